@@ -1,0 +1,204 @@
+"""What a plugin implements: `Encoder`, `ReasoningPolicy`, `UncertaintyEstimator`, `Delegate`.
+
+Every component has a pydantic ``Config``, learns in ``fit`` (which may do nothing), acts, and can be saved to a
+folder and loaded from it. Arrays cross the border as numpy. A component never sees test data: `FitData` holds
+none.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from reasonrec_core.files import read_json, write_json
+from reasonrec_core.ranking import rank
+from reasonrec_core.types import (
+    Bool,
+    Cases,
+    Deliberation,
+    Float32,
+    Interactions,
+    Observation,
+    QueryBatch,
+    Ranking,
+    Task,
+    Uncertainty,
+)
+
+if TYPE_CHECKING:
+    from reasonrec_core.data.catalog import Catalog
+
+
+class Kind(StrEnum):
+    """The kinds of component."""
+
+    ENCODER = "encoder"
+    POLICY = "policy"
+    UNCERTAINTY = "uncertainty"
+    DELEGATE = "delegate"
+
+
+class Settings(BaseModel):
+    """Base of every ``Config``: unknown keys are errors, values are checked, instances are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Empty(Settings):
+    """The config of a component without settings."""
+
+
+def _no_progress(done: int, total: int, label: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True)
+class FitData:
+    """All that a component may learn from.
+
+    Attributes:
+        catalog: the items: ids, text fields, images, what is missing.
+        n_users: users have dense indices below this.
+        train: the training interactions.
+        valid: validation queries with targets, for early stopping and fitting few parameters; None if there are none.
+        observation: item features; ``horizon`` belongs to ``valid``'s queries.
+        task: what the component will be asked to do.
+        seed: of every random choice.
+        delegate: makes a fresh, unfitted delegate that the pipeline names, for components that learn on top of
+            others (they must fit it on data that leaves out what they are themselves trained on).
+        horizon: evidence horizon of any batch, float32[B].
+        progress: called as ``progress(done, total, label)``; cheap to call often.
+        workdir: a folder for checkpoints that survives an interruption, or None.
+    """
+
+    catalog: Catalog
+    n_users: int
+    train: Interactions
+    valid: Cases | None
+    observation: Observation
+    task: Task = Task.SEQUENTIAL
+    seed: int = 0
+    delegate: Callable[[str], Delegate[Any]] | None = None
+    horizon: Callable[[QueryBatch], Float32] | None = None
+    progress: Callable[[int, int, str], None] = _no_progress
+    workdir: Path | None = None
+    user_fields: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+
+
+C = TypeVar("C", bound=Settings)
+
+
+class Component(ABC, Generic[C]):
+    """What the four kinds share: settings, fitting, saving.
+
+    A subclass sets ``Config`` and keeps what it learned in attributes that `save` writes and `load` reads. Only
+    safetensors, a library's own text or binary format, ``.npy``/``.npz`` without objects, and JSON: never pickle.
+    """
+
+    Config: ClassVar[type[Settings]] = Empty
+
+    def __init__(self, config: C) -> None:
+        self.config = config
+
+    def fit(self, data: FitData) -> None:
+        """Learn from ``data``. The default learns nothing."""
+        return
+
+    def save(self, folder: Path) -> None:
+        """Write everything needed to act again into ``folder`` (exists, empty). Extend, calling ``super().save``."""
+        write_json(folder / "config.json", self.config.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read what `save` wrote. Extend: call ``super().load`` and set the learned attributes."""
+        config = cls.Config.model_validate(read_json(folder / "config.json"))
+        return cls(config)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Features:
+    """One modality of all items.
+
+    Attributes:
+        values: float32[n, d]; rows that are not ``present`` are ignored.
+        present: bool[n], False where the item has nothing to encode.
+    """
+
+    values: Float32
+    present: Bool
+
+
+class Encoder(Component[C]):
+    """Turns items into vectors, once per catalogue. The core batches, caches, resumes and memory-maps.
+
+    ``modality`` is the raw input it reads: "text" or "image".
+    """
+
+    modality: str = "text"
+
+    @abstractmethod
+    def encode(self, inputs: Sequence[Any]) -> Float32:
+        """float32[n, d] for n present inputs: strings for "text", RGB `PIL.Image.Image` for "image"."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """What the vectors depend on besides the inputs: a hash of the weights and the settings."""
+
+    def provenance(self) -> Mapping[str, str]:
+        """Where the weights came from: ``source``, ``licence``, ``sha256``..."""
+        return {}
+
+
+class ReasoningPolicy(Component[C]):
+    """Answers by explicit steps that the answer is computed from."""
+
+    tasks: ClassVar[frozenset[Task]] = frozenset({Task.SEQUENTIAL, Task.DIRECT})
+
+    @abstractmethod
+    def deliberate(self, batch: QueryBatch, observation: Observation) -> Deliberation:
+        """Answer ``batch``. Items of the history are never recommended under `Task.SEQUENTIAL`."""
+
+
+class UncertaintyEstimator(Component[C]):
+    """Says how unsure the policy is, before or after it answers."""
+
+    stage: ClassVar[str] = "after"
+
+    @abstractmethod
+    def estimate(self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None) -> Uncertainty:
+        """Float32[B] in [0, 1]. ``deliberation`` is None for, and only for, ``stage == "before"``."""
+
+
+class Delegate(Component[C]):
+    """A cheap classical model that may answer instead of the policy."""
+
+    tasks: ClassVar[frozenset[Task]] = frozenset({Task.SEQUENTIAL, Task.DIRECT})
+    thread_safe: ClassVar[bool] = True
+    """Whether `score` and `recommend` may run in several threads at once."""
+
+    @abstractmethod
+    def score(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, n_items], or float32[B, C] where the batch has candidates.
+
+        Any finite number or -inf ("never"); for `Task.CTR` a probability in [0, 1]. The array is the caller's to
+        overwrite. History need not be masked here.
+        """
+
+    def recommend(self, batch: QueryBatch, observation: Observation) -> Ranking:
+        """The ``batch.k`` best, history masked under `Task.SEQUENTIAL`. Override where a faster way exists."""
+        return rank(self.score(batch, observation), batch)
+
+
+def pick_candidates(scores: Float32, batch: QueryBatch) -> Float32:
+    """float32[B, C]: the columns of float32[B, n_items] that the batch's candidates name (-inf for padding)."""
+    if batch.candidates is None:
+        return scores
+    picked = np.take_along_axis(scores, np.maximum(batch.candidates, 0), axis=1)
+    return np.where(batch.candidates < 0, np.float32(-np.inf), picked)

@@ -1,0 +1,1 @@
+"""Datasets: importing, splitting, checking."""

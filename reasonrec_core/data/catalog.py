@@ -1,0 +1,129 @@
+"""The items: ids, text fields, images, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from reasonrec_core.errors import DataError
+from reasonrec_core.types import Bool, Int32
+
+TEXT_ORDER = ("title", "brand", "categories", "department", "color", "pattern", "director", "actors", "description")
+"""The order in which known fields enter an item's text; other text fields follow in alphabetical order."""
+NOT_TEXT = frozenset({"item_id", "image", "asin"})
+
+
+class Catalog:
+    """Items by dense index.
+
+    Args:
+        table: one row per item in index order; ``item_id`` (string), optional ``image`` (path relative to
+            ``images``), any other columns are item fields (string or number, null where missing).
+        images: the folder that image paths are relative to; paths that leave it are refused when opened.
+    """
+
+    def __init__(self, table: pa.Table, images: Path | None = None) -> None:
+        self.table = table
+        self.images = images
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """The items' string ids in index order."""
+        return list(self.table.column("item_id").to_pylist())
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """String id to dense index."""
+        return {item: i for i, item in enumerate(self.ids)}
+
+    def find(self, item_id: str) -> int:
+        """Dense index of a string id; an unknown id is a `DataError`."""
+        if item_id not in self.index:
+            raise DataError(f"unknown item {item_id!r}")
+        return self.index[item_id]
+
+    def known(self, item_ids: Sequence[str]) -> tuple[Int32, int]:
+        """Dense indices of the ids that exist, in order, and how many do not."""
+        found = [self.index[i] for i in item_ids if i in self.index]
+        return np.array(found, dtype=np.int32), len(item_ids) - len(found)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the item fields, without the id and the image."""
+        return tuple(n for n in self.table.column_names if n not in {"item_id", "image"})
+
+    def column(self, field: str) -> list[str | None]:
+        """One field of all items as text, None where it is missing or blank."""
+        if field not in self.table.column_names:
+            raise DataError(f"the items have no field {field!r}", fix=f"Fields: {', '.join(self.fields)}.")
+        column = self.table.column(field)
+        if pa.types.is_floating(column.type):
+            values = [None if v is None or v != v else f"{v:g}" for v in column.to_pylist()]
+        else:
+            values = [None if v is None else str(v) for v in column.to_pylist()]
+        return [v if v and v.strip() else None for v in values]
+
+    @cached_property
+    def titles(self) -> list[str]:
+        """What to call each item: its title, else its id."""
+        if "title" not in self.table.column_names:
+            return self.ids
+        return [title or item for title, item in zip(self.column("title"), self.ids, strict=True)]
+
+    def labels(self, field: str) -> list[tuple[str, ...]]:
+        """A field split at ``|`` into a path or set of labels; empty where missing."""
+        return [tuple(p.strip() for p in v.split("|") if p.strip()) if v else () for v in self.column(field)]
+
+    @property
+    def text_fields(self) -> tuple[str, ...]:
+        """The string fields, in the order in which they enter an item's text."""
+        names = [
+            n
+            for n in self.fields
+            if n not in NOT_TEXT
+            and (pa.types.is_string(t := self.table.schema.field(n).type) or pa.types.is_large_string(t))
+        ]
+        known = [n for n in TEXT_ORDER if n in names]
+        return (*known, *sorted(set(names) - set(known)))
+
+    def texts(self, fields: Sequence[str] | None = None) -> list[str | None]:
+        """One text per item, ``title. brand. category, path. ...``; None where every field is missing."""
+        columns = [self.column(f) for f in (self.text_fields if fields is None else fields)]
+        rows = zip(*columns, strict=True) if columns else ((),) * len(self)
+        texts = (". ".join(v.replace("|", ", ") for v in row if v) for row in rows)
+        return [t or None for t in texts]
+
+    @cached_property
+    def image_paths(self) -> list[str | None]:
+        """Image paths relative to ``images``, as the data gives them (untrusted), None where there is none."""
+        if "image" not in self.table.column_names:
+            return [None] * len(self)
+        return [v.strip() if v and v.strip() else None for v in self.table.column("image").to_pylist()]
+
+    @property
+    def has_text(self) -> Bool:
+        """bool[n_items]."""
+        return np.array([t is not None for t in self.texts()], dtype=np.bool_)
+
+    @property
+    def has_image(self) -> Bool:
+        """bool[n_items]: an image is named (whether it can be read shows when it is read)."""
+        return np.array([p is not None for p in self.image_paths], dtype=np.bool_)
+
+
+def users_as_fields(table: pa.Table | None) -> Mapping[str, Sequence[str | None]]:
+    """User fields by name in index order, without the id."""
+    if table is None:
+        return {}
+    return {
+        name: [None if v is None else str(v) for v in table.column(name).to_pylist()]
+        for name in table.column_names
+        if name != "user_id"
+    }

@@ -1,0 +1,52 @@
+"""What went wrong, where, and how to mend it: the one family of errors that a user is meant to see."""
+
+from __future__ import annotations
+
+
+class ReasonRecError(Exception):
+    """An error with a clear cause in the user's input or surroundings.
+
+    The command line prints it as one message and exits with code 2; any other exception is a defect of ours.
+
+    Args:
+        what: what is wrong, naming the thing.
+        where: the place (``file:line:column``, a config key, a plugin's name).
+        fix: what the user can do about it.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
+        self.what, self.where, self.fix = what, where, fix
+        super().__init__(self.message)
+
+    @property
+    def message(self) -> str:
+        """The whole message: ``where: what. fix``."""
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{head.rstrip('.')}. {self.fix}" if self.fix else head
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.what, self.where, self.fix)
+
+
+def _rebuild(kind: type[ReasonRecError], what: str, where: str | None, fix: str | None) -> ReasonRecError:
+    return kind(what, where=where, fix=fix)
+
+
+class DataError(ReasonRecError):
+    """A file, column, row or image that cannot be used."""
+
+
+class ConfigError(ReasonRecError):
+    """A pipeline file, setting or command-line value that cannot be used."""
+
+
+class PluginError(ReasonRecError):
+    """A plugin that cannot be loaded, or a component that broke its contract or failed while working."""
+
+
+class WeightsError(ReasonRecError):
+    """Pretrained weights that cannot be found or do not fit the model."""
+
+
+class RunError(ReasonRecError):
+    """A run folder that is missing, incomplete or made by other settings."""

@@ -1,0 +1,1 @@
+"""Protocols, metrics, calibration, significance and slices."""

@@ -1,0 +1,1 @@
+"""What a person reads: the console table and the one-file HTML report."""

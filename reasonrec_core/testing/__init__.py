@@ -1,0 +1,1 @@
+"""Conformance suites: a plugin's whole test is a subclass of three lines."""
