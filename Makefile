@@ -1,0 +1,41 @@
+# `make demo` and `make test` do all on a machine with Python 3.11 or newer and pip.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PLUGINS := $(sort $(dir $(wildcard plugins/reasonrec-*/pyproject.toml)))
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test lint types docs clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
+	$(PYTHON) -c 'import sys; sys.exit("ReasonRec needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]' $(addprefix --editable ,$(PLUGINS))
+	touch $@
+
+demo: setup
+	test -f data/ml-100k/u.data || $(BIN)/reasonrec data fetch ml-100k --out data/ml-100k
+	$(BIN)/reasonrec run examples/movielens.toml
+	test -f data/synth/interactions.csv || $(BIN)/reasonrec data synth --out data/synth
+	$(BIN)/reasonrec run examples/synthetic.toml
+	@echo 'Open runs/movielens/report.html and runs/synthetic/report.html in a browser.'
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: setup
+	$(BIN)/mypy
+
+docs: setup
+	$(BIN)/python docs/generate.py --check
+
+test: lint types docs
+	$(BIN)/python -m pytest -n 2 $(PYTEST)
+
+clean:
+	rm -rf $(VENV) runs data

@@ -1,0 +1,268 @@
+"""The pipeline file: TOML or YAML, plus ``--set a.b=c``, checked before anything heavy is imported."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from reasonrec_core.act import RouterConfig
+from reasonrec_core.components import Settings
+from reasonrec_core.data.splits import SplitConfig
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.types import Task
+
+
+class DataConfig(Settings):
+    """Where the interactions, items and users come from."""
+
+    path: str = Field(description="A saved dataset, or a file or folder that an importer reads.")
+    format: str = Field("auto", description="Name of the importer, or auto to look at the path.")
+    columns: dict[str, str] = Field({}, description="Our column name = the source's, where they differ.")
+    seed: int = Field(0, description="Of the shuffle that gives items and users their dense indices.")
+
+
+class _Named(BaseModel):
+    """A component's name and, inline, its settings, which the component itself checks when it is made."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    own: ClassVar[frozenset[str]]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the component's own ``Config`` is made from."""
+        return dict(self.model_extra or {})
+
+
+class EncoderConfig(_Named):
+    """``[observe.NAME]``: how one feature of the items is made."""
+
+    encoder: str = Field(description="Name of an encoder plugin.")
+
+
+class ComponentConfig(_Named):
+    """``[policy]`` or one of ``[[delegates]]`` or ``[[uncertainty]]``."""
+
+    name: str = Field(description="Name of the plugin.")
+    label: str = Field("", description="What to call it in tables; the name where empty.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _label(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = {"name": value}
+        if isinstance(value, dict) and not value.get("label"):
+            value = {**value, "label": value.get("name", "")}
+        return value
+
+    @field_validator("label")
+    @classmethod
+    def _plain(cls, label: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", label) or label == "routed":
+            raise ValueError("use letters, digits, '.', '_' and '-' (and not 'routed')")
+        return label
+
+
+class HorizonConfig(Settings):
+    """The evidence horizon: how little is known about a user."""
+
+    kind: Literal["quantile", "paper", "log", "cap"] = Field("quantile", description="Normaliser of history length.")
+    cap: int = Field(50, ge=1, description="History length that counts as full evidence, for kind = cap.")
+
+
+class EvaluateConfig(Settings):
+    """What is measured."""
+
+    tasks: tuple[Literal["sequential", "direct", "ctr"], ...] = Field(("sequential",), description="Tasks to evaluate.")
+    k: tuple[int, ...] = Field((5, 10), description="Cut-offs of the ranking metrics.")
+    resamples: int = Field(2000, ge=100, le=100_000, description="Bootstrap resamples behind each interval.")
+    latency_sample: int = Field(200, ge=1, description="Requests answered one at a time to measure latency.")
+
+    @field_validator("k")
+    @classmethod
+    def _cut_offs(cls, k: tuple[int, ...]) -> tuple[int, ...]:
+        if not k or min(k) < 1:
+            raise ValueError("cut-offs are positive")
+        return tuple(sorted(set(k)))
+
+    @field_validator("tasks")
+    @classmethod
+    def _tasks(cls, tasks: tuple[str, ...]) -> tuple[str, ...]:
+        if not tasks:
+            raise ValueError("name at least one task")
+        if "ctr" in tasks and len(tasks) > 1:
+            raise ValueError("ctr stands alone: its cases are labelled rows")
+        return tuple(dict.fromkeys(tasks))
+
+
+class ReportConfig(Settings):
+    """What the report shows."""
+
+    cards: int = Field(6, ge=0, le=100, description="Decision cards of successes, and as many of failures.")
+    history: int = Field(12, ge=1, description="Newest history items shown on a card.")
+
+
+class PipelineConfig(Settings):
+    """A whole pipeline. Every table is a key of the file."""
+
+    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Of the run, and of its folder.")
+    seed: int = Field(0, description="Of every random choice but the data's own seeds.")
+    data: DataConfig
+    split: SplitConfig = Field(default_factory=SplitConfig)
+    observe: dict[str, EncoderConfig] = Field({}, description="Item features by name.")
+    horizon: HorizonConfig = Field(default_factory=HorizonConfig)
+    policy: ComponentConfig | None = Field(None, description="The reasoning policy; none to compare delegates only.")
+    delegates: tuple[ComponentConfig, ...] = Field((), description="Cheap models that may answer instead.")
+    uncertainty: tuple[ComponentConfig, ...] = Field((), description="Estimators; the router's where empty.")
+    router: RouterConfig | None = Field(None, description="Who answers; without it the policy always does.")
+    evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
+    report: ReportConfig = Field(default_factory=ReportConfig)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> PipelineConfig:
+        labels = [d.label for d in self.delegates] + ([self.policy.label] if self.policy else [])
+        doubled = sorted({label for label in labels if labels.count(label) > 1})
+        if doubled:
+            raise ValueError(f"two components are called {doubled[0]!r}; give one of them another label")
+        if not labels:
+            raise ValueError("name a policy or at least one delegate")
+        if self.router and (self.policy is None or not self.delegates):
+            raise ValueError("a router needs a policy and at least one delegate")
+        if self.router and self.router.delegate not in {"best", *(d.label for d in self.delegates)}:
+            raise ValueError(f"router.delegate = {self.router.delegate!r} is not among the delegates")
+        return self
+
+    @property
+    def estimators(self) -> tuple[ComponentConfig, ...]:
+        """The estimators to build: those listed, and those that the router names."""
+        named = self.router.estimators if self.router else ()
+        listed = {e.label: e for e in self.uncertainty}
+        return (*self.uncertainty, *(ComponentConfig.model_validate(n) for n in named if n not in listed))
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks to evaluate."""
+        return tuple(Task(t) for t in self.evaluate.tasks)
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
+    """Read and check a pipeline file.
+
+    Args:
+        path: TOML, YAML or JSON. A relative ``data.path`` inside it is relative to the file.
+        overrides: ``a.b=value`` with a TOML value, or a bare word as text; a relative ``data.path`` given here is
+            relative to the working folder. Entries of a list are named by position or by their name
+            (``delegates.transitions.window=4``).
+    """
+    tree, text = _read(path)
+    data = tree.get("data")
+    if isinstance(data, dict) and isinstance(data.get("path"), str):
+        data["path"] = str(path.parent / data["path"])
+    for override in overrides:
+        _override(tree, override)
+    return check_config(tree, str(path), text)
+
+
+def check_config(tree: Mapping[str, Any], where: str, text: str = "") -> PipelineConfig:
+    """Validate a tree of settings; the first thing that is wrong becomes one `ConfigError`."""
+    try:
+        return PipelineConfig.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        line = _line_of(text, first["loc"])
+        place = f"{where}:{line}" if line else where
+        fix = None
+        if first["type"] == "extra_forbidden":
+            what, fix = f"unknown key {key!r}", _did_you_mean(first["loc"])
+        elif first["type"] == "missing":
+            what = f"the key {key!r} is missing"
+        else:
+            message = first["msg"].removeprefix("Value error, ")
+            given = "" if first["type"] == "value_error" and not key else f" (given: {first['input']!r})"
+            what = f"{key}: {message}{given}" if key else message
+        raise ConfigError(what, where=place, fix=fix) from error
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError("there is no such pipeline file", where=str(path)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the pipeline file cannot be read ({error})", where=str(path)) from error
+    try:
+        tree = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"not valid TOML: {error}", where=str(path)) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise ConfigError(f"not valid YAML: {getattr(error, 'problem', error)}", where=place) from error
+    if not isinstance(tree, dict):
+        raise ConfigError("a pipeline file is a table of settings", where=str(path), fix="See examples/.")
+    return tree, text
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    key, sign, value = override.partition("=")
+    if not sign or not key.strip():
+        raise ConfigError(f"cannot read {override!r}", where="--set", fix="Write --set a.b=value.")
+    try:
+        parsed = tomllib.loads(f"x = {value}")["x"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    *path, last = key.strip().split(".")
+    node: Any = tree
+    for part in path:
+        node = _child(node, part, key)
+    if isinstance(node, list):
+        if not last.isdigit() or int(last) >= len(node):
+            raise ConfigError(f"{key!r} names no entry of the list", where="--set")
+        node[int(last)] = parsed
+    elif isinstance(node, dict):
+        node[last] = parsed
+    else:
+        raise ConfigError(f"{key!r} leads into a value, not a table", where="--set")
+
+
+def _child(node: Any, part: str, key: str) -> Any:
+    if isinstance(node, dict):
+        return node.setdefault(part, {})
+    if isinstance(node, list):
+        if part.isdigit() and int(part) < len(node):
+            return node[int(part)]
+        for position, entry in enumerate(node):
+            if entry == part:
+                node[position] = {"name": entry}
+                return node[position]
+            if isinstance(entry, dict) and part in (entry.get("label"), entry.get("name")):
+                return entry
+    raise ConfigError(f"{key!r}: there is no {part!r}", where="--set")
+
+
+def _line_of(text: str, loc: tuple[int | str, ...]) -> int | None:
+    """The line on which the last named key of ``loc`` is set, if it can be told."""
+    names = [part for part in loc if isinstance(part, str)]
+    for name in reversed(names):
+        pattern = rf"^\s*(\[+[\w.\-]*\b{re.escape(name)}\]+|[\"']?{re.escape(name)}[\"']?\s*[=:])"
+        for number, line in enumerate(text.splitlines(), 1):
+            if re.match(pattern, line):
+                return number
+    return None
+
+
+def _did_you_mean(loc: tuple[int | str, ...]) -> str:
+    model: Any = PipelineConfig
+    for part in loc[:-1]:
+        model = model.model_fields[part].annotation if isinstance(part, str) and part in model.model_fields else model
+        model = next((a for a in getattr(model, "__args__", (model,)) if hasattr(a, "model_fields")), model)
+    names = sorted(getattr(model, "model_fields", {}))
+    close = difflib.get_close_matches(str(loc[-1]), names, n=1)
+    return f"Did you mean {close[0]!r}?" if close else f"Known keys: {', '.join(names)}."

@@ -1,0 +1,1 @@
+"""Fit, calibrate, evaluate, recommend: the one loop of the system."""

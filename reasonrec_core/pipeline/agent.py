@@ -1,0 +1,208 @@
+"""The loop: observe, deliberate, know, act. One batch in, one outcome per query out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.act import Router
+from reasonrec_core.components import Delegate, Kind, ReasoningPolicy, UncertaintyEstimator
+from reasonrec_core.errors import PluginError
+from reasonrec_core.observe import ObservedItems
+from reasonrec_core.observe.horizon import EvidenceHorizonScale
+from reasonrec_core.registry import Registry
+from reasonrec_core.types import (
+    Bool,
+    Deliberation,
+    Float32,
+    Observation,
+    QueryBatch,
+    Ranking,
+    Task,
+    Uncertainty,
+)
+
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Named:
+    """A component and what it is called in the pipeline."""
+
+    label: str
+    name: str
+    part: Any
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was done with a batch.
+
+    Attributes:
+        ranking: the answers.
+        replaced: bool[B], True where the delegate answered.
+        risk: float32[B] calibrated P(the policy is worse than the delegate); NaN without a router.
+        confidence: float32[B] calibrated P(the target is in the top k); NaN without a router.
+        uncertainty: per estimator float32[B], NaN where it was not needed.
+        deliberated: positions of the queries that the policy deliberated on.
+        deliberation: of those, or None where there were none.
+        delegate: the delegate that answered where ``replaced``.
+        seconds: for the whole batch.
+    """
+
+    ranking: Ranking
+    replaced: Bool
+    risk: Float32
+    confidence: Float32
+    uncertainty: Mapping[str, Float32]
+    deliberated: Rows
+    deliberation: Deliberation | None
+    delegate: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Agent:
+    """The fitted parts of a pipeline, ready to answer."""
+
+    registry: Registry
+    items: ObservedItems
+    horizon: EvidenceHorizonScale
+    delegates: Mapping[str, Named]
+    policy: Named | None = None
+    estimators: Mapping[str, Named] = field(default_factory=dict)
+    routers: Mapping[Task, Router] = field(default_factory=dict)
+
+    def observe(self, batch: QueryBatch) -> Observation:
+        """Item features and the evidence horizon of each query."""
+        return Observation(self.items.features, self.items.present, self.horizon(batch))
+
+    def deliberate(self, batch: QueryBatch, observation: Observation) -> Deliberation:
+        """The policy's answer, checked."""
+        assert self.policy is not None
+        policy: ReasoningPolicy[Any] = self.policy.part
+        with self.registry.guard(Kind.POLICY, self.policy.name, "deliberate"):
+            result = policy.deliberate(batch, observation)
+        if result.ranking is None or len(result.ranking) != len(batch):
+            raise PluginError(f"policy {self.policy.name!r} gave no ranking for a batch of {len(batch)} queries")
+        return result
+
+    def estimate(
+        self, stage: str | None, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None
+    ) -> dict[str, Uncertainty]:
+        """Every estimator of a stage ("before", "after"; None for both)."""
+        found: dict[str, Uncertainty] = {}
+        for label, named in self.estimators.items():
+            estimator: UncertaintyEstimator[Any] = named.part
+            if stage is None or estimator.stage == stage:
+                with self.registry.guard(Kind.UNCERTAINTY, named.name, "estimate"):
+                    answer = None if estimator.stage == "before" else deliberation
+                    found[label] = estimator.estimate(batch, observation, answer)
+        return found
+
+    def delegate(self, label: str, batch: QueryBatch, observation: Observation) -> Ranking:
+        """A delegate's answer."""
+        named = self.delegates[label]
+        part: Delegate[Any] = named.part
+        with self.registry.guard(Kind.DELEGATE, named.name, "recommend"):
+            return part.recommend(batch, observation)
+
+    def act(self, batch: QueryBatch) -> Outcome:
+        """Answer a batch: decide who answers each query, then let them."""
+        begin = time.perf_counter()
+        observation = self.observe(batch)
+        router = self.routers.get(batch.task)
+        if self.policy is None:
+            return self._delegate_only(batch, observation, begin)
+        if router is None:
+            return self._policy_only(batch, observation, begin)
+        everyone = np.arange(len(batch))
+        signals = self.estimate("before", batch, observation, None)
+        if router.stage == "before":
+            replaced = router.replace(signals)
+            thinking = np.flatnonzero(~replaced)
+        else:
+            replaced, thinking = np.zeros(len(batch), np.bool_), everyone
+        deliberation, after = None, dict[str, Uncertainty]()
+        if len(thinking):
+            part, seen = batch.take(thinking), observation.take(thinking)
+            deliberation = self.deliberate(part, seen)
+            after = self.estimate("after", part, seen, deliberation)
+        if router.stage == "after":
+            signals |= after
+            replaced = router.replace(signals)
+        ranking = self._answers(batch, observation, router, replaced, thinking, deliberation)
+        totals = {label: value.total for label, value in signals.items()}
+        totals |= {label: _spread(value.total, thinking, len(batch)) for label, value in after.items()}
+        return Outcome(
+            ranking=ranking,
+            replaced=replaced,
+            risk=router.risk(signals),
+            confidence=router.confidence({k: Uncertainty(v, "after") for k, v in totals.items()}),
+            uncertainty=totals,
+            deliberated=thinking,
+            deliberation=deliberation,
+            delegate=router.delegate,
+            seconds=time.perf_counter() - begin,
+        )
+
+    def _answers(
+        self,
+        batch: QueryBatch,
+        observation: Observation,
+        router: Router,
+        replaced: Bool,
+        thinking: Rows,
+        deliberation: Deliberation | None,
+    ) -> Ranking:
+        width = batch.k if batch.candidates is None else min(batch.k, batch.candidates.shape[1])
+        items = np.full((len(batch), width), -1, np.int32)
+        scores = np.full((len(batch), width), -np.inf, np.float32)
+        if deliberation is not None and deliberation.ranking is not None:
+            _place(items, scores, thinking, deliberation.ranking)
+        sent = np.flatnonzero(replaced)
+        if len(sent):
+            _place(items, scores, sent, self.delegate(router.delegate, batch.take(sent), observation.take(sent)))
+        return Ranking(items, scores)
+
+    def _policy_only(self, batch: QueryBatch, observation: Observation, begin: float) -> Outcome:
+        deliberation = self.deliberate(batch, observation)
+        assert deliberation.ranking is not None
+        signals = self.estimate(None, batch, observation, deliberation)
+        unknown = np.full(len(batch), np.nan, np.float32)
+        return Outcome(
+            deliberation.ranking,
+            np.zeros(len(batch), np.bool_),
+            unknown,
+            unknown,
+            {label: value.total for label, value in signals.items()},
+            np.arange(len(batch)),
+            deliberation,
+            None,
+            time.perf_counter() - begin,
+        )
+
+    def _delegate_only(self, batch: QueryBatch, observation: Observation, begin: float) -> Outcome:
+        label = next(iter(self.delegates))
+        unknown = np.full(len(batch), np.nan, np.float32)
+        ranking = self.delegate(label, batch, observation)
+        yes, nobody = np.ones(len(batch), np.bool_), np.empty(0, np.intp)
+        return Outcome(ranking, yes, unknown, unknown, {}, nobody, None, label, time.perf_counter() - begin)
+
+
+def _place(items: npt.NDArray[np.int32], scores: Float32, rows: Rows, ranking: Ranking) -> None:
+    width = min(items.shape[1], ranking.items.shape[1])
+    items[rows, :width] = ranking.items[:, :width]
+    scores[rows, :width] = ranking.scores[:, :width]
+
+
+def _spread(values: Float32, rows: Rows, size: int) -> Float32:
+    """float32[size] with ``values`` at ``rows`` and NaN elsewhere."""
+    spread = np.full(size, np.nan, np.float32)
+    spread[rows] = values
+    return spread

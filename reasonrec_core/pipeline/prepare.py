@@ -1,0 +1,161 @@
+"""The first half of a run: data, split, item features, evidence horizon."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reasonrec_core.components import Encoder, FitData, Kind
+from reasonrec_core.config import PipelineConfig
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data.importers import open_or_import
+from reasonrec_core.data.split import Split
+from reasonrec_core.data.splits import make_split, with_candidates
+from reasonrec_core.files import content_hash
+from reasonrec_core.observe import ObservedItems, observe_items
+from reasonrec_core.observe.horizon import EvidenceHorizonScale
+from reasonrec_core.pipeline.folder import RunFolder
+from reasonrec_core.registry import Registry
+from reasonrec_core.types import Cases, Observation, Task
+
+Progress = Callable[[int, int, str], None]
+
+
+def cache_folder() -> Path:
+    """Where imported data sets and item features are kept: ``REASONREC_CACHE``, else the user's cache folder."""
+    named = os.environ.get("REASONREC_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reasonrec"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What every component of a run is fitted on and asked about.
+
+    Attributes:
+        dataset: the data.
+        split: its division.
+        items: item features.
+        horizon: fitted on the training histories.
+        encoders: the encoders that made the features, by the pipeline's names.
+        key: hash of data, split and features.
+    """
+
+    config: PipelineConfig
+    registry: Registry
+    run: RunFolder
+    dataset: Dataset
+    split: Split
+    items: ObservedItems
+    horizon: EvidenceHorizonScale
+    encoders: Mapping[str, Encoder[Any]]
+    key: str
+    progress: Progress
+
+    def cases(self, task: Task, part: str) -> Cases:
+        """Validation or test cases as the task asks them; ``part`` is "valid" or "test"."""
+        cases: Cases = getattr(self.split, part)
+        if task is not Task.DIRECT:
+            return cases
+        seed = self.config.split.seed + (part == "test")
+        return with_candidates(cases, self.dataset, self.config.split.negatives, seed)
+
+    def observation(self, cases: Cases | None) -> Observation:
+        """Item features, and the horizon of the cases' queries."""
+        horizon = self.horizon(cases.queries) if cases is not None else np.empty(0, np.float32)
+        return Observation(self.items.features, self.items.present, horizon)
+
+    def fit_data(self, work: str, **more: Any) -> FitData:
+        """What a component may learn from. ``work`` names its folder for checkpoints."""
+        valid = self.split.valid if len(self.split.valid) else None
+        return FitData(
+            catalog=self.dataset.catalog,
+            n_users=self.dataset.n_users,
+            train=self.split.train,
+            valid=valid,
+            observation=self.observation(valid),
+            task=Task.CTR if Task.CTR in self.config.tasks else Task.SEQUENTIAL,
+            seed=self.config.seed,
+            horizon=self.horizon,
+            progress=self.progress,
+            workdir=self.run.work(work),
+            **more,
+        )
+
+
+def prepare(config: PipelineConfig, registry: Registry, run: RunFolder, progress: Progress) -> Prepared:
+    """Open or import the data, split it, and make the item features (each once, cached by content)."""
+    dataset = keep_dataset(config, run)
+    split = make_split(dataset, config.split)
+    lengths = np.bincount(split.train.users, minlength=dataset.n_users)
+    horizon = EvidenceHorizonScale(config.horizon.kind, cap=config.horizon.cap)
+    horizon.fit(lengths[lengths > 0])
+    encoders = make_encoders(config, registry)
+    bare = Prepared(
+        config, registry, run, dataset, split, ObservedItems({}, {}, []), horizon, encoders, split.hash, progress
+    )
+    fit_encoders(bare)
+    with registry.guard(Kind.ENCODER, ", ".join(encoders) or "none", "encode"):
+        items = observe_items(dataset.catalog, encoders, cache_folder() / "features", progress=progress)
+    key = content_hash(dataset.hash, split.hash, config.horizon.model_dump(), *_prints(encoders))
+    return Prepared(config, registry, run, dataset, split, items, horizon, encoders, key, progress)
+
+
+def keep_dataset(config: PipelineConfig, run: RunFolder) -> Dataset:
+    """The run's own copy of the data, so that the run answers requests wherever it is taken."""
+    data = config.data
+    source = open_or_import(
+        Path(data.path), cache_folder() / "datasets", format=data.format, columns=data.columns, seed=data.seed
+    )
+
+    def copy(folder: Path) -> None:
+        shutil.copytree(source.folder, folder / "dataset", copy_function=_link_or_copy)
+
+    stage = run.stage("data", content_hash(source.hash, source.manifest), copy)
+    return Dataset.open(stage.folder / "dataset")
+
+
+def make_encoders(config: PipelineConfig, registry: Registry) -> dict[str, Encoder[Any]]:
+    """The configured encoders by feature name, in the order of the file."""
+    return {
+        name: registry.create(Kind.ENCODER, each.encoder, each.settings)  # type: ignore[misc]
+        for name, each in config.observe.items()
+    }
+
+
+def fit_encoders(prepared: Prepared) -> None:
+    """Fit those encoders that learn from the catalogue; the others are ready as they are."""
+    for name, encoder in prepared.encoders.items():
+        if type(encoder).fit is Encoder.fit:
+            continue
+        named = prepared.config.observe[name]
+        key = content_hash(prepared.dataset.hash, prepared.split.hash, named.encoder, named.settings)
+
+        def fit(folder: Path, encoder: Encoder[Any] = encoder, plugin: str = named.encoder, name: str = name) -> None:
+            with prepared.registry.guard(Kind.ENCODER, plugin, "fit"):
+                encoder.fit(prepared.fit_data(f"encoder-{name}"))
+                encoder.save(folder)
+
+        stage = prepared.run.stage(f"encoder-{name}", key, fit)
+        if stage.reused:
+            with prepared.registry.guard(Kind.ENCODER, named.encoder, "load"):
+                prepared.encoders[name] = type(encoder).load(stage.folder, prepared.dataset.catalog)  # type: ignore[index]
+
+
+def _prints(encoders: Mapping[str, Encoder[Any]]) -> list[str]:
+    return [f"{name}:{encoder.fingerprint()}" for name, encoder in encoders.items()]
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """A hard link where the file system allows it: the files are never changed in place."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,195 @@
+"""Answering requests from a finished run: raw ids in, raw ids, titles, reasons and confidence out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reasonrec_core.act import Router
+from reasonrec_core.components import Kind
+from reasonrec_core.config import PipelineConfig, load_config
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.errors import ConfigError, DataError, RunError
+from reasonrec_core.files import read_json
+from reasonrec_core.observe import ObservedItems
+from reasonrec_core.observe.horizon import EvidenceHorizonScale
+from reasonrec_core.pipeline.agent import Agent, Named, Outcome
+from reasonrec_core.pipeline.folder import RunFolder
+from reasonrec_core.registry import Registry
+from reasonrec_core.types import History, QueryBatch, Step, Task
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """One recommended item."""
+
+    id: str
+    title: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one request.
+
+    Attributes:
+        items: best first.
+        history: what the answer rests on, oldest first, as (id, title).
+        unknown: how many history items do not exist in the catalogue and were skipped.
+        route: "self" or "replace".
+        by: the policy or delegate that answered.
+        reason: why that one, in words.
+        confidence: calibrated P(the target is among the first k that the run was calibrated on), or None.
+        risk: calibrated P(the policy would have been worse than the delegate), or None.
+        uncertainty: per estimator, those that were needed.
+        steps: of the policy; empty where a delegate answered.
+        seconds: of the request.
+    """
+
+    items: tuple[Recommended, ...]
+    history: tuple[tuple[str, str], ...]
+    unknown: int
+    route: str
+    by: str
+    reason: str
+    confidence: float | None
+    risk: float | None
+    uncertainty: dict[str, float]
+    steps: tuple[Step, ...]
+    seconds: float
+
+
+class Recommender:
+    """A finished run, ready to answer."""
+
+    def __init__(self, run: RunFolder, config: PipelineConfig, dataset: Dataset, agent: Agent) -> None:
+        self.run, self.config, self.dataset, self.agent = run, config, dataset, agent
+
+    @classmethod
+    def open(cls, path: Path, registry: Registry | None = None) -> Recommender:
+        """Load what a run has fitted; no encoder is loaded, item features are memory-mapped."""
+        run = RunFolder.open(path)
+        config = load_config(path / "config.toml")
+        registry = registry or Registry.discover()
+        try:
+            state = read_json(path / "stages" / "agent" / "agent.json")
+        except DataError as error:
+            raise RunError("the run is not fitted", where=str(path), fix="Finish it: reasonrec fit or run.") from error
+        dataset = Dataset.open(path / "stages" / "data" / "dataset")
+        return cls(run, config, dataset, load_agent(path, state, dataset, registry))
+
+    @cached_property
+    def task(self) -> Task:
+        """The task that the run was made for."""
+        return self.config.tasks[0]
+
+    def recommend(
+        self,
+        *,
+        user: str | None = None,
+        history: Sequence[str] | None = None,
+        candidates: Sequence[str] | None = None,
+        k: int = 10,
+        task: Task | None = None,
+    ) -> Answer:
+        """Answer one request.
+
+        Args:
+            user: raw id of a known user, whose whole log is the history.
+            history: raw item ids, oldest first; unknown ones are skipped and counted.
+            candidates: raw item ids to rank, for `Task.DIRECT`.
+            k: how many items are wanted.
+            task: sequential unless candidates are given.
+        """
+        if (user is None) == (history is None):
+            raise ConfigError("give either a user or a history", where="recommend")
+        if k < 1:
+            raise ConfigError(f"k is at least 1 (given: {k})", where="recommend")
+        task = task or (Task.DIRECT if candidates is not None else Task.SEQUENTIAL)
+        if task is Task.CTR:
+            raise ConfigError("click probabilities are not rankings", where="--task", fix="Use sequential or direct.")
+        if (task is Task.DIRECT) != (candidates is not None):
+            raise ConfigError("direct ranks given candidates, sequential the whole catalogue", where="--task")
+        batch = self._batch(user, history, candidates, k, task)
+        return self._answer(batch, self.agent.act(batch))
+
+    def _batch(
+        self, user: str | None, history: Sequence[str] | None, candidates: Sequence[str] | None, k: int, task: Task
+    ) -> QueryBatch:
+        catalog, index = self.dataset.catalog, -1
+        if user is not None:
+            if user not in self.dataset.user_index:
+                raise DataError(f"unknown user {user!r}", where="--user", fix="Give what they did: --history a,b,c.")
+            index = self.dataset.user_index[user]
+            log = self.dataset.interactions
+            low, high = np.searchsorted(log.users, [index, index + 1])
+            past = History(np.array([0, high - low]), log.items[low:high], log.times[low:high])
+        else:
+            found, skipped = catalog.known(list(history or ()))
+            past = History.of([found.tolist()], skipped=skipped)
+        listed = None
+        if candidates is not None:
+            listed = np.array([[catalog.find(c) for c in candidates]], np.int32)
+        return QueryBatch(task, np.array([index], np.int32), past, k, listed)
+
+    def _answer(self, batch: QueryBatch, outcome: Outcome) -> Answer:
+        catalog = self.dataset.catalog
+        router = self.agent.routers.get(batch.task)
+        replaced = bool(outcome.replaced[0])
+        row = zip(outcome.ranking.items[0].tolist(), outcome.ranking.scores[0].tolist(), strict=True)
+        steps = outcome.deliberation.steps[0] if outcome.deliberation is not None and not replaced else ()
+        past = batch.history.row(0).tolist()
+        by = outcome.delegate if replaced else (self.agent.policy.label if self.agent.policy else None)
+        return Answer(
+            items=tuple(Recommended(catalog.ids[i], catalog.titles[i], s) for i, s in row if i >= 0),
+            history=tuple((catalog.ids[i], catalog.titles[i]) for i in past),
+            unknown=batch.history.skipped,
+            route="replace" if replaced else "self",
+            by=by or "",
+            reason=why(router, outcome, 0),
+            confidence=_number(outcome.confidence[0]),
+            risk=_number(outcome.risk[0]),
+            uncertainty={n: float(v[0]) for n, v in outcome.uncertainty.items() if not np.isnan(v[0])},
+            steps=tuple(steps),
+            seconds=outcome.seconds,
+        )
+
+
+def why(router: Router | None, outcome: Outcome, row: int) -> str:
+    """Why this query was answered by whom it was, in words."""
+    if router is None:
+        return "no router: the delegate answers all" if outcome.replaced[row] else "no router: the policy answers all"
+    return router.reason(float(outcome.risk[row]), bool(outcome.replaced[row]))
+
+
+def load_agent(path: Path, state: dict[str, Any], dataset: Dataset, registry: Registry) -> Agent:
+    """Load every fitted component and the routers from a run folder."""
+
+    def load(kind: Kind, label: str, name: str) -> Named:
+        with registry.guard(kind, name, "load"):
+            folder = path / "stages" / f"{kind}-{label}" / "component"
+            return Named(label, name, registry.load(kind, name).load(folder, dataset.catalog))
+
+    features, present = {}, {}
+    for name in state["features"]:
+        features[name] = np.load(path / "stages" / "agent" / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        present[name] = ~np.isnan(features[name]).any(axis=1)
+    policy = load(Kind.POLICY, *state["policy"]) if state["policy"] else None
+    return Agent(
+        registry,
+        ObservedItems(features, present, []),
+        EvidenceHorizonScale.from_dict(state["horizon"]),
+        {label: load(Kind.DELEGATE, label, name) for label, name in state["delegates"]},
+        policy,
+        {label: load(Kind.UNCERTAINTY, label, name) for label, name in state["estimators"]},
+        {Task(task): Router.from_dict(each) for task, each in state["routers"].items()},
+    )
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
