@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
@@ -18,6 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from reasonrec_core.files import read_json, write_json
+from reasonrec_core.hookspecs import Kind as Kind
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import (
     Bool,
@@ -34,15 +34,6 @@ from reasonrec_core.types import (
 
 if TYPE_CHECKING:
     from reasonrec_core.data.catalog import Catalog
-
-
-class Kind(StrEnum):
-    """The kinds of component."""
-
-    ENCODER = "encoder"
-    POLICY = "policy"
-    UNCERTAINTY = "uncertainty"
-    DELEGATE = "delegate"
 
 
 class Settings(BaseModel):
@@ -151,9 +142,17 @@ class Encoder(Component[C]):
     def fingerprint(self) -> str:
         """What the vectors depend on besides the inputs: a hash of the weights and the settings."""
 
-    def provenance(self) -> Mapping[str, str]:
-        """Where the weights came from: ``source``, ``licence``, ``sha256``..."""
+    @classmethod
+    def weights_info(cls, config: Settings) -> Mapping[str, str]:
+        """Where the weights for ``config`` come from: ``source``, ``licence``, ``sha256``, ``revision``.
+
+        Found without loading them and without importing a heavy library; `WeightsError` if there are none.
+        """
         return {}
+
+    def provenance(self) -> Mapping[str, str]:
+        """Where the weights in use came from; by default what `weights_info` says."""
+        return self.weights_info(self.config)
 
 
 class ReasoningPolicy(Component[C]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class ReasonRecError(Exception):
     """An error with a clear cause in the user's input or surroundings.
@@ -50,3 +52,14 @@ class WeightsError(ReasonRecError):
 
 class RunError(ReasonRecError):
     """A run folder that is missing, incomplete or made by other settings."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``Did you mean 'x'?`` for the known name nearest to ``name``, else the list of known names."""
+    from difflib import get_close_matches
+
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"Known: {', '.join(names)}." if names else ""

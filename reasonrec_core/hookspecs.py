@@ -8,12 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import pluggy
 
 GROUP = "reasonrec"
+"""The entry-point group."""
+TASKS = ("sequential", "direct", "ctr", "explain")
+"""The values of `reasonrec_core.types.Task`, which this module must not import: it would bring numpy along."""
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+class Kind(StrEnum):
+    """The kinds of component."""
+
+    ENCODER = "encoder"
+    POLICY = "policy"
+    UNCERTAINTY = "uncertainty"
+    DELEGATE = "delegate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +59,15 @@ class CommandSpec:
     name: str
     target: str
     summary: str
+
+
+HOOK_OF_KIND = {
+    Kind.ENCODER: "reasonrec_encoders",
+    Kind.POLICY: "reasonrec_policies",
+    Kind.UNCERTAINTY: "reasonrec_uncertainty",
+    Kind.DELEGATE: "reasonrec_delegates",
+}
+"""Which hook offers which kind."""
 
 
 @hookspec

@@ -1,0 +1,82 @@
+"""What every verb understands: ``-q``, ``-v`` and ``--debug``, before the verb or after it."""
+
+from __future__ import annotations
+
+import os
+import click
+
+
+class Terminal:
+    """How much the user wants to see.
+
+    Attributes:
+        verbosity: -1 quiet (results and errors only), 0 normal, 1 more, 2 everything.
+        debug: whether an error shows its traceback.
+    """
+
+    def __init__(self) -> None:
+        self.verbosity = 0
+        self.debug = os.environ.get("REASONREC_DEBUG", "") not in {"", "0"}
+
+    @property
+    def quiet(self) -> bool:
+        """Whether progress, notes and warnings are unwanted."""
+        return self.verbosity < 0
+
+
+terminal = Terminal()
+
+
+def set_up_logging() -> None:
+    """Send this project's log records to stderr, at the level that the user wants."""
+    import logging
+
+    levels = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
+    logger = logging.getLogger("reasonrec")
+    logger.setLevel(levels[max(-1, min(2, terminal.verbosity))])
+    if not logger.handlers:
+        for level in levels.values():
+            logging.addLevelName(level, logging.getLevelName(level).lower())
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("{levelname}: {message}", style="{"))
+        logger.addHandler(handler)
+        logger.propagate = False
+
+
+def _quieter(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        terminal.verbosity = -1
+        set_up_logging()
+
+
+def _louder(context: click.Context, parameter: click.Parameter, value: int) -> None:
+    if value:
+        terminal.verbosity = min(2, value)
+        set_up_logging()
+
+
+def _debugging(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        terminal.debug = True
+
+
+def common_options() -> list[click.Option]:
+    """The options that every command gets; their values go to `terminal`, not to the command."""
+    return [
+        click.Option(
+            ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_quieter, help="Results and errors only."
+        ),
+        click.Option(
+            ["-v", "--verbose"], count=True, expose_value=False, callback=_louder, help="Say more; -vv says everything."
+        ),
+        click.Option(
+            ["--debug"], is_flag=True, expose_value=False, callback=_debugging, help="Show the traceback of an error."
+        ),
+    ]
+
+
+def with_common_options(command: click.Command) -> click.Command:
+    """Add the common options that ``command`` does not define itself."""
+    taken = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    command.params.extend(option for option in common_options() if not taken & set(option.opts))
+    return command

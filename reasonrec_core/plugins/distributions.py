@@ -1,0 +1,112 @@
+"""Which installed distributions name a plugin.
+
+`importlib.metadata` answers the same question, but importing it takes as long as importing click: too long for
+``reasonrec --help``. So the ``entry_points.txt`` files on ``sys.path`` are read directly; where that cannot be
+enough (zip archives, packagers with their own finders) `importlib.metadata` is asked after all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reasonrec_core.hookspecs import GROUP
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """An installed distribution that names plugins.
+
+    Attributes:
+        name: as its metadata spell it.
+        version: as installed.
+        entries: ``(entry-point name, module)`` pairs of this project's group.
+        folder: its metadata folder, or "" where it is not a plain folder.
+    """
+
+    name: str
+    version: str
+    entries: tuple[tuple[str, str], ...]
+    folder: str = ""
+
+    @property
+    def key(self) -> str:
+        """The name in the form in which names are compared."""
+        return normalised(self.name)
+
+
+def normalised(name: str) -> str:
+    """A distribution's name in the form in which names are compared (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def distributions() -> list[Distribution]:
+    """Every distribution with an entry point of our group, by name; the first on ``sys.path`` hides later ones."""
+    found: dict[str, Distribution] = {}
+    seen: set[str] = set()
+    for distribution in _from_metadata() if _needs_metadata() else _from_folders():
+        key = distribution.key
+        if key not in seen:
+            seen.add(key)
+            found[key] = distribution
+    return [found[key] for key in sorted(found) if found[key].entries]
+
+
+def _needs_metadata() -> bool:
+    finders = (getattr(finder, "__module__", "") for finder in sys.meta_path if hasattr(finder, "find_distributions"))
+    foreign = any(module != "_frozen_importlib_external" for module in finders)
+    return foreign or any(os.path.isfile(path) for path in sys.path)
+
+
+def _from_metadata() -> Iterator[Distribution]:
+    from importlib import metadata
+
+    for found in metadata.distributions():
+        entries = tuple((e.name, e.value) for e in found.entry_points if e.group == GROUP)
+        folder = str(getattr(found, "_path", ""))
+        yield Distribution(found.metadata["Name"] or "", found.version, entries, folder)
+
+
+def _from_folders() -> Iterator[Distribution]:
+    for path in dict.fromkeys(sys.path):
+        try:
+            names = sorted(n for n in os.listdir(path or ".") if n.endswith((".dist-info", ".egg-info")))
+        except OSError:
+            continue
+        for name in names:
+            folder = os.path.join(path or ".", name)
+            text = _read(os.path.join(folder, "entry_points.txt"))
+            entries = _entries(text) if f"[{GROUP}]" in text.replace(" ", "") else ()
+            stem, _, version = name.rsplit(".", 1)[0].partition("-")
+            if entries:
+                head = _read(os.path.join(folder, "METADATA")) or _read(os.path.join(folder, "PKG-INFO"))
+                stem, version = _field(head, "Name") or stem, _field(head, "Version") or version
+            yield Distribution(stem, version, entries, folder)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""
+
+
+def _field(metadata: str, name: str) -> str:
+    match = re.search(rf"^{name}:\s*(.+?)\s*$", metadata, re.MULTILINE)
+    return match[1] if match else ""
+
+
+def _entries(text: str) -> tuple[tuple[str, str], ...]:
+    """The pairs of section ``[reasonrec]``."""
+    section, entries = "", []
+    for line in (line.strip() for line in text.splitlines()):
+        if line.startswith("["):
+            section = line.strip("[] ")
+        elif section == GROUP and line and not line.startswith(("#", ";")):
+            name, _, value = line.partition("=")
+            entries.append((name.strip(), value.strip()))
+    return tuple(entries)

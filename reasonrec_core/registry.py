@@ -1,0 +1,164 @@
+"""From a name in a pipeline file to a component: looked up, imported when used, its settings checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from reasonrec_core.components import (
+    Component,
+    Delegate,
+    Encoder,
+    Kind,
+    ReasoningPolicy,
+    Settings,
+    UncertaintyEstimator,
+)
+from reasonrec_core.errors import ConfigError, PluginError, ReasonRecError, did_you_mean
+from reasonrec_core.plugins import Installed, Problem, Registered, installed
+from reasonrec_core.plugins.checks import described
+from reasonrec_core.settings import validated
+
+BASES: dict[Kind, type[Component[Any]]] = {
+    Kind.ENCODER: Encoder,
+    Kind.POLICY: ReasoningPolicy,
+    Kind.UNCERTAINTY: UncertaintyEstimator,
+    Kind.DELEGATE: Delegate,
+}
+"""What a component of each kind must be a subclass of."""
+
+
+class Registry:
+    """The components that are installed. Making one imports nothing; `load` does.
+
+    Args:
+        found: what the plugins offer.
+    """
+
+    def __init__(self, found: Installed) -> None:
+        self.problems: tuple[Problem, ...] = found.problems
+        self._components = {(item.kind, item.spec.name): item for item in found.components}
+        self._classes: dict[tuple[Kind, str], type[Component[Any]]] = {}
+
+    @classmethod
+    def discover(cls) -> Registry:
+        """Read the installed plugins; broken ones are left out with a warning."""
+        return cls(installed())
+
+    def names(self, kind: Kind | str) -> list[str]:
+        """Names of all components of a kind, sorted."""
+        return sorted(name for owner, name in self._components if owner == kind)
+
+    def components(self) -> list[Registered]:
+        """All components, sorted by kind and name."""
+        return [self._components[key] for key in sorted(self._components)]
+
+    def spec(self, kind: Kind | str, name: str, *, where: str | None = None) -> Registered:
+        """The registration of a component.
+
+        Args:
+            kind: of the component.
+            name: as in a pipeline file.
+            where: the config key that names it, for the error.
+
+        Raises:
+            ConfigError: nothing is registered under that name; says what is near, or why it was left out.
+        """
+        kind = Kind(kind)
+        found = self._components.get((kind, name))
+        if found is None:
+            raise ConfigError(f"no {kind} is called {name!r}", where=where, fix=self._hint(kind, name))
+        return found
+
+    def _hint(self, kind: Kind, name: str) -> str:
+        for problem in self.problems:
+            if problem.name == name and problem.kind in {kind, None}:
+                return f"It was left out: {problem}."
+        for other, known in self._components:
+            if known == name:
+                return f"{name!r} is a {other}, not a {kind}."
+        return did_you_mean(name, self.names(kind))
+
+    def load(self, kind: Kind | str, name: str) -> type[Component[Any]]:
+        """Import a component's class.
+
+        Raises:
+            ConfigError: unknown name.
+            PluginError: the class cannot be imported or is not of that kind; names the distribution.
+        """
+        found = self.spec(kind, name)
+        key = (found.kind, name)
+        if key not in self._classes:
+            self._classes[key] = _import(found)
+        return self._classes[key]
+
+    def create(
+        self, kind: Kind | str, name: str, settings: Mapping[str, Any] | None = None, *, where: str | None = None
+    ) -> Component[Any]:
+        """Make a component with checked settings.
+
+        Args:
+            kind: of the component.
+            name: as in a pipeline file.
+            settings: values for its ``Config``.
+            where: the config key that holds the settings, for errors.
+
+        Raises:
+            ConfigError: unknown name, unknown setting, or a value out of bounds.
+            PluginError: the class cannot be imported or its constructor fails.
+        """
+        self.spec(kind, name, where=where)
+        component = self.load(kind, name)
+        config = validated(component.Config, settings or {}, where=where or f"{kind} {name}")
+        with self.guard(kind, name, "__init__"):
+            return component(config)
+
+    @contextmanager
+    def guard(self, kind: Kind | str, name: str, method: str) -> Iterator[None]:
+        """Turn whatever a component raises into a `PluginError` that names it, its owner and the method."""
+        found = self.spec(kind, name)
+        with guard(found.kind, name, method, owner=f"{found.distribution} {found.version}"):
+            yield
+
+
+@contextmanager
+def guard(kind: Kind | str, name: str, method: str, *, owner: str | None = None) -> Iterator[None]:
+    """Turn whatever a component raises into a `PluginError`.
+
+    A `ReasonRecError` of the component's own (bad data, weights not found) passes; if it does not say where, the
+    component is put there. An interruption passes.
+    """
+    at = f"{kind} {name!r}" + (f" of {owner}" if owner else "")
+    try:
+        yield
+    except ReasonRecError as error:
+        if error.where is not None:
+            raise
+        raise type(error)(error.what, where=f"{at}, in {method}", fix=error.fix) from error
+    except MemoryError as error:
+        raise PluginError("ran out of memory", where=f"{at}, in {method}", fix=str(error) or None) from error
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"raised {described(error)}",
+            where=f"{at}, in {method}",
+            fix="Report it to its authors; --debug shows the traceback.",
+        ) from error
+
+
+def _import(found: Registered) -> type[Component[Any]]:
+    at = f"{found.kind} {found.spec.name!r} of {found.distribution} {found.version}"
+    module, _, attribute = found.spec.target.partition(":")
+    try:
+        component = getattr(import_module(module), attribute)
+    except AttributeError as error:
+        raise PluginError(f"module {module!r} has no {attribute!r}", where=at) from error
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"cannot be imported: {described(error)}", where=at) from error
+    base = BASES[found.kind]
+    if not (isinstance(component, type) and issubclass(component, base)):
+        raise PluginError(f"{found.spec.target} is not a subclass of {base.__name__}", where=at)
+    if not (isinstance(component.Config, type) and issubclass(component.Config, Settings)):
+        raise PluginError(f"{found.spec.target}.Config is not a subclass of Settings", where=at)
+    return component
