@@ -1,0 +1,172 @@
+"""What encoders read: texts and pictures, each under a key that is the hash of its content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.data.images import ImageRefused, inside, open_image
+
+Keys = npt.NDArray[np.bytes_]
+"""S32[n]: hexadecimal content hashes; empty where there is nothing to encode."""
+
+MAX_BYTES = 256 * 2**20
+"""Larger image files are refused unread."""
+SHORT_SIDE = 1024
+"""Pictures are halved (box filter) while their short side stays above this, so that a batch fits in memory."""
+READERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedImage:
+    """An image that the data names and that was not used.
+
+    Attributes:
+        item: dense item index.
+        path: as the data gives it, relative to the image folder.
+        reason: why, in a few words that can be counted.
+    """
+
+    item: int
+    path: str
+    reason: str
+
+
+class Inputs(Protocol):
+    """All items' raw inputs of one modality."""
+
+    @property
+    def keys(self) -> Keys:
+        """S32[n_items]."""
+
+    @property
+    def refused(self) -> list[RefusedImage]:
+        """What could not even be keyed."""
+
+    def load(self, item: int) -> Any:
+        """The input of one item; `ImageRefused` if it cannot be used."""
+
+    def size(self, item: int) -> int:
+        """How long encoding takes, relatively: inputs of one batch should have like sizes."""
+
+
+@dataclass(frozen=True)
+class TextInputs:
+    """Texts by item, None where an item has none."""
+
+    texts: Sequence[str | None]
+    refused: list[RefusedImage] = field(default_factory=list)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """S32[n_items]."""
+        return np.array([b"" if t is None else _digest(t.encode("utf-8", "replace")) for t in self.texts], dtype="S32")
+
+    def load(self, item: int) -> str:
+        """The text of one item."""
+        return self.texts[item] or ""
+
+    def size(self, item: int) -> int:
+        """Characters."""
+        return len(self.texts[item] or "")
+
+
+class ImageInputs:
+    """Pictures by item; paths come from the data and are not trusted."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.paths = catalog.image_paths
+        self.root = catalog.images
+        self.refused: list[RefusedImage] = []
+        with ThreadPoolExecutor(READERS) as pool:
+            found = list(pool.map(self._key, self.paths))
+        for item, (path, key) in enumerate(zip(self.paths, found, strict=True)):
+            if isinstance(key, ImageRefused):
+                self.refused.append(RefusedImage(item, path or "", key.reason))
+        self._keys = np.array([k if isinstance(k, bytes) else b"" for k in found], dtype="S32")
+
+    @property
+    def keys(self) -> Keys:
+        """S32[n_items]."""
+        return self._keys
+
+    def _key(self, path: str | None) -> bytes | ImageRefused:
+        if path is None:
+            return b""
+        try:
+            file = self._file(path)
+            if file.stat().st_size > MAX_BYTES:
+                return ImageRefused(f"a file of more than {MAX_BYTES // 2**20} MiB", where=path)
+            with file.open("rb") as stream:
+                return hashlib.file_digest(stream, _blake).hexdigest().encode()
+        except ImageRefused as refusal:
+            return refusal
+        except OSError as error:
+            return ImageRefused(f"cannot be read ({error.strerror or 'error'})", where=path)
+
+    def _file(self, path: str) -> Path:
+        if self.root is None:
+            raise ImageRefused("the catalogue has no image folder", where=path)
+        return inside(self.root, path)
+
+    def load(self, item: int) -> Image.Image:
+        """RGB; very large pictures come halved until their short side is below twice `SHORT_SIDE`."""
+        path = self.paths[item]
+        if path is None or self.root is None:
+            raise ImageRefused("the catalogue has no image folder", where=path)
+        image = open_image(self.root, path)
+        factor = min(image.size) // SHORT_SIDE
+        return image.reduce(2 ** (factor.bit_length() - 1)) if factor >= 2 else image
+
+    def size(self, item: int) -> int:
+        """All pictures take about as long."""
+        return 1
+
+
+def batches(
+    load: Callable[[int], Any], items: Sequence[int], size: int, *, threads: int = 2, ahead: int = 2
+) -> Iterator[tuple[Sequence[int], list[Any]]]:
+    """Batches of loaded inputs, in order, read by ``threads`` while the encoder is at work on earlier ones.
+
+    An input that was refused stands in its place as the `ImageRefused`.
+    """
+    starts = iter(range(0, len(items), size))
+    queue: deque[tuple[Sequence[int], list[Future[Any]]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            while True:
+                while len(queue) <= ahead and (start := next(starts, None)) is not None:
+                    batch = items[start : start + size]
+                    queue.append((batch, [pool.submit(_load, load, item) for item in batch]))
+                if not queue:
+                    return
+                batch, futures = queue.popleft()
+                yield batch, [future.result() for future in futures]
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _load(load: Callable[[int], Any], item: int) -> Any:
+    try:
+        return load(item)
+    except ImageRefused as refusal:
+        return refusal
+
+
+def _blake() -> Any:
+    return hashlib.blake2b(digest_size=16)
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).hexdigest().encode()
