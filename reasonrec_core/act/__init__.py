@@ -1,0 +1,6 @@
+"""Act: who answers a request, decided by rules that are calibrated on validation data."""
+
+from reasonrec_core.act.config import RouterConfig
+from reasonrec_core.act.router import Router
+
+__all__ = ["Router", "RouterConfig"]

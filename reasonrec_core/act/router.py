@@ -1,0 +1,260 @@
+"""The router: who answers each request, from uncertainty, calibrated on validation queries only.
+
+Three things are learned: the *risk* = P(the policy's answer is worse than the delegate's), the *cut* above which the
+delegate answers, and the *confidence* = P(the target is among the policy's ten best). A further kind of router adds
+its own ``kind`` to `RouterConfig` and its own decision on top of the same risk and confidence.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.act.calibration import Calibrated
+from reasonrec_core.act.config import RouterConfig
+from reasonrec_core.act.threshold import Cut, cut_for_risk, cut_for_share
+from reasonrec_core.errors import ConfigError, PluginError
+from reasonrec_core.types import Bool, Float32, Int64, Route, Uncertainty
+
+Float64 = npt.NDArray[np.float64]
+Signals = Mapping[str, Uncertainty]
+
+WORDS = {
+    "evidence-horizon": "how little is known about the user",
+    "entropy": "how spread the policy's distribution is",
+    "margin": "how close the runner-up is",
+}
+
+
+class Router:
+    """Decides `Route.SELF` or `Route.REPLACE` for each query.
+
+    Args:
+        config: what the user wants; see `RouterConfig`.
+    """
+
+    def __init__(self, config: RouterConfig) -> None:
+        self.config = config
+        self._fitted: _Fitted | None = None
+
+    def calibrate(
+        self,
+        uncertainty: Signals,
+        policy_quality: Float64,
+        delegate_quality: Mapping[str, Float64],
+        policy_hit: Bool,
+        keys: Int64 | None = None,
+    ) -> None:
+        """Learn from B validation queries; test queries must never come here.
+
+        Args:
+            uncertainty: every estimator of ``config.estimators`` on these queries.
+            policy_quality: float64[B], such as NDCG@10 of the policy's answer.
+            delegate_quality: the same of each delegate that may be chosen.
+            policy_hit: bool[B], whether the target is among the policy's ten best.
+            keys: int64[B] a number per query (its user) that breaks ties of equal risk; see `Cut`.
+
+        Raises:
+            ConfigError: an unknown delegate, no estimator for ``stage = "before"``, or a risk out of reach.
+            PluginError: signals that are missing, misshapen or NaN.
+        """
+        size = len(policy_quality)
+        if not size:
+            raise ConfigError("routing cannot be calibrated without validation queries", where="route")
+        for name, values in {**delegate_quality, "policy": policy_quality, "hit": policy_hit}.items():
+            if len(values) != size:
+                raise PluginError(f"quality of {name!r} has {len(values)} values, expected {size}")
+        delegate = self._choose(delegate_quality)
+        early = tuple(n for n in self.config.estimators if self._signal(uncertainty, n).stage == "before")
+        used = early if self.config.stage == "before" else self.config.estimators
+        if not used:
+            raise ConfigError(
+                "no estimator works before the policy answers",
+                where="route.estimators",
+                fix='Add "evidence-horizon", or set route.stage = "after".',
+            )
+        worse = np.asarray(policy_quality < delegate_quality[delegate], dtype=np.bool_)
+        model = Calibrated.fit(used, _matrix(uncertainty, used, size), worse, self.config.seed)
+        risk = _single(model(_matrix(uncertainty, used, size)))
+        goal = self.config.share if self.config.share is not None else self.config.risk
+        assert goal is not None
+        find = cut_for_share if self.config.share is not None else cut_for_risk
+        cut = find(risk, goal, self.config.seed)
+        hit = np.asarray(policy_hit, dtype=np.bool_)
+        confidences = [
+            Calibrated.fit(names, _matrix(uncertainty, names, size), hit, self.config.seed)
+            for names in dict.fromkeys((self.config.estimators, early))
+            if names
+        ]
+        replaced = cut(risk, keys)
+        means = {n: float(np.mean(q)) for n, q in delegate_quality.items()}
+        report = {
+            "share": float(replaced.mean()),
+            "kept_risk": float(risk[~replaced].mean()) if not replaced.all() else None,
+            "quality": {"policy": float(np.mean(policy_quality)), **means},
+            "routed_quality": float(np.mean(np.where(replaced, delegate_quality[delegate], policy_quality))),
+        }
+        self._fitted = _Fitted(delegate, model, cut, tuple(confidences), report)
+
+    @property
+    def delegate(self) -> str:
+        """The name of the delegate that answers replaced queries."""
+        return self._state.delegate
+
+    @property
+    def report(self) -> Mapping[str, Any]:
+        """How calibration went, on validation.
+
+        ``share`` reached, ``kept_risk`` (mean risk of what the policy keeps), mean ``quality`` of policy and
+        delegates and of both routed, ``level`` of the cut, and cross-fitted quality of ``risk`` and ``confidence``.
+        The share and the routed quality were chosen on these very queries; the test part has the honest figures.
+        """
+        state = self._state
+        return {
+            **state.report,
+            "level": state.cut.level,
+            "risk": dict(state.model.report),
+            "confidence": dict(state.confidences[0].report),
+        }
+
+    def risk(self, uncertainty: Signals) -> Float32:
+        """float32[B]: calibrated P(the policy's answer is worse than the delegate's)."""
+        model = self._state.model
+        return model(_matrix(uncertainty, model.names)).astype(np.float32)
+
+    def replace(self, uncertainty: Signals, keys: Int64 | None = None) -> Bool:
+        """bool[B]: True where the delegate answers. ``keys`` break ties, as in `calibrate`."""
+        return self._state.cut(self.risk(uncertainty).astype(np.float64), keys)
+
+    def routes(self, uncertainty: Signals, keys: Int64 | None = None) -> tuple[Route, ...]:
+        """The route of each query."""
+        return tuple(Route.REPLACE if r else Route.SELF for r in self.replace(uncertainty, keys))
+
+    def confidence(self, uncertainty: Signals) -> Float32:
+        """float32[B]: calibrated P(the target is among the policy's ten best), from all the signals that are there.
+
+        Before the policy has answered, those are the estimators with ``stage == "before"``.
+        """
+        for model in self._state.confidences:
+            if set(model.names) <= set(uncertainty):
+                return model(_matrix(uncertainty, model.names)).astype(np.float32)
+        raise PluginError(f"confidence needs the estimators {', '.join(self._state.confidences[-1].names)}")
+
+    def reason(self, uncertainty: Signals, row: int, keys: Int64 | None = None) -> str:
+        """Why query ``row`` goes where it goes, in words."""
+        one = {n: Uncertainty(u.total[row : row + 1], u.stage) for n, u in uncertainty.items()}
+        return self.reasons(one, None if keys is None else keys[row : row + 1])[0]
+
+    def reasons(self, uncertainty: Signals, keys: Int64 | None = None) -> list[str]:
+        """`reason` of all queries."""
+        state = self._state
+        risks, replaced = self.risk(uncertainty), self.replace(uncertainty, keys)
+        names = state.model.names
+        totals = np.stack([self._signal(uncertainty, n).total for n in names], axis=1)
+        return [
+            _words(state, float(risk), bool(gone), names, values)
+            for risk, gone, values in zip(risks, replaced, totals, strict=True)
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The calibrated router as JSON values."""
+        state = self._state
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "delegate": state.delegate,
+            "risk": state.model.to_dict(),
+            "cut": state.cut.to_dict(),
+            "confidence": [m.to_dict() for m in state.confidences],
+            "report": state.report,
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """What `to_dict` gave."""
+        router = cls(RouterConfig.model_validate(value["config"]))
+        router._fitted = _Fitted(
+            value["delegate"],
+            Calibrated.from_dict(value["risk"]),
+            Cut.from_dict(value["cut"]),
+            tuple(Calibrated.from_dict(m) for m in value["confidence"]),
+            dict(value["report"]),
+        )
+        return router
+
+    @property
+    def _state(self) -> _Fitted:
+        if self._fitted is None:
+            raise PluginError("the router was used before it was calibrated")
+        return self._fitted
+
+    def _choose(self, quality: Mapping[str, Float64]) -> str:
+        if not quality:
+            raise ConfigError("there is no delegate to route to", where="route.delegate", fix="Configure a delegate.")
+        if self.config.delegate == "best":
+            return max(sorted(quality), key=lambda name: float(np.mean(quality[name])))
+        if self.config.delegate not in quality:
+            near = difflib.get_close_matches(self.config.delegate, quality, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Delegates: {', '.join(sorted(quality))}, or 'best'."
+            raise ConfigError(f"unknown delegate {self.config.delegate!r}", where="route.delegate", fix=hint)
+        return self.config.delegate
+
+    @staticmethod
+    def _signal(uncertainty: Signals, name: str) -> Uncertainty:
+        if name not in uncertainty:
+            near = difflib.get_close_matches(name, uncertainty, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(uncertainty)) or 'none'}."
+            raise ConfigError(f"no uncertainty estimator {name!r}", where="route.estimators", fix=hint)
+        return uncertainty[name]
+
+
+class _Fitted:
+    """What calibration learned."""
+
+    def __init__(
+        self,
+        delegate: str,
+        model: Calibrated,
+        cut: Cut,
+        confidences: tuple[Calibrated, ...],
+        report: dict[str, Any],
+    ) -> None:
+        self.delegate, self.model, self.cut = delegate, model, cut
+        self.confidences, self.report = confidences, report
+
+
+def _matrix(uncertainty: Signals, names: Sequence[str], size: int | None = None) -> Float64:
+    """float64[B, len(names)], checked."""
+    columns = []
+    for name in names:
+        total = np.asarray(Router._signal(uncertainty, name).total, dtype=np.float64)
+        size = len(total) if size is None else size
+        if total.shape != (size,):
+            raise PluginError(f"uncertainty {name!r} has shape {total.shape}, expected ({size},)")
+        if not np.isfinite(total).all():
+            raise PluginError(f"uncertainty {name!r} is not finite everywhere")
+        columns.append(total)
+    return np.stack(columns, axis=1)
+
+
+def _single(risk: Float64) -> Float64:
+    """Risks at the precision in which `Router.risk` gives them, so that a cut at a risk meets it exactly."""
+    return risk.astype(np.float32).astype(np.float64)
+
+
+def _words(state: _Fitted, risk: float, replaced: bool, names: Sequence[str], values: Float32) -> str:
+    signals = "; ".join(
+        f"{name} {value:.2f}{f' ({WORDS[name]})' if name in WORDS else ''}"
+        for name, value in zip(names, values, strict=True)
+    )
+    level = state.cut.level
+    if replaced:
+        sign = ">" if risk > level else "="
+        return f"{state.delegate} answers: risk {risk:.3f} {sign} {level:.3f}, from {signals}"
+    sign = "<" if risk < level else "="
+    return (
+        f"the policy answers: risk {risk:.3f} {sign} {level:.3f} of being worse than {state.delegate}, from {signals}"
+    )
