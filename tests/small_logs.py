@@ -1,0 +1,39 @@
+"""Small datasets for the tests of splits and checks."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from reasonrec_core.data.dataset import Dataset, RawTables
+
+Row = tuple[str, str, int]
+
+
+def build(rows: Sequence[Row], *, folder: Path | None = None, clock: bool = True, **columns: Any) -> Dataset:
+    """A dataset of (user, item, time) rows; ``columns``: ``value``, ``part``, ``history``, ``items``, ``images``."""
+    names = ("user_id", "item_id", "timestamp") if clock else ("user_id", "item_id")
+    types = (pa.string(), pa.string(), pa.int64())
+    table = {n: pa.array([row[i] for row in rows], types[i]) for i, n in enumerate(names)}
+    items, images = columns.pop("items", None), columns.pop("images", None)
+    kinds = {"value": pa.float32(), "part": pa.string(), "history": pa.list_(pa.string())}
+    table.update({name: pa.array(column, kinds[name]) for name, column in columns.items()})
+    raw = RawTables(pa.table(table), items=items, images=images, name="small")
+    return Dataset.build(raw, folder or Path(tempfile.mkdtemp()) / "dataset")
+
+
+@st.composite
+def logs(draw: st.DrawFn, *, repeats: bool = True) -> list[Row]:
+    """Rows of up to 8 users over up to 40 items, with ties in time and repeated purchases."""
+    n_users, n_items = draw(st.integers(1, 8)), draw(st.integers(3, 40))
+    rows: list[Row] = []
+    for user in range(n_users):
+        items = draw(st.lists(st.integers(0, n_items - 1), min_size=1, max_size=12, unique=not repeats))
+        times = draw(st.lists(st.integers(0, 20), min_size=len(items), max_size=len(items)))
+        rows += [(f"u{user}", f"i{item}", time) for item, time in zip(items, times, strict=True)]
+    return draw(st.permutations(rows))
