@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from reasonrec_core.act import RouterConfig
 from reasonrec_core.components import Settings
 from reasonrec_core.data.splits import SplitConfig
 from reasonrec_core.errors import ConfigError
+from reasonrec_core.settings import config_error
 from reasonrec_core.types import Task
 
 
@@ -114,15 +114,15 @@ class PipelineConfig(Settings):
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Of the run, and of its folder.")
     seed: int = Field(0, description="Of every random choice but the data's own seeds.")
     data: DataConfig
-    split: SplitConfig = Field(default_factory=SplitConfig)
+    split: SplitConfig = SplitConfig()
     observe: dict[str, EncoderConfig] = Field({}, description="Item features by name.")
-    horizon: HorizonConfig = Field(default_factory=HorizonConfig)
+    horizon: HorizonConfig = HorizonConfig()
     policy: ComponentConfig | None = Field(None, description="The reasoning policy; none to compare delegates only.")
     delegates: tuple[ComponentConfig, ...] = Field((), description="Cheap models that may answer instead.")
     uncertainty: tuple[ComponentConfig, ...] = Field((), description="Estimators; the router's where empty.")
     router: RouterConfig | None = Field(None, description="Who answers; without it the policy always does.")
-    evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
-    report: ReportConfig = Field(default_factory=ReportConfig)
+    evaluate: EvaluateConfig = EvaluateConfig()
+    report: ReportConfig = ReportConfig()
 
     @model_validator(mode="after")
     def _fits_together(self) -> PipelineConfig:
@@ -174,20 +174,11 @@ def check_config(tree: Mapping[str, Any], where: str, text: str = "") -> Pipelin
     try:
         return PipelineConfig.model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        line = _line_of(text, first["loc"])
+        problem = config_error(error, PipelineConfig)
+        line = _line_of(text, error.errors()[0]["loc"])
         place = f"{where}:{line}" if line else where
-        fix = None
-        if first["type"] == "extra_forbidden":
-            what, fix = f"unknown key {key!r}", _did_you_mean(first["loc"])
-        elif first["type"] == "missing":
-            what = f"the key {key!r} is missing"
-        else:
-            message = first["msg"].removeprefix("Value error, ")
-            given = "" if first["type"] == "value_error" and not key else f" (given: {first['input']!r})"
-            what = f"{key}: {message}{given}" if key else message
-        raise ConfigError(what, where=place, fix=fix) from error
+        at = f"{place}: {problem.where}" if problem.where else place
+        raise ConfigError(problem.what, where=at, fix=problem.fix) from error
 
 
 def _read(path: Path) -> tuple[dict[str, Any], str]:
@@ -256,13 +247,3 @@ def _line_of(text: str, loc: tuple[int | str, ...]) -> int | None:
             if re.match(pattern, line):
                 return number
     return None
-
-
-def _did_you_mean(loc: tuple[int | str, ...]) -> str:
-    model: Any = PipelineConfig
-    for part in loc[:-1]:
-        model = model.model_fields[part].annotation if isinstance(part, str) and part in model.model_fields else model
-        model = next((a for a in getattr(model, "__args__", (model,)) if hasattr(a, "model_fields")), model)
-    names = sorted(getattr(model, "model_fields", {}))
-    close = difflib.get_close_matches(str(loc[-1]), names, n=1)
-    return f"Did you mean {close[0]!r}?" if close else f"Known keys: {', '.join(names)}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from reasonrec_core.act import Router
 from reasonrec_core.components import Delegate, Kind, ReasoningPolicy, UncertaintyEstimator
-from reasonrec_core.errors import PluginError
+from reasonrec_core.contracts import checked_deliberation, checked_ranking, checked_uncertainty
 from reasonrec_core.observe import ObservedItems
 from reasonrec_core.observe.horizon import EvidenceHorizonScale
 from reasonrec_core.registry import Registry
@@ -20,6 +20,7 @@ from reasonrec_core.types import (
     Bool,
     Deliberation,
     Float32,
+    Int64,
     Observation,
     QueryBatch,
     Ranking,
@@ -52,6 +53,7 @@ class Outcome:
         deliberated: positions of the queries that the policy deliberated on.
         deliberation: of those, or None where there were none.
         delegate: the delegate that answered where ``replaced``.
+        why: gives the reason for a query's route, in words.
         seconds: for the whole batch.
     """
 
@@ -63,6 +65,7 @@ class Outcome:
     deliberated: Rows
     deliberation: Deliberation | None
     delegate: str | None
+    why: Callable[[int], str]
     seconds: float
 
 
@@ -71,6 +74,7 @@ class Agent:
     """The fitted parts of a pipeline, ready to answer."""
 
     registry: Registry
+    n_items: int
     items: ObservedItems
     horizon: EvidenceHorizonScale
     delegates: Mapping[str, Named]
@@ -87,10 +91,7 @@ class Agent:
         assert self.policy is not None
         policy: ReasoningPolicy[Any] = self.policy.part
         with self.registry.guard(Kind.POLICY, self.policy.name, "deliberate"):
-            result = policy.deliberate(batch, observation)
-        if result.ranking is None or len(result.ranking) != len(batch):
-            raise PluginError(f"policy {self.policy.name!r} gave no ranking for a batch of {len(batch)} queries")
-        return result
+            return checked_deliberation(policy.deliberate(batch, observation), batch, self.n_items)
 
     def estimate(
         self, stage: str | None, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None
@@ -102,7 +103,9 @@ class Agent:
             if stage is None or estimator.stage == stage:
                 with self.registry.guard(Kind.UNCERTAINTY, named.name, "estimate"):
                     answer = None if estimator.stage == "before" else deliberation
-                    found[label] = estimator.estimate(batch, observation, answer)
+                    found[label] = checked_uncertainty(
+                        estimator.estimate(batch, observation, answer), batch, estimator.stage
+                    )
         return found
 
     def delegate(self, label: str, batch: QueryBatch, observation: Observation) -> Ranking:
@@ -110,7 +113,7 @@ class Agent:
         named = self.delegates[label]
         part: Delegate[Any] = named.part
         with self.registry.guard(Kind.DELEGATE, named.name, "recommend"):
-            return part.recommend(batch, observation)
+            return checked_ranking(part.recommend(batch, observation), batch, self.n_items)
 
     def act(self, batch: QueryBatch) -> Outcome:
         """Answer a batch: decide who answers each query, then let them."""
@@ -123,8 +126,8 @@ class Agent:
             return self._policy_only(batch, observation, begin)
         everyone = np.arange(len(batch))
         signals = self.estimate("before", batch, observation, None)
-        if router.stage == "before":
-            replaced = router.replace(signals)
+        if router.config.stage == "before":
+            replaced = router.replace(signals, _keys(batch))
             thinking = np.flatnonzero(~replaced)
         else:
             replaced, thinking = np.zeros(len(batch), np.bool_), everyone
@@ -133,9 +136,9 @@ class Agent:
             part, seen = batch.take(thinking), observation.take(thinking)
             deliberation = self.deliberate(part, seen)
             after = self.estimate("after", part, seen, deliberation)
-        if router.stage == "after":
+        if router.config.stage == "after":
             signals |= after
-            replaced = router.replace(signals)
+            replaced = router.replace(signals, _keys(batch))
         ranking = self._answers(batch, observation, router, replaced, thinking, deliberation)
         totals = {label: value.total for label, value in signals.items()}
         totals |= {label: _spread(value.total, thinking, len(batch)) for label, value in after.items()}
@@ -148,6 +151,7 @@ class Agent:
             deliberated=thinking,
             deliberation=deliberation,
             delegate=router.delegate,
+            why=lambda row: router.reason(signals, row, _keys(batch)),
             seconds=time.perf_counter() - begin,
         )
 
@@ -184,6 +188,7 @@ class Agent:
             np.arange(len(batch)),
             deliberation,
             None,
+            _said("there is no router: the policy answers all"),
             time.perf_counter() - begin,
         )
 
@@ -191,14 +196,24 @@ class Agent:
         label = next(iter(self.delegates))
         unknown = np.full(len(batch), np.nan, np.float32)
         ranking = self.delegate(label, batch, observation)
+        all_to_it = _said("there is no policy: the delegate answers all")
         yes, nobody = np.ones(len(batch), np.bool_), np.empty(0, np.intp)
-        return Outcome(ranking, yes, unknown, unknown, {}, nobody, None, label, time.perf_counter() - begin)
+        return Outcome(ranking, yes, unknown, unknown, {}, nobody, None, label, all_to_it, time.perf_counter() - begin)
 
 
 def _place(items: npt.NDArray[np.int32], scores: Float32, rows: Rows, ranking: Ranking) -> None:
     width = min(items.shape[1], ranking.items.shape[1])
     items[rows, :width] = ranking.items[:, :width]
     scores[rows, :width] = ranking.scores[:, :width]
+
+
+def _said(reason: str) -> Callable[[int], str]:
+    return lambda row: reason
+
+
+def _keys(batch: QueryBatch) -> Int64:
+    """What breaks ties of equal risk: the user, so that an answer does not depend on its neighbours in the batch."""
+    return batch.users.astype(np.int64)
 
 
 def _spread(values: Float32, rows: Rows, size: int) -> Float32:

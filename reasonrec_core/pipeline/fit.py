@@ -25,7 +25,15 @@ def fit_all(prepared: Prepared) -> tuple[Agent, dict[str, float]]:
     delegates = {each.label: _fitted(prepared, Kind.DELEGATE, each, seconds) for each in config.delegates}
     policy = _fitted(prepared, Kind.POLICY, config.policy, seconds) if config.policy else None
     estimators = {each.label: _fitted(prepared, Kind.UNCERTAINTY, each, seconds) for each in config.estimators}
-    agent = Agent(prepared.registry, prepared.items, prepared.horizon, delegates, policy, estimators)
+    agent = Agent(
+        prepared.registry,
+        len(prepared.dataset.catalog),
+        prepared.items,
+        prepared.horizon,
+        delegates,
+        policy,
+        estimators,
+    )
     return agent, seconds
 
 
@@ -46,14 +54,16 @@ def check_tasks(prepared: Prepared) -> None:
 
 def fresh(prepared: Prepared, kind: Kind, each: ComponentConfig) -> Component[Any]:
     """An unfitted component with the pipeline's settings."""
-    return prepared.registry.create(kind, each.name, each.settings)
+    return prepared.registry.create(kind, each.name, each.settings, where=f"{kind} {each.label}")
 
 
 def _fitted(prepared: Prepared, kind: Kind, each: ComponentConfig, seconds: dict[str, float]) -> Named:
     registry, plugin = prepared.registry, prepared.registry.spec(kind, each.name)
     component = fresh(prepared, kind, each)
     settings = component.config.model_dump(mode="json")
-    key = content_hash(prepared.key, kind, each.name, settings, plugin.distribution, plugin.version, prepared.config.seed)
+    key = content_hash(
+        prepared.key, kind, each.name, settings, plugin.distribution, plugin.version, prepared.config.seed
+    )
     used: dict[str, str] = {}
 
     def delegate(label: str) -> Delegate[Any]:
@@ -99,4 +109,5 @@ def _identity(prepared: Prepared, each: ComponentConfig) -> str:
 
 
 def _all(policy: ComponentConfig | None, delegates: tuple[ComponentConfig, ...]) -> list[tuple[Kind, ComponentConfig]]:
-    return [(Kind.POLICY, policy)] * bool(policy) + [(Kind.DELEGATE, d) for d in delegates]  # type: ignore[list-item]
+    first = [(Kind.POLICY, policy)] if policy else []
+    return [*first, *((Kind.DELEGATE, d) for d in delegates)]

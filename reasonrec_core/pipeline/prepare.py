@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from reasonrec_core.config import PipelineConfig
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.importers import open_or_import
 from reasonrec_core.data.split import Split
-from reasonrec_core.data.splits import make_split, with_candidates
+from reasonrec_core.data.splits import direct_split, make_split, open_split, save_split
 from reasonrec_core.files import content_hash
 from reasonrec_core.observe import ObservedItems, observe_items
 from reasonrec_core.observe.horizon import EvidenceHorizonScale
@@ -42,6 +42,7 @@ class Prepared:
     Attributes:
         dataset: the data.
         split: its division.
+        splits: the same division as each task asks it (direct: with candidates, drawn once and kept).
         items: item features.
         horizon: fitted on the training histories.
         encoders: the encoders that made the features, by the pipeline's names.
@@ -53,6 +54,7 @@ class Prepared:
     run: RunFolder
     dataset: Dataset
     split: Split
+    splits: Mapping[Task, Split]
     items: ObservedItems
     horizon: EvidenceHorizonScale
     encoders: Mapping[str, Encoder[Any]]
@@ -61,11 +63,8 @@ class Prepared:
 
     def cases(self, task: Task, part: str) -> Cases:
         """Validation or test cases as the task asks them; ``part`` is "valid" or "test"."""
-        cases: Cases = getattr(self.split, part)
-        if task is not Task.DIRECT:
-            return cases
-        seed = self.config.split.seed + (part == "test")
-        return with_candidates(cases, self.dataset, self.config.split.negatives, seed)
+        cases: Cases = getattr(self.splits[task], part)
+        return cases
 
     def observation(self, cases: Cases | None) -> Observation:
         """Item features, and the horizon of the cases' queries."""
@@ -98,14 +97,26 @@ def prepare(config: PipelineConfig, registry: Registry, run: RunFolder, progress
     horizon = EvidenceHorizonScale(config.horizon.kind, cap=config.horizon.cap)
     horizon.fit(lengths[lengths > 0])
     encoders = make_encoders(config, registry)
-    bare = Prepared(
-        config, registry, run, dataset, split, ObservedItems({}, {}, []), horizon, encoders, split.hash, progress
-    )
+    splits = {task: keep_split(config, run, dataset, split, task) for task in config.tasks}
+    nothing = ObservedItems({}, {})
+    bare = Prepared(config, registry, run, dataset, split, splits, nothing, horizon, encoders, split.hash, progress)
     fit_encoders(bare)
-    with registry.guard(Kind.ENCODER, ", ".join(encoders) or "none", "encode"):
-        items = observe_items(dataset.catalog, encoders, cache_folder() / "features", progress=progress)
-    key = content_hash(dataset.hash, split.hash, config.horizon.model_dump(), *_prints(encoders))
-    return Prepared(config, registry, run, dataset, split, items, horizon, encoders, key, progress)
+    items = observe_items(dataset.catalog, encoders, cache_folder() / "features", progress=progress)
+    key = content_hash(dataset.hash, split.hash, config.horizon.model_dump(), items.digests)
+    return replace(bare, items=items, key=key)
+
+
+def keep_split(config: PipelineConfig, run: RunFolder, dataset: Dataset, split: Split, task: Task) -> Split:
+    """The split as a task asks it, kept in the run: candidates are drawn once."""
+
+    def make(folder: Path) -> None:
+        asked = split
+        if task is Task.DIRECT:
+            asked = direct_split(split, dataset, negatives=config.split.negatives, seed=config.split.seed)
+        save_split(asked, folder / "split", dataset)
+
+    stage = run.stage(f"split-{task}", content_hash(split.hash, config.split.model_dump(mode="json")), make)
+    return open_split(stage.folder / "split", dataset)
 
 
 def keep_dataset(config: PipelineConfig, run: RunFolder) -> Dataset:
@@ -147,10 +158,6 @@ def fit_encoders(prepared: Prepared) -> None:
         if stage.reused:
             with prepared.registry.guard(Kind.ENCODER, named.encoder, "load"):
                 prepared.encoders[name] = type(encoder).load(stage.folder, prepared.dataset.catalog)  # type: ignore[index]
-
-
-def _prints(encoders: Mapping[str, Encoder[Any]]) -> list[str]:
-    return [f"{name}:{encoder.fingerprint()}" for name, encoder in encoders.items()]
 
 
 def _link_or_copy(source: str, target: str) -> None:

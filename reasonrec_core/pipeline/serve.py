@@ -139,7 +139,6 @@ class Recommender:
 
     def _answer(self, batch: QueryBatch, outcome: Outcome) -> Answer:
         catalog = self.dataset.catalog
-        router = self.agent.routers.get(batch.task)
         replaced = bool(outcome.replaced[0])
         row = zip(outcome.ranking.items[0].tolist(), outcome.ranking.scores[0].tolist(), strict=True)
         steps = outcome.deliberation.steps[0] if outcome.deliberation is not None and not replaced else ()
@@ -151,20 +150,13 @@ class Recommender:
             unknown=batch.history.skipped,
             route="replace" if replaced else "self",
             by=by or "",
-            reason=why(router, outcome, 0),
+            reason=outcome.why(0),
             confidence=_number(outcome.confidence[0]),
             risk=_number(outcome.risk[0]),
             uncertainty={n: float(v[0]) for n, v in outcome.uncertainty.items() if not np.isnan(v[0])},
             steps=tuple(steps),
             seconds=outcome.seconds,
         )
-
-
-def why(router: Router | None, outcome: Outcome, row: int) -> str:
-    """Why this query was answered by whom it was, in words."""
-    if router is None:
-        return "no router: the delegate answers all" if outcome.replaced[row] else "no router: the policy answers all"
-    return router.reason(float(outcome.risk[row]), bool(outcome.replaced[row]))
 
 
 def load_agent(path: Path, state: dict[str, Any], dataset: Dataset, registry: Registry) -> Agent:
@@ -182,7 +174,8 @@ def load_agent(path: Path, state: dict[str, Any], dataset: Dataset, registry: Re
     policy = load(Kind.POLICY, *state["policy"]) if state["policy"] else None
     return Agent(
         registry,
-        ObservedItems(features, present, []),
+        len(dataset.catalog),
+        ObservedItems(features, present),
         EvidenceHorizonScale.from_dict(state["horizon"]),
         {label: load(Kind.DELEGATE, label, name) for label, name in state["delegates"]},
         policy,

@@ -1,0 +1,137 @@
+"""Asking every system the validation and test queries, once; answers are kept in the run folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from reasonrec_core.components import Kind
+from reasonrec_core.files import content_hash, read_json
+from reasonrec_core.pipeline.agent import Agent, Named
+from reasonrec_core.pipeline.folder import STAMP
+from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.types import Cases, Float32, QueryBatch, Ranking, Task
+
+CHUNK = 256
+"""Queries per batch: few enough for scores of the whole catalogue, enough for the processor to be busy."""
+THREADS = 2
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One system's answers to one set of cases.
+
+    Attributes:
+        ranking: one column more than the largest cut-off, so that ties at the boundary can be counted.
+        uncertainty: per estimator float32[B]; empty for delegates.
+        probability: float32[B, C] for click probabilities, else None.
+        seconds: that answering all took.
+    """
+
+    ranking: Ranking | None
+    uncertainty: Mapping[str, Float32]
+    probability: Float32 | None
+    seconds: float
+
+
+def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> Answers:
+    """The policy's rankings and every estimator's uncertainty."""
+    assert agent.policy is not None
+
+    def ask(batch: QueryBatch) -> Arrays:
+        observation = agent.observe(batch)
+        answer = agent.deliberate(batch, observation)
+        assert answer.ranking is not None
+        signals = agent.estimate(None, batch, observation, answer)
+        found = {f"uncertainty.{label}": value.total for label, value in signals.items()}
+        return {"items": answer.ranking.items, "scores": answer.ranking.scores, **found}
+
+    extra = [_stage_key(prepared, Kind.UNCERTAINTY, each) for each in agent.estimators]
+    threads = THREADS if getattr(agent.policy.part, "thread_safe", False) else 1
+    return _answers(prepared, Kind.POLICY, agent.policy, task, part, ask, threads, extra)
+
+
+def delegate_answers(prepared: Prepared, agent: Agent, label: str, task: Task, part: str) -> Answers:
+    """A delegate's rankings, or its click probabilities."""
+    named = agent.delegates[label]
+
+    def ask(batch: QueryBatch) -> Arrays:
+        observation = agent.observe(batch)
+        if task is Task.CTR:
+            with prepared.registry.guard(Kind.DELEGATE, named.name, "score"):
+                return {"probability": named.part.score(batch, observation)}
+        ranking = agent.delegate(label, batch, observation)
+        return {"items": ranking.items, "scores": ranking.scores}
+
+    threads = THREADS if named.part.thread_safe else 1
+    return _answers(prepared, Kind.DELEGATE, named, task, part, ask, threads, [])
+
+
+def _answers(
+    prepared: Prepared,
+    kind: Kind,
+    named: Named,
+    task: Task,
+    part: str,
+    ask: Callable[[QueryBatch], Arrays],
+    threads: int,
+    extra: list[str],
+) -> Answers:
+    cases = prepared.cases(task, part)
+    k = max(prepared.config.evaluate.k) + 1
+    key = content_hash(_stage_key(prepared, kind, named.label), extra, task, part, k, _print(cases))
+
+    def make(folder: Path) -> None:
+        batch = QueryBatch(
+            task, cases.queries.users, cases.queries.history, k, cases.queries.candidates, cases.queries.times
+        )
+        label = f"{named.label}: {part} {task}"
+        begin = time.perf_counter()
+        arrays = in_chunks(batch, ask, threads, lambda done, total: prepared.progress(done, total, label))
+        arrays["seconds"] = np.array(time.perf_counter() - begin)
+        np.savez(folder / "answers.npz", **arrays)  # type: ignore[arg-type]
+
+    stage = prepared.run.stage(f"answers-{task}-{part}-{named.label}", key, make)
+    with np.load(stage.folder / "answers.npz", allow_pickle=False) as saved:
+        arrays = dict(saved)
+    return Answers(
+        Ranking(arrays["items"], arrays["scores"]) if "items" in arrays else None,
+        {n.removeprefix("uncertainty."): v for n, v in arrays.items() if n.startswith("uncertainty.")},
+        arrays.get("probability"),
+        float(arrays["seconds"]),
+    )
+
+
+def in_chunks(
+    batch: QueryBatch,
+    ask: Callable[[QueryBatch], Arrays],
+    threads: int,
+    progress: Callable[[int, int], None],
+) -> dict[str, np.ndarray]:
+    """Ask in chunks and join the arrays; several Python threads with one BLAS thread each where that is safe."""
+    pieces = [piece for _, piece in batch.chunks(CHUNK)]
+    found: list[Arrays] = []
+    with threadpool_limits(1 if threads > 1 else None), ThreadPoolExecutor(threads) as pool:
+        for piece, answer in zip(pieces, pool.map(ask, pieces), strict=True):
+            found.append(answer)
+            progress(min(len(found) * CHUNK, len(batch)), len(batch))
+            del piece
+    return {name: np.concatenate([answer[name] for answer in found]) for name in (found[0] if found else ())}
+
+
+def _stage_key(prepared: Prepared, kind: Kind, label: str) -> str:
+    return str(read_json(prepared.run.path / "stages" / f"{kind}-{label}" / STAMP)["key"])
+
+
+def _print(cases: Cases) -> str:
+    queries = cases.queries
+    arrays = [queries.users, queries.history.indptr, queries.history.items, queries.candidates, cases.targets]
+    return content_hash(*(np.ascontiguousarray(a).tobytes() for a in arrays if a is not None))
