@@ -1,1 +1,53 @@
-"""Conformance suites: a plugin's whole test is a subclass of three lines."""
+"""Conformance suites: a plugin's whole test is a subclass of three lines.
+
+    class TestMine(DelegateConformance):
+        component = "mine"
+        settings = {"decay": 0.5}
+
+The suites need pytest (``pip install reasonrec[dev]``); `tiny` and its relatives do not.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reasonrec_core.testing.delegate import DelegateConformance
+    from reasonrec_core.testing.encoder import EncoderConformance
+    from reasonrec_core.testing.policy import PolicyConformance
+    from reasonrec_core.testing.tiny import Tiny, tiny, tiny_dataset, tiny_fit_data, tiny_tables
+    from reasonrec_core.testing.uncertainty import UncertaintyConformance
+
+__all__ = [
+    "DelegateConformance",
+    "EncoderConformance",
+    "PolicyConformance",
+    "Tiny",
+    "UncertaintyConformance",
+    "tiny",
+    "tiny_dataset",
+    "tiny_fit_data",
+    "tiny_tables",
+]
+
+_SUITES = {
+    "DelegateConformance": "delegate",
+    "EncoderConformance": "encoder",
+    "PolicyConformance": "policy",
+    "UncertaintyConformance": "uncertainty",
+}
+
+_REWRITTEN = ("compare", "component", *_SUITES.values())
+"""Modules with asserts that pytest is to explain."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUITES:
+        import pytest
+
+        pytest.register_assert_rewrite(*(f"reasonrec_core.testing.{module}" for module in _REWRITTEN))
+        return getattr(import_module(f"reasonrec_core.testing.{_SUITES[name]}"), name)
+    if name in __all__:
+        return getattr(import_module("reasonrec_core.testing.tiny"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

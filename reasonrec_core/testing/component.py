@@ -1,0 +1,180 @@
+"""What every kind of component must do: describe its settings, be found, be saved and loaded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from reasonrec_core.components import Component, FitData, Kind, Settings
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.files import read_json
+from reasonrec_core.registry import BASES, Registry
+from reasonrec_core.settings import validated
+from reasonrec_core.testing.compare import assert_no_pickle
+from reasonrec_core.testing.tiny import Tiny, tiny
+from reasonrec_core.types import Observation, QueryBatch, Task
+
+HEAVY = ("numpy", "pydantic", "torch", "transformers", "timm", "open_clip", "implicit", "lightgbm", "sklearn", "scipy")
+"""What a plugin module must not import: it is read whenever plugins are listed."""
+
+
+class ComponentConformance:
+    """Base of the suites.
+
+    Attributes:
+        component: the name that the plugin registers (preferred: registration is then tested too), or the class.
+        settings: for its ``Config``.
+        seed: of the fit.
+    """
+
+    kind: ClassVar[Kind]
+    component: ClassVar[str | type[Component[Any]]]
+    settings: ClassVar[Mapping[str, Any]] = {}
+    seed: ClassVar[int] = 0
+    _workplace: ClassVar[Workplace]
+
+    @classmethod
+    def component_class(cls) -> type[Component[Any]]:
+        """The class under test."""
+        if isinstance(cls.component, str):
+            return Registry.discover().load(cls.kind, cls.component)
+        return cls.component
+
+    @classmethod
+    def make(cls) -> Component[Any]:
+        """A fresh, unfitted instance."""
+        if isinstance(cls.component, str):
+            return Registry.discover().create(cls.kind, cls.component, cls.settings)
+        return cls.component(validated(cls.component.Config, cls.settings))
+
+    @pytest.fixture
+    def workplace(self, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+        """Tiny datasets and fitted components, made once per class."""
+        suite = type(self)
+        if "_workplace" not in vars(suite):
+            suite._workplace = Workplace(suite, tmp_path_factory.mktemp("conformance"))
+        return suite._workplace
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Run each test that takes a ``task`` (or a ``ranked_task``) for every task that the component can do."""
+        if "task" in metafunc.fixturenames:
+            metafunc.parametrize("task", [task for task in Task if task in self.tasks()])
+        if "ranked_task" in metafunc.fixturenames:
+            ranked = (Task.SEQUENTIAL, Task.DIRECT)
+            metafunc.parametrize("ranked_task", [task for task in ranked if task in self.tasks()])
+
+    @classmethod
+    def tasks(cls) -> frozenset[Task]:
+        """What the component can do, as registered; an encoder or estimator is fitted for the sequential task."""
+        if isinstance(cls.component, str):
+            names = Registry.discover().spec(cls.kind, cls.component).spec.tasks
+            found = frozenset(Task(name) for name in names)
+        else:
+            found = getattr(cls.component, "tasks", frozenset())
+        return found or frozenset({Task.SEQUENTIAL})
+
+    def test_is_of_its_kind(self) -> None:
+        assert issubclass(self.component_class(), BASES[self.kind])
+
+    def test_registration_agrees_with_the_class(self) -> None:
+        if not isinstance(self.component, str):
+            pytest.skip("given as a class, not by its registered name")
+        spec = Registry.discover().spec(self.kind, self.component).spec
+        tasks = getattr(self.component_class(), "tasks", None)
+        if tasks is not None:
+            assert set(spec.tasks) == {str(task) for task in tasks}, (
+                "ComponentSpec.tasks differs from the class's tasks"
+            )
+        assert len(spec.summary) <= 120
+
+    def test_listing_it_imports_nothing_heavy(self) -> None:
+        if not isinstance(self.component, str):
+            pytest.skip("given as a class, not by its registered name")
+        code = (
+            "import sys; from reasonrec_core.plugins import discover; found = discover();"
+            f"assert any(c.spec.name == {self.component!r} for c in found.components), found.problems;"
+            f"print(*[m for m in {HEAVY!r} if m in sys.modules])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == [], "the plugin module imports a heavy library; move it behind the target"
+
+    def test_settings_are_described_and_have_valid_defaults(self) -> None:
+        config = self.component_class().Config
+        assert issubclass(config, Settings)
+        for name, field in config.model_fields.items():
+            assert field.description, f"Config.{name} has no description (use pydantic.Field(description=...))"
+        made = validated(config, self.settings)
+        assert validated(config, made.model_dump(mode="json")) == made, "settings do not survive JSON"
+        config.model_json_schema()
+
+    def test_unknown_settings_are_refused(self) -> None:
+        with pytest.raises(ConfigError, match="no_such_setting"):
+            validated(self.component_class().Config, {**self.settings, "no_such_setting": 1})
+
+    def test_class_is_documented(self) -> None:
+        assert (self.component_class().__doc__ or "").strip(), "the class has no docstring"
+
+    def test_saves_no_pickle_and_its_settings(self, workplace: Workplace) -> None:
+        folder = workplace.saved(workplace.any_task())
+        assert_no_pickle(folder)
+        assert (folder / "config.json").is_file(), "save does not call super().save"
+        config = self.component_class().Config
+        assert validated(config, read_json(folder / "config.json")) == validated(config, self.settings)
+
+
+class Workplace:
+    """Datasets, fitted components and saved folders of one class of tests, each made when first asked for."""
+
+    def __init__(self, suite: type[ComponentConformance], folder: Path) -> None:
+        self.suite, self.folder = suite, folder
+        self._data: dict[Task, Tiny] = {}
+        self._fitted: dict[Task, Component[Any]] = {}
+        self._saved: dict[Task, Path] = {}
+
+    def any_task(self) -> Task:
+        """The first task that the component can do."""
+        return next(task for task in Task if task in self.suite.tasks())
+
+    def data(self, task: Task) -> Tiny:
+        """The dataset, divided for a task."""
+        if task not in self._data:
+            folder = self.folder / task
+            folder.mkdir()
+            self._data[task] = tiny(folder, task=task, seed=self.suite.seed)
+        return self._data[task]
+
+    def fitted(self, task: Task) -> Any:
+        """The component, fitted for ``task``; shared by the tests of the class."""
+        if task not in self._fitted:
+            self._fitted[task] = self.fit(self.data(task).fit)
+        return self._fitted[task]
+
+    def fit(self, data: FitData) -> Any:
+        """A new component, fitted on ``data``."""
+        component = self.suite.make()
+        component.fit(data)
+        return component
+
+    def saved(self, task: Task) -> Path:
+        """The folder that the fitted component was saved to."""
+        if task not in self._saved:
+            folder = self.folder / f"saved-{task}"
+            folder.mkdir()
+            self.fitted(task).save(folder)
+            self._saved[task] = folder
+        return self._saved[task]
+
+    def loaded(self, task: Task) -> Any:
+        """The component as `Component.load` gives it back."""
+        return self.suite.component_class().load(self.saved(task), self.data(task).dataset.catalog)
+
+    def asked(self, task: Task) -> tuple[QueryBatch, Observation, int]:
+        """The test queries of ``task``, what may be observed, and how many items there are."""
+        data = self.data(task)
+        return data.test.queries, data.observation(data.test.queries), len(data.dataset.catalog)

@@ -1,0 +1,113 @@
+"""The conformance suite of delegates."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reasonrec_core.components import Kind
+from reasonrec_core.contracts import checked_ranking, checked_scores
+from reasonrec_core.ranking import rank
+from reasonrec_core.testing.compare import arrays_of, assert_close, assert_same_ranking, assert_unchanged
+from reasonrec_core.testing.component import ComponentConformance, Workplace
+from reasonrec_core.testing.queries import edge_queries, one_by_one
+from reasonrec_core.types import Task
+
+RANKED = (Task.SEQUENTIAL, Task.DIRECT)
+
+
+class DelegateConformance(ComponentConformance):
+    """Subclass it in a plugin's tests and set ``component``."""
+
+    kind = Kind.DELEGATE
+
+    def test_scores_every_item_that_it_is_asked_for(self, workplace: Workplace, task: Task) -> None:
+        batch, observation, n_items = workplace.asked(task)
+        scores = checked_scores(workplace.fitted(task).score(batch, observation), batch, n_items)
+        assert np.isfinite(scores).any(axis=1).all(), "a query whose every item is -inf"
+
+    def test_recommends_the_best_scores_first(self, workplace: Workplace, ranked_task: Task) -> None:
+        batch, observation, n_items = workplace.asked(ranked_task)
+        delegate = workplace.fitted(ranked_task)
+        ranking = checked_ranking(delegate.recommend(batch, observation), batch, n_items)
+        expected = rank(delegate.score(batch, observation), batch)
+        assert_same_ranking(ranking.head(expected.items.shape[1]), expected, "recommend and score disagree")
+
+    def test_tells_items_apart(self, workplace: Workplace, ranked_task: Task) -> None:
+        batch, observation, _ = workplace.asked(ranked_task)
+        scores = workplace.fitted(ranked_task).score(batch, observation)
+        distinct = [len(np.unique(row[np.isfinite(row)])) for row in scores]
+        assert np.median(distinct) >= 3, "nearly all items have the same score"
+
+    def test_answers_at_the_edges(self, workplace: Workplace, task: Task) -> None:
+        data = workplace.data(task)
+        delegate, n_items = workplace.fitted(task), len(data.dataset.catalog)
+        for name, batch, observation in edge_queries(data, data.test.queries):
+            try:
+                checked_scores(delegate.score(batch, observation), batch, n_items)
+                if task in RANKED:
+                    checked_ranking(delegate.recommend(batch, observation), batch, n_items)
+            except Exception as error:
+                raise AssertionError(f"{name}: {type(error).__name__}: {error}") from error
+
+    def test_one_query_gets_the_answer_that_it_gets_among_many(self, workplace: Workplace, task: Task) -> None:
+        batch, observation, _ = workplace.asked(task)
+        delegate = workplace.fitted(task)
+        many = delegate.score(batch, observation)
+        for row, single, seen in one_by_one(batch, observation):
+            assert_close(delegate.score(single, seen)[0], many[row], f"query {row} alone")
+
+    def test_changes_nothing_that_it_is_given(self, workplace: Workplace, task: Task) -> None:
+        data = workplace.data(task)
+        batch, observation, _ = workplace.asked(task)
+        given = arrays_of(batch, observation) | {
+            "train.items": data.fit.train.items,
+            "train.users": data.fit.train.users,
+        }
+        before = {name: array.copy() for name, array in given.items()}
+        delegate = workplace.fit(data.fit)
+        first = delegate.score(batch, observation)
+        kept = first.copy()
+        if task in RANKED:
+            delegate.recommend(batch, observation)
+        assert_unchanged(before, given)
+        first.fill(-np.inf)
+        assert_close(delegate.score(batch, observation), kept, "overwriting the scores changed the delegate")
+
+    def test_same_seed_same_scores(self, workplace: Workplace, task: Task) -> None:
+        data = workplace.data(task)
+        batch, observation, _ = workplace.asked(task)
+        again = workplace.fit(data.fit)
+        assert_close(
+            again.score(batch, observation),
+            workplace.fitted(task).score(batch, observation),
+            "fitted twice, other scores",
+        )
+
+    def test_loaded_it_answers_as_before(self, workplace: Workplace, task: Task) -> None:
+        batch, observation, _ = workplace.asked(task)
+        expected = workplace.fitted(task).score(batch, observation)
+        assert_close(workplace.loaded(task).score(batch, observation), expected, "saved and loaded")
+
+    def test_fits_without_validation_and_features(self, workplace: Workplace, task: Task) -> None:
+        data = workplace.data(task)
+        batch, _, n_items = workplace.asked(task)
+        bare = replace(data.fit.observation, features={}, present={}, horizon=np.zeros(0, np.float32))
+        delegate = workplace.fit(replace(data.fit, valid=None, observation=bare))
+        seen = replace(bare, horizon=data.observation(batch).horizon)
+        checked_scores(delegate.score(batch, seen), batch, n_items)
+
+    def test_threads_get_the_same_answers(self, workplace: Workplace, task: Task) -> None:
+        delegate = workplace.fitted(task)
+        if not delegate.thread_safe:
+            pytest.skip("declared not thread-safe")
+        batch, observation, _ = workplace.asked(task)
+        expected = delegate.score(batch, observation)
+        parts = [np.arange(start, len(batch), 4) for start in range(4)] * 6
+        with ThreadPoolExecutor(4) as pool:
+            answers = pool.map(lambda rows: delegate.score(batch.take(rows), observation.take(rows)), parts)
+            for rows, answer in zip(parts, answers, strict=True):
+                assert_close(answer, expected[rows], "in threads")

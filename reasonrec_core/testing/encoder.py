@@ -1,0 +1,110 @@
+"""The conformance suite of encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reasonrec_core.components import Encoder, Kind
+from reasonrec_core.contracts import checked_vectors
+from reasonrec_core.testing.compare import assert_close
+from reasonrec_core.testing.component import ComponentConformance, Workplace
+from reasonrec_core.testing.tiny import Tiny
+from reasonrec_core.types import Task
+
+TASK = Task.SEQUENTIAL
+ODD_TEXTS = ("a", "  spaced\n\nout\t", "Ωmega 漢字 🎈 \u200b", "word " * 3000, "\x00\x1b[31m", "<b>&amp;</b>")
+
+
+class EncoderConformance(ComponentConformance):
+    """Subclass it in a plugin's tests and set ``component``."""
+
+    kind = Kind.ENCODER
+
+    def inputs(self, data: Tiny, modality: str) -> list[Any]:
+        """Eight inputs of a modality, all different."""
+        catalog = data.dataset.catalog
+        if modality == "text":
+            return [text for text in catalog.texts() if text][:8]
+        assert modality == "image", f"unknown modality {modality!r}"
+        assert catalog.images is not None
+        return [_opened(catalog.images / path) for path in catalog.image_paths if path][:8]
+
+    def odd_inputs(self, modality: str) -> Sequence[Any]:
+        """Inputs that are unusual and allowed."""
+        if modality == "text":
+            return ODD_TEXTS
+        from PIL import Image
+
+        return [Image.new("RGB", size, (200, 10, 60)) for size in ((1, 1), (1, 300), (300, 2), (700, 500))]
+
+    def test_gives_one_vector_per_input(self, workplace: Workplace) -> None:
+        encoder, inputs = self._ready(workplace)
+        vectors = checked_vectors(encoder.encode(inputs), len(inputs))
+        assert vectors.shape[1] > 0
+        assert len(np.unique(vectors.round(5), axis=0)) > len(inputs) // 2, "different inputs, the same vector"
+
+    def test_one_input_gets_the_vector_that_it_gets_among_many(self, workplace: Workplace) -> None:
+        encoder, inputs = self._ready(workplace)
+        many = encoder.encode(inputs)
+        for row in (0, len(inputs) - 1):
+            np.testing.assert_allclose(encoder.encode(inputs[row : row + 1])[0], many[row], rtol=1e-3, atol=1e-4)
+        assert_close(encoder.encode([inputs[0], inputs[0]])[0], encoder.encode([inputs[0], inputs[0]])[1], "twice")
+
+    def test_odd_inputs_are_encoded(self, workplace: Workplace) -> None:
+        encoder, inputs = self._ready(workplace)
+        odd = self.odd_inputs(encoder.modality)
+        width = encoder.encode(inputs[:1]).shape[1]
+        checked_vectors(encoder.encode(list(odd)), len(odd), width)
+
+    def test_same_vectors_every_time(self, workplace: Workplace) -> None:
+        encoder, inputs = self._ready(workplace)
+        assert_close(encoder.encode(inputs), encoder.encode(inputs), "encoded twice")
+        again = workplace.fit(workplace.data(TASK).fit)
+        assert_close(again.encode(inputs), encoder.encode(inputs), "made and fitted twice")
+        assert again.fingerprint() == encoder.fingerprint(), "equal encoders, different fingerprints"
+
+    def test_fingerprint_is_stable(self, workplace: Workplace) -> None:
+        encoder, inputs = self._ready(workplace)
+        before = encoder.fingerprint()
+        encoder.encode(inputs)
+        assert isinstance(before, str)
+        assert len(before) >= 8
+        assert encoder.fingerprint() == before, "encoding changes the fingerprint"
+
+    def test_loaded_it_encodes_as_before(self, workplace: Workplace) -> None:
+        encoder, inputs = self._ready(workplace)
+        loaded = workplace.loaded(TASK)
+        assert_close(loaded.encode(inputs), encoder.encode(inputs), "saved and loaded")
+        assert loaded.fingerprint() == encoder.fingerprint(), "saved and loaded, another fingerprint"
+
+    def test_changes_nothing_that_it_is_given(self, workplace: Workplace) -> None:
+        encoder, inputs = self._ready(workplace)
+        before = [_content(value) for value in inputs]
+        encoder.encode(inputs)
+        assert [_content(value) for value in inputs] == before
+
+    def test_says_where_its_weights_came_from(self, workplace: Workplace) -> None:
+        encoder, _ = self._ready(workplace)
+        found = encoder.provenance()
+        assert all(isinstance(key, str) and isinstance(value, str) for key, value in found.items())
+        if found:
+            assert {"source", "licence"} <= set(found), f"provenance has {sorted(found)}, not source and licence"
+
+    def _ready(self, workplace: Workplace) -> tuple[Encoder[Any], list[Any]]:
+        encoder = workplace.fitted(TASK)
+        return encoder, self.inputs(workplace.data(TASK), encoder.modality)
+
+
+def _opened(path: Path) -> Any:
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return picture.convert("RGB")
+
+
+def _content(value: Any) -> object:
+    return value if isinstance(value, str) else (value.size, value.tobytes())

@@ -1,0 +1,132 @@
+"""The conformance suite of reasoning policies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from reasonrec_core.components import Kind
+from reasonrec_core.contracts import checked_deliberation
+from reasonrec_core.testing.compare import arrays_of, assert_same_deliberation, assert_unchanged
+from reasonrec_core.testing.component import ComponentConformance, Workplace
+from reasonrec_core.testing.queries import edge_queries, one_by_one
+from reasonrec_core.types import Deliberation, Step, StepKind, Task
+
+ORDER = list(StepKind)
+
+
+class PolicyConformance(ComponentConformance):
+    """Subclass it in a plugin's tests and set ``component``.
+
+    Attributes:
+        steps: the kinds of step that every answer to a user with a history must have.
+    """
+
+    kind = Kind.POLICY
+    steps: ClassVar[frozenset[StepKind]] = frozenset(StepKind)
+
+    def test_answers_the_task(self, workplace: Workplace, task: Task) -> None:
+        batch, observation, n_items = workplace.asked(task)
+        answer = checked_deliberation(workplace.fitted(task).deliberate(batch, observation), batch, n_items)
+        assert answer.cost.seconds >= 0
+        assert answer.cost.tokens >= 0
+
+    def test_steps_say_what_led_to_the_answer(self, workplace: Workplace, task: Task) -> None:
+        batch, observation, _ = workplace.asked(task)
+        answer: Deliberation = workplace.fitted(task).deliberate(batch, observation)
+        fields = {*workplace.data(task).dataset.catalog.fields, *observation.features, "image", "item_id"}
+        for row in range(len(batch)):
+            steps = answer.steps[row]
+            kinds = [ORDER.index(step.kind) for step in steps]
+            assert kinds == sorted(kinds), f"query {row}: steps are not in the order in which they cause each other"
+            assert {step.kind for step in steps} >= self.steps, f"query {row}: kinds {[s.kind.value for s in steps]}"
+            for step in steps:
+                _check_step(step, int(batch.history.lengths[row]), fields)
+        assert len(answer.steps[-1]) == len(answer.steps[len(batch) - 1]), "negative index"
+        with pytest.raises(IndexError):
+            answer.steps[len(batch)]
+
+    def test_answers_at_the_edges(self, workplace: Workplace, task: Task) -> None:
+        data = workplace.data(task)
+        policy, n_items = workplace.fitted(task), len(data.dataset.catalog)
+        for name, batch, observation in edge_queries(data, data.test.queries):
+            try:
+                answer = checked_deliberation(policy.deliberate(batch, observation), batch, n_items)
+                for step in answer.steps[0]:
+                    _check_step(step, int(batch.history.lengths[0]), None)
+            except Exception as error:
+                raise AssertionError(f"{name}: {type(error).__name__}: {error}") from error
+
+    def test_one_query_gets_the_answer_that_it_gets_among_many(self, workplace: Workplace, task: Task) -> None:
+        batch, observation, _ = workplace.asked(task)
+        policy = workplace.fitted(task)
+        for row, single, seen in one_by_one(batch, observation):
+            index = np.array([row], dtype=np.intp)
+            among = _row(policy.deliberate(batch, observation), index)
+            assert_same_deliberation(policy.deliberate(single, seen), among, f"query {row} alone")
+
+    def test_changes_nothing_that_it_is_given(self, workplace: Workplace, task: Task) -> None:
+        data = workplace.data(task)
+        batch, observation, _ = workplace.asked(task)
+        given = arrays_of(batch, observation) | {
+            "train.items": data.fit.train.items,
+            "train.users": data.fit.train.users,
+        }
+        before = {name: array.copy() for name, array in given.items()}
+        answer = workplace.fit(data.fit).deliberate(batch, observation)
+        _ = answer.steps[0]
+        assert_unchanged(before, given)
+
+    def test_same_seed_same_answer(self, workplace: Workplace, task: Task) -> None:
+        data = workplace.data(task)
+        batch, observation, _ = workplace.asked(task)
+        again = workplace.fit(data.fit).deliberate(batch, observation)
+        assert_same_deliberation(again, workplace.fitted(task).deliberate(batch, observation), "fitted twice")
+
+    def test_loaded_it_answers_as_before(self, workplace: Workplace, task: Task) -> None:
+        batch, observation, _ = workplace.asked(task)
+        expected = workplace.fitted(task).deliberate(batch, observation)
+        assert_same_deliberation(workplace.loaded(task).deliberate(batch, observation), expected, "saved and loaded")
+
+    def test_fits_without_validation_and_features(self, workplace: Workplace, task: Task) -> None:
+        data = workplace.data(task)
+        batch, _, n_items = workplace.asked(task)
+        bare = replace(data.fit.observation, features={}, present={}, horizon=np.zeros(0, np.float32))
+        policy = workplace.fit(replace(data.fit, valid=None, observation=bare))
+        seen = replace(bare, horizon=data.observation(batch).horizon)
+        answer = checked_deliberation(policy.deliberate(batch, seen), batch, n_items)
+        assert answer.steps[0]
+
+
+def _check_step(step: Step, length: int, fields: set[str] | None) -> None:
+    assert step.claim.strip(), f"{step.kind}: empty claim"
+    assert 0 <= step.weight <= 1, f"{step.kind}: weight {step.weight}"
+    for evidence in step.evidence:
+        if isinstance(evidence, int):
+            assert 0 <= evidence < length, f"{step.kind}: evidence {evidence} in a history of {length}"
+        else:
+            assert isinstance(evidence, str), f"{step.kind}: evidence {evidence!r}"
+            assert evidence, f"{step.kind}: empty evidence"
+            if fields is not None:
+                known = evidence in fields or evidence.partition(":")[0].partition("=")[0] in fields
+                assert known, f"{step.kind}: evidence {evidence!r} is no item field"
+    weights = [weight for _, weight in step.alternatives]
+    assert all(name for name, _ in step.alternatives), f"{step.kind}: an alternative without a name"
+    assert all(0 <= weight <= 1 for weight in weights), f"{step.kind}: weights of alternatives {weights}"
+    assert weights == sorted(weights, reverse=True), f"{step.kind}: alternatives are not best first"
+
+
+def _row(answer: Deliberation, index: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Deliberation:
+    """The answer to one query of a batch."""
+    row = int(index[0])
+    return Deliberation(
+        steps=[answer.steps[row]],
+        confidence=answer.confidence[index],
+        ranking=None if answer.ranking is None else answer.ranking.take(index),
+        mass=None if answer.mass is None else answer.mass[index],
+        probability=None if answer.probability is None else answer.probability[index],
+        text=None if answer.text is None else (answer.text[row],),
+    )
