@@ -65,7 +65,7 @@ class Catalog:
             raise DataError(f"the items have no field {field!r}", fix=f"Fields: {', '.join(self.fields)}.")
         column = self.table.column(field)
         if pa.types.is_floating(column.type):
-            values = [None if v is None or v != v else f"{v:g}" for v in column.to_pylist()]
+            values = [None if v is None or v != v else f"{v:.12g}" for v in column.to_pylist()]
         else:
             values = [None if v is None else str(v) for v in column.to_pylist()]
         return [v if v and v.strip() else None for v in values]

@@ -1,0 +1,73 @@
+"""S3-Rec's layout: ``sequences.txt``, a user per line, ``user item item ...``, oldest first; ``items.*`` beside it.
+
+Also read: SASRec's layout, one ``user item`` pair per line.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reasonrec_core.data.importers.columns import Columns
+from reasonrec_core.data.importers.delimited import DelimitedFile, Dialect
+from reasonrec_core.data.importers.source import LinePlace, SourceTable
+from reasonrec_core.data.importers.tables import beside, raw_tables
+from reasonrec_core.data.raw import RawTables
+from reasonrec_core.errors import DataError
+
+NAME = "sequences"
+SUMMARY = "sequences.txt: a user per line, 'user item item ...', oldest first (S3-Rec); items.* beside it"
+ONE_COLUMN = Dialect(delimiter="\x1f", quote=None, names=("line",))
+
+
+def matches(path: Path) -> bool:
+    """Whether ``path`` is a text file of sequences or a folder with ``sequences.txt``."""
+    return (path / "sequences.txt").is_file() if path.is_dir() else path.suffix == ".txt"
+
+
+def read(path: Path, columns: Columns) -> RawTables:
+    """The sequences, and ``items.*`` and ``users.*`` beside them."""
+    file = path / "sequences.txt" if path.is_dir() else path
+    return raw_tables(read_sequences(file), *beside(file.parent, columns))
+
+
+def read_sequences(file: Path) -> SourceTable:
+    """``user_id`` and ``item_id`` in order.
+
+    Raises:
+        DataError: a line without items, or a user on two lines.
+    """
+    source = DelimitedFile.open(file, ONE_COLUMN)
+    texts = pc.utf8_trim_whitespace(source.read().table.column("line").combine_chunks())
+    numbers = _line_numbers(source)
+    tokens = pc.utf8_split_whitespace(texts)
+    lengths = pc.list_value_length(tokens).to_numpy()
+    users = pc.list_element(tokens, 0)
+    short = np.flatnonzero(lengths < 2)
+    if len(short):
+        what = f"user {users[int(short[0])].as_py()!r} has no items"
+        raise DataError(what, where=f"{file}:{numbers[short[0]]}", fix="Each line is: user item item ...")
+    if len(users.unique()) < len(users) and (lengths != 2).any():
+        codes = pc.dictionary_encode(users).indices.to_numpy()
+        _, first = np.unique(codes, return_index=True)
+        row = int(np.flatnonzero(~np.isin(np.arange(len(codes)), first))[0])
+        what = f"user {users[row].as_py()!r} has a line already"
+        raise DataError(what, where=f"{file}:{numbers[row]}", fix="Put all items of a user on one line.")
+    values, starts = tokens.flatten(), np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    is_item = np.ones(len(values), dtype=np.bool_)
+    is_item[starts] = False
+    rows = np.repeat(np.arange(len(users)), lengths - 1)
+    table = pa.table({"user_id": users.take(pa.array(rows)), "item_id": values.filter(pa.array(is_item))})
+    return SourceTable(table, file, LinePlace(file, numbers[rows]))
+
+
+def _line_numbers(source: DelimitedFile) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Line number of each row: Arrow leaves out empty lines."""
+    data = np.frombuffer(source.content, dtype=np.uint8)
+    ends = np.concatenate([np.flatnonzero(data == ord("\n")), [len(data)]])
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    filled = (ends - starts) > (data[np.minimum(starts, len(data) - 1)] == ord("\r"))
+    return np.flatnonzero(filled).astype(np.int64) + 1

@@ -1,0 +1,127 @@
+"""What an importer reads, before it is indexed: tables with string ids, checked in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reasonrec_core.data.fields import checked_fields
+from reasonrec_core.data.values import Place, fail, flat, ids, numbers, seconds
+from reasonrec_core.errors import DataError, did_you_mean
+
+PARTS = ("train", "valid", "test")
+PART_NAMES = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
+LOG_COLUMNS = ("user_id", "item_id", "timestamp", "value", "part", "history")
+
+
+@dataclass(frozen=True)
+class RawTables:
+    """What an importer reads: string ids, in the source's order. Checked and indexed by `Dataset.build`.
+
+    Attributes:
+        interactions: ``user_id``, ``item_id`` (text or whole numbers), and optionally ``timestamp`` (anything that
+            `values.seconds` reads), ``value`` (number), ``part`` (train, valid or test) and ``history`` (item ids,
+            oldest first: a list, or text with blanks between ids).
+        items: ``item_id``, fields, ``image``; items that occur only in interactions are added without fields.
+        users: ``user_id`` and fields, or None.
+        images: folder that image paths are relative to.
+        name: of the dataset.
+        source: what it was read from and how, for the manifest; ``notes`` holds sentences for the user.
+        places: where the rows of ``interactions``, ``items`` and ``users`` stand, for error messages.
+    """
+
+    interactions: pa.Table
+    items: pa.Table | None = None
+    users: pa.Table | None = None
+    images: Path | None = None
+    name: str = "dataset"
+    source: dict[str, Any] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+
+    def checked(self) -> RawTables:
+        """The same content in fixed types, or the first thing that is wrong with it.
+
+        Ids become dictionary-encoded strings, ``timestamp`` int64 seconds, ``value`` float32, ``part`` one of `PARTS`,
+        ``history`` list<string>; columns that a log does not know are left out. Times finer than a second decide the
+        order of rows before they are cut to seconds. Checking twice changes nothing.
+
+        Raises:
+            DataError: with the place of the cell where it is known.
+        """
+        places = self.places
+        return replace(
+            self,
+            interactions=_checked_log(self.interactions, places.get("interactions")),
+            items=None if self.items is None else _checked_table(self.items, "item_id", places.get("items")),
+            users=None if self.users is None else _checked_table(self.users, "user_id", places.get("users")),
+        )
+
+
+def _checked_table(table: pa.Table, key: str, place: Place | None) -> pa.Table:
+    if key not in table.column_names:
+        raise DataError(f"no column {key!r}; there are: {', '.join(table.column_names)}")
+    if table.num_rows == 0:
+        raise DataError(f"the table of {key.removesuffix('_id')}s is empty")
+    return checked_fields(table, key, place)
+
+
+def _checked_log(table: pa.Table, place: Place | None) -> pa.Table:
+    for key in ("user_id", "item_id"):
+        if key not in table.column_names:
+            raise DataError(f"the interactions have no column {key!r}; there are: {', '.join(table.column_names)}")
+    if table.num_rows == 0:
+        raise DataError("there are no interactions", fix="A dataset needs at least one.")
+    columns: dict[str, Any] = {key: ids(table.column(key), key, place) for key in ("user_id", "item_id")}
+    if "value" in table.column_names:
+        columns["value"] = numbers(table.column("value"), "value", place).astype(np.float32)
+    if "part" in table.column_names:
+        columns["part"] = _parts(table.column("part"), place)
+    if "history" in table.column_names:
+        columns["history"] = _histories(flat(table.column("history")), place)
+    if "timestamp" not in table.column_names:
+        return pa.table(columns)
+    times = seconds(table.column("timestamp"), "timestamp", place)
+    columns["timestamp"] = np.floor(times).astype(np.int64)
+    checked = pa.table(columns)
+    if times.dtype.kind == "f" and (np.diff(times) < 0).any():
+        return checked.take(pa.array(np.argsort(times, kind="stable")))
+    return checked
+
+
+def _parts(column: pa.ChunkedArray, place: Place | None) -> pa.DictionaryArray:
+    named = ids(column, "part", place)
+    known = [PART_NAMES.get(part.lower()) for part in named.dictionary.to_pylist()]
+    for code, part in enumerate(known):
+        if part is None:
+            row = pc.index(named.indices, code).as_py()
+            bad = named.dictionary[code].as_py()
+            raise fail(f"unknown part {bad!r}", place, row, "part", fix=did_you_mean(bad, PARTS))
+    codes = np.array([PARTS.index(part) for part in known if part], dtype=np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(codes[named.indices.to_numpy()]), pa.array(PARTS))
+
+
+def _histories(values: pa.Array, place: Place | None) -> pa.ListArray:
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+        lists = pc.fill_null(values.cast(pa.list_(values.type.value_type)), [])
+        items = lists.flatten()
+        lengths = pc.list_value_length(lists)
+    elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type) or pa.types.is_null(values.type):
+        text = pc.fill_null(values.cast(pa.string()), "")
+        tokens = pc.ascii_split_whitespace(pc.ascii_trim_whitespace(text))
+        items = tokens.flatten()
+        filled = pc.not_equal(items, "")
+        lengths = pc.if_else(pc.equal(pc.ascii_trim_whitespace(text), ""), 0, pc.list_value_length(tokens))
+        items = items.filter(filled)
+    else:
+        raise fail(f"history has type {values.type}", place, 0, "history", fix="Use a list of ids or text.")
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths.to_numpy(zero_copy_only=False))])
+    encoded = ids(items, "history") if len(items) else pa.array([], pa.dictionary(pa.int32(), pa.string()))
+    return pa.LargeListArray.from_arrays(pa.array(offsets), encoded)

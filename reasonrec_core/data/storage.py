@@ -1,0 +1,107 @@
+"""A dataset's folder: three Parquet files and the manifest that describes and hashes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reasonrec_core.data.fingerprint import table_hash
+from reasonrec_core.data.indexing import IndexedTables
+from reasonrec_core.errors import DataError
+from reasonrec_core.files import content_hash, read_json, sha256_of, whole_folder, write_json
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+TABLES = ("interactions", "items", "users")
+REQUIRED = frozenset({"name", "seed", "images", "source", "columns", "files", "hash", "clock", *TABLES})
+IMPORT_AGAIN = "Import it again: reasonrec data import."
+
+
+def is_dataset(folder: Path) -> bool:
+    """Whether ``folder`` claims to hold a dataset (of any version)."""
+    return (folder / MANIFEST).is_file() and (folder / "interactions.parquet").is_file()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a saved dataset.
+
+    Raises:
+        DataError: missing, broken, or of another version.
+    """
+    manifest = read_json(folder / MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not manifest.keys() >= REQUIRED:
+        raise DataError("not a dataset of this version", where=str(folder / MANIFEST), fix=IMPORT_AGAIN)
+    return manifest
+
+
+def write_dataset(folder: Path, tables: IndexedTables, about: dict[str, Any]) -> None:
+    """Write tables and manifest to ``folder``, whole or not at all.
+
+    Args:
+        folder: replaced if it exists.
+        tables: what to store.
+        about: ``name``, ``seed``, ``images`` and ``source`` for the manifest.
+    """
+    named = {"interactions": tables.interactions, "items": tables.items, "users": tables.users}
+    metadata = tables.interactions.schema.metadata or {}
+    with whole_folder(folder) as aside:
+        for name, table in named.items():
+            pq.write_table(table, aside / f"{name}.parquet", compression="zstd", compression_level=1)
+        manifest = {
+            **about,
+            **{name: table.num_rows for name, table in named.items()},
+            "format": FORMAT,
+            "clock": metadata.get(b"clock") == b"1",
+            "columns": tables.interactions.column_names,
+            "files": {f"{name}.parquet": sha256_of(aside / f"{name}.parquet") for name in named},
+            "hash": content_hash(*(table_hash(table) for table in named.values())),
+        }
+        write_json(aside / MANIFEST, manifest)
+
+
+class StoredTables:
+    """Reads a dataset's Parquet files, column by column, when they are asked for."""
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        self.folder, self.manifest = folder, manifest
+
+    def read(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """One table, or some of its columns.
+
+        Raises:
+            DataError: the file is missing, damaged, or not the one that the manifest describes.
+        """
+        path = self.folder / f"{name}.parquet"
+        try:
+            table = pq.read_table(path, columns=columns, memory_map=True)
+        except FileNotFoundError as error:
+            raise DataError("the file does not exist", where=str(path), fix=IMPORT_AGAIN) from error
+        except (pa.ArrowException, OSError) as error:
+            raise self.damaged(name, str(error).splitlines()[0]) from error
+        absent = set(columns or ()) - set(table.column_names)
+        if absent or table.num_rows != self.manifest[name]:
+            what = f"no column {min(absent)!r}" if absent else f"{table.num_rows} rows, not {self.manifest[name]}"
+            raise self.damaged(name, what)
+        return table
+
+    def damaged(self, name: str, how: str) -> DataError:
+        """The error for a file that is not what was written."""
+        where = str(self.folder / f"{name}.parquet")
+        return DataError(f"the file was damaged or changed ({how})", where=where, fix=IMPORT_AGAIN)
+
+    def verify(self) -> None:
+        """Compare every file with its hash in the manifest.
+
+        Raises:
+            DataError: a file is missing or differs.
+        """
+        for name, expected in self.manifest["files"].items():
+            path = self.folder / name
+            if not path.is_file():
+                raise DataError("the file does not exist", where=str(path), fix=IMPORT_AGAIN)
+            if sha256_of(path) != expected:
+                raise self.damaged(path.stem, "its SHA-256 is not the manifest's")

@@ -1,0 +1,194 @@
+"""Columns of ids, numbers and times as people write them, turned into arrays; the first bad cell is named.
+
+Everything works on whole columns; only when a column cannot be read is its first bad row looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reasonrec_core.errors import DataError
+from reasonrec_core.types import Int64
+
+Float64 = npt.NDArray[np.float64]
+
+SECONDS_LIMIT = 10**11
+"""As seconds this is the year 5138, as milliseconds it is 1973: larger times are in a finer unit."""
+EARLIEST_CLOCK = 10**8
+"""As seconds 1973; smaller numbers beside millisecond times are positions or mistakes, not seconds."""
+FINER_UNITS = ((10**17, 10**9), (10**14, 10**6), (SECONDS_LIMIT, 10**3))
+
+
+class Place(Protocol):
+    """Knows where a table's rows stand in the file they were read from."""
+
+    def where(self, row: int, column: str | None = None) -> str:
+        """``file:line:column`` of a cell (row counted from 0)."""
+
+
+def fail(what: str, place: Place | None, row: int, column: str, *, fix: str | None = None) -> DataError:
+    """A `DataError` about one cell."""
+    where = place.where(row, column) if place else f"row {row + 1}, column {column!r}"
+    return DataError(what, where=where, fix=fix)
+
+
+def flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """The column as one array."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    if pa.types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
+        if column.num_chunks:
+            codes = pa.chunked_array([chunk.indices for chunk in column.chunks]).combine_chunks()
+            return pa.DictionaryArray.from_arrays(codes, column.chunk(0).dictionary)
+    return column.combine_chunks()
+
+
+def ids(column: pa.ChunkedArray | pa.Array, name: str, place: Place | None = None) -> pa.DictionaryArray:
+    """String ids, dictionary-encoded, without surrounding blanks.
+
+    Whole numbers become their decimal digits, so that ``1``, ``1.0`` and ``"1"`` are one id.
+
+    Raises:
+        DataError: a blank id (with its place), or a type that cannot be an id.
+    """
+    values = _as_text(flat(column), name, place)
+    if not pa.types.is_dictionary(values.type):
+        values = pc.dictionary_encode(values)
+    trimmed = pc.utf8_trim_whitespace(values.dictionary)
+    codes = values.indices.cast(pa.int32())
+    blank = pc.index(pc.equal(trimmed, ""), True).as_py()
+    row = pc.index(codes.is_null(), True).as_py() if codes.null_count else -1
+    if row < 0 and blank >= 0:
+        row = pc.index(codes, blank).as_py()
+    if row >= 0:
+        raise fail(f"{name} is blank", place, row, name, fix="Every row needs an id: fill it in or delete the row.")
+    unique = trimmed.unique()
+    if len(unique) < len(trimmed):
+        codes = pc.take(pc.index_in(trimmed, unique), codes)
+    return pa.DictionaryArray.from_arrays(codes, unique)
+
+
+def _as_text(values: pa.Array, name: str, place: Place | None) -> pa.Array:
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        if pa.types.is_string(kind.value_type):
+            return values
+        values, kind = values.dictionary_decode(), kind.value_type
+    if pa.types.is_floating(kind):
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, kind), values)
+        fraction = pc.index(pc.not_equal(values, pc.trunc(values)), True).as_py()
+        if fraction >= 0:
+            what = f"{name} {values[fraction].as_py()!r} is not a whole number, so it cannot be an id"
+            raise fail(what, place, fraction, name, fix="Store ids as text or whole numbers.")
+        values = values.cast(pa.int64(), safe=False)
+    elif not (pa.types.is_integer(kind) or pa.types.is_null(kind) or _is_text(kind)):
+        raise fail(f"{name} has type {kind}", place, 0, name, fix="Store ids as text or whole numbers.")
+    return values.cast(pa.string())
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def numbers(column: pa.ChunkedArray | pa.Array, name: str, place: Place | None = None) -> Float64:
+    """float64[N], all finite.
+
+    Raises:
+        DataError: a missing, unreadable, NaN or infinite value, with its place.
+    """
+    values = _cast(flat(column), pa.float64(), name, "a number", place)
+    result = values.to_numpy(zero_copy_only=False)
+    bad = np.flatnonzero(~np.isfinite(result))
+    if len(bad):
+        what = f"{name} is {result[bad[0]]}: values must be finite"
+        raise fail(what, place, int(bad[0]), name, fix="Correct the row or delete it.")
+    return np.asarray(result, dtype=np.float64)
+
+
+def seconds(column: pa.ChunkedArray | pa.Array, name: str = "timestamp", place: Place | None = None) -> Int64 | Float64:
+    """Times in seconds since 1970; int64[N], or float64[N] where the source is finer than a second.
+
+    Reads whole or fractional numbers in seconds, milliseconds, microseconds or nanoseconds (told apart by size), ISO
+    8601 dates and date-times with or without a zone (none means UTC), and Arrow's date and timestamp types.
+
+    Raises:
+        DataError: a missing or unreadable time, with its place, or a mixture of units.
+    """
+    values = flat(column)
+    if pa.types.is_temporal(values.type):
+        return _scaled(_cast(values, pa.timestamp("us"), name, "a time", place).cast(pa.int64()), 10**6)
+    if _is_text(values.type):
+        values = pc.utf8_trim_whitespace(values)
+        for zone in (None, "UTC"):
+            try:
+                return _scaled(values.cast(pa.timestamp("us", zone)).cast(pa.int64()), 10**6, name, place)
+            except pa.ArrowInvalid:
+                continue
+    if not pa.types.is_integer(values.type):
+        try:
+            values = values.cast(pa.int64())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            values = pa.array(numbers(_cast(values, pa.float64(), name, "a time", place), name, place))
+    top = pc.max(values).as_py()
+    unit = next((unit for limit, unit in FINER_UNITS if top is not None and top >= limit), 1)
+    if unit > 1:
+        _refuse_mixed_units(values, unit, name, place)
+    return _scaled(values, unit, name, place)
+
+
+def _scaled(values: pa.Array, unit: int, name: str = "timestamp", place: Place | None = None) -> Int64 | Float64:
+    if values.null_count:
+        row = pc.index(values.is_null(), True).as_py()
+        raise fail(f"{name} is missing", place, row, name, fix="Fill it in, delete the row, or leave out the column.")
+    raw = values.to_numpy(zero_copy_only=False)
+    if raw.dtype.kind == "f" and not (raw == np.floor(raw)).all():
+        return np.asarray(raw / unit, dtype=np.float64)
+    whole = raw.astype(np.int64)
+    if unit == 1 or not (whole % unit).any():
+        return np.asarray(whole // unit, dtype=np.int64)
+    return np.asarray(whole / unit, dtype=np.float64)
+
+
+def _refuse_mixed_units(values: pa.Array, unit: int, name: str, place: Place | None) -> None:
+    raw = values.drop_null().to_numpy(zero_copy_only=False)
+    odd = np.flatnonzero((raw >= EARLIEST_CLOCK) & (raw < SECONDS_LIMIT))
+    if len(odd):
+        what = f"{name} {raw[odd[0]]} looks like seconds, but others look like 1/{unit} seconds"
+        raise fail(what, place, int(odd[0]), name, fix="Use one unit of time throughout.")
+
+
+def _cast(values: pa.Array, kind: pa.DataType, name: str, wanted: str, place: Place | None) -> pa.Array:
+    """Cast, or say which is the first value that cannot be and where it stands."""
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if values.null_count:
+        row = pc.index(values.is_null(), True).as_py()
+        raise fail(f"{name} is missing", place, row, name, fix="Fill it in, delete the row, or leave out the column.")
+    if _is_text(values.type):
+        values = pc.utf8_trim_whitespace(values)
+    try:
+        return values.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        row = _first_failure(values, lambda part: part.cast(kind))
+        what = f"{name} {values[row].as_py()!r} is not {wanted}"
+        raise fail(what, place, row, name, fix="Correct the row or delete it.") from error
+
+
+def _first_failure(values: pa.Array, attempt: Callable[[pa.Array], Any]) -> int:
+    """The first row that ``attempt`` fails on, by halving."""
+    low, high = 0, len(values)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            attempt(values.slice(low, middle - low))
+            low = middle
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            high = middle
+    return low
