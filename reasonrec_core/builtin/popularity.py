@@ -1,0 +1,91 @@
+"""Delegate `popularity`: the most popular items, the same for everybody, less what each has already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from pydantic import Field
+
+from reasonrec_core.components import Delegate, FitData, Settings
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.errors import DataError
+from reasonrec_core.files import whole_file
+from reasonrec_core.ranking import rank
+from reasonrec_core.types import Float32, Int32, Interactions, Observation, QueryBatch, Ranking, Task
+
+
+class PopularityConfig(Settings):
+    """Settings of `Popularity`."""
+
+    half_life: float | None = Field(
+        default=None,
+        gt=0,
+        description="An interaction this much older than the newest one counts half; in the unit of the log's times "
+        "(seconds where the log has a clock). Empty: all count the same.",
+    )
+
+
+def item_counts(train: Interactions, n_items: int, half_life: float | None = None) -> Float32:
+    """float32[n_items]: interactions per item, each halved for every ``half_life`` of age before the newest."""
+    if half_life is None or not len(train):
+        return np.bincount(train.items, minlength=n_items).astype(np.float32)
+    age = (train.times.max() - train.times) / half_life
+    return np.bincount(train.items, weights=np.exp2(-age), minlength=n_items).astype(np.float32)
+
+
+class Popularity(Delegate[PopularityConfig]):
+    """Ranks every user's items by how often they occur in training.
+
+    Needs neither a known user nor a history. Items without interactions come last, all with score 0.
+    """
+
+    Config = PopularityConfig
+    _counts: Float32
+    _order: Int32
+
+    def fit(self, data: FitData) -> None:
+        """Count."""
+        if not len(data.train):
+            raise DataError("no training interactions to count", where="popularity")
+        self._remember(item_counts(data.train, len(data.catalog), self.config.half_life))
+
+    def score(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, n_items] or float32[B, C]: the (decayed) count of each item."""
+        if batch.candidates is not None:
+            return np.where(batch.candidates < 0, np.float32(-np.inf), self._counts[np.maximum(batch.candidates, 0)])
+        return np.tile(self._counts, (len(batch), 1))
+
+    def recommend(self, batch: QueryBatch, observation: Observation) -> Ranking:
+        """The first ``k`` of the one order that are not in each history: no scores of the whole catalogue needed."""
+        if batch.candidates is not None or batch.task is not Task.SEQUENTIAL:
+            return rank(self.score(batch, observation), batch)
+        longest = int(batch.history.lengths.max(initial=0))
+        head = self._order[: batch.k + longest]
+        place = np.full(len(self._order), len(head), dtype=np.int64)
+        place[head] = np.arange(len(head))
+        seen = np.zeros((len(batch), len(head) + 1), dtype=np.bool_)
+        seen[batch.history.rows, place[batch.history.items]] = True
+        columns = np.argsort(seen[:, :-1], axis=1, kind="stable")[:, : batch.k]
+        masked = np.take_along_axis(seen, columns, axis=1)
+        items = head[columns]
+        scores = np.where(masked, np.float32(-np.inf), self._counts[items])
+        return Ranking(np.where(masked, np.int32(-1), items).astype(np.int32), scores)
+
+    def save(self, folder: Path) -> None:
+        """Write the counts."""
+        super().save(folder)
+        with whole_file(folder / "counts.npy") as aside, aside.open("wb") as stream:
+            np.save(stream, self._counts, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read the counts."""
+        self = super().load(folder, catalog)
+        self._remember(np.load(folder / "counts.npy", allow_pickle=False))
+        return self
+
+    def _remember(self, counts: Float32) -> None:
+        self._counts = counts
+        self._order = np.argsort(-counts, kind="stable").astype(np.int32)

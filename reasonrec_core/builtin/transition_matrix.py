@@ -1,0 +1,94 @@
+"""Directed, decayed item-to-item transitions as a sparse matrix, recombined cheaply for any parameters."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from reasonrec_core.types import Float32, History, Interactions
+
+
+class TransitionParameters(NamedTuple):
+    """What shapes the matrix ``M`` and the weights of a history.
+
+    ``M[a, b] = (sum over pairs of decay^(|q - p| - 1), times backward where b came first)
+    / (count(a)^source_exponent * count(b)^target_exponent)`` for a at position p, b at position q of one user's
+    sequence and ``0 < |q - p| <= window``; ``score(i) = sum over the history of w(age) * M[item, i]
+    + popularity * count(i) / max count`` with ``w(age) = (1 - long_share) * history_decay^age
+    + long_share * long_decay^age``: what was just done, and what the user is like.
+    """
+
+    window: int
+    decay: float
+    backward: float
+    source_exponent: float
+    target_exponent: float
+    history_decay: float
+    long_share: float
+    long_decay: float
+    popularity: float
+
+
+class TransitionCounts:
+    """How often item b follows item a at each distance, counted once and then recombined.
+
+    Args:
+        train: interactions sorted by user, oldest first.
+        n_items: size of the catalogue.
+        window: the largest distance to count.
+    """
+
+    def __init__(self, train: Interactions, n_items: int, window: int) -> None:
+        self.n_items = n_items
+        self.counts: Float32 = np.bincount(train.items, minlength=n_items).astype(np.float32)
+        self.by_distance = [_pairs_at(train, n_items, distance) for distance in range(1, window + 1)]
+        self._forward: tuple[tuple[int, float], Any] | None = None
+
+    def forward(self, window: int, decay: float) -> sparse.csr_matrix:
+        """float32 CSR[n_items, n_items]: decayed counts of "column follows row". The last answer is kept."""
+        if self._forward is None or self._forward[0] != (window, decay):
+            total = self.by_distance[0].copy()
+            for distance, pairs in enumerate(self.by_distance[1:window], start=1):
+                total = total + np.float32(decay**distance) * pairs
+            self._forward = ((window, decay), total)
+        return self._forward[1]
+
+    def matrix(self, parameters: TransitionParameters) -> sparse.csr_matrix:
+        """float32 CSR[n_items, n_items]: ``M`` as `TransitionParameters` defines it."""
+        matrix = self.forward(parameters.window, parameters.decay)
+        matrix = (matrix + np.float32(parameters.backward) * matrix.T).tocsr()
+        seen = np.maximum(self.counts, 1.0)
+        rows = np.repeat(seen**-parameters.source_exponent, np.diff(matrix.indptr))
+        matrix.data = (matrix.data * rows * (seen**-parameters.target_exponent)[matrix.indices]).astype(np.float32)
+        return matrix
+
+    def prior(self, parameters: TransitionParameters) -> Float32:
+        """float32[n_items]: the popularity term, which also orders the items that no transition reaches."""
+        largest = max(float(self.counts.max(initial=0.0)), 1.0)
+        return (self.counts * (parameters.popularity / largest)).astype(np.float32)
+
+
+def history_weights(
+    history: History, n_items: int, parameters: TransitionParameters, longest: int
+) -> sparse.csr_matrix:
+    """float32 CSR[B, n_items]: ``w(age)`` of the newest ``longest`` history items; repeats add up."""
+    ages = history.ages
+    recent = ages < longest
+    age = ages[recent].astype(np.float32)
+    share = np.float32(parameters.long_share)
+    weights = (1 - share) * np.float32(parameters.history_decay) ** age + share * parameters.long_decay**age
+    rows, items = history.rows[recent], history.items[recent]
+    return sparse.csr_matrix((weights.astype(np.float32), (rows, items)), shape=(len(history), n_items))
+
+
+def _pairs_at(train: Interactions, n_items: int, distance: int) -> sparse.csr_matrix:
+    """float32 CSR[n_items, n_items]: how often the column's item stands ``distance`` after the row's."""
+    within: npt.NDArray[np.bool_] = train.users[:-distance] == train.users[distance:]
+    source, target = train.items[:-distance][within], train.items[distance:][within]
+    different = source != target
+    source, target = source[different], target[different]
+    ones = np.ones(len(source), dtype=np.float32)
+    return sparse.csr_matrix((ones, (source, target)), shape=(n_items, n_items))
