@@ -142,16 +142,16 @@ class Transitions(Delegate[TransitionsConfig]):
         data.progress(self.config.trials, self.config.trials, "transitions: search")
 
     def _ndcg(self, cases: Cases, observation: Observation, k: int = 10) -> float:
-        """Mean discounted gain of the targets within the first ``k``, ties counted against them."""
+        """Mean discounted gain of the targets within the first ``k``; ties, and targets in the history, are misses."""
         lengths = np.diff(cases.target_indptr)
         gains = np.zeros(len(cases.targets))
         for start, batch in cases.queries.chunks(CHUNK):
             low, high = cases.target_indptr[start], cases.target_indptr[start + len(batch)]
             rows = np.repeat(np.arange(len(batch)), lengths[start : start + len(batch)])
             full = self.score(_without_candidates(batch), observation)
-            wanted = full[rows, cases.targets[low:high]][:, None]
             if batch.candidates is None:
                 full[batch.history.rows, batch.history.items] = -np.inf
+            wanted = full[rows, cases.targets[low:high]][:, None]
             pool = pick_candidates(full, batch)
             place = np.count_nonzero(pool[rows] >= wanted, axis=1)
             gains[low:high] = np.where(place <= k, 1 / np.log2(place + 1.0), 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ class TestPopularity(DelegateConformance):
 
 class TestPopularityWithHalfLife(DelegateConformance):
     component = "popularity"
-    settings = {"half_life": 86_400.0}
+    settings: ClassVar = {"half_life": 86_400.0}
 
 
 def test_an_interaction_of_one_half_life_of_age_counts_half() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ class TestTransitions(DelegateConformance):
 
 class TestTransitionsWithoutSearch(DelegateConformance):
     component = "transitions"
-    settings = {"search": False, "window": 2, "backward": 0.0}
+    settings: ClassVar = {"search": False, "window": 2, "backward": 0.0}
 
 
 def log_of(sequences: list[list[int]]) -> Interactions:
