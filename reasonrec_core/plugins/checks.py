@@ -12,7 +12,8 @@ import pluggy
 
 from reasonrec_core import hookspecs
 from reasonrec_core.errors import did_you_mean
-from reasonrec_core.hookspecs import GROUP, TASKS, CommandSpec, ComponentSpec
+from reasonrec_core.hookspecs import GROUP
+from reasonrec_core.specs import TASKS, CommandSpec, ComponentSpec
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith(f"{GROUP}_"))
 """Names of all hooks."""
