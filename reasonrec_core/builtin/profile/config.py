@@ -1,0 +1,29 @@
+"""Settings of the `profile` policy."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from reasonrec_core.builtin.transitions import TransitionsConfig
+from reasonrec_core.components import Settings
+
+
+class ProfileConfig(Settings):
+    """All of it has defaults that validation data adapts; the numbers say how hard to look."""
+
+    modalities: tuple[str, ...] | None = Field(
+        default=None, description="Item features to compare items by; empty: all that the pipeline observes."
+    )
+    fields: tuple[str, ...] | None = Field(
+        default=None, description="Item fields to infer; empty: those whose labels repeat (category, brand...)."
+    )
+    max_fields: int = Field(default=6, ge=0, description="At most this many fields are found.")
+    neighbours: int = Field(default=50, ge=1, description="Nearest items kept per item and modality.")
+    power: float = Field(default=6.0, gt=0, description="Power of the cosine between items.")
+    dimensions: int = Field(default=128, ge=1, description="Principal components kept when features are whitened.")
+    max_history: int = Field(default=50, ge=1, description="Only this many newest history items are evidence.")
+    fit_queries: int = Field(default=3000, ge=1, description="Validation queries that the mixture is fitted on.")
+    trials: int = Field(default=400, ge=1, description="Mixtures that may be tried.")
+    transitions: TransitionsConfig = Field(
+        default=TransitionsConfig(search_queries=1500, trials=50), description="Of the co-occurrence expert."
+    )

@@ -1,0 +1,60 @@
+"""Step *evidence*: which history items count, and how much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from scipy import sparse
+
+from reasonrec_core.types import Bool, Float32, History
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The history of B queries and how much each entry counts, before it is discounted by age.
+
+    Attributes:
+        history: B rows, L entries.
+        relevance: float32[L], 1 = counts in full, 0 = ignored. Every later step sees the history through it.
+        longest: entries older than the ``longest`` newest ones do not count.
+    """
+
+    history: History
+    relevance: Float32
+    longest: int
+
+    @classmethod
+    def of(cls, history: History, longest: int) -> Self:
+        """Every entry counts in full."""
+        return cls(history, np.ones(len(history.items), dtype=np.float32), longest)
+
+    def weights(self, decay: float) -> Float32:
+        """float32[L]: ``relevance * decay^age``, age 0 being the newest entry."""
+        ages = self.history.ages
+        aged = np.float32(decay) ** np.minimum(ages, self.longest).astype(np.float32)
+        return np.where(ages < self.longest, self.relevance * aged, np.float32(0.0)).astype(np.float32)
+
+    def matrix(self, decay: float, n_items: int, present: Bool | None = None) -> sparse.csr_matrix:
+        """float32 CSR[B, n_items] of `weights`, repeats added up; items that are not ``present`` weigh nothing."""
+        weights = self.weights(decay)
+        if present is not None:
+            weights = weights * present[self.history.items]
+        shape = (len(self.history), n_items)
+        return sparse.csr_matrix((weights, (self.history.rows, self.history.items)), shape=shape)
+
+    def row(self, index: int) -> Evidence:
+        """The evidence of one query."""
+        low, high = self.history.indptr[index], self.history.indptr[index + 1]
+        return replace(self, history=self.history.slice(index, index + 1), relevance=self.relevance[low:high])
+
+    def slice(self, start: int, stop: int) -> Evidence:
+        """The evidence of queries ``start:stop``."""
+        low, high = self.history.indptr[start], self.history.indptr[stop]
+        return replace(self, history=self.history.slice(start, stop), relevance=self.relevance[low:high])
+
+    def ignore(self, item: int) -> Evidence:
+        """The same evidence without ``item``; it stays in the history, so it is still not recommended."""
+        kept = np.where(self.history.items == item, np.float32(0.0), self.relevance)
+        return replace(self, relevance=kept.astype(np.float32))

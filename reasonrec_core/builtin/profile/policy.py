@@ -1,0 +1,132 @@
+"""The component: steps composed, chunked, saved and loaded."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from reasonrec_core.builtin.profile.config import ProfileConfig
+from reasonrec_core.builtin.profile.decide import Decision, decide
+from reasonrec_core.builtin.profile.evidence import Evidence
+from reasonrec_core.builtin.profile.fitting import Model, fit_model, rows_at_once
+from reasonrec_core.builtin.profile.infer import Inference, infer
+from reasonrec_core.builtin.profile.propose import Proposals, propose
+from reasonrec_core.builtin.profile.storage import read_model, write_model
+from reasonrec_core.builtin.profile.words import put_into_words
+from reasonrec_core.components import FitData, ReasoningPolicy
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.errors import PluginError
+from reasonrec_core.types import Cost, Deliberation, LazySteps, Observation, QueryBatch, Ranking, Step
+
+LISTED = 10
+
+
+class Profile(ReasoningPolicy[ProfileConfig]):
+    """Ranks by explicit steps; see the package's docstring.
+
+    The mixture is fitted on validation queries, so figures on those queries are optimistic: `report` therefore has
+    them for the pairs that the search used and for a third that it did not use (to which the experts' own decays
+    were still fitted).
+    """
+
+    Config = ProfileConfig
+
+    def __init__(self, config: ProfileConfig) -> None:
+        super().__init__(config)
+        self._model: Model | None = None
+        self._catalog: Catalog | None = None
+
+    def fit(self, data: FitData) -> None:
+        """Count, compare, and fit the mixture on ``data.valid`` (fixed weights without it)."""
+        self._model, self._catalog = fit_model(self.config, data), data.catalog
+
+    @property
+    def model(self) -> Model:
+        """What was learned."""
+        if self._model is None:
+            raise PluginError("the profile policy was used before it was fitted")
+        return self._model
+
+    @property
+    def report(self) -> dict[str, float]:
+        """How fitting went, on validation; empty without validation data."""
+        return dict(self.model.report)
+
+    def evidence(self, batch: QueryBatch) -> Evidence:
+        """The first step, to be edited and given to `answer`."""
+        return Evidence.of(batch.history, self.config.max_history)
+
+    def infer(self, evidence: Evidence) -> Inference:
+        """The second step, to be edited and given to `answer`."""
+        return infer(evidence, self.model.fields)
+
+    def deliberate(self, batch: QueryBatch, observation: Observation) -> Deliberation:
+        """Answer ``batch`` by all the steps."""
+        return self.answer(batch, observation)
+
+    def answer(
+        self,
+        batch: QueryBatch,
+        observation: Observation,
+        evidence: Evidence | None = None,
+        inference: Inference | None = None,
+    ) -> Deliberation:
+        """Answer ``batch``, from edited steps where they are given; all later steps follow from them.
+
+        Returns:
+            the ranking, its mass, confidence = the mass of the ten best, and steps that are put into words on demand.
+        """
+        started = time.perf_counter()
+        evidence = self.evidence(batch) if evidence is None else evidence
+        size = rows_at_once(len(self.model.popularity))
+        decisions = []
+        for start, piece in batch.chunks(size):
+            stop = start + len(piece)
+            given = None if inference is None else inference.slice(start, stop)
+            seen = observation.take(np.arange(start, stop))
+            decisions.append(self._decide(piece, seen, evidence.slice(start, stop), given)[-1])
+        if not decisions:
+            empty = np.zeros((0, batch.k), dtype=np.float32)
+            ranking, mass = Ranking(empty.astype(np.int32), empty), empty
+        else:
+            items = np.concatenate([d.ranking.items for d in decisions])
+            ranking = Ranking(items, np.concatenate([d.ranking.scores for d in decisions]))
+            mass = np.concatenate([d.mass for d in decisions])
+        basis = evidence
+
+        def steps(row: int) -> tuple[Step, ...]:
+            one = np.array([row])
+            given = None if inference is None else inference.slice(row, row + 1)
+            query, seen = batch.take(one), observation.take(one)
+            parts = self._decide(query, seen, basis.slice(row, row + 1), given)
+            assert self._catalog is not None
+            return put_into_words(self.model, self._catalog, query, seen, basis.slice(row, row + 1), *parts)
+
+        confidence = np.minimum(mass[:, :LISTED].sum(axis=1), np.float32(1.0)).astype(np.float32)
+        cost = Cost(seconds=time.perf_counter() - started)
+        return Deliberation(LazySteps(len(batch), steps), confidence, ranking, mass, cost=cost)
+
+    def _decide(
+        self, batch: QueryBatch, observation: Observation, evidence: Evidence, inference: Inference | None
+    ) -> tuple[Inference, Proposals, np.ndarray[tuple[int, ...], np.dtype[np.float32]], Decision]:
+        """evidence -> infer -> propose -> weigh -> decide."""
+        model = self.model
+        inference = infer(evidence, model.fields) if inference is None else inference
+        proposals = propose(batch, evidence, inference, observation, model.experts, model.popularity)
+        weights = model.weights.of(observation.horizon)
+        return inference, proposals, weights, decide(batch, inference, proposals, weights)
+
+    def save(self, folder: Path) -> None:
+        """Write the matrices, the fields and the mixture."""
+        super().save(folder)
+        write_model(self.model, folder)
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read what `save` wrote."""
+        self = super().load(folder, catalog)
+        self._model, self._catalog = read_model(folder), catalog
+        return self

@@ -1,0 +1,126 @@
+"""Step *propose*: what each expert would offer, from the evidence and the inference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from reasonrec_core.builtin.profile.evidence import Evidence
+from reasonrec_core.builtin.profile.infer import Inference, likelihood_ratio
+from reasonrec_core.types import Bool, Float32, Int32, Observation, QueryBatch
+
+AFFINITY, POPULARITY = "affinity", "popularity"
+
+
+@dataclass(frozen=True)
+class Expert:
+    """An expert that looks from history items to other items.
+
+    Attributes:
+        name: "transitions", or the modality whose features it compares.
+        matrix: float32 CSR[n_items, n_items], row = history item, column = what it speaks for.
+        decay: weight of a history entry per step of age.
+        shrinkage: evidence that is worth half of the expert's weight; see `Proposals`.
+        modality: whose items it needs, or None.
+    """
+
+    name: str
+    matrix: sparse.csr_matrix
+    decay: float
+    shrinkage: float = 0.0
+    modality: str | None = None
+
+    def present(self, observation: Observation) -> Bool | None:
+        """bool[n_items] of the items whose modality can be seen now; None where it needs none."""
+        if self.modality is None:
+            return None
+        absent = np.zeros(self.matrix.shape[0], dtype=np.bool_)
+        return observation.present.get(self.modality, absent)
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """What the experts offer, over the catalogue or over the candidates (columns).
+
+    Attributes:
+        names: E experts: the item-to-item ones, then affinity and popularity.
+        scores: per expert float32[B, n_items] or [B, C], not negative; 0 for masked and padded columns.
+        totals: per expert float32[B], the sum of its scores.
+        shrinkage: per expert; expert e speaks with ``p_e(i) = score_e(i) / (total_e + shrinkage_e)``, so that one
+            with little evidence behind it speaks softly.
+        ratios: per field float32 like ``scores``, how much likelier the item's labels are than usual.
+    """
+
+    names: tuple[str, ...]
+    scores: tuple[Float32, ...]
+    totals: tuple[Float32, ...]
+    shrinkage: tuple[float, ...]
+    ratios: tuple[Float32, ...]
+
+    def voice(self, expert: int) -> Float32:
+        """float32[B]: what turns expert ``expert``'s scores into ``p_e``; 0 where it has nothing to say."""
+        whole = self.totals[expert] + np.float32(self.shrinkage[expert])
+        return np.asarray(np.divide(np.float32(1.0), whole, out=np.zeros_like(whole), where=whole > 0))
+
+
+def propose(
+    batch: QueryBatch,
+    evidence: Evidence,
+    inference: Inference,
+    observation: Observation,
+    experts: tuple[Expert, ...],
+    popularity: Float32,
+) -> Proposals:
+    """Ask every expert.
+
+    Args:
+        batch: the queries; its candidates, where it has them, are the columns, else the whole catalogue is.
+        evidence: what the item-to-item experts look from.
+        inference: what the affinity expert draws from: ``popularity(i)`` times the mean of its likelihood ratios.
+        observation: what is present now; an expert whose modality is absent stays silent.
+        experts: the item-to-item experts.
+        popularity: float32[n_items], sums to 1 and is positive everywhere.
+    """
+    candidates = batch.candidates
+    scores = [_votes(expert, evidence, observation, candidates) for expert in experts]
+    pairs = zip(inference.beliefs, inference.fields, strict=True)
+    ratios = tuple(likelihood_ratio(belief, field, candidates) for belief, field in pairs)
+    prior = _columns(popularity, batch)
+    if ratios:
+        mean = ratios[0].copy()
+        for ratio in ratios[1:]:
+            mean += ratio
+        scores.append(prior * (mean / np.float32(len(ratios))))
+    else:
+        scores.append(np.zeros_like(prior))
+    scores.append(prior)
+    for score in scores:
+        _mask(score, batch)
+    names = (*(e.name for e in experts), AFFINITY, POPULARITY)
+    shrinkage = (*(e.shrinkage for e in experts), 0.0, 0.0)
+    return Proposals(names, tuple(scores), tuple(s.sum(axis=1) for s in scores), shrinkage, ratios)
+
+
+def _votes(expert: Expert, evidence: Evidence, observation: Observation, candidates: Int32 | None) -> Float32:
+    n_items = expert.matrix.shape[0]
+    present = expert.present(observation)
+    votes: Float32 = (evidence.matrix(expert.decay, n_items, present) @ expert.matrix).toarray()
+    if present is not None and not present.all():
+        votes[:, ~present] = 0.0
+    return votes if candidates is None else np.take_along_axis(votes, np.maximum(candidates, 0), axis=1)
+
+
+def _columns(popularity: Float32, batch: QueryBatch) -> Float32:
+    if batch.candidates is None:
+        return np.tile(popularity, (len(batch), 1))
+    return popularity[np.maximum(batch.candidates, 0)]
+
+
+def _mask(scores: Float32, batch: QueryBatch) -> None:
+    """Nothing for padding, nor, where the whole catalogue is ranked, for what the user already has."""
+    if batch.candidates is not None:
+        scores[batch.candidates < 0] = 0.0
+    else:
+        scores[batch.history.rows, batch.history.items] = 0.0

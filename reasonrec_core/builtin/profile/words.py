@@ -1,0 +1,163 @@
+"""The steps of one query in words: what was looked at, what follows, who proposes what, and why the best is best."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reasonrec_core.builtin.profile.decide import Decision
+from reasonrec_core.builtin.profile.evidence import Evidence
+from reasonrec_core.builtin.profile.fitting import Model
+from reasonrec_core.builtin.profile.infer import Inference
+from reasonrec_core.builtin.profile.propose import AFFINITY, POPULARITY, Proposals
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.types import Float32, Observation, QueryBatch, Step, StepKind
+
+CITED = 3
+LISTED = 5
+SPEAKS = {
+    "transitions": "people go on to",
+    AFFINITY: "of the inferred kinds, the most popular is",
+    POPULARITY: "the most popular is",
+}
+
+
+def put_into_words(
+    model: Model,
+    catalog: Catalog,
+    query: QueryBatch,
+    observation: Observation,
+    evidence: Evidence,
+    inference: Inference,
+    proposals: Proposals,
+    weights: Float32,
+    decision: Decision,
+) -> tuple[Step, ...]:
+    """The steps of a batch of one; positions count from the oldest history entry."""
+    titles = catalog.titles
+    votes = contributions(model, query, observation, evidence, proposals, weights, decision)
+    cited = [int(p) for p in np.argsort(-votes, kind="stable")[:CITED] if votes[p] > 0]
+    steps = [_observe(evidence, titles, votes, cited)]
+    steps += [_infer_step(f, inference, evidence) for f in _gating(inference)]
+    steps += _propose_steps(model, query, observation, evidence, proposals, weights, titles)
+    steps += [_weigh(query, observation, proposals, weights), _decide_step(decision, proposals, titles, cited)]
+    return tuple(steps)
+
+
+def contributions(
+    model: Model,
+    query: QueryBatch,
+    observation: Observation,
+    evidence: Evidence,
+    proposals: Proposals,
+    weights: Float32,
+    decision: Decision,
+) -> Float32:
+    """float32[L]: how much of the best item's mixed score each history entry gave, through the item-to-item experts."""
+    total = np.zeros(len(evidence.history.items), dtype=np.float32)
+    best = int(decision.ranking.items[0, 0]) if decision.ranking.items.shape[1] else -1
+    if best < 0:
+        return total
+    for e, expert in enumerate(model.experts):
+        links = _links(expert.matrix[:, [best]], evidence, expert.decay, expert.present(observation))
+        total += links * proposals.voice(e)[0] * weights[0, e]
+    return total
+
+
+def _links(column: object, evidence: Evidence, decay: float, present: object) -> Float32:
+    dense = column.toarray()[:, 0]  # type: ignore[attr-defined]
+    weights = evidence.weights(decay) * dense[evidence.history.items]
+    if present is not None:
+        weights = weights * present[evidence.history.items]  # type: ignore[index]
+    return np.asarray(weights, dtype=np.float32)
+
+
+def _observe(evidence: Evidence, titles: list[str], votes: Float32, cited: list[int]) -> Step:
+    items, used = evidence.history.items, int((evidence.weights(1.0) > 0).sum())
+    if not used:
+        return Step(StepKind.OBSERVE, "no history counts, so only what is popular speaks")
+    share = votes / max(float(votes.sum()), 1e-30)
+    named = ", ".join(f"“{titles[items[p]]}”" for p in cited) or "none of them"
+    others = [int(p) for p in np.argsort(-votes, kind="stable") if votes[p] > 0][CITED : CITED + LISTED]
+    claim = f"of {used} items that count, these led to the answer: {named}"
+    return Step(
+        StepKind.OBSERVE,
+        claim,
+        tuple(cited),
+        min(float(share[cited].sum()), 1.0),
+        tuple((titles[items[p]], float(share[p])) for p in others),
+    )
+
+
+def _gating(inference: Inference) -> list[int]:
+    """The fields, those that gate most strongly first."""
+    order = np.argsort(-inference.exponents[0], kind="stable")
+    return [int(f) for f in order]
+
+
+def _infer_step(f: int, inference: Inference, evidence: Evidence) -> Step:
+    field, belief = inference.fields[f], inference.beliefs[f][0]
+    gain = belief * np.log(belief / field.prior)
+    order = np.argsort(-gain, kind="stable")[: LISTED + 1]
+    top = int(order[0])
+    strength = float(inference.exponents[0, f])
+    holders = field.membership[evidence.history.items][:, [top]].toarray()[:, 0] * evidence.weights(1.0) > 0
+    claim = f"{field.name} is likely “{field.labels[top]}”: {belief[top]:.0%}, usually {field.prior[top]:.0%}"
+    claim += f" (counts with power {strength:.2g})" if strength else " (counts only for the affinity expert)"
+    return Step(
+        StepKind.INFER,
+        claim,
+        (*(int(p) for p in np.flatnonzero(holders)), field.name),
+        float(np.clip(belief[top], 0.0, 1.0)),
+        tuple((field.labels[int(a)], float(belief[a])) for a in order[1:]),
+    )
+
+
+def _propose_steps(
+    model: Model,
+    query: QueryBatch,
+    observation: Observation,
+    evidence: Evidence,
+    proposals: Proposals,
+    weights: Float32,
+    titles: list[str],
+) -> list[Step]:
+    steps = []
+    for e, name in enumerate(proposals.names):
+        likelihood = proposals.scores[e][0] * proposals.voice(e)[0]
+        columns = [int(c) for c in np.argsort(-likelihood, kind="stable")[: LISTED + 1] if likelihood[c] > 0]
+        if not columns:
+            steps.append(Step(StepKind.PROPOSE, f"{name}: nothing to propose", weight=0.0))
+            continue
+        items = columns if query.candidates is None else [int(query.candidates[0, c]) for c in columns]
+        said = [(titles[i], float(min(likelihood[c], 1.0))) for i, c in zip(items, columns, strict=True)]
+        cause: tuple[int | str, ...] = ()
+        if e < len(model.experts):
+            expert = model.experts[e]
+            links = _links(expert.matrix[:, [items[0]]], evidence, expert.decay, expert.present(observation))
+            cause = tuple(int(p) for p in np.argsort(-links, kind="stable")[:CITED] if links[p] > 0)
+        elif name == AFFINITY:
+            cause = tuple(f.name for f in model.fields)
+        words = SPEAKS.get(name, "nearest is")
+        claim = f"{name}: {words} “{said[0][0]}” ({said[0][1]:.1%})"
+        steps.append(Step(StepKind.PROPOSE, claim, cause, float(min(weights[0, e], 1.0)), tuple(said[1:])))
+    return steps
+
+
+def _weigh(query: QueryBatch, observation: Observation, proposals: Proposals, weights: Float32) -> Step:
+    order = np.argsort(-weights[0], kind="stable")
+    parts = [(proposals.names[e], float(weights[0, e])) for e in order if weights[0, e] >= 0.005]
+    said = ", ".join(f"{name} {weight:.0%}" for name, weight in parts)
+    length, horizon = int(query.history.lengths[0]), float(observation.horizon[0])
+    claim = f"with {length} items of history (evidence horizon {horizon:.2f}): {said}"
+    return Step(StepKind.WEIGH, claim, ("history length",), min(parts[0][1], 1.0), tuple(parts[1:]))
+
+
+def _decide_step(decision: Decision, proposals: Proposals, titles: list[str], cited: list[int]) -> Step:
+    items, mass = decision.ranking.items[0], decision.mass[0]
+    ranked = [(titles[i], float(m)) for i, m in zip(items, mass, strict=True) if i >= 0][: LISTED + 1]
+    if not ranked:
+        return Step(StepKind.DECIDE, "nothing is left to recommend", weight=0.0)
+    shares = decision.shares[0, 0]
+    parts = [f"{proposals.names[e]} {shares[e]:.0%}" for e in np.argsort(-shares, kind="stable") if shares[e] >= 0.005]
+    claim = f"“{ranked[0][0]}” with {ranked[0][1]:.1%}: {', '.join(parts)}"
+    return Step(StepKind.DECIDE, claim, tuple(cited), min(ranked[0][1], 1.0), tuple(ranked[1:]))
