@@ -22,6 +22,10 @@ SECONDS_LIMIT = 10**11
 """As seconds this is the year 5138, as milliseconds it is 1973: larger times are in a finer unit."""
 EARLIEST_CLOCK = 10**8
 """As seconds 1973; smaller numbers beside millisecond times are positions or mistakes, not seconds."""
+NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
+EXACT = 2**53
+"""Whole numbers beyond this are not exact as float64, so ids stored that way have lost digits."""
+LAST = 2**62
 FINER_UNITS = ((10**17, 10**9), (10**14, 10**6), (SECONDS_LIMIT, 10**3))
 
 
@@ -83,9 +87,11 @@ def _as_text(values: pa.Array, name: str, place: Place | None) -> pa.Array:
         values, kind = values.dictionary_decode(), kind.value_type
     if pa.types.is_floating(kind):
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, kind), values)
-        fraction = pc.index(pc.not_equal(values, pc.trunc(values)), True).as_py()
+        values = values.cast(pa.float64())
+        usable = pc.and_(pc.equal(values, pc.trunc(values)), pc.less_equal(pc.abs(values), EXACT))
+        fraction = pc.index(usable, False).as_py()
         if fraction >= 0:
-            what = f"{name} {values[fraction].as_py()!r} is not a whole number, so it cannot be an id"
+            what = f"{name} {values[fraction].as_py()!r} is not an exact whole number, so it cannot be an id"
             raise fail(what, place, fraction, name, fix="Store ids as text or whole numbers.")
         values = values.cast(pa.int64(), safe=False)
     elif not (pa.types.is_integer(kind) or pa.types.is_null(kind) or _is_text(kind)):
@@ -124,16 +130,11 @@ def seconds(column: pa.ChunkedArray | pa.Array, name: str = "timestamp", place: 
     values = flat(column)
     if pa.types.is_temporal(values.type):
         return _scaled(_cast(values, pa.timestamp("us"), name, "a time", place).cast(pa.int64()), 10**6)
-    if _is_text(values.type):
-        values = pc.utf8_trim_whitespace(values)
-        for zone in (None, "UTC"):
-            try:
-                return _scaled(values.cast(pa.timestamp("us", zone)).cast(pa.int64()), 10**6, name, place)
-            except pa.ArrowInvalid:
-                continue
+    if _is_text(values.type) and not _like_number(values):
+        return _scaled(_dates(values, name, place).cast(pa.int64()), 10**6)
     if not pa.types.is_integer(values.type):
         try:
-            values = values.cast(pa.int64())
+            values = pc.utf8_trim_whitespace(values).cast(pa.int64())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             values = pa.array(numbers(_cast(values, pa.float64(), name, "a time", place), name, place))
     top = pc.max(values).as_py()
@@ -143,11 +144,25 @@ def seconds(column: pa.ChunkedArray | pa.Array, name: str = "timestamp", place: 
     return _scaled(values, unit, name, place)
 
 
+def _like_number(values: pa.Array) -> bool:
+    """Whether the first value is a number; trying all of a long column is slow where it fails."""
+    return bool(pc.all(pc.match_substring_regex(values.drop_null()[:1], NUMBER)).as_py())
+
+
+def _dates(values: pa.Array, name: str, place: Place | None) -> pa.Array:
+    """ISO 8601 texts as microseconds; all with a zone or all without."""
+    zoned = pc.any(pc.match_substring_regex(values.drop_null()[:1], r"\d(Z|[-+]\d\d:?\d\d)\s*$")).as_py()
+    return _cast(values, pa.timestamp("us", "UTC" if zoned else None), name, "a time (ISO 8601 or a number)", place)
+
+
 def _scaled(values: pa.Array, unit: int, name: str = "timestamp", place: Place | None = None) -> Int64 | Float64:
     if values.null_count:
         row = pc.index(values.is_null(), True).as_py()
         raise fail(f"{name} is missing", place, row, name, fix="Fill it in, delete the row, or leave out the column.")
     raw = values.to_numpy(zero_copy_only=False)
+    far = np.flatnonzero(np.abs(raw) >= LAST)
+    if len(far):
+        raise fail(f"{name} {raw[far[0]]} is out of range", place, int(far[0]), name, fix="Use seconds since 1970.")
     if raw.dtype.kind == "f" and not (raw == np.floor(raw)).all():
         return np.asarray(raw / unit, dtype=np.float64)
     whole = raw.astype(np.int64)

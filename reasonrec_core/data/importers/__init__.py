@@ -8,11 +8,14 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data.fields import checked_fields
 from reasonrec_core.data.importers.columns import Columns
 from reasonrec_core.data.importers.pictures import with_pictures
+from reasonrec_core.data.importers.tables import read_fields
 from reasonrec_core.data.raw import RawTables
 from reasonrec_core.data.storage import FORMAT, MANIFEST, is_dataset
 from reasonrec_core.data.values import flat
@@ -100,6 +103,22 @@ def _about_items(raw: RawTables) -> list[str]:
     return []
 
 
+def read_items(path: Path, columns: Mapping[str, str] | None = None) -> pa.Table:
+    """Items alone, from one file (CSV, TSV, Parquet), under our column names.
+
+    Raises:
+        DataError: what is wrong, in which file, line and column.
+    """
+    path = Path(path)
+    _require_path(path)
+    if path.is_dir():
+        raise DataError("is a folder", where=str(path), fix="Name the file that holds the items.")
+    matching = Columns(columns)
+    source = read_fields(path, "items", matching)
+    matching.finish()
+    return checked_fields(source.table, "item_id", source.place)
+
+
 def open_or_import(
     path: Path,
     cache: Path,
@@ -136,4 +155,13 @@ def source_hash(path: Path, *settings: object) -> str:
     return content_hash(FORMAT, str(path.resolve()), listed, names, *settings)
 
 
-__all__ = ["FORMATS", "RawTables", "find_format", "import_path", "importer", "open_or_import", "source_hash"]
+__all__ = [
+    "FORMATS",
+    "RawTables",
+    "find_format",
+    "import_path",
+    "importer",
+    "open_or_import",
+    "read_items",
+    "source_hash",
+]

@@ -1,0 +1,103 @@
+"""``reasonrec data import``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from reasonrec_core.cli.console import note, out, plain
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data.importers import FORMATS, import_path, read_items
+from reasonrec_core.data.storage import is_dataset
+from reasonrec_core.errors import ConfigError, DataError
+
+
+def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
+    """``OURS=THEIRS`` options as a mapping.
+
+    Raises:
+        ConfigError: no ``=``, or the same column twice.
+    """
+    columns: dict[str, str] = {}
+    for pair in pairs:
+        ours, equals, theirs = (part.strip() for part in pair.partition("="))
+        if not equals or not ours:
+            raise ConfigError(f"{pair!r} is not OURS=THEIRS", where="--column", fix="E.g. --column user_id=customer.")
+        if ours in columns:
+            raise ConfigError(f"{ours} is given twice", where="--column")
+        columns[ours] = theirs
+    return columns
+
+
+format_option = click.option(
+    "--format", "format_", type=click.Choice(["auto", *FORMATS]), default="auto", show_default=True,
+    help="The layout of the files; by default found by looking.",
+)  # fmt: skip
+column_option = click.option(
+    "--column", "columns", multiple=True, metavar="OURS=THEIRS",
+    help="Read the column THEIRS as OURS (user_id, item_id, timestamp, value, part, history, title, categories, ...). "
+    "An empty THEIRS leaves a column out. May be repeated.",
+)  # fmt: skip
+
+
+@click.command(name="import")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--out", "folder", type=click.Path(path_type=Path), required=True, help="Folder for the dataset.")
+@format_option
+@column_option
+@click.option("--name", help="Name of the dataset; by default that of the file or folder.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order of the indices.")
+@click.option("--force", is_flag=True, help="Replace a dataset that is in the folder already.")
+@click.option("--extend", type=click.Path(path_type=Path), metavar="DATASET",
+              help="PATH holds new items only: add them to this dataset, whose items keep their indices.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+def import_command(
+    path: Path,
+    folder: Path,
+    format_: str,
+    columns: tuple[str, ...],
+    name: str | None,
+    seed: int,
+    force: bool,
+    extend: Path | None,
+    as_json: bool,
+) -> None:
+    """Read data in any known layout, check it, and save it as a dataset.
+
+    PATH is a folder or file: tables (interactions.csv, items.csv, users.csv, images/), predefined parts
+    (train.csv, valid.csv, test.csv), RecBole atomic files, MovieLens, S3-Rec sequences.txt, Amazon reviews.
+
+    \b
+    Examples:
+      reasonrec data import ml-1m --out sets/ml-1m
+      reasonrec data import shop.csv --out sets/shop --column user_id=customer --column timestamp=t
+      reasonrec data import reviews.json.gz --out sets/reviews --format amazon --column value=
+      reasonrec data import new-items.csv --extend sets/shop --out sets/shop-2
+    """
+    _require_free(folder, force)
+    if extend is not None:
+        dataset = Dataset.open(extend).extend_items(read_items(path, parse_columns(columns)), folder)
+    else:
+        raw = import_path(path, format=format_, columns=parse_columns(columns), name=name)
+        dataset = Dataset.build(raw, folder, seed=seed)
+    for remark in dataset.notes:
+        note(plain(f"note: {remark}"))
+    if as_json:
+        out.print(json.dumps(dataset.manifest, indent=2, sort_keys=True), soft_wrap=True)
+    else:
+        counts = f"{dataset.n_users:,} users, {dataset.n_items:,} items, {len(dataset):,} interactions"
+        out.print(plain(f"{dataset.name}: {counts}, saved to {folder} (hash {dataset.hash[:12]})"), soft_wrap=True)
+
+
+def _require_free(folder: Path, force: bool) -> None:
+    """Never write over what is not a dataset, nor over a dataset without being told to."""
+    if folder.is_file():
+        raise DataError("is a file", where=str(folder), fix="Name a folder.")
+    if is_dataset(folder):
+        if not force:
+            raise DataError("holds a dataset already", where=str(folder), fix="Use --force to replace it.")
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise DataError("holds other files", where=str(folder), fix="Name a new or empty folder.")
