@@ -1,0 +1,1 @@
+"""Item text to vectors with any sentence encoder of Hugging Face transformers."""

@@ -1,0 +1,105 @@
+"""The transformers model behind `TextEncoder`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from reasonrec_core.errors import WeightsError
+from reasonrec_core.types import Float32
+from reasonrec_text.encoder import TextConfig
+
+TOKENS_AT_ONCE = 4096
+"""Padded tokens per forward pass on a CPU: what its caches like."""
+
+
+class SentenceModel:
+    """A tokenizer and a transformer from a folder on disk; nothing is downloaded and no code of the model is run."""
+
+    def __init__(self, folder: Path, config: TextConfig) -> None:
+        self.config = config
+        self.device = torch.device(_device(config.device))
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            model, loading = AutoModel.from_pretrained(
+                folder,
+                output_loading_info=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=getattr(torch, config.dtype),
+            )
+        except Exception as error:  # noqa: BLE001 - its loaders raise whatever their file formats do
+            raise WeightsError(
+                f"transformers cannot load the model ({(str(error).strip() or type(error).__name__).splitlines()[0]})",
+                where=str(folder),
+                fix="Give a folder or a hub name that AutoModel and AutoTokenizer understand.",
+            ) from error
+        missing = [key for key in loading["missing_keys"] if not key.startswith("pooler.")]
+        if missing:
+            raise WeightsError(f"the weights lack {len(missing)} tensors, such as {missing[0]}", where=str(folder))
+        self.model = model.eval().to(self.device)
+        self.pooling = _pooling(folder) if config.pooling == "auto" else config.pooling
+        limit = getattr(model.config, "max_position_embeddings", None) or config.max_length
+        self.max_length = min(config.max_length, limit, self.tokenizer.model_max_length)
+
+    def encode(self, texts: Sequence[str]) -> Float32:
+        """float32[n, d]; texts of like length share a forward pass, so little is padded."""
+        ids = self.tokenizer(
+            [self.config.prefix + text for text in texts], truncation=True, max_length=self.max_length
+        )["input_ids"]
+        lengths = np.array([len(row) for row in ids])
+        order = np.argsort(lengths, kind="stable")
+        out: Float32 | None = None
+        for rows in _groups(order, lengths):
+            vectors = self._forward([ids[row] for row in rows])
+            out = np.empty((len(texts), vectors.shape[1]), np.float32) if out is None else out
+            out[rows] = vectors
+        return np.empty((0, self.model.config.hidden_size), np.float32) if out is None else out
+
+    @torch.inference_mode()
+    def _forward(self, ids: list[list[int]]) -> Float32:
+        batch = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self.device)
+        states = self.model(**batch).last_hidden_state
+        if self.pooling == "cls":
+            vectors = states[:, 0]
+        else:
+            mask = batch["attention_mask"].unsqueeze(-1).to(states.dtype)
+            vectors = (states * mask).sum(1) / mask.sum(1)
+        vectors = vectors.float()
+        if self.config.normalize:
+            vectors = torch.nn.functional.normalize(vectors, dim=1)
+        return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
+
+
+def _groups(order: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+    """``order`` (short to long) cut so that no group has more than `TOKENS_AT_ONCE` padded tokens."""
+    groups, start = [], 0
+    for stop in range(1, len(order) + 1):
+        if stop == len(order) or (stop + 1 - start) * int(lengths[order[stop]]) > TOKENS_AT_ONCE:
+            groups.append(order[start:stop])
+            start = stop
+    return groups
+
+
+def _pooling(folder: Path) -> str:
+    """What a sentence-transformers folder says about itself; mean for any other."""
+    path = folder / "1_Pooling" / "config.json"
+    if not path.is_file():
+        return "mean"
+    return "cls" if json.loads(path.read_text(encoding="utf-8")).get("pooling_mode_cls_token") else "mean"
+
+
+def _device(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
