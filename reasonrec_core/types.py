@@ -335,6 +335,11 @@ class Uncertainty:
     epistemic: Float32 | None = None
     aleatoric: Float32 | None = None
 
+    def take(self, index: npt.NDArray[np.intp] | Bool) -> Uncertainty:
+        """The queries that ``index`` (positions or a mask) selects."""
+        parts = (None if v is None else v[index] for v in (self.epistemic, self.aleatoric))
+        return Uncertainty(self.total[index], self.stage, *parts)
+
 
 class Route(StrEnum):
     """Who answers a request."""

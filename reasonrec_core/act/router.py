@@ -48,6 +48,7 @@ class Router:
         delegate_quality: Mapping[str, Float64],
         policy_hit: Bool,
         keys: Int64 | None = None,
+        delegate_hit: Mapping[str, Bool] | None = None,
     ) -> None:
         """Learn from B validation queries; test queries must never come here.
 
@@ -57,6 +58,8 @@ class Router:
             delegate_quality: the same of each delegate that may be chosen.
             policy_hit: bool[B], whether the target is among the policy's ten best.
             keys: int64[B] a number per query (its user) that breaks ties of equal risk; see `Cut`.
+            delegate_hit: bool[B] of each delegate like ``policy_hit``; without it a delegate's answers have no
+                confidence.
 
         Raises:
             ConfigError: an unknown delegate, no estimator for ``stage = "before"``, or a risk out of reach.
@@ -84,12 +87,15 @@ class Router:
         assert goal is not None
         find = cut_for_share if self.config.share is not None else cut_for_risk
         cut = find(risk, goal, self.config.seed)
-        hit = np.asarray(policy_hit, dtype=np.bool_)
-        confidences = [
-            Calibrated.fit(names, _matrix(uncertainty, names, size), hit, self.config.seed)
-            for names in dict.fromkeys((self.config.estimators, early))
-            if names
-        ]
+
+        def confidences(hit: Bool) -> tuple[Calibrated, ...]:
+            sets = [names for names in dict.fromkeys((self.config.estimators, early)) if names]
+            event = np.asarray(hit, dtype=np.bool_)
+            return tuple(
+                Calibrated.fit(names, _matrix(uncertainty, names, size), event, self.config.seed) for names in sets
+            )
+
+        theirs = confidences(delegate_hit[delegate]) if delegate_hit else ()
         replaced = cut(risk, keys)
         means = {n: float(np.mean(q)) for n, q in delegate_quality.items()}
         report = {
@@ -98,7 +104,7 @@ class Router:
             "quality": {"policy": float(np.mean(policy_quality)), **means},
             "routed_quality": float(np.mean(np.where(replaced, delegate_quality[delegate], policy_quality))),
         }
-        self._fitted = _Fitted(delegate, model, cut, tuple(confidences), report)
+        self._fitted = _Fitted(delegate, model, cut, confidences(policy_hit), theirs, report)
 
     @property
     def delegate(self) -> str:
@@ -134,12 +140,17 @@ class Router:
         """The route of each query."""
         return tuple(Route.REPLACE if r else Route.SELF for r in self.replace(uncertainty, keys))
 
-    def confidence(self, uncertainty: Signals) -> Float32:
-        """float32[B]: calibrated P(the target is among the policy's ten best), from all the signals that are there.
+    def confidence(self, uncertainty: Signals, *, of_delegate: bool = False) -> Float32:
+        """float32[B]: calibrated P(the target is among the ten best), from all the signals that are there.
 
         Before the policy has answered, those are the estimators with ``stage == "before"``.
+
+        Args:
+            uncertainty: signals of B queries.
+            of_delegate: whether the delegate's answer is meant, not the policy's.
         """
-        for model in self._state.confidences:
+        models = self._state.delegate_confidences if of_delegate else self._state.confidences
+        for model in models:
             if set(model.names) <= set(uncertainty):
                 return model(_matrix(uncertainty, model.names)).astype(np.float32)
         raise PluginError(f"confidence needs the estimators {', '.join(self._state.confidences[-1].names)}")
@@ -169,6 +180,7 @@ class Router:
             "risk": state.model.to_dict(),
             "cut": state.cut.to_dict(),
             "confidence": [m.to_dict() for m in state.confidences],
+            "delegate_confidence": [m.to_dict() for m in state.delegate_confidences],
             "report": state.report,
         }
 
@@ -181,6 +193,7 @@ class Router:
             Calibrated.from_dict(value["risk"]),
             Cut.from_dict(value["cut"]),
             tuple(Calibrated.from_dict(m) for m in value["confidence"]),
+            tuple(Calibrated.from_dict(m) for m in value["delegate_confidence"]),
             dict(value["report"]),
         )
         return router
@@ -220,10 +233,11 @@ class _Fitted:
         model: Calibrated,
         cut: Cut,
         confidences: tuple[Calibrated, ...],
+        delegate_confidences: tuple[Calibrated, ...],
         report: dict[str, Any],
     ) -> None:
         self.delegate, self.model, self.cut = delegate, model, cut
-        self.confidences, self.report = confidences, report
+        self.confidences, self.delegate_confidences, self.report = confidences, delegate_confidences, report
 
 
 def _matrix(uncertainty: Signals, names: Sequence[str], size: int | None = None) -> Float64:
