@@ -1,0 +1,146 @@
+"""Decision cards: what was asked, what was answered, and the chain of steps that led there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reasonrec_core.report.metrics import percent
+from reasonrec_core.report.pictures import Pictures
+from reasonrec_core.report.results import Card, CardItem, CardStep
+
+FIRST = 5
+"""Ranked items that a card shows before "more"."""
+RECENT = 8
+"""Newest history items that a card shows; older ones only where a step cites them."""
+ALTERNATIVES = 4
+
+
+@dataclass(frozen=True)
+class ItemView:
+    """An item: title, thumbnail as a data URI, and what is special about it."""
+
+    title: str
+    picture: str | None
+    initial: str
+    score: str = ""
+    is_target: bool = False
+    is_evidence: bool = False
+
+
+@dataclass(frozen=True)
+class StepView:
+    """A step in words: what it decided, from what, how much it counts, what else was possible."""
+
+    kind: str
+    claim: str
+    evidence: tuple[str, ...]
+    weight: str
+    share: float
+    alternatives: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class CardView:
+    """A decision, ready to be shown."""
+
+    anchor: str
+    title: str
+    is_hit: bool
+    outcome: str
+    route: str
+    delegated: bool
+    reason: str
+    confidence: float | None
+    confidence_text: str
+    risk_text: str
+    history: tuple[ItemView, ...]
+    older: int
+    target: tuple[ItemView, ...]
+    ranking: tuple[ItemView, ...]
+    more: tuple[ItemView, ...]
+    steps: tuple[StepView, ...]
+    has_pictures: bool
+
+
+def card_view(card: Card, pictures: Pictures) -> CardView:
+    """Make a card ready to be shown."""
+    targets = {item.id for item in card.target}
+    cited = {e - card.history_start for step in card.steps for e in step.evidence if isinstance(e, int)}
+    recent = max(len(card.history) - RECENT, 0)
+    shown = [i for i in range(len(card.history)) if i >= recent or i in cited]
+    history = tuple(_item(card.history[i], pictures, is_evidence=i in cited) for i in shown)
+    ranking = tuple(_item(item, pictures, is_target=item.id in targets) for item in card.ranking)
+    rank = next((i for i, item in enumerate(card.ranking, 1) if item.id in targets), None)
+    target = tuple(_item(item, pictures) for item in card.target)
+    everything = (*history, *ranking, *target)
+    return CardView(
+        anchor=f"query-{card.query}",
+        title=f"User {card.user}" if card.user is not None else f"Query {card.query}",
+        is_hit=card.outcome == "hit",
+        outcome=_outcome(card, rank),
+        route=_route(card),
+        delegated=card.route != "self",
+        reason=card.reason,
+        confidence=None if card.confidence is None else round(100 * min(max(card.confidence, 0.0), 1.0), 1),
+        confidence_text="" if card.confidence is None else percent(card.confidence),
+        risk_text="" if card.risk is None else percent(card.risk),
+        history=history,
+        older=card.history_start + len(card.history) - len(shown),
+        target=target,
+        ranking=ranking[:FIRST],
+        more=ranking[FIRST:],
+        steps=tuple(_step(step, card) for step in card.steps),
+        has_pictures=any(item.picture for item in everything),
+    )
+
+
+def _item(item: CardItem, pictures: Pictures, *, is_target: bool = False, is_evidence: bool = False) -> ItemView:
+    title = item.title.strip() or item.id
+    score = "" if item.score is None else f"{item.score:.3g}"
+    initial = next((c.upper() for c in title if c.isalnum()), "?")
+    return ItemView(title, pictures(item.image), initial, score, is_target, is_evidence)
+
+
+def _outcome(card: Card, rank: int | None) -> str:
+    if card.outcome == "hit":
+        return f"Hit in place {rank}" if rank else "Hit"
+    return f"Missed the first {len(card.ranking)}" if card.ranking and rank is None else "Missed"
+
+
+def _route(card: Card) -> str:
+    delegate = card.delegate or "a delegate"
+    words = {
+        "self": "Answered by the policy",
+        "replace": f"Handed to {delegate}",
+        "consult": f"Policy, after asking {delegate}",
+        "abstain": "No answer given",
+    }
+    return words.get(card.route, card.route)
+
+
+def _step(step: CardStep, card: Card) -> StepView:
+    share = min(max(step.weight, 0.0), 1.0)
+    return StepView(
+        kind=step.kind,
+        claim=step.claim,
+        evidence=tuple(_evidence(e, card) for e in step.evidence),
+        weight=percent(share),
+        share=round(100 * share, 1),
+        alternatives=tuple((name, percent(weight)) for name, weight in step.alternatives[:ALTERNATIVES]),
+    )
+
+
+def _evidence(evidence: int | str, card: Card) -> str:
+    """A history position as the title that stands there, a field as its name."""
+    if isinstance(evidence, str):
+        return evidence.replace("_", " ")
+    place = evidence - card.history_start
+    if 0 <= place < len(card.history):
+        return card.history[place].title or card.history[place].id
+    return f"history item {evidence + 1}"
+
+
+def by_outcome(cards: Sequence[Card]) -> tuple[tuple[Card, ...], tuple[Card, ...]]:
+    """The successes and the failures, each in the order given."""
+    return tuple(c for c in cards if c.outcome == "hit"), tuple(c for c in cards if c.outcome == "miss")

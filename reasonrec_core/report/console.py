@@ -1,0 +1,104 @@
+"""The one table that a run prints."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from reasonrec_core.errors import RunError
+from reasonrec_core.report import words
+from reasonrec_core.report.results import Results
+from reasonrec_core.report.standing import Standing
+from reasonrec_core.report.tables import Cell, SystemsTable, systems_table
+
+COLUMNS = 5
+"""Metrics that the table has room for."""
+
+
+def render_table(metrics: Mapping[str, Any]) -> RenderableType:
+    """Systems by metrics with 95 % intervals, the best bold, and what was delegated; for `rich`.
+
+    Args:
+        metrics: the content of ``metrics.json``.
+
+    Raises:
+        RunError: it is not of that format.
+    """
+    try:
+        standing = Standing(Results.model_validate(metrics))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise RunError(f"{key}: {first['msg']}", where="metrics.json", fix="Run the pipeline again.") from error
+    return RunTable(standing)
+
+
+class RunTable:
+    """The table; the intervals stand beside the values where there is room, else below them."""
+
+    def __init__(self, standing: Standing) -> None:
+        self.standing = standing
+        self.table = systems_table(standing, standing.columns(COLUMNS))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = self._grid(" ")
+        fits = Measurement.get(console, options.update(max_width=10_000), wide).maximum <= options.max_width
+        yield Group(*self._head(), wide if fits else self._grid("\n"), *self._foot())
+
+    def _head(self) -> list[Text]:
+        results = self.standing.results
+        return [Text.assemble((_plain(results.dataset.name), "bold"), ("  " + _plain(results.protocol), "dim"))]
+
+    def _grid(self, gap: str) -> Table:
+        grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        grid.add_column("system", no_wrap=True)
+        for column in self.table.columns:
+            grid.add_column(_plain(column.name), no_wrap=True, justify="left")
+        for row in self.table.rows:
+            name = Text(_plain(row.system), "bold" if row.is_main else "")
+            grid.add_row(name, *(_text(cell, gap) for cell in row.cells))
+        return grid
+
+    def _foot(self) -> list[Text]:
+        results, lines = self.standing.results, []
+        legend = _legend(self.table)
+        if legend:
+            lines.append(Text(legend, "dim"))
+        if results.delegation:
+            said = words.delegation(self.standing, results.delegation, results.routing)
+            lines += [Text(_plain(said))] if said else []
+        lines += [
+            Text(
+                f"{_plain(s)}: NDCG/HR {ratio:.3f} is suspiciously near 1; check for leaks: reasonrec data check",
+                "yellow",
+            )
+            for s, ratio, is_high in words.fingerprint(self.standing)
+            if is_high
+        ]
+        return lines
+
+
+def _text(cell: Cell, gap: str) -> Text:
+    mark = f" {cell.mark}" if cell.mark else ""
+    return Text.assemble((cell.value, "bold" if cell.is_best else ""), mark, (gap + cell.interval, "dim"))
+
+
+def _legend(table: SystemsTable) -> str:
+    parts = ["95 % intervals"] if table.has_intervals else []
+    if table.has_marks:
+        parts.append(
+            f"against {_plain(table.main)}: ▼ significantly worse, ▲ significantly better, ≈ not distinguishable"
+        )
+    return "; ".join(parts)
+
+
+def _plain(text: str) -> str:
+    """Text without control characters, which could steer the terminal."""
+    return "".join(c if unicodedata.category(c) not in {"Cc", "Cs"} else "\ufffd" for c in text)

@@ -1,0 +1,119 @@
+"""Reading a run folder: every file checked, everything that is wrong with one said in a single message."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
+
+from reasonrec_core.errors import DataError, RunError
+from reasonrec_core.files import read_json
+from reasonrec_core.report.results import Card, Results
+from reasonrec_core.trace import read_trace
+
+FIX = "Run the pipeline again, or restore the file."
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RiskByRoute:
+    """The router's risk for each decision that has one, float32[n], and whether it was delegated, bool[n]."""
+
+    risk: npt.NDArray[np.float32]
+    delegated: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run folder holds.
+
+    Attributes:
+        results: ``metrics.json``.
+        cards: ``cards.json``.
+        config: ``config.toml``, resolved.
+        config_text: the same as it stands in the file.
+        environment: ``environment.json``.
+        routes: from ``trace.parquet``, None where there is none or nothing was routed.
+        images: the folder that the cards' images are relative to.
+    """
+
+    results: Results
+    cards: tuple[Card, ...] = ()
+    config: dict[str, Any] = field(default_factory=dict)
+    config_text: str = ""
+    environment: dict[str, Any] = field(default_factory=dict)
+    routes: RiskByRoute | None = None
+    images: Path | None = None
+
+
+def read_run(folder: Path) -> Run:
+    """Read the run in ``folder``. ``metrics.json`` is required; a file that is there must be sound.
+
+    Raises:
+        RunError: the folder or ``metrics.json`` is missing, or a file cannot be read or holds something else.
+    """
+    if not folder.is_dir():
+        raise RunError("there is no such run folder", where=str(folder), fix="Make one: reasonrec run PIPELINE.toml.")
+    if not (folder / "metrics.json").is_file():
+        raise RunError(
+            "the run has no metrics.json: it was not finished, or the folder is no run",
+            where=str(folder),
+            fix="Finish it: reasonrec run PIPELINE.toml.",
+        )
+    results = _parse(folder / "metrics.json", TypeAdapter(Results))
+    cards = _if_there(folder / "cards.json", lambda path: _parse(path, TypeAdapter(tuple[Card, ...])))
+    text = _if_there(folder / "config.toml", _read_text) or ""
+    root = results.dataset.images_root
+    return Run(
+        results,
+        cards or (),
+        _parse_toml(folder / "config.toml", text),
+        text,
+        _if_there(folder / "environment.json", lambda path: _parse(path, TypeAdapter(dict[str, Any]))) or {},
+        _if_there(folder / "trace.parquet", _read_routes),
+        Path(root) if root else None,
+    )
+
+
+def _if_there(path: Path, read: Callable[[Path], T]) -> T | None:
+    return read(path) if path.exists() else None
+
+
+def _parse(path: Path, kind: TypeAdapter[T]) -> T:
+    try:
+        return kind.validate_python(read_json(path))
+    except DataError as error:
+        raise RunError(error.what, where=error.where, fix=FIX) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise RunError(f"{key}: {first['msg']}{more}", where=str(path), fix=FIX) from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"cannot be read ({error})", where=str(path), fix=FIX) from error
+
+
+def _parse_toml(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RunError(f"not valid TOML ({error})", where=str(path), fix=FIX) from error
+
+
+def _read_routes(path: Path) -> RiskByRoute | None:
+    table = read_trace(path, ["risk", "route"]).table
+    risk = np.asarray(table.column("risk").to_numpy(), dtype=np.float32)
+    delegated = np.array([route != "self" for route in table.column("route").to_pylist()], dtype=np.bool_)
+    known = ~np.isnan(risk)
+    return RiskByRoute(risk[known], delegated[known]) if known.any() else None

@@ -1,0 +1,52 @@
+"""The page: one HTML file that needs no other, asks nobody for anything and runs no script."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from reasonrec_core.files import write_text
+from reasonrec_core.report.folder import read_run
+from reasonrec_core.report.view import ReportView, make_view
+
+NAME = "report.html"
+
+
+def render_html(view: ReportView) -> str:
+    """The report as one HTML document. Everything that comes from data is escaped."""
+    return _environment().get_template("report.html.j2").render(view=view)
+
+
+def write_report(run_folder: Path) -> Path:
+    """Render ``report.html`` from the files of a run folder, whole or not at all, and give its path.
+
+    Raises:
+        RunError: the folder is no finished run, or one of its files is broken.
+    """
+    path = run_folder / NAME
+    write_text(path, render_html(make_view(read_run(run_folder))))
+    return path
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("reasonrec_core.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_clean,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _clean(value: Any) -> Any:
+    """Text without what may not stand in HTML: control characters and halves of surrogate pairs."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "".join(c if c in "\t\n" or unicodedata.category(c) not in {"Cc", "Cs"} else "\ufffd" for c in value)

@@ -1,0 +1,188 @@
+"""What a run leaves behind for readers: the formats of ``metrics.json`` and ``cards.json``.
+
+Both are read strictly in what they state and leniently in what they add: a wrong type is an error that names the
+key, a key that is missing or null leaves its section out, and a key that is not known here is ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Format(BaseModel):
+    """Base of the formats: more keys may come, values are checked."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Estimate(Format):
+    """A metric's value and its 95 % interval."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Comparison(Format):
+    """A paired comparison: ``difference`` = metric of ``a`` minus metric of ``b``, 95 % interval, p-values."""
+
+    a: str
+    b: str
+    metric: str
+    difference: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_corrected: float | None = None
+
+
+class Slice(Format):
+    """One system on one group of the queries."""
+
+    slice: str
+    group: str
+    system: str
+    metric: str
+    n: int
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Bin(Format):
+    """Answers whose confidence lies in [low, high): mean confidence and how many were right."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float | None = None
+    accuracy: float | None = None
+
+
+class Calibration(Format):
+    """How far stated confidence can be trusted."""
+
+    ece: float | None = None
+    ece_before: float | None = None
+    brier: float | None = None
+    bins: tuple[Bin, ...] = ()
+
+
+class RiskCoverage(Format):
+    """Share of wrong answers (``risk``) among the most certain ``coverage`` of all answers."""
+
+    coverage: tuple[float, ...] = ()
+    risk: tuple[float, ...] = ()
+    aurc: float | None = None
+
+
+class Routing(Format):
+    """The rule that decides who answers."""
+
+    kind: str | None = None
+    stage: str | None = None
+    delegate: str | None = None
+    estimators: tuple[str, ...] = ()
+    threshold: float | None = None
+    target: float | str | None = None
+    reached: float | str | None = None
+
+
+class Delegation(Format):
+    """How much was delegated, and what it saved: time of the routed system over time of the policy alone."""
+
+    share: float | None = None
+    latency_ratio: float | None = None
+
+
+class Observed(Format):
+    """A feature of the items and how many items have it."""
+
+    name: str
+    encoder: str | None = None
+    present: int | None = None
+    missing: int | None = None
+    refused: int | None = None
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+
+class Roles(Format):
+    """Which of the systems is what."""
+
+    routed: str | None = None
+    policy: str | None = None
+    delegates: tuple[str, ...] = ()
+
+
+class DatasetFacts(Format):
+    """The data that was used."""
+
+    name: str = "dataset"
+    hash: str | None = None
+    users: int | None = None
+    items: int | None = None
+    interactions: int | None = None
+    images_root: str | None = None
+
+
+class Seconds(Format):
+    """Wall-clock seconds by part."""
+
+    fit: dict[str, float] = Field(default_factory=dict)
+    evaluate: dict[str, float] = Field(default_factory=dict)
+
+
+class Results(Format):
+    """``metrics.json``: the stable format that other programs read, too."""
+
+    dataset: DatasetFacts
+    protocol: str = ""
+    systems: dict[str, dict[str, Estimate]] = Field(min_length=1)
+    delegation: Delegation | None = None
+    seconds: Seconds | None = None
+    comparisons: tuple[Comparison, ...] = ()
+    slices: tuple[Slice, ...] = ()
+    calibration: Calibration | None = None
+    risk_coverage: RiskCoverage | None = None
+    routing: Routing | None = None
+    observe: tuple[Observed, ...] = ()
+    roles: Roles | None = None
+
+
+class CardItem(Format):
+    """An item on a decision card; ``image`` is relative to the images folder."""
+
+    id: str
+    title: str = ""
+    image: str | None = None
+    score: float | None = None
+
+
+class CardStep(Format):
+    """A reasoning step; integers in ``evidence`` are positions in the history (0 = oldest)."""
+
+    kind: str
+    claim: str
+    evidence: tuple[int | str, ...] = ()
+    weight: float = 1.0
+    alternatives: tuple[tuple[str, float], ...] = ()
+
+
+class Card(Format):
+    """One decision, told. ``history_start``: position in the full history of the first item in ``history``."""
+
+    query: int
+    user: str | None = None
+    outcome: Literal["hit", "miss"]
+    route: str
+    reason: str = ""
+    delegate: str | None = None
+    confidence: float | None = None
+    risk: float | None = None
+    history: tuple[CardItem, ...] = ()
+    history_start: int = 0
+    target: tuple[CardItem, ...] = ()
+    ranking: tuple[CardItem, ...] = ()
+    steps: tuple[CardStep, ...] = ()

@@ -1,0 +1,144 @@
+"""How the systems stand to each other: who is who, who is best, and which differences are real."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reasonrec_core.report import metrics
+from reasonrec_core.report.metrics import Metric
+from reasonrec_core.report.results import Estimate, Results
+
+ALPHA = 0.05
+"""Level at which a corrected p-value counts as significant."""
+
+
+class Role(StrEnum):
+    """What a system is in the run."""
+
+    ROUTED = "routed"
+    POLICY = "policy"
+    DELEGATE = "delegate"
+    OTHER = "other"
+
+
+class Verdict(StrEnum):
+    """What a comparison says about the first system."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    EVEN = "even"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A comparison seen from ``a``: ``value`` = metric of ``a`` minus metric of ``b``."""
+
+    a: str
+    b: str
+    metric: Metric
+    value: float
+    low: float | None
+    high: float | None
+    p: float | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Better or worse only where the corrected p-value (else the interval) says so."""
+        real = self.p < ALPHA if self.p is not None else self._excludes_zero
+        if not real or self.value == 0:
+            return Verdict.EVEN
+        return Verdict.BETTER if (self.value > 0) != self.metric.lower_is_better else Verdict.WORSE
+
+    @property
+    def _excludes_zero(self) -> bool:
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+class Standing:
+    """The systems of a run in the order of a table: the routed system, the policy, the delegates by quality."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        names = {name for values in results.systems.values() for name in values}
+        self.metrics: tuple[Metric, ...] = tuple(sorted(metrics.parse(name) for name in names))
+        self.headline: Metric | None = metrics.headline(names)
+        self.systems: tuple[str, ...] = tuple(sorted(results.systems, key=self._place))
+
+    def role(self, system: str) -> Role:
+        """What ``system`` is; the system called "routed" is, even where the roles are not stated."""
+        roles = self.results.roles
+        if system == (roles.routed if roles and roles.routed else "routed"):
+            return Role.ROUTED
+        if roles and system == roles.policy:
+            return Role.POLICY
+        return Role.DELEGATE if roles and system in roles.delegates else Role.OTHER
+
+    @property
+    def main(self) -> str:
+        """The system that the report is about."""
+        return self.systems[0]
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """Whom the main system is measured against: the policy alone and the best delegate."""
+        firsts = [self.first(role) for role in (Role.POLICY, Role.DELEGATE, Role.OTHER)]
+        return tuple(name for name in firsts if name is not None and name != self.main)[:2]
+
+    def first(self, role: Role) -> str | None:
+        """The best system of a role."""
+        return next((s for s in self.systems if self.role(s) is role), None)
+
+    def estimate(self, system: str, metric: Metric) -> Estimate | None:
+        """A system's value, None where it was not measured."""
+        found = self.results.systems[system].get(metric.name)
+        return found if found is not None and found.value is not None else None
+
+    def best(self, metric: Metric) -> frozenset[str]:
+        """Whoever has the best value, none where the metric only describes or there is nobody to compare with."""
+        values = {s: e.value for s in self.systems if (e := self.estimate(s, metric)) and e.value is not None}
+        if not metric.is_quality or len(values) < 2:
+            return frozenset()
+        top = (min if metric.lower_is_better else max)(values.values())
+        return frozenset(s for s, value in values.items() if value == top)
+
+    def difference(self, a: str, b: str, metric: Metric) -> Difference | None:
+        """The paired comparison of two systems, turned so that ``a`` comes first; None where it was not made."""
+        for c in self.results.comparisons:
+            if c.metric != metric.name or {c.a, c.b} != {a, b} or a == b:
+                continue
+            p = c.p if c.p_corrected is None else c.p_corrected
+            if c.a == a:
+                return Difference(a, b, metric, c.difference, c.low, c.high, p)
+            return Difference(a, b, metric, -c.difference, _minus(c.high), _minus(c.low), p)
+        return None
+
+    def columns(self, limit: int) -> tuple[Metric, ...]:
+        """The metrics that a table has room for, without those that repeat another (HR = recall for one target)."""
+        shown: list[Metric] = []
+        seen: set[tuple[float | None, ...]] = set()
+        for metric in self._by_interest():
+            values = tuple(e.value if (e := self.estimate(s, metric)) else None for s in self.systems)
+            if values not in seen:
+                seen.add(values)
+                shown.append(metric)
+        return tuple(shown[:limit])
+
+    def _by_interest(self) -> Sequence[Metric]:
+        """The headline's protocol first, its cut-off first, quality before description."""
+        head = self.headline
+        if head is None:
+            return ()
+        return sorted(self.metrics, key=lambda m: (m.protocol != head.protocol, m.k not in (head.k, 0), m))
+
+    def _place(self, system: str) -> tuple[int, float, str]:
+        value = None
+        if self.headline and (found := self.results.systems[system].get(self.headline.name)):
+            value = found.value
+        sign = 1 if self.headline and self.headline.lower_is_better else -1
+        return list(Role).index(self.role(system)), float("inf") if value is None else sign * value, system
+
+
+def _minus(value: float | None) -> float | None:
+    return None if value is None else -value

@@ -1,0 +1,213 @@
+"""All that the report says, worked out: the templates only lay it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reasonrec_core.report import plots, words
+from reasonrec_core.report.cards import CardView, by_outcome, card_view
+from reasonrec_core.report.folder import Run
+from reasonrec_core.report.metrics import number, percent
+from reasonrec_core.report.pictures import Pictures
+from reasonrec_core.report.results import Calibration, Observed
+from reasonrec_core.report.standing import Standing, Verdict
+from reasonrec_core.report.tables import COLUMNS, SystemsTable, systems_table
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A term and what it is."""
+
+    term: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number that stands out: ``meter`` is a share to draw, None for no bar."""
+
+    label: str
+    value: str
+    note: str
+    meter: float | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A comparison in words and its verdict on the main system."""
+
+    verdict: Verdict
+    text: str
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """NDCG / HR of a system, and whether it is suspiciously near 1."""
+
+    system: str
+    value: str
+    is_suspicious: bool
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """The content of the report. A part that is None or empty is left out of the page."""
+
+    title: str
+    subtitle: str
+    verdict: str
+    hits: str | None
+    figures: tuple[Figure, ...]
+    findings: tuple[Finding, ...]
+    facts: tuple[Fact, ...]
+    observed: tuple[Observed, ...]
+    forest: plots.Intervals | None
+    table: SystemsTable
+    all_metrics: SystemsTable
+    definitions: tuple[tuple[str, str], ...]
+    ratios: tuple[Ratio, ...]
+    delegation: str
+    rule: str
+    seconds: tuple[tuple[str, tuple[Fact, ...]], ...]
+    histogram: plots.Histogram | None
+    trust: str | None
+    calibration: Calibration | None
+    reliability: plots.Reliability | None
+    risk_coverage: plots.Curve | None
+    aurc: float | None
+    is_ctr: bool
+    slices: tuple[plots.Intervals, ...]
+    successes: tuple[CardView, ...]
+    failures: tuple[CardView, ...]
+    pictures_note: str
+    command: str
+    config: str
+    environment: tuple[Fact, ...]
+
+
+def make_view(run: Run) -> ReportView:
+    """Work out the report of ``run``."""
+    results, standing = run.results, Standing(run.results)
+    pictures = Pictures(run.images)
+    successes, failures = (tuple(card_view(c, pictures) for c in cards) for cards in by_outcome(run.cards))
+    columns = standing.columns(COLUMNS)
+    routing, calibration = results.routing, results.calibration
+    return ReportView(
+        title=results.dataset.name,
+        subtitle=results.protocol,
+        verdict=words.verdict(standing),
+        hits=words.hits(standing),
+        figures=_figures(run, standing),
+        findings=_findings(standing),
+        facts=_facts(run),
+        observed=results.observe,
+        forest=plots.forest(standing),
+        table=systems_table(standing, columns),
+        all_metrics=systems_table(standing, standing.metrics),
+        definitions=words.definitions(columns),
+        ratios=tuple(Ratio(s, f"{value:.3f}", high) for s, value, high in words.fingerprint(standing)),
+        delegation=words.delegation(standing, results.delegation, routing) if results.delegation else "",
+        rule=words.rule(routing) if routing else "",
+        seconds=_seconds(run),
+        histogram=plots.risk_histogram(run.routes, routing.threshold if routing else None) if run.routes else None,
+        trust=words.trust(results),
+        calibration=calibration,
+        reliability=plots.reliability(calibration) if calibration else None,
+        risk_coverage=plots.risk_coverage(results.risk_coverage) if results.risk_coverage else None,
+        aurc=results.risk_coverage.aurc if results.risk_coverage else None,
+        is_ctr=standing.headline is not None and standing.headline.family in {"auc", "uauc", "logloss"},
+        slices=plots.slice_panels(standing),
+        successes=successes,
+        failures=failures,
+        pictures_note=_pictures_note(pictures),
+        command=_command(run),
+        config=run.config_text,
+        environment=tuple(_flat(run.environment)),
+    )
+
+
+def _figures(run: Run, standing: Standing) -> tuple[Figure, ...]:
+    """The few numbers to remember."""
+    results, figures = run.results, []
+    head = standing.headline
+    found = standing.estimate(standing.main, head) if head else None
+    if head and found:
+        interval = f"95\N{NO-BREAK SPACE}% interval {number(found.low)} to {number(found.high)}"
+        note = standing.main if found.low is None or found.high is None else f"{standing.main}, {interval}"
+        figures.append(Figure(head.name, number(found.value), note))
+    facts, routing = results.delegation, results.routing
+    if facts and facts.share is not None:
+        to = f"to {routing.delegate}" if routing and routing.delegate else "to a delegate"
+        figures.append(Figure("Delegated", percent(facts.share), to, 100 * facts.share))
+    if facts and facts.latency_ratio is not None:
+        ratio = facts.latency_ratio
+        figures.append(Figure("Time", f"× {ratio:.2f}", "of the policy alone", min(100 * ratio, 100.0)))
+    if results.calibration and results.calibration.ece is not None:
+        figures.append(Figure("Calibration error", f"{results.calibration.ece:.3f}", "0 = confidence can be trusted"))
+    return tuple(figures)
+
+
+def _findings(standing: Standing) -> tuple[Finding, ...]:
+    head = standing.headline
+    if head is None:
+        return ()
+    made = [d for rival in standing.rivals if (d := standing.difference(standing.main, rival, head))]
+    return tuple(Finding(d.verdict, words.comparison(standing, d)) for d in made)
+
+
+def _facts(run: Run) -> tuple[Fact, ...]:
+    """What was run."""
+    data, config = run.results.dataset, run.config
+    counts = (("Users", data.users), ("Items", data.items), ("Interactions", data.interactions))
+    task = config.get("evaluate", {}).get("tasks", []) if isinstance(config.get("evaluate"), dict) else []
+    facts = [Fact("Data", data.name), *(Fact(name, f"{n:,}") for name, n in counts if n is not None)]
+    if task:
+        facts.append(Fact("Task", ", ".join(str(t) for t in task)))
+    if run.results.protocol:
+        facts.append(Fact("Protocol", run.results.protocol))
+    if "seed" in config:
+        facts.append(Fact("Seed", str(config["seed"])))
+    if data.hash:
+        facts.append(Fact("Data hash", data.hash[:16]))
+    version = run.environment.get("reasonrec")
+    return (*facts, Fact("ReasonRec", str(version))) if version else tuple(facts)
+
+
+def _seconds(run: Run) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
+    found = run.results.seconds
+    if found is None:
+        return ()
+    parts = (("Fitting", found.fit), ("Evaluating", found.evaluate))
+    return tuple((name, tuple(Fact(k, f"{v:,.1f} s") for k, v in spent.items())) for name, spent in parts if spent)
+
+
+def _pictures_note(pictures: Pictures) -> str:
+    notes = []
+    if pictures.refused:
+        notes.append(
+            f"{len(pictures.refused)} pictures were refused ({', '.join(sorted(set(pictures.refused.values())))})"
+        )
+    if pictures.left_out:
+        notes.append(f"{pictures.left_out} were left out to keep this file small")
+    return "; ".join(notes) + "." if notes else ""
+
+
+def _command(run: Run) -> str:
+    command = run.environment.get("command")
+    if isinstance(command, list):
+        return " ".join(str(part) for part in command)
+    return str(command) if command else "reasonrec run config.toml"
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[Fact]:
+    """Nested settings as one list of facts."""
+    facts: list[Fact] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            facts += _flat(value, f"{prefix}{name} ")
+        elif name != "command" and value is not None:
+            text = ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)
+            facts.append(Fact(f"{prefix}{name}", text))
+    return facts
