@@ -1,1 +1,34 @@
-"""Protocols, metrics, calibration, significance and slices."""
+"""Protocols, metrics, calibration, significance and slices.
+
+`evaluate_ranking` and `evaluate_ctr` ask a system, `score_ranking` and `score_ctr` take answers made elsewhere; all
+return `Scores`. `summarise`, `compare_all` and `slices` say how sure the numbers are.
+"""
+
+from __future__ import annotations
+
+from reasonrec_core.evaluate.calibration import Reliability, RiskCoverage, reliability, risk_coverage
+from reasonrec_core.evaluate.loop import evaluate_ctr, evaluate_ranking, score_ctr, score_ranking
+from reasonrec_core.evaluate.ranking_metrics import metric_name
+from reasonrec_core.evaluate.scores import Scores
+from reasonrec_core.evaluate.significance import Comparison, compare, compare_all, holm, summarise
+from reasonrec_core.evaluate.slices import Slice, slices
+
+__all__ = [
+    "Comparison",
+    "Reliability",
+    "RiskCoverage",
+    "Scores",
+    "Slice",
+    "compare",
+    "compare_all",
+    "evaluate_ctr",
+    "evaluate_ranking",
+    "holm",
+    "metric_name",
+    "reliability",
+    "risk_coverage",
+    "score_ctr",
+    "score_ranking",
+    "slices",
+    "summarise",
+]

@@ -1,0 +1,253 @@
+"""The evaluation loop: ask a system in batches, check every answer, score all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from threading import local
+from typing import Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from reasonrec_core.errors import DataError, PluginError, ReasonRecError
+from reasonrec_core.evaluate.click_metrics import Clicks, click_metrics
+from reasonrec_core.evaluate.contract import HistoryMask, among, check_probability, check_ranking
+from reasonrec_core.evaluate.ranking_metrics import accuracy, beyond_accuracy, coverage
+from reasonrec_core.evaluate.relevance import drop_invalid, find_hits
+from reasonrec_core.evaluate.scores import Scores, user_units
+from reasonrec_core.types import Bool, Cases, Float32, Int64, QueryBatch, Ranking, Task
+
+Progress = Callable[[int, int, str], None]
+
+
+def evaluate_ranking(
+    answer: Callable[[QueryBatch], Ranking],
+    cases: Cases,
+    ks: Sequence[int] = (5, 10),
+    *,
+    n_items: int,
+    item_counts: Int64 | None = None,
+    chunk: int = 256,
+    threads: int = 2,
+    progress: Progress | None = None,
+    name: str | None = None,
+    sampled: str | None = None,
+) -> Scores:
+    """Ask for the best ``max(ks) + 1`` items of every query and score the answers.
+
+    Memory: the answers, and what the system needs for ``threads * chunk`` queries at a time; never users x items.
+
+    Args:
+        answer: the system: a `Ranking` for a batch (one row per query, at most ``batch.k`` columns).
+        cases: test queries with targets; `Task.SEQUENTIAL` or `Task.DIRECT`.
+        ks: cutoffs.
+        n_items: size of the catalogue.
+        item_counts: int64[n_items] training interactions per item, for novelty; None leaves it out.
+        chunk: queries per call.
+        threads: Python threads that call ``answer``, each with one BLAS thread; 1 for a system that is not thread-safe.
+        progress: called as ``progress(done, total, label)`` in queries.
+        name: of the system, for messages.
+        sampled: how candidates were drawn, e.g. ``uni99`` (the default under `Task.DIRECT` with 100 candidates).
+
+    Raises:
+        DataError: there is nothing to evaluate.
+        PluginError: the system failed or broke its contract.
+    """
+    deepest = _deepest(ks)
+    items = np.full((len(cases), deepest + 1), -1, np.int32)
+    scores = np.full((len(cases), deepest + 1), -np.inf, np.float32)
+    memory = local()
+
+    def work(start: int, batch: QueryBatch) -> None:
+        if not hasattr(memory, "mask"):
+            memory.mask = HistoryMask()
+        ranking = check_ranking(_ask(answer, batch, start, name), batch, n_items, memory.mask, name)
+        place = (slice(start, start + len(batch)), slice(0, ranking.items.shape[1]))
+        items[place], scores[place] = ranking.items, ranking.scores
+
+    started = time.perf_counter()
+    _run(work, replace(cases.queries, k=deepest + 1), chunk, threads, progress, name)
+    seconds = time.perf_counter() - started
+    found = Ranking(items, scores)
+    return _score(found, cases, ks, n_items, item_counts, np.ones(items.shape, np.bool_), seconds, sampled)
+
+
+def score_ranking(
+    ranking: Ranking,
+    cases: Cases,
+    ks: Sequence[int] = (5, 10),
+    *,
+    n_items: int,
+    item_counts: Int64 | None = None,
+    seconds: float = 0.0,
+    sampled: str | None = None,
+) -> Scores:
+    """Score lists made elsewhere: a routed system's, or text that a language model generated.
+
+    Items outside the catalogue (or the candidates) and repeats are dropped and counted, the rest moves up, missing
+    places count as misses. Lists without scores of their own must say their order: give ``-place`` as score, since
+    equal scores count as ties. Lists one place longer than ``max(ks)`` make ties exact (see `relevance.find_hits`).
+
+    Raises:
+        DataError: there is nothing to evaluate, or the ranking has another number of rows than there are cases.
+    """
+    if len(ranking) != len(cases) or ranking.items.shape != ranking.scores.shape:
+        shapes = f"items {list(ranking.items.shape)}, scores {list(ranking.scores.shape)}"
+        raise DataError(f"the ranking has {shapes} for {len(cases)} queries")
+    items = ranking.items.astype(np.int32, copy=False)
+    scores = ranking.scores.astype(np.float32, copy=False)
+    real = items != -1
+    least = np.minimum.accumulate(np.where(real, scores, np.inf), axis=1)  # NaN propagates
+    if not (scores[:, 1:] <= least[:, :-1])[real[:, 1:]].all() or np.isnan(scores[real]).any():
+        raise DataError("the ranking's scores are not descending or hold NaN", fix="Rank best first.")
+    candidates = cases.queries.candidates
+    valid = (items >= -1) & (items < n_items)
+    if candidates is not None:
+        valid &= among(items, candidates) | (items == -1)
+    return _score(Ranking(items, scores), cases, ks, n_items, item_counts, valid, seconds, sampled)
+
+
+def evaluate_ctr(
+    answer: Callable[[QueryBatch], Float32],
+    cases: Cases,
+    *,
+    chunk: int = 4096,
+    threads: int = 1,
+    progress: Progress | None = None,
+    name: str | None = None,
+) -> Scores:
+    """Ask for the click probability of every candidate and score the answers.
+
+    Args:
+        answer: the system: float32[B, C] in [0, 1] for a batch with candidates int32[B, C].
+        cases: test queries with labels.
+        chunk, threads, progress, name: see `evaluate_ranking`.
+
+    Raises:
+        DataError: there is nothing to evaluate, or the cases have no 0/1 labels.
+        PluginError: the system failed or broke its contract.
+    """
+    if cases.queries.candidates is None:
+        raise DataError("the task ctr needs candidates and labels", fix="Use a split with labels.")
+    probability = np.zeros(cases.queries.candidates.shape, np.float32)
+
+    def work(start: int, batch: QueryBatch) -> None:
+        values = check_probability(_ask(answer, batch, start, name), batch, name)
+        probability[start : start + len(batch)] = values
+
+    started = time.perf_counter()
+    _run(work, cases.queries, chunk, threads, progress, name)
+    return score_ctr(probability, cases, seconds=time.perf_counter() - started)
+
+
+def score_ctr(probability: Float32, cases: Cases, *, seconds: float = 0.0) -> Scores:
+    """Score click probabilities made elsewhere: float32[B, C] in [0, 1] where the cases have candidates."""
+    check_probability(probability, cases.queries)
+    users = cases.queries.users
+    units = user_units(users)
+    clicks = Clicks.of(cases, probability, units)
+    if not len(clicks.query):
+        raise DataError("there are no clicks to evaluate", fix="Check the split: its test part is empty.")
+    shown = np.bincount(clicks.query, minlength=len(users))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        per_query = {
+            "LogLoss": np.bincount(clicks.query, clicks.losses, len(users)) / shown,
+            "Brier": np.bincount(clicks.query, clicks.squares, len(users)) / shown,
+        }
+    overall = click_metrics(clicks, int(units.max()) + 1)
+    return Scores(Task.CTR, users, per_query, overall, clicks=clicks, seconds=seconds)
+
+
+def _score(
+    ranking: Ranking,
+    cases: Cases,
+    ks: Sequence[int],
+    n_items: int,
+    item_counts: Int64 | None,
+    valid: Bool,
+    seconds: float,
+    sampled: str | None,
+) -> Scores:
+    """All metrics of lists whose valid items are known."""
+    deepest = _deepest(ks)
+    if not len(cases):
+        raise DataError("there are no queries to evaluate", fix="Check the split: its test part is empty.")
+    candidates = cases.queries.candidates
+    if sampled is None:
+        sampled = f"uni{candidates.shape[1] - 1}" if candidates is not None else ""
+    ranking, invalid, repeated = drop_invalid(ranking, valid)
+    hits = find_hits(ranking, cases, deepest)
+    per_query = accuracy(hits, ks, sampled)
+    if item_counts is not None:
+        per_query |= beyond_accuracy(ranking.items, item_counts, ks, sampled)
+    possible = min(deepest, n_items if candidates is None else candidates.shape[1])
+    short = int(((ranking.items[:, :possible] >= 0).sum(axis=1) < possible).sum())
+    return Scores(
+        cases.queries.task,
+        cases.queries.users,
+        per_query,
+        coverage(ranking.items, n_items, ks, sampled),
+        ranking,
+        np.where(hits.first <= deepest, hits.first, 0).astype(np.int32),
+        counts={"invalid": invalid, "repeated": repeated, "short": short},
+        seconds=seconds,
+        sampled=sampled,
+    )
+
+
+def _run(
+    work: Callable[[int, QueryBatch], None],
+    queries: QueryBatch,
+    chunk: int,
+    threads: int,
+    progress: Progress | None,
+    name: str | None,
+) -> None:
+    """Call ``work`` on consecutive batches, in ``threads`` threads; the first error stops all."""
+    total, label = len(queries), f"evaluate {name}" if name else "evaluate"
+    if not total:
+        raise DataError("there are no queries to evaluate", fix="Check the split: its test part is empty.")
+    chunk = max(chunk, 1)
+    threads = max(min(threads, -(-total // chunk)), 1)
+
+    def one(start: int) -> int:
+        work(start, queries.slice(start, min(start + chunk, total)))
+        return min(chunk, total - start)
+
+    done = 0
+    with ExitStack() as stack:
+        run: Callable[..., Any] = map
+        if threads > 1:
+            # One BLAS thread per Python thread: BLAS threads of two callers would fight for the cores. OpenBLAS and
+            # MKL take the limit for the process; OpenMP for the calling thread, so each worker sets its own.
+            controller = ThreadpoolController()
+            stack.enter_context(controller.limit(limits=1))
+            pool = ThreadPoolExecutor(threads, initializer=lambda: controller.select(user_api="openmp").limit(limits=1))
+            stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+            run = pool.map
+        for size in run(one, range(0, total, chunk)):
+            done += size
+            if progress is not None:
+                progress(done, total, label)
+
+
+def _ask(answer: Callable[[QueryBatch], Any], batch: QueryBatch, start: int, name: str | None) -> Any:
+    """The system's answer; whatever it raises becomes a `PluginError` that says which queries it was asked."""
+    try:
+        return answer(batch)
+    except ReasonRecError:
+        raise
+    except Exception as error:
+        what = f"failed on queries {start} to {start + len(batch) - 1} with {type(error).__name__}: {error}"
+        raise PluginError(what, where=name, fix="Run with --debug for the traceback.") from error
+
+
+def _deepest(ks: Sequence[int]) -> int:
+    """The largest cutoff; cutoffs are at least 1."""
+    if not ks or min(ks) < 1:
+        raise DataError(f"cutoffs must be whole numbers of at least 1, not {list(ks)}")
+    return max(ks)

@@ -1,0 +1,140 @@
+"""`Scores`: everything that one evaluation of one system found, per query and over all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from reasonrec_core.evaluate.click_metrics import Clicks, click_metrics
+from reasonrec_core.types import Int32, Int64, Ranking, Task
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One system's result on B test queries.
+
+    Attributes:
+        task: what was asked.
+        users: int32[B] dense user indices, -1 = unknown.
+        per_query: float64[B] by metric name; NaN where a metric is undefined for a query.
+        overall: metrics that exist for all queries together only (Coverage, AUC, ECE...).
+        ranking: B lists, one place longer than the largest cutoff (see `relevance.find_hits`); None for `Task.CTR`.
+        rank: int32[B] rank of the best-ranked relevant item, 0 where it is below the largest cutoff; None for CTR.
+        clicks: labels and probabilities for `Task.CTR`, else None.
+        counts: how many items were ``invalid`` or ``repeated`` and dropped, and how many lists were ``short``
+            (fewer items than the largest cutoff, of those that could be shown).
+        seconds: wall-clock time of the system's answers, checks included, metrics not.
+        sampled: ``uni99`` where the target was ranked among 99 uniformly drawn items, "" for the full catalogue.
+    """
+
+    task: Task
+    users: Int32
+    per_query: Mapping[str, Float64]
+    overall: Mapping[str, float] = field(default_factory=dict)
+    ranking: Ranking | None = None
+    rank: Int32 | None = None
+    clicks: Clicks | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    sampled: str = ""
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of all metrics."""
+        return tuple(self.values)
+
+    @cached_property
+    def values(self) -> dict[str, float]:
+        """Every metric as one number: the mean over queries, or over all queries together."""
+        means = {name: _mean(values) for name, values in self.per_query.items()}
+        return {**means, **self.overall}
+
+    @cached_property
+    def units(self) -> Int64:
+        """int64[B]: queries with equal numbers belong to one user; what significance resamples.
+
+        Numbers run from 0 without gaps. Every unknown user counts as a different one.
+        """
+        return user_units(self.users)
+
+    def take(self, index: npt.NDArray[np.intp]) -> Scores:
+        """The queries at ``index``; ``overall`` is recomputed for clicks and left out for rankings."""
+        users = self.users[index]
+        clicks, overall = self.clicks, {}
+        if clicks is not None:
+            clicks = _take_clicks(clicks, index, user_units(users))
+            overall = click_metrics(clicks, len(np.unique(clicks.unit)))
+        return Scores(
+            self.task,
+            users,
+            {name: values[index] for name, values in self.per_query.items()},
+            overall,
+            None if self.ranking is None else self.ranking.take(index),
+            None if self.rank is None else self.rank[index],
+            clicks,
+            sampled=self.sampled,
+        )
+
+    def table(self) -> pa.Table:
+        """One row per query (ranking) or per shown item (CTR), ready for Parquet.
+
+        Columns: ``user`` (int32); for rankings ``rank`` (int32, 0 = not within the largest cutoff), every metric
+        (float64, null where undefined), ``items`` (list<int32>) and ``scores`` (list<float>) without padding; for
+        CTR ``query`` (int64), ``label``, ``probability`` and the loss of the row.
+        """
+        if self.clicks is not None:
+            clicks = self.clicks
+            return pa.table(
+                {
+                    "user": self.users[clicks.query],
+                    "query": clicks.query,
+                    "label": clicks.label,
+                    "probability": clicks.probability,
+                    "LogLoss": clicks.losses,
+                    "Brier": clicks.squares,
+                }
+            )
+        columns: dict[str, object] = {"user": self.users}
+        if self.rank is not None:
+            columns["rank"] = self.rank
+        columns.update({name: pa.array(values, from_pandas=True) for name, values in self.per_query.items()})
+        if self.ranking is not None:
+            real = self.ranking.items >= 0
+            offsets = np.concatenate([[0], np.cumsum(real.sum(axis=1))]).astype(np.int32)
+            columns["items"] = pa.ListArray.from_arrays(offsets, self.ranking.items[real])
+            columns["scores"] = pa.ListArray.from_arrays(offsets, self.ranking.scores[real])
+        return pa.table(columns)
+
+
+def user_units(users: Int32) -> Int64:
+    """int64[B]: a number per user, 0, 1, ... without gaps; every unknown user (-1) gets one of its own."""
+    keys = users.astype(np.int64)
+    unknown = keys < 0
+    keys[unknown] = -1 - np.arange(int(unknown.sum()))
+    return np.unique(keys, return_inverse=True)[1].astype(np.int64, copy=False)
+
+
+def _take_clicks(clicks: Clicks, index: npt.NDArray[np.intp], units: Int64) -> Clicks:
+    """The clicks of the queries at ``index``, renumbered."""
+    order = np.argsort(clicks.query, kind="stable")
+    starts = np.searchsorted(clicks.query[order], index, side="left")
+    lengths = np.searchsorted(clicks.query[order], index, side="right") - starts
+    query = np.repeat(np.arange(len(index)), lengths)
+    inside = np.arange(len(query)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    rows = order[np.repeat(starts, lengths) + inside]
+    return Clicks(query, units[query], clicks.label[rows], clicks.probability[rows])
+
+
+def _mean(values: Float64) -> float:
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else float("nan")

@@ -1,0 +1,227 @@
+"""Bootstrap intervals and paired comparisons; the user is what is resampled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.errors import DataError
+from reasonrec_core.evaluate.estimates import Estimate, estimates
+from reasonrec_core.evaluate.scores import Scores
+from reasonrec_core.types import Int64
+
+Float64 = npt.NDArray[np.float64]
+
+RESAMPLES = 10_000
+LEVEL = 0.95
+_FEW = 512
+"""Up to so many different rows, drawing how often each occurs is cheaper than drawing users."""
+_CHUNK = 1 << 21
+"""Weights held at a time (8 MiB as float32)."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """System ``a`` against system ``b`` on the same queries.
+
+    Attributes:
+        metric: its name.
+        a, b: the systems' names.
+        value_a, value_b: the metric of each.
+        difference: ``value_a - value_b``, with its interval ``low`` to ``high``.
+        p: two-sided p-value of the paired bootstrap.
+        p_corrected: after Holm's correction over all comparisons made together.
+        n: users.
+    """
+
+    metric: str
+    a: str
+    b: str
+    value_a: float
+    value_b: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_corrected: float
+    n: int
+
+    @property
+    def significant(self) -> bool:
+        """Whether the corrected p-value is below 0.05."""
+        return self.p_corrected < 1 - LEVEL
+
+
+def summarise(
+    scores: Scores, *, seed: int = 0, resamples: int = RESAMPLES, metrics: Sequence[str] | None = None
+) -> dict[str, dict[str, float]]:
+    """Every metric with its 95 % percentile bootstrap interval: ``{name: {"value", "low", "high"}}``.
+
+    Coverage is a count over these very lists, not an estimate: its interval is its value. Metrics that are undefined
+    (e.g. AUC where all labels are equal) are left out. Equal for equal seeds.
+    """
+    wanted = list(scores.values) if metrics is None else list(metrics)
+    fixed = {name for name in scores.overall if scores.clicks is None}
+    made = estimates(scores, [name for name in wanted if name not in fixed])
+    draws = resample(list(made.values()), seed=seed, resamples=resamples)
+    summary = {}
+    for name in wanted:
+        value = scores.values[name]
+        if np.isnan(value):
+            continue
+        low, high = (value, value) if name in fixed else interval(draws[name], value, made[name].centred)
+        summary[name] = {"value": value, "low": low, "high": high}
+    return summary
+
+
+def compare(
+    a: Scores,
+    b: Scores,
+    metrics: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    names: tuple[str, str] = ("a", "b"),
+) -> list[Comparison]:
+    """Compare two systems on the same queries, Holm-corrected over ``metrics`` (default: all that can be)."""
+    return compare_all({names[0]: a, names[1]: b}, names[1], metrics, seed=seed, resamples=resamples)
+
+
+def compare_all(
+    systems: Mapping[str, Scores],
+    reference: str,
+    metrics: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> list[Comparison]:
+    """Compare every other system with ``reference``; one family for Holm's correction.
+
+    Both systems of a pair are resampled with the same weights, so what makes a user easy or hard for both cancels.
+    ``p = 2 min(P(d* <= 0), P(d* >= 0))`` over the resampled differences d*, each count plus one: no p-value is
+    smaller than ``2 / (resamples + 1)``.
+
+    Raises:
+        DataError: the systems were not evaluated on the same queries.
+        ConfigError: a metric does not exist or cannot be resampled.
+    """
+    base = systems[reference]
+    rows: list[Comparison] = []
+    for name, scores in systems.items():
+        if name == reference:
+            continue
+        if not np.array_equal(scores.users, base.users):
+            raise DataError(f"{name} and {reference} were evaluated on different queries")
+        wanted = [m for m in estimates(scores) if m in base.values] if metrics is None else list(metrics)
+        ours, theirs = estimates(scores, wanted), estimates(base, wanted)
+        pairs = [_difference(ours[m], theirs[m]) for m in wanted]
+        draws = resample(pairs, seed=seed, resamples=resamples)
+        rows += [
+            _comparison(m, (name, reference), ours[m], theirs[m], draws[m], int(scores.units.max()) + 1) for m in wanted
+        ]
+    corrected = holm([row.p for row in rows])
+    return [Comparison(**{**vars(row), "p_corrected": p}) for row, p in zip(rows, corrected, strict=True)]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (Scandinavian Journal of Statistics, 1979), in the order given."""
+    p = np.asarray(p_values, np.float64)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(stepped, 1.0)
+    return [float(v) for v in corrected]
+
+
+def interval(draws: Float64, value: float, centred: bool = False) -> tuple[float, float]:
+    """The central 95 % of the draws; ``centred``: moved so that the draws' mean falls on ``value``, not below 0."""
+    tail = (1 - LEVEL) / 2
+    low, high = np.nanquantile(draws, [tail, 1 - tail])
+    if centred:
+        shift = value - float(np.nanmean(draws))
+        low, high = max(low + shift, 0.0), high + shift
+    return float(low), float(high)
+
+
+def resample(made: Sequence[Estimate], *, seed: int, resamples: int = RESAMPLES) -> dict[str, Float64]:
+    """float64[resamples] by name: each metric under weights Multinomial(U, 1/U), i.e. U users drawn with replacement.
+
+    Users with equal values are exchangeable. Metrics of one relevant item depend on its rank alone, so a handful of
+    different rows stands for all users, and how often each row is drawn is multinomial as well: the same
+    distribution, a thousand times cheaper. Metrics with many different values draw the users themselves.
+    """
+    draws: dict[str, Float64] = {}
+    few: list[Estimate] = []
+    rest: list[Estimate] = []
+    for estimate in made:
+        (few if len(_distinct(estimate.parts)[0]) <= _FEW else rest).append(estimate)
+    for stream, group in enumerate((few, rest)):
+        if not group:
+            continue
+        parts = np.concatenate([estimate.parts for estimate in group], axis=1)
+        sums = _resampled_sums(parts, np.random.default_rng([seed, stream]), resamples)
+        start = 0
+        for estimate in group:
+            stop = start + estimate.parts.shape[1]
+            draws[estimate.name] = estimate.combine(sums[:, start:stop])
+            start = stop
+    return draws
+
+
+def _resampled_sums(parts: Float64, rng: np.random.Generator, resamples: int) -> Float64:
+    """float64[resamples, q]: weighted sums of float64[U, q]."""
+    n = len(parts)
+    first, counts = _distinct(parts)
+    if len(first) <= _FEW:
+        return rng.multinomial(n, counts / n, size=resamples) @ parts[first]
+    sums = np.empty((resamples, parts.shape[1]))
+    step = max(_CHUNK // n, 1)
+    narrow = parts.astype(np.float32)
+    for start in range(0, resamples, step):
+        rows = min(step, resamples - start)
+        drawn = rng.integers(0, n, (rows, n), dtype=np.uint32).astype(np.int64)
+        drawn += np.arange(0, rows * n, n)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
+        sums[start : start + rows] = weights.astype(np.float32) @ narrow
+    return sums
+
+
+def _distinct(parts: Float64) -> tuple[Int64, Int64]:
+    """Positions of the first of each set of equal rows, and how many rows each set has."""
+    key = np.zeros(len(parts), np.uint64)
+    for column in parts.T:
+        key = _mix(key ^ _mix(np.ascontiguousarray(column + 0.0).view(np.uint64)))
+    _, first, inverse, counts = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
+    if not np.array_equal(parts[first][inverse], parts):  # two rows share a hash: treat all rows as different
+        return np.arange(len(parts)), np.ones(len(parts), np.int64)
+    return first, counts
+
+
+def _mix(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """A bijection of 64-bit words that spreads every bit (the finaliser of SplitMix64)."""
+    bits = (bits + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+def _difference(a: Estimate, b: Estimate) -> Estimate:
+    """The paired difference as an estimate of its own."""
+    split = a.parts.shape[1]
+    return Estimate(
+        a.name,
+        np.concatenate([a.parts, b.parts], axis=1),
+        lambda sums: a.combine(sums[:, :split]) - b.combine(sums[:, split:]),
+    )
+
+
+def _comparison(metric: str, systems: tuple[str, str], a: Estimate, b: Estimate, draws: Float64, n: int) -> Comparison:
+    """One row, its p-value not yet corrected."""
+    value_a, value_b = a.value, b.value
+    low, high = interval(draws, value_a - value_b)
+    tails = [int((draws <= 0).sum()) + 1, int((draws >= 0).sum()) + 1]
+    p = min(2 * min(tails) / (len(draws) + 1), 1.0)
+    return Comparison(metric, *systems, value_a, value_b, value_a - value_b, low, high, p, p, n)
