@@ -1,0 +1,1 @@
+"""ALS, BPR and item neighbours of the implicit library as ReasonRec delegates."""

@@ -1,0 +1,76 @@
+"""Delegate `implicit-als`: Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets" (2008)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from implicit.cpu.als import AlternatingLeastSquares
+from pydantic import Field
+from scipy import sparse
+
+from reasonrec_core.components import FitData
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.types import Float32
+from reasonrec_implicit.factors import FactorConfig, Factors
+from reasonrec_implicit.matrices import cores, one_blas_thread
+
+
+class ALSConfig(FactorConfig):
+    """Settings of `ALS`."""
+
+    regularization: float = Field(default=0.05, ge=0, description="L2 penalty of the vectors.")
+    alpha: float = Field(default=10.0, gt=0, description="Confidence of an interaction against a missing one.")
+    iterations: int = Field(default=15, ge=1, description="Rounds over users and items.")
+    threads: int = Field(default=0, ge=0, description="Threads of the fit; 0: every core. The result is the same.")
+
+
+class ALS(Factors[ALSConfig]):
+    """Weighted matrix factorisation by conjugate-gradient ALS.
+
+    A history is folded in exactly: its vector is the least-squares solution for the item vectors of the training
+    (equation 4 of the paper), a whole batch at a time.
+    """
+
+    Config = ALSConfig
+    _model: AlternatingLeastSquares
+
+    def _train(self, matrix: sparse.csr_matrix, data: FitData) -> tuple[Float32, Float32]:
+        model = self._new(seed=data.seed, threads=cores(self.config.threads))
+        total = self.config.iterations
+
+        def told(iteration: int, seconds: float, loss: float | None) -> None:
+            data.progress(iteration + 1, total, "implicit-als")
+
+        model.fit(matrix, show_progress=False, callback=told)
+        return model.user_factors, model.item_factors
+
+    def _fold_in(self, histories: sparse.csr_matrix) -> Float32:
+        vectors: Float32 = self._model.recalculate_user(np.arange(histories.shape[0]), histories)
+        return vectors
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read the vectors."""
+        self = super().load(folder, catalog)
+        self._prepare(None)
+        return self
+
+    def _prepare(self, matrix: sparse.csr_matrix | None) -> None:
+        """A model of item vectors alone; its Gram matrix is computed here, so that threads only read it."""
+        with one_blas_thread():
+            self._model = self._new(seed=0, threads=1)
+            self._model.item_factors = self._items
+            _ = self._model.YtY
+
+    def _new(self, seed: int, threads: int) -> Any:
+        config = self.config
+        return AlternatingLeastSquares(
+            factors=config.factors,
+            regularization=config.regularization,
+            alpha=config.alpha,
+            iterations=config.iterations,
+            num_threads=threads,
+            random_state=seed,
+        )

@@ -1,0 +1,94 @@
+"""Delegate `implicit-itemknn`: Sarwar et al., "Item-based collaborative filtering recommendation algorithms" (2001)."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, ItemItemRecommender, TFIDFRecommender
+from implicit.utils import ParameterWarning
+from pydantic import Field
+from scipy import sparse
+
+from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.types import Float32, Observation, QueryBatch
+from reasonrec_implicit.matrices import (
+    cores,
+    history_matrix,
+    load_arrays,
+    one_blas_thread,
+    popularity_below_zero,
+    save_arrays,
+    training_matrix,
+)
+
+
+class ItemKNNConfig(Settings):
+    """Settings of `ItemKNN`."""
+
+    similarity: Literal["cosine", "tfidf", "bm25"] = Field(
+        default="cosine", description="Weights of the matrix whose columns are compared."
+    )
+    neighbours: int = Field(default=50, ge=1, description="Neighbours kept per item (with the item itself).")
+    bm25_k1: float = Field(default=1.2, gt=0, description="Saturation of counts, for bm25.")
+    bm25_b: float = Field(default=0.75, ge=0, le=1, description="Length normalisation, for bm25.")
+    threads: int = Field(default=0, ge=0, description="Threads of the fit; 0: every core. The result is the same.")
+
+
+class ItemKNN(Delegate[ItemKNNConfig]):
+    """Scores an item by the summed similarity of the history's items to it.
+
+    The history of the request is all that counts, so known and unknown users are served alike. Items that no
+    neighbour reaches follow in the order of their popularity, with scores below zero.
+    """
+
+    Config = ItemKNNConfig
+    _similarity: sparse.csr_matrix
+    _rest: Float32
+
+    def fit(self, data: FitData) -> None:
+        """Find the neighbours with implicit."""
+        matrix = training_matrix(data, "implicit-itemknn")
+        model = self._new()
+        with one_blas_thread(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ParameterWarning)  # of the library's own matrix, not of the caller's
+            model.fit(matrix, show_progress=False)
+        self._similarity = model.similarity
+        self._rest = popularity_below_zero(matrix)
+        data.progress(1, 1, "implicit-itemknn")
+
+    def score(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, n_items] or float32[B, C]: sum over the history of the similarity to each item."""
+        histories = history_matrix(batch.history, len(self._rest))
+        reached = histories @ self._similarity
+        scores: Float32 = reached.toarray().astype(self._rest.dtype, copy=False)
+        scores += (scores == 0) * self._rest
+        return pick_candidates(scores, batch)
+
+    def save(self, folder: Path) -> None:
+        """Write the neighbours."""
+        super().save(folder)
+        near = self._similarity
+        save_arrays(
+            folder / "neighbours.npz", data=near.data, indices=near.indices, indptr=near.indptr, rest=self._rest
+        )
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read the neighbours."""
+        self = super().load(folder, catalog)
+        arrays: dict[str, Any] = load_arrays(folder / "neighbours.npz")
+        self._rest = arrays["rest"]
+        size = len(self._rest)
+        parts = (arrays["data"], arrays["indices"], arrays["indptr"])
+        self._similarity = sparse.csr_matrix(parts, shape=(size, size))
+        return self
+
+    def _new(self) -> ItemItemRecommender:
+        config, threads = self.config, cores(self.config.threads)
+        if config.similarity == "bm25":
+            return BM25Recommender(K=config.neighbours, K1=config.bm25_k1, B=config.bm25_b, num_threads=threads)
+        kind = CosineRecommender if config.similarity == "cosine" else TFIDFRecommender
+        return kind(K=config.neighbours, num_threads=threads)

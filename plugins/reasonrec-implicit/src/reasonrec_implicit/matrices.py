@@ -1,0 +1,76 @@
+"""Logs and histories as the sparse matrices that implicit wants (users x items, since its version 0.5)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from reasonrec_core.components import FitData
+from reasonrec_core.errors import DataError
+from reasonrec_core.files import whole_file
+from reasonrec_core.types import Bool, Float32, History
+
+
+def training_matrix(data: FitData, name: str) -> sparse.csr_matrix:
+    """float32 CSR[n_users, n_items]: how often each user had each item in training."""
+    if not len(data.train):
+        raise DataError("no training interactions to learn from", where=name)
+    ones = np.ones(len(data.train), dtype=np.float32)
+    shape = (data.n_users, len(data.catalog))
+    matrix = sparse.csr_matrix((ones, (data.train.users, data.train.items)), shape=shape)
+    matrix.sum_duplicates()
+    return matrix
+
+
+def history_matrix(history: History, n_items: int) -> sparse.csr_matrix:
+    """float32 CSR[B, n_items]: how often each item is in each history."""
+    indptr = history.indptr - history.indptr[0]
+    ones = np.ones(len(history.items), dtype=np.float32)
+    matrix = sparse.csr_matrix((ones, history.items, indptr), shape=(len(history), n_items))
+    matrix.sum_duplicates()
+    return matrix
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Implicit runs its own threads; BLAS threads inside them slow it down many times over."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
+
+
+def cores(threads: int) -> int:
+    """How many threads to use: ``threads``, or as many as this process may run on where it is 0."""
+    return threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+
+
+def save_arrays(path: Path, **arrays: npt.NDArray[np.generic]) -> None:
+    """Write an ``.npz`` of plain arrays, whole or not at all."""
+    with whole_file(path) as aside, aside.open("wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
+
+
+def load_arrays(path: Path) -> dict[str, npt.NDArray[np.generic]]:
+    """Read an ``.npz`` of plain arrays; objects (pickles) are refused."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot be read ({error})", where=str(path), fix="Fit the delegate again.") from error
+
+
+def trained_users(matrix: sparse.csr_matrix) -> Bool:
+    """bool[n_users]: has at least one training interaction."""
+    return np.asarray(np.diff(matrix.indptr) > 0)
+
+
+def popularity_below_zero(matrix: sparse.csr_matrix) -> Float32:
+    """float32[n_items] in [-1, 0): orders by popularity what no neighbour reaches, below everything that one does."""
+    counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
+    return (counts / (counts.max(initial=0) + 1.0) - 1.0).astype(np.float32)
