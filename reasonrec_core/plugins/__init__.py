@@ -24,7 +24,7 @@ from reasonrec_core import hookspecs
 from reasonrec_core.errors import PluginError, did_you_mean
 from reasonrec_core.hookspecs import GROUP, HOOK_OF_KIND, CommandSpec, ComponentSpec, Kind
 from reasonrec_core.plugins.checks import Rejected, described, records, register
-from reasonrec_core.plugins.distributions import Distribution, distributions, normalised
+from reasonrec_core.plugins.metadata import Distribution, distributions, normalised
 
 CORE = "reasonrec"
 """The distribution whose components come with the core."""
@@ -59,7 +59,7 @@ class Problem:
         reason: in one line.
         kind: of the component, "command", or None where the whole plugin is concerned.
         name: of the component or command, or of the entry point.
-        status: "failed", "conflict", or "disabled" (by the user: no fault).
+        status: "failed", "conflict", "doubled" (works, but is installed twice) or "disabled" (by the user: no fault).
     """
 
     distribution: str
@@ -70,6 +70,8 @@ class Problem:
     status: str = "failed"
 
     def __str__(self) -> str:
+        if self.status == "doubled":
+            return f"{self.distribution} {self.version} {self.reason}"
         what = f"{self.kind} {self.name!r}" if self.kind else f"plugin {self.name!r}"
         return f"{what} of {self.distribution} {self.version} is left out: {self.reason}"
 
@@ -97,6 +99,8 @@ def discover() -> Installed:
     problems = _unknown_names(found)
     for distribution in found:
         why = _disabled(distribution)
+        if distribution.doubles and not why:
+            problems.append(_doubled(distribution))
         for entry, target in distribution.entries:
             if why:
                 problems.append(Problem(distribution.name, distribution.version, why, None, entry, "disabled"))
@@ -173,6 +177,12 @@ def _without_doubles(offers: Iterable[R]) -> tuple[list[R], list[Problem]]:
 
 def _kind(offer: Registered | RegisteredCommand) -> str:
     return str(offer.kind) if isinstance(offer, Registered) else "command"
+
+
+def _doubled(distribution: Distribution) -> Problem:
+    versions = " and ".join((distribution.version, *distribution.doubles))
+    reason = f"is installed twice in one folder, as {versions}: pip install --force-reinstall {distribution.name}"
+    return Problem(distribution.name, distribution.version, reason, None, distribution.name, "doubled")
 
 
 def _disabled(distribution: Distribution) -> str:

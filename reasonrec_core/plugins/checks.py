@@ -54,6 +54,9 @@ def check_names(module: ModuleType) -> None:
 def register(host: pluggy.PluginManager, module: ModuleType, name: str) -> None:
     """Register ``module`` after checking it, or leave ``host`` as it was."""
     check_names(module)
+    other = host.get_name(module)
+    if other is not None:
+        raise Rejected(f"module {module.__name__!r} is the plugin of {other.partition(':')[0]} already")
     try:
         host.register(module, name)
     except pluggy.PluginValidationError as error:

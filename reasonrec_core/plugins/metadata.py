@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reasonrec_core.hookspecs import GROUP
 
@@ -25,12 +25,14 @@ class Distribution:
         version: as installed.
         entries: ``(entry-point name, module)`` pairs of this project's group.
         folder: its metadata folder, or "" where it is not a plain folder.
+        doubles: versions that the same ``sys.path`` folder holds besides, left behind by a broken installation.
     """
 
     name: str
     version: str
     entries: tuple[tuple[str, str], ...]
     folder: str = ""
+    doubles: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -46,12 +48,11 @@ def normalised(name: str) -> str:
 def distributions() -> list[Distribution]:
     """Every distribution with an entry point of our group, by name; the first on ``sys.path`` hides later ones."""
     found: dict[str, Distribution] = {}
-    seen: set[str] = set()
-    for distribution in _from_metadata() if _needs_metadata() else _from_folders():
-        key = distribution.key
-        if key not in seen:
-            seen.add(key)
-            found[key] = distribution
+    for each in _from_metadata() if _needs_metadata() else _from_folders():
+        first = found.setdefault(each.key, each)
+        same_folder = os.path.dirname(first.folder) == os.path.dirname(each.folder)
+        if first is not each and same_folder and first.version != each.version:
+            found[each.key] = replace(first, doubles=(*first.doubles, each.version))
     return [found[key] for key in sorted(found) if found[key].entries]
 
 
