@@ -1,4 +1,4 @@
-"""Fixtures that all tests share."""
+"""Fixtures and options that all tests share."""
 
 from __future__ import annotations
 
@@ -9,6 +9,22 @@ from pathlib import Path
 import pytest
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    try:
+        parser.addoption("--slow", action="store_true", help="also run tests marked slow")
+    except ValueError:  # another conftest of this run has the option
+        return
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--slow"):
+        return
+    skip = pytest.mark.skip(reason="slow: run with --slow")
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")
