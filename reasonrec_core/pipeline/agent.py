@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.act import Router
+from reasonrec_core.act import Router, answer_confidence
 from reasonrec_core.components import Delegate, Kind, ReasoningPolicy, UncertaintyEstimator
 from reasonrec_core.contracts import checked_deliberation, checked_ranking, checked_uncertainty
 from reasonrec_core.observe import ObservedItems
@@ -20,7 +20,6 @@ from reasonrec_core.types import (
     Bool,
     Deliberation,
     Float32,
-    Int64,
     Observation,
     QueryBatch,
     Ranking,
@@ -125,33 +124,32 @@ class Agent:
         if router is None:
             return self._policy_only(batch, observation, begin)
         everyone = np.arange(len(batch))
-        signals = self.estimate("before", batch, observation, None)
+        keys = batch.users.astype(np.int64)
+        found = self.estimate("before", batch, observation, None)
         if router.config.stage == "before":
-            replaced = router.replace(signals, _keys(batch))
+            replaced = router.replace(found, keys)
             thinking = np.flatnonzero(~replaced)
         else:
             replaced, thinking = np.zeros(len(batch), np.bool_), everyone
-        deliberation, after = None, dict[str, Uncertainty]()
+        deliberation = None
         if len(thinking):
             part, seen = batch.take(thinking), observation.take(thinking)
             deliberation = self.deliberate(part, seen)
             after = self.estimate("after", part, seen, deliberation)
+            found |= {label: _spread(value, thinking, len(batch)) for label, value in after.items()}
         if router.config.stage == "after":
-            signals |= after
-            replaced = router.replace(signals, _keys(batch))
+            replaced = router.replace(found, keys)
         ranking = self._answers(batch, observation, router, replaced, thinking, deliberation)
-        totals = {label: value.total for label, value in signals.items()}
-        totals |= {label: _spread(value.total, thinking, len(batch)) for label, value in after.items()}
         return Outcome(
             ranking=ranking,
             replaced=replaced,
-            risk=router.risk(signals),
-            confidence=router.confidence({k: Uncertainty(v, "after") for k, v in totals.items()}),
-            uncertainty=totals,
+            risk=router.risk(found),
+            confidence=answer_confidence(router, found, replaced),
+            uncertainty={label: value.total for label, value in found.items()},
             deliberated=thinking,
             deliberation=deliberation,
             delegate=router.delegate,
-            why=lambda row: router.reason(signals, row, _keys(batch)),
+            why=lambda row: router.reason(found, row, keys),
             seconds=time.perf_counter() - begin,
         )
 
@@ -211,13 +209,8 @@ def _said(reason: str) -> Callable[[int], str]:
     return lambda row: reason
 
 
-def _keys(batch: QueryBatch) -> Int64:
-    """What breaks ties of equal risk: the user, so that an answer does not depend on its neighbours in the batch."""
-    return batch.users.astype(np.int64)
-
-
-def _spread(values: Float32, rows: Rows, size: int) -> Float32:
-    """float32[size] with ``values`` at ``rows`` and NaN elsewhere."""
-    spread = np.full(size, np.nan, np.float32)
-    spread[rows] = values
-    return spread
+def _spread(value: Uncertainty, rows: Rows, size: int) -> Uncertainty:
+    """The same for ``size`` queries, NaN but at ``rows``."""
+    total = np.full(size, np.nan, np.float32)
+    total[rows] = value.total
+    return Uncertainty(total, value.stage)

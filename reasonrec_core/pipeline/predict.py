@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import Kind
+from reasonrec_core.evaluate.loop import run_batches
 from reasonrec_core.files import content_hash, read_json
 from reasonrec_core.pipeline.agent import Agent, Named
 from reasonrec_core.pipeline.folder import STAMP
-from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.pipeline.prepare import Prepared, Progress
 from reasonrec_core.types import Cases, Float32, QueryBatch, Ranking, Task
 
 CHUNK = 256
@@ -34,12 +33,14 @@ class Answers:
         uncertainty: per estimator float32[B]; empty for delegates.
         probability: float32[B, C] for click probabilities, else None.
         seconds: that answering all took.
+        digest: hash of all that the answers depend on.
     """
 
     ranking: Ranking | None
     uncertainty: Mapping[str, Float32]
     probability: Float32 | None
     seconds: float
+    digest: str
 
 
 def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> Answers:
@@ -93,9 +94,9 @@ def _answers(
         batch = QueryBatch(
             task, cases.queries.users, cases.queries.history, k, cases.queries.candidates, cases.queries.times
         )
-        label = f"{named.label}: {part} {task}"
+        label = f"{named.label}, {part} {task}"
         begin = time.perf_counter()
-        arrays = in_chunks(batch, ask, threads, lambda done, total: prepared.progress(done, total, label))
+        arrays = in_chunks(batch, ask, threads, prepared.progress, label)
         arrays["seconds"] = np.array(time.perf_counter() - begin)
         np.savez(folder / "answers.npz", **arrays)  # type: ignore[arg-type]
 
@@ -107,24 +108,22 @@ def _answers(
         {n.removeprefix("uncertainty."): v for n, v in arrays.items() if n.startswith("uncertainty.")},
         arrays.get("probability"),
         float(arrays["seconds"]),
+        key,
     )
 
 
 def in_chunks(
-    batch: QueryBatch,
-    ask: Callable[[QueryBatch], Arrays],
-    threads: int,
-    progress: Callable[[int, int], None],
+    batch: QueryBatch, ask: Callable[[QueryBatch], Arrays], threads: int, progress: Progress, label: str
 ) -> dict[str, np.ndarray]:
-    """Ask in chunks and join the arrays; several Python threads with one BLAS thread each where that is safe."""
-    pieces = [piece for _, piece in batch.chunks(CHUNK)]
-    found: list[Arrays] = []
-    with threadpool_limits(1 if threads > 1 else None), ThreadPoolExecutor(threads) as pool:
-        for piece, answer in zip(pieces, pool.map(ask, pieces), strict=True):
-            found.append(answer)
-            progress(min(len(found) * CHUNK, len(batch)), len(batch))
-            del piece
-    return {name: np.concatenate([answer[name] for answer in found]) for name in (found[0] if found else ())}
+    """Ask in chunks and join the arrays."""
+    found: dict[int, Arrays] = {}
+
+    def work(start: int, piece: QueryBatch) -> None:
+        found[start] = ask(piece)
+
+    run_batches(work, batch, CHUNK, threads, progress, label)
+    names = next(iter(found.values()))
+    return {name: np.concatenate([found[start][name] for start in sorted(found)]) for name in names}
 
 
 def _stage_key(prepared: Prepared, kind: Kind, label: str) -> str:

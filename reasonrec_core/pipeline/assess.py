@@ -1,0 +1,178 @@
+"""The test part, touched once: metrics of every system, comparisons, slices, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reasonrec_core.evaluate import (
+    Comparison,
+    Scores,
+    compare_all,
+    holm,
+    metric_name,
+    reliability,
+    risk_coverage,
+    score_ctr,
+    slices,
+    summarise,
+)
+from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.pipeline.predict import Answers, delegate_answers, policy_answers
+from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.pipeline.routing import Routed, item_counts, keys, route, scored, signals
+from reasonrec_core.types import Cases, Float32, Task
+
+ROUTED = "routed"
+CURVE_POINTS = 200
+"""Points of the risk-coverage curve that are kept: as many as a plot can show."""
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """Everything found about one task.
+
+    Attributes:
+        cases: the test queries.
+        answers: per system as it answered all queries.
+        scores: per system, the routed one first where there is one.
+        routed: the router's decisions, or None.
+    """
+
+    task: Task
+    cases: Cases
+    answers: Mapping[str, Answers]
+    scores: Mapping[str, Scores]
+    routed: Routed | None
+
+
+def assess(prepared: Prepared, agent: Agent, task: Task) -> Assessed:
+    """Ask every system the test queries and score the answers."""
+    cases = prepared.cases(task, "test")
+    answers: dict[str, Answers] = {}
+    if agent.policy is not None:
+        answers[agent.policy.label] = policy_answers(prepared, agent, task, "test")
+    for label in agent.delegates:
+        answers[label] = delegate_answers(prepared, agent, label, task, "test")
+    scores: dict[str, Scores] = {}
+    routed, router = None, agent.routers.get(task)
+    if router is not None and agent.policy is not None:
+        mine, theirs = answers[agent.policy.label], answers[router.delegate]
+        assert mine.ranking is not None
+        assert theirs.ranking is not None
+        routed = route(router, signals(agent, mine), mine.ranking, theirs.ranking, keys(cases))
+        answered = Answers(routed.ranking, {}, None, mine.seconds, "")
+        scores[ROUTED] = scored(prepared, answered, cases)
+    for label, each in answers.items():
+        if each.probability is not None:
+            scores[label] = score_ctr(each.probability, cases, seconds=each.seconds)
+        else:
+            scores[label] = scored(prepared, each, cases)
+    return Assessed(task, cases, answers, scores, routed)
+
+
+def systems(prepared: Prepared, found: Assessed) -> dict[str, dict[str, dict[str, float]]]:
+    """Every metric of every system with its interval."""
+    config = prepared.config
+    return {
+        label: summarise(scores, seed=config.seed, resamples=config.evaluate.resamples)
+        for label, scores in found.scores.items()
+    }
+
+
+def primary(prepared: Prepared, found: Assessed) -> tuple[str, ...]:
+    """The metrics that comparisons are made on."""
+    if found.task is Task.CTR:
+        return ("AUC", "UAUC", "LogLoss")
+    sampled = next(iter(found.scores.values())).sampled
+    return tuple(metric_name(name, max(prepared.config.evaluate.k), sampled) for name in ("NDCG", "HR"))
+
+
+def comparisons(prepared: Prepared, found: Assessed) -> list[dict[str, Any]]:
+    """The first system (routed, else the policy) against all others, and the policy against the delegates."""
+    labels = list(found.scores)
+    config, rows = prepared.config, list[dict[str, Any]]()
+    for position, reference in enumerate(labels[:2]):
+        others = {label: found.scores[label] for label in labels[position:]}
+        if len(others) > 1:
+            made = compare_all(
+                others, reference, primary(prepared, found), seed=config.seed, resamples=config.evaluate.resamples
+            )
+            rows += [_turned(each) for each in made]
+    # One family: whoever reads the table picks from all of its rows.
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_corrected"] = p
+    return rows
+
+
+def _turned(each: Comparison) -> dict[str, Any]:
+    """As reference minus other, so that a positive difference speaks for the first system."""
+    return {
+        "a": each.b,
+        "b": each.a,
+        "metric": each.metric,
+        "difference": -each.difference,
+        "low": -each.high,
+        "high": -each.low,
+        "p": each.p,
+        "n": each.n,
+    }
+
+
+def slice_rows(prepared: Prepared, found: Assessed) -> list[dict[str, Any]]:
+    """The primary metric of every system by evidence horizon, target popularity and missing modality."""
+    metric = primary(prepared, found)[0]
+    rows = []
+    for label, scores in found.scores.items():
+        for each in slices(
+            scores,
+            found.cases,
+            item_counts=item_counts(prepared),
+            present=prepared.items.present,
+            metrics=[metric],
+            seed=prepared.config.seed,
+            resamples=prepared.config.evaluate.resamples,
+        ):
+            if metric in each.metrics:
+                head = {"slice": each.by, "group": each.name, "system": label, "metric": metric, "n": each.n}
+                rows.append(head | dict(each.metrics[metric]))
+    return rows
+
+
+def calibration(confidence: Float32, correct: np.ndarray, before: Float32 | None = None) -> dict[str, Any]:
+    """Reliability of a confidence; ``before`` is what it was before it was calibrated."""
+    diagram = reliability(confidence, correct)
+    kept = np.flatnonzero(diagram.count)
+    bins = [
+        {
+            "low": float(diagram.low[i]),
+            "high": float(diagram.high[i]),
+            "n": int(diagram.count[i]),
+            "confidence": float(diagram.confidence[i]),
+            "accuracy": float(diagram.accuracy[i]),
+        }
+        for i in kept
+    ]
+    found: dict[str, Any] = {
+        "ece": diagram.ece,
+        "brier": float(np.mean((confidence - correct) ** 2)),
+        "bins": bins,
+    }
+    if before is not None:
+        found["ece_before"] = reliability(before, correct).ece
+    return found
+
+
+def curve(confidence: Float32, loss: np.ndarray) -> dict[str, Any]:
+    """The risk-coverage curve, thinned to what a plot can show."""
+    whole = risk_coverage(confidence, loss)
+    kept = np.unique(np.linspace(0, len(whole.coverage) - 1, CURVE_POINTS).round().astype(np.int64))
+    return {
+        "coverage": whole.coverage[kept].tolist(),
+        "risk": whole.risk[kept].tolist(),
+        "aurc": whole.aurc,
+        "e_aurc": whole.e_aurc,
+    }

@@ -1,0 +1,174 @@
+"""What a run leaves for readers: per-user values, the trace, decision cards, the environment."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from reasonrec_core import __version__
+from reasonrec_core.components import Kind
+from reasonrec_core.files import whole_file, write_json
+from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.pipeline.assess import Assessed
+from reasonrec_core.pipeline.predict import CHUNK
+from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.pipeline.routing import keys, signals
+from reasonrec_core.trace import TraceBatch, TraceWriter, step_as_dict
+from reasonrec_core.types import Ranking, Route, Step
+
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "pyarrow", "torch", "transformers", "timm", "open_clip_torch")
+
+
+def environment(command: list[str] | None = None) -> dict[str, Any]:
+    """What the run was made with."""
+    versions = {"reasonrec": __version__, "python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "command": command or [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "versions": versions,
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def component_versions(prepared: Prepared, agent: Agent) -> dict[str, str]:
+    """Owner and version of every component, the data and the split: what a decision depends on."""
+    found = {"reasonrec": __version__, "dataset": prepared.dataset.hash, "split": prepared.split.hash}
+    kinds = [(Kind.POLICY, agent.policy)] if agent.policy else []
+    kinds += [(Kind.DELEGATE, named) for named in agent.delegates.values()]
+    kinds += [(Kind.UNCERTAINTY, named) for named in agent.estimators.values()]
+    for kind, named in kinds:
+        owner = prepared.registry.spec(kind, named.name)
+        found[f"{kind}:{named.label}"] = f"{named.name} of {owner.distribution} {owner.version}"
+    return found
+
+
+def write_users(folder: Path, found: Assessed) -> None:
+    """One Parquet file per system: every query's values and answer."""
+    for label, scores in found.scores.items():
+        with whole_file(folder / "users" / f"{found.task}-{label}.parquet") as aside:
+            pq.write_table(scores.table(), aside)
+
+
+def write_trace(prepared: Prepared, agent: Agent, found: Assessed, path: Path) -> None:
+    """One row per test decision; steps are recorded for the decisions that the policy took."""
+    ids = prepared.dataset.users.column("user_id").to_pylist()
+    versions = component_versions(prepared, agent)
+    with TraceWriter(path, item_ids=prepared.dataset.catalog.ids, user_ids=ids, versions=versions) as writer:
+        total = len(found.cases)
+        for batch in trace_batches(prepared, agent, found):
+            writer.write_batch(batch)
+            prepared.progress(min(batch.first + CHUNK, total), total, f"trace {found.task}")
+
+
+def trace_batches(prepared: Prepared, agent: Agent, found: Assessed) -> Iterator[TraceBatch]:
+    """The decisions in chunks, their steps deliberated anew (an answer is kept, its words are not)."""
+    router = agent.routers.get(found.task)
+    label = next(iter(found.scores))
+    ranking = found.scores[label].ranking
+    assert ranking is not None
+    replaced = found.routed.replaced if found.routed else np.full(len(found.cases), agent.policy is None)
+    delegate = router.delegate if router else next(iter(agent.delegates), None)
+    mine = found.answers[agent.policy.label] if agent.policy else None
+    known = signals(agent, mine) if mine else {}
+    silent = ["there is no router"] * len(found.cases)
+    reasons = router.reasons(known, keys(found.cases)) if router else silent
+    seconds = found.scores[label].seconds / max(len(found.cases), 1)
+    for start, batch in found.cases.queries.chunks(CHUNK):
+        rows = np.arange(start, start + len(batch))
+        part = found.cases.take(rows)
+        sent = replaced[rows]
+        yield TraceBatch(
+            first=start,
+            queries=batch,
+            routes=[Route.REPLACE if r else Route.SELF for r in sent],
+            reasons=[reasons[r] for r in rows],
+            ranking=ranking.take(rows).head(max(prepared.config.evaluate.k)),
+            target_indptr=part.target_indptr,
+            targets=part.targets,
+            risk=found.routed.risk[rows] if found.routed else None,
+            confidence=found.routed.confidence[rows] if found.routed else None,
+            uncertainty={name: value.total[rows] for name, value in known.items()},
+            delegates=[delegate if r else None for r in sent],
+            policy_ranking=_shown(prepared, mine.ranking if mine else None, rows),
+            delegate_ranking=_shown(prepared, found.answers[delegate].ranking if delegate else None, rows),
+            latency=np.full(len(rows), seconds),
+        )
+
+
+def _shown(prepared: Prepared, ranking: Ranking | None, rows: np.ndarray) -> Ranking | None:
+    return None if ranking is None else ranking.take(rows).head(max(prepared.config.evaluate.k))
+
+
+def write_cards(prepared: Prepared, agent: Agent, found: Assessed, path: Path) -> None:
+    """Decision cards: a seeded choice of hits and misses, half of them answered by the policy where that can be."""
+    rows = chosen_rows(prepared, found)
+    write_json(path, [card(prepared, agent, found, int(row)) for row in rows])
+
+
+def chosen_rows(prepared: Prepared, found: Assessed) -> np.ndarray:
+    """Which decisions are shown: as many hits as misses, routes mixed, drawn with the run's seed."""
+    scores = next(iter(found.scores.values()))
+    assert scores.rank is not None
+    rng, wanted = np.random.default_rng(prepared.config.seed), prepared.config.report.cards
+    replaced = found.routed.replaced if found.routed else np.zeros(len(scores), np.bool_)
+    picked: list[int] = []
+    for hit in (scores.rank > 0, scores.rank == 0):
+        mine, theirs = (rng.permutation(np.flatnonzero(hit & side)) for side in (~replaced, replaced))
+        few = max(wanted - len(theirs), (2 * wanted + 2) // 3)
+        picked += [*mine[:few], *theirs[: wanted - min(few, len(mine))]]
+    return np.array(picked, np.intp)
+
+
+def card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> dict[str, Any]:
+    """One decision, told: what was known, what followed from it, what was answered."""
+    case = found.cases.take(np.array([row]))
+    scores = next(iter(found.scores.values()))
+    assert scores.rank is not None
+    assert scores.ranking is not None
+    batch, k = case.queries, max(prepared.config.evaluate.k)
+    outcome = agent.act(type(batch)(batch.task, batch.users, batch.history, k, batch.candidates, batch.times))
+    gone = bool(outcome.replaced[0])
+    past = batch.history.row(0).tolist()
+    start = max(len(past) - prepared.config.report.history, 0)
+    steps: tuple[Step, ...] = outcome.deliberation.steps[0] if outcome.deliberation and not gone else ()
+    user = int(batch.users[0])
+    ranked = zip(outcome.ranking.items[0].tolist(), outcome.ranking.scores[0].tolist(), strict=True)
+    return {
+        "query": row,
+        "user": prepared.dataset.users.column("user_id")[user].as_py() if user >= 0 else None,
+        "outcome": "hit" if scores.rank[row] else "miss",
+        "route": "replace" if gone else "self",
+        "delegate": outcome.delegate if gone else None,
+        "reason": outcome.why(0),
+        "confidence": _number(outcome.confidence[0]),
+        "risk": _number(outcome.risk[0]),
+        "history": [item(prepared, i) for i in past[start:]],
+        "history_start": start,
+        "target": [item(prepared, i) for i in case.targets.tolist()],
+        "ranking": [{**item(prepared, i), "score": s} for i, s in ranked if i >= 0],
+        "steps": [step_as_dict(step) for step in steps],
+    }
+
+
+def item(prepared: Prepared, index: int) -> dict[str, Any]:
+    """How a card shows an item."""
+    catalog = prepared.dataset.catalog
+    return {"id": catalog.ids[index], "title": catalog.titles[index], "image": catalog.image_paths[index]}
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

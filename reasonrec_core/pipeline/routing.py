@@ -1,0 +1,106 @@
+"""Who answers: routers calibrated on validation, and their decisions about answers that are already there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from reasonrec_core.act import Router, answer_confidence
+from reasonrec_core.evaluate import Scores, metric_name, score_ranking
+from reasonrec_core.files import content_hash, read_json, write_json
+from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.pipeline.predict import Answers, delegate_answers, policy_answers
+from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.types import Bool, Cases, Float32, Int64, Ranking, Task, Uncertainty
+
+Signals = Mapping[str, Uncertainty]
+
+
+@dataclass(frozen=True)
+class Routed:
+    """The router's decisions on B queries.
+
+    Attributes:
+        ranking: whoever was chosen answered.
+        replaced: bool[B], True where the delegate answered.
+        risk: float32[B].
+        confidence: float32[B].
+    """
+
+    ranking: Ranking
+    replaced: Bool
+    risk: Float32
+    confidence: Float32
+
+
+def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router | None:
+    """The router for a task, calibrated on validation queries; None where the pipeline has none."""
+    config = prepared.config.router
+    if config is None or agent.policy is None or task is Task.CTR:
+        return None
+    mine = policy_answers(prepared, agent, task, "valid")
+    theirs = {label: delegate_answers(prepared, agent, label, task, "valid") for label in agent.delegates}
+    prints = [answers.digest for answers in (mine, *theirs.values())]
+    wanted = config.delegate
+    router = Router(config)
+
+    def make(folder: Path) -> None:
+        cases = prepared.cases(task, "valid")
+        policy = scored(prepared, mine, cases)
+        each = {label: scored(prepared, a, cases) for label, a in theirs.items() if wanted in ("best", label)}
+        k = max(prepared.config.evaluate.k)
+        quality = metric_name("NDCG", k, policy.sampled)
+        hit = metric_name("HR", k, policy.sampled)
+        router.calibrate(
+            signals(agent, mine),
+            policy.per_query[quality],
+            {label: s.per_query[quality] for label, s in each.items()},
+            policy.per_query[hit] > 0,
+            keys(cases),
+            {label: s.per_query[hit] > 0 for label, s in each.items()},
+        )
+        write_json(folder / "router.json", router.to_dict())
+
+    stage = prepared.run.stage(f"router-{task}", content_hash(config.model_dump(mode="json"), prints), make)
+    return Router.from_dict(read_json(stage.folder / "router.json"))
+
+
+def scored(prepared: Prepared, answers: Answers, cases: Cases) -> Scores:
+    """Metrics of rankings that are already there."""
+    assert answers.ranking is not None
+    return score_ranking(
+        answers.ranking,
+        cases,
+        prepared.config.evaluate.k,
+        n_items=prepared.dataset.n_items,
+        item_counts=item_counts(prepared),
+        seconds=answers.seconds,
+    )
+
+
+def item_counts(prepared: Prepared) -> Int64:
+    """int64[n_items]: training interactions per item."""
+    return np.bincount(prepared.split.train.items, minlength=prepared.dataset.n_items).astype(np.int64)
+
+
+def keys(cases: Cases) -> Int64:
+    """int64[B]: what breaks ties of equal risk; the user, as in the agent's loop."""
+    return cases.queries.users.astype(np.int64)
+
+
+def signals(agent: Agent, answers: Answers) -> dict[str, Uncertainty]:
+    """The estimators' values on all queries."""
+    stages = {label: str(named.part.stage) for label, named in agent.estimators.items()}
+    return {label: Uncertainty(total, stages[label]) for label, total in answers.uncertainty.items()}
+
+
+def route(router: Router, found: Signals, mine: Ranking, theirs: Ranking, users: Int64) -> Routed:
+    """Apply a router to queries that both sides have answered."""
+    replaced = router.replace(found, users)
+    ranking = Ranking(
+        np.where(replaced[:, None], theirs.items, mine.items), np.where(replaced[:, None], theirs.scores, mine.scores)
+    )
+    return Routed(ranking, replaced, router.risk(found), answer_confidence(router, found, replaced))

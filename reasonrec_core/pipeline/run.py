@@ -1,0 +1,201 @@
+"""The whole pipeline: fit, calibrate, evaluate, report. Each part can be asked for alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reasonrec_core.config import PipelineConfig, load_config
+from reasonrec_core.evaluate import Scores, metric_name
+from reasonrec_core.files import content_hash, write_json
+from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.pipeline.assess import (
+    Assessed,
+    assess,
+    calibration,
+    comparisons,
+    curve,
+    slice_rows,
+    systems,
+)
+from reasonrec_core.pipeline.fit import fit_all
+from reasonrec_core.pipeline.folder import RunFolder
+from reasonrec_core.pipeline.latency import Latency, measure
+from reasonrec_core.pipeline.prepare import Prepared, Progress, prepare
+from reasonrec_core.pipeline.record import environment, write_cards, write_trace, write_users
+from reasonrec_core.pipeline.routing import calibrate
+from reasonrec_core.registry import Registry
+from reasonrec_core.report import write_report
+from reasonrec_core.types import Task
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A run that can answer: prepared data, the agent with its routers, seconds per fit."""
+
+    prepared: Prepared
+    agent: Agent
+    seconds: Mapping[str, float]
+
+
+def run_pipeline(config: PipelineConfig, folder: Path, registry: Registry, progress: Progress) -> dict[str, Any]:
+    """Fit, calibrate, evaluate and report; gives what `metrics.json` holds."""
+    return evaluate_fitted(fit_pipeline(config, folder, registry, progress))
+
+
+def evaluate_run(folder: Path, registry: Registry, progress: Progress) -> dict[str, Any]:
+    """Evaluate a run folder that `fit_pipeline` made, with the settings that it holds."""
+    RunFolder.open(folder)
+    return run_pipeline(load_config(folder / "config.toml"), folder, registry, progress)
+
+
+def fit_pipeline(config: PipelineConfig, folder: Path, registry: Registry, progress: Progress) -> Fitted:
+    """Everything that needs no test data: components fitted, routers calibrated, the agent saved."""
+    run = RunFolder.create(folder, config)
+    write_json(folder / "environment.json", environment())
+    prepared = prepare(config, registry, run, progress)
+    agent, seconds = fit_all(prepared)
+    routers = {task: router for task in config.tasks if (router := calibrate(prepared, agent, task))}
+    agent = replace(agent, routers=routers)
+    keep_agent(prepared, agent)
+    return Fitted(prepared, agent, seconds)
+
+
+def keep_agent(prepared: Prepared, agent: Agent) -> None:
+    """Write what `serve.load_agent` reads: features, horizon, labels, routers."""
+    state = {
+        "features": sorted(prepared.items.features),
+        "horizon": prepared.horizon.to_dict(),
+        "policy": [agent.policy.label, agent.policy.name] if agent.policy else None,
+        "delegates": [[named.label, named.name] for named in agent.delegates.values()],
+        "estimators": [[named.label, named.name] for named in agent.estimators.values()],
+        "routers": {str(task): router.to_dict() for task, router in agent.routers.items()},
+    }
+
+    def make(folder: Path) -> None:
+        for name, values in prepared.items.features.items():
+            np.save(folder / f"{name}.npy", values)
+        write_json(folder / "agent.json", state)
+
+    prepared.run.stage("agent", content_hash(state, prepared.key), make)
+
+
+def evaluate_fitted(fitted: Fitted) -> dict[str, Any]:
+    """Test every system on every task, write results, trace, cards and the report."""
+    prepared, agent = fitted.prepared, fitted.agent
+    folder, config = prepared.run.path, prepared.config
+    found = [assess(prepared, agent, task) for task in config.tasks]
+    first = found[0]
+    latency = measure(agent, first.cases.queries, config.evaluate.latency_sample, max(config.evaluate.k), config.seed)
+    metrics = collect(fitted, found, latency)
+    for each in found:
+        write_users(folder, each)
+    if first.task is not Task.CTR:
+        write_trace(prepared, agent, first, folder / "trace.parquet")
+        write_cards(prepared, agent, first, folder / "cards.json")
+    write_json(folder / "metrics.json", metrics)
+    write_report(folder)
+    return metrics
+
+
+def collect(fitted: Fitted, found: list[Assessed], latency: Latency | None) -> dict[str, Any]:
+    """What `metrics.json` holds."""
+    prepared, agent = fitted.prepared, fitted.agent
+    table: dict[str, dict[str, Any]] = {}
+    for each in found:
+        for label, values in systems(prepared, each).items():
+            table.setdefault(label, {}).update(values)
+    metrics: dict[str, Any] = {
+        "dataset": dataset_facts(prepared),
+        "protocol": "; ".join(dict.fromkeys(prepared.splits[each.task].protocol for each in found)),
+        "systems": table,
+        "delegation": {"share": 0.0, "latency_ratio": 1.0} if agent.policy else None,
+        "seconds": {
+            "fit": dict(fitted.seconds),
+            "evaluate": {f"{each.task} {label}": a.seconds for each in found for label, a in each.answers.items()},
+        },
+        "roles": {
+            "routed": "routed" if agent.routers else None,
+            "policy": agent.policy.label if agent.policy else None,
+            "delegates": list(agent.delegates),
+        },
+        "comparisons": [row for each in found for row in comparisons(prepared, each)],
+        "slices": [row for each in found for row in slice_rows(prepared, each)],
+        "observe": observed(prepared),
+        "left_out": dict(prepared.split.left_out),
+        "seed": prepared.config.seed,
+    }
+    metrics |= certainty(prepared, agent, found[0])
+    if latency is not None and found[0].routed is not None:
+        share = float(found[0].routed.replaced.mean())
+        metrics["delegation"] = {"share": share, "latency_ratio": latency.ratio, "latency": latency.to_dict()}
+    return metrics
+
+
+def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, Any]:
+    """How far stated confidence can be trusted, on test, and what the router does."""
+    if first.task is Task.CTR:
+        label, answers = next(iter(first.answers.items()))
+        assert answers.probability is not None
+        labels = first.cases.labels
+        assert labels is not None
+        return {"calibration": {"of": label, **calibration(answers.probability.ravel(), labels.ravel())}}
+    router = agent.routers.get(first.task)
+    if router is None or first.routed is None:
+        return {}
+    scores: Scores = first.scores["routed"]
+    k = max(prepared.config.evaluate.k)
+    hit = scores.per_query[metric_name("HR", k, scores.sampled)]
+    loss = 1.0 - scores.per_query[metric_name("NDCG", k, scores.sampled)]
+    config, goal = router.config, router.config.share
+    return {
+        "calibration": {"of": "routed", "event": f"target in top {k}", **calibration(first.routed.confidence, hit)},
+        "risk_coverage": curve(first.routed.confidence, loss),
+        "routing": {
+            "kind": config.kind,
+            "stage": config.stage,
+            "delegate": router.delegate,
+            "estimators": list(config.estimators),
+            "threshold": float(router.report["level"]),
+            "target": f"share {goal:g}" if goal is not None else f"risk {config.risk:g}",
+            "reached": float(first.routed.replaced.mean()),
+            "validation": dict(router.report),
+        },
+    }
+
+
+def dataset_facts(prepared: Prepared) -> dict[str, Any]:
+    """The data in numbers."""
+    dataset = prepared.dataset
+    images = dataset.catalog.images
+    return {
+        "name": dataset.name,
+        "hash": dataset.hash,
+        "users": dataset.n_users,
+        "items": dataset.n_items,
+        "interactions": len(dataset.interactions),
+        "images_root": str(images) if images else None,
+    }
+
+
+def observed(prepared: Prepared) -> list[dict[str, Any]]:
+    """Per feature of the items: how many have it, who made it, where the weights came from."""
+    rows = []
+    for name, encoder in prepared.encoders.items():
+        present = int(prepared.items.present[name].sum())
+        refused = len(prepared.items.refused) if encoder.modality == "image" else 0
+        rows.append(
+            {
+                "name": name,
+                "encoder": prepared.config.observe[name].encoder,
+                "present": present,
+                "missing": prepared.dataset.n_items - present - refused,
+                "refused": refused,
+                "provenance": dict(encoder.provenance()),
+            }
+        )
+    return rows
