@@ -71,8 +71,11 @@ def _labels(values: pa.Array) -> pa.Array | None:
     inner = values.type.value_type
     if pa.types.is_nested(inner) or pa.types.is_binary(inner):
         return None
-    text = values.cast(pa.list_(pa.string()))
-    joined = pc.binary_join(text, LABEL_SEPARATOR)
+    # Element by element: joining a list that holds a null would give null and lose the other labels.
+    words = values.flatten().cast(pa.string())
+    rows = pc.list_parent_indices(values).to_numpy()[words.is_valid().to_numpy(zero_copy_only=False)]
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(values)))])
+    joined = pc.binary_join(pa.LargeListArray.from_arrays(pa.array(offsets), words.drop_null()), LABEL_SEPARATOR)
     return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
 
 

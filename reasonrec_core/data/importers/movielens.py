@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,6 +15,7 @@ from reasonrec_core.data.importers.delimited import DelimitedFile, Dialect
 from reasonrec_core.data.importers.source import SourceTable
 from reasonrec_core.data.importers.tables import TEXT_FIELDS, raw_tables, read_fields, read_log
 from reasonrec_core.data.raw import RawTables
+from reasonrec_core.data.values import flat
 from reasonrec_core.errors import DataError
 
 NAME = "movielens"
@@ -91,10 +93,10 @@ def _optional(path: Path, names: Sequence[str], delimiter: str) -> SourceTable |
 def _categories(table: pa.Table) -> pa.Table:
     """Genre flags as labels joined with ``|``; the word for no genre becomes null."""
     if set(GENRES) <= set(table.column_names):
-        named = [
-            pc.if_else(pc.equal(table.column(g), "1"), pa.scalar(g), pa.scalar(None, pa.string())) for g in GENRES[1:]
-        ]
-        joined = pc.binary_join_element_wise(*named, "|", null_handling="skip")
+        flags = np.stack([pc.equal(flat(table.column(g)), "1").to_numpy(zero_copy_only=False) for g in GENRES[1:]], 1)
+        offsets = np.concatenate([[0], np.cumsum(flags.sum(axis=1))])
+        named = pa.array(GENRES[1:]).take(pa.array(np.nonzero(flags)[1]))
+        joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), named), "|")
         table = table.drop_columns(list(GENRES)).append_column("categories", joined)
     if "categories" in table.column_names:
         position = table.column_names.index("categories")

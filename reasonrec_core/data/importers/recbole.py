@@ -119,7 +119,8 @@ def _labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pc.any(pc.match_substring(column, ",")).as_py():
         bare = pc.replace_substring_regex(column, r"""^\s*\[|\]\s*$""", "")
         bare = pc.replace_substring_regex(bare, r"""\s*,\s*""", "|")
-        return pc.replace_substring_regex(bare, r"""(^|\|)['"]|['"](\||$)""", r"\1\2")
+        bare = pc.replace_substring_regex(bare, r"""(^|\|)['"]""", r"\1")
+        return pc.replace_substring_regex(bare, r"""['"](\||$)""", r"\1")
     return pc.replace_substring_regex(pc.utf8_trim_whitespace(column), r"\s+", "|")
 
 

@@ -1,0 +1,342 @@
+"""Bad input: one message that says what, where and how to mend it; through the command line, exit code 2 and nothing
+written."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from reasonrec_core.cli.main import main
+from reasonrec_core.data.dataset import Dataset, RawTables
+from reasonrec_core.data.importers import import_path
+from reasonrec_core.errors import DataError
+
+LOG = b"user_id,item_id,timestamp\nu1,a,10\nu1,b,20\n"
+RATED = b"user_id,item_id,rating\nu1,a,1\nu1,b,2\n"
+
+
+@dataclass(frozen=True)
+class Bad:
+    """Files, what the message must say, and the options of ``data import``."""
+
+    files: dict[str, bytes]
+    say: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    path: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
+
+
+def parquet(**columns: object) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink)
+    return bytes(sink.getvalue())
+
+
+def log(rows: bytes, header: bytes = b"user_id,item_id,timestamp\n") -> dict[str, bytes]:
+    return {"interactions.csv": header + rows}
+
+
+CASES: dict[str, Bad] = {
+    # what is not there
+    "no such path": Bad({}, ("nowhere: no such file or folder",), path="nowhere"),
+    "misspelt path": Bad({"shop.csv": LOG}, ("shop.csw: no such file or folder", "'shop.csv'"), path="shop.csw"),
+    "empty folder": Bad({}, ("the folder is empty",)),
+    "no known layout": Bad({"notes.md": b"x"}, ("no known layout", "sequences.txt", "RecBole", "MovieLens")),
+    "no file of that format": Bad({"notes.md": b"x"}, ("found: none",), ("--format", "recbole")),
+    "two tables of one kind": Bad(
+        {"interactions.csv": LOG, "interactions.parquet": b"x"}, ("interactions.parquet and interactions.csv",)
+    ),
+    # columns
+    "missing column": Bad(
+        log(b"1,2,3\n", b"user_id,itm_id,x\n"),
+        ("interactions.csv:1:", "no column 'item_id'", "user_id, itm_id, x", "--column item_id=itm_id"),
+    ),
+    "no header line": Bad(log(b"3,4,5\n", b"1,2,3\n"), ("no column 'user_id'; there are: 1, 2, 3", "first line")),
+    "mapped column is absent": Bad(
+        log(b"1,2,3\n", b"user_id,item_id,customer\n"),
+        ("no file has a column 'custmer'", "'customer'"),
+        ("--column", "user_id=custmer"),
+    ),
+    "mapping of an unknown column": Bad({"interactions.csv": LOG}, ("unknown column 'user'",), ("--column", "user=x")),
+    "column twice": Bad(log(b"1,2,3\n", b"user_id,item_id,item_id\n"), (":1: two columns are named 'item_id'",)),
+    "column without a name": Bad(log(b"1,2,3\n", b"user_id,item_id,\n"), (":1: column 3 has no name",)),
+    "no id in the items": Bad({"interactions.csv": LOG, "items.csv": b"title,x\nA,1\n"}, ("items.csv:1", "'item_id'")),
+    # rows and cells
+    "not a time": Bad(log(b"u,a,1\nu,b,soon\n"), ("interactions.csv:3:5", "timestamp 'soon'")),
+    "not a time behind quotes": Bad(log(b'"u,1",a,1\n\n"u,1","b\nb",soon\n'), ("interactions.csv:4:", "'soon'")),
+    "missing time": Bad(log(b"u,a,1\nu,b,\n"), ("interactions.csv:3:5", "timestamp is missing")),
+    "seconds and milliseconds": Bad(
+        log(b"u,a,1600000000\nu,b,1600000000000\n"), ("interactions.csv:2:5", "looks like seconds")
+    ),
+    "impossible date": Bad(log(b"u,a,2020-02-03\nu,b,2020-02-30\n"), ("interactions.csv:3:5", "2020-02-30")),
+    "not a number": Bad(
+        {"interactions.csv": RATED + b"u2,a,4;5\n"}, ("interactions.csv:4:6", "value '4;5' is not a number")
+    ),
+    "NaN": Bad({"interactions.csv": RATED + b"u2,a,nan\n"}, ("interactions.csv:4:6", "nan", "finite")),
+    "infinite": Bad({"interactions.csv": RATED + b"u2,a,-inf\n"}, ("interactions.csv:4:6", "-inf", "finite")),
+    "NaN in Parquet": Bad(
+        {"interactions.parquet": parquet(user_id=["u", "u"], item_id=["a", "b"], rating=[1.0, float("nan")])},
+        ("interactions.parquet, row 2, column 'rating'", "nan"),
+    ),
+    "infinite price of an item": Bad(
+        {"interactions.csv": LOG, "items.parquet": parquet(item_id=["a", "b"], price=[1.0, float("inf")])},
+        ("items.parquet, row 2, column 'price'", "inf"),
+    ),
+    "blank user": Bad(log(b"u,a,1\n ,b,2\n"), ("interactions.csv:3:1", "user_id is blank")),
+    "blank item": Bad(log(b"u,a,1\nu,,2\n"), ("interactions.csv:3:3", "item_id is blank")),
+    "blank id in the items": Bad(
+        {"interactions.csv": LOG, "items.csv": b"item_id,title\na,A\n,B\n"}, ("items.csv:3:1", "item_id is blank")
+    ),
+    "fractional ids": Bad(
+        {"interactions.parquet": parquet(user_id=[1.0, 1.5], item_id=["a", "b"])},
+        ("row 2, column 'user_id'", "1.5", "whole number"),
+    ),
+    "ids that are lists": Bad(
+        {"interactions.parquet": parquet(user_id=[[1], [2]], item_id=["a", "b"])}, ("user_id has type list",)
+    ),
+    "ragged row": Bad(log(b"u,a,1\nu,b\n"), ("interactions.csv:3: the row has 2 fields, but there are 3",)),
+    "row that is too long": Bad(log(b"u,a,1\nu,b,2,3\n"), ("interactions.csv:3: the row has 4 fields",)),
+    "unclosed quote": Bad(log(b'u,a,1\nu,"b,2\nu,c,3\n'), ("interactions.csv:3", "quote")),
+    "item twice": Bad(
+        {"interactions.csv": LOG, "items.csv": b"item_id,title\na,A\nb,B\na,C\n"},
+        ("items.csv:4:1", "'a' occurs twice", "items.csv:2:1"),
+    ),
+    "item twice but for blanks": Bad(
+        {"interactions.csv": LOG, "items.csv": b"item_id,title\na,A\nb,B\n a,C\n"}, ("items.csv:4:1", "twice")
+    ),
+    "user twice": Bad(
+        {"interactions.csv": LOG, "users.csv": b"user_id,age\nu1,3\nu1,4\n"}, ("users.csv:3:1", "'u1' occurs twice")
+    ),
+    "items of another catalogue": Bad(
+        {"interactions.csv": log(b"u,00123,1\n")["interactions.csv"], "items.csv": b"item_id,title\n123,A\n"},
+        ("none of the 1 items", "'00123'", "'123'"),
+    ),
+    # files
+    "empty file": Bad({"interactions.csv": b""}, ("interactions.csv: the file is empty",)),
+    "blank file": Bad({"interactions.csv": b"\n\n"}, ("interactions.csv: the file is empty",)),
+    "header only": Bad({"interactions.csv": b"user_id,item_id\n"}, ("has a header but no rows",)),
+    "Parquet without rows": Bad(
+        {"interactions.parquet": parquet(user_id=pa.array([], "string"), item_id=pa.array([], "string"))},
+        ("interactions.parquet: the file has no rows",),
+    ),
+    "not UTF-8": Bad(
+        {"interactions.csv": LOG, "items.csv": "item_id,title\na,A\nb,Café\n".encode("latin-1")},
+        ("items.csv:3:6", "byte 0xe9", "at byte 23", "UTF-8"),
+    ),
+    "not UTF-8 in an id": Bad(log(b"u,a,1\nu,\xff,2\n"), ("interactions.csv:3:3", "byte 0xff")),
+    "UTF-16": Bad({"interactions.csv": LOG.decode().encode("utf-16")}, ("interactions.csv:1", "UTF-16")),
+    "not gzip": Bad({"interactions.csv.gz": LOG}, ("interactions.csv.gz: cannot be decompressed",)),
+    "gzip cut short": Bad({"interactions.csv.gz": gzip.compress(LOG * 99)[:-20]}, ("cannot be decompressed",)),
+    "not Parquet": Bad({"interactions.parquet": LOG}, ("interactions.parquet: cannot be read as Parquet",)),
+    # other layouts
+    "JSON that is none": Bad(
+        {"r.json": b'{"reviewerID": "A", "asin": "x"}\n{"reviewerID": "A", asin}\n'}, ("r.json:2:21", "not JSON")
+    ),
+    "JSON that is no object": Bad({"r.json": b'{"user": 1, "item": 2}\n[1]\n'}, ("r.json:2", "not a JSON object")),
+    "JSON with a list as id": Bad(
+        {"r.json": b'{"user": 1, "item": 2}\n{"user": [1], "item": 2}\n'}, ("r.json:2", "user is [1]")
+    ),
+    "JSON row without an id": Bad(
+        {"r.jsonl": b'{"user": "a", "item": "b"}\n\n{"user": "a"}\n'}, ("r.jsonl:3", "item_id is blank")
+    ),
+    "JSON with text for a rating": Bad(
+        {"r.json": b'{"user": 1, "item": 2, "rating": 3}\n{"user": 1, "item": 2, "rating": "good"}\n'},
+        ("r.json:2", "value 'good'"),
+    ),
+    "JSON that is empty": Bad({"r.json": b""}, ("r.json: the file is empty",)),
+    "JSON that is not UTF-8": Bad({"r.json": b'{"user": "\xff", "item": 2}\n'}, ("r.json:1:11", "0xff")),
+    "JSON in broken gzip": Bad({"r.json.gz": gzip.compress(b'{"user": 1, "item": 2}\n' * 99)[:-9]}, ("cannot be decompressed",)),
+    "RecBole without types": Bad(
+        {"x.inter": b"user_id\titem_id:token\nu\ta\n"}, ("x.inter:1:1", "'user_id' has no type", "name:type")
+    ),
+    "RecBole with a wrong type": Bad(
+        {"x.inter": b"user_id:token\titem_id:tokn\nu\ta\n"}, ("x.inter:1:15", "unknown type 'tokn'", "'token'")
+    ),
+    "RecBole with a wrong float": Bad(
+        {
+            "x.inter": b"user_id:token\titem_id:token\nu\ta\n",
+            "x.item": b"item_id:token\tprice:float\na\t1\nb\t\nc\tcheap\n",
+        },
+        ("x.item:4:3", "price 'cheap' is not a number"),
+    ),
+    "RecBole with two logs": Bad({"x.inter": b"", "y.inter": b""}, ("x.inter, y.inter", "Name the file")),
+    "sequences without items": Bad({"sequences.txt": b"u a b\nv\n"}, ("sequences.txt:2", "'v' has no items")),
+    "sequences with a user twice": Bad(
+        {"sequences.txt": b"u a b\nv a b\n\nu c d\n"}, ("sequences.txt:4", "'u' has a line already")
+    ),
+    "sequences that are empty": Bad({"sequences.txt": b"\n"}, ("sequences.txt: the file is empty",)),
+    "MovieLens with a broken row": Bad(
+        {"ratings.dat": b"1::2::3::4\n1::2::3\n"}, ("ratings.dat:2", "3 fields, but there are 4")
+    ),
+    "MovieLens with a word for a rating": Bad(
+        {"ratings.dat": b"1::2::3::4\n1::22::x::4\n"}, ("ratings.dat:2:8", "value 'x' is not a number")
+    ),
+    "no test file": Bad({"train.csv": LOG}, ("no file test.csv",), ("--format", "predefined")),
+    "label missing in one part": Bad(
+        {"train.csv": RATED, "test.csv": b"user_id,item_id\nu,a\n"}, ("test.csv:2", "value is missing")
+    ),
+    "unknown part": Bad(
+        {"interactions.csv": b"user_id,item_id,part\nu,a,train\nu,b,tets\n"},
+        ("interactions.csv:3:5", "unknown part 'tets'", "'test'"),
+    ),
+    "history of unknown items": Bad(
+        {
+            "train.csv": b"user_id,item_id,label,history\nu,a,1,\n",
+            "test.csv": b"user_id,item_id,label,history\nu,b,1,a z\n",
+        },
+        ("test.csv:2:7", "history names item 'z'"),
+    ),
+}  # fmt: skip
+
+
+def lay_out(case: Bad, folder: Path) -> Path:
+    folder.mkdir()
+    for name, content in case.files.items():
+        (folder / name).write_bytes(content)
+    return folder / case.path if case.path else folder
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_message_exit_code_2_and_nothing_written(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = CASES[name]
+    path = lay_out(case, tmp_path / "in")
+    with pytest.raises(SystemExit) as left:
+        main(["data", "import", str(path), "--out", str(tmp_path / "new" / "out"), *case.options])
+    out, err = capsys.readouterr()
+    assert left.value.code == 2, err
+    assert out == ""
+    assert "Traceback" not in err
+    assert err.count("error:") == 1
+    for words in case.say:
+        assert words in err, err
+    assert [p.name for p in tmp_path.iterdir()] == ["in"], "nothing is written"
+    assert sorted(p.name for p in (tmp_path / "in").iterdir()) == sorted(case.files)
+
+
+def test_there_are_enough_cases() -> None:
+    assert len(CASES) >= 40
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--column", "user_id"], "'user_id' is not OURS=THEIRS"),
+        (["--column", "user_id=a", "--column", "user_id=b"], "user_id is given twice"),
+        (["--format", "recbol"], "'recbol' is not one of"),
+        (["--seed", "x"], "not a valid integer"),
+        (["--extend", "nowhere"], "manifest.json: the file does not exist"),
+    ],
+)
+def test_wrong_options(options: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "interactions.csv").write_bytes(LOG)
+    with pytest.raises(SystemExit) as left:
+        main(["data", "import", str(tmp_path / "interactions.csv"), "--out", str(tmp_path / "out"), *options])
+    assert left.value.code == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_format_is_checked_in_the_api_too(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(LOG)
+    with pytest.raises(DataError, match=r"unknown format 'recbol'.*Did you mean 'recbole'"):
+        import_path(tmp_path / "x.csv", format="recbol")
+
+
+def _full_disk(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("where", ["pyarrow.parquet.write_table", "reasonrec_core.data.storage.write_json"])
+def test_a_full_disk_leaves_nothing(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "interactions.csv").write_bytes(LOG)
+    monkeypatch.setattr(where, _full_disk)
+    with pytest.raises(SystemExit) as left:
+        main(["data", "import", str(tmp_path / "interactions.csv"), "--out", str(tmp_path / "out")])
+    assert left.value.code == 2
+    assert "No space left on device" in (err := capsys.readouterr().err)
+    assert "free space" in err
+    assert [p.name for p in tmp_path.iterdir()] == ["interactions.csv"]
+
+
+def test_a_full_disk_keeps_the_dataset_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "interactions.csv").write_bytes(LOG)
+    raw = import_path(tmp_path / "interactions.csv")
+    before = Dataset.build(raw, tmp_path / "out")
+    monkeypatch.setattr("pyarrow.parquet.write_table", _full_disk)
+    with pytest.raises(DataError, match="No space left"):
+        Dataset.build(raw, tmp_path / "out", seed=1)
+    before.verify()
+    assert Dataset.open(tmp_path / "out").hash == before.hash
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "interactions.csv").write_bytes(LOG)
+    with pytest.raises(SystemExit) as left:
+        main(["data", "import", str(tmp_path), "--out", str(tmp_path / "interactions.csv" / "out")])
+    assert left.value.code == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda out: out.write_text("x"), "is a file"),
+        (lambda out: (out.mkdir(), (out / "precious.txt").write_text("x")), "holds other files"),
+        (lambda out: (out.mkdir(), (out / "manifest.json").write_text("{}")), "holds other files"),
+    ],
+)
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_what_is_no_dataset_is_never_written_over(
+    make: Callable[[Path], object], words: str, force: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "interactions.csv").write_bytes(LOG)
+    out = tmp_path / "out"
+    make(out)
+    before = sorted(p.read_bytes() for p in ([out] if out.is_file() else out.iterdir()))
+    with pytest.raises(SystemExit) as left:
+        main(["data", "import", str(tmp_path / "interactions.csv"), "--out", str(out), *force])
+    assert left.value.code == 2
+    assert words in capsys.readouterr().err
+    assert sorted(p.read_bytes() for p in ([out] if out.is_file() else out.iterdir())) == before
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        ({"interactions": {"user_id": ["u"]}}, "no column 'item_id'"),
+        ({"interactions": {"user_id": pa.array([], "string"), "item_id": pa.array([], "string")}}, "no interactions"),
+        (
+            {"interactions": {"user_id": ["u", None], "item_id": ["a", "b"]}},
+            "row 2, column 'user_id': user_id is blank",
+        ),
+        ({"interactions": {"user_id": ["u"], "item_id": ["a"], "value": [float("inf")]}}, "must be finite"),
+        ({"interactions": {"user_id": ["u"], "item_id": ["a"]}, "items": {"title": ["A"]}}, "no column 'item_id'"),
+        ({"interactions": {"user_id": ["u"], "item_id": ["a"]}, "items": {"item_id": ["a", "a"]}}, "occurs twice"),
+        ({"interactions": {"user_id": ["u"], "item_id": ["a"], "history": [1]}}, "history has type int64"),
+    ],
+)
+def test_tables_from_python_are_checked_too(tables: dict[str, dict[str, object]], words: str, tmp_path: Path) -> None:
+    raw = RawTables(**{name: pa.table(columns) for name, columns in tables.items()})
+    with pytest.raises(DataError, match=words):
+        Dataset.build(raw, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_messages_are_short_enough_to_read(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(json.dumps({"user": "u", "item": ["x" * 10_000]}) + "\n")
+    with pytest.raises(DataError) as caught:
+        import_path(tmp_path / "r.json")
+    assert len(caught.value.message) < 300
