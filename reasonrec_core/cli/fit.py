@@ -28,5 +28,5 @@ def fit_command(pipeline: Path, overrides: tuple[str, ...], out: Path | None) ->
     with console.progress() as progress:
         fitted = fit_pipeline(config, folder, Registry.discover(), progress)
     for label, seconds in fitted.seconds.items():
-        console.out.print(f"{label}: fitted in {seconds:.1f} s", highlight=False)
-    console.out.print(f"Evaluate it: reasonrec evaluate {folder}", highlight=False)
+        console.out.print(f"{label}: fitted in {seconds:.1f} s")
+    console.out.print(f"Evaluate it: reasonrec evaluate {folder}")

@@ -63,29 +63,29 @@ def _ids(text: str | None) -> list[str] | None:
 
 
 def _show(answer: Answer, *, why: bool) -> None:
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    from reasonrec_core.cli import console
+    from reasonrec_core.cli.console import note, out, plain
 
     if answer.unknown:
-        console.err.print(f"{answer.unknown} unknown item(s) in the history were skipped.", highlight=False)
+        note(f"{answer.unknown} unknown item(s) in the history were skipped.")
     table = Table("#", "id", "title", "score", box=None, pad_edge=False)
     for position, item in enumerate(answer.items, 1):
-        table.add_row(str(position), escape(item.id), escape(item.title), f"{item.score:.4g}")
-    console.out.print(table)
+        table.add_row(str(position), plain(item.id), plain(item.title), f"{item.score:.4g}")
+    out.print(table)
     if not why:
         return
-    console.out.print(f"\nAnswered by {escape(answer.by)} ({answer.route}): {escape(answer.reason)}", highlight=False)
+    out.print(f"\nAnswered by {answer.by} ({answer.route}): {plain(answer.reason)}")
     if answer.confidence is not None:
-        console.out.print(f"Confidence {answer.confidence:.0%} that the next item is in the top 10.", highlight=False)
-    signals = ", ".join(f"{escape(name)} {value:.2f}" for name, value in answer.uncertainty.items())
-    console.out.print(f"Uncertainty: {signals or 'not estimated'}.", highlight=False)
+        out.print(f"Confidence {answer.confidence:.0%} that the next item is among the first {answer.cutoff}.")
+    signals = ", ".join(f"{name} {value:.2f}" for name, value in answer.uncertainty.items())
+    out.print(f"Uncertainty: {signals or 'not estimated'}.")
     for step in answer.steps:
-        console.out.print(f"\n[bold]{step.kind}[/bold] {escape(step.claim)}", highlight=False)
+        out.print(Text.assemble("\n", (step.kind, "bold"), f" {plain(step.claim)}"))
         evidence = [answer.history[e][1] if isinstance(e, int) else e for e in step.evidence]
         if evidence:
-            console.out.print(f"  because of: {escape('; '.join(evidence))}", highlight=False)
+            out.print(f"  because of: {plain('; '.join(evidence))}")
         for claim, weight in step.alternatives[:5]:
-            console.out.print(f"  {weight:5.1%}  {escape(claim)}", highlight=False)
-    console.out.print(f"\n{answer.seconds * 1000:.1f} ms", highlight=False)
+            out.print(f"  {weight:5.1%}  {plain(claim)}")
+    out.print(f"\n{answer.seconds * 1000:.1f} ms")

@@ -18,4 +18,4 @@ def show_metrics(metrics: dict[str, Any], folder: Path, *, as_json: bool) -> Non
         click.echo(json.dumps(metrics, indent=2, sort_keys=True))
         return
     console.out.print(render_table(metrics))
-    console.out.print(f"Report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+    console.out.print(f"Report: {folder / 'report.html'}", soft_wrap=True)

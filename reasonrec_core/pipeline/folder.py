@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -87,6 +88,7 @@ class RunFolder:
             notes = dict(make(aside) or {})
             seconds = time.perf_counter() - begin
             write_json(aside / STAMP, {"key": key, "seconds": seconds, "notes": notes})
+        shutil.rmtree(self.path / "work" / name, ignore_errors=True)
         return Stage(folder, seconds, False, notes)
 
     def peek(self, name: str, key: str) -> Stage | None:
@@ -100,7 +102,7 @@ class RunFolder:
         return Stage(folder, float(stamp["seconds"]), True, stamp["notes"])
 
     def work(self, name: str) -> Path:
-        """A folder for checkpoints of unfinished work."""
+        """A folder for checkpoints of unfinished work; gone when the stage of that name is done."""
         folder = self.path / "work" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder

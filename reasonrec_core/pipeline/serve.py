@@ -44,7 +44,7 @@ class Answer:
         route: "self" or "replace".
         by: the policy or delegate that answered.
         reason: why that one, in words.
-        confidence: calibrated P(the target is among the first k that the run was calibrated on), or None.
+        confidence: calibrated P(the target is among the first ``cutoff`` items), or None without a router.
         risk: calibrated P(the policy would have been worse than the delegate), or None.
         uncertainty: per estimator, those that were needed.
         steps: of the policy; empty where a delegate answered.
@@ -58,6 +58,7 @@ class Answer:
     by: str
     reason: str
     confidence: float | None
+    cutoff: int
     risk: float | None
     uncertainty: dict[str, float]
     steps: tuple[Step, ...]
@@ -152,6 +153,7 @@ class Recommender:
             by=by or "",
             reason=outcome.why(0),
             confidence=_number(outcome.confidence[0]),
+            cutoff=max(self.config.evaluate.k),
             risk=_number(outcome.risk[0]),
             uncertainty={n: float(v[0]) for n, v in outcome.uncertainty.items() if not np.isnan(v[0])},
             steps=tuple(steps),
