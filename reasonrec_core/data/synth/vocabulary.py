@@ -98,7 +98,7 @@ THEMES = (
 
 MATERIALS = (
     ("Linen", "Woven from washed linen cloth, soft fabric that breathes."),
-    ("Porcelain", "Fired porcelain, glazed ceramic that rings when tapped."),
+    ("Porcelain", "Fired porcelain, glazed ceramic that chimes when tapped."),
     ("Oak", "Cut from solid oak wood, oiled timber with visible grain."),
     ("Steel", "Brushed stainless steel, cold metal that never rusts."),
     ("Wool", "Knitted sheep's wool, a warm and thick yarn."),
