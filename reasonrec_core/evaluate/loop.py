@@ -70,7 +70,7 @@ def evaluate_ranking(
         items[place], scores[place] = ranking.items, ranking.scores
 
     started = time.perf_counter()
-    _run(work, replace(cases.queries, k=deepest + 1), chunk, threads, progress, name)
+    run_batches(work, replace(cases.queries, k=deepest + 1), chunk, threads, progress, name)
     seconds = time.perf_counter() - started
     found = Ranking(items, scores)
     return _score(found, cases, ks, n_items, item_counts, np.ones(items.shape, np.bool_), seconds, sampled)
@@ -140,7 +140,7 @@ def evaluate_ctr(
         probability[start : start + len(batch)] = values
 
     started = time.perf_counter()
-    _run(work, cases.queries, chunk, threads, progress, name)
+    run_batches(work, cases.queries, chunk, threads, progress, name)
     return score_ctr(probability, cases, seconds=time.perf_counter() - started)
 
 
@@ -199,7 +199,7 @@ def _score(
     )
 
 
-def _run(
+def run_batches(
     work: Callable[[int, QueryBatch], None],
     queries: QueryBatch,
     chunk: int,

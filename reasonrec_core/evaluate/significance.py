@@ -9,18 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.errors import DataError
+from reasonrec_core.evaluate.bootstrap import LEVEL, RESAMPLES, interval, resample
 from reasonrec_core.evaluate.estimates import Estimate, estimates
 from reasonrec_core.evaluate.scores import Scores
-from reasonrec_core.types import Int64
 
 Float64 = npt.NDArray[np.float64]
-
-RESAMPLES = 10_000
-LEVEL = 0.95
-_FEW = 512
-"""Up to so many different rows, drawing how often each occurs is cheaper than drawing users."""
-_CHUNK = 1 << 21
-"""Weights held at a time (8 MiB as float32)."""
 
 
 @dataclass(frozen=True)
@@ -134,78 +127,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     corrected = np.empty(len(p))
     corrected[order] = np.minimum(stepped, 1.0)
     return [float(v) for v in corrected]
-
-
-def interval(draws: Float64, value: float, centred: bool = False) -> tuple[float, float]:
-    """The central 95 % of the draws; ``centred``: moved so that the draws' mean falls on ``value``, not below 0."""
-    tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(draws, [tail, 1 - tail])
-    if centred:
-        shift = value - float(np.nanmean(draws))
-        low, high = max(low + shift, 0.0), high + shift
-    return float(low), float(high)
-
-
-def resample(made: Sequence[Estimate], *, seed: int, resamples: int = RESAMPLES) -> dict[str, Float64]:
-    """float64[resamples] by name: each metric under weights Multinomial(U, 1/U), i.e. U users drawn with replacement.
-
-    Users with equal values are exchangeable. Metrics of one relevant item depend on its rank alone, so a handful of
-    different rows stands for all users, and how often each row is drawn is multinomial as well: the same
-    distribution, a thousand times cheaper. Metrics with many different values draw the users themselves.
-    """
-    draws: dict[str, Float64] = {}
-    few: list[Estimate] = []
-    rest: list[Estimate] = []
-    for estimate in made:
-        (few if len(_distinct(estimate.parts)[0]) <= _FEW else rest).append(estimate)
-    for stream, group in enumerate((few, rest)):
-        if not group:
-            continue
-        parts = np.concatenate([estimate.parts for estimate in group], axis=1)
-        sums = _resampled_sums(parts, np.random.default_rng([seed, stream]), resamples)
-        start = 0
-        for estimate in group:
-            stop = start + estimate.parts.shape[1]
-            draws[estimate.name] = estimate.combine(sums[:, start:stop])
-            start = stop
-    return draws
-
-
-def _resampled_sums(parts: Float64, rng: np.random.Generator, resamples: int) -> Float64:
-    """float64[resamples, q]: weighted sums of float64[U, q]."""
-    n = len(parts)
-    first, counts = _distinct(parts)
-    if len(first) <= _FEW:
-        return rng.multinomial(n, counts / n, size=resamples) @ parts[first]
-    sums = np.empty((resamples, parts.shape[1]))
-    step = max(_CHUNK // n, 1)
-    narrow = parts.astype(np.float32)
-    for start in range(0, resamples, step):
-        rows = min(step, resamples - start)
-        drawn = rng.integers(0, n, (rows, n), dtype=np.uint32).astype(np.int64)
-        drawn += np.arange(0, rows * n, n)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
-        sums[start : start + rows] = weights.astype(np.float32) @ narrow
-    return sums
-
-
-def _distinct(parts: Float64) -> tuple[Int64, Int64]:
-    """Positions of the first of each set of equal rows, and how many rows each set has."""
-    key = np.zeros(len(parts), np.uint64)
-    for column in parts.T:
-        key = _mix(key ^ _mix(np.ascontiguousarray(column + 0.0).view(np.uint64)))
-    _, first, inverse, counts = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
-    if not np.array_equal(parts[first][inverse], parts):  # two rows share a hash: treat all rows as different
-        return np.arange(len(parts)), np.ones(len(parts), np.int64)
-    return first, counts
-
-
-def _mix(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """A bijection of 64-bit words that spreads every bit (the finaliser of SplitMix64)."""
-    bits = (bits + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
 
 
 def _difference(a: Estimate, b: Estimate) -> Estimate:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.evaluate.bootstrap import RESAMPLES
 from reasonrec_core.evaluate.scores import Scores
-from reasonrec_core.evaluate.significance import RESAMPLES, summarise
+from reasonrec_core.evaluate.significance import summarise
 from reasonrec_core.types import Bool, Cases, Int64
 
 AMAZON_BUCKETS = (5, 8, 13)

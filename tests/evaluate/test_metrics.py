@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_cases import answer_with, by_definition, listed, make_cases
 
 from reasonrec_core.errors import DataError
 from reasonrec_core.evaluate import evaluate_ranking, score_ranking
 from reasonrec_core.types import Ranking
-
-from small_cases import answer_with, by_definition, listed, make_cases
 
 METRICS = ("HR", "Recall", "Precision", "NDCG", "MRR", "MAP")
 

@@ -1,0 +1,131 @@
+"""The bootstrap: thousands of resamples of users as one product of weights and sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.evaluate.estimates import Estimate
+from reasonrec_core.types import Int64
+
+Float64 = npt.NDArray[np.float64]
+
+RESAMPLES = 10_000
+LEVEL = 0.95
+"""Of every interval."""
+_FEW = 512
+"""Up to so many different rows, drawing how often each occurs is cheaper than drawing users."""
+_MANY = 3000
+"""From so many users on, metrics with many different values are resampled in bins."""
+_BINS = 128
+_CHUNK = 1 << 20
+"""Weights held at a time (8 MiB)."""
+
+
+def resample(made: Sequence[Estimate], *, seed: int, resamples: int = RESAMPLES) -> dict[str, Float64]:
+    """float64[resamples] by name: each metric under weights Multinomial(U, 1/U), i.e. U users drawn with replacement.
+
+    How the weighted sums are drawn depends on the values, not their distribution:
+
+    - Users with equal values are exchangeable. Metrics of one relevant item depend on its rank alone, so a handful
+      of different rows stands for all users, and how often each is drawn is multinomial as well.
+    - Many different values of few users: the users themselves are drawn.
+    - Many different values of many users: see `_binned_sums`.
+    """
+    draws: dict[str, Float64] = {}
+    for stream, group in enumerate(_grouped(made)):
+        rng = np.random.default_rng([seed, stream])
+        parts = np.concatenate([estimate.parts for estimate in group], axis=1)
+        if len(_distinct(parts)[0]) > _FEW and len(parts) > _MANY:
+            sums = _binned_sums(group[0], rng, resamples)
+        else:
+            sums = _resampled_sums(parts, rng, resamples)
+        start = 0
+        for estimate in group:
+            stop = start + estimate.parts.shape[1]
+            draws[estimate.name] = estimate.combine(sums[:, start:stop])
+            start = stop
+    return draws
+
+
+def interval(draws: Float64, value: float, centred: bool = False) -> tuple[float, float]:
+    """The central 95 % of the draws; ``centred``: moved so that the draws' mean falls on ``value``, not below 0."""
+    tail = (1 - LEVEL) / 2
+    low, high = np.nanquantile(draws, [tail, 1 - tail])
+    if centred:
+        shift = value - float(np.nanmean(draws))
+        low, high = max(low + shift, 0.0), high + shift
+    return float(low), float(high)
+
+
+def _grouped(made: Sequence[Estimate]) -> list[list[Estimate]]:
+    """Which metrics to draw together: few users, or few different rows even together; else each alone."""
+    groups: list[list[Estimate]] = []
+    for estimate in made:
+        together = [*(groups[-1] if groups else []), estimate]
+        parts = np.concatenate([e.parts for e in together], axis=1)
+        if groups and (len(parts) <= _MANY or len(_distinct(parts)[0]) <= _FEW):
+            groups[-1] = together
+        else:
+            groups.append([estimate])
+    return groups
+
+
+def _resampled_sums(parts: Float64, rng: np.random.Generator, resamples: int) -> Float64:
+    """float64[resamples, q]: weighted sums of float64[U, q]."""
+    n = len(parts)
+    first, counts = _distinct(parts)
+    if len(first) <= _FEW:
+        return rng.multinomial(n, counts / n, size=resamples) @ parts[first]
+    sums = np.empty((resamples, parts.shape[1]))
+    step = max(_CHUNK // n, 1)
+    for start in range(0, resamples, step):
+        rows = min(step, resamples - start)
+        drawn = rng.integers(0, n, (rows, n), dtype=np.uint32).astype(np.int64)
+        drawn += np.arange(0, rows * n, n)[:, None]
+        sums[start : start + rows] = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n) @ parts
+    return sums
+
+
+def _binned_sums(estimate: Estimate, rng: np.random.Generator, resamples: int) -> Float64:
+    """float64[resamples, q]: weighted sums in time that does not grow with the number of users.
+
+    Users are sorted by their influence on the metric into bins of equal size. How many draws fall into each bin is
+    multinomial, exactly; the sum of the draws within a bin is its mean times their number plus a remainder. The
+    remainders of thousands of draws add up to a normal variable with the bins' covariance. Mean and variance are
+    those of the bootstrap, the shape differs by what the spread inside bins contributes to the skewness.
+    """
+    parts = estimate.parts
+    n = len(parts)
+    total = parts.sum(axis=0)
+    steps = np.diag(np.maximum(np.abs(total), 1.0) * 1e-4)
+    slopes = (estimate.combine(total + steps) - estimate.combine(total - steps)) / (2 * steps.diagonal())
+    order = np.argsort(parts @ slopes, kind="stable")
+    bins = np.array_split(parts[order], _BINS)
+    sizes = np.array([len(b) for b in bins])
+    means = np.stack([b.mean(axis=0) for b in bins])
+    remainder = parts[order] - np.repeat(means, sizes, axis=0)
+    noise = rng.multivariate_normal(np.zeros(parts.shape[1]), remainder.T @ remainder, resamples, method="eigh")
+    sums: Float64 = rng.multinomial(n, sizes / n, size=resamples) @ means + noise
+    return sums
+
+
+def _distinct(parts: Float64) -> tuple[Int64, Int64]:
+    """Positions of the first of each set of equal rows, and how many rows each set has."""
+    key = np.zeros(len(parts), np.uint64)
+    for column in parts.T:
+        key = _mix(key ^ _mix(np.ascontiguousarray(column + 0.0).view(np.uint64)))
+    _, first, inverse, counts = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
+    if not np.array_equal(parts[first][inverse], parts):  # two rows share a hash: treat all rows as different
+        return np.arange(len(parts)), np.ones(len(parts), np.int64)
+    return first, counts
+
+
+def _mix(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """A bijection of 64-bit words that spreads every bit (the finaliser of SplitMix64)."""
+    bits = (bits + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
