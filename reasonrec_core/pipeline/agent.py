@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -70,10 +70,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Agent:
-    """The fitted parts of a pipeline, ready to answer."""
+    """The fitted parts of a pipeline, ready to answer.
+
+    ``width`` is the length of the rankings that routers are calibrated on. Uncertainty is read off rankings of this
+    length, however many items a request wants: how sure an answer is must not depend on how much of it is shown.
+    """
 
     registry: Registry
     n_items: int
+    width: int
     items: ObservedItems
     horizon: EvidenceHorizonScale
     delegates: Mapping[str, Named]
@@ -101,7 +106,7 @@ class Agent:
             estimator: UncertaintyEstimator[Any] = named.part
             if stage is None or estimator.stage == stage:
                 with self.registry.guard(Kind.UNCERTAINTY, named.name, "estimate"):
-                    answer = None if estimator.stage == "before" else deliberation
+                    answer = None if estimator.stage == "before" else _head(deliberation, self.width)
                     found[label] = checked_uncertainty(
                         estimator.estimate(batch, observation, answer), batch, estimator.stage
                     )
@@ -116,6 +121,11 @@ class Agent:
 
     def act(self, batch: QueryBatch) -> Outcome:
         """Answer a batch: decide who answers each query, then let them."""
+        wanted, batch = batch.k, replace(batch, k=max(batch.k, self.width))
+        outcome = self._act(batch)
+        return replace(outcome, ranking=outcome.ranking.head(wanted))
+
+    def _act(self, batch: QueryBatch) -> Outcome:
         begin = time.perf_counter()
         observation = self.observe(batch)
         router = self.routers.get(batch.task)
@@ -203,6 +213,14 @@ def _place(items: npt.NDArray[np.int32], scores: Float32, rows: Rows, ranking: R
     width = min(items.shape[1], ranking.items.shape[1])
     items[rows, :width] = ranking.items[:, :width]
     scores[rows, :width] = ranking.scores[:, :width]
+
+
+def _head(deliberation: Deliberation | None, width: int) -> Deliberation | None:
+    """The same answer, cut to ``width`` items."""
+    if deliberation is None or deliberation.ranking is None:
+        return deliberation
+    mass = None if deliberation.mass is None else deliberation.mass[:, :width]
+    return replace(deliberation, ranking=deliberation.ranking.head(width), mass=mass)
 
 
 def _said(reason: str) -> Callable[[int], str]:

@@ -28,6 +28,7 @@ def fit_all(prepared: Prepared) -> tuple[Agent, dict[str, float]]:
     agent = Agent(
         prepared.registry,
         len(prepared.dataset.catalog),
+        max(config.evaluate.k) + 1,
         prepared.items,
         prepared.horizon,
         delegates,

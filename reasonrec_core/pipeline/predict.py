@@ -57,7 +57,7 @@ def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> A
 
     extra = [_stage_key(prepared, Kind.UNCERTAINTY, each) for each in agent.estimators]
     threads = THREADS if getattr(agent.policy.part, "thread_safe", False) else 1
-    return _answers(prepared, Kind.POLICY, agent.policy, task, part, ask, threads, extra)
+    return _answers(prepared, Kind.POLICY, agent.policy, task, part, ask, threads, extra, agent.width)
 
 
 def delegate_answers(prepared: Prepared, agent: Agent, label: str, task: Task, part: str) -> Answers:
@@ -73,7 +73,7 @@ def delegate_answers(prepared: Prepared, agent: Agent, label: str, task: Task, p
         return {"items": ranking.items, "scores": ranking.scores}
 
     threads = THREADS if named.part.thread_safe else 1
-    return _answers(prepared, Kind.DELEGATE, named, task, part, ask, threads, [])
+    return _answers(prepared, Kind.DELEGATE, named, task, part, ask, threads, [], agent.width)
 
 
 def _answers(
@@ -85,14 +85,14 @@ def _answers(
     ask: Callable[[QueryBatch], Arrays],
     threads: int,
     extra: list[str],
+    width: int,
 ) -> Answers:
     cases = prepared.cases(task, part)
-    k = max(prepared.config.evaluate.k) + 1
-    key = content_hash(_stage_key(prepared, kind, named.label), extra, task, part, k, _print(cases))
+    key = content_hash(_stage_key(prepared, kind, named.label), extra, task, part, width, _print(cases))
 
     def make(folder: Path) -> None:
         batch = QueryBatch(
-            task, cases.queries.users, cases.queries.history, k, cases.queries.candidates, cases.queries.times
+            task, cases.queries.users, cases.queries.history, width, cases.queries.candidates, cases.queries.times
         )
         label = f"{named.label}, {part} {task}"
         begin = time.perf_counter()

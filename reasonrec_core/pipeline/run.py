@@ -68,6 +68,7 @@ def fit_pipeline(config: PipelineConfig, folder: Path, registry: Registry, progr
 def keep_agent(prepared: Prepared, agent: Agent) -> None:
     """Write what `serve.load_agent` reads: features, horizon, labels, routers."""
     state = {
+        "width": agent.width,
         "features": sorted(prepared.items.features),
         "horizon": prepared.horizon.to_dict(),
         "policy": [agent.policy.label, agent.policy.name] if agent.policy else None,

@@ -177,6 +177,7 @@ def load_agent(path: Path, state: dict[str, Any], dataset: Dataset, registry: Re
     return Agent(
         registry,
         len(dataset.catalog),
+        int(state["width"]),
         ObservedItems(features, present),
         EvidenceHorizonScale.from_dict(state["horizon"]),
         {label: load(Kind.DELEGATE, label, name) for label, name in state["delegates"]},
