@@ -22,8 +22,8 @@ class ProfileConfig(Settings):
     power: float = Field(default=6.0, gt=0, description="Power of the cosine between items.")
     dimensions: int = Field(default=128, ge=1, description="Principal components kept when features are whitened.")
     max_history: int = Field(default=50, ge=1, description="Only this many newest history items are evidence.")
-    fit_queries: int = Field(default=3000, ge=1, description="Validation queries that the mixture is fitted on.")
-    trials: int = Field(default=400, ge=1, description="Mixtures that may be tried.")
+    fit_queries: int = Field(default=6000, ge=1, description="Validation queries that the mixture is fitted on.")
+    trials: int = Field(default=600, ge=1, description="Mixtures that may be tried.")
     transitions: TransitionsConfig = Field(
         default=TransitionsConfig(search_queries=1500, trials=50), description="Of the co-occurrence expert."
     )

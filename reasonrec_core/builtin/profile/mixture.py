@@ -1,7 +1,8 @@
 """The mixture, fitted on validation: weights by likelihood, then by rank; per horizon bucket where that holds up.
 
 The weights start where expectation-maximisation puts them (the likelihood of the targets under ``sum_e w_e p_e``) and
-are moved, together with shrinkage and gate exponents, one at a time while the ranks of the targets improve. Two
+are moved, together with shrinkage and gate exponents, one at a time while the ranks of the targets improve; the
+search also starts from equal weights, because it moves along one axis at a time and may get stuck. Two
 thirds of the pairs are searched on; the last third decides whether the search and the buckets are kept and gives the
 figure that the search has not seen.
 """
@@ -76,13 +77,20 @@ def fit_mixture(
         progress(min(done, trials), trials)
         return float(seen.gains(*unpack(point)).mean())
 
-    start = (*expectation_maximisation(seen), *np.zeros(experts), *np.zeros(fields))
+    likeliest = (*expectation_maximisation(seen), *np.zeros(experts), *np.zeros(fields))
+    starts = (
+        likeliest,
+        (*likeliest[:experts], *np.zeros(experts), *np.full(fields, 0.1)),
+        (*np.full(experts, 1.0 / experts), *np.zeros(experts), *np.full(fields, 0.05)),
+    )
     grids: dict[int, tuple[float, ...]] = dict.fromkeys(range(experts), WEIGHT_STEPS)
     grids |= {2 * experts + f: EXPONENT_STEPS for f in range(fields)}
     grids |= {experts + e: SHRINKAGE_STEPS for e in range(neighbours)}
-    best, _, _ = coordinate_search(objective, start, grids, trials=trials, gain=1e-5)
-    if unseen.gains(*unpack(best)).mean() < unseen.gains(*unpack(start)).mean():
-        best = start
+    each = max(1, trials // len(starts))
+    found = [coordinate_search(objective, start, grids, trials=each, gain=1e-6)[:2] for start in starts]
+    best = max(found, key=lambda result: result[1])[0]
+    if unseen.gains(*unpack(best)).mean() < unseen.gains(*unpack(likeliest)).mean():
+        best = likeliest
     weights, shrinkage, exponents = unpack(best)
     table, edges = _buckets(seen, unseen, weights, shrinkage, exponents)
     fitted = Weights(names, edges, table.astype(np.float32))
