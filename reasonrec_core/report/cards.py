@@ -53,6 +53,7 @@ class CardView:
     reason: str
     confidence: float | None
     confidence_text: str
+    risk: float | None
     risk_text: str
     history: tuple[ItemView, ...]
     older: int
@@ -82,8 +83,9 @@ def card_view(card: Card, pictures: Pictures) -> CardView:
         route=_route(card),
         delegated=card.route != "self",
         reason=card.reason,
-        confidence=None if card.confidence is None else round(100 * min(max(card.confidence, 0.0), 1.0), 1),
+        confidence=_share(card.confidence),
         confidence_text="" if card.confidence is None else percent(card.confidence),
+        risk=_share(card.risk),
         risk_text="" if card.risk is None else percent(card.risk),
         history=history,
         older=card.history_start + len(card.history) - len(shown),
@@ -100,6 +102,11 @@ def _item(item: CardItem, pictures: Pictures, *, is_target: bool = False, is_evi
     score = "" if item.score is None else f"{item.score:.3g}"
     initial = next((c.upper() for c in title if c.isalnum()), "?")
     return ItemView(title, pictures(item.image), initial, score, is_target, is_evidence)
+
+
+def _share(value: float | None) -> float | None:
+    """A probability as the percentage that a bar shows."""
+    return None if value is None else round(100 * min(max(value, 0.0), 1.0), 1)
 
 
 def _outcome(card: Card, rank: int | None) -> str:

@@ -41,29 +41,32 @@ def render_table(metrics: Mapping[str, Any]) -> RenderableType:
 
 
 class RunTable:
-    """The table; the intervals stand beside the values where there is room, else below them."""
+    """The table; intervals stand beside the values where there is room, else below; the last metrics give way."""
 
     def __init__(self, standing: Standing) -> None:
         self.standing = standing
         self.table = systems_table(standing, standing.columns(COLUMNS))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        wide = self._grid(" ")
-        fits = Measurement.get(console, options.update(max_width=10_000), wide).maximum <= options.max_width
-        yield Group(*self._head(), wide if fits else self._grid("\n"), *self._foot())
+        count = len(self.table.columns)
+        grids = [self._grid(" ", count), *(self._grid("\n", n) for n in range(count, 0, -1))]
+        free = options.update(max_width=10_000)
+        fitting = (g for g in grids if Measurement.get(console, free, g).maximum <= options.max_width)
+        yield Group(*self._head(), next(fitting, grids[-1]), *self._foot())
 
     def _head(self) -> list[Text]:
         results = self.standing.results
         return [Text.assemble((_plain(results.dataset.name), "bold"), ("  " + _plain(results.protocol), "dim"))]
 
-    def _grid(self, gap: str) -> Table:
+    def _grid(self, gap: str, count: int) -> Table:
+        """The first ``count`` metrics, ``gap`` between a value and its interval."""
         grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         grid.add_column("system", no_wrap=True)
-        for column in self.table.columns:
+        for column in self.table.columns[:count]:
             grid.add_column(_plain(column.name), no_wrap=True, justify="left")
         for row in self.table.rows:
             name = Text(_plain(row.system), "bold" if row.is_main else "")
-            grid.add_row(name, *(_text(cell, gap) for cell in row.cells))
+            grid.add_row(name, *(_text(cell, gap) for cell in row.cells[:count]))
         return grid
 
     def _foot(self) -> list[Text]:

@@ -78,9 +78,12 @@ def parse(name: str) -> Metric:
 
 
 def headline(names: Iterable[str]) -> Metric | None:
-    """The metric that a report is about: NDCG at 10, else at the largest cut-off; AUC for clicks; else the first."""
+    """The metric that a report is about: NDCG at 10 or the largest cut-off, AUC for clicks.
+
+    Full ranking goes before sampled candidates.
+    """
     metrics = sorted(parse(name) for name in names)
-    ten = [m for m in metrics if m.family == "ndcg" and m.k == 10]
+    ten = [m for m in metrics if m.family == "ndcg" and m.k == 10 and m.protocol == metrics[0].protocol]
     return next(iter(ten or metrics), None)
 
 

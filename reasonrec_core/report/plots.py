@@ -188,7 +188,7 @@ def reliability(found: Calibration) -> Reliability | None:
     x = from_zero(top, start=LEFT, end=RIGHT, limit=1.0)
     y = from_zero(top, start=BOTTOM, end=TOP, limit=1.0)
     most = max(n for n, _, _ in pairs)
-    dots = tuple(Dot(x(c), y(a), round(3 + 7 * (n / most) ** 0.5, 2), n, c, a) for n, c, a in pairs)
+    dots = tuple(Dot(x(c), y(a), round(3 + 5 * (n / most) ** 0.5, 2), n, c, a) for n, c, a in pairs)
     diagonal = (x(0), y(0), x(x.high), y(y.high))
     return Reliability(dots, _path([(d.x, d.y) for d in dots]), diagonal, x.ticks(), y.ticks())
 

@@ -29,7 +29,7 @@ class Scale:
         share = (value - self.low) / (self.high - self.low)
         return round(self.start + min(max(share, 0.0), 1.0) * (self.end - self.start), 2)
 
-    def ticks(self, count: int = 4) -> tuple[Tick, ...]:
+    def ticks(self, count: int = 5) -> tuple[Tick, ...]:
         """About ``count`` ticks at round values inside the axis."""
         step = _round_step((self.high - self.low) / max(count, 1))
         first = math.ceil(self.low / step - 1e-9)

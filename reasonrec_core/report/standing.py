@@ -83,8 +83,9 @@ class Standing:
     @property
     def rivals(self) -> tuple[str, ...]:
         """Whom the main system is measured against: the policy alone and the best delegate."""
-        firsts = [self.first(role) for role in (Role.POLICY, Role.DELEGATE, Role.OTHER)]
-        return tuple(name for name in firsts if name is not None and name != self.main)[:2]
+        others = [s for s in self.systems if s != self.main]
+        firsts = {self.role(s): s for s in reversed(others)}
+        return tuple(firsts[role] for role in Role if role in firsts)[:2]
 
     def first(self, role: Role) -> str | None:
         """The best system of a role."""
@@ -115,15 +116,25 @@ class Standing:
         return None
 
     def columns(self, limit: int) -> tuple[Metric, ...]:
-        """The metrics that a table has room for, without those that repeat another (HR = recall for one target)."""
+        """The metrics that a table has room for, without those that repeat another.
+
+        With one target per query, recall is the hit rate and precision is the hit rate over k.
+        """
         shown: list[Metric] = []
         seen: set[tuple[float | None, ...]] = set()
         for metric in self._by_interest():
-            values = tuple(e.value if (e := self.estimate(s, metric)) else None for s in self.systems)
-            if values not in seen:
-                seen.add(values)
+            pattern = self._pattern(metric)
+            if pattern not in seen:
+                seen.add(pattern)
                 shown.append(metric)
         return tuple(shown[:limit])
+
+    def _pattern(self, metric: Metric) -> tuple[float | None, ...]:
+        """The systems' values up to a common factor."""
+        values = [e.value if (e := self.estimate(s, metric)) else None for s in self.systems]
+        known = [v for v in values if v]
+        unit = known[0] if len(known) > 1 else 1.0
+        return tuple(None if v is None else round(v / unit, 9) for v in values)
 
     def _by_interest(self) -> Sequence[Metric]:
         """The headline's protocol first, its cut-off first, quality before description."""

@@ -145,7 +145,7 @@ def _figures(run: Run, standing: Standing) -> tuple[Figure, ...]:
         ratio = facts.latency_ratio
         figures.append(Figure("Time", f"× {ratio:.2f}", "of the policy alone", min(100 * ratio, 100.0)))
     if results.calibration and results.calibration.ece is not None:
-        figures.append(Figure("Calibration error", f"{results.calibration.ece:.3f}", "0 = confidence can be trusted"))
+        figures.append(Figure("Calibration error", f"{results.calibration.ece:.3f}", "mean gap of stated and observed"))
     return tuple(figures)
 
 

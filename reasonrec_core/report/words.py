@@ -144,4 +144,5 @@ def _list(names: tuple[str, ...]) -> str:
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """A capital at the start of a sentence, but not in the name of a component."""
+    return f"T{text[1:]}" if text.startswith("the ") else text

@@ -43,15 +43,19 @@ def estimate(value: float, spread: float = 0.008) -> dict[str, float]:
     return {"value": value, "low": max(value - spread, 0.0), "high": value + spread * 1.1}
 
 
+def hit_rate(ndcg: float, k: int) -> float:
+    return ndcg * (1.2 if k == 5 else 1.9) + 0.01
+
+
 def ranking_metrics(images: Path | None) -> dict[str, Any]:
     """``metrics.json`` of a sequential run, every key present."""
     systems = {
         name: {
             **{f"NDCG@{k}": estimate(v * (0.8 if k == 5 else 1)) for k in (5, 10)},
-            **{f"HR@{k}": estimate(v * (1.2 if k == 5 else 1.9)) for k in (5, 10)},
-            **{f"Recall@{k}": estimate(v * (1.2 if k == 5 else 1.9)) for k in (5, 10)},
-            **{f"MRR@{k}": estimate(v * 0.7) for k in (5, 10)},
-            **{f"Precision@{k}": estimate(v * 1.9 / k) for k in (5, 10)},
+            **{f"HR@{k}": estimate(hit_rate(v, k)) for k in (5, 10)},
+            **{f"Recall@{k}": estimate(hit_rate(v, k)) for k in (5, 10)},
+            **{f"MRR@{k}": estimate(v * 0.7 + 0.005) for k in (5, 10)},
+            **{f"Precision@{k}": estimate(hit_rate(v, k) / k, 0.8 / k) for k in (5, 10)},
             "coverage@10": {"value": 0.2 + v},
             "novelty@10": {"value": 9 - 10 * v},
             "NDCG@10[uni99]": estimate(v * 4),

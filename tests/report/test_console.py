@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from reasonrec_core.errors import RunError
+from reasonrec_core.report import render_table
+
+from . import run_folders as folders
+
+
+def printed(metrics: dict[str, Any], width: int, *, colour: bool = False) -> str:
+    sink = io.StringIO()
+    console = Console(file=sink, width=width, force_terminal=colour, color_system="standard" if colour else None)
+    console.print(render_table(metrics))
+    return sink.getvalue()
+
+
+def test_a_wide_table_is_one_line_per_system() -> None:
+    text = printed(folders.ranking_metrics(None), 160)
+    lines = text.splitlines()
+    names = [line.split()[0] for line in lines[2:7]]
+    assert names == ["routed", "profile", "transitions", "implicit-als", "popularity"]
+    assert "0.0920 0.0840–0.1008" in lines[2]
+    assert "0.0780 ▼ 0.0700–0.0868" in lines[3]
+    assert "0.0905 ≈" in lines[4]
+    assert "35\N{NO-BREAK SPACE}% of the queries were answered by transitions" in text
+    assert "0.71 times as long" in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_narrow_table_fits(width: int) -> None:
+    lines = printed(folders.ranking_metrics(None), width).splitlines()
+    assert max(len(line) for line in lines) <= width
+    assert any(line.split() and line.split()[0] == "routed" for line in lines)
+    assert any("0.0840–0.1008" in line and "0.0920" not in line for line in lines)
+
+
+def test_the_best_is_bold_and_intervals_are_dim() -> None:
+    text = printed(folders.ranking_metrics(None), 160, colour=True)
+    assert "\x1b[1m0.0920\x1b[0m" in text
+    assert "\x1b[2m 0.0840–0.1008" in text
+    assert "\x1b[1m0.0905" not in text
+
+
+def test_names_cannot_steer_the_terminal() -> None:
+    metrics = folders.ranking_metrics(None)
+    metrics["dataset"]["name"] = "\x1b[2J[red]boo[/red]"
+    metrics["systems"]["\x1b]0;title\x07[bold]"] = {"NDCG@10": {"value": 0.2}}
+    text = printed(metrics, 160)
+    assert "\x1b" not in text
+    assert "[red]boo[/red]" in text
+
+
+def test_a_leak_is_pointed_out() -> None:
+    metrics = folders.ranking_metrics(None)
+    metrics["systems"]["profile"].update({"NDCG@5": {"value": 0.093}, "HR@5": {"value": 0.1}})
+    assert "profile: NDCG/HR 0.930 is suspiciously near 1" in printed(metrics, 160)
+
+
+def test_what_is_no_result_is_refused() -> None:
+    with pytest.raises(RunError, match="systems"):
+        render_table({"dataset": {}})

@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import json
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from reasonrec_core.errors import RunError
+from reasonrec_core.report import write_report
+
+from . import run_folders as folders
+
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+HOSTILE = (
+    "</style><script>alert(1)</script>\"'><img src=https://evil.example/x onerror=alert(1)>&amp;\x00\x1b[31m\ud800"
+)
+
+
+class Page(HTMLParser):
+    """The page as a browser reads it: tags with attributes, text, and whether every tag is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.text = text
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words.append(data)
+
+    def all(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+    @property
+    def prose(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def page_of(folder: Path) -> Page:
+    return Page(write_report(folder).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return page_of(folders.ranking_run(tmp_path_factory.mktemp("full")))
+
+
+@pytest.fixture(scope="module")
+def ctr(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return page_of(folders.ctr_run(tmp_path_factory.mktemp("ctr")))
+
+
+@pytest.fixture(params=["full", "ctr"])
+def page(request: pytest.FixtureRequest) -> Page:
+    return request.getfixturevalue(request.param)
+
+
+def test_nothing_is_loaded_and_nothing_runs(page: Page) -> None:
+    policy = next(m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:;")
+    assert not {"script", "iframe", "object", "embed", "form", "base"} & {tag for tag, _ in page.tags}
+    for _, attributes in page.tags:
+        assert not any(name.startswith("on") for name in attributes)
+        for name in ("src", "href", "xlink:href", "srcset", "action", "style"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("#", "data:image/webp;base64,", "data:,"))
+    assert "url(" not in page.text
+    assert "@import" not in page.text
+    assert set(re.findall(r"https?://[^\s\"'<]+", page.text)) <= {"http://www.w3.org/2000/svg"}
+
+
+def test_headings_and_landmarks(page: Page) -> None:
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    for landmark in ("header", "nav", "main", "footer"):
+        assert page.all(landmark)
+    assert next(a for a in page.all("html"))["lang"] == "en"
+    assert any("width=device-width" in (m.get("content") or "") for m in page.all("meta"))
+
+
+def test_links_lead_somewhere_and_ids_are_unique(page: Page) -> None:
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    for link in page.all("a"):
+        assert (link["href"] or "").removeprefix("#") in ids
+    for _, attributes in page.tags:
+        assert set((attributes.get("aria-labelledby") or "").split()) <= set(ids)
+
+
+def test_pictures_and_tables_are_described(page: Page) -> None:
+    assert all(image.get("alt") for image in page.all("img"))
+    assert len(page.all("caption")) == len(page.all("table"))
+    assert all(head.get("scope") in {"col", "row", "rowgroup"} for head in page.all("th"))
+    for drawing in page.all("svg"):
+        assert drawing.get("aria-label") or drawing.get("aria-hidden") == "true" or drawing.get("overflow")
+
+
+def test_drawings_are_well_formed(page: Page) -> None:
+    starts = [m.start() for m in re.finditer(r"<svg xmlns", page.text)]
+    assert len(starts) >= 4
+    for start in starts:
+        parser = ET.XMLPullParser(["start", "end"])
+        depth = 0
+        for chunk in re.finditer(r"[^>]*>", page.text[start:]):
+            parser.feed(chunk.group())
+            depth += sum(1 if event == "start" else -1 for event, _ in parser.read_events())
+            if depth == 0:
+                break
+        assert depth == 0
+
+
+def test_numbers_stay_inside_their_frames(full: Page) -> None:
+    for name in ("x", "x1", "x2", "cx"):
+        for _, attributes in full.tags:
+            if value := attributes.get(name):
+                assert 0 <= float(value.removesuffix("%")) <= 360
+    assert not re.search(r"\b(nan|inf|None|undefined)\b", full.prose)
+
+
+def test_it_says_what_was_found(full: Page) -> None:
+    assert (
+        "On NDCG@10, the routed system is better than the policy alone (profile) and cannot be told apart from "
+        "the best delegate (transitions)." in full.prose
+    )
+    assert "a difference of +0.0139 (95 % interval +0.0079 to +0.0199), corrected p = 0.001." in full.prose
+    assert "35 % of the queries were answered by transitions" in full.prose
+    assert "Answering took 0.71 times as long as the policy alone." in full.prose
+    assert "expected calibration error 0.021 (before calibration 0.137)" in full.prose
+    assert "Hit in place 3" in full.prose
+    assert "Missed the first 10" in full.prose
+    assert "What was chosen instead" in full.prose
+    assert "Handed to transitions" in full.prose
+    assert "because of Item" in full.prose
+    assert "By item popularity" in full.prose
+    assert "reasonrec run examples/shapes.toml --set seed=7" in full.prose
+
+
+def test_steps_come_in_order(full: Page) -> None:
+    kinds = [a["class"] for a in full.all("li") if a.get("class") in {"observe", "infer", "propose", "weigh", "decide"}]
+    assert kinds == ["observe", "infer", "propose", "weigh", "decide"] * 8
+
+
+def test_pictures_are_small_and_real(full: Page) -> None:
+    images = full.all("img")
+    assert len(images) > 100
+    for image in images[:10]:
+        data = base64.b64decode((image["src"] or "").split(",")[1])
+        thumbnail = Image.open(io.BytesIO(data))
+        assert thumbnail.format == "WEBP"
+        assert thumbnail.width <= 120
+        assert thumbnail.height <= 168
+    assert len(full.text) < 3_000_000
+
+
+def test_clicks_have_no_rankings(ctr: Page) -> None:
+    assert "The best delegate (lightgbm-ctr) is better than popularity: AUC 0.7610 against 0.6720" in ctr.prose
+    assert "predicted probability" in ctr.prose
+    ids = [a["id"] for a in ctr.all("section")]
+    assert ids == ["result", "systems", "confidence", "setup", "reproduce"]
+
+
+def test_the_best_and_the_marks(ctr: Page) -> None:
+    assert "0.5700 (best)" in ctr.prose
+    assert "0.6200 ▼ (significantly worse than lightgbm-ctr)" in ctr.prose
+
+
+def test_a_run_without_pictures(tmp_path: Path) -> None:
+    items = [folders.Item(str(i), f"Book {i}", None) for i in range(30)]
+    page = page_of(folders.ranking_run(tmp_path, items))
+    assert page.all("img") == []
+    assert "Book" in page.prose
+
+
+def test_broken_pictures_are_counted(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "broken.jpg").write_bytes(b"\xff\xd8 not a picture")
+    (tmp_path / "secret.png").write_bytes(b"")
+    names = ["broken.jpg", "../secret.png", "missing.jpg"]
+    items = [folders.Item(str(i), f"Book {i}", names[i % 3]) for i in range(30)]
+    page = page_of(folders.ranking_run(tmp_path, items, images))
+    assert page.all("img") == []
+    assert "3 pictures were refused" in page.prose
+    assert "outside the image folder" in page.prose
+
+
+def test_pictures_have_a_budget(tmp_path: Path) -> None:
+    from reasonrec_core.report.pictures import Pictures
+
+    folders.drawn_items(tmp_path / "images", 4)
+    pictures = Pictures(tmp_path / "images", budget=3000)
+    shown = [pictures(f"{i}.jpg") for i in (0, 1, 2, 3) * 5]
+    assert 0 < sum(len(uri) for uri in shown if uri) <= 3000
+    assert pictures.left_out == sum(uri is None for uri in shown)
+
+
+@pytest.mark.parametrize("key", sorted(set(folders.ranking_metrics(None)) - {"dataset", "systems"}))
+@pytest.mark.parametrize("value", ["absent", None])
+def test_a_missing_key_leaves_its_section_out(tmp_path: Path, key: str, value: str | None) -> None:
+    metrics = folders.ranking_metrics(None)
+    if value == "absent":
+        del metrics[key]
+    else:
+        metrics[key] = None
+    page = page_of(folders.write_run(tmp_path, metrics, None, trace=False))
+    assert ("slices" in [a["id"] for a in page.all("section")]) == (key != "slices")
+    assert "0.0920" in page.prose
+
+
+def test_the_least_a_run_may_leave(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text('{"dataset": {}, "systems": {"only": {"HR@10": {"value": 0.1}}}}')
+    page = page_of(tmp_path)
+    assert "only reaches HR@10 0.1000." in page.prose
+
+
+def hostile(value: Any) -> Any:
+    """The same structure with every text that may be free replaced by an attack."""
+    if isinstance(value, dict):
+        fixed = {"outcome", "route", "image", "images_root", "metric", "a", "b", "routed", "policy", "system"}
+        return {k: v if k in fixed else hostile(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [hostile(v) for v in value]
+    return value + HOSTILE if isinstance(value, str) else value
+
+
+def test_hostile_text_is_shown_not_obeyed(tmp_path: Path) -> None:
+    items = [folders.Item(str(i), f"{HOSTILE}{i}", None) for i in range(30)]
+    metrics = hostile(folders.ranking_metrics(None))
+    bad = f"bad{HOSTILE}"
+    metrics["systems"][bad] = {"NDCG@10": {"value": 0.5}, f"odd{HOSTILE}": {"value": 0.1}}
+    metrics["slices"][0]["system"] = "routed"
+    cards = [hostile(folders.card(q, items, hit=q < 2)) for q in range(4)]
+    folder = folders.write_run(tmp_path, metrics, cards)
+    (folder / "environment.json").write_text(json.dumps({"command": HOSTILE, HOSTILE: HOSTILE}))
+    page = page_of(folder)
+    test_nothing_is_loaded_and_nothing_runs_but_text(page)
+    assert "<script" not in page.text.lower()
+    assert "\x00" not in page.text
+    assert "\x1b" not in page.text
+    assert "<script>alert(1)</script>" in page.prose
+    test_drawings_are_well_formed(page)
+    test_links_lead_somewhere_and_ids_are_unique(page)
+
+
+def test_nothing_is_loaded_and_nothing_runs_but_text(full: Page) -> None:
+    assert not {"script", "iframe", "object"} & {tag for tag, _ in full.tags}
+    for tag, attributes in full.tags:
+        assert not any(name.startswith("on") for name in attributes)
+        assert tag != "img" or (attributes["src"] or "").startswith("data:image/webp")
+
+
+def test_a_leak_is_pointed_out(tmp_path: Path) -> None:
+    metrics = folders.ranking_metrics(None)
+    metrics["systems"]["profile"].update({"NDCG@5": {"value": 0.093}, "HR@5": {"value": 0.1}})
+    page = page_of(folders.write_run(tmp_path, metrics))
+    assert "Check for leaks. NDCG / HR is 0.930 for profile" in page.prose
+
+
+def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
+    folder = folders.ranking_run(tmp_path)
+    assert write_report(folder).read_bytes() == write_report(folder).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("metrics.json", None, "it was not finished"),
+        ("metrics.json", "{", r"metrics\.json:1:2"),
+        ("metrics.json", "[]", "the whole file"),
+        ("metrics.json", '{"dataset": {}, "systems": {}}', "systems"),
+        ("metrics.json", '{"dataset": {}, "systems": {"a": {"HR@1": {"value": "much"}}}}', r"systems\.a\.HR@1\.value"),
+        ("metrics.json", '{"dataset": {"users": "x"}, "systems": {"a": {}}}', r"dataset\.users"),
+        ("cards.json", '[{"query": 1, "outcome": "won", "route": "self"}]', r"0\.outcome"),
+        ("cards.json", '[{"query": 1, "outcome": "hit", "route": "self", "steps": [{}]}]', r"steps\.0\.kind"),
+        ("config.toml", "a = ", "not valid TOML"),
+        ("config.toml", b"\xff\xfe", "cannot be read"),
+        ("environment.json", "[1]", r"environment\.json"),
+        ("trace.parquet", "no parquet", "the trace cannot be read"),
+    ],
+)
+def test_a_broken_run_is_one_message(tmp_path: Path, name: str, content: str | bytes | None, message: str) -> None:
+    folder = folders.ctr_run(tmp_path)
+    path = folder / name
+    path.unlink(missing_ok=True)
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(RunError, match=message) as error:
+        write_report(folder)
+    assert error.value.fix
+    assert not (folder / "report.html").exists()
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="there is no such run folder"):
+        write_report(tmp_path / "absent")

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reasonrec_core.report import metrics, words
+from reasonrec_core.report.results import Results
+from reasonrec_core.report.scale import Scale, around, from_zero
+from reasonrec_core.report.standing import Role, Standing, Verdict
+
+from . import run_folders as folders
+
+VALUES = st.floats(0, 1e6, allow_subnormal=False)
+
+
+def standing(**changes: Any) -> Standing:
+    return Standing(Results.model_validate({**folders.ranking_metrics(None), **changes}))
+
+
+def compared(metric: str, difference: float, p: float, *, systems: dict[str, float]) -> Standing:
+    a, b = systems
+    return standing(
+        systems={name: {metric: {"value": value}} for name, value in systems.items()},
+        comparisons=[{"a": a, "b": b, "metric": metric, "difference": difference, "p_corrected": p}],
+        roles={"delegates": list(systems)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "difference", "p", "verdict"),
+    [
+        ("NDCG@10", 0.01, 0.01, Verdict.BETTER),
+        ("NDCG@10", -0.01, 0.01, Verdict.WORSE),
+        ("NDCG@10", 0.01, 0.06, Verdict.EVEN),
+        ("LogLoss", -0.01, 0.01, Verdict.BETTER),
+        ("LogLoss", 0.01, 0.01, Verdict.WORSE),
+    ],
+)
+def test_a_verdict_needs_significance_and_a_direction(
+    metric: str, difference: float, p: float, verdict: Verdict
+) -> None:
+    found = compared(metric, difference, p, systems={"a": 0.2, "b": 0.2})
+    forward = found.difference("a", "b", metrics.parse(metric))
+    backward = found.difference("b", "a", metrics.parse(metric))
+    assert forward is not None
+    assert backward is not None
+    assert forward.verdict is verdict
+    opposite = {Verdict.BETTER: Verdict.WORSE, Verdict.WORSE: Verdict.BETTER, Verdict.EVEN: Verdict.EVEN}
+    assert backward.verdict is opposite[verdict]
+
+
+def test_an_interval_turns_with_its_comparison() -> None:
+    found = standing().difference("profile", "routed", metrics.parse("NDCG@10"))
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx((-0.0139, -0.0199, -0.0079))
+
+
+def test_who_is_who() -> None:
+    found = standing()
+    assert found.systems == ("routed", "profile", "transitions", "implicit-als", "popularity")
+    assert [found.role(s) for s in found.systems[:3]] == [Role.ROUTED, Role.POLICY, Role.DELEGATE]
+    assert found.rivals == ("profile", "transitions")
+
+
+def test_without_a_router_the_policy_comes_first() -> None:
+    found = standing(roles={"policy": "profile", "delegates": ["transitions", "popularity"]}, systems={
+        "popularity": {"NDCG@10": {"value": 0.1}},
+        "profile": {"NDCG@10": {"value": 0.2}},
+        "transitions": {"NDCG@10": {"value": 0.3}},
+    })  # fmt: skip
+    assert found.systems == ("profile", "transitions", "popularity")
+    assert found.rivals == ("transitions",)
+    assert words.verdict(found).startswith("The policy alone (profile)") or "profile" in words.verdict(found)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["HR@10", "NDCG@5", "NDCG@10", "coverage@10"], "NDCG@10"),
+        (["NDCG@10[uni99]", "NDCG@5"], "NDCG@5"),
+        (["NDCG@10[uni99]", "HR@10[uni99]"], "NDCG@10[uni99]"),
+        (["NDCG@5", "NDCG@20"], "NDCG@20"),
+        (["LogLoss", "AUC"], "AUC"),
+        (["my own"], "my own"),
+    ],
+)
+def test_what_a_report_is_about(names: list[str], expected: str) -> None:
+    head = metrics.headline(names)
+    assert head is not None
+    assert head.name == expected
+
+
+def test_nothing_measured() -> None:
+    assert metrics.headline([]) is None
+    assert words.verdict(standing(systems={"a": {}})) == "This run measured nothing."
+
+
+def test_repeated_metrics_are_not_shown_twice() -> None:
+    names = [m.name for m in standing().columns(20)]
+    assert "HR@10" in names
+    assert "Recall@10" not in names
+    assert "Precision@10" not in names
+
+
+@pytest.mark.parametrize(("p", "text"), [(0, "p < 0.001"), (0.0123, "p = 0.012"), (0.05, "p = 0.05"), (1, "p = 1")])
+def test_p_values(p: float, text: str) -> None:
+    assert metrics.chance(p) == text
+
+
+@given(st.lists(VALUES, min_size=1, max_size=8))
+def test_an_axis_shows_every_value_with_ticks_in_order(values: list[float]) -> None:
+    for scale in (around(values), from_zero(values, start=200.0, end=10.0)):
+        low, high = sorted((scale.start, scale.end))
+        assert all(low <= scale(v) <= high for v in values)
+        assert scale.low <= min(values) + 1e-9 * max(values)
+        assert scale.high >= max(values) * (1 - 1e-9)
+        ticks = scale.ticks()
+        assert all(low <= t.at <= high for t in ticks)
+        assert len({t.label for t in ticks}) == len(ticks) <= 12
+
+
+def test_an_axis_of_nothing() -> None:
+    assert math.isfinite(around([None])(0.5))
+    assert from_zero([], start=0, end=1).high == 1.0
+    assert Scale(0, 1)(2) == 100
