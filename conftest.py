@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+BESIDE = Path(__file__).resolve().parents[1] / "shared" / "data"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
