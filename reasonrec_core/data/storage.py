@@ -18,6 +18,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 TABLES = ("interactions", "items", "users")
 REQUIRED = frozenset({"name", "seed", "images", "source", "columns", "files", "hash", "clock", *TABLES})
+LOG_TYPES = {"user": pa.int32(), "item": pa.int32(), "time": pa.int64(), "value": pa.float32(), "part": pa.uint8()}
 IMPORT_AGAIN = "Import it again: reasonrec data import."
 
 
@@ -82,6 +83,9 @@ class StoredTables:
             raise DataError("the file does not exist", where=str(path), fix=IMPORT_AGAIN) from error
         except (pa.ArrowException, OSError) as error:
             raise self.damaged(name, str(error).splitlines()[0]) from error
+        for column, kind in LOG_TYPES.items() if name == "interactions" else ():
+            if column in table.column_names and table.schema.field(column).type != kind:
+                raise self.damaged(name, f"column {column!r} is {table.schema.field(column).type}, not {kind}")
         absent = set(columns or ()) - set(table.column_names)
         if absent or table.num_rows != self.manifest[name]:
             what = f"no column {min(absent)!r}" if absent else f"{table.num_rows} rows, not {self.manifest[name]}"

@@ -25,6 +25,7 @@ EARLIEST_CLOCK = 10**8
 NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 EXACT = 2**53
 """Whole numbers beyond this are not exact as float64, so ids stored that way have lost digits."""
+FILL_IN = "Fill it in, delete the row, or leave the column out (--column {}=)."
 LAST = 2**62
 FINER_UNITS = ((10**17, 10**9), (10**14, 10**6), (SECONDS_LIMIT, 10**3))
 
@@ -158,7 +159,7 @@ def _dates(values: pa.Array, name: str, place: Place | None) -> pa.Array:
 def _scaled(values: pa.Array, unit: int, name: str = "timestamp", place: Place | None = None) -> Int64 | Float64:
     if values.null_count:
         row = pc.index(values.is_null(), True).as_py()
-        raise fail(f"{name} is missing", place, row, name, fix="Fill it in, delete the row, or leave out the column.")
+        raise fail(f"{name} is missing", place, row, name, fix=FILL_IN.format(name))
     raw = values.to_numpy(zero_copy_only=False)
     far = np.flatnonzero(np.abs(raw) >= LAST)
     if len(far):
@@ -185,7 +186,7 @@ def _cast(values: pa.Array, kind: pa.DataType, name: str, wanted: str, place: Pl
         values = values.dictionary_decode()
     if values.null_count:
         row = pc.index(values.is_null(), True).as_py()
-        raise fail(f"{name} is missing", place, row, name, fix="Fill it in, delete the row, or leave out the column.")
+        raise fail(f"{name} is missing", place, row, name, fix=FILL_IN.format(name))
     if _is_text(values.type):
         values = pc.utf8_trim_whitespace(values)
     try:

@@ -153,7 +153,9 @@ CASES: dict[str, Bad] = {
     ),
     "JSON that is empty": Bad({"r.json": b""}, ("r.json: the file is empty",)),
     "JSON that is not UTF-8": Bad({"r.json": b'{"user": "\xff", "item": 2}\n'}, ("r.json:1:11", "0xff")),
-    "JSON in broken gzip": Bad({"r.json.gz": gzip.compress(b'{"user": 1, "item": 2}\n' * 99)[:-9]}, ("cannot be decompressed",)),
+    "JSON in broken gzip": Bad(
+        {"r.json.gz": gzip.compress(b'{"user": 1, "item": 2}\n' * 99)[:-9]}, ("cannot be decompressed",)
+    ),
     "RecBole without types": Bad(
         {"x.inter": b"user_id\titem_id:token\nu\ta\n"}, ("x.inter:1:1", "'user_id' has no type", "name:type")
     ),

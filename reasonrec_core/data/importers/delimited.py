@@ -167,7 +167,8 @@ class DelimitedFile:
                 if any("\n" in field for field in record):
                     break
                 what = f"the row has {len(record)} fields, but there are {width} columns"
-                return DataError(what, where=f"{where}:{start}", fix="Quote fields that hold the delimiter.")
+                fix = "Quote fields that hold the delimiter." if self.dialect.quote else "Correct the row or delete it."
+                return DataError(what, where=f"{where}:{start}", fix=fix)
         if any("\n" in field for field in record):
             return DataError("a quote is opened but not closed", where=f"{where}:{start}", fix='Close it with ".')
         return None
