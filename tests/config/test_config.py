@@ -1,0 +1,102 @@
+"""The pipeline file: what is read, what is refused, and how that is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from reasonrec_core.config import load_config
+from reasonrec_core.errors import ConfigError
+
+BASE = 'delegates = ["popularity"]\n[data]\npath = "log"\n'
+
+
+def write(folder: Path, text: str, name: str = "p.toml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("delegates = [", r"p\.toml: not valid TOML"),
+        ("", "the key is missing"),
+        ('[data]\npath = "x"', "a policy or at least one delegate"),
+        (f"{BASE}format = 3\n", r"p\.toml:4: data\.format"),
+        (f"{BASE}[evaluate]\nk = [0]\n", r"p\.toml:5: evaluate\.k.*positive"),
+        (f'{BASE}[evaluate]\ntasks = ["ranking"]\n', r"evaluate\.tasks"),
+        (f'{BASE}[evaluate]\ntasks = ["ctr", "direct"]\n', "ctr stands alone"),
+        (f"{BASE}[evalute]\n", "Did you mean 'evaluate'"),
+        (f"{BASE}[split]\nknd = 1\n", "Did you mean 'kind'"),
+        (f"{BASE}[router]\nshare = 0.3\n", "a router needs a policy"),
+        (f'{BASE}[policy]\nname = "profile"\n[router]\nshare = 1.5\n', r"router\.share"),
+        (f'{BASE}[policy]\nname = "profile"\n[router]\nshare = 0.5\nrisk = 0.1\n', "exactly one of share and risk"),
+        (f'{BASE}[policy]\nname = "profile"\n[router]\nshare = 0.5\ndelegate = "als"\n', "not among the delegates"),
+        (f'{BASE}[policy]\nname = "profile"\nlabel = "popularity"\n', "two components are called 'popularity'"),
+        (f'{BASE}[policy]\nname = "profile"\nlabel = "a/b"\n', "use letters, digits"),
+        (f'name = "../up"\n{BASE}', "name"),
+    ],
+)
+def test_a_wrong_file_gets_one_clear_message(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as error:
+        load_config(write(tmp_path, text))
+    assert "\n" not in error.value.message
+    assert "pydantic" not in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("router", "Write --set a.b=value"),
+        ("=3", "Write --set a.b=value"),
+        ("delegates.als.window=3", "there is no 'als'"),
+        ("delegates.7=x", "names no entry"),
+        ("data.path.x=1", "into a value"),
+        ("evaluate.k=many", r"evaluate\.k"),
+        ("evaluate.kk=3", "Did you mean 'k'"),
+    ],
+)
+def test_a_wrong_override_gets_one_clear_message(tmp_path: Path, override: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_config(write(tmp_path, BASE), [override])
+
+
+def test_a_missing_and_an_unreadable_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such pipeline file"):
+        load_config(tmp_path / "none.toml")
+    (tmp_path / "latin.toml").write_bytes(b'name = "\xe9"')
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path / "latin.toml")
+    with pytest.raises(ConfigError, match=r"b\.yaml:1:\d+: not valid YAML"):
+        load_config(write(tmp_path, "a: [", "b.yaml"))
+    with pytest.raises(ConfigError, match="a table of settings"):
+        load_config(write(tmp_path, "- a", "c.yaml"))
+
+
+def test_paths_are_relative_to_the_file_or_to_the_user(tmp_path: Path) -> None:
+    path = write(tmp_path, BASE)
+    assert load_config(path).data.path == str(tmp_path / "log")
+    assert load_config(path, ["data.path=elsewhere"]).data.path == "elsewhere"
+
+
+def test_overrides_reach_tables_and_named_entries(tmp_path: Path) -> None:
+    path = write(tmp_path, BASE)
+    config = load_config(path, ["delegates.popularity.half_life=3", "evaluate.k=[1,2]", "name=other", "seed=7"])
+    assert config.delegates[0].settings == {"half_life": 3}
+    assert config.evaluate.k == (1, 2)
+    assert (config.name, config.seed) == ("other", 7)
+
+
+def test_yaml_says_the_same_as_toml(tmp_path: Path) -> None:
+    yaml = write(tmp_path, "delegates: [popularity]\ndata: {path: log}\n", "p.yaml")
+    assert load_config(yaml) == load_config(write(tmp_path, BASE))
+
+
+def test_the_resolved_settings_can_be_read_again(tmp_path: Path) -> None:
+    import tomli_w
+
+    text = f'{BASE}[policy]\nname = "profile"\n[router]\nshare = 0.2\n'
+    config = load_config(write(tmp_path, text))
+    again = write(tmp_path, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)), "resolved.toml")
+    assert load_config(again) == config
