@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from reasonrec_core.hookspecs import ComponentSpec, hookimpl
+from reasonrec_core.hookspecs import CommandSpec, ComponentSpec, hookimpl
+from reasonrec_core.verbs import VERBS
 
 RANKING = ("sequential", "direct")
 
@@ -44,3 +45,9 @@ def reasonrec_delegates() -> list[ComponentSpec]:
             RANKING,
         ),
     ]
+
+
+@hookimpl
+def reasonrec_commands() -> list[CommandSpec]:
+    """The verbs of the core."""
+    return [CommandSpec(name, target, summary) for name, (target, summary) in VERBS.items()]

@@ -1,6 +1,7 @@
 """The command line's entry: the root group, exit codes, and what an error looks like.
 
-Exit codes: 0 done; 1 a defect of ours; 2 a cause in the user's input or surroundings; 130 interrupted.
+Exit codes: 0 done; 1 a defect of ours; 2 a cause in the user's input or surroundings; 130 interrupted,
+143 terminated.
 Nothing on the path of ``reasonrec --help`` imports numpy, pydantic or rich: commands are names until called.
 """
 
@@ -17,17 +18,10 @@ from reasonrec_core import __version__
 from reasonrec_core.cli.lazy import LazyGroup
 from reasonrec_core.cli.options import common_options, set_up_logging, terminal
 from reasonrec_core.errors import PluginError, ReasonRecError
+from reasonrec_core.verbs import VERBS
 
-VERBS = {
-    "run": ("reasonrec_core.cli.run:run_command", "Fit, calibrate and evaluate a pipeline; write report and metrics."),
-    "fit": ("reasonrec_core.cli.fit:fit_command", "Fit and calibrate a pipeline, without evaluating it."),
-    "evaluate": ("reasonrec_core.cli.evaluate:evaluate_command", "Evaluate a fitted run on its test part."),
-    "recommend": ("reasonrec_core.cli.recommend:recommend_command", "Recommend to a user or a history, and say why."),
-    "report": ("reasonrec_core.cli.report:report_command", "Write the report of a run: one HTML file."),
-    "data": ("reasonrec_core.cli.data:data_group", "Import, describe, split, check, fetch or make data."),
-    "plugins": ("reasonrec_core.cli.plugins:plugins_group", "List plugins, explain one, or start your own."),
-    "completion": ("reasonrec_core.cli.completion:completion_command", "Print the completion script of a shell."),
-}
+COMPLETE = "_REASONREC_COMPLETE"
+"""The variable through which a shell asks for completions."""
 
 
 class Root(LazyGroup):
@@ -35,14 +29,15 @@ class Root(LazyGroup):
 
     def table(self) -> Mapping[str, tuple[str, str]]:
         """The core's verbs and, looked for now, the plugins'."""
-        from reasonrec_core.plugins import installed
+        from reasonrec_core.plugins import discovered, installed
 
-        self._owners = {}
-        table = dict(VERBS)
-        for command in installed().commands:
-            table[command.spec.name] = (command.spec.target, command.spec.summary)
-            self._owners[command.spec.name] = command.distribution
-        return table
+        completing = COMPLETE in os.environ
+        if discovered().faults and not completing:
+            set_up_logging()
+        found = discovered() if completing else installed()
+        self._owners = {command.spec.name: command.distribution for command in found.commands}
+        others = {c.spec.name: (c.spec.target, c.spec.summary) for c in found.commands if c.spec.name not in VERBS}
+        return {**VERBS, **others}
 
     def load(self, name: str, target: str) -> click.Command:
         """Import a verb; if a plugin's cannot be imported, say whose it is."""
@@ -70,13 +65,33 @@ class Root(LazyGroup):
 def cli() -> None:
     """Recommenders that observe, deliberate, know how sure they are, and act within a budget."""
     set_up_logging()
+    # A service manager's or a cluster's stop must tidy up like Ctrl-C.
+    import signal
+
+    signal.signal(signal.SIGTERM, _terminated)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM arrived."""
+
+
+def _terminated(signum: int, frame: object) -> NoReturn:
+    raise _Terminated
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit code."""
-    if "_REASONREC_COMPLETE" in os.environ:
-        cli.main(prog_name="reasonrec")
+    if COMPLETE in os.environ:
+        _complete()
     sys.exit(_exit_code(list(sys.argv[1:] if args is None else args)))
+
+
+def _complete() -> None:
+    """Answer the shell; a message would end up in the user's line, so there is none."""
+    try:
+        cli.main(prog_name="reasonrec", complete_var=COMPLETE)
+    except ReasonRecError:
+        sys.exit(1)
 
 
 def _exit_code(args: list[str]) -> int:
@@ -89,9 +104,9 @@ def _exit_code(args: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
         _say("interrupted: nothing half-written is left. Run the same command again to go on where it stopped.")
-        return 130
+        return 143 if isinstance(error, _Terminated) else 130
     except BrokenPipeError:
         # Whoever read our output has gone; keep the interpreter from complaining when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

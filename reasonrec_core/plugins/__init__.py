@@ -84,6 +84,11 @@ class Installed:
     commands: tuple[RegisteredCommand, ...]
     problems: tuple[Problem, ...]
 
+    @property
+    def faults(self) -> tuple[Problem, ...]:
+        """The problems that the user did not ask for."""
+        return tuple(problem for problem in self.problems if problem.status != "disabled")
+
 
 def discover() -> Installed:
     """Look at every installed distribution afresh. Nothing is printed.
@@ -115,21 +120,25 @@ def discover() -> Installed:
     kept, doubled = _without_doubles(components)
     verbs_kept, verbs_doubled = _without_doubles(commands)
     result = Installed(tuple(kept), tuple(verbs_kept), (*problems, *doubled, *verbs_doubled))
-    _strict(result.problems)
+    _strict(result)
     return result
 
 
 @lru_cache(maxsize=1)
+def discovered() -> Installed:
+    """What `discover` finds, looked for once per process."""
+    return discover()
+
+
+@lru_cache(maxsize=1)
 def installed() -> Installed:
-    """What `discover` found, once per process; each problem is one warning line."""
-    result = discover()
-    faults = [problem for problem in result.problems if problem.status != "disabled"]
-    if faults:
+    """What `discover` finds, once per process; each problem is one warning line."""
+    if discovered().faults:
         import logging
 
-        for problem in faults:
+        for problem in discovered().faults:
             logging.getLogger(GROUP).warning("%s", problem)
-    return result
+    return discovered()
 
 
 def _load(
@@ -216,12 +225,8 @@ def _unknown_names(found: list[Distribution]) -> list[Problem]:
     ]
 
 
-def _strict(problems: tuple[Problem, ...]) -> None:
-    if os.environ.get("REASONREC_STRICT_PLUGINS", "") in {"", "0"}:
-        return
-    faults = [problem for problem in problems if problem.status != "disabled"]
-    if faults:
+def _strict(found: Installed) -> None:
+    if found.faults and os.environ.get("REASONREC_STRICT_PLUGINS", "") not in {"", "0"}:
         raise PluginError(
-            "; ".join(map(str, faults)),
-            fix="Mend or uninstall it, or unset REASONREC_STRICT_PLUGINS.",
+            "; ".join(map(str, found.faults)), fix="Mend or uninstall it, or unset REASONREC_STRICT_PLUGINS."
         )

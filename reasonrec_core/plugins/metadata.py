@@ -111,3 +111,29 @@ def _entries(text: str) -> tuple[tuple[str, str], ...]:
             name, _, value = line.partition("=")
             entries.append((name.strip(), value.strip()))
     return tuple(entries)
+
+
+def missing_requirements(name: str) -> list[str]:
+    """Names of distributions that ``name`` always requires and that are not installed.
+
+    Requirements with a marker (extras, other platforms) are left out, and versions are not compared: this tells
+    a user what to install before a component fails to import; pip decides what fits.
+    """
+    from importlib import metadata
+
+    try:
+        wanted = metadata.requires(name) or []
+    except metadata.PackageNotFoundError:
+        return []
+    plain = (match[0] for line in wanted if ";" not in line and (match := re.match(r"[A-Za-z0-9._-]+", line)))
+    return [each for each in plain if not _is_installed(each)]
+
+
+def _is_installed(name: str) -> bool:
+    from importlib import metadata
+
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,5 @@
+from reasonrec_core.testing import DelegateConformance
+
+
+class TestTemplate(DelegateConformance):
+    component = "template"

@@ -1,0 +1,5 @@
+from reasonrec_core.testing import EncoderConformance
+
+
+class TestTemplate(EncoderConformance):
+    component = "template"

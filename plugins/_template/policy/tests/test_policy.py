@@ -1,0 +1,5 @@
+from reasonrec_core.testing import PolicyConformance
+
+
+class TestTemplate(PolicyConformance):
+    component = "template"

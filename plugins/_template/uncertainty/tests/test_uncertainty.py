@@ -1,0 +1,5 @@
+from reasonrec_core.testing import UncertaintyConformance
+
+
+class TestTemplate(UncertaintyConformance):
+    component = "template"

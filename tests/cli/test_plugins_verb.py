@@ -1,0 +1,181 @@
+"""``reasonrec plugins``: the listing, the explanation, the new package."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from installed import environment, install, install_module, reasonrec
+
+DELEGATE = """
+@hookimpl
+def reasonrec_delegates():
+    return [ComponentSpec("mine", "reasonrec_a_impl:Mine", "My own", ("sequential",))]
+"""
+COMPONENT = """
+from pydantic import Field
+from typing import Literal
+from reasonrec_core.components import Delegate, Settings
+
+class Inner(Settings):
+    depth: int = Field(3, ge=1, description="How deep.")
+
+class MineConfig(Settings):
+    rate: float = Field(0.5, gt=0, le=1, description="How fast.")
+    mode: Literal["a", "b"] = Field("a", description="Which way.")
+    limit: int | None = Field(None, description="At most.")
+    inner: Inner = Field(Inner(), description="Inside.")
+
+class Mine(Delegate[MineConfig]):
+    '''Scores by [bold]magic[/bold].'''
+    Config = MineConfig
+    def score(self, batch, observation):
+        raise NotImplementedError
+    @classmethod
+    def weights_info(cls, config):
+        return {"source": "hub: someone/some-model", "licence": "MIT"}
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    folder = tmp_path / "site"
+    install_module(folder, "reasonrec-a", DELEGATE, version="1.2.3")
+    folder.joinpath("reasonrec_a_impl.py").write_text(COMPONENT)
+    return folder
+
+
+def test_the_listing_as_json_has_every_column_and_status(site: Path) -> None:
+    install_module(site, "reasonrec-broken", "raise RuntimeError('oh')")
+    needy = DELEGATE.replace('"mine"', '"needy"')
+    install_module(site, "reasonrec-needy", needy, requires=["no-such-thing>=2", "numpy", 'also-not; extra == "x"'])
+    done = reasonrec(site, "plugins", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert rows["mine"] == {
+        "name": "mine",
+        "kind": "delegate",
+        "tasks": ["sequential"],
+        "distribution": "reasonrec-a",
+        "version": "1.2.3",
+        "status": "ok",
+        "summary": "My own",
+    }
+    assert rows["needy"]["status"] == "needs no-such-thing (pip install no-such-thing)"
+    assert rows["main"]["status"] == "failed: cannot be imported: RuntimeError: oh"
+    assert rows["main"]["distribution"] == "reasonrec-broken"
+    assert {"profile", "popularity", "transitions", "entropy"} <= set(rows)
+    assert done.stderr.splitlines() == [
+        "warning: plugin 'main' of reasonrec-broken 0.1.0 is left out: cannot be imported: RuntimeError: oh"
+    ]
+
+
+def test_the_table_is_whole_in_a_pipe_and_without_colour(site: Path) -> None:
+    done = reasonrec(site, "plugins")
+    assert "\x1b" not in done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["name", "kind", "tasks", "distribution", "version", "status", "summary"]
+    assert any(line.split()[:6] == ["mine", "delegate", "sequential", "reasonrec-a", "1.2.3", "ok"] for line in lines)
+
+
+def test_info_shows_settings_source_and_weights(site: Path) -> None:
+    text = reasonrec(site, "plugins", "info", "mine").stdout
+    for expected in (
+        "reasonrec-a 1.2.3",
+        "reasonrec_a_impl:Mine",
+        "Scores by [bold]magic[/bold].",
+        "hub: someone/some-model",
+        "weights licence",
+        "MIT",
+    ):
+        assert expected in text
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    assert "rate number > 0, <= 1 0.5 How fast." in rows
+    assert 'mode "a" | "b" "a" Which way.' in rows
+    assert "limit integer | none none At most." in rows
+    assert "inner.depth integer >= 1 3 How deep." in rows
+
+
+def test_info_as_json_holds_the_schema(site: Path) -> None:
+    told = json.loads(reasonrec(site, "plugins", "info", "mine", "--json").stdout)
+    assert told["settings"]["properties"]["rate"]["default"] == 0.5
+    assert told["weights"] == {"source": "hub: someone/some-model", "licence": "MIT"}
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("reasonrec_a_impl:Nine", "module 'reasonrec_a_impl' has no 'Nine'"),
+        ("no_such_module:Mine", "missing dependency: no module named 'no_such_module'"),
+        ("json:JSONDecoder", "json:JSONDecoder is not a subclass of Delegate"),
+        ("json:loads", "json:loads is not a subclass of Delegate"),
+    ],
+)
+def test_a_component_that_cannot_be_used_names_its_distribution(tmp_path: Path, target: str, reason: str) -> None:
+    install_module(tmp_path, "reasonrec-a", DELEGATE.replace("reasonrec_a_impl:Mine", target))
+    tmp_path.joinpath("reasonrec_a_impl.py").write_text("x = 1")
+    done = reasonrec(tmp_path, "plugins", "info", "mine")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: delegate 'mine' of reasonrec-a 0.1.0: ")
+    assert reason in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_misspelt_name_gets_the_nearest(site: Path) -> None:
+    done = reasonrec(site, "plugins", "info", "transition")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: no component is called 'transition'. Did you mean 'transitions'?\n"
+
+
+def test_info_on_a_broken_plugin_says_why(site: Path) -> None:
+    install(site, "reasonrec-b", {"reasonrec_b.py": "1/0"}, {"thing": "reasonrec_b"})
+    done = reasonrec(site, "plugins", "info", "thing")
+    assert done.returncode == 2
+    assert "ZeroDivisionError" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", ["My-Model", "1st", "a b", "../x", "", "core", "class", "x" * 3 + "-"])
+def test_a_bad_name_for_a_new_plugin_is_refused(tmp_path: Path, name: str) -> None:
+    done = reasonrec(None, "plugins", "new", "delegate", name, "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert "cannot be a plugin's name" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
+    tmp_path.joinpath("reasonrec-x").mkdir()
+    done = reasonrec(None, "plugins", "new", "delegate", "x", "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert "exists already" in done.stderr
+    assert list(tmp_path.joinpath("reasonrec-x").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["encoder", "policy", "uncertainty", "delegate", "command"])
+def test_a_new_plugin_has_nothing_left_of_the_template(tmp_path: Path, kind: str) -> None:
+    done = reasonrec(None, "plugins", "new", kind, "my-own-thing", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "reasonrec-my-own-thing"
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    assert {"pyproject.toml", "README.md", "plugin.py", "py.typed"} <= {path.name for path in paths}
+    for path in paths:
+        assert "template" not in (str(path.relative_to(folder)) + path.read_text()).lower(), path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["encoder", "policy", "uncertainty", "delegate", "command"])
+def test_a_new_plugin_installs_and_passes_its_tests_at_once(tmp_path: Path, kind: str) -> None:
+    reasonrec(None, "plugins", "new", kind, "my-own-thing", "--out", str(tmp_path))
+    package, site = tmp_path / "reasonrec-my-own-thing", tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "--target", str(site), str(package)], check=True, capture_output=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"]
+    done = subprocess.run(command, cwd=package, env=environment(site), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "skipped" not in done.stdout
+    listed = json.loads(reasonrec(site, "plugins", "--json").stdout)
+    mine = next(row for row in listed if row["name"] == "my-own-thing")
+    assert (mine["kind"], mine["status"], mine["distribution"]) == (kind, "ok", "reasonrec-my-own-thing")
