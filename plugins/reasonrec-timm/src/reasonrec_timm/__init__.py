@@ -1,0 +1,1 @@
+"""Item images to vectors with any model of timm."""
