@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from reasonrec_core.config import load_config
 from reasonrec_core.errors import ConfigError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from reasonrec_core.config import check_config
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.registry import Registry

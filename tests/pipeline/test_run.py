@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError, PluginError, RunError
 from reasonrec_core.pipeline.fit import fit_all
