@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 from reasonrec_core.components import Component, FitData, Kind, Settings
@@ -15,7 +16,7 @@ from reasonrec_core.errors import ConfigError
 from reasonrec_core.files import read_json
 from reasonrec_core.registry import BASES, Registry
 from reasonrec_core.settings import validated
-from reasonrec_core.testing.compare import assert_no_pickle
+from reasonrec_core.testing.compare import arrays_of, assert_no_pickle, assert_unchanged
 from reasonrec_core.testing.tiny import Tiny, tiny
 from reasonrec_core.types import Observation, QueryBatch, Task
 
@@ -134,6 +135,7 @@ class Workplace:
     def __init__(self, suite: type[ComponentConformance], folder: Path) -> None:
         self.suite, self.folder = suite, folder
         self._data: dict[Task, Tiny] = {}
+        self._before: dict[Task, dict[str, np.ndarray[Any, Any]]] = {}
         self._fitted: dict[Task, Component[Any]] = {}
         self._saved: dict[Task, Path] = {}
 
@@ -147,7 +149,17 @@ class Workplace:
             folder = self.folder / task
             folder.mkdir()
             self._data[task] = tiny(folder, task=task, seed=self.suite.seed)
+            self._before[task] = {name: array.copy() for name, array in self._given(task).items()}
         return self._data[task]
+
+    def _given(self, task: Task) -> dict[str, np.ndarray[Any, Any]]:
+        data = self._data[task]
+        train = {"train.users": data.fit.train.users, "train.items": data.fit.train.items}
+        return arrays_of(data.test.queries, data.fit.observation) | train
+
+    def assert_unchanged(self, task: Task) -> None:
+        """Nothing that components were given has been written to, by this test or by an earlier one."""
+        assert_unchanged(self._before[task], self._given(task))
 
     def fitted(self, task: Task) -> Any:
         """The component, fitted for ``task``; shared by the tests of the class."""

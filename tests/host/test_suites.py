@@ -1,0 +1,251 @@
+"""The conformance suites catch what they are for: every broken component here fails the test that is named."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+
+import pytest
+from installed import documented_plugin, environment, install
+
+from reasonrec_core import hookspecs
+from reasonrec_core.plugins.checks import HOOKS
+
+HEAD = """
+import pickle, threading, time
+import numpy as np
+from pydantic import Field
+from reasonrec_core.components import Settings
+from reasonrec_core.ranking import rank
+from reasonrec_core.types import *
+from reasonrec_core.testing import DelegateConformance, EncoderConformance, PolicyConformance, UncertaintyConformance
+from dataclasses import replace
+from reasonrec_loyal.policy import Loyal
+from reasonrec_rarity.rarity import Rarity
+from reasonrec_trending.trending import Trending
+from reasonrec_trigrams.encoder import Trigrams, TrigramsConfig
+random = np.random.default_rng()
+"""
+
+SCORE = "def score(self, batch, observation):\n    scores = super().score(batch, observation)\n    "
+ANSWER = "def deliberate(self, batch, observation):\n    answer = super().deliberate(batch, observation)\n    "
+ESTIMATE = (
+    "def estimate(self, batch, observation, answer):\n    found = super().estimate(batch, observation, answer)\n    "
+)
+ENCODE = "def encode(self, inputs):\n    vectors = super().encode(inputs)\n    "
+
+BROKEN: dict[str, tuple[str, str, str]] = {
+    # name: (base, body, test that must fail)
+    "wrong_type": ("Trending", SCORE + "return scores.astype(float)", "test_scores_every_item"),
+    "wrong_shape": ("Trending", SCORE + "return scores[:, :-1]", "test_scores_every_item"),
+    "nan": ("Trending", SCORE + "scores[:, 0] = np.nan\n    return scores", "test_scores_every_item"),
+    "a_list": ("Trending", SCORE + "return scores.tolist()", "test_scores_every_item"),
+    "ignores_candidates": (
+        "Trending",
+        "def score(self, batch, observation):\n    return np.tile(self.scores, (len(batch), 1))",
+        "test_scores_every_item",
+    ),
+    "all_equal": ("Trending", SCORE + "return np.zeros_like(scores)", "test_tells_items_apart"),
+    "recommends_the_history": (
+        "Trending",
+        "def recommend(self, batch, observation):\n"
+        "    return rank(self.score(batch, observation), replace(batch, history=History.of([[]] * len(batch))))",
+        "test_recommends_the_best_scores_first",
+    ),
+    "worst_first": (
+        "Trending",
+        "def recommend(self, batch, observation):\n    return rank(-self.score(batch, observation), batch)",
+        "test_recommends_the_best_scores_first",
+    ),
+    "needs_a_known_user": (
+        "Trending",
+        SCORE + "assert (batch.users >= 0).all()\n    return scores",
+        "test_answers_at_the_edges",
+    ),
+    "needs_a_history": (
+        "Trending",
+        SCORE
+        + "batch.history.items[batch.history.indptr[:-1]]\n    assert batch.history.lengths.all()\n    return scores",
+        "test_answers_at_the_edges",
+    ),
+    "cannot_pad": (
+        "Trending",
+        "def recommend(self, batch, observation):\n    assert batch.k < 40\n"
+        "    return super().recommend(batch, observation)",
+        "test_answers_at_the_edges",
+    ),
+    "scores_depend_on_the_batch": ("Trending", SCORE + "return scores / len(batch)", "test_one_query_gets"),
+    "gives_away_its_own_array": (
+        "Trending",
+        "def score(self, batch, observation):\n"
+        "    if not hasattr(self, 'kept'):\n        self.kept = super().score(batch, observation)\n"
+        "    return self.kept",
+        "test_changes_nothing",
+    ),
+    "writes_into_the_history": (
+        "Trending",
+        SCORE + "batch.history.items[:] = 0\n    return scores",
+        "test_changes_nothing",
+    ),
+    "no_seed": (
+        "Trending",
+        "def fit(self, data):\n    super().fit(data)\n    self.scores += random.random(len(self.scores), np.float32)",
+        "test_same_seed_same_scores",
+    ),
+    "load_forgets": (
+        "Trending",
+        "@classmethod\ndef load(cls, folder, catalog):\n    new = super().load(folder, catalog)\n"
+        "    new.scores[::2] = 0\n    return new",
+        "test_loaded_it_answers_as_before",
+    ),
+    "pickles": (
+        "Trending",
+        "def save(self, folder):\n    super().save(folder)\n"
+        "    (folder / 'x.bin').write_bytes(pickle.dumps(self.scores))",
+        "test_saves_no_pickle",
+    ),
+    "objects_in_npy": (
+        "Trending",
+        "def save(self, folder):\n    super().save(folder)\n"
+        "    np.save(folder / 'x.npy', np.array([{}], dtype=object))",
+        "test_saves_no_pickle",
+    ),
+    "forgets_its_settings": (
+        "Trending",
+        "def save(self, folder):\n    np.save(folder / 'scores.npy', self.scores)",
+        "test_saves_no_pickle",
+    ),
+    "needs_validation": (
+        "Trending",
+        "def fit(self, data):\n    super().fit(data)\n    len(data.valid)",
+        "test_fits_without_validation",
+    ),
+    "needs_features": (
+        "Trending",
+        SCORE + "observation.features['text']\n    return scores",
+        "test_fits_without_validation",
+    ),
+    "not_thread_safe": (
+        "Trending",
+        "def score(self, batch, observation):\n    self.batch = batch\n    time.sleep(0.01)\n"
+        "    return super().score(self.batch, observation)",
+        "test_threads_get_the_same_answers",
+    ),
+    "undescribed_setting": (
+        "Trending",
+        "class Config(Settings):\n    half_life: float = 3.0",
+        "test_settings_are_described",
+    ),
+    "lenient_settings": (
+        "Trending",
+        "class Config(Settings, extra='ignore'):\n    half_life: float = Field(3.0, description='x')",
+        "test_unknown_settings_are_refused",
+    ),
+    "invalid_default": (
+        "Trending",
+        "class Config(Settings):\n    half_life: float = Field(-3.0, gt=0, description='x')",
+        "test_settings_are_described",
+    ),
+    "evidence_outside_the_history": (
+        "Loyal",
+        ANSWER + "steps = [(*s, Step(StepKind.DECIDE, 'x', (999,))) for s in answer.steps]\n"
+        "    return replace(answer, steps=steps)",
+        "test_steps_say",
+    ),
+    "evidence_from_no_field": (
+        "Loyal",
+        ANSWER + "steps = [(*s, Step(StepKind.DECIDE, 'x', ('aura',))) for s in answer.steps]\n"
+        "    return replace(answer, steps=steps)",
+        "test_steps_say",
+    ),
+    "a_story_afterwards": (
+        "Loyal",
+        ANSWER + "return replace(answer, steps=[s[-1:] for s in answer.steps])",
+        "test_steps_say",
+    ),
+    "steps_out_of_order": (
+        "Loyal",
+        ANSWER + "return replace(answer, steps=[s[::-1] for s in answer.steps])",
+        "test_steps_say",
+    ),
+    "too_few_steps": ("Loyal", ANSWER + "return replace(answer, steps=[])", "test_answers_the_task"),
+    "mass_above_one": ("Loyal", ANSWER + "return replace(answer, mass=answer.mass * 50)", "test_answers_the_task"),
+    "overconfident": (
+        "Loyal",
+        ANSWER + "return replace(answer, confidence=answer.confidence + 1)",
+        "test_answers_the_task",
+    ),
+    "no_ranking": ("Loyal", ANSWER + "return replace(answer, ranking=None)", "test_answers_the_task"),
+    "mood": (
+        "Loyal",
+        ANSWER + "return replace(answer, confidence=random.random(len(batch), np.float32))",
+        "test_same_seed_same_answer",
+    ),
+    "above_one": ("Rarity", ESTIMATE + "return replace(found, total=found.total * 9)", "test_says_how_unsure"),
+    "constant": (
+        "Rarity",
+        ESTIMATE + "return replace(found, total=np.full_like(found.total, 0.5))",
+        "test_says_how_unsure",
+    ),
+    "another_stage": ("Rarity", ESTIMATE + "return replace(found, stage='after')", "test_says_how_unsure"),
+    "no_stage": ("Rarity", "stage = 'sometimes'", "test_stage_is"),
+    "wants_an_answer_before": (
+        "Rarity",
+        ESTIMATE + "answer.confidence\n    return found",
+        "test_says_how_unsure",
+    ),
+    "one_vector_for_all": ("Trigrams", ENCODE + "return np.ones_like(vectors)", "test_gives_one_vector"),
+    "not_finite": ("Trigrams", ENCODE + "vectors[0] = np.inf\n    return vectors", "test_gives_one_vector"),
+    "one_too_few": ("Trigrams", ENCODE + "return vectors[1:]", "test_gives_one_vector"),
+    "random_vectors": (
+        "Trigrams",
+        ENCODE + "return vectors + random.random(vectors.shape, np.float32)",
+        "test_same_vectors",
+    ),
+    "centred_in_the_batch": ("Trigrams", ENCODE + "return vectors - vectors.mean(0)", "test_one_input_gets"),
+    "afraid_of_long_texts": (
+        "Trigrams",
+        ENCODE + "assert max(map(len, inputs)) < 5000\n    return vectors",
+        "test_odd_inputs",
+    ),
+    "restless_fingerprint": (
+        "Trigrams",
+        "def fingerprint(self):\n    return str(time.perf_counter_ns())",
+        "test_fingerprint_is_stable",
+    ),
+    "weights_from_nowhere": (
+        "Trigrams",
+        "def provenance(self):\n    return {'source': 'somewhere'}",
+        "test_says_where_its_weights",
+    ),
+}
+SUITE = {"Trending": "Delegate", "Loyal": "Policy", "Rarity": "Uncertainty", "Trigrams": "Encoder"}
+
+
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """Names of the failed tests by broken component, from one run over all of them."""
+    site = tmp_path_factory.mktemp("site")
+    for hook in HOOKS:
+        install(site, *documented_plugin(inspect.getdoc(getattr(hookspecs, hook)) or ""))
+    code = [HEAD]
+    for name, (base, body, _) in BROKEN.items():
+        indented = "\n".join(f"    {line}" for line in body.splitlines())
+        code.append(f"class {name}({base}):\n    '''Broken.'''\n{indented}\n")
+        code.append(f"class Test_{name}({SUITE[base]}Conformance):\n    component = {name}\n")
+    site.joinpath("test_broken.py").write_text("\n".join(code))
+    command = [sys.executable, "-m", "pytest", "-v", "--tb=no", "-p", "no:cacheprovider", "test_broken.py"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=site, env=environment(site))
+    found: dict[str, set[str]] = {name: set() for name in BROKEN}
+    for name, test in re.findall(r"::Test_(\w+)::(\w+)\S* (?:FAILED|ERROR)", done.stdout):
+        found[name].add(test)
+    assert len(re.findall(r"PASSED", done.stdout)) > 100, done.stdout[-3000:]
+    return found
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_suite_catches_it(failures: dict[str, set[str]], name: str) -> None:
+    test = BROKEN[name][2]
+    assert any(failed.startswith(test) for failed in failures[name]), f"only failed: {sorted(failures[name])}"
