@@ -9,11 +9,13 @@ from reasonrec_core.report.metrics import percent
 from reasonrec_core.report.pictures import Pictures
 from reasonrec_core.report.results import Card, CardItem, CardStep
 
-FIRST = 5
+FIRST = 10
 """Ranked items that a card shows before "more"."""
-RECENT = 8
-"""Newest history items that a card shows; older ones only where a step cites them."""
-ALTERNATIVES = 4
+RECENT = 10
+"""Newest history items that a card shows; older ones only where the answer rests on them."""
+ALTERNATIVES = 3
+EVIDENCE = 5
+"""What a step shows of its alternatives and its evidence."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class StepView:
     kind: str
     claim: str
     evidence: tuple[str, ...]
+    more_evidence: int
     weight: str
     share: float
     alternatives: tuple[tuple[str, str], ...]
@@ -67,7 +70,7 @@ class CardView:
 def card_view(card: Card, pictures: Pictures) -> CardView:
     """Make a card ready to be shown."""
     targets = {item.id for item in card.target}
-    cited = {e - card.history_start for step in card.steps for e in step.evidence if isinstance(e, int)}
+    cited = {place - card.history_start for place in _grounds(card)}
     recent = max(len(card.history) - RECENT, 0)
     shown = [i for i in range(len(card.history)) if i >= recent or i in cited]
     history = tuple(_item(card.history[i], pictures, is_evidence=i in cited) for i in shown)
@@ -128,14 +131,27 @@ def _route(card: Card) -> str:
 
 def _step(step: CardStep, card: Card) -> StepView:
     share = min(max(step.weight, 0.0), 1.0)
+    evidence = [_evidence(e, card) for e in sorted(step.evidence, key=lambda e: _older(e, card))]
     return StepView(
         kind=step.kind,
         claim=step.claim,
-        evidence=tuple(_evidence(e, card) for e in step.evidence),
+        evidence=tuple(evidence[:EVIDENCE]),
+        more_evidence=max(len(evidence) - EVIDENCE, 0),
         weight=percent(share),
         share=round(100 * share, 1),
         alternatives=tuple((name, percent(weight)) for name, weight in step.alternatives[:ALTERNATIVES]),
     )
+
+
+def _grounds(card: Card) -> set[int]:
+    """The history positions that the answer rests on: those of the last step that cites any."""
+    cited = ({e for e in step.evidence if isinstance(e, int)} for step in reversed(card.steps))
+    return next((places for places in cited if places), set())
+
+
+def _older(evidence: int | str, card: Card) -> bool:
+    """Whether the card cannot show the title, so that others are named first."""
+    return isinstance(evidence, int) and evidence < card.history_start
 
 
 def _evidence(evidence: int | str, card: Card) -> str:

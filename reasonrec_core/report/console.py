@@ -46,6 +46,7 @@ class RunTable:
     def __init__(self, standing: Standing) -> None:
         self.standing = standing
         self.table = systems_table(standing, standing.columns(COLUMNS))
+        self._marked = [any(row.cells[i].mark for row in self.table.rows) for i in range(len(self.table.columns))]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         count = len(self.table.columns)
@@ -56,7 +57,11 @@ class RunTable:
 
     def _head(self) -> list[Text]:
         results = self.standing.results
-        return [Text.assemble((_plain(results.dataset.name), "bold"), ("  " + _plain(results.protocol), "dim"))]
+        return [
+            Text.assemble(
+                (_plain(results.dataset.name), "bold"), ("  " + _plain(words.protocol(results.protocol)), "dim")
+            )
+        ]
 
     def _grid(self, gap: str, count: int) -> Table:
         """The first ``count`` metrics, ``gap`` between a value and its interval."""
@@ -66,7 +71,8 @@ class RunTable:
             grid.add_column(_plain(column.name), no_wrap=True, justify="left")
         for row in self.table.rows:
             name = Text(_plain(row.system), "bold" if row.is_main else "")
-            grid.add_row(name, *(_text(cell, gap) for cell in row.cells[:count]))
+            cells = zip(row.cells[:count], self._marked, strict=False)
+            grid.add_row(name, *(_text(cell, gap, marked) for cell, marked in cells))
         return grid
 
     def _foot(self) -> list[Text]:
@@ -88,8 +94,9 @@ class RunTable:
         return lines
 
 
-def _text(cell: Cell, gap: str) -> Text:
-    mark = f" {cell.mark}" if cell.mark else ""
+def _text(cell: Cell, gap: str, marked: bool) -> Text:
+    """A cell; in a column with marks, those without one keep its place."""
+    mark = f" {cell.mark or ' '}" if marked else ""
     return Text.assemble((cell.value, "bold" if cell.is_best else ""), mark, (gap + cell.interval, "dim"))
 
 

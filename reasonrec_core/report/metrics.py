@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 LOWER_IS_BETTER = frozenset({"logloss", "brier", "ece"})
-DESCRIPTIVE = frozenset({"coverage", "novelty"})
+DESCRIPTIVE = frozenset({"coverage", "novelty", "popularity"})
 """Families that describe a system without making it better or worse."""
 
 MEANING = {
@@ -19,6 +19,7 @@ MEANING = {
     "map": "mean average precision over the first {k}",
     "coverage": "share of the catalogue that is recommended to anybody among the first {k}",
     "novelty": "how rare the recommended items are: mean of -log2 of their share of the training interactions",
+    "popularity": "mean number of training interactions of the recommended items",
     "auc": "probability that a clicked item is ranked above one that was not clicked, over all rows",
     "uauc": "the same within each user, averaged over users",
     "logloss": "mean negative log-likelihood of the clicks; lower is better",
@@ -87,9 +88,12 @@ def headline(names: Iterable[str]) -> Metric | None:
     return next(iter(ten or metrics), None)
 
 
-def number(value: float | None, digits: int = 4) -> str:
-    """A metric's value as text, a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+def number(value: float | None) -> str:
+    """A metric's value as text with about four digits that count, a dash where there is none."""
+    if value is None:
+        return "–"
+    digits = 4 if abs(value) < 1 else 3 if abs(value) < 10 else 1
+    return f"{value:.{digits}f}"
 
 
 def signed(value: float, digits: int = 4) -> str:
@@ -98,8 +102,10 @@ def signed(value: float, digits: int = 4) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """A share as text: 35 %."""
-    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+    """A share as text: 35 %; small ones keep a digit: 0.8 %."""
+    if 0 < abs(share) < 0.0005:
+        return "<\N{NO-BREAK SPACE}0.1\N{NO-BREAK SPACE}%"
+    return f"{100 * share:.{max(digits, 1) if 0 < abs(share) < 0.02 else digits}f}\N{NO-BREAK SPACE}%"
 
 
 def chance(p: float | None) -> str:

@@ -67,20 +67,23 @@ class Bin(Format):
 
 
 class Calibration(Format):
-    """How far stated confidence can be trusted."""
+    """How far stated confidence can be trusted: of which system, that which ``event`` happens."""
 
     ece: float | None = None
     ece_before: float | None = None
     brier: float | None = None
+    of: str | None = None
+    event: str | None = None
     bins: tuple[Bin, ...] = ()
 
 
 class RiskCoverage(Format):
-    """Share of wrong answers (``risk``) among the most certain ``coverage`` of all answers."""
+    """Mean loss (``risk``) of the most certain ``coverage`` of all answers; ``loss`` says which, in words."""
 
     coverage: tuple[float, ...] = ()
     risk: tuple[float, ...] = ()
     aurc: float | None = None
+    loss: str | None = None
 
 
 class Routing(Format):
@@ -95,11 +98,20 @@ class Routing(Format):
     reached: float | str | None = None
 
 
+class Spent(Format):
+    """Seconds per request."""
+
+    mean: float
+    p50: float | None = None
+    p95: float | None = None
+
+
 class Delegation(Format):
     """How much was delegated, and what it saved: time of the routed system over time of the policy alone."""
 
     share: float | None = None
     latency_ratio: float | None = None
+    latency: dict[str, Spent] = Field(default_factory=dict)
 
 
 class Observed(Format):
@@ -154,6 +166,7 @@ class Results(Format):
     routing: Routing | None = None
     observe: tuple[Observed, ...] = ()
     roles: Roles | None = None
+    left_out: dict[str, int] = Field(default_factory=dict)
 
 
 class CardItem(Format):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -63,7 +62,7 @@ class Standing:
         self.results = results
         names = {name for values in results.systems.values() for name in values}
         self.metrics: tuple[Metric, ...] = tuple(sorted(metrics.parse(name) for name in names))
-        self.headline: Metric | None = metrics.headline(names)
+        self.headline: Metric | None = metrics.headline(names & {c.metric for c in results.comparisons} or names)
         self.systems: tuple[str, ...] = tuple(sorted(results.systems, key=self._place))
 
     def role(self, system: str) -> Role:
@@ -118,16 +117,26 @@ class Standing:
     def columns(self, limit: int) -> tuple[Metric, ...]:
         """The metrics that a table has room for, without those that repeat another.
 
-        With one target per query, recall is the hit rate and precision is the hit rate over k.
+        With one target per query, recall is the hit rate and precision is the hit rate over k. The headline of
+        every other protocol has a place.
         """
+        head = self.headline
+        if head is None:
+            return ()
+        others = [m for m in self.metrics if (m.family, m.k) == (head.family, head.k) and m.protocol != head.protocol]
         shown: list[Metric] = []
         seen: set[tuple[float | None, ...]] = set()
-        for metric in self._by_interest():
+        for metric in sorted((m for m in self.metrics if m.protocol == head.protocol), key=self._interest):
             pattern = self._pattern(metric)
             if pattern not in seen:
                 seen.add(pattern)
                 shown.append(metric)
-        return tuple(shown[:limit])
+        return (*shown[: max(limit - len(others), 1)], *others)
+
+    def _interest(self, metric: Metric) -> tuple[bool, bool, Metric]:
+        """Quality and coverage before mere description, the headline's cut-off before others."""
+        k = self.headline.k if self.headline else 0
+        return not metric.is_quality and metric.family != "coverage", metric.k not in (k, 0), metric
 
     def _pattern(self, metric: Metric) -> tuple[float | None, ...]:
         """The systems' values up to a common factor."""
@@ -135,13 +144,6 @@ class Standing:
         known = [v for v in values if v]
         unit = known[0] if len(known) > 1 else 1.0
         return tuple(None if v is None else round(v / unit, 9) for v in values)
-
-    def _by_interest(self) -> Sequence[Metric]:
-        """The headline's protocol first, its cut-off first, quality before description."""
-        head = self.headline
-        if head is None:
-            return ()
-        return sorted(self.metrics, key=lambda m: (m.protocol != head.protocol, m.k not in (head.k, 0), m))
 
     def _place(self, system: str) -> tuple[int, float, str]:
         value = None

@@ -67,7 +67,8 @@ def _cell(standing: Standing, system: str, metric: Metric, is_best: bool) -> Cel
     found = standing.estimate(system, metric)
     if found is None:
         return Cell(number(None), "", False, "", "")
-    interval = "" if found.low is None or found.high is None else f"{number(found.low)}–{number(found.high)}"
+    known = found.low is not None and found.high is not None and found.low < found.high
+    interval = f"{number(found.low)}–{number(found.high)}" if known else ""
     difference = standing.difference(standing.main, system, metric)
     if difference is None or not metric.is_quality:
         return Cell(number(found.value), interval, is_best, "", "")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reasonrec_core.report import plots, words
+from reasonrec_core.report import curves, intervals, words
 from reasonrec_core.report.cards import CardView, by_outcome, card_view
 from reasonrec_core.report.folder import Run
 from reasonrec_core.report.metrics import number, percent
@@ -14,6 +15,15 @@ from reasonrec_core.report.pictures import Pictures
 from reasonrec_core.report.results import Calibration, Observed
 from reasonrec_core.report.standing import Standing, Verdict
 from reasonrec_core.report.tables import COLUMNS, SystemsTable, systems_table
+
+WHO = {
+    "routed": "routed system",
+    "self": "where the policy answered",
+    "replace": "where the delegate answered",
+    "policy": "policy alone",
+    "delegate": "delegate alone",
+}
+"""How the page calls the latencies of ``metrics.json``."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that stands out: ``meter`` is a share to draw, None for no bar."""
+    """A number that stands out: ``meter`` is a share to draw as a bar, None for no bar."""
 
     label: str
     value: str
@@ -63,22 +73,24 @@ class ReportView:
     findings: tuple[Finding, ...]
     facts: tuple[Fact, ...]
     observed: tuple[Observed, ...]
-    forest: plots.Intervals | None
+    forest: intervals.Intervals | None
     table: SystemsTable
     all_metrics: SystemsTable
     definitions: tuple[tuple[str, str], ...]
     ratios: tuple[Ratio, ...]
     delegation: str
     rule: str
+    latency: tuple[tuple[str, tuple[str, ...]], ...]
     seconds: tuple[tuple[str, tuple[Fact, ...]], ...]
-    histogram: plots.Histogram | None
+    histogram: curves.Histogram | None
     trust: str | None
     calibration: Calibration | None
-    reliability: plots.Reliability | None
-    risk_coverage: plots.Curve | None
+    reliability: curves.Reliability | None
+    risk_coverage: curves.Curve | None
     aurc: float | None
+    loss: str | None
     is_ctr: bool
-    slices: tuple[plots.Intervals, ...]
+    slices: tuple[intervals.Intervals, ...]
     successes: tuple[CardView, ...]
     failures: tuple[CardView, ...]
     pictures_note: str
@@ -96,29 +108,31 @@ def make_view(run: Run) -> ReportView:
     routing, calibration = results.routing, results.calibration
     return ReportView(
         title=results.dataset.name,
-        subtitle=results.protocol,
+        subtitle=_subtitle(run),
         verdict=words.verdict(standing),
         hits=words.hits(standing),
         figures=_figures(run, standing),
         findings=_findings(standing),
         facts=_facts(run),
         observed=results.observe,
-        forest=plots.forest(standing),
+        forest=intervals.forest(standing),
         table=systems_table(standing, columns),
         all_metrics=systems_table(standing, standing.metrics),
         definitions=words.definitions(columns),
         ratios=tuple(Ratio(s, f"{value:.3f}", high) for s, value, high in words.fingerprint(standing)),
-        delegation=words.delegation(standing, results.delegation, routing) if results.delegation else "",
+        delegation=words.delegation(standing, results.delegation, routing) if routing and results.delegation else "",
         rule=words.rule(routing) if routing else "",
+        latency=_latency(run),
         seconds=_seconds(run),
-        histogram=plots.risk_histogram(run.routes, routing.threshold if routing else None) if run.routes else None,
+        histogram=curves.risk_histogram(run.routes, routing.threshold if routing else None) if run.routes else None,
         trust=words.trust(results),
         calibration=calibration,
-        reliability=plots.reliability(calibration) if calibration else None,
-        risk_coverage=plots.risk_coverage(results.risk_coverage) if results.risk_coverage else None,
+        reliability=curves.reliability(calibration) if calibration else None,
+        risk_coverage=curves.risk_coverage(results.risk_coverage) if results.risk_coverage else None,
         aurc=results.risk_coverage.aurc if results.risk_coverage else None,
+        loss=results.risk_coverage.loss if results.risk_coverage else None,
         is_ctr=standing.headline is not None and standing.headline.family in {"auc", "uauc", "logloss"},
-        slices=plots.slice_panels(standing),
+        slices=intervals.slice_panels(standing),
         successes=successes,
         failures=failures,
         pictures_note=_pictures_note(pictures),
@@ -138,12 +152,13 @@ def _figures(run: Run, standing: Standing) -> tuple[Figure, ...]:
         note = standing.main if found.low is None or found.high is None else f"{standing.main}, {interval}"
         figures.append(Figure(head.name, number(found.value), note))
     facts, routing = results.delegation, results.routing
-    if facts and facts.share is not None:
-        to = f"to {routing.delegate}" if routing and routing.delegate else "to a delegate"
-        figures.append(Figure("Delegated", percent(facts.share), to, 100 * facts.share))
-    if facts and facts.latency_ratio is not None:
+    if routing and facts and facts.share is not None:
+        figures.append(Figure("Delegated", percent(facts.share), f"to {routing.delegate or 'a delegate'}", facts.share))
+    if routing and facts and facts.latency_ratio is not None:
         ratio = facts.latency_ratio
-        figures.append(Figure("Time", f"× {ratio:.2f}", "of the policy alone", min(100 * ratio, 100.0)))
+        figures.append(
+            Figure("Time", f"× {ratio:.2f}", "of the policy alone, per request", ratio if ratio < 1 else None)
+        )
     if results.calibration and results.calibration.ece is not None:
         figures.append(Figure("Calibration error", f"{results.calibration.ece:.3f}", "mean gap of stated and observed"))
     return tuple(figures)
@@ -171,7 +186,9 @@ def _facts(run: Run) -> tuple[Fact, ...]:
         facts.append(Fact("Seed", str(config["seed"])))
     if data.hash:
         facts.append(Fact("Data hash", data.hash[:16]))
-    version = run.environment.get("reasonrec")
+    facts += [Fact(f"Left out: {reason}", f"{n:,}") for reason, n in run.results.left_out.items() if n]
+    versions = run.environment.get("versions", run.environment)
+    version = versions.get("reasonrec") if isinstance(versions, dict) else None
     return (*facts, Fact("ReasonRec", str(version))) if version else tuple(facts)
 
 
@@ -180,7 +197,27 @@ def _seconds(run: Run) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
     if found is None:
         return ()
     parts = (("Fitting", found.fit), ("Evaluating", found.evaluate))
-    return tuple((name, tuple(Fact(k, f"{v:,.1f} s") for k, v in spent.items())) for name, spent in parts if spent)
+    return tuple((name, tuple(Fact(k, _duration(v)) for k, v in spent.items())) for name, spent in parts if spent)
+
+
+def _latency(run: Run) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Time per request: name, then mean, median and 95th percentile."""
+    spent = run.results.delegation.latency if run.results.delegation else {}
+    rows = ((name, spent[key]) for key, name in WHO.items() if key in spent)
+    return tuple((name, tuple("–" if t is None else _duration(t) for t in (v.mean, v.p50, v.p95))) for name, v in rows)
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as text, in milliseconds where they are few."""
+    return f"{seconds:,.1f} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
+
+
+def _subtitle(run: Run) -> str:
+    """The data and the protocol in one line."""
+    data = run.results.dataset
+    counts = (("users", data.users), ("items", data.items), ("interactions", data.interactions))
+    parts = [f"{n:,} {name}" for name, n in counts if n is not None]
+    return " · ".join([*parts, words.protocol(run.results.protocol)] if run.results.protocol else parts)
 
 
 def _pictures_note(pictures: Pictures) -> str:
@@ -197,7 +234,7 @@ def _pictures_note(pictures: Pictures) -> str:
 def _command(run: Run) -> str:
     command = run.environment.get("command")
     if isinstance(command, list):
-        return " ".join(str(part) for part in command)
+        return shlex.join(str(part) for part in command)
     return str(command) if command else "reasonrec run config.toml"
 
 
@@ -206,7 +243,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[Fact]:
     facts: list[Fact] = []
     for name, value in values.items():
         if isinstance(value, Mapping):
-            facts += _flat(value, f"{prefix}{name} ")
+            facts += _flat(value, "" if name == "versions" else f"{prefix}{name} ")
         elif name != "command" and value is not None:
             text = ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)
             facts.append(Fact(f"{prefix}{name}", text))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from reasonrec_core.report.metrics import Metric, chance, number, parse, percent, signed
 from reasonrec_core.report.results import Delegation, Results, Routing
 from reasonrec_core.report.standing import Difference, Role, Standing, Verdict
@@ -41,7 +43,9 @@ def verdict(standing: Standing) -> str:
         return f"{_capital(called(standing, standing.main))} reaches {metric.name} {reached}."
     parts = [f"{_VERDICT[d.verdict]} {called(standing, d.b)}" for d in found]
     if len(found) == 2 and found[0].verdict is found[1].verdict:
-        parts = [parts[0], called(standing, found[1].b)]
+        both = " or from " if found[0].verdict is Verdict.EVEN else " and "
+        joined = f"{parts[0]}{both}{called(standing, found[1].b)}"
+        return f"On {metric.name}, {called(standing, standing.main)} {joined}."
     return f"On {metric.name}, {called(standing, standing.main)} {' and '.join(parts)}."
 
 
@@ -87,7 +91,7 @@ def delegation(standing: Standing, facts: Delegation, routing: Routing | None) -
 
 
 def rule(routing: Routing) -> str:
-    """The routing rule, and whether it kept its target."""
+    """The routing rule, what it was calibrated to, and what became of it."""
     stage = {"before": "before the policy deliberates", "after": "after the policy has answered"}
     when = stage.get(routing.stage or "", "")
     parts = [f"The router decides {when}." if when else ""]
@@ -96,9 +100,15 @@ def rule(routing: Routing) -> str:
     if routing.threshold is not None:
         parts.append(f"It delegates where the risk is above {routing.threshold:.3f}.")
     if routing.target is not None:
-        reached = f", reached: {_amount(routing.reached)}" if routing.reached is not None else ""
-        parts.append(f"Wanted: {_amount(routing.target)}{reached}.")
+        reached = f"; on the test queries {_amount(routing.reached)} were delegated" if routing.reached else ""
+        parts.append(f"Wanted, and calibrated on validation queries: {_amount(routing.target)}{reached}.")
     return " ".join(part for part in parts if part)
+
+
+def protocol(text: str) -> str:
+    """The name of a protocol without its explanation: what stands before the first colon."""
+    name = text.split(":")[0].split(";")[0].strip()
+    return name if len(name) <= 60 else f"{name[:57]}..."
 
 
 def fingerprint(standing: Standing) -> tuple[tuple[str, float, bool], ...]:
@@ -122,10 +132,11 @@ def trust(results: Results) -> str | None:
     found = results.calibration
     if found is None or found.ece is None:
         return None
+    whose = f" of {found.of}" if found.of else ""
     before = f" (before calibration {found.ece_before:.3f})" if found.ece_before is not None else ""
     distance = f"{100 * found.ece:.1f}".rstrip("0").rstrip(".")
     return (
-        f"Stated confidence and observed frequency differ by {distance} percentage points on average: "
+        f"Stated confidence{whose} and observed frequency differ by {distance} percentage points on average: "
         f"expected calibration error {found.ece:.3f}{before}."
     )
 
@@ -136,6 +147,9 @@ def definitions(columns: tuple[Metric, ...]) -> tuple[tuple[str, str], ...]:
 
 
 def _amount(value: float | str | None) -> str:
+    """A share as percentage, also where it is said as ``share 0.35``."""
+    if isinstance(value, str) and (share := re.fullmatch(r"share (\d*\.?\d+)", value)):
+        return f"a share of {percent(float(share[1]))}"
     return percent(value) if isinstance(value, float) else str(value)
 
 

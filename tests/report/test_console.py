@@ -24,7 +24,7 @@ def test_a_wide_table_is_one_line_per_system() -> None:
     lines = text.splitlines()
     names = [line.split()[0] for line in lines[2:7]]
     assert names == ["routed", "profile", "transitions", "implicit-als", "popularity"]
-    assert "0.0920 0.0840–0.1008" in lines[2]
+    assert "0.0920   0.0840–0.1008" in lines[2]
     assert "0.0780 ▼ 0.0700–0.0868" in lines[3]
     assert "0.0905 ≈" in lines[4]
     assert "35\N{NO-BREAK SPACE}% of the queries were answered by transitions" in text

@@ -1,0 +1,158 @@
+"""Curves in a fixed frame (`WIDTH` x `HEIGHT`) that fits a phone as it is: reliability, risk over coverage, risks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reasonrec_core.report.folder import RiskByRoute
+from reasonrec_core.report.results import Calibration, RiskCoverage
+from reasonrec_core.report.scale import Scale, Tick, around, from_zero
+
+WIDTH, HEIGHT = 360, 250
+LEFT, RIGHT, TOP, BOTTOM = 46, 350, 10, 208
+"""The plotting area inside the frame."""
+POINTS = 160
+"""A curve is thinned to about as many points as the eye can tell apart."""
+RARE = 0.01
+"""Share of the answers below which a group of them is left to the table, since its frequency says nothing."""
+FIRST_COVERAGE = 0.02
+"""Coverage below which a risk is the mean of too few answers to be drawn."""
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A group of answers: a dot with the 95 % interval of its frequency; the radius grows with its size."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    r: float
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of answers in numbers."""
+
+    n: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Confidence against observed frequency; ``rare`` groups are in the table only."""
+
+    dots: tuple[Dot, ...]
+    groups: tuple[Group, ...]
+    rare: int
+    diagonal: tuple[float, float, float, float]
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Risk over coverage; ``everything`` is the height of the risk of all answers."""
+
+    path: str
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    everything: float
+    risk_of_all: float
+    at_half: float | None
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar of the risk histogram: kept queries below, delegated ones above."""
+
+    x: float
+    width: float
+    kept_y: float
+    kept_height: float
+    delegated_y: float
+    delegated_height: float
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Decisions by risk."""
+
+    bars: tuple[Bar, ...]
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    threshold: float | None
+    kept: int
+    delegated: int
+
+
+def reliability(found: Calibration) -> Reliability | None:
+    """The reliability diagram, both axes alike; None where there are no bins."""
+    groups = tuple(
+        Group(b.n, b.confidence, b.accuracy)
+        for b in found.bins
+        if b.n > 0 and b.confidence is not None and b.accuracy is not None
+    )
+    drawn = [g for g in groups if g.n >= RARE * sum(each.n for each in groups)]
+    if not drawn:
+        return None
+    intervals = [_wilson(g.accuracy, g.n) for g in drawn]
+    top = [v for g, (_, high) in zip(drawn, intervals, strict=True) for v in (g.confidence, high)]
+    x = from_zero(top, start=LEFT, end=RIGHT, limit=1.0)
+    y = from_zero(top, start=BOTTOM, end=TOP, limit=1.0)
+    most = max(g.n for g in drawn)
+    dots = tuple(
+        Dot(x(g.confidence), y(g.accuracy), y(low), y(high), round(3 + 4 * (g.n / most) ** 0.5, 2))
+        for g, (low, high) in zip(drawn, intervals, strict=True)
+    )
+    diagonal = (x(0), y(0), x(x.high), y(y.high))
+    return Reliability(dots, groups, len(groups) - len(drawn), diagonal, x.ticks(), y.ticks())
+
+
+def _wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
+    """95 % interval of a frequency (Wilson, 1927)."""
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
+    return middle - half, middle + half
+
+
+def risk_coverage(found: RiskCoverage) -> Curve | None:
+    """The risk-coverage curve; None where there are fewer than two points."""
+    n = min(len(found.coverage), len(found.risk))
+    order = np.argsort(np.asarray(found.coverage[:n]), kind="stable")
+    coverage, risk = np.asarray(found.coverage[:n])[order], np.asarray(found.risk[:n])[order]
+    steady = coverage >= FIRST_COVERAGE
+    coverage, risk = coverage[steady], risk[steady]
+    if len(coverage) < 2:
+        return None
+    x, y = Scale(0.0, 1.0, LEFT, RIGHT), around(risk.tolist(), start=BOTTOM, end=TOP)
+    keep = np.unique(np.linspace(0, len(risk) - 1, min(len(risk), POINTS)).round().astype(np.intp))
+    path = "M" + "L".join(f"{x(float(coverage[i]))},{y(float(risk[i]))}" for i in keep)
+    half = float(np.interp(0.5, coverage, risk)) if coverage[0] <= 0.5 <= coverage[-1] else None
+    return Curve(path, x.ticks(), y.ticks(), y(float(risk[-1])), float(risk[-1]), half)
+
+
+def risk_histogram(routes: RiskByRoute, threshold: float | None, bins: int = 30) -> Histogram:
+    """How many decisions have which risk, and which of them were delegated."""
+    low, high = float(routes.risk.min()), float(routes.risk.max())
+    edges = np.linspace(low, high if high > low else low + 1e-6, bins + 1)
+    kept = np.histogram(routes.risk[~routes.delegated], edges)[0]
+    delegated = np.histogram(routes.risk[routes.delegated], edges)[0]
+    x = Scale(float(edges[0]), float(edges[-1]), LEFT, RIGHT)
+    y = from_zero([float((kept + delegated).max())], start=BOTTOM, end=TOP)
+    bars = tuple(
+        Bar(
+            x(float(edges[i])),
+            round((RIGHT - LEFT) / bins - 1, 2),
+            y(float(kept[i])),
+            round(y(0) - y(float(kept[i])), 2),
+            y(float(kept[i] + delegated[i])),
+            round(y(float(kept[i])) - y(float(kept[i] + delegated[i])), 2),
+        )
+        for i in range(bins)
+    )
+    at = x(threshold) if threshold is not None and low <= threshold <= high else None
+    return Histogram(bars, x.ticks(), y.ticks(), at, int(kept.sum()), int(delegated.sum()))

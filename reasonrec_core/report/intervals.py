@@ -1,0 +1,121 @@
+"""Interval ("forest") plots: values with their intervals on a common axis.
+
+They use percent coordinates, so that they fill any width and their marks keep their shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reasonrec_core.report.metrics import Metric, number
+from reasonrec_core.report.results import Estimate, Slice
+from reasonrec_core.report.scale import Scale, Tick, around
+from reasonrec_core.report.standing import Role, Standing
+
+LANE = 14
+"""Pixels from one interval of a group to the next."""
+UNITS = {"evidence horizon": "by items in the history", "history length": "by items in the history"}
+"""What the groups of a slice count, where they are ranges of numbers."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A value with its interval on a track; x in percent, y in pixels."""
+
+    tone: Role
+    label: str
+    x: float
+    low: float
+    high: float
+    y: float
+    text: str
+
+
+@dataclass(frozen=True)
+class TrackRow:
+    """One line of an interval plot."""
+
+    label: str
+    note: str
+    marks: tuple[Mark, ...]
+    height: int
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """An interval ("forest") plot: rows over a common axis; ``reference`` is the main system's value in percent."""
+
+    title: str
+    unit: str
+    metric: Metric
+    rows: tuple[TrackRow, ...]
+    ticks: tuple[Tick, ...]
+    reference: float | None = None
+    legend: tuple[tuple[Role, str], ...] = ()
+
+
+def forest(standing: Standing) -> Intervals | None:
+    """Every system's headline metric with its interval; None where there is only one system."""
+    metric = standing.headline
+    measured = [(s, e) for s in standing.systems if metric and (e := standing.estimate(s, metric))]
+    if metric is None or len(measured) < 2:
+        return None
+    measured.sort(key=lambda pair: (pair[1].value or 0.0) * (1 if metric.lower_is_better else -1))
+    scale = around(v for _, e in measured for v in (e.value, e.low, e.high))
+    rows = tuple(TrackRow(s, "", (_mark(standing.role(s), s, e, scale, LANE),), 2 * LANE) for s, e in measured)
+    main = standing.estimate(standing.main, metric)
+    reference = scale(main.value) if main and main.value is not None else None
+    return Intervals(f"{metric.name} by system", "", metric, rows, scale.ticks(), reference)
+
+
+def slice_panels(standing: Standing) -> tuple[Intervals, ...]:
+    """One interval plot per slice that divides the queries, all of them over the same axis."""
+    head = standing.headline
+    shown = {standing.main, *standing.rivals}
+    cells = [c for c in standing.results.slices if head and c.metric == head.name and c.system in shown]
+    if head is None or not cells:
+        return ()
+    scale = around(v for c in cells for v in (c.value, c.low, c.high))
+    order = [s for s in standing.systems if s in shown]
+    legend = tuple((standing.role(s), s) for s in order)
+    names = dict.fromkeys(c.slice for c in cells)
+    panels = (_panel([c for c in cells if c.slice == n], n, head, scale, order, legend, standing) for n in names)
+    return tuple(panel for panel in panels if len(panel.rows) > 1)
+
+
+def _panel(
+    cells: Sequence[Slice],
+    name: str,
+    metric: Metric,
+    scale: Scale,
+    order: Sequence[str],
+    legend: tuple[tuple[Role, str], ...],
+    standing: Standing,
+) -> Intervals:
+    rows = []
+    for group in dict.fromkeys(c.group for c in cells):
+        of = sorted((c for c in cells if c.group == group), key=lambda c: order.index(c.system))
+        marks = tuple(
+            _mark(standing.role(c.system), c.system, c, scale, LANE * (i + 1))
+            for i, c in enumerate(c for c in of if c.value is not None)
+        )
+        if marks:
+            rows.append(TrackRow(_readable(group), f"{max(c.n for c in of):,} queries", marks, LANE * (len(marks) + 1)))
+    title = name.replace("_", " ").replace("-", " ")
+    return Intervals(title, UNITS.get(title, ""), metric, tuple(rows), scale.ticks(3), None, legend)
+
+
+def _mark(tone: Role, label: str, value: Estimate | Slice, scale: Scale, y: float) -> Mark:
+    middle = value.value or 0.0
+    low = middle if value.low is None else value.low
+    high = middle if value.high is None else value.high
+    interval = "" if value.low is None or value.high is None else f" ({number(low)}–{number(high)})"
+    return Mark(tone, label, scale(middle), scale(low), scale(high), y, f"{number(middle)}{interval}")
+
+
+def _readable(group: str) -> str:
+    """A range of numbers as it is printed: ≤ 5, 6–8, ≥ 14."""
+    text = group.replace("<=", "≤").replace(">=", "≥")
+    low, dash, high = text.partition("-")
+    return f"{low}–{high}" if dash and low.isdigit() and high.isdigit() else text
