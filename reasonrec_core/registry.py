@@ -29,6 +29,9 @@ BASES: dict[Kind, type[Component[Any]]] = {
 }
 """What a component of each kind must be a subclass of."""
 
+OFFICIAL = ("clip", "implicit", "lightgbm", "text", "timm")
+"""First words of the components of the project's own plugins, which are distributions called ``reasonrec-WORD``."""
+
 
 class Registry:
     """The components that are installed. Making one imports nothing; `load` does.
@@ -75,10 +78,15 @@ class Registry:
     def _hint(self, kind: Kind, name: str) -> str:
         for problem in self.problems:
             if problem.name == name and problem.kind in {kind, None}:
-                return f"It was left out: {problem}."
+                return f"{problem}."
         for other, known in self._components:
             if known == name:
-                return f"{name!r} is a {other}, not a {kind}."
+                return f"{name!r} is of kind {other}."
+        owners = {each.distribution for each in self._components.values()}
+        for word in OFFICIAL:
+            owner = f"reasonrec-{word}"
+            if name.partition("-")[0] == word and owner not in owners:
+                return f"It may come with {owner}: pip install {owner}."
         return did_you_mean(name, self.names(kind))
 
     def load(self, kind: Kind | str, name: str) -> type[Component[Any]]:

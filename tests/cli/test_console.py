@@ -1,0 +1,72 @@
+"""Where verbs print: what a pipe gets, what a hostile title can do, how bars are throttled."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.progress import Progress
+from rich.table import Table
+
+from reasonrec_core.cli import console
+from reasonrec_core.cli.options import terminal
+
+
+def test_a_table_in_a_pipe_is_not_squeezed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    table = Table("title", "text")
+    table.add_row("x", "word " * 22)
+    console.out.print(table)
+    assert "word " * 21 in capsys.readouterr().out
+
+
+def test_columns_sets_the_width(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    console.out.print(Table("title", "text", width=None), soft_wrap=False)
+    console.out.print("word " * 30)
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 40
+
+
+@given(st.text())
+def test_plain_text_cannot_steer_the_terminal(text: str) -> None:
+    shown = console.plain(text)
+    assert "\x1b" not in shown
+    assert "\x9b" not in shown
+    assert len(shown) == len(text)
+    assert all(a == b or b == "\N{REPLACEMENT CHARACTER}" for a, b in zip(text, shown, strict=True))
+
+
+def test_notes_are_kept_back_when_quiet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    console.note("one")
+    monkeypatch.setattr(terminal, "verbosity", -1)
+    console.note("two")
+    assert capsys.readouterr().err == "one\n"
+
+
+def test_progress_in_a_pipe_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.progress() as progress:
+        progress(1, 2, "fit")
+    with console.progress(quiet=True) as progress:
+        progress(1, 2, "fit")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_bars_may_be_called_for_every_row_and_end_where_the_work_ends() -> None:
+    bars = Progress(console=console.Console(file=io.StringIO()))
+    draw = console._Bars(bars)
+    updates = 0
+
+    def count(*args: object, **kwargs: object) -> None:
+        nonlocal updates
+        updates += 1
+
+    original, bars.update = bars.update, count  # type: ignore[method-assign, assignment]
+    for done in range(1, 10_001):
+        draw(done, 10_000, "fit")
+    assert updates < 200
+    bars.update = original  # type: ignore[method-assign]
+    draw(10_000, 10_000, "fit")
+    draw(3, 7, "[b]other[/b]")
+    assert [(task.completed, task.total) for task in bars.tasks] == [(10_000, 10_000), (3, 7)]
