@@ -1,7 +1,8 @@
-"""From uncertainty signals to probabilities: an additive logistic regression that is stored as plain numbers.
+"""From uncertainty signals to probabilities: a logistic regression that is stored as plain numbers.
 
 Each signal enters through hinge functions at its validation quantiles, so that its effect may bend (the evidence
-horizon's often does); a penalty on the weights, chosen by cross-validation, keeps few cases from being overfitted.
+horizon's often does), each pair through its product; a penalty on the weights, chosen by cross-validation, keeps
+few cases from being overfitted.
 A model with an intercept fitted by maximum likelihood is calibrated on average by construction. How good it is must
 not be read off the cases it was fitted on: `Calibrated.fit` also reports cross-fitted figures, where every case is
 predicted by a model that did not see it.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +20,7 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
 
 from reasonrec_core.types import Bool
 
@@ -65,8 +68,9 @@ class Calibrated:
             bias = float(np.log(rate / (1.0 - rate)))
             return cls(names, knots, mean, scale, np.zeros(design.shape[1]), bias, report)
         standard = (design - mean) / scale
-        penalty, crossed = _choose(standard, event, seed)
-        model = _logistic(standard, event, penalty)
+        with threadpool_limits(1):  # matrices this small lose more to threads than they gain
+            penalty, crossed = _choose(standard, event, seed)
+            model = _logistic(standard, event, penalty)
         report |= _quality(crossed, event)
         return cls(names, knots, mean, scale, model.coef_[0].astype(np.float64), float(model.intercept_[0]), report)
 
@@ -101,11 +105,12 @@ def _design(signals: Float64, knots: tuple[tuple[float, ...], ...]) -> Float64:
     for column, at in zip(signals.T, knots, strict=True):
         columns.append(column)
         columns.extend(np.maximum(column - knot, 0.0) for knot in at)
+    columns.extend(first * second for first, second in combinations(signals.T, 2))
     return np.ascontiguousarray(np.stack(columns, axis=1))
 
 
 def _logistic(design: Float64, event: Bool, penalty: float) -> LogisticRegression:
-    return LogisticRegression(C=penalty, max_iter=1000).fit(design, event)
+    return LogisticRegression(C=penalty, solver="newton-cholesky", max_iter=200).fit(design, event)
 
 
 def _choose(design: Float64, event: Bool, seed: int) -> tuple[float, Float64]:

@@ -67,7 +67,7 @@ class Router:
         """
         size = len(policy_quality)
         if not size:
-            raise ConfigError("routing cannot be calibrated without validation queries", where="route")
+            raise ConfigError("routing cannot be calibrated without validation queries", where="router")
         for name, values in {**delegate_quality, "policy": policy_quality, "hit": policy_hit}.items():
             if len(values) != size:
                 raise PluginError(f"quality of {name!r} has {len(values)} values, expected {size}")
@@ -77,8 +77,8 @@ class Router:
         if not used:
             raise ConfigError(
                 "no estimator works before the policy answers",
-                where="route.estimators",
-                fix='Add "evidence-horizon", or set route.stage = "after".',
+                where="router.estimators",
+                fix='Add "evidence-horizon", or set router.stage = "after".',
             )
         worse = np.asarray(policy_quality < delegate_quality[delegate], dtype=np.bool_)
         model = Calibrated.fit(used, _matrix(uncertainty, used, size), worse, self.config.seed)
@@ -206,13 +206,13 @@ class Router:
 
     def _choose(self, quality: Mapping[str, Float64]) -> str:
         if not quality:
-            raise ConfigError("there is no delegate to route to", where="route.delegate", fix="Configure a delegate.")
+            raise ConfigError("there is no delegate to route to", where="router.delegate", fix="Configure a delegate.")
         if self.config.delegate == "best":
             return max(sorted(quality), key=lambda name: float(np.mean(quality[name])))
         if self.config.delegate not in quality:
             near = difflib.get_close_matches(self.config.delegate, quality, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else f"Delegates: {', '.join(sorted(quality))}, or 'best'."
-            raise ConfigError(f"unknown delegate {self.config.delegate!r}", where="route.delegate", fix=hint)
+            raise ConfigError(f"unknown delegate {self.config.delegate!r}", where="router.delegate", fix=hint)
         return self.config.delegate
 
     @staticmethod
@@ -220,7 +220,7 @@ class Router:
         if name not in uncertainty:
             near = difflib.get_close_matches(name, uncertainty, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(uncertainty)) or 'none'}."
-            raise ConfigError(f"no uncertainty estimator {name!r}", where="route.estimators", fix=hint)
+            raise ConfigError(f"no uncertainty estimator {name!r}", where="router.estimators", fix=hint)
         return uncertainty[name]
 
 

@@ -71,7 +71,7 @@ def cut_for_risk(risk: Float64, limit: float, seed: int = 0) -> Cut:
         raise ConfigError(
             f"a risk of {limit:g} cannot be reached: even the safest {counts[0]} of {len(risk)} validation queries "
             f"have a risk of {levels[0]:.4g}, and over all queries it is {selective[-1]:.4g}",
-            where="route.risk",
+            where="router.risk",
             fix=f"Allow at least {levels[0]:.4g}, give a share instead, or let the delegate answer everything "
             "(share = 1).",
         )

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.builtin.profile.fields import ItemField
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.types import Float32, Int32
+from reasonrec_core.types import Float32, History, Int32, Int64
 
 CERTAIN = 1.0 - 1e-6
 FLOOR = np.float32(1e-6)
@@ -68,13 +69,38 @@ def likelihood_ratio(belief: Float32, field: ItemField, candidates: Int32 | None
         values = np.ascontiguousarray((member @ np.ascontiguousarray(ratio.T)).T)
         values[:, np.diff(member.indptr) == 0] = 1.0
     else:
-        picked = member[np.maximum(candidates, 0).ravel()]
-        lengths = np.diff(picked.indptr)
-        cell = np.repeat(np.arange(candidates.size), lengths)
-        terms = picked.data * ratio[cell // candidates.shape[1], picked.indices]
-        values = np.bincount(cell, terms, minlength=candidates.size)
-        values = np.where(lengths == 0, 1.0, values).reshape(candidates.shape)
+        rows = np.repeat(np.arange(len(candidates)), candidates.shape[1])
+        values = _at(ratio, field, rows, np.maximum(candidates, 0).ravel()).reshape(candidates.shape)
     return np.asarray(np.maximum(values, FLOOR), dtype=np.float32)
+
+
+def total_likelihood_ratio(belief: Float32, field: ItemField, weights: Float32, history: History) -> Float32:
+    """float32[B]: the sum of ``weights(i) * R(i)`` over all items that are not in the query's history.
+
+    Worked out per label, so that it costs nothing per item. ``weights``: float32[n_items].
+    """
+    ratio = belief / field.prior
+    unlabelled = float(weights[np.diff(field.membership.indptr) == 0].sum())
+    # A product and a sum per row, not a matrix product: BLAS rounds differently for different batch sizes.
+    labelled = (ratio * np.asarray(field.membership.T @ weights, dtype=np.float32)).sum(axis=1)
+    rows, items = distinct(history, len(weights))
+    known = np.maximum(_at(ratio, field, rows, items), FLOOR) * weights[items]
+    return np.asarray(labelled + unlabelled - np.bincount(rows, known, minlength=len(history)), dtype=np.float32)
+
+
+def distinct(history: History, n_items: int) -> tuple[Int64, Int64]:
+    """int64[D] rows and int64[D] items of the history, repeats within a row left out."""
+    pairs = np.unique(history.rows.astype(np.int64) * n_items + history.items)
+    return pairs // n_items, pairs % n_items
+
+
+def _at(ratio: Float32, field: ItemField, rows: Int64, items: Int64) -> npt.NDArray[np.float64]:
+    """float64[D]: ``R`` of pairs of query and item."""
+    picked = field.membership[items]
+    lengths = np.diff(picked.indptr)
+    pair = np.repeat(np.arange(len(items)), lengths)
+    values = np.bincount(pair, picked.data * ratio[rows[pair], picked.indices], minlength=len(items))
+    return np.where(lengths == 0, 1.0, values)
 
 
 def _belief(evidence: Evidence, field: ItemField) -> Float32:

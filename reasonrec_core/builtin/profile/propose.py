@@ -8,8 +8,8 @@ import numpy as np
 from scipy import sparse
 
 from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.infer import Inference, likelihood_ratio
-from reasonrec_core.types import Bool, Float32, Int32, Observation, QueryBatch
+from reasonrec_core.builtin.profile.infer import Inference, distinct, likelihood_ratio, total_likelihood_ratio
+from reasonrec_core.types import Bool, Float32, Observation, QueryBatch
 
 AFFINITY, POPULARITY = "affinity", "popularity"
 
@@ -47,7 +47,8 @@ class Proposals:
     Attributes:
         names: E experts: the item-to-item ones, then affinity and popularity.
         scores: per expert float32[B, n_items] or [B, C], not negative; 0 for masked and padded columns.
-        totals: per expert float32[B], the sum of its scores.
+        totals: per expert float32[B], the sum of its scores over all items that are not in the history, so that a
+            candidate's ``p_e`` is what it would be in the whole catalogue.
         shrinkage: per expert; expert e speaks with ``p_e(i) = score_e(i) / (total_e + shrinkage_e)``, so that one
             with little evidence behind it speaks softly.
         ratios: per field float32 like ``scores``, how much likelier the item's labels are than usual.
@@ -83,33 +84,50 @@ def propose(
         experts: the item-to-item experts.
         popularity: float32[n_items], sums to 1 and is positive everywhere.
     """
-    candidates = batch.candidates
-    scores = [_votes(expert, evidence, observation, candidates) for expert in experts]
-    pairs = zip(inference.beliefs, inference.fields, strict=True)
-    ratios = tuple(likelihood_ratio(belief, field, candidates) for belief, field in pairs)
+    votes = [_votes(expert, batch, evidence, observation) for expert in experts]
+    pairs = list(zip(inference.beliefs, inference.fields, strict=True))
+    ratios = tuple(likelihood_ratio(belief, field, batch.candidates) for belief, field in pairs)
     prior = _columns(popularity, batch)
-    if ratios:
-        mean = ratios[0].copy()
-        for ratio in ratios[1:]:
-            mean += ratio
-        scores.append(prior * (mean / np.float32(len(ratios))))
-    else:
-        scores.append(np.zeros_like(prior))
-    scores.append(prior)
-    for score in scores:
+    scores = [*(score for score, _ in votes), _affinity(prior, ratios), prior]
+    for score in scores[len(votes) :]:
         _mask(score, batch)
     names = (*(e.name for e in experts), AFFINITY, POPULARITY)
     shrinkage = (*(e.shrinkage for e in experts), 0.0, 0.0)
-    return Proposals(names, tuple(scores), tuple(s.sum(axis=1) for s in scores), shrinkage, ratios)
+    totals = [total for _, total in votes]
+    if batch.candidates is None:
+        totals += [score.sum(axis=1) for score in scores[len(votes) :]]
+    else:
+        each = [total_likelihood_ratio(belief, field, popularity, batch.history) for belief, field in pairs]
+        totals.append(np.mean(each, axis=0) if each else np.zeros(len(batch), np.float32))
+        rows, items = distinct(batch.history, len(popularity))
+        known = np.bincount(rows, popularity[items], minlength=len(batch))
+        totals.append((float(popularity.sum()) - known).astype(np.float32))
+    return Proposals(names, tuple(scores), tuple(totals), shrinkage, ratios)
 
 
-def _votes(expert: Expert, evidence: Evidence, observation: Observation, candidates: Int32 | None) -> Float32:
+def _votes(expert: Expert, batch: QueryBatch, evidence: Evidence, observation: Observation) -> tuple[Float32, Float32]:
+    """The columns' votes, and float32[B] the sum over all items that are not in the history."""
     n_items = expert.matrix.shape[0]
     present = expert.present(observation)
     votes: Float32 = (evidence.matrix(expert.decay, n_items, present) @ expert.matrix).toarray()
     if present is not None and not present.all():
         votes[:, ~present] = 0.0
-    return votes if candidates is None else np.take_along_axis(votes, np.maximum(candidates, 0), axis=1)
+    chosen = votes
+    if batch.candidates is not None:
+        chosen = np.take_along_axis(votes, np.maximum(batch.candidates, 0), axis=1)
+        chosen[batch.candidates < 0] = 0.0
+    votes[batch.history.rows, batch.history.items] = 0.0
+    return chosen, votes.sum(axis=1)
+
+
+def _affinity(prior: Float32, ratios: tuple[Float32, ...]) -> Float32:
+    if not ratios:
+        return np.zeros_like(prior)
+    mean = ratios[0].copy()
+    for ratio in ratios[1:]:
+        mean += ratio
+    mean *= prior / np.float32(len(ratios))
+    return mean
 
 
 def _columns(popularity: Float32, batch: QueryBatch) -> Float32:

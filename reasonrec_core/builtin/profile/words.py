@@ -97,8 +97,8 @@ def _gating(inference: Inference) -> list[int]:
 def _infer_step(f: int, inference: Inference, evidence: Evidence) -> Step:
     field, belief = inference.fields[f], inference.beliefs[f][0]
     gain = belief * np.log(belief / field.prior)
-    order = np.argsort(-gain, kind="stable")[: LISTED + 1]
-    top = int(order[0])
+    top = int(np.argmax(gain))
+    others = [int(a) for a in np.argsort(-belief, kind="stable")[: LISTED + 1] if a != top][:LISTED]
     strength = float(inference.exponents[0, f])
     holders = field.membership[evidence.history.items][:, [top]].toarray()[:, 0] * evidence.weights(1.0) > 0
     claim = f"{field.name} is likely “{field.labels[top]}”: {belief[top]:.0%}, usually {field.prior[top]:.0%}"
@@ -108,7 +108,7 @@ def _infer_step(f: int, inference: Inference, evidence: Evidence) -> Step:
         claim,
         (*(int(p) for p in np.flatnonzero(holders)), field.name),
         float(np.clip(belief[top], 0.0, 1.0)),
-        tuple((field.labels[int(a)], float(belief[a])) for a in order[1:]),
+        tuple((field.labels[a], float(belief[a])) for a in others),
     )
 
 
@@ -149,7 +149,7 @@ def _weigh(query: QueryBatch, observation: Observation, proposals: Proposals, we
     said = ", ".join(f"{name} {weight:.0%}" for name, weight in parts)
     length, horizon = int(query.history.lengths[0]), float(observation.horizon[0])
     claim = f"with {length} items of history (evidence horizon {horizon:.2f}): {said}"
-    return Step(StepKind.WEIGH, claim, ("history length",), min(parts[0][1], 1.0), tuple(parts[1:]))
+    return Step(StepKind.WEIGH, claim, (), min(parts[0][1], 1.0), tuple(parts[1:]))
 
 
 def _decide_step(decision: Decision, proposals: Proposals, titles: list[str], cited: list[int]) -> Step:
