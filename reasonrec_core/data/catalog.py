@@ -63,12 +63,7 @@ class Catalog:
         """One field of all items as text, None where it is missing or blank."""
         if field not in self.table.column_names:
             raise DataError(f"the items have no field {field!r}", fix=f"Fields: {', '.join(self.fields)}.")
-        column = self.table.column(field)
-        if pa.types.is_floating(column.type):
-            values = [None if v is None or v != v else f"{v:.12g}" for v in column.to_pylist()]
-        else:
-            values = [None if v is None else str(v) for v in column.to_pylist()]
-        return [v if v and v.strip() else None for v in values]
+        return as_text(self.table.column(field))
 
     @cached_property
     def titles(self) -> list[str]:
@@ -107,12 +102,12 @@ class Catalog:
             return [None] * len(self)
         return [v.strip() if v and v.strip() else None for v in self.table.column("image").to_pylist()]
 
-    @property
+    @cached_property
     def has_text(self) -> Bool:
         """bool[n_items]."""
         return np.array([t is not None for t in self.texts()], dtype=np.bool_)
 
-    @property
+    @cached_property
     def has_image(self) -> Bool:
         """bool[n_items]: an image is named (whether it can be read shows when it is read)."""
         return np.array([p is not None for p in self.image_paths], dtype=np.bool_)
@@ -122,8 +117,13 @@ def users_as_fields(table: pa.Table | None) -> Mapping[str, Sequence[str | None]
     """User fields by name in index order, without the id."""
     if table is None:
         return {}
-    return {
-        name: [None if v is None else str(v) for v in table.column(name).to_pylist()]
-        for name in table.column_names
-        if name != "user_id"
-    }
+    return {name: as_text(table.column(name)) for name in table.column_names if name != "user_id"}
+
+
+def as_text(column: pa.ChunkedArray) -> list[str | None]:
+    """Values as text, whole numbers without a point; None where missing or blank."""
+    if pa.types.is_floating(column.type):
+        values = [None if v is None or v != v else f"{v:.12g}" for v in column.to_pylist()]
+    else:
+        values = [None if v is None else str(v) for v in column.to_pylist()]
+    return [v if v and v.strip() else None for v in values]

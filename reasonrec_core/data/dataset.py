@@ -71,11 +71,7 @@ class Dataset:
         known = [i for i in new.column("item_id").to_pylist() if i in self.catalog.index]
         if known:
             raise DataError(f"item {known[0]!r} is already in the dataset", fix=f"{len(known)} of the new items are.")
-        old = self.catalog.table
-        for name in set(old.column_names) & set(new.column_names):
-            if (has := old.schema.field(name).type) != (wants := new.schema.field(name).type):
-                raise DataError(f"item field {name!r} is {has} in the dataset and {wants} in the new items")
-        items = append_items(old, new, int(self.manifest["seed"]) + len(old))
+        items = append_items(self.catalog.table, new, int(self.manifest["seed"]) + self.n_items)
         about = {key: self.manifest[key] for key in ("name", "seed", "images", "source")}
         write_dataset(folder, IndexedTables(self._stored.read("interactions"), items, self.users), about)
         return Dataset.open(folder)

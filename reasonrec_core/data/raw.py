@@ -14,9 +14,11 @@ import pyarrow.compute as pc
 from reasonrec_core.data.fields import checked_fields
 from reasonrec_core.data.values import Place, fail, flat, ids, numbers, seconds
 from reasonrec_core.errors import DataError, did_you_mean
+from reasonrec_core.types import Float32
 
 PARTS = ("train", "valid", "test")
 PART_NAMES = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
+LARGEST = float(np.finfo(np.float32).max)
 LOG_COLUMNS = ("user_id", "item_id", "timestamp", "value", "part", "history")
 
 
@@ -79,7 +81,7 @@ def _checked_log(table: pa.Table, place: Place | None) -> pa.Table:
         raise DataError("there are no interactions", fix="A dataset needs at least one.")
     columns: dict[str, Any] = {key: ids(table.column(key), key, place) for key in ("user_id", "item_id")}
     if "value" in table.column_names:
-        columns["value"] = numbers(table.column("value"), "value", place).astype(np.float32)
+        columns["value"] = _values(table.column("value"), place)
     if "part" in table.column_names:
         columns["part"] = _parts(table.column("part"), place)
     if "history" in table.column_names:
@@ -92,6 +94,14 @@ def _checked_log(table: pa.Table, place: Place | None) -> pa.Table:
     if times.dtype.kind == "f" and (np.diff(times) < 0).any():
         return checked.take(pa.array(np.argsort(times, kind="stable")))
     return checked
+
+
+def _values(column: pa.ChunkedArray, place: Place | None) -> Float32:
+    values = numbers(column, "value", place)
+    if len(values) and max(abs(values.min()), values.max()) > LARGEST:
+        row = int(np.flatnonzero(np.abs(values) > LARGEST)[0])
+        raise fail(f"value {values[row]:g} is too large", place, row, "value", fix="Correct the row or delete it.")
+    return values.astype(np.float32)
 
 
 def _parts(column: pa.ChunkedArray, place: Place | None) -> pa.DictionaryArray:

@@ -161,13 +161,15 @@ def _scaled(values: pa.Array, unit: int, name: str = "timestamp", place: Place |
         row = pc.index(values.is_null(), True).as_py()
         raise fail(f"{name} is missing", place, row, name, fix=FILL_IN.format(name))
     raw = values.to_numpy(zero_copy_only=False)
-    far = np.flatnonzero(np.abs(raw) >= LAST)
-    if len(far):
+    if len(raw) and not -LAST < raw.min() <= raw.max() < LAST:
+        far = np.flatnonzero(~((raw > -LAST) & (raw < LAST)))
         raise fail(f"{name} {raw[far[0]]} is out of range", place, int(far[0]), name, fix="Use seconds since 1970.")
     if raw.dtype.kind == "f" and not (raw == np.floor(raw)).all():
         return np.asarray(raw / unit, dtype=np.float64)
-    whole = raw.astype(np.int64)
-    if unit == 1 or not (whole % unit).any():
+    whole: Int64 = raw.astype(np.int64, copy=False)
+    if unit == 1:
+        return whole
+    if not (whole % unit).any():
         return np.asarray(whole // unit, dtype=np.int64)
     return np.asarray(whole / unit, dtype=np.float64)
 

@@ -247,8 +247,11 @@ def test_new_items_keep_the_indices_of_old_ones(tmp_path: Path) -> None:
     assert in_place.catalog.ids[:3] == new.catalog.ids[:3]
     with pytest.raises(DataError, match="'a' is already in the dataset"):
         new.extend_items(pa.table({"item_id": ["a"]}), tmp_path / "x")
-    with pytest.raises(DataError, match="'title' is string in the dataset and double"):
-        new.extend_items(pa.table({"item_id": ["n"], "title": [1.0]}), tmp_path / "x")
+    priced = old.extend_items(pa.table({"item_id": ["p"], "price": [2.5], "title": [7]}), tmp_path / "priced")
+    assert priced.catalog.titles[priced.catalog.find("p")] == "7", "numbers fit into a text field"
+    assert priced.extend_items(pa.table({"item_id": ["q"], "price": [3]}), tmp_path / "more").n_items == 5
+    with pytest.raises(DataError, match="'price' is double in the dataset, and the new items do not fit"):
+        priced.extend_items(pa.table({"item_id": ["n"], "price": ["cheap"]}), tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 

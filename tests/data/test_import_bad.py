@@ -136,6 +136,11 @@ CASES: dict[str, Bad] = {
     "not gzip": Bad({"interactions.csv.gz": LOG}, ("interactions.csv.gz: cannot be decompressed",)),
     "gzip cut short": Bad({"interactions.csv.gz": gzip.compress(LOG * 99)[:-20]}, ("cannot be decompressed",)),
     "not Parquet": Bad({"interactions.parquet": LOG}, ("interactions.parquet: cannot be read as Parquet",)),
+    "Parquet with text that is not UTF-8": Bad(
+        {"interactions.parquet": parquet(user_id=["u"], item_id=pa.array([b"\xff"]).view("string"))},
+        ("interactions.parquet: cannot be read", "UTF8"),
+    ),
+    "a value beyond float32": Bad({"interactions.csv": RATED + b"u2,a,1e300\n"}, (":4:6", "value 1e+300 is too large")),
     # other layouts
     "JSON that is none": Bad(
         {"r.json": b'{"reviewerID": "A", "asin": "x"}\n{"reviewerID": "A", asin}\n'}, ("r.json:2:21", "not JSON")
@@ -153,6 +158,9 @@ CASES: dict[str, Bad] = {
     ),
     "JSON that is empty": Bad({"r.json": b""}, ("r.json: the file is empty",)),
     "JSON that is not UTF-8": Bad({"r.json": b'{"user": "\xff", "item": 2}\n'}, ("r.json:1:11", "0xff")),
+    "JSON that stops being UTF-8": Bad(
+        {"r.json": b'{"user": "a", "item": 2}\n{"user": "a\xff", "item": 2}\n'}, ("r.json:2:12", "0xff")
+    ),
     "JSON in broken gzip": Bad(
         {"r.json.gz": gzip.compress(b'{"user": 1, "item": 2}\n' * 99)[:-9]}, ("cannot be decompressed",)
     ),
@@ -335,6 +343,13 @@ def test_tables_from_python_are_checked_too(tables: dict[str, dict[str, object]]
     with pytest.raises(DataError, match=words):
         Dataset.build(raw, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dataset_is_not_imported_again_as_if_its_indices_were_ids(tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_bytes(LOG)
+    Dataset.build(import_path(tmp_path / "interactions.csv"), tmp_path / "out")
+    with pytest.raises(DataError, match="is a dataset already"):
+        import_path(tmp_path / "out")
 
 
 def test_messages_are_short_enough_to_read(tmp_path: Path) -> None:

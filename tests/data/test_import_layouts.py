@@ -310,3 +310,24 @@ def test_open_or_import_imports_once_and_again_when_the_data_changes(tmp_path: P
     write(folder, interactions__csv="user_id,item_id\nu,b\n")
     assert open_or_import(folder, tmp_path / "cache").catalog.ids == ["b"]
     assert open_or_import(first.folder, tmp_path / "cache").hash == first.hash, "a saved dataset is opened as it is"
+
+
+def test_open_or_import_of_a_file_looks_only_at_what_it_reads(tmp_path: Path) -> None:
+    folder = write(tmp_path / "home", shop__csv="user_id,item_id\nu,a\n", items__csv="item_id,title\na,A\n")
+    first = open_or_import(folder / "shop.csv", tmp_path / "cache").folder
+    write(folder, diary__csv="x\n")
+    assert open_or_import(folder / "shop.csv", tmp_path / "cache").folder == first
+    write(folder, items__csv="item_id,title\na,B\n")
+    assert open_or_import(folder / "shop.csv", tmp_path / "cache").catalog.titles == ["B"]
+
+
+def test_a_movielens_column_can_be_left_out(tmp_path: Path) -> None:
+    folder = write(tmp_path / "ml", u__data="1\t2\t3\t4\n")
+    assert load(folder, tmp_path, columns={"value": ""}).interactions.values is None
+
+
+def test_numbers_as_ids_in_json_take_the_fast_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"user": u, "item": i, "timestamp": 1.5e9 + i, "rating": 4} for u in range(3) for i in range(3)]
+    folder = write(tmp_path / "a", log__jsonl="\n".join(map(json.dumps, rows)))
+    monkeypatch.setattr("reasonrec_core.data.importers.amazon._with_python", None)
+    assert log_of(load(folder / "log.jsonl", tmp_path))["2"] == ["0", "1", "2"]

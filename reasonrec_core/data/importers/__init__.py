@@ -25,6 +25,9 @@ from reasonrec_core.files import content_hash, sha256_of
 FORMATS = ("tables", "predefined", "recbole", "movielens", "sequences", "amazon")
 """Names of the layouts, in the order in which they are tried."""
 MODULES = {"tables": "folder"}
+PLAIN_STEMS = frozenset({"interactions", "ratings", "u", "sequences"})
+BESIDE = ("items.", "users.", "movies.", "meta_")
+"""How the files begin that are read beside a single file."""
 DATA_SUFFIXES = frozenset(
     {".parquet", ".csv", ".tsv", ".gz", ".txt", ".json", ".jsonl", ".inter", ".item", ".user", ".dat", ".data"}
 )
@@ -50,10 +53,13 @@ def find_format(path: Path) -> str:
 
 
 def _require_path(path: Path) -> None:
+    if is_dataset(path):
+        fix = "Use it as it is, or import what it was made from."
+        raise DataError("is a dataset already", where=str(path), fix=fix)
     if not path.exists():
         beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        fix = did_you_mean(path.name, beside) if beside and len(beside) < 100 else None
-        raise DataError("no such file or folder", where=str(path), fix=fix)
+        hint = did_you_mean(path.name, beside) if beside and len(beside) < 100 else None
+        raise DataError("no such file or folder", where=str(path), fix=hint)
     if path.is_dir() and not any(path.iterdir()):
         raise DataError("the folder is empty", where=str(path))
 
@@ -84,7 +90,13 @@ def import_path(
     raw = with_pictures(raw.checked(), path if path.is_dir() else path.parent)
     notes = [*matching.notes, *_about_items(raw)]
     source = {"path": str(path.resolve()), "format": format, "columns": dict(columns or {}), "notes": notes}
-    return replace(raw, name=name or path.resolve().name.split(".")[0], source=source)
+    return replace(raw, name=name or _name(path.resolve()), source=source)
+
+
+def _name(path: Path) -> str:
+    """The folder's name, or the file's where that says more than "interactions"."""
+    stem = path.name.split(".")[0]
+    return path.parent.name if path.is_file() and stem in PLAIN_STEMS else path.name if path.is_dir() else stem
 
 
 def _about_items(raw: RawTables) -> list[str]:
@@ -148,7 +160,10 @@ def open_or_import(
 def source_hash(path: Path, *settings: object) -> str:
     """Hash of the files that an import may read, by content, with the names of pictures and the settings."""
     folder = path if path.is_dir() else path.parent
-    files = sorted(f for f in folder.iterdir() if f.is_file() and f.suffix in DATA_SUFFIXES | {f".{path.name}"})
+    files = sorted(f for f in folder.iterdir() if f.is_file() and f.suffix in DATA_SUFFIXES)
+    if path.is_file():
+        stem = path.name.split(".")[0]
+        files = [path, *(f for f in files if f != path and f.name.startswith((*BESIDE, f"{stem}.")))]
     pictures = folder / "images"
     names = sorted(p.name for p in pictures.iterdir()) if pictures.is_dir() else []
     listed = [(f.name, sha256_of(f)) for f in files]

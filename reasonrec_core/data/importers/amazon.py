@@ -79,7 +79,7 @@ def read_reviews(file: Path, columns: Columns) -> SourceTable:
         raise DataError("the file is empty", where=str(file))
     theirs = _chosen(first, columns, file)
     try:
-        table = _with_arrow(file, theirs)
+        table = _with_arrow(file, theirs, first)
         lines: Any = range(1, table.num_rows + 1)
         if any(column.null_count for column in table.columns):
             table, lines = _with_python(file, theirs)
@@ -98,12 +98,19 @@ def _chosen(first: Mapping[str, Any], columns: Columns, file: Path) -> dict[str,
     return {ours: theirs for theirs, ours in matched.items()}
 
 
-def _with_arrow(file: Path, theirs: Mapping[str, str]) -> pa.Table:
-    types = {"value": pa.float64(), "timestamp": pa.int64()}
-    schema = pa.schema([(name, types.get(ours, pa.string())) for ours, name in theirs.items()])
+def _with_arrow(file: Path, theirs: Mapping[str, str], first: Mapping[str, Any]) -> pa.Table:
+    """The columns in the types of the first object.
+
+    Raises:
+        pa.ArrowException: a line has another type, or is not JSON, or not UTF-8.
+    """
+    types = {int: pa.int64(), float: pa.float64()}
+    kinds = {o: pa.float64() if o == "value" else types.get(type(first[t]), pa.string()) for o, t in theirs.items()}
+    schema = pa.schema([(name, kinds[ours]) for ours, name in theirs.items()])
     options = arrow_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
     with pa.input_stream(str(file), compression="gzip" if file.suffix == ".gz" else None) as stream:
         table = arrow_json.read_json(stream, arrow_json.ReadOptions(block_size=1 << 24), options)
+    table.validate(full=True)
     return table.select(list(theirs.values())).rename_columns(list(theirs))
 
 

@@ -48,6 +48,8 @@ class DelimitedFile:
     dialect: Dialect
     content: pa.Buffer
     names: tuple[str, ...]
+    header: tuple[str, ...]
+    """The names as they stand in the file, blanks around them included."""
 
     @classmethod
     def open(cls, path: Path, dialect: Dialect | None = None) -> DelimitedFile:
@@ -66,13 +68,14 @@ class DelimitedFile:
         line = start.removeprefix(codecs.BOM_UTF8).splitlines()[0].decode(errors="replace")
         dialect = dialect or _guess(path, line)
         if dialect.names is None:
-            names = tuple(n.strip() for n in next(csv.reader([line], delimiter=dialect.delimiter)))
+            header = tuple(next(csv.reader([line], delimiter=dialect.delimiter)))
+            names = tuple(name.strip() for name in header)
             _check_names(names, path)
-            return cls(path, dialect, content, names)
+            return cls(path, dialect, content, names, header)
         if len(dialect.delimiter) > 1:
             # Arrow splits at one byte; the unit separator does not occur in text that people wrote.
             content = pa.py_buffer(content.to_pybytes().replace(dialect.delimiter.encode(), b"\x1f"))
-        return cls(path, dialect, content, dialect.names)
+        return cls(path, dialect, content, dialect.names, dialect.names)
 
     def read(self, wanted: Collection[str] | None = None, encoded: Collection[str] = ()) -> SourceTable:
         """The columns in ``wanted`` (all if None) as strings, blank cells null; ``encoded`` ones as dictionaries.
@@ -107,17 +110,11 @@ class DelimitedFile:
         return SourceTable(table.select(kept), self.path, DelimitedPlace(self))
 
     def _types(self, encoded: Collection[str]) -> arrow_csv.ConvertOptions:
-        # Names as they stand in the file: Arrow matches types before we strip blanks from names.
-        raw = self._raw_names()
-        types = {there: ID if name in encoded else pa.string() for name, there in zip(self.names, raw, strict=True)}
+        pairs = zip(self.names, self.header, strict=True)
+        types = {there: ID if name in encoded else pa.string() for name, there in pairs}
         return arrow_csv.ConvertOptions(
             column_types=types, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=True
         )
-
-    def _raw_names(self) -> list[str]:
-        if self.dialect.names:
-            return list(self.names)
-        return next(csv.reader([next(self.lines())], delimiter=self.dialect.delimiter))
 
     def _quotes(self) -> int:
         if not self.dialect.quote:

@@ -62,9 +62,10 @@ def read(path: Path, columns: Columns) -> RawTables:
     if name not in OLD:
         raise DataError(f"no {', '.join(FILES)}", where=str(path), fix="Name the folder that holds the ratings.")
     delimiter, (items_name, items_delimiter, item_names), (users_name, users_delimiter, user_names) = OLD[name]
-    columns.match("interactions", RATING, folder / name)
+    matched = columns.match("interactions", RATING, folder / name)
+    log = _headless(folder / name, RATING, delimiter)
     return raw_tables(
-        _headless(folder / name, RATING, delimiter),
+        SourceTable(log.table.select(list(matched)), log.path, log.place).renamed(matched),
         _optional(folder / items_name, item_names, items_delimiter),
         _optional(folder / users_name, user_names, users_delimiter),
     )

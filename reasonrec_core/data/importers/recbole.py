@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,6 +17,7 @@ from reasonrec_core.data.importers.predefined import with_part
 from reasonrec_core.data.importers.source import SourceTable, join
 from reasonrec_core.data.importers.tables import ENCODED, raw_tables
 from reasonrec_core.data.raw import PARTS, RawTables
+from reasonrec_core.data.values import numbers
 from reasonrec_core.errors import DataError, did_you_mean
 
 NAME = "recbole"
@@ -105,13 +107,11 @@ def _read_fields(path: Path, table: str, columns: Columns) -> SourceTable:
 
 def _floats(column: pa.ChunkedArray, source: SourceTable, name: str) -> pa.Array:
     """float64 with null where the cell is blank or NaN."""
-    from reasonrec_core.data.values import numbers
-
     present = pc.invert(pc.is_null(pc.if_else(pc.match_substring_regex(column, r"(?i)^\s*(nan)?\s*$"), None, column)))
     rows = pc.indices_nonzero(pc.fill_null(present, False))
     place = _TakenPlace(source, rows)
     parsed = pa.array(numbers(column.take(rows), name, place))
-    return parsed.take(pc.index_in(pa.array(range(len(column)), rows.type), rows))
+    return parsed.take(pc.index_in(pa.array(np.arange(len(column)), rows.type), rows))
 
 
 def _labels(column: pa.ChunkedArray) -> pa.ChunkedArray:

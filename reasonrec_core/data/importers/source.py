@@ -107,6 +107,7 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> SourceTabl
     """
     try:
         table = pq.read_table(path, columns=columns, memory_map=True)
+        table.validate(full=True)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"cannot be read as Parquet ({_first_line(error)})", where=str(path)) from error
     if table.num_rows == 0:
