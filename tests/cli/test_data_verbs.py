@@ -1,0 +1,175 @@
+"""``reasonrec data split | check | fetch | synth`` as a user calls them: output, exit codes, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reasonrec_core.cli.main import main
+from reasonrec_core.cli.options import terminal
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data.fetch import transfer
+from reasonrec_core.data.importers import import_path
+from reasonrec_core.data.splits import open_split
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr(terminal, "verbosity", 0)
+
+    def call(*args: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main(["data", *map(str, args)])
+        printed = capsys.readouterr()
+        return int(left.value.code or 0), printed.out, printed.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "shop"
+    with pytest.raises(SystemExit) as left:
+        main(["data", "synth", "--out", str(folder), "--users", "120", "--items", "60", "--image-size", "48"])
+    assert left.value.code == 0
+    return folder
+
+
+def test_synth_writes_our_layout_and_replaces_its_own(run: Run, tmp_path: Path) -> None:
+    for users in (40, 30):
+        options = ("--users", users, "--items", 30, "--image-size", 32)
+        code, out, _ = run("synth", "--out", tmp_path / "shop", *options)
+        assert code == 0
+        assert f"{users} users, 30 items" in out
+        raw = import_path(tmp_path / "shop")
+        assert raw.users.num_rows == users
+        assert raw.items.num_rows == 30
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--users", "0"], "users:"),
+        (["--items", "7"], "items:"),
+        (["--season", "-1"], "season:"),
+        (["--users", "many"], "not a valid integer"),
+    ],
+)
+def test_synth_bad_settings(run: Run, tmp_path: Path, options: list[str], words: str) -> None:
+    code, _, err = run("synth", "--out", tmp_path / "x", *options)
+    assert code == 2
+    assert words in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_split_of_raw_data_prints_saves_and_opens(shop: Path, run: Run, tmp_path: Path) -> None:
+    code, out, err = run("split", shop, "--negatives", 9, "--out", tmp_path / "split")
+    assert code == 0, err
+    assert "leave-one-out" in out
+    assert "10 candidates each" in out
+    dataset = Dataset.build(import_path(shop), tmp_path / "dataset")
+    split = open_split(tmp_path / "split", dataset)
+    assert split.test.queries.candidates.shape[1] == 10
+    code, out, _ = run("split", shop, "--kind", "temporal", "--json")
+    facts = json.loads(out)
+    assert facts["protocol"].startswith("global temporal")
+    assert facts["train"]["interactions"] > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--kind", "random"], "invalid value"),
+        (["--valid", "0.7", "--test", "0.7"], "nothing for training"),
+        (["--kind", "temporal", "--valid-from", "soon", "--test-from", "later"], "valid_from"),
+        (["--kind", "temporal", "--valid-from", "2025-06-01"], "go together"),
+        (["--kind", "predefined"], "without parts"),
+        (["--kind", "temporal", "--valid-from", "2001-01-01", "--test-from", "2001-02-01"], "no interactions for"),
+        (["--negatives", "0"], "--negatives"),
+        (["--negatives", "60"], "at most"),
+        (["--min-history", "500"], "no validation users"),
+    ],
+)
+def test_split_bad_input(shop: Path, run: Run, tmp_path: Path, options: list[str], words: str) -> None:
+    code, out, err = run("split", shop, "--out", tmp_path / "split", *options)
+    assert (code, out) == (2, "")
+    assert words in err.lower()
+    assert "Traceback" not in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_split_does_not_write_over_other_files(shop: Path, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    code, _, err = run("split", shop, "--out", tmp_path)
+    assert code == 2
+    assert "other files" in err
+
+
+def test_missing_path(run: Run, tmp_path: Path) -> None:
+    for verb in ("split", "check"):
+        code, _, err = run(verb, tmp_path / "nowhere")
+        assert code == 2
+        assert "nowhere" in err
+
+
+def test_check_of_sound_data_is_safe(shop: Path, run: Run) -> None:
+    code, out, _ = run("check", shop)
+    assert code == 0
+    assert out.rstrip().endswith("safe")
+    assert "clean" in out
+
+
+def test_check_of_leaky_data_is_not(run: Run, tmp_path: Path) -> None:
+    rows = ["user_id,item_id,timestamp,label,history", "a,x,1,1,", "a,y,2,1,x", "a,w,3,1,x y", "a,z,4,1,x y z"]
+    for part, lines in (("train", rows[:3]), ("valid", [rows[0], rows[3]]), ("test", [rows[0], rows[4]])):
+        (tmp_path / f"{part}.csv").write_text("\n".join(lines) + "\n")
+    code, out, _ = run("check", tmp_path, "--json")
+    facts = json.loads(out)
+    assert (code, facts["safe"]) == (1, False)
+    error = next(f for f in facts["findings"] if f["severity"] == "error")
+    assert error["check"] == "target-in-history"
+    assert (error["count"], error["total"]) == (1, 4)
+    code, out, _ = run("check", tmp_path)
+    assert code == 1
+    assert "NOT SAFE" in out
+
+
+def test_check_selects(shop: Path, run: Run) -> None:
+    code, out, _ = run("check", shop, "--only", "time-ties", "--kind", "ratio", "--json")
+    facts = json.loads(out)
+    assert (code, facts["checks"]) == (0, ["time-ties"])
+    assert facts["protocol"].startswith("per-user ratio")
+    _, out, _ = run("check", shop, "--no-images", "--json")
+    assert "unreadable-images" not in json.loads(out)["checks"]
+
+
+def test_hostile_text_does_not_steer_the_terminal(run: Run, tmp_path: Path) -> None:
+    log = "".join(f"a,i{i},{i}\n" for i in range(4))
+    (tmp_path / "interactions.csv").write_text("user_id,item_id,timestamp\n" + log)
+    (tmp_path / "items.csv").write_text("item_id,title\n" + "".join(f"i{i},\x1b[2J[red]boo\n" for i in range(4)))
+    _, out, _ = run("check", tmp_path)
+    assert "\x1b[2J" not in out
+    assert "[red]boo" in out
+
+
+def test_fetch_says_why_it_cannot(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setattr(transfer, "TIMEOUT", 0.001)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    code, out, err = run("fetch", "ml-100k", "--out", tmp_path / "x")
+    assert (code, out) == (2, "")
+    assert "terms of use" in err
+    assert "could not be fetched from any source" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_has_examples(run: Run) -> None:
+    for verb in ("split", "check", "fetch", "synth"):
+        code, out, _ = run(verb, "--help")
+        assert code == 0
+        assert f"reasonrec data {verb}" in out
