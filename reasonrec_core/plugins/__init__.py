@@ -13,10 +13,9 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import pluggy
 
@@ -30,8 +29,7 @@ CORE = "reasonrec"
 """The distribution whose components come with the core."""
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
+class Registered(NamedTuple):
     """A component that a distribution offers."""
 
     kind: Kind
@@ -40,8 +38,7 @@ class Registered:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class RegisteredCommand:
+class RegisteredCommand(NamedTuple):
     """A subcommand that a distribution offers."""
 
     spec: CommandSpec
@@ -49,8 +46,7 @@ class RegisteredCommand:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """Something that was left out.
 
     Attributes:
@@ -76,8 +72,7 @@ class Problem:
         return f"{what} of {self.distribution} {self.version} is left out: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(NamedTuple):
     """All that the installed distributions offer, and what was left out."""
 
     components: tuple[Registered, ...]

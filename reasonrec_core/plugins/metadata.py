@@ -11,13 +11,12 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from reasonrec_core.hookspecs import GROUP
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
+class Distribution(NamedTuple):
     """An installed distribution that names plugins.
 
     Attributes:
@@ -52,7 +51,7 @@ def distributions() -> list[Distribution]:
         first = found.setdefault(each.key, each)
         same_folder = os.path.dirname(first.folder) == os.path.dirname(each.folder)
         if first is not each and same_folder and first.version != each.version:
-            found[each.key] = replace(first, doubles=(*first.doubles, each.version))
+            found[each.key] = first._replace(doubles=(*first.doubles, each.version))
     return [found[key] for key in sorted(found) if found[key].entries]
 
 
