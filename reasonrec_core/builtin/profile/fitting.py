@@ -28,7 +28,7 @@ DECAYS = (0.5, 0.7, 0.8, 0.9, 0.97)
 STRENGTHS = (0.3, 1.0, 3.0, 10.0)
 HALF_LIVES = (None, 0.3, 0.1, 0.03, 0.01)  # of the time that the training log spans
 SMOOTHING = 0.1  # interactions given to every item, so that an item without any keeps a chance
-CELLS = 1 << 22
+CELLS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Model:
 
 
 def rows_at_once(n_items: int) -> int:
-    """Queries per chunk, so that one array over the catalogue stays near 16 MB whatever its size."""
-    return max(1, min(512, CELLS // max(n_items, 1)))
+    """Queries per chunk, so that one array over the catalogue stays near 4 MB: it fits a cache, however many items."""
+    return max(1, min(256, CELLS // max(n_items, 1)))
 
 
 def fit_model(config: ProfileConfig, data: FitData) -> Model:
