@@ -8,10 +8,15 @@ import numpy.typing as npt
 from reasonrec_core.errors import PluginError
 from reasonrec_core.types import Float32, Int32, Int64, QueryBatch, Ranking
 
-_BLOCKS = 384
-"""Block maxima per row: enough to bound the k-th largest score tightly, few enough to be partitioned at no cost."""
+_WIDTH = 8
+"""Scores per block: wide enough that looking at blocks instead of scores pays, narrow enough to look into them."""
+_FEWEST = 64
+"""Blocks that are always left: with fewer, several of a row's best scores would share one."""
 _SLAB = 1 << 22
 """Scores worked on at a time (16 MiB), so that the second pass over them finds them in the cache."""
+
+
+Index = npt.NDArray[np.intp]
 
 
 def rank(scores: Float32, batch: QueryBatch) -> Ranking:
@@ -93,72 +98,76 @@ def _select(scores: Float32, k: int) -> tuple[Int32, Float32]:
 def _select_slab(scores: Float32, k: int) -> tuple[Int32, Float32]:
     """`_select` for 1 <= k <= n and few enough rows."""
     rows, n = scores.shape
-    maxima = _block_maxima(scores, k)
-    if not maxima.max() < np.inf:  # also where it is NaN: maxima propagate it
+    scores = np.ascontiguousarray(scores)
+    enough = max(4 * k, _FEWEST)
+    maxima = _fold(scores, _WIDTH) if n // _WIDTH >= enough else scores
+    coarse = maxima
+    while coarse.shape[1] // 4 >= enough:
+        coarse = _fold(coarse, 4)
+    ordered = np.sort(coarse, axis=1)
+    if not (ordered[:, -1] < np.inf).all():  # also where it is NaN: maxima propagate it, and it sorts last
         raise PluginError("scores hold NaN or +inf", fix="A component must score items with finite numbers or -inf.")
-    bound = np.partition(maxima, maxima.shape[1] - k, axis=1)[:, -k]
+    bound = ordered[:, -k]
     # Exactly k blocks reach the bound: all scores that do are wanted. More: ties, of which the first columns count.
-    tied = (maxima >= bound[:, None]).sum(axis=1) > k
+    tied = (coarse >= bound[:, None]).sum(axis=1) > k
     threshold = np.where(tied, bound, np.nextafter(bound, np.float32(-np.inf)))
-    flat = np.flatnonzero(scores > threshold[:, None])
-    row = flat // n
-    column, value = flat - row * n, scores[row, flat - row * n]
-    count = np.bincount(row, minlength=rows)
+    flat = _above(scores, maxima, threshold)
+    count = np.bincount(flat // n, minlength=rows)
     short = np.flatnonzero(count < k)
     if len(short):
-        row, column, value, count = _fill(scores, bound, short, k, row, column, value, count)
+        flat = np.sort(np.concatenate([flat, _first_equal(scores, bound, short, k - count[short])]))
+        count[short] = k
+    row, value = flat // n, scores.reshape(-1)[flat]
     starts = np.cumsum(count) - count
-    place = np.arange(len(row)) - starts[row]
-    width = int(count.max())
-    padded = np.full((rows, width), np.inf, np.float32)
-    padded[row, place] = -value
+    padded = np.full((rows, int(count.max())), np.inf, np.float32)
+    padded[row, np.arange(len(row)) - starts[row]] = -value
     # Columns ascend within a row, so a stable sort breaks ties by column.
     order = np.argsort(padded, axis=1, kind="stable")[:, :k] + starts[:, None]
-    return column[order].astype(np.int32), value[order]
+    return (flat[order] - np.arange(0, rows * n, n)[:, None]).astype(np.int32), value[order]
 
 
-def _block_maxima(scores: Float32, k: int) -> Float32:
-    """float32[B, M >= k]: maxima of M disjoint blocks that cover each row.
+def _fold(scores: Float32, width: int) -> Float32:
+    """float32[B, M]: maxima of M = ceil(n / width) disjoint blocks that cover each row; n >= width * width.
 
-    Block ``m`` holds the columns ``m, m + M, m + 2M, ...``: taking the maximum of neighbouring rows of a
+    Block ``m`` holds the columns ``m, m + M, m + 2M, ...``: taking the maximum of the neighbouring rows of a
     [width, M] view is what SIMD does best, unlike a maximum along short contiguous blocks.
     """
     rows, n = scores.shape
-    width = max(n // max(_BLOCKS, 4 * k), 1)
-    blocks = n // width
-    if width == 1:
-        return scores
-    view = np.lib.stride_tricks.as_strided(
-        scores,
-        (rows, width, blocks),
-        (scores.strides[0], blocks * scores.strides[1], scores.strides[1]),
-        writeable=False,
-    )
-    maxima: Float32 = view.max(axis=1)
-    rest = n - width * blocks
-    np.maximum(maxima[:, :rest], scores[:, width * blocks :], out=maxima[:, :rest])
+    blocks = -(-n // width)
+    steps = (scores.strides[0], blocks * scores.strides[1], scores.strides[1])
+    full = np.lib.stride_tricks.as_strided(scores, (rows, width - 1, blocks), steps, writeable=False)
+    maxima: Float32 = full.max(axis=1)
+    last = scores[:, (width - 1) * blocks :]
+    np.maximum(maxima[:, : last.shape[1]], last, out=maxima[:, : last.shape[1]])
     return maxima
 
 
-Index = npt.NDArray[np.intp]
+def _above(scores: Float32, maxima: Float32, threshold: Float32) -> Index:
+    """Flat positions, ascending, of the scores above their row's threshold; looks only into blocks that hold one."""
+    n = scores.shape[1]
+    block = np.flatnonzero(maxima > threshold[:, None])
+    if maxima is scores:
+        return block
+    blocks = maxima.shape[1]
+    row = block // blocks
+    column = (block - row * blocks)[:, None] + np.arange(0, _WIDTH * blocks, blocks)
+    flat = row[:, None] * n + column
+    above = scores.reshape(-1).take(flat, mode="clip") > threshold[row, None]
+    if n < _WIDTH * blocks:
+        above &= column < n
+    return np.sort(flat[above])
 
 
-def _fill(
-    scores: Float32, bound: Float32, short: Index, k: int, row: Index, column: Index, value: Float32, count: Int64
-) -> tuple[Index, Index, Float32, Int64]:
-    """Add to the rows ``short`` of fewer than k scores above their bound the first columns that equal it."""
+def _first_equal(scores: Float32, bound: Float32, short: Index, missing: Int64) -> Index:
+    """Flat positions of the first ``missing`` scores that equal their bound, for the rows ``short``."""
+    n = scores.shape[1]
     equal = (scores if len(short) == len(scores) else scores[short]) == bound[short, None]
-    more_rows, more_columns = [row], [column]
-    missing = k - count[short]
+    found = []
     index = np.arange(len(short))
     while len(index):
-        first = equal[index].argmax(axis=1) if len(index) < len(short) else equal.argmax(axis=1)
+        first = (equal if len(index) == len(equal) else equal[index]).argmax(axis=1)
         equal[index, first] = False
-        more_rows.append(short[index])
-        more_columns.append(first)
-        missing[index] -= 1
+        found.append(short[index] * n + first)
+        missing = missing - 1
         index = index[missing[index] > 0]
-    row, column = np.concatenate(more_rows), np.concatenate(more_columns)
-    order = np.lexsort((column, row))
-    row, column = row[order], column[order]
-    return row, column, scores[row, column], np.bincount(row, minlength=len(scores))
+    return np.concatenate(found)

@@ -14,8 +14,8 @@ from reasonrec_core.types import Bool, Float32, QueryBatch, Ranking, Task
 class HistoryMask:
     """Finds ranked items that stand in a query's history; one per thread, reused from batch to batch.
 
-    Holds ``bool[B, n_items]`` for the largest batch seen: marks are set, read and taken back, so that the cost is
-    the histories' length, not the size of the table.
+    Holds ``bool[B, n_items]`` for the largest batch seen. The few ranked items are marked, the history is looked up,
+    the marks are taken back: the cost is one look at the history, not the size of the table.
     """
 
     def __init__(self) -> None:
@@ -27,11 +27,15 @@ class HistoryMask:
         if len(self._marks) < size:
             self._marks = np.zeros(size, np.bool_)
         starts = np.arange(0, size, n_items)
-        seen = np.repeat(starts, batch.history.lengths) + batch.history.items
-        self._marks[seen] = True
-        found: Bool = self._marks[starts[:, None] + np.maximum(items, 0)]
-        self._marks[seen] = False
-        return found & (items >= 0)
+        ranked = (starts[:, None] + items)[items >= 0]
+        seen = np.repeat(starts, batch.history.lengths)
+        seen += batch.history.items
+        self._marks[ranked] = True
+        owned = self._marks.take(seen)
+        self._marks[ranked] = False
+        if not owned.any():
+            return np.zeros(items.shape, np.bool_)
+        return np.isin(starts[:, None] + items, seen[owned]) & (items >= 0)
 
 
 def check_ranking(

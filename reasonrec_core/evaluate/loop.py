@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import replace
 from threading import local
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from reasonrec_core.errors import DataError, PluginError, ReasonRecError
+from reasonrec_core.evaluate.batches import Progress
+from reasonrec_core.evaluate.batches import run_batches as run_batches
 from reasonrec_core.evaluate.click_metrics import Clicks, click_metrics
 from reasonrec_core.evaluate.contract import HistoryMask, among, check_probability, check_ranking
 from reasonrec_core.evaluate.ranking_metrics import accuracy, beyond_accuracy, coverage
 from reasonrec_core.evaluate.relevance import drop_invalid, find_hits
 from reasonrec_core.evaluate.scores import Scores, user_units
 from reasonrec_core.types import Bool, Cases, Float32, Int64, QueryBatch, Ranking, Task
-
-Progress = Callable[[int, int, str], None]
 
 
 def evaluate_ranking(
@@ -197,42 +194,6 @@ def _score(
         seconds=seconds,
         sampled=sampled,
     )
-
-
-def run_batches(
-    work: Callable[[int, QueryBatch], None],
-    queries: QueryBatch,
-    chunk: int,
-    threads: int,
-    progress: Progress | None,
-    name: str | None,
-) -> None:
-    """Call ``work`` on consecutive batches, in ``threads`` threads; the first error stops all."""
-    total, label = len(queries), f"evaluate {name}" if name else "evaluate"
-    if not total:
-        raise DataError("there are no queries to evaluate", fix="Check the split: its test part is empty.")
-    chunk = max(chunk, 1)
-    threads = max(min(threads, -(-total // chunk)), 1)
-
-    def one(start: int) -> int:
-        work(start, queries.slice(start, min(start + chunk, total)))
-        return min(chunk, total - start)
-
-    done = 0
-    with ExitStack() as stack:
-        run: Callable[..., Any] = map
-        if threads > 1:
-            # One BLAS thread per Python thread: BLAS threads of two callers would fight for the cores. OpenBLAS and
-            # MKL take the limit for the process; OpenMP for the calling thread, so each worker sets its own.
-            controller = ThreadpoolController()
-            stack.enter_context(controller.limit(limits=1))
-            pool = ThreadPoolExecutor(threads, initializer=lambda: controller.select(user_api="openmp").limit(limits=1))
-            stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-            run = pool.map
-        for size in run(one, range(0, total, chunk)):
-            done += size
-            if progress is not None:
-                progress(done, total, label)
 
 
 def _ask(answer: Callable[[QueryBatch], Any], batch: QueryBatch, start: int, name: str | None) -> Any:
