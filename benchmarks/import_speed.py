@@ -1,6 +1,6 @@
 """Seconds and peak memory of importing: real data sets where they are there, and a synthetic log.
 
-    python benchmarks/import_speed.py --data ../shared/data --rows 10000000 --out benchmarks/results/import_speed.md
+    REASONREC_DATA=FOLDER python benchmarks/import_speed.py --out benchmarks/results/import_speed.md
 
 Every case runs in a process of its own; "read" is from files to checked tables, "index" from there to a saved dataset
 (sort, index, hash, Parquet), "open" from the saved dataset to its interaction arrays.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import resource
 import subprocess
@@ -65,10 +66,19 @@ def measure(path: Path) -> dict:
     return {"rows": rows, "peak": peak, **{name: stage.round(4).tolist() for name, stage in stages.items()}}
 
 
+def machine() -> str:
+    """Processor, cores, memory."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores {named[0] if named else platform.machine()}, {memory:.0f} GiB"
+
+
 def table(cases: list[tuple[str, dict]], command: str) -> str:
     """The results as Markdown."""
     head = (
-        f"# Import speed\n\n`{command}`, seed 0, {platform.processor() or platform.machine()}, "
+        f"# Import speed\n\n`{command}`, seed 0, {machine()}, "
         f"Python {platform.python_version()}, pyarrow {pa.__version__}, {date.today().isoformat()}.\n\n"
         "Wall-clock seconds; in brackets seconds of processor time, which other load on the machine disturbs less.\n\n"
         "| data | interactions | read | index and save | open | peak memory, MiB |\n|---|---|---|---|---|---|\n"
@@ -83,7 +93,7 @@ def table(cases: list[tuple[str, dict]], command: str) -> str:
 def main() -> None:
     """Measure every case in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder with the real data sets")
+    data = Path(os.environ.get("REASONREC_DATA", "data"))
     parser.add_argument("--rows", type=int, default=10_000_000, help="rows of the synthetic log; 0 for none")
     parser.add_argument("--out", type=Path, help="Markdown file to write")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
@@ -92,7 +102,7 @@ def main() -> None:
         print(json.dumps(measure(options.one)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        paths = [(name, options.data / name) for name in SETS if options.data and (options.data / name).is_dir()]
+        paths = [(name, data / name) for name in SETS if (data / name).is_dir()]
         if options.rows:
             paths += [(f"synthetic{p.suffix}", p) for p in make_log(Path(folder), options.rows)]
         cases = []

@@ -81,7 +81,7 @@ class StoredTables:
             table = pq.read_table(path, columns=columns, memory_map=True)
         except FileNotFoundError as error:
             raise DataError("the file does not exist", where=str(path), fix=IMPORT_AGAIN) from error
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise self.damaged(name, str(error).splitlines()[0]) from error
         for column, kind in LOG_TYPES.items() if name == "interactions" else ():
             if column in table.column_names and table.schema.field(column).type != kind:

@@ -122,6 +122,10 @@ CASES: dict[str, Bad] = {
     # files
     "empty file": Bad({"interactions.csv": b""}, ("interactions.csv: the file is empty",)),
     "blank file": Bad({"interactions.csv": b"\n\n"}, ("interactions.csv: the file is empty",)),
+    "header without a line end": Bad({"interactions.csv": b"user_id,item_id"}, ("has a header but no rows",)),
+    "header that is not UTF-8": Bad(
+        {"interactions.csv": b"\nuser_id,item_id,\xff\nu,a,1\n"}, ("interactions.csv:2:17", "0xff")
+    ),
     "header only": Bad({"interactions.csv": b"user_id,item_id\n"}, ("has a header but no rows",)),
     "Parquet without rows": Bad(
         {"interactions.parquet": parquet(user_id=pa.array([], "string"), item_id=pa.array([], "string"))},

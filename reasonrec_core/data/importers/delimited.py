@@ -5,22 +5,24 @@ Arrow parses; Python's slower `csv` looks at a file again only to say where an e
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from reasonrec_core.data.importers.content import first_line, not_decodable, read_content
 from reasonrec_core.data.importers.source import SourceTable
 from reasonrec_core.errors import DataError
 
 ID = pa.dictionary(pa.int32(), pa.string())
 """Type of columns with few distinct values: a tenth of the memory of plain strings."""
-HEADER_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 23
+UNIT = "\x1f"
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class DelimitedFile:
     dialect: Dialect
     content: pa.Buffer
     names: tuple[str, ...]
-    header: tuple[str, ...]
-    """The names as they stand in the file, blanks around them included."""
+    skip: int
+    """Lines before the first row: the header, and empty ones above it."""
 
     @classmethod
     def open(cls, path: Path, dialect: Dialect | None = None) -> DelimitedFile:
@@ -58,24 +60,26 @@ class DelimitedFile:
         Raises:
             DataError: missing, empty, broken gzip, or an unusable header.
         """
-        content = _content(path)
-        start = content[: min(HEADER_BYTES, len(content))].to_pybytes()
-        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in start[:4096]:
-            fix = "Save the file as UTF-8."
-            raise DataError("the file is not UTF-8 text (UTF-16 or binary)", where=f"{path}:1", fix=fix)
-        if not start.strip():
-            raise DataError("the file is empty", where=str(path))
-        line = start.removeprefix(codecs.BOM_UTF8).splitlines()[0].decode(errors="replace")
-        dialect = dialect or _guess(path, line)
-        if dialect.names is None:
-            header = tuple(next(csv.reader([line], delimiter=dialect.delimiter)))
-            names = tuple(name.strip() for name in header)
-            _check_names(names, path)
-            return cls(path, dialect, content, names, header)
-        if len(dialect.delimiter) > 1:
-            # Arrow splits at one byte; the unit separator does not occur in text that people wrote.
-            content = pa.py_buffer(content.to_pybytes().replace(dialect.delimiter.encode(), b"\x1f"))
-        return cls(path, dialect, content, dialect.names, dialect.names)
+        content, start = read_content(path)
+        empty, line = first_line(start)
+        if dialect is not None and dialect.names is not None:
+            if len(dialect.delimiter) > 1:
+                # Arrow splits at one byte; the unit separator does not occur in text that people wrote.
+                content = pa.py_buffer(content.to_pybytes().replace(dialect.delimiter.encode(), UNIT.encode()))
+            return cls(path, dialect, content, dialect.names, 0)
+        try:
+            header = line.decode(dialect.encoding if dialect else "utf-8")
+        except UnicodeDecodeError as error:
+            raise not_decodable(path, error, before=empty) from error
+        dialect = dialect or _guess(path, header)
+        names = tuple(name.strip() for name in next(_reader(iter([header]), dialect.delimiter, dialect.quote)))
+        _check_names(names, path)
+        return cls(path, dialect, content, names, empty + 1)
+
+    @property
+    def delimiter(self) -> str:
+        """What separates fields in ``content``."""
+        return self.dialect.delimiter if len(self.dialect.delimiter) == 1 else UNIT
 
     def read(self, wanted: Collection[str] | None = None, encoded: Collection[str] = ()) -> SourceTable:
         """The columns in ``wanted`` (all if None) as strings, blank cells null; ``encoded`` ones as dictionaries.
@@ -84,37 +88,43 @@ class DelimitedFile:
             DataError: text that is not in the file's encoding, a row with too few or too many fields, an unclosed
                 quote, no rows; with the line.
         """
-        delimiter = self.dialect.delimiter if len(self.dialect.delimiter) == 1 else "\x1f"
         quotes = self._quotes()
+        types = {name: ID if name in encoded else pa.string() for name in self.names}
         try:
             table = arrow_csv.read_csv(
                 pa.BufferReader(self.content),
                 read_options=arrow_csv.ReadOptions(
-                    column_names=list(self.names), skip_rows=0, encoding=self.dialect.encoding, block_size=1 << 23
-                )
-                if self.dialect.names
-                else arrow_csv.ReadOptions(encoding=self.dialect.encoding, block_size=1 << 23),
-                parse_options=arrow_csv.ParseOptions(
-                    delimiter=delimiter, quote_char=self.dialect.quote or False, newlines_in_values=quotes > 0
+                    column_names=list(self.names),
+                    skip_rows=self.skip,
+                    encoding=self.dialect.encoding,
+                    block_size=BLOCK_BYTES,
                 ),
-                convert_options=self._types(encoded),
+                parse_options=arrow_csv.ParseOptions(
+                    delimiter=self.delimiter, quote_char=self.dialect.quote or False, newlines_in_values=quotes > 0
+                ),
+                convert_options=arrow_csv.ConvertOptions(
+                    column_types=types, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=True
+                ),
             )
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise self._diagnosis() or DataError(str(error), where=str(self.path)) from error
         if quotes % 2 and (problem := self._diagnosis()):
             raise problem
         if table.num_rows == 0:
-            raise DataError("the file has a header but no rows", where=str(self.path))
-        table = table.rename_columns(list(self.names))
+            raise self._no_rows()
         kept = [name for name in self.names if wanted is None or name in wanted]
         return SourceTable(table.select(kept), self.path, DelimitedPlace(self))
 
-    def _types(self, encoded: Collection[str]) -> arrow_csv.ConvertOptions:
-        pairs = zip(self.names, self.header, strict=True)
-        types = {there: ID if name in encoded else pa.string() for name, there in pairs}
-        return arrow_csv.ConvertOptions(
-            column_types=types, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=True
-        )
+    def text(self) -> str:
+        """The content as text.
+
+        Raises:
+            DataError: not in the file's encoding; with the line and the byte.
+        """
+        try:
+            return str(self.content.to_pybytes(), self.dialect.encoding).removeprefix("\ufeff")
+        except UnicodeDecodeError as error:
+            raise not_decodable(self.path, error) from error
 
     def _quotes(self) -> int:
         if not self.dialect.quote:
@@ -132,11 +142,7 @@ class DelimitedFile:
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """Each data row with the number of the line that it starts on."""
-        delimiter = self.dialect.delimiter if len(self.dialect.delimiter) == 1 else "\x1f"
-        if self.dialect.quote:
-            reader = csv.reader(self.lines(), delimiter=delimiter, quotechar=self.dialect.quote)
-        else:
-            reader = csv.reader(self.lines(), delimiter=delimiter, quoting=csv.QUOTE_NONE)
+        reader = _reader(self.lines(), self.delimiter, self.dialect.quote)
         csv.field_size_limit(max(csv.field_size_limit(), len(self.content)))
         line, headed = 1, self.dialect.names is None
         for record in reader:
@@ -148,27 +154,29 @@ class DelimitedFile:
 
     def _diagnosis(self) -> DataError | None:
         """What is wrong with the text, found by reading it slowly."""
-        where, text = str(self.path), self.content.to_pybytes()
+        where = str(self.path)
         try:
-            text.decode(self.dialect.encoding)
-        except UnicodeDecodeError as error:
-            line = text.count(b"\n", 0, error.start) + 1
-            column = error.start - text.rfind(b"\n", 0, error.start)
-            what = f"byte 0x{text[error.start]:02x} (at byte {error.start}) is not {self.dialect.encoding.upper()}"
-            return DataError(what, where=f"{where}:{line}:{column}", fix="Save the file as UTF-8.")
+            self.text()
+        except DataError as error:
+            return error
         width = len(self.names)
-        start = 1
+        line = 0
         record: list[str] = []
-        for start, record in self.records():
+        for line, record in self.records():
             if len(record) != width:
                 if any("\n" in field for field in record):
                     break
                 what = f"the row has {len(record)} fields, but there are {width} columns"
                 fix = "Quote fields that hold the delimiter." if self.dialect.quote else "Correct the row or delete it."
-                return DataError(what, where=f"{where}:{start}", fix=fix)
+                return DataError(what, where=f"{where}:{line}", fix=fix)
+        if not line:
+            return self._no_rows()
         if any("\n" in field for field in record):
-            return DataError("a quote is opened but not closed", where=f"{where}:{start}", fix='Close it with ".')
+            return DataError("a quote is opened but not closed", where=f"{where}:{line}", fix='Close it with ".')
         return None
+
+    def _no_rows(self) -> DataError:
+        return DataError("the file has a header but no rows", where=str(self.path))
 
 
 @dataclass(frozen=True)
@@ -191,8 +199,7 @@ class DelimitedPlace:
 
     def _offset(self, text: str, index: int) -> int:
         """Column (from 1) of the line at which field ``index`` starts."""
-        dialect = self.file.dialect
-        delimiter = dialect.delimiter if len(dialect.delimiter) == 1 else "\x1f"
+        dialect, delimiter = self.file.dialect, self.file.delimiter
         quoted, position = False, 0
         while index and position < len(text):
             if text[position] == dialect.quote:
@@ -204,22 +211,10 @@ class DelimitedPlace:
         return position + shift + 1
 
 
-def _content(path: Path) -> pa.Buffer:
-    try:
-        if path.suffix == ".gz":
-            with pa.input_stream(str(path), compression="gzip") as stream:
-                return stream.read_buffer()
-        if path.stat().st_size == 0:
-            return pa.py_buffer(b"")
-        with pa.memory_map(str(path)) as mapped:
-            return mapped.read_buffer()
-    except FileNotFoundError as error:
-        raise DataError("the file does not exist", where=str(path)) from error
-    except OSError as error:
-        if path.suffix == ".gz":
-            fix = "The file is damaged or not gzip: get it again."
-            raise DataError(f"cannot be decompressed ({error})", where=str(path), fix=fix) from error
-        raise DataError(f"cannot be read ({error.strerror or error})", where=str(path)) from error
+def _reader(lines: Iterator[str], delimiter: str, quote: str | None) -> Any:
+    if quote:
+        return csv.reader(lines, delimiter=delimiter, quotechar=quote)
+    return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
 
 
 def _guess(path: Path, header: str) -> Dialect:

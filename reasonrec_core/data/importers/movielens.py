@@ -17,6 +17,7 @@ from reasonrec_core.data.importers.tables import TEXT_FIELDS, raw_tables, read_f
 from reasonrec_core.data.raw import RawTables
 from reasonrec_core.data.values import flat
 from reasonrec_core.errors import DataError
+from reasonrec_core.types import Bool
 
 NAME = "movielens"
 SUMMARY = "MovieLens folders: u.data with u.item and u.user; ratings.dat with movies.dat and users.dat; ratings.csv"
@@ -77,8 +78,8 @@ def _headless(path: Path, names: Sequence[str], delimiter: str) -> SourceTable:
     if names is RATING:
         return source.read(encoded=("user_id", "item_id"))
     try:
-        bytes(memoryview(source.content)).decode("utf-8")
-    except UnicodeDecodeError:
+        source.text()
+    except DataError:
         source = DelimitedFile.open(path, Dialect(delimiter, None, "latin-1", tuple(names)))
     return source.read()
 
@@ -91,10 +92,15 @@ def _optional(path: Path, names: Sequence[str], delimiter: str) -> SourceTable |
     return SourceTable(with_numbers(table, TEXT_FIELDS | {"zip_code"}), source.path, source.place)
 
 
+def _flag(column: pa.ChunkedArray) -> Bool:
+    flags: Bool = pc.equal(flat(column), "1").fill_null(False).to_numpy(zero_copy_only=False)
+    return flags
+
+
 def _categories(table: pa.Table) -> pa.Table:
     """Genre flags as labels joined with ``|``; the word for no genre becomes null."""
     if set(GENRES) <= set(table.column_names):
-        flags = np.stack([pc.equal(flat(table.column(g)), "1").to_numpy(zero_copy_only=False) for g in GENRES[1:]], 1)
+        flags = np.stack([_flag(table.column(g)) for g in GENRES[1:]], 1)
         offsets = np.concatenate([[0], np.cumsum(flags.sum(axis=1))])
         named = pa.array(GENRES[1:]).take(pa.array(np.nonzero(flags)[1]))
         joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), named), "|")

@@ -40,9 +40,10 @@ def read_sequences(file: Path) -> SourceTable:
     Raises:
         DataError: a line without items, or a user on two lines.
     """
-    source = DelimitedFile.open(file, ONE_COLUMN)
-    texts = pc.utf8_trim_whitespace(source.read().table.column("line").combine_chunks())
-    numbers = _line_numbers(source)
+    lines = DelimitedFile.open(file, ONE_COLUMN).text().replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    texts = pc.utf8_trim_whitespace(pa.array(lines, pa.string()))
+    filled = pc.not_equal(texts, "")
+    texts, numbers = texts.filter(filled), np.flatnonzero(filled.to_numpy(zero_copy_only=False)) + 1
     tokens = pc.utf8_split_whitespace(texts)
     lengths = pc.list_value_length(tokens).to_numpy()
     users = pc.list_element(tokens, 0)
@@ -62,12 +63,3 @@ def read_sequences(file: Path) -> SourceTable:
     rows = np.repeat(np.arange(len(users)), lengths - 1)
     table = pa.table({"user_id": users.take(pa.array(rows)), "item_id": values.filter(pa.array(is_item))})
     return SourceTable(table, file, LinePlace(file, numbers[rows]))
-
-
-def _line_numbers(source: DelimitedFile) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Line number of each row: Arrow leaves out empty lines."""
-    data = np.frombuffer(source.content, dtype=np.uint8)
-    ends = np.concatenate([np.flatnonzero(data == ord("\n")), [len(data)]])
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    filled = (ends - starts) > (data[np.minimum(starts, len(data) - 1)] == ord("\r"))
-    return np.flatnonzero(filled).astype(np.int64) + 1

@@ -95,7 +95,7 @@ def parquet_names(path: Path) -> tuple[str, ...]:
         return tuple(pq.read_schema(path).names)
     except FileNotFoundError as error:
         raise DataError("the file does not exist", where=str(path)) from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"cannot be read as Parquet ({_first_line(error)})", where=str(path)) from error
 
 
@@ -108,7 +108,7 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> SourceTabl
     try:
         table = pq.read_table(path, columns=columns, memory_map=True)
         table.validate(full=True)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"cannot be read as Parquet ({_first_line(error)})", where=str(path)) from error
     if table.num_rows == 0:
         raise DataError("the file has no rows", where=str(path))
