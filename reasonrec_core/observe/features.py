@@ -119,7 +119,7 @@ class _Run:
             fingerprint = self.encoder.fingerprint()
         except ReasonRecError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self.broken(f"failed to say what it is ({_said(error)})") from error
         key = content_hash(FORMAT, self.encoder.modality, type(self.encoder).__qualname__, fingerprint)
         store = RowStore(cache / key[:32])
@@ -170,7 +170,7 @@ class _Run:
             values = self.encoder.encode(inputs)
         except ReasonRecError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self.broken(f"failed on {self.culprit(items, inputs)} ({_said(error)})") from error
         if not isinstance(values, np.ndarray) or not np.issubdtype(values.dtype, np.floating):
             raise self.broken(f"gave {_kind(values)} where a numpy array of floats is due")
@@ -189,7 +189,7 @@ class _Run:
         for item, value in zip(items, inputs, strict=True):
             try:
                 self.encoder.encode([value])
-            except Exception:  # noqa: BLE001 - whatever it was, it was this item
+            except (Exception, SystemExit):  # noqa: BLE001 - whatever it was, it was this item
                 return f"item {self.item(item)}"
         return f"the batch of {len(items)} that starts with item {self.item(items[0])}"
 

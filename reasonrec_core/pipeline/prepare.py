@@ -152,6 +152,7 @@ def fit_encoders(prepared: Prepared) -> None:
         def fit(folder: Path, encoder: Encoder[Any] = encoder, plugin: str = named.encoder, name: str = name) -> None:
             with prepared.registry.guard(Kind.ENCODER, plugin, "fit"):
                 encoder.fit(prepared.fit_data(f"encoder-{name}"))
+            with prepared.registry.guard(Kind.ENCODER, plugin, "save"):
                 encoder.save(folder)
 
         stage = prepared.run.stage(f"encoder-{name}", key, fit)
