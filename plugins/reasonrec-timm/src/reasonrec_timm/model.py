@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class ImageModel:
 
     def __init__(self, weights: Weights, config: TimmConfig) -> None:
         self.config = config
-        self.device = torch.device(_device(config.device))
+        self.device = torch.device(best_device(config.device))
         self.dtype: torch.dtype = getattr(torch, config.dtype)
         model = create(config.model)
         load_weights(model, weights)
@@ -50,15 +50,7 @@ class ImageModel:
             return np.empty((0, self.model.num_features), np.float32)
         if self.device.type != "cpu":
             return self._forward(images)
-        pieces = [images[i : i + IMAGES_AT_ONCE] for i in range(0, len(images), IMAGES_AT_ONCE)]
-        # One thread per piece beats several threads inside every small convolution.
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                return np.concatenate(list(pool.map(self._forward, pieces)))
-        finally:
-            torch.set_num_threads(before)
+        return in_pieces(self._forward, images, self.threads)
 
     @torch.inference_mode()
     def _forward(self, images: Sequence[Image.Image]) -> Float32:
@@ -68,6 +60,23 @@ class ImageModel:
         if self.config.normalize:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
         return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
+
+
+def in_pieces(
+    forward: Callable[[Sequence[Image.Image]], Float32], images: Sequence[Image.Image], threads: int
+) -> Float32:
+    """``forward`` over a few images at a time, in ``threads`` threads of one processor each.
+
+    One thread per piece beats several threads inside every small convolution.
+    """
+    pieces = [images[i : i + IMAGES_AT_ONCE] for i in range(0, len(images), IMAGES_AT_ONCE)]
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return np.concatenate(list(pool.map(forward, pieces)))
+    finally:
+        torch.set_num_threads(before)
 
 
 def create(name: str) -> Any:
@@ -133,7 +142,8 @@ def _classifiers(model: Any) -> tuple[str, ...]:
     return (found,) if isinstance(found, str) else tuple(found)
 
 
-def _device(wanted: str) -> str:
+def best_device(wanted: str) -> str:
+    """What ``auto`` means here; anything else is meant as written."""
     if wanted != "auto":
         return wanted
     if torch.cuda.is_available():
