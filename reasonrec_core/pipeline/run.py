@@ -151,11 +151,12 @@ def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, An
     scores: Scores = first.scores["routed"]
     k = max(prepared.config.evaluate.k)
     hit = scores.per_query[metric_name("HR", k, scores.sampled)]
-    loss = 1.0 - scores.per_query[metric_name("NDCG", k, scores.sampled)]
+    quality = metric_name("NDCG", k, scores.sampled)
+    loss = 1.0 - scores.per_query[quality]
     config, goal = router.config, router.config.share
     return {
         "calibration": {"of": "routed", "event": f"target in top {k}", **calibration(first.routed.confidence, hit)},
-        "risk_coverage": curve(first.routed.confidence, loss),
+        "risk_coverage": {"loss": f"1 - {quality}", **curve(first.routed.confidence, loss)},
         "routing": {
             "kind": config.kind,
             "stage": config.stage,

@@ -11,7 +11,7 @@ from reasonrec_core.report.results import Calibration, RiskCoverage
 from reasonrec_core.report.scale import Scale, Tick, around, from_zero
 
 WIDTH, HEIGHT = 360, 250
-LEFT, RIGHT, TOP, BOTTOM = 46, 350, 10, 208
+LEFT, RIGHT, TOP, BOTTOM = 56, 350, 10, 208
 """The plotting area inside the frame."""
 POINTS = 160
 """A curve is thinned to about as many points as the eye can tell apart."""

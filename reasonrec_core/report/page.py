@@ -11,10 +11,13 @@ import jinja2
 from markupsafe import Markup
 
 from reasonrec_core.files import write_text
+from reasonrec_core.report import curves
 from reasonrec_core.report.folder import read_run
 from reasonrec_core.report.view import ReportView, make_view
 
 NAME = "report.html"
+FRAME = ("WIDTH", "HEIGHT", "LEFT", "RIGHT", "TOP", "BOTTOM")
+"""What the templates know of the frame of a curve."""
 
 
 def render_html(view: ReportView) -> str:
@@ -35,7 +38,7 @@ def write_report(run_folder: Path) -> Path:
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("reasonrec_core.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -43,6 +46,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals.update({name: getattr(curves, name) for name in FRAME})
+    return environment
 
 
 def _clean(value: Any) -> Any:
