@@ -12,7 +12,7 @@ import argparse
 import json
 import os
 import platform
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -47,6 +47,11 @@ def clocks() -> np.ndarray:
     return np.array([time.perf_counter(), time.process_time()])
 
 
+def peak_memory() -> float:
+    """MiB that this process held at most (Linux); unlike ``ru_maxrss`` not inherited from the parent."""
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+
 def measure(path: Path) -> dict:
     """Import ``path`` in this process: seconds of wall clock and processor per stage."""
     from reasonrec_core.data.dataset import Dataset
@@ -58,7 +63,7 @@ def measure(path: Path) -> dict:
         read = clocks()
         Dataset.build(raw, Path(folder) / "d")
         built = clocks()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        peak = peak_memory()
         dataset = Dataset.open(Path(folder) / "d")
         rows = len(dataset.interactions)
         opened = clocks()
@@ -75,12 +80,13 @@ def machine() -> str:
     return f"{os.cpu_count()} cores {named[0] if named else platform.machine()}, {memory:.0f} GiB"
 
 
-def table(cases: list[tuple[str, dict]], command: str) -> str:
+def table(cases: list[tuple[str, dict]], command: str, load: float) -> str:
     """The results as Markdown."""
     head = (
         f"# Import speed\n\n`{command}`, seed 0, {machine()}, "
         f"Python {platform.python_version()}, pyarrow {pa.__version__}, {date.today().isoformat()}.\n\n"
-        "Wall-clock seconds; in brackets seconds of processor time, which other load on the machine disturbs less.\n\n"
+        f"Wall-clock seconds on a machine that already had a load of {load:.1f}; in brackets seconds of processor "
+        "time, which that disturbs less.\n\n"
         "| data | interactions | read | index and save | open | peak memory, MiB |\n|---|---|---|---|---|---|\n"
     )
     lines = []
@@ -101,6 +107,7 @@ def main() -> None:
     if options.one:
         print(json.dumps(measure(options.one)))
         return
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         paths = [(name, data / name) for name in SETS if (data / name).is_dir()]
         if options.rows:
@@ -110,7 +117,7 @@ def main() -> None:
             done = subprocess.run([sys.executable, __file__, "--one", path], capture_output=True, text=True, check=True)
             cases.append((name, json.loads(done.stdout)))
             print(name, cases[-1][1], file=sys.stderr)
-    text = table(cases, "python " + " ".join(sys.argv))
+    text = table(cases, "python " + " ".join(sys.argv), load)
     print(text)
     if options.out:
         options.out.write_text(text, encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from reasonrec_core.cli.console import note, out, plain
+from reasonrec_core.cli.console import note, out, plain, progress
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.importers import FORMATS, import_path, read_items
 from reasonrec_core.data.storage import is_dataset
@@ -78,11 +78,17 @@ def import_command(
       reasonrec data import new-items.csv --extend sets/shop --out sets/shop-2
     """
     _require_free(folder, force)
-    if extend is not None:
-        dataset = Dataset.open(extend).extend_items(read_items(path, parse_columns(columns)), folder)
-    else:
-        raw = import_path(path, format=format_, columns=parse_columns(columns), name=name)
-        dataset = Dataset.build(raw, folder, seed=seed)
+    ours = parse_columns(columns)
+    with progress() as step:
+        step(0, 2, "import")
+        if extend is not None:
+            new = read_items(path, ours)
+            step(1, 2, "import")
+            dataset = Dataset.open(extend).extend_items(new, folder)
+        else:
+            raw = import_path(path, format=format_, columns=ours, name=name)
+            step(1, 2, "import")
+            dataset = Dataset.build(raw, folder, seed=seed)
     for remark in dataset.notes:
         note(plain(f"note: {remark}"))
     if as_json:

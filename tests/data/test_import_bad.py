@@ -59,6 +59,10 @@ CASES: dict[str, Bad] = {
         log(b"1,2,3\n", b"user_id,itm_id,x\n"),
         ("interactions.csv:1:", "no column 'item_id'", "user_id, itm_id, x", "--column item_id=itm_id"),
     ),
+    "a header that would steer the terminal": Bad(
+        log(b"1,2\n", b"\x1b[31muser\x1b]0;x\x07,y\n"), ("there are: '\\x1b[31muser\\x1b]0;x\\x07', y.",)
+    ),
+    "a header without end": Bad(log(b"1\n", b",".join(b"c%d" % n for n in range(99)) + b"\n"), ("and 69 more",)),
     "no header line": Bad(log(b"3,4,5\n", b"1,2,3\n"), ("no column 'user_id'; there are: 1, 2, 3", "first line")),
     "mapped column is absent": Bad(
         log(b"1,2,3\n", b"user_id,item_id,customer\n"),

@@ -47,6 +47,12 @@ def _bare(name: str) -> str:
     return re.sub(r"[^0-9a-z]", "", name.lower())
 
 
+def shown(names: Sequence[str], most: int = 30) -> str:
+    """Names from a file, fit for a terminal, and not endlessly many."""
+    words = [name if name.isprintable() else repr(name) for name in names[:most]]
+    return ", ".join([*words, f"and {len(names) - most} more"] if len(names) > most else words)
+
+
 class Columns:
     """Matches a file's columns with ours, and remembers what to tell the user.
 
@@ -121,7 +127,7 @@ class Columns:
     def unused(self, names: Sequence[str], matched: Mapping[str, str], path: Path) -> None:
         """Remark on columns of a log that are not read."""
         if rest := [name for name in names if name not in matched]:
-            self.notes.append(f"{path.name}: not read: {', '.join(rest)}")
+            self.notes.append(f"{path.name}: not read: {shown(rest)}")
 
     def finish(self) -> None:
         """Refuse names of theirs that no file has."""
@@ -146,4 +152,4 @@ class Columns:
 
         near = get_close_matches(ours, names, 1) or ["COLUMN"]
         fix = f"If one of them is it, say so: --column {ours}={near[0]}. The first line must name the columns."
-        return DataError(f"no column {ours!r}; there are: {', '.join(names)}", where=f"{path}:1", fix=fix)
+        return DataError(f"no column {ours!r}; there are: {shown(names)}", where=f"{path}:1", fix=fix)
