@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,6 +15,7 @@ from rich.console import Console, ConsoleDimensions
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from reasonrec_core.cli.options import terminal
+from reasonrec_core.cli.text import plain as plain
 
 PIPE_WIDTH = 160
 """Columns of a table that goes into a pipe or a file, where no terminal says how wide it is."""
@@ -47,11 +47,6 @@ def note(message: str) -> None:
     """Tell the user something on stderr, unless they want quiet."""
     if not terminal.quiet:
         err.print(message, soft_wrap=True)
-
-
-def plain(text: str) -> str:
-    """``text`` without control characters (a title may hold an escape sequence that would steer the terminal)."""
-    return "".join(c if c in "\t\n" or unicodedata.category(c) != "Cc" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 @contextmanager

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from reasonrec_core import __version__
 from reasonrec_core.cli.lazy import LazyGroup
 from reasonrec_core.cli.options import common_options, set_up_logging, terminal
+from reasonrec_core.cli.text import plain
 from reasonrec_core.errors import PluginError, ReasonRecError
 from reasonrec_core.verbs import VERBS
 
@@ -26,6 +27,11 @@ COMPLETE = "_REASONREC_COMPLETE"
 
 class Root(LazyGroup):
     """The verbs of the core, then those of plugins."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse a command line from a fresh start."""
+        terminal.reset()
+        return super().make_context(*args, **kwargs)
 
     def table(self) -> Mapping[str, tuple[str, str]]:
         """The core's verbs and, looked for now, the plugins'."""
@@ -65,18 +71,20 @@ class Root(LazyGroup):
 def cli() -> None:
     """Recommenders that observe, deliberate, know how sure they are, and act within a budget."""
     set_up_logging()
-    # A service manager's or a cluster's stop must tidy up like Ctrl-C.
-    import signal
-
-    signal.signal(signal.SIGTERM, _terminated)
 
 
 class _Terminated(KeyboardInterrupt):
     """SIGTERM arrived."""
 
 
-def _terminated(signum: int, frame: object) -> NoReturn:
-    raise _Terminated
+def _heed_termination() -> None:
+    """Let the stop of a service manager or a cluster tidy up like Ctrl-C."""
+    import signal
+
+    def stop(signum: int, frame: object) -> NoReturn:
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
@@ -97,6 +105,7 @@ def _complete() -> None:
 def _exit_code(args: list[str]) -> int:
     try:
         with cli.make_context("reasonrec", args) as context:
+            _heed_termination()
             cli.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as leave:
@@ -118,7 +127,8 @@ def _exit_code(args: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last line of defence: a message instead of a traceback
         _traceback()
         hint = "" if terminal.debug else " (--debug shows where)"
-        _say(f"internal error: {type(error).__name__}: {error}. This is a defect of reasonrec: please report it{hint}.")
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        _say(f"internal error: {text}. This is a defect of reasonrec: please report it{hint}.")
         return 1
     return 0
 
@@ -141,4 +151,4 @@ def _traceback() -> None:
 
 
 def _say(message: str) -> None:
-    click.echo(message, err=True)
+    click.echo(plain(message), err=True)

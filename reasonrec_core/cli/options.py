@@ -16,6 +16,10 @@ class Terminal:
     """
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what an earlier command line of this process asked for."""
         self.verbosity = 0
         self.debug = os.environ.get("REASONREC_DEBUG", "") not in {"", "0"}
 
@@ -30,18 +34,9 @@ terminal = Terminal()
 
 def set_up_logging() -> None:
     """Send this project's log records to stderr, at the level that the user wants."""
-    import logging
+    from reasonrec_core.cli import logs
 
-    levels = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
-    logger = logging.getLogger("reasonrec")
-    logger.setLevel(levels[max(-1, min(2, terminal.verbosity))])
-    if not logger.handlers:
-        for level in levels.values():
-            logging.addLevelName(level, logging.getLevelName(level).lower())
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("{levelname}: {message}", style="{"))
-        logger.addHandler(handler)
-        logger.propagate = False
+    logs.set_up(terminal.verbosity)
 
 
 def _quieter(context: click.Context, parameter: click.Parameter, value: bool) -> None:

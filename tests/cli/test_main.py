@@ -21,7 +21,7 @@ COMMAND = """
 def reasonrec_commands():
     return [CommandSpec("act", "reasonrec_act_impl:act", "Do something.")]
 """
-IMPLEMENTATION = """
+IMPLEMENTATION = r"""
 import os, sys, time, logging
 import click
 from pathlib import Path
@@ -46,8 +46,10 @@ def act(what, out):
                 time.sleep(0.002)
     elif what == "bad data":
         raise DataError("no column 'item_id'", where="log.csv:1", fix="Map it with --item.")
+    elif what == "hostile data":
+        raise DataError("item '\x1b]0;owned\x07\x1b[31m' is unknown")
     elif what == "defect":
-        raise TypeError("something of ours")
+        raise TypeError("something\n  of ours")
     elif what == "memory":
         raise MemoryError("Unable to allocate 3 TiB")
     elif what == "missing file":
@@ -147,6 +149,7 @@ def test_a_wrong_word_is_a_usage_error_with_a_hint(site: Path, words: list[str],
     ("what", "code", "message"),
     [
         ("bad data", 2, "error: log.csv:1: no column 'item_id'. Map it with --item.\n"),
+        ("hostile data", 2, "error: item '\ufffd]0;owned\ufffd\ufffd[31m' is unknown\n"),
         ("missing file", 2, "error: /no/such/file: No such file or directory\n"),
         ("memory", 2, "error: not enough memory. Unable to allocate 3 TiB\n"),
         ("exit 3", 3, ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,21 @@ def test_a_new_plugin_installs_and_passes_its_tests_at_once(tmp_path: Path, kind
     listed = json.loads(reasonrec(site, "plugins", "--json").stdout)
     mine = next(row for row in listed if row["name"] == "my-own-thing")
     assert (mine["kind"], mine["status"], mine["distribution"]) == (kind, "ok", "reasonrec-my-own-thing")
+
+
+@pytest.mark.slow
+def test_the_templates_are_in_the_wheel(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "-w", str(tmp_path), str(root)], check=True, capture_output=True)
+    site = tmp_path / "site"
+    with zipfile.ZipFile(next(tmp_path.glob("reasonrec-*.whl"))) as wheel:
+        wheel.extractall(site)
+    code = "import reasonrec_core.cli.plugins_new as new; print(new.template_folder())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(site), cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == str(site / "reasonrec_core" / "_template"), done.stderr
+    done = reasonrec(site, "plugins", "new", "policy", "mine", "--out", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "reasonrec-mine" / "src" / "reasonrec_mine" / "policy.py").is_file()
