@@ -1,0 +1,1 @@
+"""Click probability and LambdaRank with LightGBM as ReasonRec delegates."""

@@ -1,0 +1,243 @@
+"""Delegate `lightgbm-ctr`: the probability of a click, from labels that were known before it.
+
+Nothing that a row is described by knows its own label or a later one. Training rows are described block by block
+of time: what the labels before a block teach (`Knowledge`) describes the rows in it, as the whole training part
+describes the rows of validation and test.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from reasonrec_core.components import Delegate, FitData
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.errors import DataError
+from reasonrec_core.files import read_json, whole_file, write_json
+from reasonrec_core.types import Cases, Float32, Int64, Observation, QueryBatch, Task
+from reasonrec_lightgbm.boosting import BoostingConfig, Table, load_models, predict, save_models, train
+from reasonrec_lightgbm.content import ItemContent
+from reasonrec_lightgbm.features import Requests, click_features
+from reasonrec_lightgbm.knowledge import Knowledge
+from reasonrec_lightgbm.labels import Labels
+from reasonrec_lightgbm.ragged import Ragged
+
+TASK = {"objective": "binary", "metric": ["auc", "binary_logloss"]}
+END = np.iinfo(np.int64).max
+FEWEST = 50
+
+
+class CTRConfig(BoostingConfig):
+    """Settings of `LightGBMCTR`."""
+
+    blocks: int = Field(default=12, ge=2, le=1000, description="Blocks of time that training rows are described in.")
+    dimensions: int = Field(default=64, ge=1, description="Each modality's vectors are compressed to so many numbers.")
+    prequential: bool = Field(
+        default=False,
+        description="Train for labels that become known at once, row by row, and answer so with score_prequential.",
+    )
+    refresh: float = Field(
+        default=7 * 86_400.0, gt=0, description="Prequential: relearn item statistics after so long (the log's unit)."
+    )
+
+
+class LightGBMCTR(Delegate[CTRConfig]):
+    """Boosted trees over counts, shrunken means, collaborative and content similarities.
+
+    Serves unknown users through their history (items they clicked before, oldest first). Learns from
+    ``data.train`` alone; ``data.valid`` stops the trees.
+    """
+
+    Config = CTRConfig
+    tasks: ClassVar[frozenset[Task]] = frozenset({Task.CTR})
+    names: list[str]
+    _models: list[lightgbm.Booster]
+    _labels: Labels
+    _knowledge: Knowledge
+    _content: ItemContent
+    _n_users: int
+
+    def fit(self, data: FitData) -> None:
+        """Describe the training rows, train, keep what describes later rows."""
+        self._check(data)
+        self._n_users = data.n_users
+        self._labels = Labels.of(data.train)
+        self._content = ItemContent.of(data.catalog, data.observation, self.config.dimensions)
+        table, values = self._training_table(data)
+        self._knowledge = self._learn(self._labels)
+        learn = lightgbm.Dataset(table, values, feature_name=self.names, free_raw_data=False)
+        check = None
+        if data.valid is not None and data.valid.labels is not None and len(np.unique(data.valid.labels)) > 1:
+            described, rows = self._described(data.valid)
+            check = lightgbm.Dataset(described, data.valid.labels.ravel()[rows], reference=learn)
+        self._models = train(
+            self.config,
+            TASK,
+            learn,
+            check,
+            seed=data.seed,
+            progress=lambda done, total: data.progress(done, total, "lightgbm-ctr: trees"),
+        )
+
+    def score(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, C]: click probabilities of the candidates; of the whole catalogue where there are none."""
+        candidates = batch.candidates
+        if candidates is None:
+            everything = np.arange(len(self._knowledge.item_bias), dtype=np.int32)
+            candidates = np.tile(everything, (len(batch), 1))
+        real = candidates >= 0
+        asked = self._requests(batch, candidates, real, self._labels, END)
+        table = self._table(asked, self._knowledge, self._labels)
+        out = np.zeros(candidates.shape, dtype=np.float32)
+        out[real] = _probability(predict(self._models, table))
+        return out
+
+    def score_prequential(self, cases: Cases, observation: Observation) -> Float32:
+        """float32[B, C]: like `score`, but every label of ``cases`` is known to all strictly later rows.
+
+        A protocol of its own, easier than that of `score`: report its metrics as prequential.
+        """
+        if not self.config.prequential:
+            raise DataError("not trained for labels that become known", where="lightgbm-ctr", fix="Set prequential.")
+        assert cases.queries.candidates is not None
+        table, rows = self._described(cases)
+        out = np.zeros(cases.queries.candidates.size, dtype=np.float32)
+        out[rows] = _probability(predict(self._models, table))
+        return out.reshape(cases.queries.candidates.shape)
+
+    def save(self, folder: Path) -> None:
+        """Write the trees as text, the statistics and labels as arrays."""
+        super().save(folder)
+        save_models(folder, self._models)
+        write_json(folder / "features.json", {"names": self.names, "n_users": self._n_users})
+        parts: dict[str, dict[str, npt.NDArray[Any]]] = {
+            "knowledge": self._knowledge.arrays(),
+            "content": dict(self._content.arrays()),
+            "labels": {n: getattr(self._labels, n) for n in ("users", "items", "times", "values")},
+        }
+        for name, arrays in parts.items():
+            with whole_file(folder / f"{name}.npz") as aside, aside.open("wb") as stream:
+                np.savez(stream, **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read what `save` wrote."""
+        self = super().load(folder, catalog)
+        self._models = load_models(folder)
+        stored = read_json(folder / "features.json")
+        self.names, self._n_users = stored["names"], stored["n_users"]
+        arrays = {}
+        for name in ("knowledge", "content", "labels"):
+            with np.load(folder / f"{name}.npz", allow_pickle=False) as found:
+                arrays[name] = {key: found[key] for key in found.files}
+        self._knowledge = Knowledge.from_arrays(arrays["knowledge"])
+        self._content = ItemContent.from_arrays(arrays["content"])
+        self._labels = Labels(**arrays["labels"])
+        return self
+
+    def _check(self, data: FitData) -> None:
+        values = data.train.values
+        if values is None:
+            raise DataError(
+                "the training interactions have no labels", where="lightgbm-ctr", fix="Give a value column of 0 and 1."
+            )
+        if len(values) < FEWEST:
+            raise DataError(f"{len(values)} labelled rows are too few (at least {FEWEST})", where="lightgbm-ctr")
+        if values.min() < 0 or values.max() > 1:
+            raise DataError(f"a label is {values.max():g}, not 0 or 1", where="lightgbm-ctr")
+        if len(np.unique(values)) < 2:
+            raise DataError(f"every training label is {values[0]:g}: nothing to tell apart", where="lightgbm-ctr")
+
+    def _learn(self, labels: Labels) -> Knowledge:
+        return Knowledge.learn(labels, self._n_users, len(self._content.year), self._content.design())
+
+    def _training_table(self, data: FitData) -> tuple[Table, Float32]:
+        """Features and labels of every training row but those of the first block, which nothing is known before."""
+        labels = self._labels
+        liked = labels.earlier_positives()
+        edges = _block_edges(labels.times, self.config.blocks)
+        parts, values = [], []
+        for number, (low, high) in enumerate(zip(edges, [*edges[1:], END], strict=True)):
+            inside = np.flatnonzero((labels.times >= low) & (labels.times < high))
+            known = self._learn(labels.take(labels.times < low))
+            history = liked.take(inside)
+            cuts = labels.times[inside] if self.config.prequential else np.full(len(inside), low)
+            own = labels.before(labels.users[inside], cuts)
+            items = Ragged(history.indptr, labels.items[history.index].astype(np.int64), history.rows)
+            asked = Requests(labels.users[inside], labels.items[inside], items, own, labels.times[inside])
+            parts.append(self._table(asked, known, labels))
+            values.append(labels.values[inside])
+            data.progress(number + 1, len(edges), "lightgbm-ctr: features")
+        return np.concatenate(parts), np.concatenate(values)
+
+    def _described(self, cases: Cases) -> tuple[Table, Int64]:
+        """Features of the real candidates of labelled cases, and their positions in the flattened array."""
+        batch = cases.queries
+        assert batch.candidates is not None
+        assert cases.labels is not None
+        real = batch.candidates >= 0
+        rows = np.flatnonzero(real.ravel())
+        if not self.config.prequential:
+            asked = self._requests(batch, batch.candidates, real, self._labels, END)
+            return self._table(asked, self._knowledge, self._labels), rows
+        if batch.times is None:
+            raise DataError("rows without times cannot be put in order", where="lightgbm-ctr: prequential")
+        query = np.nonzero(real)[0]
+        new = Labels.sorted(
+            batch.users[query], batch.candidates[real], batch.times[query], cases.labels[real].astype(np.float32)
+        )
+        labels = self._labels.with_rows(new.take(new.users >= 0))
+        return self._prequential_table(batch, labels, query, real), rows
+
+    def _prequential_table(
+        self, batch: QueryBatch, labels: Labels, query: npt.NDArray[np.intp], real: npt.NDArray[np.bool_]
+    ) -> Table:
+        """Item statistics are relearnt every ``refresh``; the user's own labels are known at once."""
+        assert batch.candidates is not None
+        assert batch.times is not None
+        periods = ((batch.times - batch.times.min()) // self.config.refresh).astype(np.int64)
+        table = np.empty((len(query), len(self.names)), dtype=np.float32)
+        for period in np.unique(periods):
+            rows = np.flatnonzero(periods == period)
+            known = self._learn(labels.take(labels.times < batch.times[rows].min()))
+            some = batch.take(rows)
+            assert some.candidates is not None
+            asked = self._requests(some, some.candidates, real[rows], labels, None)
+            table[np.isin(query, rows)] = self._table(asked, known, labels)
+        return table
+
+    def _requests(
+        self, batch: QueryBatch, candidates: Any, real: npt.NDArray[np.bool_], labels: Labels, cut: int | None
+    ) -> Requests:
+        """One request per real candidate; its user's labels before ``cut`` (None: before its own time) are known."""
+        query = np.nonzero(real)[0]
+        users = batch.users[query]
+        history = batch.history
+        starts = history.indptr[:-1] - history.indptr[0]
+        lengths = history.lengths
+        liked = Ragged.between(starts[query], (starts + lengths)[query])
+        items = Ragged(liked.indptr, history.items[liked.index].astype(np.int64), liked.rows)
+        times = None if batch.times is None else batch.times[query]
+        cuts = np.full(len(query), cut) if cut is not None else times
+        assert cuts is not None
+        return Requests(users, candidates[real], items, labels.before(users, cuts), times)
+
+    def _table(self, asked: Requests, known: Knowledge, labels: Labels) -> Table:
+        columns = click_features(asked, known, labels, self._content)
+        self.names = list(columns)
+        return np.stack([columns[name] for name in self.names], axis=1).astype(np.float32)
+
+
+def _probability(raw: Float32) -> Float32:
+    return (1.0 / (1.0 + np.exp(-raw.astype(np.float64)))).astype(np.float32)
+
+
+def _block_edges(times: Int64, blocks: int) -> list[int]:
+    """Start times of the blocks after the first; each holds about as many rows."""
+    edges = np.unique(np.quantile(times, np.arange(1, blocks) / blocks, method="higher"))
+    return [int(edge) for edge in edges if edge > times.min()] or [int(times.max())]

@@ -1,0 +1,24 @@
+"""What this plugin offers; importing it imports no library."""
+
+from __future__ import annotations
+
+from reasonrec_core.hookspecs import ComponentSpec, hookimpl
+
+
+@hookimpl
+def reasonrec_delegates() -> list[ComponentSpec]:
+    """The two delegates."""
+    return [
+        ComponentSpec(
+            "lightgbm-ctr",
+            "reasonrec_lightgbm.ctr:LightGBMCTR",
+            "Click probability from user, item, time, history and content, boosted trees",
+            ("ctr",),
+        ),
+        ComponentSpec(
+            "lightgbm-rank",
+            "reasonrec_lightgbm.rank:LightGBMRank",
+            "LambdaRank over the candidates of other delegates",
+            ("sequential", "direct"),
+        ),
+    ]
