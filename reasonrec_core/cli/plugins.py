@@ -30,6 +30,12 @@ def plugins_group(context: click.Context, as_json: bool) -> None:
 
     Without a subcommand: every component and command with its kind, tasks, distribution and status. Nothing heavy is
     imported for it.
+
+    \b
+    Environment, each a comma-separated list of distributions or a switch:
+      REASONREC_LOAD_PLUGINS      load these only (and the core)
+      REASONREC_DISABLE_PLUGINS   do not load these
+      REASONREC_STRICT_PLUGINS=1  a broken plugin is an error
     """
     if context.invoked_subcommand is not None:
         return
