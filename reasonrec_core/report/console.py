@@ -81,7 +81,7 @@ class RunTable:
         if legend:
             lines.append(Text(legend, "dim"))
         if results.delegation:
-            said = words.delegation(self.standing, results.delegation, results.routing)
+            said = words.delegation(results.delegation, results.routing)
             lines += [Text(_plain(said))] if said else []
         lines += [
             Text(

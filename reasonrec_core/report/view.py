@@ -120,7 +120,7 @@ def make_view(run: Run) -> ReportView:
         all_metrics=systems_table(standing, standing.metrics),
         definitions=words.definitions(columns),
         ratios=tuple(Ratio(s, f"{value:.3f}", high) for s, value, high in words.fingerprint(standing)),
-        delegation=words.delegation(standing, results.delegation, routing) if routing and results.delegation else "",
+        delegation=words.delegation(results.delegation, routing) if routing and results.delegation else "",
         rule=words.rule(routing) if routing else "",
         latency=_latency(run),
         seconds=_seconds(run),

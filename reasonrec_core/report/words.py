@@ -73,11 +73,17 @@ def hits(standing: Standing) -> str | None:
     estimate = standing.estimate(standing.main, wanted) if wanted else None
     if wanted is None or estimate is None or estimate.value is None:
         return None
-    among = f"among the first {wanted.k}" + (f" of {wanted.protocol} candidates" if wanted.protocol else "")
+    among = f"among the first {wanted.k}{_candidates(wanted.protocol)}"
     return f"For {percent(estimate.value, 1)} of the queries, what the person chose next was {among}."
 
 
-def delegation(standing: Standing, facts: Delegation, routing: Routing | None) -> str:
+def _candidates(protocol: str) -> str:
+    """What was ranked, where it was not everything: ``uni99`` = the target and 99 uniformly drawn items."""
+    drawn = re.fullmatch(r"[a-z]+(\d+)", protocol)
+    return f" of {int(drawn[1]) + 1} candidates" if drawn else f" ({protocol})" if protocol else ""
+
+
+def delegation(facts: Delegation, routing: Routing | None) -> str:
     """Who answered how much, and what it saved."""
     parts = []
     delegate = (routing.delegate if routing else None) or "a delegate"
@@ -112,17 +118,20 @@ def protocol(text: str) -> str:
 
 
 def fingerprint(standing: Standing) -> tuple[tuple[str, float, bool], ...]:
-    """NDCG / HR at the smallest cut-off above 1, by system, and whether it is suspiciously near 1."""
-    both = [(parse(m.name.replace("NDCG", "HR", 1)), m) for m in standing.metrics if m.family == "ndcg" and m.k > 1]
-    pairs = [(hr, ndcg) for hr, ndcg in both if hr in standing.metrics]
+    """NDCG / HR of full rankings at the smallest cut-off above 1, by system, and whether it is suspiciously near 1.
+
+    Systems whose hit rate could be chance (its interval reaches 0) are left out.
+    """
+    full = [m for m in standing.metrics if m.k > 1 and not m.protocol]
+    pairs = [(hr, m) for m in full if m.family == "ndcg" for hr in full if (hr.family, hr.k) == ("hr", m.k)]
     if not pairs:
         return ()
-    hr, ndcg = min(pairs, key=lambda pair: (pair[1].protocol, pair[1].k))
+    hr, ndcg = min(pairs, key=lambda pair: pair[1].k)
     ratios = []
     for system in standing.systems:
-        low, high = standing.estimate(system, ndcg), standing.estimate(system, hr)
-        if low and high and low.value is not None and high.value:
-            ratio = low.value / high.value
+        gain, rate = standing.estimate(system, ndcg), standing.estimate(system, hr)
+        if gain and rate and gain.value is not None and rate.value and rate.low != 0:
+            ratio = gain.value / rate.value
             ratios.append((system, ratio, ratio >= SUSPICIOUS_RATIO))
     return tuple(ratios)
 

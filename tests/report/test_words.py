@@ -127,3 +127,18 @@ def test_an_axis_of_nothing() -> None:
     assert math.isfinite(around([None])(0.5))
     assert from_zero([], start=0, end=1).high == 1.0
     assert Scale(0, 1)(2) == 100
+
+
+def test_a_hit_rate_in_plain_words() -> None:
+    assert words.hits(standing()) == (
+        "For 18.5\N{NO-BREAK SPACE}% of the queries, what the person chose next was among the first 10."
+    )
+    sampled = standing(systems={"a": {"HR@10[uni99]": {"value": 0.5}}}, comparisons=[])
+    assert "among the first 10 of 100 candidates" in (words.hits(sampled) or "")
+
+
+def test_a_few_lucky_hits_are_no_leak() -> None:
+    lucky = {"NDCG@5": {"value": 0.001}, "HR@5": {"value": 0.001, "low": 0.0, "high": 0.004}}
+    leaking = {"NDCG@5": {"value": 0.19}, "HR@5": {"value": 0.2, "low": 0.18, "high": 0.22}}
+    ratios = words.fingerprint(standing(systems={"lucky": lucky, "leaking": leaking}, comparisons=[]))
+    assert [(name, suspicious) for name, _, suspicious in ratios] == [("leaking", True)]
