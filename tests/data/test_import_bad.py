@@ -40,6 +40,12 @@ def parquet(**columns: object) -> bytes:
     return bytes(sink.getvalue())
 
 
+def twice() -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_arrays([pa.array(["u"])] * 3, names=["user_id", "item_id", "item_id"]), sink)
+    return bytes(sink.getvalue())
+
+
 def log(rows: bytes, header: bytes = b"user_id,item_id,timestamp\n") -> dict[str, bytes]:
     return {"interactions.csv": header + rows}
 
@@ -147,6 +153,12 @@ CASES: dict[str, Bad] = {
     "Parquet with text that is not UTF-8": Bad(
         {"interactions.parquet": parquet(user_id=["u"], item_id=pa.array([b"\xff"]).view("string"))},
         ("interactions.parquet: cannot be read", "UTF8"),
+    ),
+    "Parquet with two columns of one name": Bad(
+        {"interactions.parquet": twice()}, ("interactions.parquet: two columns are named 'item_id'",)
+    ),
+    "JSON with a number of 5000 digits": Bad(
+        {"r.json": b'{"user": 1, "item": 2}\n{"user": 1, "item": ' + b"9" * 5000 + b"}\n"}, ("r.json:2", "not JSON")
     ),
     "a value beyond float32": Bad({"interactions.csv": RATED + b"u2,a,1e300\n"}, (":4:6", "value 1e+300 is too large")),
     # other layouts

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import gzip
 import json
+import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -163,7 +164,7 @@ def _object(line: bytes, where: str, literals: bool) -> dict[str, Any]:
         raise DataError(what, where=f"{where}:{error.start + 1}", fix="Save the file as UTF-8.") from error
     try:
         value = json.loads(text.removeprefix("\ufeff"))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError also: a number of thousands of digits
         value = _literal(text) if literals else None
         if value is None:
             column = getattr(error, "colno", 1)
@@ -176,7 +177,9 @@ def _object(line: bytes, where: str, literals: bool) -> dict[str, Any]:
 
 def _literal(text: str) -> Any:
     try:
-        return ast.literal_eval(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # escapes that Python does not know
+            return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
 

@@ -15,7 +15,7 @@ from reasonrec_core.data.importers.columns import Columns
 from reasonrec_core.data.importers.delimited import DelimitedFile, Dialect
 from reasonrec_core.data.importers.predefined import with_part
 from reasonrec_core.data.importers.source import SourceTable, join
-from reasonrec_core.data.importers.tables import ENCODED, raw_tables
+from reasonrec_core.data.importers.tables import ENCODED, own_names, raw_tables
 from reasonrec_core.data.raw import PARTS, RawTables
 from reasonrec_core.data.values import numbers
 from reasonrec_core.errors import DataError, did_you_mean
@@ -93,10 +93,11 @@ def _read_log(path: Path, columns: Columns) -> SourceTable:
 def _read_fields(path: Path, table: str, columns: Columns) -> SourceTable:
     file, names, types = _header(path)
     matched = columns.match(table, list(names.values()), path)
-    source = file.read().renamed({head: matched.get(name, name) for head, name in names.items()})
+    ours_of = own_names(matched, list(names.values()))
+    source = file.read().renamed({head: ours_of.get(name, name) for head, name in names.items()})
     result = source.table
     for position, (name, kind) in enumerate(types.items()):
-        ours = matched.get(name, name)
+        ours = ours_of.get(name, name)
         column = result.column(position)
         if kind == "float":
             result = result.set_column(position, ours, _floats(column, source, ours))

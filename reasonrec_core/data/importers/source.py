@@ -92,11 +92,15 @@ def parquet_names(path: Path) -> tuple[str, ...]:
         DataError: missing or not Parquet.
     """
     try:
-        return tuple(pq.read_schema(path).names)
+        names = tuple(pq.read_schema(path).names)
     except FileNotFoundError as error:
         raise DataError("the file does not exist", where=str(path)) from error
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"cannot be read as Parquet ({_first_line(error)})", where=str(path)) from error
+    if len(set(names)) < len(names):
+        double = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"two columns are named {double!r}", where=str(path), fix="Name every column once.")
+    return names
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> SourceTable:

@@ -49,9 +49,9 @@ def read_fields(path: Path, table: str, columns: Columns, dialect: Dialect | Non
     """Items or users under our column names, all columns; those of text files that hold numbers become numbers."""
     if path.suffix == ".parquet":
         names: Sequence[str] = parquet_names(path)
-        return read_parquet(path).renamed(_one_name_each(columns.match(table, names, path), names))
+        return read_parquet(path).renamed(own_names(columns.match(table, names, path), names))
     file = DelimitedFile.open(path, dialect)
-    source = file.read().renamed(_one_name_each(columns.match(table, file.names, path), file.names))
+    source = file.read().renamed(own_names(columns.match(table, file.names, path), file.names))
     return SourceTable(with_numbers(source.table, TEXT_FIELDS), source.path, source.place)
 
 
@@ -78,7 +78,7 @@ def beside(folder: Path, columns: Columns, *, log: Path | None = None) -> tuple[
     )
 
 
-def _one_name_each(matched: dict[str, str], names: Sequence[str]) -> dict[str, str]:
+def own_names(matched: dict[str, str], names: Sequence[str]) -> dict[str, str]:
     """Give a column that holds one of our names, while another column was taken for it, a name of its own."""
     result = dict(matched)
     for name in names:
