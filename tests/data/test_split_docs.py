@@ -1,0 +1,29 @@
+"""What the documentation says of splits and checks is what the code has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from reasonrec_core.data.checks import CHECKS
+from reasonrec_core.data.splits import RULES, SplitConfig
+
+PAGE = (Path(__file__).parents[2] / "docs" / "splits.md").read_text(encoding="utf-8")
+
+
+def first_cells(title: str) -> list[str]:
+    """The names in the first column of the table under a heading."""
+    section = PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
+    return re.findall(r"^\| `([a-z-]+)`", section, re.MULTILINE)
+
+
+def test_every_rule_and_check_is_described() -> None:
+    assert first_cells("Splits") == list(RULES)
+    assert first_cells("The leakage doctor") == list(CHECKS)
+
+
+def test_defaults_are_those_of_the_settings() -> None:
+    fields = SplitConfig.model_fields
+    assert f"`min_history` ({fields['min_history'].default})" in PAGE
+    assert f"`negatives` ({fields['negatives'].default})" in PAGE
+    assert f'`repeats = "{fields["repeats"].default}"` (the\n  default)' in PAGE
