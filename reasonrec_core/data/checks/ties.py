@@ -23,7 +23,7 @@ def check(examined: Examined) -> list[Finding]:
                 "the log has an order within each user, but no clock",
                 len(log),
                 len(log),
-                "no timestamp column",
+                "times are positions in each sequence",
                 "The order is taken as given; no temporal split is possible.",
             )
         ]
