@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from reasonrec_core.report.metrics import Metric, chance, number, parse, percent, signed
+from reasonrec_core.report.metrics import Metric, chance, number, percent, signed
 from reasonrec_core.report.results import Delegation, Results, Routing
 from reasonrec_core.report.standing import Difference, Role, Standing, Verdict
 
