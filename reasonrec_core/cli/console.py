@@ -28,8 +28,9 @@ class _Stream(Console):
 
     @property
     def size(self) -> ConsoleDimensions:
-        if not self.is_terminal and "COLUMNS" not in os.environ:
-            return ConsoleDimensions(PIPE_WIDTH, 25)
+        if not self.is_terminal:
+            columns = os.environ.get("COLUMNS", "")
+            return ConsoleDimensions(int(columns) if columns.isdigit() and int(columns) else PIPE_WIDTH, 25)
         return super().size
 
     @size.setter
