@@ -38,7 +38,7 @@ def resample(made: Sequence[Estimate], *, seed: int, resamples: int = RESAMPLES)
     for stream, group in enumerate(_grouped(made)):
         rng = np.random.default_rng([seed, stream])
         parts = np.concatenate([estimate.parts for estimate in group], axis=1)
-        if len(_distinct(parts)[0]) > _FEW and len(parts) > _MANY:
+        if len(group) == 1 and len(parts) > _MANY and len(np.unique(_keys(parts))) > _FEW:
             sums = _binned_sums(group[0], rng, resamples)
         else:
             sums = _resampled_sums(parts, rng, resamples)
@@ -63,13 +63,16 @@ def interval(draws: Float64, value: float, centred: bool = False) -> tuple[float
 def _grouped(made: Sequence[Estimate]) -> list[list[Estimate]]:
     """Which metrics to draw together: few users, or few different rows even together; else each alone."""
     groups: list[list[Estimate]] = []
+    joint = np.zeros(0, np.uint64)
     for estimate in made:
-        together = [*(groups[-1] if groups else []), estimate]
-        parts = np.concatenate([e.parts for e in together], axis=1)
-        if groups and (len(parts) <= _MANY or len(_distinct(parts)[0]) <= _FEW):
-            groups[-1] = together
+        key = _keys(estimate.parts)
+        together = _mix(joint) ^ key if groups else key
+        if groups and (len(key) <= _MANY or len(np.unique(together)) <= _FEW):
+            groups[-1].append(estimate)
+            joint = together
         else:
             groups.append([estimate])
+            joint = key
     return groups
 
 
@@ -114,13 +117,20 @@ def _binned_sums(estimate: Estimate, rng: np.random.Generator, resamples: int) -
 
 def _distinct(parts: Float64) -> tuple[Int64, Int64]:
     """Positions of the first of each set of equal rows, and how many rows each set has."""
-    key = np.zeros(len(parts), np.uint64)
-    for column in parts.T:
-        key = _mix(key ^ _mix(np.ascontiguousarray(column + 0.0).view(np.uint64)))
-    _, first, inverse, counts = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
+    _, first, inverse, counts = np.unique(_keys(parts), return_index=True, return_inverse=True, return_counts=True)
     if not np.array_equal(parts[first][inverse], parts):  # two rows share a hash: treat all rows as different
         return np.arange(len(parts)), np.ones(len(parts), np.int64)
     return first, counts
+
+
+def _keys(parts: Float64) -> npt.NDArray[np.uint64]:
+    """uint64[U]: a hash of each row."""
+    key = np.zeros(len(parts), np.uint64)
+    for column in parts.T:
+        if (column == column[:1]).all():
+            continue  # equal everywhere: tells no rows apart
+        key = _mix(key ^ _mix(np.ascontiguousarray(column + 0.0).view(np.uint64)))
+    return key
 
 
 def _mix(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
