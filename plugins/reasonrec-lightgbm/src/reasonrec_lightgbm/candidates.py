@@ -1,0 +1,170 @@
+"""Candidates from delegates, and what describes each of them to the ranker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from reasonrec_core.components import Delegate
+from reasonrec_core.ranking import rank
+from reasonrec_core.types import Float32, Int32, Int64, Interactions, Observation, QueryBatch, Task
+from reasonrec_lightgbm.content import ItemContent
+
+FADE = 0.7
+
+
+@dataclass(frozen=True)
+class Described:
+    """Pairs of a query and a candidate, sorted by query.
+
+    Attributes:
+        rows: int64[P] the query.
+        items: int32[P] the candidate.
+        table: float32[P, F].
+        rest: float32[B, n_items] the first delegate's scores, for what is no candidate.
+    """
+
+    rows: Int64
+    items: Int32
+    table: Float32
+    rest: Float32
+
+
+@dataclass(frozen=True)
+class ItemHistory:
+    """When and how often items were had in the training that the delegates know.
+
+    Attributes:
+        count: float32[n_items].
+        first: float32[n_items] share of the log's time span that had passed at the first interaction, NaN if none.
+        last: float32[n_items] the same of the last.
+    """
+
+    count: Float32
+    first: Float32
+    last: Float32
+
+    @classmethod
+    def of(cls, train: Interactions, n_items: int) -> ItemHistory:
+        """Count."""
+        count = np.bincount(train.items, minlength=n_items).astype(np.float32)
+        low, high = int(train.times.min()), int(train.times.max())
+        passed = (train.times - low) / max(high - low, 1)
+        first, last = np.full(n_items, np.inf), np.full(n_items, -np.inf)
+        np.minimum.at(first, train.items, passed)
+        np.maximum.at(last, train.items, passed)
+        none = count == 0
+        return cls(count, *(np.where(none, np.nan, x).astype(np.float32) for x in (first, last)))
+
+
+def feature_names(delegates: Sequence[str], content: ItemContent) -> list[str]:
+    """The columns of `describe`'s table."""
+    each = [f"{name} {what}" for name in delegates for what in ("rank", "score", "share of best")]
+    of_vectors = [f"{name} {what}" for name in content.vectors for what in ("to history", "to last")]
+    labels = ["labels shared with history", "labels shared with last"] if content.labels.shape[1] else []
+    numbers = [f"{name} {what}" for name in content.numbers for what in ("", "above history")]
+    fixed = ["proposed by", "count", "count above history", "first seen", "last seen", "history length", "horizon"]
+    return [*each, *fixed, *of_vectors, *labels, *(n.strip() for n in numbers)]
+
+
+def describe(
+    delegates: Mapping[str, Delegate[Any]],
+    batch: QueryBatch,
+    observation: Observation,
+    items: ItemHistory,
+    content: ItemContent,
+    depth: int,
+) -> Described:
+    """The candidates of ``batch`` (its own, else the union of each delegate's ``depth`` best) with their features."""
+    whole = replace(batch, task=Task.SEQUENTIAL, candidates=None, k=depth)
+    scores, ranks = [], []
+    for delegate in delegates.values():
+        full = delegate.score(whole, observation)
+        scores.append(full.copy())
+        ranks.append(rank(full, whole).items)
+    rows, found = _pairs(batch, ranks, scores[0].shape[1])
+    columns = [
+        *_opinions(rows, found, scores, ranks),
+        *_circumstances(rows, found, batch, observation, items),
+        *_likeness(rows, found, batch, content),
+    ]
+    table = np.stack(columns, axis=1).astype(np.float32) if len(rows) else np.zeros((0, len(columns)), np.float32)
+    return Described(rows, found, table, scores[0])
+
+
+def _pairs(batch: QueryBatch, ranks: Sequence[Int32], n_items: int) -> tuple[Int64, Int32]:
+    lists = list(ranks) if batch.candidates is None else [batch.candidates]
+    every = np.concatenate(lists, axis=1).astype(np.int64)
+    keys = np.arange(len(batch))[:, None] * n_items + every
+    unique = np.unique(keys[every >= 0])
+    return unique // n_items, (unique % n_items).astype(np.int32)
+
+
+def _opinions(
+    rows: Int64, found: Int32, scores: Sequence[Float32], ranks: Sequence[Int32]
+) -> list[npt.NDArray[np.floating]]:
+    """Per delegate: its rank (NaN beyond its best), its score, its score against its best."""
+    columns: list[npt.NDArray[np.floating]] = []
+    proposed = np.zeros(len(rows))
+    for full, best in zip(scores, ranks, strict=True):
+        n_items = full.shape[1]
+        keys = (np.arange(len(best))[:, None] * n_items + best).ravel()
+        place = np.tile(np.arange(1.0, best.shape[1] + 1), len(best))
+        keys, place = keys[best.ravel() >= 0], place[best.ravel() >= 0]
+        order = np.argsort(keys)
+        at = np.searchsorted(keys[order], wanted := rows * n_items + found)
+        at = np.minimum(at, max(len(keys) - 1, 0))
+        hit = keys[order][at] == wanted if len(keys) else np.zeros(len(rows), np.bool_)
+        own = np.where(hit, place[order][at] if len(keys) else np.nan, np.nan)
+        score = full[rows, found].astype(float)
+        score[np.isneginf(score)] = np.nan
+        top = np.take_along_axis(full, np.maximum(best[:, :1], 0), axis=1)[:, 0].astype(float)
+        low = np.take_along_axis(full, np.maximum(best[:, -1:], 0), axis=1)[:, 0].astype(float)
+        span = np.where(top > low, top - low, 1.0)
+        columns += [own, score, (score - low[rows]) / span[rows]]
+        proposed += hit
+    return [*columns, proposed]
+
+
+def _circumstances(
+    rows: Int64, found: Int32, batch: QueryBatch, observation: Observation, items: ItemHistory
+) -> list[npt.NDArray[np.floating]]:
+    """Popularity, age and how much is known of the user."""
+    history = batch.history
+    log = np.log1p(items.count)
+    lengths = history.lengths.astype(float)
+    usual = np.bincount(history.rows, weights=log[history.items], minlength=len(batch)) / np.maximum(lengths, 1)
+    return [
+        log[found],
+        log[found] - usual[rows],
+        items.first[found],
+        items.last[found],
+        lengths[rows],
+        observation.horizon[rows],
+    ]
+
+
+def _likeness(rows: Int64, found: Int32, batch: QueryBatch, content: ItemContent) -> list[npt.NDArray[np.floating]]:
+    """Content against the decayed history and against its last item."""
+    history, n_items = batch.history, len(content.year)
+    weight = np.power(FADE, history.ages).astype(np.float32)
+    total = np.maximum(np.bincount(history.rows, weights=weight, minlength=len(batch)), 1e-9)
+    shape = (len(batch), n_items)
+    decayed = sparse.csr_matrix((weight / total[history.rows], (history.rows, history.items)), shape=shape)
+    newest = history.ages == 0
+    last = sparse.csr_matrix((newest[newest].astype(np.float32), (history.rows[newest], history.items[newest])), shape)
+    columns: list[npt.NDArray[np.floating]] = []
+    members = [content.labels / np.sqrt(np.maximum(content.labels.sum(axis=1, keepdims=True), 1))]
+    for values in [*content.vectors.values(), *(members if content.labels.shape[1] else [])]:
+        for profile in (decayed @ values, last @ values):
+            columns.append(np.einsum("ij,ij->i", profile[rows], values[found]))
+    for number in content.numbers.values():
+        known = np.nan_to_num(number)
+        usual = decayed @ known / np.maximum(decayed @ np.isfinite(number).astype(np.float32), 1e-9)
+        columns += [number[found], number[found] - usual[rows]]
+    return columns

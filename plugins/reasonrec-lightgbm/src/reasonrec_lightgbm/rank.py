@@ -1,0 +1,211 @@
+"""Delegate `lightgbm-rank`: LambdaRank over the candidates of other delegates (Burges, "From RankNet to LambdaRank
+to LambdaMART", 2010).
+
+Cross-fitted: the ranker learns on each user's last training items, from delegates that were fitted without them;
+it answers with delegates fitted on the whole training part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import lightgbm
+import numpy as np
+from pydantic import Field
+
+from reasonrec_core.components import Delegate, FitData, Kind
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.errors import ConfigError, DataError
+from reasonrec_core.files import read_json, whole_file, write_json
+from reasonrec_core.registry import Registry
+from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
+from reasonrec_lightgbm.boosting import BoostingConfig, load_models, predict, save_models, train
+from reasonrec_lightgbm.candidates import Described, ItemHistory, describe, feature_names
+from reasonrec_lightgbm.content import ItemContent
+from reasonrec_lightgbm.held_out import hold_out, horizon_of, with_negatives
+
+TASK = {"objective": "lambdarank", "metric": "ndcg", "eval_at": [10], "lambdarank_truncation_level": 20}
+CHUNK = 256
+WIDTH = 100
+
+
+class RankConfig(BoostingConfig):
+    """Settings of `LightGBMRank`."""
+
+    candidates: tuple[str, ...] = Field(
+        default=("transitions",), min_length=1, description="Delegates whose best items are ranked again."
+    )
+    depth: int = Field(default=100, ge=1, description="How many of its best items each of them proposes.")
+    held_out: int = Field(default=1, ge=1, description="Last training items of each user that the ranker learns on.")
+    queries: int = Field(default=8000, ge=1, description="Held-out items to learn on, and validation queries, at most.")
+    dimensions: int = Field(default=64, ge=1, description="Each modality's vectors are compressed to so many numbers.")
+    bags: int = Field(default=1, ge=1, le=100, description="Models of different seeds whose answers are averaged.")
+    learning_rate: float = Field(default=0.05, gt=0, le=1, description="Shrinkage of each tree.")
+    patience: int = Field(default=50, ge=1, description="Trees without a better validation before stopping.")
+
+
+class LightGBMRank(Delegate[RankConfig]):
+    """A ranker over candidates: scores and ranks that delegates give them, popularity, age, content, horizon.
+
+    Items that nobody proposes follow in the first delegate's order.
+    """
+
+    Config = RankConfig
+    delegates: dict[str, Delegate[Any]]
+    _models: list[lightgbm.Booster]
+    _items: ItemHistory
+    _content: ItemContent
+
+    def fit(self, data: FitData) -> None:
+        """Fit delegates without the held-out items, learn to rank on these, fit the delegates on everything."""
+        make = self._maker(data)
+        rest, cases = hold_out(data, self.config.held_out, self.config.queries)
+        self._content = ItemContent.of(data.catalog, data.observation, self.config.dimensions)
+        n_items = len(data.catalog)
+        inner = {name: make(name) for name in self.config.candidates}
+        for delegate in inner.values():
+            delegate.fit(replace(data, train=rest, workdir=None))
+        if data.task is Task.DIRECT:
+            cases = with_negatives(cases, n_items, _width(data.valid), data.seed)
+        learn = self._dataset(inner, cases, ItemHistory.of(rest, n_items), data, None)
+        if learn is None:
+            raise DataError(
+                f"{', '.join(self.config.candidates)} proposed none of the held-out items",
+                where="lightgbm-rank",
+                fix="Raise depth, or name other delegates in candidates.",
+            )
+        self._items = ItemHistory.of(data.train, n_items)
+        self.delegates = {name: make(name) for name in self.config.candidates}
+        for delegate in self.delegates.values():
+            delegate.fit(replace(data, workdir=None))
+        check = None
+        if data.valid is not None and data.valid.labels is None and len(data.valid.targets):
+            valid = _sample(data.valid, self.config.queries, data.seed + 1)
+            check = self._dataset(self.delegates, valid, self._items, data, learn)
+        self._models = train(
+            self.config,
+            TASK,
+            learn,
+            check,
+            seed=data.seed,
+            progress=lambda done, total: data.progress(done, total, "lightgbm-rank: trees"),
+        )
+
+    def score(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, n_items] or float32[B, C]: the ranker's score; below it, the first delegate's order."""
+        found = self._describe(self.delegates, batch, observation, self._items)
+        raw = predict(self._models, found.table)
+        scores = _squashed(found.rest)
+        if len(raw):
+            least = np.full(len(batch), np.inf, dtype=np.float32)
+            np.minimum.at(least, found.rows, raw)
+            scores += np.where(np.isfinite(least), least - 3, 0)[:, None].astype(np.float32)
+        scores[found.rows, found.items] = raw
+        if batch.candidates is None:
+            return scores
+        picked = np.take_along_axis(scores, np.maximum(batch.candidates, 0), axis=1)
+        return np.where(batch.candidates < 0, np.float32(-np.inf), picked)
+
+    def importance(self) -> dict[str, float]:
+        """Mean gain of each feature over the models."""
+        gains = np.mean([m.feature_importance("gain") for m in self._models], axis=0)
+        return dict(zip(feature_names(self.config.candidates, self._content), map(float, gains), strict=True))
+
+    def save(self, folder: Path) -> None:
+        """Write the trees as text, item statistics as arrays, each inner delegate into a folder of its own."""
+        super().save(folder)
+        save_models(folder, self._models)
+        write_json(folder / "delegates.json", list(self.delegates))
+        for number, delegate in enumerate(self.delegates.values()):
+            inner = folder / f"delegate-{number}"
+            inner.mkdir()
+            delegate.save(inner)
+        arrays = {n: getattr(self._items, n) for n in ("count", "first", "last")}
+        for name, part in (("items", arrays), ("content", self._content.arrays())):
+            with whole_file(folder / f"{name}.npz") as aside, aside.open("wb") as stream:
+                np.savez(stream, **part)
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read what `save` wrote; the inner delegates' classes are found by name."""
+        self = super().load(folder, catalog)
+        self._models = load_models(folder)
+        registry = Registry.discover()
+        self.delegates = {}
+        for number, name in enumerate(read_json(folder / "delegates.json")):
+            loaded = registry.load(Kind.DELEGATE, name).load(folder / f"delegate-{number}", catalog)
+            assert isinstance(loaded, Delegate)
+            self.delegates[name] = loaded
+        with np.load(folder / "items.npz", allow_pickle=False) as arrays:
+            self._items = ItemHistory(arrays["count"], arrays["first"], arrays["last"])
+        with np.load(folder / "content.npz", allow_pickle=False) as arrays:
+            self._content = ItemContent.from_arrays({key: arrays[key] for key in arrays.files})
+        return self
+
+    def _maker(self, data: FitData) -> Any:
+        names = self.config.candidates
+        if len(set(names)) < len(names) or "lightgbm-rank" in names:
+            raise ConfigError(
+                f"candidates names a delegate twice or itself: {', '.join(names)}", where="lightgbm-rank.candidates"
+            )
+        if data.delegate is None:
+            raise DataError("the pipeline offers no delegates to take candidates from", where="lightgbm-rank")
+        return data.delegate
+
+    def _describe(
+        self, delegates: Mapping[str, Delegate[Any]], batch: QueryBatch, observation: Observation, items: ItemHistory
+    ) -> Described:
+        return describe(delegates, batch, observation, items, self._content, self.config.depth)
+
+    def _dataset(
+        self,
+        delegates: Mapping[str, Delegate[Any]],
+        cases: Cases,
+        items: ItemHistory,
+        data: FitData,
+        reference: lightgbm.Dataset | None,
+    ) -> lightgbm.Dataset | None:
+        """Groups of candidates with at least one target among them; None if there are none."""
+        tables, labels, groups = [], [], []
+        n_items = len(items.count)
+        for start, batch in cases.queries.chunks(CHUNK):
+            observation = replace(data.observation, horizon=horizon_of(data, batch))
+            found = self._describe(delegates, batch, observation, items)
+            bounds = cases.target_indptr[start : start + len(batch) + 1]
+            rows = np.repeat(np.arange(len(batch)), np.diff(bounds))
+            wanted = rows * n_items + cases.targets[bounds[0] : bounds[-1]]
+            label = np.isin(found.rows * n_items + found.items, wanted)
+            kept = np.bincount(found.rows, weights=label, minlength=len(batch)) > 0
+            inside = kept[found.rows]
+            tables.append(found.table[inside])
+            labels.append(label[inside])
+            groups.append(np.bincount(found.rows, minlength=len(batch))[kept])
+            data.progress(start + len(batch), len(cases), "lightgbm-rank: candidates")
+        group = np.concatenate(groups)
+        if not len(group):
+            return None
+        names = [n.replace(" ", "_") for n in feature_names(self.config.candidates, self._content)]
+        return lightgbm.Dataset(
+            np.concatenate(tables), np.concatenate(labels), group=group, feature_name=names, reference=reference
+        )
+
+
+def _squashed(scores: Float32) -> Float32:
+    """Any scores into (-1, 1), order kept; -inf stays."""
+    finite = np.isfinite(scores)
+    safe = np.where(finite, scores, 0)
+    return np.where(finite, safe / (1 + np.abs(safe)), np.float32(-np.inf)).astype(np.float32)
+
+
+def _width(valid: Cases | None) -> int:
+    """How many candidates a direct query has."""
+    return WIDTH if valid is None or valid.queries.candidates is None else valid.queries.candidates.shape[1]
+
+
+def _sample(cases: Cases, size: int, seed: int) -> Cases:
+    if len(cases) <= size:
+        return cases
+    return cases.take(np.sort(np.random.default_rng(seed).choice(len(cases), size, replace=False)))
