@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from reasonrec_core.components import Kind
+from reasonrec_core.contracts import checked_scores
 from reasonrec_core.evaluate.loop import run_batches
 from reasonrec_core.files import content_hash, read_json
 from reasonrec_core.pipeline.agent import Agent, Named
@@ -68,7 +69,7 @@ def delegate_answers(prepared: Prepared, agent: Agent, label: str, task: Task, p
         observation = agent.observe(batch)
         if task is Task.CTR:
             with prepared.registry.guard(Kind.DELEGATE, named.name, "score"):
-                return {"probability": named.part.score(batch, observation)}
+                return {"probability": checked_scores(named.part.score(batch, observation), batch, agent.n_items)}
         ranking = agent.delegate(label, batch, observation)
         return {"items": ranking.items, "scores": ranking.scores}
 
