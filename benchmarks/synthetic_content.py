@@ -122,6 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--machine", default=platform.machine(), help="what to call this machine in the table's head")
     options = parser.parse_args()
     registry, results = Registry.discover(), {}
     with tempfile.TemporaryDirectory() as cache:
@@ -133,9 +134,10 @@ def main() -> None:
     head = [
         "# The synthetic shop: what content tells",
         "",
-        f"`{command}`, {date.today()}, {platform.machine()}, Python {platform.python_version()}. {METRIC} under "
+        f"`{command}`, {date.today()}, {options.machine}, Python {platform.python_version()}. {METRIC} under "
         "leave-one-out, full ranking, history masked, with 95 % bootstrap intervals over users; p-values of the paired "
-        "bootstrap, Holm-corrected. The ceiling is the expected value of ranking by the true probabilities.",
+        "bootstrap, Holm-corrected. The ceiling is the expected value of ranking by the true probabilities. Wall-clock "
+        "seconds are those of the machine as it was, busy or not; processor seconds tell the work.",
         "",
     ]
     print("\n".join(table(results)))
