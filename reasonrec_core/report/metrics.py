@@ -22,11 +22,26 @@ MEANING = {
     "popularity": "mean number of training interactions of the recommended items",
     "auc": "probability that a clicked item is ranked above one that was not clicked, over all rows",
     "uauc": "the same within each user, averaged over users",
+    "gauc": "the same within each user, averaged with the user's number of rows as weight",
     "logloss": "mean negative log-likelihood of the clicks; lower is better",
     "brier": "mean squared distance of stated probability and outcome; lower is better",
     "ece": "expected calibration error: mean distance of stated probability and observed frequency; lower is better",
 }
-_ORDER = ("ndcg", "hr", "mrr", "recall", "precision", "map", "auc", "uauc", "logloss", "brier", "ece", "coverage")
+_ORDER = (
+    "ndcg",
+    "hr",
+    "mrr",
+    "recall",
+    "precision",
+    "map",
+    "auc",
+    "uauc",
+    "gauc",
+    "logloss",
+    "brier",
+    "ece",
+    "coverage",
+)
 _NAME = re.compile(r"^(?P<family>[A-Za-z][\w-]*)(?:@(?P<k>\d+))?(?:\[(?P<protocol>[^\]]+)\])?$")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 from reasonrec_core.report.metrics import Metric, chance, number, percent, signed
 from reasonrec_core.report.results import Delegation, Results, Routing
@@ -113,8 +114,7 @@ def rule(routing: Routing) -> str:
 
 def protocol(text: str) -> str:
     """The name of a protocol without its explanation: what stands before the first colon."""
-    name = text.split(":")[0].split(";")[0].strip()
-    return name if len(name) <= 60 else f"{name[:57]}..."
+    return textwrap.shorten(re.split("[:;]", text)[0], 80, placeholder="…")
 
 
 def fingerprint(standing: Standing) -> tuple[tuple[str, float, bool], ...]:
