@@ -1,0 +1,33 @@
+"""The frozen value objects that flow through a pipeline.
+
+Shapes: ``B`` queries in a batch, ``K`` ranked items, ``C`` candidates, ``n_items`` items in the catalogue.
+Items and users are dense indices here; string ids exist only at public borders (`Dataset`, the command line).
+"""
+
+from reasonrec_core.types.answer import Action, Cost, Deliberation, Observation, Ranking, Route, Uncertainty
+from reasonrec_core.types.arrays import Bool, Float32, Int32, Int64
+from reasonrec_core.types.log import History, Interactions
+from reasonrec_core.types.query import Cases, QueryBatch, Task
+from reasonrec_core.types.steps import LazySteps, Step, StepKind
+
+__all__ = [
+    "Action",
+    "Bool",
+    "Cases",
+    "Cost",
+    "Deliberation",
+    "Float32",
+    "History",
+    "Int32",
+    "Int64",
+    "Interactions",
+    "LazySteps",
+    "Observation",
+    "QueryBatch",
+    "Ranking",
+    "Route",
+    "Step",
+    "StepKind",
+    "Task",
+    "Uncertainty",
+]

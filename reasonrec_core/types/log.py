@@ -1,0 +1,98 @@
+"""What users did: the log, and the history that a request brings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.types.arrays import Bool, Float32, Int32, Int64
+
+
+@dataclass(frozen=True, slots=True)
+class Interactions:
+    """A log as parallel arrays, sorted by user and, within a user, oldest first (ties keep the log's order).
+
+    Attributes:
+        users: int32[N] dense user indices.
+        items: int32[N] dense item indices.
+        times: int64[N] seconds since 1970, or positions where the source has an order and no clock.
+        values: float32[N] ratings or click labels (0/1), or None for implicit feedback.
+    """
+
+    users: Int32
+    items: Int32
+    times: Int64
+    values: Float32 | None = None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def take(self, index: npt.NDArray[np.intp] | Bool) -> Interactions:
+        """The rows that ``index`` (positions or a mask) selects."""
+        values = None if self.values is None else self.values[index]
+        return Interactions(self.users[index], self.items[index], self.times[index], values)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Ragged item sequences, oldest first: row ``b`` is ``items[indptr[b]:indptr[b + 1]]``.
+
+    Attributes:
+        indptr: int64[B + 1].
+        items: int32[L] dense item indices, all of them known items.
+        times: int64[L] like `Interactions.times`.
+        skipped: how many unknown items were left out when the history was made.
+    """
+
+    indptr: Int64
+    items: Int32
+    times: Int64
+    skipped: int = 0
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]], *, skipped: int = 0) -> History:
+        """Build from lists of dense item indices; positions serve as times."""
+        lengths = np.array([len(row) for row in rows], dtype=np.int64)
+        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        items = np.array([item for row in rows for item in row], dtype=np.int32)
+        times = np.arange(len(items), dtype=np.int64) - np.repeat(indptr[:-1], lengths)
+        return cls(indptr, items, times, skipped)
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def lengths(self) -> Int64:
+        """int64[B]: items per row."""
+        return np.diff(self.indptr)
+
+    @property
+    def rows(self) -> Int32:
+        """int32[L]: the row that each entry belongs to."""
+        return np.repeat(np.arange(len(self), dtype=np.int32), self.lengths)
+
+    @property
+    def ages(self) -> Int64:
+        """int64[L]: 0 for the newest entry of its row, 1 for the one before, and so on."""
+        ends = np.repeat(self.indptr[1:], self.lengths)
+        return ends - 1 - np.arange(self.indptr[0], self.indptr[-1], dtype=np.int64)
+
+    def row(self, index: int) -> Int32:
+        """int32[length]: the items of one row, oldest first."""
+        return self.items[self.indptr[index] - self.indptr[0] : self.indptr[index + 1] - self.indptr[0]]
+
+    def slice(self, start: int, stop: int) -> History:
+        """Rows ``start:stop``, with ``indptr`` starting at 0."""
+        low, high = self.indptr[start], self.indptr[stop]
+        return History(self.indptr[start : stop + 1] - low, self.items[low:high], self.times[low:high], self.skipped)
+
+    def take(self, index: npt.NDArray[np.intp]) -> History:
+        """The rows at ``index``, in that order."""
+        lengths = self.lengths[index]
+        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        offset = np.repeat(self.indptr[:-1][index] - indptr[:-1], lengths)
+        source = offset + np.arange(indptr[-1], dtype=np.int64)
+        return History(indptr, self.items[source], self.times[source], self.skipped)
