@@ -102,10 +102,11 @@ class EvaluateConfig(Settings):
 
 
 class ReportConfig(Settings):
-    """What the report shows."""
+    """What the report shows and the trace keeps."""
 
     cards: int = Field(6, ge=0, le=100, description="Decision cards of successes, and as many of failures.")
     history: int = Field(12, ge=1, description="Newest history items shown on a card.")
+    steps: int = Field(2000, ge=0, description="Decisions (the first so many) whose steps the trace keeps in words.")
 
 
 class PipelineConfig(Settings):

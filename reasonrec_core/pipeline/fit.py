@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from reasonrec_core.components import Component, Delegate, Kind
-from reasonrec_core.config import ComponentConfig
+from reasonrec_core.config import ComponentConfig, PipelineConfig
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.files import content_hash
 from reasonrec_core.pipeline.agent import Agent, Named
 from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.registry import Registry
+from reasonrec_core.settings import validated
 
 
 def fit_all(prepared: Prepared) -> tuple[Agent, dict[str, float]]:
@@ -21,7 +23,6 @@ def fit_all(prepared: Prepared) -> tuple[Agent, dict[str, float]]:
         The agent, still without routers, and the seconds each fit took (when it was really fitted).
     """
     config, seconds = prepared.config, dict[str, float]()
-    check_tasks(prepared)
     delegates = {each.label: _fitted(prepared, Kind.DELEGATE, each, seconds) for each in config.delegates}
     policy = _fitted(prepared, Kind.POLICY, config.policy, seconds) if config.policy else None
     estimators = {each.label: _fitted(prepared, Kind.UNCERTAINTY, each, seconds) for each in config.estimators}
@@ -38,19 +39,23 @@ def fit_all(prepared: Prepared) -> tuple[Agent, dict[str, float]]:
     return agent, seconds
 
 
-def check_tasks(prepared: Prepared) -> None:
-    """Refuse a component that cannot do what the pipeline asks, before anything is fitted."""
-    config = prepared.config
-    wanted = {str(task) for task in config.tasks}
-    for kind, each in _all(config.policy, config.delegates):
-        offered = set(prepared.registry.spec(kind, each.name).spec.tasks)
-        missing = sorted(wanted - offered)
-        if offered and missing:
+def check_components(config: PipelineConfig, registry: Registry) -> None:
+    """Refuse names, tasks and settings that cannot work, before any data is read.
+
+    All names first (nothing is imported for that), then the settings of each.
+    """
+    every = _all(config)
+    for kind, name, where, _ in every:
+        spec = registry.spec(kind, name, where=where).spec
+        missing = sorted({str(task) for task in config.tasks} - set(spec.tasks)) if spec.tasks else []
+        if missing and kind in {Kind.POLICY, Kind.DELEGATE}:
             raise ConfigError(
-                f"{kind} {each.name!r} cannot do the task {missing[0]!r}",
+                f"{kind} {name!r} cannot do the task {missing[0]!r}",
                 where="evaluate.tasks",
-                fix=f"It does: {', '.join(sorted(offered))}.",
+                fix=f"It does: {', '.join(sorted(spec.tasks))}.",
             )
+    for kind, name, where, settings in every:
+        validated(registry.load(kind, name).Config, settings, where=where)
 
 
 def fresh(prepared: Prepared, kind: Kind, each: ComponentConfig) -> Component[Any]:
@@ -109,6 +114,10 @@ def _identity(prepared: Prepared, each: ComponentConfig) -> str:
     return content_hash(each.name, each.settings, plugin.distribution, plugin.version)
 
 
-def _all(policy: ComponentConfig | None, delegates: tuple[ComponentConfig, ...]) -> list[tuple[Kind, ComponentConfig]]:
-    first = [(Kind.POLICY, policy)] if policy else []
-    return [*first, *((Kind.DELEGATE, d) for d in delegates)]
+def _all(config: PipelineConfig) -> list[tuple[Kind, str, str, dict[str, Any]]]:
+    """Kind, plugin name, config key and settings of every component."""
+    found = [(Kind.ENCODER, e.encoder, f"observe.{name}", e.settings) for name, e in config.observe.items()]
+    named = [(Kind.POLICY, config.policy, "policy")] if config.policy else []
+    named += [(Kind.DELEGATE, each, f"delegates.{each.label}") for each in config.delegates]
+    named += [(Kind.UNCERTAINTY, each, f"uncertainty.{each.label}") for each in config.estimators]
+    return found + [(kind, each.name, where, each.settings) for kind, each, where in named]

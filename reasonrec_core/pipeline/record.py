@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
+from dataclasses import replace as dataclass_replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from reasonrec_core.pipeline.predict import CHUNK
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.pipeline.routing import keys, signals
 from reasonrec_core.trace import TraceBatch, TraceWriter, step_as_dict
-from reasonrec_core.types import Ranking, Route, Step
+from reasonrec_core.types import Bool, QueryBatch, Ranking, Route, Step
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "pyarrow", "torch", "transformers", "timm", "open_clip_torch")
 
@@ -75,7 +76,7 @@ def write_trace(prepared: Prepared, agent: Agent, found: Assessed, path: Path) -
 
 
 def trace_batches(prepared: Prepared, agent: Agent, found: Assessed) -> Iterator[TraceBatch]:
-    """The decisions in chunks, their steps deliberated anew (an answer is kept, its words are not)."""
+    """The decisions in chunks."""
     router = agent.routers.get(found.task)
     label = next(iter(found.scores))
     ranking = found.scores[label].ranking
@@ -105,8 +106,21 @@ def trace_batches(prepared: Prepared, agent: Agent, found: Assessed) -> Iterator
             delegates=[delegate if r else None for r in sent],
             policy_ranking=_shown(prepared, mine.ranking if mine else None, rows),
             delegate_ranking=_shown(prepared, found.answers[delegate].ranking if delegate else None, rows),
+            steps=_steps(prepared, agent, batch, start, sent),
             latency=np.full(len(rows), seconds),
         )
+
+
+def _steps(
+    prepared: Prepared, agent: Agent, batch: QueryBatch, start: int, replaced: Bool
+) -> dict[int, tuple[Step, ...]]:
+    """The steps of the policy's decisions, deliberated anew: an answer is kept in the run, its words are not."""
+    mine = np.flatnonzero(~replaced[: max(prepared.config.report.steps - start, 0)])
+    if agent.policy is None or not len(mine):
+        return {}
+    asked = dataclass_replace(batch.take(mine), k=agent.width)
+    steps = agent.deliberate(asked, agent.observe(asked)).steps
+    return {int(row): steps[i] for i, row in enumerate(mine)}
 
 
 def _shown(prepared: Prepared, ranking: Ranking | None, rows: np.ndarray) -> Ranking | None:
@@ -140,7 +154,7 @@ def card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> dict[st
     assert scores.rank is not None
     assert scores.ranking is not None
     batch, k = case.queries, max(prepared.config.evaluate.k)
-    outcome = agent.act(type(batch)(batch.task, batch.users, batch.history, k, batch.candidates, batch.times))
+    outcome = agent.act(dataclass_replace(batch, k=k))
     gone = bool(outcome.replaced[0])
     past = batch.history.row(0).tolist()
     start = max(len(past) - prepared.config.report.history, 0)

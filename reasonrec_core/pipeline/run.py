@@ -22,7 +22,7 @@ from reasonrec_core.pipeline.assess import (
     slice_rows,
     systems,
 )
-from reasonrec_core.pipeline.fit import fit_all
+from reasonrec_core.pipeline.fit import check_components, fit_all
 from reasonrec_core.pipeline.folder import RunFolder
 from reasonrec_core.pipeline.latency import Latency, measure
 from reasonrec_core.pipeline.prepare import Prepared, Progress, prepare
@@ -55,6 +55,7 @@ def evaluate_run(folder: Path, registry: Registry, progress: Progress) -> dict[s
 
 def fit_pipeline(config: PipelineConfig, folder: Path, registry: Registry, progress: Progress) -> Fitted:
     """Everything that needs no test data: components fitted, routers calibrated, the agent saved."""
+    check_components(config, registry)
     run = RunFolder.create(folder, config)
     write_json(folder / "environment.json", environment())
     prepared = prepare(config, registry, run, progress)

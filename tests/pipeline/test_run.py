@@ -179,3 +179,30 @@ def test_a_component_that_fails_leaves_no_stage(data: Path, tmp_path: Path, monk
         run_pipeline(check_config(pipeline(data), "tiny.toml"), tmp_path / "run", Registry.discover(), silent)
     assert not (tmp_path / "run" / "stages" / "delegate-popularity").exists()
     assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"delegates": ["popularty"], "router": None}, r"delegates\.popularty.*Did you mean 'popularity'"),
+        ({"policy": "transitions", "delegates": ["popularity"]}, r"policy: .*is a delegate, not a policy"),
+        ({"observe": {"text": {"encoder": "txet"}}}, r"observe\.text: no encoder is called 'txet'"),
+        ({"uncertainty": ["entrpy"]}, r"uncertainty\.entrpy.*Did you mean 'entropy'"),
+        ({"delegates": [{"name": "transitions", "windw": 3}], "router": None}, r"delegates\.transitions.*windw"),
+        ({"policy": None, "router": None, "evaluate": {"tasks": ["ctr"]}}, "cannot do the task 'ctr'"),
+    ],
+)
+def test_wrong_names_tasks_and_settings_are_said_before_any_data_is_read(
+    tmp_path: Path, changes: dict, said: str
+) -> None:
+    config = check_config(pipeline(tmp_path / "there is no data", **changes), "tiny.toml")
+    with pytest.raises(ConfigError, match=said):
+        run_pipeline(config, tmp_path / "run", Registry.discover(), silent)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_trace_keeps_the_steps_of_the_policys_decisions(finished: Path) -> None:
+    for record in read_trace(finished / "trace.parquet"):
+        assert bool(record.steps) == (record.route == "self")
+        for step in record.steps:
+            assert step.claim
