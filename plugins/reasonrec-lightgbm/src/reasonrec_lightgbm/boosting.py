@@ -28,6 +28,7 @@ class BoostingConfig(Settings):
     l2: float = Field(default=10.0, ge=0, description="L2 penalty of leaf values.")
     feature_share: float = Field(default=0.4, gt=0, le=1, description="Share of the features that each tree sees.")
     row_share: float = Field(default=0.7, gt=0, le=1, description="Share of the rows that each tree sees.")
+    extra_trees: bool = Field(default=False, description="Try one random threshold per feature: less overfitting.")
     rounds: int = Field(default=1500, ge=1, description="Trees at most; validation stops earlier.")
     patience: int = Field(default=100, ge=1, description="Trees without a better validation before stopping.")
     unguided_rounds: int = Field(default=200, ge=1, description="Trees where there is no validation to stop them.")
@@ -44,6 +45,7 @@ class BoostingConfig(Settings):
             "feature_fraction": self.feature_share,
             "bagging_fraction": self.row_share,
             "bagging_freq": 1,
+            "extra_trees": self.extra_trees,
             "num_threads": self.threads,
             "seed": seed,
             "deterministic": True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ from reasonrec_core.types import Float32, Observation
 YEAR = re.compile(r"\((1[89]\d\d|20\d\d)\)\s*$")
 NOT_LABELS = frozenset({"title", "description", "text", "asin", "url"})
 MIN_ITEMS, MAX_LABELS = 3, 400
+WITHOUT = ("sales_rank",)
+WITHOUT_HELP = "Item fields not to look at. A sales rank is mostly read after the log ended and tells the future."
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,13 @@ class ItemContent:
     vectors: Mapping[str, Float32]
 
     @classmethod
-    def of(cls, catalog: Catalog, observation: Observation, dimensions: int) -> ItemContent:
-        """Read the fields of ``catalog`` and compress the features of ``observation``."""
+    def of(
+        cls, catalog: Catalog, observation: Observation, dimensions: int, without: Collection[str] = WITHOUT
+    ) -> ItemContent:
+        """Read the fields of ``catalog`` except those in ``without``; compress the features of ``observation``."""
         vectors = {name: _compressed(np.asarray(values), dimensions) for name, values in observation.features.items()}
-        return cls(_years(catalog), _labels(catalog), _numbers(catalog), vectors)
+        fields = [name for name in catalog.fields if name not in without]
+        return cls(_years(catalog), _labels(catalog, fields), _numbers(catalog, fields), vectors)
 
     def design(self) -> npt.NDArray[np.float64]:
         """float64[n_items, D]: columns of a linear model of item quality: one, period, labels, vectors."""
@@ -82,10 +87,10 @@ def _number(text: str | None) -> float:
         return np.nan
 
 
-def _labels(catalog: Catalog) -> Float32:
+def _labels(catalog: Catalog, fields: Sequence[str]) -> Float32:
     columns: list[Float32] = []
     for field in catalog.text_fields:
-        if field in NOT_LABELS:
+        if field in NOT_LABELS or field not in fields:
             continue
         rows = catalog.labels(field)
         common = Counter(label for row in rows for label in set(row))
@@ -98,9 +103,9 @@ def _labels(catalog: Catalog) -> Float32:
     return np.concatenate(columns, axis=1) if columns else np.zeros((len(catalog), 0), dtype=np.float32)
 
 
-def _numbers(catalog: Catalog) -> dict[str, Float32]:
+def _numbers(catalog: Catalog, fields: Sequence[str]) -> dict[str, Float32]:
     schema, found = catalog.table.schema, {}
-    for field in catalog.fields:
+    for field in fields:
         kind = schema.field(field).type
         if field != "year" and (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
             values = catalog.table.column(field).to_pylist()

@@ -21,7 +21,7 @@ from reasonrec_core.errors import DataError
 from reasonrec_core.files import read_json, whole_file, write_json
 from reasonrec_core.types import Cases, Float32, Int64, Observation, QueryBatch, Task
 from reasonrec_lightgbm.boosting import BoostingConfig, Table, load_models, predict, save_models, train
-from reasonrec_lightgbm.content import ItemContent
+from reasonrec_lightgbm.content import WITHOUT, WITHOUT_HELP, ItemContent
 from reasonrec_lightgbm.features import Requests, click_features
 from reasonrec_lightgbm.knowledge import Knowledge
 from reasonrec_lightgbm.labels import Labels
@@ -36,7 +36,10 @@ class CTRConfig(BoostingConfig):
     """Settings of `LightGBMCTR`."""
 
     blocks: int = Field(default=12, ge=2, le=1000, description="Blocks of time that training rows are described in.")
-    dimensions: int = Field(default=64, ge=1, description="Each modality's vectors are compressed to so many numbers.")
+    learning_rate: float = Field(default=0.05, gt=0, le=1, description="Shrinkage of each tree.")
+    extra_trees: bool = Field(default=True, description="Try one random threshold per feature: less overfitting.")
+    dimensions: int = Field(default=16, ge=1, description="Each modality's vectors are compressed to so many numbers.")
+    without: tuple[str, ...] = Field(default=WITHOUT, description=WITHOUT_HELP)
     prequential: bool = Field(
         default=False,
         description="Train for labels that become known at once, row by row, and answer so with score_prequential.",
@@ -67,7 +70,7 @@ class LightGBMCTR(Delegate[CTRConfig]):
         self._check(data)
         self._n_users = data.n_users
         self._labels = Labels.of(data.train)
-        self._content = ItemContent.of(data.catalog, data.observation, self.config.dimensions)
+        self._content = ItemContent.of(data.catalog, data.observation, self.config.dimensions, self.config.without)
         table, values = self._training_table(data)
         self._knowledge = self._learn(self._labels)
         learn = lightgbm.Dataset(table, values, feature_name=self.names, free_raw_data=False)

@@ -24,7 +24,7 @@ from reasonrec_core.registry import Registry
 from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
 from reasonrec_lightgbm.boosting import BoostingConfig, load_models, predict, save_models, train
 from reasonrec_lightgbm.candidates import Described, ItemHistory, describe, feature_names
-from reasonrec_lightgbm.content import ItemContent
+from reasonrec_lightgbm.content import WITHOUT, WITHOUT_HELP, ItemContent
 from reasonrec_lightgbm.held_out import hold_out, horizon_of, with_negatives
 
 TASK = {"objective": "lambdarank", "metric": "ndcg", "eval_at": [10], "lambdarank_truncation_level": 20}
@@ -42,6 +42,7 @@ class RankConfig(BoostingConfig):
     held_out: int = Field(default=1, ge=1, description="Last training items of each user that the ranker learns on.")
     queries: int = Field(default=8000, ge=1, description="Held-out items to learn on, and validation queries, at most.")
     dimensions: int = Field(default=64, ge=1, description="Each modality's vectors are compressed to so many numbers.")
+    without: tuple[str, ...] = Field(default=WITHOUT, description=WITHOUT_HELP)
     bags: int = Field(default=1, ge=1, le=100, description="Models of different seeds whose answers are averaged.")
     learning_rate: float = Field(default=0.05, gt=0, le=1, description="Shrinkage of each tree.")
     patience: int = Field(default=50, ge=1, description="Trees without a better validation before stopping.")
@@ -63,7 +64,7 @@ class LightGBMRank(Delegate[RankConfig]):
         """Fit delegates without the held-out items, learn to rank on these, fit the delegates on everything."""
         make = self._maker(data)
         rest, cases = hold_out(data, self.config.held_out, self.config.queries)
-        self._content = ItemContent.of(data.catalog, data.observation, self.config.dimensions)
+        self._content = ItemContent.of(data.catalog, data.observation, self.config.dimensions, self.config.without)
         n_items = len(data.catalog)
         inner = {name: make(name) for name in self.config.candidates}
         for delegate in inner.values():
