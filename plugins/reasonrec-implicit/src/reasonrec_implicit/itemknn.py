@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import numpy as np
 from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, ItemItemRecommender, TFIDFRecommender
 from implicit.utils import ParameterWarning
 from pydantic import Field
@@ -55,16 +56,15 @@ class ItemKNN(Delegate[ItemKNNConfig]):
         with one_blas_thread(), warnings.catch_warnings():
             warnings.simplefilter("ignore", ParameterWarning)  # of the library's own matrix, not of the caller's
             model.fit(matrix, show_progress=False)
-        self._similarity = model.similarity
+        self._similarity = model.similarity.astype(np.float32)
         self._rest = popularity_below_zero(matrix)
         data.progress(1, 1, "implicit-itemknn")
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: sum over the history of the similarity to each item."""
         histories = history_matrix(batch.history, len(self._rest))
-        reached = histories @ self._similarity
-        scores: Float32 = reached.toarray().astype(self._rest.dtype, copy=False)
-        scores += (scores == 0) * self._rest
+        scores: Float32 = (histories @ self._similarity).toarray()
+        np.add(scores, self._rest, out=scores, where=scores == 0)
         return pick_candidates(scores, batch)
 
     def save(self, folder: Path) -> None:

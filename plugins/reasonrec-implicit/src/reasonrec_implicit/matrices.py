@@ -33,7 +33,8 @@ def history_matrix(history: History, n_items: int) -> sparse.csr_matrix:
     """float32 CSR[B, n_items]: how often each item is in each history."""
     indptr = history.indptr - history.indptr[0]
     ones = np.ones(len(history.items), dtype=np.float32)
-    matrix = sparse.csr_matrix((ones, history.items, indptr), shape=(len(history), n_items))
+    items = history.items.copy()  # sum_duplicates sorts in place
+    matrix = sparse.csr_matrix((ones, items, indptr), shape=(len(history), n_items))
     matrix.sum_duplicates()
     return matrix
 
