@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -110,7 +111,9 @@ def ours(model: Factors, cases: Cases, n_items: int, threads: int = 2) -> np.nda
     return scores.rank
 
 
-def measure(variants: dict[str, Callable[[], np.ndarray]], rounds: int) -> dict[str, float]:
+def measure(
+    variants: dict[str, Callable[[], np.ndarray]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Median seconds of each variant; all of them in turn in every round, so that a busy moment hits all alike."""
     reference = next(iter(variants.values()))()
     for name, run in variants.items():
@@ -118,9 +121,9 @@ def measure(variants: dict[str, Callable[[], np.ndarray]], rounds: int) -> dict[
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(rounds):
         for name, run in variants.items():
-            started = time.perf_counter()
+            started = clock()
             run()
-            seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(clock() - started)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
@@ -130,20 +133,22 @@ def run(path: Path, rounds: int, seed: int) -> dict[str, object]:
         dataset = open_or_import(path, Path(cache), seed=seed)
         cases = make_split(dataset, SplitConfig(seed=seed)).test
         model, n_items = factorise(dataset, cases, seed), dataset.n_items
-    medians = measure(
-        {
-            "bare numpy, argpartition": lambda: bare(model, cases, by_argpartition),
-            "bare numpy": lambda: bare(model, cases, by_argmax),
-            "bare numpy, two threads": lambda: bare(model, cases, by_argmax, threads=2),
-            "reasonrec": lambda: ours(model, cases, n_items),
-            "reasonrec, one thread": lambda: ours(model, cases, n_items, threads=1),
-        },
-        rounds,
-    )
+    variants = {
+        "bare numpy, argpartition": lambda: bare(model, cases, by_argpartition),
+        "bare numpy": lambda: bare(model, cases, by_argmax),
+        "bare numpy, two threads": lambda: bare(model, cases, by_argmax, threads=2),
+        "reasonrec": lambda: ours(model, cases, n_items),
+        "reasonrec, one thread": lambda: ours(model, cases, n_items, threads=1),
+    }
+    medians = measure(variants, rounds)
+    with threadpool_limits(limits=1):  # BLAS threads that wait for each other would count as work
+        processor = measure(variants, rounds, time.process_time)
     return {
         "users": len(cases),
         "items": n_items,
         "seconds": {variant: round(value, 4) for variant, value in medians.items()},
+        "processor seconds, one BLAS thread": {variant: round(value, 4) for variant, value in processor.items()},
+        "load average": round(os.getloadavg()[0], 1),
         "to bare numpy": round(medians["reasonrec"] / medians["bare numpy"], 2),
         "to its two-thread form": round(medians["reasonrec"] / medians["bare numpy, two threads"], 2),
     }

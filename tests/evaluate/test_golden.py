@@ -19,6 +19,7 @@ import pytest
 from small_cases import listed, make_cases, make_clicks
 
 from reasonrec_core.evaluate import score_ctr, score_ranking
+from reasonrec_core.types import Ranking
 
 HERE = Path(__file__).parent
 GOLDEN = json.loads((HERE / "golden.json").read_text())
@@ -131,3 +132,27 @@ def test_at_least_two_other_libraries_agree_on_every_shared_metric() -> None:
             metric = name.partition("/")[0]
             agree[metric] = agree.get(metric, 0) + (abs(theirs - values[metric]) < 1e-6)
     assert {m: n for m, n in agree.items() if "@" in m and n < 2} == {}
+
+
+def test_scikit_learn_averages_over_ties_where_we_take_the_worst() -> None:
+    from sklearn.metrics import ndcg_score
+
+    scores = np.array([[1.0, 1.0, 0.0]])
+    theirs = ndcg_score(np.array([[1, 0, 0]]), scores, k=2)
+    assert theirs == pytest.approx((1 + 1 / math.log2(3)) / 2)
+    ranking = Ranking(np.array([[0, 1, 2]], np.int32), scores.astype(np.float32))
+    assert score_ranking(ranking, make_cases([[0]]), (2,), n_items=3).values["NDCG@2"] == pytest.approx(
+        1 / math.log2(3)
+    )
+
+
+def test_scikit_learn_gives_nan_for_one_class_since_1_6() -> None:
+    from sklearn.exceptions import UndefinedMetricWarning
+    from sklearn.metrics import roc_auc_score
+
+    with pytest.warns(UndefinedMetricWarning):
+        assert math.isnan(roc_auc_score([1, 1], [0.2, 0.4]))
+    scores = score_ctr(
+        np.array([[0.2], [0.4], [0.1], [0.3]], np.float32), make_clicks([1, 1, 0, 1], users=[0, 0, 1, 1])
+    )
+    assert scores.values["UAUC"] == 1, "the user of one class is left out"
