@@ -22,5 +22,3 @@ def answer_confidence(router: Router, found: Mapping[str, Uncertainty], replaced
     sure[~replaced] = router.confidence({n: v.take(~replaced) for n, v in found.items()})
     sure[replaced] = router.confidence({n: v.take(replaced) for n, v in known.items()}, of_delegate=True)
     return sure
-
-
