@@ -6,19 +6,21 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import local
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
+from reasonrec_core.contracts import HistoryMask, among, checked_probability, checked_ranking
 from reasonrec_core.errors import DataError, PluginError, ReasonRecError
 from reasonrec_core.evaluate.batches import Progress
 from reasonrec_core.evaluate.batches import run_batches as run_batches
 from reasonrec_core.evaluate.click_metrics import Clicks, click_metrics
-from reasonrec_core.evaluate.contract import HistoryMask, among, check_probability, check_ranking
 from reasonrec_core.evaluate.ranking_metrics import accuracy, beyond_accuracy, coverage
 from reasonrec_core.evaluate.relevance import drop_invalid, find_hits
 from reasonrec_core.evaluate.scores import Scores, user_units
 from reasonrec_core.types import Bool, Cases, Float32, Int64, QueryBatch, Ranking, Task
+
+T = TypeVar("T")
 
 
 def evaluate_ranking(
@@ -62,7 +64,7 @@ def evaluate_ranking(
     def work(start: int, batch: QueryBatch) -> None:
         if not hasattr(memory, "mask"):
             memory.mask = HistoryMask()
-        ranking = check_ranking(_ask(answer, batch, start, name), batch, n_items, memory.mask, name)
+        ranking = _ask(lambda q: checked_ranking(answer(q), q, n_items, memory.mask), batch, start, name)
         place = (slice(start, start + len(batch)), slice(0, ranking.items.shape[1]))
         items[place], scores[place] = ranking.items, ranking.scores
 
@@ -133,7 +135,7 @@ def evaluate_ctr(
     probability = np.zeros(cases.queries.candidates.shape, np.float32)
 
     def work(start: int, batch: QueryBatch) -> None:
-        values = check_probability(_ask(answer, batch, start, name), batch, name)
+        values = _ask(lambda q: checked_probability(answer(q), q), batch, start, name)
         probability[start : start + len(batch)] = values
 
     started = time.perf_counter()
@@ -143,7 +145,7 @@ def evaluate_ctr(
 
 def score_ctr(probability: Float32, cases: Cases, *, seconds: float = 0.0) -> Scores:
     """Score click probabilities made elsewhere: float32[B, C] in [0, 1] where the cases have candidates."""
-    check_probability(probability, cases.queries)
+    checked_probability(probability, cases.queries)
     users = cases.queries.users
     units = user_units(users)
     clicks = Clicks.of(cases, probability, units)
@@ -196,12 +198,14 @@ def _score(
     )
 
 
-def _ask(answer: Callable[[QueryBatch], Any], batch: QueryBatch, start: int, name: str | None) -> Any:
-    """The system's answer; whatever it raises becomes a `PluginError` that says which queries it was asked."""
+def _ask(answer: Callable[[QueryBatch], T], batch: QueryBatch, start: int, name: str | None) -> T:
+    """The system's checked answer; whatever it raises becomes a `PluginError` that says whose it was."""
     try:
         return answer(batch)
-    except ReasonRecError:
-        raise
+    except ReasonRecError as error:
+        if error.where is not None or name is None:
+            raise
+        raise type(error)(error.what, where=name, fix=error.fix) from error
     except Exception as error:
         what = f"failed on queries {start} to {start + len(batch) - 1} with {type(error).__name__}: {error}"
         raise PluginError(what, where=name, fix="Run with --debug for the traceback.") from error

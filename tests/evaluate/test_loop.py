@@ -115,17 +115,17 @@ def owned(batch: QueryBatch) -> int:
 
 
 GARBAGE = {
-    "no ranking": (lambda r, b: r.items, "is a ndarray, not a Ranking"),
-    "rows missing": (lambda r, b: r.take(np.arange(3)), r"items are int32\[3, 11\]"),
-    "too many columns": (lambda r, b: Ranking(np.tile(r.items, 2), np.tile(r.scores, 2)), "at most 11"),
-    "float items": (lambda r, b: replace(r, items=r.items.astype(float)), "items are float64"),
+    "no ranking": (lambda r, b: r.items, "is ndarray, not Ranking"),
+    "rows missing": (lambda r, b: r.take(np.arange(3)), r"ranked items: int32\[3, 11\]"),
+    "too many columns": (lambda r, b: Ranking(np.tile(r.items, 2), np.tile(r.scores, 2)), "22 columns, not 11"),
+    "float items": (lambda r, b: replace(r, items=r.items.astype(float)), "ranked items: float64"),
     "shapes differ": (lambda r, b: replace(r, scores=r.scores[:, :5]), "scores"),
     "item too large": (put("items", 2, 1, N_ITEMS), "query 2 ranks item 50, outside the catalogue of 50"),
     "item below -1": (put("items", 2, 1, -7), "ranks item -7"),
     "NaN": (put("scores", 4, 0, np.nan), r"is nan \(query 4, place 1\)"),
     "infinite": (put("scores", 4, 0, np.inf), "is inf"),
     "-inf for an item": (put("scores", 4, 10, -np.inf), "is -inf"),
-    "ascending": (put("scores", 1, 5, 99), "query 1 are not descending"),
+    "ascending": (put("scores", 1, 5, 99), "query 1 do not descend"),
     "history": (put("items", 7, 0, owned), "which the user already has"),
 }
 
@@ -141,9 +141,11 @@ def test_garbage_is_named(table: np.ndarray, cases: Cases, edit, message: str) -
 def test_items_outside_the_candidates_are_named(table: np.ndarray) -> None:
     candidates = np.tile(np.arange(10, dtype=np.int32), (40, 1))
     cases = make_cases([[3]] * 40, candidates=candidates)
-    with pytest.raises(PluginError, match="item 20, which is not among the candidates"):
+    with pytest.raises(PluginError, match="item 20, which is no candidate"):
         evaluate_ranking(
-            lambda b: Ranking(np.full((len(b), 1), 20, np.int32), np.zeros((len(b), 1), np.float32)),
+            lambda b: Ranking(
+                np.tile(np.arange(20, 26, dtype=np.int32), (len(b), 1)), np.zeros((len(b), 6), np.float32)
+            ),
             cases,
             (5,),
             n_items=N_ITEMS,
@@ -186,9 +188,9 @@ def test_an_interrupt_is_passed_on(cases: Cases) -> None:
         (lambda b: np.full((len(b), 1), 1.5, np.float32), "probability 1.5"),
         (lambda b: np.full((len(b), 1), -0.1, np.float32), "probability -0.1"),
         (lambda b: np.full((len(b), 1), np.nan, np.float32), "probability nan"),
-        (lambda b: np.zeros(len(b), np.float32), r"float32\[3\] where float32\[3, 1\]"),
+        (lambda b: np.zeros(len(b), np.float32), r"float32\[3\], not float32\[3, 1\]"),
         (lambda b: np.zeros((len(b), 1), np.int32), "int32"),
-        (lambda b: [[0.5]] * len(b), "the answer is list"),
+        (lambda b: [[0.5]] * len(b), "list, not an array"),
     ],
 )
 def test_probabilities_that_are_none_are_named(answer, message: str) -> None:

@@ -63,7 +63,7 @@ def test_good_answers_pass_as_they_are() -> None:
         (np.zeros((2, N), np.float32), DIRECT, "float32[2, 6], not float32[2, 3]"),
         (np.full((2, N), np.nan, np.float32), BATCH, "NaN"),
         (np.full((2, N), np.inf, np.float32), BATCH, "+inf"),
-        (np.full((2, 3), 1.5, np.float32), CTR, "click probabilities: not all in [0, 1]"),
+        (np.full((2, 3), 1.5, np.float32), CTR, "the click probability 1.5 (query 0, candidate 0) is not in [0, 1]"),
     ],
 )
 def test_bad_scores(scores: Any, batch: QueryBatch, message: str) -> None:
@@ -81,7 +81,7 @@ def test_bad_scores(scores: Any, batch: QueryBatch, message: str) -> None:
         (Ranking(GOOD.items.astype(np.int64), GOOD.scores), BATCH, "int64[2, 3], not int32[2, 3]"),
         (ranking([[1, 3, 0], [5, 0, 1]]), BATCH, "history"),
         (ranking([[1, 3, 1], [5, 0, 1]]), BATCH, "twice"),
-        (ranking([[1, 3, 6], [5, 0, 1]]), BATCH, "not in [-1, 6)"),
+        (ranking([[1, 3, 6], [5, 0, 1]]), BATCH, "query 0 ranks item 6, outside the catalogue of 6"),
         (ranking([[1, -1, 3], [5, 0, 1]]), BATCH, "padding (-1) stands before items"),
         (ranking([[1, 3, 4], [5, 0, 1]], [[1, 2, 3], [3, 2, 1]]), BATCH, "descend"),
         (Ranking(GOOD.items, np.ones((2, 3), np.float32)), BATCH, "padding (-1) has a score"),
@@ -105,8 +105,8 @@ def test_bad_rankings(answer: Any, batch: QueryBatch, message: str) -> None:
         ({"mass": np.full((2, 3), 0.5, np.float32)}, BATCH, "sums to more than 1"),
         ({"mass": np.full((2, 3), 0.1, np.float32)}, BATCH, "padding (-1) has probability mass"),
         ({"mass": np.full((2, 3), np.nan, np.float32)}, BATCH, "mass: not all in [0, 1]"),
-        ({}, CTR, "probability: NoneType"),
-        ({"probability": np.full((2, 3), 2, np.float32)}, CTR, "probability: not all in [0, 1]"),
+        ({}, CTR, "click probabilities: NoneType"),
+        ({"probability": np.full((2, 3), 2, np.float32)}, CTR, "the click probability 2.0"),
         ({"text": ("one",)}, replace(BATCH, task=Task.EXPLAIN), "one text per query"),
     ],
 )

@@ -1,0 +1,27 @@
+"""What a component's answer must look like. The pipeline and the conformance suites check with these functions.
+
+Each returns the answer it was given, or raises a `PluginError` that says what is wrong; call it inside
+`reasonrec_core.registry.guard`, which adds whose answer it was. All checks are linear in the size of the answer.
+"""
+
+from reasonrec_core.contracts.answers import (
+    checked_deliberation,
+    checked_probability,
+    checked_scores,
+    checked_uncertainty,
+    checked_vectors,
+    width,
+)
+from reasonrec_core.contracts.rankings import HistoryMask, among, checked_ranking
+
+__all__ = [
+    "HistoryMask",
+    "among",
+    "checked_deliberation",
+    "checked_probability",
+    "checked_ranking",
+    "checked_scores",
+    "checked_uncertainty",
+    "checked_vectors",
+    "width",
+]
