@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,17 +27,17 @@ class SentenceModel:
     def __init__(self, folder: Path, config: TextConfig) -> None:
         self.config = config
         self.device = torch.device(_device(config.device))
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            model, loading = AutoModel.from_pretrained(
-                folder,
-                output_loading_info=True,
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-                dtype=getattr(torch, config.dtype),
-            )
+            with quiet_transformers():
+                self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+                model, loading = AutoModel.from_pretrained(
+                    folder,
+                    output_loading_info=True,
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    use_safetensors=True,
+                    dtype=getattr(torch, config.dtype),
+                )
         except Exception as error:  # its loaders raise whatever their file formats do
             raise WeightsError(
                 f"transformers cannot load the model ({(str(error).strip() or type(error).__name__).splitlines()[0]})",
@@ -78,6 +79,20 @@ class SentenceModel:
         if self.config.normalize:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
         return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """No progress bars and no reports about weights that are not needed; what is missing we check ourselves."""
+    before, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)
+        if bars:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _groups(order: np.ndarray, lengths: np.ndarray, tokens: int) -> list[np.ndarray]:
