@@ -67,6 +67,7 @@ class FitData:
         horizon: evidence horizon of any batch, float32[B].
         progress: called as ``progress(done, total, label)``; cheap to call often.
         workdir: a folder for checkpoints that survives an interruption, or None.
+        cache: a folder for what is worth keeping between runs, under names that are content hashes, or None.
     """
 
     catalog: Catalog
@@ -80,6 +81,7 @@ class FitData:
     horizon: Callable[[QueryBatch], Float32] | None = None
     progress: Callable[[int, int, str], None] = _no_progress
     workdir: Path | None = None
+    cache: Path | None = None
     user_fields: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
 
 

@@ -85,6 +85,7 @@ class Prepared:
             horizon=self.horizon,
             progress=self.progress,
             workdir=self.run.work(work),
+            cache=cache_folder() / "features",
             **more,
         )
 
