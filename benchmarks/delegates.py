@@ -198,8 +198,8 @@ def main() -> None:
                 "",
                 f"{dataset.n_users} users, {dataset.n_items} items, {len(split.train)} training interactions.",
                 "",
-                "Medians of the runs; a ratio is the median over pairs of consecutive fits. Processor seconds count all "
-                "threads and are hardly touched by the other work on the machine, as wall-clock seconds are.",
+                "Medians of the runs; a ratio is the median over pairs of consecutive fits. Processor seconds count "
+                "all threads and are hardly touched by the other work on the machine, as wall-clock seconds are.",
                 "",
                 "| delegate | library, wall s | ours | ratio | library, processor s | ours | ratio | same arrays "
                 "| same ten best |",

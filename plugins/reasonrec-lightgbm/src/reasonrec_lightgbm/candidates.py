@@ -14,6 +14,7 @@ from reasonrec_core.components import Delegate
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import Float32, Int32, Int64, Interactions, Observation, QueryBatch, Task
 from reasonrec_lightgbm.content import ItemContent
+from reasonrec_lightgbm.ragged import Ragged
 
 FADE = 0.7
 
@@ -159,12 +160,21 @@ def _likeness(rows: Int64, found: Int32, batch: QueryBatch, content: ItemContent
     newest = history.ages == 0
     last = sparse.csr_matrix((newest[newest].astype(np.float32), (history.rows[newest], history.items[newest])), shape)
     columns: list[npt.NDArray[np.floating]] = []
-    members = [content.labels / np.sqrt(np.maximum(content.labels.sum(axis=1, keepdims=True), 1))]
-    for values in [*content.vectors.values(), *(members if content.labels.shape[1] else [])]:
+    for values in content.vectors.values():
         for profile in (decayed @ values, last @ values):
             columns.append(np.einsum("ij,ij->i", profile[rows], values[found]))
+    if content.labels.shape[1]:
+        columns += [_shared(rows, found, (of @ content.shares).toarray(), content) for of in (decayed, last)]
     for number in content.numbers.values():
         known = np.nan_to_num(number)
         usual = decayed @ known / np.maximum(decayed @ np.isfinite(number).astype(np.float32), 1e-9)
         columns += [number[found], number[found] - usual[rows]]
     return columns
+
+
+def _shared(rows: Int64, found: Int32, profile: Float32, content: ItemContent) -> npt.NDArray[np.floating]:
+    """float64[P]: inner product of a query's label profile and a candidate's few labels."""
+    shares = content.shares
+    entries = Ragged.between(shares.indptr[found].astype(np.int64), shares.indptr[found + 1].astype(np.int64))
+    weights = profile[rows[entries.rows], shares.indices[entries.index]]
+    return entries.sum((weights * shares.data[entries.index]).astype(np.float64))

@@ -6,10 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from scipy import sparse
 
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.types import Float32, Observation
@@ -53,6 +55,12 @@ class ItemContent:
         periods = np.where(known[:, None], np.eye(16)[period], 0.0)
         scaled = [v * np.sqrt(v.shape[1]) for v in self.vectors.values()]
         return np.concatenate([np.ones((len(self.year), 1)), periods, self.labels, *scaled], axis=1).astype(np.float64)
+
+    @cached_property
+    def shares(self) -> sparse.csr_matrix:
+        """float32 CSR[n_items, G]: ``labels`` with each row scaled to length 1."""
+        scale = np.sqrt(np.maximum(self.labels.sum(axis=1, keepdims=True), 1))
+        return sparse.csr_matrix(self.labels / scale)
 
     def arrays(self) -> dict[str, Float32]:
         """For saving."""
