@@ -15,7 +15,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -146,7 +146,9 @@ def systems(bench: Bench) -> Iterator[tuple[str, Answer, dict[str, object]]]:
 
 def describe(model: Model) -> dict[str, object]:
     return {
-        "experts": {e.name: {"decay": e.decay, "shrinkage": e.shrinkage, "links": e.matrix.nnz} for e in model.experts},
+        "experts": {
+            e.name: {"fade": asdict(e.fade), "shrinkage": e.shrinkage, "links": e.matrix.nnz} for e in model.experts
+        },
         "fields": {f.name: {"labels": len(f.labels), "exponent": f.exponent} for f in model.fields},
         "weights": model.weights.to_dict(),
     }
@@ -198,8 +200,8 @@ def table(name: str, found: dict[str, object]) -> list[str]:
     seconds, report = profile["seconds"], profile["report"]
     lines += [
         "",
-        f"Fit {seconds['fit']:.1f} s, {found['test']} test answers {seconds['test']:.1f} s. NDCG@10 of validation pairs: "
-        f"{report['NDCG@10 on searched']:.4f} searched, {report['NDCG@10 on unseen']:.4f} not searched.",
+        f"Fit {seconds['fit']:.1f} s, {found['test']} test answers {seconds['test']:.1f} s. NDCG@10 of validation "
+        f"pairs: {report['NDCG@10 on searched']:.4f} searched, {report['NDCG@10 on unseen']:.4f} not searched.",
     ]
     if "ceiling" in found:
         lines.append(f"The best possible ranking has an expected test NDCG@10 of {found['ceiling']:.4f}.")

@@ -16,7 +16,7 @@ from reasonrec_core.builtin.profile.neighbours import neighbours
 from reasonrec_core.builtin.profile.words import contributions
 from reasonrec_core.errors import ConfigError, DataError, PluginError
 from reasonrec_core.testing import PolicyConformance
-from reasonrec_core.types import History, QueryBatch, StepKind, Task
+from reasonrec_core.types import History, Observation, QueryBatch, StepKind, Task
 
 from .shops import ShopWorld, make_shop, ndcg
 
@@ -120,7 +120,7 @@ def test_ignored_item_leaves_the_answer_but_is_not_recommended(shop: ShopWorld, 
 def test_assumed_label_fills_the_ranking_and_only_where_it_is_assumed(shop: ShopWorld, policy: Profile) -> None:
     batch = shop.test.queries.slice(0, 40)
     seen = shop.observe(batch)
-    inference = policy.infer(policy.evidence(batch))
+    inference = policy.infer(policy.evidence(batch), seen)
     edited = inference.assume("shelf", "shelf 1", rows=range(20))
     answer = policy.answer(batch, seen, inference=edited).ranking
     plain = policy.deliberate(batch, seen).ranking
@@ -131,12 +131,14 @@ def test_assumed_label_fills_the_ranking_and_only_where_it_is_assumed(shop: Shop
     assert (shelf[answer.items[:20]] == "shelf 1").mean() > 0.8
     assert (shelf[plain.items[:20]] == "shelf 1").mean() < 0.6
     np.testing.assert_array_equal(answer.items[20:], plain.items[20:])
-    np.testing.assert_array_equal(inference.beliefs[0], policy.infer(policy.evidence(batch)).beliefs[0])
+    np.testing.assert_array_equal(
+        inference.beliefs[0], policy.infer(policy.evidence(batch), shop.observe(batch)).beliefs[0]
+    )
 
 
 def test_moving_belief_towards_a_label_lifts_its_items_step_by_step(shop: ShopWorld, policy: Profile) -> None:
     batch = replace(shop.test.queries.slice(0, 30), k=228)
-    inference = policy.infer(policy.evidence(batch))
+    inference = policy.infer(policy.evidence(batch), shop.observe(batch))
     column = inference.fields[0].labels.index("shelf 2")
     on_shelf = np.array([label == "shelf 2" for label in shop.fit.catalog.column("shelf")])
     masses = []
@@ -144,7 +146,9 @@ def test_moving_belief_towards_a_label_lifts_its_items_step_by_step(shop: ShopWo
         moved = inference.beliefs[0].copy()
         moved *= ((1 - belief) / (1 - moved[:, column]))[:, None]
         moved[:, column] = belief
-        answer = policy.answer(batch, shop.observe(batch), inference=replace(inference, beliefs=(moved,)))
+        answer = policy.answer(
+            batch, shop.observe(batch), inference=replace(inference, beliefs=(moved, *inference.beliefs[1:]))
+        )
         assert answer.ranking is not None
         assert answer.mass is not None
         masses.append(np.where(on_shelf[answer.ranking.items], answer.mass, 0).sum(axis=1))
@@ -153,7 +157,7 @@ def test_moving_belief_towards_a_label_lifts_its_items_step_by_step(shop: ShopWo
 
 
 def test_unknown_edits_are_refused_with_what_is_near(shop: ShopWorld, policy: Profile) -> None:
-    inference = policy.infer(policy.evidence(shop.test.queries))
+    inference = policy.infer(policy.evidence(shop.test.queries), shop.observe(shop.test.queries))
     with pytest.raises(ConfigError, match=r"unknown field 'shelv'\. Did you mean 'shelf'"):
         inference.assume("shelv", "shelf 1")
     with pytest.raises(ConfigError, match=r"unknown label of 'shelf' 'shelf 9'"):
@@ -209,8 +213,10 @@ def test_steps_in_words_name_titles_fields_and_shares(shop: ShopWorld, policy: P
     by_kind = {kind: [s for s in steps if s.kind is kind] for kind in StepKind}
     best = shop.fit.catalog.titles[int(answer.ranking.items[4, 0])]
     assert best in by_kind[StepKind.DECIDE][0].claim
-    assert "shelf is likely" in by_kind[StepKind.INFER][0].claim
-    assert "shelf" in by_kind[StepKind.INFER][0].evidence
+    inferred = {s.claim.split(" is likely ")[0]: s for s in by_kind[StepKind.INFER]}
+    assert set(inferred) == {"shelf", "image group", "text group"}
+    assert "shelf" in inferred["shelf"].evidence
+    assert "image" in inferred["image group"].evidence
     assert {s.claim.split(":")[0] for s in by_kind[StepKind.PROPOSE]} == set(policy.model.weights.names)
     weighed = by_kind[StepKind.WEIGH][0]
     assert f"with {batch.history.lengths[4]} items of history" in weighed.claim
@@ -233,6 +239,40 @@ def test_contributions_of_the_history_add_up_to_what_the_experts_gave(shop: Shop
 def test_report_has_unseen_validation_beside_searched(policy: Profile) -> None:
     assert {"NDCG@10 on searched", "NDCG@10 on unseen"} <= set(policy.report)
     assert policy.report["searched pairs"] + policy.report["unseen pairs"] == 500
+
+
+def test_groups_are_what_users_agree_in_and_have_no_part_in_what_they_ignore(shop: ShopWorld, policy: Profile) -> None:
+    """Groups of pictures are looks, of texts themes, though nobody said which look or theme an item has."""
+    for name, truth in (("image group", shop.looks), ("text group", shop.themes)):
+        field = next(f for f in policy.model.fields if f.name == name)
+        items = np.flatnonzero(np.diff(field.membership.indptr))
+        group = field.membership.indices
+        pure = sum(np.bincount(truth[items][group == g]).max() for g in np.unique(group)) / len(items)
+        assert pure > 0.9, name
+        assert field.exponent > 0
+    noise = np.random.default_rng(0).normal(size=(len(shop.fit.catalog), 16)).astype(np.float32)
+    seen = replace(shop.fit.observation, features={"noise": noise}, present={"noise": np.ones(len(noise), np.bool_)})
+    blind = fitted(replace(shop, fit=replace(shop.fit, observation=seen)))
+    gates = {f.name: f.exponent for f in blind.model.fields}
+    assert gates.get("noise group", 0.0) <= 0.1
+    without = shop.without("text", "image")
+    difference = ndcg(top(blind, shop_with(shop, seen)), shop.test) - ndcg(top(fitted(without), without), shop.test)
+    assert abs(difference.mean()) < 2 * difference.std() / np.sqrt(len(difference)) + 0.005
+
+
+def shop_with(shop: ShopWorld, seen: Observation) -> ShopWorld:
+    return replace(shop, fit=replace(shop.fit, observation=seen))
+
+
+def test_assumed_group_of_pictures_fills_the_ranking_with_that_look(shop: ShopWorld, policy: Profile) -> None:
+    batch = shop.test.queries.slice(0, 20)
+    inference = policy.infer(policy.evidence(batch), shop.observe(batch))
+    field = next(f for f in inference.fields if f.name == "image group")
+    label = field.labels[2]
+    members = np.flatnonzero(field.membership[:, [2]].toarray()[:, 0] > 0)
+    answer = policy.answer(batch, shop.observe(batch), inference=inference.assume("image group", label)).ranking
+    assert answer is not None
+    assert np.isin(answer.items, members).mean() > 0.8
 
 
 def test_fields_are_labels_that_repeat(shop: ShopWorld) -> None:

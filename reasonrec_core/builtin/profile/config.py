@@ -20,7 +20,10 @@ class ProfileConfig(Settings):
     max_fields: int = Field(default=6, ge=0, description="At most this many fields are found.")
     neighbours: int = Field(default=50, ge=1, description="Nearest items kept per item and modality.")
     power: float = Field(default=6.0, gt=0, description="Power of the cosine between items.")
-    dimensions: int = Field(default=128, ge=1, description="Principal components kept when features are whitened.")
+    groups: bool = Field(
+        default=True, description="Infer groups of items that look or read alike to users, as fields of their own."
+    )
+    dimensions: int = Field(default=128, ge=1, description="Principal components of features that are kept, at most.")
     max_history: int = Field(default=50, ge=1, description="Only this many newest history items are evidence.")
     fit_queries: int = Field(default=6000, ge=1, description="Validation queries that the mixture is fitted on.")
     trials: int = Field(default=600, ge=1, description="Mixtures that may be tried.")

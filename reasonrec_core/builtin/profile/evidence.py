@@ -12,6 +12,28 @@ from reasonrec_core.types import Bool, Float32, History
 
 
 @dataclass(frozen=True)
+class Fade:
+    """How a history entry's weight falls with its age (0 = newest).
+
+    ``(1 - long_share) * decay^age + long_share * long_decay^age``: what was just done, and what the user is like.
+    """
+
+    decay: float
+    long_share: float = 0.0
+    long_decay: float = 1.0
+
+    def __call__(self, ages: Float32) -> Float32:
+        """float32[L] for float32[L] ages."""
+        short = np.float32(1.0 - self.long_share) * np.float32(self.decay) ** ages
+        if self.long_share:
+            short = short + np.float32(self.long_share) * np.float32(self.long_decay) ** ages
+        return np.asarray(short, dtype=np.float32)
+
+
+SLOW = Fade(0.97)
+
+
+@dataclass(frozen=True)
 class Evidence:
     """The history of B queries and how much each entry counts, before it is discounted by age.
 
@@ -30,15 +52,15 @@ class Evidence:
         """Every entry counts in full."""
         return cls(history, np.ones(len(history.items), dtype=np.float32), longest)
 
-    def weights(self, decay: float) -> Float32:
-        """float32[L]: ``relevance * decay^age``, age 0 being the newest entry."""
+    def weights(self, fade: Fade) -> Float32:
+        """float32[L]: relevance, faded by age."""
         ages = self.history.ages
-        aged = np.float32(decay) ** np.minimum(ages, self.longest).astype(np.float32)
-        return np.where(ages < self.longest, self.relevance * aged, np.float32(0.0)).astype(np.float32)
+        faded = fade(np.minimum(ages, self.longest).astype(np.float32))
+        return np.where(ages < self.longest, self.relevance * faded, np.float32(0.0)).astype(np.float32)
 
-    def matrix(self, decay: float, n_items: int, present: Bool | None = None) -> sparse.csr_matrix:
+    def matrix(self, fade: Fade, n_items: int, present: Bool | None = None) -> sparse.csr_matrix:
         """float32 CSR[B, n_items] of `weights`, repeats added up; items that are not ``present`` weigh nothing."""
-        weights = self.weights(decay)
+        weights = self.weights(fade)
         if present is not None:
             weights = weights * present[self.history.items]
         shape = (len(self.history), n_items)

@@ -13,9 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy import sparse
 
+from reasonrec_core.builtin.profile.evidence import SLOW, Fade
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.types import Float32
+from reasonrec_core.types import Bool, Float32, Observation
 
 MIN_ITEMS = 3  # a label on fewer items says nothing about taste
 MIN_COVERAGE = 0.2  # of the items
@@ -32,18 +33,27 @@ class ItemField:
         labels: L labels.
         membership: float32 CSR[n_items, L]; a row sums to 1, or is empty where the item has no known label.
         prior: float32[L] share of each label in the training interactions, smoothed; sums to 1.
-        decay: weight of a history entry per step of age when the user's labels are inferred.
+        fade: how history entries lose weight with age when the user's labels are inferred.
         strength: of the prior, in newest-entry equivalents.
         exponent: how strongly the inferred labels gate the proposals; 0 = not at all.
+        modality: whose features the labels were read from, None for a field of the catalogue.
     """
 
     name: str
     labels: tuple[str, ...]
     membership: sparse.csr_matrix
     prior: Float32
-    decay: float = 0.8
+    fade: Fade = SLOW
     strength: float = 2.0
     exponent: float = 0.0
+    modality: str | None = None
+
+    def shown(self, observation: Observation) -> Bool | None:
+        """bool[n_items] of the items whose labels can be seen now; None where all can."""
+        if self.modality is None:
+            return None
+        absent = np.zeros(self.membership.shape[0], dtype=np.bool_)
+        return observation.present.get(self.modality, absent)
 
 
 def find_fields(catalog: Catalog, counts: Float32, wanted: Sequence[str] | None, most: int) -> tuple[ItemField, ...]:
@@ -90,7 +100,7 @@ def _field(catalog: Catalog, name: str, counts: Float32, *, strict: bool) -> Ite
         rows = catalog.labels(name)
     else:
         return None
-    field = _index(name, _branches(rows), counts)
+    field = index_labels(name, _branches(rows), counts)
     return None if field is None or (strict and _coverage(field) < MIN_COVERAGE) else field
 
 
@@ -127,7 +137,8 @@ def _bands(catalog: Catalog, name: str) -> list[tuple[str, ...]]:
     return [(words[b],) if k else () for b, k in zip(band, known, strict=True)]
 
 
-def _index(name: str, rows: Sequence[tuple[str, ...]], counts: Float32) -> ItemField | None:
+def index_labels(name: str, rows: Sequence[tuple[str, ...]], counts: Float32) -> ItemField | None:
+    """The field with these labels per item; None where fewer than two labels occur on `MIN_ITEMS` items."""
     often = Counter(label for row in rows for label in row)
     labels = tuple(sorted(label for label, n in often.items() if n >= MIN_ITEMS and n < len(rows)))
     if len(labels) < 2:

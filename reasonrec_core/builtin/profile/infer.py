@@ -12,7 +12,7 @@ import numpy.typing as npt
 from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.builtin.profile.fields import ItemField
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.types import Float32, History, Int32, Int64
+from reasonrec_core.types import Bool, Float32, History, Int32, Int64, Observation
 
 CERTAIN = 1.0 - 1e-6
 FLOOR = np.float32(1e-6)
@@ -50,41 +50,53 @@ class Inference:
 
     def slice(self, start: int, stop: int) -> Inference:
         """The inference for queries ``start:stop``."""
-        return replace(self, beliefs=tuple(b[start:stop] for b in self.beliefs), exponents=self.exponents[start:stop])
+        return replace(
+            self,
+            beliefs=tuple(b[start:stop] for b in self.beliefs),
+            exponents=self.exponents[start:stop],
+        )
 
 
-def infer(evidence: Evidence, fields: tuple[ItemField, ...]) -> Inference:
-    """``q(l) = (sum over the history of weight * membership + strength * prior(l)) / total``, per field."""
+def infer(evidence: Evidence, observation: Observation, fields: tuple[ItemField, ...]) -> Inference:
+    """Per field ``q(l) = (sum over the history of weight * membership + strength * prior(l)) / total``."""
     size = len(evidence.history)
-    beliefs = tuple(_belief(evidence, field) for field in fields)
-    exponents = np.tile(np.array([f.exponent for f in fields], dtype=np.float32), (size, 1))
-    return Inference(fields, beliefs, exponents)
+    beliefs = tuple(label_belief(evidence, observation, field) for field in fields)
+    exponents = np.array([field.exponent for field in fields], dtype=np.float32)
+    return Inference(fields, beliefs, np.tile(exponents, (size, 1)))
 
 
-def likelihood_ratio(belief: Float32, field: ItemField, candidates: Int32 | None) -> Float32:
-    """float32[B, n_items] or [B, C]: ``R(i) = sum_l membership[i, l] * q(l) / prior(l)``, 1 where i has no label."""
+def likelihood_ratio(belief: Float32, field: ItemField, observation: Observation, candidates: Int32 | None) -> Float32:
+    """float32[B, n_items] or [B, C]: ``R(i) = sum_l membership[i, l] * q(l) / prior(l)``, 1 without a label now."""
     ratio = belief / field.prior
-    member = field.membership
+    member, shown = field.membership, field.shown(observation)
     if candidates is None:
         values = np.ascontiguousarray((member @ np.ascontiguousarray(ratio.T)).T)
         values[:, np.diff(member.indptr) == 0] = 1.0
+        if shown is not None:
+            values[:, ~shown] = 1.0
     else:
         rows = np.repeat(np.arange(len(candidates)), candidates.shape[1])
-        values = _at(ratio, field, rows, np.maximum(candidates, 0).ravel()).reshape(candidates.shape)
+        values = _at(ratio, field, shown, rows, np.maximum(candidates, 0).ravel()).reshape(candidates.shape)
     return np.asarray(np.maximum(values, FLOOR), dtype=np.float32)
 
 
-def total_likelihood_ratio(belief: Float32, field: ItemField, weights: Float32, history: History) -> Float32:
+def total_likelihood_ratio(
+    belief: Float32, field: ItemField, observation: Observation, weights: Float32, history: History
+) -> Float32:
     """float32[B]: the sum of ``weights(i) * R(i)`` over all items that are not in the query's history.
 
     Worked out per label, so that it costs nothing per item. ``weights``: float32[n_items].
     """
     ratio = belief / field.prior
-    unlabelled = float(weights[np.diff(field.membership.indptr) == 0].sum())
+    shown = field.shown(observation)
+    silent = np.diff(field.membership.indptr) == 0
+    if shown is not None:
+        silent |= ~shown
+    unlabelled = float(weights[silent].sum())
     # A product and a sum per row, not a matrix product: BLAS rounds differently for different batch sizes.
-    labelled = (ratio * np.asarray(field.membership.T @ weights, dtype=np.float32)).sum(axis=1)
+    labelled = (ratio * np.asarray(field.membership.T @ np.where(silent, 0, weights), dtype=np.float32)).sum(axis=1)
     rows, items = distinct(history, len(weights))
-    known = np.maximum(_at(ratio, field, rows, items), FLOOR) * weights[items]
+    known = np.maximum(_at(ratio, field, shown, rows, items), FLOOR) * weights[items]
     return np.asarray(labelled + unlabelled - np.bincount(rows, known, minlength=len(history)), dtype=np.float32)
 
 
@@ -94,17 +106,21 @@ def distinct(history: History, n_items: int) -> tuple[Int64, Int64]:
     return pairs // n_items, pairs % n_items
 
 
-def _at(ratio: Float32, field: ItemField, rows: Int64, items: Int64) -> npt.NDArray[np.float64]:
+def _at(ratio: Float32, field: ItemField, shown: Bool | None, rows: Int64, items: Int64) -> npt.NDArray[np.float64]:
     """float64[D]: ``R`` of pairs of query and item."""
     picked = field.membership[items]
     lengths = np.diff(picked.indptr)
     pair = np.repeat(np.arange(len(items)), lengths)
     values = np.bincount(pair, picked.data * ratio[rows[pair], picked.indices], minlength=len(items))
-    return np.where(lengths == 0, 1.0, values)
+    silent = lengths == 0 if shown is None else (lengths == 0) | ~shown[items]
+    return np.where(silent, 1.0, values)
 
 
-def _belief(evidence: Evidence, field: ItemField) -> Float32:
-    counts = (evidence.matrix(field.decay, field.membership.shape[0]) @ field.membership).toarray()
+def label_belief(evidence: Evidence, observation: Observation, field: ItemField) -> Float32:
+    """float32[B, L]: how likely each label of one field is, from the evidence."""
+    counts = (
+        evidence.matrix(field.fade, field.membership.shape[0], field.shown(observation)) @ field.membership
+    ).toarray()
     counts += np.float32(field.strength) * field.prior
     return np.asarray(counts / counts.sum(axis=1, keepdims=True), dtype=np.float32)
 

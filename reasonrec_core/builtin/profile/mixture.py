@@ -23,7 +23,7 @@ Float64 = npt.NDArray[np.float64]
 
 WEIGHT_STEPS = (0.0, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0, 1.4, 2.0, 3.0)
 SHRINKAGE_STEPS = (0.0, 0.1, 0.3, 1.0, 3.0)  # times the median of the expert's totals
-EXPONENT_STEPS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
+EXPONENT_STEPS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 LEAST_POPULARITY = 1e-4  # every item keeps a chance
 CAUTION = 300.0  # pairs that a bucket's own weights are held against
 BUCKETS = 3
@@ -59,7 +59,7 @@ def fit_mixture(
     searched = np.zeros(len(pool), dtype=np.bool_)
     searched[rng.permutation(len(pool))[: max(1, 2 * len(pool) // 3)]] = True
     seen, unseen = pool.take(searched), pool.take(~searched if not searched.all() else searched)
-    experts, fields = len(names), pool.log_ratios.shape[1]
+    experts, fields = len(names), pool.gates.shape[1]
     medians = np.array([_median(pool.totals[:, e]) for e in range(experts)])
     medians[neighbours:] = 0.0
 

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from reasonrec_core.types import Bool, Float32
 
-Space = Literal["centred", "whitened"]
+Space = Literal["centred", "whitened", "as given"]
 CELLS = 1 << 23  # similarities held at once
 
 
@@ -30,7 +30,8 @@ def neighbours(
         features: float32[n_items, d]; rows that are not ``present`` are ignored.
         present: bool[n_items].
         space: ``centred`` subtracts the mean item; ``whitened`` also keeps only the leading principal components and
-            divides each by the square root of its deviation, so that a few loud directions do not decide alone.
+            divides each by the square root of its deviation, so that a few loud directions do not decide alone;
+            ``as given`` takes the features as they are (directions of `taste`).
         most: neighbours per item.
         power: sharpens the cosine.
         dimensions: principal components kept by ``whitened``.
@@ -61,6 +62,8 @@ def neighbours(
 
 
 def _embed(features: Float32, space: Space, dimensions: int) -> Float32:
+    if space == "as given":
+        return features
     centred: Float32 = features - features.mean(axis=0)
     if space == "centred":
         return centred

@@ -11,9 +11,9 @@ import numpy as np
 from reasonrec_core.builtin.profile.config import ProfileConfig
 from reasonrec_core.builtin.profile.decide import Decision, decide
 from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.fitting import Model, fit_model, rows_at_once
+from reasonrec_core.builtin.profile.fitting import Model, fit_model
 from reasonrec_core.builtin.profile.infer import Inference, infer
-from reasonrec_core.builtin.profile.propose import Proposals, propose
+from reasonrec_core.builtin.profile.propose import Proposals, propose, rows_at_once
 from reasonrec_core.builtin.profile.storage import read_model, write_model
 from reasonrec_core.builtin.profile.words import put_into_words
 from reasonrec_core.components import FitData, ReasoningPolicy
@@ -59,9 +59,9 @@ class Profile(ReasoningPolicy[ProfileConfig]):
         """The first step, to be edited and given to `answer`."""
         return Evidence.of(batch.history, self.config.max_history)
 
-    def infer(self, evidence: Evidence) -> Inference:
+    def infer(self, evidence: Evidence, observation: Observation) -> Inference:
         """The second step, to be edited and given to `answer`."""
-        return infer(evidence, self.model.fields)
+        return infer(evidence, observation, self.model.fields)
 
     def deliberate(self, batch: QueryBatch, observation: Observation) -> Deliberation:
         """Answer ``batch`` by all the steps."""
@@ -114,7 +114,7 @@ class Profile(ReasoningPolicy[ProfileConfig]):
     ) -> tuple[Inference, Proposals, np.ndarray[tuple[int, ...], np.dtype[np.float32]], Decision]:
         """evidence -> infer -> propose -> weigh -> decide."""
         model = self.model
-        inference = infer(evidence, model.fields) if inference is None else inference
+        inference = infer(evidence, observation, model.fields) if inference is None else inference
         proposals = propose(batch, evidence, inference, observation, model.experts, model.popularity)
         weights = model.weights.of(observation.horizon)
         return inference, proposals, weights, decide(batch, inference, proposals, weights)

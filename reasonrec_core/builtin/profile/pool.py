@@ -72,14 +72,14 @@ class Pool:
     Attributes:
         scores: float32[P, E, C] raw expert scores, 0 for padding.
         totals: float32[P, E] sums of the experts' scores over all items.
-        log_ratios: float32[P, F, C].
+        gates: float32[P, F, C], the logarithms of the fields' likelihood ratios.
         allowed: bool[P, C], False for padding.
         horizon: float32[P].
     """
 
     scores: Float32
     totals: Float32
-    log_ratios: Float32
+    gates: Float32
     allowed: Bool
     horizon: Float32
 
@@ -88,9 +88,7 @@ class Pool:
 
     def take(self, index: npt.NDArray[np.intp] | Bool) -> Pool:
         """The pairs at ``index``."""
-        return Pool(
-            self.scores[index], self.totals[index], self.log_ratios[index], self.allowed[index], self.horizon[index]
-        )
+        return Pool(self.scores[index], self.totals[index], self.gates[index], self.allowed[index], self.horizon[index])
 
     def gains(self, weights: Float64, shrinkage: Float64, exponents: Float64) -> Float64:
         """float64[P]: ``1 / log2(1 + rank of the target)`` under a mixture, ties counted against it.
@@ -101,7 +99,7 @@ class Pool:
         voice = np.divide(weights, whole, out=np.zeros_like(whole), where=whole > 0).astype(np.float32)
         mixed = np.matmul(voice[:, None, :], self.scores)[:, 0]
         if exponents.any():
-            mixed *= np.exp(np.matmul(exponents.astype(np.float32)[None, None, :], self.log_ratios)[:, 0])
+            mixed *= np.exp(np.matmul(exponents.astype(np.float32)[None, None, :], self.gates)[:, 0])
         mixed[~self.allowed] = -1.0
         ranks = np.maximum((mixed >= mixed[:, :1]).sum(axis=1), 1)
         return np.asarray(1.0 / np.log2(1.0 + ranks))
@@ -120,7 +118,7 @@ def build_pool(
     return Pool(
         np.concatenate([p.scores for p in padded]),
         np.concatenate([p.totals for p in padded]),
-        np.concatenate([p.log_ratios for p in padded]),
+        np.concatenate([p.gates for p in padded]),
         np.concatenate([p.allowed for p in padded]),
         np.concatenate([p.horizon for p in padded]),
     )
@@ -149,8 +147,8 @@ def _gather(piece: Targets, asked: Proposals) -> Pool:
     allowed[:, 0] = True
     scores = np.stack([np.where(allowed, np.take_along_axis(s, at, 1), 0) for s in asked.scores], axis=1)
     empty = np.zeros((len(piece), 0, at.shape[1]), dtype=np.float32)
-    ratios = [np.log(np.take_along_axis(r, at, axis=1)) for r in asked.ratios]
-    logs = np.stack(ratios, axis=1) if ratios else empty
+    gates = [np.log(np.take_along_axis(ratio, at, axis=1)) for ratio in asked.ratios]
+    logs = np.stack(gates, axis=1) if gates else empty
     return Pool(scores.astype(np.float32), np.stack(asked.totals, axis=1), logs, allowed, piece.horizon)
 
 
@@ -160,7 +158,7 @@ def _widen(pool: Pool, width: int) -> Pool:
     return Pool(
         np.pad(pool.scores, wide),
         pool.totals,
-        np.pad(pool.log_ratios, wide),
+        np.pad(pool.gates, wide),
         np.pad(pool.allowed, ((0, 0), (0, more))),
         pool.horizon,
     )

@@ -7,11 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from reasonrec_core.builtin.profile.evidence import Evidence
+from reasonrec_core.builtin.profile.evidence import Evidence, Fade
 from reasonrec_core.builtin.profile.infer import Inference, distinct, likelihood_ratio, total_likelihood_ratio
 from reasonrec_core.types import Bool, Float32, Observation, QueryBatch
 
 AFFINITY, POPULARITY = "affinity", "popularity"
+CELLS = 1 << 20
+
+
+def rows_at_once(n_items: int) -> int:
+    """Queries per chunk, so that one array over the catalogue stays near 4 MB: it fits a cache, however many items."""
+    return max(1, min(256, CELLS // max(n_items, 1)))
 
 
 @dataclass(frozen=True)
@@ -21,14 +27,14 @@ class Expert:
     Attributes:
         name: "transitions", or the modality whose features it compares.
         matrix: float32 CSR[n_items, n_items], row = history item, column = what it speaks for.
-        decay: weight of a history entry per step of age.
+        fade: how history entries lose weight with age.
         shrinkage: evidence that is worth half of the expert's weight; see `Proposals`.
         modality: whose items it needs, or None.
     """
 
     name: str
     matrix: sparse.csr_matrix
-    decay: float
+    fade: Fade
     shrinkage: float = 0.0
     modality: str | None = None
 
@@ -86,7 +92,7 @@ def propose(
     """
     votes = [_votes(expert, batch, evidence, observation) for expert in experts]
     pairs = list(zip(inference.beliefs, inference.fields, strict=True))
-    ratios = tuple(likelihood_ratio(belief, field, batch.candidates) for belief, field in pairs)
+    ratios = tuple(likelihood_ratio(belief, field, observation, batch.candidates) for belief, field in pairs)
     prior = _columns(popularity, batch)
     scores = [*(score for score, _ in votes), _affinity(prior, ratios), prior]
     for score in scores[len(votes) :]:
@@ -97,7 +103,9 @@ def propose(
     if batch.candidates is None:
         totals += [score.sum(axis=1) for score in scores[len(votes) :]]
     else:
-        each = [total_likelihood_ratio(belief, field, popularity, batch.history) for belief, field in pairs]
+        each = [
+            total_likelihood_ratio(belief, field, observation, popularity, batch.history) for belief, field in pairs
+        ]
         totals.append(np.mean(each, axis=0) if each else np.zeros(len(batch), np.float32))
         rows, items = distinct(batch.history, len(popularity))
         known = np.bincount(rows, popularity[items], minlength=len(batch))
@@ -109,7 +117,7 @@ def _votes(expert: Expert, batch: QueryBatch, evidence: Evidence, observation: O
     """The columns' votes, and float32[B] the sum over all items that are not in the history."""
     n_items = expert.matrix.shape[0]
     present = expert.present(observation)
-    votes: Float32 = (evidence.matrix(expert.decay, n_items, present) @ expert.matrix).toarray()
+    votes: Float32 = (evidence.matrix(expert.fade, n_items, present) @ expert.matrix).toarray()
     if present is not None and not present.all():
         votes[:, ~present] = 0.0
     chosen = votes

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from reasonrec_core.builtin.profile.evidence import Fade
 from reasonrec_core.builtin.profile.fields import ItemField
 from reasonrec_core.builtin.profile.fitting import Model
 from reasonrec_core.builtin.profile.propose import Expert
@@ -17,6 +19,8 @@ from reasonrec_core.errors import DataError
 from reasonrec_core.files import read_json, whole_file, write_json
 
 PARTS = ("data", "indices", "indptr", "shape")
+OF_EXPERT = ("name", "shrinkage", "modality")
+OF_FIELD = ("name", "labels", "strength", "exponent", "modality")
 
 
 def write_model(model: Model, folder: Path) -> None:
@@ -28,13 +32,13 @@ def write_model(model: Model, folder: Path) -> None:
         arrays |= {**_parts(f"field{i}", field.membership), f"field{i}.prior": field.prior}
     with whole_file(folder / "profile.npz") as aside, aside.open("wb") as stream:
         np.savez(stream, **arrays)
-    numbers = ("decay", "strength", "exponent")
-    experts = [{n: getattr(e, n) for n in ("name", "decay", "shrinkage", "modality")} for e in model.experts]
-    fields = [{"name": f.name, "labels": list(f.labels), **{n: getattr(f, n) for n in numbers}} for f in model.fields]
-    weights = model.weights.to_dict()
-    write_json(
-        folder / "profile.json", {"experts": experts, "fields": fields, "weights": weights, "report": model.report}
-    )
+    stored = {
+        "experts": [_described(expert, OF_EXPERT) for expert in model.experts],
+        "fields": [_described(field, OF_FIELD) for field in model.fields],
+        "weights": model.weights.to_dict(),
+        "report": model.report,
+    }
+    write_json(folder / "profile.json", stored)
 
 
 def read_model(folder: Path) -> Model:
@@ -42,20 +46,34 @@ def read_model(folder: Path) -> Model:
     stored = read_json(folder / "profile.json")
     try:
         with np.load(folder / "profile.npz", allow_pickle=False) as arrays:
-            experts = tuple(
-                Expert(e["name"], _matrix(f"expert{i}", arrays), e["decay"], e["shrinkage"], e["modality"])
-                for i, e in enumerate(stored["experts"])
-            )
+            experts = tuple(_expert(e, f"expert{i}", arrays) for i, e in enumerate(stored["experts"]))
             fields = tuple(_field(f, f"field{i}", arrays) for i, f in enumerate(stored["fields"]))
             popularity = arrays["popularity"]
-    except (OSError, ValueError, KeyError) as error:
+        weights = Weights.from_dict(stored["weights"])
+        return Model(experts, fields, popularity, weights, stored["report"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"not a saved profile ({error})", where=str(folder), fix="Fit again.") from error
-    return Model(experts, fields, popularity, Weights.from_dict(stored["weights"]), stored["report"])
+
+
+def _described(part: Expert | ItemField, names: tuple[str, ...]) -> dict[str, Any]:
+    return {**{name: getattr(part, name) for name in names}, "fade": asdict(part.fade)}
+
+
+def _expert(stored: Mapping[str, Any], key: str, arrays: Mapping[str, Any]) -> Expert:
+    return Expert(stored["name"], _matrix(key, arrays), Fade(**stored["fade"]), stored["shrinkage"], stored["modality"])
 
 
 def _field(stored: Mapping[str, Any], key: str, arrays: Mapping[str, Any]) -> ItemField:
-    numbers = {n: float(stored[n]) for n in ("decay", "strength", "exponent")}
-    return ItemField(stored["name"], tuple(stored["labels"]), _matrix(key, arrays), arrays[f"{key}.prior"], **numbers)
+    return ItemField(
+        stored["name"],
+        tuple(stored["labels"]),
+        _matrix(key, arrays),
+        arrays[f"{key}.prior"],
+        Fade(**stored["fade"]),
+        stored["strength"],
+        stored["exponent"],
+        stored["modality"],
+    )
 
 
 def _parts(key: str, matrix: sparse.csr_matrix) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reasonrec_core.builtin.profile.decide import Decision
-from reasonrec_core.builtin.profile.evidence import Evidence
+from reasonrec_core.builtin.profile.evidence import Evidence, Fade
 from reasonrec_core.builtin.profile.fitting import Model
 from reasonrec_core.builtin.profile.infer import Inference
 from reasonrec_core.builtin.profile.propose import AFFINITY, POPULARITY, Proposals
@@ -58,21 +58,21 @@ def contributions(
     if best < 0:
         return total
     for e, expert in enumerate(model.experts):
-        links = _links(expert.matrix[:, [best]], evidence, expert.decay, expert.present(observation))
+        links = _links(expert.matrix[:, [best]], evidence, expert.fade, expert.present(observation))
         total += links * proposals.voice(e)[0] * weights[0, e]
     return total
 
 
-def _links(column: object, evidence: Evidence, decay: float, present: object) -> Float32:
+def _links(column: object, evidence: Evidence, fade: Fade, present: object) -> Float32:
     dense = column.toarray()[:, 0]  # type: ignore[attr-defined]
-    weights = evidence.weights(decay) * dense[evidence.history.items]
+    weights = evidence.weights(fade) * dense[evidence.history.items]
     if present is not None:
         weights = weights * present[evidence.history.items]  # type: ignore[index]
     return np.asarray(weights, dtype=np.float32)
 
 
 def _observe(evidence: Evidence, titles: list[str], votes: Float32, cited: list[int]) -> Step:
-    items, used = evidence.history.items, int((evidence.weights(1.0) > 0).sum())
+    items, used = evidence.history.items, int((evidence.weights(Fade(1.0)) > 0).sum())
     if not used:
         return Step(StepKind.OBSERVE, "no history counts, so only what is popular speaks")
     share = votes / max(float(votes.sum()), 1e-30)
@@ -100,13 +100,13 @@ def _infer_step(f: int, inference: Inference, evidence: Evidence) -> Step:
     top = int(np.argmax(gain))
     others = [int(a) for a in np.argsort(-belief, kind="stable")[: LISTED + 1] if a != top][:LISTED]
     strength = float(inference.exponents[0, f])
-    holders = field.membership[evidence.history.items][:, [top]].toarray()[:, 0] * evidence.weights(1.0) > 0
+    holders = field.membership[evidence.history.items][:, [top]].toarray()[:, 0] * evidence.weights(Fade(1.0)) > 0
     claim = f"{field.name} is likely “{field.labels[top]}”: {belief[top]:.0%}, usually {field.prior[top]:.0%}"
     claim += f" (counts with power {strength:.2g})" if strength else " (counts only for the affinity expert)"
     return Step(
         StepKind.INFER,
         claim,
-        (*(int(p) for p in np.flatnonzero(holders)), field.name),
+        (*(int(p) for p in np.flatnonzero(holders)), field.modality or field.name),
         float(np.clip(belief[top], 0.0, 1.0)),
         tuple((field.labels[a], float(belief[a])) for a in others),
     )
@@ -133,10 +133,10 @@ def _propose_steps(
         cause: tuple[int | str, ...] = ()
         if e < len(model.experts):
             expert = model.experts[e]
-            links = _links(expert.matrix[:, [items[0]]], evidence, expert.decay, expert.present(observation))
+            links = _links(expert.matrix[:, [items[0]]], evidence, expert.fade, expert.present(observation))
             cause = tuple(int(p) for p in np.argsort(-links, kind="stable")[:CITED] if links[p] > 0)
         elif name == AFFINITY:
-            cause = tuple(f.name for f in model.fields)
+            cause = tuple(f.modality or f.name for f in model.fields)
         words = SPEAKS.get(name, "nearest is")
         claim = f"{name}: {words} “{said[0][0]}” ({said[0][1]:.1%})"
         steps.append(Step(StepKind.PROPOSE, claim, cause, float(min(weights[0, e], 1.0)), tuple(said[1:])))
