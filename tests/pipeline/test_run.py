@@ -185,7 +185,7 @@ def test_a_component_that_fails_leaves_no_stage(data: Path, tmp_path: Path, monk
     ("changes", "said"),
     [
         ({"delegates": ["popularty"], "router": None}, r"delegates\.popularty.*Did you mean 'popularity'"),
-        ({"policy": "transitions", "delegates": ["popularity"]}, r"policy: .*is a delegate, not a policy"),
+        ({"policy": "transitions", "delegates": ["popularity"]}, r"policy: .*'transitions' is of kind delegate"),
         ({"observe": {"text": {"encoder": "txet"}}}, r"observe\.text: no encoder is called 'txet'"),
         ({"uncertainty": ["entrpy"]}, r"uncertainty\.entrpy.*Did you mean 'entropy'"),
         ({"delegates": [{"name": "transitions", "windw": 3}], "router": None}, r"delegates\.transitions.*windw"),
