@@ -83,10 +83,7 @@ class Router:
         worse = np.asarray(policy_quality < delegate_quality[delegate], dtype=np.bool_)
         model = Calibrated.fit(used, _matrix(uncertainty, used, size), worse, self.config.seed)
         risk = _single(model(_matrix(uncertainty, used, size)))
-        goal = self.config.share if self.config.share is not None else self.config.risk
-        assert goal is not None
-        find = cut_for_share if self.config.share is not None else cut_for_risk
-        cut = find(risk, goal, self.config.seed)
+        cut = self._cut(risk)
 
         def confidences(hit: Bool) -> tuple[Calibrated, ...]:
             sets = [names for names in dict.fromkeys((self.config.estimators, early)) if names]
@@ -105,6 +102,18 @@ class Router:
             "routed_quality": float(np.mean(np.where(replaced, delegate_quality[delegate], policy_quality))),
         }
         self._fitted = _Fitted(delegate, model, cut, confidences(policy_hit), theirs, report)
+
+    def place(self, uncertainty: Signals) -> None:
+        """Move the cut so that the wanted share or risk holds on these queries, whose answers nobody needs to know.
+
+        Users who are asked again have longer histories than on validation, so signals drift and a cut placed on
+        validation replaces another share than was wanted. Risk and confidence stay as they were learned.
+
+        Raises:
+            ConfigError: a risk out of reach.
+        """
+        state = self._state
+        state.cut = self._cut(self.risk(uncertainty).astype(np.float64))
 
     @property
     def delegate(self) -> str:
@@ -203,6 +212,12 @@ class Router:
         if self._fitted is None:
             raise PluginError("the router was used before it was calibrated")
         return self._fitted
+
+    def _cut(self, risk: Float64) -> Cut:
+        if self.config.share is not None:
+            return cut_for_share(risk, self.config.share, self.config.seed)
+        assert self.config.risk is not None
+        return cut_for_risk(risk, self.config.risk, self.config.seed)
 
     def _choose(self, quality: Mapping[str, Float64]) -> str:
         if not quality:

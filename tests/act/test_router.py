@@ -115,6 +115,22 @@ def test_stage_before_looks_only_at_what_needs_no_answer(world: World) -> None:
         world.calibrated(share=0.3, stage="before", estimators=("entropy",))
 
 
+def test_cut_can_be_placed_anew_where_signals_have_drifted(world: World, fresh: World) -> None:
+    """Everybody has more history than on validation: the share is met again, and the order of risk is as learned."""
+    router = world.calibrated(share=0.35)
+    drifted = {
+        name: Uncertainty(u.total * np.float32(0.5 if u.stage == "before" else 1), u.stage)
+        for name, u in fresh.uncertainty.items()
+    }
+    before, risk = router.replace(drifted, fresh.keys), router.risk(drifted)
+    assert before.mean() < 0.33
+    router.place(drifted)
+    after = router.replace(drifted, fresh.keys)
+    assert after.mean() == pytest.approx(0.35, abs=1.5 / SIZE)
+    assert (after | ~before).all()
+    np.testing.assert_array_equal(router.risk(drifted), risk)
+
+
 def test_ties_are_broken_by_key_so_that_the_share_is_met() -> None:
     coarse = World(levels=3)
     router = coarse.calibrated(share=0.35, stage="before")
