@@ -62,10 +62,26 @@ def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router | None:
             keys(cases),
             {label: s.per_query[hit] > 0 for label, s in each.items()},
         )
+        if config.share is not None:
+            router.place(todays_signals(prepared, agent, task, router))
         write_json(folder / "router.json", router.to_dict())
 
-    stage = prepared.run.stage(f"router-{task}", content_hash(config.model_dump(mode="json"), prints), make)
+    stage = prepared.run.stage(
+        f"router-{task}", content_hash(config.model_dump(mode="json"), prints, prepared.splits[task].hash), make
+    )
     return Router.from_dict(read_json(stage.folder / "router.json"))
+
+
+def todays_signals(prepared: Prepared, agent: Agent, task: Task, router: Router) -> Signals:
+    """Uncertainty on the histories as they are now, validation items included.
+
+    A wanted share is meant for requests to come, and histories have grown since validation. No label is needed for
+    this, and none is read: the test queries are these histories, their targets stay unseen.
+    """
+    if router.config.stage == "before":
+        queries = prepared.cases(task, "test").queries
+        return agent.estimate("before", queries, agent.observe(queries), None)
+    return signals(agent, policy_answers(prepared, agent, task, "test"))
 
 
 def scored(prepared: Prepared, answers: Answers, cases: Cases) -> Scores:
