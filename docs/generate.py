@@ -88,7 +88,9 @@ def shown(value: Any) -> str:
         return "see below"
     if isinstance(value, tuple | list):
         return "[" + ", ".join(shown(v) for v in value) + "]"
-    return {True: "true", False: "false", None: "none"}.get(value, str(value)) if not isinstance(value, dict) else "{}"
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    return "{}" if isinstance(value, dict) else str(value)
 
 
 def type_name(annotation: Any) -> str:
@@ -141,13 +143,14 @@ def pages() -> dict[Path, str]:
 
 def main() -> int:
     """Write or check."""
-    stale = [p for p, text in pages().items() if not p.exists() or p.read_text(encoding="utf-8") != text]
+    wanted = pages()
+    stale = [p for p, text in wanted.items() if not p.exists() or p.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv:
         for path in stale:
             print(f"out of date: {path.relative_to(DOCS.parent)}; run python docs/generate.py")
         return bool(stale)
     for path in stale:
-        path.write_text(pages()[path], encoding="utf-8")
+        path.write_text(wanted[path], encoding="utf-8")
         print(f"wrote {path.relative_to(DOCS.parent)}")
     return 0
 

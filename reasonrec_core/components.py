@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class Settings(BaseModel):
     """Base of every ``Config``: unknown keys are errors, values are checked, instances are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
 
 
 class Empty(Settings):

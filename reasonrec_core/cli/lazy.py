@@ -28,7 +28,8 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The table's order, then commands that were added in the ordinary way."""
-        return [*self.table(), *super().list_commands(ctx)]
+        table = self.table()
+        return [*table, *(name for name in super().list_commands(ctx) if name not in table)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported now."""

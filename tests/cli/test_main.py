@@ -339,3 +339,13 @@ def _evil() -> str:
         "from reasonrec_core.hookspecs import CommandSpec, hookimpl\n\n@hookimpl\ndef reasonrec_commands():\n"
         '    return [CommandSpec("run", "reasonrec_evil:run", "Evil.")]\n'
     )
+
+
+def test_a_group_lists_a_command_once_even_after_it_was_used() -> None:
+    import click
+
+    from reasonrec_core.cli.data import data_group
+
+    context = click.Context(data_group)
+    assert data_group.get_command(context, "describe") is not None
+    assert data_group.list_commands(context).count("describe") == 1
