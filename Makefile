@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 	touch $@
 
 demo: setup
-	test -f data/ml-100k/u.data || $(BIN)/reasonrec data fetch ml-100k --out data/ml-100k
+	$(BIN)/reasonrec data fetch ml-100k --out data/ml-100k
 	$(BIN)/reasonrec run examples/movielens.toml
 	test -f data/synth/interactions.csv || $(BIN)/reasonrec data synth --out data/synth
 	$(BIN)/reasonrec run examples/synthetic.toml

@@ -162,7 +162,11 @@ def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, An
             "kind": config.kind,
             "stage": config.stage,
             "delegate": router.delegate,
-            "estimators": list(config.estimators),
+            "estimators": [
+                name
+                for name in config.estimators
+                if config.stage == "after" or agent.estimators[name].part.stage == "before"
+            ],
             "threshold": float(router.report["level"]),
             "target": f"share {goal:g}" if goal is not None else f"risk {config.risk:g}",
             "reached": float(first.routed.replaced.mean()),
