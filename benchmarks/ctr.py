@@ -1,6 +1,6 @@
 """`lightgbm-ctr` on click labels in CoLLM's time split of MovieLens 1M.
 
-    python benchmarks/ctr.py --data ../shared/data/ctr-ml-1m --fields ../shared/data/ml-1m/items.csv
+    python benchmarks/ctr.py --data PATH/ctr-ml-1m --fields PATH/ml-1m/items.csv
 
 Learns from the training file alone; the validation file stops the trees; the test file is scored once. Histories are
 as the file gives them. Item content: titles alone (with their years and sentence vectors), and, with ``--fields``,

@@ -1,6 +1,6 @@
 """Delegates through ReasonRec against the implicit library called directly: the same numbers, the time of the fit.
 
-    python benchmarks/delegates.py --data ../shared/data/ml-1m
+    python benchmarks/delegates.py --data PATH/ml-1m
 
 Leave-one-out, full ranking, history masked. Both get the same settings, seed and number of threads, and both make the
 sparse matrix from the same arrays within the time measured; runs alternate. "Same" compares the vectors (the

@@ -1,11 +1,11 @@
 """`lightgbm-rank` against the delegates whose candidates it ranks.
 
-    python benchmarks/lightgbm_rank.py amazon-beauty ml-100k hm-week --data ../shared/data
+    python benchmarks/lightgbm_rank.py amazon-beauty ml-100k hm-week --data PATH
 
 Leave-one-out, full ranking, history masked, ties counted against the system. Everything is fitted on the training
 part; validation stops the trees and fits the parameters of `transitions`, so only test figures compare systems.
 p: paired bootstrap against lightgbm-rank, Holm-corrected within the dataset. Item content: the fields, without
-sentence vectors.
+sentence vectors. ``NDCG@10[uni99]``: the target among 99 random items, by the same fitted systems.
 Needs reasonrec-lightgbm and reasonrec-implicit. Writes benchmarks/results/lightgbm_rank.md.
 """
 
@@ -25,7 +25,7 @@ from reasonrec_lightgbm.rank import LightGBMRank, RankConfig
 
 from reasonrec_core.components import Delegate, FitData, Kind
 from reasonrec_core.data.importers import open_or_import
-from reasonrec_core.data.splits import SplitConfig, make_split
+from reasonrec_core.data.splits import SplitConfig, make_split, with_candidates
 from reasonrec_core.evaluate import Scores, compare_all, evaluate_ranking, summarise
 from reasonrec_core.observe.horizon import EvidenceHorizonScale
 from reasonrec_core.registry import Registry
@@ -44,6 +44,7 @@ def fresh(name: str) -> Delegate[Any]:
 def measure(name: str, data: Path, cache: Path, candidates: tuple[str, ...], seed: int) -> list[str]:
     dataset = open_or_import(data / name, cache, seed=seed)
     split = make_split(dataset, SplitConfig(kind="leave-one-out", seed=seed))
+    lists = with_candidates(split.test, dataset, 99, seed)
     horizon = EvidenceHorizonScale().fit(np.bincount(split.train.users, minlength=dataset.n_users).astype(np.int64))
     seen = Observation({}, {}, horizon(split.valid.queries))
     fit = FitData(
@@ -64,11 +65,14 @@ def measure(name: str, data: Path, cache: Path, candidates: tuple[str, ...], see
             part: evaluate_ranking(answer, cases, (5, 10), n_items=dataset.n_items)
             for part, cases in (("valid", split.valid), ("test", split.test))
         }
+        given = evaluate_ranking(answer, lists, (10,), n_items=dataset.n_items)
+        sampled = summarise(given, seed=seed, resamples=500)["NDCG@10[uni99]"]["value"]
         tests[label] = scores["test"]
         for part, found in scores.items():
             summary = summarise(found, seed=seed, resamples=500)
             cells = " | ".join(f"{summary[m]['value']:.4f}" for m in METRICS)
-            lines.append(f"| {label} | {part} | {cells} | {found.seconds:.1f} |")
+            direct = f"{sampled:.4f}" if part == "test" else ""
+            lines.append(f"| {label} | {part} | {cells} | {direct} | {found.seconds:.1f} |")
             print(lines[-1], flush=True)
     against = compare_all(tests, "lightgbm-rank", ["NDCG@10"], seed=seed)
     gains = sorted(ranker.importance().items(), key=lambda pair: -pair[1])[:8]
@@ -79,8 +83,8 @@ def measure(name: str, data: Path, cache: Path, candidates: tuple[str, ...], see
         f"{dataset.n_users} users, {dataset.n_items} items, {len(split.train)} training interactions, "
         f"{len(split.test)} test queries; fit {seconds:.0f} s with everything inside.",
         "",
-        f"| system | part | {' | '.join(METRICS)} | seconds |",
-        "|---|---|---|---|---|---|---|",
+        f"| system | part | {' | '.join(METRICS)} | NDCG@10[uni99] | seconds |",
+        "|---|---|---|---|---|---|---|---|",
         *lines,
         "",
         *[f"- {c.a} against {c.b}, test {c.metric}: {c.difference:+.4f}, p = {c.p_corrected:.4f}" for c in against],

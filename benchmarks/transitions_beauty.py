@@ -1,6 +1,6 @@
 """`transitions` on Amazon Beauty against the rule with fixed parameters and against popularity.
 
-    python benchmarks/transitions_beauty.py --data ../shared/data/amazon-beauty
+    python benchmarks/transitions_beauty.py --data PATH/amazon-beauty
 
 Leave-one-out, full ranking, history masked, ties counted against the system. Fitted on the training part only; the
 parameters on validation. At test the history includes the validation item, but no count does.

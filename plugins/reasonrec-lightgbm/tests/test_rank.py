@@ -16,7 +16,14 @@ from reasonrec_core.testing import DelegateConformance
 from reasonrec_core.testing.tiny import Tiny, tiny
 from reasonrec_core.types import Interactions, Task
 
-SMALL: dict[str, Any] = {"rounds": 20, "unguided_rounds": 20, "min_leaf": 5, "threads": 1, "candidates": ["popularity"]}
+SMALL: dict[str, Any] = {
+    "rounds": 20,
+    "unguided_rounds": 20,
+    "min_leaf": 5,
+    "threads": 1,
+    "candidates": ["popularity"],
+    "held_out": 1,
+}
 
 
 class TestLightGBMRank(DelegateConformance):
@@ -106,6 +113,36 @@ def test_candidates_come_first_and_the_rest_in_the_delegates_order(data: Tiny) -
         assert set(mine[:5].tolist()) == set(other[:5].tolist())
         real = other[5:][other[5:] >= 0]
         np.testing.assert_array_equal(mine[5 : 5 + len(real)], real)
+
+
+def test_a_ranker_of_the_catalogue_ranks_given_lists_too(data: Tiny, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Random candidates look unlike proposed ones: learning on some of them pays when lists are given."""
+    lists = tiny(tmp_path_factory.mktemp("lists"), task=Task.DIRECT).test
+    found = []
+    for share in (0.0, 1.0):
+        settings = {**SMALL, "depth": 5, "rounds": 60, "held_out": 2, "list_share": share}
+        ranker = LightGBMRank(RankConfig.model_validate(settings))
+        ranker.fit(data.fit)
+        ranking = ranker.recommend(replace(lists.queries, k=3), data.observation(lists.queries))
+        found.append(float((ranking.items == lists.targets[:, None]).any(axis=1).mean()))
+    assert found[1] > found[0]
+
+
+def test_few_users_give_more_items_each(data: Tiny) -> None:
+    seen: list[int] = []
+
+    def spying(name: str) -> Delegate[Any]:
+        assert data.fit.delegate is not None
+        made = data.fit.delegate(name)
+        fit = made.fit
+        made.fit = lambda given: (seen.append(len(given.train)), fit(given))[1]  # type: ignore[method-assign, assignment]
+        return made
+
+    for queries in (data.fit.n_users, 3 * data.fit.n_users):
+        settings = {**SMALL, "held_out": None, "queries": queries}
+        LightGBMRank(RankConfig.model_validate(settings)).fit(replace(data.fit, delegate=spying))
+    expected = [len(hold_out(data.fit, last, 10_000)[0]) for last in (1, 3)]
+    assert seen[::2] == expected
 
 
 def test_no_delegates_offered_is_an_error(data: Tiny) -> None:

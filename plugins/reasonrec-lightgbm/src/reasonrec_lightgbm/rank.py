@@ -7,13 +7,14 @@ it answers with delegates fitted on the whole training part.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import lightgbm
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from reasonrec_core.components import Delegate, FitData, Kind
@@ -30,6 +31,7 @@ from reasonrec_lightgbm.held_out import hold_out, horizon_of, with_negatives
 TASK = {"objective": "lambdarank", "metric": "ndcg", "eval_at": [10], "lambdarank_truncation_level": 20}
 CHUNK = 256
 WIDTH = 100
+MOST_HELD_OUT = 5
 
 
 class RankConfig(BoostingConfig):
@@ -39,8 +41,20 @@ class RankConfig(BoostingConfig):
         default=("transitions",), min_length=1, description="Delegates whose best items are ranked again."
     )
     depth: int = Field(default=100, ge=1, description="How many of its best items each of them proposes.")
-    held_out: int = Field(default=1, ge=1, description="Last training items of each user that the ranker learns on.")
+    held_out: int | None = Field(
+        default=None,
+        ge=1,
+        description="Last training items of each user that the ranker learns on; empty: as many as ``queries`` needs, "
+        "five at most.",
+    )
     queries: int = Field(default=8000, ge=1, description="Held-out items to learn on, and validation queries, at most.")
+    list_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Share of the held-out items that are learned on among random candidates too, so that a ranker of "
+        "the catalogue can rank given lists.",
+    )
     dimensions: int = Field(default=64, ge=1, description="Each modality's vectors are compressed to so many numbers.")
     without: tuple[str, ...] = Field(default=WITHOUT, description=WITHOUT_HELP)
     bags: int = Field(default=1, ge=1, le=100, description="Models of different seeds whose answers are averaged.")
@@ -63,15 +77,15 @@ class LightGBMRank(Delegate[RankConfig]):
     def fit(self, data: FitData) -> None:
         """Fit delegates without the held-out items, learn to rank on these, fit the delegates on everything."""
         make = self._maker(data)
-        rest, cases = hold_out(data, self.config.held_out, self.config.queries)
+        last = self.config.held_out or min(MOST_HELD_OUT, -(-self.config.queries // max(data.n_users, 1)))
+        rest, cases = hold_out(data, last, self.config.queries)
         self._content = ItemContent.of(data.catalog, data.observation, self.config.dimensions, self.config.without)
         n_items = len(data.catalog)
         inner = {name: make(name) for name in self.config.candidates}
         for delegate in inner.values():
             delegate.fit(replace(data, train=rest, workdir=None))
-        if data.task is Task.DIRECT:
-            cases = with_negatives(cases, n_items, _width(data.valid), data.seed)
-        learn = self._dataset(inner, cases, ItemHistory.of(rest, n_items), data, None)
+        lists = self._with_lists(cases, n_items, data)
+        learn = self._dataset(inner, lists, ItemHistory.of(rest, n_items), data, None)
         if learn is None:
             raise DataError(
                 f"{', '.join(self.config.candidates)} proposed none of the held-out items",
@@ -85,7 +99,7 @@ class LightGBMRank(Delegate[RankConfig]):
         check = None
         if data.valid is not None and data.valid.labels is None and len(data.valid.targets):
             valid = _sample(data.valid, self.config.queries, data.seed + 1)
-            check = self._dataset(self.delegates, valid, self._items, data, learn)
+            check = self._dataset(self.delegates, [valid], self._items, data, learn)
         self._models = train(
             self.config,
             TASK,
@@ -161,15 +175,33 @@ class LightGBMRank(Delegate[RankConfig]):
     ) -> Described:
         return describe(delegates, batch, observation, items, self._content, self.config.depth)
 
+    def _with_lists(self, cases: Cases, n_items: int, data: FitData) -> list[Cases]:
+        """The held-out cases as they will be asked; for the whole catalogue, some of them with given lists too."""
+        if data.task is Task.DIRECT:
+            return [with_negatives(cases, n_items, _width(data.valid), data.seed)]
+        some = _sample(cases, int(self.config.list_share * len(cases)), data.seed + 2)
+        return [cases, with_negatives(some, n_items, min(WIDTH, n_items), data.seed)] if len(some) else [cases]
+
     def _dataset(
         self,
         delegates: Mapping[str, Delegate[Any]],
-        cases: Cases,
+        parts: Sequence[Cases],
         items: ItemHistory,
         data: FitData,
         reference: lightgbm.Dataset | None,
     ) -> lightgbm.Dataset | None:
         """Groups of candidates with at least one target among them; None if there are none."""
+        found = [self._groups(delegates, cases, items, data) for cases in parts]
+        table, label, group = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        if not len(group):
+            return None
+        names = [n.replace(" ", "_") for n in feature_names(self.config.candidates, self._content)]
+        return lightgbm.Dataset(table, label, group=group, feature_name=names, reference=reference)
+
+    def _groups(
+        self, delegates: Mapping[str, Delegate[Any]], cases: Cases, items: ItemHistory, data: FitData
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+        """Features, labels and group sizes of the queries with a target among their candidates."""
         tables, labels, groups = [], [], []
         n_items = len(items.count)
         for start, batch in cases.queries.chunks(CHUNK):
@@ -185,13 +217,7 @@ class LightGBMRank(Delegate[RankConfig]):
             labels.append(label[inside])
             groups.append(np.bincount(found.rows, minlength=len(batch))[kept])
             data.progress(start + len(batch), len(cases), "lightgbm-rank: candidates")
-        group = np.concatenate(groups)
-        if not len(group):
-            return None
-        names = [n.replace(" ", "_") for n in feature_names(self.config.candidates, self._content)]
-        return lightgbm.Dataset(
-            np.concatenate(tables), np.concatenate(labels), group=group, feature_name=names, reference=reference
-        )
+        return np.concatenate(tables), np.concatenate(labels), np.concatenate(groups)
 
 
 def _squashed(scores: Float32) -> Float32:
