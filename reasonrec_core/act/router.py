@@ -8,7 +8,7 @@ its own ``kind`` to `RouterConfig` and its own decision on top of the same risk 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -16,18 +16,12 @@ import numpy.typing as npt
 
 from reasonrec_core.act.calibration import Calibrated
 from reasonrec_core.act.config import RouterConfig
+from reasonrec_core.act.fitted import Fitted, Signals, matrix, order, signal
 from reasonrec_core.act.threshold import Cut, cut_for_risk, cut_for_share
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.types import Bool, Float32, Int64, Route, Uncertainty
 
 Float64 = npt.NDArray[np.float64]
-Signals = Mapping[str, Uncertainty]
-
-WORDS = {
-    "evidence-horizon": "how little is known about the user",
-    "entropy": "how spread the policy's distribution is",
-    "margin": "how close the runner-up is",
-}
 
 
 class Router:
@@ -39,7 +33,7 @@ class Router:
 
     def __init__(self, config: RouterConfig) -> None:
         self.config = config
-        self._fitted: _Fitted | None = None
+        self._fitted: Fitted | None = None
 
     def calibrate(
         self,
@@ -72,7 +66,7 @@ class Router:
             if len(values) != size:
                 raise PluginError(f"quality of {name!r} has {len(values)} values, expected {size}")
         delegate = self._choose(delegate_quality)
-        early = tuple(n for n in self.config.estimators if self._signal(uncertainty, n).stage == "before")
+        early = tuple(n for n in self.config.estimators if signal(uncertainty, n).stage == "before")
         used = early if self.config.stage == "before" else self.config.estimators
         if not used:
             raise ConfigError(
@@ -80,20 +74,14 @@ class Router:
                 where="router.estimators",
                 fix='Add "evidence-horizon", or set router.stage = "after".',
             )
-        worse = np.asarray(policy_quality < delegate_quality[delegate], dtype=np.bool_)
-        model = Calibrated.fit(used, _matrix(uncertainty, used, size), worse, self.config.seed)
-        risk = _single(model(_matrix(uncertainty, used, size)))
-        cut = self._cut(risk)
-
-        def confidences(hit: Bool) -> tuple[Calibrated, ...]:
-            sets = [names for names in dict.fromkeys((self.config.estimators, early)) if names]
-            event = np.asarray(hit, dtype=np.bool_)
-            return tuple(
-                Calibrated.fit(names, _matrix(uncertainty, names, size), event, self.config.seed) for names in sets
-            )
-
-        theirs = confidences(delegate_hit[delegate]) if delegate_hit else ()
-        replaced = cut(risk, keys)
+        at, seed = matrix(uncertainty, used, size), self.config.seed
+        difference = np.asarray(delegate_quality[delegate] - policy_quality)
+        worse, better = (Calibrated.fit(used, at, event, seed) for event in (difference > 0, difference < 0))
+        by_advantage = self.config.share is not None
+        place = order(worse, better, by_advantage, uncertainty)
+        cut = self._cut(place)
+        replaced = cut(place, keys)
+        risk = worse(at)
         means = {n: float(np.mean(q)) for n, q in delegate_quality.items()}
         report = {
             "share": float(replaced.mean()),
@@ -101,7 +89,15 @@ class Router:
             "quality": {"policy": float(np.mean(policy_quality)), **means},
             "routed_quality": float(np.mean(np.where(replaced, delegate_quality[delegate], policy_quality))),
         }
-        self._fitted = _Fitted(delegate, model, cut, confidences(policy_hit), theirs, report)
+        own = self._confidences(uncertainty, early, policy_hit)
+        theirs = self._confidences(uncertainty, early, delegate_hit[delegate]) if delegate_hit else ()
+        self._fitted = Fitted(delegate, worse, better, by_advantage, cut, own, theirs, report)
+
+    def _confidences(self, uncertainty: Signals, early: tuple[str, ...], hit: Bool) -> tuple[Calibrated, ...]:
+        """P(hit) from all signals, and from those that need no answer."""
+        event = np.asarray(hit, dtype=np.bool_)
+        sets = [names for names in dict.fromkeys((self.config.estimators, early)) if names]
+        return tuple(Calibrated.fit(n, matrix(uncertainty, n, len(event)), event, self.config.seed) for n in sets)
 
     def place(self, uncertainty: Signals) -> None:
         """Move the cut so that the wanted share or risk holds on these queries, whose answers nobody needs to know.
@@ -113,7 +109,7 @@ class Router:
             ConfigError: a risk out of reach.
         """
         state = self._state
-        state.cut = self._cut(self.risk(uncertainty).astype(np.float64))
+        state.cut = self._cut(state.order(uncertainty))
 
     @property
     def delegate(self) -> str:
@@ -132,18 +128,19 @@ class Router:
         return {
             **state.report,
             "level": state.cut.level,
-            "risk": dict(state.model.report),
+            "orders_by": "advantage" if state.by_advantage else "risk",
+            "risk": dict(state.worse.report),
             "confidence": dict(state.confidences[0].report),
         }
 
     def risk(self, uncertainty: Signals) -> Float32:
         """float32[B]: calibrated P(the policy's answer is worse than the delegate's)."""
-        model = self._state.model
-        return model(_matrix(uncertainty, model.names)).astype(np.float32)
+        model = self._state.worse
+        return model(matrix(uncertainty, model.names)).astype(np.float32)
 
     def replace(self, uncertainty: Signals, keys: Int64 | None = None) -> Bool:
         """bool[B]: True where the delegate answers. ``keys`` break ties, as in `calibrate`."""
-        return self._state.cut(self.risk(uncertainty).astype(np.float64), keys)
+        return self._state.cut(self._state.order(uncertainty), keys)
 
     def routes(self, uncertainty: Signals, keys: Int64 | None = None) -> tuple[Route, ...]:
         """The route of each query."""
@@ -161,7 +158,7 @@ class Router:
         models = self._state.delegate_confidences if of_delegate else self._state.confidences
         for model in models:
             if set(model.names) <= set(uncertainty):
-                return model(_matrix(uncertainty, model.names)).astype(np.float32)
+                return model(matrix(uncertainty, model.names)).astype(np.float32)
         raise PluginError(f"confidence needs the estimators {', '.join(self._state.confidences[-1].names)}")
 
     def reason(self, uncertainty: Signals, row: int, keys: Int64 | None = None) -> str:
@@ -171,44 +168,21 @@ class Router:
 
     def reasons(self, uncertainty: Signals, keys: Int64 | None = None) -> list[str]:
         """`reason` of all queries."""
-        state = self._state
-        risks, replaced = self.risk(uncertainty), self.replace(uncertainty, keys)
-        names = state.model.names
-        totals = np.stack([self._signal(uncertainty, n).total for n in names], axis=1)
-        return [
-            _words(state, float(risk), bool(gone), names, values)
-            for risk, gone, values in zip(risks, replaced, totals, strict=True)
-        ]
+        return self._state.words(uncertainty, self.replace(uncertainty, keys))
 
     def to_dict(self) -> dict[str, Any]:
         """The calibrated router as JSON values."""
-        state = self._state
-        return {
-            "config": self.config.model_dump(mode="json"),
-            "delegate": state.delegate,
-            "risk": state.model.to_dict(),
-            "cut": state.cut.to_dict(),
-            "confidence": [m.to_dict() for m in state.confidences],
-            "delegate_confidence": [m.to_dict() for m in state.delegate_confidences],
-            "report": state.report,
-        }
+        return {"config": self.config.model_dump(mode="json"), **self._state.to_dict()}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
         """What `to_dict` gave."""
         router = cls(RouterConfig.model_validate(value["config"]))
-        router._fitted = _Fitted(
-            value["delegate"],
-            Calibrated.from_dict(value["risk"]),
-            Cut.from_dict(value["cut"]),
-            tuple(Calibrated.from_dict(m) for m in value["confidence"]),
-            tuple(Calibrated.from_dict(m) for m in value["delegate_confidence"]),
-            dict(value["report"]),
-        )
+        router._fitted = Fitted.from_dict(value)
         return router
 
     @property
-    def _state(self) -> _Fitted:
+    def _state(self) -> Fitted:
         if self._fitted is None:
             raise PluginError("the router was used before it was calibrated")
         return self._fitted
@@ -229,61 +203,3 @@ class Router:
             hint = f"Did you mean {near[0]!r}?" if near else f"Delegates: {', '.join(sorted(quality))}, or 'best'."
             raise ConfigError(f"unknown delegate {self.config.delegate!r}", where="router.delegate", fix=hint)
         return self.config.delegate
-
-    @staticmethod
-    def _signal(uncertainty: Signals, name: str) -> Uncertainty:
-        if name not in uncertainty:
-            near = difflib.get_close_matches(name, uncertainty, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(uncertainty)) or 'none'}."
-            raise ConfigError(f"no uncertainty estimator {name!r}", where="router.estimators", fix=hint)
-        return uncertainty[name]
-
-
-class _Fitted:
-    """What calibration learned."""
-
-    def __init__(
-        self,
-        delegate: str,
-        model: Calibrated,
-        cut: Cut,
-        confidences: tuple[Calibrated, ...],
-        delegate_confidences: tuple[Calibrated, ...],
-        report: dict[str, Any],
-    ) -> None:
-        self.delegate, self.model, self.cut = delegate, model, cut
-        self.confidences, self.delegate_confidences, self.report = confidences, delegate_confidences, report
-
-
-def _matrix(uncertainty: Signals, names: Sequence[str], size: int | None = None) -> Float64:
-    """float64[B, len(names)], checked."""
-    columns = []
-    for name in names:
-        total = np.asarray(Router._signal(uncertainty, name).total, dtype=np.float64)
-        size = len(total) if size is None else size
-        if total.shape != (size,):
-            raise PluginError(f"uncertainty {name!r} has shape {total.shape}, expected ({size},)")
-        if not np.isfinite(total).all():
-            raise PluginError(f"uncertainty {name!r} is not finite everywhere")
-        columns.append(total)
-    return np.stack(columns, axis=1)
-
-
-def _single(risk: Float64) -> Float64:
-    """Risks at the precision in which `Router.risk` gives them, so that a cut at a risk meets it exactly."""
-    return risk.astype(np.float32).astype(np.float64)
-
-
-def _words(state: _Fitted, risk: float, replaced: bool, names: Sequence[str], values: Float32) -> str:
-    signals = "; ".join(
-        f"{name} {value:.2f}{f' ({WORDS[name]})' if name in WORDS else ''}"
-        for name, value in zip(names, values, strict=True)
-    )
-    level = state.cut.level
-    if replaced:
-        sign = ">" if risk > level else "="
-        return f"{state.delegate} answers: risk {risk:.3f} {sign} {level:.3f}, from {signals}"
-    sign = "<" if risk < level else "="
-    return (
-        f"the policy answers: risk {risk:.3f} {sign} {level:.3f} of being worse than {state.delegate}, from {signals}"
-    )

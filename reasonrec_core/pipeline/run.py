@@ -167,7 +167,7 @@ def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, An
                 for name in config.estimators
                 if config.stage == "after" or agent.estimators[name].part.stage == "before"
             ],
-            "threshold": float(router.report["level"]),
+            "threshold": float(router.report["level"]) if config.risk is not None else None,
             "target": f"share {goal:g}" if goal is not None else f"risk {config.risk:g}",
             "reached": float(first.routed.replaced.mean()),
             "validation": dict(router.report),

@@ -177,9 +177,10 @@ def test_reason_says_who_answers_and_why(world: World) -> None:
     replaced, routes = router.replace(world.uncertainty, world.keys), router.routes(world.uncertainty, world.keys)
     gone, kept = int(np.flatnonzero(replaced)[0]), int(np.flatnonzero(~replaced)[0])
     assert (routes[gone], routes[kept]) == (Route.REPLACE, Route.SELF)
-    assert router.reason(world.uncertainty, gone, world.keys).startswith("good answers: risk ")
+    assert router.reason(world.uncertainty, gone, world.keys).startswith("good answers: compared with ")
     words = router.reason(world.uncertainty, kept, world.keys)
-    assert words.startswith("the policy answers: risk ")
+    assert words.startswith("the policy answers: compared with good's, ")
+    assert world.calibrated(risk=0.2).reason(world.uncertainty, kept).partition(": ")[2].startswith("risk ")
     assert f"{world.uncertainty['entropy'].total[kept]:.2f}" in words
     assert words == router.reasons(world.uncertainty, world.keys)[kept]
 
@@ -268,3 +269,20 @@ def test_keys_pick_the_wanted_part_evenly_and_differ_by_seed() -> None:
     first, second = (Cut(0.0, 0.3, seed)(tied, keys) for seed in (0, 1))
     assert first.mean() == pytest.approx(0.3, abs=0.01)
     assert (first & second).mean() == pytest.approx(0.09, abs=0.01)
+
+
+def test_a_share_costs_less_than_the_same_share_drawn_at_random() -> None:
+    """Easy queries, where both often hit, have the largest P(worse) and the largest P(better): not the ones to give."""
+    rng = np.random.default_rng(3)
+    size = 20_000
+    easy = rng.random(size)
+    signals = {"evidence-horizon": Uncertainty(easy.astype(np.float32), "before")}
+    policy = (rng.random(size) < 0.7 * easy).astype(np.float64)
+    delegate = (rng.random(size) < 0.45 * easy).astype(np.float64)
+    router = Router(RouterConfig(estimators=("evidence-horizon",), share=0.3, stage="before"))
+    router.calibrate(signals, policy, {"cheap": delegate}, policy > 0, np.arange(size))
+    replaced = router.replace(signals, np.arange(size))
+    routed = np.where(replaced, delegate, policy).mean()
+    at_random = 0.7 * policy.mean() + 0.3 * delegate.mean()
+    by_risk = np.where(router.risk(signals) > np.quantile(router.risk(signals), 0.7), delegate, policy).mean()
+    assert by_risk < at_random < routed

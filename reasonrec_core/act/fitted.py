@@ -1,0 +1,136 @@
+"""What calibration learned, and how it is said."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.act.calibration import Calibrated
+from reasonrec_core.act.threshold import Cut
+from reasonrec_core.errors import ConfigError, PluginError
+from reasonrec_core.types import Float32, Uncertainty
+
+Float64 = npt.NDArray[np.float64]
+Signals = Mapping[str, Uncertainty]
+
+WORDS = {
+    "evidence-horizon": "how little is known about the user",
+    "entropy": "how spread the policy's distribution is",
+    "margin": "how close the runner-up is",
+}
+
+
+@dataclass
+class Fitted:
+    """The learned parts of a router.
+
+    Attributes:
+        delegate: who answers replaced queries.
+        worse, better: P(the policy's answer is worse, better than the delegate's).
+        by_advantage: whether queries are ordered by ``worse - better`` (a wanted share) or by ``worse`` (a wanted
+            risk). Hits come in both or in neither where a query is easy or hopeless, so P(worse) alone is largest
+            where P(better) is, too, and a share chosen by it costs more than a random one.
+        cut: on that order.
+        confidences: P(the target is among the policy's ten best) from all signals, and from the early ones.
+        delegate_confidences: the same of the delegate's answer.
+        report: how calibration went.
+    """
+
+    delegate: str
+    worse: Calibrated
+    better: Calibrated
+    by_advantage: bool
+    cut: Cut
+    confidences: tuple[Calibrated, ...]
+    delegate_confidences: tuple[Calibrated, ...]
+    report: dict[str, Any]
+
+    def order(self, uncertainty: Signals) -> Float64:
+        """float64[B]: what the cut is on, at single precision, so that a cut at a value meets it exactly."""
+        return order(self.worse, self.better, self.by_advantage, uncertainty)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "delegate": self.delegate,
+            "worse": self.worse.to_dict(),
+            "better": self.better.to_dict(),
+            "by_advantage": self.by_advantage,
+            "cut": self.cut.to_dict(),
+            "confidence": [m.to_dict() for m in self.confidences],
+            "delegate_confidence": [m.to_dict() for m in self.delegate_confidences],
+            "report": self.report,
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """What `to_dict` gave."""
+        return cls(
+            value["delegate"],
+            Calibrated.from_dict(value["worse"]),
+            Calibrated.from_dict(value["better"]),
+            bool(value["by_advantage"]),
+            Cut.from_dict(value["cut"]),
+            tuple(Calibrated.from_dict(m) for m in value["confidence"]),
+            tuple(Calibrated.from_dict(m) for m in value["delegate_confidence"]),
+            dict(value["report"]),
+        )
+
+    def words(self, uncertainty: Signals, replaced: npt.NDArray[np.bool_]) -> list[str]:
+        """Why each query goes where it goes."""
+        names = self.worse.names
+        values = np.stack([signal(uncertainty, n).total for n in names], axis=1)
+        at = matrix(uncertainty, names)
+        rows = zip(self.worse(at), self.better(at), self.order(uncertainty), replaced, values, strict=True)
+        return [self._words(float(w), float(b), float(p), bool(r), v) for w, b, p, r, v in rows]
+
+    def _words(self, worse: float, better: float, place: float, replaced: bool, values: Float32) -> str:
+        signals = "; ".join(
+            f"{name} {value:.2f}{f' ({WORDS[name]})' if name in WORDS else ''}"
+            for name, value in zip(self.worse.names, values, strict=True)
+        )
+        who = self.delegate if replaced else "the policy"
+        level = self.cut.level
+        sign = "=" if place == level else ">" if place > level else "<"
+        if not self.by_advantage:
+            risk = f"risk {worse:.3f} {sign} {level:.3f} that the policy's answer is worse than {self.delegate}'s"
+            return f"{who} answers: {risk}, from {signals}"
+        chances = (
+            f"compared with {self.delegate}'s, the policy's answer is worse in {worse:.1%}, better in {better:.1%}"
+        )
+        return f"{who} answers: {chances} of such cases (difference {place:+.3f} {sign} {level:+.3f}), from {signals}"
+
+
+def order(worse: Calibrated, better: Calibrated, by_advantage: bool, uncertainty: Signals) -> Float64:
+    """float64[B]: P(worse) - P(better), or P(worse); the larger, the sooner the delegate answers."""
+    at = matrix(uncertainty, worse.names)
+    values = worse(at) - better(at) if by_advantage else worse(at)
+    return np.asarray(values, dtype=np.float32).astype(np.float64)
+
+
+def signal(uncertainty: Signals, name: str) -> Uncertainty:
+    """One estimator's values; an unknown name is a `ConfigError` that says what is near."""
+    if name not in uncertainty:
+        near = difflib.get_close_matches(name, uncertainty, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(uncertainty)) or 'none'}."
+        raise ConfigError(f"no uncertainty estimator {name!r}", where="router.estimators", fix=hint)
+    return uncertainty[name]
+
+
+def matrix(uncertainty: Signals, names: Sequence[str], size: int | None = None) -> Float64:
+    """float64[B, len(names)], checked."""
+    columns = []
+    for name in names:
+        total = np.asarray(signal(uncertainty, name).total, dtype=np.float64)
+        size = len(total) if size is None else size
+        if total.shape != (size,):
+            raise PluginError(f"uncertainty {name!r} has shape {total.shape}, expected ({size},)")
+        if not np.isfinite(total).all():
+            raise PluginError(f"uncertainty {name!r} is not finite everywhere")
+        columns.append(total)
+    return np.stack(columns, axis=1)
