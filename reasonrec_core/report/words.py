@@ -108,7 +108,7 @@ def rule(routing: Routing) -> str:
         parts.append(f"It delegates where the risk is above {routing.threshold:.3f}.")
     elif routing.delegate is not None:
         parts.append(
-            "It delegates where that costs least: where being worse than the delegate is likeliest against being better."
+            "It delegates where that costs least: where being worse than the delegate outweighs being better."
         )
     if routing.target is not None:
         reached = f"; on the test queries {_amount(routing.reached)} were delegated" if routing.reached else ""
