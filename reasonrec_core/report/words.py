@@ -107,9 +107,7 @@ def rule(routing: Routing) -> str:
     if routing.threshold is not None:
         parts.append(f"It delegates where the risk is above {routing.threshold:.3f}.")
     elif routing.delegate is not None:
-        parts.append(
-            "It delegates where that costs least: where being worse than the delegate outweighs being better."
-        )
+        parts.append("It delegates where that costs least: where being worse than the delegate outweighs being better.")
     if routing.target is not None:
         reached = f"; on the test queries {_amount(routing.reached)} were delegated" if routing.reached else ""
         parts.append(f"Wanted, and calibrated on validation queries: {_amount(routing.target)}{reached}.")
