@@ -64,22 +64,26 @@ def measure(agent: Agent, queries: QueryBatch, sample: int, k: int, seed: int) -
     singles = [QueryBatch(q.task, q.users, q.history, k, q.candidates, q.times) for q in singles]
     label = router.delegate
 
-    def delegate(batch: QueryBatch) -> None:
-        agent.delegate(label, batch, agent.observe(batch))
+    replaced: list[bool] = []
+
+    def routed(batch: QueryBatch) -> None:
+        replaced.append(bool(agent.act(batch).replaced[0]))
 
     def policy(batch: QueryBatch) -> None:
         agent.deliberate(batch, agent.observe(batch))
 
-    times: list[tuple[float, float, float]] = []
-    replaced: list[bool] = []
-    for batch in singles:
-        begin = time.perf_counter()
-        outcome = agent.act(batch)
-        routed = time.perf_counter() - begin
-        times.append((routed, _seconds(policy, batch), _seconds(delegate, batch)))
-        replaced.append(bool(outcome.replaced[0]))
+    def delegate(batch: QueryBatch) -> None:
+        agent.delegate(label, batch, agent.observe(batch))
+
+    who = (routed, policy, delegate)
+    times = np.zeros((len(singles), len(who)))
+    for row, batch in enumerate(singles):
+        # Whoever comes first finds the caches cold, so each comes first equally often.
+        for turn in range(len(who)):
+            column = (row + turn) % len(who)
+            times[row, column] = _seconds(who[column], batch)
     warm = min(WARM_UP, len(times) - 1)
-    table = np.array(times[warm:])
+    table = times[warm:]
     return Latency(table[:, 0], table[:, 1], table[:, 2], np.array(replaced[warm:], np.bool_))
 
 

@@ -113,7 +113,7 @@ def collect(fitted: Fitted, found: list[Assessed], latency: Latency | None) -> d
             table.setdefault(label, {}).update(values)
     metrics: dict[str, Any] = {
         "dataset": dataset_facts(prepared),
-        "protocol": "; ".join(dict.fromkeys(prepared.splits[each.task].protocol for each in found)),
+        "protocol": protocol_in_words([prepared.splits[each.task].protocol for each in found]),
         "systems": table,
         "delegation": {"share": 0.0, "latency_ratio": 1.0} if agent.policy else None,
         "seconds": {
@@ -136,6 +136,12 @@ def collect(fitted: Fitted, found: list[Assessed], latency: Latency | None) -> d
         share = float(found[0].routed.replaced.mean())
         metrics["delegation"] = {"share": share, "latency_ratio": latency.ratio, "latency": latency.to_dict()}
     return metrics
+
+
+def protocol_in_words(protocols: list[str]) -> str:
+    """The rules of all tasks; what a later one repeats of the first is said once."""
+    first, *others = protocols
+    return "; ".join([first, *(other.removeprefix(first).lstrip("; ") for other in others if other != first)])
 
 
 def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, Any]:
