@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from reasonrec_core.config import PipelineConfig, load_config
+from reasonrec_core.errors import ReasonRecError
 from reasonrec_core.evaluate import Scores, metric_name
 from reasonrec_core.files import content_hash, write_json
 from reasonrec_core.pipeline.agent import Agent
@@ -56,14 +59,29 @@ def evaluate_run(folder: Path, registry: Registry, progress: Progress) -> dict[s
 def fit_pipeline(config: PipelineConfig, folder: Path, registry: Registry, progress: Progress) -> Fitted:
     """Everything that needs no test data: components fitted, routers calibrated, the agent saved."""
     check_components(config, registry)
-    run = RunFolder.create(folder, config)
-    write_json(folder / "environment.json", environment())
-    prepared = prepare(config, registry, run, progress)
+    with gone_if_refused(folder):
+        run = RunFolder.create(folder, config)
+        write_json(folder / "environment.json", environment())
+        prepared = prepare(config, registry, run, progress)
     agent, seconds = fit_all(prepared)
     routers = {task: router for task in config.tasks if (router := calibrate(prepared, agent, task))}
     agent = replace(agent, routers=routers)
     keep_agent(prepared, agent)
     return Fitted(prepared, agent, seconds)
+
+
+@contextmanager
+def gone_if_refused(folder: Path) -> Iterator[None]:
+    """Input that cannot be used leaves no run folder behind, if there was none before."""
+    fresh, parent_fresh = not folder.exists(), not folder.parent.exists()
+    try:
+        yield
+    except ReasonRecError:
+        if fresh:
+            shutil.rmtree(folder, ignore_errors=True)
+        if parent_fresh and folder.parent.is_dir() and not any(folder.parent.iterdir()):
+            folder.parent.rmdir()
+        raise
 
 
 def keep_agent(prepared: Prepared, agent: Agent) -> None:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from reasonrec_core.config import check_config
-from reasonrec_core.errors import ConfigError, PluginError, RunError
+from reasonrec_core.errors import ConfigError, DataError, PluginError, RunError
 from reasonrec_core.pipeline.fit import fit_all
 from reasonrec_core.pipeline.folder import RunFolder
 from reasonrec_core.pipeline.prepare import prepare
@@ -206,3 +206,13 @@ def test_the_trace_keeps_the_steps_of_the_policys_decisions(finished: Path) -> N
         assert bool(record.steps) == (record.route == "self")
         for step in record.steps:
             assert step.claim
+
+
+def test_data_that_cannot_be_used_leaves_no_run_folder(tmp_path: Path) -> None:
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few" / "interactions.csv").write_text("user_id,item_id\na,x\nb,y\n")
+    for name, said in (("few", "no user has 3 interactions"), ("absent", "no such file")):
+        config = check_config(pipeline(tmp_path / name), "tiny.toml")
+        with pytest.raises(DataError, match=said):
+            run_pipeline(config, tmp_path / "runs" / "run", Registry.discover(), silent)
+        assert not (tmp_path / "runs").exists()
