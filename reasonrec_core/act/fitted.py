@@ -100,9 +100,7 @@ class Fitted:
         if not self.by_advantage:
             risk = f"risk {worse:.3f} {sign} {level:.3f} that the policy's answer is worse than {self.delegate}'s"
             return f"{who} answers: {risk}, from {signals}"
-        chances = (
-            f"compared with {self.delegate}'s, the policy's answer is worse in {worse:.1%}, better in {better:.1%}"
-        )
+        chances = f"against {self.delegate} the policy is worse in {worse:.1%}, better in {better:.1%}"
         return f"{who} answers: {chances} of such cases (difference {place:+.3f} {sign} {level:+.3f}), from {signals}"
 
 

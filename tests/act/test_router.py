@@ -177,9 +177,9 @@ def test_reason_says_who_answers_and_why(world: World) -> None:
     replaced, routes = router.replace(world.uncertainty, world.keys), router.routes(world.uncertainty, world.keys)
     gone, kept = int(np.flatnonzero(replaced)[0]), int(np.flatnonzero(~replaced)[0])
     assert (routes[gone], routes[kept]) == (Route.REPLACE, Route.SELF)
-    assert router.reason(world.uncertainty, gone, world.keys).startswith("good answers: compared with ")
+    assert router.reason(world.uncertainty, gone, world.keys).startswith("good answers: against good the policy is ")
     words = router.reason(world.uncertainty, kept, world.keys)
-    assert words.startswith("the policy answers: compared with good's, ")
+    assert words.startswith("the policy answers: against good the policy is worse in ")
     assert world.calibrated(risk=0.2).reason(world.uncertainty, kept).partition(": ")[2].startswith("risk ")
     assert f"{world.uncertainty['entropy'].total[kept]:.2f}" in words
     assert words == router.reasons(world.uncertainty, world.keys)[kept]
