@@ -14,6 +14,9 @@ class RouterConfig(Settings):
 
     Exactly one of ``share`` and ``risk`` is given. ``stage = "before"`` decides from estimators that need no answer,
     so that the policy never runs for replaced queries; this is what saves time.
+
+    A ``share`` goes where it costs least, by P(worse) - P(better) learned on validation, and is met on the histories
+    as they are after validation (their targets are not read), because longer histories shift the signals.
     """
 
     kind: Literal["threshold"] = "threshold"
