@@ -18,7 +18,7 @@ Examples:
 @click.command("fit", epilog=EPILOG)
 @pipeline_options
 def fit_command(pipeline: Path, overrides: tuple[str, ...], out: Path | None) -> None:
-    """Fit and calibrate PIPELINE without touching the test data."""
+    """Fit and calibrate PIPELINE; no test target is read."""
     from reasonrec_core.cli import console
     from reasonrec_core.cli.pipeline_options import load_pipeline
     from reasonrec_core.pipeline.run import fit_pipeline

@@ -134,7 +134,7 @@ def test_a_changed_setting_redoes_only_what_depends_on_it(data: Path, finished: 
     assert now["answers-sequential-test-profile"] == stamps["answers-sequential-test-profile"]
 
 
-def test_fit_touches_no_test_query_and_evaluate_goes_on(data: Path, tmp_path: Path, finished: Path) -> None:
+def test_fit_answers_no_test_query_and_evaluate_goes_on(data: Path, tmp_path: Path, finished: Path) -> None:
     registry = Registry.discover()
     fit_pipeline(check_config(pipeline(data), "tiny.toml"), tmp_path / "run", registry, silent)
     assert not list((tmp_path / "run" / "stages").glob("answers-*-test-*"))
