@@ -1,4 +1,4 @@
-"""What a plugin implements: `Encoder`, `ReasoningPolicy`, `UncertaintyEstimator`, `Delegate`.
+"""What a plugin implements: `Encoder`, `ReasoningPolicy` (or `EditablePolicy`), `UncertaintyEstimator`, `Delegate`.
 
 Every component has a pydantic ``Config``, learns in ``fit`` (which may do nothing), acts, and can be saved to a
 folder and loaded from it. Arrays cross the border as numpy. A component never sees test data: `FitData` holds
@@ -23,6 +23,7 @@ from reasonrec_core.types import (
     Bool,
     Cases,
     Deliberation,
+    Edits,
     Float32,
     Interactions,
     Observation,
@@ -33,6 +34,8 @@ from reasonrec_core.types import (
 )
 
 if TYPE_CHECKING:
+    from scipy import sparse
+
     from reasonrec_core.data.catalog import Catalog
 
 
@@ -165,6 +168,39 @@ class ReasoningPolicy(Component[C]):
     @abstractmethod
     def deliberate(self, batch: QueryBatch, observation: Observation) -> Deliberation:
         """Answer ``batch``. Items of the history are never recommended under `Task.SEQUENTIAL`."""
+
+
+class EditablePolicy(ReasoningPolicy[C]):
+    """A policy whose steps a person can edit, and which says what caused its answers.
+
+    The answer follows from the edited steps by the same computation as from the policy's own. Every answer with a
+    ranking states its `Deliberation.mass`, and a step that was edited says so (`Step.edited`).
+    """
+
+    @property
+    @abstractmethod
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """Item fields that can be assumed, each with its labels; empty where items have none."""
+
+    @abstractmethod
+    def membership(self, field: str) -> sparse.csr_matrix:
+        """float32 CSR[n_items, labels of ``field``]: which items carry which label; a row sums to 1 or is empty."""
+
+    @abstractmethod
+    def infer_labels(self, batch: QueryBatch, observation: Observation) -> Mapping[str, Float32]:
+        """Per field of `labels` float32[B, its labels], P(label of the next item) as inferred; a row sums to 1."""
+
+    @abstractmethod
+    def deliberate(self, batch: QueryBatch, observation: Observation, edits: Edits | None = None) -> Deliberation:
+        """Answer ``batch``, from edited steps where they are given."""
+
+    @abstractmethod
+    def attribution(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[L]: how much each history entry spoke for the best item of its query's (unedited) answer.
+
+        Not negative, comparable within a query. The history positions that the last step cites as evidence are
+        those with the largest attribution.
+        """
 
 
 class UncertaintyEstimator(Component[C]):

@@ -12,12 +12,16 @@ from reasonrec_core.contracts.answers import (
     checked_vectors,
     width,
 )
+from reasonrec_core.contracts.edits import checked_attribution, checked_beliefs, checked_edits
 from reasonrec_core.contracts.rankings import HistoryMask, among, checked_ranking
 
 __all__ = [
     "HistoryMask",
     "among",
+    "checked_attribution",
+    "checked_beliefs",
     "checked_deliberation",
+    "checked_edits",
     "checked_probability",
     "checked_ranking",
     "checked_scores",

@@ -138,10 +138,12 @@ def step_as_dict(step: Step) -> dict[str, Any]:
         "evidence": list(step.evidence),
         "weight": float(step.weight),
         "alternatives": [[name, float(weight)] for name, weight in step.alternatives],
+        **({"edited": True} if step.edited else {}),
     }
 
 
 def step_from_dict(value: Mapping[str, Any]) -> Step:
     """The step that `step_as_dict` wrote."""
     alternatives = tuple((str(name), float(weight)) for name, weight in value["alternatives"])
-    return Step(StepKind(value["kind"]), value["claim"], tuple(value["evidence"]), value["weight"], alternatives)
+    kind, evidence, edited = StepKind(value["kind"]), tuple(value["evidence"]), bool(value.get("edited", False))
+    return Step(kind, value["claim"], evidence, value["weight"], alternatives, edited)

@@ -6,16 +6,19 @@ Items and users are dense indices here; string ids exist only at public borders 
 
 from reasonrec_core.types.answer import Action, Cost, Deliberation, Observation, Ranking, Route, Uncertainty
 from reasonrec_core.types.arrays import Bool, Float32, Int32, Int64
+from reasonrec_core.types.edits import NO_EDITS, Edits
 from reasonrec_core.types.log import History, Interactions
 from reasonrec_core.types.query import Cases, QueryBatch, Task
 from reasonrec_core.types.steps import LazySteps, Step, StepKind
 
 __all__ = [
+    "NO_EDITS",
     "Action",
     "Bool",
     "Cases",
     "Cost",
     "Deliberation",
+    "Edits",
     "Float32",
     "History",
     "Int32",

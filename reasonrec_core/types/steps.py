@@ -28,6 +28,7 @@ class Step:
         evidence: what caused it: history positions (``int``, 0 = oldest) and item fields (``str``).
         weight: how much it counts, in [0, 1].
         alternatives: other decisions that were possible, each with its weight, best first.
+        edited: whether a person set it (see `Edits`) rather than the policy.
     """
 
     kind: StepKind
@@ -35,6 +36,7 @@ class Step:
     evidence: tuple[int | str, ...] = ()
     weight: float = 1.0
     alternatives: tuple[tuple[str, float], ...] = ()
+    edited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ import pytest
 from scipy import sparse, stats
 
 from reasonrec_core.builtin.profile import Profile, ProfileConfig
+from reasonrec_core.builtin.profile.attribution import attribute
 from reasonrec_core.builtin.profile.fields import find_fields
 from reasonrec_core.builtin.profile.fitting import rows_at_once
 from reasonrec_core.builtin.profile.neighbours import neighbours
-from reasonrec_core.builtin.profile.words import contributions
 from reasonrec_core.errors import ConfigError, DataError, PluginError
 from reasonrec_core.testing import PolicyConformance
 from reasonrec_core.types import History, Observation, QueryBatch, StepKind, Task
@@ -228,7 +228,7 @@ def test_contributions_of_the_history_add_up_to_what_the_experts_gave(shop: Shop
     batch = shop.test.queries.slice(3, 4)
     seen, evidence = shop.observe(batch), policy.evidence(batch)
     _, proposals, weights, decision = policy._decide(batch, seen, evidence, None)
-    parts = contributions(policy.model, batch, seen, evidence, proposals, weights, decision)
+    parts = attribute(policy.model.experts, seen, evidence, proposals, weights, decision)
     best = int(decision.ranking.items[0, 0])
     experts = range(len(policy.model.experts))
     whole = sum(float(proposals.scores[e][0, best] * proposals.voice(e)[0] * weights[0, e]) for e in experts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,11 +26,13 @@ class Inference:
         fields: F fields.
         beliefs: per field float32[B, L], P(next item's label); a row sums to 1.
         exponents: float32[B, F], how strongly each belief gates the proposals.
+        assumed: int32[B, F], the label that was assumed rather than inferred, -1 = none.
     """
 
     fields: tuple[ItemField, ...]
     beliefs: tuple[Float32, ...]
     exponents: Float32
+    assumed: Int32
 
     def assume(self, field: str, label: str, rows: Sequence[int] | None = None) -> Inference:
         """The same, but sure that the next item's ``field`` is ``label`` (for ``rows``, or for all queries).
@@ -38,15 +40,26 @@ class Inference:
         Raises:
             ConfigError: no such field or label.
         """
-        names = [f.name for f in self.fields]
-        at = _find(field, names, "field")
-        column = _find(label, self.fields[at].labels, f"label of {field!r}")
-        chosen = slice(None) if rows is None else np.asarray(rows)
-        belief, exponents = self.beliefs[at].copy(), self.exponents.copy()
-        belief[chosen] = self.fields[at].prior * np.float32(1.0 - CERTAIN)
-        belief[chosen, column] += np.float32(CERTAIN)
-        exponents[chosen, at] = 1.0
-        return replace(self, beliefs=(*self.beliefs[:at], belief, *self.beliefs[at + 1 :]), exponents=exponents)
+        at = _find(field, [f.name for f in self.fields], "field")
+        labels = np.full(len(self.exponents), -1, dtype=np.int32)
+        labels[slice(None) if rows is None else np.asarray(rows)] = _find(
+            label, self.fields[at].labels, f"label of {field!r}"
+        )
+        return self.assume_labels({field: labels})
+
+    def assume_labels(self, labels: Mapping[str, Int32]) -> Inference:
+        """The same, but sure of these labels: per field int32[B], -1 = as inferred."""
+        beliefs, exponents, assumed = list(self.beliefs), self.exponents.copy(), self.assumed.copy()
+        for at, field in enumerate(self.fields):
+            column = labels.get(field.name)
+            if column is None:
+                continue
+            rows = np.flatnonzero(column >= 0)
+            belief = beliefs[at].copy()
+            belief[rows] = field.prior * np.float32(1.0 - CERTAIN)
+            belief[rows, column[rows]] += np.float32(CERTAIN)
+            beliefs[at], exponents[rows, at], assumed[rows, at] = belief, 1.0, column[rows]
+        return replace(self, beliefs=tuple(beliefs), exponents=exponents, assumed=assumed)
 
     def slice(self, start: int, stop: int) -> Inference:
         """The inference for queries ``start:stop``."""
@@ -54,6 +67,7 @@ class Inference:
             self,
             beliefs=tuple(b[start:stop] for b in self.beliefs),
             exponents=self.exponents[start:stop],
+            assumed=self.assumed[start:stop],
         )
 
 
@@ -62,7 +76,8 @@ def infer(evidence: Evidence, observation: Observation, fields: tuple[ItemField,
     size = len(evidence.history)
     beliefs = tuple(label_belief(evidence, observation, field) for field in fields)
     exponents = np.array([field.exponent for field in fields], dtype=np.float32)
-    return Inference(fields, beliefs, np.tile(exponents, (size, 1)))
+    nothing = np.full((size, len(fields)), -1, dtype=np.int32)
+    return Inference(fields, beliefs, np.tile(exponents, (size, 1)), nothing)
 
 
 def likelihood_ratio(belief: Float32, field: ItemField, observation: Observation, candidates: Int32 | None) -> Float32:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+from scipy import sparse
 
+from reasonrec_core.builtin.profile.attribution import attribute
 from reasonrec_core.builtin.profile.config import ProfileConfig
 from reasonrec_core.builtin.profile.decide import Decision, decide
 from reasonrec_core.builtin.profile.evidence import Evidence
@@ -16,15 +20,25 @@ from reasonrec_core.builtin.profile.infer import Inference, infer
 from reasonrec_core.builtin.profile.propose import Proposals, propose, rows_at_once
 from reasonrec_core.builtin.profile.storage import read_model, write_model
 from reasonrec_core.builtin.profile.words import put_into_words
-from reasonrec_core.components import FitData, ReasoningPolicy
+from reasonrec_core.components import EditablePolicy, FitData
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import PluginError
-from reasonrec_core.types import Cost, Deliberation, LazySteps, Observation, QueryBatch, Ranking, Step
+from reasonrec_core.types import (
+    Cost,
+    Deliberation,
+    Edits,
+    Float32,
+    LazySteps,
+    Observation,
+    QueryBatch,
+    Ranking,
+    Step,
+)
 
 LISTED = 10
 
 
-class Profile(ReasoningPolicy[ProfileConfig]):
+class Profile(EditablePolicy[ProfileConfig]):
     """Ranks by explicit steps; see the package's docstring.
 
     The mixture is fitted on validation queries, so figures on those queries are optimistic: `report` therefore has
@@ -63,9 +77,40 @@ class Profile(ReasoningPolicy[ProfileConfig]):
         """The second step, to be edited and given to `answer`."""
         return infer(evidence, observation, self.model.fields)
 
-    def deliberate(self, batch: QueryBatch, observation: Observation) -> Deliberation:
-        """Answer ``batch`` by all the steps."""
-        return self.answer(batch, observation)
+    @property
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """The labels of the inferred fields."""
+        return {field.name: field.labels for field in self.model.fields}
+
+    def membership(self, field: str) -> sparse.csr_matrix:
+        """float32 CSR[n_items, labels of ``field``]."""
+        return next(f.membership for f in self.model.fields if f.name == field)
+
+    def infer_labels(self, batch: QueryBatch, observation: Observation) -> Mapping[str, Float32]:
+        """Per field float32[B, labels]: the second step's beliefs."""
+        found = self.infer(self.evidence(batch), observation)
+        return {field.name: belief for field, belief in zip(found.fields, found.beliefs, strict=True)}
+
+    def deliberate(self, batch: QueryBatch, observation: Observation, edits: Edits | None = None) -> Deliberation:
+        """Answer ``batch`` by all the steps, those that are edited as the edits say."""
+        if not edits:
+            return self.answer(batch, observation)
+        evidence, inference = self.evidence(batch), None
+        if edits.relevance is not None:
+            evidence = replace(evidence, relevance=edits.relevance)
+        if edits.assume:
+            inference = self.infer(evidence, observation).assume_labels(edits.assume)
+        return self.answer(batch, observation, evidence, inference)
+
+    def attribution(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[L]: how much of the best item's score each history entry gave."""
+        batch, evidence, found = replace(batch, k=1), self.evidence(batch), []
+        for start, piece in batch.chunks(rows_at_once(len(self.model.popularity))):
+            stop = start + len(piece)
+            seen, given = observation.take(np.arange(start, stop)), evidence.slice(start, stop)
+            _, proposals, weights, decision = self._decide(piece, seen, given, None)
+            found.append(attribute(self.model.experts, seen, given, proposals, weights, decision))
+        return np.concatenate(found) if found else np.zeros(0, dtype=np.float32)
 
     def answer(
         self,
@@ -111,7 +156,7 @@ class Profile(ReasoningPolicy[ProfileConfig]):
 
     def _decide(
         self, batch: QueryBatch, observation: Observation, evidence: Evidence, inference: Inference | None
-    ) -> tuple[Inference, Proposals, np.ndarray[tuple[int, ...], np.dtype[np.float32]], Decision]:
+    ) -> tuple[Inference, Proposals, Float32, Decision]:
         """evidence -> infer -> propose -> weigh -> decide."""
         model = self.model
         inference = infer(evidence, observation, model.fields) if inference is None else inference

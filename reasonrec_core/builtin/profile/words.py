@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from reasonrec_core.builtin.profile.attribution import attribute, links
 from reasonrec_core.builtin.profile.decide import Decision
 from reasonrec_core.builtin.profile.evidence import Evidence, Fade
 from reasonrec_core.builtin.profile.fitting import Model
-from reasonrec_core.builtin.profile.infer import Inference
+from reasonrec_core.builtin.profile.infer import Inference, label_belief
 from reasonrec_core.builtin.profile.propose import AFFINITY, POPULARITY, Proposals
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.types import Float32, Observation, QueryBatch, Step, StepKind
@@ -34,57 +35,32 @@ def put_into_words(
 ) -> tuple[Step, ...]:
     """The steps of a batch of one; positions count from the oldest history entry."""
     titles = catalog.titles
-    votes = contributions(model, query, observation, evidence, proposals, weights, decision)
+    votes = attribute(model.experts, observation, evidence, proposals, weights, decision)
     cited = [int(p) for p in np.argsort(-votes, kind="stable")[:CITED] if votes[p] > 0]
     steps = [_observe(evidence, titles, votes, cited)]
-    steps += [_infer_step(f, inference, evidence) for f in _gating(inference)]
+    steps += [_infer_step(f, inference, evidence, observation) for f in _gating(inference)]
     steps += _propose_steps(model, query, observation, evidence, proposals, weights, titles)
     steps += [_weigh(query, observation, proposals, weights), _decide_step(decision, proposals, titles, cited)]
     return tuple(steps)
 
 
-def contributions(
-    model: Model,
-    query: QueryBatch,
-    observation: Observation,
-    evidence: Evidence,
-    proposals: Proposals,
-    weights: Float32,
-    decision: Decision,
-) -> Float32:
-    """float32[L]: how much of the best item's mixed score each history entry gave, through the item-to-item experts."""
-    total = np.zeros(len(evidence.history.items), dtype=np.float32)
-    best = int(decision.ranking.items[0, 0]) if decision.ranking.items.shape[1] else -1
-    if best < 0:
-        return total
-    for e, expert in enumerate(model.experts):
-        links = _links(expert.matrix[:, [best]], evidence, expert.fade, expert.present(observation))
-        total += links * proposals.voice(e)[0] * weights[0, e]
-    return total
-
-
-def _links(column: object, evidence: Evidence, fade: Fade, present: object) -> Float32:
-    dense = column.toarray()[:, 0]  # type: ignore[attr-defined]
-    weights = evidence.weights(fade) * dense[evidence.history.items]
-    if present is not None:
-        weights = weights * present[evidence.history.items]  # type: ignore[index]
-    return np.asarray(weights, dtype=np.float32)
-
-
 def _observe(evidence: Evidence, titles: list[str], votes: Float32, cited: list[int]) -> Step:
     items, used = evidence.history.items, int((evidence.weights(Fade(1.0)) > 0).sum())
+    ignored = list(dict.fromkeys(items[evidence.relevance == 0].tolist()))
+    asked = f"you ignored {', '.join(f'“{titles[i]}”' for i in ignored)}; " if ignored else ""
+    edited = bool((evidence.relevance != 1).any())
     if not used:
-        return Step(StepKind.OBSERVE, "no history counts, so only what is popular speaks")
+        return Step(StepKind.OBSERVE, f"{asked}no history counts, so only what is popular speaks", edited=edited)
     share = votes / max(float(votes.sum()), 1e-30)
     named = ", ".join(f"“{titles[items[p]]}”" for p in cited) or "none of them"
     others = [int(p) for p in np.argsort(-votes, kind="stable") if votes[p] > 0][CITED : CITED + LISTED]
-    claim = f"of {used} items that count, these led to the answer: {named}"
     return Step(
         StepKind.OBSERVE,
-        claim,
+        f"{asked}of {used} items that count, these led to the answer: {named}",
         tuple(cited),
         min(float(share[cited].sum()), 1.0),
         tuple((titles[items[p]], float(share[p])) for p in others),
+        edited,
     )
 
 
@@ -94,11 +70,17 @@ def _gating(inference: Inference) -> list[int]:
     return [int(f) for f in order]
 
 
-def _infer_step(f: int, inference: Inference, evidence: Evidence) -> Step:
+def _infer_step(f: int, inference: Inference, evidence: Evidence, observation: Observation) -> Step:
     field, belief = inference.fields[f], inference.beliefs[f][0]
-    gain = belief * np.log(belief / field.prior)
-    top = int(np.argmax(gain))
+    assumed = int(inference.assumed[0, f])
+    if assumed >= 0:
+        belief = label_belief(evidence, observation, field)[0]
+    top = assumed if assumed >= 0 else int(np.argmax(belief * np.log(belief / field.prior)))
     others = [int(a) for a in np.argsort(-belief, kind="stable")[: LISTED + 1] if a != top][:LISTED]
+    alternatives = tuple((field.labels[a], float(belief[a])) for a in others)
+    if assumed >= 0:
+        claim = f"you assumed {field.name} is “{field.labels[top]}” (inferred: {belief[top]:.0%})"
+        return Step(StepKind.INFER, claim, (field.modality or field.name,), 1.0, alternatives, edited=True)
     strength = float(inference.exponents[0, f])
     holders = field.membership[evidence.history.items][:, [top]].toarray()[:, 0] * evidence.weights(Fade(1.0)) > 0
     claim = f"{field.name} is likely “{field.labels[top]}”: {belief[top]:.0%}, usually {field.prior[top]:.0%}"
@@ -108,7 +90,7 @@ def _infer_step(f: int, inference: Inference, evidence: Evidence) -> Step:
         claim,
         (*(int(p) for p in np.flatnonzero(holders)), field.modality or field.name),
         float(np.clip(belief[top], 0.0, 1.0)),
-        tuple((field.labels[a], float(belief[a])) for a in others),
+        alternatives,
     )
 
 
@@ -133,8 +115,8 @@ def _propose_steps(
         cause: tuple[int | str, ...] = ()
         if e < len(model.experts):
             expert = model.experts[e]
-            links = _links(expert.matrix[:, [items[0]]], evidence, expert.fade, expert.present(observation))
-            cause = tuple(int(p) for p in np.argsort(-links, kind="stable")[:CITED] if links[p] > 0)
+            votes = links(expert, evidence, observation, np.array(items[:1], dtype=np.int32))
+            cause = tuple(int(p) for p in np.argsort(-votes, kind="stable")[:CITED] if votes[p] > 0)
         elif name == AFFINITY:
             cause = tuple(f.modality or f.name for f in model.fields)
         words = SPEAKS.get(name, "nearest is")
