@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reasonrec_core.testing.delegate import DelegateConformance
+    from reasonrec_core.testing.editing import EditablePolicyConformance
     from reasonrec_core.testing.encoder import EncoderConformance
     from reasonrec_core.testing.policy import PolicyConformance
     from reasonrec_core.testing.tiny import Tiny, tiny, tiny_dataset, tiny_fit_data, tiny_tables
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DelegateConformance",
+    "EditablePolicyConformance",
     "EncoderConformance",
     "PolicyConformance",
     "Tiny",
@@ -33,6 +35,7 @@ __all__ = [
 
 _SUITES = {
     "DelegateConformance": "delegate",
+    "EditablePolicyConformance": "editing",
     "EncoderConformance": "encoder",
     "PolicyConformance": "policy",
     "UncertaintyConformance": "uncertainty",

@@ -65,7 +65,7 @@ class PolicyConformance(ComponentConformance):
         policy = workplace.fitted(task)
         for row, single, seen in one_by_one(batch, observation):
             index = np.array([row], dtype=np.intp)
-            among = _row(policy.deliberate(batch, observation), index)
+            among = answer_row(policy.deliberate(batch, observation), index)
             assert_same_deliberation(policy.deliberate(single, seen), among, f"query {row} alone")
 
     def test_changes_nothing_that_it_is_given(self, workplace: Workplace, task: Task) -> None:
@@ -114,7 +114,7 @@ def _check_step(step: Step, length: int, fields: set[str] | None) -> None:
     assert weights == sorted(weights, reverse=True), f"{step.kind}: alternatives are not best first"
 
 
-def _row(answer: Deliberation, index: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Deliberation:
+def answer_row(answer: Deliberation, index: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Deliberation:
     """The answer to one query of a batch."""
     row = int(index[0])
     return Deliberation(

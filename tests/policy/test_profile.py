@@ -15,7 +15,7 @@ from reasonrec_core.builtin.profile.fields import find_fields
 from reasonrec_core.builtin.profile.fitting import rows_at_once
 from reasonrec_core.builtin.profile.neighbours import neighbours
 from reasonrec_core.errors import ConfigError, DataError, PluginError
-from reasonrec_core.testing import PolicyConformance
+from reasonrec_core.testing import EditablePolicyConformance
 from reasonrec_core.types import History, Observation, QueryBatch, StepKind, Task
 
 from .shops import ShopWorld, make_shop, ndcg
@@ -23,7 +23,7 @@ from .shops import ShopWorld, make_shop, ndcg
 FAST = ProfileConfig(trials=90)
 
 
-class TestProfile(PolicyConformance):
+class TestProfile(EditablePolicyConformance):
     component = "profile"
     settings: ClassVar = {"trials": 30, "transitions": {"trials": 5}}
 
