@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from reasonrec_core.pipeline.serve import Answer
+    from reasonrec_core.pipeline.serve import Answer, Edited
 
 EPILOG = """\b
 Examples:
   reasonrec recommend runs/movielens --user 42 --why
   reasonrec recommend runs/movielens --history 50,172,181 --k 5
   reasonrec recommend runs/movielens --history 50,172 --candidates 1,2,3 --json
+  reasonrec recommend runs/movielens --user 42 --assume genres=Comedy --ignore 172 --why
 """
 
 
@@ -27,6 +28,13 @@ Examples:
 @click.option("--candidates", metavar="A,B,C", help="Rank these items (task direct) instead of the catalogue.")
 @click.option("--k", default=10, show_default=True, help="How many items.")
 @click.option("--task", type=click.Choice(["sequential", "direct"]), help="Told by --candidates if not given.")
+@click.option(
+    "--assume",
+    multiple=True,
+    metavar="FIELD=LABEL",
+    help="Take this label of the next item for granted, e.g. brand=Acorn. Repeatable.",
+)
+@click.option("--ignore", multiple=True, metavar="ID", help="Item of the history that shall not count. Repeatable.")
 @click.option("--why", is_flag=True, help="Show the steps, the confidence and the route.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def recommend_command(
@@ -36,10 +44,15 @@ def recommend_command(
     candidates: str | None,
     k: int,
     task: str | None,
+    assume: tuple[str, ...],
+    ignore: tuple[str, ...],
     why: bool,
     as_json: bool,
 ) -> None:
-    """Recommend items from a finished RUN, with raw ids and titles."""
+    """Recommend items from a finished RUN, with raw ids and titles.
+
+    With --assume or --ignore the policy's steps are edited and the answer is worked out from them.
+    """
     from reasonrec_core.pipeline.serve import Recommender
     from reasonrec_core.types import Task
 
@@ -49,10 +62,13 @@ def recommend_command(
         candidates=_ids(candidates),
         k=k,
         task=Task(task) if task else None,
+        assume=_assumptions(assume),
+        ignore=ignore,
     )
     if as_json:
         whole = asdict(answer)
-        kept = whole if why else {"items": whole["items"], "unknown": whole["unknown"]}
+        short = ("items", "unknown", "edited") if answer.edited else ("items", "unknown")
+        kept = whole if why else {name: whole[name] for name in short}
         click.echo(json.dumps(kept, indent=2, ensure_ascii=False))
     else:
         _show(answer, why=why)
@@ -60,6 +76,20 @@ def recommend_command(
 
 def _ids(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _assumptions(given: tuple[str, ...]) -> dict[str, str]:
+    from reasonrec_core.errors import ConfigError
+
+    found: dict[str, str] = {}
+    for text in given:
+        field, sign, label = (part.strip() for part in text.partition("="))
+        if not (field and sign and label):
+            raise ConfigError(f"cannot read {text!r}", where="--assume", fix='Write --assume category="Skin Care".')
+        if field in found:
+            raise ConfigError(f"two labels are assumed for {field!r}", where="--assume", fix="Give one of them.")
+        found[field] = label
+    return found
 
 
 def _show(answer: Answer, *, why: bool) -> None:
@@ -74,18 +104,38 @@ def _show(answer: Answer, *, why: bool) -> None:
     for position, item in enumerate(answer.items, 1):
         table.add_row(str(position), plain(item.id), plain(item.title), f"{item.score:.4g}")
     out.print(table)
+    if answer.edited:
+        _show_edits(answer.edited)
     if not why:
         return
     out.print(f"\nAnswered by {answer.by} ({answer.route}): {plain(answer.reason)}")
     if answer.confidence is not None:
         out.print(f"Confidence {answer.confidence:.0%} that the next item is among the first {answer.cutoff}.")
     signals = ", ".join(f"{name} {value:.2f}" for name, value in answer.uncertainty.items())
-    out.print(f"Uncertainty: {signals or 'not estimated'}.")
+    if answer.edited:
+        out.print("Confidence and uncertainty are not stated: they were calibrated on answers without edits.")
+    else:
+        out.print(f"Uncertainty: {signals or 'not estimated'}.")
     for step in answer.steps:
-        out.print(Text.assemble("\n", (step.kind, "bold"), f" {plain(step.claim)}"))
+        mark = (" (edited)", "yellow") if step.edited else ""
+        out.print(Text.assemble("\n", (step.kind, "bold"), mark, f" {plain(step.claim)}"))
         evidence = [answer.history[e][1] if isinstance(e, int) else e for e in step.evidence]
         if evidence:
             out.print(f"  because of: {plain('; '.join(evidence))}")
         for claim, weight in step.alternatives[:5]:
             out.print(f"  {weight:5.1%}  {plain(claim)}")
     out.print(f"\n{answer.seconds * 1000:.1f} ms")
+
+
+def _show_edits(edited: Edited) -> None:
+    """What was edited, and what that changed."""
+    from reasonrec_core.cli.console import out, plain
+
+    said = [f"you assumed {field} is “{label}”" for field, label in edited.assumed.items()]
+    said += [f"you ignored “{title or item}”" for item, title in edited.ignored]
+    out.print(f"\nEdited: {plain('; '.join(said))}.")
+    if not edited.entered:
+        out.print("The same items as without the edit.")
+        return
+    for items, word in ((edited.entered, "entered"), (edited.left, "left")):
+        out.print(f"{len(items)} {word} the list: {plain('; '.join(item.title or item.id for item in items))}")

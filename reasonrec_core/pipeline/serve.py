@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from reasonrec_core.files import read_json
 from reasonrec_core.observe import ObservedItems
 from reasonrec_core.observe.horizon import EvidenceHorizonScale
 from reasonrec_core.pipeline.agent import Agent, Named, Outcome
+from reasonrec_core.pipeline.edited import EditedPolicy, read_edits
 from reasonrec_core.pipeline.folder import RunFolder
 from reasonrec_core.registry import Registry
-from reasonrec_core.types import History, QueryBatch, Step, Task
+from reasonrec_core.types import History, QueryBatch, Ranking, Step, Task
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,23 @@ class Recommended:
     id: str
     title: str
     score: float
+
+
+@dataclass(frozen=True)
+class Edited:
+    """What was edited in the steps, and what that changed against the policy's own answer.
+
+    Attributes:
+        assumed: item field -> label that was taken for granted.
+        ignored: items of the history that did not count, as (id, title).
+        entered: items of the answer that are not in the policy's own answer, best first.
+        left: items of the policy's own answer that are no longer in it, best first.
+    """
+
+    assumed: dict[str, str]
+    ignored: tuple[tuple[str, str], ...]
+    entered: tuple[Recommended, ...]
+    left: tuple[Recommended, ...]
 
 
 @dataclass(frozen=True)
@@ -49,6 +68,8 @@ class Answer:
         uncertainty: per estimator, those that were needed.
         steps: of the policy; empty where a delegate answered.
         seconds: of the request.
+        edited: what was edited, None where nothing was. An edited request is answered by the policy itself, and
+            confidence, risk and uncertainty are not stated: they were calibrated on answers without edits.
     """
 
     items: tuple[Recommended, ...]
@@ -63,6 +84,7 @@ class Answer:
     uncertainty: dict[str, float]
     steps: tuple[Step, ...]
     seconds: float
+    edited: Edited | None = None
 
 
 class Recommender:
@@ -97,8 +119,10 @@ class Recommender:
         candidates: Sequence[str] | None = None,
         k: int = 10,
         task: Task | None = None,
+        assume: Mapping[str, str] | None = None,
+        ignore: Sequence[str] = (),
     ) -> Answer:
-        """Answer one request.
+        """Answer one request; with ``assume`` or ``ignore`` from the policy's edited steps, without routing.
 
         Args:
             user: raw id of a known user, whose whole log is the history.
@@ -106,6 +130,12 @@ class Recommender:
             candidates: raw item ids to rank, for `Task.DIRECT`.
             k: how many items are wanted.
             task: sequential unless candidates are given.
+            assume: item field -> label that the next item is taken to have.
+            ignore: raw ids of items of the history that shall not count as evidence.
+
+        Raises:
+            ConfigError: the request contradicts itself, or the policy cannot be edited so.
+            DataError: an unknown user or candidate, or an ignored item that is not in the history.
         """
         if (user is None) == (history is None):
             raise ConfigError("give either a user or a history", where="recommend")
@@ -117,7 +147,47 @@ class Recommender:
         if (task is Task.DIRECT) != (candidates is not None):
             raise ConfigError("direct ranks given candidates, sequential the whole catalogue", where="--task")
         batch = self._batch(user, history, candidates, k, task)
+        if assume or ignore:
+            return self._edited(batch, assume or {}, ignore)
         return self._answer(batch, self.agent.act(batch))
+
+    def _edited(self, batch: QueryBatch, assume: Mapping[str, str], ignore: Sequence[str]) -> Answer:
+        catalog, policy = self.dataset.catalog, EditedPolicy.of(self.agent)
+        edits = read_edits(policy, batch, catalog, assume, ignore)
+        wide = replace(batch, k=max(batch.k, self.agent.width))
+        begin = time.perf_counter()
+        answer = policy.deliberate(wide, edits)
+        seconds = time.perf_counter() - begin
+        before, after = (self._items(a.ranking, batch.k) for a in (policy.deliberate(wide), answer))
+        ids = [{item.id for item in items} for items in (before, after)]
+        ignored = [i for i in dict.fromkeys(batch.history.row(0).tolist()) if catalog.ids[i] in set(ignore)]
+        assert self.agent.policy is not None
+        return Answer(
+            items=after,
+            history=tuple((catalog.ids[i], catalog.titles[i]) for i in batch.history.row(0).tolist()),
+            unknown=batch.history.skipped,
+            route="self",
+            by=self.agent.policy.label,
+            reason="its steps were edited, so the policy itself answers",
+            confidence=None,
+            cutoff=max(self.config.evaluate.k),
+            risk=None,
+            uncertainty={},
+            steps=tuple(answer.steps[0]),
+            seconds=seconds,
+            edited=Edited(
+                {name: policy.labels[name][int(label[0])] for name, label in edits.assume.items()},
+                tuple((catalog.ids[i], catalog.titles[i]) for i in ignored),
+                tuple(item for item in after if item.id not in ids[0]),
+                tuple(item for item in before if item.id not in ids[1]),
+            ),
+        )
+
+    def _items(self, ranking: Ranking | None, k: int) -> tuple[Recommended, ...]:
+        assert ranking is not None
+        catalog = self.dataset.catalog
+        row = zip(ranking.items[0, :k].tolist(), ranking.scores[0, :k].tolist(), strict=True)
+        return tuple(Recommended(catalog.ids[i], catalog.titles[i], s) for i, s in row if i >= 0)
 
     def _batch(
         self, user: str | None, history: Sequence[str] | None, candidates: Sequence[str] | None, k: int, task: Task
@@ -141,12 +211,11 @@ class Recommender:
     def _answer(self, batch: QueryBatch, outcome: Outcome) -> Answer:
         catalog = self.dataset.catalog
         replaced = bool(outcome.replaced[0])
-        row = zip(outcome.ranking.items[0].tolist(), outcome.ranking.scores[0].tolist(), strict=True)
         steps = outcome.deliberation.steps[0] if outcome.deliberation is not None and not replaced else ()
         past = batch.history.row(0).tolist()
         by = outcome.delegate if replaced else (self.agent.policy.label if self.agent.policy else None)
         return Answer(
-            items=tuple(Recommended(catalog.ids[i], catalog.titles[i], s) for i, s in row if i >= 0),
+            items=self._items(outcome.ranking, batch.k),
             history=tuple((catalog.ids[i], catalog.titles[i]) for i in past),
             unknown=batch.history.skipped,
             route="replace" if replaced else "self",

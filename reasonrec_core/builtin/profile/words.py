@@ -80,7 +80,7 @@ def _infer_step(f: int, inference: Inference, evidence: Evidence, observation: O
     alternatives = tuple((field.labels[a], float(belief[a])) for a in others)
     if assumed >= 0:
         claim = f"you assumed {field.name} is “{field.labels[top]}” (inferred: {belief[top]:.0%})"
-        return Step(StepKind.INFER, claim, (field.modality or field.name,), 1.0, alternatives, edited=True)
+        return Step(StepKind.INFER, claim, (), 1.0, alternatives, edited=True)
     strength = float(inference.exponents[0, f])
     holders = field.membership[evidence.history.items][:, [top]].toarray()[:, 0] * evidence.weights(Fade(1.0)) > 0
     claim = f"{field.name} is likely “{field.labels[top]}”: {belief[top]:.0%}, usually {field.prior[top]:.0%}"
