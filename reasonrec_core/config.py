@@ -82,6 +82,9 @@ class EvaluateConfig(Settings):
     tasks: tuple[Literal["sequential", "direct", "ctr"], ...] = Field(("sequential",), description="Tasks to evaluate.")
     k: tuple[int, ...] = Field((5, 10), description="Cut-offs of the ranking metrics.")
     resamples: int = Field(10_000, ge=100, le=100_000, description="Bootstrap resamples behind each interval.")
+    faithfulness: int = Field(
+        500, ge=0, description="Test queries whose steps are edited to see whether they cause the answer; 0 = none."
+    )
     latency_sample: int = Field(200, ge=1, description="Requests answered one at a time to measure latency.")
 
     @field_validator("k")

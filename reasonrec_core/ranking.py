@@ -98,6 +98,8 @@ def _select(scores: Float32, k: int) -> tuple[Int32, Float32]:
 def _select_slab(scores: Float32, k: int) -> tuple[Int32, Float32]:
     """`_select` for 1 <= k <= n and few enough rows."""
     rows, n = scores.shape
+    if 2 * k >= n:  # most are wanted: nothing is gained by looking for those that are not
+        return _sort_slab(scores, k)
     scores = np.ascontiguousarray(scores)
     enough = max(4 * k, _FEWEST)
     maxima = _fold(scores, _WIDTH) if n // _WIDTH >= enough else scores
@@ -124,6 +126,15 @@ def _select_slab(scores: Float32, k: int) -> tuple[Int32, Float32]:
     # Columns ascend within a row, so a stable sort breaks ties by column.
     order = np.argsort(padded, axis=1, kind="stable")[:, :k] + starts[:, None]
     return (flat[order] - np.arange(0, rows * n, n)[:, None]).astype(np.int32), value[order]
+
+
+def _sort_slab(scores: Float32, k: int) -> tuple[Int32, Float32]:
+    """`_select` by sorting whole rows."""
+    order = np.argsort(-scores, axis=1, kind="stable")
+    best = np.take_along_axis(scores, order, axis=1)
+    if not ((best[:, 0] < np.inf) & (best[:, -1] >= -np.inf)).all():  # NaN sorts last
+        raise PluginError("scores hold NaN or +inf", fix="A component must score items with finite numbers or -inf.")
+    return order[:, :k].astype(np.int32), np.ascontiguousarray(best[:, :k])
 
 
 def _fold(scores: Float32, width: int) -> Float32:

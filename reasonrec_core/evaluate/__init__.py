@@ -1,12 +1,15 @@
 """Protocols, metrics, calibration, significance and slices.
 
 `evaluate_ranking` and `evaluate_ctr` ask a system, `score_ranking` and `score_ctr` take answers made elsewhere; all
-return `Scores`. `summarise`, `compare_all` and `slices` say how sure the numbers are.
+return `Scores`. `summarise`, `compare_all` and `slices` say how sure the numbers are. `measure_effects` edits a
+policy's steps to see whether they cause its answers.
 """
 
 from __future__ import annotations
 
 from reasonrec_core.evaluate.calibration import Reliability, RiskCoverage, reliability, risk_coverage
+from reasonrec_core.evaluate.faithfulness import Effects, choose_queries, measure_effects
+from reasonrec_core.evaluate.faithfulness_tables import summarise_effects
 from reasonrec_core.evaluate.loop import evaluate_ctr, evaluate_ranking, score_ctr, score_ranking
 from reasonrec_core.evaluate.ranking_metrics import metric_name
 from reasonrec_core.evaluate.scores import Scores
@@ -15,15 +18,18 @@ from reasonrec_core.evaluate.slices import Slice, slices
 
 __all__ = [
     "Comparison",
+    "Effects",
     "Reliability",
     "RiskCoverage",
     "Scores",
     "Slice",
+    "choose_queries",
     "compare",
     "compare_all",
     "evaluate_ctr",
     "evaluate_ranking",
     "holm",
+    "measure_effects",
     "metric_name",
     "reliability",
     "risk_coverage",
@@ -31,4 +37,5 @@ __all__ = [
     "score_ranking",
     "slices",
     "summarise",
+    "summarise_effects",
 ]

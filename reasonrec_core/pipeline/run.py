@@ -25,6 +25,7 @@ from reasonrec_core.pipeline.assess import (
     slice_rows,
     systems,
 )
+from reasonrec_core.pipeline.faithful import faithfulness
 from reasonrec_core.pipeline.fit import check_components, fit_all
 from reasonrec_core.pipeline.folder import RunFolder
 from reasonrec_core.pipeline.latency import Latency, measure
@@ -111,7 +112,7 @@ def evaluate_fitted(fitted: Fitted) -> dict[str, Any]:
     found = [assess(prepared, agent, task) for task in config.tasks]
     first = found[0]
     latency = measure(agent, first.cases.queries, config.evaluate.latency_sample, max(config.evaluate.k), config.seed)
-    metrics = collect(fitted, found, latency)
+    metrics = collect(fitted, found, latency) | {"faithfulness": faithfulness(prepared, agent, first)}
     for each in found:
         write_users(folder, each)
     if first.task is not Task.CTR:

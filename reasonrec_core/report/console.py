@@ -14,6 +14,7 @@ from rich.text import Text
 
 from reasonrec_core.errors import RunError
 from reasonrec_core.report import words
+from reasonrec_core.report.faithfulness import sentences
 from reasonrec_core.report.results import Results
 from reasonrec_core.report.standing import Standing
 from reasonrec_core.report.tables import Cell, SystemsTable, systems_table
@@ -83,6 +84,8 @@ class RunTable:
         if results.delegation:
             said = words.delegation(results.delegation, results.routing)
             lines += [Text(_plain(said))] if said else []
+        if results.faithfulness:
+            lines += [Text(_plain(said)) for said in sentences(results.faithfulness)]
         lines += [
             Text(
                 f"{_plain(s)}: NDCG/HR {ratio:.3f} is suspiciously near 1; check for leaks: reasonrec data check",

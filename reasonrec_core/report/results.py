@@ -144,6 +144,51 @@ class DatasetFacts(Format):
     images_root: str | None = None
 
 
+class Effect(Format):
+    """A paired effect: a difference with its 95 % interval and p-values."""
+
+    difference: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_corrected: float | None = None
+
+
+class EvidenceEffect(Effect):
+    """What is lost with a ``share`` of the history removed (comprehensiveness) or kept alone (sufficiency).
+
+    ``of``: the best item's probability (mass), or the first items (list). ``difference``: cited minus random.
+    """
+
+    measure: str
+    of: str
+    share: float
+    cited: Estimate
+    random: Estimate
+
+
+class IntentEffect(Effect):
+    """The share of the first items that carries a label of ``field``, before and after it is assumed."""
+
+    field: str
+    before: Estimate
+    after: Estimate
+
+
+class Faithfulness(Format):
+    """Whether the steps cause the answers; ``skipped`` says why that was not measured."""
+
+    skipped: str | None = None
+    task: str | None = None
+    policy: str | None = None
+    n: int = 0
+    k: int = 10
+    draws: int = 0
+    mass: Estimate | None = None
+    evidence: tuple[EvidenceEffect, ...] = ()
+    edits: tuple[IntentEffect, ...] = ()
+
+
 class Seconds(Format):
     """Wall-clock seconds by part."""
 
@@ -166,6 +211,7 @@ class Results(Format):
     routing: Routing | None = None
     observe: tuple[Observed, ...] = ()
     roles: Roles | None = None
+    faithfulness: Faithfulness | None = None
     left_out: dict[str, int] = Field(default_factory=dict)
 
 
@@ -186,6 +232,7 @@ class CardStep(Format):
     evidence: tuple[int | str, ...] = ()
     weight: float = 1.0
     alternatives: tuple[tuple[str, float], ...] = ()
+    edited: bool = False
 
 
 class Card(Format):

@@ -9,6 +9,7 @@ from typing import Any
 
 from reasonrec_core.report import curves, intervals, words
 from reasonrec_core.report.cards import CardView, by_outcome, card_view
+from reasonrec_core.report.faithfulness import FaithfulnessView, faithfulness_view
 from reasonrec_core.report.folder import Run
 from reasonrec_core.report.metrics import number, percent
 from reasonrec_core.report.pictures import Pictures
@@ -90,6 +91,7 @@ class ReportView:
     aurc: float | None
     loss: str | None
     is_ctr: bool
+    faithfulness: FaithfulnessView | None
     slices: tuple[intervals.Intervals, ...]
     successes: tuple[CardView, ...]
     failures: tuple[CardView, ...]
@@ -132,6 +134,7 @@ def make_view(run: Run) -> ReportView:
         aurc=results.risk_coverage.aurc if results.risk_coverage else None,
         loss=results.risk_coverage.loss if results.risk_coverage else None,
         is_ctr=standing.headline is not None and standing.headline.family in {"auc", "uauc", "logloss"},
+        faithfulness=faithfulness_view(results.faithfulness),
         slices=intervals.slice_panels(standing),
         successes=successes,
         failures=failures,

@@ -12,6 +12,8 @@ from reasonrec_core.ranking import rank
 from reasonrec_core.types import Float32, Int32, QueryBatch, Ranking
 
 TINY = np.float32(1e-30)
+SHARED = 10
+"""Items whose mass is told by expert."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Decision:
     Attributes:
         ranking: K items; the scores are the masses.
         mass: float32[B, K] P(next item), 0 for padding; a row sums to at most 1.
-        shares: float32[B, K, E] part of each item's mass that each expert gave; sums to 1 over experts.
+        shares: float32[B, S, E] part of each of the first S = min(K, 10) items' mass that each expert gave; sums to 1
+            over experts.
     """
 
     ranking: Ranking
@@ -51,7 +54,7 @@ def decide(batch: QueryBatch, inference: Inference, proposals: Proposals, weight
     scores = np.where(allowed, mixed, np.float32(-np.inf))
     ranking = rank(scores, batch)
     mass = np.where(ranking.items >= 0, ranking.scores, np.float32(0.0)).astype(np.float32)
-    return Decision(ranking, mass, _shares(ranking.items, batch, proposals, voices))
+    return Decision(ranking, mass, _shares(ranking.items[:, :SHARED], batch, proposals, voices))
 
 
 def gate(mixed: Float32, exponents: Float32, ratios: tuple[Float32, ...]) -> None:

@@ -1,0 +1,165 @@
+"""Whether the steps cause the answers, in sentences and tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reasonrec_core.report.metrics import chance, percent
+from reasonrec_core.report.results import Estimate, EvidenceEffect, Faithfulness, IntentEffect
+
+SURE = 0.05
+"""Corrected p-value below which an effect counts as one."""
+DONE = {"comprehensiveness": "without {share} of it", "sufficiency": "with nothing but {share} of it"}
+VERDICTS = {"yes": "▲ as it should be", "no": "▼ the wrong way", "even": "≈ no clear difference"}
+NBSP, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number in words and its interval."""
+
+    text: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class EffectRow:
+    """What one intervention did: with what is cited and with random history, or before and after; and the verdict."""
+
+    name: str
+    values: tuple[Value, Value]
+    difference: Value
+    verdict: str
+
+
+@dataclass(frozen=True)
+class FaithfulnessView:
+    """The section of the report. ``skipped`` says why there are no tables."""
+
+    skipped: str | None
+    lede: tuple[str, ...]
+    note: str
+    probability: tuple[EffectRow, ...]
+    lists: tuple[EffectRow, ...]
+    intent: tuple[EffectRow, ...]
+    k: int
+
+
+def faithfulness_view(found: Faithfulness | None) -> FaithfulnessView | None:
+    """The section, or None where faithfulness was switched off."""
+    if found is None:
+        return None
+    if found.skipped is not None:
+        return FaithfulnessView(found.skipped, (), "", (), (), (), 0)
+    mass = found.mass.value if found.mass else None
+    probability = [e for e in found.evidence if e.of == "mass" and mass]
+    lists = [e for e in found.evidence if e.of == "list"]
+    note = (
+        f"{found.n:,} test queries with at least two history entries; random history: the mean of {found.draws} draws. "
+        f"Differences with 95{NBSP}% intervals, paired bootstrap over users, corrected for their number."
+    )
+    return FaithfulnessView(
+        None,
+        sentences(found),
+        note,
+        tuple(_evidence_row(e, -1.0 / (mass or 1.0)) for e in probability),
+        tuple(_evidence_row(e, 1.0) for e in lists),
+        tuple(_intent_row(e) for e in found.edits),
+        found.k,
+    )
+
+
+def sentences(found: Faithfulness) -> tuple[str, ...]:
+    """What faithfulness came to: one sentence on the evidence, one on the intent; or why it was not measured."""
+    if found.skipped is not None:
+        return (f"Faithfulness was not measured: {found.skipped}.",)
+    said = [_on_evidence(found), _on_intent(found)]
+    return tuple(each for each in said if each)
+
+
+def _on_evidence(found: Faithfulness) -> str:
+    rows = [e for e in found.evidence if (e.measure, e.of) == ("comprehensiveness", "mass")]
+    mass = found.mass.value if found.mass else None
+    if not rows or not mass:
+        return ""
+    row = min(rows, key=lambda e: e.share)
+    start = {
+        "yes": "What the steps cite causes the answers",
+        "no": "What the steps cite matters less than other history",
+        "even": "What the steps cite matters no more than other history",
+    }[_verdict(row)]
+    cited, random = (_change(-(value.value or 0.0) / mass) for value in (row.cited, row.random))
+    p = f" ({chance(row.p_corrected)})" if row.p_corrected is not None else ""
+    return (
+        f"{start}: when the cited {percent(row.share)} of the history no longer count, the probability of the best "
+        f"item changes by {cited}; when as much random history does not, by {random}{p}."
+    )
+
+
+def _on_intent(found: Faithfulness) -> str:
+    if not found.edits:
+        return ""
+    before, after = (
+        sum((getattr(e, name).value or 0.0) for e in found.edits) / len(found.edits) for name in ("before", "after")
+    )
+    return (
+        f"When another label of the next item is assumed, the share of the first {found.k} that carries it goes from "
+        f"{percent(before)} to {percent(after)} (mean of {len(found.edits)} item fields)."
+    )
+
+
+def _verdict(row: EvidenceEffect | IntentEffect) -> str:
+    """Whether the difference goes the way that faithful steps go: yes, no, even."""
+    p = row.p_corrected if row.p_corrected is not None else row.p
+    if p is None or p >= SURE:
+        return "even"
+    wanted = -1 if isinstance(row, EvidenceEffect) and row.measure == "sufficiency" else 1
+    return "yes" if wanted * row.difference > 0 else "no"
+
+
+def _evidence_row(row: EvidenceEffect, scale: float) -> EffectRow:
+    values = (_value(row.cited, scale), _value(row.random, scale))
+    difference = Value(_points(scale * row.difference), _interval(row.low, row.high, scale, signed=True))
+    return EffectRow(
+        DONE.get(row.measure, row.measure).format(share=percent(row.share)), values, difference, _said(row)
+    )
+
+
+def _intent_row(row: IntentEffect) -> EffectRow:
+    values = (_value(row.before, 1.0), _value(row.after, 1.0))
+    difference = Value(_points(row.difference), _interval(row.low, row.high, 1.0, signed=True))
+    return EffectRow(row.field.replace("_", " "), values, difference, _said(row))
+
+
+def _said(row: EvidenceEffect | IntentEffect) -> str:
+    return VERDICTS[_verdict(row)]
+
+
+def _value(found: Estimate, scale: float) -> Value:
+    """A share; with a negative scale a change, with its sign."""
+    if found.value is None:
+        return Value("–", "")
+    text = _change(scale * found.value) if scale < 0 else percent(found.value)
+    return Value(text, _interval(found.low, found.high, scale, signed=scale < 0))
+
+
+def _interval(low: float | None, high: float | None, scale: float, *, signed: bool) -> str:
+    if low is None or high is None:
+        return ""
+    ends = sorted((scale * low, scale * high))
+    one, other = (_number(end, signed) for end in ends)
+    return f"{one} to {other}"
+
+
+def _change(share: float) -> str:
+    return f"{_number(share, True)}{NBSP}%"
+
+
+def _points(share: float) -> str:
+    return f"{_number(share, True)} points"
+
+
+def _number(share: float, signed: bool) -> str:
+    """A share in percent without the sign of percent; no plus or minus before a zero."""
+    text = f"{100 * share:+.0f}" if signed else f"{100 * share:.0f}"
+    return text.lstrip("+-") if float(text) == 0 else text.replace("-", MINUS)
