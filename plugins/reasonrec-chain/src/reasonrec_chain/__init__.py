@@ -1,0 +1,1 @@
+"""A trained reasoning policy: explicit, supervised, editable steps that cause the ranking."""
