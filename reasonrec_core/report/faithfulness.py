@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from reasonrec_core.report.metrics import chance, percent
 from reasonrec_core.report.results import Estimate, EvidenceEffect, Faithfulness, IntentEffect
+from reasonrec_core.report.standing import ALPHA
 
-SURE = 0.05
-"""Corrected p-value below which an effect counts as one."""
-DONE = {"comprehensiveness": "without {share} of it", "sufficiency": "with nothing but {share} of it"}
+DONE = {"comprehensiveness": "{share} of the history ignored", "sufficiency": "only {share} of the history kept"}
 VERDICTS = {"yes": "▲ as it should be", "no": "▼ the wrong way", "even": "≈ no clear difference"}
 NBSP, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
 
@@ -52,8 +51,9 @@ def faithfulness_view(found: Faithfulness | None) -> FaithfulnessView | None:
     if found.skipped is not None:
         return FaithfulnessView(found.skipped, (), "", (), (), (), 0)
     mass = found.mass.value if found.mass else None
-    probability = [e for e in found.evidence if e.of == "mass" and mass]
-    lists = [e for e in found.evidence if e.of == "list"]
+    ordered = sorted(found.evidence, key=lambda e: (e.measure, e.share))
+    probability = [e for e in ordered if e.of == "mass" and mass]
+    lists = [e for e in ordered if e.of == "list"]
     note = (
         f"{found.n:,} test queries with at least two history entries; random history: the mean of {found.draws} draws. "
         f"Differences with 95{NBSP}% intervals, paired bootstrap over users, corrected for their number."
@@ -92,7 +92,7 @@ def _on_evidence(found: Faithfulness) -> str:
     p = f" ({chance(row.p_corrected)})" if row.p_corrected is not None else ""
     return (
         f"{start}: when the cited {percent(row.share)} of the history no longer count, the probability of the best "
-        f"item changes by {cited}; when as much random history does not, by {random}{p}."
+        f"item changes by {cited}; when as much random history no longer counts, by {random}{p}."
     )
 
 
@@ -102,16 +102,18 @@ def _on_intent(found: Faithfulness) -> str:
     before, after = (
         sum((getattr(e, name).value or 0.0) for e in found.edits) / len(found.edits) for name in ("before", "after")
     )
+    fields = len(found.edits)
+    over = f"mean of {fields} item fields" if fields > 1 else f"item field {_plain(found.edits[0].field)}"
     return (
         f"When another label of the next item is assumed, the share of the first {found.k} that carries it goes from "
-        f"{percent(before)} to {percent(after)} (mean of {len(found.edits)} item fields)."
+        f"{percent(before)} to {percent(after)} ({over})."
     )
 
 
 def _verdict(row: EvidenceEffect | IntentEffect) -> str:
     """Whether the difference goes the way that faithful steps go: yes, no, even."""
     p = row.p_corrected if row.p_corrected is not None else row.p
-    if p is None or p >= SURE:
+    if p is None or p >= ALPHA:
         return "even"
     wanted = -1 if isinstance(row, EvidenceEffect) and row.measure == "sufficiency" else 1
     return "yes" if wanted * row.difference > 0 else "no"
@@ -128,7 +130,7 @@ def _evidence_row(row: EvidenceEffect, scale: float) -> EffectRow:
 def _intent_row(row: IntentEffect) -> EffectRow:
     values = (_value(row.before, 1.0), _value(row.after, 1.0))
     difference = Value(_points(row.difference), _interval(row.low, row.high, 1.0, signed=True))
-    return EffectRow(row.field.replace("_", " "), values, difference, _said(row))
+    return EffectRow(_plain(row.field), values, difference, _said(row))
 
 
 def _said(row: EvidenceEffect | IntentEffect) -> str:
@@ -163,3 +165,7 @@ def _number(share: float, signed: bool) -> str:
     """A share in percent without the sign of percent; no plus or minus before a zero."""
     text = f"{100 * share:+.0f}" if signed else f"{100 * share:.0f}"
     return text.lstrip("+-") if float(text) == 0 else text.replace("-", MINUS)
+
+
+def _plain(field: str) -> str:
+    return field.replace("_", " ")

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from editable import Echo
 from installed import documented_plugin, environment, install
 
 from reasonrec_core import hookspecs
 from reasonrec_core.plugins.checks import HOOKS
+from reasonrec_core.testing import EditablePolicyConformance
+from reasonrec_core.types import StepKind
 
 HEAD = """
 import pickle, threading, time
@@ -20,8 +25,11 @@ from pydantic import Field
 from reasonrec_core.components import Settings
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import *
-from reasonrec_core.testing import DelegateConformance, EncoderConformance, PolicyConformance, UncertaintyConformance
+from reasonrec_core.testing import (
+    DelegateConformance, EditablePolicyConformance, EncoderConformance, PolicyConformance, UncertaintyConformance
+)
 from dataclasses import replace
+from editable import Echo
 from reasonrec_loyal.policy import Loyal
 from reasonrec_rarity.rarity import Rarity
 from reasonrec_trending.trending import Trending
@@ -31,6 +39,11 @@ random = np.random.default_rng()
 
 SCORE = "def score(self, batch, observation):\n    scores = super().score(batch, observation)\n    "
 ANSWER = "def deliberate(self, batch, observation):\n    answer = super().deliberate(batch, observation)\n    "
+EDITED = (
+    "def deliberate(self, batch, observation, edits=None):\n"
+    "    answer = super().deliberate(batch, observation, edits)\n    "
+)
+CAUSE = "def attribution(self, batch, observation):\n    found = super().attribution(batch, observation)\n    "
 ESTIMATE = (
     "def estimate(self, batch, observation, answer):\n    found = super().estimate(batch, observation, answer)\n    "
 )
@@ -183,6 +196,70 @@ BROKEN: dict[str, tuple[str, str, str]] = {
         ANSWER + "return replace(answer, confidence=random.random(len(batch), np.float32))",
         "test_same_seed_same_answer",
     ),
+    "deaf_to_edits": (
+        "Echo",
+        "def deliberate(self, batch, observation, edits=None):\n    return super().deliberate(batch, observation)",
+        "test_what_is_ignored_no_longer_counts",
+    ),
+    "deaf_to_assumptions": (
+        "Echo",
+        "def deliberate(self, batch, observation, edits=None):\n"
+        "    return super().deliberate(batch, observation, Edits(edits.relevance) if edits else None)",
+        "test_an_assumed_label_gets_more",
+    ),
+    "hides_that_it_was_edited": (
+        "Echo",
+        EDITED + "steps = [tuple(replace(x, edited=False) for x in s) for s in answer.steps]\n"
+        "    return replace(answer, steps=steps)",
+        "test_an_assumed_label_gets_more",
+    ),
+    "always_edited": (
+        "Echo",
+        EDITED + "steps = [tuple(replace(x, edited=True) for x in s) for s in answer.steps]\n"
+        "    return replace(answer, steps=steps)",
+        "test_without_edits_the_answer_stays",
+    ),
+    "no_mass": ("Echo", EDITED + "return replace(answer, mass=None)", "test_states_the_mass"),
+    "blames_the_innocent": ("Echo", CAUSE + "return found.max() - found", "test_cites_what_has_the_largest"),
+    "negative_causes": ("Echo", CAUSE + "return -found", "test_what_is_ignored_no_longer_counts"),
+    "causes_by_chance": (
+        "Echo",
+        "def attribution(self, batch, observation):\n    return random.random(len(batch.history.items), np.float32)",
+        "test_attribution_is_the_same",
+    ),
+    "recommends_what_is_ignored": (
+        "Echo",
+        "def deliberate(self, batch, observation, edits=None):\n"
+        "    if edits:\n        batch = replace(batch, history=History.of([[]] * len(batch)))\n"
+        "        edits = None\n"
+        "    return super().deliberate(batch, observation, edits)",
+        "test_what_is_ignored_no_longer_counts",
+    ),
+    "edits_of_the_whole_batch": (
+        "Echo",
+        "def deliberate(self, batch, observation, edits=None):\n"
+        "    if edits and edits.assume:\n"
+        "        edits = Edits(edits.relevance, {k: np.full_like(v, v.max()) for k, v in edits.assume.items()})\n"
+        "    return super().deliberate(batch, observation, edits)",
+        "test_edited_queries_get_the_same_answer_alone",
+    ),
+    "forgets_its_labels": (
+        "Echo",
+        "@classmethod\ndef load(cls, folder, catalog):\n    new = super().load(folder, catalog)\n"
+        "    new.brands = new.brands[::-1]\n    return new",
+        "test_loaded_it_is_edited_as_before",
+    ),
+    "beliefs_beyond_one": (
+        "Echo",
+        "def infer_labels(self, batch, observation):\n"
+        "    return {k: v * 2 for k, v in super().infer_labels(batch, observation).items()}",
+        "test_infers_a_distribution",
+    ),
+    "members_of_another_catalogue": (
+        "Echo",
+        "def membership(self, field):\n    return super().membership(field)[:-1]",
+        "test_labels_and_their_items",
+    ),
     "above_one": ("Rarity", ESTIMATE + "return replace(found, total=found.total * 9)", "test_says_how_unsure"),
     "constant": (
         "Rarity",
@@ -221,7 +298,13 @@ BROKEN: dict[str, tuple[str, str, str]] = {
         "test_says_where_its_weights",
     ),
 }
-SUITE = {"Trending": "Delegate", "Loyal": "Policy", "Rarity": "Uncertainty", "Trigrams": "Encoder"}
+SUITE = {
+    "Trending": "Delegate",
+    "Loyal": "Policy",
+    "Echo": "EditablePolicy",
+    "Rarity": "Uncertainty",
+    "Trigrams": "Encoder",
+}
 
 
 @pytest.fixture(scope="module")
@@ -230,11 +313,13 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     site = tmp_path_factory.mktemp("site")
     for hook in HOOKS:
         install(site, *documented_plugin(inspect.getdoc(getattr(hookspecs, hook)) or ""))
+    shutil.copy(Path(__file__).parent.parent / "editable.py", site)
     code = [HEAD]
     for name, (base, body, _) in BROKEN.items():
         indented = "\n".join(f"    {line}" for line in body.splitlines())
         code.append(f"class {name}({base}):\n    '''Broken.'''\n{indented}\n")
-        code.append(f"class Test_{name}({SUITE[base]}Conformance):\n    component = {name}\n")
+        few = "    steps = frozenset({StepKind.DECIDE})\n" if base == "Echo" else ""
+        code.append(f"class Test_{name}({SUITE[base]}Conformance):\n    component = {name}\n{few}")
     site.joinpath("test_broken.py").write_text("\n".join(code))
     command = [sys.executable, "-m", "pytest", "-v", "--tb=no", "-p", "no:cacheprovider", "test_broken.py"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=site, env=environment(site))
@@ -243,6 +328,13 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         found[name].add(test)
     assert len(re.findall(r"PASSED", done.stdout)) > 100, done.stdout[-3000:]
     return found
+
+
+class TestEcho(EditablePolicyConformance):
+    """What the broken ones are made from is sound."""
+
+    component = Echo
+    steps = frozenset({StepKind.OBSERVE, StepKind.INFER, StepKind.DECIDE})
 
 
 def test_every_broken_component_is_caught_by_the_test_that_is_for_it(failures: dict[str, set[str]]) -> None:

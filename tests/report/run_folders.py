@@ -163,6 +163,35 @@ def ranking_metrics(images: Path | None) -> dict[str, Any]:
             },
         ],
         "roles": {"routed": "routed", "policy": "profile", "delegates": ["transitions", "implicit-als", "popularity"]},
+        "faithfulness": faithfulness(),
+    }
+
+
+def effect(difference: float, p: float, **values: float) -> dict[str, Any]:
+    ends = {"low": difference - 0.002, "high": difference + 0.002, "p": p / 8, "p_corrected": p}
+    return {name: estimate(v, 0.001) for name, v in values.items()} | {"difference": difference} | ends
+
+
+def faithfulness() -> dict[str, Any]:
+    """Cited evidence matters, but keeping half of the history serves the list no better than chance."""
+    rows = [
+        ("comprehensiveness", "mass", 0.2, 0.03, 0.002, 0.001),
+        ("sufficiency", "mass", 0.2, -0.02, 0.01, 0.001),
+        ("comprehensiveness", "list", 0.2, 0.42, 0.28, 0.001),
+        ("sufficiency", "list", 0.2, 0.41, 0.40, 0.6),
+    ]
+    return {
+        "task": "sequential",
+        "policy": "profile",
+        "n": 500,
+        "k": 10,
+        "draws": 5,
+        "mass": estimate(0.04),
+        "evidence": [
+            {"measure": m, "of": of, "share": share, **effect(a - b, p, cited=a, random=b)}
+            for m, of, share, a, b, p in rows
+        ],
+        "edits": [{"field": "item_colour", **effect(0.77, 0.0004, before=0.2, after=0.97)}],
     }
 
 

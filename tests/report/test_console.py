@@ -56,6 +56,15 @@ def test_names_cannot_steer_the_terminal() -> None:
     assert "[red]boo[/red]" in text
 
 
+def test_whether_the_steps_cause_the_answers() -> None:
+    metrics = folders.ranking_metrics(None)
+    assert "What the steps cite causes the answers" in printed(metrics, 160)
+    metrics["faithfulness"] = {"skipped": "the steps of the policy 'x' cannot be edited"}
+    assert "Faithfulness was not measured: the steps of the policy 'x' cannot be edited." in printed(metrics, 160)
+    del metrics["faithfulness"]
+    assert "aithful" not in printed(metrics, 160)
+
+
 def test_a_leak_is_pointed_out() -> None:
     metrics = folders.ranking_metrics(None)
     metrics["systems"]["profile"].update({"NDCG@5": {"value": 0.093}, "HR@5": {"value": 0.1}})

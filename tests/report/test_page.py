@@ -161,6 +161,38 @@ def test_it_says_what_was_found(full: Page) -> None:
     assert "reasonrec run examples/shapes.toml --set seed=7" in full.prose
 
 
+def test_it_says_whether_the_steps_cause_the_answers(full: Page) -> None:
+    prose = full.prose.replace("\N{NO-BREAK SPACE}", " ")
+    assert "What the steps cite causes the answers: when the cited 20 % of the history no longer count" in prose
+    assert "changes by −75 %; when as much random history no longer counts, by −5 % (p = 0.001)" in prose
+    assert "goes from 20 % to 97 % (mean of 1 item fields)" not in prose, "one field is not a mean"
+    assert "20 % of the history ignored −75 %" in prose
+    assert "only 20 % of the history kept +50 %" in prose
+    assert "only 20 % of the history kept 41 % 41 to 41 40 % 40 to 40 +1 points +1 to +1 ≈ no clear difference" in prose
+    assert "item colour 20 %" in prose
+    assert "▼ the wrong way" not in prose
+
+
+def test_steps_that_cause_nothing_are_called_so(tmp_path: Path) -> None:
+    metrics = folders.ranking_metrics(None)
+    row = metrics["faithfulness"]["evidence"][0]
+    row["p_corrected"] = 0.4
+    assert (
+        "What the steps cite matters no more than other history" in page_of(folders.write_run(tmp_path, metrics)).prose
+    )
+    row |= {"p_corrected": 0.001, "difference": -row["difference"]}
+    page = page_of(folders.write_run(tmp_path, metrics))
+    assert "What the steps cite matters less than other history" in page.prose
+    assert "▼ the wrong way" in page.prose
+
+
+def test_why_faithfulness_was_not_measured(tmp_path: Path) -> None:
+    metrics = folders.ranking_metrics(None)
+    metrics["faithfulness"] = {"skipped": "the steps of the policy 'x' cannot be edited"}
+    page = page_of(folders.write_run(tmp_path, metrics))
+    assert "Not measured: the steps of the policy 'x' cannot be edited." in page.prose
+
+
 def test_steps_come_in_order(full: Page) -> None:
     kinds = [a["class"] for a in full.all("li") if a.get("class") in {"observe", "infer", "propose", "weigh", "decide"}]
     assert kinds == ["observe", "infer", "propose", "weigh", "decide"] * 8
