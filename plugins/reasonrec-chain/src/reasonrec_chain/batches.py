@@ -1,0 +1,172 @@
+"""Mixed-length batches without wasted padding: rows of like length together, as many as fit a budget of places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from reasonrec_chain.windows import Exposure, Shape, Windows, make_windows, pack, padded
+from reasonrec_core.errors import DataError
+from reasonrec_core.files import content_hash
+from reasonrec_core.types import Float32, Int32, Int64
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is learned from in one step.
+
+    Attributes:
+        items: int64[B, L], oldest first, -1 pads on the right.
+        targets: int64[B, L], the item that follows each position; -1 where nothing is asked.
+        weights: float32[B, L] of the targets (0 where nothing is asked), or None for equal ones.
+        users: int32[B], whose history it is.
+    """
+
+    items: Int64
+    targets: Int64
+    weights: Float32 | None
+    users: Int32
+
+    @cached_property
+    def samples(self) -> int:
+        """How many targets there are."""
+        return int((self.targets >= 0).sum())
+
+
+class TrainingSequences:
+    """Users' sequences, to be read in batches.
+
+    Args:
+        indptr: int64[n_users + 1] row bounds.
+        items: int[T] dense item indices, oldest first within a user.
+        shape: ``positions`` (every prefix is a sample, in one pass of a causal encoder) or ``prefixes`` (every prefix
+            is a row, for encoders that look both ways).
+        max_history: most items that are read before a target.
+        tokens: places (rows x longest row) of a batch, unless a single row needs more.
+        newest_only: learn from each user's newest ``max_history`` targets only. Otherwise every item but a user's
+            first is a target, once per epoch.
+        weights: float32[T], of each interaction as a target; None for equal ones.
+
+    Raises:
+        DataError: no user has two items, so that there is nothing to predict.
+    """
+
+    def __init__(
+        self,
+        indptr: Int64,
+        items: Int32 | Int64,
+        *,
+        shape: Shape = "positions",
+        max_history: int = 50,
+        tokens: int = 768,
+        newest_only: bool = False,
+        weights: Float32 | None = None,
+    ) -> None:
+        self.items, self.shape, self.max_history, self.tokens, self.weights = items, shape, max_history, tokens, weights
+        self.n_users = len(indptr) - 1
+        self.users = np.flatnonzero(np.diff(indptr) >= 2)
+        self._begin, self._end = indptr[self.users], indptr[self.users + 1]
+        if newest_only:
+            self._begin = np.maximum(self._begin, self._end - max_history - 1)
+        if not len(self.users):
+            raise DataError(
+                "no user has two or more training interactions, so there is no next item to learn from",
+                fix="Use a policy that learns nothing, or a split that leaves users more history.",
+            )
+
+    @cached_property
+    def digest(self) -> str:
+        """Of all that batches depend on besides the random generator."""
+        arrays = (self.users, self._begin, self._end, self.items, self.weights)
+        parts = [b"" if a is None else np.ascontiguousarray(a).tobytes() for a in arrays]
+        return content_hash(*parts, self.shape, self.max_history, self.tokens)
+
+    def epoch(self, rng: np.random.Generator, parts: Sequence[Exposure] = (Exposure(),)) -> Epoch:
+        """Plan an epoch: as many sequences as there are users with two items or more.
+
+        Args:
+            rng: of all choices.
+            parts: the epoch's consecutive parts, and who is shown in each. A user is read in proportion to its
+                probability (systematic sampling): with equal probabilities exactly once, in a random part.
+        """
+        planned, bounds = [], [0]
+        for rows, limit in self._readings(rng, parts):
+            cap = np.minimum(limit, self.max_history)
+            windows = make_windows(self.users[rows], self._begin[rows], self._end[rows], cap, self.shape, rng)
+            order = np.argsort(windows.lengths + rng.random(len(windows)) * 0.9, kind="stable")
+            windows = windows.take(order)
+            cuts = pack(windows.lengths, self.tokens)
+            mixed = rng.permutation(len(cuts) - 1)
+            sizes = np.diff(cuts)[mixed]
+            rows_of = [np.arange(cuts[i], cuts[i + 1]) for i in mixed]
+            planned.append(windows.take(np.concatenate(rows_of) if rows_of else np.zeros(0, np.intp)))
+            bounds.extend((bounds[-1] + np.cumsum(sizes)).tolist())
+        joined = [np.concatenate([getattr(p, name) for p in planned]) for name in ("users", "start", "stop", "first")]
+        return Epoch(self, Windows(*joined), np.array(bounds, np.int64))
+
+    def _readings(self, rng: np.random.Generator, parts: Sequence[Exposure]) -> Iterator[tuple[Int64, Int64]]:
+        """Per part: rows of ``users`` that are read (with repetition), and how many items of each at most."""
+        at = rng.random(len(self.users))
+        credit = np.zeros(len(self.users))
+        done = np.floor(at)
+        for part in parts:
+            share = np.ones(len(self.users)) if part.probability is None else part.probability[self.users].astype(float)
+            if not share.any():
+                raise ValueError("a part of the epoch shows nobody: all probabilities are 0")
+            credit += share / share.mean()
+            upto = np.floor(at + credit / len(parts))
+            rows = np.repeat(np.arange(len(self.users)), (upto - done).astype(np.int64))
+            done = upto
+            limit = np.full(len(rows), self.max_history) if part.limit is None else part.limit[self.users[rows]]
+            yield rows, limit
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Planned batches.
+
+    Attributes:
+        sequences: what they are cut from.
+        windows: all rows, batch after batch.
+        bounds: int64[batches + 1].
+    """
+
+    sequences: TrainingSequences
+    windows: Windows
+    bounds: Int64
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    @property
+    def samples(self) -> int:
+        """How many targets there are."""
+        return self.windows.samples
+
+    @property
+    def padding(self) -> float:
+        """Share of the batches' places that hold no item."""
+        lengths = self.windows.lengths
+        longest = np.maximum.reduceat(lengths, self.bounds[:-1])
+        return 1.0 - float(lengths.sum()) / float((longest * np.diff(self.bounds)).sum())
+
+    def batches(self, start: int = 0) -> Iterator[Batch]:
+        """The batches, from the one at position ``start`` on."""
+        for low, high in pairwise(self.bounds[start:]):
+            yield self._batch(self.windows.take(np.arange(low, high)))
+
+    def _batch(self, rows: Windows) -> Batch:
+        data = self.sequences
+        items, at = padded(data.items, rows.start, rows.lengths)
+        asked = (at >= rows.first[:, None]) & (items >= 0)
+        targets = np.full(items.shape, -1, np.int64)
+        targets[asked] = data.items[at[asked] + 1]
+        weights = None
+        if data.weights is not None:
+            weights = np.zeros(items.shape, np.float32)
+            weights[asked] = data.weights[at[asked] + 1]
+        return Batch(items, targets, weights, rows.users.astype(np.int32))
