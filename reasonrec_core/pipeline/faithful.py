@@ -19,9 +19,9 @@ from reasonrec_core.types import Task
 
 
 def faithfulness(prepared: Prepared, agent: Agent, found: Assessed) -> dict[str, Any] | None:
-    """What `metrics.json` holds of it: the tables, or why there are none; None where it is switched off."""
+    """What `metrics.json` holds of it: the tables, or why there are none; None where it is switched off or nothing takes steps."""
     wanted = prepared.config.evaluate.faithfulness
-    if not wanted:
+    if not wanted or agent.policy is None:
         return None
     why = "click probabilities are not rankings" if found.task is Task.CTR else EditedPolicy.refusal(agent)
     rows = choose_queries(found.cases.queries, wanted, prepared.config.seed)
@@ -29,7 +29,6 @@ def faithfulness(prepared: Prepared, agent: Agent, found: Assessed) -> dict[str,
         why = f"no test query has {SHORTEST} history entries"
     if why is not None:
         return {"skipped": why}
-    assert agent.policy is not None
     effects = _effects(prepared, agent, found, rows)
     facts = {"task": str(found.task), "policy": agent.policy.label, "k": LISTED, "draws": DRAWS}
     seed, resamples = prepared.config.seed, prepared.config.evaluate.resamples

@@ -1,0 +1,93 @@
+"""Faithfulness as a part of a run: measured once, kept, told; or why not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reasonrec_core.components import ReasoningPolicy
+from reasonrec_core.config import check_config
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.pipeline.agent import Named
+from reasonrec_core.pipeline.assess import Assessed, assess
+from reasonrec_core.pipeline.edited import EditedPolicy
+from reasonrec_core.pipeline.faithful import faithfulness
+from reasonrec_core.pipeline.folder import RunFolder
+from reasonrec_core.pipeline.prepare import Prepared, prepare
+from reasonrec_core.pipeline.run import run_pipeline
+from reasonrec_core.pipeline.serve import Recommender
+from reasonrec_core.registry import Registry
+from reasonrec_core.types import Deliberation, Observation, QueryBatch, Task
+
+from .conftest import PIPELINE, pipeline, silent
+
+
+class Fixed(ReasoningPolicy):
+    """A policy whose steps cannot be edited."""
+
+    def deliberate(self, batch: QueryBatch, observation: Observation) -> Deliberation:
+        raise NotImplementedError
+
+
+@pytest.fixture(scope="module")
+def run(finished: Path, data: Path) -> tuple[Prepared, Recommender, Assessed]:
+    config = check_config(pipeline(data), "tiny.toml")
+    prepared = prepare(config, Registry.discover(), RunFolder.open(finished), silent)
+    recommender = Recommender.open(finished)
+    return prepared, recommender, assess(prepared, recommender.agent, Task.SEQUENTIAL)
+
+
+def test_a_run_says_whether_its_steps_cause_its_answers(finished: Path) -> None:
+    found = json.loads((finished / "metrics.json").read_text())["faithfulness"]
+    assert (found["policy"], found["task"], found["k"]) == ("profile", "sequential", 10)
+    assert 0 < found["n"] <= 48
+    kinds = {(row["measure"], row["of"], row["share"]) for row in found["evidence"]}
+    assert len(kinds) == len(found["evidence"]) == 8
+    for row in found["evidence"]:
+        assert row["difference"] == pytest.approx(row["cited"]["value"] - row["random"]["value"])
+        assert row["low"] <= row["difference"] <= row["high"]
+    cited = next(row for row in found["evidence"] if (row["measure"], row["of"]) == ("comprehensiveness", "mass"))
+    assert cited["difference"] > 0
+    assert {row["field"] for row in found["edits"]} >= {"brand", "categories"}
+    assert all(row["low"] > 0 for row in found["edits"])
+    assert "Whether the steps cause the answers" in (finished / "report.html").read_text()
+
+
+def test_what_was_measured_is_kept(run: tuple[Prepared, Recommender, Assessed], finished: Path) -> None:
+    prepared, recommender, found = run
+    stamp = (finished / "stages" / "faithfulness-sequential" / "stage.json").stat().st_mtime_ns
+    again = faithfulness(prepared, recommender.agent, found)
+    assert again == json.loads((finished / "metrics.json").read_text())["faithfulness"]
+    assert (finished / "stages" / "faithfulness-sequential" / "stage.json").stat().st_mtime_ns == stamp
+
+
+def test_as_many_queries_as_are_wanted(run: tuple[Prepared, Recommender, Assessed], tmp_path: Path) -> None:
+    prepared, recommender, found = run
+    config = check_config(pipeline(tmp_path, evaluate={**PIPELINE["evaluate"], "faithfulness": 7}), "x")
+    few = replace(prepared, config=config, run=RunFolder(tmp_path / "run"))
+    result = faithfulness(few, recommender.agent, found)
+    assert result is not None
+    assert result["n"] == 7
+    off = check_config(pipeline(tmp_path, evaluate={"faithfulness": 0}), "x")
+    assert faithfulness(replace(prepared, config=off), recommender.agent, found) is None
+
+
+def test_why_it_was_not_measured(run: tuple[Prepared, Recommender, Assessed]) -> None:
+    prepared, recommender, found = run
+    fixed = replace(recommender.agent, policy=Named("mine", "profile", Fixed(Fixed.Config())))
+    assert faithfulness(prepared, fixed, found) == {"skipped": "the steps of the policy 'mine' cannot be edited"}
+    with pytest.raises(ConfigError, match=r"the steps of the policy 'mine' cannot be edited\. Use a policy"):
+        EditedPolicy.of(fixed)
+    short = found.cases.take(np.flatnonzero(found.cases.queries.history.lengths < 2))
+    nobody = faithfulness(prepared, recommender.agent, replace(found, cases=short))
+    assert nobody == {"skipped": "no test query has 2 history entries"}
+
+
+def test_nothing_is_said_of_delegates_alone(data: Path, tmp_path: Path) -> None:
+    config = check_config(pipeline(data, policy=None, router=None), "tiny.toml")
+    assert run_pipeline(config, tmp_path / "run", Registry.discover(), silent)["faithfulness"] is None
+    assert "Whether the steps" not in (tmp_path / "run" / "report.html").read_text()
