@@ -17,7 +17,7 @@ Examples:
   reasonrec recommend runs/movielens --user 42 --why
   reasonrec recommend runs/movielens --history 50,172,181 --k 5
   reasonrec recommend runs/movielens --history 50,172 --candidates 1,2,3 --json
-  reasonrec recommend runs/movielens --user 42 --assume genres=Comedy --ignore 172 --why
+  reasonrec recommend runs/movielens --user 42 --assume categories=Comedy --ignore 172 --why
 """
 
 

@@ -122,11 +122,16 @@ def read_edits(
 
 
 def _find(name: str, known: Sequence[str], what: str) -> str:
-    """The known name, whatever its case."""
-    same = [each for each in known if each == name] or [each for each in known if each.casefold() == name.casefold()]
-    if not same:
-        raise ConfigError(f"there is no {what} {name!r}", where="--assume", fix=_suggestion(name, known))
-    return same[0]
+    """The known name, whatever its case; the end of a path (``Boots`` of ``Shoes > Boots``) where only one has it."""
+    wanted = name.casefold()
+    for same in (
+        [each for each in known if each == name],
+        [each for each in known if each.casefold() == wanted],
+        [each for each in known if each.casefold().endswith(f" > {wanted}")],
+    ):
+        if len(same) == 1:
+            return same[0]
+    raise ConfigError(f"there is no {what} {name!r}", where="--assume", fix=_suggestion(name, known))
 
 
 def _suggestion(name: str, known: Sequence[str]) -> str:

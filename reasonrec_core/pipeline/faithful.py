@@ -19,7 +19,7 @@ from reasonrec_core.types import Task
 
 
 def faithfulness(prepared: Prepared, agent: Agent, found: Assessed) -> dict[str, Any] | None:
-    """What `metrics.json` holds of it: the tables, or why there are none; None where it is switched off or nothing takes steps."""
+    """What `metrics.json` holds of it: the tables, or why there are none; None without a policy or switched off."""
     wanted = prepared.config.evaluate.faithfulness
     if not wanted or agent.policy is None:
         return None
