@@ -45,8 +45,25 @@ class Model:
     report: dict[str, float]
 
 
-def fit_model(config: ProfileConfig, data: FitData) -> Model:
-    """Fit everything.
+@dataclass(frozen=True)
+class Counted:
+    """What is counted and compared before anything is mixed; a policy of its own can be built on it.
+
+    Attributes:
+        experts: the item-to-item experts.
+        fields: the item fields, and groups of items as fields.
+        popularity: float32[n_items], sums to 1, positive.
+        pairs: the validation targets that the few parameters were fitted to, or None.
+    """
+
+    experts: tuple[Expert, ...]
+    fields: tuple[ItemField, ...]
+    popularity: Float32
+    pairs: Targets | None
+
+
+def fit_counted(config: ProfileConfig, data: FitData) -> Counted:
+    """Each expert and each field, fitted alone.
 
     Raises:
         DataError: no training interactions.
@@ -63,6 +80,18 @@ def fit_model(config: ProfileConfig, data: FitData) -> Model:
         transitions_expert(config, data),
         *(content_expert(modality, vectors, config, data, pairs) for modality in content),
     )
+    return Counted(experts, fields, popularity, pairs)
+
+
+def fit_model(config: ProfileConfig, data: FitData) -> Model:
+    """Fit everything.
+
+    Raises:
+        DataError: no training interactions.
+        ConfigError: a modality or field that does not exist.
+    """
+    counted = fit_counted(config, data)
+    experts, fields, popularity, pairs = counted.experts, counted.fields, counted.popularity, counted.pairs
     names = (*(e.name for e in experts), AFFINITY, POPULARITY)
     if pairs is None or not len(pairs):
         fields = tuple(replace(f, exponent=0.1) for f in fields)
