@@ -11,6 +11,7 @@ All functions are pure: progress in [0, 1] in, arrays over users out.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from pydantic import Field, model_validator
 
 from reasonrec_chain.windows import Exposure
 from reasonrec_core.components import Settings
+from reasonrec_core.files import content_hash
 from reasonrec_core.types import Bool, Float32, Int64
 
 CurriculumKind = Literal["none", "three-phase", "competence", "truncation"]
@@ -153,6 +155,11 @@ class Curriculum:
         probability = np.zeros(self._all, np.float32)
         probability[self._users] = sampling_probability(self.config, self._horizon, progress)
         return Exposure(probability)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the settings and the users."""
+        return content_hash(self.config.model_dump(mode="json"), self._users.tobytes(), self._horizon.tobytes())
 
     def summary(self) -> dict[str, Any]:
         """JSON values: the kind, and the share of the users who are warm, medium and cold."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from reasonrec_chain.training_config import TrainingConfig
 from reasonrec_core.types import Int64
 
 CPU_CHUNK = 3 << 19
@@ -121,6 +122,13 @@ class SampledSoftmax:
         at = torch.rand(m, device=device, dtype=self._edges.dtype)
         drawn = torch.searchsorted(self._edges, at, right=True).clamp_(max=n - 1)
         return drawn, self._log_q[drawn] + math.log(m)
+
+
+def make_softmax(config: TrainingConfig, counts: Int64) -> Softmax:
+    """The loss that the settings ask for; ``counts``: int64[n], how often each item occurs in the training part."""
+    if config.loss == "sampled":
+        return SampledSoftmax(config.negatives, counts if config.popularity else None, config.popularity)
+    return FullSoftmax(config.smoothing)
 
 
 def _shares(targets: Tensor, weights: Tensor | None, dtype: torch.dtype) -> Tensor:

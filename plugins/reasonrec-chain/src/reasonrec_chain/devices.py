@@ -1,0 +1,78 @@
+"""Where a network runs, in which precision, and compiled or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib.util import find_spec
+
+import torch
+from torch import nn
+
+from reasonrec_chain.training_config import TrainingConfig
+from reasonrec_core.errors import ConfigError
+
+WORTH_COMPILING = 2000
+"""Steps of training from which on the minute that compilation takes is gained back."""
+
+
+def device_of(name: str) -> torch.device:
+    """The device that a setting means.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    gpu = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if gpu else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"unknown device {name!r}", fix="Use auto, cpu or cuda.") from error
+    if device.type == "cuda" and (not gpu or (device.index or 0) >= torch.cuda.device_count()):
+        raise ConfigError(f"this machine has no device {name!r} that torch can use", fix="Use auto or cpu.")
+    return device
+
+
+def precision_of(config: TrainingConfig, device: torch.device) -> torch.dtype:
+    """The type of matrix products."""
+    if config.precision == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if fast else torch.float32
+    return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
+    """A context in which matrix products run in ``dtype``."""
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
+
+
+def compiles(config: TrainingConfig, device: torch.device, steps: int) -> bool:
+    """Whether a training of so many steps compiles its network."""
+    if config.compiled == "auto":
+        return device.type == "cuda" and steps >= WORTH_COMPILING and find_spec("triton") is not None
+    return config.compiled == "yes"
+
+
+@contextmanager
+def compiled(module: nn.Module, methods: Sequence[str], wanted: bool) -> Iterator[None]:
+    """Within the block ``methods`` of ``module`` are compiled, once for all shapes, if that is ``wanted``."""
+    if not wanted:
+        yield
+        return
+    for name in methods:
+        setattr(module, name, torch.compile(getattr(module, name), dynamic=True))
+    try:
+        yield
+    finally:
+        for name in methods:
+            delattr(module, name)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Within the block torch's random generators start from ``seed``; afterwards they go on as if it had not been."""
+    gpus = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=gpus):
+        torch.manual_seed(seed)
+        yield

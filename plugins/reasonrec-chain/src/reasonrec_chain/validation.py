@@ -1,0 +1,29 @@
+"""The figure that early stopping looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from reasonrec_chain.trainable import Trainable, last_states
+from reasonrec_core.evaluate import evaluate_ranking, metric_name
+from reasonrec_core.ranking import rank
+from reasonrec_core.types import Cases, QueryBatch, Ranking
+
+
+def ranking_figure(cases: Cases, max_history: int, k: int = 10) -> Callable[[Trainable], float]:
+    """A function that gives a network's mean NDCG@k over ``cases``: all items ranked, history masked."""
+
+    @torch.no_grad()
+    def figure(module: Trainable) -> float:
+        table, bias = module.table()
+
+        def answer(batch: QueryBatch) -> Ranking:
+            states = torch.from_numpy(last_states(module, table, batch.history, max_history)).to(table)
+            return rank((states @ table.T + bias).float().cpu().numpy(), batch)
+
+        scores = evaluate_ranking(answer, cases, (k,), n_items=len(table), threads=1)
+        return scores.values[metric_name("NDCG", k)]
+
+    return figure
