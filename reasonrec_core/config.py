@@ -16,6 +16,7 @@ from reasonrec_core.components import Settings
 from reasonrec_core.data.splits import SplitConfig
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.settings import config_error
+from reasonrec_core.trace.config import TraceConfig
 from reasonrec_core.types import Task
 
 
@@ -127,6 +128,7 @@ class PipelineConfig(Settings):
     router: RouterConfig | None = Field(None, description="Who answers; without it the policy always does.")
     evaluate: EvaluateConfig = EvaluateConfig()
     report: ReportConfig = ReportConfig()
+    trace: TraceConfig = TraceConfig()
 
     @model_validator(mode="after")
     def _fits_together(self) -> PipelineConfig:

@@ -2,6 +2,7 @@
 
 from reasonrec_core.act.answered import answer_confidence
 from reasonrec_core.act.config import RouterConfig
+from reasonrec_core.act.evidence import Evidence, fit_router
 from reasonrec_core.act.router import Router
 
-__all__ = ["Router", "RouterConfig", "answer_confidence"]
+__all__ = ["Evidence", "Router", "RouterConfig", "answer_confidence", "fit_router"]

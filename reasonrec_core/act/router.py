@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -137,6 +138,23 @@ class Router:
         """float32[B]: calibrated P(the policy's answer is worse than the delegate's)."""
         model = self._state.worse
         return model(matrix(uncertainty, model.names)).astype(np.float32)
+
+    def gain(self, uncertainty: Signals) -> Float32:
+        """float32[B]: P(the delegate's answer is better than the policy's) - P(it is worse)."""
+        state = self._state
+        return order(state.worse, state.better, True, uncertainty).astype(np.float32)
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The estimators that decisions follow from, besides the keys."""
+        return self._state.worse.names
+
+    def at_share(self, share: float, uncertainty: Signals) -> Self:
+        """A router that learned the same, its cut where ``share`` of these queries is replaced."""
+        moved = type(self)(self.config.model_copy(update={"share": share, "risk": None}))
+        moved._fitted = replace(self._state, by_advantage=True)
+        moved.place(uncertainty)
+        return moved
 
     def replace(self, uncertainty: Signals, keys: Int64 | None = None) -> Bool:
         """bool[B]: True where the delegate answers. ``keys`` break ties, as in `calibrate`."""

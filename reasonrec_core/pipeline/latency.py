@@ -3,44 +3,52 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.types import QueryBatch
+from reasonrec_core.types import Int64, QueryBatch, Task
 
 WARM_UP = 5
 """Requests that are not counted: the first ones load pages and caches."""
 
+Float64 = npt.NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds per request.
+    """Seconds per request, of a sample of n requests.
 
     Attributes:
-        routed: float64[n] of the whole loop.
-        policy: float64[n] of the policy alone, the same requests.
-        delegate: float64[n] of the router's delegate alone.
-        replaced: bool[n], whether the delegate answered.
+        rows: int64[n] which queries were asked.
+        whole: float64[n] of the whole loop.
+        systems: system -> float64[n] of the policy or a delegate alone, the same requests.
+        replaced: bool[n], whether a delegate answered.
+        policy, delegate: the policy, and the router's delegate; None where there is none.
     """
 
-    routed: npt.NDArray[np.float64]
-    policy: npt.NDArray[np.float64]
-    delegate: npt.NDArray[np.float64]
+    rows: Int64
+    whole: Float64
+    systems: Mapping[str, Float64]
     replaced: npt.NDArray[np.bool_]
+    policy: str | None
+    delegate: str | None
 
     @property
     def ratio(self) -> float:
         """Mean latency of the routed system over that of the policy alone."""
-        return float(self.routed.mean() / self.policy.mean())
+        assert self.policy is not None
+        return float(self.whole.mean() / self.systems[self.policy].mean())
 
     def to_dict(self) -> dict[str, dict[str, float]]:
         """Mean and quantiles in seconds, per system and per route."""
-        kinds = {"routed": self.routed, "policy": self.policy, "delegate": self.delegate}
-        kinds |= {"self": self.routed[~self.replaced], "replace": self.routed[self.replaced]}
+        kinds = {"routed": self.whole}
+        kinds |= {"policy": self.systems[self.policy]} if self.policy else {}
+        kinds |= {"delegate": self.systems[self.delegate]} if self.delegate else {}
+        kinds |= {"self": self.whole[~self.replaced], "replace": self.whole[self.replaced]}
         return {
             name: {
                 "mean": float(values.mean()),
@@ -54,37 +62,54 @@ class Latency:
 
 
 def measure(agent: Agent, queries: QueryBatch, sample: int, k: int, seed: int) -> Latency | None:
-    """Answer a random sample of queries one by one, each by all three in turn; None without a router."""
-    router = agent.routers.get(queries.task)
-    if router is None or agent.policy is None or not len(queries):
+    """Answer a random sample of queries one by one, each by the loop, the policy and every delegate in turn.
+
+    None for click probabilities, which no router decides on, and where there is nothing to ask.
+    """
+    if queries.task is Task.CTR or not len(queries):
         return None
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(queries))[: sample + WARM_UP]
     singles = [queries.take(rows[i : i + 1]) for i in range(len(rows))]
     singles = [QueryBatch(q.task, q.users, q.history, k, q.candidates, q.times) for q in singles]
-    label = router.delegate
-
     replaced: list[bool] = []
 
-    def routed(batch: QueryBatch) -> None:
+    def whole(batch: QueryBatch) -> None:
         replaced.append(bool(agent.act(batch).replaced[0]))
 
-    def policy(batch: QueryBatch) -> None:
-        agent.deliberate(batch, agent.observe(batch))
-
-    def delegate(batch: QueryBatch) -> None:
-        agent.delegate(label, batch, agent.observe(batch))
-
-    who = (routed, policy, delegate)
+    who = {"": whole, **_alone(agent)}
     times = np.zeros((len(singles), len(who)))
     for row, batch in enumerate(singles):
         # Whoever comes first finds the caches cold, so each comes first equally often.
         for turn in range(len(who)):
             column = (row + turn) % len(who)
-            times[row, column] = _seconds(who[column], batch)
+            times[row, column] = _seconds(list(who.values())[column], batch)
     warm = min(WARM_UP, len(times) - 1)
-    table = times[warm:]
-    return Latency(table[:, 0], table[:, 1], table[:, 2], np.array(replaced[warm:], np.bool_))
+    router = agent.routers.get(queries.task)
+    return Latency(
+        rows[warm:].astype(np.int64),
+        times[warm:, 0],
+        {label: times[warm:, column] for column, label in enumerate(who) if label},
+        np.array(replaced[warm:], np.bool_),
+        agent.policy.label if agent.policy else None,
+        router.delegate if router else None,
+    )
+
+
+def _alone(agent: Agent) -> dict[str, Callable[[QueryBatch], None]]:
+    """Each system by itself, observation included."""
+
+    def policy(batch: QueryBatch) -> None:
+        agent.deliberate(batch, agent.observe(batch))
+
+    def delegate(label: str) -> Callable[[QueryBatch], None]:
+        def ask(batch: QueryBatch) -> None:
+            agent.delegate(label, batch, agent.observe(batch))
+
+        return ask
+
+    mine = {agent.policy.label: policy} if agent.policy else {}
+    return {**mine, **{label: delegate(label) for label in agent.delegates}}
 
 
 def _seconds(answer: Callable[[QueryBatch], None], batch: QueryBatch) -> float:

@@ -16,11 +16,13 @@ from reasonrec_core.files import content_hash, read_json
 from reasonrec_core.pipeline.agent import Agent, Named
 from reasonrec_core.pipeline.folder import STAMP
 from reasonrec_core.pipeline.prepare import Prepared, Progress
-from reasonrec_core.types import Cases, Float32, QueryBatch, Ranking, Task
+from reasonrec_core.types import Cases, Float32, Int64, QueryBatch, Ranking, Task, Uncertainty
 
 CHUNK = 256
 """Queries per batch: few enough for scores of the whole catalogue, enough for the processor to be busy."""
 THREADS = 2
+KEPT = "uncertainty with its parts, tokens"
+"""What answers hold besides the lists; part of their key, so that older ones are asked for again."""
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -31,17 +33,19 @@ class Answers:
 
     Attributes:
         ranking: one column more than the largest cut-off, so that ties at the boundary can be counted.
-        uncertainty: per estimator float32[B]; empty for delegates.
+        uncertainty: per estimator; empty for delegates.
+        tokens: int64[B] language-model tokens, None for delegates.
         probability: float32[B, C] for click probabilities, else None.
         seconds: that answering all took.
         digest: hash of all that the answers depend on.
     """
 
     ranking: Ranking | None
-    uncertainty: Mapping[str, Float32]
+    uncertainty: Mapping[str, Uncertainty]
     probability: Float32 | None
     seconds: float
     digest: str
+    tokens: Int64 | None = None
 
 
 def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> Answers:
@@ -53,10 +57,10 @@ def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> A
         answer = agent.deliberate(batch, observation)
         assert answer.ranking is not None
         signals = agent.estimate(None, batch, observation, answer)
-        found = {f"uncertainty.{label}": value.total for label, value in signals.items()}
-        return {"items": answer.ranking.items, "scores": answer.ranking.scores, **found}
+        tokens = spread_tokens(answer.cost.tokens, len(batch))
+        return {"items": answer.ranking.items, "scores": answer.ranking.scores, "tokens": tokens, **_flat(signals)}
 
-    extra = [_stage_key(prepared, Kind.UNCERTAINTY, each) for each in agent.estimators]
+    extra = [KEPT, *(_stage_key(prepared, Kind.UNCERTAINTY, each) for each in agent.estimators)]
     threads = THREADS if getattr(agent.policy.part, "thread_safe", False) else 1
     return _answers(prepared, Kind.POLICY, agent.policy, task, part, ask, threads, extra, agent.width)
 
@@ -106,11 +110,38 @@ def _answers(
         arrays = dict(saved)
     return Answers(
         Ranking(arrays["items"], arrays["scores"]) if "items" in arrays else None,
-        {n.removeprefix("uncertainty."): v for n, v in arrays.items() if n.startswith("uncertainty.")},
+        _nested(arrays),
         arrays.get("probability"),
         float(arrays["seconds"]),
         key,
+        arrays.get("tokens"),
     )
+
+
+def spread_tokens(total: int, size: int) -> Int64:
+    """int64[size]: what a batch spent, divided evenly over its queries without losing any."""
+    return np.diff(np.arange(size + 1, dtype=np.int64) * total // max(size, 1))
+
+
+def _flat(signals: Mapping[str, Uncertainty]) -> dict[str, np.ndarray]:
+    """Uncertainty as arrays, ``part:stage:estimator`` by name."""
+    parts = ("total", "epistemic", "aleatoric")
+    values = {f"{part}:{u.stage}:{label}": getattr(u, part) for label, u in signals.items() for part in parts}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _nested(arrays: Arrays) -> dict[str, Uncertainty]:
+    """What `_flat` made flat."""
+    totals = [name.split(":", 2)[1:] for name in arrays if name.startswith("total:")]
+    return {
+        label: Uncertainty(
+            arrays[f"total:{stage}:{label}"],
+            stage,
+            arrays.get(f"epistemic:{stage}:{label}"),
+            arrays.get(f"aleatoric:{stage}:{label}"),
+        )
+        for stage, label in totals
+    }
 
 
 def in_chunks(

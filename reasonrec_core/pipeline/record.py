@@ -1,4 +1,4 @@
-"""What a run leaves for readers: per-user values, the trace, decision cards, the environment."""
+"""What a run leaves for readers: per-user values, decision cards, the environment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Iterator
 from dataclasses import replace as dataclass_replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,9 @@ from reasonrec_core.components import Kind
 from reasonrec_core.files import whole_file, write_json
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.assess import Assessed
-from reasonrec_core.pipeline.predict import CHUNK
 from reasonrec_core.pipeline.prepare import Prepared
-from reasonrec_core.pipeline.routing import keys, signals
-from reasonrec_core.trace import TraceBatch, TraceWriter, step_as_dict
-from reasonrec_core.types import Bool, QueryBatch, Ranking, Route, Step
+from reasonrec_core.trace import step_as_dict
+from reasonrec_core.types import Step
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "pyarrow", "torch", "transformers", "timm", "open_clip_torch")
 
@@ -62,69 +59,6 @@ def write_users(folder: Path, found: Assessed) -> None:
     for label, scores in found.scores.items():
         with whole_file(folder / "users" / f"{found.task}-{label}.parquet") as aside:
             pq.write_table(scores.table(), aside)
-
-
-def write_trace(prepared: Prepared, agent: Agent, found: Assessed, path: Path) -> None:
-    """One row per test decision; steps are recorded for the decisions that the policy took."""
-    ids = prepared.dataset.users.column("user_id").to_pylist()
-    versions = component_versions(prepared, agent)
-    with TraceWriter(path, item_ids=prepared.dataset.catalog.ids, user_ids=ids, versions=versions) as writer:
-        total = len(found.cases)
-        for batch in trace_batches(prepared, agent, found):
-            writer.write_batch(batch)
-            prepared.progress(min(batch.first + CHUNK, total), total, f"trace {found.task}")
-
-
-def trace_batches(prepared: Prepared, agent: Agent, found: Assessed) -> Iterator[TraceBatch]:
-    """The decisions in chunks."""
-    router = agent.routers.get(found.task)
-    label = next(iter(found.scores))
-    ranking = found.scores[label].ranking
-    assert ranking is not None
-    replaced = found.routed.replaced if found.routed else np.full(len(found.cases), agent.policy is None)
-    delegate = router.delegate if router else next(iter(agent.delegates), None)
-    mine = found.answers[agent.policy.label] if agent.policy else None
-    known = signals(agent, mine) if mine else {}
-    silent = ["there is no router"] * len(found.cases)
-    reasons = router.reasons(known, keys(found.cases)) if router else silent
-    seconds = found.scores[label].seconds / max(len(found.cases), 1)
-    for start, batch in found.cases.queries.chunks(CHUNK):
-        rows = np.arange(start, start + len(batch))
-        part = found.cases.take(rows)
-        sent = replaced[rows]
-        yield TraceBatch(
-            first=start,
-            queries=batch,
-            routes=[Route.REPLACE if r else Route.SELF for r in sent],
-            reasons=[reasons[r] for r in rows],
-            ranking=ranking.take(rows).head(max(prepared.config.evaluate.k)),
-            target_indptr=part.target_indptr,
-            targets=part.targets,
-            risk=found.routed.risk[rows] if found.routed else None,
-            confidence=found.routed.confidence[rows] if found.routed else None,
-            uncertainty={name: value.total[rows] for name, value in known.items()},
-            delegates=[delegate if r else None for r in sent],
-            policy_ranking=_shown(prepared, mine.ranking if mine else None, rows),
-            delegate_ranking=_shown(prepared, found.answers[delegate].ranking if delegate else None, rows),
-            steps=_steps(prepared, agent, batch, start, sent),
-            latency=np.full(len(rows), seconds),
-        )
-
-
-def _steps(
-    prepared: Prepared, agent: Agent, batch: QueryBatch, start: int, replaced: Bool
-) -> dict[int, tuple[Step, ...]]:
-    """The steps of the policy's decisions, deliberated anew: an answer is kept in the run, its words are not."""
-    mine = np.flatnonzero(~replaced[: max(prepared.config.report.steps - start, 0)])
-    if agent.policy is None or not len(mine):
-        return {}
-    asked = dataclass_replace(batch.take(mine), k=agent.width)
-    steps = agent.deliberate(asked, agent.observe(asked)).steps
-    return {int(row): steps[i] for i, row in enumerate(mine)}
-
-
-def _shown(prepared: Prepared, ranking: Ranking | None, rows: np.ndarray) -> Ranking | None:
-    return None if ranking is None else ranking.take(rows).head(max(prepared.config.evaluate.k))
 
 
 def write_cards(prepared: Prepared, agent: Agent, found: Assessed, path: Path) -> None:

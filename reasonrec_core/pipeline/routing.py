@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reasonrec_core.act import Router, answer_confidence
+from reasonrec_core.act import Evidence, Router, answer_confidence, fit_router
 from reasonrec_core.evaluate import Scores, metric_name, score_ranking
 from reasonrec_core.files import content_hash, read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
@@ -44,24 +44,20 @@ def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router | None:
     mine = policy_answers(prepared, agent, task, "valid")
     theirs = {label: delegate_answers(prepared, agent, label, task, "valid") for label in agent.delegates}
     prints = [answers.digest for answers in (mine, *theirs.values())]
-    wanted = config.delegate
-    router = Router(config)
+    policy = agent.policy.label
 
     def make(folder: Path) -> None:
         cases = prepared.cases(task, "valid")
-        policy = scored(prepared, mine, cases)
-        each = {label: scored(prepared, a, cases) for label, a in theirs.items() if wanted in ("best", label)}
-        k = max(prepared.config.evaluate.k)
-        quality = metric_name("NDCG", k, policy.sampled)
-        hit = metric_name("HR", k, policy.sampled)
-        router.calibrate(
+        scores = {label: scored(prepared, a, cases) for label, a in {policy: mine, **theirs}.items()}
+        quality, hit = goals(prepared, scores[policy])
+        evidence = Evidence(
+            policy,
             signals(agent, mine),
-            policy.per_query[quality],
-            {label: s.per_query[quality] for label, s in each.items()},
-            policy.per_query[hit] > 0,
+            {label: s.per_query[quality] for label, s in scores.items()},
+            {label: s.per_query[hit] > 0 for label, s in scores.items()},
             keys(cases),
-            {label: s.per_query[hit] > 0 for label, s in each.items()},
         )
+        router = fit_router(config, evidence)
         if config.share is not None:
             router.place(todays_signals(prepared, agent, task, router))
         write_json(folder / "router.json", router.to_dict())
@@ -70,6 +66,12 @@ def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router | None:
         f"router-{task}", content_hash(config.model_dump(mode="json"), prints, prepared.splits[task].hash), make
     )
     return Router.from_dict(read_json(stage.folder / "router.json"))
+
+
+def goals(prepared: Prepared, scores: Scores) -> tuple[str, str]:
+    """The metrics that routers are calibrated on: quality, and whether the target was found."""
+    k = max(prepared.config.evaluate.k)
+    return metric_name("NDCG", k, scores.sampled), metric_name("HR", k, scores.sampled)
 
 
 def todays_signals(prepared: Prepared, agent: Agent, task: Task, router: Router) -> Signals:
@@ -109,8 +111,7 @@ def keys(cases: Cases) -> Int64:
 
 def signals(agent: Agent, answers: Answers) -> dict[str, Uncertainty]:
     """The estimators' values on all queries."""
-    stages = {label: str(named.part.stage) for label, named in agent.estimators.items()}
-    return {label: Uncertainty(total, stages[label]) for label, total in answers.uncertainty.items()}
+    return {label: answers.uncertainty[label] for label in agent.estimators}
 
 
 def route(router: Router, found: Signals, mine: Ranking, theirs: Ranking, users: Int64) -> Routed:

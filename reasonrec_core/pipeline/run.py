@@ -30,10 +30,12 @@ from reasonrec_core.pipeline.fit import check_components, fit_all
 from reasonrec_core.pipeline.folder import RunFolder
 from reasonrec_core.pipeline.latency import Latency, measure
 from reasonrec_core.pipeline.prepare import Prepared, Progress, prepare
-from reasonrec_core.pipeline.record import environment, write_cards, write_trace, write_users
+from reasonrec_core.pipeline.record import environment, write_cards, write_users
 from reasonrec_core.pipeline.routing import calibrate
+from reasonrec_core.pipeline.tracing import write_trace
 from reasonrec_core.registry import Registry
 from reasonrec_core.report import write_report
+from reasonrec_core.trace import hasher_of
 from reasonrec_core.types import Task
 
 
@@ -60,6 +62,7 @@ def evaluate_run(folder: Path, registry: Registry, progress: Progress) -> dict[s
 def fit_pipeline(config: PipelineConfig, folder: Path, registry: Registry, progress: Progress) -> Fitted:
     """Everything that needs no test data: components fitted, routers calibrated, the agent saved."""
     check_components(config, registry)
+    hasher_of(config.trace)  # a missing key is said now, not after hours of fitting
     with gone_if_refused(folder):
         run = RunFolder.create(folder, config)
         write_json(folder / "environment.json", environment())
@@ -116,7 +119,7 @@ def evaluate_fitted(fitted: Fitted) -> dict[str, Any]:
     for each in found:
         write_users(folder, each)
     if first.task is not Task.CTR:
-        write_trace(prepared, agent, first, folder / "trace.parquet")
+        write_trace(prepared, agent, first, latency, folder)
         write_cards(prepared, agent, first, folder / "cards.json")
     write_json(folder / "metrics.json", metrics)
     write_report(folder)

@@ -16,6 +16,7 @@ from reasonrec_core.errors import DataError, RunError
 from reasonrec_core.files import read_json
 from reasonrec_core.report.results import Card, Results
 from reasonrec_core.trace import read_trace
+from reasonrec_core.trace.reader import NAMES
 
 FIX = "Run the pipeline again, or restore the file."
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class Run:
         config: ``config.toml``, resolved.
         config_text: the same as it stands in the file.
         environment: ``environment.json``.
-        routes: from ``trace.parquet``, None where there is none or nothing was routed.
+        routes: from the trace, None where there is none or nothing was routed.
         images: the folder that the cards' images are relative to.
     """
 
@@ -76,7 +77,7 @@ def read_run(folder: Path) -> Run:
         _parse_toml(folder / "config.toml", text),
         text,
         _if_there(folder / "environment.json", lambda path: _parse(path, TypeAdapter(dict[str, Any]))) or {},
-        _if_there(folder / "trace.parquet", _read_routes),
+        next((_read_routes(folder / name) for name in NAMES if (folder / name).exists()), None),
         Path(root) if root else None,
     )
 

@@ -1,19 +1,39 @@
-"""One Parquet row per decision: what was asked, what was answered, by whom, why, how sure, and at what price.
+"""One row per decision: what was asked, what was answered, by whom, why, how sure, and at what price.
 
-Ids are the user's own strings, so that a trace can be read without the dataset it was made from. `TraceWriter`
-takes whole batches of arrays (`TraceBatch`) or single records; `read_trace` gives the records back.
+Ids are the user's own strings (or keyed hashes of them), so that a trace can be read without the dataset it was made
+from. `TraceWriter` takes whole batches of arrays (`TraceBatch`) or single records; `read_trace` and `open_trace` give
+them back. `replay` decides again, from nothing but the trace.
 """
 
-from reasonrec_core.trace.reader import Trace, read_trace
-from reasonrec_core.trace.record import SCHEMA, TraceBatch, TraceRecord, step_as_dict, step_from_dict
+from reasonrec_core.trace.config import TraceConfig
+from reasonrec_core.trace.hashing import Hasher, hasher_of
+from reasonrec_core.trace.reader import Trace, TraceFile, find_trace, open_trace, read_trace
+from reasonrec_core.trace.record import (
+    RankedAnswer,
+    TraceBatch,
+    TraceRecord,
+    UncertaintyValue,
+    step_as_dict,
+    step_from_dict,
+)
+from reasonrec_core.trace.schema import SCHEMA, Header
 from reasonrec_core.trace.writer import TraceWriter
 
 __all__ = [
     "SCHEMA",
+    "Hasher",
+    "Header",
+    "RankedAnswer",
     "Trace",
     "TraceBatch",
+    "TraceConfig",
+    "TraceFile",
     "TraceRecord",
     "TraceWriter",
+    "UncertaintyValue",
+    "find_trace",
+    "hasher_of",
+    "open_trace",
     "read_trace",
     "step_as_dict",
     "step_from_dict",

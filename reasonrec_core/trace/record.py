@@ -1,4 +1,4 @@
-"""What one decision is: as a record, as a batch of arrays, and as a row of Parquet."""
+"""What one decision is: as a record, and as a row of a batch of arrays."""
 
 from __future__ import annotations
 
@@ -8,35 +8,28 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from reasonrec_core.types import Float32, Int32, Int64, QueryBatch, Ranking, Route, Step, StepKind
+from reasonrec_core.trace.schema import TEST
+from reasonrec_core.types import Float32, Int32, Int64, QueryBatch, Ranking, Route, Step, StepKind, Uncertainty
 
-VERSIONS = b"reasonrec.versions"
+Float64 = npt.NDArray[np.float64]
 
-SCHEMA = pa.schema(
-    [
-        ("query", pa.int64()),
-        ("user", pa.string()),
-        ("task", pa.string()),
-        ("history", pa.list_(pa.string())),
-        ("targets", pa.list_(pa.string())),
-        ("route", pa.string()),
-        ("reason", pa.string()),
-        ("risk", pa.float32()),
-        ("confidence", pa.float32()),
-        ("uncertainty", pa.map_(pa.string(), pa.float32())),
-        ("delegate", pa.string()),
-        ("ranking", pa.list_(pa.string())),
-        ("scores", pa.list_(pa.float32())),
-        ("policy_ranking", pa.list_(pa.string())),
-        ("delegate_ranking", pa.list_(pa.string())),
-        ("steps", pa.string()),
-        ("latency", pa.float64()),
-        ("tokens", pa.int64()),
-        ("versions", pa.string()),
-    ]
-)
+
+@dataclass(frozen=True)
+class UncertaintyValue:
+    """One estimator's word on one query, each in [0, 1]; parts that it cannot tell apart are None."""
+
+    total: float
+    epistemic: float | None = None
+    aleatoric: float | None = None
+
+
+@dataclass(frozen=True)
+class RankedAnswer:
+    """What one system answered: string ids, best first, and their scores."""
+
+    items: tuple[str, ...]
+    scores: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -44,25 +37,33 @@ class TraceRecord:
     """One decision.
 
     Attributes:
-        query: position of the query among the test queries (or of the request in a service).
+        query: position of the query in the trace (or of the request in a service).
         user: string id, None where the user is unknown.
         task: value of `Task`.
         history: string ids of the newest items of the history, oldest first.
         targets: string ids of the relevant items, where they are known.
-        route: value of `Route`.
+        route: value of `Route`; empty in the validation part, where nobody decided.
         reason: for the route, in words.
         risk: calibrated probability that the policy's answer is worse than the delegate's, None without a router.
         confidence: calibrated probability that the target is in the top of the answer.
-        uncertainty: total uncertainty in [0, 1] by estimator.
+        uncertainty: by estimator, those that were asked.
         delegate: name of the delegate that answered or was consulted.
-        ranking: string ids of the answer, best first; for click probabilities the items that were asked for.
-        scores: of ``ranking``; for click probabilities the probabilities.
-        policy_ranking: what the policy answered, where it was asked.
-        delegate_ranking: what the delegate answered, where it was asked.
+        ranking: string ids of the answer, best first.
+        scores: of ``ranking``.
+        answers: what each system answered, of those that were asked, by label.
+        quality: system -> metric -> value, where targets are known; ``routed`` is the answer that was given.
         steps: the policy's reasoning; empty where it was not recorded.
-        latency: seconds.
-        tokens: language-model tokens.
-        versions: hash of the versions that decided, a key of `Trace.versions`.
+        latency: seconds of this request, None where it was answered within a batch only.
+        seconds: what each system alone took for this request, of those that were timed.
+        tokens: language-model tokens that the decision cost.
+        policy_tokens: those of the policy's answer, None where it was not asked.
+        gain: expected gain of delegating: P(the delegate's answer is better) - P(it is worse).
+        part: "test" (decisions) or "valid" (what routers are calibrated on).
+        key: the number that breaks ties of equal risk.
+        time: of the request, in the log's unit.
+        history_length: items of the whole history.
+        candidates: string ids that were to be ranked; empty for the whole catalogue.
+        versions: hash of the versions that decided, a key of `Header.versions`.
     """
 
     query: int
@@ -74,15 +75,23 @@ class TraceRecord:
     reason: str
     risk: float | None = None
     confidence: float | None = None
-    uncertainty: Mapping[str, float] = field(default_factory=dict)
+    uncertainty: Mapping[str, UncertaintyValue] = field(default_factory=dict)
     delegate: str | None = None
     ranking: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
-    policy_ranking: tuple[str, ...] = ()
-    delegate_ranking: tuple[str, ...] = ()
+    answers: Mapping[str, RankedAnswer] = field(default_factory=dict)
+    quality: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
-    latency: float = 0.0
+    latency: float | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
     tokens: int = 0
+    policy_tokens: int | None = None
+    gain: float | None = None
+    part: str = TEST
+    key: int = -1
+    time: int | None = None
+    history_length: int = 0
+    candidates: tuple[str, ...] = ()
     versions: str = ""
 
 
@@ -93,38 +102,45 @@ class TraceBatch:
     Attributes:
         first: position of the first query; the others follow.
         queries: B queries.
-        routes: B routes.
+        part: of the trace.
+        routes: B routes; None in the validation part.
         reasons: B reasons in words.
-        ranking: the answers; for click probabilities the candidates and their probabilities.
+        ranking: the answers, None in the validation part.
         target_indptr: int64[B + 1] row bounds into ``targets``, or None where no target is known.
         targets: int32[T].
-        risk: float32[B], NaN where there is none.
-        confidence: float32[B], NaN where there is none.
-        uncertainty: float32[B] by estimator, NaN where an estimator was not asked.
+        keys: int64[B] what breaks ties of equal risk; the users' numbers if not given.
+        risk, gain, confidence: float32[B], NaN where there is none.
+        uncertainty: by estimator, NaN where an estimator was not asked.
         delegates: B names, None where no delegate took part.
-        policy_ranking: where the policy answered; rows of padding elsewhere.
-        delegate_ranking: where the delegate answered; rows of padding elsewhere.
+        answers: by system; rows of padding where it was not asked.
+        quality: system -> metric -> float64[B], NaN where undefined.
         steps: by row of the batch; rows that are not named are recorded without steps.
-        latency: float64[B] seconds.
-        tokens: int64[B].
+        latency: float64[B] seconds, NaN where the request was not answered by itself.
+        seconds: system -> float64[B], likewise.
+        tokens, policy_tokens: int64[B].
     """
 
     first: int
     queries: QueryBatch
-    routes: Sequence[Route | str]
-    reasons: Sequence[str]
-    ranking: Ranking
+    part: str = TEST
+    routes: Sequence[Route | str] | None = None
+    reasons: Sequence[str] | None = None
+    ranking: Ranking | None = None
     target_indptr: Int64 | None = None
     targets: Int32 | None = None
+    keys: Int64 | None = None
     risk: Float32 | None = None
+    gain: Float32 | None = None
     confidence: Float32 | None = None
-    uncertainty: Mapping[str, Float32] = field(default_factory=dict)
+    uncertainty: Mapping[str, Uncertainty] = field(default_factory=dict)
     delegates: Sequence[str | None] | None = None
-    policy_ranking: Ranking | None = None
-    delegate_ranking: Ranking | None = None
+    answers: Mapping[str, Ranking] = field(default_factory=dict)
+    quality: Mapping[str, Mapping[str, Float64]] = field(default_factory=dict)
     steps: Mapping[int, tuple[Step, ...]] = field(default_factory=dict)
-    latency: npt.NDArray[np.float64] | None = None
+    latency: Float64 | None = None
+    seconds: Mapping[str, Float64] = field(default_factory=dict)
     tokens: Int64 | None = None
+    policy_tokens: Int64 | None = None
 
     def __len__(self) -> int:
         return len(self.queries)

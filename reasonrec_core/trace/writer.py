@@ -1,164 +1,150 @@
-"""Writing decisions to Parquet, whole batches at a time."""
+"""Writing decisions to Parquet or JSON lines, whole batches at a time, whole files or none."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reasonrec_core.files import content_hash, whole_file
-from reasonrec_core.trace.record import SCHEMA, VERSIONS, TraceBatch, TraceRecord, step_as_dict
-from reasonrec_core.types import Float32, Int32, Int64, QueryBatch, Ranking, Step
+from reasonrec_core.errors import DataError
+from reasonrec_core.files import whole_file
+from reasonrec_core.trace.columns import Columns
+from reasonrec_core.trace.hashing import Hasher
+from reasonrec_core.trace.record import TraceBatch, TraceRecord
+from reasonrec_core.trace.rows import as_json, as_row
+from reasonrec_core.trace.schema import HEADER, SCHEMA, Header
 
 ROW_GROUP = 4096
-"""Rows of a Parquet row group: enough to compress well, few enough to look one decision up quickly."""
+"""Rows of a Parquet row group: enough to compress well, few enough to hold in memory."""
+SUFFIX = ".jsonl"
+"""Of a trace in JSON lines."""
 
 
 class TraceWriter:
     """Writes decisions to ``path``; the file appears when the block ends without an error, else not at all.
 
     Args:
-        path: of the Parquet file.
+        path: JSON lines where it ends in ``.jsonl``, else Parquet.
+        header: what holds for all rows.
         item_ids: string ids by dense item index, for `write_batch`.
         user_ids: string ids by dense user index, for `write_batch`.
-        versions: of the data, the config and every component; kept once per file.
-        history: how many of the newest history items each row keeps.
+        hasher: what is hashed. Rows keep the order and (in batches) the keys that they are given in: see
+            `Hasher.order` and `Hasher.keys`.
+        history: how many of the newest history items each row of a batch keeps.
     """
 
     def __init__(
         self,
         path: Path,
+        header: Header | None = None,
         *,
         item_ids: Sequence[str] = (),
         user_ids: Sequence[str] = (),
-        versions: Mapping[str, str] | None = None,
+        hasher: Hasher | None = None,
         history: int = 50,
     ) -> None:
-        self.path, self.history = path, history
-        self.versions = dict(versions or {})
-        self.version_hash = content_hash(self.versions)[:16]
-        self._items, self._users = pa.array(item_ids, pa.string()), pa.array(user_ids, pa.string())
+        self.path, self._hasher = path, hasher or Hasher()
+        self.header = (header or Header()).model_copy(update={"hashed": self._hasher.hashed})
+        self._version = next(iter(self.header.versions), "")
+        items, users = [self._hasher.item(i) for i in item_ids], [self._hasher.user(u) for u in user_ids]
+        self._columns = Columns(items, users, history, private=self._hasher.items)
         self._stack = ExitStack()
-        self._writer: pq.ParquetWriter | None = None
+        self._sink: Parquet | JsonLines | None = None
 
     def __enter__(self) -> Self:
         aside = self._stack.enter_context(whole_file(self.path))
-        metadata = {VERSIONS: json.dumps({self.version_hash: self.versions}, sort_keys=True).encode()}
-        schema = SCHEMA.with_metadata(metadata)
-        self._writer = self._stack.enter_context(pq.ParquetWriter(aside, schema, compression="zstd"))
+        if self.path.suffix == SUFFIX:
+            self._sink = self._stack.enter_context(JsonLines(aside, self.header))
+        else:
+            self._sink = self._stack.enter_context(Parquet(aside, self.header))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self._writer = None
+        self._sink = None
         self._stack.__exit__(kind, error, where)
 
     def write(self, rows: Iterable[TraceRecord]) -> None:
         """Append single records."""
-        records = list(rows)
-        columns = [pa.array([self._cell(r, f.name) for r in records], f.type) for f in SCHEMA]
-        self._append(pa.Table.from_arrays(columns, schema=SCHEMA))
+        made = [as_row(record, self._hasher, self._version) for record in rows]
+        self._append(pa.Table.from_pylist(made, schema=SCHEMA))
 
     def write_batch(self, batch: TraceBatch) -> None:
         """Append B decisions without a Python loop over the ids."""
-        self._append(pa.Table.from_arrays(self._columns(batch), schema=SCHEMA))
-
-    def _cell(self, record: TraceRecord, name: str) -> Any:
-        """One value as Arrow takes it."""
-        value = getattr(record, name)
-        if name == "steps":
-            return _steps_json(value)
-        if name == "versions":
-            return value or self.version_hash
-        return list(value.items()) if name == "uncertainty" else value
+        self._append(self._columns.table(batch, self._version))
 
     def _append(self, table: pa.Table) -> None:
-        if self._writer is None:
+        if self._sink is None:
             raise RuntimeError("a TraceWriter writes inside its `with` block")
-        self._writer.write_table(table.replace_schema_metadata(self._writer.schema.metadata), ROW_GROUP)
-
-    def _columns(self, batch: TraceBatch) -> list[pa.Array]:
-        n, recent = len(batch), _newest(batch.queries, self.history)
-        empty = np.zeros(n + 1, np.int64), np.zeros(0, np.int32)
-        targets = (
-            empty if batch.target_indptr is None or batch.targets is None else (batch.target_indptr, batch.targets)
-        )
-        columns: dict[str, Any] = {
-            "query": np.arange(batch.first, batch.first + n, dtype=np.int64),
-            "user": self._users.take(pa.array(batch.queries.users, pa.int32(), mask=batch.queries.users < 0)),
-            "task": [str(batch.queries.task)] * n,
-            "history": self._lists(*recent),
-            "targets": self._lists(*targets),
-            "route": [str(route) for route in batch.routes],
-            "reason": list(batch.reasons),
-            "risk": _optional(batch.risk, n),
-            "confidence": _optional(batch.confidence, n),
-            "uncertainty": _uncertainty(batch.uncertainty, n),
-            "delegate": list(batch.delegates) if batch.delegates is not None else [None] * n,
-            "ranking": self._lists(*_ragged(batch.ranking, n)),
-            "scores": _scores(batch.ranking),
-            "policy_ranking": self._lists(*_ragged(batch.policy_ranking, n)),
-            "delegate_ranking": self._lists(*_ragged(batch.delegate_ranking, n)),
-            "steps": [_steps_json(batch.steps.get(row, ())) for row in range(n)],
-            "latency": np.zeros(n) if batch.latency is None else batch.latency,
-            "tokens": np.zeros(n, np.int64) if batch.tokens is None else batch.tokens,
-            "versions": [self.version_hash] * n,
-        }
-        return [c if isinstance(c := columns[f.name], pa.Array) else pa.array(c, f.type) for f in SCHEMA]
-
-    def _lists(self, indptr: Int64, items: Int32) -> pa.Array:
-        low, high = int(indptr[0]), int(indptr[-1])
-        offsets = pa.array(indptr - low, pa.int32())
-        return pa.ListArray.from_arrays(offsets, self._items.take(pa.array(items[low:high], pa.int32())))
+        self._sink.append(table)
 
 
-def _steps_json(steps: Sequence[Step]) -> str | None:
-    """JSON of a chain, null where nothing was recorded."""
-    return json.dumps([step_as_dict(step) for step in steps], ensure_ascii=False) if steps else None
+class Parquet:
+    """A Parquet file with checksums, in row groups of `ROW_GROUP` rows whatever the size of the batches."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        schema = SCHEMA.with_metadata({HEADER: header.model_dump_json().encode()})
+        self._schema, self._waiting = schema, list[pa.Table]()
+        self._file = pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._flush(1)
+        finally:
+            self._file.close()
+
+    def append(self, table: pa.Table) -> None:
+        """Add rows, which are written when there are enough of them."""
+        self._waiting.append(table)
+        self._flush(ROW_GROUP)
+
+    def _flush(self, least: int) -> None:
+        while sum(len(table) for table in self._waiting) >= least:
+            rows = pa.concat_tables(self._waiting)
+            self._file.write_table(rows.slice(0, ROW_GROUP).replace_schema_metadata(self._schema.metadata))
+            self._waiting = [rows.slice(ROW_GROUP)]
 
 
-def _newest(queries: QueryBatch, length: int) -> tuple[Int64, Int32]:
-    """Row bounds and items of the newest ``length`` history items of each query, oldest first."""
-    history = queries.history
-    kept = np.minimum(history.lengths, length)
-    keep = history.ages < np.repeat(kept, history.lengths)
-    items = history.items[history.indptr[0] : history.indptr[-1]]
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)]), items[keep]
+class JsonLines:
+    """A first line with the header, a line per decision, a last line with their number (so that a cut shows)."""
 
+    def __init__(self, path: Path, header: Header) -> None:
+        self._header, self._rows = header, 0
+        self._file = path.open("w", encoding="utf-8", newline="\n")
 
-def _ragged(ranking: Ranking | None, n: int) -> tuple[Int64, Int32]:
-    """Row bounds and items of a ranking without its padding; empty rows where there is none."""
-    if ranking is None:
-        return np.zeros(n + 1, np.int64), np.zeros(0, np.int32)
-    real = ranking.items >= 0
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(real.sum(axis=1))]), ranking.items[real]
+    def __enter__(self) -> Self:
+        self._line({HEADER.decode(): self._header.model_dump(mode="json")})
+        return self
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        with self._file:
+            if kind is None:
+                self._line({"rows": self._rows})
 
-def _scores(ranking: Ranking) -> pa.Array:
-    indptr, _ = _ragged(ranking, len(ranking))
-    values = ranking.scores[ranking.items >= 0]
-    return pa.ListArray.from_arrays(pa.array(indptr, pa.int32()), pa.array(values, pa.float32()))
+    def append(self, table: pa.Table) -> None:
+        """Add rows."""
+        for batch in table.to_batches(max_chunksize=ROW_GROUP):
+            for row in batch.to_pylist():
+                self._line(as_json(row))
+        self._rows += len(table)
 
-
-def _optional(values: Float32 | None, n: int) -> pa.Array:
-    """A float column where NaN means "none"."""
-    return pa.nulls(n, pa.float32()) if values is None else pa.array(values, pa.float32(), from_pandas=True)
-
-
-def _uncertainty(values: Mapping[str, Float32], n: int) -> pa.Array:
-    """Estimator to uncertainty, row by row, without those that were not asked."""
-    if not values:
-        return pa.array([{}] * n, pa.map_(pa.string(), pa.float32()))
-    table = np.column_stack([np.asarray(v, dtype=np.float32) for v in values.values()])
-    asked = ~np.isnan(table)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(asked.sum(axis=1))])
-    names = pa.array(list(values), pa.string()).take(pa.array(np.nonzero(asked)[1]))
-    return pa.MapArray.from_arrays(pa.array(offsets, pa.int32()), names, pa.array(table[asked], pa.float32()))
+    def _line(self, value: object) -> None:
+        try:
+            self._file.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+        except ValueError as error:
+            raise DataError(f"row {self._rows} cannot be written as JSON ({error})", where="trace") from error

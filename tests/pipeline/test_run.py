@@ -48,15 +48,14 @@ def test_the_per_user_files_hold_what_the_metrics_say(finished: Path) -> None:
 
 
 def test_the_routed_system_is_made_of_the_others_answers(finished: Path) -> None:
-    trace = read_trace(finished / "trace.parquet").table.to_pylist()
-    routes = {row["route"] for row in trace}
-    assert routes <= {"self", "replace"}
-    for row in trace:
-        source = row["policy_ranking"] if row["route"] == "self" else row["delegate_ranking"]
-        assert row["ranking"] == source
-        assert row["reason"]
-        assert 0 <= row["confidence"] <= 1
-    share = np.mean([row["route"] == "replace" for row in trace])
+    trace = read_trace(finished / "trace.parquet")
+    assert {record.route for record in trace} <= {"self", "replace"}
+    for record in trace:
+        source = trace.header.policy if record.route == "self" else record.delegate
+        assert (record.ranking, record.scores) == (record.answers[source].items, record.answers[source].scores)
+        assert record.reason
+        assert 0 <= record.confidence <= 1
+    share = np.mean([record.route == "replace" for record in trace])
     assert share == pytest.approx(metrics_of(finished)["delegation"]["share"])
 
 

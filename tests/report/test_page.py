@@ -333,7 +333,7 @@ def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
         ("config.toml", "a = ", "not valid TOML"),
         ("config.toml", b"\xff\xfe", "cannot be read"),
         ("environment.json", "[1]", r"environment\.json"),
-        ("trace.parquet", "no parquet", "the trace cannot be read"),
+        ("trace.parquet", "no parquet", r"trace\.parquet: not a trace"),
     ],
 )
 def test_a_broken_run_is_one_message(tmp_path: Path, name: str, content: str | bytes | None, message: str) -> None:

@@ -1,0 +1,64 @@
+"""What a router learns from, as plain arrays: the pipeline's validation answers, or those that a trace recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.act.config import RouterConfig
+from reasonrec_core.act.fitted import Signals
+from reasonrec_core.act.router import Router
+from reasonrec_core.types import Bool, Int64
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """B validation queries that the policy and every delegate answered.
+
+    Attributes:
+        policy: its label.
+        signals: all that a router may look at.
+        quality: system -> float64[B], such as NDCG@10.
+        hit: system -> bool[B], whether the target is among the ten best.
+        keys: int64[B] what breaks ties.
+    """
+
+    policy: str
+    signals: Signals
+    quality: Mapping[str, Float64]
+    hit: Mapping[str, Bool]
+    keys: Int64
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def take(self, index: npt.NDArray[np.intp] | Bool) -> Evidence:
+        """The queries that ``index`` (positions or a mask) selects."""
+        return Evidence(
+            self.policy,
+            {name: value.take(index) for name, value in self.signals.items()},
+            {name: value[index] for name, value in self.quality.items()},
+            {name: value[index] for name, value in self.hit.items()},
+            self.keys[index],
+        )
+
+
+def fit_router(config: RouterConfig, evidence: Evidence) -> Router:
+    """A router calibrated on ``evidence``; `Router.calibrate` says what is refused."""
+    delegates = [label for label in evidence.quality if label != evidence.policy]
+    wanted = [label for label in delegates if label == config.delegate] or delegates
+    router = Router(config)
+    router.calibrate(
+        evidence.signals,
+        evidence.quality[evidence.policy],
+        {label: evidence.quality[label] for label in wanted},
+        evidence.hit[evidence.policy],
+        evidence.keys,
+        {label: evidence.hit[label] for label in wanted},
+    )
+    return router

@@ -1,0 +1,178 @@
+"""The rows of an evaluation's trace: test decisions, and the validation queries that the router was calibrated on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.evaluate import Scores
+from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.pipeline.assess import Assessed
+from reasonrec_core.pipeline.latency import Latency
+from reasonrec_core.pipeline.predict import CHUNK, delegate_answers, policy_answers
+from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.pipeline.routing import keys, scored, signals
+from reasonrec_core.trace import Hasher, TraceBatch
+from reasonrec_core.trace.schema import TEST, VALID
+from reasonrec_core.types import Bool, Cases, Int64, QueryBatch, Route, Step, Uncertainty
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Queries that every system answered, in the order in which they are written.
+
+    Attributes:
+        order: int64[B] position of each row among the queries that were answered.
+        cases: in that order.
+        known: every estimator's values, in the order of the answers, like all that follows.
+        scores: by system.
+        keys: int64[B] what breaks ties.
+    """
+
+    order: Int64
+    cases: Cases
+    known: Mapping[str, Uncertainty]
+    scores: Mapping[str, Scores]
+    keys: Int64
+
+    def batches(self, part: str) -> Iterator[tuple[Int64, TraceBatch]]:
+        """Chunks with what both parts tell, and where their rows stand among the answers."""
+        bounds = self.cases.target_indptr
+        for start, batch in self.cases.queries.chunks(CHUNK):
+            rows = self.order[start : start + len(batch)]
+            quality = {
+                label: {metric: values[rows] for metric, values in scores.per_query.items()}
+                for label, scores in self.scores.items()
+            }
+            yield (
+                rows,
+                TraceBatch(
+                    start,
+                    batch,
+                    part,
+                    target_indptr=bounds[start : start + len(rows) + 1],
+                    targets=self.cases.targets,
+                    keys=self.keys[rows],
+                    uncertainty=taken(self.known, rows),
+                    quality=quality,
+                ),
+            )
+
+
+def decisions(
+    prepared: Prepared, agent: Agent, found: Assessed, latency: Latency | None, hasher: Hasher
+) -> Iterator[TraceBatch]:
+    """The test decisions in chunks; steps are recorded for the decisions that the policy took."""
+    router, n, k = agent.routers.get(found.task), len(found.cases), max(prepared.config.evaluate.k)
+    mine = found.answers[agent.policy.label] if agent.policy else None
+    known = signals(agent, mine) if mine else {}
+    replaced = found.routed.replaced if found.routed else np.full(n, mine is None)
+    delegate = router.delegate if router else next(iter(agent.delegates), None)
+    reasons = router.reasons(known, keys(found.cases)) if router else _silent(agent, n)
+    gain = router.gain(known) if router else None
+    spent = mine.tokens if mine and mine.tokens is not None else np.zeros(n, np.int64)
+    unasked = replaced & (mine is None or (router is not None and router.config.stage == "before"))
+    whole, alone = _seconds(latency, n)
+    given = next(iter(found.scores.values())).ranking
+    assert given is not None
+    for rows, batch in _asked(prepared, agent, found, known, replaced, hasher).batches(TEST):
+        sent, start = replaced[rows], batch.first
+        yield replace(
+            batch,
+            routes=[Route.REPLACE if r else Route.SELF for r in sent],
+            reasons=[reasons[row] for row in rows],
+            ranking=given.take(rows).head(k),
+            risk=found.routed.risk[rows] if found.routed else None,
+            gain=None if gain is None else gain[rows],
+            confidence=found.routed.confidence[rows] if found.routed else None,
+            delegates=[delegate if r else None for r in sent],
+            answers={name: a.ranking.take(rows).head(k) for name, a in found.answers.items() if a.ranking is not None},
+            steps=_steps(prepared, agent, batch.queries, start, sent),
+            latency=whole[rows],
+            seconds={label: values[rows] for label, values in alone.items()},
+            tokens=np.where(unasked, 0, spent)[rows],
+            policy_tokens=spent[rows] if mine else None,
+        )
+
+
+def _asked(
+    prepared: Prepared, agent: Agent, found: Assessed, known: Mapping[str, Uncertainty], replaced: Bool, hasher: Hasher
+) -> Asked:
+    """The test queries; where users are hashed, shuffled and with other numbers to break ties by."""
+    cases = found.cases
+    if not hasher.users:
+        return Asked(np.arange(len(cases), dtype=np.int64), cases, known, found.scores, keys(cases))
+    router, users = agent.routers.get(found.task), _user_ids(prepared, cases)
+
+    def same(rows: Int64, drawn: Int64) -> Bool:
+        if router is None:
+            return np.ones(len(rows), np.bool_)
+        return np.asarray(router.replace(taken(known, rows), drawn) == replaced[rows])
+
+    order = hasher.order(users)
+    return Asked(order, cases.take(order), known, found.scores, hasher.keys(users, same))
+
+
+def calibration_rows(prepared: Prepared, agent: Agent, found: Assessed, hasher: Hasher) -> Iterator[TraceBatch]:
+    """The validation queries in chunks, where there is a router: what another router can be calibrated on."""
+    if agent.policy is None or found.task not in agent.routers:
+        return
+    task, cases = found.task, prepared.cases(found.task, "valid")
+    mine = policy_answers(prepared, agent, task, "valid")
+    theirs = {label: delegate_answers(prepared, agent, label, task, "valid") for label in agent.delegates}
+    scores = {label: scored(prepared, each, cases) for label, each in {agent.policy.label: mine, **theirs}.items()}
+    order, numbers = np.arange(len(cases), dtype=np.int64), keys(cases)
+    if hasher.users:
+        users = _user_ids(prepared, cases)
+        order, numbers = hasher.order(users), hasher.keys(users, lambda rows, drawn: drawn >= 0)
+    asked = Asked(order, cases.take(order) if hasher.users else cases, signals(agent, mine), scores, numbers)
+    for rows, batch in asked.batches(VALID):
+        spent = None if mine.tokens is None else mine.tokens[rows]
+        yield replace(batch, queries=replace(batch.queries, candidates=None), policy_tokens=spent)
+
+
+def taken(known: Mapping[str, Uncertainty], rows: Int64) -> dict[str, Uncertainty]:
+    """The signals of some queries."""
+    return {name: value.take(rows) for name, value in known.items()}
+
+
+def _user_ids(prepared: Prepared, cases: Cases) -> list[str | None]:
+    """String ids, None for unknown users."""
+    ids = prepared.dataset.users.column("user_id").to_pylist()
+    return [ids[user] if user >= 0 else None for user in cases.queries.users.tolist()]
+
+
+def _silent(agent: Agent, n: int) -> list[str]:
+    who = "policy: the delegate answers all" if agent.policy is None else "router: the policy answers all"
+    return [f"there is no {who}"] * n
+
+
+def _seconds(latency: Latency | None, n: int) -> tuple[Float64, dict[str, Float64]]:
+    """float64[n] of the loop and of each system alone; NaN for requests that were not timed."""
+    unknown = np.full(n, np.nan)
+    if latency is None:
+        return unknown, {}
+
+    def spread(values: Float64) -> Float64:
+        full = unknown.copy()
+        full[latency.rows] = values
+        return full
+
+    return spread(latency.whole), {label: spread(values) for label, values in latency.systems.items()}
+
+
+def _steps(
+    prepared: Prepared, agent: Agent, queries: QueryBatch, start: int, replaced: Bool
+) -> dict[int, tuple[Step, ...]]:
+    """The steps of the policy's decisions, deliberated anew: an answer is kept in the run, its words are not."""
+    mine = np.flatnonzero(~replaced[: max(prepared.config.report.steps - start, 0)])
+    if agent.policy is None or not len(mine) or prepared.config.trace.hash_items:
+        return {}
+    asked = replace(queries.take(mine), k=agent.width)
+    steps = agent.deliberate(asked, agent.observe(asked)).steps
+    return {int(row): steps[i] for i, row in enumerate(mine)}
