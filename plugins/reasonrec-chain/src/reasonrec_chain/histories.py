@@ -11,8 +11,8 @@ import numpy as np
 from reasonrec_chain.windows import pack, padded
 from reasonrec_core.types import Float32, Int32, Int64
 
-TOKENS = 1 << 14
-"""Places of a batch: without gradients, so it may be larger than one of training."""
+CPU_TOKENS, GPU_TOKENS = 1 << 11, 1 << 16
+"""Places of a batch: on a CPU few enough to stay in the cache and to keep short histories apart from long ones."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class HistoryBatch:
 
 
 def history_batches(
-    indptr: Int64, items: Int32 | Int64, *, max_history: int, tokens: int = TOKENS
+    indptr: Int64, items: Int32 | Int64, *, max_history: int, tokens: int = CPU_TOKENS
 ) -> Iterator[HistoryBatch]:
     """All histories (ragged, as `History.indptr` and `History.items`), the shortest first."""
     base = indptr - indptr[0]
@@ -50,7 +50,7 @@ def over_histories(
     items: Int32 | Int64,
     *,
     max_history: int,
-    tokens: int = TOKENS,
+    tokens: int = CPU_TOKENS,
 ) -> Float32:
     """``function``'s float32[b, ...] for all histories, float32[n, ...], in the histories' order."""
     out: Float32 | None = None

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from reasonrec_chain.batches import Batch
-from reasonrec_chain.histories import HistoryBatch, over_histories
+from reasonrec_chain.histories import CPU_TOKENS, GPU_TOKENS, HistoryBatch, over_histories
 from reasonrec_chain.softmax import FullSoftmax, Softmax
 from reasonrec_core.types import Float32, History
 
@@ -97,4 +97,5 @@ def last_states(module: Trainable, table: Tensor, history: History, max_history:
         rows: Float32 = found[torch.arange(len(last), device=table.device), last].float().cpu().numpy()
         return rows
 
-    return over_histories(ask, history.indptr, history.items, max_history=max_history)
+    tokens = CPU_TOKENS if table.device.type == "cpu" else GPU_TOKENS
+    return over_histories(ask, history.indptr, history.items, max_history=max_history, tokens=tokens)

@@ -28,6 +28,10 @@ class TrainingConfig(Settings):
         0.995, ge=0, lt=1, description="Decay of the moving average of the weights, which is what is kept; 0 for none."
     )
     batch_tokens: int = Field(768, ge=1, description="History places of a batch; a GPU is kept busy by many more.")
+    samples: Literal["positions", "prefixes"] = Field(
+        "positions",
+        description="positions: all prefixes of a sequence in one pass. prefixes: each on its own, much slower.",
+    )
     newest_only: bool = Field(
         False, description="Learn only from each user's newest items, as many as a history may have, not from all."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 
 import torch
 
@@ -11,6 +12,9 @@ from reasonrec_core.evaluate import evaluate_ranking, metric_name
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import Cases, QueryBatch, Ranking
 
+CHUNK = 128
+"""Histories whose scores exist at the same time."""
+
 
 def ranking_figure(cases: Cases, max_history: int, k: int = 10) -> Callable[[Trainable], float]:
     """A function that gives a network's mean NDCG@k over ``cases``: all items ranked, history masked."""
@@ -18,12 +22,15 @@ def ranking_figure(cases: Cases, max_history: int, k: int = 10) -> Callable[[Tra
     @torch.no_grad()
     def figure(module: Trainable) -> float:
         table, bias = module.table()
+        states = torch.from_numpy(last_states(module, table, cases.queries.history, max_history))
+        at = count(step=CHUNK)
 
         def answer(batch: QueryBatch) -> Ranking:
-            states = torch.from_numpy(last_states(module, table, batch.history, max_history)).to(table)
-            return rank((states @ table.T + bias).float().cpu().numpy(), batch)
+            start = next(at)
+            logits = torch.addmm(bias, states[start : start + len(batch)].to(table), table.T)
+            return rank(logits.float().cpu().numpy(), batch)
 
-        scores = evaluate_ranking(answer, cases, (k,), n_items=len(table), threads=1)
+        scores = evaluate_ranking(answer, cases, (k,), n_items=len(table), chunk=CHUNK, threads=1)
         return scores.values[metric_name("NDCG", k)]
 
     return figure
