@@ -96,6 +96,15 @@ class Component(ABC, Generic[C]):
 
     A subclass sets ``Config`` and keeps what it learned in attributes that `save` writes and `load` reads. Only
     safetensors, a library's own text or binary format, ``.npy``/``.npz`` without objects, and JSON: never pickle.
+
+    **A catalogue grows.** Items can be added to a finished run without fitting anything again, so `load` may be given
+    a catalogue longer than the one of the fit: its items first, under their old indices, then the new ones. From then
+    on histories and candidates may name any item, ``observation.features`` and ``present`` have a row for each, and
+    the component answers for all of them: rankings over the whole catalogue, ``float32[B, n_items]`` where scores are
+    due. What can see content judges new items by it (by fields of ``catalog`` in `load`, by features when it is
+    asked). What cannot puts them last, with the lowest score or -inf, and never fails because of them. Answers about
+    old items stay what they were as far as that makes sense for the component. `reasonrec_core.growth` has the
+    padding; the conformance suites check it.
     """
 
     Config: ClassVar[type[Settings]] = Empty
@@ -113,7 +122,10 @@ class Component(ABC, Generic[C]):
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
-        """Read what `save` wrote. Extend: call ``super().load`` and set the learned attributes."""
+        """Read what `save` wrote. Extend: call ``super().load`` and set the learned attributes.
+
+        ``catalog`` may be longer than it was in `fit`; see the class's docstring.
+        """
         config = cls.Config.model_validate(read_json(folder / "config.json"))
         return cls(config)  # type: ignore[arg-type]
 

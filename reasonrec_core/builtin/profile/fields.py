@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +13,15 @@ import pyarrow as pa
 from scipy import sparse
 
 from reasonrec_core.builtin.profile.evidence import SLOW, Fade
+from reasonrec_core.builtin.profile.reading import AS_SET, Reading, settle
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError
+from reasonrec_core.growth import grown_matrix
 from reasonrec_core.types import Bool, Float32, Observation
 
 MIN_ITEMS = 3  # a label on fewer items says nothing about taste
 MIN_COVERAGE = 0.2  # of the items
 MAX_WORDS = 8.0  # labels longer than this on average are prose, not labels
-BANDS = 8
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class ItemField:
         strength: of the prior, in newest-entry equivalents.
         exponent: how strongly the inferred labels gate the proposals; 0 = not at all.
         modality: whose features the labels were read from, None for a field of the catalogue.
+        reading: how the labels were read from the catalogue.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ItemField:
     strength: float = 2.0
     exponent: float = 0.0
     modality: str | None = None
+    reading: Reading = AS_SET
 
     def shown(self, observation: Observation) -> Bool | None:
         """bool[n_items] of the items whose labels can be seen now; None where all can."""
@@ -93,14 +95,15 @@ def _field(catalog: Catalog, name: str, counts: Float32, *, strict: bool) -> Ite
     if pa.types.is_floating(kind) or (pa.types.is_integer(kind) and not strict):
         if strict and name != "price":
             return None  # an unknown number may be a count of the very interactions to predict (sales rank)
-        rows = _bands(catalog, name)
+        numbers = True
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind):
         if strict and (name == "title" or not _is_label(catalog.column(name))):
             return None
-        rows = catalog.labels(name)
+        numbers = False
     else:
         return None
-    field = index_labels(name, _branches(rows), counts)
+    reading = settle(catalog, name, numbers=numbers)
+    field = index_labels(name, reading.rows(catalog, name), counts, reading)
     return None if field is None or (strict and _coverage(field) < MIN_COVERAGE) else field
 
 
@@ -110,47 +113,48 @@ def _is_label(values: Sequence[str | None]) -> bool:
     return bool(labels) and sum(len(re.findall(r"\S+", p)) for p in labels) / len(labels) <= MAX_WORDS
 
 
-def _branches(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Paths (each label always below the same one) as their two deepest levels; sets as they are."""
-    parents: dict[str, set[str]] = {}
-    first: Counter[str] = Counter()
-    for row in rows:
-        first.update(row[:1])
-        for parent, child in pairwise(row):
-            parents.setdefault(child, set()).add(parent)
-    path = bool(parents) and sum(len(p) == 1 for p in parents.values()) >= 0.8 * len(parents)
-    if not path or any(label in parents and first[label] > 1 for label in first):
-        return [tuple(dict.fromkeys(row)) for row in rows]
-    return [(" > ".join(row[-2:]), row[-2]) if len(row) > 2 else row[-1:] for row in rows]
-
-
-def _bands(catalog: Catalog, name: str) -> list[tuple[str, ...]]:
-    """Each number's band, with bands of about equal numbers of items."""
-    numbers = np.array([np.nan if v is None else float(v) for v in catalog.column(name)])
-    known = np.isfinite(numbers)
-    if not known.any():
-        return [()] * len(numbers)
-    edges = np.unique(np.quantile(numbers[known], np.linspace(0, 1, BANDS + 1)))
-    band = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, max(len(edges) - 2, 0))
-    high = edges[1:] if len(edges) > 1 else edges
-    words = [f"{a:g} to {b:g}" for a, b in zip(edges, high, strict=False)]
-    return [(words[b],) if k else () for b, k in zip(band, known, strict=True)]
-
-
-def index_labels(name: str, rows: Sequence[tuple[str, ...]], counts: Float32) -> ItemField | None:
+def index_labels(
+    name: str, rows: Sequence[tuple[str, ...]], counts: Float32, reading: Reading = AS_SET
+) -> ItemField | None:
     """The field with these labels per item; None where fewer than two labels occur on `MIN_ITEMS` items."""
     often = Counter(label for row in rows for label in row)
     labels = tuple(sorted(label for label, n in often.items() if n >= MIN_ITEMS and n < len(rows)))
     if len(labels) < 2:
         return None
+    membership = _membership(rows, labels)
+    mass: npt.NDArray[np.float64] = membership.T @ (counts.astype(np.float64) + 0.1)
+    return ItemField(name, labels, membership, (mass / mass.sum()).astype(np.float32), reading=reading)
+
+
+def extend_field(field: ItemField, catalog: Catalog, first_new: int) -> ItemField:
+    """The field for a catalogue that has grown: items from ``first_new`` on carry the labels that were fitted.
+
+    New values that are none of the labels say nothing; memberships of old items, labels and prior stay.
+
+    Args:
+        field: of the first ``first_new`` items.
+        catalog: all items, old ones first.
+        first_new: how many items the field was fitted on.
+
+    Returns:
+        A field of ``len(catalog)`` items. Labels that were read from features (``modality``) are not in a catalogue:
+        there new items have none until `groups.extend_groups` has seen their features.
+    """
+    if field.modality is not None or first_new == len(catalog):
+        return replace(field, membership=grown_matrix(field.membership, len(catalog), square=False))
+    new = Catalog(catalog.table.slice(first_new))
+    more = _membership(field.reading.rows(new, field.name), field.labels)
+    return replace(field, membership=sparse.vstack([field.membership, more], format="csr"))
+
+
+def _membership(rows: Sequence[tuple[str, ...]], labels: Sequence[str]) -> sparse.csr_matrix:
+    """float32 CSR[n, L]: each item's known labels in equal shares."""
     column = {label: i for i, label in enumerate(labels)}
     pairs = [(i, column[label]) for i, row in enumerate(rows) for label in row if label in column]
-    item, at = np.array(pairs, dtype=np.int32).T
+    item, at = np.array(pairs, dtype=np.int32).reshape(-1, 2).T
     per_item = np.bincount(item, minlength=len(rows))
     value = (1.0 / per_item[item]).astype(np.float32)
-    membership = sparse.csr_matrix((value, (item, at)), shape=(len(rows), len(labels)))
-    mass: npt.NDArray[np.float64] = membership.T @ (counts.astype(np.float64) + 0.1)
-    return ItemField(name, labels, membership, (mass / mass.sum()).astype(np.float32))
+    return sparse.csr_matrix((value, (item, at)), shape=(len(rows), len(labels)))
 
 
 def _coverage(field: ItemField) -> float:
