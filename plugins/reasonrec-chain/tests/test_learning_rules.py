@@ -10,10 +10,10 @@ import pytest
 import torch
 from planted import config, network
 from reasonrec_chain.averaging import MovingAverage
-from reasonrec_chain.devices import compiles, device_of, precision_of
+from reasonrec_chain.devices import compiles, device_of, exact, precision_of
 from reasonrec_chain.optimiser import learning_rate, make_optimiser
 from reasonrec_chain.training import train
-from torch import nn
+from torch import Tensor, nn
 
 from reasonrec_core.errors import ConfigError
 
@@ -67,7 +67,7 @@ def test_no_average_is_the_weights_themselves() -> None:
     assert average.tensors() == {}
 
 
-@pytest.mark.parametrize("name", ["abacus", "cuda:99"])
+@pytest.mark.parametrize("name", ["abacus", "cuda:99", "meta"])
 def test_a_device_that_is_not_there_is_named(name: str) -> None:
     with pytest.raises(ConfigError, match=name):
         device_of(name)
@@ -80,6 +80,23 @@ def test_a_cpu_computes_in_float32_and_uncompiled_unless_told() -> None:
     assert not compiles(config(), cpu, 10**6)
     assert compiles(config(compiled="yes"), cpu, 1)
     assert not compiles(config(compiled="no"), torch.device("cuda"), 10**6)
+
+
+class Sparse(planted.Bigram):
+    """Items that are the sum of their labels' vectors, by a sparse product."""
+
+    @exact
+    def table(self) -> tuple[Tensor, Tensor]:
+        return torch.sparse.mm(torch.eye(planted.N_ITEMS).to_sparse(), self.items), self.bias
+
+
+def test_an_exact_method_leaves_autocast() -> None:
+    module = Sparse()
+    with torch.autocast("cpu", torch.bfloat16):
+        table, _ = module.table()
+        assert table.dtype == torch.float32
+        assert (table @ table.T).dtype == torch.bfloat16
+    train(module, planted.planted(), config(epochs=1, precision="bfloat16"))
 
 
 def test_compiled_code_learns_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import wraps
 from importlib.util import find_spec
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import torch
 from torch import nn
@@ -12,6 +14,9 @@ from torch import nn
 from reasonrec_chain.training_config import TrainingConfig
 from reasonrec_core.errors import ConfigError
 
+M = TypeVar("M", bound=nn.Module)
+P = ParamSpec("P")
+T = TypeVar("T")
 WORTH_COMPILING = 2000
 """Steps of training from which on the minute that compilation takes is gained back."""
 
@@ -29,6 +34,8 @@ def device_of(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise ConfigError(f"unknown device {name!r}", fix="Use auto, cpu or cuda.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"training does not run on device {name!r}", fix="Use auto, cpu or cuda.")
     if device.type == "cuda" and (not gpu or (device.index or 0) >= torch.cuda.device_count()):
         raise ConfigError(f"this machine has no device {name!r} that torch can use", fix="Use auto or cpu.")
     return device
@@ -45,6 +52,21 @@ def precision_of(config: TrainingConfig, device: torch.device) -> torch.dtype:
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
     """A context in which matrix products run in ``dtype``."""
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
+
+
+def exact(method: Callable[Concatenate[M, P], T]) -> Callable[Concatenate[M, P], T]:
+    """A module's method that computes in the type of its parameters also under autocast.
+
+    For what is cheap and wants exactness (an item table that all steps add up in), or what autocast breaks: the
+    gradient of a sparse product in bfloat16.
+    """
+
+    @wraps(method)
+    def within(self: M, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with torch.autocast(next(self.parameters()).device.type, enabled=False):
+            return method(self, *args, **kwargs)
+
+    return cast(Callable[Concatenate[M, P], T], within)
 
 
 def compiles(config: TrainingConfig, device: torch.device, steps: int) -> bool:
