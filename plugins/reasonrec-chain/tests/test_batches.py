@@ -111,6 +111,15 @@ def test_users_are_read_as_often_as_their_probability_says(probability: list[flo
     assert (np.abs(counts - expected) < 1 + 1e-6).all()
 
 
+def test_an_epoch_is_as_long_whoever_is_shown() -> None:
+    lengths = np.random.default_rng(0).integers(2, 40, 500)
+    data = sequences(lengths)
+    long_ones = np.where(lengths > 30, 1.0, 0.1).astype(np.float32)
+    epoch = data.epoch(np.random.default_rng(0), [Exposure(long_ones)] * 2)
+    assert epoch.samples == pytest.approx(data.epoch(np.random.default_rng(0)).samples, rel=0.03)
+    assert (lengths[epoch.windows.users] > 30).mean() > 0.6
+
+
 def test_parts_show_whom_they_should_in_their_order() -> None:
     data = sequences([3, 3, 3, 3], tokens=2)
     only = [Exposure(np.array(p, np.float32)) for p in ([1, 1, 0, 0], [0, 0, 1, 1])]

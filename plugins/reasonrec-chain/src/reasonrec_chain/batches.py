@@ -86,12 +86,13 @@ class TrainingSequences:
         return content_hash(*parts, self.shape, self.max_history, self.tokens)
 
     def epoch(self, rng: np.random.Generator, parts: Sequence[Exposure] = (Exposure(),)) -> Epoch:
-        """Plan an epoch: as many sequences as there are users with two items or more.
+        """Plan an epoch: as many targets as there are in all sequences, whoever is shown.
 
         Args:
             rng: of all choices.
-            parts: the epoch's consecutive parts, and who is shown in each. A user is read in proportion to its
-                probability (systematic sampling): with equal probabilities exactly once, in a random part.
+            parts: the epoch's consecutive parts, of equally many targets, and who is shown in each. A user's
+                sequence is read in proportion to its probability (systematic sampling): with equal probabilities
+                exactly once, in a random part.
         """
         planned, bounds = [], [0]
         for rows, limit in self._readings(rng, parts):
@@ -113,11 +114,12 @@ class TrainingSequences:
         at = rng.random(len(self.users))
         credit = np.zeros(len(self.users))
         done = np.floor(at)
+        targets = self._end - self._begin - 1
         for part in parts:
             share = np.ones(len(self.users)) if part.probability is None else part.probability[self.users].astype(float)
             if not share.any():
                 raise ValueError("a part of the epoch shows nobody: all probabilities are 0")
-            credit += share / share.mean()
+            credit += share * (targets.sum() / (share * targets).sum())
             upto = np.floor(at + credit / len(parts))
             rows = np.repeat(np.arange(len(self.users)), (upto - done).astype(np.int64))
             done = upto

@@ -23,8 +23,8 @@ from reasonrec_core.files import content_hash
 from reasonrec_core.types import Bool, Float32, Int64
 
 CurriculumKind = Literal["none", "three-phase", "competence", "truncation"]
-PARTS = 10
-"""Parts of an epoch: how often a curriculum looks at the progress."""
+PARTS = 5
+"""Parts of an epoch: how often a curriculum looks at the progress. More of them make shorter parts, which pad more."""
 UNLIMITED = int(np.iinfo(np.int64).max)
 """Items that may be read of a user whose history is not shortened."""
 
