@@ -115,7 +115,8 @@ def alone(policy: Profile, expert: str) -> Profile:
 
 def changed(policy: Profile, model: Model) -> Profile:
     other = Profile(policy.config)
-    other._model, other._catalog = model, policy._catalog
+    assert policy._catalog is not None
+    other._use(model, policy._catalog)
     return other
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -9,11 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
+from reasonrec_core.builtin.profile import Profile, ProfileConfig
 from reasonrec_core.builtin.profile.fields import extend_field, find_fields
+from reasonrec_core.builtin.profile.grow import Growing
+from reasonrec_core.builtin.profile.neighbours import extend_neighbours, neighbours, space_of
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
 from reasonrec_core.growth import grown, grown_matrix, known_history, last_of_all
 from reasonrec_core.types import History
+
+from .shops import make_shop
 
 N = 24
 OLD = {
@@ -90,3 +97,56 @@ def test_unknown_items_come_last_and_stay_rankable(known: list[float], more: int
     assert np.isfinite(scores).all()
     assert (scores[0, len(known) :] < scores[0, : len(known)].min()).all()
     np.testing.assert_array_equal(scores[0, : len(known)], np.array(known, np.float32))
+
+
+@given(st.integers(0, 40), st.integers(1, 12), st.sampled_from(["centred", "whitened"]), st.integers(0, 10**6))
+def test_neighbours_of_new_items_are_those_of_one_comparison_of_all(
+    most: int, more: int, space: str, seed: int
+) -> None:
+    rng, n, most = np.random.default_rng(seed), 30, most + 1
+    features = rng.normal(size=(n + more, 6)).astype(np.float32)
+    present = rng.random(n + more) < 0.9
+    features[~present] = np.nan
+    projection = space_of(features[:n], present[:n], space, 4)  # type: ignore[arg-type]
+    old = neighbours(features[:n], present[:n], projection, most=most, power=2.0)
+    longer = extend_neighbours(old, features, present, projection, n, most=most, power=2.0)
+    whole = neighbours(features, present, projection, most=most, power=2.0).toarray()
+    dense = longer.toarray()
+    assert longer.dtype == np.float32
+    np.testing.assert_allclose(dense[n:], whole[n:], rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(dense[:n, :n], old.toarray())
+    np.testing.assert_allclose(np.where(whole[:n, n:] > 0, dense[:n, n:], 0), whole[:n, n:], rtol=1e-4, atol=1e-6)
+    assert ((dense[:n, n:] > 0).sum(axis=1) <= most).all()
+
+
+def test_a_copy_of_an_item_joins_its_group_and_its_neighbours() -> None:
+    shop = make_shop()
+    policy = Profile(ProfileConfig(trials=60))
+    policy.fit(shop.fit)
+    n, copies = len(shop.fit.catalog), np.array([3, 8, 20])
+    seen = shop.fit.observation
+    longer = replace(
+        seen,
+        features={name: np.concatenate([values, values[copies]]) for name, values in seen.features.items()},
+        present={name: np.concatenate([here, here[copies]]) for name, here in seen.present.items()},
+    )
+    new = shop.fit.catalog.table.take(copies).set_column(0, "item_id", pa.array(["x", "y", "z"]))
+    catalog = Catalog(pa.concat_tables([shop.fit.catalog.table, new]))
+    growing = Growing(policy.model, catalog, policy.config.neighbours, policy.config.power)
+    blind = growing.seeing(replace(longer, features={}, present={}))
+    model = growing.seeing(longer)
+    assert any(field.centres for field in model.fields), "the shop has groups to join"
+    for field, before in zip(model.fields, blind.fields, strict=True):
+        np.testing.assert_array_equal(field.membership[n:].toarray(), field.membership[copies].toarray())
+        assert (before.membership[n:].nnz == 0) == (field.centres is not None)
+    for expert in model.experts:
+        if expert.modality is None:
+            assert expert.matrix[n:].nnz == expert.matrix[:, n:].nnz == 0
+        else:
+            shown = longer.present[expert.modality][copies]
+            twin = np.asarray(expert.matrix[copies, n + np.arange(3)]).ravel()
+            np.testing.assert_allclose(twin, np.where(shown, 1.0, 0.0), atol=1e-4)
+    assert model.popularity.sum() == pytest.approx(1, abs=1e-5)
+    assert model.unseen is not None
+    np.testing.assert_allclose(model.popularity[n:], model.unseen, rtol=0.01)
+    assert growing.seeing(longer) is model, "seen once, kept"

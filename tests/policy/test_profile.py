@@ -13,7 +13,7 @@ from reasonrec_core.builtin.profile import Profile, ProfileConfig
 from reasonrec_core.builtin.profile.attribution import attribute
 from reasonrec_core.builtin.profile.fields import find_fields
 from reasonrec_core.builtin.profile.fitting import rows_at_once
-from reasonrec_core.builtin.profile.neighbours import neighbours
+from reasonrec_core.builtin.profile.neighbours import neighbours, space_of
 from reasonrec_core.errors import ConfigError, DataError, PluginError
 from reasonrec_core.testing import EditablePolicyConformance
 from reasonrec_core.types import History, Observation, QueryBatch, StepKind, Task
@@ -227,7 +227,7 @@ def test_contributions_of_the_history_add_up_to_what_the_experts_gave(shop: Shop
     """The evidence that is cited is what the score was computed from: the parts sum to the whole."""
     batch = shop.test.queries.slice(3, 4)
     seen, evidence = shop.observe(batch), policy.evidence(batch)
-    _, proposals, weights, decision = policy._decide(batch, seen, evidence, None)
+    _, proposals, weights, decision = policy._decide(policy.model, batch, seen, evidence, None)
     parts = attribute(policy.model.experts, seen, evidence, proposals, weights, decision)
     best = int(decision.ranking.items[0, 0])
     experts = range(len(policy.model.experts))
@@ -295,7 +295,7 @@ def test_neighbours_are_the_nearest_by_cosine() -> None:
     present = np.ones(60, np.bool_)
     present[7] = False
     features[7] = np.nan
-    found = neighbours(features, present, "centred", most=4, power=2.0)
+    found = neighbours(features, present, space_of(features, present, "centred", 128), most=4, power=2.0)
     known = features[present] - features[present].mean(axis=0)
     unit = known / np.linalg.norm(known, axis=1, keepdims=True)
     cosine = np.full((60, 60), -1.0)
@@ -310,7 +310,8 @@ def test_neighbours_are_the_nearest_by_cosine() -> None:
 
 
 def test_neighbours_of_one_or_no_item_are_none() -> None:
-    alone = neighbours(np.ones((3, 2), np.float32), np.array([True, False, False]), "whitened")
+    features, present = np.ones((3, 2), np.float32), np.array([True, False, False])
+    alone = neighbours(features, present, space_of(features, present, "whitened", 128))
     assert isinstance(alone, sparse.csr_matrix)
     assert alone.nnz == 0
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from scipy import sparse
 
 from reasonrec_core.builtin.profile.evidence import SLOW, Fade
+from reasonrec_core.builtin.profile.projection import Projection
 from reasonrec_core.builtin.profile.reading import AS_SET, Reading, settle
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError
@@ -22,6 +23,19 @@ from reasonrec_core.types import Bool, Float32, Observation
 MIN_ITEMS = 3  # a label on fewer items says nothing about taste
 MIN_COVERAGE = 0.2  # of the items
 MAX_WORDS = 8.0  # labels longer than this on average are prose, not labels
+
+
+@dataclass(frozen=True)
+class Centres:
+    """Where groups of items lie.
+
+    Attributes:
+        projection: from features to the space of the groups, where items are scaled to length 1.
+        vectors: float32[L, r] the middle of each group.
+    """
+
+    projection: Projection
+    vectors: Float32
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,7 @@ class ItemField:
         exponent: how strongly the inferred labels gate the proposals; 0 = not at all.
         modality: whose features the labels were read from, None for a field of the catalogue.
         reading: how the labels were read from the catalogue.
+        centres: of the groups that the labels stand for, None for a field of the catalogue.
     """
 
     name: str
@@ -49,6 +64,7 @@ class ItemField:
     exponent: float = 0.0
     modality: str | None = None
     reading: Reading = AS_SET
+    centres: Centres | None = None
 
     def shown(self, observation: Observation) -> Bool | None:
         """bool[n_items] of the items whose labels can be seen now; None where all can."""

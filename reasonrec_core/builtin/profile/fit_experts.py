@@ -10,9 +10,11 @@ from reasonrec_core.builtin.profile.config import ProfileConfig
 from reasonrec_core.builtin.profile.evidence import Evidence, Fade
 from reasonrec_core.builtin.profile.fit_fields import DECAYS
 from reasonrec_core.builtin.profile.infer import infer
-from reasonrec_core.builtin.profile.neighbours import Space, neighbours
+from reasonrec_core.builtin.profile.neighbours import neighbours, space_of
 from reasonrec_core.builtin.profile.pool import Targets
+from reasonrec_core.builtin.profile.projection import Projection
 from reasonrec_core.builtin.profile.propose import AFFINITY, POPULARITY, Expert, propose, rows_at_once
+from reasonrec_core.builtin.profile.taste import Directions
 from reasonrec_core.builtin.transition_matrix import TransitionCounts
 from reasonrec_core.builtin.transitions import Transitions
 from reasonrec_core.components import FitData
@@ -33,34 +35,36 @@ def transitions_expert(config: ProfileConfig, data: FitData) -> Expert:
 
 
 def content_expert(
-    modality: str, vectors: Mapping[str, Float32], config: ProfileConfig, data: FitData, pairs: Targets | None
+    modality: str, directions: Mapping[str, Directions], config: ProfileConfig, data: FitData, pairs: Targets | None
 ) -> Expert:
     """The space and decay whose nearest items alone put the validation targets highest.
 
     Args:
         modality: whose features to compare.
-        vectors: per modality float32[n_items, r], the directions in which users agree, where they are known.
+        directions: per modality the directions in which users agree, where they are known.
         config, data: as given to the policy.
         pairs: validation targets; without them the space is ``whitened``.
     """
     name = f"{modality} features" if modality in {"transitions", AFFINITY, POPULARITY} else modality
-    features = data.observation.features[modality]
-    spaces: list[tuple[Float32, Space]] = [(features, "whitened")]
+    features, present = data.observation.features[modality], data.observation.present[modality]
+    whitened = space_of(features, present, "whitened", config.dimensions)
+    # Vectors, what is still to be done to compare them, and the whole way from features for items that come later.
+    spaces: list[tuple[Float32, Projection | None, Projection]] = [(features, whitened, whitened)]
     if pairs is not None and len(pairs):
-        spaces.append((features, "centred"))
-        spaces += [(vectors[modality], "as given")] if modality in vectors else []
+        centred = space_of(features, present, "centred", config.dimensions)
+        spaces.append((features, centred, centred))
+        spaces += [(found.vectors, None, found.projection)] if (found := directions.get(modality)) else []
     options: list[Expert] = []
-    for values, space in spaces:
+    for vectors, projection, whole in spaces:
         matrix = neighbours(
-            values,
-            data.observation.present[modality],
-            space,
+            vectors,
+            present,
+            projection,
             most=config.neighbours,
             power=config.power,
-            dimensions=config.dimensions,
             progress=lambda d, t: data.progress(d, t, f"profile: {name} neighbours"),
         )
-        options += [Expert(name, matrix, Fade(decay), modality=modality) for decay in DECAYS]
+        options += [Expert(name, matrix, Fade(decay), modality=modality, projection=whole) for decay in DECAYS]
     if pairs is None or not len(pairs):
         return options[2]
     tried = pairs.take(np.arange(min(len(pairs), TRIED)))

@@ -12,7 +12,7 @@ from reasonrec_core.builtin.profile.fields import ItemField, find_fields
 from reasonrec_core.builtin.profile.groups import find_groups
 from reasonrec_core.builtin.profile.infer import label_belief
 from reasonrec_core.builtin.profile.pool import Targets
-from reasonrec_core.builtin.profile.taste import agreement
+from reasonrec_core.builtin.profile.taste import Directions, agreement
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import Float32
@@ -38,8 +38,8 @@ def modalities(config: ProfileConfig, data: FitData) -> tuple[str, ...]:
 
 def fit_fields(
     config: ProfileConfig, data: FitData, counts: Float32, pairs: Targets | None
-) -> tuple[tuple[ItemField, ...], dict[str, Float32]]:
-    """The fields, and per modality with groups the vectors that they were found in.
+) -> tuple[tuple[ItemField, ...], dict[str, Directions]]:
+    """The fields, and per modality with groups the directions that they were found in.
 
     Args:
         config, data: as given to the policy.
@@ -50,7 +50,7 @@ def fit_fields(
     if pairs is None or not len(pairs):
         return found, {}
     fields = [fit_field(field, pairs, config, data)[0] for field in found]
-    vectors: dict[str, Float32] = {}
+    directions: dict[str, Directions] = {}
     names = modalities(config, data) if config.groups else ()
     for done, name in enumerate(names):
         data.progress(done, len(names), "profile: groups")
@@ -68,9 +68,9 @@ def fit_fields(
         )
         if groups is not None:
             fields.append(groups[0])
-            vectors[name] = groups[1]
+            directions[name] = groups[1]
     data.progress(len(names), len(names), "profile: groups")
-    return tuple(fields), vectors
+    return tuple(fields), directions
 
 
 def fit_field(field: ItemField, pairs: Targets, config: ProfileConfig, data: FitData) -> tuple[ItemField, float]:

@@ -8,14 +8,16 @@ assumed like any category, and items that nobody has chosen yet belong to one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from reasonrec_core.builtin.profile.fields import MIN_ITEMS, ItemField
-from reasonrec_core.builtin.profile.taste import Agreement
+from reasonrec_core.builtin.profile.fields import MIN_ITEMS, Centres, ItemField
+from reasonrec_core.builtin.profile.projection import unit
+from reasonrec_core.builtin.profile.taste import Agreement, Directions
 from reasonrec_core.types import Bool, Float32, Int32
 
 DIMENSIONS = (32, 128)
@@ -31,8 +33,8 @@ def find_groups(
     titles: list[str],
     fit: Callable[[ItemField], tuple[ItemField, float]],
     seed: int,
-) -> tuple[ItemField, Float32] | None:
-    """The groups under which the validation targets are likeliest, and the vectors they were found in.
+) -> tuple[ItemField, Directions] | None:
+    """The groups under which the validation targets are likeliest, and the directions they were found in.
 
     Args:
         agreement: of one modality.
@@ -47,36 +49,55 @@ def find_groups(
     """
     known = int(present.sum())
     largest = max(2, known // ITEMS_PER_DIMENSION)
-    best: tuple[float, ItemField, Float32] | None = None
+    best: tuple[float, ItemField, Directions] | None = None
     for dimensions in sorted({min(d, largest) for d in DIMENSIONS}):
-        vectors = agreement.vectors(dimensions)
-        if not vectors.shape[1]:
+        directions = agreement.directions(dimensions)
+        if not directions.vectors.shape[1]:
             continue
         for size in SIZES:
             if size * MIN_ITEMS > known:
                 break
-            field, gain = fit(_grouped(agreement.name, vectors, present, counts, titles, size, seed))
+            field, gain = fit(_grouped(agreement.name, directions, present, counts, titles, size, seed))
             if best is None or gain > best[0]:
-                best = (gain, field, vectors)
+                best = (gain, field, directions)
     return None if best is None or best[0] < CLEAR else best[1:]
 
 
+def extend_groups(field: ItemField, features: Float32, present: Bool, first_new: int) -> ItemField:
+    """The field with the items from ``first_new`` on in the group whose centre is nearest.
+
+    Args:
+        field: groups, already brought to the catalogue's length by `fields.extend_field`.
+        features: float32[n_items, D] of the field's modality; rows that are not ``present`` are ignored.
+        present: bool[n_items].
+        first_new: how many items the groups were found in.
+    """
+    new = first_new + np.flatnonzero(present[first_new:])
+    if field.centres is None or not len(new):
+        return field
+    rows, centres = field.centres.projection.unit(features, new), field.centres.vectors
+    group = (rows @ centres.T - (centres**2).sum(axis=1) / 2).argmax(axis=1)
+    more = sparse.csr_matrix((np.ones(len(new), np.float32), (new, group)), shape=field.membership.shape)
+    return replace(field, membership=(field.membership + more).tocsr())
+
+
 def _grouped(
-    modality: str, vectors: Float32, present: Bool, counts: Float32, titles: list[str], size: int, seed: int
+    modality: str, directions: Directions, present: Bool, counts: Float32, titles: list[str], size: int, seed: int
 ) -> ItemField:
     known = np.flatnonzero(present)
-    norms = np.linalg.norm(vectors[known], axis=1, keepdims=True)
-    unit = np.divide(vectors[known], norms, out=np.zeros_like(vectors[known]), where=norms > 1e-12)
+    rows = unit(directions.vectors[known])
     with threadpool_limits(1):  # equal sums in equal order: equal groups
-        clusters = KMeans(size, n_init=3, random_state=seed).fit(unit)
+        clusters = KMeans(size, n_init=3, random_state=seed).fit(rows)
     group: Int32 = clusters.labels_.astype(np.int32)
-    nearest = clusters.transform(unit).argmin(axis=0)
+    nearest = clusters.transform(rows).argmin(axis=0)
     labels = _names([titles[i] for i in known[nearest]])
     membership = sparse.csr_matrix(
-        (np.ones(len(known), np.float32), (known, group)), shape=(len(vectors), size), dtype=np.float32
+        (np.ones(len(known), np.float32), (known, group)), shape=(len(present), size), dtype=np.float32
     )
     mass = np.bincount(group, counts[known] + 0.1, minlength=size) + 1e-6
-    return ItemField(f"{modality} group", labels, membership, (mass / mass.sum()).astype(np.float32), modality=modality)
+    prior = (mass / mass.sum()).astype(np.float32)
+    centres = Centres(directions.projection, clusters.cluster_centers_.astype(np.float32))
+    return ItemField(f"{modality} group", labels, membership, prior, modality=modality, centres=centres)
 
 
 def _names(titles: list[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from reasonrec_core.builtin.profile.config import ProfileConfig
 from reasonrec_core.builtin.profile.decide import Decision, decide
 from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.builtin.profile.fitting import Model, fit_model
+from reasonrec_core.builtin.profile.grow import Growing
 from reasonrec_core.builtin.profile.infer import Inference, infer
 from reasonrec_core.builtin.profile.propose import Proposals, propose, rows_at_once
 from reasonrec_core.builtin.profile.storage import read_model, write_model
@@ -50,19 +51,26 @@ class Profile(EditablePolicy[ProfileConfig]):
 
     def __init__(self, config: ProfileConfig) -> None:
         super().__init__(config)
-        self._model: Model | None = None
+        self._growing: Growing | None = None
         self._catalog: Catalog | None = None
 
     def fit(self, data: FitData) -> None:
         """Count, compare, and fit the mixture on ``data.valid`` (fixed weights without it)."""
-        self._model, self._catalog = fit_model(self.config, data), data.catalog
+        self._use(fit_model(self.config, data), data.catalog)
+
+    def _use(self, model: Model, catalog: Catalog) -> None:
+        self._growing, self._catalog = Growing(model, catalog, self.config.neighbours, self.config.power), catalog
 
     @property
     def model(self) -> Model:
-        """What was learned."""
-        if self._model is None:
+        """What was learned; items that came after the fit as they were seen last."""
+        return self._ready.latest
+
+    @property
+    def _ready(self) -> Growing:
+        if self._growing is None:
             raise PluginError("the profile policy was used before it was fitted")
-        return self._model
+        return self._growing
 
     @property
     def report(self) -> dict[str, float]:
@@ -75,7 +83,7 @@ class Profile(EditablePolicy[ProfileConfig]):
 
     def infer(self, evidence: Evidence, observation: Observation) -> Inference:
         """The second step, to be edited and given to `answer`."""
-        return infer(evidence, observation, self.model.fields)
+        return infer(evidence, observation, self._ready.seeing(observation).fields)
 
     @property
     def labels(self) -> Mapping[str, tuple[str, ...]]:
@@ -83,7 +91,7 @@ class Profile(EditablePolicy[ProfileConfig]):
         return {field.name: field.labels for field in self.model.fields}
 
     def membership(self, field: str) -> sparse.csr_matrix:
-        """float32 CSR[n_items, labels of ``field``]."""
+        """float32 CSR[n_items, labels of ``field``]; new items are in groups as soon as they have been observed."""
         return next(f.membership for f in self.model.fields if f.name == field)
 
     def infer_labels(self, batch: QueryBatch, observation: Observation) -> Mapping[str, Float32]:
@@ -105,11 +113,12 @@ class Profile(EditablePolicy[ProfileConfig]):
     def attribution(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[L]: how much of the best item's score each history entry gave."""
         batch, evidence, found = replace(batch, k=1), self.evidence(batch), []
-        for start, piece in batch.chunks(rows_at_once(len(self.model.popularity))):
+        model = self._ready.seeing(observation)
+        for start, piece in batch.chunks(rows_at_once(len(model.popularity))):
             stop = start + len(piece)
             seen, given = observation.take(np.arange(start, stop)), evidence.slice(start, stop)
-            _, proposals, weights, decision = self._decide(piece, seen, given, None)
-            found.append(attribute(self.model.experts, seen, given, proposals, weights, decision))
+            _, proposals, weights, decision = self._decide(model, piece, seen, given, None)
+            found.append(attribute(model.experts, seen, given, proposals, weights, decision))
         return np.concatenate(found) if found else np.zeros(0, dtype=np.float32)
 
     def answer(
@@ -126,13 +135,14 @@ class Profile(EditablePolicy[ProfileConfig]):
         """
         started = time.perf_counter()
         evidence = self.evidence(batch) if evidence is None else evidence
-        size = rows_at_once(len(self.model.popularity))
+        model = self._ready.seeing(observation)
+        size = rows_at_once(len(model.popularity))
         decisions = []
         for start, piece in batch.chunks(size):
             stop = start + len(piece)
             given = None if inference is None else inference.slice(start, stop)
             seen = observation.take(np.arange(start, stop))
-            decisions.append(self._decide(piece, seen, evidence.slice(start, stop), given)[-1])
+            decisions.append(self._decide(model, piece, seen, evidence.slice(start, stop), given)[-1])
         if not decisions:
             empty = np.zeros((0, batch.k), dtype=np.float32)
             ranking, mass = Ranking(empty.astype(np.int32), empty), empty
@@ -146,19 +156,23 @@ class Profile(EditablePolicy[ProfileConfig]):
             one = np.array([row])
             given = None if inference is None else inference.slice(row, row + 1)
             query, seen = batch.take(one), observation.take(one)
-            parts = self._decide(query, seen, basis.slice(row, row + 1), given)
+            parts = self._decide(model, query, seen, basis.slice(row, row + 1), given)
             assert self._catalog is not None
-            return put_into_words(self.model, self._catalog, query, seen, basis.slice(row, row + 1), *parts)
+            return put_into_words(model, self._catalog, query, seen, basis.slice(row, row + 1), *parts)
 
         confidence = np.minimum(mass[:, :LISTED].sum(axis=1), np.float32(1.0)).astype(np.float32)
         cost = Cost(seconds=time.perf_counter() - started)
         return Deliberation(LazySteps(len(batch), steps), confidence, ranking, mass, cost=cost)
 
     def _decide(
-        self, batch: QueryBatch, observation: Observation, evidence: Evidence, inference: Inference | None
+        self,
+        model: Model,
+        batch: QueryBatch,
+        observation: Observation,
+        evidence: Evidence,
+        inference: Inference | None,
     ) -> tuple[Inference, Proposals, Float32, Decision]:
         """evidence -> infer -> propose -> weigh -> decide."""
-        model = self.model
         inference = infer(evidence, observation, model.fields) if inference is None else inference
         proposals = propose(batch, evidence, inference, observation, model.experts, model.popularity)
         weights = model.weights.of(observation.horizon)
@@ -173,5 +187,5 @@ class Profile(EditablePolicy[ProfileConfig]):
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read what `save` wrote."""
         self = super().load(folder, catalog)
-        self._model, self._catalog = read_model(folder), catalog
+        self._use(read_model(folder), catalog)
         return self

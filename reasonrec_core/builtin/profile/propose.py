@@ -9,6 +9,7 @@ from scipy import sparse
 
 from reasonrec_core.builtin.profile.evidence import Evidence, Fade
 from reasonrec_core.builtin.profile.infer import Inference, distinct, likelihood_ratio, total_likelihood_ratio
+from reasonrec_core.builtin.profile.projection import Projection
 from reasonrec_core.types import Bool, Float32, Observation, QueryBatch
 
 AFFINITY, POPULARITY = "affinity", "popularity"
@@ -30,6 +31,7 @@ class Expert:
         fade: how history entries lose weight with age.
         shrinkage: evidence that is worth half of the expert's weight; see `Proposals`.
         modality: whose items it needs, or None.
+        projection: from the modality's features to the space in which it compares items.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Expert:
     fade: Fade
     shrinkage: float = 0.0
     modality: str | None = None
+    projection: Projection | None = None
 
     def present(self, observation: Observation) -> Bool | None:
         """bool[n_items] of the items whose modality can be seen now; None where it needs none."""

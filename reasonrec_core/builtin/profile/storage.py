@@ -11,9 +11,11 @@ import numpy as np
 from scipy import sparse
 
 from reasonrec_core.builtin.profile.evidence import Fade
-from reasonrec_core.builtin.profile.fields import ItemField
+from reasonrec_core.builtin.profile.fields import Centres, ItemField
 from reasonrec_core.builtin.profile.fitting import Model
+from reasonrec_core.builtin.profile.projection import Projection
 from reasonrec_core.builtin.profile.propose import Expert
+from reasonrec_core.builtin.profile.reading import Reading
 from reasonrec_core.builtin.profile.weigh import Weights
 from reasonrec_core.errors import DataError
 from reasonrec_core.files import read_json, whole_file, write_json
@@ -28,15 +30,19 @@ def write_model(model: Model, folder: Path) -> None:
     arrays: dict[str, Any] = {"popularity": model.popularity}
     for i, expert in enumerate(model.experts):
         arrays |= _parts(f"expert{i}", expert.matrix)
+        arrays |= expert.projection.arrays(f"expert{i}") if expert.projection else {}
     for i, field in enumerate(model.fields):
         arrays |= {**_parts(f"field{i}", field.membership), f"field{i}.prior": field.prior}
+        if field.centres is not None:
+            arrays |= {**field.centres.projection.arrays(f"field{i}"), f"field{i}.centres": field.centres.vectors}
     with whole_file(folder / "profile.npz") as aside, aside.open("wb") as stream:
         np.savez(stream, **arrays)
     stored = {
         "experts": [_described(expert, OF_EXPERT) for expert in model.experts],
-        "fields": [_described(field, OF_FIELD) for field in model.fields],
+        "fields": [{**_described(field, OF_FIELD), "reading": asdict(field.reading)} for field in model.fields],
         "weights": model.weights.to_dict(),
         "report": model.report,
+        "unseen": model.unseen,
     }
     write_json(folder / "profile.json", stored)
 
@@ -50,7 +56,7 @@ def read_model(folder: Path) -> Model:
             fields = tuple(_field(f, f"field{i}", arrays) for i, f in enumerate(stored["fields"]))
             popularity = arrays["popularity"]
         weights = Weights.from_dict(stored["weights"])
-        return Model(experts, fields, popularity, weights, stored["report"])
+        return Model(experts, fields, popularity, weights, stored["report"], stored["unseen"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"not a saved profile ({error})", where=str(folder), fix="Fit again.") from error
 
@@ -60,10 +66,18 @@ def _described(part: Expert | ItemField, names: tuple[str, ...]) -> dict[str, An
 
 
 def _expert(stored: Mapping[str, Any], key: str, arrays: Mapping[str, Any]) -> Expert:
-    return Expert(stored["name"], _matrix(key, arrays), Fade(**stored["fade"]), stored["shrinkage"], stored["modality"])
+    return Expert(
+        stored["name"],
+        _matrix(key, arrays),
+        Fade(**stored["fade"]),
+        stored["shrinkage"],
+        stored["modality"],
+        Projection.from_arrays(key, arrays),
+    )
 
 
 def _field(stored: Mapping[str, Any], key: str, arrays: Mapping[str, Any]) -> ItemField:
+    projection, reading = Projection.from_arrays(key, arrays), stored["reading"]
     return ItemField(
         stored["name"],
         tuple(stored["labels"]),
@@ -73,6 +87,8 @@ def _field(stored: Mapping[str, Any], key: str, arrays: Mapping[str, Any]) -> It
         stored["strength"],
         stored["exponent"],
         stored["modality"],
+        Reading(reading["path"], tuple(reading["edges"])),
+        None if projection is None else Centres(projection, arrays[f"{key}.centres"]),
     )
 
 

@@ -12,11 +12,13 @@ nobody has chosen yet have a place like all others.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from reasonrec_core.builtin.profile.projection import Projection
 from reasonrec_core.types import Bool, Float32, Interactions
 
 Float64 = npt.NDArray[np.float64]
@@ -26,6 +28,18 @@ RIDGE = 1.0  # of the mean diagonal of T
 USERS_AT_ONCE = 4096
 
 
+class Directions(NamedTuple):
+    """Items in the directions in which users agree.
+
+    Attributes:
+        vectors: float32[n_items, r], 0 where the modality is missing.
+        projection: from features to vectors.
+    """
+
+    vectors: Float32
+    projection: Projection
+
+
 @dataclass(frozen=True)
 class Agreement:
     """Whitened features and how they agree within users.
@@ -33,17 +47,19 @@ class Agreement:
     Attributes:
         name: of the modality.
         whitened: float32[n_items, d], components in falling order of variance, 0 where the modality is missing.
+        whitening: from features to ``whitened``.
         total: float64[d, d] covariance over the training interactions.
         between: float64[d, d] covariance between different items of one user.
     """
 
     name: str
     whitened: Float32
+    whitening: Projection
     total: Float64
     between: Float64
 
-    def vectors(self, dimensions: int) -> Float32:
-        """float32[n_items, r]: the leading directions in which users agree, of the first ``dimensions`` components.
+    def directions(self, dimensions: int) -> Directions:
+        """The leading directions in which users agree, of the first ``dimensions`` components.
 
         Few components keep to what items share; with nearly as many as there are items, single items could be told
         apart, and the vectors would only repeat who chose what.
@@ -54,8 +70,14 @@ class Agreement:
         values, axes = np.linalg.eigh(inverse @ between @ inverse)
         kept = np.argsort(-values)[:RANK]
         kept = kept[values[kept] > 1e-12]
-        vectors = self.whitened[:, :d] @ (axes[:, kept] * np.sqrt(values[kept])).astype(np.float32)
-        return np.ascontiguousarray(vectors, dtype=np.float32)
+        leading = (axes[:, kept] * np.sqrt(values[kept])).astype(np.float32)
+        vectors = np.ascontiguousarray(self.whitened[:, :d] @ leading, dtype=np.float32)
+        whitening = self.whitening
+        assert whitening.axes is not None
+        assert whitening.offset is not None
+        return Directions(
+            vectors, Projection(whitening.mean, whitening.axes[:, :d] @ leading, whitening.offset[:d] @ leading)
+        )
 
 
 def agreement(
@@ -78,22 +100,29 @@ def agreement(
     shape = (n_users, len(features))
     chosen = sparse.csr_matrix((np.ones(int(seen.sum()), np.float32), (train.users[seen], train.items[seen])), shape)
     counts = np.asarray(chosen.sum(axis=0)).ravel()
-    whitened = _whiten(features, known, min(dimensions, len(known) - 1))
-    whitened[known] -= (counts[:, None] * whitened).sum(axis=0) / counts.sum()
+    whitened, mean, axes = _whiten(features, known, min(dimensions, len(known) - 1))
+    usual = (counts[:, None] * whitened).sum(axis=0) / counts.sum()
+    whitened[known] -= usual
     total = (whitened * (counts / counts.sum())[:, None]).T @ whitened
     between = _between(chosen, whitened)
-    return None if between is None else Agreement(name, whitened, total.astype(np.float64), between)
+    if between is None:
+        return None
+    whitening = Projection(mean, axes, usual.astype(np.float32))
+    return Agreement(name, whitened, whitening, total.astype(np.float64), between)
 
 
-def _whiten(features: Float32, known: npt.NDArray[np.intp], dimensions: int) -> Float32:
+def _whiten(features: Float32, known: npt.NDArray[np.intp], dimensions: int) -> tuple[Float32, Float32, Float32]:
+    """float32[n_items, d] whitened features, float32[D] their mean and float32[D, d] the axes."""
     values = np.asarray(features[known], dtype=np.float32)
-    values = values - values.mean(axis=0)
+    mean = values.mean(axis=0)
+    values = values - mean
     variance, axes = np.linalg.eigh((values.T @ values).astype(np.float64) / len(values))
     kept = np.argsort(-variance)[:dimensions]
     kept = kept[variance[kept] > 1e-7 * max(float(variance.max()), 1e-30)]
     whitened = np.zeros((len(features), len(kept)), dtype=np.float32)
-    whitened[known] = values @ (axes[:, kept] / np.sqrt(variance[kept])).astype(np.float32)
-    return whitened
+    leading = (axes[:, kept] / np.sqrt(variance[kept])).astype(np.float32)
+    whitened[known] = values @ leading
+    return whitened, mean, leading
 
 
 def _between(chosen: sparse.csr_matrix, whitened: Float32) -> Float64 | None:
