@@ -61,6 +61,11 @@ class Inference:
             beliefs[at], exponents[rows, at], assumed[rows, at] = belief, 1.0, column[rows]
         return replace(self, beliefs=tuple(beliefs), exponents=exponents, assumed=assumed)
 
+    def take(self, index: npt.NDArray[np.intp]) -> Inference:
+        """The inference for the queries at ``index``."""
+        beliefs = tuple(b[index] for b in self.beliefs)
+        return replace(self, beliefs=beliefs, exponents=self.exponents[index], assumed=self.assumed[index])
+
     def slice(self, start: int, stop: int) -> Inference:
         """The inference for queries ``start:stop``."""
         return replace(

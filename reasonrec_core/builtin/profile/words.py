@@ -37,14 +37,24 @@ def put_into_words(
     titles = catalog.titles
     votes = attribute(model.experts, observation, evidence, proposals, weights, decision)
     cited = [int(p) for p in np.argsort(-votes, kind="stable")[:CITED] if votes[p] > 0]
-    steps = [_observe(evidence, titles, votes, cited)]
-    steps += [_infer_step(f, inference, evidence, observation) for f in _gating(inference)]
+    steps = [observe_step(evidence, titles, votes, cited)]
+    for f in gating(inference):
+        inferred = (
+            inference.beliefs[f]
+            if inference.assumed[0, f] < 0
+            else label_belief(evidence, observation, inference.fields[f])
+        )
+        steps.append(infer_step(f, inference, evidence, inferred[0]))
     steps += _propose_steps(model, query, observation, evidence, proposals, weights, titles)
-    steps += [_weigh(query, observation, proposals, weights), _decide_step(decision, proposals, titles, cited)]
+    steps += [
+        weigh_step(query, observation, proposals.names, weights),
+        _decide_step(decision, proposals, titles, cited),
+    ]
     return tuple(steps)
 
 
-def _observe(evidence: Evidence, titles: list[str], votes: Float32, cited: list[int]) -> Step:
+def observe_step(evidence: Evidence, titles: list[str], votes: Float32, cited: list[int]) -> Step:
+    """What was looked at by a batch of one; ``votes``: float32[L], how much each entry spoke for the answer."""
     items, used = evidence.history.items, int((evidence.weights(Fade(1.0)) > 0).sum())
     ignored = list(dict.fromkeys(items[evidence.relevance == 0].tolist()))
     asked = f"you ignored {', '.join(f'“{titles[i]}”' for i in ignored)}; " if ignored else ""
@@ -64,17 +74,15 @@ def _observe(evidence: Evidence, titles: list[str], votes: Float32, cited: list[
     )
 
 
-def _gating(inference: Inference) -> list[int]:
+def gating(inference: Inference) -> list[int]:
     """The fields, those that gate most strongly first."""
     order = np.argsort(-inference.exponents[0], kind="stable")
     return [int(f) for f in order]
 
 
-def _infer_step(f: int, inference: Inference, evidence: Evidence, observation: Observation) -> Step:
-    field, belief = inference.fields[f], inference.beliefs[f][0]
-    assumed = int(inference.assumed[0, f])
-    if assumed >= 0:
-        belief = label_belief(evidence, observation, field)[0]
+def infer_step(f: int, inference: Inference, evidence: Evidence, belief: Float32) -> Step:
+    """One field of a batch of one; ``belief``: float32[L] as it was inferred, also where a label was assumed."""
+    field, assumed = inference.fields[f], int(inference.assumed[0, f])
     top = assumed if assumed >= 0 else int(np.argmax(belief * np.log(belief / field.prior)))
     others = [int(a) for a in np.argsort(-belief, kind="stable")[: LISTED + 1] if a != top][:LISTED]
     alternatives = tuple((field.labels[a], float(belief[a])) for a in others)
@@ -125,9 +133,10 @@ def _propose_steps(
     return steps
 
 
-def _weigh(query: QueryBatch, observation: Observation, proposals: Proposals, weights: Float32) -> Step:
+def weigh_step(query: QueryBatch, observation: Observation, names: tuple[str, ...], weights: Float32) -> Step:
+    """How much each expert counts for a batch of one; ``weights``: float32[1, E]."""
     order = np.argsort(-weights[0], kind="stable")
-    parts = [(proposals.names[e], float(weights[0, e])) for e in order if weights[0, e] >= 0.005]
+    parts = [(names[e], float(weights[0, e])) for e in order if weights[0, e] >= 0.005]
     said = ", ".join(f"{name} {weight:.0%}" for name, weight in parts)
     length, horizon = int(query.history.lengths[0]), float(observation.horizon[0])
     claim = f"with {length} items of history (evidence horizon {horizon:.2f}): {said}"

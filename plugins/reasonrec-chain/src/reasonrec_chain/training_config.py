@@ -16,12 +16,12 @@ class TrainingConfig(Settings):
     patience: int = Field(
         3, ge=1, description="Epochs without a better validation figure after which training stops; the best is kept."
     )
-    learning_rate: float = Field(1.5e-3, gt=0, description="Of AdamW, at its highest.")
+    learning_rate: float = Field(2e-3, gt=0, description="Of AdamW, at its highest.")
     warmup: int = Field(200, ge=0, description="Steps over which the rate rises from 0.")
     decay_from: float = Field(
         0.0, ge=0, lt=1, description="Share of the training after which the rate begins to fall, linearly to 0."
     )
-    weight_decay: float = Field(0.01, ge=0, description="Of matrices; vectors (biases, norms) have none.")
+    weight_decay: float = Field(0.05, ge=0, description="Of matrices; vectors (biases, norms) have none.")
     betas: tuple[float, float] = Field((0.9, 0.98), description="Of AdamW's moving averages.")
     clip: float = Field(5.0, gt=0, description="Norm that gradients are cut down to.")
     ema: float = Field(

@@ -1,0 +1,192 @@
+"""Fitting the gates to validation targets: pairs that no expert has seen.
+
+The experts were fitted on the training part, so what they say about validation targets is what they will say about
+new ones; weighed on training pairs, an expert that remembers them would look better than it is. The figure that is
+reported, and that chooses among kinds of gates, comes from pairs that the gates in question were not fitted on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from reasonrec_chain.config import GateConfig
+from reasonrec_chain.gates import Gates, Kind, facts
+from reasonrec_chain.propose import Proposals
+from reasonrec_core.types import Bool, Float32, Int32
+
+BATCH = 512
+SLACK = 1.001
+"""A richer kind of gate must gain this much on unseen pairs to be chosen."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """P validation targets with the pools that were proposed for them.
+
+    Attributes:
+        shares: float32[P, E, C].
+        ratios: float32[P, F, C].
+        facts: float32[P, X].
+        allowed: bool[P, C]: no padding, and no further target of the same query.
+        target: int64[P], the target's column; -1 where it is not in the pool.
+    """
+
+    shares: torch.Tensor
+    ratios: torch.Tensor
+    facts: torch.Tensor
+    allowed: torch.Tensor
+    target: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def take(self, index: torch.Tensor) -> Pairs:
+        """The pairs at ``index``."""
+        return Pairs(self.shares[index], self.ratios[index], self.facts[index], self.allowed[index], self.target[index])
+
+
+def pair(proposals: Proposals, beliefs: tuple[Float32, ...], horizon: Float32, targets: Int32, others: Int32) -> Pairs:
+    """One chunk of pairs.
+
+    Args:
+        proposals, beliefs, horizon: for B queries.
+        targets: int32[B].
+        others: int32[B, T], further targets of the same query, which are no wrong answers; -1 pads.
+    """
+    same = proposals.items == targets[:, None]
+    column = np.where(same.any(axis=1), same.argmax(axis=1), -1)
+    wrong = (proposals.items[:, :, None] == others[:, None, :]).any(axis=2)
+    allowed: Bool = proposals.allowed & ~wrong
+    return Pairs(
+        torch.from_numpy(proposals.shares),
+        torch.from_numpy(proposals.ratios),
+        torch.from_numpy(facts(proposals, beliefs, horizon)),
+        torch.from_numpy(allowed),
+        torch.from_numpy(column.astype(np.int64)),
+    )
+
+
+def join(parts: list[Pairs]) -> Pairs:
+    """All chunks, padded to the widest pool."""
+    width = max(p.allowed.shape[1] for p in parts)
+
+    def wide(tensor: torch.Tensor) -> torch.Tensor:
+        return F.pad(tensor, (0, width - tensor.shape[-1]))
+
+    return Pairs(
+        torch.cat([wide(p.shares) for p in parts]),
+        torch.cat([wide(p.ratios) for p in parts]),
+        torch.cat([p.facts for p in parts]),
+        torch.cat([wide(p.allowed) for p in parts]),
+        torch.cat([p.target for p in parts]),
+    )
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came out.
+
+    Attributes:
+        gates: fitted on all pairs.
+        unseen: float64[P], ``1 / log2(1 + rank)`` of each pair under gates that were fitted on other pairs, 0 where
+            the target is not in the pool.
+        report: mean NDCG@10 on unseen pairs for each kind of gate tried, and how often the pool held the target.
+    """
+
+    gates: Gates
+    unseen: np.ndarray[tuple[int], np.dtype[np.float64]]
+    report: dict[str, float]
+
+
+def fit_gates(
+    pairs: Pairs, config: GateConfig, n_items: int, seed: int, progress: Callable[[int, int], None]
+) -> Fitted:
+    """Fit every kind of gates on all folds but one, judge it on that one, and fit the best kind on everything."""
+    kinds: tuple[Kind, ...] = ("static", "linear", "hidden") if config.hidden else ("static", "linear")
+    rng = np.random.default_rng(seed)
+    folds = min(config.folds, max(2, len(pairs)))
+    fold = torch.from_numpy(rng.permutation(len(pairs)) % folds)
+    steps, done = len(kinds) * folds + 1, 0
+    gains: dict[Kind, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
+    for kind in kinds:
+        gains[kind] = np.zeros(len(pairs))
+        for f in range(folds):
+            gates = train_gates(pairs.take((fold != f).nonzero()[:, 0]), config, kind, n_items, seed)
+            held = (fold == f).nonzero()[:, 0]
+            gains[kind][held.numpy()] = gain(gates, pairs.take(held))
+            done += 1
+            progress(done, steps)
+    best = kinds[0]
+    for kind in kinds[1:]:
+        if _ndcg(gains[kind]) > _ndcg(gains[best]) * SLACK:
+            best = kind
+    report = {f"NDCG@10 on unseen pairs, {kind} gates": _ndcg(gains[kind]) for kind in kinds}
+    report["targets in the pool"] = float((pairs.target >= 0).float().mean())
+    gates = train_gates(pairs, config, best, n_items, seed)
+    progress(steps, steps)
+    return Fitted(gates, gains[best], report)
+
+
+def train_gates(pairs: Pairs, config: GateConfig, kind: Kind, n_items: int, seed: int) -> Gates:
+    """Maximise the likelihood of the targets within their pools, by AdamW with a rate that falls to 0."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        shape = pairs.shares.shape[1], pairs.ratios.shape[1], pairs.facts.shape[1]
+        gates = Gates(*shape, kind, config.hidden, config.dropout, 0.1 / max(n_items, 1))
+        known = (pairs.target >= 0).nonzero()[:, 0]
+        if not len(known):
+            return gates.eval()
+        with torch.no_grad():
+            read = pairs.facts[known]
+            gates.mean.copy_(read.mean(dim=0))
+            gates.spread.copy_(read.std(dim=0, unbiased=False) + 1e-6)
+        each = -(-len(known) // BATCH)
+        epochs = max(config.epochs, -(-config.steps // each))
+        steps, step = epochs * each, 0
+        optimiser = torch.optim.AdamW(
+            [
+                {"params": [gates.base], "weight_decay": 0.0},
+                {"params": gates.reader.parameters() if gates.reader else [], "weight_decay": config.weight_decay},
+            ],
+            lr=config.learning_rate,
+        )
+        for _ in range(epochs):
+            order = known[torch.randperm(len(known))]
+            for start in range(0, len(order), BATCH):
+                some = pairs.take(order[start : start + BATCH])
+                loss = F.cross_entropy(_scores(gates, some), some.target)
+                for group in optimiser.param_groups:
+                    group["lr"] = config.learning_rate * (1 - step / steps)
+                optimiser.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+                step += 1
+    return gates.eval()
+
+
+@torch.no_grad()
+def gain(gates: Gates, pairs: Pairs) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """float64[P]: ``1 / log2(1 + rank of the target)``, ties counted against it, 0 where it is not in the pool."""
+    found = []
+    for start in range(0, len(pairs), BATCH):
+        some = pairs.take(torch.arange(start, min(start + BATCH, len(pairs))))
+        scores = _scores(gates, some)
+        own = scores.gather(1, some.target.clamp(min=0)[:, None])
+        rank = (scores >= own).sum(dim=1).clamp(min=1).double()
+        found.append(torch.where(some.target >= 0, 1 / torch.log2(1 + rank), 0.0))
+    return torch.cat(found).numpy() if found else np.zeros(0)
+
+
+def _scores(gates: Gates, pairs: Pairs) -> torch.Tensor:
+    own = F.one_hot(pairs.target.clamp(min=0), pairs.allowed.shape[1]).bool() & (pairs.target >= 0)[:, None]
+    scores: torch.Tensor = gates(pairs.shares, pairs.ratios, pairs.facts)
+    return scores.masked_fill(~(pairs.allowed | own), -torch.inf)
+
+
+def _ndcg(gains: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+    return float(np.where(gains >= 1 / np.log2(11) - 1e-12, gains, 0.0).mean()) if len(gains) else 0.0

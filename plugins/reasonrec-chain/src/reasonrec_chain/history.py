@@ -1,0 +1,141 @@
+"""Observe: what is known after each item of a history, by attention, a frequency filter, or both.
+
+Every layer is causal: the state after position t depends on positions up to t alone, so that one pass over a sequence
+trains on all of its prefixes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reasonrec_chain.items import SPREAD
+
+
+def low_pass(length: int, components: int) -> Tensor:
+    """float[length, length]: row t gives, at position t, the ``components`` lowest frequencies of positions 0..t.
+
+    The discrete Fourier transform of each prefix, cut and inverted at its end: a causal form of the frequency filter
+    of BSARec (Shin et al., AAAI 2024, equation 7), whose transform of the whole row would let a position see what
+    follows it.
+    """
+    filters = torch.zeros(length, length, dtype=torch.float64)
+    for last in range(length):
+        n = last + 1
+        spectrum = torch.fft.fft(torch.eye(n, dtype=torch.float64), dim=0)
+        frequency = torch.minimum(torch.arange(n), n - torch.arange(n))
+        spectrum[frequency >= components] = 0
+        filters[last, :n] = torch.fft.ifft(spectrum, dim=0).real[-1]
+    return filters.float()
+
+
+class Filter(nn.Module):
+    """The lowest frequencies of each prefix, and a learned share of the rest (BSARec, equation 8)."""
+
+    def __init__(self, dimensions: int, length: int, components: int) -> None:
+        super().__init__()
+        self.rest = nn.Parameter(torch.full((dimensions,), math.sqrt(0.5)))
+        self.register_buffer("filters", low_pass(length, components), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float[B, L, d] for float[B, L, d]."""
+        length = x.shape[1]
+        low: Tensor = self.filters[:length, :length] @ x  # type: ignore[index]
+        return low + self.rest**2 * (x - low)
+
+
+class Attention(nn.Module):
+    """Causal self-attention."""
+
+    def __init__(self, dimensions: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.inward = nn.Linear(dimensions, 3 * dimensions)
+        self.outward = nn.Linear(dimensions, dimensions)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float[B, L, d] for float[B, L, d]."""
+        rows, length, width = x.shape
+        parts = self.inward(x).view(rows, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        rate = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(parts[0], parts[1], parts[2], is_causal=True, dropout_p=rate)
+        out: Tensor = self.outward(mixed.transpose(1, 2).reshape(rows, length, width))
+        return out
+
+
+class Layer(nn.Module):
+    """Look back over the history, then think about each position; residual connections, norms after them.
+
+    Args:
+        dimensions: d.
+        heads: of the attention.
+        dropout: rate.
+        length: longest history.
+        components: frequencies that the filter keeps.
+        share: of the filter; 0 = attention alone, 1 = filter alone, between = both (BSARec, equation 9).
+    """
+
+    def __init__(self, dimensions: int, heads: int, dropout: float, length: int, components: int, share: float) -> None:
+        super().__init__()
+        self.share, self.rate = share, dropout
+        self.attention = Attention(dimensions, heads, dropout) if share < 1 else None
+        self.filter = Filter(dimensions, length, components) if share > 0 else None
+        self.first, self.second = nn.LayerNorm(dimensions), nn.LayerNorm(dimensions)
+        self.widen, self.narrow = nn.Linear(dimensions, 4 * dimensions), nn.Linear(4 * dimensions, dimensions)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float[B, L, d] for float[B, L, d]."""
+        looked = torch.zeros_like(x)
+        if self.attention is not None:
+            looked = looked + (1 - self.share) * self.attention(x)
+        if self.filter is not None:
+            looked = looked + self.share * self.filter(x)
+        x = self.first(x + F.dropout(looked, self.rate, self.training))
+        thought = self.narrow(F.dropout(F.gelu(self.widen(x)), self.rate, self.training))
+        out: Tensor = self.second(x + F.dropout(thought, self.rate, self.training))
+        return out
+
+
+class HistoryEncoder(nn.Module):
+    """States of histories, and refinements of them.
+
+    Refinement: the state after each position goes through the last layer again ``refinements`` times, each time with
+    a vector that says which pass it is, so that it is thought about longer without new parameters (ReaRec, Tang et
+    al., 2025, section 3.2; there the passes are appended to the sequence, here they run at every position at once).
+
+    Args:
+        dimensions, heads, dropout, length, components, share: as of `Layer`.
+        layers: how many.
+        refinements: K.
+    """
+
+    def __init__(
+        self,
+        dimensions: int,
+        heads: int,
+        layers: int,
+        dropout: float,
+        length: int,
+        components: int,
+        share: float,
+        refinements: int,
+    ) -> None:
+        super().__init__()
+        self.rate = dropout
+        self.positions = nn.Parameter(torch.randn(length, dimensions) * SPREAD)
+        self.norm = nn.LayerNorm(dimensions)
+        self.layers = nn.ModuleList(Layer(dimensions, heads, dropout, length, components, share) for _ in range(layers))
+        self.passes = nn.Parameter(torch.randn(refinements, dimensions) * SPREAD)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """For float[B, L, d] items 1 + K tensors of that shape: the states, then each refinement, the answer last."""
+        x = F.dropout(self.norm(x + self.positions[: x.shape[1]]), self.rate, self.training)
+        for layer in self.layers:
+            x = layer(x)
+        found = [x]
+        for which in self.passes:
+            found.append(self.layers[-1](found[-1] + which))
+        return found

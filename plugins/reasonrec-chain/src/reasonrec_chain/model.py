@@ -1,0 +1,49 @@
+"""What `chain` learned, kept together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reasonrec_chain.config import ChainConfig
+from reasonrec_chain.gates import Gates
+from reasonrec_chain.labels import LabelSlots
+from reasonrec_chain.propose import SEQUENCE, Experts
+from reasonrec_chain.sequence import SequenceModel
+from reasonrec_core.builtin.profile.fitting import Model as Counted
+from reasonrec_core.builtin.profile.propose import AFFINITY, POPULARITY
+
+
+@dataclass(frozen=True)
+class ChainModel:
+    """All that was learned.
+
+    Attributes:
+        counted: the experts and fields that are counted.
+        experts: who is asked.
+        gates: how they are weighed.
+        report: how fitting went: training epochs, gates on unseen validation pairs.
+    """
+
+    counted: Counted
+    experts: Experts
+    gates: Gates
+    report: dict[str, object] = field(default_factory=dict)
+
+
+def expert_names(config: ChainConfig, counted: Counted) -> tuple[str, ...]:
+    """The experts to ask, in order: the sequence, the item-to-item ones, affinity, popularity."""
+    every = (SEQUENCE, *(link.name for link in counted.experts), AFFINITY, POPULARITY)
+    return every if config.experts is None else tuple(name for name in every if name in config.experts)
+
+
+def make_experts(config: ChainConfig, counted: Counted, sequence: SequenceModel) -> Experts:
+    """The experts that the settings ask for."""
+    names = expert_names(config, counted)
+    return Experts(
+        sequence,
+        tuple(link for link in counted.experts if link.name in names),
+        counted.popularity,
+        tuple(LabelSlots.of(each) for each in counted.fields),
+        names,
+        config.gates.depth,
+    )

@@ -1,0 +1,153 @@
+"""The component: steps composed, chunked, edited, saved and loaded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from scipy import sparse
+
+from reasonrec_chain.attribution import attribute
+from reasonrec_chain.config import ChainConfig
+from reasonrec_chain.fitting import fit_chain
+from reasonrec_chain.infer import infer
+from reasonrec_chain.model import ChainModel
+from reasonrec_chain.propose import rows_at_once
+from reasonrec_chain.storage import read_chain, write_chain
+from reasonrec_chain.think import ranked, think
+from reasonrec_chain.words import put_into_words
+from reasonrec_core.builtin.profile.evidence import Evidence
+from reasonrec_core.components import EditablePolicy, FitData
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.errors import PluginError
+from reasonrec_core.types import (
+    Cost,
+    Deliberation,
+    Edits,
+    Float32,
+    LazySteps,
+    Observation,
+    QueryBatch,
+    Ranking,
+    Step,
+)
+
+LISTED = 10
+
+
+class Chain(EditablePolicy[ChainConfig]):
+    """Ranks by steps of which some are counted and some are trained; see the package's docstring.
+
+    The gates are fitted on validation queries, so figures on those are optimistic; `report` has their figure on
+    pairs that they were not fitted on.
+    """
+
+    Config = ChainConfig
+
+    def __init__(self, config: ChainConfig) -> None:
+        super().__init__(config)
+        self._model: ChainModel | None = None
+        self._catalog: Catalog | None = None
+
+    def fit(self, data: FitData) -> None:
+        """Count, train, and fit the gates on ``data.valid`` (without it the experts count alike)."""
+        self._model, self._catalog = fit_chain(self.config, data), data.catalog
+
+    @property
+    def model(self) -> ChainModel:
+        """What was learned."""
+        if self._model is None:
+            raise PluginError("the chain policy was used before it was fitted")
+        return self._model
+
+    @property
+    def report(self) -> dict[str, object]:
+        """How fitting went: the epochs of training, the gates on unseen validation pairs."""
+        return dict(self.model.report)
+
+    @property
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """The labels of the inferred fields."""
+        return {slot.field.name: slot.field.labels for slot in self.model.experts.slots}
+
+    def membership(self, field: str) -> sparse.csr_matrix:
+        """float32 CSR[n_items, labels of ``field``]."""
+        return next(slot.field.membership for slot in self.model.experts.slots if slot.field.name == field)
+
+    def infer_labels(self, batch: QueryBatch, observation: Observation) -> Mapping[str, Float32]:
+        """Per field float32[B, labels], as the network infers them."""
+        states = self.model.experts.sequence.states(self._evidence(batch, None), observation)
+        found = infer(states, self.model.experts)
+        return {field.name: belief for field, belief in zip(found.fields, found.beliefs, strict=True)}
+
+    def deliberate(self, batch: QueryBatch, observation: Observation, edits: Edits | None = None) -> Deliberation:
+        """Answer ``batch``, from edited steps where they are given.
+
+        Returns:
+            the ranking, its mass, confidence = the mass of the ten best, and steps that are put into words on demand.
+        """
+        started = time.perf_counter()
+        model, evidence = self.model, self._evidence(batch, edits)
+        states = model.experts.sequence.states(evidence, observation)
+        answers = []
+        for start, piece in batch.chunks(rows_at_once(len(model.experts.popularity))):
+            some = np.arange(start, start + len(piece))
+            given = None if edits is None else edits.slice(batch.history, start, start + len(piece))
+            part = evidence.slice(start, start + len(piece))
+            answers.append(ranked(think(model, piece, part, states[some], observation.take(some), given), piece))
+        if answers:
+            items = np.concatenate([ranking.items for ranking, _ in answers])
+            ranking = Ranking(items, np.concatenate([ranking.scores for ranking, _ in answers]))
+            mass = np.concatenate([mass for _, mass in answers])
+        else:
+            empty = np.zeros((0, batch.k), np.float32)
+            ranking, mass = Ranking(empty.astype(np.int32), empty), empty
+
+        def steps(row: int) -> tuple[Step, ...]:
+            return self._steps(batch, observation, edits, row)
+
+        confidence = np.minimum(mass[:, :LISTED].sum(axis=1), np.float32(1.0)).astype(np.float32)
+        cost = Cost(seconds=time.perf_counter() - started)
+        return Deliberation(LazySteps(len(batch), steps), confidence, ranking, mass, cost=cost)
+
+    def attribution(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[L]: by how much ignoring an entry lowers the probability of the best item."""
+        return attribute(self.model, batch, self._evidence(batch, None), observation, self._reach)
+
+    @property
+    def _reach(self) -> int:
+        return max(self.config.network.max_history, self.config.counted.max_history)
+
+    def _evidence(self, batch: QueryBatch, edits: Edits | None) -> Evidence:
+        evidence = Evidence.of(batch.history, self.config.counted.max_history)
+        if edits is None or edits.relevance is None:
+            return evidence
+        return replace(evidence, relevance=edits.relevance)
+
+    def _steps(self, batch: QueryBatch, observation: Observation, edits: Edits | None, row: int) -> tuple[Step, ...]:
+        one = np.array([row], np.intp)
+        query, seen = batch.take(one), observation.take(one)
+        given = None if edits is None else edits.take(batch.history, one)
+        evidence = self._evidence(query, given)
+        states = self.model.experts.sequence.states(evidence, seen)
+        thought = think(self.model, query, evidence, states, seen, given)
+        votes = attribute(self.model, query, evidence, seen, self._reach, given)
+        if self._catalog is None:
+            raise PluginError("the chain policy was used before it was fitted")
+        return put_into_words(self.model, self._catalog.titles, query, seen, evidence, thought, votes)
+
+    def save(self, folder: Path) -> None:
+        """Write what was counted, the network and the gates."""
+        super().save(folder)
+        write_chain(self.model, folder)
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read what `save` wrote."""
+        self = super().load(folder, catalog)
+        self._model, self._catalog = read_chain(self.config, folder), catalog
+        return self

@@ -1,0 +1,93 @@
+"""Saving and loading what `chain` learned: tensors as safetensors, arrays as ``.npz`` without objects, JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from reasonrec_chain.config import ChainConfig
+from reasonrec_chain.gates import Gates
+from reasonrec_chain.model import ChainModel, make_experts
+from reasonrec_chain.network import Network
+from reasonrec_chain.sequence import SequenceModel
+from reasonrec_chain.views import View, item_inputs
+from reasonrec_core.builtin.profile.storage import read_model, write_model
+from reasonrec_core.errors import DataError
+from reasonrec_core.files import read_json, whole_file, write_json
+from reasonrec_core.types import Float32, Observation
+
+NETWORK, GATES = "network.", "gates."
+
+
+def write_chain(model: ChainModel, folder: Path) -> None:
+    """Write ``counted/``, ``chain.safetensors`` and ``chain.json`` into ``folder``."""
+    (folder / "counted").mkdir(exist_ok=True)
+    write_model(model.counted, folder / "counted")
+    sequence = model.experts.sequence
+    tensors = {NETWORK + name: value for name, value in sequence.network.state_dict().items()}
+    tensors |= {GATES + name: value for name, value in model.gates.state_dict().items()}
+    tensors["counts"] = torch.from_numpy(sequence.counts)
+    for v, view in enumerate(sequence.views):
+        tensors |= {f"view{v}.mean": torch.from_numpy(view.mean), f"view{v}.basis": torch.from_numpy(view.basis)}
+    with whole_file(folder / "chain.safetensors") as aside:
+        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, aside)
+    stored = {
+        "modalities": [view.modality for view in sequence.views],
+        "gates": {"kind": model.gates.kind, "experts": model.gates.experts, "fields": model.gates.fields},
+        "report": model.report,
+    }
+    write_json(folder / "chain.json", stored)
+
+
+def read_chain(config: ChainConfig, folder: Path) -> ChainModel:
+    """Read what `write_chain` wrote.
+
+    Raises:
+        DataError: a file is missing, damaged or of another kind.
+    """
+    stored = read_json(folder / "chain.json")
+    counted = read_model(folder / "counted")
+    try:
+        tensors = load_file(folder / "chain.safetensors")
+        sequence = _sequence(config, tensors, stored["modalities"], counted)
+        gates = _gates(config, tensors, stored["gates"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"not a saved chain ({error})", where=str(folder), fix="Fit again.") from error
+    return ChainModel(counted, make_experts(config, counted, sequence), gates, stored["report"])
+
+
+def _sequence(
+    config: ChainConfig, tensors: dict[str, torch.Tensor], modalities: list[str], counted: Any
+) -> SequenceModel:
+    views = tuple(
+        View(m, tensors[f"view{v}.mean"].numpy(), tensors[f"view{v}.basis"].numpy()) for v, m in enumerate(modalities)
+    )
+    memberships = tuple(field.membership for field in counted.fields)
+    trained: Float32 = tensors["counts"].numpy()
+    nothing = Observation({}, {}, np.zeros(0, np.float32))
+    inputs = item_inputs(trained, views, tuple(m[: len(trained)] for m in memberships), nothing)
+    network = Network(config.network, inputs, tuple(torch.from_numpy(f.prior) for f in counted.fields))
+    network.load_state_dict(_under(NETWORK, tensors))
+    network.eval()
+    n_items = len(counted.popularity)
+    counts = np.concatenate([trained, np.zeros(n_items - len(trained), np.float32)])
+    return SequenceModel(network, views, counts, memberships)
+
+
+def _gates(config: ChainConfig, tensors: dict[str, torch.Tensor], stored: dict[str, Any]) -> Gates:
+    own = _under(GATES, tensors)
+    gates = Gates(
+        stored["experts"], stored["fields"], len(own["mean"]), stored["kind"],
+        config.gates.hidden, config.gates.dropout, float(own["floor"]),
+    )  # fmt: skip
+    gates.load_state_dict(own)
+    return gates.eval()
+
+
+def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,112 @@
+"""The steps of one query in words, with item titles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from reasonrec_chain.gates import Weighed
+from reasonrec_chain.model import ChainModel
+from reasonrec_chain.propose import SEQUENCE, Proposals
+from reasonrec_chain.think import Thought, ranked
+from reasonrec_core.builtin.profile.attribution import links
+from reasonrec_core.builtin.profile.evidence import Evidence
+from reasonrec_core.builtin.profile.propose import AFFINITY
+from reasonrec_core.builtin.profile.words import CITED, LISTED, SPEAKS, infer_step, observe_step, weigh_step
+from reasonrec_core.types import Float32, Observation, QueryBatch, Step, StepKind
+
+SAYS = SPEAKS | {SEQUENCE: "after such a history comes"}
+WORTH_SAYING = 0.005
+
+
+def put_into_words(
+    model: ChainModel,
+    titles: list[str],
+    query: QueryBatch,
+    observation: Observation,
+    evidence: Evidence,
+    thought: Thought,
+    votes: Float32,
+) -> tuple[Step, ...]:
+    """The steps of a batch of one; positions count from the oldest history entry.
+
+    Args:
+        model: fitted.
+        titles: of all items.
+        query, observation, evidence: what was asked and looked at.
+        thought: what followed.
+        votes: float32[L], how much each entry spoke for the best item.
+    """
+    cited = [int(p) for p in np.argsort(-votes, kind="stable")[:CITED] if votes[p] > 0]
+    inference = replace(thought.inference, exponents=np.maximum(thought.weighed.labels, 0.0))
+    steps = [observe_step(evidence, titles, votes, cited)]
+    for f in np.argsort(-inference.exponents[0], kind="stable").tolist():
+        steps.append(infer_step(f, inference, evidence, thought.inferred.beliefs[f][0]))
+    steps += _propose_steps(model, titles, observation, evidence, thought, cited)
+    steps += [_weigh(query, observation, thought), _decide(titles, query, thought, cited)]
+    return tuple(steps)
+
+
+def _propose_steps(
+    model: ChainModel,
+    titles: list[str],
+    observation: Observation,
+    evidence: Evidence,
+    thought: Thought,
+    cited: list[int],
+) -> list[Step]:
+    proposals, steps = thought.proposals, []
+    by_name = {link.name: link for link in model.experts.links}
+    for e, name in enumerate(proposals.names):
+        share = proposals.shares[0, e]
+        columns = [int(c) for c in np.argsort(-share, kind="stable")[: LISTED + 1] if share[c] > 0]
+        if not columns:
+            steps.append(Step(StepKind.PROPOSE, f"{name}: nothing to propose", weight=0.0))
+            continue
+        items = [int(proposals.items[0, c]) for c in columns]
+        said = [(titles[i], float(min(share[c], 1.0))) for i, c in zip(items, columns, strict=True)]
+        cause: tuple[int | str, ...] = ()
+        if name in by_name:
+            spoke = links(by_name[name], evidence, observation, np.array(items[:1], np.int32))
+            cause = tuple(int(p) for p in np.argsort(-spoke, kind="stable")[:CITED] if spoke[p] > 0)
+        elif name == SEQUENCE:
+            cause = tuple(cited)
+        elif name == AFFINITY:
+            cause = tuple(slot.field.modality or slot.field.name for slot in model.experts.slots)
+        claim = f"{name}: {SAYS.get(name, 'nearest is')} “{said[0][0]}” ({said[0][1]:.1%})"
+        weight = float(min(thought.weighed.experts[0, e], 1.0))
+        steps.append(Step(StepKind.PROPOSE, claim, cause, weight, tuple(said[1:])))
+    return steps
+
+
+def _weigh(query: QueryBatch, observation: Observation, thought: Thought) -> Step:
+    """The mixture, and which experts' agreement counts besides."""
+    step = weigh_step(query, observation, thought.proposals.names, thought.weighed.experts)
+    agreed = thought.weighed.agreement[0]
+    named = [
+        f"{thought.proposals.names[e]} (power {agreed[e]:.2f})"
+        for e in np.argsort(-agreed, kind="stable")
+        if agreed[e] >= WORTH_SAYING
+    ]
+    return replace(step, claim=f"{step.claim}; agreement with {', '.join(named)}") if named else step
+
+
+def _decide(titles: list[str], query: QueryBatch, thought: Thought, cited: list[int]) -> Step:
+    ranking, mass = ranked(thought, replace(query, k=LISTED + 1))
+    best = [(int(i), float(m)) for i, m in zip(ranking.items[0], mass[0], strict=True) if i >= 0]
+    if not best:
+        return Step(StepKind.DECIDE, "nothing is left to recommend", weight=0.0)
+    spoke = expert_shares(thought.proposals, thought.weighed, best[0][0])
+    order = np.argsort(-spoke, kind="stable")
+    parts = [f"{thought.proposals.names[e]} {spoke[e]:.0%}" for e in order if spoke[e] >= WORTH_SAYING]
+    claim = f"“{titles[best[0][0]]}” with {best[0][1]:.1%}: {', '.join(parts)}"
+    others = tuple((titles[i], min(m, 1.0)) for i, m in best[1:])
+    return Step(StepKind.DECIDE, claim, tuple(cited), min(best[0][1], 1.0), others)
+
+
+def expert_shares(proposals: Proposals, weighed: Weighed, item: int) -> Float32:
+    """float32[E]: part of an item's mixed share that each expert gave, for a batch of one."""
+    column = int((proposals.items[0] == item).argmax())
+    given = weighed.experts[0] * proposals.shares[0, :, column]
+    return np.asarray(given / max(float(given.sum()), 1e-30), np.float32)
