@@ -15,7 +15,7 @@ from reasonrec_core.act import RouterConfig
 from reasonrec_core.components import Settings
 from reasonrec_core.data.splits import SplitConfig
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.settings import config_error
+from reasonrec_core.settings import config_error, validated
 from reasonrec_core.trace.config import TraceConfig
 from reasonrec_core.types import Task
 
@@ -173,6 +173,22 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
     for override in overrides:
         _override(tree, override)
     return check_config(tree, str(path), text)
+
+
+def load_router(path: Path, *, has_goal: bool = False) -> RouterConfig:
+    """The ``[router]`` of a pipeline file, or of a file that holds nothing else.
+
+    Args:
+        path: TOML, YAML or JSON.
+        has_goal: whether a budget is given elsewhere, so that the file need not name one.
+    """
+    tree, _ = _read(path)
+    table = tree.get("router", tree)
+    if not isinstance(table, dict):
+        raise ConfigError("the router is a table of settings", where=f"{path}: router")
+    if has_goal and not {"share", "risk"} & table.keys():
+        table = {**table, "share": 0.5}
+    return validated(RouterConfig, table, where=f"{path}: router")
 
 
 def check_config(tree: Mapping[str, Any], where: str, text: str = "") -> PipelineConfig:

@@ -57,9 +57,11 @@ class TraceFile:
                 if len(rows):
                     yield rows.select(wanted)
 
-    def records(self, part: str | None = TEST) -> Iterator[TraceRecord]:
-        """The decisions in order."""
+    def records(self, part: str | None = TEST, **equal: int | str) -> Iterator[TraceRecord]:
+        """The decisions in order; of them those whose columns ``equal`` what is given, e.g. ``route="replace"``."""
         for table in self.tables(part=part):
+            for name, value in equal.items():
+                table = table.filter(pc.equal(table.column(name), value))
             yield from _records(self.path, table)
 
     def _read(self, columns: list[str]) -> Iterator[pa.Table]:

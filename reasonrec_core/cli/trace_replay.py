@@ -1,0 +1,131 @@
+"""``reasonrec trace replay``: the same requests under another budget or router, without running a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from reasonrec_core.trace.replay import Replay, Side
+
+EPILOG = """\b
+Examples:
+  reasonrec trace replay runs/movielens                      # the recorded router: nothing changes
+  reasonrec trace replay runs/movielens --share 0.5
+  reasonrec trace replay runs/movielens --max-latency 3      # mean milliseconds per request
+  reasonrec trace replay runs/movielens --max-loss 0.01      # the largest share that loses at most 1 %
+  reasonrec trace replay runs/movielens --router other.toml --json
+"""
+
+
+@click.command("replay", epilog=EPILOG)
+@click.argument("trace", type=click.Path(path_type=Path), metavar="TRACE")
+@click.option("--share", type=click.FloatRange(0, 1), help="Share of the requests that a delegate answers.")
+@click.option(
+    "--max-latency",
+    type=click.FloatRange(0, min_open=True),
+    metavar="MS",
+    help="Mean milliseconds per request; the smallest share that keeps it.",
+)
+@click.option(
+    "--max-loss",
+    type=click.FloatRange(0, 1),
+    metavar="X",
+    help="Tolerated relative loss against the policy alone; the largest share that keeps it on validation queries.",
+)
+@click.option(
+    "--router",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A pipeline file (or its [router] alone): calibrated on the trace's validation queries.",
+)
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Compare this one, e.g. HR@5. Repeatable.")
+@click.option("--seed", type=int, help="Of the intervals; the run's by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def replay_command(
+    trace: Path,
+    share: float | None,
+    max_latency: float | None,
+    max_loss: float | None,
+    router: Path | None,
+    metrics: tuple[str, ...],
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Decide the requests of TRACE (a trace or a run folder) again, and compare with what was done.
+
+    Signals, the quality of every answer and its cost are those that the trace holds; no model is run.
+    """
+    from reasonrec_core.config import load_router
+    from reasonrec_core.errors import ConfigError
+    from reasonrec_core.trace import open_trace
+    from reasonrec_core.trace.replay import Wanted, replay
+
+    given = [
+        n for n, v in (("--share", share), ("--max-latency", max_latency), ("--max-loss", max_loss)) if v is not None
+    ]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} exclude each other", where="trace replay", fix="Give one of them.")
+    file = open_trace(trace)
+    other = None if router is None else load_router(router, has_goal=bool(given))
+    wanted = Wanted(other, share, None if max_latency is None else max_latency / 1000, max_loss)
+    found = replay(file, wanted, metrics=metrics, seed=seed)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        _show(found)
+
+
+def _show(found: Replay) -> None:
+    from rich.table import Table
+
+    from reasonrec_core.cli.console import out
+    from reasonrec_core.cli.text import line
+
+    same = "every one as recorded" if not found.changed else f"{found.changed} ({found.changed / found.n:.1%}) changed"
+    to = f"; delegate {line(found.delegate)}" if found.delegate else ""
+    out.print(f"{found.n} decisions, {same}{to}.")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("", no_wrap=True)
+    for name in ("recorded", "replayed", *(["policy alone"] if found.policy else [])):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("replayed - recorded (95 % interval)", no_wrap=True)
+    sides = [found.recorded, found.replayed, *([found.policy] if found.policy else [])]
+    table.add_row("delegated", *(f"{side.share:.1%}" for side in sides), "")
+    for row in found.comparisons:
+        sure = f"{row.difference:+.4f} [{row.low:+.4f}, {row.high:+.4f}], p = {row.p_corrected:.3g}"
+        values = [side.quality[row.metric] for side in sides]
+        table.add_row(line(row.metric), *(f"{value:.4f}" for value in values), sure)
+    for name, label in (("mean", "ms, mean"), ("p50", "ms, median"), ("p95", "ms, 95th percentile")):
+        table.add_row(label, *(_time(side, name) for side in sides), _timed(found) if name == "mean" else "")
+    if any(side.tokens for side in sides):
+        table.add_row("tokens", *("-" if side.tokens is None else f"{side.tokens:.0f}" for side in sides), "")
+    out.print(table)
+    if found.against_policy:
+        told = found.against_policy
+        out.print(f"Against the policy alone: {told.value:+.2%} [{told.low:+.2%}, {told.high:+.2%}].")
+    if found.goal:
+        out.print(_goal(found.goal))
+
+
+def _time(side: Side, name: str) -> str:
+    return "-" if side.latency is None else f"{1000 * side.latency[name]:.2f}"
+
+
+def _timed(found: Replay) -> str:
+    n = found.recorded.latency["n"] if found.recorded.latency else 0
+    return f"of {n:.0f} requests answered one at a time" if n else "nothing was timed"
+
+
+def _goal(goal: dict[str, Any]) -> str:
+    valid = goal["validation"]
+    chosen = (
+        f"A share of {goal['share']:.0%} was chosen on validation queries ({valid['value']:+.2%} "
+        f"[{valid['low']:+.2%}, {valid['high']:+.2%}]; at most {goal['limit']:.1%} may be lost)"
+    )
+    if "confirmed" not in goal:
+        return f"{chosen}; no target is known to confirm it on."
+    return f"{chosen}; the test queries {'confirm' if goal['confirmed'] else 'do not confirm'} it."

@@ -1,0 +1,174 @@
+"""``reasonrec trace show``: single decisions as cards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from reasonrec_core.trace import TraceFile, TraceRecord
+
+LIMIT = 3
+RECENT = 10
+"""Items of the history and of an answer that a card shows."""
+OTHERS = 3
+"""Items that a card shows of the answers that were not given."""
+
+EPILOG = """\b
+Examples:
+  reasonrec trace show runs/movielens --request 12
+  reasonrec trace show runs/movielens --user 42 --json
+  reasonrec trace show runs/movielens/trace.parquet --route replace --limit 5
+"""
+
+
+@click.command("show", epilog=EPILOG)
+@click.argument("trace", type=click.Path(path_type=Path), metavar="TRACE")
+@click.option("--request", type=click.IntRange(0), metavar="N", help="The decision with this number.")
+@click.option("--user", metavar="ID", help="Decisions for this user.")
+@click.option("--key-env", default="REASONREC_TRACE_KEY", show_default=True, help="Holds the key of a hashed trace.")
+@click.option("--route", type=click.Choice(["self", "replace", "consult", "abstain"]), help="Decisions of this route.")
+@click.option("--limit", type=click.IntRange(1), default=LIMIT, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print whole records, one JSON object per line.")
+def show_command(
+    trace: Path, request: int | None, user: str | None, key_env: str, route: str | None, limit: int, as_json: bool
+) -> None:
+    """Show decisions of TRACE, a trace or a run folder; with a run folder, items by their titles."""
+    from reasonrec_core.errors import ConfigError
+    from reasonrec_core.trace import open_trace
+
+    file = open_trace(trace)
+    wanted: dict[str, Any] = {"query": request, "user": user, "route": route}
+    if user is not None:
+        wanted["user"] = _written(file, user, key_env)
+    asked = {name: value for name, value in wanted.items() if value is not None}
+    found = list(islice(file.records(**asked), limit))
+    if not found:
+        last = sum(len(table) for table in file.tables(["query"])) - 1
+        raise ConfigError(
+            f"no decision matches {_said(request, user, route)}".rstrip(),
+            where=str(file.path),
+            fix=f"Its requests are numbered 0 to {last}." if last >= 0 else "It holds no decisions.",
+        )
+    title = _titles(file)
+    for record in found:
+        if as_json:
+            click.echo(json.dumps(asdict(record), ensure_ascii=False))
+        else:
+            _card(file, record, title)
+
+
+def _said(request: int | None, user: str | None, route: str | None) -> str:
+    given = {"--request": request, "--user": user, "--route": route}
+    return ", ".join(f"{name} {value}" for name, value in given.items() if value is not None)
+
+
+def _written(file: TraceFile, user: str, variable: str) -> str:
+    """The id as it stands in the trace: hashed, where users are, unless it is given as its hash."""
+    from reasonrec_core.trace import Hasher
+    from reasonrec_core.trace.hashing import LENGTH, secret
+
+    given_as_hash = len(user) == LENGTH and set(user) <= set("0123456789abcdef")
+    if "users" not in file.header.hashed or given_as_hash:
+        return user
+    return str(Hasher(secret(variable), users=True).user(user))
+
+
+def _titles(file: TraceFile) -> Callable[[str], str]:
+    """Item id to what to call it: with its title where the run's dataset lies beside the trace."""
+    from reasonrec_core.cli.text import line
+    from reasonrec_core.data.dataset import Dataset
+    from reasonrec_core.data.storage import is_dataset
+
+    folder, titles = file.path.parent / "stages" / "data" / "dataset", dict[str, str]()
+    if "items" not in file.header.hashed and is_dataset(folder):
+        dataset = Dataset.open(folder)
+        if dataset.hash == file.header.data:
+            titles = dict(zip(dataset.catalog.ids, dataset.catalog.titles, strict=True))
+    return lambda item: line(f"{titles[item]} [{item}]" if titles.get(item, item) != item else item)
+
+
+def _card(file: TraceFile, record: TraceRecord, title: Callable[[str], str]) -> None:
+    from rich.text import Text
+
+    from reasonrec_core.cli.console import out
+    from reasonrec_core.cli.text import line
+
+    who = "unknown user" if record.user is None else f"user {record.user}"
+    when = "" if record.time is None else f", time {record.time}"
+    out.print(Text(line(f"Request {record.query}: {who}, {record.task}{when}"), "bold"))
+    recent = record.history[-RECENT:]
+    shown = "; ".join(title(item) for item in recent) or "nothing"
+    out.print(f"History ({record.history_length} items, the newest {len(recent)}): {shown}")
+    by = f" by {record.delegate}" if record.delegate else ""
+    out.print(f"Route: {line(record.route + by)}. {line(record.reason)}.")
+    out.print(line(_sure(record)))
+    if record.uncertainty:
+        out.print(f"Uncertainty: {line('; '.join(_doubts(record)))}.")
+    targets = set(record.targets)
+    out.print(Text("Answer", "bold"), Text("(* = what came next)" if targets else "", "dim"))
+    for place, (item, score) in enumerate(zip(record.ranking[:RECENT], record.scores, strict=False), 1):
+        out.print(f"{'*' if item in targets else ' '}{place:3d}  {title(item)}  {score:.4g}")
+    if targets:
+        out.print(f"What came next: {'; '.join(map(title, record.targets))}")
+    for label, answer in record.answers.items():
+        first = "; ".join(title(item) for item in answer.items[:OTHERS])
+        out.print(f"{line(label)} answered: {first}{_graded(file, record.quality.get(label, {}))}")
+    _steps(record, title)
+    out.print(line(_price(record)) + "\n", style="dim")
+
+
+def _sure(record: TraceRecord) -> str:
+    said = [] if record.confidence is None else [f"confidence {record.confidence:.1%}"]
+    said += [] if record.risk is None else [f"risk {record.risk:.1%} that the delegate's answer is better"]
+    said += [] if record.gain is None else [f"expected gain of delegating {record.gain:+.3f}"]
+    text = ", ".join(said) or "no router: no calibrated confidence"
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _doubts(record: TraceRecord) -> list[str]:
+    told = []
+    for name, value in record.uncertainty.items():
+        parts = {"epistemic": value.epistemic, "aleatoric": value.aleatoric}
+        known = ", ".join(f"{part} {v:.2f}" for part, v in parts.items() if v is not None)
+        told.append(f"{name} {value.total:.2f}" + (f" ({known})" if known else ""))
+    return told
+
+
+def _graded(file: TraceFile, quality: Mapping[str, float]) -> str:
+    names = [name for name in (file.header.quality, file.header.hit) if name in quality]
+    return f" ({', '.join(f'{name} {quality[name]:.3f}' for name in names if name)})" if names else ""
+
+
+def _steps(record: TraceRecord, title: Callable[[str], str]) -> None:
+    from rich.text import Text
+
+    from reasonrec_core.cli.console import out
+    from reasonrec_core.cli.text import line
+
+    start = record.history_length - len(record.history)
+    for step in record.steps:
+        out.print(Text.assemble((f"{step.kind}", "bold"), f" {line(step.claim)}"))
+        places = [e - start if isinstance(e, int) else e for e in step.evidence]
+        evidence = [
+            line(place) if isinstance(place, str) else title(record.history[place])
+            for place in places
+            if isinstance(place, str) or 0 <= place < len(record.history)
+        ]
+        if evidence:
+            out.print(f"  because of: {'; '.join(evidence)}")
+        for name, weight in step.alternatives[:OTHERS]:
+            out.print(f"  {weight:5.1%}  {line(name)}")
+
+
+def _price(record: TraceRecord) -> str:
+    taken = "answered in a batch" if record.latency is None else f"{1000 * record.latency:.2f} ms"
+    alone = ", ".join(f"{name} {1000 * seconds:.2f} ms" for name, seconds in record.seconds.items())
+    spent = f", {record.tokens} tokens" if record.tokens else ""
+    return f"{taken}{f' (alone: {alone})' if alone else ''}{spent}; versions {record.versions or 'unknown'}"

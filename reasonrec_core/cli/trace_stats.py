@@ -1,0 +1,102 @@
+"""``reasonrec trace stats``: a trace in figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+EPILOG = """\b
+Examples:
+  reasonrec trace stats runs/movielens
+  reasonrec trace stats runs/movielens/trace.parquet --json | jq .routes
+"""
+
+
+@click.command("stats", epilog=EPILOG)
+@click.argument("trace", type=click.Path(path_type=Path), metavar="TRACE")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def stats_command(trace: Path, as_json: bool) -> None:
+    """Sum up TRACE, a trace or a run folder: routes, reasons, confidence, quality, latency, by evidence horizon."""
+    from reasonrec_core.trace import open_trace
+    from reasonrec_core.trace.stats import statistics
+
+    found = statistics(open_trace(trace))
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        _show(found)
+
+
+def _show(found: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    from reasonrec_core.cli.console import out
+    from reasonrec_core.cli.text import line
+
+    hashed = f", {' and '.join(found['hashed'])} hashed" if found["hashed"] else ""
+    head = f"{found['run'] or 'Trace'}: {found['decisions']} decisions, {found['users']} users, {found['task']}{hashed}"
+    out.print(Text(line(head), "bold"))
+    metrics = list(found["all"]["quality"])
+    routes = [(f"{r['route']} {r['delegate'] or ''}".strip(), r) for r in found["routes"]]
+    _groups("route", [*routes, *([("all", found["all"])] if len(routes) > 1 else [])], metrics)
+    quarters = [(h["history"], h) for h in found["horizon"]]
+    _groups("items in the history", quarters, metrics)
+    if found["uncertainty"]:
+        _uncertainty(found["uncertainty"])
+    for reason in found["reasons"]:
+        out.print(f"{reason['n']:>7}  {line(reason['reason']) or '(no reason)'}")
+
+
+def _groups(what: str, rows: list[tuple[str, dict[str, Any]]], metrics: list[str]) -> None:
+    """A table of groups of decisions."""
+    from rich.table import Table
+
+    from reasonrec_core.cli.console import out
+    from reasonrec_core.cli.text import line
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(what, no_wrap=True)
+    names = ["n", "share", "delegated", "confidence", *metrics, "ms mean", "p50", "p95", "tokens"]
+    for name in names:
+        table.add_column(line(name), justify="right", no_wrap=True)
+    for name, row in rows:
+        spent = row["latency"] or {}
+        times = [spent.get(key) for key in ("mean", "p50", "p95")]
+        table.add_row(
+            line(name),
+            str(row["n"]),
+            *(_percent(row[key]) for key in ("share", "delegated", "confidence")),
+            *(_number(row["quality"].get(metric), ".4f") for metric in metrics),
+            *(_number(None if t is None else 1000 * t, ".2f") for t in times),
+            _number(row["tokens"], ".0f"),
+        )
+    out.print(table)
+    out.print()
+
+
+def _uncertainty(found: dict[str, dict[str, float | None]]) -> None:
+    from rich.table import Table
+
+    from reasonrec_core.cli.console import out
+    from reasonrec_core.cli.text import line
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("uncertainty", no_wrap=True)
+    columns = ("mean", "p10", "p90", "epistemic", "aleatoric")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for name, values in found.items():
+        table.add_row(line(name), *(_number(values[column], ".3f") for column in columns))
+    out.print(table)
+    out.print()
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

@@ -1,0 +1,97 @@
+"""What decisions cost, from what the run measured: requests answered one at a time, and tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.trace.decide import BEFORE, Decisions, as_recorded
+from reasonrec_core.trace.recorded import Float64, Recorded
+from reasonrec_core.types import Route
+
+
+def seconds(found: Recorded, decisions: Decisions) -> Float64:
+    """float64[n] per request; NaN for requests that the run did not answer one at a time.
+
+    A request that goes the way it went takes what it took. Another takes what the policy and the delegate took for
+    it by themselves, plus what the loop around them takes (`overhead`).
+    """
+    before = as_recorded(found)
+    measured = found.numbers["latency"]
+    same = decisions.same(before) & ((decisions.stage == before.stage) | (decisions.routes == str(Route.SELF)))
+    estimated = path(found, decisions) + overhead(found, decisions)
+    return np.where(np.isnan(measured), np.nan, np.where(same, measured, estimated))
+
+
+def overhead(found: Recorded, decisions: Decisions) -> Float64:
+    """float64[n]: seconds that the loop takes around the systems, on average: observing, estimating, routing.
+
+    It is counted apart for requests that the policy thinks about and for others, as more is estimated there; where
+    the run had only one of the two, both are taken to be equal.
+    """
+    before = as_recorded(found)
+    extra = found.numbers["latency"] - path(found, before)
+    known = ~np.isnan(extra)
+    everywhere = _mean(extra)
+    late, early = (
+        float(extra[known & rows].mean()) if (known & rows).any() else everywhere
+        for rows in (~_spared(before), _spared(before))
+    )
+    return np.where(_spared(decisions), early, late)
+
+
+def path(found: Recorded, decisions: Decisions) -> Float64:
+    """float64[n]: what the systems take that a request goes through."""
+    policy = alone(found, found.header.policy)
+    taken = decisions.routes == str(Route.REPLACE)
+    delegates = np.full(len(found), np.nan)
+    for label in found.header.delegates:
+        rows = decisions.delegates == label
+        delegates[rows] = alone(found, label)[rows]
+    replaced = delegates if decisions.stage == BEFORE else policy + delegates
+    # Whoever is consulted is asked as well as the policy; an abstention has thought first.
+    consulted = np.where(decisions.routes == str(Route.CONSULT), policy + delegates, policy)
+    return np.where(taken, replaced, consulted)
+
+
+def alone(found: Recorded, system: str | None) -> Float64:
+    """float64[n]: seconds of one system; its mean where a request was not timed, NaN where none was."""
+    values = found.seconds.get(system or "", np.full(len(found), np.nan))
+    if np.isnan(values).all():
+        values = np.where(_answered(found, system), found.numbers["latency"], np.nan)
+    return np.where(np.isnan(values), _mean(values), values)
+
+
+def tokens(found: Recorded, decisions: Decisions) -> Float64:
+    """float64[n] language-model tokens; what the policy would have spent is its mean where it was not asked."""
+    spent = found.numbers["policy_tokens"]
+    spent = np.where(np.isnan(spent), _mean(spent), spent)
+    asked = np.where(_spared(decisions), 0.0, spent)
+    return np.where(decisions.same(as_recorded(found)), found.numbers["tokens"], asked)
+
+
+def spread(values: Float64) -> dict[str, float] | None:
+    """Mean, median and 95th percentile of the known values; None where there are none."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return None
+    p50, p95 = np.quantile(known, [0.5, 0.95])
+    return {"mean": float(known.mean()), "p50": float(p50), "p95": float(p95), "n": float(len(known))}
+
+
+def _spared(decisions: Decisions) -> npt.NDArray[np.bool_]:
+    """bool[n]: requests that the policy does not think about."""
+    return np.asarray((decisions.routes == str(Route.REPLACE)) & (decisions.stage == BEFORE))
+
+
+def _answered(found: Recorded, system: str | None) -> npt.NDArray[np.bool_]:
+    """bool[n]: the requests that one system answered by itself, in a trace where systems were not timed apart."""
+    if system == found.header.policy:
+        return np.asarray(found.routes == str(Route.SELF))
+    early = as_recorded(found).stage == BEFORE
+    return np.asarray((found.routes == str(Route.REPLACE)) & (found.delegates == system) & early)
+
+
+def _mean(values: Float64) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")

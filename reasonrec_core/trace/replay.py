@@ -1,0 +1,212 @@
+"""Replay: the decisions of a run under another budget or another router, and what would have come of them.
+
+Nothing is asked again: signals, answers' quality and costs are those that the trace recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from reasonrec_core.act import Router, RouterConfig
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.evaluate import Comparison, Scores, compare_all
+from reasonrec_core.trace.costs import seconds, spread, tokens
+from reasonrec_core.trace.decide import (
+    Decisions,
+    as_recorded,
+    calibrated,
+    check_signals,
+    decide,
+    quality,
+    recorded_router,
+)
+from reasonrec_core.trace.goals import Relative, relative, share_for_latency, share_for_loss
+from reasonrec_core.trace.reader import TraceFile
+from reasonrec_core.trace.recorded import Recorded, read_recorded
+from reasonrec_core.trace.schema import VALID
+from reasonrec_core.types import Route
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to decide by: nothing (the recorded router, untouched), a router, a goal, or a router and a goal.
+
+    Attributes:
+        router: calibrated on the trace's validation part; the recorded one if None.
+        share: of the requests that a delegate answers.
+        max_latency: mean seconds per request.
+        max_loss: tolerated relative loss in quality against the policy alone.
+    """
+
+    router: RouterConfig | None = None
+    share: float | None = None
+    max_latency: float | None = None
+    max_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Side:
+    """What comes of a set of decisions.
+
+    Attributes:
+        routes: requests by route.
+        share: of the requests that a delegate answers.
+        quality: mean by metric; empty where no target is known.
+        latency: seconds (mean, p50, p95, n), None where nothing was timed.
+        tokens: mean per request, None where it is not known.
+    """
+
+    routes: dict[str, int]
+    share: float
+    quality: dict[str, float]
+    latency: dict[str, float] | None
+    tokens: float | None
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A replay against what was done.
+
+    Attributes:
+        n: requests.
+        changed: of them, those that go another way.
+        delegate: whom the router replaces by, None without a router.
+        recorded, replayed: what came, and would have come, of the decisions.
+        policy: the policy answering all, None where there is none.
+        comparisons: replayed against recorded, paired by user.
+        against_policy: the replayed quality against the policy alone.
+        goal: for a tolerated loss: the limit, what validation said, and whether the test part confirms it.
+    """
+
+    n: int
+    changed: int
+    delegate: str | None
+    recorded: Side
+    replayed: Side
+    policy: Side | None
+    comparisons: tuple[Comparison, ...]
+    against_policy: Relative | None
+    goal: dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+def replay(file: TraceFile, wanted: Wanted, *, metrics: Sequence[str] = (), seed: int | None = None) -> Replay:
+    """Decide again.
+
+    Args:
+        file: the trace.
+        wanted: what to decide by.
+        metrics: to compare; by default those that routers are calibrated on.
+        seed: of the intervals; the run's by default.
+
+    Raises:
+        ConfigError: a goal out of reach, or a router, metric or estimator that the trace does not know.
+        RunError: the trace is damaged or lacks what the replay needs.
+    """
+    head = file.header
+    seed = head.seed if seed is None else seed
+    names = tuple(metrics) or tuple(name for name in (head.quality, head.hit) if name)
+    needed = {*names, *(name for name in (head.quality, head.hit) if name)}
+    test = read_recorded(file, needed)
+    if not len(test):
+        raise ConfigError("the trace holds no decision", where=str(file.path))
+    router, goal = _router(file, test, wanted, needed, seed)
+    before, after = as_recorded(test), decide(test, router)
+    names = tuple(name for name in names if not np.isnan(quality(test, before, name)).all())
+    missing = [name for name in metrics if name not in names]
+    if missing:
+        raise ConfigError(
+            f"the trace knows no metric {missing[0]!r}", where="--metric", fix=f"There is {head.quality}."
+        )
+    alone = _policy_alone(test, after.stage)
+    against = None
+    if alone is not None and head.quality in names:
+        ours, theirs = (quality(test, decisions, head.quality) for decisions in (after, alone))
+        if np.nansum(theirs):
+            against = relative(ours, theirs, test.users, seed=seed, resamples=head.resamples)
+    if goal and against:
+        goal |= {"test": asdict(against), "confirmed": against.low >= -goal["limit"]}
+    return Replay(
+        len(test),
+        int((~after.same(before)).sum()),
+        router.delegate if router else None,
+        _side(test, before, names),
+        _side(test, after, names),
+        _side(test, alone, names) if alone else None,
+        tuple(_compared(test, before, after, names, seed)),
+        against,
+        goal,
+    )
+
+
+def _policy_alone(test: Recorded, stage: str) -> Decisions | None:
+    """The policy answering all, where there is one."""
+    if test.header.policy is None:
+        return None
+    return Decisions(np.full(len(test), str(Route.SELF), object), np.full(len(test), "", object), stage)
+
+
+def _router(
+    file: TraceFile, test: Recorded, wanted: Wanted, needed: set[str], seed: int
+) -> tuple[Router | None, dict[str, Any] | None]:
+    """The router that is wanted, and how its goal was met on validation where that is where it was chosen."""
+    goals = [g for g in (wanted.share, wanted.max_latency, wanted.max_loss) if g is not None]
+    if len(goals) > 1:
+        raise ConfigError("give one of a share, a latency and a loss", where="replay")
+    if wanted.router is None:
+        router = recorded_router(test)
+    else:
+        router = calibrated(wanted.router, read_recorded(file, needed, VALID), test)
+    if not goals:
+        return router, None
+    if router is None:
+        raise ConfigError(
+            "the run had no router, so there is nothing to give another budget to",
+            where=str(file.path),
+            fix="Run the pipeline with a [router].",
+        )
+    goal: dict[str, Any] | None = None
+    share = wanted.share
+    if wanted.max_latency is not None:
+        share = share_for_latency(test, router, wanted.max_latency)
+    if wanted.max_loss is not None:
+        valid = read_recorded(file, needed, VALID)
+        share, found = share_for_loss(valid, router, wanted.max_loss, seed=seed, resamples=file.header.resamples)
+        goal = {"limit": wanted.max_loss, "share": share, "validation": asdict(found)}
+    assert share is not None
+    check_signals(test, router.signals)
+    return router.at_share(share, test.signals), goal
+
+
+def _side(test: Recorded, decisions: Decisions, names: Sequence[str]) -> Side:
+    kinds, counts = np.unique(decisions.routes.astype(str), return_counts=True)
+    spent = tokens(test, decisions)
+    return Side(
+        {str(kind): int(count) for kind, count in zip(kinds, counts, strict=True)},
+        decisions.share,
+        {name: float(np.nanmean(quality(test, decisions, name))) for name in names},
+        spread(seconds(test, decisions)),
+        float(spent.mean()) if np.isfinite(spent).all() else None,
+    )
+
+
+def _compared(test: Recorded, before: Decisions, after: Decisions, names: Sequence[str], seed: int) -> list[Comparison]:
+    """Replayed against recorded; one family for Holm's correction."""
+    if not names:
+        return []
+    systems = {
+        label: Scores(
+            test.header.task,
+            test.users.astype(np.int32),
+            {name: quality(test, decisions, name) for name in names},
+        )
+        for label, decisions in (("replayed", after), ("recorded", before))
+    }
+    return compare_all(systems, "recorded", names, seed=seed, resamples=test.header.resamples)
