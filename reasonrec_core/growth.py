@@ -66,8 +66,8 @@ def last_of_all(scores: Float32, items: npt.NDArray[Any], n_items: int) -> None:
         return
     finite = np.isfinite(scores) & ~new
     least = np.where(finite, scores, np.float32(np.inf)).min(axis=1, initial=np.inf)
-    lowest = np.where(np.isfinite(least), least - 1.0 - np.abs(least) * 1e-3, 0.0).astype(np.float32)
-    np.copyto(scores, lowest[:, None], where=new)
+    least = np.where(np.isfinite(least), least, np.float32(0.0))
+    np.copyto(scores, (least - 1 - np.abs(least) * np.float32(1e-3))[:, None], where=new)
 
 
 def _more(n_fitted: int, n_items: int) -> int:

@@ -108,6 +108,7 @@ def reasonrec_policies() -> Iterable[ComponentSpec]:
         from pydantic import Field
 
         from reasonrec_core.components import ReasoningPolicy, Settings, pick_candidates
+        from reasonrec_core.growth import grown
         from reasonrec_core.ranking import rank
         from reasonrec_core.types import Deliberation, LazySteps, Step, StepKind
 
@@ -162,7 +163,7 @@ def reasonrec_policies() -> Iterable[ComponentSpec]:
             @classmethod
             def load(cls, folder, catalog):
                 policy = super().load(folder, catalog)
-                policy.counts = np.load(folder / "counts.npy")
+                policy.counts = grown(np.load(folder / "counts.npy"), len(catalog), fill=0.5)
                 policy.use(catalog)
                 return policy
     '''
@@ -195,6 +196,7 @@ def reasonrec_uncertainty() -> Iterable[ComponentSpec]:
         from pydantic import Field
 
         from reasonrec_core.components import Settings, UncertaintyEstimator
+        from reasonrec_core.growth import grown
         from reasonrec_core.types import Uncertainty
 
         class RarityConfig(Settings):
@@ -223,7 +225,7 @@ def reasonrec_uncertainty() -> Iterable[ComponentSpec]:
             @classmethod
             def load(cls, folder, catalog):
                 estimator = super().load(folder, catalog)
-                estimator.rarity = np.load(folder / "rarity.npy")
+                estimator.rarity = grown(np.load(folder / "rarity.npy"), len(catalog), fill=1)
                 return estimator
     '''
     raise AssertionError("a specification is never called")
@@ -256,6 +258,7 @@ def reasonrec_delegates() -> Iterable[ComponentSpec]:
         from pydantic import Field
 
         from reasonrec_core.components import Delegate, Settings, pick_candidates
+        from reasonrec_core.growth import grown
 
         class TrendingConfig(Settings):
             half_life: float = Field(30.0, gt=0, description="Days after which an interaction counts half.")
@@ -280,7 +283,7 @@ def reasonrec_delegates() -> Iterable[ComponentSpec]:
             @classmethod
             def load(cls, folder, catalog):
                 delegate = super().load(folder, catalog)
-                delegate.scores = np.load(folder / "scores.npy")
+                delegate.scores = grown(np.load(folder / "scores.npy"), len(catalog))
                 return delegate
     '''
     raise AssertionError("a specification is never called")

@@ -30,11 +30,11 @@ class Echo(EditablePolicy[Empty]):
         self.follows = np.full((n, n), 0.02, np.float32)
         same = train.users[1:] == train.users[:-1]
         np.add.at(self.follows, (train.items[:-1][same], train.items[1:][same]), 1)
-        self._read(data.catalog)
+        self._read(data.catalog, n)
 
-    def _read(self, catalog: Catalog) -> None:
+    def _read(self, catalog: Catalog, fitted: int) -> None:
         labels = catalog.labels("brand")
-        self.brands = tuple(sorted({label for row in labels for label in row}))
+        self.brands = tuple(sorted({label for row in labels[:fitted] for label in row}))
         self.member = np.array([[brand in row for brand in self.brands] for row in labels], np.float32)
 
     @property
@@ -113,6 +113,8 @@ class Echo(EditablePolicy[Empty]):
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read the counts."""
         self = super().load(folder, catalog)
-        self.follows = np.load(folder / "follows.npy", allow_pickle=False)
-        self._read(catalog)
+        follows = np.load(folder / "follows.npy", allow_pickle=False)
+        more = len(catalog) - len(follows)
+        self.follows = np.pad(follows, (0, more), constant_values=0.02)
+        self._read(catalog, len(follows))
         return self

@@ -12,6 +12,7 @@ from reasonrec_core.components import Delegate, FitData, Settings
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
 from reasonrec_core.files import whole_file
+from reasonrec_core.growth import grown
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import Float32, Int32, Interactions, Observation, QueryBatch, Ranking, Task
 
@@ -38,7 +39,8 @@ def item_counts(train: Interactions, n_items: int, half_life: float | None = Non
 class Popularity(Delegate[PopularityConfig]):
     """Ranks every user's items by how often they occur in training.
 
-    Needs neither a known user nor a history. Items without interactions come last, all with score 0.
+    Needs neither a known user nor a history. Items without interactions come last, all with score 0; so do
+    items that came after the fit.
     """
 
     Config = PopularityConfig
@@ -83,7 +85,7 @@ class Popularity(Delegate[PopularityConfig]):
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read the counts."""
         self = super().load(folder, catalog)
-        self._remember(np.load(folder / "counts.npy", allow_pickle=False))
+        self._remember(grown(np.load(folder / "counts.npy", allow_pickle=False), len(catalog)))
         return self
 
     def _remember(self, counts: Float32) -> None:

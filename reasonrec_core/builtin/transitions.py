@@ -21,6 +21,7 @@ from reasonrec_core.components import Delegate, FitData, Settings, pick_candidat
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
 from reasonrec_core.files import read_json, whole_file, write_json
+from reasonrec_core.growth import grown, grown_matrix
 from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
 
 CHUNK = 512
@@ -108,15 +109,15 @@ class Transitions(Delegate[TransitionsConfig]):
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
-        """Read what `save` wrote."""
+        """Read what `save` wrote. Items that came after the fit have score 0: nothing is known to lead to them."""
         self = super().load(folder, catalog)
         stored = read_json(folder / "parameters.json")
         self.validation = stored.pop("validation")
         self.parameters = TransitionParameters(**stored)
         with np.load(folder / "transitions.npz", allow_pickle=False) as arrays:
-            self._prior = arrays["prior"]
-            size = len(self._prior)
-            self._matrix = sparse.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(size, size))
+            size = len(arrays["prior"])
+            matrix = sparse.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(size, size))
+            self._prior, self._matrix = grown(arrays["prior"], len(catalog)), grown_matrix(matrix, len(catalog))
         return self
 
     def _use(self, counts: TransitionCounts, parameters: TransitionParameters) -> None:

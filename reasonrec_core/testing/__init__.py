@@ -41,7 +41,7 @@ _SUITES = {
     "UncertaintyConformance": "uncertainty",
 }
 
-_REWRITTEN = ("compare", "component", *_SUITES.values())
+_REWRITTEN = ("compare", "component", "later", *_SUITES.values())
 """Modules with asserts that pytest is to explain."""
 
 

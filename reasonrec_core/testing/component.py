@@ -17,6 +17,7 @@ from reasonrec_core.files import read_json
 from reasonrec_core.registry import BASES, Registry
 from reasonrec_core.settings import validated
 from reasonrec_core.testing.compare import arrays_of, assert_no_pickle, assert_unchanged
+from reasonrec_core.testing.later import with_new_items
 from reasonrec_core.testing.tiny import Tiny, tiny
 from reasonrec_core.types import Observation, QueryBatch, Task
 
@@ -138,6 +139,7 @@ class Workplace:
         self._before: dict[Task, dict[str, np.ndarray[Any, Any]]] = {}
         self._fitted: dict[Task, Component[Any]] = {}
         self._saved: dict[Task, Path] = {}
+        self._later: dict[Task, Tiny] = {}
 
     def any_task(self) -> Task:
         """The first task that the component can do."""
@@ -185,6 +187,16 @@ class Workplace:
     def loaded(self, task: Task) -> Any:
         """The component as `Component.load` gives it back."""
         return self.suite.component_class().load(self.saved(task), self.data(task).dataset.catalog)
+
+    def later(self, task: Task) -> Tiny:
+        """The dataset with items that came after the fit."""
+        if task not in self._later:
+            self._later[task] = with_new_items(self.data(task), self.folder / f"later-{task}")
+        return self._later[task]
+
+    def loaded_later(self, task: Task) -> Any:
+        """The component as `Component.load` gives it back for the catalogue that has grown."""
+        return self.suite.component_class().load(self.saved(task), self.later(task).dataset.catalog)
 
     def asked(self, task: Task) -> tuple[QueryBatch, Observation, int]:
         """The test queries of ``task``, what may be observed, and how many items there are."""

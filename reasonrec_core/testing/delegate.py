@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from reasonrec_core.contracts import checked_ranking, checked_scores
 from reasonrec_core.ranking import rank
 from reasonrec_core.testing.compare import assert_close, assert_same_ranking
 from reasonrec_core.testing.component import ComponentConformance, Workplace
+from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.queries import edge_queries, one_by_one
 from reasonrec_core.types import Task
 
@@ -20,9 +22,15 @@ RANKED = (Task.SEQUENTIAL, Task.DIRECT)
 
 
 class DelegateConformance(ComponentConformance):
-    """Subclass it in a plugin's tests and set ``component``."""
+    """Subclass it in a plugin's tests and set ``component``.
+
+    Attributes:
+        steady: whether old items keep their scores when new items come after the fit. Scores are comparable only
+            within a ranking, so a delegate may be without this promise; its order of old items is then its own.
+    """
 
     kind = Kind.DELEGATE
+    steady: ClassVar[bool] = True
 
     def test_scores_every_item_that_it_is_asked_for(self, workplace: Workplace, task: Task) -> None:
         batch, observation, n_items = workplace.asked(task)
@@ -86,6 +94,26 @@ class DelegateConformance(ComponentConformance):
         batch, observation, _ = workplace.asked(task)
         expected = workplace.fitted(task).score(batch, observation)
         assert_close(workplace.loaded(task).score(batch, observation), expected, "saved and loaded")
+
+    def test_serves_items_that_came_after_the_fit(self, workplace: Workplace, task: Task) -> None:
+        data, old = workplace.later(task), len(workplace.data(task).dataset.catalog)
+        delegate, n_items = workplace.loaded_later(task), len(data.dataset.catalog)
+        for name, batch, observation in later_queries(data, old):
+            try:
+                checked_scores(delegate.score(batch, observation), batch, n_items)
+                if task in RANKED:
+                    checked_ranking(delegate.recommend(batch, observation), batch, n_items)
+            except Exception as error:
+                raise AssertionError(f"new items, {name}: {type(error).__name__}: {error}") from error
+
+    def test_new_items_leave_the_scores_of_old_ones(self, workplace: Workplace, task: Task) -> None:
+        if not self.steady:
+            pytest.skip("declared not steady")
+        batch, observation, n_items = workplace.asked(task)
+        expected = workplace.fitted(task).score(batch, observation)
+        found = workplace.loaded_later(task).score(batch, workplace.later(task).observation(batch))
+        kept = found if batch.candidates is not None else found[:, :n_items]
+        assert_close(kept, expected, "old items, with new ones in the catalogue")
 
     def test_fits_without_validation_and_features(self, workplace: Workplace, task: Task) -> None:
         data = workplace.data(task)

@@ -12,6 +12,7 @@ from reasonrec_core.components import EditablePolicy
 from reasonrec_core.contracts import checked_attribution, checked_beliefs, checked_deliberation
 from reasonrec_core.testing.compare import arrays_of, assert_close, assert_same_deliberation, assert_unchanged
 from reasonrec_core.testing.component import Workplace
+from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.policy import PolicyConformance, answer_row
 from reasonrec_core.testing.queries import edge_queries, one_by_one
 from reasonrec_core.types import NO_EDITS, Deliberation, Edits, Float32, Int32, Observation, QueryBatch, StepKind, Task
@@ -149,6 +150,26 @@ class EditablePolicyConformance(PolicyConformance):
                 assert answer.steps[0]
             except Exception as error:
                 raise AssertionError(f"{name}: {type(error).__name__}: {error}") from error
+
+    def test_items_that_came_after_the_fit_carry_its_labels(self, workplace: Workplace, ranked_task: Task) -> None:
+        fitted, policy = workplace.fitted(ranked_task), workplace.loaded_later(ranked_task)
+        data, (batch, observation, old) = workplace.later(ranked_task), workplace.asked(ranked_task)
+        believed = fitted.infer_labels(batch, observation)
+        for name, belief in policy.infer_labels(batch, data.observation(batch)).items():
+            assert_close(belief, believed[name], f"{name}: beliefs from old items")
+        assert dict(policy.labels) == dict(fitted.labels), "new items change the labels"
+        for name, labels in policy.labels.items():
+            member = policy.membership(name)
+            assert member.shape == (len(data.dataset.catalog), len(labels)), f"{name}: membership {member.shape}"
+            assert_close(member[:old].toarray(), fitted.membership(name).toarray(), f"{name}: labels of old items")
+        for name, asked, seen in later_queries(data, old):
+            try:
+                checked_attribution(policy.attribution(asked, seen), asked)
+                checked_beliefs(policy.infer_labels(asked, seen), asked, policy.labels)
+                answer = policy.deliberate(asked, seen, _some_edits(policy, asked))
+                assert checked_deliberation(answer, asked, len(data.dataset.catalog)).steps[0]
+            except Exception as error:
+                raise AssertionError(f"new items, {name}: {type(error).__name__}: {error}") from error
 
     def test_loaded_it_is_edited_as_before(self, workplace: Workplace, ranked_task: Task) -> None:
         batch, observation, _ = workplace.asked(ranked_task)

@@ -81,6 +81,12 @@ class EncoderConformance(ComponentConformance):
         assert_close(loaded.encode(inputs), encoder.encode(inputs), "saved and loaded")
         assert loaded.fingerprint() == encoder.fingerprint(), "saved and loaded, another fingerprint"
 
+    def test_items_that_came_after_the_fit_do_not_change_it(self, workplace: Workplace) -> None:
+        encoder, inputs = self._ready(workplace)
+        later = workplace.loaded_later(TASK)
+        assert_close(later.encode(inputs), encoder.encode(inputs), "loaded for a catalogue that has grown")
+        assert later.fingerprint() == encoder.fingerprint(), "a catalogue that has grown, another fingerprint"
+
     def test_changes_nothing_that_it_is_given(self, workplace: Workplace) -> None:
         encoder, inputs = self._ready(workplace)
         before = [_content(value) for value in inputs]

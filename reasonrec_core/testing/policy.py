@@ -12,6 +12,7 @@ from reasonrec_core.components import Kind
 from reasonrec_core.contracts import checked_deliberation
 from reasonrec_core.testing.compare import assert_same_deliberation
 from reasonrec_core.testing.component import ComponentConformance, Workplace
+from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.queries import edge_queries, one_by_one
 from reasonrec_core.types import Deliberation, Step, StepKind, Task
 
@@ -85,6 +86,20 @@ class PolicyConformance(ComponentConformance):
         batch, observation, _ = workplace.asked(task)
         expected = workplace.fitted(task).deliberate(batch, observation)
         assert_same_deliberation(workplace.loaded(task).deliberate(batch, observation), expected, "saved and loaded")
+
+    def test_serves_items_that_came_after_the_fit(self, workplace: Workplace, task: Task) -> None:
+        data, old = workplace.later(task), len(workplace.data(task).dataset.catalog)
+        policy, n_items = workplace.loaded_later(task), len(data.dataset.catalog)
+        for name, batch, observation in later_queries(data, old):
+            try:
+                answer = checked_deliberation(policy.deliberate(batch, observation), batch, n_items)
+                for row in range(0, len(batch), max(1, len(batch) // 4)):
+                    for step in answer.steps[row]:
+                        _check_step(step, int(batch.history.lengths[row]), None)
+                again = workplace.loaded_later(task).deliberate(batch, observation)
+                assert_same_deliberation(again, answer, "loaded again")
+            except Exception as error:
+                raise AssertionError(f"new items, {name}: {type(error).__name__}: {error}") from error
 
     def test_fits_without_validation_and_features(self, workplace: Workplace, task: Task) -> None:
         data = workplace.data(task)

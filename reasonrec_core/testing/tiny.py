@@ -110,7 +110,7 @@ def tiny(folder: Path, *, task: Task = Task.SEQUENTIAL, seed: int = 0) -> Tiny:
     ages = np.repeat(np.cumsum(counts), counts) - 1 - np.arange(len(log))
     train = log.take(ages > 1)
     cases = [_cases(dataset, log, ages, age, task, seed) for age in (1, 0)]
-    features, present = _features(dataset)
+    features, present = item_features(dataset)
     fit = FitData(
         catalog=dataset.catalog,
         n_users=dataset.n_users,
@@ -213,7 +213,7 @@ def _candidates(dataset: Dataset, log: Interactions, targets: Int32, seed: int) 
     return np.array(rows, dtype=np.int32)
 
 
-def _features(dataset: Dataset) -> tuple[dict[str, Float32], dict[str, Bool]]:
+def item_features(dataset: Dataset) -> tuple[dict[str, Float32], dict[str, Bool]]:
     """Modalities "text" (words hashed to 12 columns) and "image" (mean colour), read-only as memory maps are."""
     catalog = dataset.catalog
     text = np.full((len(catalog), 12), np.nan, dtype=np.float32)

@@ -12,6 +12,7 @@ from reasonrec_core.contracts import checked_uncertainty
 from reasonrec_core.ranking import rank
 from reasonrec_core.testing.compare import assert_same_uncertainty
 from reasonrec_core.testing.component import ComponentConformance, Workplace
+from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.queries import edge_queries, one_by_one
 from reasonrec_core.testing.tiny import Tiny
 from reasonrec_core.types import (
@@ -80,6 +81,15 @@ class UncertaintyConformance(ComponentConformance):
         expected = self.estimate(workplace.fitted(TASK), data, batch, observation)
         found = self.estimate(workplace.loaded(TASK), data, batch, observation)
         assert_same_uncertainty(found, expected, "saved and loaded")
+
+    def test_serves_items_that_came_after_the_fit(self, workplace: Workplace) -> None:
+        data, old = workplace.later(TASK), len(workplace.data(TASK).dataset.catalog)
+        estimator = workplace.loaded_later(TASK)
+        for name, batch, observation in later_queries(data, old):
+            try:
+                self.estimate(estimator, data, batch, observation)
+            except Exception as error:
+                raise AssertionError(f"new items, {name}: {type(error).__name__}: {error}") from error
 
     def test_fits_without_validation_and_features(self, workplace: Workplace) -> None:
         data = workplace.data(TASK)

@@ -113,6 +113,18 @@ BROKEN: dict[str, tuple[str, str, str]] = {
         "    new.scores[::2] = 0\n    return new",
         "test_loaded_it_answers_as_before",
     ),
+    "knows_the_old_catalogue_only": (
+        "Trending",
+        "@classmethod\ndef load(cls, folder, catalog):\n    new = super().load(folder, catalog)\n"
+        "    new.scores = new.scores[:40]\n    return new",
+        "test_serves_items_that_came_after_the_fit",
+    ),
+    "forgets_when_the_catalogue_grows": (
+        "Trending",
+        "@classmethod\ndef load(cls, folder, catalog):\n    new = super().load(folder, catalog)\n"
+        "    new.scores[: len(catalog) - 40] = 0\n    return new",
+        "test_new_items_leave_the_scores_of_old_ones",
+    ),
     "pickles": (
         "Trending",
         "def save(self, folder):\n    super().save(folder)\n"
@@ -191,6 +203,11 @@ BROKEN: dict[str, tuple[str, str, str]] = {
         "test_answers_the_task",
     ),
     "no_ranking": ("Loyal", ANSWER + "return replace(answer, ranking=None)", "test_answers_the_task"),
+    "afraid_of_new_items": (
+        "Loyal",
+        ANSWER + "assert (batch.history.items < 40).all()\n    return answer",
+        "test_serves_items_that_came_after_the_fit",
+    ),
     "mood": (
         "Loyal",
         ANSWER + "return replace(answer, confidence=random.random(len(batch), np.float32))",
@@ -248,6 +265,12 @@ BROKEN: dict[str, tuple[str, str, str]] = {
         "@classmethod\ndef load(cls, folder, catalog):\n    new = super().load(folder, catalog)\n"
         "    new.brands = new.brands[::-1]\n    return new",
         "test_loaded_it_is_edited_as_before",
+    ),
+    "labels_of_the_new_catalogue": (
+        "Echo",
+        "@classmethod\ndef load(cls, folder, catalog):\n    new = super().load(folder, catalog)\n"
+        "    new._read(catalog, len(catalog))\n    return new",
+        "test_items_that_came_after_the_fit_carry",
     ),
     "beliefs_beyond_one": (
         "Echo",

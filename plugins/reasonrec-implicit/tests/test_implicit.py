@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit.cpu.bpr import BayesianPersonalizedRanking
@@ -45,6 +46,26 @@ class TestItemKNN(DelegateConformance):
 class TestItemKNNWithBM25(DelegateConformance):
     component = "implicit-itemknn"
     settings: ClassVar = {"similarity": "bm25", "neighbours": 10}
+
+
+@pytest.mark.parametrize("kind", [ALS, BPR, ItemKNN])
+def test_items_that_came_after_the_fit_are_ranked_last(data: Tiny, tmp_path: Path, kind: type[Any]) -> None:
+    delegate = kind(kind.Config())
+    delegate.fit(data.fit)
+    delegate.save(tmp_path)
+    old, new = len(data.fit.catalog), pa.table({"item_id": ["x", "y"]})
+    grown = data.dataset.extend_items(new, tmp_path / "grown").catalog
+    loaded = kind.load(tmp_path, grown)
+    listed = np.array([[old, 3, old + 1, 5]], np.int32)
+    for history in ([1, old], [old + 1]):
+        batch = QueryBatch(Task.DIRECT, np.full(1, -1, np.int32), History.of([history]), 4, listed)
+        ranked = loaded.recommend(batch, data.observation(batch))
+        assert set(ranked.items[0, 2:].tolist()) == {old, old + 1}
+        assert np.isfinite(ranked.scores).all(), "last, yet ranked"
+        alone = replace(batch, history=History.of([[i for i in history if i < old]]))
+        np.testing.assert_allclose(
+            loaded.score(alone, data.observation(alone)), loaded.score(batch, data.observation(batch))
+        )
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::implicit.utils.ParameterWarning")

@@ -41,8 +41,7 @@ def training_rows(data: FitData, **changes: Any) -> tuple[Any, Any, Labels]:
     """The training table as `LightGBMCTR` makes it, its labels, and the labelled rows."""
     delegate = LightGBMCTR(CTRConfig.model_validate({**SMALL, **changes}))
     delegate._n_users, delegate._labels = data.n_users, Labels.of(data.train)
-    delegate._content = ItemContent.of(data.catalog, data.observation, 4)
-    table, values = delegate._training_table(data)
+    table, values = delegate._training_table(data, ItemContent.of(data.catalog, data.observation, 4))
     return table, values, delegate._labels
 
 

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from reasonrec_core.components import Delegate, FitData, Settings
 from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.growth import known_history, last_of_all
 from reasonrec_core.types import Bool, Float32, Observation, QueryBatch
 from reasonrec_implicit.matrices import (
     history_matrix,
@@ -38,8 +39,12 @@ C = TypeVar("C", bound=FactorConfig)
 
 
 class Factors(Delegate[C]):
-    """A factorisation. Subclasses train and fold in; this class serves, saves and loads."""
+    """A factorisation. Subclasses train and fold in; this class serves, saves and loads.
 
+    An item that came after the fit has no vector: it counts in no history and is ranked after all others.
+    """
+
+    _n_items: int
     _users: Float32
     _items: Float32
     _trained: Bool
@@ -50,29 +55,38 @@ class Factors(Delegate[C]):
         matrix = training_matrix(data, type(self).__name__)
         with one_blas_thread():
             users, items = self._train(matrix, data)
-            self._remember(users, items, trained_users(matrix))
+            self._remember(users, items, trained_users(matrix), len(items))
             self._prepare(matrix)
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: inner products. Who has no history at all gets the average user."""
         vectors = self.user_vectors(batch)
+        known = len(self._items)
         if batch.candidates is None:
-            return vectors @ self._items.T
-        scores = np.einsum("bd,bcd->bc", vectors, self._items[np.maximum(batch.candidates, 0)])
-        return np.where(batch.candidates < 0, np.float32(-np.inf), scores)
+            if self._n_items == known:
+                return vectors @ self._items.T
+            whole = np.zeros((len(batch), self._n_items), dtype=np.float32)
+            np.matmul(vectors, self._items.T, out=whole[:, :known])
+            last_of_all(whole, np.arange(self._n_items), known)
+            return whole
+        scores = np.einsum("bd,bcd->bc", vectors, self._items[np.clip(batch.candidates, 0, known - 1)])
+        scores[batch.candidates < 0] = -np.inf
+        last_of_all(scores, batch.candidates, known)
+        return scores
 
     def user_vectors(self, batch: QueryBatch) -> Float32:
         """float32[B, d]: trained or folded in, as ``fold_in`` says."""
         known = (batch.users >= 0) & (batch.users < len(self._users))
         known[known] = self._trained[batch.users[known]]
-        filled = batch.history.lengths > 0
+        history = known_history(batch.history, len(self._items))
+        filled = history.lengths > 0
         fold = filled if self.config.fold_in == "always" else filled & ~known
         vectors = np.repeat(self._average[None, :], len(batch), axis=0)
         keep = known & ~fold
         vectors[keep] = self._users[batch.users[keep]]
         if fold.any():
             rows = np.flatnonzero(fold)
-            vectors[rows] = self._fold_in(history_matrix(batch.history.take(rows), len(self._items)))
+            vectors[rows] = self._fold_in(history_matrix(history.take(rows), len(self._items)))
         return vectors
 
     def save(self, folder: Path) -> None:
@@ -85,7 +99,7 @@ class Factors(Delegate[C]):
         """Read the vectors."""
         self = super().load(folder, catalog)
         arrays: dict[str, Any] = load_arrays(folder / "factors.npz")
-        self._remember(arrays["users"], arrays["items"], arrays["trained"])
+        self._remember(arrays["users"], arrays["items"], arrays["trained"], len(catalog))
         return self
 
     @abstractmethod
@@ -99,6 +113,6 @@ class Factors(Delegate[C]):
     def _prepare(self, matrix: sparse.csr_matrix) -> None:
         """Learn what `_fold_in` needs beyond the vectors. The default needs nothing."""
 
-    def _remember(self, users: Float32, items: Float32, trained: Bool) -> None:
-        self._users, self._items, self._trained = users, items, trained
+    def _remember(self, users: Float32, items: Float32, trained: Bool, n_items: int) -> None:
+        self._users, self._items, self._trained, self._n_items = users, items, trained, n_items
         self._average = users[trained].mean(axis=0)

@@ -14,6 +14,7 @@ from scipy import sparse
 
 from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates
 from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.growth import grown, grown_matrix
 from reasonrec_core.types import Float32, Observation, QueryBatch
 from reasonrec_implicit.matrices import (
     cores,
@@ -77,13 +78,13 @@ class ItemKNN(Delegate[ItemKNNConfig]):
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
-        """Read the neighbours."""
+        """Read the neighbours. Items that came after the fit have none, and the score of the least popular."""
         self = super().load(folder, catalog)
         arrays: dict[str, Any] = load_arrays(folder / "neighbours.npz")
-        self._rest = arrays["rest"]
-        size = len(self._rest)
+        size = len(arrays["rest"])
         parts = (arrays["data"], arrays["indices"], arrays["indptr"])
-        self._similarity = sparse.csr_matrix(parts, shape=(size, size))
+        self._similarity = grown_matrix(sparse.csr_matrix(parts, shape=(size, size)), len(catalog))
+        self._rest = grown(arrays["rest"], len(catalog), fill=-1)
         return self
 
     def _new(self) -> ItemItemRecommender:

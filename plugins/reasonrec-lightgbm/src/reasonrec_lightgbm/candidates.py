@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from reasonrec_core.components import Delegate
+from reasonrec_core.growth import grown
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import Float32, Int32, Int64, Interactions, Observation, QueryBatch, Task
 from reasonrec_lightgbm.content import ItemContent
@@ -49,6 +50,12 @@ class ItemHistory:
     count: Float32
     first: Float32
     last: Float32
+
+    def grown(self, n_items: int) -> ItemHistory:
+        """For a catalogue that has grown: nobody had the new items."""
+        return ItemHistory(
+            grown(self.count, n_items), grown(self.first, n_items, fill=np.nan), grown(self.last, n_items, fill=np.nan)
+        )
 
     @classmethod
     def of(cls, train: Interactions, n_items: int) -> ItemHistory:

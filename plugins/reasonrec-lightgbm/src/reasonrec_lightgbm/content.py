@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from scipy import sparse
 
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.types import Float32, Observation
+from reasonrec_lightgbm.recipe import Recipe
 
-YEAR = re.compile(r"\((1[89]\d\d|20\d\d)\)\s*$")
-NOT_LABELS = frozenset({"title", "description", "text", "asin", "url"})
-MIN_ITEMS, MAX_LABELS = 3, 400
 WITHOUT = ("sales_rank",)
 WITHOUT_HELP = "Item fields not to look at. A sales rank is mostly read after the log ended and tells the future."
 
@@ -32,21 +28,51 @@ class ItemContent:
         labels: float32[n_items, G] membership in the commoner labels of the label fields.
         numbers: float32[n_items] per numeric field.
         vectors: per modality float32[n_items, d] centred, compressed, length 1; 0 for missing items.
+        usual: float32[G] share of each label among the items of the fit.
+        recipe: how all this was read from a catalogue and from features.
     """
 
     year: Float32
     labels: Float32
     numbers: Mapping[str, Float32]
     vectors: Mapping[str, Float32]
+    usual: Float32
+    recipe: Recipe
 
     @classmethod
     def of(
         cls, catalog: Catalog, observation: Observation, dimensions: int, without: Collection[str] = WITHOUT
     ) -> ItemContent:
         """Read the fields of ``catalog`` except those in ``without``; compress the features of ``observation``."""
-        vectors = {name: _compressed(np.asarray(values), dimensions) for name, values in observation.features.items()}
-        fields = [name for name in catalog.fields if name not in without]
-        return cls(_years(catalog), _labels(catalog, fields), _numbers(catalog, fields), vectors)
+        recipe = Recipe.of(catalog, observation, dimensions, without)
+        labels = recipe.read_labels(catalog)
+        return cls(
+            recipe.read_years(catalog),
+            labels,
+            recipe.read_numbers(catalog),
+            {name: recipe.compress(name, values) for name, values in observation.features.items()},
+            labels.mean(axis=0),
+            recipe,
+        )
+
+    def grown(self, catalog: Catalog, observation: Observation | None) -> ItemContent:
+        """For a catalogue that has grown: new items read as those of the fit were, their vectors where observed."""
+        first, more = len(self.year), len(catalog) - len(self.year)
+        new, seen = Catalog(catalog.table.slice(first)), observation.features if observation else {}
+        numbers = self.recipe.read_numbers(new)
+        vectors = {
+            name: self.recipe.compress(name, np.asarray(seen[name][first:]))
+            if name in seen
+            else np.zeros((more, old.shape[1]), np.float32)
+            for name, old in self.vectors.items()
+        }
+        return replace(
+            self,
+            year=np.concatenate([self.year, self.recipe.read_years(new)]),
+            labels=np.concatenate([self.labels, self.recipe.read_labels(new)]),
+            numbers={name: np.concatenate([old, numbers[name]]) for name, old in self.numbers.items()},
+            vectors={name: np.concatenate([old, vectors[name]]) for name, old in self.vectors.items()},
+        )
 
     def design(self) -> npt.NDArray[np.float64]:
         """float64[n_items, D]: columns of a linear model of item quality: one, period, labels, vectors."""
@@ -62,73 +88,41 @@ class ItemContent:
         scale = np.sqrt(np.maximum(self.labels.sum(axis=1, keepdims=True), 1))
         return sparse.csr_matrix(self.labels / scale)
 
-    def arrays(self) -> dict[str, Float32]:
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """For saving."""
         named = {f"vectors.{k}": v for k, v in self.vectors.items()} | {
             f"numbers.{k}": v for k, v in self.numbers.items()
         }
-        return {"year": self.year, "labels": self.labels, **named}
+        return {"year": self.year, "labels": self.labels, "usual": self.usual, **named, **self.recipe.arrays()}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Float32]) -> ItemContent:
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> ItemContent:
         """What `arrays` gave."""
         vectors, numbers = (
             {name.split(".", 1)[1]: a for name, a in arrays.items() if name.startswith(f"{group}.")}
             for group in ("vectors", "numbers")
         )
-        return cls(arrays["year"], arrays["labels"], numbers, vectors)
+        recipe = Recipe.from_arrays(arrays, tuple(numbers))
+        return cls(arrays["year"], arrays["labels"], numbers, vectors, arrays["usual"], recipe)
 
 
-def _years(catalog: Catalog) -> Float32:
-    found = [YEAR.search(title) for title in catalog.titles]
-    years = np.array([float(m.group(1)) if m else np.nan for m in found], dtype=np.float32)
-    if "year" in catalog.fields:
-        given = [_number(v) for v in catalog.column("year")]
-        years = np.where(np.isfinite(years), years, np.array(given, dtype=np.float32))
-    return years
+class GrowingContent:
+    """The content of a catalogue that may have grown since the fit; features of new items are seen when asked.
 
+    Args:
+        content: of the items of the fit.
+        catalog: all items, those of the fit first.
+    """
 
-def _number(text: str | None) -> float:
-    try:
-        return float(text) if text else np.nan
-    except ValueError:
-        return np.nan
+    def __init__(self, content: ItemContent, catalog: Catalog) -> None:
+        self.fitted, self._catalog = content, catalog
+        self._seen: tuple[frozenset[str], ItemContent] | None = None
 
-
-def _labels(catalog: Catalog, fields: Sequence[str]) -> Float32:
-    columns: list[Float32] = []
-    for field in catalog.text_fields:
-        if field in NOT_LABELS or field not in fields:
-            continue
-        rows = catalog.labels(field)
-        common = Counter(label for row in rows for label in set(row))
-        kept = [label for label, n in common.most_common(MAX_LABELS) if MIN_ITEMS <= n < len(rows)]
-        index = {label: column for column, label in enumerate(kept)}
-        member = np.zeros((len(rows), len(kept)), dtype=np.float32)
-        for item, row in enumerate(rows):
-            member[item, [index[label] for label in set(row) if label in index]] = 1.0
-        columns.append(member)
-    return np.concatenate(columns, axis=1) if columns else np.zeros((len(catalog), 0), dtype=np.float32)
-
-
-def _numbers(catalog: Catalog, fields: Sequence[str]) -> dict[str, Float32]:
-    schema, found = catalog.table.schema, {}
-    for field in fields:
-        kind = schema.field(field).type
-        if field != "year" and (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
-            values = catalog.table.column(field).to_pylist()
-            found[field] = np.array([np.nan if v is None else v for v in values], dtype=np.float32)
-    return found
-
-
-def _compressed(values: Float32, dimensions: int) -> Float32:
-    """Principal components of the present rows, each row scaled to length 1."""
-    present = np.isfinite(values).all(axis=1)
-    out = np.zeros((len(values), min(dimensions, values.shape[1])), dtype=np.float32)
-    if not present.any():
-        return out
-    centred = values[present] - values[present].mean(axis=0)
-    _, axes = np.linalg.eigh(np.cov(centred, rowvar=False).reshape(values.shape[1], -1))
-    projected = centred @ axes[:, ::-1][:, : out.shape[1]]
-    out[present] = projected / np.maximum(np.linalg.norm(projected, axis=1, keepdims=True), 1e-9)
-    return out
+    def seeing(self, observation: Observation) -> ItemContent:
+        """The content of all items; the same object as long as the same modalities are observed."""
+        if len(self._catalog) == len(self.fitted.year):
+            return self.fitted
+        names, seen = frozenset(observation.features), self._seen
+        if seen is None or seen[0] != names:
+            seen = self._seen = (names, self.fitted.grown(self._catalog, observation))
+        return seen[1]

@@ -21,7 +21,7 @@ from reasonrec_core.errors import DataError
 from reasonrec_core.files import read_json, whole_file, write_json
 from reasonrec_core.types import Cases, Float32, Int64, Observation, QueryBatch, Task
 from reasonrec_lightgbm.boosting import BoostingConfig, Table, load_models, predict, save_models, train
-from reasonrec_lightgbm.content import WITHOUT, WITHOUT_HELP, ItemContent
+from reasonrec_lightgbm.content import WITHOUT, WITHOUT_HELP, GrowingContent, ItemContent
 from reasonrec_lightgbm.features import Requests, click_features
 from reasonrec_lightgbm.knowledge import Knowledge
 from reasonrec_lightgbm.labels import Labels
@@ -62,7 +62,8 @@ class LightGBMCTR(Delegate[CTRConfig]):
     _models: list[lightgbm.Booster]
     _labels: Labels
     _knowledge: Knowledge
-    _content: ItemContent
+    _content: GrowingContent
+    _grown: tuple[ItemContent, Knowledge] | None = None
     _n_users: int
 
     def fit(self, data: FitData) -> None:
@@ -70,13 +71,14 @@ class LightGBMCTR(Delegate[CTRConfig]):
         self._check(data)
         self._n_users = data.n_users
         self._labels = Labels.of(data.train)
-        self._content = ItemContent.of(data.catalog, data.observation, self.config.dimensions, self.config.without)
-        table, values = self._training_table(data)
-        self._knowledge = self._learn(self._labels)
+        content = ItemContent.of(data.catalog, data.observation, self.config.dimensions, self.config.without)
+        self._content, self._grown = GrowingContent(content, data.catalog), None
+        table, values = self._training_table(data, content)
+        self._knowledge = self._learn(self._labels, content)
         learn = lightgbm.Dataset(table, values, feature_name=self.names, free_raw_data=False)
         check = None
         if data.valid is not None and data.valid.labels is not None and len(np.unique(data.valid.labels)) > 1:
-            described, rows = self._described(data.valid)
+            described, rows = self._described(data.valid, data.observation)
             check = lightgbm.Dataset(described, data.valid.labels.ravel()[rows], reference=learn)
         self._models = train(
             self.config,
@@ -89,13 +91,13 @@ class LightGBMCTR(Delegate[CTRConfig]):
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, C]: click probabilities of the candidates; of the whole catalogue where there are none."""
-        candidates = batch.candidates
+        candidates, (content, known) = batch.candidates, self._seeing(observation)
         if candidates is None:
-            everything = np.arange(len(self._knowledge.item_bias), dtype=np.int32)
+            everything = np.arange(len(known.item_bias), dtype=np.int32)
             candidates = np.tile(everything, (len(batch), 1))
         real = candidates >= 0
         asked = self._requests(batch, candidates, real, self._labels, END)
-        table = self._table(asked, self._knowledge, self._labels)
+        table = self._table(asked, known, self._labels, content)
         out = np.zeros(candidates.shape, dtype=np.float32)
         out[real] = _probability(predict(self._models, table))
         return out
@@ -108,7 +110,7 @@ class LightGBMCTR(Delegate[CTRConfig]):
         if not self.config.prequential:
             raise DataError("not trained for labels that become known", where="lightgbm-ctr", fix="Set prequential.")
         assert cases.queries.candidates is not None
-        table, rows = self._described(cases)
+        table, rows = self._described(cases, observation)
         out = np.zeros(cases.queries.candidates.size, dtype=np.float32)
         out[rows] = _probability(predict(self._models, table))
         return out.reshape(cases.queries.candidates.shape)
@@ -120,7 +122,7 @@ class LightGBMCTR(Delegate[CTRConfig]):
         write_json(folder / "features.json", {"names": self.names, "n_users": self._n_users})
         parts: dict[str, dict[str, npt.NDArray[Any]]] = {
             "knowledge": self._knowledge.arrays(),
-            "content": dict(self._content.arrays()),
+            "content": self._content.fitted.arrays(),
             "labels": {n: getattr(self._labels, n) for n in ("users", "items", "times", "values")},
         }
         for name, arrays in parts.items():
@@ -139,7 +141,7 @@ class LightGBMCTR(Delegate[CTRConfig]):
             with np.load(folder / f"{name}.npz", allow_pickle=False) as found:
                 arrays[name] = {key: found[key] for key in found.files}
         self._knowledge = Knowledge.from_arrays(arrays["knowledge"])
-        self._content = ItemContent.from_arrays(arrays["content"])
+        self._content = GrowingContent(ItemContent.from_arrays(arrays["content"]), catalog)
         self._labels = Labels(**arrays["labels"])
         return self
 
@@ -156,10 +158,20 @@ class LightGBMCTR(Delegate[CTRConfig]):
         if len(np.unique(values)) < 2:
             raise DataError(f"every training label is {values[0]:g}: nothing to tell apart", where="lightgbm-ctr")
 
-    def _learn(self, labels: Labels) -> Knowledge:
-        return Knowledge.learn(labels, self._n_users, len(self._content.year), self._content.design())
+    def _seeing(self, observation: Observation) -> tuple[ItemContent, Knowledge]:
+        """Content and knowledge of all items; of those that came after the fit, what their content says."""
+        content = self._content.seeing(observation)
+        if content is self._content.fitted:
+            return content, self._knowledge
+        found = self._grown
+        if found is None or found[0] is not content:
+            found = self._grown = (content, self._knowledge.grown(content.design()))
+        return found
 
-    def _training_table(self, data: FitData) -> tuple[Table, Float32]:
+    def _learn(self, labels: Labels, content: ItemContent) -> Knowledge:
+        return Knowledge.learn(labels, self._n_users, len(content.year), content.design())
+
+    def _training_table(self, data: FitData, content: ItemContent) -> tuple[Table, Float32]:
         """Features and labels of every training row but those of the first block, which nothing is known before."""
         labels = self._labels
         liked = labels.earlier_positives()
@@ -167,27 +179,27 @@ class LightGBMCTR(Delegate[CTRConfig]):
         parts, values = [], []
         for number, (low, high) in enumerate(zip(edges, [*edges[1:], END], strict=True)):
             inside = np.flatnonzero((labels.times >= low) & (labels.times < high))
-            known = self._learn(labels.take(labels.times < low))
+            known = self._learn(labels.take(labels.times < low), content)
             history = liked.take(inside)
             cuts = labels.times[inside] if self.config.prequential else np.full(len(inside), low)
             own = labels.before(labels.users[inside], cuts)
             items = Ragged(history.indptr, labels.items[history.index].astype(np.int64), history.rows)
             asked = Requests(labels.users[inside], labels.items[inside], items, own, labels.times[inside])
-            parts.append(self._table(asked, known, labels))
+            parts.append(self._table(asked, known, labels, content))
             values.append(labels.values[inside])
             data.progress(number + 1, len(edges), "lightgbm-ctr: features")
         return np.concatenate(parts), np.concatenate(values)
 
-    def _described(self, cases: Cases) -> tuple[Table, Int64]:
+    def _described(self, cases: Cases, observation: Observation) -> tuple[Table, Int64]:
         """Features of the real candidates of labelled cases, and their positions in the flattened array."""
-        batch = cases.queries
+        batch, (content, known) = cases.queries, self._seeing(observation)
         assert batch.candidates is not None
         assert cases.labels is not None
         real = batch.candidates >= 0
         rows = np.flatnonzero(real.ravel())
         if not self.config.prequential:
             asked = self._requests(batch, batch.candidates, real, self._labels, END)
-            return self._table(asked, self._knowledge, self._labels), rows
+            return self._table(asked, known, self._labels, content), rows
         if batch.times is None:
             raise DataError("rows without times cannot be put in order", where="lightgbm-ctr: prequential")
         query = np.nonzero(real)[0]
@@ -195,10 +207,15 @@ class LightGBMCTR(Delegate[CTRConfig]):
             batch.users[query], batch.candidates[real], batch.times[query], cases.labels[real].astype(np.float32)
         )
         labels = self._labels.with_rows(new.take(new.users >= 0))
-        return self._prequential_table(batch, labels, query, real), rows
+        return self._prequential_table(batch, labels, query, real, content), rows
 
     def _prequential_table(
-        self, batch: QueryBatch, labels: Labels, query: npt.NDArray[np.intp], real: npt.NDArray[np.bool_]
+        self,
+        batch: QueryBatch,
+        labels: Labels,
+        query: npt.NDArray[np.intp],
+        real: npt.NDArray[np.bool_],
+        content: ItemContent,
     ) -> Table:
         """Item statistics are relearnt every ``refresh``; the user's own labels are known at once."""
         assert batch.candidates is not None
@@ -207,11 +224,11 @@ class LightGBMCTR(Delegate[CTRConfig]):
         table = np.empty((len(query), len(self.names)), dtype=np.float32)
         for period in np.unique(periods):
             rows = np.flatnonzero(periods == period)
-            known = self._learn(labels.take(labels.times < batch.times[rows].min()))
+            known = self._learn(labels.take(labels.times < batch.times[rows].min()), content)
             some = batch.take(rows)
             assert some.candidates is not None
             asked = self._requests(some, some.candidates, real[rows], labels, None)
-            table[np.isin(query, rows)] = self._table(asked, known, labels)
+            table[np.isin(query, rows)] = self._table(asked, known, labels, content)
         return table
 
     def _requests(
@@ -230,8 +247,8 @@ class LightGBMCTR(Delegate[CTRConfig]):
         assert cuts is not None
         return Requests(users, candidates[real], items, labels.before(users, cuts), times)
 
-    def _table(self, asked: Requests, known: Knowledge, labels: Labels) -> Table:
-        columns = click_features(asked, known, labels, self._content)
+    def _table(self, asked: Requests, known: Knowledge, labels: Labels, content: ItemContent) -> Table:
+        columns = click_features(asked, known, labels, content)
         self.names = list(columns)
         return np.stack([columns[name] for name in self.names], axis=1).astype(np.float32)
 

@@ -147,7 +147,7 @@ def _labels(asked: Requests, labels: Labels, residual: Float, content: ItemConte
     per_item = np.maximum(mine.sum(axis=1), 1)
     ones = np.ones(len(rows.index), np.float32)
     counts = sparse.csr_matrix((ones, (rows.rows, rows.index)), shape=(size, n_items)) @ member
-    base = member.mean(axis=0)
+    base = content.usual
     lift = np.log((counts + 10 * base) / (rows.lengths[:, None] + 10) / base)
     at = (own.rows, labels.items[own.index])
     total = sparse.csr_matrix((residual.astype(np.float32), at), shape=(size, n_items)) @ member

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from reasonrec_core.growth import grown, grown_matrix
 from reasonrec_lightgbm.labels import Labels
 from reasonrec_lightgbm.ragged import Float
 
@@ -32,6 +33,7 @@ class Knowledge:
         item_prior: float64[n_items] the bias that a ridge regression on content expects.
         item_count: float64[n_items] labels seen.
         item_liked: float64[n_items] positive labels seen.
+        content: float64[D + 2] what the regression says that content is worth; the last two are of the count.
         likes: float32 CSR[n_items, n_items] cosine of being liked together, damped for rare items.
         agreement: float32 CSR[n_items, n_items] damped correlation of the residuals of users who labelled both.
     """
@@ -41,6 +43,7 @@ class Knowledge:
     item_prior: Float
     item_count: Float
     item_liked: Float
+    content: Float
     likes: sparse.csr_matrix
     agreement: sparse.csr_matrix
 
@@ -53,7 +56,7 @@ class Knowledge:
         """
         mean = float(labels.values.mean()) if len(labels) else 0.5
         count = np.bincount(labels.items, minlength=n_items).astype(float)
-        user_bias, item_bias, prior = _biases(labels, n_users, n_items, mean, count, design)
+        user_bias, item_bias, prior, content = _biases(labels, n_users, n_items, mean, count, design)
         residual = labels.values - mean - user_bias[labels.users] - item_bias[labels.items]
         recent = _newest(labels, LONGEST)
         shape = (n_users, n_items)
@@ -67,13 +70,28 @@ class Knowledge:
             prior,
             count,
             np.bincount(labels.items, weights=labels.values > 0.5, minlength=n_items).astype(np.float64),
+            content,
             _cosine(liked, damping=3.0),
             _agreement(left, damping=8.0),
         )
 
+    def grown(self, design: npt.NDArray[np.float64]) -> Knowledge:
+        """For a catalogue that has grown, whose `ItemContent.design` this is: new items are what content expects."""
+        first, n_items = len(self.item_bias), len(design)
+        prior = _with_popularity(design[first:], np.zeros(n_items - first)) @ self.content
+        return replace(
+            self,
+            item_bias=np.concatenate([self.item_bias, prior]),
+            item_prior=np.concatenate([self.item_prior, prior]),
+            item_count=grown(self.item_count, n_items),
+            item_liked=grown(self.item_liked, n_items),
+            likes=grown_matrix(self.likes, n_items),
+            agreement=grown_matrix(self.agreement, n_items),
+        )
+
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """For saving."""
-        names = ("item_bias", "item_prior", "item_count", "item_liked")
+        names = ("item_bias", "item_prior", "item_count", "item_liked", "content")
         found: dict[str, npt.NDArray[Any]] = {"mean": np.array(self.mean)} | {n: getattr(self, n) for n in names}
         for name in ("likes", "agreement"):
             for part in ("data", "indices", "indptr"):
@@ -88,16 +106,17 @@ class Knowledge:
             sparse.csr_matrix(tuple(arrays[f"{n}.{p}"] for p in ("data", "indices", "indptr")), shape=(size, size))
             for n in ("likes", "agreement")
         ]
-        vectors = (arrays[n] for n in ("item_bias", "item_prior", "item_count", "item_liked"))
+        vectors = (arrays[n] for n in ("item_bias", "item_prior", "item_count", "item_liked", "content"))
         return cls(float(arrays["mean"]), *vectors, *matrices)
 
 
 def _biases(
     labels: Labels, n_users: int, n_items: int, mean: float, count: Float, design: npt.NDArray[np.float64]
-) -> tuple[Float, Float, Float]:
+) -> tuple[Float, Float, Float, Float]:
     user_count = np.bincount(labels.users, minlength=n_users)
     item_bias, prior, user_bias = np.zeros(n_items), np.zeros(n_items), np.zeros(n_users)
     columns = _with_popularity(design, count)
+    content = np.zeros(columns.shape[1])
     weight = count * ITEM_WEIGHT / (count + ITEM_WEIGHT)
     gram = (columns * weight[:, None]).T @ columns + CONTENT_PENALTY * np.eye(columns.shape[1])
     for _ in range(ROUNDS if len(labels) else 0):
@@ -105,9 +124,10 @@ def _biases(
         user_bias = np.bincount(labels.users, weights=left, minlength=n_users) / (user_count + USER_WEIGHT)
         left = labels.values - mean - user_bias[labels.users]
         total = np.bincount(labels.items, weights=left, minlength=n_items)
-        prior = columns @ np.linalg.solve(gram, columns.T @ (total * weight / np.maximum(count, 1)))
+        content = np.linalg.solve(gram, columns.T @ (total * weight / np.maximum(count, 1)))
+        prior = columns @ content
         item_bias = (total + ITEM_WEIGHT * prior) / (count + ITEM_WEIGHT)
-    return user_bias, item_bias, prior
+    return user_bias, item_bias, prior, content
 
 
 def _with_popularity(design: npt.NDArray[np.float64], count: Float) -> npt.NDArray[np.float64]:

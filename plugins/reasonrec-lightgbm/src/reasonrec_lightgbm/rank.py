@@ -25,7 +25,7 @@ from reasonrec_core.registry import Registry
 from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
 from reasonrec_lightgbm.boosting import BoostingConfig, load_models, predict, save_models, train
 from reasonrec_lightgbm.candidates import Described, ItemHistory, describe, feature_names
-from reasonrec_lightgbm.content import WITHOUT, WITHOUT_HELP, ItemContent
+from reasonrec_lightgbm.content import WITHOUT, WITHOUT_HELP, GrowingContent, ItemContent
 from reasonrec_lightgbm.held_out import hold_out, horizon_of, with_negatives
 
 TASK = {"objective": "lambdarank", "metric": "ndcg", "eval_at": [10], "lambdarank_truncation_level": 20}
@@ -65,21 +65,23 @@ class RankConfig(BoostingConfig):
 class LightGBMRank(Delegate[RankConfig]):
     """A ranker over candidates: scores and ranks that delegates give them, popularity, age, content, horizon.
 
-    Items that nobody proposes follow in the first delegate's order.
+    Items that nobody proposes follow in the first delegate's order. Items that came after the fit are described by
+    their content, and stand where the delegates' opinions of them and the trees put them.
     """
 
     Config = RankConfig
     delegates: dict[str, Delegate[Any]]
     _models: list[lightgbm.Booster]
     _items: ItemHistory
-    _content: ItemContent
+    _content: GrowingContent
 
     def fit(self, data: FitData) -> None:
         """Fit delegates without the held-out items, learn to rank on these, fit the delegates on everything."""
         make = self._maker(data)
         last = self.config.held_out or min(MOST_HELD_OUT, -(-self.config.queries // max(data.n_users, 1)))
         rest, cases = hold_out(data, last, self.config.queries)
-        self._content = ItemContent.of(data.catalog, data.observation, self.config.dimensions, self.config.without)
+        content = ItemContent.of(data.catalog, data.observation, self.config.dimensions, self.config.without)
+        self._content = GrowingContent(content, data.catalog)
         n_items = len(data.catalog)
         inner = {name: make(name) for name in self.config.candidates}
         for delegate in inner.values():
@@ -127,7 +129,7 @@ class LightGBMRank(Delegate[RankConfig]):
     def importance(self) -> dict[str, float]:
         """Mean gain of each feature over the models."""
         gains = np.mean([m.feature_importance("gain") for m in self._models], axis=0)
-        return dict(zip(feature_names(self.config.candidates, self._content), map(float, gains), strict=True))
+        return dict(zip(feature_names(self.config.candidates, self._content.fitted), map(float, gains), strict=True))
 
     def save(self, folder: Path) -> None:
         """Write the trees as text, item statistics as arrays, each inner delegate into a folder of its own."""
@@ -139,7 +141,7 @@ class LightGBMRank(Delegate[RankConfig]):
             inner.mkdir()
             delegate.save(inner)
         arrays = {n: getattr(self._items, n) for n in ("count", "first", "last")}
-        for name, part in (("items", arrays), ("content", self._content.arrays())):
+        for name, part in (("items", arrays), ("content", self._content.fitted.arrays())):
             with whole_file(folder / f"{name}.npz") as aside, aside.open("wb") as stream:
                 np.savez(stream, **part)
 
@@ -155,9 +157,10 @@ class LightGBMRank(Delegate[RankConfig]):
             assert isinstance(loaded, Delegate)
             self.delegates[name] = loaded
         with np.load(folder / "items.npz", allow_pickle=False) as arrays:
-            self._items = ItemHistory(arrays["count"], arrays["first"], arrays["last"])
+            self._items = ItemHistory(arrays["count"], arrays["first"], arrays["last"]).grown(len(catalog))
         with np.load(folder / "content.npz", allow_pickle=False) as arrays:
-            self._content = ItemContent.from_arrays({key: arrays[key] for key in arrays.files})
+            content = ItemContent.from_arrays({key: arrays[key] for key in arrays.files})
+        self._content = GrowingContent(content, catalog)
         return self
 
     def _maker(self, data: FitData) -> Any:
@@ -173,7 +176,7 @@ class LightGBMRank(Delegate[RankConfig]):
     def _describe(
         self, delegates: Mapping[str, Delegate[Any]], batch: QueryBatch, observation: Observation, items: ItemHistory
     ) -> Described:
-        return describe(delegates, batch, observation, items, self._content, self.config.depth)
+        return describe(delegates, batch, observation, items, self._content.seeing(observation), self.config.depth)
 
     def _with_lists(self, cases: Cases, n_items: int, data: FitData) -> list[Cases]:
         """The held-out cases as they will be asked; for the whole catalogue, some of them with given lists too."""
@@ -195,7 +198,7 @@ class LightGBMRank(Delegate[RankConfig]):
         table, label, group = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
         if not len(group):
             return None
-        names = [n.replace(" ", "_") for n in feature_names(self.config.candidates, self._content)]
+        names = [n.replace(" ", "_") for n in feature_names(self.config.candidates, self._content.fitted)]
         return lightgbm.Dataset(table, label, group=group, feature_name=names, reference=reference)
 
     def _groups(

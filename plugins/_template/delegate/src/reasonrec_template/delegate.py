@@ -51,5 +51,6 @@ class Template(Delegate[TemplateConfig]):
         """Read what `save` wrote."""
         delegate = super().load(folder, catalog)
         delegate.log = sparse.load_npz(folder / "log.npz")
+        delegate.log.resize(delegate.log.shape[0], len(catalog))  # new items are in no row
         delegate.counts = np.asarray(delegate.log.sum(axis=0), dtype=np.float32).ravel()
         return delegate

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from reasonrec_core.components import FitData, ReasoningPolicy, Settings, pick_candidates
 from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.growth import grown, grown_matrix
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import Deliberation, Int64, LazySteps, Observation, QueryBatch, Ranking, Step, StepKind
 
@@ -82,7 +83,7 @@ class Template(ReasoningPolicy[TemplateConfig]):
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read what `save` wrote."""
         policy = super().load(folder, catalog)
-        policy.next = sparse.load_npz(folder / "next.npz")
-        policy.popularity = np.load(folder / "popularity.npy")
+        policy.next = grown_matrix(sparse.load_npz(folder / "next.npz").tocsr(), len(catalog))
+        policy.popularity = grown(np.load(folder / "popularity.npy"), len(catalog), fill=0.5)
         policy.titles = catalog.titles
         return policy

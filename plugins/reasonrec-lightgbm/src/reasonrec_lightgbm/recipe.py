@@ -1,0 +1,130 @@
+"""How items become numbers, settled on the items of the fit, so that items that come later are read alike."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.types import Float32, Observation
+
+YEAR = re.compile(r"\((1[89]\d\d|20\d\d)\)\s*$")
+NOT_LABELS = frozenset({"title", "description", "text", "asin", "url"})
+MIN_ITEMS, MAX_LABELS = 3, 400
+Axes = tuple[Float32, Float32]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to read.
+
+    Attributes:
+        labels: the labels that are kept, per label field, in the order of their columns.
+        numbers: the numeric fields.
+        axes: per modality the mean item float32[D] and the principal axes float32[D, d].
+    """
+
+    labels: Mapping[str, tuple[str, ...]]
+    numbers: tuple[str, ...]
+    axes: Mapping[str, Axes]
+
+    @classmethod
+    def of(cls, catalog: Catalog, observation: Observation, dimensions: int, without: Collection[str]) -> Recipe:
+        """Look at the items of the fit, at all fields but those in ``without``."""
+        fields = [name for name in catalog.fields if name not in without]
+        text = [f for f in catalog.text_fields if f not in NOT_LABELS and f in fields]
+        kinds = {f: catalog.table.schema.field(f).type for f in fields if f != "year"}
+        numbers = tuple(f for f, kind in kinds.items() if pa.types.is_floating(kind) or pa.types.is_integer(kind))
+        axes = {name: _axes(np.asarray(values), dimensions) for name, values in observation.features.items()}
+        return cls({f: _common(catalog, f) for f in text}, numbers, axes)
+
+    def read_years(self, catalog: Catalog) -> Float32:
+        """float32[n_items], NaN where unknown."""
+        found = [YEAR.search(title) for title in catalog.titles]
+        years = np.array([float(m.group(1)) if m else np.nan for m in found], dtype=np.float32)
+        if "year" in catalog.fields:
+            given = [_number(v) for v in catalog.column("year")]
+            years = np.where(np.isfinite(years), years, np.array(given, dtype=np.float32))
+        return years
+
+    def read_labels(self, catalog: Catalog) -> Float32:
+        """float32[n_items, G]: 1 where the item carries the label."""
+        columns: list[Float32] = []
+        for field, kept in self.labels.items():
+            rows, index = catalog.labels(field), {label: column for column, label in enumerate(kept)}
+            member = np.zeros((len(rows), len(kept)), dtype=np.float32)
+            for item, row in enumerate(rows):
+                member[item, [index[label] for label in set(row) if label in index]] = 1.0
+            columns.append(member)
+        return np.concatenate(columns, axis=1) if columns else np.zeros((len(catalog), 0), dtype=np.float32)
+
+    def read_numbers(self, catalog: Catalog) -> dict[str, Float32]:
+        """float32[n_items] per numeric field, NaN where missing."""
+        columns = {field: catalog.table.column(field).to_pylist() for field in self.numbers}
+        return {
+            field: np.array([np.nan if v is None else v for v in values], dtype=np.float32)
+            for field, values in columns.items()
+        }
+
+    def compress(self, modality: str, values: Float32) -> Float32:
+        """float32[n, d]: principal components of the rows that are there, each row scaled to length 1; 0 elsewhere."""
+        mean, axes = self.axes[modality]
+        present = np.isfinite(values).all(axis=1)
+        out = np.zeros((len(values), axes.shape[1]), dtype=np.float32)
+        projected = (np.asarray(values)[present] - mean) @ axes
+        out[present] = projected / np.maximum(np.linalg.norm(projected, axis=1, keepdims=True), 1e-9)
+        return out
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """For saving."""
+        found: dict[str, npt.NDArray[Any]] = {
+            f"kept.{field}": np.array(kept, dtype=np.str_) for field, kept in self.labels.items()
+        }
+        for name, (mean, axes) in self.axes.items():
+            found |= {f"mean.{name}": mean, f"axes.{name}": axes}
+        return found
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], numbers: tuple[str, ...]) -> Recipe:
+        """What `arrays` gave."""
+        labels, axes = (
+            {name.split(".", 1)[1]: a for name, a in arrays.items() if name.startswith(f"{group}.")}
+            for group in ("kept", "axes")
+        )
+        return cls(
+            {field: tuple(kept.tolist()) for field, kept in labels.items()},
+            numbers,
+            {name: (arrays[f"mean.{name}"], a) for name, a in axes.items()},
+        )
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text) if text else np.nan
+    except ValueError:
+        return np.nan
+
+
+def _common(catalog: Catalog, field: str) -> tuple[str, ...]:
+    """The commoner labels of a field."""
+    rows = catalog.labels(field)
+    common = Counter(label for row in rows for label in sorted(set(row)))
+    return tuple(label for label, n in common.most_common(MAX_LABELS) if MIN_ITEMS <= n < len(rows))
+
+
+def _axes(values: Float32, dimensions: int) -> Axes:
+    """The mean of the rows that are there, and their leading principal axes."""
+    present, size = np.isfinite(values).all(axis=1), min(dimensions, values.shape[1])
+    if not present.any():
+        return np.zeros(values.shape[1], np.float32), np.zeros((values.shape[1], size), np.float32)
+    mean = values[present].mean(axis=0)
+    centred = values[present] - mean
+    _, axes = np.linalg.eigh(np.cov(centred, rowvar=False).reshape(values.shape[1], -1))
+    return mean, axes[:, ::-1][:, :size]
