@@ -66,7 +66,7 @@ def _losses(
             observation.take(some), given,
         )  # fmt: skip
         if best < 0:
-            last = ranked(thought, queries.slice(start, stop))[0]
+            last = ranked(thought, queries.slice(start, stop), len(model.experts.popularity))[0]
             best = int(last.items[-1, 0]) if last.items.shape[1] else -1
             if best < 0:
                 return np.zeros(len(queries) - 1, np.float32)

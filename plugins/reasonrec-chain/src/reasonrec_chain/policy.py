@@ -94,11 +94,12 @@ class Chain(EditablePolicy[ChainConfig]):
         model, evidence = self.model, self._evidence(batch, edits)
         states = model.experts.sequence.states(evidence, observation)
         answers = []
-        for start, piece in batch.chunks(rows_at_once(len(model.experts.popularity))):
+        n_items = len(model.experts.popularity)
+        for start, piece in batch.chunks(rows_at_once(n_items)):
             some = np.arange(start, start + len(piece))
             given = None if edits is None else edits.slice(batch.history, start, start + len(piece))
             part = evidence.slice(start, start + len(piece))
-            answers.append(ranked(think(model, piece, part, states[some], observation.take(some), given), piece))
+            answers.append(ranked(think(model, piece, part, states[some], observation.take(some), given), piece, n_items))
         if answers:
             items = np.concatenate([ranking.items for ranking, _ in answers])
             ranking = Ranking(items, np.concatenate([ranking.scores for ranking, _ in answers]))

@@ -12,7 +12,7 @@ from reasonrec_chain.model import ChainModel
 from reasonrec_chain.propose import Proposals, propose
 from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.builtin.profile.infer import Inference
-from reasonrec_core.ranking import rank, top_k
+from reasonrec_core.ranking import top_k
 from reasonrec_core.types import Edits, Float32, Observation, QueryBatch, Ranking
 
 LEAST = np.float32(1e-30)
@@ -55,18 +55,16 @@ def think(
     return Thought(inferred, inference, proposals, weighed, decide(model.gates, proposals, weighed))
 
 
-def ranked(thought: Thought, batch: QueryBatch) -> tuple[Ranking, Float32]:
-    """The best items, and float32[B, K] their mass."""
-    allowed = thought.proposals.allowed
-    scores = np.where(allowed, np.maximum(thought.mass, LEAST), np.float32(-np.inf))
-    if batch.candidates is not None:
-        ranking = rank(scores, batch)
-    else:
-        columns = top_k(scores, batch.k)
-        at = np.maximum(columns, 0)
-        best = np.take_along_axis(scores, at, axis=1)
-        there = (columns >= 0) & np.isfinite(best)
-        items = np.where(there, np.take_along_axis(thought.proposals.items, at, axis=1), -1)
-        ranking = Ranking(items.astype(np.int32), np.where(there, best, np.float32(-np.inf)))
-    mass = np.where(ranking.items >= 0, ranking.scores, np.float32(0.0)).astype(np.float32)
-    return ranking, np.where(mass <= LEAST, np.float32(0.0), mass)
+def ranked(thought: Thought, batch: QueryBatch, n_items: int) -> tuple[Ranking, Float32]:
+    """The best items, and float32[B, K] their mass; K is ``batch.k``, or all that could be ranked if that is less."""
+    proposals = thought.proposals
+    scores = np.where(proposals.allowed, np.maximum(thought.mass, LEAST), np.float32(-np.inf))
+    columns = top_k(scores, batch.k)
+    best = np.take_along_axis(scores, columns, axis=1)
+    items = np.where(np.isfinite(best), np.take_along_axis(proposals.items, columns, axis=1), np.int32(-1))
+    width = min(batch.k, n_items if batch.candidates is None else batch.candidates.shape[1])
+    if (more := width - items.shape[1]) > 0:  # the pool is smaller than what is wanted
+        items = np.pad(items, ((0, 0), (0, more)), constant_values=-1)
+        best = np.pad(best, ((0, 0), (0, more)), constant_values=-np.inf)
+    mass = np.where(best <= LEAST, np.float32(0.0), best)
+    return Ranking(items.astype(np.int32, copy=False), best), mass

@@ -8,6 +8,7 @@ from itertools import count
 import torch
 
 from reasonrec_chain.trainable import Trainable, last_states
+from reasonrec_core.components import pick_candidates
 from reasonrec_core.evaluate import evaluate_ranking, metric_name
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import Cases, QueryBatch, Ranking
@@ -17,7 +18,9 @@ CHUNK = 128
 
 
 def ranking_figure(cases: Cases, max_history: int, k: int = 10) -> Callable[[Trainable], float]:
-    """A function that gives a network's mean NDCG@k over ``cases``: all items ranked, history masked."""
+    """A function that gives a network's mean NDCG@k over ``cases``: all items ranked, history masked,
+    or the cases' candidates ranked where they have them.
+    """
 
     @torch.no_grad()
     def figure(module: Trainable) -> float:
@@ -28,9 +31,9 @@ def ranking_figure(cases: Cases, max_history: int, k: int = 10) -> Callable[[Tra
         def answer(batch: QueryBatch) -> Ranking:
             start = next(at)
             logits = torch.addmm(bias, states[start : start + len(batch)].to(table), table.T)
-            return rank(logits.float().cpu().numpy(), batch)
+            return rank(pick_candidates(logits.float().cpu().numpy(), batch), batch)
 
         scores = evaluate_ranking(answer, cases, (k,), n_items=len(table), chunk=CHUNK, threads=1)
-        return scores.values[metric_name("NDCG", k)]
+        return scores.values[metric_name("NDCG", k, scores.sampled)]
 
     return figure

@@ -93,7 +93,7 @@ def _weigh(query: QueryBatch, observation: Observation, thought: Thought) -> Ste
 
 
 def _decide(titles: list[str], query: QueryBatch, thought: Thought, cited: list[int]) -> Step:
-    ranking, mass = ranked(thought, replace(query, k=LISTED + 1))
+    ranking, mass = ranked(thought, replace(query, k=LISTED + 1), len(titles))
     best = [(int(i), float(m)) for i, m in zip(ranking.items[0], mass[0], strict=True) if i >= 0]
     if not best:
         return Step(StepKind.DECIDE, "nothing is left to recommend", weight=0.0)
