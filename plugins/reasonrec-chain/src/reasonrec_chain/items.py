@@ -16,9 +16,9 @@ SPREAD = 0.02
 class ItemEncoder(nn.Module):
     """``e_i = sum over parts of gate_p(i) * part_p(i)``; parts are the id, each modality, each field's labels.
 
-    The gates depend on which parts the item has, so that the others make up for one that is missing. An item without
-    training interactions has no id part at all: it is what it looks and reads like. While training, some items' ids
-    are hidden, so that content alone learns to stand for an item.
+    A part that is missing is masked, and a gate says by how much each other part makes up for it: an item that has
+    all parts is their plain sum. An item without training interactions has no id part at all: it is what it looks and
+    reads like. While training, some items' ids are hidden, so that content alone learns to stand for an item.
 
     Args:
         n_items: size of the catalogue.
@@ -45,9 +45,7 @@ class ItemEncoder(nn.Module):
         self.views = nn.ParameterList([torch.randn(w, dimensions) * SPREAD for w in widths])
         self.labels = nn.ParameterList([torch.randn(n, dimensions) * SPREAD for n in labels])
         parts = 1 + len(widths) + len(labels)
-        self.gates = nn.Linear(parts, parts)
-        nn.init.zeros_(self.gates.weight)
-        nn.init.zeros_(self.gates.bias)
+        self.gates = nn.Parameter(torch.zeros(parts, parts))
         self.tilt = nn.Parameter(torch.zeros(dimensions))
 
     def forward(self, inputs: ItemInputs) -> tuple[Tensor, Tensor]:
@@ -65,7 +63,7 @@ class ItemEncoder(nn.Module):
             content.append(torch.sparse.mm(member, weight))
             shown.append((content[-1].detach() != 0).any(dim=1).float())
         there = torch.stack(shown, dim=1)
-        gates = 2 * torch.sigmoid(self.gates(there)) * there
+        gates = 2 * torch.sigmoid((1 - there) @ self.gates) * there
         table = torch.zeros(n, self.ids.shape[1], device=known.device)
         for p, part in enumerate(content, start=1):
             table = table + gates[:, p : p + 1] * part
