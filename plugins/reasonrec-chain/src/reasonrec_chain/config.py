@@ -35,6 +35,7 @@ class NetworkConfig(Settings):
         description="Share of the items whose own vector is hidden in a training step, so that content learns to stand"
         " for an item; empty: the share of items without interactions.",
     )
+    members: int = Field(1, ge=1, description="Networks that are trained alike from other seeds, and averaged.")
     modalities: tuple[str, ...] | None = Field(
         default=None, description="Item features to read; empty: all that the pipeline observes."
     )

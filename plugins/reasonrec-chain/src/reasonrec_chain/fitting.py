@@ -5,36 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 
-from reasonrec_chain.batches import TrainingSequences
 from reasonrec_chain.config import ChainConfig
-from reasonrec_chain.curriculum import Curriculum
-from reasonrec_chain.devices import seeded
 from reasonrec_chain.fit_gates import Pairs, fit_gates, join, pair, train_gates
+from reasonrec_chain.fit_sequence import train_sequence
 from reasonrec_chain.infer import infer
 from reasonrec_chain.model import ChainModel, expert_names, make_experts
-from reasonrec_chain.network import Network
-from reasonrec_chain.progress import TrainingReport
 from reasonrec_chain.propose import Experts, propose, rows_at_once
-from reasonrec_chain.sequence import SequenceModel
-from reasonrec_chain.softmax import make_softmax
-from reasonrec_chain.training import train
-from reasonrec_chain.validation import ranking_figure
-from reasonrec_chain.views import ItemInputs, View, item_inputs
-from reasonrec_core.builtin.popularity import item_counts
 from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.fit_fields import modalities
-from reasonrec_core.builtin.profile.fitting import Counted, Model, fit_counted, unfitted
+from reasonrec_core.builtin.profile.fitting import Model, fit_counted, unfitted
 from reasonrec_core.builtin.profile.pool import Targets, pair_up
 from reasonrec_core.builtin.profile.propose import AFFINITY, POPULARITY
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.files import content_hash
 from reasonrec_core.types import History, QueryBatch, Task
-
-MOST_HIDDEN = 0.3
-"""Share of the items whose ids are hidden while training, at most, where it is not set."""
 
 
 def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
@@ -48,9 +32,9 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
     names = (*(e.name for e in counted.experts), AFFINITY, POPULARITY)
     kept = Model(counted.experts, counted.fields, counted.popularity, unfitted(names), {})
     _check_experts(config, kept)
-    sequence, training = _train(config, data, counted)
+    sequence, trained = train_sequence(config, data, counted)
     experts = make_experts(config, kept, sequence)
-    report: dict[str, object] = {"training": training.to_dict()}
+    report: dict[str, object] = {"training": [each.to_dict() for each in trained]}
     if data.valid is None or not len(data.valid.targets):
         nothing = _propose(config, data, experts, _nobody(data))
         return ChainModel(kept, experts, train_gates(nothing, config.gates, "static", len(data.catalog), 0), report)
@@ -72,65 +56,6 @@ def _check_experts(config: ChainConfig, counted: Model) -> None:
             raise ConfigError(f"there is no expert {name!r}", where="experts", fix=f"Experts: {', '.join(known)}.")
     if config.experts is not None and not config.experts:
         raise ConfigError("no experts to ask", where="experts", fix=f"Name some of: {', '.join(known)}.")
-
-
-def _train(config: ChainConfig, data: FitData, counted: Counted) -> tuple[SequenceModel, TrainingReport]:
-    """The network, trained on the training part; validation chooses the epoch."""
-    seen, counts = data.observation, item_counts(data.train, len(data.catalog))
-    wanted = modalities(config.counted.model_copy(update={"modalities": config.network.modalities}), data)
-    views = tuple(View.of(m, seen.features[m], seen.present[m], config.network.components) for m in wanted)
-    memberships = tuple(field.membership for field in counted.fields)
-    inputs = item_inputs(counts, views, memberships, seen)
-    hidden = config.network.hidden_ids
-    if hidden is None:
-        hidden = min(MOST_HIDDEN, float((counts == 0).mean()))
-    with seeded(data.seed):
-        priors = tuple(torch.from_numpy(field.prior) for field in counted.fields)
-        network = Network(
-            config.network, inputs, priors, make_softmax(config.training, counts[counts > 0].astype(np.int64)), hidden
-        )
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(data.train.users, minlength=data.n_users))]).astype(np.int64)
-    sequences = TrainingSequences(
-        indptr,
-        data.train.items,
-        shape=config.training.samples,
-        max_history=config.network.max_history,
-        tokens=config.training.batch_tokens,
-        newest_only=config.training.newest_only,
-    )
-    validated = data.valid is not None and len(data.valid.targets) > 0
-    report = train(
-        network,
-        sequences,
-        config.training,
-        seed=data.seed,
-        validate=ranking_figure(data.valid, config.network.max_history) if validated and data.valid else None,
-        curriculum=_curriculum(config, data, indptr, sequences),
-        progress=data.progress,
-        workdir=data.workdir,
-        key=_identity(config, inputs, hidden),
-    )
-    network.to("cpu").eval()
-    return SequenceModel(network, views, counts, memberships), report
-
-
-def _identity(config: ChainConfig, inputs: ItemInputs, hidden: float) -> str:
-    """Hash of what the trained weights depend on besides sequences, seed and the settings of training."""
-    members = [part for m in inputs.members for part in (m.indices(), m.values())]
-    tensors = (inputs.counts, *inputs.views, *inputs.present, *members)
-    return content_hash(config.network.model_dump(mode="json"), *(t.numpy().tobytes() for t in tensors), hidden)
-
-
-def _curriculum(
-    config: ChainConfig, data: FitData, indptr: np.ndarray[tuple[int], np.dtype[np.int64]], sequences: TrainingSequences
-) -> Curriculum | None:
-    if config.curriculum.kind == "none":
-        return None
-    if data.horizon is None:
-        raise ConfigError("a curriculum needs the evidence horizon of the training users", where="curriculum.kind")
-    past = History(indptr, data.train.items, data.train.times)
-    everyone = QueryBatch(Task.SEQUENTIAL, np.arange(data.n_users, dtype=np.int32), past)
-    return Curriculum(config.curriculum, data.horizon(everyone), sequences.users)
 
 
 def _propose(config: ChainConfig, data: FitData, experts: Experts, targets: Targets) -> Pairs:

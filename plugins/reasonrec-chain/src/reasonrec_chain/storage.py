@@ -21,7 +21,7 @@ from reasonrec_core.errors import DataError
 from reasonrec_core.files import read_json, whole_file, write_json
 from reasonrec_core.types import Float32, Observation
 
-NETWORK, GATES = "network.", "gates."
+NETWORK, GATES = "network", "gates."
 
 
 def write_chain(model: ChainModel, folder: Path) -> None:
@@ -29,7 +29,9 @@ def write_chain(model: ChainModel, folder: Path) -> None:
     (folder / "counted").mkdir(exist_ok=True)
     write_model(model.counted, folder / "counted")
     sequence = model.experts.sequence
-    tensors = {NETWORK + name: value for name, value in sequence.network.state_dict().items()}
+    tensors: dict[str, torch.Tensor] = {}
+    for m, network in enumerate(sequence.networks):
+        tensors |= {f"{NETWORK}{m}.{name}": value for name, value in network.state_dict().items()}
     tensors |= {GATES + name: value for name, value in model.gates.state_dict().items()}
     tensors["counts"] = torch.from_numpy(sequence.counts)
     for v, view in enumerate(sequence.views):
@@ -71,12 +73,14 @@ def _sequence(
     trained: Float32 = tensors["counts"].numpy()
     nothing = Observation({}, {}, np.zeros(0, np.float32))
     inputs = item_inputs(trained, views, tuple(m[: len(trained)] for m in memberships), nothing)
-    network = Network(config.network, inputs, tuple(torch.from_numpy(f.prior) for f in counted.fields))
-    network.load_state_dict(_under(NETWORK, tensors))
-    network.eval()
+    priors, networks = tuple(torch.from_numpy(f.prior) for f in counted.fields), []
+    for m in range(config.network.members):
+        network = Network(config.network, inputs, priors)
+        network.load_state_dict(_under(f"{NETWORK}{m}.", tensors))
+        networks.append(network.eval())
     n_items = len(counted.popularity)
     counts = np.concatenate([trained, np.zeros(n_items - len(trained), np.float32)])
-    return SequenceModel(network, views, counts, memberships)
+    return SequenceModel(tuple(networks), views, counts, memberships)
 
 
 def _gates(config: ChainConfig, tensors: dict[str, torch.Tensor], stored: dict[str, Any]) -> Gates:

@@ -1,0 +1,101 @@
+"""Training the sequence expert: one network, or several that differ in their seed."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from reasonrec_chain.batches import TrainingSequences
+from reasonrec_chain.config import ChainConfig
+from reasonrec_chain.curriculum import Curriculum
+from reasonrec_chain.devices import seeded
+from reasonrec_chain.network import Network
+from reasonrec_chain.progress import TrainingReport
+from reasonrec_chain.sequence import SequenceModel
+from reasonrec_chain.softmax import make_softmax
+from reasonrec_chain.training import train
+from reasonrec_chain.validation import ranking_figure
+from reasonrec_chain.views import ItemInputs, View, item_inputs
+from reasonrec_core.builtin.popularity import item_counts
+from reasonrec_core.builtin.profile.fit_fields import modalities
+from reasonrec_core.builtin.profile.fitting import Counted
+from reasonrec_core.components import FitData
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.files import content_hash
+from reasonrec_core.types import History, QueryBatch, Task
+
+MOST_HIDDEN = 0.3
+"""Share of the items whose ids are hidden while training, at most, where it is not set."""
+
+
+def train_sequence(
+    config: ChainConfig, data: FitData, counted: Counted
+) -> tuple[SequenceModel, tuple[TrainingReport, ...]]:
+    """The networks, trained on the training part; validation chooses each one's epoch.
+
+    The first network's seed is that of ``data``; each has a checkpoint of its own.
+    """
+    seen, counts = data.observation, item_counts(data.train, len(data.catalog))
+    wanted = modalities(config.counted.model_copy(update={"modalities": config.network.modalities}), data)
+    views = tuple(View.of(m, seen.features[m], seen.present[m], config.network.components) for m in wanted)
+    memberships = tuple(field.membership for field in counted.fields)
+    inputs = item_inputs(counts, views, memberships, seen)
+    hidden = config.network.hidden_ids
+    if hidden is None:
+        hidden = min(MOST_HIDDEN, float((counts == 0).mean()))
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(data.train.users, minlength=data.n_users))]).astype(np.int64)
+    sequences = TrainingSequences(
+        indptr,
+        data.train.items,
+        shape=config.training.samples,
+        max_history=config.network.max_history,
+        tokens=config.training.batch_tokens,
+        newest_only=config.training.newest_only,
+    )
+    curriculum, key = _curriculum(config, data, indptr, sequences), _identity(config, inputs, hidden)
+    validated = data.valid is not None and len(data.valid.targets) > 0
+    priors = tuple(torch.from_numpy(field.prior) for field in counted.fields)
+    softmax = make_softmax(config.training, counts[counts > 0].astype(np.int64))
+    networks, reports = [], []
+    for member in range(config.network.members):
+        seed = data.seed if not member else int(np.random.SeedSequence([data.seed, member]).generate_state(1)[0])
+        with seeded(seed):
+            network = Network(config.network, inputs, priors, softmax, hidden)
+        workdir = None if data.workdir is None else data.workdir / f"network-{member}"
+        if workdir is not None:
+            workdir.mkdir(parents=True, exist_ok=True)
+        report = train(
+            network,
+            sequences,
+            config.training,
+            seed=seed,
+            validate=ranking_figure(data.valid, config.network.max_history) if validated and data.valid else None,
+            curriculum=curriculum,
+            progress=data.progress,
+            workdir=workdir,
+            key=key,
+            name="chain" if config.network.members == 1 else f"chain {member + 1} of {config.network.members}",
+        )
+        network.to("cpu").eval()
+        networks.append(network)
+        reports.append(report)
+    return SequenceModel(tuple(networks), views, counts, memberships), tuple(reports)
+
+
+def _identity(config: ChainConfig, inputs: ItemInputs, hidden: float) -> str:
+    """Hash of what the trained weights depend on besides sequences, seed and the settings of training."""
+    members = [part for m in inputs.members for part in (m.indices(), m.values())]
+    tensors = (inputs.counts, *inputs.views, *inputs.present, *members)
+    return content_hash(config.network.model_dump(mode="json"), *(t.numpy().tobytes() for t in tensors), hidden)
+
+
+def _curriculum(
+    config: ChainConfig, data: FitData, indptr: np.ndarray[tuple[int], np.dtype[np.int64]], sequences: TrainingSequences
+) -> Curriculum | None:
+    if config.curriculum.kind == "none":
+        return None
+    if data.horizon is None:
+        raise ConfigError("a curriculum needs the evidence horizon of the training users", where="curriculum.kind")
+    past = History(indptr, data.train.items, data.train.times)
+    everyone = QueryBatch(Task.SEQUENTIAL, np.arange(data.n_users, dtype=np.int32), past)
+    return Curriculum(config.curriculum, data.horizon(everyone), sequences.users)
