@@ -53,7 +53,8 @@ def _losses(
     model: ChainModel, queries: QueryBatch, evidence: Evidence, observation: Observation, edits: Edits | None
 ) -> Float32:
     """float32[copies - 1]: what the last copy's best item loses in each of the others."""
-    states = model.experts.sequence.states(evidence, observation)
+    scene = model.experts.scene(observation)
+    states = model.experts.sequence.states(evidence, scene.tables)
     size, best = rows_at_once(len(model.experts.popularity)), -1
     mass: list[Float32] = []
     starts = list(range(0, len(queries), size))
@@ -63,7 +64,7 @@ def _losses(
         given = None if edits is None else Edits(assume={n: v[some] for n, v in edits.assume.items()})
         thought = think(
             model, queries.slice(start, stop), evidence.slice(start, stop), states[start:stop],
-            observation.take(some), given,
+            scene, observation.horizon[start:stop], given,
         )  # fmt: skip
         if best < 0:
             last = ranked(thought, queries.slice(start, stop), len(model.experts.popularity))[0]

@@ -79,7 +79,7 @@ def train_sequence(
         network.to("cpu").eval()
         networks.append(network)
         reports.append(report)
-    return SequenceModel(tuple(networks), views, counts, memberships), tuple(reports)
+    return SequenceModel(tuple(networks), views, counts, counted.fields), tuple(reports)
 
 
 def _identity(config: ChainConfig, inputs: ItemInputs, hidden: float) -> str:

@@ -30,7 +30,7 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
     """
     counted = fit_counted(config.counted, data)
     names = (*(e.name for e in counted.experts), AFFINITY, POPULARITY)
-    kept = Model(counted.experts, counted.fields, counted.popularity, unfitted(names), {})
+    kept = Model(counted.experts, counted.fields, counted.popularity, unfitted(names), {}, counted.unseen)
     _check_experts(config, kept)
     sequence, trained = train_sequence(config, data, counted)
     experts = make_experts(config, kept, sequence)
@@ -65,14 +65,15 @@ def _propose(config: ChainConfig, data: FitData, experts: Experts, targets: Targ
 def _pairs(config: ChainConfig, data: FitData, experts: Experts, targets: Targets) -> Iterator[Pairs]:
     seen, done = data.observation, 0
     evidence = Evidence.of(targets.queries.history, config.counted.max_history)
-    states = experts.sequence.states(evidence, seen)
+    scene = experts.scene(seen)
+    states = experts.sequence.states(evidence, scene.tables)
     size = rows_at_once(len(data.catalog))
     for start in range(0, max(len(targets), 1), size):
         stop = min(start + size, len(targets))
         piece = targets.take(np.arange(start, stop))
         part, horizon = evidence.slice(start, stop), piece.horizon
         inference = infer(states[start:stop], experts)
-        found = propose(piece.queries, part, inference, states[start:stop], seen, experts)
+        found = propose(piece.queries, part, inference, states[start:stop], experts, scene)
         yield pair(found, inference.beliefs, horizon, piece.targets, piece.others)
         done += len(piece)
         data.progress(done, len(targets), "chain: proposals")

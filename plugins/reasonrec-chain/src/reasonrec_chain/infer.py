@@ -11,7 +11,7 @@ from reasonrec_core.types import Float32
 
 def infer(states: Float32, experts: Experts) -> Inference:
     """P(label of the next item) per field, from float32[B, d] states; the gates say later how much each counts."""
-    fields = tuple(slot.field for slot in experts.slots)
+    fields = tuple(each.field for each in experts.labels)
     size = (len(states), len(fields))
     beliefs = experts.sequence.beliefs(states)
     return Inference(fields, beliefs, np.zeros(size, np.float32), np.full(size, -1, np.int32))

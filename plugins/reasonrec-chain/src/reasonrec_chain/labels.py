@@ -1,4 +1,4 @@
-"""Labels of items as dense slots, so that a few hundred items of many queries are looked up at once."""
+"""Labels of items as sets of labels that many items share, so that a query's odds are worked out once per set."""
 
 from __future__ import annotations
 
@@ -6,69 +6,60 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from scipy import sparse
 
 from reasonrec_core.builtin.profile.fields import ItemField
-from reasonrec_core.builtin.profile.infer import Inference
-from reasonrec_core.types import Bool, Float32, Int32, Observation
+from reasonrec_core.types import Float32, Int32, Observation
 
 FLOOR = np.float32(1e-6)
+NOTHING = 0
+"""The set of an item without labels."""
 
 
 @dataclass(frozen=True)
-class LabelSlots:
+class LabelSets:
     """One field of all items.
 
     Attributes:
         field: whose labels.
-        label: int32[n_items, S], the labels of each item; L (one too many) where it has fewer.
-        weight: float32[n_items, S], sums to 1 over an item's labels; 0 in empty slots.
+        of_item: int32[n_items], the set of labels that each item carries; `NOTHING` where it has none.
+        members: float32 CSR[U, L], the distinct rows of the field's membership; row `NOTHING` is empty.
     """
 
     field: ItemField
-    label: Int32
-    weight: Float32
+    of_item: Int32
+    members: sparse.csr_matrix
 
     @classmethod
     def of(cls, field: ItemField) -> Self:
-        """The slots of a field's membership."""
+        """The sets of a field."""
         member = field.membership.tocsr()
-        lengths = np.diff(member.indptr)
-        slots = max(1, int(lengths.max(initial=0)))
-        label = np.full((len(lengths), slots), len(field.labels), np.int32)
-        weight = np.zeros((len(lengths), slots), np.float32)
-        row = np.repeat(np.arange(len(lengths)), lengths)
-        slot = np.arange(len(member.indices)) - np.repeat(member.indptr[:-1], lengths)
-        label[row, slot], weight[row, slot] = member.indices, member.data
-        return cls(field, label, weight)
+        if not member.has_sorted_indices:
+            member = member.sorted_indices()
+        number: dict[tuple[bytes, bytes], int] = {(b"", b""): NOTHING}
+        example, of_item = [-1], np.zeros(member.shape[0], np.int32)
+        for item in np.flatnonzero(np.diff(member.indptr)).tolist():
+            part = slice(member.indptr[item], member.indptr[item + 1])
+            key = (member.indices[part].tobytes(), member.data[part].tobytes())
+            if key not in number:
+                number[key] = len(example)
+                example.append(item)
+            of_item[item] = number[key]
+        empty = sparse.csr_matrix((1, member.shape[1]), dtype=np.float32)
+        members = sparse.vstack([empty, member[np.array(example[1:], np.int64)]], format="csr")
+        return cls(field, of_item, members)
 
-    def silent(self, observation: Observation) -> Bool:
-        """bool[n_items]: no label, or none that can be seen now."""
-        nothing = self.weight[:, 0] == 0
-        shown = self.field.shown(observation)
-        return np.asarray(nothing if shown is None else nothing | ~shown)
+    def shown(self, observation: Observation) -> Int32:
+        """int32[n_items]: `of_item`, with `NOTHING` where the labels cannot be seen now."""
+        visible = self.field.shown(observation)
+        return self.of_item if visible is None else np.where(visible, self.of_item, np.int32(NOTHING))
 
+    def ratios(self, belief: Float32) -> Float32:
+        """float32[U, B], ``R(set) = sum_l membership[set, l] * P(l) / prior(l)``; 1 for `NOTHING`.
 
-def label_ratios(
-    inference: Inference, slots: tuple[LabelSlots, ...], items: Int32, observation: Observation
-) -> Float32:
-    """float32[B, F, C], ``log R_f(i) = log sum_l membership[i, l] * P(l) / prior(l)``; 0 without a label now.
-
-    How much likelier the item's labels are for this user than for anybody.
-
-    Args:
-        inference: P(l) per field.
-        slots: of the same fields.
-        items: int32[B, C], -1 pads.
-        observation: what can be seen now.
-    """
-    ratios = np.zeros((len(items), len(slots), items.shape[1]), np.float32)
-    at, query = np.maximum(items, 0), np.arange(len(items))[:, None]
-    for f, (slot, belief) in enumerate(zip(slots, inference.beliefs, strict=True)):
-        ratio = np.zeros((len(belief), belief.shape[1] + 1), np.float32)
-        np.divide(belief, slot.field.prior, out=ratio[:, :-1])
-        total = np.zeros(at.shape, np.float32)
-        for s in range(slot.label.shape[1]):
-            total += slot.weight[at, s] * ratio[query, slot.label[at, s]]
-        quiet = slot.silent(observation)[at] | (items < 0)
-        ratios[:, f] = np.where(quiet, 0.0, np.log(np.maximum(total, FLOOR)))
-    return ratios
+        How much likelier an item's labels are for this user than for anybody. ``belief``: float32[B, L].
+        """
+        found: Float32 = self.members @ np.ascontiguousarray((belief / self.field.prior).T)
+        np.maximum(found, FLOOR, out=found)
+        found[NOTHING] = 1.0
+        return found

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from reasonrec_chain.config import ChainConfig
 from reasonrec_chain.gates import Gates
-from reasonrec_chain.labels import LabelSlots
+from reasonrec_chain.labels import LabelSets
 from reasonrec_chain.propose import SEQUENCE, Experts
 from reasonrec_chain.sequence import SequenceModel
 from reasonrec_core.builtin.profile.fitting import Model as Counted
@@ -43,7 +43,7 @@ def make_experts(config: ChainConfig, counted: Counted, sequence: SequenceModel)
         sequence,
         tuple(link for link in counted.experts if link.name in names),
         counted.popularity,
-        tuple(LabelSlots.of(each) for each in counted.fields),
+        tuple(LabelSets.of(each) for each in counted.fields),
         names,
         config.gates.depth,
     )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy import sparse
@@ -14,6 +14,7 @@ from scipy import sparse
 from reasonrec_chain.attribution import attribute
 from reasonrec_chain.config import ChainConfig
 from reasonrec_chain.fitting import fit_chain
+from reasonrec_chain.grow import GrowingChain
 from reasonrec_chain.infer import infer
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.propose import rows_at_once
@@ -47,22 +48,26 @@ class Chain(EditablePolicy[ChainConfig]):
     """
 
     Config = ChainConfig
+    thread_safe: ClassVar[bool] = True
 
     def __init__(self, config: ChainConfig) -> None:
         super().__init__(config)
-        self._model: ChainModel | None = None
-        self._catalog: Catalog | None = None
+        self._growing: GrowingChain | None = None
 
     def fit(self, data: FitData) -> None:
         """Count, train, and fit the gates on ``data.valid`` (without it the experts count alike)."""
-        self._model, self._catalog = fit_chain(self.config, data), data.catalog
+        self._growing = GrowingChain(self.config, fit_chain(self.config, data), data.catalog)
+
+    @property
+    def _ready(self) -> GrowingChain:
+        if self._growing is None:
+            raise PluginError("the chain policy was used before it was fitted")
+        return self._growing
 
     @property
     def model(self) -> ChainModel:
-        """What was learned."""
-        if self._model is None:
-            raise PluginError("the chain policy was used before it was fitted")
-        return self._model
+        """What was learned; items that came after the fit as they were seen last."""
+        return self._ready.latest
 
     @property
     def report(self) -> dict[str, object]:
@@ -72,16 +77,17 @@ class Chain(EditablePolicy[ChainConfig]):
     @property
     def labels(self) -> Mapping[str, tuple[str, ...]]:
         """The labels of the inferred fields."""
-        return {slot.field.name: slot.field.labels for slot in self.model.experts.slots}
+        return {each.field.name: each.field.labels for each in self.model.experts.labels}
 
     def membership(self, field: str) -> sparse.csr_matrix:
-        """float32 CSR[n_items, labels of ``field``]."""
-        return next(slot.field.membership for slot in self.model.experts.slots if slot.field.name == field)
+        """float32 CSR[n_items, labels of ``field``]; new items are in groups as soon as they have been observed."""
+        return next(each.field.membership for each in self.model.experts.labels if each.field.name == field)
 
     def infer_labels(self, batch: QueryBatch, observation: Observation) -> Mapping[str, Float32]:
         """Per field float32[B, labels], as the network infers them."""
-        states = self.model.experts.sequence.states(self._evidence(batch, None), observation)
-        found = infer(states, self.model.experts)
+        experts = self._ready.seeing(observation).experts
+        states = experts.sequence.states(self._evidence(batch, None), experts.scene(observation).tables)
+        found = infer(states, experts)
         return {field.name: belief for field, belief in zip(found.fields, found.beliefs, strict=True)}
 
     def deliberate(self, batch: QueryBatch, observation: Observation, edits: Edits | None = None) -> Deliberation:
@@ -91,15 +97,16 @@ class Chain(EditablePolicy[ChainConfig]):
             the ranking, its mass, confidence = the mass of the ten best, and steps that are put into words on demand.
         """
         started = time.perf_counter()
-        model, evidence = self.model, self._evidence(batch, edits)
-        states = model.experts.sequence.states(evidence, observation)
+        model, evidence = self._ready.seeing(observation), self._evidence(batch, edits)
+        scene = model.experts.scene(observation)
+        states = model.experts.sequence.states(evidence, scene.tables)
         answers = []
-        n_items = len(model.experts.popularity)
-        for start, piece in batch.chunks(rows_at_once(n_items)):
-            some = np.arange(start, start + len(piece))
-            given = None if edits is None else edits.slice(batch.history, start, start + len(piece))
-            part = evidence.slice(start, start + len(piece))
-            answers.append(ranked(think(model, piece, part, states[some], observation.take(some), given), piece, n_items))
+        for start, piece in batch.chunks(rows_at_once(scene.n_items)):
+            stop = start + len(piece)
+            given = None if edits is None else edits.slice(batch.history, start, stop)
+            part, horizon = evidence.slice(start, stop), observation.horizon[start:stop]
+            thought = think(model, piece, part, states[start:stop], scene, horizon, given)
+            answers.append(ranked(thought, piece, scene.n_items))
         if answers:
             items = np.concatenate([ranking.items for ranking, _ in answers])
             ranking = Ranking(items, np.concatenate([ranking.scores for ranking, _ in answers]))
@@ -117,7 +124,8 @@ class Chain(EditablePolicy[ChainConfig]):
 
     def attribution(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[L]: by how much ignoring an entry lowers the probability of the best item."""
-        return attribute(self.model, batch, self._evidence(batch, None), observation, self._reach)
+        model = self._ready.seeing(observation)
+        return attribute(model, batch, self._evidence(batch, None), observation, self._reach)
 
     @property
     def _reach(self) -> int:
@@ -133,13 +141,12 @@ class Chain(EditablePolicy[ChainConfig]):
         one = np.array([row], np.intp)
         query, seen = batch.take(one), observation.take(one)
         given = None if edits is None else edits.take(batch.history, one)
-        evidence = self._evidence(query, given)
-        states = self.model.experts.sequence.states(evidence, seen)
-        thought = think(self.model, query, evidence, states, seen, given)
-        votes = attribute(self.model, query, evidence, seen, self._reach, given)
-        if self._catalog is None:
-            raise PluginError("the chain policy was used before it was fitted")
-        return put_into_words(self.model, self._catalog.titles, query, seen, evidence, thought, votes)
+        evidence, model = self._evidence(query, given), self._ready.seeing(observation)
+        scene = model.experts.scene(observation)
+        states = model.experts.sequence.states(evidence, scene.tables)
+        thought = think(model, query, evidence, states, scene, seen.horizon, given)
+        votes = attribute(model, query, evidence, seen, self._reach, given)
+        return put_into_words(model, self._ready.catalog.titles, query, seen, evidence, thought, votes)
 
     def save(self, folder: Path) -> None:
         """Write what was counted, the network and the gates."""
@@ -150,5 +157,5 @@ class Chain(EditablePolicy[ChainConfig]):
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read what `save` wrote."""
         self = super().load(folder, catalog)
-        self._model, self._catalog = read_chain(self.config, folder), catalog
+        self._growing = GrowingChain(self.config, read_chain(self.config, folder), catalog)
         return self

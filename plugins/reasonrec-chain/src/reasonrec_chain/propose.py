@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
 
-from reasonrec_chain.labels import LabelSlots, label_ratios
+from reasonrec_chain.labels import LabelSets
+from reasonrec_chain.pool import Flat, Votes, best_scores, most_popular, taken, union, without_repeats
+from reasonrec_chain.scene import Room, Scene, visible
 from reasonrec_chain.sequence import SequenceModel
 from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.builtin.profile.infer import Inference, distinct
 from reasonrec_core.builtin.profile.propose import AFFINITY, POPULARITY, Expert
-from reasonrec_core.ranking import top_k
 from reasonrec_core.types import Bool, Float32, Int32, Observation, QueryBatch
 
 SEQUENCE = "sequence"
 FLOOR = np.float32(1e-6)
+
+
+@dataclass
+class Latest:
+    """The scene that was last made, and the arrays that it was made from."""
+
+    seen: tuple[object, ...] = ()
+    scene: Scene | None = None
+    lock: Lock = field(default_factory=Lock)
 
 
 @dataclass(frozen=True)
@@ -26,7 +37,7 @@ class Experts:
         sequence: the trained network.
         links: the item-to-item experts, counted.
         popularity: float32[n_items], sums to 1, positive.
-        slots: the inferred fields.
+        labels: the inferred fields.
         names: E experts that are asked, in the order of `Proposals.shares`.
         depth: items that each puts into the pool.
     """
@@ -34,9 +45,25 @@ class Experts:
     sequence: SequenceModel
     links: tuple[Expert, ...]
     popularity: Float32
-    slots: tuple[LabelSlots, ...]
+    labels: tuple[LabelSets, ...]
     names: tuple[str, ...]
     depth: int
+    _latest: Latest = field(default_factory=Latest, repr=False, compare=False)
+
+    def scene(self, observation: Observation) -> Scene:
+        """The items as ``observation`` shows them; made anew only where its features are other arrays than last."""
+        names = sorted({*observation.features, *observation.present})
+        seen = tuple(part.get(name) for name in names for part in (observation.features, observation.present))
+        latest = self._latest
+        with latest.lock:
+            same = len(seen) == len(latest.seen) and all(a is b for a, b in zip(seen, latest.seen, strict=True))
+            if latest.scene is None or not same:
+                tables, vectors = self.sequence.tables(observation)
+                links = tuple(visible(link, observation) for link in self.links)
+                sets = tuple(each.shown(observation) for each in self.labels)
+                order = np.argsort(-self.popularity, kind="stable").astype(np.int32)
+                latest.scene, latest.seen = Scene(tables, vectors, links, sets, order), seen
+            return latest.scene
 
 
 @dataclass(frozen=True)
@@ -45,7 +72,8 @@ class Proposals:
 
     Attributes:
         names: E experts.
-        items: int32[B, C], the pool of each query, ascending, -1 pads on the right; or the candidates as given.
+        items: int32[B, C], the pool of each query, ascending, -1 pads on the right; or the candidates as given, but
+            -1 where one is listed again.
         shares: float32[B, E, C], P(next item) as each expert sees it; 0 for padding. Over the whole catalogue an
             expert's shares sum to at most 1.
         totals: float32[B, E], how much evidence is behind each expert: its votes before they became shares.
@@ -70,12 +98,7 @@ def rows_at_once(n_items: int) -> int:
 
 
 def propose(
-    batch: QueryBatch,
-    evidence: Evidence,
-    inference: Inference,
-    states: Float32,
-    observation: Observation,
-    experts: Experts,
+    batch: QueryBatch, evidence: Evidence, inference: Inference, states: Float32, experts: Experts, scene: Scene
 ) -> Proposals:
     """Ask every expert, for one chunk of queries.
 
@@ -83,105 +106,117 @@ def propose(
         batch: whose candidates, where it has them, are the pool.
         evidence: what the counted experts look from.
         inference: what the affinity expert draws from.
-        states: float32[B, d], the sequence model's.
-        observation: what is present now.
+        states: float32[B, M d], the sequence model's.
         experts: who is asked.
+        scene: the items as they can be seen now.
     """
-    votes: list[Float32] = []
-    totals: list[Float32] = []
-    masked = batch.candidates is None  # the whole catalogue is ranked: nothing that the user has
-    rows, known = batch.history.rows, batch.history.items
-    if SEQUENCE in experts.names:
-        logits = experts.sequence.logits(states, observation)
-        if masked:
-            logits[rows, known] = -np.inf
-        votes.append(logits)
-        totals.append(_log_sum(logits))
-    for link in experts.links:
-        found = _linked(link, evidence, observation)
-        if masked:
-            found[rows, known] = 0.0
-        votes.append(found)
-        totals.append(found.sum(axis=1))
-    items = batch.candidates if batch.candidates is not None else _pool(votes, inference, batch, observation, experts)
-    at = np.maximum(items, 0)
-    ratios = label_ratios(inference, experts.slots, items, observation)
-    shares: list[Float32] = []
-    if SEQUENCE in experts.names:
-        shares.append(np.exp(np.take_along_axis(votes[0], at, axis=1) - totals[0][:, None]))
-    for found, total in zip(votes[len(shares) :], totals[len(shares) :], strict=True):
-        voice = np.divide(np.float32(1), total, out=np.zeros_like(total), where=total > 0)
-        shares.append(np.take_along_axis(found, at, axis=1) * voice[:, None])
-    left = 1.0 - _popularity_of_history(batch, experts.popularity) if masked else np.ones(len(batch), np.float32)
-    prior = experts.popularity[at] / np.maximum(left, FLOOR)[:, None].astype(np.float32)
+    size, n = len(batch), scene.n_items
+    own = taken(batch, n)
+    with scene.room(size) as room:
+        logits = scene.logits(states, room) if SEQUENCE in experts.names else None
+        if logits is not None:
+            logits.reshape(-1)[own] = -np.inf
+        votes = [
+            Votes.of(matrix, link.fade, evidence, own, room)
+            for matrix, link in zip(scene.links, experts.links, strict=True)
+        ]
+        odds = tuple(each.ratios(belief) for each, belief in zip(experts.labels, inference.beliefs, strict=True))
+        if batch.candidates is not None:
+            items = without_repeats(batch.candidates)
+        else:
+            items = _pool(batch, inference, logits, votes, odds, own, experts, scene, room)
+        places = np.maximum(items, 0) + (np.arange(size) * np.int64(n))[:, None]
+        shares, totals = [], []
+        if logits is not None:
+            picked = logits.reshape(-1).take(places)
+            totals.append(_log_sum(logits))
+            shares.append(np.exp(picked - totals[0][:, None]))
+        for found in votes:
+            voice = np.divide(np.float32(1), found.totals, out=np.zeros_like(found.totals), where=found.totals > 0)
+            shares.append(found.at(places, room) * voice[:, None])
+            totals.append(found.totals)
+    ratios = _ratios(items, odds, scene)
+    _counted(batch, items, ratios, experts, shares, totals)
+    stacked = np.stack(shares, axis=1)
+    stacked *= (items >= 0)[:, None, :]
+    np.log(ratios, out=ratios)
+    return Proposals(experts.names, items, stacked, np.stack(totals, axis=1).astype(np.float32), ratios)
+
+
+def _counted(
+    batch: QueryBatch, items: Int32, ratios: Float32, experts: Experts, shares: list[Float32], totals: list[Float32]
+) -> None:
+    """Add what affinity and popularity say."""
+    left = np.ones(len(batch), np.float32)
+    if batch.candidates is None:
+        rows, known = distinct(batch.history, len(experts.popularity))
+        left -= np.bincount(rows, experts.popularity[known], minlength=len(batch)).astype(np.float32)
+    prior = experts.popularity.take(np.maximum(items, 0))
+    prior /= np.maximum(left, FLOOR)[:, None]
     if AFFINITY in experts.names:
-        mean = np.exp(ratios).mean(axis=1) if ratios.shape[1] else np.ones_like(prior)
-        shares.append(prior * mean)
+        shares.append(prior * ratios.mean(axis=1) if ratios.shape[1] else prior)
         totals.append(left)
     if POPULARITY in experts.names:
         shares.append(prior)
         totals.append(left)
-    stacked = np.stack(shares, axis=1).astype(np.float32)
-    stacked *= (items >= 0)[:, None, :]
-    return Proposals(experts.names, items, stacked, np.stack(totals, axis=1).astype(np.float32), ratios)
+
+
+def _ratios(items: Int32, odds: tuple[Float32, ...], scene: Scene) -> Float32:
+    """float32[B, F, C]: per field the odds of the items' labels, 1 for padding."""
+    size = len(items)
+    ratios = np.ones((size, len(odds), items.shape[1]), np.float32)
+    at, query, padding = np.maximum(items, 0), np.arange(size)[:, None], items < 0
+    for f, (sets, odd) in enumerate(zip(scene.sets, odds, strict=True)):
+        which = sets.take(at).astype(np.int64)
+        which *= size
+        which += query
+        ratios[:, f] = odd.reshape(-1).take(which)
+        ratios[:, f][padding] = 1.0
+    return ratios
 
 
 def _pool(
-    votes: list[Float32], inference: Inference, batch: QueryBatch, observation: Observation, experts: Experts
+    batch: QueryBatch,
+    inference: Inference,
+    logits: Float32 | None,
+    votes: list[Votes],
+    odds: tuple[Float32, ...],
+    own: Flat,
+    experts: Experts,
+    scene: Scene,
+    room: Room,
 ) -> Int32:
-    """int32[B, C]: the union of each expert's best items, ascending, -1 pads on the right.
+    """int32[B, C]: the union of each expert's best items.
 
     Where labels were assumed, the items that carry them are wanted, however unlikely they were: they enter by the
     first expert's votes among them.
     """
-    n = len(experts.popularity)
-    depth = min(n, max(experts.depth, batch.k))
-    asked = SEQUENCE in experts.names
-    best = [_top(found, depth, -np.inf if asked and e == 0 else 0.0) for e, found in enumerate(votes)]
-    popular = np.tile(experts.popularity, (len(batch), 1))
-    popular[batch.history.rows, batch.history.items] = 0.0
-    best.append(_top(popular, min(depth, batch.k)))
+    depth = min(scene.n_items, max(experts.depth, batch.k))
+    best = [found.best(depth) for found in votes]
+    if logits is not None:
+        best.append(best_scores(logits, depth))
+    best.append(most_popular(scene.popular, own, batch, min(depth, batch.k), room))
     edited = np.flatnonzero((inference.assumed >= 0).any(axis=1))
     if len(edited):
-        everything = np.tile(np.arange(n, dtype=np.int32), (len(edited), 1))
-        one = inference.take(edited)
-        wanted = label_ratios(one, experts.slots, everything, observation)
-        wanted = np.where((one.assumed >= 0)[:, :, None], wanted, 0.0).sum(axis=1)
-        base = votes[0] if asked else np.log(popular + np.float32(1e-30))
-        more = np.full((len(batch), depth), -1, np.int32)
-        more[edited] = _top((base[edited] + wanted).astype(np.float32), depth, -np.inf)
-        best.append(more)
-    pool = np.concatenate(best, axis=1)
-    pool.sort(axis=1)
-    pool[:, 1:][pool[:, 1:] == pool[:, :-1]] = -1
-    order = np.argsort(pool < 0, axis=1, kind="stable")
-    width = max(1, int((pool >= 0).sum(axis=1).max(initial=1)))
-    return np.asarray(np.take_along_axis(pool, order, axis=1)[:, :width], np.int32)
-
-
-def _top(votes: Float32, depth: int, least: float = 0.0) -> Int32:
-    """int32[B, depth]: the items with most votes, -1 for those with ``least`` or fewer."""
-    best = top_k(votes, depth)
-    found = np.take_along_axis(votes, np.maximum(best, 0), axis=1)
-    return np.where((best >= 0) & (found > least), best, -1).astype(np.int32)
-
-
-def _linked(link: Expert, evidence: Evidence, observation: Observation) -> Float32:
-    """float32[B, n_items]: an item-to-item expert's votes."""
-    present = link.present(observation)
-    votes: Float32 = (evidence.matrix(link.fade, link.matrix.shape[0], present) @ link.matrix).toarray()
-    if present is not None and not present.all():
-        votes[:, ~present] = 0.0
-    return votes
+        if logits is None:
+            base = np.tile(np.log(experts.popularity), (len(batch), 1))
+            base.reshape(-1)[own] = -np.inf
+        else:
+            base = logits
+        wanted = base[edited]
+        for f, (sets, odd) in enumerate(zip(scene.sets, odds, strict=True)):
+            some = np.flatnonzero(inference.assumed[edited, f] >= 0)
+            wanted[some] += np.log(odd.T[edited[some]])[:, sets]
+        flat = best_scores(wanted, depth)
+        row = flat // scene.n_items
+        best.append(flat + (edited[row] - row) * scene.n_items)
+    return union(best, len(batch), scene.n_items, room)
 
 
 def _log_sum(logits: Float32) -> Float32:
-    """float32[B]: log of the sum of exponentials of each row."""
+    """float32[B]: log of the sum of exponentials of each row; ``logits`` is written over."""
     top = logits.max(axis=1, initial=-np.inf)
     top = np.where(np.isfinite(top), top, np.float32(0))
-    return np.asarray(np.log(np.exp(logits - top[:, None]).sum(axis=1) + np.float32(1e-30)) + top, np.float32)
-
-
-def _popularity_of_history(batch: QueryBatch, popularity: Float32) -> Float32:
-    rows, items = distinct(batch.history, len(popularity))
-    return np.asarray(np.bincount(rows, popularity[items], minlength=len(batch)), np.float32)
+    np.subtract(logits, top[:, None], out=logits)
+    np.exp(logits, out=logits)
+    return np.asarray(np.log(logits.sum(axis=1) + np.float32(1e-30)) + top, np.float32)

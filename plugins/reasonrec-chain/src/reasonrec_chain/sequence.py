@@ -1,8 +1,8 @@
-"""The trained networks, asked: states of histories, beliefs about the next item's labels, scores of items."""
+"""The trained networks, asked: item vectors, states of histories, beliefs about the next item's labels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,15 +12,17 @@ from reasonrec_chain.network import Network
 from reasonrec_chain.trainable import last_states
 from reasonrec_chain.views import View, item_inputs
 from reasonrec_core.builtin.profile.evidence import Evidence
+from reasonrec_core.builtin.profile.fields import ItemField
 from reasonrec_core.types import Float32, History, Observation
 
 COUNTS_IN_FULL = 0.5
 """A history entry that counts for less is not read."""
+Tables = tuple[torch.Tensor, ...]
 
 
-@dataclass
+@dataclass(frozen=True)
 class SequenceModel:
-    """Networks in evaluation mode, on the CPU, with the item tables of the features that were last seen.
+    """Networks in evaluation mode, on the CPU.
 
     Several networks that differ in their seed answer by the mean of their logits, which is one product with their
     tables side by side (a deep ensemble; Lakshminarayanan et al., 2017).
@@ -28,47 +30,38 @@ class SequenceModel:
     Attributes:
         networks: M, trained.
         views: how features become inputs.
-        counts: float32[n], training interactions of each item.
-        memberships: per field float32 CSR[n, L].
+        counts: float32[n], training interactions of each item; 0 for items that came later.
+        fields: whose labels the networks read and infer.
     """
 
     networks: tuple[Network, ...]
     views: tuple[View, ...]
     counts: Float32
-    memberships: tuple[sparse.csr_matrix, ...]
-    _seen: tuple[object, ...] = field(default=(), repr=False)
-    _tables: tuple[torch.Tensor, ...] = field(default=(), repr=False)
-    _joint: tuple[torch.Tensor, torch.Tensor] | None = field(default=None, repr=False)
+    fields: tuple[ItemField, ...]
 
     @torch.no_grad()
-    def table(self, observation: Observation) -> tuple[torch.Tensor, torch.Tensor]:
-        """float[n, M d] item vectors and float[n] mean biases, made anew only where the features are other arrays."""
-        seen = tuple(a for v in self.views for a in self._arrays(v, observation))
-        same = len(seen) == len(self._seen) and all(a is b for a, b in zip(seen, self._seen, strict=True))
-        if self._joint is None or not same:
-            inputs = item_inputs(self.counts, self.views, self.memberships, observation)
-            made = []
-            for network in self.networks:
-                network.inputs = inputs
-                made.append(network.eval().table())
-            self._tables, self._seen = tuple(vectors for vectors, _ in made), seen
-            bias = torch.stack([bias for _, bias in made]).mean(dim=0)
-            self._joint = torch.cat(self._tables, dim=1).contiguous(), bias
-        return self._joint
+    def tables(self, observation: Observation) -> tuple[Tables, Float32]:
+        """The items as ``observation`` shows them.
 
-    @staticmethod
-    def _arrays(view: View, observation: Observation) -> tuple[object, object]:
-        return observation.features.get(view.modality), observation.present.get(view.modality)
+        Returns:
+            per network float[n, d]; and float32[M d + 1, n], of whose product with states (and a 1 below them) the
+            mean logits come: all vectors / M and, as last row, the mean biases.
+        """
+        members = tuple(shown_labels(field, observation) for field in self.fields)
+        inputs = item_inputs(self.counts, self.views, members, observation)
+        made = [network.items(inputs) for network in self.networks]
+        columns = [vectors for vectors, _ in made] + [torch.stack([bias for _, bias in made], dim=1).sum(1, True)]
+        joint = torch.cat(columns, dim=1).T.contiguous() / len(made)
+        return tuple(vectors for vectors, _ in made), joint.numpy()
 
-    def states(self, evidence: Evidence, observation: Observation) -> Float32:
+    def states(self, evidence: Evidence, tables: Tables) -> Float32:
         """float32[B, M d] after each history, as each network sees it; all zero where nothing counts."""
         history, config = read(evidence), self.networks[0].config
         if not len(history):
             return np.zeros((0, len(self.networks) * config.dimensions), np.float32)
-        self.table(observation)
-        pairs = zip(self.networks, self._tables, strict=True)
+        pairs = zip(self.networks, tables, strict=True)
         parts = [last_states(network, table, history, config.max_history) for network, table in pairs]
-        found = np.concatenate(parts, axis=1)
+        found = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
         found[history.lengths == 0] = 0.0
         return found
 
@@ -79,11 +72,15 @@ class SequenceModel:
         every = [network.beliefs(part) for network, part in zip(self.networks, parts, strict=True)]
         return tuple(torch.stack(field).exp().mean(dim=0).numpy() for field in zip(*every, strict=True))
 
-    @torch.no_grad()
-    def logits(self, states: Float32, observation: Observation) -> Float32:
-        """float32[B, n]."""
-        table, bias = self.table(observation)
-        return torch.addmm(bias, torch.from_numpy(states), table.T, alpha=1 / len(self.networks)).numpy()
+
+def shown_labels(field: ItemField, observation: Observation) -> sparse.csr_matrix:
+    """float32 CSR[n, L]: the field's membership, empty for items whose labels cannot be seen now."""
+    visible = field.shown(observation)
+    if visible is None or visible.all():
+        return field.membership
+    shown: sparse.csr_matrix = field.membership.multiply(visible[:, None]).tocsr()
+    shown.eliminate_zeros()
+    return shown
 
 
 def read(evidence: Evidence) -> History:

@@ -33,7 +33,8 @@ def write_chain(model: ChainModel, folder: Path) -> None:
     for m, network in enumerate(sequence.networks):
         tensors |= {f"{NETWORK}{m}.{name}": value for name, value in network.state_dict().items()}
     tensors |= {GATES + name: value for name, value in model.gates.state_dict().items()}
-    tensors["counts"] = torch.from_numpy(sequence.counts)
+    trained = len(sequence.networks[0].items.ids)  # items that came later have nothing to keep
+    tensors["counts"] = torch.from_numpy(sequence.counts[:trained])
     for v, view in enumerate(sequence.views):
         tensors |= {f"view{v}.mean": torch.from_numpy(view.mean), f"view{v}.basis": torch.from_numpy(view.basis)}
     with whole_file(folder / "chain.safetensors") as aside:
@@ -80,7 +81,7 @@ def _sequence(
         networks.append(network.eval())
     n_items = len(counted.popularity)
     counts = np.concatenate([trained, np.zeros(n_items - len(trained), np.float32)])
-    return SequenceModel(tuple(networks), views, counts, memberships)
+    return SequenceModel(tuple(networks), views, counts, counted.fields)
 
 
 def _gates(config: ChainConfig, tensors: dict[str, torch.Tensor], stored: dict[str, Any]) -> Gates:

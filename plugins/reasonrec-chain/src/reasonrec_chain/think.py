@@ -10,10 +10,11 @@ from reasonrec_chain.gates import Weighed, decide, follow, weigh
 from reasonrec_chain.infer import infer
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.propose import Proposals, propose
+from reasonrec_chain.scene import Scene
 from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.builtin.profile.infer import Inference
 from reasonrec_core.ranking import top_k
-from reasonrec_core.types import Edits, Float32, Observation, QueryBatch, Ranking
+from reasonrec_core.types import Edits, Float32, QueryBatch, Ranking
 
 LEAST = np.float32(1e-30)
 """Probability of an item that may be recommended, at least: order is kept where a mass underflows."""
@@ -43,15 +44,16 @@ def think(
     batch: QueryBatch,
     evidence: Evidence,
     states: Float32,
-    observation: Observation,
+    scene: Scene,
+    horizon: Float32,
     edits: Edits | None = None,
 ) -> Thought:
-    """infer -> propose -> weigh -> decide, for one chunk of queries with their states."""
+    """infer -> propose -> weigh -> decide, for one chunk of queries with their states and evidence horizon."""
     inferred = infer(states, model.experts)
     inference = inferred.assume_labels(edits.assume) if edits is not None and edits.assume else inferred
-    proposals = propose(batch, evidence, inference, states, observation, model.experts)
+    proposals = propose(batch, evidence, inference, states, model.experts, scene)
     # What the gates know is what was inferred: an assumption changes what is wanted, not how sure the policy was.
-    weighed = follow(weigh(model.gates, proposals, inferred.beliefs, observation.horizon), inference.assumed)
+    weighed = follow(weigh(model.gates, proposals, inferred.beliefs, horizon), inference.assumed)
     return Thought(inferred, inference, proposals, weighed, decide(model.gates, proposals, weighed))
 
 

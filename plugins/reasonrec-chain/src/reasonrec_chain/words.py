@@ -73,7 +73,7 @@ def _propose_steps(
         elif name == SEQUENCE:
             cause = tuple(cited)
         elif name == AFFINITY:
-            cause = tuple(slot.field.modality or slot.field.name for slot in model.experts.slots)
+            cause = tuple(each.field.modality or each.field.name for each in model.experts.labels)
         claim = f"{name}: {SAYS.get(name, 'nearest is')} “{said[0][0]}” ({said[0][1]:.1%})"
         weight = float(min(thought.weighed.experts[0, e], 1.0))
         steps.append(Step(StepKind.PROPOSE, claim, cause, weight, tuple(said[1:])))

@@ -1,0 +1,89 @@
+"""What the experts hold of the items as far as they can be seen now, kept from request to request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import local
+
+import numpy as np
+from scipy import sparse
+from torch import Tensor
+
+from reasonrec_core.builtin.profile.propose import Expert
+from reasonrec_core.types import Bool, Float32, Int32, Observation
+
+
+@dataclass
+class Room:
+    """Memory for one chunk of B queries over n items, used again by the next: making it anew costs more than filling.
+
+    Attributes:
+        scores: float32[>= B * n], holds anything.
+        votes: float32[>= B * n], all 0 between uses.
+        marks: bool[>= B * n], all False between uses, a multiple of 8 long.
+    """
+
+    scores: Float32
+    votes: Float32
+    marks: Bool
+
+    @classmethod
+    def of(cls, cells: int) -> Room:
+        """For ``cells`` = B * n."""
+        return cls(np.empty(cells, np.float32), np.zeros(cells, np.float32), np.zeros(-(-cells // 8) * 8, np.bool_))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The items under one observation.
+
+    Attributes:
+        tables: per network float[n, d], item vectors.
+        vectors: float32[M d + 1, n], see `SequenceModel.tables`.
+        links: per item-to-item expert float32 CSR[n, n], without items that cannot be seen now.
+        sets: per inferred field int32[n], the set of labels that each item shows (`LabelSets.members`).
+        popular: int32[n], all items, the most popular first.
+    """
+
+    tables: tuple[Tensor, ...]
+    vectors: Float32
+    links: tuple[sparse.csr_matrix, ...]
+    sets: tuple[Int32, ...]
+    popular: Int32
+    _own: local = field(default_factory=local, repr=False, compare=False)
+
+    @property
+    def n_items(self) -> int:
+        """How many items there are."""
+        return int(self.vectors.shape[1])
+
+    @contextmanager
+    def room(self, rows: int) -> Iterator[Room]:
+        """Memory for ``rows`` queries, this thread's own; thrown away where its user fails half-way."""
+        room: Room | None = getattr(self._own, "room", None)
+        self._own.room = None
+        if room is None or len(room.scores) < rows * self.n_items:
+            room = Room.of(rows * self.n_items)
+        yield room
+        self._own.room = room
+
+    def logits(self, states: Float32, room: Room) -> Float32:
+        """float32[B, n] for float32[B, M d] states, in ``room``."""
+        one = np.ones((len(states), 1), np.float32)
+        out = room.scores[: len(states) * self.n_items].reshape(len(states), self.n_items)
+        return np.matmul(np.concatenate([states, one], axis=1), self.vectors, out=out)
+
+
+def visible(link: Expert, observation: Observation) -> sparse.csr_matrix:
+    """The expert's links between items that can be seen now."""
+    present = link.present(observation)
+    if present is None or present.all():
+        return link.matrix
+    lengths = np.diff(link.matrix.indptr)
+    kept = np.repeat(present, lengths) & present[link.matrix.indices]
+    rows = np.repeat(np.arange(len(lengths)), lengths)[kept]
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(lengths)))])
+    parts = (link.matrix.data[kept], link.matrix.indices[kept], indptr.astype(link.matrix.indptr.dtype))
+    return sparse.csr_matrix(parts, shape=link.matrix.shape)
