@@ -32,6 +32,11 @@ def low_pass(length: int, components: int) -> Tensor:
     return filters.float()
 
 
+def only(x: Tensor, at: Tensor | None) -> Tensor:
+    """float[B, 1, d]: float[B, L, d] at the positions int64[B]; all of it where there are none."""
+    return x if at is None else x[torch.arange(len(x), device=x.device), at].unsqueeze(1)
+
+
 class Filter(nn.Module):
     """The lowest frequencies of each prefix, and a learned share of the rest (BSARec, equation 8)."""
 
@@ -40,11 +45,12 @@ class Filter(nn.Module):
         self.rest = nn.Parameter(torch.full((dimensions,), math.sqrt(0.5)))
         self.register_buffer("filters", low_pass(length, components), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """float[B, L, d] for float[B, L, d]."""
+    def forward(self, x: Tensor, at: Tensor | None = None) -> Tensor:
+        """float[B, L, d] for float[B, L, d]; with int64[B] positions ``at`` float[B, 1, d], what comes out there."""
         length = x.shape[1]
-        low: Tensor = self.filters[:length, :length] @ x  # type: ignore[index]
-        return low + self.rest**2 * (x - low)
+        filters: Tensor = self.filters[:length, :length]  # type: ignore[index]
+        low = filters @ x if at is None else filters[at].unsqueeze(1) @ x
+        return low + self.rest**2 * (only(x, at) - low)
 
 
 class Attention(nn.Module):
@@ -56,14 +62,26 @@ class Attention(nn.Module):
         self.inward = nn.Linear(dimensions, 3 * dimensions)
         self.outward = nn.Linear(dimensions, dimensions)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """float[B, L, d] for float[B, L, d]."""
+    def forward(self, x: Tensor, at: Tensor | None = None) -> Tensor:
+        """float[B, L, d] for float[B, L, d]; with int64[B] positions ``at`` float[B, 1, d], what comes out there."""
         rows, length, width = x.shape
-        parts = self.inward(x).view(rows, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         rate = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(parts[0], parts[1], parts[2], is_causal=True, dropout_p=rate)
-        out: Tensor = self.outward(mixed.transpose(1, 2).reshape(rows, length, width))
+        if at is None:
+            q, k, v = self._split(self.inward(x), 3)
+            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=rate)
+        else:
+            weight, bias = self.inward.weight, self.inward.bias
+            (q,) = self._split(F.linear(only(x, at), weight[:width], bias[:width]), 1)
+            k, v = self._split(F.linear(x, weight[width:], bias[width:]), 2)
+            past = (torch.arange(length, device=x.device) <= at[:, None])[:, None, None, :]
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=past, dropout_p=rate)
+        out: Tensor = self.outward(mixed.transpose(1, 2).reshape(rows, -1, width))
         return out
+
+    def _split(self, x: Tensor, parts: int) -> Tensor:
+        """float[parts, B, heads, L, d / heads] of float[B, L, parts * d]."""
+        rows, length, width = x.shape
+        return x.view(rows, length, parts, self.heads, width // parts // self.heads).permute(2, 0, 3, 1, 4)
 
 
 class Layer(nn.Module):
@@ -86,14 +104,14 @@ class Layer(nn.Module):
         self.first, self.second = nn.LayerNorm(dimensions), nn.LayerNorm(dimensions)
         self.widen, self.narrow = nn.Linear(dimensions, 4 * dimensions), nn.Linear(4 * dimensions, dimensions)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """float[B, L, d] for float[B, L, d]."""
-        looked = torch.zeros_like(x)
+    def forward(self, x: Tensor, at: Tensor | None = None) -> Tensor:
+        """float[B, L, d] for float[B, L, d]; with int64[B] positions ``at`` float[B, 1, d], what comes out there."""
+        looked = torch.zeros((), device=x.device)
         if self.attention is not None:
-            looked = looked + (1 - self.share) * self.attention(x)
+            looked = looked + (1 - self.share) * self.attention(x, at)
         if self.filter is not None:
-            looked = looked + self.share * self.filter(x)
-        x = self.first(x + F.dropout(looked, self.rate, self.training))
+            looked = looked + self.share * self.filter(x, at)
+        x = self.first(only(x, at) + F.dropout(looked, self.rate, self.training))
         thought = self.narrow(F.dropout(F.gelu(self.widen(x)), self.rate, self.training))
         out: Tensor = self.second(x + F.dropout(thought, self.rate, self.training))
         return out
@@ -139,3 +157,13 @@ class HistoryEncoder(nn.Module):
         for which in self.passes:
             found.append(self.layers[-1](found[-1] + which))
         return found
+
+    def last(self, x: Tensor, at: Tensor) -> Tensor:
+        """float[B, d]: the answer at positions ``at``, int64[B], alone: the last look needs no other."""
+        x = self.norm(x + self.positions[: x.shape[1]])
+        looks = [(layer, None) for layer in self.layers] + [(self.layers[-1], which) for which in self.passes]
+        for layer, which in looks[:-1]:
+            x = layer(x if which is None else x + which)
+        layer, which = looks[-1]
+        out: Tensor = layer(x if which is None else x + which, at)[:, 0]
+        return out

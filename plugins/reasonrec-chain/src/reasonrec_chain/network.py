@@ -74,9 +74,12 @@ class Network(Trainable):
 
     def passes(self, items: Tensor, table: Tensor) -> list[Tensor]:
         """The states after each position of int64[B, L], then each refinement."""
-        x = table[items.clamp(min=0)] * (items >= 0).unsqueeze(-1)
-        found: list[Tensor] = self.histories(x)
+        found: list[Tensor] = self.histories(read(items, table))
         return found
+
+    def last(self, items: Tensor, at: Tensor, table: Tensor) -> Tensor:
+        """float[B, d]: the last pass at positions ``at``, int64[B], without dropout."""
+        return self.histories.last(read(items, table), at)
 
     def states(self, items: Tensor, table: Tensor) -> Tensor:
         """float[B, L, d]: the last pass."""
@@ -126,3 +129,8 @@ class Network(Trainable):
             self._place = torch.full_like(self.inputs.counts, -1, dtype=torch.long)
             self._place[warm] = torch.arange(len(warm), device=warm.device)
         return self._warm, self._place
+
+
+def read(items: Tensor, table: Tensor) -> Tensor:
+    """float[B, L, d]: the vectors of int64[B, L] items, 0 for padding."""
+    return table[items.clamp(min=0)] * (items >= 0).unsqueeze(-1)

@@ -68,6 +68,10 @@ class Trainable(nn.Module):
         """float[B, L, d]: after each position of int64[B, L] items (-1 pads), what is known about the next item."""
         raise NotImplementedError
 
+    def last(self, items: Tensor, at: Tensor, table: Tensor) -> Tensor:
+        """float[B, d]: `states` at the positions ``at``, int64[B], alone; may be had for less."""
+        return self.states(items, table)[torch.arange(len(at), device=at.device), at]
+
     def loss(self, batch: TensorBatch, rng: np.random.Generator) -> tuple[Tensor, Mapping[str, Tensor]]:
         """What is made small, and its parts by name for the report.
 
@@ -92,9 +96,9 @@ def last_states(module: Trainable, table: Tensor, history: History, max_history:
     """float32[B, d]: what is known after each history; of an empty one what a row of padding gives."""
 
     def ask(batch: HistoryBatch) -> Float32:
-        found = module.states(torch.from_numpy(batch.items).to(table.device), table)
-        last = torch.from_numpy(np.maximum(batch.lengths - 1, 0)).to(table.device)
-        rows: Float32 = found[torch.arange(len(last), device=table.device), last].float().cpu().numpy()
+        at = torch.from_numpy(np.maximum(batch.lengths - 1, 0)).to(table.device)
+        found = module.last(torch.from_numpy(batch.items).to(table.device), at, table)
+        rows: Float32 = found.float().cpu().numpy()
         return rows
 
     tokens = CPU_TOKENS if table.device.type == "cpu" else GPU_TOKENS
