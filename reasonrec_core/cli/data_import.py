@@ -10,7 +10,7 @@ import click
 
 from reasonrec_core.cli.console import note, out, plain, progress
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.importers import FORMATS, import_path, read_items
+from reasonrec_core.data.importers import FORMATS, import_path, read_new_items
 from reasonrec_core.data.storage import is_dataset
 from reasonrec_core.errors import ConfigError, DataError
 
@@ -45,7 +45,7 @@ column_option = click.option(
 
 @click.command(name="import")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--out", "folder", type=click.Path(path_type=Path), required=True, help="Folder for the dataset.")
+@click.option("--out", "folder", type=click.Path(path_type=Path), help="Folder for the dataset.")
 @format_option
 @column_option
 @click.option("--name", help="Name of the dataset; by default that of the file or folder.")
@@ -53,16 +53,19 @@ column_option = click.option(
 @click.option("--force", is_flag=True, help="Replace a dataset that is in the folder already.")
 @click.option("--extend", type=click.Path(path_type=Path), metavar="DATASET",
               help="PATH holds new items only: add them to this dataset, whose items keep their indices.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+@click.option("--into", type=click.Path(path_type=Path), metavar="RUN",
+              help="PATH holds new items only: add them to this run, which can recommend them at once.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest (with --into: what was added) as JSON.")
 def import_command(
     path: Path,
-    folder: Path,
+    folder: Path | None,
     format_: str,
     columns: tuple[str, ...],
     name: str | None,
     seed: int,
     force: bool,
     extend: Path | None,
+    into: Path | None,
     as_json: bool,
 ) -> None:
     """Read data in any known layout, check it, and save it as a dataset.
@@ -70,21 +73,30 @@ def import_command(
     PATH is a folder or file: tables (interactions.csv, items.csv, users.csv, images/), predefined parts
     (train.csv, valid.csv, test.csv), RecBole atomic files, MovieLens, S3-Rec sequences.txt, Amazon reviews.
 
+    With --extend or --into, PATH is a table of items, or a folder with items.csv and images/. Nothing is fitted again.
+
     \b
     Examples:
       reasonrec data import ml-1m --out sets/ml-1m
       reasonrec data import shop.csv --out sets/shop --column user_id=customer --column timestamp=t
       reasonrec data import reviews.json.gz --out sets/reviews --format amazon --column value=
       reasonrec data import new-items.csv --extend sets/shop --out sets/shop-2
+      reasonrec data import new-items/ --into runs/shop
     """
-    _require_free(folder, force)
     ours = parse_columns(columns)
+    if into is not None:
+        _refuse({"--out": folder, "--extend": extend, "--name": name, "--force": force or None})
+        _into_run(path, into, ours, as_json=as_json)
+        return
+    if folder is None:
+        raise ConfigError("no --out", where="data import", fix="Name the dataset's folder (--out), or a run (--into).")
+    _require_free(folder, force)
     with progress() as step:
         step(0, 2, "import")
         if extend is not None:
-            new = read_items(path, ours)
+            new = read_new_items(path, ours)
             step(1, 2, "import")
-            dataset = Dataset.open(extend).extend_items(new, folder)
+            dataset = Dataset.open(extend).extend_items(new.table, folder, new.images)
         else:
             raw = import_path(path, format=format_, columns=ours, name=name)
             step(1, 2, "import")
@@ -96,6 +108,33 @@ def import_command(
     else:
         counts = f"{dataset.n_users:,} users, {dataset.n_items:,} items, {len(dataset):,} interactions"
         out.print(plain(f"{dataset.name}: {counts}, saved to {folder} (hash {dataset.hash[:12]})"), soft_wrap=True)
+
+
+def _into_run(path: Path, run: Path, columns: dict[str, str], *, as_json: bool) -> None:
+    """Add items to a finished run, and say what was added."""
+    from reasonrec_core.pipeline.new_items import add_items
+    from reasonrec_core.registry import Registry
+
+    with progress() as step:
+        added = add_items(run, read_new_items(path, columns), Registry.discover(), step)
+    for remark in added.notes:
+        note(plain(f"note: {remark}"))
+    if added.refused:
+        first = added.refused[0]
+        note(plain(f"{len(added.refused)} images were not used; the first, {first.path!r}: {first.reason}"))
+    if as_json:
+        out.print(json.dumps(added.to_dict(), indent=2), soft_wrap=True)
+        return
+    seen = "".join(f", {count:,} with {name}" for name, count in added.present.items())
+    out.print(plain(f"{added.items:,} items added{seen}: {run} recommends from {added.total:,} now"), soft_wrap=True)
+    note(plain(f"Nothing was fitted again: results and report speak of the {added.n_fitted:,} items of the fit."))
+
+
+def _refuse(given: dict[str, object]) -> None:
+    """Options that make no sense with --into."""
+    for option, value in given.items():
+        if value is not None:
+            raise ConfigError(f"{option} does not go with --into", where="data import", fix="Leave one of them out.")
 
 
 def _require_free(folder: Path, force: bool) -> None:

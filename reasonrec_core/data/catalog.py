@@ -24,11 +24,24 @@ class Catalog:
         table: one row per item in index order; ``item_id`` (string), optional ``image`` (path relative to
             ``images``), any other columns are item fields (string or number, null where missing).
         images: the folder that image paths are relative to; paths that leave it are refused when opened.
+        more_images: ``(first item, folder)`` of items that were added later and have their images elsewhere, ascending.
     """
 
-    def __init__(self, table: pa.Table, images: Path | None = None) -> None:
+    def __init__(
+        self, table: pa.Table, images: Path | None = None, more_images: Sequence[tuple[int, Path | None]] = ()
+    ) -> None:
         self.table = table
         self.images = images
+        self.more_images = tuple(more_images)
+
+    def image_root(self, item: int) -> Path | None:
+        """The folder that the image path of one item is relative to."""
+        return next((root for first, root in reversed(self.more_images) if item >= first), self.images)
+
+    def slice(self, start: int) -> Catalog:
+        """The items from ``start`` on."""
+        more = [(max(first - start, 0), root) for first, root in self.more_images]
+        return Catalog(self.table.slice(start), self.images, more)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)

@@ -57,12 +57,13 @@ class Dataset:
         write_dataset(folder, tables, about)
         return cls.open(folder)
 
-    def extend_items(self, table: pa.Table, folder: Path) -> Dataset:
+    def extend_items(self, table: pa.Table, folder: Path, images: Path | None = None) -> Dataset:
         """Add items that have no interactions yet; indices of the items that are there stay as they are.
 
         Args:
             table: ``item_id`` and fields; fields that the dataset does not know are added, missing ones stay empty.
             folder: where the larger dataset is saved; may be this dataset's own folder.
+            images: the folder that the new items' image paths are relative to; None for the dataset's own.
 
         Raises:
             DataError: a blank, repeated or already known id, or fields whose types do not fit.
@@ -73,6 +74,8 @@ class Dataset:
             raise DataError(f"item {known[0]!r} is already in the dataset", fix=f"{len(known)} of the new items are.")
         items = append_items(self.catalog.table, new, int(self.manifest["seed"]) + self.n_items)
         about = {key: self.manifest[key] for key in ("name", "seed", "images", "source")}
+        root = str(images.resolve()) if images else self.manifest["images"]
+        about["more_images"] = [*self.manifest.get("more_images", []), [self.n_items, root]]
         write_dataset(folder, IndexedTables(self._stored.read("interactions"), items, self.users), about)
         return Dataset.open(folder)
 
@@ -116,8 +119,9 @@ class Dataset:
     @cached_property
     def catalog(self) -> Catalog:
         """The items."""
-        images = self.manifest["images"]
-        return Catalog(self._stored.read("items"), Path(images) if images else None)
+        images, more = self.manifest["images"], self.manifest.get("more_images", [])
+        roots = tuple((first, Path(root) if root else None) for first, root in more)
+        return Catalog(self._stored.read("items"), Path(images) if images else None, roots)
 
     @cached_property
     def users(self) -> pa.Table:

@@ -60,6 +60,7 @@ def observe_items(
     *,
     batch_size: int = 64,
     progress: Progress | None = None,
+    some: bool = True,
 ) -> ObservedItems:
     """Encode every item with every encoder, reusing rows whose input, weights and settings have not changed.
 
@@ -69,9 +70,10 @@ def observe_items(
         cache: folder of the row stores; shared between catalogues and runs.
         batch_size: inputs per call of `Encoder.encode`.
         progress: called as ``progress(done, total, label)``.
+        some: whether some item must have what an encoder reads (else the pipeline is not what its user meant).
 
     Raises:
-        DataError: no item has what an encoder reads, or a text field does not exist.
+        DataError: no item has what an encoder reads, though some must, or a text field does not exist.
         PluginError: an encoder raised, or returned a wrong shape or values that are not finite.
     """
     observed = ObservedItems({}, {})
@@ -96,7 +98,8 @@ def observe_items(
         for item in np.flatnonzero(np.isin(keys, bad)):
             path = catalog.image_paths[item] or ""
             refused[int(item)] = RefusedImage(int(item), path, view.refused[bytes(keys[item])])
-        _check_some(name, encoder, observed.present[name], list(refused.values()))
+        if some:
+            _check_some(name, encoder, observed.present[name], list(refused.values()))
     observed.refused.extend(refused[item] for item in sorted(refused))
     return observed
 

@@ -87,10 +87,10 @@ class ImageInputs:
 
     def __init__(self, catalog: Catalog) -> None:
         self.paths = catalog.image_paths
-        self.root = catalog.images
+        self.root = catalog.image_root
         self.refused: list[RefusedImage] = []
         with ThreadPoolExecutor(READERS) as pool:
-            found = list(pool.map(self._key, self.paths))
+            found = list(pool.map(self._key, range(len(self.paths))))
         for item, (path, key) in enumerate(zip(self.paths, found, strict=True)):
             if isinstance(key, ImageRefused):
                 self.refused.append(RefusedImage(item, path or "", key.reason))
@@ -101,11 +101,12 @@ class ImageInputs:
         """S32[n_items]."""
         return self._keys
 
-    def _key(self, path: str | None) -> bytes | ImageRefused:
+    def _key(self, item: int) -> bytes | ImageRefused:
+        path = self.paths[item]
         if path is None:
             return b""
         try:
-            file = self._file(path)
+            file = inside(self._folder(item, path), path)
             if file.stat().st_size > MAX_BYTES:
                 return ImageRefused(f"a file of more than {MAX_BYTES // 2**20} MiB", where=path)
             with file.open("rb") as stream:
@@ -115,17 +116,18 @@ class ImageInputs:
         except OSError as error:
             return ImageRefused(f"cannot be read ({error.strerror or 'error'})", where=path)
 
-    def _file(self, path: str) -> Path:
-        if self.root is None:
+    def _folder(self, item: int, path: str | None) -> Path:
+        root = self.root(item)
+        if root is None:
             raise ImageRefused("the catalogue has no image folder", where=path)
-        return inside(self.root, path)
+        return root
 
     def load(self, item: int) -> Image.Image:
         """RGB; very large pictures come halved until their short side is below twice `SHORT_SIDE`."""
         path = self.paths[item]
-        if path is None or self.root is None:
-            raise ImageRefused("the catalogue has no image folder", where=path)
-        image = open_image(self.root, path)
+        if path is None:
+            raise ImageRefused("the catalogue names no image", where=path)
+        image = open_image(self._folder(item, path), path)
         factor = min(image.size) // SHORT_SIDE
         return image.reduce(2 ** (factor.bit_length() - 1)) if factor >= 2 else image
 

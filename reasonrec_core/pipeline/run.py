@@ -93,6 +93,7 @@ def keep_agent(prepared: Prepared, agent: Agent) -> None:
     state = {
         "width": agent.width,
         "features": sorted(prepared.items.features),
+        "encoders": {name: encoder.fingerprint() for name, encoder in prepared.encoders.items()},
         "horizon": prepared.horizon.to_dict(),
         "policy": [agent.policy.label, agent.policy.name] if agent.policy else None,
         "delegates": [[named.label, named.name] for named in agent.delegates.values()],

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,13 +14,12 @@ from reasonrec_core.act import Router
 from reasonrec_core.components import Kind
 from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.errors import ConfigError, DataError, RunError
-from reasonrec_core.files import read_json
-from reasonrec_core.observe import ObservedItems
+from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.observe.horizon import EvidenceHorizonScale
 from reasonrec_core.pipeline.agent import Agent, Named, Outcome
 from reasonrec_core.pipeline.edited import EditedPolicy, read_edits
 from reasonrec_core.pipeline.folder import RunFolder
+from reasonrec_core.pipeline.served import Served
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import History, QueryBatch, Ranking, Step, Task
 
@@ -95,16 +93,13 @@ class Recommender:
 
     @classmethod
     def open(cls, path: Path, registry: Registry | None = None) -> Recommender:
-        """Load what a run has fitted; no encoder is loaded, item features are memory-mapped."""
-        run = RunFolder.open(path)
-        config = load_config(path / "config.toml")
-        registry = registry or Registry.discover()
-        try:
-            state = read_json(path / "stages" / "agent" / "agent.json")
-        except DataError as error:
-            raise RunError("the run is not fitted", where=str(path), fix="Finish it: reasonrec fit or run.") from error
-        dataset = Dataset.open(path / "stages" / "data" / "dataset")
-        return cls(run, config, dataset, load_agent(path, state, dataset, registry))
+        """Load what a run has fitted; no encoder is loaded, item features are memory-mapped.
+
+        The catalogue is that of the fit, longer by what was imported into the run since (`new_items.add_items`).
+        """
+        served = Served.open(path)
+        agent = load_agent(served, registry or Registry.discover())
+        return cls(served.run, load_config(path / "config.toml"), served.dataset, agent)
 
     @cached_property
     def task(self) -> Task:
@@ -230,24 +225,21 @@ class Recommender:
         )
 
 
-def load_agent(path: Path, state: dict[str, Any], dataset: Dataset, registry: Registry) -> Agent:
-    """Load every fitted component and the routers from a run folder."""
+def load_agent(served: Served, registry: Registry) -> Agent:
+    """Load every fitted component and the routers of a run."""
+    state, catalog = served.state, served.dataset.catalog
 
     def load(kind: Kind, label: str, name: str) -> Named:
         with registry.guard(kind, name, "load"):
-            folder = path / "stages" / f"{kind}-{label}" / "component"
-            return Named(label, name, registry.load(kind, name).load(folder, dataset.catalog))
+            folder = served.run.path / "stages" / f"{kind}-{label}" / "component"
+            return Named(label, name, registry.load(kind, name).load(folder, catalog))
 
-    features, present = {}, {}
-    for name in state["features"]:
-        features[name] = np.load(path / "stages" / "agent" / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        present[name] = ~np.isnan(features[name]).any(axis=1)
     policy = load(Kind.POLICY, *state["policy"]) if state["policy"] else None
     return Agent(
         registry,
-        len(dataset.catalog),
+        len(catalog),
         int(state["width"]),
-        ObservedItems(features, present),
+        served.items(),
         EvidenceHorizonScale.from_dict(state["horizon"]),
         {label: load(Kind.DELEGATE, label, name) for label, name in state["delegates"]},
         policy,

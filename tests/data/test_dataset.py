@@ -13,10 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from reasonrec_core.data.dataset import Dataset, RawTables
 from reasonrec_core.data.importers import import_path
 from reasonrec_core.errors import DataError
+from reasonrec_core.observe.inputs import ImageInputs
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6)
 IDS = TEXT.map(str.strip).filter(bool)
@@ -253,6 +255,25 @@ def test_new_items_keep_the_indices_of_old_ones(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'price' is double in the dataset, and the new items do not fit"):
         priced.extend_items(pa.table({"item_id": ["n"], "price": ["cheap"]}), tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_new_items_bring_their_pictures_from_where_they_lie(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / name / "1.png")
+    items = pa.table({"item_id": ["x", "y"], "image": ["1.png", None]})
+    dataset = Dataset.build(tables([("u", "x", 5), ("v", "y", 9)], items=items, images=tmp_path / "a"), tmp_path / "d0")
+    for number, (item, folder) in enumerate((("p", "b"), ("q", None), ("r", "c")), 1):
+        new = pa.table({"item_id": [item], "image": ["1.png"]})
+        dataset = dataset.extend_items(new, tmp_path / f"d{number}", tmp_path / folder if folder else None)
+    catalog = dataset.catalog
+    assert [catalog.image_root(catalog.find(i)) for i in "xpqr"] == [tmp_path / n for n in "abac"]
+    for start in range(5):
+        part = catalog.slice(start)
+        assert [part.image_root(i) for i in range(len(part))] == [
+            catalog.image_root(start + i) for i in range(len(part))
+        ]
+    assert ImageInputs(catalog).refused == []
 
 
 def test_missing_modalities_are_masked(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from reasonrec_core.builtin.profile import Profile, ProfileConfig
 from reasonrec_core.builtin.profile.fields import extend_field, find_fields
-from reasonrec_core.builtin.profile.grow import Growing
+from reasonrec_core.builtin.profile.grow import Growing, likeness
 from reasonrec_core.builtin.profile.neighbours import extend_neighbours, neighbours, space_of
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
@@ -141,12 +141,22 @@ def test_a_copy_of_an_item_joins_its_group_and_its_neighbours() -> None:
         assert (before.membership[n:].nnz == 0) == (field.centres is not None)
     for expert in model.experts:
         if expert.modality is None:
-            assert expert.matrix[n:].nnz == expert.matrix[:, n:].nnz == 0
+            assert blind.experts[0].matrix[n:].nnz == blind.experts[0].matrix[:, n:].nnz == 0
+            like = likeness(model, n).toarray()
+            assert ((like > 0).sum(axis=1) <= 5).all()
+            np.testing.assert_allclose(like.sum(axis=1), 1, rtol=1e-5)
+            assert (like.argmax(axis=1) == copies).all(), "most like what it is a copy of"
+            counted = expert.matrix[:n, :n].toarray()
+            np.testing.assert_allclose(expert.matrix[n:, :n].toarray(), like @ counted, rtol=1e-4, atol=1e-7)
+            np.testing.assert_allclose(expert.matrix[:n, n:].toarray(), counted @ like.T, rtol=1e-4, atol=1e-7)
+            np.testing.assert_array_equal(counted, policy.model.experts[0].matrix.toarray())
         else:
             shown = longer.present[expert.modality][copies]
             twin = np.asarray(expert.matrix[copies, n + np.arange(3)]).ravel()
             np.testing.assert_allclose(twin, np.where(shown, 1.0, 0.0), atol=1e-4)
     assert model.popularity.sum() == pytest.approx(1, abs=1e-5)
-    assert model.unseen is not None
-    np.testing.assert_allclose(model.popularity[n:], model.unseen, rtol=0.01)
+    share = model.popularity / model.popularity[0] * policy.model.popularity[0]
+    np.testing.assert_allclose(share[:n], policy.model.popularity, rtol=1e-4)
+    np.testing.assert_allclose(share[n:], like @ policy.model.popularity, rtol=1e-3)
+    np.testing.assert_allclose(blind.popularity[n:], 1 / (n + 3), rtol=1e-4)
     assert growing.seeing(longer) is model, "seen once, kept"

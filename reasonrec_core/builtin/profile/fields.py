@@ -158,7 +158,7 @@ def extend_field(field: ItemField, catalog: Catalog, first_new: int) -> ItemFiel
     """
     if field.modality is not None or first_new == len(catalog):
         return replace(field, membership=grown_matrix(field.membership, len(catalog), square=False))
-    new = Catalog(catalog.table.slice(first_new))
+    new = catalog.slice(first_new)
     more = _membership(field.reading.rows(new, field.name), field.labels)
     return replace(field, membership=sparse.vstack([field.membership, more], format="csr"))
 

@@ -36,7 +36,6 @@ class Model:
         popularity: float32[n_items], sums to 1, positive.
         weights: of the experts, then affinity and popularity.
         report: how fitting went, on validation.
-        unseen: popularity of an item without interactions; None: that of the least popular item.
     """
 
     experts: tuple[Expert, ...]
@@ -44,7 +43,6 @@ class Model:
     popularity: Float32
     weights: Weights
     report: dict[str, float]
-    unseen: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,14 +54,12 @@ class Counted:
         fields: the item fields, and groups of items as fields.
         popularity: float32[n_items], sums to 1, positive.
         pairs: the validation targets that the few parameters were fitted to, or None.
-        unseen: popularity of an item without interactions.
     """
 
     experts: tuple[Expert, ...]
     fields: tuple[ItemField, ...]
     popularity: Float32
     pairs: Targets | None
-    unseen: float | None = None
 
 
 def fit_counted(config: ProfileConfig, data: FitData) -> Counted:
@@ -77,14 +73,14 @@ def fit_counted(config: ProfileConfig, data: FitData) -> Counted:
         raise DataError("no training interactions to learn from", where="profile")
     pairs = _pairs(config, data)
     counts = item_counts(data.train, len(data.catalog))
-    popularity, unseen = _popularity(data, pairs)
+    popularity = _popularity(data, pairs)
     content = modalities(config, data)
     fields, directions = fit_fields(config, data, counts, pairs)
     experts = (
         transitions_expert(config, data),
         *(content_expert(modality, directions, config, data, pairs) for modality in content),
     )
-    return Counted(experts, fields, popularity, pairs, unseen)
+    return Counted(experts, fields, popularity, pairs)
 
 
 def fit_model(config: ProfileConfig, data: FitData) -> Model:
@@ -99,7 +95,7 @@ def fit_model(config: ProfileConfig, data: FitData) -> Model:
     names = (*(e.name for e in experts), AFFINITY, POPULARITY)
     if pairs is None or not len(pairs):
         fields = tuple(replace(f, exponent=0.1) for f in fields)
-        return Model(experts, fields, popularity, unfitted(names), {}, counted.unseen)
+        return Model(experts, fields, popularity, unfitted(names), {})
 
     def ask(piece: Targets) -> Proposals:
         evidence = Evidence.of(piece.queries.history, config.max_history)
@@ -119,7 +115,7 @@ def fit_model(config: ProfileConfig, data: FitData) -> Model:
     )
     experts = tuple(replace(e, shrinkage=s) for e, s in zip(experts, fitted.shrinkage, strict=False))
     fields = tuple(replace(f, exponent=b) for f, b in zip(fields, fitted.exponents, strict=True))
-    return Model(experts, fields, popularity, fitted.weights, fitted.report, counted.unseen)
+    return Model(experts, fields, popularity, fitted.weights, fitted.report)
 
 
 def _pairs(config: ProfileConfig, data: FitData) -> Targets | None:
@@ -128,15 +124,11 @@ def _pairs(config: ProfileConfig, data: FitData) -> Targets | None:
     return pair_up(data.valid, data.observation.horizon, config.fit_queries, data.seed)
 
 
-def _popularity(data: FitData, pairs: Targets | None) -> tuple[Float32, float]:
-    """Shares of the training log, recent interactions counting more where that suits the validation targets.
-
-    Returns:
-        float32[n_items] shares, and the share of an item without interactions.
-    """
+def _popularity(data: FitData, pairs: Targets | None) -> Float32:
+    """Shares of the training log, recent interactions counting more where that suits the validation targets."""
     times = data.train.times
     span = float(times.max() - times.min())
-    best, unseen, best_fit = None, 0.0, -np.inf
+    best, best_fit = None, -np.inf
     for part in HALF_LIVES:
         if part is not None and (span <= 0 or pairs is None):
             continue
@@ -144,9 +136,9 @@ def _popularity(data: FitData, pairs: Targets | None) -> tuple[Float32, float]:
         share = np.asarray(counts / counts.sum(), dtype=np.float32)
         fit = 0.0 if pairs is None or not len(pairs) else float(np.log(share[pairs.targets]).mean())
         if fit > best_fit:
-            best, unseen, best_fit = share, SMOOTHING / float(counts.sum()), fit
+            best, best_fit = share, fit
     assert best is not None
-    return best, unseen
+    return best
 
 
 def unfitted(names: Sequence[str]) -> Weights:

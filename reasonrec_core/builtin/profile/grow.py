@@ -2,6 +2,11 @@
 
 In two steps, because a catalogue says what an item is called and only an observation says what it looks like:
 `grow_model` when the policy is loaded, `see_new_items` when it is asked.
+
+Nobody could choose a new item yet, so that it has no count says nothing about it, and an expert that counts must not
+take the silence for a no. What is counted is therefore mapped from content: a new item is taken to follow, to lead on
+and to sell like the few items of the fit that are most like it (compare Gantner et al., "Learning attribute-to-feature
+mappings for cold-start recommendations", ICDM 2010, k-nearest-neighbour mapping).
 """
 
 from __future__ import annotations
@@ -9,6 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy import sparse
 
 from reasonrec_core.builtin.profile.fields import ItemField, extend_field
 from reasonrec_core.builtin.profile.fitting import Model
@@ -17,20 +23,22 @@ from reasonrec_core.builtin.profile.neighbours import extend_neighbours
 from reasonrec_core.builtin.profile.propose import Expert
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.growth import grown, grown_matrix
-from reasonrec_core.types import Observation
+from reasonrec_core.types import Float32, Observation
+
+LIKE = 5
+"""Items of the fit that a new item is taken to behave like."""
 
 
 def grow_model(model: Model, catalog: Catalog) -> Model:
     """The model for all items of ``catalog``, of which it was fitted on the first ones.
 
-    New items have no transitions, the popularity of items without interactions, and the labels that the catalogue
-    gives them. What is read from features is still empty for them.
+    New items have the labels that the catalogue gives them and the popularity of the average item, and no transitions.
+    What is read from features is still empty for them.
     """
     first_new, n_items = len(model.popularity), len(catalog)
     if first_new == n_items:
         return model
-    unseen = float(model.popularity.min()) if model.unseen is None else model.unseen
-    popularity = grown(model.popularity, n_items, fill=unseen)
+    popularity = grown(model.popularity, n_items, fill=float(model.popularity.mean()))
     return replace(
         model,
         experts=tuple(replace(e, matrix=grown_matrix(e.matrix, n_items)) for e in model.experts),
@@ -42,7 +50,8 @@ def grow_model(model: Model, catalog: Catalog) -> Model:
 def see_new_items(model: Model, observation: Observation, first_new: int, most: int, power: float) -> Model:
     """What `grow_model` gave, with the features of the items from ``first_new`` on looked at.
 
-    Content experts find their neighbours, groups take them in. A modality that is not observed stays silent.
+    Content experts find their neighbours, groups take them in; transitions and popularity are those of the items that
+    they are most like. A modality that is not observed stays silent.
 
     Args:
         model: for all items.
@@ -69,7 +78,51 @@ def see_new_items(model: Model, observation: Observation, first_new: int, most: 
             return each
         return extend_groups(each, features[name], present[name], first_new)
 
-    return replace(model, experts=tuple(map(expert, model.experts)), fields=tuple(map(field, model.fields)))
+    seen = replace(model, experts=tuple(map(expert, model.experts)), fields=tuple(map(field, model.fields)))
+    like = likeness(seen, first_new)
+    experts = tuple(e if e.modality else replace(e, matrix=_mapped(e.matrix, like)) for e in seen.experts)
+    return replace(seen, experts=experts, popularity=_mapped_popularity(seen.popularity, like))
+
+
+def likeness(model: Model, first_new: int) -> sparse.csr_matrix:
+    """float32 CSR[new items, first_new]: the `LIKE` items of the fit that each new item is most like.
+
+    By the content experts, each with its weight in the mixture. A row sums to 1, or is empty where nothing is known.
+    """
+    n_items = len(model.popularity)
+    total = sparse.csr_matrix((n_items - first_new, first_new), dtype=np.float32)
+    for name, weight in zip(model.weights.names, model.weights.table.mean(axis=0), strict=True):
+        for matrix in (e.matrix for e in model.experts if e.name == name and e.modality):
+            total = total + np.float32(weight + 1e-3) * _shares(matrix[first_new:, :first_new])
+    pairs = total.tocoo()
+    order = np.lexsort((-pairs.data, pairs.row))
+    rows, columns, values = pairs.row[order], pairs.col[order], pairs.data[order]
+    starts = np.searchsorted(rows, rows)
+    kept = np.arange(len(rows)) - starts < LIKE
+    return _shares(sparse.csr_matrix((values[kept], (rows[kept], columns[kept])), shape=total.shape))
+
+
+def _shares(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Rows scaled to sum to 1; empty ones stay."""
+    sums = np.asarray(matrix.sum(axis=1), dtype=np.float32).ravel()
+    scale = np.divide(np.float32(1.0), sums, out=np.zeros_like(sums), where=sums > 0)
+    return (sparse.diags(scale) @ matrix).tocsr().astype(np.float32)
+
+
+def _mapped(matrix: sparse.csr_matrix, like: sparse.csr_matrix) -> sparse.csr_matrix:
+    """float32 CSR[n_items, n_items]: the rows and columns of new items as the mean of those that they are like."""
+    old = matrix[: like.shape[1], : like.shape[1]]
+    rows = like @ old
+    return sparse.bmat([[old, old @ like.T], [rows, rows @ like.T]], format="csr", dtype=np.float32)
+
+
+def _mapped_popularity(popularity: Float32, like: sparse.csr_matrix) -> Float32:
+    """float32[n_items], sums to 1; new items that are like nothing keep what they have."""
+    first_new = like.shape[1]
+    known = np.diff(like.indptr) > 0
+    mapped = popularity.copy()
+    mapped[first_new:][known] = (like @ popularity[:first_new])[known]
+    return np.asarray(mapped / mapped.sum(), dtype=np.float32)
 
 
 class Growing:

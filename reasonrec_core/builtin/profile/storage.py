@@ -42,7 +42,6 @@ def write_model(model: Model, folder: Path) -> None:
         "fields": [{**_described(field, OF_FIELD), "reading": asdict(field.reading)} for field in model.fields],
         "weights": model.weights.to_dict(),
         "report": model.report,
-        "unseen": model.unseen,
     }
     write_json(folder / "profile.json", stored)
 
@@ -56,7 +55,7 @@ def read_model(folder: Path) -> Model:
             fields = tuple(_field(f, f"field{i}", arrays) for i, f in enumerate(stored["fields"]))
             popularity = arrays["popularity"]
         weights = Weights.from_dict(stored["weights"])
-        return Model(experts, fields, popularity, weights, stored["report"], stored["unseen"])
+        return Model(experts, fields, popularity, weights, stored["report"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"not a saved profile ({error})", where=str(folder), fix="Fit again.") from error
 

@@ -18,14 +18,18 @@ def check(examined: Examined) -> list[Finding]:
     named = [(item, path) for item, path in enumerate(catalog.image_paths) if path]
     if not named:
         return []
-    if catalog.images is None:
-        return [_unreadable("no image folder is known", [(i, p) for i, p in named], len(named))]
+    lost = [(item, path) for item, path in named if catalog.image_root(item) is None]
+    if len(lost) == len(named):
+        return [_unreadable("no image folder is known", lost, len(named))]
     refused: dict[str, list[tuple[int, str]]] = defaultdict(list)
     files: dict[str, list[int]] = defaultdict(list)
     for done, (item, path) in enumerate(named, 1):
+        root = catalog.image_root(item)
         try:
-            open_image(catalog.images, path)
-            files[sha256_of(inside(catalog.images, path))].append(item)
+            if root is None:
+                raise ImageRefused("no image folder is known", where=path)
+            open_image(root, path)
+            files[sha256_of(inside(root, path))].append(item)
         except ImageRefused as error:
             refused[error.reason].append((item, path))
         examined.progress(done, len(named), "opening pictures")

@@ -8,14 +8,12 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.fields import checked_fields
 from reasonrec_core.data.importers.columns import Columns
+from reasonrec_core.data.importers.new_items import NewItems, read_new_items
 from reasonrec_core.data.importers.pictures import with_pictures
-from reasonrec_core.data.importers.tables import read_fields
 from reasonrec_core.data.raw import RawTables
 from reasonrec_core.data.storage import FORMAT, MANIFEST, is_dataset
 from reasonrec_core.data.values import flat
@@ -115,22 +113,6 @@ def _about_items(raw: RawTables) -> list[str]:
     return []
 
 
-def read_items(path: Path, columns: Mapping[str, str] | None = None) -> pa.Table:
-    """Items alone, from one file (CSV, TSV, Parquet), under our column names.
-
-    Raises:
-        DataError: what is wrong, in which file, line and column.
-    """
-    path = Path(path)
-    _require_path(path)
-    if path.is_dir():
-        raise DataError("is a folder", where=str(path), fix="Name the file that holds the items.")
-    matching = Columns(columns)
-    source = read_fields(path, "items", matching)
-    matching.finish()
-    return checked_fields(source.table, "item_id", source.place)
-
-
 def open_or_import(
     path: Path,
     cache: Path,
@@ -172,11 +154,12 @@ def source_hash(path: Path, *settings: object) -> str:
 
 __all__ = [
     "FORMATS",
+    "NewItems",
     "RawTables",
     "find_format",
     "import_path",
     "importer",
     "open_or_import",
-    "read_items",
+    "read_new_items",
     "source_hash",
 ]

@@ -25,24 +25,28 @@ def with_pictures(raw: RawTables, folder: Path) -> RawTables:
     """
     if raw.images is not None:
         return raw
-    pictures = folder / FOLDER
-    if raw.items is not None and "image" in raw.items.column_names:
-        paths = raw.items.column("image").drop_null()[:LOOK_AT].to_pylist()
-        inside = not any(_exists(folder / p) for p in paths) and any(_exists(pictures / p) for p in paths)
-        return replace(raw, images=pictures if inside else folder)
-    if not pictures.is_dir():
-        return raw
-    files = {p.stem: f"{FOLDER}/{p.name}" for p in sorted(pictures.iterdir()) if p.suffix.lower() in SUFFIXES}
     items = raw.items
     if items is None:
         items = pa.table({"item_id": flat(raw.interactions.column("item_id")).unique().dictionary_decode()})
+    items, images = item_pictures(items, folder)
+    return raw if images is None else replace(raw, items=items, images=images)
+
+
+def item_pictures(items: pa.Table, folder: Path) -> tuple[pa.Table, Path | None]:
+    """The items, perhaps with an ``image`` column that was found, and the folder of its paths; None without any."""
+    pictures = folder / FOLDER
+    if "image" in items.column_names:
+        paths = items.column("image").drop_null()[:LOOK_AT].to_pylist()
+        inside = not any(_exists(folder / p) for p in paths) and any(_exists(pictures / p) for p in paths)
+        return items, pictures if inside else folder
+    if not pictures.is_dir():
+        return items, None
+    files = {p.stem: f"{FOLDER}/{p.name}" for p in sorted(pictures.iterdir()) if p.suffix.lower() in SUFFIXES}
     stems, names = pa.array(files.keys(), pa.string()), pa.array(files.values(), pa.string())
     found = names.take(pc.index_in(flat(items.column("item_id")), stems))
-    return (
-        raw
-        if found.null_count == len(found)
-        else replace(raw, items=items.append_column("image", found), images=folder)
-    )
+    if found.null_count == len(found):
+        return items, None
+    return items.append_column("image", found), folder
 
 
 def _exists(path: Path) -> bool:

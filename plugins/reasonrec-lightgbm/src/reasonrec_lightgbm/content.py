@@ -58,7 +58,7 @@ class ItemContent:
     def grown(self, catalog: Catalog, observation: Observation | None) -> ItemContent:
         """For a catalogue that has grown: new items read as those of the fit were, their vectors where observed."""
         first, more = len(self.year), len(catalog) - len(self.year)
-        new, seen = Catalog(catalog.table.slice(first)), observation.features if observation else {}
+        new, seen = catalog.slice(first), observation.features if observation else {}
         numbers = self.recipe.read_numbers(new)
         vectors = {
             name: self.recipe.compress(name, np.asarray(seen[name][first:]))

@@ -1,0 +1,144 @@
+"""Items that are added to a finished run: nothing is fitted again, and from then on they can be recommended."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reasonrec_core.components import Encoder, Kind
+from reasonrec_core.config import PipelineConfig, load_config
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.data.importers import NewItems
+from reasonrec_core.errors import RunError
+from reasonrec_core.files import content_hash, whole_folder
+from reasonrec_core.observe import ObservedItems, RefusedImage, observe_items
+from reasonrec_core.pipeline.prepare import Progress, cache_folder, make_encoders
+from reasonrec_core.pipeline.serve import load_agent
+from reasonrec_core.pipeline.served import FOLDER, Served
+from reasonrec_core.registry import Registry
+from reasonrec_core.types import Float32, History, QueryBatch, Task
+
+ROWS_AT_ONCE = 16_384
+
+
+@dataclass(frozen=True)
+class Added:
+    """What was done.
+
+    Attributes:
+        items: how many were added.
+        total: how many the run now recommends from.
+        n_fitted: how many it was fitted on.
+        present: per feature, how many of the new items have it.
+        refused: images of new items that were not used.
+        notes: sentences for the user.
+    """
+
+    items: int
+    total: int
+    n_fitted: int
+    present: dict[str, int]
+    refused: list[RefusedImage]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        refused = [{"image": image.path, "reason": image.reason} for image in self.refused]
+        return {**asdict(self), "refused": refused}
+
+
+def add_items(path: Path, new: NewItems, registry: Registry, progress: Progress) -> Added:
+    """Add items to the run in ``path``; whole or not at all.
+
+    Their features are made by the run's own encoders and settings (rows that are cached by content are taken from
+    there). Before the run answers from the longer catalogue, every component has answered requests that name a new
+    item.
+
+    Raises:
+        DataError: an id, column or type that does not fit the run's catalogue.
+        RunError: the run is not finished, or its encoders are not what they were.
+        PluginError: a component cannot serve the longer catalogue. Nothing has changed then.
+    """
+    served, config = Served.open(path), load_config(path / "config.toml")
+    old = served.dataset
+    fitting = new.matching(old.catalog)
+    folder = content_hash(old.hash, old.n_items, *fitting.table.column("item_id").to_pylist())[:16]
+    with whole_folder(path / FOLDER / folder) as aside:
+        longer = old.extend_items(fitting.table, aside / "dataset", fitting.images)
+        items = _observe(served, config, registry, longer.catalog.slice(old.n_items), progress)
+        (aside / "features").mkdir()
+        for name, more in items.features.items():
+            _append(served.features / f"{name}.npy", more, aside / "features" / f"{name}.npy")
+        _try(replace(served, dataset=longer, features=aside / "features"), registry)
+    served.switch(folder)
+    present = {name: int(here.sum()) for name, here in items.present.items()}
+    return Added(len(new), longer.n_items, served.n_fitted, present, items.refused, fitting.notes)
+
+
+def _observe(
+    served: Served, config: PipelineConfig, registry: Registry, new: Catalog, progress: Progress
+) -> ObservedItems:
+    """The new items as the run's encoders see them; the same names and widths as the run's features."""
+    encoders = _encoders(served, config, registry)
+    made = observe_items(new, encoders, cache_folder() / "features", progress=progress, some=False)
+    for name, values in made.features.items():
+        width = np.load(served.features / f"{name}.npy", mmap_mode="r", allow_pickle=False).shape[1]
+        if not made.present[name].any():
+            made.features[name] = np.full((len(new), width), np.nan, dtype=np.float32)
+        elif values.shape[1] != width:
+            raise _other(served, name)
+    return made
+
+
+def _encoders(served: Served, config: PipelineConfig, registry: Registry) -> dict[str, Encoder[Any]]:
+    """The run's encoders, those that learn from the catalogue as they were fitted."""
+    encoders = make_encoders(config, registry)
+    for name, encoder in encoders.items():
+        stage = served.run.path / "stages" / f"encoder-{name}"
+        if type(encoder).fit is not Encoder.fit:
+            with registry.guard(Kind.ENCODER, config.observe[name].encoder, "load"):
+                encoders[name] = type(encoder).load(stage, served.dataset.catalog)
+        with registry.guard(Kind.ENCODER, config.observe[name].encoder, "fingerprint"):
+            fingerprint = encoders[name].fingerprint()
+        if fingerprint != served.state.get("encoders", {}).get(name):
+            raise _other(served, name)
+    return encoders
+
+
+def _other(served: Served, name: str) -> RunError:
+    return RunError(
+        "the encoder's weights, library or settings are not those that the run was fitted with",
+        where=f"{served.run.path}: observe.{name}",
+        fix="Bring them back (environment.json has the versions), or run the pipeline again with the new items.",
+    )
+
+
+def _append(path: Path, more: Float32, target: Path) -> None:
+    """The rows of the file ``path``, then ``more``, as the file ``target``; a piece at a time."""
+    rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    shape = (len(rows) + len(more), rows.shape[1])
+    out = np.lib.format.open_memmap(target, mode="w+", dtype=np.float32, shape=shape)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        out[start : min(start + ROWS_AT_ONCE, len(rows))] = rows[start : start + ROWS_AT_ONCE]
+    out[len(rows) :] = more
+    out.flush()
+
+
+def _try(served: Served, registry: Registry) -> None:
+    """Load every component for the longer catalogue and let each answer requests that name its last, new item."""
+    agent, last = load_agent(served, registry), served.dataset.n_items - 1
+    nobody, past = np.full(2, -1, np.int32), History.of([[last], []])
+    asked = {
+        Task.SEQUENTIAL: QueryBatch(Task.SEQUENTIAL, nobody, past, agent.width),
+        Task.DIRECT: QueryBatch(Task.DIRECT, nobody, past, agent.width, np.array([[0, last]] * 2, np.int32)),
+    }
+    for task, batch in asked.items():
+        observation = agent.observe(batch)
+        for label, named in agent.delegates.items():
+            if task in named.part.tasks:
+                agent.delegate(label, batch, observation)
+        if agent.policy is not None and task in agent.policy.part.tasks:
+            agent.estimate(None, batch, observation, agent.deliberate(batch, observation))
