@@ -30,7 +30,7 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
     """
     counted = fit_counted(config.counted, data)
     names = (*(e.name for e in counted.experts), AFFINITY, POPULARITY)
-    kept = Model(counted.experts, counted.fields, counted.popularity, unfitted(names), {}, counted.unseen)
+    kept = Model(counted.experts, counted.fields, counted.popularity, unfitted(names), {})
     _check_experts(config, kept)
     sequence, trained = train_sequence(config, data, counted)
     experts = make_experts(config, kept, sequence)

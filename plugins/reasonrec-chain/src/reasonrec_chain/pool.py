@@ -10,32 +10,36 @@ from scipy import sparse
 
 from reasonrec_chain.scene import Room
 from reasonrec_core.builtin.profile.evidence import Evidence, Fade
-from reasonrec_core.ranking import top_k
-from reasonrec_core.types import Bool, Float32, Int32, Int64, QueryBatch
+from reasonrec_core.types import Bool, Float32, Int32, QueryBatch
 
 Flat = npt.NDArray[np.int64]
 """Places in a [B, n] array, row after row."""
+BLOCK = 8
 
 
 @dataclass(frozen=True)
 class Votes:
-    """What an item-to-item expert says about B queries: few items of many, so only those are kept.
+    """What an item-to-item expert says about B queries.
 
     Attributes:
-        rows: int64[m], the query of each vote.
-        flat: int64[m], its place in [B, n].
-        values: float32[m], not negative.
+        scores: float32[B, n], not negative, 0 for what is taken; lies in a `Room`.
         totals: float32[B], their sums.
     """
 
-    rows: Int64
-    flat: Flat
-    values: Float32
+    scores: Float32
     totals: Float32
 
     @classmethod
-    def of(cls, links: sparse.csr_matrix, fade: Fade, evidence: Evidence, taken: Flat, room: Room) -> Votes:
-        """The votes of the history entries that count, none for the places in ``taken``."""
+    def of(cls, links: sparse.csr_matrix, fade: Fade, evidence: Evidence, own: Flat, out: Float32) -> Votes:
+        """The votes of the history entries that count.
+
+        Args:
+            links: float32 CSR[n, n].
+            fade: of the history entries.
+            evidence: of B queries.
+            own: see `taken`.
+            out: float32[B, n], to be written over.
+        """
         history, n = evidence.history, links.shape[0]
         weights, items, indptr = evidence.weights(fade), history.items, history.indptr - history.indptr[0]
         if not weights.all():
@@ -45,39 +49,15 @@ class Votes:
         # 32-bit indices like those of the links: otherwise scipy would copy all links to wider ones.
         found = sparse.csr_matrix((weights, items, indptr.astype(np.int32)), shape=(len(history), n)) @ links
         lengths = np.diff(found.indptr)
-        rows = np.repeat(np.arange(len(history)), lengths)
-        flat = rows * n + found.indices
-        values: Float32 = found.data
-        if len(taken):
-            room.marks[taken] = True
-            values[room.marks.take(flat)] = 0.0
-            room.marks[taken] = False
-        totals = np.bincount(rows, values, minlength=len(history)).astype(np.float32)
-        return cls(rows, flat, values, totals)
-
-    def best(self, depth: int) -> Flat:
-        """The places of each query's ``depth`` largest votes; those of 0 are left out."""
-        real = self.values > 0
-        rows, flat, values = self.rows[real], self.flat[real], self.values[real]
-        counts = np.bincount(rows, minlength=len(self.totals))
-        many = counts > depth
-        if not many.any():
-            return flat
-        some = many[rows]
-        starts = np.cumsum(counts) - counts
-        column = np.arange(len(rows)) - starts[rows]
-        place = (np.cumsum(many) - 1)[rows[some]]
-        wide = np.zeros((int(many.sum()), int(counts.max())), np.float32)
-        wide[place, column[some]] = values[some]
-        chosen = top_k(wide, depth) + starts[many][:, None]
-        return np.concatenate([flat[~some], flat[chosen.ravel()]])
-
-    def at(self, places: npt.NDArray[np.int64], room: Room) -> Float32:
-        """The votes at ``places`` of [B, n], 0 where there is none."""
-        room.votes[self.flat] = self.values
-        found: Float32 = room.votes.take(places)
-        room.votes[self.flat] = 0.0
-        return found
+        flat = np.repeat(np.arange(0, out.size, n), lengths) + found.indices
+        cells = out.reshape(-1)
+        cells.fill(0.0)
+        cells[flat] = found.data
+        cells[own] = 0.0
+        totals, some = np.zeros(len(history), np.float32), np.flatnonzero(lengths)
+        if len(some):
+            totals[some] = np.add.reduceat(cells.take(flat), found.indptr[some])
+        return cls(out, totals)
 
 
 def taken(batch: QueryBatch, n_items: int) -> Flat:
@@ -87,11 +67,62 @@ def taken(batch: QueryBatch, n_items: int) -> Flat:
     return batch.history.rows * np.int64(n_items) + batch.history.items
 
 
-def best_scores(scores: Float32, depth: int) -> Flat:
-    """The places of each row's ``depth`` largest scores; those of -inf are left out."""
-    columns = top_k(scores, depth)
-    flat = (columns + np.arange(len(scores))[:, None] * np.int64(scores.shape[1])).ravel()
-    return flat[scores.reshape(-1).take(flat) > -np.inf]
+def best(scores: Float32, depth: int, least: float) -> Flat:
+    """The places of each row's ``depth`` largest scores above ``least``, in no order; of equal ones the first.
+
+    The depth-th largest of the maxima of disjoint blocks is a lower bound of the depth-th largest score: only
+    blocks that reach it are looked into (as in `reasonrec_core.ranking.top_k`, which also puts them in order).
+    """
+    rows, n = scores.shape
+    cells, enough = scores.reshape(-1), depth + depth // 2
+    if n // (BLOCK * BLOCK) == 0 or n // BLOCK < enough:
+        flat = np.flatnonzero(cells > least)
+        return _largest(flat, cells.take(flat), depth, rows, n)
+    maxima = coarse = block_maxima(scores, BLOCK)
+    while coarse.shape[1] // 4 >= enough:
+        coarse = block_maxima(coarse, 4)
+    bound = np.maximum(np.sort(coarse, axis=1)[:, -depth], np.nextafter(np.float32(least), np.float32(np.inf)))
+    blocks = maxima.shape[1]
+    hot = np.flatnonzero(maxima >= bound[:, None])
+    row = hot // blocks
+    column = (hot - row * blocks)[:, None] + np.arange(0, BLOCK * blocks, blocks)
+    flat = column + (row * n)[:, None]
+    values = cells.take(flat, mode="clip")
+    reached = (values >= bound.take(row)[:, None]) & (column < n)
+    return _largest(flat[reached], values[reached], depth, rows, n)
+
+
+def block_maxima(scores: Float32, width: int) -> Float32:
+    """float32[B, M]: maxima of M = ceil(n / width) disjoint blocks of each row; n >= width * width.
+
+    Block m holds the columns m, m + M, m + 2M, ...: neighbouring maxima are taken of neighbouring scores.
+    """
+    n = scores.shape[1]
+    blocks = -(-n // width)
+    maxima = scores[:, :blocks].copy()
+    for start in range(blocks, n, blocks):
+        more = scores[:, start : start + blocks]
+        np.maximum(maxima[:, : more.shape[1]], more, out=maxima[:, : more.shape[1]])
+    return maxima
+
+
+def _largest(flat: Flat, values: Float32, depth: int, rows: int, n: int) -> Flat:
+    """Of places, row after row, with their values those of the ``depth`` largest of each row, the first of equal."""
+    row = flat // n
+    counts = np.bincount(row, minlength=rows)
+    most = int(counts.max(initial=0))
+    if most <= depth:
+        return flat
+    wide = np.full((rows, most), -np.inf, np.float32)
+    wide[row, np.arange(len(row)) - (np.cumsum(counts) - counts)[row]] = values
+    bound = np.partition(wide, most - depth, axis=1)[:, most - depth].take(row)
+    above = flat[values > bound]
+    equal = np.sort(flat[values == bound])
+    room = depth - np.bincount(above // n, minlength=rows)
+    row = equal // n
+    ties = np.bincount(row, minlength=rows)
+    first = np.arange(len(row)) - (np.cumsum(ties) - ties)[row]
+    return np.concatenate([above, equal[first < room[row]]])
 
 
 def most_popular(order: Int32, own: Flat, batch: QueryBatch, most: int, room: Room) -> Flat:

@@ -8,7 +8,7 @@ from threading import Lock
 import numpy as np
 
 from reasonrec_chain.labels import LabelSets
-from reasonrec_chain.pool import Flat, Votes, best_scores, most_popular, taken, union, without_repeats
+from reasonrec_chain.pool import Flat, Votes, best, most_popular, taken, union, without_repeats
 from reasonrec_chain.scene import Room, Scene, visible
 from reasonrec_chain.sequence import SequenceModel
 from reasonrec_core.builtin.profile.evidence import Evidence
@@ -113,12 +113,12 @@ def propose(
     size, n = len(batch), scene.n_items
     own = taken(batch, n)
     with scene.room(size) as room:
-        logits = scene.logits(states, room) if SEQUENCE in experts.names else None
+        logits = scene.logits(states, room.array(0, size, n)) if SEQUENCE in experts.names else None
         if logits is not None:
             logits.reshape(-1)[own] = -np.inf
         votes = [
-            Votes.of(matrix, link.fade, evidence, own, room)
-            for matrix, link in zip(scene.links, experts.links, strict=True)
+            Votes.of(links, expert.fade, evidence, own, room.array(1 + e, size, n))
+            for e, (links, expert) in enumerate(zip(scene.links, experts.links, strict=True))
         ]
         odds = tuple(each.ratios(belief) for each, belief in zip(experts.labels, inference.beliefs, strict=True))
         if batch.candidates is not None:
@@ -133,7 +133,7 @@ def propose(
             shares.append(np.exp(picked - totals[0][:, None]))
         for found in votes:
             voice = np.divide(np.float32(1), found.totals, out=np.zeros_like(found.totals), where=found.totals > 0)
-            shares.append(found.at(places, room) * voice[:, None])
+            shares.append(found.scores.reshape(-1).take(places) * voice[:, None])
             totals.append(found.totals)
     ratios = _ratios(items, odds, scene)
     _counted(batch, items, ratios, experts, shares, totals)
@@ -192,10 +192,10 @@ def _pool(
     first expert's votes among them.
     """
     depth = min(scene.n_items, max(experts.depth, batch.k))
-    best = [found.best(depth) for found in votes]
+    pools = [best(found.scores, depth, 0.0) for found in votes]
     if logits is not None:
-        best.append(best_scores(logits, depth))
-    best.append(most_popular(scene.popular, own, batch, min(depth, batch.k), room))
+        pools.append(best(logits, depth, -np.inf))
+    pools.append(most_popular(scene.popular, own, batch, min(depth, batch.k), room))
     edited = np.flatnonzero((inference.assumed >= 0).any(axis=1))
     if len(edited):
         if logits is None:
@@ -207,10 +207,10 @@ def _pool(
         for f, (sets, odd) in enumerate(zip(scene.sets, odds, strict=True)):
             some = np.flatnonzero(inference.assumed[edited, f] >= 0)
             wanted[some] += np.log(odd.T[edited[some]])[:, sets]
-        flat = best_scores(wanted, depth)
+        flat = best(wanted, depth, -np.inf)
         row = flat // scene.n_items
-        best.append(flat + (edited[row] - row) * scene.n_items)
-    return union(best, len(batch), scene.n_items, room)
+        pools.append(flat + (edited[row] - row) * scene.n_items)
+    return union(pools, len(batch), scene.n_items, room)
 
 
 def _log_sum(logits: Float32) -> Float32:

@@ -20,19 +20,21 @@ class Room:
     """Memory for one chunk of B queries over n items, used again by the next: making it anew costs more than filling.
 
     Attributes:
-        scores: float32[>= B * n], holds anything.
-        votes: float32[>= B * n], all 0 between uses.
+        scores: float32[arrays, >= B * n], holds anything.
         marks: bool[>= B * n], all False between uses, a multiple of 8 long.
     """
 
     scores: Float32
-    votes: Float32
     marks: Bool
 
     @classmethod
-    def of(cls, cells: int) -> Room:
-        """For ``cells`` = B * n."""
-        return cls(np.empty(cells, np.float32), np.zeros(cells, np.float32), np.zeros(-(-cells // 8) * 8, np.bool_))
+    def of(cls, arrays: int, cells: int) -> Room:
+        """For so many arrays of ``cells`` = B * n."""
+        return cls(np.empty((arrays, cells), np.float32), np.zeros(-(-cells // 8) * 8, np.bool_))
+
+    def array(self, which: int, rows: int, n_items: int) -> Float32:
+        """float32[rows, n_items], one of the arrays."""
+        return self.scores[which, : rows * n_items].reshape(rows, n_items)
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,14 @@ class Scene:
         """Memory for ``rows`` queries, this thread's own; thrown away where its user fails half-way."""
         room: Room | None = getattr(self._own, "room", None)
         self._own.room = None
-        if room is None or len(room.scores) < rows * self.n_items:
-            room = Room.of(rows * self.n_items)
+        if room is None or len(room.marks) < rows * self.n_items:
+            room = Room.of(1 + len(self.links), rows * self.n_items)
         yield room
         self._own.room = room
 
-    def logits(self, states: Float32, room: Room) -> Float32:
-        """float32[B, n] for float32[B, M d] states, in ``room``."""
+    def logits(self, states: Float32, out: Float32) -> Float32:
+        """float32[B, n] for float32[B, M d] states, in ``out``."""
         one = np.ones((len(states), 1), np.float32)
-        out = room.scores[: len(states) * self.n_items].reshape(len(states), self.n_items)
         return np.matmul(np.concatenate([states, one], axis=1), self.vectors, out=out)
 
 
