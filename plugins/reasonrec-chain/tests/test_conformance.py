@@ -9,7 +9,7 @@ from reasonrec_core.testing import EditablePolicyConformance
 SMALL = {
     "network": {"dimensions": 16, "layers": 1, "heads": 2, "max_history": 20, "components": 8},
     "training": {"epochs": 3, "warmup": 5, "learning_rate": 0.01, "ema": 0.8, "device": "cpu"},
-    "counted": {"trials": 10, "transitions": {"trials": 2}},
+    "counted": {"fields": ["categories", "brand"], "transitions": {"trials": 2}},
     "gates": {"steps": 20, "epochs": 2, "folds": 2, "hidden": 4, "depth": 15},
 }
 

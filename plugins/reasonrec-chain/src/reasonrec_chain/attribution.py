@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.propose import rows_at_once
-from reasonrec_chain.think import ranked, think
+from reasonrec_chain.scene import Scene
+from reasonrec_chain.think import Thought, ranked, think
 from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.types import Edits, Float32, Observation, QueryBatch
+
+Index = npt.NDArray[np.intp]
 
 
 def attribute(
@@ -20,6 +24,7 @@ def attribute(
     observation: Observation,
     reach: int,
     edits: Edits | None = None,
+    thought: Thought | None = None,
 ) -> Float32:
     """float32[L]: by how much ignoring an entry lowers the probability of its query's best item, at least 0.
 
@@ -30,48 +35,50 @@ def attribute(
         observation: what can be seen now.
         reach: entries older than this many newest ones are read by no step, so they have no part in the answer.
         edits: of the answer that is looked at.
+        thought: that answer, where B = 1 and it is at hand.
     """
     votes = np.zeros(len(evidence.history.items), np.float32)
-    base = evidence.history.indptr[0]
-    for row in range(len(batch)):
-        low, high = int(evidence.history.indptr[row] - base), int(evidence.history.indptr[row + 1] - base)
-        first = max(low, high - reach)
-        counting = first + np.flatnonzero(evidence.relevance[first:high] > 0)
-        if not len(counting):
-            continue
-        copies = np.full(len(counting) + 1, row, np.intp)
-        queries = replace(batch.take(copies), k=1)
-        relevance = np.tile(evidence.relevance[low:high], (len(copies), 1))
-        relevance[np.arange(len(counting)), counting - low] = 0.0
-        without = Evidence(queries.history, relevance.ravel(), evidence.longest)
-        assumed = None if edits is None else Edits(assume={n: v[copies] for n, v in edits.assume.items()})
-        votes[counting] = _losses(model, queries, without, observation.take(copies), assumed)
+    counting = np.flatnonzero((evidence.relevance > 0) & (evidence.history.ages < reach))
+    if not len(counting):
+        return votes
+    one, scene = replace(batch, k=1), model.experts.scene(observation)
+    row_of = evidence.history.rows.astype(np.intp)
+    best, whole = np.full(len(batch), -1, np.int32), np.zeros(len(batch), np.float32)
+    size = rows_at_once(scene.n_items)
+    asked = np.unique(row_of[counting])
+    for start in range(0, len(asked), size):
+        rows = asked[start : start + size]
+        answer = thought or _again(model, one, evidence, scene, observation.horizon, edits, rows, None)
+        ranking, mass = ranked(answer, one.take(rows), scene.n_items)
+        best[rows], whole[rows] = ranking.items[:, 0], mass[:, 0]
+    counting = counting[best[row_of[counting]] >= 0]
+    for start in range(0, len(counting), size):
+        entries = counting[start : start + size]
+        rows = row_of[entries]
+        answer = _again(model, one, evidence, scene, observation.horizon, edits, rows, entries)
+        of_best = np.where(answer.proposals.items == best[rows][:, None], answer.mass, np.float32(0))
+        votes[entries] = np.maximum(whole[rows] - of_best.max(axis=1, initial=0.0), 0.0)
     return votes
 
 
-def _losses(
-    model: ChainModel, queries: QueryBatch, evidence: Evidence, observation: Observation, edits: Edits | None
-) -> Float32:
-    """float32[copies - 1]: what the last copy's best item loses in each of the others."""
-    scene = model.experts.scene(observation)
-    states = model.experts.sequence.states(evidence, scene.tables)
-    size, best = rows_at_once(len(model.experts.popularity)), -1
-    mass: list[Float32] = []
-    starts = list(range(0, len(queries), size))
-    for start in reversed(starts):  # the last copy is the answer itself: it names the item
-        stop = min(start + size, len(queries))
-        some = np.arange(start, stop)
-        given = None if edits is None else Edits(assume={n: v[some] for n, v in edits.assume.items()})
-        thought = think(
-            model, queries.slice(start, stop), evidence.slice(start, stop), states[start:stop],
-            scene, observation.horizon[start:stop], given,
-        )  # fmt: skip
-        if best < 0:
-            last = ranked(thought, queries.slice(start, stop), len(model.experts.popularity))[0]
-            best = int(last.items[-1, 0]) if last.items.shape[1] else -1
-            if best < 0:
-                return np.zeros(len(queries) - 1, np.float32)
-        found = np.where(thought.proposals.items == best, thought.mass, np.float32(0)).max(axis=1, initial=0.0)
-        mass.insert(0, found)
-    every = np.concatenate(mass)
-    return np.asarray(np.maximum(every[-1] - every[:-1], 0.0), np.float32)
+def _again(
+    model: ChainModel,
+    batch: QueryBatch,
+    evidence: Evidence,
+    scene: Scene,
+    horizon: Float32,
+    edits: Edits | None,
+    rows: Index,
+    without: Index | None,
+) -> Thought:
+    """The queries at ``rows`` thought about again, each ignoring one entry if ``without`` names it."""
+    queries = batch.take(rows)
+    entries = np.arange(len(evidence.history.items), dtype=np.int32)
+    source = replace(evidence.history, items=entries).take(rows).items
+    relevance = evidence.relevance[source]
+    if without is not None:
+        relevance[source == np.repeat(without, queries.history.lengths)] = 0.0
+    part = Evidence(queries.history, relevance, evidence.longest)
+    states = model.experts.sequence.states(part, scene.tables)
+    assumed = None if edits is None else Edits(assume={name: labels[rows] for name, labels in edits.assume.items()})
+    return think(model, queries, part, states, scene, horizon[rows], assumed)

@@ -145,7 +145,7 @@ class Chain(EditablePolicy[ChainConfig]):
         scene = model.experts.scene(observation)
         states = model.experts.sequence.states(evidence, scene.tables)
         thought = think(model, query, evidence, states, scene, seen.horizon, given)
-        votes = attribute(model, query, evidence, seen, self._reach, given)
+        votes = attribute(model, query, evidence, seen, self._reach, given, thought)
         return put_into_words(model, self._ready.catalog.titles, query, seen, evidence, thought, votes)
 
     def save(self, folder: Path) -> None:

@@ -18,6 +18,8 @@ from reasonrec_core.types import Bool, Float32, Int32, Observation, QueryBatch
 
 SEQUENCE = "sequence"
 FLOOR = np.float32(1e-6)
+POPULAR = 20
+"""Popular items in every pool, few of which are ever chosen. A pool does not depend on how many items are wanted."""
 
 
 @dataclass
@@ -195,7 +197,8 @@ def _pool(
     pools = [best(found.scores, depth, 0.0) for found in votes]
     if logits is not None:
         pools.append(best(logits, depth, -np.inf))
-    pools.append(most_popular(scene.popular, own, batch, min(depth, batch.k), room))
+    popular = depth if batch.k > experts.depth else min(depth, POPULAR)
+    pools.append(most_popular(scene.popular, own, batch, popular, room))
     edited = np.flatnonzero((inference.assumed >= 0).any(axis=1))
     if len(edited):
         if logits is None:
