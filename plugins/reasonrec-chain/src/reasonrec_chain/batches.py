@@ -50,6 +50,8 @@ class TrainingSequences:
         newest_only: learn from each user's newest ``max_history`` targets only. Otherwise every item but a user's
             first is a target, once per epoch.
         weights: float32[T], of each interaction as a target; None for equal ones.
+        times: int64[T], or None. What a user did at the same time has no order, only the log gives it one: each epoch
+            draws another. Weights stay at their positions.
 
     Raises:
         DataError: no user has two items, so that there is nothing to predict.
@@ -65,8 +67,10 @@ class TrainingSequences:
         tokens: int = 768,
         newest_only: bool = False,
         weights: Float32 | None = None,
+        times: Int64 | None = None,
     ) -> None:
         self.items, self.shape, self.max_history, self.tokens, self.weights = items, shape, max_history, tokens, weights
+        self._moments = None if times is None else _moments(indptr, times)
         self.n_users = len(indptr) - 1
         self.users = np.flatnonzero(np.diff(indptr) >= 2)
         self._begin, self._end = indptr[self.users], indptr[self.users + 1]
@@ -78,10 +82,15 @@ class TrainingSequences:
                 fix="Use a policy that learns nothing, or a split that leaves users more history.",
             )
 
+    @property
+    def samples(self) -> int:
+        """Targets of an epoch that shows everyone once."""
+        return int((self._end - self._begin - 1).sum())
+
     @cached_property
     def digest(self) -> str:
         """Of all that batches depend on besides the random generator."""
-        arrays = (self.users, self._begin, self._end, self.items, self.weights)
+        arrays = (self.users, self._begin, self._end, self.items, self.weights, self._moments)
         parts = [b"" if a is None else np.ascontiguousarray(a).tobytes() for a in arrays]
         return content_hash(*parts, self.shape, self.max_history, self.tokens)
 
@@ -106,8 +115,11 @@ class TrainingSequences:
             rows_of = [np.arange(cuts[i], cuts[i + 1]) for i in mixed]
             planned.append(windows.take(np.concatenate(rows_of) if rows_of else np.zeros(0, np.intp)))
             bounds.extend((bounds[-1] + np.cumsum(sizes)).tolist())
+        items = self.items
+        if self._moments is not None:
+            items = items[np.lexsort((rng.random(len(items)), self._moments))]
         joined = [np.concatenate([getattr(p, name) for p in planned]) for name in ("users", "start", "stop", "first")]
-        return Epoch(self, Windows(*joined), np.array(bounds, np.int64))
+        return Epoch(self, items, Windows(*joined), np.array(bounds, np.int64))
 
     def _readings(self, rng: np.random.Generator, parts: Sequence[Exposure]) -> Iterator[tuple[Int64, Int64]]:
         """Per part: rows of ``users`` that are read (with repetition), and how many items of each at most."""
@@ -133,11 +145,13 @@ class Epoch:
 
     Attributes:
         sequences: what they are cut from.
+        items: int[T], its items in the order of this epoch.
         windows: all rows, batch after batch.
         bounds: int64[batches + 1].
     """
 
     sequences: TrainingSequences
+    items: Int32 | Int64
     windows: Windows
     bounds: Int64
 
@@ -163,12 +177,20 @@ class Epoch:
 
     def _batch(self, rows: Windows) -> Batch:
         data = self.sequences
-        items, at = padded(data.items, rows.start, rows.lengths)
+        items, at = padded(self.items, rows.start, rows.lengths)
         asked = (at >= rows.first[:, None]) & (items >= 0)
         targets = np.full(items.shape, -1, np.int64)
-        targets[asked] = data.items[at[asked] + 1]
+        targets[asked] = self.items[at[asked] + 1]
         weights = None
         if data.weights is not None:
             weights = np.zeros(items.shape, np.float32)
             weights[asked] = data.weights[at[asked] + 1]
         return Batch(items, targets, weights, rows.users.astype(np.int32))
+
+
+def _moments(indptr: Int64, times: Int64) -> Int64 | None:
+    """int64[T]: numbers users' moments in order, alike for entries of one user and time; None without ties."""
+    users = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    changes = np.ones(len(times), np.bool_)
+    changes[1:] = (times[1:] != times[:-1]) | (users[1:] != users[:-1])
+    return None if changes.all() else np.cumsum(changes)

@@ -51,6 +51,7 @@ def train_sequence(
         max_history=config.network.max_history,
         tokens=config.training.batch_tokens,
         newest_only=config.training.newest_only,
+        times=data.train.times if config.training.shuffle_ties else None,
     )
     curriculum, key = _curriculum(config, data, indptr, sequences), _identity(config, inputs, hidden)
     validated = data.valid is not None and len(data.valid.targets) > 0

@@ -32,7 +32,7 @@ from reasonrec_chain.devices import autocast, compiled, compiles, device_of, pre
 from reasonrec_chain.optimiser import learning_rate, make_optimiser
 from reasonrec_chain.progress import EpochRecord, Progress, Teller, TrainingReport
 from reasonrec_chain.trainable import TensorBatch, Trainable
-from reasonrec_chain.training_config import TrainingConfig
+from reasonrec_chain.training_config import TrainingConfig, epochs_of
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.files import content_hash
 
@@ -76,13 +76,14 @@ def train(
         ConfigError: the device does not exist, or the loss became infinite.
         DataError: the checkpoint is damaged, or cannot be written.
     """
-    run = _Run(module, sequences, config, seed, curriculum, Teller(progress, name, config.epochs, figure), validate)
+    epochs = epochs_of(config, sequences.samples)
+    run = _Run(module, sequences, config, epochs, seed, curriculum, Teller(progress, name, epochs, figure), validate)
     if workdir is not None:
         identity = content_hash(key, run.identity(), sequences.digest, seed)
         run.file = CheckpointFile(workdir / CHECKPOINT, identity)
     run.resume()
     if not run.state.stopped:
-        steps = len(run.plan()) * config.epochs
+        steps = len(run.plan()) * epochs
         with seeded(seed), compiled(module, module.hot, compiles(config, run.device, steps)):
             while not run.state.stopped:
                 run.epoch()
@@ -136,6 +137,7 @@ class _Run:
         module: Trainable,
         sequences: TrainingSequences,
         config: TrainingConfig,
+        epochs: int,
         seed: int,
         curriculum: Curriculum | None,
         teller: Teller,
@@ -144,6 +146,7 @@ class _Run:
         self.device = device_of(config.device)
         self.dtype = precision_of(config, self.device)
         self.module, self.sequences, self.config = module.to(self.device), sequences, config
+        self.epochs = epochs
         self.seed, self.curriculum, self.teller, self.validate = seed, curriculum, teller, validate
         self.optimiser = make_optimiser(module, config)
         self.average = MovingAverage(module, config.ema)
@@ -165,7 +168,7 @@ class _Run:
     def plan(self) -> Epoch:
         """The current epoch's batches."""
         rng = self._rng(EPOCH_STREAM, len(self.state.records))
-        parts = self.curriculum.epoch(len(self.state.records), self.config.epochs, rng) if self.curriculum else None
+        parts = self.curriculum.epoch(len(self.state.records), self.epochs, rng) if self.curriculum else None
         return self.sequences.epoch(rng, parts) if parts else self.sequences.epoch(rng)
 
     def epoch(self) -> None:
@@ -174,7 +177,7 @@ class _Run:
         self.teller.start(state.records, plan.samples, state.samples)
         self.module.train()
         for batch in plan.batches(state.batch):
-            self._step(batch, (len(state.records) + state.batch / len(plan)) / self.config.epochs)
+            self._step(batch, (len(state.records) + state.batch / len(plan)) / self.epochs)
             state.batch += 1
             self.teller.step(batch.samples)
             if state.batch < len(plan) and time.monotonic() - self._saved > self.config.checkpoint_seconds:
@@ -215,12 +218,12 @@ class _Run:
             if value is None or value > known or not state.best_epoch:
                 state.best_epoch, state.best_value = len(state.records) + 1, value
                 self.best = {name: tensor.clone() for name, tensor in kept_tensors(self.module).items()}
-        rate = learning_rate(config, state.step, (len(state.records) + 1) / config.epochs)
+        rate = learning_rate(config, state.step, (len(state.records) + 1) / self.epochs)
         seconds = self.teller.end()
         number = len(state.records) + 1
         state.records.append(EpochRecord(number, losses, value, plan.samples, plan.padding, rate, seconds))
         state.batch, state.samples, self.sums = 0, 0, {}
-        if number >= config.epochs:
+        if number >= self.epochs:
             state.stopped = "epochs"
         elif number - state.best_epoch >= config.patience:
             state.stopped = "patience"

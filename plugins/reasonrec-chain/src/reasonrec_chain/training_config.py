@@ -12,7 +12,12 @@ from reasonrec_core.components import Settings
 class TrainingConfig(Settings):
     """How a model is trained."""
 
-    epochs: int = Field(12, ge=1, description="At most; the rate of learning has fallen to 0 after the last.")
+    epochs: int | None = Field(
+        default=None,
+        ge=1,
+        description="At most; the rate of learning has fallen to 0 after the last. Empty: as many as show about"
+        " 1,500,000 next items, from 8 to 40.",
+    )
     patience: int = Field(
         3, ge=1, description="Epochs without a better validation figure after which training stops; the best is kept."
     )
@@ -31,6 +36,9 @@ class TrainingConfig(Settings):
     samples: Literal["positions", "prefixes"] = Field(
         "positions",
         description="positions: all prefixes of a sequence in one pass. prefixes: each on its own, much slower.",
+    )
+    shuffle_ties: bool = Field(
+        True, description="What a user did at the same time comes in another order in each epoch; the log's is chance."
     )
     newest_only: bool = Field(
         False, description="Learn only from each user's newest items, as many as a history may have, not from all."
@@ -53,3 +61,13 @@ class TrainingConfig(Settings):
     checkpoint_seconds: float = Field(
         300.0, ge=0, description="An epoch that takes longer than this is also saved on the way."
     )
+
+
+SHOWN, FEWEST, MOST = 1_500_000, 8, 40
+
+
+def epochs_of(config: TrainingConfig, samples: int) -> int:
+    """The number of epochs, for so many next items in each."""
+    if config.epochs is not None:
+        return config.epochs
+    return min(MOST, max(FEWEST, round(SHOWN / max(samples, 1))))
