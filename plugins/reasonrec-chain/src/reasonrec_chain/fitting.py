@@ -46,7 +46,7 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
         data.seed,
         lambda done, total: data.progress(done, total, "chain: gates"),
     )
-    return ChainModel(kept, experts, fitted.gates, report | {"gates": fitted.report})
+    return ChainModel(kept, experts, fitted.gates, report | {"gates": fitted.report}, fitted.unseen)
 
 
 def _check_experts(config: ChainConfig, counted: Model) -> None:

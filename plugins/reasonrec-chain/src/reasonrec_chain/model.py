@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from reasonrec_chain.config import ChainConfig
 from reasonrec_chain.gates import Gates
 from reasonrec_chain.labels import LabelSets
@@ -11,6 +14,8 @@ from reasonrec_chain.propose import SEQUENCE, Experts
 from reasonrec_chain.sequence import SequenceModel
 from reasonrec_core.builtin.profile.fitting import Model as Counted
 from reasonrec_core.builtin.profile.propose import AFFINITY, POPULARITY
+
+Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -22,12 +27,14 @@ class ChainModel:
         experts: who is asked.
         gates: how they are weighed.
         report: how fitting went: training epochs, gates on unseen validation pairs.
+        unseen: float64[P], `fit_gates.Fitted.unseen`; None after loading, and without validation data.
     """
 
     counted: Counted
     experts: Experts
     gates: Gates
     report: dict[str, object] = field(default_factory=dict)
+    unseen: Float64 | None = None
 
 
 def expert_names(config: ChainConfig, counted: Counted) -> tuple[str, ...]:

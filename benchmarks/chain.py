@@ -1,0 +1,182 @@
+"""The `chain` policy: against delegates and `profile`, in parts, and trained in other ways; a piece at a time.
+
+    python benchmarks/chain.py run amazon-beauty --seed 0 --data ../shared/data
+    python benchmarks/chain.py run hm-week --seed 0 --variant "without text"
+    python benchmarks/chain.py baselines amazon-beauty
+    python benchmarks/chain.py table
+
+``run`` fits one form (see chain_variants.py) with one seed, and ranks all items for every validation query; the test
+queries only where ``--test`` is given. ``baselines`` fits the delegates and `profile`. Each piece is kept under
+``--work`` (per-query results too, so that any two can be compared), is not done twice, and a killed one goes on.
+``table`` writes benchmarks/results/chain.md from all pieces. Data, split and item order are those of seed 0; ``--seed``
+is the policy's. Needs reasonrec-chain, -text, -timm, -implicit and -lightgbm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from chain_table import write_table
+from chain_variants import VARIANTS, WITHOUT
+from profile_policy import Bench, prepare
+from threadpoolctl import threadpool_limits
+
+from reasonrec_core.components import Delegate, Kind, ReasoningPolicy
+from reasonrec_core.registry import Registry
+from reasonrec_core.types import Observation, QueryBatch, Ranking
+
+METRICS = ("HR@5", "NDCG@5", "HR@10", "NDCG@10")
+DELEGATES = ("popularity", "transitions", "implicit-als", "implicit-itemknn", "lightgbm-rank")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["run", "baselines", "table"])
+    parser.add_argument("dataset", nargs="?")
+    parser.add_argument("--variant", default="full", choices=[*VARIANTS, *WITHOUT])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--test", action="store_true", help="also answer the test queries")
+    parser.add_argument("--set", type=json.loads, default={}, help="further settings of the policy, as JSON")
+    parser.add_argument("--name", help="call this form something else (with --set)")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "reasonrec")
+    parser.add_argument("--work", type=Path, default=Path.home() / ".cache" / "reasonrec" / "chain-benchmark")
+    given = parser.parse_args()
+    with threadpool_limits(given.threads):
+        if given.what == "table":
+            write_table(given.work)
+        elif given.what == "run":
+            run(given)
+        else:
+            baselines(given)
+
+
+def run(given: argparse.Namespace) -> None:
+    """One form of the policy with one seed."""
+    import torch
+
+    torch.set_num_threads(given.threads)
+    name = given.name or given.variant
+    folder = given.work / given.dataset / name / str(given.seed)
+    bench = prepare(given.dataset, given.data, given.cache, 0)
+    gone = WITHOUT.get(given.variant, ())
+    settings = merged(VARIANTS.get(given.variant, {}), given.set)
+    if gone:
+        bench = bench.without(*gone)
+    if "text" in gone:
+        settings = merged(settings, {"counted": {"fields": []}})
+    if "experts" in settings:
+        there = {*bench.fit.observation.features, "sequence", "transitions", "affinity", "popularity"}
+        settings["experts"] = [e for e in settings["experts"] if e in there]
+    policy = Registry.discover().create(Kind.POLICY, "chain", settings)
+    assert isinstance(policy, ReasoningPolicy)
+    started = time.perf_counter()
+    if (folder / "fitted" / "chain.json").exists():
+        policy = type(policy).load(folder / "fitted", bench.dataset.catalog)
+        seconds = json.loads((folder / "fit.json").read_text())["seconds"]
+    else:
+        (folder / "work").mkdir(parents=True, exist_ok=True)
+        policy.fit(replace(bench.fit, seed=given.seed, workdir=folder / "work", progress=tell()))
+        seconds = time.perf_counter() - started
+        (folder / "fitted").mkdir(exist_ok=True)
+        policy.save(folder / "fitted")
+        (folder / "fit.json").write_text(json.dumps({"seconds": seconds, "threads": given.threads}))
+        unseen = policy.model.unseen  # type: ignore[attr-defined]
+        if unseen is not None:
+            np.savez(folder / "unseen.npz", gains=unseen)
+    answer = answering(policy.deliberate, bench)
+    found = scored(bench, answer, folder, ("valid", "test") if given.test else ("valid",))
+    record = {"settings": settings, "seed": given.seed, "fit seconds": seconds, "report": policy.report, **found}  # type: ignore[attr-defined]
+    keep(folder / "result.json", record)
+    print(given.dataset, name, given.seed, json.dumps(found), f"{seconds:.0f} s", flush=True)
+
+
+def baselines(given: argparse.Namespace) -> None:
+    """The delegates and `profile`, once."""
+    bench = prepare(given.dataset, given.data, given.cache, 0)
+    registry = Registry.discover()
+    for name in (*DELEGATES, "profile"):
+        folder = given.work / given.dataset / name / "0"
+        if (folder / "result.json").exists():
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        part = registry.create(Kind.POLICY if name == "profile" else Kind.DELEGATE, name, {})
+        started = time.perf_counter()
+        make = fresh(registry)
+        part.fit(replace(bench.fit, seed=0, delegate=make))
+        seconds = time.perf_counter() - started
+        if isinstance(part, Delegate):
+            recommend = part.recommend
+            found = scored(bench, lambda q, r=recommend: r(q, bench.observe(q)), folder, ("valid", "test"))
+        else:
+            assert isinstance(part, ReasoningPolicy)
+            found = scored(bench, answering(part.deliberate, bench), folder, ("valid", "test"))
+        keep(folder / "result.json", {"fit seconds": seconds, **found})
+        print(given.dataset, name, json.dumps(found), f"{seconds:.0f} s", flush=True)
+
+
+def fresh(registry: Registry) -> Callable[[str], Delegate[Any]]:
+    """Makes unfitted delegates for those that learn on top of others."""
+    return lambda label: registry.create(Kind.DELEGATE, label, {})  # type: ignore[return-value]
+
+
+def answering(deliberate: Callable[[QueryBatch, Observation], Any], bench: Bench) -> Callable[[QueryBatch], Ranking]:
+    """Answers without their steps."""
+    return lambda batch: deliberate(batch, bench.observe(batch)).ranking
+
+
+def scored(
+    bench: Bench, answer: Callable[[QueryBatch], Ranking], folder: Path, parts: tuple[str, ...]
+) -> dict[str, Any]:
+    """Means of the metrics per part; every query's go to ``folder``."""
+    found: dict[str, Any] = {}
+    for part in parts:
+        scores = bench.score(answer, part)
+        found[part] = {m: scores.values[m] for m in METRICS} | {"seconds": scores.seconds}
+        cases = getattr(bench.split, part)
+        np.savez(
+            folder / f"{part}.npz",
+            **{m: scores.per_query[m] for m in METRICS},
+            users=scores.users,
+            horizon=bench.horizon(cases.queries),
+        )
+    return found
+
+
+def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of two levels, the second's before the first's."""
+    both = dict(first)
+    for key, value in second.items():
+        both[key] = {**both.get(key, {}), **value} if isinstance(value, dict) else value
+    return both
+
+
+def keep(path: Path, record: dict[str, Any]) -> None:
+    aside = path.with_suffix(".part")
+    aside.write_text(json.dumps({"date": date.today().isoformat(), **record}, indent=1) + "\n")
+    aside.replace(path)
+
+
+def tell() -> Callable[[int, int, str], None]:
+    """Progress, a line at most every half minute."""
+    last = [0.0]
+
+    def progress(done: int, total: int, label: str) -> None:
+        if time.monotonic() - last[0] > 30:
+            last[0] = time.monotonic()
+            print(f"  {label} {done}/{total}", flush=True)
+
+    return progress
+
+
+if __name__ == "__main__":
+    main()

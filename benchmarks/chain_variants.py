@@ -1,0 +1,44 @@
+"""Which forms of `chain` are compared: one change from the default each. Imported by `benchmarks/chain.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NO_SEQUENCE = ["transitions", "text", "image", "affinity", "popularity"]
+STEPS: dict[str, dict[str, Any]] = {
+    "full": {},
+    "sequence alone": {"experts": ["sequence"]},
+    "without sequence": {"experts": NO_SEQUENCE},
+    "without transitions": {"experts": ["sequence", "text", "image", "affinity", "popularity"]},
+    "without content experts": {"experts": ["sequence", "transitions", "affinity", "popularity"]},
+    "without affinity": {"experts": ["sequence", "transitions", "text", "image", "popularity"]},
+    "intent not supervised": {"network": {"intent_weight": 0.0}},
+    "gates by likelihood": {"gates": {"likelihood": 100.0}},
+    "linear gates": {"gates": {"hidden": 0}},
+    "no ids": {"network": {"ids": False}},
+    "ids hidden 0.3": {"network": {"hidden_ids": 0.3}},
+    "order of ties kept": {"training": {"shuffle_ties": False}},
+    "three networks": {"network": {"members": 3}},
+}
+ENCODERS: dict[str, dict[str, Any]] = {
+    "frequency filter": {"network": {"filter_share": 1.0}},
+    "attention and filter": {"network": {"filter_share": 0.5}},
+    "two refinements": {"network": {"refinements": 2}},
+    "one layer": {"network": {"layers": 1}},
+}
+LOSSES: dict[str, dict[str, Any]] = {
+    "sampled softmax": {"training": {"loss": "sampled"}},
+    "label smoothing 0.1": {"training": {"smoothing": 0.1}},
+}
+CURRICULA: dict[str, dict[str, Any]] = {
+    "three-phase": {"curriculum": {"kind": "three-phase"}},
+    "competence": {"curriculum": {"kind": "competence"}},
+    "truncation": {"curriculum": {"kind": "truncation"}},
+}
+VARIANTS: dict[str, dict[str, Any]] = {**STEPS, **ENCODERS, **LOSSES, **CURRICULA}
+WITHOUT: dict[str, tuple[str, ...]] = {
+    "without text": ("text",),
+    "without image": ("image",),
+    "without text and image": ("text", "image"),
+}
+"""Features that nothing may see, and with ``text`` the label fields, too: what is left is ids."""
