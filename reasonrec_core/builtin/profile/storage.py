@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+from zlib import error as ZlibError
 
 import numpy as np
 from scipy import sparse
@@ -56,7 +58,7 @@ def read_model(folder: Path) -> Model:
             popularity = arrays["popularity"]
         weights = Weights.from_dict(stored["weights"])
         return Model(experts, fields, popularity, weights, stored["report"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile, ZlibError) as error:
         raise DataError(f"not a saved profile ({error})", where=str(folder), fix="Fit again.") from error
 
 

@@ -57,11 +57,16 @@ def read_chain(config: ChainConfig, folder: Path) -> ChainModel:
     counted = read_model(folder / "counted")
     try:
         tensors = load_file(folder / "chain.safetensors")
-        sequence = _sequence(config, tensors, stored["modalities"], counted)
-        gates = _gates(config, tensors, stored["gates"])
+        with torch.random.fork_rng(devices=[]):  # networks are made at random before they are filled
+            sequence = _sequence(config, tensors, stored["modalities"], counted)
+            gates = _gates(config, tensors, stored["gates"])
+        experts, report = make_experts(config, counted, sequence), dict(stored["report"])
+        if (gates.experts, gates.fields) != (len(experts.names), len(experts.labels)):
+            raise ValueError("the gates are not those of these experts and fields")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise DataError(f"not a saved chain ({error})", where=str(folder), fix="Fit again.") from error
-    return ChainModel(counted, make_experts(config, counted, sequence), gates, stored["report"])
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"not a saved chain ({reason})", where=str(folder), fix="Fit again.") from error
+    return ChainModel(counted, experts, gates, report)
 
 
 def _sequence(

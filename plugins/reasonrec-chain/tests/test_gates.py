@@ -1,0 +1,193 @@
+"""Gates: a mixture, powers and labels that are read from what is known, and judged on pairs they never saw."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from reasonrec_chain import fit_gates as module
+from reasonrec_chain.config import GateConfig
+from reasonrec_chain.fit_gates import Pairs, fit_gates, gain, pair, train_gates
+from reasonrec_chain.gates import Gates, Kind, decide, facts, follow, weigh
+from reasonrec_chain.propose import Proposals
+from reasonrec_chain.think import think
+from small import answer, asking, fitted
+
+from reasonrec_core.builtin.profile.evidence import Evidence
+from reasonrec_core.testing.tiny import Tiny
+
+KINDS: tuple[Kind, ...] = ("static", "linear", "hidden")
+FAST = GateConfig(steps=150, epochs=2, folds=3, hidden=6, learning_rate=0.05)
+
+
+def proposals(size: int = 6, seed: int = 0) -> Proposals:
+    """Three experts, two fields, pools of eight with padding at the end."""
+    rng = np.random.default_rng(seed)
+    items = np.tile(np.arange(8, dtype=np.int32), (size, 1))
+    items[1, 5:] = -1
+    shares = rng.dirichlet(np.ones(10), (size, 3)).astype(np.float32)[:, :, :8] * (items >= 0)[:, None, :]
+    ratios = rng.standard_normal((size, 2, 8)).astype(np.float32)
+    return Proposals(("a", "b", "c"), items, shares, rng.random((size, 3)).astype(np.float32), ratios)
+
+
+def beliefs(size: int = 6) -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(9)
+    return tuple(rng.dirichlet(np.ones(n), size).astype(np.float32) for n in (3, 5))
+
+
+def moved(kind: Kind, x: int) -> Gates:
+    torch.manual_seed(1)
+    gates = Gates(3, 2, x, kind, 6, 0.1, 1e-3).eval()
+    for value in gates.parameters():
+        value.data += torch.randn_like(value)
+    return gates
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mixture_and_an_answer_that_are_probabilities(kind: Kind) -> None:
+    found, horizon = proposals(), np.linspace(0, 1, 6, dtype=np.float32)
+    gates = moved(kind, facts(found, beliefs(), horizon).shape[1])
+    weighed = weigh(gates, found, beliefs(), horizon)
+    np.testing.assert_allclose(weighed.experts.sum(axis=1), 1, rtol=1e-5)
+    mass = decide(gates, found, weighed)
+    assert (mass >= 0).all()
+    assert not mass[found.items < 0].any()
+    mixed = np.einsum("be,bec->b", weighed.experts, found.shares)
+    np.testing.assert_allclose(mass.sum(axis=1), mixed, rtol=1e-4)
+    assert (weighed.experts.std(axis=0).max() > 1e-3) == (kind != "static"), "only static gates are the same for all"
+
+
+def test_the_score_is_the_formula() -> None:
+    found, gates = proposals(), moved("linear", facts(proposals(), beliefs(), np.zeros(6, np.float32)).shape[1])
+    x = torch.from_numpy(facts(found, beliefs(), np.zeros(6, np.float32)))
+    with torch.no_grad():
+        log_w, c, b = gates.weights(x)
+        scores = gates(torch.from_numpy(found.shares), torch.from_numpy(found.ratios), x)
+    w = log_w.exp().numpy()
+    for q, i in ((0, 0), (3, 7), (1, 2)):
+        p = found.shares[q, :, i]
+        wanted = np.log(w[q] @ p + 1e-9) + c[q].numpy() @ np.log(p + 1e-3) + b[q].numpy() @ found.ratios[q, :, i]
+        assert scores[q, i].item() == pytest.approx(wanted, rel=1e-4)
+
+
+def test_an_assumed_label_counts_in_full() -> None:
+    found, horizon = proposals(), np.zeros(6, np.float32)
+    weighed = weigh(moved("linear", facts(found, beliefs(), horizon).shape[1]), found, beliefs(), horizon)
+    assumed = np.full((6, 2), -1, np.int32)
+    assumed[2, 1] = 0
+    after = follow(replace(weighed, labels=weighed.labels - 5), assumed)
+    assert after.labels[2, 1] == 1
+    assert (after.labels != weighed.labels - 5).sum() == 1
+
+
+def planted(size: int, seed: int = 0) -> Pairs:
+    """Expert 0 knows the target where the first fact is positive, expert 1 where it is not, expert 2 never."""
+    rng = np.random.default_rng(seed)
+    fact = rng.choice([-1.0, 1.0], size)
+    shares = rng.dirichlet(np.ones(20), (size, 3)).astype(np.float32)
+    target = rng.integers(0, 20, size)
+    knows = np.where(fact > 0, 0, 1)
+    shares[np.arange(size), knows, target] += 0.5
+    shares /= shares.sum(axis=2, keepdims=True)
+    return Pairs(
+        torch.from_numpy(shares),
+        torch.zeros(size, 0, 20),
+        torch.from_numpy(np.stack([fact, rng.random(size)], axis=1).astype(np.float32)),
+        torch.ones(size, 20, dtype=torch.bool),
+        torch.from_numpy(target),
+    )
+
+
+def test_gates_that_read_learn_whom_to_believe_when() -> None:
+    fitted = fit_gates(planted(600), FAST, 100, 0, lambda done, total: None)
+    assert fitted.gates.kind in ("linear", "hidden")
+    fresh = planted(300, seed=5)
+    assert (
+        gain(fitted.gates, fresh).mean() > gain(train_gates(planted(600), FAST, "static", 100, 0), fresh).mean() + 0.02
+    )
+    with torch.no_grad():
+        w = fitted.gates.weights(torch.tensor([[1.0, 0.5], [-1.0, 0.5]]))[0].exp()
+    assert w[0].argmax() == 0
+    assert w[1].argmax() == 1
+    assert fitted.report["targets in the pool"] == 1
+
+
+def test_every_figure_comes_from_gates_that_were_fitted_on_other_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each pair is named by a fact; whoever judges it must not have been fitted on it."""
+    pairs = planted(60)
+    named = replace(pairs, facts=torch.stack([torch.arange(60.0), torch.zeros(60)], dim=1))
+    learned: dict[int, set[float]] = {}
+    judged: list[float] = []
+    train, judge = module.train_gates, module.gain
+
+    def training(some: Pairs, *rest: object) -> Gates:
+        gates = train(some, *rest)  # type: ignore[arg-type]
+        learned[id(gates)] = set(some.facts[:, 0].tolist())
+        kept.append(gates)
+        return gates
+
+    def judging(gates: Gates, some: Pairs) -> np.ndarray:
+        names = some.facts[:, 0].tolist()
+        assert not learned[id(gates)] & set(names)
+        judged.extend(names)
+        return judge(gates, some)
+
+    kept: list[Gates] = []
+    monkeypatch.setattr(module, "train_gates", training)
+    monkeypatch.setattr(module, "gain", judging)
+    found = fit_gates(named, FAST, 100, 0, lambda done, total: None)
+    assert sorted(judged) == sorted([float(i) for i in range(60)] * len(KINDS))
+    assert learned[id(found.gates)] == set(map(float, range(60)))
+    assert len(found.unseen) == 60
+
+
+def test_a_target_that_no_expert_proposed_stays_out_of_the_pool() -> None:
+    found = proposals()
+    targets = np.array([3, 7, 99, 0, 5, 99], np.int32)
+    pairs = pair(found, beliefs(), np.zeros(6, np.float32), targets, np.full((6, 1), -1, np.int32))
+    assert pairs.target.tolist() == [3, -1, -1, 0, 5, -1]
+    assert (pairs.allowed.numpy() == found.allowed).all()
+    gains = gain(moved("static", pairs.facts.shape[1]), pairs)
+    assert (gains[[1, 2, 5]] == 0).all()
+    assert (gains[[0, 3, 4]] > 0).all()
+
+
+def test_pools_of_validation_pairs_are_what_anyone_would_be_shown(world: Tiny) -> None:
+    """How often they hold the target is how often the pools of the same queries, asked without it, do."""
+    policy, valid, seen = fitted(world.fit, gates={"depth": 2}), world.fit.valid, world.fit.observation
+    assert valid is not None
+    model = policy.model
+    scene, evidence = model.experts.scene(seen), Evidence.of(valid.queries.history, 50)
+    states = model.experts.sequence.states(evidence, scene.tables)
+    thought = think(model, valid.queries, evidence, states, scene, seen.horizon)
+    held = (thought.proposals.items == valid.targets[:, None]).any(axis=1).mean()
+    report = policy.report["gates"]
+    assert isinstance(report, dict)
+    assert report["targets in the pool"] == pytest.approx(held)
+    assert 0.3 < held < 1
+
+
+def test_further_targets_are_no_wrong_answers() -> None:
+    found = proposals()
+    others = np.array([[4]] + [[-1]] * 5, np.int32)
+    pairs = pair(found, beliefs(), np.zeros(6, np.float32), np.full(6, 3, np.int32), others)
+    assert not pairs.allowed[0, 4]
+    assert pairs.allowed[2, 4]
+
+
+@pytest.mark.parametrize("size", [0, 1, 2])
+def test_few_pairs_or_none(size: int) -> None:
+    found = fit_gates(planted(size), FAST, 100, 0, lambda done, total: None)
+    assert np.isfinite(found.unseen).all()
+    assert len(found.unseen) == size
+
+
+def test_without_validation_the_experts_count_alike(world: Tiny) -> None:
+    policy = fitted(replace(world.fit, valid=None))
+    assert policy.model.gates.kind == "static"
+    weigh_step = answer(policy, world).steps[0][-2]
+    names = policy.model.experts.names
+    assert weigh_step.weight == pytest.approx(1 / len(names), abs=1e-3)
+    assert answer(policy, world, asking([[1, 2], []])).steps[1]
