@@ -10,7 +10,7 @@ from scipy import sparse
 
 from reasonrec_chain.scene import Room
 from reasonrec_core.builtin.profile.evidence import Evidence, Fade
-from reasonrec_core.types import Bool, Float32, Int32, QueryBatch
+from reasonrec_core.types import Float32, Int32, QueryBatch
 
 Flat = npt.NDArray[np.int64]
 """Places in a [B, n] array, row after row."""
@@ -70,26 +70,21 @@ def taken(batch: QueryBatch, n_items: int) -> Flat:
 def best(scores: Float32, depth: int, least: float) -> Flat:
     """The places of each row's ``depth`` largest scores above ``least``, in no order; of equal ones the first.
 
-    The depth-th largest of the maxima of disjoint blocks is a lower bound of the depth-th largest score: only
-    blocks that reach it are looked into (as in `reasonrec_core.ranking.top_k`, which also puts them in order).
+    The depth-th largest of the maxima of disjoint blocks is a lower bound of the depth-th largest score, which few
+    scores reach (as in `reasonrec_core.ranking.top_k`, which also puts them in order).
     """
     rows, n = scores.shape
     cells, enough = scores.reshape(-1), depth + depth // 2
-    if n // (BLOCK * BLOCK) == 0 or n // BLOCK < enough:
-        flat = np.flatnonzero(cells > least)
-        return _largest(flat, cells.take(flat), depth, rows, n)
-    maxima = coarse = block_maxima(scores, BLOCK)
-    while coarse.shape[1] // 4 >= enough:
-        coarse = block_maxima(coarse, 4)
-    bound = np.maximum(np.sort(coarse, axis=1)[:, -depth], np.nextafter(np.float32(least), np.float32(np.inf)))
-    blocks = maxima.shape[1]
-    hot = np.flatnonzero(maxima >= bound[:, None])
-    row = hot // blocks
-    column = (hot - row * blocks)[:, None] + np.arange(0, BLOCK * blocks, blocks)
-    flat = column + (row * n)[:, None]
-    values = cells.take(flat, mode="clip")
-    reached = (values >= bound.take(row)[:, None]) & (column < n)
-    return _largest(flat[reached], values[reached], depth, rows, n)
+    if n < BLOCK * BLOCK or n // BLOCK < enough:
+        reached = np.flatnonzero(cells > least)
+    else:
+        maxima = block_maxima(scores, BLOCK)
+        while maxima.shape[1] // 4 >= enough:
+            maxima = block_maxima(maxima, 4)
+        above = np.nextafter(np.float32(least), np.float32(np.inf))
+        bound = np.maximum(np.sort(maxima, axis=1)[:, -depth], above)
+        reached = np.flatnonzero(scores >= bound[:, None])
+    return _largest(reached, cells.take(reached), depth, rows, n)
 
 
 def block_maxima(scores: Float32, width: int) -> Float32:
@@ -149,7 +144,7 @@ def union(places: list[Flat], rows: int, n_items: int, room: Room) -> Int32:
     """int32[B, C]: the items at all ``places``, each once, ascending, -1 pads on the right."""
     for flat in places:
         room.marks[flat] = True
-    flat = _marked(room.marks, rows * n_items)
+    flat = np.flatnonzero(room.marks[: rows * n_items])
     room.marks[flat] = False
     row = flat // n_items
     counts = np.bincount(row, minlength=rows)
@@ -169,11 +164,3 @@ def without_repeats(candidates: Int32) -> Int32:
     kept = candidates.copy()
     np.put_along_axis(kept, order, np.where(again, np.int32(-1), ordered), axis=1)
     return kept
-
-
-def _marked(marks: Bool, cells: int) -> Flat:
-    """The places that are marked. Few are, so eight at a time are looked at first."""
-    used = marks[: -(-cells // 8) * 8]
-    eight = np.flatnonzero(used.view(np.uint64))
-    inside = np.flatnonzero(used.reshape(-1, 8)[eight])
-    return np.asarray(eight[inside >> 3] * 8 + (inside & 7), np.int64)

@@ -21,7 +21,7 @@ class Room:
 
     Attributes:
         scores: float32[arrays, >= B * n], holds anything.
-        marks: bool[>= B * n], all False between uses, a multiple of 8 long.
+        marks: bool[>= B * n], all False between uses.
     """
 
     scores: Float32
@@ -30,7 +30,7 @@ class Room:
     @classmethod
     def of(cls, arrays: int, cells: int) -> Room:
         """For so many arrays of ``cells`` = B * n."""
-        return cls(np.empty((arrays, cells), np.float32), np.zeros(-(-cells // 8) * 8, np.bool_))
+        return cls(np.empty((arrays, cells), np.float32), np.zeros(cells, np.bool_))
 
     def array(self, which: int, rows: int, n_items: int) -> Float32:
         """float32[rows, n_items], one of the arrays."""
