@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import wraps
+from functools import lru_cache, wraps
 from importlib.util import find_spec
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import torch
+from threadpoolctl import ThreadpoolController
 from torch import nn
 
 from reasonrec_chain.training_config import TrainingConfig
@@ -98,3 +99,22 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=gpus):
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def one_thread(wanted: bool = True) -> Iterator[None]:
+    """Within the block this thread's products of torch use one core, if that is ``wanted``.
+
+    What takes a few milliseconds gains nothing from a second core, and waits long for it where other work runs.
+    """
+    if not wanted:
+        yield
+        return
+    with _openmp().limit(limits=1):
+        yield
+
+
+@lru_cache(maxsize=1)
+def _openmp() -> ThreadpoolController:
+    """The OpenMP libraries of this process; finding them takes a millisecond. Their limit is the calling thread's."""
+    return ThreadpoolController().select(user_api="openmp")

@@ -13,6 +13,7 @@ from scipy import sparse
 
 from reasonrec_chain.attribution import attribute
 from reasonrec_chain.config import ChainConfig
+from reasonrec_chain.devices import one_thread
 from reasonrec_chain.fitting import fit_chain
 from reasonrec_chain.grow import GrowingChain
 from reasonrec_chain.infer import infer
@@ -99,14 +100,15 @@ class Chain(EditablePolicy[ChainConfig]):
         started = time.perf_counter()
         model, evidence = self._ready.seeing(observation), self._evidence(batch, edits)
         scene = model.experts.scene(observation)
-        states = model.experts.sequence.states(evidence, scene.tables)
-        answers = []
-        for start, piece in batch.chunks(rows_at_once(scene.n_items)):
-            stop = start + len(piece)
-            given = None if edits is None else edits.slice(batch.history, start, stop)
-            part, horizon = evidence.slice(start, stop), observation.horizon[start:stop]
-            thought = think(model, piece, part, states[start:stop], scene, horizon, given)
-            answers.append(ranked(thought, piece, scene.n_items))
+        size, answers = rows_at_once(scene.n_items), []
+        with one_thread(len(batch) <= size):
+            states = model.experts.sequence.states(evidence, scene.tables)
+            for start, piece in batch.chunks(size):
+                stop = start + len(piece)
+                given = None if edits is None else edits.slice(batch.history, start, stop)
+                part, horizon = evidence.slice(start, stop), observation.horizon[start:stop]
+                thought = think(model, piece, part, states[start:stop], scene, horizon, given)
+                answers.append(ranked(thought, piece, scene.n_items))
         if answers:
             items = np.concatenate([ranking.items for ranking, _ in answers])
             ranking = Ranking(items, np.concatenate([ranking.scores for ranking, _ in answers]))
@@ -125,7 +127,8 @@ class Chain(EditablePolicy[ChainConfig]):
     def attribution(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[L]: by how much ignoring an entry lowers the probability of the best item."""
         model = self._ready.seeing(observation)
-        return attribute(model, batch, self._evidence(batch, None), observation, self._reach)
+        with one_thread(len(batch) == 1):
+            return attribute(model, batch, self._evidence(batch, None), observation, self._reach)
 
     @property
     def _reach(self) -> int:
@@ -143,9 +146,10 @@ class Chain(EditablePolicy[ChainConfig]):
         given = None if edits is None else edits.take(batch.history, one)
         evidence, model = self._evidence(query, given), self._ready.seeing(observation)
         scene = model.experts.scene(observation)
-        states = model.experts.sequence.states(evidence, scene.tables)
-        thought = think(model, query, evidence, states, scene, seen.horizon, given)
-        votes = attribute(model, query, evidence, seen, self._reach, given, thought)
+        with one_thread():
+            states = model.experts.sequence.states(evidence, scene.tables)
+            thought = think(model, query, evidence, states, scene, seen.horizon, given)
+            votes = attribute(model, query, evidence, seen, self._reach, given, thought)
         return put_into_words(model, self._ready.catalog.titles, query, seen, evidence, thought, votes)
 
     def save(self, folder: Path) -> None:

@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from threading import local
 
 import numpy as np
+import torch
 from scipy import sparse
 from torch import Tensor
 
 from reasonrec_core.builtin.profile.propose import Expert
 from reasonrec_core.types import Bool, Float32, Int32, Observation
+
+FEW = 16
+"""Queries up to which torch takes the product: it keeps to `devices.one_thread`; for many, numpy's is faster."""
 
 
 @dataclass
@@ -73,8 +77,11 @@ class Scene:
 
     def logits(self, states: Float32, out: Float32) -> Float32:
         """float32[B, n] for float32[B, M d] states, in ``out``."""
-        one = np.ones((len(states), 1), np.float32)
-        return np.matmul(np.concatenate([states, one], axis=1), self.vectors, out=out)
+        rows = np.concatenate([states, np.ones((len(states), 1), np.float32)], axis=1)
+        if len(states) > FEW:
+            return np.matmul(rows, self.vectors, out=out)
+        torch.mm(torch.from_numpy(rows), torch.from_numpy(self.vectors), out=torch.from_numpy(out))
+        return out
 
 
 def visible(link: Expert, observation: Observation) -> sparse.csr_matrix:
