@@ -3,6 +3,7 @@
     python benchmarks/chain.py run amazon-beauty --seed 0 --data ../shared/data
     python benchmarks/chain.py run hm-week --seed 0 --variant "without text"
     python benchmarks/chain.py baselines amazon-beauty
+    python benchmarks/chain.py run hm-week --split cold-item
     python benchmarks/chain.py table
 
 ``run`` fits one form (see chain_variants.py) with one seed, and ranks all items for every validation query; the test
@@ -26,9 +27,10 @@ from typing import Any
 import numpy as np
 from chain_table import write_table
 from chain_variants import VARIANTS, WITHOUT
-from profile_policy import Bench, prepare
+from profile_policy import Bench, alone, prepare
 from threadpoolctl import threadpool_limits
 
+from reasonrec_core.builtin.profile import Profile
 from reasonrec_core.components import Delegate, Kind, ReasoningPolicy
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Observation, QueryBatch, Ranking
@@ -43,6 +45,7 @@ def main() -> None:
     parser.add_argument("dataset", nargs="?")
     parser.add_argument("--variant", default="full", choices=[*VARIANTS, *WITHOUT])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--split", default="leave-one-out", choices=["leave-one-out", "cold-item"])
     parser.add_argument("--test", action="store_true", help="also answer the test queries")
     parser.add_argument("--set", type=json.loads, default={}, help="further settings of the policy, as JSON")
     parser.add_argument("--name", help="call this form something else (with --set)")
@@ -66,8 +69,8 @@ def run(given: argparse.Namespace) -> None:
 
     torch.set_num_threads(given.threads)
     name = given.name or given.variant
-    folder = given.work / given.dataset / name / str(given.seed)
-    bench = prepare(given.dataset, given.data, given.cache, 0)
+    folder = place(given) / name / str(given.seed)
+    bench = prepare(given.dataset, given.data, given.cache, 0, given.split)
     gone = WITHOUT.get(given.variant, ())
     settings = merged(VARIANTS.get(given.variant, {}), given.set)
     if gone:
@@ -102,10 +105,10 @@ def run(given: argparse.Namespace) -> None:
 
 def baselines(given: argparse.Namespace) -> None:
     """The delegates and `profile`, once."""
-    bench = prepare(given.dataset, given.data, given.cache, 0)
+    bench = prepare(given.dataset, given.data, given.cache, 0, given.split)
     registry = Registry.discover()
     for name in (*DELEGATES, "profile"):
-        folder = given.work / given.dataset / name / "0"
+        folder = place(given) / name / "0"
         if (folder / "result.json").exists():
             continue
         folder.mkdir(parents=True, exist_ok=True)
@@ -120,8 +123,41 @@ def baselines(given: argparse.Namespace) -> None:
         else:
             assert isinstance(part, ReasoningPolicy)
             found = scored(bench, answering(part.deliberate, bench), folder, ("valid", "test"))
+            if given.split == "cold-item":
+                neighbours(part, bench, place(given))
         keep(folder / "result.json", {"fit seconds": seconds, **found})
         print(given.dataset, name, json.dumps(found), f"{seconds:.0f} s", flush=True)
+
+
+def neighbours(profile: ReasoningPolicy[Any], bench: Bench, place: Path) -> None:
+    """Content nearest neighbours: over the whole catalogue, and among items without training interactions only."""
+    assert isinstance(profile, Profile)
+    cold = np.bincount(bench.split.train.items, minlength=bench.dataset.n_items) == 0
+    for modality in bench.fit.observation.features:
+        deliberate = alone(profile, modality).deliberate
+
+        def among_cold(batch: QueryBatch, ask: Any = deliberate) -> Ranking:
+            wide = answering(ask, bench)(replace(batch, k=bench.dataset.n_items))
+            there = (wide.items >= 0) & cold[wide.items]
+            order = np.argsort(~there, axis=1, kind="stable")[:, : batch.k]
+            kept = np.take_along_axis(there, order, axis=1)
+            items = np.where(kept, np.take_along_axis(wide.items, order, axis=1), -1)
+            scores = np.where(kept, np.take_along_axis(wide.scores, order, axis=1), -np.inf)
+            return Ranking(items.astype(np.int32), scores.astype(np.float32))
+
+        for name, answer in {
+            f"{modality} neighbours": answering(deliberate, bench),
+            f"{modality}, cold": among_cold,
+        }.items():
+            folder = place / name / "0"
+            folder.mkdir(parents=True, exist_ok=True)
+            keep(folder / "result.json", {"fit seconds": 0.0, **scored(bench, answer, folder, ("valid", "test"))})
+
+
+def place(given: argparse.Namespace) -> Path:
+    """Where the pieces of a data set are kept."""
+    path: Path = given.work / (given.dataset + ("" if given.split == "leave-one-out" else f" {given.split}"))
+    return path
 
 
 def fresh(registry: Registry) -> Callable[[str], Delegate[Any]]:

@@ -66,21 +66,21 @@ class Bench:
         return evaluate_ranking(answer, cases, (5, 10), n_items=self.dataset.n_items)
 
 
-def prepare(name: str, data: Path, cache: Path, seed: int) -> Bench:
+def prepare(name: str, data: Path, cache: Path, seed: int, split: str = "leave-one-out") -> Bench:
     folder = data / name
     if name == "synth":
         folder = cache / "synth"
         make_catalogue(folder, SynthConfig(seed=seed))
     dataset = open_or_import(folder, cache / "datasets", seed=seed, name=name)
-    split = make_split(dataset, SplitConfig(kind="leave-one-out", seed=seed))
+    divided = make_split(dataset, SplitConfig(kind=split, seed=seed))
     wanted = {"text": "text"} | ({"image": "timm"} if dataset.catalog.has_image.any() else {})
     encoders = {label: Registry.discover().create(Kind.ENCODER, target, {}) for label, target in wanted.items()}
     items = observe_items(dataset.catalog, encoders, cache / "features")
-    lengths = np.bincount(split.train.users, minlength=dataset.n_users).astype(np.int64)
+    lengths = np.bincount(divided.train.users, minlength=dataset.n_users).astype(np.int64)
     horizon = EvidenceHorizonScale().fit(lengths)
-    seen = items.observation(horizon(split.valid.queries))
-    fit = FitData(dataset.catalog, dataset.n_users, split.train, split.valid, seen, seed=seed, horizon=horizon)
-    return Bench(name, dataset, split, fit, horizon)
+    seen = items.observation(horizon(divided.valid.queries))
+    fit = FitData(dataset.catalog, dataset.n_users, divided.train, divided.valid, seen, seed=seed, horizon=horizon)
+    return Bench(name, dataset, divided, fit, horizon)
 
 
 def policy_of(bench: Bench) -> tuple[Profile, float]:
