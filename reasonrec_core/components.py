@@ -1,7 +1,8 @@
 """What a plugin implements: `Encoder`, `ReasoningPolicy` (or `EditablePolicy`), `UncertaintyEstimator`, `Delegate`.
 
-Every component has a pydantic ``Config``, learns in ``fit`` (which may do nothing), acts, and can be saved to a
-folder and loaded from it. Arrays cross the border as numpy. A component never sees test data: `FitData` holds
+A policy may offer more: `DistributionPolicy` (how likely every item is), `StochasticPolicy` (answers of several drawn
+networks). Every component has a pydantic ``Config``, learns in ``fit`` (which may do nothing), acts, and can be saved
+to a folder and loaded from it. Arrays cross the border as numpy. A component never sees test data: `FitData` holds
 none.
 """
 
@@ -11,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -25,6 +26,7 @@ from reasonrec_core.types import (
     Deliberation,
     Edits,
     Float32,
+    Int32,
     Interactions,
     Observation,
     QueryBatch,
@@ -215,10 +217,42 @@ class EditablePolicy(ReasoningPolicy[C]):
         """
 
 
+@runtime_checkable
+class DistributionPolicy(Protocol):
+    """A policy that can say how likely every item is, not only the best K."""
+
+    def distribution(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, n_items], or float32[B, C] with candidates: P(next item).
+
+        A row sums to at most 1, and agrees with `Deliberation.mass`; 0 for what may not be recommended (the history
+        under `Task.SEQUENTIAL`, padding). The caller keeps ``B`` small enough for its memory.
+        """
+
+
+@runtime_checkable
+class StochasticPolicy(Protocol):
+    """A policy that can answer with several drawn networks: dropout left on, or the members of an ensemble."""
+
+    def samples(self, batch: QueryBatch, observation: Observation, items: Int32, passes: int, seed: int) -> Float32:
+        """float32[T, B, K]: P(next item) of ``items`` (int32[B, K], -1 pads, 0 there) in each of T passes.
+
+        Pass ``t`` is one network, drawn from ``(seed, t)`` alone and the same for all queries, so that an answer does
+        not depend on which other queries are asked. T = ``passes``, or the number of members where only they differ.
+        """
+
+
 class UncertaintyEstimator(Component[C]):
     """Says how unsure the policy is, before or after it answers."""
 
     stage: ClassVar[str] = "after"
+
+    def attach(self, policy: ReasoningPolicy[Any]) -> None:
+        """Get to know the pipeline's fitted policy; called before `fit` and after `load`.
+
+        Override it (and raise `PluginError` for a policy that will not do) where the estimator asks the policy more
+        than `estimate` is given. What is learned then belongs to this policy, and is fitted again for another.
+        """
+        return
 
     @abstractmethod
     def estimate(self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None) -> Uncertainty:

@@ -6,7 +6,9 @@ Each returns the answer it was given, or raises a `PluginError` that says what i
 
 from reasonrec_core.contracts.answers import (
     checked_deliberation,
+    checked_distribution,
     checked_probability,
+    checked_samples,
     checked_scores,
     checked_uncertainty,
     checked_vectors,
@@ -21,9 +23,11 @@ __all__ = [
     "checked_attribution",
     "checked_beliefs",
     "checked_deliberation",
+    "checked_distribution",
     "checked_edits",
     "checked_probability",
     "checked_ranking",
+    "checked_samples",
     "checked_scores",
     "checked_uncertainty",
     "checked_vectors",

@@ -9,7 +9,7 @@ import numpy as np
 from reasonrec_core.contracts.arrays import check_array, check_unit
 from reasonrec_core.contracts.rankings import checked_ranking
 from reasonrec_core.errors import PluginError
-from reasonrec_core.types import Deliberation, Float32, QueryBatch, Ranking, Task, Uncertainty
+from reasonrec_core.types import Deliberation, Float32, Int32, QueryBatch, Ranking, Task, Uncertainty
 
 
 def width(batch: QueryBatch, n_items: int) -> int:
@@ -60,6 +60,32 @@ def checked_deliberation(answer: Any, batch: QueryBatch, n_items: int) -> Delibe
     if batch.task is Task.EXPLAIN and (answer.text is None or len(answer.text) != len(batch)):
         raise PluginError("an explanation needs one text per query")
     return answer
+
+
+def checked_distribution(values: Any, batch: QueryBatch, n_items: int) -> Float32:
+    """float32[B, n_items] or float32[B, C] in [0, 1]; a row sums to at most 1; the masked history has none."""
+    check_array(values, (len(batch), width(batch, n_items)), np.float32, "distribution")
+    check_unit(values, "distribution")
+    if (values.sum(axis=1, dtype=np.float64) > 1 + 1e-4).any():
+        raise PluginError("a row of the distribution sums to more than 1")
+    if batch.candidates is not None:
+        if values[batch.candidates < 0].any():
+            raise PluginError("padding (-1) has probability")
+    elif values[batch.history.rows, batch.history.items].any():
+        raise PluginError("an item of the history has probability", fix="Mask the history: it is not recommended.")
+    return values  # type: ignore[no-any-return]
+
+
+def checked_samples(values: Any, items: Int32) -> Float32:
+    """float32[T, B, K] in [0, 1] for int32[B, K] items; T >= 1; a pass sums to at most 1 per query; 0 for padding."""
+    passes = np.shape(values)[0] if np.ndim(values) else 0
+    check_array(values, (max(passes, 1), *items.shape), np.float32, "samples")
+    check_unit(values, "samples")
+    if (values.sum(axis=2, dtype=np.float64) > 1 + 1e-4).any():
+        raise PluginError("a pass gives the items of one query more than 1 in all")
+    if values[:, items < 0].any():
+        raise PluginError("padding (-1) has probability in a pass")
+    return values  # type: ignore[no-any-return]
 
 
 def checked_uncertainty(answer: Any, batch: QueryBatch, stage: str) -> Uncertainty:

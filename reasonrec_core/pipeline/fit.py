@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reasonrec_core.components import Component, Delegate, Kind
+from reasonrec_core.components import Component, Delegate, Kind, UncertaintyEstimator
 from reasonrec_core.config import ComponentConfig, PipelineConfig
 from reasonrec_core.errors import ConfigError, PluginError
-from reasonrec_core.files import content_hash
+from reasonrec_core.files import content_hash, read_json
 from reasonrec_core.pipeline.agent import Agent, Named
+from reasonrec_core.pipeline.folder import STAMP
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.registry import Registry
 from reasonrec_core.settings import validated
@@ -25,7 +26,7 @@ def fit_all(prepared: Prepared) -> tuple[Agent, dict[str, float]]:
     config, seconds = prepared.config, dict[str, float]()
     delegates = {each.label: _fitted(prepared, Kind.DELEGATE, each, seconds) for each in config.delegates}
     policy = _fitted(prepared, Kind.POLICY, config.policy, seconds) if config.policy else None
-    estimators = {each.label: _fitted(prepared, Kind.UNCERTAINTY, each, seconds) for each in config.estimators}
+    estimators = {each.label: _fitted(prepared, Kind.UNCERTAINTY, each, seconds, policy) for each in config.estimators}
     agent = Agent(
         prepared.registry,
         len(prepared.dataset.catalog),
@@ -63,12 +64,21 @@ def fresh(prepared: Prepared, kind: Kind, each: ComponentConfig) -> Component[An
     return prepared.registry.create(kind, each.name, each.settings, where=f"{kind} {each.label}")
 
 
-def _fitted(prepared: Prepared, kind: Kind, each: ComponentConfig, seconds: dict[str, float]) -> Named:
+def _fitted(
+    prepared: Prepared, kind: Kind, each: ComponentConfig, seconds: dict[str, float], policy: Named | None = None
+) -> Named:
     registry, plugin = prepared.registry, prepared.registry.spec(kind, each.name)
     component = fresh(prepared, kind, each)
     settings = component.config.model_dump(mode="json")
     key = content_hash(
-        prepared.key, kind, each.name, settings, plugin.distribution, plugin.version, prepared.config.seed
+        prepared.key,
+        kind,
+        each.name,
+        settings,
+        plugin.distribution,
+        plugin.version,
+        prepared.config.seed,
+        *_attached(prepared, component, policy),
     )
     used: dict[str, str] = {}
 
@@ -79,6 +89,7 @@ def _fitted(prepared: Prepared, kind: Kind, each: ComponentConfig, seconds: dict
 
     def make(folder: Path) -> Mapping[str, Any]:
         with registry.guard(kind, each.name, "fit"):
+            _attach(component, policy)
             component.fit(prepared.fit_data(f"{kind}-{each.label}", delegate=delegate))
         with registry.guard(kind, each.name, "save"):
             (folder / "component").mkdir()
@@ -98,7 +109,23 @@ def _fitted(prepared: Prepared, kind: Kind, each: ComponentConfig, seconds: dict
         return Named(each.label, each.name, component)
     with registry.guard(kind, each.name, "load"):
         loaded = type(component).load(stage.folder / "component", prepared.dataset.catalog)
+        _attach(loaded, policy)
     return Named(each.label, each.name, loaded)
+
+
+def _attach(component: Component[Any], policy: Named | None) -> None:
+    if isinstance(component, UncertaintyEstimator) and policy is not None:
+        component.attach(policy.part)
+
+
+def _attached(prepared: Prepared, component: Component[Any], policy: Named | None) -> tuple[str, ...]:
+    """What an estimator that asks the policy depends on besides its own settings: the policy as it was fitted."""
+    if policy is None or not isinstance(component, UncertaintyEstimator):
+        return ()
+    if type(component).attach is UncertaintyEstimator.attach:
+        return ()
+    stamp = prepared.run.path / "stages" / f"{Kind.POLICY}-{policy.label}" / STAMP
+    return (str(read_json(stamp)["key"]),)
 
 
 def _delegate_config(prepared: Prepared, label: str) -> ComponentConfig:

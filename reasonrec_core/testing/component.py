@@ -54,6 +54,10 @@ class ComponentConformance:
             return Registry.discover().create(cls.kind, cls.component, cls.settings)
         return cls.component(validated(cls.component.Config, cls.settings))
 
+    @classmethod
+    def ready(cls, component: Any, data: FitData) -> None:
+        """What the pipeline does with a component before it is fitted, and after it was loaded; here nothing."""
+
     @pytest.fixture
     def workplace(self, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
         """Tiny datasets and fitted components, made once per class."""
@@ -172,6 +176,7 @@ class Workplace:
     def fit(self, data: FitData) -> Any:
         """A new component, fitted on ``data``."""
         component = self.suite.make()
+        self.suite.ready(component, data)
         component.fit(data)
         return component
 
@@ -186,7 +191,7 @@ class Workplace:
 
     def loaded(self, task: Task) -> Any:
         """The component as `Component.load` gives it back."""
-        return self.suite.component_class().load(self.saved(task), self.data(task).dataset.catalog)
+        return self._load(task, self.data(task))
 
     def later(self, task: Task) -> Tiny:
         """The dataset with items that came after the fit."""
@@ -196,7 +201,12 @@ class Workplace:
 
     def loaded_later(self, task: Task) -> Any:
         """The component as `Component.load` gives it back for the catalogue that has grown."""
-        return self.suite.component_class().load(self.saved(task), self.later(task).dataset.catalog)
+        return self._load(task, self.later(task))
+
+    def _load(self, task: Task, data: Tiny) -> Any:
+        component = self.suite.component_class().load(self.saved(task), data.dataset.catalog)
+        self.suite.ready(component, data.fit)
+        return component
 
     def asked(self, task: Task) -> tuple[QueryBatch, Observation, int]:
         """The test queries of ``task``, what may be observed, and how many items there are."""

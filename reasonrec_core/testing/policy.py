@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from reasonrec_core.components import Kind
-from reasonrec_core.contracts import checked_deliberation
-from reasonrec_core.testing.compare import assert_same_deliberation
+from reasonrec_core.components import DistributionPolicy, Kind, StochasticPolicy
+from reasonrec_core.contracts import checked_deliberation, checked_distribution, checked_samples
+from reasonrec_core.testing.compare import assert_close, assert_same_deliberation
 from reasonrec_core.testing.component import ComponentConformance, Workplace
 from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.queries import edge_queries, one_by_one
@@ -86,6 +86,35 @@ class PolicyConformance(ComponentConformance):
         batch, observation, _ = workplace.asked(task)
         expected = workplace.fitted(task).deliberate(batch, observation)
         assert_same_deliberation(workplace.loaded(task).deliberate(batch, observation), expected, "saved and loaded")
+
+    def test_what_it_says_of_every_item_agrees_with_its_answer(self, workplace: Workplace, ranked_task: Task) -> None:
+        policy: Any = workplace.fitted(ranked_task)
+        data = workplace.data(ranked_task)
+        if not isinstance(policy, DistributionPolicy):
+            pytest.skip("not a DistributionPolicy")
+        for name, batch, observation in edge_queries(data, data.test.queries):
+            n_items = len(data.dataset.catalog)
+            whole = checked_distribution(policy.distribution(batch, observation), batch, n_items)
+            answer = checked_deliberation(workplace.fitted(ranked_task).deliberate(batch, observation), batch, n_items)
+            assert answer.mass is not None
+            best = np.zeros_like(answer.mass)
+            best[:, : whole.shape[1]] = -np.sort(-whole, axis=1)[:, : best.shape[1]]
+            assert_close(answer.mass, best, f"{name}: the mass of the best")
+            for row, single, seen in one_by_one(batch, observation):
+                assert_close(policy.distribution(single, seen), whole[row : row + 1], f"{name}: query {row} alone")
+
+    def test_passes_are_drawn_networks(self, workplace: Workplace, ranked_task: Task) -> None:
+        policy: Any = workplace.fitted(ranked_task)
+        if not isinstance(policy, StochasticPolicy):
+            pytest.skip("not a StochasticPolicy")
+        batch, observation, _ = workplace.asked(ranked_task)
+        ranking = workplace.fitted(ranked_task).deliberate(batch, observation).ranking
+        found = checked_samples(policy.samples(batch, observation, ranking.items, 4, 1), ranking.items)
+        assert np.ptp(found, axis=0).max() > 0, "all passes are the same"
+        assert np.array_equal(found, policy.samples(batch, observation, ranking.items, 4, 1)), "not repeatable"
+        for row, single, seen in one_by_one(batch, observation):
+            alone = policy.samples(single, seen, ranking.items[row : row + 1], 4, 1)
+            assert_close(alone, found[:, row : row + 1], f"query {row} alone")
 
     def test_serves_items_that_came_after_the_fit(self, workplace: Workplace, task: Task) -> None:
         data, old = workplace.later(task), len(workplace.data(task).dataset.catalog)

@@ -7,25 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from reasonrec_core.components import Kind
+from reasonrec_core.components import FitData, Kind
 from reasonrec_core.contracts import checked_uncertainty
-from reasonrec_core.ranking import rank
 from reasonrec_core.testing.compare import assert_same_uncertainty
 from reasonrec_core.testing.component import ComponentConformance, Workplace
+from reasonrec_core.testing.habits import habits
 from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.queries import edge_queries, one_by_one
 from reasonrec_core.testing.tiny import Tiny
-from reasonrec_core.types import (
-    Deliberation,
-    LazySteps,
-    Observation,
-    QueryBatch,
-    Ranking,
-    Step,
-    StepKind,
-    Task,
-    Uncertainty,
-)
+from reasonrec_core.types import Observation, QueryBatch, Task, Uncertainty
 
 TASK = Task.SEQUENTIAL
 
@@ -35,9 +25,14 @@ class UncertaintyConformance(ComponentConformance):
 
     kind = Kind.UNCERTAINTY
 
+    @classmethod
+    def ready(cls, component: Any, data: FitData) -> None:
+        """The estimator gets to know the policy whose answers it is asked about, `Habits`."""
+        component.attach(habits(data))
+
     def estimate(self, estimator: Any, data: Tiny, batch: QueryBatch, observation: Observation) -> Uncertainty:
         """Ask ``estimator`` as the pipeline does: with an answer after it, with None before it."""
-        answer = None if estimator.stage == "before" else popular(data, batch)
+        answer = None if estimator.stage == "before" else habits(data.fit).deliberate(batch, observation)
         return checked_uncertainty(estimator.estimate(batch, observation, answer), batch, estimator.stage)
 
     def test_stage_is_before_or_after(self) -> None:
@@ -97,27 +92,6 @@ class UncertaintyConformance(ComponentConformance):
         bare = replace(observation, features={}, present={})
         estimator = workplace.fit(replace(data.fit, valid=None, observation=bare))
         self.estimate(estimator, data, batch, bare)
-
-
-def popular(data: Tiny, batch: QueryBatch) -> Deliberation:
-    """A policy's answer from popularity among the items that follow the newest of the history."""
-    train, n_items = data.fit.train, len(data.dataset.catalog)
-    counts = np.ones((n_items + 1, n_items), dtype=np.float64)
-    counts += np.bincount(train.items, minlength=n_items) * 0.2
-    follows = train.users[1:] == train.users[:-1]
-    np.add.at(counts, (train.items[:-1][follows], train.items[1:][follows]), 5.0)
-    newest = np.full(len(batch), n_items)
-    some = batch.history.lengths > 0
-    newest[some] = batch.history.items[batch.history.indptr[1:][some] - 1]
-    probability = counts[newest] / counts[newest].sum(axis=1, keepdims=True)
-    scores = np.log(probability).astype(np.float32)
-    if batch.candidates is not None:
-        scores = np.take_along_axis(scores, np.maximum(batch.candidates, 0), axis=1)
-    ranking = rank(scores, batch)
-    mass = np.where(ranking.items < 0, 0, np.exp(ranking.scores)).astype(np.float32)
-    steps = LazySteps(len(batch), lambda row: (Step(StepKind.DECIDE, f"what follows, query {row}"),))
-    best = mass[:, 0] if mass.shape[1] else np.zeros(len(batch), np.float32)
-    return Deliberation(steps, best, Ranking(ranking.items, ranking.scores), mass)
 
 
 def _row(found: Uncertainty, row: int) -> Uncertainty:

@@ -9,7 +9,7 @@ import numpy as np
 from reasonrec_core.builtin.profile.infer import Inference
 from reasonrec_core.builtin.profile.propose import Proposals
 from reasonrec_core.ranking import rank
-from reasonrec_core.types import Float32, Int32, QueryBatch, Ranking
+from reasonrec_core.types import Bool, Float32, Int32, QueryBatch, Ranking
 
 TINY = np.float32(1e-30)
 SHARED = 10
@@ -41,6 +41,20 @@ def decide(batch: QueryBatch, inference: Inference, proposals: Proposals, weight
         proposals: the experts' scores and the fields' likelihood ratios ``R_f``.
         weights: float32[B, E] mixture weights.
     """
+    mixed, allowed, voices = mix(inference, proposals, weights)
+    scores = np.where(allowed, mixed, np.float32(-np.inf))
+    ranking = rank(scores, batch)
+    mass = np.where(ranking.items >= 0, ranking.scores, np.float32(0.0)).astype(np.float32)
+    return Decision(ranking, mass, _shares(ranking.items[:, :SHARED], batch, proposals, voices))
+
+
+def mix(inference: Inference, proposals: Proposals, weights: Float32) -> tuple[Float32, Bool, Float32]:
+    """The distribution that `decide` ranks by.
+
+    Returns:
+        float32[B, n_items or C] P(next item), 0 for what may not be recommended; bool of the same shape, what may;
+        float32[B, E], what turns each expert's scores into its part.
+    """
     voices = np.stack([proposals.voice(e) for e in range(len(proposals.names))], axis=1) * weights
     mixed = proposals.scores[0] * voices[:, :1]
     for e, scores in enumerate(proposals.scores[1:], start=1):
@@ -51,10 +65,7 @@ def decide(batch: QueryBatch, inference: Inference, proposals: Proposals, weight
     mixed[~allowed] = 0.0
     total = np.maximum(mixed.sum(axis=1, keepdims=True), TINY)
     mixed /= total
-    scores = np.where(allowed, mixed, np.float32(-np.inf))
-    ranking = rank(scores, batch)
-    mass = np.where(ranking.items >= 0, ranking.scores, np.float32(0.0)).astype(np.float32)
-    return Decision(ranking, mass, _shares(ranking.items[:, :SHARED], batch, proposals, voices))
+    return mixed, allowed, voices
 
 
 def gate(mixed: Float32, exponents: Float32, ratios: tuple[Float32, ...]) -> None:

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from reasonrec_core.builtin.profile.attribution import attribute
 from reasonrec_core.builtin.profile.config import ProfileConfig
-from reasonrec_core.builtin.profile.decide import Decision, decide
+from reasonrec_core.builtin.profile.decide import Decision, decide, mix
 from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.builtin.profile.fitting import Model, fit_model
 from reasonrec_core.builtin.profile.grow import Growing
@@ -120,6 +120,13 @@ class Profile(EditablePolicy[ProfileConfig]):
             _, proposals, weights, decision = self._decide(model, piece, seen, given, None)
             found.append(attribute(model.experts, seen, given, proposals, weights, decision))
         return np.concatenate(found) if found else np.zeros(0, dtype=np.float32)
+
+    def distribution(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, n_items or C]: the mixture, as `deliberate` ranks by it."""
+        model, evidence = self._ready.seeing(observation), self.evidence(batch)
+        inference = infer(evidence, observation, model.fields)
+        proposals = propose(batch, evidence, inference, observation, model.experts, model.popularity)
+        return mix(inference, proposals, model.weights.of(observation.horizon))[0]
 
     def answer(
         self,
