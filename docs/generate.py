@@ -67,16 +67,36 @@ def settings_page(registry: Registry) -> str:
             component = registry.load(item.kind, item.spec.name)
             summary = f"{item.spec.summary} ({item.kind}, `{item.distribution}`)."
             parts.append(f"### `{item.spec.name}`\n\n{summary}\n\n{settings_table(component.Config)}")
+            parts.extend(nested_tables(component.Config, item.spec.name, ()))
     return "\n".join(parts)
 
 
-def settings_table(model: type[BaseModel]) -> str:
-    """A row per setting."""
+def nested_tables(model: type[BaseModel], owner: str, path: tuple[str, ...], given: Any = None) -> Iterator[str]:
+    """A section per setting of a component that is a table of settings itself, and per such one in it.
+
+    ``given``: the defaults in whose place ``model`` stands; they may differ from its own.
+    """
+    for name, field in model.model_fields.items():
+        inner = model_of(field.annotation)
+        if inner is None:
+            continue
+        default = getattr(given, name, None) if given is not None else field.get_default(call_default_factory=True)
+        here = (*path, name)
+        yield (
+            f"#### `{'.'.join(here)}` of `{owner}`\n\n{inspect.cleandoc(inner.__doc__ or '')}\n\n"
+            f"{settings_table(inner, default)}"
+        )
+        yield from nested_tables(inner, owner, here, default)
+
+
+def settings_table(model: type[BaseModel], given: Any = None) -> str:
+    """A row per setting; the defaults are those of ``given``, where there is one."""
     if not model.model_fields:
         return "No settings.\n"
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
-        default = "required" if field.is_required() else f"`{shown(field.get_default(call_default_factory=True))}`"
+        value = getattr(given, name) if given is not None else field.get_default(call_default_factory=True)
+        default = "required" if given is None and field.is_required() else f"`{shown(value)}`"
         kind = type_name(field.annotation).replace("|", "\\|")
         rows.append(f"| `{name}` | {kind} | {default} | {(field.description or '').replace('|', chr(92) + '|')} |")
     return "\n".join(rows) + "\n"
