@@ -1,0 +1,198 @@
+"""The estimator: sets fitted on validation, their size, and whether they hold what they promise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from reasonrec_conformal.chance import uniform
+from reasonrec_conformal.limits import Limits
+from reasonrec_conformal.scores import Ladder, Score
+from reasonrec_core.components import DistributionPolicy, FitData, ReasoningPolicy, Settings, UncertaintyEstimator
+from reasonrec_core.contracts import checked_distribution
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.errors import DataError, PluginError
+from reasonrec_core.types import (
+    Bool,
+    Cases,
+    Deliberation,
+    Float32,
+    Int32,
+    Int64,
+    Observation,
+    QueryBatch,
+    Uncertainty,
+)
+
+Float64 = npt.NDArray[np.float64]
+CELLS = 1 << 20
+"""Probabilities held at a time: queries of a chunk times items."""
+FILE = "limits.npz"
+
+
+class ConformalConfig(Settings):
+    """What a pipeline file may set."""
+
+    score: Literal["lac", "aps", "raps"] = Field("aps", description="What an item is judged by: lac, aps or raps.")
+    coverage: float = Field(0.9, gt=0, lt=1, description="How often the set must hold the next item.")
+    groups: int = Field(4, ge=1, description="Groups of the evidence horizon with a limit each; 1: one for all.")
+    penalty: float = Field(1e-4, ge=0, description="RAPS: what each item beyond `free` adds to a score.")
+    free: int = Field(10, ge=0, description="RAPS: items without a penalty.")
+    randomised: bool = Field(False, description="APS, RAPS: count a share of an item's own mass, drawn per query.")
+    queries: int = Field(20_000, ge=1, description="Validation queries that the limits are fitted on, at most.")
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What sets held on queries with known targets.
+
+    Attributes:
+        covered: bool[B] whether the target was in the set.
+        sizes: int64[B] items in the set.
+        group: int64[B] the group of the evidence horizon.
+    """
+
+    covered: Bool
+    sizes: Int64
+    group: Int64
+
+    def table(self) -> list[dict[str, float]]:
+        """All queries first (``group`` -1), then each group: ``queries``, ``coverage``, ``mean_size``."""
+        rows = []
+        for group in (-1, *np.unique(self.group).tolist()):
+            some = np.ones(len(self.group), np.bool_) if group < 0 else self.group == group
+            held, size = float(self.covered[some].mean()), float(self.sizes[some].mean())
+            rows.append({"group": group, "queries": int(some.sum()), "coverage": held, "mean_size": size})
+        return rows
+
+
+class Conformal(UncertaintyEstimator[ConformalConfig]):
+    """``log(size) / log(n)`` of the conformal set among the n items that may be recommended.
+
+    The limit is the finite-sample quantile of the validation targets' scores, one per quarter of the evidence
+    horizon, so that sets of users with little history keep the promise, too. It holds as far as test queries are
+    exchangeable with validation queries; a policy that was itself fitted on validation, and taste that changes, take
+    from it: `coverage` measures what is left. Without validation queries every set is the whole catalogue.
+    """
+
+    Config = ConformalConfig
+
+    def __init__(self, config: ConformalConfig) -> None:
+        super().__init__(config)
+        self._policy: DistributionPolicy | None = None
+        self._limits: Limits | None = None
+        self._n_items = self._seed = 0
+
+    def attach(self, policy: ReasoningPolicy[Any]) -> None:
+        """The policy must be a `DistributionPolicy`."""
+        if not isinstance(policy, DistributionPolicy):
+            raise PluginError(
+                f"conformal sets need the probability of every item, which {type(policy).__name__} does not give",
+                fix="Use a policy with a `distribution`, such as `profile`, or another estimator.",
+            )
+        self._policy = policy
+
+    @property
+    def limits(self) -> Limits:
+        """What was fitted."""
+        if self._limits is None:
+            raise PluginError("the conformal estimator was used before it was fitted")
+        return self._limits
+
+    def fit(self, data: FitData) -> None:
+        """The limits, from validation queries."""
+        self._n_items, self._seed = len(data.catalog), data.seed
+        scores, horizon = np.zeros(0), np.zeros(0, np.float32)
+        if data.valid is not None:
+            some = np.flatnonzero(np.diff(data.valid.target_indptr) > 0)
+            if len(some) > self.config.queries:
+                some = np.sort(np.random.default_rng(data.seed).choice(some, self.config.queries, replace=False))
+            cases, seen = data.valid.take(some), data.observation.take(some)
+            scores, horizon = self._scores(cases, seen), seen.horizon
+        self._limits = Limits.fit(scores, horizon, self.config.coverage, self.config.groups)
+
+    def estimate(self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None) -> Uncertainty:
+        """From the size of each query's set; an empty set and a set of one are as sure as can be."""
+        limits, sizes = self.limits(observation.horizon), [np.zeros(0, np.int64)]
+        listed = self._listed(batch)
+        for start, ladder, _ in self._ladders(batch, observation):
+            part = slice(start, start + len(ladder.values))
+            sizes.append(ladder.sizes(limits[part], listed[part]))
+        size = np.minimum(np.maximum(np.concatenate(sizes), 1), np.maximum(listed, 1))
+        total = np.log(size) / np.log(np.maximum(listed, 2))
+        return Uncertainty(total.astype(np.float32), self.stage)
+
+    def coverage(self, cases: Cases, observation: Observation) -> Coverage:
+        """How the sets do on ``cases`` (float32[B] horizons in ``observation``); one target is drawn per query."""
+        limits, group = self.limits(observation.horizon), self.limits.group(observation.horizon)
+        listed, targets = self._listed(cases.queries), self._targets(cases)
+        covered, sizes = [np.zeros(0, np.bool_)], [np.zeros(0, np.int64)]
+        for start, ladder, probability in self._ladders(cases.queries, observation):
+            part = slice(start, start + len(probability))
+            own = _of_targets(probability, cases.queries.slice(part.start, part.stop), targets[part])
+            covered.append(ladder.scores(own) <= limits[part])
+            sizes.append(ladder.sizes(limits[part], listed[part]))
+        return Coverage(np.concatenate(covered), np.concatenate(sizes), group)
+
+    def _scores(self, cases: Cases, observation: Observation) -> Float64:
+        targets, found = self._targets(cases), [np.zeros(0)]
+        for start, ladder, probability in self._ladders(cases.queries, observation):
+            piece = cases.queries.slice(start, start + len(probability))
+            found.append(ladder.scores(_of_targets(probability, piece, targets[start : start + len(piece)])))
+        return np.concatenate(found)
+
+    def _targets(self, cases: Cases) -> Int32:
+        """int32[B]: one target of each query, so that queries with many do not count more."""
+        lengths = np.diff(cases.target_indptr)
+        if not (lengths > 0).all():
+            raise DataError("a query has no target", fix="Coverage is of targets: leave out queries without one.")
+        chosen = (uniform(cases.queries, self._seed + 1) * lengths).astype(np.int64)
+        return np.asarray(cases.targets[cases.target_indptr[:-1] + chosen])
+
+    def _ladders(self, batch: QueryBatch, observation: Observation) -> Iterator[tuple[int, Ladder, Float32]]:
+        if self._policy is None:
+            raise PluginError("the conformal estimator has no policy to ask", fix="Name a policy in the pipeline.")
+        config = self.config
+        score = Score(config.score, config.penalty, config.free)
+        width = self._n_items if batch.candidates is None else batch.candidates.shape[1]
+        for start, piece in replace(batch, k=1).chunks(max(1, min(256, CELLS // max(width, 1)))):
+            seen = observation.take(np.arange(start, start + len(piece)))
+            probability = checked_distribution(self._policy.distribution(piece, seen), piece, self._n_items)
+            inside = uniform(piece, self._seed) if config.randomised else None
+            yield start, Ladder.of(score, probability, inside), probability
+
+    def _listed(self, batch: QueryBatch) -> Int64:
+        """int64[B]: how many items may be recommended."""
+        if batch.candidates is not None:
+            return np.asarray((batch.candidates >= 0).sum(axis=1), np.int64)
+        pairs = np.unique(batch.history.rows.astype(np.int64) * self._n_items + batch.history.items)
+        return np.asarray(self._n_items - np.bincount(pairs // max(self._n_items, 1), minlength=len(batch)), np.int64)
+
+    def save(self, folder: Path) -> None:
+        """Write the limits."""
+        super().save(folder)
+        found = self.limits
+        np.savez(folder / FILE, edges=found.edges, limits=found.limits, counts=found.counts, seed=self._seed)
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read what `save` wrote."""
+        self = super().load(folder, catalog)
+        with np.load(folder / FILE, allow_pickle=False) as saved:
+            self._limits = Limits(saved["edges"], saved["limits"], saved["counts"])
+            self._seed = int(saved["seed"])
+        self._n_items = len(catalog)
+        return self
+
+
+def _of_targets(probability: Float32, batch: QueryBatch, targets: Int32) -> Float32:
+    """float32[B]: the probability of each query's target; 0 where it is not among the candidates."""
+    if batch.candidates is None:
+        return np.asarray(probability[np.arange(len(targets)), targets])
+    return np.asarray(np.where(batch.candidates == targets[:, None], probability, 0).max(axis=1, initial=0), np.float32)
