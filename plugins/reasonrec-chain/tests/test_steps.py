@@ -139,6 +139,16 @@ def test_many_candidates_of_many_users_are_ranked_as_one_by_one(chain: Chain, wo
         np.testing.assert_allclose(alone.ranking.scores[0], many.ranking.scores[row], rtol=1e-4)  # type: ignore[union-attr]
 
 
+def test_what_is_known_of_a_query_does_not_depend_on_its_candidates(chain: Chain, world: Tiny) -> None:
+    batch = asking([[4, 8, 12], [1]])
+    few = replace(batch, task=Task.DIRECT, candidates=np.array([[3, 9], [20, 21]], np.int32))
+    many = replace(batch, task=Task.DIRECT, candidates=np.tile(np.arange(20, dtype=np.int32), (2, 1)))
+    steps = [answer(chain, world, each).steps for each in (batch, few, many)]
+    for row in (0, 1):
+        claims = {next(s.claim for s in found[row] if s.kind is StepKind.WEIGH) for found in steps}
+        assert len(claims) == 1
+
+
 def test_an_empty_batch(chain: Chain, world: Tiny) -> None:
     found = answer(chain, world, asking([]))
     assert items_of(found).shape == (0, 10)

@@ -48,6 +48,7 @@ def facts(proposals: Proposals, beliefs: tuple[Float32, ...], horizon: Float32) 
     The evidence horizon and its square; how much evidence each expert has, how sure its best item is, how much each
     two of them agree (inner products of their shares within the pool); how undecided each inferred field is.
     """
+    proposals = proposals.pool or proposals
     shares = proposals.shares
     h = horizon[:, None].astype(np.float32)
     totals = np.sign(proposals.totals) * np.log1p(np.abs(proposals.totals))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 import numpy as np
@@ -80,6 +80,8 @@ class Proposals:
             expert's shares sum to at most 1.
         totals: float32[B, E], how much evidence is behind each expert: its votes before they became shares.
         ratios: float32[B, F, C], log of how much likelier the item's labels are than usual, per inferred field.
+        pool: where candidates were given, what would be offered without them. What is known about a query is read
+            off that: it does not depend on who else is a candidate.
     """
 
     names: tuple[str, ...]
@@ -87,6 +89,7 @@ class Proposals:
     shares: Float32
     totals: Float32
     ratios: Float32
+    pool: Proposals | None = None
 
     @property
     def allowed(self) -> Bool:
@@ -142,7 +145,10 @@ def propose(
     stacked = np.stack(shares, axis=1)
     stacked *= (items >= 0)[:, None, :]
     np.log(ratios, out=ratios)
-    return Proposals(experts.names, items, stacked, np.stack(totals, axis=1).astype(np.float32), ratios)
+    pool = None
+    if batch.candidates is not None:
+        pool = propose(replace(batch, candidates=None, k=1), evidence, inference, states, experts, scene)
+    return Proposals(experts.names, items, stacked, np.stack(totals, axis=1).astype(np.float32), ratios, pool)
 
 
 def _counted(
