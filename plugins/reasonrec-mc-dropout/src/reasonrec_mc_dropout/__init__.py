@@ -1,0 +1,1 @@
+"""What a policy's drawn networks agree on: predictive entropy, expected entropy, and the information between them."""

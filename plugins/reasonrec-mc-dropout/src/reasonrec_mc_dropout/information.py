@@ -1,0 +1,62 @@
+"""Entropy of several networks' answers, split into what they agree on and what they disagree on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.types import Bool, Float32
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Information:
+    """Of B queries, float64[B] each, divided by the log of the number of outcomes: in [0, 1].
+
+    Attributes:
+        total: ``H(mean_t p_t)``, the predictive entropy.
+        aleatoric: ``mean_t H(p_t)``, the expected entropy.
+        epistemic: their difference, the mutual information of the outcome and the network (BALD).
+    """
+
+    total: Float64
+    aleatoric: Float64
+    epistemic: Float64
+
+
+def information(samples: Float32, listed: Bool, *, rest: bool = True) -> Information:
+    """Split the uncertainty of T passes over the same list of items.
+
+    Gal and Ghahramani, ICML 2016; Houlsby et al., 2011, eq. 2 (BALD); for the members of a deep ensemble the formulas
+    are the same (Lakshminarayanan et al., NeurIPS 2017).
+
+    Args:
+        samples: float32[T, B, K], P(item) in each pass; a row sums to at most 1.
+        listed: bool[B, K], which of them are items; the others have no probability.
+        rest: count what is not listed as one more outcome (merging outcomes can only hide information: the values
+            are lower bounds of those over the whole catalogue); else only how the list divides its own mass counts,
+            a list without any being divided evenly.
+    """
+    p = np.clip(samples.astype(np.float64), 0.0, 1.0) * listed
+    sums = p.sum(axis=2, keepdims=True)
+    outcomes = listed.sum(axis=1)
+    if rest:
+        p = np.concatenate([p, np.maximum(1.0 - sums, 0.0)], axis=2)
+        p /= p.sum(axis=2, keepdims=True)
+        outcomes = outcomes + 1
+    else:
+        even = listed / np.maximum(outcomes, 1)[:, None]
+        p = np.where(sums > 0, p / np.where(sums > 0, sums, 1.0), even)
+    largest = np.log(np.maximum(outcomes, 2))
+    total = _entropy(p.mean(axis=0)) / largest
+    expected = _entropy(p).mean(axis=0) / largest
+    total, expected = np.clip(total, 0.0, 1.0), np.clip(expected, 0.0, 1.0)
+    return Information(total, np.minimum(expected, total), np.maximum(total - expected, 0.0))
+
+
+def _entropy(p: Float64) -> Float64:
+    """In nats, over the last axis."""
+    return np.asarray(-np.where(p > 0, p * np.log(np.maximum(p, 1e-300)), 0.0).sum(axis=-1))
