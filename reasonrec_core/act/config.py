@@ -15,12 +15,21 @@ class RouterConfig(Settings):
     Exactly one of ``share`` and ``risk`` is given. ``stage = "before"`` decides from estimators that need no answer,
     so that the policy never runs for replaced queries; this is what saves time.
 
-    A ``share`` goes where it costs least, by P(worse) - P(better) learned on validation, and is met on the histories
-    as they are after validation (their targets are not read), because longer histories shift the signals.
+    A ``share`` goes where it costs least, by P(worse) - P(better) or expected gain learned on validation, and is met
+    on the histories as they are after validation (their targets are not read), because longer histories shift the
+    signals.
     """
 
-    kind: Literal["threshold"] = "threshold"
-    delegate: str = Field("best", description="Who answers instead; 'best' = highest mean quality on validation.")
+    kind: Literal["threshold", "deferral"] = Field(
+        "threshold",
+        description="'threshold': one delegate, by the estimators; 'deferral': an expected gain per delegate, learned "
+        "from the history and the delegates' own answers too.",
+    )
+    delegate: str = Field(
+        "best",
+        description="Who answers instead; 'best' = highest mean quality on validation, under learned deferral whoever "
+        "is best for the request.",
+    )
     estimators: tuple[str, ...] = Field(
         ("evidence-horizon", "entropy", "margin"), min_length=1, description="The signals that risk is learned from."
     )

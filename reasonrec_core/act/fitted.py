@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +16,7 @@ from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.types import Float32, Uncertainty
 
 Float64 = npt.NDArray[np.float64]
+Names = npt.NDArray[np.object_]
 Signals = Mapping[str, Uncertainty]
 
 WORDS = {
@@ -53,6 +54,47 @@ class Fitted:
     def order(self, uncertainty: Signals) -> Float64:
         """float64[B]: what the cut is on, at single precision, so that a cut at a value meets it exactly."""
         return order(self.worse, self.better, self.by_advantage, uncertainty)
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """What decisions follow from, besides the keys."""
+        return self.worse.names
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """Delegates whose answers are looked at before it is decided: none."""
+        return ()
+
+    def who(self, uncertainty: Signals) -> Names:
+        """str[B]: the delegate that answers a query if one does."""
+        size = len(signal(uncertainty, self.worse.names[0]).total)
+        return np.full(size, self.delegate, object)
+
+    def risk(self, uncertainty: Signals) -> Float32:
+        """float32[B]: P(the policy's answer is worse)."""
+        return self.worse(matrix(uncertainty, self.worse.names)).astype(np.float32)
+
+    def gain(self, uncertainty: Signals) -> Float32:
+        """float32[B]: P(worse) - P(better)."""
+        return order(self.worse, self.better, True, uncertainty).astype(np.float32)
+
+    def confidence(self, uncertainty: Signals, of_delegate: bool) -> Float32:
+        """float32[B]: P(the target is among the ten best) of the policy's answer, or of the delegate's."""
+        return confident(self.delegate_confidences if of_delegate else self.confidences, uncertainty)
+
+    def by_share(self) -> Self:
+        """The same, its order that of a wanted share."""
+        return replace(self, by_advantage=True)
+
+    def summary(self) -> dict[str, Any]:
+        """How calibration went; `Router.report` says what is in it."""
+        return {
+            **self.report,
+            "level": self.cut.level,
+            "orders_by": "advantage" if self.by_advantage else "risk",
+            "risk": dict(self.worse.report),
+            "confidence": dict(self.confidences[0].report),
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -109,6 +151,15 @@ def order(worse: Calibrated, better: Calibrated, by_advantage: bool, uncertainty
     at = matrix(uncertainty, worse.names)
     values = worse(at) - better(at) if by_advantage else worse(at)
     return np.asarray(values, dtype=np.float32).astype(np.float64)
+
+
+def confident(models: Sequence[Calibrated], uncertainty: Signals) -> Float32:
+    """float32[B] by the first model all of whose signals are there."""
+    for model in models:
+        if set(model.names) <= set(uncertainty):
+            return model(matrix(uncertainty, model.names)).astype(np.float32)
+    needed = f" {', '.join(models[-1].names)}" if models else ""
+    raise PluginError(f"confidence needs the estimators{needed}")
 
 
 def signal(uncertainty: Signals, name: str) -> Uncertainty:

@@ -1,24 +1,22 @@
 """The router: who answers each request, from uncertainty, calibrated on validation queries only.
 
 Three things are learned: the *risk* = P(the policy's answer is worse than the delegate's), the *cut* above which the
-delegate answers, and the *confidence* = P(the target is among the policy's ten best). A further kind of router adds
-its own ``kind`` to `RouterConfig` and its own decision on top of the same risk and confidence.
+delegate answers, and the *confidence* = P(the target is among the policy's ten best). What the cut is on, and which
+delegate it is, depends on the kind: `learning.learn_threshold`, `deferral.learn_deferral`.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.act.calibration import Calibrated
 from reasonrec_core.act.config import RouterConfig
-from reasonrec_core.act.fitted import Fitted, Signals, matrix, order, signal
-from reasonrec_core.act.threshold import Cut, cut_for_risk, cut_for_share
+from reasonrec_core.act.deferral import Learned, learn_deferral
+from reasonrec_core.act.fitted import Fitted, Names, Signals, signal
+from reasonrec_core.act.learning import Lessons, choose, cut_for, learn_threshold
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.types import Bool, Float32, Int64, Route, Uncertainty
 
@@ -34,7 +32,7 @@ class Router:
 
     def __init__(self, config: RouterConfig) -> None:
         self.config = config
-        self._fitted: Fitted | None = None
+        self._fitted: Fitted | Learned | None = None
 
     def calibrate(
         self,
@@ -66,39 +64,14 @@ class Router:
         for name, values in {**delegate_quality, "policy": policy_quality, "hit": policy_hit}.items():
             if len(values) != size:
                 raise PluginError(f"quality of {name!r} has {len(values)} values, expected {size}")
-        delegate = self._choose(delegate_quality)
+        choose(self.config, delegate_quality)
         early = tuple(n for n in self.config.estimators if signal(uncertainty, n).stage == "before")
         used = early if self.config.stage == "before" else self.config.estimators
-        if not used:
-            raise ConfigError(
-                "no estimator works before the policy answers",
-                where="router.estimators",
-                fix='Add "evidence-horizon", or set router.stage = "after".',
-            )
-        at, seed = matrix(uncertainty, used, size), self.config.seed
-        difference = np.asarray(delegate_quality[delegate] - policy_quality)
-        worse, better = (Calibrated.fit(used, at, event, seed) for event in (difference > 0, difference < 0))
-        by_advantage = self.config.share is not None
-        place = order(worse, better, by_advantage, uncertainty)
-        cut = self._cut(place)
-        replaced = cut(place, keys)
-        risk = worse(at)
-        means = {n: float(np.mean(q)) for n, q in delegate_quality.items()}
-        report = {
-            "share": float(replaced.mean()),
-            "kept_risk": float(risk[~replaced].mean()) if not replaced.all() else None,
-            "quality": {"policy": float(np.mean(policy_quality)), **means},
-            "routed_quality": float(np.mean(np.where(replaced, delegate_quality[delegate], policy_quality))),
-        }
-        own = self._confidences(uncertainty, early, policy_hit)
-        theirs = self._confidences(uncertainty, early, delegate_hit[delegate]) if delegate_hit else ()
-        self._fitted = Fitted(delegate, worse, better, by_advantage, cut, own, theirs, report)
-
-    def _confidences(self, uncertainty: Signals, early: tuple[str, ...], hit: Bool) -> tuple[Calibrated, ...]:
-        """P(hit) from all signals, and from those that need no answer."""
-        event = np.asarray(hit, dtype=np.bool_)
-        sets = [names for names in dict.fromkeys((self.config.estimators, early)) if names]
-        return tuple(Calibrated.fit(n, matrix(uncertainty, n, len(event)), event, self.config.seed) for n in sets)
+        lessons = Lessons(
+            uncertainty, used, early, policy_quality, delegate_quality, policy_hit, delegate_hit or {}, keys
+        )
+        learn = learn_deferral if self.config.kind == "deferral" else learn_threshold
+        self._fitted = learn(self.config, lessons)
 
     def place(self, uncertainty: Signals) -> None:
         """Move the cut so that the wanted share or risk holds on these queries, whose answers nobody needs to know.
@@ -110,11 +83,11 @@ class Router:
             ConfigError: a risk out of reach.
         """
         state = self._state
-        state.cut = self._cut(state.order(uncertainty))
+        state.cut = cut_for(self.config, state.order(uncertainty))
 
     @property
     def delegate(self) -> str:
-        """The name of the delegate that answers replaced queries."""
+        """Whom replaced queries go to; of several, the one that is best on average (see `who`)."""
         return self._state.delegate
 
     @property
@@ -125,34 +98,38 @@ class Router:
         delegates and of both routed, ``level`` of the cut, and cross-fitted quality of ``risk`` and ``confidence``.
         The share and the routed quality were chosen on these very queries; the test part has the honest figures.
         """
-        state = self._state
-        return {
-            **state.report,
-            "level": state.cut.level,
-            "orders_by": "advantage" if state.by_advantage else "risk",
-            "risk": dict(state.worse.report),
-            "confidence": dict(state.confidences[0].report),
-        }
+        return self._state.summary()
 
     def risk(self, uncertainty: Signals) -> Float32:
         """float32[B]: calibrated P(the policy's answer is worse than the delegate's)."""
-        model = self._state.worse
-        return model(matrix(uncertainty, model.names)).astype(np.float32)
+        return self._state.risk(uncertainty)
 
     def gain(self, uncertainty: Signals) -> Float32:
-        """float32[B]: P(the delegate's answer is better than the policy's) - P(it is worse)."""
-        state = self._state
-        return order(state.worse, state.better, True, uncertainty).astype(np.float32)
+        """float32[B]: what a share is ordered by.
+
+        Of a threshold P(the delegate's answer is better than the policy's) - P(it is worse); of learned deferral the
+        expected difference in quality.
+        """
+        return self._state.gain(uncertainty)
+
+    def who(self, uncertainty: Signals) -> Names:
+        """str[B]: the delegate that answers a query if one does."""
+        return self._state.who(uncertainty)
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """Delegates whose answers (as `clues`) are looked at before it is decided."""
+        return self._state.asks
 
     @property
     def signals(self) -> tuple[str, ...]:
-        """The estimators that decisions follow from, besides the keys."""
-        return self._state.worse.names
+        """The signals that decisions follow from, besides the keys."""
+        return self._state.signals
 
     def at_share(self, share: float, uncertainty: Signals) -> Self:
         """A router that learned the same, its cut where ``share`` of these queries is replaced."""
         moved = type(self)(self.config.model_copy(update={"share": share, "risk": None}))
-        moved._fitted = replace(self._state, by_advantage=True)
+        moved._fitted = self._state.by_share()
         moved.place(uncertainty)
         return moved
 
@@ -173,11 +150,7 @@ class Router:
             uncertainty: signals of B queries.
             of_delegate: whether the delegate's answer is meant, not the policy's.
         """
-        models = self._state.delegate_confidences if of_delegate else self._state.confidences
-        for model in models:
-            if set(model.names) <= set(uncertainty):
-                return model(matrix(uncertainty, model.names)).astype(np.float32)
-        raise PluginError(f"confidence needs the estimators {', '.join(self._state.confidences[-1].names)}")
+        return self._state.confidence(uncertainty, of_delegate)
 
     def reason(self, uncertainty: Signals, row: int, keys: Int64 | None = None) -> str:
         """Why query ``row`` goes where it goes, in words."""
@@ -196,28 +169,11 @@ class Router:
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
         """What `to_dict` gave."""
         router = cls(RouterConfig.model_validate(value["config"]))
-        router._fitted = Fitted.from_dict(value)
+        router._fitted = (Learned if router.config.kind == "deferral" else Fitted).from_dict(value)
         return router
 
     @property
-    def _state(self) -> Fitted:
+    def _state(self) -> Fitted | Learned:
         if self._fitted is None:
             raise PluginError("the router was used before it was calibrated")
         return self._fitted
-
-    def _cut(self, risk: Float64) -> Cut:
-        if self.config.share is not None:
-            return cut_for_share(risk, self.config.share, self.config.seed)
-        assert self.config.risk is not None
-        return cut_for_risk(risk, self.config.risk, self.config.seed)
-
-    def _choose(self, quality: Mapping[str, Float64]) -> str:
-        if not quality:
-            raise ConfigError("there is no delegate to route to", where="router.delegate", fix="Configure a delegate.")
-        if self.config.delegate == "best":
-            return max(sorted(quality), key=lambda name: float(np.mean(quality[name])))
-        if self.config.delegate not in quality:
-            near = difflib.get_close_matches(self.config.delegate, quality, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Delegates: {', '.join(sorted(quality))}, or 'best'."
-            raise ConfigError(f"unknown delegate {self.config.delegate!r}", where="router.delegate", fix=hint)
-        return self.config.delegate

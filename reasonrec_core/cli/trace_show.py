@@ -133,8 +133,12 @@ def _sure(record: TraceRecord) -> str:
 
 
 def _doubts(record: TraceRecord) -> list[str]:
+    from reasonrec_core.act import CLUE
+
     told = []
     for name, value in record.uncertainty.items():
+        if name.startswith(CLUE):
+            continue
         parts = {"epistemic": value.epistemic, "aleatoric": value.aleatoric}
         known = ", ".join(f"{part} {v:.2f}" for part, v in parts.items() if v is not None)
         told.append(f"{name} {value.total:.2f}" + (f" ({known})" if known else ""))

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.act import Router, answer_confidence
+from reasonrec_core.act import Router, answer_confidence, clues
 from reasonrec_core.components import Delegate, Kind, ReasoningPolicy, UncertaintyEstimator
 from reasonrec_core.contracts import checked_deliberation, checked_ranking, checked_uncertainty
+from reasonrec_core.errors import RunError
 from reasonrec_core.observe import ObservedItems
 from reasonrec_core.observe.horizon import EvidenceHorizonScale
 from reasonrec_core.registry import Registry
@@ -20,6 +21,7 @@ from reasonrec_core.types import (
     Bool,
     Deliberation,
     Float32,
+    Int64,
     Observation,
     QueryBatch,
     Ranking,
@@ -27,6 +29,8 @@ from reasonrec_core.types import (
     Uncertainty,
 )
 
+POPULARITY = "popularity.npy"
+"""Where a run keeps what clues need."""
 Rows = npt.NDArray[np.intp]
 
 
@@ -51,7 +55,7 @@ class Outcome:
         uncertainty: per estimator float32[B], NaN where it was not needed.
         deliberated: positions of the queries that the policy deliberated on.
         deliberation: of those, or None where there were none.
-        delegate: the delegate that answered where ``replaced``.
+        delegates: per query the delegate that answered, None where none did.
         why: gives the reason for a query's route, in words.
         seconds: for the whole batch.
     """
@@ -63,7 +67,7 @@ class Outcome:
     uncertainty: Mapping[str, Float32]
     deliberated: Rows
     deliberation: Deliberation | None
-    delegate: str | None
+    delegates: tuple[str | None, ...]
     why: Callable[[int], str]
     seconds: float
 
@@ -74,6 +78,7 @@ class Agent:
 
     ``width`` is the length of the rankings that routers are calibrated on. Uncertainty is read off rankings of this
     length, however many items a request wants: how sure an answer is must not depend on how much of it is shown.
+    ``popularity`` (int64[n_items] training interactions) is what clues need; None where no router looks at them.
     """
 
     registry: Registry
@@ -85,6 +90,7 @@ class Agent:
     policy: Named | None = None
     estimators: Mapping[str, Named] = field(default_factory=dict)
     routers: Mapping[Task, Router] = field(default_factory=dict)
+    popularity: Int64 | None = None
 
     def observe(self, batch: QueryBatch) -> Observation:
         """Item features and the evidence horizon of each query."""
@@ -119,6 +125,16 @@ class Agent:
         with self.registry.guard(Kind.DELEGATE, named.name, "recommend"):
             return checked_ranking(part.recommend(batch, observation), batch, self.n_items)
 
+    def clues(self, batch: QueryBatch, answers: Mapping[str, Ranking]) -> dict[str, Uncertainty]:
+        """What the request and the delegates' answers to it tell (`reasonrec_core.act.clues`)."""
+        if self.popularity is None:
+            raise RunError(
+                "the run holds no popularity of its items, which its router looks at",
+                fix="Fit it again with this version.",
+            )
+        heads = {label: ranking.head(self.width) for label, ranking in answers.items()}
+        return clues(batch.history, self.popularity, heads)
+
     def act(self, batch: QueryBatch) -> Outcome:
         """Answer a batch: decide who answers each query, then let them."""
         wanted, batch = batch.k, replace(batch, k=max(batch.k, self.width))
@@ -136,6 +152,8 @@ class Agent:
         everyone = np.arange(len(batch))
         keys = batch.users.astype(np.int64)
         found = self.estimate("before", batch, observation, None)
+        asked = {label: self.delegate(label, batch, observation) for label in router.asks}
+        found |= self.clues(batch, asked) if asked else {}
         if router.config.stage == "before":
             replaced = router.replace(found, keys)
             thinking = np.flatnonzero(~replaced)
@@ -149,7 +167,9 @@ class Agent:
             found |= {label: _spread(value, thinking, len(batch)) for label, value in after.items()}
         if router.config.stage == "after":
             replaced = router.replace(found, keys)
-        ranking = self._answers(batch, observation, router, replaced, thinking, deliberation)
+        who = router.who(found)
+        who[~replaced] = None
+        ranking = self._answers(batch, observation, who, asked, thinking, deliberation)
         return Outcome(
             ranking=ranking,
             replaced=replaced,
@@ -158,7 +178,7 @@ class Agent:
             uncertainty={label: value.total for label, value in found.items()},
             deliberated=thinking,
             deliberation=deliberation,
-            delegate=router.delegate,
+            delegates=tuple(who.tolist()),
             why=lambda row: router.reason(found, row, keys),
             seconds=time.perf_counter() - begin,
         )
@@ -167,8 +187,8 @@ class Agent:
         self,
         batch: QueryBatch,
         observation: Observation,
-        router: Router,
-        replaced: Bool,
+        who: npt.NDArray[np.object_],
+        asked: Mapping[str, Ranking],
         thinking: Rows,
         deliberation: Deliberation | None,
     ) -> Ranking:
@@ -177,9 +197,10 @@ class Agent:
         scores = np.full((len(batch), width), -np.inf, np.float32)
         if deliberation is not None and deliberation.ranking is not None:
             _place(items, scores, thinking, deliberation.ranking)
-        sent = np.flatnonzero(replaced)
-        if len(sent):
-            _place(items, scores, sent, self.delegate(router.delegate, batch.take(sent), observation.take(sent)))
+        for label in sorted(set(who[who != None])):  # noqa: E711 (element by element)
+            sent = np.flatnonzero(who == label)
+            known = asked[label].take(sent) if label in asked else None
+            _place(items, scores, sent, known or self.delegate(label, batch.take(sent), observation.take(sent)))
         return Ranking(items, scores)
 
     def _policy_only(self, batch: QueryBatch, observation: Observation, begin: float) -> Outcome:
@@ -195,7 +216,7 @@ class Agent:
             {label: value.total for label, value in signals.items()},
             np.arange(len(batch)),
             deliberation,
-            None,
+            (None,) * len(batch),
             _said("there is no router: the policy answers all"),
             time.perf_counter() - begin,
         )
@@ -206,7 +227,18 @@ class Agent:
         ranking = self.delegate(label, batch, observation)
         all_to_it = _said("there is no policy: the delegate answers all")
         yes, nobody = np.ones(len(batch), np.bool_), np.empty(0, np.intp)
-        return Outcome(ranking, yes, unknown, unknown, {}, nobody, None, label, all_to_it, time.perf_counter() - begin)
+        return Outcome(
+            ranking,
+            yes,
+            unknown,
+            unknown,
+            {},
+            nobody,
+            None,
+            (label,) * len(batch),
+            all_to_it,
+            time.perf_counter() - begin,
+        )
 
 
 def _place(items: npt.NDArray[np.int32], scores: Float32, rows: Rows, ranking: Ranking) -> None:

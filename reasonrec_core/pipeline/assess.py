@@ -60,10 +60,10 @@ def assess(prepared: Prepared, agent: Agent, task: Task) -> Assessed:
     scores: dict[str, Scores] = {}
     routed, router = None, agent.routers.get(task)
     if router is not None and agent.policy is not None:
-        mine, theirs = answers[agent.policy.label], answers[router.delegate]
+        mine, known = answers[agent.policy.label], signals(agent, cases.queries, answers)
         assert mine.ranking is not None
-        assert theirs.ranking is not None
-        routed = route(router, signals(agent, mine), mine.ranking, theirs.ranking, keys(cases))
+        theirs = {label: a.ranking for label in agent.delegates if (a := answers[label]).ranking is not None}
+        routed = route(router, known, mine.ranking, theirs, keys(cases))
         answered = Answers(routed.ranking, {}, None, mine.seconds, "")
         scores[ROUTED] = scored(prepared, answered, cases)
     for label, each in answers.items():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from reasonrec_core.act import Evidence, Router, answer_confidence, fit_router
 from reasonrec_core.evaluate import Scores, metric_name, score_ranking
@@ -14,8 +15,9 @@ from reasonrec_core.files import content_hash, read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.predict import Answers, delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
-from reasonrec_core.types import Bool, Cases, Float32, Int64, Ranking, Task, Uncertainty
+from reasonrec_core.types import Bool, Cases, Float32, Int64, QueryBatch, Ranking, Task, Uncertainty
 
+Names = npt.NDArray[np.object_]
 Signals = Mapping[str, Uncertainty]
 
 
@@ -25,13 +27,15 @@ class Routed:
 
     Attributes:
         ranking: whoever was chosen answered.
-        replaced: bool[B], True where the delegate answered.
+        replaced: bool[B], True where a delegate answered.
+        delegates: str[B], "" where none did.
         risk: float32[B].
         confidence: float32[B].
     """
 
     ranking: Ranking
     replaced: Bool
+    delegates: Names
     risk: Float32
     confidence: Float32
 
@@ -52,7 +56,7 @@ def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router | None:
         quality, hit = goals(prepared, scores[policy])
         evidence = Evidence(
             policy,
-            signals(agent, mine),
+            signals(agent, cases.queries, {policy: mine, **theirs}),
             {label: s.per_query[quality] for label, s in scores.items()},
             {label: s.per_query[hit] > 0 for label, s in scores.items()},
             keys(cases),
@@ -80,10 +84,12 @@ def todays_signals(prepared: Prepared, agent: Agent, task: Task, router: Router)
     A wanted share is meant for requests to come, and histories have grown since validation. No label is needed for
     this, and none is read: the test queries are these histories, their targets stay unseen.
     """
+    queries = prepared.cases(task, "test").queries
+    theirs = {label: delegate_answers(prepared, agent, label, task, "test") for label in router.asks}
     if router.config.stage == "before":
-        queries = prepared.cases(task, "test").queries
-        return agent.estimate("before", queries, agent.observe(queries), None)
-    return signals(agent, policy_answers(prepared, agent, task, "test"))
+        return agent.estimate("before", queries, agent.observe(queries), None) | _clues(agent, queries, theirs)
+    assert agent.policy is not None
+    return signals(agent, queries, {agent.policy.label: policy_answers(prepared, agent, task, "test"), **theirs})
 
 
 def scored(prepared: Prepared, answers: Answers, cases: Cases) -> Scores:
@@ -109,15 +115,26 @@ def keys(cases: Cases) -> Int64:
     return cases.queries.users.astype(np.int64)
 
 
-def signals(agent: Agent, answers: Answers) -> dict[str, Uncertainty]:
-    """The estimators' values on all queries."""
-    return {label: answers.uncertainty[label] for label in agent.estimators}
+def signals(agent: Agent, queries: QueryBatch, answers: Mapping[str, Answers]) -> dict[str, Uncertainty]:
+    """The estimators' values on all queries, and clues from the delegates among ``answers`` (by system)."""
+    assert agent.policy is not None
+    known = answers[agent.policy.label].uncertainty
+    return {label: known[label] for label in agent.estimators} | _clues(agent, queries, answers)
 
 
-def route(router: Router, found: Signals, mine: Ranking, theirs: Ranking, users: Int64) -> Routed:
-    """Apply a router to queries that both sides have answered."""
+def _clues(agent: Agent, queries: QueryBatch, answers: Mapping[str, Answers]) -> dict[str, Uncertainty]:
+    """Clues from those delegates that have answered, where there can be a router that looks at them."""
+    theirs = {name: a.ranking for name, a in answers.items() if name in agent.delegates and a.ranking is not None}
+    return agent.clues(queries, theirs) if theirs and agent.popularity is not None else {}
+
+
+def route(router: Router, found: Signals, mine: Ranking, theirs: Mapping[str, Ranking], users: Int64) -> Routed:
+    """Apply a router to queries that all have answered: the policy (``mine``) and each delegate."""
     replaced = router.replace(found, users)
-    ranking = Ranking(
-        np.where(replaced[:, None], theirs.items, mine.items), np.where(replaced[:, None], theirs.scores, mine.scores)
-    )
-    return Routed(ranking, replaced, router.risk(found), answer_confidence(router, found, replaced))
+    who = np.where(replaced, router.who(found), "").astype(object)
+    items, scores = mine.items.copy(), mine.scores.copy()
+    for label, ranking in theirs.items():
+        rows = who == label
+        items[rows], scores[rows] = ranking.items[rows], ranking.scores[rows]
+    sure = answer_confidence(router, found, replaced)
+    return Routed(Ranking(items, scores), replaced, who, router.risk(found), sure)

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from reasonrec_core.act import CLUE
 from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.errors import ReasonRecError
 from reasonrec_core.evaluate import Scores, metric_name
 from reasonrec_core.files import content_hash, write_json
-from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.pipeline.agent import POPULARITY, Agent
 from reasonrec_core.pipeline.assess import (
     Assessed,
     assess,
@@ -31,7 +32,7 @@ from reasonrec_core.pipeline.folder import RunFolder
 from reasonrec_core.pipeline.latency import Latency, measure
 from reasonrec_core.pipeline.prepare import Prepared, Progress, prepare
 from reasonrec_core.pipeline.record import environment, write_cards, write_users
-from reasonrec_core.pipeline.routing import calibrate
+from reasonrec_core.pipeline.routing import calibrate, item_counts
 from reasonrec_core.pipeline.tracing import write_trace
 from reasonrec_core.registry import Registry
 from reasonrec_core.report import write_report
@@ -68,6 +69,8 @@ def fit_pipeline(config: PipelineConfig, folder: Path, registry: Registry, progr
         write_json(folder / "environment.json", environment())
         prepared = prepare(config, registry, run, progress)
     agent, seconds = fit_all(prepared)
+    if config.router is not None:
+        agent = replace(agent, popularity=item_counts(prepared))
     routers = {task: router for task in config.tasks if (router := calibrate(prepared, agent, task))}
     agent = replace(agent, routers=routers)
     keep_agent(prepared, agent)
@@ -104,6 +107,8 @@ def keep_agent(prepared: Prepared, agent: Agent) -> None:
     def make(folder: Path) -> None:
         for name, values in prepared.items.features.items():
             np.save(folder / f"{name}.npy", values)
+        if agent.popularity is not None:
+            np.save(folder / POPULARITY, agent.popularity)
         write_json(folder / "agent.json", state)
 
     prepared.run.stage("agent", content_hash(state, prepared.key), make)
@@ -191,11 +196,7 @@ def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, An
             "kind": config.kind,
             "stage": config.stage,
             "delegate": router.delegate,
-            "estimators": [
-                name
-                for name in config.estimators
-                if config.stage == "after" or agent.estimators[name].part.stage == "before"
-            ],
+            "estimators": [name for name in router.signals if not name.startswith(CLUE)],
             "threshold": float(router.report["level"]) if config.risk is not None else None,
             "target": f"share {goal:g}" if goal is not None else f"risk {config.risk:g}",
             "reached": float(first.routed.replaced.mean()),

@@ -16,7 +16,7 @@ from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.observe.horizon import EvidenceHorizonScale
-from reasonrec_core.pipeline.agent import Agent, Named, Outcome
+from reasonrec_core.pipeline.agent import POPULARITY, Agent, Named, Outcome
 from reasonrec_core.pipeline.edited import EditedPolicy, read_edits
 from reasonrec_core.pipeline.folder import RunFolder
 from reasonrec_core.pipeline.served import Served
@@ -208,7 +208,7 @@ class Recommender:
         replaced = bool(outcome.replaced[0])
         steps = outcome.deliberation.steps[0] if outcome.deliberation is not None and not replaced else ()
         past = batch.history.row(0).tolist()
-        by = outcome.delegate if replaced else (self.agent.policy.label if self.agent.policy else None)
+        by = outcome.delegates[0] if replaced else (self.agent.policy.label if self.agent.policy else None)
         return Answer(
             items=self._items(outcome.ranking, batch.k),
             history=tuple((catalog.ids[i], catalog.titles[i]) for i in past),
@@ -219,7 +219,11 @@ class Recommender:
             confidence=_number(outcome.confidence[0]),
             cutoff=max(self.config.evaluate.k),
             risk=_number(outcome.risk[0]),
-            uncertainty={n: float(v[0]) for n, v in outcome.uncertainty.items() if not np.isnan(v[0])},
+            uncertainty={
+                n: float(v[0])
+                for n, v in outcome.uncertainty.items()
+                if n in self.agent.estimators and not np.isnan(v[0])
+            },
             steps=tuple(steps),
             seconds=outcome.seconds,
         )
@@ -238,6 +242,7 @@ def load_agent(served: Served, registry: Registry) -> Agent:
             return Named(label, name, part)
 
     policy: Named | None = None
+    popularity = served.run.path / "stages" / "agent" / POPULARITY
     policy = load(Kind.POLICY, *state["policy"]) if state["policy"] else None
     return Agent(
         registry,
@@ -249,6 +254,7 @@ def load_agent(served: Served, registry: Registry) -> Agent:
         policy,
         {label: load(Kind.UNCERTAINTY, label, name) for label, name in state["estimators"]},
         {Task(task): Router.from_dict(each) for task, each in state["routers"].items()},
+        np.load(popularity, allow_pickle=False) if popularity.is_file() else None,
     )
 
 

@@ -70,9 +70,10 @@ def decisions(
     """The test decisions in chunks; steps are recorded for the decisions that the policy took."""
     router, n, k = agent.routers.get(found.task), len(found.cases), max(prepared.config.evaluate.k)
     mine = found.answers[agent.policy.label] if agent.policy else None
-    known = signals(agent, mine) if mine else {}
+    known = signals(agent, found.cases.queries, found.answers) if mine else {}
     replaced = found.routed.replaced if found.routed else np.full(n, mine is None)
-    delegate = router.delegate if router else next(iter(agent.delegates), None)
+    first = next(iter(agent.delegates), None)
+    who = found.routed.delegates if found.routed else np.full(n, first if mine is None else "", object)
     reasons = router.reasons(known, keys(found.cases)) if router else _silent(agent, n)
     gain = router.gain(known) if router else None
     spent = mine.tokens if mine and mine.tokens is not None else np.zeros(n, np.int64)
@@ -90,7 +91,7 @@ def decisions(
             risk=found.routed.risk[rows] if found.routed else None,
             gain=None if gain is None else gain[rows],
             confidence=found.routed.confidence[rows] if found.routed else None,
-            delegates=[delegate if r else None for r in sent],
+            delegates=[label or None for label in who[rows]],
             answers={name: a.ranking.take(rows).head(k) for name, a in found.answers.items() if a.ranking is not None},
             steps=_steps(prepared, agent, batch.queries, start, sent),
             latency=whole[rows],
@@ -130,7 +131,8 @@ def calibration_rows(prepared: Prepared, agent: Agent, found: Assessed, hasher: 
     if hasher.users:
         users = _user_ids(prepared, cases)
         order, numbers = hasher.order(users), hasher.keys(users, lambda rows, drawn: drawn >= 0)
-    asked = Asked(order, cases.take(order) if hasher.users else cases, signals(agent, mine), scores, numbers)
+    known = signals(agent, cases.queries, {agent.policy.label: mine, **theirs})
+    asked = Asked(order, cases.take(order) if hasher.users else cases, known, scores, numbers)
     for rows, batch in asked.batches(VALID):
         spent = None if mine.tokens is None else mine.tokens[rows]
         yield replace(batch, queries=replace(batch.queries, candidates=None), policy_tokens=spent)

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 
+from reasonrec_core.act import clue_names
 from reasonrec_core.files import content_hash
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.assess import Assessed
@@ -44,6 +45,9 @@ def write_trace(prepared: Prepared, agent: Agent, found: Assessed, latency: Late
 def header(prepared: Prepared, agent: Agent, found: Assessed) -> Header:
     """What holds for the whole trace."""
     router, config = agent.routers.get(found.task), prepared.config
+    stages = {label: str(named.part.stage) for label, named in agent.estimators.items()}
+    if router is not None:
+        stages |= dict.fromkeys(clue_names(tuple(agent.delegates)), "before")
     versions = component_versions(prepared, agent)
     quality, hit = goals(prepared, next(iter(found.scores.values())))
     return Header(
@@ -51,7 +55,7 @@ def header(prepared: Prepared, agent: Agent, found: Assessed) -> Header:
         task=found.task,
         policy=agent.policy.label if agent.policy else None,
         delegates=tuple(agent.delegates),
-        estimators={label: str(named.part.stage) for label, named in agent.estimators.items()},
+        estimators=stages,
         router=router.to_dict() if router else None,
         quality=quality,
         hit=hit,

@@ -19,6 +19,7 @@ def seconds(found: Recorded, decisions: Decisions) -> Float64:
     before = as_recorded(found)
     measured = found.numbers["latency"]
     same = decisions.same(before) & ((decisions.stage == before.stage) | (decisions.routes == str(Route.SELF)))
+    same &= decisions.asked == before.asked
     estimated = path(found, decisions) + overhead(found, decisions)
     return np.where(np.isnan(measured), np.nan, np.where(same, measured, estimated))
 
@@ -47,11 +48,13 @@ def path(found: Recorded, decisions: Decisions) -> Float64:
     delegates = np.full(len(found), np.nan)
     for label in found.header.delegates:
         rows = decisions.delegates == label
-        delegates[rows] = alone(found, label)[rows]
+        # Whoever was asked before it was decided is not asked again.
+        delegates[rows] = 0.0 if label in decisions.asked else alone(found, label)[rows]
+    first = np.sum([alone(found, label) for label in decisions.asked], axis=0) if decisions.asked else 0.0
     replaced = delegates if decisions.stage == BEFORE else policy + delegates
     # Whoever is consulted is asked as well as the policy; an abstention has thought first.
     consulted = np.where(decisions.routes == str(Route.CONSULT), policy + delegates, policy)
-    return np.where(taken, replaced, consulted)
+    return np.asarray(first + np.where(taken, replaced, consulted))
 
 
 def alone(found: Recorded, system: str | None) -> Float64:

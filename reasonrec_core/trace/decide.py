@@ -30,11 +30,13 @@ class Decisions:
         routes: values of `Route`.
         delegates: "" where no delegate takes part.
         stage: whether it is decided "before" or "after" the policy has answered.
+        asked: delegates that answer every request before it is decided.
     """
 
     routes: Names
     delegates: Names
     stage: str
+    asked: tuple[str, ...] = ()
 
     def same(self, other: Decisions) -> npt.NDArray[np.bool_]:
         """bool[n]: which requests go the same way in both."""
@@ -49,7 +51,10 @@ class Decisions:
 def as_recorded(found: Recorded) -> Decisions:
     """The decisions of the run."""
     router = found.header.router
-    return Decisions(found.routes, found.delegates, str(router["config"]["stage"]) if router else BEFORE)
+    if router is None:
+        return Decisions(found.routes, found.delegates, BEFORE)
+    asked = tuple(str(label) for label in router.get("asks", ()))
+    return Decisions(found.routes, found.delegates, str(router["config"]["stage"]), asked)
 
 
 def decide(found: Recorded, router: Router | None) -> Decisions:
@@ -65,9 +70,8 @@ def decide(found: Recorded, router: Router | None) -> Decisions:
         return Decisions(np.full(n, str(route), object), np.full(n, who, object), BEFORE)
     check_signals(found, router.signals)
     routes = np.array([str(route) for route in router.routes(found.signals, found.keys)], object)
-    return Decisions(
-        routes, np.where(routes == str(Route.SELF), "", router.delegate).astype(object), router.config.stage
-    )
+    delegates = np.where(routes == str(Route.SELF), "", router.who(found.signals)).astype(object)
+    return Decisions(routes, delegates, router.config.stage, router.asks)
 
 
 def recorded_router(found: Recorded) -> Router | None:

@@ -68,7 +68,7 @@ class Header(BaseModel):
         task: what was asked.
         policy: its label, None where delegates answered alone.
         delegates: their labels; the first answers where there is no policy.
-        estimators: label -> "before" or "after" the policy's answer.
+        estimators: label -> "before" or "after" the policy's answer; of estimators and of clues.
         router: the calibrated router as JSON values, None where there was none.
         quality, hit: names of the metrics that routers are calibrated on, such as ``NDCG@10`` and ``HR@10``.
         k: cut-offs of the metrics.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.act import CLUE
 from reasonrec_core.evaluate.slices import horizon_quartiles
 from reasonrec_core.trace.costs import spread
 from reasonrec_core.trace.decide import as_recorded, quality
@@ -49,7 +50,11 @@ def statistics(file: TraceFile) -> dict[str, Any]:
         ],
         "reasons": _reasons(file),
         "horizon": [{"history": name} | _group(found, values, rows) for name, rows in groups],
-        "uncertainty": {name: _parts(u.total, u.epistemic, u.aleatoric) for name, u in found.signals.items()},
+        "uncertainty": {
+            name: _parts(u.total, u.epistemic, u.aleatoric)
+            for name, u in found.signals.items()
+            if not name.startswith(CLUE)
+        },
     }
 
 

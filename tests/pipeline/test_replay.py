@@ -16,12 +16,14 @@ from reasonrec_core.config import check_config
 from reasonrec_core.data.synth import SynthConfig, make_catalogue
 from reasonrec_core.errors import ConfigError, RunError
 from reasonrec_core.pipeline.run import run_pipeline
+from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
 from reasonrec_core.trace import Header, TraceRecord, TraceWriter, UncertaintyValue, open_trace, read_trace
 from reasonrec_core.trace.decide import as_recorded, decide, quality, recorded_router
 from reasonrec_core.trace.recorded import read_recorded
 from reasonrec_core.trace.replay import Replay, Wanted, replay
 from reasonrec_core.trace.schema import VALID
+from reasonrec_core.trace.stats import statistics
 
 from .conftest import silent
 
@@ -30,6 +32,8 @@ ROUTERS = {
     "after the answer": {"share": 0.35, "stage": "after"},
     "a risk": {"risk": 0.077, "stage": "after", "estimators": ["entropy", "margin"]},
     "another delegate": {"share": 0.5, "stage": "before", "delegate": "popularity"},
+    "learned deferral": {"kind": "deferral", "share": 0.4, "stage": "before"},
+    "deferral after the answer": {"kind": "deferral", "share": 0.6, "stage": "after"},
 }
 SHOP = {
     "name": "shop",
@@ -291,3 +295,20 @@ print("imported:", *[n for n in sys.modules if n in heavy or n.startswith("reaso
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines()[-1] == "imported:", done.stdout + done.stderr
+
+
+def test_learned_deferral_decides_one_request_as_it_decides_many(data: Path, tmp_path: Path) -> None:
+    """A whole run, its trace, and the served recommender agree on who answers, and with what."""
+    folder = run_with(ROUTERS["learned deferral"], data, tmp_path / "run")
+    records = list(read_trace(folder))
+    asked = [r for r in records if r.latency is not None and r.history_length == len(r.history)]
+    assert {record.route for record in records} == {"self", "replace"}
+    assert all((record.delegate is None) == (record.route == "self") for record in records)
+    assert not any(name.startswith("clue:") for name in statistics(open_trace(folder))["uncertainty"])
+    served = Recommender.open(folder)
+    assert len(asked) > 5
+    for record in asked[:10]:
+        answer = served.recommend(history=list(record.history), k=5)
+        assert (answer.route, answer.by) == (record.route, record.delegate or "profile")
+        assert [item.id for item in answer.items] == list(record.ranking)
+        assert not any(name.startswith("clue:") for name in answer.uncertainty)

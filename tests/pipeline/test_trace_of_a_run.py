@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from reasonrec_core.act import CLUE, clue_names
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.pipeline.run import evaluate_run, run_pipeline
@@ -24,7 +25,9 @@ def test_every_decision_is_whole(finished: Path) -> None:
     trace = read_trace(finished)
     head, router = trace.header, trace.header.router
     assert (head.policy, head.delegates) == ("profile", ("popularity", "transitions"))
-    assert head.estimators == {"evidence-horizon": "before", "entropy": "after", "margin": "after"}
+    stages = {name: stage for name, stage in head.estimators.items() if not name.startswith(CLUE)}
+    assert stages == {"evidence-horizon": "before", "entropy": "after", "margin": "after"}
+    assert set(head.estimators) - set(stages) == set(clue_names(head.delegates))
     assert router is not None
     assert head.quality == "NDCG@5"
     assert all(len(text) == 64 for text in (head.config, head.data, head.split))
@@ -64,7 +67,8 @@ def test_the_validation_part_holds_what_routers_learn_from(finished: Path) -> No
     for record in records:
         assert record.route == ""
         assert set(record.quality) == {"profile", "popularity", "transitions"}
-        assert set(record.uncertainty) == {"evidence-horizon", "entropy", "margin"}
+        known = {"evidence-horizon", "entropy", "margin", *clue_names(["popularity", "transitions"])}
+        assert set(record.uncertainty) == known
 
 
 @pytest.fixture(scope="module")
