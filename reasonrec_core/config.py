@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from reasonrec_core.act import RouterConfig
+from reasonrec_core.act.config import GOALS
 from reasonrec_core.components import Settings
 from reasonrec_core.data.splits import SplitConfig
 from reasonrec_core.errors import ConfigError
@@ -186,7 +187,7 @@ def load_router(path: Path, *, has_goal: bool = False) -> RouterConfig:
     table = tree.get("router", tree)
     if not isinstance(table, dict):
         raise ConfigError("the router is a table of settings", where=f"{path}: router")
-    if has_goal and not {"share", "risk"} & table.keys():
+    if has_goal and not {*GOALS} & table.keys():
         table = {**table, "share": 0.5}
     return validated(RouterConfig, table, where=f"{path}: router")
 

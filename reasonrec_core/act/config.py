@@ -8,12 +8,15 @@ from pydantic import Field, model_validator
 
 from reasonrec_core.components import Settings
 
+GOALS = ("share", "risk", "max_latency", "max_tokens", "max_loss")
+
 
 class RouterConfig(Settings):
     """When a delegate answers instead of the policy.
 
-    Exactly one of ``share`` and ``risk`` is given. ``stage = "before"`` decides from estimators that need no answer,
-    so that the policy never runs for replaced queries; this is what saves time.
+    Exactly one goal is given: ``share``, ``risk``, ``max_latency``, ``max_tokens`` or ``max_loss``. The last three
+    become the share that meets them on validation queries; it is fixed when the run is fitted. ``stage = "before"``
+    decides from what needs no answer of the policy, so that it never runs for replaced queries; this saves time.
 
     A ``share`` goes where it costs least, by P(worse) - P(better) or expected gain learned on validation, and is met
     on the histories as they are after validation (their targets are not read), because longer histories shift the
@@ -38,12 +41,33 @@ class RouterConfig(Settings):
     risk: float | None = Field(
         None, ge=0.0, le=1.0, description="Largest mean risk allowed among the queries that the policy keeps."
     )
+    max_latency: float | None = Field(
+        None, gt=0.0, description="Mean milliseconds per request, measured on this machine; the smallest share."
+    )
+    max_tokens: float | None = Field(
+        None, ge=0.0, description="Mean language-model tokens per request; the smallest share that keeps it."
+    )
+    max_loss: float | None = Field(
+        None,
+        ge=0.0,
+        le=1.0,
+        description="Tolerated relative loss in NDCG against the policy alone; the largest share not inferior by more.",
+    )
     seed: int = 0
 
     @model_validator(mode="after")
     def _one_goal(self) -> Self:
-        if (self.share is None) == (self.risk is None):
-            raise ValueError("give exactly one of share and risk")
+        if sum(getattr(self, goal) is not None for goal in GOALS) != 1:
+            raise ValueError("give exactly one of share, risk, max_latency, max_tokens and max_loss")
         if len(set(self.estimators)) < len(self.estimators):
             raise ValueError("an estimator is named twice")
         return self
+
+    def at(self, share: float) -> Self:
+        """The same with a share for a goal."""
+        return self.model_copy(update={**dict.fromkeys(GOALS), "share": share})
+
+    @property
+    def goal(self) -> str:
+        """The name of the goal that is given."""
+        return next(goal for goal in GOALS if getattr(self, goal) is not None)

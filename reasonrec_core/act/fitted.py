@@ -61,6 +61,11 @@ class Fitted:
         return self.worse.names
 
     @property
+    def delegates(self) -> tuple[str, ...]:
+        """Whom queries may go to: one."""
+        return (self.delegate,)
+
+    @property
     def asks(self) -> tuple[str, ...]:
         """Delegates whose answers are looked at before it is decided: none."""
         return ()

@@ -91,6 +91,15 @@ class Router:
         return self._state.delegate
 
     @property
+    def delegates(self) -> tuple[str, ...]:
+        """All that replaced queries may go to."""
+        return self._state.delegates
+
+    def note(self, **facts: Any) -> None:
+        """Add to the `report`."""
+        self._state.report.update(facts)
+
+    @property
     def report(self) -> Mapping[str, Any]:
         """How calibration went, on validation.
 
@@ -128,7 +137,7 @@ class Router:
 
     def at_share(self, share: float, uncertainty: Signals) -> Self:
         """A router that learned the same, its cut where ``share`` of these queries is replaced."""
-        moved = type(self)(self.config.model_copy(update={"share": share, "risk": None}))
+        moved = type(self)(self.config.at(share))
         moved._fitted = self._state.by_share()
         moved.place(uncertainty)
         return moved

@@ -37,6 +37,12 @@ Examples:
     help="Tolerated relative loss against the policy alone; the largest share that keeps it on validation queries.",
 )
 @click.option(
+    "--max-tokens",
+    type=click.FloatRange(0),
+    metavar="N",
+    help="Mean language-model tokens per request; the smallest share that keeps it.",
+)
+@click.option(
     "--router",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -50,6 +56,7 @@ def replay_command(
     share: float | None,
     max_latency: float | None,
     max_loss: float | None,
+    max_tokens: float | None,
     router: Path | None,
     metrics: tuple[str, ...],
     seed: int | None,
@@ -64,14 +71,13 @@ def replay_command(
     from reasonrec_core.trace import open_trace
     from reasonrec_core.trace.replay import Wanted, replay
 
-    given = [
-        n for n, v in (("--share", share), ("--max-latency", max_latency), ("--max-loss", max_loss)) if v is not None
-    ]
+    goals = {"--share": share, "--max-latency": max_latency, "--max-loss": max_loss, "--max-tokens": max_tokens}
+    given = [name for name, value in goals.items() if value is not None]
     if len(given) > 1:
         raise ConfigError(f"{' and '.join(given)} exclude each other", where="trace replay", fix="Give one of them.")
     file = open_trace(trace)
     other = None if router is None else load_router(router, has_goal=bool(given))
-    wanted = Wanted(other, share, None if max_latency is None else max_latency / 1000, max_loss)
+    wanted = Wanted(other, share, None if max_latency is None else max_latency / 1000, max_loss, max_tokens)
     found = replay(file, wanted, metrics=metrics, seed=seed)
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))

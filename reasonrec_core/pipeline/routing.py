@@ -13,6 +13,7 @@ from reasonrec_core.act import Evidence, Router, answer_confidence, fit_router
 from reasonrec_core.evaluate import Scores, metric_name, score_ranking
 from reasonrec_core.files import content_hash, read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.pipeline.budget import share_for_goal
 from reasonrec_core.pipeline.predict import Answers, delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.types import Bool, Cases, Float32, Int64, QueryBatch, Ranking, Task, Uncertainty
@@ -61,8 +62,11 @@ def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router | None:
             {label: s.per_query[hit] > 0 for label, s in scores.items()},
             keys(cases),
         )
-        router = fit_router(config, evidence)
-        if config.share is not None:
+        wanted = share_for_goal(prepared, agent, evidence, cases.queries, mine.tokens)
+        router = fit_router(config if wanted is None else config.at(wanted[0]), evidence)
+        if wanted is not None:
+            router.note(goal={"goal": config.goal, **wanted[1]})
+        if router.config.share is not None:
             router.place(todays_signals(prepared, agent, task, router))
         write_json(folder / "router.json", router.to_dict())
 

@@ -26,6 +26,7 @@ from reasonrec_core.pipeline.assess import (
     slice_rows,
     systems,
 )
+from reasonrec_core.pipeline.budget import goal_in_words
 from reasonrec_core.pipeline.faithful import faithfulness
 from reasonrec_core.pipeline.fit import check_components, fit_all
 from reasonrec_core.pipeline.folder import RunFolder
@@ -188,17 +189,17 @@ def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, An
     hit = scores.per_query[metric_name("HR", k, scores.sampled)]
     quality = metric_name("NDCG", k, scores.sampled)
     loss = 1.0 - scores.per_query[quality]
-    config, goal = router.config, router.config.share
+    config = router.config
     return {
         "calibration": {"of": "routed", "event": f"target in top {k}", **calibration(first.routed.confidence, hit)},
         "risk_coverage": {"loss": f"1 - {quality}", **curve(first.routed.confidence, loss)},
         "routing": {
             "kind": config.kind,
             "stage": config.stage,
-            "delegate": router.delegate,
+            "delegate": " or ".join(router.delegates),
             "estimators": [name for name in router.signals if not name.startswith(CLUE)],
             "threshold": float(router.report["level"]) if config.risk is not None else None,
-            "target": f"share {goal:g}" if goal is not None else f"risk {config.risk:g}",
+            "target": goal_in_words(config, router.report.get("goal")),
             "reached": float(first.routed.replaced.mean()),
             "validation": dict(router.report),
         },

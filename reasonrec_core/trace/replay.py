@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from dataclasses import replace as dataclass_replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from reasonrec_core.trace.decide import (
     quality,
     recorded_router,
 )
-from reasonrec_core.trace.goals import Relative, relative, share_for_latency, share_for_loss
+from reasonrec_core.trace.goals import Relative, relative, share_for_latency, share_for_loss, share_for_tokens
 from reasonrec_core.trace.reader import TraceFile
 from reasonrec_core.trace.recorded import Recorded, read_recorded
 from reasonrec_core.trace.schema import VALID
@@ -40,12 +41,30 @@ class Wanted:
         share: of the requests that a delegate answers.
         max_latency: mean seconds per request.
         max_loss: tolerated relative loss in quality against the policy alone.
+        max_tokens: mean language-model tokens per request.
     """
 
     router: RouterConfig | None = None
     share: float | None = None
     max_latency: float | None = None
     max_loss: float | None = None
+    max_tokens: float | None = None
+
+    @property
+    def goals(self) -> int:
+        """How many are given besides the router."""
+        return sum(g is not None for g in (self.share, self.max_latency, self.max_loss, self.max_tokens))
+
+    def told_apart(self) -> Wanted:
+        """The same with the goal of the router's settings as a goal, where it is not a share or a risk."""
+        config = self.router
+        if config is None or config.goal in ("share", "risk"):
+            return self
+        bare = config.at(0.5)
+        if self.goals:
+            return dataclass_replace(self, router=bare)
+        latency = None if config.max_latency is None else config.max_latency / 1000
+        return Wanted(bare, None, latency, config.max_loss, config.max_tokens)
 
 
 @dataclass(frozen=True)
@@ -157,14 +176,14 @@ def _router(
     file: TraceFile, test: Recorded, wanted: Wanted, needed: set[str], seed: int
 ) -> tuple[Router | None, dict[str, Any] | None]:
     """The router that is wanted, and how its goal was met on validation where that is where it was chosen."""
-    goals = [g for g in (wanted.share, wanted.max_latency, wanted.max_loss) if g is not None]
-    if len(goals) > 1:
-        raise ConfigError("give one of a share, a latency and a loss", where="replay")
+    if wanted.goals > 1:
+        raise ConfigError("give one of a share, a latency, a loss and tokens", where="replay")
+    wanted = wanted.told_apart()
     if wanted.router is None:
         router = recorded_router(test)
     else:
         router = calibrated(wanted.router, read_recorded(file, needed, VALID), test)
-    if not goals:
+    if not wanted.goals:
         return router, None
     if router is None:
         raise ConfigError(
@@ -176,6 +195,8 @@ def _router(
     share = wanted.share
     if wanted.max_latency is not None:
         share = share_for_latency(test, router, wanted.max_latency)
+    if wanted.max_tokens is not None:
+        share = share_for_tokens(test, router, wanted.max_tokens)
     if wanted.max_loss is not None:
         valid = read_recorded(file, needed, VALID)
         share, found = share_for_loss(valid, router, wanted.max_loss, seed=seed, resamples=file.header.resamples)

@@ -32,7 +32,10 @@ def write(folder: Path, text: str, name: str = "p.toml") -> Path:
         (f"{BASE}[split]\nknd = 1\n", "Did you mean 'kind'"),
         (f"{BASE}[router]\nshare = 0.3\n", "a router needs a policy"),
         (f'{BASE}[policy]\nname = "profile"\n[router]\nshare = 1.5\n', r"router\.share"),
-        (f'{BASE}[policy]\nname = "profile"\n[router]\nshare = 0.5\nrisk = 0.1\n', "exactly one of share and risk"),
+        (
+            f'{BASE}[policy]\nname = "profile"\n[router]\nshare = 0.5\nrisk = 0.1\n',
+            "exactly one of share, risk",
+        ),
         (f'{BASE}[policy]\nname = "profile"\n[router]\nshare = 0.5\ndelegate = "als"\n', "not among the delegates"),
         (f'{BASE}[policy]\nname = "profile"\nlabel = "popularity"\n', "two components are called 'popularity'"),
         (f'{BASE}[policy]\nname = "profile"\nlabel = "a/b"\n', "use letters, digits"),

@@ -32,6 +32,7 @@ ROUTERS = {
     "after the answer": {"share": 0.35, "stage": "after"},
     "a risk": {"risk": 0.077, "stage": "after", "estimators": ["entropy", "margin"]},
     "another delegate": {"share": 0.5, "stage": "before", "delegate": "popularity"},
+    "a loss": {"max_loss": 0.9, "stage": "before", "kind": "deferral"},
     "learned deferral": {"kind": "deferral", "share": 0.4, "stage": "before"},
     "deferral after the answer": {"kind": "deferral", "share": 0.6, "stage": "after"},
 }
@@ -312,3 +313,20 @@ def test_learned_deferral_decides_one_request_as_it_decides_many(data: Path, tmp
         assert (answer.route, answer.by) == (record.route, record.delegate or "profile")
         assert [item.id for item in answer.items] == list(record.ranking)
         assert not any(name.startswith("clue:") for name in answer.uncertainty)
+
+
+def test_goals_of_a_run_become_shares(data: Path, tmp_path: Path) -> None:
+    folder = run_with({"max_loss": 0.9, "stage": "before"}, data, tmp_path / "loss")
+    told = json.loads((folder / "metrics.json").read_text())["routing"]
+    goal = told["validation"]["goal"]
+    assert goal["validation"]["low"] >= -0.9
+    assert told["target"] == f"a loss of at most 0.9 (a share of {goal['share']:.0%})"
+    assert told["reached"] == pytest.approx(goal["share"], abs=0.02)
+    slow = run_with({"max_latency": 60_000.0, "stage": "before"}, data, tmp_path / "slow")
+    assert replayed(slow).recorded.share == 0.0
+    with pytest.raises(ConfigError, match=r"router\.max_latency: 1e-06 ms cannot be reached"):
+        run_with({"max_latency": 1e-6, "stage": "before"}, data, tmp_path / "fast")
+    free = run_with({"max_tokens": 0.0, "stage": "before"}, data, tmp_path / "free")
+    assert replayed(free).recorded.share == 0.0
+    with pytest.raises(ConfigError, match="give one of a share"):
+        replayed(free, share=0.1, max_tokens=1.0)

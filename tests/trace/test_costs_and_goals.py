@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from reasonrec_core.act import Evidence, Router, RouterConfig, fit_router
+from reasonrec_core.act.goals import share_for_time
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.trace import Header
 from reasonrec_core.trace.costs import seconds, tokens
 from reasonrec_core.trace.decide import Decisions, as_recorded, evidence
-from reasonrec_core.trace.goals import relative, share_for_latency, share_for_loss
+from reasonrec_core.trace.goals import relative, share_for_latency, share_for_loss, share_for_tokens
 from reasonrec_core.trace.recorded import Recorded
 from reasonrec_core.types import Uncertainty
 
@@ -139,3 +140,31 @@ def test_evidence_needs_both_sides() -> None:
     assert list(taken.quality) == ["mind", "quick"]
     with pytest.raises(ConfigError, match="a policy and at least one delegate"):
         evidence(replace(found, header=HEAD.model_copy(update={"delegates": ()})))
+
+
+def test_tokens_need_the_share_that_arithmetic_says() -> None:
+    found = world()
+    assert share_for_tokens(found, learned(found), 10.0) == pytest.approx(0.75, abs=0.011)
+    assert share_for_tokens(found, learned(found), 40.0) == 0.0
+    late = fit_router(RouterConfig(share=0.2, stage="after", estimators=("doubt",)), evidence(found))
+    with pytest.raises(ConfigError, match=r"--max-tokens: 10 tokens cannot be reached: the policy spends 40\.0"):
+        share_for_tokens(found, late, 10.0)
+    silent = replace(found, numbers={**found.numbers, "policy_tokens": np.full(SIZE, np.nan)})
+    with pytest.raises(ConfigError, match="no tokens of the policy"):
+        share_for_tokens(silent, learned(found), 10.0)
+
+
+def test_the_share_for_a_loss_does_not_depend_on_how_users_are_numbered() -> None:
+    valid = world()
+    other = replace(valid, users=valid.users[::-1].copy() * 7)
+    router = learned(valid)
+    assert share_for_loss(valid, router, 0.1, seed=0, resamples=200) == share_for_loss(
+        other, router, 0.1, seed=0, resamples=200
+    )
+
+
+def test_a_time_lies_between_that_of_the_policy_and_that_of_the_delegates() -> None:
+    assert share_for_time(0.010, 0.002, 0.006, "before", "router.max_latency") == pytest.approx(0.5)
+    assert share_for_time(0.010, 0.002, 0.020, "before", "router.max_latency") == 0.0
+    with pytest.raises(ConfigError, match=r"router\.max_latency: 1 ms cannot be reached.*Allow at least 2\.00 ms"):
+        share_for_time(0.010, 0.002, 0.001, "before", "router.max_latency")

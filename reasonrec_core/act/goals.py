@@ -1,0 +1,158 @@
+"""From what is wanted (a tolerated loss, tokens) to the share of requests that delegates answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.act.config import RouterConfig
+from reasonrec_core.act.evidence import Evidence, fit_router
+from reasonrec_core.act.router import Router
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.evaluate.bootstrap import interval, resample
+from reasonrec_core.evaluate.estimates import Estimate
+from reasonrec_core.types import Bool, Int64
+
+Float64 = npt.NDArray[np.float64]
+
+SHARES = np.linspace(0.0, 1.0, 21)
+"""Shares that are tried for a tolerated loss."""
+PERCENT = np.linspace(0.0, 1.0, 101)
+"""Shares that are tried for a cost."""
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Relative:
+    """Mean quality against that of the policy alone: ``mean(a) / mean(policy) - 1`` with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def relative(quality: Float64, policy: Float64, users: Int64, *, seed: int, resamples: int) -> Relative:
+    """How much better or worse than the policy alone, paired by user."""
+    known = ~(np.isnan(quality) | np.isnan(policy))
+    units = users.copy()
+    units[units < 0] = int(users.max(initial=-1)) + 1 + np.arange(int((units < 0).sum()))
+    columns = [np.bincount(units[known], v[known], int(units.max(initial=-1)) + 1) for v in (quality - policy, policy)]
+    parts = np.stack(columns, axis=1).astype(np.float64)
+
+    def ratio(sums: Float64) -> Float64:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(np.where(sums[:, 0] == 0, 0.0, sums[:, 0] / sums[:, 1]))
+
+    made = Estimate("relative", parts, ratio)
+    low, high = interval(resample([made], seed=seed, resamples=resamples)["relative"], made.value)
+    return Relative(made.value, low, high)
+
+
+def share_for_loss(
+    known: Evidence, config: RouterConfig, limit: float, users: Int64, *, seed: int, resamples: int
+) -> tuple[float, Relative]:
+    """The largest share whose loss is at most ``limit``, chosen on validation, and what was found there.
+
+    A share is accepted where the lower end of the 95 % interval of the relative difference to the policy alone is
+    above ``-limit`` (a test of non-inferiority). Every query is decided by a router that was calibrated on the other
+    folds of the users.
+
+    Args:
+        known: what was answered on validation.
+        config: of the router; its goal does not matter.
+        limit: tolerated relative loss.
+        users: int64[B] equal for equal users, -1 where unknown.
+        seed: of folds and intervals.
+        resamples: of intervals.
+    """
+    learn, users = config.at(0.5), _numbered(users)
+    mine = known.quality[known.policy]
+    fold = np.random.default_rng(seed).integers(0, FOLDS, int(users.max(initial=-1)) + 2)[users]
+    routed = np.tile(mine, (len(SHARES), 1))
+    for left_out in range(FOLDS):
+        rows = np.flatnonzero(fold == left_out)
+        if not len(rows) or len(rows) == len(fold):
+            continue
+        part, learned = known.take(rows), fit_router(learn, known.take(fold != left_out))
+        theirs = answered(part, learned)
+        for row, share in enumerate(SHARES):
+            sent = learned.at_share(float(share), part.signals).replace(part.signals, part.keys)
+            routed[row, rows] = np.where(sent, theirs, mine[rows])
+    best = (0.0, Relative(0.0, 0.0, 0.0))
+    for share, values in zip(SHARES, routed, strict=True):
+        found = relative(values, mine, users, seed=seed, resamples=resamples)
+        if found.low >= -limit:
+            best = (float(share), found)
+    return best
+
+
+def answered(known: Evidence, router: Router) -> Float64:
+    """float64[B]: the quality of the delegate that each query would go to."""
+    who = router.who(known.signals)
+    made = np.zeros(len(known))
+    for label in sorted(set(who)):
+        made[who == label] = known.quality[label][who == label]
+    return made
+
+
+def share_for_tokens(
+    replaced: Callable[[float], Bool], tokens: Int64 | Float64, stage: str, limit: float, where: str
+) -> float:
+    """The smallest share at which a request costs at most ``limit`` tokens on average.
+
+    Args:
+        replaced: share -> bool[B], who does not go to the policy.
+        tokens: [B] what the policy spends on each.
+        stage: of the router; one that decides after the policy has answered saves nothing.
+        limit: tokens.
+        where: names the setting in messages.
+
+    Raises:
+        ConfigError: the limit is out of reach.
+    """
+    spent = float(np.mean(tokens))
+    for share in PERCENT if stage == "before" else PERCENT[:1]:
+        if float(np.mean(np.where(replaced(float(share)), 0, tokens))) <= limit:
+            return float(share)
+    raise ConfigError(
+        f"{limit:g} tokens cannot be reached: the policy spends {spent:.1f} on a request and has answered before "
+        "the router decides",
+        where=where,
+        fix='Set router.stage = "before".',
+    )
+
+
+def share_for_time(slow: float, fast: float, limit: float, stage: str, where: str) -> float:
+    """The share at which a request takes ``limit`` seconds on average.
+
+    Args:
+        slow, fast: mean seconds where the policy, or where delegates answer everything.
+        limit: seconds.
+        stage: of the router.
+        where: names the setting in messages.
+
+    Raises:
+        ConfigError: the limit is out of reach.
+    """
+    if slow <= limit:
+        return 0.0
+    if fast <= limit:
+        return (slow - limit) / (slow - fast)
+    late = "" if stage == "before" else ' Its router decides after the policy has answered: try stage = "before".'
+    raise ConfigError(
+        f"{1000 * limit:g} ms cannot be reached: the policy answering everything takes {1000 * slow:.2f} ms, "
+        f"delegates {1000 * fast:.2f} ms",
+        where=where,
+        fix=f"Allow at least {1000 * min(slow, fast):.2f} ms.{late}",
+    )
+
+
+def _numbered(users: Int64) -> Int64:
+    """Users numbered as they first appear: the same folds and draws whatever numbers they had."""
+    made, known = np.full(len(users), -1, np.int64), users >= 0
+    _, first, inverse = np.unique(users[known], return_index=True, return_inverse=True)
+    made[known] = np.argsort(np.argsort(first))[inverse]
+    return made
