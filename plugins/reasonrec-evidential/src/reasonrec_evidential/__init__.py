@@ -1,0 +1,1 @@
+"""Networks that say how much evidence they have: Dirichlet and normal-inverse-gamma losses, and an estimator."""

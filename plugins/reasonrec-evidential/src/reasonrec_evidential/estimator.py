@@ -1,0 +1,139 @@
+"""The estimator: how likely the policy's answer holds the target, and on how much evidence that is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field
+from safetensors.torch import load_file, save_file
+
+from reasonrec_core.components import FitData, ReasoningPolicy, Settings, UncertaintyEstimator
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.errors import PluginError
+from reasonrec_core.files import read_json, write_json
+from reasonrec_core.types import Bool, Cases, Deliberation, Float32, Observation, QueryBatch, Uncertainty
+from reasonrec_evidential.dirichlet import Opinion
+from reasonrec_evidential.hits import MIN_PER_CLASS, Net, Recipe, ask, learn, parts
+
+Float64 = npt.NDArray[np.float64]
+CHUNK = 256
+LEAST = 1e-6
+"""Added to masses before their logarithm."""
+NET, FACTS = "net.safetensors", "evidential.json"
+
+
+class EvidentialConfig(Settings):
+    """What a pipeline file may set."""
+
+    top: int = Field(10, ge=1, description="Best items among which the target counts as found.")
+    loss: Literal["mse", "log", "digamma"] = Field("mse", description="Of the Dirichlet: mse, log or digamma.")
+    hidden: int = Field(16, ge=1, description="Units of the hidden layer.")
+    steps: int = Field(300, ge=1, description="Steps of training, at most; cross-fitting says how many.")
+    queries: int = Field(20_000, ge=1, description="Validation queries to learn on, at most.")
+
+
+class Evidential(UncertaintyEstimator[EvidentialConfig]):
+    """1 - P(the target is among the ``top`` best), as a Dirichlet learned on validation.
+
+    ``aleatoric`` is the expected entropy of hit or miss, ``epistemic`` the vacuity. Where hits or misses are too few
+    to learn from, the Dirichlet counts them; without validation queries it knows nothing (vacuity 1). `report` has
+    cross-fitted figures; of a policy that was itself fitted on validation they are optimistic.
+    """
+
+    Config = EvidentialConfig
+
+    def __init__(self, config: EvidentialConfig) -> None:
+        super().__init__(config)
+        self._policy: ReasoningPolicy[Any] | None = None
+        self._net: Net | None = None
+        self._counts: tuple[float, float] | None = None
+        self.report: dict[str, float] = {}
+
+    def attach(self, policy: ReasoningPolicy[Any]) -> None:
+        """The policy whose answers to validation queries are learned from."""
+        self._policy = policy
+
+    def fit(self, data: FitData) -> None:
+        """Ask the policy the validation queries, and learn which answers hold their target."""
+        features, hit = np.zeros((0, self.config.top + 2)), np.zeros(0, np.bool_)
+        if data.valid is not None:
+            some = np.flatnonzero(np.diff(data.valid.target_indptr) > 0)
+            if len(some) > self.config.queries:
+                some = np.sort(np.random.default_rng(data.seed).choice(some, self.config.queries, replace=False))
+            features, hit = self._asked(data.valid.take(some), data.observation.take(some))
+        found, missed = int(hit.sum()), int((~hit).sum())
+        self._net, self._counts = None, (float(found), float(missed))
+        self.report = {"queries": float(len(hit)), "hits": float(found)}
+        if min(found, missed) >= MIN_PER_CLASS:
+            recipe = Recipe(self.config.loss, self.config.hidden, self.config.steps, data.seed)
+            self._net, figures = learn(features, hit, recipe)
+            self.report |= figures
+
+    def estimate(self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None) -> Uncertainty:
+        """From the masses of the answer and the evidence horizon."""
+        if self._counts is None:
+            raise PluginError("the evidential estimator was used before it was fitted")
+        if self._net is None:
+            evidence = torch.tensor(self._counts, dtype=torch.float64).expand(len(batch), 2)
+            hit, aleatoric, vacuity = parts(Opinion(evidence))
+        else:
+            hit, aleatoric, vacuity = ask(self._net, self._features(deliberation, observation.horizon))
+        total, one, other = (np.clip(values, 0.0, 1.0).astype(np.float32) for values in (1.0 - hit, vacuity, aleatoric))
+        return Uncertainty(total, self.stage, epistemic=one, aleatoric=other)
+
+    def _asked(self, cases: Cases, observation: Observation) -> tuple[Float64, Bool]:
+        """float64[B, F] features of the policy's answers, bool[B] whether a target is among the best."""
+        if self._policy is None:
+            raise PluginError("the evidential estimator has no policy to ask", fix="Name a policy in the pipeline.")
+        features, hits = [np.zeros((0, self.config.top + 2))], [np.zeros(0, np.bool_)]
+        for start, piece in replace(cases.queries, k=self.config.top).chunks(CHUNK):
+            rows = np.arange(start, start + len(piece))
+            seen, asked = observation.take(rows), cases.take(rows)
+            answer = self._policy.deliberate(piece, seen)
+            assert answer.ranking is not None
+            features.append(self._features(answer, seen.horizon))
+            listed = answer.ranking.items[:, : self.config.top]
+            owner = np.repeat(np.arange(len(piece)), np.diff(asked.target_indptr))
+            found = (listed[owner] == asked.targets[:, None]).any(axis=1)
+            hits.append(np.bincount(owner, found, minlength=len(piece)) > 0)
+        return np.concatenate(features), np.concatenate(hits)
+
+    def _features(self, deliberation: Deliberation | None, horizon: Float32) -> Float64:
+        """float64[B, top + 2]: log masses of the best, of the rest, and the evidence horizon."""
+        if deliberation is None or deliberation.mass is None:
+            raise PluginError(
+                "the evidential estimator needs the policy's distribution, and this policy gives none",
+                fix="Use another estimator, or a policy that fills Deliberation.mass.",
+            )
+        best = deliberation.mass[:, : self.config.top].astype(np.float64)
+        best = np.pad(best, ((0, 0), (0, self.config.top - best.shape[1])))
+        rest = np.maximum(1.0 - best.sum(axis=1, keepdims=True), 0.0)
+        masses = np.log(np.concatenate([best, rest], axis=1) + LEAST)
+        return np.ascontiguousarray(np.concatenate([masses, horizon.astype(np.float64)[:, None]], axis=1))
+
+    def save(self, folder: Path) -> None:
+        """Write the network, the counts and the report."""
+        super().save(folder)
+        if self._counts is None:
+            raise PluginError("the evidential estimator was saved before it was fitted")
+        write_json(folder / FACTS, {"counts": list(self._counts), "report": self.report})
+        if self._net is not None:
+            save_file({name: value.contiguous() for name, value in self._net.state_dict().items()}, folder / NET)
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read what `save` wrote."""
+        self = super().load(folder, catalog)
+        facts = read_json(folder / FACTS)
+        found, missed = facts["counts"]
+        self._counts, self.report = (float(found), float(missed)), dict(facts["report"])
+        if (folder / NET).is_file():
+            with torch.random.fork_rng(devices=[]):  # a network is made at random before it is filled
+                self._net = Net(self.config.top + 2, self.config.hidden).eval()
+            self._net.load_state_dict(load_file(folder / NET))
+        return self

@@ -1,0 +1,87 @@
+"""The estimator: conformance, what it learns where the truth is known, counting where there is too little."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from reasonrec_evidential.estimator import Evidential, EvidentialConfig
+from reasonrec_evidential.hits import Recipe, ask, learn
+
+from reasonrec_core.errors import PluginError
+from reasonrec_core.testing import UncertaintyConformance
+from reasonrec_core.testing.habits import habits
+from reasonrec_core.testing.tiny import Tiny, tiny
+
+QUICK = {"steps": 50, "hidden": 4}
+
+
+class TestEvidential(UncertaintyConformance):
+    component = "evidential"
+    settings: ClassVar[dict[str, Any]] = {**QUICK, "top": 5}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    return tiny(tmp_path_factory.mktemp("tiny"))
+
+
+def test_learns_the_probability_of_a_hit() -> None:
+    random = np.random.default_rng(2)
+    x = random.normal(size=(3000, 3))
+    truth = 1 / (1 + np.exp(-2 * x[:, 0]))
+    hit = random.random(3000) < truth
+    net, report = learn(x[:2000], hit[:2000], Recipe("mse", 8, 150, 0))
+    predicted, entropy, vacuity = ask(net, x[2000:])
+    assert np.abs(predicted - truth[2000:]).mean() < 0.06
+    brier = ((predicted - hit[2000:]) ** 2).mean()
+    assert report["brier"] == pytest.approx(brier, abs=0.02), "cross-fitted figures are those of unseen cases"
+    assert report["ece"] < 0.05
+    assert np.corrcoef(entropy, -np.abs(truth[2000:] - 0.5))[0, 1] > 0.8
+    assert ((vacuity > 0) & (vacuity <= 1)).all()
+
+
+def test_noise_is_not_learned() -> None:
+    """Cross-fitting keeps a network that has many features and no signal from believing in one."""
+    random = np.random.default_rng(3)
+    x, hit = random.normal(size=(300, 20)), random.random(300) < 0.3
+    _, report = learn(x, hit, Recipe("mse", 16, 100, 0))
+    assert 0.3 < report["auc"] < 0.7
+    assert report["brier"] > 0.19
+
+
+def test_few_cases_are_counted(data: Tiny) -> None:
+    assert data.fit.valid is not None
+    some = np.arange(6)
+    few = replace(data.fit, valid=data.fit.valid.take(some), observation=data.fit.observation.take(some))
+    estimator = Evidential(EvidentialConfig())
+    estimator.attach(habits(data.fit))
+    estimator.fit(few)
+    batch = data.test.queries
+    seen = data.observation(batch)
+    found = estimator.estimate(batch, seen, habits(data.fit).deliberate(batch, seen))
+    hits = estimator.report["hits"]
+    assert found.total == pytest.approx(1 - (hits + 1) / 8)
+    assert found.epistemic == pytest.approx(2 / 8)
+
+
+def test_without_validation_it_knows_nothing(data: Tiny) -> None:
+    estimator = Evidential(EvidentialConfig())
+    estimator.fit(replace(data.fit, valid=None))
+    batch = data.test.queries
+    found = estimator.estimate(batch, data.observation(batch), None)
+    assert found.total == pytest.approx(0.5)
+    assert found.epistemic == pytest.approx(1)
+
+
+def test_a_policy_without_a_distribution_is_refused(data: Tiny) -> None:
+    class Mute:
+        def deliberate(self, batch: Any, observation: Any) -> Any:
+            return replace(habits(data.fit).deliberate(batch, observation), mass=None)
+
+    estimator = Evidential(EvidentialConfig())
+    estimator.attach(Mute())  # type: ignore[arg-type]
+    with pytest.raises(PluginError, match="needs the policy's distribution"):
+        estimator.fit(data.fit)
