@@ -41,7 +41,7 @@ def catalogue(chain: Chain, batch: QueryBatch, seen: Observation, masked: bool) 
     if masked:
         prior[own] = 0
     prior /= prior.sum(axis=1, keepdims=True)
-    inference = infer(states, experts)
+    inference = infer(states, evidence, experts, scene)
     pairs = zip(inference.beliefs, inference.fields, strict=True)
     ratios = np.stack([likelihood_ratio(belief, field, seen, None) for belief, field in pairs])
     shares |= {"affinity": prior * ratios.mean(axis=0), "popularity": prior}
@@ -60,7 +60,7 @@ def test_pools_shares_and_ratios(chain: Chain, world: Tiny, gone: tuple[str, ...
     experts, evidence = chain.model.experts, Evidence.of(batch.history, 50)
     scene = experts.scene(seen)
     states = experts.sequence.states(evidence, scene.tables)
-    found = propose(batch, evidence, infer(states, experts), states, experts, scene)
+    found = propose(batch, evidence, infer(states, evidence, experts, scene), states, experts, scene)
     shares, ratios = catalogue(chain, batch, seen, masked=not listed)
     assert found.names == tuple(shares)
     for row in range(5):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from reasonrec_chain.config import ChainConfig
 from reasonrec_chain.fit_gates import Pairs, fit_gates, join, pair, train_gates
 from reasonrec_chain.fit_sequence import train_sequence
-from reasonrec_chain.infer import infer
+from reasonrec_chain.infer import USUAL_TRUST, fit_trust, infer
 from reasonrec_chain.model import ChainModel, expert_names, make_experts
 from reasonrec_chain.propose import Experts, propose, rows_at_once
 from reasonrec_core.builtin.profile.evidence import Evidence
@@ -19,6 +20,9 @@ from reasonrec_core.builtin.profile.propose import AFFINITY, POPULARITY
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import History, QueryBatch, Task
+
+TRUSTED = 5000
+"""Validation pairs that decide between trained and counted beliefs."""
 
 
 def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
@@ -33,12 +37,14 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
     kept = Model(counted.experts, counted.fields, counted.popularity, unfitted(names), {})
     _check_experts(config, kept)
     sequence, trained = train_sequence(config, data, counted)
-    experts = make_experts(config, kept, sequence)
+    experts = make_experts(config, kept, sequence, (USUAL_TRUST,) * len(counted.fields))
     report: dict[str, object] = {"training": [each.to_dict() for each in trained]}
     if data.valid is None or not len(data.valid.targets):
         nothing = _propose(config, data, experts, _nobody(data))
         return ChainModel(kept, experts, train_gates(nothing, config.gates, "static", len(data.catalog), 0), report)
     targets = pair_up(data.valid, data.observation.horizon, config.gates.pairs, data.seed)
+    experts = replace(experts, trust=_trust(config, data, experts, targets))
+    report["trust"] = dict(zip((f.name for f in counted.fields), experts.trust, strict=True))
     fitted = fit_gates(
         _propose(config, data, experts, targets),
         config.gates,
@@ -58,6 +64,13 @@ def _check_experts(config: ChainConfig, counted: Model) -> None:
         raise ConfigError("no experts to ask", where="experts", fix=f"Name some of: {', '.join(known)}.")
 
 
+def _trust(config: ChainConfig, data: FitData, experts: Experts, targets: Targets) -> tuple[float, ...]:
+    some = targets.take(np.arange(min(len(targets), TRUSTED)))
+    evidence, scene = Evidence.of(some.queries.history, config.counted.max_history), experts.scene(data.observation)
+    states = experts.sequence.states(evidence, scene.tables)
+    return fit_trust(states, evidence, some.targets, experts, scene)
+
+
 def _propose(config: ChainConfig, data: FitData, experts: Experts, targets: Targets) -> Pairs:
     return join(list(_pairs(config, data, experts, targets)))
 
@@ -72,7 +85,7 @@ def _pairs(config: ChainConfig, data: FitData, experts: Experts, targets: Target
         stop = min(start + size, len(targets))
         piece = targets.take(np.arange(start, stop))
         part, horizon = evidence.slice(start, stop), piece.horizon
-        inference = infer(states[start:stop], experts)
+        inference = infer(states[start:stop], part, experts, scene)
         found = propose(piece.queries, part, inference, states[start:stop], experts, scene)
         yield pair(found, inference.beliefs, horizon, piece.targets, piece.others)
         done += len(piece)

@@ -45,4 +45,8 @@ class GrowingChain:
         fitted = self._fitted.experts.sequence
         counts = grown(fitted.counts, len(counted.popularity))
         sequence = replace(fitted, counts=counts, fields=counted.fields)
-        return replace(self._fitted, counted=counted, experts=make_experts(self._config, counted, sequence))
+        return replace(
+            self._fitted,
+            counted=counted,
+            experts=make_experts(self._config, counted, sequence, self._fitted.experts.trust),
+        )

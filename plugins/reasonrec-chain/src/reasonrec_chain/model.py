@@ -43,7 +43,7 @@ def expert_names(config: ChainConfig, counted: Counted) -> tuple[str, ...]:
     return every if config.experts is None else tuple(name for name in every if name in config.experts)
 
 
-def make_experts(config: ChainConfig, counted: Counted, sequence: SequenceModel) -> Experts:
+def make_experts(config: ChainConfig, counted: Counted, sequence: SequenceModel, trust: tuple[float, ...]) -> Experts:
     """The experts that the settings ask for."""
     names = expert_names(config, counted)
     return Experts(
@@ -53,4 +53,5 @@ def make_experts(config: ChainConfig, counted: Counted, sequence: SequenceModel)
         tuple(LabelSets.of(each) for each in counted.fields),
         names,
         config.gates.depth,
+        trust,
     )

@@ -85,10 +85,10 @@ class Chain(EditablePolicy[ChainConfig]):
         return next(each.field.membership for each in self.model.experts.labels if each.field.name == field)
 
     def infer_labels(self, batch: QueryBatch, observation: Observation) -> Mapping[str, Float32]:
-        """Per field float32[B, labels], as the network infers them."""
+        """Per field float32[B, labels], as inferred."""
         experts = self._ready.seeing(observation).experts
-        states = experts.sequence.states(self._evidence(batch, None), experts.scene(observation).tables)
-        found = infer(states, experts)
+        evidence, scene = self._evidence(batch, None), experts.scene(observation)
+        found = infer(experts.sequence.states(evidence, scene.tables), evidence, experts, scene)
         return {field.name: belief for field, belief in zip(found.fields, found.beliefs, strict=True)}
 
     def deliberate(self, batch: QueryBatch, observation: Observation, edits: Edits | None = None) -> Deliberation:

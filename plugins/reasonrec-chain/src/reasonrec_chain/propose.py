@@ -42,6 +42,7 @@ class Experts:
         labels: the inferred fields.
         names: E experts that are asked, in the order of `Proposals.shares`.
         depth: items that each puts into the pool.
+        trust: per field, how much the trained belief counts next to the counted one, in [0, 1].
     """
 
     sequence: SequenceModel
@@ -50,6 +51,7 @@ class Experts:
     labels: tuple[LabelSets, ...]
     names: tuple[str, ...]
     depth: int
+    trust: tuple[float, ...]
     _latest: Latest = field(default_factory=Latest, repr=False, compare=False)
 
     def scene(self, observation: Observation) -> Scene:

@@ -42,6 +42,7 @@ def write_chain(model: ChainModel, folder: Path) -> None:
     stored = {
         "modalities": [view.modality for view in sequence.views],
         "gates": {"kind": model.gates.kind, "experts": model.gates.experts, "fields": model.gates.fields},
+        "trust": list(model.experts.trust),
         "report": model.report,
     }
     write_json(folder / "chain.json", stored)
@@ -60,8 +61,13 @@ def read_chain(config: ChainConfig, folder: Path) -> ChainModel:
         with torch.random.fork_rng(devices=[]):  # networks are made at random before they are filled
             sequence = _sequence(config, tensors, stored["modalities"], counted)
             gates = _gates(config, tensors, stored["gates"])
-        experts, report = make_experts(config, counted, sequence), dict(stored["report"])
-        if (gates.experts, gates.fields) != (len(experts.names), len(experts.labels)):
+        experts, report = (
+            make_experts(config, counted, sequence, tuple(map(float, stored["trust"]))),
+            dict(stored["report"]),
+        )
+        if (gates.experts, gates.fields) != (len(experts.names), len(experts.labels)) or len(experts.trust) != len(
+            experts.labels
+        ):
             raise ValueError("the gates are not those of these experts and fields")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]

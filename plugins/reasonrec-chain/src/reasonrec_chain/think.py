@@ -25,7 +25,7 @@ class Thought:
     """What was inferred, proposed, weighed and decided for B queries.
 
     Attributes:
-        inferred: beliefs as the network has them.
+        inferred: beliefs as they follow from the history.
         inference: beliefs that counted: the same, but for assumed labels.
         proposals: of the experts.
         weighed: how much everything counted.
@@ -49,7 +49,7 @@ def think(
     edits: Edits | None = None,
 ) -> Thought:
     """infer -> propose -> weigh -> decide, for one chunk of queries with their states and evidence horizon."""
-    inferred = infer(states, model.experts)
+    inferred = infer(states, evidence, model.experts, scene)
     inference = inferred.assume_labels(edits.assume) if edits is not None and edits.assume else inferred
     proposals = propose(batch, evidence, inference, states, model.experts, scene)
     # What the gates know is what was inferred: an assumption changes what is wanted, not how sure the policy was.
