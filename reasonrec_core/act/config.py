@@ -23,10 +23,11 @@ class RouterConfig(Settings):
     signals.
     """
 
-    kind: Literal["threshold", "deferral"] = Field(
+    kind: Literal["threshold", "deferral", "risk-control"] = Field(
         "threshold",
         description="'threshold': one delegate, by the estimators; 'deferral': an expected gain per delegate, learned "
-        "from the history and the delegates' own answers too.",
+        "from the history and the delegates' own answers too; 'risk-control': the same order, as much as keeps the "
+        "expected loss below `risk` (conformal risk control).",
     )
     delegate: str = Field(
         "best",
@@ -39,7 +40,11 @@ class RouterConfig(Settings):
     stage: Literal["before", "after"] = Field("after", description="Decide before or after the policy answers.")
     share: float | None = Field(None, ge=0.0, le=1.0, description="Share of queries that a delegate should answer.")
     risk: float | None = Field(
-        None, ge=0.0, le=1.0, description="Largest mean risk allowed among the queries that the policy keeps."
+        None,
+        ge=0.0,
+        le=1.0,
+        description="Largest mean risk allowed among the queries that the policy keeps; under risk control the "
+        "largest expected loss of NDCG per query.",
     )
     max_latency: float | None = Field(
         None, gt=0.0, description="Mean milliseconds per request, measured on this machine; the smallest share."

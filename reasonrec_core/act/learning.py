@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from reasonrec_core.act.calibration import Calibrated
 from reasonrec_core.act.config import RouterConfig
-from reasonrec_core.act.fitted import Fitted, Signals, matrix, order
+from reasonrec_core.act.fitted import Fitted, Names, Signals, matrix, order
 from reasonrec_core.act.threshold import Cut, cut_for_risk, cut_for_share
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import Bool, Int64
@@ -40,6 +40,26 @@ class Lessons:
     hit: Bool
     delegate_hit: Mapping[str, Bool]
     keys: Int64 | None
+
+    def take(self, mask: Bool) -> Lessons:
+        """Some of the queries."""
+        return Lessons(
+            {name: value.take(mask) for name, value in self.uncertainty.items()},
+            self.used,
+            self.early,
+            self.policy[mask],
+            {label: quality[mask] for label, quality in self.delegates.items()},
+            self.hit[mask],
+            {label: hit[mask] for label, hit in self.delegate_hit.items()},
+            None if self.keys is None else self.keys[mask],
+        )
+
+    def quality_of(self, who: Names) -> Float64:
+        """float64[B]: the quality of each query's delegate."""
+        made = np.zeros(len(who))
+        for label in sorted(set(who)):
+            made[who == label] = self.delegates[label][who == label]
+        return made
 
     def qualities(self) -> dict[str, float]:
         """Mean quality of the policy and of every delegate."""

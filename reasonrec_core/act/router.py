@@ -2,12 +2,13 @@
 
 Three things are learned: the *risk* = P(the policy's answer is worse than the delegate's), the *cut* above which the
 delegate answers, and the *confidence* = P(the target is among the policy's ten best). What the cut is on, and which
-delegate it is, depends on the kind: `learning.learn_threshold`, `deferral.learn_deferral`.
+delegate it is, depends on the kind: `learning.learn_threshold`, `deferral.learn_deferral`,
+`risk_control.learn_risk_control`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -17,10 +18,17 @@ from reasonrec_core.act.config import RouterConfig
 from reasonrec_core.act.deferral import Learned, learn_deferral
 from reasonrec_core.act.fitted import Fitted, Names, Signals, signal
 from reasonrec_core.act.learning import Lessons, choose, cut_for, learn_threshold
+from reasonrec_core.act.risk_control import learn_risk_control
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.types import Bool, Float32, Int64, Route, Uncertainty
 
 Float64 = npt.NDArray[np.float64]
+
+LEARN: Mapping[str, Callable[[RouterConfig, Lessons], Fitted | Learned]] = {
+    "threshold": learn_threshold,
+    "deferral": learn_deferral,
+    "risk-control": learn_risk_control,
+}
 
 
 class Router:
@@ -70,8 +78,7 @@ class Router:
         lessons = Lessons(
             uncertainty, used, early, policy_quality, delegate_quality, policy_hit, delegate_hit or {}, keys
         )
-        learn = learn_deferral if self.config.kind == "deferral" else learn_threshold
-        self._fitted = learn(self.config, lessons)
+        self._fitted = LEARN[self.config.kind](self.config, lessons)
 
     def place(self, uncertainty: Signals) -> None:
         """Move the cut so that the wanted share or risk holds on these queries, whose answers nobody needs to know.
@@ -178,7 +185,7 @@ class Router:
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
         """What `to_dict` gave."""
         router = cls(RouterConfig.model_validate(value["config"]))
-        router._fitted = (Learned if router.config.kind == "deferral" else Fitted).from_dict(value)
+        router._fitted = (Fitted if router.config.kind == "threshold" else Learned).from_dict(value)
         return router
 
     @property

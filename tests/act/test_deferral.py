@@ -11,6 +11,7 @@ from reasonrec_core.act import Router, RouterConfig, answer_confidence
 from reasonrec_core.act.clues import clue_names, clues
 from reasonrec_core.act.deferral import area
 from reasonrec_core.act.regression import FORMS, fit_regression, read_regression
+from reasonrec_core.act.risk_control import cut_for_loss
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import History, Ranking, Uncertainty
 
@@ -191,3 +192,34 @@ def test_clues_of_a_request_do_not_depend_on_its_batch() -> None:
         alone = {"a": Ranking(items[row : row + 1], answers["a"].scores[row : row + 1])}
         one = clues(history.slice(row, row + 1), np.arange(50), alone)
         assert {n: u.total[0] for n, u in one.items()} == {n: u.total[row] for n, u in whole.items()}
+
+
+def test_risk_control_keeps_the_expected_loss_and_delegates_what_it_can(world: World) -> None:
+    limit, lost, shares = 0.08, [], []
+    router = world.calibrated(kind="risk-control", risk=limit)
+    for seed in range(1, 6):
+        new = World(seed=seed)
+        replaced, who = router.replace(new.known, new.keys), router.who(new.known)
+        theirs = np.where(who == "memory", new.delegates["memory"], new.delegates["fashion"])
+        lost.append(np.where(replaced, np.clip(new.policy - theirs, 0, 1), 0).mean())
+        shares.append(replaced.mean())
+    assert 0.5 * limit < np.mean(lost) < limit + 0.01
+    assert np.mean(shares) > 0.4
+    again = Router.from_dict(json.loads(json.dumps(router.to_dict())))
+    np.testing.assert_array_equal(again.replace(world.known), router.replace(world.known))
+    assert router.at_share(0.3, world.known).replace(world.known).mean() == pytest.approx(0.3, abs=0.01)
+    with pytest.raises(ConfigError, match="too few to promise a loss of at most 1e-05"):
+        world.calibrated(kind="risk-control", risk=1e-5)
+
+
+def test_the_bound_on_the_loss_holds_on_average_over_calibrations() -> None:
+    """The guarantee itself, on an order without ties: the mean over many draws of n queries is at most the limit."""
+    rng, limit, found = np.random.default_rng(0), 0.1, []
+    for _ in range(300):
+        place = rng.random(120)
+        lost = (rng.random(120) < 0.4 * place).astype(float)
+        level = cut_for_loss(place[:100], lost[:100], limit)(place[100:])
+        found.append(np.where(level, lost[100:], 0).mean())
+    assert 0.06 < np.mean(found) <= limit + 2 * np.std(found) / np.sqrt(300)
+    everything = cut_for_loss(place, np.zeros(120), 0.5)
+    assert everything(place, np.arange(120)).all()
