@@ -61,13 +61,10 @@ def read_chain(config: ChainConfig, folder: Path) -> ChainModel:
         with torch.random.fork_rng(devices=[]):  # networks are made at random before they are filled
             sequence = _sequence(config, tensors, stored["modalities"], counted)
             gates = _gates(config, tensors, stored["gates"])
-        experts, report = (
-            make_experts(config, counted, sequence, tuple(map(float, stored["trust"]))),
-            dict(stored["report"]),
-        )
-        if (gates.experts, gates.fields) != (len(experts.names), len(experts.labels)) or len(experts.trust) != len(
-            experts.labels
-        ):
+        trust, report = tuple(float(t) for t in stored["trust"]), dict(stored["report"])
+        experts = make_experts(config, counted, sequence, trust)
+        fields = len(experts.labels)
+        if (gates.experts, gates.fields, len(trust)) != (len(experts.names), fields, fields):
             raise ValueError("the gates are not those of these experts and fields")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
