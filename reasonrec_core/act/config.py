@@ -58,6 +58,9 @@ class RouterConfig(Settings):
         le=1.0,
         description="Tolerated relative loss in NDCG against the policy alone; the largest share not inferior by more.",
     )
+    timeout: float | None = Field(
+        None, gt=0.0, description="Milliseconds after which a delegate is passed over and the policy answers."
+    )
     seed: int = 0
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from reasonrec_core.contracts import checked_deliberation, checked_ranking, chec
 from reasonrec_core.errors import RunError
 from reasonrec_core.observe import ObservedItems
 from reasonrec_core.observe.horizon import EvidenceHorizonScale
+from reasonrec_core.pipeline.handover import Handed, ask_first, hand_over, in_time
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import (
     Bool,
@@ -149,61 +150,60 @@ class Agent:
             return self._delegate_only(batch, observation, begin)
         if router is None:
             return self._policy_only(batch, observation, begin)
-        everyone = np.arange(len(batch))
-        keys = batch.users.astype(np.int64)
+        limit = router.config.timeout and router.config.timeout / 1000
+        asked, missing = ask_first(
+            router.asks, lambda label: in_time(lambda: self.delegate(label, batch, observation), limit)
+        )
+        if missing:
+            return self._policy_only(batch, observation, begin, f"the policy answers: {missing}", router)
+
+        def ask(label: str, rows: Rows) -> Ranking:
+            if label in asked:
+                return asked[label].take(rows)
+            return in_time(lambda: self.delegate(label, batch.take(rows), observation.take(rows)), limit)
+
+        keys, early = batch.users.astype(np.int64), router.config.stage == "before"
         found = self.estimate("before", batch, observation, None)
-        asked = {label: self.delegate(label, batch, observation) for label in router.asks}
         found |= self.clues(batch, asked) if asked else {}
-        if router.config.stage == "before":
-            replaced = router.replace(found, keys)
-            thinking = np.flatnonzero(~replaced)
-        else:
-            replaced, thinking = np.zeros(len(batch), np.bool_), everyone
+        handed = Handed(np.full(len(batch), None, object), (), {})
+        if early:
+            handed = hand_over(_chosen(router, found, keys), ask)
+        thinking = np.flatnonzero([label is None for label in handed.who])
         deliberation = None
         if len(thinking):
             part, seen = batch.take(thinking), observation.take(thinking)
             deliberation = self.deliberate(part, seen)
             after = self.estimate("after", part, seen, deliberation)
             found |= {label: _spread(value, thinking, len(batch)) for label, value in after.items()}
-        if router.config.stage == "after":
-            replaced = router.replace(found, keys)
-        who = router.who(found)
-        who[~replaced] = None
-        ranking = self._answers(batch, observation, who, asked, thinking, deliberation)
+        if not early:
+            handed = hand_over(_chosen(router, found, keys), ask)
+        replaced = np.array([label is not None for label in handed.who], np.bool_)
+
+        def why(row: int) -> str:
+            failed = handed.failed.get(row)
+            return f"the policy answers: {failed}" if failed else router.reason(found, row, keys)
+
         return Outcome(
-            ranking=ranking,
+            ranking=_joined(batch, handed, thinking, deliberation),
             replaced=replaced,
             risk=router.risk(found),
             confidence=answer_confidence(router, found, replaced),
             uncertainty={label: value.total for label, value in found.items()},
             deliberated=thinking,
             deliberation=deliberation,
-            delegates=tuple(who.tolist()),
-            why=lambda row: router.reason(found, row, keys),
+            delegates=tuple(handed.who.tolist()),
+            why=why,
             seconds=time.perf_counter() - begin,
         )
 
-    def _answers(
+    def _policy_only(
         self,
         batch: QueryBatch,
         observation: Observation,
-        who: npt.NDArray[np.object_],
-        asked: Mapping[str, Ranking],
-        thinking: Rows,
-        deliberation: Deliberation | None,
-    ) -> Ranking:
-        width = batch.k if batch.candidates is None else min(batch.k, batch.candidates.shape[1])
-        items = np.full((len(batch), width), -1, np.int32)
-        scores = np.full((len(batch), width), -np.inf, np.float32)
-        if deliberation is not None and deliberation.ranking is not None:
-            _place(items, scores, thinking, deliberation.ranking)
-        for label in sorted(set(who[who != None])):  # noqa: E711 (element by element)
-            sent = np.flatnonzero(who == label)
-            known = asked[label].take(sent) if label in asked else None
-            _place(items, scores, sent, known or self.delegate(label, batch.take(sent), observation.take(sent)))
-        return Ranking(items, scores)
-
-    def _policy_only(self, batch: QueryBatch, observation: Observation, begin: float) -> Outcome:
+        begin: float,
+        reason: str = "there is no router: the policy answers all",
+        router: Router | None = None,
+    ) -> Outcome:
         deliberation = self.deliberate(batch, observation)
         assert deliberation.ranking is not None
         signals = self.estimate(None, batch, observation, deliberation)
@@ -212,12 +212,12 @@ class Agent:
             deliberation.ranking,
             np.zeros(len(batch), np.bool_),
             unknown,
-            unknown,
+            router.confidence(signals) if router else unknown,
             {label: value.total for label, value in signals.items()},
             np.arange(len(batch)),
             deliberation,
             (None,) * len(batch),
-            _said("there is no router: the policy answers all"),
+            _said(reason),
             time.perf_counter() - begin,
         )
 
@@ -239,6 +239,25 @@ class Agent:
             all_to_it,
             time.perf_counter() - begin,
         )
+
+
+def _chosen(router: Router, found: Mapping[str, Uncertainty], keys: Int64) -> npt.NDArray[np.object_]:
+    """Per query the delegate that should answer, None where the policy should."""
+    who = router.who(found)
+    who[~router.replace(found, keys)] = None
+    return who
+
+
+def _joined(batch: QueryBatch, handed: Handed, thinking: Rows, deliberation: Deliberation | None) -> Ranking:
+    """Everybody's answers in one ranking."""
+    width = batch.k if batch.candidates is None else min(batch.k, batch.candidates.shape[1])
+    items = np.full((len(batch), width), -1, np.int32)
+    scores = np.full((len(batch), width), -np.inf, np.float32)
+    if deliberation is not None and deliberation.ranking is not None:
+        _place(items, scores, thinking, deliberation.ranking)
+    for rows, ranking in handed.answers:
+        _place(items, scores, rows, ranking)
+    return Ranking(items, scores)
 
 
 def _place(items: npt.NDArray[np.int32], scores: Float32, rows: Rows, ranking: Ranking) -> None:
