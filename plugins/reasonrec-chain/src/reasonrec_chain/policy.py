@@ -18,6 +18,7 @@ from reasonrec_chain.fitting import fit_chain
 from reasonrec_chain.grow import GrowingChain
 from reasonrec_chain.infer import infer
 from reasonrec_chain.model import ChainModel
+from reasonrec_chain.passes import distribution, samples
 from reasonrec_chain.propose import rows_at_once
 from reasonrec_chain.storage import read_chain, write_chain
 from reasonrec_chain.think import ranked, think
@@ -31,6 +32,7 @@ from reasonrec_core.types import (
     Deliberation,
     Edits,
     Float32,
+    Int32,
     LazySteps,
     Observation,
     QueryBatch,
@@ -123,6 +125,18 @@ class Chain(EditablePolicy[ChainConfig]):
         confidence = np.minimum(mass[:, :LISTED].sum(axis=1), np.float32(1.0)).astype(np.float32)
         cost = Cost(seconds=time.perf_counter() - started)
         return Deliberation(LazySteps(len(batch), steps), confidence, ranking, mass, cost=cost)
+
+    def distribution(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, n_items or C]: P(next item); 0 for items that no expert proposed."""
+        model = self._ready.seeing(observation)
+        with one_thread(len(batch) == 1):
+            return distribution(model, batch, self._evidence(batch, None), observation)
+
+    def samples(self, batch: QueryBatch, observation: Observation, items: Int32, passes: int, seed: int) -> Float32:
+        """float32[T, B, K]: P of ``items`` by T networks with dropout, or by the members of an ensemble."""
+        model = self._ready.seeing(observation)
+        with one_thread(len(batch) == 1):
+            return samples(model, batch, self._evidence(batch, None), observation, items, passes, seed)
 
     def attribution(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[L]: by how much ignoring an entry lowers the probability of the best item."""

@@ -1,0 +1,122 @@
+"""How likely every item is, and how likely drawn networks find it: dropout left on, or the members of an ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import copy, deepcopy
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from reasonrec_chain.history import HistoryEncoder, Layer
+from reasonrec_chain.model import ChainModel
+from reasonrec_chain.network import Network
+from reasonrec_chain.propose import rows_at_once
+from reasonrec_chain.scene import Scene
+from reasonrec_chain.think import Thought, think
+from reasonrec_core.builtin.profile.evidence import Evidence
+from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
+
+
+def distribution(model: ChainModel, batch: QueryBatch, evidence: Evidence, observation: Observation) -> Float32:
+    """float32[B, n_items or C]: the mass of the pool, 0 for items that no expert proposed."""
+    scene = model.experts.scene(observation)
+    width = scene.n_items if batch.candidates is None else batch.candidates.shape[1]
+    out = np.zeros((len(batch), width), np.float32)
+    for start, thought in _thoughts(model, scene, batch, evidence, observation):
+        items, part = thought.proposals.items, out[start : start + len(thought.mass)]
+        row, column = np.nonzero(thought.proposals.allowed)
+        part[row, items[row, column] if batch.candidates is None else column] = thought.mass[row, column]
+    return out
+
+
+def samples(
+    model: ChainModel,
+    batch: QueryBatch,
+    evidence: Evidence,
+    observation: Observation,
+    items: Int32,
+    passes: int,
+    seed: int,
+) -> Float32:
+    """float32[T, B, K], P of int32[B, K] items as each drawn network has it.
+
+    T is the number of members where there are several (a deep ensemble; each is asked without dropout), else
+    ``passes`` networks with dropout. A mask is drawn per network and unit and holds for all queries and positions
+    (Gal and Ghahramani, NeurIPS 2016, section 4.1), so an answer does not depend on who else is asked. Attention
+    weights are not dropped: there are as many as a history has pairs.
+    """
+    scene = model.experts.scene(observation)
+    drawn = []
+    for one, seen in _drawn(model, scene, passes, seed):
+        out = np.zeros(items.shape, np.float32)
+        for start, thought in _thoughts(one, seen, batch, evidence, observation):
+            asked = items[start : start + len(thought.mass)]
+            same = (asked[:, :, None] == thought.proposals.items[:, None, :]) & (asked >= 0)[:, :, None]
+            out[start : start + len(asked)] = np.where(same, thought.mass[:, None, :], 0).sum(axis=2)
+        drawn.append(out)
+    return np.stack(drawn)
+
+
+def _thoughts(
+    model: ChainModel, scene: Scene, batch: QueryBatch, evidence: Evidence, observation: Observation
+) -> Iterator[tuple[int, Thought]]:
+    states = model.experts.sequence.states(evidence, scene.tables)
+    for start, piece in batch.chunks(rows_at_once(scene.n_items)):
+        stop = start + len(piece)
+        part, horizon = evidence.slice(start, stop), observation.horizon[start:stop]
+        yield start, think(model, piece, part, states[start:stop], scene, horizon)
+
+
+def _drawn(model: ChainModel, scene: Scene, passes: int, seed: int) -> Iterator[tuple[ChainModel, Scene]]:
+    """Models of one network each, and the items as that network sees them."""
+    networks = model.experts.sequence.networks
+    if len(networks) == 1:
+        for number in range(passes):
+            yield _with(model, with_dropout(networks[0], seed, number)), scene
+        return
+    low = 0
+    for network, table in zip(networks, scene.tables, strict=True):
+        high = low + table.shape[1]
+        # The mean's vectors are divided by the number of members; item biases are those of the mean.
+        vectors = np.concatenate([scene.vectors[low:high] * np.float32(len(networks)), scene.vectors[-1:]])
+        yield _with(model, network), replace(scene, tables=(table,), vectors=vectors)
+        low = high
+
+
+def _with(model: ChainModel, network: Network) -> ChainModel:
+    experts = model.experts
+    return replace(model, experts=replace(experts, sequence=replace(experts.sequence, networks=(network,))))
+
+
+def with_dropout(network: Network, seed: int, number: int) -> Network:
+    """The same network with one drawn mask in every place where training drops units; the item table is shared."""
+    random = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, number]).generate_state(1)[0]))
+    histories: HistoryEncoder = deepcopy(network.histories)
+    rate, width = histories.rate, network.config.dimensions
+
+    def mask(size: int) -> Tensor:
+        return (torch.rand(size, generator=random) >= rate).float() / (1.0 - rate)
+
+    _times(histories.norm, mask(width))
+    for layer in histories.layers:
+        assert isinstance(layer, Layer)
+        looked = mask(width)
+        for part in (layer.attention, layer.filter):
+            if part is not None:
+                _times(part, looked)
+        hidden = mask(layer.narrow.in_features)
+        layer.narrow.weight.data *= hidden
+        _times(layer.narrow, mask(width))
+    twin = copy(network)
+    twin.__dict__["_modules"] = {**network._modules, "histories": histories}
+    return twin
+
+
+def _times(module: nn.Module, mask: Tensor) -> None:
+    def masked(module: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> Tensor:
+        return out * mask
+
+    module.register_forward_hook(masked)
