@@ -52,6 +52,19 @@ def test_noise_is_not_learned() -> None:
     assert report["brier"] > 0.19
 
 
+def test_a_short_list_is_judged_as_the_whole_one(data: Tiny) -> None:
+    """The network learned from answers of `top` items; how much of one is shown must not change what it says."""
+    policy, batch = habits(data.fit), data.test.queries
+    estimator = Evidential(EvidentialConfig(top=5, steps=50, hidden=4))
+    estimator.attach(policy)
+    estimator.fit(data.fit)
+    assert "brier" in estimator.report, "it has learned"
+    seen = data.observation(batch)
+    long, short = (estimator.estimate(batch, seen, policy.deliberate(replace(batch, k=k), seen)).total for k in (9, 2))
+    np.testing.assert_allclose(short, long, rtol=1e-6)
+    assert np.ptp(long) > 0
+
+
 def test_few_cases_are_counted(data: Tiny) -> None:
     assert data.fit.valid is not None
     some = np.arange(6)

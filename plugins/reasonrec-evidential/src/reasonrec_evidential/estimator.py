@@ -82,7 +82,8 @@ class Evidential(UncertaintyEstimator[EvidentialConfig]):
             evidence = torch.tensor(self._counts, dtype=torch.float64).expand(len(batch), 2)
             hit, aleatoric, vacuity = parts(Opinion(evidence))
         else:
-            hit, aleatoric, vacuity = ask(self._net, self._features(deliberation, observation.horizon))
+            answer = self._whole(batch, observation, deliberation)
+            hit, aleatoric, vacuity = ask(self._net, self._features(answer, observation.horizon))
         total, one, other = (np.clip(values, 0.0, 1.0).astype(np.float32) for values in (1.0 - hit, vacuity, aleatoric))
         return Uncertainty(total, self.stage, epistemic=one, aleatoric=other)
 
@@ -102,6 +103,18 @@ class Evidential(UncertaintyEstimator[EvidentialConfig]):
             found = (listed[owner] == asked.targets[:, None]).any(axis=1)
             hits.append(np.bincount(owner, found, minlength=len(piece)) > 0)
         return np.concatenate(features), np.concatenate(hits)
+
+    def _whole(
+        self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None
+    ) -> Deliberation | None:
+        """The answer with ``top`` items, as the network knows answers; asked for again where the list is shorter."""
+        if deliberation is None or deliberation.mass is None or deliberation.mass.shape[1] >= self.config.top:
+            return deliberation
+        if batch.candidates is not None and batch.candidates.shape[1] == deliberation.mass.shape[1]:
+            return deliberation
+        if self._policy is None:
+            raise PluginError("the evidential estimator has no policy to ask", fix="Name a policy in the pipeline.")
+        return self._policy.deliberate(replace(batch, k=self.config.top), observation)
 
     def _features(self, deliberation: Deliberation | None, horizon: Float32) -> Float64:
         """float64[B, top + 2]: log masses of the best, of the rest, and the evidence horizon."""
