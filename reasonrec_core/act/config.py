@@ -58,6 +58,13 @@ class RouterConfig(Settings):
         le=1.0,
         description="Tolerated relative loss in NDCG against the policy alone; the largest share not inferior by more.",
     )
+    consult: float | None = Field(
+        None,
+        ge=0.0,
+        le=1.0,
+        description="Evidence horizon above which delegates are consulted where the policy answers: their rankings and "
+        "its own are fused with learned weights.",
+    )
     timeout: float | None = Field(
         None, gt=0.0, description="Milliseconds after which a delegate is passed over and the policy answers."
     )

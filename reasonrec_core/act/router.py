@@ -17,6 +17,7 @@ import numpy.typing as npt
 from reasonrec_core.act.config import RouterConfig
 from reasonrec_core.act.deferral import Learned, learn_deferral
 from reasonrec_core.act.fitted import Fitted, Names, Signals, signal
+from reasonrec_core.act.fusion import Fusion
 from reasonrec_core.act.learning import Lessons, choose, cut_for, learn_threshold
 from reasonrec_core.act.risk_control import learn_risk_control
 from reasonrec_core.errors import ConfigError, PluginError
@@ -24,6 +25,8 @@ from reasonrec_core.types import Bool, Float32, Int64, Route, Uncertainty
 
 Float64 = npt.NDArray[np.float64]
 
+HORIZON = "evidence-horizon"
+"""The signal that says where delegates are consulted."""
 LEARN: Mapping[str, Callable[[RouterConfig, Lessons], Fitted | Learned]] = {
     "threshold": learn_threshold,
     "deferral": learn_deferral,
@@ -32,7 +35,9 @@ LEARN: Mapping[str, Callable[[RouterConfig, Lessons], Fitted | Learned]] = {
 
 
 class Router:
-    """Decides `Route.SELF` or `Route.REPLACE` for each query.
+    """Decides `Route.SELF`, `Route.REPLACE` or `Route.CONSULT` for each query.
+
+    ``fusion`` is how answers are joined where delegates are consulted; who has the rankings fits it.
 
     Args:
         config: what the user wants; see `RouterConfig`.
@@ -41,6 +46,7 @@ class Router:
     def __init__(self, config: RouterConfig) -> None:
         self.config = config
         self._fitted: Fitted | Learned | None = None
+        self.fusion: Fusion | None = None
 
     def calibrate(
         self,
@@ -78,6 +84,8 @@ class Router:
         lessons = Lessons(
             uncertainty, used, early, policy_quality, delegate_quality, policy_hit, delegate_hit or {}, keys
         )
+        if self.config.consult is not None:
+            signal(uncertainty, HORIZON)
         self._fitted = LEARN[self.config.kind](self.config, lessons)
 
     def place(self, uncertainty: Signals) -> None:
@@ -140,12 +148,13 @@ class Router:
     @property
     def signals(self) -> tuple[str, ...]:
         """The signals that decisions follow from, besides the keys."""
-        return self._state.signals
+        consulting = (HORIZON,) if self.config.consult is not None else ()
+        return tuple(dict.fromkeys((*self._state.signals, *consulting)))
 
     def at_share(self, share: float, uncertainty: Signals) -> Self:
         """A router that learned the same, its cut where ``share`` of these queries is replaced."""
         moved = type(self)(self.config.at(share))
-        moved._fitted = self._state.by_share()
+        moved._fitted, moved.fusion = self._state.by_share(), self.fusion
         moved.place(uncertainty)
         return moved
 
@@ -155,7 +164,15 @@ class Router:
 
     def routes(self, uncertainty: Signals, keys: Int64 | None = None) -> tuple[Route, ...]:
         """The route of each query."""
-        return tuple(Route.REPLACE if r else Route.SELF for r in self.replace(uncertainty, keys))
+        replaced = self.replace(uncertainty, keys)
+        kept = np.where(self.consults(uncertainty, replaced), Route.CONSULT, Route.SELF)
+        return tuple(Route(each) for each in np.where(replaced, Route.REPLACE, kept))
+
+    def consults(self, uncertainty: Signals, replaced: Bool) -> Bool:
+        """bool[B]: where delegates are consulted, of those queries that are not ``replaced``."""
+        if self.config.consult is None:
+            return np.zeros(len(replaced), np.bool_)
+        return np.asarray(~replaced & (signal(uncertainty, HORIZON).total > self.config.consult), np.bool_)
 
     def confidence(self, uncertainty: Signals, *, of_delegate: bool = False) -> Float32:
         """float32[B]: calibrated P(the target is among the ten best), from all the signals that are there.
@@ -175,17 +192,27 @@ class Router:
 
     def reasons(self, uncertainty: Signals, keys: Int64 | None = None) -> list[str]:
         """`reason` of all queries."""
-        return self._state.words(uncertainty, self.replace(uncertainty, keys))
+        replaced = self.replace(uncertainty, keys)
+        words, consulted = self._state.words(uncertainty, replaced), self.consults(uncertainty, replaced)
+        for row in np.flatnonzero(consulted):
+            known = signal(uncertainty, HORIZON).total[row]
+            why = f"{HORIZON} {known:.2f} > {self.config.consult:.2f}"
+            words[row] = f"the policy and the delegates answer together ({why}); {words[row]}"
+        return words
 
     def to_dict(self) -> dict[str, Any]:
         """The calibrated router as JSON values."""
-        return {"config": self.config.model_dump(mode="json"), **self._state.to_dict()}
+        return {"config": self.config.model_dump(mode="json"), **self._state.to_dict(), **self._fused()}
+
+    def _fused(self) -> dict[str, Any]:
+        return {} if self.fusion is None else {"fusion": self.fusion.to_dict()}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
         """What `to_dict` gave."""
         router = cls(RouterConfig.model_validate(value["config"]))
         router._fitted = (Fitted if router.config.kind == "threshold" else Learned).from_dict(value)
+        router.fusion = Fusion.from_dict(value["fusion"]) if "fusion" in value else None
         return router
 
     @property

@@ -16,7 +16,7 @@ from reasonrec_core.contracts import checked_deliberation, checked_ranking, chec
 from reasonrec_core.errors import RunError
 from reasonrec_core.observe import ObservedItems
 from reasonrec_core.observe.horizon import EvidenceHorizonScale
-from reasonrec_core.pipeline.handover import Handed, ask_first, hand_over, in_time
+from reasonrec_core.pipeline.handover import Handed, ask_first, consult, hand_over, in_time, joined
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import (
     Bool,
@@ -54,6 +54,7 @@ class Outcome:
         risk: float32[B] calibrated P(the policy is worse than the delegate); NaN without a router.
         confidence: float32[B] calibrated P(the target is in the top k); NaN without a router.
         uncertainty: per estimator float32[B], NaN where it was not needed.
+        consulted: bool[B], True where policy and delegates answered together.
         deliberated: positions of the queries that the policy deliberated on.
         deliberation: of those, or None where there were none.
         delegates: per query the delegate that answered, None where none did.
@@ -63,6 +64,7 @@ class Outcome:
 
     ranking: Ranking
     replaced: Bool
+    consulted: Bool
     risk: Float32
     confidence: Float32
     uncertainty: Mapping[str, Float32]
@@ -178,14 +180,16 @@ class Agent:
         if not early:
             handed = hand_over(_chosen(router, found, keys), ask)
         replaced = np.array([label is not None for label in handed.who], np.bool_)
+        handed, consulted = self._consulted(router, found, handed, thinking, deliberation, observation, ask)
 
         def why(row: int) -> str:
             failed = handed.failed.get(row)
             return f"the policy answers: {failed}" if failed else router.reason(found, row, keys)
 
         return Outcome(
-            ranking=_joined(batch, handed, thinking, deliberation),
+            ranking=joined(batch, handed, thinking, deliberation),
             replaced=replaced,
+            consulted=consulted,
             risk=router.risk(found),
             confidence=answer_confidence(router, found, replaced),
             uncertainty={label: value.total for label, value in found.items()},
@@ -195,6 +199,30 @@ class Agent:
             why=why,
             seconds=time.perf_counter() - begin,
         )
+
+    def _consulted(
+        self,
+        router: Router,
+        found: Mapping[str, Uncertainty],
+        handed: Handed,
+        thinking: Rows,
+        deliberation: Deliberation | None,
+        observation: Observation,
+        ask: Callable[[str, Rows], Ranking],
+    ) -> tuple[Handed, Bool]:
+        """Fused answers where delegates are consulted, and which those are."""
+        replaced = np.array([label is not None for label in handed.who], np.bool_)
+        at = np.flatnonzero(router.consults(found, replaced)[thinking])
+        rows, nobody = thinking[at], np.zeros(len(replaced), np.bool_)
+        if router.fusion is None or not len(rows) or deliberation is None or deliberation.ranking is None:
+            return handed, nobody
+        mine = deliberation.ranking.take(at)
+        fused, failed = consult(router.fusion, rows, mine, observation.horizon[rows], self.width, ask)
+        if fused is None:
+            said = dict.fromkeys(rows.tolist(), failed or "")
+            return replace(handed, failed={**handed.failed, **said}), nobody
+        nobody[rows] = True
+        return replace(handed, answers=(*handed.answers, (rows, fused))), nobody
 
     def _policy_only(
         self,
@@ -210,6 +238,7 @@ class Agent:
         unknown = np.full(len(batch), np.nan, np.float32)
         return Outcome(
             deliberation.ranking,
+            np.zeros(len(batch), np.bool_),
             np.zeros(len(batch), np.bool_),
             unknown,
             router.confidence(signals) if router else unknown,
@@ -230,6 +259,7 @@ class Agent:
         return Outcome(
             ranking,
             yes,
+            ~yes,
             unknown,
             unknown,
             {},
@@ -246,24 +276,6 @@ def _chosen(router: Router, found: Mapping[str, Uncertainty], keys: Int64) -> np
     who = router.who(found)
     who[~router.replace(found, keys)] = None
     return who
-
-
-def _joined(batch: QueryBatch, handed: Handed, thinking: Rows, deliberation: Deliberation | None) -> Ranking:
-    """Everybody's answers in one ranking."""
-    width = batch.k if batch.candidates is None else min(batch.k, batch.candidates.shape[1])
-    items = np.full((len(batch), width), -1, np.int32)
-    scores = np.full((len(batch), width), -np.inf, np.float32)
-    if deliberation is not None and deliberation.ranking is not None:
-        _place(items, scores, thinking, deliberation.ranking)
-    for rows, ranking in handed.answers:
-        _place(items, scores, rows, ranking)
-    return Ranking(items, scores)
-
-
-def _place(items: npt.NDArray[np.int32], scores: Float32, rows: Rows, ranking: Ranking) -> None:
-    width = min(items.shape[1], ranking.items.shape[1])
-    items[rows, :width] = ranking.items[:, :width]
-    scores[rows, :width] = ranking.scores[:, :width]
 
 
 def _head(deliberation: Deliberation | None, width: int) -> Deliberation | None:

@@ -23,7 +23,8 @@ from reasonrec_core.evaluate import (
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.predict import Answers, delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
-from reasonrec_core.pipeline.routing import Routed, item_counts, keys, route, scored, signals
+from reasonrec_core.pipeline.routing import Routed, fused, item_counts, keys, route, scored, signals
+from reasonrec_core.trace.schema import CONSULT
 from reasonrec_core.types import Cases, Float32, Task
 
 ROUTED = "routed"
@@ -63,7 +64,10 @@ def assess(prepared: Prepared, agent: Agent, task: Task) -> Assessed:
         mine, known = answers[agent.policy.label], signals(agent, cases.queries, answers)
         assert mine.ranking is not None
         theirs = {label: a.ranking for label in agent.delegates if (a := answers[label]).ranking is not None}
-        routed = route(router, known, mine.ranking, theirs, keys(cases))
+        if (joint := fused(router, known, answers)) is not None:
+            answers[CONSULT] = joint
+        together = answers[CONSULT].ranking if CONSULT in answers else None
+        routed = route(router, known, mine.ranking, theirs, keys(cases), together)
         answered = Answers(routed.ranking, {}, None, mine.seconds, "")
         scores[ROUTED] = scored(prepared, answered, cases)
     for label, each in answers.items():

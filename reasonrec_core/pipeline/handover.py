@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.act.fusion import Fusion, lengthened
 from reasonrec_core.errors import PluginError, ReasonRecError
-from reasonrec_core.types import Ranking
+from reasonrec_core.types import Deliberation, Float32, QueryBatch, Ranking
 
 Rows = npt.NDArray[np.intp]
 LOG = logging.getLogger("reasonrec.router")
@@ -90,6 +91,46 @@ def hand_over(who: npt.NDArray[np.object_], ask: Callable[[str, Rows], Ranking])
             who[rows] = None
             failed |= dict.fromkeys(rows.tolist(), _said(label, error))
     return Handed(who, tuple(answers), failed)
+
+
+def consult(
+    fusion: Fusion, rows: Rows, mine: Ranking, horizon: Float32, width: int, ask: Callable[[str, Rows], Ranking]
+) -> tuple[Ranking | None, str | None]:
+    """The fused ranking of some rows; or, where a delegate did not answer, what went wrong.
+
+    Args:
+        fusion: how.
+        rows: the queries.
+        mine: the policy's ranking of them.
+        horizon: float32 of each of them.
+        width: how much of each ranking is fused, as it was when weights were learned.
+        ask: a delegate's ranking of some rows.
+    """
+    found = {fusion.systems[0]: mine.head(width)}
+    for label in fusion.systems[1:]:
+        try:
+            found[label] = ask(label, rows).head(width)
+        except ReasonRecError as error:
+            return None, _said(label, error)
+    return lengthened(fusion(found, horizon), mine), None
+
+
+def joined(batch: QueryBatch, handed: Handed, thinking: Rows, deliberation: Deliberation | None) -> Ranking:
+    """Everybody's answers in one ranking."""
+    width = batch.k if batch.candidates is None else min(batch.k, batch.candidates.shape[1])
+    items = np.full((len(batch), width), -1, np.int32)
+    scores = np.full((len(batch), width), -np.inf, np.float32)
+    if deliberation is not None and deliberation.ranking is not None:
+        _place(items, scores, thinking, deliberation.ranking)
+    for rows, ranking in handed.answers:
+        _place(items, scores, rows, ranking)
+    return Ranking(items, scores)
+
+
+def _place(items: npt.NDArray[np.int32], scores: Float32, rows: Rows, ranking: Ranking) -> None:
+    width = min(items.shape[1], ranking.items.shape[1])
+    items[rows, :width] = ranking.items[:, :width]
+    scores[rows, :width] = ranking.scores[:, :width]
 
 
 def _said(label: str, error: ReasonRecError) -> str:

@@ -99,7 +99,7 @@ def card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> dict[st
         "query": row,
         "user": prepared.dataset.users.column("user_id")[user].as_py() if user >= 0 else None,
         "outcome": "hit" if scores.rank[row] else "miss",
-        "route": "replace" if gone else "self",
+        "route": "consult" if outcome.consulted[0] else "replace" if gone else "self",
         "delegate": outcome.delegates[0],
         "reason": outcome.why(0),
         "confidence": _number(outcome.confidence[0]),

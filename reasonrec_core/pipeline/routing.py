@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.act import Evidence, Router, answer_confidence, fit_router
+from reasonrec_core.act.fusion import fit_fusion
 from reasonrec_core.evaluate import Scores, metric_name, score_ranking
 from reasonrec_core.files import content_hash, read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
@@ -29,6 +30,7 @@ class Routed:
     Attributes:
         ranking: whoever was chosen answered.
         replaced: bool[B], True where a delegate answered.
+        consulted: bool[B], True where policy and delegates answered together.
         delegates: str[B], "" where none did.
         risk: float32[B].
         confidence: float32[B].
@@ -36,6 +38,7 @@ class Routed:
 
     ranking: Ranking
     replaced: Bool
+    consulted: Bool
     delegates: Names
     risk: Float32
     confidence: Float32
@@ -66,6 +69,11 @@ def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router | None:
         router = fit_router(config if wanted is None else config.at(wanted[0]), evidence)
         if wanted is not None:
             router.note(goal={"goal": config.goal, **wanted[1]})
+        if config.consult is not None:
+            known = evidence.signals["evidence-horizon"].total
+            listed = {label: each.ranking for label, each in {policy: mine, **theirs}.items() if each.ranking}
+            router.fusion = fit_fusion(listed, cases.target_indptr, cases.targets, known, config.seed)
+            router.note(consult=dict(router.fusion.report))
         if router.config.share is not None:
             router.place(todays_signals(prepared, agent, task, router))
         write_json(folder / "router.json", router.to_dict())
@@ -132,13 +140,33 @@ def _clues(agent: Agent, queries: QueryBatch, answers: Mapping[str, Answers]) ->
     return agent.clues(queries, theirs) if theirs and agent.popularity is not None else {}
 
 
-def route(router: Router, found: Signals, mine: Ranking, theirs: Mapping[str, Ranking], users: Int64) -> Routed:
-    """Apply a router to queries that all have answered: the policy (``mine``) and each delegate."""
+def fused(router: Router, found: Signals, answers: Mapping[str, Answers]) -> Answers | None:
+    """What policy and delegates answer together, to all queries; None where nobody is consulted."""
+    if router.fusion is None:
+        return None
+    parts = {label: answers[label] for label in router.fusion.systems}
+    rankings = {label: each.ranking for label, each in parts.items() if each.ranking is not None}
+    seconds = sum(each.seconds for each in parts.values())
+    return Answers(router.fusion(rankings, found["evidence-horizon"].total), {}, None, seconds, "")
+
+
+def route(
+    router: Router,
+    found: Signals,
+    mine: Ranking,
+    theirs: Mapping[str, Ranking],
+    users: Int64,
+    together: Ranking | None = None,
+) -> Routed:
+    """Apply a router to queries that all have answered: the policy (``mine``), each delegate, and all together."""
     replaced = router.replace(found, users)
     who = np.where(replaced, router.who(found), "").astype(object)
     items, scores = mine.items.copy(), mine.scores.copy()
     for label, ranking in theirs.items():
         rows = who == label
         items[rows], scores[rows] = ranking.items[rows], ranking.scores[rows]
+    consulted = router.consults(found, replaced)
+    if together is not None:
+        items[consulted], scores[consulted] = together.items[consulted], together.scores[consulted]
     sure = answer_confidence(router, found, replaced)
-    return Routed(Ranking(items, scores), replaced, who, router.risk(found), sure)
+    return Routed(Ranking(items, scores), replaced, consulted, who, router.risk(found), sure)

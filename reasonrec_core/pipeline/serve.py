@@ -58,7 +58,7 @@ class Answer:
         items: best first.
         history: what the answer rests on, oldest first, as (id, title).
         unknown: how many history items do not exist in the catalogue and were skipped.
-        route: "self" or "replace".
+        route: "self", "replace" or "consult".
         by: the policy or delegate that answered.
         reason: why that one, in words.
         confidence: calibrated P(the target is among the first ``cutoff`` items), or None without a router.
@@ -213,7 +213,7 @@ class Recommender:
             items=self._items(outcome.ranking, batch.k),
             history=tuple((catalog.ids[i], catalog.titles[i]) for i in past),
             unknown=batch.history.skipped,
-            route="replace" if replaced else "self",
+            route="consult" if outcome.consulted[0] else "replace" if replaced else "self",
             by=by or "",
             reason=outcome.why(0),
             confidence=_number(outcome.confidence[0]),

@@ -72,6 +72,7 @@ def decisions(
     mine = found.answers[agent.policy.label] if agent.policy else None
     known = signals(agent, found.cases.queries, found.answers) if mine else {}
     replaced = found.routed.replaced if found.routed else np.full(n, mine is None)
+    both = found.routed.consulted if found.routed else np.zeros(n, np.bool_)
     first = next(iter(agent.delegates), None)
     who = found.routed.delegates if found.routed else np.full(n, first if mine is None else "", object)
     reasons = router.reasons(known, keys(found.cases)) if router else _silent(agent, n)
@@ -85,7 +86,7 @@ def decisions(
         sent, start = replaced[rows], batch.first
         yield replace(
             batch,
-            routes=[Route.REPLACE if r else Route.SELF for r in sent],
+            routes=_routes(sent, both[rows]),
             reasons=[reasons[row] for row in rows],
             ranking=given.take(rows).head(k),
             risk=found.routed.risk[rows] if found.routed else None,
@@ -99,6 +100,11 @@ def decisions(
             tokens=np.where(unasked, 0, spent)[rows],
             policy_tokens=spent[rows] if mine else None,
         )
+
+
+def _routes(replaced: Bool, consulted: Bool) -> list[Route]:
+    pairs = zip(replaced, consulted, strict=True)
+    return [Route.CONSULT if c else Route.REPLACE if r else Route.SELF for r, c in pairs]
 
 
 def _asked(

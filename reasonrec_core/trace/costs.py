@@ -53,8 +53,16 @@ def path(found: Recorded, decisions: Decisions) -> Float64:
     first = np.sum([alone(found, label) for label in decisions.asked], axis=0) if decisions.asked else 0.0
     replaced = delegates if decisions.stage == BEFORE else policy + delegates
     # Whoever is consulted is asked as well as the policy; an abstention has thought first.
-    consulted = np.where(decisions.routes == str(Route.CONSULT), policy + delegates, policy)
+    consulted = np.where(decisions.routes == str(Route.CONSULT), policy + _all(found, decisions), policy)
     return np.asarray(first + np.where(taken, replaced, consulted))
+
+
+def _all(found: Recorded, decisions: Decisions) -> Float64:
+    """float64[n]: what all take who are consulted and have not been asked before."""
+    router = found.header.router or {}
+    systems = router.get("fusion", {}).get("systems", (found.header.policy, *found.header.delegates))
+    labels = [label for label in systems[1:] if label not in decisions.asked]
+    return np.sum([alone(found, label) for label in labels], axis=0) if labels else np.zeros(len(found))
 
 
 def alone(found: Recorded, system: str | None) -> Float64:

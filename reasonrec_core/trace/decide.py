@@ -16,7 +16,7 @@ import numpy.typing as npt
 from reasonrec_core.act import Evidence, Router, RouterConfig, fit_router
 from reasonrec_core.errors import ConfigError, RunError
 from reasonrec_core.trace.recorded import Float64, Names, Recorded
-from reasonrec_core.trace.schema import ROUTED
+from reasonrec_core.trace.schema import CONSULT, ROUTED
 from reasonrec_core.types import Route
 
 BEFORE = "before"
@@ -70,7 +70,7 @@ def decide(found: Recorded, router: Router | None) -> Decisions:
         return Decisions(np.full(n, str(route), object), np.full(n, who, object), BEFORE)
     check_signals(found, router.signals)
     routes = np.array([str(route) for route in router.routes(found.signals, found.keys)], object)
-    delegates = np.where(routes == str(Route.SELF), "", router.who(found.signals)).astype(object)
+    delegates = np.where(routes == str(Route.REPLACE), router.who(found.signals), "").astype(object)
     return Decisions(routes, delegates, router.config.stage, router.asks)
 
 
@@ -153,7 +153,10 @@ def quality(found: Recorded, decisions: Decisions, name: str) -> Float64:
         values[unknown & taken & rows] = metric(found, label, name)[unknown & taken & rows]
     alone = unknown & (decisions.routes == str(Route.SELF))
     values[alone] = metric(found, head.policy or "", name)[alone]
-    other = unknown & ~taken & (decisions.routes != str(Route.SELF)) & (decisions.routes != str(Route.ABSTAIN))
+    joint = unknown & (decisions.routes == str(Route.CONSULT))
+    values[joint] = metric(found, CONSULT, name)[joint]
+    other = ~decisions.same(as_recorded(found)) & ~taken & (decisions.routes != str(Route.SELF)) & np.isnan(values)
+    other &= decisions.routes != str(Route.ABSTAIN)
     if other.any():
         raise RunError(
             f"{int(other.sum())} requests would go another way ({sorted(set(decisions.routes[other]))}) than in the "

@@ -18,6 +18,8 @@ TEST, VALID = "test", "valid"
 """Parts of a trace: decisions, and the validation queries that a router is calibrated on."""
 ROUTED = "routed"
 """In a row's quality: the answer that was given, whoever gave it."""
+CONSULT = "consult"
+"""In a row's answers and quality: what policy and delegates answer together."""
 
 _TEXTS = pa.list_(pa.string())
 _FLOATS = pa.list_(pa.float32())

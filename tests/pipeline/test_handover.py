@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reasonrec_core.act.fusion import Fusion
 from reasonrec_core.config import check_config
 from reasonrec_core.data.synth import SynthConfig, make_catalogue
 from reasonrec_core.errors import PluginError
-from reasonrec_core.pipeline.handover import ask_first, hand_over, in_time
+from reasonrec_core.pipeline.handover import ask_first, consult, hand_over, in_time
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
@@ -80,3 +81,13 @@ def test_the_policy_answers_for_a_delegate_that_fails(kind: str, stage: str, tmp
     alone = replace(served.agent, routers={})
     served.agent = alone
     assert [i.id for i in served.recommend(user=user, k=5).items] == [i.id for i in after.items]
+
+
+def test_whoever_cannot_be_consulted_leaves_the_policys_answer() -> None:
+    fusion = Fusion(("mind", "quick"), (), np.array([[1.0, 1.0]]), np.array([2.0]), {})
+    cold, rows = np.ones(1, np.float32), np.zeros(1, np.intp)
+    other = Ranking(np.array([[4, 5]], np.int32), ONE.scores)
+    fused, failed = consult(fusion, rows, ONE, cold, 2, lambda label, rows: other)
+    assert fused is not None
+    assert (fused.items.tolist(), failed) == ([[4, 3]], None)
+    assert consult(fusion, rows, ONE, cold, 2, broken) == (None, "quick did not answer (no memory left)")

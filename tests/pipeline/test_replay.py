@@ -331,3 +331,33 @@ def test_goals_of_a_run_become_shares(data: Path, tmp_path: Path) -> None:
     assert replayed(free).recorded.share == 0.0
     with pytest.raises(ConfigError, match="give one of a share"):
         replayed(free, share=0.1, max_tokens=1.0)
+
+
+def test_consulting_is_recorded_replayed_and_served_alike(data: Path, tmp_path: Path) -> None:
+    folder = run_with({"share": 0.2, "stage": "before", "consult": 0.5}, data, tmp_path / "run")
+    records = list(read_trace(folder))
+    assert {r.route for r in records} == {"self", "replace", "consult"}
+    for record in records:
+        cold = record.uncertainty["evidence-horizon"].total > 0.5
+        assert (record.route == "consult") == (cold and record.route != "replace")
+        source = {"self": "profile", "consult": "consult"}.get(record.route, record.delegate)
+        assert record.quality["routed"] == record.quality[source]
+    untouched = replayed(folder)
+    assert untouched.changed == 0
+    more = replayed(folder, share=0.6)
+    assert more.changed > 0
+    assert more.replayed.routes.get("consult", 0) < untouched.recorded.routes["consult"]
+    served = Recommender.open(folder)
+    whole = [r for r in records if r.history_length == len(r.history)]
+    some = [next(r for r in whole if r.route == route) for route in ("self", "consult")]
+    for record in some:
+        answer = served.recommend(history=list(record.history), k=5)
+        assert answer.route == record.route
+        assert [item.id for item in answer.items] == list(record.ranking)
+        longer = served.recommend(history=list(record.history), k=30)
+        assert [item.id for item in longer.items[:5]] == list(record.ranking)
+        assert len({item.id for item in longer.items}) == len(longer.items) == 30
+    assert "answer together" in next(r.reason for r in records if r.route == "consult")
+    report = json.loads((folder / "metrics.json").read_text())
+    assert set(report["routing"]["validation"]["consult"]) == {"policy", "shared", "grouped"}
+    assert "consult" in report["systems"]
