@@ -23,11 +23,13 @@ class RouterConfig(Settings):
     signals.
     """
 
-    kind: Literal["threshold", "deferral", "risk-control"] = Field(
+    kind: Literal["threshold", "deferral", "risk-control", "table"] = Field(
         "threshold",
         description="'threshold': one delegate, by the estimators; 'deferral': an expected gain per delegate, learned "
         "from the history and the delegates' own answers too; 'risk-control': the same order, as much as keeps the "
-        "expected loss below `risk` (conformal risk control).",
+        "expected loss below `risk` (conformal risk control); "
+        "'table': the confident ones of whom much is known first (evidence horizon below 0.3), and `consult` asks "
+        "where confidence is low, too.",
     )
     delegate: str = Field(
         "best",
@@ -74,6 +76,8 @@ class RouterConfig(Settings):
     def _one_goal(self) -> Self:
         if sum(getattr(self, goal) is not None for goal in GOALS) != 1:
             raise ValueError("give exactly one of share, risk, max_latency, max_tokens and max_loss")
+        if self.kind == "table" and self.risk is not None:
+            raise ValueError("a risk table has no risk to keep: give a share, max_latency, max_tokens or max_loss")
         if len(set(self.estimators)) < len(self.estimators):
             raise ValueError("an estimator is named twice")
         return self

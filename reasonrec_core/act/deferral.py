@@ -19,7 +19,7 @@ from sklearn.model_selection import KFold
 from reasonrec_core.act.calibration import Calibrated
 from reasonrec_core.act.clues import clue_names
 from reasonrec_core.act.config import RouterConfig
-from reasonrec_core.act.fitted import Names, Signals, confident, matrix
+from reasonrec_core.act.fitted import Names, Signals, confident, matrix, signal
 from reasonrec_core.act.learning import Lessons, choose, confidences, cut_for, decided
 from reasonrec_core.act.regression import FORMS, Regression, fit_regression, read_regression
 from reasonrec_core.act.threshold import Cut
@@ -97,6 +97,10 @@ class Learned:
         who = self.scores(uncertainty).argmax(axis=1)
         each = np.stack([confident(models, uncertainty) for models in self.delegate_confidences], axis=1)
         return np.asarray(each[np.arange(len(who)), who])
+
+    def consulting(self, uncertainty: Signals) -> Bool:
+        """bool[B]: where delegates may be consulted: everywhere."""
+        return np.ones(len(signal(uncertainty, self.names[0]).total), np.bool_)
 
     def by_share(self) -> Self:
         """The same, its order that of a wanted share."""

@@ -19,8 +19,10 @@ Float64 = npt.NDArray[np.float64]
 Names = npt.NDArray[np.object_]
 Signals = Mapping[str, Uncertainty]
 
+HORIZON = "evidence-horizon"
+"""The signal that says how little is known about a user."""
 WORDS = {
-    "evidence-horizon": "how little is known about the user",
+    HORIZON: "how little is known about the user",
     "entropy": "how spread the policy's distribution is",
     "margin": "how close the runner-up is",
 }
@@ -86,6 +88,10 @@ class Fitted:
     def confidence(self, uncertainty: Signals, of_delegate: bool) -> Float32:
         """float32[B]: P(the target is among the ten best) of the policy's answer, or of the delegate's."""
         return confident(self.delegate_confidences if of_delegate else self.confidences, uncertainty)
+
+    def consulting(self, uncertainty: Signals) -> npt.NDArray[np.bool_]:
+        """bool[B]: where delegates may be consulted: everywhere."""
+        return np.ones(len(self.who(uncertainty)), np.bool_)
 
     def by_share(self) -> Self:
         """The same, its order that of a wanted share."""

@@ -16,21 +16,27 @@ import numpy.typing as npt
 
 from reasonrec_core.act.config import RouterConfig
 from reasonrec_core.act.deferral import Learned, learn_deferral
-from reasonrec_core.act.fitted import Fitted, Names, Signals, signal
+from reasonrec_core.act.fitted import HORIZON, Fitted, Names, Signals, signal
 from reasonrec_core.act.fusion import Fusion
 from reasonrec_core.act.learning import Lessons, choose, cut_for, learn_threshold
 from reasonrec_core.act.risk_control import learn_risk_control
+from reasonrec_core.act.table import Table, learn_table
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.types import Bool, Float32, Int64, Route, Uncertainty
 
 Float64 = npt.NDArray[np.float64]
 
-HORIZON = "evidence-horizon"
-"""The signal that says where delegates are consulted."""
 LEARN: Mapping[str, Callable[[RouterConfig, Lessons], Fitted | Learned]] = {
     "threshold": learn_threshold,
     "deferral": learn_deferral,
     "risk-control": learn_risk_control,
+    "table": learn_table,
+}
+STATES: Mapping[str, type[Fitted] | type[Learned]] = {
+    "threshold": Fitted,
+    "deferral": Learned,
+    "risk-control": Learned,
+    "table": Table,
 }
 
 
@@ -172,7 +178,8 @@ class Router:
         """bool[B]: where delegates are consulted, of those queries that are not ``replaced``."""
         if self.config.consult is None:
             return np.zeros(len(replaced), np.bool_)
-        return np.asarray(~replaced & (signal(uncertainty, HORIZON).total > self.config.consult), np.bool_)
+        cold = signal(uncertainty, HORIZON).total > self.config.consult
+        return np.asarray(~replaced & cold & self._state.consulting(uncertainty), np.bool_)
 
     def confidence(self, uncertainty: Signals, *, of_delegate: bool = False) -> Float32:
         """float32[B]: calibrated P(the target is among the ten best), from all the signals that are there.
@@ -211,7 +218,7 @@ class Router:
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
         """What `to_dict` gave."""
         router = cls(RouterConfig.model_validate(value["config"]))
-        router._fitted = (Fitted if router.config.kind == "threshold" else Learned).from_dict(value)
+        router._fitted = STATES[router.config.kind].from_dict(value)
         router.fusion = Fusion.from_dict(value["fusion"]) if "fusion" in value else None
         return router
 

@@ -33,6 +33,7 @@ ROUTERS = {
     "a risk": {"risk": 0.077, "stage": "after", "estimators": ["entropy", "margin"]},
     "another delegate": {"share": 0.5, "stage": "before", "delegate": "popularity"},
     "a loss": {"max_loss": 0.9, "stage": "before", "kind": "deferral"},
+    "risk table": {"kind": "table", "share": 0.2, "stage": "after"},
     "risk control": {"kind": "risk-control", "risk": 0.2, "stage": "before"},
     "learned deferral": {"kind": "deferral", "share": 0.4, "stage": "before"},
     "deferral after the answer": {"kind": "deferral", "share": 0.6, "stage": "after"},
