@@ -124,15 +124,12 @@ class Trees:
     def __call__(self, columns: Float64) -> Float64:
         """Predict."""
         single = columns.astype(np.float32)  # as the thresholds were found
-        rows, total = np.arange(len(single)), np.full(len(single), self.bias)
-        for column, left, right, threshold, value in zip(
-            self.column, self.left, self.right, self.threshold, self.value, strict=True
-        ):
-            node = np.zeros(len(single), np.int64)
-            for _ in range(DEPTH):
-                node = np.where(single[rows, column[node]] <= threshold[node], left[node], right[node])
-            total += value[node]
-        return total
+        rows, trees = np.arange(len(single))[:, None], np.arange(len(self.column))[None, :]
+        node = np.zeros((len(single), len(self.column)), np.int64)
+        for _ in range(DEPTH):  # all trees at once: a single request must not wait for a loop over them
+            left = single[rows, self.column[trees, node]] <= self.threshold[trees, node]
+            node = np.where(left, self.left[trees, node], self.right[trees, node])
+        return np.asarray(self.value[trees, node].sum(axis=1) + self.bias)
 
     def to_dict(self) -> dict[str, Any]:
         """The model as JSON values."""
