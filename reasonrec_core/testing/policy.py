@@ -91,7 +91,7 @@ class PolicyConformance(ComponentConformance):
         policy: Any = workplace.fitted(ranked_task)
         data = workplace.data(ranked_task)
         if not isinstance(policy, DistributionPolicy):
-            pytest.skip("not a DistributionPolicy")
+            return  # it promises nothing that could be checked
         for name, batch, observation in edge_queries(data, data.test.queries):
             n_items = len(data.dataset.catalog)
             whole = checked_distribution(policy.distribution(batch, observation), batch, n_items)
@@ -106,7 +106,7 @@ class PolicyConformance(ComponentConformance):
     def test_passes_are_drawn_networks(self, workplace: Workplace, ranked_task: Task) -> None:
         policy: Any = workplace.fitted(ranked_task)
         if not isinstance(policy, StochasticPolicy):
-            pytest.skip("not a StochasticPolicy")
+            return  # it promises nothing that could be checked
         batch, observation, _ = workplace.asked(ranked_task)
         ranking = workplace.fitted(ranked_task).deliberate(batch, observation).ranking
         found = checked_samples(policy.samples(batch, observation, ranking.items, 4, 1), ranking.items)

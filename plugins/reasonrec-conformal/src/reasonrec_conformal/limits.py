@@ -42,8 +42,10 @@ class Limits:
         """Groups of about equally many queries by evidence horizon; equal horizons are always together."""
         edges = np.zeros(0)
         if len(horizon):
-            edges = np.unique(np.quantile(horizon.astype(np.float64), np.arange(1, groups) / groups))
-            edges = edges[edges < horizon.max()]
+            values = np.unique(horizon.astype(np.float64))
+            edges = np.quantile(horizon.astype(np.float64), np.arange(1, groups) / groups)
+            # An edge at the largest horizon would leave nobody above it: those just below are kept apart instead.
+            edges = np.unique(np.minimum(edges, values[-2])) if len(values) > 1 else edges[:0]
         group = np.searchsorted(edges, horizon.astype(np.float64), side="left")
         each = np.array([limit(scores[group == g], coverage) for g in range(len(edges) + 1)])
         return cls(edges, each, np.bincount(group, minlength=len(edges) + 1).astype(np.int64))
