@@ -2,7 +2,8 @@
 
 Weighted reciprocal-rank fusion (Cormack, Clarke and Büttcher, 2009): an item's score is ``sum_s w_s / (c + rank_s)``
 over the systems that list it. Weights and ``c`` are those of the best mean NDCG@10 on validation, for all queries or
-for each quarter of the evidence horizon, whichever is better when cross-fitted.
+for each quarter of the evidence horizon, whichever is better when cross-fitted; the policy alone where neither is
+better than that.
 """
 
 from __future__ import annotations
@@ -110,6 +111,8 @@ def fit_fusion(rankings: Mapping[str, Ranking], indptr: Int64, targets: Int32, h
         "shared": float(shared.mean()),
         "grouped": float(grouped.mean()),
     }
+    if max(report["grouped"], report["shared"]) <= report["policy"]:  # on other queries nothing was gained
+        return Fusion(tuple(rankings)[:1], (), np.ones((1, 1)), np.array(CONSTANTS[:1]), report)
     if report["grouped"] <= report["shared"]:
         edges, group = (), np.zeros(len(horizon), np.intp)
     found = [known.best(group == each) for each in range(len(edges) + 1)]

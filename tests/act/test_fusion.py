@@ -104,3 +104,20 @@ def test_few_queries_leave_the_policy_alone(world: World) -> None:
     few = {label: r.take(np.arange(100)) for label, r in world.rankings.items()}
     fusion = fit_fusion(few, np.arange(101), world.targets[:100], world.horizon[:100], 0)
     assert (fusion.systems, fusion.weights.tolist()) == (("mind",), [[1.0]])
+
+
+def test_delegates_that_only_add_noise_are_not_consulted() -> None:
+    random = np.random.default_rng(5)
+    queries = 2000
+    targets = random.integers(0, 500, queries).astype(np.int32)
+    guess = np.stack([random.permutation(500)[:20] for _ in range(queries)]).astype(np.int32)
+    right = guess.copy()
+    right[:, 0] = targets  # the policy is always right, the delegate is chance
+    scores = np.tile(np.arange(20, 0, -1, dtype=np.float32), (queries, 1))
+    noise = np.stack([random.permutation(500)[:20] for _ in range(queries)]).astype(np.int32)
+    rankings = {"policy": Ranking(right, scores), "chance": Ranking(noise, scores)}
+    horizon = random.random(queries).astype(np.float32)
+    found = fit_fusion(rankings, np.arange(queries + 1), targets, horizon, 0)
+    assert found.systems == ("policy",)
+    fused = found({"policy": rankings["policy"]}, horizon)
+    assert (fused.items[:, 0] == targets).all()

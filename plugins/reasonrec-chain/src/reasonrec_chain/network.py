@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ class Network(Trainable):
                 head.bias.copy_(prior.clamp(min=1e-9).log())  # type: ignore[operator]
         self._warm: Tensor | None = None
 
-    def _apply(self, fn, recurse=True):  # type: ignore[no-untyped-def]
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move the inputs along with the parameters."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self.inputs = self.inputs.to(self.items.ids.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -43,7 +44,7 @@ class TensorBatch:
         return cls(move(batch.items), move(batch.targets), weights, move(batch.users).long())
 
 
-class Trainable(nn.Module):
+class Trainable(nn.Module, ABC):
     """A network over a catalogue of n items and vectors of d numbers.
 
     A subclass gives `table` and `states`; it may replace `loss` by one with more parts. Buffers that need not be
@@ -60,13 +61,13 @@ class Trainable(nn.Module):
         super().__init__()
         self.softmax: Softmax = softmax or FullSoftmax()
 
+    @abstractmethod
     def table(self) -> tuple[Tensor, Tensor]:
         """The items as they are predicted and read: float[n, d], and their bias, float[n]. Made once per step."""
-        raise NotImplementedError
 
+    @abstractmethod
     def states(self, items: Tensor, table: Tensor) -> Tensor:
         """float[B, L, d]: after each position of int64[B, L] items (-1 pads), what is known about the next item."""
-        raise NotImplementedError
 
     def last(self, items: Tensor, at: Tensor, table: Tensor) -> Tensor:
         """float[B, d]: `states` at the positions ``at``, int64[B], alone; may be had for less."""
