@@ -4,19 +4,22 @@
     python benchmarks/chain.py run hm-week --seed 0 --variant "without text"
     python benchmarks/chain.py baselines amazon-beauty
     python benchmarks/chain.py run hm-week --split cold-item
+    python benchmarks/chain.py run ml-100k --ids 1 --name "ids shuffled anew"
     python benchmarks/chain.py table
 
 ``run`` fits one form (see chain_variants.py) with one seed, and ranks all items for every validation query; the test
 queries only where ``--test`` is given. ``baselines`` fits the delegates and `profile`. Each piece is kept under
 ``--work`` (per-query results too, so that any two can be compared), is not done twice, and a killed one goes on.
+Forms that differ from ``full`` after training alone take its network over, where that piece is kept.
 ``table`` writes benchmarks/results/chain.md from all pieces. Data, split and item order are those of seed 0; ``--seed``
-is the policy's. Needs reasonrec-chain, -text, -timm, -implicit and -lightgbm.
+is the policy's; ``--ids`` gives items and users other numbers. Needs reasonrec-chain, -text, -timm, -implicit and -lightgbm.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -26,7 +29,7 @@ from typing import Any
 
 import numpy as np
 from chain_table import write_table
-from chain_variants import VARIANTS, WITHOUT
+from chain_variants import SAME_NETWORK, VARIANTS, WITHOUT
 from profile_policy import Bench, alone, prepare
 from threadpoolctl import threadpool_limits
 
@@ -49,6 +52,7 @@ def main() -> None:
     parser.add_argument("--test", action="store_true", help="also answer the test queries")
     parser.add_argument("--set", type=json.loads, default={}, help="further settings of the policy, as JSON")
     parser.add_argument("--name", help="call this form something else (with --set)")
+    parser.add_argument("--ids", type=int, default=0, help="seed of the shuffle that numbers items and users")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "reasonrec")
@@ -70,7 +74,7 @@ def run(given: argparse.Namespace) -> None:
     torch.set_num_threads(given.threads)
     name = given.name or given.variant
     folder = place(given) / name / str(given.seed)
-    bench = prepare(given.dataset, given.data, given.cache, 0, given.split)
+    bench = prepare(given.dataset, given.data, given.cache, given.ids, given.split)
     gone = WITHOUT.get(given.variant, ())
     settings = merged(VARIANTS.get(given.variant, {}), given.set)
     if gone:
@@ -87,6 +91,9 @@ def run(given: argparse.Namespace) -> None:
         policy = type(policy).load(folder / "fitted", bench.dataset.catalog)
         seconds = json.loads((folder / "fit.json").read_text())["seconds"]
     else:
+        trained = place(given) / "full" / str(given.seed) / "work"
+        if name in SAME_NETWORK and name != "full" and trained.exists():
+            shutil.copytree(trained, folder / "work", dirs_exist_ok=True)
         (folder / "work").mkdir(parents=True, exist_ok=True)
         policy.fit(replace(bench.fit, seed=given.seed, workdir=folder / "work", progress=tell()))
         seconds = time.perf_counter() - started
@@ -98,6 +105,8 @@ def run(given: argparse.Namespace) -> None:
             np.savez(folder / "unseen.npz", gains=unseen)
     answer = answering(policy.deliberate, bench)
     found = scored(bench, answer, folder, ("valid", "test") if given.test else ("valid",))
+    if given.ids:
+        renumbered(given, bench, folder)
     record = {"settings": settings, "seed": given.seed, "fit seconds": seconds, "report": policy.report, **found}  # type: ignore[attr-defined]
     keep(folder / "result.json", record)
     print(given.dataset, name, given.seed, json.dumps(found), f"{seconds:.0f} s", flush=True)
@@ -186,6 +195,19 @@ def scored(
             horizon=bench.horizon(cases.queries),
         )
     return found
+
+
+def renumbered(given: argparse.Namespace, bench: Bench, folder: Path) -> None:
+    """Put what was kept for each query into the order of the numbers that users have by default."""
+    usual = prepare(given.dataset, given.data, given.cache, 0, given.split).dataset.users["user_id"].to_pylist()
+    place_of = {user: i for i, user in enumerate(usual)}
+    there = np.array([place_of[user] for user in bench.dataset.users["user_id"].to_pylist()])
+    order = np.argsort(there[np.load(folder / "valid.npz")["users"]])
+    for name in ("valid", "unseen", "test"):
+        if (folder / f"{name}.npz").exists():
+            kept = dict(np.load(folder / f"{name}.npz"))
+            turn = order if name != "test" else np.argsort(there[kept["users"]])
+            np.savez(folder / f"{name}.npz", **{key: values[turn] for key, values in kept.items()})
 
 
 def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,8 @@ class System:
         test: float64[seeds, queries] by metric, where the test queries were answered.
         valid: float64[seeds, queries] NDCG@10.
         unseen: float64[seeds, pairs] NDCG@10 of validation pairs that the gates were not fitted on.
-        horizon: float32[queries] of the test queries.
+        horizon: float64[queries] of the test queries.
+        before: float64[queries] horizon of the validation queries.
     """
 
     name: str
@@ -39,6 +40,7 @@ class System:
     valid: Float64
     unseen: Float64 | None
     horizon: Float64 | None
+    before: Float64
 
 
 def write_table(work: Path) -> None:
@@ -88,6 +90,7 @@ def read(folder: Path) -> System | None:
         np.stack([np.load(p / "valid.npz")[MAIN] for p in seeds]),
         np.stack([np.where(g >= 1 / np.log2(11) - 1e-12, g, 0.0) for g in unseen]) if unseen else None,
         tests[0]["horizon"].astype(np.float64) if tests else None,
+        np.load(seeds[0] / "valid.npz")["horizon"].astype(np.float64),
     )
 
 
@@ -117,11 +120,12 @@ def unseen_table(full: System, systems: list[System]) -> Iterator[str]:
     assert full.unseen is not None
     yield from (
         "Validation pairs, each judged by gates that were fitted on the others: what choices were made on. *Sequence*:"
-        " the network alone, best epoch.",
+        " the network alone, best epoch. The last columns: the coldest quarter of the users, by evidence horizon.",
         "",
-        f"| form | seeds | fit s | sequence {MAIN} | {MAIN} | full minus this | p |",
-        "|---|---|---|---|---|---|---|",
+        f"| form | seeds | fit s | sequence {MAIN} | {MAIN} | full minus this | p | cold | full minus this, cold |",
+        "|---|---|---|---|---|---|---|---|---|",
     )
+    cold = full.before >= np.quantile(full.before, 0.75)
     others = [
         s for s in systems if s is not full and s.unseen is not None and s.unseen.shape[1] == full.unseen.shape[1]
     ]
@@ -133,7 +137,9 @@ def unseen_table(full: System, systems: list[System]) -> Iterator[str]:
         seconds = f"{np.mean([r['fit seconds'] for r in s.records]):.0f}"
         versus = " | " if s is full else told(compared[s.name], corrected[s.name])
         own = f"{spread(np.array(alone))} | {spread(s.unseen.mean(axis=1))}"
-        yield f"| {s.name} | {len(s.records)} | {seconds} | {own} | {versus} |"
+        frozen = "" if s is full else interval(difference(full.unseen.mean(0)[cold], s.unseen.mean(0)[cold]))
+        frozen = f"{spread(s.unseen[:, cold].mean(axis=1))} | {frozen}"
+        yield f"| {s.name} | {len(s.records)} | {seconds} | {own} | {versus} | {frozen} |"
     yield ""
 
 
@@ -148,7 +154,11 @@ def difference(a: Float64, b: Float64, samples: int = 10_000) -> tuple[float, fl
 
 
 def told(found: tuple[float, float, float, float], p: float) -> str:
-    return f"{found[0]:+.4f} ({found[1]:+.4f} to {found[2]:+.4f}) | {p:.4f}"
+    return f"{interval(found)} | {p:.4f}"
+
+
+def interval(found: tuple[float, float, float, float]) -> str:
+    return f"{found[0]:+.4f} ({found[1]:+.4f} to {found[2]:+.4f})"
 
 
 def spread(values: Float64) -> str:

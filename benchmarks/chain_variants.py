@@ -30,15 +30,31 @@ LOSSES: dict[str, dict[str, Any]] = {
     "sampled softmax": {"training": {"loss": "sampled"}},
     "label smoothing 0.1": {"training": {"smoothing": 0.1}},
 }
+WARM = {"kind": "three-phase", "borders": [1.0, 1.0], "thresholds": [0.7, 1.0], "mixing": 0.0}
+"""The first phase of a curriculum, all the way: nobody is learned from whose evidence horizon is 0.7 or more."""
 CURRICULA: dict[str, dict[str, Any]] = {
+    "warm users only": {"curriculum": WARM},
     "three-phase": {"curriculum": {"kind": "three-phase"}},
     "competence": {"curriculum": {"kind": "competence"}},
     "truncation": {"curriculum": {"kind": "truncation"}},
 }
-VARIANTS: dict[str, dict[str, Any]] = {**STEPS, **ENCODERS, **LOSSES, **CURRICULA}
+SASREC: dict[str, Any] = {
+    "experts": ["sequence"],
+    "counted": {"fields": []},
+    "network": {"modalities": [], "intent_weight": 0.0, "hidden_ids": 0.0},
+    "training": {"loss": "sampled", "negatives": 256, "shuffle_ties": False},
+}
+BASELINES: dict[str, dict[str, Any]] = {
+    "SASRec, sampled softmax": SASREC,
+    "SASRec, sampled softmax, dropout 0.2": {**SASREC, "network": {**SASREC["network"], "dropout": 0.2}},
+}
+"""Ids and the order of the items alone, with 256 sampled negatives: what eSASRec (RecSys 2025) found to be strong."""
+VARIANTS: dict[str, dict[str, Any]] = {**STEPS, **ENCODERS, **LOSSES, **CURRICULA, **BASELINES}
 WITHOUT: dict[str, tuple[str, ...]] = {
     "without text": ("text",),
     "without image": ("image",),
     "without text and image": ("text", "image"),
 }
 """Features that nothing may see, and with ``text`` the label fields, too: what is left is ids."""
+SAME_NETWORK = {name for name, changed in VARIANTS.items() if not {"network", "training", "curriculum"} & {*changed}}
+"""Forms that differ from the default after training: they take its network over, where it was kept."""
