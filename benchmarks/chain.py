@@ -12,7 +12,8 @@ queries only where ``--test`` is given. ``baselines`` fits the delegates and `pr
 ``--work`` (per-query results too, so that any two can be compared), is not done twice, and a killed one goes on.
 Forms that differ from ``full`` after training alone take its network over, where that piece is kept.
 ``table`` writes benchmarks/results/chain.md from all pieces. Data, split and item order are those of seed 0; ``--seed``
-is the policy's; ``--ids`` gives items and users other numbers. Needs reasonrec-chain, -text, -timm, -implicit and -lightgbm.
+is the policy's; ``--ids`` gives items and users other numbers. Needs reasonrec-chain, -text, -timm, -implicit and
+-lightgbm.
 """
 
 from __future__ import annotations
