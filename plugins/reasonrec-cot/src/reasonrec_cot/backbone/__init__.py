@@ -1,0 +1,1 @@
+"""The language model: weights, device, prompts as vectors, shared prefixes, generation."""

@@ -1,0 +1,1 @@
+"""Items as soft tokens: features of pictures and text, projected into the space of token embeddings."""

@@ -1,0 +1,11 @@
+"""What this plugin offers; importing it imports no library."""
+
+from __future__ import annotations
+
+from reasonrec_core.hookspecs import ComponentSpec, hookimpl
+
+
+@hookimpl
+def reasonrec_policies() -> list[ComponentSpec]:
+    """The policy."""
+    return []
