@@ -8,6 +8,8 @@ NO_SEQUENCE = ["transitions", "text", "image", "affinity", "popularity"]
 STEPS: dict[str, dict[str, Any]] = {
     "full": {},
     "sequence alone": {"experts": ["sequence"]},
+    "transitions and text": {"experts": ["transitions", "text"]},
+    "sequence, transitions and text": {"experts": ["sequence", "transitions", "text"]},
     "without sequence": {"experts": NO_SEQUENCE},
     "without transitions": {"experts": ["sequence", "text", "image", "affinity", "popularity"]},
     "without content experts": {"experts": ["sequence", "transitions", "affinity", "popularity"]},
