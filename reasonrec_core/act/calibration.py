@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
+from reasonrec_core.act.hinges import Hinges, Knots, knots_of
 from reasonrec_core.types import Bool
 
 Float64 = npt.NDArray[np.float64]
@@ -57,8 +59,8 @@ class Calibrated:
     @classmethod
     def fit(cls, names: tuple[str, ...], signals: Float64, event: Bool, seed: int) -> Self:
         """Fit to float64[B, len(names)] signals and bool[B] events; a constant where one outcome is too rare."""
-        knots = tuple(tuple(float(q) for q in np.unique(np.quantile(column, KNOTS))) for column in signals.T)
-        design = _design(signals, knots)
+        knots = knots_of(signals, KNOTS)
+        design = _Design(knots)(signals)
         mean, scale = design.mean(axis=0), design.std(axis=0)
         scale = np.where(scale > 1e-9, scale, 1.0)
         rare = int(min(event.sum(), (~event).sum()))
@@ -77,8 +79,12 @@ class Calibrated:
     def __call__(self, signals: Float64) -> Float64:
         """float64[B] probabilities for float64[B, len(names)] signals."""
         # A sum of products per row, not a matrix product: BLAS rounds differently for different batch sizes.
-        logit = (((_design(signals, self.knots) - self.mean) / self.scale) * self.weights).sum(axis=1) + self.bias
+        logit = (((self._design(signals) - self.mean) / self.scale) * self.weights).sum(axis=1) + self.bias
         return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -500.0, 500.0))))
+
+    @cached_property
+    def _design(self) -> _Design:
+        return _Design(self.knots)
 
     def to_dict(self) -> dict[str, Any]:
         """The model as JSON values."""
@@ -100,13 +106,19 @@ class Calibrated:
         return cls(tuple(value["names"]), knots, bias=float(value["bias"]), report=dict(value["report"]), **arrays)
 
 
-def _design(signals: Float64, knots: tuple[tuple[float, ...], ...]) -> Float64:
-    columns = []
-    for column, at in zip(signals.T, knots, strict=True):
-        columns.append(column)
-        columns.extend(np.maximum(column - knot, 0.0) for knot in at)
-    columns.extend(first * second for first, second in combinations(signals.T, 2))
-    return np.ascontiguousarray(np.stack(columns, axis=1))
+class _Design:
+    """Signals with their hinges, then the product of each pair of signals."""
+
+    def __init__(self, knots: Knots) -> None:
+        self._hinges = Hinges(knots)
+        pairs = np.array(list(combinations(range(len(knots)), 2)), np.intp).reshape(-1, 2)
+        self._first, self._second = pairs.T
+
+    def __call__(self, signals: Float64) -> Float64:
+        if not len(self._first):
+            return self._hinges(signals)
+        products = signals[:, self._first] * signals[:, self._second]
+        return np.concatenate([self._hinges(signals), products], axis=1)
 
 
 def _logistic(design: Float64, event: Bool, penalty: float) -> LogisticRegression:

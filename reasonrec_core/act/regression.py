@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -15,6 +16,8 @@ import numpy.typing as npt
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import Ridge as SklearnRidge
 from threadpoolctl import threadpool_limits
+
+from reasonrec_core.act.hinges import Hinges, Knots, knots_of
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -48,7 +51,7 @@ class Ridge:
         bias: the mean of what was fitted.
     """
 
-    knots: tuple[tuple[float, ...], ...]
+    knots: Knots
     mean: Float64
     scale: Float64
     weights: Float64
@@ -57,8 +60,8 @@ class Ridge:
     @classmethod
     def fit(cls, columns: Float64, wanted: Float64, penalty: float) -> Self:
         """Least squares with ``penalty`` times the squared weights."""
-        knots = tuple(tuple(float(q) for q in np.unique(np.quantile(column, KNOTS))) for column in columns.T)
-        design = _bent(columns, knots)
+        knots = knots_of(columns, KNOTS)
+        design = Hinges(knots)(columns)
         mean, scale = design.mean(axis=0), design.std(axis=0)
         scale = np.where(scale > 1e-9, scale, 1.0)
         with threadpool_limits(1):
@@ -68,8 +71,12 @@ class Ridge:
     def __call__(self, columns: Float64) -> Float64:
         """Predict."""
         # A sum of products per row, not a matrix product: BLAS rounds differently for different batch sizes.
-        standard = (_bent(columns, self.knots) - self.mean) / self.scale
+        standard = (self._hinges(columns) - self.mean) / self.scale
         return np.asarray((standard * self.weights).sum(axis=1) + self.bias)
+
+    @cached_property
+    def _hinges(self) -> Hinges:
+        return Hinges(self.knots)
 
     def to_dict(self) -> dict[str, Any]:
         """The model as JSON values."""
@@ -124,12 +131,18 @@ class Trees:
     def __call__(self, columns: Float64) -> Float64:
         """Predict."""
         single = columns.astype(np.float32)  # as the thresholds were found
-        rows, trees = np.arange(len(single))[:, None], np.arange(len(self.column))[None, :]
-        node = np.zeros((len(single), len(self.column)), np.int64)
+        rows, start = np.arange(len(single))[:, None], self._start
+        node = np.zeros((len(single), len(start)), np.int64)
         for _ in range(DEPTH):  # all trees at once: a single request must not wait for a loop over them
-            left = single[rows, self.column[trees, node]] <= self.threshold[trees, node]
-            node = np.where(left, self.left[trees, node], self.right[trees, node])
-        return np.asarray(self.value[trees, node].sum(axis=1) + self.bias)
+            at = start + node
+            left = single[rows, self.column.take(at)] <= self.threshold.take(at)
+            node = np.where(left, self.left.take(at), self.right.take(at))
+        return np.asarray(self.value.take(start + node).sum(axis=1) + self.bias)
+
+    @cached_property
+    def _start(self) -> Int64:
+        """int64[T]: where each tree's nodes begin, the trees laid end to end."""
+        return np.arange(0, self.column.size, self.column.shape[1], dtype=np.int64)
 
     def to_dict(self) -> dict[str, Any]:
         """The model as JSON values."""
@@ -151,11 +164,3 @@ def read_regression(value: Mapping[str, Any]) -> Ridge | Trees:
     column, left, right = (np.array(value[name], np.int64) for name in ("column", "left", "right"))
     threshold, added = (np.array(value[name], np.float64) for name in ("threshold", "value"))
     return Trees(column, left, right, threshold, added, float(value["bias"]))
-
-
-def _bent(columns: Float64, knots: tuple[tuple[float, ...], ...]) -> Float64:
-    made = []
-    for column, at in zip(columns.T, knots, strict=True):
-        made.append(column)
-        made.extend(np.maximum(column - knot, 0.0) for knot in at)
-    return np.ascontiguousarray(np.stack(made, axis=1))
