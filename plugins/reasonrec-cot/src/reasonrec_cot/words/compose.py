@@ -1,0 +1,153 @@
+"""From a request to the dialogue that asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import Field
+
+from reasonrec_core.components import Settings
+from reasonrec_core.types import Task
+from reasonrec_cot.words.choice import labels
+from reasonrec_cot.words.dialogue import Dialogue, Role, Segment, SegmentKind
+from reasonrec_cot.words.item_words import ItemWords
+from reasonrec_cot.words.templates import TaskWords, Template
+
+NOTHING = "nothing so far"
+
+
+class PromptSettings(Settings):
+    """What stands in a prompt."""
+
+    history: int = Field(default=20, ge=1, le=1000)
+    """Newest items of the history that are told."""
+    soft_tokens: bool = True
+    """Whether listed items have a place for soft tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One query as a prompt sees it.
+
+    Attributes:
+        task: what is asked.
+        history: dense item indices, oldest first.
+        candidates: what is listed; under `Task.CTR` and `Task.EXPLAIN` the one item that is asked about.
+        knowledge: sentences of harmless text that stand before the question (see `knowledge`).
+        hint: a harmless word that an explanation is to be about.
+        stars: the person's rating of the item, for an explanation.
+        target: the right item, -1 where it is not known; it never enters the prompt.
+    """
+
+    task: Task
+    history: Sequence[int]
+    candidates: Sequence[int] = ()
+    knowledge: Sequence[str] = ()
+    hint: str | None = None
+    stars: float | None = None
+    target: int = -1
+
+
+class Composer:
+    """Asks requests in words.
+
+    Args:
+        items: words of the items.
+        words: templates of all tasks, see `load_templates`.
+        settings: what stands in a prompt.
+    """
+
+    def __init__(
+        self, items: ItemWords, words: Mapping[Task, TaskWords], settings: PromptSettings | None = None
+    ) -> None:
+        self.items, self.words, self.settings = items, words, settings or PromptSettings()
+
+    def templates(self, request: Request) -> list[Template]:
+        """The templates that fit: a ranking without a list is asked as a sequential one, with a list as a direct one;
+        one with a slot for what is not known (a hint, stars) is left out."""
+        unknown = {slot for slot, value in (("hint", request.hint), ("stars", request.stars)) if value is None}
+        templates = self.words[self._form(request)].templates
+        return [each for each in templates if not unknown & {slot for _, slot in each.pieces()}]
+
+    def ask(self, request: Request, template: Template | None = None) -> Dialogue:
+        """The dialogue up to the answer, in the words of ``template`` (by default the first that fits).
+
+        The system's turn and, for one template, the text up to the history are equal for all requests of a task, so
+        that a language model reads them once.
+        """
+        chosen = template or self.templates(request)[0]
+        said = [Segment(Role.USER, SegmentKind.PROMPT, f"{sentence}\n") for sentence in request.knowledge]
+        for text, slot in chosen.pieces():
+            if text:
+                said.append(Segment(Role.USER, SegmentKind.PROMPT, text))
+            if slot is not None:
+                said += self._slot(slot, request)
+        system = Segment(Role.SYSTEM, SegmentKind.PROMPT, self.words[self._form(request)].system)
+        listed = tuple(map(int, request.candidates))
+        return Dialogue(request.task, (system, *merged(said)), chosen.name, listed, request.target)
+
+    def choose(self, request: Request, generator: np.random.Generator) -> Template:
+        """A template that fits, drawn with ``generator``."""
+        fitting = self.templates(request)
+        return fitting[int(generator.integers(len(fitting)))]
+
+    def _form(self, request: Request) -> Task:
+        if request.task in {Task.SEQUENTIAL, Task.DIRECT}:
+            return Task.DIRECT if len(request.candidates) else Task.SEQUENTIAL
+        return request.task
+
+    def _slot(self, slot: str, request: Request) -> list[Segment]:
+        if slot == "history":
+            return self._history(request.history)
+        if slot == "candidates":
+            return self.listed(request.candidates)
+        if slot == "item":
+            return self.item(int(request.candidates[0]))
+        values = {
+            "count": str(len(request.history)),
+            "listed": str(len(request.candidates)),
+            "hint": str(request.hint),
+            "stars": f"{request.stars:g}" if request.stars is not None else "",
+        }
+        return [Segment(Role.USER, SegmentKind.PROMPT, values[slot])]
+
+    def _history(self, history: Sequence[int]) -> list[Segment]:
+        shown = list(history)[-self.settings.history :]
+        if not shown:
+            return [Segment(Role.USER, SegmentKind.PROMPT, NOTHING)]
+        segments: list[Segment] = []
+        for position, item in enumerate(shown):
+            if position:
+                segments.append(Segment(Role.USER, SegmentKind.PROMPT, ", "))
+            segments += self.item(int(item))
+        return segments
+
+    def listed(self, candidates: Sequence[int]) -> list[Segment]:
+        """The candidates, a line each: ``A: "Title; ..."``."""
+        segments: list[Segment] = []
+        for label, item in zip(labels(len(candidates)), candidates, strict=True):
+            segments.append(
+                Segment(Role.USER, SegmentKind.PROMPT, f"{label}: " if label in {"A", "1"} else f"\n{label}: ")
+            )
+            segments += self.item(int(item))
+        return segments
+
+    def item(self, item: int) -> list[Segment]:
+        """An item's line, after a place for its soft tokens where those are used."""
+        segments = list(self.items.segments(item))
+        return segments if self.settings.soft_tokens else segments[1:]
+
+
+def merged(segments: Sequence[Segment]) -> list[Segment]:
+    """Neighbouring texts of one role and kind as one segment."""
+    joined: list[Segment] = []
+    for segment in segments:
+        last = joined[-1] if joined else None
+        plain = last is not None and last.kind is segment.kind is not SegmentKind.ITEM and last.role is segment.role
+        if last is not None and plain:
+            joined[-1] = Segment(last.role, last.kind, last.text + segment.text)
+        else:
+            joined.append(segment)
+    return joined

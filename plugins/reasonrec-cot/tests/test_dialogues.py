@@ -1,0 +1,196 @@
+"""Templates are checked when they are read; dialogues know who speaks, which loss a piece belongs to, which items."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from injections import injected_titles
+from reasonrec_cot.words.assistant import answered
+from reasonrec_cot.words.choice import full_order, labels, read_choice
+from reasonrec_cot.words.compose import Composer, PromptSettings, Request
+from reasonrec_cot.words.dialogue import Role, SegmentKind
+from reasonrec_cot.words.grammar import parse
+from reasonrec_cot.words.item_words import ItemWords, ItemWordSettings
+from reasonrec_cot.words.templates import SLOTS, load_templates
+from reasonrec_cot.words.thought import Thought
+from words_shop import TITLES, shop
+
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.types import Task
+
+WORDS = load_templates()
+COMPOSER = Composer(ItemWords(shop()), WORDS)
+ASKED = {
+    Task.SEQUENTIAL: Request(Task.SEQUENTIAL, [0, 1, 2], target=3),
+    Task.DIRECT: Request(Task.DIRECT, [0, 1, 2], [5, 3, 4], target=3),
+    Task.CTR: Request(Task.CTR, [0, 1, 2], [3], target=3),
+    Task.EXPLAIN: Request(Task.EXPLAIN, [0, 1, 2], [3], hint="plot", stars=4.0, target=3),
+}
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_each_task_has_ten_templates_of_different_words(task: Task) -> None:
+    templates = WORDS[task].templates
+    assert len(templates) >= 10
+    assert len({t.ask for t in templates}) == len({t.name for t in templates}) == len(templates)
+    assert set(SLOTS) == {t.value for t in Task}
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_every_template_tells_the_history_in_order_and_never_the_target(task: Task) -> None:
+    request = ASKED[task]
+    assert len(COMPOSER.templates(request)) == len(WORDS[task].templates)
+    for template in COMPOSER.templates(request):
+        dialogue = COMPOSER.ask(request, template)
+        told = [item for item in dialogue.items if item in {0, 1, 2}]
+        assert told == [0, 1, 2], template.name
+        assert dialogue.completion == ()
+        if not request.candidates:
+            assert TITLES[3] not in dialogue.text()
+        else:
+            assert set(dialogue.items) - {0, 1, 2} == set(request.candidates)
+        assert [role for role, _ in dialogue.turns()] == [Role.SYSTEM, Role.USER]
+        assert "{" not in dialogue.text()
+
+
+def test_templates_that_need_what_is_unknown_are_left_out() -> None:
+    names = {t.name for t in COMPOSER.templates(Request(Task.EXPLAIN, [0], [3]))}
+    assert names == {t.name for t in WORDS[Task.EXPLAIN].templates} - {"about", "hint", "stars"}
+
+
+def test_the_loss_can_be_split_by_thought_answer_and_confidence() -> None:
+    prompt = COMPOSER.ask(ASKED[Task.DIRECT])
+    dialogue = answered(prompt, "B", 0.37, Thought("had three dramas", "so a comedy"))
+    assert [s.kind for s in dialogue.completion] == [
+        SegmentKind.THOUGHT, SegmentKind.THOUGHT, SegmentKind.ANSWER, SegmentKind.CONFIDENCE,
+    ]  # fmt: skip
+    assert dialogue.prompt == prompt
+    read = parse("".join(s.text for s in dialogue.completion))
+    assert (read.observe, read.deliberate, read.answer, read.confidence) == (
+        "had three dramas",
+        "so a comedy",
+        "B",
+        0.37,
+    )
+    assert len(answered(prompt, "B", 0.37).completion) == 2
+    assert answered(dialogue, "A", 0.1).prompt == prompt, "an answered dialogue can be answered otherwise"
+
+
+def test_a_long_history_is_told_by_its_newest_items_and_soft_tokens_can_be_left_out() -> None:
+    composer = Composer(ItemWords(shop()), WORDS, PromptSettings(history=2, soft_tokens=False))
+    dialogue = composer.ask(Request(Task.SEQUENTIAL, [0, 1, 2, 3]))
+    assert dialogue.items == ()
+    assert TITLES[1] not in dialogue.text()
+    assert dialogue.text().index(TITLES[2]) < dialogue.text().index(TITLES[3])
+    assert "nothing so far" in composer.ask(Request(Task.SEQUENTIAL, [])).text()
+
+
+def test_hostile_titles_leave_the_form_of_every_prompt_as_it_is() -> None:
+    entries = injected_titles()
+    hostile, plain = (
+        Composer(ItemWords(shop(titles)), WORDS) for titles in ([e.title for e in entries], [e.plain for e in entries])
+    )
+    for task, request in ASKED.items():
+        for start in range(0, len(entries) - 6, 3):
+            asked = Request(task, range(start, start + 3), [start + 4][: bool(request.candidates)])
+            one, other = (each.ask(asked, WORDS[task].templates[0]) for each in (hostile, plain))
+            assert [(s.role, s.kind, s.item) for s in one.segments] == [
+                (s.role, s.kind, s.item) for s in other.segments
+            ]
+            assert one.text().count('"') == other.text().count('"')
+            assert one.text().count("\n") == other.text().count("\n")
+
+
+def test_names_are_one_items_alone() -> None:
+    words = ItemWords(shop(["Heat", "heat!", "Heat #2", "\u200b", "", "Heat"]))
+    names = words.names
+    assert len({n.casefold() for n in names}) == len(names)
+    assert names[0] == "Heat"
+    assert all(names)
+
+
+def test_fields_are_those_named() -> None:
+    assert ItemWords(shop()).line(0) == '"Night Train (1994); Drama, Crime; Ames"'
+    assert ItemWords(shop(), ItemWordSettings(fields=("director",))).line(0) == '"Night Train (1994); Ames"'
+    with pytest.raises(ConfigError, match="Did you mean 'director'"):
+        ItemWords(shop(), ItemWordSettings(fields=("directer",)))
+
+
+@given(st.text(), st.integers(1, 120))
+def test_a_choice_never_leaves_the_list(answer: str, count: int) -> None:
+    choice = read_choice(answer, [f"name {n}" for n in range(count)])
+    assert set(choice.order) <= set(range(count))
+    assert sorted(full_order(choice, range(count))) == list(range(count))
+
+
+@pytest.mark.parametrize(
+    ("answer", "order", "unknown", "repeated"),
+    [
+        ("B", (1,), 0, 0), ("b.", (1,), 0, 0), ("(C) > A, B", (2, 0, 1), 0, 0), ("D", (), 1, 0),
+        ("A A B", (0, 1), 0, 1), ("A film like B", (), 4, 0), ("Red Bicycle!", (1,), 0, 0), ("Twin", (), 1, 0),
+        ("", (), 1, 0), (None, (), 1, 0), ("2", (), 1, 0),
+    ],
+)  # fmt: skip
+def test_choices_are_read(answer: str | None, order: tuple[int, ...], unknown: int, repeated: int) -> None:
+    choice = read_choice(answer, ["Twin", "Red Bicycle", "twin"])
+    assert (choice.order, choice.unknown, choice.repeated) == (order, unknown, repeated)
+
+
+def test_long_lists_are_numbered() -> None:
+    assert labels(3) == ("A", "B", "C")
+    assert labels(100)[:2] == ("1", "2")
+    assert read_choice("100, 7", ["x"] * 100).order == (99, 6)
+
+
+GOOD = 'system = "s"\n[[template]]\nname = "n"\nask = "{history}"\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line", "words"),
+    [
+        ("sequential", "system = \n", ":1", "TOML"),
+        ("sequential", GOOD + '[[template]]\nname = "m"\nask = "{histori}"\n', ":5", "Did you mean 'history'"),
+        ("sequential", GOOD + '[[template]]\nname = "m"\nask = "no slot"\n', ":5", "must occur once"),
+        ("sequential", GOOD + '[[template]]\nname = "n"\nask = "{history}!"\n', ":5", "occurs twice (first at"),
+        ("sequential", GOOD + '[[template]]\nname = "m"\n', ":5", "has no ask"),
+        ("sequential", GOOD + '[[template]]\nname = "m"\nask = "{history"\n', ":5", "cannot be read"),
+        ("sequential", GOOD + '[[template]]\nname = "m"\nask = "{history!r}"\n', ":5", "no slot"),
+        ("sequential", GOOD + '[[template]]\nname = "m"\naks = "{history}"\n', ":5", "Did you mean 'ask'"),
+        ("sequential", '[[template]]\nname = "m"\nask = "{history}"\n', ":1", "no system"),
+        ("sequental", GOOD, "", "Did you mean 'sequential'"),
+    ],
+)
+def test_a_bad_template_is_named_with_its_line(tmp_path: Path, name: str, text: str, line: str, words: str) -> None:
+    (tmp_path / f"{name}.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_templates(tmp_path)
+    assert f"{name}.toml{line}" in (caught.value.where or "")
+    assert words in caught.value.message
+
+
+def test_a_users_folder_replaces_or_adds(tmp_path: Path) -> None:
+    (tmp_path / "sequential.toml").write_text(GOOD)
+    (tmp_path / "ctr.toml").write_text('add = true\n[[template]]\nname = "mine"\nask = "{history} {item}"\n')
+    words = load_templates(tmp_path)
+    assert [t.name for t in words[Task.SEQUENTIAL].templates] == ["n"]
+    assert len(words[Task.CTR].templates) == len(WORDS[Task.CTR].templates) + 1
+    assert words[Task.CTR].system == WORDS[Task.CTR].system
+    assert words[Task.DIRECT] == WORDS[Task.DIRECT]
+    with pytest.raises(ConfigError, match="is no folder"):
+        load_templates(tmp_path / "absent")
+
+
+def test_templates_are_drawn_evenly_and_by_the_seed() -> None:
+    generator = np.random.default_rng(3)
+    drawn = Counter(COMPOSER.choose(ASKED[Task.SEQUENTIAL], generator).name for _ in range(600))
+    assert len(drawn) == 10
+    assert min(drawn.values()) > 30
+    again = np.random.default_rng(3)
+    assert (
+        COMPOSER.choose(ASKED[Task.CTR], again).name == COMPOSER.choose(ASKED[Task.CTR], np.random.default_rng(3)).name
+    )

@@ -1,0 +1,74 @@
+"""What is written is read back; whatever a model writes is read without an error, and its faults are named."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reasonrec_cot.words.grammar import ANSWER_ONLY, PARTS, Malformed, parse, render
+
+TAGS = [*(f"<{p}>" for p in PARTS), *(f"</{p}>" for p in PARTS)]
+O, D, A = "<observe>o</observe>", "<deliberate>d</deliberate>", "<answer>A</answer>"
+PLAIN = st.text(st.characters(exclude_characters="<>"), min_size=1).map(str.strip).filter(bool)
+WILD = st.lists(st.one_of(st.sampled_from([*TAGS, "<", ">", "0.5", "</", "<Answer >"]), st.text(max_size=5))).map(
+    "".join
+)
+
+
+@given(PLAIN, PLAIN, PLAIN, st.floats(0, 1))
+def test_what_is_written_is_read_back(observe: str, deliberate: str, answer: str, confidence: float) -> None:
+    read = parse(render(answer, confidence, observe=observe, deliberate=deliberate))
+    assert (read.observe, read.deliberate, read.answer) == (observe, deliberate, answer)
+    assert read.confidence == round(confidence, 2)
+    assert read.well_formed
+    assert parse(render(answer, confidence), ANSWER_ONLY).well_formed
+
+
+@given(WILD)
+def test_any_text_is_read_without_an_error(text: str) -> None:
+    read = parse(text)
+    assert read.confidence is None or 0 <= read.confidence <= 1
+    for part in (read.observe, read.deliberate, read.answer):
+        assert part is None or (part.strip() == part and part and not any(tag in part for tag in TAGS))
+    complete = None not in (read.observe, read.deliberate, read.answer, read.confidence)
+    assert complete or read.faults, "what is missing is a fault"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "confidence", "faults"),
+    [
+        ("", None, None, {"missing observe", "missing deliberate", "missing answer", "missing confidence"}),
+        (f"{O}{D}<answer>A", "A", None, {"unclosed answer", "missing confidence"}),
+        (f"<observe>o{D}{A}<confidence>0.5</confidence>", "A", 0.5, {"unclosed observe"}),
+        (f"{O}{D}{A}<answer>B</answer><confidence>1</confidence>", "A", 1.0, {"repeated answer"}),
+        (f"{D}{O}{A}<confidence>1</confidence>", "A", 1.0, {"order observe"}),
+        (f"Sure! {O}{D}{A}<confidence>0.1</confidence>", "A", 0.1, {"outside"}),
+        (f"{O}{D}<answer></answer><confidence>.5</confidence>", None, None, {"empty answer", "number confidence"}),
+        (f"{O}{D}{A}<confidence>80 %</confidence>", "A", 0.8, {"number confidence"}),
+        (f"{O}{D}{A}<confidence>1.2</confidence>", "A", None, {"number confidence"}),
+        (f"{O}</deliberate>{D}{A}<confidence>0</confidence>", "A", 0.0, {"stray deliberate"}),
+        (f"{O}{D}< Answer >B{A}<confidence>0</confidence>", "A", 0.0, {"outside", "tag"}),
+    ],
+)  # fmt: skip
+def test_faults_are_named(text: str, answer: str | None, confidence: float | None, faults: set[str]) -> None:
+    read = parse(text)
+    assert (read.answer, read.confidence) == (answer, confidence)
+    counts = Malformed()
+    counts.add(read)
+    assert set(counts.faults) == faults
+    assert (counts.answers, counts.malformed) == (1, 1)
+
+
+def test_reading_takes_time_in_proportion_to_the_text() -> None:
+    start = time.perf_counter()
+    for text in ("<answer>" * 40_000, "< " * 100_000, "<" + " " * 200_000, "<observe " * 50_000):
+        parse(text)
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize(("answer", "confidence"), [("", 0.5), ("A</answer>", 0.5), ("A", 1.5), ("A", float("nan"))])
+def test_what_cannot_be_read_back_is_not_written(answer: str, confidence: float) -> None:
+    with pytest.raises(ValueError):
+        render(answer, confidence)
