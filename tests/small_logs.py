@@ -16,12 +16,13 @@ Row = tuple[str, str, int]
 
 
 def build(rows: Sequence[Row], *, folder: Path | None = None, clock: bool = True, **columns: Any) -> Dataset:
-    """A dataset of (user, item, time) rows; ``columns``: ``value``, ``part``, ``history``, ``items``, ``images``."""
+    """A dataset of (user, item, time) rows; ``columns``: ``value``, ``part``, ``history``, ``review``, ``items``, ``images``."""
     names = ("user_id", "item_id", "timestamp") if clock else ("user_id", "item_id")
     types = (pa.string(), pa.string(), pa.int64())
     table = {n: pa.array([row[i] for row in rows], types[i]) for i, n in enumerate(names)}
     items, images = columns.pop("items", None), columns.pop("images", None)
     kinds = {"value": pa.float32(), "part": pa.string(), "history": pa.list_(pa.string())}
+    kinds |= {"review": pa.string()}
     table.update({name: pa.array(column, kinds[name]) for name, column in columns.items()})
     raw = RawTables(pa.table(table), items=items, images=images, name="small")
     return Dataset.build(raw, folder or Path(tempfile.mkdtemp()) / "dataset")

@@ -78,6 +78,9 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("values", shown))
     if facts["parts"]:
         lines.append(("parts", ", ".join(f"{part}: {n:,}" for part, n in facts["parts"].items())))
+    if reviews := facts["reviews"]:
+        told = f"{reviews['count']:,} ({reviews['share']:.1%} of interactions), words: {_spread(reviews['words'])}"
+        lines.append(("reviews", told))
     lines.append(("items with text", f"{facts['text']:.1%}"))
     missing = "" if facts["images_folder_exists"] or not facts["image"] else " (but the folder of images is missing)"
     lines.append(("items with image", f"{facts['image']:.1%}{missing}"))

@@ -18,7 +18,7 @@ from reasonrec_core.data.raw import PARTS, RawTables
 from reasonrec_core.data.storage import FORMAT, MANIFEST, StoredTables, read_manifest, write_dataset
 from reasonrec_core.data.values import flat
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import History, Interactions
+from reasonrec_core.types import History, Int64, Interactions, Reviews, Texts
 
 __all__ = ["FORMAT", "MANIFEST", "PARTS", "Dataset", "RawTables"]
 
@@ -143,6 +143,29 @@ class Dataset:
             if len(arrays[name]) and not 0 <= arrays[name].min() <= arrays[name].max() < size:
                 raise self._stored.damaged("interactions", f"{name} indices leave 0 to {size - 1}")
         return Interactions(arrays["user"], arrays["item"], arrays["time"], arrays.get("value"))
+
+    @cached_property
+    def reviewed(self) -> Int64:
+        """int64[R]: the interactions with a review, as positions in `interactions`."""
+        if "review" not in self.manifest["columns"]:
+            return np.zeros(0, np.int64)
+        column = flat(self._stored.read("interactions", ["review"]).column("review"))
+        return np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False)).astype(np.int64)
+
+    @cached_property
+    def reviews(self) -> Reviews | None:
+        """What users wrote, one per interaction of `reviewed`; None where the data has no column of reviews."""
+        if "review" not in self.manifest["columns"]:
+            return None
+        log, rows = self.interactions.take(self.reviewed), self.reviewed
+        texts, summaries = (self._texts(name, rows) for name in ("review", "summary"))
+        return Reviews(log.users, log.items, log.times, texts, summaries, log.values)
+
+    def _texts(self, name: str, rows: Int64) -> Texts:
+        if name not in self.manifest["columns"]:
+            return np.full(len(rows), "", dtype=np.object_)
+        column = flat(self._stored.read("interactions", [name]).column(name)).take(pa.array(rows)).fill_null("")
+        return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.object_)
 
     @property
     def has_clock(self) -> bool:

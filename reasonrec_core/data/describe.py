@@ -36,6 +36,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "time": _time(dataset),
         "values": _values(log.values),
         "parts": _parts(dataset),
+        "reviews": _reviews(dataset),
         "fields": _fields(dataset),
         "user_fields": [name for name in dataset.users.column_names if name != "user_id"],
         "text": float(dataset.catalog.has_text.mean()),
@@ -102,6 +103,21 @@ def _parts(dataset: Dataset) -> dict[str, int] | None:
         return None
     counts = np.bincount(dataset.parts, minlength=len(PARTS))
     return {part: int(count) for part, count in zip(PARTS, counts, strict=True)}
+
+
+def _reviews(dataset: Dataset) -> dict[str, Any] | None:
+    """How many interactions have a review and a headline, and how many words reviews have."""
+    reviews = dataset.reviews
+    if reviews is None:
+        return None
+    words = np.fromiter((len(text.split()) for text in reviews.texts), np.int64, len(reviews))
+    headed = sum(map(bool, reviews.summaries.tolist()))
+    return {
+        "count": len(reviews),
+        "share": len(reviews) / max(len(dataset), 1),
+        "summaries": headed,
+        "words": _quantiles(words),
+    }
 
 
 def _fields(dataset: Dataset) -> dict[str, dict[str, Any]]:

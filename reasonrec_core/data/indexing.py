@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.data.raw import RawTables
+from reasonrec_core.data.raw import REVIEW_COLUMNS, RawTables
 from reasonrec_core.data.values import Place, fail, flat
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Int32, Int64
@@ -89,6 +89,7 @@ def _indexed_log(log: pa.Table, users: pa.Table, items: pa.Table, place: Place |
         columns["part"] = flat(log.column("part")).indices.to_numpy()[order].astype(np.uint8)
     if "history" in log.column_names:
         columns["history"] = _indexed_histories(flat(log.column("history")), items, place).take(pa.array(order))
+    columns.update({n: flat(log.column(n)).take(pa.array(order)) for n in REVIEW_COLUMNS if n in log.column_names})
     return pa.table(columns).replace_schema_metadata({"clock": "1" if clock else "0"})
 
 

@@ -19,7 +19,8 @@ from reasonrec_core.types import Float32
 PARTS = ("train", "valid", "test")
 PART_NAMES = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
 LARGEST = float(np.finfo(np.float32).max)
-LOG_COLUMNS = ("user_id", "item_id", "timestamp", "value", "part", "history")
+REVIEW_COLUMNS = ("review", "summary")
+LOG_COLUMNS = ("user_id", "item_id", "timestamp", "value", "part", "history", *REVIEW_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class RawTables:
 
     Attributes:
         interactions: ``user_id``, ``item_id`` (text or whole numbers), and optionally ``timestamp`` (anything that
-            `values.seconds` reads), ``value`` (number), ``part`` (train, valid or test) and ``history`` (item ids,
-            oldest first: a list, or text with blanks between ids).
+            `values.seconds` reads), ``value`` (number), ``part`` (train, valid or test), ``history`` (item ids,
+            oldest first: a list, or text with blanks between ids), ``review`` and ``summary`` (what the user wrote).
         items: ``item_id``, fields, ``image``; items that occur only in interactions are added without fields.
         users: ``user_id`` and fields, or None.
         images: folder that image paths are relative to.
@@ -50,8 +51,9 @@ class RawTables:
         """The same content in fixed types, or the first thing that is wrong with it.
 
         Ids become dictionary-encoded strings, ``timestamp`` int64 seconds, ``value`` float32, ``part`` one of `PARTS`,
-        ``history`` list<string>; columns that a log does not know are left out. Times finer than a second decide the
-        order of rows before they are cut to seconds. Checking twice changes nothing.
+        ``history`` list<string>, ``review`` and ``summary`` text (blank is null); columns that a log does not know are
+        left out. Times finer than a second decide the order of rows before they are cut to seconds. Checking twice
+        changes nothing.
 
         Raises:
             DataError: with the place of the cell where it is known.
@@ -86,6 +88,9 @@ def _checked_log(table: pa.Table, place: Place | None) -> pa.Table:
         columns["part"] = _parts(table.column("part"), place)
     if "history" in table.column_names:
         columns["history"] = _histories(flat(table.column("history")), place)
+    columns.update(
+        {name: _texts(table.column(name), name, place) for name in REVIEW_COLUMNS if name in table.column_names}
+    )
     if "timestamp" not in table.column_names:
         return pa.table(columns)
     times = seconds(table.column("timestamp"), "timestamp", place)
@@ -102,6 +107,14 @@ def _values(column: pa.ChunkedArray, place: Place | None) -> Float32:
         row = int(np.flatnonzero(np.abs(values) > LARGEST)[0])
         raise fail(f"value {values[row]:g} is too large", place, row, "value", fix="Correct the row or delete it.")
     return values.astype(np.float32)
+
+
+def _texts(column: pa.ChunkedArray, name: str, place: Place | None) -> pa.Array:
+    try:
+        text = flat(column.cast(pa.large_string()))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise fail(f"{name} has type {column.type}", place, 0, name, fix="Use text.") from error
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(text), ""), pa.scalar(None, pa.large_string()), text)
 
 
 def _parts(column: pa.ChunkedArray, place: Place | None) -> pa.DictionaryArray:

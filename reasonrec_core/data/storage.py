@@ -18,7 +18,15 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 TABLES = ("interactions", "items", "users")
 REQUIRED = frozenset({"name", "seed", "images", "source", "columns", "files", "hash", "clock", *TABLES})
-LOG_TYPES = {"user": pa.int32(), "item": pa.int32(), "time": pa.int64(), "value": pa.float32(), "part": pa.uint8()}
+LOG_TYPES = {
+    "user": pa.int32(),
+    "item": pa.int32(),
+    "time": pa.int64(),
+    "value": pa.float32(),
+    "part": pa.uint8(),
+    "review": pa.large_string(),
+    "summary": pa.large_string(),
+}
 IMPORT_AGAIN = "Import it again: reasonrec data import."
 
 

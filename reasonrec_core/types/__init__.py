@@ -9,6 +9,7 @@ from reasonrec_core.types.arrays import Bool, Float32, Int32, Int64
 from reasonrec_core.types.edits import NO_EDITS, Edits
 from reasonrec_core.types.log import History, Interactions
 from reasonrec_core.types.query import Cases, QueryBatch, Task
+from reasonrec_core.types.reviews import Reviews, Texts
 from reasonrec_core.types.steps import LazySteps, Step, StepKind
 
 __all__ = [
@@ -28,9 +29,11 @@ __all__ = [
     "Observation",
     "QueryBatch",
     "Ranking",
+    "Reviews",
     "Route",
     "Step",
     "StepKind",
     "Task",
+    "Texts",
     "Uncertainty",
 ]

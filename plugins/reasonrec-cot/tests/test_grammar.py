@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reasonrec_cot.words.grammar import ANSWER_ONLY, PARTS, Malformed, parse, render
 
 TAGS = [*(f"<{p}>" for p in PARTS), *(f"</{p}>" for p in PARTS)]
-O, D, A = "<observe>o</observe>", "<deliberate>d</deliberate>", "<answer>A</answer>"
+B, D, A = "<observe>o</observe>", "<deliberate>d</deliberate>", "<answer>A</answer>"
 PLAIN = st.text(st.characters(exclude_characters="<>"), min_size=1).map(str.strip).filter(bool)
 WILD = st.lists(st.one_of(st.sampled_from([*TAGS, "<", ">", "0.5", "</", "<Answer >"]), st.text(max_size=5))).map(
     "".join
@@ -40,16 +40,16 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
     ("text", "answer", "confidence", "faults"),
     [
         ("", None, None, {"missing observe", "missing deliberate", "missing answer", "missing confidence"}),
-        (f"{O}{D}<answer>A", "A", None, {"unclosed answer", "missing confidence"}),
+        (f"{B}{D}<answer>A", "A", None, {"unclosed answer", "missing confidence"}),
         (f"<observe>o{D}{A}<confidence>0.5</confidence>", "A", 0.5, {"unclosed observe"}),
-        (f"{O}{D}{A}<answer>B</answer><confidence>1</confidence>", "A", 1.0, {"repeated answer"}),
-        (f"{D}{O}{A}<confidence>1</confidence>", "A", 1.0, {"order observe"}),
-        (f"Sure! {O}{D}{A}<confidence>0.1</confidence>", "A", 0.1, {"outside"}),
-        (f"{O}{D}<answer></answer><confidence>.5</confidence>", None, None, {"empty answer", "number confidence"}),
-        (f"{O}{D}{A}<confidence>80 %</confidence>", "A", 0.8, {"number confidence"}),
-        (f"{O}{D}{A}<confidence>1.2</confidence>", "A", None, {"number confidence"}),
-        (f"{O}</deliberate>{D}{A}<confidence>0</confidence>", "A", 0.0, {"stray deliberate"}),
-        (f"{O}{D}< Answer >B{A}<confidence>0</confidence>", "A", 0.0, {"outside", "tag"}),
+        (f"{B}{D}{A}<answer>B</answer><confidence>1</confidence>", "A", 1.0, {"repeated answer"}),
+        (f"{D}{B}{A}<confidence>1</confidence>", "A", 1.0, {"order observe"}),
+        (f"Sure! {B}{D}{A}<confidence>0.1</confidence>", "A", 0.1, {"outside"}),
+        (f"{B}{D}<answer></answer><confidence>.5</confidence>", None, None, {"empty answer", "number confidence"}),
+        (f"{B}{D}{A}<confidence>80 %</confidence>", "A", 0.8, {"number confidence"}),
+        (f"{B}{D}{A}<confidence>1.2</confidence>", "A", None, {"number confidence"}),
+        (f"{B}</deliberate>{D}{A}<confidence>0</confidence>", "A", 0.0, {"stray deliberate"}),
+        (f"{B}{D}< Answer >B{A}<confidence>0</confidence>", "A", 0.0, {"outside", "tag"}),
     ],
 )  # fmt: skip
 def test_faults_are_named(text: str, answer: str | None, confidence: float | None, faults: set[str]) -> None:

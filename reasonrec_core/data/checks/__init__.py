@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from reasonrec_core.data.checks import duplicates, future, history, last_id, missing, pictures, ties
+from reasonrec_core.data.checks import duplicates, future, history, last_id, missing, pictures, reviews, ties
 from reasonrec_core.data.checks.finding import Check, Examined, Finding, Progress, Severity
 from reasonrec_core.data.checks.prompts import check_prompts
 from reasonrec_core.data.dataset import Dataset
@@ -22,6 +22,7 @@ CHECKS: Mapping[str, Check] = {
     duplicates.ITEMS: duplicates.check_items,
     duplicates.INTERACTIONS: duplicates.check_interactions,
     missing.NAME: missing.check,
+    reviews.NAME: reviews.check,
     pictures.UNREADABLE: pictures.check,
 }
 """The checks by name, in the order in which they run; that of pictures also finds identical ones."""

@@ -14,7 +14,7 @@ from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.importers.columns import Columns
 from reasonrec_core.data.importers.new_items import NewItems, read_new_items
 from reasonrec_core.data.importers.pictures import with_pictures
-from reasonrec_core.data.raw import RawTables
+from reasonrec_core.data.raw import LOG_COLUMNS, RawTables
 from reasonrec_core.data.storage import FORMAT, MANIFEST, is_dataset
 from reasonrec_core.data.values import flat
 from reasonrec_core.errors import DataError, did_you_mean
@@ -149,7 +149,7 @@ def source_hash(path: Path, *settings: object) -> str:
     pictures = folder / "images"
     names = sorted(p.name for p in pictures.iterdir()) if pictures.is_dir() else []
     listed = [(f.name, sha256_of(f)) for f in files]
-    return content_hash(FORMAT, str(path.resolve()), listed, names, *settings)
+    return content_hash(FORMAT, LOG_COLUMNS, str(path.resolve()), listed, names, *settings)
 
 
 __all__ = [

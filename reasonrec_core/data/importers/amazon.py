@@ -22,7 +22,7 @@ from reasonrec_core.data.fields import with_numbers
 from reasonrec_core.data.importers.columns import Columns
 from reasonrec_core.data.importers.source import LinePlace, SourceTable
 from reasonrec_core.data.importers.tables import TEXT_FIELDS, beside, raw_tables
-from reasonrec_core.data.raw import RawTables
+from reasonrec_core.data.raw import REVIEW_COLUMNS, RawTables
 from reasonrec_core.errors import DataError
 
 NAME = "amazon"
@@ -33,6 +33,8 @@ FIELDS = {
     "item_id": ("parent_asin", "asin", "item_id"),
     "value": ("overall", "rating"),
     "timestamp": ("unixReviewTime", "timestamp", "sort_timestamp"),
+    "review": ("reviewText", "text"),
+    "summary": ("summary", "title"),
 }
 META = {
     "item_id": ("parent_asin", "asin"),
@@ -50,7 +52,7 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path, columns: Columns) -> RawTables:
-    """Who reviewed what, when, with how many stars; the text of reviews is not read."""
+    """Who reviewed what, when, with how many stars, and what they wrote (``--column review=`` leaves it out)."""
     file = path
     if path.is_dir():
         found = _reviews(path)
@@ -82,7 +84,7 @@ def read_reviews(file: Path, columns: Columns) -> SourceTable:
     try:
         table = _with_arrow(file, theirs, first)
         lines: Any = range(1, table.num_rows + 1)
-        if any(column.null_count for column in table.columns):
+        if any(table.column(name).null_count for name in table.column_names if name not in REVIEW_COLUMNS):
             table, lines = _with_python(file, theirs)
     except (pa.ArrowException, OSError):
         table, lines = _with_python(file, theirs)
@@ -95,6 +97,10 @@ def _chosen(first: Mapping[str, Any], columns: Columns, file: Path) -> dict[str,
     amazon = {o: next((t for t in all_ if t in names), None) for o, all_ in FIELDS.items()}
     spare = {t for o, all_ in FIELDS.items() for t in all_ if t != amazon[o]}
     matched = columns.match("interactions", [n for n in names if n not in spare or n in columns.named], file)
+    for ours in REVIEW_COLUMNS:  # "text" and "title" (2023) are only here what a user wrote
+        theirs = amazon[ours]
+        if theirs and theirs not in matched and ours not in {*matched.values(), *columns.left_out}:
+            matched[theirs] = ours
     columns.unused(names, matched, file)
     return {ours: theirs for theirs, ours in matched.items()}
 

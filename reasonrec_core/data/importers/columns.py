@@ -34,6 +34,8 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "value": ("score", "overall", "stars", "click", "clicked", "preference"),
     "part": ("split", "subset", "fold_name"),
     "history": ("hist", "item_id_list", "history_ids"),
+    "review": ("review_text", "review_body", "review_content"),
+    "summary": ("review_title", "review_headline", "review_summary", "headline"),
     "title": ("name", "item_name", "product_name", "prod_name", "product_title", "movie_title", "item_title"),
     "categories": ("category", "genres", "genre", "class"),
     "description": ("desc", "plot", "overview", "detail_desc"),
@@ -82,6 +84,11 @@ class Columns:
     def named(self) -> frozenset[str]:
         """The names of theirs that the user gave."""
         return frozenset(self._given.values())
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Our columns that are not to be read."""
+        return frozenset(ours.removeprefix("interactions.") for ours, theirs in self._given.items() if theirs == "")
 
     def match(
         self, table: str, names: Sequence[str], path: Path, required: Collection[str] | None = None

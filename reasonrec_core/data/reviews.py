@@ -1,0 +1,108 @@
+"""Reviews under a split: which may be read, and which are what an explanation is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from reasonrec_core.data.checks.text import normalised
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data.ragged import contains, target_rows
+from reasonrec_core.data.split import TEST, TRAIN, VALID, Split
+from reasonrec_core.errors import DataError
+from reasonrec_core.types import Bool, Int64, QueryBatch, Reviews, Task
+
+TELLING = 5
+"""Reviews of fewer words ("works great") are equal by chance; one of as many or more is a copy."""
+IMPORT_FIX = "Import data with a column review (--column review=THEIRS where it is named otherwise)."
+
+
+@dataclass(frozen=True)
+class ReviewCases:
+    """Explanations that are asked for, and what the user then wrote.
+
+    Attributes:
+        queries: `Task.EXPLAIN`; ``candidates`` int32[B, 1] is the item to be explained.
+        reviews: B reviews, one per query: the user's own of that item.
+    """
+
+    queries: QueryBatch
+    reviews: Reviews
+
+    def __len__(self) -> int:
+        return len(self.reviews)
+
+
+def visible_reviews(dataset: Dataset, split: Split, parts: Collection[int] = (TRAIN,)) -> Reviews:
+    """The reviews that may be read when the rest is asked about.
+
+    Left out are, besides those of other parts, reviews of a pair of user and item that occurs in another part (the
+    user wrote twice about one item), and copies of a review of another part, case and punctuation aside (people paste
+    one review under several items).
+
+    Args:
+        dataset: with reviews.
+        split: how it is divided.
+        parts: parts that may be read: ``(TRAIN,)`` for learning, ``(TRAIN, VALID)`` once nothing but the test is left.
+
+    Raises:
+        DataError: the dataset has no reviews, or the split does not say which interaction is in which part.
+    """
+    reviews, codes = _with_parts(dataset, split)
+    open_ = np.isin(codes, list(parts))
+    pairs = reviews.users.astype(np.int64) * dataset.n_items + reviews.items
+    told = contains(np.sort(_pairs_of(dataset, split, parts)), pairs)
+    copied = copies(reviews, open_)
+    return reviews.take(open_ & ~told & ~copied)
+
+
+def copies(reviews: Reviews, mask: Bool) -> Bool:
+    """bool[R]: reviews that ``mask`` (bool[R]) selects and that say what one that it does not select says."""
+    words = [normalised(text) for text in reviews.texts]
+    rest = {text for text, chosen in zip(words, mask, strict=True) if not chosen and text.count(" ") + 1 >= TELLING}
+    return mask & np.fromiter((text in rest for text in words), np.bool_, len(words))
+
+
+def review_cases(dataset: Dataset, split: Split, part: str) -> ReviewCases:
+    """A request for every target of validation or test that its user reviewed, with the history of its query.
+
+    Args:
+        dataset: with reviews.
+        split: how it is divided; one with a history per query (any rule).
+        part: "valid" or "test".
+
+    Raises:
+        DataError: the dataset has no reviews, or none of this part's targets has one.
+    """
+    reviews, codes = _with_parts(dataset, split)
+    held = reviews.take(codes == (VALID if part == "valid" else TEST))
+    cases = split.valid if part == "valid" else split.test
+    rows = target_rows(cases)
+    asked = cases.queries.users[rows].astype(np.int64) * dataset.n_items + cases.targets
+    written = held.users.astype(np.int64) * dataset.n_items + held.items
+    order = np.argsort(written, kind="stable")
+    at = np.searchsorted(written[order], asked, side="right") - 1  # the latest review of a pair
+    found = (at >= 0) & (written[order][np.maximum(at, 0)] == asked) if len(order) else np.zeros(len(asked), np.bool_)
+    if not found.any():
+        raise DataError(f"no target of the {part} part was reviewed", where=dataset.name, fix=IMPORT_FIX)
+    queries = cases.queries.take(rows[found])
+    queries = replace(queries, task=Task.EXPLAIN, candidates=cases.targets[found][:, None], k=1)
+    return ReviewCases(queries, held.take(order[at[found]]))
+
+
+def _with_parts(dataset: Dataset, split: Split) -> tuple[Reviews, Int64]:
+    reviews = dataset.reviews
+    if reviews is None:
+        raise DataError("there are no reviews", where=dataset.name, fix=IMPORT_FIX)
+    if split.parts is None:
+        raise DataError("the split does not say which interaction is in which part", where=dataset.name)
+    return reviews, split.parts[dataset.reviewed].astype(np.int64)
+
+
+def _pairs_of(dataset: Dataset, split: Split, parts: Collection[int]) -> Int64:
+    """int64 keys of the pairs of user and item with an interaction outside ``parts``."""
+    assert split.parts is not None
+    log = dataset.interactions.take(~np.isin(split.parts, list(parts)))
+    return log.users.astype(np.int64) * dataset.n_items + log.items
