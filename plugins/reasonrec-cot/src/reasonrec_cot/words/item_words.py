@@ -67,6 +67,10 @@ class ItemWords:
         """The item's harmless title; its number, as ``item 17``, where nothing is left of it."""
         return self.fence.title(self._catalog.titles[item]) or f"item {item}"
 
+    def raw_title(self, item: int) -> str:
+        """The title as the catalogue has it: untrusted, for comparing and never for showing."""
+        return self._catalog.titles[item]
+
     def quoted(self, item: int) -> str:
         """The title in its fence."""
         return fenced(self.title(item))

@@ -20,6 +20,7 @@ import numpy as np
 
 from reasonrec_core.errors import ConfigError, did_you_mean
 from reasonrec_core.types import Task
+from reasonrec_cot.words import phrases
 
 SLOTS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "sequential": (frozenset({"history"}), frozenset({"count"})),
@@ -87,11 +88,11 @@ def load_templates(folder: Path | None = None) -> dict[Task, TaskWords]:
 def _users_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise ConfigError("is no folder", where=str(folder), fix="Name a folder with files such as sequential.toml.")
-    found = sorted(folder.glob("*.toml"))
+    found = sorted(path for path in folder.glob("*.toml") if path.name != phrases.NAME)
     for path in found:
         if path.stem not in TASKS:
             raise ConfigError(f"there is no task {path.stem!r}", where=str(path), fix=did_you_mean(path.stem, TASKS))
-    if not found:
+    if not found and not (folder / phrases.NAME).is_file():
         names = ", ".join(f"{name}.toml" for name in TASKS)
         raise ConfigError("holds no templates", where=str(folder), fix=f"Put one of {names} there.")
     return found

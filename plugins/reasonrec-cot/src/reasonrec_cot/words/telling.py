@@ -1,0 +1,35 @@
+"""Does a text name an item? Thoughts must not hold the answer that they lead to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from reasonrec_core.data.checks.prompts import SHORTEST
+from reasonrec_core.data.checks.text import normalised
+
+ASIDE = re.compile(r"\([^()]*\)")
+TURNED = re.compile(r"^(.*), (the|a|an|les?|la|il|el|der|die|das)$", re.IGNORECASE)
+
+
+class Telltale:
+    """Looks for an item's title in texts, as whole words, whatever the case and punctuation.
+
+    Also looked for are the title without what stands in brackets (``Heat (1995)``) and with a turned article put back
+    (``Usual Suspects, The``). Names shorter than four letters are not looked for: they are in any text by chance.
+    """
+
+    def __init__(self, titles: Iterable[str]) -> None:
+        forms: set[str] = set()
+        for title in titles:
+            bare = ASIDE.sub(" ", title).strip()
+            turned = TURNED.match(bare)
+            forms |= {normalised(form) for form in (title, bare, f"{turned[2]} {turned[1]}" if turned else "")}
+            if turned:
+                forms.add(normalised(turned[1]))
+        self._forms = [f" {form} " for form in forms if len(form) >= SHORTEST]
+
+    def tells(self, text: str) -> bool:
+        """Whether the text holds one of the titles."""
+        words = f" {normalised(text)} "
+        return any(form in words for form in self._forms)
