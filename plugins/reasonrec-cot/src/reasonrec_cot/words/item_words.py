@@ -47,6 +47,8 @@ class ItemWords:
         self.fence = Fence(self.settings, special_tokens)
         self._catalog = catalog
         self._lines: dict[int, str] = {}
+        self._titles: dict[int, str] = {}
+        self._shown: dict[tuple[int, str], tuple[str, ...]] = {}
         chosen = self.settings.fields
         for name in chosen or ():
             if name not in catalog.fields:
@@ -65,7 +67,9 @@ class ItemWords:
 
     def title(self, item: int) -> str:
         """The item's harmless title; its number, as ``item 17``, where nothing is left of it."""
-        return self.fence.title(self._catalog.titles[item]) or f"item {item}"
+        if item not in self._titles:
+            self._titles[item] = self.fence.title(self._catalog.titles[item]) or f"item {item}"
+        return self._titles[item]
 
     def raw_title(self, item: int) -> str:
         """The title as the catalogue has it: untrusted, for comparing and never for showing."""
@@ -77,8 +81,10 @@ class ItemWords:
 
     def labels(self, item: int, field: str) -> tuple[str, ...]:
         """The harmless labels of one field."""
-        words = (self.fence.value(label) for label in self._labels[field][item][: self.settings.labels])
-        return tuple(word for word in words if word)
+        if (item, field) not in self._shown:
+            words = (self.fence.value(label) for label in self._labels[field][item][: self.settings.labels])
+            self._shown[item, field] = tuple(word for word in words if word)
+        return self._shown[item, field]
 
     def line(self, item: int) -> str:
         """Title and fields in one fence: ``"Title; label, label; value"``."""
