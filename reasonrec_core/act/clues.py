@@ -33,13 +33,16 @@ def clue_names(delegates: Sequence[str]) -> tuple[str, ...]:
     return (*names, *(f"{CLUE}{a}~{b}:overlap" for a, b in combinations(labels, 2)))
 
 
-def clues(history: History, popularity: Int64, answers: Mapping[str, Ranking]) -> dict[str, Uncertainty]:
+def clues(
+    history: History, popularity: Int64, answers: Mapping[str, Ranking], *, request: bool = True
+) -> dict[str, Uncertainty]:
     """Every clue of B queries.
 
     Args:
         history: B rows.
         popularity: int64[n_items] training interactions of each item; items beyond its end have none.
         answers: delegate -> its ranking, all of one width: a clue depends on how much of an answer is seen.
+        request: whether those of the request itself are wanted.
 
     Returns:
         By the names of `clue_names`, stage "before". ``length``: of the history, ``popularity``: its items' mean
@@ -47,8 +50,9 @@ def clues(history: History, popularity: Int64, answers: Mapping[str, Ranking]) -
         second, ``entropy``: of the scores above the lowest listed one, ``total``: their sum, the evidence for the
         answer, ``popularity``: of its ten best; ``overlap``: of two delegates' ten best.
     """
-    known = np.log1p(popularity.astype(np.float64))
-    found = dict(zip((f"{CLUE}{part}" for part in _REQUEST), _of_request(history, known), strict=True))
+    known, found = popularity, dict[str, Float64]()
+    if request:
+        found |= zip((f"{CLUE}{part}" for part in _REQUEST), _of_request(history, known), strict=True)
     for label in sorted(answers):
         for part, values in zip(_ANSWER, _of_answer(answers[label], known), strict=True):
             found[f"{CLUE}{label}:{part}"] = values
@@ -57,7 +61,7 @@ def clues(history: History, popularity: Int64, answers: Mapping[str, Ranking]) -
     return {name: Uncertainty(values.astype(np.float32), "before") for name, values in found.items()}
 
 
-def _of_request(history: History, known: Float64) -> tuple[Float64, Float64, Float64]:
+def _of_request(history: History, known: Int64) -> tuple[Float64, Float64, Float64]:
     lengths = np.diff(history.indptr)
     popular = _of_items(history.items, known)
     rows = np.repeat(np.arange(len(lengths)), lengths)
@@ -67,7 +71,7 @@ def _of_request(history: History, known: Float64) -> tuple[Float64, Float64, Flo
     return _unit(np.log1p(lengths.astype(np.float64))), _unit(mean), _unit(last)
 
 
-def _of_answer(ranking: Ranking, known: Float64) -> tuple[Float64, Float64, Float64, Float64]:
+def _of_answer(ranking: Ranking, known: Int64) -> tuple[Float64, Float64, Float64, Float64]:
     listed = (ranking.items >= 0) & np.isfinite(ranking.scores)
     scores = np.where(listed, ranking.scores, 0.0).astype(np.float64)
     first = scores[:, 0]
@@ -93,9 +97,12 @@ def _overlap(one: Ranking, other: Ranking) -> Float64:
     return np.asarray(both.any(axis=2).sum(axis=1) / max(min(a.shape[1], b.shape[1]), 1))
 
 
-def _of_items(items: npt.NDArray[np.int32], known: Float64) -> Float64:
+def _of_items(items: npt.NDArray[np.int32], known: Int64) -> Float64:
+    """The logarithm of one more than the popularity of each item; 0 for padding and for items beyond the end."""
     inside = (items >= 0) & (items < len(known))
-    return np.where(inside, known[np.where(inside, items, 0)] if len(known) else 0.0, 0.0)
+    if not inside.all():
+        return np.where(inside, np.log1p(known[np.where(inside, items, 0)]) if len(known) else 0.0, 0.0)
+    return np.asarray(np.log1p(known.take(items)), np.float64)
 
 
 def _unit(values: Float64) -> Float64:

@@ -23,10 +23,11 @@ class RouterConfig(Settings):
     signals.
     """
 
-    kind: Literal["threshold", "deferral", "risk-control", "table"] = Field(
+    kind: Literal["threshold", "deferral", "cascade", "risk-control", "table"] = Field(
         "threshold",
         description="'threshold': one delegate, by the estimators; 'deferral': an expected gain per delegate, learned "
-        "from the history and the delegates' own answers too; 'risk-control': the same order, as much as keeps the "
+        "from the history and the delegates' own answers too; 'cascade': the cheapest delegate answers, and if its own "
+        "answer is not worth it the next one, at last the policy; 'risk-control': the same order, as much as keeps the "
         "expected loss below `risk` (conformal risk control); "
         "'table': the confident ones of whom much is known first (evidence horizon below 0.3), and `consult` asks "
         "where confidence is low, too.",
@@ -67,8 +68,33 @@ class RouterConfig(Settings):
         description="Evidence horizon above which delegates are consulted where the policy answers: their rankings and "
         "its own are fused with learned weights.",
     )
+    clues: Literal["auto", "all", "none"] | tuple[str, ...] = Field(
+        "auto",
+        description="Delegates whose answers learned deferral looks at before it decides: 'auto' = those that are "
+        "cheap enough by `overhead` and, cross-fitted, gain most; 'all', 'none', or their names.",
+    )
+    overhead: float = Field(
+        0.1,
+        ge=0.0,
+        le=1.0,
+        description="Part of the policy's measured time that a replaced request may still cost: the mean latency "
+        "falls by at least (1 - overhead) times the share, or clues are not asked for.",
+    )
+    abstain: float | None = Field(
+        None, ge=0.0, lt=1.0, description="Share of requests that get no answer: those of the least confidence."
+    )
+    selective_risk: float | None = Field(
+        None,
+        ge=0.0,
+        le=1.0,
+        description="Largest mean P(the target is not among the ten best) of the requests that are answered; as few "
+        "as possible get no answer.",
+    )
     timeout: float | None = Field(
-        None, gt=0.0, description="Milliseconds after which a delegate is passed over and the policy answers."
+        None,
+        gt=0.0,
+        description="Milliseconds after which a delegate is passed over: the next best one answers, at last the "
+        "policy.",
     )
     seed: int = 0
 
@@ -78,6 +104,10 @@ class RouterConfig(Settings):
             raise ValueError("give exactly one of share, risk, max_latency, max_tokens and max_loss")
         if self.kind == "table" and self.risk is not None:
             raise ValueError("a risk table has no risk to keep: give a share, max_latency, max_tokens or max_loss")
+        if self.kind == "cascade" and self.stage == "after":
+            raise ValueError('a cascade asks delegates before the policy: set stage = "before"')
+        if self.abstain is not None and self.selective_risk is not None:
+            raise ValueError("give a share that gets no answer (abstain) or a selective_risk, not both")
         if len(set(self.estimators)) < len(self.estimators):
             raise ValueError("an estimator is named twice")
         return self

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.act.config import RouterConfig
+from reasonrec_core.act.costs import Costs
 from reasonrec_core.act.fitted import Signals
 from reasonrec_core.act.router import Router
 from reasonrec_core.types import Bool, Int64
@@ -26,6 +27,7 @@ class Evidence:
         quality: system -> float64[B], such as NDCG@10.
         hit: system -> bool[B], whether the target is among the ten best.
         keys: int64[B] what breaks ties.
+        costs: of asking, None where they were not measured.
     """
 
     policy: str
@@ -33,6 +35,7 @@ class Evidence:
     quality: Mapping[str, Float64]
     hit: Mapping[str, Bool]
     keys: Int64
+    costs: Costs | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -45,7 +48,12 @@ class Evidence:
             {name: value[index] for name, value in self.quality.items()},
             {name: value[index] for name, value in self.hit.items()},
             self.keys[index],
+            self.costs,
         )
+
+    def at(self, share: float) -> Evidence:
+        """The same; what is worth its time is judged for this share, whatever share a router is for."""
+        return self if self.costs is None else replace(self, costs=self.costs.at(share))
 
 
 def fit_router(config: RouterConfig, evidence: Evidence) -> Router:
@@ -60,5 +68,7 @@ def fit_router(config: RouterConfig, evidence: Evidence) -> Router:
         evidence.hit[evidence.policy],
         evidence.keys,
         {label: evidence.hit[label] for label in wanted},
+        evidence.costs,
     )
+    router.hold_back(evidence.signals, evidence.keys)
     return router

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.act.calibration import Calibrated
+from reasonrec_core.act.judged import Judged
 from reasonrec_core.act.threshold import Cut
 from reasonrec_core.errors import ConfigError, PluginError
-from reasonrec_core.types import Float32, Uncertainty
+from reasonrec_core.types import Float32, Int64, Uncertainty
 
 Float64 = npt.NDArray[np.float64]
 Names = npt.NDArray[np.object_]
@@ -42,6 +43,7 @@ class Fitted:
         confidences: P(the target is among the policy's ten best) from all signals, and from the early ones.
         delegate_confidences: the same of the delegate's answer.
         report: how calibration went.
+        others: further delegates for when it fails, the best on average first.
     """
 
     delegate: str
@@ -52,10 +54,25 @@ class Fitted:
     confidences: tuple[Calibrated, ...]
     delegate_confidences: tuple[Calibrated, ...]
     report: dict[str, Any]
+    others: tuple[str, ...] = ()
+
+    def judge(self, uncertainty: Signals, keys: Int64 | None = None) -> Judged:
+        """All that is made of B queries."""
+        at = matrix(uncertainty, self.worse.names)
+        worse = self.worse(at)
+        gain = (worse - self.better(at)).astype(np.float32)
+        risk = worse.astype(np.float32)
+        place = self.order_of(uncertainty, risk, gain)
+        who = np.full(len(place), self.delegate, object)
+        return Judged(place, who, risk, gain, gain[:, None].astype(np.float64), (self.delegate,), self.others)
+
+    def order_of(self, uncertainty: Signals, risk: Float32, gain: Float32) -> Float64:
+        """float64[B]: what the cut is on, at single precision, so that a cut at a value meets it exactly."""
+        return np.asarray(gain if self.by_advantage else risk, np.float64)
 
     def order(self, uncertainty: Signals) -> Float64:
-        """float64[B]: what the cut is on, at single precision, so that a cut at a value meets it exactly."""
-        return order(self.worse, self.better, self.by_advantage, uncertainty)
+        """float64[B]: the same, from the signals alone."""
+        return self.judge(uncertainty).order
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -72,26 +89,19 @@ class Fitted:
         """Delegates whose answers are looked at before it is decided: none."""
         return ()
 
-    def who(self, uncertainty: Signals) -> Names:
-        """str[B]: the delegate that answers a query if one does."""
-        size = len(signal(uncertainty, self.worse.names[0]).total)
-        return np.full(size, self.delegate, object)
+    def confidence(self, uncertainty: Signals, who: Names | None = None) -> Float32:
+        """float32[B]: P(the target is among the ten best) of the policy's answer, or of the delegate's in ``who``.
 
-    def risk(self, uncertainty: Signals) -> Float32:
-        """float32[B]: P(the policy's answer is worse)."""
-        return self.worse(matrix(uncertainty, self.worse.names)).astype(np.float32)
-
-    def gain(self, uncertainty: Signals) -> Float32:
-        """float32[B]: P(worse) - P(better)."""
-        return order(self.worse, self.better, True, uncertainty).astype(np.float32)
-
-    def confidence(self, uncertainty: Signals, of_delegate: bool) -> Float32:
-        """float32[B]: P(the target is among the ten best) of the policy's answer, or of the delegate's."""
-        return confident(self.delegate_confidences if of_delegate else self.confidences, uncertainty)
+        NaN for another delegate than the one whose answers are known: it answers only where that one failed.
+        """
+        if who is None:
+            return confident(self.confidences, uncertainty)
+        sure = confident(self.delegate_confidences, uncertainty)
+        return np.where(who == self.delegate, sure, np.float32(np.nan))
 
     def consulting(self, uncertainty: Signals) -> npt.NDArray[np.bool_]:
         """bool[B]: where delegates may be consulted: everywhere."""
-        return np.ones(len(self.who(uncertainty)), np.bool_)
+        return np.ones(len(signal(uncertainty, HORIZON).total), np.bool_)
 
     def by_share(self) -> Self:
         """The same, its order that of a wanted share."""
@@ -118,6 +128,7 @@ class Fitted:
             "confidence": [m.to_dict() for m in self.confidences],
             "delegate_confidence": [m.to_dict() for m in self.delegate_confidences],
             "report": self.report,
+            "others": list(self.others),
         }
 
     @classmethod
@@ -132,14 +143,15 @@ class Fitted:
             tuple(Calibrated.from_dict(m) for m in value["confidence"]),
             tuple(Calibrated.from_dict(m) for m in value["delegate_confidence"]),
             dict(value["report"]),
+            tuple(value.get("others", ())),
         )
 
-    def words(self, uncertainty: Signals, replaced: npt.NDArray[np.bool_]) -> list[str]:
+    def words(self, uncertainty: Signals, judged: Judged, replaced: npt.NDArray[np.bool_]) -> list[str]:
         """Why each query goes where it goes."""
         names = self.worse.names
         values = np.stack([signal(uncertainty, n).total for n in names], axis=1)
         at = matrix(uncertainty, names)
-        rows = zip(self.worse(at), self.better(at), self.order(uncertainty), replaced, values, strict=True)
+        rows = zip(self.worse(at), self.better(at), judged.order, replaced, values, strict=True)
         return [self._words(float(w), float(b), float(p), bool(r), v) for w, b, p, r, v in rows]
 
     def _words(self, worse: float, better: float, place: float, replaced: bool, values: Float32) -> str:
@@ -155,13 +167,6 @@ class Fitted:
             return f"{who} answers: {risk}, from {signals}"
         chances = f"against {self.delegate} the policy is worse in {worse:.1%}, better in {better:.1%}"
         return f"{who} answers: {chances} of such cases (difference {place:+.3f} {sign} {level:+.3f}), from {signals}"
-
-
-def order(worse: Calibrated, better: Calibrated, by_advantage: bool, uncertainty: Signals) -> Float64:
-    """float64[B]: P(worse) - P(better), or P(worse); the larger, the sooner the delegate answers."""
-    at = matrix(uncertainty, worse.names)
-    values = worse(at) - better(at) if by_advantage else worse(at)
-    return np.asarray(values, dtype=np.float32).astype(np.float64)
 
 
 def confident(models: Sequence[Calibrated], uncertainty: Signals) -> Float32:
@@ -184,13 +189,13 @@ def signal(uncertainty: Signals, name: str) -> Uncertainty:
 
 def matrix(uncertainty: Signals, names: Sequence[str], size: int | None = None) -> Float64:
     """float64[B, len(names)], checked."""
-    columns = []
-    for name in names:
-        total = np.asarray(signal(uncertainty, name).total, dtype=np.float64)
+    columns = [signal(uncertainty, name).total for name in names]
+    for name, total in zip(names, columns, strict=True):
         size = len(total) if size is None else size
-        if total.shape != (size,):
-            raise PluginError(f"uncertainty {name!r} has shape {total.shape}, expected ({size},)")
-        if not np.isfinite(total).all():
-            raise PluginError(f"uncertainty {name!r} is not finite everywhere")
-        columns.append(total)
-    return np.stack(columns, axis=1)
+        if np.shape(total) != (size,):
+            raise PluginError(f"uncertainty {name!r} has shape {np.shape(total)}, expected ({size},)")
+    made = np.array(columns, np.float64).T.copy()
+    if not np.isfinite(made).all():
+        name = names[int(np.flatnonzero(~np.isfinite(made).all(axis=0))[0])]
+        raise PluginError(f"uncertainty {name!r} is not finite everywhere")
+    return made

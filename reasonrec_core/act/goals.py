@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.act.config import RouterConfig
+from reasonrec_core.act.costs import EXPLORED
 from reasonrec_core.act.evidence import Evidence, fit_router
 from reasonrec_core.act.router import Router
 from reasonrec_core.errors import ConfigError
@@ -68,7 +69,7 @@ def share_for_loss(
         seed: of folds and intervals.
         resamples: of intervals.
     """
-    learn, users = config.at(0.5), _numbered(users)
+    learn, users, known = config.at(EXPLORED), _numbered(users), known.at(EXPLORED)
     mine = known.quality[known.policy]
     fold = np.random.default_rng(seed).integers(0, FOLDS, int(users.max(initial=-1)) + 2)[users]
     routed = np.tile(mine, (len(SHARES), 1))

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from reasonrec_core.act.calibration import Calibrated
 from reasonrec_core.act.config import RouterConfig
-from reasonrec_core.act.fitted import Fitted, Names, Signals, matrix, order
-from reasonrec_core.act.threshold import Cut, cut_for_risk, cut_for_share
+from reasonrec_core.act.costs import Costs
+from reasonrec_core.act.fitted import Fitted, Names, Signals, matrix
+from reasonrec_core.act.threshold import NOBODY, Cut, cut_for_risk, cut_for_share
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import Bool, Int64
 
@@ -30,6 +31,7 @@ class Lessons:
         policy, delegates: float64[B] quality.
         hit, delegate_hit: bool[B]; the latter empty where it is not known.
         keys: int64[B], or None.
+        costs: of asking, None where they were not measured.
     """
 
     uncertainty: Signals
@@ -40,6 +42,7 @@ class Lessons:
     hit: Bool
     delegate_hit: Mapping[str, Bool]
     keys: Int64 | None
+    costs: Costs | None = None
 
     def take(self, mask: Bool) -> Lessons:
         """Some of the queries."""
@@ -52,6 +55,7 @@ class Lessons:
             self.hit[mask],
             {label: hit[mask] for label, hit in self.delegate_hit.items()},
             None if self.keys is None else self.keys[mask],
+            self.costs,
         )
 
     def quality_of(self, who: Names) -> Float64:
@@ -60,6 +64,11 @@ class Lessons:
         for label in sorted(set(who)):
             made[who == label] = self.delegates[label][who == label]
         return made
+
+    def others(self, but: tuple[str, ...]) -> tuple[str, ...]:
+        """All other delegates, the best on average first."""
+        left = sorted(set(self.delegates) - set(but))
+        return tuple(sorted(left, key=lambda label: -float(np.mean(self.delegates[label]))))
 
     def qualities(self) -> dict[str, float]:
         """Mean quality of the policy and of every delegate."""
@@ -80,22 +89,22 @@ def learn_threshold(config: RouterConfig, lessons: Lessons) -> Fitted:
     theirs = lessons.delegates[delegate]
     difference = np.asarray(theirs - lessons.policy)
     worse, better = (Calibrated.fit(used, at, event, seed) for event in (difference > 0, difference < 0))
-    by_advantage = config.share is not None
-    place = order(worse, better, by_advantage, lessons.uncertainty)
-    cut = cut_for(config, place)
-    report = decided(lessons, cut(place, lessons.keys), worse(at), theirs)
-    own = confidences(config, lessons, lessons.hit)
     known = lessons.delegate_hit
-    return Fitted(
+    made = Fitted(
         delegate,
         worse,
         better,
-        by_advantage,
-        cut,
-        own,
+        config.share is not None,
+        NOBODY,
+        confidences(config, lessons, lessons.hit),
         confidences(config, lessons, known[delegate]) if known else (),
-        report,
+        {},
+        lessons.others((delegate,)),
     )
+    place = made.order(lessons.uncertainty)
+    made.cut = cut_for(config, place)
+    made.report = decided(lessons, made.cut(place, lessons.keys), worse(at), theirs)
+    return made
 
 
 def decided(lessons: Lessons, replaced: Bool, risk: Float64, theirs: Float64) -> dict[str, Any]:

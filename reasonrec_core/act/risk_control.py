@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.act.config import RouterConfig
-from reasonrec_core.act.deferral import Learned, learn_deferral
+from reasonrec_core.act.deferral import learn_deferral
+from reasonrec_core.act.learned import Learned
 from reasonrec_core.act.learning import Lessons
 from reasonrec_core.act.threshold import Cut
 from reasonrec_core.errors import ConfigError
@@ -30,11 +31,15 @@ def learn_risk_control(config: RouterConfig, lessons: Lessons) -> Learned:
     assert config.risk is not None
     first = np.random.default_rng(config.seed).permutation(len(lessons.policy)) % 2 == 0
     learned, rest = learn_deferral(config.at(0.5), lessons.take(first)), lessons.take(~first)
-    place, who = learned.order(rest.uncertainty), learned.who(rest.uncertainty)
-    theirs = rest.quality_of(who)
+    found = learned.judge(rest.uncertainty)
+    theirs = rest.quality_of(found.who)
     lost = np.clip(rest.policy - theirs, 0.0, LARGEST)
-    learned.cut = cut_for_loss(place, lost, config.risk, config.seed)
-    replaced = learned.cut(place, rest.keys)
+    learned.cut = cut_for_loss(found.order, lost, config.risk, config.seed)
+    if learned.spare is not None:
+        spare = learned.spare.judge(rest.uncertainty)
+        worse = np.clip(rest.policy - rest.quality_of(spare.who), 0.0, LARGEST)
+        learned.spare.cut = cut_for_loss(spare.order, worse, config.risk, config.seed)
+    replaced = learned.cut(found.order, rest.keys)
     learned.report |= {
         "share": float(replaced.mean()),
         "routed_quality": float(np.mean(np.where(replaced, theirs, rest.policy))),

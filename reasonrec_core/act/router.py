@@ -2,48 +2,42 @@
 
 Three things are learned: the *risk* = P(the policy's answer is worse than the delegate's), the *cut* above which the
 delegate answers, and the *confidence* = P(the target is among the policy's ten best). What the cut is on, and which
-delegate it is, depends on the kind: `learning.learn_threshold`, `deferral.learn_deferral`,
-`risk_control.learn_risk_control`.
+delegate it is, depends on the kind: `learning.learn_threshold`, `deferral.learn_deferral`, `cascade.learn_cascade`,
+`risk_control.learn_risk_control`, `table.learn_table`. Whoever answers, an answer of too little confidence may be held
+back (abstention).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.act.answered import answer_confidence
+from reasonrec_core.act.cascade import Cascade
 from reasonrec_core.act.config import RouterConfig
-from reasonrec_core.act.deferral import Learned, learn_deferral
+from reasonrec_core.act.costs import Costs
 from reasonrec_core.act.fitted import HORIZON, Fitted, Names, Signals, signal
 from reasonrec_core.act.fusion import Fusion
-from reasonrec_core.act.learning import Lessons, choose, cut_for, learn_threshold
-from reasonrec_core.act.risk_control import learn_risk_control
-from reasonrec_core.act.table import Table, learn_table
+from reasonrec_core.act.judged import Judged
+from reasonrec_core.act.kinds import LEARN, STATES
+from reasonrec_core.act.learned import Learned
+from reasonrec_core.act.learning import Lessons, choose, cut_for
+from reasonrec_core.act.recalibration import Recalibration
+from reasonrec_core.act.threshold import Cut, cut_for_risk, cut_for_share
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.types import Bool, Float32, Int64, Route, Uncertainty
 
 Float64 = npt.NDArray[np.float64]
 
-LEARN: Mapping[str, Callable[[RouterConfig, Lessons], Fitted | Learned]] = {
-    "threshold": learn_threshold,
-    "deferral": learn_deferral,
-    "risk-control": learn_risk_control,
-    "table": learn_table,
-}
-STATES: Mapping[str, type[Fitted] | type[Learned]] = {
-    "threshold": Fitted,
-    "deferral": Learned,
-    "risk-control": Learned,
-    "table": Table,
-}
-
 
 class Router:
     """Decides `Route.SELF`, `Route.REPLACE` or `Route.CONSULT` for each query.
 
-    ``fusion`` is how answers are joined where delegates are consulted; who has the rankings fits it.
+    ``fusion`` is how answers are joined where delegates are consulted; who has the rankings fits it. ``stated`` turns
+    confidences into those that are stated, by the way that a query goes (`reasonrec_core.act.stated.fit_stated`).
 
     Args:
         config: what the user wants; see `RouterConfig`.
@@ -53,6 +47,8 @@ class Router:
         self.config = config
         self._fitted: Fitted | Learned | None = None
         self.fusion: Fusion | None = None
+        self.held: Cut | None = None
+        self.stated: dict[str, Recalibration] = {}
 
     def calibrate(
         self,
@@ -62,6 +58,7 @@ class Router:
         policy_hit: Bool,
         keys: Int64 | None = None,
         delegate_hit: Mapping[str, Bool] | None = None,
+        costs: Costs | None = None,
     ) -> None:
         """Learn from B validation queries; test queries must never come here.
 
@@ -73,6 +70,7 @@ class Router:
             keys: int64[B] a number per query (its user) that breaks ties of equal risk; see `Cut`.
             delegate_hit: bool[B] of each delegate like ``policy_hit``; without it a delegate's answers have no
                 confidence.
+            costs: of asking; without them clues are asked for whatever they cost.
 
         Raises:
             ConfigError: an unknown delegate, no estimator for ``stage = "before"``, or a risk out of reach.
@@ -88,11 +86,36 @@ class Router:
         early = tuple(n for n in self.config.estimators if signal(uncertainty, n).stage == "before")
         used = early if self.config.stage == "before" else self.config.estimators
         lessons = Lessons(
-            uncertainty, used, early, policy_quality, delegate_quality, policy_hit, delegate_hit or {}, keys
+            uncertainty, used, early, policy_quality, delegate_quality, policy_hit, delegate_hit or {}, keys, costs
         )
         if self.config.consult is not None:
             signal(uncertainty, HORIZON)
         self._fitted = LEARN[self.config.kind](self.config, lessons)
+
+    def hold_back(self, uncertainty: Signals, keys: Int64 | None = None) -> None:
+        """Place the cut on confidence, where ``abstain`` or ``selective_risk`` is wanted, and say what came of it.
+
+        Raises:
+            ConfigError: a selective risk out of reach.
+        """
+        config = self.config
+        if config.abstain is None and config.selective_risk is None:
+            return
+        judged = self.judge(uncertainty, keys)
+        doubt = self._doubt(answer_confidence(self, uncertainty, self.replaced(judged, keys), judged.who))
+        if config.abstain is not None:
+            self.held = cut_for_share(doubt, config.abstain, config.seed)
+        else:
+            assert config.selective_risk is not None
+            self.held = cut_for_risk(doubt, config.selective_risk, config.seed, "router.selective_risk")
+        kept = ~self.held(doubt, keys)
+        risk = float(doubt[kept].mean()) if kept.any() else None
+        self.note(abstention={"coverage": float(kept.mean()), "risk": risk, "level": 1.0 - self.held.level})
+
+    @staticmethod
+    def _doubt(sure: Float32) -> Float64:
+        """float64[B]: 1 - confidence; 0 where the confidence is not known, as no such answer is held back."""
+        return np.where(np.isnan(sure), 0.0, 1.0 - sure.astype(np.float64))
 
     def place(self, uncertainty: Signals) -> None:
         """Move the cut so that the wanted share or risk holds on these queries, whose answers nobody needs to know.
@@ -105,6 +128,8 @@ class Router:
         """
         state = self._state
         state.cut = cut_for(self.config, state.order(uncertainty))
+        if (spare := self.spare) is not None:
+            spare.place(uncertainty)
 
     @property
     def delegate(self) -> str:
@@ -130,9 +155,17 @@ class Router:
         """
         return self._state.summary()
 
+    def judge(self, uncertainty: Signals, keys: Int64 | None = None) -> Judged:
+        """All that decisions follow from, worked out once; `replaced` tells those where a delegate answers."""
+        return self._state.judge(uncertainty, keys)
+
+    def replaced(self, judged: Judged, keys: Int64 | None = None) -> Bool:
+        """bool[B]: True where the delegate answers. ``keys`` break ties, as in `calibrate`."""
+        return self._state.cut(judged.order, keys)
+
     def risk(self, uncertainty: Signals) -> Float32:
         """float32[B]: calibrated P(the policy's answer is worse than the delegate's)."""
-        return self._state.risk(uncertainty)
+        return self.judge(uncertainty).risk
 
     def gain(self, uncertainty: Signals) -> Float32:
         """float32[B]: what a share is ordered by.
@@ -140,11 +173,44 @@ class Router:
         Of a threshold P(the delegate's answer is better than the policy's) - P(it is worse); of learned deferral the
         expected difference in quality.
         """
-        return self._state.gain(uncertainty)
+        return self.judge(uncertainty).gain
 
-    def who(self, uncertainty: Signals) -> Names:
+    def who(self, uncertainty: Signals, keys: Int64 | None = None) -> Names:
         """str[B]: the delegate that answers a query if one does."""
-        return self._state.who(uncertainty)
+        return self.judge(uncertainty, keys).who
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether delegates are asked one after another, until one of them is good enough."""
+        return isinstance(self._state, Cascade)
+
+    def level(self, level: int, uncertainty: Signals) -> Float64:
+        """float64[B]: of a router that asks in turn, what the answer of its delegate number ``level`` is worth."""
+        return self._levels.level(level, uncertainty)
+
+    def accepts(self, scores: Float64, keys: Int64 | None = None) -> Bool:
+        """bool[B]: of a router that asks in turn, whether answers that are worth so much are given."""
+        return self._levels.accepts(scores, keys)
+
+    def judge_levels(self, scores: Float64, keys: Int64 | None = None) -> Judged:
+        """`judge` from float64[B, D] of `level`, -inf where a delegate was not asked or did not answer."""
+        return self._levels.judge_levels(scores, keys)
+
+    @property
+    def _levels(self) -> Cascade:
+        assert isinstance(self._state, Cascade)
+        return self._state
+
+    @property
+    def spare(self) -> Router | None:
+        """What decides where a delegate fails whose answer it would have been decided by; None without one."""
+        spare = getattr(self._state, "spare", None)
+        return None if spare is None else self._with(self.config, spare)
+
+    def _with(self, config: RouterConfig, state: Fitted | Learned) -> Self:
+        made = type(self)(config)
+        made._fitted, made.fusion, made.held, made.stated = state, self.fusion, self.held, self.stated
+        return made
 
     @property
     def asks(self) -> tuple[str, ...]:
@@ -155,24 +221,33 @@ class Router:
     def signals(self) -> tuple[str, ...]:
         """The signals that decisions follow from, besides the keys."""
         consulting = (HORIZON,) if self.config.consult is not None else ()
-        return tuple(dict.fromkeys((*self._state.signals, *consulting)))
+        held = () if self.held is None else self.config.estimators
+        return tuple(dict.fromkeys((*self._state.signals, *consulting, *held)))
 
     def at_share(self, share: float, uncertainty: Signals) -> Self:
-        """A router that learned the same, its cut where ``share`` of these queries is replaced."""
-        moved = type(self)(self.config.at(share))
-        moved._fitted, moved.fusion = self._state.by_share(), self.fusion
+        """A router like this one, its cut where ``share`` of these queries is replaced."""
+        moved = self._with(self.config.at(share), self._state.by_share())
         moved.place(uncertainty)
         return moved
 
     def replace(self, uncertainty: Signals, keys: Int64 | None = None) -> Bool:
-        """bool[B]: True where the delegate answers. ``keys`` break ties, as in `calibrate`."""
-        return self._state.cut(self._state.order(uncertainty), keys)
+        """bool[B]: True where the delegate would answer, were no answer held back."""
+        return self.replaced(self.judge(uncertainty, keys), keys)
 
     def routes(self, uncertainty: Signals, keys: Int64 | None = None) -> tuple[Route, ...]:
         """The route of each query."""
-        replaced = self.replace(uncertainty, keys)
-        kept = np.where(self.consults(uncertainty, replaced), Route.CONSULT, Route.SELF)
-        return tuple(Route(each) for each in np.where(replaced, Route.REPLACE, kept))
+        judged = self.judge(uncertainty, keys)
+        replaced = self.replaced(judged, keys)
+        made = np.where(replaced, Route.REPLACE, Route.SELF)
+        made[self.consults(uncertainty, replaced)] = Route.CONSULT
+        if self.held is not None:
+            sure = answer_confidence(self, uncertainty, replaced, judged.who)
+            made[self.abstains(sure, keys)] = Route.ABSTAIN
+        return tuple(Route(each) for each in made)
+
+    def abstains(self, sure: Float32, keys: Int64 | None = None) -> Bool:
+        """bool[B]: where an answer of this confidence is held back."""
+        return np.zeros(len(sure), np.bool_) if self.held is None else self.held(self._doubt(sure), keys)
 
     def consults(self, uncertainty: Signals, replaced: Bool) -> Bool:
         """bool[B]: where delegates are consulted, of those queries that are not ``replaced``."""
@@ -181,16 +256,16 @@ class Router:
         cold = signal(uncertainty, HORIZON).total > self.config.consult
         return np.asarray(~replaced & cold & self._state.consulting(uncertainty), np.bool_)
 
-    def confidence(self, uncertainty: Signals, *, of_delegate: bool = False) -> Float32:
+    def confidence(self, uncertainty: Signals, who: Names | None = None) -> Float32:
         """float32[B]: calibrated P(the target is among the ten best), from all the signals that are there.
 
         Before the policy has answered, those are the estimators with ``stage == "before"``.
 
         Args:
             uncertainty: signals of B queries.
-            of_delegate: whether the delegate's answer is meant, not the policy's.
+            who: str[B] whose answers are meant; the policy's if None.
         """
-        return self._state.confidence(uncertainty, of_delegate)
+        return self._state.confidence(uncertainty, who)
 
     def reason(self, uncertainty: Signals, row: int, keys: Int64 | None = None) -> str:
         """Why query ``row`` goes where it goes, in words."""
@@ -199,20 +274,27 @@ class Router:
 
     def reasons(self, uncertainty: Signals, keys: Int64 | None = None) -> list[str]:
         """`reason` of all queries."""
-        replaced = self.replace(uncertainty, keys)
-        words, consulted = self._state.words(uncertainty, replaced), self.consults(uncertainty, replaced)
+        judged = self.judge(uncertainty, keys)
+        replaced = self.replaced(judged, keys)
+        words, consulted = self._state.words(uncertainty, judged, replaced), self.consults(uncertainty, replaced)
         for row in np.flatnonzero(consulted):
             known = signal(uncertainty, HORIZON).total[row]
             why = f"{HORIZON} {known:.2f} > {self.config.consult:.2f}"
             words[row] = f"the policy and the delegates answer together ({why}); {words[row]}"
+        if self.held is not None:
+            sure = answer_confidence(self, uncertainty, replaced, judged.who)
+            for row in np.flatnonzero(self.abstains(sure, keys)):
+                least = f"a confidence of {sure[row]:.3f}, and {1 - self.held.level:.3f} is needed"
+                words[row] = f"no answer is given: {least}; else {words[row]}"
         return words
 
     def to_dict(self) -> dict[str, Any]:
         """The calibrated router as JSON values."""
-        return {"config": self.config.model_dump(mode="json"), **self._state.to_dict(), **self._fused()}
-
-    def _fused(self) -> dict[str, Any]:
-        return {} if self.fusion is None else {"fusion": self.fusion.to_dict()}
+        parts = {"fusion": self.fusion, "held": self.held}
+        told: dict[str, Any] = {name: part.to_dict() for name, part in parts.items() if part is not None}
+        if self.stated:
+            told["stated"] = {way: each.to_dict() for way, each in self.stated.items()}
+        return {"config": self.config.model_dump(mode="json"), **self._state.to_dict(), **told}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
@@ -220,6 +302,8 @@ class Router:
         router = cls(RouterConfig.model_validate(value["config"]))
         router._fitted = STATES[router.config.kind].from_dict(value)
         router.fusion = Fusion.from_dict(value["fusion"]) if "fusion" in value else None
+        router.held = Cut.from_dict(value["held"]) if "held" in value else None
+        router.stated = {way: Recalibration.from_dict(each) for way, each in value.get("stated", {}).items()}
         return router
 
     @property

@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from reasonrec_core.act.config import RouterConfig
 from reasonrec_core.act.fitted import HORIZON, Fitted, Signals, matrix, signal
+from reasonrec_core.act.judged import Judged
 from reasonrec_core.act.learning import Lessons, cut_for, decided, learn_threshold
-from reasonrec_core.types import Bool
+from reasonrec_core.types import Bool, Float32
 
 Float64 = npt.NDArray[np.float64]
 LOW = 0.3
@@ -47,7 +48,7 @@ class Table(Fitted):
         """What decisions follow from, besides the keys."""
         return tuple(dict.fromkeys((HORIZON, *self.worse.names)))
 
-    def order(self, uncertainty: Signals) -> Float64:
+    def order_of(self, uncertainty: Signals, risk: Float32, gain: Float32) -> Float64:
         """float64[B]: confidence, those of whom much is known before all others."""
         return self.sure(uncertainty) - (signal(uncertainty, HORIZON).total >= LOW)
 
@@ -63,9 +64,9 @@ class Table(Fitted):
         """How calibration went; `Router.report` says what is in it."""
         return {**super().summary(), "orders_by": "risk table", "unsure": self.unsure}
 
-    def words(self, uncertainty: Signals, replaced: Bool) -> list[str]:
+    def words(self, uncertainty: Signals, judged: Judged, replaced: Bool) -> list[str]:
         """Why each query goes where it goes."""
-        known, sure, place = signal(uncertainty, HORIZON).total, self.sure(uncertainty), self.order(uncertainty)
+        known, sure, place = signal(uncertainty, HORIZON).total, self.sure(uncertainty), judged.order
         told = []
         for row, gone in enumerate(replaced):
             who = self.delegate if gone else "the policy"
@@ -91,9 +92,9 @@ def learn_table(config: RouterConfig, lessons: Lessons) -> Table:
     signal({name: lessons.uncertainty[name] for name in lessons.used if name in lessons.uncertainty}, HORIZON)
     base = learn_threshold(config, lessons)
     made = Table(**vars(base), stage=config.stage)
-    place = made.order(lessons.uncertainty)
+    judged = made.judge(lessons.uncertainty)
+    place = judged.order
     made.cut, made.unsure = cut_for(config, place), float(np.median(made.sure(lessons.uncertainty)))
     replaced = made.cut(place, lessons.keys)
-    risk = made.risk(lessons.uncertainty).astype(np.float64)
-    made.report = decided(lessons, replaced, risk, lessons.delegates[made.delegate])
+    made.report = decided(lessons, replaced, judged.risk.astype(np.float64), lessons.delegates[made.delegate])
     return made

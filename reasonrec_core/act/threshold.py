@@ -49,6 +49,10 @@ class Cut:
         return cls(float(value["level"]), float(value["part"]), int(value["seed"]))
 
 
+NOBODY = Cut(float("inf"), 0.0)
+"""Replaces nothing: until a cut is placed."""
+
+
 def cut_for_share(risk: Float64, share: float, seed: int = 0) -> Cut:
     """The cut that replaces ``share`` of the queries, the riskiest first."""
     levels, counts = np.unique(risk, return_counts=True)
@@ -58,7 +62,7 @@ def cut_for_share(risk: Float64, share: float, seed: int = 0) -> Cut:
     return Cut(float(levels[at]), float(np.clip((wanted - above[at]) / counts[at], 0.0, 1.0)), seed)
 
 
-def cut_for_risk(risk: Float64, limit: float, seed: int = 0) -> Cut:
+def cut_for_risk(risk: Float64, limit: float, seed: int = 0, where: str = "router.risk") -> Cut:
     """The cut that replaces as few queries as keep the mean risk of the others at most ``limit``.
 
     Raises:
@@ -71,7 +75,7 @@ def cut_for_risk(risk: Float64, limit: float, seed: int = 0) -> Cut:
         raise ConfigError(
             f"a risk of {limit:g} cannot be reached: even the safest {counts[0]} of {len(risk)} validation queries "
             f"have a risk of {levels[0]:.4g}, and over all queries it is {selective[-1]:.4g}",
-            where="router.risk",
+            where=where,
             fix=f"Allow at least {levels[0]:.4g}, give a share instead, or let the delegate answer everything "
             "(share = 1).",
         )

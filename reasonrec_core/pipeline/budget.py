@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from reasonrec_core.act import Evidence, Router, RouterConfig, fit_router
+from reasonrec_core.act.costs import EXPLORED
 from reasonrec_core.act.goals import share_for_loss, share_for_time, share_for_tokens
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.latency import measure
@@ -15,14 +16,44 @@ from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.types import Bool, Int64, QueryBatch
 
 
-def share_for_goal(
+def router_for_goal(
     prepared: Prepared, agent: Agent, evidence: Evidence, queries: QueryBatch, tokens: Int64 | None
+) -> tuple[Router, dict[str, Any] | None]:
+    """The calibrated router, and how its goal came to a share; None where a share or a risk is itself the goal.
+
+    Which clues are worth their time depends on the share, and which share meets the goal on the clues. So the share
+    is found with those that are worth it where half of the requests are delegated; where they are not at the share
+    that is found, it is found again without clues.
+    """
+    config, seen = prepared.config.router, evidence.at(EXPLORED)
+    assert config is not None
+    found = _share_for_goal(prepared, agent, config, seen, queries, tokens)
+    if found is None:
+        return fit_router(config, evidence), None
+    router = fit_router(config.at(found[0]), seen)
+    costs, asks = evidence.costs, () if router.in_turn else router.asks
+    if costs is None or config.clues != "auto" or costs.affordable(asks, router.delegate, found[0], config.overhead):
+        return router, found[1]
+    bare = config.model_copy(update={"clues": "none"})
+    found = _share_for_goal(prepared, agent, bare, seen, queries, tokens)
+    assert found is not None
+    return fit_router(bare.at(found[0]), seen), found[1]
+
+
+def _share_for_goal(
+    prepared: Prepared,
+    agent: Agent,
+    config: RouterConfig,
+    evidence: Evidence,
+    queries: QueryBatch,
+    tokens: Int64 | None,
 ) -> tuple[float, dict[str, Any]] | None:
     """The share that meets a router's goal, and what was found; None where a share or a risk is itself the goal.
 
     Args:
         prepared: the run.
         agent: without routers.
+        config: of the router.
         evidence: the validation answers.
         queries: the validation queries.
         tokens: int64[B] what the policy spent on them, None where it says nothing.
@@ -30,8 +61,7 @@ def share_for_goal(
     Raises:
         ConfigError: a goal out of reach.
     """
-    config, settings = prepared.config.router, prepared.config.evaluate
-    assert config is not None
+    settings = prepared.config.evaluate
     if config.max_loss is not None:
         share, found = share_for_loss(
             evidence, config, config.max_loss, evidence.keys, seed=prepared.config.seed, resamples=settings.resamples
@@ -39,7 +69,7 @@ def share_for_goal(
         return share, {"limit": config.max_loss, "share": share, "validation": asdict(found)}
     if config.max_latency is None and config.max_tokens is None:
         return None
-    router = fit_router(config.at(0.5), evidence)
+    router = fit_router(config.at(EXPLORED), evidence)
     if config.max_tokens is not None:
         spent = np.zeros(len(evidence), np.int64) if tokens is None else tokens
 

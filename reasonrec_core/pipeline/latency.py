@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.act import Costs
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.types import Int64, QueryBatch, Task
 
+SAMPLED = 60
+"""Requests that costs are measured on, at most."""
 WARM_UP = 5
 """Requests that are not counted: the first ones load pages and caches."""
 
@@ -77,13 +80,13 @@ def measure(agent: Agent, queries: QueryBatch, sample: int, k: int, seed: int) -
     def whole(batch: QueryBatch) -> None:
         replaced.append(bool(agent.act(batch).replaced[0]))
 
-    who = {"": whole, **_alone(agent)}
+    who = {"": whole, **alone(agent)}
     times = np.zeros((len(singles), len(who)))
     for row, batch in enumerate(singles):
         # Whoever comes first finds the caches cold, so each comes first equally often.
         for turn in range(len(who)):
             column = (row + turn) % len(who)
-            times[row, column] = _seconds(list(who.values())[column], batch)
+            times[row, column] = seconds_of(list(who.values())[column], batch)
     warm = min(WARM_UP, len(times) - 1)
     router = agent.routers.get(queries.task)
     return Latency(
@@ -96,7 +99,33 @@ def measure(agent: Agent, queries: QueryBatch, sample: int, k: int, seed: int) -
     )
 
 
-def _alone(agent: Agent) -> dict[str, Callable[[QueryBatch], None]]:
+def costs(agent: Agent, queries: QueryBatch, sample: int, seed: int) -> Costs | None:
+    """Median seconds of one request, to the policy and to each delegate with the clues that its answer gives.
+
+    None where there is nothing to ask.
+    """
+    rows = np.random.default_rng(seed).permutation(len(queries))[: min(sample, SAMPLED) + WARM_UP]
+    if agent.policy is None or not len(rows):
+        return None
+    singles = [replace(queries.take(rows[i : i + 1]), k=agent.width) for i in range(len(rows))]
+
+    def ask(label: str) -> Callable[[QueryBatch], None]:
+        def answer(batch: QueryBatch) -> None:
+            found = agent.delegate(label, batch, agent.observe(batch))
+            if agent.popularity is not None:
+                agent.clues(batch, {label: found}, request=False)
+
+        return answer
+
+    who = {agent.policy.label: alone(agent)[agent.policy.label], **{label: ask(label) for label in agent.delegates}}
+    # In turns, so that whatever else the machine does falls on all alike.
+    times = np.array([[seconds_of(answer, batch) for answer in who.values()] for batch in singles])
+    middle = np.median(times[min(WARM_UP, len(times) - 1) :], axis=0)
+    own, *theirs = (float(seconds) for seconds in middle)
+    return Costs(own, dict(zip(agent.delegates, theirs, strict=True)))
+
+
+def alone(agent: Agent) -> dict[str, Callable[[QueryBatch], None]]:
     """Each system by itself, observation included."""
 
     def policy(batch: QueryBatch) -> None:
@@ -112,7 +141,8 @@ def _alone(agent: Agent) -> dict[str, Callable[[QueryBatch], None]]:
     return {**mine, **{label: delegate(label) for label in agent.delegates}}
 
 
-def _seconds(answer: Callable[[QueryBatch], None], batch: QueryBatch) -> float:
+def seconds_of(answer: Callable[[QueryBatch], None], batch: QueryBatch) -> float:
+    """How long an answer takes, by the wall clock."""
     begin = time.perf_counter()
     answer(batch)
     return time.perf_counter() - begin

@@ -16,13 +16,19 @@ import pyarrow.parquet as pq
 from reasonrec_core import __version__
 from reasonrec_core.components import Kind
 from reasonrec_core.files import whole_file, write_json
-from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.pipeline.agent import Agent, Outcome
 from reasonrec_core.pipeline.assess import Assessed
+from reasonrec_core.pipeline.bills import routes_of
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.trace import step_as_dict
-from reasonrec_core.types import Step
+from reasonrec_core.trace.schema import CONSULT
+from reasonrec_core.types import Route, Step
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "pyarrow", "torch", "transformers", "timm", "open_clip_torch")
+
+
+OTHERS = 3
+"""Items of each answer that was not given that a card shows."""
 
 
 def environment(command: list[str] | None = None) -> dict[str, Any]:
@@ -63,21 +69,26 @@ def write_users(folder: Path, found: Assessed) -> None:
 
 def write_cards(prepared: Prepared, agent: Agent, found: Assessed, path: Path) -> None:
     """Decision cards: a seeded choice of hits and misses, half of them answered by the policy where that can be."""
-    rows = chosen_rows(prepared, found)
+    rows = chosen_rows(prepared, agent, found)
     write_json(path, [card(prepared, agent, found, int(row)) for row in rows])
 
 
-def chosen_rows(prepared: Prepared, found: Assessed) -> np.ndarray:
+def chosen_rows(prepared: Prepared, agent: Agent, found: Assessed) -> np.ndarray:
     """Which decisions are shown: as many hits as misses, routes mixed, drawn with the run's seed."""
     scores = next(iter(found.scores.values()))
     assert scores.rank is not None
     rng, wanted = np.random.default_rng(prepared.config.seed), prepared.config.report.cards
-    replaced = found.routed.replaced if found.routed else np.zeros(len(scores), np.bool_)
-    picked: list[int] = []
+    routes = routes_of(found, agent)
+    ways, picked = sorted(set(routes)), list[int]()
     for hit in (scores.rank > 0, scores.rank == 0):
-        mine, theirs = (rng.permutation(np.flatnonzero(hit & side)) for side in (~replaced, replaced))
-        few = max(wanted - len(theirs), (2 * wanted + 2) // 3)
-        picked += [*mine[:few], *theirs[: wanted - min(few, len(mine))]]
+        drawn = {way: list(rng.permutation(np.flatnonzero(hit & (routes == way)))) for way in ways}
+        mine, count = str(Route.SELF), 0
+        while count < wanted and any(drawn.values()):
+            # Every other card is the policy's, since its cards have steps; the other routes take turns.
+            others = [way for way in ways if way != mine and drawn[way]]
+            way = mine if drawn.get(mine) and (count % 2 == 0 or not others) else others[count // 2 % len(others)]
+            picked.append(int(drawn[way].pop()))
+            count += 1
     return np.array(picked, np.intp)
 
 
@@ -89,7 +100,7 @@ def card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> dict[st
     assert scores.ranking is not None
     batch, k = case.queries, max(prepared.config.evaluate.k)
     outcome = agent.act(dataclass_replace(batch, k=k))
-    gone = bool(outcome.replaced[0])
+    gone = outcome.route(0) in (Route.REPLACE, Route.ABSTAIN)
     past = batch.history.row(0).tolist()
     start = max(len(past) - prepared.config.report.history, 0)
     steps: tuple[Step, ...] = outcome.deliberation.steps[0] if outcome.deliberation and not gone else ()
@@ -99,7 +110,7 @@ def card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> dict[st
         "query": row,
         "user": prepared.dataset.users.column("user_id")[user].as_py() if user >= 0 else None,
         "outcome": "hit" if scores.rank[row] else "miss",
-        "route": "consult" if outcome.consulted[0] else "replace" if gone else "self",
+        "route": str(outcome.route(0)),
         "delegate": outcome.delegates[0],
         "reason": outcome.why(0),
         "confidence": _number(outcome.confidence[0]),
@@ -109,7 +120,28 @@ def card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> dict[st
         "target": [item(prepared, i) for i in case.targets.tolist()],
         "ranking": [{**item(prepared, i), "score": s} for i, s in ranked if i >= 0],
         "steps": [step_as_dict(step) for step in steps],
+        "others": others(prepared, agent, found, row, outcome),
     }
+
+
+def others(prepared: Prepared, agent: Agent, found: Assessed, row: int, outcome: Outcome) -> list[dict[str, Any]]:
+    """What each system that did not answer would have said: its first items, and where it puts what came next."""
+    route, told = outcome.route(0), list[dict[str, Any]]()
+    answered = {Route.REPLACE: outcome.delegates[0], Route.CONSULT: CONSULT, Route.ABSTAIN: None}
+    by = answered.get(route, agent.policy.label if agent.policy else None)
+    k = max(prepared.config.evaluate.k)
+    targets = set(found.cases.take(np.array([row])).targets.tolist())
+    for label, answers in found.answers.items():
+        if label == by or answers.ranking is None:
+            continue
+        items = [i for i in answers.ranking.items[row, :k].tolist() if i >= 0]
+        place = next((place for place, i in enumerate(items, 1) if i in targets), None)
+        role = (
+            "policy" if agent.policy and label == agent.policy.label else "consult" if label == CONSULT else "delegate"
+        )
+        first = [item(prepared, i) for i in items[:OTHERS]]
+        told.append({"system": label, "role": role, "items": first, "rank": place, "of": k})
+    return told
 
 
 def item(prepared: Prepared, index: int) -> dict[str, Any]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.act import Evidence, Router, answer_confidence, fit_router
+from reasonrec_core.act import Evidence, Router, answer_confidence
 from reasonrec_core.act.fusion import fit_fusion
+from reasonrec_core.act.stated import fit_stated
 from reasonrec_core.evaluate import Scores, metric_name, score_ranking
 from reasonrec_core.files import content_hash, read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.budget import share_for_goal
+from reasonrec_core.pipeline.budget import router_for_goal
+from reasonrec_core.pipeline.latency import costs
 from reasonrec_core.pipeline.predict import Answers, delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.types import Bool, Cases, Float32, Int64, QueryBatch, Ranking, Task, Uncertainty
@@ -31,6 +33,7 @@ class Routed:
         ranking: whoever was chosen answered.
         replaced: bool[B], True where a delegate answered.
         consulted: bool[B], True where policy and delegates answered together.
+        abstained: bool[B], True where no answer is given; the ranking is padding there.
         delegates: str[B], "" where none did.
         risk: float32[B].
         confidence: float32[B].
@@ -39,6 +42,7 @@ class Routed:
     ranking: Ranking
     replaced: Bool
     consulted: Bool
+    abstained: Bool
     delegates: Names
     risk: Float32
     confidence: Float32
@@ -56,24 +60,20 @@ def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router | None:
 
     def make(folder: Path) -> None:
         cases = prepared.cases(task, "valid")
-        scores = {label: scored(prepared, a, cases) for label, a in {policy: mine, **theirs}.items()}
-        quality, hit = goals(prepared, scores[policy])
-        evidence = Evidence(
-            policy,
-            signals(agent, cases.queries, {policy: mine, **theirs}),
-            {label: s.per_query[quality] for label, s in scores.items()},
-            {label: s.per_query[hit] > 0 for label, s in scores.items()},
-            keys(cases),
-        )
-        wanted = share_for_goal(prepared, agent, evidence, cases.queries, mine.tokens)
-        router = fit_router(config if wanted is None else config.at(wanted[0]), evidence)
-        if wanted is not None:
-            router.note(goal={"goal": config.goal, **wanted[1]})
+        spent = costs(agent, cases.queries, prepared.config.evaluate.latency_sample, prepared.config.seed)
+        evidence = replace(validation_evidence(prepared, agent, task), costs=spent)
+        router, goal = router_for_goal(prepared, agent, evidence, cases.queries, mine.tokens)
+        if goal is not None:
+            router.note(goal={"goal": config.goal, **goal})
+        if evidence.costs is not None:
+            router.note(costs=evidence.costs.to_dict())
         if config.consult is not None:
             known = evidence.signals["evidence-horizon"].total
             listed = {label: each.ranking for label, each in {policy: mine, **theirs}.items() if each.ranking}
             router.fusion = fit_fusion(listed, cases.target_indptr, cases.targets, known, config.seed)
             router.note(consult=dict(router.fusion.report))
+        router.stated = fit_stated(router, evidence, _hits_together(prepared, router, cases, {policy: mine, **theirs}))
+        router.hold_back(evidence.signals, evidence.keys)
         if router.config.share is not None:
             router.place(todays_signals(prepared, agent, task, router))
         write_json(folder / "router.json", router.to_dict())
@@ -82,6 +82,31 @@ def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router | None:
         f"router-{task}", content_hash(config.model_dump(mode="json"), prints, prepared.splits[task].hash), make
     )
     return Router.from_dict(read_json(stage.folder / "router.json"))
+
+
+def validation_evidence(prepared: Prepared, agent: Agent, task: Task) -> Evidence:
+    """The validation answers, without costs; there is a policy."""
+    assert agent.policy is not None
+    policy, cases = agent.policy.label, prepared.cases(task, "valid")
+    answers = {policy: policy_answers(prepared, agent, task, "valid")}
+    answers |= {label: delegate_answers(prepared, agent, label, task, "valid") for label in agent.delegates}
+    scores = {label: scored(prepared, each, cases) for label, each in answers.items()}
+    quality, hit = goals(prepared, scores[policy])
+    return Evidence(
+        policy,
+        signals(agent, cases.queries, answers),
+        {label: s.per_query[quality] for label, s in scores.items()},
+        {label: s.per_query[hit] > 0 for label, s in scores.items()},
+        keys(cases),
+    )
+
+
+def _hits_together(prepared: Prepared, router: Router, cases: Cases, answers: Mapping[str, Answers]) -> Bool | None:
+    """bool[B]: whether what policy and delegates answer together holds the target; None where nobody is consulted."""
+    if (joint := fused(router, answers[next(iter(answers))].uncertainty, answers)) is None:
+        return None
+    found = scored(prepared, joint, cases)
+    return np.asarray(found.per_query[goals(prepared, found)[1]] > 0)
 
 
 def goals(prepared: Prepared, scores: Scores) -> tuple[str, str]:
@@ -159,8 +184,9 @@ def route(
     together: Ranking | None = None,
 ) -> Routed:
     """Apply a router to queries that all have answered: the policy (``mine``), each delegate, and all together."""
-    replaced = router.replace(found, users)
-    who = np.where(replaced, router.who(found), "").astype(object)
+    judged = router.judge(found, users)
+    replaced = router.replaced(judged, users)
+    who = np.where(replaced, judged.who, "").astype(object)
     items, scores = mine.items.copy(), mine.scores.copy()
     for label, ranking in theirs.items():
         rows = who == label
@@ -168,5 +194,8 @@ def route(
     consulted = router.consults(found, replaced)
     if together is not None:
         items[consulted], scores[consulted] = together.items[consulted], together.scores[consulted]
-    sure = answer_confidence(router, found, replaced)
-    return Routed(Ranking(items, scores), replaced, consulted, who, router.risk(found), sure)
+    sure = answer_confidence(router, found, replaced, judged.who)
+    held = router.abstains(sure, users)
+    items[held], scores[held], who[held] = -1, -np.inf, ""
+    kept = ~held
+    return Routed(Ranking(items, scores), replaced & kept, consulted & kept, held, who, judged.risk, sure)

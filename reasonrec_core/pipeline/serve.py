@@ -21,7 +21,7 @@ from reasonrec_core.pipeline.edited import EditedPolicy, read_edits
 from reasonrec_core.pipeline.folder import RunFolder
 from reasonrec_core.pipeline.served import Served
 from reasonrec_core.registry import Registry
-from reasonrec_core.types import History, QueryBatch, Ranking, Step, Task
+from reasonrec_core.types import History, QueryBatch, Ranking, Route, Step, Task
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,15 @@ class Answer:
         items: best first.
         history: what the answer rests on, oldest first, as (id, title).
         unknown: how many history items do not exist in the catalogue and were skipped.
-        route: "self", "replace" or "consult".
-        by: the policy or delegate that answered.
+        route: "self", "replace", "consult" or "abstain".
+        by: the policy or delegate that answered; empty where no answer is given.
         reason: why that one, in words.
         confidence: calibrated P(the target is among the first ``cutoff`` items), or None without a router.
         risk: calibrated P(the policy would have been worse than the delegate), or None.
         uncertainty: per estimator, those that were needed.
-        steps: of the policy; empty where a delegate answered.
+        steps: of the policy; empty where a delegate answered, and where no answer is given.
         seconds: of the request.
+        attempts: what went wrong with the delegates that were asked and did not answer, in turn.
         edited: what was edited, None where nothing was. An edited request is answered by the policy itself, and
             confidence, risk and uncertainty are not stated: they were calibrated on answers without edits.
     """
@@ -83,6 +84,7 @@ class Answer:
     steps: tuple[Step, ...]
     seconds: float
     edited: Edited | None = None
+    attempts: tuple[str, ...] = ()
 
 
 class Recommender:
@@ -205,16 +207,17 @@ class Recommender:
 
     def _answer(self, batch: QueryBatch, outcome: Outcome) -> Answer:
         catalog = self.dataset.catalog
-        replaced = bool(outcome.replaced[0])
-        steps = outcome.deliberation.steps[0] if outcome.deliberation is not None and not replaced else ()
+        route = outcome.route(0)
+        mine = outcome.deliberation is not None and route in (Route.SELF, Route.CONSULT)
+        steps = outcome.deliberation.steps[0] if outcome.deliberation is not None and mine else ()
         past = batch.history.row(0).tolist()
-        by = outcome.delegates[0] if replaced else (self.agent.policy.label if self.agent.policy else None)
+        by = outcome.delegates[0] if route is Route.REPLACE else (self.agent.policy.label if self.agent.policy else "")
         return Answer(
             items=self._items(outcome.ranking, batch.k),
             history=tuple((catalog.ids[i], catalog.titles[i]) for i in past),
             unknown=batch.history.skipped,
-            route="consult" if outcome.consulted[0] else "replace" if replaced else "self",
-            by=by or "",
+            route=str(route),
+            by="" if route is Route.ABSTAIN else by or "",
             reason=outcome.why(0),
             confidence=_number(outcome.confidence[0]),
             cutoff=max(self.config.evaluate.k),
@@ -226,6 +229,7 @@ class Recommender:
             },
             steps=tuple(steps),
             seconds=outcome.seconds,
+            attempts=outcome.attempts.get(0, ()),
         )
 
 

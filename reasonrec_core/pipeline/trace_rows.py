@@ -73,6 +73,7 @@ def decisions(
     known = signals(agent, found.cases.queries, found.answers) if mine else {}
     replaced = found.routed.replaced if found.routed else np.full(n, mine is None)
     both = found.routed.consulted if found.routed else np.zeros(n, np.bool_)
+    held = found.routed.abstained if found.routed else np.zeros(n, np.bool_)
     first = next(iter(agent.delegates), None)
     who = found.routed.delegates if found.routed else np.full(n, first if mine is None else "", object)
     reasons = router.reasons(known, keys(found.cases)) if router else _silent(agent, n)
@@ -86,7 +87,7 @@ def decisions(
         sent, start = replaced[rows], batch.first
         yield replace(
             batch,
-            routes=_routes(sent, both[rows]),
+            routes=_routes(sent, both[rows], held[rows]),
             reasons=[reasons[row] for row in rows],
             ranking=given.take(rows).head(k),
             risk=found.routed.risk[rows] if found.routed else None,
@@ -94,7 +95,7 @@ def decisions(
             confidence=found.routed.confidence[rows] if found.routed else None,
             delegates=[label or None for label in who[rows]],
             answers={name: a.ranking.take(rows).head(k) for name, a in found.answers.items() if a.ranking is not None},
-            steps=_steps(prepared, agent, batch.queries, start, sent),
+            steps=_steps(prepared, agent, batch.queries, start, sent | held[rows]),
             latency=whole[rows],
             seconds={label: values[rows] for label, values in alone.items()},
             tokens=np.where(unasked, 0, spent)[rows],
@@ -102,9 +103,9 @@ def decisions(
         )
 
 
-def _routes(replaced: Bool, consulted: Bool) -> list[Route]:
-    pairs = zip(replaced, consulted, strict=True)
-    return [Route.CONSULT if c else Route.REPLACE if r else Route.SELF for r, c in pairs]
+def _routes(replaced: Bool, consulted: Bool, abstained: Bool) -> list[Route]:
+    made = np.where(replaced, Route.REPLACE, np.where(consulted, Route.CONSULT, Route.SELF))
+    return [Route(each) for each in np.where(abstained, Route.ABSTAIN, made)]
 
 
 def _asked(

@@ -59,6 +59,7 @@ def header(prepared: Prepared, agent: Agent, found: Assessed) -> Header:
         router=router.to_dict() if router else None,
         quality=quality,
         hit=hit,
+        costs=router.report.get("costs") if router else None,
         k=config.evaluate.k,
         batch_seconds={label: a.seconds / max(len(found.cases), 1) for label, a in found.answers.items()},
         seed=config.seed,

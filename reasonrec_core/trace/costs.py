@@ -19,7 +19,7 @@ def seconds(found: Recorded, decisions: Decisions) -> Float64:
     before = as_recorded(found)
     measured = found.numbers["latency"]
     same = decisions.same(before) & ((decisions.stage == before.stage) | (decisions.routes == str(Route.SELF)))
-    same &= decisions.asked == before.asked
+    same &= (decisions.asked == before.asked) & (decisions.in_turn == before.in_turn)
     estimated = path(found, decisions) + overhead(found, decisions)
     return np.where(np.isnan(measured), np.nan, np.where(same, measured, estimated))
 
@@ -50,11 +50,21 @@ def path(found: Recorded, decisions: Decisions) -> Float64:
         rows = decisions.delegates == label
         # Whoever was asked before it was decided is not asked again.
         delegates[rows] = 0.0 if label in decisions.asked else alone(found, label)[rows]
-    first = np.sum([alone(found, label) for label in decisions.asked], axis=0) if decisions.asked else 0.0
+    first = _first(found, decisions)
     replaced = delegates if decisions.stage == BEFORE else policy + delegates
     # Whoever is consulted is asked as well as the policy; an abstention has thought first.
     consulted = np.where(decisions.routes == str(Route.CONSULT), policy + _all(found, decisions), policy)
     return np.asarray(first + np.where(taken, replaced, consulted))
+
+
+def _first(found: Recorded, decisions: Decisions) -> Float64:
+    """float64[n]: what those take who are asked before it is decided."""
+    total, waiting = np.zeros(len(found)), np.ones(len(found), np.bool_)
+    for label in decisions.asked:
+        total += np.where(waiting, alone(found, label), 0.0)
+        if decisions.in_turn:
+            waiting &= decisions.delegates != label
+    return total
 
 
 def _all(found: Recorded, decisions: Decisions) -> Float64:

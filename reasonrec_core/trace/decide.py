@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.act import Evidence, Router, RouterConfig, fit_router
+from reasonrec_core.act import Costs, Evidence, Router, RouterConfig, fit_router
 from reasonrec_core.errors import ConfigError, RunError
 from reasonrec_core.trace.recorded import Float64, Names, Recorded
 from reasonrec_core.trace.schema import CONSULT, ROUTED
@@ -30,13 +30,15 @@ class Decisions:
         routes: values of `Route`.
         delegates: "" where no delegate takes part.
         stage: whether it is decided "before" or "after" the policy has answered.
-        asked: delegates that answer every request before it is decided.
+        asked: delegates that answer before it is decided.
+        in_turn: whether they are asked one after another until one answers, not all about every request.
     """
 
     routes: Names
     delegates: Names
     stage: str
     asked: tuple[str, ...] = ()
+    in_turn: bool = False
 
     def same(self, other: Decisions) -> npt.NDArray[np.bool_]:
         """bool[n]: which requests go the same way in both."""
@@ -54,7 +56,8 @@ def as_recorded(found: Recorded) -> Decisions:
     if router is None:
         return Decisions(found.routes, found.delegates, BEFORE)
     asked = tuple(str(label) for label in router.get("asks", ()))
-    return Decisions(found.routes, found.delegates, str(router["config"]["stage"]), asked)
+    in_turn = router["config"].get("kind") == "cascade"
+    return Decisions(found.routes, found.delegates, str(router["config"]["stage"]), asked, in_turn)
 
 
 def decide(found: Recorded, router: Router | None) -> Decisions:
@@ -70,8 +73,8 @@ def decide(found: Recorded, router: Router | None) -> Decisions:
         return Decisions(np.full(n, str(route), object), np.full(n, who, object), BEFORE)
     check_signals(found, router.signals)
     routes = np.array([str(route) for route in router.routes(found.signals, found.keys)], object)
-    delegates = np.where(routes == str(Route.REPLACE), router.who(found.signals), "").astype(object)
-    return Decisions(routes, delegates, router.config.stage, router.asks)
+    delegates = np.where(routes == str(Route.REPLACE), router.who(found.signals, found.keys), "").astype(object)
+    return Decisions(routes, delegates, router.config.stage, router.asks, router.in_turn)
 
 
 def recorded_router(found: Recorded) -> Router | None:
@@ -117,7 +120,8 @@ def evidence(valid: Recorded) -> Evidence:
         )
     quality = {system: metric(valid, system, head.quality) for system in (head.policy, *head.delegates)}
     hit = {system: metric(valid, system, head.hit) > 0 for system in quality}
-    return Evidence(head.policy, valid.signals, quality, hit, valid.keys)
+    costs = Costs.from_dict(head.costs) if head.costs else None
+    return Evidence(head.policy, valid.signals, quality, hit, valid.keys, costs)
 
 
 def check_signals(found: Recorded, names: Sequence[str]) -> None:
@@ -156,7 +160,9 @@ def quality(found: Recorded, decisions: Decisions, name: str) -> Float64:
     joint = unknown & (decisions.routes == str(Route.CONSULT))
     values[joint] = metric(found, CONSULT, name)[joint]
     other = ~decisions.same(as_recorded(found)) & ~taken & (decisions.routes != str(Route.SELF)) & np.isnan(values)
-    other &= decisions.routes != str(Route.ABSTAIN)
+    held = decisions.routes == str(Route.ABSTAIN)
+    values[held & unknown] = 0.0  # no answer holds no target
+    other &= ~held
     if other.any():
         raise RunError(
             f"{int(other.sum())} requests would go another way ({sorted(set(decisions.routes[other]))}) than in the "

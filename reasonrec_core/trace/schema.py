@@ -76,6 +76,7 @@ class Header(BaseModel):
         k: cut-offs of the metrics.
         batch_seconds: system -> mean seconds per query where queries are answered in batches.
         hashed: "users" or "items", where keyed hashes stand in the place of ids.
+        costs: what asking the policy and each delegate took when the router was calibrated (`Costs`); None without.
         seed, resamples: of intervals.
         config, data, split: content hashes of the settings, the dataset and its division.
         versions: the versions that decided, by the hash that each row names.
@@ -95,6 +96,7 @@ class Header(BaseModel):
     k: tuple[int, ...] = ()
     batch_seconds: dict[str, float] = {}
     hashed: tuple[str, ...] = ()
+    costs: dict[str, Any] | None = None
     seed: int = 0
     resamples: int = 10_000
     config: str = ""

@@ -13,7 +13,7 @@ from reasonrec_core.act.fusion import Fusion
 from reasonrec_core.config import check_config
 from reasonrec_core.data.synth import SynthConfig, make_catalogue
 from reasonrec_core.errors import PluginError
-from reasonrec_core.pipeline.handover import ask_first, consult, hand_over, in_time
+from reasonrec_core.pipeline.handover import Asking, consult, hand_over, in_time
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
@@ -45,24 +45,51 @@ def test_who_is_late_is_passed_over_and_who_is_not_is_heard() -> None:
         in_time(broken, 5.0)
 
 
-def test_only_the_failing_delegates_requests_come_back() -> None:
-    who = np.array(["good", None, "bad", "bad"], object)
-    handed = hand_over(who, lambda label, rows: broken() if label == "bad" else ONE)
-    assert handed.who.tolist() == ["good", None, None, None]
-    assert [rows.tolist() for rows, _ in handed.answers] == [[0]]
-    assert handed.failed == dict.fromkeys((2, 3), "bad did not answer (no memory left)")
+def asking(*failing: str, size: int = 4) -> tuple[Asking, list[str]]:
+    """Delegates that answer item 3, but for those that fail; and who has been asked."""
+    asked: list[str] = []
+
+    def ask(label: str, rows: np.ndarray | None) -> Ranking:
+        asked.append(label)
+        if label in failing:
+            broken()
+        return ONE.take(np.zeros(size if rows is None else len(rows), np.intp))
+
+    return Asking(ask, size, None), asked
+
+
+def test_the_next_best_delegate_answers_for_one_that_fails_and_the_policy_where_none_is_left() -> None:
+    who, then = np.array(["good", None, "bad", "bad"], object), {2: ("worse", "good"), 3: ("worse",)}
+    ask, asked = asking("bad", "worse")
+    handed = hand_over(who, lambda row: then[row], ask)
+    assert handed.who.tolist() == ["good", None, "good", None]
+    assert sorted(row for rows, _ in handed.answers for row in rows.tolist()) == [0, 2]
+    both = tuple(f"{label} did not answer (no memory left)" for label in ("bad", "worse"))
+    assert handed.attempts == {2: both, 3: both}
     assert who[2] == "bad", "the caller's array is left alone"
-    assert ask_first(("good", "bad"), lambda label: broken() if label == "bad" else ONE) == (
-        {},
-        "bad did not answer (no memory left)",
-    )
+    assert asked.count("bad") == asked.count("worse") == 1
+
+
+def test_nobody_is_asked_twice_and_who_has_failed_is_left_alone() -> None:
+    ask, asked = asking("bad")
+    whole = ask("good")
+    assert whole is not None
+    assert len(whole.items) == 4
+    part = ask("good", np.array([1, 3]))
+    assert part is not None
+    assert len(part.items) == 2
+    assert ask("bad") is ask("bad", np.array([0])) is None
+    assert asked == ["good", "bad"]
+    assert ask.failed == {"bad": "bad did not answer (no memory left)"}
 
 
 @pytest.mark.parametrize("stage", ["before", "after"])
-@pytest.mark.parametrize("kind", ["threshold", "deferral"])
+@pytest.mark.parametrize("kind", ["threshold", "deferral", "cascade"])
 def test_the_policy_answers_for_a_delegate_that_fails(kind: str, stage: str, tmp_path: Path) -> None:
     make_catalogue(tmp_path / "data", SynthConfig(users=300, items=40, image_size=32), silent)
-    settings = {"kind": kind, "share": 1.0, "stage": stage, "timeout": 10_000}
+    if (kind, stage) == ("cascade", "after"):
+        pytest.skip("a cascade asks delegates before the policy")
+    settings = {"kind": kind, "share": 1.0, "stage": stage, "timeout": 10_000, "clues": "all", "overhead": 1.0}
     config = check_config(pipeline(tmp_path / "data", router=settings), "shop.toml")
     run_pipeline(config, tmp_path / "run", Registry.discover(), silent)
     served = Recommender.open(tmp_path / "run")
@@ -73,10 +100,18 @@ def test_the_policy_answers_for_a_delegate_that_fails(kind: str, stage: str, tmp
         label: replace(named, part=type("Broken", (), {"recommend": broken})())
         for label, named in served.agent.delegates.items()
     }
+    (other,) = set(failing) - {before.by}
+    served.agent = replace(served.agent, delegates={**served.agent.delegates, before.by: failing[before.by]})
+    instead = served.recommend(user=user, k=5)
+    if kind != "cascade":  # its levels may be one
+        assert (instead.route, instead.by) == ("replace", other)
+        assert len(instead.items) == 5
+    assert f"{before.by} did not answer (no memory left)" in instead.reason
     served.agent = replace(served.agent, delegates=failing)
     after = served.recommend(user=user, k=5)
     assert (after.route, after.by) == ("self", "profile")
     assert "did not answer (no memory left)" in after.reason
+    assert after.attempts
     assert after.confidence is not None
     alone = replace(served.agent, routers={})
     served.agent = alone
@@ -87,7 +122,10 @@ def test_whoever_cannot_be_consulted_leaves_the_policys_answer() -> None:
     fusion = Fusion(("mind", "quick"), (), np.array([[1.0, 1.0]]), np.array([2.0]), {})
     cold, rows = np.ones(1, np.float32), np.zeros(1, np.intp)
     other = Ranking(np.array([[4, 5]], np.int32), ONE.scores)
-    fused, failed = consult(fusion, rows, ONE, cold, 2, lambda label, rows: other)
+    fused, failed = consult(fusion, rows, ONE, cold, 2, Asking(lambda label, rows: other, 1, None))
     assert fused is not None
     assert (fused.items.tolist(), failed) == ([[4, 3]], None)
-    assert consult(fusion, rows, ONE, cold, 2, broken) == (None, "quick did not answer (no memory left)")
+    assert consult(fusion, rows, ONE, cold, 2, Asking(broken, 1, None)) == (
+        None,
+        "quick did not answer (no memory left)",
+    )

@@ -32,11 +32,11 @@ ROUTERS = {
     "after the answer": {"share": 0.35, "stage": "after"},
     "a risk": {"risk": 0.077, "stage": "after", "estimators": ["entropy", "margin"]},
     "another delegate": {"share": 0.5, "stage": "before", "delegate": "popularity"},
-    "a loss": {"max_loss": 0.9, "stage": "before", "kind": "deferral"},
+    "a loss": {"max_loss": 0.9, "stage": "before", "kind": "deferral", "clues": "all"},
     "risk table": {"kind": "table", "share": 0.2, "stage": "after"},
-    "risk control": {"kind": "risk-control", "risk": 0.2, "stage": "before"},
-    "learned deferral": {"kind": "deferral", "share": 0.4, "stage": "before"},
-    "deferral after the answer": {"kind": "deferral", "share": 0.6, "stage": "after"},
+    "risk control": {"kind": "risk-control", "risk": 0.2, "stage": "before", "clues": "all"},
+    "learned deferral": {"kind": "deferral", "share": 0.4, "stage": "before", "clues": "all"},
+    "deferral after the answer": {"kind": "deferral", "share": 0.6, "stage": "after", "clues": "all"},
 }
 SHOP = {
     "name": "shop",
