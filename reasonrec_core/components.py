@@ -224,8 +224,8 @@ class DistributionPolicy(Protocol):
     def distribution(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items], or float32[B, C] with candidates: P(next item).
 
-        A row sums to at most 1, and agrees with `Deliberation.mass`; 0 for what may not be recommended (the history
-        under `Task.SEQUENTIAL`, padding). The caller keeps ``B`` small enough for its memory.
+        A row sums to at most 1, and gives every ranked item its `Deliberation.mass`; 0 for what may not be
+        recommended (the history under `Task.SEQUENTIAL`, padding). The caller keeps ``B`` small enough for its memory.
         """
 
 

@@ -14,7 +14,7 @@ from reasonrec_core.testing.compare import assert_close, assert_same_deliberatio
 from reasonrec_core.testing.component import ComponentConformance, Workplace
 from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.queries import edge_queries, one_by_one
-from reasonrec_core.types import Deliberation, Step, StepKind, Task
+from reasonrec_core.types import Deliberation, Float32, Int32, QueryBatch, Step, StepKind, Task
 
 ORDER = list(StepKind)
 
@@ -97,9 +97,8 @@ class PolicyConformance(ComponentConformance):
             whole = checked_distribution(policy.distribution(batch, observation), batch, n_items)
             answer = checked_deliberation(workplace.fitted(ranked_task).deliberate(batch, observation), batch, n_items)
             assert answer.mass is not None
-            best = np.zeros_like(answer.mass)
-            best[:, : whole.shape[1]] = -np.sort(-whole, axis=1)[:, : best.shape[1]]
-            assert_close(answer.mass, best, f"{name}: the mass of the best")
+            assert answer.ranking is not None
+            assert_close(answer.mass, _at(whole, answer.ranking.items, batch), f"{name}: the mass of what is ranked")
             for row, single, seen in one_by_one(batch, observation):
                 assert_close(policy.distribution(single, seen), whole[row : row + 1], f"{name}: query {row} alone")
 
@@ -156,6 +155,16 @@ def _check_step(step: Step, length: int, fields: set[str] | None) -> None:
     assert all(name for name, _ in step.alternatives), f"{step.kind}: an alternative without a name"
     assert all(0 <= weight <= 1 for weight in weights), f"{step.kind}: weights of alternatives {weights}"
     assert weights == sorted(weights, reverse=True), f"{step.kind}: alternatives are not best first"
+
+
+def _at(whole: Float32, items: Int32, batch: QueryBatch) -> Float32:
+    """float32[B, K]: of float32[B, n_items or C] what belongs to ``items``; 0 for padding."""
+    if batch.candidates is None:
+        found = np.take_along_axis(whole, np.maximum(items, 0), axis=1)
+    else:
+        same = batch.candidates[:, None, :] == items[:, :, None]
+        found = np.where(same, whole[:, None, :], 0).max(axis=2, initial=0)
+    return np.where(items < 0, np.float32(0), found).astype(np.float32)
 
 
 def answer_row(answer: Deliberation, index: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Deliberation:

@@ -12,6 +12,7 @@ from reasonrec_chain.fit_gates import Pairs, fit_gates, join, pair, train_gates
 from reasonrec_chain.fit_sequence import train_sequence
 from reasonrec_chain.infer import USUAL_TRUST, fit_trust, infer
 from reasonrec_chain.model import ChainModel, expert_names, make_experts
+from reasonrec_chain.outside import learn_escape
 from reasonrec_chain.propose import Experts, propose, rows_at_once
 from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.builtin.profile.fitting import Model, fit_counted, unfitted
@@ -23,6 +24,8 @@ from reasonrec_core.types import History, QueryBatch, Task
 
 TRUSTED = 5000
 """Validation pairs that decide between trained and counted beliefs."""
+ESCAPED = 5000
+"""Validation pairs that the probability of an item outside the pool is fitted on."""
 
 
 def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
@@ -52,7 +55,26 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
         data.seed,
         lambda done, total: data.progress(done, total, "chain: gates"),
     )
-    return ChainModel(kept, experts, fitted.gates, report | {"gates": fitted.report}, fitted.unseen)
+    model = ChainModel(kept, experts, fitted.gates, report | {"gates": fitted.report}, fitted.unseen)
+    return with_escape(model, config, data, targets)
+
+
+def with_escape(model: ChainModel, config: ChainConfig, data: FitData, targets: Targets | None = None) -> ChainModel:
+    """The model with its masses fitted to how often ``data.valid`` has targets outside the pool; ranks do not change.
+
+    Args:
+        model: fitted.
+        config: its settings.
+        data: what it was fitted on.
+        targets: validation pairs in random order; by default drawn as `fit_chain` draws them.
+    """
+    if targets is None:
+        if data.valid is None or not len(data.valid.targets):
+            return model
+        targets = pair_up(data.valid, data.observation.horizon, config.gates.pairs, data.seed)
+    some = targets.take(np.arange(min(len(targets), ESCAPED)))
+    evidence = Evidence.of(some.queries.history, config.counted.max_history)
+    return replace(model, escape=learn_escape(model, some, evidence, replace(data.observation, horizon=some.horizon)))
 
 
 def _check_experts(config: ChainConfig, counted: Model) -> None:

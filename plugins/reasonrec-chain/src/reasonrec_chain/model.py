@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_chain.config import ChainConfig
+from reasonrec_chain.escape import Escape
 from reasonrec_chain.gates import Gates
 from reasonrec_chain.labels import LabelSets
 from reasonrec_chain.propose import SEQUENCE, Experts
@@ -27,6 +28,7 @@ class ChainModel:
         experts: who is asked.
         gates: how they are weighed.
         report: how fitting went: training epochs, gates on unseen validation pairs.
+        escape: how likely the next item is outside the pool.
         unseen: float64[P], `fit_gates.Fitted.unseen`; None after loading, and without validation data.
     """
 
@@ -35,6 +37,7 @@ class ChainModel:
     gates: Gates
     report: dict[str, object] = field(default_factory=dict)
     unseen: Float64 | None = None
+    escape: Escape = field(default_factory=Escape)
 
 
 def expert_names(config: ChainConfig, counted: Counted) -> tuple[str, ...]:

@@ -13,21 +13,24 @@ from torch import Tensor, nn
 from reasonrec_chain.history import HistoryEncoder, Layer
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.network import Network
-from reasonrec_chain.propose import rows_at_once
+from reasonrec_chain.outside import Elsewhere
 from reasonrec_chain.scene import Scene
-from reasonrec_chain.think import Thought, think
+from reasonrec_chain.think import thoughts
 from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
 
 
 def distribution(model: ChainModel, batch: QueryBatch, evidence: Evidence, observation: Observation) -> Float32:
-    """float32[B, n_items or C]: the mass of the pool, 0 for items that no expert proposed."""
+    """float32[B, n_items or C]: the masses of the pool, and what is left spread over the items outside it."""
     scene = model.experts.scene(observation)
     width = scene.n_items if batch.candidates is None else batch.candidates.shape[1]
     out = np.zeros((len(batch), width), np.float32)
-    for start, thought in _thoughts(model, scene, batch, evidence, observation):
+    for start, states, thought in thoughts(model, scene, batch, evidence, observation):
         items, part = thought.proposals.items, out[start : start + len(thought.mass)]
         row, column = np.nonzero(thought.proposals.allowed)
+        if thought.outside.any():
+            elsewhere = Elsewhere.of(model, scene, batch.slice(start, start + len(part)), states, items)
+            part[:] = elsewhere.mixed(model.escape.sequence) * thought.outside[:, None]
         part[row, items[row, column] if batch.candidates is None else column] = thought.mass[row, column]
     return out
 
@@ -52,22 +55,12 @@ def samples(
     drawn = []
     for one, seen in _drawn(model, scene, passes, seed):
         out = np.zeros(items.shape, np.float32)
-        for start, thought in _thoughts(one, seen, batch, evidence, observation):
+        for start, _, thought in thoughts(one, seen, batch, evidence, observation):
             asked = items[start : start + len(thought.mass)]
             same = (asked[:, :, None] == thought.proposals.items[:, None, :]) & (asked >= 0)[:, :, None]
             out[start : start + len(asked)] = np.where(same, thought.mass[:, None, :], 0).sum(axis=2)
         drawn.append(out)
     return np.stack(drawn)
-
-
-def _thoughts(
-    model: ChainModel, scene: Scene, batch: QueryBatch, evidence: Evidence, observation: Observation
-) -> Iterator[tuple[int, Thought]]:
-    states = model.experts.sequence.states(evidence, scene.tables)
-    for start, piece in batch.chunks(rows_at_once(scene.n_items)):
-        stop = start + len(piece)
-        part, horizon = evidence.slice(start, stop), observation.horizon[start:stop]
-        yield start, think(model, piece, part, states[start:stop], scene, horizon)
 
 
 def _drawn(model: ChainModel, scene: Scene, passes: int, seed: int) -> Iterator[tuple[ChainModel, Scene]]:

@@ -14,7 +14,7 @@ from scipy import sparse
 from reasonrec_chain.attribution import attribute
 from reasonrec_chain.config import ChainConfig
 from reasonrec_chain.devices import one_thread
-from reasonrec_chain.fitting import fit_chain
+from reasonrec_chain.fitting import fit_chain, with_escape
 from reasonrec_chain.grow import GrowingChain
 from reasonrec_chain.infer import infer
 from reasonrec_chain.model import ChainModel
@@ -60,6 +60,11 @@ class Chain(EditablePolicy[ChainConfig]):
     def fit(self, data: FitData) -> None:
         """Count, train, and fit the gates on ``data.valid`` (without it the experts count alike)."""
         self._growing = GrowingChain(self.config, fit_chain(self.config, data), data.catalog)
+
+    def fit_masses(self, data: FitData) -> None:
+        """Fit only how likely items outside the pool are, to ``data.valid``; no ranking changes."""
+        model = with_escape(self._ready.latest, self.config, data)
+        self._growing = GrowingChain(self.config, model, data.catalog)
 
     @property
     def _ready(self) -> GrowingChain:
@@ -127,7 +132,7 @@ class Chain(EditablePolicy[ChainConfig]):
         return Deliberation(LazySteps(len(batch), steps), confidence, ranking, mass, cost=cost)
 
     def distribution(self, batch: QueryBatch, observation: Observation) -> Float32:
-        """float32[B, n_items or C]: P(next item); 0 for items that no expert proposed."""
+        """float32[B, n_items or C]: P(next item), which sums to 1 over the catalogue (see `escape`)."""
         model = self._ready.seeing(observation)
         with one_thread(len(batch) == 1):
             return distribution(model, batch, self._evidence(batch, None), observation)

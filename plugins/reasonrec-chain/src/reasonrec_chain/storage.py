@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from reasonrec_chain.config import ChainConfig
+from reasonrec_chain.escape import Escape
 from reasonrec_chain.gates import Gates
 from reasonrec_chain.model import ChainModel, make_experts
 from reasonrec_chain.network import Network
@@ -43,6 +44,7 @@ def write_chain(model: ChainModel, folder: Path) -> None:
         "modalities": [view.modality for view in sequence.views],
         "gates": {"kind": model.gates.kind, "experts": model.gates.experts, "fields": model.gates.fields},
         "trust": list(model.experts.trust),
+        "escape": model.escape.to_dict(),
         "report": model.report,
     }
     write_json(folder / "chain.json", stored)
@@ -62,6 +64,7 @@ def read_chain(config: ChainConfig, folder: Path) -> ChainModel:
             sequence = _sequence(config, tensors, stored["modalities"], counted)
             gates = _gates(config, tensors, stored["gates"])
         trust, report = tuple(float(t) for t in stored["trust"]), dict(stored["report"])
+        escape = Escape(**{name: float(value) for name, value in stored.get("escape", {}).items()})
         experts = make_experts(config, counted, sequence, trust)
         fields = len(experts.labels)
         if (gates.experts, gates.fields, len(trust)) != (len(experts.names), fields, fields):
@@ -69,7 +72,7 @@ def read_chain(config: ChainConfig, folder: Path) -> ChainModel:
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"not a saved chain ({reason})", where=str(folder), fix="Fit again.") from error
-    return ChainModel(counted, experts, gates, report)
+    return ChainModel(counted, experts, gates, report, escape=escape)
 
 
 def _sequence(

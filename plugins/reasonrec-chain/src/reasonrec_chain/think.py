@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +10,12 @@ import numpy as np
 from reasonrec_chain.gates import Weighed, decide, follow, weigh
 from reasonrec_chain.infer import infer
 from reasonrec_chain.model import ChainModel
-from reasonrec_chain.propose import Proposals, propose
+from reasonrec_chain.propose import Proposals, propose, rows_at_once
 from reasonrec_chain.scene import Scene
 from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.infer import Inference
+from reasonrec_core.builtin.profile.infer import Inference, distinct
 from reasonrec_core.ranking import top_k
-from reasonrec_core.types import Edits, Float32, QueryBatch, Ranking
+from reasonrec_core.types import Bool, Edits, Float32, Observation, QueryBatch, Ranking
 
 LEAST = np.float32(1e-30)
 """Probability of an item that may be recommended, at least: order is kept where a mass underflows."""
@@ -30,6 +31,8 @@ class Thought:
         proposals: of the experts.
         weighed: how much everything counted.
         mass: float32[B, C], P(next item) of the pool.
+        inside: float32[B], what the mixture gives the pool. Candidates keep it as the sum of their masses.
+        outside: float32[B], P(the next item is not in the pool); with the masses it sums to 1. Of candidates 0.
     """
 
     inferred: Inference
@@ -37,6 +40,8 @@ class Thought:
     proposals: Proposals
     weighed: Weighed
     mass: Float32
+    inside: Float32
+    outside: Float32
 
 
 def think(
@@ -54,7 +59,29 @@ def think(
     proposals = propose(batch, evidence, inference, states, model.experts, scene)
     # What the gates know is what was inferred: an assumption changes what is wanted, not how sure the policy was.
     weighed = follow(weigh(model.gates, proposals, inferred.beliefs, horizon), inference.assumed)
-    return Thought(inferred, inference, proposals, weighed, decide(model.gates, proposals, weighed))
+    mass = decide(model.gates, proposals, weighed)
+    inside, outside = mass.sum(axis=1), np.zeros(len(batch), np.float32)
+    if batch.candidates is None:
+        outside = np.where(more_items(proposals, batch, scene), model.escape(inside, horizon), outside)
+        mass *= ((1 - outside) / np.maximum(inside, LEAST))[:, None]
+    return Thought(inferred, inference, proposals, weighed, mass, inside, outside)
+
+
+def more_items(proposals: Proposals, batch: QueryBatch, scene: Scene) -> Bool:
+    """bool[B]: whether the pool leaves out an item that may be recommended."""
+    taken = np.bincount(distinct(batch.history, scene.n_items)[0], minlength=len(batch))
+    return np.asarray(proposals.allowed.sum(axis=1) + taken < scene.n_items)
+
+
+def thoughts(
+    model: ChainModel, scene: Scene, batch: QueryBatch, evidence: Evidence, observation: Observation
+) -> Iterator[tuple[int, Float32, Thought]]:
+    """A chunk of queries at a time: the first one's place, the chunk's states, and what was thought."""
+    states = model.experts.sequence.states(evidence, scene.tables)
+    for start, piece in batch.chunks(rows_at_once(scene.n_items)):
+        stop = start + len(piece)
+        part, horizon = evidence.slice(start, stop), observation.horizon[start:stop]
+        yield start, states[start:stop], think(model, piece, part, states[start:stop], scene, horizon)
 
 
 def ranked(thought: Thought, batch: QueryBatch, n_items: int) -> tuple[Ranking, Float32]:
