@@ -1,29 +1,24 @@
 """Consulting delegates: their rankings and the policy's, fused with weights that depend on how much is known.
 
-Weighted reciprocal-rank fusion (Cormack, Clarke and Büttcher, 2009): an item's score is ``sum_s w_s / (c + rank_s)``
-over the systems that list it. Weights and ``c`` are those of the best mean NDCG@10 on validation, for all queries or
-for each quarter of the evidence horizon, whichever is better when cross-fitted; the policy alone where neither is
-better than that.
+An item's score is a weighted sum over the systems that list it: of ``1 / (c + rank)`` (reciprocal-rank fusion: Cormack,
+Clarke and Büttcher, 2009), or of its score brought to (0, 1] within each list, to the power ``c`` (after Fox and Shaw,
+1994, CombSUM). `fusing.fit_fusion` learns which, and the weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types import Bool, Float32, Int32, Int64, Ranking
+from reasonrec_core.types import Float32, Int32, Ranking
 
 Float64 = npt.NDArray[np.float64]
-
-WEIGHTS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
-"""Of a delegate; the policy's is 1."""
-CONSTANTS = (2.0, 10.0, 60.0)
-QUARTERS = (0.25, 0.5, 0.75)
-FOLDS, DEPTH, MIN_CASES, CHUNK = 4, 10, 200, 1024
+Form = Literal["rank", "score"]
+CHUNK = 1024
 
 
 @dataclass(frozen=True)
@@ -35,14 +30,16 @@ class Fusion:
         edges: of the evidence horizon's groups, ascending; none where all queries share their weights.
         weights: float64[groups, S].
         constants: float64[groups], the ``c`` of each group.
-        report: cross-fitted NDCG@10 on validation: ``policy``, ``shared`` and ``grouped`` weights.
+        report: cross-fitted NDCG@10 on validation; `fusing.fit_fusion` says of what.
+        form: what is summed, reciprocal ranks or scores.
     """
 
     systems: tuple[str, ...]
     edges: tuple[float, ...]
     weights: Float64
     constants: Float64
-    report: Mapping[str, float]
+    report: Mapping[str, Any]
+    form: Form = "rank"
 
     def __call__(self, rankings: Mapping[str, Ranking], horizon: Float32) -> Ranking:
         """The fused ranking of B queries, as wide as the policy's.
@@ -57,13 +54,15 @@ class Fusion:
         scores = np.full((len(horizon), width), -np.inf, np.float32)
         for start in range(0, len(horizon), CHUNK):
             rows = slice(start, start + CHUNK)
-            listed, ranks = _listed([rankings[system].items[rows] for system in self.systems])
-            fused = _fused(listed, ranks, self.weights[group[rows]], self.constants[group[rows]])
-            order = np.lexsort((listed, -fused), axis=1)[:, :width]
+            some = [Ranking(r.items[rows], r.scores[rows]) for r in (rankings[system] for system in self.systems)]
+            listed, values = listed_values(some, self.form)
+            fused = weighed(listed, values, self.weights[group[rows]], self.constants[group[rows]], self.form)
+            # Sums are often equal. The first column of equal ones is that which the policy lists higher, or a delegate.
+            order = np.argsort(-fused, axis=1, kind="stable")[:, :width]
             best = np.take_along_axis(fused, order, axis=1)
             found = np.where(best > 0, np.take_along_axis(listed, order, axis=1), -1)
             items[rows, : order.shape[1]] = found
-            scores[rows, : order.shape[1]] = np.where(best > 0, best, -np.inf)
+            scores[rows, : order.shape[1]] = np.where(best > 0, _apart(best), -np.inf)
         return Ranking(items, scores)
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,52 +73,15 @@ class Fusion:
             "weights": self.weights.tolist(),
             "constants": self.constants.tolist(),
             "report": dict(self.report),
+            "form": self.form,
         }
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
         """What `to_dict` gave."""
         weights, constants = (np.array(value[name], np.float64) for name in ("weights", "constants"))
-        return cls(tuple(value["systems"]), tuple(value["edges"]), weights, constants, dict(value["report"]))
-
-
-def fit_fusion(rankings: Mapping[str, Ranking], indptr: Int64, targets: Int32, horizon: Float32, seed: int) -> Fusion:
-    """Learn from B validation queries.
-
-    Args:
-        rankings: by system, the policy first.
-        indptr: int64[B + 1] row bounds into ``targets``.
-        targets: int32[T] relevant items.
-        horizon: float32[B].
-        seed: of the folds.
-    """
-    known = _Cases.of(list(rankings.values()), indptr, targets)
-    edges = tuple(float(q) for q in np.unique(np.quantile(horizon, QUARTERS)))
-    group = np.searchsorted(np.array(edges), horizon.astype(np.float64))
-    fold = np.random.default_rng(seed).permutation(len(horizon)) % FOLDS
-    shared, grouped = np.zeros(len(horizon)), np.zeros(len(horizon))
-    for left_out in range(FOLDS):
-        held, rest = fold == left_out, fold != left_out
-        weights, constant = known.best(rest)
-        shared[held] = known.quality(held, weights, constant)
-        for each in np.unique(group):
-            part = held & (group == each)
-            grouped[part] = known.quality(part, *known.best(rest & (group == each)))
-    alone = np.eye(len(rankings))[0]
-    report = {
-        "policy": float(known.quality(np.ones(len(horizon), np.bool_), alone, CONSTANTS[0]).mean()),
-        "shared": float(shared.mean()),
-        "grouped": float(grouped.mean()),
-    }
-    if max(report["grouped"], report["shared"]) <= report["policy"]:  # on other queries nothing was gained
-        return Fusion(tuple(rankings)[:1], (), np.ones((1, 1)), np.array(CONSTANTS[:1]), report)
-    if report["grouped"] <= report["shared"]:
-        edges, group = (), np.zeros(len(horizon), np.intp)
-    found = [known.best(group == each) for each in range(len(edges) + 1)]
-    weights = np.stack([each for each, _ in found])
-    used = [bool((column > 0).any()) for column in weights.T]  # the policy always is
-    systems = tuple(label for label, kept in zip(rankings, used, strict=True) if kept)
-    return Fusion(systems, edges, weights[:, used], np.array([c for _, c in found]), report)
+        form: Form = "score" if value.get("form") == "score" else "rank"
+        return cls(tuple(value["systems"]), tuple(value["edges"]), weights, constants, dict(value["report"]), form)
 
 
 def lengthened(fused: Ranking, whole: Ranking) -> Ranking:
@@ -135,81 +97,51 @@ def lengthened(fused: Ranking, whole: Ranking) -> Ranking:
     return Ranking(np.concatenate([fused.items, items], axis=1), np.concatenate([fused.scores, scores], axis=1))
 
 
-@dataclass(frozen=True)
-class _Cases:
-    """Everything listed for B queries: int32[B, N] items, float64[B, N, S] ranks (inf where a system lists it not),
-    relevant entries as positions, and the ideal DCG of each query."""
+def listed_values(rankings: list[Ranking], form: Form) -> tuple[Int32, Float64]:
+    """int32[B, N] different items (-1 pads), and float64[B, N, S] what each system says of them.
 
-    items: Int32
-    ranks: Float64
-    rows: npt.NDArray[np.intp]
-    columns: npt.NDArray[np.intp]
-    ideal: Float64
-
-    @classmethod
-    def of(cls, rankings: list[Ranking], indptr: Int64, targets: Int32) -> _Cases:
-        lists = [ranking.items for ranking in rankings]
-        pieces = [_listed([each[s : s + CHUNK] for each in lists]) for s in range(0, len(lists[0]), CHUNK)]
-        items, ranks = (np.concatenate(part) for part in zip(*pieces, strict=True))
-        counts = np.diff(indptr)
-        row_of = np.repeat(np.arange(len(counts)), counts)
-        hits = (items[row_of] == targets[:, None]) & (items[row_of] >= 0)
-        at, columns = np.nonzero(hits)
-        discount = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, DEPTH + 2)))])
-        return cls(items, ranks, row_of[at], columns, discount[np.clip(counts, 1, DEPTH)])
-
-    def quality(self, mask: Bool, weights: Float64, constant: float) -> Float64:
-        """float64: NDCG@10 of the queries in ``mask``."""
-        some = mask[self.rows]
-        rows, columns = self.rows[some], self.columns[some]
-        gained = np.zeros(len(mask))
-        if len(rows):
-            at, inverse = np.unique(rows, return_inverse=True)
-            fused = _fused(self.items[at], self.ranks[at], np.tile(weights, (len(at), 1)), np.full(len(at), constant))
-            own = fused[inverse, columns]
-            rank = 1 + (fused[inverse] > own[:, None]).sum(axis=1)
-            counted = (own > 0) & (rank <= DEPTH)
-            np.add.at(gained, rows[counted], 1 / np.log2(rank[counted] + 1.0))
-        return np.asarray((gained / self.ideal)[mask])
-
-    def best(self, mask: Bool) -> tuple[Float64, float]:
-        """Weights and ``c`` of the best mean quality, by coordinate search; the policy alone for few queries."""
-        size = self.ranks.shape[2]
-        found = (np.eye(size)[0], CONSTANTS[0])
-        if mask.sum() < MIN_CASES:
-            return found
-        score = float(self.quality(mask, *found).sum())
-        for constant in CONSTANTS:
-            weights = np.eye(size)[0]
-            for _ in range(2):
-                for system in range(1, size):
-                    tried = np.tile(weights, (len(WEIGHTS), 1))
-                    tried[:, system] = WEIGHTS
-                    values = [float(self.quality(mask, each, constant).sum()) for each in tried]
-                    weights = tried[int(np.argmax(values))]
-                    if max(values) > score:
-                        found, score = (weights.copy(), constant), max(values)
-        return found
-
-
-def _listed(lists: list[Int32]) -> tuple[Int32, Float64]:
-    """int32[B, N] different items (-1 pads), and float64[B, N, S] the rank that each system gives them."""
-    items = np.concatenate(lists, axis=1)
+    That is the rank (inf where a system lists it not), or the score within (0, 1] (0 where it does not).
+    """
+    items = np.concatenate([ranking.items for ranking in rankings], axis=1)
     same = items[:, :, None] == items[:, None, :]
     again = (same & np.tri(items.shape[1], k=-1, dtype=np.bool_)).any(axis=2)
-    ranks = np.full((*items.shape, len(lists)), np.inf)
+    values = np.full((*items.shape, len(rankings)), np.inf if form == "rank" else 0.0)
     start = 0
-    for system, each in enumerate(lists):
-        stop = start + each.shape[1]
+    for system, ranking in enumerate(rankings):
+        stop = start + ranking.items.shape[1]
         inside = same[:, :, start:stop]
-        ranks[:, :, system] = np.where(inside.any(axis=2), inside.argmax(axis=2) + 1.0, np.inf)
+        there, place = inside.any(axis=2), inside.argmax(axis=2)
+        said = place + 1.0 if form == "rank" else np.take_along_axis(_unit(ranking), place, axis=1)
+        values[:, :, system] = np.where(there, said, values[:, :, system])
         start = stop
-    return np.where(again, -1, items).astype(np.int32), ranks
+    return np.where(again, -1, items).astype(np.int32), values
 
 
-def _fused(items: Int32, ranks: Float64, weights: Float64, constants: Float64) -> Float64:
+def weighed(items: Int32, values: Float64, weights: Float64, constants: Float64, form: Form) -> Float64:
     """float64[B, N] scores; 0 for padding. Summed system by system: the same for any batch."""
     total = np.zeros(items.shape)
-    for system in range(ranks.shape[2]):
-        total += weights[:, system, None] / (constants[:, None] + ranks[:, :, system])
+    for system in range(values.shape[2]):
+        column = values[:, :, system]
+        each = 1.0 / (constants[:, None] + column) if form == "rank" else column ** constants[:, None]
+        total += weights[:, system, None] * each
     return np.where(items >= 0, total, 0.0)
+
+
+def _apart(best: Float64) -> Float32:
+    """float32[B, K]: descending sums with equal ones told apart, as equal scores would count as an undecided order."""
+    single = best.astype(np.float32)
+    for column in range(1, single.shape[1]):
+        under = np.nextafter(single[:, column - 1], np.float32(-np.inf))
+        single[:, column] = np.minimum(single[:, column], under)
+    return single
+
+
+def _unit(ranking: Ranking) -> Float64:
+    """float64[B, K]: scores from 1 for the first to 1 / K for the last of a list of K; 1 where all are equal."""
+    listed = ranking.items >= 0
+    scores = np.where(listed, ranking.scores, 0.0).astype(np.float64)
+    count = np.maximum(listed.sum(axis=1), 1)[:, None]
+    low = np.where(listed, scores, np.inf).min(axis=1, initial=np.inf)[:, None]
+    span = scores[:, :1] - np.where(np.isfinite(low), low, 0.0)
+    above = np.where(span > 0, (scores - low) / np.where(span > 0, span, 1.0), 1.0)
+    return np.where(listed, 1.0 / count + (1.0 - 1.0 / count) * above, 0.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +10,9 @@ import numpy.typing as npt
 from reasonrec_core.act.config import RouterConfig
 from reasonrec_core.act.costs import EXPLORED
 from reasonrec_core.act.evidence import Evidence, fit_router
+from reasonrec_core.act.relative import Relative, numbered, relative
 from reasonrec_core.act.router import Router
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.evaluate.bootstrap import interval, resample
-from reasonrec_core.evaluate.estimates import Estimate
 from reasonrec_core.types import Bool, Int64
 
 Float64 = npt.NDArray[np.float64]
@@ -24,32 +22,6 @@ SHARES = np.linspace(0.0, 1.0, 21)
 PERCENT = np.linspace(0.0, 1.0, 101)
 """Shares that are tried for a cost."""
 FOLDS = 5
-
-
-@dataclass(frozen=True)
-class Relative:
-    """Mean quality against that of the policy alone: ``mean(a) / mean(policy) - 1`` with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-def relative(quality: Float64, policy: Float64, users: Int64, *, seed: int, resamples: int) -> Relative:
-    """How much better or worse than the policy alone, paired by user."""
-    known = ~(np.isnan(quality) | np.isnan(policy))
-    units = users.copy()
-    units[units < 0] = int(users.max(initial=-1)) + 1 + np.arange(int((units < 0).sum()))
-    columns = [np.bincount(units[known], v[known], int(units.max(initial=-1)) + 1) for v in (quality - policy, policy)]
-    parts = np.stack(columns, axis=1).astype(np.float64)
-
-    def ratio(sums: Float64) -> Float64:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(np.where(sums[:, 0] == 0, 0.0, sums[:, 0] / sums[:, 1]))
-
-    made = Estimate("relative", parts, ratio)
-    low, high = interval(resample([made], seed=seed, resamples=resamples)["relative"], made.value)
-    return Relative(made.value, low, high)
 
 
 def share_for_loss(
@@ -69,7 +41,7 @@ def share_for_loss(
         seed: of folds and intervals.
         resamples: of intervals.
     """
-    learn, users, known = config.at(EXPLORED), _numbered(users), known.at(EXPLORED)
+    learn, users, known = config.at(EXPLORED), numbered(users), known.at(EXPLORED)
     mine = known.quality[known.policy]
     fold = np.random.default_rng(seed).integers(0, FOLDS, int(users.max(initial=-1)) + 2)[users]
     routed = np.tile(mine, (len(SHARES), 1))
@@ -149,11 +121,3 @@ def share_for_time(slow: float, fast: float, limit: float, stage: str, where: st
         where=where,
         fix=f"Allow at least {1000 * min(slow, fast):.2f} ms.{late}",
     )
-
-
-def _numbered(users: Int64) -> Int64:
-    """Users numbered as they first appear: the same folds and draws whatever numbers they had."""
-    made, known = np.full(len(users), -1, np.int64), users >= 0
-    _, first, inverse = np.unique(users[known], return_index=True, return_inverse=True)
-    made[known] = np.argsort(np.argsort(first))[inverse]
-    return made

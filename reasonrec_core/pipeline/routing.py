@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.act import Evidence, Router, answer_confidence
-from reasonrec_core.act.fusion import fit_fusion
+from reasonrec_core.act.fusing import fit_fusion
 from reasonrec_core.act.stated import fit_stated
 from reasonrec_core.evaluate import Scores, metric_name, score_ranking
 from reasonrec_core.files import content_hash, read_json, write_json
@@ -70,7 +70,17 @@ def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router | None:
         if config.consult is not None:
             known = evidence.signals["evidence-horizon"].total
             listed = {label: each.ranking for label, each in {policy: mine, **theirs}.items() if each.ranking}
-            router.fusion = fit_fusion(listed, cases.target_indptr, cases.targets, known, config.seed)
+            alone = np.zeros(len(evidence), np.bool_)
+            router.fusion = fit_fusion(
+                listed,
+                cases.target_indptr,
+                cases.targets,
+                known,
+                config.seed,
+                asked=router.consults(evidence.signals, alone),
+                users=evidence.keys,
+                resamples=prepared.config.evaluate.resamples,
+            )
             router.note(consult=dict(router.fusion.report))
         router.stated = fit_stated(router, evidence, _hits_together(prepared, router, cases, {policy: mine, **theirs}))
         router.hold_back(evidence.signals, evidence.keys)

@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from reasonrec_core.act.fusion import Fusion, fit_fusion
+from reasonrec_core.act.fusing import fit_fusion
+from reasonrec_core.act.fusion import Fusion
 from reasonrec_core.types import Ranking
 
 SIZE, N_ITEMS, WIDTH = 3000, 200, 11
@@ -75,13 +76,17 @@ def fusion(world: World) -> Fusion:
 def test_weights_follow_the_horizon_and_win_on_new_queries(fusion: Fusion) -> None:
     assert len(fusion.edges) == 3
     assert fusion.weights[0, 1] < 1 <= fusion.weights[-1, 1]
-    assert fusion.report["grouped"] > fusion.report["shared"] >= fusion.report["policy"] - 1e-9
+    report = fusion.report
+    for form in ("ranks", "scores"):
+        assert report[f"grouped {form}"] > report[f"shared {form}"] >= report["policy"] - 1e-9
+    assert report["chosen"].startswith("grouped")
+    assert report["gain"]["low"] > 0.2
     new = World(seed=1)
     cold, everyone = new.horizon > 0.75, np.ones(SIZE, bool)
     fused = fusion(new.rankings, new.horizon)
     assert new.ndcg(fused, everyone) > max(new.ndcg(r, everyone) for r in new.rankings.values()) + 0.05
     assert new.ndcg(fused, cold) > new.ndcg(new.rankings["mind"], cold) + 0.2
-    assert new.ndcg(fused, everyone) == pytest.approx(fusion.report["grouped"], abs=0.03)
+    assert new.ndcg(fused, everyone) == pytest.approx(report["fused"], abs=0.03)
 
 
 def test_nothing_is_invented_or_repeated_and_a_query_is_fused_alone_as_among_others(
