@@ -13,6 +13,7 @@ from pydantic import Field
 
 from reasonrec_conformal.chance import uniform
 from reasonrec_conformal.limits import Limits
+from reasonrec_conformal.rehearsal import loss
 from reasonrec_conformal.scores import Ladder, Score
 from reasonrec_core.components import DistributionPolicy, FitData, ReasoningPolicy, Settings, UncertaintyEstimator
 from reasonrec_core.contracts import checked_distribution
@@ -46,6 +47,9 @@ class ConformalConfig(Settings):
     free: int = Field(10, ge=0, description="RAPS: items without a penalty.")
     randomised: bool = Field(False, description="APS, RAPS: count a share of an item's own mass, drawn per query.")
     queries: int = Field(20_000, ge=1, description="Validation queries that the limits are fitted on, at most.")
+    rehearse: bool = Field(
+        True, description="Leave-one-out: ask for as much more as the step before validation shows to be lost."
+    )
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,11 @@ class Conformal(UncertaintyEstimator[ConformalConfig]):
     The limit is the finite-sample quantile of the validation targets' scores, one per quarter of the evidence
     horizon, so that sets of users with little history keep the promise, too. It holds as far as test queries are
     exchangeable with validation queries; a policy that was itself fitted on validation, and taste that changes, take
-    from it: `coverage` measures what is left. Without validation queries every set is the whole catalogue.
+    from it. What a step takes is estimated where it can be (`rehearsal`) and asked for in addition; `coverage`
+    measures what is left. Without validation queries every set is the whole catalogue.
+
+    Attributes:
+        level: the quantile that the limits are; the promised coverage, and what is lost from one step to the next.
     """
 
     Config = ConformalConfig
@@ -88,6 +96,7 @@ class Conformal(UncertaintyEstimator[ConformalConfig]):
         self._policy: DistributionPolicy | None = None
         self._limits: Limits | None = None
         self._n_items = self._seed = 0
+        self.level = config.coverage
 
     def attach(self, policy: ReasoningPolicy[Any]) -> None:
         """The policy must be a `DistributionPolicy`."""
@@ -115,7 +124,14 @@ class Conformal(UncertaintyEstimator[ConformalConfig]):
                 some = np.sort(np.random.default_rng(data.seed).choice(some, self.config.queries, replace=False))
             cases, seen = data.valid.take(some), data.observation.take(some)
             scores, horizon = self._scores(cases, seen), seen.horizon
-        self._limits = Limits.fit(scores, horizon, self.config.coverage, self.config.groups)
+        config = self.config
+        lost = loss(data, self._score, config.coverage, config.queries) if config.rehearse else 0.0
+        self.level = min(config.coverage + lost, (1 + config.coverage) / 2)  # never for more than half of the misses
+        self._limits = Limits.fit(scores, horizon, self.level, config.groups)
+
+    @property
+    def _score(self) -> Score:
+        return Score(self.config.score, self.config.penalty, self.config.free)
 
     def estimate(self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None) -> Uncertainty:
         """From the size of each query's set; an empty set and a set of one are as sure as can be."""
@@ -158,13 +174,12 @@ class Conformal(UncertaintyEstimator[ConformalConfig]):
     def _ladders(self, batch: QueryBatch, observation: Observation) -> Iterator[tuple[int, Ladder, Float32]]:
         if self._policy is None:
             raise PluginError("the conformal estimator has no policy to ask", fix="Name a policy in the pipeline.")
-        config = self.config
-        score = Score(config.score, config.penalty, config.free)
+        score = self._score
         width = self._n_items if batch.candidates is None else batch.candidates.shape[1]
         for start, piece in replace(batch, k=1).chunks(max(1, min(256, CELLS // max(width, 1)))):
             seen = observation.take(np.arange(start, start + len(piece)))
             probability = checked_distribution(self._policy.distribution(piece, seen), piece, self._n_items)
-            inside = uniform(piece, self._seed) if config.randomised else None
+            inside = uniform(piece, self._seed) if self.config.randomised else None
             yield start, Ladder.of(score, probability, inside), probability
 
     def _listed(self, batch: QueryBatch) -> Int64:
@@ -178,7 +193,8 @@ class Conformal(UncertaintyEstimator[ConformalConfig]):
         """Write the limits."""
         super().save(folder)
         found = self.limits
-        np.savez(folder / FILE, edges=found.edges, limits=found.limits, counts=found.counts, seed=self._seed)
+        arrays: dict[str, Any] = {"edges": found.edges, "limits": found.limits, "counts": found.counts}
+        np.savez(folder / FILE, seed=self._seed, level=self.level, **arrays)
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
@@ -186,7 +202,7 @@ class Conformal(UncertaintyEstimator[ConformalConfig]):
         self = super().load(folder, catalog)
         with np.load(folder / FILE, allow_pickle=False) as saved:
             self._limits = Limits(saved["edges"], saved["limits"], saved["counts"])
-            self._seed = int(saved["seed"])
+            self._seed, self.level = int(saved["seed"]), float(saved["level"])
         self._n_items = len(catalog)
         return self
 
