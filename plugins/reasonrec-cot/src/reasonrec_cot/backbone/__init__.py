@@ -1,1 +1,5 @@
-"""The language model: weights, device, prompts as vectors, shared prefixes, generation."""
+"""The language model: weights, device, prompts as numbers, shared beginnings, generation."""
+
+from reasonrec_cot.backbone.config import BackboneConfig
+
+__all__ = ["BackboneConfig"]

@@ -1,0 +1,87 @@
+"""Loads a language model and its tokenizer from disk: nothing is downloaded, no pickle read, no code of it run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+from transformers.utils import logging as transformers_logging
+
+from reasonrec_core.errors import WeightsError
+
+SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model as transformers gives it.
+
+    Attributes:
+        model: with its output layer.
+        tokenizer: of the fast kind.
+        vision: whether it reads images, too.
+    """
+
+    model: Any
+    tokenizer: Any
+    vision: bool
+
+
+def load_model(path: Path, dtype: torch.dtype, device: torch.device) -> Loaded:
+    """Load from a folder with safetensors, or from a .gguf file, whose tensors are turned back into plain ones.
+
+    Raises:
+        WeightsError: transformers cannot load it, or tensors are missing.
+    """
+    folder, more = (path, {}) if path.is_dir() else (path.parent, {"gguf_file": path.name})
+    try:
+        with quiet_transformers():
+            config = AutoConfig.from_pretrained(folder, **more, **SAFE)
+            vision = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+            if not vision and type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+                raise ValueError(f"a {config.model_type} model neither continues text nor reads images and text")
+            kind: Any = AutoModelForImageTextToText if vision else AutoModelForCausalLM
+            tokenizer = AutoTokenizer.from_pretrained(folder, **more, **SAFE)
+            model, report = kind.from_pretrained(
+                folder, output_loading_info=True, use_safetensors=True, dtype=dtype, **more, **SAFE
+            )
+    except Exception as error:  # its loaders raise whatever their file formats do
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise WeightsError(
+            f"transformers cannot load the model ({reason})",
+            where=str(path),
+            fix="Give a folder or hub name of a causal or image-text-to-text model with safetensors, or a .gguf file.",
+        ) from error
+    if missing := sorted(report["missing_keys"]):
+        raise WeightsError(f"the weights lack {len(missing)} tensors, such as {missing[0]}", where=str(path))
+    if more:
+        _forget_gguf(model)
+    return Loaded(model.eval().to(device), tokenizer, vision)
+
+
+def _forget_gguf(model: Any) -> None:
+    """The tensors are plain now; as long as the model thinks itself quantised it can be neither saved nor tuned."""
+    model.hf_quantizer = None
+    for name in ("quantization_method",):
+        vars(model).pop(name, None)
+    vars(model.config).pop("quantization_config", None)
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """No progress bars and no reports about weights that are not needed; what is missing we check ourselves."""
+    before, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)
+        if bars:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

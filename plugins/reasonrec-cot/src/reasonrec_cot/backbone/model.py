@@ -1,0 +1,266 @@
+"""The language model: prompts read with shared beginnings, continuations read side by side, hidden states, logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from reasonrec_core.errors import ConfigError, PluginError, WeightsError
+from reasonrec_core.observe.weights import Weights
+from reasonrec_core.types import Int64
+from reasonrec_cot.backbone.cache import Beginnings, common, layers_of, make_cache
+from reasonrec_cot.backbone.config import BackboneConfig
+from reasonrec_cot.backbone.devices import device_of, precision_of, tokens_at_once
+from reasonrec_cot.backbone.loading import load_model
+from reasonrec_cot.backbone.logits import Logits
+from reasonrec_cot.backbone.prompt import Prompt
+from reasonrec_cot.backbone.reading import Reading, Usage
+from reasonrec_cot.backbone.weights import find_backbone
+
+WORTH_SHARING = 16
+"""Tokens of a common beginning from which on reading it once, for itself, pays."""
+RECURRENT = ("linear_attention", "mamba", "recurrent", "conv")
+
+
+class SoftTokens(Protocol):
+    """Vectors that stand in a prompt where no word stands."""
+
+    @property
+    def key(self) -> str:
+        """Changes when a code's vector does."""
+
+    def vectors(self, codes: torch.Tensor) -> torch.Tensor:
+        """[n, d] for int64[n] codes, see `Prompt.tokens`."""
+
+
+class Backbone:
+    """A causal or image-text-to-text model of transformers, its tokenizer, and what it read lately.
+
+    `model` is transformers' own and may be tuned in place (LoRA: peft's ``get_peft_model`` replaces its layers);
+    afterwards `forget` what was read by the old weights.
+
+    Args:
+        config: which model, where, in which precision.
+        weights: found already; else they are sought.
+
+    Raises:
+        WeightsError: there are none, or they cannot be loaded.
+        ConfigError: there is no such device, or the model keeps states that cannot be shared.
+    """
+
+    def __init__(self, config: BackboneConfig, weights: Weights | None = None) -> None:
+        self.config, self.weights = config, weights or find_backbone(config)
+        self.device = device_of(config.device)
+        self.dtype = precision_of(config, self.device)
+        loaded = load_model(self.weights.path, self.dtype, self.device)
+        self.model, self.tokenizer, self.vision = loaded.model, loaded.tokenizer, loaded.vision
+        self.beginnings = Beginnings(config.prefix_megabytes << 20)
+        text = self.model.config.get_text_config()
+        self.width, self.layers = int(text.hidden_size), int(text.num_hidden_layers)
+        self.vocabulary = int(self.model.get_output_embeddings().weight.shape[0])
+        limits = (config.max_length, getattr(text, "max_position_embeddings", None), _window(text))
+        self.max_length = min(int(limit) for limit in limits if limit)
+        self._at_once = tokens_at_once(config, self.device)
+        if found := [kind for kind in getattr(text, "layer_types", None) or () if any(r in kind for r in RECURRENT)]:
+            raise ConfigError(
+                f"the model has layers of the kind {found[0]}, whose states cannot be shared between prompts",
+                where=config.model,
+                fix="Use a model whose layers are attention alone.",
+            )
+        self.logits = Logits(self.model, self.decoder)
+
+    @property
+    def decoder(self) -> nn.Module:
+        """The part that turns embeddings into hidden states."""
+        found: nn.Module = self.model.get_decoder()
+        return found
+
+    @cached_property
+    def end(self) -> int:
+        """The token that ends the assistant's turn."""
+        return int(self.tokenizer.eos_token_id)
+
+    def forget(self) -> None:
+        """Drop what was read: the weights have changed."""
+        self.beginnings.clear()
+
+    def embed(self, tokens: torch.Tensor, soft: SoftTokens | None = None) -> torch.Tensor:
+        """[..., d] for int64[...]: word embeddings, and ``soft``'s vectors where a number is negative."""
+        words = self.model.get_input_embeddings()(tokens.clamp_min(0))
+        places = tokens < 0
+        if not bool(places.any()):
+            return torch.as_tensor(words)
+        if soft is None:
+            raise PluginError("a prompt has places for soft tokens and there are none")
+        out = words.clone()
+        out[places] = soft.vectors(-1 - tokens[places]).to(words.dtype)
+        return torch.as_tensor(out)
+
+    def read(self, prompts: Sequence[Prompt], soft: SoftTokens | None = None) -> Reading:
+        """Read prompts side by side; what they have in common, or with what was read lately, is read once.
+
+        Raises:
+            ConfigError: a prompt is longer than the model reads.
+        """
+        tokens = [prompt.tokens for prompt in prompts]
+        self._check(tokens)
+        source = soft.key if soft is not None else ""
+        with torch.inference_mode():
+            shared, start, usage = self._beginning(tokens, source, soft)
+            reading = Reading(
+                make_cache(self.layers, start, len(tokens)),
+                torch.ones(len(tokens), shared, dtype=torch.bool, device=self.device),
+                torch.full((len(tokens),), shared, device=self.device),
+                torch.zeros(len(tokens), self.width, dtype=self.dtype, device=self.device),
+                usage,
+            )
+            self.advance(reading, [row[shared:].tolist() for row in tokens], soft)
+        if len(tokens) == 1:
+            self.beginnings.keep(tokens[0], source, layers_of(reading.cache, 0, len(tokens[0])))
+        return reading
+
+    def _beginning(self, tokens: list[Int64], source: str, soft: SoftTokens | None) -> tuple[int, Any, Usage]:
+        """How much of all texts is read already, and its states."""
+        shared = min(len(row) for row in tokens) - 1  # the last token is always read: its state is wanted
+        for row in tokens[1:]:
+            shared = min(shared, common(tokens[0], row))
+        known, start = self.beginnings.longest(tokens[0][:shared], source)
+        usage = Usage(reused=known * len(tokens))
+        if len(tokens) == 1 or shared - known < WORTH_SHARING:
+            return known, start, usage
+        once = Reading(
+            make_cache(self.layers, start),
+            torch.ones(1, known, dtype=torch.bool, device=self.device),
+            torch.full((1,), known, device=self.device),
+            torch.zeros(1, self.width, dtype=self.dtype, device=self.device),
+        )
+        self.advance(once, [tokens[0][known:shared].tolist()], soft)
+        start = layers_of(once.cache, 0, shared)
+        self.beginnings.keep(tokens[0][:shared], source, start)
+        usage.add(Usage(read=shared - known, reused=(shared - known) * (len(tokens) - 1)))
+        return shared, start, usage
+
+    def advance(self, reading: Reading, rows: Sequence[Sequence[int]], soft: SoftTokens | None = None) -> None:
+        """Read on, a list of tokens per text (lists may be of unlike length, or empty)."""
+        most = max(map(len, rows))
+        if not most:
+            return
+        tokens = torch.zeros(len(rows), most, dtype=torch.long)
+        new = torch.zeros(len(rows), most, dtype=torch.bool)
+        for row, said in enumerate(rows):  # padding stands left, so that every text ends at the last place
+            if said:
+                tokens[row, most - len(said) :] = torch.tensor(said)
+                new[row, most - len(said) :] = True
+        tokens, new = tokens.to(self.device), new.to(self.device)
+        with torch.inference_mode():
+            positions = (reading.lengths[:, None] + new.long().cumsum(1) - 1).clamp_min(0)
+            before = torch.cat([reading.seen, new], 1)
+            mask = None if bool(before.all()) and (most == 1 or not reading.places) else self._causal(before, most)
+            states = self._forward(self.embed(tokens, soft), positions, mask, reading)
+        reading.seen, reading.lengths = before, reading.lengths + new.sum(1)
+        told = new.any(1, keepdim=True)
+        reading.states = torch.where(told, states[:, -1], reading.states)
+        reading.usage.read += int(new.sum())
+
+    def branch(
+        self, reading: Reading, tokens: torch.Tensor, positions: torch.Tensor, sees: torch.Tensor
+    ) -> torch.Tensor:
+        """Read tokens that need not follow each other; how rows end is left as it is.
+
+        Args:
+            reading: of B texts, T places; grows by Q places, which count as unseen to what is read on later.
+            tokens: int64[B, Q].
+            positions: int64[B, Q], counted as if the text before them were all that there is.
+            sees: bool[B, Q, T + Q]: which places each token may look at, itself among them.
+
+        Returns:
+            [B, Q, d] hidden states.
+        """
+        with torch.inference_mode():
+            mask = torch.zeros(sees.shape, dtype=self.dtype, device=self.device)
+            mask.masked_fill_(~sees, torch.finfo(self.dtype).min)
+            states = self._forward(self.embed(tokens), positions, mask[:, None], reading)
+        unseen = torch.zeros(tokens.shape, dtype=torch.bool, device=self.device)
+        reading.seen = torch.cat([reading.seen, unseen], 1)
+        reading.usage.read += tokens.numel()
+        return states
+
+    def padded(self, prompts: Sequence[Prompt]) -> tuple[torch.Tensor, torch.Tensor]:
+        """int64[B, T] tokens and bool[B, T] which of them are text, for `hidden`; padding stands right."""
+        self._check([prompt.tokens for prompt in prompts])
+        longest = max(map(len, prompts))
+        tokens = torch.zeros(len(prompts), longest, dtype=torch.long)
+        seen = torch.zeros(len(prompts), longest, dtype=torch.bool)
+        for row, prompt in enumerate(prompts):
+            tokens[row, : len(prompt)] = torch.from_numpy(prompt.tokens)
+            seen[row, : len(prompt)] = True
+        return tokens.to(self.device), seen.to(self.device)
+
+    def hidden(self, tokens: torch.Tensor, soft: SoftTokens | None = None) -> torch.Tensor:
+        """[B, T, d]: hidden states of `padded` prompts, with gradients; nothing is shared or kept."""
+        # What stands right of a text is not seen by it: no mask is needed.
+        return torch.as_tensor(self.decoder(inputs_embeds=self.embed(tokens, soft), use_cache=False).last_hidden_state)
+
+    def states(self, prompts: Sequence[Prompt], soft: SoftTokens | None = None) -> torch.Tensor:
+        """float32[n, d]: the last hidden state of each prompt, of any number of them, on the CPU."""
+        out = torch.empty(len(prompts), self.width)
+        for rows in self.groups([len(prompt) for prompt in prompts]):
+            out[rows] = self.read([prompts[row] for row in rows], soft).states.float().cpu()
+        return out
+
+    def groups(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Rows of like length together, so that few places are padding and memory stays bounded."""
+        order = np.argsort(lengths, kind="stable").tolist()
+        groups: list[list[int]] = []
+        for row in order:
+            if groups and (len(groups[-1]) + 1) * lengths[row] <= self._at_once:
+                groups[-1].append(row)
+            else:
+                groups.append([row])
+        return groups
+
+    def _forward(
+        self, embedded: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, reading: Reading
+    ) -> torch.Tensor:
+        out = self.decoder(
+            inputs_embeds=embedded,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=reading.cache,
+            use_cache=True,
+        )
+        return torch.as_tensor(out.last_hidden_state)
+
+    def _causal(self, seen: torch.Tensor, new: int) -> torch.Tensor:
+        """[B, 1, new, T]: what each of the last ``new`` places may look at; 0 or the lowest number."""
+        places = seen.shape[1]
+        earlier = torch.ones(new, places, dtype=torch.bool, device=self.device).tril(places - new)
+        mask = torch.zeros(len(seen), new, places, dtype=self.dtype, device=self.device)
+        return mask.masked_fill_(~(earlier & seen[:, None, :]), torch.finfo(self.dtype).min)[:, None]
+
+    def _check(self, tokens: Sequence[Int64]) -> None:
+        longest = max(map(len, tokens))
+        if longest > self.max_length:
+            raise ConfigError(
+                f"a prompt has {longest} tokens and the model reads {self.max_length}",
+                where=self.config.model,
+                fix="Show a shorter history, fewer candidates or shorter titles, or raise max_length if the model can.",
+            )
+        if not min(map(len, tokens)):
+            raise WeightsError("a prompt is empty", where=self.config.model)
+
+
+def _window(text: Any) -> int | None:
+    """How far attention reaches in models that slide it: longer prompts would not be read exactly."""
+    if getattr(text, "use_sliding_window", True) is False:
+        return None
+    kinds = getattr(text, "layer_types", None)
+    if kinds is not None and "sliding_attention" not in kinds:
+        return None
+    found = getattr(text, "sliding_window", None)
+    return int(found) if found else None
