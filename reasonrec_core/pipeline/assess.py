@@ -1,4 +1,4 @@
-"""The test part, touched once: metrics of every system, comparisons, slices, calibration."""
+"""The test part, touched once: metrics of every system, comparisons, slices."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from reasonrec_core.evaluate import (
     Comparison,
     Scores,
     compare_all,
     holm,
     metric_name,
-    reliability,
-    risk_coverage,
     score_ctr,
     slices,
     summarise,
@@ -25,11 +21,9 @@ from reasonrec_core.pipeline.predict import Answers, delegate_answers, policy_an
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.pipeline.routing import Routed, fused, item_counts, keys, route, scored, signals
 from reasonrec_core.trace.schema import CONSULT
-from reasonrec_core.types import Cases, Float32, Task
+from reasonrec_core.types import Cases, Task
 
 ROUTED = "routed"
-CURVE_POINTS = 200
-"""Points of the risk-coverage curve that are kept: as many as a plot can show."""
 
 
 @dataclass(frozen=True)
@@ -144,39 +138,3 @@ def slice_rows(prepared: Prepared, found: Assessed) -> list[dict[str, Any]]:
                 head = {"slice": each.by, "group": each.name, "system": label, "metric": metric, "n": each.n}
                 rows.append(head | dict(each.metrics[metric]))
     return rows
-
-
-def calibration(confidence: Float32, correct: np.ndarray, before: Float32 | None = None) -> dict[str, Any]:
-    """Reliability of a confidence; ``before`` is what it was before it was calibrated."""
-    diagram = reliability(confidence, correct)
-    kept = np.flatnonzero(diagram.count)
-    bins = [
-        {
-            "low": float(diagram.low[i]),
-            "high": float(diagram.high[i]),
-            "n": int(diagram.count[i]),
-            "confidence": float(diagram.confidence[i]),
-            "accuracy": float(diagram.accuracy[i]),
-        }
-        for i in kept
-    ]
-    found: dict[str, Any] = {
-        "ece": diagram.ece,
-        "brier": float(np.mean((confidence - correct) ** 2)),
-        "bins": bins,
-    }
-    if before is not None:
-        found["ece_before"] = reliability(before, correct).ece
-    return found
-
-
-def curve(confidence: Float32, loss: np.ndarray) -> dict[str, Any]:
-    """The risk-coverage curve, thinned to what a plot can show."""
-    whole = risk_coverage(confidence, loss)
-    kept = np.unique(np.linspace(0, len(whole.coverage) - 1, CURVE_POINTS).round().astype(np.int64))
-    return {
-        "coverage": whole.coverage[kept].tolist(),
-        "risk": whole.risk[kept].tolist(),
-        "aurc": whole.aurc,
-        "e_aurc": whole.e_aurc,
-    }

@@ -21,7 +21,7 @@ from reasonrec_core.types import Cases, Float32, Int64, QueryBatch, Ranking, Tas
 CHUNK = 256
 """Queries per batch: few enough for scores of the whole catalogue, enough for the processor to be busy."""
 THREADS = 2
-KEPT = "uncertainty with its parts, tokens"
+KEPT = "uncertainty with its parts, tokens, own probability"
 """What answers hold besides the lists; part of their key, so that older ones are asked for again."""
 
 Arrays = Mapping[str, np.ndarray]
@@ -35,6 +35,8 @@ class Answers:
         ranking: one column more than the largest cut-off, so that ties at the boundary can be counted.
         uncertainty: per estimator; empty for delegates.
         tokens: int64[B] language-model tokens, None for delegates.
+        mass: float32[B] the policy's own probability that the target is among the first ``max(evaluate.k)`` items,
+            None where it states none.
         probability: float32[B, C] for click probabilities, else None.
         seconds: that answering all took.
         digest: hash of all that the answers depend on.
@@ -46,11 +48,13 @@ class Answers:
     seconds: float
     digest: str
     tokens: Int64 | None = None
+    mass: Float32 | None = None
 
 
 def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> Answers:
     """The policy's rankings and every estimator's uncertainty."""
     assert agent.policy is not None
+    k = max(prepared.config.evaluate.k)
 
     def ask(batch: QueryBatch) -> Arrays:
         observation = agent.observe(batch)
@@ -58,7 +62,11 @@ def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> A
         assert answer.ranking is not None
         signals = agent.estimate(None, batch, observation, answer)
         tokens = spread_tokens(answer.cost.tokens, len(batch))
-        return {"items": answer.ranking.items, "scores": answer.ranking.scores, "tokens": tokens, **_flat(signals)}
+        found: dict[str, np.ndarray] = {"items": answer.ranking.items, "scores": answer.ranking.scores}
+        found |= {"tokens": tokens, **_flat(signals)}
+        if answer.mass is not None:
+            found["mass"] = np.clip(answer.mass[:, :k].sum(axis=1), 0.0, 1.0)
+        return found
 
     extra = [KEPT, *(_stage_key(prepared, Kind.UNCERTAINTY, each) for each in agent.estimators)]
     threads = THREADS if getattr(agent.policy.part, "thread_safe", False) else 1
@@ -115,6 +123,7 @@ def _answers(
         float(arrays["seconds"]),
         key,
         arrays.get("tokens"),
+        arrays.get("mass"),
     )
 
 

@@ -11,22 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from reasonrec_core.act import CLUE
 from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.errors import ReasonRecError
-from reasonrec_core.evaluate import Scores, metric_name
 from reasonrec_core.files import content_hash, write_json
 from reasonrec_core.pipeline.agent import POPULARITY, Agent
 from reasonrec_core.pipeline.assess import (
     Assessed,
     assess,
-    calibration,
     comparisons,
-    curve,
     slice_rows,
     systems,
 )
-from reasonrec_core.pipeline.budget import goal_in_words
+from reasonrec_core.pipeline.bills import bills
+from reasonrec_core.pipeline.certainty import certainty
+from reasonrec_core.pipeline.delegation import delegation_curve
 from reasonrec_core.pipeline.faithful import faithfulness
 from reasonrec_core.pipeline.fit import check_components, fit_all
 from reasonrec_core.pipeline.folder import RunFolder
@@ -164,6 +162,8 @@ def collect(fitted: Fitted, found: list[Assessed], latency: Latency | None) -> d
     if latency is not None and found[0].routed is not None:
         share = float(found[0].routed.replaced.mean())
         metrics["delegation"] = {"share": share, "latency_ratio": latency.ratio, "latency": latency.to_dict()}
+        metrics["delegation_curve"] = delegation_curve(prepared, agent, found[0])
+    metrics["bills"] = bills(agent, found[0], latency, max(prepared.config.evaluate.k))
     return metrics
 
 
@@ -171,39 +171,6 @@ def protocol_in_words(protocols: list[str]) -> str:
     """The rules of all tasks; what a later one repeats of the first is said once."""
     first, *others = protocols
     return "; ".join([first, *(other.removeprefix(first).lstrip("; ") for other in others if other != first)])
-
-
-def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, Any]:
-    """How far stated confidence can be trusted, on test, and what the router does."""
-    if first.task is Task.CTR:
-        label, answers = next(iter(first.answers.items()))
-        assert answers.probability is not None
-        labels = first.cases.labels
-        assert labels is not None
-        return {"calibration": {"of": label, **calibration(answers.probability.ravel(), labels.ravel())}}
-    router = agent.routers.get(first.task)
-    if router is None or first.routed is None:
-        return {}
-    scores: Scores = first.scores["routed"]
-    k = max(prepared.config.evaluate.k)
-    hit = scores.per_query[metric_name("HR", k, scores.sampled)]
-    quality = metric_name("NDCG", k, scores.sampled)
-    loss = 1.0 - scores.per_query[quality]
-    config = router.config
-    return {
-        "calibration": {"of": "routed", "event": f"target in top {k}", **calibration(first.routed.confidence, hit)},
-        "risk_coverage": {"loss": f"1 - {quality}", **curve(first.routed.confidence, loss)},
-        "routing": {
-            "kind": config.kind,
-            "stage": config.stage,
-            "delegate": " or ".join(router.delegates),
-            "estimators": [name for name in router.signals if not name.startswith(CLUE)],
-            "threshold": float(router.report["level"]) if config.risk is not None else None,
-            "target": goal_in_words(config, router.report.get("goal")),
-            "reached": float(first.routed.replaced.mean()),
-            "validation": dict(router.report),
-        },
-    }
 
 
 def dataset_facts(prepared: Prepared) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reasonrec_core.report.metrics import percent
 from reasonrec_core.report.pictures import Pictures
-from reasonrec_core.report.results import Card, CardItem, CardStep
+from reasonrec_core.report.results import Card, CardItem, CardStep, Other
 
 FIRST = 10
 """Ranked items that a card shows before "more"."""
@@ -44,6 +44,16 @@ class StepView:
 
 
 @dataclass(frozen=True)
+class OtherView:
+    """What a system that did not answer would have said."""
+
+    system: str
+    items: tuple[str, ...]
+    verdict: str
+    is_hit: bool
+
+
+@dataclass(frozen=True)
 class CardView:
     """A decision, ready to be shown."""
 
@@ -64,6 +74,7 @@ class CardView:
     ranking: tuple[ItemView, ...]
     more: tuple[ItemView, ...]
     steps: tuple[StepView, ...]
+    others: tuple[OtherView, ...]
     has_pictures: bool
 
 
@@ -96,6 +107,7 @@ def card_view(card: Card, pictures: Pictures) -> CardView:
         ranking=ranking[:FIRST],
         more=ranking[FIRST:],
         steps=tuple(_step(step, card) for step in card.steps),
+        others=tuple(_other(other) for other in card.others),
         has_pictures=any(item.picture for item in everything),
     )
 
@@ -105,6 +117,13 @@ def _item(item: CardItem, pictures: Pictures, *, is_target: bool = False, is_evi
     score = "" if item.score is None else f"{item.score:.3g}"
     initial = next((c.upper() for c in title if c.isalnum()), "?")
     return ItemView(title, pictures(item.image), initial, score, is_target, is_evidence)
+
+
+def _other(other: Other) -> OtherView:
+    name = f"{other.system} (policy)" if other.role == "policy" else other.system
+    name = "all together" if other.role == "consult" else name
+    verdict = f"what was chosen is in place {other.rank}" if other.rank else f"not among its first {other.of}"
+    return OtherView(name, tuple(item.title.strip() or item.id for item in other.items), verdict, bool(other.rank))
 
 
 def _share(value: float | None) -> float | None:

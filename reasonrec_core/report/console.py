@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reasonrec_core.errors import RunError
-from reasonrec_core.report import words
+from reasonrec_core.report import spoken, words
 from reasonrec_core.report.faithfulness import sentences
 from reasonrec_core.report.results import Results
 from reasonrec_core.report.standing import Standing
@@ -81,9 +81,7 @@ class RunTable:
         legend = _legend(self.table)
         if legend:
             lines.append(Text(legend, "dim"))
-        if results.delegation:
-            said = words.delegation(results.delegation, results.routing)
-            lines += [Text(_plain(said))] if said else []
+        lines += [Text(_plain(said)) for said in (spoken.what(results), spoken.saving(results)) if said]
         if results.faithfulness:
             lines += [Text(_plain(said)) for said in sentences(results.faithfulness)]
         lines += [

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from reasonrec_core.report.folder import RiskByRoute
-from reasonrec_core.report.results import Calibration, RiskCoverage
+from reasonrec_core.report.metrics import percent
+from reasonrec_core.report.results import RiskCoverage
+from reasonrec_core.report.routed import Trust
 from reasonrec_core.report.scale import Scale, Tick, around, from_zero
 
 WIDTH, HEIGHT = 360, 250
@@ -55,7 +57,7 @@ class Reliability:
 
 @dataclass(frozen=True)
 class Curve:
-    """Risk over coverage; ``everything`` is the height of the risk of all answers."""
+    """Risk over coverage; ``everything`` is the height of the risk of all answers, ``values`` the curve in tenths."""
 
     path: str
     x_ticks: tuple[Tick, ...]
@@ -63,11 +65,12 @@ class Curve:
     everything: float
     risk_of_all: float
     at_half: float | None
+    values: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of the risk histogram: kept queries below, delegated ones above."""
+    """A bar of the risk histogram: kept queries below, delegated ones above; and what it says in numbers."""
 
     x: float
     width: float
@@ -75,6 +78,10 @@ class Bar:
     kept_height: float
     delegated_y: float
     delegated_height: float
+    low: float
+    high: float
+    kept: int
+    delegated: int
 
 
 @dataclass(frozen=True)
@@ -89,18 +96,14 @@ class Histogram:
     delegated: int
 
 
-def reliability(found: Calibration) -> Reliability | None:
-    """The reliability diagram, both axes alike; None where there are no bins."""
-    groups = tuple(
-        Group(b.n, b.confidence, b.accuracy)
-        for b in found.bins
-        if b.n > 0 and b.confidence is not None and b.accuracy is not None
-    )
-    drawn = [g for g in groups if g.n >= RARE * sum(each.n for each in groups)]
+def reliability(found: Trust, beside: Trust | None = None) -> Reliability | None:
+    """The reliability diagram, both axes alike, also like those of the one ``beside``; None where there are no bins."""
+    groups, drawn = _groups(found)
     if not drawn:
         return None
     intervals = [_wilson(g.accuracy, g.n) for g in drawn]
-    top = [v for g, (_, high) in zip(drawn, intervals, strict=True) for v in (g.confidence, high)]
+    shown = [*drawn, *(_groups(beside)[1] if beside else [])]
+    top = [v for g in shown for v in (g.confidence, _wilson(g.accuracy, g.n)[1])]
     x = from_zero(top, start=LEFT, end=RIGHT, limit=1.0)
     y = from_zero(top, start=BOTTOM, end=TOP, limit=1.0)
     most = max(g.n for g in drawn)
@@ -110,6 +113,16 @@ def reliability(found: Calibration) -> Reliability | None:
     )
     diagonal = (x(0), y(0), x(x.high), y(y.high))
     return Reliability(dots, groups, len(groups) - len(drawn), diagonal, x.ticks(), y.ticks())
+
+
+def _groups(found: Trust) -> tuple[tuple[Group, ...], list[Group]]:
+    """All groups of answers, and those that are common enough to be drawn."""
+    groups = tuple(
+        Group(b.n, b.confidence, b.accuracy)
+        for b in found.bins
+        if b.n > 0 and b.confidence is not None and b.accuracy is not None
+    )
+    return groups, [g for g in groups if g.n >= RARE * sum(each.n for each in groups)]
 
 
 def _wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -132,7 +145,9 @@ def risk_coverage(found: RiskCoverage) -> Curve | None:
     keep = np.unique(np.linspace(0, len(risk) - 1, min(len(risk), POINTS)).round().astype(np.intp))
     path = "M" + "L".join(f"{x(float(coverage[i]))},{y(float(risk[i]))}" for i in keep)
     half = float(np.interp(0.5, coverage, risk)) if coverage[0] <= 0.5 <= coverage[-1] else None
-    return Curve(path, x.ticks(), y.ticks(), y(float(risk[-1])), float(risk[-1]), half)
+    tenths = [t for t in np.arange(1, 11) / 10 if coverage[0] <= t <= coverage[-1] + 1e-9]
+    values = tuple((percent(float(t)), float(np.interp(t, coverage, risk))) for t in tenths)
+    return Curve(path, x.ticks(), y.ticks(), y(float(risk[-1])), float(risk[-1]), half, values)
 
 
 def risk_histogram(routes: RiskByRoute, threshold: float | None, bins: int = 30) -> Histogram:
@@ -151,6 +166,10 @@ def risk_histogram(routes: RiskByRoute, threshold: float | None, bins: int = 30)
             round(y(0) - y(float(kept[i])), 2),
             y(float(kept[i] + delegated[i])),
             round(y(float(kept[i])) - y(float(kept[i] + delegated[i])), 2),
+            float(edges[i]),
+            float(edges[i + 1]),
+            int(kept[i]),
+            int(delegated[i]),
         )
         for i in range(bins)
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reasonrec_core.report.format import Estimate
 from reasonrec_core.report.metrics import chance, percent
-from reasonrec_core.report.results import Estimate, EvidenceEffect, Faithfulness, IntentEffect
+from reasonrec_core.report.results import EvidenceEffect, Faithfulness, IntentEffect
 from reasonrec_core.report.standing import ALPHA
 
 DONE = {"comprehensiveness": "{share} of the history ignored", "sufficiency": "only {share} of the history kept"}

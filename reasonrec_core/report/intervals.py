@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reasonrec_core.report.format import Estimate
 from reasonrec_core.report.metrics import Metric, number
-from reasonrec_core.report.results import Estimate, Slice
+from reasonrec_core.report.results import Slice
 from reasonrec_core.report.scale import Scale, Tick, around
 from reasonrec_core.report.standing import Role, Standing
 

@@ -1,33 +1,13 @@
-"""What a run leaves behind for readers: the formats of ``metrics.json`` and ``cards.json``.
-
-Both are read strictly in what they state and leniently in what they add: a wrong type is an error that names the
-key, a key that is missing or null leaves its section out, and a key that is not known here is ignored.
-"""
+"""What a run leaves behind for readers: the formats of ``metrics.json`` and ``cards.json``."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
-
-class Format(BaseModel):
-    """Base of the formats: more keys may come, null means missing, values are checked."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, value: Any) -> Any:
-        return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
-
-
-class Estimate(Format):
-    """A metric's value and its 95 % interval."""
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
+from reasonrec_core.report.format import Estimate, Format
+from reasonrec_core.report.routed import Bills, Calibration, DelegationCurve, Routing, Spent
 
 
 class Comparison(Format):
@@ -56,27 +36,6 @@ class Slice(Format):
     high: float | None = None
 
 
-class Bin(Format):
-    """Answers whose confidence lies in [low, high): mean confidence and how many were right."""
-
-    low: float
-    high: float
-    n: int
-    confidence: float | None = None
-    accuracy: float | None = None
-
-
-class Calibration(Format):
-    """How far stated confidence can be trusted: of which system, that which ``event`` happens."""
-
-    ece: float | None = None
-    ece_before: float | None = None
-    brier: float | None = None
-    of: str | None = None
-    event: str | None = None
-    bins: tuple[Bin, ...] = ()
-
-
 class RiskCoverage(Format):
     """Mean loss (``risk``) of the most certain ``coverage`` of all answers; ``loss`` says which, in words."""
 
@@ -84,26 +43,6 @@ class RiskCoverage(Format):
     risk: tuple[float, ...] = ()
     aurc: float | None = None
     loss: str | None = None
-
-
-class Routing(Format):
-    """The rule that decides who answers."""
-
-    kind: str | None = None
-    stage: str | None = None
-    delegate: str | None = None
-    estimators: tuple[str, ...] = ()
-    threshold: float | None = None
-    target: float | str | None = None
-    reached: float | str | None = None
-
-
-class Spent(Format):
-    """Seconds per request."""
-
-    mean: float
-    p50: float | None = None
-    p95: float | None = None
 
 
 class Delegation(Format):
@@ -203,6 +142,8 @@ class Results(Format):
     protocol: str = ""
     systems: dict[str, dict[str, Estimate]] = Field(min_length=1)
     delegation: Delegation | None = None
+    delegation_curve: DelegationCurve | None = None
+    bills: Bills | None = None
     seconds: Seconds | None = None
     comparisons: tuple[Comparison, ...] = ()
     slices: tuple[Slice, ...] = ()
@@ -235,6 +176,16 @@ class CardStep(Format):
     edited: bool = False
 
 
+class Other(Format):
+    """What a system that did not answer would have said; ``rank`` of what came next among its first ``of`` items."""
+
+    system: str
+    role: str = "delegate"
+    items: tuple[CardItem, ...] = ()
+    rank: int | None = None
+    of: int = 10
+
+
 class Card(Format):
     """One decision, told. ``history_start``: position in the full history of the first item in ``history``."""
 
@@ -251,3 +202,4 @@ class Card(Format):
     target: tuple[CardItem, ...] = ()
     ranking: tuple[CardItem, ...] = ()
     steps: tuple[CardStep, ...] = ()
+    others: tuple[Other, ...] = ()

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reasonrec_core.report import metrics
+from reasonrec_core.report.format import Estimate
 from reasonrec_core.report.metrics import Metric
-from reasonrec_core.report.results import Estimate, Results
+from reasonrec_core.report.results import Results
 
 ALPHA = 0.05
 """Level at which a corrected p-value counts as significant."""

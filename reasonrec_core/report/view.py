@@ -7,24 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reasonrec_core.report import curves, intervals, words
+from reasonrec_core.report import curves, delegated, intervals, spoken, trusted, words
 from reasonrec_core.report.cards import CardView, by_outcome, card_view
 from reasonrec_core.report.faithfulness import FaithfulnessView, faithfulness_view
 from reasonrec_core.report.folder import Run
 from reasonrec_core.report.metrics import number, percent
 from reasonrec_core.report.pictures import Pictures
-from reasonrec_core.report.results import Calibration, Observed
+from reasonrec_core.report.results import Observed, Results
+from reasonrec_core.report.routed import Calibration
 from reasonrec_core.report.standing import Standing, Verdict
 from reasonrec_core.report.tables import COLUMNS, SystemsTable, systems_table
-
-WHO = {
-    "routed": "routed system",
-    "self": "where the policy answered",
-    "replace": "where the delegate answered",
-    "policy": "policy alone",
-    "delegate": "delegate alone",
-}
-"""How the page calls the latencies of ``metrics.json``."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +71,19 @@ class ReportView:
     all_metrics: SystemsTable
     definitions: tuple[tuple[str, str], ...]
     ratios: tuple[Ratio, ...]
-    delegation: str
-    rule: str
-    latency: tuple[tuple[str, tuple[str, ...]], ...]
+    routing: tuple[str, ...]
+    chart: delegated.Chart | None
+    points: delegated.Table | None
+    quarters: delegated.Table | None
+    bills: delegated.Table | None
+    costs_note: str
     seconds: tuple[tuple[str, tuple[Fact, ...]], ...]
     histogram: curves.Histogram | None
     trust: str | None
     calibration: Calibration | None
     reliability: curves.Reliability | None
+    before: curves.Reliability | None
+    recalibrated: delegated.Table | None
     risk_coverage: curves.Curve | None
     aurc: float | None
     loss: str | None
@@ -107,7 +104,7 @@ def make_view(run: Run) -> ReportView:
     pictures = Pictures(run.images)
     successes, failures = (tuple(card_view(c, pictures) for c in cards) for cards in by_outcome(run.cards))
     columns = standing.columns(COLUMNS)
-    routing, calibration = results.routing, results.calibration
+    routing, calibration, curve = results.routing, results.calibration, results.delegation_curve
     return ReportView(
         title=results.dataset.name,
         subtitle=_subtitle(run),
@@ -122,14 +119,19 @@ def make_view(run: Run) -> ReportView:
         all_metrics=systems_table(standing, standing.metrics),
         definitions=words.definitions(columns),
         ratios=tuple(Ratio(s, f"{value:.3f}", high) for s, value, high in words.fingerprint(standing)),
-        delegation=words.delegation(results.delegation, routing) if routing and results.delegation else "",
-        rule=words.rule(routing) if routing else "",
-        latency=_latency(run),
+        routing=_routing(results),
+        chart=delegated.chart(curve) if curve else None,
+        points=delegated.points_table(curve) if curve else None,
+        quarters=delegated.quarters_table(curve, results.bills) if curve else None,
+        bills=delegated.bills_table(results.bills) if results.bills else None,
+        costs_note=spoken.costs_note(results.bills),
         seconds=_seconds(run),
         histogram=curves.risk_histogram(run.routes, routing.threshold if routing else None) if run.routes else None,
         trust=words.trust(results),
         calibration=calibration,
-        reliability=curves.reliability(calibration) if calibration else None,
+        reliability=curves.reliability(calibration, calibration.before) if calibration else None,
+        before=curves.reliability(calibration.before, calibration) if calibration and calibration.before else None,
+        recalibrated=trusted.table(calibration) if calibration else None,
         risk_coverage=curves.risk_coverage(results.risk_coverage) if results.risk_coverage else None,
         aurc=results.risk_coverage.aurc if results.risk_coverage else None,
         loss=results.risk_coverage.loss if results.risk_coverage else None,
@@ -200,19 +202,17 @@ def _seconds(run: Run) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
     if found is None:
         return ()
     parts = (("Fitting", found.fit), ("Evaluating", found.evaluate))
-    return tuple((name, tuple(Fact(k, _duration(v)) for k, v in spent.items())) for name, spent in parts if spent)
+    return tuple(
+        (name, tuple(Fact(k, delegated.duration(v)) for k, v in spent.items())) for name, spent in parts if spent
+    )
 
 
-def _latency(run: Run) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Time per request: name, then mean, median and 95th percentile."""
-    spent = run.results.delegation.latency if run.results.delegation else {}
-    rows = ((name, spent[key]) for key, name in WHO.items() if key in spent)
-    return tuple((name, tuple("–" if t is None else _duration(t) for t in (v.mean, v.p50, v.p95))) for name, v in rows)
-
-
-def _duration(seconds: float) -> str:
-    """Seconds as text, in milliseconds where they are few."""
-    return f"{seconds:,.1f} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
+def _routing(results: Results) -> tuple[str, ...]:
+    """What was delegated, why, what it cost and saved, how much more could be."""
+    if results.routing is None:
+        return ()
+    said = (spoken.what(results), spoken.price(results), spoken.saving(results), spoken.why(results.routing))
+    return tuple(each for each in (*said, spoken.more(results.delegation_curve)) if each)
 
 
 def _subtitle(run: Run) -> str:

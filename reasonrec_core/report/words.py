@@ -6,7 +6,7 @@ import re
 import textwrap
 
 from reasonrec_core.report.metrics import Metric, chance, number, percent, signed
-from reasonrec_core.report.results import Delegation, Results, Routing
+from reasonrec_core.report.results import Results
 from reasonrec_core.report.standing import Difference, Role, Standing, Verdict
 
 SUSPICIOUS_RATIO = 0.85
@@ -84,36 +84,6 @@ def _candidates(protocol: str) -> str:
     return f" of {int(drawn[1]) + 1} candidates" if drawn else f" ({protocol})" if protocol else ""
 
 
-def delegation(facts: Delegation, routing: Routing | None) -> str:
-    """Who answered how much, and what it saved."""
-    parts = []
-    delegate = (routing.delegate if routing else None) or "a delegate"
-    if facts.share is not None:
-        parts.append(f"{percent(facts.share)} of the queries were answered by {delegate}, the rest by the policy.")
-    ratio = facts.latency_ratio
-    if ratio is not None:
-        change = "as long as" if abs(ratio - 1) < 0.02 else f"{ratio:.2f} times as long as"
-        parts.append(f"Answering took {change} the policy alone.")
-    return " ".join(parts)
-
-
-def rule(routing: Routing) -> str:
-    """The routing rule, what it was calibrated to, and what became of it."""
-    stage = {"before": "before the policy deliberates", "after": "after the policy has answered"}
-    when = stage.get(routing.stage or "", "")
-    parts = [f"The router decides {when}." if when else ""]
-    if routing.estimators:
-        parts.append(f"It looks at {_list(routing.estimators)}.")
-    if routing.threshold is not None:
-        parts.append(f"It delegates where the risk is above {routing.threshold:.3f}.")
-    elif routing.delegate is not None:
-        parts.append("It delegates where that costs least: where being worse than the delegate outweighs being better.")
-    if routing.target is not None:
-        reached = f"; on the test queries {_amount(routing.reached)} were delegated" if routing.reached else ""
-        parts.append(f"Wanted, and calibrated on validation queries: {_amount(routing.target)}{reached}.")
-    return " ".join(part for part in parts if part)
-
-
 def protocol(text: str) -> str:
     """The name of a protocol without its explanation: what stands before the first colon."""
     return textwrap.shorten(re.split("[:;]", text)[0], 80, placeholder="…")
@@ -144,28 +114,26 @@ def trust(results: Results) -> str | None:
     if found is None or found.ece is None:
         return None
     whose = f" of {found.of}" if found.of else ""
-    before = f" (before calibration {found.ece_before:.3f})" if found.ece_before is not None else ""
+    earlier = found.before.ece if found.before is not None else found.ece_before
+    before = f", before recalibration {earlier:.3f}" if earlier is not None else ""
     distance = f"{100 * found.ece:.1f}".rstrip("0").rstrip(".")
-    return (
-        f"Stated confidence{whose} and observed frequency differ by {distance} percentage points on average: "
-        f"expected calibration error {found.ece:.3f}{before}."
+    said = (
+        f"Stated confidence{whose} and observed frequency differ by {distance} percentage points on average "
+        f"(expected calibration error {found.ece:.3f}{before})."
     )
+    if found.ece_chance is not None and found.cases is not None:
+        said += (
+            f" If every confidence were true, {found.cases:,} answers would still show an error of about "
+            f"{found.ece_chance:.3f} by chance."
+        )
+    if found.mean is not None and found.events is not None:
+        said += f" On average {percent(found.mean, 1)} was stated and {percent(found.events, 1)} came true."
+    return said
 
 
 def definitions(columns: tuple[Metric, ...]) -> tuple[tuple[str, str], ...]:
     """The metrics of a table with their meaning."""
     return tuple((m.name, m.meaning) for m in columns if m.meaning)
-
-
-def _amount(value: float | str | None) -> str:
-    """A share as percentage, also where it is said as ``share 0.35``."""
-    if isinstance(value, str) and (share := re.fullmatch(r"share (\d*\.?\d+)", value)):
-        return f"a share of {percent(float(share[1]))}"
-    return percent(value) if isinstance(value, float) else str(value)
-
-
-def _list(names: tuple[str, ...]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _capital(text: str) -> str:

@@ -115,3 +115,10 @@ def test_bad_input_is_refused() -> None:
 def test_log_odds_are_finite() -> None:
     assert np.isfinite(log_odds(np.array([0.0, 1.0]))).all()
     assert log_odds(np.array([0.5]))[0] == 0
+
+
+def test_a_map_must_be_worth_it() -> None:
+    """With few cases that were calibrated already, some map is nearly always the best by a hair."""
+    kept = [choose_recalibration(*cases(400, seed), seed).kind for seed in range(20)]
+    assert kept.count("none") >= 14
+    assert choose_recalibration(*cases(4000, 1, slope=0.4, shift=0.5), 0).kind != "none"

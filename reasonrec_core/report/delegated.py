@@ -1,0 +1,219 @@
+"""Delegation as the page tells it: what was delegated, why, what it cost and saved, and what other shares would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reasonrec_core.report.curves import BOTTOM, LEFT, RIGHT, TOP
+from reasonrec_core.report.format import Estimate
+from reasonrec_core.report.metrics import number, percent, signed
+from reasonrec_core.report.routed import Bill, Bills, DelegationCurve, Point, QuarterBill, Spent
+from reasonrec_core.report.scale import Scale, Tick, around
+
+ROOM = 1.0
+"""Heights of everything else that the oracle's curve may take above it, before it leaves the frame."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Quality over the share that is delegated; positions in the frame of a curve.
+
+    Attributes:
+        band: outline of the 95 % intervals. router, random, oracle: paths.
+        chosen, largest: the point that was used, and the largest share that is not inferior; None where not known.
+        policy: height of the policy alone.
+        leaves: whether the oracle's curve leaves the frame.
+    """
+
+    metric: str
+    band: str
+    router: str
+    random: str
+    oracle: str
+    leaves: bool
+    policy: float
+    chosen: tuple[float, float] | None
+    largest: float | None
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    said: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table: its name, and a cell per column."""
+
+    name: str
+    cells: tuple[str, ...]
+    is_main: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with the names of its columns; the first is that of the rows."""
+
+    caption: str
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+def chart(found: DelegationCurve) -> Chart | None:
+    """The curve; None where there are fewer than two points."""
+    points = sorted((p for p in found.points if p.value is not None), key=lambda p: p.share)
+    if len(points) < 2:
+        return None
+    near = [v for p in points for v in (p.value, p.low, p.high, p.random) if v is not None]
+    far = [p.oracle for p in points if p.oracle is not None]
+    top = max(near) + ROOM * (max(near) - min(near))
+    x = Scale(0.0, 1.0, LEFT, RIGHT)
+    y = around([*near, *(min(v, top) for v in far)], start=BOTTOM, end=TOP)
+    at = [(p.share, p.oracle) for p in points if p.oracle is not None]
+    inside, leaves = _inside(at, y.high)
+    band = [(p.share, p.low) for p in points if p.low is not None]
+    band += [(p.share, p.high) for p in reversed(points) if p.high is not None]
+    chosen, limit = found.chosen, found.not_inferior
+    return Chart(
+        found.metric,
+        _path(x, y, band) + "Z" if band else "",
+        _path(x, y, [(p.share, p.value) for p in points if p.value is not None]),
+        _path(x, y, [(p.share, p.random) for p in points if p.random is not None]),
+        _path(x, y, inside),
+        leaves,
+        y(found.policy),
+        (x(chosen.share), y(chosen.value)) if chosen is not None and chosen.value is not None else None,
+        x(limit.share) if limit is not None else None,
+        x.ticks(),
+        y.ticks(),
+        _said(found, points),
+    )
+
+
+def _inside(points: Sequence[tuple[float, float]], top: float) -> tuple[list[tuple[float, float]], bool]:
+    """The points of a curve up to where it leaves the frame (that place included), and whether it does."""
+    made: list[tuple[float, float]] = []
+    for share, value in points:
+        if value > top:
+            if made:
+                before, low = made[-1]
+                made.append((before + (share - before) * (top - low) / (value - low), top))
+            return made, True
+        made.append((share, value))
+    return made, False
+
+
+def _path(x: Scale, y: Scale, points: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x(share)},{y(value)}" for share, value in points) if points else ""
+
+
+def _said(found: DelegationCurve, points: Sequence[Point]) -> str:
+    """What the curve shows, for who cannot see it."""
+    ends = f"{number(points[0].value)} where nothing is delegated, {number(points[-1].value)} where everything is"
+    best = max(points, key=lambda p: p.value or 0.0)
+    top = f"; highest, {number(best.value)}, at {percent(best.share)}"
+    oracle = max((p.oracle for p in points if p.oracle is not None), default=None)
+    bound = f"; an oracle would reach {number(oracle)}" if oracle is not None else ""
+    return f"{found.metric} of the router: {ends}{top}{bound}."
+
+
+def points_table(found: DelegationCurve) -> Table:
+    """The curve in numbers."""
+    lines = tuple(
+        Line(
+            percent(p.share),
+            (_with_interval(p), number(p.random), number(p.oracle)),
+            is_main=found.chosen is not None and abs(p.share - found.chosen.share) < 1e-9,
+        )
+        for p in found.points
+    )
+    return Table(
+        f"{found.metric} by share delegated", ("Delegated", "Router (95 % interval)", "Random", "Oracle"), lines
+    )
+
+
+def quarters_table(found: DelegationCurve, bills: Bills | None) -> Table | None:
+    """By quarter of the evidence horizon: share, quality, and time where it was measured."""
+    if not found.horizon:
+        return None
+    spent = {row.group: row for row in bills.horizon} if bills else {}
+    columns = ["Items in the history", "Requests", "Delegated", f"{found.metric} routed", "policy alone", "Difference"]
+    columns += ["Routed: mean", "median", "95th percentile", "Policy alone: mean"] if spent else []
+    with_tokens = any(row.tokens for row in spent.values())
+    columns += ["Tokens"] if with_tokens else []
+    lines = []
+    for row in found.horizon:
+        cells = [f"{row.n:,}", percent(row.share), number(row.routed), number(row.policy), relative(row.relative)]
+        bill = spent.get(row.group)
+        cells += _quarter_cells(bill) if spent else []
+        cells += [f"{bill.tokens:,.0f}" if bill else "–"] if with_tokens else []
+        lines.append(Line(readable(row.group), tuple(cells)))
+    return Table("By evidence horizon, shortest histories first", tuple(columns), tuple(lines))
+
+
+def _quarter_cells(bill: QuarterBill | None) -> list[str]:
+    if bill is None:
+        return ["–"] * 4
+    return [*_times(bill.routed), duration(bill.policy.mean) if bill.policy else "–"]
+
+
+def bills_table(found: Bills, main: str = "routed") -> Table | None:
+    """What each route, and each system that answers everything, costs."""
+    if not found.rows:
+        return None
+    with_tokens = any(row.tokens for row in found.rows)
+    times = ("mean", "median", "95th percentile")
+    columns = ["Who answers", "Requests", f"One at a time: {times[0]}", *times[1:]]
+    columns += [f"In batches of {found.batch}: {times[0]}", *times[1:], *(["Tokens"] if with_tokens else [])]
+    lines = tuple(_bill(row, main, with_tokens) for row in found.rows)
+    return Table("Time per request", tuple(columns), lines)
+
+
+def _bill(row: Bill, main: str, with_tokens: bool) -> Line:
+    cells = (f"{row.requests:,}", *_times(row.single), *(_times(row.batched) if row.batched else ("–",) * 3))
+    return Line(_who(row, main), (*cells, *((f"{row.tokens:,.0f}",) if with_tokens else ())), is_main=row.who == main)
+
+
+def _who(row: Bill, main: str) -> str:
+    if row.who == main:
+        return "All requests, as routed"
+    if row.kind == "system":
+        return f"{row.who}, answering everything"
+    way, _, delegate = row.who.partition(": ")
+    words = {"self": "kept by the policy", "consult": "policy and delegates together", "abstain": "no answer given"}
+    return f"of these, {words.get(way, f'handed to {delegate}' if delegate else way)}"
+
+
+def _times(spent: Spent) -> tuple[str, str, str]:
+    known = (spent.mean, spent.p50, spent.p95)
+    mean, middle, late = ("–" if t is None else duration(t) for t in known)
+    return mean, middle, late
+
+
+def duration(seconds: float) -> str:
+    """Seconds as text, in milliseconds where they are few."""
+    return f"{seconds:,.1f} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
+
+
+def relative(found: Estimate) -> str:
+    """A relative difference with its interval: +1.2 % (−0.3 to +2.8)."""
+    if found.value is None:
+        return "–"
+    if found.value == found.low == found.high == 0.0:
+        return "none"
+    text = f"{signed(100 * found.value, 1)}\N{NO-BREAK SPACE}%"
+    if found.low is None or found.high is None:
+        return text
+    return f"{text} ({signed(100 * found.low, 1)} to {signed(100 * found.high, 1)})"
+
+
+def readable(group: str) -> str:
+    """A range of numbers as it is printed: ≤ 5, 6–8, ≥ 14."""
+    text = group.replace("<=", "≤").replace(">=", "≥")
+    low, dash, high = text.partition("-")
+    return f"{low}–{high}" if dash and low.isdigit() and high.isdigit() else text
+
+
+def _with_interval(found: Estimate) -> str:
+    if found.low is None or found.high is None or found.low == found.high:
+        return number(found.value)
+    return f"{number(found.value)} ({number(found.low)}–{number(found.high)})"

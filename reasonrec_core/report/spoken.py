@@ -1,0 +1,154 @@
+"""Routing in sentences: what was delegated, why, what it cost, what it saved."""
+
+from __future__ import annotations
+
+import re
+
+from reasonrec_core.report.delegated import duration, relative
+from reasonrec_core.report.metrics import number, percent
+from reasonrec_core.report.results import Results
+from reasonrec_core.report.routed import Bills, DelegationCurve, Routing
+
+SIGNALS = {
+    "evidence-horizon": "how little is known about the user (evidence horizon)",
+    "entropy": "how spread the policy's probabilities are (entropy)",
+    "margin": "how close the runner-up is (margin)",
+}
+KINDS = {
+    "threshold": "The requests go where the delegate is most often better, and least often worse, by what validation "
+    "queries like them showed.",
+    "deferral": "The requests go where a regression, learned on validation queries, expects a delegate's answer to "
+    "gain most or lose least.",
+    "cascade": "Delegates are asked in turn, and the first whose answer is worth it answers; else the policy does.",
+    "table": "The requests go by a table of evidence and confidence: where much is known and confidence is high, the "
+    "delegate answers.",
+    "risk-control": "As much is delegated as keeps the expected loss below the wanted limit (conformal risk control).",
+}
+EVEN = 0.03
+"""Change of the time per request that is not worth a word."""
+
+
+def what(results: Results) -> str:
+    """Who answered how many requests."""
+    facts, routing, roles = results.delegation, results.routing, results.roles
+    if facts is None or facts.share is None or routing is None:
+        return ""
+    policy = (roles.policy if roles else None) or "the policy"
+    delegate = routing.delegate or "a delegate"
+    n = _requests(results)
+    of = f"the {n:,} test requests" if n else "the test requests"
+    parts = [f"{percent(facts.share)} of {of} were handed to {delegate}"]
+    if routing.consulted:
+        parts.append(f"on {percent(routing.consulted)} policy and delegates answered together")
+    if routing.abstained:
+        parts.append(f"{percent(routing.abstained)} got no answer")
+    return f"{', '.join(parts)}; {policy} answered the rest."
+
+
+def price(results: Results) -> str:
+    """What delegating did to quality."""
+    curve = results.delegation_curve
+    if curve is None or curve.chosen is None or curve.chosen.value is None or not curve.policy:
+        return ""
+    chosen, base = curve.chosen, curve.policy
+    assert chosen.value is not None
+    values = f"{curve.metric} is {number(chosen.value)} against {number(base)} if the policy answers everything"
+    if chosen.low is None or chosen.high is None:
+        return f"What it cost: {values}."
+    difference = chosen.model_copy(
+        update={"value": chosen.value / base - 1, "low": chosen.low / base - 1, "high": chosen.high / base - 1}
+    )
+    if chosen.low > base:
+        verdict = "so routing gained quality"
+    elif chosen.high < base:
+        verdict = "so routing lost quality"
+    else:
+        verdict = "so no difference can be told"
+    return f"What it cost: {values}, {relative(difference)}; {verdict}."
+
+
+def saving(results: Results) -> str:
+    """What delegating did to time and tokens."""
+    rows = {row.who: row for row in results.bills.rows} if results.bills else {}
+    policy = results.roles.policy if results.roles else None
+    mine, whole = rows.get(policy or ""), rows.get("routed")
+    if mine is None or whole is None:
+        ratio = results.delegation.latency_ratio if results.delegation else None
+        return "" if ratio is None else f"What it saved: a request takes {_ratio(ratio)} as the policy alone."
+    ratio = whole.single.mean / mine.single.mean
+    both = f"{duration(whole.single.mean)} on average, against {duration(mine.single.mean)} for the policy alone"
+    change = (
+        "no time was saved" if abs(ratio - 1) < EVEN else f"{percent(abs(1 - ratio))} {'less' if ratio < 1 else 'more'}"
+    )
+    told = f"What it saved: a request takes {both}: {change}."
+    if mine.tokens:
+        told += f" It takes {whole.tokens:,.0f} tokens, against {mine.tokens:,.0f}."
+    return told
+
+
+def _ratio(ratio: float) -> str:
+    return "as long" if abs(ratio - 1) < EVEN else f"{ratio:.2f} times as long"
+
+
+def why(routing: Routing) -> str:
+    """The rule: when it is decided, from what, and what was wanted."""
+    stage = {"before": "before the policy thinks", "after": "after the policy has answered"}.get(routing.stage or "")
+    known = [SIGNALS.get(name, name) for name in routing.estimators]
+    if routing.asks:
+        known.append(f"what {_list(routing.asks)} answered")
+    elif routing.clues:
+        known.append("how long and how popular the history is")
+    parts = [f"Why: it is decided {stage}" if stage else "Why: it is decided"]
+    parts[0] += f", from {_list(known)}." if known else "."
+    parts.append(KINDS.get(routing.kind or "", ""))
+    if routing.threshold is not None:
+        parts.append(f"A delegate answers where the risk is above {routing.threshold:.3f}.")
+    if routing.target is not None:
+        reached = f", and {_amount(routing.reached)} came of it on the test requests" if routing.reached else ""
+        parts.append(f"Wanted was {_amount(routing.target)}{reached}.")
+    return " ".join(part for part in parts if part)
+
+
+def more(curve: DelegationCurve | None) -> str:
+    """How much could be delegated without losing more than the limit."""
+    if curve is None or curve.not_inferior is None:
+        return ""
+    found = curve.not_inferior
+    limit = f"{100 * found.limit:g}\N{NO-BREAK SPACE}%"
+    if not found.share:
+        return (
+            f"How much more could be delegated: nothing. On validation queries no share could be shown to lose at most "
+            f"{limit} of {curve.metric} (lower end of the 95\N{NO-BREAK SPACE}% interval)."
+        )
+    confirmed = "and the test requests confirm it" if found.confirmed else "but the test requests do not confirm it"
+    return (
+        f"How much could be delegated: up to {percent(found.share)} loses at most {limit} of {curve.metric} by the "
+        f"validation queries ({relative(found.validation)}), {confirmed} ({relative(found.test)})."
+    )
+
+
+def costs_note(bills: Bills | None) -> str:
+    """How costs were measured."""
+    if bills is None or not bills.rows:
+        return ""
+    n = next((row.single.n for row in bills.rows if row.single.n), None)
+    sample = f"{n:,.0f} test requests, drawn at random" if n else "A sample of test requests"
+    return f"{sample}, on the machine of this run. In batches, the time of a batch is divided by its requests."
+
+
+def _requests(results: Results) -> int | None:
+    """How many requests were routed."""
+    if results.bills and results.bills.rows:
+        return results.bills.rows[0].requests
+    return sum(q.n for q in results.delegation_curve.horizon) if results.delegation_curve else None
+
+
+def _amount(value: float | str | None) -> str:
+    """A share as percentage, also where it is said as ``share 0.35``."""
+    if isinstance(value, str) and (share := re.fullmatch(r"share (\d*\.?\d+)", value)):
+        return f"a share of {percent(float(share[1]))}"
+    return percent(value) if isinstance(value, float) else str(value)
+
+
+def _list(names: tuple[str, ...] | list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,61 @@
+"""How well confidence holds, way by way, before and after it was recalibrated."""
+
+from __future__ import annotations
+
+from reasonrec_core.report.delegated import Line, Table
+from reasonrec_core.report.metrics import percent
+from reasonrec_core.report.routed import Calibration, Recalibrated, Trust
+
+KINDS = {
+    "none": "as it was",
+    "temperature": "temperature",
+    "platt": "Platt",
+    "isotonic": "isotonic",
+}
+
+
+def table(found: Calibration) -> Table | None:
+    """Errors before and after recalibration, of all answers and way by way; None where nothing was recalibrated."""
+    if found.before is None:
+        return None
+    rows = [("All answers", found), *((_way(each.way or ""), each) for each in found.routes if len(found.routes) > 1)]
+    if found.own is not None:
+        rows.append((f"{found.own.of}’s own probability, all requests", found.own))
+    columns = ("Answers", "Number", "Stated", "Came true", "Recalibrated by")
+    errors = ("Error of equal-width bins", "by chance", "Error of equal-mass bins", "by chance", "Brier")
+    lines = tuple(_line(name, each, name == "All answers") for name, each in rows)
+    return Table("Calibration on test, before → after recalibration on validation", (*columns, *errors), lines)
+
+
+def _line(name: str, found: Recalibrated, is_main: bool) -> Line:
+    before = found.before or Trust()
+    kind = KINDS.get(found.kind or "", "way by way" if is_main else "–")
+    cells = (
+        f"{found.cases:,}" if found.cases is not None else "–",
+        _share(found.mean),
+        _share(found.events),
+        kind,
+        _change(before.ece, found.ece),
+        _number(found.ece_chance),
+        _change(before.ece_mass, found.ece_mass),
+        _number(found.ece_mass_chance),
+        _change(before.brier, found.brier),
+    )
+    return Line(name, cells, is_main)
+
+
+def _way(way: str) -> str:
+    kind, _, delegate = way.partition(":")
+    return {"self": "of the policy", "consult": "of policy and delegates together"}.get(kind, f"of {delegate}")
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else percent(value, 1)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _change(before: float | None, after: float | None) -> str:
+    return _number(after) if before is None else f"{_number(before)} → {_number(after)}"
