@@ -30,8 +30,10 @@ def share_for_loss(
     """The largest share whose loss is at most ``limit``, chosen on validation, and what was found there.
 
     A share is accepted where the lower end of the 95 % interval of the relative difference to the policy alone is
-    above ``-limit`` (a test of non-inferiority). Every query is decided by a router that was calibrated on the other
-    folds of the users.
+    above ``-limit`` (a test of non-inferiority), and so it is for all smaller shares that are tried: shares are tested
+    in ascending order until one fails, which keeps the error of the choice at that of one test (fixed-sequence testing,
+    as in Learn then Test: Angelopoulos et al., 2021). Every query is decided by a router that was calibrated on the
+    other folds of the users.
 
     Args:
         known: what was answered on validation.
@@ -41,7 +43,8 @@ def share_for_loss(
         seed: of folds and intervals.
         resamples: of intervals.
     """
-    learn, users, known = config.at(EXPLORED), numbered(users), known.at(EXPLORED)
+    answering_all = {"abstain": None, "selective_risk": None}
+    learn, users, known = config.at(EXPLORED).model_copy(update=answering_all), numbered(users), known.at(EXPLORED)
     mine = known.quality[known.policy]
     fold = np.random.default_rng(seed).integers(0, FOLDS, int(users.max(initial=-1)) + 2)[users]
     routed = np.tile(mine, (len(SHARES), 1))
@@ -50,24 +53,24 @@ def share_for_loss(
         if not len(rows) or len(rows) == len(fold):
             continue
         part, learned = known.take(rows), fit_router(learn, known.take(fold != left_out))
-        theirs = answered(part, learned)
-        for row, share in enumerate(SHARES):
-            sent = learned.at_share(float(share), part.signals).replace(part.signals, part.keys)
-            routed[row, rows] = np.where(sent, theirs, mine[rows])
+        for row, share in enumerate(SHARES[1:], 1):
+            routed[row, rows] = routed_quality(part, learned.at_share(float(share), part.signals))
     best = (0.0, Relative(0.0, 0.0, 0.0))
-    for share, values in zip(SHARES, routed, strict=True):
+    for share, values in zip(SHARES[1:], routed[1:], strict=True):
         found = relative(values, mine, users, seed=seed, resamples=resamples)
-        if found.low >= -limit:
-            best = (float(share), found)
+        if not found.low > -limit:
+            break
+        best = (float(share), found)
     return best
 
 
-def answered(known: Evidence, router: Router) -> Float64:
-    """float64[B]: the quality of the delegate that each query would go to."""
-    who = router.who(known.signals)
-    made = np.zeros(len(known))
-    for label in sorted(set(who)):
-        made[who == label] = known.quality[label][who == label]
+def routed_quality(known: Evidence, router: Router) -> Float64:
+    """float64[B]: the quality of whoever answers, the policy or a delegate."""
+    judged = router.judge(known.signals, known.keys)
+    replaced, made = router.replaced(judged, known.keys), known.quality[known.policy].copy()
+    for label in sorted(set(judged.who[replaced])):
+        rows = replaced & (judged.who == label)
+        made[rows] = known.quality[label][rows]
     return made
 
 

@@ -67,7 +67,8 @@ def recommend_command(
     )
     if as_json:
         whole = asdict(answer)
-        short = ("items", "unknown", "edited") if answer.edited else ("items", "unknown")
+        short = ["items", "unknown", *(["edited"] if answer.edited else [])]
+        short += ["route", "reason"] if answer.route == "abstain" else []
         kept = whole if why else {name: whole[name] for name in short}
         click.echo(json.dumps(kept, indent=2, ensure_ascii=False))
     else:
@@ -103,12 +104,16 @@ def _show(answer: Answer, *, why: bool) -> None:
     table = Table("#", "id", "title", "score", box=None, pad_edge=False)
     for position, item in enumerate(answer.items, 1):
         table.add_row(str(position), plain(item.id), plain(item.title), f"{item.score:.4g}")
-    out.print(table)
+    if answer.route == "abstain":
+        out.print("No answer is given: none is sure enough.")
+    else:
+        out.print(table)
     if answer.edited:
         _show_edits(answer.edited)
     if not why:
         return
-    out.print(f"\nAnswered by {answer.by} ({answer.route}): {plain(answer.reason)}")
+    who = f"Answered by {answer.by} ({answer.route})" if answer.by else f"Not answered ({answer.route})"
+    out.print(f"\n{who}: {plain(answer.reason)}")
     if answer.confidence is not None:
         out.print(f"Confidence {answer.confidence:.0%} that the next item is among the first {answer.cutoff}.")
     signals = ", ".join(f"{name} {value:.2f}" for name, value in answer.uncertainty.items())

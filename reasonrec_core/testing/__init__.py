@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from reasonrec_core.testing.editing import EditablePolicyConformance
     from reasonrec_core.testing.encoder import EncoderConformance
     from reasonrec_core.testing.policy import PolicyConformance
+    from reasonrec_core.testing.router import RouterConformance
     from reasonrec_core.testing.tiny import Tiny, tiny, tiny_dataset, tiny_fit_data, tiny_tables
     from reasonrec_core.testing.uncertainty import UncertaintyConformance
 
@@ -25,6 +26,7 @@ __all__ = [
     "EditablePolicyConformance",
     "EncoderConformance",
     "PolicyConformance",
+    "RouterConformance",
     "Tiny",
     "UncertaintyConformance",
     "tiny",
@@ -38,6 +40,7 @@ _SUITES = {
     "EditablePolicyConformance": "editing",
     "EncoderConformance": "encoder",
     "PolicyConformance": "policy",
+    "RouterConformance": "router",
     "UncertaintyConformance": "uncertainty",
 }
 
