@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reasonrec_core.data.checks.text import normalised
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.ragged import contains, target_rows
 from reasonrec_core.data.split import TEST, TRAIN, VALID, Split
+from reasonrec_core.data.text import normalised
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, Int64, QueryBatch, Reviews, Task
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 
 from reasonrec_core.data.checks.finding import Examined, Finding, Severity
-from reasonrec_core.data.checks.text import normalised
+from reasonrec_core.data.text import normalised
 
 ITEMS, INTERACTIONS = "duplicate-items", "duplicate-interactions"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from reasonrec_core.data.checks.finding import Examined, Finding, Severity
-from reasonrec_core.data.checks.text import normalised
 from reasonrec_core.data.ragged import contains, history_keys, target_rows
+from reasonrec_core.data.text import normalised
 from reasonrec_core.types import Bool, Cases, Int64, Task
 
 NAME = "target-in-history"

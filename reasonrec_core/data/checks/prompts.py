@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reasonrec_core.data.checks.finding import Finding, Severity
-from reasonrec_core.data.checks.text import normalised
+from reasonrec_core.data.text import normalised
 
 NAME = "target-in-prompt"
 SHORTEST = 4

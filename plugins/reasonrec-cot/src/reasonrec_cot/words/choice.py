@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-from reasonrec_core.data.checks.text import normalised
+from reasonrec_core.data.text import normalised
 
 SEPARATORS = re.compile(r"[\s,;>]+")
 LABEL = re.compile(r"\(?([A-Za-z]|[0-9]{1,6})[).:]?")

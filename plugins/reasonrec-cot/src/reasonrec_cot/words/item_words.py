@@ -9,7 +9,7 @@ from functools import cached_property
 from pydantic import Field
 
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.data.checks.text import normalised
+from reasonrec_core.data.text import normalised
 from reasonrec_core.errors import ConfigError, did_you_mean
 from reasonrec_cot.words.dialogue import Role, Segment, SegmentKind
 from reasonrec_cot.words.fence import Fence, FenceSettings, fenced

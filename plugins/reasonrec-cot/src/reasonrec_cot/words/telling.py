@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from reasonrec_core.data.checks.prompts import SHORTEST
-from reasonrec_core.data.checks.text import normalised
+from reasonrec_core.data.text import normalised
 
 ASIDE = re.compile(r"\([^()]*\)")
 TURNED = re.compile(r"^(.*), (the|a|an|les?|la|il|el|der|die|das)$", re.IGNORECASE)
