@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from reasonrec_core.hookspecs import ComponentSpec, hookimpl
+from reasonrec_core.hookspecs import CommandSpec, ComponentSpec, hookimpl
 
 
 @hookimpl
 def reasonrec_policies() -> list[ComponentSpec]:
     """The policy."""
     return []
+
+
+@hookimpl
+def reasonrec_commands() -> list[CommandSpec]:
+    """The baselines of explanation."""
+    summary = "Evaluate the baselines of explanation on data with reviews."
+    return [CommandSpec("explanations", "reasonrec_cot.explain.command:explanations", summary)]

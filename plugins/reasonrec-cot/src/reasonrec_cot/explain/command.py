@@ -1,0 +1,47 @@
+"""``reasonrec explanations``: what explanations of a dataset must be better than."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(epilog="Example: reasonrec explanations data/reviews --part valid --json")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--part", type=click.Choice(["valid", "test"]), default="valid", show_default=True,
+              help="Which requests; the test part is to be looked at once.")  # fmt: skip
+@click.option("--split", "kind", type=click.Choice(["leave-one-out", "temporal", "ratio"]), default="leave-one-out",
+              show_default=True, help="How interactions are divided.")  # fmt: skip
+@click.option("--reference", type=click.Choice(["sentence", "review", "summary"]), default="sentence",
+              show_default=True, help="Which part of a review an explanation is compared with.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the data's indices, the split, the intervals.")
+@click.option("--json", "as_json", is_flag=True, help="Print all numbers as JSON.")
+def explanations(data: Path, part: str, kind: str, reference: str, seed: int, as_json: bool) -> None:
+    """Evaluate the baselines of explanation on DATA with reviews: the most similar user's review of the item, and the
+    item's most common phrases. BLEU-4, ROUGE-L, and the share of their claims that the evidence verifies.
+    """
+    import json
+
+    from reasonrec_core.data.importers import open_or_import
+    from reasonrec_core.data.splits import SplitConfig, make_split
+    from reasonrec_core.pipeline.prepare import cache_folder
+    from reasonrec_cot.explain import evaluation
+    from reasonrec_cot.explain.references import ReferenceSettings
+
+    dataset = open_or_import(data, cache_folder() / "datasets", seed=seed)
+    split = make_split(dataset, SplitConfig.model_validate({"kind": kind, "seed": seed}))
+    chosen = ReferenceSettings.model_validate({"part": reference})
+    asked = evaluation.explaining(dataset, split, part, reference=chosen)
+    judged = evaluation.judge(asked, evaluation.baselines(asked, dataset, split))
+    found = evaluation.summary(judged, seed=seed)
+    if as_json:
+        about = {"data": dataset.hash, "split": split.hash, "protocol": split.protocol, "part": part}
+        click.echo(json.dumps({**about, **found}, indent=2))
+        return
+    click.echo(f"{found['requests']:,} requests, {part}; {split.protocol}")
+    click.echo(f"{'':16}{'BLEU-4':>8}{'ROUGE-L':>9}{'verified':>10}{'words':>7}")
+    for name, row in found["systems"].items():
+        share = "-" if row["verified"] is None else f"{row['verified']:.1%}"
+        click.echo(f"{name:16}{row['BLEU-4']:8.3f}{row['ROUGE-L']:9.3f}{share:>10}{row['words']:7.1f}")
+    click.echo(f"BLEU: {found['signature']}")

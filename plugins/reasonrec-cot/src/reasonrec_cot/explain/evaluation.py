@@ -1,0 +1,132 @@
+"""The evaluation of explanations: equal requests for all systems, overlap with what users wrote, claims verified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data.reviews import ReviewCases, review_cases, visible_reviews
+from reasonrec_core.data.split import TRAIN, VALID, Split
+from reasonrec_core.errors import PluginError
+from reasonrec_core.types import Reviews
+from reasonrec_cot.explain.aspects import Aspects, AspectSettings
+from reasonrec_cot.explain.baselines import CommonPhrases, SimilarUser
+from reasonrec_cot.explain.evidence import Evidence, EvidenceSource
+from reasonrec_cot.explain.grounding import Grounding, GroundingCheck
+from reasonrec_cot.explain.metrics import Overlap, compare, overlap
+from reasonrec_cot.explain.references import ReferenceSettings, hints, references
+from reasonrec_cot.words.item_words import ItemWords
+
+SIMILAR, PHRASES = "similar-user", "common-phrases"
+System = Callable[["Explaining"], Sequence[str]]
+"""Explains all requests: one text each, in order."""
+
+
+@dataclass(frozen=True)
+class Explaining:
+    """The requests of one part, and all that may be known when they are answered.
+
+    Attributes:
+        cases: B requests with the reviews that the users then wrote.
+        texts: B references, what explanations are compared with; no system may read them.
+        hints: the aspect that each reference names first, None for none; only for systems that are said to be told.
+        visible: the reviews that may be read.
+        visible_texts: what each of them says, by the rule of the references.
+        aspects: learned from the visible reviews.
+        evidence: B times what is known.
+    """
+
+    cases: ReviewCases
+    texts: tuple[str, ...]
+    hints: tuple[str | None, ...]
+    visible: Reviews
+    visible_texts: tuple[str, ...]
+    aspects: Aspects
+    evidence: tuple[Evidence, ...]
+    items: ItemWords
+
+
+def explaining(
+    dataset: Dataset,
+    split: Split,
+    part: str = "test",
+    *,
+    items: ItemWords | None = None,
+    reference: ReferenceSettings | None = None,
+    aspect: AspectSettings | None = None,
+) -> Explaining:
+    """The requests of "valid" (training reviews may be read) or "test" (validation reviews, too).
+
+    Raises:
+        DataError: the data has no reviews, or none in this part.
+    """
+    visible = visible_reviews(dataset, split, (TRAIN,) if part == "valid" else (TRAIN, VALID))
+    aspects = Aspects(visible, dataset.n_items, aspect)
+    cases = review_cases(dataset, split, part)
+    texts = tuple(references(cases.reviews, aspects, reference))
+    words = items or ItemWords(dataset.catalog)
+    source, history = EvidenceSource(words, aspects, visible), cases.queries.history
+    pairs = zip(cases.reviews.users.tolist(), cases.reviews.items.tolist(), strict=True)
+    evidence = tuple(source.gather(user, history.row(n).tolist(), item) for n, (user, item) in enumerate(pairs))
+    said = tuple(references(visible, aspects, reference))
+    return Explaining(cases, texts, tuple(hints(texts, aspects)), visible, said, aspects, evidence, words)
+
+
+def baselines(asked: Explaining, dataset: Dataset, split: Split) -> dict[str, tuple[str, ...]]:
+    """What the baselines say: the most similar user's review of the item, the item's most common phrases."""
+    users, items = asked.cases.reviews.users, asked.cases.reviews.items
+    length = round(sum(len(text.split()) for text in asked.visible_texts) / max(len(asked.visible_texts), 1))
+    similar = SimilarUser(split.train, asked.visible, asked.visible_texts, dataset.n_users, dataset.n_items)
+    phrases = CommonPhrases(asked.visible, dataset.n_items, length)
+    return {SIMILAR: tuple(similar.explain(users, items)), PHRASES: tuple(phrases.explain(users, items))}
+
+
+@dataclass(frozen=True)
+class Explained:
+    """How one system did."""
+
+    overlap: Overlap
+    grounding: Grounding
+    words: float
+
+
+def judge(asked: Explaining, answers: Mapping[str, Sequence[str]]) -> dict[str, Explained]:
+    """Overlap and grounding of each system's texts.
+
+    Raises:
+        PluginError: a system did not answer every request.
+    """
+    check = GroundingCheck(asked.items, asked.aspects)
+    judged = {}
+    for name, texts in answers.items():
+        if len(texts) != len(asked.texts):
+            raise PluginError(f"{len(texts)} explanations for {len(asked.texts)} requests", where=name)
+        grounding = Grounding()
+        for text, evidence in zip(texts, asked.evidence, strict=True):
+            grounding.add(check.check(text, evidence))
+        length = sum(len(text.split()) for text in texts) / max(len(texts), 1)
+        judged[name] = Explained(overlap(texts, asked.texts), grounding, length)
+    return judged
+
+
+def summary(judged: Mapping[str, Explained], *, against: str | None = None, seed: int = 0) -> dict[str, Any]:
+    """JSON-able numbers: per system ``BLEU-4``, ``ROUGE-L``, ``verified``, and paired differences to ``against``."""
+    rows: dict[str, Any] = {}
+    for name, each in judged.items():
+        rows[name] = {
+            "BLEU-4": each.overlap.bleu,
+            "ROUGE-L": each.overlap.rouge_l,
+            "verified": each.grounding.share,
+            "claims": dict(each.grounding.claims or {}),
+            "verified_by_kind": dict(each.grounding.verified or {}),
+            "without_claims": each.grounding.without / max(each.grounding.texts, 1),
+            "words": each.words,
+        }
+        if against is not None and name != against:
+            differences = compare(judged[against].overlap, each.overlap, seed=seed)
+            rows[name]["behind"] = {m: [d.value, d.low, d.high] for m, d in differences.items()}
+    first = next(iter(judged.values()), None)
+    requests = first.grounding.texts if first else 0
+    return {"requests": requests, "signature": first.overlap.signature if first else "", "systems": rows}
