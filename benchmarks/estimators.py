@@ -1,111 +1,161 @@
-"""Every uncertainty estimator of a finished run: AURC beside random and oracle, conformal coverage, calibration.
+"""Every uncertainty estimator on every data set: AURC, calibration, conformal coverage; a piece at a time.
 
-python benchmarks/estimators.py RUN [--out FILE.md]
+    python benchmarks/estimators.py run ml-100k ml-1m amazon-beauty hm-week --data ../shared/data
+    python benchmarks/estimators.py run amazon-beauty --policy chain --fitted WORK/amazon-beauty/full/0/fitted
+    python benchmarks/estimators.py table
 
-RUN is the folder of `reasonrec run` on a pipeline with a policy and `[[uncertainty]]` estimators, split leave-one-out.
-Calibration maps are chosen on validation answers; every figure of the tables is of test answers. Asked is whether the
-target is among the ten best; the loss of AURC is 1 - NDCG@10. Nothing is random but the folds of the choice (seed 0).
-An estimator that was itself learned on validation looks better there than it is, so its map is chosen too timidly.
+``run`` fits `profile`, or loads a `chain` that benchmarks/chain.py fitted with the same seed and data, fits every
+estimator to validation, and keeps what each says of validation and test queries under ``--work``. ``table`` writes
+benchmarks/results/estimators.md from all pieces. Leave-one-out, full ranking, history masked; the loss is
+1 - NDCG@10. Of more than ``--queries`` queries as many are drawn. Needs reasonrec-conformal, -evidential, -text and
+-timm; for `chain` also reasonrec-chain and -mc-dropout.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from estimators_table import write_table
+from profile_policy import Bench, prepare
+from threadpoolctl import threadpool_limits
 
-from reasonrec_core.act.recalibration import Quality, choose_recalibration
-from reasonrec_core.data.splits import make_split
-from reasonrec_core.evaluate.calibration import risk_coverage
-from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.serve import Recommender
-from reasonrec_core.types import Bool, Cases, Float32
+from reasonrec_core.components import Kind, ReasoningPolicy, UncertaintyEstimator
+from reasonrec_core.registry import Registry
+from reasonrec_core.types import Cases
 
 TOP, CHUNK = 10, 256
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a policy and the estimators said to B cases.
-
-    Attributes:
-        hit: bool[B], whether the target is among the ten best; ``quality`` float64[B] its NDCG@10.
-        stated: by name float32[B] uncertainties.
-    """
-
-    hit: Bool
-    quality: np.ndarray
-    stated: dict[str, Float32]
-
-
-def ask(agent: Agent, cases: Cases) -> Asked:
-    """A chunk at a time."""
-    queries = replace(cases.queries, k=agent.width)
-    place, stated = [], dict[str, list[Float32]]()
-    for start, piece in queries.chunks(CHUNK):
-        seen = agent.observe(piece)
-        answer = agent.deliberate(piece, seen)
-        assert answer.ranking is not None
-        same = answer.ranking.items[:, :TOP] == cases.targets[start : start + len(piece), None]
-        place.append(np.where(same.any(axis=1), same.argmax(axis=1), -1))
-        own = {"policy's own confidence": 1 - answer.confidence}
-        signals = {name: value.total for name, value in agent.estimate(None, piece, seen, answer).items()}
-        for name, value in (own | signals).items():
-            stated.setdefault(name, []).append(value)
-    at = np.concatenate(place)
-    quality = np.where(at >= 0, 1 / np.log2(np.maximum(at, 0) + 2), 0.0)
-    return Asked(at >= 0, quality, {name: np.concatenate(parts) for name, parts in stated.items()})
-
-
-def aurc_table(test: Asked) -> Iterator[str]:
-    """A row per estimator, the best first."""
-    loss = 1 - test.quality
-    areas = {name: risk_coverage(-value, loss).aurc for name, value in test.stated.items()}
-    areas |= {"*random*": float(loss.mean()), "*oracle*": risk_coverage(-loss, loss).aurc}
-    yield "| estimator | AURC |\n|---|---|"
-    for name in sorted(areas, key=areas.__getitem__):
-        yield f"| {name} | {areas[name]:.4f} |"
-
-
-def calibration_table(valid: Asked, test: Asked) -> Iterator[str]:
-    """1 - uncertainty as P(hit), as stated and after the map that validation chose."""
-    yield "| 1 - uncertainty as P(hit) | map | ECE | ECE[mass] | Brier | log loss |\n|---|---|---|---|---|---|"
-    for name in test.stated:
-        before, after = (1 - part.stated[name].astype(np.float64) for part in (valid, test))
-        chosen = choose_recalibration(before, valid.hit, seed=0)
-        for label, values in (("as stated", after), (chosen.kind, chosen(after))):
-            q = Quality.of(values, test.hit)
-            yield f"| {name} | {label} | {q.ece:.4f} | {q.ece_mass:.4f} | {q.brier:.4f} | {q.log_loss:.4f} |"
-
-
-def coverage_table(agent: Agent, test: Cases) -> Iterator[str]:
-    """Of every conformal estimator; quarters by evidence horizon, least unknown first."""
-    seen = agent.observe(test.queries)
-    for name, named in agent.estimators.items():
-        if hasattr(named.part, "coverage"):
-            yield f"| {name}: horizon | queries | coverage | mean size |\n|---|---|---|---|"
-            for row in named.part.coverage(test, seen).table():
-                group = "all" if row["group"] < 0 else f"group {row['group'] + 1:.0f}"
-                yield f"| {group} | {row['queries']} | {row['coverage']:.4f} | {row['mean_size']:.1f} |"
+SIMPLE = ("evidence-horizon", "stated-confidence", "entropy", "margin", "evidential")
+SETS: dict[str, dict[str, Any]] = {
+    "conformal": {},
+    "conformal, not rehearsed": {"rehearse": False},
+    "conformal, one group": {"groups": 1},
+    "conformal, LAC": {"score": "lac"},
+}
+PASSES = {"passes": 10}
 
 
 def main() -> None:
-    """Print the tables, and write them where ``--out`` says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    served = Recommender.open(options.run)
-    split = make_split(served.dataset, served.config.split)
-    valid, test = ask(served.agent, split.valid), ask(served.agent, split.test)
-    tables = [aurc_table(test), calibration_table(valid, test), coverage_table(served.agent, split.test)]
-    text = "\n\n".join("\n".join(lines) for lines in tables) + "\n"
-    print(text)
-    if options.out:
-        options.out.write_text(text, encoding="utf-8")
+    parser.add_argument("what", choices=["run", "table"])
+    parser.add_argument("datasets", nargs="*")
+    parser.add_argument("--policy", default="profile", choices=["profile", "chain"])
+    parser.add_argument("--name", help="call this form of the policy something else in the table")
+    parser.add_argument("--fitted", type=Path, help="a saved chain of the same data set and seed")
+    parser.add_argument("--queries", type=int, default=7000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "reasonrec")
+    parser.add_argument("--work", type=Path, default=Path.home() / ".cache" / "reasonrec" / "estimators-benchmark")
+    given = parser.parse_args()
+    with threadpool_limits(given.threads):
+        if given.what == "table":
+            write_table(given.work)
+        else:
+            for name in given.datasets:
+                run(given, name)
+
+
+def run(given: argparse.Namespace, name: str) -> None:
+    """One policy on one data set."""
+    bench, registry = prepare(name, given.data, given.cache, given.seed), Registry.discover()
+    policy = policy_of(given, bench, registry)
+    folder = given.work / name / (given.name or given.policy)
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = {part: some(getattr(bench.split, part), given.queries, given.seed) for part in ("valid", "test")}
+    estimators, seconds = dict(made(bench, policy, registry, given)), {}
+    for part, cases in parts.items():
+        stated, seconds[part] = ask(bench, policy, estimators, cases)
+        np.savez(folder / f"{part}.npz", **stated)
+    seen = bench.observe(parts["test"].queries)
+    sets = {
+        label: {"level": each.level, "table": each.coverage(parts["test"], seen).table()}
+        for label, each in estimators.items()
+        if label in SETS
+    }
+    record = {
+        "date": date.today().isoformat(),
+        "seed": given.seed,
+        "queries": {part: [len(cases), len(getattr(bench.split, part))] for part, cases in parts.items()},
+        "coverage": sets,
+        "seconds": seconds["test"],
+        "settings": policy.config.model_dump(mode="json"),
+    }
+    (folder / "result.json").write_text(json.dumps(record, indent=1) + "\n")
+    print(name, folder.name, json.dumps({label: found["table"][0] for label, found in sets.items()}), flush=True)
+
+
+def policy_of(given: argparse.Namespace, bench: Bench, registry: Registry) -> ReasoningPolicy[Any]:
+    """`profile`, fitted here, or a loaded `chain` whose masses are fitted here where they were not."""
+    if given.policy == "profile":
+        policy = registry.create(Kind.POLICY, "profile", {})
+        policy.fit(bench.fit)
+    else:
+        if given.fitted is None:
+            raise SystemExit("--fitted: where the chain is that benchmarks/chain.py saved")
+        policy = registry.load(Kind.POLICY, "chain").load(given.fitted, bench.dataset.catalog)
+        policy.fit_masses(bench.fit)  # type: ignore[attr-defined]
+    assert isinstance(policy, ReasoningPolicy)
+    return policy
+
+
+def made(
+    bench: Bench, policy: ReasoningPolicy[Any], registry: Registry, given: argparse.Namespace
+) -> Iterator[tuple[str, Any]]:
+    """The estimators that this policy can have, fitted."""
+    wanted: list[tuple[str, str, dict[str, Any]]] = [(name, name, {}) for name in SIMPLE]
+    wanted += [(label, "conformal", settings) for label, settings in SETS.items()]
+    if given.policy == "chain":
+        wanted.append(("mc-dropout", "mc-dropout", PASSES))
+        wanted.append(("mc-dropout, list alone", "mc-dropout", {**PASSES, "rest": False}))
+    for label, name, settings in wanted:
+        estimator = registry.create(Kind.UNCERTAINTY, name, settings)
+        assert isinstance(estimator, UncertaintyEstimator)
+        started = time.perf_counter()
+        estimator.attach(policy)
+        estimator.fit(bench.fit)
+        print(f"  {bench.name}: {label} fitted, {time.perf_counter() - started:.0f} s", flush=True)
+        yield label, estimator
+
+
+def some(cases: Cases, most: int, seed: int) -> Cases:
+    """At most so many of them."""
+    if len(cases) <= most:
+        return cases
+    return cases.take(np.sort(np.random.default_rng(seed).choice(len(cases), most, replace=False)))
+
+
+def ask(
+    bench: Bench, policy: ReasoningPolicy[Any], estimators: dict[str, Any], cases: Cases
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """What the estimators say, each part by name; ``hit``, ``quality``, ``horizon``; and seconds that each took."""
+    found: dict[str, list[np.ndarray]] = {}
+    seconds: dict[str, float] = dict.fromkeys((*estimators, "policy"), 0.0)
+    for start, batch in replace(cases.queries, k=TOP).chunks(CHUNK):
+        seen, began = bench.observe(batch), time.perf_counter()
+        answer = policy.deliberate(batch, seen)
+        seconds["policy"] += time.perf_counter() - began
+        assert answer.ranking is not None
+        same = answer.ranking.items == cases.targets[start : start + len(batch), None]
+        quality = (same / np.log2(np.arange(2, TOP + 2))).sum(axis=1)
+        said = {"hit": same.any(axis=1), "quality": quality, "horizon": seen.horizon}
+        for label, estimator in estimators.items():
+            began = time.perf_counter()
+            told = estimator.estimate(batch, seen, None if estimator.stage == "before" else answer)
+            seconds[label] += time.perf_counter() - began
+            parts = {"": told.total, ": epistemic": told.epistemic, ": aleatoric": told.aleatoric}
+            said |= {f"{label}{which}": values for which, values in parts.items() if values is not None}
+        for key, values in said.items():
+            found.setdefault(key, []).append(values)
+    return {key: np.concatenate(values) for key, values in found.items()}, seconds
 
 
 if __name__ == "__main__":

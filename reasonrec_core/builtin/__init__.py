@@ -29,6 +29,9 @@ def reasonrec_uncertainty() -> list[ComponentSpec]:
         ComponentSpec("evidence-horizon", f"{module}:EvidenceHorizon", "How little is known about the user", RANKING),
         ComponentSpec("entropy", f"{module}:Entropy", "Entropy of the policy's distribution over items", RANKING),
         ComponentSpec("margin", f"{module}:Margin", "How close the second-best item is to the best", RANKING),
+        ComponentSpec(
+            "stated-confidence", f"{module}:StatedConfidence", "1 less the confidence that the policy states", RANKING
+        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""How unsure the policy is: entropy and margin of its distribution, and the evidence horizon.
+"""How unsure the policy is: entropy and margin of its distribution, its own word, and the evidence horizon.
 
 All give float32[B] in [0, 1], 1 = knows nothing. `EvidenceHorizon` needs no answer, so it can route a query before
 the policy spends anything on it.
@@ -65,6 +65,20 @@ class Margin(UncertaintyEstimator[Empty]):
         best = mass[:, 0]
         second = mass[:, 1] if mass.shape[1] > 1 else np.minimum(best, 1.0 - best)
         return Uncertainty(_unit(1.0 - (best - second)), self.stage)
+
+
+class StatedConfidence(UncertaintyEstimator[Empty]):
+    """1 less the confidence that the policy states with its answer.
+
+    What that is, is the policy's affair: the mass of the best items, or a number that a language model says.
+    Recalibrate it before believing it.
+    """
+
+    def estimate(self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None) -> Uncertainty:
+        """From ``deliberation.confidence``."""
+        if deliberation is None:
+            raise PluginError("the stated-confidence estimator needs an answer, and there is none")
+        return Uncertainty(_unit(1.0 - deliberation.confidence.astype(np.float64)), self.stage)
 
 
 class EvidenceHorizon(UncertaintyEstimator[Empty]):

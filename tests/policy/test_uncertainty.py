@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reasonrec_core.builtin.uncertainty import Entropy, EvidenceHorizon, Margin
-from reasonrec_core.components import Empty
+from reasonrec_core.builtin.uncertainty import Entropy, EvidenceHorizon, Margin, StatedConfidence
+from reasonrec_core.components import Empty, Kind, UncertaintyEstimator
 from reasonrec_core.errors import PluginError
+from reasonrec_core.registry import Registry
 from reasonrec_core.testing import UncertaintyConformance
 from reasonrec_core.types import Deliberation, History, Observation, QueryBatch, Ranking, Task
 
@@ -26,6 +27,10 @@ class TestMargin(UncertaintyConformance):
 
 class TestEvidenceHorizon(UncertaintyConformance):
     component = "evidence-horizon"
+
+
+class TestStatedConfidence(UncertaintyConformance):
+    component = "stated-confidence"
 
 
 def query(size: int, candidates: int | None = None) -> tuple[QueryBatch, Observation]:
@@ -96,3 +101,24 @@ def test_evidence_horizon_needs_no_answer_and_calls_itself_epistemic() -> None:
     assert found.stage == "before"
     np.testing.assert_array_equal(found.total, np.full(3, 0.25, np.float32))
     np.testing.assert_array_equal(found.epistemic, found.total)
+
+
+def test_stated_confidence_is_taken_at_its_word() -> None:
+    batch, observation = query(2)
+    said = answer([[0.3, 0.1], [0.9, 0.05]])
+    found = StatedConfidence(Empty()).estimate(batch, observation, said)
+    np.testing.assert_allclose(found.total, [0.7, 0.1], atol=1e-6)
+    assert found.stage == "after"
+    with pytest.raises(PluginError, match="needs an answer"):
+        StatedConfidence(Empty()).estimate(batch, observation, None)
+
+
+def test_every_registered_estimator_states_its_stage() -> None:
+    """And only the evidence horizon, which reads the history alone, comes before the answer."""
+    registry, stages = Registry.discover(), {}
+    for name in registry.names(Kind.UNCERTAINTY):
+        estimator = registry.load(Kind.UNCERTAINTY, name)
+        assert issubclass(estimator, UncertaintyEstimator)
+        stages[name] = estimator.stage
+    assert set(stages.values()) <= {"before", "after"}
+    assert [name for name, stage in stages.items() if stage == "before"] == ["evidence-horizon"]
