@@ -31,6 +31,7 @@ from reasonrec_core.types import (
     Observation,
     QueryBatch,
     Ranking,
+    Reviews,
     Task,
     Uncertainty,
 )
@@ -73,6 +74,8 @@ class FitData:
         progress: called as ``progress(done, total, label)``; cheap to call often.
         workdir: a folder for checkpoints that survives an interruption, or None.
         cache: a folder for what is worth keeping between runs, under names that are content hashes, or None.
+        reviews: reads the reviews of the training part, without any that tell of another part; None where the data has
+            none. Untrusted text.
     """
 
     catalog: Catalog
@@ -88,6 +91,7 @@ class FitData:
     workdir: Path | None = None
     cache: Path | None = None
     user_fields: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    reviews: Callable[[], Reviews] | None = None
 
 
 C = TypeVar("C", bound=Settings)

@@ -144,10 +144,15 @@ class Dataset:
                 raise self._stored.damaged("interactions", f"{name} indices leave 0 to {size - 1}")
         return Interactions(arrays["user"], arrays["item"], arrays["time"], arrays.get("value"))
 
+    @property
+    def has_reviews(self) -> bool:
+        """Whether the data has a column of reviews."""
+        return "review" in self.manifest["columns"]
+
     @cached_property
     def reviewed(self) -> Int64:
         """int64[R]: the interactions with a review, as positions in `interactions`."""
-        if "review" not in self.manifest["columns"]:
+        if not self.has_reviews:
             return np.zeros(0, np.int64)
         column = flat(self._stored.read("interactions", ["review"]).column("review"))
         return np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False)).astype(np.int64)
@@ -155,7 +160,7 @@ class Dataset:
     @cached_property
     def reviews(self) -> Reviews | None:
         """What users wrote, one per interaction of `reviewed`; None where the data has no column of reviews."""
-        if "review" not in self.manifest["columns"]:
+        if not self.has_reviews:
             return None
         log, rows = self.interactions.take(self.reviewed), self.reviewed
         texts, summaries = (self._texts(name, rows) for name in ("review", "summary"))

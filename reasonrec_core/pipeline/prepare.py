@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from reasonrec_core.components import Encoder, FitData, Kind
 from reasonrec_core.config import PipelineConfig
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.importers import open_or_import
+from reasonrec_core.data.reviews import visible_reviews
 from reasonrec_core.data.split import Split
 from reasonrec_core.data.splits import direct_split, make_split, open_split, save_split
 from reasonrec_core.files import content_hash
@@ -86,6 +88,7 @@ class Prepared:
             progress=self.progress,
             workdir=self.run.work(work),
             cache=cache_folder() / "features",
+            reviews=partial(visible_reviews, self.dataset, self.split) if self.dataset.has_reviews else None,
             **more,
         )
 
