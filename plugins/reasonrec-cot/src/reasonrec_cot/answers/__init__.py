@@ -1,1 +1,1 @@
-"""Ways to answer with items that exist: by a head, by likelihood, by decoding through a trie of titles."""
+"""Ways to answer with items that exist: by a head, by likelihood, by decoding through a tree of titles."""

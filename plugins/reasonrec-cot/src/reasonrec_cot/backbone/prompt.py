@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,10 +14,12 @@ import numpy.typing as npt
 from reasonrec_core.types import Int64
 from reasonrec_cot.backbone.chat import chat_form
 from reasonrec_cot.words.dialogue import Dialogue, Role, SegmentKind
+from reasonrec_cot.words.grammar import PARTS
 
 KINDS = tuple(SegmentKind)
 """What a number in `Prompt.kinds` stands for."""
 TEXTS_KEPT = 1 << 16
+TAGS = re.compile(rf"(</?(?:{'|'.join(PARTS)})>)")
 
 Kinds = npt.NDArray[np.uint8]
 
@@ -63,9 +66,10 @@ class Prompter:
         tokens = list(self._encoded(first))
         kinds = [KINDS.index(SegmentKind.PROMPT)] * len(tokens)
         for segment, piece in zip(segments, pieces, strict=True):
-            said = self._encoded(piece)
-            if segment.kind is SegmentKind.ITEM:
-                said = (*self._places(segment.item), *said)
+            if segment.role is Role.ASSISTANT:  # what stands between tags has the same tokens beside any tag
+                said = tuple(token for part in TAGS.split(piece) for token in self._encoded(part))
+            else:
+                said = (*self._places(segment.item), *self._encoded(piece))
             tokens += said
             kinds += [KINDS.index(segment.kind)] * len(said)
         return Prompt(np.array(tokens, np.int64), np.array(kinds, np.uint8))
@@ -78,6 +82,6 @@ class Prompter:
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else ()
 
     def _places(self, item: int) -> tuple[int, ...]:
-        if not (self.soft_tokens and self._has(item)):
+        if item < 0 or not self.soft_tokens or not self._has(item):
             return ()
         return tuple(-1 - code for code in range(item * self.soft_tokens, (item + 1) * self.soft_tokens))

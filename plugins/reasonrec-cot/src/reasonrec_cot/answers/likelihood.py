@@ -1,0 +1,67 @@
+"""Answers by likelihood: how well the name or label of each candidate continues the text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from reasonrec_core.types import Float32, QueryBatch
+from reasonrec_cot.answers.answerer import Answer, Names, allowed, softmax
+from reasonrec_cot.answers.branches import edge_logprobs
+from reasonrec_cot.answers.trie import TokenTrie
+from reasonrec_cot.backbone.model import Backbone
+from reasonrec_cot.backbone.prompt import Prompter
+from reasonrec_cot.backbone.reading import Reading
+from reasonrec_cot.words.grammar import closing
+
+TOKENS_AT_ONCE = 1024
+"""Of the candidates of one query in one pass."""
+
+
+class Likelihood:
+    """Scores listed candidates: log P(name | text), over name and the tag that ends it.
+
+    All candidates of all queries are read in one pass that shares each query's text and the names' common beginnings.
+
+    Args:
+        backbone: the model.
+        prompter: its tokens; a name is tokenised once.
+        length_power: log probabilities are divided by (tokens of the name) ** this: 0 compares sums, which is right
+            for names as the model itself would write them; 1 compares means, which is fair to long titles.
+        temperature: of the softmax that gives the mass.
+    """
+
+    def __init__(
+        self, backbone: Backbone, prompter: Prompter, length_power: float = 1.0, temperature: float = 1.0
+    ) -> None:
+        self.backbone, self.prompter = backbone, prompter
+        self.length_power, self.temperature = length_power, temperature
+        self.end = prompter.text(closing("answer"))[0]
+
+    def score(self, reading: Reading, names: Names) -> list[Float32]:
+        """Per text float32[names]: normalised log probabilities; ``reading`` is as it was, afterwards."""
+        sequences = [[[*self.prompter.text(name), self.end] for name in row] for row in names]
+        most = max((len(row) for row in sequences), default=0)
+        longest = max((len(said) for row in sequences for said in row), default=1)
+        step = max(1, TOKENS_AT_ONCE // longest)
+        scores = [np.empty(len(row), np.float32) for row in sequences]
+        for start in range(0, most, step):
+            self._score([row[start : start + step] for row in sequences], reading, [s[start:] for s in scores])
+        return scores
+
+    def _score(self, sequences: Sequence[list[list[int]]], reading: Reading, out: Sequence[Float32]) -> None:
+        tries = [TokenTrie.of(row) for row in sequences]
+        for trie, edges, scores in zip(tries, edge_logprobs(self.backbone, reading, tries), out, strict=True):
+            found = trie.down(edges)[trie.ends] / trie.depths[trie.ends] ** self.length_power
+            scores[: len(found)] = found
+
+    def answer(self, reading: Reading, batch: QueryBatch, names: Names) -> Answer:
+        """Score ``batch.candidates``, which ``names`` names."""
+        assert batch.candidates is not None, "likelihood scores listed candidates"
+        free = allowed(batch, 0)
+        scores = np.full(free.shape, -np.inf, np.float32)
+        asked = [[row[at] for at in np.flatnonzero(may).tolist()] for row, may in zip(names, free, strict=True)]
+        for row, found in enumerate(self.score(reading, asked)):
+            scores[row, free[row]] = found
+        return Answer(scores, softmax(scores, self.temperature))
