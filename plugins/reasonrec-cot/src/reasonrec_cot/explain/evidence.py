@@ -75,11 +75,27 @@ class EvidenceSource:
                 total = np.bincount(reviews.items, reviews.values, minlength=len(items))
                 self._stars = total / np.maximum(self._count, 1)
 
-    def gather(self, user: int, history: Sequence[int], item: int) -> Evidence:
-        """The evidence on one request; ``user`` is -1 where unknown."""
+    def gather(
+        self, user: int, history: Sequence[int], item: int, own: tuple[str, float | None] | None = None
+    ) -> Evidence:
+        """The evidence on one request.
+
+        Args:
+            user: dense index, -1 where unknown.
+            history: dense indices, oldest first.
+            item: that is to be explained.
+            own: text and rating of the user's own visible review of it, where that is the answer to learn from: it is
+                taken out of all counts, as if it had not been written.
+        """
         past = tuple(map(int, history))
         counts = Counter(label for i in past for label in self._labels(i))
-        seen = int(self._count[item])
+        seen, stars = int(self._count[item]), self._mean(item)
+        of_item, of_user = (self.aspects.of_item(item), self.aspects.of_user(user)) if self.aspects else (None, None)
+        if own is not None and self.aspects is not None and of_item is not None and of_user is not None:
+            said = Counter(self.aspects.within(own[0]))
+            of_item, of_user, seen = of_item - said, of_user - said, seen - 1
+            if stars is not None and own[1] is not None:
+                stars = (stars * (seen + 1) - own[1]) / seen if seen else None
         return Evidence(
             item,
             self.items.title(item),
@@ -87,11 +103,15 @@ class EvidenceSource:
             past,
             tuple(self.items.title(i) for i in past),
             counts,
-            self.aspects.of_item(item) if self.aspects else None,
-            self.aspects.of_user(user) if self.aspects else None,
+            of_item,
+            of_user,
             seen,
-            float(self._stars[item]) if self._stars is not None and seen else None,
+            stars if seen else None,
         )
+
+    def _mean(self, item: int) -> float | None:
+        """The mean rating of the item's visible reviews."""
+        return float(self._stars[item]) if self._stars is not None and self._count[item] else None
 
     def _labels(self, item: int) -> set[str]:
         return {label for name in self.items.fields for label in self.items.labels(item, name)}
