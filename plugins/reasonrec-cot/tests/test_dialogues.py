@@ -87,6 +87,8 @@ def test_a_long_history_is_told_by_its_newest_items_and_soft_tokens_can_be_left_
     assert dialogue.items == ()
     assert TITLES[1] not in dialogue.text()
     assert dialogue.text().index(TITLES[2]) < dialogue.text().index(TITLES[3])
+    log = next(t for t in WORDS[Task.SEQUENTIAL].templates if t.name == "log")
+    assert "A log of 2 items" in composer.ask(Request(Task.SEQUENTIAL, [0, 1, 2, 3]), log).text()
     assert "nothing so far" in composer.ask(Request(Task.SEQUENTIAL, [])).text()
 
 

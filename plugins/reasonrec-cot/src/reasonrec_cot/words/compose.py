@@ -106,7 +106,7 @@ class Composer:
         if slot == "item":
             return self.item(int(request.candidates[0]))
         values = {
-            "count": str(len(request.history)),
+            "count": str(min(len(request.history), self.settings.history)),
             "listed": str(len(request.candidates)),
             "hint": str(request.hint),
             "stars": f"{request.stars:g}" if request.stars is not None else "",
