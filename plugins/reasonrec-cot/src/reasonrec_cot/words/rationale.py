@@ -69,7 +69,7 @@ class RationaleBuilder:
         """B thoughts; nothing but each row's history and its target is looked at.
 
         Args:
-            history: B rows; what the prompt shows of them (`PromptSettings.history`), so that a thought counts what is seen.
+            history: B rows, as long as the prompt shows them (`PromptSettings.history`): a thought counts what is seen.
             targets: int32[B].
             horizon: float32[B] evidence horizon, None where it is not to be told.
             steps: another policy's steps for each query (as `chain` gives them); of these only what was inferred
