@@ -1,0 +1,81 @@
+"""Items' observed features as a network takes them: rows by item, scaled, with what is missing marked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from reasonrec_core.errors import ConfigError, did_you_mean
+from reasonrec_core.types import Bool, Float32, Int64, Observation
+
+ROWS_LOOKED_AT = 20_000
+
+
+@dataclass(frozen=True)
+class ItemFeatures:
+    """Features of all items, by modality.
+
+    Attributes:
+        values: per modality float32[n_items, d], possibly memory-mapped; rows that are not present are not read.
+        present: per modality bool[n_items].
+    """
+
+    values: Mapping[str, Float32]
+    present: Mapping[str, Bool]
+
+    @classmethod
+    def of(cls, observation: Observation, modalities: Sequence[str] | None = None) -> ItemFeatures:
+        """The features that are named, or all.
+
+        Raises:
+            ConfigError: a modality that is not observed.
+        """
+        names = sorted(observation.features) if modalities is None else list(modalities)
+        for name in names:
+            if name not in observation.features:
+                fix = did_you_mean(name, observation.features) or "No encoder is configured."
+                raise ConfigError(f"no features are called {name!r}", where="modalities", fix=fix)
+        return cls(
+            {name: observation.features[name] for name in names}, {name: observation.present[name] for name in names}
+        )
+
+    def __len__(self) -> int:
+        return max((len(rows) for rows in self.present.values()), default=0)
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """d per modality."""
+        return {name: int(values.shape[1]) for name, values in self.values.items()}
+
+    @property
+    def any(self) -> Bool:
+        """bool[n_items]: which items have at least one modality."""
+        found = np.zeros(len(self), np.bool_)
+        for rows in self.present.values():
+            found |= rows
+        return found
+
+    def rows(self, items: Int64) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        """Per modality float32[n, d] (0 where missing) and bool[n] of the items at int64[n]."""
+        found = {}
+        for name, values in self.values.items():
+            there = self.present[name][items]
+            taken = np.zeros((len(items), values.shape[1]), np.float32)
+            taken[there] = values[items[there]]
+            found[name] = torch.from_numpy(taken), torch.from_numpy(there.copy())
+        return found
+
+    def scale(self, name: str, seed: int = 0) -> tuple[Float32, Float32]:
+        """Mean and standard deviation of each column, float32[d], over at most `ROWS_LOOKED_AT` present items."""
+        there = np.flatnonzero(self.present[name])
+        if len(there) > ROWS_LOOKED_AT:
+            there = np.sort(np.random.default_rng(seed).choice(there, ROWS_LOOKED_AT, replace=False))
+        width = self.widths[name]
+        if not len(there):
+            return np.zeros(width, np.float32), np.ones(width, np.float32)
+        taken = np.asarray(self.values[name][there], np.float64)
+        deviation = taken.std(axis=0)
+        return taken.mean(axis=0).astype(np.float32), np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
