@@ -68,6 +68,9 @@ def cut_for_risk(risk: Float64, limit: float, seed: int = 0, where: str = "route
     Raises:
         ConfigError: even the safest queries alone are riskier than ``limit``.
     """
+    others = "give a share instead, or let the delegate answer everything (share = 1)"
+    if where == "router.selective_risk":
+        others = "or give a share that gets no answer (abstain)"
     levels, counts = np.unique(risk, return_counts=True)
     selective = np.cumsum(levels * counts) / np.cumsum(counts)  # mean risk when levels up to this one are kept
     kept = int((selective <= limit + 1e-12).sum())
@@ -76,8 +79,7 @@ def cut_for_risk(risk: Float64, limit: float, seed: int = 0, where: str = "route
             f"a risk of {limit:g} cannot be reached: even the safest {counts[0]} of {len(risk)} validation queries "
             f"have a risk of {levels[0]:.4g}, and over all queries it is {selective[-1]:.4g}",
             where=where,
-            fix=f"Allow at least {levels[0]:.4g}, give a share instead, or let the delegate answer everything "
-            "(share = 1).",
+            fix=f"Allow at least {levels[0]:.4g}, {others}.",
         )
     return Cut(float(levels[kept - 1]), 0.0, seed)
 

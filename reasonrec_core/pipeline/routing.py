@@ -86,6 +86,9 @@ def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router | None:
         router.hold_back(evidence.signals, evidence.keys)
         if router.config.share is not None:
             router.place(todays_signals(prepared, agent, task, router))
+        if router.config.abstain is not None:
+            today = todays_signals(prepared, agent, task, router, thought=True)
+            router.hold_back(today, keys(prepared.cases(task, "test")))
         write_json(folder / "router.json", router.to_dict())
 
     stage = prepared.run.stage(
@@ -125,15 +128,15 @@ def goals(prepared: Prepared, scores: Scores) -> tuple[str, str]:
     return metric_name("NDCG", k, scores.sampled), metric_name("HR", k, scores.sampled)
 
 
-def todays_signals(prepared: Prepared, agent: Agent, task: Task, router: Router) -> Signals:
-    """Uncertainty on the histories as they are now, validation items included.
+def todays_signals(prepared: Prepared, agent: Agent, task: Task, router: Router, *, thought: bool = False) -> Signals:
+    """Uncertainty on the histories as they are now, validation items included; all of it where ``thought``.
 
     A wanted share is meant for requests to come, and histories have grown since validation. No label is needed for
     this, and none is read: the test queries are these histories, their targets stay unseen.
     """
     queries = prepared.cases(task, "test").queries
     theirs = {label: delegate_answers(prepared, agent, label, task, "test") for label in router.asks}
-    if router.config.stage == "before":
+    if router.config.stage == "before" and not thought:
         return agent.estimate("before", queries, agent.observe(queries), None) | _clues(agent, queries, theirs)
     assert agent.policy is not None
     return signals(agent, queries, {agent.policy.label: policy_answers(prepared, agent, task, "test"), **theirs})
@@ -170,9 +173,9 @@ def signals(agent: Agent, queries: QueryBatch, answers: Mapping[str, Answers]) -
 
 
 def _clues(agent: Agent, queries: QueryBatch, answers: Mapping[str, Answers]) -> dict[str, Uncertainty]:
-    """Clues from those delegates that have answered, where there can be a router that looks at them."""
+    """Clues from the history and from those delegates that have answered, where there can be a router."""
     theirs = {name: a.ranking for name, a in answers.items() if name in agent.delegates and a.ranking is not None}
-    return agent.clues(queries, theirs) if theirs and agent.popularity is not None else {}
+    return agent.clues(queries, theirs) if agent.popularity is not None else {}
 
 
 def fused(router: Router, found: Signals, answers: Mapping[str, Answers]) -> Answers | None:

@@ -59,7 +59,7 @@ class RouterConformance:
     @pytest.fixture(scope="class")
     @classmethod
     def fresh(cls) -> Evidence:
-        return evidence(seed=1)
+        return evidence(seed=2)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -200,10 +200,11 @@ class RouterConformance:
         replaced, who = router.replace(fresh.signals, fresh.keys), router.who(fresh.signals, fresh.keys)
         hit = np.select([who == label for label in DELEGATES], [fresh.hit[label] for label in DELEGATES])
         missed = np.where(replaced, hit, fresh.hit[POLICY]) == 0
-        limit = float(missed.mean()) - 0.03
+        before = (router.replace(known.signals, known.keys), router.who(known.signals, known.keys))
+        limit = 1 - float(answer_confidence(router, known.signals, *before).mean()) - 0.02
         held = self.held(self.holding_back(router, known, selective_risk=limit), fresh)
         assert held.any()
-        assert missed[~held].mean() < limit + 0.03
+        assert missed[~held].mean() < limit + 0.05
 
     def held(self, router: Router, known: Evidence) -> npt.NDArray[np.bool_]:
         routes = router.routes(known.signals, known.keys)

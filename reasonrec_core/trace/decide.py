@@ -102,6 +102,9 @@ def calibrated(config: RouterConfig, valid: Recorded, test: Recorded) -> Router:
     if config.share is not None:
         check_signals(test, router.signals)
         router.place(test.signals)
+    if config.abstain is not None:
+        check_signals(test, router.signals)
+        router.hold_back(test.signals, test.keys)
     return router
 
 

@@ -1,0 +1,144 @@
+"""What routing costs a single request, and what it saves where the policy is slow."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reasonrec_core.act import Costs, Router
+from reasonrec_core.act.costs import EXPLORED
+from reasonrec_core.config import check_config
+from reasonrec_core.data.synth import SynthConfig, make_catalogue
+from reasonrec_core.errors import PluginError
+from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.pipeline.latency import costs, measure
+from reasonrec_core.pipeline.run import fit_pipeline
+from reasonrec_core.registry import Registry
+from reasonrec_core.types import Deliberation, Observation, QueryBatch, Task
+
+from .conftest import silent
+from .test_replay import pipeline
+
+SLOW = 0.200
+
+
+class Slow:
+    """A policy that takes its time."""
+
+    def __init__(self, policy: Any) -> None:
+        self.policy, self.asked = policy, 0
+
+    def deliberate(self, batch: QueryBatch, observation: Observation) -> Deliberation:
+        self.asked += len(batch)
+        time.sleep(SLOW)
+        return self.policy.deliberate(batch, observation)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What is fitted, and its test queries, for each kind of router."""
+    folder = tmp_path_factory.mktemp("costs")
+    make_catalogue(folder / "data", SynthConfig(users=300, items=40, image_size=32), silent)
+
+    def fitted(**router: object) -> tuple[Agent, QueryBatch]:
+        settings = {"share": 0.5, "stage": "before", "overhead": 1.0, **router}
+        config = check_config(pipeline(folder / "data", router=settings), "shop.toml")
+        made = fit_pipeline(config, folder / str(router["kind"]), Registry.discover(), silent)
+        return made.agent, made.prepared.cases(Task.SEQUENTIAL, "test").queries
+
+    return fitted
+
+
+def slowed(agent: Agent) -> tuple[Agent, Slow]:
+    assert agent.policy is not None
+    slow = Slow(agent.policy.part)
+    return replace(agent, policy=replace(agent.policy, part=slow)), slow
+
+
+@pytest.mark.parametrize("kind", ["threshold", "deferral", "cascade"])
+def test_the_mean_latency_falls_by_nine_tenths_of_the_share(kind: str, shop: Any) -> None:
+    agent, slow = slowed((made := shop(kind=kind))[0])
+    timed = measure(agent, made[1], 30, 10, 0)
+    assert timed is not None
+    share = timed.replaced.mean()
+    assert 0.25 < share < 0.75
+    assert timed.ratio <= 1 - 0.9 * share
+    slow.asked = 0
+    outcome = agent.act(made[1])
+    assert slow.asked == len(outcome.deliberated) == (~outcome.replaced).sum(), "it thinks about what it answers alone"
+
+
+def test_costs_are_measured_where_requests_are_answered(shop: Any) -> None:
+    agent, queries = shop(kind="deferral")
+    found = costs(slowed(agent)[0], queries, 6, 0)
+    assert found is not None
+    assert SLOW < found.policy < 3 * SLOW
+    assert set(found.delegates) == set(agent.delegates)
+    assert all(0 < seconds < SLOW / 2 for seconds in found.delegates.values())
+    assert Costs.from_dict(found.to_dict()) == found
+
+
+def test_clues_are_asked_for_only_where_they_leave_what_is_saved() -> None:
+    known = Costs(0.010, {"quick": 0.0002, "dear": 0.004})
+    assert known.affordable((), "quick", 0.1, 0.0)
+    assert known.affordable(("quick",), "quick", 0.5, 0.1)
+    assert not known.affordable(("quick",), "quick", 0.1, 0.1), "a small share saves less than asking everybody costs"
+    assert not known.affordable(("quick", "dear"), "quick", 0.5, 0.1)
+    assert not known.affordable(("quick",), "dear", 0.5, 0.1), "who answers takes time, too"
+    assert known.at(EXPLORED).affordable(("quick",), "quick", 0.1, 0.1), "judged for another share"
+
+
+def test_a_batch_is_decided_as_each_of_its_requests(shop: Any) -> None:
+    for kind in ("deferral", "cascade"):
+        agent, queries = shop(kind=kind)
+        some = queries.take(np.arange(40))
+        whole = agent.act(some)
+        for row in range(len(some)):
+            one = agent.act(some.take(np.array([row])))
+            assert (one.route(0), one.delegates[0], one.why(0)) == (
+                whole.route(row),
+                whole.delegates[row],
+                whole.why(row),
+            )
+            np.testing.assert_array_equal(one.ranking.items[0], whole.ranking.items[row])
+            np.testing.assert_allclose(one.confidence[0], whole.confidence[row], rtol=1e-5)
+            np.testing.assert_allclose(one.risk[0], whole.risk[row], rtol=1e-5)
+
+
+def test_without_the_answer_that_it_is_decided_by_another_rule_decides(shop: Any) -> None:
+    agent, queries = shop(kind="deferral", clues="all")
+    router: Router = agent.routers[Task.SEQUENTIAL]
+    assert len(router.asks) == 2
+    assert router.spare is not None
+    down = router.asks[0]
+
+    def broken(*_: object) -> None:
+        raise PluginError("gone")
+
+    failing = replace(agent.delegates[down], part=type("Broken", (), {"recommend": broken})())
+    agent = replace(agent, delegates={**agent.delegates, down: failing})
+    outcome = agent.act(queries)
+    assert 0.3 < outcome.replaced.mean() < 0.7
+    assert down not in outcome.delegates
+    assert (outcome.ranking.items[:, 0] >= 0).all()
+    assert all(f"{down} did not answer (gone)" in outcome.why(row) for row in range(10))
+
+
+def test_what_is_held_back_is_no_answer(shop: Any, tmp_path: Path) -> None:
+    agent, queries = shop(kind="threshold", abstain=0.3)
+    outcome = agent.act(queries)
+    held = outcome.abstained
+    assert 0.15 < held.mean() < 0.45
+    assert (outcome.ranking.items[held] == -1).all()
+    assert np.isneginf(outcome.ranking.scores[held]).all()
+    assert (outcome.ranking.items[~held, 0] >= 0).all()
+    assert not (held & (outcome.replaced | outcome.consulted)).any()
+    row = int(np.argmax(held))
+    assert outcome.why(row).startswith("no answer is given: a confidence of ")
+    assert outcome.delegates[row] is None
+    assert outcome.confidence[held].max() <= outcome.confidence[~held].min()
