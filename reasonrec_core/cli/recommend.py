@@ -36,6 +36,7 @@ Examples:
 )
 @click.option("--ignore", multiple=True, metavar="ID", help="Item of the history that shall not count. Repeatable.")
 @click.option("--why", is_flag=True, help="Show the steps, the confidence and the route.")
+@click.option("--trace/--no-trace", default=None, help="Append the decision to RUN/requests-TASK.jsonl.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def recommend_command(
     run: Path,
@@ -47,6 +48,7 @@ def recommend_command(
     assume: tuple[str, ...],
     ignore: tuple[str, ...],
     why: bool,
+    trace: bool | None,
     as_json: bool,
 ) -> None:
     """Recommend items from a finished RUN, with raw ids and titles.
@@ -56,7 +58,7 @@ def recommend_command(
     from reasonrec_core.pipeline.serve import Recommender
     from reasonrec_core.types import Task
 
-    answer = Recommender.open(run).recommend(
+    answer = Recommender.open(run, trace=trace).recommend(
         user=user,
         history=_ids(history),
         candidates=_ids(candidates),

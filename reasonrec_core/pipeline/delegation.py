@@ -30,7 +30,7 @@ LOSS = 0.01
 
 
 @dataclass(frozen=True)
-class Tested:
+class AllAnswered:
     """The test queries of a routed task, all of which every system answered.
 
     Attributes:
@@ -99,7 +99,7 @@ def delegation_curve(prepared: Prepared, agent: Agent, found: Assessed) -> dict[
     quality = {label: scores.per_query[metric] for label, scores in found.scores.items()}
     known = signals(agent, found.cases.queries, found.answers)
     config = prepared.config
-    tested = Tested(
+    tested = AllAnswered(
         router, known, quality, agent.policy.label, keys(found.cases), config.seed, config.evaluate.resamples
     )
     base, given_away = float(tested.mine.mean()), float(tested.theirs(router).mean())
@@ -122,7 +122,7 @@ def delegation_curve(prepared: Prepared, agent: Agent, found: Assessed) -> dict[
     }
 
 
-def _not_inferior(prepared: Prepared, agent: Agent, found: Assessed, tested: Tested) -> dict[str, Any]:
+def _not_inferior(prepared: Prepared, agent: Agent, found: Assessed, tested: AllAnswered) -> dict[str, Any]:
     """The largest share that is not inferior: chosen on validation, confirmed on test or not."""
     goal = tested.router.report.get("goal")
     if goal is not None and goal["goal"] == "max_loss":
@@ -149,7 +149,7 @@ def _chosen_on_validation(prepared: Prepared, agent: Agent, found: Assessed, rou
     return dict(read_json(stage.folder / "share.json"))
 
 
-def _by_horizon(found: Assessed, tested: Tested) -> list[dict[str, Any]]:
+def _by_horizon(found: Assessed, tested: AllAnswered) -> list[dict[str, Any]]:
     """By quarter of the evidence horizon, the shortest histories first: what was delegated, and what came of it."""
     assert found.routed is not None
     names, code = horizon_quartiles(found.cases.queries.history.lengths)

@@ -48,14 +48,14 @@ def environment(command: list[str] | None = None) -> dict[str, Any]:
     }
 
 
-def component_versions(prepared: Prepared, agent: Agent) -> dict[str, str]:
-    """Owner and version of every component, the data and the split: what a decision depends on."""
-    found = {"reasonrec": __version__, "dataset": prepared.dataset.hash, "split": prepared.split.hash}
+def component_versions(agent: Agent, dataset: str, split: str) -> dict[str, str]:
+    """Owner and version of every component, and the hashes of the data and the split: what a decision depends on."""
+    found = {"reasonrec": __version__, "dataset": dataset, "split": split}
     kinds = [(Kind.POLICY, agent.policy)] if agent.policy else []
     kinds += [(Kind.DELEGATE, named) for named in agent.delegates.values()]
     kinds += [(Kind.UNCERTAINTY, named) for named in agent.estimators.values()]
     for kind, named in kinds:
-        owner = prepared.registry.spec(kind, named.name)
+        owner = agent.registry.spec(kind, named.name)
         found[f"{kind}:{named.label}"] = f"{named.name} of {owner.distribution} {owner.version}"
     return found
 

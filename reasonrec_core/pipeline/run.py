@@ -32,7 +32,8 @@ from reasonrec_core.pipeline.latency import Latency, measure
 from reasonrec_core.pipeline.prepare import Prepared, Progress, prepare
 from reasonrec_core.pipeline.record import environment, write_cards, write_users
 from reasonrec_core.pipeline.routing import calibrate, item_counts
-from reasonrec_core.pipeline.tracing import write_trace
+from reasonrec_core.pipeline.selective import selective
+from reasonrec_core.pipeline.tracing import write_traces
 from reasonrec_core.registry import Registry
 from reasonrec_core.report import write_report
 from reasonrec_core.trace import hasher_of
@@ -123,8 +124,8 @@ def evaluate_fitted(fitted: Fitted) -> dict[str, Any]:
     metrics = collect(fitted, found, latency) | {"faithfulness": faithfulness(prepared, agent, first)}
     for each in found:
         write_users(folder, each)
+    write_traces(prepared, agent, found, latency, folder)
     if first.task is not Task.CTR:
-        write_trace(prepared, agent, first, latency, folder)
         write_cards(prepared, agent, first, folder / "cards.json")
     write_json(folder / "metrics.json", metrics)
     write_report(folder)
@@ -163,6 +164,7 @@ def collect(fitted: Fitted, found: list[Assessed], latency: Latency | None) -> d
         share = float(found[0].routed.replaced.mean())
         metrics["delegation"] = {"share": share, "latency_ratio": latency.ratio, "latency": latency.to_dict()}
         metrics["delegation_curve"] = delegation_curve(prepared, agent, found[0])
+    metrics["abstention"] = selective(prepared, agent, found[0])
     metrics["bills"] = bills(agent, found[0], latency, max(prepared.config.evaluate.k))
     return metrics
 

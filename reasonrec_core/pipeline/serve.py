@@ -19,6 +19,7 @@ from reasonrec_core.observe.horizon import EvidenceHorizonScale
 from reasonrec_core.pipeline.agent import POPULARITY, Agent, Named, Outcome
 from reasonrec_core.pipeline.edited import EditedPolicy, read_edits
 from reasonrec_core.pipeline.folder import RunFolder
+from reasonrec_core.pipeline.requests import Requests
 from reasonrec_core.pipeline.served import Served
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import History, QueryBatch, Ranking, Route, Step, Task
@@ -90,18 +91,28 @@ class Answer:
 class Recommender:
     """A finished run, ready to answer."""
 
-    def __init__(self, run: RunFolder, config: PipelineConfig, dataset: Dataset, agent: Agent) -> None:
-        self.run, self.config, self.dataset, self.agent = run, config, dataset, agent
+    def __init__(
+        self, run: RunFolder, config: PipelineConfig, dataset: Dataset, agent: Agent, requests: Requests | None = None
+    ) -> None:
+        self.run, self.config, self.dataset, self.agent, self.requests = run, config, dataset, agent, requests
 
     @classmethod
-    def open(cls, path: Path, registry: Registry | None = None) -> Recommender:
+    def open(cls, path: Path, registry: Registry | None = None, *, trace: bool | None = None) -> Recommender:
         """Load what a run has fitted; no encoder is loaded, item features are memory-mapped.
 
         The catalogue is that of the fit, longer by what was imported into the run since (`new_items.add_items`).
+
+        Args:
+            path: the run folder.
+            registry: where components are found.
+            trace: whether requests leave a trace (`Requests`); as the run's settings say if None.
         """
         served = Served.open(path)
         agent = load_agent(served, registry or Registry.discover())
-        return cls(served.run, load_config(path / "config.toml"), served.dataset, agent)
+        config = load_config(path / "config.toml")
+        wanted = config.trace.requests if trace is None else trace
+        requests = Requests(path, config, served.dataset, agent) if wanted else None
+        return cls(served.run, config, served.dataset, agent, requests)
 
     @cached_property
     def task(self) -> Task:
@@ -146,7 +157,10 @@ class Recommender:
         batch = self._batch(user, history, candidates, k, task)
         if assume or ignore:
             return self._edited(batch, assume or {}, ignore)
-        return self._answer(batch, self.agent.act(batch))
+        outcome = self.agent.act(batch)
+        if self.requests is not None:
+            self.requests.write(batch, outcome, user)
+        return self._answer(batch, outcome)
 
     def _edited(self, batch: QueryBatch, assume: Mapping[str, str], ignore: Sequence[str]) -> Answer:
         catalog, policy = self.dataset.catalog, EditedPolicy.of(self.agent)

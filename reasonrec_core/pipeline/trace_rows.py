@@ -17,7 +17,7 @@ from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.pipeline.routing import keys, scored, signals
 from reasonrec_core.trace import Hasher, TraceBatch
 from reasonrec_core.trace.schema import TEST, VALID
-from reasonrec_core.types import Bool, Cases, Int64, QueryBatch, Route, Step, Uncertainty
+from reasonrec_core.types import Bool, Cases, Float32, Int32, Int64, QueryBatch, Ranking, Route, Step, Uncertainty
 
 Float64 = npt.NDArray[np.float64]
 
@@ -101,6 +101,62 @@ def decisions(
             tokens=np.where(unasked, 0, spent)[rows],
             policy_tokens=spent[rows] if mine else None,
         )
+
+
+def click_rows(prepared: Prepared, agent: Agent, found: Assessed, hasher: Hasher) -> Iterator[TraceBatch]:
+    """Click probabilities in chunks: the first system answers, its candidates from the likeliest to the least.
+
+    ``quality`` holds each system's mean log loss and squared error over the candidates of a request.
+    """
+    cases, first = found.cases, next(iter(found.answers))
+    lists = {label: _ranked(a.probability, cases.queries) for label, a in found.answers.items()}
+    quality = {label: _click_quality(scores, len(cases)) for label, scores in found.scores.items()}
+    order = hasher.order(_user_ids(prepared, cases)) if hasher.users else np.arange(len(cases), dtype=np.int64)
+    policy, whole = agent.policy is not None and agent.policy.label == first, cases.take(order)
+    indptr, targets = _clicked(cases, order)
+    for start, batch in whole.queries.chunks(CHUNK):
+        rows = order[start : start + len(batch)]
+        yield TraceBatch(
+            start,
+            batch,
+            TEST,
+            routes=[Route.SELF if policy else Route.REPLACE] * len(rows),
+            reasons=["nobody routes click probabilities: the first system answers all"] * len(rows),
+            ranking=lists[first].take(rows),
+            target_indptr=indptr[start : start + len(rows) + 1],
+            targets=targets,
+            keys=np.full(len(rows), -1, np.int64) if hasher.users else keys(cases)[rows],
+            delegates=[None if policy else first] * len(rows),
+            answers={label: ranking.take(rows) for label, ranking in lists.items()},
+            quality={label: {name: each[rows] for name, each in values.items()} for label, values in quality.items()},
+        )
+
+
+def _ranked(probability: Float32 | None, queries: QueryBatch) -> Ranking:
+    """Candidates by probability."""
+    assert probability is not None
+    assert queries.candidates is not None
+    sure = np.where(queries.candidates >= 0, probability, -np.inf).astype(np.float32)
+    order = np.argsort(-sure, axis=1, kind="stable")
+    return Ranking(np.take_along_axis(queries.candidates, order, axis=1), np.take_along_axis(sure, order, axis=1))
+
+
+def _clicked(cases: Cases, order: Int64) -> tuple[Int64, Int32]:
+    """Row bounds and items of the candidates that were clicked, in the order that is written."""
+    assert cases.labels is not None
+    assert cases.queries.candidates is not None
+    items = cases.queries.candidates[order]
+    clicked = (cases.labels[order] > 0) & (items >= 0)
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(clicked.sum(axis=1))]), items[clicked]
+
+
+def _click_quality(scores: Scores, n: int) -> dict[str, Float64]:
+    assert scores.clicks is not None
+    clicks = scores.clicks
+    count = np.bincount(clicks.query, minlength=n)
+    with np.errstate(invalid="ignore"):
+        parts = {"LogLoss": clicks.losses, "Brier": clicks.squares}
+        return {name: np.bincount(clicks.query, each, n) / count for name, each in parts.items()}
 
 
 def _routes(replaced: Bool, consulted: Bool, abstained: Bool) -> list[Route]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from itertools import chain
 from pathlib import Path
 
 from reasonrec_core.act import clue_names
@@ -15,31 +15,61 @@ from reasonrec_core.pipeline.predict import CHUNK
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.pipeline.record import component_versions
 from reasonrec_core.pipeline.routing import goals
-from reasonrec_core.pipeline.trace_rows import calibration_rows, decisions
-from reasonrec_core.trace import Header, TraceWriter, hasher_of
+from reasonrec_core.pipeline.trace_rows import calibration_rows, click_rows, decisions
+from reasonrec_core.trace import Hasher, Header, TraceBatch, TraceWriter, hasher_of
+from reasonrec_core.types import Task
 
-FILES = {"parquet": ("trace.parquet",), "jsonl": ("trace.jsonl",), "both": ("trace.parquet", "trace.jsonl")}
+SUFFIXES = {"parquet": (".parquet",), "jsonl": (".jsonl",), "both": (".parquet", ".jsonl")}
+FIRST = "trace"
+"""The trace of a run's first task; those of others name their task."""
 
 
-def write_trace(prepared: Prepared, agent: Agent, found: Assessed, latency: Latency | None, folder: Path) -> None:
-    """Write the trace in the wanted formats; one of another format that an earlier run left is removed."""
+def write_traces(
+    prepared: Prepared, agent: Agent, found: Sequence[Assessed], latency: Latency | None, folder: Path
+) -> None:
+    """Write a trace per task in the wanted formats; those that an earlier run left otherwise are removed.
+
+    Args:
+        prepared, agent: the run.
+        found: its tasks; the first one's trace is ``trace``, that of another ``trace-TASK``.
+        latency: of requests of the first.
+        folder: the run folder.
+    """
+    wanted = {each.task: FIRST if each is found[0] else f"{FIRST}-{each.task}" for each in found}
+    for each in found:
+        _write(prepared, agent, each, latency if each is found[0] else None, folder / wanted[each.task])
+    kept = {f"{stem}{suffix}" for stem in wanted.values() for suffix in SUFFIXES[prepared.config.trace.format]}
+    for stem in (FIRST, *(f"{FIRST}-{task}" for task in Task)):
+        for name in {f"{stem}{suffix}" for suffix in SUFFIXES["both"]} - kept:
+            (folder / name).unlink(missing_ok=True)
+
+
+def _write(prepared: Prepared, agent: Agent, found: Assessed, latency: Latency | None, stem: Path) -> None:
     config, hasher = prepared.config.trace, hasher_of(prepared.config.trace)
     users = prepared.dataset.users.column("user_id").to_pylist()
     head, items, total = header(prepared, agent, found), prepared.dataset.catalog.ids, len(found.cases)
     with ExitStack() as stack:
         writers = [
             stack.enter_context(
-                TraceWriter(folder / name, head, item_ids=items, user_ids=users, hasher=hasher, history=config.history)
+                TraceWriter(path, head, item_ids=items, user_ids=users, hasher=hasher, history=config.history)
             )
-            for name in FILES[config.format]
+            for path in (stem.parent / f"{stem.name}{suffix}" for suffix in SUFFIXES[config.format])
         ]
-        decided = decisions(prepared, agent, found, latency, hasher)
-        for batch in chain(decided, calibration_rows(prepared, agent, found, hasher)):
+        for batch in _rows(prepared, agent, found, latency, hasher):
             for writer in writers:
                 writer.write_batch(batch)
             prepared.progress(min(batch.first + CHUNK, total), total, f"trace {found.task}")
-    for name in set(FILES["both"]) - set(FILES[config.format]):
-        (folder / name).unlink(missing_ok=True)
+
+
+def _rows(
+    prepared: Prepared, agent: Agent, found: Assessed, latency: Latency | None, hasher: Hasher
+) -> Iterator[TraceBatch]:
+    """Decisions, and what another router could be calibrated on; click probabilities, which nobody routes."""
+    if found.task is Task.CTR:
+        yield from click_rows(prepared, agent, found, hasher)
+        return
+    yield from decisions(prepared, agent, found, latency, hasher)
+    yield from calibration_rows(prepared, agent, found, hasher)
 
 
 def header(prepared: Prepared, agent: Agent, found: Assessed) -> Header:
@@ -48,8 +78,8 @@ def header(prepared: Prepared, agent: Agent, found: Assessed) -> Header:
     stages = {label: str(named.part.stage) for label, named in agent.estimators.items()}
     if router is not None:
         stages |= dict.fromkeys(clue_names(tuple(agent.delegates)), "before")
-    versions = component_versions(prepared, agent)
-    quality, hit = goals(prepared, next(iter(found.scores.values())))
+    versions = component_versions(agent, prepared.dataset.hash, prepared.split.hash)
+    quality, hit = (None, None) if found.task is Task.CTR else goals(prepared, next(iter(found.scores.values())))
     return Header(
         name=config.name,
         task=found.task,

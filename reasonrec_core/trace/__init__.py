@@ -16,6 +16,7 @@ from reasonrec_core.trace.record import (
     step_as_dict,
     step_from_dict,
 )
+from reasonrec_core.trace.request_log import RequestLog
 from reasonrec_core.trace.schema import SCHEMA, Header
 from reasonrec_core.trace.writer import TraceWriter
 
@@ -24,6 +25,7 @@ __all__ = [
     "Hasher",
     "Header",
     "RankedAnswer",
+    "RequestLog",
     "Trace",
     "TraceBatch",
     "TraceConfig",

@@ -34,3 +34,10 @@ class TraceConfig(Settings):
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="The environment variable that holds the key, 16 characters or more.",
     )
+    requests: bool = Field(
+        False,
+        description="Whether answering requests (`reasonrec recommend`, `Recommender`) leaves a trace, too: "
+        "requests-TASK.jsonl in the run folder.",
+    )
+    rows: int = Field(10_000, ge=1, description="Requests that a file of this trace holds before a new one is begun.")
+    files: int = Field(5, ge=1, description="Files of it that are kept; the oldest is deleted.")

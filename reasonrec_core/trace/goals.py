@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from reasonrec_core.act import Router, goals
-from reasonrec_core.act.goals import PERCENT, Relative, relative
+from reasonrec_core.act.goals import PERCENT
+from reasonrec_core.act.relative import Relative, relative
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.trace.costs import seconds, spread
 from reasonrec_core.trace.decide import BEFORE, Decisions, decide, evidence
