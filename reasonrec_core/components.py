@@ -2,8 +2,7 @@
 
 A policy may offer more: `DistributionPolicy` (how likely every item is), `StochasticPolicy` (answers of several drawn
 networks). Every component has a pydantic ``Config``, learns in ``fit`` (which may do nothing), acts, and can be saved
-to a folder and loaded from it. Arrays cross the border as numpy. A component never sees test data: `FitData` holds
-none.
+to a folder and loaded from it. Arrays cross the border as numpy. A component never sees test data.
 """
 
 from __future__ import annotations
@@ -120,7 +119,6 @@ class Component(ABC, Generic[C]):
 
     def fit(self, data: FitData) -> None:
         """Learn from ``data``. The default learns nothing."""
-        return
 
     def save(self, folder: Path) -> None:
         """Write everything needed to act again into ``folder`` (exists, empty). Extend, calling ``super().save``."""
@@ -245,6 +243,18 @@ class StochasticPolicy(Protocol):
         """
 
 
+@runtime_checkable
+class EvidentialPolicy(Protocol):
+    """A policy that says on how much evidence it answers."""
+
+    @property
+    def evidential(self) -> bool:
+        """Whether it was trained to."""
+
+    def evidence(self, batch: QueryBatch, observation: Observation, items: Int32) -> Float32:
+        """float32[B, K + 1]: a Dirichlet's parameters less 1, for ``items`` (as in `samples`) and, last, all others."""
+
+
 class UncertaintyEstimator(Component[C]):
     """Says how unsure the policy is, before or after it answers."""
 
@@ -256,7 +266,6 @@ class UncertaintyEstimator(Component[C]):
         Override it (and raise `PluginError` for a policy that will not do) where the estimator asks the policy more
         than `estimate` is given. What is learned then belongs to this policy, and is fitted again for another.
         """
-        return
 
     @abstractmethod
     def estimate(self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None) -> Uncertainty:

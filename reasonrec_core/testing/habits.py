@@ -29,6 +29,7 @@ class Habits(ReasoningPolicy[Empty]):
     entropy and their difference are known. An item of the history keeps its share, which nobody then holds.
     """
 
+    evidential = True
     _counts: Float64
 
     def fit(self, data: FitData) -> None:
@@ -59,6 +60,13 @@ class Habits(ReasoningPolicy[Empty]):
             picked = np.take_along_axis(rows[newest], np.maximum(items, 0), axis=1)
             drawn.append(np.where(items < 0, 0.0, picked).astype(np.float32))
         return np.stack(drawn)
+
+    def evidence(self, batch: QueryBatch, observation: Observation, items: Int32) -> Float32:
+        """float32[B, K + 1]: what was counted of ``items`` and, last, of all others."""
+        counts = self.parameters(batch)
+        listed = np.where(items < 0, 0.0, np.take_along_axis(counts, np.maximum(items, 0), axis=1))
+        others = counts.sum(axis=1) - listed.sum(axis=1)
+        return np.concatenate([listed, others[:, None]], axis=1).astype(np.float32)
 
     def deliberate(self, batch: QueryBatch, observation: Observation) -> Deliberation:
         """The likeliest items, in one step."""

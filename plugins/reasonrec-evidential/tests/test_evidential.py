@@ -23,6 +23,11 @@ class TestEvidential(UncertaintyConformance):
     settings: ClassVar[dict[str, Any]] = {**QUICK, "top": 5}
 
 
+class TestStatedByThePolicy(UncertaintyConformance):
+    component = "evidential"
+    settings: ClassVar[dict[str, Any]] = {"source": "policy", "top": 5}
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return tiny(tmp_path_factory.mktemp("tiny"))
@@ -98,3 +103,29 @@ def test_a_policy_without_a_distribution_is_refused(data: Tiny) -> None:
     estimator.attach(Mute())  # type: ignore[arg-type]
     with pytest.raises(PluginError, match="needs the policy's distribution"):
         estimator.fit(data.fit)
+
+
+def test_what_the_policy_states_is_its_dirichlet(data: Tiny) -> None:
+    """Habits counts: the strength of its evidence, and so the vacuity, is known."""
+    policy, batch = habits(data.fit), data.test.queries
+    estimator, seen = Evidential(EvidentialConfig(source="policy", top=5)), data.observation(batch)
+    estimator.attach(policy)
+    estimator.fit(data.fit)
+    found = estimator.estimate(batch, seen, policy.deliberate(replace(batch, k=5), seen))
+    strength = policy.parameters(batch).sum(axis=1) + 6
+    np.testing.assert_allclose(found.epistemic, 6 / strength, rtol=1e-4)
+    ranking = policy.deliberate(replace(batch, k=5), seen).ranking
+    assert ranking is not None
+    others = policy.evidence(batch, seen, ranking.items)[:, -1]
+    np.testing.assert_allclose(found.total, (others + 1) / strength, rtol=1e-4)
+
+
+def test_a_policy_that_states_no_evidence_is_refused(data: Tiny) -> None:
+    class Unsaid:
+        evidential = False
+
+        def evidence(self, *given: Any) -> Any:
+            raise NotImplementedError
+
+    with pytest.raises(PluginError, match="does not state its evidence"):
+        Evidential(EvidentialConfig(source="policy")).attach(Unsaid())  # type: ignore[arg-type]

@@ -64,6 +64,19 @@ class GateConfig(Settings):
     folds: int = Field(3, ge=2, description="Parts of the pairs; each is judged by gates fitted on the others.")
 
 
+class EvidenceConfig(Settings):
+    """On how much evidence an answer rests; trained last, on validation pairs. It changes no answer."""
+
+    loss: str = Field(
+        "", description="An installed evidential loss, such as dirichlet-mse of reasonrec-evidential; empty: none."
+    )
+    divergence: float = Field(0.1, ge=0, description="Weight of the divergence from no evidence, once annealed.")
+    hidden: int = Field(16, ge=1, description="Units between the facts that the gates know and the strength.")
+    steps: int = Field(300, ge=1, description="Of training, on all pairs at once.")
+    learning_rate: float = Field(0.01, gt=0, description="Of AdamW.")
+    weight_decay: float = Field(0.1, ge=0, description="Of AdamW.")
+
+
 class ChainConfig(Settings):
     """All of it has defaults; the parts are settings of their own."""
 
@@ -77,3 +90,4 @@ class ChainConfig(Settings):
         default=None, description="Experts to ask: sequence, transitions, a modality, affinity, popularity; empty: all."
     )
     gates: GateConfig = Field(default=GateConfig(), description="How the experts are weighed.")
+    evidence: EvidenceConfig = Field(default=EvidenceConfig(), description="On how much evidence an answer rests.")

@@ -10,6 +10,7 @@ import numpy as np
 from reasonrec_chain.config import ChainConfig
 from reasonrec_chain.fit_gates import Pairs, fit_gates, join, pair, train_gates
 from reasonrec_chain.fit_sequence import train_sequence
+from reasonrec_chain.fit_strength import find_loss, learn_strength
 from reasonrec_chain.infer import USUAL_TRUST, fit_trust, infer
 from reasonrec_chain.model import ChainModel, expert_names, make_experts
 from reasonrec_chain.outside import learn_escape
@@ -35,6 +36,8 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
         DataError: no training interactions, or none that has a next one.
         ConfigError: a modality, field, expert or device that does not exist.
     """
+    if config.evidence.loss:
+        find_loss(config.evidence.loss)  # now, rather than after the training
     counted = fit_counted(config.counted, data)
     names = (*(e.name for e in counted.experts), AFFINITY, POPULARITY)
     kept = Model(counted.experts, counted.fields, counted.popularity, unfitted(names), {})
@@ -62,6 +65,8 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
 def with_escape(model: ChainModel, config: ChainConfig, data: FitData, targets: Targets | None = None) -> ChainModel:
     """The model with its masses fitted to how often ``data.valid`` has targets outside the pool; ranks do not change.
 
+    Where the settings name an evidential loss, the strength of the evidence is trained, too.
+
     Args:
         model: fitted.
         config: its settings.
@@ -74,7 +79,11 @@ def with_escape(model: ChainModel, config: ChainConfig, data: FitData, targets: 
         targets = pair_up(data.valid, data.observation.horizon, config.gates.pairs, data.seed)
     some = targets.take(np.arange(min(len(targets), ESCAPED)))
     evidence = Evidence.of(some.queries.history, config.counted.max_history)
-    return replace(model, escape=learn_escape(model, some, evidence, replace(data.observation, horizon=some.horizon)))
+    seen = replace(data.observation, horizon=some.horizon)
+    model = replace(model, escape=learn_escape(model, some, evidence, seen))
+    if not config.evidence.loss:
+        return model
+    return replace(model, strength=learn_strength(model, config.evidence, some, evidence, seen, data.seed))
 
 
 def _check_experts(config: ChainConfig, counted: Model) -> None:

@@ -13,6 +13,7 @@ from reasonrec_chain.gates import Gates
 from reasonrec_chain.labels import LabelSets
 from reasonrec_chain.propose import SEQUENCE, Experts
 from reasonrec_chain.sequence import SequenceModel
+from reasonrec_chain.strength import Strength
 from reasonrec_core.builtin.profile.fitting import Model as Counted
 from reasonrec_core.builtin.profile.propose import AFFINITY, POPULARITY
 
@@ -29,6 +30,7 @@ class ChainModel:
         gates: how they are weighed.
         report: how fitting went: training epochs, gates on unseen validation pairs.
         escape: how likely the next item is outside the pool.
+        strength: on how much evidence an answer rests; None where that was not trained.
         unseen: float64[P], `fit_gates.Fitted.unseen`; None after loading, and without validation data.
     """
 
@@ -38,6 +40,7 @@ class ChainModel:
     report: dict[str, object] = field(default_factory=dict)
     unseen: Float64 | None = None
     escape: Escape = field(default_factory=Escape)
+    strength: Strength | None = None
 
 
 def expert_names(config: ChainConfig, counted: Counted) -> tuple[str, ...]:

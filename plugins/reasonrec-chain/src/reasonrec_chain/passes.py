@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from reasonrec_chain.gates import facts
 from reasonrec_chain.history import HistoryEncoder, Layer
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.network import Network
 from reasonrec_chain.outside import Elsewhere
 from reasonrec_chain.scene import Scene
-from reasonrec_chain.think import thoughts
+from reasonrec_chain.think import Thought, thoughts
 from reasonrec_core.builtin.profile.evidence import Evidence
+from reasonrec_core.errors import PluginError
 from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
 
 
@@ -56,11 +58,34 @@ def samples(
     for one, seen in _drawn(model, scene, passes, seed):
         out = np.zeros(items.shape, np.float32)
         for start, _, thought in thoughts(one, seen, batch, evidence, observation):
-            asked = items[start : start + len(thought.mass)]
-            same = (asked[:, :, None] == thought.proposals.items[:, None, :]) & (asked >= 0)[:, :, None]
-            out[start : start + len(asked)] = np.where(same, thought.mass[:, None, :], 0).sum(axis=2)
+            rows = slice(start, start + len(thought.mass))
+            out[rows] = _masses(thought, items[rows])
         drawn.append(out)
     return np.stack(drawn)
+
+
+def evidence_for(
+    model: ChainModel, batch: QueryBatch, evidence: Evidence, observation: Observation, items: Int32
+) -> Float32:
+    """float32[B, K + 1] for int32[B, K] items, -1 padded: see `strength`.
+
+    Raises:
+        PluginError: it was not trained.
+    """
+    if model.strength is None:
+        raise PluginError("this chain was not trained to say how much evidence it has", fix="Set evidence.loss.")
+    out = np.zeros((len(items), items.shape[1] + 1), np.float32)
+    for start, _, thought in thoughts(model, model.experts.scene(observation), batch, evidence, observation):
+        rows = slice(start, start + len(thought.mass))
+        known = facts(thought.proposals, thought.inferred.beliefs, observation.horizon[rows])
+        out[rows] = model.strength.evidence(known, _masses(thought, items[rows]))
+    return out
+
+
+def _masses(thought: Thought, items: Int32) -> Float32:
+    """float32[B, K]: of int32[B, K] items, 0 for what is not in the pool."""
+    same = (items[:, :, None] == thought.proposals.items[:, None, :]) & (items >= 0)[:, :, None]
+    return np.asarray(np.where(same, thought.mass[:, None, :], 0).sum(axis=2), np.float32)
 
 
 def _drawn(model: ChainModel, scene: Scene, passes: int, seed: int) -> Iterator[tuple[ChainModel, Scene]]:

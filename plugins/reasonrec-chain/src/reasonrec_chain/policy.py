@@ -18,7 +18,7 @@ from reasonrec_chain.fitting import fit_chain, with_escape
 from reasonrec_chain.grow import GrowingChain
 from reasonrec_chain.infer import infer
 from reasonrec_chain.model import ChainModel
-from reasonrec_chain.passes import distribution, samples
+from reasonrec_chain.passes import distribution, evidence_for, samples
 from reasonrec_chain.propose import rows_at_once
 from reasonrec_chain.storage import read_chain, write_chain
 from reasonrec_chain.think import ranked, think
@@ -142,6 +142,17 @@ class Chain(EditablePolicy[ChainConfig]):
         model = self._ready.seeing(observation)
         with one_thread(len(batch) == 1):
             return samples(model, batch, self._evidence(batch, None), observation, items, passes, seed)
+
+    @property
+    def evidential(self) -> bool:
+        """Whether the strength of the evidence was trained (``evidence.loss``)."""
+        return self.model.strength is not None
+
+    def evidence(self, batch: QueryBatch, observation: Observation, items: Int32) -> Float32:
+        """float32[B, K + 1]: evidence for ``items`` and, last, for all others together."""
+        model = self._ready.seeing(observation)
+        with one_thread(len(batch) == 1):
+            return evidence_for(model, batch, self._evidence(batch, None), observation, items)
 
     def attribution(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[L]: by how much ignoring an entry lowers the probability of the best item."""

@@ -16,13 +16,14 @@ from reasonrec_chain.gates import Gates
 from reasonrec_chain.model import ChainModel, make_experts
 from reasonrec_chain.network import Network
 from reasonrec_chain.sequence import SequenceModel
+from reasonrec_chain.strength import Strength
 from reasonrec_chain.views import View, item_inputs
 from reasonrec_core.builtin.profile.storage import read_model, write_model
 from reasonrec_core.errors import DataError
 from reasonrec_core.files import read_json, whole_file, write_json
 from reasonrec_core.types import Float32, Observation
 
-NETWORK, GATES = "network", "gates."
+NETWORK, GATES, STRENGTH = "network", "gates.", "strength."
 
 
 def write_chain(model: ChainModel, folder: Path) -> None:
@@ -34,6 +35,8 @@ def write_chain(model: ChainModel, folder: Path) -> None:
     for m, network in enumerate(sequence.networks):
         tensors |= {f"{NETWORK}{m}.{name}": value for name, value in network.state_dict().items()}
     tensors |= {GATES + name: value for name, value in model.gates.state_dict().items()}
+    if model.strength is not None:
+        tensors |= {STRENGTH + name: value for name, value in model.strength.state_dict().items()}
     trained = len(sequence.networks[0].items.ids)  # items that came later have nothing to keep
     tensors["counts"] = torch.from_numpy(sequence.counts[:trained])
     for v, view in enumerate(sequence.views):
@@ -63,6 +66,7 @@ def read_chain(config: ChainConfig, folder: Path) -> ChainModel:
         with torch.random.fork_rng(devices=[]):  # networks are made at random before they are filled
             sequence = _sequence(config, tensors, stored["modalities"], counted)
             gates = _gates(config, tensors, stored["gates"])
+            strength = _strength(config, tensors)
         trust, report = tuple(float(t) for t in stored["trust"]), dict(stored["report"])
         escape = Escape(**{name: float(value) for name, value in stored.get("escape", {}).items()})
         experts = make_experts(config, counted, sequence, trust)
@@ -72,7 +76,7 @@ def read_chain(config: ChainConfig, folder: Path) -> ChainModel:
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"not a saved chain ({reason})", where=str(folder), fix="Fit again.") from error
-    return ChainModel(counted, experts, gates, report, escape=escape)
+    return ChainModel(counted, experts, gates, report, escape=escape, strength=strength)
 
 
 def _sequence(
@@ -103,6 +107,15 @@ def _gates(config: ChainConfig, tensors: dict[str, torch.Tensor], stored: dict[s
     )  # fmt: skip
     gates.load_state_dict(own)
     return gates.eval()
+
+
+def _strength(config: ChainConfig, tensors: dict[str, torch.Tensor]) -> Strength | None:
+    own = _under(STRENGTH, tensors)
+    if not own:
+        return None
+    strength = Strength(len(own["mean"]), config.evidence.hidden)
+    strength.load_state_dict(own)
+    return strength.eval()
 
 
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -115,6 +115,28 @@ def evidential_loss(opinion: Opinion, target: Tensor, kind: Loss = "mse", kl: fl
     return total.mean()
 
 
+ANNEALED_SHARE = 0.3
+"""Of a training, until the divergence counts in full."""
+
+
+def mse(evidence: Tensor, target: Tensor, divergence: float, progress: float) -> Tensor:
+    """Scalar: `evidential_loss` of float[..., K] evidence, for trainings that know their progress, in [0, 1].
+
+    With `log_likelihood` and `digamma` an entry point of the group ``reasonrec.losses``: what other plugins train with.
+    """
+    return evidential_loss(Opinion(evidence), target, "mse", divergence * annealed(progress, ANNEALED_SHARE))
+
+
+def log_likelihood(evidence: Tensor, target: Tensor, divergence: float, progress: float) -> Tensor:
+    """See `mse`."""
+    return evidential_loss(Opinion(evidence), target, "log", divergence * annealed(progress, ANNEALED_SHARE))
+
+
+def digamma(evidence: Tensor, target: Tensor, divergence: float, progress: float) -> Tensor:
+    """See `mse`."""
+    return evidential_loss(Opinion(evidence), target, "digamma", divergence * annealed(progress, ANNEALED_SHARE))
+
+
 class DirichletHead(nn.Module):
     """A linear layer whose outputs are evidence: float[..., d] -> `Opinion` over ``outcomes``."""
 

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from safetensors.torch import load_file, save_file
 
-from reasonrec_core.components import FitData, ReasoningPolicy, Settings, UncertaintyEstimator
+from reasonrec_core.components import EvidentialPolicy, FitData, ReasoningPolicy, Settings, UncertaintyEstimator
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import PluginError
 from reasonrec_core.files import read_json, write_json
@@ -30,11 +30,14 @@ NET, FACTS = "net.safetensors", "evidential.json"
 class EvidentialConfig(Settings):
     """What a pipeline file may set."""
 
+    source: Literal["validation", "policy"] = Field(
+        "validation", description="validation: learned here. policy: the evidence that the policy was trained to state."
+    )
     top: int = Field(10, ge=1, description="Best items among which the target counts as found.")
     loss: Literal["mse", "log", "digamma"] = Field("mse", description="Of the Dirichlet: mse, log or digamma.")
     hidden: int = Field(16, ge=1, description="Units of the hidden layer.")
     steps: int = Field(300, ge=1, description="Steps of training, at most; cross-fitting says how many.")
-    queries: int = Field(20_000, ge=1, description="Validation queries to learn on, at most.")
+    queries: int = Field(5_000, ge=1, description="Validation queries to learn on, at most.")
 
 
 class Evidential(UncertaintyEstimator[EvidentialConfig]):
@@ -43,6 +46,9 @@ class Evidential(UncertaintyEstimator[EvidentialConfig]):
     ``aleatoric`` is the expected entropy of hit or miss, ``epistemic`` the vacuity. Where hits or misses are too few
     to learn from, the Dirichlet counts them; without validation queries it knows nothing (vacuity 1). `report` has
     cross-fitted figures; of a policy that was itself fitted on validation they are optimistic.
+
+    With ``source = "policy"`` nothing is learned here: the Dirichlet over the best items and all others together is the
+    policy's (`EvidentialPolicy`, such as `chain` with ``evidence.loss``).
     """
 
     Config = EvidentialConfig
@@ -55,11 +61,19 @@ class Evidential(UncertaintyEstimator[EvidentialConfig]):
         self.report: dict[str, float] = {}
 
     def attach(self, policy: ReasoningPolicy[Any]) -> None:
-        """The policy whose answers to validation queries are learned from."""
+        """The policy whose answers to validation queries are learned from, or which states its evidence."""
+        if self.config.source == "policy" and not (isinstance(policy, EvidentialPolicy) and policy.evidential):
+            raise PluginError(
+                f"{type(policy).__name__} does not state its evidence",
+                fix='Set evidence.loss of the chain policy, or leave source = "validation".',
+            )
         self._policy = policy
 
     def fit(self, data: FitData) -> None:
         """Ask the policy the validation queries, and learn which answers hold their target."""
+        if self.config.source == "policy":
+            self._counts = (0.0, 0.0)
+            return
         features, hit = np.zeros((0, self.config.top + 2)), np.zeros(0, np.bool_)
         if data.valid is not None:
             some = np.flatnonzero(np.diff(data.valid.target_indptr) > 0)
@@ -78,7 +92,9 @@ class Evidential(UncertaintyEstimator[EvidentialConfig]):
         """From the masses of the answer and the evidence horizon."""
         if self._counts is None:
             raise PluginError("the evidential estimator was used before it was fitted")
-        if self._net is None:
+        if self.config.source == "policy":
+            hit, aleatoric, vacuity = self._stated(batch, observation, deliberation)
+        elif self._net is None:
             evidence = torch.tensor(self._counts, dtype=torch.float64).expand(len(batch), 2)
             hit, aleatoric, vacuity = parts(Opinion(evidence))
         else:
@@ -86,6 +102,21 @@ class Evidential(UncertaintyEstimator[EvidentialConfig]):
             hit, aleatoric, vacuity = ask(self._net, self._features(answer, observation.horizon))
         total, one, other = (np.clip(values, 0.0, 1.0).astype(np.float32) for values in (1.0 - hit, vacuity, aleatoric))
         return Uncertainty(total, self.stage, epistemic=one, aleatoric=other)
+
+    def _stated(
+        self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None
+    ) -> tuple[Float64, Float64, Float64]:
+        """float64[B] each: P(hit), expected entropy in units of its largest, vacuity, as the policy has them."""
+        answer = self._whole(batch, observation, deliberation)
+        if answer is None or answer.ranking is None or not isinstance(self._policy, EvidentialPolicy):
+            raise PluginError("the evidential estimator needs a ranking of a policy that states its evidence")
+        items = answer.ranking.items[:, : self.config.top]
+        evidence = torch.from_numpy(self._policy.evidence(batch, observation, items).astype(np.float64))
+        listed = torch.from_numpy(np.concatenate([items >= 0, np.ones((len(items), 1), np.bool_)], axis=1))
+        opinion = Opinion(evidence, listed)
+        most = np.log(np.maximum(opinion.outcomes.numpy(), 2.0))
+        hit = 1.0 - opinion.probability[:, -1].numpy()
+        return hit, opinion.expected_entropy.numpy() / most, opinion.vacuity.numpy()
 
     def _asked(self, cases: Cases, observation: Observation) -> tuple[Float64, Bool]:
         """float64[B, F] features of the policy's answers, bool[B] whether a target is among the best."""
