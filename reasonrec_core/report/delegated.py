@@ -82,7 +82,7 @@ def chart(found: DelegationCurve) -> Chart | None:
         leaves,
         y(found.policy),
         (x(chosen.share), y(chosen.value)) if chosen is not None and chosen.value is not None else None,
-        x(limit.share) if limit is not None else None,
+        x(limit.share) if limit is not None and limit.share else None,
         x.ticks(),
         y.ticks(),
         _said(found, points),

@@ -117,7 +117,7 @@ def more(curve: DelegationCurve | None) -> str:
     limit = f"{100 * found.limit:g}\N{NO-BREAK SPACE}%"
     if not found.share:
         return (
-            f"How much more could be delegated: nothing. On validation queries no share could be shown to lose at most "
+            f"How much could be delegated: nothing. On validation queries no share could be shown to lose at most "
             f"{limit} of {curve.metric} (lower end of the 95\N{NO-BREAK SPACE}% interval)."
         )
     confirmed = "and the test requests confirm it" if found.confirmed else "but the test requests do not confirm it"

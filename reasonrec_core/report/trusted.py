@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reasonrec_core.report.curves import Reliability, reliability
 from reasonrec_core.report.delegated import Line, Table
 from reasonrec_core.report.metrics import percent
 from reasonrec_core.report.routed import Calibration, Recalibrated, Trust
@@ -12,6 +13,12 @@ KINDS = {
     "platt": "Platt",
     "isotonic": "isotonic",
 }
+
+
+def diagram_before(found: Calibration) -> Reliability | None:
+    """What the confidence looked like before, on the same axes; None where nothing was changed."""
+    same = found.before is not None and found.before.bins == found.bins
+    return None if found.before is None or same else reliability(found.before, found)
 
 
 def table(found: Calibration) -> Table | None:

@@ -130,7 +130,7 @@ def make_view(run: Run) -> ReportView:
         trust=words.trust(results),
         calibration=calibration,
         reliability=curves.reliability(calibration, calibration.before) if calibration else None,
-        before=curves.reliability(calibration.before, calibration) if calibration and calibration.before else None,
+        before=trusted.diagram_before(calibration) if calibration else None,
         recalibrated=trusted.table(calibration) if calibration else None,
         risk_coverage=curves.risk_coverage(results.risk_coverage) if results.risk_coverage else None,
         aurc=results.risk_coverage.aurc if results.risk_coverage else None,
