@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reasonrec_chain.batches import TrainingSequences
-from reasonrec_chain.curriculum import (
+from reasonrec_chain.curriculum import Curriculum
+
+from reasonrec_core.curriculum import (
     UNLIMITED,
-    Curriculum,
     CurriculumConfig,
     competence,
     history_limit,
     pool,
     sampling_probability,
 )
-
 from reasonrec_core.types import Float32, Int64
 
 KINDS = st.sampled_from(["none", "three-phase", "competence", "truncation"])

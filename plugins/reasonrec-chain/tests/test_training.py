@@ -13,7 +13,7 @@ import planted
 import pytest
 import torch
 from planted import cases, config, network
-from reasonrec_chain.curriculum import Curriculum, CurriculumConfig
+from reasonrec_chain.curriculum import Curriculum
 from reasonrec_chain.progress import TrainingReport, duration
 from reasonrec_chain.softmax import make_softmax
 from reasonrec_chain.trainable import Trainable, last_states
@@ -22,6 +22,7 @@ from reasonrec_chain.validation import ranking_figure
 from safetensors import safe_open
 from torch import Tensor
 
+from reasonrec_core.curriculum import CurriculumConfig
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.types import History
 

@@ -6,10 +6,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from reasonrec_chain.curriculum import CurriculumConfig
 from reasonrec_chain.training_config import TrainingConfig
 from reasonrec_core.builtin.profile import ProfileConfig
 from reasonrec_core.components import Settings
+from reasonrec_core.curriculum import CurriculumConfig
 
 
 class NetworkConfig(Settings):
