@@ -62,6 +62,7 @@ def train(
     *,
     seed: int,
     progress: Callable[[int, int], None],
+    figure: Callable[..., Any] | None = None,
 ) -> list[lightgbm.Booster]:
     """``config.bags`` models, each stopped by ``check`` where there is one.
 
@@ -72,6 +73,7 @@ def train(
         check: validation rows, built with ``reference=learn``.
         seed: of the first model; the others count up from it.
         progress: called as ``progress(done, total)`` in trees.
+        figure: of the validation rows, where ``task`` names no metric of LightGBM's.
     """
     rounds = config.rounds if check is not None else min(config.rounds, config.unguided_rounds)
     models = []
@@ -90,6 +92,7 @@ def train(
             num_boost_round=rounds,
             valid_sets=[check] if check is not None else None,
             callbacks=callbacks,
+            feval=figure,
         )
         models.append(model)
     progress(config.bags * rounds, config.bags * rounds)

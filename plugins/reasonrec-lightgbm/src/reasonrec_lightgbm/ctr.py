@@ -17,11 +17,12 @@ from pydantic import Field
 
 from reasonrec_core.components import Delegate, FitData
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.errors import DataError
+from reasonrec_core.errors import DataError, PluginError
 from reasonrec_core.files import read_json, whole_file, write_json
-from reasonrec_core.types import Cases, Float32, Int64, Observation, QueryBatch, Task
+from reasonrec_core.types import Bool, Cases, Float32, Int64, Observation, QueryBatch, Task
 from reasonrec_lightgbm.boosting import BoostingConfig, Table, load_models, predict, save_models, train
 from reasonrec_lightgbm.content import WITHOUT, WITHOUT_HELP, GrowingContent, ItemContent
+from reasonrec_lightgbm.evidence import EvidentialObjective, click_loss, predict_evidence, probability
 from reasonrec_lightgbm.features import Requests, click_features
 from reasonrec_lightgbm.knowledge import Knowledge
 from reasonrec_lightgbm.labels import Labels
@@ -47,6 +48,12 @@ class CTRConfig(BoostingConfig):
     refresh: float = Field(
         default=7 * 86_400.0, gt=0, description="Prequential: relearn item statistics after so long (the log's unit)."
     )
+    evidence: str = Field(
+        default="",
+        description="An installed evidential loss (dirichlet-mse of reasonrec-evidential): each row gets a Beta"
+        " distribution, and `evidence` says how much is known. Empty: log loss.",
+    )
+    divergence: float = Field(default=0.01, ge=0, description="Evidence: weight of the divergence from none.")
 
 
 class LightGBMCTR(Delegate[CTRConfig]):
@@ -73,6 +80,10 @@ class LightGBMCTR(Delegate[CTRConfig]):
         self._labels = Labels.of(data.train)
         content = ItemContent.of(data.catalog, data.observation, self.config.dimensions, self.config.without)
         self._content, self._grown = GrowingContent(content, data.catalog), None
+        task, figure = TASK, None
+        if self.config.evidence:
+            task = EvidentialObjective(self.config.evidence, self.config.divergence, self.config.rounds).task
+            figure = click_loss
         table, values = self._training_table(data, content)
         self._knowledge = self._learn(self._labels, content)
         learn = lightgbm.Dataset(table, values, feature_name=self.names, free_raw_data=False)
@@ -82,25 +93,48 @@ class LightGBMCTR(Delegate[CTRConfig]):
             check = lightgbm.Dataset(described, data.valid.labels.ravel()[rows], reference=learn)
         self._models = train(
             self.config,
-            TASK,
+            task,
             learn,
             check,
             seed=data.seed,
             progress=lambda done, total: data.progress(done, total, "lightgbm-ctr: trees"),
+            figure=figure,
         )
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, C]: click probabilities of the candidates; of the whole catalogue where there are none."""
+        table, real = self._asked(batch, observation)
+        out = np.zeros(real.shape, dtype=np.float32)
+        out[real] = self._clicks(table)
+        return out
+
+    def evidence(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, C, 2]: evidence for a click and against it, 0 for padding; a Beta's parameters less 1.
+
+        Raises:
+            PluginError: it was not trained with ``evidence``.
+        """
+        if not self.config.evidence:
+            raise PluginError("lightgbm-ctr was not trained to say how much evidence it has", fix="Set `evidence`.")
+        table, real = self._asked(batch, observation)
+        out = np.zeros((*real.shape, 2), dtype=np.float32)
+        out[real] = predict_evidence(self._models, table)
+        return out
+
+    def _asked(self, batch: QueryBatch, observation: Observation) -> tuple[Table, Bool]:
+        """A row of features per candidate that is one, and bool[B, C] which those are."""
         candidates, (content, known) = batch.candidates, self._seeing(observation)
         if candidates is None:
             everything = np.arange(len(known.item_bias), dtype=np.int32)
             candidates = np.tile(everything, (len(batch), 1))
         real = candidates >= 0
         asked = self._requests(batch, candidates, real, self._labels, END)
-        table = self._table(asked, known, self._labels, content)
-        out = np.zeros(candidates.shape, dtype=np.float32)
-        out[real] = _probability(predict(self._models, table))
-        return out
+        return self._table(asked, known, self._labels, content), real
+
+    def _clicks(self, table: Table) -> Float32:
+        if self.config.evidence:
+            return probability(predict_evidence(self._models, table)).astype(np.float32)
+        return _probability(predict(self._models, table))
 
     def score_prequential(self, cases: Cases, observation: Observation) -> Float32:
         """float32[B, C]: like `score`, but every label of ``cases`` is known to all strictly later rows.
@@ -112,7 +146,7 @@ class LightGBMCTR(Delegate[CTRConfig]):
         assert cases.queries.candidates is not None
         table, rows = self._described(cases, observation)
         out = np.zeros(cases.queries.candidates.size, dtype=np.float32)
-        out[rows] = _probability(predict(self._models, table))
+        out[rows] = self._clicks(table)
         return out.reshape(cases.queries.candidates.shape)
 
     def save(self, folder: Path) -> None:
