@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -147,17 +147,32 @@ class Features:
     present: Bool
 
 
+class ItemInput(NamedTuple):
+    """What an encoder of the modality "item" reads of an item; at least one of them is there.
+
+    Attributes:
+        image: RGB `PIL.Image.Image`, None where the item has none that can be used.
+        text: None where the item has none.
+    """
+
+    image: Any
+    text: str | None
+
+
 class Encoder(Component[C]):
     """Turns items into vectors, once per catalogue. The core batches, caches, resumes and memory-maps.
 
-    ``modality`` is the raw input it reads: "text" or "image".
+    ``modality`` is the raw input it reads: "text", "image", or "item" for both at once.
     """
 
     modality: str = "text"
 
     @abstractmethod
     def encode(self, inputs: Sequence[Any]) -> Float32:
-        """float32[n, d] for n present inputs: strings for "text", RGB `PIL.Image.Image` for "image"."""
+        """float32[n, d] for n present inputs.
+
+        Strings for "text", RGB `PIL.Image.Image` for "image", `ItemInput` for "item".
+        """
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -16,13 +16,15 @@ from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.data.images import ImageRefused
 from reasonrec_core.errors import DataError, PluginError, ReasonRecError
 from reasonrec_core.files import content_hash, write_json
-from reasonrec_core.observe.inputs import ImageInputs, Inputs, RefusedImage, TextInputs, batches
+from reasonrec_core.observe.inputs import ImageInputs, Inputs, ItemInputs, RefusedImage, TextInputs, batches
 from reasonrec_core.observe.store import RowStore, View
 from reasonrec_core.types import Bool, Float32, Observation
 
 FORMAT = 1
 FLUSH_SECONDS = 5.0
 """How much work a kill may cost."""
+
+MISSING = {"text": "text", "image": "an image", "item": "text or an image"}
 
 Progress = Callable[[int, int, str], None]
 
@@ -83,10 +85,13 @@ def observe_items(
         inputs: Inputs
         if encoder.modality == "text":
             inputs = TextInputs(_texts(catalog, name, encoder))
-        elif encoder.modality == "image":
+        elif encoder.modality in ("image", "item"):
             inputs = images = images or ImageInputs(catalog)
+            if encoder.modality == "item":
+                inputs = ItemInputs(images, TextInputs(_texts(catalog, name, encoder)))
         else:
-            raise _broken(name, encoder, f"has the unknown modality {encoder.modality!r}", "Use 'text' or 'image'.")
+            fix = "Use 'text', 'image' or 'item'."
+            raise _broken(name, encoder, f"has the unknown modality {encoder.modality!r}", fix)
         run = _Run(name, encoder, catalog, inputs, batch_size, progress or _quiet)
         view, key = run.observe(cache)
         keys = inputs.keys
@@ -219,7 +224,7 @@ def _check_some(name: str, encoder: Encoder[Any], present: Bool, refused: list[R
         first = refused[0]
         what = f"all {len(refused)} images were refused; the first, {first.path!r}: {first.reason}"
     else:
-        what = f"no item has {'text' if encoder.modality == 'text' else 'an image'}"
+        what = f"no item has {MISSING[encoder.modality]}"
     raise DataError(what, where=f"observe.{name}", fix="Mend the items, or remove this encoder from the pipeline.")
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from reasonrec_core.components import ItemInput
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.data.images import ImageRefused, inside, open_image
 
@@ -134,6 +135,43 @@ class ImageInputs:
     def size(self, item: int) -> int:
         """All pictures take about as long."""
         return 1
+
+
+@dataclass(frozen=True)
+class ItemInputs:
+    """Picture and text by item; an item has something to encode if it has one of them.
+
+    A picture that cannot be opened leaves the text; an item without a text is then refused.
+    """
+
+    images: ImageInputs
+    texts: TextInputs
+
+    @cached_property
+    def keys(self) -> Keys:
+        """S32[n_items]."""
+        pairs = zip(self.images.keys, self.texts.keys, strict=True)
+        return np.array([_digest(i + b"," + t) if i or t else b"" for i, t in pairs], dtype="S32")
+
+    @property
+    def refused(self) -> list[RefusedImage]:
+        """Images that could not even be keyed."""
+        return self.images.refused
+
+    def load(self, item: int) -> ItemInput:
+        """What one item has."""
+        text, image = self.texts.texts[item], None
+        if self.images.keys[item]:
+            try:
+                image = self.images.load(item)
+            except ImageRefused:
+                if text is None:
+                    raise
+        return ItemInput(image, text)
+
+    def size(self, item: int) -> int:
+        """Characters; a picture counts as much as a long text."""
+        return self.texts.size(item) + 4000 * bool(self.images.keys[item])
 
 
 def batches(

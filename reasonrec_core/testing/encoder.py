@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reasonrec_core.components import Encoder, Kind
+from reasonrec_core.components import Encoder, ItemInput, Kind
 from reasonrec_core.contracts import checked_vectors
 from reasonrec_core.testing.compare import assert_close
 from reasonrec_core.testing.component import ComponentConformance, Workplace
@@ -29,6 +29,10 @@ class EncoderConformance(ComponentConformance):
         catalog = data.dataset.catalog
         if modality == "text":
             return [text for text in catalog.texts() if text][:8]
+        if modality == "item":
+            pictures, texts = self.inputs(data, "image"), self.inputs(data, "text")
+            both = [ItemInput(image, text) for image, text in zip(pictures, texts, strict=True)]
+            return [*both[:4], *(ItemInput(None, t) for t in texts[4:6]), *(ItemInput(i, None) for i in pictures[6:])]
         assert modality == "image", f"unknown modality {modality!r}"
         assert catalog.images is not None
         return [_opened(catalog.images / path) for path in catalog.image_paths if path][:8]
@@ -37,6 +41,9 @@ class EncoderConformance(ComponentConformance):
         """Inputs that are unusual and allowed."""
         if modality == "text":
             return ODD_TEXTS
+        if modality == "item":
+            both = [ItemInput(image, text) for image, text in zip(self.odd_inputs("image"), ODD_TEXTS, strict=False)]
+            return [*both, *(ItemInput(None, text) for text in ODD_TEXTS)]
         from PIL import Image
 
         return [Image.new("RGB", size, (200, 10, 60)) for size in ((1, 1), (1, 300), (300, 2), (700, 500))]
@@ -113,4 +120,6 @@ def _opened(path: Path) -> Any:
 
 
 def _content(value: Any) -> object:
+    if isinstance(value, ItemInput):
+        return tuple(None if each is None else _content(each) for each in value)
     return value if isinstance(value, str) else (value.size, value.tobytes())

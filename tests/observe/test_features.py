@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from reasonrec_core.components import Encoder, Settings
+from reasonrec_core.components import Encoder, ItemInput, Settings
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError, PluginError
 from reasonrec_core.observe import observe_items
@@ -247,3 +247,33 @@ def test_pictures_are_read_ahead_while_the_encoder_works(tmp_path: Path) -> None
     observe_items(catalog, {"look": watching}, tmp_path / "cache", batch_size=2)
     assert readers == {threading.get_ident()}  # an encoder is never called from two threads
     assert len(watching.seen) == 6
+
+
+def test_an_item_is_read_with_image_and_text_or_with_what_it_has(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    Image.new("RGB", (8, 8), (200, 10, 60)).save(folder / "red.png")
+    (folder / "broken.png").write_bytes(b"no picture")
+    paths = pa.array(["red.png", "red.png", None, None, "broken.png", "broken.png", "red.png"])
+    table = pa.table(
+        {
+            "item_id": [f"item-{n}" for n in range(7)],
+            "title": pa.array(["a", None, "a", None, "a", None, "b"]),
+            "image": paths,
+        }
+    )
+    read: list[ItemInput] = []
+
+    class Both(HashEncoder):
+        def encode(self, inputs: Sequence[Any]) -> np.ndarray:
+            read.extend(inputs)
+            return np.array([[len(i.text or ""), i.image is not None] for i in inputs], np.float32)
+
+    seen = observe_items(Catalog(table, folder), {"item": Both(modality="item")}, tmp_path / "cache")
+    assert seen.present["item"].tolist() == [True, True, True, False, True, False, True]
+    assert seen.features["item"][[0, 1, 2, 4, 6]].tolist() == [[1, 1], [0, 1], [1, 0], [1, 0], [1, 1]]
+    assert np.isnan(seen.features["item"][[3, 5]]).all()
+    assert len(read) == 5
+    assert {r.item for r in seen.refused} == {5}
+    observe_items(Catalog(table, folder), {"item": Both(modality="item")}, tmp_path / "cache")
+    assert len(read) == 5

@@ -1,0 +1,150 @@
+"""The vision-language model behind `LlavaEncoder`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers.utils import logging as transformers_logging
+
+from reasonrec_core.components import ItemInput
+from reasonrec_core.errors import ConfigError, WeightsError
+from reasonrec_core.types import Float32
+from reasonrec_llava.encoder import LlavaConfig
+
+SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+SMALLEST_SIDE = 28
+"""Pixels: smaller pictures are enlarged first, as some models' patches would not fit into them."""
+
+
+class VisionLanguageModel:
+    """A processor and a model from a folder on disk; nothing is downloaded and no code of the model is run."""
+
+    def __init__(self, folder: Path, config: LlavaConfig) -> None:
+        self.config = config
+        self.device = torch.device(_device(config.device))
+        try:
+            with _quiet():
+                processors: Any = AutoProcessor
+                models: Any = AutoModelForImageTextToText
+                self.processor = processors.from_pretrained(folder, **SAFE)
+                model, report = models.from_pretrained(
+                    folder, output_loading_info=True, use_safetensors=True, dtype=_dtype(config, self.device), **SAFE
+                )
+        except Exception as error:  # its loaders raise whatever their file formats do
+            raise WeightsError(
+                f"transformers cannot load the model ({(str(error).strip() or type(error).__name__).splitlines()[0]})",
+                where=str(folder),
+                fix="Give a folder or hub name of an image-text-to-text model with its processor.",
+            ) from error
+        if missing := sorted(report["missing_keys"]):
+            raise WeightsError(f"the weights lack {len(missing)} tensors, such as {missing[0]}", where=str(folder))
+        self.model: Any = model.eval().to(self.device)
+        tokenizer = self.processor.tokenizer
+        tokenizer.padding_side = "right"  # what follows a text is not seen by it: padding changes nothing
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+
+    def encode(self, items: Sequence[ItemInput]) -> Float32:
+        """float32[n, d]; items with and without an image are read apart."""
+        out: Float32 | None = None
+        for seen in (True, False):
+            rows = [row for row, item in enumerate(items) if (item.image is not None) is seen]
+            for start in range(0, len(rows), self.config.batch):
+                some = rows[start : start + self.config.batch]
+                vectors = self._forward([items[row] for row in some])
+                out = np.empty((len(items), vectors.shape[1]), np.float32) if out is None else out
+                out[some] = vectors
+        return np.empty((0, self.model.config.get_text_config().hidden_size), np.float32) if out is None else out
+
+    @torch.inference_mode()
+    def _forward(self, items: Sequence[ItemInput]) -> Float32:
+        pictures = [[_enlarged(item.image)] for item in items if item.image is not None]
+        batch = self.processor(
+            text=[self._text(item) for item in items],
+            images=pictures or None,
+            padding=True,
+            add_special_tokens=False,
+            return_tensors="pt",
+        ).to(self.device)
+        for name, values in batch.items():
+            if torch.is_floating_point(values):
+                batch[name] = values.to(self.model.dtype)
+        states = self._states(batch)
+        mask = batch["attention_mask"].to(states.device)
+        if self.config.pooling == "last":
+            vectors = states[torch.arange(len(items), device=states.device), mask.sum(1) - 1]
+        else:
+            weights = mask[..., None].to(states.dtype)
+            vectors = (states * weights).sum(1) / weights.sum(1)
+        vectors = vectors.float()
+        if self.config.normalize:
+            vectors = torch.nn.functional.normalize(vectors, dim=1)
+        return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
+
+    def _states(self, batch: Any) -> torch.Tensor:
+        """[B, T, d]: of one layer; all layers' are kept only where an earlier one is wanted."""
+        layer = self.config.layer
+        out = self.model.model(**batch, use_cache=False, output_hidden_states=layer != -1)
+        if layer == -1:
+            return torch.as_tensor(out.last_hidden_state)
+        if not -len(out.hidden_states) <= layer < len(out.hidden_states):
+            raise ConfigError(
+                f"the model has no layer {layer}",
+                where="layer",
+                fix=f"It has {len(out.hidden_states) - 1}, -1 the last.",
+            )
+        return torch.as_tensor(out.hidden_states[layer])
+
+    def _text(self, item: ItemInput) -> str:
+        """The model's own form of a conversation about one item, up to where it would answer."""
+        text = item.text or ""
+        for token in self.processor.tokenizer.all_special_tokens:  # an item's text cannot place an image or end a turn
+            text = text.replace(token, " ")
+        text = " ".join(text.split())[: self.config.max_characters]
+        said: list[dict[str, str]] = [{"type": "text", "text": self.config.prompt.replace("{}", text)}]
+        if item.image is not None:
+            said.insert(0, {"type": "image"})
+        turns = [{"role": "user", "content": said}]
+        written: str = self.processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        return written
+
+
+def _enlarged(image: Any) -> Any:
+    shortest = min(image.size)
+    if shortest >= SMALLEST_SIDE and max(image.size) <= 50 * shortest:
+        return image
+    return image.resize((max(SMALLEST_SIDE, image.width), max(SMALLEST_SIDE, image.height)))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    before, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)
+        if bars:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _dtype(config: LlavaConfig, device: torch.device) -> torch.dtype:
+    if config.precision != "auto":
+        return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
+    fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _device(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
