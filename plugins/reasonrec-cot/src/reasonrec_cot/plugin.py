@@ -8,7 +8,14 @@ from reasonrec_core.hookspecs import CommandSpec, ComponentSpec, hookimpl
 @hookimpl
 def reasonrec_policies() -> list[ComponentSpec]:
     """The policy."""
-    return []
+    return [
+        ComponentSpec(
+            "cot",
+            "reasonrec_cot.policy:Cot",
+            "A language model that thinks in words and answers with items that exist",
+            ("sequential", "direct", "ctr"),
+        )
+    ]
 
 
 @hookimpl

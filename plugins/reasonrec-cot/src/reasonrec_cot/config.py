@@ -1,0 +1,56 @@
+"""Settings of `cot`. Cheap to import: no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from reasonrec_core.components import Settings
+from reasonrec_cot.backbone.config import BackboneConfig
+from reasonrec_cot.items.config import SoftTokenConfig
+from reasonrec_cot.words.compose import PromptSettings
+from reasonrec_cot.words.item_words import ItemWordSettings
+
+
+class ThoughtConfig(Settings):
+    """Reasoning in words before an answer."""
+
+    observe: int = Field(0, ge=0, le=4096, description="Tokens for what is observed, at most; 0: nothing is written.")
+    deliberate: int = Field(0, ge=0, le=4096, description="Tokens for deliberation, at most; 0: nothing is written.")
+
+
+class ShortlistConfig(Settings):
+    """Which items the model is asked about."""
+
+    delegate: str = Field("transitions", description="Proposes candidates, and orders what the model does not rank.")
+    size: int = Field(20, ge=2, le=1000, description="Candidates that the model ranks; longer lists are cut to these.")
+    order: Literal["ranked", "shuffled"] = Field(
+        "ranked",
+        description="How candidates are listed: as the delegate ranks them, or in an order that tells nothing.",
+    )
+
+
+class CotConfig(Settings):
+    """All of it has defaults; the parts are settings of their own."""
+
+    backbone: BackboneConfig = Field(default=BackboneConfig(), description="The language model.")
+    prompt: PromptSettings = Field(default=PromptSettings(), description="What stands in a prompt.")
+    items: ItemWordSettings = Field(default=ItemWordSettings(), description="What is said of an item.")
+    templates: Path | None = Field(None, description="Folder with words of dialogues; the package's own if not set.")
+    soft: SoftTokenConfig = Field(default=SoftTokenConfig(), description="Soft tokens, where they were learned.")
+    shortlist: ShortlistConfig = Field(default=ShortlistConfig(), description="Which items the model is asked about.")
+    thought: ThoughtConfig = Field(default=ThoughtConfig(), description="Reasoning in words before an answer.")
+    answer: Literal["label", "title", "written"] = Field(
+        "label",
+        description="label: how likely each label of the listed candidates is; title: how likely each candidate's "
+        "title is, unlisted; written: titles decoded through a tree of all that may be answered.",
+    )
+    temperature: float = Field(1.0, gt=0, description="Of the softmax over candidates that gives probabilities.")
+    length_power: float = Field(1.0, ge=0, le=1, description="How far long titles are evened out; 1: mean per token.")
+    beams: int = Field(20, ge=1, le=1000, description="Titles in the making, for written answers.")
+    confidence: Literal["probability", "verbalised"] = Field(
+        "probability", description="What the answer's confidence is: the best item's probability, or what is stated."
+    )
+    explanation: int = Field(60, ge=1, le=2048, description="Tokens of an explanation, at most.")

@@ -1,0 +1,194 @@
+"""The component: a language model asked about requests, its answers merged with a delegate's order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+
+from reasonrec_core.components import FitData, ReasoningPolicy
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.errors import PluginError, WeightsError
+from reasonrec_core.files import read_json, write_json
+from reasonrec_core.types import (
+    Cost,
+    Deliberation,
+    Float32,
+    LazySteps,
+    Observation,
+    QueryBatch,
+    Ranking,
+    Step,
+    Task,
+)
+from reasonrec_cot import steps
+from reasonrec_cot.asking import Asking, Reasoned
+from reasonrec_cot.backbone.model import Backbone
+from reasonrec_cot.config import CotConfig
+from reasonrec_cot.shortlist import Shortlist, Shortlister, merged
+from reasonrec_cot.thinking import UNSTATED, Faults
+
+HOW = {
+    "label": "how likely the label of each listed item is as the answer",
+    "title": "how likely each title is as the answer",
+    "written": "the likeliest titles that can be written",
+}
+
+
+class Cot(ReasoningPolicy[CotConfig]):
+    """A language model that reads a request in words, may think in words, and answers with items that exist.
+
+    A delegate proposes candidates and orders whatever the model does not rank. As it comes the model is untuned: it
+    has never seen the catalogue.
+    """
+
+    Config = CotConfig
+    tasks: ClassVar = frozenset({Task.SEQUENTIAL, Task.DIRECT, Task.CTR})
+
+    def __init__(self, config: CotConfig) -> None:
+        super().__init__(config)
+        self._shortlister: Shortlister | None = None
+        self._asking: Asking | None = None
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The model; loaded when it is first needed."""
+        return Backbone(self.config.backbone)
+
+    def fit(self, data: FitData) -> None:
+        """Fit the delegate that proposes candidates, and load the model."""
+        if data.task is not Task.CTR:
+            self._shortlister = Shortlister.fit(self.config.shortlist, data)
+        self._asking = Asking(self.config, self.backbone, data.catalog)
+
+    @property
+    def asking(self) -> Asking:
+        """Words, model and ways to answer, for this catalogue."""
+        if self._asking is None:
+            raise PluginError("the cot policy was used before it was fitted")
+        return self._asking
+
+    @property
+    def faults(self) -> Faults:
+        """What the model wrote that is not in the grammar, since the policy was made."""
+        return self.asking.thinker.faults
+
+    def deliberate(self, batch: QueryBatch, observation: Observation) -> Deliberation:
+        """Answer ``batch``.
+
+        Returns:
+            the ranking and its mass (or P(click), or a sentence), steps, and the confidence that ``confidence`` names.
+        """
+        started = time.perf_counter()
+        if not len(batch):
+            return self._nothing(batch)
+        if batch.task is Task.CTR:
+            return self._clicks(batch, started)
+        shortlist = self._listed(batch, observation)
+        whole = self.config.answer == "written" and batch.candidates is None
+        asked = batch if whole else replace(batch, candidates=shortlist.items)
+        return self._ranked(batch, asked, shortlist, self.asking.rank(asked), started)
+
+    def confidences(self, answer: Reasoned) -> Mapping[str, Float32]:
+        """Per kind float32[B]: the best item's probability, and what was stated (0.5 where nothing was)."""
+        best = answer.answer.mass.max(axis=1, initial=0.0)
+        stated = [UNSTATED if each is None else each for each in answer.stated]
+        return {"probability": np.minimum(best, 1.0).astype(np.float32), "verbalised": np.array(stated, np.float32)}
+
+    def _listed(self, batch: QueryBatch, observation: Observation) -> Shortlist:
+        if self._shortlister is None:
+            raise PluginError("cot was fitted for clicks and is asked for a ranking", fix="Fit it for this task.")
+        return self._shortlister.of(batch, observation)
+
+    def _ranked(
+        self, batch: QueryBatch, asked: QueryBatch, shortlist: Shortlist, answer: Reasoned, started: float
+    ) -> Deliberation:
+        ranking, mass = merged(answer.answer, shortlist, asked, batch)
+
+        def told(row: int) -> tuple[Step, ...]:
+            return self._steps(batch, shortlist, ranking, mass, answer, row)
+
+        confidence = self.confidences(answer)[self.config.confidence]
+        cost = Cost(time.perf_counter() - started, answer.usage.tokens)
+        return Deliberation(LazySteps(len(batch), told), confidence, ranking, mass, cost=cost)
+
+    def _steps(
+        self, batch: QueryBatch, shortlist: Shortlist, ranking: Ranking, mass: Float32, answer: Reasoned, row: int
+    ) -> tuple[Step, ...]:
+        items, thought = self.asking.items, answer.thoughts[row]
+        listed = [int(item) for item in shortlist.items[row] if item >= 0]
+        best = [(int(i), float(m)) for i, m in zip(ranking.items[row], mass[row], strict=True) if i >= 0 and m > 0]
+        first = int(ranking.items[row, 0]) if ranking.items.shape[1] else -1
+        claim = f"Recommend {items.title(first)}" if first >= 0 else "Nothing can be recommended"
+        return (
+            steps.observed(items, batch.history.row(row), self.config.prompt.history, thought),
+            *steps.deliberated(thought),
+            steps.proposed(items, listed, f"Proposed by {self.config.shortlist.delegate}"),
+            steps.weighed(items, best, HOW[self.config.answer]),
+            steps.decided(claim, best[0][1] if best else 0.0, answer.stated[row], self._asks),
+        )
+
+    @property
+    def _asks(self) -> bool:
+        return self.config.confidence == "verbalised"
+
+    def _clicks(self, batch: QueryBatch, started: float) -> Deliberation:
+        asking = self.asking
+        chance, usage = asking.clicks(batch)
+        assert batch.candidates is not None
+        sure = np.where(batch.candidates >= 0, np.maximum(chance, 1 - chance), 0.0).max(axis=1, initial=0.0)
+
+        def told(row: int) -> tuple[Step, ...]:
+            assert batch.candidates is not None
+            listed = [int(item) for item in batch.candidates[row] if item >= 0]
+            named = asking.items.title(listed[0]) if listed else "nothing"
+            likely = float(chance[row, 0]) if listed else 0.0
+            return (
+                steps.observed(asking.items, batch.history.row(row), self.config.prompt.history, {}),
+                steps.proposed(asking.items, listed, "Asked about"),
+                steps.weighed(asking.items, [], "yes against no as the answer"),
+                steps.decided(f"A click on {named}", likely, None, False),
+            )
+
+        cost = Cost(time.perf_counter() - started, usage.tokens)
+        return Deliberation(
+            LazySteps(len(batch), told), sure.astype(np.float32), probability=chance.astype(np.float32), cost=cost
+        )
+
+    def _nothing(self, batch: QueryBatch) -> Deliberation:
+        none = np.zeros((0, batch.k), np.float32)
+        nobody: Sequence[tuple[Step, ...]] = ()
+        if batch.task is Task.CTR:
+            assert batch.candidates is not None
+            return Deliberation(nobody, none[:, 0], probability=np.zeros(batch.candidates.shape, np.float32))
+        return Deliberation(nobody, np.zeros(0, np.float32), Ranking(none.astype(np.int32), none), none)
+
+    def save(self, folder: Path) -> None:
+        """Write which weights were used, and the delegate."""
+        super().save(folder)
+        ranks = self._shortlister is not None
+        write_json(folder / "cot.json", {"weights": self.backbone.weights.sha256, "shortlist": ranks})
+        if self._shortlister is not None:
+            (folder / "shortlist").mkdir(exist_ok=True)
+            self._shortlister.save(folder / "shortlist")
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read what `save` wrote; the model's own weights are found again, and must be the same."""
+        self = super().load(folder, catalog)
+        stored = read_json(folder / "cot.json")
+        if self.backbone.weights.sha256 != stored["weights"]:
+            raise WeightsError(
+                "the model's weights are not those that the policy was fitted with",
+                where=self.config.backbone.model,
+                fix="Give the same weights, or fit again.",
+            )
+        if stored["shortlist"]:
+            self._shortlister = Shortlister.load(self.config.shortlist, folder / "shortlist", catalog)
+        self._asking = Asking(self.config, self.backbone, catalog)
+        return self

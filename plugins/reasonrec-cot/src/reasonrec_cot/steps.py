@@ -1,0 +1,48 @@
+"""What led to an answer, as steps: what was read, thought, proposed, weighed and decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reasonrec_core.types import Int32, Step, StepKind
+from reasonrec_cot.words.item_words import ItemWords
+
+NAMED = 5
+"""Items named in a claim."""
+
+
+def observed(items: ItemWords, history: Int32, shown: int, thought: Mapping[str, str]) -> Step:
+    """What of the history the model read; in its own words where it wrote some."""
+    first = max(0, len(history) - shown)
+    places = tuple(range(first, len(history)))
+    claim = thought.get("observe")
+    if not claim:
+        newest = ", ".join(items.title(int(item)) for item in history[:-4:-1])
+        claim = f"Read {len(places)} of {len(history)} items, the newest: {newest}" if places else "No history to read"
+    return Step(StepKind.OBSERVE, claim, places)
+
+
+def deliberated(thought: Mapping[str, str]) -> list[Step]:
+    """The deliberation, where there is one."""
+    return [Step(StepKind.INFER, thought["deliberate"])] if thought.get("deliberate") else []
+
+
+def proposed(items: ItemWords, listed: Sequence[int], source: str) -> Step:
+    """What the model was asked about."""
+    named = ", ".join(items.title(item) for item in listed[:NAMED])
+    more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
+    return Step(StepKind.PROPOSE, f"{source}: {named}{more}" if listed else f"{source}: nothing")
+
+
+def weighed(items: ItemWords, best: Sequence[tuple[int, float]], how: str) -> Step:
+    """How likely the model finds the best of them."""
+    ranked = tuple((items.title(item), min(max(mass, 0.0), 1.0)) for item, mass in best[:NAMED])
+    return Step(StepKind.WEIGH, f"Compared {how}", alternatives=ranked)
+
+
+def decided(claim: str, probability: float, stated: float | None, asked: bool) -> Step:
+    """The answer, its probability, and the confidence that the model states."""
+    told = f"; stated confidence {stated:.2f}" if stated is not None else "; no confidence stated" if asked else ""
+    return Step(
+        StepKind.DECIDE, f"{claim} (probability {probability:.2f}{told})", weight=min(max(probability, 0.0), 1.0)
+    )

@@ -1,0 +1,99 @@
+"""Thoughts written before an answer, within a budget and in the grammar whatever the model writes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from reasonrec_cot.backbone.generate import generate
+from reasonrec_cot.backbone.model import Backbone, SoftTokens
+from reasonrec_cot.backbone.prompt import Prompt, Prompter
+from reasonrec_cot.backbone.reading import Reading
+from reasonrec_cot.config import ThoughtConfig
+from reasonrec_cot.words.grammar import PARTS, closing, opening, parse
+
+CONFIDENCE_TOKENS = 6
+UNSTATED = 0.5
+"""The confidence of an answer that states none (papers count it as a flag of its own; so does `Faults`)."""
+
+
+@dataclass
+class Faults:
+    """What models wrote that is not in the grammar, counted over all answers; none of it is fatal."""
+
+    texts: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+
+
+class Thinker:
+    """Writes what stands between a prompt and its answer.
+
+    The tags are put down for the model, one part after the other, so that every answer is in the grammar; what is
+    left to go wrong, and is counted: a part that is not ended within its budget, a part that begins another, a
+    confidence that is no number.
+
+    Args:
+        backbone: the model.
+        prompter: its tokens.
+        config: budgets.
+    """
+
+    def __init__(self, backbone: Backbone, prompter: Prompter, config: ThoughtConfig) -> None:
+        self.backbone, self.prompter, self.config = backbone, prompter, config
+        self.faults = Faults()
+        self._stops = {
+            part: [closing(part), *(tag for other in PARTS for tag in (opening(other), closing(other)))]
+            for part in PARTS
+        }
+
+    def think(self, prompts: Sequence[Prompt], soft: SoftTokens | None) -> tuple[Reading, list[dict[str, str]]]:
+        """Read prompts and write their thoughts, up to where the answer is said.
+
+        Returns:
+            the reading, and per text the parts that were written.
+        """
+        reading = self.backbone.read(prompts, soft)
+        thoughts: list[dict[str, str]] = [{} for _ in prompts]
+        for part, most in (("observe", self.config.observe), ("deliberate", self.config.deliberate)):
+            if most:
+                self.put(reading, [opening(part)] * len(prompts))
+                for thought, text in zip(thoughts, self.part(reading, part, most), strict=True):
+                    thought[part] = text
+        self.put(reading, [opening("answer")] * len(prompts))
+        return reading, thoughts
+
+    def part(self, reading: Reading, part: str, most: int) -> list[str]:
+        """Write one part of every text and end it; gives the parts without tags."""
+        said = generate(self.backbone, reading, most, self._stops[part])
+        self.faults.texts += len(said)
+        missing, bodies = [], []
+        for each in said:
+            body, ended = each.text, closing(part)
+            if not body.endswith(ended):
+                stray = next((tag for tag in self._stops[part] if body.endswith(tag)), None)
+                self.faults.faults[f"{'stray tag in' if stray else 'unclosed'} {part}"] += 1
+                body = body.removesuffix(stray or "")
+                missing.append(ended)
+            else:
+                body = body.removesuffix(ended)
+                missing.append("")
+            bodies.append(body.strip())
+        self.put(reading, missing)
+        return bodies
+
+    def stated(self, reading: Reading, answers: Sequence[str]) -> list[float | None]:
+        """Write each answer (without tags) and let the model state its confidence, None where it states none."""
+        self.put(reading, answers)
+        self.put(reading, [closing("answer")] * len(answers))
+        self.put(reading, [opening("confidence")] * len(answers))
+        found = []
+        for text in self.part(reading, "confidence", CONFIDENCE_TOKENS):
+            parsed = parse(f"{opening('confidence')}{text}{closing('confidence')}", ("confidence",))
+            self.faults.faults["no number as confidence"] += parsed.confidence is None
+            found.append(parsed.confidence)
+        return found
+
+    def put(self, reading: Reading, texts: Sequence[str]) -> None:
+        """Go on with given text."""
+        self.backbone.advance(reading, [self.prompter.text(text) for text in texts])
