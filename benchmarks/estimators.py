@@ -7,8 +7,8 @@
 ``run`` fits `profile`, or loads a `chain` that benchmarks/chain.py fitted with the same seed and data, fits every
 estimator to validation, and keeps what each says of validation and test queries under ``--work``. ``table`` writes
 benchmarks/results/estimators.md from all pieces. Leave-one-out, full ranking, history masked; the loss is
-1 - NDCG@10. Of more than ``--queries`` queries as many are drawn. Needs reasonrec-conformal, -evidential, -text and
--timm; for `chain` also reasonrec-chain and -mc-dropout.
+1 - NDCG@10. Of more than ``--queries`` queries of a part as many are drawn, and limits are fitted to as many. Needs
+reasonrec-conformal, -evidential, -text and -timm; for `chain` also reasonrec-chain and -mc-dropout.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from estimators_table import write_table
+from estimators_table import ONLY_SETS, write_table
 from profile_policy import Bench, prepare
 from threadpoolctl import threadpool_limits
 
@@ -39,6 +39,7 @@ SETS: dict[str, dict[str, Any]] = {
     "conformal, one group": {"groups": 1},
     "conformal, LAC": {"score": "lac"},
 }
+FORMS = ("conformal, one group", "conformal, LAC")
 PASSES = {"passes": 10}
 
 
@@ -48,8 +49,9 @@ def main() -> None:
     parser.add_argument("datasets", nargs="*")
     parser.add_argument("--policy", default="profile", choices=["profile", "chain"])
     parser.add_argument("--name", help="call this form of the policy something else in the table")
-    parser.add_argument("--fitted", type=Path, help="a saved chain of the same data set and seed")
-    parser.add_argument("--queries", type=int, default=7000)
+    parser.add_argument("--fitted", type=Path, help="the policy, saved, of the same data set and seed")
+    parser.add_argument("--queries", type=int, default=4000)
+    parser.add_argument("--forms", action="store_true", help="also other forms of conformal sets")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
@@ -73,7 +75,8 @@ def run(given: argparse.Namespace, name: str) -> None:
     parts = {part: some(getattr(bench.split, part), given.queries, given.seed) for part in ("valid", "test")}
     estimators, seconds = dict(made(bench, policy, registry, given)), {}
     for part, cases in parts.items():
-        stated, seconds[part] = ask(bench, policy, estimators, cases)
+        asked = {k: e for k, e in estimators.items() if k not in ONLY_SETS and (part == "test" or k != "mc-dropout")}
+        stated, seconds[part] = ask(bench, policy, asked, cases)
         np.savez(folder / f"{part}.npz", **stated)
     seen = bench.observe(parts["test"].queries)
     sets = {
@@ -95,14 +98,15 @@ def run(given: argparse.Namespace, name: str) -> None:
 
 def policy_of(given: argparse.Namespace, bench: Bench, registry: Registry) -> ReasoningPolicy[Any]:
     """`profile`, fitted here, or a loaded `chain` whose masses are fitted here where they were not."""
-    if given.policy == "profile":
+    if given.fitted is not None:
+        policy = registry.load(Kind.POLICY, given.policy).load(given.fitted, bench.dataset.catalog)
+        if given.policy == "chain":
+            policy.fit_masses(bench.fit)  # type: ignore[attr-defined]
+    elif given.policy == "chain":
+        raise SystemExit("--fitted: where the chain is that benchmarks/chain.py saved")
+    else:
         policy = registry.create(Kind.POLICY, "profile", {})
         policy.fit(bench.fit)
-    else:
-        if given.fitted is None:
-            raise SystemExit("--fitted: where the chain is that benchmarks/chain.py saved")
-        policy = registry.load(Kind.POLICY, "chain").load(given.fitted, bench.dataset.catalog)
-        policy.fit_masses(bench.fit)  # type: ignore[attr-defined]
     assert isinstance(policy, ReasoningPolicy)
     return policy
 
@@ -112,10 +116,10 @@ def made(
 ) -> Iterator[tuple[str, Any]]:
     """The estimators that this policy can have, fitted."""
     wanted: list[tuple[str, str, dict[str, Any]]] = [(name, name, {}) for name in SIMPLE]
-    wanted += [(label, "conformal", settings) for label, settings in SETS.items()]
+    sets = {label: {**settings, "queries": given.queries} for label, settings in SETS.items()}
+    wanted += [(label, "conformal", sets[label]) for label in SETS if given.forms or label not in FORMS]
     if given.policy == "chain":
         wanted.append(("mc-dropout", "mc-dropout", PASSES))
-        wanted.append(("mc-dropout, list alone", "mc-dropout", {**PASSES, "rest": False}))
     for label, name, settings in wanted:
         estimator = registry.create(Kind.UNCERTAINTY, name, settings)
         assert isinstance(estimator, UncertaintyEstimator)

@@ -100,7 +100,7 @@ def coverage_table(every: list[Piece]) -> Iterator[str]:
             if found is None:
                 continue
             whole, *groups = found["table"]
-            wide = 1.96 * np.sqrt(0.09 * (1 / whole["queries"] + 1 / piece.record["queries"]["valid"][1]))
+            wide = 1.96 * np.sqrt(0.09 * (1 / whole["queries"] + 1 / piece.record["queries"]["valid"][0]))
             held = " ".join(f"{row['coverage']:.3f}" for row in groups)
             yield (
                 f"| {label} | {piece.name} | {found['level']:.4f} | {whole['coverage']:.4f} "
@@ -114,7 +114,7 @@ def calibration_table(every: list[Piece]) -> Iterator[str]:
     yield "|---" * 7 + "|"
     for piece in every:
         for name in piece.signals:
-            if ":" in name:
+            if ":" in name or name not in piece.valid:
                 continue
             before, after = (1 - part[name].astype(np.float64) for part in (piece.valid, piece.test))
             chosen = choose_recalibration(before, piece.valid["hit"], seed=0)
