@@ -9,7 +9,7 @@ estimators that are there when it is decided.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -57,8 +57,8 @@ class Table(Fitted):
         return np.asarray(self.sure(uncertainty) < self.unsure, np.bool_)
 
     def by_share(self) -> Self:
-        """The same: a table has one order."""
-        return self
+        """The same, its cut its own: a table has one order."""
+        return replace(self)
 
     def summary(self) -> dict[str, Any]:
         """How calibration went; `Router.report` says what is in it."""

@@ -89,6 +89,11 @@ class RouterConformance:
             moved = router.at_share(share, fresh.signals)
             assert moved.replace(fresh.signals, fresh.keys).mean() == pytest.approx(share, abs=0.03)
 
+    def test_another_share_leaves_the_router_as_it_is(self, router: Router, fresh: Evidence) -> None:
+        before = router.to_dict()
+        router.at_share(0.9, fresh.signals)
+        assert router.to_dict() == before
+
     def test_a_larger_share_replaces_what_a_smaller_one_did(self, router: Router, fresh: Evidence) -> None:
         small, large = (router.at_share(s, fresh.signals).replace(fresh.signals, fresh.keys) for s in (0.3, 0.6))
         assert not (small & ~large).any()

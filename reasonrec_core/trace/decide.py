@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.act import Costs, Evidence, Router, RouterConfig, fit_router
+from reasonrec_core.act.stated import fit_stated
 from reasonrec_core.errors import ConfigError, RunError
 from reasonrec_core.trace.recorded import Float64, Names, Recorded
 from reasonrec_core.trace.schema import CONSULT, ROUTED
@@ -98,7 +99,11 @@ def calibrated(config: RouterConfig, valid: Recorded, test: Recorded) -> Router:
         ConfigError: an estimator or delegate that the trace does not know, or a risk out of reach.
         RunError: there is no validation part.
     """
-    router = fit_router(config, evidence(valid))
+    known = evidence(valid)
+    router = fit_router(config, known)
+    if router.held is not None:  # what is held back goes by the confidence that would be stated
+        router.stated = fit_stated(router, known)
+        router.hold_back(known.signals, known.keys)
     if config.share is not None:
         check_signals(test, router.signals)
         router.place(test.signals)

@@ -35,6 +35,8 @@ ROUTERS = {
     "a loss": {"max_loss": 0.9, "stage": "before", "kind": "deferral", "clues": "all"},
     "risk table": {"kind": "table", "share": 0.2, "stage": "after"},
     "risk control": {"kind": "risk-control", "risk": 0.2, "stage": "before", "clues": "all"},
+    "cascade": {"kind": "cascade", "share": 0.4, "stage": "before", "overhead": 1.0},
+    "abstaining": {"share": 0.3, "stage": "after", "abstain": 0.2},
     "learned deferral": {"kind": "deferral", "share": 0.4, "stage": "before", "clues": "all"},
     "deferral after the answer": {"kind": "deferral", "share": 0.6, "stage": "after", "clues": "all"},
 }
