@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -25,6 +26,9 @@ class PromptSettings(Settings):
     """Newest items of the history that are told."""
     soft_tokens: bool = True
     """Whether listed items have a place for soft tokens."""
+    history_text: Literal["line", "title", "none"] = "line"
+    """What stands beside the soft tokens of a history item: title and fields, the title, or nothing; an item without
+    soft tokens has its title even then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +61,18 @@ class Composer:
         items: words of the items.
         words: templates of all tasks, see `load_templates`.
         settings: what stands in a prompt.
+        has_soft: whether an item has soft tokens.
     """
 
     def __init__(
-        self, items: ItemWords, words: Mapping[Task, TaskWords], settings: PromptSettings | None = None
+        self,
+        items: ItemWords,
+        words: Mapping[Task, TaskWords],
+        settings: PromptSettings | None = None,
+        has_soft: Callable[[int], bool] = lambda item: True,
     ) -> None:
         self.items, self.words, self.settings = items, words, settings or PromptSettings()
+        self._has_soft = has_soft
 
     def templates(self, request: Request) -> list[Template]:
         """The templates that fit: a ranking without a list is asked as a sequential one, with a list as a direct one;
@@ -118,11 +128,22 @@ class Composer:
         if not shown:
             return [Segment(Role.USER, SegmentKind.PROMPT, NOTHING)]
         segments: list[Segment] = []
-        for position, item in enumerate(shown):
-            if position:
+        for item in map(int, shown):
+            told = self._told(item)
+            if segments and not (len(told) == 1 and segments[-1].kind is SegmentKind.ITEM):
                 segments.append(Segment(Role.USER, SegmentKind.PROMPT, ", "))
-            segments += self.item(int(item))
+            segments += told
         return segments
+
+    def _told(self, item: int) -> list[Segment]:
+        """An item of the history; soft tokens alone need nothing between them."""
+        place, line = self.items.segments(item)
+        soft = self.settings.soft_tokens and self._has_soft(item)
+        if self.settings.history_text == "none" and soft:
+            return [place]
+        if self.settings.history_text != "line":
+            line = Segment(Role.USER, SegmentKind.PROMPT, self.items.quoted(item))
+        return [place, line] if self.settings.soft_tokens else [line]
 
     def listed(self, candidates: Sequence[int]) -> list[Segment]:
         """The candidates, a line each: ``A: "Title; ..."``."""

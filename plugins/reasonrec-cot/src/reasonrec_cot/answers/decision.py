@@ -1,0 +1,186 @@
+"""The decision among candidates: the model's own scores and a candidate generator's as evidence, weighed per horizon.
+
+A conditional logit over the candidates of a query,
+
+    log score(i) = sum over voices v of (a_v + b_v (C - 1/2)) * x_v(i),
+
+x_v being a voice's score of candidate i (a log probability among the candidates if the voice is the model; scaled to
+deviation 1 if it is a generator, whose scores have any unit) and how far down its list i stands, -log(1 + rank); C
+is the evidence horizon, so that a weight may differ between users of whom much and little is known.
+Fitted on validation pairs, which neither voice was trained on; its figure is cross-fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+from reasonrec_core.types import Bool, Float32, Int32, Int64
+
+Float64 = npt.NDArray[np.float64]
+FEWEST = 30
+"""Pairs with their target among the candidates, below which nothing is fitted."""
+PENALTY = 1.0
+FOLDS = 5
+GENERATOR = "generator"
+"""Name of the voice whose scores have no unit."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Fitted weights.
+
+    Attributes:
+        voices: names, in the order of the weights.
+        weights: [voices][2 features][2]: constant and per unit of C - 1/2.
+    """
+
+    voices: tuple[str, ...]
+    weights: tuple[tuple[tuple[float, float], ...], ...]
+
+    def __call__(self, scores: Mapping[str, Float32], horizon: Float32) -> Float32:
+        """float32[B, C] joint log scores (up to a constant per row); -inf where every voice has -inf.
+
+        Args:
+            scores: per voice float32[B, C], -inf for what it does not score.
+            horizon: float32[B].
+        """
+        every = np.stack([scores[name] for name in self.voices])
+        free = np.asarray(np.isfinite(every).any(axis=0), np.bool_)
+        columns = _features({name: scores[name] for name in self.voices}, free, horizon)
+        joint = np.einsum("fbc,f->bc", columns, np.array(self.weights, np.float64).ravel())
+        return np.where(free, joint, -np.inf).astype(np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Decision:
+        """From what `to_dict` gave."""
+        weights = tuple(tuple((float(a), float(b)) for a, b in voice) for voice in stored["weights"])
+        return cls(tuple(stored["voices"]), weights)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fit and how good it is.
+
+    Attributes:
+        decision: None with fewer than 30 pairs to learn from: the first voice decides.
+        crossed: float32[B, C] joint scores of each pair by weights fitted on other pairs.
+        report: counts; NDCG@10 and HR@1 of each voice alone and, cross-fitted, of the decision; JSON values.
+    """
+
+    decision: Decision | None
+    crossed: Float32
+    report: dict[str, Any]
+
+
+def fit_decision(
+    scores: Mapping[str, Float32], candidates: Int32, targets: Int32, horizon: Float32, seed: int = 0
+) -> Fitted:
+    """Fit on held-out pairs.
+
+    Args:
+        scores: per voice float32[B, C], -inf for what it does not score.
+        candidates: int32[B, C], -1 pads.
+        targets: int32[B]; a pair whose target is no candidate cannot be won and counts as a miss in the figures.
+        horizon: float32[B].
+        seed: of the folds.
+
+    """
+    names = tuple(scores)
+    hit = (candidates == targets[:, None]) & (candidates >= 0)
+    place = np.where(hit.any(axis=1), hit.argmax(axis=1), -1).astype(np.int64)
+    figures: dict[str, Any] = {name: _figures(values, place) for name, values in scores.items()}
+    learned = np.flatnonzero(place >= 0)
+    report = {"pairs": len(targets), "with target": len(learned), "figures": figures}
+    if len(learned) < FEWEST:
+        return Fitted(None, next(iter(scores.values())), report)
+    free = np.asarray(np.isfinite(np.stack(list(scores.values()))).any(axis=0), np.bool_)
+    columns = _features(scores, free, horizon)
+    fold = np.random.default_rng(seed).permutation(len(targets)) % FOLDS
+    crossed = np.full(candidates.shape, -np.inf, np.float32)
+    for number in range(FOLDS):
+        rows = learned[fold[learned] != number]
+        weights = _fit(columns[:, rows], free[rows], place[rows])
+        mine = fold == number
+        crossed[mine] = np.where(free[mine], np.einsum("fbc,f->bc", columns[:, mine], weights), -np.inf)
+    figures["decision, cross-fitted"] = _figures(crossed, place)
+    final = _fit(columns[:, learned], free[learned], place[learned]).reshape(len(names), 2, 2)
+    pairs = tuple(tuple((float(a), float(b)) for a, b in voice) for voice in final)
+    return Fitted(Decision(names, pairs), crossed, report)
+
+
+def _features(scores: Mapping[str, Float32], free: Bool, horizon: Float32) -> Float64:
+    """float64[voices * 2 * 2, B, C]."""
+    rows = []
+    tilt = (horizon.astype(np.float64) - 0.5)[:, None]
+    for name, values in scores.items():
+        known = np.isfinite(values) & free
+        scaled = (_deviations if name == GENERATOR else _log_shares)(values.astype(np.float64), known)
+        order = np.argsort(np.argsort(-np.where(known, values, -np.inf), axis=1, kind="stable"), axis=1)
+        down = np.where(known, -np.log1p(order), -np.log1p(values.shape[1]))
+        for each in (scaled, down):
+            each = np.where(free, each, 0.0)
+            rows += [each, each * tilt]
+    return np.stack(rows)
+
+
+def _deviations(values: Float64, known: Bool) -> Float64:
+    """Each row with mean 0 and deviation 1; what is not scored stands below the lowest."""
+    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
+    mean = np.where(known, values, 0.0).sum(axis=1, keepdims=True) / count
+    apart = np.where(known, values, mean) - mean
+    deviation = np.sqrt((apart**2).sum(axis=1, keepdims=True) / count)
+    return _below(apart / np.maximum(deviation, 1e-9), known)
+
+
+def _log_shares(values: Float64, known: Bool) -> Float64:
+    """Each row's log softmax; what is not scored stands below the lowest."""
+    if not values.shape[1]:
+        return values
+    masked = np.where(known, values, -np.inf)
+    best = masked.max(axis=1, keepdims=True)
+    best = np.where(np.isfinite(best), best, 0.0)
+    total = np.maximum(np.exp(masked - best).sum(axis=1, keepdims=True), 1e-300)
+    return _below(np.where(known, values, 0.0) - best - np.log(total), known)
+
+
+def _below(values: Float64, known: Bool) -> Float64:
+    lowest = np.where(known, values, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    return np.where(known, values, np.where(np.isfinite(lowest), lowest, 0.0) - 1.0)
+
+
+def _fit(columns: Float64, free: Bool, place: Int64) -> Float64:
+    """Weights that maximise the targets' log probability, with a quadratic penalty."""
+    rows = np.arange(len(place))
+
+    def loss(weights: Float64) -> tuple[float, Float64]:
+        joint = np.where(free, np.einsum("fbc,f->bc", columns, weights), -np.inf)
+        best = joint.max(axis=1, keepdims=True)
+        shares = np.exp(joint - best)
+        total = shares.sum(axis=1, keepdims=True)
+        value = (np.log(total[:, 0]) + best[:, 0] - joint[rows, place]).sum() + PENALTY * (weights**2).sum() / 2
+        shares /= total
+        slope = np.einsum("fbc,bc->f", columns, shares) - columns[:, rows, place].sum(axis=1) + PENALTY * weights
+        return float(value), slope
+
+    found = minimize(loss, np.full(len(columns), 0.1), jac=True, method="L-BFGS-B")
+    return np.asarray(found.x, np.float64)
+
+
+def _figures(scores: Float32, place: Int64) -> dict[str, float]:
+    """Means over all pairs; ties count against the target."""
+    rows = np.flatnonzero(place >= 0)
+    own = scores[rows, place[rows]][:, None]
+    rank = np.full(len(place), np.inf)
+    rank[rows] = np.where(np.isfinite(own[:, 0]), (scores[rows] >= own).sum(axis=1), np.inf)
+    gains = np.where(rank <= 10, 1 / np.log2(rank + 1), 0.0)
+    return {"NDCG@10": float(gains.mean()) if len(place) else 0.0, "HR@1": float((rank == 1).mean())}

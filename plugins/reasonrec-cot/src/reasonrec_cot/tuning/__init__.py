@@ -1,0 +1,1 @@
+"""Reasoning-aware instruction tuning: dialogues of the four tasks, low-rank adapters, projector, head."""

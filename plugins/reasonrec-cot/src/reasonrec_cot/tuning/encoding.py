@@ -1,0 +1,127 @@
+"""From dialogues to what is learned from: tokens, where the head answers, where text is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from reasonrec_core.types import Int64, Task
+from reasonrec_cot.backbone.prompt import KINDS, Kinds, Prompter
+from reasonrec_cot.words.dialogue import Dialogue, SegmentKind
+from reasonrec_cot.words.grammar import opening
+
+ANSWER, CONFIDENCE = KINDS.index(SegmentKind.ANSWER), KINDS.index(SegmentKind.CONFIDENCE)
+GIVEN = (KINDS.index(SegmentKind.PROMPT), KINDS.index(SegmentKind.ITEM))
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One dialogue.
+
+    Attributes:
+        tokens: int64[T], see `Prompt.tokens`.
+        spots: int64[R] places after which the head is asked for an item, ascending.
+        items: int64[R] what it should say.
+        said: int64[S] places after which a token is learned.
+        kinds: uint8[S] to which part of the loss each belongs.
+    """
+
+    tokens: Int64
+    spots: Int64
+    items: Int64
+    said: Int64
+    kinds: Kinds
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+def encode(prompter: Prompter, dialogue: Dialogue, *, confidence: bool = False) -> Encoded:
+    """Where a dialogue teaches what.
+
+    The head is asked before every history item but the first, where nothing but earlier items has been read, and
+    where the answer begins: one reading of a history of n items teaches n next items. An item that stands earlier in
+    the history is not asked for.
+
+    Args:
+        prompter: of the model; supervision inside the history needs items with soft tokens.
+        dialogue: answered.
+        confidence: learn the confidence and nothing else; otherwise all else, and the text ends before it.
+    """
+    prompt = prompter.prompt(dialogue)
+    tokens, kinds = prompt.tokens, prompt.kinds
+    if confidence:
+        said = np.flatnonzero(kinds[1:] == CONFIDENCE)
+        none = np.zeros(0, np.int64)
+        return Encoded(tokens, none, none, said.astype(np.int64), kinds[said + 1])
+    told = np.flatnonzero(kinds == CONFIDENCE)
+    if len(told):
+        tokens, kinds = tokens[: told[0]], kinds[: told[0]]
+    said = np.flatnonzero(~np.isin(kinds[1:], GIVEN)).astype(np.int64)
+    spots, items = _next_items(prompter, dialogue, tokens)
+    if dialogue.task is Task.SEQUENTIAL and not dialogue.candidates and dialogue.target >= 0:
+        begins = np.flatnonzero(kinds == ANSWER)
+        if len(begins):
+            last = int(begins[0]) + len(prompter.text(opening("answer"))) - 1
+            spots, items = np.append(spots, last), np.append(items, dialogue.target)
+    return Encoded(tokens, spots, items, said, kinds[said + 1])
+
+
+def _next_items(prompter: Prompter, dialogue: Dialogue, tokens: Int64) -> tuple[Int64, Int64]:
+    none = np.zeros(0, np.int64)
+    if dialogue.task is not Task.SEQUENTIAL or dialogue.candidates or not prompter.soft_tokens:
+        return none, none
+    codes = -1 - tokens
+    places = np.flatnonzero((tokens < 0) & (codes % prompter.soft_tokens == 0))
+    items = codes[places] // prompter.soft_tokens
+    new = np.zeros(len(items), np.bool_)
+    new[np.unique(items, return_index=True)[1]] = True
+    new[:1] = False
+    return (places[new] - 1).astype(np.int64), items[new]
+
+
+@dataclass(frozen=True)
+class TuningBatch:
+    """Dialogues side by side; padding stands right and is not seen by what stands left of it.
+
+    Attributes:
+        tokens: int64[B, T].
+        spots: int64[2, R], rows and places after which the head is asked.
+        items: int64[R].
+        said: int64[2, S], rows and places after which a token is learned.
+        next: int64[S], the token.
+        kinds: int64[S], position in `KINDS`.
+        used: how many of the B x T places are text.
+    """
+
+    tokens: torch.Tensor
+    spots: torch.Tensor
+    items: torch.Tensor
+    said: torch.Tensor
+    next: torch.Tensor
+    kinds: torch.Tensor
+    used: int
+
+    def to(self, device: torch.device) -> TuningBatch:
+        """On another device."""
+        parts = (self.tokens, self.spots, self.items, self.said, self.next, self.kinds)
+        tokens, spots, items, said, after, kinds = (part.to(device) for part in parts)
+        return TuningBatch(tokens, spots, items, said, after, kinds, self.used)
+
+
+def together(encoded: Sequence[Encoded]) -> TuningBatch:
+    """One batch."""
+    lengths = [len(each) for each in encoded]
+    tokens = np.zeros((len(encoded), max(lengths)), np.int64)
+    for row, each in enumerate(encoded):
+        tokens[row, : len(each)] = each.tokens
+    rows = np.arange(len(encoded))
+    spots = np.stack([np.repeat(rows, [len(e.spots) for e in encoded]), np.concatenate([e.spots for e in encoded])])
+    said = np.stack([np.repeat(rows, [len(e.said) for e in encoded]), np.concatenate([e.said for e in encoded])])
+    items, kinds = (np.concatenate([getattr(e, name) for e in encoded]).astype(np.int64) for name in ("items", "kinds"))
+    after = tokens[said[0], said[1] + 1]
+    made = [torch.from_numpy(np.ascontiguousarray(a)) for a in (tokens, spots, items, said, after, kinds)]
+    return TuningBatch(made[0], made[1], made[2], made[3], made[4], made[5], sum(lengths))

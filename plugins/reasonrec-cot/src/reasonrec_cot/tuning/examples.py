@@ -1,0 +1,186 @@
+"""Dialogues to learn from, drawn from the training part alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from reasonrec_core.components import FitData
+from reasonrec_core.curriculum import CurriculumConfig, history_limit, sampling_probability
+from reasonrec_core.data.ragged import indptr_of
+from reasonrec_core.errors import DataError
+from reasonrec_core.types import Float32, History, Int32, Int64, Interactions, QueryBatch, Task
+from reasonrec_cot.tuning.told import ReviewRequests
+from reasonrec_cot.words.assistant import answered
+from reasonrec_cot.words.choice import labels
+from reasonrec_cot.words.compose import Composer, Request
+from reasonrec_cot.words.dialogue import Dialogue
+from reasonrec_cot.words.rationale import RationaleBuilder
+from reasonrec_cot.words.thought import Thought
+
+UNSAID = 0.5
+"""Stands where a confidence is not learned; the text is cut off before it."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Who was drawn: histories as long as they are shown, and what came next."""
+
+    history: History
+    targets: Int32
+    labels: Float32 | None
+    users: Int64
+
+
+class Examples:
+    """Draws dialogues.
+
+    A target and what its user did before it, both from the training part: what a held-out query knows of the future
+    cannot enter. Users are drawn in proportion to their targets and to what the curriculum says at this point.
+
+    Args:
+        data: what may be learned from.
+        composer: asks in words.
+        rationales: writes the thoughts, where some are wanted.
+        curriculum: whom to show when.
+        candidates: listed in direct dialogues.
+        thoughts: share of dialogues with reasoning.
+
+    Raises:
+        DataError: no user has two training interactions.
+    """
+
+    def __init__(
+        self,
+        data: FitData,
+        composer: Composer,
+        rationales: RationaleBuilder | None,
+        curriculum: CurriculumConfig,
+        candidates: int,
+        thoughts: float,
+    ) -> None:
+        self.data, self.composer, self.rationales = data, composer, rationales
+        self.curriculum, self.candidates, self.thoughts = curriculum, candidates, thoughts
+        self._clicks = data.task is Task.CTR and data.train.values is not None
+        self._shown = _shown(data.train) if self._clicks else data.train
+        self._indptr = indptr_of(np.bincount(self._shown.users, minlength=data.n_users).astype(np.int64))
+        self._targets = np.maximum(np.diff(self._indptr) - 1, 0)
+        if not self._targets.any():
+            raise DataError(
+                "no user has two or more training interactions, so there is no next item to learn from",
+                fix="Use a policy that learns nothing, or a split that leaves users more history.",
+            )
+        self.reviews = ReviewRequests.of(data, composer.settings.history)
+
+    @cached_property
+    def horizon(self) -> Float32:
+        """float32[n_users] evidence horizon of the whole training history."""
+        if self.data.horizon is None:
+            return np.zeros(self.data.n_users, np.float32)
+        users = np.arange(self.data.n_users, dtype=np.int32)
+        history = History(self._indptr, self._shown.items, self._shown.times)
+        return self.data.horizon(QueryBatch(Task.SEQUENTIAL, users, history))
+
+    def draw(self, task: Task, count: int, progress: float, rng: np.random.Generator) -> list[Dialogue]:
+        """``count`` answered dialogues in the words of one template, which is drawn, too.
+
+        Args:
+            task: what is asked.
+            count: how many.
+            progress: of the training, in [0, 1].
+            rng: of all choices.
+        """
+        if task is Task.EXPLAIN:
+            return self.reviews.draw(self.composer, count, rng) if self.reviews else []
+        drawn = self._draw(task, count, progress, rng)
+        thinks = self.rationales is not None and rng.random() < self.thoughts
+        make: Callable[[int, list[int], int], tuple[Request, str]]
+        make = {Task.SEQUENTIAL: self._next, Task.DIRECT: self._choice, Task.CTR: self._click}[task](drawn, rng)
+        asked = [make(row, drawn.history.row(row).tolist(), int(t)) for row, t in enumerate(drawn.targets)]
+        template = self.composer.choose(asked[0][0], rng)
+        thoughts: Sequence[Thought | None] = [None] * count
+        if thinks and self.rationales is not None:
+            items = np.array([r.candidates[0] if task is Task.CTR else r.target for r, _ in asked], np.int32)
+            thoughts = self.rationales.build(drawn.history, items, self.horizon[drawn.users])
+        return [
+            answered(self.composer.ask(request, template), said, UNSAID, thought)
+            for (request, said), thought in zip(asked, thoughts, strict=True)
+        ]
+
+    def _draw(self, task: Task, count: int, progress: float, rng: np.random.Generator) -> Drawn:
+        if task is Task.CTR and self._clicks:
+            return self._rows(count, progress, rng)
+        weights = self._targets * sampling_probability(self.curriculum, self.horizon, progress).astype(np.float64)
+        users = rng.choice(len(weights), count, p=weights / weights.sum())
+        at = self._indptr[users] + 1 + (rng.random(count) * self._targets[users]).astype(np.int64)
+        limit = history_limit(self.curriculum, self.horizon[users], progress, rng.random(count, dtype=np.float32))
+        first = np.maximum(self._indptr[users], at - np.minimum(limit, self.composer.settings.history))
+        return Drawn(_windows(self._shown, first, at), self._shown.items[at], None, users)
+
+    def _rows(self, count: int, progress: float, rng: np.random.Generator) -> Drawn:
+        """Labelled rows, each with what its user clicked before it."""
+        train, values = self.data.train, self.data.train.values
+        assert values is not None
+        weights = sampling_probability(self.curriculum, self.horizon, progress)[train.users].astype(np.float64)
+        rows = rng.choice(len(train), count, p=weights / weights.sum())
+        users = train.users[rows].astype(np.int64)
+        # Both are sorted by user and time: as many clicks stand before a row as were counted up to it.
+        clicked = np.concatenate([[0], np.cumsum(values > 0)])
+        at = clicked[rows]
+        first = np.maximum(self._indptr[users], at - self.composer.settings.history)
+        return Drawn(_windows(self._shown, np.minimum(first, at), at), train.items[rows], values[rows], users)
+
+    def _next(self, drawn: Drawn, rng: np.random.Generator) -> Callable[[int, list[int], int], tuple[Request, str]]:
+        names = self.composer.items.names
+        return lambda row, history, target: (Request(Task.SEQUENTIAL, history, target=target), names[target])
+
+    def _choice(self, drawn: Drawn, rng: np.random.Generator) -> Callable[[int, list[int], int], tuple[Request, str]]:
+        def make(row: int, history: list[int], target: int) -> tuple[Request, str]:
+            listed = [target, *self._others(int(drawn.users[row]), target, self.candidates - 1, rng)]
+            order = rng.permutation(len(listed))
+            shown = [listed[n] for n in order]
+            label = labels(len(shown))[int(np.flatnonzero(order == 0)[0])]
+            return Request(Task.DIRECT, history, shown, target=target), label
+
+        return make
+
+    def _click(self, drawn: Drawn, rng: np.random.Generator) -> Callable[[int, list[int], int], tuple[Request, str]]:
+        def make(row: int, history: list[int], target: int) -> tuple[Request, str]:
+            right = bool(rng.random() < 0.5) if drawn.labels is None else bool(drawn.labels[row] > 0)
+            item = target
+            if drawn.labels is None and not right:
+                item = next(iter(self._others(int(drawn.users[row]), target, 1, rng)), target)
+            return Request(Task.CTR, history, [item], target=item), "yes" if right else "no"
+
+        return make
+
+    def _others(self, user: int, target: int, count: int, rng: np.random.Generator) -> list[int]:
+        """Items that the user does not have, half of them drawn as often as they are chosen."""
+        own = set(self._shown.items[self._indptr[user] : self._indptr[user + 1]].tolist()) | {target}
+        found: list[int] = []
+        for _ in range(20 * count):
+            popular = rng.random() < 0.5
+            item = int(rng.choice(self._shown.items)) if popular else int(rng.integers(len(self.data.catalog)))
+            if item not in own:
+                own.add(item)
+                found.append(item)
+            if len(found) == count:
+                break
+        return found
+
+
+def _shown(train: Interactions) -> Interactions:
+    """What counts as history where rows are labelled: clicks."""
+    assert train.values is not None
+    kept = train.values > 0
+    return replace(train, users=train.users[kept], items=train.items[kept], times=train.times[kept], values=None)
+
+
+def _windows(log: Interactions, first: Int64, stop: Int64) -> History:
+    lengths = stop - first
+    indptr = indptr_of(lengths)
+    index = np.arange(indptr[-1]) + np.repeat(first - indptr[:-1], lengths)
+    return History(indptr, log.items[index], log.times[index])

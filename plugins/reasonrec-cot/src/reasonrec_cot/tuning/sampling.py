@@ -1,0 +1,81 @@
+"""Which task a batch is about, and which dialogues it holds: decided by the settings, the seed and the step alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from reasonrec_core.types import Task
+from reasonrec_cot.backbone.prompt import Prompter
+from reasonrec_cot.tuning.config import TaskShares
+from reasonrec_cot.tuning.encoding import Encoded, TuningBatch, encode, together
+from reasonrec_cot.tuning.examples import Examples
+
+POOL = 3
+"""Dialogues drawn for each that enters a batch: those of like length are taken, so that little is padding."""
+MOST_DRAWN = 96
+
+
+@dataclass
+class Sampler:
+    """Makes batches.
+
+    Tasks take turns so that each has had its share of the tokens. All chance comes from (seed, step, number of the
+    batch within it), so that what comes next needs nothing but `spent`.
+
+    Attributes:
+        examples: draws dialogues.
+        prompter: turns them into tokens.
+        shares: of the tasks.
+        places: of a batch: rows times the longest.
+        seed: of all chance.
+        spent: tokens per task so far.
+    """
+
+    examples: Examples
+    prompter: Prompter
+    shares: TaskShares
+    places: int
+    seed: int
+    spent: dict[str, int] = field(default_factory=dict)
+
+    def batch(self, step: int, number: int, progress: float) -> TuningBatch:
+        """The batch with this number within the step."""
+        rng = np.random.default_rng([self.seed, step, number])
+        task = self._task()
+        count = min(MOST_DRAWN, POOL * max(1, self.places // LENGTHS[task]))
+        encoded = [encode(self.prompter, dialogue) for dialogue in self.examples.draw(task, count, progress, rng)]
+        batch = together(fitting(encoded, self.places, rng))
+        self.spent[task] = self.spent.get(task, 0) + batch.used
+        return batch
+
+    def _task(self) -> Task:
+        shares: Mapping[Task, float] = {Task(name): share for name, share in self.shares.model_dump().items() if share}
+        if self.examples.reviews is None:
+            shares = {task: share for task, share in shares.items() if task is not Task.EXPLAIN}
+        return min(shares, key=lambda task: self.spent.get(task, 0) / shares[task])
+
+
+LENGTHS = {Task.SEQUENTIAL: 192, Task.DIRECT: 384, Task.CTR: 192, Task.EXPLAIN: 256}
+"""How long dialogues usually are: how many are drawn, nothing else, depends on it."""
+
+
+def fitting(encoded: list[Encoded], places: int, rng: np.random.Generator) -> list[Encoded]:
+    """Neighbours in length, as many as fit, beginning at a random one; at least one."""
+    ordered = sorted(encoded, key=len)
+    first = int(rng.integers(len(ordered)))
+    taken = [ordered[first]]
+    low, high = first - 1, first + 1
+    while low >= 0 or high < len(ordered):
+        if high < len(ordered) and (len(taken) + 1) * len(ordered[high]) <= places:
+            taken.append(ordered[high])
+            high += 1
+        elif low >= 0 and (len(taken) + 1) * len(taken[-1]) <= places:
+            taken.append(ordered[low])
+            low -= 1
+            taken.sort(key=len)
+        else:
+            break
+    return taken

@@ -1,0 +1,180 @@
+"""The whole of tuning: dialogues, the loop, the decision, the confidence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from reasonrec_core.components import FitData, Settings
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.files import content_hash
+from reasonrec_core.types import Cases, Float32, Int32, QueryBatch, Task
+from reasonrec_cot.answers.head import RecHead
+from reasonrec_cot.backbone.model import Backbone
+from reasonrec_cot.backbone.prompt import Prompter
+from reasonrec_cot.items.collaborative import collaborative_vectors
+from reasonrec_cot.items.config import SoftTokenConfig
+from reasonrec_cot.items.projector import Projector, loudness_of
+from reasonrec_cot.items.soft import SoftItems
+from reasonrec_cot.tuned import COLLABORATIVE, Tuned, with_collaborative
+from reasonrec_cot.tuning.checkpoint import CheckpointFile
+from reasonrec_cot.tuning.config import TuningConfig
+from reasonrec_cot.tuning.deciding import decide
+from reasonrec_cot.tuning.examples import Examples
+from reasonrec_cot.tuning.loop import Loop
+from reasonrec_cot.tuning.module import Tunable
+from reasonrec_cot.tuning.sampling import Sampler
+from reasonrec_cot.tuning.stating import learn_confidence
+from reasonrec_cot.tuning.validation import Answering, click_figure, ranking_figure
+from reasonrec_cot.words.compose import Composer, PromptSettings
+from reasonrec_cot.words.item_words import ItemWords, ItemWordSettings
+from reasonrec_cot.words.rationale import RationaleBuilder
+from reasonrec_cot.words.relevance import Relevance
+from reasonrec_cot.words.templates import load_templates
+
+CHECKPOINT = "tuning.safetensors"
+FOR_CONFIDENCE = 0.1
+"""Share of the minutes that is kept for learning to state confidence, where that is wanted."""
+NO_MATTER = {"minutes", "checkpoint_seconds"}
+"""Settings with which another sitting may go on."""
+
+Generator = Callable[[QueryBatch], tuple[Int32, Float32]]
+"""A candidate generator: items int32[B, C] (-1 pads) and its scores float32[B, C] (-inf there)."""
+
+
+class Speech(Settings):
+    """How requests are put into words and items into prompts; the policy's own settings."""
+
+    prompt: PromptSettings = PromptSettings()
+    """What stands in a prompt."""
+    items: ItemWordSettings = ItemWordSettings()
+    """What is said of an item."""
+    soft: SoftTokenConfig = SoftTokenConfig()
+    """Soft tokens."""
+    templates: Path | None = None
+    """Folder with words of dialogues."""
+
+
+def tune(
+    config: TuningConfig, speech: Speech, backbone: Backbone, data: FitData, generator: Generator | None = None
+) -> Tuned:
+    """Tune ``backbone`` in place and learn what stands beside it.
+
+    Args:
+        config: how.
+        speech: words and soft tokens.
+        backbone: the model; afterwards its weights hold the adapters.
+        data: what may be learned from. Weights are learned from the training part; the validation part chooses when
+            to stop and fits the few numbers of the decision.
+        generator: proposes candidates, fitted on the training part alone; its scores become evidence of the decision.
+
+    Raises:
+        ConfigError: there is no validation part to stop by.
+        DataError: nobody has two training interactions.
+    """
+    started = time.perf_counter()
+    if data.valid is None or not len(data.valid):
+        raise ConfigError("tuning needs validation queries to know when to stop", fix="Use a split that leaves some.")
+    build = _Build(config, speech, backbone, data)
+    module, answering = build.module, build.answering
+    valid = data.valid
+    some = _some(valid, config.queries, data.seed)
+    clicks = data.task is Task.CTR
+
+    def figure() -> float:
+        return (click_figure if clicks else ranking_figure)(module, answering, some)
+
+    sampler = Sampler(build.examples, answering.prompter, config.shares, config.batch_tokens, data.seed)
+    pairs = _some(valid, config.pairs, data.seed)
+    again = len(pairs) * (2 if config.confidence_steps else 1) / max(len(some), 1)
+    checkpoint = CheckpointFile(data.workdir / CHECKPOINT if data.workdir is not None else None, build.key)
+    loop = Loop(
+        module,
+        sampler,
+        config,
+        data.seed,
+        figure,
+        "validation AUC" if clicks else "validation NDCG@10",
+        checkpoint,
+        data.progress,
+        time.perf_counter() - started,
+        0.0 if clicks else again,
+        1 - FOR_CONFIDENCE if config.confidence_steps else 1.0,
+    )
+    report: dict[str, Any] = {"training": loop.run().to_dict()}
+    decision = None
+    if not clicks and generator is not None and len(pairs):
+        decided = decide(module, answering, pairs, generator, data)
+        if config.confidence_steps:
+            left = None if config.minutes is None else 60 * config.minutes - loop.state.seconds - decided.seconds * 2
+            report["confidence"] = learn_confidence(module, answering, sampler, decided, config, data.seed, left)
+            decided = decide(module, answering, pairs, generator, data)
+        decision, report["decision"] = decided.fitted.decision, decided.fitted.report
+    tuned = build.tuned(report)
+    return replace(tuned, decision=decision, adapter=module.unwrap()).to(backbone.device)
+
+
+class _Build:
+    """The parts, put together for one training set."""
+
+    def __init__(self, config: TuningConfig, speech: Speech, backbone: Backbone, data: FitData) -> None:
+        n_items = len(data.catalog)
+        seen = data.observation
+        names = tuple(sorted(seen.features)) if speech.soft.modalities is None else speech.soft.modalities
+        self.collaborative = None
+        if config.collaborative:
+            self.collaborative = collaborative_vectors(data.train, n_items, config.collaborative, data.seed)
+            names = (*names, COLLABORATIVE)
+        self.names = names
+        features = with_collaborative(seen, names, self.collaborative, n_items)
+        with torch.random.fork_rng():
+            torch.manual_seed(data.seed)
+            self.soft = self.projector = None
+            if speech.soft.per_item and names:
+                loud = loudness_of(backbone.model.get_input_embeddings().weight)
+                self.projector = Projector(features, backbone.width, speech.soft.per_item, speech.soft.hidden, loud)
+                self.soft = SoftItems(self.projector, features)
+            learned = n_items if config.learned or not names else 0
+            self.head = RecHead(backbone.width, features.widths, learned, config.dimensions)
+            self.module = Tunable(backbone, self.soft, self.head, features, n_items, config.lora, config.negatives)
+        prompt = speech.prompt if self.soft is not None else speech.prompt.model_copy(update={"soft_tokens": False})
+        items = ItemWords(data.catalog, speech.items, tuple(backbone.tokenizer.all_special_tokens))
+        has = self.soft.has if self.soft is not None else lambda item: False
+        composer = Composer(items, load_templates(speech.templates), prompt, has)
+        prompter = Prompter(backbone.tokenizer, self.soft.per_item if self.soft is not None else 0, has)
+        self.answering = Answering(backbone, composer, prompter)
+        rationales = None
+        if config.thoughts:
+            relevance = Relevance(data.catalog, seen.features, seen.present)
+            rationales = RationaleBuilder(items, relevance, seed=data.seed)
+        self.examples = Examples(data, composer, rationales, config.curriculum, config.candidates, config.thoughts)
+        parts = [speech.prompt, speech.items, speech.soft]
+        self.key = content_hash(
+            config.model_dump(mode="json", exclude=NO_MATTER),
+            *(part.model_dump(mode="json") for part in parts),
+            str(speech.templates),
+            backbone.weights.sha256,
+            str(backbone.dtype),
+            data.seed,
+            str(data.task),
+            *(np.ascontiguousarray(a).tobytes() for a in (data.train.users, data.train.items, data.train.times)),
+            *data.catalog.titles,
+            *(f"{name} {features.present[name].sum()}" for name in features.widths),
+        )
+
+    def tuned(self, report: dict[str, Any]) -> Tuned:
+        """What was learned."""
+        return Tuned(self.projector, self.head, self.collaborative, self.names, report=report)
+
+
+def _some(cases: Cases, most: int, seed: int) -> Cases:
+    """At most so many, drawn."""
+    if len(cases) <= most:
+        return cases
+    return cases.take(np.sort(np.random.default_rng(seed).choice(len(cases), most, replace=False)))

@@ -1,0 +1,89 @@
+"""What the model answers on held-out queries while it is tuned: states, the head's scores, a figure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+
+from reasonrec_core.evaluate import evaluate_ranking, metric_name
+from reasonrec_core.ranking import rank
+from reasonrec_core.types import Cases, Float32, QueryBatch, Ranking, Task
+from reasonrec_cot.backbone.model import Backbone, SoftTokens
+from reasonrec_cot.backbone.prompt import Prompt, Prompter
+from reasonrec_cot.tuning.module import Tunable
+from reasonrec_cot.words.compose import Composer, Request
+from reasonrec_cot.words.grammar import opening
+
+ROWS = 256
+"""Queries whose scores of the whole catalogue exist at the same time."""
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Reads queries as an answer without thoughts is read: the first template, up to where the answer begins."""
+
+    backbone: Backbone
+    composer: Composer
+    prompter: Prompter
+
+    def states(self, batch: QueryBatch, soft: SoftTokens | None) -> torch.Tensor:
+        """float32[B, width] on the CPU."""
+        return self.backbone.states([self.prompt(request) for request in self.requests(batch)], soft)
+
+    def requests(self, batch: QueryBatch) -> list[Request]:
+        """One per query; under `Task.CTR` one per query and candidate."""
+        found = []
+        for row in range(len(batch)):
+            history = batch.history.row(row).tolist()
+            if batch.task is Task.CTR:
+                assert batch.candidates is not None
+                found += [Request(Task.CTR, history, (int(i),)) for i in batch.candidates[row] if i >= 0]
+            else:
+                found.append(Request(Task.SEQUENTIAL, history))
+        return found
+
+    def prompt(self, request: Request) -> Prompt:
+        """With the tag that opens the answer at its end."""
+        prompt = self.prompter.prompt(self.composer.ask(request))
+        more = np.array(self.prompter.text(opening("answer")), np.int64)
+        kinds = np.zeros(len(more), np.uint8)
+        return Prompt(np.concatenate([prompt.tokens, more]), np.concatenate([prompt.kinds, kinds]))
+
+
+@torch.no_grad()
+def head_scores(module: Tunable, states: torch.Tensor) -> Float32:
+    """float32[B, n_items] for float32[B, width]."""
+    table = module.table(np.arange(module.n_items))
+    parts = [module.head(part.to(table.device), table).float().cpu() for part in torch.split(states, ROWS)]
+    return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
+
+
+def ranking_figure(module: Tunable, answering: Answering, cases: Cases, k: int = 10) -> float:
+    """NDCG@k of the head over the whole catalogue, history masked (or among the cases' candidates)."""
+    scores = head_scores(module, answering.states(cases.queries, module.soft))
+    at = iter(range(0, len(scores), ROWS))
+
+    def answer(batch: QueryBatch) -> Ranking:
+        start = next(at)
+        mine = scores[start : start + len(batch)].copy()
+        if batch.candidates is not None:
+            mine = np.take_along_axis(mine, np.maximum(batch.candidates, 0), 1)
+        return rank(mine, batch)
+
+    found = evaluate_ranking(answer, cases, (k,), n_items=module.n_items, chunk=ROWS, threads=1)
+    return found.values[metric_name("NDCG", k, found.sampled)]
+
+
+def click_figure(module: Tunable, answering: Answering, cases: Cases) -> float:
+    """AUC of P(yes) against P(no) as the answer's first token."""
+    assert cases.labels is not None
+    assert cases.queries.candidates is not None
+    states = answering.states(replace(cases.queries, task=Task.CTR), module.soft)
+    yes, no = (answering.prompter.text(word)[0] for word in ("yes", "no"))
+    with torch.no_grad():
+        logits = module.backbone.logits(states.to(module.backbone.device, module.backbone.dtype))
+        gap = (logits[:, yes] - logits[:, no]).cpu().numpy()
+    return float(roc_auc_score(cases.labels[cases.queries.candidates >= 0] > 0, gap))
