@@ -125,7 +125,8 @@ def unseen_table(full: System, systems: list[System]) -> Iterator[str]:
         f"| form | seeds | fit s | sequence {MAIN} | {MAIN} | full minus this | p | cold | full minus this, cold |",
         "|---|---|---|---|---|---|---|---|---|",
     )
-    cold = full.before >= np.quantile(full.before, 0.75)
+    one_each = len(full.before) == full.unseen.shape[1]  # several targets of a query are several pairs
+    cold = (full.before >= np.quantile(full.before, 0.75)) if one_each else None
     others = [
         s for s in systems if s is not full and s.unseen is not None and s.unseen.shape[1] == full.unseen.shape[1]
     ]
@@ -137,8 +138,10 @@ def unseen_table(full: System, systems: list[System]) -> Iterator[str]:
         seconds = f"{np.mean([r['fit seconds'] for r in s.records]):.0f}"
         versus = " | " if s is full else told(compared[s.name], corrected[s.name])
         own = f"{spread(np.array(alone))} | {spread(s.unseen.mean(axis=1))}"
-        frozen = "" if s is full else interval(difference(full.unseen.mean(0)[cold], s.unseen.mean(0)[cold]))
-        frozen = f"{spread(s.unseen[:, cold].mean(axis=1))} | {frozen}"
+        frozen = " | "
+        if cold is not None:
+            gap = "" if s is full else interval(difference(full.unseen.mean(0)[cold], s.unseen.mean(0)[cold]))
+            frozen = f"{spread(s.unseen[:, cold].mean(axis=1))} | {gap}"
         yield f"| {s.name} | {len(s.records)} | {seconds} | {own} | {versus} | {frozen} |"
     yield ""
 
