@@ -41,6 +41,7 @@ SETS: dict[str, dict[str, Any]] = {
 }
 FORMS = ("conformal, one group", "conformal, LAC")
 PASSES = {"passes": 10}
+EVIDENCE = {"loss": "dirichlet-mse", "divergence": 0.01}
 
 
 def main() -> None:
@@ -101,6 +102,7 @@ def policy_of(given: argparse.Namespace, bench: Bench, registry: Registry) -> Re
     if given.fitted is not None:
         policy = registry.load(Kind.POLICY, given.policy).load(given.fitted, bench.dataset.catalog)
         if given.policy == "chain":
+            policy.config = type(policy.config).model_validate({**policy.config.model_dump(), "evidence": EVIDENCE})
             policy.fit_masses(bench.fit)  # type: ignore[attr-defined]
     elif given.policy == "chain":
         raise SystemExit("--fitted: where the chain is that benchmarks/chain.py saved")
@@ -120,6 +122,7 @@ def made(
     wanted += [(label, "conformal", sets[label]) for label in SETS if given.forms or label not in FORMS]
     if given.policy == "chain":
         wanted.append(("mc-dropout", "mc-dropout", PASSES))
+        wanted.append(("evidential, trained in chain", "evidential", {"source": "policy"}))
     for label, name, settings in wanted:
         estimator = registry.create(Kind.UNCERTAINTY, name, settings)
         assert isinstance(estimator, UncertaintyEstimator)

@@ -70,7 +70,7 @@ class EvidenceConfig(Settings):
     loss: str = Field(
         "", description="An installed evidential loss, such as dirichlet-mse of reasonrec-evidential; empty: none."
     )
-    divergence: float = Field(0.1, ge=0, description="Weight of the divergence from no evidence, once annealed.")
+    divergence: float = Field(0.01, ge=0, description="Weight of the divergence from no evidence, once annealed.")
     hidden: int = Field(16, ge=1, description="Units between the facts that the gates know and the strength.")
     steps: int = Field(300, ge=1, description="Of training, on all pairs at once.")
     learning_rate: float = Field(0.01, gt=0, description="Of AdamW.")
