@@ -13,14 +13,20 @@ from reasonrec_core.types import StepKind
 
 class Small(PolicyConformance):
     component = "cot"
-    steps: ClassVar = frozenset({StepKind.OBSERVE, StepKind.PROPOSE, StepKind.WEIGH, StepKind.DECIDE})
+    steps: ClassVar = frozenset({StepKind.OBSERVE, StepKind.DECIDE})
     more: ClassVar[dict[str, Any]]
 
     @pytest.fixture(autouse=True, scope="class")
     @classmethod
     def _settings(cls, llama: Path) -> None:
         backbone = {"model": str(llama), "device": "cpu", "precision": "float32"}
-        cls.settings = {"backbone": backbone, "prompt": {"history": 4}, "shortlist": {"size": 6}, **cls.more}
+        cls.settings = {
+            "backbone": backbone,
+            "prompt": {"history": 4},
+            "shortlist": {"size": 6},
+            "explanation": 3,
+            **cls.more,
+        }
 
 
 class TestLabels(Small):

@@ -13,13 +13,16 @@ def reasonrec_policies() -> list[ComponentSpec]:
             "cot",
             "reasonrec_cot.policy:Cot",
             "A language model that thinks in words and answers with items that exist",
-            ("sequential", "direct", "ctr"),
+            ("sequential", "direct", "ctr", "explain"),
         )
     ]
 
 
 @hookimpl
 def reasonrec_commands() -> list[CommandSpec]:
-    """The baselines of explanation."""
+    """The baselines of explanation; tuning."""
     summary = "Evaluate the baselines of explanation on data with reviews."
-    return [CommandSpec("explanations", "reasonrec_cot.explain.command:explanations", summary)]
+    return [
+        CommandSpec("explanations", "reasonrec_cot.explain.command:explanations", summary),
+        CommandSpec("tune", "reasonrec_cot.tuning.command:tune", "Tune the language model of a pipeline."),
+    ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -27,16 +27,20 @@ from reasonrec_core.types import (
     Task,
 )
 from reasonrec_cot import steps
+from reasonrec_cot.answers.decision import Evidence
 from reasonrec_cot.asking import Asking, Reasoned
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.config import CotConfig
-from reasonrec_cot.shortlist import Shortlist, Shortlister, merged
+from reasonrec_cot.shortlist import Shortlist, Shortlister, merged, prior_scores
 from reasonrec_cot.thinking import UNSTATED, Faults
+from reasonrec_cot.tuned import Tuned
+from reasonrec_cot.words.consult import Table, consult
 
 HOW = {
     "label": "how likely the label of each listed item is as the answer",
     "title": "how likely each title is as the answer",
     "written": "the likeliest titles that can be written",
+    "head": "what the tuned head says of each item with what the delegate says",
 }
 
 
@@ -48,12 +52,15 @@ class Cot(ReasoningPolicy[CotConfig]):
     """
 
     Config = CotConfig
-    tasks: ClassVar = frozenset({Task.SEQUENTIAL, Task.DIRECT, Task.CTR})
+    tasks: ClassVar = frozenset(Task)
 
     def __init__(self, config: CotConfig) -> None:
         super().__init__(config)
         self._shortlister: Shortlister | None = None
         self._asking: Asking | None = None
+        self._tuned: Tuned | None = None
+        self._features: Mapping[str, Float32] | None = None
+        self._catalog: Catalog | None = None
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -61,10 +68,20 @@ class Cot(ReasoningPolicy[CotConfig]):
         return Backbone(self.config.backbone)
 
     def fit(self, data: FitData) -> None:
-        """Fit the delegate that proposes candidates, and load the model."""
+        """Fit the delegate that proposes candidates, load the model and, where that is wanted, tune it."""
         if data.task is not Task.CTR:
             self._shortlister = Shortlister.fit(self.config.shortlist, data)
+        self._catalog = data.catalog
         self._asking = Asking(self.config, self.backbone, data.catalog)
+        if self.config.tuning is not None:
+            from reasonrec_cot.tuning.fitting import tune_policy
+
+            self._tuned = tune_policy(self.config, self.backbone, data, self._shortlister)
+
+    @property
+    def report(self) -> Mapping[str, Any]:
+        """What tuning says about itself, JSON values; empty without tuning."""
+        return {} if self._tuned is None else self._tuned.report
 
     @property
     def asking(self) -> Asking:
@@ -85,20 +102,53 @@ class Cot(ReasoningPolicy[CotConfig]):
             the ranking and its mass (or P(click), or a sentence), steps, and the confidence that ``confidence`` names.
         """
         started = time.perf_counter()
+        self._look(observation)
         if not len(batch):
             return self._nothing(batch)
         if batch.task is Task.CTR:
             return self._clicks(batch, started)
         shortlist = self._listed(batch, observation)
+        if batch.task is Task.EXPLAIN:
+            return self._explained(batch, shortlist, started)
         whole = self.config.answer == "written" and batch.candidates is None
         asked = batch if whole else replace(batch, candidates=shortlist.items)
-        return self._ranked(batch, asked, shortlist, self.asking.rank(asked), started)
+        evidence = Evidence(prior_scores(shortlist), observation.horizon)
+        return self._ranked(batch, asked, shortlist, self.asking.rank(asked, evidence=evidence), started)
+
+    def consult(self, batch: QueryBatch, observation: Observation, tables: Sequence[Sequence[Table]]) -> Deliberation:
+        """The second turn: decide again among the same candidates, having been told what delegates say of them.
+
+        Args:
+            batch: B queries for a ranking; candidates must be listed (``answer = "label"``).
+            observation: what may be looked at.
+            tables: per query one per delegate.
+        """
+        if self.config.answer != "label":
+            raise PluginError("a second turn speaks of listed candidates", fix='Set answer = "label".')
+        started = time.perf_counter()
+        if not len(batch):
+            return self._nothing(batch)
+        shortlist = self._listed(batch, observation)
+        asked = replace(batch, candidates=shortlist.items)
+        pairs = zip(self.asking.dialogues(asked), tables, strict=True)
+        fence = self.asking.items.fence
+        again = [consult(first, told, fence=fence).dialogue if first.candidates else first for first, told in pairs]
+        return self._ranked(batch, asked, shortlist, self.asking.rank(asked, again), started)
 
     def confidences(self, answer: Reasoned) -> Mapping[str, Float32]:
         """Per kind float32[B]: the best item's probability, and what was stated (0.5 where nothing was)."""
         best = answer.answer.mass.max(axis=1, initial=0.0)
         stated = [UNSTATED if each is None else each for each in answer.stated]
         return {"probability": np.minimum(best, 1.0).astype(np.float32), "verbalised": np.array(stated, np.float32)}
+
+    def _look(self, observation: Observation) -> None:
+        """Soft tokens and head of a tuned model are made from the features that are observed, when they are others."""
+        if self._tuned is None or self._catalog is None or self._features is observation.features:
+            return
+        head = self._tuned.answers(observation, len(self._catalog))
+        soft, decision = self._tuned.soft(observation), self._tuned.decision
+        self._asking = Asking(self.config, self.backbone, self._catalog, soft, head, decision)
+        self._features = observation.features
 
     def _listed(self, batch: QueryBatch, observation: Observation) -> Shortlist:
         if self._shortlister is None:
@@ -160,9 +210,34 @@ class Cot(ReasoningPolicy[CotConfig]):
             LazySteps(len(batch), told), sure.astype(np.float32), probability=chance.astype(np.float32), cost=cost
         )
 
+    def _explained(self, batch: QueryBatch, shortlist: Shortlist, started: float) -> Deliberation:
+        """A sentence on each query's first candidate; without candidates, on the delegate's best item."""
+        asking = self.asking
+        chosen = shortlist.prior.items if batch.candidates is None else batch.candidates
+        items = [next((int(item) for item in row if item >= 0), -1) for row in chosen]
+        rows = [row for row, item in enumerate(items) if item >= 0]
+        texts, thoughts = [""] * len(batch), [dict[str, str]() for _ in items]
+        told, thought, usage = asking.explanations(batch.take(np.array(rows, np.intp)), [items[row] for row in rows])
+        for row, text, said in zip(rows, told, thought, strict=True):
+            texts[row], thoughts[row] = text, said
+
+        def tell(row: int) -> tuple[Step, ...]:
+            named = asking.items.title(items[row]) if items[row] >= 0 else "nothing"
+            return (
+                steps.observed(asking.items, batch.history.row(row), self.config.prompt.history, thoughts[row]),
+                *steps.deliberated(thoughts[row]),
+                steps.decided(f"Explain {named}", 0.0, None, False),
+            )
+
+        cost = Cost(time.perf_counter() - started, usage.tokens)
+        unsure = np.zeros(len(batch), np.float32)
+        return Deliberation(LazySteps(len(batch), tell), unsure, text=tuple(texts), cost=cost)
+
     def _nothing(self, batch: QueryBatch) -> Deliberation:
         none = np.zeros((0, batch.k), np.float32)
         nobody: Sequence[tuple[Step, ...]] = ()
+        if batch.task is Task.EXPLAIN:
+            return Deliberation(nobody, none[:, 0], text=())
         if batch.task is Task.CTR:
             assert batch.candidates is not None
             return Deliberation(nobody, none[:, 0], probability=np.zeros(batch.candidates.shape, np.float32))
@@ -176,6 +251,9 @@ class Cot(ReasoningPolicy[CotConfig]):
         if self._shortlister is not None:
             (folder / "shortlist").mkdir(exist_ok=True)
             self._shortlister.save(folder / "shortlist")
+        if self._tuned is not None:
+            (folder / "tuned").mkdir(exist_ok=True)
+            self._tuned.save(folder / "tuned")
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
@@ -190,5 +268,8 @@ class Cot(ReasoningPolicy[CotConfig]):
             )
         if stored["shortlist"]:
             self._shortlister = Shortlister.load(self.config.shortlist, folder / "shortlist", catalog)
+        if self.config.tuning is not None:
+            self._tuned = Tuned.load(folder / "tuned", self.backbone)
+        self._catalog = catalog
         self._asking = Asking(self.config, self.backbone, catalog)
         return self
