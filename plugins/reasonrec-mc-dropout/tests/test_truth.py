@@ -80,6 +80,7 @@ def _means(shop: Shop, share: float) -> tuple[float, float]:
     policy = habits(shop.smaller(share))
     estimator = MCDropout(MCDropoutConfig(passes=30))
     estimator.attach(policy)
+    estimator.fit(shop.fit)
     found: Uncertainty = estimator.estimate(
         shop.asked, shop.seen(shop.asked), policy.deliberate(shop.asked, shop.seen(shop.asked))
     )

@@ -13,7 +13,7 @@ from reasonrec_core.contracts import checked_samples
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import PluginError
 from reasonrec_core.files import read_json, write_json
-from reasonrec_core.types import Deliberation, Observation, QueryBatch, Uncertainty
+from reasonrec_core.types import Deliberation, Int32, Int64, Observation, QueryBatch, Uncertainty
 from reasonrec_mc_dropout.information import information
 
 FILE = "passes.json"
@@ -23,7 +23,9 @@ class MCDropoutConfig(Settings):
     """What a pipeline file may set."""
 
     passes: int = Field(20, ge=2, description="Networks that are drawn; an ensemble answers with its members.")
-    rest: bool = Field(True, description="Count the mass off the list as one more outcome; else the list is all.")
+    rest: bool = Field(
+        True, description="Count the mass off the list, spread evenly over all other items; else the list is all."
+    )
 
 
 class MCDropout(UncertaintyEstimator[MCDropoutConfig]):
@@ -38,7 +40,7 @@ class MCDropout(UncertaintyEstimator[MCDropoutConfig]):
     def __init__(self, config: MCDropoutConfig) -> None:
         super().__init__(config)
         self._policy: StochasticPolicy | None = None
-        self._seed = 0
+        self._seed = self._n_items = 0
 
     def attach(self, policy: ReasoningPolicy[Any]) -> None:
         """The policy must be a `StochasticPolicy`."""
@@ -50,8 +52,8 @@ class MCDropout(UncertaintyEstimator[MCDropoutConfig]):
         self._policy = policy
 
     def fit(self, data: FitData) -> None:
-        """Nothing but the seed of the draws."""
-        self._seed = data.seed
+        """Nothing but the seed of the draws, and how many items there are."""
+        self._seed, self._n_items = data.seed, len(data.catalog)
 
     def estimate(self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None) -> Uncertainty:
         """From ``config.passes`` passes over the items of ``deliberation.ranking``."""
@@ -61,11 +63,20 @@ class MCDropout(UncertaintyEstimator[MCDropoutConfig]):
             raise PluginError("the mc-dropout estimator needs a ranking, and this answer has none")
         items = deliberation.ranking.items
         drawn = self._policy.samples(batch, observation, items, self.config.passes, self._seed)
-        found = information(checked_samples(drawn, items), items >= 0, rest=self.config.rest)
+        found = information(checked_samples(drawn, items), items >= 0, self._others(batch, items))
         total, aleatoric, epistemic = (
             part.astype(np.float32) for part in (found.total, found.aleatoric, found.epistemic)
         )
         return Uncertainty(total, self.stage, epistemic=epistemic, aleatoric=aleatoric)
+
+    def _others(self, batch: QueryBatch, items: Int32) -> Int64 | None:
+        """int64[B]: how many items are not listed."""
+        if not self.config.rest:
+            return None
+        if batch.candidates is None and not self._n_items:
+            raise PluginError("the mc-dropout estimator was used before it was fitted")
+        whole = self._n_items if batch.candidates is None else (batch.candidates >= 0).sum(axis=1)
+        return np.asarray(np.maximum(whole - (items >= 0).sum(axis=1), 0), np.int64)
 
     def save(self, folder: Path) -> None:
         """Write the seed."""
@@ -76,5 +87,5 @@ class MCDropout(UncertaintyEstimator[MCDropoutConfig]):
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read what `save` wrote."""
         self = super().load(folder, catalog)
-        self._seed = int(read_json(folder / FILE)["seed"])
+        self._seed, self._n_items = int(read_json(folder / FILE)["seed"]), len(catalog)
         return self

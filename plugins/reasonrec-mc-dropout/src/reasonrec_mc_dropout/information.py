@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types import Bool, Float32
+from reasonrec_core.types import Bool, Float32, Int64
 
 Float64 = npt.NDArray[np.float64]
 
@@ -27,7 +27,7 @@ class Information:
     epistemic: Float64
 
 
-def information(samples: Float32, listed: Bool, *, rest: bool = True) -> Information:
+def information(samples: Float32, listed: Bool, others: Int64 | None) -> Information:
     """Split the uncertainty of T passes over the same list of items.
 
     Gal and Ghahramani, ICML 2016; Houlsby et al., 2011, eq. 2 (BALD); for the members of a deep ensemble the formulas
@@ -36,24 +36,24 @@ def information(samples: Float32, listed: Bool, *, rest: bool = True) -> Informa
     Args:
         samples: float32[T, B, K], P(item) in each pass; a row sums to at most 1.
         listed: bool[B, K], which of them are items; the others have no probability.
-        rest: count what is not listed as one more outcome (merging outcomes can only hide information: the values
-            are lower bounds of those over the whole catalogue); else only how the list divides its own mass counts,
-            a list without any being divided evenly.
+        others: int64[B], over how many items the mass off the list is spread evenly in every pass: the most that they
+            can hold of total and aleatoric uncertainty, and the least of epistemic. None: only how the list divides
+            its own mass counts, a list without any being divided evenly.
     """
     p = np.clip(samples.astype(np.float64), 0.0, 1.0) * listed
     sums = p.sum(axis=2, keepdims=True)
-    outcomes = listed.sum(axis=1)
-    if rest:
-        p = np.concatenate([p, np.maximum(1.0 - sums, 0.0)], axis=2)
-        p /= p.sum(axis=2, keepdims=True)
-        outcomes = outcomes + 1
+    outcomes, inside = listed.sum(axis=1), np.zeros(len(listed))
+    if others is not None:
+        p = np.concatenate([p, np.where(others > 0, np.maximum(1.0 - sums[..., 0], 0.0), 0.0)[..., None]], axis=2)
+        p /= np.maximum(p.sum(axis=2, keepdims=True), 1e-300)
+        # What the even spread adds, alike to the entropy of the mean and to the mean entropy.
+        outcomes, inside = outcomes + others, np.log(np.maximum(others, 1)) * p[:, :, -1].mean(axis=0)
     else:
         even = listed / np.maximum(outcomes, 1)[:, None]
         p = np.where(sums > 0, p / np.where(sums > 0, sums, 1.0), even)
-    largest = np.log(np.maximum(outcomes, 2))
-    total = _entropy(p.mean(axis=0)) / largest
-    expected = _entropy(p).mean(axis=0) / largest
-    total, expected = np.clip(total, 0.0, 1.0), np.clip(expected, 0.0, 1.0)
+    largest, mean = np.log(np.maximum(outcomes, 2)), p.mean(axis=0)
+    total = np.clip((_entropy(mean) + inside) / largest, 0.0, 1.0)
+    expected = np.clip((_entropy(p).mean(axis=0) + inside) / largest, 0.0, 1.0)
     return Information(total, np.minimum(expected, total), np.maximum(total - expected, 0.0))
 
 
