@@ -10,6 +10,8 @@ import numpy as np
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.types import Float32, QueryBatch, Task
 from reasonrec_cot.answers.answerer import Answer
+from reasonrec_cot.answers.decision import Decision, Evidence, weighed
+from reasonrec_cot.answers.head import HeadAnswers
 from reasonrec_cot.answers.likelihood import Likelihood
 from reasonrec_cot.answers.written import Written
 from reasonrec_cot.backbone.model import Backbone
@@ -52,14 +54,26 @@ class Asking:
         backbone: the model, tuned or not.
         catalog: the items, also those that came after tuning.
         soft: soft tokens, where they were learned.
+        head: the tuned head over these items, where there is one.
+        decision: how its scores are weighed against the delegate's.
     """
 
-    def __init__(self, config: CotConfig, backbone: Backbone, catalog: Catalog, soft: SoftItems | None = None) -> None:
+    def __init__(
+        self,
+        config: CotConfig,
+        backbone: Backbone,
+        catalog: Catalog,
+        soft: SoftItems | None = None,
+        head: HeadAnswers | None = None,
+        decision: Decision | None = None,
+    ) -> None:
         self.config, self.backbone, self.soft = config, backbone, soft
+        self.head, self.decision = head, decision
         special = tuple(backbone.tokenizer.all_special_tokens)
         self.items = ItemWords(catalog, config.items, special)
         prompt = config.prompt if soft is not None else config.prompt.model_copy(update={"soft_tokens": False})
-        self.composer = Composer(self.items, load_templates(config.templates), prompt)
+        has_soft = soft.has if soft is not None else lambda item: False
+        self.composer = Composer(self.items, load_templates(config.templates), prompt, has_soft)
         if soft is None:
             self.prompter = Prompter(backbone.tokenizer)
         else:
@@ -85,15 +99,18 @@ class Asking:
             for row, listed in enumerate(told)
         ]
 
-    def rank(self, batch: QueryBatch, dialogues: Sequence[Dialogue] | None = None) -> Reasoned:
-        """Think and score ``batch``'s candidates; without candidates, the whole catalogue (written answers only)."""
+    def rank(
+        self, batch: QueryBatch, dialogues: Sequence[Dialogue] | None = None, evidence: Evidence | None = None
+    ) -> Reasoned:
+        """Think and score ``batch``'s candidates; without candidates, the whole catalogue (written answers, head)."""
         asked = dialogues or self.dialogues(batch)
         prompts = [self.prompter.prompt(dialogue) for dialogue in asked]
         parts: list[tuple[list[int], Reasoned]] = []
         for rows in self.backbone.groups([len(prompt) for prompt in prompts]):
             index = np.array(rows, np.intp)
             reading, thoughts = self.thinker.think([prompts[row] for row in rows], self.soft)
-            answer = self._answer(reading, batch.take(index))
+            told = None if evidence is None else Evidence(evidence.scores[index], evidence.horizon[index])
+            answer = self._answer(reading, batch.take(index), told)
             stated = self._stated(reading, batch.take(index), answer)
             parts.append((rows, Reasoned(answer, thoughts, stated, reading.usage)))
         return _together(parts, len(batch))
@@ -130,7 +147,12 @@ class Asking:
             usage.add(reading.usage)
         return texts, thoughts, usage
 
-    def _answer(self, reading: Reading, batch: QueryBatch) -> Answer:
+    def _answer(self, reading: Reading, batch: QueryBatch, evidence: Evidence | None) -> Answer:
+        if self.config.answer == "head" and self.head is not None:
+            answer = self.head.answer(reading, batch)
+            if self.decision is None or evidence is None:
+                return answer
+            return weighed(self.decision, answer, evidence)
         if self.config.answer == "written":
             return self.written.answer(reading, batch)
         return self.likelihood.answer(reading, batch, self._names(batch))

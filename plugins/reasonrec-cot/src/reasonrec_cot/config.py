@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reasonrec_core.components import Settings
 from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.items.config import SoftTokenConfig
+from reasonrec_cot.tuning.config import TuningConfig
 from reasonrec_cot.words.compose import PromptSettings
 from reasonrec_cot.words.item_words import ItemWordSettings
 
@@ -42,11 +43,13 @@ class CotConfig(Settings):
     soft: SoftTokenConfig = Field(default=SoftTokenConfig(), description="Soft tokens, where they were learned.")
     shortlist: ShortlistConfig = Field(default=ShortlistConfig(), description="Which items the model is asked about.")
     thought: ThoughtConfig = Field(default=ThoughtConfig(), description="Reasoning in words before an answer.")
-    answer: Literal["label", "title", "written"] = Field(
+    answer: Literal["label", "title", "written", "head"] = Field(
         "label",
         description="label: how likely each label of the listed candidates is; title: how likely each candidate's "
-        "title is, unlisted; written: titles decoded through a tree of all that may be answered.",
+        "title is, unlisted; written: titles decoded through a tree of all that may be answered; head: the tuned "
+        "recommendation head, weighed against the delegate's scores.",
     )
+    tuning: TuningConfig | None = Field(None, description="How the model is tuned; not at all if not set.")
     temperature: float = Field(1.0, gt=0, description="Of the softmax over candidates that gives probabilities.")
     length_power: float = Field(1.0, ge=0, le=1, description="How far long titles are evened out; 1: mean per token.")
     beams: int = Field(20, ge=1, le=1000, description="Titles in the making, for written answers.")
@@ -54,3 +57,9 @@ class CotConfig(Settings):
         "probability", description="What the answer's confidence is: the best item's probability, or what is stated."
     )
     explanation: int = Field(60, ge=1, le=2048, description="Tokens of an explanation, at most.")
+
+    @model_validator(mode="after")
+    def _answerable(self) -> Self:
+        if self.answer == "head" and self.tuning is None:
+            raise ValueError('answer = "head" needs a tuned model; add a table named tuning')
+        return self

@@ -80,6 +80,15 @@ class Shortlister:
         return cls(config, loaded)
 
 
+def prior_scores(shortlist: Shortlist) -> Float32:
+    """float32[B, L]: the delegate's score of each listed item, -inf for what it never gives."""
+    found = np.full(shortlist.items.shape, -np.inf, np.float32)
+    for row, (listed, items) in enumerate(zip(shortlist.items, shortlist.prior.items, strict=True)):
+        _, mine, theirs = np.intersect1d(listed[listed >= 0], items, return_indices=True)
+        found[row, np.flatnonzero(listed >= 0)[mine]] = shortlist.prior.scores[row, theirs]
+    return found
+
+
 def observation_width(batch: QueryBatch, observation: Observation) -> int:
     """How many scores a query has, as far as it can be told."""
     if batch.candidates is not None:

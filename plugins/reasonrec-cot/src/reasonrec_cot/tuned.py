@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft import PeftModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -153,6 +152,8 @@ class Tuned:
 
 def merge_adapters(backbone: Backbone, folder: Path) -> None:
     """Add saved adapters to the model's weights, in place."""
+    from peft import PeftModel  # takes seconds to import, and most policies have no adapters
+
     try:
         tuned = PeftModel.from_pretrained(backbone.model, str(folder), is_trainable=False)
     except (OSError, ValueError, RuntimeError, KeyError) as error:

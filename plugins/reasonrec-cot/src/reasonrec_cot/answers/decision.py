@@ -21,14 +21,15 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from reasonrec_core.types import Bool, Float32, Int32, Int64
+from reasonrec_cot.answers.answerer import Answer, softmax
 
 Float64 = npt.NDArray[np.float64]
 FEWEST = 30
 """Pairs with their target among the candidates, below which nothing is fitted."""
 PENALTY = 1.0
 FOLDS = 5
-GENERATOR = "generator"
-"""Name of the voice whose scores have no unit."""
+HEAD, GENERATOR = "head", "generator"
+"""Names of the voices; the second one's scores have no unit."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,27 @@ class Decision:
         """From what `to_dict` gave."""
         weights = tuple(tuple((float(a), float(b)) for a, b in voice) for voice in stored["weights"])
         return cls(tuple(stored["voices"]), weights)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a candidate generator says.
+
+    Attributes:
+        scores: float32[B, C] of the queries' candidates, -inf for what it never gives.
+        horizon: float32[B].
+    """
+
+    scores: Float32
+    horizon: Float32
+
+
+def weighed(decision: Decision, answer: Answer, evidence: Evidence) -> Answer:
+    """The head's answer and the generator's, as one."""
+    known = np.isfinite(answer.scores)
+    given = np.where(known, evidence.scores, np.float32(-np.inf))
+    scores = np.where(known, decision({HEAD: answer.scores, GENERATOR: given}, evidence.horizon), np.float32(-np.inf))
+    return Answer(scores, softmax(scores))
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,9 @@ import numpy as np
 
 from reasonrec_core.components import FitData
 from reasonrec_core.types import Cases, Float32, Int32, QueryBatch
-from reasonrec_cot.answers.decision import GENERATOR, Fitted, fit_decision
+from reasonrec_cot.answers.decision import GENERATOR, HEAD, Fitted, fit_decision
 from reasonrec_cot.tuning.module import Tunable
 from reasonrec_cot.tuning.validation import Answering, head_scores
-
-HEAD = "head"
 
 
 @dataclass(frozen=True)

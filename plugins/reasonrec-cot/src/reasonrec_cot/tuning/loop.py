@@ -48,10 +48,8 @@ class State:
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> State:
         """From what `to_dict` gave."""
-        tally = Tally(**stored["tally"])
-        tally.sums, tally.targets = type(tally.sums)(tally.sums), type(tally.targets)(tally.targets)
         records = [Record(**each) for each in stored["records"]]
-        return cls(**{**stored, "records": records, "tally": tally})
+        return cls(**{**stored, "records": records, "tally": Tally(**stored["tally"])})
 
 
 class Loop:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -40,16 +39,17 @@ class Record:
 class Tally:
     """Counts since the last record."""
 
-    sums: Counter[str] = field(default_factory=Counter)
-    targets: Counter[str] = field(default_factory=Counter)
+    sums: dict[str, float] = field(default_factory=dict)
+    targets: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
     places: int = 0
     seconds: float = 0.0
 
     def add(self, sums: Mapping[str, float], counts: Mapping[str, int], tokens: int, places: int) -> None:
         """One batch."""
-        self.sums.update(sums)
-        self.targets.update(counts)
+        for name, value in sums.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.targets[name] = self.targets.get(name, 0) + counts[name]
         self.tokens += tokens
         self.places += places
 

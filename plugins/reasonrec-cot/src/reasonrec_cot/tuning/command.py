@@ -1,0 +1,77 @@
+"""``reasonrec tune``: the tuned policy of a pipeline, and what tuning says about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+EPILOG = """\b
+Examples:
+  reasonrec tune examples/movielens-cot.toml --set policy.tuning.minutes=60
+  reasonrec tune pipeline.toml --out runs/mine && reasonrec run pipeline.toml --out runs/mine
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("pipeline", type=click.Path(path_type=Path), metavar="PIPELINE")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+              help="Change a setting, e.g. --set policy.tuning.steps=500. Repeatable.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR",
+              help="The run folder; runs/NAME where NAME is the pipeline's name, if not given.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the report of tuning as JSON.")
+def tune(pipeline: Path, overrides: tuple[str, ...], out: Path | None, as_json: bool) -> None:
+    """Tune the cot policy of PIPELINE, as its table policy.tuning says.
+
+    Adapters, projector and head are kept in the run folder: `reasonrec run` with the same settings goes on from there.
+    A tuning that was interrupted goes on when it is started again. No test target is read.
+    """
+    import json
+
+    from reasonrec_core.cli import console
+    from reasonrec_core.cli.pipeline_options import load_pipeline
+    from reasonrec_core.errors import ConfigError
+    from reasonrec_core.pipeline.fit import check_components, fit_all
+    from reasonrec_core.pipeline.folder import RunFolder
+    from reasonrec_core.pipeline.prepare import prepare
+    from reasonrec_core.registry import Registry
+
+    config, folder = load_pipeline(pipeline, overrides, out)
+    if config.policy is None or config.policy.name != "cot" or not config.policy.settings.get("tuning"):
+        raise ConfigError(
+            "nothing to tune", where=f"{pipeline}: policy", fix='Set policy.name = "cot", with a table policy.tuning.'
+        )
+    registry = Registry.discover()
+    check_components(config, registry)
+    with console.progress() as progress:
+        prepared = prepare(config, registry, RunFolder.create(folder, config), progress)
+        agent, seconds = fit_all(prepared)
+    assert agent.policy is not None
+    report: Mapping[str, Any] = getattr(agent.policy.part, "report", {})
+    if as_json:
+        click.echo(json.dumps({"folder": str(folder), "seconds": seconds, **report}, indent=2))
+        return
+    for line in lines(report):
+        click.echo(line)
+    click.echo(f"Kept in {folder}. Evaluate it: reasonrec run {pipeline} --out {folder}")
+
+
+def lines(report: Mapping[str, Any]) -> list[str]:
+    """The report of tuning as a table of what happened between validations."""
+    training = report["training"]
+    parts = sorted({name for record in training["records"] for name in record["losses"]})
+    said = [f"{'step':>6}{'min':>7}{'tokens/s':>10}{'targets/s':>11}" + "".join(f"{p[:14]:>16}" for p in parts)]
+    said[0] += f"  {training['figure']}"
+    for record in training["records"]:
+        losses = "".join(f"{record['losses'][p]:16.3f}" if p in record["losses"] else f"{'-':>16}" for p in parts)
+        speed = f"{record['tokens_per_second']:10.0f}{record['targets_per_second']:11.0f}"
+        best = " *" if record["step"] == training["best"] else ""
+        said.append(f"{record['step']:6}{record['seconds'] / 60:7.1f}{speed}{losses}  {record['validation']:.4f}{best}")
+    said.append(f"Stopped by {training['stopped']} after {training['steps']} steps; * is kept.")
+    if "decision" in report:
+        said.append(f"Decision among candidates, {report['decision']['pairs']} validation pairs:")
+        for name, row in report["decision"]["figures"].items():
+            said.append(f"  {name:26}NDCG@10 {row['NDCG@10']:.4f}  HR@1 {row['HR@1']:.4f}")
+    return said
