@@ -36,6 +36,8 @@ class Cut:
     def __call__(self, risk: Float64, keys: Int64 | None = None) -> Bool:
         """bool[B] for float64[B] risks."""
         at = risk == self.level
+        if not at.any():  # nearly always: a single request needs no hash
+            return np.asarray(risk > self.level, np.bool_)
         picked = np.full(len(risk), self.part >= 0.5) if keys is None else _uniform(keys, self.seed) < self.part
         return np.asarray((risk > self.level) | (at & picked), dtype=np.bool_)
 
