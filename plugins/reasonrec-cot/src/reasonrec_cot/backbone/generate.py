@@ -55,16 +55,17 @@ def generate(
         One per text.
     """
     said = [Said() for _ in range(len(reading))]
+    decoder, head = backbone.writer
     for _ in range(min(most, backbone.max_length - int(reading.lengths.max()))):
         if all(each.stopped for each in said):
             break
-        logprobs = backbone.logits(reading.states).log_softmax(1)
+        logprobs = backbone.logits(reading.states, head).log_softmax(1)
         chosen = _chosen(logprobs, temperature, generators)
         gains = logprobs.gather(1, chosen[:, None])[:, 0].tolist()
         more: list[list[int]] = []
         for each, token, gain in zip(said, chosen.tolist(), gains, strict=True):
             more.append([] if each.stopped else _append(backbone, each, token, gain, stops))
-        backbone.advance(reading, more)
+        backbone.advance(reading, more, decoder=decoder)
         written = sum(map(len, more))
         reading.usage.read -= written
         reading.usage.written += written

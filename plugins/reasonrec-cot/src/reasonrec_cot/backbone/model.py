@@ -16,6 +16,7 @@ from reasonrec_core.types import Int64
 from reasonrec_cot.backbone.cache import Beginnings, common, layers_of, make_cache
 from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.devices import device_of, precision_of, tokens_at_once
+from reasonrec_cot.backbone.int8 import quantised
 from reasonrec_cot.backbone.loading import load_model
 from reasonrec_cot.backbone.logits import Logits
 from reasonrec_cot.backbone.prompt import Prompt
@@ -85,9 +86,21 @@ class Backbone:
         """The token that ends the assistant's turn."""
         return int(self.tokenizer.eos_token_id)
 
+    @cached_property
+    def writer(self) -> tuple[nn.Module, nn.Module]:
+        """What writes text: a decoder and an output layer, quantised where that is set."""
+        head = self.model.get_output_embeddings()
+        if self.config.generation == "exact":
+            return self.decoder, head
+        if self.device.type != "cpu":
+            fix = 'Set generation = "exact".'
+            raise ConfigError(f"int8 generation runs on a CPU, not on {self.device}", where="generation", fix=fix)
+        return quantised(self.decoder), quantised(head)
+
     def forget(self) -> None:
-        """Drop what was read: the weights have changed."""
+        """Drop what was read and made of the weights: they have changed."""
         self.beginnings.clear()
+        vars(self).pop("writer", None)
 
     def embed(self, tokens: torch.Tensor, soft: SoftTokens | None = None) -> torch.Tensor:
         """[..., d] for int64[...]: word embeddings, and ``soft``'s vectors where a number is negative."""
@@ -145,8 +158,14 @@ class Backbone:
         usage.add(Usage(read=shared - known, reused=(shared - known) * (len(tokens) - 1)))
         return shared, start, usage
 
-    def advance(self, reading: Reading, rows: Sequence[Sequence[int]], soft: SoftTokens | None = None) -> None:
-        """Read on, a list of tokens per text (lists may be of unlike length, or empty)."""
+    def advance(
+        self,
+        reading: Reading,
+        rows: Sequence[Sequence[int]],
+        soft: SoftTokens | None = None,
+        decoder: nn.Module | None = None,
+    ) -> None:
+        """Read on, a list of tokens per text (lists may be of unlike length, or empty), by another decoder if given."""
         most = max(map(len, rows))
         if not most:
             return
@@ -161,7 +180,7 @@ class Backbone:
             positions = (reading.lengths[:, None] + new.long().cumsum(1) - 1).clamp_min(0)
             before = torch.cat([reading.seen, new], 1)
             mask = None if bool(before.all()) and (most == 1 or not reading.places) else self._causal(before, most)
-            states = self._forward(self.embed(tokens, soft), positions, mask, reading)
+            states = self._forward(self.embed(tokens, soft), positions, mask, reading, decoder)
         reading.seen, reading.lengths = before, reading.lengths + new.sum(1)
         told = new.any(1, keepdim=True)
         reading.states = torch.where(told, states[:, -1], reading.states)
@@ -225,9 +244,14 @@ class Backbone:
         return groups
 
     def _forward(
-        self, embedded: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, reading: Reading
+        self,
+        embedded: torch.Tensor,
+        positions: torch.Tensor,
+        mask: torch.Tensor | None,
+        reading: Reading,
+        decoder: nn.Module | None = None,
     ) -> torch.Tensor:
-        out = self.decoder(
+        out = (decoder or self.decoder)(
             inputs_embeds=embedded,
             attention_mask=mask,
             position_ids=positions,

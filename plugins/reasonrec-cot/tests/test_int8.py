@@ -1,0 +1,79 @@
+"""8-bit generation: nearly the same numbers, the same for a text whatever stands beside it, and never stale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from reasonrec_cot.backbone.config import BackboneConfig
+from reasonrec_cot.backbone.generate import generate
+from reasonrec_cot.backbone.int8 import Int8Linear, quantised
+from reasonrec_cot.backbone.model import Backbone
+from reasonrec_cot.backbone.prompt import Prompt
+
+
+@pytest.fixture(scope="module")
+def quick(llama: Path) -> Backbone:
+    """The small Llama that writes in 8 bits."""
+    return Backbone(BackboneConfig(model=str(llama), device="cpu", precision="float32", generation="int8"))
+
+
+def prompts(count: int) -> list[Prompt]:
+    random = np.random.default_rng(0)
+    return [Prompt(random.integers(10, 300, 5 + 3 * n), np.zeros(5 + 3 * n, np.uint8)) for n in range(count)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_layer_is_nearly_the_same_and_rows_are_independent(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(64, 48).to(dtype)
+    small = Int8Linear(layer)
+    rows = torch.randn(3, 5, 64).to(dtype) * torch.tensor([1e-3, 1.0, 300.0]).to(dtype)[:, None, None]
+    with torch.no_grad():
+        found, exact = small(rows), layer(rows)
+    assert found.dtype == dtype
+    for part in range(3):  # however loud a row, its error is small against itself
+        error = (found[part] - exact[part]).float().norm() / exact[part].float().norm()
+        assert error < 0.02
+    torch.testing.assert_close(small(rows[2:, 1:2]), found[2:, 1:2], rtol=0, atol=0)
+    torch.testing.assert_close(small(-rows[1:2]), 2 * small(rows[1:2] * 0) - found[1:2], rtol=0.02, atol=0.02)
+
+
+def test_hidden_states_are_close(quick: Backbone) -> None:
+    tokens = torch.arange(10, 40)[None]
+    with torch.no_grad():
+        exact = quick.decoder(input_ids=tokens).last_hidden_state
+        found = quick.writer[0](input_ids=tokens).last_hidden_state
+    assert torch.nn.functional.cosine_similarity(exact, found, dim=-1).min() > 0.995
+    assert quick.writer[0].get_input_embeddings() is quick.decoder.get_input_embeddings()
+
+
+def test_a_text_does_not_depend_on_what_is_written_beside_it(quick: Backbone) -> None:
+    many = generate(quick, quick.read(prompts(4)), 12)
+    for number, prompt in enumerate(prompts(4)):
+        assert generate(quick, quick.read([prompt]), 12)[0].tokens == many[number].tokens
+
+
+def test_changed_weights_are_written_with(llama: Path) -> None:
+    fresh = Backbone(BackboneConfig(model=str(llama), device="cpu", precision="float32", generation="int8"))
+    before = generate(fresh, fresh.read(prompts(1)), 8)[0].tokens
+    with torch.no_grad():
+        for weight in fresh.decoder.parameters():
+            weight.mul_(-1)
+    fresh.forget()
+    exact = Backbone(BackboneConfig(model=str(llama), device="cpu", precision="float32"))
+    exact.model.load_state_dict(fresh.model.state_dict())
+    after = generate(fresh, fresh.read(prompts(1)), 8)[0]
+    assert after.tokens != before
+    exact_reading = exact.read(prompts(1))
+    assert generate(exact, exact_reading, 1)[0].tokens == after.tokens[:1]
+
+
+def test_the_original_is_left_alone(quick: Backbone) -> None:
+    before = {name: value.clone() for name, value in quick.decoder.state_dict().items()}
+    quantised(quick.decoder)
+    assert any(isinstance(part, torch.nn.Linear) for part in quick.decoder.modules())
+    for name, value in quick.decoder.state_dict().items():
+        assert torch.equal(value, before[name])
