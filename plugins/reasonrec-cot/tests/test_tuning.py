@@ -55,7 +55,7 @@ def scores(backbone: Backbone, tuned: Tuned) -> Float32:
     made = _Build(config(lora={"rank": 0}), SPEECH, backbone, data())
     known, seen = data().valid, data().observation
     assert known is not None
-    states = made.answering.states(known.queries, tuned.soft(seen))
+    states = made.answering.states(known.queries, tuned.soft(seen, N))
     answers = tuned.answers(seen, N)
     with torch.no_grad():
         return np.asarray(answers.head(states, answers.table).numpy())

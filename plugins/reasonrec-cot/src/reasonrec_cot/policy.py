@@ -143,10 +143,10 @@ class Cot(ReasoningPolicy[CotConfig]):
 
     def _look(self, observation: Observation) -> None:
         """Soft tokens and head of a tuned model are made from the features that are observed, when they are others."""
-        if self._tuned is None or self._catalog is None or self._features is observation.features:
+        if self._tuned is None or self._catalog is None or _same(self._features, observation.features):
             return
         head = self._tuned.answers(observation, len(self._catalog))
-        soft, decision = self._tuned.soft(observation), self._tuned.decision
+        soft, decision = self._tuned.soft(observation, len(self._catalog)), self._tuned.decision
         self._asking = Asking(self.config, self.backbone, self._catalog, soft, head, decision)
         self._features = observation.features
 
@@ -273,3 +273,8 @@ class Cot(ReasoningPolicy[CotConfig]):
         self._catalog = catalog
         self._asking = Asking(self.config, self.backbone, catalog)
         return self
+
+
+def _same(ours: Mapping[str, Float32] | None, theirs: Mapping[str, Float32]) -> bool:
+    """Whether these are the very same arrays."""
+    return ours is not None and ours.keys() == theirs.keys() and all(ours[name] is theirs[name] for name in ours)

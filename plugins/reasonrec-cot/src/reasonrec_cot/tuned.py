@@ -74,18 +74,17 @@ class Tuned:
     adapter: Adapter | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
 
-    def features(self, observation: Observation) -> ItemFeatures:
+    def features(self, observation: Observation, n_items: int) -> ItemFeatures:
         """The features of a catalogue's items, also of those that came after the fit."""
-        n_items = max((len(rows) for rows in observation.present.values()), default=0)
         return with_collaborative(observation, self.modalities, self.collaborative, n_items)
 
-    def soft(self, observation: Observation) -> SoftItems | None:
+    def soft(self, observation: Observation, n_items: int) -> SoftItems | None:
         """Soft tokens of a catalogue's items."""
-        return None if self.projector is None else SoftItems(self.projector.eval(), self.features(observation))
+        return None if self.projector is None else SoftItems(self.projector.eval(), self.features(observation, n_items))
 
     def answers(self, observation: Observation, n_items: int) -> HeadAnswers:
         """The head over a catalogue of ``n_items``."""
-        return HeadAnswers(self.head, item_table(self.head, content_of(self.features(observation)), n_items))
+        return HeadAnswers(self.head, item_table(self.head, content_of(self.features(observation, n_items)), n_items))
 
     def save(self, folder: Path) -> None:
         """Write all of it into a folder."""

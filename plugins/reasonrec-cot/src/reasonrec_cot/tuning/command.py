@@ -67,8 +67,9 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     for record in training["records"]:
         losses = "".join(f"{record['losses'][p]:16.3f}" if p in record["losses"] else f"{'-':>16}" for p in parts)
         speed = f"{record['tokens_per_second']:10.0f}{record['targets_per_second']:11.0f}"
+        figure = "-" if record["validation"] is None else f"{record['validation']:.4f}"
         best = " *" if record["step"] == training["best"] else ""
-        said.append(f"{record['step']:6}{record['seconds'] / 60:7.1f}{speed}{losses}  {record['validation']:.4f}{best}")
+        said.append(f"{record['step']:6}{record['seconds'] / 60:7.1f}{speed}{losses}  {figure}{best}")
     said.append(f"Stopped by {training['stopped']} after {training['steps']} steps; * is kept.")
     if "decision" in report:
         said.append(f"Decision among candidates, {report['decision']['pairs']} validation pairs:")

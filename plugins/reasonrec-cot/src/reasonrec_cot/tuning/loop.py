@@ -60,7 +60,7 @@ class Loop:
         sampler: makes batches.
         config: how.
         seed: of all chance.
-        validate: the figure, higher is better.
+        validate: the figure, higher is better; None: the last weights are kept.
         figure: its name.
         checkpoint: where training is kept.
         progress: see `FitData.progress`.
@@ -75,7 +75,7 @@ class Loop:
         sampler: Sampler,
         config: TuningConfig,
         seed: int,
-        validate: Callable[[], float],
+        validate: Callable[[], float] | None,
         figure: str,
         checkpoint: CheckpointFile,
         progress: Progress,
@@ -121,7 +121,7 @@ class Loop:
         return LoopReport(
             tuple(state.records),
             state.best,
-            max(each.validation for each in state.records),
+            max((each.validation for each in state.records if each.validation is not None), default=None),
             self.figure,
             state.stopped,
             state.step,
@@ -171,13 +171,13 @@ class Loop:
         started, state = time.perf_counter(), self.state
         self.module.eval()
         self.module.changed()
-        found = self.validate()
+        found = self.validate() if self.validate is not None else None
         state.validating = max(state.validating, time.perf_counter() - started)
         state.seconds += time.perf_counter() - started
-        best = max((each.validation for each in state.records), default=-np.inf)
+        best = max((each.validation for each in state.records if each.validation is not None), default=-np.inf)
         state.records.append(state.tally.record(state.step, found, state.seconds))
         state.tally = Tally()
-        if found > best:
+        if found is None or found > best:
             state.best, state.worse = state.step, 0
             self.kept = {name: value.cpu().clone() for name, value in self.module.learned().items()}
         else:

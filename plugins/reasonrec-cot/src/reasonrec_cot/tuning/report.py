@@ -18,7 +18,7 @@ class Record:
         step: steps so far.
         losses: mean of each part of the loss per target since the record before; parts without a target are left out.
         targets: how many there were of each part.
-        validation: the figure.
+        validation: the figure; None without validation.
         tokens_per_second: text places read and learned from, in training.
         targets_per_second: items and tokens learned, in training.
         padding: share of the batches' places without text.
@@ -28,7 +28,7 @@ class Record:
     step: int
     losses: dict[str, float]
     targets: dict[str, int]
-    validation: float
+    validation: float | None
     tokens_per_second: float
     targets_per_second: float
     padding: float
@@ -53,7 +53,7 @@ class Tally:
         self.tokens += tokens
         self.places += places
 
-    def record(self, step: int, validation: float, seconds: float) -> Record:
+    def record(self, step: int, validation: float | None, seconds: float) -> Record:
         """What was counted, and the figure."""
         spent = max(self.seconds, 1e-9)
         return Record(
@@ -75,7 +75,7 @@ class LoopReport:
     Attributes:
         records: one per validation, the first before anything was learned.
         best: step whose weights were kept.
-        validation: its figure.
+        validation: its figure; None without validation.
         figure: what that is.
         stopped: "steps", "minutes" or "patience".
         steps: that were made.
@@ -88,7 +88,7 @@ class LoopReport:
 
     records: tuple[Record, ...]
     best: int
-    validation: float
+    validation: float | None
     figure: str
     stopped: str
     steps: int
@@ -123,9 +123,9 @@ class Teller:
         facts = [f"{name} {tally.sums[name] / count:.3f}" for name, count in tally.targets.items()]
         if tally.seconds:
             facts.append(f"{tally.tokens / tally.seconds:,.0f} tokens/s")
-        if records:
-            best = max(each.validation for each in records)
-            facts.append(f"{self._figure} {records[-1].validation:.4f}, best {best:.4f}")
+        figures = [each.validation for each in records if each.validation is not None]
+        if figures:
+            facts.append(f"{self._figure} {figures[-1]:.4f}, best {max(figures):.4f}")
         gone = time.perf_counter() - self._started
         if share > self._first:
             facts.append(f"at most {gone * (1 - share) / (share - self._first) / 60:.0f} min left")

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from reasonrec_core.components import FitData, Settings
-from reasonrec_core.errors import ConfigError
 from reasonrec_core.files import content_hash
 from reasonrec_core.types import Cases, Float32, Int32, QueryBatch, Task
 from reasonrec_cot.answers.head import RecHead
@@ -71,35 +70,33 @@ def tune(
         speech: words and soft tokens.
         backbone: the model; afterwards its weights hold the adapters.
         data: what may be learned from. Weights are learned from the training part; the validation part chooses when
-            to stop and fits the few numbers of the decision.
+            to stop and fits the few numbers of the decision; without one the last weights are kept.
         generator: proposes candidates, fitted on the training part alone; its scores become evidence of the decision.
 
     Raises:
-        ConfigError: there is no validation part to stop by.
         DataError: nobody has two training interactions.
     """
     started = time.perf_counter()
-    if data.valid is None or not len(data.valid):
-        raise ConfigError("tuning needs validation queries to know when to stop", fix="Use a split that leaves some.")
     build = _Build(config, speech, backbone, data)
     module, answering = build.module, build.answering
-    valid = data.valid
-    some = _some(valid, config.queries, data.seed)
     clicks = data.task is Task.CTR
+    some, pairs = (_some(data.valid, most, data.seed) for most in (config.queries, config.pairs))
 
     def figure() -> float:
+        assert some is not None
         return (click_figure if clicks else ranking_figure)(module, answering, some)
 
     sampler = Sampler(build.examples, answering.prompter, config.shares, config.batch_tokens, data.seed)
-    pairs = _some(valid, config.pairs, data.seed)
-    again = len(pairs) * (2 if config.confidence_steps else 1) / max(len(some), 1)
+    again = 0.0
+    if some is not None and pairs is not None:
+        again = len(pairs) * (2 if config.confidence_steps else 1) / len(some)
     checkpoint = CheckpointFile(data.workdir / CHECKPOINT if data.workdir is not None else None, build.key)
     loop = Loop(
         module,
         sampler,
         config,
         data.seed,
-        figure,
+        figure if some is not None else None,
         "validation AUC" if clicks else "validation NDCG@10",
         checkpoint,
         data.progress,
@@ -109,7 +106,7 @@ def tune(
     )
     report: dict[str, Any] = {"training": loop.run().to_dict()}
     decision = None
-    if not clicks and generator is not None and len(pairs):
+    if not clicks and generator is not None and pairs is not None:
         decided = decide(module, answering, pairs, generator, data)
         if config.confidence_steps:
             left = None if config.minutes is None else 60 * config.minutes - loop.state.seconds - decided.seconds * 2
@@ -173,8 +170,10 @@ class _Build:
         return Tuned(self.projector, self.head, self.collaborative, self.names, report=report)
 
 
-def _some(cases: Cases, most: int, seed: int) -> Cases:
-    """At most so many, drawn."""
+def _some(cases: Cases | None, most: int, seed: int) -> Cases | None:
+    """At most so many, drawn; None where there are none."""
+    if cases is None or not len(cases) or not most:
+        return None
     if len(cases) <= most:
         return cases
     return cases.take(np.sort(np.random.default_rng(seed).choice(len(cases), most, replace=False)))
