@@ -11,11 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from reasonrec_core.abilities import DistributionPolicy as DistributionPolicy
+from reasonrec_core.abilities import EvidentialPolicy as EvidentialPolicy
+from reasonrec_core.abilities import StochasticPolicy as StochasticPolicy
 from reasonrec_core.files import read_json, write_json
 from reasonrec_core.hookspecs import Kind as Kind
 from reasonrec_core.ranking import rank
@@ -25,7 +28,6 @@ from reasonrec_core.types import (
     Deliberation,
     Edits,
     Float32,
-    Int32,
     Interactions,
     Observation,
     QueryBatch,
@@ -232,42 +234,6 @@ class EditablePolicy(ReasoningPolicy[C]):
         Not negative, comparable within a query. The history positions that the last step cites as evidence are
         those with the largest attribution.
         """
-
-
-@runtime_checkable
-class DistributionPolicy(Protocol):
-    """A policy that can say how likely every item is, not only the best K."""
-
-    def distribution(self, batch: QueryBatch, observation: Observation) -> Float32:
-        """float32[B, n_items], or float32[B, C] with candidates: P(next item).
-
-        A row sums to at most 1, and gives every ranked item its `Deliberation.mass`; 0 for what may not be
-        recommended (the history under `Task.SEQUENTIAL`, padding). The caller keeps ``B`` small enough for its memory.
-        """
-
-
-@runtime_checkable
-class StochasticPolicy(Protocol):
-    """A policy that can answer with several drawn networks: dropout left on, or the members of an ensemble."""
-
-    def samples(self, batch: QueryBatch, observation: Observation, items: Int32, passes: int, seed: int) -> Float32:
-        """float32[T, B, K]: P(next item) of ``items`` (int32[B, K], -1 pads, 0 there) in each of T passes.
-
-        Pass ``t`` is one network, drawn from ``(seed, t)`` alone and the same for all queries, so that an answer does
-        not depend on which other queries are asked. T = ``passes``, or the number of members where only they differ.
-        """
-
-
-@runtime_checkable
-class EvidentialPolicy(Protocol):
-    """A policy that says on how much evidence it answers."""
-
-    @property
-    def evidential(self) -> bool:
-        """Whether it was trained to."""
-
-    def evidence(self, batch: QueryBatch, observation: Observation, items: Int32) -> Float32:
-        """float32[B, K + 1]: a Dirichlet's parameters less 1, for ``items`` (as in `samples`) and, last, all others."""
 
 
 class UncertaintyEstimator(Component[C]):

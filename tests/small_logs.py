@@ -16,7 +16,10 @@ Row = tuple[str, str, int]
 
 
 def build(rows: Sequence[Row], *, folder: Path | None = None, clock: bool = True, **columns: Any) -> Dataset:
-    """A dataset of (user, item, time) rows; ``columns``: ``value``, ``part``, ``history``, ``review``, ``items``, ``images``."""
+    """A dataset of (user, item, time) rows.
+
+    ``columns``: ``value``, ``part``, ``history``, ``review``, ``items``, ``images``.
+    """
     names = ("user_id", "item_id", "timestamp") if clock else ("user_id", "item_id")
     types = (pa.string(), pa.string(), pa.int64())
     table = {n: pa.array([row[i] for row in rows], types[i]) for i, n in enumerate(names)}

@@ -3,8 +3,7 @@
 Three things are learned: the *risk* = P(the policy's answer is worse than the delegate's), the *cut* above which the
 delegate answers, and the *confidence* = P(the target is among the policy's ten best). What the cut is on, and which
 delegate it is, depends on the kind: `learning.learn_threshold`, `deferral.learn_deferral`, `cascade.learn_cascade`,
-`risk_control.learn_risk_control`, `table.learn_table`. Whoever answers, an answer of too little confidence may be held
-back (abstention).
+`risk_control.learn_risk_control`, `table.learn_table`. An answer of too little confidence may be held back.
 """
 
 from __future__ import annotations
@@ -21,12 +20,13 @@ from reasonrec_core.act.config import RouterConfig
 from reasonrec_core.act.costs import Costs
 from reasonrec_core.act.fitted import HORIZON, Fitted, Names, Signals, signal
 from reasonrec_core.act.fusion import Fusion
+from reasonrec_core.act.held import cut_for_doubt, doubted, say_consulted, say_held
 from reasonrec_core.act.judged import Judged
 from reasonrec_core.act.kinds import LEARN, STATES
 from reasonrec_core.act.learned import Learned
 from reasonrec_core.act.learning import Lessons, choose, cut_for
 from reasonrec_core.act.recalibration import Recalibration
-from reasonrec_core.act.threshold import Cut, cut_for_risk, cut_for_share
+from reasonrec_core.act.threshold import Cut
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.types import Bool, Float32, Int64, Route, Uncertainty
 
@@ -34,7 +34,7 @@ Float64 = npt.NDArray[np.float64]
 
 
 class Router:
-    """Decides `Route.SELF`, `Route.REPLACE` or `Route.CONSULT` for each query.
+    """Decides each query's `Route`.
 
     ``fusion`` is how answers are joined where delegates are consulted; who has the rankings fits it. ``stated`` turns
     confidences into those that are stated, by the way that a query goes (`reasonrec_core.act.stated.fit_stated`).
@@ -102,20 +102,11 @@ class Router:
         if config.abstain is None and config.selective_risk is None:
             return
         judged = self.judge(uncertainty, keys)
-        doubt = self._doubt(answer_confidence(self, uncertainty, self.replaced(judged, keys), judged.who))
-        if config.abstain is not None:
-            self.held = cut_for_share(doubt, config.abstain, config.seed)
-        else:
-            assert config.selective_risk is not None
-            self.held = cut_for_risk(doubt, config.selective_risk, config.seed, "router.selective_risk")
+        doubt = doubted(answer_confidence(self, uncertainty, self.replaced(judged, keys), judged.who))
+        self.held = cut_for_doubt(config, doubt)
         kept = ~self.held(doubt, keys)
         risk = float(doubt[kept].mean()) if kept.any() else None
         self.note(abstention={"coverage": float(kept.mean()), "risk": risk, "level": 1.0 - self.held.level})
-
-    @staticmethod
-    def _doubt(sure: Float32) -> Float64:
-        """float64[B]: 1 - confidence; 0 where the confidence is not known, as no such answer is held back."""
-        return np.where(np.isnan(sure), 0.0, 1.0 - sure.astype(np.float64))
 
     def place(self, uncertainty: Signals) -> None:
         """Move the cut so that the wanted share or risk holds on these queries, whose answers nobody needs to know.
@@ -247,7 +238,7 @@ class Router:
 
     def abstains(self, sure: Float32, keys: Int64 | None = None) -> Bool:
         """bool[B]: where an answer of this confidence is held back."""
-        return np.zeros(len(sure), np.bool_) if self.held is None else self.held(self._doubt(sure), keys)
+        return np.zeros(len(sure), np.bool_) if self.held is None else self.held(doubted(sure), keys)
 
     def consults(self, uncertainty: Signals, replaced: Bool) -> Bool:
         """bool[B]: where delegates are consulted, of those queries that are not ``replaced``."""
@@ -277,15 +268,11 @@ class Router:
         judged = self.judge(uncertainty, keys)
         replaced = self.replaced(judged, keys)
         words, consulted = self._state.words(uncertainty, judged, replaced), self.consults(uncertainty, replaced)
-        for row in np.flatnonzero(consulted):
-            known = signal(uncertainty, HORIZON).total[row]
-            why = f"{HORIZON} {known:.2f} > {self.config.consult:.2f}"
-            words[row] = f"the policy and the delegates answer together ({why}); {words[row]}"
+        if self.config.consult is not None and consulted.any():
+            say_consulted(words, consulted, signal(uncertainty, HORIZON).total, self.config.consult)
         if self.held is not None:
             sure = answer_confidence(self, uncertainty, replaced, judged.who)
-            for row in np.flatnonzero(self.abstains(sure, keys)):
-                least = f"a confidence of {sure[row]:.3f}, and {1 - self.held.level:.3f} is needed"
-                words[row] = f"no answer is given: {least}; else {words[row]}"
+            say_held(words, self.abstains(sure, keys), sure, self.held)
         return words
 
     def to_dict(self) -> dict[str, Any]:
