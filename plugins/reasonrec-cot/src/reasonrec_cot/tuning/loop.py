@@ -177,7 +177,7 @@ class Loop:
         best = max((each.validation for each in state.records if each.validation is not None), default=-np.inf)
         state.records.append(state.tally.record(state.step, found, state.seconds))
         state.tally = Tally()
-        if found is None or found > best:
+        if found is None or found > best or not self.kept:  # an AUC of one class alone is no number
             state.best, state.worse = state.step, 0
             self.kept = {name: value.cpu().clone() for name, value in self.module.learned().items()}
         else:
