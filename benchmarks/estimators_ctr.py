@@ -36,9 +36,7 @@ METRICS = ("AUC", "UAUC", "LogLoss", "Brier", "ECE")
 LOSSES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("log loss", {}),
     ("dirichlet-mse, divergence 0.01", {"evidence": "dirichlet-mse", "divergence": 0.01}),
-    ("dirichlet-log, divergence 0.01", {"evidence": "dirichlet-log", "divergence": 0.01}),
     ("dirichlet-digamma, divergence 0.01", {"evidence": "dirichlet-digamma", "divergence": 0.01}),
-    ("dirichlet-digamma, divergence 0.1", {"evidence": "dirichlet-digamma", "divergence": 0.1}),
 )
 EDGES = (0, 1, 10, 50, 200)
 
