@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from reasonrec_cot.backbone.drafts import Guesser
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.reading import Reading
 
@@ -56,22 +57,60 @@ def generate(
     """
     said = [Said() for _ in range(len(reading))]
     decoder, head = backbone.writer
-    for _ in range(min(most, backbone.max_length - int(reading.lengths.max()))):
-        if all(each.stopped for each in said):
-            break
+    guessers = [Guesser(text, backbone.memory) for text in reading.texts]
+    room = min(most, backbone.max_length - int(reading.lengths.max()))
+    owed: list[list[int]] = [[] for _ in said]
+    while any(not each.stopped and len(each.tokens) < room for each in said):
         logprobs = backbone.logits(reading.states, head).log_softmax(1)
-        chosen = _chosen(logprobs, temperature, generators)
-        gains = logprobs.gather(1, chosen[:, None])[:, 0].tolist()
-        more: list[list[int]] = []
-        for each, token, gain in zip(said, chosen.tolist(), gains, strict=True):
-            more.append([] if each.stopped else _append(backbone, each, token, gain, stops))
-        backbone.advance(reading, more, decoder=decoder)
-        written = sum(map(len, more))
-        reading.usage.read -= written
-        reading.usage.written += written
+        chosen = _chosen(logprobs, temperature, generators).tolist()
+        ways: list[list[int]] = []
+        for each, token, guesser in zip(said, chosen, guessers, strict=True):
+            left = room - len(each.tokens) - 1
+            over = each.stopped or left < 0
+            ways.append([] if over else [token, *(guesser.guess(token, left) if temperature <= 0 else ())])
+        states, new = backbone.propose(reading, ways, decoder=decoder)
+        after = backbone.logits(states, head).log_softmax(2)
+        taken = []
+        for row, (each, way) in enumerate(zip(said, ways, strict=True)):
+            places = after[row, states.shape[1] - len(way) :]
+            own, owed[row] = _checked(backbone, each, way, [logprobs[row], *places], stops)
+            guessers[row].learn(own, len(way) - 1, len(own) - 1)
+            taken.append(own)
+        backbone.accept(reading, taken, states, new)
+        _count(reading, taken)
+    if any(owed):
+        backbone.advance(reading, owed)
+        _count(reading, owed)
     for each in said:
         each.text = backbone.tokenizer.decode(each.tokens)
+        backbone.memory.add(each.tokens)
     return said
+
+
+def _checked(
+    backbone: Backbone, said: Said, way: Sequence[int], logprobs: Sequence[torch.Tensor], stops: Sequence[str]
+) -> tuple[list[int], list[int]]:
+    """Write the first token of ``way``, and the others as long as each is what the model would write.
+
+    Returns:
+        the tokens that were written as proposed, and what replaces the next one where a stop ends within it.
+    """
+    own: list[int] = []
+    for place, token in enumerate(way):
+        if said.stopped or (place and token != int(logprobs[place].argmax())):
+            break
+        new = _append(backbone, said, token, float(logprobs[place][token]), stops)
+        if new != [token]:
+            return own, new
+        own.append(token)
+    return own, []
+
+
+def _count(reading: Reading, rows: Sequence[Sequence[int]]) -> None:
+    """Tokens that were written rather than given."""
+    written = sum(map(len, rows))
+    reading.usage.read -= written
+    reading.usage.written += written
 
 
 def _append(backbone: Backbone, said: Said, token: int, gain: float, stops: Sequence[str]) -> list[int]:

@@ -85,3 +85,14 @@ def quiet_transformers() -> Iterator[None]:
         transformers_logging.set_verbosity(before)
         if bars:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def window_of(text: Any) -> int | None:
+    """How far attention reaches in models that slide it: longer prompts would not be read exactly."""
+    if getattr(text, "use_sliding_window", True) is False:
+        return None
+    kinds = getattr(text, "layer_types", None)
+    if kinds is not None and "sliding_attention" not in kinds:
+        return None
+    found = getattr(text, "sliding_window", None)
+    return int(found) if found else None

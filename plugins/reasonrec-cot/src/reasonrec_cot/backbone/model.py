@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -16,9 +15,11 @@ from reasonrec_core.types import Int64
 from reasonrec_cot.backbone.cache import Beginnings, common, layers_of, make_cache
 from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.devices import device_of, precision_of, tokens_at_once
+from reasonrec_cot.backbone.drafts import Memory
 from reasonrec_cot.backbone.int8 import quantised
-from reasonrec_cot.backbone.loading import load_model
+from reasonrec_cot.backbone.loading import load_model, window_of
 from reasonrec_cot.backbone.logits import Logits
+from reasonrec_cot.backbone.padding import grouped, left_padded, right_padded
 from reasonrec_cot.backbone.prompt import Prompt
 from reasonrec_cot.backbone.reading import Reading, Usage
 from reasonrec_cot.backbone.weights import find_backbone
@@ -60,11 +61,11 @@ class Backbone:
         self.dtype = precision_of(config, self.device)
         loaded = load_model(self.weights.path, self.dtype, self.device)
         self.model, self.tokenizer, self.vision = loaded.model, loaded.tokenizer, loaded.vision
-        self.beginnings = Beginnings(config.prefix_megabytes << 20)
+        self.beginnings, self.memory = Beginnings(config.prefix_megabytes << 20), Memory()
         text = self.model.config.get_text_config()
         self.width, self.layers = int(text.hidden_size), int(text.num_hidden_layers)
         self.vocabulary = int(self.model.get_output_embeddings().weight.shape[0])
-        limits = (config.max_length, getattr(text, "max_position_embeddings", None), _window(text))
+        limits = (config.max_length, getattr(text, "max_position_embeddings", None), window_of(text))
         self.max_length = min(int(limit) for limit in limits if limit)
         self._at_once = tokens_at_once(config, self.device)
         if found := [kind for kind in getattr(text, "layer_types", None) or () if any(r in kind for r in RECURRENT)]:
@@ -130,6 +131,7 @@ class Backbone:
                 torch.ones(len(tokens), shared, dtype=torch.bool, device=self.device),
                 torch.full((len(tokens),), shared, device=self.device),
                 torch.zeros(len(tokens), self.width, dtype=self.dtype, device=self.device),
+                [row[:shared].tolist() for row in tokens],
                 usage,
             )
             self.advance(reading, [row[shared:].tolist() for row in tokens], soft)
@@ -151,6 +153,7 @@ class Backbone:
             torch.ones(1, known, dtype=torch.bool, device=self.device),
             torch.full((1,), known, device=self.device),
             torch.zeros(1, self.width, dtype=self.dtype, device=self.device),
+            [tokens[0][:known].tolist()],
         )
         self.advance(once, [tokens[0][known:shared].tolist()], soft)
         start = layers_of(once.cache, 0, shared)
@@ -166,25 +169,50 @@ class Backbone:
         decoder: nn.Module | None = None,
     ) -> None:
         """Read on, a list of tokens per text (lists may be of unlike length, or empty), by another decoder if given."""
-        most = max(map(len, rows))
-        if not most:
+        if not max(map(len, rows)):
             return
-        tokens = torch.zeros(len(rows), most, dtype=torch.long)
-        new = torch.zeros(len(rows), most, dtype=torch.bool)
-        for row, said in enumerate(rows):  # padding stands left, so that every text ends at the last place
-            if said:
-                tokens[row, most - len(said) :] = torch.tensor(said)
-                new[row, most - len(said) :] = True
-        tokens, new = tokens.to(self.device), new.to(self.device)
+        states, new = self.propose(reading, rows, soft, decoder)
+        self.accept(reading, rows, states, new)
+
+    def propose(
+        self,
+        reading: Reading,
+        rows: Sequence[Sequence[int]],
+        soft: SoftTokens | None = None,
+        decoder: nn.Module | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Read tokens that may be taken back: `accept` must follow, with all or the first of them.
+
+        Returns:
+            [B, Q, d] states and bool[B, Q], where a text's tokens stand: at the last places, padding before them.
+        """
+        tokens, new = left_padded(rows, self.device)
+        most = tokens.shape[1]
         with torch.inference_mode():
             positions = (reading.lengths[:, None] + new.long().cumsum(1) - 1).clamp_min(0)
-            before = torch.cat([reading.seen, new], 1)
-            mask = None if bool(before.all()) and (most == 1 or not reading.places) else self._causal(before, most)
+            whole = torch.cat([reading.seen, new], 1)
+            mask = None if bool(whole.all()) and (most == 1 or not reading.places) else self._causal(whole, most)
             states = self._forward(self.embed(tokens, soft), positions, mask, reading, decoder)
-        reading.seen, reading.lengths = before, reading.lengths + new.sum(1)
-        told = new.any(1, keepdim=True)
-        reading.states = torch.where(told, states[:, -1], reading.states)
-        reading.usage.read += int(new.sum())
+        return states, new
+
+    def accept(self, reading: Reading, rows: Sequence[Sequence[int]], states: torch.Tensor, new: torch.Tensor) -> None:
+        """Take what was proposed into the texts.
+
+        Args:
+            reading: as `propose` left it.
+            rows: per text the tokens that it has now, the first of those proposed.
+            states: as `propose` gave them.
+            new: likewise.
+        """
+        counts = torch.tensor([len(row) for row in rows], device=self.device)
+        kept = new & (new.long().cumsum(1) <= counts[:, None])
+        last = states.shape[1] - new.sum(1) + counts - 1
+        ends = states[torch.arange(len(rows), device=self.device), last.clamp_min(0)]
+        reading.seen, reading.lengths = torch.cat([reading.seen, kept], 1), reading.lengths + counts
+        reading.states = torch.where((counts > 0)[:, None], ends, reading.states)
+        reading.usage.read += int(counts.sum())
+        for text, row in zip(reading.texts, rows, strict=True):
+            text.extend(row)
 
     def branch(
         self, reading: Reading, tokens: torch.Tensor, positions: torch.Tensor, sees: torch.Tensor
@@ -212,13 +240,7 @@ class Backbone:
     def padded(self, prompts: Sequence[Prompt]) -> tuple[torch.Tensor, torch.Tensor]:
         """int64[B, T] tokens and bool[B, T] which of them are text, for `hidden`; padding stands right."""
         self._check([prompt.tokens for prompt in prompts])
-        longest = max(map(len, prompts))
-        tokens = torch.zeros(len(prompts), longest, dtype=torch.long)
-        seen = torch.zeros(len(prompts), longest, dtype=torch.bool)
-        for row, prompt in enumerate(prompts):
-            tokens[row, : len(prompt)] = torch.from_numpy(prompt.tokens)
-            seen[row, : len(prompt)] = True
-        return tokens.to(self.device), seen.to(self.device)
+        return right_padded([prompt.tokens for prompt in prompts], self.device)
 
     def hidden(self, tokens: torch.Tensor, soft: SoftTokens | None = None) -> torch.Tensor:
         """[B, T, d]: hidden states of `padded` prompts, with gradients; nothing is shared or kept."""
@@ -234,14 +256,7 @@ class Backbone:
 
     def groups(self, lengths: Sequence[int]) -> list[list[int]]:
         """Rows of like length together, so that few places are padding and memory stays bounded."""
-        order = np.argsort(lengths, kind="stable").tolist()
-        groups: list[list[int]] = []
-        for row in order:
-            if groups and (len(groups[-1]) + 1) * lengths[row] <= self._at_once:
-                groups[-1].append(row)
-            else:
-                groups.append([row])
-        return groups
+        return grouped(lengths, self._at_once)
 
     def _forward(
         self,
@@ -277,14 +292,3 @@ class Backbone:
             )
         if not min(map(len, tokens)):
             raise WeightsError("a prompt is empty", where=self.config.model)
-
-
-def _window(text: Any) -> int | None:
-    """How far attention reaches in models that slide it: longer prompts would not be read exactly."""
-    if getattr(text, "use_sliding_window", True) is False:
-        return None
-    kinds = getattr(text, "layer_types", None)
-    if kinds is not None and "sliding_attention" not in kinds:
-        return None
-    found = getattr(text, "sliding_window", None)
-    return int(found) if found else None

@@ -39,6 +39,7 @@ class Reading:
         seen: bool[B, T]: which places of a row are its text; the others are padding.
         lengths: int64[B]: tokens of each text, padding left out; the next token's position.
         states: [B, d]: the model's last hidden state at each text's end.
+        texts: each text's tokens.
         usage: what reading has cost so far.
     """
 
@@ -46,6 +47,7 @@ class Reading:
     seen: torch.Tensor
     lengths: torch.Tensor
     states: torch.Tensor
+    texts: list[list[int]]
     usage: Usage = field(default_factory=Usage)
 
     def __len__(self) -> int:
