@@ -58,7 +58,7 @@ def aurc_table(every: list[Piece]) -> Iterator[str]:
     """A row per signal, a column per piece; those that are not told from the best of their column are marked."""
     names = list(dict.fromkeys(s for piece in every for s in piece.signals))
     cells: dict[str, dict[str, str]] = {name: {} for name in names}
-    means: dict[str, list[float]] = {name: [] for name in names}
+    gained: dict[str, dict[str, list[float]]] = {name: {} for name in names}
     lines: dict[str, list[str]] = {"*random*": [], "*oracle*": []}
     for piece in every:
         loss = 1 - piece.test["quality"]
@@ -70,15 +70,18 @@ def aurc_table(every: list[Piece]) -> Iterator[str]:
         for name, value in area.items():
             mark = "**" if name == best or not worse(piece, name, best, loss) else ""
             cells[name][piece.name] = f"{mark}{value:.4f}{mark}"
-            means[name].append((loss.mean() - value) / (loss.mean() - ideal))
-    yield f"| estimator | {' | '.join(p.name for p in every)} | of the way to the oracle |"
-    yield "|---" * (len(every) + 2) + "|"
-    order = sorted(names, key=lambda name: -float(np.mean(means[name])))
-    yield f"| *oracle* | {' | '.join(lines['*oracle*'])} | 100 % |"
-    for name in order:
+            way = (loss.mean() - value) / (loss.mean() - ideal)
+            gained[name].setdefault(piece.policy, []).append(float(way))
+    policies = list(dict.fromkeys(piece.policy for piece in every))
+    ways = " | ".join(f"of the way to the oracle, {policy}" for policy in policies)
+    yield f"| estimator | {' | '.join(p.name for p in every)} | {ways} |"
+    yield "|---" * (len(every) + len(policies) + 1) + "|"
+    yield f"| *oracle* | {' | '.join(lines['*oracle*'])} | {' | '.join('100 %' for _ in policies)} |"
+    for name in sorted(names, key=lambda name: -float(np.mean(gained[name][policies[-1]]))):
         row = " | ".join(cells[name].get(p.name, "") for p in every)
-        yield f"| {name} | {row} | {100 * np.mean(means[name]):.1f} % |"
-    yield f"| *random* | {' | '.join(lines['*random*'])} | 0 % |"
+        means = [f"{100 * np.mean(gained[name][p]):.1f} %" if p in gained[name] else "" for p in policies]
+        yield f"| {name} | {row} | {' | '.join(means)} |"
+    yield f"| *random* | {' | '.join(lines['*random*'])} | {' | '.join('0 %' for _ in policies)} |"
 
 
 def worse(piece: Piece, name: str, best: str, loss: np.ndarray) -> bool:
