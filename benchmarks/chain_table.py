@@ -26,6 +26,7 @@ class System:
 
     Attributes:
         name: of the form.
+        seeds: in the order of what follows.
         records: per seed.
         test: float64[seeds, queries] by metric, where the test queries were answered.
         valid: float64[seeds, queries] NDCG@10.
@@ -35,6 +36,7 @@ class System:
     """
 
     name: str
+    seeds: tuple[int, ...]
     records: tuple[dict[str, Any], ...]
     test: dict[str, Float64]
     valid: Float64
@@ -45,6 +47,7 @@ class System:
 
 def write_table(work: Path) -> None:
     """All data sets that have a piece."""
+    days = sorted(json.loads(p.read_text())["date"] for p in work.glob("*/*/*/result.json"))
     lines = [
         "# The chain policy",
         "",
@@ -54,9 +57,12 @@ def write_table(work: Path) -> None:
         f"Python {platform.python_version()}, two cores of an AMD EPYC, 24 GB, shared with other work, so seconds are"
         " upper bounds.",
         "",
+        f"Run from {days[0]} to {days[-1]}. *shuffled-ids*: `--ids 1 --name shuffled-ids`.",
+        "",
         "Leave-one-out, fitted on the training part, validation for early stopping and gates, full ranking, history"
         " masked, ties against the system. Means over the policy's seeds; ± is their standard deviation. Differences"
-        " are paired by query (means over seeds), 10,000 bootstrap samples, p Holm-corrected within a table.",
+        " are paired by query, and by seed where both are forms of the policy, 10,000 bootstrap samples, p"
+        " Holm-corrected within a table.",
         "",
     ]
     for folder in sorted(p for p in work.iterdir() if p.is_dir()):
@@ -85,6 +91,7 @@ def read(folder: Path) -> System | None:
     unseen = [np.load(p / "unseen.npz")["gains"] for p in seeds if (p / "unseen.npz").exists()]
     return System(
         folder.name,
+        tuple(int(p.name) for p in seeds),
         tuple(json.loads((p / "result.json").read_text()) for p in seeds),
         {m: np.stack([t[m] for t in tests]) for m in METRICS} if tests else {},
         np.stack([np.load(p / "valid.npz")[MAIN] for p in seeds]),
@@ -104,7 +111,7 @@ def test_table(full: System, systems: list[System]) -> Iterator[str]:
         "|---|---|---|---|---|---|---|---|---|---|",
     )
     others = [s for s in systems if s is not full]
-    compared = {s.name: difference(full.test[MAIN].mean(0), s.test[MAIN].mean(0)) for s in others}
+    compared = {s.name: difference(alike(full, s, full.test[MAIN]), s.test[MAIN].mean(0)) for s in others}
     corrected = dict(zip(compared, holm([c[3] for c in compared.values()]), strict=True)) if compared else {}
     for s in [full, *sorted(others, key=lambda s: -float(s.test[MAIN].mean()))]:
         cells = " | ".join(spread(s.test[m].mean(axis=1)) for m in METRICS)
@@ -130,7 +137,9 @@ def unseen_table(full: System, systems: list[System]) -> Iterator[str]:
     others = [
         s for s in systems if s is not full and s.unseen is not None and s.unseen.shape[1] == full.unseen.shape[1]
     ]
-    compared = {s.name: difference(full.unseen.mean(0), s.unseen.mean(0)) for s in others if s.unseen is not None}
+    compared = {
+        s.name: difference(alike(full, s, full.unseen), s.unseen.mean(0)) for s in others if s.unseen is not None
+    }
     corrected = dict(zip(compared, holm([c[3] for c in compared.values()]), strict=True)) if compared else {}
     for s in [full, *sorted(others, key=lambda s: -float(s.unseen.mean()) if s.unseen is not None else 0.0)]:
         assert s.unseen is not None
@@ -140,10 +149,17 @@ def unseen_table(full: System, systems: list[System]) -> Iterator[str]:
         own = f"{spread(np.array(alone))} | {spread(s.unseen.mean(axis=1))}"
         frozen = " | "
         if cold is not None:
-            gap = "" if s is full else interval(difference(full.unseen.mean(0)[cold], s.unseen.mean(0)[cold]))
+            gap = "" if s is full else interval(difference(alike(full, s, full.unseen)[cold], s.unseen.mean(0)[cold]))
             frozen = f"{spread(s.unseen[:, cold].mean(axis=1))} | {gap}"
         yield f"| {s.name} | {len(s.records)} | {seconds} | {own} | {versus} | {frozen} |"
     yield ""
+
+
+def alike(full: System, other: System, values: Float64) -> Float64:
+    """float64[queries]: mean of float64[seeds, queries] of ``full`` over the seeds of a form of it; all for others."""
+    shared = [i for i, seed in enumerate(full.seeds[: len(values)]) if seed in other.seeds]
+    of_chain = other.unseen is not None and len(shared) == len(other.seeds)
+    return np.asarray(values[shared].mean(0) if of_chain else values.mean(0))
 
 
 def difference(a: Float64, b: Float64, samples: int = 10_000) -> tuple[float, float, float, float]:
