@@ -33,6 +33,7 @@ import torch
 from reasonrec_cot.answers.head import HeadAnswers, RecHead
 from reasonrec_cot.answers.likelihood import Likelihood
 from reasonrec_cot.backbone.config import BackboneConfig
+from reasonrec_cot.backbone.drafts import Memory
 from reasonrec_cot.backbone.generate import generate
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.prompt import Prompt, Prompter
@@ -45,7 +46,7 @@ from reasonrec_core.testing.tiny import tiny
 from reasonrec_core.types import Float32, History, QueryBatch, Task
 
 RESULTS = Path(__file__).parent / "results"
-REQUESTS, HISTORY, LISTED, WRITTEN, CATALOGUE = 2, 10, 20, 16, 12_101
+REQUESTS, HISTORY, LISTED, WRITTEN, CATALOGUE = 4, 10, 20, 32, 12_101
 Timed = tuple[float, float]
 
 
@@ -100,8 +101,15 @@ class Ours:
         for rows in self.backbone.groups([len(prompt) for prompt in self.prompts.first]):
             self.backbone.read([self.prompts.first[row] for row in rows])
 
-    def write(self, texts: int) -> Timed:
-        """Tokens after one prompt, in so many texts at once."""
+    def write(self, texts: int, *, known: bool = False) -> Timed:
+        """Tokens after one prompt, in so many texts at once; ``known``: the same was written before."""
+        self.backbone.memory = Memory()
+        if known:
+            self.write_once(texts)
+        return self.write_once(texts)
+
+    def write_once(self, texts: int) -> Timed:
+        """Tokens after one prompt, with the memory as it is."""
         reading = self.backbone.read([self.prompts.first[0]] * texts)
         never = replace_end(self.backbone)
         try:
@@ -205,6 +213,7 @@ def measured(ours: Ours) -> Done:
         done.append(("catalogue", ours.name, 1, clocked(ours.catalogue)))
     for texts in (1, 8):
         done.append((f"write {texts}", ours.name, WRITTEN * texts, ours.write(texts)))
+    done.append(("write again", ours.name, WRITTEN, ours.write(1, known=True)))
     return done
 
 
@@ -239,6 +248,7 @@ def measure(systems: list[Ours], other: Llama | None, rounds: int) -> dict[str, 
 TITLES = {
     "read": "Reading: tokens per second",
     "write 1": "Writing one text: tokens per second",
+    "write again": "Writing one text that was written before: tokens per second",
     "write 8": "Writing eight texts at once: tokens per second, all together",
     "rank": "Ranking twenty candidates, nothing kept: requests per second",
     "rank, beginnings kept": "Ranking twenty candidates, beginnings kept: requests per second",
