@@ -362,5 +362,8 @@ def test_consulting_is_recorded_replayed_and_served_alike(data: Path, tmp_path: 
         assert len({item.id for item in longer.items}) == len(longer.items) == 30
     assert "answer together" in next(r.reason for r in records if r.route == "consult")
     report = json.loads((folder / "metrics.json").read_text())
-    assert set(report["routing"]["validation"]["consult"]) == {"policy", "shared", "grouped"}
+    found = report["routing"]["validation"]["consult"]
+    forms = {f"{weights} {what}" for weights in ("shared", "grouped") for what in ("ranks", "scores")}
+    assert set(found) == {"policy", "fused", "queries", "chosen", "gain", *forms}
+    assert found["chosen"] in forms
     assert "consult" in report["systems"]
