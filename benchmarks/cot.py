@@ -1,47 +1,62 @@
 """The `cot` policy: tuned and untuned, against its candidate generator and delegates, in parts; a piece at a time.
 
-    python benchmarks/cot.py run ml-100k --seed 0 --data ../shared/data
-    python benchmarks/cot.py run ml-100k --variant "without pictures"
+    python benchmarks/cot.py run ml-100k --seed 0 --data ../shared/data [--parts valid test]
+    python benchmarks/cot.py run ml-100k --variant "without pictures" --minutes 7 --name "without pictures, 7 min"
     python benchmarks/cot.py baselines ml-100k
     python benchmarks/cot.py table ml-100k
 
 ``run`` fits one form (see `VARIANTS`) with one seed, and answers the validation queries of the sequential task (all
-items ranked: the policy re-ranks the best 20 of its generator) and of the direct one (1 + 99); the test queries only
-where ``--test`` is given. ``baselines`` does the same with delegates. Each piece is kept under ``--work`` (per-query
-results too, so that any two can be compared), is not done twice, and a killed tuning goes on. ``table`` compares all
-pieces with the full form, paired by query. ``--minutes`` bounds a tuning. Needs reasonrec-cot, -text, -timm and
--implicit.
+items ranked: the policy re-ranks the best 20 of its generator) and of the direct one (1 + 99); the test queries where
+``--parts`` names them. ``baselines`` does the same with delegates. Each piece is kept under ``--work`` (per-query
+results too, so that any two can be compared), is not done twice, and a killed tuning goes on. A form that differs from
+another in nothing that is trained takes its network over (``--weights-of``). ``table`` writes
+benchmarks/results/cot.md. ``--minutes`` bounds a tuning. Needs reasonrec-cot, -text, -timm and -implicit.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cot_table import write_table
 from profile_policy import Bench, prepare
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import Delegate, Kind, ReasoningPolicy
 from reasonrec_core.data.splits import direct_split
-from reasonrec_core.evaluate import Scores, compare, evaluate_ranking
+from reasonrec_core.evaluate import evaluate_ranking
 from reasonrec_core.registry import Registry
-from reasonrec_core.types import Cases, QueryBatch, Ranking, Task
+from reasonrec_core.types import Cases, QueryBatch, Ranking
 
 K = (1, 5, 10)
 METRICS = ("HR@1", "HR@5", "NDCG@5", "HR@10", "NDCG@10")
 DELEGATES = ("popularity", "transitions", "implicit-als", "implicit-itemknn")
+VOICES = ("implicit-als", "implicit-itemknn", "popularity")
 TUNED: dict[str, Any] = {
     "answer": "head",
+    "backbone": {"layers": 4},
     "prompt": {"history": 50, "history_text": "none"},
-    "shortlist": {"delegate": "transitions", "size": 20},
-    "tuning": {"steps": 20_000},
+    "soft": {"per_item": 1},
+    "shortlist": {"delegate": "transitions", "size": 20, "voices": VOICES},
+    "tuning": {
+        "steps": 20_000,
+        "batch_tokens": 1536,
+        "learning_rate": 1e-3,
+        "head_rate": 4e-3,
+        "dropout": 0.2,
+        "weights": {"answer": 0.0},
+        "shares": {"direct": 0.0, "ctr": 0.0},
+        "curriculum": {"kind": "none"},
+        "queries": 500,
+    },
 }
 VARIANTS: dict[str, dict[str, Any]] = {
     "full": {},
@@ -70,7 +85,8 @@ def main() -> None:
     parser.add_argument("--variant", default="full", choices=list(VARIANTS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=60.0, help="bound of a tuning")
-    parser.add_argument("--test", action="store_true", help="also answer the test queries")
+    parser.add_argument("--parts", nargs="*", default=["valid"], choices=["valid", "test"], help="queries to answer")
+    parser.add_argument("--weights-of", help="a form whose tuned network this one takes over")
     parser.add_argument("--set", type=json.loads, default={}, help="further settings of the policy, as JSON")
     parser.add_argument("--name", help="call this form something else (with --set)")
     parser.add_argument("--queries", type=int, help="answer only so many queries of each kind")
@@ -91,6 +107,12 @@ def run(given: argparse.Namespace) -> None:
     name = given.name or given.variant
     folder = given.work / given.dataset / name / str(given.seed)
     (folder / "work").mkdir(parents=True, exist_ok=True)
+    if given.weights_of:
+        shutil.copytree(
+            given.work / given.dataset / given.weights_of / str(given.seed) / "work",
+            folder / "work",
+            dirs_exist_ok=True,
+        )
     bench = prepare(given.dataset, given.data, given.cache, 0).without(*WITHOUT.get(given.variant, ()))
     settings = merged(merged(TUNED, VARIANTS[given.variant]), given.set)
     if settings["tuning"] is not None:
@@ -110,14 +132,26 @@ def run(given: argparse.Namespace) -> None:
         policy.save(folder / "fitted")
         (folder / "fit.json").write_text(json.dumps({"seconds": seconds, "threads": given.threads}))
 
+    invalid = [0]
+
     def answer(batch: QueryBatch) -> Ranking:
         ranking = policy.deliberate(batch, bench.observe(batch)).ranking
         assert ranking is not None
+        invalid[0] += wrong(ranking, batch, bench.dataset.n_items)
         return ranking
 
     found = scored(given, bench, answer, folder)
-    report = getattr(policy, "report", {})
-    record = {"settings": settings, "seed": given.seed, "fit seconds": seconds, "report": report, **found}
+    record = {
+        "settings": settings,
+        "seed": given.seed,
+        "minutes": given.minutes if settings["tuning"] else 0,
+        "threads": given.threads,
+        "fit seconds": seconds,
+        "report": getattr(policy, "report", {}),
+        "invalid": invalid[0],
+        "faults": asdict(getattr(policy, "faults", None)) if hasattr(policy, "faults") else {},
+        **found,
+    }
     keep(folder / "result.json", record)
     print(given.dataset, name, given.seed, json.dumps(found), f"{seconds:.0f} s", flush=True)
 
@@ -150,7 +184,7 @@ def scored(
     """Means of the metrics per task and part; every query's go to ``folder``; what is there already is read."""
     found: dict[str, Any] = {}
     direct = direct_split(bench.split, bench.dataset, negatives=99, seed=0)
-    for part in ("valid", "test") if given.test else ("valid",):
+    for part in given.parts:
         for task, split in (("sequential", bench.split), ("direct", direct)):
             kept = folder / f"{task}-{part}.npz"
             cases = some(getattr(split, part), given.queries)
@@ -163,6 +197,18 @@ def scored(
     return found
 
 
+def wrong(ranking: Ranking, batch: QueryBatch, n_items: int) -> int:
+    """Answers that are no item, repeated, already in the history, or not among the candidates."""
+    count = 0
+    for row in range(len(batch)):
+        items = ranking.items[row][ranking.items[row] >= 0]
+        allowed = np.arange(n_items) if batch.candidates is None else batch.candidates[row]
+        if batch.candidates is None:
+            allowed = np.setdiff1d(allowed, batch.history.row(row))
+        count += len(items) - len(np.unique(items)) + int((~np.isin(items, allowed)).sum())
+    return count
+
+
 def some(cases: Cases, most: int | None) -> Cases:
     """The first so many of a fixed order."""
     if most is None or len(cases) <= most:
@@ -171,28 +217,8 @@ def some(cases: Cases, most: int | None) -> Cases:
 
 
 def table(given: argparse.Namespace) -> None:
-    """All pieces, and each against the full form with the same seed, paired by query."""
-    place = given.work / given.dataset
-    for kind in sorted({path.name for path in place.glob("*/*/*.npz")}):
-        print(f"\n{given.dataset}, {kind.removesuffix('.npz')}")
-        ours = place / "full" / str(given.seed) / kind
-        for path in sorted(place.glob(f"*/*/{kind}")):
-            with np.load(path) as arrays:
-                metrics = [name for name in arrays if name not in ("users", "seconds")]
-                cells = "  ".join(f"{name} {arrays[name].mean():.4f}" for name in metrics)
-            versus = against(path, ours, metrics) if ours.exists() and path != ours else ""
-            print(f"  {path.parent.parent.name:42}{path.parent.name:>3}  {cells}  {versus}")
-
-
-def against(path: Path, ours: Path, metrics: list[str]) -> str:
-    """The full form minus this one: NDCG@10 with its 95 % interval."""
-    name = next(metric for metric in metrics if metric.startswith("NDCG@10"))
-    with np.load(ours) as mine, np.load(path) as theirs:
-        if len(mine["users"]) != len(theirs["users"]) or (mine["users"] != theirs["users"]).any():
-            return "(other queries)"
-        full, other = (Scores(Task.SEQUENTIAL, a["users"], {name: a[name]}) for a in (mine, theirs))
-    found = compare(full, other, [name], seed=0)[0]
-    return f"full is {found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f}), p {found.p:.4f}"
+    """Write benchmarks/results/cot.md from all pieces."""
+    write_table(given.work, given.dataset, given.seed)
 
 
 def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,6 +61,18 @@ def test_a_missing_modality_adds_nothing() -> None:
     assert not torch.allclose(changed, made.vectors(torch.tensor([8])))
 
 
+def test_items_of_the_fit_have_vectors_of_their_own() -> None:
+    made = soft(32, n_learned=8)
+    assert made.projector.learned is not None
+    codes = torch.arange(2 * N)
+    before = made.vectors(codes)
+    with torch.no_grad():
+        made.projector.learned.weight[5] += 1
+        made.projector.learned.weight[7] += 1
+    changed = (made.vectors(codes) != before).any(1).unflatten(0, (N, 2)).all(1)
+    assert changed.nonzero()[:, 0].tolist() == [5, 7]  # items from 8 on came after the fit
+
+
 def test_soft_tokens_are_as_loud_as_words(backbone: Backbone) -> None:
     words = backbone.model.get_input_embeddings().weight
     torch.manual_seed(0)

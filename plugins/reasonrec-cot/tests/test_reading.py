@@ -128,3 +128,18 @@ def test_too_long_a_prompt_says_what_to_do(llama: Path) -> None:
     short = Backbone(BackboneConfig(model=str(llama), device="cpu", precision="float32", max_length=32))
     with pytest.raises(ConfigError, match="33 tokens and the model reads 32"):
         short.read([prompt(list(range(33)))])
+
+
+def test_the_first_layers_alone(llama: Path) -> None:
+    def made(layers: int | None) -> Backbone:
+        return Backbone(BackboneConfig(model=str(llama), device="cpu", precision="float32", layers=layers))
+
+    tokens = torch.tensor([[5, 6, 7, 8]])
+    short, whole = made(1), made(None)
+    assert short.layers == 1 < whole.layers
+    decoder = whole.decoder
+    after = decoder(inputs_embeds=whole.embed(tokens), output_hidden_states=True, use_cache=False).hidden_states[1]
+    torch.testing.assert_close(short.hidden(tokens), decoder.norm(after))  # type: ignore[operator]
+    torch.testing.assert_close(made(2).hidden(tokens), whole.hidden(tokens))
+    with pytest.raises(ConfigError, match="2 layers and 3"):
+        made(3)

@@ -27,9 +27,9 @@ class TestTuned(PolicyConformance):
     @classmethod
     def _settings(cls, llama: Path) -> None:
         cls.settings = {
-            "backbone": {"model": str(llama), "device": "cpu", "precision": "float32"},
+            "backbone": {"model": str(llama), "device": "cpu", "precision": "float32", "layers": 1},
             "prompt": {"history": 4, "history_text": "none"},
-            "shortlist": {"size": 6},
+            "shortlist": {"size": 6, "voices": ["popularity", "transitions"]},
             "answer": "head",
             "tuning": {**SMALL, "steps": 3, "validations": 1},
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from reasonrec_cot.items.collaborative import collaborative_vectors
 from reasonrec_cot.tuned import Tuned
 from reasonrec_cot.tuning.command import lines
 from reasonrec_cot.tuning.command import tune as command
-from reasonrec_cot.tuning.config import TuningConfig
-from reasonrec_cot.tuning.encoding import encode, together
+from reasonrec_cot.tuning.config import TaskShares, TuningConfig
+from reasonrec_cot.tuning.encoding import asked_alone, encode, together
 from reasonrec_cot.tuning.examples import Examples
 from reasonrec_cot.tuning.forward import shared_hidden
 from reasonrec_cot.tuning.loop import rate
+from reasonrec_cot.tuning.sampling import Sampler
 from reasonrec_cot.tuning.tune import Speech, _Build, tune
 from tuning_shop import LONG, SMALL, USERS, N, data, generator
 
@@ -139,6 +141,37 @@ def test_every_history_item_teaches_the_next(llama: Path) -> None:
     assert not len(stated.spots)
 
 
+def test_without_text_to_learn_a_dialogue_ends_where_the_head_is_asked(llama: Path) -> None:
+    made = build(llama)
+    (dialogue,) = made.examples.draw(Task.SEQUENTIAL, 1, 1.0, np.random.default_rng(0))
+    whole = encode(made.answering.prompter, dialogue)
+    bare = asked_alone(whole)
+    assert len(bare) == whole.spots[-1] + 1 < len(whole)
+    np.testing.assert_array_equal(bare.items, whole.items)
+    assert not len(bare.said)
+    (click,) = made.examples.draw(Task.CTR, 1, 1.0, np.random.default_rng(0))
+    encoded = encode(made.answering.prompter, click)
+    assert asked_alone(encoded) is encoded
+    sampler = Sampler(made.examples, made.answering.prompter, TaskShares(direct=0, ctr=0), 600, 0, said=False)
+    losses = made.module(sampler.batch(0, 0, 0.5), np.random.default_rng(0))
+    assert set(losses.sums) == {"recommendation"}
+
+
+def test_what_happened_at_once_has_no_order(llama: Path) -> None:
+    known, composer = data(), build(llama).answering.composer
+    items = np.tile(np.arange(LONG, dtype=np.int32), USERS)
+    tied = replace(known, train=replace(known.train, items=items, times=known.train.times // 4))
+    orders = {True: set(), False: set()}
+    for shuffled, found in orders.items():
+        examples = Examples(tied, composer, None, CurriculumConfig(kind="none"), 5, 0.0, shuffled)
+        for dialogue in examples.draw(Task.SEQUENTIAL, 200, 0.5, np.random.default_rng(0)):
+            asked = (*dialogue.items, dialogue.target)
+            assert [item // 4 for item in asked] == sorted(item // 4 for item in asked)
+            found.add(asked)
+    assert len(orders[True]) > 100
+    assert orders[False] == {tuple(range(length)) for length in range(2, LONG + 1)}
+
+
 @pytest.mark.parametrize("kind", ["none", "three-phase", "truncation"])
 def test_dialogues_know_nothing_but_the_training_part(llama: Path, kind: Any) -> None:
     known = data()
@@ -149,14 +182,14 @@ def test_dialogues_know_nothing_but_the_training_part(llama: Path, kind: Any) ->
     for progress in (0.0, 0.5, 1.0):
         for task in (Task.SEQUENTIAL, Task.DIRECT, Task.CTR):
             for dialogue in examples.draw(task, 6, progress, np.random.default_rng(1)):
-                history = list(dialogue.items[: len(dialogue.items) - len(dialogue.candidates)])
+                history = [item for item in dialogue.items if item not in dialogue.candidates]
+                assert len(history) + len(dialogue.candidates) == len(dialogue.items)
                 asked = [*history, dialogue.target]
                 if task is Task.CTR and dialogue.completion[0].text != "<answer>yes</answer>":
                     asked = history
                 assert any(asked == list(row[at : at + len(asked)]) for row in sequences for at in range(LONG))
                 if task is Task.DIRECT:
                     assert dialogue.target in dialogue.candidates
-                    assert not set(history) & set(dialogue.candidates)
 
 
 def test_reading_once_changes_neither_states_nor_gradients(llama: Path) -> None:
@@ -211,7 +244,7 @@ def test_the_decision_weighs_what_each_voice_knows() -> None:
     assert np.isfinite(joint[:, 1:]).all()
     some = {name: values[:20] for name, values in given.items()}
     assert fit_decision(some, candidates[:20], targets[:20], horizon[:20]).decision is None
-    assert len(Evidence(given["generator"], horizon).scores) == queries
+    assert Evidence(given, horizon).take(np.array([3])).scores["head"].shape == (1, listed)
 
 
 def test_items_that_follow_each_other_are_near() -> None:

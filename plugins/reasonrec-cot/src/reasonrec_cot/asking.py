@@ -10,7 +10,7 @@ import numpy as np
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.types import Float32, QueryBatch, Task
 from reasonrec_cot.answers.answerer import Answer
-from reasonrec_cot.answers.decision import Decision, Evidence, weighed
+from reasonrec_cot.answers.decision import Decisions, Evidence, weighed
 from reasonrec_cot.answers.head import HeadAnswers
 from reasonrec_cot.answers.likelihood import Likelihood
 from reasonrec_cot.answers.written import Written
@@ -55,7 +55,7 @@ class Asking:
         catalog: the items, also those that came after tuning.
         soft: soft tokens, where they were learned.
         head: the tuned head over these items, where there is one.
-        decision: how its scores are weighed against the delegate's.
+        decision: how its scores are weighed against delegates'.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Asking:
         catalog: Catalog,
         soft: SoftItems | None = None,
         head: HeadAnswers | None = None,
-        decision: Decision | None = None,
+        decision: Decisions | None = None,
     ) -> None:
         self.config, self.backbone, self.soft = config, backbone, soft
         self.head, self.decision = head, decision
@@ -109,7 +109,7 @@ class Asking:
         for rows in self.backbone.groups([len(prompt) for prompt in prompts]):
             index = np.array(rows, np.intp)
             reading, thoughts = self.thinker.think([prompts[row] for row in rows], self.soft)
-            told = None if evidence is None else Evidence(evidence.scores[index], evidence.horizon[index])
+            told = None if evidence is None else evidence.take(index)
             answer = self._answer(reading, batch.take(index), told)
             stated = self._stated(reading, batch.take(index), answer)
             parts.append((rows, Reasoned(answer, thoughts, stated, reading.usage)))

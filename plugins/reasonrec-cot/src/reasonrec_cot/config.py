@@ -27,6 +27,10 @@ class ShortlistConfig(Settings):
 
     delegate: str = Field("transitions", description="Proposes candidates, and orders what the model does not rank.")
     size: int = Field(20, ge=2, le=1000, description="Candidates that the model ranks; longer lists are cut to these.")
+    voices: tuple[str, ...] = Field(
+        (),
+        description='Further delegates whose scores of the candidates are weighed with the head\'s (answer = "head").',
+    )
     order: Literal["ranked", "shuffled"] = Field(
         "ranked",
         description="How candidates are listed: as the delegate ranks them, or in an order that tells nothing.",

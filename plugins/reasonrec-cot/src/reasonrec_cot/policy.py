@@ -31,7 +31,7 @@ from reasonrec_cot.answers.decision import Evidence
 from reasonrec_cot.asking import Asking, Reasoned
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.config import CotConfig
-from reasonrec_cot.shortlist import Shortlist, Shortlister, merged, prior_scores
+from reasonrec_cot.shortlist import Shortlist, Shortlister, merged
 from reasonrec_cot.thinking import UNSTATED, Faults
 from reasonrec_cot.tuned import Tuned
 from reasonrec_cot.words.consult import Table, consult
@@ -40,7 +40,7 @@ HOW = {
     "label": "how likely the label of each listed item is as the answer",
     "title": "how likely each title is as the answer",
     "written": "the likeliest titles that can be written",
-    "head": "what the tuned head says of each item with what the delegate says",
+    "head": "what the tuned head says of each item",
 }
 
 
@@ -112,7 +112,7 @@ class Cot(ReasoningPolicy[CotConfig]):
             return self._explained(batch, shortlist, started)
         whole = self.config.answer == "written" and batch.candidates is None
         asked = batch if whole else replace(batch, candidates=shortlist.items)
-        evidence = Evidence(prior_scores(shortlist), observation.horizon)
+        evidence = self._evidence(batch, asked, shortlist, observation)
         return self._ranked(batch, asked, shortlist, self.asking.rank(asked, evidence=evidence), started)
 
     def consult(self, batch: QueryBatch, observation: Observation, tables: Sequence[Sequence[Table]]) -> Deliberation:
@@ -153,7 +153,15 @@ class Cot(ReasoningPolicy[CotConfig]):
     def _listed(self, batch: QueryBatch, observation: Observation) -> Shortlist:
         if self._shortlister is None:
             raise PluginError("cot was fitted for clicks and is asked for a ranking", fix="Fit it for this task.")
-        return self._shortlister.of(batch, observation)
+        return self._shortlister.of(batch, observation, whole=self.config.answer == "head")
+
+    def _evidence(
+        self, batch: QueryBatch, asked: QueryBatch, shortlist: Shortlist, observation: Observation
+    ) -> Evidence | None:
+        """What delegates say, where the head's scores are weighed with theirs."""
+        if self.config.answer != "head" or self._shortlister is None:
+            return None
+        return self._shortlister.evidence(asked, shortlist, observation, listed=batch.candidates is not None)
 
     def _ranked(
         self, batch: QueryBatch, asked: QueryBatch, shortlist: Shortlist, answer: Reasoned, started: float
@@ -179,9 +187,16 @@ class Cot(ReasoningPolicy[CotConfig]):
             steps.observed(items, batch.history.row(row), self.config.prompt.history, thought),
             *steps.deliberated(thought),
             steps.proposed(items, listed, f"Proposed by {self.config.shortlist.delegate}"),
-            steps.weighed(items, best, HOW[self.config.answer]),
+            steps.weighed(items, best, self._how(batch)),
             steps.decided(claim, best[0][1] if best else 0.0, answer.stated[row], self._asks),
         )
+
+    def _how(self, batch: QueryBatch) -> str:
+        """What answers are compared by, in words."""
+        decided = None if self._tuned is None else self._tuned.decision
+        if self.config.answer != "head" or decided is None:
+            return HOW[self.config.answer]
+        return decided.told(self.config.shortlist.delegate, listed=batch.candidates is not None)
 
     @property
     def _asks(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from reasonrec_core.ranking import rank
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Float32, Int32, Observation, QueryBatch, Ranking
 from reasonrec_cot.answers.answerer import Answer
+from reasonrec_cot.answers.decision import GENERATOR, Evidence
 from reasonrec_cot.config import ShortlistConfig
 
 SCORES_AT_ONCE = 1 << 24
+VOICES = "voices"
 
 
 @dataclass(frozen=True)
@@ -40,44 +43,67 @@ class Shortlister:
     Args:
         config: which delegate, how many.
         delegate: fitted.
+        voices: further ones, fitted, by name.
     """
 
-    def __init__(self, config: ShortlistConfig, delegate: Delegate[Any]) -> None:
-        self.config, self.delegate = config, delegate
+    def __init__(
+        self, config: ShortlistConfig, delegate: Delegate[Any], voices: Mapping[str, Delegate[Any]] | None = None
+    ) -> None:
+        self.config, self.delegate, self.voices = config, delegate, dict(voices or {})
 
     @classmethod
     def fit(cls, config: ShortlistConfig, data: FitData) -> Shortlister:
         """Fit the delegate on the training part."""
         if data.delegate is None:
             raise ConfigError("the pipeline offers no delegates to take candidates from", where="shortlist.delegate")
-        delegate = data.delegate(config.delegate)
-        delegate.fit(replace(data, workdir=None))
-        return cls(config, delegate)
+        made = {name: data.delegate(name) for name in dict.fromkeys((config.delegate, *config.voices))}
+        for delegate in made.values():
+            delegate.fit(replace(data, workdir=None))
+        return cls(config, made.pop(config.delegate), made)
 
-    def of(self, batch: QueryBatch, observation: Observation) -> Shortlist:
-        """The shortlist of each query; candidates, where it has them, are never left."""
-        wide = replace(batch, k=max(batch.k, self.config.size))
+    def of(self, batch: QueryBatch, observation: Observation, *, whole: bool = False) -> Shortlist:
+        """The shortlist of each query; candidates, where it has them, are never left, and with ``whole`` never cut."""
+        size = self.config.size
+        if whole and batch.candidates is not None:
+            size = max(size, batch.candidates.shape[1])
+        wide = replace(batch, k=max(batch.k, size))
         parts = []
         for start, piece in wide.chunks(max(1, SCORES_AT_ONCE // max(1, observation_width(batch, observation)))):
             index = np.arange(start, start + len(piece))
             parts.append(rank(self.delegate.score(piece, observation.take(index)).copy(), piece))
         items = np.concatenate([part.items for part in parts])
         prior = Ranking(items, np.concatenate([part.scores for part in parts]))
-        listed = _unranked(batch, items)[:, : self.config.size]
+        listed = _unranked(batch, items)[:, :size]
         if self.config.order == "shuffled":
             listed = np.stack([_shuffled(row, batch.history.row(b)) for b, row in enumerate(listed)])
         return Shortlist(listed, prior)
 
+    def evidence(self, asked: QueryBatch, shortlist: Shortlist, observation: Observation, *, listed: bool) -> Evidence:
+        """What the delegates say of ``asked``'s candidates, which are ``shortlist``'s and may have come with it."""
+        said = {GENERATOR: prior_scores(shortlist)}
+        for name, delegate in self.voices.items():
+            said[name] = delegate.score(asked, observation).astype(np.float32)
+        return Evidence(said, observation.horizon, listed)
+
     def save(self, folder: Path) -> None:
-        """Write the delegate."""
+        """Write the delegates."""
         self.delegate.save(folder)
+        for name, delegate in self.voices.items():
+            (folder / VOICES / name).mkdir(parents=True, exist_ok=True)
+            delegate.save(folder / VOICES / name)
 
     @classmethod
     def load(cls, config: ShortlistConfig, folder: Path, catalog: Catalog) -> Shortlister:
         """Read what `save` wrote."""
-        loaded = Registry.discover().load(Kind.DELEGATE, config.delegate).load(folder, catalog)
-        assert isinstance(loaded, Delegate)
-        return cls(config, loaded)
+        registry = Registry.discover()
+        places = {name: folder / VOICES / name for name in config.voices if name != config.delegate}
+        made = {
+            name: registry.load(Kind.DELEGATE, name).load(place, catalog)
+            for name, place in ({config.delegate: folder} | places).items()
+        }
+        first = made.pop(config.delegate)
+        assert isinstance(first, Delegate)
+        return cls(config, first, {name: each for name, each in made.items() if isinstance(each, Delegate)})
 
 
 def prior_scores(shortlist: Shortlist) -> Float32:

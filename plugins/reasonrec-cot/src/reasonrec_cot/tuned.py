@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from reasonrec_core.errors import DataError, WeightsError
 from reasonrec_core.files import read_json, whole_file, write_json
 from reasonrec_core.types import Float32, Observation
-from reasonrec_cot.answers.decision import Decision
+from reasonrec_cot.answers.decision import Decisions
 from reasonrec_cot.answers.head import HeadAnswers, RecHead, item_table
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.items.features import ItemFeatures
@@ -60,7 +60,7 @@ class Tuned:
         projector: features to soft tokens; None where items are text alone.
         head: scores the catalogue from a hidden state.
         collaborative: float32[n_learned, d], NaN for items without interactions; None where there is none.
-        decision: how the head's and the candidate generator's scores are weighed; None: the head decides.
+        decision: how the head's and delegates' scores are weighed; None: the head decides.
         modalities: names of the features that are used, `COLLABORATIVE` among them.
         adapter: of the language model; already added to its weights.
         report: what training says about itself, JSON values.
@@ -70,7 +70,7 @@ class Tuned:
     head: RecHead
     collaborative: Float32 | None
     modalities: tuple[str, ...]
-    decision: Decision | None = None
+    decision: Decisions | None = None
     adapter: Adapter | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
 
@@ -96,6 +96,7 @@ class Tuned:
             "learned": self.head.learned.num_embeddings if self.head.learned is not None else 0,
             "per_item": self.projector.per_item if self.projector is not None else 0,
             "hidden": self.projector.leave.in_features if self.projector is not None else 0,
+            "soft learned": self.projector.n_learned if self.projector is not None else 0,
             "adapted": self.adapter is not None,
             "decision": self.decision.to_dict() if self.decision is not None else None,
             "report": self.report,
@@ -129,7 +130,8 @@ class Tuned:
         if form["per_item"]:
             nothing = {name: np.zeros((0, width), np.float32) for name, width in form["widths"].items()}
             features = ItemFeatures(nothing, {name: np.zeros(0, np.bool_) for name in nothing})
-            projector = Projector(features, form["width"], form["per_item"], form["hidden"])
+            sizes = form["per_item"], form["hidden"]
+            projector = Projector(features, form["width"], *sizes, n_learned=form["soft learned"])
             load_module(projector, folder / "projector.safetensors")
         collaborative = None
         if COLLABORATIVE in form["modalities"]:
@@ -137,7 +139,7 @@ class Tuned:
         adapter = Adapter.read(folder / ADAPTER) if form["adapted"] else None
         if adapter is not None:
             merge_adapters(backbone, folder / ADAPTER)
-        decision = Decision.from_dict(form["decision"]) if form["decision"] else None
+        decision = Decisions.from_dict(form["decision"]) if form["decision"] else None
         self = cls(projector, head, collaborative, tuple(form["modalities"]), decision, adapter, form["report"])
         return self.to(backbone.device)
 

@@ -1,13 +1,14 @@
-"""The decision among candidates: the model's own scores and a candidate generator's as evidence, weighed per horizon.
+"""The decision among candidates: the model's own scores and those of delegates as evidence, weighed per horizon.
 
 A conditional logit over the candidates of a query,
 
     log score(i) = sum over voices v of (a_v + b_v (C - 1/2)) * x_v(i),
 
 x_v being a voice's score of candidate i (a log probability among the candidates if the voice is the model; scaled to
-deviation 1 if it is a generator, whose scores have any unit) and how far down its list i stands, -log(1 + rank); C
+deviation 1 if it is a delegate, whose scores have any unit) and how far down its list i stands, -log(1 + rank); C
 is the evidence horizon, so that a weight may differ between users of whom much and little is known.
-Fitted on validation pairs, which neither voice was trained on; its figure is cross-fitted.
+Fitted on validation pairs, which no voice was trained on; its figure is cross-fitted. Where that is not above the best
+single voice's, that voice decides alone.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ FEWEST = 30
 PENALTY = 1.0
 FOLDS = 5
 HEAD, GENERATOR = "head", "generator"
-"""Names of the voices; the second one's scores have no unit."""
+"""Names of the first two voices; all but the first one's scores have no unit."""
+CROSSED = "decision, cross-fitted"
+"""The decision's name among the figures."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,11 @@ class Decision:
         return asdict(self)
 
     @classmethod
+    def of_one(cls, voice: str) -> Decision:
+        """One voice alone."""
+        return cls((voice,), (((1.0, 0.0), (0.0, 0.0)),))
+
+    @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Decision:
         """From what `to_dict` gave."""
         weights = tuple(tuple((float(a), float(b)) for a, b in voice) for voice in stored["weights"])
@@ -70,22 +78,63 @@ class Decision:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a candidate generator says.
+    """What delegates say.
 
     Attributes:
-        scores: float32[B, C] of the queries' candidates, -inf for what it never gives.
+        scores: per delegate float32[B, C] of the queries' candidates, -inf for what it never gives.
         horizon: float32[B].
+        listed: whether the candidates came with the queries, rather than from the generator.
     """
 
-    scores: Float32
+    scores: Mapping[str, Float32]
     horizon: Float32
+    listed: bool = False
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Evidence:
+        """On some of the queries."""
+        said = {name: values[rows] for name, values in self.scores.items()}
+        return Evidence(said, self.horizon[rows], self.listed)
 
 
-def weighed(decision: Decision, answer: Answer, evidence: Evidence) -> Answer:
-    """The head's answer and the generator's, as one."""
+@dataclass(frozen=True)
+class Decisions:
+    """How it is decided; None: the head decides.
+
+    Attributes:
+        proposed: among what the generator proposes.
+        listed: among candidates that come with a query.
+    """
+
+    proposed: Decision | None = None
+    listed: Decision | None = None
+
+    def told(self, generator: str, *, listed: bool) -> str:
+        """In words what answers are compared by."""
+        chosen = self.listed if listed else self.proposed
+        voices = (HEAD,) if chosen is None else chosen.voices
+        names = [{HEAD: "the tuned head", GENERATOR: generator}.get(voice, voice) for voice in voices]
+        if len(names) > 1:
+            return f"what {', '.join(names[:-1])} and {names[-1]} say of each item, weighed together"
+        return f"what {names[0]} alone says of each item: weighing others with it did not help on held-out queries"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Decisions:
+        """From what `to_dict` gave."""
+        return cls(**{name: Decision.from_dict(one) if one else None for name, one in stored.items()})
+
+
+def weighed(decisions: Decisions, answer: Answer, evidence: Evidence) -> Answer:
+    """The head's answer and the delegates', as one."""
+    decision = decisions.listed if evidence.listed else decisions.proposed
+    if decision is None:
+        return answer
     known = np.isfinite(answer.scores)
-    given = np.where(known, evidence.scores, np.float32(-np.inf))
-    scores = np.where(known, decision({HEAD: answer.scores, GENERATOR: given}, evidence.horizon), np.float32(-np.inf))
+    given = {name: np.where(known, values, np.float32(-np.inf)) for name, values in evidence.scores.items()}
+    scores = np.where(known, decision({HEAD: answer.scores, **given}, evidence.horizon), np.float32(-np.inf))
     return Answer(scores, softmax(scores))
 
 
@@ -95,8 +144,9 @@ class Fitted:
 
     Attributes:
         decision: None with fewer than 30 pairs to learn from: the first voice decides.
-        crossed: float32[B, C] joint scores of each pair by weights fitted on other pairs.
-        report: counts; NDCG@10 and HR@1 of each voice alone and, cross-fitted, of the decision; JSON values.
+        crossed: float32[B, C] joint scores of each pair by weights fitted on other pairs; a single voice's own.
+        report: counts; NDCG@10 and HR@1 of each voice alone and, cross-fitted, of the decision; which of them decides;
+            JSON values.
     """
 
     decision: Decision | None
@@ -124,7 +174,7 @@ def fit_decision(
     learned = np.flatnonzero(place >= 0)
     report = {"pairs": len(targets), "with target": len(learned), "figures": figures}
     if len(learned) < FEWEST:
-        return Fitted(None, next(iter(scores.values())), report)
+        return Fitted(None, next(iter(scores.values())), {**report, "decides": names[0]})
     free = np.asarray(np.isfinite(np.stack(list(scores.values()))).any(axis=0), np.bool_)
     columns = _features(scores, free, horizon)
     fold = np.random.default_rng(seed).permutation(len(targets)) % FOLDS
@@ -134,10 +184,13 @@ def fit_decision(
         weights = _fit(columns[:, rows], free[rows], place[rows])
         mine = fold == number
         crossed[mine] = np.where(free[mine], np.einsum("fbc,f->bc", columns[:, mine], weights), -np.inf)
-    figures["decision, cross-fitted"] = _figures(crossed, place)
+    best = max(names, key=lambda name: figures[name]["NDCG@10"])
+    figures[CROSSED] = _figures(crossed, place)
+    if figures[CROSSED]["NDCG@10"] <= figures[best]["NDCG@10"]:
+        return Fitted(Decision.of_one(best), scores[best], {**report, "decides": best})
     final = _fit(columns[:, learned], free[learned], place[learned]).reshape(len(names), 2, 2)
     pairs = tuple(tuple((float(a), float(b)) for a, b in voice) for voice in final)
-    return Fitted(Decision(names, pairs), crossed, report)
+    return Fitted(Decision(names, pairs), crossed, {**report, "decides": CROSSED})
 
 
 def _features(scores: Mapping[str, Float32], free: Bool, horizon: Float32) -> Float64:
@@ -146,7 +199,7 @@ def _features(scores: Mapping[str, Float32], free: Bool, horizon: Float32) -> Fl
     tilt = (horizon.astype(np.float64) - 0.5)[:, None]
     for name, values in scores.items():
         known = np.isfinite(values) & free
-        scaled = (_deviations if name == GENERATOR else _log_shares)(values.astype(np.float64), known)
+        scaled = (_log_shares if name == HEAD else _deviations)(values.astype(np.float64), known)
         order = np.argsort(np.argsort(-np.where(known, values, -np.inf), axis=1, kind="stable"), axis=1)
         down = np.where(known, -np.log1p(order), -np.log1p(values.shape[1]))
         for each in (scaled, down):

@@ -28,14 +28,22 @@ class RecHead(nn.Module):
         n_learned: items with a learned vector; 0 for a head that judges by content alone.
         dim: of the space of the product; ``width`` with identity maps is R2ec's own form.
         temperature: at the start; it is learned.
+        dropout: of states, while it is trained.
     """
 
     def __init__(
-        self, width: int, sources: Mapping[str, int], n_learned: int = 0, dim: int = 256, temperature: float = 0.07
+        self,
+        width: int,
+        sources: Mapping[str, int],
+        n_learned: int = 0,
+        dim: int = 256,
+        temperature: float = 0.07,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.dim = dim
         self.query = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, dim))
+        self.dropout = nn.Dropout(dropout)
         self.content = nn.ModuleDict(
             {name: nn.Sequential(nn.LayerNorm(d), nn.Linear(d, dim)) for name, d in sources.items()}
         )
@@ -62,7 +70,7 @@ class RecHead(nn.Module):
 
     def forward(self, states: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
         """float32[B, n] for states [B, width] and a table float32[n, dim]."""
-        asked = nn.functional.normalize(self.query(states.float()), dim=-1)
+        asked = nn.functional.normalize(self.query(self.dropout(states.float())), dim=-1)
         return asked @ table.T * (-self.log_temperature).exp()
 
 

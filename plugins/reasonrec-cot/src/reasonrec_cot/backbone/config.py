@@ -19,6 +19,12 @@ class BackboneConfig(Settings):
         description="Causal or image-text-to-text model of transformers: hub name, folder, or a .gguf file.",
     )
     revision: str | None = Field(None, description="Branch, tag or commit on the hub.")
+    layers: int | None = Field(
+        None,
+        ge=1,
+        description="Only so many of the model's first layers: quicker, and enough for items as soft tokens once tuned;"
+        " all if not set.",
+    )
     device: str = Field("auto", description="cpu, cuda, mps, or auto: the fastest that there is.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Of weights and products; auto: bfloat16 where the processor has units for it."

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageText
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 from transformers.utils import logging as transformers_logging
 
-from reasonrec_core.errors import WeightsError
+from reasonrec_core.errors import ConfigError, WeightsError
 
 SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
@@ -71,6 +71,28 @@ def _forget_gguf(model: Any) -> None:
     for name in ("quantization_method",):
         vars(model).pop(name, None)
     vars(model.config).pop("quantization_config", None)
+
+
+def shorten(model: Any, layers: int) -> None:
+    """Keep the decoder's first layers alone, in place; its final norm and output layer stay.
+
+    Language models that read histories for recommendation need few of their layers (Xu et al., 2024, SLMRec), and what
+    is left is that much quicker.
+
+    Raises:
+        ConfigError: the model has fewer.
+    """
+    decoder, text = model.get_decoder(), model.config.get_text_config()
+    if layers > len(decoder.layers):
+        raise ConfigError(
+            f"the model has {len(decoder.layers)} layers and {layers} are to be kept",
+            where="backbone.layers",
+            fix=f"Keep at most {len(decoder.layers)}.",
+        )
+    decoder.layers = decoder.layers[:layers]
+    text.num_hidden_layers = layers
+    if getattr(text, "layer_types", None):
+        text.layer_types = list(text.layer_types)[:layers]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.devices import device_of, precision_of, tokens_at_once
 from reasonrec_cot.backbone.drafts import Memory
 from reasonrec_cot.backbone.int8 import quantised
-from reasonrec_cot.backbone.loading import load_model, window_of
+from reasonrec_cot.backbone.loading import load_model, shorten, window_of
 from reasonrec_cot.backbone.logits import Logits
 from reasonrec_cot.backbone.padding import grouped, left_padded, right_padded
 from reasonrec_cot.backbone.prompt import Prompt
@@ -60,6 +60,8 @@ class Backbone:
         self.device = device_of(config.device)
         self.dtype = precision_of(config, self.device)
         loaded = load_model(self.weights.path, self.dtype, self.device)
+        if config.layers is not None:
+            shorten(loaded.model, config.layers)
         self.model, self.tokenizer, self.vision = loaded.model, loaded.tokenizer, loaded.vision
         self.beginnings, self.memory = Beginnings(config.prefix_megabytes << 20), Memory()
         text = self.model.config.get_text_config()

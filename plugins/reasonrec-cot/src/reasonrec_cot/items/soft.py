@@ -48,6 +48,7 @@ class SoftItems:
         """float32[n, width] for int64[n] codes; every item is worked out once."""
         numbers = codes.cpu().numpy()
         items, at = np.unique(numbers // self.per_item, return_inverse=True)
-        made = self.projector(self.features.rows(items.astype(np.int64)))
+        items = items.astype(np.int64)
+        made = self.projector(self.features.rows(items), torch.from_numpy(items))
         index = torch.from_numpy(at * self.per_item + numbers % self.per_item)
         return torch.as_tensor(made.flatten(0, 1)[index.to(made.device)])

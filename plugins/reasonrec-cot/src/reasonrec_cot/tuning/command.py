@@ -73,6 +73,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     said.append(f"Stopped by {training['stopped']} after {training['steps']} steps; * is kept.")
     if "decision" in report:
         said.append(f"Decision among candidates, {report['decision']['pairs']} validation pairs:")
-        for name, row in report["decision"]["figures"].items():
-            said.append(f"  {name:26}NDCG@10 {row['NDCG@10']:.4f}  HR@1 {row['HR@1']:.4f}")
+        for title, part in (("proposed", report["decision"]), ("listed", report["decision"]["listed"])):
+            for name, row in part["figures"].items():
+                said.append(f"  {title:10}{name:26}NDCG@10 {row['NDCG@10']:.4f}  HR@1 {row['HR@1']:.4f}")
+            said.append(f"  {title:10}decided by: {part['decides']}")
     return said

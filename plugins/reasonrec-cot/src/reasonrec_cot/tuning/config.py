@@ -67,7 +67,14 @@ class TuningConfig(Settings):
     batch_tokens: int = Field(1024, ge=64, description="Places of a batch.")
     accumulate: int = Field(1, ge=1, description="Batches per step.")
     dimensions: int = Field(256, ge=8, description="Of the head's item vectors.")
-    learned: bool = Field(True, description="Whether the head learns a vector for each item beside its content.")
+    learned: bool = Field(
+        True, description="Whether head and projector learn a vector for each item beside its content."
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="In the projector and of the states that the head judges.")
+    shuffle_ties: bool = Field(
+        True,
+        description="What a user did at the same time comes in another order in each dialogue; the log's is chance.",
+    )
     collaborative: int = Field(
         64, ge=0, description="Factors of transitions that items have as a feature (CoLLM, LLaRA); 0 for none."
     )

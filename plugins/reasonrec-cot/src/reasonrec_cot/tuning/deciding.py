@@ -1,29 +1,36 @@
-"""Fitting the decision: the tuned head and the candidate generator on validation pairs."""
+"""Fitting the decision: the tuned head and delegates on validation pairs."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from reasonrec_core.components import FitData
 from reasonrec_core.types import Cases, Float32, Int32, QueryBatch
-from reasonrec_cot.answers.decision import GENERATOR, HEAD, Fitted, fit_decision
+from reasonrec_cot.answers.decision import HEAD, Fitted, fit_decision
 from reasonrec_cot.tuning.module import Tunable
 from reasonrec_cot.tuning.validation import Answering, head_scores
+
+Generator = Callable[[QueryBatch], tuple[Int32, Mapping[str, Float32]]]
+"""What delegates say: items int32[B, C] (-1 pads), a query's own candidates where it has some, and their scores per
+delegate, float32[B, C] (-inf where there is none), the one that proposes them first."""
+LISTED = 100
+"""Items of a list that comes with a query: the target and so many others, less one, that its user does not have."""
 
 
 @dataclass(frozen=True)
 class Decided:
-    """Validation pairs answered by both voices.
+    """Validation pairs answered by all voices.
 
     Attributes:
         queries: P queries.
         targets: int32[P], the first target of each.
         candidates: int32[P, C].
-        fitted: the decision.
+        fitted: the decision among what the generator proposes.
+        listed: the one among listed candidates: each target with 99 items drawn from those that its user does not have.
         seconds: that answering and fitting took.
     """
 
@@ -31,24 +38,38 @@ class Decided:
     targets: Int32
     candidates: Int32
     fitted: Fitted
+    listed: Fitted
     seconds: float
 
 
-def decide(
-    module: Tunable,
-    answering: Answering,
-    pairs: Cases,
-    generator: Callable[[QueryBatch], tuple[Int32, Float32]],
-    data: FitData,
-) -> Decided:
+def decide(module: Tunable, answering: Answering, pairs: Cases, generator: Generator, data: FitData) -> Decided:
     """Answer ``pairs`` and fit how the answers are weighed."""
     started = time.perf_counter()
     module.eval()
     targets = pairs.targets[pairs.target_indptr[:-1]]
-    candidates, given = generator(pairs.queries)
     every = head_scores(module, answering.states(pairs.queries, module.soft))
-    scores = np.take_along_axis(every, np.maximum(candidates, 0), 1)
-    scores = np.where(candidates >= 0, scores, np.float32(-np.inf))
     horizon = data.horizon(pairs.queries) if data.horizon is not None else np.full(len(pairs), 0.5, np.float32)
-    fitted = fit_decision({HEAD: scores, GENERATOR: given}, candidates, targets, horizon, data.seed)
-    return Decided(pairs.queries, targets, candidates, fitted, time.perf_counter() - started)
+
+    def fitted(queries: QueryBatch) -> tuple[Int32, Fitted]:
+        candidates, said = generator(queries)
+        scores = np.take_along_axis(every, np.maximum(candidates, 0), 1)
+        scores = np.where(candidates >= 0, scores, np.float32(-np.inf))
+        return candidates, fit_decision({HEAD: scores, **said}, candidates, targets, horizon, data.seed)
+
+    candidates, proposed = fitted(pairs.queries)
+    _, listed = fitted(
+        replace(pairs.queries, candidates=listed_with(targets, pairs.queries, len(data.catalog), data.seed))
+    )
+    return Decided(pairs.queries, targets, candidates, proposed, listed, time.perf_counter() - started)
+
+
+def listed_with(targets: Int32, queries: QueryBatch, n_items: int, seed: int) -> Int32:
+    """int32[P, C]: each target among `LISTED` - 1 items that its user does not have, in the order of their numbers."""
+    rng = np.random.default_rng(seed)
+    out = np.full((len(targets), min(LISTED, n_items)), -1, np.int32)
+    for row, target in enumerate(targets.tolist()):
+        own = np.append(queries.history.row(row), target)
+        others = np.setdiff1d(np.arange(n_items, dtype=np.int32), own)
+        drawn = rng.choice(others, min(len(others), out.shape[1] - 1), replace=False)
+        out[row, : len(drawn) + 1] = np.sort(np.append(drawn, target))
+    return out

@@ -14,6 +14,7 @@ from reasonrec_cot.words.dialogue import Dialogue, SegmentKind
 from reasonrec_cot.words.grammar import opening
 
 ANSWER, CONFIDENCE = KINDS.index(SegmentKind.ANSWER), KINDS.index(SegmentKind.CONFIDENCE)
+NOTHING, NO_KINDS = np.zeros(0, np.int64), np.zeros(0, np.uint8)
 GIVEN = (KINDS.index(SegmentKind.PROMPT), KINDS.index(SegmentKind.ITEM))
 
 
@@ -68,6 +69,13 @@ def encode(prompter: Prompter, dialogue: Dialogue, *, confidence: bool = False) 
             last = int(begins[0]) + len(prompter.text(opening("answer"))) - 1
             spots, items = np.append(spots, last), np.append(items, dialogue.target)
     return Encoded(tokens, spots, items, said, kinds[said + 1])
+
+
+def asked_alone(encoded: Encoded) -> Encoded:
+    """Nothing but what the head is asked: the text ends there. A dialogue without such places stays as it is."""
+    if not len(encoded.spots):
+        return encoded
+    return Encoded(encoded.tokens[: encoded.spots[-1] + 1], encoded.spots, encoded.items, NOTHING, NO_KINDS)
 
 
 def _next_items(prompter: Prompter, dialogue: Dialogue, tokens: Int64) -> tuple[Int64, Int64]:

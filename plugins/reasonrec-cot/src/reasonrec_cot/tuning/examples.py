@@ -48,6 +48,7 @@ class Examples:
         curriculum: whom to show when.
         candidates: listed in direct dialogues.
         thoughts: share of dialogues with reasoning.
+        shuffle_ties: draw an order of what a user did at the same time.
 
     Raises:
         DataError: no user has two training interactions.
@@ -61,9 +62,11 @@ class Examples:
         curriculum: CurriculumConfig,
         candidates: int,
         thoughts: float,
+        shuffle_ties: bool = True,
     ) -> None:
         self.data, self.composer, self.rationales = data, composer, rationales
         self.curriculum, self.candidates, self.thoughts = curriculum, candidates, thoughts
+        self._shuffles = shuffle_ties
         self._clicks = data.task is Task.CTR and data.train.values is not None
         self._shown = _shown(data.train) if self._clicks else data.train
         self._indptr = indptr_of(np.bincount(self._shown.users, minlength=data.n_users).astype(np.int64))
@@ -113,12 +116,23 @@ class Examples:
     def _draw(self, task: Task, count: int, progress: float, rng: np.random.Generator) -> Drawn:
         if task is Task.CTR and self._clicks:
             return self._rows(count, progress, rng)
-        weights = self._targets * sampling_probability(self.curriculum, self.horizon, progress).astype(np.float64)
+        longest, settings = self.composer.settings.history, self.composer.settings
+        # Where every item of a history teaches the next one, as many windows are read of a user as the sequence fills,
+        # and they end behind its end, too: then all items are learned from alike, the newest a little more.
+        dense = task is Task.SEQUENTIAL and settings.soft_tokens
+        weights = np.where(self._targets, np.maximum(self._targets / longest, 1.0), 0.0) if dense else self._targets
+        weights = weights * sampling_probability(self.curriculum, self.horizon, progress).astype(np.float64)
         users = rng.choice(len(weights), count, p=weights / weights.sum())
-        at = self._indptr[users] + 1 + (rng.random(count) * self._targets[users]).astype(np.int64)
+        ends = self._targets[users] + (longest - 1 if dense else 0)
+        at = self._indptr[users] + 1 + np.minimum((rng.random(count) * ends).astype(np.int64), self._targets[users] - 1)
         limit = history_limit(self.curriculum, self.horizon[users], progress, rng.random(count, dtype=np.float32))
-        first = np.maximum(self._indptr[users], at - np.minimum(limit, self.composer.settings.history))
-        return Drawn(_windows(self._shown, first, at), self._shown.items[at], None, users)
+        first = np.maximum(self._indptr[users], at - np.minimum(limit, longest))
+        windows = _windows(self._shown, first, at + 1, rng if self._shuffles else None)
+        ends = windows.indptr[1:] - 1
+        read = np.ones(len(windows.items), np.bool_)
+        read[ends] = False
+        history = History(indptr_of(at - first), windows.items[read], windows.times[read])
+        return Drawn(history, windows.items[ends], None, users)
 
     def _rows(self, count: int, progress: float, rng: np.random.Generator) -> Drawn:
         """Labelled rows, each with what its user clicked before it."""
@@ -179,8 +193,12 @@ def _shown(train: Interactions) -> Interactions:
     return replace(train, users=train.users[kept], items=train.items[kept], times=train.times[kept], values=None)
 
 
-def _windows(log: Interactions, first: Int64, stop: Int64) -> History:
+def _windows(log: Interactions, first: Int64, stop: Int64, rng: np.random.Generator | None = None) -> History:
+    """Parts of the log; with ``rng``, each moment of a part in an order of chance."""
     lengths = stop - first
     indptr = indptr_of(lengths)
     index = np.arange(indptr[-1]) + np.repeat(first - indptr[:-1], lengths)
+    if rng is not None:
+        rows = np.repeat(np.arange(len(lengths)), lengths)
+        index = index[np.lexsort((rng.random(len(index)), log.times[index], rows))]
     return History(indptr, log.items[index], log.times[index])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from reasonrec_core.components import FitData
 from reasonrec_core.types import Float32, Int32, QueryBatch
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.config import CotConfig
-from reasonrec_cot.shortlist import Shortlister, prior_scores
+from reasonrec_cot.shortlist import Shortlister
 from reasonrec_cot.tuned import Tuned
 from reasonrec_cot.tuning.tune import Speech, tune
 
@@ -29,10 +30,12 @@ def tune_policy(config: CotConfig, backbone: Backbone, data: FitData, shortliste
     if shortlister is None:
         return tune(config.tuning, speech, backbone, data)
 
-    def generator(batch: QueryBatch) -> tuple[Int32, Float32]:
+    def generator(batch: QueryBatch) -> tuple[Int32, Mapping[str, Float32]]:
         horizon = np.full(len(batch), 0.5, np.float32) if data.horizon is None else data.horizon(batch)
         seen = replace(data.observation, horizon=horizon)
-        listed = shortlister.of(batch, seen)
-        return listed.items, prior_scores(listed)
+        listed = batch.candidates is not None
+        shortlist = shortlister.of(batch, seen, whole=True)
+        asked = replace(batch, candidates=shortlist.items)
+        return shortlist.items, shortlister.evidence(asked, shortlist, seen, listed=listed).scores
 
     return tune(config.tuning, speech, backbone, data, generator)

@@ -10,7 +10,7 @@ import numpy as np
 from reasonrec_core.types import Task
 from reasonrec_cot.backbone.prompt import Prompter
 from reasonrec_cot.tuning.config import TaskShares
-from reasonrec_cot.tuning.encoding import Encoded, TuningBatch, encode, together
+from reasonrec_cot.tuning.encoding import Encoded, TuningBatch, asked_alone, encode, together
 from reasonrec_cot.tuning.examples import Examples
 
 POOL = 3
@@ -31,6 +31,7 @@ class Sampler:
         shares: of the tasks.
         places: of a batch: rows times the longest.
         seed: of all chance.
+        said: whether text is learned; if not, dialogues that the head is asked in end where it is asked last.
         spent: tokens per task so far.
     """
 
@@ -39,6 +40,7 @@ class Sampler:
     shares: TaskShares
     places: int
     seed: int
+    said: bool = True
     spent: dict[str, int] = field(default_factory=dict)
 
     def batch(self, step: int, number: int, progress: float) -> TuningBatch:
@@ -47,6 +49,8 @@ class Sampler:
         task = self._task()
         count = min(MOST_DRAWN, POOL * max(1, self.places // LENGTHS[task]))
         encoded = [encode(self.prompter, dialogue) for dialogue in self.examples.draw(task, count, progress, rng)]
+        if not self.said:
+            encoded = [asked_alone(each) for each in encoded]
         batch = together(fitting(encoded, self.places, rng))
         self.spent[task] = self.spent.get(task, 0) + batch.used
         return batch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ import torch
 
 from reasonrec_core.components import FitData, Settings
 from reasonrec_core.files import content_hash
-from reasonrec_core.types import Cases, Float32, Int32, QueryBatch, Task
+from reasonrec_core.types import Cases, Task
+from reasonrec_cot.answers.decision import Decisions
 from reasonrec_cot.answers.head import RecHead
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.prompt import Prompter
@@ -24,7 +24,7 @@ from reasonrec_cot.items.soft import SoftItems
 from reasonrec_cot.tuned import COLLABORATIVE, Tuned, with_collaborative
 from reasonrec_cot.tuning.checkpoint import CheckpointFile
 from reasonrec_cot.tuning.config import TuningConfig
-from reasonrec_cot.tuning.deciding import decide
+from reasonrec_cot.tuning.deciding import Generator, decide
 from reasonrec_cot.tuning.examples import Examples
 from reasonrec_cot.tuning.loop import Loop
 from reasonrec_cot.tuning.module import Tunable
@@ -42,9 +42,6 @@ FOR_CONFIDENCE = 0.1
 """Share of the minutes that is kept for learning to state confidence, where that is wanted."""
 NO_MATTER = {"minutes", "checkpoint_seconds"}
 """Settings with which another sitting may go on."""
-
-Generator = Callable[[QueryBatch], tuple[Int32, Float32]]
-"""A candidate generator: items int32[B, C] (-1 pads) and its scores float32[B, C] (-inf there)."""
 
 
 class Speech(Settings):
@@ -71,7 +68,8 @@ def tune(
         backbone: the model; afterwards its weights hold the adapters.
         data: what may be learned from. Weights are learned from the training part; the validation part chooses when
             to stop and fits the few numbers of the decision; without one the last weights are kept.
-        generator: proposes candidates, fitted on the training part alone; its scores become evidence of the decision.
+        generator: proposes candidates, fitted on the training part alone; its scores and other delegates' become
+            evidence of the decision.
 
     Raises:
         DataError: nobody has two training interactions.
@@ -86,7 +84,8 @@ def tune(
         assert some is not None
         return (click_figure if clicks else ranking_figure)(module, answering, some)
 
-    sampler = Sampler(build.examples, answering.prompter, config.shares, config.batch_tokens, data.seed)
+    said = bool(config.weights.answer or (config.weights.thought and config.thoughts))
+    sampler = Sampler(build.examples, answering.prompter, config.shares, config.batch_tokens, data.seed, said)
     again = 0.0
     if some is not None and pairs is not None:
         again = len(pairs) * (2 if config.confidence_steps else 1) / len(some)
@@ -112,7 +111,8 @@ def tune(
             left = None if config.minutes is None else 60 * config.minutes - loop.state.seconds - decided.seconds * 2
             report["confidence"] = learn_confidence(module, answering, sampler, decided, config, data.seed, left)
             decided = decide(module, answering, pairs, generator, data)
-        decision, report["decision"] = decided.fitted.decision, decided.fitted.report
+        decision = Decisions(decided.fitted.decision, decided.listed.decision)
+        report["decision"] = {**decided.fitted.report, "listed": decided.listed.report}
     tuned = build.tuned(report)
     return replace(tuned, decision=decision, adapter=module.unwrap()).to(backbone.device)
 
@@ -133,12 +133,14 @@ class _Build:
         with torch.random.fork_rng():
             torch.manual_seed(data.seed)
             self.soft = self.projector = None
+            learned = n_items if config.learned or not names else 0
             if speech.soft.per_item and names:
                 loud = loudness_of(backbone.model.get_input_embeddings().weight)
-                self.projector = Projector(features, backbone.width, speech.soft.per_item, speech.soft.hidden, loud)
+                sizes = backbone.width, speech.soft.per_item, speech.soft.hidden
+                self.projector = Projector(features, *sizes, loud, learned, config.dropout)
                 self.soft = SoftItems(self.projector, features)
-            learned = n_items if config.learned or not names else 0
-            self.head = RecHead(backbone.width, features.widths, learned, config.dimensions)
+            widths = features.widths
+            self.head = RecHead(backbone.width, widths, learned, config.dimensions, dropout=config.dropout)
             self.module = Tunable(backbone, self.soft, self.head, features, n_items, config.lora, config.negatives)
         prompt = speech.prompt if self.soft is not None else speech.prompt.model_copy(update={"soft_tokens": False})
         items = ItemWords(data.catalog, speech.items, tuple(backbone.tokenizer.all_special_tokens))
@@ -150,7 +152,8 @@ class _Build:
         if config.thoughts:
             relevance = Relevance(data.catalog, seen.features, seen.present)
             rationales = RationaleBuilder(items, relevance, seed=data.seed)
-        self.examples = Examples(data, composer, rationales, config.curriculum, config.candidates, config.thoughts)
+        draws = config.candidates, config.thoughts, config.shuffle_ties
+        self.examples = Examples(data, composer, rationales, config.curriculum, *draws)
         parts = [speech.prompt, speech.items, speech.soft]
         self.key = content_hash(
             config.model_dump(mode="json", exclude=NO_MATTER),
@@ -158,6 +161,7 @@ class _Build:
             str(speech.templates),
             backbone.weights.sha256,
             str(backbone.dtype),
+            backbone.layers,
             data.seed,
             str(data.task),
             *(np.ascontiguousarray(a).tobytes() for a in (data.train.users, data.train.items, data.train.times)),

@@ -1,0 +1,171 @@
+"""The tables of benchmarks/results/cot.md, from the pieces that `benchmarks/cot.py` kept."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reasonrec_core.evaluate import Scores, compare
+from reasonrec_core.evaluate.significance import holm
+from reasonrec_core.types import Task
+
+RESULTS = Path(__file__).parent / "results" / "cot.md"
+METRICS = ("HR@1", "HR@5", "NDCG@5", "HR@10", "NDCG@10")
+MAIN = {"sequential": "NDCG@10", "direct": "HR@1"}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One form on one part of one task.
+
+    Attributes:
+        name: of the form.
+        record: what `cot.py` kept of it.
+        scores: per query.
+    """
+
+    name: str
+    record: dict[str, Any]
+    scores: Scores
+
+
+def write_table(work: Path, dataset: str, seed: int) -> None:
+    """All pieces of a data set with one seed."""
+    folder = work / dataset
+    days = sorted(json.loads(p.read_text())["date"] for p in folder.glob("*/*/result.json"))
+    lines = [
+        "# The cot policy",
+        "",
+        f"`python benchmarks/cot.py run {dataset} --variant V [--minutes M --name N] --parts valid test`, "
+        f"`python benchmarks/cot.py baselines {dataset} --parts valid test`, "
+        f"`python benchmarks/cot.py table {dataset}`; seed {seed}.",
+        f"Python {platform.python_version()}, AMD EPYC, 24 GB, shared with other work, so seconds are upper bounds; "
+        f"{days[0]} to {days[-1]}.",
+        "",
+        "Leave-one-out. *Sequential*: all items ranked, history masked; the policy re-ranks the 20 best of its "
+        "candidate generator. *Direct*: the target among 99 items that its user never touched. Ties count against the "
+        "system. Differences are paired by query, over the queries that both answered, with 95 % intervals (10,000 "
+        "bootstrap samples), p Holm-corrected within a table.",
+        "",
+    ]
+    for part, title in (("test", "Test"), ("valid", "Validation")):
+        for task, metric in MAIN.items():
+            lines += list(section(folder, seed, f"{task}-{part}", f"## {title}, {task}", metric))
+    lines += list(decisions(folder, seed))
+    RESULTS.write_text("\n".join(lines).rstrip() + "\n")
+    print(RESULTS)
+
+
+def section(folder: Path, seed: int, kind: str, title: str, metric: str) -> Iterator[str]:
+    """One task on one part: all forms, each against the full one (short tunings against the short full one)."""
+    pieces = {p.name: p for p in (read(path, kind) for path in sorted(folder.glob(f"*/{seed}"))) if p is not None}
+    full = pieces.get("full")
+    if full is None:
+        return
+    yield from (
+        title,
+        "",
+        f"| system | minutes | queries | {' | '.join(METRICS)} | full minus this, {metric} | p "
+        "| minus its generator | p |",
+        "|---|---|---|" + "---|" * (len(METRICS) + 4),
+    )
+    ours = {name: reference(piece, pieces) for name, piece in pieces.items()}
+    versus = {n: difference(pieces[r], pieces[n], metric) for n, r in ours.items() if r is not None and r != n}
+    own = {n: difference(p, g, metric) for n, p in pieces.items() if (g := generator(p, pieces)) is not None}
+    keys = [("full", n) for n in versus] + [("own", n) for n in own]
+    adjusted = dict(zip(keys, holm([c[3] for c in (*versus.values(), *own.values())]), strict=True))
+    for name, piece in sorted(pieces.items(), key=lambda each: -mean(each[1], metric)):
+        minutes = f"{piece.record['minutes']:g}" if piece.record.get("minutes") else ""
+        cells = " | ".join(f"{mean(piece, each):.4f}" for each in METRICS)
+        against = told(versus.get(name), adjusted.get(("full", name)))
+        beyond = told(own.get(name), adjusted.get(("own", name)))
+        label = name if ours[name] in (None, "full", name) else f"{name} (against {ours[name]})"
+        yield f"| {label} | {minutes} | {len(piece.scores.users)} | {cells} | {against} | {beyond} |"
+    yield ""
+
+
+def read(folder: Path, kind: str) -> Piece | None:
+    """A form's answers, where there are any."""
+    if not (folder / f"{kind}.npz").exists() or not (folder / "result.json").exists():
+        return None
+    with np.load(folder / f"{kind}.npz") as arrays:
+        found = {name.partition("[")[0]: arrays[name] for name in arrays if name not in ("users", "seconds")}
+        scores = Scores(Task.SEQUENTIAL, arrays["users"], found)
+    return Piece(folder.parent.name, json.loads((folder / "result.json").read_text()), scores)
+
+
+def reference(piece: Piece, pieces: dict[str, Piece]) -> str | None:
+    """What a form is compared with: the full form that was tuned as long, if there is one."""
+    if not piece.record.get("minutes"):
+        return "full"
+    alike = (name for name, other in pieces.items() if name.startswith("full") and as_long(piece, other))
+    return next(alike, None)
+
+
+def as_long(piece: Piece, other: Piece) -> bool:
+    return bool(piece.record["minutes"] == other.record.get("minutes"))
+
+
+def generator(piece: Piece, pieces: dict[str, Piece]) -> Piece | None:
+    """The delegate that proposes a form's candidates."""
+    settings = piece.record.get("settings")
+    return None if settings is None else pieces.get(settings["shortlist"]["delegate"])
+
+
+def difference(first: Piece, second: Piece, metric: str) -> tuple[float, float, float, float]:
+    """Mean, low, high, p of the first minus the second, over the queries that both answered."""
+    common = np.intersect1d(first.scores.users, second.scores.users)
+    parts = []
+    for piece in (first, second):
+        rows = np.searchsorted(piece.scores.users, common)
+        parts.append(Scores(Task.SEQUENTIAL, common, {metric: piece.scores.per_query[metric][rows]}))
+    found = compare(parts[0], parts[1], [metric], seed=0)[0]
+    return found.difference, found.low, found.high, found.p
+
+
+def mean(piece: Piece, metric: str) -> float:
+    return float(piece.scores.per_query[metric].mean())
+
+
+def told(found: tuple[float, float, float, float] | None, p: float | None) -> str:
+    if found is None or p is None:
+        return " | "
+    return f"{found[0]:+.4f} ({found[1]:+.4f} to {found[2]:+.4f}) | {p:.4f}"
+
+
+def decisions(folder: Path, seed: int) -> Iterator[str]:
+    """What each form's decision rests on, and what went wrong."""
+    yield from (
+        "## What decides",
+        "",
+        "Validation pairs, NDCG@10 of each voice alone and, cross-fitted, of all together; *best validation*: of the "
+        "head over the whole catalogue, while it was tuned. Invalid: answers that are no item, repeated, in the "
+        "history or not among the candidates.",
+        "",
+        "| form | fit s | threads | targets | best validation | candidates | head | generator | together | decides "
+        "| invalid | faults |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    )
+    for path in sorted(folder.glob(f"*/{seed}/result.json")):
+        record = json.loads(path.read_text())
+        if "settings" not in record:
+            continue
+        faults = sum((record["faults"].get("faults") or {}).values())
+        training = record["report"].get("training")
+        seen = sum(r["targets"].get("recommendation", 0) for r in training["records"]) if training else 0
+        best = f"{training['validation']:.4f}" if training else ""
+        begin = f"| {path.parent.parent.name} | {record['fit seconds']:.0f} | {record['threads']} | {seen:,} | {best}"
+        found = record["report"].get("decision", {})
+        rows = [("proposed", found), ("listed", found.get("listed"))] if found else [("", None)]
+        for label, part in rows:
+            figures = part["figures"] if part else {}
+            names = ("head", "generator", "decision, cross-fitted")
+            shown = [f"{figures[n]['NDCG@10']:.4f}" if n in figures else "" for n in names]
+            decides = part["decides"].replace("decision, cross-fitted", "together") if part else ""
+            yield f"{begin} | {label} | {' | '.join(shown)} | {decides} | {record['invalid']} | {faults} |"

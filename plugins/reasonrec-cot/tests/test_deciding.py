@@ -1,0 +1,81 @@
+"""The decision: several voices weighed, one alone where weighing does not help, other weights for other candidates."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from reasonrec_cot.answers.answerer import Answer, softmax
+from reasonrec_cot.answers.decision import CROSSED, Decision, Decisions, Evidence, fit_decision, weighed
+from reasonrec_cot.tuning.deciding import LISTED, listed_with
+
+from reasonrec_core.types import Float32, History, QueryBatch, Task
+
+QUERIES, WIDE = 300, 10
+
+
+def said(strengths: dict[str, float], seed: int = 0) -> tuple[dict[str, Float32], Float32, QueryBatch]:
+    """Voices that know so much of the target."""
+    rng = np.random.default_rng(seed)
+    targets = rng.integers(WIDE, size=QUERIES).astype(np.int32)
+    right = np.arange(WIDE) == targets[:, None]
+    voices = {n: (rng.standard_normal(right.shape) + s * right).astype(np.float32) for n, s in strengths.items()}
+    history = History.of([[int(t)] for t in rng.integers(WIDE, 40, size=QUERIES)])
+    return voices, targets, QueryBatch(Task.SEQUENTIAL, np.arange(QUERIES, dtype=np.int32), history)
+
+
+CANDIDATES = np.tile(np.arange(WIDE, dtype=np.int32), (QUERIES, 1))
+EVEN = np.full(QUERIES, 0.5, np.float32)
+
+
+def test_where_weighing_does_not_help_the_best_voice_decides_alone() -> None:
+    voices, targets, _ = said({"head": 0.0, "generator": 1.5, "third": 0.0})
+    voices["head"] = voices["generator"].copy()  # says the same: nothing can be gained
+    found = fit_decision(voices, CANDIDATES, targets, EVEN)
+    figures = found.report["figures"]
+    assert found.report["decides"] in {"head", "generator"}
+    assert figures[CROSSED]["NDCG@10"] <= figures[found.report["decides"]]["NDCG@10"]
+    assert found.decision is not None
+    order = np.argsort(-found.decision(voices, EVEN), axis=1)
+    np.testing.assert_array_equal(order, np.argsort(-voices["generator"], axis=1))
+    np.testing.assert_array_equal(found.crossed, voices[found.report["decides"]])
+
+
+def test_three_voices_know_more_than_one() -> None:
+    voices, targets, _ = said({"head": 1.0, "generator": 1.0, "third": 1.0})
+    found = fit_decision(voices, CANDIDATES, targets, EVEN)
+    assert found.report["decides"] == CROSSED
+    assert found.decision is not None
+    assert found.decision.voices == ("head", "generator", "third")
+
+
+def test_candidates_that_come_with_a_query_are_weighed_apart() -> None:
+    voices, _, _ = said({"head": 1.0, "generator": 1.0})
+    kept = Decisions(Decision.of_one("head"), Decision.of_one("generator"))
+    assert "the tuned head alone" in kept.told("als", listed=False)
+    assert "what als alone" in kept.told("als", listed=True)
+    both = Decision(("head", "generator"), (((1.0, 0.0), (0.0, 0.0)),) * 2)
+    assert "the tuned head and als" in Decisions(both).told("als", listed=False)
+    assert Decisions.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
+    answer = Answer(voices["head"], softmax(voices["head"]))
+    for listed, voice in ((False, "head"), (True, "generator")):
+        found = weighed(kept, answer, Evidence({"generator": voices["generator"]}, EVEN, listed))
+        np.testing.assert_array_equal(found.scores.argmax(axis=1), voices[voice].argmax(axis=1))
+        np.testing.assert_allclose(found.mass.sum(axis=1), 1, atol=1e-5)
+    nothing = weighed(Decisions(), answer, Evidence({"generator": voices["generator"]}, EVEN))
+    np.testing.assert_array_equal(nothing.scores, answer.scores)
+
+
+def test_lists_hold_the_target_and_nothing_that_the_user_has() -> None:
+    _, targets, queries = said({"head": 1.0})
+    found = listed_with(targets, queries, 200, seed=3)
+    assert found.shape == (QUERIES, LISTED)
+    for row, target in enumerate(targets):
+        assert target in found[row]
+        assert len(set(found[row].tolist())) == LISTED
+        assert not set(queries.history.row(row).tolist()) & set(found[row].tolist())
+    places = (found == targets[:, None]).argmax(axis=1)
+    assert len(set(places.tolist())) > 5  # where the target stands says nothing
+    few = listed_with(targets, queries, 50, seed=3)
+    assert (few[:, -1] == -1).all()
+    assert (np.sort(few[:, :49], axis=1) >= 0).all()
