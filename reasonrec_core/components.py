@@ -260,6 +260,13 @@ class Delegate(Component[C]):
     thread_safe: ClassVar[bool] = True
     """Whether `score` and `recommend` may run in several threads at once."""
 
+    def attach(self, policy: ReasoningPolicy[Any]) -> None:
+        """Get to know the pipeline's fitted policy; called before `fit` and after `load`.
+
+        Override it (and raise `PluginError` for a policy that will not do) where the delegate answers with parts of
+        the policy. It is then fitted after the policy, so that the policy cannot ask it.
+        """
+
     @abstractmethod
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items], or float32[B, C] where the batch has candidates.

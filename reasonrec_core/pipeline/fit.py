@@ -24,8 +24,14 @@ def fit_all(prepared: Prepared) -> tuple[Agent, dict[str, float]]:
         The agent, still without routers, and the seconds each fit took (when it was really fitted).
     """
     config, seconds = prepared.config, dict[str, float]()
-    delegates = {each.label: _fitted(prepared, Kind.DELEGATE, each, seconds) for each in config.delegates}
+    asking = {d.label: asks_policy(prepared.registry.load(Kind.DELEGATE, d.name)) for d in config.delegates}
+    first = [each for each in config.delegates if not asking[each.label]]
+    delegates = {each.label: _fitted(prepared, Kind.DELEGATE, each, seconds) for each in first}
     policy = _fitted(prepared, Kind.POLICY, config.policy, seconds) if config.policy else None
+    for each in config.delegates:
+        if asking[each.label]:
+            delegates[each.label] = _fitted(prepared, Kind.DELEGATE, each, seconds, policy)
+    delegates = {each.label: delegates[each.label] for each in config.delegates}
     estimators = {each.label: _fitted(prepared, Kind.UNCERTAINTY, each, seconds, policy) for each in config.estimators}
     agent = Agent(
         prepared.registry,
@@ -113,16 +119,21 @@ def _fitted(
     return Named(each.label, each.name, loaded)
 
 
+def asks_policy(component: type[Component[Any]]) -> bool:
+    """Whether components of this class are fitted to a policy, and belong to it."""
+    return any(
+        issubclass(component, base) and component.attach is not base.attach for base in (Delegate, UncertaintyEstimator)
+    )
+
+
 def _attach(component: Component[Any], policy: Named | None) -> None:
-    if isinstance(component, UncertaintyEstimator) and policy is not None:
+    if isinstance(component, Delegate | UncertaintyEstimator) and policy is not None:
         component.attach(policy.part)
 
 
 def _attached(prepared: Prepared, component: Component[Any], policy: Named | None) -> tuple[str, ...]:
-    """What an estimator that asks the policy depends on besides its own settings: the policy as it was fitted."""
-    if policy is None or not isinstance(component, UncertaintyEstimator):
-        return ()
-    if type(component).attach is UncertaintyEstimator.attach:
+    """What a component that asks the policy depends on besides its own settings: the policy as it was fitted."""
+    if policy is None or not asks_policy(type(component)):
         return ()
     stamp = prepared.run.path / "stages" / f"{Kind.POLICY}-{policy.label}" / STAMP
     return (str(read_json(stamp)["key"]),)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from reasonrec_core.act import Router
-from reasonrec_core.components import Kind, UncertaintyEstimator
+from reasonrec_core.components import Delegate, Kind, UncertaintyEstimator
 from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import ConfigError, DataError
@@ -255,7 +255,7 @@ def load_agent(served: Served, registry: Registry) -> Agent:
         with registry.guard(kind, name, "load"):
             folder = served.run.path / "stages" / f"{kind}-{label}" / "component"
             part = registry.load(kind, name).load(folder, catalog)
-            if isinstance(part, UncertaintyEstimator) and policy is not None:
+            if isinstance(part, Delegate | UncertaintyEstimator) and policy is not None:
                 part.attach(policy.part)
             return Named(label, name, part)
 

@@ -103,10 +103,11 @@ def _trust(config: ChainConfig, data: FitData, experts: Experts, targets: Target
 
 
 def _propose(config: ChainConfig, data: FitData, experts: Experts, targets: Targets) -> Pairs:
-    return join(list(_pairs(config, data, experts, targets)))
+    return join(list(proposed_pairs(config, data, experts, targets)))
 
 
-def _pairs(config: ChainConfig, data: FitData, experts: Experts, targets: Targets) -> Iterator[Pairs]:
+def proposed_pairs(config: ChainConfig, data: FitData, experts: Experts, targets: Targets) -> Iterator[Pairs]:
+    """Validation targets with what the experts propose for them, a chunk at a time."""
     seen, done = data.observation, 0
     evidence = Evidence.of(targets.queries.history, config.counted.max_history)
     scene = experts.scene(seen)

@@ -16,3 +16,16 @@ def reasonrec_policies() -> list[ComponentSpec]:
             ("sequential", "direct"),
         )
     ]
+
+
+@hookimpl
+def reasonrec_delegates() -> list[ComponentSpec]:
+    """Its first impression."""
+    return [
+        ComponentSpec(
+            "chain-reflex",
+            "reasonrec_chain.reflex:Reflex",
+            "The experts of the policy chain with fixed weights, without its steps; fitted after it",
+            ("sequential", "direct"),
+        )
+    ]

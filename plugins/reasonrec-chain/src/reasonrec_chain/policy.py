@@ -77,6 +77,10 @@ class Chain(EditablePolicy[ChainConfig]):
         """What was learned; items that came after the fit as they were seen last."""
         return self._ready.latest
 
+    def seeing(self, observation: Observation) -> ChainModel:
+        """What was learned, with items that came after the fit as they are to be seen now."""
+        return self._ready.seeing(observation)
+
     @property
     def report(self) -> dict[str, object]:
         """How fitting went: the epochs of training, the gates on unseen validation pairs."""

@@ -1,0 +1,101 @@
+"""The policy's first impression: it passes the suite of delegates, and answers like the policy's own experts."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from reasonrec_chain.policy import Chain
+from reasonrec_chain.reflex import Reflex, ReflexConfig
+from small import fitted, make_world
+
+from reasonrec_core.builtin.profile import Profile, ProfileConfig
+from reasonrec_core.builtin.profile.evidence import Evidence
+from reasonrec_core.components import FitData
+from reasonrec_core.errors import ConfigError, PluginError
+from reasonrec_core.testing import DelegateConformance
+from reasonrec_core.testing.tiny import Tiny
+
+_policies: dict[str, Chain] = {}
+
+
+def policy_for(data: FitData) -> Chain:
+    """One fitted policy per log; loaded for a catalogue that has grown since."""
+    key = f"{data.task}{data.train.items.tobytes()!r}{data.train.users.tobytes()!r}"
+    if key not in _policies:
+        _policies[key] = fitted(data)
+    policy = _policies[key]
+    if len(policy.model.counted.popularity) == len(data.catalog):
+        return policy
+    with tempfile.TemporaryDirectory() as folder:
+        policy.save(Path(folder))
+        return Chain.load(Path(folder), data.catalog)
+
+
+class TestReflexConformance(DelegateConformance):
+    component = "chain-reflex"
+    steady = False
+
+    @classmethod
+    def ready(cls, component: Any, data: FitData) -> None:
+        component.attach(policy_for(data))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    return make_world(tmp_path_factory.mktemp("reflex"))
+
+
+def reflex_of(policy: Chain, data: FitData, **settings: Any) -> Reflex:
+    made = Reflex(ReflexConfig(**settings))
+    made.attach(policy)
+    made.fit(data)
+    return made
+
+
+def test_one_expert_alone_ranks_as_that_expert(world: Tiny) -> None:
+    policy = policy_for(world.fit)
+    made = reflex_of(policy, world.fit, experts=("sequence",))
+    made.agreement[:] = 0.0
+    batch = world.test.queries
+    seen = world.observation(batch)
+    experts = policy.model.experts
+    scene = experts.scene(seen)
+    states = experts.sequence.states(Evidence.of(batch.history, 50), scene.tables)
+    logits = scene.logits(states, np.empty((len(batch), scene.n_items), np.float32))
+    logits[batch.history.rows, batch.history.items] = -np.inf
+    ranking = made.recommend(batch, seen)
+    wanted = np.argsort(-logits, axis=1, kind="stable")[:, : batch.k]
+    assert (ranking.items == wanted).mean() > 0.99  # rounding may turn neighbours over
+
+
+def test_weights_are_fitted_to_validation(world: Tiny) -> None:
+    made = reflex_of(policy_for(world.fit), world.fit)
+    assert made.mixture.sum() == pytest.approx(1.0, abs=1e-5)
+    assert np.ptp(made.mixture) > 0.01
+
+
+def test_without_its_policy_it_says_so(world: Tiny) -> None:
+    with pytest.raises(PluginError, match="needs the policy chain"):
+        Reflex(ReflexConfig()).fit(world.fit)
+    with pytest.raises(PluginError, match="experts of the policy chain"):
+        Reflex(ReflexConfig()).attach(Profile(ProfileConfig()))
+
+
+def test_an_unknown_expert_is_refused(world: Tiny) -> None:
+    with pytest.raises(ConfigError, match="no expert 'oracle'"):
+        reflex_of(policy_for(world.fit), world.fit, experts=("oracle",))
+
+
+def test_what_is_loaded_answers_as_what_was_saved(world: Tiny, tmp_path: Path) -> None:
+    policy = policy_for(world.fit)
+    made = reflex_of(policy, world.fit)
+    made.save(tmp_path)
+    again = Reflex.load(tmp_path, world.dataset.catalog)
+    again.attach(policy)
+    batch = world.test.queries
+    seen = world.observation(batch)
+    assert np.array_equal(made.score(batch, seen), again.score(batch, seen))
