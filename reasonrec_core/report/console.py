@@ -81,7 +81,11 @@ class RunTable:
         legend = _legend(self.table)
         if legend:
             lines.append(Text(legend, "dim"))
-        lines += [Text(_plain(said)) for said in (spoken.what(results), spoken.saving(results)) if said]
+        lines += [
+            Text(_plain(said))
+            for said in (spoken.what(results), spoken.saving(results), spoken.abstaining(results))
+            if said
+        ]
         if results.faithfulness:
             lines += [Text(_plain(said)) for said in sentences(results.faithfulness)]
         lines += [

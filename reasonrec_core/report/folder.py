@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RiskByRoute:
-    """The router's risk for each decision that has one, float32[n], and whether it was delegated, bool[n]."""
+    """Decisions between policy and delegate: the router's risk, float32[n], and whether it was delegated, bool[n]."""
 
     risk: npt.NDArray[np.float32]
     delegated: npt.NDArray[np.bool_]
@@ -115,6 +115,7 @@ def _parse_toml(path: Path, text: str) -> dict[str, Any]:
 def _read_routes(path: Path) -> RiskByRoute | None:
     table = read_trace(path, ["risk", "route"]).table
     risk = np.asarray(table.column("risk").to_numpy(), dtype=np.float32)
-    delegated = np.array([route != "self" for route in table.column("route").to_pylist()], dtype=np.bool_)
-    known = ~np.isnan(risk)
-    return RiskByRoute(risk[known], delegated[known]) if known.any() else None
+    routes = np.array(table.column("route").to_pylist(), dtype=np.str_)
+    delegated = routes == "replace"
+    decided = ~np.isnan(risk) & (delegated | (routes == "self"))
+    return RiskByRoute(risk[decided], delegated[decided]) if decided.any() else None

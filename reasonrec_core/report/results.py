@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from reasonrec_core.report.format import Estimate, Format
-from reasonrec_core.report.routed import Bills, Calibration, DelegationCurve, Routing, Spent
+from reasonrec_core.report.routed import Abstention, Bills, Calibration, DelegationCurve, Routing, Spent
 
 
 class Comparison(Format):
@@ -150,6 +150,7 @@ class Results(Format):
     calibration: Calibration | None = None
     risk_coverage: RiskCoverage | None = None
     routing: Routing | None = None
+    abstention: Abstention | None = None
     observe: tuple[Observed, ...] = ()
     roles: Roles | None = None
     faithfulness: Faithfulness | None = None

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from reasonrec_core.report.format import Estimate, Format
+
+
+class Consulting(Format):
+    """What consulting came to on validation queries, cross-fitted: mean NDCG@10 of the policy's own answers and of the
+
+    fused ones, the relative ``gain``, and what was ``chosen``: a form of fusion, or the policy's own answer.
+    """
+
+    policy: float
+    fused: float | None = None
+    queries: int = 0
+    gain: Estimate | None = None
+    chosen: str = ""
+
+
+class Validated(Format):
+    """What calibration found on validation queries."""
+
+    consult: Consulting | None = None
 
 
 class Routing(Format):
@@ -19,6 +40,21 @@ class Routing(Format):
     reached: float | str | None = None
     consulted: float = 0.0
     abstained: float = 0.0
+    validation: Validated | None = None
+
+
+class Abstention(Format):
+    """What giving no answer comes to: the share that is answered (``coverage``), what was ``wanted``, the metrics of
+
+    the answers that are given, ``risk`` (those without the target among the ten best), and means of what the policy
+    would have answered to the others.
+    """
+
+    coverage: float
+    wanted: dict[str, float | None] = Field(default_factory=dict)
+    answered: dict[str, Estimate] = Field(default_factory=dict)
+    risk: Estimate | None = None
+    held_back: dict[str, float] = Field(default_factory=dict)
 
 
 class Bin(Format):

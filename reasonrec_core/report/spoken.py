@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from reasonrec_core.report.delegated import duration, relative
-from reasonrec_core.report.metrics import number, percent
+from reasonrec_core.report.metrics import headline, number, percent
 from reasonrec_core.report.results import Results
 from reasonrec_core.report.routed import Bills, DelegationCurve, Routing
 
@@ -38,11 +38,54 @@ def what(results: Results) -> str:
     n = _requests(results)
     of = f"the {n:,} test requests" if n else "the test requests"
     parts = [f"{percent(facts.share)} of {of} were handed to {delegate}"]
-    if routing.consulted:
+    if routing.consulted and _fused(routing):
         parts.append(f"on {percent(routing.consulted)} policy and delegates answered together")
     if routing.abstained:
         parts.append(f"{percent(routing.abstained)} got no answer")
     return f"{', '.join(parts)}; {policy} answered the rest."
+
+
+def consulting(routing: Routing) -> str:
+    """Whether answering together pays, by the validation queries that it was learned on."""
+    found = routing.validation.consult if routing.validation else None
+    if found is None or not found.queries:
+        return ""
+    gain = f", {relative(found.gain)}" if found.gain else ""
+    values = f"NDCG@10 {number(found.fused)} against {number(found.policy)} of the policy{gain}"
+    if _fused(routing):
+        return f"Asking delegates for advice: on {found.queries:,} validation queries it gave {values}."
+    stands = f"so the policy's own answer stands where advice was wanted ({percent(routing.consulted)} of the requests)"
+    return (
+        f"Asking delegates for advice: on {found.queries:,} validation queries it gave {values}. "
+        f"That is no clear gain, {stands}."
+    )
+
+
+def _fused(routing: Routing) -> bool:
+    found = routing.validation.consult if routing.validation else None
+    return found is None or found.chosen != "policy"
+
+
+def abstaining(results: Results) -> str:
+    """What giving no answer did to the answers that are given."""
+    found = results.abstention
+    head = headline(found.answered) if found else None
+    if found is None or head is None:
+        return ""
+    wanted = next(((name, value) for name, value in found.wanted.items() if value is not None), None)
+    goals = {"abstain": "no answer to {}", "selective_risk": "at most {} of the answers without a hit"}
+    goal = f" (wanted: {goals[wanted[0]].format(percent(wanted[1]))})" if wanted and wanted[0] in goals else ""
+    name, given = head.name, found.answered[head.name]
+    interval = f" ({number(given.low)}–{number(given.high)})" if given.low is not None else ""
+    parts = [
+        f"Where no answer is given: {percent(1 - found.coverage)} of the requests{goal}, the least sure ones",
+        f"the answers that are given have {name} {number(given.value)}{interval}",
+    ]
+    if found.risk and found.risk.value is not None:
+        parts.append(f"{percent(found.risk.value)} of them miss")
+    if name in found.held_back:
+        parts.append(f"the policy would have had {number(found.held_back[name])} on the others")
+    return f"{'; '.join(parts)}. All other figures count a request without an answer as a miss."
 
 
 def price(results: Results) -> str:
@@ -74,16 +117,20 @@ def saving(results: Results) -> str:
     mine, whole = rows.get(policy or ""), rows.get("routed")
     if mine is None or whole is None:
         ratio = results.delegation.latency_ratio if results.delegation else None
-        return "" if ratio is None else f"What it saved: a request takes {_ratio(ratio)} as the policy alone."
+        return "" if ratio is None else f"{_effect(ratio)}: a request takes {_ratio(ratio)} as the policy alone."
     ratio = whole.single.mean / mine.single.mean
     both = f"{duration(whole.single.mean)} on average, against {duration(mine.single.mean)} for the policy alone"
     change = (
         "no time was saved" if abs(ratio - 1) < EVEN else f"{percent(abs(1 - ratio))} {'less' if ratio < 1 else 'more'}"
     )
-    told = f"What it saved: a request takes {both}: {change}."
+    told = f"{_effect(ratio)}: a request takes {both}: {change}."
     if mine.tokens:
         told += f" It takes {whole.tokens:,.0f} tokens, against {mine.tokens:,.0f}."
     return told
+
+
+def _effect(ratio: float) -> str:
+    return "What it saved" if ratio < 1 + EVEN else "What it took"
 
 
 def _ratio(ratio: float) -> str:

@@ -20,6 +20,7 @@ class Role(StrEnum):
     ROUTED = "routed"
     POLICY = "policy"
     DELEGATE = "delegate"
+    CONSULT = "consult"
     OTHER = "other"
 
 
@@ -73,7 +74,9 @@ class Standing:
             return Role.ROUTED
         if roles and system == roles.policy:
             return Role.POLICY
-        return Role.DELEGATE if roles and system in roles.delegates else Role.OTHER
+        if roles and system in roles.delegates:
+            return Role.DELEGATE
+        return Role.CONSULT if roles and system == "consult" else Role.OTHER
 
     @property
     def main(self) -> str:

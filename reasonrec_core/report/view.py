@@ -211,8 +211,10 @@ def _routing(results: Results) -> tuple[str, ...]:
     """What was delegated, why, what it cost and saved, how much more could be."""
     if results.routing is None:
         return ()
-    said = (spoken.what(results), spoken.price(results), spoken.saving(results), spoken.why(results.routing))
-    return tuple(each for each in (*said, spoken.more(results.delegation_curve)) if each)
+    routing = results.routing
+    said = (spoken.what(results), spoken.price(results), spoken.saving(results), spoken.why(routing))
+    rest = (spoken.consulting(routing), spoken.abstaining(results), spoken.more(results.delegation_curve))
+    return tuple(each for each in (*said, *rest) if each)
 
 
 def _subtitle(run: Run) -> str:

@@ -247,6 +247,16 @@ def test_the_best_and_the_marks(ctr: Page) -> None:
     assert "0.6200 ▼ (significantly worse than lightgbm-ctr)" in ctr.prose
 
 
+def test_a_run_that_consults_and_abstains(tmp_path: Path) -> None:
+    metrics = folders.ranking_metrics(None)
+    metrics["systems"]["consult"] = dict(metrics["systems"]["profile"])
+    metrics["routing"] |= {"consulted": 0.1, "abstained": 0.2}
+    metrics["abstention"] = {"coverage": 0.8, "wanted": {"abstain": 0.2}, "answered": {"NDCG@10": {"value": 0.15}}}
+    page = page_of(folders.write_run(tmp_path / "run", metrics))
+    assert "consult policy and delegates together" in page.prose
+    assert "the answers that are given have NDCG@10 0.1500" in page.prose
+
+
 def test_a_run_without_pictures(tmp_path: Path) -> None:
     items = [folders.Item(str(i), f"Book {i}", None) for i in range(30)]
     page = page_of(folders.ranking_run(tmp_path, items))

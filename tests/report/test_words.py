@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reasonrec_core.report import metrics, words
+from reasonrec_core.report import metrics, spoken, words
 from reasonrec_core.report.results import Results
 from reasonrec_core.report.scale import Scale, around, from_zero
 from reasonrec_core.report.standing import Role, Standing, Verdict
@@ -142,3 +142,37 @@ def test_a_few_lucky_hits_are_no_leak() -> None:
     leaking = {"NDCG@5": {"value": 0.19}, "HR@5": {"value": 0.2, "low": 0.18, "high": 0.22}}
     ratios = words.fingerprint(standing(systems={"lucky": lucky, "leaking": leaking}, comparisons=[]))
     assert [(name, suspicious) for name, _, suspicious in ratios] == [("leaking", True)]
+
+
+def routed(**changes: Any) -> Results:
+    """Results of a run with routing, some of it changed."""
+    base = folders.ranking_metrics(None)
+    routing = base["routing"] | {"consulted": 0.1, "abstained": 0.2} | changes.pop("routing", {})
+    return Results.model_validate({**base, "routing": routing, **changes})
+
+
+def test_advice_that_gained_nothing_is_not_called_an_answer_together() -> None:
+    tried = {"policy": 0.15, "fused": 0.16, "queries": 230, "gain": {"value": 0.05, "low": -0.03, "high": 0.16}}
+    kept = routed(routing={"validation": {"consult": {**tried, "chosen": "policy"}}})
+    fused = routed(routing={"validation": {"consult": {**tried, "chosen": "shared ranks"}}})
+    assert kept.routing
+    assert fused.routing
+    assert "answered together" not in spoken.what(kept)
+    assert "10\N{NO-BREAK SPACE}% policy and delegates answered together" in spoken.what(fused)
+    assert "the policy's own answer stands" in spoken.consulting(kept.routing)
+    assert spoken.consulting(fused.routing).endswith("+5.0\N{NO-BREAK SPACE}% (−3.0 to +16.0).")
+
+
+def test_giving_no_answer_is_told_with_what_the_given_answers_are_worth() -> None:
+    found = {
+        "coverage": 0.8,
+        "wanted": {"abstain": 0.2},
+        "answered": {"NDCG@10": {"value": 0.15, "low": 0.14, "high": 0.16}},
+        "risk": {"value": 0.7},
+        "held_back": {"NDCG@10": 0.03},
+    }
+    said = spoken.abstaining(routed(abstention=found)).replace("\N{NO-BREAK SPACE}", " ")
+    assert said.startswith("Where no answer is given: 20 % of the requests (wanted: no answer to 20 %)")
+    assert "NDCG@10 0.1500 (0.1400–0.1600)" in said
+    assert "70 % of them miss; the policy would have had 0.0300 on the others." in said
+    assert not spoken.abstaining(routed())
