@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reasonrec_cot.explain.aspects import Aspects, AspectSettings
 from reasonrec_cot.explain.baselines import CommonPhrases, SimilarUser
 from reasonrec_cot.explain.command import explanations
-from reasonrec_cot.explain.evaluation import PHRASES, SIMILAR, baselines, explaining, judge, summary
+from reasonrec_cot.explain.evaluation import CONSENSUS, PHRASES, SIMILAR, baselines, explaining, judge, summary
 from reasonrec_cot.explain.evidence import Evidence, EvidenceSource
 from reasonrec_cot.explain.grounding import Claim, ClaimKind, Grounding, GroundingCheck
 from reasonrec_cot.explain.metrics import compare, overlap
@@ -270,6 +270,6 @@ def test_the_command_prints_the_baselines(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("REASONREC_CACHE", str(tmp_path / "cache"))
     done = CliRunner().invoke(explanations, [str(reviewed(tmp_path / "in")), "--json"])
     assert done.exit_code == 0, done.output
-    assert set(json.loads(done.output)["systems"]) == {SIMILAR, PHRASES}
+    assert set(json.loads(done.output)["systems"]) == {SIMILAR, PHRASES, CONSENSUS}
     shown = CliRunner().invoke(explanations, [str(tmp_path / "in"), "--part", "test"])
-    assert "similar-user" in shown.output
+    assert "consensus over similar-user, ROUGE-L" in shown.output

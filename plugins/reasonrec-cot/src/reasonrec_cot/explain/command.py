@@ -1,4 +1,4 @@
-"""``reasonrec explanations``: what explanations of a dataset must be better than."""
+"""``reasonrec explanations``: explanations of a dataset next to what they must be better than."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ import click
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the data's indices, the split, the intervals.")
 @click.option("--json", "as_json", is_flag=True, help="Print all numbers as JSON.")
 def explanations(data: Path, part: str, kind: str, reference: str, seed: int, as_json: bool) -> None:
-    """Evaluate the baselines of explanation on DATA with reviews: the most similar user's review of the item, and the
-    item's most common phrases. BLEU-4, ROUGE-L, and the share of their claims that the evidence verifies.
+    """Evaluate explanations on DATA with reviews: the most similar user's review of the item, the item's most common
+    phrases, and what the product says without a language model (consensus). BLEU-4, ROUGE-L, the share of claims
+    that the evidence verifies, and the differences with 95 % intervals over resampled requests.
     """
     import json
 
@@ -33,8 +34,9 @@ def explanations(data: Path, part: str, kind: str, reference: str, seed: int, as
     split = make_split(dataset, SplitConfig.model_validate({"kind": kind, "seed": seed}))
     chosen = ReferenceSettings.model_validate({"part": reference})
     asked = evaluation.explaining(dataset, split, part, reference=chosen)
-    judged = evaluation.judge(asked, evaluation.baselines(asked, dataset, split))
-    found = evaluation.summary(judged, seed=seed)
+    answers = evaluation.baselines(asked, dataset, split)
+    answers[evaluation.CONSENSUS] = evaluation.consensus(asked, dataset.n_items, seed=seed)
+    found = evaluation.summary(evaluation.judge(asked, answers), against=evaluation.CONSENSUS, seed=seed)
     if as_json:
         about = {"data": dataset.hash, "split": split.hash, "protocol": split.protocol, "part": part}
         click.echo(json.dumps({**about, **found}, indent=2))
@@ -44,4 +46,7 @@ def explanations(data: Path, part: str, kind: str, reference: str, seed: int, as
     for name, row in found["systems"].items():
         share = "-" if row["verified"] is None else f"{row['verified']:.1%}"
         click.echo(f"{name:16}{row['BLEU-4']:8.3f}{row['ROUGE-L']:9.3f}{share:>10}{row['words']:7.1f}")
+    for name, row in found["systems"].items():
+        for metric, (value, low, high) in row.get("behind", {}).items():
+            click.echo(f"{evaluation.CONSENSUS} over {name}, {metric}: {value:+.3f} [{low:+.3f}, {high:+.3f}]")
     click.echo(f"BLEU: {found['signature']}")

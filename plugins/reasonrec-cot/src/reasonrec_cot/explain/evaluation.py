@@ -13,13 +13,14 @@ from reasonrec_core.errors import PluginError
 from reasonrec_core.types import Reviews
 from reasonrec_cot.explain.aspects import Aspects, AspectSettings
 from reasonrec_cot.explain.baselines import CommonPhrases, SimilarUser
+from reasonrec_cot.explain.consensus import Consensus, ConsensusSettings
 from reasonrec_cot.explain.evidence import Evidence, EvidenceSource
 from reasonrec_cot.explain.grounding import Grounding, GroundingCheck
 from reasonrec_cot.explain.metrics import Overlap, compare, overlap
 from reasonrec_cot.explain.references import ReferenceSettings, hints, references
 from reasonrec_cot.words.item_words import ItemWords
 
-SIMILAR, PHRASES = "similar-user", "common-phrases"
+SIMILAR, PHRASES, CONSENSUS = "similar-user", "common-phrases", "consensus"
 System = Callable[["Explaining"], Sequence[str]]
 """Explains all requests: one text each, in order."""
 
@@ -81,6 +82,15 @@ def baselines(asked: Explaining, dataset: Dataset, split: Split) -> dict[str, tu
     similar = SimilarUser(split.train, asked.visible, asked.visible_texts, dataset.n_users, dataset.n_items)
     phrases = CommonPhrases(asked.visible, dataset.n_items, length)
     return {SIMILAR: tuple(similar.explain(users, items)), PHRASES: tuple(phrases.explain(users, items))}
+
+
+def consensus(
+    asked: Explaining, n_items: int, settings: ConsensusSettings | None = None, *, seed: int = 0
+) -> tuple[str, ...]:
+    """What the product says without a language model: the sentence of visible reviews that most others agree with."""
+    check = GroundingCheck(asked.items, asked.aspects)
+    chooser = Consensus(asked.visible, asked.visible_texts, n_items, check, asked.items.fence, settings, seed)
+    return tuple(chooser.explain(asked.cases.reviews.users.tolist(), asked.evidence))
 
 
 @dataclass(frozen=True)
