@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reasonrec_cot.explain.agreement import Sentences
 from reasonrec_cot.explain.aspects import Aspects, AspectSettings
-from reasonrec_cot.explain.consensus import Consensus, ConsensusSettings
+from reasonrec_cot.explain.config import ConsensusSettings
+from reasonrec_cot.explain.consensus import Consensus
 from reasonrec_cot.explain.evidence import EvidenceSource
 from reasonrec_cot.explain.grounding import GroundingCheck
 from reasonrec_cot.explain.references import references

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from reasonrec_core.components import Settings
 from reasonrec_cot.backbone.config import BackboneConfig
+from reasonrec_cot.explain.config import ConsensusSettings
 from reasonrec_cot.items.config import SoftTokenConfig
 from reasonrec_cot.tuning.config import TuningConfig
 from reasonrec_cot.words.compose import PromptSettings
@@ -60,7 +61,13 @@ class CotConfig(Settings):
     confidence: Literal["probability", "verbalised"] = Field(
         "probability", description="What the answer's confidence is: the best item's probability, or what is stated."
     )
-    explanation: int = Field(60, ge=1, le=2048, description="Tokens of an explanation, at most.")
+    explanations: Literal["written", "consensus"] = Field(
+        "written",
+        description="written: the language model writes them; consensus: a sentence of training reviews that others "
+        "agree with, every claim of it verified (needs data with reviews).",
+    )
+    consensus: ConsensusSettings = Field(default=ConsensusSettings(), description="How such a sentence is chosen.")
+    explanation: int = Field(60, ge=1, le=2048, description="Tokens of a written explanation, at most.")
 
     @model_validator(mode="after")
     def _answerable(self) -> Self:

@@ -31,6 +31,8 @@ from reasonrec_cot.answers.decision import Evidence
 from reasonrec_cot.asking import Asking, Reasoned
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.config import CotConfig
+from reasonrec_cot.explain.speaker import Speaker
+from reasonrec_cot.explaining import explained
 from reasonrec_cot.shortlist import Shortlist, Shortlister, merged
 from reasonrec_cot.thinking import UNSTATED, Faults
 from reasonrec_cot.tuned import Tuned
@@ -59,6 +61,7 @@ class Cot(ReasoningPolicy[CotConfig]):
         self._shortlister: Shortlister | None = None
         self._asking: Asking | None = None
         self._tuned: Tuned | None = None
+        self._speaker: Speaker | None = None
         self._features: Mapping[str, Float32] | None = None
         self._catalog: Catalog | None = None
 
@@ -69,10 +72,12 @@ class Cot(ReasoningPolicy[CotConfig]):
 
     def fit(self, data: FitData) -> None:
         """Fit the delegate that proposes candidates, load the model and, where that is wanted, tune it."""
-        if data.task is not Task.CTR:
+        if data.task not in {Task.CTR, Task.EXPLAIN}:
             self._shortlister = Shortlister.fit(self.config.shortlist, data)
         self._catalog = data.catalog
         self._asking = Asking(self.config, self.backbone, data.catalog)
+        if self.config.explanations == "consensus":
+            self._speaker = Speaker.fit(data, self._asking.items, self.config.consensus)
         if self.config.tuning is not None:
             from reasonrec_cot.tuning.fitting import tune_policy
 
@@ -107,9 +112,11 @@ class Cot(ReasoningPolicy[CotConfig]):
             return self._nothing(batch)
         if batch.task is Task.CTR:
             return self._clicks(batch, started)
-        shortlist = self._listed(batch, observation)
         if batch.task is Task.EXPLAIN:
-            return self._explained(batch, shortlist, started)
+            given = batch.candidates
+            chosen = self._listed(batch, observation).prior.items if given is None else given
+            return explained(self.asking, batch, chosen, self._speaker, started)
+        shortlist = self._listed(batch, observation)
         whole = self.config.answer == "written" and batch.candidates is None
         asked = batch if whole else replace(batch, candidates=shortlist.items)
         evidence = self._evidence(batch, asked, shortlist, observation)
@@ -152,7 +159,7 @@ class Cot(ReasoningPolicy[CotConfig]):
 
     def _listed(self, batch: QueryBatch, observation: Observation) -> Shortlist:
         if self._shortlister is None:
-            raise PluginError("cot was fitted for clicks and is asked for a ranking", fix="Fit it for this task.")
+            raise PluginError("cot was not fitted for rankings and is asked for one", fix="Fit it for this task.")
         return self._shortlister.of(batch, observation, whole=self.config.answer == "head")
 
     def _evidence(
@@ -225,29 +232,6 @@ class Cot(ReasoningPolicy[CotConfig]):
             LazySteps(len(batch), told), sure.astype(np.float32), probability=chance.astype(np.float32), cost=cost
         )
 
-    def _explained(self, batch: QueryBatch, shortlist: Shortlist, started: float) -> Deliberation:
-        """A sentence on each query's first candidate; without candidates, on the delegate's best item."""
-        asking = self.asking
-        chosen = shortlist.prior.items if batch.candidates is None else batch.candidates
-        items = [next((int(item) for item in row if item >= 0), -1) for row in chosen]
-        rows = [row for row, item in enumerate(items) if item >= 0]
-        texts, thoughts = [""] * len(batch), [dict[str, str]() for _ in items]
-        told, thought, usage = asking.explanations(batch.take(np.array(rows, np.intp)), [items[row] for row in rows])
-        for row, text, said in zip(rows, told, thought, strict=True):
-            texts[row], thoughts[row] = text, said
-
-        def tell(row: int) -> tuple[Step, ...]:
-            named = asking.items.title(items[row]) if items[row] >= 0 else "nothing"
-            return (
-                steps.observed(asking.items, batch.history.row(row), self.config.prompt.history, thoughts[row]),
-                *steps.deliberated(thoughts[row]),
-                steps.decided(f"Explain {named}", 0.0, None, False),
-            )
-
-        cost = Cost(time.perf_counter() - started, usage.tokens)
-        unsure = np.zeros(len(batch), np.float32)
-        return Deliberation(LazySteps(len(batch), tell), unsure, text=tuple(texts), cost=cost)
-
     def _nothing(self, batch: QueryBatch) -> Deliberation:
         none = np.zeros((0, batch.k), np.float32)
         nobody: Sequence[tuple[Step, ...]] = ()
@@ -266,6 +250,8 @@ class Cot(ReasoningPolicy[CotConfig]):
         if self._shortlister is not None:
             (folder / "shortlist").mkdir(exist_ok=True)
             self._shortlister.save(folder / "shortlist")
+        if self._speaker is not None:
+            self._speaker.save(folder)
         if self._tuned is not None:
             (folder / "tuned").mkdir(exist_ok=True)
             self._tuned.save(folder / "tuned")
@@ -287,6 +273,8 @@ class Cot(ReasoningPolicy[CotConfig]):
             self._tuned = Tuned.load(folder / "tuned", self.backbone)
         self._catalog = catalog
         self._asking = Asking(self.config, self.backbone, catalog)
+        if self.config.explanations == "consensus":
+            self._speaker = Speaker.load(folder, self._asking.items, self.config.consensus)
         return self
 
 

@@ -14,14 +14,13 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 from scipy import sparse
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
-from reasonrec_core.components import Settings
 from reasonrec_core.types import Float32, Reviews
 from reasonrec_cot.explain.agreement import Rows, Sentences
 from reasonrec_cot.explain.aspects import most_named
+from reasonrec_cot.explain.config import ConsensusSettings
 from reasonrec_cot.explain.evidence import Evidence
 from reasonrec_cot.explain.grounding import GroundingCheck
 from reasonrec_cot.explain.requests import ANSWER_CHARACTERS, answer
@@ -31,16 +30,6 @@ SHARPNESS = 4
 """Power of the likeness of two items: close ones count for much more than those that share a few words."""
 NEWEST, NEWEST_ALIKE = 200, 30
 """Sentences of an item, a user, and of each item like it that are looked at."""
-
-
-class ConsensusSettings(Settings):
-    """How a sentence is chosen."""
-
-    alike: int = Field(20, ge=0, description="Items with reviews like the item's whose sentences may be said, too.")
-    anybody: int = Field(512, ge=1, description="Sentences of anybody's reviews that take part in the choice.")
-    pairs: float = Field(3.0, ge=0, description="Weight of shared pairs of words next to that of the common order.")
-    per_word: float = Field(0.0025, ge=0, description="What a word more is worth, so that sentences are not too short.")
-    useful_words: int = Field(40, ge=1, description="Words beyond which more are worth nothing.")
 
 
 class Consensus:

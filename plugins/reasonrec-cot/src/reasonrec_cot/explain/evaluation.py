@@ -13,7 +13,8 @@ from reasonrec_core.errors import PluginError
 from reasonrec_core.types import Reviews
 from reasonrec_cot.explain.aspects import Aspects, AspectSettings
 from reasonrec_cot.explain.baselines import CommonPhrases, SimilarUser
-from reasonrec_cot.explain.consensus import Consensus, ConsensusSettings
+from reasonrec_cot.explain.config import ConsensusSettings
+from reasonrec_cot.explain.consensus import Consensus
 from reasonrec_cot.explain.evidence import Evidence, EvidenceSource
 from reasonrec_cot.explain.grounding import Grounding, GroundingCheck
 from reasonrec_cot.explain.metrics import Overlap, compare, overlap
