@@ -58,21 +58,31 @@ TUNED: dict[str, Any] = {
         "queries": 500,
     },
 }
+WHOLE: dict[str, Any] = {
+    "tuning": None,
+    "backbone": {"layers": None},
+    "prompt": {"history": 10, "history_text": "line"},
+}
+REASONING: dict[str, Any] = {"tuning": {"thoughts": 0.5}}
 VARIANTS: dict[str, dict[str, Any]] = {
     "full": {},
-    "untuned, labels": {"answer": "label", "tuning": None, "prompt": {"history": 10, "history_text": "line"}},
-    "untuned, titles": {"answer": "title", "tuning": None, "prompt": {"history": 10, "history_text": "line"}},
-    "tuned, labels": {"answer": "label", "tuning": {"shares": {"sequential": 0.3, "direct": 1.0}}},
-    "with reasoning text": {"tuning": {"thoughts": 0.5}, "thought": {"observe": 48, "deliberate": 96}},
-    "trained on reasoning text, none written": {"tuning": {"thoughts": 0.5}},
+    "from implicit-als": {
+        "shortlist": {"delegate": "implicit-als", "voices": ("transitions", "implicit-itemknn", "popularity")}
+    },
+    "untuned, labels": {**WHOLE, "answer": "label"},
+    "untuned, titles": {**WHOLE, "answer": "title"},
+    "with reasoning text": {**REASONING, "thought": {"observe": 48, "deliberate": 96}},
+    "trained on reasoning text, none written": REASONING,
     "with titles in the history": {"prompt": {"history": 20, "history_text": "title"}},
     "without pictures": {},
     "without features of text and pictures": {},
-    "without curriculum": {"tuning": {"curriculum": {"kind": "none"}}},
+    "three-phase curriculum": {"tuning": {"curriculum": {"kind": "three-phase"}}},
     "shortened histories": {"tuning": {"curriculum": {"kind": "truncation"}}},
     "without collaborative vectors": {"tuning": {"collaborative": 0}},
     "without adapters": {"tuning": {"lora": {"rank": 0}}},
-    "head alone": {"tuning": {"pairs": 0}},
+    "eight layers": {"backbone": {"layers": 8}},
+    "all layers": {"backbone": {"layers": None}},
+    "head alone": {"shortlist": {"voices": ()}, "tuning": {"pairs": 0}},
 }
 """What differs from `TUNED`."""
 WITHOUT = {"without pictures": ("image",), "without features of text and pictures": ("image", "text")}

@@ -6,7 +6,8 @@ import json
 
 import numpy as np
 from reasonrec_cot.answers.answerer import Answer, softmax
-from reasonrec_cot.answers.decision import CROSSED, Decision, Decisions, Evidence, fit_decision, weighed
+from reasonrec_cot.answers.decision import Decision, Decisions, Evidence, weighed
+from reasonrec_cot.answers.weighing import CROSSED, fit_decision
 from reasonrec_cot.tuning.deciding import LISTED, listed_with
 
 from reasonrec_core.types import Float32, History, QueryBatch, Task
@@ -29,7 +30,7 @@ EVEN = np.full(QUERIES, 0.5, np.float32)
 
 
 def test_where_weighing_does_not_help_the_best_voice_decides_alone() -> None:
-    voices, targets, _ = said({"head": 0.0, "generator": 1.5, "third": 0.0})
+    voices, targets, _ = said({"head": 0.0, "generator": 1.5})
     voices["head"] = voices["generator"].copy()  # says the same: nothing can be gained
     found = fit_decision(voices, CANDIDATES, targets, EVEN)
     figures = found.report["figures"]
@@ -47,6 +48,23 @@ def test_three_voices_know_more_than_one() -> None:
     assert found.report["decides"] == CROSSED
     assert found.decision is not None
     assert found.decision.voices == ("head", "generator", "third")
+
+
+def test_longer_lists_teach_where_short_ones_hold_too_few_targets() -> None:
+    voices, targets, _ = said({"head": 1.0, "generator": 1.0})
+    shown = np.argsort(-voices["generator"], axis=1)[:, :2].astype(np.int32)
+    shown[30:] = np.where(shown[30:] == targets[30:, None], -1, shown[30:])  # of most pairs the target is not proposed
+    short = {
+        n: np.where(shown >= 0, np.take_along_axis(v, np.maximum(shown, 0), 1), -np.inf) for n, v in voices.items()
+    }
+    alone = fit_decision(short, shown, targets, EVEN)
+    assert alone.decision is None
+    assert alone.report["decides"] == "head"
+    found = fit_decision(short, shown, targets, EVEN, wide=(voices, CANDIDATES))
+    assert found.report["learned from"] == QUERIES
+    assert found.report["with target"] == alone.report["with target"] < 30
+    assert found.decision is not None
+    assert found.crossed.shape == shown.shape
 
 
 def test_candidates_that_come_with_a_query_are_weighed_apart() -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from reasonrec_cot.answers.decision import Decision, Evidence, fit_decision
+from reasonrec_cot.answers.decision import Decision, Evidence
+from reasonrec_cot.answers.weighing import fit_decision
 from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.items.collaborative import collaborative_vectors

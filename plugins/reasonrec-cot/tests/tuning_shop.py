@@ -45,7 +45,7 @@ def horizon(batch: QueryBatch) -> Float32:
     return (1 / (1 + batch.history.lengths)).astype(np.float32)
 
 
-def generator(batch: QueryBatch) -> tuple[Int32, dict[str, Float32]]:
+def generator(batch: QueryBatch, fewest: int = 1) -> tuple[Int32, dict[str, Float32]]:
     """All items that are new to the user, in an order that says nothing; or the candidates in their own."""
     if batch.candidates is not None:
         down = -np.arange(batch.candidates.shape[1], dtype=np.float32)

@@ -61,9 +61,16 @@ class Shortlister:
             delegate.fit(replace(data, workdir=None))
         return cls(config, made.pop(config.delegate), made)
 
-    def of(self, batch: QueryBatch, observation: Observation, *, whole: bool = False) -> Shortlist:
-        """The shortlist of each query; candidates, where it has them, are never left, and with ``whole`` never cut."""
-        size = self.config.size
+    def of(self, batch: QueryBatch, observation: Observation, *, whole: bool = False, fewest: int = 1) -> Shortlist:
+        """The shortlist of each query; candidates, where it has them, are never left, and with ``whole`` never cut.
+
+        Args:
+            batch: B queries.
+            observation: what may be looked at.
+            whole: as many as there are, where they come with the query.
+            fewest: items at least, whatever size is set.
+        """
+        size = max(self.config.size, fewest)
         if whole and batch.candidates is not None:
             size = max(size, batch.candidates.shape[1])
         wide = replace(batch, k=max(batch.k, size))

@@ -19,20 +19,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
-from reasonrec_core.types import Bool, Float32, Int32, Int64
+from reasonrec_core.types import Bool, Float32
 from reasonrec_cot.answers.answerer import Answer, softmax
 
 Float64 = npt.NDArray[np.float64]
-FEWEST = 30
-"""Pairs with their target among the candidates, below which nothing is fitted."""
-PENALTY = 1.0
-FOLDS = 5
 HEAD, GENERATOR = "head", "generator"
 """Names of the first two voices; all but the first one's scores have no unit."""
-CROSSED = "decision, cross-fitted"
-"""The decision's name among the figures."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +49,7 @@ class Decision:
         """
         every = np.stack([scores[name] for name in self.voices])
         free = np.asarray(np.isfinite(every).any(axis=0), np.bool_)
-        columns = _features({name: scores[name] for name in self.voices}, free, horizon)
+        columns = features({name: scores[name] for name in self.voices}, free, horizon)
         joint = np.einsum("fbc,f->bc", columns, np.array(self.weights, np.float64).ravel())
         return np.where(free, joint, -np.inf).astype(np.float32)
 
@@ -138,63 +131,8 @@ def weighed(decisions: Decisions, answer: Answer, evidence: Evidence) -> Answer:
     return Answer(scores, softmax(scores))
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A fit and how good it is.
-
-    Attributes:
-        decision: None with fewer than 30 pairs to learn from: the first voice decides.
-        crossed: float32[B, C] joint scores of each pair by weights fitted on other pairs; a single voice's own.
-        report: counts; NDCG@10 and HR@1 of each voice alone and, cross-fitted, of the decision; which of them decides;
-            JSON values.
-    """
-
-    decision: Decision | None
-    crossed: Float32
-    report: dict[str, Any]
-
-
-def fit_decision(
-    scores: Mapping[str, Float32], candidates: Int32, targets: Int32, horizon: Float32, seed: int = 0
-) -> Fitted:
-    """Fit on held-out pairs.
-
-    Args:
-        scores: per voice float32[B, C], -inf for what it does not score.
-        candidates: int32[B, C], -1 pads.
-        targets: int32[B]; a pair whose target is no candidate cannot be won and counts as a miss in the figures.
-        horizon: float32[B].
-        seed: of the folds.
-
-    """
-    names = tuple(scores)
-    hit = (candidates == targets[:, None]) & (candidates >= 0)
-    place = np.where(hit.any(axis=1), hit.argmax(axis=1), -1).astype(np.int64)
-    figures: dict[str, Any] = {name: _figures(values, place) for name, values in scores.items()}
-    learned = np.flatnonzero(place >= 0)
-    report = {"pairs": len(targets), "with target": len(learned), "figures": figures}
-    if len(learned) < FEWEST:
-        return Fitted(None, next(iter(scores.values())), {**report, "decides": names[0]})
-    free = np.asarray(np.isfinite(np.stack(list(scores.values()))).any(axis=0), np.bool_)
-    columns = _features(scores, free, horizon)
-    fold = np.random.default_rng(seed).permutation(len(targets)) % FOLDS
-    crossed = np.full(candidates.shape, -np.inf, np.float32)
-    for number in range(FOLDS):
-        rows = learned[fold[learned] != number]
-        weights = _fit(columns[:, rows], free[rows], place[rows])
-        mine = fold == number
-        crossed[mine] = np.where(free[mine], np.einsum("fbc,f->bc", columns[:, mine], weights), -np.inf)
-    best = max(names, key=lambda name: figures[name]["NDCG@10"])
-    figures[CROSSED] = _figures(crossed, place)
-    if figures[CROSSED]["NDCG@10"] <= figures[best]["NDCG@10"]:
-        return Fitted(Decision.of_one(best), scores[best], {**report, "decides": best})
-    final = _fit(columns[:, learned], free[learned], place[learned]).reshape(len(names), 2, 2)
-    pairs = tuple(tuple((float(a), float(b)) for a, b in voice) for voice in final)
-    return Fitted(Decision(names, pairs), crossed, {**report, "decides": CROSSED})
-
-
-def _features(scores: Mapping[str, Float32], free: Bool, horizon: Float32) -> Float64:
-    """float64[voices * 2 * 2, B, C]."""
+def features(scores: Mapping[str, Float32], free: Bool, horizon: Float32) -> Float64:
+    """float64[voices * 2 * 2, B, C]: per voice its score and its order, each as it is and by horizon."""
     rows = []
     tilt = (horizon.astype(np.float64) - 0.5)[:, None]
     for name, values in scores.items():
@@ -231,31 +169,3 @@ def _log_shares(values: Float64, known: Bool) -> Float64:
 def _below(values: Float64, known: Bool) -> Float64:
     lowest = np.where(known, values, np.inf).min(axis=1, keepdims=True, initial=np.inf)
     return np.where(known, values, np.where(np.isfinite(lowest), lowest, 0.0) - 1.0)
-
-
-def _fit(columns: Float64, free: Bool, place: Int64) -> Float64:
-    """Weights that maximise the targets' log probability, with a quadratic penalty."""
-    rows = np.arange(len(place))
-
-    def loss(weights: Float64) -> tuple[float, Float64]:
-        joint = np.where(free, np.einsum("fbc,f->bc", columns, weights), -np.inf)
-        best = joint.max(axis=1, keepdims=True)
-        shares = np.exp(joint - best)
-        total = shares.sum(axis=1, keepdims=True)
-        value = (np.log(total[:, 0]) + best[:, 0] - joint[rows, place]).sum() + PENALTY * (weights**2).sum() / 2
-        shares /= total
-        slope = np.einsum("fbc,bc->f", columns, shares) - columns[:, rows, place].sum(axis=1) + PENALTY * weights
-        return float(value), slope
-
-    found = minimize(loss, np.full(len(columns), 0.1), jac=True, method="L-BFGS-B")
-    return np.asarray(found.x, np.float64)
-
-
-def _figures(scores: Float32, place: Int64) -> dict[str, float]:
-    """Means over all pairs; ties count against the target."""
-    rows = np.flatnonzero(place >= 0)
-    own = scores[rows, place[rows]][:, None]
-    rank = np.full(len(place), np.inf)
-    rank[rows] = np.where(np.isfinite(own[:, 0]), (scores[rows] >= own).sum(axis=1), np.inf)
-    gains = np.where(rank <= 10, 1 / np.log2(rank + 1), 0.0)
-    return {"NDCG@10": float(gains.mean()) if len(place) else 0.0, "HR@1": float((rank == 1).mean())}

@@ -10,13 +10,17 @@ import numpy as np
 
 from reasonrec_core.components import FitData
 from reasonrec_core.types import Cases, Float32, Int32, QueryBatch
-from reasonrec_cot.answers.decision import HEAD, Fitted, fit_decision
+from reasonrec_cot.answers.decision import HEAD
+from reasonrec_cot.answers.weighing import Fitted, fit_decision
 from reasonrec_cot.tuning.module import Tunable
 from reasonrec_cot.tuning.validation import Answering, head_scores
 
-Generator = Callable[[QueryBatch], tuple[Int32, Mapping[str, Float32]]]
-"""What delegates say: items int32[B, C] (-1 pads), a query's own candidates where it has some, and their scores per
-delegate, float32[B, C] (-inf where there is none), the one that proposes them first."""
+Generator = Callable[[QueryBatch, int], tuple[Int32, Mapping[str, Float32]]]
+"""What delegates say, of a query and a least number of candidates: items int32[B, C] (-1 pads), a query's own
+candidates where it has some, and their scores per delegate, float32[B, C] (-inf where there is none), the one that
+proposes them first."""
+WIDE = 100
+"""Candidates that weights are learned from, at least."""
 LISTED = 100
 """Items of a list that comes with a query: the target and so many others, less one, that its user does not have."""
 
@@ -50,11 +54,15 @@ def decide(module: Tunable, answering: Answering, pairs: Cases, generator: Gener
     every = head_scores(module, answering.states(pairs.queries, module.soft))
     horizon = data.horizon(pairs.queries) if data.horizon is not None else np.full(len(pairs), 0.5, np.float32)
 
-    def fitted(queries: QueryBatch) -> tuple[Int32, Fitted]:
-        candidates, said = generator(queries)
+    def voices(queries: QueryBatch, fewest: int) -> tuple[Mapping[str, Float32], Int32]:
+        candidates, said = generator(queries, fewest)
         scores = np.take_along_axis(every, np.maximum(candidates, 0), 1)
-        scores = np.where(candidates >= 0, scores, np.float32(-np.inf))
-        return candidates, fit_decision({HEAD: scores, **said}, candidates, targets, horizon, data.seed)
+        return {HEAD: np.where(candidates >= 0, scores, np.float32(-np.inf)), **said}, candidates
+
+    def fitted(queries: QueryBatch) -> tuple[Int32, Fitted]:
+        said, candidates = voices(queries, 1)
+        wide = voices(queries, WIDE) if queries.candidates is None else None
+        return candidates, fit_decision(said, candidates, targets, horizon, data.seed, wide)
 
     candidates, proposed = fitted(pairs.queries)
     _, listed = fitted(

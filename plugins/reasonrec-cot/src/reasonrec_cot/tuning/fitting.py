@@ -30,11 +30,11 @@ def tune_policy(config: CotConfig, backbone: Backbone, data: FitData, shortliste
     if shortlister is None:
         return tune(config.tuning, speech, backbone, data)
 
-    def generator(batch: QueryBatch) -> tuple[Int32, Mapping[str, Float32]]:
+    def generator(batch: QueryBatch, fewest: int) -> tuple[Int32, Mapping[str, Float32]]:
         horizon = np.full(len(batch), 0.5, np.float32) if data.horizon is None else data.horizon(batch)
         seen = replace(data.observation, horizon=horizon)
         listed = batch.candidates is not None
-        shortlist = shortlister.of(batch, seen, whole=True)
+        shortlist = shortlister.of(batch, seen, whole=True, fewest=fewest)
         asked = replace(batch, candidates=shortlist.items)
         return shortlist.items, shortlister.evidence(asked, shortlist, seen, listed=listed).scores
 

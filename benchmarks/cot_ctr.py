@@ -1,0 +1,195 @@
+"""`cot` on click labels: P(yes) of a tuned and an untuned model, against `lightgbm-ctr`, and both together.
+
+    python benchmarks/cot_ctr.py --data ../shared/data/ctr-ml-1m --minutes 10 --rows 2000
+
+CoLLM's time split of MovieLens 1M, titles alone. Tuned on the training file; the validation file chooses when to stop,
+fits a temperature and an offset of each system's log odds (Platt) and the weights of both systems together; the test
+file is scored once. ``--rows`` answers only so many rows of each held-out file, the same ones for all systems, drawn
+once. The untuned model is asked with all its layers and reads titles. Needs reasonrec-cot, -text and -lightgbm. Writes
+benchmarks/results/cot_ctr.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ctr import METRICS, observed
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from reasonrec_core.components import FitData, Kind
+from reasonrec_core.data.importers import open_or_import
+from reasonrec_core.data.splits import SplitConfig, make_split
+from reasonrec_core.evaluate import score_ctr, summarise
+from reasonrec_core.registry import Registry
+from reasonrec_core.types import Cases, Float32, Task
+
+RESULTS = Path(__file__).parent / "results" / "cot_ctr.md"
+TUNED: dict[str, Any] = {
+    "backbone": {"layers": 4},
+    "prompt": {"history": 20, "history_text": "none"},
+    "soft": {"per_item": 1},
+    "tuning": {
+        "steps": 20_000,
+        "batch_tokens": 2048,
+        "learning_rate": 1e-3,
+        "head_rate": 4e-3,
+        "dropout": 0.1,
+        "weights": {"answer": 1.0, "recommendation": 0.3},
+        "shares": {"sequential": 0.2, "direct": 0.0, "ctr": 1.0},
+        "curriculum": {"kind": "none"},
+        "queries": 600,
+        "validations": 5,
+    },
+}
+UNTUNED: dict[str, Any] = {"prompt": {"history": 10, "history_text": "title"}}
+Answers = dict[str, Float32]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/ctr-ml-1m"))
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "reasonrec")
+    parser.add_argument("--work", type=Path, default=Path.home() / ".cache" / "reasonrec" / "cot-ctr")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=10.0, help="bound of the tuning")
+    parser.add_argument("--rows", type=int, default=2000, help="held-out rows answered per file")
+    parser.add_argument("--untuned-rows", type=int, default=600, help="of these, answered by the untuned model")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    with threadpool_limits(options.threads):
+        measure(options)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Fit and score all systems."""
+    import torch
+
+    torch.set_num_threads(options.threads)
+    options.work.mkdir(parents=True, exist_ok=True)
+    dataset = open_or_import(options.data, options.cache / "bench", seed=options.seed)
+    split = make_split(dataset, SplitConfig(kind="predefined", seed=options.seed))
+    nothing: Any = None
+    bare = FitData(
+        dataset.catalog, dataset.n_users, split.train, split.valid, nothing, task=Task.CTR, seed=options.seed
+    )
+    fit = replace(observed(bare, options.cache / "bench"), workdir=options.work, progress=tell)
+    parts = {name: some(getattr(split, name), options.rows) for name in ("valid", "test")}
+    tuned = {**TUNED, "tuning": {**TUNED["tuning"], "minutes": options.minutes}}
+    systems = {
+        "lightgbm-ctr": answers(Kind.DELEGATE, "lightgbm-ctr", {}, fit, parts),
+        "cot, tuned": answers(Kind.POLICY, "cot", tuned, fit, parts),
+        "cot, untuned": answers(
+            Kind.POLICY, "cot", UNTUNED, fit, {n: some(c, options.untuned_rows) for n, c in parts.items()}
+        ),
+    }
+    lines = [line for name, found in systems.items() for line in rows(name, found, parts, options)]
+    both = ("lightgbm-ctr", "cot, tuned")
+    lines += rows("both together", together([systems[name] for name in both], parts), parts, options)
+    write(lines, systems, options, len(split.train))
+
+
+def answers(kind: Kind, name: str, settings: dict[str, Any], fit: FitData, parts: dict[str, Cases]) -> Answers:
+    """P(click) of each part's rows, and the seconds of fitting and answering."""
+    made: Any = Registry.discover().create(kind, name, settings)
+    started = time.perf_counter()
+    made.fit(replace(fit, workdir=fit.workdir if settings.get("tuning") else None))
+    found = {"fit seconds": np.array([time.perf_counter() - started], np.float32)}
+    for part, cases in parts.items():
+        queries = replace(cases.queries, task=Task.CTR)
+        started = time.perf_counter()
+        if kind is Kind.DELEGATE:
+            found[part] = made.score(queries, fit.observation)
+        else:
+            pieces = [made.deliberate(piece, fit.observation).probability for _, piece in queries.chunks(256)]
+            found[part] = np.concatenate(pieces)
+        print(name, part, f"{len(queries) / (time.perf_counter() - started):.1f} rows/s", flush=True)
+    if getattr(made, "report", None):
+        print(json.dumps(made.report), flush=True)
+    return found
+
+
+def log_odds(chance: Float32) -> Float32:
+    clipped = np.clip(chance[:, 0].astype(np.float64), 1e-6, 1 - 1e-6)
+    return np.log(clipped / (1 - clipped)).astype(np.float32)
+
+
+def together(systems: list[Answers], parts: dict[str, Cases]) -> Answers:
+    """Logistic regression of the log odds, fitted on the validation rows."""
+    columns = {part: np.stack([log_odds(found[part]) for found in systems], axis=1) for part in parts}
+    labels = parts["valid"].labels
+    assert labels is not None
+    model = LogisticRegression().fit(columns["valid"], labels[: len(columns["valid"])] > 0)
+    return {part: model.predict_proba(columns[part])[:, 1:].astype(np.float32) for part in parts}
+
+
+def rows(name: str, found: Answers, parts: dict[str, Cases], options: argparse.Namespace) -> list[str]:
+    """The lines of one system on the test rows: as it answers, and recalibrated on validation rows."""
+    n = len(found["test"])
+    parts = {part: some(cases, n) for part, cases in parts.items()}
+    lines = []
+    shown = (
+        {name: found} if name == "both together" else {name: found, f"{name}, recalibrated": together([found], parts)}
+    )
+    for label, answer in shown.items():
+        values = summarise(score_ctr(answer["test"], parts["test"]), seed=options.seed, resamples=1000)
+        cells = " | ".join(
+            f"{values[m]['value']:.4f} ({values[m]['low']:.3f} to {values[m]['high']:.3f})" for m in METRICS
+        )
+        lines.append(f"| {label} | {n} | {cells} |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def some(cases: Cases, most: int) -> Cases:
+    """The first so many of a fixed order, so that fewer are a part of more."""
+    if len(cases) <= most:
+        return cases
+    return cases.take(np.random.default_rng(0).permutation(len(cases))[:most])
+
+
+def tell(done: int, total: int, label: str) -> None:
+    """Progress on the log."""
+    now = time.monotonic()
+    if now - _last[0] > 30:
+        _last[0] = now
+        print(f"  {label} {done}/{total}", flush=True)
+
+
+_last = [0.0]
+
+
+def write(lines: list[str], systems: dict[str, Answers], options: argparse.Namespace, trained: int) -> None:
+    """The results page."""
+    seconds = ", ".join(f"{name} {found['fit seconds'][0]:.0f} s" for name, found in systems.items())
+    RESULTS.write_text(
+        "\n".join(
+            [
+                "# The cot policy: clicks",
+                "",
+                f"`python benchmarks/cot_ctr.py --minutes {options.minutes:g} --rows {options.rows} --untuned-rows "
+                f"{options.untuned_rows} --threads {options.threads} --seed {options.seed}`, {date.today()}, Python "
+                f"{platform.python_version()}, AMD EPYC, 24 GB, shared with other work.",
+                "",
+                " ".join(__doc__.split("\n\n")[2].split("Needs")[0].split()),
+                f"{trained} training rows. Fitted in: {seconds}.",
+                "",
+                f"| system | test rows | {' | '.join(METRICS)} |",
+                "|---|---|" + "---|" * len(METRICS),
+                *lines,
+                "",
+            ]
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
