@@ -52,6 +52,7 @@ TUNED: dict[str, Any] = {
         "learning_rate": 1e-3,
         "head_rate": 4e-3,
         "dropout": 0.2,
+        "ema": 0.99,
         "weights": {"answer": 0.0},
         "shares": {"direct": 0.0, "ctr": 0.0},
         "curriculum": {"kind": "none"},

@@ -17,13 +17,14 @@ from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.items.collaborative import collaborative_vectors
 from reasonrec_cot.tuned import Tuned
+from reasonrec_cot.tuning.checkpoint import CheckpointFile
 from reasonrec_cot.tuning.command import lines
 from reasonrec_cot.tuning.command import tune as command
 from reasonrec_cot.tuning.config import TaskShares, TuningConfig
 from reasonrec_cot.tuning.encoding import asked_alone, encode, together
 from reasonrec_cot.tuning.examples import Examples
 from reasonrec_cot.tuning.forward import shared_hidden
-from reasonrec_cot.tuning.loop import rate
+from reasonrec_cot.tuning.loop import Loop, rate
 from reasonrec_cot.tuning.sampling import Sampler
 from reasonrec_cot.tuning.tune import Speech, _Build, tune
 from tuning_shop import LONG, SMALL, USERS, N, data, generator
@@ -45,6 +46,14 @@ def config(**more: Any) -> TuningConfig:
 
 def build(llama: Path, **more: Any) -> _Build:
     return _Build(config(**more), SPEECH, fresh(llama), data())
+
+
+def sampler(made: _Build, *, said: bool = True) -> Sampler:
+    return Sampler(made.examples, made.answering.prompter, TaskShares(direct=0, ctr=0), 600, 0, said)
+
+
+def quiet(done: int, total: int, label: str) -> None:
+    """Nobody looks on."""
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +111,7 @@ def test_a_killed_tuning_goes_on_to_the_same_weights(llama: Path, tmp_path: Path
         if done >= 700:
             raise Killed
 
-    small = config(steps=10, lora={"rank": 4, "dropout": 0.2}, thoughts=0.5)
+    small = config(steps=10, lora={"rank": 4, "dropout": 0.2}, thoughts=0.5, ema=0.8)
     whole = tune(small, SPEECH, fresh(llama), data(), generator)
     with pytest.raises(Killed):
         tune(small, SPEECH, fresh(llama), data(tmp_path, kill), generator)
@@ -117,10 +126,35 @@ def test_a_killed_tuning_goes_on_to_the_same_weights(llama: Path, tmp_path: Path
     assert "left" in told[-1]
 
 
-def test_minutes_bound_the_tuning(llama: Path) -> None:
-    report = tune(config(steps=10**6, minutes=0.05), SPEECH, fresh(llama), data(), generator).report["training"]
-    assert report["stopped"] == "minutes"
-    assert report["steps"] < 10**4
+def test_minutes_bound_the_tuning_and_more_of_them_go_on(llama: Path, tmp_path: Path) -> None:
+    steps = []
+    for minutes in (0.05, 0.08):
+        bound = config(steps=10**6, minutes=minutes, patience=100)
+        report = tune(bound, SPEECH, fresh(llama), data(tmp_path), generator).report["training"]
+        assert report["stopped"] == "minutes"
+        steps.append(report["steps"])
+    assert steps[0] < steps[1] < 10**4
+
+
+def test_an_average_of_the_weights_is_judged_and_kept(llama: Path) -> None:
+    made = build(llama)
+    loop = Loop(made.module, sampler(made), config(steps=3, ema=0.9), 0, None, "", CheckpointFile(None, ""), quiet)
+    seen = []
+    follow = loop._follow
+
+    def noted() -> None:
+        seen.append({name: value.clone() for name, value in made.module.learned().items()})
+        follow()
+
+    loop._follow = noted  # type: ignore[method-assign]
+    loop.run()
+    assert len(seen) == 3
+    name = "head.query.1.weight"
+    expected = seen[0][name]
+    for step, weights in enumerate(seen, 1):
+        expected = expected.lerp(weights[name], 1 - min(0.9, (1 + step) / (10 + step)))
+    torch.testing.assert_close(made.module.learned()[name], expected)
+    assert not torch.equal(expected, seen[-1][name])
 
 
 def test_every_history_item_teaches_the_next(llama: Path) -> None:
@@ -153,8 +187,7 @@ def test_without_text_to_learn_a_dialogue_ends_where_the_head_is_asked(llama: Pa
     (click,) = made.examples.draw(Task.CTR, 1, 1.0, np.random.default_rng(0))
     encoded = encode(made.answering.prompter, click)
     assert asked_alone(encoded) is encoded
-    sampler = Sampler(made.examples, made.answering.prompter, TaskShares(direct=0, ctr=0), 600, 0, said=False)
-    losses = made.module(sampler.batch(0, 0, 0.5), np.random.default_rng(0))
+    losses = made.module(sampler(made, said=False).batch(0, 0, 0.5), np.random.default_rng(0))
     assert set(losses.sums) == {"recommendation"}
 
 

@@ -63,6 +63,9 @@ class TuningConfig(Settings):
     head_rate: float = Field(2e-3, gt=0, description="Of projector and head, which start from nothing.")
     warmup: float = Field(0.03, ge=0, lt=1, description="Share of the training over which the rates rise from 0.")
     weight_decay: float = Field(0.01, ge=0, description="Of matrices.")
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="Decay of a moving average of the weights, which is then what is judged and kept."
+    )
     clip: float = Field(1.0, gt=0, description="Norm that gradients are cut down to.")
     batch_tokens: int = Field(1024, ge=64, description="Places of a batch.")
     accumulate: int = Field(1, ge=1, description="Batches per step.")

@@ -99,6 +99,7 @@ class Loop:
         self.optimiser: Any = self.accelerator.prepare(made)
         self.state = State(seconds=spent)
         self.kept: dict[str, torch.Tensor] = {}
+        self.average: dict[str, torch.Tensor] = {}
         self._teller = Teller(progress, figure)
         self._saved = time.perf_counter()
 
@@ -162,15 +163,29 @@ class Loop:
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         state.step += 1
+        self._follow()
         seconds = time.perf_counter() - started
         state.seconds += seconds
         state.tally.seconds += seconds
         self._teller.step(state.step, self.share, state.tally, state.records)
 
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Take the weights into their average, which forgets faster at first."""
+        if not self.config.ema:
+            return
+        now, step = self.module.learned(), self.state.step
+        if not self.average:
+            self.average = {name: value.clone() for name, value in now.items()}
+        decay = min(self.config.ema, (1 + step) / (10 + step))
+        for name, value in self.average.items():
+            value.lerp_(now[name].to(value.dtype), 1 - decay)
+
     def _validate(self) -> None:
         started, state = time.perf_counter(), self.state
+        now = {name: value.clone() for name, value in self.module.learned().items()} if self.average else {}
+        self.module.put(self.average or self.module.learned())
         self.module.eval()
-        self.module.changed()
         found = self.validate() if self.validate is not None else None
         state.validating = max(state.validating, time.perf_counter() - started)
         state.seconds += time.perf_counter() - started
@@ -184,6 +199,8 @@ class Loop:
             state.worse += 1
             if state.worse >= self.config.patience and not state.stopped:
                 state.stopped = "patience"
+        if now:
+            self.module.put(now)
         self._saved = -np.inf
 
     def _save(self, *, final: bool) -> None:
@@ -196,6 +213,8 @@ class Loop:
             "best": self.kept,
             "optimiser": optimiser_tensors(self.optimiser),
         }
+        if self.average:
+            groups["average"] = self.average
         self.checkpoint.write(groups, self.state.to_dict())
         self._saved = now
 
@@ -208,7 +227,10 @@ class Loop:
         self.sampler.spent = dict(self.state.spent)
         self.kept = groups["best"]
         self.module.put({name: value.to(self.device) for name, value in groups["now"].items()})
+        self.average = {name: value.to(self.device) for name, value in groups.get("average", {}).items()}
         put_optimiser_tensors(self.optimiser, groups.get("optimiser", {}))
+        if self.state.stopped == "minutes" and self.share < 1:
+            self.state.stopped = ""  # there are more of them now
 
 
 def rate(share: float, warmup: float) -> float:

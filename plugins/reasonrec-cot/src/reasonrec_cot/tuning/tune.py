@@ -40,8 +40,8 @@ from reasonrec_cot.words.templates import load_templates
 CHECKPOINT = "tuning.safetensors"
 FOR_CONFIDENCE = 0.1
 """Share of the minutes that is kept for learning to state confidence, where that is wanted."""
-NO_MATTER = {"minutes", "checkpoint_seconds"}
-"""Settings with which another sitting may go on."""
+NO_MATTER = {"minutes", "checkpoint_seconds", "ema"}
+"""Settings with which another sitting may go on: they change how long and what is kept, not how it learns."""
 
 
 class Speech(Settings):
