@@ -81,7 +81,9 @@ class HorizonConfig(Settings):
 class EvaluateConfig(Settings):
     """What is measured."""
 
-    tasks: tuple[Literal["sequential", "direct", "ctr"], ...] = Field(("sequential",), description="Tasks to evaluate.")
+    tasks: tuple[Literal["sequential", "direct", "ctr", "explain"], ...] = Field(
+        ("sequential",), description="Tasks to evaluate; explain needs data with reviews."
+    )
     k: tuple[int, ...] = Field((5, 10), description="Cut-offs of the ranking metrics.")
     resamples: int = Field(10_000, ge=100, le=100_000, description="Bootstrap resamples behind each interval.")
     faithfulness: int = Field(
@@ -139,6 +141,8 @@ class PipelineConfig(Settings):
             raise ValueError(f"two components are called {doubled[0]!r}; give one of them another label")
         if not labels:
             raise ValueError("name a policy or at least one delegate")
+        if "explain" in self.evaluate.tasks and self.policy is None:
+            raise ValueError("the task explain needs a policy; delegates only rank")
         if self.router and (self.policy is None or not self.delegates):
             raise ValueError("a router needs a policy and at least one delegate")
         if self.router and self.router.delegate not in {"best", *(d.label for d in self.delegates)}:
@@ -156,6 +160,11 @@ class PipelineConfig(Settings):
     def tasks(self) -> tuple[Task, ...]:
         """The tasks to evaluate."""
         return tuple(Task(t) for t in self.evaluate.tasks)
+
+    @property
+    def fitted_for(self) -> Task:
+        """What components are told that they will be asked: the only task, or rankings where there are several."""
+        return self.tasks[0] if len(self.tasks) == 1 and not self.tasks[0].ranks else Task.SEQUENTIAL
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> PipelineConfig:

@@ -8,21 +8,24 @@ policy's steps to see whether they cause its answers.
 from __future__ import annotations
 
 from reasonrec_core.evaluate.calibration import Reliability, RiskCoverage, reliability, risk_coverage
+from reasonrec_core.evaluate.explained import JudgingPolicy
 from reasonrec_core.evaluate.faithfulness import Effects, choose_queries, measure_effects
 from reasonrec_core.evaluate.faithfulness_tables import summarise_effects
 from reasonrec_core.evaluate.loop import evaluate_ctr, evaluate_ranking, score_ctr, score_ranking
 from reasonrec_core.evaluate.ranking_metrics import metric_name
-from reasonrec_core.evaluate.scores import Scores
+from reasonrec_core.evaluate.scores import Scores, Totals
 from reasonrec_core.evaluate.significance import Comparison, compare, compare_all, holm, summarise
 from reasonrec_core.evaluate.slices import Slice, slices
 
 __all__ = [
     "Comparison",
     "Effects",
+    "JudgingPolicy",
     "Reliability",
     "RiskCoverage",
     "Scores",
     "Slice",
+    "Totals",
     "choose_queries",
     "compare",
     "compare_all",

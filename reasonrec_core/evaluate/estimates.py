@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.evaluate.calibration import ECE_BINS, bin_of
 from reasonrec_core.evaluate.click_metrics import Clicks, placements, user_auc
-from reasonrec_core.evaluate.scores import Scores
+from reasonrec_core.evaluate.scores import Scores, Totals
 from reasonrec_core.types import Int64
 
 Float64 = npt.NDArray[np.float64]
@@ -59,11 +60,18 @@ def estimates(scores: Scores, metrics: Sequence[str] | None = None) -> dict[str,
             name: (lambda name=name, values=values: _mean(name, values, units, n_units))  # type: ignore[misc]
             for name, values in scores.per_query.items()
         }
+        makers |= {name: partial(_of_totals, name, each, units, n_units) for name, each in scores.totals.items()}
     for name in makers if metrics is None else metrics:
         if name not in makers:
             raise ConfigError(f"no interval for the metric {name!r}", fix=f"There are: {', '.join(makers)}.")
         made[name] = makers[name]()
     return made
+
+
+def _of_totals(name: str, totals: Totals, units: Int64, n_units: int) -> Estimate:
+    """What the queries of each user add to the sums."""
+    columns = [np.bincount(units, column, n_units) for column in totals.parts.T]
+    return Estimate(name, np.stack(columns, axis=1), totals.combine)
 
 
 def _ratio(sums: Float64) -> Float64:

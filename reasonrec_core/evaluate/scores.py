@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,24 @@ from reasonrec_core.evaluate.click_metrics import Clicks, click_metrics
 from reasonrec_core.types import Int32, Int64, Ranking, Task
 
 Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """A metric that is a function of sums over queries, such as BLEU of a corpus.
+
+    Attributes:
+        parts: float64[B, q] what each query adds to q sums.
+        combine: float64[R, q] sums of R resamples -> float64[R] values.
+    """
+
+    parts: Float64
+    combine: Callable[[Float64], Float64]
+
+    @property
+    def value(self) -> float:
+        """The metric itself."""
+        return float(self.combine(self.parts.sum(axis=0)[None])[0])
 
 
 @dataclass(frozen=True)
@@ -30,6 +48,8 @@ class Scores:
         clicks: labels and probabilities for `Task.CTR`, else None.
         counts: how many items were ``invalid`` or ``repeated`` and dropped, and how many lists were ``short``
             (fewer items than the largest cutoff, of those that could be shown).
+        totals: metrics by name that are functions of sums over queries.
+        text: B explanations, for `Task.EXPLAIN`.
         seconds: wall-clock time of the system's answers, checks included, metrics not.
         sampled: ``uni99`` where the target was ranked among 99 uniformly drawn items, "" for the full catalogue.
     """
@@ -44,6 +64,8 @@ class Scores:
     counts: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     sampled: str = ""
+    totals: Mapping[str, Totals] = field(default_factory=dict)
+    text: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -57,7 +79,7 @@ class Scores:
     def values(self) -> dict[str, float]:
         """Every metric as one number: the mean over queries, or over all queries together."""
         means = {name: _mean(values) for name, values in self.per_query.items()}
-        return {**means, **self.overall}
+        return {**means, **{name: each.value for name, each in self.totals.items()}, **self.overall}
 
     @cached_property
     def units(self) -> Int64:
@@ -83,6 +105,8 @@ class Scores:
             None if self.rank is None else self.rank[index],
             clicks,
             sampled=self.sampled,
+            totals={name: replace(each, parts=each.parts[index]) for name, each in self.totals.items()},
+            text=None if self.text is None else tuple(self.text[row] for row in index),
         )
 
     def table(self) -> pa.Table:
@@ -90,7 +114,8 @@ class Scores:
 
         Columns: ``user`` (int32); for rankings ``rank`` (int32, 0 = not within the largest cutoff), every metric
         (float64, null where undefined), ``items`` (list<int32>) and ``scores`` (list<float>) without padding; for
-        CTR ``query`` (int64), ``label``, ``probability`` and the loss of the row.
+        explanations the metrics of single ones and ``text``; for CTR ``query`` (int64), ``label``, ``probability``
+        and the loss of the row.
         """
         if self.clicks is not None:
             clicks = self.clicks
@@ -108,6 +133,8 @@ class Scores:
         if self.rank is not None:
             columns["rank"] = self.rank
         columns.update({name: pa.array(values, from_pandas=True) for name, values in self.per_query.items()})
+        if self.text is not None:
+            columns["text"] = list(self.text)
         if self.ranking is not None:
             real = self.ranking.items >= 0
             offsets = np.concatenate([[0], np.cumsum(real.sum(axis=1))]).astype(np.int32)

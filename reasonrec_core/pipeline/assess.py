@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reasonrec_core.components import Kind
+from reasonrec_core.errors import PluginError
 from reasonrec_core.evaluate import (
     Comparison,
+    JudgingPolicy,
     Scores,
     compare_all,
     holm,
@@ -50,6 +53,8 @@ def assess(prepared: Prepared, agent: Agent, task: Task) -> Assessed:
     answers: dict[str, Answers] = {}
     if agent.policy is not None:
         answers[agent.policy.label] = policy_answers(prepared, agent, task, "test")
+    if task is Task.EXPLAIN:
+        return Assessed(task, cases, answers, explained(prepared, agent, answers), None)
     for label in agent.delegates:
         answers[label] = delegate_answers(prepared, agent, label, task, "test")
     scores: dict[str, Scores] = {}
@@ -72,6 +77,21 @@ def assess(prepared: Prepared, agent: Agent, task: Task) -> Assessed:
     return Assessed(task, cases, answers, scores, routed)
 
 
+def explained(prepared: Prepared, agent: Agent, answers: Mapping[str, Answers]) -> Mapping[str, Scores]:
+    """The policy's explanations and what it sets beside them, scored by what the policy judges them with."""
+    assert agent.policy is not None
+    policy, name = agent.policy.part, agent.policy.name
+    if not isinstance(policy, JudgingPolicy):
+        raise PluginError(
+            f"policy {name!r} explains, but brings nothing to judge explanations with",
+            where="evaluate.tasks",
+            fix="Take explain out, or see reasonrec_core.evaluate.JudgingPolicy.",
+        )
+    said = {label: each.text for label, each in answers.items() if each.text is not None}
+    with prepared.registry.guard(Kind.POLICY, name, "judge"):
+        return policy.judge(prepared.dataset, prepared.split, "test", said)
+
+
 def systems(prepared: Prepared, found: Assessed) -> dict[str, dict[str, dict[str, float]]]:
     """Every metric of every system with its interval."""
     config = prepared.config
@@ -85,6 +105,8 @@ def primary(prepared: Prepared, found: Assessed) -> tuple[str, ...]:
     """The metrics that comparisons are made on."""
     if found.task is Task.CTR:
         return ("AUC", "UAUC", "LogLoss")
+    if found.task is Task.EXPLAIN:
+        return ("ROUGE-L", "BLEU-4")
     sampled = next(iter(found.scores.values())).sampled
     return tuple(metric_name(name, max(prepared.config.evaluate.k), sampled) for name in ("NDCG", "HR"))
 

@@ -32,6 +32,8 @@ def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, An
     """What `metrics.json` holds of confidence and of the router."""
     if first.task is Task.CTR:
         return {"calibration": _clicks(prepared, agent, first)}
+    if first.task is Task.EXPLAIN:
+        return {}
     router = agent.routers.get(first.task)
     if router is None or first.routed is None:
         return {}

@@ -15,7 +15,6 @@ from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.assess import Assessed
 from reasonrec_core.pipeline.edited import EditedPolicy
 from reasonrec_core.pipeline.prepare import Prepared
-from reasonrec_core.types import Task
 
 
 def faithfulness(prepared: Prepared, agent: Agent, found: Assessed) -> dict[str, Any] | None:
@@ -23,7 +22,7 @@ def faithfulness(prepared: Prepared, agent: Agent, found: Assessed) -> dict[str,
     wanted = prepared.config.evaluate.faithfulness
     if not wanted or agent.policy is None:
         return None
-    why = "click probabilities are not rankings" if found.task is Task.CTR else EditedPolicy.refusal(agent)
+    why = EditedPolicy.refusal(agent) if found.task.ranks else f"the task {found.task} asks for no ranking"
     rows = choose_queries(found.cases.queries, wanted, prepared.config.seed)
     if why is None and not len(rows):
         why = f"no test query has {SHORTEST} history entries"

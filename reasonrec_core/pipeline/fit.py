@@ -15,6 +15,7 @@ from reasonrec_core.pipeline.folder import STAMP
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.registry import Registry
 from reasonrec_core.settings import validated
+from reasonrec_core.types import Task
 
 
 def fit_all(prepared: Prepared) -> tuple[Agent, dict[str, float]]:
@@ -54,7 +55,8 @@ def check_components(config: PipelineConfig, registry: Registry) -> None:
     every = _all(config)
     for kind, name, where, _ in every:
         spec = registry.spec(kind, name, where=where).spec
-        missing = sorted({str(task) for task in config.tasks} - set(spec.tasks)) if spec.tasks else []
+        asked = {str(t) for t in config.tasks if kind is not Kind.DELEGATE or t is not Task.EXPLAIN}
+        missing = sorted(asked - set(spec.tasks)) if spec.tasks else []
         if missing and kind in {Kind.POLICY, Kind.DELEGATE}:
             raise ConfigError(
                 f"{kind} {name!r} cannot do the task {missing[0]!r}",

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from reasonrec_core.act import Costs
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.types import Int64, QueryBatch, Task
+from reasonrec_core.types import Int64, QueryBatch
 
 SAMPLED = 60
 """Requests that costs are measured on, at most."""
@@ -67,9 +67,9 @@ class Latency:
 def measure(agent: Agent, queries: QueryBatch, sample: int, k: int, seed: int) -> Latency | None:
     """Answer a random sample of queries one by one, each by the loop, the policy and every delegate in turn.
 
-    None for click probabilities, which no router decides on, and where there is nothing to ask.
+    None for click probabilities and explanations, which no router decides on, and where there is nothing to ask.
     """
-    if queries.task is Task.CTR or not len(queries):
+    if not queries.task.ranks or not len(queries):
         return None
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(queries))[: sample + WARM_UP]

@@ -38,6 +38,7 @@ class Answers:
         mass: float32[B] the policy's own probability that the target is among the first ``max(evaluate.k)`` items,
             None where it states none.
         probability: float32[B, C] for click probabilities, else None.
+        text: B explanations, else None.
         seconds: that answering all took.
         digest: hash of all that the answers depend on.
     """
@@ -49,6 +50,7 @@ class Answers:
     digest: str
     tokens: Int64 | None = None
     mass: Float32 | None = None
+    text: tuple[str, ...] | None = None
 
 
 def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> Answers:
@@ -59,6 +61,8 @@ def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> A
     def ask(batch: QueryBatch) -> Arrays:
         observation = agent.observe(batch)
         answer = agent.deliberate(batch, observation)
+        if task is Task.EXPLAIN:
+            return {"text": np.array(answer.text, np.str_), "tokens": spread_tokens(answer.cost.tokens, len(batch))}
         assert answer.ranking is not None
         signals = agent.estimate(None, batch, observation, answer)
         tokens = spread_tokens(answer.cost.tokens, len(batch))
@@ -124,6 +128,7 @@ def _answers(
         key,
         arrays.get("tokens"),
         arrays.get("mass"),
+        tuple(arrays["text"].tolist()) if "text" in arrays else None,
     )
 
 

@@ -16,7 +16,7 @@ from reasonrec_core.components import Encoder, FitData, Kind
 from reasonrec_core.config import PipelineConfig
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.importers import open_or_import
-from reasonrec_core.data.reviews import visible_reviews
+from reasonrec_core.data.reviews import review_cases, visible_reviews
 from reasonrec_core.data.split import Split
 from reasonrec_core.data.splits import direct_split, make_split, open_split, save_split
 from reasonrec_core.files import content_hash
@@ -65,6 +65,10 @@ class Prepared:
 
     def cases(self, task: Task, part: str) -> Cases:
         """Validation or test cases as the task asks them; ``part`` is "valid" or "test"."""
+        if task is Task.EXPLAIN:
+            asked = review_cases(self.dataset, self.split, part).queries
+            assert asked.candidates is not None
+            return Cases(asked, np.arange(len(asked) + 1, dtype=np.int64), asked.candidates[:, 0])
         cases: Cases = getattr(self.splits[task], part)
         return cases
 
@@ -82,7 +86,7 @@ class Prepared:
             train=self.split.train,
             valid=valid,
             observation=self.observation(valid),
-            task=Task.CTR if Task.CTR in self.config.tasks else Task.SEQUENTIAL,
+            task=self.config.fitted_for,
             seed=self.config.seed,
             horizon=self.horizon,
             progress=self.progress,

@@ -51,7 +51,7 @@ class Routed:
 def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router | None:
     """The router for a task, calibrated on validation queries; None where the pipeline has none."""
     config = prepared.config.router
-    if config is None or agent.policy is None or task is Task.CTR:
+    if config is None or agent.policy is None or not task.ranks:
         return None
     mine = policy_answers(prepared, agent, task, "valid")
     theirs = {label: delegate_answers(prepared, agent, label, task, "valid") for label in agent.delegates}

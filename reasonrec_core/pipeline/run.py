@@ -37,7 +37,6 @@ from reasonrec_core.pipeline.tracing import write_traces
 from reasonrec_core.registry import Registry
 from reasonrec_core.report import write_report
 from reasonrec_core.trace import hasher_of
-from reasonrec_core.types import Task
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def evaluate_fitted(fitted: Fitted) -> dict[str, Any]:
     for each in found:
         write_users(folder, each)
     write_traces(prepared, agent, found, latency, folder)
-    if first.task is not Task.CTR:
+    if first.task.ranks:
         write_cards(prepared, agent, first, folder / "cards.json")
     write_json(folder / "metrics.json", metrics)
     write_report(folder)

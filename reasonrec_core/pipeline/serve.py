@@ -150,8 +150,8 @@ class Recommender:
         if k < 1:
             raise ConfigError(f"k is at least 1 (given: {k})", where="recommend")
         task = task or (Task.DIRECT if candidates is not None else Task.SEQUENTIAL)
-        if task is Task.CTR:
-            raise ConfigError("click probabilities are not rankings", where="--task", fix="Use sequential or direct.")
+        if not task.ranks:
+            raise ConfigError(f"the task {task} asks for no ranking", where="--task", fix="Use sequential or direct.")
         if (task is Task.DIRECT) != (candidates is not None):
             raise ConfigError("direct ranks given candidates, sequential the whole catalogue", where="--task")
         batch = self._batch(user, history, candidates, k, task)

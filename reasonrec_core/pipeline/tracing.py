@@ -31,10 +31,11 @@ def write_traces(
 
     Args:
         prepared, agent: the run.
-        found: its tasks; the first one's trace is ``trace``, that of another ``trace-TASK``.
+        found: its tasks; the first one's trace is ``trace``, that of another ``trace-TASK``; explanations have none.
         latency: of requests of the first.
         folder: the run folder.
     """
+    found = [each for each in found if each.task is not Task.EXPLAIN]
     wanted = {each.task: FIRST if each is found[0] else f"{FIRST}-{each.task}" for each in found}
     for each in found:
         _write(prepared, agent, each, latency if each is found[0] else None, folder / wanted[each.task])

@@ -25,6 +25,9 @@ MEANING = {
     "gauc": "the same within each user, averaged with the user's number of rows as weight",
     "logloss": "mean negative log-likelihood of the clicks; lower is better",
     "brier": "mean squared distance of stated probability and outcome; lower is better",
+    "rouge-l": "longest common word order of explanation and review, as F measure, times 100",
+    "bleu-4": "shared runs of one to four words of explanations and reviews, over all of them, times 100",
+    "verified": "share of all claims in explanations that the evidence of their request holds",
     "ece": "expected calibration error: mean distance of stated probability and observed frequency; lower is better",
 }
 _ORDER = (
@@ -41,6 +44,9 @@ _ORDER = (
     "brier",
     "ece",
     "coverage",
+    "rouge-l",
+    "bleu-4",
+    "verified",
 )
 _NAME = re.compile(r"^(?P<family>[A-Za-z][\w-]*)(?:@(?P<k>\d+))?(?:\[(?P<protocol>[^\]]+)\])?$")
 

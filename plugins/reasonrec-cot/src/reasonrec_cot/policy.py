@@ -13,7 +13,10 @@ import numpy as np
 
 from reasonrec_core.components import FitData, ReasoningPolicy
 from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data.split import Split
 from reasonrec_core.errors import PluginError, WeightsError
+from reasonrec_core.evaluate import Scores
 from reasonrec_core.files import read_json, write_json
 from reasonrec_core.types import (
     Cost,
@@ -141,6 +144,14 @@ class Cot(ReasoningPolicy[CotConfig]):
         fence = self.asking.items.fence
         again = [consult(first, told, fence=fence).dialogue if first.candidates else first for first, told in pairs]
         return self._ranked(batch, asked, shortlist, self.asking.rank(asked, again), started)
+
+    def judge(
+        self, dataset: Dataset, split: Split, part: str, answers: Mapping[str, Sequence[str]]
+    ) -> Mapping[str, Scores]:
+        """Score explanations next to retrieved ones (`reasonrec_core.evaluate.JudgingPolicy`)."""
+        from reasonrec_cot.explain.judging import judged
+
+        return judged(dataset, split, part, answers, self.asking.items)
 
     def confidences(self, answer: Reasoned) -> Mapping[str, Float32]:
         """Per kind float32[B]: the best item's probability, and what was stated (0.5 where nothing was)."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.reviews import ReviewCases, review_cases, visible_reviews
@@ -58,13 +61,23 @@ def explaining(
     items: ItemWords | None = None,
     reference: ReferenceSettings | None = None,
     aspect: AspectSettings | None = None,
+    readable: Collection[int] | None = None,
 ) -> Explaining:
-    """The requests of "valid" (training reviews may be read) or "test" (validation reviews, too).
+    """The requests of "valid" or "test".
+
+    Args:
+        dataset: with reviews.
+        split: how it is divided.
+        part: which requests.
+        items: words of the items.
+        reference: what an explanation is compared with.
+        aspect: which words are aspects.
+        readable: parts whose reviews may be read: by default the training part, and for "test" validation, too.
 
     Raises:
         DataError: the data has no reviews, or none in this part.
     """
-    visible = visible_reviews(dataset, split, (TRAIN,) if part == "valid" else (TRAIN, VALID))
+    visible = visible_reviews(dataset, split, readable or ((TRAIN,) if part == "valid" else (TRAIN, VALID)))
     aspects = Aspects(visible, dataset.n_items, aspect)
     cases = review_cases(dataset, split, part)
     texts = tuple(references(cases.reviews, aspects, reference))
@@ -101,6 +114,8 @@ class Explained:
     overlap: Overlap
     grounding: Grounding
     words: float
+    claims: npt.NDArray[np.float64]
+    """float64[B, 2] per text its verified claims and all of them."""
 
 
 def judge(asked: Explaining, answers: Mapping[str, Sequence[str]]) -> dict[str, Explained]:
@@ -114,11 +129,13 @@ def judge(asked: Explaining, answers: Mapping[str, Sequence[str]]) -> dict[str, 
     for name, texts in answers.items():
         if len(texts) != len(asked.texts):
             raise PluginError(f"{len(texts)} explanations for {len(asked.texts)} requests", where=name)
-        grounding = Grounding()
-        for text, evidence in zip(texts, asked.evidence, strict=True):
-            grounding.add(check.check(text, evidence))
+        grounding, claims = Grounding(), np.zeros((len(texts), 2))
+        for row, (text, evidence) in enumerate(zip(texts, asked.evidence, strict=True)):
+            found = check.check(text, evidence)
+            grounding.add(found)
+            claims[row] = sum(claim.verified for claim in found), len(found)
         length = sum(len(text.split()) for text in texts) / max(len(texts), 1)
-        judged[name] = Explained(overlap(texts, asked.texts), grounding, length)
+        judged[name] = Explained(overlap(texts, asked.texts), grounding, length, claims)
     return judged
 
 

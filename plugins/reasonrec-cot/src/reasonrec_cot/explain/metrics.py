@@ -99,6 +99,11 @@ def compare(first: Overlap, second: Overlap, *, seed: int = 0) -> dict[str, Diff
     }
 
 
+def bleu_of_sums(sums: Float64) -> Float64:
+    """float64[R] corpus BLEU of float64[R, 10] sums of `Overlap.counts`."""
+    return np.array([_bleu(row) for row in np.maximum(sums, 0)], np.float64)
+
+
 def _bleu(sums: Float64) -> float:
     """sacrebleu's corpus BLEU of summed statistics."""
     whole = [round(value) for value in sums.tolist()]
