@@ -62,7 +62,8 @@ TUNED: dict[str, Any] = {
 WHOLE: dict[str, Any] = {
     "tuning": None,
     "backbone": {"layers": None},
-    "prompt": {"history": 10, "history_text": "line"},
+    "prompt": {"history": 5, "history_text": "title"},
+    "items": {"fields": ()},
 }
 REASONING: dict[str, Any] = {"tuning": {"thoughts": 0.5}}
 VARIANTS: dict[str, dict[str, Any]] = {

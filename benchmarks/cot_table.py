@@ -17,6 +17,7 @@ from reasonrec_core.types import Task
 
 RESULTS = Path(__file__).parent / "results" / "cot.md"
 METRICS = ("HR@1", "HR@5", "NDCG@5", "HR@10", "NDCG@10")
+CROSSED = "decision, cross-fitted"
 MAIN = {"sequential": "NDCG@10", "direct": "HR@1"}
 
 
@@ -63,7 +64,7 @@ def write_table(work: Path, dataset: str, seed: int) -> None:
 
 
 def section(folder: Path, seed: int, kind: str, title: str, metric: str) -> Iterator[str]:
-    """One task on one part: all forms, each against the full one (short tunings against the short full one)."""
+    """One task on one part: all forms, each against the full one of its budget."""
     pieces = {p.name: p for p in (read(path, kind) for path in sorted(folder.glob(f"*/{seed}"))) if p is not None}
     full = pieces.get("full")
     if full is None:
@@ -71,22 +72,19 @@ def section(folder: Path, seed: int, kind: str, title: str, metric: str) -> Iter
     yield from (
         title,
         "",
-        f"| system | minutes | queries | {' | '.join(METRICS)} | full minus this, {metric} | p "
-        "| minus its generator | p |",
-        "|---|---|---|" + "---|" * (len(METRICS) + 4),
+        f"| system | queries | {' | '.join(METRICS)} | full minus this, {metric} | p | minus its generator | p |",
+        "|---|---|" + "---|" * (len(METRICS) + 4),
     )
-    ours = {name: reference(piece, pieces) for name, piece in pieces.items()}
-    versus = {n: difference(pieces[r], pieces[n], metric) for n, r in ours.items() if r is not None and r != n}
+    ours = {name: reference(name) for name in pieces}
+    versus = {n: difference(pieces[r], pieces[n], metric) for n, r in ours.items() if r in pieces and r != n}
     own = {n: difference(p, g, metric) for n, p in pieces.items() if (g := generator(p, pieces)) is not None}
     keys = [("full", n) for n in versus] + [("own", n) for n in own]
     adjusted = dict(zip(keys, holm([c[3] for c in (*versus.values(), *own.values())]), strict=True))
     for name, piece in sorted(pieces.items(), key=lambda each: -mean(each[1], metric)):
-        minutes = f"{piece.record['minutes']:g}" if piece.record.get("minutes") else ""
         cells = " | ".join(f"{mean(piece, each):.4f}" for each in METRICS)
         against = told(versus.get(name), adjusted.get(("full", name)))
         beyond = told(own.get(name), adjusted.get(("own", name)))
-        label = name if ours[name] in (None, "full", name) else f"{name} (against {ours[name]})"
-        yield f"| {label} | {minutes} | {len(piece.scores.users)} | {cells} | {against} | {beyond} |"
+        yield f"| {name} | {len(piece.scores.users)} | {cells} | {against} | {beyond} |"
     yield ""
 
 
@@ -100,16 +98,10 @@ def read(folder: Path, kind: str) -> Piece | None:
     return Piece(folder.parent.name, json.loads((folder / "result.json").read_text()), scores)
 
 
-def reference(piece: Piece, pieces: dict[str, Piece]) -> str | None:
-    """What a form is compared with: the full form that was tuned as long, if there is one."""
-    if not piece.record.get("minutes"):
-        return "full"
-    alike = (name for name, other in pieces.items() if name.startswith("full") and as_long(piece, other))
-    return next(alike, None)
-
-
-def as_long(piece: Piece, other: Piece) -> bool:
-    return bool(piece.record["minutes"] == other.record.get("minutes"))
+def reference(name: str) -> str:
+    """What a form is compared with: the full one; ``140 steps: without pictures`` with ``140 steps: full``."""
+    budget, colon, _ = name.rpartition(": ")
+    return f"{budget}{colon}full"
 
 
 def generator(piece: Piece, pieces: dict[str, Piece]) -> Piece | None:
@@ -140,32 +132,39 @@ def told(found: tuple[float, float, float, float] | None, p: float | None) -> st
 
 
 def decisions(folder: Path, seed: int) -> Iterator[str]:
-    """What each form's decision rests on, and what went wrong."""
+    """What each form learned from, what its decision rests on, and what went wrong."""
     yield from (
-        "## What decides",
+        "## What was learned, and what decides",
         "",
-        "Validation pairs, NDCG@10 of each voice alone and, cross-fitted, of all together; *best validation*: of the "
-        "head over the whole catalogue, while it was tuned. Invalid: answers that are no item, repeated, in the "
-        "history or not among the candidates.",
+        "*Head*: validation NDCG@10 of the best state of the head over the whole catalogue, 500 queries. Then "
+        "validation NDCG@10 among the candidates (*proposed* by the generator, or *listed* with the query): of each "
+        "voice alone, and of all together, cross-fitted. Invalid: answers that are no item, repeated, in the history or "
+        "not among the candidates. Faults: parts of written text outside the grammar.",
         "",
-        "| form | fit s | threads | targets | best validation | candidates | head | generator | together | decides "
+        "| form | tuned s | threads | steps | next items | head | candidates | head | generator | together | decides "
         "| invalid | faults |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     )
     for path in sorted(folder.glob(f"*/{seed}/result.json")):
         record = json.loads(path.read_text())
-        if "settings" not in record:
-            continue
-        faults = sum((record["faults"].get("faults") or {}).values())
-        training = record["report"].get("training")
-        seen = sum(r["targets"].get("recommendation", 0) for r in training["records"]) if training else 0
-        best = f"{training['validation']:.4f}" if training else ""
-        begin = f"| {path.parent.parent.name} | {record['fit seconds']:.0f} | {record['threads']} | {seen:,} | {best}"
-        found = record["report"].get("decision", {})
-        rows = [("proposed", found), ("listed", found.get("listed"))] if found else [("", None)]
-        for label, part in rows:
-            figures = part["figures"] if part else {}
-            names = ("head", "generator", "decision, cross-fitted")
-            shown = [f"{figures[n]['NDCG@10']:.4f}" if n in figures else "" for n in names]
-            decides = part["decides"].replace("decision, cross-fitted", "together") if part else ""
-            yield f"{begin} | {label} | {' | '.join(shown)} | {decides} | {record['invalid']} | {faults} |"
+        if "settings" in record:
+            yield from rows_of(path.parent.parent.name, record)
+
+
+def rows_of(name: str, record: dict[str, Any]) -> Iterator[str]:
+    """A form: a line for each kind of candidates that something was fitted for, at least one."""
+    training = record["report"].get("training")
+    cells = ["", str(record["threads"]), "", "", ""]
+    if training:
+        seen = sum(each["targets"].get("recommendation", 0) for each in training["records"])
+        cells = [f"{training['seconds']:.0f}", cells[1], str(training["steps"]), f"{seen:,}"]
+        cells.append(f"{training['validation']:.4f}")
+    faults = sum((record["faults"].get("faults") or {}).values())
+    found = record["report"].get("decision")
+    parts = {"proposed": found, "listed": found["listed"]} if found else {"": None}
+    for label, part in parts.items():
+        figures = part["figures"] if part else {}
+        shown = [f"{figures[n]['NDCG@10']:.4f}" if n in figures else "" for n in ("head", "generator", CROSSED)]
+        decides = part["decides"].replace(CROSSED, "together") if part else "head" if training else ""
+        every = [name, *cells, label, *shown, decides, str(record["invalid"]), str(faults)]
+        yield f"| {' | '.join(every)} |"
