@@ -77,11 +77,33 @@ def history_weights(
     """float32 CSR[B, n_items]: ``w(age)`` of the newest ``longest`` history items; repeats add up."""
     ages = history.ages
     recent = ages < longest
-    age = ages[recent].astype(np.float32)
-    share = np.float32(parameters.long_share)
-    weights = (1 - share) * np.float32(parameters.history_decay) ** age + share * parameters.long_decay**age
+    weights = _by_age(ages[recent], parameters)
     rows, items = history.rows[recent], history.items[recent]
-    return sparse.csr_matrix((weights.astype(np.float32), (rows, items)), shape=(len(history), n_items))
+    return sparse.csr_matrix((weights, (rows, items)), shape=(len(history), n_items))
+
+
+def one_row(history: History, matrix: sparse.csr_matrix, parameters: TransitionParameters, longest: int) -> Float32:
+    """float32[1, n_items]: `history_weights` of a single history times ``matrix``, to the last bit.
+
+    A request that is answered alone would spend most of its time on making sparse matrices.
+    """
+    newest = history.items[max(len(history.items) - longest, 0) :]
+    items, place = np.unique(newest, return_inverse=True)
+    weights = np.zeros(len(items), np.float32)
+    np.add.at(weights, place, _by_age(np.arange(len(newest))[::-1], parameters))
+    starts = matrix.indptr[items]
+    lengths = matrix.indptr[items + 1] - starts
+    at = np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
+    scores = np.zeros((1, matrix.shape[1]), np.float32)
+    np.add.at(scores[0], matrix.indices[at], np.repeat(weights, lengths) * matrix.data[at])
+    return scores
+
+
+def _by_age(ages: npt.NDArray[np.int64], parameters: TransitionParameters) -> Float32:
+    """``w(age)``, float32, of int64 ages."""
+    age, share = ages.astype(np.float32), np.float32(parameters.long_share)
+    weights = (1 - share) * np.float32(parameters.history_decay) ** age + share * parameters.long_decay**age
+    return weights.astype(np.float32)
 
 
 def _pairs_at(train: Interactions, n_items: int, distance: int) -> sparse.csr_matrix:

@@ -16,7 +16,12 @@ from pydantic import Field
 from scipy import sparse
 
 from reasonrec_core.builtin.coordinate_search import Point, coordinate_search
-from reasonrec_core.builtin.transition_matrix import TransitionCounts, TransitionParameters, history_weights
+from reasonrec_core.builtin.transition_matrix import (
+    TransitionCounts,
+    TransitionParameters,
+    history_weights,
+    one_row,
+)
 from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
@@ -94,8 +99,11 @@ class Transitions(Delegate[TransitionsConfig]):
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: decayed votes of the history plus the popularity term."""
-        weights = history_weights(batch.history, len(self._prior), self.parameters, self.config.max_history)
-        scores: Float32 = (weights @ self._matrix).toarray()
+        if len(batch) == 1:
+            scores = one_row(batch.history, self._matrix, self.parameters, self.config.max_history)
+        else:
+            weights = history_weights(batch.history, len(self._prior), self.parameters, self.config.max_history)
+            scores = (weights @ self._matrix).toarray()
         scores += self._prior
         return pick_candidates(scores, batch)
 

@@ -12,7 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reasonrec_core.builtin.coordinate_search import coordinate_search
-from reasonrec_core.builtin.transition_matrix import TransitionCounts, TransitionParameters, history_weights
+from reasonrec_core.builtin.transition_matrix import (
+    TransitionCounts,
+    TransitionParameters,
+    history_weights,
+    one_row,
+)
 from reasonrec_core.builtin.transitions import Transitions, TransitionsConfig
 from reasonrec_core.errors import DataError
 from reasonrec_core.testing import DelegateConformance
@@ -79,6 +84,17 @@ def test_history_weights_follow_their_definition(
             expected[row, item] += (1 - parameters.long_share) * fast + parameters.long_share * slow
     made = history_weights(History.of(sequences), N_ITEMS, parameters, longest)
     np.testing.assert_allclose(made.toarray(), expected, rtol=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(sequences=SEQUENCES, parameters=PARAMETERS, longest=st.integers(1, 10))
+def test_one_history_alone_has_the_votes_that_it_has_among_many(
+    sequences: list[list[int]], parameters: TransitionParameters, longest: int
+) -> None:
+    matrix = TransitionCounts(log_of(sequences), N_ITEMS, window=6).matrix(parameters)
+    many = (history_weights(History.of(sequences), N_ITEMS, parameters, longest) @ matrix).toarray()
+    alone = [one_row(History.of([sequence]), matrix, parameters, longest)[0] for sequence in sequences]
+    assert np.array_equal(np.stack(alone), many)
 
 
 def test_direction_counts(tmp_path: Path) -> None:
