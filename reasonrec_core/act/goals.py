@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,9 @@ def share_for_loss(
     """
     answering_all = {"abstain": None, "selective_risk": None}
     learn, users, known = config.at(EXPLORED).model_copy(update=answering_all), numbered(users), known.at(EXPLORED)
+    if learn.kind != "table":  # decisions follow from no confidence, and confidences take most of the time to fit
+        nowhere = np.zeros(len(known), np.bool_)
+        known = replace(known, hit=dict.fromkeys(known.hit, nowhere))
     mine = known.quality[known.policy]
     fold = np.random.default_rng(seed).integers(0, FOLDS, int(users.max(initial=-1)) + 2)[users]
     routed = np.tile(mine, (len(SHARES), 1))
