@@ -13,6 +13,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ Float64 = npt.NDArray[np.float64]
 Labels = tuple[str, ...]
 FOLDS = 5
 GAIN = ("gain",)
+SOFT = ", of expected gains"
+"""What is added to the name of a form that learned from `Lessons.expected`."""
 LOG = logging.getLogger("reasonrec.router")
 
 
@@ -42,21 +45,28 @@ class Crossed:
     Attributes:
         names: the columns that they were learned from.
         at: float64[B, F] those columns.
-        form: of the regression.
+        chosen: the form of the regression, and what it learned from.
+        wanted: float64[B, D], what it was fitted to.
         scores: of each delegate, of queries that it did not learn from.
         areas: of all forms (see `area`).
     """
 
     names: tuple[str, ...]
     at: Float64
-    form: str
+    chosen: str
+    wanted: Float64
     scores: Float64
     areas: dict[str, float]
 
     @property
     def area(self) -> float:
-        """Of the form."""
-        return self.areas[self.form]
+        """Of what was chosen."""
+        return self.areas[self.chosen]
+
+    @property
+    def form(self) -> str:
+        """Of the regression."""
+        return self.chosen.removesuffix(SOFT)
 
 
 def learn_deferral(config: RouterConfig, lessons: Lessons) -> Learned:
@@ -64,12 +74,12 @@ def learn_deferral(config: RouterConfig, lessons: Lessons) -> Learned:
     main = choose(config, lessons.delegates)
     labels = candidates(config, lessons)
     gains = gains_of(lessons, labels)
-    sets = affordable(config, lessons, labels, main)
-    tried = {asked: cross_fitted(config, lessons, asked, gains) for asked in sets}
+    sets, soft = affordable(config, lessons, labels, main), expected_of(lessons, labels)
+    tried = {asked: cross_fitted(config, lessons, asked, gains, expected=soft) for asked in sets}
     asks = max(sets, key=lambda asked: tried[asked].area)  # of equals the first, which asks least
     made = _assembled(config, lessons, labels, main, asks, tried[asks])
     if asks:
-        bare = tried[()] if () in tried else cross_fitted(config, lessons, (), gains)
+        bare = tried[()] if () in tried else cross_fitted(config, lessons, (), gains, expected=soft)
         with suppress(ConfigError):  # a risk that is out of its reach: the policy answers where a delegate fails
             made.spare = _assembled(config, lessons, labels, main, (), bare)
     made.report["asked"] = {" and ".join(asked) or "nobody": tried[asked].area for asked in sets}
@@ -84,6 +94,12 @@ def candidates(config: RouterConfig, lessons: Lessons) -> Labels:
 def gains_of(lessons: Lessons, labels: Labels) -> Float64:
     """float64[B, D]: quality of each delegate's answer minus the policy's."""
     return np.stack([lessons.delegates[label] - lessons.policy for label in labels], axis=1)
+
+
+def expected_of(lessons: Lessons, labels: Labels) -> Float64 | None:
+    """float64[B, D]: what each delegate's answer is expected to gain; None where that is not known of all."""
+    known = lessons.expected or {}
+    return np.stack([known[label] for label in labels], axis=1) if set(labels) <= set(known) else None
 
 
 def affordable(config: RouterConfig, lessons: Lessons, labels: Labels, main: str) -> list[Labels]:
@@ -113,15 +129,23 @@ def affordable(config: RouterConfig, lessons: Lessons, labels: Labels, main: str
     return sorted(kept, key=lambda asked: sum(costs.delegates[label] for label in asked))
 
 
-def cross_fitted(config: RouterConfig, lessons: Lessons, asked: Labels, gains: Float64, pairs: bool = True) -> Crossed:
+def cross_fitted(
+    config: RouterConfig,
+    lessons: Lessons,
+    asked: Labels,
+    gains: Float64,
+    pairs: bool = True,
+    expected: Float64 | None = None,
+) -> Crossed:
     """Scores of queries that were not learned from.
 
     Args:
         config: its seed draws the folds.
         lessons: what is learned from.
         asked: delegates whose answers are looked at.
-        gains: float64[B, D] what is learned.
+        gains: float64[B, D] what is learned, and what an order is judged by.
         pairs: whether answers are compared with each other as well.
+        expected: float64[B, D] the same as it is expected; to learn from that is tried, too.
     """
     names = (*lessons.used, *(name for name in clue_names(asked) if pairs or "~" not in name))
     missing = [name for name in names if name not in lessons.uncertainty]
@@ -139,17 +163,24 @@ def cross_fitted(config: RouterConfig, lessons: Lessons, asked: Labels, gains: F
             fix='Use kind = "threshold".',
         )
     folds = list(KFold(FOLDS, shuffle=True, random_state=config.seed).split(at))
+    targets = {"": gains} if expected is None else {"": gains, SOFT: expected}
     found: dict[str, Float64] = {}
-    for form in FORMS:
+    for (kind, wanted), form in product(targets.items(), FORMS):
         crossed = np.empty_like(gains)
         for fit, held in folds:
             for column in range(gains.shape[1]):
-                model = fit_regression(form, at[fit], gains[fit, column], config.seed)
+                model = fit_regression(form, at[fit], wanted[fit, column], config.seed)
                 crossed[held, column] = model(at[held])
-        found[form] = crossed
-    areas = {form: area(crossed, gains) for form, crossed in found.items()}
-    form = max(FORMS, key=lambda each: areas[each])
-    return Crossed(names, at, form, single(found[form]), areas)
+        found[form + kind] = crossed
+    areas = {each: area(crossed, gains) for each, crossed in found.items()}
+    best = max(FORMS, key=lambda each: areas[each])
+    if expected is not None:
+        soft = max((form + SOFT for form in FORMS), key=lambda each: areas[each])
+        gap = _by_query(found[best], gains) - _by_query(found[soft], gains)
+        if not gap.mean() > gap.std() / np.sqrt(len(gap)):  # outcomes must be the better teacher by a standard error
+            best = soft
+    wanted = targets[SOFT if best.endswith(SOFT) else ""]
+    return Crossed(names, at, best, wanted, single(found[best]), areas)
 
 
 def area(scores: Float64, gains: Float64) -> float:
@@ -159,9 +190,15 @@ def area(scores: Float64, gains: Float64) -> float:
         scores: float64[B, D].
         gains: float64[B, D] quality of each delegate's answer minus the policy's.
     """
+    return float(_by_query(scores, gains).mean())
+
+
+def _by_query(scores: Float64, gains: Float64) -> Float64:
+    """float64[B]: what each query adds to `area`: its gain times the part of all shares at which it is given away."""
     rows, who = np.arange(len(scores)), scores.argmax(axis=1)
-    first = np.argsort(-scores[rows, who], kind="stable")
-    return float(np.mean(np.cumsum(gains[rows, who][first])) / len(first))
+    part = np.empty(len(rows))
+    part[np.argsort(-scores[rows, who], kind="stable")] = 1.0 - rows / max(len(rows), 1)
+    return np.asarray(gains[rows, who] * part)
 
 
 def bounds(gains: Float64) -> dict[str, float]:
@@ -178,11 +215,12 @@ def _assembled(
     labels, scores, gains = tuple(labels[i] for i in kept), crossed.scores[:, kept], gains[:, kept]
     rows, who = np.arange(len(scores)), scores.argmax(axis=1)
     best, difference = scores[rows, who], gains[rows, who]
-    models = tuple(fit_regression(crossed.form, crossed.at, column, config.seed) for column in gains.T)
+    wanted = crossed.wanted[:, kept]
+    models = tuple(fit_regression(crossed.form, crossed.at, column, config.seed) for column in wanted.T)
     columns = (crossed.names,) * len(labels)
     made: Learned = calibrated(config, lessons, Learned, main, labels, asks, columns, models, best, difference)
     made.report |= {
-        "form": crossed.form,
+        "form": crossed.chosen,
         "areas": crossed.areas | bounds(gains_of(lessons, candidates(config, lessons))),
     }
     return made

@@ -28,6 +28,8 @@ class Evidence:
         hit: system -> bool[B], whether the target is among the ten best.
         keys: int64[B] what breaks ties.
         costs: of asking, None where they were not measured.
+        expected: delegate -> float64[B], what its answer is expected to gain (`regret.expected_gain`); None where the
+            policy does not say how likely its items are.
     """
 
     policy: str
@@ -36,6 +38,7 @@ class Evidence:
     hit: Mapping[str, Bool]
     keys: Int64
     costs: Costs | None = None
+    expected: Mapping[str, Float64] | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -49,6 +52,7 @@ class Evidence:
             {name: value[index] for name, value in self.hit.items()},
             self.keys[index],
             self.costs,
+            None if self.expected is None else {name: value[index] for name, value in self.expected.items()},
         )
 
     def at(self, share: float) -> Evidence:
@@ -69,6 +73,7 @@ def fit_router(config: RouterConfig, evidence: Evidence) -> Router:
         evidence.keys,
         {label: evidence.hit[label] for label in wanted},
         evidence.costs,
+        evidence.expected,
     )
     router.hold_back(evidence.signals, evidence.keys)
     return router

@@ -32,6 +32,7 @@ class Lessons:
         hit, delegate_hit: bool[B]; the latter empty where it is not known.
         keys: int64[B], or None.
         costs: of asking, None where they were not measured.
+        expected: float64[B] per delegate, see `Evidence.expected`; None where it is not known.
     """
 
     uncertainty: Signals
@@ -43,6 +44,7 @@ class Lessons:
     delegate_hit: Mapping[str, Bool]
     keys: Int64 | None
     costs: Costs | None = None
+    expected: Mapping[str, Float64] | None = None
 
     def take(self, mask: Bool) -> Lessons:
         """Some of the queries."""
@@ -56,6 +58,7 @@ class Lessons:
             {label: hit[mask] for label, hit in self.delegate_hit.items()},
             None if self.keys is None else self.keys[mask],
             self.costs,
+            None if self.expected is None else {label: each[mask] for label, each in self.expected.items()},
         )
 
     def quality_of(self, who: Names) -> Float64:

@@ -59,6 +59,7 @@ class Router:
         keys: Int64 | None = None,
         delegate_hit: Mapping[str, Bool] | None = None,
         costs: Costs | None = None,
+        expected: Mapping[str, Float64] | None = None,
     ) -> None:
         """Learn from B validation queries; test queries must never come here.
 
@@ -70,7 +71,7 @@ class Router:
             keys: int64[B] a number per query (its user) that breaks ties of equal risk; see `Cut`.
             delegate_hit: bool[B] of each delegate like ``policy_hit``; without it a delegate's answers have no
                 confidence.
-            costs: of asking; without them clues are asked for whatever they cost.
+            costs: of asking; without them clues are asked for whatever they cost. expected: see `Evidence`.
 
         Raises:
             ConfigError: an unknown delegate, no estimator for ``stage = "before"``, or a risk out of reach.
@@ -85,9 +86,8 @@ class Router:
         choose(self.config, delegate_quality)
         early = tuple(n for n in self.config.estimators if signal(uncertainty, n).stage == "before")
         used = early if self.config.stage == "before" else self.config.estimators
-        lessons = Lessons(
-            uncertainty, used, early, policy_quality, delegate_quality, policy_hit, delegate_hit or {}, keys, costs
-        )
+        known = policy_quality, delegate_quality, policy_hit, delegate_hit or {}
+        lessons = Lessons(uncertainty, used, early, *known, keys, costs, expected)
         if self.config.consult is not None:
             signal(uncertainty, HORIZON)
         self._fitted = LEARN[self.config.kind](self.config, lessons)

@@ -21,7 +21,7 @@ from reasonrec_core.types import Cases, Float32, Int64, QueryBatch, Ranking, Tas
 CHUNK = 256
 """Queries per batch: few enough for scores of the whole catalogue, enough for the processor to be busy."""
 THREADS = 2
-KEPT = "uncertainty with its parts, tokens, own probability"
+KEPT = "uncertainty with its parts, tokens, own probability, of every item"
 """What answers hold besides the lists; part of their key, so that older ones are asked for again."""
 
 Arrays = Mapping[str, np.ndarray]
@@ -39,6 +39,7 @@ class Answers:
             None where it states none.
         probability: float32[B, C] for click probabilities, else None.
         text: B explanations, else None.
+        masses: float32[B, K] the policy's own probability of each listed item, None where it states none.
         seconds: that answering all took.
         digest: hash of all that the answers depend on.
     """
@@ -51,6 +52,7 @@ class Answers:
     tokens: Int64 | None = None
     mass: Float32 | None = None
     text: tuple[str, ...] | None = None
+    masses: Float32 | None = None
 
 
 def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> Answers:
@@ -70,6 +72,7 @@ def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> A
         found |= {"tokens": tokens, **_flat(signals)}
         if answer.mass is not None:
             found["mass"] = np.clip(answer.mass[:, :k].sum(axis=1), 0.0, 1.0)
+            found["masses"] = answer.mass
         return found
 
     extra = [KEPT, *(_stage_key(prepared, Kind.UNCERTAINTY, each) for each in agent.estimators)]
@@ -129,6 +132,7 @@ def _answers(
         arrays.get("tokens"),
         arrays.get("mass"),
         tuple(arrays["text"].tolist()) if "text" in arrays else None,
+        arrays.get("masses"),
     )
 
 

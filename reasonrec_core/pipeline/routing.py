@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from reasonrec_core.act import Evidence, Router, answer_confidence
 from reasonrec_core.act.fusing import fit_fusion
+from reasonrec_core.act.regret import expected_gain
 from reasonrec_core.act.stated import fit_stated
 from reasonrec_core.evaluate import Scores, metric_name, score_ranking
 from reasonrec_core.files import content_hash, read_json, write_json
@@ -22,6 +23,7 @@ from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.types import Bool, Cases, Float32, Int64, QueryBatch, Ranking, Task, Uncertainty
 
 Names = npt.NDArray[np.object_]
+Float64 = npt.NDArray[np.float64]
 Signals = Mapping[str, Uncertainty]
 
 
@@ -111,7 +113,18 @@ def validation_evidence(prepared: Prepared, agent: Agent, task: Task) -> Evidenc
         {label: s.per_query[quality] for label, s in scores.items()},
         {label: s.per_query[hit] > 0 for label, s in scores.items()},
         keys(cases),
+        expected=_expected(agent, answers, max(prepared.config.evaluate.k)),
     )
+
+
+def _expected(agent: Agent, answers: Mapping[str, Answers], depth: int) -> dict[str, Float64] | None:
+    """What each delegate is expected to gain; None where the policy does not say how likely its items are."""
+    assert agent.policy is not None
+    mine = answers[agent.policy.label]
+    if mine.masses is None or mine.ranking is None:
+        return None
+    theirs = {label: each.ranking for label, each in answers.items() if label in agent.delegates}
+    return {n: expected_gain(mine.ranking, mine.masses, r, depth) for n, r in theirs.items() if r is not None}
 
 
 def _hits_together(prepared: Prepared, router: Router, cases: Cases, answers: Mapping[str, Answers]) -> Bool | None:

@@ -1,0 +1,40 @@
+"""What a delegate's answer is expected to lose, if the policy's own probabilities are right.
+
+The quality of one answer to one query is nearly all chance: most targets are in nobody's list. What routers learn from
+it is therefore noise for the most part. Where the policy says how likely each item is, the difference between two lists
+can be stated without waiting for the target, as its expectation: far less noisy, and blind only where the policy is.
+Soft labels of a teacher in place of hard ones, as in distillation (Hinton, Vinyals and Dean, 2015). Whether it is the
+better teacher is measured on validation targets.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.types import Float32, Ranking
+
+Float64 = npt.NDArray[np.float64]
+DEPTH = 10
+CHUNK = 1024
+
+
+def expected_gain(policy: Ranking, masses: Float32, delegate: Ranking, depth: int = DEPTH) -> Float64:
+    """float64[B]: expected NDCG of the delegate's answer minus the policy's, for one target per query.
+
+    Args:
+        policy: its answers.
+        masses: float32[B, K], P(target) of each of its items.
+        delegate: answers to the same queries. What the policy does not list counts as impossible.
+        depth: of the NDCG.
+    """
+    discount = 1 / np.log2(np.arange(2, depth + 2))
+    known = np.where(policy.items >= 0, masses, 0.0).astype(np.float64)
+    own = (known[:, :depth] * discount[: known.shape[1]]).sum(axis=1)
+    theirs = np.empty(len(own))
+    top = delegate.items[:, :depth]
+    for start in range(0, len(own), CHUNK):
+        rows = slice(start, start + CHUNK)
+        same = (top[rows, :, None] == policy.items[rows, None, :]) & (top[rows, :, None] >= 0)
+        theirs[rows] = ((same * known[rows, None, :]).sum(axis=2) * discount[: top.shape[1]]).sum(axis=1)
+    return np.asarray(theirs - own)
