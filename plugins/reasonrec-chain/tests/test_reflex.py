@@ -59,7 +59,6 @@ def reflex_of(policy: Chain, data: FitData, **settings: Any) -> Reflex:
 def test_one_expert_alone_ranks_as_that_expert(world: Tiny) -> None:
     policy = policy_for(world.fit)
     made = reflex_of(policy, world.fit, experts=("sequence",))
-    made.agreement[:] = 0.0
     batch = world.test.queries
     seen = world.observation(batch)
     experts = policy.model.experts
@@ -72,10 +71,15 @@ def test_one_expert_alone_ranks_as_that_expert(world: Tiny) -> None:
     assert (ranking.items == wanted).mean() > 0.99  # rounding may turn neighbours over
 
 
-def test_weights_are_fitted_to_validation(world: Tiny) -> None:
-    made = reflex_of(policy_for(world.fit), world.fit)
-    assert made.mixture.sum() == pytest.approx(1.0, abs=1e-5)
-    assert np.ptp(made.mixture) > 0.01
+def test_gates_follow_what_is_seen_unless_they_are_static(world: Tiny) -> None:
+    horizon, surest = np.array([0.1, 0.9], np.float32), np.full((2, 3), 0.1, np.float32)
+    for kind, differ in (("hidden", True), ("static", False)):
+        made = reflex_of(policy_for(world.fit), world.fit, kind=kind)
+        e = len(made.names)
+        mixture, _ = made._weights(horizon, np.array([[0.0] * e, [9.0] * e], np.float32), surest[:, :1].repeat(e, 1))
+        assert mixture.sum(axis=1) == pytest.approx(np.ones(2), abs=1e-5)
+        assert np.ptp(mixture[0]) > 1e-4, "fitted to validation"
+        assert (not np.allclose(mixture[0], mixture[1])) == differ
 
 
 def test_without_its_policy_it_says_so(world: Tiny) -> None:

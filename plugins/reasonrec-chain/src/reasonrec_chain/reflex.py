@@ -1,29 +1,32 @@
-"""Delegate `chain-reflex`: the policy's own experts with fixed weights, without its steps.
+"""Delegate `chain-reflex`: the policy's own experts, weighed at a glance, without its steps.
 
-It reads the history by the policy's networks and counted links and mixes what they propose by weights that are the
-same for every request: nothing is inferred about what is wanted, no weight follows from what is known, and there is
-nothing to explain. That makes it a delegate that is close to its policy at a fraction of the time, the first impression
-next to the deliberation. With p_e(i) an expert's share of item i,
+It reads the history by the policy's networks and counted links and mixes what they propose. Nothing is inferred about
+what is wanted, experts are not compared with each other, no pool is made, and there is nothing to explain. That makes
+it a delegate that is close to its policy at a fraction of the time: the first impression next to the deliberation.
+With p_e(i) an expert's share of item i,
 
-    score(i) = log sum_e w_e p_e(i)  +  sum_e c_e log(p_e(i) + floor)
+    score(i) = sum_e w_e(x) p_e(i) * prod_e (p_e(i) + floor)^c_e(x)
 
-which is `reasonrec_chain.gates` with gates that ignore all facts, over the whole catalogue instead of a pool. The
-weights are fitted to validation targets, as those of the policy are.
+which is `reasonrec_chain.gates` over the whole catalogue, with gates of less: x is the evidence horizon, how much
+evidence each expert has, and how sure its best item is. They are fitted to validation targets, as those of the policy
+are. Scores are masses rather than their logarithms: how much there is, and how far the best is above the rest, tells a
+router how sure the answer is.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
+import torch
 from pydantic import Field
+from safetensors.torch import load_file, save_file
 
 from reasonrec_chain.devices import one_thread
 from reasonrec_chain.fit_gates import Pairs, join, train_gates
 from reasonrec_chain.fitting import proposed_pairs
-from reasonrec_chain.gates import TINY
+from reasonrec_chain.gates import TINY, Gates
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.policy import Chain
 from reasonrec_chain.pool import Votes, taken
@@ -34,10 +37,10 @@ from reasonrec_core.builtin.profile.pool import pair_up
 from reasonrec_core.components import Delegate, FitData, ReasoningPolicy, Settings, pick_candidates
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, PluginError
-from reasonrec_core.files import read_json, write_json
+from reasonrec_core.files import read_json, whole_file, write_json
 from reasonrec_core.types import Float32, Observation, QueryBatch, Task
 
-WEIGHTS = "weights.json"
+GATES, EXPERTS = "gates.safetensors", "experts.json"
 
 
 class ReflexConfig(Settings):
@@ -46,24 +49,24 @@ class ReflexConfig(Settings):
     experts: tuple[str, ...] | None = Field(
         default=None, description="Experts to ask: sequence, transitions, a modality; empty: all of those."
     )
-    pairs: int = Field(10_000, ge=1, description="Validation pairs that the weights are fitted on, at most.")
+    pairs: int = Field(10_000, ge=1, description="Validation pairs that the gates are fitted on, at most.")
+    kind: Literal["static", "linear", "hidden"] = Field(
+        "hidden", description="Gates that are the same for every request, linear in what they see, or with a layer."
+    )
 
 
 class Reflex(Delegate[ReflexConfig]):
-    """Fixed weights over the experts of a fitted `Chain`; see the module.
+    """The experts of a fitted `Chain` under gates of less; see the module.
 
     Attributes:
-        mixture: float32[E], sums to 1; of the experts in ``names``.
-        agreement: float32[E], the exponents c.
-        floor: least share of an item in the products.
+        names: E experts.
+        gates: of 2 + 2 E facts.
     """
 
     Config = ReflexConfig
     tasks: ClassVar[frozenset[Task]] = frozenset({Task.SEQUENTIAL, Task.DIRECT})
     names: tuple[str, ...]
-    mixture: Float32
-    agreement: Float32
-    floor: float
+    gates: Gates
 
     def __init__(self, config: ReflexConfig) -> None:
         super().__init__(config)
@@ -96,20 +99,21 @@ class Reflex(Delegate[ReflexConfig]):
         self.names = tuple(name for name in known if name in (self.config.experts or known))
         if not self.names:
             raise ConfigError("no experts to ask", where="experts", fix=f"Name some of: {', '.join(known)}.")
-        self.mixture = np.full(len(self.names), 1 / len(self.names), np.float32)
-        self.agreement, self.floor = np.zeros(len(self.names), np.float32), 0.1 / len(data.catalog)
-        if data.valid is None or not len(data.valid.targets):
+        valid = data.valid if data.valid is not None and len(data.valid.targets) else None
+        if valid is None:
+            self.gates = self._ungated(len(data.catalog)).eval()
             return
-        targets = pair_up(data.valid, data.observation.horizon, self.config.pairs, data.seed)
+        targets = pair_up(valid, data.observation.horizon, self.config.pairs, data.seed)
         found = join(list(proposed_pairs(policy.config, data, experts, targets)))
-        columns = [experts.names.index(name) for name in self.names]
-        bare = Pairs(found.shares[:, columns], found.ratios[:, :0], found.facts, found.allowed, found.target)
-        gates = train_gates(bare, policy.config.gates, "static", len(data.catalog), data.seed)
-        weights = gates.base.detach().numpy().astype(np.float64)
-        e = len(self.names)
-        odds = np.exp(weights[:e] - weights[:e].max())
-        self.mixture = (odds / odds.sum()).astype(np.float32)
-        self.agreement = weights[e : 2 * e].astype(np.float32)
+        every, at = len(experts.names), [experts.names.index(name) for name in self.names]
+        seen = found.facts[:, [0, 1, *(2 + e for e in at), *(2 + every + e for e in at)]]  # in the order of `facts`
+        bare = Pairs(found.shares[:, at], found.ratios[:, :0], seen, found.allowed, found.target)
+        self.gates = train_gates(bare, policy.config.gates, self.config.kind, len(data.catalog), data.seed)
+
+    def _ungated(self, n_items: int) -> Gates:
+        """Gates that have learned nothing."""
+        e, config = len(self.names), self._attached.config.gates
+        return Gates(e, 0, 2 + 2 * e, self.config.kind, config.hidden, config.dropout, 0.1 / max(n_items, 1))
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: see the module. Items of the history have no share of their own."""
@@ -123,7 +127,8 @@ class Reflex(Delegate[ReflexConfig]):
             for start, piece in batch.chunks(size):
                 rows = slice(start, start + len(piece))
                 part = evidence.slice(start, start + len(piece))
-                self._combined(model.experts, piece, part, None if states is None else states[rows], scene, made[rows])
+                own = None if states is None else states[rows]
+                self._combined(model.experts, piece, part, own, scene, observation.horizon[rows], made[rows])
         return pick_candidates(made, batch)
 
     def _states(self, model: ChainModel, evidence: Evidence, scene: Scene) -> Float32 | None:
@@ -136,34 +141,46 @@ class Reflex(Delegate[ReflexConfig]):
         evidence: Evidence,
         states: Float32 | None,
         scene: Scene,
+        horizon: Float32,
         out: Float32,
     ) -> None:
         """Write float32[B, n_items] scores of one chunk into ``out``."""
         size, n = out.shape
         own = taken(batch, n)
         links = {link.name: (found, link) for found, link in zip(scene.links, experts.links, strict=True)}
-        agreed: Float32 = np.zeros((size, n), np.float32)
-        out.fill(TINY)
+        totals, surest = np.zeros((2, size, len(self.names)), np.float32)
         with scene.room(size) as room:
-            for name, weight, exponent in zip(self.names, self.mixture, self.agreement, strict=True):
-                share = room.array(0, size, n)
+            shares = [room.array(e, size, n) for e in range(len(self.names))]
+            for e, (name, share) in enumerate(zip(self.names, shares, strict=True)):
                 if name == SEQUENCE:
                     assert states is not None
                     scene.logits(states, share)
                     share.reshape(-1)[own] = -np.inf
-                    _softmax(share)
+                    totals[:, e] = _softmax(share)
                 else:
                     found, link = links[name]
-                    totals = Votes.of(found, link.fade, evidence, own, share).totals
-                    share *= np.divide(np.float32(1), totals, out=np.zeros_like(totals), where=totals > 0)[:, None]
-                out += weight * share
-                if exponent:
-                    share += np.float32(self.floor)
-                    np.log(share, out=share)
-                    share *= exponent
-                    agreed += share
-        np.log(out, out=out)
-        out += agreed
+                    votes = totals[:, e] = Votes.of(found, link.fade, evidence, own, share).totals
+                    share *= np.divide(np.float32(1), votes, out=np.zeros_like(votes), where=votes > 0)[:, None]
+                surest[:, e] = share.max(axis=1, initial=0.0)
+            mixture, agreement = self._weights(horizon, totals, surest)
+            agreed: Float32 = np.zeros((size, n), np.float32)
+            out.fill(TINY)
+            for e, share in enumerate(shares):
+                out += mixture[:, e, None] * share
+                share += self.gates.floor.numpy()
+                np.log(share, out=share)
+                share *= agreement[:, e, None]
+                agreed += share
+        np.exp(agreed, out=agreed)
+        out *= agreed
+
+    @torch.no_grad()
+    def _weights(self, horizon: Float32, totals: Float32, surest: Float32) -> tuple[Float32, Float32]:
+        """float32[B, E] mixture and exponents."""
+        h, known = horizon[:, None].astype(np.float32), np.sign(totals) * np.log1p(np.abs(totals))
+        facts = np.concatenate([h, h * h, known, np.log(np.maximum(surest, 1e-8))], axis=1).astype(np.float32)
+        mixture, agreement, _ = self.gates.weights(torch.from_numpy(facts))
+        return mixture.exp().numpy(), agreement.numpy()
 
     @property
     def _attached(self) -> Chain:
@@ -172,25 +189,33 @@ class Reflex(Delegate[ReflexConfig]):
         return self._policy
 
     def save(self, folder: Path) -> None:
-        """Write the weights; the experts are saved with the policy."""
+        """Write the gates; the experts are saved with the policy."""
         super().save(folder)
-        values = {"mixture": self.mixture.tolist(), "agreement": self.agreement.tolist(), "floor": self.floor}
-        write_json(folder / WEIGHTS, {"names": list(self.names), **values})
+        stored = {name: value.contiguous() for name, value in self.gates.state_dict().items()}
+        with whole_file(folder / GATES) as aside:
+            save_file(stored, aside)
+        write_json(folder / EXPERTS, {"names": list(self.names), "hidden": self._attached.config.gates.hidden})
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read what `save` wrote; the policy is attached afterwards."""
         self = super().load(folder, catalog)
-        stored = read_json(folder / WEIGHTS)
-        self.names, self.floor = tuple(stored["names"]), float(stored["floor"])
-        self.mixture = np.array(stored["mixture"], np.float32)
-        self.agreement = np.array(stored["agreement"], np.float32)
+        stored = read_json(folder / EXPERTS)
+        self.names, e = tuple(stored["names"]), len(stored["names"])
+        tensors = load_file(folder / GATES)
+        with torch.random.fork_rng(devices=[]):  # gates are made at random before they are filled
+            self.gates = Gates(e, 0, 2 + 2 * e, self.config.kind, stored["hidden"], 0.0, float(tensors["floor"])).eval()
+        # A dropout layer has no parameters: gates without one hold the same tensors.
+        self.gates.load_state_dict(tensors)
         return self
 
 
-def _softmax(logits: npt.NDArray[np.float32]) -> None:
-    """Turn float32[B, n] logits into shares, in place; -inf has none."""
+def _softmax(logits: Float32) -> Float32:
+    """Turn float32[B, n] logits into shares, in place; -inf has none. float32[B]: log of the sum of exponentials."""
     top = logits.max(axis=1, initial=-np.inf)
-    logits -= np.where(np.isfinite(top), top, np.float32(0))[:, None]
+    top = np.where(np.isfinite(top), top, np.float32(0))
+    logits -= top[:, None]
     np.exp(logits, out=logits)
-    logits /= np.maximum(logits.sum(axis=1), np.float32(1e-30))[:, None]
+    total = logits.sum(axis=1) + np.float32(1e-30)
+    logits /= total[:, None]
+    return np.asarray(np.log(total) + top, np.float32)
