@@ -1,0 +1,152 @@
+"""What benchmarks/routing.py finds out on answers that are kept: shares without loss, consulting, calibration.
+
+Every choice is made on validation queries; the test queries are decided once by what was chosen. Routers learn from
+answers as `reasonrec run` has them: the policy and chain-reflex both have gates that were fitted on these
+queries. Held-out figures for one of them alone would make the other look too good.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from routing_answers import POLICY, PROFILE, TOP, Bank, quality
+
+from reasonrec_core.act import Evidence, Router, RouterConfig, clues, deferral, fit_router
+from reasonrec_core.act.fusing import fit_fusion
+from reasonrec_core.act.goals import routed_quality, share_for_loss
+from reasonrec_core.act.regret import expected_gain
+from reasonrec_core.act.relative import relative
+from reasonrec_core.types import Ranking
+
+WIDTH = TOP + 1
+LOSS, RESAMPLES = 0.01, 2000
+SHARES = np.linspace(0.1, 1.0, 10)
+AFTER = ("evidence-horizon", "entropy", "margin")
+Found = dict[str, Any]
+
+
+def kinds(delegates: tuple[str, ...]) -> dict[str, Found]:
+    """The routers that are compared, by name: settings of `RouterConfig`."""
+    near = delegates[-1]
+    return {
+        "threshold, before": {"kind": "threshold", "stage": "before", "clues": "none"},
+        "table, before": {"kind": "table", "stage": "before", "clues": "none"},
+        "deferral, before, no clues": {"kind": "deferral", "stage": "before", "clues": "none"},
+        f"deferral, before, clues of {near}": {"kind": "deferral", "stage": "before", "clues": (near,)},
+        "deferral, before, clues of all": {"kind": "deferral", "stage": "before", "clues": "all"},
+        "cascade": {"kind": "cascade", "stage": "before", "clues": "all"},
+        "threshold, after": {"kind": "threshold", "stage": "after", "clues": "none"},
+        "deferral, after, clues of all": {"kind": "deferral", "stage": "after", "clues": "all"},
+    }
+
+
+def evidence(
+    bank: Bank, part: str, delegates: tuple[str, ...], held_out: bool = False
+) -> tuple[Evidence, dict[str, Ranking]]:
+    """What a router learns from, or is tested on; and the answers.
+
+    With ``held_out`` the policy's validation quality is that of gates that were fitted on other queries.
+    """
+    cases = bank.cases(part)
+    ranked = {label: bank.ranking(label, part, WIDTH) for label in (POLICY, *delegates)}
+    made = {label: quality(ranking, cases) for label, ranking in ranked.items()}
+    gains, hits = ({label: each[i] for label, each in made.items()} for i in (0, 1))
+    if held_out and (own := bank.held_out()) is not None:
+        gains[POLICY], hits[POLICY] = own, own > 0
+    theirs = {label: ranked[label] for label in delegates}
+    known = {**bank.signals(part), **clues(cases.queries.history, bank.popularity, theirs)}
+    mine = ranked[POLICY]  # its scores are the masses
+    soft = {label: expected_gain(mine, mine.scores, ranking) for label, ranking in theirs.items()}
+    return Evidence(POLICY, known, gains, hits, cases.queries.users.astype(np.int64), expected=soft), ranked
+
+
+def prove(bank: Bank, delegates: tuple[str, ...], forms: tuple[str, ...], only: tuple[str, ...] = ()) -> Found:
+    """Every router on one data set."""
+    deferral.FORMS = forms  # type: ignore[misc]
+    valid, test = (evidence(bank, part, delegates)[0] for part in ("valid", "test"))
+    path = bank.folder / "routers.json"
+    kept: Found = json.loads(path.read_text()) if path.exists() else {}
+    for name, settings in kinds(delegates).items():
+        if name in kept or (only and name not in only):
+            continue
+        config = RouterConfig.model_validate({**settings, "estimators": AFTER, "share": 0.5})
+        share, found = share_for_loss(valid, config, LOSS, valid.keys, seed=0, resamples=RESAMPLES)
+        router = fit_router(config, valid)
+        kept[name] = {"share": share, "validation": asdict(found), **tested(router, test, share, bank)}
+        path.write_text(json.dumps(kept, indent=1))
+        print(bank.bench.name, name, share, kept[name]["test"], flush=True)
+    systems = {label: float(each.mean()) for label, each in test.quality.items()}
+    return {"routers": kept, "systems": systems, "oracle": oracle(test, delegates), "delegates": list(delegates)}
+
+
+def tested(router: Router, test: Evidence, share: float, bank: Bank) -> Found:
+    """The curve, and what came of the chosen share: on all test queries and by quarter of the evidence horizon."""
+    mine = test.quality[POLICY]
+    whole = routed_quality(test, router.at_share(1.0, test.signals))
+    points = [float(routed_quality(test, router.at_share(float(s), test.signals)).mean()) for s in SHARES]
+    random = [float(mine.mean() + s * (whole.mean() - mine.mean())) for s in SHARES]
+    chosen = router.at_share(share, test.signals)
+    values, replaced = routed_quality(test, chosen), chosen.replace(test.signals, test.keys)
+    horizon = bank.horizon("test")
+    quarter = np.searchsorted(np.quantile(horizon, (0.25, 0.5, 0.75)), horizon, side="right")
+    slices = [
+        {"n": int(at.sum()), "share": float(replaced[at].mean()), **against(values[at], mine[at], test.keys[at])}
+        for at in (quarter == q for q in range(4))
+        if at.any()
+    ]
+    report = router.report
+    return {
+        "test": against(values, mine, test.keys),
+        "points": points,
+        "random": random,
+        "area": float(np.mean(np.array(points) - np.array(random))),
+        "quarters": slices,
+        "form": report.get("form"),
+        "asks": report.get("asks"),
+    }
+
+
+def against(values: np.ndarray, mine: np.ndarray, users: np.ndarray) -> Found:
+    """NDCG@10, and the relative difference to the policy alone."""
+    found = relative(values, mine, users, seed=0, resamples=RESAMPLES)
+    return {"routed": float(values.mean()), "policy": float(mine.mean()), **asdict(found)}
+
+
+def oracle(test: Evidence, delegates: tuple[str, ...]) -> list[float]:
+    """Quality at every share where the requests that gain most go to the best delegate for each."""
+    mine = test.quality[POLICY]
+    gains = np.sort(np.max([test.quality[label] for label in delegates], axis=0) - mine)[::-1]
+    return [float(mine.mean() + gains[: round(s * len(gains))].sum() / len(gains)) for s in SHARES]
+
+
+def consulted(bank: Bank, delegates: tuple[str, ...]) -> Found:
+    """Policy and delegates together, on the coldest quarter: learned on validation, tested once."""
+    labels = (*delegates, *([PROFILE] if PROFILE in bank.systems else []))
+    sides: dict[str, Any] = {}
+    for part in ("valid", "test"):
+        horizon, cases = bank.horizon(part), bank.cases(part)
+        cold = np.flatnonzero(horizon >= np.quantile(horizon, 0.75))
+        ranked = {label: bank.ranking(label, part, WIDTH).take(cold) for label in (POLICY, *labels)}
+        sides[part] = (cases.take(cold), horizon[cold], ranked)
+    cases, horizon, ranked = sides["valid"]
+    fusion = fit_fusion(
+        ranked, cases.target_indptr, cases.targets, horizon, 0, users=cases.queries.users.astype(np.int64),
+        resamples=RESAMPLES,
+    )  # fmt: skip
+    cases, horizon, ranked = sides["test"]
+    users = cases.queries.users.astype(np.int64)
+    alone = {label: quality(ranking, cases)[0] for label, ranking in ranked.items()}
+    fused = quality(fusion({label: ranked[label] for label in fusion.systems}, horizon), cases)[0]
+    best = max(labels, key=lambda label: float(alone[label].mean()))
+    return {
+        "n": len(cases),
+        "fusion": fusion.to_dict(),
+        "systems": {label: float(each.mean()) for label, each in alone.items()},
+        "fused": float(fused.mean()),
+        "best": best,
+        "against policy": asdict(relative(fused, alone[POLICY], users, seed=0, resamples=RESAMPLES)),
+        "against best": asdict(relative(fused, alone[best], users, seed=0, resamples=RESAMPLES)),
+    }
