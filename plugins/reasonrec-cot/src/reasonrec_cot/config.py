@@ -32,6 +32,11 @@ class ShortlistConfig(Settings):
         (),
         description='Further delegates whose scores of the candidates are weighed with the head\'s (answer = "head").',
     )
+    whole: bool = Field(
+        False,
+        description='With answer = "head": rank the whole catalogue by the head alone, in one reading of the prompt; '
+        "requests with candidates of their own are answered as ever.",
+    )
     order: Literal["ranked", "shuffled"] = Field(
         "ranked",
         description="How candidates are listed: as the delegate ranks them, or in an order that tells nothing.",

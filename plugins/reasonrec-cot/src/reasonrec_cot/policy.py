@@ -120,8 +120,7 @@ class Cot(ReasoningPolicy[CotConfig]):
             chosen = self._listed(batch, observation).prior.items if given is None else given
             return explained(self.asking, batch, chosen, self._speaker, started)
         shortlist = self._listed(batch, observation)
-        whole = self.config.answer == "written" and batch.candidates is None
-        asked = batch if whole else replace(batch, candidates=shortlist.items)
+        asked = batch if self._ranks_all(batch) else replace(batch, candidates=shortlist.items)
         evidence = self._evidence(batch, asked, shortlist, observation)
         return self._ranked(batch, asked, shortlist, self.asking.rank(asked, evidence=evidence), started)
 
@@ -168,6 +167,11 @@ class Cot(ReasoningPolicy[CotConfig]):
         self._asking = Asking(self.config, self.backbone, self._catalog, soft, head, decision)
         self._features = observation.features
 
+    def _ranks_all(self, batch: QueryBatch) -> bool:
+        """Whether the model ranks the whole catalogue and no shortlist."""
+        every = {"written": True, "head": self.config.shortlist.whole}
+        return batch.candidates is None and every.get(self.config.answer, False)
+
     def _listed(self, batch: QueryBatch, observation: Observation) -> Shortlist:
         if self._shortlister is None:
             raise PluginError("cot was not fitted for rankings and is asked for one", fix="Fit it for this task.")
@@ -177,7 +181,7 @@ class Cot(ReasoningPolicy[CotConfig]):
         self, batch: QueryBatch, asked: QueryBatch, shortlist: Shortlist, observation: Observation
     ) -> Evidence | None:
         """What delegates say, where the head's scores are weighed with theirs."""
-        if self.config.answer != "head" or self._shortlister is None:
+        if self.config.answer != "head" or self._shortlister is None or asked.candidates is None:
             return None
         return self._shortlister.evidence(asked, shortlist, observation, listed=batch.candidates is not None)
 
@@ -196,7 +200,7 @@ class Cot(ReasoningPolicy[CotConfig]):
     def _steps(
         self, batch: QueryBatch, shortlist: Shortlist, ranking: Ranking, mass: Float32, answer: Reasoned, row: int
     ) -> tuple[Step, ...]:
-        items, thought = self.asking.items, answer.thoughts[row]
+        items, thought, who = self.asking.items, answer.thoughts[row], f"Proposed by {self.config.shortlist.delegate}"
         listed = [int(item) for item in shortlist.items[row] if item >= 0]
         best = [(int(i), float(m)) for i, m in zip(ranking.items[row], mass[row], strict=True) if i >= 0 and m > 0]
         first = int(ranking.items[row, 0]) if ranking.items.shape[1] else -1
@@ -204,13 +208,15 @@ class Cot(ReasoningPolicy[CotConfig]):
         return (
             steps.observed(items, batch.history.row(row), self.config.prompt.history, thought),
             *steps.deliberated(thought),
-            steps.proposed(items, listed, f"Proposed by {self.config.shortlist.delegate}"),
+            *([] if self._ranks_all(batch) else [steps.proposed(items, listed, who)]),
             steps.weighed(items, best, self._how(batch)),
             steps.decided(claim, best[0][1] if best else 0.0, answer.stated[row], self._asks),
         )
 
     def _how(self, batch: QueryBatch) -> str:
         """What answers are compared by, in words."""
+        if self.config.answer == "head" and self._ranks_all(batch):
+            return "what the tuned head says of each item of the catalogue"
         decided = None if self._tuned is None else self._tuned.decision
         if self.config.answer != "head" or decided is None:
             return HOW[self.config.answer]
