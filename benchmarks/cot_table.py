@@ -17,6 +17,8 @@ from reasonrec_core.types import Task
 
 RESULTS = Path(__file__).parent / "results" / "cot.md"
 METRICS = ("HR@1", "HR@5", "NDCG@5", "HR@10", "NDCG@10")
+NOTE = "note.md"
+"""What else is to be known of the pieces, beside them."""
 CROSSED = "decision, cross-fitted"
 TABLES = (("sequential", "NDCG@10"), ("direct", "NDCG@10"), ("direct", "HR@1"))
 
@@ -53,6 +55,8 @@ def write_table(work: Path, dataset: str, seed: int) -> None:
         "implicit-als. *140 steps*: short tunings of equal steps and places per step, the head alone deciding: "
         '`--set \'{"shortlist": {"delegate": "implicit-als", "voices": []}, "tuning": {"steps": 140, "pairs": 0, '
         '"validations": 2, "ema": 0}}\' --name "140 steps: V"`. *untuned*: all layers, `--queries 250`.',
+        "",
+        (folder / NOTE).read_text().strip() if (folder / NOTE).exists() else "",
         "",
         "Leave-one-out. *Sequential*: all items ranked, history masked; the policy re-ranks the 20 best of its "
         "candidate generator. *Direct*: the target among 99 items that its user never touched. Ties count against the "
