@@ -127,7 +127,7 @@ def together(systems: list[Answers], parts: dict[str, Cases]) -> Answers:
     columns = {part: np.stack([log_odds(found[part]) for found in systems], axis=1) for part in parts}
     labels = parts["valid"].labels
     assert labels is not None
-    model = LogisticRegression().fit(columns["valid"], labels[: len(columns["valid"])] > 0)
+    model = LogisticRegression().fit(columns["valid"], np.ravel(labels)[: len(columns["valid"])] > 0)
     return {part: model.predict_proba(columns[part])[:, 1:].astype(np.float32) for part in parts}
 
 
