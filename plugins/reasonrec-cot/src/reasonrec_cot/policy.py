@@ -75,7 +75,7 @@ class Cot(ReasoningPolicy[CotConfig]):
 
     def fit(self, data: FitData) -> None:
         """Fit the delegate that proposes candidates, load the model and, where that is wanted, tune it."""
-        if data.task not in {Task.CTR, Task.EXPLAIN}:
+        if data.task is not Task.CTR and not (data.task is Task.EXPLAIN and self.config.explanations == "consensus"):
             self._shortlister = Shortlister.fit(self.config.shortlist, data)
         self._catalog = data.catalog
         self._asking = Asking(self.config, self.backbone, data.catalog)
