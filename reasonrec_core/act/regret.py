@@ -16,11 +16,15 @@ from reasonrec_core.types import Float32, Ranking
 
 Float64 = npt.NDArray[np.float64]
 DEPTH = 10
+EXPECTED = "expected:"
+"""How a trace names, for each delegate, what its answer is expected to gain."""
 CHUNK = 1024
 
 
 def expected_gain(policy: Ranking, masses: Float32, delegate: Ranking, depth: int = DEPTH) -> Float64:
     """float64[B]: expected NDCG of the delegate's answer minus the policy's, for one target per query.
+
+    Rounded as a trace holds it (`stated`), so that a router that a replay learns anew is the same.
 
     Args:
         policy: its answers.
@@ -37,4 +41,14 @@ def expected_gain(policy: Ranking, masses: Float32, delegate: Ranking, depth: in
         rows = slice(start, start + CHUNK)
         same = (top[rows, :, None] == policy.items[rows, None, :]) & (top[rows, :, None] >= 0)
         theirs[rows] = ((same * known[rows, None, :]).sum(axis=2) * discount[: top.shape[1]]).sum(axis=1)
-    return np.asarray(theirs - own)
+    return gained(stated(theirs - own))
+
+
+def stated(gains: Float64) -> Float32:
+    """float32[B] in [0, 1] for float64[B] in [-1, 1]; `gained` turns it back."""
+    return (0.5 + 0.5 * gains).astype(np.float32)
+
+
+def gained(values: Float32) -> Float64:
+    """float64[B] in [-1, 1] for what `stated` gave."""
+    return 2.0 * values.astype(np.float64) - 1.0

@@ -113,17 +113,17 @@ def validation_evidence(prepared: Prepared, agent: Agent, task: Task) -> Evidenc
         {label: s.per_query[quality] for label, s in scores.items()},
         {label: s.per_query[hit] > 0 for label, s in scores.items()},
         keys(cases),
-        expected=_expected(agent, answers, max(prepared.config.evaluate.k)),
+        expected=expected_gains(prepared, agent, answers),
     )
 
 
-def _expected(agent: Agent, answers: Mapping[str, Answers], depth: int) -> dict[str, Float64] | None:
+def expected_gains(prepared: Prepared, agent: Agent, answers: Mapping[str, Answers]) -> dict[str, Float64] | None:
     """What each delegate is expected to gain; None where the policy does not say how likely its items are."""
     assert agent.policy is not None
     mine = answers[agent.policy.label]
     if mine.masses is None or mine.ranking is None:
         return None
-    theirs = {label: each.ranking for label, each in answers.items() if label in agent.delegates}
+    theirs, depth = {label: answers[label].ranking for label in agent.delegates}, max(prepared.config.evaluate.k)
     return {n: expected_gain(mine.ranking, mine.masses, r, depth) for n, r in theirs.items() if r is not None}
 
 

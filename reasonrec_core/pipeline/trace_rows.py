@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.act.regret import EXPECTED, stated
 from reasonrec_core.evaluate import Scores
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.assess import Assessed
 from reasonrec_core.pipeline.latency import Latency
 from reasonrec_core.pipeline.predict import CHUNK, delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
-from reasonrec_core.pipeline.routing import keys, scored, signals
+from reasonrec_core.pipeline.routing import expected_gains, keys, scored, signals
 from reasonrec_core.trace import Hasher, TraceBatch
 from reasonrec_core.trace.schema import TEST, VALID
 from reasonrec_core.types import Bool, Cases, Float32, Int32, Int64, QueryBatch, Ranking, Route, Step, Uncertainty
@@ -195,6 +196,8 @@ def calibration_rows(prepared: Prepared, agent: Agent, found: Assessed, hasher: 
         users = _user_ids(prepared, cases)
         order, numbers = hasher.order(users), hasher.keys(users, lambda rows, drawn: drawn >= 0)
     known = signals(agent, cases.queries, {agent.policy.label: mine, **theirs})
+    for label, gains in (expected_gains(prepared, agent, {agent.policy.label: mine, **theirs}) or {}).items():
+        known[f"{EXPECTED}{label}"] = Uncertainty(stated(gains), "after")
     asked = Asked(order, cases.take(order) if hasher.users else cases, known, scores, numbers)
     for rows, batch in asked.batches(VALID):
         spent = None if mine.tokens is None else mine.tokens[rows]

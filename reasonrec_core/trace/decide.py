@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.act import Costs, Evidence, Router, RouterConfig, fit_router
+from reasonrec_core.act.regret import EXPECTED, gained
 from reasonrec_core.act.stated import fit_stated
 from reasonrec_core.errors import ConfigError, RunError
 from reasonrec_core.trace.recorded import Float64, Names, Recorded
@@ -129,7 +130,10 @@ def evidence(valid: Recorded) -> Evidence:
     quality = {system: metric(valid, system, head.quality) for system in (head.policy, *head.delegates)}
     hit = {system: metric(valid, system, head.hit) > 0 for system in quality}
     costs = Costs.from_dict(head.costs) if head.costs else None
-    return Evidence(head.policy, valid.signals, quality, hit, valid.keys, costs)
+    told = {label: valid.signals.get(f"{EXPECTED}{label}") for label in head.delegates}
+    expected = {label: gained(each.total) for label, each in told.items() if each is not None}
+    soft = expected if len(expected) == len(told) else None
+    return Evidence(head.policy, valid.signals, quality, hit, valid.keys, costs, soft)
 
 
 def check_signals(found: Recorded, names: Sequence[str]) -> None:
