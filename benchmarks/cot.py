@@ -98,6 +98,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=60.0, help="bound of a tuning")
     parser.add_argument("--parts", nargs="*", default=["valid"], choices=["valid", "test"], help="queries to answer")
+    parser.add_argument("--tasks", nargs="*", default=["sequential", "direct"], choices=["sequential", "direct"])
     parser.add_argument("--weights-of", help="a form whose tuned network this one takes over")
     parser.add_argument("--set", type=json.loads, default={}, help="further settings of the policy, as JSON")
     parser.add_argument("--name", help="call this form something else (with --set)")
@@ -197,7 +198,8 @@ def scored(
     found: dict[str, Any] = {}
     direct = direct_split(bench.split, bench.dataset, negatives=99, seed=0)
     for part in given.parts:
-        for task, split in (("sequential", bench.split), ("direct", direct)):
+        for task in given.tasks:
+            split = direct if task == "direct" else bench.split
             kept = folder / f"{task}-{part}.npz"
             cases = some(getattr(split, part), given.queries)
             if not kept.exists():

@@ -54,7 +54,8 @@ def write_table(work: Path, dataset: str, seed: int) -> None:
         "*full* and *from implicit-als*: one tuning, `--minutes 60 --threads 1`, candidates from transitions or from "
         "implicit-als. *140 steps*: short tunings of equal steps and places per step, the head alone deciding: "
         '`--set \'{"shortlist": {"delegate": "implicit-als", "voices": []}, "tuning": {"steps": 140, "pairs": 0, '
-        '"validations": 2, "ema": 0}}\' --name "140 steps: V"`. *untuned*: all layers, `--queries 250`.',
+        '"validations": 2, "ema": 0}}\' --name "140 steps: V"`. *untuned*: all layers, '
+        "`--queries 250 --tasks sequential`.",
         "",
         (folder / NOTE).read_text().strip() if (folder / NOTE).exists() else "",
         "",
