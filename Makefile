@@ -37,7 +37,8 @@ docs: setup
 	$(BIN)/python docs/generate.py --check
 
 test: lint types docs
-	$(BIN)/python -m pytest -n 2 $(PYTEST)
+	# Two workers, a thread each: more would wait for one another.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST)
 
 clean:
 	rm -rf $(VENV) runs data

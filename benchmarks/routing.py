@@ -1,14 +1,15 @@
-"""Delegation, consulting and calibration of `chain` with its delegates, proved on real data; a piece at a time.
+"""Delegation, consulting and calibration of a policy with its delegates, proved on real data; a piece at a time.
 
     python benchmarks/routing.py answer amazon-beauty --fitted WORK/amazon-beauty/full/0/fitted --data ../shared/data
     python benchmarks/routing.py prove amazon-beauty --fitted WORK/amazon-beauty/full/0/fitted
     python benchmarks/routing.py time amazon-beauty --fitted WORK/amazon-beauty/full/0/fitted
+    python benchmarks/routing.py answer ml-100k --policy cot --fitted WORK/ml-100k/full/0/fitted --systems cot ...
     python benchmarks/routing.py table
 
 ``answer`` asks the policy and its delegates every validation and test query, once, and keeps the answers under
-``--work``; the policy is one that benchmarks/chain.py fitted (seed 0), or is fitted here where ``--fitted`` is not
-given. ``prove`` does all routing on those answers: the share without loss of every router (chosen on validation,
-decided once on test), consulting, calibration. ``time`` measures requests. ``table`` writes
+``--work``; the policy is one that benchmarks/chain.py or cot.py fitted (seed 0); `chain` is fitted here where
+``--fitted`` is not given. ``prove`` does all routing on those answers: the share without loss of every router (chosen
+on validation, decided once on test), consulting, calibration. ``time`` measures requests. ``table`` writes
 benchmarks/results/routing.md. Data, split and item order are those of seed 0. Needs reasonrec-chain, -text, -timm and
 -implicit; `lightgbm-rank` and `profile` are asked too where ``--systems`` names them.
 """
@@ -36,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["answer", "prove", "time", "table"])
     parser.add_argument("datasets", nargs="*")
+    parser.add_argument("--policy", default=POLICY)
     parser.add_argument("--systems", nargs="*", default=ASKED, help="whom `answer` asks")
     parser.add_argument("--delegates", nargs="*", default=ROUTED, help="whom routers choose from, the closest last")
     parser.add_argument("--routers", nargs="*", default=[], help="names of routers to prove; all without")

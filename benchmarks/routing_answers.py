@@ -50,13 +50,19 @@ class Bank:
     @classmethod
     def of(cls, given: argparse.Namespace, name: str) -> Bank:
         """Prepared from the command line."""
-        return cls(prepare(name, given.data, given.cache, 0), given.work / name, given)
+        place = name if given.policy == POLICY else f"{name} {given.policy}"
+        return cls(prepare(name, given.data, given.cache, 0), given.work / place, given)
+
+    @property
+    def policy(self) -> str:
+        """The policy that routers choose against."""
+        return str(self.given.policy)
 
     @property
     def systems(self) -> tuple[str, ...]:
         """All that have been asked: the policy first."""
         there = {path.name for path in (self.folder / "ranked").iterdir()}
-        return tuple(label for label in (POLICY, *DELEGATES, REFLEX, PROFILE) if label in there)
+        return tuple(label for label in (self.policy, *DELEGATES, REFLEX, PROFILE) if label in there)
 
     def cases(self, part: str) -> Cases:
         """The queries of a part."""
@@ -81,18 +87,24 @@ class Bank:
         kept = self.arrays(system, part)
         return Ranking(kept["items"][:, :width], kept["scores"][:, :width])
 
+    def masses(self, part: str, width: int) -> np.ndarray:
+        """float32[B, width]: P(next item) of the policy's items; the scores of `chain` are that."""
+        kept = self.arrays(self.policy, part)
+        return np.asarray(kept.get("masses", kept["scores"])[:, :width], np.float32)
+
     def signals(self, part: str) -> dict[str, Uncertainty]:
         """Every estimator's values."""
         stages = {"evidence-horizon": "before"}
-        kept = self.arrays(POLICY, part)
-        return {n: Uncertainty(kept[f"total:{n}"], stages.get(n, "after")) for n in ESTIMATORS}  # type: ignore[arg-type]
+        kept = self.arrays(self.policy, part)
+        there = [name for name in ESTIMATORS if f"total:{name}" in kept]
+        return {n: Uncertainty(kept[f"total:{n}"], stages.get(n, "after")) for n in there}  # type: ignore[arg-type]
 
     def component(self, system: str) -> Component[Any]:
         """A fitted component, loaded or fitted now and kept."""
-        policy = system in (POLICY, PROFILE)
+        policy = system in (self.policy, PROFILE)
         kind, registry = Kind.POLICY if policy else Kind.DELEGATE, Registry.discover()
         folder, catalog = self.folder / "fitted" / system, self.bench.dataset.catalog
-        if system == POLICY and self.given.fitted is not None:
+        if system == self.policy and self.given.fitted is not None:
             folder = self.given.fitted
         if (folder / "done").exists() or folder == self.given.fitted:
             return self.attached(registry.load(kind, system).load(folder, catalog))
@@ -101,7 +113,7 @@ class Bank:
         make = lambda label: registry.create(Kind.DELEGATE, label, {})  # noqa: E731
         part.fit(replace(self.bench.fit, seed=self.given.seed, delegate=make))  # type: ignore[arg-type]
         part.save(folder)
-        unseen = part.model.unseen if system == POLICY else None  # type: ignore[attr-defined]
+        unseen = part.model.unseen if system == self.policy else None  # type: ignore[attr-defined]
         if unseen is not None:
             np.savez(folder / "unseen.npz", gains=unseen)
         (folder / "done").touch()
@@ -112,7 +124,7 @@ class Bank:
 
         Written by benchmarks/chain.py beside the fitted policy, or here in it.
         """
-        folder = self.given.fitted or self.folder / "fitted" / POLICY
+        folder = self.given.fitted or self.folder / "fitted" / self.policy
         found = [path for path in (folder / "unseen.npz", folder.parent / "unseen.npz") if path.exists()]
         gains = np.load(found[0])["gains"] if found else np.zeros(0)
         if len(gains) != len(self.cases("valid")):
@@ -122,7 +134,7 @@ class Bank:
     def attached(self, part: Component[Any]) -> Component[Any]:
         """The same, knowing the policy if it asks for it."""
         if asks_policy(type(part)):
-            part.attach(self.component(POLICY))  # type: ignore[attr-defined]
+            part.attach(self.component(self.policy))  # type: ignore[attr-defined]
         return part
 
     def answer(self, system: str) -> None:
@@ -151,7 +163,7 @@ class Bank:
 
             return ask
         assert isinstance(part, ReasoningPolicy)
-        policy, estimators = part, fitted_estimators(self, part) if system == POLICY else {}
+        policy, estimators = part, fitted_estimators(self, part) if system == self.policy else {}
 
         def deliberate(batch: Any) -> dict[str, np.ndarray]:
             seen = bench.observe(batch)
@@ -162,7 +174,7 @@ class Bank:
             short = replace(answer, ranking=answer.ranking.head(TOP + 1), mass=answer.mass[:, : TOP + 1])
             said = {n: e.estimate(batch, seen, None if e.stage == "before" else short) for n, e in estimators.items()}
             listed |= {f"total:{name}": value.total for name, value in said.items()}
-            return listed | {"mass": np.clip(answer.mass[:, :TOP].sum(axis=1), 0.0, 1.0)}
+            return listed | {"masses": answer.mass, "mass": np.clip(answer.mass[:, :TOP].sum(axis=1), 0.0, 1.0)}
 
         return deliberate
 
@@ -170,7 +182,7 @@ class Bank:
 def fitted_estimators(bank: Bank, policy: ReasoningPolicy[Any]) -> dict[str, UncertaintyEstimator[Any]]:
     """All estimators, as a run would fit them."""
     made: dict[str, UncertaintyEstimator[Any]] = {}
-    for name in ESTIMATORS:
+    for name in ESTIMATORS if bank.policy == POLICY else ESTIMATORS[:-1]:
         estimator = Registry.discover().create(Kind.UNCERTAINTY, name, {})
         assert isinstance(estimator, UncertaintyEstimator)
         estimator.attach(policy)

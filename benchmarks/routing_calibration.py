@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import numpy as np
-from routing_answers import POLICY, Bank
+from routing_answers import Bank
 from routing_proof import AFTER, evidence, kinds
 
 from reasonrec_core.act import RouterConfig, answer_confidence, fit_router
@@ -30,9 +30,9 @@ def calibrated(bank: Bank, delegates: tuple[str, ...], name: str) -> dict[str, A
     if bank.held_out() is not None:
         known_as["held out"] = evidence(bank, "valid", delegates, held_out=True)[0]
     config = RouterConfig.model_validate({**kinds(delegates)[name], "estimators": STATED, "share": 0.5})
-    made: dict[str, Any] = {"share": share, "hits": float(test.hit[POLICY].mean())}
+    made: dict[str, Any] = {"share": share, "hits": float(test.hit[bank.policy].mean())}
     for label, known in known_as.items():
-        made[f"hits, {label}"] = float(known.hit[POLICY].mean())
+        made[f"hits, {label}"] = float(known.hit[bank.policy].mean())
         router = fit_router(config, known)
         router.stated = fit_stated(router, known)
         for way, part in {"routed": share, "policy": 0.0}.items():
@@ -40,7 +40,7 @@ def calibrated(bank: Bank, delegates: tuple[str, ...], name: str) -> dict[str, A
             judged = at.judge(test.signals, test.keys)
             replaced = at.replaced(judged, test.keys)
             sure = answer_confidence(at, test.signals, replaced, judged.who).astype(np.float64)
-            hit = test.hit[POLICY].copy()
+            hit = test.hit[bank.policy].copy()
             for system in sorted(set(judged.who[replaced])):
                 rows = replaced & (judged.who == system)
                 hit[rows] = test.hit[system][rows]

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from routing_answers import POLICY, PROFILE, TOP, Bank, quality
+from routing_answers import PROFILE, TOP, Bank, quality
 
 from reasonrec_core.act import Evidence, Router, RouterConfig, clues, deferral, fit_router
 from reasonrec_core.act.fusing import fit_fusion
@@ -33,7 +33,8 @@ def kinds(delegates: tuple[str, ...]) -> dict[str, Found]:
     near = delegates[-1]
     return {
         "threshold, before": {"kind": "threshold", "stage": "before", "clues": "none"},
-        "table, before": {"kind": "table", "stage": "before", "clues": "none"},
+        "table, after": {"kind": "table", "stage": "after", "clues": "none"},
+        "risk control, before": {"kind": "risk-control", "stage": "before", "clues": "none"},
         "deferral, before, no clues": {"kind": "deferral", "stage": "before", "clues": "none"},
         f"deferral, before, clues of {near}": {"kind": "deferral", "stage": "before", "clues": (near,)},
         "deferral, before, clues of all": {"kind": "deferral", "stage": "before", "clues": "all"},
@@ -51,16 +52,16 @@ def evidence(
     With ``held_out`` the policy's validation quality is that of gates that were fitted on other queries.
     """
     cases = bank.cases(part)
-    ranked = {label: bank.ranking(label, part, WIDTH) for label in (POLICY, *delegates)}
+    ranked = {label: bank.ranking(label, part, WIDTH) for label in (bank.policy, *delegates)}
     made = {label: quality(ranking, cases) for label, ranking in ranked.items()}
     gains, hits = ({label: each[i] for label, each in made.items()} for i in (0, 1))
     if held_out and (own := bank.held_out()) is not None:
-        gains[POLICY], hits[POLICY] = own, own > 0
+        gains[bank.policy], hits[bank.policy] = own, own > 0
     theirs = {label: ranked[label] for label in delegates}
     known = {**bank.signals(part), **clues(cases.queries.history, bank.popularity, theirs)}
-    mine = ranked[POLICY]  # its scores are the masses
-    soft = {label: expected_gain(mine, mine.scores, ranking) for label, ranking in theirs.items()}
-    return Evidence(POLICY, known, gains, hits, cases.queries.users.astype(np.int64), expected=soft), ranked
+    mine, masses = ranked[bank.policy], bank.masses(part, WIDTH)
+    soft = {label: expected_gain(mine, masses, ranking) for label, ranking in theirs.items()}
+    return Evidence(bank.policy, known, gains, hits, cases.queries.users.astype(np.int64), expected=soft), ranked
 
 
 def prove(bank: Bank, delegates: tuple[str, ...], forms: tuple[str, ...], only: tuple[str, ...] = ()) -> Found:
@@ -79,12 +80,18 @@ def prove(bank: Bank, delegates: tuple[str, ...], forms: tuple[str, ...], only: 
         path.write_text(json.dumps(kept, indent=1))
         print(bank.bench.name, name, share, kept[name]["test"], flush=True)
     systems = {label: float(each.mean()) for label, each in test.quality.items()}
-    return {"routers": kept, "systems": systems, "oracle": oracle(test, delegates), "delegates": list(delegates)}
+    return {
+        "routers": kept,
+        "systems": systems,
+        "oracle": oracle(test, delegates),
+        "policy": bank.policy,
+        "delegates": list(delegates),
+    }
 
 
 def tested(router: Router, test: Evidence, share: float, bank: Bank) -> Found:
     """The curve, and what came of the chosen share: on all test queries and by quarter of the evidence horizon."""
-    mine = test.quality[POLICY]
+    mine = test.quality[test.policy]
     whole = routed_quality(test, router.at_share(1.0, test.signals))
     points = [float(routed_quality(test, router.at_share(float(s), test.signals)).mean()) for s in SHARES]
     random = [float(mine.mean() + s * (whole.mean() - mine.mean())) for s in SHARES]
@@ -117,7 +124,7 @@ def against(values: np.ndarray, mine: np.ndarray, users: np.ndarray) -> Found:
 
 def oracle(test: Evidence, delegates: tuple[str, ...]) -> list[float]:
     """Quality at every share where the requests that gain most go to the best delegate for each."""
-    mine = test.quality[POLICY]
+    mine = test.quality[test.policy]
     gains = np.sort(np.max([test.quality[label] for label in delegates], axis=0) - mine)[::-1]
     return [float(mine.mean() + gains[: round(s * len(gains))].sum() / len(gains)) for s in SHARES]
 
@@ -129,7 +136,7 @@ def consulted(bank: Bank, delegates: tuple[str, ...]) -> Found:
     for part in ("valid", "test"):
         horizon, cases = bank.horizon(part), bank.cases(part)
         cold = np.flatnonzero(horizon >= np.quantile(horizon, 0.75))
-        ranked = {label: bank.ranking(label, part, WIDTH).take(cold) for label in (POLICY, *labels)}
+        ranked = {label: bank.ranking(label, part, WIDTH).take(cold) for label in (bank.policy, *labels)}
         sides[part] = (cases.take(cold), horizon[cold], ranked)
     cases, horizon, ranked = sides["valid"]
     fusion = fit_fusion(
@@ -147,6 +154,6 @@ def consulted(bank: Bank, delegates: tuple[str, ...]) -> Found:
         "systems": {label: float(each.mean()) for label, each in alone.items()},
         "fused": float(fused.mean()),
         "best": best,
-        "against policy": asdict(relative(fused, alone[POLICY], users, seed=0, resamples=RESAMPLES)),
+        "against policy": asdict(relative(fused, alone[bank.policy], users, seed=0, resamples=RESAMPLES)),
         "against best": asdict(relative(fused, alone[best], users, seed=0, resamples=RESAMPLES)),
     }

@@ -12,10 +12,11 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 SHARES = [f"{s / 10:.1f}" for s in range(1, 11)]
 Found = dict[str, Any]
-HEAD = """# Routing `chain` and its delegates
+HEAD = """# Routing policies and their delegates
 
 `python benchmarks/routing.py answer | prove | time DATA --fitted WORK/DATA/full/0/fitted`, then `table`; the policy is
-the one that `python benchmarks/chain.py run DATA --variant full --seed 0` fitted. Python {python}, {date}, two cores of
+the one that `python benchmarks/chain.py run DATA --variant full --seed 0` fitted; for `cot`, `--policy cot` and the one
+of `python benchmarks/cot.py run ml-100k --seed 0 --minutes 60`. Python {python}, {date}, two cores of
 an AMD EPYC, 24 GB, shared with up to six other processes: seconds by the clock are upper bounds.
 
 Leave-one-out, full ranking, history masked, ties against the system. Everything is chosen on validation and decided
@@ -47,6 +48,11 @@ def piece(folder: Path, name: str) -> Found:
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
+def policy(folder: Path) -> str:
+    """Whom routers choose against."""
+    return str(piece(folder, "proof").get("found", {}).get("policy", "chain"))
+
+
 def interval(found: Found) -> str:
     """A relative difference."""
     return f"{found['value']:+.2%} ({found['low']:+.2%} to {found['high']:+.2%})"
@@ -56,7 +62,7 @@ def shares(folder: Path) -> Iterator[str]:
     """The share of every router."""
     systems = piece(folder, "proof").get("found", {}).get("systems", {})
     yield "Test NDCG@10: " + ", ".join(f"{n} {v:.4f}" for n, v in sorted(systems.items(), key=lambda e: -e[1])) + "."
-    yield from ("", "| router | share | validation | test, NDCG@10 | test, against chain | confirmed |")
+    yield from ("", f"| router | share | validation | test, NDCG@10 | test, against {policy(folder)} | confirmed |")
     yield "|---|---|---|---|---|---|"
     for name, row in piece(folder, "routers").items():
         test = row["test"]
@@ -80,7 +86,10 @@ def curves(folder: Path) -> Iterator[str]:
 
 def quarters(folder: Path) -> Iterator[str]:
     """By evidence horizon."""
-    yield "By quarter of the evidence horizon, most is known first: share delegated, and test NDCG@10 against chain."
+    yield (
+        "By quarter of the evidence horizon, most is known first: share delegated, and test NDCG@10 against"
+        f" {policy(folder)}."
+    )
     yield from ("", "| router | 1 | 2 | 3 | 4 |", "|---|---|---|---|---|")
     for name, row in piece(folder, "routers").items():
         if row["share"]:
@@ -108,7 +117,8 @@ def calibration(folder: Path) -> Iterator[str]:
     found = piece(folder, "calibration").get("found")
     if not found:
         return
-    yield f"P(target in top 10), test, where {found['hits']:.4f} of chain's answers hit; share {found['share']:.2f}."
+    whose = f"{found['hits']:.4f} of {policy(folder)}'s answers hit"
+    yield f"P(target in top 10), test, where {whose}; share {found['share']:.2f}."
     yield from (
         "",
         "| answers, fitted to | mean stated | hits | ECE | by chance | ECE, equal mass | by chance | Brier |",

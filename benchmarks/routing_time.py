@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from routing_answers import POLICY, TOP, Bank
+from routing_answers import TOP, Bank
 from routing_proof import AFTER, evidence, kinds
 
 from reasonrec_core.act import Router, RouterConfig, fit_router
@@ -29,7 +29,7 @@ WARM_UP, BATCH = 5, 256
 def agent_of(bank: Bank, delegates: tuple[str, ...], router: Router | None) -> Agent:
     """What a run would answer with."""
     registry, seen = Registry.discover(), bank.bench.fit.observation
-    policy = bank.component(POLICY)
+    policy = bank.component(bank.policy)
     estimators: dict[str, Named] = {}
     for name in AFTER:
         estimator = registry.create(Kind.UNCERTAINTY, name, {})
@@ -44,7 +44,7 @@ def agent_of(bank: Bank, delegates: tuple[str, ...], router: Router | None) -> A
         ObservedItems(seen.features, seen.present),
         bank.bench.horizon,  # type: ignore[arg-type]
         {label: Named(label, label, bank.component(label)) for label in delegates},
-        Named(POLICY, POLICY, policy),
+        Named(bank.policy, bank.policy, policy),
         estimators,
         {} if router is None else {Task.SEQUENTIAL: router},
         bank.popularity,

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from reasonrec_core.act import CLUE, clue_names
+from reasonrec_core.act.regret import EXPECTED
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.pipeline.run import evaluate_run, run_pipeline
@@ -67,8 +68,9 @@ def test_the_validation_part_holds_what_routers_learn_from(finished: Path) -> No
     for record in records:
         assert record.route == ""
         assert set(record.quality) == {"profile", "popularity", "transitions"}
-        known = {"evidence-horizon", "entropy", "margin", *clue_names(["popularity", "transitions"])}
-        assert set(record.uncertainty) == known
+        delegates = ["popularity", "transitions"]
+        gains = {f"{EXPECTED}{label}" for label in delegates}
+        assert set(record.uncertainty) == {"evidence-horizon", "entropy", "margin", *clue_names(delegates), *gains}
 
 
 @pytest.fixture(scope="module")
