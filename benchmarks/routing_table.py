@@ -27,8 +27,8 @@ interval on test. *Area*: mean over the shares of the routed quality minus that 
 *Outcomes alone*: learned deferral before it learned from expected gains. Of learned deferral the ridge forms were
 tried, not the trees. Conformal coverage is in [estimators.md](estimators.md).
 
-Not wholly blind: Beauty's test queries were also decided on by an earlier chain-reflex with static gates (share .15), and
-by routers that learned from the policy's held-out quality (.40, -.73 % [-1.41, -.07], not confirmed), before these.
+Not wholly blind: Beauty's test queries were also decided on by an earlier chain-reflex with static gates (share .15),
+and by routers that learned from the policy's held-out quality (.40, -.73 % [-1.41, -.07], not confirmed), before these.
 
 """
 
