@@ -27,6 +27,8 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "attention and filter": {"network": {"filter_share": 0.5}},
     "two refinements": {"network": {"refinements": 2}},
     "one layer": {"network": {"layers": 1}},
+    "dropout 0.2": {"network": {"dropout": 0.2}},
+    "dropout 0.1": {"network": {"dropout": 0.1}},
 }
 LOSSES: dict[str, dict[str, Any]] = {
     "sampled softmax": {"training": {"loss": "sampled"}},
