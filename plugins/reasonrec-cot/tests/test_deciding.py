@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 from reasonrec_cot.answers.answerer import Answer, softmax
-from reasonrec_cot.answers.decision import Decision, Decisions, Evidence, weighed
+from reasonrec_cot.answers.decision import GENERATOR, HEAD, Decision, Decisions, Evidence, weighed
 from reasonrec_cot.answers.weighing import CROSSED, fit_decision
 from reasonrec_cot.tuning.deciding import LISTED, listed_with
 
@@ -97,3 +97,11 @@ def test_lists_hold_the_target_and_nothing_that_the_user_has() -> None:
     few = listed_with(targets, queries, 50, seed=3)
     assert (few[:, -1] == -1).all()
     assert (np.sort(few[:, :49], axis=1) >= 0).all()
+
+
+def test_steps_say_whose_scores_decide_and_why() -> None:
+    alone, both = Decision.of_one(HEAD), Decision((HEAD, GENERATOR), (((1.0, 0.0), (0.0, 0.0)),) * 2)
+    decided = Decisions(proposed=both, listed=alone)
+    assert decided.told("als", listed=False) == "what the tuned head and als say of each item, weighed together"
+    assert "weighing others with it did not help" in decided.told("als", listed=True)
+    assert Decisions().told("als", listed=True) == "what the tuned head says of each item"

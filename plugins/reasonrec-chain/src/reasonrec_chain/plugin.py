@@ -25,7 +25,7 @@ def reasonrec_delegates() -> list[ComponentSpec]:
         ComponentSpec(
             "chain-reflex",
             "reasonrec_chain.reflex:Reflex",
-            "The experts of the policy chain with fixed weights, without its steps; fitted after it",
+            "The experts of the policy chain, weighed at a glance, without its steps; fitted after it",
             ("sequential", "direct"),
         )
     ]

@@ -2,7 +2,8 @@
 
 It reads the history by the policy's networks and counted links and mixes what they propose. Nothing is inferred about
 what is wanted, experts are not compared with each other, no pool is made, and there is nothing to explain. That makes
-it a delegate that is close to its policy at a fraction of the time: the first impression next to the deliberation.
+it a delegate that is close to its policy in about half its time (benchmarks/results/routing.md): the first impression
+next to the deliberation.
 With p_e(i) an expert's share of item i,
 
     score(i) = sum_e w_e(x) p_e(i) * prod_e (p_e(i) + floor)^c_e(x)

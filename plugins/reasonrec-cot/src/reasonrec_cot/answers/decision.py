@@ -104,8 +104,9 @@ class Decisions:
     def told(self, generator: str, *, listed: bool) -> str:
         """In words what answers are compared by."""
         chosen = self.listed if listed else self.proposed
-        voices = (HEAD,) if chosen is None else chosen.voices
-        names = [{HEAD: "the tuned head", GENERATOR: generator}.get(voice, voice) for voice in voices]
+        if chosen is None:  # nobody else was asked, or there were too few pairs to learn from
+            return "what the tuned head says of each item"
+        names = [{HEAD: "the tuned head", GENERATOR: generator}.get(voice, voice) for voice in chosen.voices]
         if len(names) > 1:
             return f"what {', '.join(names[:-1])} and {names[-1]} say of each item, weighed together"
         return f"what {names[0]} alone says of each item: weighing others with it did not help on held-out queries"
