@@ -112,6 +112,8 @@ def price(results: Results) -> str:
 
 def saving(results: Results) -> str:
     """What delegating did to time and tokens."""
+    if results.routing is None:  # nobody could be delegated to
+        return ""
     rows = {row.who: row for row in results.bills.rows} if results.bills else {}
     policy = results.roles.policy if results.roles else None
     mine, whole = rows.get(policy or ""), rows.get("routed")

@@ -176,3 +176,9 @@ def test_giving_no_answer_is_told_with_what_the_given_answers_are_worth() -> Non
     assert "NDCG@10 0.1500 (0.1400–0.1600)" in said
     assert "70 % of them miss; the policy would have had 0.0300 on the others." in said
     assert not spoken.abstaining(routed())
+
+
+def test_nothing_is_saved_where_nothing_was_routed() -> None:
+    alone = Results.model_validate(folders.ranking_metrics(None) | {"routing": None})
+    assert spoken.saving(routed())
+    assert not spoken.saving(alone)
