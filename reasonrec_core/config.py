@@ -111,7 +111,9 @@ class EvaluateConfig(Settings):
 class ReportConfig(Settings):
     """What the report shows and the trace keeps."""
 
-    cards: int = Field(6, ge=0, le=100, description="Decision cards of successes, and as many of failures.")
+    cards: int = Field(
+        6, ge=0, le=100, description="Decision cards of successes and of failures; explanations, best, worst and drawn."
+    )
     history: int = Field(12, ge=1, description="Newest history items shown on a card.")
     steps: int = Field(2000, ge=0, description="Decisions (the first so many) whose steps the trace keeps in words.")
 

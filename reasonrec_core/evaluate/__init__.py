@@ -13,11 +13,12 @@ from reasonrec_core.evaluate.faithfulness import Effects, choose_queries, measur
 from reasonrec_core.evaluate.faithfulness_tables import summarise_effects
 from reasonrec_core.evaluate.loop import evaluate_ctr, evaluate_ranking, score_ctr, score_ranking
 from reasonrec_core.evaluate.ranking_metrics import metric_name
-from reasonrec_core.evaluate.scores import Scores, Totals
+from reasonrec_core.evaluate.scores import Claim, Scores, Totals
 from reasonrec_core.evaluate.significance import Comparison, compare, compare_all, holm, summarise
 from reasonrec_core.evaluate.slices import Slice, slices
 
 __all__ = [
+    "Claim",
     "Comparison",
     "Effects",
     "JudgingPolicy",

@@ -30,5 +30,6 @@ class JudgingPolicy(Protocol):
 
         Returns:
             the systems of ``answers`` in their order, then further ones to compare with; each with at least the
-            metrics ``ROUGE-L`` and ``BLEU-4`` (0 to 100) and ``Verified``, the share of claims that are true.
+            metrics ``ROUGE-L`` and ``BLEU-4`` (0 to 100) and ``Verified``, the share of claims that are true. With
+            ``text``, ``references`` and ``claims`` the report shows some of them.
         """

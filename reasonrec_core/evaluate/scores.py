@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from reasonrec_core.evaluate.click_metrics import Clicks, click_metrics
 from reasonrec_core.types import Int32, Int64, Ranking, Task
 
 Float64 = npt.NDArray[np.float64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,21 @@ class Totals:
         return float(self.combine(self.parts.sum(axis=0)[None])[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One thing that an explanation says.
+
+    Attributes:
+        kind: what is claimed, such as a title, a label, an aspect or a number.
+        text: the words.
+        verified: whether the evidence of the request holds it.
+    """
+
+    kind: str
+    text: str
+    verified: bool
+
+
 @dataclass(frozen=True)
 class Scores:
     """One system's result on B test queries.
@@ -50,6 +67,8 @@ class Scores:
             (fewer items than the largest cutoff, of those that could be shown).
         totals: metrics by name that are functions of sums over queries.
         text: B explanations, for `Task.EXPLAIN`.
+        references: B texts that explanations were compared with, None where that is not known.
+        claims: per explanation what it claims, None where that was not checked.
         seconds: wall-clock time of the system's answers, checks included, metrics not.
         sampled: ``uni99`` where the target was ranked among 99 uniformly drawn items, "" for the full catalogue.
     """
@@ -66,6 +85,8 @@ class Scores:
     sampled: str = ""
     totals: Mapping[str, Totals] = field(default_factory=dict)
     text: tuple[str, ...] | None = None
+    references: tuple[str, ...] | None = None
+    claims: tuple[tuple[Claim, ...], ...] | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -106,7 +127,9 @@ class Scores:
             clicks,
             sampled=self.sampled,
             totals={name: replace(each, parts=each.parts[index]) for name, each in self.totals.items()},
-            text=None if self.text is None else tuple(self.text[row] for row in index),
+            text=_picked(self.text, index),
+            references=_picked(self.references, index),
+            claims=_picked(self.claims, index),
         )
 
     def table(self) -> pa.Table:
@@ -114,8 +137,8 @@ class Scores:
 
         Columns: ``user`` (int32); for rankings ``rank`` (int32, 0 = not within the largest cutoff), every metric
         (float64, null where undefined), ``items`` (list<int32>) and ``scores`` (list<float>) without padding; for
-        explanations the metrics of single ones and ``text``; for CTR ``query`` (int64), ``label``, ``probability``
-        and the loss of the row.
+        explanations the metrics of single ones, ``text`` and, where known, ``reference``; for CTR ``query`` (int64),
+        ``label``, ``probability`` and the loss of the row.
         """
         if self.clicks is not None:
             clicks = self.clicks
@@ -135,6 +158,8 @@ class Scores:
         columns.update({name: pa.array(values, from_pandas=True) for name, values in self.per_query.items()})
         if self.text is not None:
             columns["text"] = list(self.text)
+        if self.references is not None:
+            columns["reference"] = list(self.references)
         if self.ranking is not None:
             real = self.ranking.items >= 0
             offsets = np.concatenate([[0], np.cumsum(real.sum(axis=1))]).astype(np.int32)
@@ -149,6 +174,10 @@ def user_units(users: Int32) -> Int64:
     unknown = keys < 0
     keys[unknown] = -1 - np.arange(int(unknown.sum()))
     return np.unique(keys, return_inverse=True)[1].astype(np.int64, copy=False)
+
+
+def _picked(values: tuple[T, ...] | None, index: npt.NDArray[np.intp]) -> tuple[T, ...] | None:
+    return None if values is None else tuple(values[row] for row in index)
 
 
 def _take_clicks(clicks: Clicks, index: npt.NDArray[np.intp], units: Int64) -> Clicks:

@@ -33,10 +33,12 @@ from reasonrec_core.pipeline.prepare import Prepared, Progress, prepare
 from reasonrec_core.pipeline.record import environment, write_cards, write_users
 from reasonrec_core.pipeline.routing import calibrate, item_counts
 from reasonrec_core.pipeline.selective import selective
+from reasonrec_core.pipeline.told import write_explanations
 from reasonrec_core.pipeline.tracing import write_traces
 from reasonrec_core.registry import Registry
 from reasonrec_core.report import write_report
 from reasonrec_core.trace import hasher_of
+from reasonrec_core.types import Task
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,8 @@ def evaluate_fitted(fitted: Fitted) -> dict[str, Any]:
     write_traces(prepared, agent, found, latency, folder)
     if first.task.ranks:
         write_cards(prepared, agent, first, folder / "cards.json")
+    for each in (each for each in found if each.task is Task.EXPLAIN):
+        write_explanations(prepared, agent, each, folder / "explanations.json")
     write_json(folder / "metrics.json", metrics)
     write_report(folder)
     return metrics

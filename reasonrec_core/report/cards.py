@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reasonrec_core.report.metrics import percent
 from reasonrec_core.report.pictures import Pictures
-from reasonrec_core.report.results import Card, CardItem, CardStep, Other
+from reasonrec_core.report.results import Card, CardItem, CardStep, Explanation, Other
 
 FIRST = 10
 """Ranked items that a card shows before "more"."""
@@ -84,10 +84,10 @@ def card_view(card: Card, pictures: Pictures) -> CardView:
     cited = {place - card.history_start for place in _grounds(card)}
     recent = max(len(card.history) - RECENT, 0)
     shown = [i for i in range(len(card.history)) if i >= recent or i in cited]
-    history = tuple(_item(card.history[i], pictures, is_evidence=i in cited) for i in shown)
-    ranking = tuple(_item(item, pictures, is_target=item.id in targets) for item in card.ranking)
+    history = tuple(item_view(card.history[i], pictures, is_evidence=i in cited) for i in shown)
+    ranking = tuple(item_view(item, pictures, is_target=item.id in targets) for item in card.ranking)
     rank = next((i for i, item in enumerate(card.ranking, 1) if item.id in targets), None)
-    target = tuple(_item(item, pictures) for item in card.target)
+    target = tuple(item_view(item, pictures) for item in card.target)
     everything = (*history, *ranking, *target)
     return CardView(
         anchor=f"query-{card.query}",
@@ -106,13 +106,14 @@ def card_view(card: Card, pictures: Pictures) -> CardView:
         target=target,
         ranking=ranking[:FIRST],
         more=ranking[FIRST:],
-        steps=tuple(_step(step, card) for step in card.steps),
+        steps=tuple(step_view(step, card) for step in card.steps),
         others=tuple(_other(other) for other in card.others),
         has_pictures=any(item.picture for item in everything),
     )
 
 
-def _item(item: CardItem, pictures: Pictures, *, is_target: bool = False, is_evidence: bool = False) -> ItemView:
+def item_view(item: CardItem, pictures: Pictures, *, is_target: bool = False, is_evidence: bool = False) -> ItemView:
+    """An item ready to be shown."""
     title = item.title.strip() or item.id
     score = "" if item.score is None else f"{item.score:.3g}"
     initial = next((c.upper() for c in title if c.isalnum()), "?")
@@ -148,7 +149,8 @@ def _route(card: Card) -> str:
     return words.get(card.route, card.route)
 
 
-def _step(step: CardStep, card: Card) -> StepView:
+def step_view(step: CardStep, card: Card | Explanation) -> StepView:
+    """A step ready to be shown; ``card`` has the history that its evidence points at."""
     share = min(max(step.weight, 0.0), 1.0)
     evidence = [_evidence(e, card) for e in sorted(step.evidence, key=lambda e: _older(e, card))]
     return StepView(
@@ -168,12 +170,12 @@ def _grounds(card: Card) -> set[int]:
     return next((places for places in cited if places), set())
 
 
-def _older(evidence: int | str, card: Card) -> bool:
+def _older(evidence: int | str, card: Card | Explanation) -> bool:
     """Whether the card cannot show the title, so that others are named first."""
     return isinstance(evidence, int) and evidence < card.history_start
 
 
-def _evidence(evidence: int | str, card: Card) -> str:
+def _evidence(evidence: int | str, card: Card | Explanation) -> str:
     """A history position as the title that stands there, a field as its name."""
     if isinstance(evidence, str):
         return evidence.replace("_", " ")

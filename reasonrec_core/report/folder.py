@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from reasonrec_core.errors import DataError, RunError
 from reasonrec_core.files import read_json
-from reasonrec_core.report.results import Card, Results
+from reasonrec_core.report.results import Card, Explanation, Results
 from reasonrec_core.trace import read_trace
 from reasonrec_core.trace.reader import NAMES
 
@@ -37,6 +37,7 @@ class Run:
     Attributes:
         results: ``metrics.json``.
         cards: ``cards.json``.
+        explanations: ``explanations.json``.
         config: ``config.toml``, resolved.
         config_text: the same as it stands in the file.
         environment: ``environment.json``.
@@ -51,6 +52,7 @@ class Run:
     environment: dict[str, Any] = field(default_factory=dict)
     routes: RiskByRoute | None = None
     images: Path | None = None
+    explanations: tuple[Explanation, ...] = ()
 
 
 def read_run(folder: Path) -> Run:
@@ -69,6 +71,7 @@ def read_run(folder: Path) -> Run:
         )
     results = _parse(folder / "metrics.json", TypeAdapter(Results))
     cards = _if_there(folder / "cards.json", lambda path: _parse(path, TypeAdapter(tuple[Card, ...])))
+    told = _if_there(folder / "explanations.json", lambda path: _parse(path, TypeAdapter(tuple[Explanation, ...])))
     text = _if_there(folder / "config.toml", _read_text) or ""
     root = results.dataset.images_root
     return Run(
@@ -79,6 +82,7 @@ def read_run(folder: Path) -> Run:
         _if_there(folder / "environment.json", lambda path: _parse(path, TypeAdapter(dict[str, Any]))) or {},
         next((_read_routes(folder / name) for name in NAMES if (folder / name).exists()), None),
         Path(root) if root else None,
+        told or (),
     )
 
 

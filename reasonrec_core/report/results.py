@@ -1,4 +1,4 @@
-"""What a run leaves behind for readers: the formats of ``metrics.json`` and ``cards.json``."""
+"""What a run leaves behind for readers: the formats of ``metrics.json``, ``cards.json``, ``explanations.json``."""
 
 from __future__ import annotations
 
@@ -204,3 +204,40 @@ class Card(Format):
     ranking: tuple[CardItem, ...] = ()
     steps: tuple[CardStep, ...] = ()
     others: tuple[Other, ...] = ()
+
+
+class CheckedClaim(Format):
+    """One thing that an explanation says, and whether the evidence of its request holds it."""
+
+    kind: str
+    text: str
+    verified: bool
+
+
+class OtherText(Format):
+    """What a system with which explanations are compared said; ``value`` in the metric of `Explanation`."""
+
+    system: str
+    text: str = ""
+    value: float | None = None
+
+
+class Explanation(Format):
+    """One explanation, told. ``shown``: why this one; ``value``: its ``metric`` against ``reference``, a user's words.
+
+    ``claims`` null: they were not checked. ``history_start`` as in `Card`.
+    """
+
+    query: int
+    user: str | None = None
+    shown: Literal["best", "drawn", "worst"]
+    item: CardItem
+    text: str = ""
+    reference: str | None = None
+    metric: str = "ROUGE-L"
+    value: float | None = None
+    claims: tuple[CheckedClaim, ...] | None = None
+    history: tuple[CardItem, ...] = ()
+    history_start: int = 0
+    steps: tuple[CardStep, ...] = ()
+    others: tuple[OtherText, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reasonrec_core.report import curves, delegated, intervals, spoken, trusted, words
+from reasonrec_core.report import curves, delegated, explanations, intervals, spoken, trusted, words
 from reasonrec_core.report.cards import CardView, by_outcome, card_view
 from reasonrec_core.report.faithfulness import FaithfulnessView, faithfulness_view
 from reasonrec_core.report.folder import Run
@@ -92,6 +92,7 @@ class ReportView:
     slices: tuple[intervals.Intervals, ...]
     successes: tuple[CardView, ...]
     failures: tuple[CardView, ...]
+    explanations: tuple[explanations.Group, ...]
     pictures_note: str
     command: str
     config: str
@@ -140,6 +141,7 @@ def make_view(run: Run) -> ReportView:
         slices=intervals.slice_panels(standing),
         successes=successes,
         failures=failures,
+        explanations=explanations.groups(run.explanations, pictures),
         pictures_note=_pictures_note(pictures),
         command=_command(run),
         config=run.config_text,

@@ -290,6 +290,37 @@ def step(
     return {"kind": kind, "claim": claim, "evidence": evidence, "weight": weight, "alternatives": alternatives or []}
 
 
+def explanation(query: int, items: list[Item], shown: str) -> dict[str, Any]:
+    """An explanation over some of the items; those of odd queries claim something that is not true."""
+    first, *past = [{"id": i.id, "title": i.title, "image": i.image} for i in items[query : query + 5]]
+    claims = [
+        {"kind": "aspect", "text": "outline", "verified": True},
+        {"kind": "number", "text": f"{query} corners", "verified": query % 2 == 0},
+    ]
+    return {
+        "query": query,
+        "user": str(100 + query),
+        "shown": shown,
+        "item": first,
+        "text": f"Its outline has {query} corners",
+        "reference": "The corners of this outline are sharp",
+        "value": 33.3,
+        "claims": claims if query else [],
+        "history": past,
+        "steps": [
+            step("observe", "12 reviews of it, mean 4.5 stars; they name outline (7).", [0, 2], 1.0),
+            step("decide", "Explain it", [], 1.0),
+        ],
+        "others": [{"system": "similar-user", "text": "Nice shape", "value": 4.0}],
+    }
+
+
+def write_explanations(folder: Path, told: list[dict[str, Any]]) -> Path:
+    """Explanations beside the results of a run."""
+    (folder / "explanations.json").write_text(json.dumps(told), encoding="utf-8")
+    return folder
+
+
 def write_run(
     folder: Path, metrics: dict[str, Any], cards: list[dict[str, Any]] | None = None, *, trace: bool = True
 ) -> Path:

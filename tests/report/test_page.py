@@ -74,7 +74,16 @@ def ctr(tmp_path_factory: pytest.TempPathFactory) -> Page:
     return page_of(folders.ctr_run(tmp_path_factory.mktemp("ctr")))
 
 
-@pytest.fixture(params=["full", "ctr"])
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    folder = tmp_path_factory.mktemp("explained")
+    items = folders.drawn_items(folder / "images", 12)
+    run = folders.write_run(folder / "run", folders.ranking_metrics(folder / "images"))
+    told = [folders.explanation(query, items, shown) for query, shown in enumerate(("best", "worst", "best", "drawn"))]
+    return page_of(folders.write_explanations(run, told))
+
+
+@pytest.fixture(params=["full", "ctr", "explained"])
 def page(request: pytest.FixtureRequest) -> Page:
     return request.getfixturevalue(request.param)
 
@@ -179,6 +188,34 @@ def test_it_says_what_was_delegated_why_and_at_what_price(full: Page) -> None:
 def test_cards_say_what_the_others_would_have_said(full: Page) -> None:
     assert "transitions ✓ what was chosen is in place 2" in full.prose
     assert "profile (policy) ✗ not among its first 10" in full.prose
+
+
+def test_explanations_say_what_the_check_found(explained: Page) -> None:
+    prose = explained.prose
+    best, drawn, worst = (
+        prose.index(t, prose.index("looked up in the evidence"))
+        for t in ("Most like what was then written", "Drawn at random", "Least like what was then written")
+    )
+    assert best < drawn < worst
+    assert prose.index("Its outline has 2 corners") < drawn < prose.index("Its outline has 3 corners") < worst
+    assert "Every claim verified" in prose[best:drawn]
+    assert "Claims nothing that could be checked" in prose[best:drawn]
+    assert "1 of 2 claims verified" in prose[worst:]
+    assert "The corners of this outline are sharp" in prose[worst:]
+    assert "similar-user 4.0 Nice shape" in prose[worst:]
+    assert "because of Item 2, square , Item 4, square" in prose[worst:], "places of the history, by their titles"
+    told = [a for a in explained.all("article") if (a["id"] or "").startswith("explanation-")]
+    assert [(a["class"] or "").split() for a in told] == [["card", "hit"]] * 2 + [["card", "miss"]] * 2
+
+
+def test_explanations_are_escaped(tmp_path: Path) -> None:
+    items = [folders.Item(str(i), f"{HOSTILE}{i}", None) for i in range(8)]
+    told = [{**hostile(folders.explanation(q, items, "best")), "shown": "best"} for q in range(2)]
+    page = page_of(folders.write_explanations(folders.write_run(tmp_path, folders.ranking_metrics(None)), told))
+    test_nothing_is_loaded_and_nothing_runs_but_text(page)
+    assert "<script" not in page.text.lower()
+    assert "1 corners</style><script>alert(1)</script>" in page.prose
+    test_links_lead_somewhere_and_ids_are_unique(page)
 
 
 def test_recalibration_is_told_way_by_way(full: Page) -> None:
@@ -365,6 +402,11 @@ def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
         ("metrics.json", '{"dataset": {"users": "x"}, "systems": {"a": {}}}', r"dataset\.users"),
         ("cards.json", '[{"query": 1, "outcome": "won", "route": "self"}]', r"0\.outcome"),
         ("cards.json", '[{"query": 1, "outcome": "hit", "route": "self", "steps": [{}]}]', r"steps\.0\.kind"),
+        (
+            "explanations.json",
+            '[{"query": 1, "shown": "best", "item": {"id": "a"}, "claims": [{}]}]',
+            r"claims\.0\.kind",
+        ),
         ("config.toml", "a = ", "not valid TOML"),
         ("config.toml", b"\xff\xfe", "cannot be read"),
         ("environment.json", "[1]", r"environment\.json"),

@@ -80,8 +80,11 @@ def test_what_the_items_evidence_does_not_verify_is_never_said() -> None:
     for user in range(-1, 12):
         for item in range(5):
             known = source.gather(user, [0], item)
-            (said,) = consensus.explain([user], [known])
+            (chosen,) = consensus.choose([user], [known])
+            said = chosen.text
             assert said
+            assert 0 <= chosen.refused <= chosen.compared
+            assert chosen.source in (-1, *(row[1] for row in rows if said.split(",")[0] in row[2]))
             assert all(claim.verified for claim in check.check(said, known)), said
             if item in (2, 3, 4):
                 assert "strap" not in said, "no review of this item names it"

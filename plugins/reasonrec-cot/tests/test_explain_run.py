@@ -73,10 +73,31 @@ def test_a_run_says_how_good_explanations_are(shop: Path, llama: Path, tmp_path:
     per_query = said["cot"].column("ROUGE-L").to_numpy()
     assert per_query.mean() == pytest.approx(found["systems"]["cot"]["ROUGE-L"]["value"])
     assert overlap(texts, texts).rouge_l == pytest.approx(100), "what was kept is what was said"
+    assert said["cot"].column("reference").to_pylist() == said["similar-user"].column("reference").to_pylist()
     page = (tmp_path / "run" / "report.html").read_text()
     assert "BLEU-4" in page
     assert "similar-user" in page
     assert not (tmp_path / "run" / "trace.parquet").exists()
+
+
+def test_a_run_shows_some_of_its_explanations(shop: Path, llama: Path, tmp_path: Path) -> None:
+    run(settings(shop, llama, report={"cards": 3}), tmp_path / "run")
+    told = json.loads((tmp_path / "run" / "explanations.json").read_text())
+    kept = pq.read_table(tmp_path / "run" / "users" / "explain-cot.parquet")
+    values, texts = kept.column("ROUGE-L").to_numpy(), kept.column("text").to_pylist()
+    shown = [each["shown"] for each in told]
+    assert shown == ["best"] * 3 + ["drawn"] * 3 + ["worst"] * 3
+    assert len({each["query"] for each in told}) == 9
+    assert sorted((each["value"] for each in told[:3]), reverse=True) == sorted(values, reverse=True)[:3]
+    assert sorted(each["value"] for each in told[-3:]) == sorted(values)[:3]
+    page = (tmp_path / "run" / "report.html").read_text()
+    for each in told:
+        assert each["text"] == texts[each["query"]]
+        assert each["reference"] == kept.column("reference")[each["query"]].as_py()
+        assert [claim["verified"] for claim in each["claims"]] == [True] * len(each["claims"])
+        assert {other["system"] for other in each["others"]} == SYSTEMS - {"cot"}
+        assert each["steps"][0]["kind"] == "observe"
+        assert each["text"] in page
 
 
 def test_explanations_stand_beside_rankings(shop: Path, llama: Path, tmp_path: Path) -> None:

@@ -55,9 +55,11 @@ def test_what_is_said_is_said_of_the_item(world: Tiny, llama: Path, tmp_path: Pa
         if item in reviewed:
             assert FEATURES[item % len(FEATURES)] in text
         assert not any(name in text for name in FEATURES if name != FEATURES[item % len(FEATURES)])
-    kinds = [step.kind for step in answer.steps[0]]
-    assert kinds.count(StepKind.OBSERVE) >= 2, "the history, and what reviews say"
-    assert "reviews of it, mean 4.0 stars" in answer.steps[0][1].claim
+    for item, steps in zip(items, answer.steps, strict=True):
+        assert [step.kind for step in steps[-2:]] == [StepKind.WEIGH, StepKind.DECIDE]
+        if item in reviewed:
+            assert "reviews of it, mean 4.0 stars" in steps[0].claim
+            assert "that most others agree with and the evidence verifies, from a review of" in steps[-2].claim
     policy.save(tmp_path)
     again = Cot.load(tmp_path, world.dataset.catalog).deliberate(batch, world.observation(batch))
     assert again.text == answer.text

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 import numpy as np
 
-from reasonrec_core.types import Cost, Deliberation, Int32, LazySteps, QueryBatch, Step, StepKind
+from reasonrec_core.types import Cost, Deliberation, Int32, LazySteps, QueryBatch, Step
 from reasonrec_cot import steps
 from reasonrec_cot.asking import Asking
+from reasonrec_cot.explain.consensus import Said
 from reasonrec_cot.explain.evidence import Evidence
 from reasonrec_cot.explain.speaker import Speaker
 
@@ -30,31 +30,26 @@ def explained(
     rows = np.array([row for row, item in enumerate(items) if item >= 0], np.intp)
     part, wanted = batch.take(rows), [items[row] for row in rows]
     texts, thoughts = [""] * len(batch), [dict[str, str]() for _ in items]
-    known: list[Evidence | None] = [None] * len(batch)
+    known: list[tuple[Said, Evidence] | None] = [None] * len(batch)
     tokens = 0
     if speaker is not None:
-        told, gathered = speaker.explain(part.users.tolist(), part.history, wanted)
-        for row, text, evidence in zip(rows, told, gathered, strict=True):
-            texts[row], known[row] = text, evidence
+        chose, gathered = speaker.explain(part.users.tolist(), part.history, wanted)
+        for row, said, evidence in zip(rows, chose, gathered, strict=True):
+            texts[row], known[row] = said.text, (said, evidence)
     else:
         told, thought, usage = asking.explanations(part, wanted)
         tokens = usage.tokens
-        for row, text, said in zip(rows, told, thought, strict=True):
-            texts[row], thoughts[row] = text, said
+        for row, text, wrote in zip(rows, told, thought, strict=True):
+            texts[row], thoughts[row] = text, wrote
 
     def tell(row: int) -> tuple[Step, ...]:
-        named = asking.items.title(items[row]) if items[row] >= 0 else "nothing"
-        return (
-            steps.observed(asking.items, batch.history.row(row), asking.config.prompt.history, thoughts[row]),
-            *_rests_on(known[row]),
-            *steps.deliberated(thoughts[row]),
-            steps.decided(f"Explain {named}", 0.0, None, False),
-        )
+        item, found = items[row], known[row]
+        last = steps.explains(asking.items, item)
+        if found is not None:
+            said, evidence = found
+            return (*steps.reviewed(asking.items, evidence), *steps.agreed(asking.items, said, item), last)
+        seen = steps.observed(asking.items, batch.history.row(row), asking.config.prompt.history, thoughts[row])
+        return (seen, *steps.deliberated(thoughts[row]), last)
 
     cost = Cost(time.perf_counter() - started, tokens)
     return Deliberation(LazySteps(len(batch), tell), np.zeros(len(batch), np.float32), text=tuple(texts), cost=cost)
-
-
-def _rests_on(evidence: Evidence | None) -> Sequence[Step]:
-    """What reviews say of the item and of the user, where an explanation rests on that."""
-    return [Step(StepKind.OBSERVE, claim) for claim in evidence.told()] if evidence is not None else []

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from reasonrec_core.types import Int32, Step, StepKind
+from reasonrec_cot.explain.consensus import Said
+from reasonrec_cot.explain.evidence import Evidence
 from reasonrec_cot.words.item_words import ItemWords
 
 NAMED = 5
@@ -46,3 +48,25 @@ def decided(claim: str, probability: float, stated: float | None, asked: bool) -
     return Step(
         StepKind.DECIDE, f"{claim} (probability {probability:.2f}{told})", weight=min(max(probability, 0.0), 1.0)
     )
+
+
+def reviewed(items: ItemWords, known: Evidence) -> list[Step]:
+    """What reviews say of the item and of the user."""
+    count = f"{known.reviews} reviews of it, which name no aspect" if known.reviews else "no review of it"
+    told = known.told() or [f"Of {items.title(known.item)}: {count}"]
+    return [Step(StepKind.OBSERVE, claim) for claim in told]
+
+
+def agreed(items: ItemWords, said: Said, item: int) -> list[Step]:
+    """How a reviewer's sentence was chosen."""
+    if said.source < 0:
+        return [Step(StepKind.WEIGH, f"None of {said.compared} sentences of reviews may be said: the evidence is told")]
+    source = "a review of it" if said.source == item else f"a review of {items.title(said.source)}, an item like it"
+    claim = f"Of {said.compared} sentences the one that most others agree with and the evidence verifies, from {source}"
+    passed = f"; {said.refused} before it may not be said" if said.refused else ""
+    return [Step(StepKind.WEIGH, claim + passed)]
+
+
+def explains(items: ItemWords, item: int) -> Step:
+    """The answer to a request for an explanation."""
+    return Step(StepKind.DECIDE, f"Explain {items.title(item)}" if item >= 0 else "Nothing to explain")

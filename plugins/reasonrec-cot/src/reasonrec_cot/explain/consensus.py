@@ -10,7 +10,7 @@ said, and those that claim something come first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,24 @@ SHARPNESS = 4
 """Power of the likeness of two items: close ones count for much more than those that share a few words."""
 NEWEST, NEWEST_ALIKE = 200, 30
 """Sentences of an item, a user, and of each item like it that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An explanation and how it was come by.
+
+    Attributes:
+        text: what is said.
+        source: the item whose review the sentence is from, -1 where the evidence itself is told.
+        compared: sentences that were weighed.
+        refused: of these, those that most others agree with more, with a claim that the evidence does not verify or
+            with none.
+    """
+
+    text: str
+    source: int = -1
+    compared: int = 0
+    refused: int = 0
 
 
 class Consensus:
@@ -68,6 +86,10 @@ class Consensus:
 
     def explain(self, users: Iterable[int], evidence: Sequence[Evidence]) -> list[str]:
         """A sentence per request; each user is a dense index, -1 where unknown."""
+        return [each.text for each in self.choose(users, evidence)]
+
+    def choose(self, users: Iterable[int], evidence: Sequence[Evidence]) -> list[Said]:
+        """The same, with how each sentence was come by."""
         return [self._one(user, known) for user, known in zip(users, evidence, strict=True)]
 
     def ranked(self, user: int, item: int) -> tuple[Rows, Float32]:
@@ -105,17 +127,18 @@ class Consensus:
     def _agreement(self, said: Rows, heard: Rows) -> Float32:
         return self._sentences.agreement(said, heard, self.settings.pairs)
 
-    def _one(self, user: int, known: Evidence) -> str:
+    def _one(self, user: int, known: Evidence) -> Said:
         """The best sentence with claims that the item's evidence verifies; else the best without; else the evidence."""
-        only_item, plain = replace(known, own={}), ""
-        for row in self.ranked(user, known.item)[0]:
+        only_item, plain = replace(known, own={}), None
+        rows = self.ranked(user, known.item)[0]
+        for place, row in enumerate(rows):
             text: str = self._said[row]
             claims = self._check.check(text, only_item) if text else []
             if claims and all(claim.verified for claim in claims):
-                return text
-            if text and not claims and not plain:
-                plain = text
-        return plain or _evidence_alone(known)
+                return Said(text, int(self._items[row]), len(rows), place)
+            if text and not claims and plain is None:
+                plain = Said(text, int(self._items[row]), len(rows), place)
+        return plain or Said(_evidence_alone(known), compared=len(rows), refused=len(rows))
 
     def _alike(self, item: int) -> tuple[Rows, npt.NDArray[np.float64]]:
         """Items with reviews most like the item's, and how like they are, each to the power that counts."""

@@ -19,7 +19,7 @@ from reasonrec_cot.explain.baselines import CommonPhrases, SimilarUser
 from reasonrec_cot.explain.config import ConsensusSettings
 from reasonrec_cot.explain.consensus import Consensus
 from reasonrec_cot.explain.evidence import Evidence, EvidenceSource
-from reasonrec_cot.explain.grounding import Grounding, GroundingCheck
+from reasonrec_cot.explain.grounding import Claim, Grounding, GroundingCheck
 from reasonrec_cot.explain.metrics import Overlap, compare, overlap
 from reasonrec_cot.explain.references import ReferenceSettings, hints, references
 from reasonrec_cot.words.item_words import ItemWords
@@ -114,8 +114,14 @@ class Explained:
     overlap: Overlap
     grounding: Grounding
     words: float
-    claims: npt.NDArray[np.float64]
-    """float64[B, 2] per text its verified claims and all of them."""
+    found: tuple[tuple[Claim, ...], ...]
+    """B times what the text claims."""
+
+    @property
+    def claims(self) -> npt.NDArray[np.float64]:
+        """float64[B, 2] per text its verified claims and all of them."""
+        counts = [(sum(claim.verified for claim in each), len(each)) for each in self.found]
+        return np.array(counts, np.float64).reshape(-1, 2)
 
 
 def judge(asked: Explaining, answers: Mapping[str, Sequence[str]]) -> dict[str, Explained]:
@@ -129,11 +135,10 @@ def judge(asked: Explaining, answers: Mapping[str, Sequence[str]]) -> dict[str, 
     for name, texts in answers.items():
         if len(texts) != len(asked.texts):
             raise PluginError(f"{len(texts)} explanations for {len(asked.texts)} requests", where=name)
-        grounding, claims = Grounding(), np.zeros((len(texts), 2))
-        for row, (text, evidence) in enumerate(zip(texts, asked.evidence, strict=True)):
-            found = check.check(text, evidence)
+        pairs = zip(texts, asked.evidence, strict=True)
+        grounding, claims = Grounding(), tuple(tuple(check.check(text, evidence)) for text, evidence in pairs)
+        for found in claims:
             grounding.add(found)
-            claims[row] = sum(claim.verified for claim in found), len(found)
         length = sum(len(text.split()) for text in texts) / max(len(texts), 1)
         judged[name] = Explained(overlap(texts, asked.texts), grounding, length, claims)
     return judged

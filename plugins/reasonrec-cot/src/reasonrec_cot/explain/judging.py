@@ -8,7 +8,7 @@ import numpy as np
 
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.split import TRAIN, Split
-from reasonrec_core.evaluate import Scores, Totals
+from reasonrec_core.evaluate import Claim, Scores, Totals
 from reasonrec_core.types import Task
 from reasonrec_cot.explain.evaluation import Explained, baselines, explaining, judge
 from reasonrec_cot.explain.metrics import Float64, bleu_of_sums
@@ -36,15 +36,17 @@ def judged(
             {"ROUGE-L": found.overlap.rouge},
             totals=_totals(found),
             text=tuple(every[label]),
+            references=asked.texts,
+            claims=tuple(tuple(Claim(c.kind.value, c.text, c.verified) for c in each) for each in found.found),
         )
         for label, found in judge(asked, every).items()
     }
 
 
 def _totals(found: Explained) -> dict[str, Totals]:
-    made = {"BLEU-4": Totals(found.overlap.counts, bleu_of_sums)}
-    if found.claims[:, 1].any():
-        made["Verified"] = Totals(found.claims, _share)
+    made, claims = {"BLEU-4": Totals(found.overlap.counts, bleu_of_sums)}, found.claims
+    if claims[:, 1].any():
+        made["Verified"] = Totals(claims, _share)
     return made
 
 

@@ -15,7 +15,7 @@ from reasonrec_core.files import whole_file
 from reasonrec_core.types import History, Reviews
 from reasonrec_cot.explain.aspects import Aspects
 from reasonrec_cot.explain.config import ConsensusSettings
-from reasonrec_cot.explain.consensus import Consensus
+from reasonrec_cot.explain.consensus import Consensus, Said
 from reasonrec_cot.explain.evidence import Evidence, EvidenceSource
 from reasonrec_cot.explain.grounding import GroundingCheck
 from reasonrec_cot.explain.references import references
@@ -58,7 +58,7 @@ class Speaker:
 
     def explain(
         self, users: Sequence[int], history: History, items: Sequence[int]
-    ) -> tuple[list[str], tuple[Evidence, ...]]:
+    ) -> tuple[list[Said], tuple[Evidence, ...]]:
         """A sentence per request, and what is known of it.
 
         Args:
@@ -68,7 +68,7 @@ class Speaker:
         """
         rows = enumerate(zip(users, items, strict=True))
         known = tuple(self._source.gather(user, history.row(row).tolist(), item) for row, (user, item) in rows)
-        return self._consensus.explain(users, known), known
+        return self._consensus.choose(users, known), known
 
     def save(self, folder: Path) -> None:
         """Write the reviews; everything else follows from them."""

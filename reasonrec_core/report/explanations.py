@@ -1,0 +1,96 @@
+"""Explanations, looked at one by one: what was said of an item, what it rests on, what the check of it found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reasonrec_core.report.cards import ItemView, StepView, item_view, step_view
+from reasonrec_core.report.pictures import Pictures
+from reasonrec_core.report.results import Explanation
+
+GROUPS = (
+    ("best", "Most like what was then written"),
+    ("drawn", "Drawn at random"),
+    ("worst", "Least like what was then written"),
+)
+
+
+@dataclass(frozen=True)
+class ClaimView:
+    """A claim: its kind, its words, whether the evidence holds it."""
+
+    kind: str
+    text: str
+    is_verified: bool
+
+
+@dataclass(frozen=True)
+class OtherView:
+    """What another system said of the same item."""
+
+    system: str
+    text: str
+    value: str
+
+
+@dataclass(frozen=True)
+class ExplanationView:
+    """An explanation, ready to be shown; ``claims`` None where nothing was checked."""
+
+    anchor: str
+    title: str
+    item: ItemView
+    text: str
+    value: str
+    reference: str | None
+    claims: tuple[ClaimView, ...] | None
+    is_true: bool
+    verdict: str
+    steps: tuple[StepView, ...]
+    others: tuple[OtherView, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Explanations that are shown for the same reason."""
+
+    title: str
+    members: tuple[ExplanationView, ...]
+
+
+def groups(told: Sequence[Explanation], pictures: Pictures) -> tuple[Group, ...]:
+    """The explanations by why they are shown; reasons without any are left out."""
+    named = ((title, tuple(each for each in told if each.shown == shown)) for shown, title in GROUPS)
+    return tuple(Group(title, tuple(_view(each, pictures) for each in members)) for title, members in named if members)
+
+
+def _view(told: Explanation, pictures: Pictures) -> ExplanationView:
+    claims = told.claims
+    return ExplanationView(
+        anchor=f"explanation-{told.shown}-{told.query}",
+        title=f"User {told.user}" if told.user is not None else f"Query {told.query}",
+        item=item_view(told.item, pictures),
+        text=told.text,
+        value=f"{told.metric} {told.value:.1f}" if told.value is not None else "",
+        reference=told.reference,
+        claims=None if claims is None else tuple(ClaimView(c.kind, c.text, c.verified) for c in claims),
+        is_true=not claims or all(claim.verified for claim in claims),
+        verdict=_verdict(told),
+        steps=tuple(step_view(step, told) for step in told.steps),
+        others=tuple(
+            OtherView(each.system, each.text, "" if each.value is None else f"{each.value:.1f}") for each in told.others
+        ),
+    )
+
+
+def _verdict(told: Explanation) -> str:
+    """What the check of the claims found, in a few words."""
+    if told.claims is None:
+        return "Claims were not checked"
+    if not told.claims:
+        return "Claims nothing that could be checked"
+    true = sum(claim.verified for claim in told.claims)
+    if true == len(told.claims):
+        return "Every claim verified" if true > 1 else "The claim is verified"
+    return f"{true} of {len(told.claims)} claims verified"
