@@ -12,7 +12,7 @@ _WIDTH = 8
 """Scores per block: wide enough that looking at blocks instead of scores pays, narrow enough to look into them."""
 _FEWEST = 64
 """Blocks that are always left: with fewer, several of a row's best scores would share one."""
-_WIDE = 64
+_WIDE = 32
 """Scores per block of a single row: few operations count for more than few reads."""
 _SLAB = 1 << 22
 """Scores worked on at a time (16 MiB), so that the second pass over them finds them in the cache."""
@@ -89,7 +89,7 @@ def _select(scores: Float32, k: int) -> tuple[Int32, Float32]:
     rows, n = scores.shape
     k = max(min(k, n), 0)
     columns, values = np.empty((rows, k), np.int32), np.empty((rows, k), np.float32)
-    if rows == 1 and 4 * k * _WIDE <= n:
+    if rows == 1 and k and n >= _WIDE * max(_WIDE, 4 * k):
         return _select_row(scores, k)
     if k:
         step = max(_SLAB // n, 1)

@@ -63,8 +63,19 @@ def test_slabs_and_strided_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) 
 def test_nan_and_infinity_are_refused_wherever_they_stand(bad: float, place: int) -> None:
     scores = make_scores("distinct", 4, 3000, 0)
     scores[2, place] = bad
-    with pytest.raises(PluginError, match="NaN or \\+inf"):
-        top_k(scores, 10)
+    for rows in (scores, scores[2:3]):  # a single long row goes a way of its own
+        with pytest.raises(PluginError, match="NaN or \\+inf"):
+            top_k(rows, 10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("columns", [1023, 1024, 1025, 5000])
+def test_a_single_long_row_is_sorted_like_any(kind: str, columns: int) -> None:
+    for seed in range(20):
+        scores = make_scores(kind, 1, columns, seed)
+        expected = np.argsort(-scores, axis=1, kind="stable")[:, :3]
+        np.testing.assert_array_equal(top_k(scores, 3), expected)
+        np.testing.assert_array_equal(top_k(np.repeat(scores, 2, axis=1)[:, ::2], 3), expected)
 
 
 def test_no_row_or_no_place_is_an_empty_answer() -> None:

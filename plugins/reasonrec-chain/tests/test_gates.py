@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from reasonrec_chain import fit_gates as module
 from reasonrec_chain.config import GateConfig
 from reasonrec_chain.fit_gates import Pairs, fit_gates, gain, pair, train_gates
@@ -26,7 +28,7 @@ def proposals(size: int = 6, seed: int = 0) -> Proposals:
     """Three experts, two fields, pools of eight with padding at the end."""
     rng = np.random.default_rng(seed)
     items = np.tile(np.arange(8, dtype=np.int32), (size, 1))
-    items[1, 5:] = -1
+    items[1:2, 5:] = -1
     shares = rng.dirichlet(np.ones(10), (size, 3)).astype(np.float32)[:, :, :8] * (items >= 0)[:, None, :]
     ratios = rng.standard_normal((size, 2, 8)).astype(np.float32)
     return Proposals(("a", "b", "c"), items, shares, rng.random((size, 3)).astype(np.float32), ratios)
@@ -70,6 +72,36 @@ def test_the_score_is_the_formula() -> None:
         p = found.shares[q, :, i]
         wanted = np.log(w[q] @ p + 1e-9) + c[q].numpy() @ np.log(p + 1e-3) + b[q].numpy() @ found.ratios[q, :, i]
         assert scores[q, i].item() == pytest.approx(wanted, rel=1e-4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(kind=st.sampled_from(KINDS), seed=st.integers(0, 99), size=st.integers(1, 5), fields=st.sampled_from([0, 2]))
+def test_in_numpy_it_is_the_same(kind: Kind, seed: int, size: int, fields: int) -> None:
+    found, horizon = proposals(size), np.linspace(0, 1, size, dtype=np.float32)
+    found = replace(found, ratios=found.ratios[:, :fields])
+    known = facts(found, beliefs(size)[:fields], horizon)
+    torch.manual_seed(seed)
+    gates = Gates(3, fields, known.shape[1], kind, 6, 0.1, 1e-3).eval()
+    assert decide(gates, found, weigh(gates, found, beliefs(size)[:fields], horizon)).shape == found.items.shape
+    for value in gates.parameters():  # also after it has answered
+        value.data += torch.randn_like(value)
+    x, shares = torch.from_numpy(known), torch.from_numpy(found.shares)
+    weighed = weigh(gates, found, beliefs(size)[:fields], horizon)
+    with torch.no_grad():
+        log_w, c, b = (each.detach() for each in gates.weights(x))
+        gone = torch.from_numpy(found.items < 0)
+        scores = gates(shares, torch.from_numpy(found.ratios), x).masked_fill(gone, -torch.inf)
+        mass = torch.softmax(scores, dim=1) * torch.einsum("be,bec->b", log_w.exp(), shares).clamp(max=1.0)[:, None]
+    for mine, expected in ((weighed.experts, log_w.exp()), (weighed.agreement, c), (weighed.labels, b)):
+        np.testing.assert_allclose(mine, expected.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(decide(gates, found, weighed), mass.numpy(), rtol=1e-3, atol=1e-6)
+
+
+def test_a_pool_of_padding_has_no_mass() -> None:
+    found = proposals(2)
+    found = replace(found, items=np.full_like(found.items, -1), shares=np.zeros_like(found.shares))
+    gates = moved("hidden", facts(found, beliefs(2), np.zeros(2, np.float32)).shape[1])
+    assert not decide(gates, found, weigh(gates, found, beliefs(2), np.zeros(2, np.float32))).any()
 
 
 def test_an_assumed_label_counts_in_full() -> None:

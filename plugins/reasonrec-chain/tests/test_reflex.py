@@ -71,12 +71,47 @@ def test_one_expert_alone_ranks_as_that_expert(world: Tiny) -> None:
     assert (ranking.items == wanted).mean() > 0.99  # rounding may turn neighbours over
 
 
+@pytest.mark.parametrize(
+    "experts", [None, ("sequence",), ("transitions",), ("transitions", "text"), ("sequence", "text")]
+)
+def test_scores_are_the_formula_for_one_as_for_many(world: Tiny, experts: tuple[str, ...] | None) -> None:
+    policy, batch = policy_for(world.fit), world.test.queries
+    made = reflex_of(policy, world.fit, experts=experts)
+    seen, n = world.observation(batch), len(world.dataset.catalog)
+    model, evidence = policy.model.experts, Evidence.of(batch.history, 50)
+    scene, own = model.scene(seen), (batch.history.rows, batch.history.items)
+    shares, totals = np.zeros((len(batch), len(made.names), n)), np.zeros((len(batch), len(made.names)))
+    for e, name in enumerate(made.names):
+        if name == "sequence":
+            logits = scene.logits(model.sequence.states(evidence, scene.tables), np.empty((len(batch), n), np.float32))
+            votes = np.exp(logits.astype(np.float64))
+        else:
+            at = [link.name for link in model.links].index(name)
+            votes = (evidence.matrix(model.links[at].fade, n) @ scene.links[at]).toarray().astype(np.float64)
+        votes[own] = 0
+        totals[:, e] = votes.sum(axis=1)
+        shares[:, e] = votes / np.maximum(totals[:, [e]], 1e-30)
+    known = np.where([name == "sequence" for name in made.names], np.log(np.maximum(totals, 1e-30)), totals).astype(
+        np.float32
+    )
+    weighed = made._weights(seen.horizon, known, shares.max(axis=2).astype(np.float32))
+    mixed = 1e-9 + np.einsum("be,bec->bc", weighed.experts, shares)
+    floor = float(made.gates.floor)
+    expected = mixed * np.exp(np.einsum("be,bec->bc", weighed.agreement, np.log(shares + floor)))
+    found = made.score(batch, seen)
+    np.testing.assert_allclose(found, expected, rtol=5e-3)
+    for row in range(0, len(batch), 5):
+        one = np.array([row])
+        np.testing.assert_allclose(made.score(batch.take(one), seen.take(one))[0], found[row], rtol=2e-3)
+
+
 def test_gates_follow_what_is_seen_unless_they_are_static(world: Tiny) -> None:
     horizon, surest = np.array([0.1, 0.9], np.float32), np.full((2, 3), 0.1, np.float32)
     for kind, differ in (("hidden", True), ("static", False)):
         made = reflex_of(policy_for(world.fit), world.fit, kind=kind)
         e = len(made.names)
-        mixture, _ = made._weights(horizon, np.array([[0.0] * e, [9.0] * e], np.float32), surest[:, :1].repeat(e, 1))
+        weighed = made._weights(horizon, np.array([[0.0] * e, [9.0] * e], np.float32), surest[:, :1].repeat(e, 1))
+        mixture = weighed.experts
         assert mixture.sum(axis=1) == pytest.approx(np.ones(2), abs=1e-5)
         assert np.ptp(mixture[0]) > 1e-4, "fitted to validation"
         assert (not np.allclose(mixture[0], mixture[1])) == differ

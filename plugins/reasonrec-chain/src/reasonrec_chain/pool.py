@@ -46,6 +46,8 @@ class Votes:
             kept = weights > 0
             indptr = np.concatenate([[0], np.cumsum(kept)])[indptr]
             weights, items = weights[kept], items[kept]
+        if len(history) == 1:
+            return cls._of_one(links, weights, items, own, out)
         # 32-bit indices like those of the links: otherwise scipy would copy all links to wider ones.
         found = sparse.csr_matrix((weights, items, indptr.astype(np.int32)), shape=(len(history), n)) @ links
         lengths = np.diff(found.indptr)
@@ -58,6 +60,19 @@ class Votes:
         if len(some):
             totals[some] = np.add.reduceat(cells.take(flat), found.indptr[some])
         return cls(out, totals)
+
+    @classmethod
+    def _of_one(cls, links: sparse.csr_matrix, weights: Float32, items: Int32, own: Flat, out: Float32) -> Votes:
+        """`of` for one query: the links of its items, added up, without a product of matrices."""
+        starts = links.indptr[items]
+        lengths = links.indptr[items + 1] - starts
+        ends = np.cumsum(lengths)
+        at = np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)
+        cells = out.reshape(-1)
+        cells.fill(0.0)
+        np.add.at(cells, links.indices[at], np.repeat(weights, lengths) * links.data[at])
+        cells[own] = 0.0
+        return cls(out, cells.sum(keepdims=True))
 
 
 def taken(batch: QueryBatch, n_items: int) -> Flat:

@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from reasonrec_chain.devices import one_thread
 from reasonrec_chain.fit_gates import Pairs, join, train_gates
 from reasonrec_chain.fitting import proposed_pairs
-from reasonrec_chain.gates import TINY, Gates
+from reasonrec_chain.gates import TINY, Gates, Weighed
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.policy import Chain
 from reasonrec_chain.pool import Votes, taken
@@ -39,7 +39,7 @@ from reasonrec_core.components import Delegate, FitData, ReasoningPolicy, Settin
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.files import read_json, whole_file, write_json
-from reasonrec_core.types import Float32, Observation, QueryBatch, Task
+from reasonrec_core.types import Bool, Float32, Observation, QueryBatch, Task
 
 GATES, EXPERTS = "gates.safetensors", "experts.json"
 
@@ -151,8 +151,8 @@ class Reflex(Delegate[ReflexConfig]):
         links = {link.name: (found, link) for found, link in zip(scene.links, experts.links, strict=True)}
         totals, surest = np.zeros((2, size, len(self.names)), np.float32)
         with scene.room(size) as room:
-            shares = [room.array(e, size, n) for e in range(len(self.names))]
-            for e, (name, share) in enumerate(zip(self.names, shares, strict=True)):
+            rooms = [room.array(e, size, n) for e in range(len(self.names))]
+            for e, (name, share) in enumerate(zip(self.names, rooms, strict=True)):
                 if name == SEQUENCE:
                     assert states is not None
                     scene.logits(states, share)
@@ -160,28 +160,55 @@ class Reflex(Delegate[ReflexConfig]):
                     totals[:, e] = _softmax(share)
                 else:
                     found, link = links[name]
-                    votes = totals[:, e] = Votes.of(found, link.fade, evidence, own, share).totals
-                    share *= np.divide(np.float32(1), votes, out=np.zeros_like(votes), where=votes > 0)[:, None]
+                    totals[:, e] = Votes.of(found, link.fade, evidence, own, share).totals
                 surest[:, e] = share.max(axis=1, initial=0.0)
-            mixture, agreement = self._weights(horizon, totals, surest)
-            agreed: Float32 = np.zeros((size, n), np.float32)
-            out.fill(TINY)
-            for e, share in enumerate(shares):
-                out += mixture[:, e, None] * share
-                share += self.gates.floor.numpy()
-                np.log(share, out=share)
-                share *= agreement[:, e, None]
-                agreed += share
-        np.exp(agreed, out=agreed)
-        out *= agreed
+            voiced = np.array([name != SEQUENCE for name in self.names])
+            voices = np.divide(np.float32(1), totals, out=np.ones_like(totals), where=voiced & (totals > 0))
+            weighed = self._weights(horizon, totals, surest * voices)
+            self._mixed(rooms, voiced, voices, weighed, out)
 
-    @torch.no_grad()
-    def _weights(self, horizon: Float32, totals: Float32, surest: Float32) -> tuple[Float32, Float32]:
-        """float32[B, E] mixture and exponents."""
+    def _mixed(self, rooms: list[Float32], voiced: Bool, voices: Float32, weighed: Weighed, out: Float32) -> None:
+        """Write the scores of one chunk.
+
+        Most items have links to nothing in a history, so only the sequence's share is looked at everywhere.
+
+        Args:
+            rooms: per expert float32[B, n_items], the sequence's shares or others' votes.
+            voiced: bool[E], whose votes they are.
+            voices: float32[B, E], what makes votes shares.
+            weighed: how much each expert counts.
+            out: float32[B, n_items].
+        """
+        mixture, agreement, floor = weighed.experts * voices, weighed.agreement, self.gates.ready.floor
+        spoken = np.zeros(out.shape, np.bool_)
+        for e in np.flatnonzero(voiced).tolist():
+            spoken |= rooms[e] > 0
+        at = np.flatnonzero(spoken)
+        row = at // out.shape[1]
+        mixed, agreed = np.full(len(at), TINY, np.float32), np.zeros(len(at), np.float32)
+        for e, share in enumerate(rooms):
+            there = share.reshape(-1).take(at)
+            mixed += mixture[row, e] * there
+            agreed += agreement[row, e] * np.log(there * voices[row, e] + floor)
+        out.fill(TINY)
+        silent = agreement[:, voiced].sum(axis=1, keepdims=True) * np.log(floor)
+        for e in np.flatnonzero(~voiced).tolist():
+            share = rooms[e]
+            out += mixture[:, e, None] * share
+            share += floor
+            np.log(share, out=share)
+            share *= agreement[:, e, None]
+            share += silent
+            out *= np.exp(share, out=share)
+        if voiced.all():
+            out *= np.exp(silent)
+        out.reshape(-1)[at] = mixed * np.exp(agreed)
+
+    def _weights(self, horizon: Float32, totals: Float32, surest: Float32) -> Weighed:
+        """Mixture and exponents of B queries."""
         h, known = horizon[:, None].astype(np.float32), np.sign(totals) * np.log1p(np.abs(totals))
         facts = np.concatenate([h, h * h, known, np.log(np.maximum(surest, 1e-8))], axis=1).astype(np.float32)
-        mixture, agreement, _ = self.gates.weights(torch.from_numpy(facts))
-        return mixture.exp().numpy(), agreement.numpy()
+        return self.gates.ready.weights(facts)
 
     @property
     def _attached(self) -> Chain:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from scipy import sparse
 
+from reasonrec_chain.alone import Alone
 from reasonrec_chain.network import Network
 from reasonrec_chain.trainable import last_states
 from reasonrec_chain.views import View, item_inputs
 from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.builtin.profile.fields import ItemField
-from reasonrec_core.types import Float32, History, Observation
+from reasonrec_core.types import Float32, History, Int32, Observation
 
 COUNTS_IN_FULL = 0.5
 """A history entry that counts for less is not read."""
@@ -59,11 +61,27 @@ class SequenceModel:
         history, config = read(evidence), self.networks[0].config
         if not len(history):
             return np.zeros((0, len(self.networks) * config.dimensions), np.float32)
+        if len(history) == 1 and self._alone is not None:
+            return self._one(self._alone, history.items[-config.max_history :], tables)
         pairs = zip(self.networks, tables, strict=True)
         parts = [last_states(network, table, history, config.max_history) for network, table in pairs]
         found = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
         found[history.lengths == 0] = 0.0
         return found
+
+    @cached_property
+    def _alone(self) -> tuple[Alone, ...] | None:
+        """The networks for one history at a time; None where that is not to be had."""
+        made = [Alone.of(network.histories) for network in self.networks]
+        return None if None in made else tuple(each for each in made if each is not None)
+
+    def _one(self, readers: tuple[Alone, ...], items: Int32, tables: Tables) -> Float32:
+        """float32[1, M d] after int32[L] items."""
+        if not len(items):
+            return np.zeros((1, len(readers) * self.networks[0].config.dimensions), np.float32)
+        known = torch.from_numpy(items.astype(np.int64))
+        parts = [reader.read(known, table).numpy() for reader, table in zip(readers, tables, strict=True)]
+        return np.concatenate(parts)[None]
 
     @torch.no_grad()
     def beliefs(self, states: Float32) -> tuple[Float32, ...]:

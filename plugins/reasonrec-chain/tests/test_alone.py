@@ -1,0 +1,130 @@
+"""One history by itself: the same states, votes and answers as among many, to rounding, in every form of network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reasonrec_chain.alone import Alone
+from reasonrec_chain.history import HistoryEncoder
+from reasonrec_chain.passes import with_dropout
+from reasonrec_chain.policy import Chain
+from reasonrec_chain.pool import Votes, taken
+from scipy import sparse
+from small import answer, asking, fitted
+
+from reasonrec_core.builtin.profile.evidence import Evidence, Fade
+from reasonrec_core.testing.tiny import Tiny
+
+LONGEST = 12
+FORMS = [
+    {},
+    {"layers": 3},
+    {"filter_share": 1.0},
+    {"filter_share": 0.6, "frequencies": 2},
+    {"refinements": 2},
+    {"refinements": 1, "filter_share": 0.3},
+    {"ids": False},
+    {"members": 2},
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 99),
+    length=st.integers(1, LONGEST),
+    heads=st.sampled_from([1, 2, 4]),
+    layers=st.integers(1, 3),
+    share=st.sampled_from([0.0, 0.3, 1.0]),
+    frequencies=st.integers(1, 4),
+    refinements=st.integers(0, 2),
+)
+def test_one_history_ends_in_the_same_state(
+    seed: int, length: int, heads: int, layers: int, share: float, frequencies: int, refinements: int
+) -> None:
+    torch.manual_seed(seed)
+    encoder = HistoryEncoder(16, heads, layers, 0.3, LONGEST, frequencies, share, refinements).eval()
+    for value in encoder.parameters():
+        value.data += 0.2 * torch.randn_like(value)
+    table, items = torch.randn(30, 16), torch.randint(0, 30, (length,))
+    alone = Alone.of(encoder)
+    assert alone is not None
+    with torch.no_grad():
+        expected = encoder.last(table[items][None], torch.tensor([length - 1]))[0]
+    np.testing.assert_allclose(alone.read(items, table).numpy(), expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("network", FORMS, ids=str)
+def test_a_policy_answers_one_request_as_it_does_among_many(world: Tiny, network: dict[str, object]) -> None:
+    policy, batch = fitted(world.fit, network=network), world.test.queries
+    together, states = answer(policy, world), states_of(policy, world)
+    assert together.ranking is not None
+    for row in range(0, len(batch), 7):
+        one = batch.take(np.array([row]))
+        single = answer(policy, world, one)
+        assert single.ranking is not None
+        np.testing.assert_allclose(single.ranking.scores[0], together.ranking.scores[row], rtol=1e-3, atol=1e-6)
+        found = states_of(policy, world, np.array([row]))
+        np.testing.assert_allclose(found[0], states[row], rtol=1e-3, atol=1e-4)
+
+
+def states_of(policy: Chain, world: Tiny, rows: np.ndarray | None = None) -> np.ndarray:
+    """The sequence model's, of all test queries or of some."""
+    batch = world.test.queries if rows is None else world.test.queries.take(rows)
+    scene = policy.model.experts.scene(world.observation(batch))
+    return policy.model.experts.sequence.states(Evidence.of(batch.history, 50), scene.tables)
+
+
+def test_a_long_history_is_cut_and_an_empty_one_says_nothing(world: Tiny, chain: Chain) -> None:
+    rng = np.random.default_rng(0)
+    long = rng.permutation(len(world.dataset.catalog))[:25].tolist()  # a network of the tests reads 20
+    batch = asking([long, [], [3]])
+    scene, sequence = chain.model.experts.scene(world.observation(batch)), chain.model.experts.sequence
+    together = sequence.states(Evidence.of(batch.history, 50), scene.tables)
+    for row in range(len(batch)):
+        single = sequence.states(Evidence.of(batch.take(np.array([row])).history, 50), scene.tables)
+        np.testing.assert_allclose(single[0], together[row], rtol=1e-4, atol=1e-5)
+    assert not together[1].any()
+    assert together[0].any()
+
+
+def test_an_ignored_entry_is_not_read(world: Tiny, chain: Chain) -> None:
+    whole, less = (Evidence.of(asking([row]).history, 50) for row in ([4, 9, 2], [4, 2]))
+    scene, sequence = chain.model.experts.scene(world.observation(asking([[1]]))), chain.model.experts.sequence
+    ignored = replace(whole, relevance=np.array([1, 0, 1], np.float32))
+    np.testing.assert_array_equal(sequence.states(ignored, scene.tables), sequence.states(less, scene.tables))
+
+
+def test_a_network_with_hooks_is_not_read_past_them(chain: Chain) -> None:
+    network = chain.model.experts.sequence.networks[0]
+    assert Alone.of(network.histories) is not None
+    assert Alone.of(with_dropout(network, 0, 0).histories) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(st.lists(st.integers(0, 19), max_size=8), min_size=1, max_size=4),
+    density=st.sampled_from([0.0, 0.1, 0.6]),
+    decay=st.sampled_from([0.0, 0.5, 1.0]),
+    longest=st.integers(1, 8),
+)
+def test_votes_for_one_are_those_among_many(rows: list[list[int]], density: float, decay: float, longest: int) -> None:
+    links = sparse.random_array((20, 20), density=density, format="csr", dtype=np.float32, rng=0)
+    links = sparse.csr_matrix(links)
+    batch = asking(rows)
+    evidence = Evidence.of(batch.history, longest)
+    expected = sparse.csr_matrix(evidence.matrix(Fade(decay), 20) @ links).toarray()
+    bounds = [*pairwise(range(len(rows) + 1)), (0, len(rows))]
+    for start, stop in bounds:
+        part = batch.slice(start, stop)
+        room, own = np.full((stop - start, 20), 7, np.float32), taken(part, 20)
+        votes = Votes.of(links, Fade(decay), evidence.slice(start, stop), own, room)
+        wanted = expected[start:stop].copy()
+        wanted.reshape(-1)[own] = 0
+        np.testing.assert_allclose(votes.scores, wanted, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(votes.totals, wanted.sum(axis=1), rtol=1e-5, atol=1e-6)
