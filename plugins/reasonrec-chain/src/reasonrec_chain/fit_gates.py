@@ -19,7 +19,10 @@ from reasonrec_chain.gates import Gates, Kind, facts
 from reasonrec_chain.propose import Proposals
 from reasonrec_core.types import Bool, Float32, Int32
 
+Gains = np.ndarray[tuple[int], np.dtype[np.float64]]
 BATCH = 512
+CERTAIN = 1.96
+"""Standard errors."""
 SLACK = 1.001
 """A richer kind of gate must gain this much on unseen pairs to be chosen."""
 
@@ -99,8 +102,18 @@ class Fitted:
     """
 
     gates: Gates
-    unseen: np.ndarray[tuple[int], np.dtype[np.float64]]
+    unseen: Gains
     report: dict[str, float]
+
+    @property
+    def ndcg(self) -> float:
+        """Mean NDCG@10 on unseen pairs."""
+        return _ndcg(self.unseen)
+
+    def better_than(self, other: Fitted) -> bool:
+        """Whether NDCG@10 on the same unseen pairs is higher by more than chance (paired, 95 %, two-sided)."""
+        gained = at_ten(self.unseen) - at_ten(other.unseen)
+        return len(gained) > 0 and bool(gained.mean() > CERTAIN * gained.std() / np.sqrt(len(gained)))
 
 
 def fit_gates(
@@ -112,7 +125,7 @@ def fit_gates(
     folds = min(config.folds, max(2, len(pairs)))
     fold = torch.from_numpy(rng.permutation(len(pairs)) % folds)
     steps, done = len(kinds) * folds + 1, 0
-    gains: dict[Kind, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
+    gains: dict[Kind, Gains] = {}
     for kind in kinds:
         gains[kind] = np.zeros(len(pairs))
         for f in range(folds):
@@ -188,7 +201,7 @@ def ranking_loss(scores: torch.Tensor, target: torch.Tensor, softness: float, li
 
 
 @torch.no_grad()
-def gain(gates: Gates, pairs: Pairs) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def gain(gates: Gates, pairs: Pairs) -> Gains:
     """float64[P]: ``1 / log2(1 + rank of the target)``, ties counted against it, 0 where it is not in the pool."""
     found = []
     for start in range(0, len(pairs), BATCH):
@@ -206,5 +219,10 @@ def _scores(gates: Gates, pairs: Pairs) -> torch.Tensor:
     return scores.masked_fill(~(pairs.allowed | own), -torch.inf)
 
 
-def _ndcg(gains: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-    return float(np.where(gains >= 1 / np.log2(11) - 1e-12, gains, 0.0).mean()) if len(gains) else 0.0
+def at_ten(gains: Gains) -> Gains:
+    """The gains, 0 below rank 10."""
+    return np.where(gains >= 1 / np.log2(11) - 1e-12, gains, 0.0)
+
+
+def _ndcg(gains: Gains) -> float:
+    return float(at_ten(gains).mean()) if len(gains) else 0.0

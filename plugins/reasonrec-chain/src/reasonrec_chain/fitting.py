@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from reasonrec_chain.config import ChainConfig
-from reasonrec_chain.fit_gates import Pairs, fit_gates, join, pair, train_gates
+from reasonrec_chain.fit_gates import Fitted, Pairs, fit_gates, join, pair, train_gates
 from reasonrec_chain.fit_sequence import train_sequence
 from reasonrec_chain.fit_strength import find_loss, learn_strength
 from reasonrec_chain.infer import USUAL_TRUST, fit_trust, infer
@@ -49,17 +49,43 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
         nothing = _propose(config, data, experts, _nobody(data))
         return ChainModel(kept, experts, train_gates(nothing, config.gates, "static", len(data.catalog), 0), report)
     targets = pair_up(data.valid, data.observation.horizon, config.gates.pairs, data.seed)
-    experts = replace(experts, trust=_trust(config, data, experts, targets))
+    experts, fitted = weigh_beliefs(config, data, experts, targets)
     report["trust"] = dict(zip((f.name for f in counted.fields), experts.trust, strict=True))
-    fitted = fit_gates(
-        _propose(config, data, experts, targets),
-        config.gates,
-        len(data.catalog),
-        data.seed,
-        lambda done, total: data.progress(done, total, "chain: gates"),
-    )
     model = ChainModel(kept, experts, fitted.gates, report | {"gates": fitted.report}, fitted.unseen)
     return with_escape(model, config, data, targets)
+
+
+def weigh_beliefs(config: ChainConfig, data: FitData, experts: Experts, targets: Targets) -> tuple[Experts, Fitted]:
+    """The experts with the trust in trained beliefs that ranks unseen pairs better, and the gates to it.
+
+    The trust that makes the targets' labels likeliest, unless counted labels alone rank significantly better. What a
+    network believes of the next item's labels its sequence expert says already, item by item, while a count adds
+    something else: the likelier labels need not be those that rank better.
+    """
+
+    def fitted(asked: Experts) -> Fitted:
+        pairs = _propose(config, data, asked, targets)
+        return fit_gates(
+            pairs,
+            config.gates,
+            len(data.catalog),
+            data.seed,
+            lambda done, total: data.progress(done, total, "chain: gates"),
+        )
+
+    likeliest = replace(experts, trust=_trust(config, data, experts, targets))
+    found = fitted(likeliest)
+    if not any(likeliest.trust):
+        return likeliest, found
+    counted = replace(experts, trust=(0.0,) * len(likeliest.trust))
+    other = fitted(counted)
+    figures = {
+        "NDCG@10 on unseen pairs, likeliest labels": found.ndcg,
+        "NDCG@10 on unseen pairs, counted labels": other.ndcg,
+    }
+    if other.better_than(found):
+        likeliest, found = counted, other
+    return likeliest, replace(found, report=found.report | figures)
 
 
 def with_escape(model: ChainModel, config: ChainConfig, data: FitData, targets: Targets | None = None) -> ChainModel:
