@@ -9,6 +9,11 @@ import numpy as np
 import pytest
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.policy import Cot
+from reasonrec_cot.tuning.told import ReviewRequests
+from reasonrec_cot.words.compose import Composer
+from reasonrec_cot.words.dialogue import Role
+from reasonrec_cot.words.item_words import ItemWords
+from reasonrec_cot.words.templates import load_templates
 
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.testing.tiny import Tiny, tiny
@@ -32,9 +37,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return replace(made, fit=replace(made.fit, task=Task.EXPLAIN, reviews=lambda: reviews_of(made)))
 
 
-def cot(world: Tiny, llama: Path) -> Cot:
+def cot(world: Tiny, llama: Path, how: str = "consensus") -> Cot:
     backbone = {"model": str(llama), "device": "cpu", "precision": "float32"}
-    made = Cot(CotConfig.model_validate({"backbone": backbone, "explanations": "consensus"}))
+    made = Cot(CotConfig.model_validate({"backbone": backbone, "explanations": how, "explanation": 6}))
     made.fit(world.fit)
     return made
 
@@ -66,6 +71,37 @@ def test_what_is_said_is_said_of_the_item(world: Tiny, llama: Path, tmp_path: Pa
     (tmp_path / "reviews.parquet").write_bytes(b"no")
     with pytest.raises(DataError, match="not what was saved"):
         Cot.load(tmp_path, world.dataset.catalog)
+
+
+def test_a_model_that_writes_is_told_what_reviews_say(world: Tiny, llama: Path, tmp_path: Path) -> None:
+    policy, batch = cot(world, llama, "written"), asked(world)
+    answer = policy.deliberate(batch, world.observation(batch))
+    blind = cot(replace(world, fit=replace(world.fit, reviews=None)), llama, "written")
+    unaware = blind.deliberate(batch, world.observation(batch))
+    assert answer.cost.tokens > unaware.cost.tokens
+    counts = np.bincount(reviews_of(world).items, minlength=len(world.dataset.catalog))
+    for item, steps, others in zip(world.test.targets, answer.steps, unaware.steps, strict=False):
+        claims = [step.claim for step in steps]
+        assert claims[0].startswith("Read ")
+        assert not counts[item] or f"{counts[item]} reviews of it" in claims[1]
+        assert not any("reviews of it" in step.claim for step in others)
+    policy.save(tmp_path)
+    again = Cot.load(tmp_path, world.dataset.catalog).deliberate(batch, world.observation(batch))
+    assert again.text == answer.text
+
+
+def test_what_is_learned_from_tells_the_others_reviews_alone(world: Tiny) -> None:
+    items = ItemWords(world.dataset.catalog)
+    requests = ReviewRequests.of(world.fit, items, 10)
+    assert requests is not None
+    counts = np.bincount(reviews_of(world).items, minlength=len(items))
+    composer = Composer(items, load_templates(None))
+    drawn = requests.draw(composer, 40, np.random.default_rng(0))
+    assert {dialogue.task for dialogue in drawn} == {Task.EXPLAIN}
+    for dialogue in drawn:
+        told = "".join(part.text for part in dialogue.segments if part.role is Role.USER)
+        others = counts[dialogue.target] - 1
+        assert (f"{others} reviews of it, mean 4.0 stars" in told) == (others > 0)
 
 
 def test_without_reviews_there_is_nothing_to_explain_out_of(world: Tiny, llama: Path) -> None:

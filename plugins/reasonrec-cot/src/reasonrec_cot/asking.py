@@ -18,6 +18,8 @@ from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.prompt import Prompter
 from reasonrec_cot.backbone.reading import Reading, Usage
 from reasonrec_cot.config import CotConfig
+from reasonrec_cot.explain.evidence import Evidence as Known
+from reasonrec_cot.explain.requests import request as explain_request
 from reasonrec_cot.items.soft import SoftItems
 from reasonrec_cot.thinking import Thinker
 from reasonrec_cot.words.choice import labels
@@ -133,9 +135,19 @@ class Asking:
             usage.add(reading.usage)
         return found, usage
 
-    def explanations(self, batch: QueryBatch, items: Sequence[int]) -> tuple[list[str], list[dict[str, str]], Usage]:
-        """A sentence per query on why its item suits its user, and what was thought before."""
-        requests = [Request(Task.EXPLAIN, batch.history.row(row).tolist(), (item,)) for row, item in enumerate(items)]
+    def explanations(
+        self, batch: QueryBatch, items: Sequence[int], known: Sequence[Known] = ()
+    ) -> tuple[list[str], list[dict[str, str]], Usage]:
+        """A sentence per query on why its item suits its user, and what was thought before.
+
+        Args:
+            batch: B queries.
+            items: the item of each.
+            known: what reviews say of each request, told in its prompt; nothing where there are no reviews.
+        """
+        requests = [explain_request(each) for each in known] or [
+            Request(Task.EXPLAIN, batch.history.row(row).tolist(), (item,)) for row, item in enumerate(items)
+        ]
         prompts = [self.prompter.prompt(self.composer.ask(request)) for request in requests]
         texts, usage = [""] * len(batch), Usage()
         thoughts: list[dict[str, str]] = [{} for _ in batch.users]

@@ -10,7 +10,6 @@ from reasonrec_core.types import Cost, Deliberation, Int32, LazySteps, QueryBatc
 from reasonrec_cot import steps
 from reasonrec_cot.asking import Asking
 from reasonrec_cot.explain.consensus import Said
-from reasonrec_cot.explain.evidence import Evidence
 from reasonrec_cot.explain.speaker import Speaker
 
 
@@ -23,33 +22,33 @@ def explained(
         asking: asks the language model, where there is no ``speaker``.
         batch: B queries.
         chosen: what is to be explained.
-        speaker: explains out of reviews.
+        speaker: knows what reviews say, where there are any; explains out of them where that is wanted.
         started: when the answer was begun (`time.perf_counter`).
     """
     items = [next((int(item) for item in row if item >= 0), -1) for row in chosen]
     rows = np.array([row for row, item in enumerate(items) if item >= 0], np.intp)
     part, wanted = batch.take(rows), [items[row] for row in rows]
     texts, thoughts = [""] * len(batch), [dict[str, str]() for _ in items]
-    known: list[tuple[Said, Evidence] | None] = [None] * len(batch)
-    tokens = 0
-    if speaker is not None:
-        chose, gathered = speaker.explain(part.users.tolist(), part.history, wanted)
-        for row, said, evidence in zip(rows, chose, gathered, strict=True):
-            texts[row], known[row] = said.text, (said, evidence)
+    chosen_as: list[Said | None] = [None] * len(batch)
+    users, tokens = part.users.tolist(), 0
+    known = () if speaker is None else speaker.known(users, part.history, wanted)
+    if speaker is not None and asking.config.explanations == "consensus":
+        for row, said in zip(rows, speaker.explain(users, known), strict=True):
+            texts[row], chosen_as[row] = said.text, said
     else:
-        told, thought, usage = asking.explanations(part, wanted)
+        told, thought, usage = asking.explanations(part, wanted, known)
         tokens = usage.tokens
         for row, text, wrote in zip(rows, told, thought, strict=True):
             texts[row], thoughts[row] = text, wrote
+    rests_on = dict(zip(rows.tolist(), known, strict=True)) if known else {}
 
     def tell(row: int) -> tuple[Step, ...]:
-        item, found = items[row], known[row]
-        last = steps.explains(asking.items, item)
-        if found is not None:
-            said, evidence = found
-            return (*steps.reviewed(asking.items, evidence), *steps.agreed(asking.items, said, item), last)
+        item, said, last = items[row], chosen_as[row], steps.explains(asking.items, items[row])
+        reviewed = steps.reviewed(asking.items, rests_on[row]) if row in rests_on else []
+        if said is not None:
+            return (*reviewed, *steps.agreed(asking.items, said, item), last)
         seen = steps.observed(asking.items, batch.history.row(row), asking.config.prompt.history, thoughts[row])
-        return (seen, *steps.deliberated(thoughts[row]), last)
+        return (seen, *reviewed, *steps.deliberated(thoughts[row]), last)
 
     cost = Cost(time.perf_counter() - started, tokens)
     return Deliberation(LazySteps(len(batch), tell), np.zeros(len(batch), np.float32), text=tuple(texts), cost=cost)

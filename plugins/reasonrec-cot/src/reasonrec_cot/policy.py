@@ -79,7 +79,7 @@ class Cot(ReasoningPolicy[CotConfig]):
             self._shortlister = Shortlister.fit(self.config.shortlist, data)
         self._catalog = data.catalog
         self._asking = Asking(self.config, self.backbone, data.catalog)
-        if self.config.explanations == "consensus":
+        if data.reviews is not None or self.config.explanations == "consensus":
             self._speaker = Speaker.fit(data, self._asking.items, self.config.consensus)
         if self.config.tuning is not None:
             from reasonrec_cot.tuning.fitting import tune_policy
@@ -262,8 +262,8 @@ class Cot(ReasoningPolicy[CotConfig]):
     def save(self, folder: Path) -> None:
         """Write which weights were used, and the delegate."""
         super().save(folder)
-        ranks = self._shortlister is not None
-        write_json(folder / "cot.json", {"weights": self.backbone.weights.sha256, "shortlist": ranks})
+        has = {"shortlist": self._shortlister is not None, "reviews": self._speaker is not None}
+        write_json(folder / "cot.json", {"weights": self.backbone.weights.sha256, **has})
         if self._shortlister is not None:
             (folder / "shortlist").mkdir(exist_ok=True)
             self._shortlister.save(folder / "shortlist")
@@ -290,7 +290,7 @@ class Cot(ReasoningPolicy[CotConfig]):
             self._tuned = Tuned.load(folder / "tuned", self.backbone)
         self._catalog = catalog
         self._asking = Asking(self.config, self.backbone, catalog)
-        if self.config.explanations == "consensus":
+        if stored["reviews"]:
             self._speaker = Speaker.load(folder, self._asking.items, self.config.consensus)
         return self
 

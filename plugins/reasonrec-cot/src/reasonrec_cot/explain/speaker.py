@@ -1,8 +1,9 @@
-"""Explains out of reviews: learned from those of the training part, saved with them."""
+"""What reviews of the training part say of an item and its user, and explanations out of them; saved with them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ FILE = "reviews.parquet"
 
 
 class Speaker:
-    """Says of an item what most reviewers of it, and of items like it, agree with.
+    """Knows what reviews say, and says of an item what most reviewers of it, and of items like it, agree with.
 
     Args:
         reviews: those that may be read.
@@ -35,11 +36,15 @@ class Speaker:
     """
 
     def __init__(self, reviews: Reviews, items: ItemWords, settings: ConsensusSettings, seed: int) -> None:
-        self._reviews, self._seed = reviews, seed
-        aspects = Aspects(reviews, len(items))
-        self._source = EvidenceSource(items, aspects, reviews)
-        check, texts = GroundingCheck(items, aspects), references(reviews, aspects)
-        self._consensus = Consensus(reviews, texts, len(items), check, items.fence, settings, seed)
+        self._reviews, self._items, self._settings, self._seed = reviews, items, settings, seed
+        self._aspects = Aspects(reviews, len(items))
+        self._source = EvidenceSource(items, self._aspects, reviews)
+
+    @cached_property
+    def _consensus(self) -> Consensus:
+        check, texts = GroundingCheck(self._items, self._aspects), references(self._reviews, self._aspects)
+        size, fence = len(self._items), self._items.fence
+        return Consensus(self._reviews, texts, size, check, fence, self._settings, self._seed)
 
     @classmethod
     def fit(cls, data: FitData, items: ItemWords, settings: ConsensusSettings) -> Speaker:
@@ -56,10 +61,8 @@ class Speaker:
             )
         return cls(data.reviews(), items, settings, data.seed)
 
-    def explain(
-        self, users: Sequence[int], history: History, items: Sequence[int]
-    ) -> tuple[list[Said], tuple[Evidence, ...]]:
-        """A sentence per request, and what is known of it.
+    def known(self, users: Sequence[int], history: History, items: Sequence[int]) -> tuple[Evidence, ...]:
+        """What is known of each request.
 
         Args:
             users: dense indices, -1 where unknown.
@@ -67,8 +70,11 @@ class Speaker:
             items: the item of each that is to be explained.
         """
         rows = enumerate(zip(users, items, strict=True))
-        known = tuple(self._source.gather(user, history.row(row).tolist(), item) for row, (user, item) in rows)
-        return self._consensus.choose(users, known), known
+        return tuple(self._source.gather(user, history.row(row).tolist(), item) for row, (user, item) in rows)
+
+    def explain(self, users: Sequence[int], known: Sequence[Evidence]) -> list[Said]:
+        """A sentence per request, of which ``known`` says what is known."""
+        return self._consensus.choose(users, known)
 
     def save(self, folder: Path) -> None:
         """Write the reviews; everything else follows from them."""

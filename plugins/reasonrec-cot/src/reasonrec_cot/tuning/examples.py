@@ -76,7 +76,7 @@ class Examples:
                 "no user has two or more training interactions, so there is no next item to learn from",
                 fix="Use a policy that learns nothing, or a split that leaves users more history.",
             )
-        self.reviews = ReviewRequests.of(data, composer.settings.history)
+        self.reviews = ReviewRequests.of(data, composer.items, composer.settings.history)
 
     @cached_property
     def horizon(self) -> Float32:
