@@ -68,8 +68,8 @@ class CotConfig(Settings):
     )
     explanations: Literal["written", "consensus"] = Field(
         "written",
-        description="written: the language model writes them, told what reviews say where there are any; consensus: a sentence "
-        "of training reviews that others agree with, every claim of it verified (needs data with reviews).",
+        description="written: the language model writes them, told what reviews say where there are any; consensus: a "
+        "sentence of training reviews that others agree with, every claim of it verified (needs data with reviews).",
     )
     consensus: ConsensusSettings = Field(default=ConsensusSettings(), description="How such a sentence is chosen.")
     explanation: int = Field(60, ge=1, le=2048, description="Tokens of a written explanation, at most.")
