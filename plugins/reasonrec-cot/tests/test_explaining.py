@@ -104,6 +104,22 @@ def test_what_is_learned_from_tells_the_others_reviews_alone(world: Tiny) -> Non
         assert (f"{others} reviews of it, mean 4.0 stars" in told) == (others > 0)
 
 
+def test_sentences_are_learned_and_the_last_weights_kept(world: Tiny, llama: Path) -> None:
+    tuning = {
+        "steps": 30, "learning_rate": 5e-3, "batch_tokens": 900, "validations": 3, "collaborative": 4,
+        "lora": {"rank": 4}, "shares": {"sequential": 0, "direct": 0, "ctr": 0, "explain": 1}, "weights": {"answer": 1},
+    }  # fmt: skip
+    backbone = {"model": str(llama), "device": "cpu", "precision": "float32"}
+    policy = Cot(CotConfig.model_validate({"backbone": backbone, "tuning": tuning}))
+    policy.fit(world.fit)
+    training = policy.report["training"]
+    assert "decision" not in policy.report
+    assert training["validation"] is None
+    assert training["best"] == training["steps"] == 30
+    losses = [record["losses"]["answer"] for record in training["records"] if "answer" in record["losses"]]
+    assert losses[-1] < losses[0]
+
+
 def test_without_reviews_there_is_nothing_to_explain_out_of(world: Tiny, llama: Path) -> None:
     with pytest.raises(ConfigError, match="no reviews to explain out of"):
         cot(replace(world, fit=replace(world.fit, reviews=None)), llama)

@@ -67,7 +67,8 @@ def tune(
         speech: words and soft tokens.
         backbone: the model; afterwards its weights hold the adapters.
         data: what may be learned from. Weights are learned from the training part; the validation part chooses when
-            to stop and fits the few numbers of the decision; without one the last weights are kept.
+            to stop and fits the few numbers of the decision; without one, or for explanations, the last weights are
+            kept.
         generator: proposes candidates, fitted on the training part alone; its scores and other delegates' become
             evidence of the decision.
 
@@ -77,7 +78,7 @@ def tune(
     started = time.perf_counter()
     build = _Build(config, speech, backbone, data)
     module, answering = build.module, build.answering
-    clicks = data.task is Task.CTR
+    clicks, explains = data.task is Task.CTR, data.task is Task.EXPLAIN
     some, pairs = (_some(data.valid, most, data.seed) for most in (config.queries, config.pairs))
 
     def figure() -> float:
@@ -95,17 +96,18 @@ def tune(
         sampler,
         config,
         data.seed,
-        figure if some is not None else None,
+        # How well the head ranks says nothing of sentences: with them the last weights are kept.
+        None if some is None or explains else figure,
         "validation AUC" if clicks else "validation NDCG@10",
         checkpoint,
         data.progress,
         time.perf_counter() - started,
-        0.0 if clicks else again,
+        0.0 if clicks or explains else again,
         1 - FOR_CONFIDENCE if config.confidence_steps else 1.0,
     )
     report: dict[str, Any] = {"training": loop.run().to_dict()}
     decision = None
-    if not clicks and generator is not None and pairs is not None:
+    if not clicks and not explains and generator is not None and pairs is not None:
         decided = decide(module, answering, pairs, generator, data)
         if config.confidence_steps:
             left = None if config.minutes is None else 60 * config.minutes - loop.state.seconds - decided.seconds * 2
