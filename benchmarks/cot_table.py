@@ -19,6 +19,7 @@ RESULTS = Path(__file__).parent / "results" / "cot.md"
 METRICS = ("HR@1", "HR@5", "NDCG@5", "HR@10", "NDCG@10")
 NOTE = "note.md"
 """What else is to be known of the pieces, beside them."""
+WRITTEN, SILENT = "with reasoning text", "trained on reasoning text, none written"
 CROSSED = "decision, cross-fitted"
 TABLES = (("sequential", "NDCG@10"), ("direct", "NDCG@10"), ("direct", "HR@1"))
 
@@ -52,10 +53,12 @@ def write_table(work: Path, dataset: str, seed: int) -> None:
         f"{days[0]} to {days[-1]}.",
         "",
         "*full* and *from implicit-als*: one tuning, `--minutes 60 --threads 1`, candidates from transitions or from "
-        "implicit-als. *140 steps*: short tunings of equal steps and places per step, the head alone deciding: "
+        "implicit-als; *no other voices*: head and implicit-als alone decide, "
+        '`--set \'{"shortlist": {"delegate": "implicit-als", "voices": []}}\' --weights-of full`. '
+        "*140 steps*: short tunings of equal steps and places per step, the head alone deciding: "
         '`--set \'{"shortlist": {"delegate": "implicit-als", "voices": []}, "tuning": {"steps": 140, "pairs": 0, '
         '"validations": 2, "ema": 0}}\' --name "140 steps: V"`. *untuned*: all layers, '
-        "`--queries 250 --tasks sequential`.",
+        "`--queries 250`.",
         "",
         (folder / NOTE).read_text().strip() if (folder / NOTE).exists() else "",
         "",
@@ -68,6 +71,8 @@ def write_table(work: Path, dataset: str, seed: int) -> None:
     for part, title in (("test", "Test"), ("valid", "Validation")):
         for task, metric in TABLES:
             lines += list(section(folder, seed, f"{task}-{part}", f"## {title}, {task}: {metric}", metric))
+    for task, metric in TABLES:
+        lines += list(writing(folder, seed, task, metric))
     lines += list(decisions(folder, seed))
     RESULTS.write_text("\n".join(lines).rstrip() + "\n")
     print(RESULTS)
@@ -95,6 +100,19 @@ def section(folder: Path, seed: int, kind: str, title: str, metric: str) -> Iter
         beyond = told(own.get(name), adjusted.get(("own", name)))
         yield f"| {name} | {len(piece.scores.users)} | {cells} | {against} | {beyond} |"
     yield ""
+
+
+def writing(folder: Path, seed: int, task: str, metric: str) -> Iterator[str]:
+    """Forms that write reasoning text, minus the same weights when they write none."""
+    for path in sorted(folder.glob(f"*{WRITTEN}/{seed}")):
+        silent = folder / (path.parent.name.removesuffix(WRITTEN) + SILENT) / str(seed)
+        wrote, kept_still = (read(each, f"{task}-valid") for each in (path, silent))
+        if wrote is None or kept_still is None:
+            continue
+        found, n = difference(wrote, kept_still, metric), len(wrote.scores.users)
+        yield f"*{path.parent.name}*, validation, {task}, {n} queries: {metric} minus that of the same weights that"
+        yield f"write nothing {told(found, found[3]).replace(' | ', ', p ')}."
+        yield ""
 
 
 def read(folder: Path, kind: str) -> Piece | None:
