@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
@@ -79,12 +80,18 @@ class Calibrated:
     def __call__(self, signals: Float64) -> Float64:
         """float64[B] probabilities for float64[B, len(names)] signals."""
         # A sum of products per row, not a matrix product: BLAS rounds differently for different batch sizes.
-        logit = (((self._design(signals) - self.mean) / self.scale) * self.weights).sum(axis=1) + self.bias
-        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -500.0, 500.0))))
+        weights, bias = self._folded
+        return np.asarray(expit((self._design(signals) * weights).sum(axis=1) + bias))
 
     @cached_property
     def _design(self) -> _Design:
         return _Design(self.knots)
+
+    @cached_property
+    def _folded(self) -> tuple[Float64, float]:
+        """Weights and bias of the design as it is: a request does not pay for standardising it."""
+        weights = self.weights / self.scale
+        return weights, self.bias - float((weights * self.mean).sum())
 
     def to_dict(self) -> dict[str, Any]:
         """The model as JSON values."""

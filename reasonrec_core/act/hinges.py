@@ -23,13 +23,14 @@ class Hinges:
     def __init__(self, knots: Knots) -> None:
         lengths = [1 + len(at) for at in knots]
         self._source = np.repeat(np.arange(len(knots)), lengths)
-        self._bent = np.array([place > 0 for length in lengths for place in range(length)], np.bool_)
-        self._knots = np.array([knot for at in knots for knot in at])
+        self._shift = np.array([knot for at in knots for knot in (0.0, *at)])
+        self._least = np.array([least for at in knots for least in (-np.inf, *(0.0 for _ in at))])
 
     def __call__(self, signals: Float64) -> Float64:
         """The columns."""
         made = signals.take(self._source, axis=1)  # row-contiguous, so that sums do not depend on the batch
-        made[:, self._bent] = np.maximum(made[:, self._bent] - self._knots, 0.0)
+        made -= self._shift
+        np.maximum(made, self._least, out=made)
         return made
 
 

@@ -71,12 +71,18 @@ class Ridge:
     def __call__(self, columns: Float64) -> Float64:
         """Predict."""
         # A sum of products per row, not a matrix product: BLAS rounds differently for different batch sizes.
-        standard = (self._hinges(columns) - self.mean) / self.scale
-        return np.asarray((standard * self.weights).sum(axis=1) + self.bias)
+        weights, bias = self._folded
+        return np.asarray((self._hinges(columns) * weights).sum(axis=1) + bias)
 
     @cached_property
     def _hinges(self) -> Hinges:
         return Hinges(self.knots)
+
+    @cached_property
+    def _folded(self) -> tuple[Float64, float]:
+        """Weights and bias of the design as it is: a request does not pay for standardising it."""
+        weights = self.weights / self.scale
+        return weights, self.bias - float((weights * self.mean).sum())
 
     def to_dict(self) -> dict[str, Any]:
         """The model as JSON values."""

@@ -258,14 +258,16 @@ class Router:
         """
         return self._state.confidence(uncertainty, who)
 
-    def reason(self, uncertainty: Signals, row: int, keys: Int64 | None = None) -> str:
-        """Why query ``row`` goes where it goes, in words."""
+    def reason(self, uncertainty: Signals, row: int, keys: Int64 | None = None, judged: Judged | None = None) -> str:
+        """Why query ``row`` goes where it goes, in words; ``judged``: of all of them, where it is at hand."""
+        if judged is not None and len(judged.order) == 1:
+            return self.reasons(uncertainty, keys, judged)[row]
         one = {n: Uncertainty(u.total[row : row + 1], u.stage) for n, u in uncertainty.items()}
         return self.reasons(one, None if keys is None else keys[row : row + 1])[0]
 
-    def reasons(self, uncertainty: Signals, keys: Int64 | None = None) -> list[str]:
+    def reasons(self, uncertainty: Signals, keys: Int64 | None = None, judged: Judged | None = None) -> list[str]:
         """`reason` of all queries."""
-        judged = self.judge(uncertainty, keys)
+        judged = judged or self.judge(uncertainty, keys)
         replaced = self.replaced(judged, keys)
         words, consulted = self._state.words(uncertainty, judged, replaced), self.consults(uncertainty, replaced)
         if self.config.consult is not None and consulted.any():

@@ -11,6 +11,9 @@ from reasonrec_core.contracts.arrays import check_array
 from reasonrec_core.errors import PluginError
 from reasonrec_core.types import Bool, QueryBatch, Ranking, Task
 
+FEW = 256
+"""History entries up to which one query's ranking is compared with each of them."""
+
 
 class HistoryMask:
     """Finds ranked items that stand in a query's history; one per thread, reused from batch to batch.
@@ -24,6 +27,8 @@ class HistoryMask:
 
     def contains(self, batch: QueryBatch, items: npt.NDArray[np.int32], n_items: int) -> Bool:
         """bool[B, K]: whether each item of ``items`` (-1 pads) is in its query's history."""
+        if len(batch) == 1 and batch.history.items.size <= FEW:
+            return np.asarray((items[:, :, None] == batch.history.items).any(axis=2) & (items >= 0))
         size = len(batch) * n_items
         if len(self._marks) < size:
             self._marks = np.zeros(size, np.bool_)

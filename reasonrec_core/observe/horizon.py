@@ -48,6 +48,7 @@ class EvidenceHorizonScale:
         self.kind, self.cap = kind, cap
         self._values = np.zeros(0, np.int64)
         self._counts = np.zeros(0, np.int64)
+        self._below = np.zeros(1, np.int64)
 
     def fit(self, lengths: Int64) -> Self:
         """Learn the scale from int64[users] interactions per training user; users without any do not count."""
@@ -57,6 +58,7 @@ class EvidenceHorizonScale:
         self._values, self._counts = np.unique(lengths[lengths > 0], return_counts=True)
         if not len(self._values):
             raise DataError("no training user has an interaction, so the evidence horizon has no scale")
+        self._below = _sums(self._counts)
         return self
 
     def __call__(self, batch: QueryBatch) -> Float32:
@@ -78,7 +80,7 @@ class EvidenceHorizonScale:
             return np.asarray(np.log1p(lengths) / np.log1p(longest))
         if self.kind == "cap":
             return np.minimum(lengths, self.cap) / self.cap
-        below = np.concatenate([np.zeros(1, np.int64), np.cumsum(self._counts)])
+        below = self._below
         first = np.searchsorted(self._values, lengths, side="left")
         last = np.searchsorted(self._values, lengths, side="right")
         return np.asarray((below[first] + below[last]) / (2.0 * below[-1]))
@@ -98,4 +100,10 @@ class EvidenceHorizonScale:
         scale = cls(value["kind"], int(value["cap"]))
         scale._values = np.array(value["lengths"], dtype=np.int64)
         scale._counts = np.array(value["users"], dtype=np.int64)
+        scale._below = _sums(scale._counts)
         return scale
+
+
+def _sums(counts: Int64) -> Int64:
+    """int64[N + 1]: how many come before each."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])

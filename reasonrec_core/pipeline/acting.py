@@ -196,7 +196,7 @@ class _Routing:
             if tried and (handed.who[row] is None or handed.who[row] != judged.who[row]):
                 return f"{handed.who[row] or 'the policy'} answers: {'; '.join(tried)}"
             said = tried or tuple(failed.values())
-            return "; ".join((router.reason(found, row, keys), *said))
+            return "; ".join((router.reason(found, row, keys, judged), *said))
 
         return why
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -54,9 +55,14 @@ class Evidence:
 
     def weights(self, fade: Fade) -> Float32:
         """float32[L]: relevance, faded by age."""
+        ages, counts = self._ages
+        return np.where(counts, self.relevance * fade(ages), np.float32(0.0)).astype(np.float32, copy=False)
+
+    @cached_property
+    def _ages(self) -> tuple[Float32, Bool]:
+        """float32[L] ages, up to ``longest``, and bool[L] which are below that; the same for every fade."""
         ages = self.history.ages
-        faded = fade(np.minimum(ages, self.longest).astype(np.float32))
-        return np.where(ages < self.longest, self.relevance * faded, np.float32(0.0)).astype(np.float32)
+        return np.minimum(ages, self.longest).astype(np.float32), np.asarray(ages < self.longest)
 
     def matrix(self, fade: Fade, n_items: int, present: Bool | None = None) -> sparse.csr_matrix:
         """float32 CSR[B, n_items] of `weights`, repeats added up; items that are not ``present`` weigh nothing."""

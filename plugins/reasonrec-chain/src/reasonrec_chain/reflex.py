@@ -125,6 +125,9 @@ class Reflex(Delegate[ReflexConfig]):
         evidence = Evidence.of(batch.history, policy.config.counted.max_history)
         with one_thread(len(batch) <= size):
             states = self._states(model, evidence, scene)
+            if len(batch) <= size:
+                self._combined(model.experts, batch, evidence, states, scene, observation.horizon, made)
+                return pick_candidates(made, batch)
             for start, piece in batch.chunks(size):
                 rows = slice(start, start + len(piece))
                 part = evidence.slice(start, start + len(piece))
@@ -180,28 +183,25 @@ class Reflex(Delegate[ReflexConfig]):
             out: float32[B, n_items].
         """
         mixture, agreement, floor = weighed.experts * voices, weighed.agreement, self.gates.ready.floor
-        spoken = np.zeros(out.shape, np.bool_)
-        for e in np.flatnonzero(voiced).tolist():
-            spoken |= rooms[e] > 0
-        at = np.flatnonzero(spoken)
+        at = np.flatnonzero(np.logical_or.reduce([rooms[e] > 0 for e in np.flatnonzero(voiced).tolist()]))
         row = at // out.shape[1]
         mixed, agreed = np.full(len(at), TINY, np.float32), np.zeros(len(at), np.float32)
         for e, share in enumerate(rooms):
             there = share.reshape(-1).take(at)
             mixed += mixture[row, e] * there
             agreed += agreement[row, e] * np.log(there * voices[row, e] + floor)
-        out.fill(TINY)
         silent = agreement[:, voiced].sum(axis=1, keepdims=True) * np.log(floor)
-        for e in np.flatnonzero(~voiced).tolist():
-            share = rooms[e]
-            out += mixture[:, e, None] * share
-            share += floor
-            np.log(share, out=share)
-            share *= agreement[:, e, None]
-            share += silent
-            out *= np.exp(share, out=share)
         if voiced.all():
-            out *= np.exp(silent)
+            out[:] = TINY * np.exp(silent)
+        else:
+            e = self.names.index(SEQUENCE)
+            np.multiply(rooms[e], mixture[:, e, None], out=out)
+            out += np.float32(TINY)
+            product = np.add(rooms[e], floor, out=rooms[e])
+            np.log(product, out=product)
+            product *= agreement[:, e, None]
+            product += silent
+            out *= np.exp(product, out=product)
         out.reshape(-1)[at] = mixed * np.exp(agreed)
 
     def _weights(self, horizon: Float32, totals: Float32, surest: Float32) -> Weighed:
