@@ -259,11 +259,9 @@ class Router:
         return self._state.confidence(uncertainty, who)
 
     def reason(self, uncertainty: Signals, row: int, keys: Int64 | None = None, judged: Judged | None = None) -> str:
-        """Why query ``row`` goes where it goes, in words; ``judged``: of all of them, where it is at hand."""
-        if judged is not None and len(judged.order) == 1:
-            return self.reasons(uncertainty, keys, judged)[row]
+        """Why query ``row`` goes where it goes, in words; ``judged``: of that query alone, where it is at hand."""
         one = {n: Uncertainty(u.total[row : row + 1], u.stage) for n, u in uncertainty.items()}
-        return self.reasons(one, None if keys is None else keys[row : row + 1])[0]
+        return self.reasons(one, None if keys is None else keys[row : row + 1], judged)[0]
 
     def reasons(self, uncertainty: Signals, keys: Int64 | None = None, judged: Judged | None = None) -> list[str]:
         """`reason` of all queries."""

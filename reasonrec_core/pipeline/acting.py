@@ -189,14 +189,14 @@ class _Routing:
     def _why(self, replaced: Bool, judged: Judged) -> Callable[[int], str]:
         """The reason for a query's route: the router's, and what went wrong on the way."""
         router, found, keys, handed = self.router, self.found, self.keys, self.handed
-        failed = dict(self.ask.failed)
+        failed, known = dict(self.ask.failed), judged if len(self.batch) == 1 else None
 
         def why(row: int) -> str:
             tried = handed.attempts.get(row, ())
             if tried and (handed.who[row] is None or handed.who[row] != judged.who[row]):
                 return f"{handed.who[row] or 'the policy'} answers: {'; '.join(tried)}"
             said = tried or tuple(failed.values())
-            return "; ".join((router.reason(found, row, keys, judged), *said))
+            return "; ".join((router.reason(found, row, keys, known), *said))
 
         return why
 

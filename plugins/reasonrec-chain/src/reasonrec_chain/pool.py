@@ -41,18 +41,21 @@ class Votes:
             out: float32[B, n], to be written over.
         """
         history, n = evidence.history, links.shape[0]
+        cells = out.reshape(-1)
+        if len(history) == 1:
+            cells.fill(0.0)
+            np.add.at(cells, *voices(links, fade, evidence))
+            cells[own] = 0.0
+            return cls(out, cells.sum(keepdims=True))
         weights, items, indptr = evidence.weights(fade), history.items, history.indptr - history.indptr[0]
         if not weights.all():
             kept = weights > 0
             indptr = np.concatenate([[0], np.cumsum(kept)])[indptr]
             weights, items = weights[kept], items[kept]
-        if len(history) == 1:
-            return cls._of_one(links, weights, items, own, out)
         # 32-bit indices like those of the links: otherwise scipy would copy all links to wider ones.
         found = sparse.csr_matrix((weights, items, indptr.astype(np.int32)), shape=(len(history), n)) @ links
         lengths = np.diff(found.indptr)
         flat = np.repeat(np.arange(0, out.size, n), lengths) + found.indices
-        cells = out.reshape(-1)
         cells.fill(0.0)
         cells[flat] = found.data
         cells[own] = 0.0
@@ -61,18 +64,15 @@ class Votes:
             totals[some] = np.add.reduceat(cells.take(flat), found.indptr[some])
         return cls(out, totals)
 
-    @classmethod
-    def _of_one(cls, links: sparse.csr_matrix, weights: Float32, items: Int32, own: Flat, out: Float32) -> Votes:
-        """`of` for one query: the links of its items, added up, without a product of matrices."""
-        starts = links.indptr[items]
-        lengths = links.indptr[items + 1] - starts
-        ends = np.cumsum(lengths)
-        at = np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)
-        cells = out.reshape(-1)
-        cells.fill(0.0)
-        np.add.at(cells, links.indices[at], np.repeat(weights, lengths) * links.data[at])
-        cells[own] = 0.0
-        return cls(out, cells.sum(keepdims=True))
+
+def voices(links: sparse.csr_matrix, fade: Fade, evidence: Evidence) -> tuple[Int32, Float32]:
+    """int32[T] items that the entries of one history are linked to, and float32[T] votes; an item may come often."""
+    weights, items = evidence.weights(fade), evidence.history.items
+    starts = links.indptr[items]
+    lengths = links.indptr[items + 1] - starts
+    ends = np.cumsum(lengths)
+    at = np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)
+    return links.indices[at], np.repeat(weights, lengths) * links.data[at]
 
 
 def taken(batch: QueryBatch, n_items: int) -> Flat:
