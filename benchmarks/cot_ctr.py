@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from ctr import METRICS, observed
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
@@ -97,7 +98,7 @@ def measure(options: argparse.Namespace) -> None:
     }
     systems = {name: kept(options.work / f"{name}.npz", fit, *what) for name, what in asked.items()}
     lines = [line for name, found in systems.items() for line in rows(name, found, parts, options)]
-    fitted = {name: together([found], parts) for name, found in systems.items()}
+    fitted = {name: together([found], of(found, parts)) for name, found in systems.items()}
     fitted[BOTH] = together([systems[TREES], systems[TUNED_NAME]], parts)
     lines += rows(BOTH, fitted[BOTH], parts, options)
     write(lines, differences(fitted, parts["test"], options), systems, options, len(split.train))
@@ -145,15 +146,13 @@ def together(systems: list[Answers], parts: dict[str, Cases]) -> Answers:
     columns = {part: np.stack([log_odds(found[part]) for found in systems], axis=1) for part in parts}
     labels = parts["valid"].labels
     assert labels is not None
-    model = LogisticRegression().fit(columns["valid"], np.ravel(labels)[: len(columns["valid"])] > 0)
+    model = LogisticRegression().fit(columns["valid"], np.ravel(labels) > 0)
     return {part: model.predict_proba(columns[part])[:, 1:].astype(np.float32) for part in parts}
 
 
 def rows(name: str, found: Answers, parts: dict[str, Cases], options: argparse.Namespace) -> list[str]:
     """The lines of one system on the test rows: as it answers, and recalibrated on validation rows."""
-    n = len(found["test"])
-    parts = {part: some(cases, n) for part, cases in parts.items()}
-    lines = []
+    n, parts, lines = len(found["test"]), of(found, parts), []
     shown = {name: found} if name == BOTH else {name: found, f"{name}, recalibrated": together([found], parts)}
     for label, answer in shown.items():
         values = summarise(score_ctr(answer["test"], parts["test"]), seed=options.seed, resamples=1000)
@@ -170,7 +169,8 @@ def differences(fitted: dict[str, Answers], test: Cases, options: argparse.Names
     found = []
     for pair in PAIRS:
         n = min(len(fitted[name]["test"]) for name in pair)
-        first, second = (score_ctr(fitted[name]["test"][:n], some(test, n)) for name in pair)
+        answered = (fitted[name]["test"] for name in pair)
+        first, second = (score_ctr(a if len(a) == n else a[chosen(len(a), n)], some(test, n)) for a in answered)
         made = compare_all({pair[0]: first, pair[1]: second}, pair[1], COMPARED, seed=options.seed)
         found.append((pair, n, made))
     adjusted = iter(holm([each.p for _, _, made in found for each in made]))
@@ -183,10 +183,18 @@ def differences(fitted: dict[str, Answers], test: Cases, options: argparse.Names
 
 
 def some(cases: Cases, most: int) -> Cases:
-    """The first so many of a fixed order, so that fewer are a part of more."""
-    if len(cases) <= most:
-        return cases
-    return cases.take(np.random.default_rng(0).permutation(len(cases))[:most])
+    """So many rows, drawn."""
+    return cases if len(cases) <= most else cases.take(chosen(len(cases), most))
+
+
+def chosen(total: int, most: int) -> npt.NDArray[np.intp]:
+    """Which rows these are."""
+    return np.random.default_rng(0).permutation(total)[:most]
+
+
+def of(found: Answers, parts: dict[str, Cases]) -> dict[str, Cases]:
+    """The rows of each part that a system answered."""
+    return {part: some(cases, len(found[part])) for part, cases in parts.items()}
 
 
 def tell(done: int, total: int, label: str) -> None:
