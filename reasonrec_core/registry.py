@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any
 
@@ -123,36 +123,35 @@ class Registry:
         with self.guard(kind, name, "__init__"):
             return component(config)
 
-    @contextmanager
-    def guard(self, kind: Kind | str, name: str, method: str) -> Iterator[None]:
+    def guard(self, kind: Kind | str, name: str, method: str) -> guard:
         """Turn whatever a component raises into a `PluginError` that names it, its owner and the method."""
         found = self.spec(kind, name)
-        with guard(found.kind, name, method, owner=f"{found.distribution} {found.version}"):
-            yield
+        return guard(found.kind, name, method, owner=f"{found.distribution} {found.version}")
 
 
-@contextmanager
-def guard(kind: Kind | str, name: str, method: str, *, owner: str | None = None) -> Iterator[None]:
+class guard(AbstractContextManager[None]):
     """Turn whatever a component raises into a `PluginError`.
 
     A `ReasonRecError` of the component's own (bad data, weights not found) passes; if it does not say where, the
-    component is put there. An interruption passes.
+    component is put there. An interruption passes. A request enters several: they cost next to nothing.
     """
-    at = f"{kind} {name!r}" + (f" of {owner}" if owner else "")
-    try:
-        yield
-    except ReasonRecError as error:
-        if error.where is not None:
-            raise
-        raise type(error)(error.what, where=f"{at}, in {method}", fix=error.fix) from error
-    except MemoryError as error:
-        raise PluginError("ran out of memory", where=f"{at}, in {method}", fix=str(error) or None) from error
-    except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"raised {described(error)}",
-            where=f"{at}, in {method}",
-            fix="Report it to its authors; --debug shows the traceback.",
-        ) from error
+
+    def __init__(self, kind: Kind | str, name: str, method: str, *, owner: str | None = None) -> None:
+        self._named = kind, name, method, owner
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        component, name, method, owner = self._named
+        where = f"{component} {name!r}" + (f" of {owner}" if owner else "") + f", in {method}"
+        if isinstance(error, ReasonRecError):
+            if error.where is None:
+                raise type(error)(error.what, where=where, fix=error.fix) from error
+        elif isinstance(error, MemoryError):
+            raise PluginError("ran out of memory", where=where, fix=str(error) or None) from error
+        elif isinstance(error, Exception | SystemExit):
+            fix = "Report it to its authors; --debug shows the traceback."
+            raise PluginError(f"raised {described(error)}", where=where, fix=fix) from error
 
 
 def _import(found: Registered) -> type[Component[Any]]:

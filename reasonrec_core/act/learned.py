@@ -119,8 +119,7 @@ class Learned:
     def words(self, uncertainty: Signals, judged: Judged, replaced: Bool) -> list[str]:
         """Why each query goes where it goes."""
         top = judged.gain.astype(np.float64)
-        worse, better = self.worse(top[:, None]), self.better(top[:, None])
-        rows = zip(replaced, judged.who, top, worse, better, judged.order, strict=True)
+        rows = zip(replaced, judged.who, top, judged.risk, self.better(top[:, None]), judged.order, strict=True)
         return [self._words(bool(r), str(w), *(float(v) for v in values)) for r, w, *values in rows]
 
     def _words(self, replaced: bool, who: str, gain: float, worse: float, better: float, place: float) -> str:
