@@ -23,10 +23,14 @@ from pathlib import Path
 
 from routing_answers import DELEGATES, POLICY, REFLEX, Bank
 from routing_calibration import calibrated
+from routing_ceiling import ceiling
 from routing_proof import consulted, prove
+from routing_shift import shifted
 from routing_table import write_table
 from routing_time import timed
 from threadpoolctl import threadpool_limits
+
+from reasonrec_core.act import deferral
 
 ASKED = (POLICY, *DELEGATES[:-1], REFLEX)
 ROUTED = ("transitions", REFLEX)
@@ -41,7 +45,10 @@ def main() -> None:
     parser.add_argument("--systems", nargs="*", default=ASKED, help="whom `answer` asks")
     parser.add_argument("--delegates", nargs="*", default=ROUTED, help="whom routers choose from, the closest last")
     parser.add_argument("--routers", nargs="*", default=[], help="names of routers to prove; all without")
-    parser.add_argument("--parts", nargs="*", default=["routers", "consult", "calibration"], help="of `prove`")
+    parser.add_argument(
+        "--parts", nargs="*", default=["routers", "consult", "calibration"], help="of `prove`; also: ceiling, shift"
+    )
+    parser.add_argument("--surrogates", nargs="*", default=["transitions"], help="delegates that `shift` fits again")
     parser.add_argument(
         "--forms", nargs="*", default=["ridge-10", "ridge-1000"], help="regressions of learned deferral that are tried"
     )
@@ -69,12 +76,17 @@ def do(given: argparse.Namespace, bank: Bank) -> None:
         return
     near = tuple(given.delegates)
     if given.what == "time":
+        deferral.FORMS = tuple(given.forms)  # type: ignore[misc]
         keep(bank, "time", {f"{s:g}": timed(bank, near, given.router, s, given.sample) for s in given.shares})
         return
     if "routers" in given.parts:
         keep(bank, "proof", prove(bank, near, tuple(given.forms), tuple(given.routers)))
     if "consult" in given.parts:
         keep(bank, "consult", consulted(bank, near))
+    if "ceiling" in given.parts:
+        keep(bank, "ceiling", ceiling(bank))
+    if "shift" in given.parts:
+        keep(bank, "shift", shifted(bank, given.surrogates))
     if "calibration" in given.parts:
         keep(bank, "calibration", calibrated(bank, near, given.router))
 

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from reasonrec_chain.gates import Weighed
-from reasonrec_chain.glance import known_of
 from reasonrec_chain.policy import Chain
 from reasonrec_chain.reflex import Reflex, ReflexConfig
-from small import asking, fitted, make_world
+from small import fitted, make_world
 
 from reasonrec_core.builtin.profile import Profile, ProfileConfig
 from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError, PluginError
-from reasonrec_core.ranking import rank
 from reasonrec_core.testing import DelegateConformance
 from reasonrec_core.testing.tiny import Tiny
 
@@ -51,10 +47,6 @@ class TestReflexConformance(DelegateConformance):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return make_world(tmp_path_factory.mktemp("reflex"))
-
-
-def weights_of(made: Reflex, horizon: np.ndarray, totals: np.ndarray, surest: np.ndarray) -> Weighed:
-    return made.gates.ready.weights(known_of(horizon, totals, surest))
 
 
 def reflex_of(policy: Chain, data: FitData, **settings: Any) -> Reflex:
@@ -103,7 +95,7 @@ def test_scores_are_the_formula_for_one_as_for_many(world: Tiny, experts: tuple[
     known = np.where([name == "sequence" for name in made.names], np.log(np.maximum(totals, 1e-30)), totals).astype(
         np.float32
     )
-    weighed = weights_of(made, seen.horizon, known, shares.max(axis=2).astype(np.float32))
+    weighed = made._weights(seen.horizon, known, shares.max(axis=2).astype(np.float32))
     mixed = 1e-9 + np.einsum("be,bec->bc", weighed.experts, shares)
     floor = float(made.gates.floor)
     expected = mixed * np.exp(np.einsum("be,bec->bc", weighed.agreement, np.log(shares + floor)))
@@ -114,43 +106,12 @@ def test_scores_are_the_formula_for_one_as_for_many(world: Tiny, experts: tuple[
         np.testing.assert_allclose(made.score(batch.take(one), seen.take(one))[0], found[row], rtol=2e-3)
 
 
-@pytest.mark.parametrize("experts", SETS)
-@pytest.mark.parametrize("k", [1, 5, 1000])
-def test_the_best_of_one_request_are_the_best_of_all_scores(
-    world: Tiny, experts: tuple[str, ...] | None, k: int
-) -> None:
-    made, batch = reflex_of(policy_for(world.fit), world.fit, experts=experts), replace(world.test.queries, k=k)
-    cold = asking([[], [3], [3, 3]], k=k)
-    for queries in (batch, cold):
-        seen = world.observation(queries)
-        ranked = rank(made.score(queries, seen), queries)
-        for row in range(0, len(queries), 3 if queries is batch else 1):
-            one = np.array([row])
-            single = made.recommend(queries.take(one), seen.take(one))
-            there = ranked.items[row] >= 0
-            assert single.items.shape == (1, len(there))
-            np.testing.assert_array_equal(single.items[0] >= 0, there)
-            np.testing.assert_allclose(single.scores[0][there], ranked.scores[row][there], rtol=2e-3)
-            assert (single.items[0] == ranked.items[row]).mean() > 0.9  # rounding may turn neighbours over
-
-
-def test_where_the_shortcut_does_not_hold_every_item_is_scored(world: Tiny) -> None:
-    made = reflex_of(policy_for(world.fit), world.fit, kind="static")
-    at = made.names.index("sequence")
-    batch = world.test.queries.take(np.array([1]))
-    seen = world.observation(batch)
-    for exponent in (0.5, -0.5):
-        made.gates.base.data[len(made.names) + at] = exponent
-        wanted = rank(made.score(batch, seen), batch)
-        np.testing.assert_array_equal(made.recommend(batch, seen).items, wanted.items)
-
-
 def test_gates_follow_what_is_seen_unless_they_are_static(world: Tiny) -> None:
     horizon, surest = np.array([0.1, 0.9], np.float32), np.full((2, 3), 0.1, np.float32)
     for kind, differ in (("hidden", True), ("static", False)):
         made = reflex_of(policy_for(world.fit), world.fit, kind=kind)
         e = len(made.names)
-        weighed = weights_of(made, horizon, np.array([[0.0] * e, [9.0] * e], np.float32), surest[:, :1].repeat(e, 1))
+        weighed = made._weights(horizon, np.array([[0.0] * e, [9.0] * e], np.float32), surest[:, :1].repeat(e, 1))
         mixture = weighed.experts
         assert mixture.sum(axis=1) == pytest.approx(np.ones(2), abs=1e-5)
         assert np.ptp(mixture[0]) > 1e-4, "fitted to validation"

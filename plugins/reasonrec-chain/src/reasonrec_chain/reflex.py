@@ -28,7 +28,6 @@ from reasonrec_chain.devices import one_thread
 from reasonrec_chain.fit_gates import Pairs, join, train_gates
 from reasonrec_chain.fitting import proposed_pairs
 from reasonrec_chain.gates import TINY, Gates, Weighed
-from reasonrec_chain.glance import glance, known_of
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.policy import Chain
 from reasonrec_chain.pool import Votes, taken
@@ -40,7 +39,7 @@ from reasonrec_core.components import Delegate, FitData, ReasoningPolicy, Settin
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.files import read_json, whole_file, write_json
-from reasonrec_core.types import Bool, Float32, Observation, QueryBatch, Ranking, Task
+from reasonrec_core.types import Bool, Float32, Observation, QueryBatch, Task
 
 GATES, EXPERTS = "gates.safetensors", "experts.json"
 
@@ -117,19 +116,6 @@ class Reflex(Delegate[ReflexConfig]):
         e, config = len(self.names), self._attached.config.gates
         return Gates(e, 0, 2 + 2 * e, self.config.kind, config.hidden, config.dropout, 0.1 / max(n_items, 1))
 
-    def recommend(self, batch: QueryBatch, observation: Observation) -> Ranking:
-        """The ``batch.k`` best; of a single request without a score for every item (see `glance`)."""
-        if len(batch) != 1 or batch.candidates is not None or SEQUENCE not in self.names:
-            return super().recommend(batch, observation)
-        policy = self._attached
-        experts = policy.seeing(observation).experts
-        scene, evidence = experts.scene(observation), Evidence.of(batch.history, policy.config.counted.max_history)
-        with one_thread():
-            states = experts.sequence.states(evidence, scene.tables)
-            gates, horizon = self.gates.ready, observation.horizon
-            found = glance(self.names, gates, experts, scene, evidence, states, horizon, batch.k)
-        return super().recommend(batch, observation) if found is None else found
-
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: see the module. Items of the history have no share of their own."""
         policy = self._attached
@@ -181,7 +167,7 @@ class Reflex(Delegate[ReflexConfig]):
                 surest[:, e] = share.max(axis=1, initial=0.0)
             voiced = np.array([name != SEQUENCE for name in self.names])
             voices = np.divide(np.float32(1), totals, out=np.ones_like(totals), where=voiced & (totals > 0))
-            weighed = self.gates.ready.weights(known_of(horizon, totals, surest * voices))
+            weighed = self._weights(horizon, totals, surest * voices)
             self._mixed(rooms, voiced, voices, weighed, out)
 
     def _mixed(self, rooms: list[Float32], voiced: Bool, voices: Float32, weighed: Weighed, out: Float32) -> None:
@@ -217,6 +203,12 @@ class Reflex(Delegate[ReflexConfig]):
             product += silent
             out *= np.exp(product, out=product)
         out.reshape(-1)[at] = mixed * np.exp(agreed)
+
+    def _weights(self, horizon: Float32, totals: Float32, surest: Float32) -> Weighed:
+        """Mixture and exponents of B queries."""
+        h, known = horizon[:, None].astype(np.float32), np.sign(totals) * np.log1p(np.abs(totals))
+        facts = np.concatenate([h, h * h, known, np.log(np.maximum(surest, 1e-8))], axis=1).astype(np.float32)
+        return self.gates.ready.weights(facts)
 
     @property
     def _attached(self) -> Chain:
