@@ -38,7 +38,7 @@ def write_table(work: Path) -> None:
     lines = [HEAD.format(python=platform.python_version(), date=date.today().isoformat())]
     for folder in sorted(path.parent for path in work.glob("*/routers.json")):
         lines.append(f"## {folder.name}\n")
-        for make in (shares, curves, quarters, consulted, calibration, times):
+        for make in (shares, curves, quarters, consulted, ceiling, calibration, shifts, times):
             found = [*make(folder)]
             lines += [*found, ""] if found else []
     RESULTS.mkdir(exist_ok=True)
@@ -113,6 +113,34 @@ def consulted(folder: Path) -> Iterator[str]:
     yield ", ".join(f"{name} {value:.4f}" for name, value in found["systems"].items()) + "."
     yield f"Against the policy {interval(found['against policy'])}, against the best delegate ({found['best']})"
     yield f"{interval(found['against best'])}."
+
+
+def ceiling(folder: Path) -> Iterator[str]:
+    """What consulting could gain."""
+    found = piece(folder, "ceiling").get("found")
+    if not found:
+        return
+    systems = ", ".join(f"{name} {value:.4f}" for name, value in found["systems"].items())
+    yield f"What consulting could gain there, on validation (n = {found['n']}, cross-fitted): {systems};"
+    yield f"all joined by a conditional logit of their ranks and scores {found['joined']:.4f}, against the policy"
+    yield f"{interval(found['against policy'])}, against {found['best']} {interval(found['against best'])}."
+
+
+def shifts(folder: Path) -> Iterator[str]:
+    """Confidence moved without test labels."""
+    found = piece(folder, "shift").get("found")
+    if not found:
+        return
+    yield "Tried, and not used: the policy's confidence moved by what is known before test"
+    yield f"(its hits moved by {found['in truth']:+.3f})."
+    yield from (
+        "",
+        "| moved by | log-odds | mean stated | ECE | ECE, equal mass | Brier |",
+        "|---|---|---|---|---|---|",
+    )
+    for name, row in found["ways"].items():
+        cells = " | ".join(f"{row[key]:.4f}" for key in ("mean", "ece", "ece_mass", "brier"))
+        yield f"| {name} | {row['by']:+.3f} | {cells} |"
 
 
 def calibration(folder: Path) -> Iterator[str]:
