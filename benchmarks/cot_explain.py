@@ -38,12 +38,15 @@ RESULTS = Path(__file__).parent / "results" / "cot_explain.md"
 CONSENSUS, UNTUNED, TUNED = "consensus", "written, untuned", "written, tuned"
 BACKBONE: dict[str, Any] = {"generation": "int8"}
 SHORT: dict[str, Any] = {"history": 3, "history_text": "title"}
+NOBODY: dict[str, Any] = {"delegate": "popularity"}
+"""Items are named in every request, so it does not matter who would propose some."""
 FORMS: dict[str, dict[str, Any]] = {
     CONSENSUS: {"explanations": "consensus"},
-    UNTUNED: {"backbone": BACKBONE, "prompt": SHORT, "explanation": 40},
+    UNTUNED: {"backbone": BACKBONE, "prompt": SHORT, "shortlist": NOBODY, "explanation": 40},
     TUNED: {
         "backbone": BACKBONE,
         "prompt": SHORT,
+        "shortlist": NOBODY,
         "explanation": 40,
         "tuning": {
             "steps": 20_000,
@@ -115,7 +118,12 @@ def answered(
         return found["texts"], found["seconds"]
     policy: Any = registry.create(Kind.POLICY, "cot", settings)
     workdir = options.work if "tuning" in settings else None
-    data: FitData = replace(prepared.fit_data("work"), progress=tell, workdir=workdir)
+    data: FitData = replace(
+        prepared.fit_data("work"),
+        progress=tell,
+        workdir=workdir,
+        delegate=lambda label: registry.create(Kind.DELEGATE, label, {}),  # type: ignore[return-value,arg-type]
+    )
     started = time.perf_counter()
     policy.fit(data)
     fitted = time.perf_counter()

@@ -92,8 +92,12 @@ def section(folder: Path, seed: int, kind: str, title: str, metric: str) -> Iter
     ours = {name: reference(name) for name in pieces}
     versus = {n: difference(pieces[r], pieces[n], metric) for n, r in ours.items() if r in pieces and r != n}
     own = {n: difference(p, g, metric) for n, p in pieces.items() if (g := generator(p, pieces)) is not None}
-    keys = [("full", n) for n in versus] + [("own", n) for n in own]
-    adjusted = dict(zip(keys, holm([c[3] for c in (*versus.values(), *own.values())]), strict=True))
+    # A full form minus its generator is in both columns, and one comparison.
+    both = {n: g for n, r in ours.items() if r == n and (g := of_generator(pieces[n])) in versus and ours[g] == n}
+    once = {("full", n): found[3] for n, found in versus.items()}
+    once |= {("own", n): found[3] for n, found in own.items() if n not in both}
+    adjusted = dict(zip(once, holm(list(once.values())), strict=True))
+    adjusted |= {("own", n): adjusted["full", g] for n, g in both.items()}
     for name, piece in sorted(pieces.items(), key=lambda each: -mean(each[1], metric)):
         cells = " | ".join(f"{mean(piece, each):.4f}" for each in METRICS)
         against = told(versus.get(name), adjusted.get(("full", name)))
@@ -133,8 +137,13 @@ def reference(name: str) -> str:
 
 def generator(piece: Piece, pieces: dict[str, Piece]) -> Piece | None:
     """The delegate that proposes a form's candidates."""
+    return pieces.get(of_generator(piece))
+
+
+def of_generator(piece: Piece) -> str:
+    """Its name, "" for a delegate."""
     settings = piece.record.get("settings")
-    return None if settings is None else pieces.get(settings["shortlist"]["delegate"])
+    return "" if settings is None else str(settings["shortlist"]["delegate"])
 
 
 def difference(first: Piece, second: Piece, metric: str) -> tuple[float, float, float, float]:

@@ -29,6 +29,14 @@ def test_a_trail_gives_what_followed_last(before: list[int], ending: list[int]) 
     assert found == []
 
 
+def test_soft_tokens_are_never_guessed() -> None:
+    assert Trail([5, 6, -4, 7, 5, 6, 8, -2]).follow([7, 5], 5) == [6, 8], "what is written is words"
+    guesser = Guesser([5, 6, -4, -3, 9], Memory())
+    assert guesser.guess(5, 5) == []
+    guesser.learn([5], 0, 0)
+    assert guesser.guess(6, 5) == []
+
+
 def test_guesses_grow_while_right_and_shrink_while_wrong() -> None:
     memory = Memory()
     memory.add(list(range(40)))

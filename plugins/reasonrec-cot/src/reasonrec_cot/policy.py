@@ -290,7 +290,7 @@ class Cot(ReasoningPolicy[CotConfig]):
             self._tuned = Tuned.load(folder / "tuned", self.backbone)
         self._catalog = catalog
         self._asking = Asking(self.config, self.backbone, catalog)
-        if stored["reviews"]:
+        if stored.get("reviews", self.config.explanations == "consensus"):  # runs of before have no such key
             self._speaker = Speaker.load(folder, self._asking.items, self.config.consensus)
         return self
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from itertools import takewhile
 
 MATCHED = (4, 3, 2)
 """Tokens that must be the same, longest first."""
@@ -35,11 +36,11 @@ class Trail:
             self.tokens.append(token)
 
     def follow(self, ending: Sequence[int], most: int) -> list[int]:
-        """What stood behind the last tokens of ``ending`` when they were here last."""
+        """What stood behind the last tokens of ``ending`` when they were here last, up to a soft token."""
         for length in MATCHED:
             at = self._after.get(tuple(ending[-length:])) if len(ending) >= length else None
             if at is not None:
-                return self.tokens[at : at + most]
+                return list(takewhile(lambda token: token >= 0, self.tokens[at : at + most]))
         return []
 
 
