@@ -60,8 +60,15 @@ class Evidence:
         return self if self.costs is None else replace(self, costs=self.costs.at(share))
 
 
-def fit_router(config: RouterConfig, evidence: Evidence) -> Router:
-    """A router calibrated on ``evidence``; `Router.calibrate` says what is refused."""
+def fit_router(config: RouterConfig, evidence: Evidence, *, confident: bool = True) -> Router:
+    """A router calibrated on ``evidence``; `Router.calibrate` says what is refused.
+
+    Args:
+        config: what is wanted.
+        evidence: what is learned from.
+        confident: whether it learns how sure answers are, which takes most of the time. Without that it decides as
+            it would, but no confidence can be asked for, and nothing held back.
+    """
     delegates = [label for label in evidence.quality if label != evidence.policy]
     wanted = [label for label in delegates if label == config.delegate] or delegates
     router = Router(config)
@@ -69,9 +76,9 @@ def fit_router(config: RouterConfig, evidence: Evidence) -> Router:
         evidence.signals,
         evidence.quality[evidence.policy],
         {label: evidence.quality[label] for label in wanted},
-        evidence.hit[evidence.policy],
+        evidence.hit[evidence.policy] if confident else None,
         evidence.keys,
-        {label: evidence.hit[label] for label in wanted},
+        {label: evidence.hit[label] for label in wanted} if confident else None,
         evidence.costs,
         evidence.expected,
     )

@@ -114,7 +114,7 @@ class Fitted:
             "level": self.cut.level,
             "orders_by": "advantage" if self.by_advantage else "risk",
             "risk": dict(self.worse.report),
-            "confidence": dict(self.confidences[0].report),
+            "confidence": dict(self.confidences[0].report) if self.confidences else {},
         }
 
     def to_dict(self) -> dict[str, Any]:

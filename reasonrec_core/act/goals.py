@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -46,9 +45,7 @@ def share_for_loss(
     """
     answering_all = {"abstain": None, "selective_risk": None}
     learn, users, known = config.at(EXPLORED).model_copy(update=answering_all), numbered(users), known.at(EXPLORED)
-    if learn.kind != "table":  # decisions follow from no confidence, and confidences take most of the time to fit
-        nowhere = np.zeros(len(known), np.bool_)
-        known = replace(known, hit=dict.fromkeys(known.hit, nowhere))
+    confident = learn.kind == "table"  # the others decide by no confidence
     mine = known.quality[known.policy]
     fold = np.random.default_rng(seed).integers(0, FOLDS, int(users.max(initial=-1)) + 2)[users]
     routed = np.tile(mine, (len(SHARES), 1))
@@ -56,7 +53,7 @@ def share_for_loss(
         rows = np.flatnonzero(fold == left_out)
         if not len(rows) or len(rows) == len(fold):
             continue
-        part, learned = known.take(rows), fit_router(learn, known.take(fold != left_out))
+        part, learned = known.take(rows), fit_router(learn, known.take(fold != left_out), confident=confident)
         for row, share in enumerate(SHARES[1:], 1):
             routed[row, rows] = routed_quality(part, learned.at_share(float(share), part.signals))
     best = (0.0, Relative(0.0, 0.0, 0.0))

@@ -113,7 +113,7 @@ class Learned:
             "level": self.cut.level,
             "orders_by": "expected gain" if self.by_gain else "risk",
             "risk": dict(self.worse.report),
-            "confidence": dict(self.confidences[0].report),
+            "confidence": dict(self.confidences[0].report) if self.confidences else {},
         }
 
     def words(self, uncertainty: Signals, judged: Judged, replaced: Bool) -> list[str]:

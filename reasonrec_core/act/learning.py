@@ -29,7 +29,7 @@ class Lessons:
         uncertainty: every signal.
         used, early: the estimators that decisions may follow from, and those that need no answer.
         policy, delegates: float64[B] quality.
-        hit, delegate_hit: bool[B]; the latter empty where it is not known.
+        hit, delegate_hit: bool[B]; None and empty where it is not known, or nobody asks how sure answers are.
         keys: int64[B], or None.
         costs: of asking, None where they were not measured.
         expected: float64[B] per delegate, see `Evidence.expected`; None where it is not known.
@@ -40,7 +40,7 @@ class Lessons:
     early: tuple[str, ...]
     policy: Float64
     delegates: Mapping[str, Float64]
-    hit: Bool
+    hit: Bool | None
     delegate_hit: Mapping[str, Bool]
     keys: Int64 | None
     costs: Costs | None = None
@@ -54,7 +54,7 @@ class Lessons:
             self.early,
             self.policy[mask],
             {label: quality[mask] for label, quality in self.delegates.items()},
-            self.hit[mask],
+            None if self.hit is None else self.hit[mask],
             {label: hit[mask] for label, hit in self.delegate_hit.items()},
             None if self.keys is None else self.keys[mask],
             self.costs,
@@ -120,8 +120,10 @@ def decided(lessons: Lessons, replaced: Bool, risk: Float64, theirs: Float64) ->
     }
 
 
-def confidences(config: RouterConfig, lessons: Lessons, hit: Bool) -> tuple[Calibrated, ...]:
-    """P(hit) from all estimators, and from those that need no answer."""
+def confidences(config: RouterConfig, lessons: Lessons, hit: Bool | None) -> tuple[Calibrated, ...]:
+    """P(hit) from all estimators, and from those that need no answer; none where hits are not known."""
+    if hit is None:
+        return ()
     event = np.asarray(hit, dtype=np.bool_)
     sets = [names for names in dict.fromkeys((config.estimators, lessons.early)) if names]
     known = lessons.uncertainty

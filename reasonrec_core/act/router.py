@@ -55,7 +55,7 @@ class Router:
         uncertainty: Signals,
         policy_quality: Float64,
         delegate_quality: Mapping[str, Float64],
-        policy_hit: Bool,
+        policy_hit: Bool | None,
         keys: Int64 | None = None,
         delegate_hit: Mapping[str, Bool] | None = None,
         costs: Costs | None = None,
@@ -67,7 +67,7 @@ class Router:
             uncertainty: every estimator of ``config.estimators`` on these queries.
             policy_quality: float64[B], such as NDCG@10 of the policy's answer.
             delegate_quality: the same of each delegate that may be chosen.
-            policy_hit: bool[B], whether the target is among the policy's ten best.
+            policy_hit: bool[B], whether the target is among the policy's ten best; None: answers have no confidence.
             keys: int64[B] a number per query (its user) that breaks ties of equal risk; see `Cut`.
             delegate_hit: bool[B] of each delegate like ``policy_hit``; without it a delegate's answers have no
                 confidence.
@@ -81,7 +81,7 @@ class Router:
         if not size:
             raise ConfigError("routing cannot be calibrated without validation queries", where="router")
         for name, values in {**delegate_quality, "policy": policy_quality, "hit": policy_hit}.items():
-            if len(values) != size:
+            if values is not None and len(values) != size:
                 raise PluginError(f"quality of {name!r} has {len(values)} values, expected {size}")
         choose(self.config, delegate_quality)
         early = tuple(n for n in self.config.estimators if signal(uncertainty, n).stage == "before")

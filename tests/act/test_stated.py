@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
-from reasonrec_core.act import Evidence, Router, RouterConfig, answer_confidence, fit_router
+import numpy as np
+import pytest
+
+from reasonrec_core.act import Evidence, Router, RouterConfig, answer_confidence, clues, fit_router
 from reasonrec_core.act.answered import way, ways_of
 from reasonrec_core.act.stated import fit_stated, held_out
-from reasonrec_core.types import Uncertainty
+from reasonrec_core.errors import PluginError
+from reasonrec_core.types import History, Ranking, Uncertainty
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -70,3 +74,21 @@ def test_no_case_is_judged_by_a_regression_that_saw_it() -> None:
     raw = held_out(routed(blind), blind, "policy", blind.signals)
     assert abs(np.corrcoef(raw, noise)[0, 1]) < 0.15
     assert abs(raw.mean() - noise.mean()) < 0.05
+
+
+@pytest.mark.parametrize("kind", ["threshold", "deferral", "cascade"])
+def test_without_confidence_the_decisions_are_the_same(kind: str) -> None:
+    known = evidence(600, 0)
+    ranked = Ranking(np.tile(np.arange(3, dtype=np.int32), (600, 1)), np.ones((600, 3), np.float32))
+    told = clues(History.of([[0]] * 600), np.ones(3, np.int64), {"other": ranked})
+    known = replace(known, signals={**known.signals, **told})
+    settings = {"kind": kind, "estimators": ("evidence-horizon", "hidden"), "stage": "before", "share": 0.5}
+    config = RouterConfig.model_validate(settings)
+    sure, unsure = fit_router(config, known), fit_router(config, known, confident=False)
+    decided = sure.replace(known.signals, known.keys)
+    assert 0 < decided.mean() < 1
+    assert np.array_equal(decided, unsure.replace(known.signals, known.keys))
+    assert sure.confidence(known.signals).shape == (600,)
+    with pytest.raises(PluginError, match="confidence needs"):
+        unsure.confidence(known.signals)
+    assert unsure.report["confidence"] == {}
