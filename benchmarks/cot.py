@@ -20,7 +20,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,10 @@ from typing import Any
 import numpy as np
 from cot_table import write_table
 from profile_policy import Bench, prepare
+from reasonrec_cot.policy import Cot
 from threadpoolctl import threadpool_limits
 
-from reasonrec_core.components import Delegate, Kind, ReasoningPolicy
+from reasonrec_core.components import Delegate, Kind
 from reasonrec_core.data.splits import direct_split
 from reasonrec_core.evaluate import evaluate_ranking
 from reasonrec_core.registry import Registry
@@ -132,7 +133,7 @@ def run(given: argparse.Namespace) -> None:
         settings["tuning"] = {**settings["tuning"], "minutes": given.minutes}
     registry = Registry.discover()
     policy = registry.create(Kind.POLICY, "cot", settings)
-    assert isinstance(policy, ReasoningPolicy)
+    assert isinstance(policy, Cot)
     if (folder / "fitted" / "cot.json").exists():
         policy = type(policy).load(folder / "fitted", bench.dataset.catalog)
         seconds = json.loads((folder / "fit.json").read_text())["seconds"]
@@ -162,7 +163,7 @@ def run(given: argparse.Namespace) -> None:
         "fit seconds": seconds,
         "report": getattr(policy, "report", {}),
         "invalid": invalid[0],
-        "faults": asdict(getattr(policy, "faults", None)) if hasattr(policy, "faults") else {},
+        "faults": {"texts": policy.faults.texts, "faults": dict(policy.faults.faults)},
         **found,
     }
     keep(folder / "result.json", record)
