@@ -58,7 +58,7 @@ def write_table(work: Path, dataset: str, seed: int) -> None:
         "*140 steps*: short tunings of equal steps and places per step, the head alone deciding: "
         '`--set \'{"shortlist": {"delegate": "implicit-als", "voices": []}, "tuning": {"steps": 140, "pairs": 0, '
         '"validations": 2, "ema": 0}}\' --name "140 steps: V"`. *untuned*: all layers, '
-        "`--queries 250`.",
+        "`--queries 250` (direct: 100).",
         "",
         (folder / NOTE).read_text().strip() if (folder / NOTE).exists() else "",
         "",
