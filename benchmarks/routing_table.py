@@ -29,7 +29,9 @@ interval on test. *Area*: mean over the shares of the routed quality minus that 
 tried, not the trees. Conformal coverage is in [estimators.md](estimators.md).
 
 Not wholly blind: Beauty's test queries were also decided on by an earlier chain-reflex with static gates (share .15),
-and by routers that learned from the policy's held-out quality (.40, -.73 % [-1.41, -.07], not confirmed), before these.
+and by routers that learned from the policy's held-out quality (.40, -.73 % [-1.41, -.07], not confirmed), before these;
+hm-week's for an earlier chain (.1197 on test; share .20, -.43 % [-.91, +.07]) before this one, which is better by its
+counted labels and so harder to stand in for. What was tried against the fall of hits was looked at on test in full.
 
 """
 
