@@ -57,7 +57,7 @@ class TuningConfig(Settings):
     weights: LossWeights = Field(default=LossWeights(), description="Of the parts of the loss.")
     thoughts: float = Field(0.0, ge=0, le=1, description="Share of dialogues in which reasoning is written.")
     curriculum: CurriculumConfig = Field(
-        default=CurriculumConfig(kind="three-phase"), description="Whom training shows when, by evidence horizon."
+        default=CurriculumConfig(), description="Whom training shows when, by evidence horizon."
     )
     learning_rate: float = Field(4e-4, gt=0, description="Of the adapters, at its highest (AdamW).")
     head_rate: float = Field(2e-3, gt=0, description="Of projector and head, which start from nothing.")
