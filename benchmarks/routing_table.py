@@ -32,8 +32,8 @@ Not wholly blind: Beauty's test queries were also decided on by an earlier chain
 and by routers that learned from the policy's held-out quality (.40, -.73 % [-1.41, -.07], not confirmed), before these;
 hm-week's for an earlier chain (.1197 on test; share .20, -.43 % [-.91, +.07]) before this one, which is better by its
 counted labels and so harder to stand in for. What was tried against the fall of hits was looked at on test in full.
-The test queries of `cot` had been decided on for an earlier network (.1267; .15 by validation, not confirmed); the times
-of `cot` and of hm-week are those of the earlier ones.
+The test queries of `cot` had been decided on for an earlier network (.1267; .15 by validation, not confirmed); the
+times of `cot` and of hm-week are those of the earlier ones.
 
 """
 
