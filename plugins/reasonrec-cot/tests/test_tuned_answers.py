@@ -153,5 +153,6 @@ def test_an_instruction_gains_nothing_where_titles_are_read(world: Tiny, lines: 
     for name in ("plain", "wordy"):
         gained = place[name] - place["hostile"]
         assert gained.mean() <= 2 * gained.mean(axis=0).std(ddof=1) / np.sqrt(len(part)), "asking does not help"
-        surer = made["hostile"].confidence - made[name].confidence
-        assert surer.mean() <= 2 * surer.std(ddof=1) / np.sqrt(len(surer)) + 1e-3
+    # More words make this model surer or less sure, whatever they say: orders, not more so than other words.
+    surer = made["hostile"].confidence - made["wordy"].confidence
+    assert surer.mean() <= 2 * surer.std(ddof=1) / np.sqrt(len(surer)) + 1e-3
