@@ -32,6 +32,7 @@ import numpy as np
 from chain_table import write_table
 from chain_variants import SAME_NETWORK, VARIANTS, WITHOUT
 from profile_policy import Bench, alone, prepare
+from progress import tell
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.builtin.profile import Profile
@@ -223,18 +224,6 @@ def keep(path: Path, record: dict[str, Any]) -> None:
     aside = path.with_suffix(".part")
     aside.write_text(json.dumps({"date": date.today().isoformat(), **record}, indent=1) + "\n")
     aside.replace(path)
-
-
-def tell() -> Callable[[int, int, str], None]:
-    """Progress, a line at most every half minute."""
-    last = [0.0]
-
-    def progress(done: int, total: int, label: str) -> None:
-        if time.monotonic() - last[0] > 30:
-            last[0] = time.monotonic()
-            print(f"  {label} {done}/{total}", flush=True)
-
-    return progress
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from cot_table import write_table
 from profile_policy import Bench, prepare
+from progress import tell
 from reasonrec_cot.policy import Cot
 from threadpoolctl import threadpool_limits
 
@@ -249,18 +250,6 @@ def keep(path: Path, record: dict[str, Any]) -> None:
     aside = path.with_suffix(".part")
     aside.write_text(json.dumps({"date": date.today().isoformat(), **record}, indent=1) + "\n")
     aside.replace(path)
-
-
-def tell() -> Callable[[int, int, str], None]:
-    """Progress, a line at most every half minute."""
-    last = [0.0]
-
-    def progress(done: int, total: int, label: str) -> None:
-        if time.monotonic() - last[0] > 30:
-            last[0] = time.monotonic()
-            print(f"  {label} {done}/{total}", flush=True)
-
-    return progress
 
 
 if __name__ == "__main__":

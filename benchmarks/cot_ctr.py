@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from ctr import METRICS, observed
+from progress import tell
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
@@ -86,7 +87,7 @@ def measure(options: argparse.Namespace) -> None:
     bare = FitData(
         dataset.catalog, dataset.n_users, split.train, split.valid, nothing, task=Task.CTR, seed=options.seed
     )
-    fit = replace(observed(bare, options.cache / "bench"), workdir=options.work, progress=tell)
+    fit = replace(observed(bare, options.cache / "bench"), workdir=options.work, progress=tell())
     parts = {name: some(getattr(split, name), options.rows) for name in ("valid", "test")}
     tuned = {**TUNED, "tuning": {**TUNED["tuning"], "minutes": options.minutes}}
     fewer = {name: some(cases, options.untuned_rows) for name, cases in parts.items()}
@@ -195,17 +196,6 @@ def chosen(total: int, most: int) -> npt.NDArray[np.intp]:
 def of(found: Answers, parts: dict[str, Cases]) -> dict[str, Cases]:
     """The rows of each part that a system answered."""
     return {part: some(cases, len(found[part])) for part, cases in parts.items()}
-
-
-def tell(done: int, total: int, label: str) -> None:
-    """Progress on the log."""
-    now = time.monotonic()
-    if now - _last[0] > 30:
-        _last[0] = now
-        print(f"  {label} {done}/{total}", flush=True)
-
-
-_last = [0.0]
 
 
 def write(

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from progress import tell
 from reasonrec_cot.explain.evaluation import Explained, Explaining, baselines, explaining, judge
 from reasonrec_cot.explain.metrics import compare
 from threadpoolctl import threadpool_limits
@@ -120,17 +121,17 @@ def answered(
     workdir = options.work if "tuning" in settings else None
     data: FitData = replace(
         prepared.fit_data("work"),
-        progress=tell,
+        progress=tell(),
         workdir=workdir,
         delegate=lambda label: registry.create(Kind.DELEGATE, label, {}),  # type: ignore[return-value,arg-type]
     )
     started = time.perf_counter()
     policy.fit(data)
     fitted = time.perf_counter()
-    queries, texts = cases.queries.take(rows), []
+    queries, texts, progress = cases.queries.take(rows), [], tell()
     for _, piece in queries.chunks(32):
         texts += policy.deliberate(piece, data.observation).text
-        tell(len(texts), len(rows), name)
+        progress(len(texts), len(rows), name)
     seconds = {"fit": fitted - started, "answer": time.perf_counter() - fitted}
     kept.write_text(json.dumps({"key": key, "texts": texts, "seconds": seconds, "report": dict(policy.report)}))
     return texts, seconds
@@ -141,17 +142,6 @@ def taken(asked: Explaining, rows: np.ndarray) -> Explaining:
     cases = ReviewCases(asked.cases.queries.take(rows), asked.cases.reviews.take(rows))
     parts = {name: tuple(getattr(asked, name)[row] for row in rows) for name in ("texts", "hints", "evidence")}
     return replace(asked, cases=cases, **parts)
-
-
-def tell(done: int, total: int, label: str) -> None:
-    """Progress on the log."""
-    now = time.monotonic()
-    if now - _last[0] > 30:
-        _last[0] = now
-        print(f"  {label} {done}/{total}", flush=True)
-
-
-_last = [0.0]
 
 
 def write(
