@@ -82,7 +82,9 @@ class EvaluateConfig(Settings):
     """What is measured."""
 
     tasks: tuple[Literal["sequential", "direct", "ctr", "explain"], ...] = Field(
-        ("sequential",), description="Tasks to evaluate; explain needs data with reviews."
+        ("sequential",),
+        description="Tasks to evaluate; explain needs data with reviews. ctr alone asks about labelled rows; beside a "
+        "ranking, about each target and one drawn item that its user never touched.",
     )
     k: tuple[int, ...] = Field((5, 10), description="Cut-offs of the ranking metrics.")
     resamples: int = Field(10_000, ge=100, le=100_000, description="Bootstrap resamples behind each interval.")
@@ -103,9 +105,10 @@ class EvaluateConfig(Settings):
     def _tasks(cls, tasks: tuple[str, ...]) -> tuple[str, ...]:
         if not tasks:
             raise ValueError("name at least one task")
-        if "ctr" in tasks and len(tasks) > 1:
-            raise ValueError("ctr stands alone: its cases are labelled rows")
-        return tuple(dict.fromkeys(tasks))
+        if "ctr" in tasks and set(tasks) == {"ctr", "explain"}:
+            raise ValueError("ctr stands alone (labelled rows) or beside a ranking: add sequential or direct")
+        # What a report is about comes first: rankings.
+        return tuple(sorted(dict.fromkeys(tasks), key=lambda task: task == "ctr"))
 
 
 class ReportConfig(Settings):
@@ -167,6 +170,11 @@ class PipelineConfig(Settings):
     def fitted_for(self) -> Task:
         """What components are told that they will be asked: the only task, or rankings where there are several."""
         return self.tasks[0] if len(self.tasks) == 1 and not self.tasks[0].ranks else Task.SEQUENTIAL
+
+    @property
+    def draws_clicks(self) -> bool:
+        """Whether clicks are asked about beside rankings: drawn, and told from scores by systems that only rank."""
+        return Task.CTR in self.tasks and self.fitted_for is not Task.CTR
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> PipelineConfig:

@@ -20,6 +20,7 @@ from reasonrec_core.evaluate import (
     summarise,
 )
 from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.pipeline.clicks import delegate_clicks
 from reasonrec_core.pipeline.predict import Answers, delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.pipeline.routing import Routed, fused, item_counts, keys, route, scored, signals
@@ -56,7 +57,10 @@ def assess(prepared: Prepared, agent: Agent, task: Task) -> Assessed:
     if task is Task.EXPLAIN:
         return Assessed(task, cases, answers, explained(prepared, agent, answers), None)
     for label in agent.delegates:
-        answers[label] = delegate_answers(prepared, agent, label, task, "test")
+        if task is Task.CTR:
+            answers[label] = delegate_clicks(prepared, agent, label)
+        else:
+            answers[label] = delegate_answers(prepared, agent, label, task, "test")
     scores: dict[str, Scores] = {}
     routed, router = None, agent.routers.get(task)
     if router is not None and agent.policy is not None:

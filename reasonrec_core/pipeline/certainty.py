@@ -108,7 +108,10 @@ def _own(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, Any] | 
 def _clicks(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, Any]:
     """Click probabilities of the first system, as they are and recalibrated; the answers stay as they are."""
     label, answers = next(iter(first.answers.items()))
-    valid = delegate_answers(prepared, agent, label, first.task, "valid")
+    if agent.policy is not None and label == agent.policy.label:
+        valid = policy_answers(prepared, agent, first.task, "valid")
+    else:
+        valid = delegate_answers(prepared, agent, label, first.task, "valid")
     cases = prepared.cases(first.task, "valid")
     assert answers.probability is not None
     assert valid.probability is not None

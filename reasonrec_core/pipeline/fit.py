@@ -55,7 +55,9 @@ def check_components(config: PipelineConfig, registry: Registry) -> None:
     every = _all(config)
     for kind, name, where, _ in every:
         spec = registry.spec(kind, name, where=where).spec
-        asked = {str(t) for t in config.tasks if kind is not Kind.DELEGATE or t is not Task.EXPLAIN}
+        # Delegates do not explain, and beside rankings tell clicks from their scores.
+        others = {Task.EXPLAIN} | ({Task.CTR} if config.draws_clicks else set())
+        asked = {str(t) for t in config.tasks if kind is not Kind.DELEGATE or t not in others}
         missing = sorted(asked - set(spec.tasks)) if spec.tasks else []
         if missing and kind in {Kind.POLICY, Kind.DELEGATE}:
             raise ConfigError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from reasonrec_core.files import content_hash, read_json
 from reasonrec_core.pipeline.agent import Agent, Named
 from reasonrec_core.pipeline.folder import STAMP
 from reasonrec_core.pipeline.prepare import Prepared, Progress
+from reasonrec_core.standing import standing
 from reasonrec_core.types import Cases, Float32, Int64, QueryBatch, Ranking, Task, Uncertainty
 
 CHUNK = 256
@@ -56,7 +57,7 @@ class Answers:
 
 
 def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> Answers:
-    """The policy's rankings and every estimator's uncertainty."""
+    """The policy's rankings and every estimator's uncertainty; its click probabilities; its explanations."""
     assert agent.policy is not None
     k = max(prepared.config.evaluate.k)
 
@@ -65,6 +66,9 @@ def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> A
         answer = agent.deliberate(batch, observation)
         if task is Task.EXPLAIN:
             return {"text": np.array(answer.text, np.str_), "tokens": spread_tokens(answer.cost.tokens, len(batch))}
+        if task is Task.CTR:
+            assert answer.probability is not None
+            return {"probability": answer.probability, "tokens": spread_tokens(answer.cost.tokens, len(batch))}
         assert answer.ranking is not None
         signals = agent.estimate(None, batch, observation, answer)
         tokens = spread_tokens(answer.cost.tokens, len(batch))
@@ -81,14 +85,20 @@ def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> A
 
 
 def delegate_answers(prepared: Prepared, agent: Agent, label: str, task: Task, part: str) -> Answers:
-    """A delegate's rankings, or its click probabilities."""
+    """A delegate's rankings, or its click probabilities.
+
+    Where clicks are drawn beside rankings, ``probability`` is the standing of each item among the delegate's scores of
+    the whole catalogue (`reasonrec_core.standing`), which `pipeline.clicks` makes a probability.
+    """
     named = agent.delegates[label]
 
     def ask(batch: QueryBatch) -> Arrays:
         observation = agent.observe(batch)
         if task is Task.CTR:
+            asked = replace(batch, task=Task.SEQUENTIAL, candidates=None) if prepared.config.draws_clicks else batch
             with prepared.registry.guard(Kind.DELEGATE, named.name, "score"):
-                return {"probability": checked_scores(named.part.score(batch, observation), batch, agent.n_items)}
+                scores = checked_scores(named.part.score(asked, observation), asked, agent.n_items)
+                return {"probability": scores if asked is batch else standing(scores, batch)}
         ranking = agent.delegate(label, batch, observation)
         return {"items": ranking.items, "scores": ranking.scores}
 

@@ -18,7 +18,7 @@ from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.importers import open_or_import
 from reasonrec_core.data.reviews import review_cases, visible_reviews
 from reasonrec_core.data.split import Split
-from reasonrec_core.data.splits import direct_split, make_split, open_split, save_split
+from reasonrec_core.data.splits import click_split, direct_split, make_split, open_split, save_split
 from reasonrec_core.files import content_hash
 from reasonrec_core.observe import ObservedItems, observe_items
 from reasonrec_core.observe.horizon import EvidenceHorizonScale
@@ -44,7 +44,7 @@ class Prepared:
     Attributes:
         dataset: the data.
         split: its division.
-        splits: the same division as each task asks it (direct: with candidates, drawn once and kept).
+        splits: the same division as each task asks it (direct and drawn clicks: with candidates, drawn once and kept).
         items: item features.
         horizon: fitted on the training histories.
         encoders: the encoders that made the features, by the pipeline's names.
@@ -121,6 +121,8 @@ def keep_split(config: PipelineConfig, run: RunFolder, dataset: Dataset, split: 
         asked = split
         if task is Task.DIRECT:
             asked = direct_split(split, dataset, negatives=config.split.negatives, seed=config.split.seed)
+        if task is Task.CTR and config.draws_clicks:
+            asked = click_split(split, dataset, seed=config.split.seed)
         save_split(asked, folder / "split", dataset)
 
     stage = run.stage(f"split-{task}", content_hash(split.hash, config.split.model_dump(mode="json")), make)

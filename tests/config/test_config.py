@@ -27,7 +27,7 @@ def write(folder: Path, text: str, name: str = "p.toml") -> Path:
         (f"{BASE}format = 3\n", r"p\.toml:4: data\.format"),
         (f"{BASE}[evaluate]\nk = [0]\n", r"p\.toml:5: evaluate\.k.*positive"),
         (f'{BASE}[evaluate]\ntasks = ["ranking"]\n', r"evaluate\.tasks"),
-        (f'{BASE}[evaluate]\ntasks = ["ctr", "direct"]\n', "ctr stands alone"),
+        (f'{BASE}[evaluate]\ntasks = ["ctr", "explain"]\n', "ctr stands alone"),
         (f"{BASE}[evalute]\n", "Did you mean 'evaluate'"),
         (f"{BASE}[split]\nknd = 1\n", "Did you mean 'kind'"),
         (f"{BASE}[router]\nshare = 0.3\n", "a router needs a policy"),

@@ -6,7 +6,8 @@ import json
 
 import numpy as np
 from reasonrec_cot.answers.answerer import Answer, softmax
-from reasonrec_cot.answers.decision import GENERATOR, HEAD, Decision, Decisions, Evidence, weighed
+from reasonrec_cot.answers.decision import Decision, Decisions, Evidence, weighed
+from reasonrec_cot.answers.voices import GENERATOR, HEAD
 from reasonrec_cot.answers.weighing import CROSSED, fit_decision
 from reasonrec_cot.tuning.deciding import LISTED, listed_with
 

@@ -45,17 +45,27 @@ def horizon(batch: QueryBatch) -> Float32:
     return (1 / (1 + batch.history.lengths)).astype(np.float32)
 
 
-def generator(batch: QueryBatch, fewest: int = 1) -> tuple[Int32, dict[str, Float32]]:
-    """All items that are new to the user, in an order that says nothing; or the candidates in their own."""
-    if batch.candidates is not None:
-        down = -np.arange(batch.candidates.shape[1], dtype=np.float32)
-        return batch.candidates, {"generator": np.where(batch.candidates >= 0, down, -np.inf).astype(np.float32)}
-    items = np.full((len(batch), N), -1, np.int32)
-    for row in range(len(batch)):
-        new = np.setdiff1d(np.arange(N), batch.history.row(row))
-        items[row, : len(new)] = np.random.default_rng(row).permutation(new)
-    scores = np.where(items >= 0, -np.arange(N, dtype=np.float32), -np.inf)
-    return items, {"generator": scores.astype(np.float32)}
+class Shuffled:
+    """Knows nothing: all items that are new to the user in an order of chance, or the candidates in their own."""
+
+    def __call__(self, batch: QueryBatch, fewest: int = 1) -> tuple[Int32, dict[str, Float32]]:
+        if batch.candidates is not None:
+            down = -np.arange(batch.candidates.shape[1], dtype=np.float32)
+            return batch.candidates, {"generator": np.where(batch.candidates >= 0, down, -np.inf).astype(np.float32)}
+        items = np.full((len(batch), N), -1, np.int32)
+        for row in range(len(batch)):
+            new = np.setdiff1d(np.arange(N), batch.history.row(row))
+            items[row, : len(new)] = np.random.default_rng(row).permutation(new)
+        scores = np.where(items >= 0, -np.arange(N, dtype=np.float32), -np.inf)
+        return items, {"generator": scores.astype(np.float32)}
+
+    def standings(self, batch: QueryBatch) -> dict[str, Float32]:
+        assert batch.candidates is not None
+        drawn = np.random.default_rng(0).uniform(0.1, 0.9, batch.candidates.shape)
+        return {"generator": drawn.astype(np.float32)}
+
+
+generator = Shuffled()
 
 
 SMALL: dict[str, Any] = {

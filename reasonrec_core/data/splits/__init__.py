@@ -1,7 +1,7 @@
 """Divide a dataset into what may be learned from, what tunes and what is tested once.
 
-`make_split` applies one of five rules; `direct_split` draws candidate sets for a split once; `save_split` and
-`open_split` keep both.
+`make_split` applies one of five rules; `direct_split` and `click_split` draw candidates for a split once; `save_split`
+and `open_split` keep both.
 """
 
 from __future__ import annotations
@@ -19,12 +19,18 @@ from reasonrec_core.data.splits.cold_item import cold_item
 from reasonrec_core.data.splits.config import SplitConfig
 from reasonrec_core.data.splits.per_user import leave_one_out, ratio
 from reasonrec_core.data.splits.predefined import predefined
-from reasonrec_core.data.splits.store import direct_split, open_split, save_split, split_hash
+from reasonrec_core.data.splits.store import (
+    click_split,
+    direct_split,
+    open_split,
+    save_split,
+    split_hash,
+)
 from reasonrec_core.data.splits.temporal import temporal
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, Cases, Interactions
 
-__all__ = ["SplitConfig", "direct_split", "make_split", "open_split", "save_split", "with_candidates"]
+__all__ = ["SplitConfig", "click_split", "direct_split", "make_split", "open_split", "save_split", "with_candidates"]
 
 
 class Rule(Protocol):

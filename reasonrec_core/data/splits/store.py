@@ -34,6 +34,33 @@ def direct_split(split: Split, dataset: Dataset, *, negatives: int, seed: int) -
     return replace(split, valid=valid, test=test, protocol=words, hash=drawn)
 
 
+def click_split(split: Split, dataset: Dataset, *, seed: int) -> Split:
+    """The same split for `Task.CTR` where nobody said no: each target as a click, beside one drawn item as none.
+
+    One query per target with two candidates in an order of chance; labels float32[T, 2] are 1 for the target and 0 for
+    an item, uniform over those that the user never touched. Half of all rows are clicks, by construction.
+
+    Raises:
+        DataError: the split has labelled rows, or a user has touched everything.
+    """
+    if split.test.labels is not None:
+        raise DataError(
+            "the rows of this split are labelled, so that clicks are not drawn beside rankings",
+            where=dataset.name,
+            fix='Ask for evaluate.tasks = ["ctr"] alone.',
+        )
+    drawn = direct_split(split, dataset, negatives=1, seed=seed)
+    words = f"{split.protocol}; clicks: each target against one uniform item that its user never touched (seed {seed})"
+    return replace(drawn, valid=_clicks(drawn.valid), test=_clicks(drawn.test), protocol=words)
+
+
+def _clicks(cases: Cases) -> Cases:
+    candidates = cases.queries.candidates
+    assert candidates is not None
+    labels = (candidates == cases.targets[:, None]).astype(np.float32)
+    return replace(cases, queries=replace(cases.queries, task=Task.CTR), labels=labels)
+
+
 def split_hash(dataset_hash: str, config: SplitConfig, parts: UInt8, valid: Cases, test: Cases) -> str:
     """Hash of everything that a result under this split depends on."""
     settings = config.model_dump(mode="json", exclude={"negatives"})

@@ -33,6 +33,7 @@ from reasonrec_cot import steps
 from reasonrec_cot.answers.decision import Evidence
 from reasonrec_cot.asking import Asking, Reasoned
 from reasonrec_cot.backbone.model import Backbone
+from reasonrec_cot.clicking import clicked
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.explain.speaker import Speaker
 from reasonrec_cot.explaining import explained
@@ -114,7 +115,8 @@ class Cot(ReasoningPolicy[CotConfig]):
         if not len(batch):
             return self._nothing(batch)
         if batch.task is Task.CTR:
-            return self._clicks(batch, started)
+            generator = self.config.shortlist.delegate
+            return clicked(self.asking, batch, observation, self._shortlister, generator, started)
         if batch.task is Task.EXPLAIN:
             given = batch.candidates
             chosen = self._listed(batch, observation).prior.items if given is None else given
@@ -225,29 +227,6 @@ class Cot(ReasoningPolicy[CotConfig]):
     @property
     def _asks(self) -> bool:
         return self.config.confidence == "verbalised"
-
-    def _clicks(self, batch: QueryBatch, started: float) -> Deliberation:
-        asking = self.asking
-        chance, usage = asking.clicks(batch)
-        assert batch.candidates is not None
-        sure = np.where(batch.candidates >= 0, np.maximum(chance, 1 - chance), 0.0).max(axis=1, initial=0.0)
-
-        def told(row: int) -> tuple[Step, ...]:
-            assert batch.candidates is not None
-            listed = [int(item) for item in batch.candidates[row] if item >= 0]
-            named = asking.items.title(listed[0]) if listed else "nothing"
-            likely = float(chance[row, 0]) if listed else 0.0
-            return (
-                steps.observed(asking.items, batch.history.row(row), self.config.prompt.history, {}),
-                steps.proposed(asking.items, listed, "Asked about"),
-                steps.weighed(asking.items, [], "yes against no as the answer"),
-                steps.decided(f"A click on {named}", likely, None, False),
-            )
-
-        cost = Cost(time.perf_counter() - started, usage.tokens)
-        return Deliberation(
-            LazySteps(len(batch), told), sure.astype(np.float32), probability=chance.astype(np.float32), cost=cost
-        )
 
     def _nothing(self, batch: QueryBatch) -> Deliberation:
         none = np.zeros((0, batch.k), np.float32)

@@ -15,9 +15,11 @@ from reasonrec_core.errors import ConfigError
 from reasonrec_core.files import content_hash
 from reasonrec_core.ranking import rank
 from reasonrec_core.registry import Registry
-from reasonrec_core.types import Float32, Int32, Observation, QueryBatch, Ranking
+from reasonrec_core.standing import standing
+from reasonrec_core.types import Float32, Int32, Observation, QueryBatch, Ranking, Task
 from reasonrec_cot.answers.answerer import Answer
-from reasonrec_cot.answers.decision import GENERATOR, Evidence
+from reasonrec_cot.answers.decision import Evidence
+from reasonrec_cot.answers.voices import GENERATOR
 from reasonrec_cot.config import ShortlistConfig
 
 SCORES_AT_ONCE = 1 << 24
@@ -91,6 +93,19 @@ class Shortlister:
         for name, delegate in self.voices.items():
             said[name] = delegate.score(asked, observation).astype(np.float32)
         return Evidence(said, observation.horizon, listed)
+
+    def standings(self, batch: QueryBatch, observation: Observation) -> Mapping[str, Float32]:
+        """Per delegate float32[B, C]: where each candidate stands among its scores of the whole catalogue."""
+        assert batch.candidates is not None
+        asked = replace(batch, task=Task.SEQUENTIAL, candidates=None)
+        found: dict[str, list[Float32]] = {name: [] for name in (GENERATOR, *self.voices)}
+        for start, piece in asked.chunks(max(1, SCORES_AT_ONCE // observation_width(asked, observation))):
+            index = np.arange(start, start + len(piece))
+            for name, delegate in {GENERATOR: self.delegate, **self.voices}.items():
+                scores = delegate.score(piece, observation.take(index))
+                found[name].append(standing(scores, batch.take(index)))
+        empty = np.zeros(batch.candidates.shape, np.float32)
+        return {name: np.concatenate(parts) if parts else empty for name, parts in found.items()}
 
     def save(self, folder: Path) -> None:
         """Write the delegates."""

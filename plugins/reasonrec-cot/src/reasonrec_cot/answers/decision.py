@@ -22,10 +22,10 @@ import numpy.typing as npt
 
 from reasonrec_core.types import Bool, Float32
 from reasonrec_cot.answers.answerer import Answer, softmax
+from reasonrec_cot.answers.clicks import ClickDecision
+from reasonrec_cot.answers.voices import HEAD, called, listing
 
 Float64 = npt.NDArray[np.float64]
-HEAD, GENERATOR = "head", "generator"
-"""Names of the first two voices; all but the first one's scores have no unit."""
 
 
 @dataclass(frozen=True)
@@ -96,19 +96,21 @@ class Decisions:
     Attributes:
         proposed: among what the generator proposes.
         listed: among candidates that come with a query.
+        clicks: what makes a probability of a click out of where an item stands.
     """
 
     proposed: Decision | None = None
     listed: Decision | None = None
+    clicks: ClickDecision | None = None
 
     def told(self, generator: str, *, listed: bool) -> str:
         """In words what answers are compared by."""
         chosen = self.listed if listed else self.proposed
         if chosen is None:  # nobody else was asked, or there were too few pairs to learn from
             return "what the tuned head says of each item"
-        names = [{HEAD: "the tuned head", GENERATOR: generator}.get(voice, voice) for voice in chosen.voices]
+        names = called(chosen.voices, generator)
         if len(names) > 1:
-            return f"what {', '.join(names[:-1])} and {names[-1]} say of each item, weighed together"
+            return f"what {listing(names)} say of each item, weighed together"
         return f"what {names[0]} alone says of each item: weighing others with it did not help on held-out queries"
 
     def to_dict(self) -> dict[str, Any]:
@@ -118,7 +120,9 @@ class Decisions:
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Decisions:
         """From what `to_dict` gave."""
-        return cls(**{name: Decision.from_dict(one) if one else None for name, one in stored.items()})
+        made = {name: Decision.from_dict(stored[name]) if stored[name] else None for name in ("proposed", "listed")}
+        clicks = stored.get("clicks")  # what was tuned before it was asked for clicks has none
+        return cls(**made, clicks=ClickDecision.from_dict(clicks) if clicks else None)
 
 
 def weighed(decisions: Decisions, answer: Answer, evidence: Evidence) -> Answer:

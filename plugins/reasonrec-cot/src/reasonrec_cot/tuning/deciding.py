@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from reasonrec_core.components import FitData
+from reasonrec_core.standing import standing
 from reasonrec_core.types import Cases, Float32, Int32, QueryBatch
-from reasonrec_cot.answers.decision import HEAD
+from reasonrec_cot.answers.click_fitting import FittedClicks, fit_clicks
+from reasonrec_cot.answers.voices import HEAD
 from reasonrec_cot.answers.weighing import Fitted, fit_decision
 from reasonrec_cot.tuning.module import Tunable
-from reasonrec_cot.tuning.validation import Answering, head_scores
+from reasonrec_cot.tuning.validation import ROWS, Answering, head_scores
 
-Generator = Callable[[QueryBatch, int], tuple[Int32, Mapping[str, Float32]]]
-"""What delegates say, of a query and a least number of candidates: items int32[B, C] (-1 pads), a query's own
-candidates where it has some, and their scores per delegate, float32[B, C] (-inf where there is none), the one that
-proposes them first."""
 WIDE = 100
 """Candidates that weights are learned from, at least."""
 LISTED = 100
 """Items of a list that comes with a query: the target and so many others, less one, that its user does not have."""
+UNCLICKED = 10
+"""Drawn items per target that the judgement of clicks is learned from."""
+
+
+class Generator(Protocol):
+    """What delegates say; the one that proposes candidates stands first."""
+
+    def __call__(self, batch: QueryBatch, fewest: int) -> tuple[Int32, Mapping[str, Float32]]:
+        """At least so many candidates int32[B, C] (-1 pads), a query's own where it has some, and their scores per
+        delegate, float32[B, C] (-inf where there is none)."""
+        ...
+
+    def standings(self, batch: QueryBatch) -> Mapping[str, Float32]:
+        """Per delegate float32[B, C]: where the batch's candidates stand among its scores of the whole catalogue."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,7 @@ class Decided:
         candidates: int32[P, C].
         fitted: the decision among what the generator proposes.
         listed: the one among listed candidates: each target with 99 items drawn from those that its user does not have.
+        clicks: how clicks are judged: each target against 10 such items.
         seconds: that answering and fitting took.
     """
 
@@ -43,6 +58,7 @@ class Decided:
     candidates: Int32
     fitted: Fitted
     listed: Fitted
+    clicks: FittedClicks
     seconds: float
 
 
@@ -65,16 +81,24 @@ def decide(module: Tunable, answering: Answering, pairs: Cases, generator: Gener
         return candidates, fit_decision(said, candidates, targets, horizon, data.seed, wide)
 
     candidates, proposed = fitted(pairs.queries)
-    _, listed = fitted(
-        replace(pairs.queries, candidates=listed_with(targets, pairs.queries, len(data.catalog), data.seed))
-    )
-    return Decided(pairs.queries, targets, candidates, proposed, listed, time.perf_counter() - started)
+    n_items, seed = len(data.catalog), data.seed
+    _, listed = fitted(replace(pairs.queries, candidates=listed_with(targets, pairs.queries, n_items, seed)))
+    asked = replace(pairs.queries, candidates=listed_with(targets, pairs.queries, n_items, seed + 1, 1 + UNCLICKED))
+    standings = {HEAD: _in_parts(every, asked), **generator.standings(asked)}
+    clicks = fit_clicks(standings, np.asarray(asked.candidates == targets[:, None], np.bool_), horizon, seed)
+    return Decided(pairs.queries, targets, candidates, proposed, listed, clicks, time.perf_counter() - started)
 
 
-def listed_with(targets: Int32, queries: QueryBatch, n_items: int, seed: int) -> Int32:
-    """int32[P, C]: each target among `LISTED` - 1 items that its user does not have, in the order of their numbers."""
+def _in_parts(every: Float32, asked: QueryBatch) -> Float32:
+    """`standing` of so many queries at a time."""
+    parts = [standing(every[at : at + len(piece)], piece) for at, piece in asked.chunks(ROWS)]
+    return np.concatenate(parts)
+
+
+def listed_with(targets: Int32, queries: QueryBatch, n_items: int, seed: int, count: int = LISTED) -> Int32:
+    """int32[P, C]: each target among ``count`` - 1 items that its user does not have, in the order of their numbers."""
     rng = np.random.default_rng(seed)
-    out = np.full((len(targets), min(LISTED, n_items)), -1, np.int32)
+    out = np.full((len(targets), min(count, n_items)), -1, np.int32)
     for row, target in enumerate(targets.tolist()):
         own = np.append(queries.history.row(row), target)
         others = np.setdiff1d(np.arange(n_items, dtype=np.int32), own)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from reasonrec_core.components import FitData
-from reasonrec_core.types import Float32, Int32, QueryBatch
+from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.shortlist import Shortlister
@@ -30,12 +30,28 @@ def tune_policy(config: CotConfig, backbone: Backbone, data: FitData, shortliste
     if shortlister is None:
         return tune(config.tuning, speech, backbone, data)
 
-    def generator(batch: QueryBatch, fewest: int) -> tuple[Int32, Mapping[str, Float32]]:
-        horizon = np.full(len(batch), 0.5, np.float32) if data.horizon is None else data.horizon(batch)
-        seen = replace(data.observation, horizon=horizon)
-        listed = batch.candidates is not None
-        shortlist = shortlister.of(batch, seen, whole=True, fewest=fewest)
-        asked = replace(batch, candidates=shortlist.items)
-        return shortlist.items, shortlister.evidence(asked, shortlist, seen, listed=listed).scores
+    return tune(config.tuning, speech, backbone, data, Delegates(shortlister, data))
 
-    return tune(config.tuning, speech, backbone, data, generator)
+
+@dataclass(frozen=True)
+class Delegates:
+    """The policy's delegates, as tuning asks them (`deciding.Generator`)."""
+
+    shortlister: Shortlister
+    data: FitData
+
+    def __call__(self, batch: QueryBatch, fewest: int) -> tuple[Int32, Mapping[str, Float32]]:
+        """Candidates and what is said of them."""
+        seen, listed = self._seen(batch), batch.candidates is not None
+        shortlist = self.shortlister.of(batch, seen, whole=True, fewest=fewest)
+        asked = replace(batch, candidates=shortlist.items)
+        return shortlist.items, self.shortlister.evidence(asked, shortlist, seen, listed=listed).scores
+
+    def standings(self, batch: QueryBatch) -> Mapping[str, Float32]:
+        """Where the batch's candidates stand."""
+        return self.shortlister.standings(batch, self._seen(batch))
+
+    def _seen(self, batch: QueryBatch) -> Observation:
+        unknown = np.full(len(batch), 0.5, np.float32)
+        horizon = unknown if self.data.horizon is None else self.data.horizon(batch)
+        return replace(self.data.observation, horizon=horizon)

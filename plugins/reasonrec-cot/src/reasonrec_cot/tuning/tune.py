@@ -113,8 +113,9 @@ def tune(
             left = None if config.minutes is None else 60 * config.minutes - loop.state.seconds - decided.seconds * 2
             report["confidence"] = learn_confidence(module, answering, sampler, decided, config, data.seed, left)
             decided = decide(module, answering, pairs, generator, data)
-        decision = Decisions(decided.fitted.decision, decided.listed.decision)
-        report["decision"] = {**decided.fitted.report, "listed": decided.listed.report}
+        decision = Decisions(decided.fitted.decision, decided.listed.decision, decided.clicks.decision)
+        others = {"listed": decided.listed.report, "clicks": decided.clicks.report}
+        report["decision"] = {**decided.fitted.report, **others}
     tuned = build.tuned(report)
     return replace(tuned, decision=decision, adapter=module.unwrap()).to(backbone.device)
 

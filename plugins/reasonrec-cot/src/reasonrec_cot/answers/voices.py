@@ -1,0 +1,18 @@
+"""Who is heard in a decision: the tuned head, the delegate that proposes candidates, further delegates by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+HEAD, GENERATOR = "head", "generator"
+"""Names of the first two voices; all but the first one's scores have no unit."""
+
+
+def called(voices: Sequence[str], generator: str) -> list[str]:
+    """What a reader calls them; ``generator`` is the delegate's name."""
+    return [{HEAD: "the tuned head", GENERATOR: generator}.get(voice, voice) for voice in voices]
+
+
+def listing(names: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)

@@ -1,0 +1,117 @@
+"""Clicks told from rankings: what is fitted, what decides, what a policy answers beside rankings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reasonrec_cot.answers.click_fitting import fit_clicks
+from reasonrec_cot.answers.clicks import ClickDecision
+from reasonrec_cot.answers.decision import Decisions
+from reasonrec_cot.answers.weighing import CROSSED
+from reasonrec_cot.config import CotConfig
+from reasonrec_cot.policy import Cot
+from sklearn.metrics import log_loss, roc_auc_score
+from tuning_shop import SMALL
+
+from reasonrec_core.data.splits import SplitConfig, click_split, make_split
+from reasonrec_core.testing.tiny import tiny
+from reasonrec_core.types import Bool, Float32
+
+PAIRS, WIDE = 400, 11
+EVEN = np.full(PAIRS, 0.5, np.float32)
+
+
+def stood(strengths: dict[str, float], seed: int = 0) -> tuple[dict[str, Float32], Bool]:
+    """Voices that put the target so many units of log odds higher than others."""
+    rng = np.random.default_rng(seed)
+    clicked = np.arange(WIDE) == rng.integers(WIDE, size=PAIRS)[:, None]
+    odds = {name: rng.logistic(size=clicked.shape) + by * clicked for name, by in strengths.items()}
+    return {name: (1 / (1 + np.exp(-values))).astype(np.float32) for name, values in odds.items()}, clicked
+
+
+def test_what_is_stated_is_how_often_it_is_a_click_where_half_of_all_are() -> None:
+    learned, clicked = stood({"head": 2.0, "generator": 1.0})
+    found = fit_clicks(learned, clicked, EVEN)
+    assert found.decision is not None
+    assert found.report["decides"] == CROSSED
+    figures = found.report["figures"]
+    assert figures[CROSSED]["AUC"] > max(figures["head"]["AUC"], figures["generator"]["AUC"])
+    unseen, label = stood({"head": 2.0, "generator": 1.0}, seed=1)
+    chance = found.decision(unseen, EVEN)
+    weight = np.where(label, 1.0, 1 / (WIDE - 1))
+    assert np.average(chance, weights=weight) == pytest.approx(0.5, abs=0.03)
+    assert log_loss(label.ravel(), chance.ravel(), sample_weight=weight.ravel()) < np.log(2) - 0.1
+    assert roc_auc_score(label.ravel(), chance.ravel()) == pytest.approx(figures[CROSSED]["AUC"], abs=0.03)
+
+
+def test_a_voice_that_adds_nothing_is_not_heard() -> None:
+    voices, clicked = stood({"head": 2.0, "generator": 0.0})
+    voices["generator"] = voices["head"].copy()
+    found = fit_clicks(voices, clicked, EVEN)
+    assert found.decision is not None
+    assert found.report["decides"] in {*voices, CROSSED}
+    if found.report["decides"] != CROSSED:
+        assert found.decision.voices == (found.report["decides"],)
+    noise, _ = stood({"generator": 0.0}, seed=5)
+    few = {"head": voices["head"][:60], "generator": noise["generator"][:60]}
+    alone = fit_clicks(few, clicked[:60], EVEN[:60])
+    figures = alone.report["figures"]
+    assert (alone.report["decides"] == "head") == (figures[CROSSED]["AUC"] <= figures["head"]["AUC"])
+
+
+def test_too_few_pairs_teach_nothing() -> None:
+    voices, clicked = stood({"head": 2.0})
+    found = fit_clicks({"head": voices["head"][:20]}, clicked[:20], EVEN[:20])
+    assert found.decision is None
+    assert found.report["decides"] is None
+
+
+def test_weights_may_differ_by_how_much_is_known_and_are_kept() -> None:
+    made = ClickDecision(("head", "generator"), ((1.0, 2.0), (0.5, 0.0)), (0.1, -0.2))
+    kept = Decisions(clicks=made)
+    assert Decisions.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
+    assert Decisions.from_dict({"proposed": None, "listed": None}).clicks is None
+    half = {name: np.full((2, 1), 0.5, np.float32) for name in made.voices}
+    high = {**half, "head": np.full((2, 1), 0.9, np.float32)}
+    horizon = np.array([0.0, 1.0], np.float32)
+    odds = np.log(made(high, horizon) / (1 - made(high, horizon)))
+    assert odds[:, 0] == pytest.approx([0.1 + 0.1 + 0.0, 0.1 - 0.1 + 2.0 * np.log(9)], abs=1e-4)
+    assert "the tuned head and als rank it" in made.told("als")
+    assert "als ranks it" in ClickDecision(("generator",), ((1.0, 0.0),), (0.0, 0.0)).told("als")
+
+
+@pytest.mark.slow
+def test_a_tuned_policy_tells_clicks_from_rankings_and_keeps_how(llama: Path, tmp_path: Path) -> None:
+    world = tiny(tmp_path / "world")
+    tree = {
+        "backbone": {"model": str(llama), "device": "cpu", "precision": "float32"},
+        "prompt": {"history": 4, "history_text": "none"},
+        "shortlist": {"size": 6, "voices": ["popularity"]},
+        "answer": "head",
+        "tuning": {**SMALL, "steps": 4, "validations": 1},
+    }
+    policy = Cot(CotConfig.model_validate(tree))
+    policy.fit(world.fit)
+    assert policy.report["decision"]["clicks"]["pairs"] == len(world.fit.valid or [])
+    split = click_split(make_split(world.dataset, SplitConfig()), world.dataset, seed=0)
+    asked = split.test.queries
+    answer = policy.deliberate(asked, world.observation(asked))
+    assert answer.probability is not None
+    assert answer.probability.shape == (len(asked), 2)
+    assert ((answer.probability > 0) & (answer.probability < 1)).all()
+    assert "how high it stands in the catalogue" in " ".join(step.claim for step in answer.steps[0])
+    # One item at a time: what stands beside it is not looked at.
+    assert asked.candidates is not None
+    turned = replace(asked, candidates=np.ascontiguousarray(asked.candidates[:, ::-1]))
+    again = policy.deliberate(turned, world.observation(asked))
+    assert again.probability is not None
+    np.testing.assert_allclose(again.probability[:, ::-1], answer.probability, rtol=1e-5)
+    (tmp_path / "kept").mkdir()
+    policy.save(tmp_path / "kept")
+    loaded = Cot.load(tmp_path / "kept", world.dataset.catalog)
+    same = loaded.deliberate(asked, world.observation(asked))
+    np.testing.assert_allclose(same.probability, answer.probability, rtol=1e-5)
