@@ -37,7 +37,6 @@ from reasonrec_core.types import Cases, Float32, Task
 
 RESULTS = Path(__file__).parent / "results" / "cot_ctr.md"
 TUNED: dict[str, Any] = {
-    "backbone": {"layers": 4},
     "prompt": {"history": 20, "history_text": "none"},
     "soft": {"per_item": 1},
     "tuning": {
@@ -67,6 +66,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path.home() / ".cache" / "reasonrec" / "cot-ctr")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=10.0, help="bound of the tuning")
+    parser.add_argument("--layers", type=int, default=4, help="of the language model, the first so many")
     parser.add_argument("--rows", type=int, default=2000, help="held-out rows answered per file")
     parser.add_argument("--untuned-rows", type=int, default=600, help="of these, answered by the untuned model")
     parser.add_argument("--threads", type=int, default=2)
@@ -89,7 +89,8 @@ def measure(options: argparse.Namespace) -> None:
     )
     fit = replace(observed(bare, options.cache / "bench"), workdir=options.work, progress=tell())
     parts = {name: some(getattr(split, name), options.rows) for name in ("valid", "test")}
-    tuned = {**TUNED, "tuning": {**TUNED["tuning"], "minutes": options.minutes}}
+    more = {"backbone": {"layers": options.layers}, "tuning": {**TUNED["tuning"], "minutes": options.minutes}}
+    tuned = {**TUNED, **more}
     fewer = {name: some(cases, options.untuned_rows) for name, cases in parts.items()}
     trees = {"threads": options.threads}
     asked: dict[str, tuple[Kind, str, dict[str, Any], dict[str, Cases]]] = {
@@ -208,8 +209,8 @@ def write(
             [
                 "# The cot policy: clicks",
                 "",
-                f"`python benchmarks/cot_ctr.py --minutes {options.minutes:g} --rows {options.rows} --untuned-rows "
-                f"{options.untuned_rows} --threads {options.threads} --seed {options.seed}`, {date.today()}, Python "
+                f"`python benchmarks/cot_ctr.py --minutes {options.minutes:g} --layers {options.layers} --rows "
+                f"{options.rows} --untuned-rows {options.untuned_rows} --threads {options.threads} --seed {options.seed}`, {date.today()}, Python "
                 f"{platform.python_version()}, AMD EPYC, 24 GB, shared with other work.",
                 "",
                 " ".join(__doc__.split("\n\n")[2].split("Needs")[0].split()),
