@@ -209,8 +209,9 @@ def write(
             [
                 "# The cot policy: clicks",
                 "",
-                f"`python benchmarks/cot_ctr.py --minutes {options.minutes:g} --layers {options.layers} --rows "
-                f"{options.rows} --untuned-rows {options.untuned_rows} --threads {options.threads} --seed {options.seed}`, {date.today()}, Python "
+                f"`python benchmarks/cot_ctr.py --minutes {options.minutes:g} --layers {options.layers} "
+                f"--rows {options.rows} --untuned-rows {options.untuned_rows} --threads {options.threads} "
+                f"--seed {options.seed}`, {date.today()}, Python "
                 f"{platform.python_version()}, AMD EPYC, 24 GB, shared with other work.",
                 "",
                 " ".join(__doc__.split("\n\n")[2].split("Needs")[0].split()),
