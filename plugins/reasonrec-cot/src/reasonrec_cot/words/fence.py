@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pydantic import Field
 
 from reasonrec_core.components import Settings
+from reasonrec_cot.words.naming import naming
 
 OPEN, CLOSE = '"', '"'
 QUOTES = '"“”„‟«»″‶〝〞〟＂❝❞'
@@ -29,18 +30,21 @@ INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 """Unicode categories that say nothing to a reader: control, format (zero-width, bidirectional, tag characters),
 surrogate, private use, unassigned."""
 BLANKS = frozenset({"Zs", "Zl", "Zp"})
+LINES = "\x85\u2028\u2029"
 FILLERS = "\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5\ufe00\ufe01\ufe0e\ufe0f"
 """Letters and marks that are drawn as nothing."""
 MOST_MARKS = 2
 """Combining marks that may follow one letter; more is a drawing over the neighbouring lines."""
+DRAWN = re.compile(r"\S*[^\W\d_][\u0300-\u036f]{3,}\S*")
+"""Words that are such drawings: no part of a name."""
 ROLES = re.compile(
     r"\b(system|user|assistant|human|developer|tool|function|model|bot|ai|instruction|response|input|output)\s*:+",
     re.IGNORECASE,
 )
 MARKUP = re.compile(r"([#*=~_^])\1+|-{3,}|(?<!\w)#+(?=\s)")
 """Markdown's headings, rules and emphasis."""
-RAW_PER_CHARACTER = 8
-"""How much raw text is looked at for each character that may be shown."""
+RAW_PER_CHARACTER, MOST_RAW = 8, 4000
+"""How much raw text is looked at for each character that may be shown, and at most beyond them."""
 
 
 class FenceSettings(Settings):
@@ -68,27 +72,32 @@ class Fence:
         self._special = re.compile("|".join(map(re.escape, longest_first))) if marks else None
 
     def title(self, text: str | None) -> str:
-        """A title made harmless, "" where nothing is left."""
-        return self.harmless(text, self.settings.title_characters)
+        """What of a title names the item, made harmless; "" where nothing is left."""
+        return self._settled(text, self.settings.title_characters, naming().title)
 
     def value(self, text: str | None) -> str:
-        """A field's value made harmless."""
-        return self.harmless(text, self.settings.field_characters)
+        """A field's value made harmless, without what speaks to a reader."""
+        return self._settled(text, self.settings.field_characters, naming().kept)
 
     def harmless(self, text: str | None, most: int) -> str:
-        """``text`` in at most ``most`` characters, as the module describes; doing it twice changes nothing."""
-        left = (text or "")[: most * RAW_PER_CHARACTER]
+        """``text`` in at most ``most`` characters, its form made harmless; doing it twice changes nothing."""
+        return self._settled(text, most, None)
+
+    def _settled(self, text: str | None, most: int, kept: Callable[[str], str] | None) -> str:
+        left = (text or "")[: min(most * RAW_PER_CHARACTER, most + MOST_RAW)]
         for _ in range(len(left) + 4):  # what is taken out may bring together what is then to be taken out
-            done = _shortened(self._once(left), most)
+            done = _shortened(self._once(left, kept), most)
             if done == left:
                 return done
             left = done
         return ""  # never seen; a text that does not settle is not shown
 
-    def _once(self, text: str) -> str:
+    def _once(self, text: str, kept: Callable[[str], str] | None) -> str:
         plain = unicodedata.normalize("NFKC", text)
         if not (plain.isascii() and plain.isprintable()):
-            plain = "".join(_visible(plain))
+            plain = "".join(_visible(plain if kept is None else DRAWN.sub(" ", plain)))
+        if kept is not None:
+            plain = kept(plain)
         plain = plain.translate(REPLACED)
         plain = MARKUP.sub(" ", ROLES.sub(r"\1 -", plain))
         if self._special is not None:
@@ -105,9 +114,12 @@ def _visible(text: str) -> Iterable[str]:
     marks = 0
     for character in text:
         category = unicodedata.category(character)
-        if category in BLANKS or character in "\t\n\r\v\f\x85":
+        if category in BLANKS or character == "\t":
             marks = 0
-            yield " "
+            yield "\n" if character in LINES else " "
+        elif character < " " or character in LINES:
+            marks = 0
+            yield "\n"
         elif category in INVISIBLE or character in FILLERS or 0xE0100 <= ord(character) <= 0xE01EF:
             continue
         elif category in {"Mn", "Me"}:

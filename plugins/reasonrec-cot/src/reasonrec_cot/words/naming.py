@@ -1,0 +1,181 @@
+"""Keeps of an item's text what names or describes the item, and leaves out what speaks to a reader.
+
+A text is told up to the clause in which it first speaks to its reader; what follows is that speaker's, too, and goes
+with it. Where nothing stands before, the speech alone goes, with all that its tags hold, and what comes after it is
+looked at in the same way. Clauses end at punctuation, brackets, quotation marks, lines, and where the script changes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from reasonrec_cot.words.disguises import folded, unescaped
+from reasonrec_cot.words.orders import Orders, Span, orders
+
+SCRIPTS = (
+    "A-Za-z\u00c0-\u024f\u1e00-\u1eff", "\u0370-\u03ff", "\u0400-\u052f", "\u0590-\u05ff", "\u0600-\u06ff",
+    "\u0900-\u097f", "\u0980-\u09ff", "\u0e00-\u0e7f", "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff", "\uac00-\ud7af",
+)  # fmt: skip
+CHANGE = "|".join(f"(?<=[{one}])\\s+(?=[^\\W\\d_{one}])" for one in SCRIPTS)
+"""Blanks between letters of two scripts."""
+SENTENCE = re.compile(
+    rf"\n+|(?:(?<!\b\w)(?<!\b\w\w)\.|[!?:]|\.{{2,}})+(?=\s|$)|[。！？；।؟…;|\"“”„«»(){{}}\[\]<>]+|\s[-–—~•·*>=/\\]+\s|-{{2,}}|[–—]|#{{2,}}|{CHANGE}"
+)
+CLAUSE = re.compile(rf"{SENTENCE.pattern}|[,،、，](?!\d)|\s(?=#\w)")
+TRAILING = re.compile(r"(?:[\s\-–—~•·*=/|\\:;,(\[{<\"“”„«»'‘`#>+&^،、。]|(?<!\.)\.(?!\.))+$")
+LEADING = re.compile(r"^[\s\-–—~•·*=/|\\:;,.!?)\]}>\"“”»'’`#+&،、。！？]+")
+LAST_WORD = re.compile(r"[^\W_]+['’]?$")
+NAMED = re.compile(r"[^\W_]")
+REPEATED = re.compile(r"^(\S.{0,60}?)(?:[\s,;/|.!\-]+\1(?!\w)){3,}\W*", re.IGNORECASE | re.DOTALL)
+CLOSED = re.compile(r"(?<=[^\W\d])(?:\"|”)(?=\s*(?:[,.;:|/}\])]|\n|$|[\"“”]))")
+"""A quotation mark that ends a word, with something after it that a list would have."""
+JSON_NAME = re.compile(r"^\s*\{.*?[\"'](?:title|name)[\"']\s*:\s*[\"']([^\"']*)[\"']", re.IGNORECASE | re.DOTALL)
+COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
+ANGLES = str.maketrans("‹⟨〈˂", "<<<<") | str.maketrans("›⟩〉˃", ">>>>")
+ANGLED = frozenset("<‹⟨〈")
+MOST_SPEECH = 12
+"""Times that a text may speak to its reader before anything is named in it: longer, it names nothing."""
+
+
+class Naming:
+    """Keeps what names an item.
+
+    Args:
+        rules: what speaks to a reader; the package's own where None.
+    """
+
+    def __init__(self, rules: Orders | None = None) -> None:
+        self.rules = rules or orders()
+        table = self.rules.table
+        tags, inline, block, bracketed = (_any(table[name]) for name in ("tags", "inline", "block", "bracketed"))
+        self._inline = re.compile(rf"<\s*/?\s*(?:{inline})(?:\s[^<>]*)?/?\s*>", re.IGNORECASE)
+        self._block = re.compile(rf"<\s*/?\s*(?:{block})(?:\s[^<>]*)?/?\s*>", re.IGNORECASE)
+        opening = rf"<{{1,3}}\s*[/!|]?\s*(?:{tags})(?!\w)[^>]*>{{0,3}}|<\s*/?\s*[a-z]\w*<[^>]*>"
+        self._tag = re.compile(
+            rf"{opening}|(?:\[{{1,3}}|\{{{{1,3}})\s*/?\s*(?:{bracketed})\s*:?\s*(?:\]+|\}}+)|\(\s*/\s*(?:{tags})\s*\)",
+            re.IGNORECASE,
+        )
+
+    def title(self, text: str) -> str:
+        """What of a title names the item: of its first line that does; "" where none does."""
+        if "\n" not in text:
+            return self.kept(text)
+        return next((kept for line in text.split("\n") if NAMED.search(kept := self.kept(line))), "")
+
+    def kept(self, text: str) -> str:
+        """What of a text does not speak to its reader, "" where all of it does. Done twice, it changes nothing."""
+        plain = unescaped(text)
+        done = self._kept(plain)
+        return text if done == plain else done
+
+    def _kept(self, text: str, tries: int = MOST_SPEECH) -> str:
+        if (named := JSON_NAME.match(text)) is not None:
+            return self._kept(named[1])
+        left = text
+        if not ANGLED.isdisjoint(left):
+            left = self._block.sub(", ", self._inline.sub("", left))
+        left, held = _once(left), ""
+        for _ in range(tries):
+            found = self._first(left)
+            if found is None:
+                return left if left == text else _ended(LEADING.sub("", left))
+            before = self._before(left, found[0])
+            if NAMED.search(before):
+                return self._kept(before, tries - 1)
+            rest, inside = self._after(left, found)
+            held = inside if NAMED.search(inside) else held
+            left = LEADING.sub("", rest)
+            if not left:
+                return self._kept(held, tries - 1)
+        return ""
+
+    def _first(self, text: str) -> Span | None:
+        spans = [found for found in (self.rules.first(text), self._alone(text), _broken_fence(text)) if found]
+        if "<" in text or "[" in text or "{" in text or "/" in text or not text.isascii():
+            marked = text.translate(ANGLES)
+            spans += [tag.span() for tag in [self._tag.search(marked)] if tag]
+            turned = [tag.span() for tag in self._tag.finditer(marked[::-1])] if "<" in marked else []
+            spans += [(len(text) - end, len(text) - start) for start, end in turned]
+        return min(spans, default=None)
+
+    def _alone(self, text: str) -> Span | None:
+        """A later clause that begins with an order."""
+        if not self.rules.may_begin(text):
+            return None
+        return next(((a, b) for a, b in _clauses(text) if a and self.rules.begins(text[a:b])), None)
+
+    def _before(self, text: str, start: int) -> str:
+        """What stands before the clause of ``start``; in a first clause, before the words that lead up to it."""
+        cut = max((bound.start() for bound in CLAUSE.finditer(text) if bound.start() <= start), default=0)
+        if cut:
+            return _ended(text[:cut])
+        before = TRAILING.sub("", text[:start])
+        while (word := LAST_WORD.search(before)) and folded(word[0].strip("'’")).text in self.rules.light:
+            before = TRAILING.sub("", before[: word.start()])
+        return _ended(before)
+
+    def _after(self, text: str, found: Span) -> tuple[str, str]:
+        """What follows speech that a text begins with, and what its tag or role holds."""
+        start, end = found
+        role = self.rules.role.match(text, start)
+        if role:
+            following = self.rules.role.search(text, role.end())
+            stop = following.start() if following else len(text)
+            return text[stop:], text[role.end() : stop]
+        marked = text.translate(ANGLES)
+        if (comment := COMMENT.match(marked, start)) is not None:
+            return text[comment.end() :], ""
+        if (tag := self._tag.match(marked, start)) is not None:
+            closing = next((t for t in self._tag.finditer(marked, tag.end()) if "/" in t[0]), None)
+            if closing is None:
+                return text[tag.end() :], ""
+            return text[closing.end() :], text[tag.end() : closing.start()]
+        bound = SENTENCE.search(text, max(end, start + 1))
+        return (text[bound.end() :] if bound else ""), ""
+
+
+def _any(words: list[str]) -> str:
+    return "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in sorted(words, key=len, reverse=True))
+
+
+def _clauses(text: str) -> Iterator[Span]:
+    """Where clauses begin and end; what parts them belongs to neither."""
+    start = 0
+    for bound in CLAUSE.finditer(text):
+        yield start, bound.start()
+        start = bound.end()
+    yield start, len(text)
+
+
+def _broken_fence(text: str) -> Span | None:
+    """A quotation mark that closes what was never opened, and what follows it."""
+    found = CLOSED.search(text)
+    if found is None or any(mark in text[: found.start()] for mark in '"“„'):
+        return None
+    return found.span()
+
+
+def _once(text: str) -> str:
+    """A text that says one thing again and again, said once."""
+    words = text.split()
+    if len(words) < 4 or len(set(words)) > len(words) / 2:
+        return text
+    found = REPEATED.match(text)
+    if found is None:
+        return text
+    rest = text[found.end() :]
+    return found[1] if found[1].lower().startswith(rest.strip().lower()) else f"{found[1]} {rest}"
+
+
+def _ended(text: str) -> str:
+    """Without what led on to something, and with brackets closed."""
+    bare = TRAILING.sub("", text)
+    return bare + ")" * max(bare.count("(") - bare.count(")"), 0)
+
+
+@lru_cache(maxsize=1)
+def naming() -> Naming:
+    """By the package's own words."""
+    return Naming()
