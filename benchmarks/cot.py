@@ -40,8 +40,8 @@ from reasonrec_core.types import Cases, QueryBatch, Ranking
 
 K = (1, 5, 10)
 METRICS = ("HR@1", "HR@5", "NDCG@5", "HR@10", "NDCG@10")
-DELEGATES = ("popularity", "transitions", "implicit-als", "implicit-itemknn")
-VOICES = ("implicit-als", "implicit-itemknn", "popularity")
+DELEGATES = ("popularity", "transitions", "implicit-als", "implicit-bpr", "implicit-itemknn")
+VOICES = ("implicit-als", "implicit-bpr", "implicit-itemknn", "popularity")
 TUNED: dict[str, Any] = {
     "answer": "head",
     "backbone": {"layers": 4},
@@ -71,7 +71,7 @@ REASONING: dict[str, Any] = {"tuning": {"thoughts": 0.5}}
 VARIANTS: dict[str, dict[str, Any]] = {
     "full": {},
     "from implicit-als": {
-        "shortlist": {"delegate": "implicit-als", "voices": ("transitions", "implicit-itemknn", "popularity")}
+        "shortlist": {"delegate": "implicit-als", "voices": ("transitions", "implicit-bpr", "implicit-itemknn", "popularity")}
     },
     "untuned, labels": {**WHOLE, "answer": "label"},
     "untuned, titles": {**WHOLE, "answer": "title"},

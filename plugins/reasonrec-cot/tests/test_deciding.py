@@ -51,6 +51,17 @@ def test_three_voices_know_more_than_one() -> None:
     assert found.decision.voices == ("head", "generator", "third")
 
 
+def test_a_voice_that_harms_is_not_heard() -> None:
+    voices, targets, _ = said({"head": 1.0, "generator": 1.0, "noise": 0.0, "more noise": 0.0})
+    found = fit_decision(voices, CANDIDATES, targets, EVEN)
+    assert found.decision is not None
+    assert {"head", "generator"} <= set(found.decision.voices)
+    assert found.report["voices"] == list(found.decision.voices)
+    everyone = fit_decision({name: voices[name] for name in found.decision.voices}, CANDIDATES, targets, EVEN)
+    reached = [each.report["figures"][CROSSED]["NDCG@10"] for each in (found, everyone)]
+    assert reached[0] == reached[1], "what is reported is that of the voices that are heard"
+
+
 def test_longer_lists_teach_where_short_ones_hold_too_few_targets() -> None:
     voices, targets, _ = said({"head": 1.0, "generator": 1.0})
     shown = np.argsort(-voices["generator"], axis=1)[:, :2].astype(np.int32)
