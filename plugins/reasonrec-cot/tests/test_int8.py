@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from reasonrec_cot.backbone.cache import make_cache
 from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.generate import generate
 from reasonrec_cot.backbone.int8 import Int8Linear, quantised
@@ -41,12 +42,24 @@ def test_a_layer_is_nearly_the_same_and_rows_are_independent(dtype: torch.dtype)
     torch.testing.assert_close(small(-rows[1:2]), 2 * small(rows[1:2] * 0) - found[1:2], rtol=0.02, atol=0.02)
 
 
+def test_several_layers_at_once_are_each_alone() -> None:
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(64, 16), torch.nn.Linear(64, 24, bias=False), torch.nn.Linear(64, 8)]
+    rows = torch.randn(5, 64)
+    with torch.no_grad():
+        apart = torch.cat([Int8Linear(layer)(rows) for layer in layers], -1)
+        torch.testing.assert_close(Int8Linear(*layers)(rows), apart, rtol=0, atol=1e-6)
+
+
 def test_hidden_states_are_close(quick: Backbone) -> None:
     tokens = torch.arange(10, 40)[None]
     with torch.no_grad():
         exact = quick.decoder(input_ids=tokens).last_hidden_state
-        found = quick.writer[0](input_ids=tokens).last_hidden_state
+        found = quantised(quick.decoder)(input_ids=tokens).last_hidden_state
+        embedded, places = quick.embed(tokens), torch.arange(30)[None]
+        lean = quick.writer[0](embedded, None, places, make_cache(quick.layers)).last_hidden_state
     assert torch.nn.functional.cosine_similarity(exact, found, dim=-1).min() > 0.995
+    assert torch.nn.functional.cosine_similarity(exact, lean, dim=-1).min() > 0.995
     assert quick.writer[0].get_input_embeddings() is quick.decoder.get_input_embeddings()
 
 

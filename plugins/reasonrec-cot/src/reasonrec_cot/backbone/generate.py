@@ -60,8 +60,8 @@ def generate(
     guessers = [Guesser(text, backbone.memory) for text in reading.texts]
     room = min(most, backbone.max_length - int(reading.lengths.max()))
     owed: list[list[int]] = [[] for _ in said]
+    logprobs = backbone.logits(reading.states, head).log_softmax(1)
     while any(not each.stopped and len(each.tokens) < room for each in said):
-        logprobs = backbone.logits(reading.states, head).log_softmax(1)
         chosen = _chosen(logprobs, temperature, generators).tolist()
         ways: list[list[int]] = []
         for each, token, guesser in zip(said, chosen, guessers, strict=True):
@@ -78,6 +78,9 @@ def generate(
             taken.append(own)
         backbone.accept(reading, taken, states, new)
         _count(reading, taken)
+        # What stands behind the last token taken; a text that took none is over.
+        last = [states.shape[1] - len(way) + len(own) - 1 for way, own in zip(ways, taken, strict=True)]
+        logprobs = after[range(len(said)), last]
     if any(owed):
         backbone.advance(reading, owed)
         _count(reading, owed)
@@ -120,11 +123,12 @@ def _append(backbone: Backbone, said: Said, token: int, gain: float, stops: Sequ
         said.stopped = True
         return []
     tail = said.tokens[-LOOKED_BACK:]
-    before, after = backbone.tokenizer.decode(tail), backbone.tokenizer.decode([*tail, token])
+    after = backbone.tokenizer.decode([*tail, token]) if stops else ""
     ends = [after.index(stop) + len(stop) for stop in stops if stop in after]
     new = [token]
     if ends:
         said.stopped = True
+        before = backbone.tokenizer.decode(tail)
         if min(ends) < len(after) and after.startswith(before):
             new = backbone.tokenizer(after[len(before) : min(ends)], add_special_tokens=False)["input_ids"]
     said.tokens += new

@@ -1,4 +1,4 @@
-"""Generation on a processor with 8-bit products: a copy of the model whose linear layers are quantised.
+"""Generation on a processor with 8-bit products: linear layers quantised, of the whole model or side by side.
 
 Writing a token reads every weight once for little arithmetic, so a quarter of the bytes is a multiple of the speed.
 Weights are quantised per output channel, inputs per row (per token), symmetric. A row's result does not depend on the
@@ -20,11 +20,11 @@ LEVELS = 127
 
 
 class Int8Linear(nn.Module):
-    """The products of a linear layer in 8 bits."""
+    """The products of a linear layer in 8 bits, or of several that read the same, one behind the other."""
 
-    def __init__(self, layer: nn.Linear) -> None:
+    def __init__(self, *layers: nn.Linear) -> None:
         super().__init__()
-        weight = layer.weight.detach().float()
+        weight = torch.cat([layer.weight.detach().float() for layer in layers])
         self.out_features, self.in_features = weight.shape
         scale = weight.abs().amax(1).clamp_min(1e-8).double() / LEVELS
         zeros = torch.zeros(len(scale), dtype=torch.long)
@@ -38,7 +38,7 @@ class Int8Linear(nn.Module):
             raise ConfigError(
                 f"8-bit products are not to be had here ({reason})", where="generation", fix='Set generation = "exact".'
             ) from error
-        self.bias = layer.bias
+        self.bias = _bias(layers)
         # The library quantises all rows by their common range: rows are scaled to [-1, 1] first, and this row keeps
         # the range at that whatever the others hold.
         ends = torch.zeros(1, self.in_features)
@@ -48,12 +48,19 @@ class Int8Linear(nn.Module):
     def forward(self, given: torch.Tensor) -> torch.Tensor:
         """[..., out] for [..., in], in the type of what is given."""
         rows = given.reshape(-1, self.in_features).float()
-        largest = rows.abs().amax(1, keepdim=True).clamp_min(1e-12)
+        largest = rows.abs().amax(1, keepdim=True).clamp_min_(1e-12)
         scaled = torch.cat([rows / largest, self.get_buffer("ends")])
         found = torch.ops.quantized.linear_dynamic(scaled, self._packed, False)[:-1].mul_(largest)
         if self.bias is not None:
-            found = found + self.bias
+            found += self.bias
         return torch.as_tensor(found.to(given.dtype).view(*given.shape[:-1], self.out_features))
+
+
+def _bias(layers: tuple[nn.Linear, ...]) -> torch.Tensor | None:
+    if all(layer.bias is None for layer in layers):
+        return None
+    parts = [layer.weight.new_zeros(layer.out_features) if layer.bias is None else layer.bias for layer in layers]
+    return torch.cat([part.detach().float() for part in parts])
 
 
 def quantised(module: nn.Module) -> nn.Module:

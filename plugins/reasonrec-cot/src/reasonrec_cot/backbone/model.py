@@ -16,13 +16,13 @@ from reasonrec_cot.backbone.cache import Beginnings, common, layers_of, make_cac
 from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.devices import device_of, precision_of, tokens_at_once
 from reasonrec_cot.backbone.drafts import Memory
-from reasonrec_cot.backbone.int8 import quantised
 from reasonrec_cot.backbone.loading import load_model, shorten, window_of
 from reasonrec_cot.backbone.logits import Logits
 from reasonrec_cot.backbone.padding import grouped, left_padded, right_padded
 from reasonrec_cot.backbone.prompt import Prompt
 from reasonrec_cot.backbone.reading import Reading, Usage
 from reasonrec_cot.backbone.weights import find_backbone
+from reasonrec_cot.backbone.writer import writer_of
 
 WORTH_SHARING = 16
 """Tokens of a common beginning from which on reading it once, for itself, pays."""
@@ -92,13 +92,7 @@ class Backbone:
     @cached_property
     def writer(self) -> tuple[nn.Module, nn.Module]:
         """What writes text: a decoder and an output layer, quantised where that is set."""
-        head = self.model.get_output_embeddings()
-        if self.config.generation == "exact":
-            return self.decoder, head
-        if self.device.type != "cpu":
-            fix = 'Set generation = "exact".'
-            raise ConfigError(f"int8 generation runs on a CPU, not on {self.device}", where="generation", fix=fix)
-        return quantised(self.decoder), quantised(head)
+        return writer_of(self.model, self.config.generation, self.device)
 
     def forget(self) -> None:
         """Drop what was read and made of the weights: they have changed."""
