@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from pydantic import Field
 
@@ -43,6 +44,8 @@ ROLES = re.compile(
 )
 MARKUP = re.compile(r"([#*=~_^])\1+|-{3,}|(?<!\w)#+(?=\s)")
 """Markdown's headings, rules and emphasis."""
+LABEL = 120
+"""Longest field that is a label, and no prose."""
 RAW_PER_CHARACTER, MOST_RAW = 8, 4000
 """How much raw text is looked at for each character that may be shown, and at most beyond them."""
 
@@ -77,7 +80,8 @@ class Fence:
 
     def value(self, text: str | None) -> str:
         """A field's value made harmless, without what speaks to a reader."""
-        return self._settled(text, self.settings.field_characters, naming().kept)
+        prose = self.settings.field_characters > LABEL
+        return self._settled(text, self.settings.field_characters, partial(naming().kept, prose=prose))
 
     def harmless(self, text: str | None, most: int) -> str:
         """``text`` in at most ``most`` characters, its form made harmless; doing it twice changes nothing."""

@@ -21,7 +21,7 @@ SCRIPTS = (
 CHANGE = "|".join(f"(?<=[{one}])\\s+(?=[^\\W\\d_{one}])" for one in SCRIPTS)
 """Blanks between letters of two scripts."""
 SENTENCE = re.compile(
-    rf"\n+|(?:(?<!\b\w)(?<!\b\w\w)\.|[!?:]|\.{{2,}})+(?=\s|$)|[。！？；।؟…;|\"“”„«»(){{}}\[\]<>]+|\s[-–—~•·*>=/\\]+\s|-{{2,}}|[–—]|#{{2,}}|{CHANGE}"
+    rf"\n+|(?:(?<!\b\w)(?<!\b\w\w)\.|[!?:]|\.{{2,}})+(?=\s|$)|[。！？；।؟…;|\"“”„«»(){{}}\[\]<>]+|\s[-–—~•·*>=/\\+]+\s|-{{2,}}|[–—]|#{{2,}}|{CHANGE}"
 )
 CLAUSE = re.compile(rf"{SENTENCE.pattern}|[,،、，](?!\d)|\s(?=#\w)")
 TRAILING = re.compile(r"(?:[\s\-–—~•·*=/|\\:;,(\[{<\"“”„«»'‘`#>+&^،、。]|(?<!\.)\.(?!\.))+$")
@@ -35,6 +35,8 @@ JSON_NAME = re.compile(r"^\s*\{.*?[\"'](?:title|name)[\"']\s*:\s*[\"']([^\"']*)[
 COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
 ANGLES = str.maketrans("‹⟨〈˂", "<<<<") | str.maketrans("›⟩〉˃", ">>>>")
 ANGLED = frozenset("<‹⟨〈")
+TALK = 3
+"""Words of speech and of recommending that a clause has which is no name."""
 MOST_SPEECH = 12
 """Times that a text may speak to its reader before anything is named in it: longer, it names nothing."""
 
@@ -64,35 +66,43 @@ class Naming:
             return self.kept(text)
         return next((kept for line in text.split("\n") if NAMED.search(kept := self.kept(line))), "")
 
-    def kept(self, text: str) -> str:
-        """What of a text does not speak to its reader, "" where all of it does. Done twice, it changes nothing."""
+    def kept(self, text: str, prose: bool = False) -> str:
+        """What of a text does not speak to its reader, "" where all of it does.
+
+        Args:
+            text: a label or a line of a title; of several lines where it is ``prose``.
+            prose: sentences are to be expected, which are no speech for being sentences.
+        """
         plain = unescaped(text)
-        done = self._kept(plain)
+        done = self._kept(plain, prose)
         return text if done == plain else done
 
-    def _kept(self, text: str, tries: int = MOST_SPEECH) -> str:
+    def _kept(self, text: str, prose: bool, tries: int = MOST_SPEECH) -> str:
         if (named := JSON_NAME.match(text)) is not None:
-            return self._kept(named[1])
+            return self._kept(named[1], prose, tries - 1)
         left = text
         if not ANGLED.isdisjoint(left):
             left = self._block.sub(", ", self._inline.sub("", left))
         left, held = _once(left), ""
-        for _ in range(tries):
-            found = self._first(left)
+        for dropped in range(tries):
+            found = self._first(left, bool(dropped), prose)
             if found is None:
                 return left if left == text else _ended(LEADING.sub("", left))
             before = self._before(left, found[0])
             if NAMED.search(before):
-                return self._kept(before, tries - 1)
+                return self._kept(before, prose, tries - 1)
             rest, inside = self._after(left, found)
             held = inside if NAMED.search(inside) else held
             left = LEADING.sub("", rest)
             if not left:
-                return self._kept(held, tries - 1)
+                return self._kept(held, prose, tries - 1)
         return ""
 
-    def _first(self, text: str) -> Span | None:
-        spans = [found for found in (self.rules.first(text), self._alone(text), _broken_fence(text)) if found]
+    def _first(self, text: str, later: bool, prose: bool) -> Span | None:
+        signs = [self.rules.first(text), self._alone(text), _broken_fence(text)]
+        if not prose:
+            signs += [self._talks(text, later), self._again(text)]
+        spans = [found for found in signs if found]
         if "<" in text or "[" in text or "{" in text or "/" in text or not text.isascii():
             marked = text.translate(ANGLES)
             spans += [tag.span() for tag in [self._tag.search(marked)] if tag]
@@ -106,15 +116,48 @@ class Naming:
             return None
         return next(((a, b) for a, b in _clauses(text) if a and self.rules.begins(text[a:b])), None)
 
+    def _talks(self, text: str, later: bool) -> Span | None:
+        """The first clause that talks about recommending; a text's first clause counts where it is a ``later`` one."""
+        if sum(self.rules.talk(text)) < TALK:
+            return None
+        for start, end in _clauses(text):
+            speech, setting = self.rules.talk(text[start:end])
+            if setting and speech + setting >= TALK and (later or start):
+                return start, end
+        return None
+
     def _before(self, text: str, start: int) -> str:
         """What stands before the clause of ``start``; in a first clause, before the words that lead up to it."""
-        cut = max((bound.start() for bound in CLAUSE.finditer(text) if bound.start() <= start), default=0)
-        if cut:
-            return _ended(text[:cut])
+        bounds = [bound for bound in CLAUSE.finditer(text) if bound.start() <= start]
+        while bounds and self._leads(text, bounds):
+            bounds.pop()
+        if bounds and bounds[-1].start():
+            return _ended(text[: bounds[-1].start()])
         before = TRAILING.sub("", text[:start])
         while (word := LAST_WORD.search(before)) and folded(word[0].strip("'’")).text in self.rules.light:
             before = TRAILING.sub("", before[: word.start()])
         return _ended(before)
+
+    def _again(self, text: str) -> Span | None:
+        """A later clause that is the name of the first, of several words, again, or says something about it."""
+        bound = CLAUSE.search(text)
+        name = folded(text[: bound.start()]).text.strip() if bound else ""
+        if " " not in name or folded(text).text.count(name) < 2:
+            return None
+        for start, end in _clauses(text):
+            clause = folded(text[start:end]).text.strip()
+            if start and name in clause:
+                speech, setting = self.rules.talk(clause.replace(name, " "))
+                if clause == name or 2 * setting + speech >= 2:
+                    return start, end
+        return None
+
+    def _leads(self, text: str, bounds: list[re.Match[str]]) -> bool:
+        """Whether the clause before the last bound leads up to what follows it, and is no first clause."""
+        if len(bounds) < 2:
+            return False
+        before = text[bounds[-2].end() : bounds[-1].start()]
+        return not NAMED.search(before) or ":" in bounds[-1][0] or sum(self.rules.talk(before)) > 0
 
     def _after(self, text: str, found: Span) -> tuple[str, str]:
         """What follows speech that a text begins with, and what its tag or role holds."""
@@ -132,8 +175,10 @@ class Naming:
             if closing is None:
                 return text[tag.end() :], ""
             return text[closing.end() :], text[tag.end() : closing.start()]
+        if text[end - 1] in ")]}>":
+            return text[end:], ""
         bound = SENTENCE.search(text, max(end, start + 1))
-        return (text[bound.end() :] if bound else ""), ""
+        return (text[bound.start() :] if bound else ""), ""
 
 
 def _any(words: list[str]) -> str:

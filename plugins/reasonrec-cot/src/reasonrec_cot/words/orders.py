@@ -71,6 +71,7 @@ class Orders:
             word[:KEY].rstrip("*") for phrase in alone for word in phrase.split()[0].split("/")
         )
         self.light = frozenset(_folded(table["light"]))
+        self._speech, self._setting = (frozenset(_folded(table[name])) for name in ("speech", "setting"))
 
     def first(self, text: str) -> Span | None:
         """Where what speaks to a reader first begins, and where that first sign of it ends; None: nowhere."""
@@ -95,6 +96,11 @@ class Orders:
             if word[0] not in self.light:
                 return False
         return False
+
+    def talk(self, clause: str) -> tuple[int, int]:
+        """How many words of a clause are those of speech, and how many are about recommending."""
+        words = set(WORD.findall(folded(clause).text))
+        return len(words & self._speech), len(words & self._setting)
 
     def may_begin(self, text: str) -> bool:
         """Whether a text holds a word with which such an order begins."""
