@@ -7,10 +7,11 @@
 
 ``run`` fits one form (see `VARIANTS`) with one seed, and answers the validation queries of the sequential task (all
 items ranked: the policy re-ranks the best 20 of its generator) and of the direct one (1 + 99); the test queries where
-``--parts`` names them. ``baselines`` does the same with delegates. Each piece is kept under ``--work`` (per-query
-results too, so that any two can be compared), is not done twice, and a killed tuning goes on. A form that differs from
-another in nothing that is trained takes its network over (``--weights-of``). ``table`` writes
-benchmarks/results/cot.md. ``--minutes`` bounds a tuning. Needs reasonrec-cot, -text, -timm and -implicit.
+``--parts`` names them; click probabilities where ``--tasks`` names ctr (cot_clicks.py). ``baselines`` does the same
+with delegates. Each piece is kept under ``--work`` (per-query results too, so that any two can be compared), is not
+done twice, and a killed tuning goes on. A form that differs from another in nothing that is trained takes its network
+over (``--weights-of``). ``table`` writes benchmarks/results/cot.md. ``--minutes`` bounds a tuning. Needs
+reasonrec-cot, -text, -timm and -implicit.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import cot_clicks
 import numpy as np
 from cot_table import write_table
 from profile_policy import Bench, prepare
@@ -36,9 +38,10 @@ from reasonrec_core.components import Delegate, Kind
 from reasonrec_core.data.splits import direct_split
 from reasonrec_core.evaluate import evaluate_ranking
 from reasonrec_core.registry import Registry
-from reasonrec_core.types import Cases, QueryBatch, Ranking
+from reasonrec_core.types import QueryBatch, Ranking
 
 K = (1, 5, 10)
+TASKS = ("sequential", "direct", "ctr")
 METRICS = ("HR@1", "HR@5", "NDCG@5", "HR@10", "NDCG@10")
 DELEGATES = ("popularity", "transitions", "implicit-als", "implicit-bpr", "implicit-itemknn")
 VOICES = ("implicit-als", "implicit-bpr", "implicit-itemknn", "popularity")
@@ -71,7 +74,10 @@ REASONING: dict[str, Any] = {"tuning": {"thoughts": 0.5}}
 VARIANTS: dict[str, dict[str, Any]] = {
     "full": {},
     "from implicit-als": {
-        "shortlist": {"delegate": "implicit-als", "voices": ("transitions", "implicit-bpr", "implicit-itemknn", "popularity")}
+        "shortlist": {
+            "delegate": "implicit-als",
+            "voices": ("transitions", "implicit-bpr", "implicit-itemknn", "popularity"),
+        }
     },
     "untuned, labels": {**WHOLE, "answer": "label"},
     "untuned, titles": {**WHOLE, "answer": "title"},
@@ -100,7 +106,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=60.0, help="bound of a tuning")
     parser.add_argument("--parts", nargs="*", default=["valid"], choices=["valid", "test"], help="queries to answer")
-    parser.add_argument("--tasks", nargs="*", default=["sequential", "direct"], choices=["sequential", "direct"])
+    parser.add_argument("--tasks", nargs="*", default=["sequential", "direct"], choices=TASKS)
     parser.add_argument("--weights-of", help="a form whose tuned network this one takes over")
     parser.add_argument("--set", type=json.loads, default={}, help="further settings of the policy, as JSON")
     parser.add_argument("--name", help="call this form something else (with --set)")
@@ -156,6 +162,9 @@ def run(given: argparse.Namespace) -> None:
         return ranking
 
     found = scored(given, bench, answer, folder)
+    if "ctr" in given.tasks:
+        chance, states = cot_clicks.of_policy(policy, bench)
+        found |= clicks(given, bench, chance, folder, states=states)
     record = {
         "settings": settings,
         "seed": given.seed,
@@ -184,6 +193,8 @@ def baselines(given: argparse.Namespace) -> None:
         delegate.fit(replace(bench.fit, seed=0, delegate=fresh(registry)))
         seconds = time.perf_counter() - started
         found = scored(given, bench, lambda q, d=delegate: d.recommend(q, bench.observe(q)), folder)
+        if "ctr" in given.tasks:
+            found |= clicks(given, bench, cot_clicks.of_delegate(delegate, bench), folder, states=False)
         keep(folder / "result.json", {"fit seconds": seconds, **found})
         print(given.dataset, name, json.dumps(found), f"{seconds:.1f} s", flush=True)
 
@@ -200,16 +211,30 @@ def scored(
     found: dict[str, Any] = {}
     direct = direct_split(bench.split, bench.dataset, negatives=99, seed=0)
     for part in given.parts:
-        for task in given.tasks:
+        for task in (each for each in given.tasks if each != "ctr"):
             split = direct if task == "direct" else bench.split
             kept = folder / f"{task}-{part}.npz"
-            cases = some(getattr(split, part), given.queries)
+            cases = cot_clicks.some(getattr(split, part), given.queries)
             if not kept.exists():
                 scores = evaluate_ranking(answer, cases, K, n_items=bench.dataset.n_items, chunk=64, threads=1)
                 shown = {n: v for n, v in scores.per_query.items() if n.partition("[")[0] in METRICS}
                 np.savez(kept, users=scores.users, seconds=scores.seconds, **shown)
             with np.load(kept) as arrays:
                 found[f"{task} {part}"] = {name: float(arrays[name].mean()) for name in arrays if name != "users"}
+    return found
+
+
+def clicks(
+    given: argparse.Namespace, bench: Bench, chance: cot_clicks.Chance, folder: Path, *, states: bool
+) -> dict[str, Any]:
+    """Metrics of click probabilities per part; answers go to ``folder``; what is there already is read."""
+    found = {}
+    # A decision that states probabilities was fitted on the validation pairs.
+    for part in (each for each in given.parts if not (states and each == "valid")):
+        kept = folder / f"ctr-{part}.npz"
+        if not kept.exists():
+            cot_clicks.clicked(bench, chance, part, kept, given.queries, states=states)
+        found[f"ctr {part}"] = cot_clicks.means(kept)
     return found
 
 
@@ -223,13 +248,6 @@ def wrong(ranking: Ranking, batch: QueryBatch, n_items: int) -> int:
             allowed = np.setdiff1d(allowed, batch.history.row(row))
         count += len(items) - len(np.unique(items)) + int((~np.isin(items, allowed)).sum())
     return count
-
-
-def some(cases: Cases, most: int | None) -> Cases:
-    """The first so many of a fixed order."""
-    if most is None or len(cases) <= most:
-        return cases
-    return cases.take(np.sort(np.random.default_rng(0).permutation(len(cases))[:most]))
 
 
 def table(given: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cot_clicks
 import numpy as np
 
 from reasonrec_core.evaluate import Scores, compare
@@ -71,6 +72,7 @@ def write_table(work: Path, dataset: str, seed: int) -> None:
     for part, title in (("test", "Test"), ("valid", "Validation")):
         for task, metric in TABLES:
             lines += list(section(folder, seed, f"{task}-{part}", f"## {title}, {task}: {metric}", metric))
+        lines += list(cot_clicks.section(folder, seed, part, reference))
     for task, metric in TABLES:
         lines += list(writing(folder, seed, task, metric))
     lines += list(decisions(folder, seed))
