@@ -25,6 +25,7 @@ LEETED = re.compile(r"[^\W\d_][013457@$!|]+[^\W\d_]|\b[013457@$!|][^\W\d_]{2}")
 SPACED = re.compile(
     r"(?<![^\W_])[^\W\d_](?:([ .\-_*])[^\W\d_])(?:\1[^\W\d_]){3,}(?:\1{2,}[^\W\d_](?:\1[^\W\d_])*)*(?![^\W_])"
 )
+HYPHENED = re.compile(r"(?<=[^\W\d_])[-.*_·](?=[^\W\d_])")
 ESCAPED = re.compile(
     r"&(?:lt|gt|quot|apos|nbsp|#\d{2,6}|#x[0-9a-f]{2,5});|%[0-9a-f]{2}|\\(?:u[0-9a-f]{4}|x[0-9a-f]{2}|n|t)",
     re.IGNORECASE,
@@ -75,19 +76,25 @@ def _plain(character: str) -> str:
     return {"ı": "i", "ł": "l", "đ": "d", "ø": "o", "ß": "s"}.get(small, small[0])
 
 
-def views(text: str) -> Iterator[View]:
-    """The text folded, and what it is in simple disguises."""
+def views(text: str, rotated: bool = True, turned: bool = True) -> Iterator[View]:
+    """The text folded, and what it is in disguises; ``rotated`` by 13 letters and ``turned`` round if asked for."""
     plain = folded(text)
     yield plain
-    yield View(plain.text.translate(ROT13), plain.at, plain=False)
+    if rotated:
+        yield View(plain.text.translate(ROT13), plain.at, plain=False)
     if LEETED.search(plain.text):
         yield View(plain.text.translate(LEET), plain.at, plain=False)
     if not plain.text.isascii():
         yield View(plain.text.translate(LOOKALIKES), plain.at, plain=False)
-    places = range(len(text) - 1, -1, -1) if plain.at is None else reversed(plain.at)
-    yield View(plain.text[::-1], tuple(places), plain=False)
+    if turned:
+        places = range(len(text) - 1, -1, -1) if plain.at is None else reversed(plain.at)
+        yield View(plain.text[::-1], tuple(places), plain=False)
     if SPACED.search(plain.text):
         yield _joined(plain)
+    if HYPHENED.search(plain.text):
+        kept = [n for n in range(len(plain.text)) if not HYPHENED.match(plain.text, n)]
+        at = tuple(n if plain.at is None else plain.at[n] for n in kept)
+        yield View("".join(plain.text[n] for n in kept), at, plain=False)
 
 
 def _joined(plain: View) -> View:

@@ -2,41 +2,27 @@
 
 A text is told up to the clause in which it first speaks to its reader; what follows is that speaker's, too, and goes
 with it. Where nothing stands before, the speech alone goes, with all that its tags hold, and what comes after it is
-looked at in the same way. Clauses end at punctuation, brackets, quotation marks, lines, and where the script changes.
+looked at in the same way.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 
+from reasonrec_cot.words.clauses import CLAUSE, SENTENCE, TRAILING, begun, clauses, ended
 from reasonrec_cot.words.disguises import folded, unescaped
-from reasonrec_cot.words.orders import Orders, Span, orders
+from reasonrec_cot.words.markup import Markup, Span
+from reasonrec_cot.words.orders import WORD, Orders, orders, words_of
 
-SCRIPTS = (
-    "A-Za-z\u00c0-\u024f\u1e00-\u1eff", "\u0370-\u03ff", "\u0400-\u052f", "\u0590-\u05ff", "\u0600-\u06ff",
-    "\u0900-\u097f", "\u0980-\u09ff", "\u0e00-\u0e7f", "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff", "\uac00-\ud7af",
-)  # fmt: skip
-CHANGE = "|".join(f"(?<=[{one}])\\s+(?=[^\\W\\d_{one}])" for one in SCRIPTS)
-"""Blanks between letters of two scripts."""
-SENTENCE = re.compile(
-    rf"\n+|(?:(?<!\b\w)(?<!\b\w\w)\.|[!?:]|\.{{2,}})+(?=\s|$)|[。！？；।؟…;|\"“”„«»(){{}}\[\]<>]+|\s[-–—~•·*>=/\\+]+\s|-{{2,}}|[–—]|#{{2,}}|{CHANGE}"
-)
-CLAUSE = re.compile(rf"{SENTENCE.pattern}|[,،、，](?!\d)|\s(?=#\w)")
-TRAILING = re.compile(r"(?:[\s\-–—~•·*=/|\\:;,(\[{<\"“”„«»'‘`#>+&^،、。]|(?<!\.)\.(?!\.))+$")
-LEADING = re.compile(r"^[\s\-–—~•·*=/|\\:;,.!?)\]}>\"“”»'’`#+&،、。！？]+")
 LAST_WORD = re.compile(r"[^\W_]+['’]?$")
 NAMED = re.compile(r"[^\W_]")
 REPEATED = re.compile(r"^(\S.{0,60}?)(?:[\s,;/|.!\-]+\1(?!\w)){3,}\W*", re.IGNORECASE | re.DOTALL)
 CLOSED = re.compile(r"(?<=[^\W\d])(?:\"|”)(?=\s*(?:[,.;:|/}\])]|\n|$|[\"“”]))")
 """A quotation mark that ends a word, with something after it that a list would have."""
 JSON_NAME = re.compile(r"^\s*\{.*?[\"'](?:title|name)[\"']\s*:\s*[\"']([^\"']*)[\"']", re.IGNORECASE | re.DOTALL)
-COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
-ANGLES = str.maketrans("‹⟨〈˂", "<<<<") | str.maketrans("›⟩〉˃", ">>>>")
-ANGLED = frozenset("<‹⟨〈")
 TALK = 3
-"""Words of speech and of recommending that a clause has which is no name."""
+"""What the words of a clause are worth that is no name."""
 MOST_SPEECH = 12
 """Times that a text may speak to its reader before anything is named in it: longer, it names nothing."""
 
@@ -50,15 +36,7 @@ class Naming:
 
     def __init__(self, rules: Orders | None = None) -> None:
         self.rules = rules or orders()
-        table = self.rules.table
-        tags, inline, block, bracketed = (_any(table[name]) for name in ("tags", "inline", "block", "bracketed"))
-        self._inline = re.compile(rf"<\s*/?\s*(?:{inline})(?:\s[^<>]*)?/?\s*>", re.IGNORECASE)
-        self._block = re.compile(rf"<\s*/?\s*(?:{block})(?:\s[^<>]*)?/?\s*>", re.IGNORECASE)
-        opening = rf"<{{1,3}}\s*[/!|]?\s*(?:{tags})(?!\w)[^>]*>{{0,3}}|<\s*/?\s*[a-z]\w*<[^>]*>"
-        self._tag = re.compile(
-            rf"{opening}|(?:\[{{1,3}}|\{{{{1,3}})\s*/?\s*(?:{bracketed})\s*:?\s*(?:\]+|\}}+)|\(\s*/\s*(?:{tags})\s*\)",
-            re.IGNORECASE,
-        )
+        self.markup = Markup(self.rules.table)
 
     def title(self, text: str) -> str:
         """What of a title names the item: of its first line that does; "" where none does."""
@@ -80,20 +58,17 @@ class Naming:
     def _kept(self, text: str, prose: bool, tries: int = MOST_SPEECH) -> str:
         if (named := JSON_NAME.match(text)) is not None:
             return self._kept(named[1], prose, tries - 1)
-        left = text
-        if not ANGLED.isdisjoint(left):
-            left = self._block.sub(", ", self._inline.sub("", left))
-        left, held = _once(left), ""
+        left, held = _once(self.markup.unset(text)), ""
         for dropped in range(tries):
             found = self._first(left, bool(dropped), prose)
             if found is None:
-                return left if left == text else _ended(LEADING.sub("", left))
+                return left if left == text else ended(begun(left))
             before = self._before(left, found[0])
             if NAMED.search(before):
                 return self._kept(before, prose, tries - 1)
             rest, inside = self._after(left, found)
             held = inside if NAMED.search(inside) else held
-            left = LEADING.sub("", rest)
+            left = begun(rest)
             if not left:
                 return self._kept(held, prose, tries - 1)
         return ""
@@ -103,24 +78,21 @@ class Naming:
         if not prose:
             signs += [self._talks(text, later), self._again(text)]
         spans = [found for found in signs if found]
-        if "<" in text or "[" in text or "{" in text or "/" in text or not text.isascii():
-            marked = text.translate(ANGLES)
-            spans += [tag.span() for tag in [self._tag.search(marked)] if tag]
-            turned = [tag.span() for tag in self._tag.finditer(marked[::-1])] if "<" in marked else []
-            spans += [(len(text) - end, len(text) - start) for start, end in turned]
+        spans += self.markup.tags(text)
         return min(spans, default=None)
 
     def _alone(self, text: str) -> Span | None:
         """A later clause that begins with an order."""
         if not self.rules.may_begin(text):
             return None
-        return next(((a, b) for a, b in _clauses(text) if a and self.rules.begins(text[a:b])), None)
+        return next(((a, b) for a, b in clauses(text) if a and self.rules.begins(text[a:b])), None)
 
     def _talks(self, text: str, later: bool) -> Span | None:
         """The first clause that talks about recommending; a text's first clause counts where it is a ``later`` one."""
-        if sum(self.rules.talk(text)) < TALK:
+        speech, setting = self.rules.talk(text)
+        if not setting or speech + setting < TALK:
             return None
-        for start, end in _clauses(text):
+        for start, end in clauses(text):
             speech, setting = self.rules.talk(text[start:end])
             if setting and speech + setting >= TALK and (later or start):
                 return start, end
@@ -132,23 +104,26 @@ class Naming:
         while bounds and self._leads(text, bounds):
             bounds.pop()
         if bounds and bounds[-1].start():
-            return _ended(text[: bounds[-1].start()])
+            return ended(text[: bounds[-1].start()])
         before = TRAILING.sub("", text[:start])
         while (word := LAST_WORD.search(before)) and folded(word[0].strip("'’")).text in self.rules.light:
             before = TRAILING.sub("", before[: word.start()])
-        return _ended(before)
+        return ended(before)
 
     def _again(self, text: str) -> Span | None:
         """A later clause that is the name of the first, of several words, again, or says something about it."""
+        words = WORD.findall(text)
+        if len(words) - len(set(words)) < 2:
+            return None
         bound = CLAUSE.search(text)
         name = folded(text[: bound.start()]).text.strip() if bound else ""
         if " " not in name or folded(text).text.count(name) < 2:
             return None
-        for start, end in _clauses(text):
+        for start, end in clauses(text):
             clause = folded(text[start:end]).text.strip()
             if start and name in clause:
                 speech, setting = self.rules.talk(clause.replace(name, " "))
-                if clause == name or 2 * setting + speech >= 2:
+                if clause == name or setting + speech >= 2:
                     return start, end
         return None
 
@@ -157,7 +132,9 @@ class Naming:
         if len(bounds) < 2:
             return False
         before = text[bounds[-2].end() : bounds[-1].start()]
-        return not NAMED.search(before) or ":" in bounds[-1][0] or sum(self.rules.talk(before)) > 0
+        if not NAMED.search(before) or ":" in bounds[-1][0] or sum(self.rules.talk(before)):
+            return True
+        return words_of(before) <= self.rules.light
 
     def _after(self, text: str, found: Span) -> tuple[str, str]:
         """What follows speech that a text begins with, and what its tag or role holds."""
@@ -167,31 +144,13 @@ class Naming:
             following = self.rules.role.search(text, role.end())
             stop = following.start() if following else len(text)
             return text[stop:], text[role.end() : stop]
-        marked = text.translate(ANGLES)
-        if (comment := COMMENT.match(marked, start)) is not None:
-            return text[comment.end() :], ""
-        if (tag := self._tag.match(marked, start)) is not None:
-            closing = next((t for t in self._tag.finditer(marked, tag.end()) if "/" in t[0]), None)
-            if closing is None:
-                return text[tag.end() :], ""
-            return text[closing.end() :], text[tag.end() : closing.start()]
+        if (tag := self.markup.held(text, start)) is not None:
+            (first, last), over = tag
+            return text[over:], text[first:last]
         if text[end - 1] in ")]}>":
             return text[end:], ""
         bound = SENTENCE.search(text, max(end, start + 1))
         return (text[bound.start() :] if bound else ""), ""
-
-
-def _any(words: list[str]) -> str:
-    return "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in sorted(words, key=len, reverse=True))
-
-
-def _clauses(text: str) -> Iterator[Span]:
-    """Where clauses begin and end; what parts them belongs to neither."""
-    start = 0
-    for bound in CLAUSE.finditer(text):
-        yield start, bound.start()
-        start = bound.end()
-    yield start, len(text)
 
 
 def _broken_fence(text: str) -> Span | None:
@@ -212,12 +171,6 @@ def _once(text: str) -> str:
         return text
     rest = text[found.end() :]
     return found[1] if found[1].lower().startswith(rest.strip().lower()) else f"{found[1]} {rest}"
-
-
-def _ended(text: str) -> str:
-    """Without what led on to something, and with brackets closed."""
-    bare = TRAILING.sub("", text)
-    return bare + ")" * max(bare.count("(") - bare.count(")"), 0)
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,8 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from reasonrec_cot.words.disguises import View, encoded, folded, views
+from reasonrec_cot.words.disguises import ROT13, View, encoded, folded, views
+from reasonrec_cot.words.markup import Span
 
 NAME = "orders.toml"
 KEY = 4
@@ -35,10 +36,9 @@ JOINED_NEAR = r".{0,14}?"
 
 ENDS = r"\n.!?;:,\-–—\"'”#>\])(*|"
 """What may stand before the mark of a speaker."""
+BEFORE, AFTER = re.compile(r"([^\W_]+)[^\w\n]*$"), re.compile(r"[^\w\n]*([^\W_]+)")
 CHANCE = 12
 """Characters that what is found in letters put for others must have: fewer are found by chance."""
-
-Span = tuple[int, int]
 
 
 class Orders:
@@ -58,6 +58,8 @@ class Orders:
         for row in table["phrase"]:
             for phrase in row["say"]:
                 self._phrase(phrase, row.get("joined", False))
+        self._rotated = frozenset(key.translate(ROT13) for key in self._keys)
+        self._turned = frozenset(key[::-1] for key in self._keys)
         self._part_of = re.compile("|".join(map(re.escape, sorted(self._parts, key=len, reverse=True))))
         self._forms = [(frozenset(row["any"]), re.compile(row["is"])) for row in table["form"]]
         keys = "|".join(_place(key) for key in _folded(table["keys"]))
@@ -71,11 +73,13 @@ class Orders:
             word[:KEY].rstrip("*") for phrase in alone for word in phrase.split()[0].split("/")
         )
         self.light = frozenset(_folded(table["light"]))
-        self._speech, self._setting = (frozenset(_folded(table[name])) for name in ("speech", "setting"))
+        worth = {"setting": 2, "goods": 1}
+        self._speech = frozenset(_folded(table["speech"]))
+        self._setting = {word: n for name, n in worth.items() for word in _folded(table[name])}
 
     def first(self, text: str) -> Span | None:
         """Where what speaks to a reader first begins, and where that first sign of it ends; None: nowhere."""
-        found = [span for view in views(text) for span in self._said(view)]
+        found = [span for view in self._views(text) for span in self._said(view)]
         held = set(text)
         for any_of, form in self._forms:
             if not held.isdisjoint(any_of) and (each := form.search(text)):
@@ -86,6 +90,13 @@ class Orders:
             end = re.compile(r"\s|$").search(text, start)
             found.append((start, end.start() if end else len(text)))
         return min(found, default=None)
+
+    def _views(self, text: str) -> Iterator[View]:
+        """The views that may hold a rule's word."""
+        heads = {word[:KEY] for word in words_of(text)}
+        rotated = not self._rotated.isdisjoint(heads)
+        turned = not self._turned.isdisjoint([word[-KEY:] for word in words_of(text)])
+        return views(text, rotated, turned)
 
     def begins(self, clause: str) -> bool:
         """Whether a clause begins with an order that is one by itself, where something stands before the clause."""
@@ -98,13 +109,13 @@ class Orders:
         return False
 
     def talk(self, clause: str) -> tuple[int, int]:
-        """How many words of a clause are those of speech, and how many are about recommending."""
-        words = set(WORD.findall(folded(clause).text))
-        return len(words & self._speech), len(words & self._setting)
+        """What the words of a clause are worth: those of speech, and those about recommending."""
+        words = words_of(clause)
+        return len(words & self._speech), sum(self._setting[word] for word in words & self._setting.keys())
 
     def may_begin(self, text: str) -> bool:
         """Whether a text holds a word with which such an order begins."""
-        return not self._alone_keys.isdisjoint([word[:KEY] for word in WORD.findall(folded(text).text)])
+        return not self._alone_keys.isdisjoint([word[:KEY] for word in words_of(text)])
 
     def _said(self, view: View) -> Iterator[Span]:
         keys = self._keys.keys() & {word[:KEY] for word in WORD.findall(view.text)}
@@ -113,10 +124,21 @@ class Orders:
             rules |= {rule for part in set(self._part_of.findall(view.text)) for rule in self._parts[part]}
         for rule in rules:
             found = self._rules[rule].search(view.text)
-            if found and (view.plain or len(found[0]) >= CHANCE):
+            if found and view.plain:
                 yield view.span(*found.span())
+            elif found and len(found[0]) >= CHANCE:
+                yield view.span(*self._widened(view.text, *found.span()))
         if (":" in view.text or "=" in view.text or "(" in view.text) and (found := self._key.search(view.text)):
             yield view.span(*found.span())
+
+    def _widened(self, text: str, start: int, end: int) -> Span:
+        """A span with the known words at both its ends."""
+        known = self._speech | self._setting.keys() | self.light
+        while (word := BEFORE.search(text, 0, start)) and word[1] in known:
+            start = word.start(1)
+        while (word := AFTER.match(text, end)) and word[1] in known:
+            end = word.end(1)
+        return start, end
 
     def _order(self, say: Sequence[str], about: Sequence[str], joined: bool) -> None:
         said, told = ("|".join(_place(each) for each in _folded(words)) for words in (say, about))
@@ -140,6 +162,12 @@ class Orders:
                     self._parts[word.rstrip("*")].append(len(self._rules) - 1)
                 else:
                     self._keys[word.rstrip("*")[:KEY]].append(len(self._rules) - 1)
+
+
+@lru_cache(maxsize=64)
+def words_of(text: str) -> frozenset[str]:
+    """The words of a text, folded."""
+    return frozenset(WORD.findall(folded(text).text))
 
 
 def _folded(words: Iterable[str]) -> list[str]:
