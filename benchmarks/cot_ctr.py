@@ -55,6 +55,7 @@ TUNED: dict[str, Any] = {
 UNTUNED: dict[str, Any] = {"prompt": {"history": 10, "history_text": "title"}}
 TREES, TUNED_NAME, UNTUNED_NAME, BOTH = "lightgbm-ctr", "cot, tuned", "cot, untuned", "both together"
 PAIRS = ((TUNED_NAME, UNTUNED_NAME), (TUNED_NAME, TREES), (BOTH, TREES), (BOTH, TUNED_NAME))
+REPORT = "report"
 COMPARED = ("AUC", "UAUC", "LogLoss")
 Answers = dict[str, Float32]
 
@@ -135,7 +136,23 @@ def answers(kind: Kind, name: str, settings: dict[str, Any], fit: FitData, parts
         print(name, part, f"{len(queries) / (time.perf_counter() - started):.1f} rows/s", flush=True)
     if getattr(made, "report", None):
         print(json.dumps(made.report), flush=True)
+        found[REPORT] = np.array(json.dumps(made.report))  # type: ignore[assignment]
     return found
+
+
+def voices(found: Answers) -> list[str]:
+    """What the policy hears, each alone, and all together, cross-fitted: AUC on validation rows."""
+    if REPORT not in found:
+        return []
+    report = json.loads(str(found[REPORT]))
+    judged = report["decision"]["clicks"]
+    heard = ", ".join(f"{name} {figure['AUC']:.4f}" for name, figure in judged["figures"].items())
+    spent = report["training"]
+    return [
+        f"Tuned: {spent['steps']} steps, {spent['tokens'].get('ctr', 0):,} tokens of click dialogues. AUC of each voice "
+        f"on {judged['pairs']:,} validation rows: {heard}; {judged['decides']} decides.",
+        "",
+    ]
 
 
 def log_odds(chance: Float32) -> Float32:
@@ -228,6 +245,7 @@ def write(
                 "|---|---|" + "---|" * len(COMPARED),
                 *between,
                 "",
+                *voices(systems[TUNED_NAME]),
             ]
         )
     )

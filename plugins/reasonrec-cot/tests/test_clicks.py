@@ -13,13 +13,15 @@ from reasonrec_cot.answers.clicks import ClickDecision
 from reasonrec_cot.answers.decision import Decisions
 from reasonrec_cot.answers.weighing import CROSSED
 from reasonrec_cot.config import CotConfig
+from reasonrec_cot.items.counts import CLICKS, RATE, ClickCounts
 from reasonrec_cot.policy import Cot
 from sklearn.metrics import log_loss, roc_auc_score
 from tuning_shop import SMALL
 
 from reasonrec_core.data.splits import SplitConfig, click_split, make_split
+from reasonrec_core.errors import DataError
 from reasonrec_core.testing.tiny import tiny
-from reasonrec_core.types import Bool, Float32
+from reasonrec_core.types import Bool, Float32, Interactions, Task
 
 PAIRS, WIDE = 400, 11
 EVEN = np.full(PAIRS, 0.5, np.float32)
@@ -82,6 +84,66 @@ def test_weights_may_differ_by_how_much_is_known_and_are_kept() -> None:
     assert odds[:, 0] == pytest.approx([0.1 + 0.1 + 0.0, 0.1 - 0.1 + 2.0 * np.log(9)], abs=1e-4)
     assert "the tuned head and als rank it" in made.told("als")
     assert "als ranks it" in ClickDecision(("generator",), ((1.0, 0.0),), (0.0, 0.0)).told("als")
+
+
+def labelled(rows: list[tuple[int, int]]) -> Interactions:
+    """Rows of one user: item, clicked."""
+    items, values = np.array(rows, np.int32).T
+    users = np.zeros(len(rows), np.int32)
+    return Interactions(users, items, np.arange(len(rows), dtype=np.int64), values.astype(np.float32))
+
+
+def test_counts_shrink_to_what_all_items_have() -> None:
+    train = labelled([(0, 1)] * 8 + [(1, 0)] * 8 + [(2, 1)])
+    made = ClickCounts.of(train, 4)
+    assert made.base == pytest.approx(9 / 17)
+    high, low, once, never = made.rate
+    assert never == pytest.approx(9 / 17)
+    assert 1 > high > once > never > low > 0
+    said = made.said(np.array([[0, 3, 7, -1]], np.int32))
+    assert said[RATE][0] == pytest.approx([high, made.base, made.base, made.base])
+    assert said[CLICKS][0, 2:] == pytest.approx([0.5, 0.5])
+    assert ((said[CLICKS] > 0) & (said[CLICKS] < 1)).all()
+    assert made.share[0] > made.share[2] > made.share[1] == made.share[3]
+
+
+def test_items_that_are_alike_are_believed_to_be(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    items = np.repeat(np.arange(60), 12)
+    alike = ClickCounts.of(labelled(list(zip(items.tolist(), (rng.random(720) < 0.5).tolist(), strict=True))), 60)
+    rates = np.repeat(rng.choice([0.05, 0.95], 60), 12)
+    apart = ClickCounts.of(labelled(list(zip(items.tolist(), (rng.random(720) < rates).tolist(), strict=True))), 60)
+    assert alike.rate.std() < 0.1 < 0.3 < apart.rate.std()
+    apart.save(tmp_path / "counts.safetensors")
+    np.testing.assert_array_equal(ClickCounts.load(tmp_path / "counts.safetensors").rate, apart.rate)
+    (tmp_path / "counts.safetensors").write_bytes(b"damaged")
+    with pytest.raises(DataError, match="counts cannot be read"):
+        ClickCounts.load(tmp_path / "counts.safetensors")
+
+
+@pytest.mark.slow
+def test_labelled_clicks_are_told_by_the_model_and_by_counts(llama: Path, tmp_path: Path) -> None:
+    world = tiny(tmp_path / "world", task=Task.CTR)
+    tree = {
+        "backbone": {"model": str(llama), "device": "cpu", "precision": "float32"},
+        "prompt": {"history": 4, "history_text": "none"},
+        "tuning": {**SMALL, "steps": 4, "validations": 1, "shares": {"sequential": 0.0, "direct": 0.0, "ctr": 1.0}},
+    }
+    policy = Cot(CotConfig.model_validate(tree))
+    policy.fit(world.fit)
+    report = policy.report["decision"]["clicks"]
+    asked = world.test.queries
+    answer = policy.deliberate(asked, world.observation(asked))
+    assert answer.probability is not None
+    assert ((answer.probability > 0) & (answer.probability < 1)).all()
+    if report["decides"] is None:
+        assert report["pairs"] < 60
+    else:
+        assert set(report["figures"]) == {"yes", RATE, CLICKS, CROSSED}
+    (tmp_path / "kept").mkdir()
+    policy.save(tmp_path / "kept")
+    same = Cot.load(tmp_path / "kept", world.dataset.catalog).deliberate(asked, world.observation(asked))
+    np.testing.assert_allclose(same.probability, answer.probability, rtol=1e-4)
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from reasonrec_cot.backbone.reading import Reading, Usage
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.explain.evidence import Evidence as Known
 from reasonrec_cot.explain.requests import request as explain_request
+from reasonrec_cot.items.counts import ClickCounts
 from reasonrec_cot.items.soft import SoftItems
 from reasonrec_cot.thinking import Thinker
 from reasonrec_cot.words.choice import labels
@@ -58,6 +59,7 @@ class Asking:
         soft: soft tokens, where they were learned.
         head: the tuned head over these items, where there is one.
         decision: how its scores are weighed against delegates'.
+        counts: of labelled rows, where clicks were learned from those.
     """
 
     def __init__(
@@ -68,9 +70,10 @@ class Asking:
         soft: SoftItems | None = None,
         head: HeadAnswers | None = None,
         decision: Decisions | None = None,
+        counts: ClickCounts | None = None,
     ) -> None:
         self.config, self.backbone, self.soft = config, backbone, soft
-        self.head, self.decision = head, decision
+        self.head, self.decision, self.counts = head, decision, counts
         special = tuple(backbone.tokenizer.all_special_tokens)
         self.items = ItemWords(catalog, config.items, special)
         prompt = config.prompt if soft is not None else config.prompt.model_copy(update={"soft_tokens": False})

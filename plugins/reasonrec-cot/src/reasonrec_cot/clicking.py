@@ -21,7 +21,7 @@ from reasonrec_core.types import (
     Task,
 )
 from reasonrec_cot import steps
-from reasonrec_cot.answers.voices import HEAD
+from reasonrec_cot.answers.voices import HEAD, YES
 from reasonrec_cot.asking import Asking
 
 YES_NO = "yes against no as the answer"
@@ -59,6 +59,10 @@ def clicked(
     else:
         chance, usage = asking.clicks(batch)
         tokens, how = usage.tokens, YES_NO
+        if decision is not None and asking.counts is not None:
+            said = {YES: np.clip(chance, 1e-6, 1 - 1e-6), **asking.counts.said(batch.candidates)}
+            chance = np.where(batch.candidates >= 0, decision(said, observation.horizon), np.float32(0))
+            how = decision.told(generator)
     sure = np.where(batch.candidates >= 0, np.maximum(chance, 1 - chance), 0.0).max(axis=1, initial=0.0)
 
     def told(row: int) -> tuple[Step, ...]:

@@ -166,7 +166,7 @@ class Cot(ReasoningPolicy[CotConfig]):
             return
         head = self._tuned.answers(observation, len(self._catalog))
         soft, decision = self._tuned.soft(observation, len(self._catalog)), self._tuned.decision
-        self._asking = Asking(self.config, self.backbone, self._catalog, soft, head, decision)
+        self._asking = Asking(self.config, self.backbone, self._catalog, soft, head, decision, self._tuned.counts)
         self._features = observation.features
 
     def _ranks_all(self, batch: QueryBatch) -> bool:

@@ -18,6 +18,7 @@ from reasonrec_core.types import Float32, Observation
 from reasonrec_cot.answers.decision import Decisions
 from reasonrec_cot.answers.head import HeadAnswers, RecHead, item_table
 from reasonrec_cot.backbone.model import Backbone
+from reasonrec_cot.items.counts import ClickCounts
 from reasonrec_cot.items.features import ItemFeatures
 from reasonrec_cot.items.projector import Projector
 from reasonrec_cot.items.soft import SoftItems
@@ -26,7 +27,7 @@ from reasonrec_cot.storage import load_module, save_module
 COLLABORATIVE = "collaborative"
 """Name of the feature that is made from the training part's transitions."""
 FORM = "tuned.json"
-ADAPTER = "adapter"
+ADAPTER, COUNTS = "adapter", "counts.safetensors"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Tuned:
         modalities: names of the features that are used, `COLLABORATIVE` among them.
         adapter: of the language model; already added to its weights.
         report: what training says about itself, JSON values.
+        counts: of labelled rows, where clicks were learned from those.
     """
 
     projector: Projector | None
@@ -73,6 +75,7 @@ class Tuned:
     decision: Decisions | None = None
     adapter: Adapter | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
+    counts: ClickCounts | None = None
 
     def features(self, observation: Observation, n_items: int) -> ItemFeatures:
         """The features of a catalogue's items, also of those that came after the fit."""
@@ -100,7 +103,10 @@ class Tuned:
             "adapted": self.adapter is not None,
             "decision": self.decision.to_dict() if self.decision is not None else None,
             "report": self.report,
+            "counted": self.counts is not None,
         }
+        if self.counts is not None:
+            self.counts.save(folder / COUNTS)
         save_module(self.head, folder / "head.safetensors")
         if self.projector is not None:
             save_module(self.projector, folder / "projector.safetensors")
@@ -140,7 +146,9 @@ class Tuned:
         if adapter is not None:
             merge_adapters(backbone, folder / ADAPTER)
         decision = Decisions.from_dict(form["decision"]) if form["decision"] else None
-        self = cls(projector, head, collaborative, tuple(form["modalities"]), decision, adapter, form["report"])
+        counts = ClickCounts.load(folder / COUNTS) if form.get("counted") else None
+        names = tuple(form["modalities"])
+        self = cls(projector, head, collaborative, names, decision, adapter, form["report"], counts)
         return self.to(backbone.device)
 
     def to(self, device: torch.device) -> Tuned:

@@ -35,20 +35,24 @@ class FittedClicks:
     report: dict[str, Any]
 
 
-def fit_clicks(standings: Mapping[str, Float32], clicked: Bool, horizon: Float32, seed: int = 0) -> FittedClicks:
+def fit_clicks(
+    standings: Mapping[str, Float32], clicked: Bool, horizon: Float32, seed: int = 0, *, drawn: bool = True
+) -> FittedClicks:
     """Fit on held-out pairs; one voice alone where all together are not better than the best of them.
 
     Args:
-        standings: per voice float32[B, C].
-        clicked: bool[B, C], one target a row.
+        standings: per voice float32[B, C], between 0 and 1.
+        clicked: bool[B, C]; one target a row if ``drawn``.
         horizon: float32[B].
         seed: of the folds, which are of rows.
+        drawn: whether the other items of a row were drawn, and weigh as much as its target together.
     """
     names, label = tuple(standings), clicked.ravel()
-    weight = np.where(clicked, 1.0, 1.0 / max(clicked.shape[1] - 1, 1)).ravel()
-    figures = {name: {"AUC": _auc(label, values.ravel())} for name, values in standings.items()}
+    weight = np.where(clicked, 1.0, 1.0 / max(clicked.shape[1] - 1, 1) if drawn else 1.0).ravel()
+    both = label.any() and not label.all()
+    figures = {name: {"AUC": _auc(label, values.ravel())} for name, values in standings.items()} if both else {}
     report: dict[str, Any] = {"pairs": len(clicked), "drawn each": clicked.shape[1] - 1, "figures": figures}
-    if len(clicked) < FEWEST:
+    if min(clicked.sum(), (~clicked).sum()) < FEWEST:
         return FittedClicks(None, {**report, "decides": None})
     every = _columns(standings, horizon)
     fold = np.repeat(np.random.default_rng(seed).permutation(len(clicked)) % FOLDS, clicked.shape[1])

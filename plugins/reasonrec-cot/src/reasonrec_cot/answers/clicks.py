@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from reasonrec_core.types import Float32
-from reasonrec_cot.answers.voices import called, listing
+from reasonrec_cot.answers.voices import GENERATOR, HEAD, YES, called, listing
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class ClickDecision:
     def told(self, generator: str) -> str:
         """In words what clicks are judged by."""
         names = called(self.voices, generator)
+        if {HEAD, GENERATOR}.isdisjoint(self.voices) and YES in self.voices:
+            return f"{listing(names)} of the item in training, weighed together" if len(names) > 1 else names[0]
         return f"how high it stands in the catalogue as {listing(names)} {'rank' if len(names) > 1 else 'ranks'} it"
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 HEAD, GENERATOR = "head", "generator"
 """Names of the first two voices; all but the first one's scores have no unit."""
+YES = "yes"
+"""The voice of the language model that says yes or no."""
 
 
 def called(voices: Sequence[str], generator: str) -> list[str]:
     """What a reader calls them; ``generator`` is the delegate's name."""
-    return [{HEAD: "the tuned head", GENERATOR: generator}.get(voice, voice) for voice in voices]
+    return [{HEAD: "the tuned head", GENERATOR: generator, YES: "yes against no"}.get(voice, voice) for voice in voices]
 
 
 def listing(names: Sequence[str]) -> str:

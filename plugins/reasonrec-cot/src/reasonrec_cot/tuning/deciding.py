@@ -8,15 +8,17 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+from scipy.special import expit
 
 from reasonrec_core.components import FitData
 from reasonrec_core.standing import standing
 from reasonrec_core.types import Cases, Float32, Int32, QueryBatch
 from reasonrec_cot.answers.click_fitting import FittedClicks, fit_clicks
-from reasonrec_cot.answers.voices import HEAD
+from reasonrec_cot.answers.voices import HEAD, YES
 from reasonrec_cot.answers.weighing import Fitted, fit_decision
+from reasonrec_cot.items.counts import ClickCounts
 from reasonrec_cot.tuning.module import Tunable
-from reasonrec_cot.tuning.validation import ROWS, Answering, head_scores
+from reasonrec_cot.tuning.validation import ROWS, Answering, click_odds, head_scores
 
 WIDE = 100
 """Candidates that weights are learned from, at least."""
@@ -87,6 +89,22 @@ def decide(module: Tunable, answering: Answering, pairs: Cases, generator: Gener
     standings = {HEAD: _in_parts(every, asked), **generator.standings(asked)}
     clicks = fit_clicks(standings, np.asarray(asked.candidates == targets[:, None], np.bool_), horizon, seed)
     return Decided(pairs.queries, targets, candidates, proposed, listed, clicks, time.perf_counter() - started)
+
+
+def decide_clicks(
+    module: Tunable, answering: Answering, rows: Cases, counts: ClickCounts, data: FitData
+) -> FittedClicks:
+    """Fit how yes against no and an item's counts are weighed, on labelled rows that neither was learned from."""
+    module.eval()
+    assert rows.labels is not None
+    assert rows.queries.candidates is not None
+    shown = rows.queries.candidates >= 0
+    said = {YES: expit(click_odds(module, answering, rows.queries)).astype(np.float32).clip(1e-6, 1 - 1e-6)}
+    said |= {name: values[shown] for name, values in counts.said(rows.queries.candidates).items()}
+    horizon = data.horizon(rows.queries) if data.horizon is not None else np.full(len(rows), 0.5, np.float32)
+    each = {name: values[:, None] for name, values in said.items()}
+    clicked = np.asarray(rows.labels[shown] > 0, np.bool_)[:, None]
+    return fit_clicks(each, clicked, horizon[np.nonzero(shown)[0]], data.seed, drawn=False)
 
 
 def _in_parts(every: Float32, asked: QueryBatch) -> Float32:

@@ -19,12 +19,13 @@ from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.prompt import Prompter
 from reasonrec_cot.items.collaborative import collaborative_vectors
 from reasonrec_cot.items.config import SoftTokenConfig
+from reasonrec_cot.items.counts import ClickCounts
 from reasonrec_cot.items.projector import Projector, loudness_of
 from reasonrec_cot.items.soft import SoftItems
 from reasonrec_cot.tuned import COLLABORATIVE, Tuned, with_collaborative
 from reasonrec_cot.tuning.checkpoint import CheckpointFile
 from reasonrec_cot.tuning.config import TuningConfig
-from reasonrec_cot.tuning.deciding import Generator, decide
+from reasonrec_cot.tuning.deciding import Generator, decide, decide_clicks
 from reasonrec_cot.tuning.examples import Examples
 from reasonrec_cot.tuning.loop import Loop
 from reasonrec_cot.tuning.module import Tunable
@@ -116,7 +117,12 @@ def tune(
         decision = Decisions(decided.fitted.decision, decided.listed.decision, decided.clicks.decision)
         others = {"listed": decided.listed.report, "clicks": decided.clicks.report}
         report["decision"] = {**decided.fitted.report, **others}
-    tuned = build.tuned(report)
+    counts = None
+    if clicks and pairs is not None and data.train.values is not None:
+        counts = ClickCounts.of(data.train, len(data.catalog))
+        judged = decide_clicks(module, answering, pairs, counts, data)
+        decision, report["decision"] = Decisions(clicks=judged.decision), {"clicks": judged.report}
+    tuned = replace(build.tuned(report), counts=counts)
     return replace(tuned, decision=decision, adapter=module.unwrap()).to(backbone.device)
 
 

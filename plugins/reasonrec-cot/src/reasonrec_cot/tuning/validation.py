@@ -78,12 +78,17 @@ def ranking_figure(module: Tunable, answering: Answering, cases: Cases, k: int =
 
 
 def click_figure(module: Tunable, answering: Answering, cases: Cases) -> float:
-    """AUC of P(yes) against P(no) as the answer's first token."""
+    """AUC of P(yes) against P(no)."""
     assert cases.labels is not None
     assert cases.queries.candidates is not None
-    states = answering.states(replace(cases.queries, task=Task.CTR), module.soft)
+    gap = click_odds(module, answering, cases.queries)
+    return float(roc_auc_score(cases.labels[cases.queries.candidates >= 0] > 0, gap))
+
+
+def click_odds(module: Tunable, answering: Answering, queries: QueryBatch) -> Float32:
+    """float32[N]: log odds of yes against no as the answer's first token, for each candidate that there is."""
+    states = answering.states(replace(queries, task=Task.CTR), module.soft)
     yes, no = (answering.prompter.text(word)[0] for word in ("yes", "no"))
     with torch.no_grad():
         logits = module.backbone.logits(states.to(module.backbone.device, module.backbone.dtype))
-        gap = (logits[:, yes] - logits[:, no]).cpu().numpy()
-    return float(roc_auc_score(cases.labels[cases.queries.candidates >= 0] > 0, gap))
+        return np.asarray((logits[:, yes] - logits[:, no]).float().cpu().numpy(), dtype=np.float32)
