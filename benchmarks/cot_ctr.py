@@ -4,7 +4,8 @@
 
 CoLLM's time split of MovieLens 1M, titles alone. Tuned on the training file; the validation file chooses when to stop,
 fits a temperature and an offset of each system's log odds (Platt) and the weights of both systems together; the test
-file is scored once. ``--rows`` answers only so many rows of each held-out file, the same ones for all systems, drawn
+file is scored once. What the tuned policy answers is yes against no, weighed with how often the item was clicked in
+training, on 2,000 validation rows. ``--rows`` answers only so many rows of each held-out file, the same ones for all systems, drawn
 once. The untuned model is asked with all its layers and reads titles. Differences are paired by row, users resampled,
 over the rows that both answered. Needs reasonrec-cot, -text and -lightgbm. Answers are kept under ``--work`` and not
 asked for twice. Writes benchmarks/results/cot_ctr.md.
@@ -149,8 +150,8 @@ def voices(found: Answers) -> list[str]:
     heard = ", ".join(f"{name} {figure['AUC']:.4f}" for name, figure in judged["figures"].items())
     spent = report["training"]
     return [
-        f"Tuned: {spent['steps']} steps, {spent['tokens'].get('ctr', 0):,} tokens of click dialogues. AUC of each voice "
-        f"on {judged['pairs']:,} validation rows: {heard}; {judged['decides']} decides.",
+        f"Tuned: {spent['steps']} steps, {spent['tokens'].get('ctr', 0):,} tokens of click dialogues. AUC of each "
+        f"voice on {judged['pairs']:,} validation rows: {heard}; {judged['decides']} decides.",
         "",
     ]
 
