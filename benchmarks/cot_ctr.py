@@ -5,10 +5,10 @@
 CoLLM's time split of MovieLens 1M, titles alone. Tuned on the training file; the validation file chooses when to stop,
 fits a temperature and an offset of each system's log odds (Platt) and the weights of both systems together; the test
 file is scored once. What the tuned policy answers is yes against no, weighed with how often the item was clicked in
-training, on 2,000 validation rows. ``--rows`` answers only so many rows of each held-out file, the same ones for all systems, drawn
-once. The untuned model is asked with all its layers and reads titles. Differences are paired by row, users resampled,
-over the rows that both answered. Needs reasonrec-cot, -text and -lightgbm. Answers are kept under ``--work`` and not
-asked for twice. Writes benchmarks/results/cot_ctr.md.
+training, on 2,000 validation rows. ``--rows`` answers only so many rows of each held-out file, the same ones for all
+systems, drawn once. The untuned model is asked with all its layers and reads titles. Differences are paired by row,
+users resampled, over the rows that both answered. Needs reasonrec-cot, -text and -lightgbm. Answers are kept under
+``--work`` and not asked for twice. Writes benchmarks/results/cot_ctr.md.
 """
 
 from __future__ import annotations
