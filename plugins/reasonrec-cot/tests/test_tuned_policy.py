@@ -78,7 +78,8 @@ def test_reasonrec_tune_keeps_what_a_run_goes_on_with(
     where = [str(tmp_path / "p.toml"), "--out", str(tmp_path / "run")]
     found = CliRunner().invoke(tune, where, catch_exceptions=False)
     assert found.exit_code == 0, found.output
-    assert "Decision among candidates" in found.output
+    for what in ("among candidates", "among listed candidates", "about clicks"):
+        assert f"Decision {what}, 30 validation queries" in found.output
     tuned = next((tmp_path / "run").rglob("adapter_model.safetensors"))
     written = tuned.stat().st_mtime_ns
     found = CliRunner().invoke(run_command, [*where, "--json"], catch_exceptions=False)

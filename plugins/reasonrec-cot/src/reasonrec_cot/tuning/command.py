@@ -15,6 +15,9 @@ Examples:
 """
 
 
+TITLES = {"proposed": "among candidates", "listed": "among listed candidates", "clicks": "about clicks"}
+
+
 @click.command(epilog=EPILOG)
 @click.argument("pipeline", type=click.Path(path_type=Path), metavar="PIPELINE")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
@@ -71,10 +74,21 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         best = " *" if record["step"] == training["best"] else ""
         said.append(f"{record['step']:6}{record['seconds'] / 60:7.1f}{speed}{losses}  {figure}{best}")
     said.append(f"Stopped by {training['stopped']} after {training['steps']} steps; * is kept.")
-    if "decision" in report:
-        said.append(f"Decision among candidates, {report['decision']['pairs']} validation pairs:")
-        for title, part in (("proposed", report["decision"]), ("listed", report["decision"]["listed"])):
-            for name, row in part["figures"].items():
-                said.append(f"  {title:10}{name:26}NDCG@10 {row['NDCG@10']:.4f}  HR@1 {row['HR@1']:.4f}")
-            said.append(f"  {title:10}decided by: {part['decides']}")
+    return [*said, *decided(report.get("decision", {}))]
+
+
+def decided(decision: Mapping[str, Any]) -> list[str]:
+    """What decides among candidates and about clicks, and how good each voice is alone."""
+    parts = {"proposed": decision if "figures" in decision else None}
+    parts |= {title: decision.get(title) for title in ("listed", "clicks")}
+    said = []
+    for title, part in parts.items():
+        if part is None:
+            continue
+        said.append(f"Decision {TITLES[title]}, {part['pairs']} validation queries:")
+        for name, row in part["figures"].items():
+            said.append(f"  {name:26}" + "  ".join(f"{metric} {value:.4f}" for metric, value in row.items()))
+        said.append(
+            f"  decided by: {part['decides']}" + (f" ({', '.join(part['voices'])})" if "voices" in part else "")
+        )
     return said
