@@ -21,7 +21,7 @@ ROT13 = str.maketrans({chr(c): codecs.encode(chr(c), "rot13") for c in range(ord
 LEET = str.maketrans("013457@$!|", "oieastasil")
 LOOKALIKES = str.maketrans("аеорсухівкмнтзјѕԁɡαβεικνορτυωϲ", "aeopcyxibkmhtsjsdgabeikvoptuwc")
 """Cyrillic and Greek letters that are drawn like Latin ones, after accents are gone."""
-LEETED = re.compile(r"[^\W\d_][013457@$!|]+[^\W\d_]|\b[013457@$!|][^\W\d_]{2}")
+LEETED = re.compile(r"[013457@$!|]+(?:(?<=[^\W\d_].)|(?<=[^\W\d_]..))[^\W\d_]|\b[013457@$!|][^\W\d_]{2}")
 SPACED = re.compile(
     r"(?<![^\W_])[^\W\d_](?:([ .\-_*])[^\W\d_])(?:\1[^\W\d_]){3,}(?:\1{2,}[^\W\d_](?:\1[^\W\d_])*)*(?![^\W_])"
 )
@@ -91,8 +91,8 @@ def views(text: str, rotated: bool = True, turned: bool = True) -> Iterator[View
         yield View(plain.text[::-1], tuple(places), plain=False)
     if SPACED.search(plain.text):
         yield _joined(plain)
-    if HYPHENED.search(plain.text):
-        kept = [n for n in range(len(plain.text)) if not HYPHENED.match(plain.text, n)]
+    if hyphens := {found.start() for found in HYPHENED.finditer(plain.text)}:
+        kept = [n for n in range(len(plain.text)) if n not in hyphens]
         at = tuple(n if plain.at is None else plain.at[n] for n in kept)
         yield View("".join(plain.text[n] for n in kept), at, plain=False)
 

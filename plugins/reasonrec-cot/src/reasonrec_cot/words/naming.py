@@ -63,7 +63,7 @@ class Naming:
             found = self._first(left, bool(dropped), prose)
             if found is None:
                 return left if left == text else ended(begun(left))
-            before = self._before(left, found[0])
+            before = self._before(left, found[0], prose)
             if NAMED.search(before):
                 return self._kept(before, prose, tries - 1)
             rest, inside = self._after(left, found)
@@ -98,10 +98,10 @@ class Naming:
                 return start, end
         return None
 
-    def _before(self, text: str, start: int) -> str:
+    def _before(self, text: str, start: int, prose: bool) -> str:
         """What stands before the clause of ``start``; in a first clause, before the words that lead up to it."""
         bounds = [bound for bound in CLAUSE.finditer(text) if bound.start() <= start]
-        while bounds and self._leads(text, bounds):
+        while bounds and not prose and self._leads(text, bounds):
             bounds.pop()
         if bounds and bounds[-1].start():
             return ended(text[: bounds[-1].start()])
@@ -123,7 +123,8 @@ class Naming:
             clause = folded(text[start:end]).text.strip()
             if start and name in clause:
                 speech, setting = self.rules.talk(clause.replace(name, " "))
-                if clause == name or setting + speech >= 2:
+                listed = text[:start].rstrip().endswith(",")  # "New York, New York"
+                if setting + speech >= 2 or (clause == name and not listed):
                     return start, end
         return None
 
@@ -155,7 +156,7 @@ class Naming:
 
 def _broken_fence(text: str) -> Span | None:
     """A quotation mark that closes what was never opened, and what follows it."""
-    found = CLOSED.search(text)
+    found = CLOSED.search(text) if '"' in text or "”" in text else None
     if found is None or any(mark in text[: found.start()] for mark in '"“„'):
         return None
     return found.span()
