@@ -125,7 +125,8 @@ class RationaleBuilder:
 
     def _claims(self, steps: Sequence[Step], writer: _Writer) -> str:
         inferred = sorted((s for s in steps if s.kind is StepKind.INFER), key=lambda s: -s.weight)
-        claims = [self.items.fence.harmless(step.claim, CLAIM_CHARACTERS) for step in inferred]
+        fence = self.items.fence
+        claims = [fence.harmless(s.claim, CLAIM_CHARACTERS) for s in inferred if not fence.speaks(s.claim)]
         told = [claim for claim in claims if claim and not writer.telltale.tells(claim)][: self.settings.claims]
         return writer.say("inferred", claims=", ".join(told)) if told else ""
 
