@@ -53,13 +53,12 @@ def write_table(work: Path, dataset: str, seed: int) -> None:
         f"Python {platform.python_version()}, AMD EPYC, 24 GB, shared with other work, so seconds are upper bounds; "
         f"{days[0]} to {days[-1]}.",
         "",
-        "*full* and *from implicit-als*: one tuning, `--minutes 60 --threads 1`, candidates from transitions or from "
-        "implicit-als; *no other voices*: head and implicit-als alone decide, "
+        "*full* and *from implicit-als*: one tuning, `--minutes 60`, candidates from transitions or from implicit-als "
+        "(`--weights-of full`); *no other voices*: head and implicit-als alone decide, "
         '`--set \'{"shortlist": {"delegate": "implicit-als", "voices": []}}\' --weights-of full`. '
         "*140 steps*: short tunings of equal steps and places per step, the head alone deciding: "
         '`--set \'{"shortlist": {"delegate": "implicit-als", "voices": []}, "tuning": {"steps": 140, "pairs": 0, '
-        '"validations": 2, "ema": 0}}\' --name "140 steps: V"`. *untuned*: all layers, '
-        "`--queries 250` (direct: 100).",
+        '"validations": 2, "ema": 0}}\' --name "140 steps: V"`. *untuned*: all layers; clicks: `--queries 400`.',
         "",
         (folder / NOTE).read_text().strip() if (folder / NOTE).exists() else "",
         "",
