@@ -26,8 +26,14 @@ def prompts(count: int) -> list[Prompt]:
     return [Prompt(random.integers(10, 300, 5 + 3 * n), np.zeros(5 + 3 * n, np.uint8)) for n in range(count)]
 
 
+@pytest.mark.parametrize("engine", ["x86", "qnnpack"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_layer_is_nearly_the_same_and_rows_are_independent(dtype: torch.dtype) -> None:
+def test_a_layer_is_nearly_the_same_and_rows_are_independent(
+    dtype: torch.dtype, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if engine not in torch.backends.quantized.supported_engines:
+        pytest.skip(f"torch is built without {engine}")
+    monkeypatch.setattr(torch.backends.quantized, "engine", engine)
     torch.manual_seed(0)
     layer = torch.nn.Linear(64, 48).to(dtype)
     small = Int8Linear(layer)
@@ -40,6 +46,20 @@ def test_a_layer_is_nearly_the_same_and_rows_are_independent(dtype: torch.dtype)
         assert error < 0.02
     torch.testing.assert_close(small(rows[2:, 1:2]), found[2:, 1:2], rtol=0, atol=0)
     torch.testing.assert_close(small(-rows[1:2]), 2 * small(rows[1:2] * 0) - found[1:2], rtol=0.02, atol=0.02)
+
+
+def test_processors_without_instructions_for_it_quantise_inputs_to_seven_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    torch.manual_seed(0)
+    layer, rows = torch.nn.Linear(64, 48), torch.randn(5, 64)
+    small, levels = Int8Linear(layer), 63
+    largest = rows.abs().amax(1, keepdim=True)
+    expected = torch.nn.functional.linear(
+        (rows / largest * levels).round() / levels * largest, layer.weight, layer.bias
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(small(rows), expected, rtol=0, atol=0.02)
+        assert (small(rows) - expected).norm() < 0.7 * (layer(rows) - expected).norm()
 
 
 def test_several_layers_at_once_are_each_alone() -> None:

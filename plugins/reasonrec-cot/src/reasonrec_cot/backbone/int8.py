@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,10 +18,15 @@ from torch import nn
 from reasonrec_core.errors import ConfigError
 
 LEVELS = 127
+Product = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Int8Linear(nn.Module):
-    """The products of a linear layer in 8 bits, or of several that read the same, one behind the other."""
+    """The products of a linear layer in 8 bits, or of several that read the same, one behind the other.
+
+    Raises:
+        ConfigError: this build of torch, or this processor, has no such products.
+    """
 
     def __init__(self, *layers: nn.Linear) -> None:
         super().__init__()
@@ -32,28 +38,46 @@ class Int8Linear(nn.Module):
             with warnings.catch_warnings():  # torch will replace these functions one day; no other is as fast today
                 warnings.simplefilter("ignore", UserWarning)
                 whole = torch.quantize_per_channel(weight, scale, zeros, 0, torch.qint8)
-                self._packed: Any = torch.ops.quantized.linear_prepack(whole, None)
+                self._product = _product(torch.ops.quantized.linear_prepack(whole, None), self.in_features)
         except (AttributeError, RuntimeError) as error:
             reason = str(error).partition("\n")[0]
             raise ConfigError(
                 f"8-bit products are not to be had here ({reason})", where="generation", fix='Set generation = "exact".'
             ) from error
         self.bias = _bias(layers)
-        # The library quantises all rows by their common range: rows are scaled to [-1, 1] first, and this row keeps
-        # the range at that whatever the others hold.
-        ends = torch.zeros(1, self.in_features)
-        ends[0, 0], ends[0, -1] = 1.0, -1.0
-        self.register_buffer("ends", ends, persistent=False)
 
     def forward(self, given: torch.Tensor) -> torch.Tensor:
         """[..., out] for [..., in], in the type of what is given."""
         rows = given.reshape(-1, self.in_features).float()
         largest = rows.abs().amax(1, keepdim=True).clamp_min_(1e-12)
-        scaled = torch.cat([rows / largest, self.get_buffer("ends")])
-        found = torch.ops.quantized.linear_dynamic(scaled, self._packed, False)[:-1].mul_(largest)
+        found = self._product(rows / largest).mul_(largest)
         if self.bias is not None:
             found += self.bias
-        return torch.as_tensor(found.to(given.dtype).view(*given.shape[:-1], self.out_features))
+        return found.to(given.dtype).view(*given.shape[:-1], self.out_features)
+
+
+def _product(packed: Any, width: int) -> Product:
+    """The product with rows in [-1, 1], each quantised as if it were alone."""
+    # Without instructions for them, sums of two products of 8 bits do not fit: inputs have 7 bits there.
+    levels = LEVELS if torch.cpu.get_capabilities().get("avx512_vnni") else LEVELS // 2
+    known = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default
+
+    def fixed(rows: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(known(rows, 1 / levels, levels + 1, packed))
+
+    try:
+        fixed(torch.zeros(1, width))
+    except RuntimeError:  # not every engine has it (QNNPACK, on ARM)
+        return _product_by_range(packed, width)
+    return fixed
+
+
+def _product_by_range(packed: Any, width: int) -> Product:
+    """The same by a product that quantises all rows by their common range."""
+    ends = torch.zeros(1, width)  # keeps the range at [-1, 1] whatever the rows hold
+    ends[0, 0], ends[0, -1] = 1.0, -1.0
+    ranged = torch.ops.quantized.linear_dynamic.default
+    return lambda rows: ranged(torch.cat([rows, ends]), packed, False)[:-1]
 
 
 def _bias(layers: tuple[nn.Linear, ...]) -> torch.Tensor | None:
