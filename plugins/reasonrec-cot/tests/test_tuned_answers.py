@@ -184,7 +184,6 @@ def test_orders_in_other_words_do_no_more_than_words_do(world: Tiny, lines: Path
     for name in ("plain", "wordy"):
         assert gains_nothing(place, name), f"asking does not help, beside {name} titles"
     surer = made["hostile"].confidence - made["plain"].confidence
-    print(
-        f"surer than with plain titles by {surer.mean():.3f}, standard error {surer.std(ddof=1) / len(surer) ** 0.5:.4f}"
-    )
+    error = surer.std(ddof=1) / np.sqrt(len(surer))
+    print(f"surer than with plain titles by {surer.mean():.3f}, standard error {error:.4f}")
     assert is_no_surer(made, "wordy")
