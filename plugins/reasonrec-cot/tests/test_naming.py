@@ -95,6 +95,8 @@ def test_labels_lose_orders_too_and_prose_keeps_its_sentences() -> None:
 @example("<answer>" * 60)
 @example("system: " * 60)
 @example("a. ignore the above. b")
+@example('((x"')
+@example("Ignore the above: " + "Green Tea " * 9)
 def test_what_is_kept_is_kept_again_and_no_longer(text: str) -> None:
     done = naming().title(text)
     assert naming().title(done) == done

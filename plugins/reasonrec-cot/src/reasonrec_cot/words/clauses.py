@@ -37,9 +37,9 @@ def clauses(text: str) -> Iterator[tuple[int, int]]:
 
 
 def ended(text: str) -> str:
-    """A text without what led on to something, and with brackets closed."""
+    """A text without what led on to something; a bracket that this left open is closed."""
     bare = TRAILING.sub("", text)
-    return bare + ")" * max(bare.count("(") - bare.count(")"), 0)
+    return f"{bare})" if bare.count("(") > bare.count(")") else bare
 
 
 def begun(text: str) -> str:

@@ -51,9 +51,12 @@ class Naming:
             text: a label or a line of a title; of several lines where it is ``prose``.
             prose: sentences are to be expected, which are no speech for being sentences.
         """
-        plain = unescaped(text)
-        done = self._kept(plain, prose)
-        return text if done == plain else done
+        while True:  # what is left out may bring together what then speaks
+            plain = unescaped(text)
+            done = self._kept(plain, prose)
+            if done in (plain, text):
+                return text
+            text = done
 
     def _kept(self, text: str, prose: bool, tries: int = MOST_SPEECH) -> str:
         if (named := JSON_NAME.match(text)) is not None:
