@@ -10,7 +10,7 @@ threads; the best of all rounds, per second of the clock and of the processor (o
 the processor's are the ones to compare). Prompts are the policy's own: a system's turn, a history of ten items,
 twenty listed candidates.
 
-Writes benchmarks/results/cot_speed.md.
+Writes benchmarks/results/cot_speed.md; with ``--writing``, which leaves the rest out, cot_speed_writing.md beside it.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ from reasonrec_core.types import Float32, History, QueryBatch, Task
 
 RESULTS = Path(__file__).parent / "results"
 HISTORY, LISTED, WRITTEN, CATALOGUE = 10, 20, 32, 12_101
+TIMES = 5
+"""One text is written so often in each round: it takes little time, and a short moment is easily a bad one."""
 Timed = tuple[float, float]
 
 
@@ -159,16 +161,22 @@ class Llama:
             self.model.reset()
             self.model.eval(prompt.tokens.tolist())
 
-    def write(self, prompt: Prompt) -> Timed:
-        """Tokens after one prompt, greedily."""
+    def write(self, prompt: Prompt, times: int) -> list[Timed]:
+        """Tokens after one prompt, greedily, so many times."""
+        tokens = prompt.tokens.tolist()
         self.model.reset()
-        self.model.eval(prompt.tokens.tolist())
+        self.model.eval(tokens)
 
         def more() -> None:
             for _ in range(WRITTEN):
                 self.model.eval([self.model.sample(temp=0.0)])
 
-        return clocked(more)
+        found = []
+        for _ in range(times):
+            self.model.n_tokens = len(tokens) - 1
+            self.model.eval(tokens[-1:])
+            found.append(clocked(more))
+        return found
 
     def rank(self, prompts: list[Prompt], kept: bool) -> None:
         """Read each prompt; with ``kept``, only what follows the beginning that it shares with the one before."""
@@ -193,30 +201,33 @@ Done = list[tuple[str, str, float, Timed]]
 """Column, system, how much was done, and how long it took."""
 
 
-def measured(ours: Ours) -> Done:
-    """One round of one precision."""
+def measured(ours: Ours, writing: bool) -> Done:
+    """One round of one precision; ``writing``: of that alone."""
     done: Done = []
     pairs = paired(ours.prompts)
-    if ours.backbone.config.generation == "exact":
+    if ours.backbone.config.generation == "exact" and not writing:
         done.append(("read", ours.name, ours.prompts.tokens, clocked(ours.read)))
         ours.backbone.forget()
         done.append(("rank", ours.name, len(pairs), clocked(lambda: ours.rank(pairs, False))))
         done.append(("rank, beginnings kept", ours.name, len(pairs), clocked(lambda: ours.rank(pairs, True))))
         done.append(("catalogue", ours.name, 1, clocked(ours.catalogue)))
-    for texts in (1, 8):
-        done.append((f"write {texts}", ours.name, WRITTEN * texts, ours.write(texts)))
+    done += [("write 1", ours.name, WRITTEN, ours.write(1)) for _ in range(TIMES)]
+    done.append(("write 8", ours.name, WRITTEN * 8, ours.write(8)))
     done.append(("write again", ours.name, WRITTEN, ours.write(1, known=True)))
     return done
 
 
-def measured_llama(other: Llama, prompts: Prompts) -> Done:
-    """One round of llama.cpp."""
+def measured_llama(other: Llama, prompts: Prompts, writing: bool) -> Done:
+    """One round of llama.cpp; ``writing``: of that alone."""
     pairs = paired(prompts)
+    written: Done = [("write 1", other.name, WRITTEN, took) for took in other.write(prompts.first[0], TIMES)]
+    if writing:
+        return written
     return [
+        *written,
         ("read", other.name, prompts.tokens, clocked(lambda: other.read(prompts.first))),
         ("rank", other.name, len(pairs), clocked(lambda: other.rank(pairs, False))),
         ("rank, beginnings kept", other.name, len(pairs), clocked(lambda: other.rank(pairs, True))),
-        ("write 1", other.name, WRITTEN, other.write(prompts.first[0])),
     ]
 
 
@@ -225,12 +236,14 @@ def paired(prompts: Prompts) -> list[Prompt]:
     return [prompt for pair in zip(prompts.first, prompts.second, strict=True) for prompt in pair]
 
 
-def measure(systems: list[Ours], other: Llama | None, rounds: int) -> dict[str, dict[str, list[tuple[float, Timed]]]]:
+def measure(
+    systems: list[Ours], other: Llama | None, rounds: int, writing: bool
+) -> dict[str, dict[str, list[tuple[float, Timed]]]]:
     """Per column and system: how much was done, and the time of each round."""
     found: dict[str, dict[str, list[tuple[float, Timed]]]] = {}
     for number in range(rounds + 1):  # the first warms up
-        done = [entry for ours in systems for entry in measured(ours)]
-        done += [] if other is None else measured_llama(other, systems[0].prompts)
+        done = [entry for ours in systems for entry in measured(ours, writing)]
+        done += [] if other is None else measured_llama(other, systems[0].prompts, writing)
         print(f"round {number} of {rounds}", file=sys.stderr, flush=True)
         for column, name, amount, took in done if number else ():
             found.setdefault(column, {}).setdefault(name, []).append((amount, took))
@@ -251,7 +264,7 @@ TITLES = {
 def page(found: dict[str, dict[str, list[tuple[float, Timed]]]], header: str) -> str:
     """The results in Markdown."""
     parts = [header]
-    for column, title in TITLES.items():
+    for column, title in ((column, title) for column, title in TITLES.items() if column in found):
         rows = [f"## {title}\n", "| | clock | processor |", "|---|---|---|"]
         for name, rounds in found[column].items():
             clock, processor = (max(amount / took[n] for amount, took in rounds) for n in (0, 1))
@@ -266,7 +279,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--users", type=int, default=4)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--out", type=Path, default=RESULTS / "cot_speed.md")
+    parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--writing", action="store_true", help="measure writing alone: minutes less")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     base = {"device": "cpu", "precision": "float32"}
@@ -274,12 +288,14 @@ def main() -> None:
         Ours("float32", options.users, **base),
         Ours("bfloat16", options.users, **{**base, "precision": "bfloat16"}),
         Ours("float32, int8 writing", options.users, **base, generation="int8"),
+        Ours("bfloat16, int8 writing", options.users, **{**base, "precision": "bfloat16"}, generation="int8"),
     ]
     other = Llama(gguf(), options.threads) if find_spec("llama_cpp") else None
     load = os.getloadavg()[0]
-    found = measure(systems, other, options.rounds)
+    found = measure(systems, other, options.rounds, options.writing)
     lengths = [len(prompt) for prompt in systems[0].prompts.first]
     how = f"--rounds {options.rounds} --users {options.users} --threads {options.threads}"
+    how += " --writing" if options.writing else ""
     versions = f"torch {torch.__version__}, " + (f"llama-cpp-python {other.version}" if other else "without llama.cpp")
     header = (
         "# How fast the language model of `cot` reads, writes and ranks\n\n"
@@ -288,10 +304,12 @@ def main() -> None:
         f"load average {load:.1f} when it began, {os.getloadavg()[0]:.1f} when it ended.\n\n"
         f"SmolLM2-135M-Instruct; {options.users} users with {HISTORY} items of history, {LISTED} listed candidates, "
         f"prompts of {min(lengths)} to {max(lengths)} tokens; {WRITTEN} tokens written per text. The best of "
-        f"{options.rounds} rounds, per second of the clock and of the processor.\n"
+        f"{options.rounds} rounds (one text: of {options.rounds * TIMES} times), per second of the clock and of the "
+        "processor.\n"
     )
-    options.out.write_text(page(found, header))
-    print(options.out.read_text())
+    out = options.out or RESULTS / ("cot_speed_writing.md" if options.writing else "cot_speed.md")
+    out.write_text(page(found, header))
+    print(out.read_text())
 
 
 if __name__ == "__main__":
