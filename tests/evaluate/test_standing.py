@@ -40,7 +40,7 @@ def test_it_is_what_the_order_says_whatever_the_unit(values: list[int], data: st
     order = np.argsort(scores[0, free], kind="stable")
     assert (np.diff(found[0, order]) >= -1e-6).all()
     one = data.draw(st.sampled_from(free))
-    assert standing(scores, asked(history, [one]))[0, 0] == found[0, free.index(one)], "whoever is asked about beside it"
+    assert standing(scores, asked(history, [one]))[0, 0] == found[0, free.index(one)], "whoever stands beside it"
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
