@@ -136,7 +136,7 @@ class Naming:
         if len(bounds) < 2:
             return False
         before = text[bounds[-2].end() : bounds[-1].start()]
-        if not NAMED.search(before) or ":" in bounds[-1][0] or sum(self.rules.talk(before)):
+        if not NAMED.search(before) or ":" in bounds[-1][0] or any(self.rules.talk(before)):
             return True
         return words_of(before) <= self.rules.light
 
