@@ -33,6 +33,7 @@ from reasonrec_core.components import FitData, Kind
 from reasonrec_core.data.importers import open_or_import
 from reasonrec_core.data.splits import SplitConfig, make_split
 from reasonrec_core.evaluate import compare_all, holm, score_ctr, summarise
+from reasonrec_core.files import content_hash
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Cases, Float32, Task
 
@@ -110,7 +111,7 @@ def measure(options: argparse.Namespace) -> None:
 
 def kept(path: Path, fit: FitData, kind: Kind, name: str, settings: dict[str, Any], parts: dict[str, Cases]) -> Answers:
     """A system's answers, read where there are any to the same question."""
-    key = np.array(json.dumps([name, settings, fit.seed, {part: len(cases) for part, cases in parts.items()}]))
+    key = np.array(json.dumps([name, settings, fit.seed, {part: rows_of(cases) for part, cases in parts.items()}]))
     if path.exists():
         with np.load(path) as arrays:
             if str(arrays["key"]) == str(key):
@@ -118,6 +119,12 @@ def kept(path: Path, fit: FitData, kind: Kind, name: str, settings: dict[str, An
     found = answers(kind, name, settings, fit, parts)
     np.savez(path, key=key, **found)  # type: ignore[arg-type]
     return found
+
+
+def rows_of(cases: Cases) -> str:
+    """Which rows these are."""
+    assert cases.queries.candidates is not None
+    return content_hash(cases.queries.users.tobytes(), cases.queries.candidates.tobytes())
 
 
 def answers(kind: Kind, name: str, settings: dict[str, Any], fit: FitData, parts: dict[str, Cases]) -> Answers:
