@@ -15,7 +15,7 @@ import numpy as np
 from profile_policy import Bench
 from reasonrec_cot.policy import Cot
 
-from reasonrec_core.act.recalibration import fit_recalibration
+from reasonrec_core.act.recalibration import in_order
 from reasonrec_core.components import Delegate
 from reasonrec_core.data.splits import click_split
 from reasonrec_core.evaluate import Scores, compare, score_ctr, summarise
@@ -50,7 +50,7 @@ def asked(chance: Chance, cases: Cases) -> Float32:
 def platt(said: Float32, cases: Cases) -> Callable[[Float32], Float32]:
     """The map from what is said to a probability, fitted to these cases."""
     assert cases.labels is not None
-    made = fit_recalibration("platt", said.ravel().astype(np.float64), cases.labels.ravel() > 0)
+    made = in_order(said.ravel().astype(np.float64), cases.labels.ravel() > 0)
     return lambda values: made(values.ravel()).reshape(values.shape).astype(np.float32)
 
 

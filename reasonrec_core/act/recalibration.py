@@ -140,6 +140,15 @@ def fit_recalibration(kind: Kind, confidence: npt.ArrayLike, event: Bool) -> Rec
     return Recalibration("none")
 
 
+def in_order(confidence: npt.ArrayLike, event: Bool) -> Recalibration:
+    """Platt's map where it rises; else a temperature: the order of confidences is never turned round.
+
+    On cases that a confidence tells nothing of, chance gives Platt's map a slope below 0 half of the time.
+    """
+    made = fit_recalibration("platt", confidence, event)
+    return made if made.slope > 0 else fit_recalibration("temperature", confidence, event)
+
+
 def choose_recalibration(
     confidence: npt.ArrayLike,
     event: Bool,

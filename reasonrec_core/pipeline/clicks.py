@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from reasonrec_core.act.recalibration import fit_recalibration
+from reasonrec_core.act.recalibration import in_order
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.predict import Answers, delegate_answers
 from reasonrec_core.pipeline.prepare import Prepared
@@ -17,8 +17,8 @@ def delegate_clicks(prepared: Prepared, agent: Agent, label: str) -> Answers:
     """A delegate's click probabilities on test: its own, or made from where the items stand among its scores.
 
     The log-odds of an item's standing (`reasonrec_core.standing`), times a slope, plus a shift (Platt, 1999), both
-    fitted on the validation rows: the order of the scores stays as it is, and neither their unit nor how many items
-    there are matters.
+    fitted on the validation rows: the order of the scores stays as it is (a slope below 0 is not taken), and neither
+    their unit nor how many items there are matters.
     """
     test = delegate_answers(prepared, agent, label, Task.CTR, "test")
     if not prepared.config.draws_clicks:
@@ -29,7 +29,7 @@ def delegate_clicks(prepared: Prepared, agent: Agent, label: str) -> Answers:
     cases = prepared.cases(Task.CTR, "valid")
     assert cases.labels is not None
     shown = _shown(cases)
-    chance = fit_recalibration("platt", valid.probability[shown].astype(np.float64), cases.labels[shown] > 0)
+    chance = in_order(valid.probability[shown].astype(np.float64), cases.labels[shown] > 0)
     made = chance(test.probability.ravel()).reshape(test.probability.shape)
     return replace(test, probability=made.astype(np.float32))
 

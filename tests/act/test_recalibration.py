@@ -16,6 +16,7 @@ from reasonrec_core.act.recalibration import (
     Recalibration,
     choose_recalibration,
     fit_recalibration,
+    in_order,
     log_odds,
 )
 
@@ -40,6 +41,17 @@ def test_temperature_is_found() -> None:
 def test_platt_is_found() -> None:
     found = fit_recalibration("platt", *cases(40_000, 1, slope=0.7, shift=-0.8))
     assert (found.slope, found.shift) == pytest.approx((0.7, -0.8), abs=0.05)
+
+
+def test_an_order_is_not_turned_round() -> None:
+    rng = np.random.default_rng(0)
+    stated = rng.uniform(0.05, 0.95, 400)
+    wrong = rng.random(400) < 1 - stated  # what is said is the opposite of what happens
+    assert fit_recalibration("platt", stated, wrong).slope < 0
+    kept = in_order(stated, wrong)
+    assert kept.kind == "temperature"
+    assert (np.diff(kept(np.sort(stated))) >= 0).all()
+    assert in_order(stated, ~wrong).kind == "platt"
 
 
 def test_isotonic_pools_what_is_out_of_order() -> None:
