@@ -121,7 +121,8 @@ def section(folder: Path, seed: int, part: str, reference: Callable[[str], str])
         f"## {title}, clicks",
         "",
         "Each target against one item that its user never touched; half of all rows are clicks. Systems that only "
-        "rank, and the untuned model's yes against no, are made probabilities on validation rows (Platt).",
+        "rank, and the untuned model's yes against no, are made probabilities on validation rows (Platt; a temperature "
+        "where that would turn their order round).",
         "",
         "| system | queries | AUC | UAUC | LogLoss | ECE | full minus this, AUC | p | LogLoss | p |",
         "|---|---|---|---|---|---|---|---|---|---|",
