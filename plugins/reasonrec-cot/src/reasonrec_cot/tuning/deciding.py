@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.special import expit
@@ -14,6 +14,7 @@ from reasonrec_core.components import FitData
 from reasonrec_core.standing import standing
 from reasonrec_core.types import Cases, Float32, Int32, QueryBatch
 from reasonrec_cot.answers.click_fitting import FittedClicks, fit_clicks
+from reasonrec_cot.answers.decision import Decisions
 from reasonrec_cot.answers.voices import HEAD, YES
 from reasonrec_cot.answers.weighing import Fitted, fit_decision
 from reasonrec_cot.items.counts import ClickCounts
@@ -62,6 +63,16 @@ class Decided:
     listed: Fitted
     clicks: FittedClicks
     seconds: float
+
+    @property
+    def decisions(self) -> Decisions:
+        """What decides."""
+        return Decisions(self.fitted.decision, self.listed.decision, self.clicks.decision)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """How good each voice and each decision is, JSON values."""
+        return {**self.fitted.report, "listed": self.listed.report, "clicks": self.clicks.report}
 
 
 def decide(module: Tunable, answering: Answering, pairs: Cases, generator: Generator, data: FitData) -> Decided:

@@ -107,17 +107,14 @@ def tune(
         1 - FOR_CONFIDENCE if config.confidence_steps else 1.0,
     )
     report: dict[str, Any] = {"training": loop.run().to_dict()}
-    decision = None
+    decision, counts = None, None
     if not clicks and not explains and generator is not None and pairs is not None:
         decided = decide(module, answering, pairs, generator, data)
         if config.confidence_steps:
             left = None if config.minutes is None else 60 * config.minutes - loop.state.seconds - decided.seconds * 2
             report["confidence"] = learn_confidence(module, answering, sampler, decided, config, data.seed, left)
             decided = decide(module, answering, pairs, generator, data)
-        decision = Decisions(decided.fitted.decision, decided.listed.decision, decided.clicks.decision)
-        others = {"listed": decided.listed.report, "clicks": decided.clicks.report}
-        report["decision"] = {**decided.fitted.report, **others}
-    counts = None
+        decision, report["decision"] = decided.decisions, decided.report
     if clicks and pairs is not None and data.train.values is not None:
         counts = ClickCounts.of(data.train, len(data.catalog))
         judged = decide_clicks(module, answering, pairs, counts, data)
