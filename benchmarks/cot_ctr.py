@@ -29,6 +29,7 @@ from progress import tell
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from reasonrec_core.act.recalibration import in_order
 from reasonrec_core.components import FitData, Kind
 from reasonrec_core.data.importers import open_or_import
 from reasonrec_core.data.splits import SplitConfig, make_split
@@ -172,10 +173,13 @@ def log_odds(chance: Float32) -> Float32:
 
 
 def together(systems: list[Answers], parts: dict[str, Cases]) -> Answers:
-    """Logistic regression of the log odds, fitted on the validation rows."""
-    columns = {part: np.stack([log_odds(found[part]) for found in systems], axis=1) for part in parts}
+    """Logistic regression of the log odds, fitted on the validation rows; a single system keeps its order."""
     labels = parts["valid"].labels
     assert labels is not None
+    if len(systems) == 1:
+        made = in_order(systems[0]["valid"].ravel().astype(np.float64), np.ravel(labels) > 0)
+        return {part: made(systems[0][part].ravel())[:, None].astype(np.float32) for part in parts}
+    columns = {part: np.stack([log_odds(found[part]) for found in systems], axis=1) for part in parts}
     model = LogisticRegression().fit(columns["valid"], np.ravel(labels) > 0)
     return {part: model.predict_proba(columns[part])[:, 1:].astype(np.float32) for part in parts}
 
