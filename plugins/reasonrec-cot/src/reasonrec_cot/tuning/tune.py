@@ -88,9 +88,7 @@ def tune(
 
     said = bool(config.weights.answer or (config.weights.thought and config.thoughts))
     sampler = Sampler(build.examples, answering.prompter, config.shares, config.batch_tokens, data.seed, said)
-    again = 0.0
-    if some is not None and pairs is not None:
-        again = len(pairs) * (2 if config.confidence_steps else 1) / len(some)
+    again = len(pairs) * (2 if config.confidence_steps else 1) / len(some) if some and pairs else 0.0
     checkpoint = CheckpointFile(data.workdir / CHECKPOINT if data.workdir is not None else None, build.key)
     loop = Loop(
         module,
