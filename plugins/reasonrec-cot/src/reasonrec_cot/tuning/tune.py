@@ -117,8 +117,7 @@ def tune(
         counts = ClickCounts.of(data.train, len(data.catalog))
         judged = decide_clicks(module, answering, pairs, counts, data)
         decision, report["decision"] = Decisions(clicks=judged.decision), {"clicks": judged.report}
-    tuned = replace(build.tuned(report), counts=counts)
-    return replace(tuned, decision=decision, adapter=module.unwrap()).to(backbone.device)
+    return replace(build.tuned(report), decision=decision, counts=counts, adapter=module.unwrap()).to(backbone.device)
 
 
 class _Build:
