@@ -15,11 +15,11 @@ import numpy as np
 from profile_policy import Bench
 from reasonrec_cot.policy import Cot
 
-from reasonrec_core.act.recalibration import in_order
 from reasonrec_core.components import Delegate
 from reasonrec_core.data.splits import click_split
 from reasonrec_core.evaluate import Scores, compare, score_ctr, summarise
 from reasonrec_core.evaluate.significance import holm
+from reasonrec_core.routing.calibration import in_order
 from reasonrec_core.standing import standing
 from reasonrec_core.types import Cases, Float32, History, QueryBatch, Task
 

@@ -29,13 +29,13 @@ from progress import tell
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from reasonrec_core.act.recalibration import in_order
 from reasonrec_core.components import FitData, Kind
 from reasonrec_core.data.importers import open_or_import
 from reasonrec_core.data.splits import SplitConfig, make_split
 from reasonrec_core.evaluate import compare_all, holm, score_ctr, summarise
-from reasonrec_core.files import content_hash
+from reasonrec_core.io import content_hash
 from reasonrec_core.registry import Registry
+from reasonrec_core.routing.calibration import in_order
 from reasonrec_core.types import Cases, Float32, Task
 
 RESULTS = Path(__file__).parent / "results" / "cot_ctr.md"

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from reasonrec_core.act.recalibration import Quality, choose_recalibration
 from reasonrec_core.evaluate.calibration import risk_coverage
+from reasonrec_core.routing.calibration import Quality, choose_recalibration
 
 RESULTS = Path(__file__).parent / "results"
 RESAMPLES = 200

@@ -27,7 +27,7 @@ from reasonrec_core.components import Delegate, FitData, Kind
 from reasonrec_core.data.importers import open_or_import
 from reasonrec_core.data.splits import SplitConfig, make_split, with_candidates
 from reasonrec_core.evaluate import Scores, compare_all, evaluate_ranking, summarise
-from reasonrec_core.observe.horizon import EvidenceHorizonScale
+from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Observation, QueryBatch, Ranking
 

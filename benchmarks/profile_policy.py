@@ -33,7 +33,7 @@ from reasonrec_core.data.splits import SplitConfig, make_split
 from reasonrec_core.data.synth import SynthConfig, make_catalogue, oracle_ceiling
 from reasonrec_core.evaluate import Scores, compare_all, evaluate_ranking, summarise
 from reasonrec_core.observe import observe_items
-from reasonrec_core.observe.horizon import EvidenceHorizonScale
+from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Float32, Observation, QueryBatch, Ranking
 

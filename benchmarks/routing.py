@@ -30,7 +30,7 @@ from routing_table import write_table
 from routing_time import timed
 from threadpoolctl import threadpool_limits
 
-from reasonrec_core.act import deferral
+from reasonrec_core.routing import deferral
 
 ASKED = (POLICY, *DELEGATES[:-1], REFLEX)
 ROUTED = ("transitions", REFLEX)

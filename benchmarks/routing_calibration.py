@@ -9,10 +9,10 @@ import numpy as np
 from routing_answers import Bank
 from routing_proof import AFTER, evidence, kinds
 
-from reasonrec_core.act import RouterConfig, answer_confidence, fit_router
-from reasonrec_core.act.recalibration import Quality
-from reasonrec_core.act.stated import fit_stated
-from reasonrec_core.pipeline.certainty import chance_error
+from reasonrec_core.pipeline.calibration_report import chance_error
+from reasonrec_core.routing import RouterConfig, answer_confidence, fit_router
+from reasonrec_core.routing.calibration import Quality
+from reasonrec_core.routing.confidence_calibration import fit_stated
 
 STATED = (*AFTER, "stated-confidence")
 

@@ -2,7 +2,8 @@
 
 A conditional logit over all listed items (McFadden, 1974): which item of a query is the target, by each system's rank
 and score of it. It may weigh many systems at once and is cross-fitted over validation queries, so it is about as good
-as any fixed fusion of these lists can be: where it gains nothing, no weights of `reasonrec_core.act.fusion` do.
+as any fixed fusion of these lists can be: where it gains nothing, no weights of
+`reasonrec_core.routing.rank_fusion` do.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from routing_answers import POLICY, REFLEX, TOP, Bank
 from scipy.optimize import minimize
 
-from reasonrec_core.act.relative import relative
+from reasonrec_core.routing.noninferiority import relative
 from reasonrec_core.types import Ranking
 
 LISTED, FOLDS, PENALTY, RESAMPLES = 20, 5, 0.01, 1000

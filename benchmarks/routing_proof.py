@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from routing_answers import PROFILE, TOP, Bank, quality
 
-from reasonrec_core.act import Evidence, Router, RouterConfig, clues, deferral, fit_router
-from reasonrec_core.act.fusing import fit_fusion
-from reasonrec_core.act.goals import routed_quality, share_for_loss
-from reasonrec_core.act.regret import expected_gain
-from reasonrec_core.act.relative import relative
+from reasonrec_core.routing import Evidence, Router, RouterConfig, clues, deferral, fit_router
+from reasonrec_core.routing.budget import routed_quality, share_for_loss
+from reasonrec_core.routing.expected_gain import expected_gain
+from reasonrec_core.routing.fit_fusion import fit_fusion
+from reasonrec_core.routing.noninferiority import relative
 from reasonrec_core.types import Ranking
 
 WIDTH = TOP + 1

@@ -16,11 +16,11 @@ import numpy as np
 from routing_answers import TOP, Bank
 from scipy.special import expit, logit
 
-from reasonrec_core.act.calibration import Calibrated
-from reasonrec_core.act.recalibration import Quality
 from reasonrec_core.components import Delegate, Kind
-from reasonrec_core.observe.horizon import EvidenceHorizonScale
+from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.registry import Registry
+from reasonrec_core.routing.calibration import Quality
+from reasonrec_core.routing.logistic import Calibrated
 from reasonrec_core.types import Cases, History
 
 SIGNALS = ("evidence-horizon", "entropy", "margin", "stated-confidence")

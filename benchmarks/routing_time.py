@@ -16,11 +16,11 @@ import numpy as np
 from routing_answers import TOP, Bank
 from routing_proof import AFTER, evidence, kinds
 
-from reasonrec_core.act import Router, RouterConfig, fit_router
 from reasonrec_core.components import Kind, UncertaintyEstimator
 from reasonrec_core.observe import ObservedItems
 from reasonrec_core.pipeline.agent import Agent, Named
 from reasonrec_core.registry import Registry
+from reasonrec_core.routing import Router, RouterConfig, fit_router
 from reasonrec_core.types import QueryBatch, Task
 
 WARM_UP, BATCH = 5, 256

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict
 from reasonrec_core.abilities import DistributionPolicy as DistributionPolicy
 from reasonrec_core.abilities import EvidentialPolicy as EvidentialPolicy
 from reasonrec_core.abilities import StochasticPolicy as StochasticPolicy
-from reasonrec_core.files import read_json, write_json
 from reasonrec_core.hookspecs import Kind as Kind
+from reasonrec_core.io import read_json, write_json
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import (
     Bool,
@@ -110,7 +110,7 @@ class Component(ABC, Generic[C]):
     the component answers for all of them: rankings over the whole catalogue, ``float32[B, n_items]`` where scores are
     due. What can see content judges new items by it (by fields of ``catalog`` in `load`, by features when it is
     asked). What cannot puts them last, with the lowest score or -inf, and never fails because of them. Answers about
-    old items stay what they were as far as that makes sense for the component. `reasonrec_core.growth` has the
+    old items stay what they were as far as that makes sense for the component. `reasonrec_core.catalog_growth` has the
     padding; the conformance suites check it.
     """
 

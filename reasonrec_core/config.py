@@ -11,12 +11,12 @@ from typing import Any, ClassVar, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from reasonrec_core.act import RouterConfig
-from reasonrec_core.act.config import GOALS
 from reasonrec_core.components import Settings
+from reasonrec_core.config_errors import config_error, validated
 from reasonrec_core.data.splits import SplitConfig
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.settings import config_error, validated
+from reasonrec_core.routing import RouterConfig
+from reasonrec_core.routing.config import GOALS
 from reasonrec_core.trace.config import TraceConfig
 from reasonrec_core.types import Task
 

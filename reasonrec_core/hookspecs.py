@@ -56,7 +56,7 @@ def reasonrec_encoders() -> Iterable[ComponentSpec]:
         from pydantic import Field
 
         from reasonrec_core.components import Encoder, Settings
-        from reasonrec_core.files import content_hash
+        from reasonrec_core.io import content_hash
 
         class TrigramsConfig(Settings):
             dimensions: int = Field(256, ge=1, description="Length of a vector.")
@@ -108,7 +108,7 @@ def reasonrec_policies() -> Iterable[ComponentSpec]:
         from pydantic import Field
 
         from reasonrec_core.components import ReasoningPolicy, Settings, pick_candidates
-        from reasonrec_core.growth import grown
+        from reasonrec_core.catalog_growth import grown
         from reasonrec_core.ranking import rank
         from reasonrec_core.types import Deliberation, LazySteps, Step, StepKind
 
@@ -196,7 +196,7 @@ def reasonrec_uncertainty() -> Iterable[ComponentSpec]:
         from pydantic import Field
 
         from reasonrec_core.components import Settings, UncertaintyEstimator
-        from reasonrec_core.growth import grown
+        from reasonrec_core.catalog_growth import grown
         from reasonrec_core.types import Uncertainty
 
         class RarityConfig(Settings):
@@ -258,7 +258,7 @@ def reasonrec_delegates() -> Iterable[ComponentSpec]:
         from pydantic import Field
 
         from reasonrec_core.components import Delegate, Settings, pick_candidates
-        from reasonrec_core.growth import grown
+        from reasonrec_core.catalog_growth import grown
 
         class TrendingConfig(Settings):
             half_life: float = Field(30.0, gt=0, description="Days after which an interaction counts half.")

@@ -16,10 +16,10 @@ from reasonrec_core.components import (
     Settings,
     UncertaintyEstimator,
 )
+from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError, PluginError, ReasonRecError, did_you_mean
 from reasonrec_core.plugins import Installed, Problem, Registered, installed
 from reasonrec_core.plugins.checks import described
-from reasonrec_core.settings import validated
 
 BASES: dict[Kind, type[Component[Any]]] = {
     Kind.ENCODER: Encoder,

@@ -8,11 +8,11 @@ from typing import Self
 import numpy as np
 from pydantic import Field
 
+from reasonrec_core.catalog_growth import grown
 from reasonrec_core.components import Delegate, FitData, Settings
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
-from reasonrec_core.files import whole_file
-from reasonrec_core.growth import grown
+from reasonrec_core.io import whole_file
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import Float32, Int32, Interactions, Observation, QueryBatch, Ranking, Task
 

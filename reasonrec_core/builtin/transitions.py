@@ -22,11 +22,11 @@ from reasonrec_core.builtin.transition_matrix import (
     history_weights,
     one_row,
 )
+from reasonrec_core.catalog_growth import grown, grown_matrix
 from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
-from reasonrec_core.files import read_json, whole_file, write_json
-from reasonrec_core.growth import grown, grown_matrix
+from reasonrec_core.io import read_json, whole_file, write_json
 from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
 
 CHUNK = 512

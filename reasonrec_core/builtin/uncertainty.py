@@ -82,7 +82,7 @@ class StatedConfidence(UncertaintyEstimator[Empty]):
 
 
 class EvidenceHorizon(UncertaintyEstimator[Empty]):
-    """How little is known about the user (`reasonrec_core.observe.horizon`). More history would help: epistemic."""
+    """How little is known about the user (`observe.evidence_horizon`). More history would help: epistemic."""
 
     stage: ClassVar[str] = "before"
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from reasonrec_core.cli.console import out, plain, progress
 from reasonrec_core.cli.data_import import column_option, format_option, parse_columns
 from reasonrec_core.cli.split_options import dataset_at, split_config, split_options
-from reasonrec_core.data.checks import CHECKS, Finding, Severity, examine, is_safe
+from reasonrec_core.data.leakage import CHECKS, Finding, Severity, examine, is_safe
 from reasonrec_core.data.split import Split
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from reasonrec_core.cli.console import note, out, plain, progress
-from reasonrec_core.data.fetch import KNOWN, fetch_dataset
+from reasonrec_core.data.download import KNOWN, fetch_dataset
 
 
 @click.command(name="fetch")

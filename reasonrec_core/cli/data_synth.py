@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from reasonrec_core.cli.console import note, out, plain, progress
+from reasonrec_core.config_errors import validated
 from reasonrec_core.data.synth import SynthConfig, make_catalogue
-from reasonrec_core.settings import validated
 
 
 def _setting(name: str, text: str, kind: type = int) -> Callable[[Callable[..., None]], Callable[..., None]]:

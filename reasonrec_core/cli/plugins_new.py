@@ -39,7 +39,7 @@ def new_plugin(kind: str, name: str, out: Path) -> Path:
         ConfigError: the name cannot be used, or the folder exists.
     """
     from reasonrec_core.errors import ConfigError
-    from reasonrec_core.files import whole_folder
+    from reasonrec_core.io import whole_folder
     from reasonrec_core.plugins.checks import NAME
 
     name = name.removeprefix("reasonrec-")

@@ -17,8 +17,8 @@ Examples:
 def report_command(run: Path) -> None:
     """Write RUN/report.html (one file that opens offline) from the results of RUN, and print the table."""
     from reasonrec_core.cli.show import show_metrics
-    from reasonrec_core.files import read_json
-    from reasonrec_core.pipeline.folder import RunFolder
+    from reasonrec_core.io import read_json
+    from reasonrec_core.pipeline.run_folder import RunFolder
     from reasonrec_core.report import write_report
 
     RunFolder.open(run)

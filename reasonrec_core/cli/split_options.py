@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 import click
 
+from reasonrec_core.config_errors import validated
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.importers import import_path
 from reasonrec_core.data.splits import SplitConfig
 from reasonrec_core.data.storage import is_dataset
-from reasonrec_core.settings import validated
 
 F = TypeVar("F", bound=Callable[..., Any])
 KINDS = ("auto", "leave-one-out", "temporal", "ratio", "cold-item", "predefined")

@@ -72,7 +72,7 @@ def _said(request: int | None, user: str | None, route: str | None) -> str:
 def _written(file: TraceFile, user: str, variable: str) -> str:
     """The id as it stands in the trace: hashed, where users are, unless it is given as its hash."""
     from reasonrec_core.trace import Hasher
-    from reasonrec_core.trace.hashing import LENGTH, secret
+    from reasonrec_core.trace.pseudonyms import LENGTH, secret
 
     given_as_hash = len(user) == LENGTH and set(user) <= set("0123456789abcdef")
     if "users" not in file.header.hashed or given_as_hash:
@@ -133,7 +133,7 @@ def _sure(record: TraceRecord) -> str:
 
 
 def _doubts(record: TraceRecord) -> list[str]:
-    from reasonrec_core.act import CLUE
+    from reasonrec_core.routing import CLUE
 
     told = []
     for name, value in record.uncertainty.items():

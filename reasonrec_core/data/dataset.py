@@ -11,12 +11,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy import sparse
 
+from reasonrec_core.data.attributes import checked_fields
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.data.fields import checked_fields
-from reasonrec_core.data.indexing import IndexedTables, append_items, index_tables
+from reasonrec_core.data.column_parsing import flat
+from reasonrec_core.data.index import IndexedTables, append_items, index_tables
 from reasonrec_core.data.raw import PARTS, RawTables
 from reasonrec_core.data.storage import FORMAT, MANIFEST, StoredTables, read_manifest, write_dataset
-from reasonrec_core.data.values import flat
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import History, Int64, Interactions, Reviews, Texts
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.data.values import flat
+from reasonrec_core.data.column_parsing import flat
 
 
 def table_hash(table: pa.Table) -> str:

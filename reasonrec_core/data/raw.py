@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.data.fields import checked_fields
-from reasonrec_core.data.values import Place, fail, flat, ids, numbers, seconds
+from reasonrec_core.data.attributes import checked_fields
+from reasonrec_core.data.column_parsing import Place, fail, flat, ids, numbers, seconds
 from reasonrec_core.errors import DataError, did_you_mean
 from reasonrec_core.types import Float32
 

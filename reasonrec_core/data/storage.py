@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reasonrec_core.data.fingerprint import table_hash
-from reasonrec_core.data.indexing import IndexedTables
+from reasonrec_core.data.index import IndexedTables
 from reasonrec_core.errors import DataError
-from reasonrec_core.files import content_hash, read_json, sha256_of, whole_folder, write_json
+from reasonrec_core.io import content_hash, read_json, sha256_of, whole_folder, write_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -8,7 +8,7 @@ policy's steps to see whether they cause its answers.
 from __future__ import annotations
 
 from reasonrec_core.evaluate.calibration import Reliability, RiskCoverage, reliability, risk_coverage
-from reasonrec_core.evaluate.explained import JudgingPolicy
+from reasonrec_core.evaluate.explanation_judge import JudgingPolicy
 from reasonrec_core.evaluate.faithfulness import Effects, choose_queries, measure_effects
 from reasonrec_core.evaluate.faithfulness_tables import summarise_effects
 from reasonrec_core.evaluate.loop import evaluate_ctr, evaluate_ranking, score_ctr, score_ranking

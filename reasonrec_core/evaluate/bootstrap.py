@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.evaluate.estimates import Estimate
+from reasonrec_core.evaluate.resampling import Estimate
 from reasonrec_core.types import Int64
 
 Float64 = npt.NDArray[np.float64]

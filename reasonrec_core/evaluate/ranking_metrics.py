@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.evaluate.relevance import Hits
+from reasonrec_core.evaluate.hits import Hits
 from reasonrec_core.types import Int32, Int64
 
 Float64 = npt.NDArray[np.float64]

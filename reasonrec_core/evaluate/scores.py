@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reasonrec_core.evaluate.click_metrics import Clicks, click_metrics
+from reasonrec_core.evaluate.ctr_metrics import Clicks, click_metrics
 from reasonrec_core.types import Int32, Int64, Ranking, Task
 
 Float64 = npt.NDArray[np.float64]

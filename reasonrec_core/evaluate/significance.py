@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from reasonrec_core.errors import DataError
 from reasonrec_core.evaluate.bootstrap import LEVEL, RESAMPLES, interval, resample
-from reasonrec_core.evaluate.estimates import Estimate, estimates
+from reasonrec_core.evaluate.resampling import Estimate, estimates
 from reasonrec_core.evaluate.scores import Scores
 
 Float64 = npt.NDArray[np.float64]

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from reasonrec_core.act import CLUE, Router, answer_confidence
-from reasonrec_core.act.judged import Judged
-from reasonrec_core.pipeline.handover import Asking, Handed, Names, Rows, consult, hand_over, joined
+from reasonrec_core.pipeline.delegate_calls import Asking, Handed, Names, Rows, consult, hand_over, joined
 from reasonrec_core.pipeline.outcome import Outcome
 from reasonrec_core.pipeline.parts import Parts
+from reasonrec_core.routing import CLUE, Router, answer_confidence
+from reasonrec_core.routing.decision import Judged
 from reasonrec_core.types import Bool, Deliberation, Int64, Observation, QueryBatch, Ranking, Uncertainty
 
 

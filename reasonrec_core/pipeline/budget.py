@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from reasonrec_core.act import Evidence, Router, RouterConfig, fit_router
-from reasonrec_core.act.costs import EXPLORED
-from reasonrec_core.act.goals import share_for_loss, share_for_time, share_for_tokens
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.latency import measure
 from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.routing import Evidence, Router, RouterConfig, fit_router
+from reasonrec_core.routing.budget import share_for_loss, share_for_time, share_for_tokens
+from reasonrec_core.routing.costs import EXPLORED
 from reasonrec_core.types import Bool, Int64, QueryBatch
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from reasonrec_core.components import Component, Delegate, Kind, UncertaintyEstimator
 from reasonrec_core.config import ComponentConfig, PipelineConfig
+from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError, PluginError
-from reasonrec_core.files import content_hash, read_json
+from reasonrec_core.io import content_hash, read_json
 from reasonrec_core.pipeline.agent import Agent, Named
-from reasonrec_core.pipeline.folder import STAMP
 from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.pipeline.run_folder import STAMP
 from reasonrec_core.registry import Registry
-from reasonrec_core.settings import validated
 from reasonrec_core.types import Task
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.act import Costs
 from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.routing import Costs
 from reasonrec_core.types import Int64, QueryBatch
 
 SAMPLED = 60

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reasonrec_core.act import Router, clues
 from reasonrec_core.components import Delegate, Kind, ReasoningPolicy, UncertaintyEstimator
-from reasonrec_core.contracts import checked_deliberation, checked_ranking, checked_uncertainty
 from reasonrec_core.errors import RunError
 from reasonrec_core.observe import ObservedItems
-from reasonrec_core.observe.horizon import EvidenceHorizonScale
+from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.registry import Registry
+from reasonrec_core.routing import Router, clues
 from reasonrec_core.types import Deliberation, Int64, Observation, QueryBatch, Ranking, Task, Uncertainty
+from reasonrec_core.validation import checked_deliberation, checked_ranking, checked_uncertainty
 
 POPULARITY = "popularity.npy"
 """Where a run keeps what clues need."""
@@ -82,7 +82,7 @@ class Parts:
             return checked_ranking(part.recommend(batch, observation), batch, self.n_items)
 
     def clues(self, batch: QueryBatch, answers: Mapping[str, Ranking], request: bool = True) -> dict[str, Uncertainty]:
-        """What the request and the delegates' answers to it tell (`reasonrec_core.act.clues`)."""
+        """What the request and the delegates' answers to it tell (`reasonrec_core.routing.features`)."""
         if self.popularity is None:
             raise RunError(
                 "the run holds no popularity of its items, which its router looks at",

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from reasonrec_core.components import Kind
-from reasonrec_core.contracts import checked_scores
 from reasonrec_core.evaluate.loop import run_batches
-from reasonrec_core.files import content_hash, read_json
+from reasonrec_core.io import content_hash, read_json
 from reasonrec_core.pipeline.agent import Agent, Named
-from reasonrec_core.pipeline.folder import STAMP
 from reasonrec_core.pipeline.prepare import Prepared, Progress
+from reasonrec_core.pipeline.run_folder import STAMP
 from reasonrec_core.standing import standing
 from reasonrec_core.types import Cases, Float32, Int64, QueryBatch, Ranking, Task, Uncertainty
+from reasonrec_core.validation import checked_scores
 
 CHUNK = 256
 """Queries per batch: few enough for scores of the whole catalogue, enough for the processor to be busy."""

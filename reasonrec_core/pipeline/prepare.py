@@ -19,10 +19,10 @@ from reasonrec_core.data.importers import open_or_import
 from reasonrec_core.data.reviews import review_cases, visible_reviews
 from reasonrec_core.data.split import Split
 from reasonrec_core.data.splits import click_split, direct_split, make_split, open_split, save_split
-from reasonrec_core.files import content_hash
+from reasonrec_core.io import content_hash
 from reasonrec_core.observe import ObservedItems, observe_items
-from reasonrec_core.observe.horizon import EvidenceHorizonScale
-from reasonrec_core.pipeline.folder import RunFolder
+from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
+from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Cases, Observation, Task
 

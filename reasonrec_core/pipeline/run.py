@@ -13,28 +13,28 @@ import numpy as np
 
 from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.errors import ReasonRecError
-from reasonrec_core.files import content_hash, write_json
+from reasonrec_core.io import content_hash, write_json
+from reasonrec_core.pipeline.abstention_report import selective
 from reasonrec_core.pipeline.agent import POPULARITY, Agent
-from reasonrec_core.pipeline.assess import (
+from reasonrec_core.pipeline.artifacts import environment, write_cards, write_users
+from reasonrec_core.pipeline.calibrate_router import calibrate, item_counts
+from reasonrec_core.pipeline.calibration_report import certainty
+from reasonrec_core.pipeline.cost_report import bills
+from reasonrec_core.pipeline.delegation_curve import delegation_curve
+from reasonrec_core.pipeline.evaluate import (
     Assessed,
     assess,
     comparisons,
     slice_rows,
     systems,
 )
-from reasonrec_core.pipeline.bills import bills
-from reasonrec_core.pipeline.certainty import certainty
-from reasonrec_core.pipeline.delegation import delegation_curve
-from reasonrec_core.pipeline.faithful import faithfulness
+from reasonrec_core.pipeline.explanation_samples import write_explanations
+from reasonrec_core.pipeline.faithfulness import faithfulness
 from reasonrec_core.pipeline.fit import check_components, fit_all
-from reasonrec_core.pipeline.folder import RunFolder
 from reasonrec_core.pipeline.latency import Latency, measure
 from reasonrec_core.pipeline.prepare import Prepared, Progress, prepare
-from reasonrec_core.pipeline.record import environment, write_cards, write_users
-from reasonrec_core.pipeline.routing import calibrate, item_counts
-from reasonrec_core.pipeline.selective import selective
-from reasonrec_core.pipeline.told import write_explanations
-from reasonrec_core.pipeline.tracing import write_traces
+from reasonrec_core.pipeline.run_folder import RunFolder
+from reasonrec_core.pipeline.write_trace import write_traces
 from reasonrec_core.registry import Registry
 from reasonrec_core.report import write_report
 from reasonrec_core.trace import hasher_of

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from reasonrec_core.act import Router
 from reasonrec_core.components import Delegate, Kind, UncertaintyEstimator
 from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import ConfigError, DataError
-from reasonrec_core.observe.horizon import EvidenceHorizonScale
+from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.pipeline.agent import POPULARITY, Agent, Named, Outcome
-from reasonrec_core.pipeline.edited import EditedPolicy, read_edits
-from reasonrec_core.pipeline.folder import RunFolder
-from reasonrec_core.pipeline.requests import Requests
-from reasonrec_core.pipeline.served import Served
+from reasonrec_core.pipeline.interactive import EditedPolicy, read_edits
+from reasonrec_core.pipeline.request_trace import Requests
+from reasonrec_core.pipeline.run_folder import RunFolder
+from reasonrec_core.pipeline.serving_catalog import Served
 from reasonrec_core.registry import Registry
+from reasonrec_core.routing import Router
 from reasonrec_core.types import History, QueryBatch, Ranking, Route, Step, Task
 
 

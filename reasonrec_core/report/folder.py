@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from reasonrec_core.errors import DataError, RunError
-from reasonrec_core.files import read_json
+from reasonrec_core.io import read_json
 from reasonrec_core.report.results import Card, Explanation, Results
 from reasonrec_core.trace import read_trace
 from reasonrec_core.trace.reader import NAMES

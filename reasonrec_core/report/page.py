@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from reasonrec_core.files import write_text
+from reasonrec_core.io import write_text
 from reasonrec_core.report import curves
 from reasonrec_core.report.folder import read_run
 from reasonrec_core.report.view import ReportView, make_view

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from reasonrec_core.components import Component, FitData, Kind, Settings
+from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.files import read_json
+from reasonrec_core.io import read_json
 from reasonrec_core.registry import BASES, Registry
-from reasonrec_core.settings import validated
 from reasonrec_core.testing.compare import arrays_of, assert_no_pickle, assert_unchanged
 from reasonrec_core.testing.later import with_new_items
 from reasonrec_core.testing.tiny import Tiny, tiny

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from reasonrec_core.components import Kind
-from reasonrec_core.contracts import checked_ranking, checked_scores
 from reasonrec_core.ranking import rank
 from reasonrec_core.testing.compare import assert_close, assert_same_ranking
 from reasonrec_core.testing.component import ComponentConformance, Workplace
 from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.queries import edge_queries, one_by_one
 from reasonrec_core.types import Task
+from reasonrec_core.validation import checked_ranking, checked_scores
 
 RANKED = (Task.SEQUENTIAL, Task.DIRECT)
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from reasonrec_core.components import EditablePolicy
-from reasonrec_core.contracts import checked_attribution, checked_beliefs, checked_deliberation
 from reasonrec_core.testing.compare import arrays_of, assert_close, assert_same_deliberation, assert_unchanged
 from reasonrec_core.testing.component import Workplace
 from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.policy import PolicyConformance, answer_row
 from reasonrec_core.testing.queries import edge_queries, one_by_one
 from reasonrec_core.types import NO_EDITS, Deliberation, Edits, Float32, Int32, Observation, QueryBatch, StepKind, Task
+from reasonrec_core.validation import checked_attribution, checked_beliefs, checked_deliberation
 
 ROUNDING = 1e-3
 

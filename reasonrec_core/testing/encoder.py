@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from reasonrec_core.components import Encoder, ItemInput, Kind
-from reasonrec_core.contracts import checked_vectors
 from reasonrec_core.testing.compare import assert_close
 from reasonrec_core.testing.component import ComponentConformance, Workplace
 from reasonrec_core.testing.tiny import Tiny
 from reasonrec_core.types import Task
+from reasonrec_core.validation import checked_vectors
 
 TASK = Task.SEQUENTIAL
 ODD_TEXTS = ("a", "  spaced\n\nout\t", "Ωmega 漢字 🎈 \u200b", "word " * 3000, "\x00\x1b[31m", "<b>&amp;</b>")

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from reasonrec_core.components import DistributionPolicy, Kind, StochasticPolicy
-from reasonrec_core.contracts import checked_deliberation, checked_distribution, checked_samples
 from reasonrec_core.testing.compare import assert_close, assert_same_deliberation
 from reasonrec_core.testing.component import ComponentConformance, Workplace
 from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.queries import edge_queries, one_by_one
 from reasonrec_core.types import Deliberation, Float32, Int32, QueryBatch, Step, StepKind, Task
+from reasonrec_core.validation import checked_deliberation, checked_distribution, checked_samples
 
 ORDER = list(StepKind)
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from reasonrec_core.act import Evidence, Router, RouterConfig, answer_confidence, clue_names, fit_router
+from reasonrec_core.routing import Evidence, Router, RouterConfig, answer_confidence, clue_names, fit_router
 from reasonrec_core.types import Route, Uncertainty
 
 SIZE, SMALL, FEW = 1000, 250, 60

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from reasonrec_core.components import FitData, Kind
-from reasonrec_core.contracts import checked_uncertainty
 from reasonrec_core.testing.compare import assert_same_uncertainty
 from reasonrec_core.testing.component import ComponentConformance, Workplace
 from reasonrec_core.testing.habits import habits
@@ -16,6 +15,7 @@ from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.queries import edge_queries, one_by_one
 from reasonrec_core.testing.tiny import Tiny
 from reasonrec_core.types import Observation, QueryBatch, Task, Uncertainty
+from reasonrec_core.validation import checked_uncertainty
 
 TASK = Task.SEQUENTIAL
 

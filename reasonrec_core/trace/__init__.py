@@ -6,7 +6,7 @@ them back. `replay` decides again, from nothing but the trace.
 """
 
 from reasonrec_core.trace.config import TraceConfig
-from reasonrec_core.trace.hashing import Hasher, hasher_of
+from reasonrec_core.trace.pseudonyms import Hasher, hasher_of
 from reasonrec_core.trace.reader import Trace, TraceFile, find_trace, open_trace, read_trace
 from reasonrec_core.trace.record import (
     RankedAnswer,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.trace.decide import BEFORE, Decisions, as_recorded
-from reasonrec_core.trace.recorded import Float64, Recorded
+from reasonrec_core.trace.replay_router import BEFORE, Decisions, as_recorded
+from reasonrec_core.trace.trace_arrays import Float64, Recorded
 from reasonrec_core.types import Route
 
 

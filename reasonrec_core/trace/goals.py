@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from reasonrec_core.act import Router, goals
-from reasonrec_core.act.goals import PERCENT
-from reasonrec_core.act.relative import Relative, relative
 from reasonrec_core.errors import ConfigError
+from reasonrec_core.routing import Router, budget
+from reasonrec_core.routing.budget import PERCENT
+from reasonrec_core.routing.noninferiority import Relative, relative
 from reasonrec_core.trace.costs import seconds, spread
-from reasonrec_core.trace.decide import BEFORE, Decisions, decide, evidence
-from reasonrec_core.trace.recorded import Recorded
+from reasonrec_core.trace.replay_router import BEFORE, Decisions, decide, evidence
+from reasonrec_core.trace.trace_arrays import Recorded
 from reasonrec_core.types import Bool
 
 __all__ = ["Relative", "relative", "share_for_latency", "share_for_loss", "share_for_tokens"]
@@ -63,12 +63,12 @@ def share_for_tokens(found: Recorded, router: Router, limit: float) -> float:
         return router.at_share(share, found.signals).replace(found.signals, found.keys)
 
     spent = np.where(known, spent, spent[known].mean())
-    return goals.share_for_tokens(replaced, spent, router.config.stage, limit, "--max-tokens")
+    return budget.share_for_tokens(replaced, spent, router.config.stage, limit, "--max-tokens")
 
 
 def share_for_loss(
     valid: Recorded, router: Router, limit: float, *, seed: int, resamples: int
 ) -> tuple[float, Relative]:
-    """The largest share whose loss is at most ``limit``: `reasonrec_core.act.goals.share_for_loss`."""
+    """The largest share whose loss is at most ``limit``: `reasonrec_core.routing.budget.share_for_loss`."""
     known = evidence(valid)
-    return goals.share_for_loss(known, router.config, limit, valid.users, seed=seed, resamples=resamples)
+    return budget.share_for_loss(known, router.config, limit, valid.users, seed=seed, resamples=resamples)

@@ -10,8 +10,8 @@ from typing import IO, Any
 import pyarrow as pa
 
 from reasonrec_core.errors import RunError
-from reasonrec_core.trace.rows import from_json
 from reasonrec_core.trace.schema import HEADER, SCHEMA
+from reasonrec_core.trace.serialization import from_json
 
 FIX = "Restore the file, or run the pipeline again (reasonrec evaluate RUN)."
 

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from reasonrec_core.errors import RunError
 from reasonrec_core.trace.json_lines import json_header, json_tables
 from reasonrec_core.trace.record import TraceRecord
-from reasonrec_core.trace.rows import as_record
 from reasonrec_core.trace.schema import FORMAT, HEADER, SCHEMA, TEST, Header
+from reasonrec_core.trace.serialization import as_record
 
 BATCH = 4096
 """Rows held at once."""

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from reasonrec_core.act import Router, RouterConfig
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.evaluate import Comparison, Scores, compare_all
+from reasonrec_core.routing import Router, RouterConfig
 from reasonrec_core.trace.costs import seconds, spread, tokens
-from reasonrec_core.trace.decide import (
+from reasonrec_core.trace.goals import Relative, relative, share_for_latency, share_for_loss, share_for_tokens
+from reasonrec_core.trace.reader import TraceFile
+from reasonrec_core.trace.replay_router import (
     Decisions,
     as_recorded,
     calibrated,
@@ -25,10 +27,8 @@ from reasonrec_core.trace.decide import (
     quality,
     recorded_router,
 )
-from reasonrec_core.trace.goals import Relative, relative, share_for_latency, share_for_loss, share_for_tokens
-from reasonrec_core.trace.reader import TraceFile
-from reasonrec_core.trace.recorded import Recorded, read_recorded
 from reasonrec_core.trace.schema import VALID
+from reasonrec_core.trace.trace_arrays import Recorded, read_recorded
 from reasonrec_core.types import Route
 
 

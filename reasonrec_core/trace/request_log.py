@@ -20,10 +20,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.trace.hashing import Hasher
+from reasonrec_core.trace.pseudonyms import Hasher
 from reasonrec_core.trace.record import TraceRecord
-from reasonrec_core.trace.rows import as_json, as_row
 from reasonrec_core.trace.schema import HEADER, Header
+from reasonrec_core.trace.serialization import as_json, as_row
 
 
 class RequestLog:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.act import CLUE
 from reasonrec_core.evaluate.slices import horizon_quartiles
+from reasonrec_core.routing import CLUE
 from reasonrec_core.trace.costs import spread
-from reasonrec_core.trace.decide import as_recorded, quality
 from reasonrec_core.trace.reader import TraceFile
-from reasonrec_core.trace.recorded import Float64, Recorded, read_recorded
+from reasonrec_core.trace.replay_router import as_recorded, quality
+from reasonrec_core.trace.trace_arrays import Float64, Recorded, read_recorded
 from reasonrec_core.types import Route
 
 Bool = npt.NDArray[np.bool_]

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.files import whole_file
-from reasonrec_core.trace.columns import Columns
-from reasonrec_core.trace.hashing import Hasher
+from reasonrec_core.io import whole_file
+from reasonrec_core.trace.arrow_encoding import Columns
+from reasonrec_core.trace.pseudonyms import Hasher
 from reasonrec_core.trace.record import TraceBatch, TraceRecord
-from reasonrec_core.trace.rows import as_json, as_row
 from reasonrec_core.trace.schema import HEADER, SCHEMA, Header
+from reasonrec_core.trace.serialization import as_json, as_row
 
 ROW_GROUP = 4096
 """Rows of a Parquet row group: enough to compress well, few enough to hold in memory."""

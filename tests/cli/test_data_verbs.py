@@ -11,7 +11,7 @@ import pytest
 from reasonrec_core.cli.main import main
 from reasonrec_core.cli.options import terminal
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.fetch import transfer
+from reasonrec_core.data.download import transfer
 from reasonrec_core.data.importers import import_path
 from reasonrec_core.data.splits import open_split
 

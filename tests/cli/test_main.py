@@ -27,7 +27,7 @@ import click
 from pathlib import Path
 from reasonrec_core.errors import DataError
 from reasonrec_core.cli import console
-from reasonrec_core.files import whole_file
+from reasonrec_core.io import whole_file
 
 @click.command()
 @click.argument("what")

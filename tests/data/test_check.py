@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from small_logs import Row, build
 
-from reasonrec_core.data.checks import CHECKS, Finding, Severity, check_dataset, check_prompts, examine, is_safe
-from reasonrec_core.data.checks.last_id import numbers_of
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.importers import import_path
+from reasonrec_core.data.leakage import CHECKS, Finding, Severity, check_dataset, check_prompts, examine, is_safe
+from reasonrec_core.data.leakage.id_leakage import numbers_of
 from reasonrec_core.data.splits import SplitConfig, make_split
 from reasonrec_core.data.text import normalised
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from reasonrec_core.data.fetch import KNOWN, Known, Source, fetch_dataset, rows_hash, transfer
-from reasonrec_core.data.fetch.movielens import Tables, from_publisher, from_recbole
-from reasonrec_core.data.fetch.transfer import read_members
+from reasonrec_core.data.download import KNOWN, Known, Source, fetch_dataset, rows_hash, transfer
+from reasonrec_core.data.download.movielens import Tables, from_publisher, from_recbole
+from reasonrec_core.data.download.transfer import read_members
 from reasonrec_core.errors import DataError
 
 ROWS = [("1", "x", "5", "10"), ("2", "y", "3", "20")]

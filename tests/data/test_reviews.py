@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from small_logs import Row, build, logs
 
 from reasonrec_core.cli.main import main
-from reasonrec_core.data.checks import check_dataset
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.describe import describe
 from reasonrec_core.data.importers import import_path
+from reasonrec_core.data.leakage import check_dataset
 from reasonrec_core.data.reviews import review_cases, visible_reviews
 from reasonrec_core.data.split import TEST, TRAIN, VALID
 from reasonrec_core.data.splits import SplitConfig, make_split

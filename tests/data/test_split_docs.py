@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from reasonrec_core.data.checks import CHECKS
+from reasonrec_core.data.leakage import CHECKS
 from reasonrec_core.data.splits import RULES, SplitConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "splits.md").read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from reasonrec_core.data.synth.items import BLOCKS
 from reasonrec_core.data.synth.patterns import paint
 from reasonrec_core.data.synth.vocabulary import PALETTES, PATTERNS
 from reasonrec_core.errors import DataError
-from reasonrec_core.files import sha256_of
+from reasonrec_core.io import sha256_of
 from reasonrec_core.types import Cases
 
 SMALL = SynthConfig(users=1000, items=120, image_size=64, seed=3)

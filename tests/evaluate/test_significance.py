@@ -12,7 +12,7 @@ from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.evaluate import Scores, compare, compare_all, holm, score_ctr, score_ranking, summarise
 from reasonrec_core.evaluate import bootstrap as module
 from reasonrec_core.evaluate.bootstrap import resample
-from reasonrec_core.evaluate.estimates import Estimate, estimates
+from reasonrec_core.evaluate.resampling import Estimate, estimates
 from reasonrec_core.types import Task
 
 

@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from reasonrec_core.contracts import (
+from reasonrec_core.errors import PluginError
+from reasonrec_core.ranking import rank
+from reasonrec_core.types import Deliberation, History, QueryBatch, Ranking, Step, StepKind, Task, Uncertainty
+from reasonrec_core.validation import (
     checked_deliberation,
     checked_ranking,
     checked_scores,
     checked_uncertainty,
     checked_vectors,
 )
-from reasonrec_core.errors import PluginError
-from reasonrec_core.ranking import rank
-from reasonrec_core.types import Deliberation, History, QueryBatch, Ranking, Step, StepKind, Task, Uncertainty
 
 N = 6
 USERS = np.array([0, -1], np.int32)

@@ -13,10 +13,10 @@ from pydantic import Field, field_validator
 
 from reasonrec_core.builtin.popularity import Popularity
 from reasonrec_core.components import Delegate, Kind, Settings
+from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError, DataError, PluginError, ReasonRecError, did_you_mean
 from reasonrec_core.plugins import Installed, Problem, Registered
 from reasonrec_core.registry import Registry, guard
-from reasonrec_core.settings import validated
 from reasonrec_core.specs import ComponentSpec
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasonrec_core.errors import ConfigError, DataError, PluginError
-from reasonrec_core.observe.horizon import EvidenceHorizonScale, HorizonKind
+from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale, HorizonKind
 from reasonrec_core.types import History, QueryBatch, Task
 
 KINDS: tuple[HorizonKind, ...] = ("quantile", "paper", "log", "cap")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reasonrec_core.act import Evidence, RouterConfig, fit_router
-from reasonrec_core.pipeline.delegation import SHARES, AllAnswered
+from reasonrec_core.pipeline.delegation_curve import SHARES, AllAnswered
+from reasonrec_core.routing import Evidence, RouterConfig, fit_router
 from reasonrec_core.types import Uncertainty
 
 

@@ -13,12 +13,12 @@ from reasonrec_core.components import ReasoningPolicy
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.pipeline.agent import Named
-from reasonrec_core.pipeline.assess import Assessed, assess
-from reasonrec_core.pipeline.edited import EditedPolicy
-from reasonrec_core.pipeline.faithful import faithfulness
-from reasonrec_core.pipeline.folder import RunFolder
+from reasonrec_core.pipeline.evaluate import Assessed, assess
+from reasonrec_core.pipeline.faithfulness import faithfulness
+from reasonrec_core.pipeline.interactive import EditedPolicy
 from reasonrec_core.pipeline.prepare import Prepared, prepare
 from reasonrec_core.pipeline.run import run_pipeline
+from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Deliberation, Observation, QueryBatch, Task

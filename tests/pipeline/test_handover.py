@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reasonrec_core.act.fusion import Fusion
 from reasonrec_core.config import check_config
 from reasonrec_core.data.synth import SynthConfig, make_catalogue
 from reasonrec_core.errors import PluginError
-from reasonrec_core.pipeline.handover import Asking, consult, hand_over, in_time
+from reasonrec_core.pipeline.delegate_calls import Asking, consult, hand_over, in_time
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
+from reasonrec_core.routing.rank_fusion import Fusion
 from reasonrec_core.types import Ranking
 
 from .conftest import silent

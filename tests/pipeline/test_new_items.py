@@ -26,7 +26,7 @@ from reasonrec_core.pipeline import new_items
 from reasonrec_core.pipeline.new_items import add_items
 from reasonrec_core.pipeline.run import fit_pipeline
 from reasonrec_core.pipeline.serve import Recommender
-from reasonrec_core.pipeline.served import Served
+from reasonrec_core.pipeline.serving_catalog import Served
 from reasonrec_core.plugins import Registered
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import History, QueryBatch, Task

@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reasonrec_core.act import Router, RouterConfig
 from reasonrec_core.config import check_config
 from reasonrec_core.data.synth import SynthConfig, make_catalogue
 from reasonrec_core.errors import ConfigError, RunError
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
+from reasonrec_core.routing import Router, RouterConfig
 from reasonrec_core.trace import Header, TraceRecord, TraceWriter, UncertaintyValue, open_trace, read_trace
-from reasonrec_core.trace.decide import as_recorded, decide, quality, recorded_router
-from reasonrec_core.trace.recorded import read_recorded
 from reasonrec_core.trace.replay import Replay, Wanted, replay
+from reasonrec_core.trace.replay_router import as_recorded, decide, quality, recorded_router
 from reasonrec_core.trace.schema import VALID
 from reasonrec_core.trace.stats import statistics
+from reasonrec_core.trace.trace_arrays import read_recorded
 
 from .conftest import silent
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from reasonrec_core.config import check_config
-from reasonrec_core.pipeline.folder import RunFolder
 from reasonrec_core.pipeline.prepare import prepare
+from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.registry import Registry
 
 from .conftest import pipeline, silent

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reasonrec_core.act import Costs, Router
-from reasonrec_core.act.costs import EXPLORED
 from reasonrec_core.config import check_config
 from reasonrec_core.data.synth import SynthConfig, make_catalogue
 from reasonrec_core.errors import PluginError
@@ -19,6 +17,8 @@ from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.latency import costs, measure
 from reasonrec_core.pipeline.run import fit_pipeline
 from reasonrec_core.registry import Registry
+from reasonrec_core.routing import Costs, Router
+from reasonrec_core.routing.costs import EXPLORED
 from reasonrec_core.types import Deliberation, Observation, QueryBatch, Task
 
 from .conftest import silent

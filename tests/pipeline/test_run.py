@@ -13,9 +13,9 @@ import pytest
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError, DataError, PluginError, RunError
 from reasonrec_core.pipeline.fit import fit_all
-from reasonrec_core.pipeline.folder import RunFolder
 from reasonrec_core.pipeline.prepare import prepare
 from reasonrec_core.pipeline.run import evaluate_run, fit_pipeline, run_pipeline
+from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
 from reasonrec_core.trace import read_trace

@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from reasonrec_core.act import CLUE, clue_names
-from reasonrec_core.act.regret import EXPECTED
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.pipeline.run import evaluate_run, run_pipeline
 from reasonrec_core.registry import Registry
+from reasonrec_core.routing import CLUE, clue_names
+from reasonrec_core.routing.expected_gain import EXPECTED
 from reasonrec_core.trace import open_trace, read_trace
 from reasonrec_core.trace.schema import VALID
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from reasonrec_core.components import FitData
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.observe.horizon import EvidenceHorizonScale
+from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.types import Cases, Float32, History, Interactions, Observation, QueryBatch, Task
 
 KINDS = 6

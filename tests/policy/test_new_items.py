@@ -15,9 +15,9 @@ from reasonrec_core.builtin.profile import Profile, ProfileConfig
 from reasonrec_core.builtin.profile.fields import extend_field, find_fields
 from reasonrec_core.builtin.profile.grow import Growing, likeness
 from reasonrec_core.builtin.profile.neighbours import extend_neighbours, neighbours, space_of
+from reasonrec_core.catalog_growth import grown, grown_matrix, known_history, last_of_all
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
-from reasonrec_core.growth import grown, grown_matrix, known_history, last_of_all
 from reasonrec_core.types import History
 
 from .shops import make_shop

@@ -15,11 +15,11 @@ from small import answer, asking, fitted
 
 from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.builtin.profile.infer import likelihood_ratio
-from reasonrec_core.contracts import checked_deliberation
 from reasonrec_core.errors import PluginError
 from reasonrec_core.testing.compare import assert_same_deliberation
 from reasonrec_core.testing.tiny import Tiny
 from reasonrec_core.types import Deliberation, Edits, StepKind, Task
+from reasonrec_core.validation import checked_deliberation
 
 ALL = 40
 

@@ -15,7 +15,7 @@ from reasonrec_cot.explain.metrics import overlap
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError, DataError, PluginError
 from reasonrec_core.pipeline.agent import Named
-from reasonrec_core.pipeline.assess import explained
+from reasonrec_core.pipeline.evaluate import explained
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.registry import Registry
 

@@ -17,7 +17,7 @@ from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.importers import import_path
 from reasonrec_core.data.splits import SplitConfig, make_split
 from reasonrec_core.data.synth import SynthConfig, make_catalogue, oracle_scores
-from reasonrec_core.observe.horizon import EvidenceHorizonScale
+from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.testing.habits import habits
 from reasonrec_core.types import Observation, QueryBatch, Uncertainty
 

@@ -15,9 +15,9 @@ from scipy import sparse
 from reasonrec_core.builtin.profile.evidence import SLOW, Fade
 from reasonrec_core.builtin.profile.projection import Projection
 from reasonrec_core.builtin.profile.reading import AS_SET, Reading, settle
+from reasonrec_core.catalog_growth import grown_matrix
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.growth import grown_matrix
 from reasonrec_core.types import Bool, Float32, Observation
 
 MIN_ITEMS = 3  # a label on fewer items says nothing about taste

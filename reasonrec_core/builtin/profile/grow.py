@@ -21,8 +21,8 @@ from reasonrec_core.builtin.profile.fitting import Model
 from reasonrec_core.builtin.profile.groups import extend_groups
 from reasonrec_core.builtin.profile.neighbours import extend_neighbours
 from reasonrec_core.builtin.profile.propose import Expert
+from reasonrec_core.catalog_growth import grown, grown_matrix
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.growth import grown, grown_matrix
 from reasonrec_core.types import Float32, Observation
 
 LIKE = 5

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from reasonrec_core.builtin.profile.projection import Projection, unit
-from reasonrec_core.growth import grown_matrix
+from reasonrec_core.catalog_growth import grown_matrix
 from reasonrec_core.types import Bool, Float32
 
 Space = Literal["centred", "whitened"]

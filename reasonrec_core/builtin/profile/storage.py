@@ -20,7 +20,7 @@ from reasonrec_core.builtin.profile.propose import Expert
 from reasonrec_core.builtin.profile.reading import Reading
 from reasonrec_core.builtin.profile.weigh import Weights
 from reasonrec_core.errors import DataError
-from reasonrec_core.files import read_json, whole_file, write_json
+from reasonrec_core.io import read_json, whole_file, write_json
 
 PARTS = ("data", "indices", "indptr", "shape")
 OF_EXPERT = ("name", "shrinkage", "modality")

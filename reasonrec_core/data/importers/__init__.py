@@ -10,15 +10,15 @@ from types import ModuleType
 
 import pyarrow.compute as pc
 
+from reasonrec_core.data.column_parsing import flat
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.importers.columns import Columns
 from reasonrec_core.data.importers.new_items import NewItems, read_new_items
 from reasonrec_core.data.importers.pictures import with_pictures
 from reasonrec_core.data.raw import LOG_COLUMNS, RawTables
 from reasonrec_core.data.storage import FORMAT, MANIFEST, is_dataset
-from reasonrec_core.data.values import flat
 from reasonrec_core.errors import DataError, did_you_mean
-from reasonrec_core.files import content_hash, sha256_of
+from reasonrec_core.io import content_hash, sha256_of
 
 FORMATS = ("tables", "predefined", "recbole", "movielens", "sequences", "amazon")
 """Names of the layouts, in the order in which they are tried."""

@@ -18,9 +18,9 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import json as arrow_json
 
-from reasonrec_core.data.fields import with_numbers
+from reasonrec_core.data.attributes import with_numbers
 from reasonrec_core.data.importers.columns import Columns
-from reasonrec_core.data.importers.source import LinePlace, SourceTable
+from reasonrec_core.data.importers.source_location import LinePlace, SourceTable
 from reasonrec_core.data.importers.tables import TEXT_FIELDS, beside, raw_tables
 from reasonrec_core.data.raw import REVIEW_COLUMNS, RawTables
 from reasonrec_core.errors import DataError

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.data.fields import with_numbers
+from reasonrec_core.data.attributes import with_numbers
+from reasonrec_core.data.column_parsing import flat
 from reasonrec_core.data.importers.columns import Columns
-from reasonrec_core.data.importers.delimited import DelimitedFile, Dialect
-from reasonrec_core.data.importers.source import SourceTable
+from reasonrec_core.data.importers.csv_reader import DelimitedFile, Dialect
+from reasonrec_core.data.importers.source_location import SourceTable
 from reasonrec_core.data.importers.tables import TEXT_FIELDS, raw_tables, read_fields, read_log
 from reasonrec_core.data.raw import RawTables
-from reasonrec_core.data.values import flat
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from reasonrec_core.data.attributes import checked_fields
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.data.fields import checked_fields
+from reasonrec_core.data.column_parsing import Place, fail
 from reasonrec_core.data.importers.columns import Columns, shown
 from reasonrec_core.data.importers.pictures import item_pictures
 from reasonrec_core.data.importers.tables import SUFFIXES, find_table, read_fields
-from reasonrec_core.data.values import Place, fail
 from reasonrec_core.errors import DataError
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reasonrec_core.data.column_parsing import flat
 from reasonrec_core.data.raw import RawTables
-from reasonrec_core.data.values import flat
 
 FOLDER = "images"
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"})

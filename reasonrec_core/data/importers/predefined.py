@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from reasonrec_core.data.importers.columns import Columns
-from reasonrec_core.data.importers.source import SourceTable, join
+from reasonrec_core.data.importers.source_location import SourceTable, join
 from reasonrec_core.data.importers.tables import beside, find_table, raw_tables, read_log
 from reasonrec_core.data.raw import PARTS, RawTables
 from reasonrec_core.errors import DataError

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reasonrec_core.data.column_parsing import numbers
 from reasonrec_core.data.importers.columns import Columns
-from reasonrec_core.data.importers.delimited import DelimitedFile, Dialect
+from reasonrec_core.data.importers.csv_reader import DelimitedFile, Dialect
 from reasonrec_core.data.importers.predefined import with_part
-from reasonrec_core.data.importers.source import SourceTable, join
+from reasonrec_core.data.importers.source_location import SourceTable, join
 from reasonrec_core.data.importers.tables import ENCODED, own_names, raw_tables
 from reasonrec_core.data.raw import PARTS, RawTables
-from reasonrec_core.data.values import numbers
 from reasonrec_core.errors import DataError, did_you_mean
 
 NAME = "recbole"

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reasonrec_core.data.importers.columns import Columns
-from reasonrec_core.data.importers.delimited import DelimitedFile, Dialect
-from reasonrec_core.data.importers.source import LinePlace, SourceTable
+from reasonrec_core.data.importers.csv_reader import DelimitedFile, Dialect
+from reasonrec_core.data.importers.source_location import LinePlace, SourceTable
 from reasonrec_core.data.importers.tables import beside, raw_tables
 from reasonrec_core.data.raw import RawTables
 from reasonrec_core.errors import DataError

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from reasonrec_core.data.attributes import with_numbers
 from reasonrec_core.data.catalog import NOT_TEXT, TEXT_ORDER
-from reasonrec_core.data.fields import with_numbers
 from reasonrec_core.data.importers.columns import Columns
-from reasonrec_core.data.importers.delimited import DelimitedFile, Dialect
-from reasonrec_core.data.importers.source import SourceTable, parquet_names, read_parquet
+from reasonrec_core.data.importers.csv_reader import DelimitedFile, Dialect
+from reasonrec_core.data.importers.source_location import SourceTable, parquet_names, read_parquet
 from reasonrec_core.data.raw import RawTables
 from reasonrec_core.errors import DataError
 

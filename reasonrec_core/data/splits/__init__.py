@@ -11,14 +11,14 @@ from typing import Protocol
 
 import numpy as np
 
-from reasonrec_core.data.candidates import with_candidates
 from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data.negative_sampling import with_candidates
 from reasonrec_core.data.split import TRAIN, Split
 from reasonrec_core.data.splits.cases import Division, tidy
 from reasonrec_core.data.splits.cold_item import cold_item
 from reasonrec_core.data.splits.config import SplitConfig
 from reasonrec_core.data.splits.per_user import leave_one_out, ratio
-from reasonrec_core.data.splits.predefined import predefined
+from reasonrec_core.data.splits.presplit import predefined
 from reasonrec_core.data.splits.store import (
     click_split,
     direct_split,

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reasonrec_core.data.candidates import with_candidates
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.folders import require_replaceable
+from reasonrec_core.data.negative_sampling import with_candidates
 from reasonrec_core.data.split import Split, UInt8
 from reasonrec_core.data.splits.config import SplitConfig
 from reasonrec_core.errors import DataError
-from reasonrec_core.files import content_hash, read_json, sha256_of, whole_folder, write_json
+from reasonrec_core.io import content_hash, read_json, sha256_of, whole_folder, write_json
 from reasonrec_core.types import Cases, History, Interactions, QueryBatch, Task
 
 FORMAT = 1

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from reasonrec_core.data.folders import require_replaceable
-from reasonrec_core.data.synth.choices import choose, draw_truth
+from reasonrec_core.data.synth.choice_model import choose, draw_truth
 from reasonrec_core.data.synth.config import SynthConfig
+from reasonrec_core.data.synth.ground_truth import FILE, Truth, oracle_ceiling, oracle_scores
 from reasonrec_core.data.synth.items import BLOCKS, Shop, stock
 from reasonrec_core.data.synth.pictures import draw_item
-from reasonrec_core.data.synth.truth import FILE, Truth, oracle_ceiling, oracle_scores
 from reasonrec_core.data.synth.vocabulary import REGIONS
-from reasonrec_core.files import whole_folder, write_json
+from reasonrec_core.io import whole_folder, write_json
 
 __all__ = ["SynthConfig", "Truth", "make_catalogue", "oracle_ceiling", "oracle_scores"]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from reasonrec_chain.windows import Exposure, Shape, Windows, make_windows, pack, padded
 from reasonrec_core.errors import DataError
-from reasonrec_core.files import content_hash
+from reasonrec_core.io import content_hash
 from reasonrec_core.types import Float32, Int32, Int64
 
 

@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.files import whole_file
+from reasonrec_core.io import whole_file
 
 FORMAT = "1"
 logger = logging.getLogger("reasonrec.chain")

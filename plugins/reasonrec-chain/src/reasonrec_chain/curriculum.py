@@ -9,7 +9,7 @@ import numpy as np
 
 from reasonrec_chain.windows import Exposure
 from reasonrec_core.curriculum import UNLIMITED, CurriculumConfig, history_limit, sampling_probability
-from reasonrec_core.files import content_hash
+from reasonrec_core.io import content_hash
 from reasonrec_core.types import Float32, Int64
 
 PARTS = 5

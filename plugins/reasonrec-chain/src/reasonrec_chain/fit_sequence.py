@@ -21,7 +21,7 @@ from reasonrec_core.builtin.profile.fit_fields import modalities
 from reasonrec_core.builtin.profile.fitting import Counted
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.files import content_hash
+from reasonrec_core.io import content_hash
 from reasonrec_core.types import History, QueryBatch, Task
 
 MOST_HIDDEN = 0.3

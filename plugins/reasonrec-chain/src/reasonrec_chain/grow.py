@@ -8,8 +8,8 @@ from reasonrec_chain.config import ChainConfig
 from reasonrec_chain.model import ChainModel, make_experts
 from reasonrec_core.builtin.profile.fitting import Model as Counted
 from reasonrec_core.builtin.profile.grow import Growing
+from reasonrec_core.catalog_growth import grown
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.growth import grown
 from reasonrec_core.types import Observation
 
 

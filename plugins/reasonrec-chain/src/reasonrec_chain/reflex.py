@@ -38,7 +38,7 @@ from reasonrec_core.builtin.profile.pool import pair_up
 from reasonrec_core.components import Delegate, FitData, ReasoningPolicy, Settings, pick_candidates
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, PluginError
-from reasonrec_core.files import read_json, whole_file, write_json
+from reasonrec_core.io import read_json, whole_file, write_json
 from reasonrec_core.types import Bool, Float32, Observation, QueryBatch, Task
 
 GATES, EXPERTS = "gates.safetensors", "experts.json"

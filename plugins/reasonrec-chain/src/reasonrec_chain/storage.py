@@ -20,7 +20,7 @@ from reasonrec_chain.strength import Strength
 from reasonrec_chain.views import View, item_inputs
 from reasonrec_core.builtin.profile.storage import read_model, write_model
 from reasonrec_core.errors import DataError
-from reasonrec_core.files import read_json, whole_file, write_json
+from reasonrec_core.io import read_json, whole_file, write_json
 from reasonrec_core.types import Float32, Observation
 
 NETWORK, GATES, STRENGTH = "network", "gates.", "strength."

@@ -34,7 +34,7 @@ from reasonrec_chain.progress import EpochRecord, Progress, Teller, TrainingRepo
 from reasonrec_chain.trainable import TensorBatch, Trainable
 from reasonrec_chain.training_config import TrainingConfig, epochs_of
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.files import content_hash
+from reasonrec_core.io import content_hash
 
 CHECKPOINT = "training.safetensors"
 EPOCH_STREAM, STEP_STREAM = 0, 1

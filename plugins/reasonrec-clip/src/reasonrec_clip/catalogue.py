@@ -15,8 +15,8 @@ from reasonrec_timm.encoder import LITE0, find_timm_weights
 from reasonrec_core.components import Encoder, FitData, Settings
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import PluginError
-from reasonrec_core.files import content_hash, read_json, sha256_of, write_json
-from reasonrec_core.observe.weights import Weights, find_weights
+from reasonrec_core.io import content_hash, read_json, sha256_of, write_json
+from reasonrec_core.observe.pretrained import Weights, find_weights
 from reasonrec_core.types import Float32
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from reasonrec_timm.model import best_device, in_pieces
 
 from reasonrec_clip.encoder import ClipConfig
 from reasonrec_core.errors import ConfigError, WeightsError
-from reasonrec_core.observe.weights import Weights
+from reasonrec_core.observe.pretrained import Weights
 from reasonrec_core.types import Float32
 
 PREPROCESSING = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")

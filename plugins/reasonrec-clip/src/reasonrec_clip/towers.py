@@ -17,8 +17,8 @@ from transformers import AutoTokenizer
 
 from reasonrec_clip.catalogue import CatalogueConfig
 from reasonrec_core.errors import WeightsError
-from reasonrec_core.files import content_hash
-from reasonrec_core.observe.weights import Weights
+from reasonrec_core.io import content_hash
+from reasonrec_core.observe.pretrained import Weights
 from reasonrec_core.types import Float32
 
 MAX_WIDTH = 3072

@@ -21,7 +21,7 @@ from reasonrec_core.components import Encoder, FitData, Settings
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.data.images import ImageRefused
 from reasonrec_core.errors import DataError, WeightsError
-from reasonrec_core.files import content_hash
+from reasonrec_core.io import content_hash
 from reasonrec_core.observe import observe_items
 from reasonrec_core.observe.inputs import READERS, ImageInputs, TextInputs
 from reasonrec_core.types import Bool, Float32

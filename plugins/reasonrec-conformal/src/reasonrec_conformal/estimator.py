@@ -16,7 +16,6 @@ from reasonrec_conformal.limits import Limits
 from reasonrec_conformal.rehearsal import loss
 from reasonrec_conformal.scores import Ladder, Score
 from reasonrec_core.components import DistributionPolicy, FitData, ReasoningPolicy, Settings, UncertaintyEstimator
-from reasonrec_core.contracts import checked_distribution
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError, PluginError
 from reasonrec_core.types import (
@@ -30,6 +29,7 @@ from reasonrec_core.types import (
     QueryBatch,
     Uncertainty,
 )
+from reasonrec_core.validation import checked_distribution
 
 Float64 = npt.NDArray[np.float64]
 CELLS = 1 << 20

@@ -17,7 +17,7 @@ from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.split import Split
 from reasonrec_core.errors import PluginError, WeightsError
 from reasonrec_core.evaluate import Scores
-from reasonrec_core.files import read_json, write_json
+from reasonrec_core.io import read_json, write_json
 from reasonrec_core.types import (
     Cost,
     Deliberation,

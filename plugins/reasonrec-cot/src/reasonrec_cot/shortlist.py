@@ -12,7 +12,7 @@ import numpy as np
 from reasonrec_core.components import Delegate, FitData, Kind
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.files import content_hash
+from reasonrec_core.io import content_hash
 from reasonrec_core.ranking import rank
 from reasonrec_core.registry import Registry
 from reasonrec_core.standing import standing

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.files import whole_file
+from reasonrec_core.io import whole_file
 
 
 def save_module(module: nn.Module, path: Path) -> None:

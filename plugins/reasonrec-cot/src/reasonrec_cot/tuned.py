@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from reasonrec_core.errors import DataError, WeightsError
-from reasonrec_core.files import read_json, whole_file, write_json
+from reasonrec_core.io import read_json, whole_file, write_json
 from reasonrec_core.types import Float32, Observation
 from reasonrec_cot.answers.decision import Decisions
 from reasonrec_cot.answers.head import HeadAnswers, RecHead, item_table

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from reasonrec_core.components import EvidentialPolicy, FitData, ReasoningPolicy, Settings, UncertaintyEstimator
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import PluginError
-from reasonrec_core.files import read_json, write_json
+from reasonrec_core.io import read_json, write_json
 from reasonrec_core.types import Bool, Cases, Deliberation, Float32, Observation, QueryBatch, Uncertainty
 from reasonrec_evidential.dirichlet import Opinion
 from reasonrec_evidential.hits import MIN_PER_CLASS, Net, Recipe, ask, learn, parts

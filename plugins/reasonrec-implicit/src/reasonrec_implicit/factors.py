@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
+from reasonrec_core.catalog_growth import known_history, last_of_all
 from reasonrec_core.components import Delegate, FitData, Settings
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.growth import known_history, last_of_all
 from reasonrec_core.types import Bool, Float32, Observation, QueryBatch
 from reasonrec_implicit.matrices import (
     history_matrix,

@@ -12,9 +12,9 @@ from implicit.utils import ParameterWarning
 from pydantic import Field
 from scipy import sparse
 
+from reasonrec_core.catalog_growth import grown, grown_matrix
 from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.growth import grown, grown_matrix
 from reasonrec_core.types import Float32, Observation, QueryBatch
 from reasonrec_implicit.matrices import (
     cores,

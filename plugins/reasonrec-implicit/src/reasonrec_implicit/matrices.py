@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import DataError
-from reasonrec_core.files import whole_file
+from reasonrec_core.io import whole_file
 from reasonrec_core.types import Bool, Float32, History
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from reasonrec_core.components import Settings
 from reasonrec_core.errors import DataError
-from reasonrec_core.files import whole_file
+from reasonrec_core.io import whole_file
 from reasonrec_core.types import Float32
 
 Table = npt.NDArray[np.float32]

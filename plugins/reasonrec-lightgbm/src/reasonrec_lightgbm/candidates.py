@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from reasonrec_core.catalog_growth import grown
 from reasonrec_core.components import Delegate
-from reasonrec_core.growth import grown
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import Float32, Int32, Int64, Interactions, Observation, QueryBatch, Task
 from reasonrec_lightgbm.content import ItemContent

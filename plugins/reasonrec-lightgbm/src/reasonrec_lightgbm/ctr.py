@@ -18,7 +18,7 @@ from pydantic import Field
 from reasonrec_core.components import Delegate, FitData
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError, PluginError
-from reasonrec_core.files import read_json, whole_file, write_json
+from reasonrec_core.io import read_json, whole_file, write_json
 from reasonrec_core.types import Bool, Cases, Float32, Int64, Observation, QueryBatch, Task
 from reasonrec_lightgbm.boosting import BoostingConfig, Table, load_models, predict, save_models, train
 from reasonrec_lightgbm.content import WITHOUT, WITHOUT_HELP, GrowingContent, ItemContent

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from reasonrec_core.growth import grown, grown_matrix
+from reasonrec_core.catalog_growth import grown, grown_matrix
 from reasonrec_lightgbm.labels import Labels
 from reasonrec_lightgbm.ragged import Float
 

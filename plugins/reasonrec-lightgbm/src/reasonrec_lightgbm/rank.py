@@ -20,7 +20,7 @@ from pydantic import Field
 from reasonrec_core.components import Delegate, FitData, Kind
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, DataError
-from reasonrec_core.files import read_json, whole_file, write_json
+from reasonrec_core.io import read_json, whole_file, write_json
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
 from reasonrec_lightgbm.boosting import BoostingConfig, load_models, predict, save_models, train

@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from reasonrec_core.components import FitData, ReasoningPolicy, Settings, StochasticPolicy, UncertaintyEstimator
-from reasonrec_core.contracts import checked_samples
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import PluginError
-from reasonrec_core.files import read_json, write_json
+from reasonrec_core.io import read_json, write_json
 from reasonrec_core.types import Deliberation, Int32, Int64, Observation, QueryBatch, Uncertainty
+from reasonrec_core.validation import checked_samples
 from reasonrec_mc_dropout.information import information
 
 FILE = "passes.json"

@@ -17,7 +17,7 @@ from timm.data.config import resolve_data_config
 from timm.data.transforms_factory import create_transform
 
 from reasonrec_core.errors import ConfigError, WeightsError
-from reasonrec_core.observe.weights import PACKAGED, Weights
+from reasonrec_core.observe.pretrained import PACKAGED, Weights
 from reasonrec_core.types import Float32
 from reasonrec_timm.encoder import LITE0, TimmConfig
 

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from reasonrec_core.components import Encoder, Settings
-from reasonrec_core.files import content_hash
+from reasonrec_core.io import content_hash
 from reasonrec_core.types import Float32
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
+from reasonrec_core.catalog_growth import grown, grown_matrix
 from reasonrec_core.components import FitData, ReasoningPolicy, Settings, pick_candidates
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.growth import grown, grown_matrix
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import Deliberation, Int64, LazySteps, Observation, QueryBatch, Ranking, Step, StepKind
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from reasonrec_core.errors import ConfigError, PluginError, WeightsError
-from reasonrec_core.observe.weights import Weights
+from reasonrec_core.observe.pretrained import Weights
 from reasonrec_core.types import Int64
 from reasonrec_cot.backbone.cache import Beginnings, common, layers_of, make_cache
 from reasonrec_cot.backbone.config import BackboneConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reasonrec_core.errors import WeightsError
-from reasonrec_core.observe.weights import Weights, find_weights
+from reasonrec_core.observe.pretrained import Weights, find_weights
 from reasonrec_cot.backbone.config import BackboneConfig
 
 FILES = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors")

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError, DataError
-from reasonrec_core.files import whole_file
+from reasonrec_core.io import whole_file
 from reasonrec_core.types import History, Reviews
 from reasonrec_cot.explain.aspects import Aspects
 from reasonrec_cot.explain.config import ConsensusSettings

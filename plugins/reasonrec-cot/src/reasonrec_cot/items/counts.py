@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.files import whole_file
+from reasonrec_core.io import whole_file
 from reasonrec_core.types import Float32, Int32, Interactions
 
 RATE, CLICKS = "click rate", "clicks"

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.files import whole_file
+from reasonrec_core.io import whole_file
 
 Groups = dict[str, dict[str, torch.Tensor]]
 logger = logging.getLogger("reasonrec.cot")

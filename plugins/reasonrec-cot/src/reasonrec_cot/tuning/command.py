@@ -37,8 +37,8 @@ def tune(pipeline: Path, overrides: tuple[str, ...], out: Path | None, as_json: 
     from reasonrec_core.cli.pipeline_options import load_pipeline
     from reasonrec_core.errors import ConfigError
     from reasonrec_core.pipeline.fit import check_components, fit_all
-    from reasonrec_core.pipeline.folder import RunFolder
     from reasonrec_core.pipeline.prepare import prepare
+    from reasonrec_core.pipeline.run_folder import RunFolder
     from reasonrec_core.registry import Registry
 
     config, folder = load_pipeline(pipeline, overrides, out)

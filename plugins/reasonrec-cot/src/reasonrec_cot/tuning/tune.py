@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from reasonrec_core.components import FitData, Settings
-from reasonrec_core.files import content_hash
+from reasonrec_core.io import content_hash
 from reasonrec_core.types import Cases, Task
 from reasonrec_cot.answers.decision import Decisions
 from reasonrec_cot.answers.head import RecHead

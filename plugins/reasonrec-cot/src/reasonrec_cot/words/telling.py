@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from reasonrec_core.data.checks.prompts import SHORTEST
+from reasonrec_core.data.leakage.prompts import SHORTEST
 from reasonrec_core.data.text import normalised
 
 ASIDE = re.compile(r"\([^()]*\)")

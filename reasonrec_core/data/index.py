@@ -1,0 +1,130 @@
+"""From string ids to dense indices: the tables that a dataset stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reasonrec_core.data.column_parsing import Place, fail, flat
+from reasonrec_core.data.raw import REVIEW_COLUMNS, RawTables
+from reasonrec_core.errors import DataError
+from reasonrec_core.types import Int32, Int64
+
+
+@dataclass(frozen=True)
+class IndexedTables:
+    """The three tables of a dataset; row numbers of ``items`` and ``users`` are the dense indices."""
+
+    interactions: pa.Table
+    items: pa.Table
+    users: pa.Table
+
+
+def index_tables(raw: RawTables, seed: int) -> IndexedTables:
+    """Give every id of checked tables a dense index, in an order drawn with ``seed`` from the sorted ids.
+
+    The order of the rows in the source does not matter: item numbers in order of first appearance would tell a
+    model which item comes next.
+    """
+    log = raw.interactions
+    users = _id_table(log.column("user_id"), raw.users, "user_id", seed)
+    items = _id_table(log.column("item_id"), raw.items, "item_id", seed + 1)
+    return IndexedTables(_indexed_log(log, users, items, raw.places.get("interactions")), items, users)
+
+
+def append_items(items: pa.Table, new: pa.Table, seed: int) -> pa.Table:
+    """``items`` followed by the rows of ``new`` in an order drawn with ``seed``; old rows keep their indices.
+
+    Raises:
+        DataError: a field of ``new`` cannot be had in the type that it has in ``items``.
+    """
+    for position, name in enumerate(new.column_names):
+        if name in items.column_names and (kind := items.schema.field(name).type) != new.schema.field(name).type:
+            try:
+                new = new.set_column(position, name, new.column(name).cast(kind))
+            except pa.ArrowInvalid as error:
+                what = f"item field {name!r} is {kind} in the dataset, and the new items do not fit ({error})"
+                raise DataError(what) from error
+    fresh = new.take(_shuffled(new.column("item_id"), seed))
+    return pa.concat_tables([items, fresh], promote_options="permissive").combine_chunks()
+
+
+def _shuffled(ids: pa.ChunkedArray, seed: int) -> pa.Array:
+    order = pc.sort_indices(ids).to_numpy()
+    return pa.array(order[np.random.default_rng(seed).permutation(len(order))])
+
+
+def _id_table(seen: pa.ChunkedArray, table: pa.Table | None, key: str, seed: int) -> pa.Table:
+    """All ids of the log and of ``table`` in a seeded random order, with the fields of ``table``."""
+    arrays = [flat(seen).unique().dictionary_decode()]
+    if table is not None:
+        arrays.append(flat(table.column(key)))
+    known = pa.concat_arrays(arrays).unique()
+    known = known.take(_shuffled(known, seed))
+    if table is None:
+        return pa.table({key: known})
+    rows = pc.index_in(known, flat(table.column(key)))
+    return pa.table({key: known, **{n: table.column(n).take(rows) for n in table.column_names if n != key}})
+
+
+def _indexed_log(log: pa.Table, users: pa.Table, items: pa.Table, place: Place | None) -> pa.Table:
+    """The log with dense indices, sorted by user and time, ties in the source's order."""
+    user = _codes(flat(log.column("user_id")), users.column("user_id"))
+    item = _codes(flat(log.column("item_id")), items.column("item_id"))
+    clock = "timestamp" in log.column_names
+    order = _user_time_order(user, flat(log.column("timestamp")).to_numpy() if clock else None)
+    user, positions = user[order], _positions(user, users.num_rows)
+    times = flat(log.column("timestamp")).to_numpy()[order] if clock else positions
+    if clock and (np.array_equal(times, positions) or np.array_equal(times, positions + 1)):
+        clock = False  # the source numbers each user's interactions: an order, but no common time
+    columns: dict[str, Any] = {"user": user, "item": item[order], "time": times}
+    if "value" in log.column_names:
+        columns["value"] = flat(log.column("value")).to_numpy()[order]
+    if "part" in log.column_names:
+        columns["part"] = flat(log.column("part")).indices.to_numpy()[order].astype(np.uint8)
+    if "history" in log.column_names:
+        columns["history"] = _indexed_histories(flat(log.column("history")), items, place).take(pa.array(order))
+    columns.update({n: flat(log.column(n)).take(pa.array(order)) for n in REVIEW_COLUMNS if n in log.column_names})
+    return pa.table(columns).replace_schema_metadata({"clock": "1" if clock else "0"})
+
+
+def _codes(values: pa.DictionaryArray, known: pa.ChunkedArray) -> Int32:
+    """int32[N]: the row of each id in ``known``."""
+    rows = pc.index_in(values.dictionary, flat(known)).fill_null(-1).to_numpy()
+    return np.asarray(rows[values.indices.to_numpy()], dtype=np.int32)
+
+
+def _user_time_order(users: Int32, times: Int64 | None) -> npt.NDArray[np.intp]:
+    """Stable order by user, then time."""
+    if times is None or (np.diff(times) >= 0).all():
+        return np.argsort(users, kind="stable")
+    first, span = int(times.min()), int(times.max()) - int(times.min()) + 1
+    if span * (int(users.max()) + 1) < 2**63:  # one sort of a joint key takes half the time of two sorts
+        return np.argsort(users.astype(np.int64) * span + (times - first), kind="stable")
+    return np.lexsort((times, users))
+
+
+def _positions(users: Int32, n_users: int) -> Int64:
+    """int64[N]: position within the user, for rows sorted by user."""
+    counts = np.bincount(users, minlength=n_users)
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)[:-1]])
+    positions: Int64 = np.arange(len(users), dtype=np.int64) - np.repeat(starts, counts)
+    return positions
+
+
+def _indexed_histories(lists: pa.LargeListArray, items: pa.Table, place: Place | None) -> pa.LargeListArray:
+    values = lists.flatten()
+    codes = _codes(values, items.column("item_id"))
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(pc.list_value_length(lists).to_numpy())])
+    unknown = np.flatnonzero(codes < 0)
+    if len(unknown):
+        row = int(np.searchsorted(offsets, unknown[0], side="right")) - 1
+        what = f"history names item {values[int(unknown[0])].as_py()!r}, which no item row and no interaction has"
+        fix = "Add it to the items (its id is enough). In text, blanks separate the ids of a history."
+        raise fail(what, place, row, "history", fix=fix)
+    return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(codes))

@@ -1,0 +1,177 @@
+"""How far stated confidence can be trusted, on test: before and after it was recalibrated on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.evaluate import metric_name, reliability, risk_coverage
+from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.pipeline.budget import goal_in_words
+from reasonrec_core.pipeline.calibrate_router import Routed, goals, keys, scored, signals
+from reasonrec_core.pipeline.evaluate import ROUTED, Assessed
+from reasonrec_core.pipeline.predict import delegate_answers, policy_answers
+from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.routing import CLUE, Router, answer_confidence
+from reasonrec_core.routing.calibration import Quality, Recalibration, choose_recalibration
+from reasonrec_core.routing.confidence import ways_of
+from reasonrec_core.types import Bool, Task
+
+Float64 = npt.NDArray[np.float64]
+
+CURVE_POINTS = 200
+"""Points of the risk-coverage curve that are kept: as many as a plot can show."""
+DRAWS = 200
+"""Of outcomes, for the calibration error that chance alone makes."""
+
+
+def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, Any]:
+    """What `metrics.json` holds of confidence and of the router."""
+    if first.task is Task.CTR:
+        return {"calibration": _clicks(prepared, agent, first)}
+    if first.task is Task.EXPLAIN:
+        return {}
+    router = agent.routers.get(first.task)
+    if router is None or first.routed is None:
+        return {}
+    scores, k = first.scores[ROUTED], max(prepared.config.evaluate.k)
+    hit = scores.per_query[metric_name("HR", k, scores.sampled)] > 0
+    quality = metric_name("NDCG", k, scores.sampled)
+    known = signals(agent, first.cases.queries, first.answers)
+    ways, raw = _as_decided(router, known, keys(first.cases), first.routed)
+    seed, stated = prepared.config.seed, np.asarray(first.routed.confidence, np.float64)
+    given = ~np.isnan(stated) & ~first.routed.abstained
+    stated, raw, event, ways = stated[given], raw[given], hit[given], ways[given]
+    routes = [
+        {
+            "way": str(way),
+            "kind": _kind(router.stated.get(way)),
+            **_both(raw[ways == way], stated[ways == way], event[ways == way], seed),
+        }
+        for way in sorted(set(ways))
+    ]
+    calibration = {"of": ROUTED, "event": f"target in top {k}", **_both(raw, stated, event, seed), "routes": routes}
+    if (own := _own(prepared, agent, first)) is not None:
+        calibration["own"] = own
+    return {
+        "calibration": calibration,
+        "risk_coverage": {"loss": f"1 - {quality}", **curve(stated, 1.0 - scores.per_query[quality][given])},
+        "routing": routing(router, first.routed),
+    }
+
+
+def routing(router: Router, routed: Routed) -> dict[str, Any]:
+    """The rule, in JSON values."""
+    config, report = router.config, router.report
+    return {
+        "kind": config.kind,
+        "stage": config.stage,
+        "delegate": " or ".join(router.delegates),
+        "estimators": [name for name in router.signals if not name.startswith(CLUE)],
+        "clues": any(name.startswith(CLUE) for name in router.signals),
+        "asks": list(router.asks),
+        "threshold": float(report["level"]) if config.risk is not None else None,
+        "target": goal_in_words(config, report.get("goal")),
+        "reached": float(routed.replaced.mean()),
+        "consulted": float(routed.consulted.mean()),
+        "abstained": float(routed.abstained.mean()),
+        "validation": dict(report),
+    }
+
+
+def _as_decided(router: Router, known: Mapping[str, Any], ties: Any, routed: Routed) -> tuple[Any, Float64]:
+    """How each query went, and the raw confidence in its answer."""
+    judged = router.judge(known, ties)
+    replaced = router.replaced(judged, ties)
+    bare = Router.from_dict({name: value for name, value in router.to_dict().items() if name != "stated"})
+    raw = answer_confidence(bare, known, replaced, judged.who)
+    return ways_of(router, known, replaced, judged.who), np.asarray(raw, np.float64)
+
+
+def _own(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, Any] | None:
+    """The policy's own probability of a hit, on all queries: as it states it, and recalibrated by itself."""
+    assert agent.policy is not None
+    label, task = agent.policy.label, first.task
+    stated, valid = first.answers[label].mass, policy_answers(prepared, agent, task, "valid")
+    if stated is None or valid.mass is None:
+        return None
+    cases, name = prepared.cases(task, "valid"), goals(prepared, first.scores[label])[1]
+    seen = scored(prepared, valid, cases).per_query[name] > 0
+    made = choose_recalibration(valid.mass.astype(np.float64), seen, prepared.config.seed)
+    raw, event = stated.astype(np.float64), first.scores[label].per_query[name] > 0
+    return {"of": label, "kind": made.kind, **_both(raw, made(raw), event, prepared.config.seed)}
+
+
+def _clicks(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, Any]:
+    """Click probabilities of the first system, as they are and recalibrated; the answers stay as they are."""
+    label, answers = next(iter(first.answers.items()))
+    if agent.policy is not None and label == agent.policy.label:
+        valid = policy_answers(prepared, agent, first.task, "valid")
+    else:
+        valid = delegate_answers(prepared, agent, label, first.task, "valid")
+    cases = prepared.cases(first.task, "valid")
+    assert answers.probability is not None
+    assert valid.probability is not None
+    assert first.cases.labels is not None
+    assert cases.labels is not None
+    seed = prepared.config.seed
+    made = choose_recalibration(valid.probability.ravel().astype(np.float64), cases.labels.ravel() > 0, seed)
+    raw = answers.probability.ravel().astype(np.float64)
+    return {"of": label, "kind": made.kind, **_both(raw, made(raw), first.cases.labels.ravel() > 0, seed)}
+
+
+def _kind(made: Recalibration | None) -> str:
+    return "none" if made is None else made.kind
+
+
+def _both(raw: Float64, stated: Float64, event: Bool, seed: int) -> dict[str, Any]:
+    """Quality of what is stated, with its bins; ``before``: of what it was made from."""
+    return {**_trust(stated, event, seed), "before": _trust(raw, event, seed)}
+
+
+def _trust(stated: Float64, event: Bool, seed: int) -> dict[str, Any]:
+    """`Quality`, the mean confidence, what the errors would be by chance alone, and the bins of equal width."""
+    chance = chance_error(stated, seed)
+    facts = {"mean": float(stated.mean()), "ece_chance": chance[0], "ece_mass_chance": chance[1]}
+    return {**Quality.of(stated, event).to_dict(), **facts, "bins": bins(stated, event)}
+
+
+def chance_error(stated: Float64, seed: int) -> tuple[float, float]:
+    """Mean calibration error (bins of equal width, of equal mass) of outcomes that are drawn by these probabilities.
+
+    So many cases cannot show a smaller one even where every probability is true (Bröcker and Smith, 2007).
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [rng.random(len(stated)) < stated for _ in range(DRAWS)]
+    width, mass = ([reliability(stated, event, kind=kind).ece for event in drawn] for kind in ("width", "mass"))
+    return float(np.mean(width)), float(np.mean(mass))
+
+
+def bins(stated: Float64, event: Bool) -> list[dict[str, Any]]:
+    """The reliability diagram's filled bins."""
+    diagram = reliability(stated, event)
+    return [
+        {
+            "low": float(diagram.low[i]),
+            "high": float(diagram.high[i]),
+            "n": int(diagram.count[i]),
+            "confidence": float(diagram.confidence[i]),
+            "accuracy": float(diagram.accuracy[i]),
+        }
+        for i in np.flatnonzero(diagram.count)
+    ]
+
+
+def curve(confidence: Float64, loss: Float64) -> dict[str, Any]:
+    """The risk-coverage curve, thinned to what a plot can show."""
+    whole = risk_coverage(confidence, loss)
+    kept = np.unique(np.linspace(0, len(whole.coverage) - 1, CURVE_POINTS).round().astype(np.int64))
+    return {
+        "coverage": whole.coverage[kept].tolist(),
+        "risk": whole.risk[kept].tolist(),
+        "aurc": whole.aurc,
+        "e_aurc": whole.e_aurc,
+    }

@@ -1,0 +1,118 @@
+"""What answers cost on this machine, route by route: one request at a time, and in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.evaluate.slices import horizon_quartiles
+from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.pipeline.evaluate import Assessed
+from reasonrec_core.pipeline.latency import Latency, alone, seconds_of
+from reasonrec_core.types import Int64, QueryBatch, Route
+
+Float64 = npt.NDArray[np.float64]
+BATCH = 32
+"""Requests that are answered together."""
+
+
+def routes_of(found: Assessed, agent: Agent) -> npt.NDArray[np.object_]:
+    """str[B]: how each test query went: "self", "replace: LABEL", "consult" or "abstain"."""
+    n = len(found.cases)
+    if found.routed is None:
+        label = next(iter(agent.delegates), "")
+        return np.full(n, str(Route.SELF) if agent.policy else f"{Route.REPLACE}: {label}", object)
+    made = np.full(n, str(Route.SELF), object)
+    made[found.routed.consulted] = str(Route.CONSULT)
+    made[found.routed.replaced] = [f"{Route.REPLACE}: {who}" for who in found.routed.delegates[found.routed.replaced]]
+    made[found.routed.abstained] = str(Route.ABSTAIN)
+    return made
+
+
+def bills(agent: Agent, found: Assessed, latency: Latency | None, k: int) -> dict[str, Any] | None:
+    """What `metrics.json` holds of it; None where nothing was timed.
+
+    ``rows``: per route (``kind`` "route") and per system that answers everything (``kind`` "system") the seconds of one
+    request answered by itself (``single``: mean, p50, p95, n), seconds per request where `BATCH` are answered together
+    (``batched``), and language-model ``tokens`` per request. ``horizon``: the same of the whole loop and of the policy
+    alone, by quarter of the evidence horizon.
+    """
+    if latency is None or not len(latency.rows):
+        return None
+    routes, tokens = routes_of(found, agent), tokens_of(agent, found)
+    at = routes[latency.rows]
+    queries = found.cases.queries.take(latency.rows)
+    queries = QueryBatch(queries.task, queries.users, queries.history, k, queries.candidates, queries.times)
+
+    def act(batch: QueryBatch) -> None:
+        agent.act(batch)
+
+    rows = [_row("routed", "system", latency.whole, in_batches(act, queries), tokens["routed"])]
+    for route in sorted(set(routes), key=_place):
+        mine = at == route
+        if mine.any() and len(set(routes)) > 1:
+            spent = in_batches(act, queries.take(np.flatnonzero(mine)))
+            rows.append(_row(route, "route", latency.whole[mine], spent, tokens["routed"][routes == route]))
+    for label, ask in alone(agent).items():
+        rows.append(_row(label, "system", latency.systems[label], in_batches(ask, queries), tokens[label]))
+    return {"batch": BATCH, "rows": rows, "horizon": _by_horizon(agent, found, latency, tokens["routed"])}
+
+
+def tokens_of(agent: Agent, found: Assessed) -> dict[str, Int64]:
+    """System -> int64[B] language-model tokens; "routed" is what the decisions cost."""
+    nothing = np.zeros(len(found.cases), np.int64)
+    spent = nothing
+    if agent.policy is not None and (told := found.answers[agent.policy.label].tokens) is not None:
+        spent = told
+    made = dict.fromkeys(agent.delegates, nothing)
+    router = agent.routers.get(found.task)
+    early = router is not None and router.config.stage == "before"
+    replaced = found.routed.replaced if found.routed is not None else np.full(len(nothing), agent.policy is None)
+    made["routed"] = np.where(replaced, 0, spent) if early or agent.policy is None else spent
+    return made | ({agent.policy.label: spent} if agent.policy else {})
+
+
+def in_batches(answer: Callable[[QueryBatch], None], queries: QueryBatch) -> dict[str, float]:
+    """Seconds per request where `BATCH` requests are answered together, after one batch that is not counted."""
+    answer(queries.take(np.arange(min(BATCH, len(queries)))))
+    took = [(seconds_of(answer, batch) / len(batch), len(batch)) for batch in _batches(queries)]
+    return spread(np.repeat([seconds for seconds, _ in took], [size for _, size in took]))
+
+
+def spread(values: Float64) -> dict[str, float]:
+    """Mean, median and 95th percentile, and of how many."""
+    p50, p95 = np.quantile(values, [0.5, 0.95])
+    return {"mean": float(values.mean()), "p50": float(p50), "p95": float(p95), "n": float(len(values))}
+
+
+def _batches(queries: QueryBatch) -> Iterator[QueryBatch]:
+    for start in range(0, len(queries), BATCH):
+        yield queries.take(np.arange(start, min(start + BATCH, len(queries))))
+
+
+def _row(who: str, kind: str, single: Float64, batched: dict[str, float], tokens: Int64) -> dict[str, Any]:
+    known = {"who": who, "kind": kind, "single": spread(single), "batched": batched}
+    return {**known, "tokens": float(tokens.mean()) if len(tokens) else 0.0, "requests": len(tokens)}
+
+
+def _place(route: str) -> tuple[int, str]:
+    """Whoever thinks first comes first."""
+    order = [str(Route.SELF), str(Route.CONSULT), str(Route.REPLACE), str(Route.ABSTAIN)]
+    return order.index(route.split(":")[0]), route
+
+
+def _by_horizon(agent: Agent, found: Assessed, latency: Latency, tokens: Int64) -> list[dict[str, Any]]:
+    """The timed requests by quarter of the evidence horizon of all test queries, the shortest histories first."""
+    names, code = horizon_quartiles(found.cases.queries.history.lengths)
+    own = latency.systems.get(agent.policy.label) if agent.policy else None
+    rows = []
+    for number, name in enumerate(names):
+        at = code[latency.rows] == number
+        if at.any():
+            policy = None if own is None else spread(own[at])
+            spent = float(tokens[code == number].mean())
+            rows.append({"group": str(name), "routed": spread(latency.whole[at]), "policy": policy, "tokens": spent})
+    return rows

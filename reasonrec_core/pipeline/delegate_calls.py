@@ -1,0 +1,168 @@
+"""Handing requests to delegates: one that fails or takes too long is passed over, and it is said."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.errors import PluginError, ReasonRecError
+from reasonrec_core.routing.rank_fusion import Fusion, lengthened
+from reasonrec_core.types import Deliberation, Float32, QueryBatch, Ranking
+
+Rows = npt.NDArray[np.intp]
+Names = npt.NDArray[np.object_]
+LOG = logging.getLogger("reasonrec.router")
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What delegates answered.
+
+    Attributes:
+        who: per query the delegate that answered, None where none did.
+        answers: rows and their rankings.
+        attempts: row -> what went wrong with the delegates that were asked for it and did not answer, in turn.
+    """
+
+    who: Names
+    answers: tuple[tuple[Rows, Ranking], ...]
+    attempts: Mapping[int, tuple[str, ...]]
+
+
+class Asking:
+    """Asks delegates about one batch: none twice about a query, and none again that has failed.
+
+    Args:
+        ask: a delegate's ranking of some rows; all of them where None.
+        size: how many rows there are.
+        limit: seconds after which a delegate is passed over, None for as long as it takes.
+    """
+
+    def __init__(self, ask: Callable[[str, Rows | None], Ranking], size: int, limit: float | None) -> None:
+        self._ask, self._size, self._limit = ask, size, limit
+        self._whole: dict[str, Ranking] = {}
+        self.failed: dict[str, str] = {}
+
+    def __call__(self, label: str, rows: Rows | None = None) -> Ranking | None:
+        """The delegate's ranking of ``rows`` (ascending; None for all); None where it did not answer."""
+        whole = rows is None or len(rows) == self._size
+        if label in self._whole:
+            return self._whole[label] if rows is None or whole else self._whole[label].take(rows)
+        if label in self.failed:
+            return None
+        try:
+            found = in_time(lambda: self._ask(label, None if whole else rows), self._limit)
+        except ReasonRecError as error:
+            self.failed[label] = f"{label} did not answer ({' '.join(error.what.split())})"
+            LOG.warning("%s", self.failed[label])
+            return None
+        if whole:
+            self._whole[label] = found
+        return found
+
+
+def in_time(ask: Callable[[], Ranking], limit: float | None) -> Ranking:
+    """What ``ask`` gives.
+
+    Args:
+        ask: a delegate with its request.
+        limit: seconds, None for as long as it takes. What takes longer is left to itself, in a thread of its own.
+
+    Raises:
+        PluginError: it took longer; or what ``ask`` raises.
+    """
+    if limit is None:
+        return ask()
+    found: list[Ranking] = []
+    raised: list[Exception] = []
+
+    def work() -> None:
+        try:
+            found.append(ask())
+        except Exception as error:  # noqa: BLE001 (handed to the thread that waits)
+            raised.append(error)
+
+    thread = threading.Thread(target=work, name="delegate", daemon=True)
+    thread.start()
+    thread.join(limit)
+    if raised:
+        raise raised[0]
+    if not found:
+        raise PluginError(f"took longer than {1000 * limit:g} ms")
+    return found[0]
+
+
+def hand_over(who: Names, after: Callable[[int], tuple[str, ...]], ask: Asking) -> Handed:
+    """Ask each delegate for its queries; where it does not answer the next best one, and so on.
+
+    Args:
+        who: str[B] the delegate of each query, None where the policy answers.
+        after: row -> who is asked then, in turn; where nobody answers, the policy does.
+        ask: of the batch.
+    """
+    who, answers, attempts = who.copy(), list[tuple[Rows, Ranking]](), dict[int, tuple[str, ...]]()
+    waiting = {label: np.flatnonzero(who == label) for label in sorted({each for each in who if each is not None})}
+    left: dict[int, list[str]] = {}
+    while waiting:
+        label, rows = waiting.popitem()
+        if (found := ask(label, rows)) is not None:
+            answers.append((rows, found))
+            who[rows] = label
+            continue
+        for row in rows.tolist():
+            attempts[row] = (*attempts.get(row, ()), ask.failed[label])
+            left.setdefault(row, list(after(row)))
+            who[row] = left[row].pop(0) if left[row] else None
+        for then in sorted({who[row] for row in rows.tolist()} - {None}):
+            now = rows[who[rows] == then]
+            waiting[then] = np.sort(np.concatenate([waiting.get(then, now[:0]), now]))
+    return Handed(who, tuple(answers), attempts)
+
+
+def consult(
+    fusion: Fusion, rows: Rows, mine: Ranking, horizon: Float32, width: int, ask: Asking
+) -> tuple[Ranking | None, str | None]:
+    """The fused ranking of some rows; or, where a delegate did not answer, what went wrong.
+
+    Args:
+        fusion: how.
+        rows: the queries, ascending.
+        mine: the policy's ranking of them.
+        horizon: float32 of each of them.
+        width: how much of each ranking is fused, as it was when weights were learned.
+        ask: of the batch.
+    """
+    found = {fusion.systems[0]: mine.head(width)}
+    for label in fusion.systems[1:]:
+        theirs = ask(label, rows)
+        if theirs is None:
+            return None, ask.failed[label]
+        found[label] = theirs.head(width)
+    return lengthened(fusion(found, horizon), mine), None
+
+
+def joined(batch: QueryBatch, handed: Handed, thinking: Rows, deliberation: Deliberation | None) -> Ranking:
+    """Everybody's answers in one ranking."""
+    width = batch.k if batch.candidates is None else min(batch.k, batch.candidates.shape[1])
+    thought = None if deliberation is None else deliberation.ranking
+    every = [*([] if thought is None else [thought]), *(ranking for _, ranking in handed.answers)]
+    if len(every) == 1 and every[0].items.shape == (len(batch), width):
+        return every[0]
+    items = np.full((len(batch), width), -1, np.int32)
+    scores = np.full((len(batch), width), -np.inf, np.float32)
+    if thought is not None:
+        _place(items, scores, thinking, thought)
+    for rows, ranking in handed.answers:
+        _place(items, scores, rows, ranking)
+    return Ranking(items, scores)
+
+
+def _place(items: npt.NDArray[np.int32], scores: Float32, rows: Rows, ranking: Ranking) -> None:
+    width = min(items.shape[1], ranking.items.shape[1])
+    items[rows, :width] = ranking.items[:, :width]
+    scores[rows, :width] = ranking.scores[:, :width]

@@ -1,0 +1,163 @@
+"""Quality against the share that is delegated: the calibrated router beside random and oracle routing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.evaluate.slices import horizon_quartiles
+from reasonrec_core.io import content_hash, read_json, write_json
+from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.pipeline.calibrate_router import Signals, goals, keys, signals, validation_evidence
+from reasonrec_core.pipeline.evaluate import ROUTED, Assessed
+from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.routing import Router
+from reasonrec_core.routing.budget import share_for_loss
+from reasonrec_core.routing.noninferiority import Relative, relative
+from reasonrec_core.types import Int64
+
+Float64 = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
+
+SHARES = np.linspace(0.0, 1.0, 21)
+LOSS = 0.01
+"""Relative loss that counts as none where the router's goal names no other."""
+
+
+@dataclass(frozen=True)
+class AllAnswered:
+    """The test queries of a routed task, all of which every system answered.
+
+    Attributes:
+        router: calibrated.
+        known: what it may look at.
+        quality: system -> float64[B] of one metric.
+        policy: label of the policy.
+        ties: int64[B] what breaks ties; the users.
+        seed, resamples: of intervals.
+    """
+
+    router: Router
+    known: Signals
+    quality: Mapping[str, Float64]
+    policy: str
+    ties: Int64
+    seed: int
+    resamples: int
+
+    @property
+    def mine(self) -> Float64:
+        """float64[B]: the quality of the policy's answers."""
+        return self.quality[self.policy]
+
+    def at(self, share: float) -> Float64:
+        """float64[B]: quality where the router delegates another share; consulting and abstaining aside."""
+        moved = self.router.at_share(share, self.known)
+        return np.where(moved.replace(self.known, self.ties), self.theirs(moved), self.mine)
+
+    def theirs(self, router: Router) -> Float64:
+        """float64[B]: the quality of the delegate that each request would go to."""
+        who, made = router.who(self.known, self.ties), np.zeros(len(self.ties))
+        for label in router.delegates:
+            made[who == label] = self.quality[label][who == label]
+        return made
+
+    def oracle(self, share: float) -> float:
+        """Mean quality where the requests that gain most go to the delegate that is best for each."""
+        gains = np.sort(np.max([self.quality[label] for label in self.router.delegates], axis=0) - self.mine)[::-1]
+        count = share * len(gains)
+        whole = int(count)
+        part = gains[whole] * (count - whole) if whole < len(gains) else 0.0
+        return float(self.mine.mean() + (gains[:whole].sum() + part) / len(gains))
+
+    def relative(self, values: Float64, rows: Rows | None = None) -> Relative:
+        """``values`` against the policy alone, on some of the queries."""
+        at: Any = slice(None) if rows is None else rows
+        return relative(values[at], self.mine[at], self.ties[at], seed=self.seed, resamples=self.resamples)
+
+    def estimate(self, values: Float64) -> dict[str, float]:
+        """The mean, and the 95 % interval of the difference to the policy alone, added to the policy's mean."""
+        found, base = self.relative(values), float(self.mine.mean())
+        return {"value": float(values.mean()), "low": base * (1 + found.low), "high": base * (1 + found.high)}
+
+
+def delegation_curve(prepared: Prepared, agent: Agent, found: Assessed) -> dict[str, Any] | None:
+    """What `metrics.json` holds of it; None where nothing is routed.
+
+    Random routing is the expectation over all choices of requests, which is linear in the share. The oracle is a bound
+    that no router can pass.
+    """
+    router = agent.routers.get(found.task)
+    if router is None or found.routed is None or agent.policy is None:
+        return None
+    metric, _ = goals(prepared, found.scores[agent.policy.label])
+    quality = {label: scores.per_query[metric] for label, scores in found.scores.items()}
+    known = signals(agent, found.cases.queries, found.answers)
+    config = prepared.config
+    tested = AllAnswered(
+        router, known, quality, agent.policy.label, keys(found.cases), config.seed, config.evaluate.resamples
+    )
+    base, given_away = float(tested.mine.mean()), float(tested.theirs(router).mean())
+    points = [
+        {
+            "share": float(share),
+            **tested.estimate(tested.at(float(share))),
+            "random": base + float(share) * (given_away - base),
+            "oracle": tested.oracle(float(share)),
+        }
+        for share in SHARES
+    ]
+    return {
+        "metric": metric,
+        "policy": base,
+        "points": points,
+        "chosen": {"share": float(found.routed.replaced.mean()), **tested.estimate(quality[ROUTED])},
+        "not_inferior": _not_inferior(prepared, agent, found, tested),
+        "horizon": _by_horizon(found, tested),
+    }
+
+
+def _not_inferior(prepared: Prepared, agent: Agent, found: Assessed, tested: AllAnswered) -> dict[str, Any]:
+    """The largest share that is not inferior: chosen on validation, confirmed on test or not."""
+    goal = tested.router.report.get("goal")
+    if goal is not None and goal["goal"] == "max_loss":
+        made = {"limit": goal["limit"], "share": goal["share"], "validation": goal["validation"]}
+    else:
+        made = _chosen_on_validation(prepared, agent, found, tested.router)
+    test = tested.relative(tested.at(made["share"]))
+    return {**made, "test": asdict(test), "confirmed": test.low > -made["limit"]}
+
+
+def _chosen_on_validation(prepared: Prepared, agent: Agent, found: Assessed, router: Router) -> dict[str, Any]:
+    """The share, kept in the run folder: it takes several routers to find."""
+    config = prepared.config
+
+    def make(folder: Path) -> None:
+        evidence = validation_evidence(prepared, agent, found.task)
+        share, value = share_for_loss(
+            evidence, router.config, LOSS, evidence.keys, seed=config.seed, resamples=config.evaluate.resamples
+        )
+        write_json(folder / "share.json", {"limit": LOSS, "share": share, "validation": asdict(value)})
+
+    key = content_hash(router.to_dict(), LOSS, config.seed, config.evaluate.resamples)
+    stage = prepared.run.stage(f"not-inferior-{found.task}", key, make)
+    return dict(read_json(stage.folder / "share.json"))
+
+
+def _by_horizon(found: Assessed, tested: AllAnswered) -> list[dict[str, Any]]:
+    """By quarter of the evidence horizon, the shortest histories first: what was delegated, and what came of it."""
+    assert found.routed is not None
+    names, code = horizon_quartiles(found.cases.queries.history.lengths)
+    routed, rows = tested.quality[ROUTED], []
+    for number, name in enumerate(names):
+        at = np.flatnonzero(code == number)
+        if len(at):
+            means = {"routed": float(routed[at].mean()), "policy": float(tested.mine[at].mean())}
+            share, against = float(found.routed.replaced[at].mean()), asdict(tested.relative(routed, at))
+            rows.append({"group": str(name), "n": len(at), "share": share, **means, "relative": against})
+    return rows

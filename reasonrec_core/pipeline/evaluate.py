@@ -1,0 +1,166 @@
+"""The test part, touched once: metrics of every system, comparisons, slices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reasonrec_core.components import Kind
+from reasonrec_core.errors import PluginError
+from reasonrec_core.evaluate import (
+    Comparison,
+    JudgingPolicy,
+    Scores,
+    compare_all,
+    holm,
+    metric_name,
+    score_ctr,
+    slices,
+    summarise,
+)
+from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.pipeline.calibrate_router import Routed, fused, item_counts, keys, route, scored, signals
+from reasonrec_core.pipeline.ctr_from_rankings import delegate_clicks
+from reasonrec_core.pipeline.predict import Answers, delegate_answers, policy_answers
+from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.trace.schema import CONSULT
+from reasonrec_core.types import Cases, Task
+
+ROUTED = "routed"
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """Everything found about one task.
+
+    Attributes:
+        cases: the test queries.
+        answers: per system as it answered all queries.
+        scores: per system, the routed one first where there is one.
+        routed: the router's decisions, or None.
+    """
+
+    task: Task
+    cases: Cases
+    answers: Mapping[str, Answers]
+    scores: Mapping[str, Scores]
+    routed: Routed | None
+
+
+def assess(prepared: Prepared, agent: Agent, task: Task) -> Assessed:
+    """Ask every system the test queries and score the answers."""
+    cases = prepared.cases(task, "test")
+    answers: dict[str, Answers] = {}
+    if agent.policy is not None:
+        answers[agent.policy.label] = policy_answers(prepared, agent, task, "test")
+    if task is Task.EXPLAIN:
+        return Assessed(task, cases, answers, explained(prepared, agent, answers), None)
+    for label in agent.delegates:
+        if task is Task.CTR:
+            answers[label] = delegate_clicks(prepared, agent, label)
+        else:
+            answers[label] = delegate_answers(prepared, agent, label, task, "test")
+    scores: dict[str, Scores] = {}
+    routed, router = None, agent.routers.get(task)
+    if router is not None and agent.policy is not None:
+        mine, known = answers[agent.policy.label], signals(agent, cases.queries, answers)
+        assert mine.ranking is not None
+        theirs = {label: a.ranking for label in agent.delegates if (a := answers[label]).ranking is not None}
+        if (joint := fused(router, known, answers)) is not None:
+            answers[CONSULT] = joint
+        together = answers[CONSULT].ranking if CONSULT in answers else None
+        routed = route(router, known, mine.ranking, theirs, keys(cases), together)
+        answered = Answers(routed.ranking, {}, None, mine.seconds, "")
+        scores[ROUTED] = scored(prepared, answered, cases)
+    for label, each in answers.items():
+        if each.probability is not None:
+            scores[label] = score_ctr(each.probability, cases, seconds=each.seconds)
+        else:
+            scores[label] = scored(prepared, each, cases)
+    return Assessed(task, cases, answers, scores, routed)
+
+
+def explained(prepared: Prepared, agent: Agent, answers: Mapping[str, Answers]) -> Mapping[str, Scores]:
+    """The policy's explanations and what it sets beside them, scored by what the policy judges them with."""
+    assert agent.policy is not None
+    policy, name = agent.policy.part, agent.policy.name
+    if not isinstance(policy, JudgingPolicy):
+        raise PluginError(
+            f"policy {name!r} explains, but brings nothing to judge explanations with",
+            where="evaluate.tasks",
+            fix="Take explain out, or see reasonrec_core.evaluate.JudgingPolicy.",
+        )
+    said = {label: each.text for label, each in answers.items() if each.text is not None}
+    with prepared.registry.guard(Kind.POLICY, name, "judge"):
+        return policy.judge(prepared.dataset, prepared.split, "test", said)
+
+
+def systems(prepared: Prepared, found: Assessed) -> dict[str, dict[str, dict[str, float]]]:
+    """Every metric of every system with its interval."""
+    config = prepared.config
+    return {
+        label: summarise(scores, seed=config.seed, resamples=config.evaluate.resamples)
+        for label, scores in found.scores.items()
+    }
+
+
+def primary(prepared: Prepared, found: Assessed) -> tuple[str, ...]:
+    """The metrics that comparisons are made on."""
+    if found.task is Task.CTR:
+        return ("AUC", "UAUC", "LogLoss")
+    if found.task is Task.EXPLAIN:
+        return ("ROUGE-L", "BLEU-4")
+    sampled = next(iter(found.scores.values())).sampled
+    return tuple(metric_name(name, max(prepared.config.evaluate.k), sampled) for name in ("NDCG", "HR"))
+
+
+def comparisons(prepared: Prepared, found: Assessed) -> list[dict[str, Any]]:
+    """The first system (routed, else the policy) against all others, and the policy against the delegates."""
+    labels = list(found.scores)
+    config, rows = prepared.config, list[dict[str, Any]]()
+    for position, reference in enumerate(labels[:2]):
+        others = {label: found.scores[label] for label in labels[position:]}
+        if len(others) > 1:
+            made = compare_all(
+                others, reference, primary(prepared, found), seed=config.seed, resamples=config.evaluate.resamples
+            )
+            rows += [_turned(each) for each in made]
+    # One family: whoever reads the table picks from all of its rows.
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_corrected"] = p
+    return rows
+
+
+def _turned(each: Comparison) -> dict[str, Any]:
+    """As reference minus other, so that a positive difference speaks for the first system."""
+    return {
+        "a": each.b,
+        "b": each.a,
+        "metric": each.metric,
+        "difference": -each.difference,
+        "low": -each.high,
+        "high": -each.low,
+        "p": each.p,
+        "n": each.n,
+    }
+
+
+def slice_rows(prepared: Prepared, found: Assessed) -> list[dict[str, Any]]:
+    """The primary metric of every system by evidence horizon, target popularity and missing modality."""
+    metric = primary(prepared, found)[0]
+    rows = []
+    for label, scores in found.scores.items():
+        for each in slices(
+            scores,
+            found.cases,
+            item_counts=item_counts(prepared),
+            present=prepared.items.present,
+            metrics=[metric],
+            seed=prepared.config.seed,
+            resamples=prepared.config.evaluate.resamples,
+        ):
+            if metric in each.metrics:
+                head = {"slice": each.by, "group": each.name, "system": label, "metric": metric, "n": each.n}
+                rows.append(head | dict(each.metrics[metric]))
+    return rows

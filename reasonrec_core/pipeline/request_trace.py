@@ -1,0 +1,111 @@
+"""The trace of requests that are answered from a finished run."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from reasonrec_core.config import PipelineConfig
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.errors import DataError
+from reasonrec_core.io import content_hash
+from reasonrec_core.pipeline.agent import Agent, Outcome
+from reasonrec_core.pipeline.artifacts import component_versions
+from reasonrec_core.routing import clue_names
+from reasonrec_core.trace import Header, RankedAnswer, RequestLog, TraceRecord, UncertaintyValue, hasher_of
+from reasonrec_core.types import QueryBatch, Route, Task
+
+LOG = logging.getLogger("reasonrec.trace")
+
+
+class Requests:
+    """Writes what was decided about single requests, a file per task; a service goes on where that fails.
+
+    Args:
+        folder: where ``requests-TASK.jsonl`` lie.
+        config: of the run.
+        dataset: what it answers from.
+        agent: who answers.
+    """
+
+    def __init__(self, folder: Path, config: PipelineConfig, dataset: Dataset, agent: Agent) -> None:
+        self.folder, self.config, self.dataset, self.agent = folder, config, dataset, agent
+        self._hasher = hasher_of(config.trace)
+        self._logs: dict[Task, RequestLog] = {}
+
+    def write(self, batch: QueryBatch, outcome: Outcome, user: str | None) -> None:
+        """Append the decision about a batch of one; what cannot be written is a warning."""
+        log = self._logs.get(batch.task)
+        if log is None:
+            settings, path = self.config.trace, self.folder / f"requests-{batch.task}.jsonl"
+            log = RequestLog(path, self._header(batch.task), self._hasher, rows=settings.rows, files=settings.files)
+            self._logs[batch.task] = log
+        try:
+            log.write(self._record(batch, outcome, user))
+        except DataError as error:
+            LOG.warning("the request was answered, but its trace was not written: %s", error)
+
+    def _record(self, batch: QueryBatch, outcome: Outcome, user: str | None) -> TraceRecord:
+        ids, route = self.dataset.catalog.ids, outcome.route(0)
+        past, listed = batch.history.row(0).tolist(), outcome.ranking.items[0] >= 0
+        given = RankedAnswer(
+            tuple(ids[i] for i in outcome.ranking.items[0][listed].tolist()),
+            tuple(outcome.ranking.scores[0][listed].tolist()),
+        )
+        thought = outcome.deliberation if len(outcome.deliberated) else None
+        by = outcome.delegates[0] if route is Route.REPLACE else None
+        alone = by or (self.agent.policy.label if self.agent.policy and route is Route.SELF else None)
+        known = {name: float(value[0]) for name, value in outcome.uncertainty.items() if np.isfinite(value[0])}
+        spent = thought.cost.tokens if thought else 0
+        return TraceRecord(
+            query=0,
+            user=user,
+            task=str(batch.task),
+            history=tuple(ids[i] for i in past[max(len(past) - self.config.trace.history, 0) :]),
+            targets=(),
+            route=str(route),
+            reason=outcome.why(0),
+            risk=_number(outcome.risk[0]),
+            confidence=_number(outcome.confidence[0]),
+            uncertainty={name: UncertaintyValue(value) for name, value in known.items()},
+            delegate=by,
+            ranking=given.items,
+            scores=given.scores,
+            answers={alone: given} if alone and route is not Route.ABSTAIN else {},
+            steps=thought.steps[0] if thought and route in (Route.SELF, Route.CONSULT) else (),
+            latency=outcome.seconds,
+            tokens=spent,
+            policy_tokens=spent if thought else None,
+            key=int(batch.users[0]),
+            history_length=len(past),
+            candidates=() if batch.candidates is None else tuple(ids[i] for i in batch.candidates[0].tolist()),
+        )
+
+    def _header(self, task: Task) -> Header:
+        agent, config = self.agent, self.config
+        router = agent.routers.get(task)
+        stages = {label: str(named.part.stage) for label, named in agent.estimators.items()}
+        if router is not None:
+            stages |= dict.fromkeys(clue_names(tuple(agent.delegates)), "before")
+        versions = component_versions(agent, self.dataset.hash, "")
+        return Header(
+            name=config.name,
+            task=task,
+            policy=agent.policy.label if agent.policy else None,
+            delegates=tuple(agent.delegates),
+            estimators=stages,
+            router=router.to_dict() if router else None,
+            costs=router.report.get("costs") if router else None,
+            k=config.evaluate.k,
+            seed=config.seed,
+            resamples=config.evaluate.resamples,
+            config=content_hash(config.model_dump(mode="json")),
+            data=self.dataset.hash,
+            versions={content_hash(versions)[:16]: versions},
+        )
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,114 @@
+"""The catalogue that a run answers from: that of the fit, or a longer one since items were imported into the run.
+
+What was fitted is never touched. The longer catalogue and its features lie whole in a folder of their own, and one
+small file names it: replacing that file is the whole switch, so an interruption leaves the one or the other.
+
+```text
+RUN/added.json                  which folder is served, and for which fit
+RUN/added/<hash>/dataset/       the items of the fit under their old indices, then the new ones; the same log
+RUN/added/<hash>/features/      <name>.npy for all of them
+```
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.errors import DataError, RunError
+from reasonrec_core.io import read_json, write_json
+from reasonrec_core.observe import ObservedItems
+from reasonrec_core.pipeline.run_folder import STAMP, RunFolder
+
+POINTER, FOLDER = "added.json", "added"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a finished run answers from.
+
+    Attributes:
+        run: its folder.
+        state: what `run.keep_agent` wrote: labels, features, horizon, routers.
+        key: of the fit.
+        dataset: the log, and all items.
+        features: the folder of ``<name>.npy``, memory-mapped.
+        n_fitted: how many items the run was fitted on.
+        folder: name of the folder with the imported items, None without.
+    """
+
+    run: RunFolder
+    state: dict[str, Any]
+    key: str
+    dataset: Dataset
+    features: Path
+    n_fitted: int
+    folder: str | None = None
+
+    @classmethod
+    def open(cls, path: Path) -> Served:
+        """What there is now.
+
+        Raises:
+            RunError: no run, not finished, or fitted again since items were imported.
+        """
+        run, agent = RunFolder.open(path), path / "stages" / "agent"
+        try:
+            state, key = read_json(agent / "agent.json"), str(read_json(agent / STAMP)["key"])
+        except DataError as error:
+            raise RunError("the run is not fitted", where=str(path), fix="Finish it: reasonrec fit or run.") from error
+        fitted = Dataset.open(path / "stages" / "data" / "dataset")
+        served = cls(run, state, key, fitted, agent, fitted.n_items)
+        if not (path / POINTER).is_file():
+            return served
+        added = read_json(path / POINTER)
+        if not isinstance(added, dict) or added.get("format") != FORMAT:
+            fix = "Delete this file and import the items again."
+            raise RunError("not written by this version", where=str(path / POINTER), fix=fix)
+        if added["fit"] != key:
+            fix = f"Import them again (reasonrec data import ITEMS --into {path}) after deleting {path / POINTER}."
+            raise RunError("the run was fitted again after items were imported", where=str(path), fix=fix)
+        folder = path / FOLDER / added["folder"]
+        longer = Dataset.open(folder / "dataset")
+        return cls(run, state, key, longer, folder / "features", fitted.n_items, added["folder"])
+
+    def switch(self, folder: str) -> None:
+        """Serve ``added/folder`` from now on; what was served before is deleted.
+
+        Raises:
+            RunError: somebody else imported items since this was opened; they are kept.
+        """
+        path = self.run.path
+        now = read_json(path / POINTER)["folder"] if (path / POINTER).is_file() else None
+        if now == folder:
+            return  # the same items were imported at the same time
+        if now != self.folder:
+            shutil.rmtree(path / FOLDER / folder, ignore_errors=True)
+            raise RunError("items were imported at the same time", where=str(path), fix="Run the import again.")
+        write_json(path / POINTER, {"format": FORMAT, "fit": self.key, "folder": folder})
+        for other in (path / FOLDER).iterdir():
+            if other.name != folder and not other.name.startswith("."):  # those are being written
+                shutil.rmtree(other, ignore_errors=True)
+
+    def items(self) -> ObservedItems:
+        """Features of all items, memory-mapped."""
+        return observed(self.features, self.state["features"])
+
+
+def observed(folder: Path, names: list[str]) -> ObservedItems:
+    """The features in a folder; a row of NaN is an item without the modality."""
+    features, present = {}, {}
+    for name in names:
+        try:
+            features[name] = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            where = str(folder / f"{name}.npy")
+            raise RunError(f"cannot be read ({error})", where=where, fix="Run the pipeline again.") from error
+        present[name] = ~np.isnan(features[name]).any(axis=1)
+    return ObservedItems(features, present)

@@ -1,0 +1,110 @@
+"""Clues: what is known before the policy thinks, from the request and from what cheap delegates answer to it.
+
+They are recorded beside the estimators' signals, so that a decision can be made again from a trace. Each is in
+[0, 1] and a function of its query alone; unlike an estimator's value it need not grow with doubt. What they mean for
+the choice between policy and delegate is learned (`reasonrec_core.routing.deferral`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.types import History, Int64, Ranking, Uncertainty
+
+Float64 = npt.NDArray[np.float64]
+
+CLUE = "clue:"
+"""How the names of clues begin; an estimator's never does."""
+TOP = 10
+"""Overlap and popularity are those of the ten best."""
+_REQUEST = ("length", "popularity", "last-popularity")
+_ANSWER = ("margin", "entropy", "total", "popularity")
+
+
+def clue_names(delegates: Sequence[str]) -> tuple[str, ...]:
+    """The clues that there are where these delegates have answered, sorted delegates first in every pair."""
+    labels = sorted(delegates)
+    names = [f"{CLUE}{part}" for part in _REQUEST]
+    names += [f"{CLUE}{label}:{part}" for label in labels for part in _ANSWER]
+    return (*names, *(f"{CLUE}{a}~{b}:overlap" for a, b in combinations(labels, 2)))
+
+
+def clues(
+    history: History, popularity: Int64, answers: Mapping[str, Ranking], *, request: bool = True
+) -> dict[str, Uncertainty]:
+    """Every clue of B queries.
+
+    Args:
+        history: B rows.
+        popularity: int64[n_items] training interactions of each item; items beyond its end have none.
+        answers: delegate -> its ranking, all of one width: a clue depends on how much of an answer is seen.
+        request: whether those of the request itself are wanted.
+
+    Returns:
+        By the names of `clue_names`, stage "before". ``length``: of the history, ``popularity``: its items' mean
+        (of the logarithm), ``last-popularity``: its last item's; per delegate ``margin``: of the best score over the
+        second, ``entropy``: of the scores above the lowest listed one, ``total``: their sum, the evidence for the
+        answer, ``popularity``: of its ten best; ``overlap``: of two delegates' ten best.
+    """
+    known, found = popularity, dict[str, Float64]()
+    if request:
+        found |= zip((f"{CLUE}{part}" for part in _REQUEST), _of_request(history, known), strict=True)
+    for label in sorted(answers):
+        for part, values in zip(_ANSWER, _of_answer(answers[label], known), strict=True):
+            found[f"{CLUE}{label}:{part}"] = values
+    for a, b in combinations(sorted(answers), 2):
+        found[f"{CLUE}{a}~{b}:overlap"] = _overlap(answers[a], answers[b])
+    return {name: Uncertainty(values.astype(np.float32), "before") for name, values in found.items()}
+
+
+def _of_request(history: History, known: Int64) -> tuple[Float64, Float64, Float64]:
+    lengths = np.diff(history.indptr)
+    popular = _of_items(history.items, known)
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    mean = np.bincount(rows, popular, len(lengths)) / np.maximum(lengths, 1)
+    last = np.zeros(len(lengths))
+    last[lengths > 0] = popular[history.indptr[1:][lengths > 0] - 1]
+    return _unit(np.log1p(lengths.astype(np.float64))), _unit(mean), _unit(last)
+
+
+def _of_answer(ranking: Ranking, known: Int64) -> tuple[Float64, Float64, Float64, Float64]:
+    listed = (ranking.items >= 0) & np.isfinite(ranking.scores)
+    scores = np.where(listed, ranking.scores, 0.0).astype(np.float64)
+    first = scores[:, 0]
+    second = scores[:, 1] if scores.shape[1] > 1 else np.zeros(len(first))
+    span = np.abs(first) + np.abs(second)
+    margin = np.where(span > 0, (first - second) / np.where(span > 0, span, 1.0), 0.0)
+    lowest = np.where(listed, scores, np.inf).min(axis=1, initial=np.inf)
+    above = np.where(listed, scores - np.where(np.isfinite(lowest), lowest, 0.0)[:, None], 0.0)
+    mass = above.sum(axis=1)
+    share = above / np.where(mass > 0, mass, 1.0)[:, None]
+    bits = -(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1)
+    entropy = np.where(mass > 0, bits / np.log(max(scores.shape[1], 2)), 1.0)
+    total = np.arcsinh(scores.sum(axis=1))
+    top = ranking.items[:, :TOP]
+    count = np.maximum((top >= 0).sum(axis=1), 1)
+    popular = np.where(top >= 0, _of_items(top, known), 0.0).sum(axis=1) / count
+    return np.clip(margin, 0.0, 1.0), np.clip(entropy, 0.0, 1.0), 0.5 + 0.5 * _unit(total), _unit(popular)
+
+
+def _overlap(one: Ranking, other: Ranking) -> Float64:
+    a, b = one.items[:, :TOP], other.items[:, :TOP]
+    both = (a[:, :, None] == b[:, None, :]) & (a >= 0)[:, :, None]
+    return np.asarray(both.any(axis=2).sum(axis=1) / max(min(a.shape[1], b.shape[1]), 1))
+
+
+def _of_items(items: npt.NDArray[np.int32], known: Int64) -> Float64:
+    """The logarithm of one more than the popularity of each item; 0 for padding and for items beyond the end."""
+    inside = (items >= 0) & (items < len(known))
+    if not inside.all():
+        return np.where(inside, np.log1p(known[np.where(inside, items, 0)]) if len(known) else 0.0, 0.0)
+    return np.asarray(np.log1p(known.take(items)), np.float64)
+
+
+def _unit(values: Float64) -> Float64:
+    """Any number into (-1, 1), in the same order."""
+    return np.asarray(values / (1.0 + np.abs(values)))

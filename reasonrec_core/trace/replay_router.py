@@ -1,0 +1,185 @@
+"""Deciding again: a router is a pure function of what the trace recorded before anybody answered for good.
+
+A router sees the recorded signals (every estimator's uncertainty) and the recorded keys, row by row, and nothing else.
+So whatever kind it is, the same router gives the same decisions from the trace as it gave in the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.errors import ConfigError, RunError
+from reasonrec_core.routing import Costs, Evidence, Router, RouterConfig, fit_router
+from reasonrec_core.routing.confidence_calibration import fit_stated
+from reasonrec_core.routing.expected_gain import EXPECTED, gained
+from reasonrec_core.trace.schema import CONSULT, ROUTED
+from reasonrec_core.trace.trace_arrays import Float64, Names, Recorded
+from reasonrec_core.types import Route
+
+BEFORE = "before"
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Who answers each of n requests.
+
+    Attributes:
+        routes: values of `Route`.
+        delegates: "" where no delegate takes part.
+        stage: whether it is decided "before" or "after" the policy has answered.
+        asked: delegates that answer before it is decided.
+        in_turn: whether they are asked one after another until one answers, not all about every request.
+    """
+
+    routes: Names
+    delegates: Names
+    stage: str
+    asked: tuple[str, ...] = ()
+    in_turn: bool = False
+
+    def same(self, other: Decisions) -> npt.NDArray[np.bool_]:
+        """bool[n]: which requests go the same way in both."""
+        return np.asarray((self.routes == other.routes) & (self.delegates == other.delegates), np.bool_)
+
+    @property
+    def share(self) -> float:
+        """Of the requests that a delegate answers."""
+        return float(np.mean(self.routes == str(Route.REPLACE))) if len(self.routes) else 0.0
+
+
+def as_recorded(found: Recorded) -> Decisions:
+    """The decisions of the run."""
+    router = found.header.router
+    if router is None:
+        return Decisions(found.routes, found.delegates, BEFORE)
+    asked = tuple(str(label) for label in router.get("asks", ()))
+    in_turn = router["config"].get("kind") == "cascade"
+    return Decisions(found.routes, found.delegates, str(router["config"]["stage"]), asked, in_turn)
+
+
+def decide(found: Recorded, router: Router | None) -> Decisions:
+    """The decisions of a router; without one the policy answers all, or where there is none the first delegate.
+
+    Raises:
+        RunError: the trace lacks a signal that the router needs for some request.
+    """
+    n, head = len(found), found.header
+    if router is None:
+        alone = head.policy is None and head.delegates
+        route, who = (Route.REPLACE, head.delegates[0]) if alone else (Route.SELF, "")
+        return Decisions(np.full(n, str(route), object), np.full(n, who, object), BEFORE)
+    check_signals(found, router.signals)
+    routes = np.array([str(route) for route in router.routes(found.signals, found.keys)], object)
+    delegates = np.where(routes == str(Route.REPLACE), router.who(found.signals, found.keys), "").astype(object)
+    return Decisions(routes, delegates, router.config.stage, router.asks, router.in_turn)
+
+
+def recorded_router(found: Recorded) -> Router | None:
+    """The router of the run, as it was calibrated there."""
+    if found.header.router is None:
+        return None
+    try:
+        return Router.from_dict(found.header.router)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"the trace's router cannot be read ({' '.join(str(error).split())})",
+            where=found.header.name or None,
+            fix="Use the version of reasonrec that wrote the trace, or run the pipeline again.",
+        ) from error
+
+
+def calibrated(config: RouterConfig, valid: Recorded, test: Recorded) -> Router:
+    """Another router, calibrated on the trace's validation part as a run would have calibrated it.
+
+    Raises:
+        ConfigError: an estimator or delegate that the trace does not know, or a risk out of reach.
+        RunError: there is no validation part.
+    """
+    known = evidence(valid)
+    router = fit_router(config, known)
+    if router.held is not None:  # what is held back goes by the confidence that would be stated
+        router.stated = fit_stated(router, known)
+        router.hold_back(known.signals, known.keys)
+    if config.share is not None:
+        check_signals(test, router.signals)
+        router.place(test.signals)
+    if config.abstain is not None:
+        check_signals(test, router.signals)
+        router.hold_back(test.signals, test.keys)
+    return router
+
+
+def evidence(valid: Recorded) -> Evidence:
+    """The validation part as what routers learn from."""
+    head = valid.header
+    if head.policy is None or not head.delegates:
+        raise ConfigError(
+            "a router needs a policy and at least one delegate, and the run had not both", where=head.name or None
+        )
+    if not len(valid):
+        raise RunError(
+            "the trace holds no validation queries to calibrate a router on",
+            where=head.name or None,
+            fix="Run the pipeline with a [router]: its trace holds them.",
+        )
+    quality = {system: metric(valid, system, head.quality) for system in (head.policy, *head.delegates)}
+    hit = {system: metric(valid, system, head.hit) > 0 for system in quality}
+    costs = Costs.from_dict(head.costs) if head.costs else None
+    told = {label: valid.signals.get(f"{EXPECTED}{label}") for label in head.delegates}
+    expected = {label: gained(each.total) for label, each in told.items() if each is not None}
+    soft = expected if len(expected) == len(told) else None
+    return Evidence(head.policy, valid.signals, quality, hit, valid.keys, costs, soft)
+
+
+def check_signals(found: Recorded, names: Sequence[str]) -> None:
+    """Refuse to decide where a signal is missing; a name that nobody knows is left to the router's own message."""
+    for name in names:
+        missing = int(np.isnan(found.signals[name].total).sum()) if name in found.signals else 0
+        if missing:
+            raise RunError(
+                f"{missing} of {len(found)} requests have no {name!r}, which the router decides by",
+                where=found.header.name or None,
+                fix='Replay a router with stage = "before", or the trace of an evaluation: there all are asked.',
+            )
+
+
+def metric(found: Recorded, system: str, name: str | None) -> Float64:
+    """float64[n] quality of one system's answers; NaN where it is not known."""
+    return found.quality.get(system, {}).get(name or "", np.full(len(found), np.nan))
+
+
+def quality(found: Recorded, decisions: Decisions, name: str) -> Float64:
+    """float64[n]: the quality of whoever answers.
+
+    Raises:
+        RunError: an answer that the run did not ask for.
+    """
+    head = found.header
+    values = metric(found, ROUTED, name).copy()
+    values[~decisions.same(as_recorded(found))] = np.nan
+    unknown = np.isnan(values)
+    who: dict[str, Any] = {label: decisions.delegates == label for label in head.delegates}
+    taken = decisions.routes == str(Route.REPLACE)
+    for label, rows in who.items():
+        values[unknown & taken & rows] = metric(found, label, name)[unknown & taken & rows]
+    alone = unknown & (decisions.routes == str(Route.SELF))
+    values[alone] = metric(found, head.policy or "", name)[alone]
+    joint = unknown & (decisions.routes == str(Route.CONSULT))
+    values[joint] = metric(found, CONSULT, name)[joint]
+    other = ~decisions.same(as_recorded(found)) & ~taken & (decisions.routes != str(Route.SELF)) & np.isnan(values)
+    held = decisions.routes == str(Route.ABSTAIN)
+    values[held & unknown] = 0.0  # no answer holds no target
+    other &= ~held
+    if other.any():
+        raise RunError(
+            f"{int(other.sum())} requests would go another way ({sorted(set(decisions.routes[other]))}) than in the "
+            "run, which did not ask for such answers",
+            where=head.name or None,
+            fix="Run the pipeline with this router.",
+        )
+    return values
