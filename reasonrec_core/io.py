@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and hashes of what is in them."""
+"""Files and folders that appear whole or not at all and never in the place of somebody else's, and content hashes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,13 @@ from reasonrec_core.errors import DataError
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; rename it to ``path`` if the block succeeds, delete it if not."""
+    """Give a temporary path beside ``path``; rename it to ``path`` if the block succeeds, delete it if not.
+
+    Raises:
+        DataError: a folder, pipe or device stands at ``path``, or it cannot be written.
+    """
     with _refusals(path):
+        _require_file(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
@@ -26,6 +31,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield aside
         aside.chmod(0o644)
+        _require_file(path)
         os.replace(aside, path)
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -34,25 +40,74 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``path``; put it in the place of ``path`` if the block succeeds."""
+def whole_folder(path: Path, *markers: str) -> Iterator[Path]:
+    """Give a temporary folder beside ``path``; put it in the place of ``path`` if the block succeeds.
+
+    Args:
+        path: a link to a folder is followed.
+        markers: see `require_replaceable`.
+
+    Raises:
+        DataError: what stands at ``path`` may not be replaced, or cannot be written.
+    """
     with _refusals(path):
+        path = Path(os.path.realpath(path))
+        require_replaceable(path, *markers)
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield aside
         aside.chmod(0o755)
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-            os.replace(path, old / "old")
-            os.replace(aside, path)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.replace(aside, path)
+        require_replaceable(path, *markers)
+        _put_in_place(aside, path)
     except OSError as error:
         raise _unwritable(path, error) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def require_replaceable(folder: Path, *markers: str) -> None:
+    """Refuse to write to ``folder`` unless it is new, empty, or one that we made.
+
+    Args:
+        folder: that is to be written.
+        markers: files or folders that all lie in a folder that we made; without any, nothing is replaced.
+
+    Raises:
+        DataError: something else stands there.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        kind = "a file" if folder.is_file() else "a pipe or a device"
+        raise DataError(f"is {kind}, not a folder", where=str(folder), fix="Name another output folder.")
+    if markers and all((folder / marker).exists() for marker in markers):
+        return
+    if any(folder.iterdir()):
+        what = "holds other files, which would be lost"
+        raise DataError(what, where=str(folder), fix="Name a new or empty output folder.")
+
+
+def _require_file(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe or a device"
+        raise DataError(f"is {kind}, not a file", where=str(path), fix="Name another output file.")
+
+
+def _put_in_place(aside: Path, path: Path) -> None:
+    """Rename ``aside`` to ``path``; what was there is deleted, or comes back if that fails."""
+    if not path.exists():
+        os.replace(aside, path)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+    os.replace(path, old / "old")
+    try:
+        os.replace(aside, path)
+    except OSError:
+        os.replace(old / "old", path)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -16,6 +16,7 @@ from reasonrec_core.io import content_hash, read_json, sha256_of, whole_folder, 
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+LOG = "interactions.parquet"
 TABLES = ("interactions", "items", "users")
 REQUIRED = frozenset({"name", "seed", "images", "source", "columns", "files", "hash", "clock", *TABLES})
 LOG_TYPES = {
@@ -32,7 +33,7 @@ IMPORT_AGAIN = "Import it again: reasonrec data import."
 
 def is_dataset(folder: Path) -> bool:
     """Whether ``folder`` claims to hold a dataset (of any version)."""
-    return (folder / MANIFEST).is_file() and (folder / "interactions.parquet").is_file()
+    return (folder / MANIFEST).is_file() and (folder / LOG).is_file()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -51,13 +52,16 @@ def write_dataset(folder: Path, tables: IndexedTables, about: dict[str, Any]) ->
     """Write tables and manifest to ``folder``, whole or not at all.
 
     Args:
-        folder: replaced if it exists.
+        folder: new, empty, or a dataset, which is replaced.
         tables: what to store.
         about: ``name``, ``seed``, ``images`` and ``source`` for the manifest.
+
+    Raises:
+        DataError: ``folder`` is anything else, or cannot be written.
     """
     named = {"interactions": tables.interactions, "items": tables.items, "users": tables.users}
     metadata = tables.interactions.schema.metadata or {}
-    with whole_folder(folder) as aside:
+    with whole_folder(folder, MANIFEST, LOG) as aside:
         for name, table in named.items():
             pq.write_table(table, aside / f"{name}.parquet", compression="zstd", compression_level=1)
         manifest = {

@@ -84,7 +84,7 @@ class RowStore:
         unique, inverse = np.unique(keys, return_inverse=True)
         known = self.known(unique)
         digest = content_hash(keys.tobytes())
-        with whole_folder(self.folder / "views" / digest[:32]) as aside:
+        with whole_folder(self.folder / "views" / digest[:32], "refused.json") as aside:
             np.save(aside / "keys.npy", keys)
             write_json(aside / "refused.json", {k.decode(): r for k, r in known.refused.items()})
             _write_rows(aside / "values.npy", known, inverse)

@@ -66,7 +66,7 @@ def add_items(path: Path, new: NewItems, registry: Registry, progress: Progress)
     old = served.dataset
     fitting = new.matching(old.catalog)
     folder = content_hash(old.hash, old.n_items, *fitting.table.column("item_id").to_pylist())[:16]
-    with whole_folder(path / FOLDER / folder) as aside:
+    with whole_folder(path / FOLDER / folder, "dataset") as aside:
         longer = old.extend_items(fitting.table, aside / "dataset", fitting.images)
         items = _observe(served, config, registry, longer.catalog.slice(old.n_items), progress)
         (aside / "features").mkdir()

@@ -84,7 +84,7 @@ class RunFolder:
             return found
         folder = self.path / "stages" / name
         begin = time.perf_counter()
-        with whole_folder(folder) as aside:
+        with whole_folder(folder, STAMP) as aside:
             notes = dict(make(aside) or {})
             seconds = time.perf_counter() - begin
             write_json(aside / STAMP, {"key": key, "seconds": seconds, "notes": notes})

@@ -12,9 +12,8 @@ from pathlib import Path
 from reasonrec_core.data.download.known import KNOWN, Known, Source
 from reasonrec_core.data.download.movielens import Rows, Tables
 from reasonrec_core.data.download.transfer import Progress, download, download_wheel, read_members
-from reasonrec_core.data.folders import require_replaceable
 from reasonrec_core.errors import DataError
-from reasonrec_core.io import content_hash, read_json, sha256_of, whole_folder, write_json
+from reasonrec_core.io import content_hash, read_json, require_replaceable, sha256_of, whole_folder, write_json
 
 __all__ = ["KNOWN", "Fetched", "Known", "Source", "fetch_dataset"]
 
@@ -103,7 +102,7 @@ def rows_hash(rows: Rows) -> str:
 
 
 def _write(known: Known, source: Source, tables: Tables, folder: Path) -> None:
-    with whole_folder(folder) as aside:
+    with whole_folder(folder, MARKER) as aside:
         for table, (header, rows) in tables.items():
             with (aside / f"{table}.csv").open("w", encoding="utf-8", newline="") as stream:
                 writer = csv.writer(stream, lineterminator="\n")

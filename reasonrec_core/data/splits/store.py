@@ -11,12 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.folders import require_replaceable
 from reasonrec_core.data.negative_sampling import with_candidates
 from reasonrec_core.data.split import Split, UInt8
 from reasonrec_core.data.splits.config import SplitConfig
 from reasonrec_core.errors import DataError
-from reasonrec_core.io import content_hash, read_json, sha256_of, whole_folder, write_json
+from reasonrec_core.io import content_hash, read_json, require_replaceable, sha256_of, whole_folder, write_json
 from reasonrec_core.types import Cases, History, Interactions, QueryBatch, Task
 
 FORMAT = 1
@@ -71,7 +70,7 @@ def split_hash(dataset_hash: str, config: SplitConfig, parts: UInt8, valid: Case
 def save_split(split: Split, folder: Path, dataset: Dataset) -> None:
     """Write the split to ``folder``, whole or not at all; an older split there is replaced, nothing else is."""
     require_replaceable(folder, MANIFEST)
-    with whole_folder(folder) as aside:
+    with whole_folder(folder, MANIFEST) as aside:
         log = split.train
         columns: dict[str, Any] = {"user": log.users, "item": log.items, "time": log.times}
         if log.values is not None:

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from reasonrec_core.data.folders import require_replaceable
 from reasonrec_core.data.synth.choice_model import choose, draw_truth
 from reasonrec_core.data.synth.config import SynthConfig
 from reasonrec_core.data.synth.ground_truth import FILE, Truth, oracle_ceiling, oracle_scores
 from reasonrec_core.data.synth.items import BLOCKS, Shop, stock
 from reasonrec_core.data.synth.pictures import draw_item
 from reasonrec_core.data.synth.vocabulary import REGIONS
-from reasonrec_core.io import whole_folder, write_json
+from reasonrec_core.io import require_replaceable, whole_folder, write_json
 
 __all__ = ["SynthConfig", "Truth", "make_catalogue", "oracle_ceiling", "oracle_scores"]
 
@@ -36,7 +35,7 @@ def make_catalogue(folder: Path, config: SynthConfig, progress: Progress | None 
     shop = stock(config, rng)
     truth = draw_truth(config, shop, rng)
     users, items, times = choose(config, truth, rng)
-    with whole_folder(folder) as aside:
+    with whole_folder(folder, FILE) as aside:
         log = zip(truth.users[users].tolist(), truth.items[items].tolist(), times.tolist(), strict=True)
         _write_csv(aside / "interactions.csv", ("user_id", "item_id", "timestamp"), log)
         columns = ("item_id", *shop.fields)
