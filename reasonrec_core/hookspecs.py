@@ -38,7 +38,7 @@ def reasonrec_encoders() -> Iterable[ComponentSpec]:
         [project]
         name = "reasonrec-trigrams"
         version = "0.1.0"
-        dependencies = ["reasonrec>=0.1,<0.2"]
+        dependencies = ["reasonrec-core>=0.2,<0.3"]
         [project.entry-points.reasonrec]
         trigrams = "reasonrec_trigrams.plugin"
 
@@ -91,7 +91,7 @@ def reasonrec_policies() -> Iterable[ComponentSpec]:
         [project]
         name = "reasonrec-loyal"
         version = "0.1.0"
-        dependencies = ["reasonrec>=0.1,<0.2"]
+        dependencies = ["reasonrec-core>=0.2,<0.3"]
         [project.entry-points.reasonrec]
         loyal = "reasonrec_loyal.plugin"
 
@@ -180,7 +180,7 @@ def reasonrec_uncertainty() -> Iterable[ComponentSpec]:
         [project]
         name = "reasonrec-rarity"
         version = "0.1.0"
-        dependencies = ["reasonrec>=0.1,<0.2"]
+        dependencies = ["reasonrec-core>=0.2,<0.3"]
         [project.entry-points.reasonrec]
         rarity = "reasonrec_rarity.plugin"
 
@@ -241,7 +241,7 @@ def reasonrec_delegates() -> Iterable[ComponentSpec]:
         [project]
         name = "reasonrec-trending"
         version = "0.1.0"
-        dependencies = ["reasonrec>=0.1,<0.2"]
+        dependencies = ["reasonrec-core>=0.2,<0.3"]
         [project.entry-points.reasonrec]
         trending = "reasonrec_trending.plugin"
 
@@ -299,7 +299,7 @@ def reasonrec_commands() -> Iterable[CommandSpec]:
         [project]
         name = "reasonrec-fields"
         version = "0.1.0"
-        dependencies = ["reasonrec>=0.1,<0.2"]
+        dependencies = ["reasonrec-core>=0.2,<0.3"]
         [project.entry-points.reasonrec]
         fields = "reasonrec_fields.plugin"
 

@@ -16,7 +16,7 @@ from typing import Any
 HOOKIMPL = "from reasonrec_core.hookspecs import CommandSpec, ComponentSpec, hookimpl\n\n"
 
 REAL = ",".join(
-    sorted({entry.dist.name for entry in metadata.entry_points(group="reasonrec") if entry.dist} - {"reasonrec"})
+    sorted({entry.dist.name for entry in metadata.entry_points(group="reasonrec") if entry.dist} - {"reasonrec-core"})
 )
 """Plugins that happen to be installed here; new processes disable them, so that tests see only their own."""
 

@@ -25,7 +25,7 @@ from reasonrec_core.hookspecs import GROUP, HOOK_OF_KIND, CommandSpec, Component
 from reasonrec_core.plugins.checks import Rejected, described, records, register
 from reasonrec_core.plugins.metadata import Distribution, distributions, normalised
 
-CORE = "reasonrec"
+CORE = "reasonrec-core"
 """The distribution whose components come with the core."""
 
 

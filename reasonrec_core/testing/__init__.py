@@ -4,7 +4,7 @@
         component = "mine"
         settings = {"decay": 0.5}
 
-The suites need pytest (``pip install reasonrec[dev]``); `tiny` and its relatives do not.
+The suites need pytest (``pip install pytest``); `tiny` and its relatives do not.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def open_trace(path: Path) -> TraceFile:
         raise RunError(
             f"the trace has format {found}, this version of reasonrec reads format {FORMAT}",
             where=str(path),
-            fix="Update it: pip install --upgrade reasonrec." if newer else AGAIN,
+            fix="Update it: pip install --upgrade reasonrec-core." if newer else AGAIN,
         )
     try:
         return TraceFile(path, Header.model_validate(raw))

@@ -125,7 +125,7 @@ def test_help_names_every_verb_and_the_plugins_commands(site: Path) -> None:
 
 def test_version() -> None:
     done = reasonrec(None, "--version")
-    assert done.stdout == "reasonrec 0.1.0\n"
+    assert done.stdout == "reasonrec 0.2.0\n"
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_a_plugin_cannot_take_a_verb_of_the_core(tmp_path: Path) -> None:
     install(tmp_path, "reasonrec-evil", {"reasonrec_evil.py": _evil()}, {"main": "reasonrec_evil"})
     done = reasonrec(tmp_path, "--help")
     assert "Evil." not in done.stdout
-    assert "reasonrec offers the same name" in done.stderr
+    assert "reasonrec-core offers the same name" in done.stderr
     rows = json.loads(reasonrec(tmp_path, "-q", "plugins", "--json").stdout)
     assert any(row["name"] == "run" and row["status"].startswith("conflict") for row in rows)
 

@@ -48,7 +48,7 @@ def test_the_plugins_of_the_docstrings_register(site: Path) -> None:
         """
         from reasonrec_core.plugins import discover
         found = discover()
-        mine = [c for c in (*found.components, *found.commands) if c.distribution != "reasonrec"]
+        mine = [c for c in (*found.components, *found.commands) if c.distribution != "reasonrec-core"]
         print(*sorted(c.spec.name for c in mine))
         """,
         REASONREC_STRICT_PLUGINS="1",

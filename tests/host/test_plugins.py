@@ -11,8 +11,8 @@ LISTING = """
 import os
 from reasonrec_core.plugins import installed
 found = installed()
-print(*sorted(c.spec.name for c in found.components if c.distribution != "reasonrec"))
-print(*sorted({c.spec.name for c in found.components if c.distribution == "reasonrec"}))
+print(*sorted(c.spec.name for c in found.components if c.distribution != "reasonrec-core"))
+print(*sorted({c.spec.name for c in found.components if c.distribution == "reasonrec-core"}))
 for problem in found.problems:
     if problem.distribution not in os.environ["REAL"].split(","):
         print(problem.status, problem.distribution, problem.kind, problem.name, sep="|")
@@ -148,7 +148,7 @@ def test_a_name_of_the_core_stays_the_cores(tmp_path: Path) -> None:
     install_module(tmp_path, "a-first", delegate("popularity"))
     done = python(tmp_path, LISTING)
     assert done.stdout.splitlines() == ["", CORE, "conflict|a-first|delegate|popularity"]
-    assert done.stderr == "delegate 'popularity' of a-first 0.1.0 is left out: reasonrec offers the same name\n"
+    assert done.stderr == "delegate 'popularity' of a-first 0.1.0 is left out: reasonrec-core offers the same name\n"
 
 
 def test_one_distribution_that_offers_a_name_twice_loses_it(tmp_path: Path) -> None:
@@ -241,4 +241,4 @@ def test_reading_folders_agrees_with_importlib_metadata() -> None:
     fast = {(d.key, d.version, tuple(sorted(d.entries))) for d in metadata._from_folders() if d.entries}
     slow = {(d.key, d.version, tuple(sorted(d.entries))) for d in metadata._from_metadata() if d.entries}
     assert fast == slow
-    assert any(key == "reasonrec" for key, _, _ in fast)
+    assert any(key == "reasonrec-core" for key, _, _ in fast)

@@ -65,7 +65,7 @@ def registry() -> Registry:
     here = Mine.__module__
     offers = (
         offer(Kind.DELEGATE, "mine", f"{here}:Mine", "reasonrec-mine"),
-        offer(Kind.DELEGATE, "popularity", "reasonrec_core.builtin.popularity:Popularity", "reasonrec"),
+        offer(Kind.DELEGATE, "popularity", "reasonrec_core.builtin.popularity:Popularity", "reasonrec-core"),
         offer(Kind.ENCODER, "not-an-encoder", f"{here}:Mine", "reasonrec-odd"),
         offer(Kind.POLICY, "thinker", "no_such_module:X", "reasonrec-gone"),
     )
@@ -177,7 +177,7 @@ def test_the_guard_lets_clear_errors_and_interruptions_pass() -> None:
 def test_every_builtin_can_be_loaded_and_made(tmp_path: Path) -> None:
     found = Registry.discover()
     for offer in found.components():
-        if offer.distribution == "reasonrec":
+        if offer.distribution == "reasonrec-core":
             assert found.create(offer.kind, offer.spec.name, {}).config is not None
 
 
