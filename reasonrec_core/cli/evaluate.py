@@ -19,10 +19,10 @@ Examples:
 def evaluate_command(run: Path, as_json: bool) -> None:
     """Evaluate the policy, each delegate and the routed system of a fitted RUN on the test data."""
     from reasonrec_core.cli import console
-    from reasonrec_core.cli.show import show_metrics
+    from reasonrec_core.cli.show import show_results
     from reasonrec_core.pipeline.run import evaluate_run
     from reasonrec_core.registry import Registry
 
     with console.progress() as progress:
-        metrics = evaluate_run(run, Registry.discover(), progress)
-    show_metrics(metrics, run, as_json=as_json)
+        results = evaluate_run(run, Registry.discover(), progress)
+    show_results(results, run, as_json=as_json)

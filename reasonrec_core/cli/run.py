@@ -28,11 +28,11 @@ def run_command(pipeline: Path, overrides: tuple[str, ...], out: Path | None, as
     """
     from reasonrec_core.cli import console
     from reasonrec_core.cli.pipeline_options import load_pipeline
-    from reasonrec_core.cli.show import show_metrics
+    from reasonrec_core.cli.show import show_results
     from reasonrec_core.pipeline.run import run_pipeline
     from reasonrec_core.registry import Registry
 
     config, folder = load_pipeline(pipeline, overrides, out)
     with console.progress() as progress:
-        metrics = run_pipeline(config, folder, Registry.discover(), progress)
-    show_metrics(metrics, folder, as_json=as_json)
+        results = run_pipeline(config, folder, Registry.discover(), progress)
+    show_results(results, folder, as_json=as_json)

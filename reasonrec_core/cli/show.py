@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import click
 
 from reasonrec_core.cli import console
+from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.report import render_table
 
 
-def show_metrics(metrics: dict[str, Any], folder: Path, *, as_json: bool) -> None:
-    """Print the one table, or the metrics as JSON."""
+def show_results(results: Results, folder: Path, *, as_json: bool) -> None:
+    """Print the one table, or ``metrics.json``."""
     if as_json:
-        click.echo(json.dumps(metrics, indent=2, sort_keys=True))
+        click.echo(results.to_json())
         return
-    console.out.print(render_table(metrics))
+    console.out.print(render_table(results))
     console.out.print(f"Report: {folder / 'report.html'}", soft_wrap=True)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from reasonrec_core.evaluate import summarise
+from reasonrec_core.evaluate.routing_schema import AbstentionResult, Estimate
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.calibrate_router import goals
 from reasonrec_core.pipeline.evaluate import ROUTED, Assessed
 from reasonrec_core.pipeline.prepare import Prepared
 
 
-def selective(prepared: Prepared, agent: Agent, found: Assessed) -> dict[str, Any] | None:
+def selective(prepared: Prepared, agent: Agent, found: Assessed) -> AbstentionResult | None:
     """What `metrics.json` holds of it; None where every request gets an answer.
 
     ``coverage``: share of the requests that are answered; ``wanted``: the setting and its value; ``validation``: what
@@ -32,11 +31,11 @@ def selective(prepared: Prepared, agent: Agent, found: Assessed) -> dict[str, An
     name = "abstain" if config.abstain is not None else "selective_risk"
     mine = found.scores[agent.policy.label].per_query
     hit = answered.get(names[1])
-    return {
-        "coverage": float(np.mean(~held)),
-        "wanted": {name: getattr(config, name)},
-        "validation": router.report.get("abstention"),
-        "answered": answered,
-        "risk": None if hit is None else {"value": 1 - hit["value"], "low": 1 - hit["high"], "high": 1 - hit["low"]},
-        "held_back": {each: float(np.nanmean(mine[each][held])) for each in names} if held.any() else {},
-    }
+    return AbstentionResult(
+        coverage=float(np.mean(~held)),
+        wanted={name: getattr(config, name)},
+        validation=router.report.get("abstention"),
+        answered={each: Estimate(**value) for each, value in answered.items()},
+        risk=None if hit is None else Estimate(value=1 - hit["value"], low=1 - hit["high"], high=1 - hit["low"]),
+        held_back={each: float(np.nanmean(mine[each][held])) for each in names} if held.any() else {},
+    )

@@ -9,6 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.evaluate import metric_name, reliability, risk_coverage
+from reasonrec_core.evaluate.routing_schema import (
+    CalibrationResult,
+    ConfidenceQuality,
+    RecalibratedConfidence,
+    ReliabilityBin,
+    RouterReport,
+    RoutingResult,
+)
+from reasonrec_core.evaluate.schema import RiskCurve
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.budget import goal_in_words
 from reasonrec_core.pipeline.calibrate_router import Routed, goals, keys, scored, signals
@@ -29,7 +38,7 @@ DRAWS = 200
 
 
 def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, Any]:
-    """What `metrics.json` holds of confidence and of the router."""
+    """The fields of `Results` that speak of confidence and of the router."""
     if first.task is Task.CTR:
         return {"calibration": _clicks(prepared, agent, first)}
     if first.task is Task.EXPLAIN:
@@ -46,40 +55,44 @@ def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, An
     given = ~np.isnan(stated) & ~first.routed.abstained
     stated, raw, event, ways = stated[given], raw[given], hit[given], ways[given]
     routes = [
-        {
-            "way": str(way),
-            "kind": _kind(router.stated.get(way)),
+        RecalibratedConfidence(
+            way=str(way),
+            kind=_kind(router.stated.get(way)),
             **_both(raw[ways == way], stated[ways == way], event[ways == way], seed),
-        }
+        )
         for way in sorted(set(ways))
     ]
-    calibration = {"of": ROUTED, "event": f"target in top {k}", **_both(raw, stated, event, seed), "routes": routes}
-    if (own := _own(prepared, agent, first)) is not None:
-        calibration["own"] = own
+    calibration = CalibrationResult(
+        of=ROUTED,
+        event=f"target in top {k}",
+        **_both(raw, stated, event, seed),
+        routes=tuple(routes),
+        own=_own(prepared, agent, first),
+    )
     return {
         "calibration": calibration,
-        "risk_coverage": {"loss": f"1 - {quality}", **curve(stated, 1.0 - scores.per_query[quality][given])},
-        "routing": routing(router, first.routed),
+        "risk_coverage": curve(stated, 1.0 - scores.per_query[quality][given], f"1 - {quality}"),
+        "routing": describe_routing(router, first.routed),
     }
 
 
-def routing(router: Router, routed: Routed) -> dict[str, Any]:
-    """The rule, in JSON values."""
+def describe_routing(router: Router, routed: Routed) -> RoutingResult:
+    """The rule, and what it came to."""
     config, report = router.config, router.report
-    return {
-        "kind": config.kind,
-        "stage": config.stage,
-        "delegate": " or ".join(router.delegates),
-        "estimators": [name for name in router.signals if not name.startswith(CLUE)],
-        "clues": any(name.startswith(CLUE) for name in router.signals),
-        "asks": list(router.asks),
-        "threshold": float(report["level"]) if config.risk is not None else None,
-        "target": goal_in_words(config, report.get("goal")),
-        "reached": float(routed.replaced.mean()),
-        "consulted": float(routed.consulted.mean()),
-        "abstained": float(routed.abstained.mean()),
-        "validation": dict(report),
-    }
+    return RoutingResult(
+        kind=config.kind,
+        stage=config.stage,
+        delegate=" or ".join(router.delegates),
+        estimators=tuple(name for name in router.signals if not name.startswith(CLUE)),
+        clues=any(name.startswith(CLUE) for name in router.signals),
+        asks=tuple(router.asks),
+        threshold=float(report["level"]) if config.risk is not None else None,
+        target=goal_in_words(config, report.get("goal")),
+        reached=float(routed.replaced.mean()),
+        consulted=float(routed.consulted.mean()),
+        abstained=float(routed.abstained.mean()),
+        validation=RouterReport.model_validate(report),
+    )
 
 
 def _as_decided(router: Router, known: Mapping[str, Any], ties: Any, routed: Routed) -> tuple[Any, Float64]:
@@ -91,7 +104,7 @@ def _as_decided(router: Router, known: Mapping[str, Any], ties: Any, routed: Rou
     return ways_of(router, known, replaced, judged.who), np.asarray(raw, np.float64)
 
 
-def _own(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, Any] | None:
+def _own(prepared: Prepared, agent: Agent, first: Assessed) -> RecalibratedConfidence | None:
     """The policy's own probability of a hit, on all queries: as it states it, and recalibrated by itself."""
     assert agent.policy is not None
     label, task = agent.policy.label, first.task
@@ -102,10 +115,10 @@ def _own(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, Any] | 
     seen = scored(prepared, valid, cases).per_query[name] > 0
     made = choose_recalibration(valid.mass.astype(np.float64), seen, prepared.config.seed)
     raw, event = stated.astype(np.float64), first.scores[label].per_query[name] > 0
-    return {"of": label, "kind": made.kind, **_both(raw, made(raw), event, prepared.config.seed)}
+    return RecalibratedConfidence(of=label, kind=made.kind, **_both(raw, made(raw), event, prepared.config.seed))
 
 
-def _clicks(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, Any]:
+def _clicks(prepared: Prepared, agent: Agent, first: Assessed) -> CalibrationResult:
     """Click probabilities of the first system, as they are and recalibrated; the answers stay as they are."""
     label, answers = next(iter(first.answers.items()))
     if agent.policy is not None and label == agent.policy.label:
@@ -120,7 +133,7 @@ def _clicks(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, Any]
     seed = prepared.config.seed
     made = choose_recalibration(valid.probability.ravel().astype(np.float64), cases.labels.ravel() > 0, seed)
     raw = answers.probability.ravel().astype(np.float64)
-    return {"of": label, "kind": made.kind, **_both(raw, made(raw), first.cases.labels.ravel() > 0, seed)}
+    return CalibrationResult(of=label, kind=made.kind, **_both(raw, made(raw), first.cases.labels.ravel() > 0, seed))
 
 
 def _kind(made: Recalibration | None) -> str:
@@ -128,15 +141,20 @@ def _kind(made: Recalibration | None) -> str:
 
 
 def _both(raw: Float64, stated: Float64, event: Bool, seed: int) -> dict[str, Any]:
-    """Quality of what is stated, with its bins; ``before``: of what it was made from."""
-    return {**_trust(stated, event, seed), "before": _trust(raw, event, seed)}
+    """Fields of `RecalibratedConfidence`: quality of what is stated; ``before``: of what it was made from."""
+    return {**dict(_trust(stated, event, seed)), "before": _trust(raw, event, seed)}
 
 
-def _trust(stated: Float64, event: Bool, seed: int) -> dict[str, Any]:
+def _trust(stated: Float64, event: Bool, seed: int) -> ConfidenceQuality:
     """`Quality`, the mean confidence, what the errors would be by chance alone, and the bins of equal width."""
     chance = chance_error(stated, seed)
-    facts = {"mean": float(stated.mean()), "ece_chance": chance[0], "ece_mass_chance": chance[1]}
-    return {**Quality.of(stated, event).to_dict(), **facts, "bins": bins(stated, event)}
+    return ConfidenceQuality(
+        **Quality.of(stated, event).to_dict(),
+        mean=float(stated.mean()),
+        ece_chance=chance[0],
+        ece_mass_chance=chance[1],
+        bins=tuple(bins(stated, event)),
+    )
 
 
 def chance_error(stated: Float64, seed: int) -> tuple[float, float]:
@@ -150,28 +168,29 @@ def chance_error(stated: Float64, seed: int) -> tuple[float, float]:
     return float(np.mean(width)), float(np.mean(mass))
 
 
-def bins(stated: Float64, event: Bool) -> list[dict[str, Any]]:
+def bins(stated: Float64, event: Bool) -> list[ReliabilityBin]:
     """The reliability diagram's filled bins."""
     diagram = reliability(stated, event)
     return [
-        {
-            "low": float(diagram.low[i]),
-            "high": float(diagram.high[i]),
-            "n": int(diagram.count[i]),
-            "confidence": float(diagram.confidence[i]),
-            "accuracy": float(diagram.accuracy[i]),
-        }
+        ReliabilityBin(
+            low=float(diagram.low[i]),
+            high=float(diagram.high[i]),
+            n=int(diagram.count[i]),
+            confidence=float(diagram.confidence[i]),
+            accuracy=float(diagram.accuracy[i]),
+        )
         for i in np.flatnonzero(diagram.count)
     ]
 
 
-def curve(confidence: Float64, loss: Float64) -> dict[str, Any]:
-    """The risk-coverage curve, thinned to what a plot can show."""
+def curve(confidence: Float64, loss: Float64, name: str) -> RiskCurve:
+    """The risk-coverage curve of the loss called ``name``, thinned to what a plot can show."""
     whole = risk_coverage(confidence, loss)
     kept = np.unique(np.linspace(0, len(whole.coverage) - 1, CURVE_POINTS).round().astype(np.int64))
-    return {
-        "coverage": whole.coverage[kept].tolist(),
-        "risk": whole.risk[kept].tolist(),
-        "aurc": whole.aurc,
-        "e_aurc": whole.e_aurc,
-    }
+    return RiskCurve(
+        coverage=whole.coverage[kept].tolist(),
+        risk=whole.risk[kept].tolist(),
+        aurc=whole.aurc,
+        e_aurc=whole.e_aurc,
+        loss=name,
+    )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.evaluate.routing_schema import CostResult, CostRow, HorizonCost, TimeSpent
 from reasonrec_core.evaluate.slices import horizon_quartiles
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.evaluate import Assessed
@@ -32,8 +32,8 @@ def routes_of(found: Assessed, agent: Agent) -> npt.NDArray[np.object_]:
     return made
 
 
-def bills(agent: Agent, found: Assessed, latency: Latency | None, k: int) -> dict[str, Any] | None:
-    """What `metrics.json` holds of it; None where nothing was timed.
+def bills(agent: Agent, found: Assessed, latency: Latency | None, k: int) -> CostResult | None:
+    """What the answers cost; None where nothing was timed.
 
     ``rows``: per route (``kind`` "route") and per system that answers everything (``kind`` "system") the seconds of one
     request answered by itself (``single``: mean, p50, p95, n), seconds per request where `BATCH` are answered together
@@ -58,7 +58,7 @@ def bills(agent: Agent, found: Assessed, latency: Latency | None, k: int) -> dic
             rows.append(_row(route, "route", latency.whole[mine], spent, tokens["routed"][routes == route]))
     for label, ask in alone(agent).items():
         rows.append(_row(label, "system", latency.systems[label], in_batches(ask, queries), tokens[label]))
-    return {"batch": BATCH, "rows": rows, "horizon": _by_horizon(agent, found, latency, tokens["routed"])}
+    return CostResult(batch=BATCH, rows=tuple(rows), horizon=_by_horizon(agent, found, latency, tokens["routed"]))
 
 
 def tokens_of(agent: Agent, found: Assessed) -> dict[str, Int64]:
@@ -75,17 +75,17 @@ def tokens_of(agent: Agent, found: Assessed) -> dict[str, Int64]:
     return made | ({agent.policy.label: spent} if agent.policy else {})
 
 
-def in_batches(answer: Callable[[QueryBatch], None], queries: QueryBatch) -> dict[str, float]:
+def in_batches(answer: Callable[[QueryBatch], None], queries: QueryBatch) -> TimeSpent:
     """Seconds per request where `BATCH` requests are answered together, after one batch that is not counted."""
     answer(queries.take(np.arange(min(BATCH, len(queries)))))
     took = [(seconds_of(answer, batch) / len(batch), len(batch)) for batch in _batches(queries)]
     return spread(np.repeat([seconds for seconds, _ in took], [size for _, size in took]))
 
 
-def spread(values: Float64) -> dict[str, float]:
+def spread(values: Float64) -> TimeSpent:
     """Mean, median and 95th percentile, and of how many."""
     p50, p95 = np.quantile(values, [0.5, 0.95])
-    return {"mean": float(values.mean()), "p50": float(p50), "p95": float(p95), "n": float(len(values))}
+    return TimeSpent(mean=float(values.mean()), p50=float(p50), p95=float(p95), n=float(len(values)))
 
 
 def _batches(queries: QueryBatch) -> Iterator[QueryBatch]:
@@ -93,9 +93,9 @@ def _batches(queries: QueryBatch) -> Iterator[QueryBatch]:
         yield queries.take(np.arange(start, min(start + BATCH, len(queries))))
 
 
-def _row(who: str, kind: str, single: Float64, batched: dict[str, float], tokens: Int64) -> dict[str, Any]:
-    known = {"who": who, "kind": kind, "single": spread(single), "batched": batched}
-    return {**known, "tokens": float(tokens.mean()) if len(tokens) else 0.0, "requests": len(tokens)}
+def _row(who: str, kind: str, single: Float64, batched: TimeSpent, tokens: Int64) -> CostRow:
+    mean = float(tokens.mean()) if len(tokens) else 0.0
+    return CostRow(who=who, kind=kind, single=spread(single), batched=batched, tokens=mean, requests=len(tokens))
 
 
 def _place(route: str) -> tuple[int, str]:
@@ -104,7 +104,7 @@ def _place(route: str) -> tuple[int, str]:
     return order.index(route.split(":")[0]), route
 
 
-def _by_horizon(agent: Agent, found: Assessed, latency: Latency, tokens: Int64) -> list[dict[str, Any]]:
+def _by_horizon(agent: Agent, found: Assessed, latency: Latency, tokens: Int64) -> tuple[HorizonCost, ...]:
     """The timed requests by quarter of the evidence horizon of all test queries, the shortest histories first."""
     names, code = horizon_quartiles(found.cases.queries.history.lengths)
     own = latency.systems.get(agent.policy.label) if agent.policy else None
@@ -114,5 +114,5 @@ def _by_horizon(agent: Agent, found: Assessed, latency: Latency, tokens: Int64) 
         if at.any():
             policy = None if own is None else spread(own[at])
             spent = float(tokens[code == number].mean())
-            rows.append({"group": str(name), "routed": spread(latency.whole[at]), "policy": policy, "tokens": spent})
-    return rows
+            rows.append(HorizonCost(group=str(name), routed=spread(latency.whole[at]), policy=policy, tokens=spent))
+    return tuple(rows)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.evaluate.routing_schema import CurvePoint, DelegationCurve, Estimate, HorizonQuarter, NotInferior
 from reasonrec_core.evaluate.slices import horizon_quartiles
 from reasonrec_core.io import content_hash, read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
@@ -86,8 +87,8 @@ class AllAnswered:
         return {"value": float(values.mean()), "low": base * (1 + found.low), "high": base * (1 + found.high)}
 
 
-def delegation_curve(prepared: Prepared, agent: Agent, found: Assessed) -> dict[str, Any] | None:
-    """What `metrics.json` holds of it; None where nothing is routed.
+def delegation_curve(prepared: Prepared, agent: Agent, found: Assessed) -> DelegationCurve | None:
+    """The curve on test; None where nothing is routed.
 
     Random routing is the expectation over all choices of requests, which is linear in the share. The oracle is a bound
     that no router can pass.
@@ -104,25 +105,25 @@ def delegation_curve(prepared: Prepared, agent: Agent, found: Assessed) -> dict[
     )
     base, given_away = float(tested.mine.mean()), float(tested.theirs(router).mean())
     points = [
-        {
-            "share": float(share),
+        CurvePoint(
+            share=float(share),
             **tested.estimate(tested.at(float(share))),
-            "random": base + float(share) * (given_away - base),
-            "oracle": tested.oracle(float(share)),
-        }
+            random=base + float(share) * (given_away - base),
+            oracle=tested.oracle(float(share)),
+        )
         for share in SHARES
     ]
-    return {
-        "metric": metric,
-        "policy": base,
-        "points": points,
-        "chosen": {"share": float(found.routed.replaced.mean()), **tested.estimate(quality[ROUTED])},
-        "not_inferior": _not_inferior(prepared, agent, found, tested),
-        "horizon": _by_horizon(found, tested),
-    }
+    return DelegationCurve(
+        metric=metric,
+        policy=base,
+        points=tuple(points),
+        chosen=CurvePoint(share=float(found.routed.replaced.mean()), **tested.estimate(quality[ROUTED])),
+        not_inferior=_not_inferior(prepared, agent, found, tested),
+        horizon=_by_horizon(found, tested),
+    )
 
 
-def _not_inferior(prepared: Prepared, agent: Agent, found: Assessed, tested: AllAnswered) -> dict[str, Any]:
+def _not_inferior(prepared: Prepared, agent: Agent, found: Assessed, tested: AllAnswered) -> NotInferior:
     """The largest share that is not inferior: chosen on validation, confirmed on test or not."""
     goal = tested.router.report.get("goal")
     if goal is not None and goal["goal"] == "max_loss":
@@ -130,7 +131,7 @@ def _not_inferior(prepared: Prepared, agent: Agent, found: Assessed, tested: All
     else:
         made = _chosen_on_validation(prepared, agent, found, tested.router)
     test = tested.relative(tested.at(made["share"]))
-    return {**made, "test": asdict(test), "confirmed": test.low > -made["limit"]}
+    return NotInferior.model_validate({**made, "test": asdict(test), "confirmed": test.low > -made["limit"]})
 
 
 def _chosen_on_validation(prepared: Prepared, agent: Agent, found: Assessed, router: Router) -> dict[str, Any]:
@@ -149,7 +150,7 @@ def _chosen_on_validation(prepared: Prepared, agent: Agent, found: Assessed, rou
     return dict(read_json(stage.folder / "share.json"))
 
 
-def _by_horizon(found: Assessed, tested: AllAnswered) -> list[dict[str, Any]]:
+def _by_horizon(found: Assessed, tested: AllAnswered) -> tuple[HorizonQuarter, ...]:
     """By quarter of the evidence horizon, the shortest histories first: what was delegated, and what came of it."""
     assert found.routed is not None
     names, code = horizon_quartiles(found.cases.queries.history.lengths)
@@ -157,7 +158,14 @@ def _by_horizon(found: Assessed, tested: AllAnswered) -> list[dict[str, Any]]:
     for number, name in enumerate(names):
         at = np.flatnonzero(code == number)
         if len(at):
-            means = {"routed": float(routed[at].mean()), "policy": float(tested.mine[at].mean())}
-            share, against = float(found.routed.replaced[at].mean()), asdict(tested.relative(routed, at))
-            rows.append({"group": str(name), "n": len(at), "share": share, **means, "relative": against})
-    return rows
+            rows.append(
+                HorizonQuarter(
+                    group=str(name),
+                    n=len(at),
+                    share=float(found.routed.replaced[at].mean()),
+                    routed=float(routed[at].mean()),
+                    policy=float(tested.mine[at].mean()),
+                    relative=Estimate(**asdict(tested.relative(routed, at))),
+                )
+            )
+    return tuple(rows)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from reasonrec_core.components import Kind
 from reasonrec_core.errors import PluginError
@@ -19,6 +18,8 @@ from reasonrec_core.evaluate import (
     slices,
     summarise,
 )
+from reasonrec_core.evaluate.routing_schema import Estimate
+from reasonrec_core.evaluate.schema import PairedComparison, SliceEstimate
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.calibrate_router import Routed, fused, item_counts, keys, route, scored, signals
 from reasonrec_core.pipeline.ctr_from_rankings import delegate_clicks
@@ -96,11 +97,14 @@ def explained(prepared: Prepared, agent: Agent, answers: Mapping[str, Answers]) 
         return policy.judge(prepared.dataset, prepared.split, "test", said)
 
 
-def systems(prepared: Prepared, found: Assessed) -> dict[str, dict[str, dict[str, float]]]:
+def systems(prepared: Prepared, found: Assessed) -> dict[str, dict[str, Estimate]]:
     """Every metric of every system with its interval."""
     config = prepared.config
     return {
-        label: summarise(scores, seed=config.seed, resamples=config.evaluate.resamples)
+        label: {
+            name: Estimate(**value)
+            for name, value in summarise(scores, seed=config.seed, resamples=config.evaluate.resamples).items()
+        }
         for label, scores in found.scores.items()
     }
 
@@ -115,10 +119,10 @@ def primary(prepared: Prepared, found: Assessed) -> tuple[str, ...]:
     return tuple(metric_name(name, max(prepared.config.evaluate.k), sampled) for name in ("NDCG", "HR"))
 
 
-def comparisons(prepared: Prepared, found: Assessed) -> list[dict[str, Any]]:
+def comparisons(prepared: Prepared, found: Assessed) -> list[PairedComparison]:
     """The first system (routed, else the policy) against all others, and the policy against the delegates."""
     labels = list(found.scores)
-    config, rows = prepared.config, list[dict[str, Any]]()
+    config, rows = prepared.config, list[PairedComparison]()
     for position, reference in enumerate(labels[:2]):
         others = {label: found.scores[label] for label in labels[position:]}
         if len(others) > 1:
@@ -127,26 +131,25 @@ def comparisons(prepared: Prepared, found: Assessed) -> list[dict[str, Any]]:
             )
             rows += [_turned(each) for each in made]
     # One family: whoever reads the table picks from all of its rows.
-    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        row["p_corrected"] = p
-    return rows
+    corrected = holm([row.p if row.p is not None else 1.0 for row in rows])
+    return [row.model_copy(update={"p_corrected": p}) for row, p in zip(rows, corrected, strict=True)]
 
 
-def _turned(each: Comparison) -> dict[str, Any]:
+def _turned(each: Comparison) -> PairedComparison:
     """As reference minus other, so that a positive difference speaks for the first system."""
-    return {
-        "a": each.b,
-        "b": each.a,
-        "metric": each.metric,
-        "difference": -each.difference,
-        "low": -each.high,
-        "high": -each.low,
-        "p": each.p,
-        "n": each.n,
-    }
+    return PairedComparison(
+        a=each.b,
+        b=each.a,
+        metric=each.metric,
+        difference=-each.difference,
+        low=-each.high,
+        high=-each.low,
+        p=each.p,
+        n=each.n,
+    )
 
 
-def slice_rows(prepared: Prepared, found: Assessed) -> list[dict[str, Any]]:
+def slice_rows(prepared: Prepared, found: Assessed) -> list[SliceEstimate]:
     """The primary metric of every system by evidence horizon, target popularity and missing modality."""
     metric = primary(prepared, found)[0]
     rows = []
@@ -161,6 +164,8 @@ def slice_rows(prepared: Prepared, found: Assessed) -> list[dict[str, Any]]:
             resamples=prepared.config.evaluate.resamples,
         ):
             if metric in each.metrics:
-                head = {"slice": each.by, "group": each.name, "system": label, "metric": metric, "n": each.n}
-                rows.append(head | dict(each.metrics[metric]))
+                value = each.metrics[metric]
+                rows.append(
+                    SliceEstimate(slice=each.by, group=each.name, system=label, metric=metric, n=each.n, **value)
+                )
     return rows

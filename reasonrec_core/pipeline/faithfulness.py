@@ -10,6 +10,7 @@ import numpy as np
 
 from reasonrec_core.evaluate import Effects, choose_queries, measure_effects, summarise_effects
 from reasonrec_core.evaluate.faithfulness import DRAWS, LISTED, SHARES, SHORTEST
+from reasonrec_core.evaluate.schema import FaithfulnessResult
 from reasonrec_core.io import content_hash
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.evaluate import Assessed
@@ -17,8 +18,8 @@ from reasonrec_core.pipeline.interactive import EditedPolicy
 from reasonrec_core.pipeline.prepare import Prepared
 
 
-def faithfulness(prepared: Prepared, agent: Agent, found: Assessed) -> dict[str, Any] | None:
-    """What `metrics.json` holds of it: the tables, or why there are none; None without a policy or switched off."""
+def faithfulness(prepared: Prepared, agent: Agent, found: Assessed) -> FaithfulnessResult | None:
+    """The tables, or why there are none; None without a policy or switched off."""
     wanted = prepared.config.evaluate.faithfulness
     if not wanted or agent.policy is None:
         return None
@@ -27,11 +28,12 @@ def faithfulness(prepared: Prepared, agent: Agent, found: Assessed) -> dict[str,
     if why is None and not len(rows):
         why = f"no test query has {SHORTEST} history entries"
     if why is not None:
-        return {"skipped": why}
+        return FaithfulnessResult(skipped=why)
     effects = _effects(prepared, agent, found, rows)
-    facts = {"task": str(found.task), "policy": agent.policy.label, "k": LISTED, "draws": DRAWS}
     seed, resamples = prepared.config.seed, prepared.config.evaluate.resamples
-    return facts | summarise_effects(effects, seed=seed, resamples=resamples)
+    tables = summarise_effects(effects, seed=seed, resamples=resamples)
+    facts = {"task": str(found.task), "policy": agent.policy.label, "k": LISTED, "draws": DRAWS}
+    return FaithfulnessResult.model_validate(facts | tables)
 
 
 def _effects(prepared: Prepared, agent: Agent, found: Assessed, rows: np.ndarray[Any, np.dtype[np.intp]]) -> Effects:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.evaluate.routing_schema import TimeSpent
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.routing import Costs
 from reasonrec_core.types import Int64, QueryBatch
@@ -46,19 +47,19 @@ class Latency:
         assert self.policy is not None
         return float(self.whole.mean() / self.systems[self.policy].mean())
 
-    def to_dict(self) -> dict[str, dict[str, float]]:
+    def spent(self) -> dict[str, TimeSpent]:
         """Mean and quantiles in seconds, per system and per route."""
         kinds = {"routed": self.whole}
         kinds |= {"policy": self.systems[self.policy]} if self.policy else {}
         kinds |= {"delegate": self.systems[self.delegate]} if self.delegate else {}
         kinds |= {"self": self.whole[~self.replaced], "replace": self.whole[self.replaced]}
         return {
-            name: {
-                "mean": float(values.mean()),
-                "p50": float(np.quantile(values, 0.5)),
-                "p95": float(np.quantile(values, 0.95)),
-                "n": float(len(values)),
-            }
+            name: TimeSpent(
+                mean=float(values.mean()),
+                p50=float(np.quantile(values, 0.5)),
+                p95=float(np.quantile(values, 0.95)),
+                n=float(len(values)),
+            )
             for name, values in kinds.items()
             if len(values)
         }

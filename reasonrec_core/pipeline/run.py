@@ -7,12 +7,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.errors import ReasonRecError
+from reasonrec_core.evaluate.routing_schema import Estimate
+from reasonrec_core.evaluate.schema import (
+    VERSION,
+    DatasetFacts,
+    DelegationSummary,
+    ObservedFeature,
+    Results,
+    SecondsByPart,
+    SystemRoles,
+)
 from reasonrec_core.io import content_hash, write_json
 from reasonrec_core.pipeline.abstention_report import selective
 from reasonrec_core.pipeline.agent import POPULARITY, Agent
@@ -50,12 +59,12 @@ class Fitted:
     seconds: Mapping[str, float]
 
 
-def run_pipeline(config: PipelineConfig, folder: Path, registry: Registry, progress: Progress) -> dict[str, Any]:
-    """Fit, calibrate, evaluate and report; gives what `metrics.json` holds."""
+def run_pipeline(config: PipelineConfig, folder: Path, registry: Registry, progress: Progress) -> Results:
+    """Fit, calibrate, evaluate and report."""
     return evaluate_fitted(fit_pipeline(config, folder, registry, progress))
 
 
-def evaluate_run(folder: Path, registry: Registry, progress: Progress) -> dict[str, Any]:
+def evaluate_run(folder: Path, registry: Registry, progress: Progress) -> Results:
     """Evaluate a run folder that `fit_pipeline` made, with the settings that it holds."""
     RunFolder.open(folder)
     return run_pipeline(load_config(folder / "config.toml"), folder, registry, progress)
@@ -115,14 +124,14 @@ def keep_agent(prepared: Prepared, agent: Agent) -> None:
     prepared.run.stage("agent", content_hash(state, prepared.key), make)
 
 
-def evaluate_fitted(fitted: Fitted) -> dict[str, Any]:
+def evaluate_fitted(fitted: Fitted) -> Results:
     """Test every system on every task, write results, trace, cards and the report."""
     prepared, agent = fitted.prepared, fitted.agent
     folder, config = prepared.run.path, prepared.config
     found = [assess(prepared, agent, task) for task in config.tasks]
     first = found[0]
     latency = measure(agent, first.cases.queries, config.evaluate.latency_sample, max(config.evaluate.k), config.seed)
-    metrics = collect(fitted, found, latency) | {"faithfulness": faithfulness(prepared, agent, first)}
+    results = collect(fitted, found, latency)
     for each in found:
         write_users(folder, each)
     write_traces(prepared, agent, found, latency, folder)
@@ -130,46 +139,49 @@ def evaluate_fitted(fitted: Fitted) -> dict[str, Any]:
         write_cards(prepared, agent, first, folder / "cards.json")
     for each in (each for each in found if each.task is Task.EXPLAIN):
         write_explanations(prepared, agent, each, folder / "explanations.json")
-    write_json(folder / "metrics.json", metrics)
+    results.write(folder)
     write_report(folder)
-    return metrics
+    return results
 
 
-def collect(fitted: Fitted, found: list[Assessed], latency: Latency | None) -> dict[str, Any]:
-    """What `metrics.json` holds."""
-    prepared, agent = fitted.prepared, fitted.agent
-    table: dict[str, dict[str, Any]] = {}
+def collect(fitted: Fitted, found: list[Assessed], latency: Latency | None) -> Results:
+    """Everything that was measured, the first task in full."""
+    prepared, agent, first = fitted.prepared, fitted.agent, found[0]
+    table: dict[str, dict[str, Estimate]] = {}
     for each in found:
         for label, values in systems(prepared, each).items():
             table.setdefault(label, {}).update(values)
-    metrics: dict[str, Any] = {
-        "dataset": dataset_facts(prepared),
-        "protocol": protocol_in_words([prepared.splits[each.task].protocol for each in found]),
-        "systems": table,
-        "delegation": {"share": 0.0, "latency_ratio": 1.0} if agent.policy else None,
-        "seconds": {
-            "fit": dict(fitted.seconds),
-            "evaluate": {f"{each.task} {label}": a.seconds for each in found for label, a in each.answers.items()},
-        },
-        "roles": {
-            "routed": "routed" if agent.routers else None,
-            "policy": agent.policy.label if agent.policy else None,
-            "delegates": list(agent.delegates),
-        },
-        "comparisons": [row for each in found for row in comparisons(prepared, each)],
-        "slices": [row for each in found for row in slice_rows(prepared, each)],
-        "observe": observed(prepared),
-        "left_out": dict(prepared.split.left_out),
-        "seed": prepared.config.seed,
-    }
-    metrics |= certainty(prepared, agent, found[0])
-    if latency is not None and found[0].routed is not None:
-        share = float(found[0].routed.replaced.mean())
-        metrics["delegation"] = {"share": share, "latency_ratio": latency.ratio, "latency": latency.to_dict()}
-        metrics["delegation_curve"] = delegation_curve(prepared, agent, found[0])
-    metrics["abstention"] = selective(prepared, agent, found[0])
-    metrics["bills"] = bills(agent, found[0], latency, max(prepared.config.evaluate.k))
-    return metrics
+    delegation, curve = DelegationSummary(share=0.0, latency_ratio=1.0) if agent.policy else None, None
+    if latency is not None and first.routed is not None:
+        share = float(first.routed.replaced.mean())
+        delegation = DelegationSummary(share=share, latency_ratio=latency.ratio, latency=latency.spent())
+        curve = delegation_curve(prepared, agent, first)
+    return Results(
+        version=VERSION,
+        dataset=dataset_facts(prepared),
+        protocol=protocol_in_words([prepared.splits[each.task].protocol for each in found]),
+        systems=table,
+        delegation=delegation,
+        delegation_curve=curve,
+        bills=bills(agent, first, latency, max(prepared.config.evaluate.k)),
+        seconds=SecondsByPart(
+            fit=dict(fitted.seconds),
+            evaluate={f"{each.task} {label}": a.seconds for each in found for label, a in each.answers.items()},
+        ),
+        comparisons=tuple(row for each in found for row in comparisons(prepared, each)),
+        slices=tuple(row for each in found for row in slice_rows(prepared, each)),
+        **certainty(prepared, agent, first),
+        abstention=selective(prepared, agent, first),
+        observe=tuple(observed(prepared)),
+        roles=SystemRoles(
+            routed="routed" if agent.routers else None,
+            policy=agent.policy.label if agent.policy else None,
+            delegates=tuple(agent.delegates),
+        ),
+        faithfulness=faithfulness(prepared, agent, first),
+        left_out=dict(prepared.split.left_out),
+        seed=prepared.config.seed,
+    )
 
 
 def protocol_in_words(protocols: list[str]) -> str:
@@ -178,34 +190,34 @@ def protocol_in_words(protocols: list[str]) -> str:
     return "; ".join([first, *(other.removeprefix(first).lstrip("; ") for other in others if other != first)])
 
 
-def dataset_facts(prepared: Prepared) -> dict[str, Any]:
+def dataset_facts(prepared: Prepared) -> DatasetFacts:
     """The data in numbers."""
     dataset = prepared.dataset
     images = dataset.catalog.images
-    return {
-        "name": dataset.name,
-        "hash": dataset.hash,
-        "users": dataset.n_users,
-        "items": dataset.n_items,
-        "interactions": len(dataset.interactions),
-        "images_root": str(images) if images else None,
-    }
+    return DatasetFacts(
+        name=dataset.name,
+        hash=dataset.hash,
+        users=dataset.n_users,
+        items=dataset.n_items,
+        interactions=len(dataset.interactions),
+        images_root=str(images) if images else None,
+    )
 
 
-def observed(prepared: Prepared) -> list[dict[str, Any]]:
+def observed(prepared: Prepared) -> list[ObservedFeature]:
     """Per feature of the items: how many have it, who made it, where the weights came from."""
     rows = []
     for name, encoder in prepared.encoders.items():
         present = int(prepared.items.present[name].sum())
         refused = len(prepared.items.refused) if encoder.modality == "image" else 0
         rows.append(
-            {
-                "name": name,
-                "encoder": prepared.config.observe[name].encoder,
-                "present": present,
-                "missing": prepared.dataset.n_items - present - refused,
-                "refused": refused,
-                "provenance": dict(encoder.provenance()),
-            }
+            ObservedFeature(
+                name=name,
+                encoder=prepared.config.observe[name].encoder,
+                present=present,
+                missing=prepared.dataset.n_items - present - refused,
+                refused=refused,
+                provenance=dict(encoder.provenance()),
+            )
         )
     return rows

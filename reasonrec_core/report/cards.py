@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reasonrec_core.report.metrics import percent
 from reasonrec_core.report.pictures import Pictures
-from reasonrec_core.report.results import Card, CardItem, CardStep, Explanation, Other
+from reasonrec_core.report.schema import Card, CardItem, CardStep, Explanation, Other
 
 FIRST = 10
 """Ranked items that a card shows before "more"."""

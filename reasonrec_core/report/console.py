@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
-from typing import Any
 
-from pydantic import ValidationError
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from reasonrec_core.errors import RunError
+from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.report import spoken, words
 from reasonrec_core.report.faithfulness import sentences
-from reasonrec_core.report.results import Results
 from reasonrec_core.report.standing import Standing
 from reasonrec_core.report.tables import Cell, SystemsTable, systems_table
 
@@ -23,22 +19,9 @@ COLUMNS = 5
 """Metrics that the table has room for."""
 
 
-def render_table(metrics: Mapping[str, Any]) -> RenderableType:
-    """Systems by metrics with 95 % intervals, the best bold, and what was delegated; for `rich`.
-
-    Args:
-        metrics: the content of ``metrics.json``.
-
-    Raises:
-        RunError: it is not of that format.
-    """
-    try:
-        standing = Standing(Results.model_validate(metrics))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise RunError(f"{key}: {first['msg']}", where="metrics.json", fix="Run the pipeline again.") from error
-    return RunTable(standing)
+def render_table(results: Results) -> RenderableType:
+    """Systems by metrics with 95 % intervals, the best bold, and what was delegated; for `rich`."""
+    return RunTable(Standing(results))
 
 
 class RunTable:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reasonrec_core.evaluate.routing_schema import ConfidenceQuality
+from reasonrec_core.evaluate.schema import RiskCurve
 from reasonrec_core.report.folder import RiskByRoute
 from reasonrec_core.report.metrics import percent
-from reasonrec_core.report.results import RiskCoverage
-from reasonrec_core.report.routed import Trust
 from reasonrec_core.report.scale import Scale, Tick, around, from_zero
 
 WIDTH, HEIGHT = 360, 250
@@ -96,7 +96,7 @@ class Histogram:
     delegated: int
 
 
-def reliability(found: Trust, beside: Trust | None = None) -> Reliability | None:
+def reliability(found: ConfidenceQuality, beside: ConfidenceQuality | None = None) -> Reliability | None:
     """The reliability diagram, both axes alike, also like those of the one ``beside``; None where there are no bins."""
     groups, drawn = _groups(found)
     if not drawn:
@@ -115,7 +115,7 @@ def reliability(found: Trust, beside: Trust | None = None) -> Reliability | None
     return Reliability(dots, groups, len(groups) - len(drawn), diagonal, x.ticks(), y.ticks())
 
 
-def _groups(found: Trust) -> tuple[tuple[Group, ...], list[Group]]:
+def _groups(found: ConfidenceQuality) -> tuple[tuple[Group, ...], list[Group]]:
     """All groups of answers, and those that are common enough to be drawn."""
     groups = tuple(
         Group(b.n, b.confidence, b.accuracy)
@@ -132,7 +132,7 @@ def _wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def risk_coverage(found: RiskCoverage) -> Curve | None:
+def risk_coverage(found: RiskCurve) -> Curve | None:
     """The risk-coverage curve; None where there are fewer than two points."""
     n = min(len(found.coverage), len(found.risk))
     order = np.argsort(np.asarray(found.coverage[:n]), kind="stable")

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reasonrec_core.evaluate.routing_schema import (
+    CostResult,
+    CostRow,
+    CurvePoint,
+    DelegationCurve,
+    Estimate,
+    HorizonCost,
+    TimeSpent,
+)
 from reasonrec_core.report.curves import BOTTOM, LEFT, RIGHT, TOP
-from reasonrec_core.report.format import Estimate
 from reasonrec_core.report.metrics import number, percent, signed
-from reasonrec_core.report.routed import Bill, Bills, DelegationCurve, Point, QuarterBill, Spent
 from reasonrec_core.report.scale import Scale, Tick, around
 
 ROOM = 1.0
@@ -106,7 +113,7 @@ def _path(x: Scale, y: Scale, points: Sequence[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{x(share)},{y(value)}" for share, value in points) if points else ""
 
 
-def _said(found: DelegationCurve, points: Sequence[Point]) -> str:
+def _said(found: DelegationCurve, points: Sequence[CurvePoint]) -> str:
     """What the curve shows, for who cannot see it."""
     ends = f"{number(points[0].value)} where nothing is delegated, {number(points[-1].value)} where everything is"
     best = max(points, key=lambda p: p.value or 0.0)
@@ -131,7 +138,7 @@ def points_table(found: DelegationCurve) -> Table:
     )
 
 
-def quarters_table(found: DelegationCurve, bills: Bills | None) -> Table | None:
+def quarters_table(found: DelegationCurve, bills: CostResult | None) -> Table | None:
     """By quarter of the evidence horizon: share, quality, and time where it was measured."""
     if not found.horizon:
         return None
@@ -150,13 +157,13 @@ def quarters_table(found: DelegationCurve, bills: Bills | None) -> Table | None:
     return Table("By evidence horizon, shortest histories first", tuple(columns), tuple(lines))
 
 
-def _quarter_cells(bill: QuarterBill | None) -> list[str]:
+def _quarter_cells(bill: HorizonCost | None) -> list[str]:
     if bill is None:
         return ["–"] * 4
     return [*_times(bill.routed), duration(bill.policy.mean) if bill.policy else "–"]
 
 
-def bills_table(found: Bills, main: str = "routed") -> Table | None:
+def bills_table(found: CostResult, main: str = "routed") -> Table | None:
     """What each route, and each system that answers everything, costs."""
     if not found.rows:
         return None
@@ -168,12 +175,12 @@ def bills_table(found: Bills, main: str = "routed") -> Table | None:
     return Table("Time per request", tuple(columns), lines)
 
 
-def _bill(row: Bill, main: str, with_tokens: bool) -> Line:
+def _bill(row: CostRow, main: str, with_tokens: bool) -> Line:
     cells = (f"{row.requests:,}", *_times(row.single), *(_times(row.batched) if row.batched else ("–",) * 3))
     return Line(_who(row, main), (*cells, *((f"{row.tokens:,.0f}",) if with_tokens else ())), is_main=row.who == main)
 
 
-def _who(row: Bill, main: str) -> str:
+def _who(row: CostRow, main: str) -> str:
     if row.who == main:
         return "All requests, as routed"
     if row.kind == "system":
@@ -183,7 +190,7 @@ def _who(row: Bill, main: str) -> str:
     return f"of these, {words.get(way, f'handed to {delegate}' if delegate else way)}"
 
 
-def _times(spent: Spent) -> tuple[str, str, str]:
+def _times(spent: TimeSpent) -> tuple[str, str, str]:
     known = (spent.mean, spent.p50, spent.p95)
     mean, middle, late = ("–" if t is None else duration(t) for t in known)
     return mean, middle, late

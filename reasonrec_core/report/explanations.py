@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reasonrec_core.report.cards import ItemView, StepView, item_view, step_view
 from reasonrec_core.report.pictures import Pictures
-from reasonrec_core.report.results import Explanation
+from reasonrec_core.report.schema import Explanation
 
 GROUPS = (
     ("best", "Most like what was then written"),

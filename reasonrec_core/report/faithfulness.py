@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reasonrec_core.report.format import Estimate
+from reasonrec_core.evaluate.routing_schema import Estimate
+from reasonrec_core.evaluate.schema import EvidenceEffect, FaithfulnessResult, IntentEffect
 from reasonrec_core.report.metrics import chance, percent
-from reasonrec_core.report.results import EvidenceEffect, Faithfulness, IntentEffect
 from reasonrec_core.report.standing import ALPHA
 
 DONE = {"comprehensiveness": "{share} of the history ignored", "sufficiency": "only {share} of the history kept"}
@@ -45,7 +45,7 @@ class FaithfulnessView:
     k: int
 
 
-def faithfulness_view(found: Faithfulness | None) -> FaithfulnessView | None:
+def faithfulness_view(found: FaithfulnessResult | None) -> FaithfulnessView | None:
     """The section, or None where faithfulness was switched off."""
     if found is None:
         return None
@@ -70,7 +70,7 @@ def faithfulness_view(found: Faithfulness | None) -> FaithfulnessView | None:
     )
 
 
-def sentences(found: Faithfulness) -> tuple[str, ...]:
+def sentences(found: FaithfulnessResult) -> tuple[str, ...]:
     """What faithfulness came to: one sentence on the evidence, one on the intent; or why it was not measured."""
     if found.skipped is not None:
         return (f"Faithfulness was not measured: {found.skipped}.",)
@@ -78,7 +78,7 @@ def sentences(found: Faithfulness) -> tuple[str, ...]:
     return tuple(each for each in said if each)
 
 
-def _on_evidence(found: Faithfulness) -> str:
+def _on_evidence(found: FaithfulnessResult) -> str:
     rows = [e for e in found.evidence if (e.measure, e.of) == ("comprehensiveness", "mass")]
     mass = found.mass.value if found.mass else None
     if not rows or not mass:
@@ -97,7 +97,7 @@ def _on_evidence(found: Faithfulness) -> str:
     )
 
 
-def _on_intent(found: Faithfulness) -> str:
+def _on_intent(found: FaithfulnessResult) -> str:
     if not found.edits:
         return ""
     before, after = (

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from reasonrec_core.errors import DataError, RunError
+from reasonrec_core.evaluate.schema import Results, describe_invalid
 from reasonrec_core.io import read_json
-from reasonrec_core.report.results import Card, Explanation, Results
+from reasonrec_core.report.schema import Card, Explanation
 from reasonrec_core.trace import read_trace
 from reasonrec_core.trace.reader import NAMES
 
@@ -69,7 +70,7 @@ def read_run(folder: Path) -> Run:
             where=str(folder),
             fix="Finish it: reasonrec run PIPELINE.toml.",
         )
-    results = _parse(folder / "metrics.json", TypeAdapter(Results))
+    results = Results.read(folder)
     cards = _if_there(folder / "cards.json", lambda path: _parse(path, TypeAdapter(tuple[Card, ...])))
     told = _if_there(folder / "explanations.json", lambda path: _parse(path, TypeAdapter(tuple[Explanation, ...])))
     text = _if_there(folder / "config.toml", _read_text) or ""
@@ -96,10 +97,7 @@ def _parse(path: Path, kind: TypeAdapter[T]) -> T:
     except DataError as error:
         raise RunError(error.what, where=error.where, fix=FIX) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise RunError(f"{key}: {first['msg']}{more}", where=str(path), fix=FIX) from error
+        raise RunError(describe_invalid(error), where=str(path), fix=FIX) from error
 
 
 def _read_text(path: Path) -> str:

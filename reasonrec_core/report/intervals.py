@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonrec_core.report.format import Estimate
+from reasonrec_core.evaluate.routing_schema import Estimate
+from reasonrec_core.evaluate.schema import SliceEstimate
 from reasonrec_core.report.metrics import Metric, number
-from reasonrec_core.report.results import Slice
 from reasonrec_core.report.scale import Scale, Tick, around
 from reasonrec_core.report.standing import Role, Standing
 
@@ -86,7 +86,7 @@ def slice_panels(standing: Standing) -> tuple[Intervals, ...]:
 
 
 def _panel(
-    cells: Sequence[Slice],
+    cells: Sequence[SliceEstimate],
     name: str,
     metric: Metric,
     scale: Scale,
@@ -107,7 +107,7 @@ def _panel(
     return Intervals(title, UNITS.get(title, ""), metric, tuple(rows), scale.ticks(3), None, legend)
 
 
-def _mark(tone: Role, label: str, value: Estimate | Slice, scale: Scale, y: float) -> Mark:
+def _mark(tone: Role, label: str, value: Estimate | SliceEstimate, scale: Scale, y: float) -> Mark:
     middle = value.value or 0.0
     low = middle if value.low is None else value.low
     high = middle if value.high is None else value.high

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from reasonrec_core.evaluate.routing_schema import CostResult, DelegationCurve, RoutingResult
+from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.report.delegated import duration, relative
 from reasonrec_core.report.metrics import headline, number, percent
-from reasonrec_core.report.results import Results
-from reasonrec_core.report.routed import Bills, DelegationCurve, Routing
 
 SIGNALS = {
     "evidence-horizon": "how little is known about the user (evidence horizon)",
@@ -45,7 +45,7 @@ def what(results: Results) -> str:
     return f"{', '.join(parts)}; {policy} answered the rest."
 
 
-def consulting(routing: Routing) -> str:
+def consulting(routing: RoutingResult) -> str:
     """Whether answering together pays, by the validation queries that it was learned on."""
     found = routing.validation.consult if routing.validation else None
     if found is None or not found.queries:
@@ -61,7 +61,7 @@ def consulting(routing: Routing) -> str:
     )
 
 
-def _fused(routing: Routing) -> bool:
+def _fused(routing: RoutingResult) -> bool:
     found = routing.validation.consult if routing.validation else None
     return found is None or found.chosen != "policy"
 
@@ -139,7 +139,7 @@ def _ratio(ratio: float) -> str:
     return "as long" if abs(ratio - 1) < EVEN else f"{ratio:.2f} times as long"
 
 
-def why(routing: Routing) -> str:
+def why(routing: RoutingResult) -> str:
     """The rule: when it is decided, from what, and what was wanted."""
     stage = {"before": "before the policy thinks", "after": "after the policy has answered"}.get(routing.stage or "")
     known = [SIGNALS.get(name, name) for name in routing.estimators]
@@ -176,7 +176,7 @@ def more(curve: DelegationCurve | None) -> str:
     )
 
 
-def costs_note(bills: Bills | None) -> str:
+def costs_note(bills: CostResult | None) -> str:
     """How costs were measured."""
     if bills is None or not bills.rows:
         return ""

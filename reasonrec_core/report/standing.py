@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from reasonrec_core.evaluate.routing_schema import Estimate
+from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.report import metrics
-from reasonrec_core.report.format import Estimate
 from reasonrec_core.report.metrics import Metric
-from reasonrec_core.report.results import Results
 
 ALPHA = 0.05
 """Level at which a corrected p-value counts as significant."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from reasonrec_core.evaluate.routing_schema import CalibrationResult, ConfidenceQuality, RecalibratedConfidence
 from reasonrec_core.report.curves import Reliability, reliability
 from reasonrec_core.report.delegated import Line, Table
 from reasonrec_core.report.metrics import percent
-from reasonrec_core.report.routed import Calibration, Recalibrated, Trust
 
 KINDS = {
     "none": "as it was",
@@ -15,13 +15,13 @@ KINDS = {
 }
 
 
-def diagram_before(found: Calibration) -> Reliability | None:
+def diagram_before(found: CalibrationResult) -> Reliability | None:
     """What the confidence looked like before, on the same axes; None where nothing was changed."""
     same = found.before is not None and found.before.bins == found.bins
     return None if found.before is None or same else reliability(found.before, found)
 
 
-def table(found: Calibration) -> Table | None:
+def table(found: CalibrationResult) -> Table | None:
     """Errors before and after recalibration, of all answers and way by way; None where nothing was recalibrated."""
     if found.before is None:
         return None
@@ -34,8 +34,8 @@ def table(found: Calibration) -> Table | None:
     return Table("Calibration on test, before → after recalibration on validation", (*columns, *errors), lines)
 
 
-def _line(name: str, found: Recalibrated, is_main: bool) -> Line:
-    before = found.before or Trust()
+def _line(name: str, found: RecalibratedConfidence, is_main: bool) -> Line:
+    before = found.before or ConfidenceQuality()
     kind = KINDS.get(found.kind or "", "way by way" if is_main else "–")
     cells = (
         f"{found.cases:,}" if found.cases is not None else "–",

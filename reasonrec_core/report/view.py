@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reasonrec_core.evaluate.routing_schema import CalibrationResult
+from reasonrec_core.evaluate.schema import ObservedFeature, Results
 from reasonrec_core.report import curves, delegated, explanations, intervals, spoken, trusted, words
 from reasonrec_core.report.cards import CardView, by_outcome, card_view
 from reasonrec_core.report.faithfulness import FaithfulnessView, faithfulness_view
 from reasonrec_core.report.folder import Run
 from reasonrec_core.report.metrics import number, percent
 from reasonrec_core.report.pictures import Pictures
-from reasonrec_core.report.results import Observed, Results
-from reasonrec_core.report.routed import Calibration
 from reasonrec_core.report.standing import Standing, Verdict
 from reasonrec_core.report.tables import COLUMNS, SystemsTable, systems_table
 
@@ -65,7 +65,7 @@ class ReportView:
     figures: tuple[Figure, ...]
     findings: tuple[Finding, ...]
     facts: tuple[Fact, ...]
-    observed: tuple[Observed, ...]
+    observed: tuple[ObservedFeature, ...]
     forest: intervals.Intervals | None
     table: SystemsTable
     all_metrics: SystemsTable
@@ -80,7 +80,7 @@ class ReportView:
     seconds: tuple[tuple[str, tuple[Fact, ...]], ...]
     histogram: curves.Histogram | None
     trust: str | None
-    calibration: Calibration | None
+    calibration: CalibrationResult | None
     reliability: curves.Reliability | None
     before: curves.Reliability | None
     recalibrated: delegated.Table | None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import textwrap
 
+from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.report.metrics import Metric, chance, number, percent, signed
-from reasonrec_core.report.results import Results
 from reasonrec_core.report.standing import Difference, Role, Standing, Verdict
 
 SUSPICIOUS_RATIO = 0.85

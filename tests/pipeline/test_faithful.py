@@ -12,6 +12,7 @@ import pytest
 from reasonrec_core.components import ReasoningPolicy
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError
+from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.pipeline.agent import Named
 from reasonrec_core.pipeline.evaluate import Assessed, assess
 from reasonrec_core.pipeline.faithfulness import faithfulness
@@ -61,7 +62,7 @@ def test_what_was_measured_is_kept(run: tuple[Prepared, Recommender, Assessed], 
     prepared, recommender, found = run
     stamp = (finished / "stages" / "faithfulness-sequential" / "stage.json").stat().st_mtime_ns
     again = faithfulness(prepared, recommender.agent, found)
-    assert again == json.loads((finished / "metrics.json").read_text())["faithfulness"]
+    assert again == Results.read(finished).faithfulness
     assert (finished / "stages" / "faithfulness-sequential" / "stage.json").stat().st_mtime_ns == stamp
 
 
@@ -71,7 +72,7 @@ def test_as_many_queries_as_are_wanted(run: tuple[Prepared, Recommender, Assesse
     few = replace(prepared, config=config, run=RunFolder(tmp_path / "run"))
     result = faithfulness(few, recommender.agent, found)
     assert result is not None
-    assert result["n"] == 7
+    assert result.n == 7
     off = check_config(pipeline(tmp_path, evaluate={"faithfulness": 0}), "x")
     assert faithfulness(replace(prepared, config=off), recommender.agent, found) is None
 
@@ -79,15 +80,18 @@ def test_as_many_queries_as_are_wanted(run: tuple[Prepared, Recommender, Assesse
 def test_why_it_was_not_measured(run: tuple[Prepared, Recommender, Assessed]) -> None:
     prepared, recommender, found = run
     fixed = replace(recommender.agent, policy=Named("mine", "profile", Fixed(Fixed.Config())))
-    assert faithfulness(prepared, fixed, found) == {"skipped": "the steps of the policy 'mine' cannot be edited"}
+    refused = faithfulness(prepared, fixed, found)
+    assert refused is not None
+    assert refused.skipped == "the steps of the policy 'mine' cannot be edited"
     with pytest.raises(ConfigError, match=r"the steps of the policy 'mine' cannot be edited\. Use a policy"):
         EditedPolicy.of(fixed)
     short = found.cases.take(np.flatnonzero(found.cases.queries.history.lengths < 2))
     nobody = faithfulness(prepared, recommender.agent, replace(found, cases=short))
-    assert nobody == {"skipped": "no test query has 2 history entries"}
+    assert nobody is not None
+    assert nobody.skipped == "no test query has 2 history entries"
 
 
 def test_nothing_is_said_of_delegates_alone(data: Path, tmp_path: Path) -> None:
     config = check_config(pipeline(data, policy=None, router=None), "tiny.toml")
-    assert run_pipeline(config, tmp_path / "run", Registry.discover(), silent)["faithfulness"] is None
+    assert run_pipeline(config, tmp_path / "run", Registry.discover(), silent).faithfulness is None
     assert "Whether the steps" not in (tmp_path / "run" / "report.html").read_text()

@@ -155,8 +155,8 @@ def test_no_component_is_shown_test_interactions(data: Path, tmp_path: Path) -> 
 def test_delegates_alone_are_compared_without_a_policy(data: Path, tmp_path: Path) -> None:
     config = check_config(pipeline(data, policy=None, router=None), "tiny.toml")
     found = run_pipeline(config, tmp_path / "run", Registry.discover(), silent)
-    assert list(found["systems"]) == ["popularity", "transitions"]
-    assert found["delegation"] is None
+    assert list(found.systems) == ["popularity", "transitions"]
+    assert found.delegation is None
     assert Recommender.open(tmp_path / "run").recommend(history=["item-01"]).by == "popularity"
 
 

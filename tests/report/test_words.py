@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.report import metrics, spoken, words
-from reasonrec_core.report.results import Results
 from reasonrec_core.report.scale import Scale, around, from_zero
 from reasonrec_core.report.standing import Role, Standing, Verdict
 

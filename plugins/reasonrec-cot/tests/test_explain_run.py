@@ -52,7 +52,7 @@ def settings(path: Path, llama: Path, **changes: Any) -> dict[str, Any]:
 
 
 def run(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
-    return run_pipeline(check_config(tree, "words.toml"), folder, Registry.discover(), lambda *_: None)
+    return run_pipeline(check_config(tree, "words.toml"), folder, Registry.discover(), lambda *_: None).to_dict()
 
 
 def test_a_run_says_how_good_explanations_are(shop: Path, llama: Path, tmp_path: Path) -> None:

@@ -1,0 +1,221 @@
+"""`Results`: what ``metrics.json`` holds. The pipeline fills it; the table, reporters and programs read it.
+
+Reading is strict in what a file states and lenient in what it adds: a wrong type is an error that names the key, a key
+that is missing leaves its section out, and a key that is not known here is ignored. Names of systems and of metrics
+are free. A number that is not finite is written as null.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError
+
+from reasonrec_core.errors import DataError, RunError
+from reasonrec_core.evaluate.routing_schema import (
+    AbstentionResult,
+    CalibrationResult,
+    CostResult,
+    DelegationCurve,
+    Estimate,
+    Record,
+    RoutingResult,
+    TimeSpent,
+)
+from reasonrec_core.io import read_json, write_text
+
+VERSION = 1
+"""Of the format. Keys are only added; what would break a reader raises it."""
+FILE = "metrics.json"
+
+
+class PairedComparison(Record):
+    """``difference`` = metric of ``a`` minus metric of ``b`` over ``n`` users, 95 % interval, p-values."""
+
+    a: str
+    b: str
+    metric: str
+    difference: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_corrected: float | None = None
+    n: int | None = None
+
+
+class SliceEstimate(Estimate):
+    """One system on one ``group`` of ``n`` queries."""
+
+    slice: str
+    group: str
+    system: str
+    metric: str
+    n: int
+
+
+class RiskCurve(Record):
+    """Mean loss (``risk``) of the most certain ``coverage`` of all answers; ``loss`` says which, in words.
+
+    ``aurc``: area under the curve; ``e_aurc``: its excess over that of a perfect order.
+    """
+
+    coverage: tuple[float, ...] = ()
+    risk: tuple[float | None, ...] = ()
+    aurc: float | None = None
+    e_aurc: float | None = None
+    loss: str | None = None
+
+
+class DelegationSummary(Record):
+    """How much was delegated, and what it saved: time of the routed system over time of the policy alone."""
+
+    share: float | None = None
+    latency_ratio: float | None = None
+    latency: dict[str, TimeSpent] = Field(default_factory=dict)
+
+
+class ObservedFeature(Record):
+    """A feature of the items, how many items have it, and where its encoder's weights came from."""
+
+    name: str
+    encoder: str | None = None
+    present: int | None = None
+    missing: int | None = None
+    refused: int | None = None
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+
+class SystemRoles(Record):
+    """Which of the systems is what."""
+
+    routed: str | None = None
+    policy: str | None = None
+    delegates: tuple[str, ...] = ()
+
+
+class DatasetFacts(Record):
+    """The data that was used."""
+
+    name: str = "dataset"
+    hash: str | None = None
+    users: int | None = None
+    items: int | None = None
+    interactions: int | None = None
+    images_root: str | None = None
+
+
+class PairedEffect(Record):
+    """A paired effect: a difference with its 95 % interval and p-values."""
+
+    difference: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_corrected: float | None = None
+
+
+class EvidenceEffect(PairedEffect):
+    """What is lost with a ``share`` of the history removed (comprehensiveness) or kept alone (sufficiency).
+
+    ``of``: the best item's probability (mass), or the first items (list). ``difference``: cited minus random.
+    """
+
+    measure: str
+    of: str
+    share: float
+    cited: Estimate
+    random: Estimate
+
+
+class IntentEffect(PairedEffect):
+    """The share of the first items that carries a label of ``field``, before and after it is assumed."""
+
+    field: str
+    before: Estimate
+    after: Estimate
+
+
+class FaithfulnessResult(Record):
+    """Whether the steps cause the answers; ``skipped`` says why that was not measured."""
+
+    skipped: str | None = None
+    task: str | None = None
+    policy: str | None = None
+    n: int = 0
+    k: int = 10
+    draws: int = 0
+    mass: Estimate | None = None
+    evidence: tuple[EvidenceEffect, ...] = ()
+    edits: tuple[IntentEffect, ...] = ()
+
+
+class SecondsByPart(Record):
+    """Wall-clock seconds by part."""
+
+    fit: dict[str, float] = Field(default_factory=dict)
+    evaluate: dict[str, float] = Field(default_factory=dict)
+
+
+class Results(Record):
+    """``metrics.json``: the stable format that other programs read, too."""
+
+    version: int = VERSION
+    dataset: DatasetFacts
+    protocol: str = ""
+    systems: dict[str, dict[str, Estimate]] = Field(min_length=1)
+    delegation: DelegationSummary | None = None
+    delegation_curve: DelegationCurve | None = None
+    bills: CostResult | None = None
+    seconds: SecondsByPart | None = None
+    comparisons: tuple[PairedComparison, ...] = ()
+    slices: tuple[SliceEstimate, ...] = ()
+    calibration: CalibrationResult | None = None
+    risk_coverage: RiskCurve | None = None
+    routing: RoutingResult | None = None
+    abstention: AbstentionResult | None = None
+    observe: tuple[ObservedFeature, ...] = ()
+    roles: SystemRoles | None = None
+    faithfulness: FaithfulnessResult | None = None
+    left_out: dict[str, int] = Field(default_factory=dict)
+    seed: int | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read ``metrics.json`` of a run folder.
+
+        Raises:
+            RunError: there is none, or it holds something else; the message names the key.
+        """
+        path, fix = folder / FILE, "Run the pipeline again, or restore the file."
+        try:
+            found = cls.model_validate(read_json(path))
+        except DataError as error:
+            raise RunError(error.what, where=error.where, fix=fix) from error
+        except ValidationError as error:
+            raise RunError(describe_invalid(error), where=str(path), fix=fix) from error
+        if found.version > VERSION:
+            what = f"the format of the results is {found.version}; this release reads up to {VERSION}"
+            raise RunError(what, where=str(path), fix="Install the release that made the run, or run again.")
+        return found
+
+    def write(self, folder: Path) -> None:
+        """Write ``metrics.json`` into a run folder, whole or not at all."""
+        write_text(folder / FILE, self.to_json() + "\n")
+
+    def to_json(self) -> str:
+        """The content of ``metrics.json``: keys sorted, what was not measured left out."""
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True, allow_nan=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {**self.model_dump(mode="json", exclude_unset=True), "version": self.version}
+
+
+def describe_invalid(error: ValidationError) -> str:
+    """The first thing that is wrong with a file, by its key, and how many more there are."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "the whole file"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{key}: {first['msg']}{more}"
