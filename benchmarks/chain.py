@@ -33,9 +33,9 @@ from chain_table import write_table
 from chain_variants import SAME_NETWORK, VARIANTS, WITHOUT
 from profile_policy import Bench, alone, prepare
 from progress import tell
+from reasonrec_profile.api import Profile
 from threadpoolctl import threadpool_limits
 
-from reasonrec_core.builtin.profile import Profile
 from reasonrec_core.components import Delegate, Kind, ReasoningPolicy
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Observation, QueryBatch, Ranking

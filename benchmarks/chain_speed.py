@@ -34,9 +34,9 @@ from reasonrec_chain.config import ChainConfig
 from reasonrec_chain.policy import Chain
 from reasonrec_chain.propose import rows_at_once
 from reasonrec_chain.think import ranked, think
+from reasonrec_profile.api import HistoryWeights
 from threadpoolctl import threadpool_limits
 
-from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.evaluate.batching import run_batches
 from reasonrec_core.types import Float32, QueryBatch
 
@@ -67,7 +67,7 @@ def from_states(policy: Chain, bench: Bench, states: Float32) -> Callable[[int, 
     longest = policy.config.counted.max_history
 
     def work(start: int, batch: QueryBatch) -> None:
-        evidence, horizon = Evidence.of(batch.history, longest), bench.horizon(batch)
+        evidence, horizon = HistoryWeights.of(batch.history, longest), bench.horizon(batch)
         for at, piece in batch.chunks(rows_at_once(scene.n_items)):
             stop = at + len(piece)
             part, known = evidence.slice(at, stop), states[start + at : start + stop]
@@ -87,7 +87,7 @@ def everybody(policy: Chain, bench: Bench, rounds: int) -> dict[str, list[tuple[
     """Seconds per round for all test users."""
     queries = replace(bench.split.test.queries, k=WANTED)
     scene = policy.model.experts.scene(bench.fit.observation)
-    states = policy.model.experts.sequence.states(Evidence.of(queries.history, 50), scene.tables)
+    states = policy.model.experts.sequence.states(HistoryWeights.of(queries.history, 50), scene.tables)
     table = np.ascontiguousarray(scene.vectors[:-1].T)
 
     def answer(start: int, batch: QueryBatch) -> None:

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from profile_policy import Bench, prepare
 from reasonrec_conformal.scores import Ladder, Score
+from reasonrec_profile.api import Profile, ProfileConfig
 from threadpoolctl import threadpool_limits
 
-from reasonrec_core.builtin.profile import Profile, ProfileConfig
 from reasonrec_core.builtin.transitions import Transitions, TransitionsConfig
 from reasonrec_core.data.splits.cases import user_cases
 from reasonrec_core.types import Cases, Float32, Interactions, QueryBatch

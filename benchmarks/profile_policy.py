@@ -20,11 +20,9 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+from reasonrec_profile.api import MixtureWeights, Profile, ProfileConfig, ProfileModel
 from threadpoolctl import threadpool_limits
 
-from reasonrec_core.builtin.profile import Profile, ProfileConfig
-from reasonrec_core.builtin.profile.fitting import Model
-from reasonrec_core.builtin.profile.weigh import Weights
 from reasonrec_core.components import Delegate, FitData, Kind
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.importers import open_or_import
@@ -107,13 +105,13 @@ def alone(policy: Profile, expert: str) -> Profile:
         policy,
         replace(
             model,
-            weights=Weights(model.weights.names, np.zeros(0), table),
+            weights=MixtureWeights(model.weights.names, np.zeros(0), table),
             fields=tuple(replace(f, exponent=0.0) for f in model.fields),
         ),
     )
 
 
-def changed(policy: Profile, model: Model) -> Profile:
+def changed(policy: Profile, model: ProfileModel) -> Profile:
     other = Profile(policy.config)
     assert policy._catalog is not None
     other._use(model, policy._catalog)
@@ -145,7 +143,7 @@ def systems(bench: Bench) -> Iterator[tuple[str, Answer, dict[str, object]]]:
             yield f"profile, {gone[0]} masked when answering", answering(policy, less), {}
 
 
-def describe(model: Model) -> dict[str, object]:
+def describe(model: ProfileModel) -> dict[str, object]:
     return {
         "experts": {
             e.name: {"fade": asdict(e.fade), "shrinkage": e.shrinkage, "links": e.matrix.nnz} for e in model.experts

@@ -9,19 +9,6 @@ RANKING = ("sequential", "direct")
 
 
 @hookimpl
-def reasonrec_policies() -> list[ComponentSpec]:
-    """The policies of the core."""
-    return [
-        ComponentSpec(
-            "profile",
-            "reasonrec_core.builtin.profile:Profile",
-            "Explicit steps over co-occurrence, text and images; nothing to train but the mixture",
-            RANKING,
-        )
-    ]
-
-
-@hookimpl
 def reasonrec_uncertainty() -> list[ComponentSpec]:
     """The uncertainty estimators of the core."""
     module = "reasonrec_core.builtin.uncertainty"

@@ -17,7 +17,7 @@ for problem in found.problems:
     if problem.distribution not in os.environ["REAL"].split(","):
         print(problem.status, problem.distribution, problem.kind, problem.name, sep="|")
 """
-CORE = "entropy evidence-horizon margin popularity profile stated-confidence transitions"
+CORE = "entropy evidence-horizon margin popularity stated-confidence transitions"
 GOOD = """
 @hookimpl
 def reasonrec_delegates():

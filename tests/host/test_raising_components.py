@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from installed import install_module, reasonrec
 from pydantic import Field
+from reasonrec_profile.api import Profile
 
 from reasonrec_core.builtin.popularity import Popularity, PopularityConfig
-from reasonrec_core.builtin.profile import Profile
 from reasonrec_core.builtin.uncertainty import EvidenceHorizon
 from reasonrec_core.components import Encoder, Kind, Settings
 from reasonrec_core.config import check_config

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reasonrec_profile.api import Profile
 
-from reasonrec_core.builtin.profile import Profile
 from reasonrec_core.components import Delegate, Empty, FitData, Kind
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import PluginError

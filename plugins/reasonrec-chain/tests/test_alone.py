@@ -15,10 +15,10 @@ from reasonrec_chain.history import HistoryEncoder
 from reasonrec_chain.passes import with_dropout
 from reasonrec_chain.policy import Chain
 from reasonrec_chain.pool import Votes, taken
+from reasonrec_profile.api import AgeDecay, HistoryWeights
 from scipy import sparse
 from small import answer, asking, fitted
 
-from reasonrec_core.builtin.profile.evidence import Evidence, Fade
 from reasonrec_core.testing.tiny import Tiny
 
 LONGEST = 12
@@ -77,7 +77,7 @@ def states_of(policy: Chain, world: Tiny, rows: np.ndarray | None = None) -> np.
     """The sequence model's, of all test queries or of some."""
     batch = world.test.queries if rows is None else world.test.queries.take(rows)
     scene = policy.model.experts.scene(world.observation(batch))
-    return policy.model.experts.sequence.states(Evidence.of(batch.history, 50), scene.tables)
+    return policy.model.experts.sequence.states(HistoryWeights.of(batch.history, 50), scene.tables)
 
 
 def test_a_long_history_is_cut_and_an_empty_one_says_nothing(world: Tiny, chain: Chain) -> None:
@@ -85,16 +85,16 @@ def test_a_long_history_is_cut_and_an_empty_one_says_nothing(world: Tiny, chain:
     long = rng.permutation(len(world.dataset.catalog))[:25].tolist()  # a network of the tests reads 20
     batch = asking([long, [], [3]])
     scene, sequence = chain.model.experts.scene(world.observation(batch)), chain.model.experts.sequence
-    together = sequence.states(Evidence.of(batch.history, 50), scene.tables)
+    together = sequence.states(HistoryWeights.of(batch.history, 50), scene.tables)
     for row in range(len(batch)):
-        single = sequence.states(Evidence.of(batch.take(np.array([row])).history, 50), scene.tables)
+        single = sequence.states(HistoryWeights.of(batch.take(np.array([row])).history, 50), scene.tables)
         np.testing.assert_allclose(single[0], together[row], rtol=1e-4, atol=1e-5)
     assert not together[1].any()
     assert together[0].any()
 
 
 def test_an_ignored_entry_is_not_read(world: Tiny, chain: Chain) -> None:
-    whole, less = (Evidence.of(asking([row]).history, 50) for row in ([4, 9, 2], [4, 2]))
+    whole, less = (HistoryWeights.of(asking([row]).history, 50) for row in ([4, 9, 2], [4, 2]))
     scene, sequence = chain.model.experts.scene(world.observation(asking([[1]]))), chain.model.experts.sequence
     ignored = replace(whole, relevance=np.array([1, 0, 1], np.float32))
     np.testing.assert_array_equal(sequence.states(ignored, scene.tables), sequence.states(less, scene.tables))
@@ -117,13 +117,13 @@ def test_votes_for_one_are_those_among_many(rows: list[list[int]], density: floa
     links = sparse.random_array((20, 20), density=density, format="csr", dtype=np.float32, rng=0)
     links = sparse.csr_matrix(links)
     batch = asking(rows)
-    evidence = Evidence.of(batch.history, longest)
-    expected = sparse.csr_matrix(evidence.matrix(Fade(decay), 20) @ links).toarray()
+    evidence = HistoryWeights.of(batch.history, longest)
+    expected = sparse.csr_matrix(evidence.matrix(AgeDecay(decay), 20) @ links).toarray()
     bounds = [*pairwise(range(len(rows) + 1)), (0, len(rows))]
     for start, stop in bounds:
         part = batch.slice(start, stop)
         room, own = np.full((stop - start, 20), 7, np.float32), taken(part, 20)
-        votes = Votes.of(links, Fade(decay), evidence.slice(start, stop), own, room)
+        votes = Votes.of(links, AgeDecay(decay), evidence.slice(start, stop), own, room)
         wanted = expected[start:stop].copy()
         wanted.reshape(-1)[own] = 0
         np.testing.assert_allclose(votes.scores, wanted, rtol=1e-5, atol=1e-7)

@@ -15,9 +15,9 @@ from reasonrec_chain.fit_gates import Pairs, fit_gates, gain, pair, train_gates
 from reasonrec_chain.gates import Gates, Kind, decide, facts, follow, weigh
 from reasonrec_chain.propose import Proposals
 from reasonrec_chain.think import think
+from reasonrec_profile.api import HistoryWeights
 from small import answer, asking, fitted
 
-from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.testing.tiny import Tiny
 
 KINDS: tuple[Kind, ...] = ("static", "linear", "hidden")
@@ -191,7 +191,7 @@ def test_pools_of_validation_pairs_are_what_anyone_would_be_shown(world: Tiny) -
     policy, valid, seen = fitted(world.fit, gates={"depth": 2}), world.fit.valid, world.fit.observation
     assert valid is not None
     model = policy.model
-    scene, evidence = model.experts.scene(seen), Evidence.of(valid.queries.history, 50)
+    scene, evidence = model.experts.scene(seen), HistoryWeights.of(valid.queries.history, 50)
     states = model.experts.sequence.states(evidence, scene.tables)
     thought = think(model, valid.queries, evidence, states, scene, seen.horizon)
     held = (thought.proposals.items == valid.targets[:, None]).any(axis=1).mean()

@@ -12,9 +12,9 @@ from reasonrec_chain.fit_sequence import train_sequence
 from reasonrec_chain.policy import Chain
 from reasonrec_chain.trainable import TensorBatch
 from reasonrec_chain.views import View
+from reasonrec_profile.api import fit_parts
 from small import answer, asking, config, fitted
 
-from reasonrec_core.builtin.profile.fitting import fit_counted
 from reasonrec_core.testing.compare import assert_same_deliberation
 from reasonrec_core.testing.later import with_new_items
 from reasonrec_core.testing.tiny import NEVER_SEEN, Tiny, item_id
@@ -68,7 +68,7 @@ def test_items_without_interactions_are_no_negatives(chain: Chain, world: Tiny) 
 
 def test_hidden_ids_are_drawn_anew_in_training_and_never_when_answering(world: Tiny) -> None:
     settings = config(network={"hidden_ids": 0.5}, training={"epochs": 1})
-    sequence, _ = train_sequence(settings, world.fit, fit_counted(settings.counted, world.fit))
+    sequence, _ = train_sequence(settings, world.fit, fit_parts(settings.counted, world.fit))
     network = sequence.networks[0]
     with torch.no_grad():
         assert torch.equal(network.table()[0], network.table()[0])

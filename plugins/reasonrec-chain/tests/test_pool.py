@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reasonrec_chain.pool import Votes, best, block_maxima, most_popular, taken, union, without_repeats
 from reasonrec_chain.scene import Room
+from reasonrec_profile.api import AgeDecay, HistoryWeights
 from scipy import sparse
 from small import asking
 
-from reasonrec_core.builtin.profile.evidence import Evidence, Fade
 from reasonrec_core.ranking import top_k
 
 Sizes = st.tuples(st.integers(1, 5), st.sampled_from([1, 7, 63, 64, 65, 300, 1000]))
@@ -49,8 +49,8 @@ def test_votes_are_the_sparse_product_without_what_is_taken() -> None:
     links = sparse.random(30, 30, 0.3, format="csr", dtype=np.float32, random_state=1)
     batch = asking([list(rng.integers(0, 30, n)) for n in (0, 1, 6, 12)])
     relevance = (rng.random(len(batch.history.items)) < 0.7).astype(np.float32)
-    evidence = Evidence(batch.history, relevance, 5)
-    fade = Fade(0.7)
+    evidence = HistoryWeights(batch.history, relevance, 5)
+    fade = AgeDecay(0.7)
     wanted = (evidence.matrix(fade, 30) @ links).toarray()
     wanted[batch.history.rows, batch.history.items] = 0
     out = np.full((4, 30), 7, np.float32)

@@ -9,10 +9,9 @@ import pytest
 from reasonrec_chain.infer import infer
 from reasonrec_chain.policy import Chain
 from reasonrec_chain.propose import POPULAR, propose
+from reasonrec_profile.api import HistoryWeights, compute_likelihood_ratio
 from small import asking
 
-from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.infer import likelihood_ratio
 from reasonrec_core.ranking import top_k
 from reasonrec_core.testing.tiny import Tiny
 from reasonrec_core.types import Float32, Observation, QueryBatch, Task
@@ -20,7 +19,7 @@ from reasonrec_core.types import Float32, Observation, QueryBatch, Task
 
 def catalogue(chain: Chain, batch: QueryBatch, seen: Observation, masked: bool) -> tuple[dict[str, Float32], Float32]:
     """Per expert float32[B, n] shares of all items, and float32[F, B, n] label ratios."""
-    experts, evidence = chain.model.experts, Evidence.of(batch.history, 50)
+    experts, evidence = chain.model.experts, HistoryWeights.of(batch.history, 50)
     scene = experts.scene(seen)
     states = experts.sequence.states(evidence, scene.tables)
     logits = states @ scene.vectors[:-1] + scene.vectors[-1]
@@ -43,7 +42,7 @@ def catalogue(chain: Chain, batch: QueryBatch, seen: Observation, masked: bool) 
     prior /= prior.sum(axis=1, keepdims=True)
     inference = infer(states, evidence, experts, scene)
     pairs = zip(inference.beliefs, inference.fields, strict=True)
-    ratios = np.stack([likelihood_ratio(belief, field, seen, None) for belief, field in pairs])
+    ratios = np.stack([compute_likelihood_ratio(belief, field, seen, None) for belief, field in pairs])
     shares |= {"affinity": prior * ratios.mean(axis=0), "popularity": prior}
     return shares, np.log(ratios)
 
@@ -57,7 +56,7 @@ def test_pools_shares_and_ratios(chain: Chain, world: Tiny, gone: tuple[str, ...
         batch = replace(batch, task=Task.DIRECT, candidates=wanted)
     seen = world.observation(batch)
     seen = replace(seen, present={m: p & (m not in gone) for m, p in seen.present.items()})
-    experts, evidence = chain.model.experts, Evidence.of(batch.history, 50)
+    experts, evidence = chain.model.experts, HistoryWeights.of(batch.history, 50)
     scene = experts.scene(seen)
     states = experts.sequence.states(evidence, scene.tables)
     found = propose(batch, evidence, infer(states, evidence, experts, scene), states, experts, scene)

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from reasonrec_chain.policy import Chain
 from reasonrec_chain.reflex import Reflex, ReflexConfig
+from reasonrec_profile.api import HistoryWeights, Profile, ProfileConfig
 from small import fitted, make_world
 
-from reasonrec_core.builtin.profile import Profile, ProfileConfig
-from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.testing import DelegateConformance
@@ -63,7 +62,7 @@ def test_one_expert_alone_ranks_as_that_expert(world: Tiny) -> None:
     seen = world.observation(batch)
     experts = policy.model.experts
     scene = experts.scene(seen)
-    states = experts.sequence.states(Evidence.of(batch.history, 50), scene.tables)
+    states = experts.sequence.states(HistoryWeights.of(batch.history, 50), scene.tables)
     logits = scene.logits(states, np.empty((len(batch), scene.n_items), np.float32))
     logits[batch.history.rows, batch.history.items] = -np.inf
     ranking = made.recommend(batch, seen)
@@ -79,7 +78,7 @@ def test_scores_are_the_formula_for_one_as_for_many(world: Tiny, experts: tuple[
     policy, batch = policy_for(world.fit), world.test.queries
     made = reflex_of(policy, world.fit, experts=experts)
     seen, n = world.observation(batch), len(world.dataset.catalog)
-    model, evidence = policy.model.experts, Evidence.of(batch.history, 50)
+    model, evidence = policy.model.experts, HistoryWeights.of(batch.history, 50)
     scene, own = model.scene(seen), (batch.history.rows, batch.history.items)
     shares, totals = np.zeros((len(batch), len(made.names), n)), np.zeros((len(batch), len(made.names)))
     for e, name in enumerate(made.names):

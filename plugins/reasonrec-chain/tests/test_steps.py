@@ -11,10 +11,9 @@ import pytest
 from reasonrec_chain.policy import Chain
 from reasonrec_chain.propose import rows_at_once
 from reasonrec_chain.scene import Room
+from reasonrec_profile.api import HistoryWeights, compute_likelihood_ratio
 from small import answer, asking, fitted
 
-from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.infer import likelihood_ratio
 from reasonrec_core.errors import PluginError
 from reasonrec_core.testing.compare import assert_same_deliberation
 from reasonrec_core.testing.tiny import Tiny
@@ -183,7 +182,7 @@ def test_sets_of_labels_give_the_ratios_of_the_fields(chain: Chain, world: Tiny)
     beliefs, scene = chain.infer_labels(batch, seen), chain.model.experts.scene(seen)
     for each, sets in zip(chain.model.experts.labels, scene.sets, strict=True):
         belief = beliefs[each.field.name]
-        wanted = likelihood_ratio(belief, each.field, seen, None)
+        wanted = compute_likelihood_ratio(belief, each.field, seen, None)
         np.testing.assert_allclose(each.ratios(belief).T[:, sets], wanted, rtol=1e-4)
 
 
@@ -216,4 +215,4 @@ def test_evidence_of_long_histories_is_their_newest_part(chain: Chain, world: Ti
     assert_same_deliberation(chain.deliberate(one, seen), chain.deliberate(other, seen), "older items")
     cause = chain.attribution(one, seen)
     assert not cause[: len(cause) - longest].any()
-    assert Evidence.of(one.history, longest).weights(chain.model.experts.links[0].fade)[1] == 0
+    assert HistoryWeights.of(one.history, longest).weights(chain.model.experts.links[0].fade)[1] == 0

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reasonrec_mc_dropout.estimator import MCDropout, MCDropoutConfig
+from reasonrec_profile.api import Profile, ProfileConfig
 from scipy.stats import spearmanr
 
-from reasonrec_core.builtin.profile import Profile, ProfileConfig
 from reasonrec_core.builtin.uncertainty import Entropy
 from reasonrec_core.components import Empty, FitData
 from reasonrec_core.data.dataset import Dataset

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from reasonrec_profile.api import HistoryWeights
 
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.propose import rows_at_once
 from reasonrec_chain.scene import Scene
 from reasonrec_chain.think import Thought, ranked, think
-from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.types import Edits, Float32, Observation, QueryBatch
 
 Index = npt.NDArray[np.intp]
@@ -20,7 +20,7 @@ Index = npt.NDArray[np.intp]
 def attribute(
     model: ChainModel,
     batch: QueryBatch,
-    evidence: Evidence,
+    evidence: HistoryWeights,
     observation: Observation,
     reach: int,
     edits: Edits | None = None,
@@ -64,7 +64,7 @@ def attribute(
 def _again(
     model: ChainModel,
     batch: QueryBatch,
-    evidence: Evidence,
+    evidence: HistoryWeights,
     scene: Scene,
     horizon: Float32,
     edits: Edits | None,
@@ -78,7 +78,7 @@ def _again(
     relevance = evidence.relevance[source]
     if without is not None:
         relevance[source == np.repeat(without, queries.history.lengths)] = 0.0
-    part = Evidence(queries.history, relevance, evidence.longest)
+    part = HistoryWeights(queries.history, relevance, evidence.longest)
     states = model.experts.sequence.states(part, scene.tables)
     assumed = None if edits is None else Edits(assume={name: labels[rows] for name, labels in edits.assume.items()})
     return think(model, queries, part, states, scene, horizon[rows], assumed)

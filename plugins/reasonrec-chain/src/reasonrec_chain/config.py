@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Self
 
 from pydantic import Field, model_validator
+from reasonrec_profile.api import ProfileConfig
 
 from reasonrec_chain.training_config import TrainingConfig
-from reasonrec_core.builtin.profile import ProfileConfig
 from reasonrec_core.components import Settings
 from reasonrec_core.curriculum import CurriculumConfig
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from reasonrec_profile.api import FittedParts, choose_modalities
 
 from reasonrec_chain.batches import TrainingSequences
 from reasonrec_chain.config import ChainConfig
@@ -17,8 +18,6 @@ from reasonrec_chain.training import train
 from reasonrec_chain.validation import ranking_figure
 from reasonrec_chain.views import ItemInputs, View, item_inputs
 from reasonrec_core.builtin.popularity import item_counts
-from reasonrec_core.builtin.profile.fit_fields import modalities
-from reasonrec_core.builtin.profile.fitting import Counted
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.io import content_hash
@@ -29,14 +28,14 @@ MOST_HIDDEN = 0.3
 
 
 def train_sequence(
-    config: ChainConfig, data: FitData, counted: Counted
+    config: ChainConfig, data: FitData, counted: FittedParts
 ) -> tuple[SequenceModel, tuple[TrainingReport, ...]]:
     """The networks, trained on the training part; validation chooses each one's epoch.
 
     The first network's seed is that of ``data``; each has a checkpoint of its own.
     """
     seen, counts = data.observation, item_counts(data.train, len(data.catalog))
-    wanted = modalities(config.counted.model_copy(update={"modalities": config.network.modalities}), data)
+    wanted = choose_modalities(config.counted.model_copy(update={"modalities": config.network.modalities}), data)
     views = tuple(View.of(m, seen.features[m], seen.present[m], config.network.components) for m in wanted)
     memberships = tuple(field.membership for field in counted.fields)
     inputs = item_inputs(counts, views, memberships, seen)

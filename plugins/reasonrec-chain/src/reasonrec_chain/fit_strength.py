@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 
 import numpy as np
 import torch
+from reasonrec_profile.api import HistoryWeights, TargetPairs
 from torch import Tensor
 
 from reasonrec_chain.config import EvidenceConfig
@@ -15,8 +16,6 @@ from reasonrec_chain.gates import facts
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.strength import Strength
 from reasonrec_chain.think import ranked, thoughts
-from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.pool import Targets
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import Observation
 
@@ -43,7 +42,12 @@ def find_loss(name: str) -> Loss:
 
 
 def learn_strength(
-    model: ChainModel, config: EvidenceConfig, targets: Targets, evidence: Evidence, observation: Observation, seed: int
+    model: ChainModel,
+    config: EvidenceConfig,
+    targets: TargetPairs,
+    evidence: HistoryWeights,
+    observation: Observation,
+    seed: int,
 ) -> Strength:
     """From P validation pairs with their evidence; ``observation`` holds the P horizons."""
     loss = find_loss(config.loss)

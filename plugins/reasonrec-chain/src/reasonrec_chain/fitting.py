@@ -6,6 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from reasonrec_profile.api import (
+    AFFINITY,
+    POPULARITY,
+    HistoryWeights,
+    ProfileModel,
+    TargetPairs,
+    fit_parts,
+    make_default_weights,
+    sample_target_pairs,
+)
 
 from reasonrec_chain.config import ChainConfig
 from reasonrec_chain.fit_gates import Fitted, Pairs, fit_gates, join, pair, train_gates
@@ -15,10 +25,6 @@ from reasonrec_chain.infer import USUAL_TRUST, fit_trust, infer
 from reasonrec_chain.model import ChainModel, expert_names, make_experts
 from reasonrec_chain.outside import learn_escape
 from reasonrec_chain.propose import Experts, propose, rows_at_once
-from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.fitting import Model, fit_counted, unfitted
-from reasonrec_core.builtin.profile.pool import Targets, pair_up
-from reasonrec_core.builtin.profile.propose import AFFINITY, POPULARITY
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import History, QueryBatch, Task
@@ -38,9 +44,9 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
     """
     if config.evidence.loss:
         find_loss(config.evidence.loss)  # now, rather than after the training
-    counted = fit_counted(config.counted, data)
+    counted = fit_parts(config.counted, data)
     names = (*(e.name for e in counted.experts), AFFINITY, POPULARITY)
-    kept = Model(counted.experts, counted.fields, counted.popularity, unfitted(names), {})
+    kept = ProfileModel(counted.experts, counted.fields, counted.popularity, make_default_weights(names), {})
     _check_experts(config, kept)
     sequence, trained = train_sequence(config, data, counted)
     experts = make_experts(config, kept, sequence, (USUAL_TRUST,) * len(counted.fields))
@@ -48,14 +54,14 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
     if data.valid is None or not len(data.valid.targets):
         nothing = _propose(config, data, experts, _nobody(data))
         return ChainModel(kept, experts, train_gates(nothing, config.gates, "static", len(data.catalog), 0), report)
-    targets = pair_up(data.valid, data.observation.horizon, config.gates.pairs, data.seed)
+    targets = sample_target_pairs(data.valid, data.observation.horizon, config.gates.pairs, data.seed)
     experts, fitted = weigh_beliefs(config, data, experts, targets)
     report["trust"] = dict(zip((f.name for f in counted.fields), experts.trust, strict=True))
     model = ChainModel(kept, experts, fitted.gates, report | {"gates": fitted.report}, fitted.unseen)
     return with_escape(model, config, data, targets)
 
 
-def weigh_beliefs(config: ChainConfig, data: FitData, experts: Experts, targets: Targets) -> tuple[Experts, Fitted]:
+def weigh_beliefs(config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs) -> tuple[Experts, Fitted]:
     """The experts with the trust in trained beliefs that ranks unseen pairs better, and the gates to it.
 
     The trust that makes the targets' labels likeliest, unless counted labels alone rank significantly better. What a
@@ -88,7 +94,9 @@ def weigh_beliefs(config: ChainConfig, data: FitData, experts: Experts, targets:
     return likeliest, replace(found, report=found.report | figures)
 
 
-def with_escape(model: ChainModel, config: ChainConfig, data: FitData, targets: Targets | None = None) -> ChainModel:
+def with_escape(
+    model: ChainModel, config: ChainConfig, data: FitData, targets: TargetPairs | None = None
+) -> ChainModel:
     """The model with its masses fitted to how often ``data.valid`` has targets outside the pool; ranks do not change.
 
     Where the settings name an evidential loss, the strength of the evidence is trained, too.
@@ -102,9 +110,9 @@ def with_escape(model: ChainModel, config: ChainConfig, data: FitData, targets: 
     if targets is None:
         if data.valid is None or not len(data.valid.targets):
             return model
-        targets = pair_up(data.valid, data.observation.horizon, config.gates.pairs, data.seed)
+        targets = sample_target_pairs(data.valid, data.observation.horizon, config.gates.pairs, data.seed)
     some = targets.take(np.arange(min(len(targets), ESCAPED)))
-    evidence = Evidence.of(some.queries.history, config.counted.max_history)
+    evidence = HistoryWeights.of(some.queries.history, config.counted.max_history)
     seen = replace(data.observation, horizon=some.horizon)
     model = replace(model, escape=learn_escape(model, some, evidence, seen))
     if not config.evidence.loss:
@@ -112,7 +120,7 @@ def with_escape(model: ChainModel, config: ChainConfig, data: FitData, targets: 
     return replace(model, strength=learn_strength(model, config.evidence, some, evidence, seen, data.seed))
 
 
-def _check_experts(config: ChainConfig, counted: Model) -> None:
+def _check_experts(config: ChainConfig, counted: ProfileModel) -> None:
     known = expert_names(config.model_copy(update={"experts": None}), counted)
     for name in config.experts or ():
         if name not in known:
@@ -121,21 +129,24 @@ def _check_experts(config: ChainConfig, counted: Model) -> None:
         raise ConfigError("no experts to ask", where="experts", fix=f"Name some of: {', '.join(known)}.")
 
 
-def _trust(config: ChainConfig, data: FitData, experts: Experts, targets: Targets) -> tuple[float, ...]:
+def _trust(config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs) -> tuple[float, ...]:
     some = targets.take(np.arange(min(len(targets), TRUSTED)))
-    evidence, scene = Evidence.of(some.queries.history, config.counted.max_history), experts.scene(data.observation)
+    evidence, scene = (
+        HistoryWeights.of(some.queries.history, config.counted.max_history),
+        experts.scene(data.observation),
+    )
     states = experts.sequence.states(evidence, scene.tables)
     return fit_trust(states, evidence, some.targets, experts, scene)
 
 
-def _propose(config: ChainConfig, data: FitData, experts: Experts, targets: Targets) -> Pairs:
+def _propose(config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs) -> Pairs:
     return join(list(proposed_pairs(config, data, experts, targets)))
 
 
-def proposed_pairs(config: ChainConfig, data: FitData, experts: Experts, targets: Targets) -> Iterator[Pairs]:
+def proposed_pairs(config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs) -> Iterator[Pairs]:
     """Validation targets with what the experts propose for them, a chunk at a time."""
     seen, done = data.observation, 0
-    evidence = Evidence.of(targets.queries.history, config.counted.max_history)
+    evidence = HistoryWeights.of(targets.queries.history, config.counted.max_history)
     scene = experts.scene(seen)
     states = experts.sequence.states(evidence, scene.tables)
     size = rows_at_once(len(data.catalog))
@@ -150,8 +161,8 @@ def proposed_pairs(config: ChainConfig, data: FitData, experts: Experts, targets
         data.progress(done, len(targets), "chain: proposals")
 
 
-def _nobody(data: FitData) -> Targets:
+def _nobody(data: FitData) -> TargetPairs:
     """No pairs: what there is without validation data."""
     empty = np.zeros(0, np.int32)
     queries = QueryBatch(Task.SEQUENTIAL, empty, History.of([]))
-    return Targets(queries, empty, np.zeros(0, np.float32), np.zeros((0, 1), np.int32))
+    return TargetPairs(queries, empty, np.zeros(0, np.float32), np.zeros((0, 1), np.int32))

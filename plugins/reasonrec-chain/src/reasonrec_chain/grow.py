@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from reasonrec_profile.api import GrowingModel, ProfileModel
+
 from reasonrec_chain.config import ChainConfig
 from reasonrec_chain.model import ChainModel, make_experts
-from reasonrec_core.builtin.profile.fitting import Model as Counted
-from reasonrec_core.builtin.profile.grow import Growing
 from reasonrec_core.catalog_growth import grown
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.types import Observation
@@ -28,7 +28,7 @@ class GrowingChain:
     def __init__(self, config: ChainConfig, model: ChainModel, catalog: Catalog) -> None:
         self.catalog = catalog
         self._config, self._fitted = config, model
-        self._growing = Growing(model.counted, catalog, config.counted.neighbours, config.counted.power)
+        self._growing = GrowingModel(model.counted, catalog, config.counted.neighbours, config.counted.power)
         self.latest = self._for(self._growing.model)
         """The model as it saw the new items last."""
 
@@ -39,7 +39,7 @@ class GrowingChain:
             latest = self.latest = self._for(counted)
         return latest
 
-    def _for(self, counted: Counted) -> ChainModel:
+    def _for(self, counted: ProfileModel) -> ChainModel:
         if counted is self._fitted.counted:
             return self._fitted
         fitted = self._fitted.experts.sequence

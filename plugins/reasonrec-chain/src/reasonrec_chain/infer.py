@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from reasonrec_profile.api import HistoryWeights, Inference
 from scipy import sparse
 
 from reasonrec_chain.labels import LabelSets
 from reasonrec_chain.propose import Experts
 from reasonrec_chain.scene import Scene
-from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.infer import Inference
 from reasonrec_core.types import Float32, Int32
 
 TRUSTS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -17,7 +16,7 @@ USUAL_TRUST = 0.5
 """Where no validation data say better."""
 
 
-def infer(states: Float32, evidence: Evidence, experts: Experts, scene: Scene) -> Inference:
+def infer(states: Float32, evidence: HistoryWeights, experts: Experts, scene: Scene) -> Inference:
     """P(label of the next item) per field; the gates say later how much each counts.
 
     ``trust_f * trained + (1 - trust_f) * counted``: the network knows what usually follows, the count (labels of the
@@ -41,7 +40,7 @@ def infer(states: Float32, evidence: Evidence, experts: Experts, scene: Scene) -
     return Inference(fields, tuple(beliefs), np.zeros(size, np.float32), np.full(size, -1, np.int32))
 
 
-def counted_belief(evidence: Evidence, labels: LabelSets, shown: Int32) -> Float32:
+def counted_belief(evidence: HistoryWeights, labels: LabelSets, shown: Int32) -> Float32:
     """float32[B, L]: the history's labels by weight, and the prior by its strength; a row sums to 1.
 
     Args:
@@ -56,7 +55,9 @@ def counted_belief(evidence: Evidence, labels: LabelSets, shown: Int32) -> Float
     return np.asarray(counts / counts.sum(axis=1, keepdims=True), np.float32)
 
 
-def fit_trust(states: Float32, evidence: Evidence, targets: Int32, experts: Experts, scene: Scene) -> tuple[float, ...]:
+def fit_trust(
+    states: Float32, evidence: HistoryWeights, targets: Int32, experts: Experts, scene: Scene
+) -> tuple[float, ...]:
     """Per field the trust under which the labels of int32[B] targets are likeliest."""
     chosen = []
     for f, trained in enumerate(experts.sequence.beliefs(states)):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from reasonrec_profile.api import ItemField
 from scipy import sparse
 
-from reasonrec_core.builtin.profile.fields import ItemField
 from reasonrec_core.types import Float32, Int32, Observation
 
 FLOOR = np.float32(1e-6)

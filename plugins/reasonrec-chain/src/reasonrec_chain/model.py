@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from reasonrec_profile.api import AFFINITY, POPULARITY, ProfileModel
 
 from reasonrec_chain.config import ChainConfig
 from reasonrec_chain.escape import Escape
@@ -14,8 +15,6 @@ from reasonrec_chain.labels import LabelSets
 from reasonrec_chain.propose import SEQUENCE, Experts
 from reasonrec_chain.sequence import SequenceModel
 from reasonrec_chain.strength import Strength
-from reasonrec_core.builtin.profile.fitting import Model as Counted
-from reasonrec_core.builtin.profile.propose import AFFINITY, POPULARITY
 
 Float64 = npt.NDArray[np.float64]
 
@@ -34,7 +33,7 @@ class ChainModel:
         unseen: float64[P], `fit_gates.Fitted.unseen`; None after loading, and without validation data.
     """
 
-    counted: Counted
+    counted: ProfileModel
     experts: Experts
     gates: Gates
     report: dict[str, object] = field(default_factory=dict)
@@ -43,13 +42,15 @@ class ChainModel:
     strength: Strength | None = None
 
 
-def expert_names(config: ChainConfig, counted: Counted) -> tuple[str, ...]:
+def expert_names(config: ChainConfig, counted: ProfileModel) -> tuple[str, ...]:
     """The experts to ask, in order: the sequence, the item-to-item ones, affinity, popularity."""
     every = (SEQUENCE, *(link.name for link in counted.experts), AFFINITY, POPULARITY)
     return every if config.experts is None else tuple(name for name in every if name in config.experts)
 
 
-def make_experts(config: ChainConfig, counted: Counted, sequence: SequenceModel, trust: tuple[float, ...]) -> Experts:
+def make_experts(
+    config: ChainConfig, counted: ProfileModel, sequence: SequenceModel, trust: tuple[float, ...]
+) -> Experts:
     """The experts that the settings ask for."""
     names = expert_names(config, counted)
     return Experts(

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from reasonrec_profile.api import HistoryWeights, TargetPairs
 
 from reasonrec_chain.escape import Escape
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.propose import SEQUENCE
 from reasonrec_chain.scene import Scene
 from reasonrec_chain.think import thoughts
-from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.pool import Targets
 from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
 
 
@@ -53,7 +52,7 @@ class Elsewhere:
         return np.asarray(np.float32(share) * self.sequence + np.float32(1 - share) * self.popularity)
 
 
-def learn_escape(model: ChainModel, targets: Targets, evidence: Evidence, observation: Observation) -> Escape:
+def learn_escape(model: ChainModel, targets: TargetPairs, evidence: HistoryWeights, observation: Observation) -> Escape:
     """From P validation pairs with their evidence; ``observation`` holds the P horizons."""
     scene, queries = model.experts.scene(observation), replace(targets.queries, k=1)  # no list widens the pool
     inside, outside = [np.zeros(0, np.float32)], [np.zeros(0, np.bool_)]

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from reasonrec_profile.api import HistoryWeights
 from torch import Tensor, nn
 
 from reasonrec_chain.gates import facts
@@ -17,12 +18,11 @@ from reasonrec_chain.network import Network
 from reasonrec_chain.outside import Elsewhere
 from reasonrec_chain.scene import Scene
 from reasonrec_chain.think import Thought, thoughts
-from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.errors import PluginError
 from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
 
 
-def distribution(model: ChainModel, batch: QueryBatch, evidence: Evidence, observation: Observation) -> Float32:
+def distribution(model: ChainModel, batch: QueryBatch, evidence: HistoryWeights, observation: Observation) -> Float32:
     """float32[B, n_items or C]: the masses of the pool, and what is left spread over the items outside it."""
     scene = model.experts.scene(observation)
     width = scene.n_items if batch.candidates is None else batch.candidates.shape[1]
@@ -40,7 +40,7 @@ def distribution(model: ChainModel, batch: QueryBatch, evidence: Evidence, obser
 def samples(
     model: ChainModel,
     batch: QueryBatch,
-    evidence: Evidence,
+    evidence: HistoryWeights,
     observation: Observation,
     items: Int32,
     passes: int,
@@ -65,7 +65,7 @@ def samples(
 
 
 def evidence_for(
-    model: ChainModel, batch: QueryBatch, evidence: Evidence, observation: Observation, items: Int32
+    model: ChainModel, batch: QueryBatch, evidence: HistoryWeights, observation: Observation, items: Int32
 ) -> Float32:
     """float32[B, K + 1] for int32[B, K] items, -1 padded: see `strength`.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
+from reasonrec_profile.api import HistoryWeights
 from scipy import sparse
 
 from reasonrec_chain.attribution import attribute
@@ -23,7 +24,6 @@ from reasonrec_chain.propose import rows_at_once
 from reasonrec_chain.storage import read_chain, write_chain
 from reasonrec_chain.think import ranked, think
 from reasonrec_chain.words import put_into_words
-from reasonrec_core.builtin.profile.evidence import Evidence
 from reasonrec_core.components import EditablePolicy, FitData
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import PluginError
@@ -168,8 +168,8 @@ class Chain(EditablePolicy[ChainConfig]):
     def _reach(self) -> int:
         return max(self.config.network.max_history, self.config.counted.max_history)
 
-    def _evidence(self, batch: QueryBatch, edits: Edits | None) -> Evidence:
-        evidence = Evidence.of(batch.history, self.config.counted.max_history)
+    def _evidence(self, batch: QueryBatch, edits: Edits | None) -> HistoryWeights:
+        evidence = HistoryWeights.of(batch.history, self.config.counted.max_history)
         if edits is None or edits.relevance is None:
             return evidence
         return replace(evidence, relevance=edits.relevance)

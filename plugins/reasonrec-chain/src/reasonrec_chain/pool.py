@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from reasonrec_profile.api import AgeDecay, HistoryWeights
 from scipy import sparse
 
 from reasonrec_chain.scene import Room
-from reasonrec_core.builtin.profile.evidence import Evidence, Fade
 from reasonrec_core.types import Float32, Int32, QueryBatch
 
 Flat = npt.NDArray[np.int64]
@@ -30,7 +30,7 @@ class Votes:
     totals: Float32
 
     @classmethod
-    def of(cls, links: sparse.csr_matrix, fade: Fade, evidence: Evidence, own: Flat, out: Float32) -> Votes:
+    def of(cls, links: sparse.csr_matrix, fade: AgeDecay, evidence: HistoryWeights, own: Flat, out: Float32) -> Votes:
         """The votes of the history entries that count.
 
         Args:
@@ -65,7 +65,7 @@ class Votes:
         return cls(out, totals)
 
 
-def voices(links: sparse.csr_matrix, fade: Fade, evidence: Evidence) -> tuple[Int32, Float32]:
+def voices(links: sparse.csr_matrix, fade: AgeDecay, evidence: HistoryWeights) -> tuple[Int32, Float32]:
     """int32[T] items that the entries of one history are linked to, and float32[T] votes; an item may come often."""
     weights, items = evidence.weights(fade), evidence.history.items
     starts = links.indptr[items]

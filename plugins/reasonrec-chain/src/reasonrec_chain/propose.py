@@ -6,14 +6,12 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 
 import numpy as np
+from reasonrec_profile.api import AFFINITY, POPULARITY, Expert, HistoryWeights, Inference, list_history_pairs
 
 from reasonrec_chain.labels import LabelSets
 from reasonrec_chain.pool import Flat, Votes, best, most_popular, taken, union, without_repeats
 from reasonrec_chain.scene import Room, Scene, visible
 from reasonrec_chain.sequence import SequenceModel
-from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.infer import Inference, distinct
-from reasonrec_core.builtin.profile.propose import AFFINITY, POPULARITY, Expert
 from reasonrec_core.types import Bool, Float32, Int32, Observation, QueryBatch
 
 SEQUENCE = "sequence"
@@ -105,7 +103,7 @@ def rows_at_once(n_items: int) -> int:
 
 
 def propose(
-    batch: QueryBatch, evidence: Evidence, inference: Inference, states: Float32, experts: Experts, scene: Scene
+    batch: QueryBatch, evidence: HistoryWeights, inference: Inference, states: Float32, experts: Experts, scene: Scene
 ) -> Proposals:
     """Ask every expert, for one chunk of queries.
 
@@ -159,7 +157,7 @@ def _counted(
     """Add what affinity and popularity say."""
     left = np.ones(len(batch), np.float32)
     if batch.candidates is None:
-        rows, known = distinct(batch.history, len(experts.popularity))
+        rows, known = list_history_pairs(batch.history, len(experts.popularity))
         left -= np.bincount(rows, experts.popularity[known], minlength=len(batch)).astype(np.float32)
     prior = experts.popularity.take(np.maximum(items, 0))
     prior /= np.maximum(left, FLOOR)[:, None]

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import torch
 from pydantic import Field
+from reasonrec_profile.api import HistoryWeights, sample_target_pairs
 from safetensors.torch import load_file, save_file
 
 from reasonrec_chain.devices import one_thread
@@ -33,8 +34,6 @@ from reasonrec_chain.policy import Chain
 from reasonrec_chain.pool import Votes, taken
 from reasonrec_chain.propose import SEQUENCE, Experts, rows_at_once
 from reasonrec_chain.scene import Scene
-from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.pool import pair_up
 from reasonrec_core.components import Delegate, FitData, ReasoningPolicy, Settings, pick_candidates
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, PluginError
@@ -104,7 +103,7 @@ class Reflex(Delegate[ReflexConfig]):
         if valid is None:
             self.gates = self._ungated(len(data.catalog)).eval()
             return
-        targets = pair_up(valid, data.observation.horizon, self.config.pairs, data.seed)
+        targets = sample_target_pairs(valid, data.observation.horizon, self.config.pairs, data.seed)
         found = join(list(proposed_pairs(policy.config, data, experts, targets)))
         every, at = len(experts.names), [experts.names.index(name) for name in self.names]
         seen = found.facts[:, [0, 1, *(2 + e for e in at), *(2 + every + e for e in at)]]  # in the order of `facts`
@@ -122,7 +121,7 @@ class Reflex(Delegate[ReflexConfig]):
         model = policy.seeing(observation)
         scene = model.experts.scene(observation)
         size, made = rows_at_once(scene.n_items), np.empty((len(batch), scene.n_items), np.float32)
-        evidence = Evidence.of(batch.history, policy.config.counted.max_history)
+        evidence = HistoryWeights.of(batch.history, policy.config.counted.max_history)
         with one_thread(len(batch) <= size):
             states = self._states(model, evidence, scene)
             if len(batch) <= size:
@@ -135,14 +134,14 @@ class Reflex(Delegate[ReflexConfig]):
                 self._combined(model.experts, piece, part, own, scene, observation.horizon[rows], made[rows])
         return pick_candidates(made, batch)
 
-    def _states(self, model: ChainModel, evidence: Evidence, scene: Scene) -> Float32 | None:
+    def _states(self, model: ChainModel, evidence: HistoryWeights, scene: Scene) -> Float32 | None:
         return model.experts.sequence.states(evidence, scene.tables) if SEQUENCE in self.names else None
 
     def _combined(
         self,
         experts: Experts,
         batch: QueryBatch,
-        evidence: Evidence,
+        evidence: HistoryWeights,
         states: Float32 | None,
         scene: Scene,
         horizon: Float32,

@@ -9,10 +9,10 @@ from threading import local
 
 import numpy as np
 import torch
+from reasonrec_profile.api import Expert
 from scipy import sparse
 from torch import Tensor
 
-from reasonrec_core.builtin.profile.propose import Expert
 from reasonrec_core.types import Bool, Float32, Int32, Observation
 
 FEW = 16

@@ -7,14 +7,13 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from reasonrec_profile.api import HistoryWeights, ItemField
 from scipy import sparse
 
 from reasonrec_chain.alone import Alone
 from reasonrec_chain.network import Network
 from reasonrec_chain.trainable import last_states
 from reasonrec_chain.views import View, item_inputs
-from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.fields import ItemField
 from reasonrec_core.types import Float32, History, Int32, Observation
 
 COUNTS_IN_FULL = 0.5
@@ -56,7 +55,7 @@ class SequenceModel:
         joint = torch.cat(columns, dim=1).T.contiguous() / len(made)
         return tuple(vectors for vectors, _ in made), joint.numpy()
 
-    def states(self, evidence: Evidence, tables: Tables) -> Float32:
+    def states(self, evidence: HistoryWeights, tables: Tables) -> Float32:
         """float32[B, M d] after each history, as each network sees it; all zero where nothing counts."""
         history, config = read(evidence), self.networks[0].config
         if not len(history):
@@ -101,7 +100,7 @@ def shown_labels(field: ItemField, observation: Observation) -> sparse.csr_matri
     return shown
 
 
-def read(evidence: Evidence) -> History:
+def read(evidence: HistoryWeights) -> History:
     """The history entries that count."""
     history, kept = evidence.history, evidence.relevance >= COUNTS_IN_FULL
     if kept.all():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from reasonrec_profile.api import read_model, write_model
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -18,7 +19,6 @@ from reasonrec_chain.network import Network
 from reasonrec_chain.sequence import SequenceModel
 from reasonrec_chain.strength import Strength
 from reasonrec_chain.views import View, item_inputs
-from reasonrec_core.builtin.profile.storage import read_model, write_model
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import read_json, whole_file, write_json
 from reasonrec_core.types import Float32, Observation

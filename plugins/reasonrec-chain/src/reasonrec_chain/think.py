@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from reasonrec_profile.api import HistoryWeights, Inference, list_history_pairs
 
 from reasonrec_chain.gates import Weighed, decide, follow, weigh
 from reasonrec_chain.infer import infer
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.propose import Proposals, propose, rows_at_once
 from reasonrec_chain.scene import Scene
-from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.infer import Inference, distinct
 from reasonrec_core.ranking import top_k
 from reasonrec_core.types import Bool, Edits, Float32, Observation, QueryBatch, Ranking
 
@@ -47,7 +46,7 @@ class Thought:
 def think(
     model: ChainModel,
     batch: QueryBatch,
-    evidence: Evidence,
+    evidence: HistoryWeights,
     states: Float32,
     scene: Scene,
     horizon: Float32,
@@ -69,12 +68,12 @@ def think(
 
 def more_items(proposals: Proposals, batch: QueryBatch, scene: Scene) -> Bool:
     """bool[B]: whether the pool leaves out an item that may be recommended."""
-    taken = np.bincount(distinct(batch.history, scene.n_items)[0], minlength=len(batch))
+    taken = np.bincount(list_history_pairs(batch.history, scene.n_items)[0], minlength=len(batch))
     return np.asarray(proposals.allowed.sum(axis=1) + taken < scene.n_items)
 
 
 def thoughts(
-    model: ChainModel, scene: Scene, batch: QueryBatch, evidence: Evidence, observation: Observation
+    model: ChainModel, scene: Scene, batch: QueryBatch, evidence: HistoryWeights, observation: Observation
 ) -> Iterator[tuple[int, Float32, Thought]]:
     """A chunk of queries at a time: the first one's place, the chunk's states, and what was thought."""
     states = model.experts.sequence.states(evidence, scene.tables)

@@ -5,18 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from reasonrec_profile.api import (
+    AFFINITY,
+    CITED,
+    EXPERT_PHRASES,
+    LISTED,
+    HistoryWeights,
+    compute_entry_votes,
+    describe_evidence,
+    describe_inference,
+    describe_weights,
+)
 
 from reasonrec_chain.gates import Weighed
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.propose import SEQUENCE, Proposals
 from reasonrec_chain.think import Thought, ranked
-from reasonrec_core.builtin.profile.attribution import links
-from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.propose import AFFINITY
-from reasonrec_core.builtin.profile.words import CITED, LISTED, SPEAKS, infer_step, observe_step, weigh_step
 from reasonrec_core.types import Float32, Observation, QueryBatch, Step, StepKind
 
-SAYS = SPEAKS | {SEQUENCE: "after such a history comes"}
+SAYS = EXPERT_PHRASES | {SEQUENCE: "after such a history comes"}
 WORTH_SAYING = 0.005
 
 
@@ -25,7 +32,7 @@ def put_into_words(
     titles: list[str],
     query: QueryBatch,
     observation: Observation,
-    evidence: Evidence,
+    evidence: HistoryWeights,
     thought: Thought,
     votes: Float32,
 ) -> tuple[Step, ...]:
@@ -40,9 +47,9 @@ def put_into_words(
     """
     cited = [int(p) for p in np.argsort(-votes, kind="stable")[:CITED] if votes[p] > 0]
     inference = replace(thought.inference, exponents=np.maximum(thought.weighed.labels, 0.0))
-    steps = [observe_step(evidence, titles, votes, cited)]
+    steps = [describe_evidence(evidence, titles, votes, cited)]
     for f in np.argsort(-inference.exponents[0], kind="stable").tolist():
-        steps.append(infer_step(f, inference, evidence, thought.inferred.beliefs[f][0]))
+        steps.append(describe_inference(f, inference, evidence, thought.inferred.beliefs[f][0]))
     steps += _propose_steps(model, titles, observation, evidence, thought, cited)
     steps += [_weigh(query, observation, thought), _decide(titles, query, thought, cited)]
     return tuple(steps)
@@ -52,7 +59,7 @@ def _propose_steps(
     model: ChainModel,
     titles: list[str],
     observation: Observation,
-    evidence: Evidence,
+    evidence: HistoryWeights,
     thought: Thought,
     cited: list[int],
 ) -> list[Step]:
@@ -68,7 +75,7 @@ def _propose_steps(
         said = [(titles[i], float(min(share[c], 1.0))) for i, c in zip(items, columns, strict=True)]
         cause: tuple[int | str, ...] = ()
         if name in by_name:
-            spoke = links(by_name[name], evidence, observation, np.array(items[:1], np.int32))
+            spoke = compute_entry_votes(by_name[name], evidence, observation, np.array(items[:1], np.int32))
             cause = tuple(int(p) for p in np.argsort(-spoke, kind="stable")[:CITED] if spoke[p] > 0)
         elif name == SEQUENCE:
             cause = tuple(cited)
@@ -82,7 +89,7 @@ def _propose_steps(
 
 def _weigh(query: QueryBatch, observation: Observation, thought: Thought) -> Step:
     """The mixture, and which experts' agreement counts besides."""
-    step = weigh_step(query, observation, thought.proposals.names, thought.weighed.experts)
+    step = describe_weights(query, observation, thought.proposals.names, thought.weighed.experts)
     agreed = thought.weighed.agreement[0]
     named = [
         f"{thought.proposals.names[e]} (power {agreed[e]:.2f})"

@@ -16,7 +16,7 @@ Row = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Reading:
+class FieldParsing:
     """How to read one field.
 
     Attributes:
@@ -37,18 +37,18 @@ class Reading:
         return [(" > ".join(row[-2:]), row[-2]) if len(row) > 2 else row[-1:] for row in rows]
 
 
-AS_SET = Reading()
+AS_SET = FieldParsing()
 
 
-def settle(catalog: Catalog, name: str, *, numbers: bool) -> Reading:
+def choose_parsing(catalog: Catalog, name: str, *, numbers: bool) -> FieldParsing:
     """How a field is read: numbers in bands of about equally many items, labels as paths where they are paths."""
     if not numbers:
-        return Reading(path=_are_paths(catalog.labels(name)))
+        return FieldParsing(path=_are_paths(catalog.labels(name)))
     values = _numbers(catalog, name)
     known = np.isfinite(values)
     if not known.any():
         return AS_SET
-    return Reading(edges=tuple(np.unique(np.quantile(values[known], np.linspace(0, 1, BANDS + 1))).tolist()))
+    return FieldParsing(edges=tuple(np.unique(np.quantile(values[known], np.linspace(0, 1, BANDS + 1))).tolist()))
 
 
 def _are_paths(rows: Sequence[Row]) -> bool:

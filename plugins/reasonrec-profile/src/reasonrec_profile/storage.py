@@ -12,22 +12,22 @@ from zlib import error as ZlibError
 import numpy as np
 from scipy import sparse
 
-from reasonrec_core.builtin.profile.evidence import Fade
-from reasonrec_core.builtin.profile.fields import Centres, ItemField
-from reasonrec_core.builtin.profile.fitting import Model
-from reasonrec_core.builtin.profile.projection import Projection
-from reasonrec_core.builtin.profile.propose import Expert
-from reasonrec_core.builtin.profile.reading import Reading
-from reasonrec_core.builtin.profile.weigh import Weights
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import read_json, whole_file, write_json
+from reasonrec_profile.decide import MixtureWeights
+from reasonrec_profile.field_parsing import FieldParsing
+from reasonrec_profile.fitting import ProfileModel
+from reasonrec_profile.history_weights import AgeDecay
+from reasonrec_profile.item_fields import ClusterCentres, ItemField
+from reasonrec_profile.projection import Projection
+from reasonrec_profile.propose import Expert
 
 PARTS = ("data", "indices", "indptr", "shape")
 OF_EXPERT = ("name", "shrinkage", "modality")
 OF_FIELD = ("name", "labels", "strength", "exponent", "modality")
 
 
-def write_model(model: Model, folder: Path) -> None:
+def write_model(model: ProfileModel, folder: Path) -> None:
     """Write ``profile.json`` and ``profile.npz`` into ``folder``."""
     arrays: dict[str, Any] = {"popularity": model.popularity}
     for i, expert in enumerate(model.experts):
@@ -40,15 +40,15 @@ def write_model(model: Model, folder: Path) -> None:
     with whole_file(folder / "profile.npz") as aside, aside.open("wb") as stream:
         np.savez(stream, **arrays)
     stored = {
-        "experts": [_described(expert, OF_EXPERT) for expert in model.experts],
-        "fields": [{**_described(field, OF_FIELD), "reading": asdict(field.reading)} for field in model.fields],
+        "experts": [_describe(expert, OF_EXPERT) for expert in model.experts],
+        "fields": [{**_describe(field, OF_FIELD), "reading": asdict(field.reading)} for field in model.fields],
         "weights": model.weights.to_dict(),
         "report": model.report,
     }
     write_json(folder / "profile.json", stored)
 
 
-def read_model(folder: Path) -> Model:
+def read_model(folder: Path) -> ProfileModel:
     """Read what `write_model` wrote; a broken file is a `DataError`."""
     stored = read_json(folder / "profile.json")
     try:
@@ -56,13 +56,13 @@ def read_model(folder: Path) -> Model:
             experts = tuple(_expert(e, f"expert{i}", arrays) for i, e in enumerate(stored["experts"]))
             fields = tuple(_field(f, f"field{i}", arrays) for i, f in enumerate(stored["fields"]))
             popularity = arrays["popularity"]
-        weights = Weights.from_dict(stored["weights"])
-        return Model(experts, fields, popularity, weights, stored["report"])
+        weights = MixtureWeights.from_dict(stored["weights"])
+        return ProfileModel(experts, fields, popularity, weights, stored["report"])
     except (OSError, ValueError, KeyError, TypeError, BadZipFile, ZlibError) as error:
         raise DataError(f"not a saved profile ({error})", where=str(folder), fix="Fit again.") from error
 
 
-def _described(part: Expert | ItemField, names: tuple[str, ...]) -> dict[str, Any]:
+def _describe(part: Expert | ItemField, names: tuple[str, ...]) -> dict[str, Any]:
     return {**{name: getattr(part, name) for name in names}, "fade": asdict(part.fade)}
 
 
@@ -70,7 +70,7 @@ def _expert(stored: Mapping[str, Any], key: str, arrays: Mapping[str, Any]) -> E
     return Expert(
         stored["name"],
         _matrix(key, arrays),
-        Fade(**stored["fade"]),
+        AgeDecay(**stored["fade"]),
         stored["shrinkage"],
         stored["modality"],
         Projection.from_arrays(key, arrays),
@@ -84,12 +84,12 @@ def _field(stored: Mapping[str, Any], key: str, arrays: Mapping[str, Any]) -> It
         tuple(stored["labels"]),
         _matrix(key, arrays),
         arrays[f"{key}.prior"],
-        Fade(**stored["fade"]),
+        AgeDecay(**stored["fade"]),
         stored["strength"],
         stored["exponent"],
         stored["modality"],
-        Reading(reading["path"], tuple(reading["edges"])),
-        None if projection is None else Centres(projection, arrays[f"{key}.centres"]),
+        FieldParsing(reading["path"], tuple(reading["edges"])),
+        None if projection is None else ClusterCentres(projection, arrays[f"{key}.centres"]),
     )
 
 

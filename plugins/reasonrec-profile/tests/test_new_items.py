@@ -9,18 +9,17 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reasonrec_profile.api import Profile, ProfileConfig
+from reasonrec_profile.item_fields import extend_field, find_fields
+from reasonrec_profile.neighbours import extend_neighbours, find_neighbours, fit_space
+from reasonrec_profile.new_items import GrowingModel, find_similar_items
 from scipy import sparse
+from shops import make_shop
 
-from reasonrec_core.builtin.profile import Profile, ProfileConfig
-from reasonrec_core.builtin.profile.fields import extend_field, find_fields
-from reasonrec_core.builtin.profile.grow import Growing, likeness
-from reasonrec_core.builtin.profile.neighbours import extend_neighbours, neighbours, space_of
 from reasonrec_core.catalog_growth import grown, grown_matrix, known_history, last_of_all
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import History
-
-from .shops import make_shop
 
 N = 24
 OLD = {
@@ -107,10 +106,10 @@ def test_neighbours_of_new_items_are_those_of_one_comparison_of_all(
     features = rng.normal(size=(n + more, 6)).astype(np.float32)
     present = rng.random(n + more) < 0.9
     features[~present] = np.nan
-    projection = space_of(features[:n], present[:n], space, 4)  # type: ignore[arg-type]
-    old = neighbours(features[:n], present[:n], projection, most=most, power=2.0)
+    projection = fit_space(features[:n], present[:n], space, 4)  # type: ignore[arg-type]
+    old = find_neighbours(features[:n], present[:n], projection, most=most, power=2.0)
     longer = extend_neighbours(old, features, present, projection, n, most=most, power=2.0)
-    whole = neighbours(features, present, projection, most=most, power=2.0).toarray()
+    whole = find_neighbours(features, present, projection, most=most, power=2.0).toarray()
     dense = longer.toarray()
     assert longer.dtype == np.float32
     np.testing.assert_allclose(dense[n:], whole[n:], rtol=1e-4, atol=1e-6)
@@ -132,7 +131,7 @@ def test_a_copy_of_an_item_joins_its_group_and_its_neighbours() -> None:
     )
     new = shop.fit.catalog.table.take(copies).set_column(0, "item_id", pa.array(["x", "y", "z"]))
     catalog = Catalog(pa.concat_tables([shop.fit.catalog.table, new]))
-    growing = Growing(policy.model, catalog, policy.config.neighbours, policy.config.power)
+    growing = GrowingModel(policy.model, catalog, policy.config.neighbours, policy.config.power)
     blind = growing.seeing(replace(longer, features={}, present={}))
     model = growing.seeing(longer)
     assert any(field.centres for field in model.fields), "the shop has groups to join"
@@ -142,7 +141,7 @@ def test_a_copy_of_an_item_joins_its_group_and_its_neighbours() -> None:
     for expert in model.experts:
         if expert.modality is None:
             assert blind.experts[0].matrix[n:].nnz == blind.experts[0].matrix[:, n:].nnz == 0
-            like = likeness(model, n).toarray()
+            like = find_similar_items(model, n).toarray()
             assert ((like > 0).sum(axis=1) <= 5).all()
             np.testing.assert_allclose(like.sum(axis=1), 1, rtol=1e-5)
             assert (like.argmax(axis=1) == copies).all(), "most like what it is a copy of"

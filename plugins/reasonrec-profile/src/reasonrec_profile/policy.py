@@ -11,16 +11,6 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from reasonrec_core.builtin.profile.attribution import attribute
-from reasonrec_core.builtin.profile.config import ProfileConfig
-from reasonrec_core.builtin.profile.decide import Decision, decide, mix
-from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.fitting import Model, fit_model
-from reasonrec_core.builtin.profile.grow import Growing
-from reasonrec_core.builtin.profile.infer import Inference, infer
-from reasonrec_core.builtin.profile.propose import Proposals, propose, rows_at_once
-from reasonrec_core.builtin.profile.storage import read_model, write_model
-from reasonrec_core.builtin.profile.words import put_into_words
 from reasonrec_core.components import EditablePolicy, FitData
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import PluginError
@@ -35,6 +25,15 @@ from reasonrec_core.types import (
     Ranking,
     Step,
 )
+from reasonrec_profile.config import ProfileConfig
+from reasonrec_profile.decide import RankedMixture, attribute, decide, mix_proposals
+from reasonrec_profile.fitting import ProfileModel, fit_model
+from reasonrec_profile.history_weights import HistoryWeights
+from reasonrec_profile.infer import Inference, infer
+from reasonrec_profile.new_items import GrowingModel
+from reasonrec_profile.propose import ExpertProposals, choose_chunk_size, propose
+from reasonrec_profile.storage import read_model, write_model
+from reasonrec_profile.verbalise import verbalise_steps
 
 LISTED = 10
 
@@ -51,23 +50,23 @@ class Profile(EditablePolicy[ProfileConfig]):
 
     def __init__(self, config: ProfileConfig) -> None:
         super().__init__(config)
-        self._growing: Growing | None = None
+        self._growing: GrowingModel | None = None
         self._catalog: Catalog | None = None
 
     def fit(self, data: FitData) -> None:
         """Count, compare, and fit the mixture on ``data.valid`` (fixed weights without it)."""
         self._use(fit_model(self.config, data), data.catalog)
 
-    def _use(self, model: Model, catalog: Catalog) -> None:
-        self._growing, self._catalog = Growing(model, catalog, self.config.neighbours, self.config.power), catalog
+    def _use(self, model: ProfileModel, catalog: Catalog) -> None:
+        self._growing, self._catalog = GrowingModel(model, catalog, self.config.neighbours, self.config.power), catalog
 
     @property
-    def model(self) -> Model:
+    def model(self) -> ProfileModel:
         """What was learned; items that came after the fit as they were seen last."""
         return self._ready.latest
 
     @property
-    def _ready(self) -> Growing:
+    def _ready(self) -> GrowingModel:
         if self._growing is None:
             raise PluginError("the profile policy was used before it was fitted")
         return self._growing
@@ -77,11 +76,11 @@ class Profile(EditablePolicy[ProfileConfig]):
         """How fitting went, on validation; empty without validation data."""
         return dict(self.model.report)
 
-    def evidence(self, batch: QueryBatch) -> Evidence:
+    def evidence(self, batch: QueryBatch) -> HistoryWeights:
         """The first step, to be edited and given to `answer`."""
-        return Evidence.of(batch.history, self.config.max_history)
+        return HistoryWeights.of(batch.history, self.config.max_history)
 
-    def infer(self, evidence: Evidence, observation: Observation) -> Inference:
+    def infer(self, evidence: HistoryWeights, observation: Observation) -> Inference:
         """The second step, to be edited and given to `answer`."""
         return infer(evidence, observation, self._ready.seeing(observation).fields)
 
@@ -114,7 +113,7 @@ class Profile(EditablePolicy[ProfileConfig]):
         """float32[L]: how much of the best item's score each history entry gave."""
         batch, evidence, found = replace(batch, k=1), self.evidence(batch), []
         model = self._ready.seeing(observation)
-        for start, piece in batch.chunks(rows_at_once(len(model.popularity))):
+        for start, piece in batch.chunks(choose_chunk_size(len(model.popularity))):
             stop = start + len(piece)
             seen, given = observation.take(np.arange(start, stop)), evidence.slice(start, stop)
             _, proposals, weights, decision = self._decide(model, piece, seen, given, None)
@@ -126,13 +125,13 @@ class Profile(EditablePolicy[ProfileConfig]):
         model, evidence = self._ready.seeing(observation), self.evidence(batch)
         inference = infer(evidence, observation, model.fields)
         proposals = propose(batch, evidence, inference, observation, model.experts, model.popularity)
-        return mix(inference, proposals, model.weights.of(observation.horizon))[0]
+        return mix_proposals(inference, proposals, model.weights.of(observation.horizon))[0]
 
     def answer(
         self,
         batch: QueryBatch,
         observation: Observation,
-        evidence: Evidence | None = None,
+        evidence: HistoryWeights | None = None,
         inference: Inference | None = None,
     ) -> Deliberation:
         """Answer ``batch``, from edited steps where they are given; all later steps follow from them.
@@ -143,7 +142,7 @@ class Profile(EditablePolicy[ProfileConfig]):
         started = time.perf_counter()
         evidence = self.evidence(batch) if evidence is None else evidence
         model = self._ready.seeing(observation)
-        size = rows_at_once(len(model.popularity))
+        size = choose_chunk_size(len(model.popularity))
         decisions = []
         for start, piece in batch.chunks(size):
             stop = start + len(piece)
@@ -165,7 +164,7 @@ class Profile(EditablePolicy[ProfileConfig]):
             query, seen = batch.take(one), observation.take(one)
             parts = self._decide(model, query, seen, basis.slice(row, row + 1), given)
             assert self._catalog is not None
-            return put_into_words(model, self._catalog, query, seen, basis.slice(row, row + 1), *parts)
+            return verbalise_steps(model, self._catalog, query, seen, basis.slice(row, row + 1), *parts)
 
         confidence = np.minimum(mass[:, :LISTED].sum(axis=1), np.float32(1.0)).astype(np.float32)
         cost = Cost(seconds=time.perf_counter() - started)
@@ -173,12 +172,12 @@ class Profile(EditablePolicy[ProfileConfig]):
 
     def _decide(
         self,
-        model: Model,
+        model: ProfileModel,
         batch: QueryBatch,
         observation: Observation,
-        evidence: Evidence,
+        evidence: HistoryWeights,
         inference: Inference | None,
-    ) -> tuple[Inference, Proposals, Float32, Decision]:
+    ) -> tuple[Inference, ExpertProposals, Float32, RankedMixture]:
         """evidence -> infer -> propose -> weigh -> decide."""
         inference = infer(evidence, observation, model.fields) if inference is None else inference
         proposals = propose(batch, evidence, inference, observation, model.experts, model.popularity)

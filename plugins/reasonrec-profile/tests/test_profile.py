@@ -7,18 +7,17 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from reasonrec_profile.api import Profile, ProfileConfig
+from reasonrec_profile.decide import attribute
+from reasonrec_profile.item_fields import find_fields
+from reasonrec_profile.neighbours import find_neighbours, fit_space
+from reasonrec_profile.propose import choose_chunk_size
 from scipy import sparse, stats
+from shops import ShopWorld, make_shop, ndcg
 
-from reasonrec_core.builtin.profile import Profile, ProfileConfig
-from reasonrec_core.builtin.profile.attribution import attribute
-from reasonrec_core.builtin.profile.fields import find_fields
-from reasonrec_core.builtin.profile.fitting import rows_at_once
-from reasonrec_core.builtin.profile.neighbours import neighbours, space_of
 from reasonrec_core.errors import ConfigError, DataError, PluginError
 from reasonrec_core.testing import EditablePolicyConformance
 from reasonrec_core.types import History, Observation, QueryBatch, StepKind, Task
-
-from .shops import ShopWorld, make_shop, ndcg
 
 FAST = ProfileConfig(trials=90)
 
@@ -177,13 +176,13 @@ def test_mass_is_the_probability_of_the_listed_items(shop: ShopWorld, policy: Pr
 
 def test_chunks_do_not_show(shop: ShopWorld, policy: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = top(policy, shop)
-    monkeypatch.setattr("reasonrec_core.builtin.profile.policy.rows_at_once", lambda n_items: 7)
+    monkeypatch.setattr("reasonrec_profile.policy.choose_chunk_size", lambda n_items: 7)
     np.testing.assert_array_equal(top(policy, shop), whole)
 
 
 @pytest.mark.parametrize("n_items", [1, 1000, 12_101, 100_000, 5_000_000])
 def test_working_memory_does_not_grow_with_the_catalogue(n_items: int) -> None:
-    assert rows_at_once(n_items) * n_items * 4 <= max(2**24, 4 * n_items)
+    assert choose_chunk_size(n_items) * n_items * 4 <= max(2**24, 4 * n_items)
 
 
 def test_candidates_get_the_order_and_proportions_of_the_whole_ranking(shop: ShopWorld, policy: Profile) -> None:
@@ -231,7 +230,7 @@ def test_contributions_of_the_history_add_up_to_what_the_experts_gave(shop: Shop
     parts = attribute(policy.model.experts, seen, evidence, proposals, weights, decision)
     best = int(decision.ranking.items[0, 0])
     experts = range(len(policy.model.experts))
-    whole = sum(float(proposals.scores[e][0, best] * proposals.voice(e)[0] * weights[0, e]) for e in experts)
+    whole = sum(float(proposals.scores[e][0, best] * proposals.normaliser(e)[0] * weights[0, e]) for e in experts)
     assert float(parts.sum()) == pytest.approx(whole, rel=1e-4)
     np.testing.assert_allclose(decision.shares.sum(axis=2), 1, atol=1e-5)
 
@@ -295,7 +294,7 @@ def test_neighbours_are_the_nearest_by_cosine() -> None:
     present = np.ones(60, np.bool_)
     present[7] = False
     features[7] = np.nan
-    found = neighbours(features, present, space_of(features, present, "centred", 128), most=4, power=2.0)
+    found = find_neighbours(features, present, fit_space(features, present, "centred", 128), most=4, power=2.0)
     known = features[present] - features[present].mean(axis=0)
     unit = known / np.linalg.norm(known, axis=1, keepdims=True)
     cosine = np.full((60, 60), -1.0)
@@ -311,7 +310,7 @@ def test_neighbours_are_the_nearest_by_cosine() -> None:
 
 def test_neighbours_of_one_or_no_item_are_none() -> None:
     features, present = np.ones((3, 2), np.float32), np.array([True, False, False])
-    alone = neighbours(features, present, space_of(features, present, "whitened", 128))
+    alone = find_neighbours(features, present, fit_space(features, present, "whitened", 128))
     assert isinstance(alone, sparse.csr_matrix)
     assert alone.nnz == 0
 

@@ -71,7 +71,7 @@ def ndcg(items: np.ndarray, cases: Cases) -> np.ndarray:
 
 
 def _noisy(kinds: np.ndarray, rng: np.random.Generator) -> Float32:
-    """Directions of the kinds, in noise, two items missing."""
+    """PreferenceDirections of the kinds, in noise, two items missing."""
     directions = rng.normal(size=(KINDS, 16))
     values = (directions[kinds] + 0.5 * rng.normal(size=(len(kinds), 16))).astype(np.float32)
     values[rng.integers(0, len(kinds), 2)] = np.nan

@@ -8,26 +8,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reasonrec_core.builtin.popularity import item_counts
-from reasonrec_core.builtin.profile.config import ProfileConfig
-from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.fields import ItemField
-from reasonrec_core.builtin.profile.fit_experts import content_expert, transitions_expert
-from reasonrec_core.builtin.profile.fit_fields import fit_fields, modalities
-from reasonrec_core.builtin.profile.infer import infer
-from reasonrec_core.builtin.profile.mixture import fit_mixture
-from reasonrec_core.builtin.profile.pool import Targets, build_pool, pair_up
-from reasonrec_core.builtin.profile.propose import AFFINITY, POPULARITY, Expert, Proposals, propose, rows_at_once
-from reasonrec_core.builtin.profile.weigh import Weights
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Float32
+from reasonrec_profile.candidate_pool import TargetPairs, build_pool, sample_target_pairs
+from reasonrec_profile.config import ProfileConfig
+from reasonrec_profile.decide import MixtureWeights
+from reasonrec_profile.fit_parts import choose_modalities, content_expert, fit_fields, transitions_expert
+from reasonrec_profile.history_weights import HistoryWeights
+from reasonrec_profile.infer import infer
+from reasonrec_profile.item_fields import ItemField
+from reasonrec_profile.mixture import fit_mixture
+from reasonrec_profile.propose import AFFINITY, POPULARITY, Expert, ExpertProposals, choose_chunk_size, propose
 
 HALF_LIVES = (None, 0.3, 0.1, 0.03, 0.01)  # of the time that the training log spans
 SMOOTHING = 0.1  # interactions given to every item, so that an item without any keeps a chance
 
 
 @dataclass(frozen=True)
-class Model:
+class ProfileModel:
     """All that `profile` learned.
 
     Attributes:
@@ -41,12 +40,12 @@ class Model:
     experts: tuple[Expert, ...]
     fields: tuple[ItemField, ...]
     popularity: Float32
-    weights: Weights
+    weights: MixtureWeights
     report: dict[str, float]
 
 
 @dataclass(frozen=True)
-class Counted:
+class FittedParts:
     """What is counted and compared before anything is mixed; a policy of its own can be built on it.
 
     Attributes:
@@ -59,10 +58,10 @@ class Counted:
     experts: tuple[Expert, ...]
     fields: tuple[ItemField, ...]
     popularity: Float32
-    pairs: Targets | None
+    pairs: TargetPairs | None
 
 
-def fit_counted(config: ProfileConfig, data: FitData) -> Counted:
+def fit_parts(config: ProfileConfig, data: FitData) -> FittedParts:
     """Each expert and each field, fitted alone.
 
     Raises:
@@ -74,31 +73,31 @@ def fit_counted(config: ProfileConfig, data: FitData) -> Counted:
     pairs = _pairs(config, data)
     counts = item_counts(data.train, len(data.catalog))
     popularity = _popularity(data, pairs)
-    content = modalities(config, data)
+    content = choose_modalities(config, data)
     fields, directions = fit_fields(config, data, counts, pairs)
     experts = (
         transitions_expert(config, data),
         *(content_expert(modality, directions, config, data, pairs) for modality in content),
     )
-    return Counted(experts, fields, popularity, pairs)
+    return FittedParts(experts, fields, popularity, pairs)
 
 
-def fit_model(config: ProfileConfig, data: FitData) -> Model:
+def fit_model(config: ProfileConfig, data: FitData) -> ProfileModel:
     """Fit everything.
 
     Raises:
         DataError: no training interactions.
         ConfigError: a modality or field that does not exist.
     """
-    counted = fit_counted(config, data)
+    counted = fit_parts(config, data)
     experts, fields, popularity, pairs = counted.experts, counted.fields, counted.popularity, counted.pairs
     names = (*(e.name for e in experts), AFFINITY, POPULARITY)
     if pairs is None or not len(pairs):
         fields = tuple(replace(f, exponent=0.1) for f in fields)
-        return Model(experts, fields, popularity, unfitted(names), {})
+        return ProfileModel(experts, fields, popularity, make_default_weights(names), {})
 
-    def ask(piece: Targets) -> Proposals:
-        evidence = Evidence.of(piece.queries.history, config.max_history)
+    def ask(piece: TargetPairs) -> ExpertProposals:
+        evidence = HistoryWeights.of(piece.queries.history, config.max_history)
         return propose(
             piece.queries,
             evidence,
@@ -109,22 +108,22 @@ def fit_model(config: ProfileConfig, data: FitData) -> Model:
         )
 
     count = _counter(data, len(pairs), "profile: proposals")
-    pool = build_pool(pairs, ask, rows_at_once(len(popularity)), count)
+    pool = build_pool(pairs, ask, choose_chunk_size(len(popularity)), count)
     fitted = fit_mixture(
         pool, names, len(experts), data.seed, config.trials, lambda d, t: data.progress(d, t, "profile: mixture")
     )
     experts = tuple(replace(e, shrinkage=s) for e, s in zip(experts, fitted.shrinkage, strict=False))
     fields = tuple(replace(f, exponent=b) for f, b in zip(fields, fitted.exponents, strict=True))
-    return Model(experts, fields, popularity, fitted.weights, fitted.report)
+    return ProfileModel(experts, fields, popularity, fitted.weights, fitted.report)
 
 
-def _pairs(config: ProfileConfig, data: FitData) -> Targets | None:
+def _pairs(config: ProfileConfig, data: FitData) -> TargetPairs | None:
     if data.valid is None or not len(data.valid.targets):
         return None
-    return pair_up(data.valid, data.observation.horizon, config.fit_queries, data.seed)
+    return sample_target_pairs(data.valid, data.observation.horizon, config.fit_queries, data.seed)
 
 
-def _popularity(data: FitData, pairs: Targets | None) -> Float32:
+def _popularity(data: FitData, pairs: TargetPairs | None) -> Float32:
     """Shares of the training log, recent interactions counting more where that suits the validation targets."""
     times = data.train.times
     span = float(times.max() - times.min())
@@ -141,11 +140,11 @@ def _popularity(data: FitData, pairs: Targets | None) -> Float32:
     return best
 
 
-def unfitted(names: Sequence[str]) -> Weights:
+def make_default_weights(names: Sequence[str]) -> MixtureWeights:
     """Without validation: the item-to-item experts share most of the weight equally."""
     table = np.full((1, len(names)), 0.9 / (len(names) - 2), dtype=np.float32)
     table[0, -2:] = 0.05
-    return Weights(tuple(names), np.zeros(0), table)
+    return MixtureWeights(tuple(names), np.zeros(0), table)
 
 
 def _counter(data: FitData, total: int, label: str) -> Callable[[int], None]:

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.builtin.coordinate_search import Point, coordinate_search
-from reasonrec_core.builtin.profile.pool import Pool
-from reasonrec_core.builtin.profile.weigh import Weights
+from reasonrec_profile.candidate_pool import CandidatePool
+from reasonrec_profile.decide import MixtureWeights
 
 Float64 = npt.NDArray[np.float64]
 
@@ -40,14 +40,14 @@ class Mixture:
         report: mean ``1 / log2(1 + rank)`` and NDCG@10 of the searched and of the unseen pairs.
     """
 
-    weights: Weights
+    weights: MixtureWeights
     shrinkage: tuple[float, ...]
     exponents: tuple[float, ...]
     report: dict[str, float]
 
 
 def fit_mixture(
-    pool: Pool,
+    pool: CandidatePool,
     names: tuple[str, ...],
     neighbours: int,
     seed: int,
@@ -93,7 +93,7 @@ def fit_mixture(
         best = likeliest
     weights, shrinkage, exponents = unpack(best)
     table, edges = _buckets(seen, unseen, weights, shrinkage, exponents)
-    fitted = Weights(names, edges, table.astype(np.float32))
+    fitted = MixtureWeights(names, edges, table.astype(np.float32))
     report = {f"{n} on searched": v for n, v in _figures(seen, fitted, shrinkage, exponents).items()}
     report |= {f"{n} on unseen": v for n, v in _figures(unseen, fitted, shrinkage, exponents).items()}
     report |= {"searched pairs": float(len(seen)), "unseen pairs": float(len(unseen)), "trials": float(done)}
@@ -101,7 +101,7 @@ def fit_mixture(
     return Mixture(fitted, tuple(map(float, shrinkage)), tuple(map(float, exponents)), report)
 
 
-def expectation_maximisation(pool: Pool, rounds: int = 50) -> Float64:
+def expectation_maximisation(pool: CandidatePool, rounds: int = 50) -> Float64:
     """float64[E]: mixture weights of greatest likelihood of the targets (Dempster, Laird and Rubin, 1977)."""
     likelihood = _target_likelihood(pool, np.zeros(pool.totals.shape[1]))
     weights = np.full(likelihood.shape[1], 1.0 / likelihood.shape[1])
@@ -110,7 +110,7 @@ def expectation_maximisation(pool: Pool, rounds: int = 50) -> Float64:
     return weights
 
 
-def _target_likelihood(pool: Pool, shrinkage: Float64) -> Float64:
+def _target_likelihood(pool: CandidatePool, shrinkage: Float64) -> Float64:
     whole = pool.totals.astype(np.float64) + shrinkage
     return np.divide(pool.scores[:, :, 0], whole, out=np.zeros_like(whole), where=whole > 0)
 
@@ -121,9 +121,9 @@ def _responsibility(likelihood: Float64, weights: Float64) -> Float64:
 
 
 def _buckets(
-    seen: Pool, unseen: Pool, weights: Float64, shrinkage: Float64, exponents: Float64
+    seen: CandidatePool, unseen: CandidatePool, weights: Float64, shrinkage: Float64, exponents: Float64
 ) -> tuple[Float64, Float64]:
-    """Weights tilted in each bucket by how its responsibilities differ from all pairs', if unseen pairs gain."""
+    """MixtureWeights tilted in each bucket by how its responsibilities differ from all pairs', if unseen pairs gain."""
     one = (weights[None], np.zeros(0))
     edges = np.unique(np.quantile(seen.horizon.astype(np.float64), np.linspace(0, 1, BUCKETS + 1)[1:-1]))
     edges = edges[(edges > seen.horizon.min()) & (edges <= seen.horizon.max())]
@@ -138,13 +138,13 @@ def _buckets(
         tilt = (own.sum(axis=0) + CAUTION * overall) / ((len(own) + CAUTION) * overall)
         table[b] = weights * tilt
     table /= table.sum(axis=1, keepdims=True)
-    of = Weights((), edges, table.astype(np.float32)).of
+    of = MixtureWeights((), edges, table.astype(np.float32)).of
     before = unseen.gains(weights, shrinkage, exponents).mean()
     after = unseen.gains(of(unseen.horizon).astype(np.float64), shrinkage, exponents).mean()
     return (table, edges) if after > before else one
 
 
-def _figures(pool: Pool, weights: Weights, shrinkage: Float64, exponents: Float64) -> dict[str, float]:
+def _figures(pool: CandidatePool, weights: MixtureWeights, shrinkage: Float64, exponents: Float64) -> dict[str, float]:
     gains = pool.gains(weights.of(pool.horizon).astype(np.float64), shrinkage, exponents)
     return {"gain": float(gains.mean()), "NDCG@10": float(np.where(gains >= 1 / np.log2(11) - 1e-12, gains, 0).mean())}
 

@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from reasonrec_core.builtin.profile.projection import Projection, unit
 from reasonrec_core.catalog_growth import grown_matrix
 from reasonrec_core.types import Bool, Float32
+from reasonrec_profile.projection import Projection, normalise_rows
 
 Space = Literal["centred", "whitened"]
 CELLS = 1 << 23  # similarities held at once
 Entries = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Float32]
 
 
-def space_of(features: Float32, present: Bool, space: Space, dimensions: int) -> Projection:
+def fit_space(features: Float32, present: Bool, space: Space, dimensions: int) -> Projection:
     """The space to compare items in.
 
     Args:
@@ -40,7 +40,7 @@ def space_of(features: Float32, present: Bool, space: Space, dimensions: int) ->
     return Projection(mean, (axes[:, kept] / variance[kept] ** 0.25).astype(np.float32))
 
 
-def neighbours(
+def find_neighbours(
     vectors: Float32,
     present: Bool,
     projection: Projection | None,
@@ -63,7 +63,11 @@ def neighbours(
     known = np.flatnonzero(present)
     if len(known) < 2:
         return sparse.csr_matrix((n_items, n_items), dtype=np.float32)
-    rows = unit(np.asarray(vectors[known], np.float32)) if projection is None else projection.unit(vectors, known)
+    rows = (
+        normalise_rows(np.asarray(vectors[known], np.float32))
+        if projection is None
+        else projection.project_unit(vectors, known)
+    )
     return _matrix([_nearest(rows, known, 0, most, power, progress)], n_items)
 
 
@@ -88,7 +92,7 @@ def extend_neighbours(
     old = int(np.searchsorted(known, first_new))
     if old == len(known) or len(known) < 2:
         return grown_matrix(matrix, n_items)
-    rows = projection.unit(features, known)
+    rows = projection.project_unit(features, known)
     entries = [_nearest(rows, known, old, most, power, None)]
     limits = _limits(matrix, most)
     chunk = max(1, CELLS // (len(known) - old))

@@ -13,7 +13,7 @@ from reasonrec_core.types import Bool, Float32, History
 
 
 @dataclass(frozen=True)
-class Fade:
+class AgeDecay:
     """How a history entry's weight falls with its age (0 = newest).
 
     ``(1 - long_share) * decay^age + long_share * long_decay^age``: what was just done, and what the user is like.
@@ -31,11 +31,11 @@ class Fade:
         return np.asarray(short, dtype=np.float32)
 
 
-SLOW = Fade(0.97)
+SLOW = AgeDecay(0.97)
 
 
 @dataclass(frozen=True)
-class Evidence:
+class HistoryWeights:
     """The history of B queries and how much each entry counts, before it is discounted by age.
 
     Attributes:
@@ -53,7 +53,7 @@ class Evidence:
         """Every entry counts in full."""
         return cls(history, np.ones(len(history.items), dtype=np.float32), longest)
 
-    def weights(self, fade: Fade) -> Float32:
+    def weights(self, fade: AgeDecay) -> Float32:
         """float32[L]: relevance, faded by age."""
         ages, counts = self._ages
         return np.where(counts, self.relevance * fade(ages), np.float32(0.0)).astype(np.float32, copy=False)
@@ -64,7 +64,7 @@ class Evidence:
         ages = self.history.ages
         return np.minimum(ages, self.longest).astype(np.float32), np.asarray(ages < self.longest)
 
-    def matrix(self, fade: Fade, n_items: int, present: Bool | None = None) -> sparse.csr_matrix:
+    def matrix(self, fade: AgeDecay, n_items: int, present: Bool | None = None) -> sparse.csr_matrix:
         """float32 CSR[B, n_items] of `weights`, repeats added up; items that are not ``present`` weigh nothing."""
         weights = self.weights(fade)
         if present is not None:
@@ -72,17 +72,17 @@ class Evidence:
         shape = (len(self.history), n_items)
         return sparse.csr_matrix((weights, (self.history.rows, self.history.items)), shape=shape)
 
-    def row(self, index: int) -> Evidence:
+    def row(self, index: int) -> HistoryWeights:
         """The evidence of one query."""
         low, high = self.history.indptr[index], self.history.indptr[index + 1]
         return replace(self, history=self.history.slice(index, index + 1), relevance=self.relevance[low:high])
 
-    def slice(self, start: int, stop: int) -> Evidence:
+    def slice(self, start: int, stop: int) -> HistoryWeights:
         """The evidence of queries ``start:stop``."""
         low, high = self.history.indptr[start], self.history.indptr[stop]
         return replace(self, history=self.history.slice(start, stop), relevance=self.relevance[low:high])
 
-    def ignore(self, item: int) -> Evidence:
+    def ignore(self, item: int) -> HistoryWeights:
         """The same evidence without ``item``; it stays in the history, so it is still not recommended."""
         kept = np.where(self.history.items == item, np.float32(0.0), self.relevance)
         return replace(self, relevance=kept.astype(np.float32))

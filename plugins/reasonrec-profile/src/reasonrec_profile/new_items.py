@@ -1,7 +1,7 @@
 """Items that come after the fit: what was counted and compared, brought to a catalogue that has grown.
 
 In two steps, because a catalogue says what an item is called and only an observation says what it looks like:
-`grow_model` when the policy is loaded, `see_new_items` when it is asked.
+`grow_model` when the policy is loaded, `observe_new_items` when it is asked.
 
 Nobody could choose a new item yet, so that it has no count says nothing about it, and an expert that counts must not
 take the silence for a no. What is counted is therefore mapped from content: a new item is taken to follow, to lead on
@@ -16,20 +16,20 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from reasonrec_core.builtin.profile.fields import ItemField, extend_field
-from reasonrec_core.builtin.profile.fitting import Model
-from reasonrec_core.builtin.profile.groups import extend_groups
-from reasonrec_core.builtin.profile.neighbours import extend_neighbours
-from reasonrec_core.builtin.profile.propose import Expert
 from reasonrec_core.catalog_growth import grown, grown_matrix
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.types import Float32, Observation
+from reasonrec_profile.clusters import extend_clusters
+from reasonrec_profile.fitting import ProfileModel
+from reasonrec_profile.item_fields import ItemField, extend_field
+from reasonrec_profile.neighbours import extend_neighbours
+from reasonrec_profile.propose import Expert
 
 LIKE = 5
 """Items of the fit that a new item is taken to behave like."""
 
 
-def grow_model(model: Model, catalog: Catalog) -> Model:
+def grow_model(model: ProfileModel, catalog: Catalog) -> ProfileModel:
     """The model for all items of ``catalog``, of which it was fitted on the first ones.
 
     New items have the labels that the catalogue gives them and the popularity of the average item, and no transitions.
@@ -47,7 +47,9 @@ def grow_model(model: Model, catalog: Catalog) -> Model:
     )
 
 
-def see_new_items(model: Model, observation: Observation, first_new: int, most: int, power: float) -> Model:
+def observe_new_items(
+    model: ProfileModel, observation: Observation, first_new: int, most: int, power: float
+) -> ProfileModel:
     """What `grow_model` gave, with the features of the items from ``first_new`` on looked at.
 
     Content experts find their neighbours, groups take them in; transitions and popularity are those of the items that
@@ -76,15 +78,15 @@ def see_new_items(model: Model, observation: Observation, first_new: int, most: 
         name = each.modality
         if name is None or name not in features or name not in present:
             return each
-        return extend_groups(each, features[name], present[name], first_new)
+        return extend_clusters(each, features[name], present[name], first_new)
 
     seen = replace(model, experts=tuple(map(expert, model.experts)), fields=tuple(map(field, model.fields)))
-    like = likeness(seen, first_new)
+    like = find_similar_items(seen, first_new)
     experts = tuple(e if e.modality else replace(e, matrix=_mapped(e.matrix, like)) for e in seen.experts)
     return replace(seen, experts=experts, popularity=_mapped_popularity(seen.popularity, like))
 
 
-def likeness(model: Model, first_new: int) -> sparse.csr_matrix:
+def find_similar_items(model: ProfileModel, first_new: int) -> sparse.csr_matrix:
     """float32 CSR[new items, first_new]: the `LIKE` items of the fit that each new item is most like.
 
     By the content experts, each with its weight in the mixture. A row sums to 1, or is empty where nothing is known.
@@ -125,7 +127,7 @@ def _mapped_popularity(popularity: Float32, like: sparse.csr_matrix) -> Float32:
     return np.asarray(mapped / mapped.sum(), dtype=np.float32)
 
 
-class Growing:
+class GrowingModel:
     """A fitted model that meets items which came later; what it sees of them is kept from request to request.
 
     Args:
@@ -135,13 +137,13 @@ class Growing:
         power: of the cosine, as in the fit.
     """
 
-    def __init__(self, model: Model, catalog: Catalog, most: int, power: float) -> None:
+    def __init__(self, model: ProfileModel, catalog: Catalog, most: int, power: float) -> None:
         self.first_new = len(model.popularity)
         self.model = grow_model(model, catalog)
         self._most, self._power = most, power
-        self._seen: tuple[tuple[tuple[str, bytes], ...], Model] | None = None
+        self._seen: tuple[tuple[tuple[str, bytes], ...], ProfileModel] | None = None
 
-    def seeing(self, observation: Observation) -> Model:
+    def seeing(self, observation: Observation) -> ProfileModel:
         """The model, with the new items' features as they are to be seen now."""
         if self.first_new == len(self.model.popularity):
             return self.model
@@ -152,11 +154,11 @@ class Growing:
             if name in observation.present
         )
         if self._seen is None or self._seen[0] != shown:
-            seen = see_new_items(self.model, observation, self.first_new, self._most, self._power)
+            seen = observe_new_items(self.model, observation, self.first_new, self._most, self._power)
             self._seen = (shown, seen)
         return self._seen[1]
 
     @property
-    def latest(self) -> Model:
+    def latest(self) -> ProfileModel:
         """The model as it saw the new items last."""
         return self.model if self._seen is None else self._seen[1]

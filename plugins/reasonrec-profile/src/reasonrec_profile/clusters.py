@@ -12,13 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
-from sklearn.cluster import KMeans
-from threadpoolctl import threadpool_limits
 
-from reasonrec_core.builtin.profile.fields import MIN_ITEMS, Centres, ItemField
-from reasonrec_core.builtin.profile.projection import unit
-from reasonrec_core.builtin.profile.taste import Agreement, Directions
 from reasonrec_core.types import Bool, Float32, Int32
+from reasonrec_profile.item_fields import MIN_ITEMS, ClusterCentres, ItemField
+from reasonrec_profile.preference_whitening import PreferenceDirections, UserAgreement
+from reasonrec_profile.projection import normalise_rows
 
 DIMENSIONS = (32, 128)
 SIZES = (6, 12, 24, 48, 96)
@@ -26,14 +24,14 @@ ITEMS_PER_DIMENSION = 8  # fewer items than this per component would let compone
 CLEAR = 0.01  # nats per target that groups must gain over plain popularity
 
 
-def find_groups(
-    agreement: Agreement,
+def find_clusters(
+    agreement: UserAgreement,
     present: Bool,
     counts: Float32,
     titles: list[str],
     fit: Callable[[ItemField], tuple[ItemField, float]],
     seed: int,
-) -> tuple[ItemField, Directions] | None:
+) -> tuple[ItemField, PreferenceDirections] | None:
     """The groups under which the validation targets are likeliest, and the directions they were found in.
 
     Args:
@@ -49,7 +47,7 @@ def find_groups(
     """
     known = int(present.sum())
     largest = max(2, known // ITEMS_PER_DIMENSION)
-    best: tuple[float, ItemField, Directions] | None = None
+    best: tuple[float, ItemField, PreferenceDirections] | None = None
     for dimensions in sorted({min(d, largest) for d in DIMENSIONS}):
         directions = agreement.directions(dimensions)
         if not directions.vectors.shape[1]:
@@ -57,13 +55,13 @@ def find_groups(
         for size in SIZES:
             if size * MIN_ITEMS > known:
                 break
-            field, gain = fit(_grouped(agreement.name, directions, present, counts, titles, size, seed))
+            field, gain = fit(_cluster(agreement.name, directions, present, counts, titles, size, seed))
             if best is None or gain > best[0]:
                 best = (gain, field, directions)
     return None if best is None or best[0] < CLEAR else best[1:]
 
 
-def extend_groups(field: ItemField, features: Float32, present: Bool, first_new: int) -> ItemField:
+def extend_clusters(field: ItemField, features: Float32, present: Bool, first_new: int) -> ItemField:
     """The field with the items from ``first_new`` on in the group whose centre is nearest.
 
     Args:
@@ -75,17 +73,26 @@ def extend_groups(field: ItemField, features: Float32, present: Bool, first_new:
     new = first_new + np.flatnonzero(present[first_new:])
     if field.centres is None or not len(new):
         return field
-    rows, centres = field.centres.projection.unit(features, new), field.centres.vectors
+    rows, centres = field.centres.projection.project_unit(features, new), field.centres.vectors
     group = (rows @ centres.T - (centres**2).sum(axis=1) / 2).argmax(axis=1)
     more = sparse.csr_matrix((np.ones(len(new), np.float32), (new, group)), shape=field.membership.shape)
     return replace(field, membership=(field.membership + more).tocsr())
 
 
-def _grouped(
-    modality: str, directions: Directions, present: Bool, counts: Float32, titles: list[str], size: int, seed: int
+def _cluster(
+    modality: str,
+    directions: PreferenceDirections,
+    present: Bool,
+    counts: Float32,
+    titles: list[str],
+    size: int,
+    seed: int,
 ) -> ItemField:
+    from sklearn.cluster import KMeans  # takes half a second to import, and only fitting needs it
+    from threadpoolctl import threadpool_limits
+
     known = np.flatnonzero(present)
-    rows = unit(directions.vectors[known])
+    rows = normalise_rows(directions.vectors[known])
     with threadpool_limits(1):  # equal sums in equal order: equal groups
         clusters = KMeans(size, n_init=3, random_state=seed).fit(rows)
     group: Int32 = clusters.labels_.astype(np.int32)
@@ -96,7 +103,7 @@ def _grouped(
     )
     mass = np.bincount(group, counts[known] + 0.1, minlength=size) + 1e-6
     prior = (mass / mass.sum()).astype(np.float32)
-    centres = Centres(directions.projection, clusters.cluster_centers_.astype(np.float32))
+    centres = ClusterCentres(directions.projection, clusters.cluster_centers_.astype(np.float32))
     return ItemField(f"{modality} group", labels, membership, prior, modality=modality, centres=centres)
 
 

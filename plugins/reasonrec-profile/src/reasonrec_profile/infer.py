@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.builtin.profile.evidence import Evidence
-from reasonrec_core.builtin.profile.fields import ItemField
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import Bool, Float32, History, Int32, Int64, Observation
+from reasonrec_profile.history_weights import HistoryWeights
+from reasonrec_profile.item_fields import ItemField
 
 CERTAIN = 1.0 - 1e-6
 FLOOR = np.float32(1e-6)
@@ -76,16 +76,18 @@ class Inference:
         )
 
 
-def infer(evidence: Evidence, observation: Observation, fields: tuple[ItemField, ...]) -> Inference:
+def infer(evidence: HistoryWeights, observation: Observation, fields: tuple[ItemField, ...]) -> Inference:
     """Per field ``q(l) = (sum over the history of weight * membership + strength * prior(l)) / total``."""
     size = len(evidence.history)
-    beliefs = tuple(label_belief(evidence, observation, field) for field in fields)
+    beliefs = tuple(compute_label_belief(evidence, observation, field) for field in fields)
     exponents = np.array([field.exponent for field in fields], dtype=np.float32)
     nothing = np.full((size, len(fields)), -1, dtype=np.int32)
     return Inference(fields, beliefs, np.tile(exponents, (size, 1)), nothing)
 
 
-def likelihood_ratio(belief: Float32, field: ItemField, observation: Observation, candidates: Int32 | None) -> Float32:
+def compute_likelihood_ratio(
+    belief: Float32, field: ItemField, observation: Observation, candidates: Int32 | None
+) -> Float32:
     """float32[B, n_items] or [B, C]: ``R(i) = sum_l membership[i, l] * q(l) / prior(l)``, 1 without a label now."""
     ratio = belief / field.prior
     member, shown = field.membership, field.shown(observation)
@@ -100,7 +102,7 @@ def likelihood_ratio(belief: Float32, field: ItemField, observation: Observation
     return np.asarray(np.maximum(values, FLOOR), dtype=np.float32)
 
 
-def total_likelihood_ratio(
+def compute_total_likelihood_ratio(
     belief: Float32, field: ItemField, observation: Observation, weights: Float32, history: History
 ) -> Float32:
     """float32[B]: the sum of ``weights(i) * R(i)`` over all items that are not in the query's history.
@@ -115,12 +117,12 @@ def total_likelihood_ratio(
     unlabelled = float(weights[silent].sum())
     # A product and a sum per row, not a matrix product: BLAS rounds differently for different batch sizes.
     labelled = (ratio * np.asarray(field.membership.T @ np.where(silent, 0, weights), dtype=np.float32)).sum(axis=1)
-    rows, items = distinct(history, len(weights))
+    rows, items = list_history_pairs(history, len(weights))
     known = np.maximum(_at(ratio, field, shown, rows, items), FLOOR) * weights[items]
     return np.asarray(labelled + unlabelled - np.bincount(rows, known, minlength=len(history)), dtype=np.float32)
 
 
-def distinct(history: History, n_items: int) -> tuple[Int64, Int64]:
+def list_history_pairs(history: History, n_items: int) -> tuple[Int64, Int64]:
     """int64[D] rows and int64[D] items of the history, repeats within a row left out."""
     pairs = np.unique(history.rows.astype(np.int64) * n_items + history.items)
     return pairs // n_items, pairs % n_items
@@ -136,7 +138,7 @@ def _at(ratio: Float32, field: ItemField, shown: Bool | None, rows: Int64, items
     return np.where(silent, 1.0, values)
 
 
-def label_belief(evidence: Evidence, observation: Observation, field: ItemField) -> Float32:
+def compute_label_belief(evidence: HistoryWeights, observation: Observation, field: ItemField) -> Float32:
     """float32[B, L]: how likely each label of one field is, from the evidence."""
     counts = (
         evidence.matrix(field.fade, field.membership.shape[0], field.shown(observation)) @ field.membership

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.builtin.profile.propose import Proposals
 from reasonrec_core.ranking import top_k
 from reasonrec_core.types import Bool, Cases, Float32, Int32, QueryBatch
+from reasonrec_profile.propose import ExpertProposals
 
 Float64 = npt.NDArray[np.float64]
 DEPTH = 100
@@ -18,7 +18,7 @@ DEPTH = 100
 
 
 @dataclass(frozen=True)
-class Targets:
+class TargetPairs:
     """Pairs of a validation query and one of its targets.
 
     Attributes:
@@ -36,17 +36,17 @@ class Targets:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def take(self, index: npt.NDArray[np.intp]) -> Targets:
+    def take(self, index: npt.NDArray[np.intp]) -> TargetPairs:
         """The pairs at ``index``."""
-        return Targets(self.queries.take(index), self.targets[index], self.horizon[index], self.others[index])
+        return TargetPairs(self.queries.take(index), self.targets[index], self.horizon[index], self.others[index])
 
-    def chunks(self, size: int) -> Iterator[Targets]:
+    def chunks(self, size: int) -> Iterator[TargetPairs]:
         """Consecutive pieces."""
         for start in range(0, len(self), size):
             yield self.take(np.arange(start, min(start + size, len(self))))
 
 
-def pair_up(cases: Cases, horizon: Float32, most: int, seed: int) -> Targets:
+def sample_target_pairs(cases: Cases, horizon: Float32, most: int, seed: int) -> TargetPairs:
     """At most ``most`` pairs of query and target, drawn at random; a target inside its own history is left out."""
     lengths = np.diff(cases.target_indptr)
     row = np.repeat(np.arange(len(cases)), lengths)
@@ -62,11 +62,11 @@ def pair_up(cases: Cases, horizon: Float32, most: int, seed: int) -> Targets:
     others = np.where(valid, cases.targets[np.minimum(slots, max(len(cases.targets) - 1, 0))], -1).astype(np.int32)
     targets = cases.targets[chosen]
     others[others == targets[:, None]] = -1
-    return Targets(cases.queries.take(row[chosen]), targets, horizon[row[chosen]], others)
+    return TargetPairs(cases.queries.take(row[chosen]), targets, horizon[row[chosen]], others)
 
 
 @dataclass(frozen=True)
-class Pool:
+class CandidatePool:
     """P pairs, each with its target in column 0 and the most likely other items after it.
 
     Attributes:
@@ -86,9 +86,11 @@ class Pool:
     def __len__(self) -> int:
         return len(self.totals)
 
-    def take(self, index: npt.NDArray[np.intp] | Bool) -> Pool:
+    def take(self, index: npt.NDArray[np.intp] | Bool) -> CandidatePool:
         """The pairs at ``index``."""
-        return Pool(self.scores[index], self.totals[index], self.gates[index], self.allowed[index], self.horizon[index])
+        return CandidatePool(
+            self.scores[index], self.totals[index], self.gates[index], self.allowed[index], self.horizon[index]
+        )
 
     def gains(self, weights: Float64, shrinkage: Float64, exponents: Float64) -> Float64:
         """float64[P]: ``1 / log2(1 + rank of the target)`` under a mixture, ties counted against it.
@@ -96,8 +98,8 @@ class Pool:
         Not cut at ten, so that a better place further down shows as well. ``weights`` is [E] or [P, E].
         """
         whole = self.totals + shrinkage.astype(np.float32)
-        voice = np.divide(weights, whole, out=np.zeros_like(whole), where=whole > 0).astype(np.float32)
-        mixed = np.matmul(voice[:, None, :], self.scores)[:, 0]
+        normaliser = np.divide(weights, whole, out=np.zeros_like(whole), where=whole > 0).astype(np.float32)
+        mixed = np.matmul(normaliser[:, None, :], self.scores)[:, 0]
         if exponents.any():
             mixed *= np.exp(np.matmul(exponents.astype(np.float32)[None, None, :], self.gates)[:, 0])
         mixed[~self.allowed] = -1.0
@@ -106,8 +108,8 @@ class Pool:
 
 
 def build_pool(
-    pairs: Targets, ask: Callable[[Targets], Proposals], chunk: int, progress: Callable[[int], None]
-) -> Pool:
+    pairs: TargetPairs, ask: Callable[[TargetPairs], ExpertProposals], chunk: int, progress: Callable[[int], None]
+) -> CandidatePool:
     """Ask the experts about every pair and keep the union of each expert's best `DEPTH` items."""
     parts = []
     for piece in pairs.chunks(chunk):
@@ -115,7 +117,7 @@ def build_pool(
         progress(len(piece))
     width = max(p.allowed.shape[1] for p in parts)
     padded = [_widen(p, width) for p in parts]
-    return Pool(
+    return CandidatePool(
         np.concatenate([p.scores for p in padded]),
         np.concatenate([p.totals for p in padded]),
         np.concatenate([p.gates for p in padded]),
@@ -124,7 +126,7 @@ def build_pool(
     )
 
 
-def _gather(piece: Targets, asked: Proposals) -> Pool:
+def _gather(piece: TargetPairs, asked: ExpertProposals) -> CandidatePool:
     rows = np.arange(len(piece))
     candidates = piece.queries.candidates
     if candidates is None:
@@ -149,13 +151,13 @@ def _gather(piece: Targets, asked: Proposals) -> Pool:
     empty = np.zeros((len(piece), 0, at.shape[1]), dtype=np.float32)
     gates = [np.log(np.take_along_axis(ratio, at, axis=1)) for ratio in asked.ratios]
     logs = np.stack(gates, axis=1) if gates else empty
-    return Pool(scores.astype(np.float32), np.stack(asked.totals, axis=1), logs, allowed, piece.horizon)
+    return CandidatePool(scores.astype(np.float32), np.stack(asked.totals, axis=1), logs, allowed, piece.horizon)
 
 
-def _widen(pool: Pool, width: int) -> Pool:
+def _widen(pool: CandidatePool, width: int) -> CandidatePool:
     more = width - pool.allowed.shape[1]
     wide = ((0, 0), (0, 0), (0, more))
-    return Pool(
+    return CandidatePool(
         np.pad(pool.scores, wide),
         pool.totals,
         np.pad(pool.gates, wide),

@@ -4,58 +4,57 @@ from __future__ import annotations
 
 import numpy as np
 
-from reasonrec_core.builtin.profile.attribution import attribute, links
-from reasonrec_core.builtin.profile.decide import Decision
-from reasonrec_core.builtin.profile.evidence import Evidence, Fade
-from reasonrec_core.builtin.profile.fitting import Model
-from reasonrec_core.builtin.profile.infer import Inference, label_belief
-from reasonrec_core.builtin.profile.propose import AFFINITY, POPULARITY, Proposals
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.types import Float32, Observation, QueryBatch, Step, StepKind
+from reasonrec_profile.decide import RankedMixture, attribute, compute_entry_votes
+from reasonrec_profile.fitting import ProfileModel
+from reasonrec_profile.history_weights import AgeDecay, HistoryWeights
+from reasonrec_profile.infer import Inference, compute_label_belief
+from reasonrec_profile.propose import AFFINITY, POPULARITY, ExpertProposals
 
 CITED = 3
 LISTED = 5
-SPEAKS = {
+EXPERT_PHRASES = {
     "transitions": "people go on to",
     AFFINITY: "of the inferred kinds, the most popular is",
     POPULARITY: "the most popular is",
 }
 
 
-def put_into_words(
-    model: Model,
+def verbalise_steps(
+    model: ProfileModel,
     catalog: Catalog,
     query: QueryBatch,
     observation: Observation,
-    evidence: Evidence,
+    evidence: HistoryWeights,
     inference: Inference,
-    proposals: Proposals,
+    proposals: ExpertProposals,
     weights: Float32,
-    decision: Decision,
+    decision: RankedMixture,
 ) -> tuple[Step, ...]:
     """The steps of a batch of one; positions count from the oldest history entry."""
     titles = catalog.titles
     votes = attribute(model.experts, observation, evidence, proposals, weights, decision)
     cited = [int(p) for p in np.argsort(-votes, kind="stable")[:CITED] if votes[p] > 0]
-    steps = [observe_step(evidence, titles, votes, cited)]
-    for f in gating(inference):
+    steps = [describe_evidence(evidence, titles, votes, cited)]
+    for f in order_fields(inference):
         inferred = (
             inference.beliefs[f]
             if inference.assumed[0, f] < 0
-            else label_belief(evidence, observation, inference.fields[f])
+            else compute_label_belief(evidence, observation, inference.fields[f])
         )
-        steps.append(infer_step(f, inference, evidence, inferred[0]))
+        steps.append(describe_inference(f, inference, evidence, inferred[0]))
     steps += _propose_steps(model, query, observation, evidence, proposals, weights, titles)
     steps += [
-        weigh_step(query, observation, proposals.names, weights),
+        describe_weights(query, observation, proposals.names, weights),
         _decide_step(decision, proposals, titles, cited),
     ]
     return tuple(steps)
 
 
-def observe_step(evidence: Evidence, titles: list[str], votes: Float32, cited: list[int]) -> Step:
+def describe_evidence(evidence: HistoryWeights, titles: list[str], votes: Float32, cited: list[int]) -> Step:
     """What was looked at by a batch of one; ``votes``: float32[L], how much each entry spoke for the answer."""
-    items, used = evidence.history.items, int((evidence.weights(Fade(1.0)) > 0).sum())
+    items, used = evidence.history.items, int((evidence.weights(AgeDecay(1.0)) > 0).sum())
     ignored = list(dict.fromkeys(items[evidence.relevance == 0].tolist()))
     asked = f"you ignored {', '.join(f'“{titles[i]}”' for i in ignored)}; " if ignored else ""
     edited = bool((evidence.relevance != 1).any())
@@ -74,13 +73,13 @@ def observe_step(evidence: Evidence, titles: list[str], votes: Float32, cited: l
     )
 
 
-def gating(inference: Inference) -> list[int]:
+def order_fields(inference: Inference) -> list[int]:
     """The fields, those that gate most strongly first."""
     order = np.argsort(-inference.exponents[0], kind="stable")
     return [int(f) for f in order]
 
 
-def infer_step(f: int, inference: Inference, evidence: Evidence, belief: Float32) -> Step:
+def describe_inference(f: int, inference: Inference, evidence: HistoryWeights, belief: Float32) -> Step:
     """One field of a batch of one; ``belief``: float32[L] as it was inferred, also where a label was assumed."""
     field, assumed = inference.fields[f], int(inference.assumed[0, f])
     top = assumed if assumed >= 0 else int(np.argmax(belief * np.log(belief / field.prior)))
@@ -90,7 +89,7 @@ def infer_step(f: int, inference: Inference, evidence: Evidence, belief: Float32
         claim = f"you assumed {field.name} is “{field.labels[top]}” (inferred: {belief[top]:.0%})"
         return Step(StepKind.INFER, claim, (), 1.0, alternatives, edited=True)
     strength = float(inference.exponents[0, f])
-    holders = field.membership[evidence.history.items][:, [top]].toarray()[:, 0] * evidence.weights(Fade(1.0)) > 0
+    holders = field.membership[evidence.history.items][:, [top]].toarray()[:, 0] * evidence.weights(AgeDecay(1.0)) > 0
     claim = f"{field.name} is likely “{field.labels[top]}”: {belief[top]:.0%}, usually {field.prior[top]:.0%}"
     claim += f" (counts with power {strength:.2g})" if strength else " (counts only for the affinity expert)"
     return Step(
@@ -103,17 +102,17 @@ def infer_step(f: int, inference: Inference, evidence: Evidence, belief: Float32
 
 
 def _propose_steps(
-    model: Model,
+    model: ProfileModel,
     query: QueryBatch,
     observation: Observation,
-    evidence: Evidence,
-    proposals: Proposals,
+    evidence: HistoryWeights,
+    proposals: ExpertProposals,
     weights: Float32,
     titles: list[str],
 ) -> list[Step]:
     steps = []
     for e, name in enumerate(proposals.names):
-        likelihood = proposals.scores[e][0] * proposals.voice(e)[0]
+        likelihood = proposals.scores[e][0] * proposals.normaliser(e)[0]
         columns = [int(c) for c in np.argsort(-likelihood, kind="stable")[: LISTED + 1] if likelihood[c] > 0]
         if not columns:
             steps.append(Step(StepKind.PROPOSE, f"{name}: nothing to propose", weight=0.0))
@@ -123,17 +122,17 @@ def _propose_steps(
         cause: tuple[int | str, ...] = ()
         if e < len(model.experts):
             expert = model.experts[e]
-            votes = links(expert, evidence, observation, np.array(items[:1], dtype=np.int32))
+            votes = compute_entry_votes(expert, evidence, observation, np.array(items[:1], dtype=np.int32))
             cause = tuple(int(p) for p in np.argsort(-votes, kind="stable")[:CITED] if votes[p] > 0)
         elif name == AFFINITY:
             cause = tuple(f.modality or f.name for f in model.fields)
-        words = SPEAKS.get(name, "nearest is")
+        words = EXPERT_PHRASES.get(name, "nearest is")
         claim = f"{name}: {words} “{said[0][0]}” ({said[0][1]:.1%})"
         steps.append(Step(StepKind.PROPOSE, claim, cause, float(min(weights[0, e], 1.0)), tuple(said[1:])))
     return steps
 
 
-def weigh_step(query: QueryBatch, observation: Observation, names: tuple[str, ...], weights: Float32) -> Step:
+def describe_weights(query: QueryBatch, observation: Observation, names: tuple[str, ...], weights: Float32) -> Step:
     """How much each expert counts for a batch of one; ``weights``: float32[1, E]."""
     order = np.argsort(-weights[0], kind="stable")
     parts = [(names[e], float(weights[0, e])) for e in order if weights[0, e] >= 0.005]
@@ -143,7 +142,7 @@ def weigh_step(query: QueryBatch, observation: Observation, names: tuple[str, ..
     return Step(StepKind.WEIGH, claim, (), min(parts[0][1], 1.0), tuple(parts[1:]))
 
 
-def _decide_step(decision: Decision, proposals: Proposals, titles: list[str], cited: list[int]) -> Step:
+def _decide_step(decision: RankedMixture, proposals: ExpertProposals, titles: list[str], cited: list[int]) -> Step:
     items, mass = decision.ranking.items[0], decision.mass[0]
     ranked = [(titles[i], float(m)) for i, m in zip(items, mass, strict=True) if i >= 0][: LISTED + 1]
     if not ranked:

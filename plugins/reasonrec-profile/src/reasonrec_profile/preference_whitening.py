@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from reasonrec_core.builtin.profile.projection import Projection
 from reasonrec_core.types import Bool, Float32, Interactions
+from reasonrec_profile.projection import Projection
 
 Float64 = npt.NDArray[np.float64]
 
@@ -28,7 +28,7 @@ RIDGE = 1.0  # of the mean diagonal of T
 USERS_AT_ONCE = 4096
 
 
-class Directions(NamedTuple):
+class PreferenceDirections(NamedTuple):
     """Items in the directions in which users agree.
 
     Attributes:
@@ -41,7 +41,7 @@ class Directions(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Agreement:
+class UserAgreement:
     """Whitened features and how they agree within users.
 
     Attributes:
@@ -58,7 +58,7 @@ class Agreement:
     total: Float64
     between: Float64
 
-    def directions(self, dimensions: int) -> Directions:
+    def directions(self, dimensions: int) -> PreferenceDirections:
         """The leading directions in which users agree, of the first ``dimensions`` components.
 
         Few components keep to what items share; with nearly as many as there are items, single items could be told
@@ -75,14 +75,14 @@ class Agreement:
         whitening = self.whitening
         assert whitening.axes is not None
         assert whitening.offset is not None
-        return Directions(
+        return PreferenceDirections(
             vectors, Projection(whitening.mean, whitening.axes[:, :d] @ leading, whitening.offset[:d] @ leading)
         )
 
 
-def agreement(
+def measure_agreement(
     name: str, features: Float32, present: Bool, train: Interactions, n_users: int, dimensions: int
-) -> Agreement | None:
+) -> UserAgreement | None:
     """Measure how the features of the items that one user chose agree; None where too little is there to measure.
 
     Args:
@@ -108,7 +108,7 @@ def agreement(
     if between is None:
         return None
     whitening = Projection(mean, axes, usual.astype(np.float32))
-    return Agreement(name, whitened, whitening, total.astype(np.float64), between)
+    return UserAgreement(name, whitened, whitening, total.astype(np.float64), between)
 
 
 def _whiten(features: Float32, known: npt.NDArray[np.intp], dimensions: int) -> tuple[Float32, Float32, Float32]:

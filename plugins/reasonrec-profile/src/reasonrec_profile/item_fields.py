@@ -12,13 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy import sparse
 
-from reasonrec_core.builtin.profile.evidence import SLOW, Fade
-from reasonrec_core.builtin.profile.projection import Projection
-from reasonrec_core.builtin.profile.reading import AS_SET, Reading, settle
 from reasonrec_core.catalog_growth import grown_matrix
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import Bool, Float32, Observation
+from reasonrec_profile.field_parsing import AS_SET, FieldParsing, choose_parsing
+from reasonrec_profile.history_weights import SLOW, AgeDecay
+from reasonrec_profile.projection import Projection
 
 MIN_ITEMS = 3  # a label on fewer items says nothing about taste
 MIN_COVERAGE = 0.2  # of the items
@@ -26,7 +26,7 @@ MAX_WORDS = 8.0  # labels longer than this on average are prose, not labels
 
 
 @dataclass(frozen=True)
-class Centres:
+class ClusterCentres:
     """Where groups of items lie.
 
     Attributes:
@@ -59,12 +59,12 @@ class ItemField:
     labels: tuple[str, ...]
     membership: sparse.csr_matrix
     prior: Float32
-    fade: Fade = SLOW
+    fade: AgeDecay = SLOW
     strength: float = 2.0
     exponent: float = 0.0
     modality: str | None = None
-    reading: Reading = AS_SET
-    centres: Centres | None = None
+    reading: FieldParsing = AS_SET
+    centres: ClusterCentres | None = None
 
     def shown(self, observation: Observation) -> Bool | None:
         """bool[n_items] of the items whose labels can be seen now; None where all can."""
@@ -118,7 +118,7 @@ def _field(catalog: Catalog, name: str, counts: Float32, *, strict: bool) -> Ite
         numbers = False
     else:
         return None
-    reading = settle(catalog, name, numbers=numbers)
+    reading = choose_parsing(catalog, name, numbers=numbers)
     field = index_labels(name, reading.rows(catalog, name), counts, reading)
     return None if field is None or (strict and _coverage(field) < MIN_COVERAGE) else field
 
@@ -130,7 +130,7 @@ def _is_label(values: Sequence[str | None]) -> bool:
 
 
 def index_labels(
-    name: str, rows: Sequence[tuple[str, ...]], counts: Float32, reading: Reading = AS_SET
+    name: str, rows: Sequence[tuple[str, ...]], counts: Float32, reading: FieldParsing = AS_SET
 ) -> ItemField | None:
     """The field with these labels per item; None where fewer than two labels occur on `MIN_ITEMS` items."""
     often = Counter(label for row in rows for label in row)
@@ -154,7 +154,7 @@ def extend_field(field: ItemField, catalog: Catalog, first_new: int) -> ItemFiel
 
     Returns:
         A field of ``len(catalog)`` items. Labels that were read from features (``modality``) are not in a catalogue:
-        there new items have none until `groups.extend_groups` has seen their features.
+        there new items have none until `groups.extend_clusters` has seen their features.
     """
     if field.modality is not None or first_new == len(catalog):
         return replace(field, membership=grown_matrix(field.membership, len(catalog), square=False))

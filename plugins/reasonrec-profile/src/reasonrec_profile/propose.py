@@ -7,16 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from reasonrec_core.builtin.profile.evidence import Evidence, Fade
-from reasonrec_core.builtin.profile.infer import Inference, distinct, likelihood_ratio, total_likelihood_ratio
-from reasonrec_core.builtin.profile.projection import Projection
 from reasonrec_core.types import Bool, Float32, Observation, QueryBatch
+from reasonrec_profile.history_weights import AgeDecay, HistoryWeights
+from reasonrec_profile.infer import (
+    Inference,
+    compute_likelihood_ratio,
+    compute_total_likelihood_ratio,
+    list_history_pairs,
+)
+from reasonrec_profile.projection import Projection
 
 AFFINITY, POPULARITY = "affinity", "popularity"
 CELLS = 1 << 20
 
 
-def rows_at_once(n_items: int) -> int:
+def choose_chunk_size(n_items: int) -> int:
     """Queries per chunk, so that one array over the catalogue stays near 4 MB: it fits a cache, however many items."""
     return max(1, min(256, CELLS // max(n_items, 1)))
 
@@ -29,14 +34,14 @@ class Expert:
         name: "transitions", or the modality whose features it compares.
         matrix: float32 CSR[n_items, n_items], row = history item, column = what it speaks for.
         fade: how history entries lose weight with age.
-        shrinkage: evidence that is worth half of the expert's weight; see `Proposals`.
+        shrinkage: evidence that is worth half of the expert's weight; see `ExpertProposals`.
         modality: whose items it needs, or None.
         projection: from the modality's features to the space in which it compares items.
     """
 
     name: str
     matrix: sparse.csr_matrix
-    fade: Fade
+    fade: AgeDecay
     shrinkage: float = 0.0
     modality: str | None = None
     projection: Projection | None = None
@@ -50,7 +55,7 @@ class Expert:
 
 
 @dataclass(frozen=True)
-class Proposals:
+class ExpertProposals:
     """What the experts offer, over the catalogue or over the candidates (columns).
 
     Attributes:
@@ -69,7 +74,7 @@ class Proposals:
     shrinkage: tuple[float, ...]
     ratios: tuple[Float32, ...]
 
-    def voice(self, expert: int) -> Float32:
+    def normaliser(self, expert: int) -> Float32:
         """float32[B]: what turns expert ``expert``'s scores into ``p_e``; 0 where it has nothing to say."""
         whole = self.totals[expert] + np.float32(self.shrinkage[expert])
         return np.asarray(np.divide(np.float32(1.0), whole, out=np.zeros_like(whole), where=whole > 0))
@@ -77,12 +82,12 @@ class Proposals:
 
 def propose(
     batch: QueryBatch,
-    evidence: Evidence,
+    evidence: HistoryWeights,
     inference: Inference,
     observation: Observation,
     experts: tuple[Expert, ...],
     popularity: Float32,
-) -> Proposals:
+) -> ExpertProposals:
     """Ask every expert.
 
     Args:
@@ -95,7 +100,7 @@ def propose(
     """
     votes = [_votes(expert, batch, evidence, observation) for expert in experts]
     pairs = list(zip(inference.beliefs, inference.fields, strict=True))
-    ratios = tuple(likelihood_ratio(belief, field, observation, batch.candidates) for belief, field in pairs)
+    ratios = tuple(compute_likelihood_ratio(belief, field, observation, batch.candidates) for belief, field in pairs)
     prior = _columns(popularity, batch)
     scores = [*(score for score, _ in votes), _affinity(prior, ratios), prior]
     for score in scores[len(votes) :]:
@@ -107,16 +112,19 @@ def propose(
         totals += [score.sum(axis=1) for score in scores[len(votes) :]]
     else:
         each = [
-            total_likelihood_ratio(belief, field, observation, popularity, batch.history) for belief, field in pairs
+            compute_total_likelihood_ratio(belief, field, observation, popularity, batch.history)
+            for belief, field in pairs
         ]
         totals.append(np.mean(each, axis=0) if each else np.zeros(len(batch), np.float32))
-        rows, items = distinct(batch.history, len(popularity))
+        rows, items = list_history_pairs(batch.history, len(popularity))
         known = np.bincount(rows, popularity[items], minlength=len(batch))
         totals.append((float(popularity.sum()) - known).astype(np.float32))
-    return Proposals(names, tuple(scores), tuple(totals), shrinkage, ratios)
+    return ExpertProposals(names, tuple(scores), tuple(totals), shrinkage, ratios)
 
 
-def _votes(expert: Expert, batch: QueryBatch, evidence: Evidence, observation: Observation) -> tuple[Float32, Float32]:
+def _votes(
+    expert: Expert, batch: QueryBatch, evidence: HistoryWeights, observation: Observation
+) -> tuple[Float32, Float32]:
     """The columns' votes, and float32[B] the sum over all items that are not in the history."""
     n_items = expert.matrix.shape[0]
     present = expert.present(observation)

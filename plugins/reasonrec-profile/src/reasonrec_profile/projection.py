@@ -35,13 +35,13 @@ class Projection:
             moved = moved @ self.axes
         return moved if self.offset is None else moved - self.offset
 
-    def unit(self, features: Float32, rows: npt.NDArray[np.integer[Any]]) -> Float32:
+    def project_unit(self, features: Float32, rows: npt.NDArray[np.integer[Any]]) -> Float32:
         """float32[len(rows), r]: these rows of (memory-mapped) features, projected and scaled to length 1."""
         size = len(self.mean) if self.axes is None else self.axes.shape[1]
         out = np.empty((len(rows), size), dtype=np.float32)
         for start in range(0, len(rows), ROWS_AT_ONCE):
             some = np.asarray(features[rows[start : start + ROWS_AT_ONCE]], dtype=np.float32)
-            out[start : start + len(some)] = unit(self(some))
+            out[start : start + len(some)] = normalise_rows(self(some))
         return out
 
     def arrays(self, key: str) -> dict[str, Float32]:
@@ -58,7 +58,7 @@ class Projection:
         return None if mean is None else cls(mean, axes, offset)
 
 
-def unit(rows: Float32) -> Float32:
+def normalise_rows(rows: Float32) -> Float32:
     """Rows scaled to length 1; those without a direction stay 0."""
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 1e-12), dtype=np.float32)
