@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from reasonrec_core import hookspecs
 from reasonrec_core.cli.main import cli
 from reasonrec_core.config import PipelineConfig
+from reasonrec_core.hookspecs import Kind
 from reasonrec_core.registry import Registry
 
 DOCS = Path(__file__).parent
@@ -64,6 +65,8 @@ def settings_page(registry: Registry) -> str:
     parts.append("## Components\n")
     for item in registry.components():
         if item.distribution.startswith(OURS):
+            if item.kind is Kind.METRIC:
+                continue
             component = registry.load(item.kind, item.spec.name)
             summary = f"{item.spec.summary} ({item.kind}, `{item.distribution}`)."
             parts.append(f"### `{item.spec.name}`\n\n{summary}\n\n{settings_table(component.Config)}")

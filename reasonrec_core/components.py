@@ -1,8 +1,9 @@
-"""What a plugin implements: `Encoder`, `ReasoningPolicy` (or `EditablePolicy`), `UncertaintyEstimator`, `Delegate`.
+"""What a plugin implements: `Encoder`, `ReasoningPolicy` (or `EditablePolicy`), `UncertaintyEstimator`, `Delegate`,
+`Router`, `DataSource`, `Splitter`, `Reporter`, or the record `MetricInfo`.
 
 A policy may offer more: `DistributionPolicy` (how likely every item is), `StochasticPolicy` (answers of several drawn
-networks). Every component has a pydantic ``Config``, learns in ``fit`` (which may do nothing), acts, and can be saved
-to a folder and loaded from it. Arrays cross the border as numpy. A component never sees test data.
+networks). Every component has a pydantic ``Config``; one that learns does so in ``fit``, and can be saved to a folder
+and loaded from it. Arrays cross the border as numpy. A component never sees test data.
 """
 
 from __future__ import annotations
@@ -11,14 +12,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    NamedTuple,
+    Protocol,
+    Self,
+    TypeVar,
+    runtime_checkable,
+)
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from reasonrec_core.abilities import DistributionPolicy as DistributionPolicy
-from reasonrec_core.abilities import EvidentialPolicy as EvidentialPolicy
-from reasonrec_core.abilities import StochasticPolicy as StochasticPolicy
 from reasonrec_core.hookspecs import Kind as Kind
 from reasonrec_core.io import read_json, write_json
 from reasonrec_core.ranking import rank
@@ -28,6 +37,7 @@ from reasonrec_core.types import (
     Deliberation,
     Edits,
     Float32,
+    Int32,
     Interactions,
     Observation,
     QueryBatch,
@@ -98,8 +108,17 @@ class FitData:
 C = TypeVar("C", bound=Settings)
 
 
-class Component(ABC, Generic[C]):
-    """What the four kinds share: settings, fitting, saving.
+class Configured(ABC, Generic[C]):
+    """What all kinds share but metrics, which are records: a pydantic ``Config``, and being made from one."""
+
+    Config: ClassVar[type[Settings]] = Empty
+
+    def __init__(self, config: C) -> None:
+        self.config = config
+
+
+class Component(Configured[C]):
+    """What encoders, policies, estimators and delegates share: settings, fitting, saving.
 
     A subclass sets ``Config`` and keeps what it learned in attributes that `save` writes and `load` reads. Only
     safetensors, a library's own text or binary format, ``.npy``/``.npz`` without objects, and JSON: never pickle.
@@ -113,11 +132,6 @@ class Component(ABC, Generic[C]):
     old items stay what they were as far as that makes sense for the component. `reasonrec_core.catalog_growth` has the
     padding; the conformance suites check it.
     """
-
-    Config: ClassVar[type[Settings]] = Empty
-
-    def __init__(self, config: C) -> None:
-        self.config = config
 
     def fit(self, data: FitData) -> None:
         """Learn from ``data``. The default learns nothing."""
@@ -236,6 +250,42 @@ class EditablePolicy(ReasoningPolicy[C]):
         """
 
 
+@runtime_checkable
+class DistributionPolicy(Protocol):
+    """A policy that can say how likely every item is, not only the best K."""
+
+    def distribution(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, n_items], or float32[B, C] with candidates: P(next item).
+
+        A row sums to at most 1, and gives every ranked item its `Deliberation.mass`; 0 for what may not be
+        recommended (the history under `Task.SEQUENTIAL`, padding). The caller keeps ``B`` small enough for its memory.
+        """
+
+
+@runtime_checkable
+class StochasticPolicy(Protocol):
+    """A policy that can answer with several drawn networks: dropout left on, or the members of an ensemble."""
+
+    def samples(self, batch: QueryBatch, observation: Observation, items: Int32, passes: int, seed: int) -> Float32:
+        """float32[T, B, K]: P(next item) of ``items`` (int32[B, K], -1 pads, 0 there) in each of T passes.
+
+        Pass ``t`` is one network, drawn from ``(seed, t)`` alone and the same for all queries, so that an answer does
+        not depend on which other queries are asked. T = ``passes``, or the number of members where only they differ.
+        """
+
+
+@runtime_checkable
+class EvidentialPolicy(Protocol):
+    """A policy that says on how much evidence it answers."""
+
+    @property
+    def evidential(self) -> bool:
+        """Whether it was trained to."""
+
+    def evidence(self, batch: QueryBatch, observation: Observation, items: Int32) -> Float32:
+        """float32[B, K + 1]: a Dirichlet's parameters less 1, for ``items`` (as in `samples`) and, last, all others."""
+
+
 class UncertaintyEstimator(Component[C]):
     """Says how unsure the policy is, before or after it answers."""
 
@@ -278,6 +328,41 @@ class Delegate(Component[C]):
     def recommend(self, batch: QueryBatch, observation: Observation) -> Ranking:
         """The ``batch.k`` best, history masked under `Task.SEQUENTIAL`. Override where a faster way exists."""
         return rank(self.score(batch, observation), batch)
+
+
+class Router(Configured[C]):
+    """Decides who answers each request: the policy, a delegate, or both together."""
+
+
+class DataSource(Configured[C]):
+    """Reads interactions, items and users from somewhere into raw tables."""
+
+
+class Splitter(Configured[C]):
+    """Says which interactions train, which tune and which test."""
+
+
+class Reporter(Configured[C]):
+    """Writes what a reader wants to see of a finished run."""
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """A metric: how it is computed, and what a reader must know about it.
+
+    Attributes:
+        name: of the family, e.g. ``ndcg``.
+        function: computes it.
+        better: which way is better; "neither" for what only describes a system.
+        meaning: one line for a reader.
+        order: its place in tables; smaller first.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    better: Literal["higher", "lower", "neither"]
+    meaning: str
+    order: int = 100
 
 
 def pick_candidates(scores: Float32, batch: QueryBatch) -> Float32:

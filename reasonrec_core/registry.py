@@ -7,27 +7,33 @@ from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any
 
-from reasonrec_core.components import (
-    Component,
-    Delegate,
-    Encoder,
-    Kind,
-    ReasoningPolicy,
-    Settings,
-    UncertaintyEstimator,
-)
+from reasonrec_core.components import MetricInfo, Settings
 from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError, PluginError, ReasonRecError, did_you_mean
+from reasonrec_core.hookspecs import Kind
 from reasonrec_core.plugins import Installed, Problem, Registered, installed
 from reasonrec_core.plugins.checks import described
 
-BASES: dict[Kind, type[Component[Any]]] = {
-    Kind.ENCODER: Encoder,
-    Kind.POLICY: ReasoningPolicy,
-    Kind.UNCERTAINTY: UncertaintyEstimator,
-    Kind.DELEGATE: Delegate,
+BASES: Mapping[Kind, str] = {
+    Kind.ENCODER: "reasonrec_core.components:Encoder",
+    Kind.POLICY: "reasonrec_core.components:ReasoningPolicy",
+    Kind.UNCERTAINTY: "reasonrec_core.components:UncertaintyEstimator",
+    Kind.DELEGATE: "reasonrec_core.components:Delegate",
+    Kind.ROUTER: "reasonrec_core.components:Router",
+    Kind.DATA_SOURCE: "reasonrec_core.components:DataSource",
+    Kind.SPLITTER: "reasonrec_core.components:Splitter",
+    Kind.METRIC: "reasonrec_core.components:MetricInfo",
+    Kind.REPORTER: "reasonrec_core.components:Reporter",
 }
-"""What a component of each kind must be a subclass of."""
+"""What a component of each kind must be a subclass of (a metric: an instance), imported when it is needed."""
+
+
+def base_of(kind: Kind) -> type[Any]:
+    """What a component of ``kind`` must be a subclass of; a metric, an instance."""
+    module, _, name = BASES[kind].partition(":")
+    base: type[Any] = getattr(import_module(module), name)
+    return base
+
 
 OFFICIAL = ("clip", "implicit", "lightgbm", "text", "timm")
 """First words of the components of the project's own plugins, which are distributions called ``reasonrec-WORD``."""
@@ -43,7 +49,7 @@ class Registry:
     def __init__(self, found: Installed) -> None:
         self.problems: tuple[Problem, ...] = found.problems
         self._components = {(item.kind, item.spec.name): item for item in found.components}
-        self._classes: dict[tuple[Kind, str], type[Component[Any]]] = {}
+        self._loaded: dict[tuple[Kind, str], Any] = {}
 
     @classmethod
     def discover(cls) -> Registry:
@@ -89,23 +95,28 @@ class Registry:
                 return f"It may come with {owner}: pip install {owner}."
         return did_you_mean(name, self.names(kind))
 
-    def load(self, kind: Kind | str, name: str) -> type[Component[Any]]:
-        """Import a component's class.
+    def load(self, kind: Kind | str, name: str) -> Any:
+        """Import a component's class, a subclass of `base_of` its kind; a metric's record.
 
         Raises:
             ConfigError: unknown name.
-            PluginError: the class cannot be imported or is not of that kind; names the distribution.
+            PluginError: it cannot be imported or is not of that kind; names the distribution.
         """
         found = self.spec(kind, name)
         key = (found.kind, name)
-        if key not in self._classes:
-            self._classes[key] = _import(found)
-        return self._classes[key]
+        if key not in self._loaded:
+            self._loaded[key] = _import(found)
+        return self._loaded[key]
+
+    def metrics(self) -> list[MetricInfo]:
+        """The records of all metrics, in the order of tables."""
+        found: list[MetricInfo] = [self.load(Kind.METRIC, name) for name in self.names(Kind.METRIC)]
+        return sorted(found, key=lambda metric: (metric.order, metric.name))
 
     def create(
         self, kind: Kind | str, name: str, settings: Mapping[str, Any] | None = None, *, where: str | None = None
-    ) -> Component[Any]:
-        """Make a component with checked settings.
+    ) -> Any:
+        """Make a component with checked settings: an instance of `base_of` its kind (metrics are not made).
 
         Args:
             kind: of the component.
@@ -154,7 +165,7 @@ class guard(AbstractContextManager[None]):
             raise PluginError(f"raised {described(error)}", where=where, fix=fix) from error
 
 
-def _import(found: Registered) -> type[Component[Any]]:
+def _import(found: Registered) -> Any:
     at = f"{found.kind} {found.spec.name!r} of {found.distribution} {found.version}"
     module, _, attribute = found.spec.target.partition(":")
     try:
@@ -163,9 +174,14 @@ def _import(found: Registered) -> type[Component[Any]]:
         raise PluginError(f"module {module!r} has no {attribute!r}", where=at) from error
     except (Exception, SystemExit) as error:
         raise PluginError(f"cannot be imported: {described(error)}", where=at) from error
-    base = BASES[found.kind]
+    base = base_of(found.kind)
+    if found.kind is Kind.METRIC:
+        if not isinstance(component, base):
+            raise PluginError(f"{found.spec.target} is not a {base.__name__}", where=at)
+        return component
     if not (isinstance(component, type) and issubclass(component, base)):
         raise PluginError(f"{found.spec.target} is not a subclass of {base.__name__}", where=at)
-    if not (isinstance(component.Config, type) and issubclass(component.Config, Settings)):
+    config = getattr(component, "Config", None)
+    if not (isinstance(config, type) and issubclass(config, Settings)):
         raise PluginError(f"{found.spec.target}.Config is not a subclass of Settings", where=at)
     return component

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from reasonrec_core.hookspecs import CommandSpec, ComponentSpec, hookimpl
-from reasonrec_core.verbs import VERBS
+from reasonrec_core.hookspecs import ComponentSpec, hookimpl
 
 RANKING = ("sequential", "direct")
 
@@ -35,9 +34,3 @@ def reasonrec_delegates() -> list[ComponentSpec]:
             RANKING,
         ),
     ]
-
-
-@hookimpl
-def reasonrec_commands() -> list[CommandSpec]:
-    """The verbs of the core."""
-    return [CommandSpec(name, target, summary) for name, (target, summary) in VERBS.items()]

@@ -1,1 +1,45 @@
-"""The command line, a file per verb, loaded when called."""
+"""The command line, a file per verb family, imported when called.
+
+This module offers the verbs of the core through the hook that plugins use: where each command is, and its line in
+``reasonrec --help``. Nothing is imported to read it.
+"""
+
+from __future__ import annotations
+
+from reasonrec_core.hookspecs import CommandSpec, hookimpl
+
+VERBS = {
+    "run": ("reasonrec_core.cli.run:run_command", "Fit, calibrate and evaluate a pipeline; write report and metrics."),
+    "fit": ("reasonrec_core.cli.fit:fit_command", "Fit and calibrate a pipeline, without evaluating it."),
+    "evaluate": ("reasonrec_core.cli.evaluate:evaluate_command", "Evaluate a fitted run on its test part."),
+    "recommend": ("reasonrec_core.cli.recommend:recommend_command", "Recommend to a user or a history, and say why."),
+    "report": ("reasonrec_core.cli.report:report_command", "Write the report of a run: one HTML file."),
+    "trace": ("reasonrec_core.cli.main:trace_group", "Read the decisions of a run, sum them up, or replay them."),
+    "data": ("reasonrec_core.cli.main:data_group", "Import, describe, split, check, fetch or make data."),
+    "plugins": ("reasonrec_core.cli.plugins:plugins_group", "List plugins, explain one, or start your own."),
+    "completion": ("reasonrec_core.cli.completion:completion_command", "Print the completion script of a shell."),
+}
+"""Where each verb of the core is, and its line of help."""
+
+DATA_VERBS = {
+    "import": ("reasonrec_core.cli.data_import:import_command", "Read data in any known layout and save a dataset."),
+    "describe": ("reasonrec_core.cli.data_describe:describe_command", "Say what is in a dataset or in raw data."),
+    "split": ("reasonrec_core.cli.data_split:split_command", "Divide a dataset into training, validation and test."),
+    "check": ("reasonrec_core.cli.data_check:check_command", "Look for leaks and defects (the leakage doctor)."),
+    "fetch": ("reasonrec_core.cli.data_fetch:fetch_command", "Download a public data set, with its licence."),
+    "synth": ("reasonrec_core.cli.data_synth:synth_command", "Make a synthetic catalogue with known tastes."),
+}
+"""The core's verbs of ``reasonrec data``; plugins add more."""
+
+TRACE_VERBS = {
+    "show": ("reasonrec_core.cli.trace_show:show_command", "Show single decisions: request, answer, steps, reasons."),
+    "stats": ("reasonrec_core.cli.trace_stats:stats_command", "Who answered, why, how sure, how well, at what price."),
+    "replay": ("reasonrec_core.cli.trace_replay:replay_command", "Decide again under another budget or router."),
+}
+"""The core's verbs of ``reasonrec trace``; plugins add more."""
+
+
+@hookimpl
+def reasonrec_commands() -> list[CommandSpec]:
+    """The verbs of the core."""
+    return [CommandSpec(name, target, summary) for name, (target, summary) in VERBS.items()]

@@ -15,14 +15,106 @@ from typing import Any, NoReturn
 import click
 
 from reasonrec_core import __version__
-from reasonrec_core.cli.lazy import LazyGroup
-from reasonrec_core.cli.options import common_options, set_up_logging, terminal
+from reasonrec_core.cli import DATA_VERBS, TRACE_VERBS, VERBS
+from reasonrec_core.cli.options import common_options, set_up_logging, terminal, with_common_options
 from reasonrec_core.cli.text import plain
-from reasonrec_core.errors import PluginError, ReasonRecError
-from reasonrec_core.verbs import VERBS
+from reasonrec_core.errors import PluginError, ReasonRecError, did_you_mean
 
 COMPLETE = "_REASONREC_COMPLETE"
 """The variable through which a shell asks for completions."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are names until one is called, so that ``--help`` imports none of them.
+
+    Plugins add to it: a `CommandSpec` called "data fetch" becomes the verb ``fetch`` of the group ``data``.
+
+    Args:
+        commands_table: ``{name: ("package.module:attribute", "one line for --help")}``.
+        group: its name as plugins write it before their verb's; "" for the root.
+    """
+
+    def __init__(
+        self, *args: Any, commands_table: Mapping[str, tuple[str, str]] | None = None, group: str = "", **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands_table = dict(commands_table or {})
+        self.prefix = group
+        self._owners: dict[str, str] = {}
+
+    def table(self) -> Mapping[str, tuple[str, str]]:
+        """The group's own commands and, looked for now, the plugins'."""
+        from reasonrec_core.plugins import discovered, installed
+
+        completing = COMPLETE in os.environ
+        if discovered().faults and not completing:
+            set_up_logging()
+        added: dict[str, tuple[str, str]] = {}
+        for command in (discovered() if completing else installed()).commands:
+            group, _, name = command.spec.name.rpartition(" ")
+            if group == self.prefix and name not in self.commands_table:
+                added[name] = (command.spec.target, command.spec.summary)
+                self._owners[name] = command.distribution
+        return {**self.commands_table, **added}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The table's order, then commands that were added in the ordinary way."""
+        table = self.table()
+        return [*table, *(name for name in super().list_commands(ctx) if name not in table)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        if cmd_name not in self.commands:
+            entry = self.commands_table.get(cmd_name) or self.table().get(cmd_name)
+            if entry is None:
+                return None
+            self.commands[cmd_name] = self.load(cmd_name, entry[0])
+        return self.commands[cmd_name]
+
+    def load(self, name: str, target: str) -> click.Command:
+        """Import the command behind ``package.module:attribute``; if a plugin's cannot be imported, say whose it is."""
+        from importlib import import_module
+
+        owner = self._owners.get(name)
+        at = f"command {f'{self.prefix} {name}'.lstrip()!r}" + (f" of {owner}" if owner else "")
+        module, _, attribute = target.partition(":")
+        try:
+            command = getattr(import_module(module), attribute, None)
+        except (Exception, SystemExit) as error:
+            if owner is None:
+                raise
+            raise PluginError(f"cannot be imported ({type(error).__name__}: {error})", where=at) from error
+        if not isinstance(command, click.Command):
+            raise PluginError(f"{target} is not a click command", where=at)
+        return with_common_options(command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; an unknown one is a usage error that names the nearest."""
+        name = args[0]
+        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            ctx.fail(f"No such command {name!r}. {did_you_mean(name, self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table's help lines; nothing is imported."""
+        rows = [(name, line) for name, (_, line) in self.table().items()]
+        rows += [
+            (name, command.get_short_help_str(100))
+            for name, command in sorted(self.commands.items())
+            if name not in self.table() and not command.hidden
+        ]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Names and help lines from the table, without importing the commands."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(n, help=line) for n, (_, line) in self.table().items() if n.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 class Root(LazyGroup):
@@ -32,32 +124,6 @@ class Root(LazyGroup):
         """Parse a command line from a fresh start."""
         terminal.reset()
         return super().make_context(*args, **kwargs)
-
-    def table(self) -> Mapping[str, tuple[str, str]]:
-        """The core's verbs and, looked for now, the plugins'."""
-        from reasonrec_core.plugins import discovered, installed
-
-        completing = COMPLETE in os.environ
-        if discovered().faults and not completing:
-            set_up_logging()
-        found = discovered() if completing else installed()
-        self._owners = {command.spec.name: command.distribution for command in found.commands}
-        others = {c.spec.name: (c.spec.target, c.spec.summary) for c in found.commands if c.spec.name not in VERBS}
-        return {**VERBS, **others}
-
-    def load(self, name: str, target: str) -> click.Command:
-        """Import a verb; if a plugin's cannot be imported, say whose it is."""
-        if name in VERBS:
-            return super().load(name, target)
-        owner = self._owners[name]
-        try:
-            return super().load(name, target)
-        except PluginError as error:
-            raise PluginError(error.what, where=f"command {name!r} of {owner}") from error
-        except (Exception, SystemExit) as error:
-            raise PluginError(
-                f"cannot be imported ({type(error).__name__}: {error})", where=f"command {name!r} of {owner}"
-            ) from error
 
 
 @click.group(
@@ -71,6 +137,36 @@ class Root(LazyGroup):
 def cli() -> None:
     """Recommenders that observe, deliberate, know how sure they are, and act within a budget."""
     set_up_logging()
+
+
+data_group = LazyGroup(
+    name="data",
+    group="data",
+    commands_table=DATA_VERBS,
+    no_args_is_help=True,
+    help="""Import, describe, split, check, fetch or make data.
+
+    \b
+    Examples:
+      reasonrec data fetch ml-100k --out data/ml-100k
+      reasonrec data import data/ml-100k --out sets/ml-100k
+      reasonrec data describe sets/ml-100k
+    """,
+)
+trace_group = LazyGroup(
+    name="trace",
+    group="trace",
+    commands_table=TRACE_VERBS,
+    no_args_is_help=True,
+    help="""Read the decisions of a run, sum them up, or replay them under another budget or router.
+
+    \b
+    Examples:
+      reasonrec trace show runs/movielens --route replace
+      reasonrec trace stats runs/movielens
+      reasonrec trace replay runs/movielens --share 0.5
+    """,
+)
 
 
 class _Terminated(KeyboardInterrupt):

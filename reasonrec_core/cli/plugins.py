@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from reasonrec_core.cli.lazy import LazyGroup
+from reasonrec_core.cli.main import LazyGroup
 
 COMMANDS = {
     "info": ("reasonrec_core.cli.plugins_info:info_command", "Explain a component: settings, source, weights."),
@@ -22,7 +22,9 @@ Examples:
 """
 
 
-@click.group("plugins", cls=LazyGroup, commands_table=COMMANDS, invoke_without_command=True, epilog=EPILOG)
+@click.group(
+    "plugins", cls=LazyGroup, group="plugins", commands_table=COMMANDS, invoke_without_command=True, epilog=EPILOG
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
 @click.pass_context
 def plugins_group(context: click.Context, as_json: bool) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reasonrec_core.hookspecs import Kind
+
 if TYPE_CHECKING:
     from reasonrec_core.plugins import Registered
     from reasonrec_core.registry import Registry
@@ -23,7 +25,7 @@ Examples:
 @click.argument("name")
 @click.option(
     "--kind",
-    type=click.Choice(["encoder", "policy", "uncertainty", "delegate"]),
+    type=click.Choice([str(kind) for kind in Kind]),
     help="Of the component, where several kinds have one of that name.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the settings as JSON schema.")
@@ -70,13 +72,13 @@ def describe(registry: Registry, found: Registered) -> dict[str, Any]:
         "name": found.spec.name,
         "kind": str(found.kind),
         "summary": found.spec.summary,
-        "description": inspect.getdoc(component) or "",
+        "description": component.meaning if found.kind is Kind.METRIC else inspect.getdoc(component) or "",
         "tasks": list(found.spec.tasks),
         "distribution": found.distribution,
         "version": found.version,
         "licence": stated.get("license_expression") or stated.get("license") or "not stated",
         "source": found.spec.target,
-        "settings": component.Config.model_json_schema(),
+        "settings": component.Config.model_json_schema() if hasattr(component, "Config") else {},
         "weights": _weights(registry, found, component),
     }
 

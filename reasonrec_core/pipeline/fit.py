@@ -71,7 +71,8 @@ def check_components(config: PipelineConfig, registry: Registry) -> None:
 
 def fresh(prepared: Prepared, kind: Kind, each: ComponentConfig) -> Component[Any]:
     """An unfitted component with the pipeline's settings."""
-    return prepared.registry.create(kind, each.name, each.settings, where=f"{kind} {each.label}")
+    made: Component[Any] = prepared.registry.create(kind, each.name, each.settings, where=f"{kind} {each.label}")
+    return made
 
 
 def _fitted(

@@ -145,10 +145,7 @@ def keep_dataset(config: PipelineConfig, run: RunFolder) -> Dataset:
 
 def make_encoders(config: PipelineConfig, registry: Registry) -> dict[str, Encoder[Any]]:
     """The configured encoders by feature name, in the order of the file."""
-    return {
-        name: registry.create(Kind.ENCODER, each.encoder, each.settings)  # type: ignore[misc]
-        for name, each in config.observe.items()
-    }
+    return {name: registry.create(Kind.ENCODER, each.encoder, each.settings) for name, each in config.observe.items()}
 
 
 def fit_encoders(prepared: Prepared) -> None:

@@ -12,8 +12,7 @@ import pluggy
 
 from reasonrec_core import hookspecs
 from reasonrec_core.errors import did_you_mean
-from reasonrec_core.hookspecs import GROUP
-from reasonrec_core.specs import TASKS, CommandSpec, ComponentSpec
+from reasonrec_core.hookspecs import GROUP, GROUPS, TASKS, CommandSpec, ComponentSpec
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith(f"{GROUP}_"))
 """Names of all hooks."""
@@ -94,7 +93,12 @@ def records(host: pluggy.PluginManager, module: ModuleType, hook: str, wanted: t
 def check_record(hook: str, record: ComponentSpec | CommandSpec) -> None:
     """Refuse a record whose fields cannot be what they should be."""
     at = f"hook {hook!r}: "
-    if not isinstance(record.name, str) or not NAME.fullmatch(record.name):
+    name = record.name
+    if isinstance(record, CommandSpec) and isinstance(name, str) and " " in name:
+        group, _, name = name.partition(" ")
+        if group not in GROUPS:
+            raise Rejected(f"{at}command {record.name!r}: there is no group {group!r}. {did_you_mean(group, GROUPS)}")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise Rejected(f"{at}name {record.name!r} is not lower-case letters, digits and hyphens")
     at = f"{at}{record.name}: "
     if not isinstance(record.target, str) or not TARGET.fullmatch(record.target):

@@ -15,7 +15,7 @@ from reasonrec_core.components import Component, FitData, Kind, Settings
 from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.io import read_json
-from reasonrec_core.registry import BASES, Registry
+from reasonrec_core.registry import Registry, base_of
 from reasonrec_core.testing.compare import arrays_of, assert_no_pickle, assert_unchanged
 from reasonrec_core.testing.later import with_new_items
 from reasonrec_core.testing.tiny import Tiny, tiny
@@ -44,14 +44,16 @@ class ComponentConformance:
     def component_class(cls) -> type[Component[Any]]:
         """The class under test."""
         if isinstance(cls.component, str):
-            return Registry.discover().load(cls.kind, cls.component)
+            found: type[Component[Any]] = Registry.discover().load(cls.kind, cls.component)
+            return found
         return cls.component
 
     @classmethod
     def make(cls) -> Component[Any]:
         """A fresh, unfitted instance."""
         if isinstance(cls.component, str):
-            return Registry.discover().create(cls.kind, cls.component, cls.settings)
+            made: Component[Any] = Registry.discover().create(cls.kind, cls.component, cls.settings)
+            return made
         return cls.component(validated(cls.component.Config, cls.settings))
 
     @classmethod
@@ -85,7 +87,7 @@ class ComponentConformance:
         return found or frozenset({Task.SEQUENTIAL})
 
     def test_is_of_its_kind(self) -> None:
-        assert issubclass(self.component_class(), BASES[self.kind])
+        assert issubclass(self.component_class(), base_of(self.kind))
 
     def test_registration_agrees_with_the_class(self) -> None:
         if not isinstance(self.component, str):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from installed import environment, install, install_module, python, reasonrec
 
-from reasonrec_core.verbs import VERBS
+from reasonrec_core.cli import VERBS
 
 COMMAND = """
 @hookimpl
@@ -344,8 +344,27 @@ def _evil() -> str:
 def test_a_group_lists_a_command_once_even_after_it_was_used() -> None:
     import click
 
-    from reasonrec_core.cli.data import data_group
+    from reasonrec_core.cli.main import data_group
 
     context = click.Context(data_group)
     assert data_group.get_command(context, "describe") is not None
     assert data_group.list_commands(context).count("describe") == 1
+
+
+def test_a_plugin_adds_a_verb_to_a_group(tmp_path: Path) -> None:
+    install_module(tmp_path, "reasonrec-act", COMMAND.replace('"act"', '"data act"'))
+    tmp_path.joinpath("reasonrec_act_impl.py").write_text(IMPLEMENTATION)
+    assert "Do something." in reasonrec(tmp_path, "data", "--help").stdout
+    assert "Do something." not in reasonrec(tmp_path, "--help").stdout
+    assert reasonrec(tmp_path, "data", "act", "exit 3").returncode == 3
+    done = reasonrec(tmp_path, "data", "atc")
+    assert "No such command 'atc'. Did you mean 'act'?" in done.stderr
+    tmp_path.joinpath("reasonrec_act_impl.py").write_text("import no_such_library")
+    done = reasonrec(tmp_path, "data", "act", "print")
+    assert done.stderr.startswith("error: command 'data act' of reasonrec-act: cannot be imported")
+
+
+def test_a_verb_of_a_group_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    install_module(tmp_path, "reasonrec-act", COMMAND.replace('"act"', '"dat act"'))
+    done = reasonrec(tmp_path, "--help")
+    assert "there is no group 'dat'. Did you mean 'data'?" in done.stderr

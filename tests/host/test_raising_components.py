@@ -16,11 +16,11 @@ from reasonrec_core.builtin.uncertainty import EvidenceHorizon
 from reasonrec_core.components import Encoder, Kind, Settings
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import PluginError
+from reasonrec_core.hookspecs import ComponentSpec
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.plugins import Installed, Registered, discover
 from reasonrec_core.registry import Registry
-from reasonrec_core.specs import ComponentSpec
 from reasonrec_core.testing import tiny_dataset
 
 How = Literal["raise", "exit", "none", "nan", "inf", "list", "memory"]

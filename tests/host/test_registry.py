@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 from pydantic import Field, field_validator
 
 from reasonrec_core.builtin.popularity import Popularity
-from reasonrec_core.components import Delegate, Kind, Settings
+from reasonrec_core.components import Delegate, Kind, MetricInfo, Settings
 from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError, DataError, PluginError, ReasonRecError, did_you_mean
+from reasonrec_core.hookspecs import HOOK_OF_KIND, ComponentSpec
 from reasonrec_core.plugins import Installed, Problem, Registered
-from reasonrec_core.registry import Registry, guard
-from reasonrec_core.specs import ComponentSpec
+from reasonrec_core.registry import Registry, base_of, guard
+
+EARLY = MetricInfo("early", len, "higher", "First.", order=1)
+LATE = MetricInfo("late", len, "lower", "Last.", order=2)
 
 
 class Inner(Settings):
@@ -197,3 +200,16 @@ def test_errors_survive_a_process_boundary() -> None:
     assert isinstance(again, ConfigError)
     assert isinstance(again, ReasonRecError)
     assert (again.what, again.where, again.fix) == ("what", "where", "fix")
+
+
+def test_a_metric_is_a_record_and_every_kind_has_a_base_and_a_hook() -> None:
+    here = Mine.__module__
+    offers = (
+        Registered(Kind.METRIC, ComponentSpec("late", f"{here}:LATE", "x"), "reasonrec-mine", "1.0"),
+        Registered(Kind.METRIC, ComponentSpec("early", f"{here}:EARLY", "x"), "reasonrec-mine", "1.0"),
+        Registered(Kind.METRIC, ComponentSpec("odd", f"{here}:Mine", "x"), "reasonrec-mine", "1.0"),
+    )
+    assert Registry(Installed(offers[:2], (), ())).metrics() == [EARLY, LATE]
+    with pytest.raises(PluginError, match="Mine is not a MetricInfo"):
+        Registry(Installed(offers, (), ())).metrics()
+    assert {kind: base_of(kind).__name__ for kind in Kind}.keys() == HOOK_OF_KIND.keys()
