@@ -19,8 +19,8 @@ from reasonrec_core.components import Delegate
 from reasonrec_core.data.splits import click_split
 from reasonrec_core.evaluate import Scores, compare, score_ctr, summarise
 from reasonrec_core.evaluate.significance import holm
+from reasonrec_core.ranking import percentile_rank
 from reasonrec_core.routing.calibration import in_order
-from reasonrec_core.standing import standing
 from reasonrec_core.types import Cases, Float32, History, QueryBatch, Task
 
 METRICS = ("AUC", "UAUC", "LogLoss", "ECE")
@@ -76,7 +76,7 @@ def of_policy(policy: Cot, bench: Bench) -> tuple[Chance, bool]:
     policy.deliberate(first, bench.observe(first))
     decision = policy.asking.decision
     if policy.config.answer == "head" and (decision is None or decision.clicks is None):
-        return lambda batch: standing(policy.asking.rank(ranked(batch)).answer.scores, batch), False
+        return lambda batch: percentile_rank(policy.asking.rank(ranked(batch)).answer.scores, batch), False
 
     def states(batch: QueryBatch) -> Float32:
         found = policy.deliberate(batch, bench.observe(batch)).probability
@@ -87,7 +87,7 @@ def of_policy(policy: Cot, bench: Bench) -> tuple[Chance, bool]:
 
 
 def of_delegate(delegate: Delegate, bench: Bench) -> Chance:  # type: ignore[type-arg]
-    return lambda batch: standing(delegate.score(ranked(batch), bench.observe(batch)).astype(np.float32), batch)
+    return lambda batch: percentile_rank(delegate.score(ranked(batch), bench.observe(batch)).astype(np.float32), batch)
 
 
 def ranked(batch: QueryBatch) -> QueryBatch:

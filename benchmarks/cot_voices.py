@@ -29,8 +29,7 @@ from threadpoolctl import threadpool_limits
 
 from reasonrec_core.data.splits import click_split, direct_split
 from reasonrec_core.evaluate import Scores, compare, score_ctr, score_ranking
-from reasonrec_core.ranking import rank
-from reasonrec_core.standing import standing
+from reasonrec_core.ranking import percentile_rank, rank
 from reasonrec_core.types import Cases, Float32, Int32, QueryBatch
 
 RESULTS = Path(__file__).parent / "results" / "cot_voices.md"
@@ -94,11 +93,11 @@ def decided(kind: str, bench: Bench, said: Mapping[str, Said]) -> tuple[Scores, 
     targets, horizon = valid.targets[valid.target_indptr[:-1]], bench.horizon(valid.queries)
     if kind == "clicks":
         asked = replace(valid.queries, candidates=listed_with(targets, valid.queries, n_items, seed + 1, 1 + UNCLICKED))
-        stood = {name: standing(values, asked) for name, values in said["valid"].items()}
+        stood = {name: percentile_rank(values, asked) for name, values in said["valid"].items()}
         made = fit_clicks(stood, np.asarray(asked.candidates == targets[:, None], np.bool_), horizon, seed)
         assert made.decision is not None
         test = click_split(bench.split, bench.dataset, seed=0).test
-        there = {name: standing(values, test.queries) for name, values in said["test"].items()}
+        there = {name: percentile_rank(values, test.queries) for name, values in said["test"].items()}
         chance = made.decision(there, bench.horizon(test.queries))
         return score_ctr(chance, test), made.decision.voices, made.report["figures"][CROSSED]["AUC"]
     if kind == "direct":

@@ -27,6 +27,7 @@ from reasonrec_core.components import Delegate, FitData, Settings, pick_candidat
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import read_json, whole_file, write_json
+from reasonrec_core.ranking import compute_gain, compute_ideal_gain
 from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
 
 CHUNK = 512
@@ -163,8 +164,8 @@ class Transitions(Delegate[TransitionsConfig]):
             wanted = full[rows, cases.targets[low:high]][:, None]
             pool = pick_candidates(full, batch)
             place = np.count_nonzero(pool[rows] >= wanted, axis=1)
-            gains[low:high] = np.where(place <= k, 1 / np.log2(place + 1.0), 0.0)
-        ideal = np.concatenate([[1.0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
+            gains[low:high] = np.where(place <= k, compute_gain(place), 0.0)
+        ideal = compute_ideal_gain(k)
         per_query = np.bincount(np.repeat(np.arange(len(cases)), lengths), weights=gains, minlength=len(cases))
         return float(np.mean(per_query / ideal[np.minimum(lengths, k)]))
 

@@ -110,7 +110,7 @@ class ReliabilityBin(Record):
 class ConfidenceQuality(Record):
     """How well a confidence holds: calibration errors (bins of equal width, of equal mass), what they would be by
 
-    chance alone, squared error, mean confidence, and the share of events.
+    chance alone, squared error (Brier), logarithmic loss, mean confidence, and the share of events.
     """
 
     cases: int | None = None
@@ -121,6 +121,7 @@ class ConfidenceQuality(Record):
     ece_chance: float | None = None
     ece_mass_chance: float | None = None
     brier: float | None = None
+    log_loss: float | None = None
     bins: tuple[ReliabilityBin, ...] = ()
 
 

@@ -16,7 +16,7 @@ from reasonrec_core.types import Bool, Cases, Task
 def delegate_clicks(prepared: Prepared, agent: Agent, label: str) -> Answers:
     """A delegate's click probabilities on test: its own, or made from where the items stand among its scores.
 
-    The log-odds of an item's standing (`reasonrec_core.standing`), times a slope, plus a shift (Platt, 1999), both
+    The log-odds of an item's standing (`ranking.percentile_rank`), times a slope, plus a shift (Platt, 1999), both
     fitted on the validation rows: the order of the scores stays as it is (a slope below 0 is not taken), and neither
     their unit nor how many items there are matters.
     """

@@ -15,7 +15,7 @@ from reasonrec_core.io import content_hash, read_json
 from reasonrec_core.pipeline.agent import Agent, Named
 from reasonrec_core.pipeline.prepare import Prepared, Progress
 from reasonrec_core.pipeline.run_folder import STAMP
-from reasonrec_core.standing import standing
+from reasonrec_core.ranking import percentile_rank
 from reasonrec_core.types import Cases, Float32, Int64, QueryBatch, Ranking, Task, Uncertainty
 from reasonrec_core.validation import checked_scores
 
@@ -88,7 +88,7 @@ def delegate_answers(prepared: Prepared, agent: Agent, label: str, task: Task, p
     """A delegate's rankings, or its click probabilities.
 
     Where clicks are drawn beside rankings, ``probability`` is the standing of each item among the delegate's scores of
-    the whole catalogue (`reasonrec_core.standing`), which `pipeline.clicks` makes a probability.
+    the whole catalogue (`reasonrec_core.ranking.percentile_rank`), which `pipeline.clicks` makes a probability.
     """
     named = agent.delegates[label]
 
@@ -98,7 +98,7 @@ def delegate_answers(prepared: Prepared, agent: Agent, label: str, task: Task, p
             asked = replace(batch, task=Task.SEQUENTIAL, candidates=None) if prepared.config.draws_clicks else batch
             with prepared.registry.guard(Kind.DELEGATE, named.name, "score"):
                 scores = checked_scores(named.part.score(asked, observation), asked, agent.n_items)
-                return {"probability": scores if asked is batch else standing(scores, batch)}
+                return {"probability": scores if asked is batch else percentile_rank(scores, batch)}
         ranking = agent.delegate(label, batch, observation)
         return {"items": ranking.items, "scores": ranking.scores}
 

@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.ranking import compute_gain, compute_ideal_gain
 from reasonrec_core.routing.noninferiority import numbered, relative
 from reasonrec_core.routing.rank_fusion import CHUNK, Form, Fusion, listed_values, weighed
 from reasonrec_core.types import Bool, Float32, Int32, Int64, Ranking
@@ -128,7 +129,7 @@ class _Cases:
         row_of = np.repeat(np.arange(len(counts)), counts)
         hits = (items[row_of] == targets[:, None]) & (items[row_of] >= 0)
         at, columns = np.nonzero(hits)
-        discount = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, DEPTH + 2)))])
+        discount = compute_ideal_gain(DEPTH)
         return cls(items, values, row_of[at], columns, discount[np.clip(counts, 1, DEPTH)], form)
 
     def quality(self, mask: Bool, weights: Float64, constant: float) -> Float64:
@@ -145,7 +146,7 @@ class _Cases:
             above = (fused[inverse] > own[:, None]) | ((fused[inverse] == own[:, None]) & before)
             rank = 1 + above.sum(axis=1)
             counted = (own > 0) & (rank <= DEPTH)
-            np.add.at(gained, rows[counted], 1 / np.log2(rank[counted] + 1.0))
+            np.add.at(gained, rows[counted], compute_gain(rank[counted]))
         return np.asarray((gained / self.ideal)[mask])
 
     def best(self, mask: Bool) -> tuple[Float64, float]:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from reasonrec_core.standing import standing
+from reasonrec_core.ranking import percentile_rank
 from reasonrec_core.types import (
     Cost,
     Deliberation,
@@ -53,7 +53,7 @@ def clicked(
     thoughts: Sequence[Mapping[str, str]] = [{}] * len(batch)
     if asking.config.answer == "head" and decision is not None and voices is not None:
         reasoned = asking.rank(replace(batch, task=Task.SEQUENTIAL, candidates=None))
-        said = {HEAD: standing(reasoned.answer.scores, batch), **voices.standings(batch, observation)}
+        said = {HEAD: percentile_rank(reasoned.answer.scores, batch), **voices.standings(batch, observation)}
         chance = np.where(batch.candidates >= 0, decision(said, observation.horizon), np.float32(0))
         thoughts, tokens, how = reasoned.thoughts, reasoned.usage.tokens, decision.told(generator)
     else:

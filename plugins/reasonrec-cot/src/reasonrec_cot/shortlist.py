@@ -13,9 +13,8 @@ from reasonrec_core.components import Delegate, FitData, Kind
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.io import content_hash
-from reasonrec_core.ranking import rank
+from reasonrec_core.ranking import percentile_rank, rank
 from reasonrec_core.registry import Registry
-from reasonrec_core.standing import standing
 from reasonrec_core.types import Float32, Int32, Observation, QueryBatch, Ranking, Task
 from reasonrec_cot.answers.answerer import Answer
 from reasonrec_cot.answers.decision import Evidence
@@ -103,7 +102,7 @@ class Shortlister:
             index = np.arange(start, start + len(piece))
             for name, delegate in {GENERATOR: self.delegate, **self.voices}.items():
                 scores = delegate.score(piece, observation.take(index))
-                found[name].append(standing(scores, batch.take(index)))
+                found[name].append(percentile_rank(scores, batch.take(index)))
         empty = np.zeros(batch.candidates.shape, np.float32)
         return {name: np.concatenate(parts) if parts else empty for name, parts in found.items()}
 

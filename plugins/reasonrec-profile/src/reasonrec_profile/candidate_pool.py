@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.ranking import top_k
+from reasonrec_core.ranking import compute_gain, top_k
 from reasonrec_core.types import Bool, Cases, Float32, Int32, QueryBatch
 from reasonrec_profile.propose import ExpertProposals
 
@@ -104,7 +104,7 @@ class CandidatePool:
             mixed *= np.exp(np.matmul(exponents.astype(np.float32)[None, None, :], self.gates)[:, 0])
         mixed[~self.allowed] = -1.0
         ranks = np.maximum((mixed >= mixed[:, :1]).sum(axis=1), 1)
-        return np.asarray(1.0 / np.log2(1.0 + ranks))
+        return np.asarray(compute_gain(ranks))
 
 
 def build_pool(

@@ -11,6 +11,7 @@ from reasonrec_core.builtin.transition_matrix import TransitionCounts
 from reasonrec_core.builtin.transitions import Transitions
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
+from reasonrec_core.ranking import compute_gain
 from reasonrec_core.types import Float32
 from reasonrec_profile.candidate_pool import TargetPairs
 from reasonrec_profile.clusters import find_clusters
@@ -168,5 +169,5 @@ def _mean_gain(expert: Expert, pairs: TargetPairs, config: ProfileConfig, data: 
         at = piece.targets if candidates is None else (candidates == piece.targets[:, None]).argmax(axis=1)
         score, allowed = asked.scores[0], asked.scores[-1] > 0
         own = score[np.arange(len(piece)), at]
-        gains.append(1.0 / np.log2(1.0 + np.maximum(((score >= own[:, None]) & allowed).sum(axis=1), 1)))
+        gains.append(compute_gain(np.maximum(((score >= own[:, None]) & allowed).sum(axis=1), 1)))
     return float(np.concatenate(gains).mean())

@@ -2,7 +2,7 @@
 
     log odds(u, i) = s + t c(u) + sum over voices v of (a_v + b_v c(u)) * logit p_v(u, i),    c(u) = C(u) - 1/2,
 
-p_v being the share of the catalogue below item i among voice v's scores (`reasonrec_core.standing`), C the evidence
+p_v being the share of the catalogue below item i among voice v's scores (`ranking.percentile_rank`), C the evidence
 horizon. Fitted on validation pairs, each target against items drawn from those that its user does not have, which
 weigh as much as the target does: half of all mass is clicks.
 """

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
+from reasonrec_core.ranking import compute_gain
 from reasonrec_core.types import Bool, Float32, Int32, Int64
 from reasonrec_cot.answers.decision import Decision, Float64, features
 
@@ -184,5 +185,5 @@ def _figures(scores: Float32, place: Int64) -> dict[str, float]:
     own = scores[rows, place[rows]][:, None]
     rank = np.full(len(place), np.inf)
     rank[rows] = np.where(np.isfinite(own[:, 0]), (scores[rows] >= own).sum(axis=1), np.inf)
-    gains = np.where(rank <= 10, 1 / np.log2(rank + 1), 0.0)
+    gains = np.where(rank <= 10, compute_gain(rank), 0.0)
     return {"NDCG@10": float(gains.mean()) if len(place) else 0.0, "HR@1": float((rank == 1).mean())}

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import expit
 
 from reasonrec_core.components import FitData
-from reasonrec_core.standing import standing
+from reasonrec_core.ranking import percentile_rank
 from reasonrec_core.types import Cases, Float32, Int32, QueryBatch
 from reasonrec_cot.answers.click_fitting import FittedClicks, fit_clicks
 from reasonrec_cot.answers.decision import Decisions
@@ -120,7 +120,7 @@ def decide_clicks(
 
 def _in_parts(every: Float32, asked: QueryBatch) -> Float32:
     """`standing` of so many queries at a time."""
-    parts = [standing(every[at : at + len(piece)], piece) for at, piece in asked.chunks(ROWS)]
+    parts = [percentile_rank(every[at : at + len(piece)], piece) for at, piece in asked.chunks(ROWS)]
     return np.concatenate(parts)
 
 
