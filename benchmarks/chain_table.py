@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.evaluate.significance import holm
+from reasonrec_core.types import Float64
 
 METRICS = ("HR@5", "NDCG@5", "HR@10", "NDCG@10")
 MAIN = "NDCG@10"
 RESULTS = Path(__file__).parent / "results" / "chain.md"
-Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from reasonrec_core.data.splits import SplitConfig, make_split
 from reasonrec_core.data.synth import SynthConfig, make_catalogue, oracle_scores
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.registry import Registry
-from reasonrec_core.types import Cases, Float32, History, Observation, QueryBatch
+from reasonrec_core.types import Cases, Float32, History, Observation, QueryBatch, indptr_of
 
 TOP, CHUNK = 10, 256
 SHARES = (0.1, 1.0)
@@ -85,7 +85,7 @@ def newest(batch: QueryBatch, most: int) -> QueryBatch:
     """With at most so many items of history."""
     history, kept = batch.history, batch.history.ages < most
     lengths = np.minimum(history.lengths, most)
-    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    indptr = indptr_of(lengths)
     return replace(batch, history=History(indptr, history.items[kept], history.times[kept]))
 
 

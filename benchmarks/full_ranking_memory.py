@@ -17,7 +17,7 @@ import numpy as np
 
 from reasonrec_core.components import Delegate, Empty
 from reasonrec_core.evaluate import evaluate_ranking, summarise
-from reasonrec_core.types import Cases, Float32, History, Observation, QueryBatch, Task
+from reasonrec_core.types import Cases, Float32, History, Observation, QueryBatch, Task, indptr_of
 
 
 class Factors(Delegate[Empty]):
@@ -48,7 +48,7 @@ def synthetic(n_users: int, n_items: int, n_interactions: int, seed: int) -> tup
     keep[last] = False
     targets, items, row = items[last], items[keep], row[keep]
     items, row = items[items != targets[row]], row[items != targets[row]]
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n_users))]).astype(np.int64)
+    indptr = indptr_of(np.bincount(row, minlength=n_users))
     history = History(indptr, items, np.zeros(len(items), np.int64))
     queries = QueryBatch(Task.SEQUENTIAL, np.arange(n_users, dtype=np.int32), history)
     return Cases(queries, np.arange(n_users + 1), targets), np.bincount(items, minlength=n_items)

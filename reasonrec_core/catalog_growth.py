@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import Float32, History
+from reasonrec_core.types import Float32, History, indptr_of
 
 T = TypeVar("T", bound=np.generic)
 
@@ -49,7 +49,7 @@ def known_history(history: History, n_items: int) -> History:
     if kept.all():
         return history
     lengths = np.bincount(history.rows[kept], minlength=len(history))
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    indptr = indptr_of(lengths)
     return History(indptr, history.items[kept], history.times[kept], history.skipped)
 
 

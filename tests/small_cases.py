@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from reasonrec_core.ranking import rank
-from reasonrec_core.types import Cases, Float32, History, Int32, QueryBatch, Ranking, Task
+from reasonrec_core.types import Cases, Float32, History, Int32, QueryBatch, Ranking, Task, indptr_of
 
 
 def make_cases(
@@ -27,7 +27,7 @@ def make_cases(
         candidates=candidates,
     )
     flat = np.array([i for t in targets for i in t], np.int32)
-    return Cases(queries, np.concatenate([[0], np.cumsum(lengths)]), flat)
+    return Cases(queries, indptr_of(lengths), flat)
 
 
 def make_clicks(labels: Sequence[float], users: Sequence[int] | None = None) -> Cases:

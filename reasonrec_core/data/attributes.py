@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reasonrec_core.data.column_parsing import Place, fail, flat, ids
+from reasonrec_core.types import indptr_of
 
 LABEL_SEPARATOR = "|"
 LEADING_ZERO = r"^[+-]?0\d"
@@ -74,7 +75,7 @@ def _labels(values: pa.Array) -> pa.Array | None:
     # Element by element: joining a list that holds a null would give null and lose the other labels.
     words = values.flatten().cast(pa.string())
     rows = pc.list_parent_indices(values).to_numpy()[words.is_valid().to_numpy(zero_copy_only=False)]
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(values)))])
+    offsets = indptr_of(np.bincount(rows, minlength=len(values)))
     joined = pc.binary_join(pa.LargeListArray.from_arrays(pa.array(offsets), words.drop_null()), LABEL_SEPARATOR)
     return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
 

@@ -9,14 +9,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import Int64
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Float64, Int64
 
 SECONDS_LIMIT = 10**11
 """As seconds this is the year 5138, as milliseconds it is 1973: larger times are in a finer unit."""

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from reasonrec_core.data.column_parsing import Place, fail, flat
 from reasonrec_core.data.raw import REVIEW_COLUMNS, RawTables
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import Int32, Int64
+from reasonrec_core.types import Int32, Int64, indptr_of
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _positions(users: Int32, n_users: int) -> Int64:
 def _indexed_histories(lists: pa.LargeListArray, items: pa.Table, place: Place | None) -> pa.LargeListArray:
     values = lists.flatten()
     codes = _codes(values, items.column("item_id"))
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(pc.list_value_length(lists).to_numpy())])
+    offsets = indptr_of(pc.list_value_length(lists).to_numpy())
     unknown = np.flatnonzero(codes < 0)
     if len(unknown):
         row = int(np.searchsorted(offsets, unknown[0], side="right")) - 1

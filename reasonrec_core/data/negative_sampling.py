@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.ragged import contains, indptr_of, ragged, target_rows, user_bounds
+from reasonrec_core.data.ragged import contains, ragged, target_rows, user_bounds
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import Cases, Int32, Int64, Task
+from reasonrec_core.types import Cases, Int32, Int64, Task, indptr_of
 
 CELLS = 4_000_000
 """How many random numbers are held at once."""

@@ -5,14 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types import Bool, Cases, History, Int64, Interactions
+from reasonrec_core.types import Bool, Cases, History, Int64, Interactions, indptr_of
 
 Index = npt.NDArray[np.intp]
-
-
-def indptr_of(lengths: npt.NDArray[np.integer] | Bool) -> Int64:
-    """int64[B + 1] row bounds of rows with these lengths."""
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
 
 def user_bounds(log: Interactions, n_users: int) -> Int64:

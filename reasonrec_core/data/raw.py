@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from reasonrec_core.data.attributes import checked_fields
 from reasonrec_core.data.column_parsing import Place, fail, flat, ids, numbers, seconds
 from reasonrec_core.errors import DataError, did_you_mean
-from reasonrec_core.types import Float32
+from reasonrec_core.types import Float32, indptr_of
 
 PARTS = ("train", "valid", "test")
 PART_NAMES = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
@@ -145,6 +145,6 @@ def _histories(values: pa.Array, place: Place | None) -> pa.ListArray:
         items = items.filter(filled)
     else:
         raise fail(f"history has type {values.type}", place, 0, "history", fix="Use a list of ids or text.")
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths.to_numpy(zero_copy_only=False))])
+    offsets = indptr_of(lengths.to_numpy(zero_copy_only=False))
     encoded = ids(items, "history") if len(items) else pa.array([], pa.dictionary(pa.int32(), pa.string()))
     return pa.LargeListArray.from_arrays(pa.array(offsets), encoded)

@@ -12,9 +12,7 @@ from typing import Any
 from threadpoolctl import ThreadpoolController
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import QueryBatch
-
-Progress = Callable[[int, int, str], None]
+from reasonrec_core.types import Progress, QueryBatch
 
 
 def run_batches(

@@ -8,9 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.evaluate.resampling import Estimate
-from reasonrec_core.types import Int64
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Float64, Int64
 
 RESAMPLES = 10_000
 LEVEL = 0.95

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types import Int64
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Float64, Int64
 
 ECE_BINS = 15
 """Bins of the expected calibration error, as in Guo et al. (ICML 2017)."""

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.errors import DataError
 from reasonrec_core.evaluate.calibration import ECE_BINS, bin_of
-from reasonrec_core.types import Cases, Float32, Int64
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Cases, Float32, Float64, Int64
 
 CLIP = 1e-7
 """Probabilities are kept this far from 0 and 1 in LogLoss."""

@@ -21,9 +21,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from reasonrec_core.errors import PluginError
-from reasonrec_core.types import Bool, Deliberation, Edits, Float32, History, Int32, Int64, QueryBatch
+from reasonrec_core.types import Bool, Deliberation, Edits, Float32, Float64, History, Int32, Int64, QueryBatch
 
-Float64 = npt.NDArray[np.float64]
 Progress = Callable[[int, int], None]
 
 SHARES = (0.2, 0.5)

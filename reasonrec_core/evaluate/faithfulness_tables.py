@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from reasonrec_core.evaluate.faithfulness import Effects
 from reasonrec_core.evaluate.scores import Scores
 from reasonrec_core.evaluate.significance import compare_all, summarise
-from reasonrec_core.types import Int32, Task
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Float64, Int32, Task
 
 
 def summarise_effects(effects: Effects, *, seed: int, resamples: int) -> dict[str, Any]:

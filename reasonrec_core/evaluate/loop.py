@@ -11,13 +11,12 @@ from typing import TypeVar
 import numpy as np
 
 from reasonrec_core.errors import DataError, PluginError, ReasonRecError
-from reasonrec_core.evaluate.batching import Progress
 from reasonrec_core.evaluate.batching import run_batches as run_batches
 from reasonrec_core.evaluate.ctr_metrics import Clicks, click_metrics
 from reasonrec_core.evaluate.hits import drop_invalid, find_hits
 from reasonrec_core.evaluate.ranking_metrics import accuracy, beyond_accuracy, coverage
 from reasonrec_core.evaluate.scores import Scores, user_units
-from reasonrec_core.types import Bool, Cases, Float32, Int64, QueryBatch, Ranking, Task
+from reasonrec_core.types import Bool, Cases, Float32, Int64, Progress, QueryBatch, Ranking, Task
 from reasonrec_core.validation import HistoryMask, among, checked_probability, checked_ranking
 
 T = TypeVar("T")

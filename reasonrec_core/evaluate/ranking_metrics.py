@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.evaluate.hits import Hits
-from reasonrec_core.types import Int32, Int64
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Float64, Int32, Int64
 
 ACCURACY = ("HR", "Recall", "Precision", "NDCG", "MRR", "MAP")
 """Metrics of what was found, each between 0 and 1."""

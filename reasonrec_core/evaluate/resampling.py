@@ -11,15 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.evaluate.calibration import ECE_BINS, bin_of
 from reasonrec_core.evaluate.ctr_metrics import Clicks, placements, user_auc
 from reasonrec_core.evaluate.scores import Scores, Totals
-from reasonrec_core.types import Int64
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Float64, Int64
 
 
 @dataclass(frozen=True)

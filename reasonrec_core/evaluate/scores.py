@@ -12,9 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reasonrec_core.evaluate.ctr_metrics import Clicks, click_metrics
-from reasonrec_core.types import Int32, Int64, Ranking, Task
+from reasonrec_core.types import Float64, Int32, Int64, Ranking, Task, indptr_of
 
-Float64 = npt.NDArray[np.float64]
 T = TypeVar("T")
 
 
@@ -162,7 +161,7 @@ class Scores:
             columns["reference"] = list(self.references)
         if self.ranking is not None:
             real = self.ranking.items >= 0
-            offsets = np.concatenate([[0], np.cumsum(real.sum(axis=1))]).astype(np.int32)
+            offsets = indptr_of(real.sum(axis=1)).astype(np.int32)
             columns["items"] = pa.ListArray.from_arrays(offsets, self.ranking.items[real])
             columns["scores"] = pa.ListArray.from_arrays(offsets, self.ranking.scores[real])
         return pa.table(columns)

@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.errors import DataError
 from reasonrec_core.evaluate.bootstrap import LEVEL, RESAMPLES, interval, resample
 from reasonrec_core.evaluate.resampling import Estimate, estimates
 from reasonrec_core.evaluate.scores import Scores
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Float64
 
 
 @dataclass(frozen=True)

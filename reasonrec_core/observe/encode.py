@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,13 @@ from reasonrec_core.errors import DataError, PluginError, ReasonRecError
 from reasonrec_core.io import content_hash, write_json
 from reasonrec_core.observe.feature_cache import RowStore, View
 from reasonrec_core.observe.inputs import ImageInputs, Inputs, ItemInputs, RefusedImage, TextInputs, batches
-from reasonrec_core.types import Bool, Float32, Observation
+from reasonrec_core.types import Bool, Float32, Observation, Progress
 
 FORMAT = 1
 FLUSH_SECONDS = 5.0
 """How much work a kill may cost."""
 
 MISSING = {"text": "text", "image": "an image", "item": "text or an image"}
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 
 from reasonrec_core.errors import ConfigError, DataError, PluginError
-from reasonrec_core.types import Float32, Int64, QueryBatch
+from reasonrec_core.types import Float32, Int64, QueryBatch, indptr_of
 
 HorizonKind = Literal["quantile", "paper", "log", "cap"]
 
@@ -106,4 +106,4 @@ class EvidenceHorizonScale:
 
 def _sums(counts: Int64) -> Int64:
     """int64[N + 1]: how many come before each."""
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    return indptr_of(counts)

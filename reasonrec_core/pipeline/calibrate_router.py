@@ -20,10 +20,9 @@ from reasonrec_core.routing import Evidence, Router, answer_confidence
 from reasonrec_core.routing.confidence_calibration import fit_stated
 from reasonrec_core.routing.expected_gain import expected_gain
 from reasonrec_core.routing.fit_fusion import fit_fusion
-from reasonrec_core.types import Bool, Cases, Float32, Int64, QueryBatch, Ranking, Task, Uncertainty
+from reasonrec_core.types import Bool, Cases, Float32, Float64, Int64, QueryBatch, Ranking, Task, Uncertainty
 
 Names = npt.NDArray[np.object_]
-Float64 = npt.NDArray[np.float64]
 Signals = Mapping[str, Uncertainty]
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.evaluate import metric_name, reliability, risk_coverage
 from reasonrec_core.evaluate.routing_schema import (
@@ -27,9 +26,7 @@ from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import CLUE, Router, answer_confidence
 from reasonrec_core.routing.calibration import Quality, Recalibration, choose_recalibration
 from reasonrec_core.routing.confidence import ways_of
-from reasonrec_core.types import Bool, Task
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Bool, Float64, Task
 
 CURVE_POINTS = 200
 """Points of the risk-coverage curve that are kept: as many as a plot can show."""

@@ -12,9 +12,8 @@ from reasonrec_core.evaluate.slices import horizon_quartiles
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.evaluate import Assessed
 from reasonrec_core.pipeline.latency import Latency, alone, seconds_of
-from reasonrec_core.types import Int64, QueryBatch, Route
+from reasonrec_core.types import Float64, Int64, QueryBatch, Route
 
-Float64 = npt.NDArray[np.float64]
 BATCH = 32
 """Requests that are answered together."""
 

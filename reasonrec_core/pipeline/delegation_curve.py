@@ -20,9 +20,8 @@ from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import Router
 from reasonrec_core.routing.budget import share_for_loss
 from reasonrec_core.routing.noninferiority import Relative, relative
-from reasonrec_core.types import Int64
+from reasonrec_core.types import Float64, Int64
 
-Float64 = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 
 SHARES = np.linspace(0.0, 1.0, 21)

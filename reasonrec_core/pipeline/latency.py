@@ -12,14 +12,12 @@ import numpy.typing as npt
 from reasonrec_core.evaluate.routing_schema import TimeSpent
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.routing import Costs
-from reasonrec_core.types import Int64, QueryBatch
+from reasonrec_core.types import Float64, Int64, QueryBatch
 
 SAMPLED = 60
 """Requests that costs are measured on, at most."""
 WARM_UP = 5
 """Requests that are not counted: the first ones load pages and caches."""
-
-Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

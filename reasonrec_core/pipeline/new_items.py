@@ -15,11 +15,11 @@ from reasonrec_core.data.importers import NewItems
 from reasonrec_core.errors import RunError
 from reasonrec_core.io import content_hash, whole_folder
 from reasonrec_core.observe import ObservedItems, RefusedImage, observe_items
-from reasonrec_core.pipeline.prepare import Progress, cache_folder, make_encoders
+from reasonrec_core.pipeline.prepare import cache_folder, make_encoders
 from reasonrec_core.pipeline.serve import load_agent
 from reasonrec_core.pipeline.serving_catalog import FOLDER, Served
 from reasonrec_core.registry import Registry
-from reasonrec_core.types import Float32, History, QueryBatch, Task
+from reasonrec_core.types import Float32, History, Progress, QueryBatch, Task
 
 ROWS_AT_ONCE = 16_384
 

@@ -13,10 +13,10 @@ from reasonrec_core.components import Kind
 from reasonrec_core.evaluate.loop import run_batches
 from reasonrec_core.io import content_hash, read_json
 from reasonrec_core.pipeline.agent import Agent, Named
-from reasonrec_core.pipeline.prepare import Prepared, Progress
+from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.pipeline.run_folder import STAMP
 from reasonrec_core.ranking import percentile_rank
-from reasonrec_core.types import Cases, Float32, Int64, QueryBatch, Ranking, Task, Uncertainty
+from reasonrec_core.types import Cases, Float32, Int64, Progress, QueryBatch, Ranking, Task, Uncertainty
 from reasonrec_core.validation import checked_scores
 
 CHUNK = 256

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,9 +24,7 @@ from reasonrec_core.observe import ObservedItems, observe_items
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.registry import Registry
-from reasonrec_core.types import Cases, Observation, Task
-
-Progress = Callable[[int, int, str], None]
+from reasonrec_core.types import Cases, Observation, Progress, Task
 
 
 def cache_folder() -> Path:

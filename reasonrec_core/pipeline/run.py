@@ -41,13 +41,13 @@ from reasonrec_core.pipeline.explanation_samples import write_explanations
 from reasonrec_core.pipeline.faithfulness import faithfulness
 from reasonrec_core.pipeline.fit import check_components, fit_all
 from reasonrec_core.pipeline.latency import Latency, measure
-from reasonrec_core.pipeline.prepare import Prepared, Progress, prepare
+from reasonrec_core.pipeline.prepare import Prepared, prepare
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.write_trace import write_traces
 from reasonrec_core.registry import Registry
 from reasonrec_core.report import write_report
 from reasonrec_core.trace import hasher_of
-from reasonrec_core.types import Task
+from reasonrec_core.types import Progress, Task
 
 
 @dataclass(frozen=True)

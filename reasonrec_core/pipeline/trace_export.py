@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.evaluate import Scores
 from reasonrec_core.pipeline.agent import Agent
@@ -18,9 +17,20 @@ from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing.expected_gain import EXPECTED, stated
 from reasonrec_core.trace import Hasher, TraceBatch
 from reasonrec_core.trace.schema import TEST, VALID
-from reasonrec_core.types import Bool, Cases, Float32, Int32, Int64, QueryBatch, Ranking, Route, Step, Uncertainty
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import (
+    Bool,
+    Cases,
+    Float32,
+    Float64,
+    Int32,
+    Int64,
+    QueryBatch,
+    Ranking,
+    Route,
+    Step,
+    Uncertainty,
+    indptr_of,
+)
 
 
 @dataclass(frozen=True)
@@ -148,7 +158,7 @@ def _clicked(cases: Cases, order: Int64) -> tuple[Int64, Int32]:
     assert cases.queries.candidates is not None
     items = cases.queries.candidates[order]
     clicked = (cases.labels[order] > 0) & (items >= 0)
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(clicked.sum(axis=1))]), items[clicked]
+    return indptr_of(clicked.sum(axis=1)), items[clicked]
 
 
 def _click_quality(scores: Scores, n: int) -> dict[str, Float64]:

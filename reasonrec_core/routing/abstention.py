@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.cut import Cut, cut_for_risk, cut_for_share
 from reasonrec_core.routing.threshold import HORIZON
-from reasonrec_core.types import Bool, Float32
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Bool, Float32, Float64
 
 
 def doubted(sure: Float32) -> Float64:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing.calibration_data import Evidence, fit_router
@@ -13,9 +12,7 @@ from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.costs import EXPLORED
 from reasonrec_core.routing.noninferiority import Relative, numbered, relative
 from reasonrec_core.routing.router import Router
-from reasonrec_core.types import Bool, Int64
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Bool, Float64, Int64
 
 SHARES = np.linspace(0.0, 1.0, 21)
 """Shares that are tried for a tolerated loss."""

@@ -20,9 +20,8 @@ from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.evaluate.calibration import reliability
-from reasonrec_core.types import Bool
+from reasonrec_core.types import Bool, Float64
 
-Float64 = npt.NDArray[np.float64]
 Kind = Literal["none", "temperature", "platt", "isotonic"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -12,9 +12,7 @@ from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.costs import Costs
 from reasonrec_core.routing.router import Router
 from reasonrec_core.routing.threshold import Signals
-from reasonrec_core.types import Bool, Int64
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Bool, Float64, Int64
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.costs import Costs
@@ -32,9 +31,8 @@ from reasonrec_core.routing.deferral_model import Learned, single
 from reasonrec_core.routing.fitting import Lessons, choose
 from reasonrec_core.routing.gain_model import fit_regression
 from reasonrec_core.routing.threshold import Signals, matrix
-from reasonrec_core.types import Bool, Int64
+from reasonrec_core.types import Bool, Float64, Int64
 
-Float64 = npt.NDArray[np.float64]
 SHARES = 101
 """At how many shares a cascade is compared with another."""
 

@@ -8,7 +8,6 @@ validation queries whose raw confidence came from regressions that had not seen 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.routing.calibration import MIN_PER_CLASS, Recalibration, choose_recalibration
 from reasonrec_core.routing.calibration_data import Evidence
@@ -16,9 +15,8 @@ from reasonrec_core.routing.confidence import Signals, seen_by_delegates, way, w
 from reasonrec_core.routing.fitting import Lessons, confidences
 from reasonrec_core.routing.router import Router
 from reasonrec_core.routing.threshold import confident, signal
-from reasonrec_core.types import Bool, Route
+from reasonrec_core.types import Bool, Float64, Route
 
-Float64 = npt.NDArray[np.float64]
 FOLDS = 5
 
 

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.types import Bool, Int64
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Bool, Float64, Int64
 
 
 @dataclass(frozen=True)

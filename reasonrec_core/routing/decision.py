@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types import Float32
+from reasonrec_core.types import Float32, Float64
 
-Float64 = npt.NDArray[np.float64]
 Names = npt.NDArray[np.object_]
 
 

@@ -17,7 +17,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.model_selection import KFold
 
 from reasonrec_core.errors import ConfigError
@@ -28,8 +27,8 @@ from reasonrec_core.routing.fitting import Lessons, choose, confidences, cut_for
 from reasonrec_core.routing.gain_model import FORMS, fit_regression
 from reasonrec_core.routing.logistic import Calibrated
 from reasonrec_core.routing.threshold import matrix
+from reasonrec_core.types import Float64
 
-Float64 = npt.NDArray[np.float64]
 Labels = tuple[str, ...]
 FOLDS = 5
 GAIN = ("gain",)

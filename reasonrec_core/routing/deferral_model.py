@@ -14,9 +14,7 @@ from reasonrec_core.routing.decision import Judged
 from reasonrec_core.routing.gain_model import Regression, read_regression
 from reasonrec_core.routing.logistic import Calibrated
 from reasonrec_core.routing.threshold import Names, Signals, confident, matrix, signal
-from reasonrec_core.types import Bool, Float32, Int64
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Bool, Float32, Float64, Int64
 
 
 @dataclass

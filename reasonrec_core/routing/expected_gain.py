@@ -10,12 +10,10 @@ better teacher is measured on validation targets.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.ranking import compute_gain
-from reasonrec_core.types import Float32, Ranking
+from reasonrec_core.types import Float32, Float64, Ranking
 
-Float64 = npt.NDArray[np.float64]
 DEPTH = 10
 EXPECTED = "expected:"
 """How a trace names, for each delegate, what its answer is expected to gain."""

@@ -13,9 +13,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types import History, Int64, Ranking, Uncertainty
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Float64, History, Int64, Ranking, Uncertainty
 
 CLUE = "clue:"
 """How the names of clues begin; an estimator's never does."""

@@ -12,9 +12,7 @@ import numpy.typing as npt
 from reasonrec_core.ranking import compute_gain, compute_ideal_gain
 from reasonrec_core.routing.noninferiority import numbered, relative
 from reasonrec_core.routing.rank_fusion import CHUNK, Form, Fusion, listed_values, weighed
-from reasonrec_core.types import Bool, Float32, Int32, Int64, Ranking
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Bool, Float32, Float64, Int32, Int64, Ranking
 
 WEIGHTS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 """Of a delegate; the policy's is 1."""

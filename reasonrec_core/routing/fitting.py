@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing.config import RouterConfig
@@ -16,9 +15,7 @@ from reasonrec_core.routing.costs import Costs
 from reasonrec_core.routing.cut import NOBODY, Cut, cut_for_risk, cut_for_share
 from reasonrec_core.routing.logistic import Calibrated
 from reasonrec_core.routing.threshold import Fitted, Names, Signals, matrix
-from reasonrec_core.types import Bool, Int64
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Bool, Float64, Int64
 
 
 @dataclass(frozen=True)

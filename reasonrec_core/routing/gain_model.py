@@ -18,8 +18,8 @@ from sklearn.linear_model import Ridge as SklearnRidge
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.routing.spline_basis import Hinges, Knots, knots_of
+from reasonrec_core.types import Float64
 
-Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
 KNOTS = (0.25, 0.5, 0.75)

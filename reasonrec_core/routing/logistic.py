@@ -17,7 +17,6 @@ from itertools import combinations
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
@@ -25,9 +24,7 @@ from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.routing.spline_basis import Hinges, Knots, knots_of
-from reasonrec_core.types import Bool
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Bool, Float64
 
 KNOTS = (0.25, 0.5, 0.75)
 FOLDS = 5

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.evaluate.bootstrap import interval, resample
 from reasonrec_core.evaluate.resampling import Estimate
-from reasonrec_core.types import Int64
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Float64, Int64
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from reasonrec_core.types import Float32, Int32, Ranking
+from reasonrec_core.types import Float32, Float64, Int32, Ranking
 
-Float64 = npt.NDArray[np.float64]
 Form = Literal["rank", "score"]
 CHUNK = 1024
 

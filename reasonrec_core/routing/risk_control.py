@@ -10,7 +10,6 @@ validation.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing.config import RouterConfig
@@ -18,8 +17,8 @@ from reasonrec_core.routing.cut import Cut
 from reasonrec_core.routing.deferral import learn_deferral
 from reasonrec_core.routing.deferral_model import Learned
 from reasonrec_core.routing.fitting import Lessons
+from reasonrec_core.types import Float64
 
-Float64 = npt.NDArray[np.float64]
 LARGEST = 1.0
 """No query can lose more."""
 

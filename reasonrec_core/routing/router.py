@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.routing.abstention import cut_for_doubt, doubted, say_consulted, say_held
@@ -28,9 +27,7 @@ from reasonrec_core.routing.fitting import Lessons, choose, cut_for
 from reasonrec_core.routing.kinds import LEARN, STATES
 from reasonrec_core.routing.rank_fusion import Fusion
 from reasonrec_core.routing.threshold import HORIZON, Fitted, Names, Signals, signal
-from reasonrec_core.types import Bool, Float32, Int64, Route, Uncertainty
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Bool, Float32, Float64, Int64, Route, Uncertainty
 
 
 class Router:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Float64
+
 Knots = tuple[tuple[float, ...], ...]
 
 

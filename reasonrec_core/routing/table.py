@@ -13,15 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.decision import Judged
 from reasonrec_core.routing.fitting import Lessons, cut_for, decided, learn_threshold
 from reasonrec_core.routing.threshold import HORIZON, Fitted, Signals, matrix, signal
-from reasonrec_core.types import Bool, Float32
+from reasonrec_core.types import Bool, Float32, Float64
 
-Float64 = npt.NDArray[np.float64]
 LOW = 0.3
 """Evidence horizon below which much is known about a user."""
 

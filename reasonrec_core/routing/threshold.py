@@ -14,9 +14,8 @@ from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.routing.cut import Cut
 from reasonrec_core.routing.decision import Judged
 from reasonrec_core.routing.logistic import Calibrated
-from reasonrec_core.types import Float32, Int64, Uncertainty
+from reasonrec_core.types import Float32, Float64, Int64, Uncertainty
 
-Float64 = npt.NDArray[np.float64]
 Names = npt.NDArray[np.object_]
 Signals = Mapping[str, Uncertainty]
 

@@ -10,6 +10,7 @@ from reasonrec_core.ranking import rank
 from reasonrec_core.types import (
     Deliberation,
     Float32,
+    Float64,
     Int32,
     LazySteps,
     Observation,
@@ -18,8 +19,6 @@ from reasonrec_core.types import (
     Step,
     StepKind,
 )
-
-Float64 = npt.NDArray[np.float64]
 
 
 class Habits(ReasoningPolicy[Empty]):

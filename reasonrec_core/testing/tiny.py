@@ -29,6 +29,7 @@ from reasonrec_core.types import (
     Observation,
     QueryBatch,
     Task,
+    indptr_of,
 )
 
 N_ITEMS, N_USERS = 40, 48
@@ -189,7 +190,7 @@ def _cases(dataset: Dataset, log: Interactions, ages: Int64, age: int, task: Tas
     target = np.flatnonzero(ages == age)
     past = np.flatnonzero((ages > age) if log.values is None else (ages > age) & (log.values > 0.5))
     lengths = np.bincount(log.users[past], minlength=dataset.n_users)[log.users[target]]
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    indptr = indptr_of(lengths)
     history = History(indptr, log.items[past], log.times[past])
     queries = QueryBatch(task, log.users[target], history, k=10, times=log.times[target])
     bounds = np.arange(len(target) + 1, dtype=np.int64)

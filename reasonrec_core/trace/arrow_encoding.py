@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reasonrec_core.trace.record import Float64, TraceBatch, step_as_dict
+from reasonrec_core.trace.record import TraceBatch, step_as_dict
 from reasonrec_core.trace.schema import ANSWER, METRICS, SCHEMA, UNCERTAINTY
-from reasonrec_core.types import Float32, Int32, Int64, QueryBatch, Ranking, Step, Uncertainty
+from reasonrec_core.types import Float32, Float64, Int32, Int64, QueryBatch, Ranking, Step, Uncertainty, indptr_of
 
 Number = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
@@ -85,7 +85,7 @@ class Columns:
         real = items >= 0
         lengths = real.sum(axis=2)
         asked = lengths > 0
-        bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths[asked])])
+        bounds = indptr_of(lengths[asked])
         values = pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), pa.array(scores[real], pa.float32()))
         told = pa.StructArray.from_arrays([self._lists(bounds, items[real]), values], fields=list(ANSWER))
         return _map(list(answers), asked, told)
@@ -98,7 +98,7 @@ def steps_json(steps: Sequence[Step]) -> str | None:
 
 def _map(names: Sequence[str], there: npt.NDArray[np.bool_], values: pa.Array) -> pa.Array:
     """A column of maps from ``names`` to ``values``, where bool[n, len(names)] ``there`` says which rows have which."""
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(there.sum(axis=1))])
+    offsets = indptr_of(there.sum(axis=1))
     keys = pa.array(list(names), pa.string()).take(pa.array(np.nonzero(there)[1]))
     return pa.MapArray.from_arrays(pa.array(offsets, pa.int32()), keys, values)
 
@@ -153,7 +153,7 @@ def _newest(queries: QueryBatch, length: int) -> tuple[Int64, Int32]:
     kept = np.minimum(history.lengths, length)
     keep = history.ages < np.repeat(kept, history.lengths)
     items = history.items[history.indptr[0] : history.indptr[-1]]
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)]), items[keep]
+    return indptr_of(kept), items[keep]
 
 
 def _ragged(items: Int32 | None, n: int) -> tuple[Int64, Int32]:
@@ -161,7 +161,7 @@ def _ragged(items: Int32 | None, n: int) -> tuple[Int64, Int32]:
     if items is None:
         return np.zeros(n + 1, np.int64), np.zeros(0, np.int32)
     real = items >= 0
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(real.sum(axis=1))]), items[real]
+    return indptr_of(real.sum(axis=1)), items[real]
 
 
 def _scores(ranking: Ranking | None, n: int) -> pa.Array:

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.trace.replay_router import BEFORE, Decisions, as_recorded
-from reasonrec_core.trace.trace_arrays import Float64, Recorded
-from reasonrec_core.types import Route
+from reasonrec_core.trace.trace_arrays import Recorded
+from reasonrec_core.types import Float64, Route
 
 
 def seconds(found: Recorded, decisions: Decisions) -> Float64:

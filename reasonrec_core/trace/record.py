@@ -6,13 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from reasonrec_core.trace.schema import TEST
-from reasonrec_core.types import Float32, Int32, Int64, QueryBatch, Ranking, Route, Step, StepKind, Uncertainty
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Float32, Float64, Int32, Int64, QueryBatch, Ranking, Route, Step, StepKind, Uncertainty
 
 
 @dataclass(frozen=True)

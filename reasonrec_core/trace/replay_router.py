@@ -18,8 +18,8 @@ from reasonrec_core.routing import Costs, Evidence, Router, RouterConfig, fit_ro
 from reasonrec_core.routing.confidence_calibration import fit_stated
 from reasonrec_core.routing.expected_gain import EXPECTED, gained
 from reasonrec_core.trace.schema import CONSULT, ROUTED
-from reasonrec_core.trace.trace_arrays import Float64, Names, Recorded
-from reasonrec_core.types import Route
+from reasonrec_core.trace.trace_arrays import Names, Recorded
+from reasonrec_core.types import Float64, Route
 
 BEFORE = "before"
 

@@ -13,8 +13,8 @@ from reasonrec_core.routing import CLUE
 from reasonrec_core.trace.costs import spread
 from reasonrec_core.trace.reader import TraceFile
 from reasonrec_core.trace.replay_router import as_recorded, quality
-from reasonrec_core.trace.trace_arrays import Float64, Recorded, read_recorded
-from reasonrec_core.types import Route
+from reasonrec_core.trace.trace_arrays import Recorded, read_recorded
+from reasonrec_core.types import Float64, Route
 
 Bool = npt.NDArray[np.bool_]
 

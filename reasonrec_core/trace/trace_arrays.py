@@ -12,9 +12,8 @@ import pyarrow as pa
 
 from reasonrec_core.trace.reader import TraceFile
 from reasonrec_core.trace.schema import TEST, Header
-from reasonrec_core.types import Int64, Uncertainty
+from reasonrec_core.types import Float64, Int64, Uncertainty
 
-Float64 = npt.NDArray[np.float64]
 Names = npt.NDArray[np.object_]
 
 NUMBERS = ("confidence", "risk", "latency", "tokens", "policy_tokens")

@@ -5,7 +5,7 @@ Items and users are dense indices here; string ids exist only at public borders 
 """
 
 from reasonrec_core.types.answer import Action, Cost, Deliberation, Observation, Ranking, Route, Uncertainty
-from reasonrec_core.types.arrays import Bool, Float32, Int32, Int64
+from reasonrec_core.types.arrays import Bool, Float32, Float64, Int32, Int64, Progress, indptr_of
 from reasonrec_core.types.edits import NO_EDITS, Edits
 from reasonrec_core.types.log import History, Interactions
 from reasonrec_core.types.query import Cases, QueryBatch, Task
@@ -21,12 +21,14 @@ __all__ = [
     "Deliberation",
     "Edits",
     "Float32",
+    "Float64",
     "History",
     "Int32",
     "Int64",
     "Interactions",
     "LazySteps",
     "Observation",
+    "Progress",
     "QueryBatch",
     "Ranking",
     "Reviews",
@@ -36,4 +38,5 @@ __all__ = [
     "Task",
     "Texts",
     "Uncertainty",
+    "indptr_of",
 ]

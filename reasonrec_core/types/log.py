@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types.arrays import Bool, Float32, Int32, Int64
+from reasonrec_core.types.arrays import Bool, Float32, Int32, Int64, indptr_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class History:
     def of(cls, rows: Sequence[Sequence[int]], *, skipped: int = 0) -> History:
         """Build from lists of dense item indices; positions serve as times."""
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
-        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        indptr = indptr_of(lengths)
         items = np.array([item for row in rows for item in row], dtype=np.int32)
         times = np.arange(len(items), dtype=np.int64) - np.repeat(indptr[:-1], lengths)
         return cls(indptr, items, times, skipped)
@@ -92,7 +92,7 @@ class History:
     def take(self, index: npt.NDArray[np.intp]) -> History:
         """The rows at ``index``, in that order."""
         lengths = self.lengths[index]
-        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        indptr = indptr_of(lengths)
         offset = np.repeat(self.indptr[:-1][index] - indptr[:-1], lengths)
         source = offset + np.arange(indptr[-1], dtype=np.int64)
         return History(indptr, self.items[source], self.times[source], self.skipped)

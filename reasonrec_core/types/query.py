@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types.arrays import Float32, Int32, Int64
+from reasonrec_core.types.arrays import Float32, Int32, Int64, indptr_of
 from reasonrec_core.types.log import History
 
 
@@ -103,7 +103,7 @@ class Cases:
     def take(self, index: npt.NDArray[np.intp]) -> Cases:
         """The cases at ``index``, in that order."""
         lengths = np.diff(self.target_indptr)[index]
-        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        indptr = indptr_of(lengths)
         source = np.repeat(self.target_indptr[:-1][index] - indptr[:-1], lengths) + np.arange(indptr[-1])
         labels = None if self.labels is None else self.labels[index]
         return Cases(self.queries.take(index), indptr, self.targets[source], labels)

@@ -13,7 +13,7 @@ from reasonrec_chain.histories import over_histories
 from reasonrec_chain.windows import Exposure, Shape
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import Int64
+from reasonrec_core.types import Int64, indptr_of
 
 SHAPES: tuple[Shape, ...] = ("positions", "prefixes")
 LENGTHS = st.lists(st.integers(0, 12), min_size=1, max_size=12).filter(lambda n: max(n) >= 2)
@@ -21,7 +21,7 @@ LENGTHS = st.lists(st.integers(0, 12), min_size=1, max_size=12).filter(lambda n:
 
 def sequences(lengths: list[int] | Int64, **settings: object) -> TrainingSequences:
     """Items are numbered through, so that an item says whose it is and where it stands."""
-    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    indptr = indptr_of(lengths)
     return TrainingSequences(indptr, np.arange(indptr[-1]), **settings)  # type: ignore[arg-type]
 
 
@@ -149,7 +149,7 @@ def test_nothing_to_predict_is_said() -> None:
 @settings(max_examples=60, deadline=None)
 def test_answers_come_back_in_place(lengths: list[int], max_history: int, tokens: int) -> None:
     """Also for bounds that do not start at 0, and for empty histories."""
-    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    indptr = indptr_of(lengths)
     items = np.arange(indptr[-1])
     found = over_histories(
         lambda b: np.stack([b.lengths, b.items.max(1), b.items[:, 0]], 1).astype(np.float32),

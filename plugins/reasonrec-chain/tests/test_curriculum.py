@@ -19,7 +19,7 @@ from reasonrec_core.curriculum import (
     pool,
     sampling_probability,
 )
-from reasonrec_core.types import Float32, Int64
+from reasonrec_core.types import Float32, Int64, indptr_of
 
 KINDS = st.sampled_from(["none", "three-phase", "competence", "truncation"])
 HORIZONS = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=20).map(lambda v: np.array(v, np.float32))
@@ -108,7 +108,7 @@ def test_truncation_falls_and_spares_cold_users(
 def test_truncation_never_lengthens_and_keeps_the_targets_in_order(
     lengths: list[int], progress: float, seed: int
 ) -> None:
-    indptr: Int64 = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    indptr: Int64 = indptr_of(lengths)
     data = TrainingSequences(indptr, np.arange(indptr[-1]), tokens=1)
     curriculum = Curriculum(config("truncation", share=1, shown=(6, 2)), np.zeros(len(lengths), np.float32))
     exposure = curriculum.exposure(progress, np.random.default_rng(seed))

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from reasonrec_core.data.download.known import KNOWN, Known, Source
 from reasonrec_core.data.download.movielens import Rows, Tables
-from reasonrec_core.data.download.transfer import Progress, download, download_wheel, read_members
+from reasonrec_core.data.download.transfer import download, download_wheel, read_members
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import content_hash, read_json, require_replaceable, sha256_of, whole_folder, write_json
+from reasonrec_core.types import Progress
 
 __all__ = ["KNOWN", "Fetched", "Known", "Source", "fetch_dataset"]
 

@@ -9,13 +9,13 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from reasonrec_core import __version__
 from reasonrec_core.errors import DataError
+from reasonrec_core.types import Progress
 
-Progress = Callable[[int, int, str], None]
 TIMEOUT, DEADLINE = 5.0, 120.0
 """Seconds without an answer, and seconds in all, after which a source is given up."""
 LARGEST = 256 * 2**20

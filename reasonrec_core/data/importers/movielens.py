@@ -17,7 +17,7 @@ from reasonrec_core.data.importers.source_location import SourceTable
 from reasonrec_core.data.importers.tables import TEXT_FIELDS, raw_tables, read_fields, read_log
 from reasonrec_core.data.raw import RawTables
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import Bool
+from reasonrec_core.types import Bool, indptr_of
 
 NAME = "movielens"
 SUMMARY = "MovieLens folders: u.data with u.item and u.user; ratings.dat with movies.dat and users.dat; ratings.csv"
@@ -101,7 +101,7 @@ def _categories(table: pa.Table) -> pa.Table:
     """Genre flags as labels joined with ``|``; the word for no genre becomes null."""
     if set(GENRES) <= set(table.column_names):
         flags = np.stack([_flag(table.column(g)) for g in GENRES[1:]], 1)
-        offsets = np.concatenate([[0], np.cumsum(flags.sum(axis=1))])
+        offsets = indptr_of(flags.sum(axis=1))
         named = pa.array(GENRES[1:]).take(pa.array(np.nonzero(flags)[1]))
         joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), named), "|")
         table = table.drop_columns(list(GENRES)).append_column("categories", joined)

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.leakage import duplicates, future, history, id_leakage, missing, pictures, reviews, ties
-from reasonrec_core.data.leakage.finding import Check, Examined, Finding, Progress, Severity
+from reasonrec_core.data.leakage.finding import Check, Examined, Finding, Severity
 from reasonrec_core.data.leakage.prompts import check_prompts
 from reasonrec_core.data.split import Split
 from reasonrec_core.data.splits import SplitConfig, make_split
 from reasonrec_core.errors import DataError
+from reasonrec_core.types import Progress
 
 __all__ = ["CHECKS", "Finding", "Severity", "check_dataset", "check_prompts", "examine", "is_safe"]
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.split import Split
-
-Progress = Callable[[int, int, str], None]
+from reasonrec_core.types import Progress
 
 
 class Severity(StrEnum):

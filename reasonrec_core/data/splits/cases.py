@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reasonrec_core.data.ragged import Index, contains, history_keys, indptr_of, target_rows
+from reasonrec_core.data.ragged import Index, contains, history_keys, target_rows
 from reasonrec_core.data.split import UInt8
-from reasonrec_core.types import Bool, Cases, Float32, History, Int64, Interactions, QueryBatch, Task
+from reasonrec_core.types import Bool, Cases, Float32, History, Int64, Interactions, QueryBatch, Task, indptr_of
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.ragged import Index, indptr_of, ragged, user_bounds
+from reasonrec_core.data.ragged import Index, ragged, user_bounds
 from reasonrec_core.data.split import TEST, TRAIN, VALID, UInt8
 from reasonrec_core.data.splits.cases import Division, row_cases, user_cases
 from reasonrec_core.data.splits.config import SplitConfig
 from reasonrec_core.data.splits.per_user import spread
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import Bool, Cases, Float32, History, Interactions, Task
+from reasonrec_core.types import Bool, Cases, Float32, History, Interactions, Task, indptr_of
 
 
 def predefined(dataset: Dataset, log: Interactions, used: Bool, config: SplitConfig) -> Division:

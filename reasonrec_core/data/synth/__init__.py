@@ -7,7 +7,7 @@ recommender would do, so that a test can tell whether a system uses the pictures
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +19,9 @@ from reasonrec_core.data.synth.items import BLOCKS, Shop, stock
 from reasonrec_core.data.synth.pictures import draw_item
 from reasonrec_core.data.synth.vocabulary import REGIONS
 from reasonrec_core.io import require_replaceable, whole_folder, write_json
+from reasonrec_core.types import Progress
 
 __all__ = ["SynthConfig", "Truth", "make_catalogue", "oracle_ceiling", "oracle_scores"]
-
-Progress = Callable[[int, int, str], None]
 
 
 def make_catalogue(folder: Path, config: SynthConfig, progress: Progress | None = None) -> None:

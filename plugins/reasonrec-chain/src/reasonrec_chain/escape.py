@@ -10,12 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize
 
-from reasonrec_core.types import Bool, Float32
+from reasonrec_core.types import Bool, Float32, Float64
 
-Float64 = npt.NDArray[np.float64]
 LEAST = 1e-4
 """Probabilities within and outside the pool, at least, wherever there is an item."""
 CAUTION = 0.1

@@ -21,7 +21,7 @@ from reasonrec_core.builtin.popularity import item_counts
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.io import content_hash
-from reasonrec_core.types import History, QueryBatch, Task
+from reasonrec_core.types import History, QueryBatch, Task, indptr_of
 
 MOST_HIDDEN = 0.3
 """Share of the items whose ids are hidden while training, at most, where it is not set."""
@@ -42,7 +42,7 @@ def train_sequence(
     hidden = config.network.hidden_ids
     if hidden is None:
         hidden = min(MOST_HIDDEN, float((counts == 0).mean()))
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(data.train.users, minlength=data.n_users))]).astype(np.int64)
+    indptr = indptr_of(np.bincount(data.train.users, minlength=data.n_users))
     sequences = TrainingSequences(
         indptr,
         data.train.items,

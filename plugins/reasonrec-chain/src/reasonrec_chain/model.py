@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
 from reasonrec_profile.api import AFFINITY, POPULARITY, ProfileModel
 
 from reasonrec_chain.config import ChainConfig
@@ -15,8 +13,7 @@ from reasonrec_chain.labels import LabelSets
 from reasonrec_chain.propose import SEQUENCE, Experts
 from reasonrec_chain.sequence import SequenceModel
 from reasonrec_chain.strength import Strength
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Float64
 
 
 @dataclass(frozen=True)

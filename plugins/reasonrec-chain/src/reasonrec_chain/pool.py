@@ -10,7 +10,7 @@ from reasonrec_profile.api import AgeDecay, HistoryWeights
 from scipy import sparse
 
 from reasonrec_chain.scene import Room
-from reasonrec_core.types import Float32, Int32, QueryBatch
+from reasonrec_core.types import Float32, Int32, QueryBatch, indptr_of
 
 Flat = npt.NDArray[np.int64]
 """Places in a [B, n] array, row after row."""
@@ -50,7 +50,7 @@ class Votes:
         weights, items, indptr = evidence.weights(fade), history.items, history.indptr - history.indptr[0]
         if not weights.all():
             kept = weights > 0
-            indptr = np.concatenate([[0], np.cumsum(kept)])[indptr]
+            indptr = indptr_of(kept)[indptr]
             weights, items = weights[kept], items[kept]
         # 32-bit indices like those of the links: otherwise scipy would copy all links to wider ones.
         found = sparse.csr_matrix((weights, items, indptr.astype(np.int32)), shape=(len(history), n)) @ links

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-Progress = Callable[[int, int, str], None]
+from reasonrec_core.types import Progress
 
 
 @dataclass(frozen=True)

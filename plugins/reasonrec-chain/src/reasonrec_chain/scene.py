@@ -13,7 +13,7 @@ from reasonrec_profile.api import Expert
 from scipy import sparse
 from torch import Tensor
 
-from reasonrec_core.types import Bool, Float32, Int32, Observation
+from reasonrec_core.types import Bool, Float32, Int32, Observation, indptr_of
 
 FEW = 16
 """Queries up to which torch takes the product: it keeps to `devices.one_thread`; for many, numpy's is faster."""
@@ -92,6 +92,6 @@ def visible(link: Expert, observation: Observation) -> sparse.csr_matrix:
     lengths = np.diff(link.matrix.indptr)
     kept = np.repeat(present, lengths) & present[link.matrix.indices]
     rows = np.repeat(np.arange(len(lengths)), lengths)[kept]
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(lengths)))])
+    indptr = indptr_of(np.bincount(rows, minlength=len(lengths)))
     parts = (link.matrix.data[kept], link.matrix.indices[kept], indptr.astype(link.matrix.indptr.dtype))
     return sparse.csr_matrix(parts, shape=link.matrix.shape)

@@ -14,7 +14,7 @@ from reasonrec_chain.alone import Alone
 from reasonrec_chain.network import Network
 from reasonrec_chain.trainable import last_states
 from reasonrec_chain.views import View, item_inputs
-from reasonrec_core.types import Float32, History, Int32, Observation
+from reasonrec_core.types import Float32, History, Int32, Observation, indptr_of
 
 COUNTS_IN_FULL = 0.5
 """A history entry that counts for less is not read."""
@@ -106,5 +106,5 @@ def read(evidence: HistoryWeights) -> History:
     if kept.all():
         return history
     lengths = np.bincount(history.rows[kept], minlength=len(history))
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    indptr = indptr_of(lengths)
     return History(indptr, history.items[kept], history.times[kept], history.skipped)

@@ -30,11 +30,12 @@ from reasonrec_chain.checkpoint import (
 from reasonrec_chain.curriculum import Curriculum
 from reasonrec_chain.devices import autocast, compiled, compiles, device_of, precision_of, seeded
 from reasonrec_chain.optimiser import learning_rate, make_optimiser
-from reasonrec_chain.progress import EpochRecord, Progress, Teller, TrainingReport
+from reasonrec_chain.progress import EpochRecord, Teller, TrainingReport
 from reasonrec_chain.trainable import TensorBatch, Trainable
 from reasonrec_chain.training_config import TrainingConfig, epochs_of
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.io import content_hash
+from reasonrec_core.types import Progress
 
 CHECKPOINT = "training.safetensors"
 EPOCH_STREAM, STEP_STREAM = 0, 1

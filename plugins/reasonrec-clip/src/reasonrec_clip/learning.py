@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,9 @@ from torch.nn.functional import normalize
 
 from reasonrec_clip.catalogue import CatalogueConfig
 from reasonrec_clip.towers import Head, Towers
-from reasonrec_core.types import Bool
+from reasonrec_core.types import Bool, Progress
 
 Heads = dict[str, Head]
-Progress = Callable[[int, int, str], None]
 
 
 def learn(

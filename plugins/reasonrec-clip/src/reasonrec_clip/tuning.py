@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load, save
 
 from reasonrec_clip.catalogue import CatalogueConfig
-from reasonrec_clip.learning import Heads, Progress, held_out_rows, learn, project, recall
+from reasonrec_clip.learning import Heads, held_out_rows, learn, project, recall
 from reasonrec_clip.towers import Head, Towers
 from reasonrec_core.components import Encoder, FitData, Settings
 from reasonrec_core.data.catalog import Catalog
@@ -24,7 +24,7 @@ from reasonrec_core.errors import DataError, WeightsError
 from reasonrec_core.io import content_hash
 from reasonrec_core.observe import observe_items
 from reasonrec_core.observe.inputs import READERS, ImageInputs, TextInputs
-from reasonrec_core.types import Bool, Float32
+from reasonrec_core.types import Bool, Float32, Progress
 
 Seen = tuple[dict[bytes, int], Float32]
 MIN_PAIRS = 8

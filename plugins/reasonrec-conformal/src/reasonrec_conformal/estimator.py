@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from reasonrec_conformal.chance import uniform
@@ -23,6 +22,7 @@ from reasonrec_core.types import (
     Cases,
     Deliberation,
     Float32,
+    Float64,
     Int32,
     Int64,
     Observation,
@@ -31,7 +31,6 @@ from reasonrec_core.types import (
 )
 from reasonrec_core.validation import checked_distribution
 
-Float64 = npt.NDArray[np.float64]
 CELLS = 1 << 20
 """Probabilities held at a time: queries of a chunk times items."""
 FILE = "limits.npz"

@@ -6,11 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from reasonrec_core.types import Float32, Int64
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Float32, Float64, Int64
 
 
 def limit(scores: Float64, coverage: float) -> float:

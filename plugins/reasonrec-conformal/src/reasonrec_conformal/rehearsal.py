@@ -12,15 +12,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_conformal.scores import Ladder, Score
 from reasonrec_core.builtin.transitions import Transitions, TransitionsConfig
 from reasonrec_core.components import FitData
 from reasonrec_core.data.splits.cases import tidy, user_cases
-from reasonrec_core.types import Cases
+from reasonrec_core.types import Cases, Float64
 
-Float64 = npt.NDArray[np.float64]
 CELLS = 1 << 20
 LEAST = np.float32(1e-12)
 FEWEST = 100

@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from reasonrec_core.types import Float32, Int64
+from reasonrec_core.types import Float32, Float64, Int64
 
-Float64 = npt.NDArray[np.float64]
 Kind = Literal["lac", "aps", "raps"]
 
 

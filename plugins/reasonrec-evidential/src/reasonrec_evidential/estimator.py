@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pydantic import Field
 from safetensors.torch import load_file, save_file
@@ -16,11 +15,10 @@ from reasonrec_core.components import EvidentialPolicy, FitData, ReasoningPolicy
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import PluginError
 from reasonrec_core.io import read_json, write_json
-from reasonrec_core.types import Bool, Cases, Deliberation, Float32, Observation, QueryBatch, Uncertainty
+from reasonrec_core.types import Bool, Cases, Deliberation, Float32, Float64, Observation, QueryBatch, Uncertainty
 from reasonrec_evidential.dirichlet import Opinion
 from reasonrec_evidential.hits import MIN_PER_CLASS, Net, Recipe, ask, learn, parts
 
-Float64 = npt.NDArray[np.float64]
 CHUNK = 256
 LEAST = 1e-6
 """Added to masses before their logarithm."""

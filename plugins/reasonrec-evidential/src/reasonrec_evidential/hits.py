@@ -14,10 +14,9 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from reasonrec_core.evaluate.calibration import reliability
-from reasonrec_core.types import Bool
+from reasonrec_core.types import Bool, Float64
 from reasonrec_evidential.dirichlet import DirichletHead, Loss, Opinion, annealed, evidential_loss
 
-Float64 = npt.NDArray[np.float64]
 Weights = Mapping[str, npt.NDArray[np.float64]]
 
 FOLDS = 5

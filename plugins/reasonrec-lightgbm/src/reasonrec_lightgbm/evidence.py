@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.types import Float32
+from reasonrec_core.types import Float32, Float64
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 GROUP = "reasonrec.losses"
 LEAST = 1e-3
 """Curvature of a row, at least: the loss is not convex everywhere."""
-Float64 = npt.NDArray[np.float64]
 Derivatives = tuple[Float64, Float64]
 
 

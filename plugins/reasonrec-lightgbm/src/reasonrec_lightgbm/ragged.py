@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types import Int64
+from reasonrec_core.types import Int64, indptr_of
 
 Float = npt.NDArray[np.float64]
 
@@ -30,7 +30,7 @@ class Ragged:
     def between(cls, starts: Int64, stops: Int64) -> Ragged:
         """Row n holds the positions ``starts[n]`` up to ``stops[n]``."""
         lengths = np.maximum(stops - starts, 0)
-        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        indptr = indptr_of(lengths)
         rows = np.repeat(np.arange(len(lengths)), lengths)
         return cls(indptr, np.arange(indptr[-1]) - indptr[rows] + starts[rows], rows)
 

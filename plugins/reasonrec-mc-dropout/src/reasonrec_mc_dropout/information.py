@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from reasonrec_core.types import Bool, Float32, Int64
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Bool, Float32, Float64, Int64
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.ranking import compute_gain, top_k
-from reasonrec_core.types import Bool, Cases, Float32, Int32, QueryBatch
+from reasonrec_core.types import Bool, Cases, Float32, Float64, Int32, QueryBatch
 from reasonrec_profile.propose import ExpertProposals
 
-Float64 = npt.NDArray[np.float64]
 DEPTH = 100
 """How many of each expert's best items enter a pool."""
 

@@ -16,10 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.builtin.coordinate_search import Point, coordinate_search
+from reasonrec_core.types import Float64
 from reasonrec_profile.candidate_pool import CandidatePool
 from reasonrec_profile.decide import MixtureWeights
-
-Float64 = npt.NDArray[np.float64]
 
 WEIGHT_STEPS = (0.0, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0, 1.4, 2.0, 3.0)
 SHRINKAGE_STEPS = (0.0, 0.1, 0.3, 1.0, 3.0)  # times the median of the expert's totals

@@ -18,10 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from reasonrec_core.types import Bool, Float32, Interactions
+from reasonrec_core.types import Bool, Float32, Float64, Interactions
 from reasonrec_profile.projection import Projection
-
-Float64 = npt.NDArray[np.float64]
 
 RANK = 32
 RIDGE = 1.0  # of the mean diagonal of T

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from reasonrec_cot.answers.trie import Float64, TokenTrie
+from reasonrec_core.types import Float64
+from reasonrec_cot.answers.trie import TokenTrie
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.reading import Reading
 

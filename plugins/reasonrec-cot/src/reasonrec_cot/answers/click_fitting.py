@@ -13,9 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from reasonrec_core.types import Bool, Float32
+from reasonrec_core.types import Bool, Float32, Float64
 from reasonrec_cot.answers.clicks import ClickDecision
-from reasonrec_cot.answers.decision import Float64
 from reasonrec_cot.answers.weighing import CROSSED, FEWEST, FOLDS
 
 STRENGTH = 10.0

@@ -20,12 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types import Bool, Float32
+from reasonrec_core.types import Bool, Float32, Float64
 from reasonrec_cot.answers.answerer import Answer, softmax
 from reasonrec_cot.answers.clicks import ClickDecision
 from reasonrec_cot.answers.voices import HEAD, called, listing
-
-Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
-from reasonrec_core.types import Bool, Int32, Int64
-
-Float64 = npt.NDArray[np.float64]
+from reasonrec_core.types import Bool, Float64, Int32, Int64, indptr_of
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class TokenTrie:
         """Children of node v: ``order[indptr[v]:indptr[v + 1]]``."""
         order = np.argsort(self.parents[1:], kind="stable").astype(np.int32) + 1
         counts = np.bincount(self.parents[1:], minlength=len(self))
-        return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]), order.astype(np.int32)
+        return indptr_of(counts), order.astype(np.int32)
 
     @cached_property
     def _levels(self) -> list[Int32]:

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from reasonrec_core.ranking import compute_gain
-from reasonrec_core.types import Bool, Float32, Int32, Int64
-from reasonrec_cot.answers.decision import Decision, Float64, features
+from reasonrec_core.types import Bool, Float32, Float64, Int32, Int64
+from reasonrec_cot.answers.decision import Decision, features
 
 FEWEST = 30
 """Pairs with their target among the candidates, below which nothing is fitted."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from reasonrec_core.types import Float32
+from reasonrec_core.types import Float32, indptr_of
 
 WORDS = re.compile(r"[a-z0-9]+")
 MOST_WORDS = 64
@@ -66,7 +66,7 @@ def _pairs(said: Sequence[Sequence[str]]) -> sparse.csr_matrix:
     known: dict[tuple[str, str], int] = {}
     held = [sorted({known.setdefault(p, len(known)) for p in pairwise(w)}) for w in said]
     columns = np.array([column for each in held for column in each], np.int64)
-    bounds = np.concatenate([[0], np.cumsum([len(each) for each in held])])
+    bounds = indptr_of([len(each) for each in held])
     return sparse.csr_matrix(
         (np.ones(len(columns), np.float32), columns, bounds), shape=(len(said), max(len(known), 1))
     )

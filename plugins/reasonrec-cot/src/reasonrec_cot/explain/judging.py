@@ -9,9 +9,9 @@ import numpy as np
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.split import TRAIN, Split
 from reasonrec_core.evaluate import Claim, Scores, Totals
-from reasonrec_core.types import Task
+from reasonrec_core.types import Float64, Task
 from reasonrec_cot.explain.evaluation import Explained, baselines, explaining, judge
-from reasonrec_cot.explain.metrics import Float64, bleu_of_sums
+from reasonrec_cot.explain.metrics import bleu_of_sums
 from reasonrec_cot.words.item_words import ItemWords
 
 

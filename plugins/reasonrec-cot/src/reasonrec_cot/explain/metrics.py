@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.bleu import BLEU
+
+from reasonrec_core.types import Float64
 
 RESAMPLES = 2000
 LEVEL = 0.95
 ORDER = 4
-Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

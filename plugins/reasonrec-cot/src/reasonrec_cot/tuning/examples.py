@@ -10,9 +10,8 @@ import numpy as np
 
 from reasonrec_core.components import FitData
 from reasonrec_core.curriculum import CurriculumConfig, history_limit, sampling_probability
-from reasonrec_core.data.ragged import indptr_of
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import Float32, History, Int32, Int64, Interactions, QueryBatch, Task
+from reasonrec_core.types import Float32, History, Int32, Int64, Interactions, QueryBatch, Task, indptr_of
 from reasonrec_cot.tuning.told import ReviewRequests
 from reasonrec_cot.words.assistant import answered
 from reasonrec_cot.words.choice import labels
@@ -69,7 +68,7 @@ class Examples:
         self._shuffles = shuffle_ties
         self._clicks = data.task is Task.CTR and data.train.values is not None
         self._shown = _shown(data.train) if self._clicks else data.train
-        self._indptr = indptr_of(np.bincount(self._shown.users, minlength=data.n_users).astype(np.int64))
+        self._indptr = indptr_of(np.bincount(self._shown.users, minlength=data.n_users))
         self._targets = np.maximum(np.diff(self._indptr) - 1, 0)
         if not self._targets.any():
             raise DataError(
@@ -142,7 +141,7 @@ class Examples:
         rows = rng.choice(len(train), count, p=weights / weights.sum())
         users = train.users[rows].astype(np.int64)
         # Both are sorted by user and time: as many clicks stand before a row as were counted up to it.
-        clicked = np.concatenate([[0], np.cumsum(values > 0)])
+        clicked = indptr_of(values > 0)
         at = clicked[rows]
         first = np.maximum(self._indptr[users], at - self.composer.settings.history)
         return Drawn(_windows(self._shown, np.minimum(first, at), at), train.items[rows], values[rows], users)

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from reasonrec_core.types import Progress
 from reasonrec_cot.tuning.checkpoint import CheckpointFile, Groups, optimiser_tensors, put_optimiser_tensors
 from reasonrec_cot.tuning.config import TuningConfig
 from reasonrec_cot.tuning.module import Tunable
-from reasonrec_cot.tuning.report import LoopReport, Progress, Record, Tally, Teller
+from reasonrec_cot.tuning.report import LoopReport, Record, Tally, Teller
 from reasonrec_cot.tuning.sampling import Sampler
 
 NEGATIVES = 1 << 20

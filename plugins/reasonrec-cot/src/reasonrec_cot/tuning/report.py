@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-Progress = Callable[[int, int, str], None]
+from reasonrec_core.types import Progress
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reasonrec_core.data.ragged import indptr_of, ragged
-from reasonrec_core.types import Bool, Cases, History, Int64, Interactions, QueryBatch, Task
+from reasonrec_core.data.ragged import ragged
+from reasonrec_core.types import Bool, Cases, History, Int64, Interactions, QueryBatch, Task, indptr_of
 
 
 def prefixes(
