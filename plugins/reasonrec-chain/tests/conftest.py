@@ -1,4 +1,4 @@
-"""Makes the modules beside the tests importable (``planted`` is also a program that a test starts), and a policy."""
+"""Makes the modules beside the tests importable, and a policy."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from reasonrec_chain.fit_sequence import train_sequence
 from reasonrec_chain.policy import Chain
-from reasonrec_chain.trainable import TensorBatch
 from reasonrec_chain.views import View
 from reasonrec_profile.api import fit_parts
+from reasonrec_torch.batching import TensorBatch
 from small import answer, asking, config, fitted
 
 from reasonrec_core.testing.compare import assert_same_deliberation
@@ -57,7 +57,7 @@ def test_items_without_interactions_are_no_negatives(chain: Chain, world: Tiny) 
 
     network.table, keep = Fixed(), network.table  # type: ignore[method-assign]
     try:
-        network.loss(batch, np.random.default_rng(0))[0].backward()
+        network.loss(batch, np.random.default_rng(0)).total.backward()
     finally:
         network.table = keep  # type: ignore[method-assign]
     assert table.grad is not None

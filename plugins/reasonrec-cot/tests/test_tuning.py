@@ -27,9 +27,9 @@ from reasonrec_cot.tuning.forward import shared_hidden
 from reasonrec_cot.tuning.loop import Loop, rate
 from reasonrec_cot.tuning.sampling import Sampler
 from reasonrec_cot.tuning.tune import Speech, _Build, tune
+from reasonrec_torch.curriculum import CurriculumConfig
 from tuning_shop import LONG, SMALL, USERS, N, data, generator
 
-from reasonrec_core.curriculum import CurriculumConfig
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.types import Float32, Task
 

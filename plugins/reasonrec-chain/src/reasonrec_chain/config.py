@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from reasonrec_profile.api import ProfileConfig
+from reasonrec_torch.config import TrainerConfig
+from reasonrec_torch.curriculum import CurriculumConfig
 
-from reasonrec_chain.training_config import TrainingConfig
 from reasonrec_core.components import Settings
-from reasonrec_core.curriculum import CurriculumConfig
 
 
 class NetworkConfig(Settings):
@@ -46,6 +46,30 @@ class NetworkConfig(Settings):
         if self.dimensions % self.heads:
             raise ValueError(f"{self.heads} heads do not divide {self.dimensions} dimensions")
         return self
+
+
+class TrainingConfig(TrainerConfig):
+    """How the network is trained."""
+
+    batch_tokens: int = Field(768, ge=1, description="History places of a batch; a GPU is kept busy by many more.")
+    samples: Literal["positions", "prefixes"] = Field(
+        "positions",
+        description="positions: all prefixes of a sequence in one pass. prefixes: each on its own, much slower.",
+    )
+    shuffle_ties: bool = Field(
+        True, description="What a user did at the same time comes in another order in each epoch; the log's is chance."
+    )
+    newest_only: bool = Field(
+        False, description="Learn only from each user's newest items, as many as a history may have, not from all."
+    )
+    loss: Literal["full", "sampled"] = Field("full", description="Softmax over all items, or over a sample of them.")
+    negatives: int = Field(1024, ge=1, description="Items drawn per step for the sampled loss.")
+    popularity: float = Field(
+        0.0, ge=0, le=1, description="How much the sample follows how often items occur: 0 not at all, 1 in proportion."
+    )
+    smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Share of the target's probability that the full loss spreads over all items."
+    )
 
 
 class GateConfig(Settings):

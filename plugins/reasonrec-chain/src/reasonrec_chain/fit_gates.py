@@ -7,12 +7,13 @@ reported, and that chooses among kinds of gates, comes from pairs that the gates
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from reasonrec_torch.optimiser import falling_line, minimise
 
 from reasonrec_chain.config import GateConfig
 from reasonrec_chain.gates import Gates, Kind, facts
@@ -160,7 +161,6 @@ def train_gates(pairs: Pairs, config: GateConfig, kind: Kind, n_items: int, seed
             gates.spread.copy_(read.std(dim=0, unbiased=False) + 1e-6)
         each = -(-len(known) // BATCH)
         epochs = max(config.epochs, -(-config.steps // each))
-        steps, step = epochs * each, 0
         optimiser = torch.optim.AdamW(
             [
                 {"params": [gates.base], "weight_decay": 0.0},
@@ -168,17 +168,17 @@ def train_gates(pairs: Pairs, config: GateConfig, kind: Kind, n_items: int, seed
             ],
             lr=config.learning_rate,
         )
-        for _ in range(epochs):
-            order = known[torch.randperm(len(known))]
-            for start in range(0, len(order), BATCH):
-                some = pairs.take(order[start : start + BATCH])
-                loss = ranking_loss(_scores(gates, some), some.target, config.softness, config.likelihood)
-                for group in optimiser.param_groups:
-                    group["lr"] = config.learning_rate * (1 - step / steps)
-                optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
-                step += 1
+
+        def batches() -> Iterator[Pairs]:
+            for _ in range(epochs):
+                order = known[torch.randperm(len(known))]
+                for start in range(0, len(order), BATCH):
+                    yield pairs.take(order[start : start + BATCH])
+
+        def loss(some: Pairs, progress: float) -> torch.Tensor:
+            return ranking_loss(_scores(gates, some), some.target, config.softness, config.likelihood)
+
+        minimise(optimiser, batches(), loss, steps=epochs * each, schedule=falling_line)
     return gates.eval()
 
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import numpy as np
 import torch
 from reasonrec_profile.api import FittedParts, choose_modalities
+from reasonrec_torch.batching import TrainingSequences
+from reasonrec_torch.curriculum import Curriculum
+from reasonrec_torch.devices import seeded
+from reasonrec_torch.losses import Softmax, make_softmax
+from reasonrec_torch.next_item import next_item_figure
+from reasonrec_torch.progress import TrainingReport
+from reasonrec_torch.trainer import train
 
-from reasonrec_chain.batches import TrainingSequences
-from reasonrec_chain.config import ChainConfig
-from reasonrec_chain.curriculum import Curriculum
-from reasonrec_chain.devices import seeded
+from reasonrec_chain.config import ChainConfig, TrainingConfig
 from reasonrec_chain.network import Network
-from reasonrec_chain.progress import TrainingReport
 from reasonrec_chain.sequence import SequenceModel
-from reasonrec_chain.softmax import make_softmax
-from reasonrec_chain.training import train
-from reasonrec_chain.validation import ranking_figure
 from reasonrec_chain.views import ItemInputs, View, item_inputs
 from reasonrec_core.builtin.popularity import item_counts
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.io import content_hash
-from reasonrec_core.types import History, QueryBatch, Task, indptr_of
+from reasonrec_core.types import History, Int64, QueryBatch, Task, indptr_of
 
 MOST_HIDDEN = 0.3
 """Share of the items whose ids are hidden while training, at most, where it is not set."""
@@ -51,30 +51,31 @@ def train_sequence(
         tokens=config.training.batch_tokens,
         newest_only=config.training.newest_only,
         times=data.train.times if config.training.shuffle_ties else None,
+        curriculum=_make_curriculum(config, data, indptr),
     )
-    curriculum, key = _curriculum(config, data, indptr, sequences), _identity(config, inputs, hidden)
+    key = _identity(config, inputs, hidden)
     validated = data.valid is not None and len(data.valid.targets) > 0
     priors = tuple(torch.from_numpy(field.prior) for field in counted.fields)
-    softmax = make_softmax(config.training, counts[counts > 0].astype(np.int64))
+    softmax = _make_loss(config.training, counts[counts > 0].astype(np.int64))
     networks, reports = [], []
-    for member in range(config.network.members):
+    members = config.network.members
+    for member in range(members):
         seed = data.seed if not member else int(np.random.SeedSequence([data.seed, member]).generate_state(1)[0])
         with seeded(seed):
             network = Network(config.network, inputs, priors, softmax, hidden)
         workdir = None if data.workdir is None else data.workdir / f"network-{member}"
-        if workdir is not None:
-            workdir.mkdir(parents=True, exist_ok=True)
         report = train(
             network,
             sequences,
             config.training,
             seed=seed,
-            validate=ranking_figure(data.valid, config.network.max_history) if validated and data.valid else None,
-            curriculum=curriculum,
+            validate=next_item_figure(data.valid, config.network.max_history) if validated and data.valid else None,
             progress=data.progress,
             workdir=workdir,
             key=key,
-            name="chain" if config.network.members == 1 else f"chain {member + 1} of {config.network.members}",
+            label="train chain"
+            if config.network.members == 1
+            else f"train chain {member + 1} of {config.network.members}",
         )
         network.to("cpu").eval()
         networks.append(network)
@@ -89,13 +90,21 @@ def _identity(config: ChainConfig, inputs: ItemInputs, hidden: float) -> str:
     return content_hash(config.network.model_dump(mode="json"), *(t.numpy().tobytes() for t in tensors), hidden)
 
 
-def _curriculum(
-    config: ChainConfig, data: FitData, indptr: np.ndarray[tuple[int], np.dtype[np.int64]], sequences: TrainingSequences
-) -> Curriculum | None:
+def _make_loss(config: TrainingConfig, counts: Int64) -> Softmax:
+    return make_softmax(
+        config.loss,
+        counts,
+        negatives=config.negatives,
+        popularity=config.popularity,
+        smoothing=config.smoothing,
+    )
+
+
+def _make_curriculum(config: ChainConfig, data: FitData, indptr: Int64) -> Curriculum | None:
     if config.curriculum.kind == "none":
         return None
     if data.horizon is None:
         raise ConfigError("a curriculum needs the evidence horizon of the training users", where="curriculum.kind")
     past = History(indptr, data.train.items, data.train.times)
     everyone = QueryBatch(Task.SEQUENTIAL, np.arange(data.n_users, dtype=np.int32), past)
-    return Curriculum(config.curriculum, data.horizon(everyone), sequences.users)
+    return Curriculum(config.curriculum, data.horizon(everyone), np.flatnonzero(np.diff(indptr) >= 2))

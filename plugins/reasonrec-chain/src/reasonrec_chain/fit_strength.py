@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import entry_points
+from itertools import repeat
 
 import numpy as np
 import torch
 from reasonrec_profile.api import HistoryWeights, TargetPairs
+from reasonrec_torch.optimiser import minimise
 from torch import Tensor
 
 from reasonrec_chain.config import EvidenceConfig
@@ -68,9 +70,11 @@ def learn_strength(
         head.mean.copy_(x.mean(dim=0))
         head.spread.copy_(x.std(dim=0, unbiased=False) + 1e-6)
         optimiser = torch.optim.AdamW(head.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-        for step in range(config.steps):
-            value = loss(head(x, p), y, config.divergence, step / config.steps)
-            optimiser.zero_grad()
-            value.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+        everything = repeat((x, p, y), config.steps)
+        minimise(
+            optimiser,
+            everything,
+            lambda all_, progress: loss(head(all_[0], all_[1]), all_[2], config.divergence, progress),
+            steps=config.steps,
+        )
     return head.eval()

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import ClassVar, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from reasonrec_torch.batching import TensorBatch
+from reasonrec_torch.devices import exact
+from reasonrec_torch.losses import Softmax
+from reasonrec_torch.model_protocol import BatchLoss
+from reasonrec_torch.next_item import NextItemModel
 from torch import Tensor, nn
 
 from reasonrec_chain.config import NetworkConfig
-from reasonrec_chain.devices import exact
 from reasonrec_chain.history import HistoryEncoder
 from reasonrec_chain.items import ItemEncoder
-from reasonrec_chain.softmax import Softmax
-from reasonrec_chain.trainable import TensorBatch, Trainable
 from reasonrec_chain.views import ItemInputs
 
 
-class Network(Trainable):
+class Network(NextItemModel):
     """`ItemEncoder`, `HistoryEncoder` and a classifier per item field (the intent).
 
     The loss is ``CE(next item) + intent_weight * mean over fields of CE(next item's labels)
@@ -89,7 +91,7 @@ class Network(Trainable):
         """Per field float[N, L] for float[N, d] states: log P(label of the next item)."""
         return [F.log_softmax(head(states).float(), dim=-1) for head in self.intents]
 
-    def loss(self, batch: TensorBatch, rng: np.random.Generator) -> tuple[Tensor, Mapping[str, Tensor]]:
+    def loss(self, batch: TensorBatch, rng: np.random.Generator) -> BatchLoss:
         """See the class. Items without training interactions are no negatives: nobody could have chosen them."""
         table, bias = self.table()
         warm, place = self._warm_items()
@@ -108,7 +110,7 @@ class Network(Trainable):
             early = [self.softmax.loss(x[asked], shown, lift, chosen, weights) for x in every[:-1]]
             parts["refinement"] = torch.stack(early).mean()
             total = total + self.config.refinement_weight * parts["refinement"]
-        return total, parts
+        return BatchLoss(total, parts)
 
     def _intent_loss(self, rows: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
         """Mean over the fields of the cross entropy with the target's labels; targets without a label count 0."""

@@ -10,11 +10,11 @@ from typing import ClassVar, Self
 
 import numpy as np
 from reasonrec_profile.api import HistoryWeights
+from reasonrec_torch.devices import one_thread
 from scipy import sparse
 
 from reasonrec_chain.attribution import attribute
 from reasonrec_chain.config import ChainConfig
-from reasonrec_chain.devices import one_thread
 from reasonrec_chain.fitting import fit_chain, with_escape
 from reasonrec_chain.grow import GrowingChain
 from reasonrec_chain.infer import infer

@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from pydantic import Field
 from reasonrec_profile.api import HistoryWeights, sample_target_pairs
+from reasonrec_torch.devices import one_thread
 from safetensors.torch import load_file, save_file
 
-from reasonrec_chain.devices import one_thread
 from reasonrec_chain.fit_gates import Pairs, join, train_gates
 from reasonrec_chain.fitting import proposed_pairs
 from reasonrec_chain.gates import TINY, Gates, Weighed

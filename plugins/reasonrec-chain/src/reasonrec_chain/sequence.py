@@ -8,11 +8,11 @@ from functools import cached_property
 import numpy as np
 import torch
 from reasonrec_profile.api import HistoryWeights, ItemField
+from reasonrec_torch.next_item import last_states
 from scipy import sparse
 
 from reasonrec_chain.alone import Alone
 from reasonrec_chain.network import Network
-from reasonrec_chain.trainable import last_states
 from reasonrec_chain.views import View, item_inputs
 from reasonrec_core.types import Float32, History, Int32, Observation, indptr_of
 

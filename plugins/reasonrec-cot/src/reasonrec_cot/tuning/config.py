@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
+from reasonrec_torch.curriculum import CurriculumConfig
 
 from reasonrec_core.components import Settings
-from reasonrec_core.curriculum import CurriculumConfig
 
 
 class LoraSettings(Settings):

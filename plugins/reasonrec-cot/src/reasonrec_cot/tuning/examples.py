@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from reasonrec_torch.curriculum import CurriculumConfig, history_limit, sampling_probability
 
 from reasonrec_core.components import FitData
-from reasonrec_core.curriculum import CurriculumConfig, history_limit, sampling_probability
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Float32, History, Int32, Int64, Interactions, QueryBatch, Task, indptr_of
 from reasonrec_cot.tuning.told import ReviewRequests

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reasonrec_chain.softmax import FullSoftmax, SampledSoftmax
+from reasonrec_torch.losses import FullSoftmax, SampledSoftmax
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 

@@ -12,8 +12,8 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import nn
 
-from reasonrec_chain.training_config import TrainingConfig
 from reasonrec_core.errors import ConfigError
+from reasonrec_torch.config import TrainerConfig
 
 M = TypeVar("M", bound=nn.Module)
 P = ParamSpec("P")
@@ -42,7 +42,7 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def precision_of(config: TrainingConfig, device: torch.device) -> torch.dtype:
+def precision_of(config: TrainerConfig, device: torch.device) -> torch.dtype:
     """The type of matrix products."""
     if config.precision == "auto":
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -70,7 +70,7 @@ def exact(method: Callable[Concatenate[M, P], T]) -> Callable[Concatenate[M, P],
     return cast(Callable[Concatenate[M, P], T], within)
 
 
-def compiles(config: TrainingConfig, device: torch.device, steps: int) -> bool:
+def compiles(config: TrainerConfig, device: torch.device, steps: int) -> bool:
     """Whether a training of so many steps compiles its network."""
     if config.compiled == "auto":
         return device.type == "cuda" and steps >= WORTH_COMPILING and find_spec("triton") is not None

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reasonrec_chain.batches import TrainingSequences
-from reasonrec_chain.curriculum import Curriculum
-
-from reasonrec_core.curriculum import (
+from reasonrec_torch.batching import TrainingSequences
+from reasonrec_torch.curriculum import (
     UNLIMITED,
+    Curriculum,
     CurriculumConfig,
     competence,
     history_limit,
     pool,
     sampling_probability,
 )
+
 from reasonrec_core.types import Float32, Int64, indptr_of
 
 KINDS = st.sampled_from(["none", "three-phase", "competence", "truncation"])
@@ -114,7 +114,7 @@ def test_truncation_never_lengthens_and_keeps_the_targets_in_order(
     exposure = curriculum.exposure(progress, np.random.default_rng(seed))
     assert exposure.limit is not None
     asked = []
-    for batch in data.epoch(np.random.default_rng(seed), [exposure]).batches():
+    for batch in data.plan(np.random.default_rng(seed), [exposure]).batches():
         read = batch.items >= 0
         assert read.sum(1).max() <= min(exposure.limit.min(), max(lengths) - 1)
         assert (batch.targets[batch.targets >= 0] == batch.items[batch.targets >= 0] + 1).all()
@@ -129,7 +129,7 @@ def test_warm_users_come_first_and_cold_ones_last() -> None:
 
     def read(epoch: int) -> list[float]:
         rng = np.random.default_rng(epoch)
-        users = data.epoch(rng, curriculum.epoch(epoch, 20, rng)).windows.users
+        users = data.plan(rng, curriculum.epoch(epoch, 20, rng)).windows.users
         return [float(np.isin(horizon[users], np.float32(h)).mean()) for h in (0.1, 0.5, 0.9)]
 
     first, middle, last = read(0), read(12), read(19)

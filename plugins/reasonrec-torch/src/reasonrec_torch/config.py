@@ -8,15 +8,17 @@ from pydantic import Field
 
 from reasonrec_core.components import Settings
 
+SHOWN, FEWEST, MOST = 1_500_000, 8, 40
 
-class TrainingConfig(Settings):
-    """How a model is trained."""
+
+class TrainerConfig(Settings):
+    """How a model is trained; a component's own settings of training extend it."""
 
     epochs: int | None = Field(
         default=None,
         ge=1,
         description="At most; the rate of learning has fallen to 0 after the last. Empty: as many as show about"
-        " 1,500,000 next items, from 8 to 40.",
+        " 1,500,000 samples, from 8 to 40.",
     )
     patience: int = Field(
         3, ge=1, description="Epochs without a better validation figure after which training stops; the best is kept."
@@ -32,25 +34,7 @@ class TrainingConfig(Settings):
     ema: float = Field(
         0.995, ge=0, lt=1, description="Decay of the moving average of the weights, which is what is kept; 0 for none."
     )
-    batch_tokens: int = Field(768, ge=1, description="History places of a batch; a GPU is kept busy by many more.")
-    samples: Literal["positions", "prefixes"] = Field(
-        "positions",
-        description="positions: all prefixes of a sequence in one pass. prefixes: each on its own, much slower.",
-    )
-    shuffle_ties: bool = Field(
-        True, description="What a user did at the same time comes in another order in each epoch; the log's is chance."
-    )
-    newest_only: bool = Field(
-        False, description="Learn only from each user's newest items, as many as a history may have, not from all."
-    )
-    loss: Literal["full", "sampled"] = Field("full", description="Softmax over all items, or over a sample of them.")
-    negatives: int = Field(1024, ge=1, description="Items drawn per step for the sampled loss.")
-    popularity: float = Field(
-        0.0, ge=0, le=1, description="How much the sample follows how often items occur: 0 not at all, 1 in proportion."
-    )
-    smoothing: float = Field(
-        0.0, ge=0, lt=1, description="Share of the target's probability that the full loss spreads over all items."
-    )
+    accumulate: int = Field(1, ge=1, description="Batches per step, whose gradients are averaged.")
     device: str = Field("auto", description="'cpu', 'cuda', 'cuda:1'..., or auto: a GPU if there is one.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Of matrix products; auto: bfloat16 on a GPU that has it, else float32."
@@ -63,11 +47,12 @@ class TrainingConfig(Settings):
     )
 
 
-SHOWN, FEWEST, MOST = 1_500_000, 8, 40
+NOT_IDENTITY = frozenset({"device", "compiled", "checkpoint_seconds", "precision"})
+"""Settings that may differ when a training goes on; the precision counts by what it comes to on the device."""
 
 
-def epochs_of(config: TrainingConfig, samples: int) -> int:
-    """The number of epochs, for so many next items in each."""
+def epochs_of(config: TrainerConfig, samples: int) -> int:
+    """The number of epochs, for so many samples in each."""
     if config.epochs is not None:
         return config.epochs
     return min(MOST, max(FEWEST, round(SHOWN / max(samples, 1))))

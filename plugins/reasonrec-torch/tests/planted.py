@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from reasonrec_chain.batches import TrainingSequences
-from reasonrec_chain.softmax import Softmax
-from reasonrec_chain.trainable import Trainable
-from reasonrec_chain.training import train
-from reasonrec_chain.training_config import TrainingConfig
-from reasonrec_chain.validation import ranking_figure
+from reasonrec_torch.batching import TrainingSequences
+from reasonrec_torch.config import TrainerConfig
+from reasonrec_torch.losses import Softmax
+from reasonrec_torch.next_item import NextItemModel, next_item_figure
+from reasonrec_torch.trainer import train
 from torch import Tensor, nn
 
 from reasonrec_core.types import Cases, History, QueryBatch, Task
@@ -21,7 +20,7 @@ from reasonrec_core.types import Cases, History, QueryBatch, Task
 N_ITEMS, N_USERS, STRIDE = 40, 120, 7
 
 
-class Bigram(Trainable):
+class Bigram(NextItemModel):
     """The next item from the last one: a table, a linear map, dropout and a norm."""
 
     def __init__(self, softmax: Softmax | None = None, d: int = 16) -> None:
@@ -59,8 +58,8 @@ def cases() -> Cases:
     return Cases(queries, np.arange(N_USERS + 1, dtype=np.int64), targets)
 
 
-def config(**changes: Any) -> TrainingConfig:
-    return TrainingConfig(**{"epochs": 4, "warmup": 5, "learning_rate": 0.02, "ema": 0.9, "device": "cpu", **changes})
+def config(**changes: Any) -> TrainerConfig:
+    return TrainerConfig(**{"epochs": 4, "warmup": 5, "learning_rate": 0.02, "ema": 0.9, "device": "cpu", **changes})
 
 
 def network(softmax: Softmax | None = None) -> Bigram:
@@ -74,7 +73,7 @@ if __name__ == "__main__":
         planted(),
         config(checkpoint_seconds=0),
         seed=3,
-        validate=ranking_figure(cases(), 50),
+        validate=next_item_figure(cases(), 50),
         progress=lambda done, total, label: print(done, label, flush=True),
         workdir=Path(sys.argv[1]),
     )

@@ -13,23 +13,21 @@ import planted
 import pytest
 import torch
 from planted import cases, config, network
-from reasonrec_chain.curriculum import Curriculum
-from reasonrec_chain.progress import TrainingReport, duration
-from reasonrec_chain.softmax import make_softmax
-from reasonrec_chain.trainable import Trainable, last_states
-from reasonrec_chain.training import CHECKPOINT, train
-from reasonrec_chain.validation import ranking_figure
+from reasonrec_torch.curriculum import Curriculum, CurriculumConfig
+from reasonrec_torch.losses import make_softmax
+from reasonrec_torch.next_item import NextItemModel, last_states, next_item_figure
+from reasonrec_torch.progress import TrainingReport, duration
+from reasonrec_torch.trainer import CHECKPOINT, train
 from safetensors import safe_open
 from torch import Tensor
 
-from reasonrec_core.curriculum import CurriculumConfig
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.types import History
 
-FIGURE = ranking_figure(cases(), 50)
+FIGURE = next_item_figure(cases(), 50)
 
 
-def weights(module: Trainable) -> dict[str, Tensor]:
+def weights(module: NextItemModel) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in module.state_dict().items()}
 
 
@@ -38,16 +36,20 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 def trained(changes: dict[str, Any] | None = None, **more: Any) -> tuple[dict[str, Tensor], TrainingReport]:
-    module = network()
-    report = train(module, planted.planted(), config(**changes or {}), **{"seed": 3, "validate": FIGURE, **more})
+    module, source = network(), planted.planted(curriculum=more.pop("curriculum", None))
+    report = train(
+        module, source, config(**changes or {}), **{"seed": 3, "validate": FIGURE, "label": "train it", **more}
+    )
     return weights(module), report
 
 
 @pytest.mark.parametrize("shape", ["positions", "prefixes"])
-@pytest.mark.parametrize("loss", [{}, {"loss": "sampled", "negatives": 8}, {"loss": "sampled", "popularity": 1.0}])
+@pytest.mark.parametrize(
+    "loss", [{"loss": "full"}, {"loss": "sampled", "negatives": 8}, {"loss": "sampled", "popularity": 1.0}]
+)
 def test_learns_a_planted_pattern(shape: str, loss: dict[str, Any]) -> None:
-    data, settings = planted.planted(shape=shape), config(epochs=6, patience=6, **loss)
-    module = network(make_softmax(settings, np.bincount(data.items, minlength=planted.N_ITEMS)))
+    data, settings = planted.planted(shape=shape), config(epochs=6, patience=6)
+    module = network(make_softmax(counts=np.bincount(data.items, minlength=planted.N_ITEMS), **loss))
     before = FIGURE(module.eval())
     report = train(module, data, settings, validate=FIGURE)
     assert before < 0.3
@@ -115,7 +117,7 @@ def test_goes_on_after_a_kill(tmp_path: Path) -> None:
                 child.kill()
         assert child.wait() < 0, child.stderr.read() if child.stderr else ""
     with safe_open(tmp_path / CHECKPOINT, "pt") as file:
-        assert '"records": [{"epoch": 1' in file.metadata()["state"]
+        assert '"records": [{"epoch": 1, "step"' in file.metadata()["state"]
     progress: list[str] = []
     again, _ = trained(workdir=tmp_path, progress=lambda done, total, label: progress.append(f"{done} {label}"))
     assert int(progress[0].split()[0]) > 0
@@ -126,7 +128,7 @@ def test_goes_on_after_a_kill(tmp_path: Path) -> None:
 def test_a_finished_training_is_found_again(tmp_path: Path) -> None:
     first, report = trained(workdir=tmp_path)
 
-    def never(module: Trainable) -> float:
+    def never(module: NextItemModel) -> float:
         raise AssertionError("trained again")
 
     again, found = trained(workdir=tmp_path, validate=never)
@@ -145,7 +147,7 @@ def test_nor_with_another_seed_or_key(tmp_path: Path, more: dict[str, Any]) -> N
     trained(workdir=tmp_path)
     calls: list[float] = []
 
-    def validate(module: Trainable) -> float:
+    def validate(module: NextItemModel) -> float:
         calls.append(FIGURE(module))
         return calls[-1]
 
@@ -183,7 +185,7 @@ def test_a_write_that_is_cut_off_leaves_the_checkpoint_before(tmp_path: Path, mo
 def test_stops_without_progress_and_keeps_the_best() -> None:
     figures, seen = iter([0.1, 0.3, float("nan"), 0.2, 0.3, 0.9]), []
 
-    def validate(module: Trainable) -> float:
+    def validate(module: NextItemModel) -> float:
         assert not module.training
         assert not torch.is_grad_enabled()
         seen.append(weights(module))
@@ -205,7 +207,7 @@ def test_progress_is_one_bar_per_epoch_that_tells_how_it_goes() -> None:
     _, report = trained(progress=lambda *what: told.append(what))
     labels = list(dict.fromkeys(label for _, _, label in told))
     assert len(labels) == len(report.epochs)
-    assert labels[0] == "train chain, epoch 1 of 4"
+    assert labels[0] == "train it, epoch 1 of 4"
     best = max(r.validation or 0 for r in report.epochs[:2])
     assert f"(validation NDCG@10 {report.epochs[1].validation:.4f}, best {best:.4f}; " in labels[2]
     assert "samples/s, at most" in labels[2]

@@ -20,23 +20,25 @@ from torch import Tensor, nn
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import whole_file
 
-FORMAT = "1"
-logger = logging.getLogger("reasonrec.chain")
+FORMAT = "2"
+logger = logging.getLogger("reasonrec.torch")
 
 
 class CheckpointFile:
     """The checkpoint of one training.
 
     Args:
-        path: the file.
+        path: the file; None keeps nothing.
         key: hash of all that the training depends on; a file with another key is another training's and is replaced.
     """
 
-    def __init__(self, path: Path, key: str) -> None:
+    def __init__(self, path: Path | None, key: str) -> None:
         self.path, self.key = path, key
 
     def write(self, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
         """Replace the checkpoint by tensors, in named groups, and JSON values."""
+        if self.path is None:
+            return
         flat = {
             f"{group}/{name}": value.detach().cpu().contiguous()
             for group, tensors in groups.items()
@@ -52,7 +54,9 @@ class CheckpointFile:
         Raises:
             DataError: the file is damaged.
         """
-        self._tidy()
+        if self.path is None:
+            return None
+        _tidy(self.path)
         if not self.path.exists():
             return None
         groups: dict[str, dict[str, Tensor]] = {}
@@ -70,10 +74,11 @@ class CheckpointFile:
             fix = "Delete the file to train from the start."
             raise DataError(f"the checkpoint cannot be read ({error})", where=str(self.path), fix=fix) from error
 
-    def _tidy(self) -> None:
-        """Remove what a write that was killed left beside the file."""
-        for stray in self.path.parent.glob(f".{self.path.name}.*"):
-            stray.unlink(missing_ok=True)
+
+def _tidy(path: Path) -> None:
+    """Remove what a write that was killed left beside the file."""
+    for stray in path.parent.glob(f".{path.name}.*"):
+        stray.unlink(missing_ok=True)
 
 
 def kept_tensors(module: nn.Module) -> dict[str, Tensor]:
@@ -88,9 +93,9 @@ def kept_tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def put_tensors(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Copy what `kept_tensors` gave into a module of the same shape."""
-    for name, value in kept_tensors(module).items():
+def put_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Copy ``tensors`` into tensors of the same names and shapes, such as `kept_tensors` gives."""
+    for name, value in own.items():
         value.copy_(tensors[name])
 
 

@@ -1,4 +1,8 @@
-"""Mixed-length batches without wasted padding: rows of like length together, as many as fit a budget of places."""
+"""Users' sequences in mixed-length batches without wasted padding.
+
+Rows of like length come together, as many as fit a budget of places. Which parts of which sequences are read, and what
+is asked there, is planned as arrays (`Windows`) before any batch is made.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,87 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
 
-from reasonrec_chain.windows import Exposure, Shape, Windows, make_windows, pack, padded
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import content_hash
 from reasonrec_core.types import Float32, Int32, Int64
+from reasonrec_torch.curriculum import Curriculum, Exposure
+from reasonrec_torch.ragged import count_within, number_moments, pack, pad_rows
+
+Shape = Literal["positions", "prefixes"]
+"""``positions``: a causal encoder predicts after every item of a window; ``prefixes``: every prefix is its own row."""
+Index = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """R rows: row r reads ``items[start:stop]`` and is asked for ``items[j + 1]`` after each j in ``first..stop - 1``.
+
+    Attributes:
+        users: int64[R].
+        start: int64[R].
+        stop: int64[R].
+        first: int64[R], the earliest input position with a target.
+    """
+
+    users: Int64
+    start: Int64
+    stop: Int64
+    first: Int64
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    @property
+    def lengths(self) -> Int64:
+        """int64[R]: items read."""
+        return self.stop - self.start
+
+    @property
+    def samples(self) -> int:
+        """How many targets there are."""
+        return int((self.stop - self.first).sum())
+
+    def take(self, index: Index) -> Windows:
+        """The rows at ``index``, in that order."""
+        return Windows(self.users[index], self.start[index], self.stop[index], self.first[index])
+
+
+def make_windows(
+    users: Int64, begin: Int64, end: Int64, limit: Int64, shape: Shape, rng: np.random.Generator
+) -> Windows:
+    """Windows in which every item of a sequence but the first is a target exactly once.
+
+    A sequence of more than ``limit`` targets is cut for ``positions``, at borders that are drawn anew on every call, so
+    that no item is always seen with a short past.
+
+    Args:
+        users: int64[S], whose sequence it is; a user may come several times.
+        begin, end: int64[S], bounds of each sequence, at least two items.
+        limit: int64[S], most items that are read before a target, at least 1.
+        shape: see `Shape`.
+        rng: draws the borders.
+    """
+    targets = end - begin - 1
+    if shape == "prefixes":
+        row = np.repeat(np.arange(len(users)), targets)
+        stop = begin[row] + 1 + count_within(targets)
+        start = np.maximum(begin[row], stop - limit[row])
+        return Windows(users[row], start, stop, stop - 1)
+    drawn = np.floor(rng.random(len(users)) * limit).astype(np.int64)
+    newest = np.where(targets > limit, limit - drawn, targets)
+    pieces = 1 + -(-(targets - newest) // limit)
+    row, piece = np.repeat(np.arange(len(users)), pieces), count_within(pieces)
+    after = np.where(piece > 0, newest[row] + (piece - 1) * limit[row], 0)
+    size = np.where(piece > 0, np.minimum(limit[row], targets[row] - after), newest[row])
+    stop = end[row] - 1 - after
+    return Windows(users[row], stop - size, stop, stop - size)
 
 
 @dataclass(frozen=True)
@@ -36,6 +114,42 @@ class Batch:
         """How many targets there are."""
         return int((self.targets >= 0).sum())
 
+    @cached_property
+    def used(self) -> int:
+        """Places that hold an item."""
+        return int((self.items >= 0).sum())
+
+    @property
+    def places(self) -> int:
+        """Places, padding included."""
+        return self.items.size
+
+    def to(self, device: torch.device) -> TensorBatch:
+        """The arrays as tensors on ``device``."""
+
+        def move(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(array).to(device, non_blocking=True)
+
+        weights = None if self.weights is None else move(self.weights)
+        return TensorBatch(move(self.items), move(self.targets), weights, move(self.users).long())
+
+
+@dataclass(frozen=True)
+class TensorBatch:
+    """A `Batch` on a device.
+
+    Attributes:
+        items: int64[B, L], -1 pads on the right.
+        targets: int64[B, L], -1 where nothing is asked.
+        weights: float32[B, L] or None.
+        users: int64[B].
+    """
+
+    items: Tensor
+    targets: Tensor
+    weights: Tensor | None
+    users: Tensor
+
 
 class TrainingSequences:
     """Users' sequences, to be read in batches.
@@ -52,6 +166,7 @@ class TrainingSequences:
         weights: float32[T], of each interaction as a target; None for equal ones.
         times: int64[T], or None. What a user did at the same time has no order, only the log gives it one: each epoch
             draws another. Weights stay at their positions.
+        curriculum: who is shown when; None: everyone, always.
 
     Raises:
         DataError: no user has two items, so that there is nothing to predict.
@@ -68,9 +183,11 @@ class TrainingSequences:
         newest_only: bool = False,
         weights: Float32 | None = None,
         times: Int64 | None = None,
+        curriculum: Curriculum | None = None,
     ) -> None:
         self.items, self.shape, self.max_history, self.tokens, self.weights = items, shape, max_history, tokens, weights
-        self._moments = None if times is None else _moments(indptr, times)
+        self.curriculum = curriculum
+        self._moments = None if times is None else number_moments(indptr, times)
         self.n_users = len(indptr) - 1
         self.users = np.flatnonzero(np.diff(indptr) >= 2)
         self._begin, self._end = indptr[self.users], indptr[self.users + 1]
@@ -92,9 +209,14 @@ class TrainingSequences:
         """Of all that batches depend on besides the random generator."""
         arrays = (self.users, self._begin, self._end, self.items, self.weights, self._moments)
         parts = [b"" if a is None else np.ascontiguousarray(a).tobytes() for a in arrays]
-        return content_hash(*parts, self.shape, self.max_history, self.tokens)
+        shown = self.curriculum.digest if self.curriculum else None
+        return content_hash(*parts, self.shape, self.max_history, self.tokens, shown)
 
-    def epoch(self, rng: np.random.Generator, parts: Sequence[Exposure] = (Exposure(),)) -> Epoch:
+    def epoch(self, number: int, epochs: int, rng: np.random.Generator) -> Epoch:
+        """The epoch with this number (from 0), as the curriculum has it."""
+        return self.plan(rng, self.curriculum.epoch(number, epochs, rng) if self.curriculum else (Exposure(),))
+
+    def plan(self, rng: np.random.Generator, parts: Sequence[Exposure] = (Exposure(),)) -> Epoch:
         """Plan an epoch: as many targets as there are in all sequences, whoever is shown.
 
         Args:
@@ -163,13 +285,6 @@ class Epoch:
         """How many targets there are."""
         return self.windows.samples
 
-    @property
-    def padding(self) -> float:
-        """Share of the batches' places that hold no item."""
-        lengths = self.windows.lengths
-        longest = np.maximum.reduceat(lengths, self.bounds[:-1])
-        return 1.0 - float(lengths.sum()) / float((longest * np.diff(self.bounds)).sum())
-
     def batches(self, start: int = 0) -> Iterator[Batch]:
         """The batches, from the one at position ``start`` on."""
         for low, high in pairwise(self.bounds[start:]):
@@ -177,7 +292,7 @@ class Epoch:
 
     def _batch(self, rows: Windows) -> Batch:
         data = self.sequences
-        items, at = padded(self.items, rows.start, rows.lengths)
+        items, at = pad_rows(self.items, rows.start, rows.lengths)
         asked = (at >= rows.first[:, None]) & (items >= 0)
         targets = np.full(items.shape, -1, np.int64)
         targets[asked] = self.items[at[asked] + 1]
@@ -186,11 +301,3 @@ class Epoch:
             weights = np.zeros(items.shape, np.float32)
             weights[asked] = data.weights[at[asked] + 1]
         return Batch(items, targets, weights, rows.users.astype(np.int32))
-
-
-def _moments(indptr: Int64, times: Int64) -> Int64 | None:
-    """int64[T]: numbers users' moments in order, alike for entries of one user and time; None without ties."""
-    users = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-    changes = np.ones(len(times), np.bool_)
-    changes[1:] = (times[1:] != times[:-1]) | (users[1:] != users[:-1])
-    return None if changes.all() else np.cumsum(changes)

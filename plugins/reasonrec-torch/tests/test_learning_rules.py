@@ -9,32 +9,32 @@ import planted
 import pytest
 import torch
 from planted import config, network
-from reasonrec_chain.averaging import MovingAverage
-from reasonrec_chain.devices import compiles, device_of, exact, precision_of
-from reasonrec_chain.optimiser import learning_rate, make_optimiser
-from reasonrec_chain.training import train
+from reasonrec_torch.devices import compiles, device_of, exact, precision_of
+from reasonrec_torch.ema import MovingAverage
+from reasonrec_torch.optimiser import linear_schedule, make_adamw
+from reasonrec_torch.trainer import train
 from torch import Tensor, nn
 
 from reasonrec_core.errors import ConfigError
 
 
 def test_the_rate_rises_stays_and_falls_to_nothing() -> None:
-    settings = config(learning_rate=1.0, warmup=10, decay_from=0.5)
-    steps = [learning_rate(settings, step, step / 100) for step in range(100)]
+    rate = linear_schedule(10, 0.5)
+    steps = [rate(1.0, step, step / 100) for step in range(100)]
     assert steps[:3] == pytest.approx([0.1, 0.2, 0.3])
     assert set(steps[10:51]) == {1.0}
     assert steps[75] == pytest.approx(0.5)
-    assert learning_rate(settings, 100, 1.0) == 0
+    assert rate(1.0, 100, 1.0) == 0
 
 
 def test_a_short_training_warms_up_faster() -> None:
-    settings = config(learning_rate=1.0, warmup=1000)
-    assert max(learning_rate(settings, step, step / 8) for step in range(8)) == pytest.approx(0.75)
+    rate = linear_schedule(1000, 0.0)
+    assert max(rate(1.0, step, step / 8) for step in range(8)) == pytest.approx(0.75)
 
 
 def test_only_matrices_decay() -> None:
     module = network()
-    groups = make_optimiser(module, config(weight_decay=0.3)).param_groups
+    groups = make_adamw(module, config(weight_decay=0.3)).param_groups
     decays = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     assert {n: decays[id(p)] for n, p in module.named_parameters()} == {
         n: 0.3 if p.ndim > 1 else 0.0 for n, p in module.named_parameters()

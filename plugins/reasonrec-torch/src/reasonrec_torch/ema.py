@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class MovingAverage:
-    """An exponential moving average of all parameters.
+    """An exponential moving average of all parameters that have a gradient.
 
     Args:
         module: whose parameters.
@@ -20,7 +20,7 @@ class MovingAverage:
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
-        named = list(module.named_parameters())
+        named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
         self.names = [name for name, _ in named]
         self._weights = [p for _, p in named]
         self._average = [p.detach().clone() for p in self._weights] if decay else []

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reasonrec_chain.batches import Batch, TrainingSequences
-from reasonrec_chain.histories import over_histories
-from reasonrec_chain.windows import Exposure, Shape
+from reasonrec_torch.batching import Batch, Shape, TrainingSequences
+from reasonrec_torch.curriculum import Exposure
+from reasonrec_torch.ragged import over_histories
 
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Int64, indptr_of
@@ -39,13 +39,14 @@ def test_each_target_once_after_its_own_past(
     lengths: list[int], shape: Shape, max_history: int, tokens: int, parts: int, seed: int
 ) -> None:
     data = sequences(lengths, shape=shape, max_history=max_history, tokens=tokens)
-    epoch = data.epoch(np.random.default_rng(seed), [Exposure()] * parts)
+    epoch = data.plan(np.random.default_rng(seed), [Exposure()] * parts)
     batches = list(epoch.batches())
     starts = np.cumsum([0, *lengths])
     assert asked(batches) == sorted(set(range(starts[-1])) - {s for s, n in zip(starts, lengths, strict=False) if n})
     assert epoch.samples == sum(b.samples for b in batches)
     padding = [(b.items < 0).sum() for b in batches], [b.items.size for b in batches]
-    assert epoch.padding == pytest.approx(np.sum(padding[0]) / np.sum(padding[1]))
+    assert [b.places - b.used for b in batches] == padding[0]
+    assert [b.places for b in batches] == padding[1]
     for batch in batches:
         rows, width = batch.items.shape
         assert rows * width <= tokens or rows == 1
@@ -68,7 +69,7 @@ def test_each_target_once_after_its_own_past(
 @pytest.mark.parametrize("shape", SHAPES)
 def test_same_seed_same_batches_and_any_start(shape: Shape) -> None:
     data = sequences([5, 3, 9, 2, 7, 4] * 5, shape=shape, tokens=20, max_history=4)
-    first, again, other = (data.epoch(np.random.default_rng(seed)) for seed in (1, 1, 2))
+    first, again, other = (data.plan(np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert same(list(first.batches()), list(again.batches()))
     assert not same(list(first.batches()), list(other.batches()))
     assert same(list(first.batches(3)), list(again.batches())[3:])
@@ -77,25 +78,26 @@ def test_same_seed_same_batches_and_any_start(shape: Shape) -> None:
 
 def test_little_padding_on_lengths_as_in_real_logs() -> None:
     lengths = np.minimum(5 + np.random.default_rng(0).geometric(0.25, 2000), 100)
-    assert sequences(lengths).epoch(np.random.default_rng(0)).padding < 0.05
+    batches = list(sequences(lengths).plan(np.random.default_rng(0)).batches())
+    assert sum(b.used for b in batches) > 0.95 * sum(b.places for b in batches)
 
 
 def test_long_sequences_are_cut_elsewhere_in_every_epoch() -> None:
     data = sequences([40], max_history=10)
-    starts = {tuple(np.sort(data.epoch(np.random.default_rng(s)).windows.start)) for s in range(5)}
+    starts = {tuple(np.sort(data.plan(np.random.default_rng(s)).windows.start)) for s in range(5)}
     assert len(starts) > 1
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_newest_only_asks_for_the_last_targets(shape: Shape) -> None:
     data = sequences([10, 3], shape=shape, max_history=4, newest_only=True)
-    assert asked(list(data.epoch(np.random.default_rng(0)).batches())) == [6, 7, 8, 9, 11, 12]
+    assert asked(list(data.plan(np.random.default_rng(0)).batches())) == [6, 7, 8, 9, 11, 12]
 
 
 def test_weights_go_with_their_targets() -> None:
     weights = np.arange(9, dtype=np.float32) / 10
     data = sequences([5, 4], weights=weights, tokens=8)
-    for batch in data.epoch(np.random.default_rng(0)).batches():
+    for batch in data.plan(np.random.default_rng(0)).batches():
         assert batch.weights is not None
         assert np.allclose(batch.weights, np.where(batch.targets >= 0, weights[batch.targets], 0))
 
@@ -105,7 +107,7 @@ def test_weights_go_with_their_targets() -> None:
 def test_users_are_read_as_often_as_their_probability_says(probability: list[float], seed: int) -> None:
     data = sequences([3] * 8)
     wanted = np.array(probability, np.float32)
-    epoch = data.epoch(np.random.default_rng(seed), [Exposure(wanted)] * 4)
+    epoch = data.plan(np.random.default_rng(seed), [Exposure(wanted)] * 4)
     counts = np.bincount(epoch.windows.users, minlength=8)
     expected = 8 * wanted.astype(float) / wanted.astype(float).mean() / 8
     assert (np.abs(counts - expected) < 1 + 1e-6).all()
@@ -115,26 +117,26 @@ def test_an_epoch_is_as_long_whoever_is_shown() -> None:
     lengths = np.random.default_rng(0).integers(2, 40, 500)
     data = sequences(lengths)
     long_ones = np.where(lengths > 30, 1.0, 0.1).astype(np.float32)
-    epoch = data.epoch(np.random.default_rng(0), [Exposure(long_ones)] * 2)
-    assert epoch.samples == pytest.approx(data.epoch(np.random.default_rng(0)).samples, rel=0.03)
+    epoch = data.plan(np.random.default_rng(0), [Exposure(long_ones)] * 2)
+    assert epoch.samples == pytest.approx(data.plan(np.random.default_rng(0)).samples, rel=0.03)
     assert (lengths[epoch.windows.users] > 30).mean() > 0.6
 
 
 def test_parts_show_whom_they_should_in_their_order() -> None:
     data = sequences([3, 3, 3, 3], tokens=2)
     only = [Exposure(np.array(p, np.float32)) for p in ([1, 1, 0, 0], [0, 0, 1, 1])]
-    users = np.concatenate([b.users for b in data.epoch(np.random.default_rng(0), only).batches()])
+    users = np.concatenate([b.users for b in data.plan(np.random.default_rng(0), only).batches()])
     assert sorted(users[:2].tolist()) == [0, 1]
     assert sorted(users[2:].tolist()) == [2, 3]
     with pytest.raises(ValueError, match="shows nobody"):
-        data.epoch(np.random.default_rng(0), [Exposure(np.zeros(4, np.float32))])
+        data.plan(np.random.default_rng(0), [Exposure(np.zeros(4, np.float32))])
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_limit_shortens_what_is_read_and_keeps_all_targets(shape: Shape) -> None:
     data = sequences([10, 10], shape=shape)
     limit = np.array([2, 99])
-    epoch = data.epoch(np.random.default_rng(0), [Exposure(limit=limit)])
+    epoch = data.plan(np.random.default_rng(0), [Exposure(limit=limit)])
     longest = [int(epoch.windows.lengths[epoch.windows.users == u].max()) for u in (0, 1)]
     assert longest == [2, 9]
     assert asked(list(epoch.batches())) == [*range(1, 10), *range(11, 20)]

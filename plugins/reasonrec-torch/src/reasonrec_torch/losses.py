@@ -1,6 +1,6 @@
-"""Cross entropy of the next item over the catalogue: exact, or with sampled negatives.
+"""Losses: cross entropy over the catalogue (exact, or with sampled negatives), binary, pairwise, listwise.
 
-Both losses share one interface (`Softmax`), so that a model is written once:
+The two over the catalogue share one interface (`Softmax`), so that a model is written once:
 ``loss(states[N, d], table[n, d], bias[n], targets[N], weights[N] | None) -> scalar``. The logits are
 ``states @ table.T + bias``; a model that wants a temperature divides its states by it.
 """
@@ -8,14 +8,13 @@ Both losses share one interface (`Softmax`), so that a model is written once:
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from reasonrec_chain.training_config import TrainingConfig
 from reasonrec_core.types import Int64
 
 CPU_CHUNK = 3 << 19
@@ -124,11 +123,60 @@ class SampledSoftmax:
         return drawn, self._log_q[drawn] + math.log(m)
 
 
-def make_softmax(config: TrainingConfig, counts: Int64) -> Softmax:
-    """The loss that the settings ask for; ``counts``: int64[n], how often each item occurs in the training part."""
-    if config.loss == "sampled":
-        return SampledSoftmax(config.negatives, counts if config.popularity else None, config.popularity)
-    return FullSoftmax(config.smoothing)
+def make_softmax(
+    loss: Literal["full", "sampled"],
+    counts: Int64,
+    *,
+    negatives: int = 1024,
+    popularity: float = 0.0,
+    smoothing: float = 0.0,
+) -> Softmax:
+    """The loss over a catalogue that settings ask for.
+
+    Args:
+        loss: over all items, or over a sample of them.
+        counts: int64[n], how often each item occurs in the training part.
+        negatives: items drawn per call.
+        popularity: how much the sample follows ``counts``: 0 not at all, 1 in proportion.
+        smoothing: of the full loss.
+    """
+    if loss == "sampled":
+        return SampledSoftmax(negatives, counts if popularity else None, popularity)
+    return FullSoftmax(smoothing)
+
+
+def binary_loss(scores: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean binary cross entropy of float[N] logits with float[N] labels in [0, 1] (BCE)."""
+    return torch.nn.functional.binary_cross_entropy_with_logits(scores, labels.to(scores.dtype), weights)
+
+
+def bpr_loss(positive: Tensor, negative: Tensor) -> Tensor:
+    """Mean of -log sigmoid(positive - negative) (Rendle et al., 2009, BPR-Opt without its regulariser).
+
+    Args:
+        positive: float[N], scores of what was chosen.
+        negative: float[N] or float[N, M], scores of what was not.
+    """
+    if negative.ndim > positive.ndim:
+        positive = positive.unsqueeze(-1)
+    return -torch.nn.functional.logsigmoid(positive - negative).mean()
+
+
+def listwise_loss(scores: Tensor, relevance: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean cross entropy of softmax(scores) with each row's shares of relevance (ListNet, top one; Cao et al., 2007).
+
+    Args:
+        scores: float[B, C].
+        relevance: float[B, C], not negative; rows without any count nothing.
+        mask: bool[B, C], where there is something to rank; None for everywhere.
+    """
+    if mask is not None:
+        scores, relevance = scores.masked_fill(~mask, -torch.inf), relevance.masked_fill(~mask, 0.0)
+    total = relevance.sum(1, keepdim=True)
+    log_share = torch.log_softmax(scores, dim=1)
+    terms = torch.where(relevance > 0, relevance / total.clamp(min=torch.finfo(scores.dtype).tiny) * log_share, 0.0)
+    some = (total[:, 0] > 0).sum().clamp(min=1)
+    return -terms.sum() / some
 
 
 def _shares(targets: Tensor, weights: Tensor | None, dtype: torch.dtype) -> Tensor:

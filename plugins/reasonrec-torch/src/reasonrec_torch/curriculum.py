@@ -5,18 +5,22 @@ The evidence horizon C(u) in [0, 1] says how little is known about a user (1 = c
 that is *shown*, the horizon also allows warm users to teach cold start: their histories are shortened, and what they
 did next is still known.
 
-All functions are pure: progress in [0, 1] in, arrays over users out.
+All functions are pure: progress in [0, 1] in, arrays over users out. None of these curricula has gained on any of our
+data sets; they are kept for experiments.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from reasonrec_core.components import Settings
+from reasonrec_core.io import content_hash
 from reasonrec_core.types import Bool, Float32, Int64
 
 CurriculumKind = Literal["none", "three-phase", "competence", "truncation"]
@@ -118,3 +122,65 @@ def history_limit(config: CurriculumConfig, horizon: Float32, progress: float, d
         now = round(most * (least / most) ** progress)
         limit[(horizon <= config.thresholds[1]) & (draws < config.share)] = now
     return limit
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How much of whom a part of the training shows.
+
+    Attributes:
+        probability: float32[n_users], not negative, how often each user's sequence is read relative to others;
+            None: all alike.
+        limit: int64[n_users], at most this many items of a user are read before a target; None: no limit beyond
+            that of the windows.
+    """
+
+    probability: Float32 | None = None
+    limit: Int64 | None = None
+
+
+PARTS = 5
+"""Parts of an epoch: how often a curriculum looks at the progress. More of them make shorter parts, which pad more."""
+
+
+class Curriculum:
+    """A curriculum over the users of a training set.
+
+    Args:
+        config: which.
+        horizon: float32[n_users] evidence horizon of the training histories.
+        users: int64[S], the users who have something to learn from; pools are shares of these. None: all.
+    """
+
+    def __init__(self, config: CurriculumConfig, horizon: Float32, users: Int64 | None = None) -> None:
+        self.config = config
+        self._users = np.arange(len(horizon)) if users is None else users
+        self._all, self._horizon = len(horizon), horizon[self._users]
+
+    def epoch(self, epoch: int, epochs: int, rng: np.random.Generator) -> list[Exposure]:
+        """What the parts of the epoch numbered ``epoch`` (from 0) show."""
+        if self.config.kind == "none":
+            return [Exposure()]
+        return [self.exposure((epoch + part / PARTS) / epochs, rng) for part in range(PARTS)]
+
+    def exposure(self, progress: float, rng: np.random.Generator) -> Exposure:
+        """Who is shown, and how much of them, at a point of the training."""
+        if self.config.kind == "truncation":
+            limit = np.full(self._all, UNLIMITED, np.int64)
+            draws = rng.random(len(self._users), dtype=np.float32)
+            limit[self._users] = history_limit(self.config, self._horizon, progress, draws)
+            return Exposure(limit=limit)
+        probability = np.zeros(self._all, np.float32)
+        probability[self._users] = sampling_probability(self.config, self._horizon, progress)
+        return Exposure(probability)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the settings and the users."""
+        return content_hash(self.config.model_dump(mode="json"), self._users.tobytes(), self._horizon.tobytes())
+
+    def summary(self) -> dict[str, Any]:
+        """JSON values: the kind, and the share of the users who are warm, medium and cold."""
+        low, high = self.config.thresholds
+        warm, cold = float((self._horizon < low).mean()), float((self._horizon > high).mean())
+        return {"kind": self.config.kind, "warm": warm, "medium": 1 - warm - cold, "cold": cold}
