@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,12 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def folder_hash(folder: Path, leave_out: Collection[str] = ()) -> str:
+    """A hash of names and contents of all files below a folder, but of compiled Python and of the names left out."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    return content_hash(*([str(p.relative_to(folder)), sha256_of(p)] for p in files if p.name not in leave_out))
 
 
 def content_hash(*parts: object) -> str:

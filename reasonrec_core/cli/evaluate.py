@@ -24,5 +24,5 @@ def evaluate_command(run: Path, as_json: bool) -> None:
     from reasonrec_core.registry import Registry
 
     with console.progress() as progress:
-        results = evaluate_run(run, Registry.discover(), progress)
+        results = evaluate_run(run, Registry.discover(), progress, say=console.note)
     show_results(results, run, as_json=as_json)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from reasonrec_core.cli.pipeline_options import pipeline_options
+from reasonrec_core.cli.pipeline_options import pipeline_options, refit_option
 
 EPILOG = """\b
 Examples:
@@ -17,7 +17,8 @@ Examples:
 
 @click.command("fit", epilog=EPILOG)
 @pipeline_options
-def fit_command(pipeline: Path, overrides: tuple[str, ...], out: Path | None) -> None:
+@refit_option
+def fit_command(pipeline: Path, overrides: tuple[str, ...], out: Path | None, refit: tuple[str, ...]) -> None:
     """Fit and calibrate PIPELINE; no test target is read."""
     from reasonrec_core.cli import console
     from reasonrec_core.cli.pipeline_options import load_pipeline
@@ -26,7 +27,7 @@ def fit_command(pipeline: Path, overrides: tuple[str, ...], out: Path | None) ->
 
     config, folder = load_pipeline(pipeline, overrides, out)
     with console.progress() as progress:
-        fitted = fit_pipeline(config, folder, Registry.discover(), progress)
+        fitted = fit_pipeline(config, folder, Registry.discover(), progress, refit=refit, say=console.note)
     for label, seconds in fitted.seconds.items():
         console.out.print(f"{label}: fitted in {seconds:.1f} s")
     console.out.print(f"Evaluate it: reasonrec evaluate {folder}")

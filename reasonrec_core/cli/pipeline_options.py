@@ -33,6 +33,17 @@ def pipeline_options(command: F) -> F:
     return pipeline(override(out(command)))
 
 
+refit_option = click.option(
+    "--refit",
+    multiple=True,
+    is_flag=False,
+    flag_value="*",
+    metavar="[STAGE]",
+    help="Do this again though nothing that it depends on has changed: the label of a component, or the name of a "
+    "folder in RUN/stages; everything without a value. Repeatable.",
+)
+
+
 def load_pipeline(pipeline: Path, overrides: tuple[str, ...], out: Path | None) -> tuple[PipelineConfig, Path]:
     """The checked settings and the run folder."""
     from reasonrec_core.config import load_config

@@ -24,6 +24,7 @@ FORMAT = 1
 FLUSH_SECONDS = 5.0
 """How much work a kill may cost."""
 
+NOTHING: Mapping[str, str] = {}
 MISSING = {"text": "text", "image": "an image", "item": "text or an image"}
 
 
@@ -61,6 +62,7 @@ def observe_items(
     batch_size: int = 64,
     progress: Progress | None = None,
     some: bool = True,
+    state: Mapping[str, str] = NOTHING,
 ) -> ObservedItems:
     """Encode every item with every encoder, reusing rows whose input, weights and settings have not changed.
 
@@ -71,6 +73,7 @@ def observe_items(
         batch_size: inputs per call of `Encoder.encode`.
         progress: called as ``progress(done, total, label)``.
         some: whether some item must have what an encoder reads (else the pipeline is not what its user meant).
+        state: per encoder a hash of what its vectors depend on besides its fingerprint.
 
     Raises:
         DataError: no item has what an encoder reads, though some must, or a text field does not exist.
@@ -90,7 +93,7 @@ def observe_items(
         else:
             fix = "Use 'text', 'image' or 'item'."
             raise _broken(name, encoder, f"has the unknown modality {encoder.modality!r}", fix)
-        run = _Run(name, encoder, catalog, inputs, batch_size, progress or _quiet)
+        run = _Run(name, encoder, catalog, inputs, batch_size, progress or _quiet, state.get(name))
         view, key = run.observe(cache)
         keys = inputs.keys
         bad = np.array(list(view.refused), dtype="S32")
@@ -117,6 +120,7 @@ class _Run:
     inputs: Inputs
     batch_size: int
     progress: Progress
+    state: str | None
     width: int | None = None
 
     def observe(self, cache: Path) -> tuple[View, str]:
@@ -127,7 +131,8 @@ class _Run:
             raise
         except (Exception, SystemExit) as error:
             raise self.broken(f"failed to say what it is ({_said(error)})") from error
-        key = content_hash(FORMAT, self.encoder.modality, type(self.encoder).__qualname__, fingerprint)
+        more = [self.state] if self.state else []
+        key = content_hash(FORMAT, self.encoder.modality, type(self.encoder).__qualname__, fingerprint, *more)
         store = RowStore(cache / key[:32])
         keys = self.inputs.keys
         view = store.view(keys)

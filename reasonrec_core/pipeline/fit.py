@@ -10,10 +10,9 @@ from reasonrec_core.components import Component, Delegate, Kind, UncertaintyEsti
 from reasonrec_core.config import ComponentConfig, PipelineConfig
 from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError, PluginError
-from reasonrec_core.io import content_hash, read_json
+from reasonrec_core.io import content_hash
 from reasonrec_core.pipeline.agent import Agent, Named
-from reasonrec_core.pipeline.prepare import Prepared
-from reasonrec_core.pipeline.run_folder import STAMP
+from reasonrec_core.pipeline.prepare import Prepared, source_hash
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Task
 
@@ -81,16 +80,15 @@ def _fitted(
     registry, plugin = prepared.registry, prepared.registry.spec(kind, each.name)
     component = fresh(prepared, kind, each)
     settings = component.config.model_dump(mode="json")
-    key = content_hash(
-        prepared.key,
-        kind,
-        each.name,
-        settings,
-        plugin.distribution,
-        plugin.version,
-        prepared.config.seed,
-        *_attached(prepared, component, policy),
-    )
+    key = {
+        "data": prepared.key,
+        "component": [kind, each.name],
+        "settings": settings,
+        "version": [plugin.distribution, plugin.version],
+        "code": source_hash(plugin),
+        "seed": prepared.config.seed,
+        "policy": _attached(prepared, component, policy),
+    }
     used: dict[str, str] = {}
 
     def delegate(label: str) -> Delegate[Any]:
@@ -136,12 +134,11 @@ def _attach(component: Component[Any], policy: Named | None) -> None:
         component.attach(policy.part)
 
 
-def _attached(prepared: Prepared, component: Component[Any], policy: Named | None) -> tuple[str, ...]:
+def _attached(prepared: Prepared, component: Component[Any], policy: Named | None) -> str | None:
     """What a component that asks the policy depends on besides its own settings: the policy as it was fitted."""
     if policy is None or not asks_policy(type(component)):
-        return ()
-    stamp = prepared.run.path / "stages" / f"{Kind.POLICY}-{policy.label}" / STAMP
-    return (str(read_json(stamp)["key"]),)
+        return None
+    return prepared.run.identity(f"{Kind.POLICY}-{policy.label}")
 
 
 def _delegate_config(prepared: Prepared, label: str) -> ComponentConfig:
@@ -154,7 +151,7 @@ def _delegate_config(prepared: Prepared, label: str) -> ComponentConfig:
 
 def _identity(prepared: Prepared, each: ComponentConfig) -> str:
     plugin = prepared.registry.spec(Kind.DELEGATE, each.name)
-    return content_hash(each.name, each.settings, plugin.distribution, plugin.version)
+    return content_hash(each.name, each.settings, plugin.distribution, plugin.version, source_hash(plugin))
 
 
 def _all(config: PipelineConfig) -> list[tuple[Kind, str, str, dict[str, Any]]]:

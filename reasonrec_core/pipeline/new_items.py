@@ -15,7 +15,7 @@ from reasonrec_core.data.importers import NewItems
 from reasonrec_core.errors import RunError
 from reasonrec_core.io import content_hash, whole_folder
 from reasonrec_core.observe import ObservedItems, RefusedImage, observe_items
-from reasonrec_core.pipeline.prepare import cache_folder, make_encoders
+from reasonrec_core.pipeline.prepare import cache_folder, encoder_state, learns, make_encoders
 from reasonrec_core.pipeline.serve import load_agent
 from reasonrec_core.pipeline.serving_catalog import FOLDER, Served
 from reasonrec_core.registry import Registry
@@ -83,7 +83,11 @@ def _observe(
 ) -> ObservedItems:
     """The new items as the run's encoders see them; the same names and widths as the run's features."""
     encoders = _encoders(served, config, registry)
-    made = observe_items(new, encoders, cache_folder() / "features", progress=progress, some=False)
+    state = encoder_state(config, registry, served.run, encoders)
+    for name in encoders:
+        if state.get(name) != served.state.get("encoder_state", {}).get(name):
+            raise _other(served, name)
+    made = observe_items(new, encoders, cache_folder() / "features", progress=progress, some=False, state=state)
     for name, values in made.features.items():
         width = np.load(served.features / f"{name}.npy", mmap_mode="r", allow_pickle=False).shape[1]
         if not made.present[name].any():
@@ -98,7 +102,7 @@ def _encoders(served: Served, config: PipelineConfig, registry: Registry) -> dic
     encoders = make_encoders(config, registry)
     for name, encoder in encoders.items():
         stage = served.run.path / "stages" / f"encoder-{name}"
-        if type(encoder).fit is not Encoder.fit:
+        if learns(encoder):
             with registry.guard(Kind.ENCODER, config.observe[name].encoder, "load"):
                 encoders[name] = type(encoder).load(stage, served.dataset.catalog)
         with registry.guard(Kind.ENCODER, config.observe[name].encoder, "fingerprint"):

@@ -11,10 +11,9 @@ import numpy as np
 
 from reasonrec_core.components import Kind
 from reasonrec_core.evaluate.loop import run_batches
-from reasonrec_core.io import content_hash, read_json
+from reasonrec_core.io import content_hash
 from reasonrec_core.pipeline.agent import Agent, Named
 from reasonrec_core.pipeline.prepare import Prepared
-from reasonrec_core.pipeline.run_folder import STAMP
 from reasonrec_core.ranking import percentile_rank
 from reasonrec_core.types import Cases, Float32, Int64, Progress, QueryBatch, Ranking, Task, Uncertainty
 from reasonrec_core.validation import checked_scores
@@ -79,7 +78,7 @@ def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> A
             found["masses"] = answer.mass
         return found
 
-    extra = [KEPT, *(_stage_key(prepared, Kind.UNCERTAINTY, each) for each in agent.estimators)]
+    extra = [KEPT, *(prepared.run.identity(f"{Kind.UNCERTAINTY}-{each}") for each in agent.estimators)]
     threads = THREADS if getattr(agent.policy.part, "thread_safe", False) else 1
     return _answers(prepared, Kind.POLICY, agent.policy, task, part, ask, threads, extra, agent.width)
 
@@ -118,7 +117,7 @@ def _answers(
     width: int,
 ) -> Answers:
     cases = prepared.cases(task, part)
-    key = content_hash(_stage_key(prepared, kind, named.label), extra, task, part, width, _print(cases))
+    key = content_hash(prepared.run.identity(f"{kind}-{named.label}"), extra, task, part, width, _print(cases))
 
     def make(folder: Path) -> None:
         batch = QueryBatch(
@@ -184,10 +183,6 @@ def in_chunks(
     run_batches(work, batch, CHUNK, threads, progress, label)
     names = next(iter(found.values()))
     return {name: np.concatenate([found[start][name] for start in sorted(found)]) for name in names}
-
-
-def _stage_key(prepared: Prepared, kind: Kind, label: str) -> str:
-    return str(read_json(prepared.run.path / "stages" / f"{kind}-{label}" / STAMP)["key"])
 
 
 def _print(cases: Cases) -> str:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 
+import reasonrec_core
 from reasonrec_core.components import Encoder, FitData, Kind
 from reasonrec_core.config import PipelineConfig
 from reasonrec_core.data.dataset import Dataset
@@ -19,12 +26,16 @@ from reasonrec_core.data.importers import open_or_import
 from reasonrec_core.data.reviews import review_cases, visible_reviews
 from reasonrec_core.data.split import Split
 from reasonrec_core.data.splits import click_split, direct_split, make_split, open_split, save_split
-from reasonrec_core.io import content_hash
+from reasonrec_core.io import content_hash, folder_hash
 from reasonrec_core.observe import ObservedItems, observe_items
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
-from reasonrec_core.pipeline.run_folder import RunFolder
+from reasonrec_core.pipeline.run_folder import STAMP, RunFolder
+from reasonrec_core.plugins import Registered
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Cases, Observation, Progress, Task
+
+CORE_DISTRIBUTIONS = ("reasonrec", "reasonrec-core")
+"""Their code changes all the time and decides little of what a component learns."""
 
 
 def cache_folder() -> Path:
@@ -107,7 +118,8 @@ def prepare(config: PipelineConfig, registry: Registry, run: RunFolder, progress
     nothing = ObservedItems({}, {})
     bare = Prepared(config, registry, run, dataset, split, splits, nothing, horizon, encoders, split.hash, progress)
     fit_encoders(bare)
-    items = observe_items(dataset.catalog, encoders, cache_folder() / "features", progress=progress)
+    state = encoder_state(config, registry, run, encoders)
+    items = observe_items(dataset.catalog, encoders, cache_folder() / "features", progress=progress, state=state)
     key = content_hash(dataset.hash, split.hash, config.horizon.model_dump(), items.digests)
     return replace(bare, items=items, key=key)
 
@@ -149,10 +161,18 @@ def make_encoders(config: PipelineConfig, registry: Registry) -> dict[str, Encod
 def fit_encoders(prepared: Prepared) -> None:
     """Fit those encoders that learn from the catalogue; the others are ready as they are."""
     for name, encoder in prepared.encoders.items():
-        if type(encoder).fit is Encoder.fit:
+        if not learns(encoder):
             continue
         named = prepared.config.observe[name]
-        key = content_hash(prepared.dataset.hash, prepared.split.hash, named.encoder, named.settings)
+        owner = prepared.registry.spec(Kind.ENCODER, named.encoder)
+        key = {
+            "data": [prepared.dataset.hash, prepared.split.hash],
+            "component": [Kind.ENCODER, named.encoder],
+            "settings": named.settings,
+            "version": [owner.distribution, owner.version],
+            "code": source_hash(owner),
+            "seed": prepared.config.seed,
+        }
 
         def fit(folder: Path, encoder: Encoder[Any] = encoder, plugin: str = named.encoder, name: str = name) -> None:
             with prepared.registry.guard(Kind.ENCODER, plugin, "fit"):
@@ -164,6 +184,65 @@ def fit_encoders(prepared: Prepared) -> None:
         if stage.reused:
             with prepared.registry.guard(Kind.ENCODER, named.encoder, "load"):
                 prepared.encoders[name] = type(encoder).load(stage.folder, prepared.dataset.catalog)  # type: ignore[index]
+
+
+def learns(encoder: Encoder[Any]) -> bool:
+    """Whether an encoder learns from the catalogue."""
+    return type(encoder).fit is not Encoder.fit
+
+
+def encoder_state(
+    config: PipelineConfig, registry: Registry, run: RunFolder, encoders: Mapping[str, Encoder[Any]]
+) -> dict[str, str]:
+    """What each encoder's vectors depend on besides its fingerprint: code that is edited in place, and its fit.
+
+    A fingerprint may forget what was learned; what was saved does not. Encoders with neither are left out.
+    """
+    found = {}
+    for name, encoder in encoders.items():
+        code = source_hash(registry.spec(Kind.ENCODER, config.observe[name].encoder))
+        fitted = folder_hash(run.path / "stages" / f"encoder-{name}", [STAMP]) if learns(encoder) else None
+        if code or fitted:
+            found[name] = content_hash(code, fitted)
+    return found
+
+
+def source_hash(plugin: Registered) -> str | None:
+    """Hash of a component's code where that is installed editable, so that its version does not change with it.
+
+    It covers the package that holds the component (of the core, the subpackage), and the editable packages that its
+    distribution requires, the core left out. None where nothing is editable.
+    """
+    module = plugin.spec.target.partition(":")[0].split(".")
+    core = module[0] == reasonrec_core.__name__
+    folders = [] if core else [path for name in _required(plugin.distribution) for path in _editable(name)]
+    if _editable(plugin.distribution):
+        found = find_spec(".".join(module[: 2 if core else 1]))
+        folders += map(Path, (found and found.submodule_search_locations) or ())
+        folders += [Path(found.origin)] if found and found.origin and not found.submodule_search_locations else []
+    return content_hash(*map(folder_hash, folders)) if folders else None
+
+
+def _required(distribution: str) -> list[str]:
+    """Names of the distributions that one always requires, the core left out."""
+    try:
+        wanted = metadata.requires(distribution) or []
+    except metadata.PackageNotFoundError:
+        return []
+    names = [found[0] for line in wanted if ";" not in line and (found := re.match(r"[A-Za-z0-9._-]+", line))]
+    return [name for name in names if name not in CORE_DISTRIBUTIONS]
+
+
+def _editable(distribution: str) -> list[Path]:
+    """Folders with the code of a distribution that is installed editable; none for any other."""
+    try:
+        origin = json.loads(metadata.distribution(distribution).read_text("direct_url.json") or "{}")
+    except (metadata.PackageNotFoundError, ValueError):
+        return []
+    if not origin.get("dir_info", {}).get("editable"):
+        return []
+    root = Path(url2pathname(urlsplit(origin["url"]).path))
+    return [root / "src" if (root / "src").is_dir() else root / distribution.replace("-", "_")]
 
 
 def _link_or_copy(source: str, target: str) -> None:

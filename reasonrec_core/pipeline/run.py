@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ from reasonrec_core.pipeline.explanation_samples import write_explanations
 from reasonrec_core.pipeline.faithfulness import faithfulness
 from reasonrec_core.pipeline.fit import check_components, fit_all
 from reasonrec_core.pipeline.latency import Latency, measure
-from reasonrec_core.pipeline.prepare import Prepared, prepare
+from reasonrec_core.pipeline.prepare import Prepared, encoder_state, prepare
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.write_trace import write_traces
 from reasonrec_core.registry import Registry
@@ -59,23 +60,27 @@ class Fitted:
     seconds: Mapping[str, float]
 
 
-def run_pipeline(config: PipelineConfig, folder: Path, registry: Registry, progress: Progress) -> Results:
-    """Fit, calibrate, evaluate and report."""
-    return evaluate_fitted(fit_pipeline(config, folder, registry, progress))
+def run_pipeline(
+    config: PipelineConfig, folder: Path, registry: Registry, progress: Progress, **options: Any
+) -> Results:
+    """Fit, calibrate, evaluate and report; ``options`` are those of `RunFolder`."""
+    return evaluate_fitted(fit_pipeline(config, folder, registry, progress, **options))
 
 
-def evaluate_run(folder: Path, registry: Registry, progress: Progress) -> Results:
+def evaluate_run(folder: Path, registry: Registry, progress: Progress, **options: Any) -> Results:
     """Evaluate a run folder that `fit_pipeline` made, with the settings that it holds."""
     RunFolder.open(folder)
-    return run_pipeline(load_config(folder / "config.toml"), folder, registry, progress)
+    return run_pipeline(load_config(folder / "config.toml"), folder, registry, progress, **options)
 
 
-def fit_pipeline(config: PipelineConfig, folder: Path, registry: Registry, progress: Progress) -> Fitted:
+def fit_pipeline(
+    config: PipelineConfig, folder: Path, registry: Registry, progress: Progress, **options: Any
+) -> Fitted:
     """Everything that needs no test data: components fitted, routers calibrated, the agent saved."""
     check_components(config, registry)
     hasher_of(config.trace)  # a missing key is said now, not after hours of fitting
     with gone_if_refused(folder):
-        run = RunFolder.create(folder, config)
+        run = RunFolder.create(folder, config, **options)
         write_json(folder / "environment.json", environment())
         prepared = prepare(config, registry, run, progress)
     agent, seconds = fit_all(prepared)
@@ -107,6 +112,7 @@ def keep_agent(prepared: Prepared, agent: Agent) -> None:
         "width": agent.width,
         "features": sorted(prepared.items.features),
         "encoders": {name: encoder.fingerprint() for name, encoder in prepared.encoders.items()},
+        "encoder_state": encoder_state(prepared.config, prepared.registry, prepared.run, prepared.encoders),
         "horizon": prepared.horizon.to_dict(),
         "policy": [agent.policy.label, agent.policy.name] if agent.policy else None,
         "delegates": [[named.label, named.name] for named in agent.delegates.values()],
