@@ -6,7 +6,10 @@ python docs/generate.py [--check]
 from __future__ import annotations
 
 import inspect
+import json
+import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -18,6 +21,7 @@ from reasonrec_core import hookspecs
 from reasonrec_core.cli.main import cli
 from reasonrec_core.config import PipelineConfig
 from reasonrec_core.hookspecs import Kind
+from reasonrec_core.plugins import OFFICIAL, installed
 from reasonrec_core.registry import Registry
 
 DOCS = Path(__file__).parent
@@ -144,6 +148,21 @@ def hooks_page() -> str:
     return "\n".join(parts)
 
 
+def official_table() -> str:
+    """JSON: what each distribution offers that the distribution `reasonrec` names, by ``kind name``."""
+    project = tomllib.loads((DOCS.parent / "plugins/reasonrec/pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]
+    ours = {re.match(r"[\w-]+", line)[0] for line in lines}  # type: ignore[index]
+    offers: dict[str, list[str]] = {name: [] for name in sorted(ours) if name.startswith("reasonrec")}
+    for each in installed().components:
+        if each.distribution in offers:
+            offers[each.distribution].append(f"{each.kind} {each.spec.name}")
+    for command in installed().commands:
+        if command.distribution in offers:
+            offers[command.distribution].append(f"command {command.spec.name}")
+    return json.dumps({name: sorted(names) for name, names in offers.items() if names}, indent=2) + "\n"
+
+
 def between(text: str, mark: str, content: str) -> str:
     """``text`` with what stands between ``<!-- mark -->`` and ``<!-- /mark -->`` replaced."""
     start, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
@@ -161,6 +180,7 @@ def pages() -> dict[Path, str]:
         DOCS / "cli.md": cli_page(),
         DOCS / "settings.md": settings_page(registry),
         DOCS / "hooks.md": hooks_page(),
+        OFFICIAL: official_table(),
     }
 
 

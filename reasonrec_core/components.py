@@ -212,6 +212,9 @@ class ReasoningPolicy(Component[C]):
 
     tasks: ClassVar[frozenset[Task]] = frozenset({Task.SEQUENTIAL, Task.DIRECT})
 
+    thread_safe: ClassVar[bool] = False
+    """Whether `deliberate` may run in several threads at once."""
+
     @abstractmethod
     def deliberate(self, batch: QueryBatch, observation: Observation) -> Deliberation:
         """Answer ``batch``. Items of the history are never recommended under `Task.SEQUENTIAL`."""

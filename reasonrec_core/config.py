@@ -51,7 +51,7 @@ class EncoderConfig(_Named):
 class ComponentConfig(_Named):
     """``[policy]`` or one of ``[[delegates]]`` or ``[[uncertainty]]``."""
 
-    name: str = Field(description="Name of the plugin.")
+    name: str = Field(description="Of the component; distribution:name where two plugins offer one name.")
     label: str = Field("", description="What to call it in tables; the name where empty.")
 
     @model_validator(mode="before")
@@ -60,7 +60,7 @@ class ComponentConfig(_Named):
         if isinstance(value, str):
             value = {"name": value}
         if isinstance(value, dict) and not value.get("label"):
-            value = {**value, "label": value.get("name", "")}
+            value = {**value, "label": str(value.get("name", "")).rpartition(":")[2]}
         return value
 
     @field_validator("label")

@@ -11,7 +11,7 @@ from reasonrec_core.components import MetricInfo, Settings
 from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError, PluginError, ReasonRecError, did_you_mean
 from reasonrec_core.hookspecs import Kind
-from reasonrec_core.plugins import Installed, Problem, Registered, installed
+from reasonrec_core.plugins import Installed, Problem, Registered, installed, official
 from reasonrec_core.plugins.checks import described
 
 BASES: Mapping[Kind, str] = {
@@ -35,10 +35,6 @@ def base_of(kind: Kind) -> type[Any]:
     return base
 
 
-OFFICIAL = ("clip", "implicit", "lightgbm", "text", "timm")
-"""First words of the components of the project's own plugins, which are distributions called ``reasonrec-WORD``."""
-
-
 class Registry:
     """The components that are installed. Making one imports nothing; `load` does.
 
@@ -49,6 +45,7 @@ class Registry:
     def __init__(self, found: Installed) -> None:
         self.problems: tuple[Problem, ...] = found.problems
         self._components = {(item.kind, item.spec.name): item for item in found.components}
+        self._qualified = {(item.kind, item.qualified): item for item in (*found.components, *found.rivals)}
         self._loaded: dict[tuple[Kind, str], Any] = {}
 
     @classmethod
@@ -57,42 +54,49 @@ class Registry:
         return cls(installed())
 
     def names(self, kind: Kind | str) -> list[str]:
-        """Names of all components of a kind, sorted."""
-        return sorted(name for owner, name in self._components if owner == kind)
+        """Names of all components of a kind, sorted; qualified where two distributions offer one name."""
+        return sorted(self.name_of(each) for each in self.components() if each.kind == kind)
+
+    def name_of(self, offer: Registered) -> str:
+        """The shortest name that means ``offer``: its own, or the qualified one."""
+        own = self._components.get((offer.kind, offer.spec.name)) == offer
+        return offer.spec.name if own else offer.qualified
 
     def components(self) -> list[Registered]:
-        """All components, sorted by kind and name."""
-        return [self._components[key] for key in sorted(self._components)]
+        """All components, sorted by kind, name and distribution."""
+        return sorted(self._qualified.values(), key=lambda each: (each.kind, each.spec.name, each.distribution))
 
     def spec(self, kind: Kind | str, name: str, *, where: str | None = None) -> Registered:
         """The registration of a component.
 
         Args:
             kind: of the component.
-            name: as in a pipeline file.
+            name: as in a pipeline file; ``distribution:name`` where two distributions offer one name.
             where: the config key that names it, for the error.
 
         Raises:
-            ConfigError: nothing is registered under that name; says what is near, or why it was left out.
+            ConfigError: nothing is registered under that name; says what is near, or why it was left out. Or several
+                distributions offer it.
         """
         kind = Kind(kind)
-        found = self._components.get((kind, name))
+        found = self._components.get((kind, name)) or self._qualified.get((kind, name))
         if found is None:
             raise ConfigError(f"no {kind} is called {name!r}", where=where, fix=self._hint(kind, name))
         return found
 
     def _hint(self, kind: Kind, name: str) -> str:
+        rivals = [each.qualified for each in self.components() if (each.kind, each.spec.name) == (kind, name)]
+        if rivals:
+            return f"{len(rivals)} distributions offer it: write {' or '.join(map(repr, rivals))}."
         for problem in self.problems:
             if problem.name == name and problem.kind in {kind, None}:
                 return f"{problem}."
         for other, known in self._components:
             if known == name:
                 return f"{name!r} is of kind {other}."
-        owners = {each.distribution for each in self._components.values()}
-        for word in OFFICIAL:
-            owner = f"reasonrec-{word}"
-            if name.partition("-")[0] == word and owner not in owners:
-                return f"It may come with {owner}: pip install {owner}."
+        owner = official(f"{kind} {name}")
+        if owner:
+            return f"It comes with {owner}: pip install {owner}."
         return did_you_mean(name, self.names(kind))
 
     def load(self, kind: Kind | str, name: str) -> Any:
@@ -103,7 +107,7 @@ class Registry:
             PluginError: it cannot be imported or is not of that kind; names the distribution.
         """
         found = self.spec(kind, name)
-        key = (found.kind, name)
+        key = (found.kind, found.qualified)
         if key not in self._loaded:
             self._loaded[key] = _import(found)
         return self._loaded[key]
@@ -162,7 +166,9 @@ class guard(AbstractContextManager[None]):
             raise PluginError("ran out of memory", where=where, fix=str(error) or None) from error
         elif isinstance(error, Exception | SystemExit):
             fix = "Report it to its authors; --debug shows the traceback."
-            raise PluginError(f"raised {described(error)}", where=where, fix=fix) from error
+            raise PluginError(
+                f"raised {described(error, (owner or '').partition(' ')[0])}", where=where, fix=fix
+            ) from error
 
 
 def _import(found: Registered) -> Any:
@@ -173,7 +179,7 @@ def _import(found: Registered) -> Any:
     except AttributeError as error:
         raise PluginError(f"module {module!r} has no {attribute!r}", where=at) from error
     except (Exception, SystemExit) as error:
-        raise PluginError(f"cannot be imported: {described(error)}", where=at) from error
+        raise PluginError(f"cannot be imported: {described(error, found.distribution)}", where=at) from error
     base = base_of(found.kind)
     if found.kind is Kind.METRIC:
         if not isinstance(component, base):

@@ -50,8 +50,11 @@ class LazyGroup(click.Group):
         if discovered().faults and not completing:
             set_up_logging()
         added: dict[str, tuple[str, str]] = {}
-        for command in (discovered() if completing else installed()).commands:
-            group, _, name = command.spec.name.rpartition(" ")
+        found = discovered() if completing else installed()
+        offers = [(command.spec.name, command) for command in found.commands]
+        offers += [(command.qualified, command) for command in found.rival_commands if command not in found.commands]
+        for path, command in offers:
+            group, _, name = path.rpartition(" ")
             if group == self.prefix and name not in self.commands_table:
                 added[name] = (command.spec.target, command.spec.summary)
                 self._owners[name] = command.distribution
@@ -94,8 +97,17 @@ class LazyGroup(click.Group):
         """Find the command; an unknown one is a usage error that names the nearest."""
         name = args[0]
         if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
-            ctx.fail(f"No such command {name!r}. {did_you_mean(name, self.list_commands(ctx))}")
+            ctx.fail(f"No such command {name!r}. {self._hint(name) or did_you_mean(name, self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
+
+    def _hint(self, name: str) -> str:
+        from reasonrec_core.plugins import official
+
+        rivals = [known for known in self._owners if known.endswith(f":{name}")]
+        if rivals:
+            return f"{len(rivals)} distributions offer it: write {' or '.join(rivals)}."
+        owner = official(f"command {self.prefix} {name}" if self.prefix else f"command {name}")
+        return f"It comes with {owner}: pip install {owner}." if owner else ""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table's help lines; nothing is imported."""

@@ -49,13 +49,14 @@ def find(registry: Registry, name: str, kind: str | None) -> Registered:
 
     if kind is not None:
         return registry.spec(kind, name)
-    found = [each for each in registry.components() if each.spec.name == name]
+    found = [each for each in registry.components() if name in {registry.name_of(each), each.qualified}]
     if len(found) > 1:
         kinds = " or ".join(f"--kind {each.kind}" for each in found)
         raise ConfigError(f"several components are called {name!r}", fix=f"Add {kinds}.")
     if not found:
         problem = next((p for p in registry.problems if name in {p.name, p.distribution}), None)
-        known = {each.spec.name for each in registry.components()}
+        rivals = [each.qualified for each in registry.components() if each.spec.name == name]
+        known = rivals or {each.spec.name for each in registry.components()}
         fix = f"{problem}." if problem else did_you_mean(name, known)
         raise ConfigError(f"no component is called {name!r}", fix=fix)
     return found[0]
@@ -66,7 +67,7 @@ def describe(registry: Registry, found: Registered) -> dict[str, Any]:
     import inspect
     from importlib import metadata
 
-    component = registry.load(found.kind, found.spec.name)
+    component = registry.load(found.kind, registry.name_of(found))
     stated = metadata.metadata(found.distribution).json
     return {
         "name": found.spec.name,
@@ -92,7 +93,7 @@ def _weights(registry: Registry, found: Registered, component: Any) -> dict[str,
     if not hasattr(component, "weights_info"):
         return {}
     try:
-        with registry.guard(found.kind, found.spec.name, "weights_info"):
+        with registry.guard(found.kind, registry.name_of(found), "weights_info"):
             return dict(component.weights_info(component.Config()))
     except WeightsError as error:
         return {"source": f"not found: {error.message}"}

@@ -79,7 +79,7 @@ def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> A
         return found
 
     extra = [KEPT, *(prepared.run.identity(f"{Kind.UNCERTAINTY}-{each}") for each in agent.estimators)]
-    threads = THREADS if getattr(agent.policy.part, "thread_safe", False) else 1
+    threads = THREADS if agent.policy.part.thread_safe else 1
     return _answers(prepared, Kind.POLICY, agent.policy, task, part, ask, threads, extra, agent.width)
 
 

@@ -1,7 +1,8 @@
 """From entry points to checked registrations. A broken plugin is recorded and warned of; the others work.
 
 Plugins are loaded one by one, in the order of their distributions' names, and every record keeps its owner.
-The core's own components come through the same entry-point group. Environment variables:
+The core's own components come through the same entry-point group. Where two distributions offer one name,
+``distribution:name`` chooses; a name of the core's stays the core's. Environment variables:
 
 - ``REASONREC_LOAD_PLUGINS``: comma-separated distributions; no others (but the core) are loaded.
 - ``REASONREC_DISABLE_PLUGINS``: comma-separated distributions that are not loaded.
@@ -15,18 +16,23 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import pluggy
 
-from reasonrec_core import hookspecs
+from reasonrec_core import __version__, hookspecs
 from reasonrec_core.errors import PluginError, did_you_mean
 from reasonrec_core.hookspecs import GROUP, HOOK_OF_KIND, CommandSpec, ComponentSpec, Kind
 from reasonrec_core.plugins.checks import Rejected, described, records, register
-from reasonrec_core.plugins.metadata import Distribution, distributions, normalised
+from reasonrec_core.plugins.metadata import Distribution, conflict, distributions, normalised
 
 CORE = "reasonrec-core"
 """The distribution whose components come with the core."""
+META = "reasonrec"
+"""The distribution that installs the core with what a first run needs; it has the core's version."""
+OFFICIAL = Path(__file__).parents[1] / "official.json"
+"""Which of the project's own distributions offers what, by ``kind name``; made by ``docs/generate.py``."""
 
 
 class Registered(NamedTuple):
@@ -37,6 +43,11 @@ class Registered(NamedTuple):
     distribution: str
     version: str
 
+    @property
+    def qualified(self) -> str:
+        """``distribution:name``, which no other component of its kind has."""
+        return f"{normalised(self.distribution)}:{self.spec.name}"
+
 
 class RegisteredCommand(NamedTuple):
     """A subcommand that a distribution offers."""
@@ -44,6 +55,12 @@ class RegisteredCommand(NamedTuple):
     spec: CommandSpec
     distribution: str
     version: str
+
+    @property
+    def qualified(self) -> str:
+        """``distribution:name``, behind the group where it is in one."""
+        group, space, name = self.spec.name.rpartition(" ")
+        return f"{group}{space}{normalised(self.distribution)}:{name}"
 
 
 class Problem(NamedTuple):
@@ -55,7 +72,9 @@ class Problem(NamedTuple):
         reason: in one line.
         kind: of the component, "command", or None where the whole plugin is concerned.
         name: of the component or command, or of the entry point.
-        status: "failed", "conflict", "doubled" (works, but is installed twice) or "disabled" (by the user: no fault).
+        status: "failed", "conflict" (has a name of the core's, or one name twice), "doubled" (works, but is installed
+            twice), "qualified" (shares its name with another distribution's: no fault, it works under its qualified
+            name) or "disabled" (by the user: no fault).
     """
 
     distribution: str
@@ -69,20 +88,32 @@ class Problem(NamedTuple):
         if self.status == "doubled":
             return f"{self.distribution} {self.version} {self.reason}"
         what = f"{self.kind} {self.name!r}" if self.kind else f"plugin {self.name!r}"
+        if self.status == "qualified":
+            return f"{what} of {self.distribution} {self.version}: {self.reason}"
         return f"{what} of {self.distribution} {self.version} is left out: {self.reason}"
 
 
 class Installed(NamedTuple):
-    """All that the installed distributions offer, and what was left out."""
+    """All that the installed distributions offer, and what was left out.
+
+    Attributes:
+        components: those that have their name to themselves.
+        commands: likewise.
+        problems: what was left out or is not as it should be, and why.
+        rivals: components that only their qualified names tell from those of another distribution.
+        rival_commands: likewise.
+    """
 
     components: tuple[Registered, ...]
     commands: tuple[RegisteredCommand, ...]
     problems: tuple[Problem, ...]
+    rivals: tuple[Registered, ...] = ()
+    rival_commands: tuple[RegisteredCommand, ...] = ()
 
     @property
     def faults(self) -> tuple[Problem, ...]:
         """The problems that the user did not ask for."""
-        return tuple(problem for problem in self.problems if problem.status != "disabled")
+        return tuple(problem for problem in self.problems if problem.status not in {"disabled", "qualified"})
 
 
 def discover() -> Installed:
@@ -99,11 +130,17 @@ def discover() -> Installed:
     problems = _unknown_names(found)
     for distribution in found:
         why = _disabled(distribution)
+        unmet = conflict(distribution.requires, (CORE, META), __version__)
         if distribution.doubles and not why:
             problems.append(_doubled(distribution))
         for entry, target in distribution.entries:
             if why:
                 problems.append(Problem(distribution.name, distribution.version, why, None, entry, "disabled"))
+                continue
+            if unmet:
+                reason = f"it needs {unmet}, and {CORE} {__version__} is installed: pip install --upgrade"
+                reason = f"{reason} {distribution.name} {CORE}"
+                problems.append(Problem(distribution.name, distribution.version, reason, None, entry))
                 continue
             try:
                 offered, verbs = _load(host, distribution, entry, target)
@@ -112,9 +149,10 @@ def discover() -> Installed:
             else:
                 components += offered
                 commands += verbs
-    kept, doubled = _without_doubles(components)
-    verbs_kept, verbs_doubled = _without_doubles(commands)
-    result = Installed(tuple(kept), tuple(verbs_kept), (*problems, *doubled, *verbs_doubled))
+    kept, rivals, doubled = _without_doubles(components)
+    verbs_kept, rival_verbs, verbs_doubled = _without_doubles(commands)
+    faults = (*problems, *doubled, *verbs_doubled)
+    result = Installed(tuple(kept), tuple(verbs_kept), faults, tuple(rivals), tuple(rival_verbs))
     _strict(result)
     return result
 
@@ -136,6 +174,14 @@ def installed() -> Installed:
     return discovered()
 
 
+def official(named: str) -> str:
+    """The project's own distribution that offers ``named``, such as "delegate implicit-als"; "" if none does."""
+    import json
+
+    owners: dict[str, list[str]] = json.loads(OFFICIAL.read_text(encoding="utf-8"))
+    return next((owner for owner, offers in owners.items() if named in offers), "")
+
+
 def _load(
     host: pluggy.PluginManager, distribution: Distribution, entry: str, target: str
 ) -> tuple[list[Registered], list[RegisteredCommand]]:
@@ -145,7 +191,7 @@ def _load(
     try:
         module = import_module(target)
     except (Exception, SystemExit) as error:
-        raise Rejected(f"cannot be imported: {described(error)}") from error
+        raise Rejected(f"cannot be imported: {described(error, distribution.name)}") from error
     register(host, module, f"{distribution.key}:{entry}")
     owner = distribution.name, distribution.version
     offered = [
@@ -160,23 +206,31 @@ def _load(
 R = TypeVar("R", Registered, RegisteredCommand)
 
 
-def _without_doubles(offers: Iterable[R]) -> tuple[list[R], list[Problem]]:
-    """Keep what has its name to itself; of a name that the core has, keep the core's."""
+def _without_doubles(offers: Iterable[R]) -> tuple[list[R], list[R], list[Problem]]:
+    """Those that have their name to themselves, those that only a qualified name tells apart, and what to say."""
     rivals: dict[tuple[str, str], list[R]] = defaultdict(list)
     for offer in offers:
         rivals[_kind(offer), offer.spec.name].append(offer)
     kept: list[R] = []
+    qualified: list[R] = []
     problems: list[Problem] = []
     for (kind, name), group in rivals.items():
         core = [offer for offer in group if normalised(offer.distribution) == CORE]
         winners = core[:1] or (group if len(group) == 1 else [])
         kept += winners
+        owners = [offer.distribution for offer in group]
         for offer in group:
+            if offer in winners and len(group) == 1:
+                continue
+            others = sorted({owner for owner in owners if owner != offer.distribution}) or [offer.distribution]
+            reason, status = f"{' and '.join(others)} offers the same name", "conflict"
+            if owners.count(offer.distribution) == 1:
+                qualified.append(offer)
+                reason = f"{reason}; choose it as {offer.qualified!r}"
+                status = "conflict" if core else "qualified"
             if offer not in winners:
-                others = sorted({o.distribution for o in group if o is not offer}) or [offer.distribution]
-                reason = f"{' and '.join(others)} offers the same name"
-                problems.append(Problem(offer.distribution, offer.version, reason, kind, name, "conflict"))
-    return kept, problems
+                problems.append(Problem(offer.distribution, offer.version, reason, kind, name, status))
+    return kept, qualified, problems
 
 
 def _kind(offer: Registered | RegisteredCommand) -> str:

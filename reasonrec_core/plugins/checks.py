@@ -13,20 +13,12 @@ import pluggy
 from reasonrec_core import hookspecs
 from reasonrec_core.errors import did_you_mean
 from reasonrec_core.hookspecs import GROUP, GROUPS, TASKS, CommandSpec, ComponentSpec
+from reasonrec_core.plugins.metadata import missing_requirements
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith(f"{GROUP}_"))
 """Names of all hooks."""
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
-
-PACKAGES = {
-    "PIL": "pillow",
-    "cv2": "opencv-python",
-    "open_clip": "open_clip_torch",
-    "sklearn": "scikit-learn",
-    "yaml": "pyyaml",
-}
-"""Names of distributions that differ from the module that they install."""
 
 
 class Rejected(Exception):
@@ -113,11 +105,10 @@ def check_record(hook: str, record: ComponentSpec | CommandSpec) -> None:
             raise Rejected(f"{at}tasks: {', '.join(unknown)}; known: {', '.join(TASKS)}")
 
 
-def described(error: BaseException) -> str:
-    """An exception on one line; a missing package comes with the way to mend it."""
+def described(error: BaseException, distribution: str = "") -> str:
+    """An exception on one line; a missing package comes with what ``distribution`` requires and does not find."""
     if isinstance(error, ModuleNotFoundError) and error.name:
-        package = error.name.partition(".")[0]
-        hint = f" (pip install {PACKAGES.get(package, package)})" if package == error.name else ""
-        return f"missing dependency: no module named {error.name!r}{hint}"
+        missing = " ".join(missing_requirements(distribution)) if distribution else ""
+        return f"missing dependency: no module named {error.name!r}" + (f" (pip install {missing})" if missing else "")
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

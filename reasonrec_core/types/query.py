@@ -23,13 +23,12 @@ class Task(StrEnum):
     CTR = "ctr"
     """Give the probability of a click for each given item."""
     EXPLAIN = "explain"
+    """Say why an item suits a user."""
 
     @property
     def ranks(self) -> bool:
         """Whether the answer is a ranking."""
         return self in {Task.SEQUENTIAL, Task.DIRECT}
-
-    """Say why an item suits a user."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -328,7 +328,7 @@ def test_a_plugins_command_is_imported_when_it_is_called(tmp_path: Path) -> None
 def test_a_plugin_cannot_take_a_verb_of_the_core(tmp_path: Path) -> None:
     install(tmp_path, "reasonrec-evil", {"reasonrec_evil.py": _evil()}, {"main": "reasonrec_evil"})
     done = reasonrec(tmp_path, "--help")
-    assert "Evil." not in done.stdout
+    assert "Evil." not in next(line for line in done.stdout.splitlines() if line.split()[:1] == ["run"])
     assert "reasonrec-core offers the same name" in done.stderr
     rows = json.loads(reasonrec(tmp_path, "-q", "plugins", "--json").stdout)
     assert any(row["name"] == "run" and row["status"].startswith("conflict") for row in rows)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from installed import install, install_module, python
+from installed import install, install_module, python, reasonrec
+
+from reasonrec_core import __version__
 
 LISTING = """
 import os
@@ -52,7 +55,7 @@ BROKEN = {
     ),
     "missing dependency": (
         "import no_such_library\n",
-        "missing dependency: no module named 'no_such_library' (pip install no_such_library)",
+        "missing dependency: no module named 'no_such_library'",
     ),
     "import error": ("from math import no_such_name\n", "cannot be imported: ImportError: cannot import name"),
     "exception while importing": ("raise RuntimeError('two\\nlines')\n", "RuntimeError: two lines"),
@@ -125,15 +128,60 @@ def test_a_broken_plugin_is_an_error_where_the_user_is_strict(tmp_path: Path, ca
     assert BROKEN[case][1] in done.stdout
 
 
-def test_two_distributions_with_one_component_name_are_both_refused_by_name(tmp_path: Path) -> None:
+def test_two_distributions_with_one_component_name_are_told_apart_by_the_distribution(tmp_path: Path) -> None:
     install_module(tmp_path, "reasonrec-b", delegate("als"))
     install_module(tmp_path, "reasonrec-a", delegate("als") + GOOD.replace("delegates", "encoders"))
-    done = python(tmp_path, LISTING)
+    done = python(tmp_path, LISTING, REASONREC_STRICT_PLUGINS="1")
     assert done.stdout.splitlines()[:2] == ["good", CORE], done.stderr
-    assert sorted(done.stderr.splitlines()) == [
-        "delegate 'als' of reasonrec-a 0.1.0 is left out: reasonrec-b offers the same name",
-        "delegate 'als' of reasonrec-b 0.1.0 is left out: reasonrec-a offers the same name",
+    assert done.stdout.splitlines()[2:] == ["qualified|reasonrec-a|delegate|als", "qualified|reasonrec-b|delegate|als"]
+    assert done.stderr == ""
+    rows = json.loads(reasonrec(tmp_path, "plugins", "--json").stdout)
+    assert [row["status"] for row in rows if row["name"] == "als"] == [
+        f"qualified: {other} offers the same name; choose it as '{mine}:als'"
+        for mine, other in (("reasonrec-a", "reasonrec-b"), ("reasonrec-b", "reasonrec-a"))
     ]
+
+
+def test_two_distributions_with_one_verb_are_told_apart_by_the_distribution(tmp_path: Path) -> None:
+    verb = "@hookimpl\ndef reasonrec_commands():\n    return [CommandSpec('data act', 'here_{}:act', 'Acts {}.')]\n"
+    for name in "ab":
+        install_module(tmp_path, f"reasonrec-{name}", verb.format(name, name))
+        code = f"import click\n@click.command()\ndef act():\n    print('{name}')\n"
+        (tmp_path / f"here_{name}.py").write_text(code)
+    assert reasonrec(tmp_path, "data", "reasonrec-b:act").stdout == "b\n"
+    done = reasonrec(tmp_path, "data", "act")
+    assert done.returncode == 2
+    assert "2 distributions offer it: write reasonrec-a:act or reasonrec-b:act." in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("requires", "accepted"),
+    [
+        ("reasonrec-core>=0.2,<0.3", True),
+        ("reasonrec-core<0.3,>=0.2", True),
+        ("reasonrec_core (>=0.2)", True),
+        ("reasonrec-core~=0.2.0", True),
+        ("reasonrec-core==0.2.*", True),
+        ("reasonrec-core", True),
+        ("reasonrec-core>=9 ; extra == 'new'", True),
+        ("reasonrec-core>=0.3", False),
+        ("reasonrec-core>=0.2.1", False),
+        ("Reasonrec.Core[x]<0.2", False),
+        ("reasonrec-core==0.1.*", False),
+        ("reasonrec-core!=0.2.0", False),
+        ("reasonrec>=0.1,<0.2", False),
+    ],
+)
+def test_a_plugin_for_another_core_is_left_out_and_says_why(tmp_path: Path, requires: str, accepted: bool) -> None:
+    install_module(tmp_path, "reasonrec-a", GOOD, requires=[requires, "numpy>=99"])
+    done = python(tmp_path, LISTING)
+    if accepted:
+        assert done.stdout.splitlines() == ["good", CORE]
+        assert done.stderr == ""
+        return
+    assert done.stdout.splitlines() == ["", CORE, "failed|reasonrec-a|None|main"]
+    need = requires.replace("[x]", "")
+    assert f"is left out: it needs {need}, and reasonrec-core {__version__} is installed: pip" in done.stderr
 
 
 def test_the_same_name_in_another_kind_is_no_conflict(tmp_path: Path) -> None:
@@ -148,7 +196,8 @@ def test_a_name_of_the_core_stays_the_cores(tmp_path: Path) -> None:
     install_module(tmp_path, "a-first", delegate("popularity"))
     done = python(tmp_path, LISTING)
     assert done.stdout.splitlines() == ["", CORE, "conflict|a-first|delegate|popularity"]
-    assert done.stderr == "delegate 'popularity' of a-first 0.1.0 is left out: reasonrec-core offers the same name\n"
+    reason = "reasonrec-core offers the same name; choose it as 'a-first:popularity'"
+    assert done.stderr == f"delegate 'popularity' of a-first 0.1.0 is left out: {reason}\n"
 
 
 def test_one_distribution_that_offers_a_name_twice_loses_it(tmp_path: Path) -> None:
@@ -242,3 +291,9 @@ def test_reading_folders_agrees_with_importlib_metadata() -> None:
     slow = {(d.key, d.version, tuple(sorted(d.entries))) for d in metadata._from_metadata() if d.entries}
     assert fast == slow
     assert any(key == "reasonrec-core" for key, _, _ in fast)
+
+
+def test_a_missing_module_is_mended_by_what_the_distribution_requires(tmp_path: Path) -> None:
+    install_module(tmp_path, "reasonrec-a", "import cv9", requires=["opencv-nine>=1", "numpy"])
+    done = python(tmp_path, LISTING)
+    assert "missing dependency: no module named 'cv9' (pip install opencv-nine)" in done.stderr

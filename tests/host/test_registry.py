@@ -92,7 +92,7 @@ def test_a_component_is_made_with_its_settings(registry: Registry) -> None:
         ("delegate", "zzz", "no delegate is called 'zzz'. Known: mine, popularity."),
         ("encoder", "popularity", "no encoder is called 'popularity'. 'popularity' is of kind delegate."),
         ("delegate", "lost", "plugin 'lost' of reasonrec-b 2.0 is left out: cannot be imported: E."),
-        ("delegate", "implicit-als", "It may come with reasonrec-implicit: pip install reasonrec-implicit."),
+        ("delegate", "implicit-als", "It comes with reasonrec-implicit: pip install reasonrec-implicit."),
     ],
 )
 def test_an_unknown_name_says_what_is_near(registry: Registry, kind: str, name: str, message: str) -> None:
@@ -213,3 +213,18 @@ def test_a_metric_is_a_record_and_every_kind_has_a_base_and_a_hook() -> None:
     with pytest.raises(PluginError, match="Mine is not a MetricInfo"):
         Registry(Installed(offers, (), ())).metrics()
     assert {kind: base_of(kind).__name__ for kind in Kind}.keys() == HOOK_OF_KIND.keys()
+
+
+def test_a_qualified_name_chooses_between_two_distributions() -> None:
+    here = Mine.__module__
+    both = tuple(
+        Registered(Kind.DELEGATE, ComponentSpec("mine", f"{here}:Mine", "x"), owner, "1.0")
+        for owner in ("reasonrec-a", "reasonrec-b")
+    )
+    registry = Registry(Installed((), (), (), both))
+    assert registry.names(Kind.DELEGATE) == ["reasonrec-a:mine", "reasonrec-b:mine"]
+    assert registry.create("delegate", "reasonrec-b:mine", {"rate": 1}).config.rate == 1
+    assert registry.spec("delegate", "reasonrec-a:mine").distribution == "reasonrec-a"
+    with pytest.raises(ConfigError) as caught:
+        registry.create("delegate", "mine", {})
+    assert "2 distributions offer it: write 'reasonrec-a:mine' or 'reasonrec-b:mine'." in str(caught.value)
