@@ -27,7 +27,7 @@ from reasonrec_clip.towers import Head, Towers
 from reasonrec_clip.tuning import trunk_features
 from torch.nn.functional import normalize
 
-from reasonrec_core.data.importers import open_or_import
+from reasonrec_core.data import open_or_import
 from reasonrec_core.observe import observe_items
 from reasonrec_core.registry import Registry
 

@@ -22,7 +22,7 @@ from reasonrec_profile.api import Profile, ProfileConfig
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.builtin.transitions import Transitions, TransitionsConfig
-from reasonrec_core.data.splits.cases import user_cases
+from reasonrec_core.data.cases import make_user_cases
 from reasonrec_core.types import Cases, Float32, Interactions, QueryBatch
 
 COVERAGE, CELLS, STEPS = 0.9, 1 << 20, 5
@@ -89,9 +89,9 @@ def rehearsals(bench: Bench) -> None:
     found: dict[str, list[float]] = {}
     for k in range(1, STEPS + 1):
         enough = lengths[train.users] >= k + 1
-        first = user_cases(train, enough & (age > k - 1), enough & (age == k - 1), users)
+        first = make_user_cases(train, enough & (age > k - 1), enough & (age == k - 1), users)
         if k > 1:
-            second = user_cases(train, enough & (age > k - 2), enough & (age == k - 2), users)
+            second = make_user_cases(train, enough & (age > k - 2), enough & (age == k - 2), users)
         else:
             second = bench.split.valid.take(np.flatnonzero(lengths[bench.split.valid.queries.users] >= 2))
         rest = train.take(~(enough & (age <= k - 1)))

@@ -35,7 +35,7 @@ from reasonrec_cot.policy import Cot
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import Delegate, Kind
-from reasonrec_core.data.splits import direct_split
+from reasonrec_core.data import draw_direct_split
 from reasonrec_core.evaluate import evaluate_ranking
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import QueryBatch, Ranking
@@ -209,7 +209,7 @@ def scored(
 ) -> dict[str, Any]:
     """Means of the metrics per task and part; every query's go to ``folder``; what is there already is read."""
     found: dict[str, Any] = {}
-    direct = direct_split(bench.split, bench.dataset, negatives=99, seed=0)
+    direct = draw_direct_split(bench.split, bench.dataset, negatives=99, seed=0)
     for part in given.parts:
         for task in (each for each in given.tasks if each != "ctr"):
             split = direct if task == "direct" else bench.split

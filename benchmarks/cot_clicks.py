@@ -16,7 +16,7 @@ from profile_policy import Bench
 from reasonrec_cot.policy import Cot
 
 from reasonrec_core.components import Delegate
-from reasonrec_core.data.splits import click_split
+from reasonrec_core.data import draw_click_split
 from reasonrec_core.evaluate import Scores, compare, score_ctr, summarise
 from reasonrec_core.evaluate.significance import holm
 from reasonrec_core.ranking import percentile_rank
@@ -29,7 +29,7 @@ Chance = Callable[[QueryBatch], Float32]
 
 def clicked(bench: Bench, chance: Chance, part: str, path: Path, queries: int | None, *, states: bool) -> None:
     """Ask about so many queries' items and keep the answers; ``states``: they are probabilities as they are."""
-    split = click_split(bench.split, bench.dataset, seed=0)
+    split = draw_click_split(bench.split, bench.dataset, seed=0)
     cases = some(getattr(split, part), queries)
     found = asked(chance, cases)
     if not states and part == "valid":

@@ -30,8 +30,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import FitData, Kind
-from reasonrec_core.data.importers import open_or_import
-from reasonrec_core.data.splits import SplitConfig, make_split
+from reasonrec_core.data import SplitConfig, make_split, open_or_import
 from reasonrec_core.evaluate import compare_all, holm, score_ctr, summarise
 from reasonrec_core.io import content_hash
 from reasonrec_core.registry import Registry

@@ -29,7 +29,7 @@ from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import FitData, Kind
 from reasonrec_core.config import check_config
-from reasonrec_core.data.reviews import ReviewCases, review_cases
+from reasonrec_core.data.reviews import ReviewCases, make_review_cases
 from reasonrec_core.data.split import TRAIN
 from reasonrec_core.pipeline.prepare import Prepared, prepare
 from reasonrec_core.pipeline.run_folder import RunFolder
@@ -91,7 +91,7 @@ def measure(options: argparse.Namespace) -> None:
     config = check_config(tree, "benchmark")
     registry, run = Registry.discover(), RunFolder.create(options.work / "run", config)
     prepared = prepare(config, registry, run, lambda *_: None)
-    cases = review_cases(prepared.dataset, prepared.split, options.part)
+    cases = make_review_cases(prepared.dataset, prepared.split, options.part)
     rows = np.sort(np.random.default_rng(options.seed).permutation(len(cases))[: options.requests])
     said, seconds = {}, {}
     for name, settings in FORMS.items():

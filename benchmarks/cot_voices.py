@@ -27,7 +27,7 @@ from reasonrec_cot.policy import Cot
 from reasonrec_cot.tuning.deciding import UNCLICKED, WIDE, listed_with
 from threadpoolctl import threadpool_limits
 
-from reasonrec_core.data.splits import click_split, direct_split
+from reasonrec_core.data import draw_click_split, draw_direct_split
 from reasonrec_core.evaluate import Scores, compare, score_ctr, score_ranking
 from reasonrec_core.ranking import percentile_rank, rank
 from reasonrec_core.types import Cases, Float32, Int32, QueryBatch
@@ -96,13 +96,13 @@ def decided(kind: str, bench: Bench, said: Mapping[str, Said]) -> tuple[Scores, 
         stood = {name: percentile_rank(values, asked) for name, values in said["valid"].items()}
         made = fit_clicks(stood, np.asarray(asked.candidates == targets[:, None], np.bool_), horizon, seed)
         assert made.decision is not None
-        test = click_split(bench.split, bench.dataset, seed=0).test
+        test = draw_click_split(bench.split, bench.dataset, seed=0).test
         there = {name: percentile_rank(values, test.queries) for name, values in said["test"].items()}
         chance = made.decision(there, bench.horizon(test.queries))
         return score_ctr(chance, test), made.decision.voices, made.report["figures"][CROSSED]["AUC"]
     if kind == "direct":
         shown, wide = listed_with(targets, valid.queries, n_items, seed), None
-        test = direct_split(bench.split, bench.dataset, negatives=99, seed=0).test
+        test = draw_direct_split(bench.split, bench.dataset, negatives=99, seed=0).test
         listed = test.queries.candidates
         assert listed is not None
     else:

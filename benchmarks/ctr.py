@@ -26,9 +26,8 @@ import pyarrow.csv as pc
 from reasonrec_lightgbm.ctr import CTRConfig, LightGBMCTR
 
 from reasonrec_core.components import FitData, Kind
+from reasonrec_core.data import SplitConfig, make_split, open_or_import
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.data.importers import open_or_import
-from reasonrec_core.data.splits import SplitConfig, make_split
 from reasonrec_core.evaluate import score_ctr, summarise
 from reasonrec_core.observe import observe_items
 from reasonrec_core.registry import Registry

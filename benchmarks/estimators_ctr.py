@@ -25,8 +25,7 @@ from reasonrec_lightgbm.ctr import CTRConfig, LightGBMCTR
 from scipy.special import digamma
 
 from reasonrec_core.components import FitData
-from reasonrec_core.data.importers import open_or_import
-from reasonrec_core.data.splits import SplitConfig, make_split
+from reasonrec_core.data import SplitConfig, make_split, open_or_import
 from reasonrec_core.evaluate import score_ctr, summarise
 from reasonrec_core.evaluate.calibration import risk_coverage
 from reasonrec_core.types import Cases, Task

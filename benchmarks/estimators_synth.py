@@ -23,14 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reasonrec_datasets.synth import SynthConfig, make_catalogue, oracle_scores
 from scipy.stats import spearmanr
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import FitData, Kind
+from reasonrec_core.data import SplitConfig, import_path, make_split
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.importers import import_path
-from reasonrec_core.data.splits import SplitConfig, make_split
-from reasonrec_core.data.synth import SynthConfig, make_catalogue, oracle_scores
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Cases, Float32, History, Observation, QueryBatch, indptr_of

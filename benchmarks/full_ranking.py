@@ -25,9 +25,8 @@ from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import Delegate, Empty
+from reasonrec_core.data import SplitConfig, make_split, open_or_import
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.importers import open_or_import
-from reasonrec_core.data.splits import SplitConfig, make_split
 from reasonrec_core.evaluate import evaluate_ranking
 from reasonrec_core.types import Cases, Float32, Observation, QueryBatch
 

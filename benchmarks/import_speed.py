@@ -54,8 +54,8 @@ def peak_memory() -> float:
 
 def measure(path: Path) -> dict:
     """Import ``path`` in this process: seconds of wall clock and processor per stage."""
+    from reasonrec_core.data import import_path
     from reasonrec_core.data.dataset import Dataset
-    from reasonrec_core.data.importers import import_path
 
     with tempfile.TemporaryDirectory() as folder:
         start = clocks()

@@ -20,7 +20,7 @@ from pathlib import Path
 RUN = """
 import sys, time, json
 from pathlib import Path
-from reasonrec_core.data.importers import open_or_import
+from reasonrec_core.data import open_or_import
 data, cache, *names = sys.argv[1:]
 catalog = open_or_import(Path(data), Path(cache)).catalog
 wall, processor = time.perf_counter(), time.process_time()

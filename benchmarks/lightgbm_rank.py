@@ -24,8 +24,7 @@ import numpy as np
 from reasonrec_lightgbm.rank import LightGBMRank, RankConfig
 
 from reasonrec_core.components import Delegate, FitData, Kind
-from reasonrec_core.data.importers import open_or_import
-from reasonrec_core.data.splits import SplitConfig, make_split, with_candidates
+from reasonrec_core.data import SplitConfig, draw_candidates, make_split, open_or_import
 from reasonrec_core.evaluate import Scores, compare_all, evaluate_ranking, summarise
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.registry import Registry
@@ -44,7 +43,7 @@ def fresh(name: str) -> Delegate[Any]:
 def measure(name: str, data: Path, cache: Path, candidates: tuple[str, ...], seed: int) -> list[str]:
     dataset = open_or_import(data / name, cache, seed=seed)
     split = make_split(dataset, SplitConfig(kind="leave-one-out", seed=seed))
-    lists = with_candidates(split.test, dataset, 99, seed)
+    lists = draw_candidates(split.test, dataset, 99, seed)
     horizon = EvidenceHorizonScale().fit(np.bincount(split.train.users, minlength=dataset.n_users).astype(np.int64))
     seen = Observation({}, {}, horizon(split.valid.queries))
     fit = FitData(

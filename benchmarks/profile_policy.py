@@ -20,15 +20,14 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+from reasonrec_datasets.synth import SynthConfig, make_catalogue, oracle_ceiling
 from reasonrec_profile.api import MixtureWeights, Profile, ProfileConfig, ProfileModel
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import Delegate, FitData, Kind
+from reasonrec_core.data import SplitConfig, make_split, open_or_import
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.importers import open_or_import
 from reasonrec_core.data.split import Split
-from reasonrec_core.data.splits import SplitConfig, make_split
-from reasonrec_core.data.synth import SynthConfig, make_catalogue, oracle_ceiling
 from reasonrec_core.evaluate import Scores, compare_all, evaluate_ranking, summarise
 from reasonrec_core.observe import observe_items
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale

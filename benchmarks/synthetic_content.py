@@ -20,13 +20,12 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+from reasonrec_datasets.synth import SynthConfig, make_catalogue, oracle_ceiling, oracle_scores
 from scipy import sparse
 
 from reasonrec_core.components import FitData
+from reasonrec_core.data import SplitConfig, import_path, make_split
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.importers import import_path
-from reasonrec_core.data.splits import SplitConfig, make_split
-from reasonrec_core.data.synth import SynthConfig, make_catalogue, oracle_ceiling, oracle_scores
 from reasonrec_core.evaluate import compare_all, evaluate_ranking, summarise
 from reasonrec_core.observe import observe_items
 from reasonrec_core.ranking import rank

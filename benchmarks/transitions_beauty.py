@@ -21,8 +21,7 @@ from typing import Any
 import numpy as np
 
 from reasonrec_core.components import Delegate, FitData, Kind
-from reasonrec_core.data.importers import open_or_import
-from reasonrec_core.data.splits import SplitConfig, make_split
+from reasonrec_core.data import SplitConfig, make_split, open_or_import
 from reasonrec_core.evaluate import evaluate_ranking, summarise
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Observation

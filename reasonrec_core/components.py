@@ -26,7 +26,7 @@ from typing import (
 )
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from reasonrec_core.hookspecs import Kind as Kind
 from reasonrec_core.io import read_json, write_json
@@ -50,7 +50,11 @@ from reasonrec_core.types import (
 if TYPE_CHECKING:
     from scipy import sparse
 
+    from reasonrec_core.data.cases import Division
     from reasonrec_core.data.catalog import Catalog
+    from reasonrec_core.data.column_matching import ColumnMatcher
+    from reasonrec_core.data.dataset import Dataset
+    from reasonrec_core.data.raw_tables import RawTables
 
 
 class Settings(BaseModel):
@@ -338,11 +342,65 @@ class Router(Configured[C]):
 
 
 class DataSource(Configured[C]):
-    """Reads interactions, items and users from somewhere into raw tables."""
+    """Reads data of one layout: says which paths it reads, and makes tables of them."""
+
+    order: ClassVar[float] = 100
+    """Sources are asked in ascending order, equal ones by name; the first that matches reads the path."""
+
+    @abstractmethod
+    def matches(self, path: Path) -> bool:
+        """Whether ``path`` (a file or folder that exists) is what this source reads. Cheap, and True only if sure."""
+
+    @abstractmethod
+    def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
+        """The interactions and, where they are there, items and users, under our column names.
+
+        ``columns`` knows the names that users gave and those that people use: `reasonrec_core.data.read_log` and
+        `reasonrec_core.data.read_fields` ask it, for files and for Arrow tables in memory.
+
+        Raises:
+            DataError: what is wrong, in which file, line and column, and what to do.
+        """
 
 
-class Splitter(Configured[C]):
-    """Says which interactions train, which tune and which test."""
+class SplitterSettings(Settings):
+    """What every splitter's ``Config`` has; extend it."""
+
+    min_history: int = Field(1, ge=0)
+    """Queries whose history is shorter are left out and counted."""
+    repeats: Literal["drop", "keep"] = "drop"
+    """Targets that the query's history already holds: full ranking masks the history, so they cannot be reached."""
+    min_value: float | None = None
+    """Interactions of a smaller value are no positives: left out of a ranking split, label 0 in a CTR split."""
+    negatives: int = Field(99, ge=1)
+    """How many candidates are drawn beside the target for the direct task."""
+    seed: int = Field(0, ge=0)
+    """Of every random choice."""
+
+
+S = TypeVar("S", bound=SplitterSettings)
+
+
+class Splitter(Configured[S]):
+    """Divides a dataset into what is trained on, tuned on and tested.
+
+    `reasonrec_core.data.make_split` does the rest: it leaves out weak values and unreachable targets, says so, and
+    hashes the outcome.
+    """
+
+    Config: ClassVar[type[Settings]] = SplitterSettings
+    reads_labels: ClassVar[bool] = False
+    """Whether ``min_value`` divides labels rather than leaves interactions out; the splitter then does so itself."""
+
+    @abstractmethod
+    def divide(self, dataset: Dataset, log: Interactions) -> Division:
+        """The part of each row of ``log`` (N rows, sorted by user, oldest first), and the queries with their targets.
+
+        Made of whole arrays from data, settings and seed alone. `reasonrec_core.data.make_user_cases` makes queries.
+
+        Raises:
+            DataError: nothing is left for a part, with the numbers that show why.
+        """
 
 
 class Reporter(Configured[C]):

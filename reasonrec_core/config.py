@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from reasonrec_core.components import Settings
 from reasonrec_core.config_errors import config_error, validated
-from reasonrec_core.data.splits import SplitConfig
+from reasonrec_core.data.split import SplitConfig, make_splitter
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing import RouterConfig
 from reasonrec_core.routing.config import GOALS
@@ -24,9 +24,10 @@ from reasonrec_core.types import Task
 class DataConfig(Settings):
     """Where the interactions, items and users come from."""
 
-    path: str = Field(description="A saved dataset, or a file or folder that an importer reads.")
-    format: str = Field("auto", description="Name of the importer, or auto to look at the path.")
+    path: str = Field(description="A saved dataset, or a file or folder that a data source reads.")
+    format: str = Field("auto", description="Name of the data source, or auto to look at the path.")
     columns: dict[str, str] = Field({}, description="Our column name = the source's, where they differ.")
+    options: dict[str, Any] = Field({}, description="The data source's own settings.")
     seed: int = Field(0, description="Of the shuffle that gives items and users their dense indices.")
 
 
@@ -214,13 +215,21 @@ def load_router(path: Path, *, has_goal: bool = False) -> RouterConfig:
 def check_config(tree: Mapping[str, Any], where: str, text: str = "") -> PipelineConfig:
     """Validate a tree of settings; the first thing that is wrong becomes one `ConfigError`."""
     try:
-        return PipelineConfig.model_validate(tree)
+        config = PipelineConfig.model_validate(tree)
     except ValidationError as error:
-        problem = config_error(error, PipelineConfig)
-        line = _line_of(text, error.errors()[0]["loc"])
-        place = f"{where}:{line}" if line else where
-        at = f"{place}: {problem.where}" if problem.where else place
-        raise ConfigError(problem.what, where=at, fix=problem.fix) from error
+        raise _place(config_error(error, PipelineConfig), error.errors()[0]["loc"], where, text) from error
+    try:
+        make_splitter(config.split)
+    except ConfigError as error:
+        raise _place(error, tuple((error.where or "split").split(".")), where, text) from error
+    return config
+
+
+def _place(problem: ConfigError, loc: tuple[int | str, ...], where: str, text: str) -> ConfigError:
+    """The same problem with the file and, if it can be told, the line before its key."""
+    line = _line_of(text, loc)
+    place = f"{where}:{line}" if line else where
+    return ConfigError(problem.what, where=f"{place}: {problem.where}" if problem.where else place, fix=problem.fix)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], str]:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from reasonrec_datasets.synth import SynthConfig, make_catalogue
 
 from reasonrec_core.cli.main import main
+from reasonrec_core.data import SplitConfig, make_split, save_split
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.splits import SplitConfig, make_split, save_split
-from reasonrec_core.data.synth import SynthConfig, make_catalogue
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import whole_file, whole_folder, write_text
 from reasonrec_core.testing.tiny import tiny_dataset, tiny_tables

@@ -22,12 +22,8 @@ VERBS = {
 """Where each verb of the core is, and its line of help."""
 
 DATA_VERBS = {
-    "import": ("reasonrec_core.cli.data_import:import_command", "Read data in any known layout and save a dataset."),
-    "describe": ("reasonrec_core.cli.data_describe:describe_command", "Say what is in a dataset or in raw data."),
+    "import": ("reasonrec_core.cli.data_import:import_command", "Read data with any data source and save a dataset."),
     "split": ("reasonrec_core.cli.data_split:split_command", "Divide a dataset into training, validation and test."),
-    "check": ("reasonrec_core.cli.data_check:check_command", "Look for leaks and defects (the leakage doctor)."),
-    "fetch": ("reasonrec_core.cli.data_fetch:fetch_command", "Download a public data set, with its licence."),
-    "synth": ("reasonrec_core.cli.data_synth:synth_command", "Make a synthetic catalogue with known tastes."),
 }
 """The core's verbs of ``reasonrec data``; plugins add more."""
 

@@ -3,51 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from reasonrec_core.cli.console import note, out, plain, progress
+from reasonrec_core.cli.data_options import source_options
+from reasonrec_core.data import import_path, read_new_items
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.importers import FORMATS, import_path, read_new_items
 from reasonrec_core.data.storage import is_dataset
 from reasonrec_core.errors import ConfigError, DataError
-
-
-def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
-    """``OURS=THEIRS`` options as a mapping.
-
-    Raises:
-        ConfigError: no ``=``, or the same column twice.
-    """
-    columns: dict[str, str] = {}
-    for pair in pairs:
-        ours, equals, theirs = (part.strip() for part in pair.partition("="))
-        if not equals or not ours:
-            raise ConfigError(f"{pair!r} is not OURS=THEIRS", where="--column", fix="E.g. --column user_id=customer.")
-        if ours in columns:
-            raise ConfigError(f"{ours} is given twice", where="--column")
-        columns[ours] = theirs
-    return columns
-
-
-format_option = click.option(
-    "--format", "format_", type=click.Choice(["auto", *FORMATS]), default="auto", show_default=True,
-    help="The layout of the files; by default found by looking.",
-)  # fmt: skip
-column_option = click.option(
-    "--column", "columns", multiple=True, metavar="OURS=THEIRS",
-    help="Read the column THEIRS as OURS (user_id, item_id, timestamp, value, part, history, title, categories, ...). "
-    "An empty THEIRS leaves a column out. May be repeated.",
-)  # fmt: skip
 
 
 @click.command(name="import")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--out", "folder", type=click.Path(path_type=Path), help="Folder for the dataset.")
-@format_option
-@column_option
+@source_options
 @click.option("--name", help="Name of the dataset; by default that of the file or folder.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order of the indices.")
 @click.option("--force", is_flag=True, help="Replace a dataset that is in the folder already.")
@@ -59,8 +31,7 @@ column_option = click.option(
 def import_command(
     path: Path,
     folder: Path | None,
-    format_: str,
-    columns: tuple[str, ...],
+    source: dict[str, Any],
     name: str | None,
     seed: int,
     force: bool,
@@ -68,10 +39,11 @@ def import_command(
     into: Path | None,
     as_json: bool,
 ) -> None:
-    """Read data in any known layout, check it, and save it as a dataset.
+    """Read data with any data source, check it, and save it as a dataset.
 
     PATH is a folder or file: tables (interactions.csv, items.csv, users.csv, images/), predefined parts
-    (train.csv, valid.csv, test.csv), RecBole atomic files, MovieLens, S3-Rec sequences.txt, Amazon reviews.
+    (train.csv, valid.csv, test.csv), RecBole atomic files, MovieLens, S3-Rec sequences.txt, Amazon reviews, or
+    whatever else an installed data source reads.
 
     With --extend or --into, PATH is a table of items, or a folder with items.csv and images/. Nothing is fitted again.
 
@@ -83,10 +55,9 @@ def import_command(
       reasonrec data import new-items.csv --extend sets/shop --out sets/shop-2
       reasonrec data import new-items/ --into runs/shop
     """
-    ours = parse_columns(columns)
     if into is not None:
         _refuse({"--out": folder, "--extend": extend, "--name": name, "--force": force or None})
-        _into_run(path, into, ours, as_json=as_json)
+        _into_run(path, into, source["columns"], as_json=as_json)
         return
     if folder is None:
         raise ConfigError("no --out", where="data import", fix="Name the dataset's folder (--out), or a run (--into).")
@@ -94,11 +65,11 @@ def import_command(
     with progress() as step:
         step(0, 2, "import")
         if extend is not None:
-            new = read_new_items(path, ours)
+            new = read_new_items(path, source["columns"])
             step(1, 2, "import")
             dataset = Dataset.open(extend).extend_items(new.table, folder, new.images)
         else:
-            raw = import_path(path, format=format_, columns=ours, name=name)
+            raw = import_path(path, name=name, **source)
             step(1, 2, "import")
             dataset = Dataset.build(raw, folder, seed=seed)
     for remark in dataset.notes:

@@ -11,11 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from reasonrec_core.cli.console import note, out, plain
-from reasonrec_core.cli.data_import import column_option, format_option, parse_columns
-from reasonrec_core.cli.split_options import dataset_at, split_config, split_options
+from reasonrec_core.cli.data_options import choose_split, open_data, source_options, split_options
+from reasonrec_core.data import draw_direct_split, make_split, save_split
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.split import Split
-from reasonrec_core.data.splits import direct_split, make_split, save_split
 from reasonrec_core.errors import ConfigError
 
 
@@ -24,16 +23,14 @@ from reasonrec_core.errors import ConfigError
 @click.option("--out", "folder", type=click.Path(path_type=Path), help="Save the split to this folder.")
 @split_options
 @click.option("--negatives", type=int, help="Draw this many candidates beside each target (direct task), e.g. 99.")
-@format_option
-@column_option
+@source_options
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def split_command(
     path: Path,
     folder: Path | None,
     split: dict[str, Any],
     negatives: int | None,
-    format_: str,
-    columns: tuple[str, ...],
+    source: dict[str, Any],
     as_json: bool,
 ) -> None:
     """Divide a dataset, or raw data, into training, validation and test.
@@ -51,13 +48,13 @@ def split_command(
       reasonrec data split sets/hm-week --kind temporal --valid 0.15 --test 0.15
       reasonrec data split sets/ml-1m --negatives 99 --out splits/ml-1m-direct
     """
-    with dataset_at(path, format_, parse_columns(columns)) as dataset:
-        config = split_config(dataset, split)
+    with open_data(path, source) as dataset:
+        config = choose_split(dataset, split)
         if negatives is not None and negatives < 1:
             raise ConfigError("must be at least 1", where="--negatives")
         made = make_split(dataset, config)
         if negatives is not None:
-            made = direct_split(made, dataset, negatives=negatives, seed=config.seed)
+            made = draw_direct_split(made, dataset, negatives=negatives, seed=made.config["seed"])
         if folder is not None:
             save_split(made, folder, dataset)
         facts = _facts(made, dataset)

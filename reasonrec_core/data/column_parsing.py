@@ -34,13 +34,13 @@ class Place(Protocol):
         """``file:line:column`` of a cell (row counted from 0)."""
 
 
-def fail(what: str, place: Place | None, row: int, column: str, *, fix: str | None = None) -> DataError:
+def cell_error(what: str, place: Place | None, row: int, column: str, *, fix: str | None = None) -> DataError:
     """A `DataError` about one cell."""
     where = place.where(row, column) if place else f"row {row + 1}, column {column!r}"
     return DataError(what, where=where, fix=fix)
 
 
-def flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+def flatten_column(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """The column as one array."""
     if not isinstance(column, pa.ChunkedArray):
         return column
@@ -52,7 +52,7 @@ def flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     return column.combine_chunks()
 
 
-def ids(column: pa.ChunkedArray | pa.Array, name: str, place: Place | None = None) -> pa.DictionaryArray:
+def parse_ids(column: pa.ChunkedArray | pa.Array, name: str, place: Place | None = None) -> pa.DictionaryArray:
     """String ids, dictionary-encoded, without surrounding blanks.
 
     Whole numbers become their decimal digits, so that ``1``, ``1.0`` and ``"1"`` are one id.
@@ -60,7 +60,7 @@ def ids(column: pa.ChunkedArray | pa.Array, name: str, place: Place | None = Non
     Raises:
         DataError: a blank id (with its place), or a type that cannot be an id.
     """
-    values = _as_text(flat(column), name, place)
+    values = _as_text(flatten_column(column), name, place)
     if not pa.types.is_dictionary(values.type):
         values = pc.dictionary_encode(values)
     trimmed = pc.utf8_trim_whitespace(values.dictionary)
@@ -70,7 +70,9 @@ def ids(column: pa.ChunkedArray | pa.Array, name: str, place: Place | None = Non
     if row < 0 and blank >= 0:
         row = pc.index(codes, blank).as_py()
     if row >= 0:
-        raise fail(f"{name} is blank", place, row, name, fix="Every row needs an id: fill it in or delete the row.")
+        raise cell_error(
+            f"{name} is blank", place, row, name, fix="Every row needs an id: fill it in or delete the row."
+        )
     unique = trimmed.unique()
     if len(unique) < len(trimmed):
         codes = pc.take(pc.index_in(trimmed, unique), codes)
@@ -90,10 +92,10 @@ def _as_text(values: pa.Array, name: str, place: Place | None) -> pa.Array:
         fraction = pc.index(usable, False).as_py()
         if fraction >= 0:
             what = f"{name} {values[fraction].as_py()!r} is not an exact whole number, so it cannot be an id"
-            raise fail(what, place, fraction, name, fix="Store ids as text or whole numbers.")
+            raise cell_error(what, place, fraction, name, fix="Store ids as text or whole numbers.")
         values = values.cast(pa.int64(), safe=False)
     elif not (pa.types.is_integer(kind) or pa.types.is_null(kind) or _is_text(kind)):
-        raise fail(f"{name} has type {kind}", place, 0, name, fix="Store ids as text or whole numbers.")
+        raise cell_error(f"{name} has type {kind}", place, 0, name, fix="Store ids as text or whole numbers.")
     return values.cast(pa.string())
 
 
@@ -101,22 +103,24 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def numbers(column: pa.ChunkedArray | pa.Array, name: str, place: Place | None = None) -> Float64:
+def parse_numbers(column: pa.ChunkedArray | pa.Array, name: str, place: Place | None = None) -> Float64:
     """float64[N], all finite.
 
     Raises:
         DataError: a missing, unreadable, NaN or infinite value, with its place.
     """
-    values = _cast(flat(column), pa.float64(), name, "a number", place)
+    values = _cast(flatten_column(column), pa.float64(), name, "a number", place)
     result = values.to_numpy(zero_copy_only=False)
     bad = np.flatnonzero(~np.isfinite(result))
     if len(bad):
         what = f"{name} is {result[bad[0]]}: values must be finite"
-        raise fail(what, place, int(bad[0]), name, fix="Correct the row or delete it.")
+        raise cell_error(what, place, int(bad[0]), name, fix="Correct the row or delete it.")
     return np.asarray(result, dtype=np.float64)
 
 
-def seconds(column: pa.ChunkedArray | pa.Array, name: str = "timestamp", place: Place | None = None) -> Int64 | Float64:
+def parse_times(
+    column: pa.ChunkedArray | pa.Array, name: str = "timestamp", place: Place | None = None
+) -> Int64 | Float64:
     """Times in seconds since 1970; int64[N], or float64[N] where the source is finer than a second.
 
     Reads whole or fractional numbers in seconds, milliseconds, microseconds or nanoseconds (told apart by size), ISO
@@ -125,7 +129,7 @@ def seconds(column: pa.ChunkedArray | pa.Array, name: str = "timestamp", place: 
     Raises:
         DataError: a missing or unreadable time, with its place, or a mixture of units.
     """
-    values = flat(column)
+    values = flatten_column(column)
     if pa.types.is_temporal(values.type):
         return _scaled(_cast(values, pa.timestamp("us"), name, "a time", place).cast(pa.int64()), 10**6)
     if _is_text(values.type) and not _like_number(values):
@@ -134,7 +138,7 @@ def seconds(column: pa.ChunkedArray | pa.Array, name: str = "timestamp", place: 
         try:
             values = pc.utf8_trim_whitespace(values).cast(pa.int64())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            values = pa.array(numbers(_cast(values, pa.float64(), name, "a time", place), name, place))
+            values = pa.array(parse_numbers(_cast(values, pa.float64(), name, "a time", place), name, place))
     top = pc.max(values).as_py()
     unit = next((unit for limit, unit in FINER_UNITS if top is not None and top >= limit), 1)
     if unit > 1:
@@ -156,11 +160,13 @@ def _dates(values: pa.Array, name: str, place: Place | None) -> pa.Array:
 def _scaled(values: pa.Array, unit: int, name: str = "timestamp", place: Place | None = None) -> Int64 | Float64:
     if values.null_count:
         row = pc.index(values.is_null(), True).as_py()
-        raise fail(f"{name} is missing", place, row, name, fix=FILL_IN.format(name))
+        raise cell_error(f"{name} is missing", place, row, name, fix=FILL_IN.format(name))
     raw = values.to_numpy(zero_copy_only=False)
     if len(raw) and not -LAST < raw.min() <= raw.max() < LAST:
         far = np.flatnonzero(~((raw > -LAST) & (raw < LAST)))
-        raise fail(f"{name} {raw[far[0]]} is out of range", place, int(far[0]), name, fix="Use seconds since 1970.")
+        raise cell_error(
+            f"{name} {raw[far[0]]} is out of range", place, int(far[0]), name, fix="Use seconds since 1970."
+        )
     if raw.dtype.kind == "f" and not (raw == np.floor(raw)).all():
         return np.asarray(raw / unit, dtype=np.float64)
     whole: Int64 = raw.astype(np.int64, copy=False)
@@ -176,7 +182,7 @@ def _refuse_mixed_units(values: pa.Array, unit: int, name: str, place: Place | N
     odd = np.flatnonzero((raw >= EARLIEST_CLOCK) & (raw < SECONDS_LIMIT))
     if len(odd):
         what = f"{name} {raw[odd[0]]} looks like seconds, but others look like 1/{unit} seconds"
-        raise fail(what, place, int(odd[0]), name, fix="Use one unit of time throughout.")
+        raise cell_error(what, place, int(odd[0]), name, fix="Use one unit of time throughout.")
 
 
 def _cast(values: pa.Array, kind: pa.DataType, name: str, wanted: str, place: Place | None) -> pa.Array:
@@ -185,7 +191,7 @@ def _cast(values: pa.Array, kind: pa.DataType, name: str, wanted: str, place: Pl
         values = values.dictionary_decode()
     if values.null_count:
         row = pc.index(values.is_null(), True).as_py()
-        raise fail(f"{name} is missing", place, row, name, fix=FILL_IN.format(name))
+        raise cell_error(f"{name} is missing", place, row, name, fix=FILL_IN.format(name))
     if _is_text(values.type):
         values = pc.utf8_trim_whitespace(values)
     try:
@@ -193,7 +199,7 @@ def _cast(values: pa.Array, kind: pa.DataType, name: str, wanted: str, place: Pl
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         row = _first_failure(values, lambda part: part.cast(kind))
         what = f"{name} {values[row].as_py()!r} is not {wanted}"
-        raise fail(what, place, row, name, fix="Correct the row or delete it.") from error
+        raise cell_error(what, place, row, name, fix="Correct the row or delete it.") from error
 
 
 def _first_failure(values: pa.Array, attempt: Callable[[pa.Array], Any]) -> int:

@@ -11,11 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy import sparse
 
-from reasonrec_core.data.attributes import checked_fields
-from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.data.column_parsing import flat
+from reasonrec_core.data.catalog import Catalog, check_fields
+from reasonrec_core.data.column_parsing import flatten_column
 from reasonrec_core.data.index import IndexedTables, append_items, index_tables
-from reasonrec_core.data.raw import PARTS, RawTables
+from reasonrec_core.data.raw_tables import PARTS, RawTables
 from reasonrec_core.data.storage import FORMAT, MANIFEST, StoredTables, read_manifest, write_dataset
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import History, Int64, Interactions, Reviews, Texts
@@ -50,7 +49,7 @@ class Dataset:
         Raises:
             DataError: something in ``raw`` cannot be used, or ``folder`` cannot be written.
         """
-        checked = raw.checked()
+        checked = raw.check()
         tables = index_tables(checked, seed)
         images = str(checked.images.resolve()) if checked.images else None
         about = {"name": checked.name, "seed": seed, "images": images, "source": checked.source}
@@ -68,7 +67,7 @@ class Dataset:
         Raises:
             DataError: a blank, repeated or already known id, or fields whose types do not fit.
         """
-        new = checked_fields(table, "item_id")
+        new = check_fields(table, "item_id")
         known = [i for i in new.column("item_id").to_pylist() if i in self.catalog.index]
         if known:
             raise DataError(f"item {known[0]!r} is already in the dataset", fix=f"{len(known)} of the new items are.")
@@ -138,7 +137,9 @@ class Dataset:
         """All interactions, sorted by user, oldest first."""
         names = [name for name in ("user", "item", "time", "value") if name in self.manifest["columns"]]
         table = self._stored.read("interactions", names)
-        arrays = {name: flat(table.column(name)).to_numpy(zero_copy_only=False, writable=True) for name in names}
+        arrays = {
+            name: flatten_column(table.column(name)).to_numpy(zero_copy_only=False, writable=True) for name in names
+        }
         for name, size in (("user", self.n_users), ("item", self.n_items)):
             if len(arrays[name]) and not 0 <= arrays[name].min() <= arrays[name].max() < size:
                 raise self._stored.damaged("interactions", f"{name} indices leave 0 to {size - 1}")
@@ -154,7 +155,7 @@ class Dataset:
         """int64[R]: the interactions with a review, as positions in `interactions`."""
         if not self.has_reviews:
             return np.zeros(0, np.int64)
-        column = flat(self._stored.read("interactions", ["review"]).column("review"))
+        column = flatten_column(self._stored.read("interactions", ["review"]).column("review"))
         return np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False)).astype(np.int64)
 
     @cached_property
@@ -169,7 +170,9 @@ class Dataset:
     def _texts(self, name: str, rows: Int64) -> Texts:
         if name not in self.manifest["columns"]:
             return np.full(len(rows), "", dtype=np.object_)
-        column = flat(self._stored.read("interactions", [name]).column(name)).take(pa.array(rows)).fill_null("")
+        column = (
+            flatten_column(self._stored.read("interactions", [name]).column(name)).take(pa.array(rows)).fill_null("")
+        )
         return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.object_)
 
     @property
@@ -182,14 +185,16 @@ class Dataset:
         """uint8[N] predefined part of each interaction (0 train, 1 valid, 2 test), or None."""
         if "part" not in self.manifest["columns"]:
             return None
-        return np.asarray(flat(self._stored.read("interactions", ["part"]).column("part")).to_numpy(), dtype=np.uint8)
+        return np.asarray(
+            flatten_column(self._stored.read("interactions", ["part"]).column("part")).to_numpy(), dtype=np.uint8
+        )
 
     @cached_property
     def given_history(self) -> History | None:
         """The history that the source states for each interaction (N rows), or None."""
         if "history" not in self.manifest["columns"]:
             return None
-        lists = flat(self._stored.read("interactions", ["history"]).column("history"))
+        lists = flatten_column(self._stored.read("interactions", ["history"]).column("history"))
         offsets = np.asarray(lists.offsets, dtype=np.int64)
         items = np.asarray(lists.values, dtype=np.int32)
         times = np.arange(len(items), dtype=np.int64) - np.repeat(offsets[:-1], np.diff(offsets))

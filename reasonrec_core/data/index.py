@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.data.column_parsing import Place, fail, flat
-from reasonrec_core.data.raw import REVIEW_COLUMNS, RawTables
+from reasonrec_core.data.column_parsing import Place, cell_error, flatten_column
+from reasonrec_core.data.raw_tables import REVIEW_COLUMNS, RawTables
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Int32, Int64, indptr_of
 
@@ -61,41 +61,45 @@ def _shuffled(ids: pa.ChunkedArray, seed: int) -> pa.Array:
 
 def _id_table(seen: pa.ChunkedArray, table: pa.Table | None, key: str, seed: int) -> pa.Table:
     """All ids of the log and of ``table`` in a seeded random order, with the fields of ``table``."""
-    arrays = [flat(seen).unique().dictionary_decode()]
+    arrays = [flatten_column(seen).unique().dictionary_decode()]
     if table is not None:
-        arrays.append(flat(table.column(key)))
+        arrays.append(flatten_column(table.column(key)))
     known = pa.concat_arrays(arrays).unique()
     known = known.take(_shuffled(known, seed))
     if table is None:
         return pa.table({key: known})
-    rows = pc.index_in(known, flat(table.column(key)))
+    rows = pc.index_in(known, flatten_column(table.column(key)))
     return pa.table({key: known, **{n: table.column(n).take(rows) for n in table.column_names if n != key}})
 
 
 def _indexed_log(log: pa.Table, users: pa.Table, items: pa.Table, place: Place | None) -> pa.Table:
     """The log with dense indices, sorted by user and time, ties in the source's order."""
-    user = _codes(flat(log.column("user_id")), users.column("user_id"))
-    item = _codes(flat(log.column("item_id")), items.column("item_id"))
+    user = _codes(flatten_column(log.column("user_id")), users.column("user_id"))
+    item = _codes(flatten_column(log.column("item_id")), items.column("item_id"))
     clock = "timestamp" in log.column_names
-    order = _user_time_order(user, flat(log.column("timestamp")).to_numpy() if clock else None)
+    order = _user_time_order(user, flatten_column(log.column("timestamp")).to_numpy() if clock else None)
     user, positions = user[order], _positions(user, users.num_rows)
-    times = flat(log.column("timestamp")).to_numpy()[order] if clock else positions
+    times = flatten_column(log.column("timestamp")).to_numpy()[order] if clock else positions
     if clock and (np.array_equal(times, positions) or np.array_equal(times, positions + 1)):
         clock = False  # the source numbers each user's interactions: an order, but no common time
     columns: dict[str, Any] = {"user": user, "item": item[order], "time": times}
     if "value" in log.column_names:
-        columns["value"] = flat(log.column("value")).to_numpy()[order]
+        columns["value"] = flatten_column(log.column("value")).to_numpy()[order]
     if "part" in log.column_names:
-        columns["part"] = flat(log.column("part")).indices.to_numpy()[order].astype(np.uint8)
+        columns["part"] = flatten_column(log.column("part")).indices.to_numpy()[order].astype(np.uint8)
     if "history" in log.column_names:
-        columns["history"] = _indexed_histories(flat(log.column("history")), items, place).take(pa.array(order))
-    columns.update({n: flat(log.column(n)).take(pa.array(order)) for n in REVIEW_COLUMNS if n in log.column_names})
+        columns["history"] = _indexed_histories(flatten_column(log.column("history")), items, place).take(
+            pa.array(order)
+        )
+    columns.update(
+        {n: flatten_column(log.column(n)).take(pa.array(order)) for n in REVIEW_COLUMNS if n in log.column_names}
+    )
     return pa.table(columns).replace_schema_metadata({"clock": "1" if clock else "0"})
 
 
 def _codes(values: pa.DictionaryArray, known: pa.ChunkedArray) -> Int32:
     """int32[N]: the row of each id in ``known``."""
-    rows = pc.index_in(values.dictionary, flat(known)).fill_null(-1).to_numpy()
+    rows = pc.index_in(values.dictionary, flatten_column(known)).fill_null(-1).to_numpy()
     return np.asarray(rows[values.indices.to_numpy()], dtype=np.int32)
 
 
@@ -126,5 +130,5 @@ def _indexed_histories(lists: pa.LargeListArray, items: pa.Table, place: Place |
         row = int(np.searchsorted(offsets, unknown[0], side="right")) - 1
         what = f"history names item {values[int(unknown[0])].as_py()!r}, which no item row and no interaction has"
         fix = "Add it to the items (its id is enough). In text, blanks separate the ids of a history."
-        raise fail(what, place, row, "history", fix=fix)
+        raise cell_error(what, place, row, "history", fix=fix)
     return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(codes))

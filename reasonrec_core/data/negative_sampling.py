@@ -1,4 +1,4 @@
-"""Candidate sets: each target among items that its user never touched, drawn once."""
+"""Candidates: each target among items that its user never touched, or as a click beside one of them; drawn once."""
 
 from __future__ import annotations
 
@@ -6,16 +6,61 @@ from dataclasses import replace
 
 import numpy as np
 
+from reasonrec_core.data.cases import (
+    compute_user_bounds,
+    concatenate_ranges,
+    contains_keys,
+    find_target_rows,
+)
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.ragged import contains, ragged, target_rows, user_bounds
+from reasonrec_core.data.split import Split, to_bytes
 from reasonrec_core.errors import DataError
+from reasonrec_core.io import content_hash
 from reasonrec_core.types import Cases, Int32, Int64, Task, indptr_of
 
 CELLS = 4_000_000
 """How many random numbers are held at once."""
 
 
-def with_candidates(cases: Cases, dataset: Dataset, negatives: int, seed: int) -> Cases:
+def draw_direct_split(split: Split, dataset: Dataset, *, negatives: int, seed: int) -> Split:
+    """The same split for `Task.DIRECT`: one query per target, with candidates drawn once from the seed."""
+    valid = draw_candidates(split.valid, dataset, negatives, seed)
+    test = draw_candidates(split.test, dataset, negatives, seed + 1)
+    words = (
+        f"{split.protocol}; each target among {negatives} uniform negatives that its user never touched (seed {seed})"
+    )
+    drawn = content_hash(split.hash, to_bytes(valid.queries.candidates), to_bytes(test.queries.candidates))
+    return replace(split, valid=valid, test=test, protocol=words, hash=drawn)
+
+
+def draw_click_split(split: Split, dataset: Dataset, *, seed: int) -> Split:
+    """The same split for `Task.CTR` where nobody said no: each target as a click, beside one drawn item as none.
+
+    One query per target with two candidates in an order of chance; labels float32[T, 2] are 1 for the target and 0 for
+    an item, uniform over those that the user never touched. Half of all rows are clicks, by construction.
+
+    Raises:
+        DataError: the split has labelled rows, or a user has touched everything.
+    """
+    if split.test.labels is not None:
+        raise DataError(
+            "the rows of this split are labelled, so that clicks are not drawn beside rankings",
+            where=dataset.name,
+            fix='Ask for evaluate.tasks = ["ctr"] alone.',
+        )
+    drawn = draw_direct_split(split, dataset, negatives=1, seed=seed)
+    words = f"{split.protocol}; clicks: each target against one uniform item that its user never touched (seed {seed})"
+    return replace(drawn, valid=_mark_clicks(drawn.valid), test=_mark_clicks(drawn.test), protocol=words)
+
+
+def _mark_clicks(cases: Cases) -> Cases:
+    candidates = cases.queries.candidates
+    assert candidates is not None
+    labels = (candidates == cases.targets[:, None]).astype(np.float32)
+    return replace(cases, queries=replace(cases.queries, task=Task.CTR), labels=labels)
+
+
+def draw_candidates(cases: Cases, dataset: Dataset, negatives: int, seed: int) -> Cases:
     """Make the cases a `Task.DIRECT`: one query per target, each with 1 + ``negatives`` candidates.
 
     Negatives are uniform over the items that the user touches nowhere in the dataset, in no part, and that are neither
@@ -34,8 +79,8 @@ def with_candidates(cases: Cases, dataset: Dataset, negatives: int, seed: int) -
         DataError: a user has touched so many items that too few are left.
     """
     rng = np.random.default_rng(seed)
-    rows = target_rows(cases)
-    keys = _touched(cases, dataset)
+    rows = find_target_rows(cases)
+    keys = _find_touched(cases, dataset)
     free = dataset.n_items - np.bincount(keys // dataset.n_items, minlength=len(cases))[rows]
     if len(rows) and free.min() < negatives:
         worst = dataset.users.column("user_id")[int(cases.queries.users[rows[free.argmin()]])].as_py()
@@ -48,8 +93,8 @@ def with_candidates(cases: Cases, dataset: Dataset, negatives: int, seed: int) -
     drawn = np.empty((len(rows), negatives), np.int32)
     # Rejection is fast where nearly everything is free; where it is not, all items get random ranks.
     easy = free > np.maximum(2 * negatives, dataset.n_items // 2)
-    for chosen, draw in ((np.flatnonzero(easy), _reject), (np.flatnonzero(~easy), _permute)):
-        step = max(1, CELLS // (4 * negatives if draw is _reject else dataset.n_items))
+    for chosen, draw in ((np.flatnonzero(easy), _draw_by_rejection), (np.flatnonzero(~easy), _draw_by_rank)):
+        step = max(1, CELLS // (4 * negatives if draw is _draw_by_rejection else dataset.n_items))
         for start in range(0, len(chosen), step):
             part = chosen[start : start + step]
             drawn[part] = draw(rows[part], keys, negatives, dataset.n_items, rng)
@@ -60,32 +105,32 @@ def with_candidates(cases: Cases, dataset: Dataset, negatives: int, seed: int) -
     return Cases(asked, indptr_of(np.ones(len(rows), np.int64)), cases.targets)
 
 
-def _touched(cases: Cases, dataset: Dataset) -> Int64:
+def _find_touched(cases: Cases, dataset: Dataset) -> Int64:
     """Sorted unique keys ``query * n_items + item`` of all that the query's user ever touched."""
     log, queries, n = dataset.interactions, cases.queries, np.int64(dataset.n_items)
-    bounds = user_bounds(log, dataset.n_users)
+    bounds = compute_user_bounds(log, dataset.n_users)
     known = queries.users >= 0
     users = np.where(known, queries.users, 0)
-    indptr, source = ragged(bounds[users], np.where(known, bounds[users + 1], bounds[users]))
+    indptr, source = concatenate_ranges(bounds[users], np.where(known, bounds[users + 1], bounds[users]))
     owner = np.repeat(np.arange(len(cases), dtype=np.int64), np.diff(indptr))
     return np.unique(
         np.concatenate(
             [
                 owner * n + log.items[source],
                 queries.history.rows * n + queries.history.items,
-                target_rows(cases) * n + cases.targets,
+                find_target_rows(cases) * n + cases.targets,
             ]
         )
     )
 
 
-def _reject(rows: Int64, keys: Int64, negatives: int, n_items: int, rng: np.random.Generator) -> Int32:
+def _draw_by_rejection(rows: Int64, keys: Int64, negatives: int, n_items: int, rng: np.random.Generator) -> Int32:
     """Draw in order, skip touched and doubled items, take the first ``negatives``: uniform without replacement."""
     result = np.empty((len(rows), negatives), np.int32)
     draws = rng.integers(0, n_items, (len(rows), 2 * negatives), dtype=np.int32)
     open_rows = np.arange(len(rows))
     while len(open_rows):
-        good = ~contains(keys, rows[open_rows, None] * np.int64(n_items) + draws) & ~_doubled(draws)
+        good = ~contains_keys(keys, rows[open_rows, None] * np.int64(n_items) + draws) & ~_find_doubled(draws)
         enough = good.sum(axis=1) >= negatives
         first = good[enough] & (np.cumsum(good[enough], axis=1) <= negatives)
         result[open_rows[enough]] = draws[enough][first].reshape(-1, negatives)
@@ -95,7 +140,7 @@ def _reject(rows: Int64, keys: Int64, negatives: int, n_items: int, rng: np.rand
     return result
 
 
-def _doubled(draws: Int32) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def _find_doubled(draws: Int32) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     """bool like ``draws``: an equal item stands further left in the row."""
     order = np.argsort(draws, axis=1, kind="stable")
     ordered = np.take_along_axis(draws, order, axis=1)
@@ -106,9 +151,9 @@ def _doubled(draws: Int32) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     return doubled
 
 
-def _permute(rows: Int64, keys: Int64, negatives: int, n_items: int, rng: np.random.Generator) -> Int32:
+def _draw_by_rank(rows: Int64, keys: Int64, negatives: int, n_items: int, rng: np.random.Generator) -> Int32:
     """Give every item a random rank, touched ones the last, and take the first ``negatives``."""
     ranks = rng.random((len(rows), n_items))
-    ranks[contains(keys, rows[:, None] * np.int64(n_items) + np.arange(n_items))] = 2.0
+    ranks[contains_keys(keys, rows[:, None] * np.int64(n_items) + np.arange(n_items))] = 2.0
     best = np.argpartition(ranks, negatives - 1, axis=1)[:, :negatives]
     return best.astype(np.int32)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from reasonrec_core.data.cases import contains_keys, find_target_rows
+from reasonrec_core.data.catalog import normalise_text
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.ragged import contains, target_rows
 from reasonrec_core.data.split import TEST, TRAIN, VALID, Split
-from reasonrec_core.data.text import normalised
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, Int64, QueryBatch, Reviews, Task
 
@@ -35,7 +35,7 @@ class ReviewCases:
         return len(self.reviews)
 
 
-def visible_reviews(dataset: Dataset, split: Split, parts: Collection[int] = (TRAIN,)) -> Reviews:
+def find_visible_reviews(dataset: Dataset, split: Split, parts: Collection[int] = (TRAIN,)) -> Reviews:
     """The reviews that may be read when the rest is asked about.
 
     Left out are, besides those of other parts, reviews of a pair of user and item that occurs in another part (the
@@ -53,19 +53,19 @@ def visible_reviews(dataset: Dataset, split: Split, parts: Collection[int] = (TR
     reviews, codes = _with_parts(dataset, split)
     open_ = np.isin(codes, list(parts))
     pairs = reviews.users.astype(np.int64) * dataset.n_items + reviews.items
-    told = contains(np.sort(_pairs_of(dataset, split, parts)), pairs)
-    copied = copies(reviews, open_)
-    return reviews.take(open_ & ~told & ~copied)
+    known = contains_keys(np.sort(_pairs_of(dataset, split, parts)), pairs)
+    copied = find_copies(reviews, open_)
+    return reviews.take(open_ & ~known & ~copied)
 
 
-def copies(reviews: Reviews, mask: Bool) -> Bool:
+def find_copies(reviews: Reviews, mask: Bool) -> Bool:
     """bool[R]: reviews that ``mask`` (bool[R]) selects and that say what one that it does not select says."""
-    words = [normalised(text) for text in reviews.texts]
+    words = [normalise_text(text) for text in reviews.texts]
     rest = {text for text, chosen in zip(words, mask, strict=True) if not chosen and text.count(" ") + 1 >= TELLING}
     return mask & np.fromiter((text in rest for text in words), np.bool_, len(words))
 
 
-def review_cases(dataset: Dataset, split: Split, part: str) -> ReviewCases:
+def make_review_cases(dataset: Dataset, split: Split, part: str) -> ReviewCases:
     """A request for every target of validation or test that its user reviewed, with the history of its query.
 
     Args:
@@ -79,7 +79,7 @@ def review_cases(dataset: Dataset, split: Split, part: str) -> ReviewCases:
     reviews, codes = _with_parts(dataset, split)
     held = reviews.take(codes == (VALID if part == "valid" else TEST))
     cases = split.valid if part == "valid" else split.test
-    rows = target_rows(cases)
+    rows = find_target_rows(cases)
     asked = cases.queries.users[rows].astype(np.int64) * dataset.n_items + cases.targets
     written = held.users.astype(np.int64) * dataset.n_items + held.items
     order = np.argsort(written, kind="stable")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from reasonrec_core.data.fingerprint import table_hash
+from reasonrec_core.data.column_parsing import flatten_column
 from reasonrec_core.data.index import IndexedTables
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import content_hash, read_json, sha256_of, whole_folder, write_json
@@ -71,7 +74,7 @@ def write_dataset(folder: Path, tables: IndexedTables, about: dict[str, Any]) ->
             "clock": metadata.get(b"clock") == b"1",
             "columns": tables.interactions.column_names,
             "files": {f"{name}.parquet": sha256_of(aside / f"{name}.parquet") for name in named},
-            "hash": content_hash(*(table_hash(table) for table in named.values())),
+            "hash": content_hash(*(hash_table(table) for table in named.values())),
         }
         write_json(aside / MANIFEST, manifest)
 
@@ -121,3 +124,41 @@ class StoredTables:
                 raise DataError("the file does not exist", where=str(path), fix=IMPORT_AGAIN)
             if sha256_of(path) != expected:
                 raise self.damaged(path.stem, "its SHA-256 is not the manifest's")
+
+
+def hash_table(table: pa.Table) -> str:
+    """SHA-256 over names, types and values; the order of columns does not count, that of rows does.
+
+    Arrow's own bytes will not do: what lies under a null, whether a mask of no nulls is stored, and how rows are cut
+    into chunks differ between equal tables.
+    """
+    digest = hashlib.sha256(str(table.num_rows).encode())
+    for name in sorted(table.column_names):
+        digest.update(f"\0{name}\0".encode())
+        _add_column(digest, flatten_column(table.column(name)))
+    return digest.hexdigest()
+
+
+def _add_column(digest: Any, values: pa.Array) -> None:
+    digest.update(_name_type(values.type).encode())
+    if values.null_count:
+        digest.update(np.packbits(values.is_null().to_numpy(zero_copy_only=False)).tobytes())
+    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+        digest.update(pc.list_value_length(pc.fill_null(values, [])).cast(pa.int64()).to_numpy().tobytes())
+        _add_column(digest, values.flatten())
+    elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        text = pc.fill_null(values, "").cast(pa.large_string())
+        digest.update(pc.binary_length(text).cast(pa.int64()).to_numpy().tobytes())
+        _, offsets, data = text.buffers()
+        bounds = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
+        if data is not None and len(text):
+            digest.update(memoryview(data)[bounds[0] : bounds[-1]])
+    else:
+        plain = pc.fill_null(values, 0).to_numpy(zero_copy_only=False)
+        digest.update(np.ascontiguousarray(plain + plain.dtype.type(0)).tobytes())  # + 0: -0.0 and 0.0 are equal
+
+
+def _name_type(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return f"list {kind.value_type}"
+    return "string" if pa.types.is_large_string(kind) else str(kind)

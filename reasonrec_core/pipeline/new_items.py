@@ -11,7 +11,7 @@ import numpy as np
 from reasonrec_core.components import Encoder, Kind
 from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.data.importers import NewItems
+from reasonrec_core.data.tables import NewItems
 from reasonrec_core.errors import RunError
 from reasonrec_core.io import content_hash, whole_folder
 from reasonrec_core.observe import ObservedItems, RefusedImage, observe_items
@@ -64,7 +64,7 @@ def add_items(path: Path, new: NewItems, registry: Registry, progress: Progress)
     """
     served, config = Served.open(path), load_config(path / "config.toml")
     old = served.dataset
-    fitting = new.matching(old.catalog)
+    fitting = new.match(old.catalog)
     folder = content_hash(old.hash, old.n_items, *fitting.table.column("item_id").to_pylist())[:16]
     with whole_folder(path / FOLDER / folder, "dataset") as aside:
         longer = old.extend_items(fitting.table, aside / "dataset", fitting.images)

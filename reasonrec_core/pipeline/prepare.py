@@ -21,11 +21,10 @@ import numpy as np
 import reasonrec_core
 from reasonrec_core.components import Encoder, FitData, Kind
 from reasonrec_core.config import PipelineConfig
+from reasonrec_core.data import draw_click_split, draw_direct_split, make_split, open_or_import, open_split, save_split
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.importers import open_or_import
-from reasonrec_core.data.reviews import review_cases, visible_reviews
+from reasonrec_core.data.reviews import find_visible_reviews, make_review_cases
 from reasonrec_core.data.split import Split
-from reasonrec_core.data.splits import click_split, direct_split, make_split, open_split, save_split
 from reasonrec_core.io import content_hash, folder_hash
 from reasonrec_core.observe import ObservedItems, observe_items
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
@@ -75,7 +74,7 @@ class Prepared:
     def cases(self, task: Task, part: str) -> Cases:
         """Validation or test cases as the task asks them; ``part`` is "valid" or "test"."""
         if task is Task.EXPLAIN:
-            asked = review_cases(self.dataset, self.split, part).queries
+            asked = make_review_cases(self.dataset, self.split, part).queries
             assert asked.candidates is not None
             return Cases(asked, np.arange(len(asked) + 1, dtype=np.int64), asked.candidates[:, 0])
         cases: Cases = getattr(self.splits[task], part)
@@ -101,15 +100,15 @@ class Prepared:
             progress=self.progress,
             workdir=self.run.work(work),
             cache=cache_folder() / "features",
-            reviews=partial(visible_reviews, self.dataset, self.split) if self.dataset.has_reviews else None,
+            reviews=partial(find_visible_reviews, self.dataset, self.split) if self.dataset.has_reviews else None,
             **more,
         )
 
 
 def prepare(config: PipelineConfig, registry: Registry, run: RunFolder, progress: Progress) -> Prepared:
     """Open or import the data, split it, and make the item features (each once, cached by content)."""
-    dataset = keep_dataset(config, run)
-    split = make_split(dataset, config.split)
+    dataset = keep_dataset(config, registry, run)
+    split = make_split(dataset, config.split, registry)
     lengths = np.bincount(split.train.users, minlength=dataset.n_users)
     horizon = EvidenceHorizonScale(config.horizon.kind, cap=config.horizon.cap)
     horizon.fit(lengths[lengths > 0])
@@ -130,20 +129,26 @@ def keep_split(config: PipelineConfig, run: RunFolder, dataset: Dataset, split: 
     def make(folder: Path) -> None:
         asked = split
         if task is Task.DIRECT:
-            asked = direct_split(split, dataset, negatives=config.split.negatives, seed=config.split.seed)
+            asked = draw_direct_split(split, dataset, negatives=split.config["negatives"], seed=split.config["seed"])
         if task is Task.CTR and config.draws_clicks:
-            asked = click_split(split, dataset, seed=config.split.seed)
+            asked = draw_click_split(split, dataset, seed=split.config["seed"])
         save_split(asked, folder / "split", dataset)
 
-    stage = run.stage(f"split-{task}", content_hash(split.hash, config.split.model_dump(mode="json")), make)
+    stage = run.stage(f"split-{task}", content_hash(split.hash, dict(split.config)), make)
     return open_split(stage.folder / "split", dataset)
 
 
-def keep_dataset(config: PipelineConfig, run: RunFolder) -> Dataset:
+def keep_dataset(config: PipelineConfig, registry: Registry, run: RunFolder) -> Dataset:
     """The run's own copy of the data, so that the run answers requests wherever it is taken."""
     data = config.data
     source = open_or_import(
-        Path(data.path), cache_folder() / "datasets", format=data.format, columns=data.columns, seed=data.seed
+        Path(data.path),
+        cache_folder() / "datasets",
+        format=data.format,
+        columns=data.columns,
+        options=data.options,
+        seed=data.seed,
+        registry=registry,
     )
 
     def copy(folder: Path) -> None:

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from reasonrec_datasets.download import transfer
 
 from reasonrec_core.cli.main import main
 from reasonrec_core.cli.options import terminal
+from reasonrec_core.data import import_path, open_split
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.download import transfer
-from reasonrec_core.data.importers import import_path
-from reasonrec_core.data.splits import open_split
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -84,8 +83,9 @@ def test_split_of_raw_data_prints_saves_and_opens(shop: Path, run: Run, tmp_path
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--kind", "random"], "invalid value"),
-        (["--valid", "0.7", "--test", "0.7"], "nothing for training"),
+        (["--kind", "random"], "no splitter is called 'random'"),
+        (["--valid", "0.7"], "has no such setting"),
+        (["--kind", "ratio", "--valid", "0.7", "--test", "0.7"], "nothing for training"),
         (["--kind", "temporal", "--valid-from", "soon", "--test-from", "later"], "valid_from"),
         (["--kind", "temporal", "--valid-from", "2025-06-01"], "go together"),
         (["--kind", "predefined"], "without parts"),

@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from reasonrec_core.components import Kind
 from reasonrec_core.data.catalog import TEXT_ORDER
-from reasonrec_core.data.importers import FORMATS, importer
-from reasonrec_core.data.importers.columns import TABLES
+from reasonrec_core.data.column_matching import TABLES
+from reasonrec_core.data.sources import list_sources
+from reasonrec_core.registry import Registry
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "data.md"
 
 
 def test_every_layout_stands_with_its_summary() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", PAGE.read_text(encoding="utf-8").split("## Columns")[0], re.MULTILINE)
-    assert rows == [(name, importer(name).SUMMARY) for name in FORMATS]
+    registry = Registry.discover()
+    official = [n for n in list_sources() if registry.spec(Kind.DATA_SOURCE, n).distribution.startswith("reasonrec-")]
+    assert rows == [(name, registry.spec(Kind.DATA_SOURCE, name).spec.summary) for name in official]
 
 
 def test_every_column_is_explained() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from reasonrec_doctor.describe import describe_dataset
 
+from reasonrec_core.data import import_path
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.describe import describe
-from reasonrec_core.data.importers import import_path
 from reasonrec_core.errors import DataError
 
 
@@ -104,7 +104,7 @@ def test_damaged_files_are_read_or_refused(layout: str, tmp_path: Path) -> None:
             warnings.simplefilter("error")
             try:
                 dataset = Dataset.build(import_path(folder), folder / "out")
-                describe(dataset)
+                describe_dataset(dataset)
                 dataset.verify()
                 outcomes["read"] += 1
             except DataError:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reasonrec_core.data import import_path
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.importers import import_path
 
 Find = Callable[[str], Path]
 SETS = {

@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
+from reasonrec_doctor import check_dataset
+from reasonrec_doctor.describe import describe_dataset
 from small_logs import Row, build, logs
 
 from reasonrec_core.cli.main import main
+from reasonrec_core.data import SplitConfig, import_path, make_split
+from reasonrec_core.data.catalog import normalise_text
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.describe import describe
-from reasonrec_core.data.importers import import_path
-from reasonrec_core.data.leakage import check_dataset
-from reasonrec_core.data.reviews import review_cases, visible_reviews
+from reasonrec_core.data.reviews import find_visible_reviews, make_review_cases
 from reasonrec_core.data.split import TEST, TRAIN, VALID
-from reasonrec_core.data.splits import SplitConfig, make_split
-from reasonrec_core.data.text import normalised
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Task
 
@@ -64,7 +63,7 @@ def test_amazon_reviews_are_read_and_kept(tmp_path: Path, names: dict[str, str])
     assert reviews.values.tolist() == [4.0, 4.0]
     log = dataset.interactions
     assert np.array_equal(log.items[dataset.reviewed], reviews.items), "a review belongs to its interaction"
-    facts = describe(dataset)["reviews"]
+    facts = describe_dataset(dataset)["reviews"]
     assert (facts["count"], facts["share"], facts["summaries"]) == (2, 0.5, 2)
 
 
@@ -72,7 +71,7 @@ def test_reviews_can_be_left_out_or_named(tmp_path: Path) -> None:
     path = amazon(tmp_path / "in")
     without = Dataset.build(import_path(path, columns={"review": "", "summary": ""}), tmp_path / "a")
     assert without.reviews is None
-    assert describe(without)["reviews"] is None
+    assert describe_dataset(without)["reviews"] is None
     table = tmp_path / "shop.csv"
     table.write_text('user_id,item_id,opinion\nu,a,"one, two"\nu,b,\n')
     named = Dataset.build(import_path(table, columns={"review": "opinion"}), tmp_path / "b")
@@ -111,7 +110,9 @@ def test_no_held_out_review_can_be_read(written: tuple[list[Row], list[str | Non
     rows, texts = written
     dataset = build(rows, review=texts)
     try:
-        split = make_split(dataset, SplitConfig(kind=kind, valid=0.2, test=0.2))
+        split = make_split(
+            dataset, SplitConfig(kind=kind, **({} if kind == "leave-one-out" else {"valid": 0.2, "test": 0.2}))
+        )
     except DataError:
         reject()
     assert split.parts is not None
@@ -119,15 +120,15 @@ def test_no_held_out_review_can_be_read(written: tuple[list[Row], list[str | Non
     assert reviews is not None
     codes = split.parts[dataset.reviewed]
     for parts in ((TRAIN,), (TRAIN, VALID)):
-        seen = visible_reviews(dataset, split, parts)
+        seen = find_visible_reviews(dataset, split, parts)
         closed = ~np.isin(codes, parts)
-        hidden = {normalised(text) for text in reviews.texts[closed] if len(text.split()) >= 5}
-        assert not hidden & {normalised(text) for text in seen.texts}
+        hidden = {normalise_text(text) for text in reviews.texts[closed] if len(text.split()) >= 5}
+        assert not hidden & {normalise_text(text) for text in seen.texts}
         log = dataset.interactions.take(~np.isin(split.parts, parts))
         pairs = set(zip(log.users.tolist(), log.items.tolist(), strict=True))
         assert not pairs & set(zip(seen.users.tolist(), seen.items.tolist(), strict=True))
     try:
-        cases = review_cases(dataset, split, "test")
+        cases = make_review_cases(dataset, split, "test")
     except DataError:
         return
     assert cases.queries.task is Task.EXPLAIN
@@ -146,13 +147,13 @@ def test_copies_are_found_and_said() -> None:
     split = make_split(dataset, SplitConfig(kind="leave-one-out"))
     (finding,) = check_dataset(dataset, split, checks=["copied-reviews"])
     assert (finding.count, finding.total) == (1, 5)
-    assert visible_reviews(dataset, split).texts.tolist() == ["fine", "fine"]
+    assert find_visible_reviews(dataset, split).texts.tolist() == ["fine", "fine"]
 
 
 def test_data_without_reviews_says_how_to_get_them() -> None:
     dataset = build([("u", f"i{n}", n) for n in range(5)])
     split = make_split(dataset, SplitConfig(kind="leave-one-out"))
     with pytest.raises(DataError, match="--column review="):
-        visible_reviews(dataset, split)
+        find_visible_reviews(dataset, split)
     with pytest.raises(DataError, match="there are no reviews"):
-        review_cases(dataset, split, "test")
+        make_review_cases(dataset, split, "test")

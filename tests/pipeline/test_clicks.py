@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from reasonrec_core.config import check_config
+from reasonrec_core.data import SplitConfig, draw_click_split, draw_direct_split, make_split, open_split, save_split
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.splits import SplitConfig, click_split, direct_split, make_split, open_split, save_split
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.pipeline.run import evaluate_run, run_pipeline
 from reasonrec_core.registry import Registry
@@ -28,7 +28,7 @@ TASKS = {"tasks": ["ctr", "sequential"], "k": [3, 5], "resamples": 200, "latency
 def test_each_target_is_asked_about_beside_one_untouched_item(data: Path, tmp_path: Path) -> None:
     dataset = Dataset.open(data)
     split = make_split(dataset, SplitConfig())
-    drawn = click_split(split, dataset, seed=3)
+    drawn = draw_click_split(split, dataset, seed=3)
     save_split(drawn, tmp_path / "split", dataset)
     for part in (drawn.valid, drawn.test, open_split(tmp_path / "split", dataset).test):
         assert isinstance(part, Cases)
@@ -44,8 +44,8 @@ def test_each_target_is_asked_about_beside_one_untouched_item(data: Path, tmp_pa
         other = part.queries.candidates[part.labels == 0]
         assert not any(i in touched[u] for u, i in zip(part.queries.users.tolist(), other.tolist(), strict=True))
     assert 0.2 < np.mean(drawn.test.labels[:, 0]) < 0.8, "in an order of chance"  # type: ignore[index]
-    others = {click_split(split, dataset, seed=seed).hash for seed in (3, 4)}
-    assert len({*others, split.hash, direct_split(split, dataset, negatives=9, seed=3).hash}) == 4
+    others = {draw_click_split(split, dataset, seed=seed).hash for seed in (3, 4)}
+    assert len({*others, split.hash, draw_direct_split(split, dataset, negatives=9, seed=3).hash}) == 4
     assert "one uniform item that its user never touched (seed 3)" in drawn.protocol
 
 
@@ -83,4 +83,4 @@ def test_labelled_rows_are_asked_about_alone(tmp_path: Path) -> None:
     rows = np.ones((len(labelled.test), 1), np.float32)
     cases = Cases(labelled.test.queries, labelled.test.target_indptr, labelled.test.targets, rows)
     with pytest.raises(DataError, match="labelled"):
-        click_split(type(labelled)(labelled.train, cases, cases, "", ""), dataset, seed=0)
+        draw_click_split(type(labelled)(labelled.train, cases, cases, "", ""), dataset, seed=0)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reasonrec_datasets.synth import SynthConfig, make_catalogue
 
 from reasonrec_core.config import check_config
-from reasonrec_core.data.synth import SynthConfig, make_catalogue
 from reasonrec_core.errors import PluginError
 from reasonrec_core.pipeline.delegate_calls import Asking, consult, hand_over, in_time
 from reasonrec_core.pipeline.run import run_pipeline

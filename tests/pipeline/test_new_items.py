@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from reasonrec_datasets.synth import SynthConfig, make_catalogue
 from scipy import stats
 
 from reasonrec_core.builtin.popularity import Popularity
 from reasonrec_core.cli.main import cli
 from reasonrec_core.components import Kind
 from reasonrec_core.config import check_config
-from reasonrec_core.data.importers import read_new_items
-from reasonrec_core.data.synth import SynthConfig, make_catalogue
+from reasonrec_core.data import read_new_items
 from reasonrec_core.errors import DataError, PluginError, ReasonRecError, RunError
 from reasonrec_core.hookspecs import ComponentSpec
 from reasonrec_core.pipeline import new_items

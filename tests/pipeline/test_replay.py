@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reasonrec_datasets.synth import SynthConfig, make_catalogue
 
 from reasonrec_core.config import check_config
-from reasonrec_core.data.synth import SynthConfig, make_catalogue
 from reasonrec_core.errors import ConfigError, RunError
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.pipeline.serve import Recommender

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reasonrec_datasets.synth import SynthConfig, make_catalogue
 
 from reasonrec_core.config import check_config
-from reasonrec_core.data.synth import SynthConfig, make_catalogue
 from reasonrec_core.errors import PluginError
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.latency import costs, measure

@@ -19,7 +19,7 @@ from reasonrec_cot.policy import Cot
 from sklearn.metrics import log_loss, roc_auc_score
 from tuning_shop import SMALL
 
-from reasonrec_core.data.splits import SplitConfig, click_split, make_split
+from reasonrec_core.data import SplitConfig, draw_click_split, make_split
 from reasonrec_core.errors import DataError
 from reasonrec_core.testing.tiny import tiny
 from reasonrec_core.types import Bool, Float32, Interactions, Task
@@ -168,7 +168,7 @@ def test_a_tuned_policy_tells_clicks_from_rankings_and_keeps_how(llama: Path, tm
     policy = Cot(CotConfig.model_validate(tree))
     policy.fit(world.fit)
     assert policy.report["decision"]["clicks"]["pairs"] == len(world.fit.valid or [])
-    split = click_split(make_split(world.dataset, SplitConfig()), world.dataset, seed=0)
+    split = draw_click_split(make_split(world.dataset, SplitConfig()), world.dataset, seed=0)
     asked = split.test.queries
     answer = policy.deliberate(asked, world.observation(asked))
     assert answer.probability is not None

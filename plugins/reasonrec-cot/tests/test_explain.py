@@ -26,9 +26,8 @@ from reasonrec_cot.words.item_words import ItemWords
 from reasonrec_cot.words.templates import load_templates
 from words_shop import DIRECTORS, GENRES, TITLES, log, shop
 
+from reasonrec_core.data import SplitConfig, import_path, make_split
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.importers import import_path
-from reasonrec_core.data.splits import SplitConfig, make_split
 from reasonrec_core.errors import DataError, PluginError
 from reasonrec_core.types import Reviews, Task
 

@@ -23,9 +23,9 @@ from reasonrec_cot.words.teacher import helpful, taught
 from reasonrec_cot.words.telling import Telltale
 from reasonrec_cot.words.templates import load_templates
 from reasonrec_cot.words.thought import Thought
+from reasonrec_doctor import check_prompts
 from words_shop import TITLES, log, shop
 
-from reasonrec_core.data.leakage import check_prompts
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.types import Bool, Float32, History, Step, StepKind, Task
 

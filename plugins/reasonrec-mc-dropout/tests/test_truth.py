@@ -7,16 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reasonrec_datasets.synth import SynthConfig, make_catalogue, oracle_scores
 from reasonrec_mc_dropout.estimator import MCDropout, MCDropoutConfig
 from reasonrec_profile.api import Profile, ProfileConfig
 from scipy.stats import spearmanr
 
 from reasonrec_core.builtin.uncertainty import Entropy
 from reasonrec_core.components import Empty, FitData
+from reasonrec_core.data import SplitConfig, import_path, make_split
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.importers import import_path
-from reasonrec_core.data.splits import SplitConfig, make_split
-from reasonrec_core.data.synth import SynthConfig, make_catalogue, oracle_scores
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.testing.habits import habits
 from reasonrec_core.types import Observation, QueryBatch, Uncertainty

@@ -16,7 +16,7 @@ import numpy as np
 from reasonrec_conformal.scores import Ladder, Score
 from reasonrec_core.builtin.transitions import Transitions, TransitionsConfig
 from reasonrec_core.components import FitData
-from reasonrec_core.data.splits.cases import tidy, user_cases
+from reasonrec_core.data.cases import drop_unreachable, make_user_cases
 from reasonrec_core.types import Cases, Float64
 
 CELLS = 1 << 20
@@ -44,7 +44,9 @@ def loss(data: FitData, score: Score, coverage: float, queries: int) -> float:
     last = np.ones(len(train), np.bool_)
     last[:-1] = train.users[1:] != train.users[:-1]
     last &= lengths[train.users] >= 2
-    first, _ = tidy(user_cases(train, ~last, last, data.n_users), n_items, repeats="drop", min_history=1)
+    first, _ = drop_unreachable(
+        make_user_cases(train, ~last, last, data.n_users), n_items, repeats="drop", min_history=1
+    )
     then = data.valid.take(np.flatnonzero(np.isin(data.valid.queries.users, first.queries.users)))
     if min(len(first), len(then)) < FEWEST:
         return 0.0

@@ -24,8 +24,7 @@ def explanations(data: Path, part: str, kind: str, reference: str, seed: int, as
     """
     import json
 
-    from reasonrec_core.data.importers import open_or_import
-    from reasonrec_core.data.splits import SplitConfig, make_split
+    from reasonrec_core.data import SplitConfig, make_split, open_or_import
     from reasonrec_core.pipeline.prepare import cache_folder
     from reasonrec_cot.explain import evaluation
     from reasonrec_cot.explain.references import ReferenceSettings

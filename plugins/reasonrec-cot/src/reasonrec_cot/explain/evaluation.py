@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.reviews import ReviewCases, review_cases, visible_reviews
+from reasonrec_core.data.reviews import ReviewCases, find_visible_reviews, make_review_cases
 from reasonrec_core.data.split import TRAIN, VALID, Split
 from reasonrec_core.errors import PluginError
 from reasonrec_core.types import Reviews
@@ -77,9 +77,9 @@ def explaining(
     Raises:
         DataError: the data has no reviews, or none in this part.
     """
-    visible = visible_reviews(dataset, split, readable or ((TRAIN,) if part == "valid" else (TRAIN, VALID)))
+    visible = find_visible_reviews(dataset, split, readable or ((TRAIN,) if part == "valid" else (TRAIN, VALID)))
     aspects = Aspects(visible, dataset.n_items, aspect)
-    cases = review_cases(dataset, split, part)
+    cases = make_review_cases(dataset, split, part)
     texts = tuple(references(cases.reviews, aspects, reference))
     words = items or ItemWords(dataset.catalog)
     source, history = EvidenceSource(words, aspects, visible), cases.queries.history

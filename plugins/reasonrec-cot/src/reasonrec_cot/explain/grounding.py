@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reasonrec_core.data.text import normalised
+from reasonrec_core.data.catalog import normalise_text
 from reasonrec_cot.explain.aspects import Aspects
 from reasonrec_cot.explain.evidence import Evidence
 from reasonrec_cot.explain.numbers import numbers
@@ -94,7 +94,7 @@ class GroundingCheck:
         self._known: dict[tuple[str, ...], ClaimKind] = {}
         for kind, texts in ((ClaimKind.TITLE, titles), (ClaimKind.LABEL, labels)):
             for text in texts:
-                said = tuple(normalised(text).split())
+                said = tuple(normalise_text(text).split())
                 if said and (kind is ClaimKind.LABEL or len(said) >= SHORTEST_TITLE):
                     self._known[said] = kind
         self._longest = max(map(len, self._known), default=0)
@@ -103,7 +103,7 @@ class GroundingCheck:
         """All claims of a text, each with whether the evidence holds it; total and in linear time."""
         claims = []
         for quoted in QUOTED.findall(text):
-            claims.append(Claim(ClaimKind.TITLE, quoted, normalised(quoted) in _quotable(evidence)))
+            claims.append(Claim(ClaimKind.TITLE, quoted, normalise_text(quoted) in _quotable(evidence)))
         plain = QUOTED.sub(" , ", text)
         named, rest = self._named(plain)
         for kind, said in named:
@@ -116,7 +116,7 @@ class GroundingCheck:
 
     def _named(self, text: str) -> tuple[list[tuple[ClaimKind, str]], str]:
         """Titles and labels of the catalogue in a text, the longest first, and the words that are left."""
-        said, found, rest, at = normalised(text).split(), [], [], 0
+        said, found, rest, at = normalise_text(text).split(), [], [], 0
         while at < len(said):
             for size in range(min(self._longest, len(said) - at), 0, -1):
                 kind = self._known.get(tuple(said[at : at + size]))
@@ -135,9 +135,9 @@ def _quotable(evidence: Evidence) -> set[str]:
 
 
 def _titles(evidence: Evidence) -> set[str]:
-    return {normalised(title) for title in (evidence.title, *evidence.titles)}
+    return {normalise_text(title) for title in (evidence.title, *evidence.titles)}
 
 
 def _labels(evidence: Evidence) -> set[str]:
     own = {label for labels in evidence.fields.values() for label in labels}
-    return {normalised(label) for label in (*own, *(evidence.labels or {}))}
+    return {normalise_text(label) for label in (*own, *(evidence.labels or {}))}

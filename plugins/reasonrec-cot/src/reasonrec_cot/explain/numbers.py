@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from reasonrec_core.data.text import normalised
+from reasonrec_core.data.catalog import normalise_text
 from reasonrec_cot.explain.evidence import Evidence
 
 NUMBER = re.compile(r"(?<![\w.,-])(\d{1,9}(?:\.\d{1,4})?)(%|\s%)?(?![\w%]|[.,]\d)")
@@ -26,7 +26,7 @@ def numbers(text: str, evidence: Evidence) -> Iterator[tuple[str, bool]]:
     ``Comedy (3)`` and ``Comedy (3 of 20)``. Any other number is true only if a title or a label of the evidence
     holds it (a year, a size). Percentages never are: the evidence has none.
     """
-    names = {w for t in (evidence.title, *evidence.titles, *_counts(evidence)) for w in normalised(t).split()}
+    names = {w for t in (evidence.title, *evidence.titles, *_counts(evidence)) for w in normalise_text(t).split()}
     for match in NUMBER.finditer(text):
         said, percent = match[1], match[2]
         before, after = text[max(match.start() - SUBJECT, 0) : match.start()], text[match.end() :][:SUBJECT].casefold()
@@ -66,8 +66,8 @@ def _counts(evidence: Evidence) -> dict[str, list[float]]:
 
 def _counted(before: str, after: str, evidence: Evidence) -> list[float]:
     """The counts of the label or aspect that stands right before the number, else of those after it."""
-    front, back = f" {normalised(before)}", f" {normalised(after)} "
-    counts = {f" {normalised(name)}": values for name, values in _counts(evidence).items() if normalised(name)}
+    front, back = f" {normalise_text(before)}", f" {normalise_text(after)} "
+    counts = {f" {normalise_text(name)}": values for name, values in _counts(evidence).items() if normalise_text(name)}
     ends = [name for name in counts if front.endswith(name)]
     if ends:
         return counts[max(ends, key=len)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-from reasonrec_core.data.text import normalised
+from reasonrec_core.data.catalog import normalise_text
 
 SEPARATORS = re.compile(r"[\s,;>]+")
 LABEL = re.compile(r"\(?([A-Za-z]|[0-9]{1,6})[).:]?")
@@ -60,8 +60,8 @@ def read_choice(answer: str | None, names: Sequence[str]) -> Choice:
         order = tuple(dict.fromkeys(position for position in found if position is not None))
         unknown = found.count(None)
         return Choice(order, unknown, len(found) - unknown - len(order))
-    bare = normalised(said)
-    named = [position for position, name in enumerate(names) if bare and normalised(name) == bare]
+    bare = normalise_text(said)
+    named = [position for position, name in enumerate(names) if bare and normalise_text(name) == bare]
     return Choice((named[0],)) if len(named) == 1 else Choice((), max(len(words), 1))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reasonrec_core.data.ragged import ragged
+from reasonrec_core.data.cases import concatenate_ranges
 from reasonrec_core.types import Bool, Cases, History, Int64, Interactions, QueryBatch, Task, indptr_of
 
 
@@ -35,7 +35,7 @@ def prefixes(
     if per_user is not None:
         usable = _drawn(train, usable, per_user, seed)
     chosen = np.flatnonzero(usable)
-    indptr, index = ragged(np.maximum(starts[chosen], chosen - longest), chosen)
+    indptr, index = concatenate_ranges(np.maximum(starts[chosen], chosen - longest), chosen)
     history = History(indptr, train.items[index], train.times[index])
     queries = QueryBatch(Task.SEQUENTIAL, train.users[chosen], history, times=train.times[chosen])
     return Cases(queries, indptr_of(np.ones(len(chosen), np.int64)), train.items[chosen])

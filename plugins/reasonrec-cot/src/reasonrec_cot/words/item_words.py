@@ -8,8 +8,7 @@ from functools import cached_property
 
 from pydantic import Field
 
-from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.data.text import normalised
+from reasonrec_core.data.catalog import Catalog, normalise_text
 from reasonrec_core.errors import ConfigError, did_you_mean
 from reasonrec_cot.words.dialogue import Role, Segment, SegmentKind
 from reasonrec_cot.words.fence import Fence, FenceSettings, fenced
@@ -109,15 +108,15 @@ class ItemWords:
         titles = [self.title(item) for item in range(len(self))]
         same: dict[str, list[int]] = defaultdict(list)
         for item, title in enumerate(titles):
-            same[normalised(title) or title].append(item)
+            same[normalise_text(title) or title].append(item)
         taken = set(same)
         for group in list(same.values()):
             count = 1
             for item in sorted(group, key=lambda i: self._catalog.ids[i])[1:]:
                 name = titles[item]
-                while normalised(name) in taken or name in taken:
+                while normalise_text(name) in taken or name in taken:
                     count += 1
                     name = f"{titles[item]} #{count}"
                 titles[item] = name
-                taken.add(normalised(name))
+                taken.add(normalise_text(name))
         return titles

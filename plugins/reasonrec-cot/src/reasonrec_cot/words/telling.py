@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from reasonrec_core.data.leakage.prompts import SHORTEST
-from reasonrec_core.data.text import normalised
+from reasonrec_core.data.catalog import normalise_text
 
+SHORTEST = 4
+"""Shorter names (``It``, ``Up``) are in any text by chance."""
 ASIDE = re.compile(r"\([^()]*\)")
 TURNED = re.compile(r"^(.*), (the|a|an|les?|la|il|el|der|die|das)$", re.IGNORECASE)
 
@@ -24,12 +25,12 @@ class Telltale:
         for title in titles:
             bare = ASIDE.sub(" ", title).strip()
             turned = TURNED.match(bare)
-            forms |= {normalised(form) for form in (title, bare, f"{turned[2]} {turned[1]}" if turned else "")}
+            forms |= {normalise_text(form) for form in (title, bare, f"{turned[2]} {turned[1]}" if turned else "")}
             if turned:
-                forms.add(normalised(turned[1]))
+                forms.add(normalise_text(turned[1]))
         self._forms = [f" {form} " for form in forms if len(form) >= SHORTEST]
 
     def tells(self, text: str) -> bool:
         """Whether the text holds one of the titles."""
-        words = f" {normalised(text)} "
+        words = f" {normalise_text(text)} "
         return any(form in words for form in self._forms)

@@ -1,0 +1,139 @@
+"""RecBole's atomic files: ``NAME.inter``, ``NAME.item``, ``NAME.user``, tab-separated with ``name:type`` headers.
+
+Benchmark files ``NAME.train.inter``, ``NAME.valid.inter``, ``NAME.test.inter`` are read as predefined parts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reasonrec_core.components import DataSource, Empty
+from reasonrec_core.data import ColumnMatcher
+from reasonrec_core.data.column_parsing import parse_numbers
+from reasonrec_core.data.csv_reader import DelimitedFile, Dialect
+from reasonrec_core.data.raw_tables import PARTS, RawTables, SourceTable
+from reasonrec_core.data.tables import ENCODED, make_raw_tables, name_apart
+from reasonrec_core.errors import DataError, did_you_mean
+from reasonrec_datasets.places import join_tables
+from reasonrec_datasets.presplit import mark_part
+
+TYPES = ("token", "token_seq", "float", "float_seq")
+TAB = Dialect(delimiter="\t", quote=None)
+WORDS = frozenset({"title", "description", "brand"})
+"""``token_seq`` columns that hold running text; in others, blanks separate labels."""
+
+
+class RecBoleSource(DataSource[Empty]):
+    """RecBole's atomic files."""
+
+    order = 20
+
+    def matches(self, path: Path) -> bool:
+        """Whether ``path`` is an ``.inter`` file or a folder with one."""
+        return path.suffix == ".inter" or (path.is_dir() and any(path.glob("*.inter")))
+
+    def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
+        """The interactions and, under the same name, items and users."""
+        logs = _logs(path)
+        first = next(iter(logs.values()))
+        stem = first.name.removesuffix(".inter")
+        stem = stem.removesuffix(f".{next(iter(logs))}")
+        log = join_tables([mark_part(_read_log(file, columns), part) if part else _read_log(file, columns)
+                    for part, file in logs.items()])  # fmt: skip
+        items, users = (first.parent / f"{stem}.{kind}" for kind in ("item", "user"))
+        return make_raw_tables(
+            log,
+            _read_fields(items, "items", columns) if items.is_file() else None,
+            _read_fields(users, "users", columns) if users.is_file() else None,
+        )
+
+
+def _logs(path: Path) -> dict[str, Path]:
+    """The interaction files by part; the part is empty where there is only one file."""
+    if path.is_file():
+        return {"": path}
+    files = sorted(path.glob("*.inter"))
+    parts = {part: f for part in PARTS for f in files if f.name.endswith(f".{part}.inter")}
+    if "train" in parts and len(parts) == len(files):
+        return parts
+    if len(files) != 1:
+        found = ", ".join(f.name for f in files) or "none"
+        raise DataError(f"one .inter file is wanted, found: {found}", where=str(path), fix="Name the file itself.")
+    return {"": files[0]}
+
+
+def _header(path: Path) -> tuple[DelimitedFile, dict[str, str], dict[str, str]]:
+    """The open file, ``{header: name}`` and ``{name: type}``."""
+    file = DelimitedFile.open(path, TAB)
+    names: dict[str, str] = {}
+    types: dict[str, str] = {}
+    for position, head in enumerate(file.names):
+        name, colon, kind = head.rpartition(":")
+        where = f"{path}:1:{sum(len(h) + 1 for h in file.names[:position]) + 1}"
+        if not colon or not name:
+            fix = "Write name:type, separated by tabs, e.g. user_id:token."
+            raise DataError(f"the header field {head!r} has no type", where=where, fix=fix)
+        if kind not in TYPES:
+            raise DataError(f"unknown type {kind!r} of field {name!r}", where=where, fix=did_you_mean(kind, TYPES))
+        if name in types:
+            raise DataError(f"two fields are named {name!r}", where=where)
+        names[head], types[name] = name, kind
+    return file, names, types
+
+
+def _read_log(path: Path, columns: ColumnMatcher) -> SourceTable:
+    file, names, _ = _header(path)
+    matched = columns.match("interactions", list(names.values()), path)
+    columns.note_unused(list(names.values()), matched, path)
+    ours = {head: matched[name] for head, name in names.items() if name in matched}
+    return file.read(ours, [head for head, name in ours.items() if name in ENCODED]).rename(ours)
+
+
+def _read_fields(path: Path, table: str, columns: ColumnMatcher) -> SourceTable:
+    file, names, types = _header(path)
+    matched = columns.match(table, list(names.values()), path)
+    ours_of = name_apart(matched, list(names.values()))
+    source = file.read().rename({head: ours_of.get(name, name) for head, name in names.items()})
+    result = source.table
+    for position, (name, kind) in enumerate(types.items()):
+        ours = ours_of.get(name, name)
+        column = result.column(position)
+        if kind == "float":
+            result = result.set_column(position, ours, _floats(column, source, ours))
+        elif kind == "float_seq" or (kind == "token_seq" and ours not in WORDS):
+            result = result.set_column(position, ours, _labels(column))
+    return SourceTable(result, source.path, source.place)
+
+
+def _floats(column: pa.ChunkedArray, source: SourceTable, name: str) -> pa.Array:
+    """float64 with null where the cell is blank or NaN."""
+    present = pc.invert(pc.is_null(pc.if_else(pc.match_substring_regex(column, r"(?i)^\s*(nan)?\s*$"), None, column)))
+    rows = pc.indices_nonzero(pc.fill_null(present, False))
+    place = _TakenPlace(source, rows)
+    parsed = pa.array(parse_numbers(column.take(rows), name, place))
+    return parsed.take(pc.index_in(pa.array(np.arange(len(column)), rows.type), rows))
+
+
+def _labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Blank- or comma-separated labels joined with ``|``; quotes and brackets of Python lists are dropped."""
+    if pc.any(pc.match_substring(column, ",")).as_py():
+        bare = pc.replace_substring_regex(column, r"""^\s*\[|\]\s*$""", "")
+        bare = pc.replace_substring_regex(bare, r"""\s*,\s*""", "|")
+        bare = pc.replace_substring_regex(bare, r"""(^|\|)['"]""", r"\1")
+        return pc.replace_substring_regex(bare, r"""['"](\||$)""", r"\1")
+    return pc.replace_substring_regex(pc.utf8_trim_whitespace(column), r"\s+", "|")
+
+
+class _TakenPlace:
+    """Places of rows that were selected from a table."""
+
+    def __init__(self, source: SourceTable, rows: pa.Array) -> None:
+        self.source, self.rows = source, rows
+
+    def where(self, row: int, column: str | None = None) -> str:
+        """``file:line:column``."""
+        return self.source.place.where(int(self.rows[row].as_py()), column)

@@ -1,0 +1,95 @@
+"""``reasonrec data describe``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from reasonrec_core.cli.console import note, out, plain
+from reasonrec_core.cli.data_options import open_data, source_options
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data.storage import is_dataset
+from reasonrec_doctor.describe import describe_dataset
+
+
+@click.command(name="describe")
+@click.argument("path", type=click.Path(path_type=Path))
+@source_options
+@click.option("--json", "as_json", is_flag=True, help="Print all numbers as JSON.")
+@click.option("--verify", is_flag=True, help="First compare a dataset's files with their hashes.")
+def describe_command(path: Path, source: dict[str, Any], as_json: bool, verify: bool) -> None:
+    """Say what is in a dataset, or in raw data in any layout that `data import` reads.
+
+    \b
+    Examples:
+      reasonrec data describe sets/ml-1m
+      reasonrec data describe reviews.json.gz
+      reasonrec data describe sets/ml-1m --verify --json
+    """
+    if verify and is_dataset(path):
+        Dataset.open(path).verify()
+    elif verify:
+        note("note: --verify is for saved datasets; raw data has no hashes to compare")
+    with open_data(path, source) as dataset:
+        facts = describe_dataset(dataset)
+    if as_json:
+        out.print(json.dumps(facts, indent=2), soft_wrap=True)
+    else:
+        _show(facts)
+
+
+def _show(facts: dict[str, Any]) -> None:
+    table = Table(show_header=False, box=None, title=Text(plain(str(facts["name"]))), title_justify="left")
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for name, value in _lines(facts):
+        table.add_row(Text(name), Text(plain(value)))
+    out.print(table)
+    for remark in facts["notes"]:
+        note(plain(f"note: {remark}"))
+
+
+def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    lines = [
+        ("users", f"{facts['users']:,} ({facts['users_without_interactions']:,} without interactions)"),
+        ("items", f"{facts['items']:,} ({facts['cold_items']:,} cold: without interactions)"),
+        ("interactions", f"{facts['interactions']:,} ({facts['repeated_pairs']:,} repeat an earlier one)"),
+        ("density", f"{facts['density']:.4%}"),
+        ("per user", _spread(facts["history_length"])),
+        ("per item", _spread(facts["item_interactions"])),
+        ("time", _time(facts["time"], facts["users"])),
+    ]
+    if facts["values"]:
+        counts = facts["values"].get("counts")
+        shown = ", ".join(f"{v}: {n:,}" for v, n in counts.items()) if counts else _spread(facts["values"])
+        lines.append(("values", shown))
+    if facts["parts"]:
+        lines.append(("parts", ", ".join(f"{part}: {n:,}" for part, n in facts["parts"].items())))
+    if reviews := facts["reviews"]:
+        told = f"{reviews['count']:,} ({reviews['share']:.1%} of interactions), words: {_spread(reviews['words'])}"
+        lines.append(("reviews", told))
+    lines.append(("items with text", f"{facts['text']:.1%}"))
+    missing = "" if facts["images_folder_exists"] or not facts["image"] else " (but the folder of images is missing)"
+    lines.append(("items with image", f"{facts['image']:.1%}{missing}"))
+    lines += [(f"  {name}", f"{f['share']:.1%} {f['type']}") for name, f in facts["fields"].items()]
+    if facts["user_fields"]:
+        lines.append(("user fields", ", ".join(facts["user_fields"])))
+    if facts["top_categories"]:
+        lines.append(("top categories", ", ".join(f"{c['label']} ({c['items']:,})" for c in facts["top_categories"])))
+    return [*lines, ("hash", facts["hash"])]
+
+
+def _spread(quantiles: dict[str, float]) -> str:
+    names = ("min", "p25", "median", "p75", "p90", "max")
+    return ", ".join(f"{name} {quantiles[name]:g}" for name in names) + f", mean {quantiles['mean']:.2f}"
+
+
+def _time(time: dict[str, Any], users: int) -> str:
+    span = f"{time['first']} to {time['last']}" if "first" in time else "positions in each user's sequence, no clock"
+    tied = f"{time['users_with_tied_last'] / max(users, 1):.1%} of users at their last one"
+    return f"{span}; {time['ties']:,} ties with the interaction before ({tied})"

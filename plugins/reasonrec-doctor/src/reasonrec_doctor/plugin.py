@@ -1,0 +1,22 @@
+"""What this distribution offers; read whenever plugins are listed, so it imports nothing heavy."""
+
+from __future__ import annotations
+
+from reasonrec_core.hookspecs import CommandSpec, hookimpl
+
+
+@hookimpl
+def reasonrec_commands() -> list[CommandSpec]:
+    """Verbs of the group ``data``."""
+    return [
+        CommandSpec(
+            "data describe",
+            "reasonrec_doctor.describe_command:describe_command",
+            "Say what is in a dataset or in raw data.",
+        ),
+        CommandSpec(
+            "data check",
+            "reasonrec_doctor.check_command:check_command",
+            "Look for leaks and defects (the leakage doctor).",
+        ),
+    ]

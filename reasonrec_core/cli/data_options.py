@@ -1,0 +1,139 @@
+"""Options of the verbs that read data and of those that split it; plugins' verbs use them too."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from reasonrec_core.components import Kind
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data.sources import import_path, list_sources
+from reasonrec_core.data.split import SplitConfig, make_splitter
+from reasonrec_core.data.storage import is_dataset
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.registry import Registry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _complete_formats(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in ("auto", *list_sources()) if name.startswith(incomplete)]
+
+
+def _complete_kinds(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    names = ("auto", *Registry.discover().names(Kind.SPLITTER))
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+FORMAT = click.option(
+    "--format", "format_", default="auto", show_default=True, metavar="SOURCE", shell_complete=_complete_formats,
+    help="The data source that reads the path (`reasonrec plugins` lists them); by default found by looking.",
+)  # fmt: skip
+COLUMN = click.option(
+    "--column", "columns", multiple=True, metavar="OURS=THEIRS",
+    help="Read the column THEIRS as OURS (user_id, item_id, timestamp, value, part, history, title, categories, ...). "
+    "An empty THEIRS leaves a column out. May be repeated.",
+)  # fmt: skip
+OPTION = click.option(
+    "--option", "options", multiple=True, metavar="NAME=VALUE",
+    help="A setting of the data source's own. May be repeated.",
+)  # fmt: skip
+SPLIT_OPTIONS = (
+    click.option("--kind", default="auto", show_default=True, metavar="SPLITTER", shell_complete=_complete_kinds,
+                 help="How to divide; auto: predefined where the data has parts, else leave-one-out."),
+    click.option("--valid", type=float, help="Share for validation (temporal, ratio, cold-item).  [default: 0.1]"),
+    click.option("--test", type=float, help="Share for the test (temporal, ratio, cold-item).  [default: 0.1]"),
+    click.option("--valid-from", metavar="TIME", help="temporal: first moment of validation (2020-09-20 or seconds)."),
+    click.option("--test-from", metavar="TIME", help="temporal: first moment of the test."),
+    click.option("--until", metavar="TIME", help="temporal: end of the test, exclusive."),
+    click.option("--min-history", type=int, help="Leave out queries with a shorter history.  [default: 1]"),
+    click.option("--min-value", type=float, help="Interactions of a smaller value are no positives."),
+    click.option("--repeats", type=click.Choice(["drop", "keep"]),
+                 help="Targets that are already in the history.  [default: drop]"),
+    click.option("--seed", type=int, help="Seed of every random choice.  [default: 0]"),
+    click.option("--split-option", multiple=True, metavar="NAME=VALUE",
+                 help="A setting of the splitter's own. May be repeated."),
+)  # fmt: skip
+NAMES = ("valid", "test", "valid_from", "test_from", "until", "min_history", "min_value", "repeats", "seed")
+
+
+def parse_pairs(pairs: Sequence[str], where: str, form: str = "NAME=VALUE") -> dict[str, str]:
+    """``NAME=VALUE`` options as a mapping.
+
+    Raises:
+        ConfigError: no ``=``, or the same name twice.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or not name:
+            example = " E.g. --column user_id=customer." if where == "--column" else f" E.g. {where} {form}."
+            raise ConfigError(f"{pair!r} is not {form}", where=where, fix=example.strip())
+        if name in found:
+            raise ConfigError(f"{name} is given twice", where=where)
+        found[name] = value
+    return found
+
+
+def source_options(command: F) -> F:
+    """Add the options that say how raw data is read; the command gets them as ``source``, for `import_path`."""
+
+    @functools.wraps(command)
+    def with_source(*args: Any, **values: Any) -> Any:
+        format = values.pop("format_")
+        columns = parse_pairs(values.pop("columns"), "--column", "OURS=THEIRS")
+        options = parse_pairs(values.pop("options"), "--option")
+        return command(*args, source={"format": format, "columns": columns, "options": options}, **values)
+
+    decorated: Any = with_source
+    for option in (OPTION, COLUMN, FORMAT):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def split_options(command: F) -> F:
+    """Add the options that say how data is divided; the command gets them as ``split``, for `choose_split`."""
+
+    @functools.wraps(command)
+    def with_split(*args: Any, **values: Any) -> Any:
+        chosen = {name: values.pop(name) for name in NAMES}
+        chosen = {name: value for name, value in chosen.items() if value is not None}
+        chosen |= parse_pairs(values.pop("split_option"), "--split-option")
+        return command(*args, split={"kind": values.pop("kind"), **chosen}, **values)
+
+    decorated: Any = with_split
+    for option in reversed(SPLIT_OPTIONS):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def choose_split(dataset: Dataset, split: dict[str, Any]) -> SplitConfig:
+    """The settings that the options mean for ``dataset``, checked by the splitter.
+
+    Raises:
+        ConfigError: an unknown splitter, or a value that does not fit, by name.
+    """
+    kind = split["kind"]
+    if kind == "auto":
+        kind = "leave-one-out" if dataset.parts is None else "predefined"
+    config = SplitConfig(**{**split, "kind": kind})
+    make_splitter(config)
+    return config
+
+
+@contextmanager
+def open_data(path: Path, source: dict[str, Any]) -> Iterator[Dataset]:
+    """The dataset saved at ``path``, or raw data there, imported for as long as the block lasts."""
+    if is_dataset(path):
+        yield Dataset.open(path)
+        return
+    raw = import_path(path, **source)
+    with tempfile.TemporaryDirectory(prefix="reasonrec-") as folder:
+        yield Dataset.build(raw, Path(folder) / "dataset")

@@ -1,0 +1,122 @@
+"""Queries with histories and targets from a part for every interaction, and the ragged arrays they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from reasonrec_core.types import Bool, Cases, Float32, History, Int64, Interactions, QueryBatch, Task, indptr_of
+
+Index = npt.NDArray[np.intp]
+UInt8 = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Division:
+    """What a rule decides; `make_split` turns it into a `Split`.
+
+    Attributes:
+        parts: uint8[N] part of each interaction.
+        valid: validation cases.
+        test: test cases.
+        words: the rule, one sentence without a full stop.
+        left_out: what was not used, by reason.
+    """
+
+    parts: UInt8
+    valid: Cases
+    test: Cases
+    words: str
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+def make_user_cases(log: Interactions, history: Bool, target: Bool, n_users: int, times: Int64 | None = None) -> Cases:
+    """One query per user that has a target; rows are in the log's order.
+
+    Args:
+        log: N interactions, sorted by user, oldest first.
+        history: bool[N] rows that a query's history consists of.
+        target: bool[N] rows whose items are the query's targets.
+        n_users: users have dense indices below this.
+        times: int64[n_users] time of each user's request; by default that of the first target.
+    """
+    targets_per_user = np.bincount(log.users[target], minlength=n_users)
+    asked = np.flatnonzero(targets_per_user).astype(np.int32)
+    wanted = history & (targets_per_user[log.users] > 0)
+    past = log.take(wanted)
+    lengths = np.bincount(past.users, minlength=n_users)[asked]
+    target_indptr = indptr_of(targets_per_user[asked])
+    when = log.times[target][target_indptr[:-1]] if times is None else times[asked]
+    queries = QueryBatch(Task.SEQUENTIAL, asked, History(indptr_of(lengths), past.items, past.times), times=when)
+    return Cases(queries, target_indptr, log.items[target])
+
+
+def make_row_cases(log: Interactions, rows: Index, history: History, labels: Float32 | None, task: Task) -> Cases:
+    """One query per given interaction, ``history`` holding a row for each; ``labels``: float32[B] for CTR."""
+    items = log.items[rows]
+    relevant = np.ones(len(rows), np.bool_) if labels is None else labels > 0
+    queries = QueryBatch(
+        task,
+        log.users[rows],
+        history,
+        candidates=items[:, None] if task is Task.CTR else None,
+        times=log.times[rows],
+    )
+    given = None if labels is None else labels[:, None]
+    return Cases(queries, indptr_of(relevant.astype(np.int64)), items[relevant], given)
+
+
+def drop_unreachable(cases: Cases, n_items: int, *, repeats: str, min_history: int) -> tuple[Cases, dict[str, int]]:
+    """Drop doubled targets, targets already in the history (``repeats="drop"``) and queries with short histories.
+
+    Returns the cases and how many targets and queries went, by reason.
+    """
+    counts: dict[str, int] = {}
+    rows = find_target_rows(cases)
+    keys = rows * np.int64(n_items) + cases.targets
+    keep = np.zeros(len(keys), np.bool_)
+    keep[np.unique(keys, return_index=True)[1]] = True
+    if repeats == "drop":
+        seen = contains_keys(compute_history_keys(cases.queries.history, n_items), keys)
+        counts["targets already in the history"] = int((keep & seen).sum())
+        keep &= ~seen
+    short = cases.queries.history.lengths < min_history
+    counts[f"queries with fewer than {min_history} items of history"] = int(short.sum())
+    lengths = np.bincount(rows[keep], minlength=len(cases))
+    cases = Cases(cases.queries, indptr_of(lengths), cases.targets[keep], cases.labels)
+    kept = cases.take(np.flatnonzero((lengths > 0) & ~short))
+    return kept, {reason: count for reason, count in counts.items() if count}
+
+
+def compute_user_bounds(log: Interactions, n_users: int) -> Int64:
+    """int64[n_users + 1]: rows of user ``u`` are ``bounds[u]:bounds[u + 1]``."""
+    return indptr_of(np.bincount(log.users, minlength=n_users))
+
+
+def concatenate_ranges(starts: Int64, stops: Int64) -> tuple[Int64, Index]:
+    """Row bounds, and the concatenation of ``arange(start, stop)`` for all rows."""
+    lengths = np.maximum(stops - starts, 0)
+    indptr = indptr_of(lengths)
+    return indptr, np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1], dtype=np.int64)
+
+
+def find_target_rows(cases: Cases) -> Int64:
+    """int64[T]: the query that each target belongs to."""
+    return np.repeat(np.arange(len(cases), dtype=np.int64), np.diff(cases.target_indptr))
+
+
+def compute_history_keys(history: History, n_items: int) -> Int64:
+    """Sorted int64[L] keys ``row * n_items + item``, for `contains_keys`."""
+    return np.sort(history.rows.astype(np.int64) * n_items + history.items)
+
+
+def contains_keys(sorted_keys: Int64, keys: Int64) -> Bool:
+    """Which of ``keys`` (any shape) occur in ``sorted_keys``."""
+    if not len(sorted_keys):
+        return np.zeros(keys.shape, np.bool_)
+    at = np.minimum(np.searchsorted(sorted_keys, keys), len(sorted_keys) - 1)
+    found: Bool = sorted_keys[at] == keys
+    return found

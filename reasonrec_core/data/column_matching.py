@@ -1,0 +1,162 @@
+"""Which column of a file is which: names given by the user, our names, and the names that people use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from reasonrec_core.data.catalog import TEXT_ORDER
+from reasonrec_core.data.raw_tables import LOG_COLUMNS
+from reasonrec_core.errors import DataError, did_you_mean
+
+ITEM_COLUMNS = ("item_id", *TEXT_ORDER, "image", "price")
+TABLES: Mapping[str, tuple[str, ...]] = {
+    "interactions": LOG_COLUMNS,
+    "items": ITEM_COLUMNS,
+    "users": ("user_id",),
+}
+OWN_NAMES = {"value": ("value", "label", "rating")}
+"""Names of ours besides the column's own, best first; they need no remark."""
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "user_id": (
+        "user", "uid", "userid", "user_idx", "customer_id", "customer", "reviewer_id", "visitor_id", "member_id",
+        "account_id", "session_id",
+    ),
+    "item_id": (
+        "item", "iid", "itemid", "item_idx", "movie_id", "product_id", "parent_asin", "asin", "article_id", "book_id",
+        "track_id", "song_id", "business_id", "news_id", "sku", "isbn", "mid", "pid",
+    ),
+    "timestamp": (
+        "time", "ts", "unix_review_time", "unix_timestamp", "datetime", "date", "created_at", "event_time", "t_dat",
+        "time_stamp",
+    ),
+    "value": ("score", "overall", "stars", "click", "clicked", "preference"),
+    "part": ("split", "subset", "fold_name"),
+    "history": ("hist", "item_id_list", "history_ids"),
+    "review": ("review_text", "review_body", "review_content"),
+    "summary": ("review_title", "review_headline", "review_summary", "headline"),
+    "title": ("name", "item_name", "product_name", "prod_name", "product_title", "movie_title", "item_title"),
+    "categories": ("category", "genres", "genre", "class"),
+    "description": ("desc", "plot", "overview", "detail_desc"),
+    "image": ("image_path", "img", "image_file", "picture", "photo"),
+    "brand": ("manufacturer", "store"),
+    "color": ("colour", "colour_group_name"),
+}  # fmt: skip
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[^0-9a-z]", "", name.lower())
+
+
+def list_names(names: Sequence[str], most: int = 30) -> str:
+    """Names from a file, fit for a terminal, and not endlessly many."""
+    words = [name if name.isprintable() else repr(name) for name in names[:most]]
+    return ", ".join([*words, f"and {len(names) - most} more"] if len(names) > most else words)
+
+
+class ColumnMatcher:
+    """Matches a file's columns with ours, and remembers what to tell the user.
+
+    Args:
+        given: ``{ours: theirs}`` from the user. Ours may name a table (``items.title``); an empty name of theirs
+            means that the column is not to be read.
+
+    Raises:
+        DataError: a name that is none of ours.
+    """
+
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        self.notes: list[str] = []
+        self._given: dict[str, str] = {}
+        self._met: set[str] = set()
+        self._seen: dict[str, None] = {}
+        known = {f"{table}.{name}" for table, names in TABLES.items() for name in names}
+        known |= {name for names in TABLES.values() for name in names} | {"rating", "label"}
+        for ours, theirs in (given or {}).items():
+            if ours not in known:
+                plain = sorted(n for n in known if "." not in n)
+                fix = f"{did_you_mean(ours, plain)} Write --column OURS=THEIRS."
+                raise DataError(f"unknown column {ours!r}", where="--column", fix=fix)
+            self._given["value" if ours in {"rating", "label"} else ours] = theirs
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The names of theirs that the user gave."""
+        return frozenset(self._given.values())
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Our columns that are not to be read."""
+        return frozenset(ours.removeprefix("interactions.") for ours, theirs in self._given.items() if theirs == "")
+
+    def match(
+        self, table: str, names: Sequence[str], path: Path, required: Collection[str] | None = None
+    ) -> dict[str, str]:
+        """``{theirs: ours}`` for the columns of one file that are ours.
+
+        Args:
+            table: "interactions", "items" or "users".
+            names: the file's columns.
+            path: of the file, for messages.
+            required: columns of ours that must be there (by default the ids).
+
+        Raises:
+            DataError: a required column is missing; says what is there and how to name it.
+        """
+        self._seen.update(dict.fromkeys(names))
+        found: dict[str, str] = {}
+        left_out: set[str] = set()
+        for ours in TABLES[table]:
+            key = f"{table}.{ours}" if f"{table}.{ours}" in self._given else ours
+            theirs = self._given.get(key)
+            if theirs == "":
+                left_out.add(ours)
+                self._met.add(key)
+            elif theirs in names:
+                found[ours] = theirs  # type: ignore[assignment]
+                self._met.add(key)
+        for ours in TABLES[table]:
+            if ours in found or ours in left_out:
+                continue
+            theirs = self._look(ours, names, set(found.values()))
+            if theirs is not None:
+                found[ours] = theirs
+                if theirs not in OWN_NAMES.get(ours, (ours,)):
+                    self.notes.append(f"{path.name}: column {theirs!r} is read as {ours}")
+        if required is None:
+            required = [name for name in ("user_id", "item_id") if name in TABLES[table]]
+        for ours in required:
+            if ours not in found:
+                raise self._missing(ours, names, path)
+        return {theirs: ours for ours, theirs in found.items()}
+
+    def note_unused(self, names: Sequence[str], matched: Mapping[str, str], path: Path) -> None:
+        """Remark on columns of a log that are not read."""
+        if rest := [name for name in names if name not in matched]:
+            self.notes.append(f"{path.name}: not read: {list_names(rest)}")
+
+    def refuse_unmatched(self) -> None:
+        """Refuse names of theirs that no file has."""
+        for ours, theirs in self._given.items():
+            if ours not in self._met:
+                fix = did_you_mean(theirs, list(self._seen))
+                raise DataError(f"no file has a column {theirs!r} to read as {ours}", where="--column", fix=fix)
+
+    @staticmethod
+    def _look(ours: str, names: Sequence[str], taken: Collection[str]) -> str | None:
+        free = [name for name in names if name not in taken]
+        for own in OWN_NAMES.get(ours, (ours,)):
+            if own in free:
+                return own
+        bare = {_bare(name): name for name in reversed(free)}
+        wanted = (*OWN_NAMES.get(ours, (ours,)), *ALIASES.get(ours, ()))
+        return next((bare[_bare(alias)] for alias in wanted if _bare(alias) in bare), None)
+
+    @staticmethod
+    def _missing(ours: str, names: Sequence[str], path: Path) -> DataError:
+        from difflib import get_close_matches
+
+        near = get_close_matches(ours, names, 1) or ["COLUMN"]
+        fix = f"If one of them is it, say so: --column {ours}={near[0]}. The first line must name the columns."
+        return DataError(f"no column {ours!r}; there are: {list_names(names)}", where=f"{path}:1", fix=fix)

@@ -1,0 +1,206 @@
+"""What a data source reads, before it is indexed: tables with string ids, checked in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reasonrec_core.data.catalog import check_fields
+from reasonrec_core.data.column_parsing import Place, cell_error, flatten_column, parse_ids, parse_numbers, parse_times
+from reasonrec_core.errors import DataError, did_you_mean
+from reasonrec_core.types import Float32, indptr_of
+
+PARTS = ("train", "valid", "test")
+PART_NAMES = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
+LARGEST = float(np.finfo(np.float32).max)
+REVIEW_COLUMNS = ("review", "summary")
+LOG_COLUMNS = ("user_id", "item_id", "timestamp", "value", "part", "history", *REVIEW_COLUMNS)
+
+
+@dataclass(frozen=True)
+class RawTables:
+    """What a data source reads: string ids, in the source's order. Checked and indexed by `Dataset.build`.
+
+    Attributes:
+        interactions: ``user_id``, ``item_id`` (text or whole numbers), and optionally ``timestamp`` (anything that
+            `parse_times` reads), ``value`` (number), ``part`` (train, valid or test), ``history`` (item ids,
+            oldest first: a list, or text with blanks between ids), ``review`` and ``summary`` (what the user wrote).
+        items: ``item_id``, fields, ``image``; items that occur only in interactions are added without fields.
+        users: ``user_id`` and fields, or None.
+        images: folder that image paths are relative to.
+        name: of the dataset.
+        source: what it was read from and how, for the manifest; ``notes`` holds sentences for the user.
+        places: where the rows of ``interactions``, ``items`` and ``users`` stand, for error messages.
+        checked: the tables that `check` made: they are not checked again.
+    """
+
+    interactions: pa.Table
+    items: pa.Table | None = None
+    users: pa.Table | None = None
+    images: Path | None = None
+    name: str = "dataset"
+    source: dict[str, Any] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+    checked: tuple[pa.Table | None, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def tables(self) -> tuple[pa.Table, pa.Table | None, pa.Table | None]:
+        """Interactions, items, users."""
+        return self.interactions, self.items, self.users
+
+    def check(self) -> RawTables:
+        """The same content in fixed types, or the first thing that is wrong with it.
+
+        Ids become dictionary-encoded strings, ``timestamp`` int64 seconds, ``value`` float32, ``part`` one of `PARTS`,
+        ``history`` list<string>, ``review`` and ``summary`` text (blank is null); columns that a log does not know are
+        left out. Times finer than a second decide the order of rows before they are cut to seconds. Tables that were
+        checked before are taken as they are.
+
+        Raises:
+            DataError: with the place of the cell where it is known.
+        """
+        if self.checked and all(mine is seen for mine, seen in zip(self.tables, self.checked, strict=True)):
+            return self
+        places = self.places
+        log = _check_log(self.interactions, places.get("interactions"))
+        items = None if self.items is None else _check_table(self.items, "item_id", places.get("items"))
+        users = None if self.users is None else _check_table(self.users, "user_id", places.get("users"))
+        return replace(self, interactions=log, items=items, users=users, checked=(log, items, users))
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A table as it stands in a file, under the names that its source gave the columns, and the place of its rows."""
+
+    table: pa.Table
+    path: Path
+    place: Place
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self.table.column_names)
+
+    def read(self, wanted: Collection[str] | None = None, encoded: Collection[str] = ()) -> SourceTable:
+        """The columns in ``wanted`` (all if None); a table in memory is as it is, so nothing is encoded."""
+        kept = [name for name in self.names if wanted is None or name in wanted]
+        return replace(self, table=self.table.select(kept))
+
+    def rename(self, names: Mapping[str, str]) -> SourceTable:
+        """Columns under new names (``{old: new}``; others keep theirs)."""
+        new = [names.get(name, name) for name in self.table.column_names]
+        back = {new: old for old, new in names.items()}
+        return SourceTable(self.table.rename_columns(new), self.path, _RenamedPlace(self.place, back))
+
+
+@dataclass(frozen=True)
+class _RenamedPlace:
+    """Looks cells up under the names that the file uses."""
+
+    inner: Place
+    names: Mapping[str, str]
+
+    def where(self, row: int, column: str | None = None) -> str:
+        return self.inner.where(row, None if column is None else self.names.get(column, column))
+
+
+@dataclass(frozen=True)
+class RowPlace:
+    """Names rows of sources that have no lines (Parquet, Arrow, a database's table)."""
+
+    path: Path | str
+
+    def where(self, row: int, column: str | None = None) -> str:
+        """``file, row N, column 'x'``."""
+        return f"{self.path}, row {row + 1}" + (f", column {column!r}" if column else "")
+
+
+def _check_table(table: pa.Table, key: str, place: Place | None) -> pa.Table:
+    if key not in table.column_names:
+        raise DataError(f"no column {key!r}; there are: {', '.join(table.column_names)}")
+    if table.num_rows == 0:
+        raise DataError(f"the table of {key.removesuffix('_id')}s is empty")
+    return check_fields(table, key, place)
+
+
+def _check_log(table: pa.Table, place: Place | None) -> pa.Table:
+    for key in ("user_id", "item_id"):
+        if key not in table.column_names:
+            raise DataError(f"the interactions have no column {key!r}; there are: {', '.join(table.column_names)}")
+    if table.num_rows == 0:
+        raise DataError("there are no interactions", fix="A dataset needs at least one.")
+    columns: dict[str, Any] = {key: parse_ids(table.column(key), key, place) for key in ("user_id", "item_id")}
+    if "value" in table.column_names:
+        columns["value"] = _parse_values(table.column("value"), place)
+    if "part" in table.column_names:
+        columns["part"] = _parse_parts(table.column("part"), place)
+    if "history" in table.column_names:
+        columns["history"] = _parse_histories(flatten_column(table.column("history")), place)
+    columns.update(
+        {name: _parse_texts(table.column(name), name, place) for name in REVIEW_COLUMNS if name in table.column_names}
+    )
+    if "timestamp" not in table.column_names:
+        return pa.table(columns)
+    times = parse_times(table.column("timestamp"), "timestamp", place)
+    columns["timestamp"] = np.floor(times).astype(np.int64)
+    checked = pa.table(columns)
+    if times.dtype.kind == "f" and (np.diff(times) < 0).any():
+        return checked.take(pa.array(np.argsort(times, kind="stable")))
+    return checked
+
+
+def _parse_values(column: pa.ChunkedArray, place: Place | None) -> Float32:
+    values = parse_numbers(column, "value", place)
+    if len(values) and max(abs(values.min()), values.max()) > LARGEST:
+        row = int(np.flatnonzero(np.abs(values) > LARGEST)[0])
+        raise cell_error(
+            f"value {values[row]:g} is too large", place, row, "value", fix="Correct the row or delete it."
+        )
+    return values.astype(np.float32)
+
+
+def _parse_texts(column: pa.ChunkedArray, name: str, place: Place | None) -> pa.Array:
+    try:
+        text = flatten_column(column.cast(pa.large_string()))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise cell_error(f"{name} has type {column.type}", place, 0, name, fix="Use text.") from error
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(text), ""), pa.scalar(None, pa.large_string()), text)
+
+
+def _parse_parts(column: pa.ChunkedArray, place: Place | None) -> pa.DictionaryArray:
+    named = parse_ids(column, "part", place)
+    known = [PART_NAMES.get(part.lower()) for part in named.dictionary.to_pylist()]
+    for code, part in enumerate(known):
+        if part is None:
+            row = pc.index(named.indices, code).as_py()
+            bad = named.dictionary[code].as_py()
+            raise cell_error(f"unknown part {bad!r}", place, row, "part", fix=did_you_mean(bad, PARTS))
+    codes = np.array([PARTS.index(part) for part in known if part], dtype=np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(codes[named.indices.to_numpy()]), pa.array(PARTS))
+
+
+def _parse_histories(values: pa.Array, place: Place | None) -> pa.ListArray:
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+        lists = pc.fill_null(values.cast(pa.list_(values.type.value_type)), [])
+        items = lists.flatten()
+        lengths = pc.list_value_length(lists)
+    elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type) or pa.types.is_null(values.type):
+        text = pc.fill_null(values.cast(pa.string()), "")
+        tokens = pc.ascii_split_whitespace(pc.ascii_trim_whitespace(text))
+        items = tokens.flatten()
+        filled = pc.not_equal(items, "")
+        lengths = pc.if_else(pc.equal(pc.ascii_trim_whitespace(text), ""), 0, pc.list_value_length(tokens))
+        items = items.filter(filled)
+    else:
+        raise cell_error(f"history has type {values.type}", place, 0, "history", fix="Use a list of ids or text.")
+    offsets = indptr_of(lengths.to_numpy(zero_copy_only=False))
+    encoded = parse_ids(items, "history") if len(items) else pa.array([], pa.dictionary(pa.int32(), pa.string()))
+    return pa.LargeListArray.from_arrays(pa.array(offsets), encoded)

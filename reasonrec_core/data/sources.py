@@ -1,0 +1,226 @@
+"""Opens data at a path: the installed data sources are asked which of them reads it, and it is imported once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reasonrec_core.components import DataSource, Kind
+from reasonrec_core.data.column_matching import ColumnMatcher
+from reasonrec_core.data.column_parsing import flatten_column
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data.images import find_item_pictures
+from reasonrec_core.data.raw_tables import LOG_COLUMNS, RawTables
+from reasonrec_core.data.storage import FORMAT, MANIFEST, is_dataset
+from reasonrec_core.errors import DataError, PluginError, did_you_mean
+from reasonrec_core.io import content_hash, sha256_of
+from reasonrec_core.registry import Registry
+
+MORE = "reasonrec-datasets"
+"""The distribution that reads public layouts (MovieLens, Amazon, RecBole, ...)."""
+PLAIN_STEMS = frozenset({"interactions", "ratings", "u", "sequences"})
+BESIDE = ("items.", "users.", "movies.", "meta_")
+"""How the files begin that are read beside a single file."""
+DATA_SUFFIXES = frozenset(
+    {
+        ".parquet",
+        ".arrow",
+        ".csv",
+        ".tsv",
+        ".gz",
+        ".txt",
+        ".json",
+        ".jsonl",
+        ".inter",
+        ".item",
+        ".user",
+        ".dat",
+        ".data",
+    }
+)
+
+
+def find_source(path: Path, registry: Registry | None = None) -> str:
+    """The name of the data source that reads ``path``: the first that says so, in the order that they declare.
+
+    Raises:
+        DataError: it does not exist, or no source reads it; says what each reads, and what brings more.
+    """
+    _require_path(path)
+    registry = registry or Registry.discover()
+    for name in list_sources(registry):
+        try:
+            with registry.guard(Kind.DATA_SOURCE, name, "matches"):
+                if _make_source(registry, name, {}).matches(path):
+                    return name
+        except PluginError as error:
+            logging.getLogger("reasonrec").warning("a data source is not asked: %s", error.message)
+    known = "; ".join(f"{n}: {registry.spec(Kind.DATA_SOURCE, n).spec.summary}" for n in list_sources(registry))
+    raise DataError("no known layout of data", where=str(path), fix=f"Known layouts are {known}.{_say_more(registry)}")
+
+
+def list_sources(registry: Registry | None = None) -> list[str]:
+    """Names of the installed data sources, in the order in which they are asked; broken ones last."""
+    registry = registry or Registry.discover()
+
+    def order(name: str) -> tuple[float, str]:
+        try:
+            return getattr(registry.load(Kind.DATA_SOURCE, name), "order", DataSource.order), name
+        except PluginError:
+            return float("inf"), name
+
+    return sorted(registry.names(Kind.DATA_SOURCE), key=order)
+
+
+def _make_source(registry: Registry, name: str, options: Mapping[str, Any]) -> DataSource[Any]:
+    source = registry.create(Kind.DATA_SOURCE, name, options, where="--option" if options else None)
+    assert isinstance(source, DataSource)
+    return source
+
+
+def _say_more(registry: Registry) -> str:
+    there = any(each.distribution == MORE for each in registry.components())
+    return "" if there else f" {MORE} reads more (pip install {MORE})."
+
+
+def _require_path(path: Path) -> None:
+    if is_dataset(path):
+        fix = "Use it as it is, or import what it was made from."
+        raise DataError("is a dataset already", where=str(path), fix=fix)
+    if not path.exists():
+        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        hint = did_you_mean(path.name, beside) if beside and len(beside) < 100 else None
+        raise DataError("no such file or folder", where=str(path), fix=hint)
+    if path.is_dir() and not any(path.iterdir()):
+        raise DataError("the folder is empty", where=str(path))
+
+
+def import_path(
+    path: Path,
+    *,
+    format: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    registry: Registry | None = None,
+) -> RawTables:
+    """Read a file or folder that a data source knows.
+
+    Args:
+        path: what to read.
+        format: the name of a data source, or "auto" to ask them all.
+        columns: ``{ours: theirs}`` for columns with names of their own; an empty name leaves a column out.
+        options: the source's own settings.
+        name: of the dataset; by default the file's or folder's.
+        registry: the components that are installed; looked for by default.
+
+    Returns:
+        Checked tables.
+
+    Raises:
+        DataError: what is wrong, in which file, line and column, and what to do.
+    """
+    path, registry = Path(path), registry or Registry.discover()
+    matcher = ColumnMatcher(columns)
+    format = _choose_source(path, format, registry)
+    source = _make_source(registry, format, options or {})
+    with registry.guard(Kind.DATA_SOURCE, format, "read"):
+        raw = source.read(path, matcher)
+    matcher.refuse_unmatched()
+    raw = _find_pictures(raw.check(), path if path.is_dir() else path.parent)
+    about: dict[str, Any] = {"path": str(path.resolve()), "format": format, "columns": dict(columns or {})}
+    about |= {"notes": [*matcher.notes, *_compare_items(raw)]} | ({"options": dict(options)} if options else {})
+    return replace(raw, name=name or _name_after(path.resolve()), source=about)
+
+
+def _choose_source(path: Path, format: str, registry: Registry) -> str:
+    if format == "auto":
+        return find_source(path, registry)
+    names = registry.names(Kind.DATA_SOURCE)
+    if format not in names:
+        fix = f"{did_you_mean(format, names)}{_say_more(registry)}"
+        raise DataError(f"unknown format {format!r}", where="--format", fix=fix)
+    _require_path(path)
+    return format
+
+
+def _find_pictures(raw: RawTables, folder: Path) -> RawTables:
+    """Checked tables with the folder of the pictures that lie beside them, and their paths among the items."""
+    if raw.images is not None:
+        return raw
+    items = raw.items
+    if items is None:
+        items = pa.table({"item_id": flatten_column(raw.interactions.column("item_id")).unique().dictionary_decode()})
+    items, images = find_item_pictures(items, folder)
+    if images is None:
+        return raw
+    return replace(raw, items=items, images=images, checked=(raw.interactions, items, raw.users))
+
+
+def _name_after(path: Path) -> str:
+    """The folder's name, or the file's where that says more than "interactions"."""
+    stem = path.name.split(".")[0]
+    return path.parent.name if path.is_file() and stem in PLAIN_STEMS else path.name if path.is_dir() else stem
+
+
+def _compare_items(raw: RawTables) -> list[str]:
+    """Remarks on how log and item table fit; an item table of wholly other ids is an error."""
+    if raw.items is None:
+        return ["no item table: items have neither text nor pictures"]
+    used = flatten_column(raw.interactions.column("item_id")).unique().dictionary_decode()
+    there = raw.items.column("item_id")
+    absent = used.filter(pc.invert(pc.is_in(used, value_set=flatten_column(there))))
+    if len(absent) == len(used):
+        what = f"none of the {len(used)} items of the interactions is in the item table"
+        fix = f"Ids must be equal as text: {used[0].as_py()!r} there, {there[0].as_py()!r} here."
+        raise DataError(what, fix=fix)
+    if len(absent):
+        return [f"{len(absent)} of {len(used)} items of the interactions are not in the item table, e.g. {absent[0]}"]
+    return []
+
+
+def open_or_import(
+    path: Path,
+    cache: Path,
+    *,
+    format: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    name: str | None = None,
+    registry: Registry | None = None,
+) -> Dataset:
+    """Open a saved dataset, or import ``path`` once into ``cache/<hash of the source>/``.
+
+    Raises:
+        DataError: see `import_path` and `Dataset.open`.
+    """
+    path, registry = Path(path), registry or Registry.discover()
+    if is_dataset(path):
+        return Dataset.open(path)
+    format = _choose_source(path, format, registry)
+    settings = (format, dict(columns or {}), seed, name, *([dict(options)] if options else []))
+    folder = cache / hash_source(path, *settings)[:32]
+    if (folder / MANIFEST).is_file():
+        return Dataset.open(folder)
+    raw = import_path(path, format=format, columns=columns, options=options, name=name, registry=registry)
+    return Dataset.build(raw, folder, seed=seed)
+
+
+def hash_source(path: Path, *settings: object) -> str:
+    """Hash of the files that an import may read, by content, with the names of pictures and the settings."""
+    folder = path if path.is_dir() else path.parent
+    files = sorted(f for f in folder.iterdir() if f.is_file() and f.suffix in DATA_SUFFIXES)
+    if path.is_file():
+        stem = path.name.split(".")[0]
+        files = [path, *(f for f in files if f != path and f.name.startswith((*BESIDE, f"{stem}.")))]
+    pictures = folder / "images"
+    names = sorted(p.name for p in pictures.iterdir()) if pictures.is_dir() else []
+    listed = [(f.name, sha256_of(f)) for f in files]
+    return content_hash(FORMAT, LOG_COLUMNS, str(path.resolve()), listed, names, *settings)

@@ -1,0 +1,325 @@
+"""The splitters of the core: leave-one-out, ratio, temporal, cold-item, and parts that came with the data."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from reasonrec_core.components import Splitter, SplitterSettings
+from reasonrec_core.data.cases import (
+    Division,
+    Index,
+    UInt8,
+    compute_user_bounds,
+    concatenate_ranges,
+    make_row_cases,
+    make_user_cases,
+)
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data.split import LEFT_OUT, TEST, TRAIN, VALID
+from reasonrec_core.errors import DataError
+from reasonrec_core.types import Bool, Cases, Float32, History, Int64, Interactions, Task, indptr_of
+
+SHORTEST = 3
+"""A user needs one interaction for each part; shorter sequences stay in training."""
+
+
+class ShareSettings(SplitterSettings):
+    """Settings of splitters that cut off shares."""
+
+    valid: float = Field(0.1, gt=0, lt=1)
+    """Share for validation: of interactions (temporal), of each user's interactions (ratio), of items (cold-item)."""
+    test: float = Field(0.1, gt=0, lt=1)
+    """Share for the test, likewise."""
+
+    @model_validator(mode="after")
+    def _leave_some(self) -> Self:
+        if self.valid + self.test >= 1:
+            raise ValueError(f"valid ({self.valid:g}) and test ({self.test:g}) leave nothing for training")
+        return self
+
+
+class TemporalSettings(ShareSettings):
+    """Times are dates, ISO times or seconds since 1970 (UTC where no zone is given)."""
+
+    valid_from: datetime | None = None
+    """The first moment of the validation window, instead of a share."""
+    test_from: datetime | None = None
+    """The first moment of the test window."""
+    until: datetime | None = None
+    """The end of the test window (exclusive); what comes later is left out."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.valid_from is None) != (self.test_from is None):
+            raise ValueError("valid_from and test_from go together")
+        cuts = [to_seconds(t) for t in (self.valid_from, self.test_from, self.until) if t is not None]
+        if cuts != sorted(set(cuts)):
+            raise ValueError("valid_from, test_from and until must follow each other in time")
+        return self
+
+
+class PredefinedSettings(SplitterSettings):
+    """Settings of parts that came with the data."""
+
+    task: Task | None = None
+    """ "ctr" or "sequential"; by default "ctr" where the values are labels (0 and 1)."""
+
+
+class LeaveOneOut(Splitter[SplitterSettings]):
+    """The last interaction of each user is tested, the one before validates, the rest trains."""
+
+    Config = SplitterSettings
+
+    def divide(self, dataset: Dataset, log: Interactions) -> Division:
+        """Cut two interactions from the end of each user's sequence."""
+        ones = np.ones(dataset.n_users, np.int64)
+        words = "leave-one-out: per user the last interaction is tested, the one before validates, the rest trains"
+        return _cut_sequences(dataset, log, ones, ones, words)
+
+
+class Ratio(Splitter[ShareSettings]):
+    """The last ``test`` share of each user's interactions is tested, the ``valid`` share before it validates.
+
+    Shares are rounded down, but to no less than one interaction.
+    """
+
+    Config = ShareSettings
+
+    def divide(self, dataset: Dataset, log: Interactions) -> Division:
+        """Cut two shares from the end of each user's sequence."""
+        lengths = np.diff(compute_user_bounds(log, dataset.n_users))
+        n_valid = np.maximum(np.floor(lengths * self.config.valid + 1e-9), 1).astype(np.int64)
+        n_test = np.maximum(np.floor(lengths * self.config.test + 1e-9), 1).astype(np.int64)
+        words = (
+            f"per-user ratio: the last {self.config.test:.0%} of each user's interactions are tested, "
+            f"{self.config.valid:.0%} before them validate (at least one each), the rest trains"
+        )
+        return _cut_sequences(dataset, log, n_valid, n_test, words)
+
+
+def _cut_sequences(dataset: Dataset, log: Interactions, n_valid: Int64, n_test: Int64, words: str) -> Division:
+    """Cut each sequence from its end: ``n_test`` rows, ``n_valid`` before them; too short sequences stay whole."""
+    bounds = compute_user_bounds(log, dataset.n_users)
+    lengths = np.diff(bounds)
+    long = lengths >= SHORTEST
+    if not long.any():
+        one = int((lengths == 1).sum())
+        raise DataError(
+            f"no user has {SHORTEST} interactions (longest sequence: {int(lengths.max(initial=0))}; "
+            f"{one} users have only one)",
+            where=dataset.name,
+            fix="A split per user needs one interaction for each part; use the temporal split or more data.",
+        )
+    from_end = bounds[1:][log.users] - 1 - np.arange(len(log))
+    parts: UInt8 = np.full(len(log), TRAIN, np.uint8)
+    in_test = long[log.users] & (from_end < n_test[log.users])
+    in_valid = long[log.users] & ~in_test & (from_end < (n_test + n_valid)[log.users])
+    parts[in_test], parts[in_valid] = TEST, VALID
+    valid = make_user_cases(log, parts == TRAIN, in_valid, dataset.n_users)
+    test = make_user_cases(log, ~in_test, in_test, dataset.n_users)
+    short = int((lengths[lengths > 0] < SHORTEST).sum())
+    left = {f"users with fewer than {SHORTEST} interactions, kept in training": short} if short else {}
+    return Division(parts, valid, test, words, left)
+
+
+class Temporal(Splitter[TemporalSettings]):
+    """One moment for everybody, so that nothing learned lies after anything tested.
+
+    Two moments cut the log; a query asks at a cut for all that its user did in the window after it. Equal times never
+    straddle a cut: they go to the later part.
+    """
+
+    Config = TemporalSettings
+
+    def divide(self, dataset: Dataset, log: Interactions) -> Division:
+        """Cut the log at two moments."""
+        if not dataset.has_clock:
+            raise DataError(
+                "a temporal split needs timestamps, but this log only has an order within each user",
+                where=dataset.name,
+                fix="Use leave-one-out or ratio, or import with a timestamp column.",
+            )
+        first, second = _find_cuts(dataset, log, self.config)
+        end = to_seconds(self.config.until) if self.config.until else np.iinfo(np.int64).max
+        parts: UInt8 = np.full(len(log), TRAIN, np.uint8)
+        parts[log.times >= first], parts[log.times >= second], parts[log.times >= end] = VALID, TEST, LEFT_OUT
+        span = f"{_format_day(int(log.times.min()))} to {_format_day(int(log.times.max()))}"
+        cuts = _format_day(first), _format_day(second)
+        for code, name in ((TRAIN, "training"), (VALID, "validation"), (TEST, "test")):
+            if not (parts == code).any():
+                raise DataError(
+                    f"the temporal split leaves no interactions for {name} (log: {span}, cuts: {', '.join(cuts)})",
+                    where=dataset.name,
+                    fix="Set valid_from and test_from inside the log, or other shares.",
+                )
+        n = dataset.n_users
+        valid = make_user_cases(log, parts == TRAIN, parts == VALID, n, np.full(n, first, np.int64))
+        test = make_user_cases(log, (parts == TRAIN) | (parts == VALID), parts == TEST, n, np.full(n, second, np.int64))
+        until = f" until {_format_day(end)}" if self.config.until else ""
+        words = (
+            f"global temporal: trained before {cuts[0]}, validated up to {cuts[1]}, tested from there{until}; "
+            "the targets are all that a user did in the window"
+        )
+        late = int((parts == LEFT_OUT).sum())
+        return Division(parts, valid, test, words, {"interactions after the test window": late} if late else {})
+
+
+def _find_cuts(dataset: Dataset, log: Interactions, config: TemporalSettings) -> tuple[int, int]:
+    if config.valid_from and config.test_from:
+        return to_seconds(config.valid_from), to_seconds(config.test_from)
+    if not len(log) or log.times.min() == log.times.max():
+        raise DataError(
+            "all interactions have the same time, so no moment divides them",
+            where=dataset.name,
+            fix="Check the timestamp column, or use leave-one-out.",
+        )
+    times: Int64 = np.sort(log.times)
+    cuts = [
+        times[min(round(len(times) * share), len(times) - 1)]
+        for share in (1 - config.valid - config.test, 1 - config.test)
+    ]
+    if cuts[0] == cuts[1]:
+        raise DataError(
+            f"both cuts fall on {_format_day(int(cuts[0]))}: too many interactions share that time",
+            where=dataset.name,
+            fix="Set valid_from and test_from, or larger shares.",
+        )
+    return int(cuts[0]), int(cuts[1])
+
+
+def _format_day(moment: int) -> str:
+    try:
+        return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S").removesuffix(" 00:00:00")
+    except (OverflowError, ValueError, OSError):  # positions or other clocks
+        return str(moment)
+
+
+class ColdItem(Splitter[ShareSettings]):
+    """A seeded share of the items is held out whole; users who chose them are asked with what they did before.
+
+    Validation and test items are disjoint. A query's targets are all its user's held-out items of that part; its
+    history is what the user did before the first of them, without the items held out for that part or a later one.
+    """
+
+    Config = ShareSettings
+
+    def divide(self, dataset: Dataset, log: Interactions) -> Division:
+        """Hold out items."""
+        seen = np.unique(log.items)
+        n_valid, n_test = round(len(seen) * self.config.valid), round(len(seen) * self.config.test)
+        if min(n_valid, n_test) < 1 or n_valid + n_test >= len(seen):
+            raise DataError(
+                f"of {len(seen)} items with interactions, {n_valid} for validation and {n_test} for the test "
+                "cannot be held out",
+                where=dataset.name,
+                fix="Choose shares that hold out at least one item each and leave some for training.",
+            )
+        drawn = np.random.default_rng(self.config.seed).permutation(seen)
+        role: UInt8 = np.full(dataset.n_items, TRAIN, np.uint8)
+        role[drawn[:n_valid]], role[drawn[n_valid : n_valid + n_test]] = VALID, TEST
+        parts = role[log.items]
+        if not (parts == TRAIN).any():
+            raise DataError("the cold share is too large: no interaction is left for training", where=dataset.name)
+        valid = _ask_held_out(dataset, log, parts, VALID, parts == TRAIN)
+        test = _ask_held_out(dataset, log, parts, TEST, parts != TEST)
+        words = (
+            f"cold items: {n_valid} items are held out whole for validation, {n_test} others for the test; the history "
+            "is what came before the first held-out item; training keeps all interactions with the other items, later "
+            "ones too"
+        )
+        return Division(parts, valid, test, words)
+
+
+def _ask_held_out(dataset: Dataset, log: Interactions, parts: UInt8, part: int, history: Bool) -> Cases:
+    target = parts == part
+    bounds = compute_user_bounds(log, dataset.n_users)
+    first = np.full(dataset.n_users, len(log), np.int64)
+    rows = np.flatnonzero(target)
+    first[log.users[rows][::-1]] = rows[::-1]  # the first row of each user is written last
+    first = np.minimum(first, bounds[1:])
+    before = history & (np.arange(len(log)) < first[log.users])
+    return make_user_cases(log, before, target, dataset.n_users)
+
+
+class Predefined(Splitter[PredefinedSettings]):
+    """Parts as given with the data. With labels every row of validation and test is a click-through case."""
+
+    Config = PredefinedSettings
+    reads_labels = True
+
+    def divide(self, dataset: Dataset, log: Interactions) -> Division:
+        """Use the parts as given."""
+        parts = dataset.parts
+        if parts is None:
+            raise DataError(
+                "the data comes without parts (train, valid, test)",
+                where=dataset.name,
+                fix="Use another kind of split, or import files named train, valid and test.",
+            )
+        for code, name in ((TRAIN, "train"), (VALID, "valid"), (TEST, "test")):
+            if not (parts == code).any():
+                raise DataError(f"the predefined part {name!r} is empty", where=dataset.name)
+        labels = _find_labels(dataset, log, self.config)
+        history = dataset.given_history
+        if labels is not None or history is not None:
+            valid, test = (_make_part(dataset, log, parts, labels, code) for code in (VALID, TEST))
+            how = "as the source gives it" if history is not None else "the user's earlier positives, own part included"
+            words = f"predefined parts, one query per row, history {how}"
+        else:
+            n = dataset.n_users
+            valid = make_user_cases(log, parts == TRAIN, parts == VALID, n)
+            test = make_user_cases(log, (parts == TRAIN) | (parts == VALID), parts == TEST, n)
+            words = "predefined parts, one query per user with all targets of the part, history = the earlier parts"
+        return Division(parts, valid, test, words + (", click labels" if labels is not None else ""))
+
+
+def _find_labels(dataset: Dataset, log: Interactions, config: PredefinedSettings) -> Float32 | None:
+    """float32[N] of 0 and 1, or None for a ranking split."""
+    if config.task not in {None, Task.CTR}:
+        return None
+    if log.values is None:
+        if config.task is Task.CTR:
+            raise DataError("click cases need labels, but the interactions have no value column", where=dataset.name)
+        return None
+    if config.min_value is not None:
+        return (log.values >= config.min_value).astype(np.float32)
+    binary = bool(np.isin(log.values, (0.0, 1.0)).all())
+    if not binary and config.task is Task.CTR:
+        raise DataError(
+            f"the values ({log.values.min():g} to {log.values.max():g}) are no labels",
+            where=dataset.name,
+            fix="Set min_value: values from there on count as clicks.",
+        )
+    return log.values if binary else None
+
+
+def _make_part(dataset: Dataset, log: Interactions, parts: UInt8, labels: Float32 | None, part: int) -> Cases:
+    rows: Index = np.flatnonzero(parts == part)
+    given = dataset.given_history
+    history = _find_earlier(dataset, log, parts, labels, part, rows) if given is None else given.take(rows)
+    task = Task.SEQUENTIAL if labels is None else Task.CTR
+    return make_row_cases(log, rows, history, None if labels is None else labels[rows], task)
+
+
+def _find_earlier(
+    dataset: Dataset, log: Interactions, parts: UInt8, labels: Float32 | None, part: int, rows: Index
+) -> History:
+    """Per row the user's strictly earlier positives in this part or one before; equal times are not earlier."""
+    positive = parts <= part if labels is None else (labels > 0) & (parts <= part)
+    before = indptr_of(positive.astype(np.int64))
+    starts = compute_user_bounds(log, dataset.n_users)[log.users[rows]]
+    new = np.ones(len(log), np.bool_)
+    new[1:] = (np.diff(log.times) != 0) | (np.diff(log.users) != 0)
+    tie_start = np.maximum.accumulate(np.where(new, np.arange(len(log)), 0))
+    indptr, source = concatenate_ranges(before[starts], before[tie_start[rows]])
+    past = np.flatnonzero(positive)[source]
+    return History(indptr, log.items[past], log.times[past])
+
+
+def to_seconds(moment: datetime) -> int:
+    """Seconds since 1970; a time without a zone is UTC."""
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
