@@ -29,7 +29,7 @@ UNUSED = {"valid": 0.1, "test": 0.1, "valid_from": None, "test_from": None, "unt
 
 
 class SplitConfig(BaseModel):
-    """``[split]``: which splitter divides the data and, inline, its settings, which the splitter itself checks."""
+    """Which splitter divides the data and, in the same table, its settings, which the splitter itself checks."""
 
     model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
 

@@ -262,7 +262,7 @@ def test_there_are_enough_cases() -> None:
     [
         (["--column", "user_id"], "'user_id' is not OURS=THEIRS"),
         (["--column", "user_id=a", "--column", "user_id=b"], "user_id is given twice"),
-        (["--format", "recbol"], "'recbol' is not one of"),
+        (["--format", "recbol"], "unknown format 'recbol'. Did you mean 'recbole'?"),
         (["--seed", "x"], "not a valid integer"),
         (["--extend", "nowhere"], "manifest.json: the file does not exist"),
     ],

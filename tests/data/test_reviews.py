@@ -110,9 +110,8 @@ def test_no_held_out_review_can_be_read(written: tuple[list[Row], list[str | Non
     rows, texts = written
     dataset = build(rows, review=texts)
     try:
-        split = make_split(
-            dataset, SplitConfig(kind=kind, **({} if kind == "leave-one-out" else {"valid": 0.2, "test": 0.2}))
-        )
+        shares = {} if kind == "leave-one-out" else {"valid": 0.2, "test": 0.2}
+        split = make_split(dataset, SplitConfig(kind=kind, **shares))
     except DataError:
         reject()
     assert split.parts is not None
