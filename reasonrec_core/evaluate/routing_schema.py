@@ -48,9 +48,11 @@ class TimeSpent(Record):
 class ConsultResult(Record):
     """What consulting came to on validation queries, cross-fitted: mean NDCG@10 of the policy's own answers and of
 
-    the ``fused`` ones, the relative ``gain``, and what was ``chosen``: a form of fusion, or the policy's own answer.
+    the ``fused`` ones and of each form of fusion by its name, the relative ``gain``, and what was ``chosen``: a form of
+    fusion, or the policy's own answer.
     """
 
+    model_config = ConfigDict(extra="allow")
     policy: float
     fused: float | None = None
     queries: int = 0

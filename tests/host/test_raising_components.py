@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from installed import install_module, reasonrec
 from pydantic import Field
-from reasonrec_profile.api import Profile
 
 from reasonrec_core.builtin.popularity import Popularity, PopularityConfig
 from reasonrec_core.builtin.uncertainty import EvidenceHorizon
@@ -22,6 +21,7 @@ from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.plugins import Installed, Registered, discover
 from reasonrec_core.registry import Registry
 from reasonrec_core.testing import tiny_dataset
+from reasonrec_core.testing.toy_policy import ToyPolicy, ToyPolicyConfig
 
 How = Literal["raise", "exit", "none", "nan", "inf", "list", "memory"]
 WHERE = Field("", description="The method that fails.")
@@ -86,13 +86,13 @@ class Lengths(Encoder[FaultyConfig]):
         return "lengths " + self.config.model_dump_json()
 
 
-class FaultyProfileConfig(Profile.Config):  # type: ignore[name-defined, misc]
+class FaultyPolicyConfig(ToyPolicyConfig):
     where: str = WHERE
     how: How = HOW
 
 
 FaultyEncoder = faulty(Lengths, FaultyConfig, "fit", "encode", "fingerprint", "save")
-FaultyPolicy = faulty(Profile, FaultyProfileConfig, "fit", "deliberate", "save")
+FaultyPolicy = faulty(ToyPolicy, FaultyPolicyConfig, "fit", "deliberate", "save")
 FaultyEstimator = faulty(EvidenceHorizon, FaultyConfig, "fit", "estimate", "save")
 FaultyDelegate = faulty(Popularity, FaultyPopularityConfig, "fit", "score", "recommend", "save")
 
@@ -140,7 +140,7 @@ def config_of(data: Path, kind: Kind, where: str, how: str) -> dict[str, Any]:
     tree: dict[str, Any] = {
         "name": "tiny",
         "data": {"path": str(data)},
-        "policy": "profile",
+        "policy": "toy",
         "delegates": ["popularity"],
         "router": {"share": 0.35, "stage": "before"},
         "evaluate": {"tasks": ["sequential"], "k": [3], "resamples": 100, "latency_sample": 5},

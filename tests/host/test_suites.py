@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import inspect
 import re
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from editable import Echo
 from installed import documented_plugin, environment, install
 
 from reasonrec_core import hookspecs
 from reasonrec_core.plugins.checks import HOOKS
 from reasonrec_core.testing import EditablePolicyConformance
+from reasonrec_core.testing.toy_policy import ToyPolicy
 from reasonrec_core.types import StepKind
 
 HEAD = """
@@ -29,7 +27,7 @@ from reasonrec_core.testing import (
     DelegateConformance, EditablePolicyConformance, EncoderConformance, PolicyConformance, UncertaintyConformance
 )
 from dataclasses import replace
-from editable import Echo
+from reasonrec_core.testing.toy_policy import ToyPolicy
 from reasonrec_loyal.policy import Loyal
 from reasonrec_rarity.rarity import Rarity
 from reasonrec_trending.trending import Trending
@@ -214,38 +212,38 @@ BROKEN: dict[str, tuple[str, str, str]] = {
         "test_same_seed_same_answer",
     ),
     "deaf_to_edits": (
-        "Echo",
+        "ToyPolicy",
         "def deliberate(self, batch, observation, edits=None):\n    return super().deliberate(batch, observation)",
         "test_what_is_ignored_no_longer_counts",
     ),
     "deaf_to_assumptions": (
-        "Echo",
+        "ToyPolicy",
         "def deliberate(self, batch, observation, edits=None):\n"
         "    return super().deliberate(batch, observation, Edits(edits.relevance) if edits else None)",
         "test_an_assumed_label_gets_more",
     ),
     "hides_that_it_was_edited": (
-        "Echo",
+        "ToyPolicy",
         EDITED + "steps = [tuple(replace(x, edited=False) for x in s) for s in answer.steps]\n"
         "    return replace(answer, steps=steps)",
         "test_an_assumed_label_gets_more",
     ),
     "always_edited": (
-        "Echo",
+        "ToyPolicy",
         EDITED + "steps = [tuple(replace(x, edited=True) for x in s) for s in answer.steps]\n"
         "    return replace(answer, steps=steps)",
         "test_without_edits_the_answer_stays",
     ),
-    "no_mass": ("Echo", EDITED + "return replace(answer, mass=None)", "test_states_the_mass"),
-    "blames_the_innocent": ("Echo", CAUSE + "return found.max() - found", "test_cites_what_has_the_largest"),
-    "negative_causes": ("Echo", CAUSE + "return -found", "test_what_is_ignored_no_longer_counts"),
+    "no_mass": ("ToyPolicy", EDITED + "return replace(answer, mass=None)", "test_states_the_mass"),
+    "blames_the_innocent": ("ToyPolicy", CAUSE + "return found.max() - found", "test_cites_what_has_the_largest"),
+    "negative_causes": ("ToyPolicy", CAUSE + "return -found", "test_what_is_ignored_no_longer_counts"),
     "causes_by_chance": (
-        "Echo",
+        "ToyPolicy",
         "def attribution(self, batch, observation):\n    return random.random(len(batch.history.items), np.float32)",
         "test_attribution_is_the_same",
     ),
     "recommends_what_is_ignored": (
-        "Echo",
+        "ToyPolicy",
         "def deliberate(self, batch, observation, edits=None):\n"
         "    if edits:\n        batch = replace(batch, history=History.of([[]] * len(batch)))\n"
         "        edits = None\n"
@@ -253,7 +251,7 @@ BROKEN: dict[str, tuple[str, str, str]] = {
         "test_what_is_ignored_no_longer_counts",
     ),
     "edits_of_the_whole_batch": (
-        "Echo",
+        "ToyPolicy",
         "def deliberate(self, batch, observation, edits=None):\n"
         "    if edits and edits.assume:\n"
         "        edits = Edits(edits.relevance, {k: np.full_like(v, v.max()) for k, v in edits.assume.items()})\n"
@@ -261,25 +259,25 @@ BROKEN: dict[str, tuple[str, str, str]] = {
         "test_edited_queries_get_the_same_answer_alone",
     ),
     "forgets_its_labels": (
-        "Echo",
+        "ToyPolicy",
         "@classmethod\ndef load(cls, folder, catalog):\n    new = super().load(folder, catalog)\n"
-        "    new.brands = new.brands[::-1]\n    return new",
+        "    new._labels = {k: v[::-1] for k, v in new._labels.items()}\n    return new",
         "test_loaded_it_is_edited_as_before",
     ),
     "labels_of_the_new_catalogue": (
-        "Echo",
+        "ToyPolicy",
         "@classmethod\ndef load(cls, folder, catalog):\n    new = super().load(folder, catalog)\n"
         "    new._read(catalog, len(catalog))\n    return new",
         "test_items_that_came_after_the_fit_carry",
     ),
     "beliefs_beyond_one": (
-        "Echo",
+        "ToyPolicy",
         "def infer_labels(self, batch, observation):\n"
         "    return {k: v * 2 for k, v in super().infer_labels(batch, observation).items()}",
         "test_infers_a_distribution",
     ),
     "members_of_another_catalogue": (
-        "Echo",
+        "ToyPolicy",
         "def membership(self, field):\n    return super().membership(field)[:-1]",
         "test_labels_and_their_items",
     ),
@@ -315,6 +313,18 @@ BROKEN: dict[str, tuple[str, str, str]] = {
         "def fingerprint(self):\n    return str(time.perf_counter_ns())",
         "test_fingerprint_is_stable",
     ),
+    "one_fingerprint_for_every_fit": (
+        "Trigrams",
+        "def fit(self, data):\n    self.shift = np.float32(len(data.train))\n"
+        "def encode(self, inputs):\n    return super().encode(inputs) + self.shift",
+        "test_what_it_learned_is_in_its_fingerprint",
+    ),
+    "one_fingerprint_for_every_seed": (
+        "Trigrams",
+        "def fit(self, data):\n    self.shift = np.random.default_rng(data.seed).random(1, np.float32)\n"
+        "def encode(self, inputs):\n    return super().encode(inputs) + self.shift",
+        "test_what_it_learned_is_in_its_fingerprint",
+    ),
     "weights_from_nowhere": (
         "Trigrams",
         "def provenance(self):\n    return {'source': 'somewhere'}",
@@ -324,7 +334,7 @@ BROKEN: dict[str, tuple[str, str, str]] = {
 SUITE = {
     "Trending": "Delegate",
     "Loyal": "Policy",
-    "Echo": "EditablePolicy",
+    "ToyPolicy": "EditablePolicy",
     "Rarity": "Uncertainty",
     "Trigrams": "Encoder",
 }
@@ -338,12 +348,11 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         if "::" not in (inspect.getdoc(getattr(hookspecs, hook)) or ""):
             continue
         install(site, *documented_plugin(inspect.getdoc(getattr(hookspecs, hook)) or ""))
-    shutil.copy(Path(__file__).parent.parent / "editable.py", site)
     code = [HEAD]
     for name, (base, body, _) in BROKEN.items():
         indented = "\n".join(f"    {line}" for line in body.splitlines())
         code.append(f"class {name}({base}):\n    '''Broken.'''\n{indented}\n")
-        few = "    steps = frozenset({StepKind.DECIDE})\n" if base == "Echo" else ""
+        few = "    steps = frozenset({StepKind.DECIDE})\n" if base == "ToyPolicy" else ""
         code.append(f"class Test_{name}({SUITE[base]}Conformance):\n    component = {name}\n{few}")
     site.joinpath("test_broken.py").write_text("\n".join(code))
     command = [sys.executable, "-m", "pytest", "-v", "--tb=no", "-p", "no:cacheprovider", "test_broken.py"]
@@ -355,10 +364,10 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     return found
 
 
-class TestEcho(EditablePolicyConformance):
+class TestToyPolicy(EditablePolicyConformance):
     """What the broken ones are made from is sound."""
 
-    component = Echo
+    component = ToyPolicy
     steps = frozenset({StepKind.OBSERVE, StepKind.INFER, StepKind.DECIDE})
 
 

@@ -13,7 +13,7 @@ from reasonrec_core.testing.tiny import tiny_dataset
 
 PIPELINE = {
     "name": "tiny",
-    "policy": "profile",
+    "policy": "toy",
     "delegates": ["popularity", {"name": "transitions", "window": 2, "search": False}],
     "router": {"share": 0.35, "stage": "before"},
     "evaluate": {"tasks": ["sequential", "direct"], "k": [3, 5], "resamples": 200, "latency_sample": 5},

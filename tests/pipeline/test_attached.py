@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reasonrec_profile.api import Profile
 
 from reasonrec_core.components import Delegate, Empty, FitData, Kind
 from reasonrec_core.config import check_config
@@ -18,6 +17,7 @@ from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.plugins import Installed, Registered, discover
 from reasonrec_core.registry import Registry
+from reasonrec_core.testing.toy_policy import ToyPolicy
 from reasonrec_core.types import Float32, Observation, QueryBatch
 
 from .conftest import pipeline, silent
@@ -27,20 +27,20 @@ class Echo(Delegate[Empty]):
     """Scores items as the policy ranks them."""
 
     Config = Empty
-    policy: Profile | None = None
+    policy: ToyPolicy | None = None
 
     def attach(self, policy: Any) -> None:
-        if not isinstance(policy, Profile):
-            raise PluginError("echo answers for the policy profile only")
+        if not isinstance(policy, ToyPolicy):
+            raise PluginError("echo answers for the toy policy only")
         self.policy = policy
 
     def fit(self, data: FitData) -> None:
         assert self.policy is not None, "attached before the fit"
-        assert self.policy.model.weights.names, "the policy was fitted before"
+        assert self.policy.follows.any(), "the policy was fitted before"
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         assert self.policy is not None, "attached after loading"
-        scores = np.zeros((len(batch), len(self.policy.model.popularity)), np.float32)
+        scores = np.zeros((len(batch), len(self.policy.follows)), np.float32)
         answer = self.policy.deliberate(replace(batch, candidates=None, k=5), observation).ranking
         assert answer is not None
         rows, columns = np.nonzero(answer.items >= 0)
@@ -79,6 +79,6 @@ def test_it_is_fitted_again_with_another_policy(data: Path, tmp_path: Path, regi
     run_pipeline(first, run, registry, silent)
     stamp = run / "stages" / "delegate-echo" / "component"
     before = stamp.stat().st_mtime_ns
-    other = {"name": "profile", "neighbours": 7}
+    other = {"name": "toy", "decay": 0.5}
     run_pipeline(check_config({**settings, "policy": other}, "echo.toml"), run, registry, silent)
     assert stamp.stat().st_mtime_ns > before

@@ -73,7 +73,7 @@ def test_a_run_tells_clicks_from_what_delegates_rank(data: Path, tmp_path: Path)
 
 def test_a_policy_that_only_ranks_says_so(tmp_path: Path) -> None:
     config = check_config(pipeline(tmp_path / "no data", evaluate=TASKS), "tiny.toml")
-    with pytest.raises(ConfigError, match="policy 'profile' cannot do the task 'ctr'"):
+    with pytest.raises(ConfigError, match="policy 'toy' cannot do the task 'ctr'"):
         run_pipeline(config, tmp_path / "run", Registry.discover(), silent)
 
 

@@ -72,5 +72,5 @@ def test_confidence_is_told_before_and_after(finished: Path) -> None:
     assert set(ways) <= {"self", "replace:popularity", "replace:transitions"}
     router = json.loads((finished / "stages" / "router-sequential" / "router.json").read_text())
     assert {way: router["stated"][way]["kind"] for way in ways} == {way: row["kind"] for way, row in ways.items()}
-    assert found["own"]["of"] == "profile"
+    assert found["own"]["of"] == "toy"
     assert 0 < found["ece_chance"] < 0.5

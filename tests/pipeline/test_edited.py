@@ -63,7 +63,7 @@ def test_an_edited_request_is_never_delegated(finished: Path) -> None:
     assert sent
     for user in sent[:3]:
         answer = recommender.recommend(user=user, assume={"brand": "Acorn"})
-        assert (answer.route, answer.by) == ("self", "profile")
+        assert (answer.route, answer.by) == ("self", "toy")
         assert "edited" in answer.reason
         assert answer.confidence is None, "it was calibrated on answers without edits"
 

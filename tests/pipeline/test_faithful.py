@@ -44,7 +44,7 @@ def run(finished: Path, data: Path) -> tuple[Prepared, Recommender, Assessed]:
 
 def test_a_run_says_whether_its_steps_cause_its_answers(finished: Path) -> None:
     found = json.loads((finished / "metrics.json").read_text())["faithfulness"]
-    assert (found["policy"], found["task"], found["k"]) == ("profile", "sequential", 10)
+    assert (found["policy"], found["task"], found["k"]) == ("toy", "sequential", 10)
     assert 0 < found["n"] <= 48
     kinds = {(row["measure"], row["of"], row["share"]) for row in found["evidence"]}
     assert len(kinds) == len(found["evidence"]) == 8
@@ -79,7 +79,7 @@ def test_as_many_queries_as_are_wanted(run: tuple[Prepared, Recommender, Assesse
 
 def test_why_it_was_not_measured(run: tuple[Prepared, Recommender, Assessed]) -> None:
     prepared, recommender, found = run
-    fixed = replace(recommender.agent, policy=Named("mine", "profile", Fixed(Fixed.Config())))
+    fixed = replace(recommender.agent, policy=Named("mine", "toy", Fixed(Fixed.Config())))
     refused = faithfulness(prepared, fixed, found)
     assert refused is not None
     assert refused.skipped == "the steps of the policy 'mine' cannot be edited"

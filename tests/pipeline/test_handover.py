@@ -109,7 +109,7 @@ def test_the_policy_answers_for_a_delegate_that_fails(kind: str, stage: str, tmp
     assert f"{before.by} did not answer (no memory left)" in instead.reason
     served.agent = replace(served.agent, delegates=failing)
     after = served.recommend(user=user, k=5)
-    assert (after.route, after.by) == ("self", "profile")
+    assert (after.route, after.by) == ("self", "toy")
     assert "did not answer (no memory left)" in after.reason
     assert after.attempts
     assert after.confidence is not None

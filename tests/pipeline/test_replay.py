@@ -42,7 +42,7 @@ ROUTERS = {
 }
 SHOP = {
     "name": "shop",
-    "policy": "profile",
+    "policy": "toy",
     "delegates": ["popularity", {"name": "transitions", "window": 2, "search": False}],
     "router": {"share": 0.35, "stage": "before"},
     "evaluate": {"k": [3, 5], "resamples": 200, "latency_sample": 30, "faithfulness": 0},
@@ -95,7 +95,7 @@ def test_an_untouched_replay_makes_the_recorded_decisions(finished: Path) -> Non
     metrics = json.loads((finished / "metrics.json").read_text())
     assert found.recorded.quality["NDCG@5"] == pytest.approx(metrics["systems"]["routed"]["NDCG@5"]["value"])
     assert found.policy is not None
-    assert found.policy.quality["NDCG@5"] == pytest.approx(metrics["systems"]["profile"]["NDCG@5"]["value"])
+    assert found.policy.quality["NDCG@5"] == pytest.approx(metrics["systems"]["toy"]["NDCG@5"]["value"])
     assert found.recorded.share == pytest.approx(metrics["delegation"]["share"])
 
 
@@ -284,7 +284,7 @@ def test_the_arrays_are_those_of_the_records(finished: Path) -> None:
             for system, metrics in record.quality.items():
                 for metric, value in metrics.items():
                     assert found.quality[system][metric][i] == value
-    assert set(read_recorded(file, ["HR@5"]).quality["profile"]) == {"HR@5"}
+    assert set(read_recorded(file, ["HR@5"]).quality["toy"]) == {"HR@5"}
 
 
 def test_replaying_imports_no_plugin_and_no_learning_framework(finished: Path) -> None:
@@ -314,7 +314,7 @@ def test_learned_deferral_decides_one_request_as_it_decides_many(data: Path, tmp
     assert len(asked) > 5
     for record in asked[:10]:
         answer = served.recommend(history=list(record.history), k=5)
-        assert (answer.route, answer.by) == (record.route, record.delegate or "profile")
+        assert (answer.route, answer.by) == (record.route, record.delegate or "toy")
         assert [item.id for item in answer.items] == list(record.ranking)
         assert not any(name.startswith("clue:") for name in answer.uncertainty)
 
@@ -343,7 +343,7 @@ def test_consulting_is_recorded_replayed_and_served_alike(data: Path, tmp_path: 
     for record in records:
         cold = record.uncertainty["evidence-horizon"].total > 0.5
         assert (record.route == "consult") == (cold and record.route != "replace")
-        source = {"self": "profile", "consult": "consult"}.get(record.route, record.delegate)
+        source = {"self": "toy", "consult": "consult"}.get(record.route, record.delegate)
         assert record.quality["routed"] == record.quality[source]
     untouched = replayed(folder)
     assert untouched.changed == 0

@@ -32,13 +32,13 @@ def test_a_run_leaves_everything_that_a_reader_needs(finished: Path) -> None:
     assert {"config.toml", "environment.json", "metrics.json", "trace.parquet", "cards.json", "report.html"} <= names
     assert not any(finished.glob("work/*"))
     found = metrics_of(finished)
-    assert set(found["systems"]) == {"routed", "profile", "popularity", "transitions"}
+    assert set(found["systems"]) == {"routed", "toy", "popularity", "transitions"}
     for values in found["systems"].values():
         for name in ("NDCG@5", "HR@3", "NDCG@5[uni9]"):
             assert values[name]["low"] <= values[name]["value"] <= values[name]["high"]
     assert 0 <= found["delegation"]["share"] <= 1
     assert found["delegation"]["latency_ratio"] > 0
-    assert set(found["seconds"]["fit"]) >= {"profile", "transitions"}
+    assert set(found["seconds"]["fit"]) >= {"toy", "transitions"}
 
 
 def test_the_per_user_files_hold_what_the_metrics_say(finished: Path) -> None:
@@ -109,11 +109,11 @@ class Interrupt:
 def test_an_interrupted_run_goes_on_where_it_stopped(data: Path, tmp_path: Path, finished: Path) -> None:
     config, registry = check_config(pipeline(data), "tiny.toml"), Registry.discover()
     with pytest.raises(KeyboardInterrupt):
-        run_pipeline(config, tmp_path / "run", registry, Interrupt("evaluate profile, test"))
+        run_pipeline(config, tmp_path / "run", registry, Interrupt("evaluate toy, test"))
     assert not (tmp_path / "run" / "metrics.json").exists()
-    kept = (tmp_path / "run" / "stages" / "policy-profile" / "stage.json").stat().st_mtime_ns
+    kept = (tmp_path / "run" / "stages" / "policy-toy" / "stage.json").stat().st_mtime_ns
     run_pipeline(config, tmp_path / "run", registry, silent)
-    assert (tmp_path / "run" / "stages" / "policy-profile" / "stage.json").stat().st_mtime_ns == kept
+    assert (tmp_path / "run" / "stages" / "policy-toy" / "stage.json").stat().st_mtime_ns == kept
     again, whole = metrics_of(tmp_path / "run"), metrics_of(finished)
     assert again["systems"] == whole["systems"]
     assert again["comparisons"] == whole["comparisons"]
@@ -129,8 +129,8 @@ def test_a_changed_setting_redoes_only_what_depends_on_it(data: Path, finished: 
     now = {p.parent.name: p.read_text() for p in folder.glob("stages/*/stage.json")}
     assert now["delegate-transitions"] != stamps["delegate-transitions"]
     assert now["delegate-popularity"] == stamps["delegate-popularity"]
-    assert now["policy-profile"] == stamps["policy-profile"]
-    assert now["answers-sequential-test-profile"] == stamps["answers-sequential-test-profile"]
+    assert now["policy-toy"] == stamps["policy-toy"]
+    assert now["answers-sequential-test-toy"] == stamps["answers-sequential-test-toy"]
 
 
 def test_fit_answers_no_test_query_and_evaluate_goes_on(data: Path, tmp_path: Path, finished: Path) -> None:

@@ -25,14 +25,14 @@ KEY = "a long and secret key of the tests"
 def test_every_decision_is_whole(finished: Path) -> None:
     trace = read_trace(finished)
     head, router = trace.header, trace.header.router
-    assert (head.policy, head.delegates) == ("profile", ("popularity", "transitions"))
+    assert (head.policy, head.delegates) == ("toy", ("popularity", "transitions"))
     stages = {name: stage for name, stage in head.estimators.items() if not name.startswith(CLUE)}
     assert stages == {"evidence-horizon": "before", "entropy": "after", "margin": "after"}
     assert set(head.estimators) - set(stages) == set(clue_names(head.delegates))
     assert router is not None
     assert head.quality == "NDCG@5"
     assert all(len(text) == 64 for text in (head.config, head.data, head.split))
-    assert head.versions[trace[0].versions]["policy:profile"].startswith("profile of reasonrec")
+    assert head.versions[trace[0].versions]["policy:toy"].startswith("toy of reasonrec-toys")
     for record in trace:
         assert record.user is not None
         assert record.history
@@ -41,14 +41,14 @@ def test_every_decision_is_whole(finished: Path) -> None:
         assert set(record.uncertainty) == set(head.estimators)
         horizon = record.uncertainty["evidence-horizon"]
         assert horizon.epistemic == horizon.total
-        assert set(record.answers) == {"profile", "popularity", "transitions"}
+        assert set(record.answers) == {"toy", "popularity", "transitions"}
         assert -1 <= record.gain <= 1
         assert 0 <= record.risk <= 1
 
 
 def test_the_recorded_quality_is_that_of_the_results(finished: Path) -> None:
     records = list(open_trace(finished).records())
-    for label in ("routed", "profile", "popularity", "transitions"):
+    for label in ("routed", "toy", "popularity", "transitions"):
         table = pq.read_table(finished / "users" / f"sequential-{label}.parquet")
         for metric in ("NDCG@5", "HR@3", "Novelty@5"):
             assert [r.quality[label][metric] for r in records] == table.column(metric).to_pylist()
@@ -59,7 +59,7 @@ def test_some_requests_were_timed_alone(finished: Path) -> None:
     assert len(timed) == 5
     for record in timed:
         assert record.latency > 0
-        assert set(record.seconds) == {"profile", "popularity", "transitions"}
+        assert set(record.seconds) == {"toy", "popularity", "transitions"}
 
 
 def test_the_validation_part_holds_what_routers_learn_from(finished: Path) -> None:
@@ -67,7 +67,7 @@ def test_the_validation_part_holds_what_routers_learn_from(finished: Path) -> No
     assert records
     for record in records:
         assert record.route == ""
-        assert set(record.quality) == {"profile", "popularity", "transitions"}
+        assert set(record.quality) == {"toy", "popularity", "transitions"}
         delegates = ["popularity", "transitions"]
         gains = {f"{EXPECTED}{label}" for label in delegates}
         assert set(record.uncertainty) == {"evidence-horizon", "entropy", "margin", *clue_names(delegates), *gains}
@@ -107,7 +107,7 @@ def test_hashed_traces_name_nobody_and_nothing(hashed: Path, finished: Path) -> 
     order = [by_user.get(r.user) for r in hidden]
     assert [r.query for r in order] == list(range(len(order)))
     assert sorted(r.quality["routed"]["NDCG@5"] for r in hidden) == sorted(r.quality["routed"]["NDCG@5"] for r in plain)
-    assert [r.quality["profile"]["NDCG@5"] for r in hidden] != [r.quality["profile"]["NDCG@5"] for r in plain]
+    assert [r.quality["toy"]["NDCG@5"] for r in hidden] != [r.quality["toy"]["NDCG@5"] for r in plain]
 
 
 def test_hashes_of_one_item_are_equal_wherever_it_stands(hashed: Path) -> None:

@@ -188,7 +188,7 @@ def test_a_trace_that_cannot_be_read_is_one_message(
                 "text": b"hello\n",
                 "cut off": (finished / "trace.parquet").read_bytes()[:5000],
                 "newer": b'{"reasonrec.trace": {"format": 99}}\n',
-                "not a trace": (finished / "users" / "sequential-profile.parquet").read_bytes(),
+                "not a trace": (finished / "users" / "sequential-toy.parquet").read_bytes(),
             }[kind]
         )
     said = trace(verb, path)
