@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,15 @@ class EncoderConformance(ComponentConformance):
         assert isinstance(before, str)
         assert len(before) >= 8
         assert encoder.fingerprint() == before, "encoding changes the fingerprint"
+
+    def test_what_it_learned_is_in_its_fingerprint(self, workplace: Workplace) -> None:
+        """Vectors are cached under the fingerprint, so two fits with one fingerprint would share them."""
+        encoder, inputs = self._ready(workplace)
+        given = workplace.later(TASK).fit
+        other = replace(given, train=given.train.take(np.arange(len(given.train)) % 3 > 0), seed=given.seed + 1)
+        again = workplace.fit(other)
+        if not np.array_equal(again.encode(inputs), encoder.encode(inputs)):
+            assert again.fingerprint() != encoder.fingerprint(), "fitted on other data: other vectors, one fingerprint"
 
     def test_loaded_it_encodes_as_before(self, workplace: Workplace) -> None:
         encoder, inputs = self._ready(workplace)
