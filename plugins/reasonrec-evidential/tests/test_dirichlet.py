@@ -10,8 +10,8 @@ from reasonrec_evidential.dirichlet import (
     DirichletHead,
     Loss,
     Opinion,
-    annealed,
-    evidence_of,
+    anneal,
+    compute_evidence,
     evidential_loss,
     fit_loss,
     kl_from_no_evidence,
@@ -74,7 +74,7 @@ def test_gradients(kind: Loss, activation: str) -> None:
     logits = torch.tensor([[0.3, -1.2, 2.0], [0.1, 0.7, -0.4]], dtype=torch.float64, requires_grad=True)
 
     def loss(x: Tensor) -> Tensor:
-        return evidential_loss(Opinion(evidence_of(x, activation)), TARGET[:2], kind, 0.7)  # type: ignore[arg-type]
+        return evidential_loss(Opinion(compute_evidence(x, activation)), TARGET[:2], kind, 0.7)  # type: ignore[arg-type]
 
     assert torch.autograd.gradcheck(loss, (logits,))
 
@@ -91,8 +91,8 @@ def test_padding_changes_nothing(kind: Loss) -> None:
 
 
 def test_annealing() -> None:
-    assert [annealed(t, 10) for t in (0, 5, 10, 50)] == [0, 0.5, 1, 1]
-    assert annealed(0, 0) == 1
+    assert [anneal(t, 10) for t in (0, 5, 10, 50)] == [0, 0.5, 1, 1]
+    assert anneal(0, 0) == 1
 
 
 def test_a_head_finds_evidence_where_there_is_some() -> None:
@@ -106,7 +106,7 @@ def test_a_head_finds_evidence_where_there_is_some() -> None:
         optimiser = torch.optim.Adam(head.parameters(), 0.1)
         for step in range(200):
             optimiser.zero_grad()
-            evidential_loss(head(x), y, "mse", 0.1 * annealed(step, 100)).backward()
+            evidential_loss(head(x), y, "mse", 0.1 * anneal(step, 100)).backward()
             optimiser.step()
         opinion = head(torch.eye(3))
     assert opinion.probability[0, 0] > 0.9

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from reasonrec_evidential.estimator import Evidential, EvidentialConfig
-from reasonrec_evidential.hits import Recipe, ask, learn
+from reasonrec_evidential.hits import HitTraining, predict_hits, train_hit_network
 
 from reasonrec_core.errors import PluginError
 from reasonrec_core.testing import UncertaintyConformance
@@ -38,8 +38,8 @@ def test_learns_the_probability_of_a_hit() -> None:
     x = random.normal(size=(3000, 3))
     truth = 1 / (1 + np.exp(-2 * x[:, 0]))
     hit = random.random(3000) < truth
-    net, report = learn(x[:2000], hit[:2000], Recipe("mse", 8, 150, 0))
-    predicted, entropy, vacuity = ask(net, x[2000:])
+    net, report = train_hit_network(x[:2000], hit[:2000], HitTraining("mse", 8, 150, 0))
+    predicted, entropy, vacuity = predict_hits(net, x[2000:])
     assert np.abs(predicted - truth[2000:]).mean() < 0.06
     brier = ((predicted - hit[2000:]) ** 2).mean()
     assert report["brier"] == pytest.approx(brier, abs=0.02), "cross-fitted figures are those of unseen cases"
@@ -52,7 +52,7 @@ def test_noise_is_not_learned() -> None:
     """Cross-fitting keeps a network that has many features and no signal from believing in one."""
     random = np.random.default_rng(3)
     x, hit = random.normal(size=(300, 20)), random.random(300) < 0.3
-    _, report = learn(x, hit, Recipe("mse", 16, 100, 0))
+    _, report = train_hit_network(x, hit, HitTraining("mse", 16, 100, 0))
     assert 0.3 < report["auc"] < 0.7
     assert report["brier"] > 0.19
 

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reasonrec_lightgbm.content import ItemContent
+from reasonrec_lightgbm.click_features import ClickRequests, compute_click_features
 from reasonrec_lightgbm.ctr import CTRConfig, LightGBMCTR
-from reasonrec_lightgbm.features import Requests, click_features
-from reasonrec_lightgbm.knowledge import Knowledge
-from reasonrec_lightgbm.labels import Labels
-from reasonrec_lightgbm.ragged import Ragged
+from reasonrec_lightgbm.item_content import ItemContent
+from reasonrec_lightgbm.item_statistics import ItemStatistics
+from reasonrec_lightgbm.labelled_rows import LabelledRows, RaggedRows
 
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import DataError
@@ -37,10 +36,10 @@ def clicks(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return tiny(tmp_path_factory.mktemp("clicks"), task=Task.CTR)
 
 
-def training_rows(data: FitData, **changes: Any) -> tuple[Any, Any, Labels]:
+def training_rows(data: FitData, **changes: Any) -> tuple[Any, Any, LabelledRows]:
     """The training table as `LightGBMCTR` makes it, its labels, and the labelled rows."""
     delegate = LightGBMCTR(CTRConfig.model_validate({**SMALL, **changes}))
-    delegate._n_users, delegate._labels = data.n_users, Labels.of(data.train)
+    delegate._n_users, delegate._labels = data.n_users, LabelledRows.of(data.train)
     table, values = delegate._training_table(data, ItemContent.of(data.catalog, data.observation, 4))
     return table, values, delegate._labels
 
@@ -69,7 +68,7 @@ def test_no_training_row_knows_its_own_label_or_a_later_one(clicks: Tiny, preque
     assert changed > 5, "no label reaches any feature: the test cannot fail"
 
 
-def _described_order(labels: Labels, edge: int, blocks: int) -> Any:
+def _described_order(labels: LabelledRows, edge: int, blocks: int) -> Any:
     """Positions of the described rows in the order of the table: block by block."""
     edges = np.unique(np.quantile(labels.times, np.arange(1, blocks) / blocks, method="higher"))
     edges = edges[edges > labels.times.min()]
@@ -116,7 +115,7 @@ def test_prequential_must_be_set(clicks: Tiny) -> None:
 
 
 def test_better_than_chance_on_later_rows(clicks: Tiny) -> None:
-    """Labels of the tiny data follow the user's category, which the history shows."""
+    """LabelledRows of the tiny data follow the user's category, which the history shows."""
     from sklearn.metrics import roc_auc_score
 
     delegate = LightGBMCTR(CTRConfig.model_validate(SMALL))
@@ -161,7 +160,7 @@ def test_a_broken_model_is_an_error(clicks: Tiny, tmp_path: Path) -> None:
 )
 def test_known_rows_are_the_users_strictly_earlier_ones(rows: list[tuple[int, int, int, bool]]) -> None:
     columns = [np.array(c, t) for c, t in zip(zip(*rows, strict=True), (int, int, int, float), strict=True)]
-    labels = Labels.sorted(
+    labels = LabelledRows.sorted(
         columns[0].astype(np.int32), columns[1].astype(np.int32), columns[2].astype(np.int64), columns[3]
     )
     users, cuts = np.array([0, 1, 2, 3, 7, -1], np.int32), np.array([0, 5, 10, 3, 5, 5], np.int64)
@@ -186,20 +185,20 @@ def test_item_bias_is_fair_to_items_that_hard_users_rate() -> None:
         rows += [(user, 0 if hard else 1, float(user % 2))]
     users, items, values = (np.array(c) for c in zip(*rows, strict=True))
     times = np.arange(len(users), dtype=np.int64)
-    labels = Labels.sorted(users.astype(np.int32), items.astype(np.int32), times, values.astype(np.float32))
-    known = Knowledge.learn(labels, 20, 12, np.ones((12, 1)))
+    labels = LabelledRows.sorted(users.astype(np.int32), items.astype(np.int32), times, values.astype(np.float32))
+    known = ItemStatistics.learn(labels, 20, 12, np.ones((12, 1)))
     assert known.item_bias[0] > known.item_bias[1] + 0.2
 
 
 def test_features_do_not_depend_on_the_chunk(clicks: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    labels = Labels.of(clicks.fit.train)
+    labels = LabelledRows.of(clicks.fit.train)
     content = ItemContent.of(clicks.fit.catalog, clicks.fit.observation, 4)
-    known = Knowledge.learn(labels, clicks.fit.n_users, len(clicks.fit.catalog), content.design())
+    known = ItemStatistics.learn(labels, clicks.fit.n_users, len(clicks.fit.catalog), content.design())
     liked = labels.earlier_positives()
-    history = Ragged(liked.indptr, labels.items[liked.index].astype(np.int64), liked.rows)
-    asked = Requests(labels.users, labels.items, history, labels.before(labels.users, labels.times), labels.times)
-    whole = click_features(asked, known, labels, content)
-    monkeypatch.setattr("reasonrec_lightgbm.features.CHUNK", 7)
-    pieces = click_features(asked, known, labels, content)
+    history = RaggedRows(liked.indptr, labels.items[liked.index].astype(np.int64), liked.rows)
+    asked = ClickRequests(labels.users, labels.items, history, labels.before(labels.users, labels.times), labels.times)
+    whole = compute_click_features(asked, known, labels, content)
+    monkeypatch.setattr("reasonrec_lightgbm.click_features.CHUNK", 7)
+    pieces = compute_click_features(asked, known, labels, content)
     for name in whole:
         np.testing.assert_allclose(pieces[name], whole[name], rtol=1e-6, err_msg=name)

@@ -1,4 +1,4 @@
-"""A run on clicks leaves a trace: candidates by probability, clicks as targets, and a calibration that is told."""
+"""A run on clicks leaves a trace: candidates by probability, clicks as targets, and a calibration that is report."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def test_click_probabilities_leave_a_trace(clicks: Path, tmp_path: Path, monkeyp
     assert file.header.task == "ctr"
     assert {(record.route, record.delegate) for record in records} == {("replace", "lightgbm-ctr")}
     loss = json.loads((folder / "metrics.json").read_text())["systems"]["lightgbm-ctr"]["LogLoss"]["value"]
-    told = []
+    report = []
     for record in records:
         assert set(record.targets) <= set(record.ranking) == set(record.candidates)
         assert list(record.scores) == sorted(record.scores, reverse=True)
         clicked = [item in record.targets for item in record.ranking]
-        told.append(-np.mean(np.log([s if y else 1 - s for s, y in zip(record.scores, clicked, strict=True)])))
-        assert record.quality["lightgbm-ctr"]["LogLoss"] == pytest.approx(told[-1], rel=1e-4)
-    assert np.mean(told) == pytest.approx(loss, rel=1e-4)
+        report.append(-np.mean(np.log([s if y else 1 - s for s, y in zip(record.scores, clicked, strict=True)])))
+        assert record.quality["lightgbm-ctr"]["LogLoss"] == pytest.approx(report[-1], rel=1e-4)
+    assert np.mean(report) == pytest.approx(loss, rel=1e-4)
     assert replay(file, Wanted()).changed == 0
     calibration = json.loads((folder / "metrics.json").read_text())["calibration"]
     assert calibration["cases"] == calibration["before"]["cases"] == len(records)

@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 import lightgbm
 import numpy as np
 import pytest
-from reasonrec_lightgbm.boosting import BoostingConfig, train
+from reasonrec_lightgbm.boosting import BoostingConfig, train_models
 from reasonrec_lightgbm.ctr import CTRConfig, LightGBMCTR
 from reasonrec_lightgbm.evidence import (
     EvidentialObjective,
     click_loss,
-    evidence_of,
+    compute_evidence,
+    compute_probability,
     find_loss,
     predict_evidence,
-    probability,
 )
 
 from reasonrec_core.errors import ConfigError, PluginError
@@ -68,9 +68,9 @@ def test_probability_is_learned_and_evidence_is_where_rows_agree(name: str) -> N
     check = lightgbm.Dataset(table[4000:], y[4000:], reference=learn)
     config = BoostingConfig(bags=1, rounds=150, feature_share=1.0, learning_rate=0.1, threads=1)
     task = EvidentialObjective(name, 0.05, 50).task
-    models = train(config, task, learn, check, seed=0, progress=lambda d, n: None, figure=click_loss)
+    models = train_models(config, task, learn, check, seed=0, progress=lambda d, n: None, figure=click_loss)
     evidence = predict_evidence(models, table[4000:])
-    assert np.abs(probability(evidence) - rate[4000:]).mean() < 0.06
+    assert np.abs(compute_probability(evidence) - rate[4000:]).mean() < 0.06
     vacuity = 2 / (evidence.sum(axis=1) + 2)
     assert vacuity[x[4000:] == 2].mean() < 0.7 * vacuity[x[4000:] == 0].mean()
 
@@ -85,7 +85,7 @@ def test_it_states_its_evidence_and_is_saved(tmp_path: Path) -> None:
     assert batch.candidates is not None
     assert found.shape == (*batch.candidates.shape, 2)
     real = batch.candidates >= 0
-    np.testing.assert_allclose(probability(found)[real], delegate.score(batch, seen)[real], atol=1e-6)
+    np.testing.assert_allclose(compute_probability(found)[real], delegate.score(batch, seen)[real], atol=1e-6)
     (tmp_path / "saved").mkdir()
     delegate.save(tmp_path / "saved")
     again = LightGBMCTR.load(tmp_path / "saved", data.dataset.catalog)
@@ -104,4 +104,4 @@ def test_without_it_there_is_none(tmp_path: Path) -> None:
 
 def test_no_rows_have_no_evidence() -> None:
     assert predict_evidence([], np.zeros((0, 2), np.float32)).shape == (0, 2)
-    assert (evidence_of(np.full((1, 2), -1000.0)) >= 0).all()
+    assert (compute_evidence(np.full((1, 2), -1000.0)) >= 0).all()

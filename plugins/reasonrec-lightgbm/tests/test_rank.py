@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from reasonrec_lightgbm.held_out import hold_out, with_negatives
+from reasonrec_lightgbm.candidates import add_negatives, hold_out
 from reasonrec_lightgbm.rank import LightGBMRank, RankConfig
 
 from reasonrec_core.components import Delegate, FitData
@@ -81,7 +81,7 @@ def test_history_of_a_held_out_item_is_what_came_before_it(data: Tiny) -> None:
 
 def test_negatives_are_unseen_and_the_target_is_there_once(data: Tiny) -> None:
     _, cases = hold_out(data.fit, 1, 10_000)
-    drawn = with_negatives(cases, len(data.fit.catalog), 10, seed=1)
+    drawn = add_negatives(cases, len(data.fit.catalog), 10, seed=1)
     candidates = drawn.queries.candidates
     assert candidates is not None
     for row in range(len(cases)):

@@ -18,7 +18,7 @@ CLAMP = 10.0
 """Logits within +-10 before `exp`."""
 
 
-def evidence_of(logits: Tensor, kind: Activation = "softplus") -> Tensor:
+def compute_evidence(logits: Tensor, kind: Activation = "softplus") -> Tensor:
     """float[..., K], not negative: what a network's outputs count as."""
     if kind == "relu":
         return F.relu(logits)
@@ -102,7 +102,7 @@ def kl_from_no_evidence(opinion: Opinion, target: Tensor) -> Tensor:
     return norm + spread.sum(dim=-1)
 
 
-def annealed(step: float, over: float) -> float:
+def anneal(step: float, over: float) -> float:
     """``min(1, step / over)``: evidence may be found before it is held against the network (section 4)."""
     return 1.0 if over <= 0 else min(1.0, step / over)
 
@@ -124,17 +124,17 @@ def mse(evidence: Tensor, target: Tensor, divergence: float, progress: float) ->
 
     With `log_likelihood` and `digamma` an entry point of the group ``reasonrec.losses``: what other plugins train with.
     """
-    return evidential_loss(Opinion(evidence), target, "mse", divergence * annealed(progress, ANNEALED_SHARE))
+    return evidential_loss(Opinion(evidence), target, "mse", divergence * anneal(progress, ANNEALED_SHARE))
 
 
 def log_likelihood(evidence: Tensor, target: Tensor, divergence: float, progress: float) -> Tensor:
     """See `mse`."""
-    return evidential_loss(Opinion(evidence), target, "log", divergence * annealed(progress, ANNEALED_SHARE))
+    return evidential_loss(Opinion(evidence), target, "log", divergence * anneal(progress, ANNEALED_SHARE))
 
 
 def digamma(evidence: Tensor, target: Tensor, divergence: float, progress: float) -> Tensor:
     """See `mse`."""
-    return evidential_loss(Opinion(evidence), target, "digamma", divergence * annealed(progress, ANNEALED_SHARE))
+    return evidential_loss(Opinion(evidence), target, "digamma", divergence * anneal(progress, ANNEALED_SHARE))
 
 
 class DirichletHead(nn.Module):
@@ -146,4 +146,4 @@ class DirichletHead(nn.Module):
 
     def forward(self, states: Tensor, listed: Tensor | None = None) -> Opinion:
         """The opinion on each of float[..., d] states."""
-        return Opinion(evidence_of(self.linear(states), self.activation), listed)
+        return Opinion(compute_evidence(self.linear(states), self.activation), listed)

@@ -17,7 +17,14 @@ from reasonrec_core.errors import PluginError
 from reasonrec_core.io import read_json, write_json
 from reasonrec_core.types import Bool, Cases, Deliberation, Float32, Float64, Observation, QueryBatch, Uncertainty
 from reasonrec_evidential.dirichlet import Opinion
-from reasonrec_evidential.hits import MIN_PER_CLASS, Net, Recipe, ask, learn, parts
+from reasonrec_evidential.hits import (
+    MIN_PER_CLASS,
+    HitNetwork,
+    HitTraining,
+    predict_hits,
+    split_opinion,
+    train_hit_network,
+)
 
 CHUNK = 256
 LEAST = 1e-6
@@ -54,7 +61,7 @@ class Evidential(UncertaintyEstimator[EvidentialConfig]):
     def __init__(self, config: EvidentialConfig) -> None:
         super().__init__(config)
         self._policy: ReasoningPolicy[Any] | None = None
-        self._net: Net | None = None
+        self._net: HitNetwork | None = None
         self._counts: tuple[float, float] | None = None
         self.report: dict[str, float] = {}
 
@@ -77,13 +84,13 @@ class Evidential(UncertaintyEstimator[EvidentialConfig]):
             some = np.flatnonzero(np.diff(data.valid.target_indptr) > 0)
             if len(some) > self.config.queries:
                 some = np.sort(np.random.default_rng(data.seed).choice(some, self.config.queries, replace=False))
-            features, hit = self._asked(data.valid.take(some), data.observation.take(some))
+            features, hit = self._collect_answers(data.valid.take(some), data.observation.take(some))
         found, missed = int(hit.sum()), int((~hit).sum())
         self._net, self._counts = None, (float(found), float(missed))
         self.report = {"queries": float(len(hit)), "hits": float(found)}
         if min(found, missed) >= MIN_PER_CLASS:
-            recipe = Recipe(self.config.loss, self.config.hidden, self.config.steps, data.seed)
-            self._net, figures = learn(features, hit, recipe)
+            recipe = HitTraining(self.config.loss, self.config.hidden, self.config.steps, data.seed)
+            self._net, figures = train_hit_network(features, hit, recipe)
             self.report |= figures
 
     def estimate(self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None) -> Uncertainty:
@@ -91,21 +98,21 @@ class Evidential(UncertaintyEstimator[EvidentialConfig]):
         if self._counts is None:
             raise PluginError("the evidential estimator was used before it was fitted")
         if self.config.source == "policy":
-            hit, aleatoric, vacuity = self._stated(batch, observation, deliberation)
+            hit, aleatoric, vacuity = self._read_policy(batch, observation, deliberation)
         elif self._net is None:
             evidence = torch.tensor(self._counts, dtype=torch.float64).expand(len(batch), 2)
-            hit, aleatoric, vacuity = parts(Opinion(evidence))
+            hit, aleatoric, vacuity = split_opinion(Opinion(evidence))
         else:
-            answer = self._whole(batch, observation, deliberation)
-            hit, aleatoric, vacuity = ask(self._net, self._features(answer, observation.horizon))
+            answer = self._complete_answer(batch, observation, deliberation)
+            hit, aleatoric, vacuity = predict_hits(self._net, self._features(answer, observation.horizon))
         total, one, other = (np.clip(values, 0.0, 1.0).astype(np.float32) for values in (1.0 - hit, vacuity, aleatoric))
         return Uncertainty(total, self.stage, epistemic=one, aleatoric=other)
 
-    def _stated(
+    def _read_policy(
         self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None
     ) -> tuple[Float64, Float64, Float64]:
         """float64[B] each: P(hit), expected entropy in units of its largest, vacuity, as the policy has them."""
-        answer = self._whole(batch, observation, deliberation)
+        answer = self._complete_answer(batch, observation, deliberation)
         if answer is None or answer.ranking is None or not isinstance(self._policy, EvidentialPolicy):
             raise PluginError("the evidential estimator needs a ranking of a policy that states its evidence")
         items = answer.ranking.items[:, : self.config.top]
@@ -116,7 +123,7 @@ class Evidential(UncertaintyEstimator[EvidentialConfig]):
         hit = 1.0 - opinion.probability[:, -1].numpy()
         return hit, opinion.expected_entropy.numpy() / most, opinion.vacuity.numpy()
 
-    def _asked(self, cases: Cases, observation: Observation) -> tuple[Float64, Bool]:
+    def _collect_answers(self, cases: Cases, observation: Observation) -> tuple[Float64, Bool]:
         """float64[B, F] features of the policy's answers, bool[B] whether a target is among the best."""
         if self._policy is None:
             raise PluginError("the evidential estimator has no policy to ask", fix="Name a policy in the pipeline.")
@@ -133,7 +140,7 @@ class Evidential(UncertaintyEstimator[EvidentialConfig]):
             hits.append(np.bincount(owner, found, minlength=len(piece)) > 0)
         return np.concatenate(features), np.concatenate(hits)
 
-    def _whole(
+    def _complete_answer(
         self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None
     ) -> Deliberation | None:
         """The answer with ``top`` items, as the network knows answers; asked for again where the list is shorter."""
@@ -176,6 +183,6 @@ class Evidential(UncertaintyEstimator[EvidentialConfig]):
         self._counts, self.report = (float(found), float(missed)), dict(facts["report"])
         if (folder / NET).is_file():
             with torch.random.fork_rng(devices=[]):  # a network is made at random before it is filled
-                self._net = Net(self.config.top + 2, self.config.hidden).eval()
+                self._net = HitNetwork(self.config.top + 2, self.config.hidden).eval()
             self._net.load_state_dict(load_file(folder / NET))
         return self

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from reasonrec_core.evaluate.calibration import reliability
 from reasonrec_core.types import Bool, Float64
-from reasonrec_evidential.dirichlet import DirichletHead, Loss, Opinion, annealed, evidential_loss
+from reasonrec_evidential.dirichlet import DirichletHead, Loss, Opinion, anneal, evidential_loss
 
 Weights = Mapping[str, npt.NDArray[np.float64]]
 
@@ -29,7 +27,7 @@ RATE = 0.03
 
 
 @dataclass(frozen=True)
-class Recipe:
+class HitTraining:
     """How the network is made and trained."""
 
     loss: Loss
@@ -38,7 +36,7 @@ class Recipe:
     seed: int
 
 
-class Net(nn.Module):
+class HitNetwork(nn.Module):
     """float64[B, F] standardised features -> `Opinion` over (hit, miss)."""
 
     def __init__(self, features: int, hidden: int) -> None:
@@ -54,13 +52,15 @@ class Net(nn.Module):
         return opinion
 
 
-def learn(features: Float64, hit: Bool, recipe: Recipe) -> tuple[Net, dict[str, float]]:
+def train_hit_network(features: Float64, hit: Bool, recipe: HitTraining) -> tuple[HitNetwork, dict[str, float]]:
     """Choose steps and divergence by cross-fitted Brier score, then train on everything.
 
     Returns:
         the network, and the cross-fitted figures of the choice: ``brier``, ``log_loss``, ``ece``, ``auc``, ``kl``,
         ``steps``.
     """
+    from sklearn.model_selection import StratifiedKFold
+
     looks = np.arange(EVERY, recipe.steps + 1, EVERY) if recipe.steps >= EVERY else np.array([recipe.steps])
     folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=recipe.seed).split(features, hit))
     best: tuple[float, float, int, Float64] | None = None
@@ -75,28 +75,28 @@ def learn(features: Float64, hit: Bool, recipe: Recipe) -> tuple[Net, dict[str, 
                 best = (float(scores[at]), kl, int(looks[at]), crossed[at])
         assert best is not None
         net, _ = _train(features, hit, recipe, best[1], np.array([best[2]]), features[:0])
-    return net, {**_figures(best[3], hit), "kl": best[1], "steps": float(best[2])}
+    return net, {**_compute_figures(best[3], hit), "kl": best[1], "steps": float(best[2])}
 
 
-def ask(net: Net, features: Float64) -> tuple[Float64, Float64, Float64]:
+def predict_hits(net: HitNetwork, features: Float64) -> tuple[Float64, Float64, Float64]:
     """float64[B] each: P(hit), expected entropy in units of log 2, vacuity."""
     with torch.no_grad():
         opinion = net(torch.from_numpy(features))
-    return parts(opinion)
+    return split_opinion(opinion)
 
 
-def parts(opinion: Opinion) -> tuple[Float64, Float64, Float64]:
-    """See `ask`."""
+def split_opinion(opinion: Opinion) -> tuple[Float64, Float64, Float64]:
+    """See `predict_hits`."""
     entropy = opinion.expected_entropy / np.log(2.0)
     return opinion.probability[..., 0].numpy(), entropy.numpy(), opinion.vacuity.numpy()
 
 
 def _train(
-    features: Float64, hit: Bool, recipe: Recipe, kl: float, looks: npt.NDArray[np.int64], held: Float64
-) -> tuple[Net, Float64]:
+    features: Float64, hit: Bool, recipe: HitTraining, kl: float, looks: npt.NDArray[np.int64], held: Float64
+) -> tuple[HitNetwork, Float64]:
     """A network after ``looks[-1]`` steps on all cases, and float64[looks, held] P(hit) on the way."""
     torch.manual_seed(recipe.seed)
-    net = Net(features.shape[1], recipe.hidden)
+    net = HitNetwork(features.shape[1], recipe.hidden)
     scale = features.std(axis=0)
     net.mean.copy_(torch.from_numpy(features.mean(axis=0)))
     net.scale.copy_(torch.from_numpy(np.where(scale > 1e-9, scale, 1.0)))
@@ -106,7 +106,7 @@ def _train(
     seen = []
     for step in range(1, int(looks[-1]) + 1):
         optimiser.zero_grad()
-        loss = evidential_loss(net(x), target, recipe.loss, kl * annealed(step, ANNEALED_OVER))
+        loss = evidential_loss(net(x), target, recipe.loss, kl * anneal(step, ANNEALED_OVER))
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         if step in looks:
@@ -115,7 +115,9 @@ def _train(
     return net.eval(), np.stack(seen)
 
 
-def _figures(predicted: Float64, hit: Bool) -> dict[str, float]:
+def _compute_figures(predicted: Float64, hit: Bool) -> dict[str, float]:
+    from sklearn.metrics import roc_auc_score
+
     safe = np.clip(predicted, 1e-12, 1 - 1e-12)
     return {
         "brier": float(((predicted - hit) ** 2).mean()),

@@ -40,10 +40,10 @@ class ALS(Factors[ALSConfig]):
         model = self._new(seed=data.seed, threads=cores(self.config.threads))
         total = self.config.iterations
 
-        def told(iteration: int, seconds: float, loss: float | None) -> None:
+        def report(iteration: int, seconds: float, loss: float | None) -> None:
             data.progress(iteration + 1, total, "implicit-als")
 
-        model.fit(matrix, show_progress=False, callback=told)
+        model.fit(matrix, show_progress=False, callback=report)
         return model.user_factors, model.item_factors
 
     def _fold_in(self, histories: sparse.csr_matrix) -> Float32:

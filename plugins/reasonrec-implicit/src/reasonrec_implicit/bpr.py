@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from implicit.cpu.bpr import BayesianPersonalizedRanking
 from pydantic import Field
 from scipy import sparse
 
@@ -44,6 +43,8 @@ class BPR(Factors[BPRConfig]):
     _map: Float32
 
     def _train(self, matrix: sparse.csr_matrix, data: FitData) -> tuple[Float32, Float32]:
+        from implicit.cpu.bpr import BayesianPersonalizedRanking
+
         if (np.diff(matrix.indptr) >= matrix.shape[1]).all():
             raise DataError("every user had every item, so no pair can be formed", where="implicit-bpr")
         config, total = self.config, self.config.iterations
@@ -56,10 +57,10 @@ class BPR(Factors[BPRConfig]):
             random_state=data.seed,
         )
 
-        def told(iteration: int, seconds: float, *more: Any) -> None:
+        def report(iteration: int, seconds: float, *more: Any) -> None:
             data.progress(iteration + 1, total, "implicit-bpr")
 
-        model.fit(matrix, show_progress=False, callback=told)
+        model.fit(matrix, show_progress=False, callback=report)
         return model.user_factors, model.item_factors
 
     def _fold_in(self, histories: sparse.csr_matrix) -> Float32:

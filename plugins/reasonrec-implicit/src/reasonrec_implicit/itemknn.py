@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, ItemItemRecommender, TFIDFRecommender
-from implicit.utils import ParameterWarning
 from pydantic import Field
 from scipy import sparse
 
@@ -25,6 +23,9 @@ from reasonrec_implicit.matrices import (
     save_arrays,
     training_matrix,
 )
+
+if TYPE_CHECKING:
+    from implicit.nearest_neighbours import ItemItemRecommender
 
 
 class ItemKNNConfig(Settings):
@@ -52,6 +53,8 @@ class ItemKNN(Delegate[ItemKNNConfig]):
 
     def fit(self, data: FitData) -> None:
         """Find the neighbours with implicit."""
+        from implicit.utils import ParameterWarning
+
         matrix = training_matrix(data, "implicit-itemknn")
         model = self._new()
         with one_blas_thread(), warnings.catch_warnings():
@@ -88,6 +91,8 @@ class ItemKNN(Delegate[ItemKNNConfig]):
         return self
 
     def _new(self) -> ItemItemRecommender:
+        from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
+
         config, threads = self.config, cores(self.config.threads)
         if config.similarity == "bm25":
             return BM25Recommender(K=config.neighbours, K1=config.bm25_k1, B=config.bm25_b, num_threads=threads)

@@ -16,7 +16,7 @@ from reasonrec_core.errors import DataError
 from reasonrec_core.io import whole_file
 from reasonrec_core.types import Float32
 
-Table = npt.NDArray[np.float32]
+FeatureTable = npt.NDArray[np.float32]
 
 
 class BoostingConfig(Settings):
@@ -54,7 +54,7 @@ class BoostingConfig(Settings):
         }
 
 
-def train(
+def train_models(
     config: BoostingConfig,
     task: dict[str, Any],
     learn: lightgbm.Dataset,
@@ -79,11 +79,11 @@ def train(
     models = []
     for bag in range(config.bags):
 
-        def told(state: Any, bag: int = bag) -> None:
+        def report(state: Any, bag: int = bag) -> None:
             if state.iteration % 20 == 0:
                 progress(bag * rounds + state.iteration, config.bags * rounds)
 
-        callbacks: list[Any] = [told]
+        callbacks: list[Any] = [report]
         if check is not None:
             callbacks.append(lightgbm.early_stopping(config.patience, first_metric_only=True, verbose=False))
         model = lightgbm.train(
@@ -99,7 +99,7 @@ def train(
     return models
 
 
-def predict(models: Sequence[lightgbm.Booster], table: Table) -> Float32:
+def predict_mean(models: Sequence[lightgbm.Booster], table: FeatureTable) -> Float32:
     """float32[N]: the mean of the models' raw scores (log-odds for clicks)."""
     if not len(table):
         return np.zeros(0, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Candidates from delegates, and what describes each of them to the ranker."""
+"""What a ranker on top of delegates learns from: held-out items, candidates from delegates, and what describes them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,86 @@ import numpy.typing as npt
 from scipy import sparse
 
 from reasonrec_core.catalog_growth import grown
-from reasonrec_core.components import Delegate
+from reasonrec_core.components import Delegate, FitData
+from reasonrec_core.errors import DataError
 from reasonrec_core.ranking import rank
-from reasonrec_core.types import Float32, Int32, Int64, Interactions, Observation, QueryBatch, Task
-from reasonrec_lightgbm.content import ItemContent
-from reasonrec_lightgbm.ragged import Ragged
+from reasonrec_core.types import (
+    Bool,
+    Cases,
+    Float32,
+    History,
+    Int32,
+    Int64,
+    Interactions,
+    Observation,
+    QueryBatch,
+    Task,
+)
+from reasonrec_lightgbm.item_content import ItemContent
+from reasonrec_lightgbm.labelled_rows import RaggedRows
+
+
+def hold_out(data: FitData, last: int, queries: int) -> tuple[Interactions, Cases]:
+    """The training part without each user's ``last`` items, and those items as targets.
+
+    A target's history is all that its user did before it. Users with fewer than ``last + 2`` interactions keep
+    theirs.
+
+    Returns:
+        What delegates may be fitted on, and at most ``queries`` cases, drawn at random.
+    """
+    log = data.train
+    starts = np.searchsorted(log.users, log.users, side="left")
+    ends = np.searchsorted(log.users, log.users, side="right")
+    position = np.arange(len(log))
+    held = (ends - position <= last) & (ends - starts >= last + 2)
+    if not held.any():
+        raise DataError(
+            f"no user has {last + 2} training interactions, so none can be held out",
+            where="lightgbm-rank",
+            fix="Give longer histories.",
+        )
+    rows = np.flatnonzero(held & _is_first(log, len(data.catalog)))
+    if len(rows) > queries:
+        rows = np.sort(np.random.default_rng(data.seed).choice(rows, queries, replace=False))
+    past = RaggedRows.between(starts[rows], rows)
+    history = History(past.indptr, log.items[past.index], log.times[past.index])
+    batch = QueryBatch(Task.SEQUENTIAL, log.users[rows], history, times=log.times[rows])
+    cases = Cases(batch, np.arange(len(rows) + 1, dtype=np.int64), log.items[rows])
+    return log.take(~held), cases
+
+
+def _is_first(log: Interactions, n_items: int) -> Bool:
+    """bool[N]: the item's first time in its user's sequence; a repeat cannot be recommended."""
+    _, first = np.unique(log.users.astype(np.int64) * n_items + log.items, return_index=True)
+    return np.isin(np.arange(len(log)), first)
+
+
+def add_negatives(cases: Cases, n_items: int, width: int, seed: int) -> Cases:
+    """Candidates int32[B, width]: the target at a random place among random items that are not in its history."""
+    random = np.random.default_rng(seed)
+    batch = cases.queries
+    drawn = random.integers(0, n_items, (len(batch), 2 * width + 20))
+    keys = batch.history.rows.astype(np.int64) * n_items + batch.history.items
+    keys = np.concatenate([keys, np.arange(len(batch)) * n_items + cases.targets])
+    bad = np.isin(np.arange(len(batch))[:, None] * n_items + drawn, keys)
+    order = np.argsort(bad, axis=1, kind="stable")[:, :width]
+    picked = np.take_along_axis(drawn, order, axis=1)
+    candidates = np.where(np.take_along_axis(bad, order, axis=1), -1, picked).astype(np.int32)
+    candidates[np.arange(len(batch)), random.integers(0, width, len(batch))] = cases.targets
+    return replace(cases, queries=replace(batch, task=Task.DIRECT, candidates=candidates))
+
+
+def compute_horizon(data: FitData, batch: QueryBatch) -> Float32:
+    """float32[B]: the evidence horizon, zero where the pipeline gives none."""
+    return np.zeros(len(batch), np.float32) if data.horizon is None else data.horizon(batch)
+
 
 FADE = 0.7
 
 
 @dataclass(frozen=True)
-class Described:
+class DescribedCandidates:
     """Pairs of a query and a candidate, sorted by query.
 
     Attributes:
@@ -51,7 +120,7 @@ class ItemHistory:
     first: Float32
     last: Float32
 
-    def grown(self, n_items: int) -> ItemHistory:
+    def grow(self, n_items: int) -> ItemHistory:
         """For a catalogue that has grown: nobody had the new items."""
         return ItemHistory(
             grown(self.count, n_items), grown(self.first, n_items, fill=np.nan), grown(self.last, n_items, fill=np.nan)
@@ -80,14 +149,14 @@ def feature_names(delegates: Sequence[str], content: ItemContent) -> list[str]:
     return [*each, *fixed, *of_vectors, *labels, *(n.strip() for n in numbers)]
 
 
-def describe(
+def describe_candidates(
     delegates: Mapping[str, Delegate[Any]],
     batch: QueryBatch,
     observation: Observation,
     items: ItemHistory,
     content: ItemContent,
     depth: int,
-) -> Described:
+) -> DescribedCandidates:
     """The candidates of ``batch`` (its own, else the union of each delegate's ``depth`` best) with their features."""
     whole = replace(batch, task=Task.SEQUENTIAL, candidates=None, k=depth)
     scores, ranks = [], []
@@ -102,7 +171,7 @@ def describe(
         *_likeness(rows, found, batch, content),
     ]
     table = np.stack(columns, axis=1).astype(np.float32) if len(rows) else np.zeros((0, len(columns)), np.float32)
-    return Described(rows, found, table, scores[0])
+    return DescribedCandidates(rows, found, table, scores[0])
 
 
 def _pairs(batch: QueryBatch, ranks: Sequence[Int32], n_items: int) -> tuple[Int64, Int32]:
@@ -182,6 +251,6 @@ def _likeness(rows: Int64, found: Int32, batch: QueryBatch, content: ItemContent
 def _shared(rows: Int64, found: Int32, profile: Float32, content: ItemContent) -> npt.NDArray[np.floating]:
     """float64[P]: inner product of a query's label profile and a candidate's few labels."""
     shares = content.shares
-    entries = Ragged.between(shares.indptr[found].astype(np.int64), shares.indptr[found + 1].astype(np.int64))
+    entries = RaggedRows.between(shares.indptr[found].astype(np.int64), shares.indptr[found + 1].astype(np.int64))
     weights = profile[rows[entries.rows], shares.indices[entries.index]]
     return entries.sum((weights * shares.data[entries.index]).astype(np.float64))

@@ -1,7 +1,7 @@
 """Delegate `lightgbm-ctr`: the probability of a click, from labels that were known before it.
 
 Nothing that a row is described by knows its own label or a later one. Training rows are described block by block
-of time: what the labels before a block teach (`Knowledge`) describes the rows in it, as the whole training part
+of time: what the labels before a block teach (`ItemStatistics`) describes the rows in it, as the whole training part
 describes the rows of validation and test.
 """
 
@@ -20,13 +20,19 @@ from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError, PluginError
 from reasonrec_core.io import read_json, whole_file, write_json
 from reasonrec_core.types import Bool, Cases, Float32, Int64, Observation, QueryBatch, Task
-from reasonrec_lightgbm.boosting import BoostingConfig, Table, load_models, predict, save_models, train
-from reasonrec_lightgbm.content import WITHOUT, WITHOUT_HELP, GrowingContent, ItemContent
-from reasonrec_lightgbm.evidence import EvidentialObjective, click_loss, predict_evidence, probability
-from reasonrec_lightgbm.features import Requests, click_features
-from reasonrec_lightgbm.knowledge import Knowledge
-from reasonrec_lightgbm.labels import Labels
-from reasonrec_lightgbm.ragged import Ragged
+from reasonrec_lightgbm.boosting import (
+    BoostingConfig,
+    FeatureTable,
+    load_models,
+    predict_mean,
+    save_models,
+    train_models,
+)
+from reasonrec_lightgbm.click_features import ClickRequests, compute_click_features
+from reasonrec_lightgbm.evidence import EvidentialObjective, click_loss, compute_probability, predict_evidence
+from reasonrec_lightgbm.item_content import WITHOUT, WITHOUT_HELP, GrowingContent, ItemContent
+from reasonrec_lightgbm.item_statistics import ItemStatistics
+from reasonrec_lightgbm.labelled_rows import LabelledRows, RaggedRows
 
 TASK = {"objective": "binary", "metric": ["auc", "binary_logloss"]}
 END = np.iinfo(np.int64).max
@@ -67,17 +73,17 @@ class LightGBMCTR(Delegate[CTRConfig]):
     tasks: ClassVar[frozenset[Task]] = frozenset({Task.CTR})
     names: list[str]
     _models: list[lightgbm.Booster]
-    _labels: Labels
-    _knowledge: Knowledge
+    _labels: LabelledRows
+    _knowledge: ItemStatistics
     _content: GrowingContent
-    _grown: tuple[ItemContent, Knowledge] | None = None
+    _grown: tuple[ItemContent, ItemStatistics] | None = None
     _n_users: int
 
     def fit(self, data: FitData) -> None:
         """Describe the training rows, train, keep what describes later rows."""
         self._check(data)
         self._n_users = data.n_users
-        self._labels = Labels.of(data.train)
+        self._labels = LabelledRows.of(data.train)
         content = ItemContent.of(data.catalog, data.observation, self.config.dimensions, self.config.without)
         self._content, self._grown = GrowingContent(content, data.catalog), None
         task, figure = TASK, None
@@ -89,9 +95,9 @@ class LightGBMCTR(Delegate[CTRConfig]):
         learn = lightgbm.Dataset(table, values, feature_name=self.names, free_raw_data=False)
         check = None
         if data.valid is not None and data.valid.labels is not None and len(np.unique(data.valid.labels)) > 1:
-            described, rows = self._described(data.valid, data.observation)
+            described, rows = self._describe_cases(data.valid, data.observation)
             check = lightgbm.Dataset(described, data.valid.labels.ravel()[rows], reference=learn)
-        self._models = train(
+        self._models = train_models(
             self.config,
             task,
             learn,
@@ -103,7 +109,7 @@ class LightGBMCTR(Delegate[CTRConfig]):
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, C]: click probabilities of the candidates; of the whole catalogue where there are none."""
-        table, real = self._asked(batch, observation)
+        table, real = self._describe_batch(batch, observation)
         out = np.zeros(real.shape, dtype=np.float32)
         out[real] = self._clicks(table)
         return out
@@ -116,14 +122,14 @@ class LightGBMCTR(Delegate[CTRConfig]):
         """
         if not self.config.evidence:
             raise PluginError("lightgbm-ctr was not trained to say how much evidence it has", fix="Set `evidence`.")
-        table, real = self._asked(batch, observation)
+        table, real = self._describe_batch(batch, observation)
         out = np.zeros((*real.shape, 2), dtype=np.float32)
         out[real] = predict_evidence(self._models, table)
         return out
 
-    def _asked(self, batch: QueryBatch, observation: Observation) -> tuple[Table, Bool]:
+    def _describe_batch(self, batch: QueryBatch, observation: Observation) -> tuple[FeatureTable, Bool]:
         """A row of features per candidate that is one, and bool[B, C] which those are."""
-        candidates, (content, known) = batch.candidates, self._seeing(observation)
+        candidates, (content, known) = batch.candidates, self._observe(observation)
         if candidates is None:
             everything = np.arange(len(known.item_bias), dtype=np.int32)
             candidates = np.tile(everything, (len(batch), 1))
@@ -131,10 +137,10 @@ class LightGBMCTR(Delegate[CTRConfig]):
         asked = self._requests(batch, candidates, real, self._labels, END)
         return self._table(asked, known, self._labels, content), real
 
-    def _clicks(self, table: Table) -> Float32:
+    def _clicks(self, table: FeatureTable) -> Float32:
         if self.config.evidence:
-            return probability(predict_evidence(self._models, table)).astype(np.float32)
-        return _probability(predict(self._models, table))
+            return compute_probability(predict_evidence(self._models, table)).astype(np.float32)
+        return _apply_sigmoid(predict_mean(self._models, table))
 
     def score_prequential(self, cases: Cases, observation: Observation) -> Float32:
         """float32[B, C]: like `score`, but every label of ``cases`` is known to all strictly later rows.
@@ -144,7 +150,7 @@ class LightGBMCTR(Delegate[CTRConfig]):
         if not self.config.prequential:
             raise DataError("not trained for labels that become known", where="lightgbm-ctr", fix="Set prequential.")
         assert cases.queries.candidates is not None
-        table, rows = self._described(cases, observation)
+        table, rows = self._describe_cases(cases, observation)
         out = np.zeros(cases.queries.candidates.size, dtype=np.float32)
         out[rows] = self._clicks(table)
         return out.reshape(cases.queries.candidates.shape)
@@ -174,9 +180,9 @@ class LightGBMCTR(Delegate[CTRConfig]):
         for name in ("knowledge", "content", "labels"):
             with np.load(folder / f"{name}.npz", allow_pickle=False) as found:
                 arrays[name] = {key: found[key] for key in found.files}
-        self._knowledge = Knowledge.from_arrays(arrays["knowledge"])
+        self._knowledge = ItemStatistics.from_arrays(arrays["knowledge"])
         self._content = GrowingContent(ItemContent.from_arrays(arrays["content"]), catalog)
-        self._labels = Labels(**arrays["labels"])
+        self._labels = LabelledRows(**arrays["labels"])
         return self
 
     def _check(self, data: FitData) -> None:
@@ -192,20 +198,20 @@ class LightGBMCTR(Delegate[CTRConfig]):
         if len(np.unique(values)) < 2:
             raise DataError(f"every training label is {values[0]:g}: nothing to tell apart", where="lightgbm-ctr")
 
-    def _seeing(self, observation: Observation) -> tuple[ItemContent, Knowledge]:
+    def _observe(self, observation: Observation) -> tuple[ItemContent, ItemStatistics]:
         """Content and knowledge of all items; of those that came after the fit, what their content says."""
-        content = self._content.seeing(observation)
+        content = self._content.observe(observation)
         if content is self._content.fitted:
             return content, self._knowledge
         found = self._grown
         if found is None or found[0] is not content:
-            found = self._grown = (content, self._knowledge.grown(content.design()))
+            found = self._grown = (content, self._knowledge.grow(content.design()))
         return found
 
-    def _learn(self, labels: Labels, content: ItemContent) -> Knowledge:
-        return Knowledge.learn(labels, self._n_users, len(content.year), content.design())
+    def _learn(self, labels: LabelledRows, content: ItemContent) -> ItemStatistics:
+        return ItemStatistics.learn(labels, self._n_users, len(content.year), content.design())
 
-    def _training_table(self, data: FitData, content: ItemContent) -> tuple[Table, Float32]:
+    def _training_table(self, data: FitData, content: ItemContent) -> tuple[FeatureTable, Float32]:
         """Features and labels of every training row but those of the first block, which nothing is known before."""
         labels = self._labels
         liked = labels.earlier_positives()
@@ -217,16 +223,16 @@ class LightGBMCTR(Delegate[CTRConfig]):
             history = liked.take(inside)
             cuts = labels.times[inside] if self.config.prequential else np.full(len(inside), low)
             own = labels.before(labels.users[inside], cuts)
-            items = Ragged(history.indptr, labels.items[history.index].astype(np.int64), history.rows)
-            asked = Requests(labels.users[inside], labels.items[inside], items, own, labels.times[inside])
+            items = RaggedRows(history.indptr, labels.items[history.index].astype(np.int64), history.rows)
+            asked = ClickRequests(labels.users[inside], labels.items[inside], items, own, labels.times[inside])
             parts.append(self._table(asked, known, labels, content))
             values.append(labels.values[inside])
             data.progress(number + 1, len(edges), "lightgbm-ctr: features")
         return np.concatenate(parts), np.concatenate(values)
 
-    def _described(self, cases: Cases, observation: Observation) -> tuple[Table, Int64]:
+    def _describe_cases(self, cases: Cases, observation: Observation) -> tuple[FeatureTable, Int64]:
         """Features of the real candidates of labelled cases, and their positions in the flattened array."""
-        batch, (content, known) = cases.queries, self._seeing(observation)
+        batch, (content, known) = cases.queries, self._observe(observation)
         assert batch.candidates is not None
         assert cases.labels is not None
         real = batch.candidates >= 0
@@ -237,20 +243,20 @@ class LightGBMCTR(Delegate[CTRConfig]):
         if batch.times is None:
             raise DataError("rows without times cannot be put in order", where="lightgbm-ctr: prequential")
         query = np.nonzero(real)[0]
-        new = Labels.sorted(
+        new = LabelledRows.sorted(
             batch.users[query], batch.candidates[real], batch.times[query], cases.labels[real].astype(np.float32)
         )
-        labels = self._labels.with_rows(new.take(new.users >= 0))
+        labels = self._labels.merge(new.take(new.users >= 0))
         return self._prequential_table(batch, labels, query, real, content), rows
 
     def _prequential_table(
         self,
         batch: QueryBatch,
-        labels: Labels,
+        labels: LabelledRows,
         query: npt.NDArray[np.intp],
         real: npt.NDArray[np.bool_],
         content: ItemContent,
-    ) -> Table:
+    ) -> FeatureTable:
         """Item statistics are relearnt every ``refresh``; the user's own labels are known at once."""
         assert batch.candidates is not None
         assert batch.times is not None
@@ -266,28 +272,30 @@ class LightGBMCTR(Delegate[CTRConfig]):
         return table
 
     def _requests(
-        self, batch: QueryBatch, candidates: Any, real: npt.NDArray[np.bool_], labels: Labels, cut: int | None
-    ) -> Requests:
+        self, batch: QueryBatch, candidates: Any, real: npt.NDArray[np.bool_], labels: LabelledRows, cut: int | None
+    ) -> ClickRequests:
         """One request per real candidate; its user's labels before ``cut`` (None: before its own time) are known."""
         query = np.nonzero(real)[0]
         users = batch.users[query]
         history = batch.history
         starts = history.indptr[:-1] - history.indptr[0]
         lengths = history.lengths
-        liked = Ragged.between(starts[query], (starts + lengths)[query])
-        items = Ragged(liked.indptr, history.items[liked.index].astype(np.int64), liked.rows)
+        liked = RaggedRows.between(starts[query], (starts + lengths)[query])
+        items = RaggedRows(liked.indptr, history.items[liked.index].astype(np.int64), liked.rows)
         times = None if batch.times is None else batch.times[query]
         cuts = np.full(len(query), cut) if cut is not None else times
         assert cuts is not None
-        return Requests(users, candidates[real], items, labels.before(users, cuts), times)
+        return ClickRequests(users, candidates[real], items, labels.before(users, cuts), times)
 
-    def _table(self, asked: Requests, known: Knowledge, labels: Labels, content: ItemContent) -> Table:
-        columns = click_features(asked, known, labels, content)
+    def _table(
+        self, asked: ClickRequests, known: ItemStatistics, labels: LabelledRows, content: ItemContent
+    ) -> FeatureTable:
+        columns = compute_click_features(asked, known, labels, content)
         self.names = list(columns)
         return np.stack([columns[name] for name in self.names], axis=1).astype(np.float32)
 
 
-def _probability(raw: Float32) -> Float32:
+def _apply_sigmoid(raw: Float32) -> Float32:
     return (1.0 / (1.0 + np.exp(-raw.astype(np.float64)))).astype(np.float32)
 
 

@@ -68,7 +68,7 @@ class EvidentialObjective:
 
     def __call__(self, raw: Float64, rows: lightgbm.Dataset) -> Derivatives:
         """float64[N, 2] first and second derivatives of the summed loss by the raw scores."""
-        import torch  # only those who train with it need it
+        import torch  # only those who train_models with it need it
 
         label = np.asarray(rows.get_label(), np.float64)
         progress = min(self._round / max(self._over, 1), 1.0)
@@ -84,18 +84,18 @@ class EvidentialObjective:
 
 def click_loss(raw: Float64, rows: lightgbm.Dataset) -> tuple[str, float, bool]:
     """The validation figure that stops the trees: log loss of the Beta's mean."""
-    p = probability(evidence_of(raw.reshape(-1, 2)))
+    p = compute_probability(compute_evidence(raw.reshape(-1, 2)))
     label = rows.get_label()
     safe = np.clip(np.where(np.asarray(label) > 0.5, p, 1 - p), 1e-12, 1)
     return "binary_logloss", float(-np.log(safe).mean()), False
 
 
-def evidence_of(raw: npt.NDArray[Any]) -> Float64:
+def compute_evidence(raw: npt.NDArray[Any]) -> Float64:
     """float64[N, 2] evidence for a click and against it."""
     return np.asarray(np.logaddexp(0.0, raw.astype(np.float64)))
 
 
-def probability(evidence: npt.NDArray[Any]) -> Float64:
+def compute_probability(evidence: npt.NDArray[Any]) -> Float64:
     """float64[...] of float[..., 2]: the mean of the Beta distribution."""
     alpha = evidence + 1.0
     return np.asarray(alpha[..., 0] / alpha.sum(axis=-1))
@@ -105,5 +105,5 @@ def predict_evidence(models: list[lightgbm.Booster], table: Float32) -> Float32:
     """float32[N, 2]: the mean of the models' evidence."""
     if not len(table):
         return np.zeros((0, 2), np.float32)
-    found = [evidence_of(np.asarray(model.predict(table, raw_score=True, num_threads=1))) for model in models]
+    found = [compute_evidence(np.asarray(model.predict(table, raw_score=True, num_threads=1))) for model in models]
     return np.asarray(np.mean(found, axis=0), np.float32)

@@ -23,10 +23,17 @@ from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.io import read_json, whole_file, write_json
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
-from reasonrec_lightgbm.boosting import BoostingConfig, load_models, predict, save_models, train
-from reasonrec_lightgbm.candidates import Described, ItemHistory, describe, feature_names
-from reasonrec_lightgbm.content import WITHOUT, WITHOUT_HELP, GrowingContent, ItemContent
-from reasonrec_lightgbm.held_out import hold_out, horizon_of, with_negatives
+from reasonrec_lightgbm.boosting import BoostingConfig, load_models, predict_mean, save_models, train_models
+from reasonrec_lightgbm.candidates import (
+    DescribedCandidates,
+    ItemHistory,
+    add_negatives,
+    compute_horizon,
+    describe_candidates,
+    feature_names,
+    hold_out,
+)
+from reasonrec_lightgbm.item_content import WITHOUT, WITHOUT_HELP, GrowingContent, ItemContent
 
 TASK = {"objective": "lambdarank", "metric": "ndcg", "eval_at": [10], "lambdarank_truncation_level": 20}
 CHUNK = 256
@@ -86,7 +93,7 @@ class LightGBMRank(Delegate[RankConfig]):
         inner = {name: make(name) for name in self.config.candidates}
         for delegate in inner.values():
             delegate.fit(replace(data, train=rest, workdir=None))
-        lists = self._with_lists(cases, n_items, data)
+        lists = self._add_lists(cases, n_items, data)
         learn = self._dataset(inner, lists, ItemHistory.of(rest, n_items), data, None)
         if learn is None:
             raise DataError(
@@ -102,7 +109,7 @@ class LightGBMRank(Delegate[RankConfig]):
         if data.valid is not None and data.valid.labels is None and len(data.valid.targets):
             valid = _sample(data.valid, self.config.queries, data.seed + 1)
             check = self._dataset(self.delegates, [valid], self._items, data, learn)
-        self._models = train(
+        self._models = train_models(
             self.config,
             TASK,
             learn,
@@ -114,8 +121,8 @@ class LightGBMRank(Delegate[RankConfig]):
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: the ranker's score; below it, the first delegate's order."""
         found = self._describe(self.delegates, batch, observation, self._items)
-        raw = predict(self._models, found.table)
-        scores = _squashed(found.rest)
+        raw = predict_mean(self._models, found.table)
+        scores = _squash(found.rest)
         if len(raw):
             least = np.full(len(batch), np.inf, dtype=np.float32)
             np.minimum.at(least, found.rows, raw)
@@ -157,7 +164,7 @@ class LightGBMRank(Delegate[RankConfig]):
             assert isinstance(loaded, Delegate)
             self.delegates[name] = loaded
         with np.load(folder / "items.npz", allow_pickle=False) as arrays:
-            self._items = ItemHistory(arrays["count"], arrays["first"], arrays["last"]).grown(len(catalog))
+            self._items = ItemHistory(arrays["count"], arrays["first"], arrays["last"]).grow(len(catalog))
         with np.load(folder / "content.npz", allow_pickle=False) as arrays:
             content = ItemContent.from_arrays({key: arrays[key] for key in arrays.files})
         self._content = GrowingContent(content, catalog)
@@ -175,15 +182,17 @@ class LightGBMRank(Delegate[RankConfig]):
 
     def _describe(
         self, delegates: Mapping[str, Delegate[Any]], batch: QueryBatch, observation: Observation, items: ItemHistory
-    ) -> Described:
-        return describe(delegates, batch, observation, items, self._content.seeing(observation), self.config.depth)
+    ) -> DescribedCandidates:
+        return describe_candidates(
+            delegates, batch, observation, items, self._content.observe(observation), self.config.depth
+        )
 
-    def _with_lists(self, cases: Cases, n_items: int, data: FitData) -> list[Cases]:
+    def _add_lists(self, cases: Cases, n_items: int, data: FitData) -> list[Cases]:
         """The held-out cases as they will be asked; for the whole catalogue, some of them with given lists too."""
         if data.task is Task.DIRECT:
-            return [with_negatives(cases, n_items, _width(data.valid), data.seed)]
+            return [add_negatives(cases, n_items, _width(data.valid), data.seed)]
         some = _sample(cases, int(self.config.list_share * len(cases)), data.seed + 2)
-        return [cases, with_negatives(some, n_items, min(WIDTH, n_items), data.seed)] if len(some) else [cases]
+        return [cases, add_negatives(some, n_items, min(WIDTH, n_items), data.seed)] if len(some) else [cases]
 
     def _dataset(
         self,
@@ -208,7 +217,7 @@ class LightGBMRank(Delegate[RankConfig]):
         tables, labels, groups = [], [], []
         n_items = len(items.count)
         for start, batch in cases.queries.chunks(CHUNK):
-            observation = replace(data.observation, horizon=horizon_of(data, batch))
+            observation = replace(data.observation, horizon=compute_horizon(data, batch))
             found = self._describe(delegates, batch, observation, items)
             bounds = cases.target_indptr[start : start + len(batch) + 1]
             rows = np.repeat(np.arange(len(batch)), np.diff(bounds))
@@ -223,7 +232,7 @@ class LightGBMRank(Delegate[RankConfig]):
         return np.concatenate(tables), np.concatenate(labels), np.concatenate(groups)
 
 
-def _squashed(scores: Float32) -> Float32:
+def _squash(scores: Float32) -> Float32:
     """Any scores into (-1, 1), order kept; -inf stays."""
     finite = np.isfinite(scores)
     safe = np.where(finite, scores, 0)

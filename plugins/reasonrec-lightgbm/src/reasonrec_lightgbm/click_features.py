@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from reasonrec_core.types import Int32, Int64
-from reasonrec_lightgbm.content import ItemContent
-from reasonrec_lightgbm.knowledge import USER_WEIGHT, Knowledge
-from reasonrec_lightgbm.labels import Labels
-from reasonrec_lightgbm.ragged import Float, Ragged
+from reasonrec_core.types import Float32, Float64, Int32, Int64
+from reasonrec_lightgbm.item_content import ItemContent
+from reasonrec_lightgbm.item_statistics import USER_WEIGHT, ItemStatistics
+from reasonrec_lightgbm.labelled_rows import LabelledRows, RaggedRows
 
 CHUNK = 4096
 PAIRS = 200_000
@@ -24,41 +23,45 @@ SHARPNESS = 6
 
 
 @dataclass(frozen=True)
-class Requests:
+class ClickRequests:
     """N items asked about.
 
     Attributes:
         users: int32[N], -1 where unknown.
         items: int32[N].
         history: items liked before, oldest first; ``index`` holds item indices.
-        own: labelled rows of the user that are known by now; ``index`` holds positions in a `Labels`.
+        own: labelled rows of the user that are known by now; ``index`` holds positions in a `LabelledRows`.
         times: int64[N] or None.
     """
 
     users: Int32
     items: Int32
-    history: Ragged
-    own: Ragged
+    history: RaggedRows
+    own: RaggedRows
     times: Int64 | None
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def slice(self, start: int, stop: int) -> Requests:
-        """Requests ``start:stop``."""
+    def slice(self, start: int, stop: int) -> ClickRequests:
+        """ClickRequests ``start:stop``."""
         times = None if self.times is None else self.times[start:stop]
         history, own = self.history.slice(start, stop), self.own.slice(start, stop)
-        return Requests(self.users[start:stop], self.items[start:stop], history, own, times)
+        return ClickRequests(self.users[start:stop], self.items[start:stop], history, own, times)
 
 
-def click_features(asked: Requests, known: Knowledge, labels: Labels, content: ItemContent) -> Mapping[str, Float]:
+def compute_click_features(
+    asked: ClickRequests, known: ItemStatistics, labels: LabelledRows, content: ItemContent
+) -> Mapping[str, Float64]:
     """float64[N] by name, NaN where unknown; memory is bounded by working in chunks."""
     bounds = range(0, max(len(asked), 1), CHUNK)
     parts = [_chunk(asked.slice(s, min(s + CHUNK, len(asked))), known, labels, content) for s in bounds]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _chunk(asked: Requests, known: Knowledge, labels: Labels, content: ItemContent) -> dict[str, Float]:
+def _chunk(
+    asked: ClickRequests, known: ItemStatistics, labels: LabelledRows, content: ItemContent
+) -> dict[str, Float64]:
     own, residual = _own(asked, known, labels)
     return {
         **_item(asked, known, content),
@@ -72,7 +75,7 @@ def _chunk(asked: Requests, known: Knowledge, labels: Labels, content: ItemConte
     }
 
 
-def _item(asked: Requests, known: Knowledge, content: ItemContent) -> dict[str, Float]:
+def _item(asked: ClickRequests, known: ItemStatistics, content: ItemContent) -> dict[str, Float64]:
     at, count = asked.items, known.item_count[asked.items]
     raw = np.divide(known.item_liked[at], count, out=np.full(len(at), np.nan), where=count > 0)
     named = {f"item_{name}": values[at].astype(float) for name, values in content.numbers.items()}
@@ -85,7 +88,7 @@ def _item(asked: Requests, known: Knowledge, content: ItemContent) -> dict[str, 
     }
 
 
-def _own(asked: Requests, known: Knowledge, labels: Labels) -> tuple[dict[str, Float], Float]:
+def _own(asked: ClickRequests, known: ItemStatistics, labels: LabelledRows) -> tuple[dict[str, Float64], Float64]:
     """The user's known labels; float64[L] what each of them leaves after the user's and the item's bias."""
     rows = asked.own
     left = labels.values[rows.index] - known.mean - known.item_bias[labels.items[rows.index]]
@@ -101,7 +104,7 @@ def _own(asked: Requests, known: Knowledge, labels: Labels) -> tuple[dict[str, F
     }, left - bias[rows.rows]
 
 
-def _history(asked: Requests, known: Knowledge, labels: Labels) -> dict[str, Float]:
+def _history(asked: ClickRequests, known: ItemStatistics, labels: LabelledRows) -> dict[str, Float64]:
     """Who likes what others do not is easily pleased."""
     rows, bias = asked.history, known.item_bias[asked.history.index]
     labelled = asked.own.sum((labels.values[asked.own.index] > 0.5).astype(float))
@@ -119,7 +122,9 @@ def _history(asked: Requests, known: Knowledge, labels: Labels) -> dict[str, Flo
     }
 
 
-def _collaborative(asked: Requests, known: Knowledge, labels: Labels, residual: Float) -> dict[str, Float]:
+def _collaborative(
+    asked: ClickRequests, known: ItemStatistics, labels: LabelledRows, residual: Float64
+) -> dict[str, Float64]:
     rows = asked.history
     likes = _lookup(known.likes, asked.items[rows.rows], rows.index)
     surprise = 1 - known.mean - known.item_bias[rows.index]
@@ -137,7 +142,7 @@ def _collaborative(asked: Requests, known: Knowledge, labels: Labels, residual: 
     }
 
 
-def _labels(asked: Requests, labels: Labels, residual: Float, content: ItemContent) -> dict[str, Float]:
+def _labels(asked: ClickRequests, labels: LabelledRows, residual: Float64, content: ItemContent) -> dict[str, Float64]:
     """Taste by label (genre, brand...): share in the history against its share in the catalogue, and own residuals."""
     member, n_items = content.labels, len(content.labels)
     if not member.shape[1]:
@@ -160,8 +165,8 @@ def _labels(asked: Requests, labels: Labels, residual: Float, content: ItemConte
     }
 
 
-def _vectors(asked: Requests, labels: Labels, residual: Float, content: ItemContent) -> dict[str, Float]:
-    found: dict[str, Float] = {}
+def _vectors(asked: ClickRequests, labels: LabelledRows, residual: Float64, content: ItemContent) -> dict[str, Float64]:
+    found: dict[str, Float64] = {}
     rows, own = asked.history, asked.own
     for name, vectors in content.vectors.items():
         cosine = _cosines(vectors, asked.items[rows.rows], rows.index)
@@ -176,7 +181,7 @@ def _vectors(asked: Requests, labels: Labels, residual: Float, content: ItemCont
     return found
 
 
-def _years(asked: Requests, content: ItemContent) -> dict[str, Float]:
+def _years(asked: ClickRequests, content: ItemContent) -> dict[str, Float64]:
     year = content.year.astype(float)
     if not np.isfinite(year).any():
         return {}
@@ -186,14 +191,16 @@ def _years(asked: Requests, content: ItemContent) -> dict[str, Float]:
     return {"year": year[asked.items], "history_year": mean, "year_above_history": year[asked.items] - mean}
 
 
-def _lookup(matrix: sparse.csr_matrix, rows: npt.NDArray[np.integer], columns: npt.NDArray[np.integer]) -> Float:
+def _lookup(matrix: sparse.csr_matrix, rows: npt.NDArray[np.integer], columns: npt.NDArray[np.integer]) -> Float64:
     """float64[L]: ``matrix[rows[k], columns[k]]``."""
     if not len(rows):
         return np.zeros(0)
     return np.asarray(matrix[rows, columns], dtype=np.float64).ravel()
 
 
-def _cosines(vectors: npt.NDArray[np.float32], left: npt.NDArray[np.integer], right: npt.NDArray[np.integer]) -> Float:
+def _cosines(
+    vectors: npt.NDArray[np.float32], left: npt.NDArray[np.integer], right: npt.NDArray[np.integer]
+) -> Float64:
     """float64[L]: inner products of pairs of rows, in pieces."""
     out = np.empty(len(left))
     for start in range(0, len(left), PAIRS):

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from reasonrec_core.catalog_growth import grown, grown_matrix
-from reasonrec_lightgbm.labels import Labels
-from reasonrec_lightgbm.ragged import Float
+from reasonrec_core.types import Float64
+from reasonrec_lightgbm.labelled_rows import LabelledRows
 
 USER_WEIGHT = 4.0
 """Rows that a user's bias is shrunk by: as if so many neutral labels had been seen."""
@@ -24,7 +24,7 @@ LONGEST = 500
 
 
 @dataclass(frozen=True)
-class Knowledge:
+class ItemStatistics:
     """Item statistics of some labelled rows, for the rows that come after them.
 
     Attributes:
@@ -39,16 +39,16 @@ class Knowledge:
     """
 
     mean: float
-    item_bias: Float
-    item_prior: Float
-    item_count: Float
-    item_liked: Float
-    content: Float
+    item_bias: Float64
+    item_prior: Float64
+    item_count: Float64
+    item_liked: Float64
+    content: Float64
     likes: sparse.csr_matrix
     agreement: sparse.csr_matrix
 
     @classmethod
-    def learn(cls, labels: Labels, n_users: int, n_items: int, design: npt.NDArray[np.float64]) -> Knowledge:
+    def learn(cls, labels: LabelledRows, n_users: int, n_items: int, design: npt.NDArray[np.float64]) -> ItemStatistics:
         """Learn from ``labels`` alone.
 
         Biases by alternating ridge regressions: Koren, Bell and Volinsky, "Matrix factorization techniques for
@@ -75,7 +75,7 @@ class Knowledge:
             _agreement(left, damping=8.0),
         )
 
-    def grown(self, design: npt.NDArray[np.float64]) -> Knowledge:
+    def grow(self, design: npt.NDArray[np.float64]) -> ItemStatistics:
         """For a catalogue that has grown, whose `ItemContent.design` this is: new items are what content expects."""
         first, n_items = len(self.item_bias), len(design)
         prior = _with_popularity(design[first:], np.zeros(n_items - first)) @ self.content
@@ -99,7 +99,7 @@ class Knowledge:
         return found
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Knowledge:
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> ItemStatistics:
         """What `arrays` gave."""
         size = len(arrays["item_bias"])
         matrices = [
@@ -111,8 +111,8 @@ class Knowledge:
 
 
 def _biases(
-    labels: Labels, n_users: int, n_items: int, mean: float, count: Float, design: npt.NDArray[np.float64]
-) -> tuple[Float, Float, Float, Float]:
+    labels: LabelledRows, n_users: int, n_items: int, mean: float, count: Float64, design: npt.NDArray[np.float64]
+) -> tuple[Float64, Float64, Float64, Float64]:
     user_count = np.bincount(labels.users, minlength=n_users)
     item_bias, prior, user_bias = np.zeros(n_items), np.zeros(n_items), np.zeros(n_users)
     columns = _with_popularity(design, count)
@@ -130,12 +130,12 @@ def _biases(
     return user_bias, item_bias, prior, content
 
 
-def _with_popularity(design: npt.NDArray[np.float64], count: Float) -> npt.NDArray[np.float64]:
+def _with_popularity(design: npt.NDArray[np.float64], count: Float64) -> npt.NDArray[np.float64]:
     log = np.log1p(count)[:, None]
     return np.concatenate([design, log, log**2 / 4], axis=1)
 
 
-def _newest(labels: Labels, longest: int) -> npt.NDArray[np.bool_]:
+def _newest(labels: LabelledRows, longest: int) -> npt.NDArray[np.bool_]:
     """Mask of the newest ``longest`` rows of each user."""
     ends = np.searchsorted(labels.users, labels.users, side="right")
     return np.asarray(ends - np.arange(len(labels)) <= longest)
@@ -144,14 +144,14 @@ def _newest(labels: Labels, longest: int) -> npt.NDArray[np.bool_]:
 def _cosine(liked: sparse.csr_matrix, damping: float) -> sparse.csr_matrix:
     together = (liked.T @ liked).tocsr()
     norm = np.sqrt(together.diagonal() + damping)
-    return _scaled(together, norm)
+    return _scale(together, norm)
 
 
 def _agreement(left: sparse.csr_matrix, damping: float) -> sparse.csr_matrix:
     seen = left.copy()
     seen.data = np.ones_like(seen.data)
     products, both = (left.T @ left).tocsr(), (seen.T @ seen).tocsr()
-    scaled = _scaled(products, np.sqrt(np.maximum(products.diagonal(), 1e-6)))
+    scaled = _scale(products, np.sqrt(np.maximum(products.diagonal(), 1e-6)))
     both.sort_indices()
     both.data = both.data / (both.data + damping)
     result = scaled.multiply(both).tocsr()
@@ -159,7 +159,7 @@ def _agreement(left: sparse.csr_matrix, damping: float) -> sparse.csr_matrix:
     return result.astype(np.float32)
 
 
-def _scaled(matrix: sparse.csr_matrix, norm: Float) -> sparse.csr_matrix:
+def _scale(matrix: sparse.csr_matrix, norm: Float64) -> sparse.csr_matrix:
     """Rows and columns divided by ``norm``, the diagonal emptied."""
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     off = rows != matrix.indices
