@@ -32,7 +32,6 @@ from reasonrec_core.hookspecs import Kind as Kind
 from reasonrec_core.io import read_json, write_json
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import (
-    Bool,
     Cases,
     Deliberation,
     Edits,
@@ -152,19 +151,6 @@ class Component(Configured[C]):
         """
         config = cls.Config.model_validate(read_json(folder / "config.json"))
         return cls(config)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class Features:
-    """One modality of all items.
-
-    Attributes:
-        values: float32[n, d]; rows that are not ``present`` are ignored.
-        present: bool[n], False where the item has nothing to encode.
-    """
-
-    values: Float32
-    present: Bool
 
 
 class ItemInput(NamedTuple):

@@ -17,7 +17,7 @@ from reasonrec_core.evaluate.hits import drop_invalid, find_hits
 from reasonrec_core.evaluate.ranking_metrics import accuracy, beyond_accuracy, coverage
 from reasonrec_core.evaluate.scores import Scores, user_units
 from reasonrec_core.types import Bool, Cases, Float32, Int64, Progress, QueryBatch, Ranking, Task
-from reasonrec_core.validation import HistoryMask, among, checked_probability, checked_ranking
+from reasonrec_core.validation import HistoryMask, among, check_probability, check_ranking
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ def evaluate_ranking(
     def work(start: int, batch: QueryBatch) -> None:
         if not hasattr(memory, "mask"):
             memory.mask = HistoryMask()
-        ranking = _ask(lambda q: checked_ranking(answer(q), q, n_items, memory.mask), batch, start, name)
+        ranking = _ask(lambda q: check_ranking(answer(q), q, n_items, memory.mask), batch, start, name)
         place = (slice(start, start + len(batch)), slice(0, ranking.items.shape[1]))
         items[place], scores[place] = ranking.items, ranking.scores
 
@@ -134,7 +134,7 @@ def evaluate_ctr(
     probability = np.zeros(cases.queries.candidates.shape, np.float32)
 
     def work(start: int, batch: QueryBatch) -> None:
-        values = _ask(lambda q: checked_probability(answer(q), q), batch, start, name)
+        values = _ask(lambda q: check_probability(answer(q), q), batch, start, name)
         probability[start : start + len(batch)] = values
 
     started = time.perf_counter()
@@ -144,7 +144,7 @@ def evaluate_ctr(
 
 def score_ctr(probability: Float32, cases: Cases, *, seconds: float = 0.0) -> Scores:
     """Score click probabilities made elsewhere: float32[B, C] in [0, 1] where the cases have candidates."""
-    checked_probability(probability, cases.queries)
+    check_probability(probability, cases.queries)
     users = cases.queries.users
     units = user_units(users)
     clicks = Clicks.of(cases, probability, units)

@@ -15,7 +15,7 @@ from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.types import Deliberation, Edits, Float32, QueryBatch
-from reasonrec_core.validation import checked_attribution, checked_beliefs, checked_deliberation, checked_edits
+from reasonrec_core.validation import check_attribution, check_beliefs, check_deliberation, check_edits
 
 SUGGESTED, SHOWN = 3, 20
 
@@ -72,20 +72,20 @@ class EditedPolicy:
         """Per field float32[B, labels]: what the policy infers."""
         with self._guard("infer_labels"):
             found = self._policy.infer_labels(batch, self.agent.observe(batch))
-            return checked_beliefs(found, batch, self._policy.labels)
+            return check_beliefs(found, batch, self._policy.labels)
 
     def attribution(self, batch: QueryBatch) -> Float32:
         """float32[L]: how much each history entry caused the answer."""
         with self._guard("attribution"):
-            return checked_attribution(self._policy.attribution(batch, self.agent.observe(batch)), batch)
+            return check_attribution(self._policy.attribution(batch, self.agent.observe(batch)), batch)
 
     def deliberate(self, batch: QueryBatch, edits: Edits | None = None) -> Deliberation:
         """The answer from edited steps."""
         if edits is not None:
-            checked_edits(edits, batch, self.labels)
+            check_edits(edits, batch, self.labels)
         with self._guard("deliberate"):
             answer = self._policy.deliberate(batch, self.agent.observe(batch), edits)
-            return checked_deliberation(answer, batch, self.agent.n_items)
+            return check_deliberation(answer, batch, self.agent.n_items)
 
 
 def read_edits(

@@ -13,7 +13,7 @@ from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import Router, clues
 from reasonrec_core.types import Deliberation, Int64, Observation, QueryBatch, Ranking, Task, Uncertainty
-from reasonrec_core.validation import checked_deliberation, checked_ranking, checked_uncertainty
+from reasonrec_core.validation import check_deliberation, check_ranking, check_uncertainty
 
 POPULARITY = "popularity.npy"
 """Where a run keeps what clues need."""
@@ -57,7 +57,7 @@ class Parts:
         assert self.policy is not None
         policy: ReasoningPolicy[Any] = self.policy.part
         with self.registry.guard(Kind.POLICY, self.policy.name, "deliberate"):
-            return checked_deliberation(policy.deliberate(batch, observation), batch, self.n_items)
+            return check_deliberation(policy.deliberate(batch, observation), batch, self.n_items)
 
     def estimate(
         self, stage: str | None, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None
@@ -69,7 +69,7 @@ class Parts:
             if stage is None or estimator.stage == stage:
                 with self.registry.guard(Kind.UNCERTAINTY, named.name, "estimate"):
                     answer = None if estimator.stage == "before" else _head(deliberation, self.width)
-                    found[label] = checked_uncertainty(
+                    found[label] = check_uncertainty(
                         estimator.estimate(batch, observation, answer), batch, estimator.stage
                     )
         return found
@@ -79,7 +79,7 @@ class Parts:
         named = self.delegates[label]
         part: Delegate[Any] = named.part
         with self.registry.guard(Kind.DELEGATE, named.name, "recommend"):
-            return checked_ranking(part.recommend(batch, observation), batch, self.n_items)
+            return check_ranking(part.recommend(batch, observation), batch, self.n_items)
 
     def clues(self, batch: QueryBatch, answers: Mapping[str, Ranking], request: bool = True) -> dict[str, Uncertainty]:
         """What the request and the delegates' answers to it tell (`reasonrec_core.routing.features`)."""

@@ -16,7 +16,7 @@ from reasonrec_core.pipeline.agent import Agent, Named
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.ranking import percentile_rank
 from reasonrec_core.types import Cases, Float32, Int64, Progress, QueryBatch, Ranking, Task, Uncertainty
-from reasonrec_core.validation import checked_scores
+from reasonrec_core.validation import check_scores
 
 CHUNK = 256
 """Queries per batch: few enough for scores of the whole catalogue, enough for the processor to be busy."""
@@ -96,7 +96,7 @@ def delegate_answers(prepared: Prepared, agent: Agent, label: str, task: Task, p
         if task is Task.CTR:
             asked = replace(batch, task=Task.SEQUENTIAL, candidates=None) if prepared.config.draws_clicks else batch
             with prepared.registry.guard(Kind.DELEGATE, named.name, "score"):
-                scores = checked_scores(named.part.score(asked, observation), asked, agent.n_items)
+                scores = check_scores(named.part.score(asked, observation), asked, agent.n_items)
                 return {"probability": scores if asked is batch else percentile_rank(scores, batch)}
         ranking = agent.delegate(label, batch, observation)
         return {"items": ranking.items, "scores": ranking.scores}

@@ -16,7 +16,7 @@ from reasonrec_core.testing.component import ComponentConformance, Workplace
 from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.queries import edge_queries, one_by_one
 from reasonrec_core.types import Task
-from reasonrec_core.validation import checked_ranking, checked_scores
+from reasonrec_core.validation import check_ranking, check_scores
 
 RANKED = (Task.SEQUENTIAL, Task.DIRECT)
 
@@ -34,13 +34,13 @@ class DelegateConformance(ComponentConformance):
 
     def test_scores_every_item_that_it_is_asked_for(self, workplace: Workplace, task: Task) -> None:
         batch, observation, n_items = workplace.asked(task)
-        scores = checked_scores(workplace.fitted(task).score(batch, observation), batch, n_items)
+        scores = check_scores(workplace.fitted(task).score(batch, observation), batch, n_items)
         assert np.isfinite(scores).any(axis=1).all(), "a query whose every item is -inf"
 
     def test_recommends_the_best_scores_first(self, workplace: Workplace, ranked_task: Task) -> None:
         batch, observation, n_items = workplace.asked(ranked_task)
         delegate = workplace.fitted(ranked_task)
-        ranking = checked_ranking(delegate.recommend(batch, observation), batch, n_items)
+        ranking = check_ranking(delegate.recommend(batch, observation), batch, n_items)
         expected = rank(delegate.score(batch, observation), batch)
         assert_same_ranking(ranking.head(expected.items.shape[1]), expected, "recommend and score disagree")
 
@@ -55,9 +55,9 @@ class DelegateConformance(ComponentConformance):
         delegate, n_items = workplace.fitted(task), len(data.dataset.catalog)
         for name, batch, observation in edge_queries(data, data.test.queries):
             try:
-                checked_scores(delegate.score(batch, observation), batch, n_items)
+                check_scores(delegate.score(batch, observation), batch, n_items)
                 if task in RANKED:
-                    checked_ranking(delegate.recommend(batch, observation), batch, n_items)
+                    check_ranking(delegate.recommend(batch, observation), batch, n_items)
             except Exception as error:
                 raise AssertionError(f"{name}: {type(error).__name__}: {error}") from error
 
@@ -100,9 +100,9 @@ class DelegateConformance(ComponentConformance):
         delegate, n_items = workplace.loaded_later(task), len(data.dataset.catalog)
         for name, batch, observation in later_queries(data, old):
             try:
-                checked_scores(delegate.score(batch, observation), batch, n_items)
+                check_scores(delegate.score(batch, observation), batch, n_items)
                 if task in RANKED:
-                    checked_ranking(delegate.recommend(batch, observation), batch, n_items)
+                    check_ranking(delegate.recommend(batch, observation), batch, n_items)
             except Exception as error:
                 raise AssertionError(f"new items, {name}: {type(error).__name__}: {error}") from error
 
@@ -121,7 +121,7 @@ class DelegateConformance(ComponentConformance):
         bare = replace(data.fit.observation, features={}, present={}, horizon=np.zeros(0, np.float32))
         delegate = workplace.fit(replace(data.fit, valid=None, observation=bare))
         seen = replace(bare, horizon=data.observation(batch).horizon)
-        checked_scores(delegate.score(batch, seen), batch, n_items)
+        check_scores(delegate.score(batch, seen), batch, n_items)
 
     def test_threads_get_the_same_answers(self, workplace: Workplace, task: Task) -> None:
         delegate = workplace.fitted(task)

@@ -15,7 +15,7 @@ from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.policy import PolicyConformance, answer_row
 from reasonrec_core.testing.queries import edge_queries, one_by_one
 from reasonrec_core.types import NO_EDITS, Deliberation, Edits, Float32, Int32, Observation, QueryBatch, StepKind, Task
-from reasonrec_core.validation import checked_attribution, checked_beliefs, checked_deliberation
+from reasonrec_core.validation import check_attribution, check_beliefs, check_deliberation
 
 ROUNDING = 1e-3
 
@@ -43,9 +43,9 @@ class EditablePolicyConformance(PolicyConformance):
     def test_infers_a_distribution_over_labels(self, workplace: Workplace, ranked_task: Task) -> None:
         batch, observation, _ = workplace.asked(ranked_task)
         policy = workplace.fitted(ranked_task)
-        many = checked_beliefs(policy.infer_labels(batch, observation), batch, policy.labels)
+        many = check_beliefs(policy.infer_labels(batch, observation), batch, policy.labels)
         for row, single, seen in one_by_one(batch, observation):
-            alone = checked_beliefs(policy.infer_labels(single, seen), single, policy.labels)
+            alone = check_beliefs(policy.infer_labels(single, seen), single, policy.labels)
             for name, belief in alone.items():
                 assert_close(belief, many[name][row : row + 1], f"query {row} alone: beliefs about {name}")
 
@@ -69,12 +69,12 @@ class EditablePolicyConformance(PolicyConformance):
         """Without the entry with the largest attribution the best item loses mass, on average."""
         batch, observation, n_items = workplace.asked(ranked_task)
         policy = workplace.fitted(ranked_task)
-        cause = checked_attribution(policy.attribution(batch, observation), batch)
+        cause = check_attribution(policy.attribution(batch, observation), batch)
         assert cause.any(), "no history entry causes any answer"
         edits = Edits(np.where(_largest(cause, batch), 0, 1).astype(np.float32))
         whole = replace(batch, k=n_items)
         plain, edited = policy.deliberate(whole, observation), policy.deliberate(whole, observation, edits)
-        checked_deliberation(edited, whole, n_items)
+        check_deliberation(edited, whole, n_items)
         best = plain.ranking.items[:, :1]
         lost = _mass_of(plain, best) - _mass_of(edited, best)
         some = batch.history.lengths > 0
@@ -88,7 +88,7 @@ class EditablePolicyConformance(PolicyConformance):
         policy, whole = workplace.fitted(ranked_task), replace(batch, k=n_items)
         plain = policy.deliberate(whole, observation)
         for name, labels in _second(policy, batch, observation).items():
-            edited = checked_deliberation(
+            edited = check_deliberation(
                 policy.deliberate(whole, observation, Edits(None, {name: labels})), whole, n_items
             )
             member = policy.membership(name).toarray()
@@ -118,10 +118,10 @@ class EditablePolicyConformance(PolicyConformance):
     def test_attribution_is_the_same_alone_and_asked_twice(self, workplace: Workplace, ranked_task: Task) -> None:
         batch, observation, _ = workplace.asked(ranked_task)
         policy = workplace.fitted(ranked_task)
-        many = checked_attribution(policy.attribution(batch, observation), batch)
+        many = check_attribution(policy.attribution(batch, observation), batch)
         np.testing.assert_array_equal(policy.attribution(batch, observation), many, err_msg="asked twice")
         for row, single, seen in one_by_one(batch, observation):
-            alone = checked_attribution(policy.attribution(single, seen), single)
+            alone = check_attribution(policy.attribution(single, seen), single)
             assert_close(alone, many[batch.history.rows == row], f"query {row} alone")
 
     def test_cites_what_has_the_largest_attribution(self, workplace: Workplace, ranked_task: Task) -> None:
@@ -142,11 +142,11 @@ class EditablePolicyConformance(PolicyConformance):
         policy, n_items = workplace.fitted(ranked_task), len(data.dataset.catalog)
         for name, batch, observation in edge_queries(data, data.test.queries):
             try:
-                checked_attribution(policy.attribution(batch, observation), batch)
-                checked_beliefs(policy.infer_labels(batch, observation), batch, policy.labels)
+                check_attribution(policy.attribution(batch, observation), batch)
+                check_beliefs(policy.infer_labels(batch, observation), batch, policy.labels)
                 nothing = np.zeros(len(batch.history.items), np.float32)
                 edits = replace(_some_edits(policy, batch), relevance=nothing)
-                answer = checked_deliberation(policy.deliberate(batch, observation, edits), batch, n_items)
+                answer = check_deliberation(policy.deliberate(batch, observation, edits), batch, n_items)
                 assert answer.steps[0]
             except Exception as error:
                 raise AssertionError(f"{name}: {type(error).__name__}: {error}") from error
@@ -164,10 +164,10 @@ class EditablePolicyConformance(PolicyConformance):
             assert_close(member[:old].toarray(), fitted.membership(name).toarray(), f"{name}: labels of old items")
         for name, asked, seen in later_queries(data, old):
             try:
-                checked_attribution(policy.attribution(asked, seen), asked)
-                checked_beliefs(policy.infer_labels(asked, seen), asked, policy.labels)
+                check_attribution(policy.attribution(asked, seen), asked)
+                check_beliefs(policy.infer_labels(asked, seen), asked, policy.labels)
                 answer = policy.deliberate(asked, seen, _some_edits(policy, asked))
-                assert checked_deliberation(answer, asked, len(data.dataset.catalog)).steps[0]
+                assert check_deliberation(answer, asked, len(data.dataset.catalog)).steps[0]
             except Exception as error:
                 raise AssertionError(f"new items, {name}: {type(error).__name__}: {error}") from error
 

@@ -14,7 +14,7 @@ from reasonrec_core.testing.compare import assert_close
 from reasonrec_core.testing.component import ComponentConformance, Workplace
 from reasonrec_core.testing.tiny import Tiny
 from reasonrec_core.types import Task
-from reasonrec_core.validation import checked_vectors
+from reasonrec_core.validation import check_vectors
 
 TASK = Task.SEQUENTIAL
 ODD_TEXTS = ("a", "  spaced\n\nout\t", "Ωmega 漢字 🎈 \u200b", "word " * 3000, "\x00\x1b[31m", "<b>&amp;</b>")
@@ -51,7 +51,7 @@ class EncoderConformance(ComponentConformance):
 
     def test_gives_one_vector_per_input(self, workplace: Workplace) -> None:
         encoder, inputs = self._ready(workplace)
-        vectors = checked_vectors(encoder.encode(inputs), len(inputs))
+        vectors = check_vectors(encoder.encode(inputs), len(inputs))
         assert vectors.shape[1] > 0
         assert len(np.unique(vectors.round(5), axis=0)) > len(inputs) // 2, "different inputs, the same vector"
 
@@ -66,7 +66,7 @@ class EncoderConformance(ComponentConformance):
         encoder, inputs = self._ready(workplace)
         odd = self.odd_inputs(encoder.modality)
         width = encoder.encode(inputs[:1]).shape[1]
-        checked_vectors(encoder.encode(list(odd)), len(odd), width)
+        check_vectors(encoder.encode(list(odd)), len(odd), width)
 
     def test_same_vectors_every_time(self, workplace: Workplace) -> None:
         encoder, inputs = self._ready(workplace)

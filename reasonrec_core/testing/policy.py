@@ -14,7 +14,7 @@ from reasonrec_core.testing.component import ComponentConformance, Workplace
 from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.queries import edge_queries, one_by_one
 from reasonrec_core.types import Deliberation, Float32, Int32, QueryBatch, Step, StepKind, Task
-from reasonrec_core.validation import checked_deliberation, checked_distribution, checked_samples
+from reasonrec_core.validation import check_deliberation, check_distribution, check_samples
 
 ORDER = list(StepKind)
 
@@ -31,7 +31,7 @@ class PolicyConformance(ComponentConformance):
 
     def test_answers_the_task(self, workplace: Workplace, task: Task) -> None:
         batch, observation, n_items = workplace.asked(task)
-        answer = checked_deliberation(workplace.fitted(task).deliberate(batch, observation), batch, n_items)
+        answer = check_deliberation(workplace.fitted(task).deliberate(batch, observation), batch, n_items)
         assert answer.cost.seconds >= 0
         assert answer.cost.tokens >= 0
 
@@ -55,7 +55,7 @@ class PolicyConformance(ComponentConformance):
         policy, n_items = workplace.fitted(task), len(data.dataset.catalog)
         for name, batch, observation in edge_queries(data, data.test.queries):
             try:
-                answer = checked_deliberation(policy.deliberate(batch, observation), batch, n_items)
+                answer = check_deliberation(policy.deliberate(batch, observation), batch, n_items)
                 for step in answer.steps[0]:
                     _check_step(step, int(batch.history.lengths[0]), None)
             except Exception as error:
@@ -94,8 +94,8 @@ class PolicyConformance(ComponentConformance):
             return  # it promises nothing that could be checked
         for name, batch, observation in edge_queries(data, data.test.queries):
             n_items = len(data.dataset.catalog)
-            whole = checked_distribution(policy.distribution(batch, observation), batch, n_items)
-            answer = checked_deliberation(workplace.fitted(ranked_task).deliberate(batch, observation), batch, n_items)
+            whole = check_distribution(policy.distribution(batch, observation), batch, n_items)
+            answer = check_deliberation(workplace.fitted(ranked_task).deliberate(batch, observation), batch, n_items)
             assert answer.mass is not None
             assert answer.ranking is not None
             assert_close(answer.mass, _at(whole, answer.ranking.items, batch), f"{name}: the mass of what is ranked")
@@ -108,7 +108,7 @@ class PolicyConformance(ComponentConformance):
             return  # it promises nothing that could be checked
         batch, observation, _ = workplace.asked(ranked_task)
         ranking = workplace.fitted(ranked_task).deliberate(batch, observation).ranking
-        found = checked_samples(policy.samples(batch, observation, ranking.items, 4, 1), ranking.items)
+        found = check_samples(policy.samples(batch, observation, ranking.items, 4, 1), ranking.items)
         assert np.ptp(found, axis=0).max() > 0, "all passes are the same"
         assert np.array_equal(found, policy.samples(batch, observation, ranking.items, 4, 1)), "not repeatable"
         for row, single, seen in one_by_one(batch, observation):
@@ -120,7 +120,7 @@ class PolicyConformance(ComponentConformance):
         policy, n_items = workplace.loaded_later(task), len(data.dataset.catalog)
         for name, batch, observation in later_queries(data, old):
             try:
-                answer = checked_deliberation(policy.deliberate(batch, observation), batch, n_items)
+                answer = check_deliberation(policy.deliberate(batch, observation), batch, n_items)
                 for row in range(0, len(batch), max(1, len(batch) // 4)):
                     for step in answer.steps[row]:
                         _check_step(step, int(batch.history.lengths[row]), None)
@@ -135,7 +135,7 @@ class PolicyConformance(ComponentConformance):
         bare = replace(data.fit.observation, features={}, present={}, horizon=np.zeros(0, np.float32))
         policy = workplace.fit(replace(data.fit, valid=None, observation=bare))
         seen = replace(bare, horizon=data.observation(batch).horizon)
-        answer = checked_deliberation(policy.deliberate(batch, seen), batch, n_items)
+        answer = check_deliberation(policy.deliberate(batch, seen), batch, n_items)
         assert answer.steps[0]
 
 

@@ -15,7 +15,7 @@ from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.queries import edge_queries, one_by_one
 from reasonrec_core.testing.tiny import Tiny
 from reasonrec_core.types import Observation, QueryBatch, Task, Uncertainty
-from reasonrec_core.validation import checked_uncertainty
+from reasonrec_core.validation import check_uncertainty
 
 TASK = Task.SEQUENTIAL
 
@@ -33,7 +33,7 @@ class UncertaintyConformance(ComponentConformance):
     def estimate(self, estimator: Any, data: Tiny, batch: QueryBatch, observation: Observation) -> Uncertainty:
         """Ask ``estimator`` as the pipeline does: with an answer after it, with None before it."""
         answer = None if estimator.stage == "before" else habits(data.fit).deliberate(batch, observation)
-        return checked_uncertainty(estimator.estimate(batch, observation, answer), batch, estimator.stage)
+        return check_uncertainty(estimator.estimate(batch, observation, answer), batch, estimator.stage)
 
     def test_stage_is_before_or_after(self) -> None:
         assert getattr(self.component_class(), "stage", None) in {"before", "after"}

@@ -1,16 +1,108 @@
-"""What is answered: rankings, deliberations, how sure they are, what was done."""
+"""What is answered: steps, what a person changes in them, rankings, how sure they are, who answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types.arrays import Bool, Float32, Int32
-from reasonrec_core.types.steps import Step
+from reasonrec_core.types.log import Bool, Float32, History, Int32
+
+
+class StepKind(StrEnum):
+    """The kinds of reasoning step, in the order in which they cause each other."""
+
+    OBSERVE = "observe"
+    INFER = "infer"
+    PROPOSE = "propose"
+    WEIGH = "weigh"
+    DECIDE = "decide"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One intermediate decision that the answer was computed from.
+
+    Attributes:
+        kind: where in the chain it stands.
+        claim: the decision in words, with item titles rather than ids.
+        evidence: what caused it: history positions (``int``, 0 = oldest) and item fields (``str``).
+        weight: how much it counts, in [0, 1].
+        alternatives: other decisions that were possible, each with its weight, best first.
+        edited: whether a person set it (see `Edits`) rather than the policy.
+    """
+
+    kind: StepKind
+    claim: str
+    evidence: tuple[int | str, ...] = ()
+    weight: float = 1.0
+    alternatives: tuple[tuple[str, float], ...] = ()
+    edited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LazySteps(Sequence[tuple[Step, ...]]):
+    """The steps of B queries, put into words only for the queries that somebody looks at."""
+
+    size: int
+    build: Callable[[int], tuple[Step, ...]]
+
+    def __len__(self) -> int:
+        return self.size
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Step, ...]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[tuple[Step, ...]]: ...
+    def __getitem__(self, index: int | slice) -> tuple[Step, ...] | list[tuple[Step, ...]]:
+        if isinstance(index, slice):
+            return [self.build(i) for i in range(*index.indices(self.size))]
+        if not -self.size <= index < self.size:
+            raise IndexError(index)
+        return self.build(index % self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """Edited steps of a batch of B queries with L history entries in all; true if anything is edited.
+
+    All else stays as it is: an entry's position and age, the evidence horizon, and what may be recommended.
+
+    Attributes:
+        relevance: float32[L] in [0, 1], how much each history entry counts as evidence: 1 in full, 0 not at all.
+            An ignored item stays in the history, so it is still not recommended. None = all count in full.
+        assume: item field -> int32[B], the label (its number in `EditablePolicy.labels`) that the next item is
+            taken to have, -1 = as inferred. A field that is not named stays as inferred.
+    """
+
+    relevance: Float32 | None = None
+    assume: Mapping[str, Int32] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        ignored = self.relevance is not None and bool((self.relevance != 1).any())
+        return ignored or any(bool((labels >= 0).any()) for labels in self.assume.values())
+
+    def slice(self, history: History, start: int, stop: int) -> Edits:
+        """The edits of queries ``start:stop``; ``history`` is that of the whole batch."""
+        low, high = history.indptr[[start, stop]] - history.indptr[0]
+        relevance = None if self.relevance is None else self.relevance[low:high]
+        return Edits(relevance, {name: labels[start:stop] for name, labels in self.assume.items()})
+
+    def take(self, history: History, index: npt.NDArray[np.intp]) -> Edits:
+        """The edits of the queries at ``index``, in that order; ``history`` is that of the whole batch."""
+        relevance = None
+        if self.relevance is not None:
+            entries = replace(history, items=np.arange(len(history.items), dtype=np.int32))
+            relevance = self.relevance[entries.take(index).items]
+        return Edits(relevance, {name: labels[index] for name, labels in self.assume.items()})
+
+
+NO_EDITS = Edits()
+"""Every step as the policy takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +205,3 @@ class Route(StrEnum):
     REPLACE = "replace"
     CONSULT = "consult"
     ABSTAIN = "abstain"
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """What was done with one request, and why.
-
-    Attributes:
-        kind: who answered.
-        delegates: names of the delegates that took part.
-        reason: in words.
-        risk: calibrated probability that the policy's answer is worse than the delegate's.
-        latency: seconds.
-        tokens: language-model tokens.
-    """
-
-    kind: Route
-    reason: str
-    risk: float
-    delegates: tuple[str, ...] = ()
-    latency: float = 0.0
-    tokens: int = 0

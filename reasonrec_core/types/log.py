@@ -1,14 +1,29 @@
-"""What users did: the log, and the history that a request brings."""
+"""What users did: the log, the history that a request brings, what they wrote; and the array types of the house."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types.arrays import Bool, Float32, Int32, Int64, indptr_of
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+
+Texts = npt.NDArray[np.object_]
+"""Strings; "" where there is none."""
+
+Progress = Callable[[int, int, str], None]
+"""Called as ``progress(done, total, label)``; cheap to call often."""
+
+
+def indptr_of(lengths: npt.ArrayLike) -> Int64:
+    """int64[B + 1]: row ``b`` of B ragged rows with these lengths is ``indptr[b]:indptr[b + 1]``."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +111,38 @@ class History:
         offset = np.repeat(self.indptr[:-1][index] - indptr[:-1], lengths)
         source = offset + np.arange(indptr[-1], dtype=np.int64)
         return History(indptr, self.items[source], self.times[source], self.skipped)
+
+
+@dataclass(frozen=True, slots=True)
+class Reviews:
+    """Reviews as parallel arrays, sorted by user and, within a user, oldest first. The text is untrusted.
+
+    Attributes:
+        users: int32[R] dense user indices.
+        items: int32[R] dense item indices.
+        times: int64[R] like `Interactions.times`.
+        texts: str[R] what was written.
+        summaries: str[R] its headline, "" where there is none.
+        values: float32[R] the user's rating, or None where the data has no ratings.
+    """
+
+    users: Int32
+    items: Int32
+    times: Int64
+    texts: Texts
+    summaries: Texts
+    values: Float32 | None = None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def take(self, index: npt.NDArray[np.intp] | Bool) -> Reviews:
+        """The reviews that ``index`` (positions or a mask) selects."""
+        return Reviews(
+            self.users[index],
+            self.items[index],
+            self.times[index],
+            self.texts[index],
+            self.summaries[index],
+            None if self.values is None else self.values[index],
+        )

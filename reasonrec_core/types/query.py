@@ -9,8 +9,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types.arrays import Float32, Int32, Int64, indptr_of
-from reasonrec_core.types.log import History
+from reasonrec_core.types.log import Float32, History, Int32, Int64, indptr_of
 
 
 class Task(StrEnum):

@@ -15,11 +15,11 @@ from reasonrec_core.errors import PluginError
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import Deliberation, History, QueryBatch, Ranking, Step, StepKind, Task, Uncertainty
 from reasonrec_core.validation import (
-    checked_deliberation,
-    checked_ranking,
-    checked_scores,
-    checked_uncertainty,
-    checked_vectors,
+    check_deliberation,
+    check_ranking,
+    check_scores,
+    check_uncertainty,
+    check_vectors,
 )
 
 N = 6
@@ -42,15 +42,15 @@ HALF = np.full(2, 0.5, np.float32)
 
 def test_good_answers_pass_as_they_are() -> None:
     scores = np.zeros((2, N), np.float32)
-    assert checked_scores(scores, BATCH, N) is scores
-    assert checked_ranking(GOOD, BATCH, N) is GOOD
+    assert check_scores(scores, BATCH, N) is scores
+    assert check_ranking(GOOD, BATCH, N) is GOOD
     answer = Deliberation(STEPS, HALF, GOOD, np.array([[0.5, 0.3, 0.2], [0.5, 0, 0]], np.float32))
-    assert checked_deliberation(answer, BATCH, N) is answer
+    assert check_deliberation(answer, BATCH, N) is answer
     known = Uncertainty(HALF, "before", HALF)
-    assert checked_uncertainty(known, BATCH, "before") is known
-    assert checked_vectors(np.ones((3, 2), np.float32), 3).shape == (3, 2)
+    assert check_uncertainty(known, BATCH, "before") is known
+    assert check_vectors(np.ones((3, 2), np.float32), 3).shape == (3, 2)
     clicks = Deliberation(STEPS, HALF, probability=np.full((2, 3), 0.5, np.float32))
-    assert checked_deliberation(clicks, CTR, N) is clicks
+    assert check_deliberation(clicks, CTR, N) is clicks
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_good_answers_pass_as_they_are() -> None:
 )
 def test_bad_scores(scores: Any, batch: QueryBatch, message: str) -> None:
     with pytest.raises(PluginError) as caught:
-        checked_scores(scores, batch, N)
+        check_scores(scores, batch, N)
     assert message in str(caught.value)
 
 
@@ -91,7 +91,7 @@ def test_bad_scores(scores: Any, batch: QueryBatch, message: str) -> None:
 )
 def test_bad_rankings(answer: Any, batch: QueryBatch, message: str) -> None:
     with pytest.raises(PluginError) as caught:
-        checked_ranking(answer, batch, N)
+        check_ranking(answer, batch, N)
     assert message in str(caught.value)
 
 
@@ -112,7 +112,7 @@ def test_bad_rankings(answer: Any, batch: QueryBatch, message: str) -> None:
 )
 def test_bad_deliberations(change: dict[str, Any], batch: QueryBatch, message: str) -> None:
     with pytest.raises(PluginError) as caught:
-        checked_deliberation(replace(Deliberation(STEPS, HALF, GOOD), **change), batch, N)
+        check_deliberation(replace(Deliberation(STEPS, HALF, GOOD), **change), batch, N)
     assert message in str(caught.value)
 
 
@@ -128,7 +128,7 @@ def test_bad_deliberations(change: dict[str, Any], batch: QueryBatch, message: s
 )
 def test_bad_uncertainty(answer: Any, message: str) -> None:
     with pytest.raises(PluginError) as caught:
-        checked_uncertainty(answer, BATCH, "before")
+        check_uncertainty(answer, BATCH, "before")
     assert message in str(caught.value)
 
 
@@ -137,7 +137,7 @@ def test_bad_uncertainty(answer: Any, message: str) -> None:
 )
 def test_bad_vectors(vectors: Any) -> None:
     with pytest.raises(PluginError):
-        checked_vectors(vectors, 3)
+        check_vectors(vectors, 3)
 
 
 @settings(max_examples=60, deadline=None)
@@ -154,4 +154,4 @@ def test_whatever_rank_makes_of_scores_is_a_good_ranking(
     candidates = np.array([[0, 1, 2, -1, 4, 3, 7, 6]] * 3, np.int32) if direct else None
     task = Task.DIRECT if direct else Task.SEQUENTIAL
     batch = QueryBatch(task, users, History.of(histories), k, candidates)
-    checked_ranking(rank(scores.copy(), batch), batch, 8)
+    check_ranking(rank(scores.copy(), batch), batch, 8)

@@ -18,7 +18,7 @@ from reasonrec_core.errors import PluginError
 from reasonrec_core.testing.compare import assert_same_deliberation
 from reasonrec_core.testing.tiny import Tiny
 from reasonrec_core.types import Deliberation, Edits, StepKind, Task
-from reasonrec_core.validation import checked_deliberation
+from reasonrec_core.validation import check_deliberation
 
 ALL = 40
 
@@ -68,7 +68,7 @@ def test_what_is_ignored_changes_the_answer_and_is_not_recommended(chain: Chain,
         assert batch.history.lengths[row] - 1 not in cited
     nothing = chain.deliberate(batch, seen, Edits(np.zeros_like(relevance)))
     assert "no history counts" in nothing.steps[0][0].claim
-    checked_deliberation(nothing, batch, ALL)
+    check_deliberation(nothing, batch, ALL)
 
 
 def test_claims_follow_the_numbers(chain: Chain, world: Tiny) -> None:
@@ -120,7 +120,7 @@ def test_candidates_with_repeats_and_padding(world: Tiny) -> None:
     listed = np.array([[3, 9, 3, -1, 20, 9, 31], [39, 38, 37, 36, 35, 34, 33]], np.int32)
     batch = asking([[4, 8], []], candidates=listed, k=9)
     batch = replace(batch, task=Task.DIRECT)
-    found = checked_deliberation(answer(policy, world, batch), batch, ALL)
+    found = check_deliberation(answer(policy, world, batch), batch, ALL)
     assert items_of(found).shape == (2, 7)
     assert sorted(items_of(found)[0].tolist()) == [-1, -1, -1, 3, 9, 20, 31]
     assert found.steps[0]
@@ -132,7 +132,7 @@ def test_many_candidates_of_many_users_are_ranked_as_one_by_one(chain: Chain, wo
     rows = [list(rng.integers(0, ALL, rng.integers(0, 12))) for _ in range(size)]
     batch = replace(asking(rows, k=10), candidates=rng.integers(-1, ALL, (size, 100)).astype(np.int32))
     batch = replace(batch, task=Task.DIRECT)
-    many = checked_deliberation(answer(chain, world, batch), batch, ALL)
+    many = check_deliberation(answer(chain, world, batch), batch, ALL)
     for row in (0, 255, 256, size - 1):
         alone = answer(chain, world, batch.slice(row, row + 1))
         np.testing.assert_allclose(alone.ranking.scores[0], many.ranking.scores[row], rtol=1e-4)  # type: ignore[union-attr]

@@ -29,7 +29,7 @@ from reasonrec_core.types import (
     QueryBatch,
     Uncertainty,
 )
-from reasonrec_core.validation import checked_distribution
+from reasonrec_core.validation import check_distribution
 
 CELLS = 1 << 20
 """Probabilities held at a time: queries of a chunk times items."""
@@ -177,7 +177,7 @@ class Conformal(UncertaintyEstimator[ConformalConfig]):
         width = self._n_items if batch.candidates is None else batch.candidates.shape[1]
         for start, piece in replace(batch, k=1).chunks(max(1, min(256, CELLS // max(width, 1)))):
             seen = observation.take(np.arange(start, start + len(piece)))
-            probability = checked_distribution(self._policy.distribution(piece, seen), piece, self._n_items)
+            probability = check_distribution(self._policy.distribution(piece, seen), piece, self._n_items)
             inside = uniform(piece, self._seed) if self.config.randomised else None
             yield start, Ladder.of(score, probability, inside), probability
 

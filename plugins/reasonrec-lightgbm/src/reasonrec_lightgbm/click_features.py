@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from reasonrec_core.types import Float32, Float64, Int32, Int64
+from reasonrec_core.types import Float64, Int32, Int64
 from reasonrec_lightgbm.item_content import ItemContent
 from reasonrec_lightgbm.item_statistics import USER_WEIGHT, ItemStatistics
 from reasonrec_lightgbm.labelled_rows import LabelledRows, RaggedRows
