@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 from progress import tell
-from reasonrec_cot.explain.evaluation import Explained, Explaining, baselines, explaining, judge
-from reasonrec_cot.explain.metrics import compare
+from reasonrec_explain.evaluation import ExplanationCases, JudgedSystem, baselines, explaining, judge
+from reasonrec_explain.metrics import compare
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import FitData, Kind
@@ -137,7 +137,7 @@ def answered(
     return texts, seconds
 
 
-def taken(asked: Explaining, rows: np.ndarray) -> Explaining:
+def taken(asked: ExplanationCases, rows: np.ndarray) -> ExplanationCases:
     """Some of the requests."""
     cases = ReviewCases(asked.cases.queries.take(rows), asked.cases.reviews.take(rows))
     parts = {name: tuple(getattr(asked, name)[row] for row in rows) for name in ("texts", "hints", "evidence")}
@@ -145,10 +145,10 @@ def taken(asked: Explaining, rows: np.ndarray) -> Explaining:
 
 
 def write(
-    judged: dict[str, Explained],
+    judged: dict[str, JudgedSystem],
     said: dict[str, list[str]],
     seconds: dict[str, dict[str, float]],
-    asked: Explaining,
+    asked: ExplanationCases,
     rows: np.ndarray,
     options: argparse.Namespace,
 ) -> None:

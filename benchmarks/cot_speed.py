@@ -29,17 +29,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from reasonrec_cot.answers.head import HeadAnswers, RecHead
+from reasonrec_cot.answers.item_head import HeadAnswers, RecHead
 from reasonrec_cot.answers.likelihood import Likelihood
 from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.drafts import Memory
 from reasonrec_cot.backbone.generate import generate
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.prompt import Prompt, Prompter
-from reasonrec_cot.words.choice import labels
-from reasonrec_cot.words.compose import Composer, PromptSettings, Request
-from reasonrec_cot.words.item_words import ItemWords
-from reasonrec_cot.words.templates import load_templates
+from reasonrec_cot.backbone.tokenisation import Prompt, Prompter
+from reasonrec_cot.prompting.item_words import ItemWords
+from reasonrec_cot.prompting.prompt_builder import Composer, PromptSettings, Request, labels
+from reasonrec_cot.prompting.templates import load_templates
 
 from reasonrec_core.testing.tiny import tiny
 from reasonrec_core.types import Float32, History, QueryBatch, Task

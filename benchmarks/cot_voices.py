@@ -20,11 +20,11 @@ from pathlib import Path
 import cot_clicks
 import numpy as np
 from profile_policy import Bench, prepare
-from reasonrec_cot.answers.click_fitting import fit_clicks
-from reasonrec_cot.answers.voices import GENERATOR, HEAD
-from reasonrec_cot.answers.weighing import CROSSED, fit_decision
+from reasonrec_cot.answers.fit_ctr_fusion import fit_clicks
+from reasonrec_cot.answers.fit_fusion import CROSSED, fit_decision
+from reasonrec_cot.answers.score_sources import GENERATOR, HEAD
 from reasonrec_cot.policy import Cot
-from reasonrec_cot.tuning.deciding import UNCLICKED, WIDE, listed_with
+from reasonrec_cot.tuning.fusion import UNCLICKED, WIDE, listed_with
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.data import draw_click_split, draw_direct_split

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reasonrec_cot.answers import click_fitting
-from reasonrec_cot.answers.click_fitting import fit_clicks
-from reasonrec_cot.answers.clicks import ClickDecision
-from reasonrec_cot.answers.decision import Decisions
-from reasonrec_cot.answers.weighing import CROSSED
+from reasonrec_cot.answers.ctr_fusion import ClickDecision
+from reasonrec_cot.answers.fit_ctr_fusion import fit_clicks
+from reasonrec_cot.answers.fit_fusion import CROSSED
+from reasonrec_cot.answers.score_fusion import Decisions
 from reasonrec_cot.config import CotConfig
-from reasonrec_cot.items.counts import CLICKS, RATE, ClickCounts
+from reasonrec_cot.items.click_counts import CLICKS, RATE, ClickCounts
 from reasonrec_cot.policy import Cot
 from sklearn.metrics import log_loss, roc_auc_score
 from tuning_shop import SMALL

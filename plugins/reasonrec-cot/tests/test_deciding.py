@@ -6,10 +6,10 @@ import json
 
 import numpy as np
 from reasonrec_cot.answers.answerer import Answer, softmax
-from reasonrec_cot.answers.decision import Decision, Decisions, Evidence, weighed
-from reasonrec_cot.answers.voices import GENERATOR, HEAD
-from reasonrec_cot.answers.weighing import CROSSED, fit_decision
-from reasonrec_cot.tuning.deciding import LISTED, listed_with
+from reasonrec_cot.answers.fit_fusion import CROSSED, fit_decision
+from reasonrec_cot.answers.score_fusion import Decision, Decisions, Evidence, weighed
+from reasonrec_cot.answers.score_sources import GENERATOR, HEAD
+from reasonrec_cot.tuning.fusion import LISTED, listed_with
 
 from reasonrec_core.types import Float32, History, QueryBatch, Task
 

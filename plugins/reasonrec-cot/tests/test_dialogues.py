@@ -7,17 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from injections import injected_titles
-from reasonrec_cot.words.assistant import answered
-from reasonrec_cot.words.choice import full_order, labels, read_choice
-from reasonrec_cot.words.compose import Composer, PromptSettings, Request
-from reasonrec_cot.words.dialogue import Role, SegmentKind
-from reasonrec_cot.words.grammar import parse
-from reasonrec_cot.words.item_words import ItemWords, ItemWordSettings
-from reasonrec_cot.words.templates import SLOTS, load_templates
-from reasonrec_cot.words.thought import Thought
+from reasonrec_cot.prompting.dialogue import Role, SegmentKind, Thought, answered
+from reasonrec_cot.prompting.item_words import ItemWords
+from reasonrec_cot.prompting.output_grammar import parse
+from reasonrec_cot.prompting.prompt_builder import Composer, PromptSettings, Request, labels
+from reasonrec_cot.prompting.templates import SLOTS, load_templates
+from reasonrec_explain.item_text import ItemTextSettings
 from words_shop import TITLES, shop
 
 from reasonrec_core.errors import ConfigError
@@ -118,35 +114,14 @@ def test_names_are_one_items_alone() -> None:
 
 def test_fields_are_those_named() -> None:
     assert ItemWords(shop()).line(0) == '"Night Train (1994); Drama, Crime; Ames"'
-    assert ItemWords(shop(), ItemWordSettings(fields=("director",))).line(0) == '"Night Train (1994); Ames"'
+    assert ItemWords(shop(), ItemTextSettings(fields=("director",))).line(0) == '"Night Train (1994); Ames"'
     with pytest.raises(ConfigError, match="Did you mean 'director'"):
-        ItemWords(shop(), ItemWordSettings(fields=("directer",)))
-
-
-@given(st.text(), st.integers(1, 120))
-def test_a_choice_never_leaves_the_list(answer: str, count: int) -> None:
-    choice = read_choice(answer, [f"name {n}" for n in range(count)])
-    assert set(choice.order) <= set(range(count))
-    assert sorted(full_order(choice, range(count))) == list(range(count))
-
-
-@pytest.mark.parametrize(
-    ("answer", "order", "unknown", "repeated"),
-    [
-        ("B", (1,), 0, 0), ("b.", (1,), 0, 0), ("(C) > A, B", (2, 0, 1), 0, 0), ("D", (), 1, 0),
-        ("A A B", (0, 1), 0, 1), ("A film like B", (), 4, 0), ("Red Bicycle!", (1,), 0, 0), ("Twin", (), 1, 0),
-        ("", (), 1, 0), (None, (), 1, 0), ("2", (), 1, 0),
-    ],
-)  # fmt: skip
-def test_choices_are_read(answer: str | None, order: tuple[int, ...], unknown: int, repeated: int) -> None:
-    choice = read_choice(answer, ["Twin", "Red Bicycle", "twin"])
-    assert (choice.order, choice.unknown, choice.repeated) == (order, unknown, repeated)
+        ItemWords(shop(), ItemTextSettings(fields=("directer",)))
 
 
 def test_long_lists_are_numbered() -> None:
     assert labels(3) == ("A", "B", "C")
     assert labels(100)[:2] == ("1", "2")
-    assert read_choice("100, 7", ["x"] * 100).order == (99, 6)
 
 
 GOOD = 'system = "s"\n[[template]]\nname = "n"\nask = "{history}"\n'

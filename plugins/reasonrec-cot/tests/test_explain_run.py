@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from reasonrec_cot.explain.metrics import overlap
+from reasonrec_explain.metrics import overlap
 
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError, DataError, PluginError

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.policy import Cot
-from reasonrec_cot.tuning.told import ReviewRequests
-from reasonrec_cot.words.compose import Composer
-from reasonrec_cot.words.dialogue import Role
-from reasonrec_cot.words.item_words import ItemWords
-from reasonrec_cot.words.templates import load_templates
+from reasonrec_cot.prompting.dialogue import Role
+from reasonrec_cot.prompting.item_words import ItemWords
+from reasonrec_cot.prompting.prompt_builder import Composer
+from reasonrec_cot.prompting.templates import load_templates
+from reasonrec_cot.tuning.review_requests import ReviewRequests
 
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.testing.tiny import Tiny, tiny

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reasonrec_cot.backbone.generate import generate
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.prompt import Prompt
 from reasonrec_cot.backbone.reading import Reading
+from reasonrec_cot.backbone.tokenisation import Prompt
 
 TEXTS = ["This person had ", "What does the person choose next? Answer with a label.", "x", "Pick the best of these: "]
 

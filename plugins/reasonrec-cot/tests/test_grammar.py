@@ -7,7 +7,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reasonrec_cot.words.grammar import ANSWER_ONLY, PARTS, Malformed, parse, render
+from reasonrec_cot.prompting.output_grammar import PARTS, parse, render
 
 TAGS = [*(f"<{p}>" for p in PARTS), *(f"</{p}>" for p in PARTS)]
 B, D, A = "<observe>o</observe>", "<deliberate>d</deliberate>", "<answer>A</answer>"
@@ -23,7 +23,7 @@ def test_what_is_written_is_read_back(observe: str, deliberate: str, answer: str
     assert (read.observe, read.deliberate, read.answer) == (observe, deliberate, answer)
     assert read.confidence == round(confidence, 2)
     assert read.well_formed
-    assert parse(render(answer, confidence), ANSWER_ONLY).well_formed
+    assert parse(render(answer, confidence), ("answer", "confidence")).well_formed
 
 
 @given(WILD)
@@ -55,10 +55,8 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
 def test_faults_are_named(text: str, answer: str | None, confidence: float | None, faults: set[str]) -> None:
     read = parse(text)
     assert (read.answer, read.confidence) == (answer, confidence)
-    counts = Malformed()
-    counts.add(read)
-    assert set(counts.faults) == faults
-    assert (counts.answers, counts.malformed) == (1, 1)
+    assert {f"{fault} {part}".strip() for fault, part in read.faults} == faults
+    assert not read.well_formed
 
 
 def test_reading_takes_time_in_proportion_to_the_text() -> None:

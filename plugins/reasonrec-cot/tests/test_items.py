@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from reasonrec_cot.answers.head import HeadAnswers, RecHead, item_table
+from reasonrec_cot.answers.item_head import HeadAnswers, RecHead, item_table
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.prompt import Prompter
+from reasonrec_cot.backbone.tokenisation import Prompter
 from reasonrec_cot.items.features import ItemFeatures
 from reasonrec_cot.items.projector import Projector, loudness_of
-from reasonrec_cot.items.soft import SoftItems
+from reasonrec_cot.items.soft_tokens import SoftItems
+from reasonrec_cot.prompting.dialogue import Dialogue, Role, Segment, SegmentKind
 from reasonrec_cot.storage import load_module, save_module
-from reasonrec_cot.words.dialogue import Dialogue, Role, Segment, SegmentKind
 
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.types import History, Observation, QueryBatch, Task

@@ -10,8 +10,8 @@ import pytest
 from reasonrec_cot.answers.answerer import Answer
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.policy import Cot
-from reasonrec_cot.shortlist import Shortlist, merged
-from reasonrec_cot.words.consult import Table
+from reasonrec_cot.prompting.consult import Table
+from reasonrec_cot.retriever import Shortlist, merged
 
 from reasonrec_core.errors import PluginError, WeightsError
 from reasonrec_core.testing.tiny import Tiny, tiny

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from reasonrec_cot.backbone.chat import chat_form
-from reasonrec_cot.backbone.prompt import KINDS, Prompter
-from reasonrec_cot.words.dialogue import Dialogue, Role, Segment, SegmentKind
+from reasonrec_cot.backbone.chat_template import chat_form
+from reasonrec_cot.backbone.tokenisation import KINDS, Prompter
+from reasonrec_cot.prompting.dialogue import Dialogue, Role, Segment, SegmentKind
 from tiny_model import CHATML, tiny_tokenizer
 
 from reasonrec_core.types import Task

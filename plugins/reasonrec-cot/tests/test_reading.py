@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.prompt import Prompt
+from reasonrec_cot.backbone.tokenisation import Prompt
 
 from reasonrec_core.errors import ConfigError
 

@@ -25,7 +25,7 @@ def smollm2():  # type: ignore[no-untyped-def]
 
 def test_it_knows_how_a_sentence_goes_on(smollm2) -> None:  # type: ignore[no-untyped-def]
     from reasonrec_cot.backbone.generate import generate
-    from reasonrec_cot.backbone.prompt import Prompt
+    from reasonrec_cot.backbone.tokenisation import Prompt
 
     rows = [smollm2.tokenizer(text)["input_ids"] for text in ("The capital of France is", "One, two, three, four,")]
     reading = smollm2.read([Prompt(np.array(row, np.int64), np.zeros(len(row), np.uint8)) for row in rows])

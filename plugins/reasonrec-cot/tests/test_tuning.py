@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from reasonrec_cot.answers.decision import Decision, Evidence
-from reasonrec_cot.answers.weighing import fit_decision
+from reasonrec_cot.answers.fit_fusion import fit_decision
+from reasonrec_cot.answers.score_fusion import Decision, Evidence
 from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.model import Backbone
+from reasonrec_cot.finetuned import Tuned
 from reasonrec_cot.items.collaborative import collaborative_vectors
-from reasonrec_cot.tuned import Tuned
 from reasonrec_cot.tuning.checkpoint import CheckpointFile
 from reasonrec_cot.tuning.command import lines
 from reasonrec_cot.tuning.command import tune as command

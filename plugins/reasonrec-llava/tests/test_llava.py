@@ -95,7 +95,7 @@ def test_an_items_text_cannot_place_an_image(llava: Path) -> None:
 def test_the_vision_language_backbone_of_cot_is_the_same_model(llava: Path) -> None:
     torch = pytest.importorskip("torch")
     model = pytest.importorskip("reasonrec_cot.backbone.model")
-    prompts = pytest.importorskip("reasonrec_cot.backbone.prompt")
+    prompts = pytest.importorskip("reasonrec_cot.backbone.tokenisation")
     config = pytest.importorskip("reasonrec_cot.backbone.config")
     backbone = model.Backbone(config.BackboneConfig(model=str(llava), device="cpu", precision="float32"))
     assert backbone.vision

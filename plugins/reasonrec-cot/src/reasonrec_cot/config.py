@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
+from reasonrec_explain.config import MbrSettings
 
 from reasonrec_core.components import Settings
 from reasonrec_cot.backbone.config import BackboneConfig
-from reasonrec_cot.explain.config import ConsensusSettings
 from reasonrec_cot.items.config import SoftTokenConfig
+from reasonrec_cot.prompting.item_words import ItemTextSettings
+from reasonrec_cot.prompting.prompt_builder import PromptSettings
 from reasonrec_cot.tuning.config import TuningConfig
-from reasonrec_cot.words.compose import PromptSettings
-from reasonrec_cot.words.item_words import ItemWordSettings
 
 
 class ThoughtConfig(Settings):
@@ -48,7 +48,7 @@ class CotConfig(Settings):
 
     backbone: BackboneConfig = Field(default=BackboneConfig(), description="The language model.")
     prompt: PromptSettings = Field(default=PromptSettings(), description="What stands in a prompt.")
-    items: ItemWordSettings = Field(default=ItemWordSettings(), description="What is said of an item.")
+    items: ItemTextSettings = Field(default=ItemTextSettings(), description="What is said of an item.")
     templates: Path | None = Field(None, description="Folder with words of dialogues; the package's own if not set.")
     soft: SoftTokenConfig = Field(default=SoftTokenConfig(), description="Soft tokens, where they were learned.")
     shortlist: ShortlistConfig = Field(default=ShortlistConfig(), description="Which items the model is asked about.")
@@ -71,7 +71,7 @@ class CotConfig(Settings):
         description="written: the language model writes them, told what reviews say where there are any; consensus: a "
         "sentence of training reviews that others agree with, every claim of it verified (needs data with reviews).",
     )
-    consensus: ConsensusSettings = Field(default=ConsensusSettings(), description="How such a sentence is chosen.")
+    consensus: MbrSettings = Field(default=MbrSettings(), description="How such a sentence is chosen.")
     explanation: int = Field(60, ge=1, le=2048, description="Tokens of a written explanation, at most.")
 
     @model_validator(mode="after")

@@ -20,9 +20,5 @@ def reasonrec_policies() -> list[ComponentSpec]:
 
 @hookimpl
 def reasonrec_commands() -> list[CommandSpec]:
-    """Explanations next to their baselines; tuning."""
-    summary = "Evaluate explanations and their baselines on data with reviews."
-    return [
-        CommandSpec("explanations", "reasonrec_cot.explain.command:explanations", summary),
-        CommandSpec("tune", "reasonrec_cot.tuning.command:tune", "Tune the language model of a pipeline."),
-    ]
+    """Tuning."""
+    return [CommandSpec("tune", "reasonrec_cot.tuning.command:tune", "Tune the language model of a pipeline.")]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from reasonrec_explain.explainer import Explainer
 
 from reasonrec_core.components import FitData, ReasoningPolicy
 from reasonrec_core.data.catalog import Catalog
@@ -30,17 +31,16 @@ from reasonrec_core.types import (
     Task,
 )
 from reasonrec_cot import steps
-from reasonrec_cot.answers.decision import Evidence
-from reasonrec_cot.asking import Asking, Reasoned
+from reasonrec_cot.answers.score_fusion import Evidence
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.clicking import clicked
 from reasonrec_cot.config import CotConfig
-from reasonrec_cot.explain.speaker import Speaker
-from reasonrec_cot.explaining import explained
-from reasonrec_cot.shortlist import Shortlist, Shortlister, merged
+from reasonrec_cot.ctr import clicked
+from reasonrec_cot.engine import Asking, Reasoned
+from reasonrec_cot.explanations import explained
+from reasonrec_cot.finetuned import Tuned
+from reasonrec_cot.prompting.consult import Table, consult
+from reasonrec_cot.retriever import Shortlist, Shortlister, merged
 from reasonrec_cot.thinking import UNSTATED, Faults
-from reasonrec_cot.tuned import Tuned
-from reasonrec_cot.words.consult import Table, consult
 
 HOW = {
     "label": "how likely the label of each listed item is as the answer",
@@ -65,7 +65,7 @@ class Cot(ReasoningPolicy[CotConfig]):
         self._shortlister: Shortlister | None = None
         self._asking: Asking | None = None
         self._tuned: Tuned | None = None
-        self._speaker: Speaker | None = None
+        self._speaker: Explainer | None = None
         self._features: Mapping[str, Float32] | None = None
         self._catalog: Catalog | None = None
 
@@ -81,7 +81,7 @@ class Cot(ReasoningPolicy[CotConfig]):
         self._catalog = data.catalog
         self._asking = Asking(self.config, self.backbone, data.catalog)
         if data.reviews is not None or self.config.explanations == "consensus":
-            self._speaker = Speaker.fit(data, self._asking.items, self.config.consensus)
+            self._speaker = Explainer.fit(data, self._asking.items, self.config.consensus)
         if self.config.tuning is not None:
             from reasonrec_cot.tuning.fitting import tune_policy
 
@@ -142,15 +142,17 @@ class Cot(ReasoningPolicy[CotConfig]):
         shortlist = self._listed(batch, observation)
         asked = replace(batch, candidates=shortlist.items)
         pairs = zip(self.asking.dialogues(asked), tables, strict=True)
-        fence = self.asking.items.fence
-        again = [consult(first, told, fence=fence).dialogue if first.candidates else first for first, told in pairs]
+        sanitiser = self.asking.items.sanitiser
+        again = [
+            consult(first, told, sanitiser=sanitiser).dialogue if first.candidates else first for first, told in pairs
+        ]
         return self._ranked(batch, asked, shortlist, self.asking.rank(asked, again), started)
 
     def judge(
         self, dataset: Dataset, split: Split, part: str, answers: Mapping[str, Sequence[str]]
     ) -> Mapping[str, Scores]:
         """Score explanations next to retrieved ones (`reasonrec_core.evaluate.JudgingPolicy`)."""
-        from reasonrec_cot.explain.judging import judged
+        from reasonrec_explain.evaluation import judged
 
         return judged(dataset, split, part, answers, self.asking.items)
 
@@ -270,7 +272,7 @@ class Cot(ReasoningPolicy[CotConfig]):
         self._catalog = catalog
         self._asking = Asking(self.config, self.backbone, catalog)
         if stored.get("reviews", self.config.explanations == "consensus"):  # runs of before have no such key
-            self._speaker = Speaker.load(folder, self._asking.items, self.config.consensus)
+            self._speaker = Explainer.load(folder, self._asking.items, self.config.consensus)
         return self
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from reasonrec_explain.evidence import ExplanationEvidence
+from reasonrec_explain.mbr import ChosenSentence
+
 from reasonrec_core.types import Int32, Step, StepKind
-from reasonrec_cot.explain.consensus import Said
-from reasonrec_cot.explain.evidence import Evidence
-from reasonrec_cot.words.item_words import ItemWords
+from reasonrec_cot.prompting.item_words import ItemWords
 
 NAMED = 5
 """Items named in a claim."""
@@ -50,14 +51,14 @@ def decided(claim: str, probability: float, stated: float | None, asked: bool) -
     )
 
 
-def reviewed(items: ItemWords, known: Evidence) -> list[Step]:
+def reviewed(items: ItemWords, known: ExplanationEvidence) -> list[Step]:
     """What reviews say of the item and of the user."""
     count = f"{known.reviews} reviews of it, which name no aspect" if known.reviews else "no review of it"
     told = known.told() or [f"Of {items.title(known.item)}: {count}"]
     return [Step(StepKind.OBSERVE, claim) for claim in told]
 
 
-def agreed(items: ItemWords, said: Said, item: int) -> list[Step]:
+def agreed(items: ItemWords, said: ChosenSentence, item: int) -> list[Step]:
     """How a reviewer's sentence was chosen."""
     if said.source < 0:
         return [Step(StepKind.WEIGH, f"None of {said.compared} sentences of reviews may be said: the evidence is told")]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from reasonrec_cot.backbone.generate import generate
 from reasonrec_cot.backbone.model import Backbone, SoftTokens
-from reasonrec_cot.backbone.prompt import Prompt, Prompter
 from reasonrec_cot.backbone.reading import Reading
+from reasonrec_cot.backbone.tokenisation import Prompt, Prompter
 from reasonrec_cot.config import ThoughtConfig
-from reasonrec_cot.words.grammar import PARTS, closing, opening, parse
+from reasonrec_cot.prompting.output_grammar import PARTS, closing, opening, parse
 
 CONFIDENCE_TOKENS = 6
 UNSTATED = 0.5

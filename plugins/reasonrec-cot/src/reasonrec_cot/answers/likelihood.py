@@ -8,12 +8,12 @@ import numpy as np
 
 from reasonrec_core.types import Float32, QueryBatch
 from reasonrec_cot.answers.answerer import Answer, Names, allowed, softmax
-from reasonrec_cot.answers.branches import edge_logprobs
+from reasonrec_cot.answers.tree_attention import edge_logprobs
 from reasonrec_cot.answers.trie import TokenTrie
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.prompt import Prompter
 from reasonrec_cot.backbone.reading import Reading
-from reasonrec_cot.words.grammar import closing
+from reasonrec_cot.backbone.tokenisation import Prompter
+from reasonrec_cot.prompting.output_grammar import closing
 
 TOKENS_AT_ONCE = 1024
 """Of the candidates of one query in one pass."""

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from reasonrec_cot.backbone.cache import make_cache
+from reasonrec_cot.backbone.kv_cache import make_cache
 
 Product = Callable[[torch.Tensor], torch.Tensor]
 LAYER = {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}

@@ -12,15 +12,15 @@ from torch import nn
 from reasonrec_core.errors import ConfigError, PluginError, WeightsError
 from reasonrec_core.observe.pretrained import Weights
 from reasonrec_core.types import Int64
-from reasonrec_cot.backbone.cache import Beginnings, common, layers_of, make_cache
 from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.devices import device_of, precision_of, tokens_at_once
 from reasonrec_cot.backbone.drafts import Memory
+from reasonrec_cot.backbone.kv_cache import Beginnings, common, layers_of, make_cache
 from reasonrec_cot.backbone.loading import load_model, shorten, window_of
 from reasonrec_cot.backbone.logits import Logits
 from reasonrec_cot.backbone.padding import grouped, left_padded, right_padded
-from reasonrec_cot.backbone.prompt import Prompt
 from reasonrec_cot.backbone.reading import Reading, Usage
+from reasonrec_cot.backbone.tokenisation import Prompt
 from reasonrec_cot.backbone.weights import find_backbone
 from reasonrec_cot.backbone.writer import writer_of
 

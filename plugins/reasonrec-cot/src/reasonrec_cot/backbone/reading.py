@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from transformers.cache_utils import Cache
 
-from reasonrec_cot.backbone.cache import shorten
+from reasonrec_cot.backbone.kv_cache import shorten
 
 
 @dataclass

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from reasonrec_core.types import Int64, Task
-from reasonrec_cot.backbone.prompt import KINDS, Kinds, Prompter
-from reasonrec_cot.words.dialogue import Dialogue, SegmentKind
-from reasonrec_cot.words.grammar import opening
+from reasonrec_cot.backbone.tokenisation import KINDS, Kinds, Prompter
+from reasonrec_cot.prompting.dialogue import Dialogue, SegmentKind
+from reasonrec_cot.prompting.output_grammar import opening
 
 ANSWER, CONFIDENCE = KINDS.index(SegmentKind.ANSWER), KINDS.index(SegmentKind.CONFIDENCE)
 NOTHING, NO_KINDS = np.zeros(0, np.int64), np.zeros(0, np.uint8)

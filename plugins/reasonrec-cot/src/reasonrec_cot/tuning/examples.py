@@ -12,13 +12,10 @@ from reasonrec_torch.curriculum import CurriculumConfig, history_limit, sampling
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Float32, History, Int32, Int64, Interactions, QueryBatch, Task, indptr_of
-from reasonrec_cot.tuning.told import ReviewRequests
-from reasonrec_cot.words.assistant import answered
-from reasonrec_cot.words.choice import labels
-from reasonrec_cot.words.compose import Composer, Request
-from reasonrec_cot.words.dialogue import Dialogue
-from reasonrec_cot.words.rationale import RationaleBuilder
-from reasonrec_cot.words.thought import Thought
+from reasonrec_cot.prompting.dialogue import Dialogue, Thought, answered
+from reasonrec_cot.prompting.prompt_builder import Composer, Request, labels
+from reasonrec_cot.prompting.rationale import RationaleBuilder
+from reasonrec_cot.tuning.review_requests import ReviewRequests
 
 UNSAID = 0.5
 """Stands where a confidence is not learned; the text is cut off before it."""

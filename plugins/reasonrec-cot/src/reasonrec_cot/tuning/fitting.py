@@ -11,8 +11,8 @@ from reasonrec_core.components import FitData
 from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.config import CotConfig
-from reasonrec_cot.shortlist import Shortlister
-from reasonrec_cot.tuned import Tuned
+from reasonrec_cot.finetuned import Tuned
+from reasonrec_cot.retriever import Shortlister
 from reasonrec_cot.tuning.tune import Speech, tune
 
 

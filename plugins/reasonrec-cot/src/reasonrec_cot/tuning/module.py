@@ -13,16 +13,16 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
-from reasonrec_cot.answers.head import RecHead
+from reasonrec_cot.answers.item_head import RecHead
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.prompt import KINDS
+from reasonrec_cot.backbone.tokenisation import KINDS
+from reasonrec_cot.finetuned import Adapter
 from reasonrec_cot.items.features import ItemFeatures
-from reasonrec_cot.items.soft import SoftItems
-from reasonrec_cot.tuned import Adapter
+from reasonrec_cot.items.soft_tokens import SoftItems
+from reasonrec_cot.prompting.dialogue import SegmentKind
 from reasonrec_cot.tuning.config import LoraSettings, LossWeights
 from reasonrec_cot.tuning.encoding import TuningBatch
 from reasonrec_cot.tuning.forward import shared_hidden
-from reasonrec_cot.words.dialogue import SegmentKind
 
 RECOMMENDATION = "recommendation"
 PARTS = (RECOMMENDATION, "thought", "answer", "confidence")

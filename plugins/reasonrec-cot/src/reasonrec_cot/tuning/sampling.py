@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from reasonrec_core.types import Task
-from reasonrec_cot.backbone.prompt import Prompter
+from reasonrec_cot.backbone.tokenisation import Prompter
 from reasonrec_cot.tuning.config import TaskShares
 from reasonrec_cot.tuning.encoding import Encoded, TuningBatch, asked_alone, encode, together
 from reasonrec_cot.tuning.examples import Examples

@@ -9,34 +9,35 @@ from typing import Any
 
 import numpy as np
 import torch
+from reasonrec_explain.item_text import ItemTextSettings
 
 from reasonrec_core.components import FitData, Settings
 from reasonrec_core.io import content_hash
 from reasonrec_core.types import Cases, Task
-from reasonrec_cot.answers.decision import Decisions
-from reasonrec_cot.answers.head import RecHead
+from reasonrec_cot.answers.item_head import RecHead
+from reasonrec_cot.answers.score_fusion import Decisions
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.prompt import Prompter
+from reasonrec_cot.backbone.tokenisation import Prompter
+from reasonrec_cot.finetuned import COLLABORATIVE, Tuned, with_collaborative
+from reasonrec_cot.items.click_counts import ClickCounts
 from reasonrec_cot.items.collaborative import collaborative_vectors
 from reasonrec_cot.items.config import SoftTokenConfig
-from reasonrec_cot.items.counts import ClickCounts
 from reasonrec_cot.items.projector import Projector, loudness_of
-from reasonrec_cot.items.soft import SoftItems
-from reasonrec_cot.tuned import COLLABORATIVE, Tuned, with_collaborative
+from reasonrec_cot.items.soft_tokens import SoftItems
+from reasonrec_cot.prompting.item_words import ItemWords
+from reasonrec_cot.prompting.prompt_builder import Composer, PromptSettings
+from reasonrec_cot.prompting.rationale import RationaleBuilder
+from reasonrec_cot.prompting.relevance import Relevance
+from reasonrec_cot.prompting.templates import load_templates
 from reasonrec_cot.tuning.checkpoint import CheckpointFile
+from reasonrec_cot.tuning.confidence import learn_confidence
 from reasonrec_cot.tuning.config import TuningConfig
-from reasonrec_cot.tuning.deciding import Generator, decide, decide_clicks
 from reasonrec_cot.tuning.examples import Examples
+from reasonrec_cot.tuning.fusion import Generator, decide, decide_clicks
 from reasonrec_cot.tuning.loop import Loop
 from reasonrec_cot.tuning.module import Tunable
 from reasonrec_cot.tuning.sampling import Sampler
-from reasonrec_cot.tuning.stating import learn_confidence
 from reasonrec_cot.tuning.validation import Answering, click_figure, ranking_figure
-from reasonrec_cot.words.compose import Composer, PromptSettings
-from reasonrec_cot.words.item_words import ItemWords, ItemWordSettings
-from reasonrec_cot.words.rationale import RationaleBuilder
-from reasonrec_cot.words.relevance import Relevance
-from reasonrec_cot.words.templates import load_templates
 
 CHECKPOINT = "tuning.safetensors"
 FOR_CONFIDENCE = 0.1
@@ -50,7 +51,7 @@ class Speech(Settings):
 
     prompt: PromptSettings = PromptSettings()
     """What stands in a prompt."""
-    items: ItemWordSettings = ItemWordSettings()
+    items: ItemTextSettings = ItemTextSettings()
     """What is said of an item."""
     soft: SoftTokenConfig = SoftTokenConfig()
     """Soft tokens."""

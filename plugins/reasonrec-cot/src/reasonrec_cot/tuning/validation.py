@@ -12,10 +12,10 @@ from reasonrec_core.evaluate import evaluate_ranking, metric_name
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import Cases, Float32, QueryBatch, Ranking, Task
 from reasonrec_cot.backbone.model import Backbone, SoftTokens
-from reasonrec_cot.backbone.prompt import Prompt, Prompter
+from reasonrec_cot.backbone.tokenisation import Prompt, Prompter
+from reasonrec_cot.prompting.output_grammar import opening
+from reasonrec_cot.prompting.prompt_builder import Composer, Request
 from reasonrec_cot.tuning.module import Tunable
-from reasonrec_cot.words.compose import Composer, Request
-from reasonrec_cot.words.grammar import opening
 
 ROWS = 256
 """Queries whose scores of the whole catalogue exist at the same time."""

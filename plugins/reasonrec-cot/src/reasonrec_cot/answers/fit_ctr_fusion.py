@@ -1,0 +1,88 @@
+"""Fitting how clicks are judged on held-out pairs: weights, cross-fitted figures, one voice alone if it is as good."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import logit
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
+
+from reasonrec_core.types import Bool, Float32, Float64
+from reasonrec_cot.answers.ctr_fusion import ClickDecision
+from reasonrec_cot.answers.fit_fusion import CROSSED, FEWEST, FOLDS
+
+STRENGTH = 10.0
+"""Inverse of the quadratic penalty on weights (scikit-learn's ``C``)."""
+
+
+@dataclass(frozen=True)
+class FittedClicks:
+    """A fit and how good it is.
+
+    Attributes:
+        decision: None with fewer than 30 pairs.
+        report: pairs; AUC of each voice alone and, cross-fitted, of all; which decides; JSON values.
+    """
+
+    decision: ClickDecision | None
+    report: dict[str, Any]
+
+
+def fit_clicks(
+    standings: Mapping[str, Float32], clicked: Bool, horizon: Float32, seed: int = 0, *, drawn: bool = True
+) -> FittedClicks:
+    """Fit on held-out pairs; one voice alone where all together are not better than the best of them.
+
+    Args:
+        standings: per voice float32[B, C], between 0 and 1.
+        clicked: bool[B, C]; one target a row if ``drawn``.
+        horizon: float32[B].
+        seed: of the folds, which are of rows.
+        drawn: whether the other items of a row were drawn, and weigh as much as its target together.
+    """
+    names, label = tuple(standings), clicked.ravel()
+    weight = np.where(clicked, 1.0, 1.0 / max(clicked.shape[1] - 1, 1) if drawn else 1.0).ravel()
+    both = label.any() and not label.all()
+    figures = {name: {"AUC": _auc(label, values.ravel())} for name, values in standings.items()} if both else {}
+    report: dict[str, Any] = {"pairs": len(clicked), "drawn each": clicked.shape[1] - 1, "figures": figures}
+    if min(clicked.sum(), (~clicked).sum()) < FEWEST:
+        return FittedClicks(None, {**report, "decides": None})
+    every = _columns(standings, horizon)
+    fold = np.repeat(np.random.default_rng(seed).permutation(len(clicked)) % FOLDS, clicked.shape[1])
+    crossed = np.zeros(len(label))
+    for number in range(FOLDS):
+        crossed[fold == number] = _fit(every, label, weight, fold != number).decision_function(every[fold == number])
+    best = max(names, key=lambda name: figures[name]["AUC"])
+    figures[CROSSED] = {"AUC": _auc(label, crossed)}
+    alone = figures[CROSSED]["AUC"] <= figures[best]["AUC"]
+    voices = (best,) if alone else names
+    columns = _columns({name: standings[name] for name in voices}, horizon)
+    model = _fit(columns, label, weight, np.ones(len(label), np.bool_))
+    found, tilt = model.coef_[0, :-1].reshape(len(voices), 2), float(model.coef_[0, -1])
+    pairs = tuple((float(a), float(b)) for a, b in found)
+    decision = ClickDecision(voices, pairs, (float(model.intercept_[0]), tilt))
+    return FittedClicks(decision, {**report, "decides": best if alone else CROSSED})
+
+
+def _columns(standings: Mapping[str, Float32], horizon: Float32) -> Float64:
+    """float64[B * C, 2 voices + 1]."""
+    tilt = horizon.astype(np.float64)[:, None] - 0.5
+    odds = [logit(values.astype(np.float64)) for values in standings.values()]
+    parts = [part for each in odds for part in (each, each * tilt)]
+    shape = next(iter(standings.values())).shape
+    return np.stack([np.broadcast_to(part, shape).ravel() for part in (*parts, tilt)], axis=1)
+
+
+def _fit(columns: Float64, label: Bool, weight: Float64, rows: Bool) -> LogisticRegression:
+    with threadpool_limits(1):
+        return LogisticRegression(C=STRENGTH, max_iter=500).fit(columns[rows], label[rows], sample_weight=weight[rows])
+
+
+def _auc(label: Bool, values: npt.NDArray[Any]) -> float:
+    return float(roc_auc_score(label, values))

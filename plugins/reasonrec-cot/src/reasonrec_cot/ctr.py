@@ -1,0 +1,84 @@
+"""Click probabilities as a policy's answers: from rankings where those were tuned, else as the model says yes or no."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from reasonrec_core.ranking import percentile_rank
+from reasonrec_core.types import (
+    Cost,
+    Deliberation,
+    Float32,
+    LazySteps,
+    Observation,
+    QueryBatch,
+    Step,
+    Task,
+)
+from reasonrec_cot import steps
+from reasonrec_cot.answers.score_sources import HEAD, YES
+from reasonrec_cot.engine import Asking
+
+YES_NO = "yes against no as the answer"
+
+
+class Voices(Protocol):
+    """Delegates that are heard beside the model."""
+
+    def standings(self, batch: QueryBatch, observation: Observation) -> Mapping[str, Float32]:
+        """Per delegate float32[B, C]: where each candidate stands among its scores of the whole catalogue."""
+        ...
+
+
+def clicked(
+    asking: Asking, batch: QueryBatch, observation: Observation, voices: Voices | None, generator: str, started: float
+) -> Deliberation:
+    """P(click) of each candidate of ``batch`` (int32[B, C], -1 pads).
+
+    Args:
+        asking: asks the model.
+        batch: B queries.
+        observation: what may be looked at.
+        voices: the delegates; None where the policy was fitted for labelled clicks alone.
+        generator: name of the delegate that proposes candidates.
+        started: when the answer was begun (`time.perf_counter`).
+    """
+    assert batch.candidates is not None
+    decision = None if asking.decision is None else asking.decision.clicks
+    thoughts: Sequence[Mapping[str, str]] = [{}] * len(batch)
+    if asking.config.answer == "head" and decision is not None and voices is not None:
+        reasoned = asking.rank(replace(batch, task=Task.SEQUENTIAL, candidates=None))
+        said = {HEAD: percentile_rank(reasoned.answer.scores, batch), **voices.standings(batch, observation)}
+        chance = np.where(batch.candidates >= 0, decision(said, observation.horizon), np.float32(0))
+        thoughts, tokens, how = reasoned.thoughts, reasoned.usage.tokens, decision.told(generator)
+    else:
+        chance, usage = asking.clicks(batch)
+        tokens, how = usage.tokens, YES_NO
+        if decision is not None and asking.counts is not None:
+            said = {YES: np.clip(chance, 1e-6, 1 - 1e-6), **asking.counts.said(batch.candidates)}
+            chance = np.where(batch.candidates >= 0, decision(said, observation.horizon), np.float32(0))
+            how = decision.told(generator)
+    sure = np.where(batch.candidates >= 0, np.maximum(chance, 1 - chance), 0.0).max(axis=1, initial=0.0)
+
+    def told(row: int) -> tuple[Step, ...]:
+        assert batch.candidates is not None
+        listed = [int(item) for item in batch.candidates[row] if item >= 0]
+        named = asking.items.title(listed[0]) if listed else "nothing"
+        likely = float(chance[row, 0]) if listed else 0.0
+        return (
+            steps.observed(asking.items, batch.history.row(row), asking.config.prompt.history, dict(thoughts[row])),
+            *steps.deliberated(dict(thoughts[row])),
+            steps.proposed(asking.items, listed, "Asked about"),
+            steps.weighed(asking.items, [], how),
+            steps.decided(f"A click on {named}", likely, None, False),
+        )
+
+    cost = Cost(time.perf_counter() - started, tokens)
+    return Deliberation(
+        LazySteps(len(batch), told), sure.astype(np.float32), probability=chance.astype(np.float32), cost=cost
+    )

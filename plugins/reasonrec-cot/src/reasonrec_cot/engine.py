@@ -1,0 +1,208 @@
+"""The policy's working parts, put together for one catalogue: words, model, ways to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from reasonrec_explain.evidence import ExplanationEvidence
+
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.types import Float32, QueryBatch, Task
+from reasonrec_cot.answers.answerer import Answer
+from reasonrec_cot.answers.constrained_decoding import Written
+from reasonrec_cot.answers.item_head import HeadAnswers
+from reasonrec_cot.answers.likelihood import Likelihood
+from reasonrec_cot.answers.score_fusion import Decisions, Evidence, weighed
+from reasonrec_cot.backbone.model import Backbone
+from reasonrec_cot.backbone.reading import Reading, Usage
+from reasonrec_cot.backbone.tokenisation import Prompter
+from reasonrec_cot.config import CotConfig
+from reasonrec_cot.items.click_counts import ClickCounts
+from reasonrec_cot.items.soft_tokens import SoftItems
+from reasonrec_cot.prompting.dialogue import Dialogue
+from reasonrec_cot.prompting.item_words import ItemWords
+from reasonrec_cot.prompting.prompt_builder import Composer, Request, explanation_request, labels
+from reasonrec_cot.prompting.templates import load_templates
+from reasonrec_cot.thinking import Thinker
+
+YES_NO = ("yes", "no")
+
+
+@dataclass(frozen=True)
+class Reasoned:
+    """What came of asking: B answers.
+
+    Attributes:
+        answer: scores and mass of candidates or of the whole catalogue.
+        thoughts: per query what was written before the answer, by part.
+        stated: per query the verbalised confidence, None where none was asked for or none stated.
+        usage: tokens.
+    """
+
+    answer: Answer
+    thoughts: list[dict[str, str]]
+    stated: list[float | None]
+    usage: Usage
+
+
+class Asking:
+    """Asks the model about requests.
+
+    Args:
+        config: of the policy.
+        backbone: the model, tuned or not.
+        catalog: the items, also those that came after tuning.
+        soft: soft tokens, where they were learned.
+        head: the tuned head over these items, where there is one.
+        decision: how its scores are weighed against delegates'.
+        counts: of labelled rows, where clicks were learned from those.
+    """
+
+    def __init__(
+        self,
+        config: CotConfig,
+        backbone: Backbone,
+        catalog: Catalog,
+        soft: SoftItems | None = None,
+        head: HeadAnswers | None = None,
+        decision: Decisions | None = None,
+        counts: ClickCounts | None = None,
+    ) -> None:
+        self.config, self.backbone, self.soft = config, backbone, soft
+        self.head, self.decision, self.counts = head, decision, counts
+        special = tuple(backbone.tokenizer.all_special_tokens)
+        self.items = ItemWords(catalog, config.items, special)
+        prompt = config.prompt if soft is not None else config.prompt.model_copy(update={"soft_tokens": False})
+        has_soft = soft.has if soft is not None else lambda item: False
+        self.composer = Composer(self.items, load_templates(config.templates), prompt, has_soft)
+        if soft is None:
+            self.prompter = Prompter(backbone.tokenizer)
+        else:
+            self.prompter = Prompter(backbone.tokenizer, soft.per_item, soft.has)
+        self.thinker = Thinker(backbone, self.prompter, config.thought)
+        self.likelihood = Likelihood(backbone, self.prompter, config.length_power, config.temperature)
+        self._written: Written | None = None
+
+    @property
+    def written(self) -> Written:
+        """Decoding through the tree of all titles, which is made when it is first needed."""
+        if self._written is None:
+            self._written = Written(self.backbone, self.prompter, self.items.names, self.config.beams)
+        return self._written
+
+    def dialogues(self, batch: QueryBatch) -> list[Dialogue]:
+        """One per query; candidates are listed where answers are labels."""
+        told: list[list[int]] = [[] for _ in batch.users]
+        if self.config.answer == "label" and batch.candidates is not None:
+            told = [[item for item in row if item >= 0] for row in batch.candidates.tolist()]
+        return [
+            self.composer.ask(Request(batch.task, batch.history.row(row).tolist(), listed))
+            for row, listed in enumerate(told)
+        ]
+
+    def rank(
+        self, batch: QueryBatch, dialogues: Sequence[Dialogue] | None = None, evidence: Evidence | None = None
+    ) -> Reasoned:
+        """Think and score ``batch``'s candidates; without candidates, the whole catalogue (written answers, head)."""
+        asked = dialogues or self.dialogues(batch)
+        prompts = [self.prompter.prompt(dialogue) for dialogue in asked]
+        parts: list[tuple[list[int], Reasoned]] = []
+        for rows in self.backbone.groups([len(prompt) for prompt in prompts]):
+            index = np.array(rows, np.intp)
+            reading, thoughts = self.thinker.think([prompts[row] for row in rows], self.soft)
+            told = None if evidence is None else evidence.take(index)
+            answer = self._answer(reading, batch.take(index), told)
+            stated = self._stated(reading, batch.take(index), answer)
+            parts.append((rows, Reasoned(answer, thoughts, stated, reading.usage)))
+        return _together(parts, len(batch))
+
+    def clicks(self, batch: QueryBatch) -> tuple[Float32, Usage]:
+        """float32[B, C]: P(yes) of each candidate, asked about one at a time; 0 for padding."""
+        assert batch.candidates is not None
+        rows, columns = np.nonzero(batch.candidates >= 0)
+        found, usage = np.zeros(batch.candidates.shape, np.float32), Usage()
+        prompts = []
+        for row, column in zip(rows, columns, strict=True):
+            item = int(batch.candidates[row, column])
+            request = Request(Task.CTR, batch.history.row(int(row)).tolist(), (item,))
+            prompts.append(self.prompter.prompt(self.composer.ask(request)))
+        for group in self.backbone.groups([len(prompt) for prompt in prompts]):
+            reading, _ = self.thinker.think([prompts[at] for at in group], self.soft)
+            scores = np.array(self.likelihood.score(reading, [YES_NO] * len(group)), np.float64)
+            chance = 1.0 / (1.0 + np.exp((scores[:, 1] - scores[:, 0]) / self.config.temperature))
+            found[rows[group], columns[group]] = chance
+            usage.add(reading.usage)
+        return found, usage
+
+    def explanations(
+        self, batch: QueryBatch, items: Sequence[int], known: Sequence[ExplanationEvidence] = ()
+    ) -> tuple[list[str], list[dict[str, str]], Usage]:
+        """A sentence per query on why its item suits its user, and what was thought before.
+
+        Args:
+            batch: B queries.
+            items: the item of each.
+            known: what reviews say of each request, told in its prompt; nothing where there are no reviews.
+        """
+        requests = [explanation_request(each) for each in known] or [
+            Request(Task.EXPLAIN, batch.history.row(row).tolist(), (item,)) for row, item in enumerate(items)
+        ]
+        prompts = [self.prompter.prompt(self.composer.ask(request)) for request in requests]
+        texts, usage = [""] * len(batch), Usage()
+        thoughts: list[dict[str, str]] = [{} for _ in batch.users]
+        for group in self.backbone.groups([len(prompt) for prompt in prompts]):
+            reading, thought = self.thinker.think([prompts[at] for at in group], self.soft)
+            said = self.thinker.part(reading, "answer", self.config.explanation)
+            for at, text, told in zip(group, said, thought, strict=True):
+                texts[at], thoughts[at] = text, told
+            usage.add(reading.usage)
+        return texts, thoughts, usage
+
+    def _answer(self, reading: Reading, batch: QueryBatch, evidence: Evidence | None) -> Answer:
+        if self.config.answer == "head" and self.head is not None:
+            answer = self.head.answer(reading, batch)
+            if self.decision is None or evidence is None:
+                return answer
+            return weighed(self.decision, answer, evidence)
+        if self.config.answer == "written":
+            return self.written.answer(reading, batch)
+        return self.likelihood.answer(reading, batch, self._names(batch))
+
+    def _names(self, batch: QueryBatch) -> list[list[str]]:
+        """What each candidate is called in an answer."""
+        assert batch.candidates is not None
+        if self.config.answer == "label":
+            return [list(labels(len(row))) for row in batch.candidates]
+        names = self.items.names
+        return [[names[item] if item >= 0 else "" for item in row.tolist()] for row in batch.candidates]
+
+    def _stated(self, reading: Reading, batch: QueryBatch, answer: Answer) -> list[float | None]:
+        """The confidence that the model states after its best answer; it is asked only where it is wanted."""
+        if self.config.confidence != "verbalised":
+            return [None] * len(batch)
+        best = answer.scores.argmax(axis=1)
+        said = []
+        for row, column in enumerate(best.tolist()):
+            if self.config.answer == "label":
+                said.append(labels(answer.scores.shape[1])[column])
+            else:
+                item = column if batch.candidates is None else int(batch.candidates[row, column])
+                said.append(self.items.names[item])
+        return self.thinker.stated(reading, said)
+
+
+def _together(parts: Sequence[tuple[list[int], Reasoned]], count: int) -> Reasoned:
+    """The parts of a batch in its own order."""
+    width = parts[0][1].answer.scores.shape[1] if parts else 0
+    scores, mass = np.full((count, width), -np.inf, np.float32), np.zeros((count, width), np.float32)
+    thoughts: list[dict[str, str]] = [{} for _ in range(count)]
+    stated: list[float | None] = [None] * count
+    usage = Usage()
+    for rows, part in parts:
+        scores[rows], mass[rows] = part.answer.scores, part.answer.mass
+        for row, thought, said in zip(rows, part.thoughts, part.stated, strict=True):
+            thoughts[row], stated[row] = thought, said
+        usage.add(part.usage)
+    return Reasoned(Answer(scores, mass), thoughts, stated, usage)

@@ -1,0 +1,136 @@
+"""Fitting the decision: the tuned head and delegates on validation pairs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.special import expit
+
+from reasonrec_core.components import FitData
+from reasonrec_core.ranking import percentile_rank
+from reasonrec_core.types import Cases, Float32, Int32, QueryBatch
+from reasonrec_cot.answers.fit_ctr_fusion import FittedClicks, fit_clicks
+from reasonrec_cot.answers.fit_fusion import Fitted, fit_decision
+from reasonrec_cot.answers.score_fusion import Decisions
+from reasonrec_cot.answers.score_sources import HEAD, YES
+from reasonrec_cot.items.click_counts import ClickCounts
+from reasonrec_cot.tuning.module import Tunable
+from reasonrec_cot.tuning.validation import ROWS, Answering, click_odds, head_scores
+
+WIDE = 100
+"""Candidates that weights are learned from, at least."""
+LISTED = 100
+"""Items of a list that comes with a query: the target and so many others, less one, that its user does not have."""
+UNCLICKED = 10
+"""Drawn items per target that the judgement of clicks is learned from."""
+
+
+class Generator(Protocol):
+    """What delegates say; the one that proposes candidates stands first."""
+
+    def __call__(self, batch: QueryBatch, fewest: int) -> tuple[Int32, Mapping[str, Float32]]:
+        """At least so many candidates int32[B, C] (-1 pads), a query's own where it has some, and their scores per
+        delegate, float32[B, C] (-inf where there is none)."""
+        ...
+
+    def standings(self, batch: QueryBatch) -> Mapping[str, Float32]:
+        """Per delegate float32[B, C]: where the batch's candidates stand among its scores of the whole catalogue."""
+        ...
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Validation pairs answered by all voices.
+
+    Attributes:
+        queries: P queries.
+        targets: int32[P], the first target of each.
+        candidates: int32[P, C].
+        fitted: the decision among what the generator proposes.
+        listed: the one among listed candidates: each target with 99 items drawn from those that its user does not have.
+        clicks: how clicks are judged: each target against 10 such items.
+        seconds: that answering and fitting took.
+    """
+
+    queries: QueryBatch
+    targets: Int32
+    candidates: Int32
+    fitted: Fitted
+    listed: Fitted
+    clicks: FittedClicks
+    seconds: float
+
+    @property
+    def decisions(self) -> Decisions:
+        """What decides."""
+        return Decisions(self.fitted.decision, self.listed.decision, self.clicks.decision)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """How good each voice and each decision is, JSON values."""
+        return {**self.fitted.report, "listed": self.listed.report, "clicks": self.clicks.report}
+
+
+def decide(module: Tunable, answering: Answering, pairs: Cases, generator: Generator, data: FitData) -> Decided:
+    """Answer ``pairs`` and fit how the answers are weighed."""
+    started = time.perf_counter()
+    module.eval()
+    targets = pairs.targets[pairs.target_indptr[:-1]]
+    every = head_scores(module, answering.states(pairs.queries, module.soft))
+    horizon = data.horizon(pairs.queries) if data.horizon is not None else np.full(len(pairs), 0.5, np.float32)
+
+    def voices(queries: QueryBatch, fewest: int) -> tuple[Mapping[str, Float32], Int32]:
+        candidates, said = generator(queries, fewest)
+        scores = np.take_along_axis(every, np.maximum(candidates, 0), 1)
+        return {HEAD: np.where(candidates >= 0, scores, np.float32(-np.inf)), **said}, candidates
+
+    def fitted(queries: QueryBatch) -> tuple[Int32, Fitted]:
+        said, candidates = voices(queries, 1)
+        wide = voices(queries, WIDE) if queries.candidates is None else None
+        return candidates, fit_decision(said, candidates, targets, horizon, data.seed, wide)
+
+    candidates, proposed = fitted(pairs.queries)
+    n_items, seed = len(data.catalog), data.seed
+    _, listed = fitted(replace(pairs.queries, candidates=listed_with(targets, pairs.queries, n_items, seed)))
+    asked = replace(pairs.queries, candidates=listed_with(targets, pairs.queries, n_items, seed + 1, 1 + UNCLICKED))
+    standings = {HEAD: _in_parts(every, asked), **generator.standings(asked)}
+    clicks = fit_clicks(standings, np.asarray(asked.candidates == targets[:, None], np.bool_), horizon, seed)
+    return Decided(pairs.queries, targets, candidates, proposed, listed, clicks, time.perf_counter() - started)
+
+
+def decide_clicks(
+    module: Tunable, answering: Answering, rows: Cases, counts: ClickCounts, data: FitData
+) -> FittedClicks:
+    """Fit how yes against no and an item's counts are weighed, on labelled rows that neither was learned from."""
+    module.eval()
+    assert rows.labels is not None
+    assert rows.queries.candidates is not None
+    shown = rows.queries.candidates >= 0
+    said = {YES: expit(click_odds(module, answering, rows.queries)).astype(np.float32).clip(1e-6, 1 - 1e-6)}
+    said |= {name: values[shown] for name, values in counts.said(rows.queries.candidates).items()}
+    horizon = data.horizon(rows.queries) if data.horizon is not None else np.full(len(rows), 0.5, np.float32)
+    each = {name: values[:, None] for name, values in said.items()}
+    clicked = np.asarray(rows.labels[shown] > 0, np.bool_)[:, None]
+    return fit_clicks(each, clicked, horizon[np.nonzero(shown)[0]], data.seed, drawn=False)
+
+
+def _in_parts(every: Float32, asked: QueryBatch) -> Float32:
+    """`standing` of so many queries at a time."""
+    parts = [percentile_rank(every[at : at + len(piece)], piece) for at, piece in asked.chunks(ROWS)]
+    return np.concatenate(parts)
+
+
+def listed_with(targets: Int32, queries: QueryBatch, n_items: int, seed: int, count: int = LISTED) -> Int32:
+    """int32[P, C]: each target among ``count`` - 1 items that its user does not have, in the order of their numbers."""
+    rng = np.random.default_rng(seed)
+    out = np.full((len(targets), min(count, n_items)), -1, np.int32)
+    for row, target in enumerate(targets.tolist()):
+        own = np.append(queries.history.row(row), target)
+        others = np.setdiff1d(np.arange(n_items, dtype=np.int32), own)
+        drawn = rng.choice(others, min(len(others), out.shape[1] - 1), replace=False)
+        out[row, : len(drawn) + 1] = np.sort(np.append(drawn, target))
+    return out
