@@ -14,7 +14,7 @@ from reasonrec_core.data.reviews import ReviewCases, find_visible_reviews, make_
 from reasonrec_core.data.split import TRAIN, VALID, Split
 from reasonrec_core.errors import PluginError
 from reasonrec_core.evaluate import Claim, Scores, Totals
-from reasonrec_core.types import Reviews, Task
+from reasonrec_core.types import Float64, Reviews, Task
 from reasonrec_explain.aspects import Aspects, AspectSettings
 from reasonrec_explain.baselines import CommonPhrases, SimilarUser
 from reasonrec_explain.claim_check import ClaimChecker, ClaimCounts
@@ -22,7 +22,7 @@ from reasonrec_explain.config import MbrSettings
 from reasonrec_explain.evidence import EvidenceSource, ExplanationEvidence
 from reasonrec_explain.item_text import ItemText
 from reasonrec_explain.mbr import MbrSelector
-from reasonrec_explain.metrics import Float64, Overlap, bleu_of_sums, compare, overlap
+from reasonrec_explain.metrics import Overlap, bleu_of_sums, compare, overlap
 from reasonrec_explain.references import ReferenceSettings, hints, references
 
 SIMILAR, PHRASES, CONSENSUS = "similar-user", "common-phrases", "consensus"
