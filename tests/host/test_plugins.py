@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from installed import install, install_module, python, reasonrec
 
-from reasonrec_core import __version__
+from reasonrec_core import __version__, builtin
+from reasonrec_core.hookspecs import HOOK_OF_KIND
 
 LISTING = """
 import os
@@ -20,7 +21,8 @@ for problem in found.problems:
     if problem.distribution not in os.environ["REAL"].split(","):
         print(problem.status, problem.distribution, problem.kind, problem.name, sep="|")
 """
-CORE = "entropy evidence-horizon margin popularity stated-confidence transitions"
+CORE = " ".join(sorted(spec.name for hook in HOOK_OF_KIND.values() for spec in getattr(builtin, hook, tuple)()))
+"""Names of the components that come with the core."""
 GOOD = """
 @hookimpl
 def reasonrec_delegates():
