@@ -8,10 +8,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
+from reasonrec_torch.pretrained import CHAT_MODEL_FILES, find_model
 
 from reasonrec_core.components import Encoder, ItemInput, Settings
 from reasonrec_core.io import content_hash
-from reasonrec_core.observe.pretrained import Weights, find_weights
+from reasonrec_core.observe.pretrained import Weights
 from reasonrec_core.types import Float32
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 LLAVA = "llava-hf/llava-1.5-7b-hf"
-FILES = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors")
-NEEDS = ("config.json", "*.safetensors")
 
 
 class LlavaConfig(Settings):
@@ -94,4 +93,4 @@ class LlavaEncoder(Encoder[LlavaConfig]):
 
 
 def _weights(config: LlavaConfig) -> Weights:
-    return find_weights(config.model, files=FILES, needs=NEEDS, revision=config.revision)
+    return find_model(config.model, config.revision, CHAT_MODEL_FILES)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from reasonrec_torch.pretrained import load_pretrained, pick_device
 from transformers import AutoModelForImageTextToText, AutoProcessor
-from transformers.utils import logging as transformers_logging
 
 from reasonrec_core.components import ItemInput
-from reasonrec_core.errors import ConfigError, WeightsError
+from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import Float32
 from reasonrec_llava.encoder import LlavaConfig
 
-SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 SMALLEST_SIDE = 28
 """Pixels: smaller pictures are enlarged first, as some models' patches would not fit into them."""
 
@@ -27,24 +25,16 @@ class VisionLanguageModel:
 
     def __init__(self, folder: Path, config: LlavaConfig) -> None:
         self.config = config
-        self.device = torch.device(_device(config.device))
-        try:
-            with _quiet():
-                processors: Any = AutoProcessor
-                models: Any = AutoModelForImageTextToText
-                self.processor = processors.from_pretrained(folder, **SAFE)
-                model, report = models.from_pretrained(
-                    folder, output_loading_info=True, use_safetensors=True, dtype=_dtype(config, self.device), **SAFE
-                )
-        except Exception as error:  # its loaders raise whatever their file formats do
-            raise WeightsError(
-                f"transformers cannot load the model ({(str(error).strip() or type(error).__name__).splitlines()[0]})",
-                where=str(folder),
-                fix="Give a folder or hub name of an image-text-to-text model with its processor.",
-            ) from error
-        if missing := sorted(report["missing_keys"]):
-            raise WeightsError(f"the weights lack {len(missing)} tensors, such as {missing[0]}", where=str(folder))
-        self.model: Any = model.eval().to(self.device)
+        self.device = pick_device(config.device)
+        loaded = load_pretrained(
+            folder,
+            AutoModelForImageTextToText,
+            AutoProcessor,
+            dtype=_dtype(config, self.device),
+            device=self.device,
+            fix="Give a folder or hub name of an image-text-to-text model with its processor.",
+        )
+        self.model, self.processor = loaded.model, loaded.reader
         tokenizer = self.processor.tokenizer
         tokenizer.padding_side = "right"  # what follows a text is not seen by it: padding changes nothing
         if tokenizer.pad_token is None:
@@ -122,29 +112,8 @@ def _enlarged(image: Any) -> Any:
     return image.resize((max(SMALLEST_SIDE, image.width), max(SMALLEST_SIDE, image.height)))
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    before, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(before)
-        if bars:
-            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
 def _dtype(config: LlavaConfig, device: torch.device) -> torch.dtype:
     if config.precision != "auto":
         return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
     fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.bfloat16 if fast else torch.float32
-
-
-def _device(wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -7,10 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
+from reasonrec_torch.pretrained import find_model
 
 from reasonrec_core.components import Encoder, Settings
 from reasonrec_core.io import content_hash
-from reasonrec_core.observe.pretrained import Weights, find_weights
+from reasonrec_core.observe.pretrained import Weights
 from reasonrec_core.types import Float32
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
-FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
-NEEDS = ("config.json", "*.safetensors")
 
 
 class TextConfig(Settings):
@@ -78,4 +77,4 @@ class TextEncoder(Encoder[TextConfig]):
 
 
 def _weights(config: TextConfig) -> Weights:
-    return find_weights(config.model, files=FILES, needs=NEEDS, revision=config.revision)
+    return find_model(config.model, config.revision)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from reasonrec_torch.pretrained import load_pretrained, pick_device
 from transformers import AutoModel, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
-from reasonrec_core.errors import WeightsError
 from reasonrec_core.types import Float32
 from reasonrec_text.encoder import TextConfig
 
@@ -26,30 +24,19 @@ class SentenceModel:
 
     def __init__(self, folder: Path, config: TextConfig) -> None:
         self.config = config
-        self.device = torch.device(_device(config.device))
-        try:
-            with quiet_transformers():
-                self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-                model, loading = AutoModel.from_pretrained(
-                    folder,
-                    output_loading_info=True,
-                    local_files_only=True,
-                    trust_remote_code=False,
-                    use_safetensors=True,
-                    dtype=getattr(torch, config.dtype),
-                )
-        except Exception as error:  # its loaders raise whatever their file formats do
-            raise WeightsError(
-                f"transformers cannot load the model ({(str(error).strip() or type(error).__name__).splitlines()[0]})",
-                where=str(folder),
-                fix="Give a folder or a hub name that AutoModel and AutoTokenizer understand.",
-            ) from error
-        missing = [key for key in loading["missing_keys"] if not key.startswith("pooler.")]
-        if missing:
-            raise WeightsError(f"the weights lack {len(missing)} tensors, such as {missing[0]}", where=str(folder))
-        self.model = model.eval().to(self.device)
+        self.device = pick_device(config.device)
+        loaded = load_pretrained(
+            folder,
+            AutoModel,
+            AutoTokenizer,
+            dtype=getattr(torch, config.dtype),
+            device=self.device,
+            optional=("pooler.",),
+            fix="Give a folder or a hub name that AutoModel and AutoTokenizer understand.",
+        )
+        self.model, self.tokenizer = loaded.model, loaded.reader
         self.pooling = _pooling(folder) if config.pooling == "auto" else config.pooling
-        limit = getattr(model.config, "max_position_embeddings", None) or config.max_length
+        limit = getattr(loaded.config, "max_position_embeddings", None) or config.max_length
         self.max_length = min(config.max_length, limit, self.tokenizer.model_max_length)
 
     def encode(self, texts: Sequence[str]) -> Float32:
@@ -81,20 +68,6 @@ class SentenceModel:
         return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
 
 
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """No progress bars and no reports about weights that are not needed; what is missing we check ourselves."""
-    before, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(before)
-        if bars:
-            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
 def _groups(order: np.ndarray, lengths: np.ndarray, tokens: int) -> list[np.ndarray]:
     """``order`` (short to long) cut so that a group has at most ``tokens`` padded tokens, or is one text."""
     groups, start = [], 0
@@ -111,11 +84,3 @@ def _pooling(folder: Path) -> str:
     if not path.is_file():
         return "mean"
     return "cls" if json.loads(path.read_text(encoding="utf-8")).get("pooling_mode_cls_token") else "mean"
-
-
-def _device(wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
