@@ -9,8 +9,8 @@ import numpy as np
 import open_clip  # type: ignore[import-untyped]
 import torch
 from PIL import Image
-from reasonrec_text.model import quiet_transformers
 from reasonrec_timm.model import best_device, create, in_pieces, load_weights
+from reasonrec_torch.pretrained import quiet_transformers
 from timm.data.config import resolve_data_config
 from torchvision import transforms  # type: ignore[import-untyped]
 from transformers import AutoTokenizer
