@@ -37,7 +37,7 @@ from reasonrec_chain.think import ranked, think
 from reasonrec_profile.api import HistoryWeights
 from threadpoolctl import threadpool_limits
 
-from reasonrec_core.evaluate.batching import run_batches
+from reasonrec_core.evaluate.loop import run_batches
 from reasonrec_core.types import Float32, QueryBatch
 
 RESULTS = Path(__file__).parent / "results"

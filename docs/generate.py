@@ -33,7 +33,7 @@ def plugin_table(registry: Registry) -> str:
     """A row per component of the core and of the plugins in this repository."""
     rows = ["| name | kind | tasks | package | what it is |", "|---|---|---|---|---|"]
     for item in registry.components():
-        if item.distribution.startswith(OURS):
+        if item.distribution.startswith(OURS) and item.kind is not Kind.METRIC:
             tasks = ", ".join(item.spec.tasks) or "any"
             rows.append(f"| `{item.spec.name}` | {item.kind} | {tasks} | `{item.distribution}` | {item.spec.summary} |")
     return "\n".join(rows) + "\n"
@@ -180,8 +180,25 @@ def pages() -> dict[Path, str]:
         DOCS / "cli.md": cli_page(),
         DOCS / "settings.md": settings_page(registry),
         DOCS / "hooks.md": hooks_page(),
+        DOCS / "metrics.md": metrics_page(registry),
         OFFICIAL: official_table(),
     }
+
+
+def metric_definitions(registry: Registry, task: str) -> str:
+    """A row per metric of a task, as their records define them."""
+    rows = ["| metric | definition | better |", "|---|---|---|"]
+    for info in registry.metrics(task):
+        rows.append(f"| `{info.name}{'@k' if info.cutoff else ''}` | {info.definition} | {info.better} |")
+    return "\n".join(rows) + "\n"
+
+
+def metrics_page(registry: Registry) -> str:
+    """The page of metrics with its tables of definitions."""
+    text = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    for mark, task in (("ranking", "sequential"), ("click", "ctr"), ("explanation", "explain")):
+        text = between(text, f"{mark}-metrics", metric_definitions(registry, task))
+    return text
 
 
 def main() -> int:

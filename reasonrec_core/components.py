@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from reasonrec_core.data.column_matching import ColumnMatcher
     from reasonrec_core.data.dataset import Dataset
     from reasonrec_core.data.raw_tables import RawTables
+    from reasonrec_core.evaluate.schema import Results
 
 
 class Settings(BaseModel):
@@ -390,26 +391,56 @@ class Splitter(Configured[S]):
 
 
 class Reporter(Configured[C]):
-    """Writes what a reader wants to see of a finished run."""
+    """Writes what a reader wants to see of a finished run. The same run gives the same files, byte for byte."""
+
+    @abstractmethod
+    def write(self, results: Results, run_folder: Path, out: Path) -> Sequence[Path]:
+        """Write files into ``out``, each whole or not at all (`reasonrec_core.io.write_text`); gives their paths.
+
+        Args:
+            results: ``metrics.json``, checked.
+            run_folder: what else the run left (``cards.json``, ``config.toml``...); any of it may be missing. Titles,
+                texts and pictures in it are untrusted.
+            out: a folder that exists, often the run folder itself.
+
+        Raises:
+            RunError: a file of the run is broken.
+        """
+
+    def summarise(self, results: Results) -> Sequence[str]:
+        """Sentences that a run prints below its table; none by default."""
+        return ()
 
 
 @dataclass(frozen=True)
 class MetricInfo:
     """A metric: how it is computed, and what a reader must know about it.
 
+    What ``function`` gives decides how sure it can be: float64[B] (one value per query, NaN where undefined; of clicks
+    one per row) and `reasonrec_core.evaluate.Totals` (a function of sums) get an interval and a p-value by resampling
+    users; a plain number is what it is. None: it cannot be computed here, e.g. because item counts are not known.
+
     Attributes:
-        name: of the family, e.g. ``ndcg``.
-        function: computes it.
+        name: as tables show it, e.g. ``NDCG``; in lower case it is the name of the component.
+        function: of rankings ``function(lists, k)`` with `reasonrec_core.evaluate.RankedLists`, without ``cutoff``
+            ``function(lists)``; of clicks ``function(clicks)`` with `reasonrec_core.evaluate.Clicks`; None where a
+            policy brings the values (explanations).
         better: which way is better; "neither" for what only describes a system.
-        meaning: one line for a reader.
+        meaning: one line for a reader; ``{k}`` is the cut-off.
         order: its place in tables; smaller first.
+        tasks: the tasks it is defined for.
+        cutoff: whether it looks at the first k of a list.
+        definition: the formula, in Markdown, for the table of definitions.
     """
 
     name: str
-    function: Callable[..., Any]
+    function: Callable[..., Any] | None
     better: Literal["higher", "lower", "neither"]
     meaning: str
     order: int = 100
+    tasks: tuple[str, ...] = ("sequential", "direct")
+    cutoff: bool = True
+    definition: str = ""
 
 
 def pick_candidates(scores: Float32, batch: QueryBatch) -> Float32:

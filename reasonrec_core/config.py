@@ -88,6 +88,9 @@ class EvaluateConfig(Settings):
         "ranking, about each target and one drawn item that its user never touched.",
     )
     k: tuple[int, ...] = Field((5, 10), description="Cut-offs of the ranking metrics.")
+    metrics: tuple[str, ...] | None = Field(
+        None, description="Metrics beside NDCG and HR (clicks: AUC, UAUC and LogLoss); null = all that are installed."
+    )
     resamples: int = Field(10_000, ge=100, le=100_000, description="Bootstrap resamples behind each interval.")
     faithfulness: int = Field(
         500, ge=0, description="Test queries whose steps are edited to see whether they cause the answer; 0 = none."
@@ -113,7 +116,11 @@ class EvaluateConfig(Settings):
 
 
 class ReportConfig(Settings):
-    """What the report shows and the trace keeps."""
+    """Who reports, what reports show, and what the trace keeps."""
+
+    reporters: tuple[ComponentConfig, ...] | None = Field(
+        None, description="Who writes about a finished run, with their settings; null = all that are installed."
+    )
 
     cards: int = Field(
         6, ge=0, le=100, description="Decision cards of successes and of failures; explanations, best, worst and drawn."

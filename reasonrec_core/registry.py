@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any
@@ -112,9 +112,22 @@ class Registry:
             self._loaded[key] = _import(found)
         return self._loaded[key]
 
-    def metrics(self) -> list[MetricInfo]:
-        """The records of all metrics, in the order of tables."""
-        found: list[MetricInfo] = [self.load(Kind.METRIC, name) for name in self.names(Kind.METRIC)]
+    def metrics(self, task: str | None = None, names: Sequence[str] | None = None) -> list[MetricInfo]:
+        """The records of metrics, in the order of tables.
+
+        Args:
+            task: those that are defined for it; None for all.
+            names: those that are wanted, as in a pipeline file; None for all that are installed.
+
+        Raises:
+            ConfigError: a name is not installed.
+            PluginError: a record cannot be imported.
+        """
+        specs = [self.spec(Kind.METRIC, name, where="evaluate.metrics").spec for name in names or ()]
+        if names is None:
+            specs = [each.spec for each in self.components() if each.kind is Kind.METRIC]
+        wanted = [each.name for each in specs if task is None or task in each.tasks]
+        found: list[MetricInfo] = [self.load(Kind.METRIC, name) for name in wanted]
         return sorted(found, key=lambda metric: (metric.order, metric.name))
 
     def create(

@@ -54,3 +54,30 @@ def reasonrec_splitters() -> list[ComponentSpec]:
         ComponentSpec("cold-item", f"{module}:ColdItem", "whole items are held out; only their content leads to them"),
         ComponentSpec("predefined", f"{module}:Predefined", "parts that came with the data; labels: a click task"),
     ]
+
+
+@hookimpl
+def reasonrec_metrics() -> list[ComponentSpec]:
+    """The metrics of the core."""
+    ranking, clicks, explained = (f"reasonrec_core.evaluate.{m}" for m in ("ranking_metrics", "ctr_metrics", "metrics"))
+    return [
+        ComponentSpec("ndcg", f"{ranking}:NDCG", "Discounted gain of the relevant items", RANKING),
+        ComponentSpec("hr", f"{ranking}:HR", "Share of queries with a relevant item among the first k", RANKING),
+        ComponentSpec("mrr", f"{ranking}:MRR", "1 / rank of the first relevant item", RANKING),
+        ComponentSpec("recall", f"{ranking}:RECALL", "Share of the relevant items among the first k", RANKING),
+        ComponentSpec("precision", f"{ranking}:PRECISION", "Share of the first k that is relevant", RANKING),
+        ComponentSpec("map", f"{ranking}:MAP", "Mean average precision over the first k", RANKING),
+        ComponentSpec("coverage", f"{ranking}:COVERAGE", "Share of the catalogue that is recommended at all", RANKING),
+        ComponentSpec("novelty", f"{ranking}:NOVELTY", "How rare the recommended items are", RANKING),
+        ComponentSpec("popularity", f"{ranking}:POPULARITY", "How popular the recommended items are", RANKING),
+        ComponentSpec("auc", f"{clicks}:AUC", "P(a click is ranked above a non-click)", ("ctr",)),
+        ComponentSpec("uauc", f"{clicks}:UAUC", "AUC within each user, averaged over users", ("ctr",)),
+        ComponentSpec("gauc", f"{clicks}:GAUC", "AUC within each user, averaged over rows", ("ctr",)),
+        ComponentSpec("logloss", f"{clicks}:LOG_LOSS", "Mean negative log-likelihood of the clicks", ("ctr",)),
+        ComponentSpec("brier", f"{clicks}:BRIER", "Mean squared distance of probability and outcome", ("ctr",)),
+        ComponentSpec("ece", f"{clicks}:ECE", "Calibration error over bins of equal width", ("ctr",)),
+        ComponentSpec("ece-mass", f"{clicks}:ECE_MASS", "Calibration error over bins of equal mass", ("ctr",)),
+        ComponentSpec("rouge-l", f"{explained}:ROUGE_L", "Longest common word order with a review", ("explain",)),
+        ComponentSpec("bleu-4", f"{explained}:BLEU_4", "Shared runs of words with the users' words", ("explain",)),
+        ComponentSpec("verified", f"{explained}:VERIFIED", "Share of claims that the evidence holds", ("explain",)),
+    ]

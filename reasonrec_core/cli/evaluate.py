@@ -23,6 +23,7 @@ def evaluate_command(run: Path, as_json: bool) -> None:
     from reasonrec_core.pipeline.run import evaluate_run
     from reasonrec_core.registry import Registry
 
+    registry = Registry.discover()
     with console.progress() as progress:
-        results = evaluate_run(run, Registry.discover(), progress, say=console.note)
-    show_results(results, run, as_json=as_json)
+        results = evaluate_run(run, registry, progress, say=console.note)
+    show_results(results, run, registry, as_json=as_json)

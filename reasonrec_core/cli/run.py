@@ -38,6 +38,7 @@ def run_command(
     from reasonrec_core.registry import Registry
 
     config, folder = load_pipeline(pipeline, overrides, out)
+    registry = Registry.discover()
     with console.progress() as progress:
-        results = run_pipeline(config, folder, Registry.discover(), progress, refit=refit, say=console.note)
-    show_results(results, folder, as_json=as_json)
+        results = run_pipeline(config, folder, registry, progress, refit=refit, say=console.note)
+    show_results(results, folder, registry, as_json=as_json)

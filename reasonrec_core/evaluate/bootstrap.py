@@ -1,13 +1,20 @@
-"""The bootstrap: thousands of resamples of users as one product of weights and sums."""
+"""The bootstrap: thousands of resamples of users as one product of weights and sums.
+
+Resampling users with replacement gives user ``u`` a weight ``w_u``; a metric's value on the resample is
+``combine(sum_u w_u parts_u)``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.evaluate.resampling import Estimate
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.evaluate.metrics import ratio_of_sums
+from reasonrec_core.evaluate.scores import Scores
 from reasonrec_core.types import Float64, Int64
 
 RESAMPLES = 10_000
@@ -22,7 +29,61 @@ _CHUNK = 1 << 20
 """Weights held at a time (8 MiB)."""
 
 
-def resample(made: Sequence[Estimate], *, seed: int, resamples: int = RESAMPLES) -> dict[str, Float64]:
+@dataclass(frozen=True)
+class UserSums:
+    """A metric that can be resampled: a function of sums over users.
+
+    Attributes:
+        name: of the metric.
+        parts: float64[U, q] what each user adds to q sums.
+        combine: float64[R, q] sums of R resamples -> float64[R] values.
+        centred: see `Totals.centred`.
+        apart: whether it is drawn by itself, so that it moves no other metric's interval.
+    """
+
+    name: str
+    parts: Float64
+    combine: Callable[[Float64], Float64]
+    centred: bool = False
+    apart: bool = False
+
+    @property
+    def value(self) -> float:
+        """The metric itself: every weight is one."""
+        return float(self.combine(self.parts.sum(axis=0)[None])[0])
+
+
+def sum_by_user(scores: Scores, metrics: Sequence[str] | None = None) -> dict[str, UserSums]:
+    """The metrics of ``scores`` that are functions of sums over users (all but Coverage).
+
+    Raises:
+        ConfigError: a metric in ``metrics`` does not exist or cannot be resampled.
+    """
+    known = [*([] if scores.clicks is not None else scores.per_query), *scores.totals]
+    for name in metrics or ():
+        if name not in known:
+            raise ConfigError(f"no interval for the metric {name!r}", fix=f"There are: {', '.join(known)}.")
+    n_units = int(scores.units.max()) + 1 if len(scores) else 0
+    return {name: _sum_by_user(scores, name, n_units) for name in (known if metrics is None else metrics)}
+
+
+def _sum_by_user(scores: Scores, name: str, n_units: int) -> UserSums:
+    apart = name in scores.added
+    totals = scores.totals.get(name)
+    if totals is None:
+        values = scores.per_query[name]
+        defined = ~np.isnan(values)
+        total = np.bincount(scores.units, np.where(defined, values, 0.0), n_units)
+        parts = np.stack([total, np.bincount(scores.units, defined, n_units)], axis=1).astype(np.float64, copy=False)
+        return UserSums(name, parts, ratio_of_sums, apart=apart)
+    if totals.per == "user":
+        return UserSums(name, totals.parts, totals.combine, totals.centred, apart)
+    units = scores.units if scores.clicks is None or totals.per == "query" else scores.clicks.unit
+    columns = [np.bincount(units, column, n_units) for column in totals.parts.T]
+    return UserSums(name, np.stack(columns, axis=1), totals.combine, totals.centred, apart)
+
+
+def resample(made: Sequence[UserSums], *, seed: int, resamples: int = RESAMPLES) -> dict[str, Float64]:
     """float64[resamples] by name: each metric under weights Multinomial(U, 1/U), i.e. U users drawn with replacement.
 
     How the weighted sums are drawn depends on the values, not their distribution:
@@ -58,14 +119,15 @@ def interval(draws: Float64, value: float, centred: bool = False) -> tuple[float
     return float(low), float(high)
 
 
-def _grouped(made: Sequence[Estimate]) -> list[list[Estimate]]:
+def _grouped(made: Sequence[UserSums]) -> list[list[UserSums]]:
     """Which metrics to draw together: few users, or few different rows even together; else each alone."""
-    groups: list[list[Estimate]] = []
+    groups: list[list[UserSums]] = []
     joint = np.zeros(0, np.uint64)
     for estimate in made:
         key = _keys(estimate.parts)
         together = _mix(joint) ^ key if groups else key
-        if groups and (len(key) <= _MANY or len(np.unique(together)) <= _FEW):
+        free = bool(groups) and not estimate.apart and not groups[-1][0].apart
+        if free and (len(key) <= _MANY or len(np.unique(together)) <= _FEW):
             groups[-1].append(estimate)
             joint = together
         else:
@@ -90,7 +152,7 @@ def _resampled_sums(parts: Float64, rng: np.random.Generator, resamples: int) ->
     return sums
 
 
-def _binned_sums(estimate: Estimate, rng: np.random.Generator, resamples: int) -> Float64:
+def _binned_sums(estimate: UserSums, rng: np.random.Generator, resamples: int) -> Float64:
     """float64[resamples, q]: weighted sums in time that does not grow with the number of users.
 
     Users are sorted by their influence on the metric into bins of equal size. How many draws fall into each bin is

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 import numpy as np
 
+from reasonrec_core.components import MetricInfo
 from reasonrec_core.errors import DataError
 from reasonrec_core.evaluate.calibration import ECE_BINS, bin_of
+from reasonrec_core.evaluate.metrics import Totals, ratio_of_sums
 from reasonrec_core.types import Cases, Float32, Float64, Int64
 
 CLIP = 1e-7
@@ -23,12 +28,14 @@ class Clicks:
         unit: int64[N] whose click it is: rows with equal numbers belong to one user.
         label: float64[N] 0 or 1.
         probability: float64[N] predicted.
+        n_units: how many users there are.
     """
 
     query: Int64
     unit: Int64
     label: Float64
     probability: Float64
+    n_units: int
 
     @classmethod
     def of(cls, cases: Cases, probability: Float32, unit: Int64) -> Clicks:
@@ -45,7 +52,8 @@ class Clicks:
         label = cases.labels[shown].astype(np.float64)
         if not np.isin(label, (0.0, 1.0)).all():
             raise DataError("click labels must be 0 or 1", fix="Map ratings to labels before the evaluation.")
-        return cls(query, unit[query], label, probability[shown].astype(np.float64))
+        n_units = int(unit.max()) + 1 if len(unit) else 0
+        return cls(query, unit[query], label, probability[shown].astype(np.float64), n_units)
 
     @property
     def losses(self) -> Float64:
@@ -104,9 +112,9 @@ def auc(label: Float64, probability: Float64) -> float:
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(label) - n)))
 
 
-def user_auc(clicks: Clicks, n_units: int) -> tuple[Float64, Int64]:
+def user_auc(clicks: Clicks) -> tuple[Float64, Int64]:
     """Each user's AUC, float64[U] (NaN where the user has one class only), and number of rows, int64[U]."""
-    positive = clicks.label
+    positive, n_units = clicks.label, clicks.n_units
     rows = np.bincount(clicks.unit, minlength=n_units)
     n = np.bincount(clicks.unit, positive, n_units)
     ranks = np.bincount(clicks.unit, mid_ranks(clicks.probability, clicks.unit) * positive, n_units)
@@ -115,23 +123,85 @@ def user_auc(clicks: Clicks, n_units: int) -> tuple[Float64, Int64]:
     return values, rows
 
 
-def click_metrics(clicks: Clicks, n_units: int) -> dict[str, float]:
-    """AUC, UAUC, GAUC, LogLoss, Brier, ECE and ECE[mass] over all clicks."""
-    per_user, rows = user_auc(clicks, n_units)
-    both = ~np.isnan(per_user)
-    some = bool(both.any())
-    return {
-        "AUC": auc(clicks.label, clicks.probability),
-        "UAUC": float(per_user[both].mean()) if some else float("nan"),
-        "GAUC": float(np.average(per_user[both], weights=rows[both])) if some else float("nan"),
-        "LogLoss": float(clicks.losses.mean()),
-        "Brier": float(clicks.squares.mean()),
-        "ECE": _ece(clicks, "width"),
-        "ECE[mass]": _ece(clicks, "mass"),
-    }
+def auc_of_clicks(clicks: Clicks) -> Totals:
+    """AUC; resampled to first order in the weights: means of DeLong's structural components, per class."""
+    value, positive = placements(clicks.label, clicks.probability), clicks.label > 0.5
+    columns = [np.where(positive, value, 0.0), positive, np.where(positive, 0.0, value), ~positive]
+    exact = auc(clicks.label, clicks.probability)
+    parts = np.stack(columns, axis=1).astype(np.float64)
+    return Totals(
+        parts, lambda sums: ratio_of_sums(sums[:, :2]) + ratio_of_sums(sums[:, 2:]) - exact, "row", exact=exact
+    )
 
 
-def _ece(clicks: Clicks, kind: str) -> float:
+def mean_user_auc(clicks: Clicks, by_rows: bool = False) -> Totals:
+    """The mean of users' AUC, each user counting once (UAUC) or once per row (GAUC)."""
+    value, rows = user_auc(clicks)
+    both = ~np.isnan(value)
+    weight = np.where(both, rows if by_rows else 1.0, 0.0)
+    exact = float("nan")
+    if both.any():
+        exact = float(np.average(value[both], weights=rows[both])) if by_rows else float(value[both].mean())
+    parts = np.stack([np.where(both, value, 0.0) * weight, weight], axis=1)
+    return Totals(parts, ratio_of_sums, "user", exact=exact)
+
+
+def calibration_error(clicks: Clicks, kind: str = "width") -> Totals:
+    """ECE: over `ECE_BINS` bins of equal width or mass (see `calibration.bin_of`), the mean gap of sums."""
     bins = bin_of(clicks.probability, ECE_BINS, kind)
-    gap = np.bincount(bins, clicks.probability - clicks.label, ECE_BINS)
-    return float(np.abs(gap).sum() / len(bins))
+    gap = clicks.probability - clicks.label
+    size = clicks.n_units * ECE_BINS
+    gaps = np.bincount(clicks.unit * ECE_BINS + bins, gap, size).reshape(clicks.n_units, ECE_BINS)
+    rows = np.bincount(clicks.unit, minlength=clicks.n_units).astype(np.float64)
+    parts = np.concatenate([gaps, rows[:, None]], axis=1)
+    exact = float(np.abs(np.bincount(bins, gap, ECE_BINS)).sum() / len(bins))
+    return Totals(parts, lambda sums: np.abs(sums[:, :-1]).sum(axis=1) / sums[:, -1], "user", True, exact)
+
+
+def _info(
+    name: str,
+    function: Callable[[Clicks], Float64 | Totals],
+    better: Literal["higher", "lower"],
+    order: int,
+    meaning: str,
+    definition: str,
+) -> MetricInfo:
+    return MetricInfo(name, function, better, meaning, order, ("ctr",), cutoff=False, definition=definition)
+
+
+AUC = _info(
+    "AUC", auc_of_clicks, "higher", 70,
+    "probability that a clicked item is ranked above one that was not clicked, over all rows",
+    "P(p of a random click > p of a random non-click) + half P(equal): mid-ranks",
+)  # fmt: skip
+UAUC = _info(
+    "UAUC", mean_user_auc, "higher", 71, "the same within each user, averaged over users",
+    "AUC within each user, mean over the users who have both clicks and non-clicks, every user counting once",
+)  # fmt: skip
+GAUC = _info(
+    "GAUC", partial(mean_user_auc, by_rows=True), "higher", 72,
+    "the same within each user, averaged with the user's number of rows as weight",
+    "the same, every user counting with the number of their rows",
+)  # fmt: skip
+LOG_LOSS = _info(
+    "LogLoss", lambda clicks: clicks.losses, "lower", 73,
+    "mean negative log-likelihood of the clicks; lower is better",
+    "mean of -(y ln p + (1 - y) ln(1 - p)), p kept within [1e-7, 1 - 1e-7]",
+)  # fmt: skip
+BRIER = _info(
+    "Brier", lambda clicks: clicks.squares, "lower", 74,
+    "mean squared distance of stated probability and outcome; lower is better", "mean of (p - y)^2",
+)  # fmt: skip
+ECE = _info(
+    "ECE", calibration_error, "lower", 75,
+    "expected calibration error: mean distance of stated probability and observed frequency; lower is better",
+    "sum over 15 bins of equal width of n_b / N * \\|mean y - mean p\\|; bins are ((m - 1) / 15, m / 15]",
+)  # fmt: skip
+ECE_MASS = _info(
+    "ECE[mass]", partial(calibration_error, kind="mass"), "lower", 76,
+    "expected calibration error: mean distance of stated probability and observed frequency; lower is better",
+    "the same with 15 bins of (nearly) equally many rows; equal probabilities share a bin",
+)  # fmt: skip
+
+CLICK_METRICS = (AUC, UAUC, GAUC, LOG_LOSS, BRIER, ECE, ECE_MASS)
+"""In the order in which they are computed."""

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import lru_cache
 from threading import local
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
+from reasonrec_core.components import MetricInfo
 from reasonrec_core.errors import DataError, PluginError, ReasonRecError
-from reasonrec_core.evaluate.batching import run_batches as run_batches
-from reasonrec_core.evaluate.ctr_metrics import Clicks, click_metrics
-from reasonrec_core.evaluate.hits import drop_invalid, find_hits
-from reasonrec_core.evaluate.ranking_metrics import accuracy, beyond_accuracy, coverage
-from reasonrec_core.evaluate.scores import Scores, user_units
-from reasonrec_core.types import Bool, Cases, Float32, Int64, Progress, QueryBatch, Ranking, Task
+from reasonrec_core.evaluate.ctr_metrics import CLICK_METRICS, Clicks
+from reasonrec_core.evaluate.metrics import compute_list_metrics
+from reasonrec_core.evaluate.ranking_metrics import RANKING_METRICS, RankedLists, drop_invalid, find_hits
+from reasonrec_core.evaluate.scores import Scores, score_clicks, user_units
+from reasonrec_core.types import Bool, Cases, Float32, Int64, Progress, QueryBatch, Ranking
 from reasonrec_core.validation import HistoryMask, among, check_probability, check_ranking
 
 T = TypeVar("T")
@@ -34,6 +39,7 @@ def evaluate_ranking(
     progress: Progress | None = None,
     name: str | None = None,
     sampled: str | None = None,
+    metrics: Sequence[MetricInfo] = RANKING_METRICS,
 ) -> Scores:
     """Ask for the best ``max(ks) + 1`` items of every query and score the answers.
 
@@ -49,6 +55,7 @@ def evaluate_ranking(
         threads: Python threads that call ``answer``, each with one BLAS thread; 1 for a system that is not thread-safe.
         progress: called as ``progress(done, total, label)`` in queries.
         name: of the system, for messages.
+        metrics: what is computed.
         sampled: how candidates were drawn, e.g. ``uni99`` (the default under `Task.DIRECT` with 100 candidates).
 
     Raises:
@@ -71,7 +78,7 @@ def evaluate_ranking(
     run_batches(work, replace(cases.queries, k=deepest + 1), chunk, threads, progress, name)
     seconds = time.perf_counter() - started
     found = Ranking(items, scores)
-    return _score(found, cases, ks, n_items, item_counts, np.ones(items.shape, np.bool_), seconds, sampled)
+    return _score(found, cases, ks, n_items, item_counts, np.ones(items.shape, np.bool_), seconds, sampled, metrics)
 
 
 def score_ranking(
@@ -83,6 +90,7 @@ def score_ranking(
     item_counts: Int64 | None = None,
     seconds: float = 0.0,
     sampled: str | None = None,
+    metrics: Sequence[MetricInfo] = RANKING_METRICS,
 ) -> Scores:
     """Score lists made elsewhere: a routed system's, or text that a language model generated.
 
@@ -106,7 +114,7 @@ def score_ranking(
     valid = (items >= -1) & (items < n_items)
     if candidates is not None:
         valid &= among(items, candidates) | (items == -1)
-    return _score(Ranking(items, scores), cases, ks, n_items, item_counts, valid, seconds, sampled)
+    return _score(Ranking(items, scores), cases, ks, n_items, item_counts, valid, seconds, sampled, metrics)
 
 
 def evaluate_ctr(
@@ -142,7 +150,9 @@ def evaluate_ctr(
     return score_ctr(probability, cases, seconds=time.perf_counter() - started)
 
 
-def score_ctr(probability: Float32, cases: Cases, *, seconds: float = 0.0) -> Scores:
+def score_ctr(
+    probability: Float32, cases: Cases, *, seconds: float = 0.0, metrics: Sequence[MetricInfo] = CLICK_METRICS
+) -> Scores:
     """Score click probabilities made elsewhere: float32[B, C] in [0, 1] where the cases have candidates."""
     check_probability(probability, cases.queries)
     users = cases.queries.users
@@ -150,14 +160,7 @@ def score_ctr(probability: Float32, cases: Cases, *, seconds: float = 0.0) -> Sc
     clicks = Clicks.of(cases, probability, units)
     if not len(clicks.query):
         raise DataError("there are no clicks to evaluate", fix="Check the split: its test part is empty.")
-    shown = np.bincount(clicks.query, minlength=len(users))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        per_query = {
-            "LogLoss": np.bincount(clicks.query, clicks.losses, len(users)) / shown,
-            "Brier": np.bincount(clicks.query, clicks.squares, len(users)) / shown,
-        }
-    overall = click_metrics(clicks, int(units.max()) + 1)
-    return Scores(Task.CTR, users, per_query, overall, clicks=clicks, seconds=seconds)
+    return score_clicks(clicks, users, metrics, seconds)
 
 
 def _score(
@@ -169,6 +172,7 @@ def _score(
     valid: Bool,
     seconds: float,
     sampled: str | None,
+    metrics: Sequence[MetricInfo],
 ) -> Scores:
     """All metrics of lists whose valid items are known."""
     deepest = _deepest(ks)
@@ -179,21 +183,22 @@ def _score(
         sampled = f"uni{candidates.shape[1] - 1}" if candidates is not None else ""
     ranking, invalid, repeated = drop_invalid(ranking, valid)
     hits = find_hits(ranking, cases, deepest)
-    per_query = accuracy(hits, ks, sampled)
-    if item_counts is not None:
-        per_query |= beyond_accuracy(ranking.items, item_counts, ks, sampled)
+    lists = RankedLists(ranking, cases, hits, n_items, item_counts)
+    made = compute_list_metrics(lists, ks, metrics, sampled)
     possible = min(deepest, n_items if candidates is None else candidates.shape[1])
     short = int(((ranking.items[:, :possible] >= 0).sum(axis=1) < possible).sum())
     return Scores(
         cases.queries.task,
         cases.queries.users,
-        per_query,
-        coverage(ranking.items, n_items, ks, sampled),
+        made.per_query,
+        made.overall,
         ranking,
         np.where(hits.first <= deepest, hits.first, 0).astype(np.int32),
         counts={"invalid": invalid, "repeated": repeated, "short": short},
         seconds=seconds,
         sampled=sampled,
+        totals=made.totals,
+        added=made.added,
     )
 
 
@@ -215,3 +220,57 @@ def _deepest(ks: Sequence[int]) -> int:
     if not ks or min(ks) < 1:
         raise DataError(f"cutoffs must be whole numbers of at least 1, not {list(ks)}")
     return max(ks)
+
+
+def run_batches(
+    work: Callable[[int, QueryBatch], None],
+    queries: QueryBatch,
+    chunk: int,
+    threads: int,
+    progress: Progress | None,
+    name: str | None,
+) -> None:
+    """Call ``work(position of the first query, batch)`` on consecutive batches; the first error stops all.
+
+    Args:
+        work: what to do; its result is ignored.
+        queries: all of them.
+        chunk: queries per batch.
+        threads: Python threads, each with one BLAS thread; with 1, BLAS keeps its own threads.
+        progress: called as ``progress(done, total, label)`` in queries.
+        name: for the label, ``evaluate NAME``.
+
+    Raises:
+        DataError: there are no queries.
+    """
+    total, label = len(queries), f"evaluate {name}" if name else "evaluate"
+    if not total:
+        raise DataError("there are no queries to evaluate", fix="Check the split: its test part is empty.")
+    chunk = max(chunk, 1)
+    threads = max(min(threads, -(-total // chunk)), 1)
+
+    def one(start: int) -> int:
+        work(start, queries.slice(start, min(start + chunk, total)))
+        return min(chunk, total - start)
+
+    done = 0
+    with ExitStack() as stack:
+        run: Callable[..., Any] = map
+        if threads > 1:
+            # One BLAS thread per Python thread: BLAS threads of two callers would fight for the cores. OpenBLAS and
+            # MKL take the limit for the process; OpenMP for the calling thread, so each worker sets its own.
+            controller = _controller(len(sys.modules))
+            stack.enter_context(controller.limit(limits=1))
+            pool = ThreadPoolExecutor(threads, initializer=lambda: controller.select(user_api="openmp").limit(limits=1))
+            stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+            run = pool.map
+        for size in run(one, range(0, total, chunk)):
+            done += size
+            if progress is not None:
+                progress(done, total, label)
+
+
+@lru_cache(maxsize=1)
+def _controller(modules: int) -> ThreadpoolController:
+    """The BLAS and OpenMP libraries of this process. Finding them takes a millisecond, so once per set of modules."""
+    return ThreadpoolController()

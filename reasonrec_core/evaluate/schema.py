@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError
 
@@ -29,6 +29,14 @@ from reasonrec_core.io import read_json, write_text
 VERSION = 1
 """Of the format. Keys are only added; what would break a reader raises it."""
 FILE = "metrics.json"
+
+
+class MetricFacts(Record):
+    """What a reader must know about a metric; ``{k}`` in its ``meaning`` is the cut-off."""
+
+    better: Literal["higher", "lower", "neither"] = "higher"
+    meaning: str = ""
+    order: int = 100
 
 
 class PairedComparison(Record):
@@ -165,6 +173,7 @@ class Results(Record):
     dataset: DatasetFacts
     protocol: str = ""
     systems: dict[str, dict[str, Estimate]] = Field(min_length=1)
+    metrics: dict[str, MetricFacts] = Field(default_factory=dict)
     delegation: DelegationSummary | None = None
     delegation_curve: DelegationCurve | None = None
     bills: CostResult | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
@@ -11,28 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reasonrec_core.evaluate.ctr_metrics import Clicks, click_metrics
-from reasonrec_core.types import Float64, Int32, Int64, Ranking, Task, indptr_of
+from reasonrec_core.components import MetricInfo
+from reasonrec_core.evaluate.ctr_metrics import CLICK_METRICS, Clicks
+from reasonrec_core.evaluate.metrics import Totals, call_metric, mean_of_defined, mean_of_rows
+from reasonrec_core.types import Float64, Int32, Int64, Ranking, Task
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Totals:
-    """A metric that is a function of sums over queries, such as BLEU of a corpus.
-
-    Attributes:
-        parts: float64[B, q] what each query adds to q sums.
-        combine: float64[R, q] sums of R resamples -> float64[R] values.
-    """
-
-    parts: Float64
-    combine: Callable[[Float64], Float64]
-
-    @property
-    def value(self) -> float:
-        """The metric itself."""
-        return float(self.combine(self.parts.sum(axis=0)[None])[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +54,8 @@ class Scores:
         claims: per explanation what it claims, None where that was not checked.
         seconds: wall-clock time of the system's answers, checks included, metrics not.
         sampled: ``uni99`` where the target was ranked among 99 uniformly drawn items, "" for the full catalogue.
+        click_metrics: by name what ``overall`` and ``totals`` of clicks are computed by.
+        added: names of metrics that plugins brought; they are resampled apart, so that no other interval moves.
     """
 
     task: Task
@@ -86,6 +72,8 @@ class Scores:
     text: tuple[str, ...] | None = None
     references: tuple[str, ...] | None = None
     claims: tuple[tuple[Claim, ...], ...] | None = None
+    click_metrics: tuple[MetricInfo, ...] = ()
+    added: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.users)
@@ -98,7 +86,7 @@ class Scores:
     @cached_property
     def values(self) -> dict[str, float]:
         """Every metric as one number: the mean over queries, or over all queries together."""
-        means = {name: _mean(values) for name, values in self.per_query.items()}
+        means = {name: mean_of_defined(values) for name, values in self.per_query.items()}
         return {**means, **{name: each.value for name, each in self.totals.items()}, **self.overall}
 
     @cached_property
@@ -109,26 +97,29 @@ class Scores:
         """
         return user_units(self.users)
 
-    def take(self, index: npt.NDArray[np.intp]) -> Scores:
-        """The queries at ``index``; ``overall`` is recomputed for clicks and left out for rankings."""
+    def take(self, index: npt.NDArray[np.intp], metrics: Sequence[str] | None = None) -> Scores:
+        """The queries at ``index``; what is over all is recomputed for clicks and left out for rankings.
+
+        ``metrics``: those of clicks that are wanted; None for all.
+        """
         users = self.users[index]
-        clicks, overall = self.clicks, {}
-        if clicks is not None:
-            clicks = _take_clicks(clicks, index, user_units(users))
-            overall = click_metrics(clicks, len(np.unique(clicks.unit)))
+        if self.clicks is not None:
+            clicks = _take_clicks(self.clicks, index, user_units(users))
+            wanted = [m for m in self.click_metrics if metrics is None or m.name in metrics]
+            return score_clicks(clicks, users, wanted)
         return Scores(
             self.task,
             users,
             {name: values[index] for name, values in self.per_query.items()},
-            overall,
+            {},
             None if self.ranking is None else self.ranking.take(index),
             None if self.rank is None else self.rank[index],
-            clicks,
             sampled=self.sampled,
             totals={name: replace(each, parts=each.parts[index]) for name, each in self.totals.items()},
             text=_picked(self.text, index),
             references=_picked(self.references, index),
             claims=_picked(self.claims, index),
+            added=self.added,
         )
 
     def table(self) -> pa.Table:
@@ -161,7 +152,7 @@ class Scores:
             columns["reference"] = list(self.references)
         if self.ranking is not None:
             real = self.ranking.items >= 0
-            offsets = indptr_of(real.sum(axis=1)).astype(np.int32)
+            offsets = np.concatenate([[0], np.cumsum(real.sum(axis=1))]).astype(np.int32)
             columns["items"] = pa.ListArray.from_arrays(offsets, self.ranking.items[real])
             columns["scores"] = pa.ListArray.from_arrays(offsets, self.ranking.scores[real])
         return pa.table(columns)
@@ -187,9 +178,43 @@ def _take_clicks(clicks: Clicks, index: npt.NDArray[np.intp], units: Int64) -> C
     query = np.repeat(np.arange(len(index)), lengths)
     inside = np.arange(len(query)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     rows = order[np.repeat(starts, lengths) + inside]
-    return Clicks(query, units[query], clicks.label[rows], clicks.probability[rows])
+    return Clicks(query, units[query], clicks.label[rows], clicks.probability[rows], _count_units(units))
 
 
-def _mean(values: Float64) -> float:
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if len(defined) else float("nan")
+def _count_units(units: Int64) -> int:
+    return int(units.max()) + 1 if len(units) else 0
+
+
+def score_clicks(clicks: Clicks, users: Int32, metrics: Sequence[MetricInfo], seconds: float = 0.0) -> Scores:
+    """Metrics of clicks; ``users``: int32[B] of the queries that were shown something.
+
+    Raises:
+        PluginError: a metric fails, or gives something else than `MetricInfo` says.
+    """
+    per_query: dict[str, Float64] = {}
+    totals: dict[str, Totals] = {}
+    overall: dict[str, float] = {}
+    shown = np.bincount(clicks.query, minlength=len(users))
+    for info in metrics:
+        found = call_metric(info, len(clicks.query), clicks)
+        if isinstance(found, Totals):
+            totals[info.name], overall[info.name] = found, found.value
+        elif isinstance(found, np.ndarray):
+            with np.errstate(invalid="ignore", divide="ignore"):
+                per_query[info.name] = np.bincount(clicks.query, found, len(users)) / shown
+            totals[info.name] = mean_of_rows(found)
+            overall[info.name] = mean_of_defined(found)
+        elif found is not None:
+            overall[info.name] = found
+    added = frozenset(m.name for m in metrics if m not in CLICK_METRICS)
+    return Scores(
+        Task.CTR,
+        users,
+        per_query,
+        overall,
+        clicks=clicks,
+        seconds=seconds,
+        totals=totals,
+        click_metrics=tuple(metrics),
+        added=added,
+    )

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.evaluate.bootstrap import LEVEL, RESAMPLES, interval, resample
-from reasonrec_core.evaluate.resampling import Estimate, estimates
+from reasonrec_core.evaluate.bootstrap import LEVEL, RESAMPLES, UserSums, interval, resample, sum_by_user
 from reasonrec_core.evaluate.scores import Scores
 from reasonrec_core.types import Float64
 
@@ -55,8 +54,8 @@ def summarise(
     (e.g. AUC where all labels are equal) are left out. Equal for equal seeds.
     """
     wanted = list(scores.values) if metrics is None else list(metrics)
-    fixed = {name for name in scores.overall if scores.clicks is None}
-    made = estimates(scores, [name for name in wanted if name not in fixed])
+    fixed = scores.overall.keys() - scores.totals.keys()
+    made = sum_by_user(scores, [name for name in wanted if name not in fixed])
     draws = resample(list(made.values()), seed=seed, resamples=resamples)
     summary = {}
     for name in wanted:
@@ -106,8 +105,8 @@ def compare_all(
             continue
         if not np.array_equal(scores.users, base.users):
             raise DataError(f"{name} and {reference} were evaluated on different queries")
-        wanted = [m for m in estimates(scores) if m in base.values] if metrics is None else list(metrics)
-        ours, theirs = estimates(scores, wanted), estimates(base, wanted)
+        wanted = [m for m in sum_by_user(scores) if m in base.values] if metrics is None else list(metrics)
+        ours, theirs = sum_by_user(scores, wanted), sum_by_user(base, wanted)
         pairs = [_difference(ours[m], theirs[m]) for m in wanted]
         draws = resample(pairs, seed=seed, resamples=resamples)
         rows += [
@@ -127,17 +126,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(v) for v in corrected]
 
 
-def _difference(a: Estimate, b: Estimate) -> Estimate:
+def _difference(a: UserSums, b: UserSums) -> UserSums:
     """The paired difference as an estimate of its own."""
     split = a.parts.shape[1]
-    return Estimate(
+    return UserSums(
         a.name,
         np.concatenate([a.parts, b.parts], axis=1),
         lambda sums: a.combine(sums[:, :split]) - b.combine(sums[:, split:]),
     )
 
 
-def _comparison(metric: str, systems: tuple[str, str], a: Estimate, b: Estimate, draws: Float64, n: int) -> Comparison:
+def _comparison(metric: str, systems: tuple[str, str], a: UserSums, b: UserSums, draws: Float64, n: int) -> Comparison:
     """One row, its p-value not yet corrected."""
     value_a, value_b = a.value, b.value
     low, high = interval(draws, value_a - value_b)

@@ -68,7 +68,7 @@ def slices(
         metrics = list(scores.values if scores.clicks is not None else scores.per_query)
     parts = []
     for by, name, index in groups(cases, item_counts, present or {}):
-        part = scores.take(index)
+        part = scores.take(index, metrics)
         found = summarise(part, seed=seed, resamples=resamples, metrics=metrics)
         parts.append(Slice(by, name, len(index), found))
     return parts

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.evaluate import Scores, metric_name, score_ranking
+from reasonrec_core.components import MetricInfo
+from reasonrec_core.evaluate import RANKING_METRICS, Scores, metric_name, score_ranking
 from reasonrec_core.io import content_hash, read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.budget import router_for_goal
@@ -154,7 +155,9 @@ def todays_signals(prepared: Prepared, agent: Agent, task: Task, router: Router,
     return signals(agent, queries, {agent.policy.label: policy_answers(prepared, agent, task, "test"), **theirs})
 
 
-def scored(prepared: Prepared, answers: Answers, cases: Cases) -> Scores:
+def scored(
+    prepared: Prepared, answers: Answers, cases: Cases, metrics: Sequence[MetricInfo] = RANKING_METRICS
+) -> Scores:
     """Metrics of rankings that are already there."""
     assert answers.ranking is not None
     return score_ranking(
@@ -164,6 +167,7 @@ def scored(prepared: Prepared, answers: Answers, cases: Cases) -> Scores:
         n_items=prepared.dataset.n_items,
         item_counts=item_counts(prepared),
         seconds=answers.seconds,
+        metrics=metrics,
     )
 
 

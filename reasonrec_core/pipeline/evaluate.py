@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reasonrec_core.components import Kind
+from reasonrec_core.components import Kind, MetricInfo
 from reasonrec_core.errors import PluginError
 from reasonrec_core.evaluate import (
+    CLICK_METRICS,
+    RANKING_METRICS,
     Comparison,
     JudgingPolicy,
     Scores,
@@ -62,6 +64,7 @@ def assess(prepared: Prepared, agent: Agent, task: Task) -> Assessed:
             answers[label] = delegate_clicks(prepared, agent, label)
         else:
             answers[label] = delegate_answers(prepared, agent, label, task, "test")
+    metrics = wanted_metrics(prepared, task)
     scores: dict[str, Scores] = {}
     routed, router = None, agent.routers.get(task)
     if router is not None and agent.policy is not None:
@@ -73,13 +76,23 @@ def assess(prepared: Prepared, agent: Agent, task: Task) -> Assessed:
         together = answers[CONSULT].ranking if CONSULT in answers else None
         routed = route(router, known, mine.ranking, theirs, keys(cases), together)
         answered = Answers(routed.ranking, {}, None, mine.seconds, "")
-        scores[ROUTED] = scored(prepared, answered, cases)
+        scores[ROUTED] = scored(prepared, answered, cases, metrics)
     for label, each in answers.items():
         if each.probability is not None:
-            scores[label] = score_ctr(each.probability, cases, seconds=each.seconds)
+            scores[label] = score_ctr(each.probability, cases, seconds=each.seconds, metrics=metrics)
         else:
-            scores[label] = scored(prepared, each, cases)
+            scores[label] = scored(prepared, each, cases, metrics)
     return Assessed(task, cases, answers, scores, routed)
+
+
+def wanted_metrics(prepared: Prepared, task: Task) -> list[MetricInfo]:
+    """What is computed: the metrics that the settings name, else all that are installed, and what runs need."""
+    names = prepared.config.evaluate.metrics
+    needed = {"ctr": ("auc", "uauc", "logloss")}.get(task, ("ndcg", "hr")) if task is not Task.EXPLAIN else ()
+    found = prepared.registry.metrics(task, None if names is None else list(dict.fromkeys((*needed, *names))))
+    # Built-in ones as they have always been drawn, so that an added one changes no number.
+    usual = [m for m in (*RANKING_METRICS, *CLICK_METRICS) if m in found]
+    return usual + [m for m in found if m not in usual and m.function is not None]
 
 
 def explained(prepared: Prepared, agent: Agent, answers: Mapping[str, Answers]) -> Mapping[str, Scores]:
@@ -110,13 +123,17 @@ def systems(prepared: Prepared, found: Assessed) -> dict[str, dict[str, Estimate
 
 
 def primary(prepared: Prepared, found: Assessed) -> tuple[str, ...]:
-    """The metrics that comparisons are made on."""
-    if found.task is Task.CTR:
-        return ("AUC", "UAUC", "LogLoss")
+    """The metrics that comparisons are made on; those that plugins add come last, at the largest cut-off."""
     if found.task is Task.EXPLAIN:
         return ("ROUGE-L", "BLEU-4")
-    sampled = next(iter(found.scores.values())).sampled
-    return tuple(metric_name(name, max(prepared.config.evaluate.k), sampled) for name in ("NDCG", "HR"))
+    first, k = next(iter(found.scores.values())), max(prepared.config.evaluate.k)
+    usual: tuple[str, ...] = ("AUC", "UAUC", "LogLoss")
+    if found.task is not Task.CTR:
+        usual = tuple(metric_name(name, k, first.sampled) for name in ("NDCG", "HR"))
+    infos = [m for m in wanted_metrics(prepared, found.task) if m.better != "neither"]
+    names = [metric_name(m.name, k if m.cutoff else 0, first.sampled) for m in infos]
+    resampled = {*first.per_query, *first.totals}
+    return (*usual, *(name for name in names if name in first.added and name in resampled))
 
 
 def comparisons(prepared: Prepared, found: Assessed) -> list[PairedComparison]:

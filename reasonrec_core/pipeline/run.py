@@ -18,6 +18,7 @@ from reasonrec_core.evaluate.schema import (
     VERSION,
     DatasetFacts,
     DelegationSummary,
+    MetricFacts,
     ObservedFeature,
     Results,
     SecondsByPart,
@@ -43,10 +44,10 @@ from reasonrec_core.pipeline.faithfulness import faithfulness
 from reasonrec_core.pipeline.fit import check_components, fit_all
 from reasonrec_core.pipeline.latency import Latency, measure
 from reasonrec_core.pipeline.prepare import Prepared, encoder_state, prepare
+from reasonrec_core.pipeline.reports import write_reports
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.write_trace import write_traces
 from reasonrec_core.registry import Registry
-from reasonrec_core.report import write_report
 from reasonrec_core.trace import hasher_of
 from reasonrec_core.types import Progress, Task
 
@@ -146,7 +147,7 @@ def evaluate_fitted(fitted: Fitted) -> Results:
     for each in (each for each in found if each.task is Task.EXPLAIN):
         write_explanations(prepared, agent, each, folder / "explanations.json")
     results.write(folder)
-    write_report(folder)
+    write_reports(results, folder, config.report, prepared.registry)
     return results
 
 
@@ -167,6 +168,7 @@ def collect(fitted: Fitted, found: list[Assessed], latency: Latency | None) -> R
         dataset=dataset_facts(prepared),
         protocol=protocol_in_words([prepared.splits[each.task].protocol for each in found]),
         systems=table,
+        metrics=describe_metrics(prepared),
         delegation=delegation,
         delegation_curve=curve,
         bills=bills(agent, first, latency, max(prepared.config.evaluate.k)),
@@ -188,6 +190,12 @@ def collect(fitted: Fitted, found: list[Assessed], latency: Latency | None) -> R
         left_out=dict(prepared.split.left_out),
         seed=prepared.config.seed,
     )
+
+
+def describe_metrics(prepared: Prepared) -> dict[str, MetricFacts]:
+    """What a reader must know about each metric of the run's tasks."""
+    infos = [m for task in prepared.config.tasks for m in prepared.registry.metrics(task)]
+    return {m.name: MetricFacts(better=m.better, meaning=m.meaning, order=m.order) for m in infos}
 
 
 def protocol_in_words(protocols: list[str]) -> str:

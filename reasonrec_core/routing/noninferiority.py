@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reasonrec_core.evaluate.bootstrap import interval, resample
-from reasonrec_core.evaluate.resampling import Estimate
+from reasonrec_core.evaluate.bootstrap import UserSums, interval, resample
 from reasonrec_core.types import Float64, Int64
 
 
@@ -32,7 +31,7 @@ def relative(quality: Float64, policy: Float64, users: Int64, *, seed: int, resa
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(np.where(sums[:, 0] == 0, 0.0, sums[:, 0] / sums[:, 1]))
 
-    made = Estimate("relative", parts, ratio)
+    made = UserSums("relative", parts, ratio)
     low, high = interval(resample([made], seed=seed, resamples=resamples)["relative"], made.value)
     return Relative(made.value, low, high)
 

@@ -11,8 +11,7 @@ from small_cases import listed, make_cases, make_clicks
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.evaluate import Scores, compare, compare_all, holm, score_ctr, score_ranking, summarise
 from reasonrec_core.evaluate import bootstrap as module
-from reasonrec_core.evaluate.bootstrap import resample
-from reasonrec_core.evaluate.resampling import Estimate, estimates
+from reasonrec_core.evaluate.bootstrap import UserSums, resample, sum_by_user
 from reasonrec_core.types import Task
 
 
@@ -43,7 +42,7 @@ def test_bins_keep_mean_and_variance_of_ratios_too() -> None:
     rng = np.random.default_rng(5)
     rows = rng.poisson(2, 5000).astype(float)
     parts = np.stack([rng.lognormal(size=5000) * rows, rows], axis=1)
-    estimate = Estimate("M", parts, lambda sums: sums[:, 0] / sums[:, 1])
+    estimate = UserSums("M", parts, lambda sums: sums[:, 0] / sums[:, 1])
     binned = estimate.combine(module._binned_sums(estimate, np.random.default_rng(0), 8000))
     drawn = estimate.combine(module._resampled_sums(parts, np.random.default_rng(1), 1500))
     assert binned.mean() == pytest.approx(estimate.value, rel=0.003)
@@ -161,7 +160,7 @@ def test_estimates_at_weight_one_are_the_metrics(seed: int, n: int) -> None:
     labels = rng.integers(0, 2, n)
     cases = make_clicks(labels, users=rng.integers(0, 6, n))
     scores = score_ctr(np.round(rng.random((n, 1)), 1).astype(np.float32), cases)
-    for name, estimate in estimates(scores).items():
+    for name, estimate in sum_by_user(scores).items():
         np.testing.assert_allclose(estimate.value, scores.values[name], atol=1e-12, err_msg=name)
 
 
@@ -171,7 +170,7 @@ def test_auc_intervals_are_those_of_redrawn_users() -> None:
     labels = rng.integers(0, 2, 400)
     p = np.clip(0.5 + 0.15 * (labels - 0.5) + 0.2 * rng.standard_normal(400), 0, 1).astype(np.float32)[:, None]
     scores = score_ctr(p, make_clicks(labels, users=users))
-    linear = resample(list(estimates(scores, ["AUC", "UAUC", "ECE"]).values()), seed=1)
+    linear = resample(list(sum_by_user(scores, ["AUC", "UAUC", "ECE"]).values()), seed=1)
     redrawn: dict[str, list[float]] = {"AUC": [], "UAUC": [], "ECE": []}
     for _ in range(400):
         index = (rng.integers(0, 80, 80)[:, None] * 5 + np.arange(5)).ravel()

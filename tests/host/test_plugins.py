@@ -21,7 +21,7 @@ for problem in found.problems:
     if problem.distribution not in os.environ["REAL"].split(","):
         print(problem.status, problem.distribution, problem.kind, problem.name, sep="|")
 """
-CORE = " ".join(sorted(spec.name for hook in HOOK_OF_KIND.values() for spec in getattr(builtin, hook, tuple)()))
+CORE = " ".join(sorted({spec.name for hook in HOOK_OF_KIND.values() for spec in getattr(builtin, hook, tuple)()}))
 """Names of the components that come with the core."""
 GOOD = """
 @hookimpl

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reasonrec_core.evaluate.leaderboard import ALPHA
 from reasonrec_core.evaluate.routing_schema import Estimate
 from reasonrec_core.evaluate.schema import EvidenceEffect, FaithfulnessResult, IntentEffect
-from reasonrec_core.report.metrics import chance, percent
-from reasonrec_core.report.standing import ALPHA
+from reasonrec_report.number_format import chance, percent
 
 DONE = {"comprehensiveness": "{share} of the history ignored", "sufficiency": "only {share} of the history kept"}
 VERDICTS = {"yes": "▲ as it should be", "no": "▼ the wrong way", "even": "≈ no clear difference"}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import textwrap
 
+from reasonrec_core.evaluate.leaderboard import Difference, Leaderboard, ParsedMetric, Role, Verdict, format_value
 from reasonrec_core.evaluate.schema import Results
-from reasonrec_core.report.metrics import Metric, chance, number, percent, signed
-from reasonrec_core.report.standing import Difference, Role, Standing, Verdict
+from reasonrec_report.number_format import chance, percent, signed
 
 SUSPICIOUS_RATIO = 0.85
 """NDCG / HR above which hits stand nearly all in the first place; learned recommenders lie around 0.6 to 0.75."""
@@ -19,45 +18,45 @@ _VERDICT = {
 }
 
 
-def called(standing: Standing, system: str) -> str:
+def called(board: Leaderboard, system: str) -> str:
     """How a sentence calls a system."""
-    role = standing.role(system)
+    role = board.role(system)
     if role is Role.ROUTED:
         return "the routed system"
     if role is Role.POLICY:
         return f"the policy alone ({system})"
     if role is Role.DELEGATE:
-        count = sum(standing.role(s) is Role.DELEGATE for s in standing.systems)
-        return f"the best delegate ({system})" if count > 1 and system == standing.first(role) else system
+        count = sum(board.role(s) is Role.DELEGATE for s in board.systems)
+        return f"the best delegate ({system})" if count > 1 and system == board.first(role) else system
     return system
 
 
-def verdict(standing: Standing) -> str:
+def verdict(board: Leaderboard) -> str:
     """The whole report in one sentence."""
-    metric = standing.headline
+    metric = board.headline
     if metric is None:
         return "This run measured nothing."
-    found = [d for rival in standing.rivals if (d := standing.difference(standing.main, rival, metric))]
+    found = [d for rival in board.rivals if (d := board.difference(board.main, rival, metric))]
     if not found:
-        value = standing.estimate(standing.main, metric)
-        reached = number(value.value if value else None)
-        return f"{_capital(called(standing, standing.main))} reaches {metric.name} {reached}."
-    parts = [f"{_VERDICT[d.verdict]} {called(standing, d.b)}" for d in found]
+        value = board.estimate(board.main, metric)
+        reached = format_value(value.value if value else None)
+        return f"{_capital(called(board, board.main))} reaches {metric.name} {reached}."
+    parts = [f"{_VERDICT[d.verdict]} {called(board, d.b)}" for d in found]
     if len(found) == 2 and found[0].verdict is found[1].verdict:
         both = " or from " if found[0].verdict is Verdict.EVEN else " and "
-        joined = f"{parts[0]}{both}{called(standing, found[1].b)}"
-        return f"On {metric.name}, {called(standing, standing.main)} {joined}."
-    return f"On {metric.name}, {called(standing, standing.main)} {' and '.join(parts)}."
+        joined = f"{parts[0]}{both}{called(board, found[1].b)}"
+        return f"On {metric.name}, {called(board, board.main)} {joined}."
+    return f"On {metric.name}, {called(board, board.main)} {' and '.join(parts)}."
 
 
-def comparison(standing: Standing, difference: Difference) -> str:
+def comparison(board: Leaderboard, difference: Difference) -> str:
     """One paired comparison: both values, the difference, its interval, how sure."""
     metric = difference.metric
-    values = [standing.estimate(s, metric) for s in (difference.a, difference.b)]
-    both = " against ".join(number(v.value if v else None) for v in values)
+    values = [board.estimate(s, metric) for s in (difference.a, difference.b)]
+    both = " against ".join(format_value(v.value if v else None) for v in values)
     interval = _interval(difference)
     p = f", corrected {chance(difference.p)}" if difference.p is not None else ""
-    who = f"{_capital(called(standing, difference.a))} {_VERDICT[difference.verdict]} {called(standing, difference.b)}"
+    who = f"{_capital(called(board, difference.a))} {_VERDICT[difference.verdict]} {called(board, difference.b)}"
     return f"{who}: {metric.name} {both}, a difference of {signed(difference.value)}{interval}{p}."
 
 
@@ -67,11 +66,11 @@ def _interval(difference: Difference) -> str:
     return f" (95\N{NO-BREAK SPACE}% interval {signed(difference.low)} to {signed(difference.high)})"
 
 
-def hits(standing: Standing) -> str | None:
+def hits(board: Leaderboard) -> str | None:
     """What the hit rate means for people."""
-    found = [m for m in standing.metrics if m.family == "hr"]
+    found = [m for m in board.metrics if m.family == "hr"]
     wanted = next((m for m in found if m.k == 10), found[0] if found else None)
-    estimate = standing.estimate(standing.main, wanted) if wanted else None
+    estimate = board.estimate(board.main, wanted) if wanted else None
     if wanted is None or estimate is None or estimate.value is None:
         return None
     among = f"among the first {wanted.k}{_candidates(wanted.protocol)}"
@@ -84,24 +83,19 @@ def _candidates(protocol: str) -> str:
     return f" of {int(drawn[1]) + 1} candidates" if drawn else f" ({protocol})" if protocol else ""
 
 
-def protocol(text: str) -> str:
-    """The name of a protocol without its explanation: what stands before the first colon."""
-    return textwrap.shorten(re.split("[:;]", text)[0], 80, placeholder="…")
-
-
-def fingerprint(standing: Standing) -> tuple[tuple[str, float, bool], ...]:
+def fingerprint(board: Leaderboard) -> tuple[tuple[str, float, bool], ...]:
     """NDCG / HR of full rankings at the smallest cut-off above 1, by system, and whether it is suspiciously near 1.
 
     Systems whose hit rate could be chance (its interval reaches 0) are left out.
     """
-    full = [m for m in standing.metrics if m.k > 1 and not m.protocol]
+    full = [m for m in board.metrics if m.k > 1 and not m.protocol]
     pairs = [(hr, m) for m in full if m.family == "ndcg" for hr in full if (hr.family, hr.k) == ("hr", m.k)]
     if not pairs:
         return ()
     hr, ndcg = min(pairs, key=lambda pair: pair[1].k)
     ratios = []
-    for system in standing.systems:
-        gain, rate = standing.estimate(system, ndcg), standing.estimate(system, hr)
+    for system in board.systems:
+        gain, rate = board.estimate(system, ndcg), board.estimate(system, hr)
         if gain and rate and gain.value is not None and rate.value and rate.low != 0:
             ratio = gain.value / rate.value
             ratios.append((system, ratio, ratio >= SUSPICIOUS_RATIO))
@@ -131,7 +125,7 @@ def trust(results: Results) -> str | None:
     return said
 
 
-def definitions(columns: tuple[Metric, ...]) -> tuple[tuple[str, str], ...]:
+def definitions(columns: tuple[ParsedMetric, ...]) -> tuple[tuple[str, str], ...]:
     """The metrics of a table with their meaning."""
     return tuple((m.name, m.meaning) for m in columns if m.meaning)
 

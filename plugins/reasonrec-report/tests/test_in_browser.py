@@ -9,10 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-
-from reasonrec_core.report import write_report
-
-from . import run_folders as folders
+import run_folders as folders
+from reasonrec_report.page import write_report
 
 MEASURE = """<script>addEventListener("load", () => {
   document.querySelectorAll("details").forEach(d => d.open = true);
@@ -82,7 +80,7 @@ def luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_colours_have_contrast(theme: str) -> None:
-    style = (files("reasonrec_core.report") / "templates" / "report.css").read_text(encoding="utf-8")
+    style = (files("reasonrec_report") / "templates" / "report.css").read_text(encoding="utf-8")
     roots = re.findall(r":root \{(.*?)\}", style, re.S)
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", roots[0] + (roots[1] if theme == "dark" else "")))
     for text, back, wanted in PAIRS:

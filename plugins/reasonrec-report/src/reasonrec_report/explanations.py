@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonrec_core.report.cards import ItemView, StepView, item_view, step_view
-from reasonrec_core.report.pictures import Pictures
-from reasonrec_core.report.schema import Explanation
+from reasonrec_report.cards import ItemView, StepView, item_view, step_view
+from reasonrec_report.schema import Explanation
+from reasonrec_report.thumbnails import Pictures
 
 GROUPS = (
     ("best", "Most like what was then written"),

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from reasonrec_core.evaluate.leaderboard import Leaderboard, SystemsTable, TableCell, make_table, shorten_protocol
 from reasonrec_core.evaluate.schema import Results
-from reasonrec_core.report import spoken, words
-from reasonrec_core.report.faithfulness import sentences
-from reasonrec_core.report.standing import Standing
-from reasonrec_core.report.tables import Cell, SystemsTable, systems_table
 
 COLUMNS = 5
 """Metrics that the table has room for."""
 
 
-def render_table(results: Results) -> RenderableType:
-    """Systems by metrics with 95 % intervals, the best bold, and what was delegated; for `rich`."""
-    return RunTable(Standing(results))
+def render_table(results: Results, sentences: Sequence[str] = ()) -> RenderableType:
+    """Systems by metrics with 95 % intervals, the best bold, and ``sentences`` below; for `rich`."""
+    return ResultsTable(Leaderboard(results), sentences)
 
 
-class RunTable:
+class ResultsTable:
     """The table; intervals stand beside the values where there is room, else below; the last metrics give way."""
 
-    def __init__(self, standing: Standing) -> None:
-        self.standing = standing
-        self.table = systems_table(standing, standing.columns(COLUMNS))
+    def __init__(self, board: Leaderboard, sentences: Sequence[str]) -> None:
+        self.board, self.sentences = board, sentences
+        self.table = make_table(board, board.columns(COLUMNS))
         self._marked = [any(row.cells[i].mark for row in self.table.rows) for i in range(len(self.table.columns))]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -40,10 +38,10 @@ class RunTable:
         yield Group(*self._head(), next(fitting, grids[-1]), *self._foot())
 
     def _head(self) -> list[Text]:
-        results = self.standing.results
+        results = self.board.results
         return [
             Text.assemble(
-                (_plain(results.dataset.name), "bold"), ("  " + _plain(words.protocol(results.protocol)), "dim")
+                (_plain(results.dataset.name), "bold"), ("  " + _plain(shorten_protocol(results.protocol)), "dim")
             )
         ]
 
@@ -60,29 +58,11 @@ class RunTable:
         return grid
 
     def _foot(self) -> list[Text]:
-        results, lines = self.standing.results, []
         legend = _legend(self.table)
-        if legend:
-            lines.append(Text(legend, "dim"))
-        lines += [
-            Text(_plain(said))
-            for said in (spoken.what(results), spoken.saving(results), spoken.abstaining(results))
-            if said
-        ]
-        if results.faithfulness:
-            lines += [Text(_plain(said)) for said in sentences(results.faithfulness)]
-        lines += [
-            Text(
-                f"{_plain(s)}: NDCG/HR {ratio:.3f} is suspiciously near 1; check for leaks: reasonrec data check",
-                "yellow",
-            )
-            for s, ratio, is_high in words.fingerprint(self.standing)
-            if is_high
-        ]
-        return lines
+        return [*([Text(legend, "dim")] if legend else []), *(Text(_plain(each)) for each in self.sentences)]
 
 
-def _text(cell: Cell, gap: str, marked: bool) -> Text:
+def _text(cell: TableCell, gap: str, marked: bool) -> Text:
     """A cell; in a column with marks, those without one keep its place."""
     mark = f" {cell.mark or ' '}" if marked else ""
     return Text.assemble((cell.value, "bold" if cell.is_best else ""), mark, (gap + cell.interval, "dim"))

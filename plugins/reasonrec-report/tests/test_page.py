@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import run_folders as folders
 from PIL import Image
+from reasonrec_report.page import write_report
 
 from reasonrec_core.errors import RunError
-from reasonrec_core.report import write_report
-
-from . import run_folders as folders
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 HOSTILE = (
@@ -315,7 +314,7 @@ def test_broken_pictures_are_counted(tmp_path: Path) -> None:
 
 
 def test_pictures_have_a_budget(tmp_path: Path) -> None:
-    from reasonrec_core.report.pictures import Pictures
+    from reasonrec_report.thumbnails import Pictures
 
     folders.drawn_items(tmp_path / "images", 4)
     pictures = Pictures(tmp_path / "images", budget=3000)

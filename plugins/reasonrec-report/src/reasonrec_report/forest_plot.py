@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reasonrec_core.evaluate.leaderboard import Leaderboard, ParsedMetric, Role, format_value
 from reasonrec_core.evaluate.routing_schema import Estimate
 from reasonrec_core.evaluate.schema import SliceEstimate
-from reasonrec_core.report.metrics import Metric, number
-from reasonrec_core.report.scale import Scale, Tick, around
-from reasonrec_core.report.standing import Role, Standing
+from reasonrec_report.axes import Scale, Tick, around
 
 LANE = 14
 """Pixels from one interval of a group to the next."""
@@ -49,56 +48,56 @@ class Intervals:
 
     title: str
     unit: str
-    metric: Metric
+    metric: ParsedMetric
     rows: tuple[TrackRow, ...]
     ticks: tuple[Tick, ...]
     reference: float | None = None
     legend: tuple[tuple[Role, str], ...] = ()
 
 
-def forest(standing: Standing) -> Intervals | None:
+def forest(board: Leaderboard) -> Intervals | None:
     """Every system's headline metric with its interval; None where there is only one system."""
-    metric = standing.headline
-    measured = [(s, e) for s in standing.systems if metric and (e := standing.estimate(s, metric))]
+    metric = board.headline
+    measured = [(s, e) for s in board.systems if metric and (e := board.estimate(s, metric))]
     if metric is None or len(measured) < 2:
         return None
     measured.sort(key=lambda pair: (pair[1].value or 0.0) * (1 if metric.lower_is_better else -1))
     scale = around(v for _, e in measured for v in (e.value, e.low, e.high))
-    rows = tuple(TrackRow(s, "", (_mark(standing.role(s), s, e, scale, LANE),), 2 * LANE) for s, e in measured)
-    main = standing.estimate(standing.main, metric)
+    rows = tuple(TrackRow(s, "", (_mark(board.role(s), s, e, scale, LANE),), 2 * LANE) for s, e in measured)
+    main = board.estimate(board.main, metric)
     reference = scale(main.value) if main and main.value is not None else None
     return Intervals(f"{metric.name} by system", "", metric, rows, scale.ticks(), reference)
 
 
-def slice_panels(standing: Standing) -> tuple[Intervals, ...]:
+def slice_panels(board: Leaderboard) -> tuple[Intervals, ...]:
     """One interval plot per slice that divides the queries, all of them over the same axis."""
-    head = standing.headline
-    shown = {standing.main, *standing.rivals}
-    cells = [c for c in standing.results.slices if head and c.metric == head.name and c.system in shown]
+    head = board.headline
+    shown = {board.main, *board.rivals}
+    cells = [c for c in board.results.slices if head and c.metric == head.name and c.system in shown]
     if head is None or not cells:
         return ()
     scale = around(v for c in cells for v in (c.value, c.low, c.high))
-    order = [s for s in standing.systems if s in shown]
-    legend = tuple((standing.role(s), s) for s in order)
+    order = [s for s in board.systems if s in shown]
+    legend = tuple((board.role(s), s) for s in order)
     names = dict.fromkeys(c.slice for c in cells)
-    panels = (_panel([c for c in cells if c.slice == n], n, head, scale, order, legend, standing) for n in names)
+    panels = (_panel([c for c in cells if c.slice == n], n, head, scale, order, legend, board) for n in names)
     return tuple(panel for panel in panels if len(panel.rows) > 1)
 
 
 def _panel(
     cells: Sequence[SliceEstimate],
     name: str,
-    metric: Metric,
+    metric: ParsedMetric,
     scale: Scale,
     order: Sequence[str],
     legend: tuple[tuple[Role, str], ...],
-    standing: Standing,
+    board: Leaderboard,
 ) -> Intervals:
     rows = []
     for group in dict.fromkeys(c.group for c in cells):
         of = sorted((c for c in cells if c.group == group), key=lambda c: order.index(c.system))
         marks = tuple(
-            _mark(standing.role(c.system), c.system, c, scale, LANE * (i + 1))
+            _mark(board.role(c.system), c.system, c, scale, LANE * (i + 1))
             for i, c in enumerate(c for c in of if c.value is not None)
         )
         if marks:
@@ -111,8 +110,8 @@ def _mark(tone: Role, label: str, value: Estimate | SliceEstimate, scale: Scale,
     middle = value.value or 0.0
     low = middle if value.low is None else value.low
     high = middle if value.high is None else value.high
-    interval = "" if value.low is None or value.high is None else f" ({number(low)}–{number(high)})"
-    return Mark(tone, label, scale(middle), scale(low), scale(high), y, f"{number(middle)}{interval}")
+    interval = "" if value.low is None or value.high is None else f" ({format_value(low)}–{format_value(high)})"
+    return Mark(tone, label, scale(middle), scale(low), scale(high), y, f"{format_value(middle)}{interval}")
 
 
 def _readable(group: str) -> str:

@@ -15,9 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 from reasonrec_core.errors import DataError, RunError
 from reasonrec_core.evaluate.schema import Results, describe_invalid
 from reasonrec_core.io import read_json
-from reasonrec_core.report.schema import Card, Explanation
 from reasonrec_core.trace import read_trace
 from reasonrec_core.trace.reader import NAMES
+from reasonrec_report.schema import Card, Explanation
 
 FIX = "Run the pipeline again, or restore the file."
 T = TypeVar("T")
@@ -56,8 +56,10 @@ class Run:
     explanations: tuple[Explanation, ...] = ()
 
 
-def read_run(folder: Path) -> Run:
-    """Read the run in ``folder``. ``metrics.json`` is required; a file that is there must be sound.
+def read_run(folder: Path, results: Results | None = None) -> Run:
+    """Read the run in ``folder``; ``results``: those of ``metrics.json``, which is required.
+
+    A file that is there must be sound.
 
     Raises:
         RunError: the folder or ``metrics.json`` is missing, or a file cannot be read or holds something else.
@@ -70,7 +72,7 @@ def read_run(folder: Path) -> Run:
             where=str(folder),
             fix="Finish it: reasonrec run PIPELINE.toml.",
         )
-    results = Results.read(folder)
+    results = results or Results.read(folder)
     cards = _if_there(folder / "cards.json", lambda path: _parse(path, TypeAdapter(tuple[Card, ...])))
     told = _if_there(folder / "explanations.json", lambda path: _parse(path, TypeAdapter(tuple[Explanation, ...])))
     text = _if_there(folder / "config.toml", _read_text) or ""

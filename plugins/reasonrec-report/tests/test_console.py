@@ -4,18 +4,20 @@ import io
 from typing import Any
 
 import pytest
+import run_folders as folders
+from reasonrec_report.reporter import HtmlReporter
 from rich.console import Console
 
+from reasonrec_core.cli.results_table import render_table
+from reasonrec_core.components import Empty
 from reasonrec_core.evaluate.schema import Results
-from reasonrec_core.report import render_table
-
-from . import run_folders as folders
 
 
 def printed(metrics: dict[str, Any], width: int, *, colour: bool = False) -> str:
     sink = io.StringIO()
     console = Console(file=sink, width=width, force_terminal=colour, color_system="standard" if colour else None)
-    console.print(render_table(Results.model_validate(metrics)))
+    results = Results.model_validate(metrics)
+    console.print(render_table(results, HtmlReporter(Empty()).summarise(results)))
     return sink.getvalue()
 
 

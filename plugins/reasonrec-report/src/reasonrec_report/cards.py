@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonrec_core.report.metrics import percent
-from reasonrec_core.report.pictures import Pictures
-from reasonrec_core.report.schema import Card, CardItem, CardStep, Explanation, Other
+from reasonrec_report.number_format import percent
+from reasonrec_report.schema import Card, CardItem, CardStep, Explanation, Other
+from reasonrec_report.thumbnails import Pictures
 
 FIRST = 10
 """Ranked items that a card shows before "more"."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+from reasonrec_core.evaluate.leaderboard import choose_headline, format_value, parse_metric
 from reasonrec_core.evaluate.routing_schema import CostResult, DelegationCurve, RoutingResult
 from reasonrec_core.evaluate.schema import Results
-from reasonrec_core.report.delegated import duration, relative
-from reasonrec_core.report.metrics import headline, number, percent
+from reasonrec_report.delegation_section import duration, relative
+from reasonrec_report.number_format import percent
 
 SIGNALS = {
     "evidence-horizon": "how little is known about the user (evidence horizon)",
@@ -51,7 +52,7 @@ def consulting(routing: RoutingResult) -> str:
     if found is None or not found.queries:
         return ""
     gain = f", {relative(found.gain)}" if found.gain else ""
-    values = f"NDCG@10 {number(found.fused)} against {number(found.policy)} of the policy{gain}"
+    values = f"NDCG@10 {format_value(found.fused)} against {format_value(found.policy)} of the policy{gain}"
     if _fused(routing):
         return f"Asking delegates for advice: on {found.queries:,} validation queries it gave {values}."
     stands = f"so the policy's own answer stands where advice was wanted ({percent(routing.consulted)} of the requests)"
@@ -69,22 +70,22 @@ def _fused(routing: RoutingResult) -> bool:
 def abstaining(results: Results) -> str:
     """What giving no answer did to the answers that are given."""
     found = results.abstention
-    head = headline(found.answered) if found else None
+    head = choose_headline(parse_metric(name) for name in found.answered) if found else None
     if found is None or head is None:
         return ""
     wanted = next(((name, value) for name, value in found.wanted.items() if value is not None), None)
     goals = {"abstain": "no answer to {}", "selective_risk": "at most {} of the answers without a hit"}
     goal = f" (wanted: {goals[wanted[0]].format(percent(wanted[1]))})" if wanted and wanted[0] in goals else ""
     name, given = head.name, found.answered[head.name]
-    interval = f" ({number(given.low)}–{number(given.high)})" if given.low is not None else ""
+    interval = f" ({format_value(given.low)}–{format_value(given.high)})" if given.low is not None else ""
     parts = [
         f"Where no answer is given: {percent(1 - found.coverage)} of the requests{goal}, the least sure ones",
-        f"the answers that are given have {name} {number(given.value)}{interval}",
+        f"the answers that are given have {name} {format_value(given.value)}{interval}",
     ]
     if found.risk and found.risk.value is not None:
         parts.append(f"{percent(found.risk.value)} of them miss")
     if name in found.held_back:
-        parts.append(f"the policy would have had {number(found.held_back[name])} on the others")
+        parts.append(f"the policy would have had {format_value(found.held_back[name])} on the others")
     return f"{'; '.join(parts)}. All other figures count a request without an answer as a miss."
 
 
@@ -95,7 +96,9 @@ def price(results: Results) -> str:
         return ""
     chosen, base = curve.chosen, curve.policy
     assert chosen.value is not None
-    values = f"{curve.metric} is {number(chosen.value)} against {number(base)} if the policy answers everything"
+    values = (
+        f"{curve.metric} is {format_value(chosen.value)} against {format_value(base)} if the policy answers everything"
+    )
     if chosen.low is None or chosen.high is None:
         return f"What it cost: {values}."
     difference = chosen.model_copy(

@@ -8,9 +8,9 @@ import numpy as np
 
 from reasonrec_core.evaluate.routing_schema import ConfidenceQuality
 from reasonrec_core.evaluate.schema import RiskCurve
-from reasonrec_core.report.folder import RiskByRoute
-from reasonrec_core.report.metrics import percent
-from reasonrec_core.report.scale import Scale, Tick, around, from_zero
+from reasonrec_report.axes import Scale, Tick, around, from_zero
+from reasonrec_report.load_run import RiskByRoute
+from reasonrec_report.number_format import percent
 
 WIDTH, HEIGHT = 360, 250
 LEFT, RIGHT, TOP, BOTTOM = 56, 350, 10, 208

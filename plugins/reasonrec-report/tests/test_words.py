@@ -4,26 +4,25 @@ import math
 from typing import Any
 
 import pytest
+import run_folders as folders
 from hypothesis import given
 from hypothesis import strategies as st
+from reasonrec_report import number_format, routing_text, summary_text
+from reasonrec_report.axes import Scale, around, from_zero
 
+from reasonrec_core.evaluate.leaderboard import Leaderboard, Role, Verdict, choose_headline, parse_metric
 from reasonrec_core.evaluate.schema import Results
-from reasonrec_core.report import metrics, spoken, words
-from reasonrec_core.report.scale import Scale, around, from_zero
-from reasonrec_core.report.standing import Role, Standing, Verdict
-
-from . import run_folders as folders
 
 VALUES = st.floats(0, 1e6, allow_subnormal=False)
 
 
-def standing(**changes: Any) -> Standing:
-    return Standing(Results.model_validate({**folders.ranking_metrics(None), **changes}))
+def board(**changes: Any) -> Leaderboard:
+    return Leaderboard(Results.model_validate({**folders.ranking_metrics(None), **changes}))
 
 
-def compared(metric: str, difference: float, p: float, *, systems: dict[str, float]) -> Standing:
+def compared(metric: str, difference: float, p: float, *, systems: dict[str, float]) -> Leaderboard:
     a, b = systems
-    return standing(
+    return board(
         systems={name: {metric: {"value": value}} for name, value in systems.items()},
         comparisons=[{"a": a, "b": b, "metric": metric, "difference": difference, "p_corrected": p}],
         roles={"delegates": list(systems)},
@@ -44,8 +43,8 @@ def test_a_verdict_needs_significance_and_a_direction(
     metric: str, difference: float, p: float, verdict: Verdict
 ) -> None:
     found = compared(metric, difference, p, systems={"a": 0.2, "b": 0.2})
-    forward = found.difference("a", "b", metrics.parse(metric))
-    backward = found.difference("b", "a", metrics.parse(metric))
+    forward = found.difference("a", "b", parse_metric(metric))
+    backward = found.difference("b", "a", parse_metric(metric))
     assert forward is not None
     assert backward is not None
     assert forward.verdict is verdict
@@ -54,27 +53,29 @@ def test_a_verdict_needs_significance_and_a_direction(
 
 
 def test_an_interval_turns_with_its_comparison() -> None:
-    found = standing().difference("profile", "routed", metrics.parse("NDCG@10"))
+    found = board().difference("profile", "routed", parse_metric("NDCG@10"))
     assert found is not None
     assert (found.value, found.low, found.high) == pytest.approx((-0.0139, -0.0199, -0.0079))
 
 
 def test_who_is_who() -> None:
-    found = standing()
+    found = board()
     assert found.systems == ("routed", "profile", "transitions", "implicit-als", "popularity")
     assert [found.role(s) for s in found.systems[:3]] == [Role.ROUTED, Role.POLICY, Role.DELEGATE]
     assert found.rivals == ("profile", "transitions")
 
 
 def test_without_a_router_the_policy_comes_first() -> None:
-    found = standing(roles={"policy": "profile", "delegates": ["transitions", "popularity"]}, systems={
+    found = board(roles={"policy": "profile", "delegates": ["transitions", "popularity"]}, systems={
         "popularity": {"NDCG@10": {"value": 0.1}},
         "profile": {"NDCG@10": {"value": 0.2}},
         "transitions": {"NDCG@10": {"value": 0.3}},
     })  # fmt: skip
     assert found.systems == ("profile", "transitions", "popularity")
     assert found.rivals == ("transitions",)
-    assert words.verdict(found).startswith("The policy alone (profile)") or "profile" in words.verdict(found)
+    assert summary_text.verdict(found).startswith("The policy alone (profile)") or "profile" in summary_text.verdict(
+        found
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,18 +90,18 @@ def test_without_a_router_the_policy_comes_first() -> None:
     ],
 )
 def test_what_a_report_is_about(names: list[str], expected: str) -> None:
-    head = metrics.headline(names)
+    head = choose_headline(parse_metric(name) for name in names)
     assert head is not None
     assert head.name == expected
 
 
 def test_nothing_measured() -> None:
-    assert metrics.headline([]) is None
-    assert words.verdict(standing(systems={"a": {}})) == "This run measured nothing."
+    assert choose_headline([]) is None
+    assert summary_text.verdict(board(systems={"a": {}})) == "This run measured nothing."
 
 
 def test_repeated_metrics_are_not_shown_twice() -> None:
-    names = [m.name for m in standing().columns(20)]
+    names = [m.name for m in board().columns(20)]
     assert "HR@10" in names
     assert "Recall@10" not in names
     assert "Precision@10" not in names
@@ -108,7 +109,7 @@ def test_repeated_metrics_are_not_shown_twice() -> None:
 
 @pytest.mark.parametrize(("p", "text"), [(0, "p < 0.001"), (0.0123, "p = 0.012"), (0.05, "p = 0.05"), (1, "p = 1")])
 def test_p_values(p: float, text: str) -> None:
-    assert metrics.chance(p) == text
+    assert number_format.chance(p) == text
 
 
 @given(st.lists(VALUES, min_size=1, max_size=8))
@@ -130,17 +131,17 @@ def test_an_axis_of_nothing() -> None:
 
 
 def test_a_hit_rate_in_plain_words() -> None:
-    assert words.hits(standing()) == (
+    assert summary_text.hits(board()) == (
         "For 18.5\N{NO-BREAK SPACE}% of the queries, what the person chose next was among the first 10."
     )
-    sampled = standing(systems={"a": {"HR@10[uni99]": {"value": 0.5}}}, comparisons=[])
-    assert "among the first 10 of 100 candidates" in (words.hits(sampled) or "")
+    sampled = board(systems={"a": {"HR@10[uni99]": {"value": 0.5}}}, comparisons=[])
+    assert "among the first 10 of 100 candidates" in (summary_text.hits(sampled) or "")
 
 
 def test_a_few_lucky_hits_are_no_leak() -> None:
     lucky = {"NDCG@5": {"value": 0.001}, "HR@5": {"value": 0.001, "low": 0.0, "high": 0.004}}
     leaking = {"NDCG@5": {"value": 0.19}, "HR@5": {"value": 0.2, "low": 0.18, "high": 0.22}}
-    ratios = words.fingerprint(standing(systems={"lucky": lucky, "leaking": leaking}, comparisons=[]))
+    ratios = summary_text.fingerprint(board(systems={"lucky": lucky, "leaking": leaking}, comparisons=[]))
     assert [(name, suspicious) for name, _, suspicious in ratios] == [("leaking", True)]
 
 
@@ -157,10 +158,10 @@ def test_advice_that_gained_nothing_is_not_called_an_answer_together() -> None:
     fused = routed(routing={"validation": {"consult": {**tried, "chosen": "shared ranks"}}})
     assert kept.routing
     assert fused.routing
-    assert "answered together" not in spoken.what(kept)
-    assert "10\N{NO-BREAK SPACE}% policy and delegates answered together" in spoken.what(fused)
-    assert "the policy's own answer stands" in spoken.consulting(kept.routing)
-    assert spoken.consulting(fused.routing).endswith("+5.0\N{NO-BREAK SPACE}% (−3.0 to +16.0).")
+    assert "answered together" not in routing_text.what(kept)
+    assert "10\N{NO-BREAK SPACE}% policy and delegates answered together" in routing_text.what(fused)
+    assert "the policy's own answer stands" in routing_text.consulting(kept.routing)
+    assert routing_text.consulting(fused.routing).endswith("+5.0\N{NO-BREAK SPACE}% (−3.0 to +16.0).")
 
 
 def test_giving_no_answer_is_told_with_what_the_given_answers_are_worth() -> None:
@@ -171,14 +172,14 @@ def test_giving_no_answer_is_told_with_what_the_given_answers_are_worth() -> Non
         "risk": {"value": 0.7},
         "held_back": {"NDCG@10": 0.03},
     }
-    said = spoken.abstaining(routed(abstention=found)).replace("\N{NO-BREAK SPACE}", " ")
+    said = routing_text.abstaining(routed(abstention=found)).replace("\N{NO-BREAK SPACE}", " ")
     assert said.startswith("Where no answer is given: 20 % of the requests (wanted: no answer to 20 %)")
     assert "NDCG@10 0.1500 (0.1400–0.1600)" in said
     assert "70 % of them miss; the policy would have had 0.0300 on the others." in said
-    assert not spoken.abstaining(routed())
+    assert not routing_text.abstaining(routed())
 
 
 def test_nothing_is_saved_where_nothing_was_routed() -> None:
     alone = Results.model_validate(folders.ranking_metrics(None) | {"routing": None})
-    assert spoken.saving(routed())
-    assert not spoken.saving(alone)
+    assert routing_text.saving(routed())
+    assert not routing_text.saving(alone)

@@ -10,10 +10,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.io import write_text
-from reasonrec_core.report import curves
-from reasonrec_core.report.folder import read_run
-from reasonrec_core.report.view import ReportView, make_view
+from reasonrec_report import plots
+from reasonrec_report.load_run import read_run
+from reasonrec_report.view_model import ReportView, make_view
 
 NAME = "report.html"
 FRAME = ("WIDTH", "HEIGHT", "LEFT", "RIGHT", "TOP", "BOTTOM")
@@ -25,28 +26,30 @@ def render_html(view: ReportView) -> str:
     return _environment().get_template("report.html.j2").render(view=view)
 
 
-def write_report(run_folder: Path) -> Path:
+def write_report(run_folder: Path, out: Path | None = None, results: Results | None = None) -> Path:
     """Render ``report.html`` from the files of a run folder, whole or not at all, and give its path.
+
+    ``out``: where to, the run folder by default. ``results``: those of ``metrics.json``, read by default.
 
     Raises:
         RunError: the folder is no finished run, or one of its files is broken.
     """
-    path = run_folder / NAME
-    write_text(path, render_html(make_view(read_run(run_folder))))
+    path = (out or run_folder) / NAME
+    write_text(path, render_html(make_view(read_run(run_folder, results))))
     return path
 
 
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("reasonrec_core.report"),
+        loader=jinja2.PackageLoader("reasonrec_report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_clean,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update({name: getattr(curves, name) for name in FRAME})
+    environment.globals.update({name: getattr(plots, name) for name in FRAME})
     return environment
 
 

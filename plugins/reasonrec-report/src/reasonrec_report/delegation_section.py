@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reasonrec_core.evaluate.leaderboard import format_value
 from reasonrec_core.evaluate.routing_schema import (
     CostResult,
     CostRow,
@@ -14,9 +15,9 @@ from reasonrec_core.evaluate.routing_schema import (
     HorizonCost,
     TimeSpent,
 )
-from reasonrec_core.report.curves import BOTTOM, LEFT, RIGHT, TOP
-from reasonrec_core.report.metrics import number, percent, signed
-from reasonrec_core.report.scale import Scale, Tick, around
+from reasonrec_report.axes import Scale, Tick, around
+from reasonrec_report.number_format import percent, signed
+from reasonrec_report.plots import BOTTOM, LEFT, RIGHT, TOP
 
 ROOM = 1.0
 """Heights of everything else that the oracle's curve may take above it, before it leaves the frame."""
@@ -115,11 +116,12 @@ def _path(x: Scale, y: Scale, points: Sequence[tuple[float, float]]) -> str:
 
 def _said(found: DelegationCurve, points: Sequence[CurvePoint]) -> str:
     """What the curve shows, for who cannot see it."""
-    ends = f"{number(points[0].value)} where nothing is delegated, {number(points[-1].value)} where everything is"
+    start, end = format_value(points[0].value), format_value(points[-1].value)
+    ends = f"{start} where nothing is delegated, {end} where everything is"
     best = max(points, key=lambda p: p.value or 0.0)
-    top = f"; highest, {number(best.value)}, at {percent(best.share)}"
+    top = f"; highest, {format_value(best.value)}, at {percent(best.share)}"
     oracle = max((p.oracle for p in points if p.oracle is not None), default=None)
-    bound = f"; an oracle would reach {number(oracle)}" if oracle is not None else ""
+    bound = f"; an oracle would reach {format_value(oracle)}" if oracle is not None else ""
     return f"{found.metric} of the router: {ends}{top}{bound}."
 
 
@@ -128,7 +130,7 @@ def points_table(found: DelegationCurve) -> Table:
     lines = tuple(
         Line(
             percent(p.share),
-            (_with_interval(p), number(p.random), number(p.oracle)),
+            (_with_interval(p), format_value(p.random), format_value(p.oracle)),
             is_main=found.chosen is not None and abs(p.share - found.chosen.share) < 1e-9,
         )
         for p in found.points
@@ -149,7 +151,13 @@ def quarters_table(found: DelegationCurve, bills: CostResult | None) -> Table | 
     columns += ["Tokens"] if with_tokens else []
     lines = []
     for row in found.horizon:
-        cells = [f"{row.n:,}", percent(row.share), number(row.routed), number(row.policy), relative(row.relative)]
+        cells = [
+            f"{row.n:,}",
+            percent(row.share),
+            format_value(row.routed),
+            format_value(row.policy),
+            relative(row.relative),
+        ]
         bill = spent.get(row.group)
         cells += _quarter_cells(bill) if spent else []
         cells += [f"{bill.tokens:,.0f}" if bill else "–"] if with_tokens else []
@@ -222,5 +230,5 @@ def readable(group: str) -> str:
 
 def _with_interval(found: Estimate) -> str:
     if found.low is None or found.high is None or found.low == found.high:
-        return number(found.value)
-    return f"{number(found.value)} ({number(found.low)}–{number(found.high)})"
+        return format_value(found.value)
+    return f"{format_value(found.value)} ({format_value(found.low)}–{format_value(found.high)})"

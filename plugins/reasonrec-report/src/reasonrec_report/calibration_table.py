@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from reasonrec_core.evaluate.routing_schema import CalibrationResult, ConfidenceQuality, RecalibratedConfidence
-from reasonrec_core.report.curves import Reliability, reliability
-from reasonrec_core.report.delegated import Line, Table
-from reasonrec_core.report.metrics import percent
+from reasonrec_report.delegation_section import Line, Table
+from reasonrec_report.number_format import percent
+from reasonrec_report.plots import Reliability, reliability
 
 KINDS = {
     "none": "as it was",

@@ -7,16 +7,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reasonrec_core.evaluate.leaderboard import (
+    Leaderboard,
+    SystemsTable,
+    Verdict,
+    format_value,
+    make_table,
+    shorten_protocol,
+)
 from reasonrec_core.evaluate.routing_schema import CalibrationResult
 from reasonrec_core.evaluate.schema import ObservedFeature, Results
-from reasonrec_core.report import curves, delegated, explanations, intervals, spoken, trusted, words
-from reasonrec_core.report.cards import CardView, by_outcome, card_view
-from reasonrec_core.report.faithfulness import FaithfulnessView, faithfulness_view
-from reasonrec_core.report.folder import Run
-from reasonrec_core.report.metrics import number, percent
-from reasonrec_core.report.pictures import Pictures
-from reasonrec_core.report.standing import Standing, Verdict
-from reasonrec_core.report.tables import COLUMNS, SystemsTable, systems_table
+from reasonrec_report import (
+    calibration_table,
+    delegation_section,
+    explanations,
+    forest_plot,
+    plots,
+    routing_text,
+    summary_text,
+)
+from reasonrec_report.cards import CardView, by_outcome, card_view
+from reasonrec_report.faithfulness import FaithfulnessView, faithfulness_view
+from reasonrec_report.load_run import Run
+from reasonrec_report.number_format import percent
+from reasonrec_report.thumbnails import Pictures
+
+COLUMNS = 6
+"""Metrics that the main table has room for."""
 
 
 @dataclass(frozen=True)
@@ -66,30 +83,30 @@ class ReportView:
     findings: tuple[Finding, ...]
     facts: tuple[Fact, ...]
     observed: tuple[ObservedFeature, ...]
-    forest: intervals.Intervals | None
+    forest: forest_plot.Intervals | None
     table: SystemsTable
     all_metrics: SystemsTable
     definitions: tuple[tuple[str, str], ...]
     ratios: tuple[Ratio, ...]
     routing: tuple[str, ...]
-    chart: delegated.Chart | None
-    points: delegated.Table | None
-    quarters: delegated.Table | None
-    bills: delegated.Table | None
+    chart: delegation_section.Chart | None
+    points: delegation_section.Table | None
+    quarters: delegation_section.Table | None
+    bills: delegation_section.Table | None
     costs_note: str
     seconds: tuple[tuple[str, tuple[Fact, ...]], ...]
-    histogram: curves.Histogram | None
+    histogram: plots.Histogram | None
     trust: str | None
     calibration: CalibrationResult | None
-    reliability: curves.Reliability | None
-    before: curves.Reliability | None
-    recalibrated: delegated.Table | None
-    risk_coverage: curves.Curve | None
+    reliability: plots.Reliability | None
+    before: plots.Reliability | None
+    recalibrated: delegation_section.Table | None
+    risk_coverage: plots.Curve | None
     aurc: float | None
     loss: str | None
     is_ctr: bool
     faithfulness: FaithfulnessView | None
-    slices: tuple[intervals.Intervals, ...]
+    slices: tuple[forest_plot.Intervals, ...]
     successes: tuple[CardView, ...]
     failures: tuple[CardView, ...]
     explanations: tuple[explanations.Group, ...]
@@ -101,44 +118,44 @@ class ReportView:
 
 def make_view(run: Run) -> ReportView:
     """Work out the report of ``run``."""
-    results, standing = run.results, Standing(run.results)
+    results, board = run.results, Leaderboard(run.results)
     pictures = Pictures(run.images)
     successes, failures = (tuple(card_view(c, pictures) for c in cards) for cards in by_outcome(run.cards))
-    columns = standing.columns(COLUMNS)
+    columns = board.columns(COLUMNS)
     routing, calibration, curve = results.routing, results.calibration, results.delegation_curve
     return ReportView(
         title=results.dataset.name,
         subtitle=_subtitle(run),
-        verdict=words.verdict(standing),
-        hits=words.hits(standing),
-        figures=_figures(run, standing),
-        findings=_findings(standing),
+        verdict=summary_text.verdict(board),
+        hits=summary_text.hits(board),
+        figures=_figures(run, board),
+        findings=_findings(board),
         facts=_facts(run),
         observed=results.observe,
-        forest=intervals.forest(standing),
-        table=systems_table(standing, columns),
-        all_metrics=systems_table(standing, standing.metrics),
-        definitions=words.definitions(columns),
-        ratios=tuple(Ratio(s, f"{value:.3f}", high) for s, value, high in words.fingerprint(standing)),
+        forest=forest_plot.forest(board),
+        table=make_table(board, columns),
+        all_metrics=make_table(board, board.metrics),
+        definitions=summary_text.definitions(columns),
+        ratios=tuple(Ratio(s, f"{value:.3f}", high) for s, value, high in summary_text.fingerprint(board)),
         routing=_routing(results),
-        chart=delegated.chart(curve) if curve else None,
-        points=delegated.points_table(curve) if curve else None,
-        quarters=delegated.quarters_table(curve, results.bills) if curve else None,
-        bills=delegated.bills_table(results.bills) if results.bills else None,
-        costs_note=spoken.costs_note(results.bills),
+        chart=delegation_section.chart(curve) if curve else None,
+        points=delegation_section.points_table(curve) if curve else None,
+        quarters=delegation_section.quarters_table(curve, results.bills) if curve else None,
+        bills=delegation_section.bills_table(results.bills) if results.bills else None,
+        costs_note=routing_text.costs_note(results.bills),
         seconds=_seconds(run),
-        histogram=curves.risk_histogram(run.routes, routing.threshold if routing else None) if run.routes else None,
-        trust=words.trust(results),
+        histogram=plots.risk_histogram(run.routes, routing.threshold if routing else None) if run.routes else None,
+        trust=summary_text.trust(results),
         calibration=calibration,
-        reliability=curves.reliability(calibration, calibration.before) if calibration else None,
-        before=trusted.diagram_before(calibration) if calibration else None,
-        recalibrated=trusted.table(calibration) if calibration else None,
-        risk_coverage=curves.risk_coverage(results.risk_coverage) if results.risk_coverage else None,
+        reliability=plots.reliability(calibration, calibration.before) if calibration else None,
+        before=calibration_table.diagram_before(calibration) if calibration else None,
+        recalibrated=calibration_table.table(calibration) if calibration else None,
+        risk_coverage=plots.risk_coverage(results.risk_coverage) if results.risk_coverage else None,
         aurc=results.risk_coverage.aurc if results.risk_coverage else None,
         loss=results.risk_coverage.loss if results.risk_coverage else None,
-        is_ctr=standing.headline is not None and standing.headline.family in {"auc", "uauc", "logloss"},
+        is_ctr=board.headline is not None and board.headline.family in {"auc", "uauc", "logloss"},
         faithfulness=faithfulness_view(results.faithfulness),
-        slices=intervals.slice_panels(standing),
+        slices=forest_plot.slice_panels(board),
         successes=successes,
         failures=failures,
         explanations=explanations.groups(run.explanations, pictures),
@@ -149,15 +166,15 @@ def make_view(run: Run) -> ReportView:
     )
 
 
-def _figures(run: Run, standing: Standing) -> tuple[Figure, ...]:
+def _figures(run: Run, board: Leaderboard) -> tuple[Figure, ...]:
     """The few numbers to remember."""
     results, figures = run.results, []
-    head = standing.headline
-    found = standing.estimate(standing.main, head) if head else None
+    head = board.headline
+    found = board.estimate(board.main, head) if head else None
     if head and found:
-        interval = f"95\N{NO-BREAK SPACE}% interval {number(found.low)} to {number(found.high)}"
-        note = standing.main if found.low is None or found.high is None else f"{standing.main}, {interval}"
-        figures.append(Figure(head.name, number(found.value), note))
+        interval = f"95\N{NO-BREAK SPACE}% interval {format_value(found.low)} to {format_value(found.high)}"
+        note = board.main if found.low is None or found.high is None else f"{board.main}, {interval}"
+        figures.append(Figure(head.name, format_value(found.value), note))
     facts, routing = results.delegation, results.routing
     if routing and facts and facts.share is not None:
         figures.append(Figure("Delegated", percent(facts.share), f"to {routing.delegate or 'a delegate'}", facts.share))
@@ -171,12 +188,12 @@ def _figures(run: Run, standing: Standing) -> tuple[Figure, ...]:
     return tuple(figures)
 
 
-def _findings(standing: Standing) -> tuple[Finding, ...]:
-    head = standing.headline
+def _findings(board: Leaderboard) -> tuple[Finding, ...]:
+    head = board.headline
     if head is None:
         return ()
-    made = [d for rival in standing.rivals if (d := standing.difference(standing.main, rival, head))]
-    return tuple(Finding(d.verdict, words.comparison(standing, d)) for d in made)
+    made = [d for rival in board.rivals if (d := board.difference(board.main, rival, head))]
+    return tuple(Finding(d.verdict, summary_text.comparison(board, d)) for d in made)
 
 
 def _facts(run: Run) -> tuple[Fact, ...]:
@@ -205,7 +222,9 @@ def _seconds(run: Run) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
         return ()
     parts = (("Fitting", found.fit), ("Evaluating", found.evaluate))
     return tuple(
-        (name, tuple(Fact(k, delegated.duration(v)) for k, v in spent.items())) for name, spent in parts if spent
+        (name, tuple(Fact(k, delegation_section.duration(v)) for k, v in spent.items()))
+        for name, spent in parts
+        if spent
     )
 
 
@@ -214,8 +233,17 @@ def _routing(results: Results) -> tuple[str, ...]:
     if results.routing is None:
         return ()
     routing = results.routing
-    said = (spoken.what(results), spoken.price(results), spoken.saving(results), spoken.why(routing))
-    rest = (spoken.consulting(routing), spoken.abstaining(results), spoken.more(results.delegation_curve))
+    said = (
+        routing_text.what(results),
+        routing_text.price(results),
+        routing_text.saving(results),
+        routing_text.why(routing),
+    )
+    rest = (
+        routing_text.consulting(routing),
+        routing_text.abstaining(results),
+        routing_text.more(results.delegation_curve),
+    )
     return tuple(each for each in (*said, *rest) if each)
 
 
@@ -224,7 +252,7 @@ def _subtitle(run: Run) -> str:
     data = run.results.dataset
     counts = (("users", data.users), ("items", data.items), ("interactions", data.interactions))
     parts = [f"{n:,} {name}" for name, n in counts if n is not None]
-    return " · ".join([*parts, words.protocol(run.results.protocol)] if run.results.protocol else parts)
+    return " · ".join([*parts, shorten_protocol(run.results.protocol)] if run.results.protocol else parts)
 
 
 def _pictures_note(pictures: Pictures) -> str:

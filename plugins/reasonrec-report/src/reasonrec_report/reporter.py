@@ -1,0 +1,33 @@
+"""The reporter ``html``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reasonrec_core.components import Empty, Reporter
+from reasonrec_core.evaluate.leaderboard import Leaderboard
+from reasonrec_core.evaluate.schema import Results
+from reasonrec_report import routing_text, summary_text
+from reasonrec_report.faithfulness import sentences
+from reasonrec_report.page import write_report
+
+
+class HtmlReporter(Reporter[Empty]):
+    """One HTML file that opens offline: result in words, intervals, delegation, confidence, decisions with pictures."""
+
+    def write(self, results: Results, run_folder: Path, out: Path) -> list[Path]:
+        """Write ``report.html``."""
+        return [write_report(run_folder, out, results)]
+
+    def summarise(self, results: Results) -> Sequence[str]:
+        """What was delegated and saved, what abstaining did, whether steps cause answers, what looks like a leak."""
+        said = [routing_text.what(results), routing_text.saving(results), routing_text.abstaining(results)]
+        if results.faithfulness:
+            said += sentences(results.faithfulness)
+        said += [
+            f"{system}: NDCG/HR {ratio:.3f} is suspiciously near 1; check for leaks: reasonrec data check"
+            for system, ratio, is_high in summary_text.fingerprint(Leaderboard(results))
+            if is_high
+        ]
+        return [each for each in said if each]

@@ -1,0 +1,55 @@
+"""What is written for readers about a finished run, by reporters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from reasonrec_core.components import Reporter
+from reasonrec_core.config import ReportConfig
+from reasonrec_core.evaluate.schema import Results
+from reasonrec_core.hookspecs import Kind
+from reasonrec_core.io import write_json
+from reasonrec_core.registry import Registry
+
+REPORTS = "reports.json"
+"""Names of the files that reporters wrote into a run folder."""
+
+
+def write_reports(
+    results: Results, run_folder: Path, config: ReportConfig, registry: Registry, out: Path | None = None
+) -> list[Path]:
+    """Let every reporter write; gives the files. ``out``: where to, the run folder by default.
+
+    Raises:
+        ConfigError: a reporter is not installed, or its settings are wrong.
+        PluginError: a reporter fails.
+    """
+    files: list[Path] = []
+    for name, reporter in make_reporters(config, registry):
+        with registry.guard(Kind.REPORTER, name, "write"):
+            files += reporter.write(results, run_folder, out or run_folder)
+    if out is None:
+        write_json(run_folder / REPORTS, [str(path.relative_to(run_folder)) for path in files])
+    return files
+
+
+def summarise_results(results: Results, config: ReportConfig, registry: Registry) -> list[str]:
+    """What reporters say of a run in sentences."""
+    said: list[str] = []
+    for name, reporter in make_reporters(config, registry):
+        with registry.guard(Kind.REPORTER, name, "summarise"):
+            said += reporter.summarise(results)
+    return said
+
+
+def make_reporters(config: ReportConfig, registry: Registry) -> Iterator[tuple[str, Reporter[Any]]]:
+    """The reporters that the settings name, else all that are installed."""
+    wanted: list[tuple[str, Mapping[str, Any]]]
+    if config.reporters is None:
+        wanted = [(name, {}) for name in registry.names(Kind.REPORTER)]
+    else:
+        wanted = [(each.name, each.settings) for each in config.reporters]
+    for name, settings in wanted:
+        yield name, registry.create(Kind.REPORTER, name, settings, where=f"report.reporters.{name}")
