@@ -169,3 +169,11 @@ def _unwritable(path: Path, error: OSError) -> DataError:
         where=str(path),
         fix="Check the folder's permissions and free space.",
     )
+
+
+def cache_folder() -> Path:
+    """Where imported data sets and item features are kept: ``REASONREC_CACHE``, else the user's cache folder."""
+    named = os.environ.get("REASONREC_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reasonrec"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import textwrap
@@ -12,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from reasonrec_core.cli.plugins_new import new_plugin
 
 HOOKIMPL = "from reasonrec_core.hookspecs import CommandSpec, ComponentSpec, hookimpl\n\n"
 
@@ -49,15 +50,14 @@ def install_module(site: Path, name: str, code: str, *, entry: str = "main", **m
     install(site, name, {f"{module}.py": HOOKIMPL + textwrap.dedent(code)}, {entry: module}, **more)
 
 
-def documented_plugin(docstring: str) -> tuple[str, dict[str, str], dict[str, str]]:
-    """Distribution name, files and entry points of the plugin that a hook's docstring holds."""
-    code = textwrap.dedent(docstring.partition("::\n\n")[2])
-    pieces = re.split(r"^# (\S+\.(?:toml|py))$", code, flags=re.MULTILINE)[1:]
-    files = {path: text.strip("\n") + "\n" for path, text in zip(pieces[::2], pieces[1::2], strict=True)}
-    project = tomllib.loads(files.pop("pyproject.toml"))["project"]
-    packages = {path.partition("/")[0] for path in files}
-    files |= {f"{package}/__init__.py": "" for package in packages}
-    return project["name"], files, project["entry-points"]["reasonrec"]
+def install_template(site: Path, kind: str, name: str, where: Path) -> Path:
+    """Make the template's plugin of ``kind`` in ``where`` and install it into ``site``; its folder."""
+    folder = new_plugin(kind, name, where)
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    sources = [path for path in folder.glob("src/**/*") if path.is_file()]
+    files = {str(path.relative_to(folder / "src")): path.read_text(encoding="utf-8") for path in sources}
+    install(site, project["name"], files, project["entry-points"]["reasonrec"], requires=project["dependencies"])
+    return folder
 
 
 def environment(site: Path | None, **more: str) -> dict[str, str]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
 from pathlib import Path
 
 import click
 
-KINDS = ("encoder", "policy", "uncertainty", "delegate", "command")
+from reasonrec_core.hookspecs import Kind
+
+KINDS = (*(str(kind) for kind in Kind), "command")
 EPILOG = """\b
 Examples:
   reasonrec plugins new delegate my-model
   reasonrec plugins new encoder sound-features --out ~/src
-  cd reasonrec-my-model && pip install -e . && pytest
+  cd reasonrec-my-model && pip install -e '.[test]' && pytest
 """
 
 
@@ -29,7 +32,7 @@ Examples:
 def new_command(kind: str, name: str, out: Path) -> None:
     """Start a plugin of KIND called NAME: a folder reasonrec-NAME with a working component and its tests."""
     folder = new_plugin(kind, name, out)
-    click.echo(f"{folder}\nNext: cd {folder} && pip install -e . && pytest")
+    click.echo(f"{folder}\nNext: cd {folder} && pip install -e '.[test]' && pytest")
 
 
 def new_plugin(kind: str, name: str, out: Path) -> Path:
@@ -61,10 +64,38 @@ def new_plugin(kind: str, name: str, out: Path) -> Path:
         ":template": f":{module}",
         "reasonrec template": f"reasonrec {name}",
     }
+    if not (template_folder() / kind).is_dir():
+        raise ConfigError(f"there is no template of kind {kind!r}", where=str(template_folder()))
     with whole_folder(folder) as aside:
         for part in ("common", kind):
             _copy(template_folder() / part, aside, words)
+        _declare(aside)
     return folder
+
+
+def _declare(folder: Path) -> None:
+    """Name what the package imports among its dependencies, from the versions on that the core itself requires."""
+    import re
+    from importlib import metadata
+
+    from reasonrec_core.plugins.metadata import normalised
+
+    used: set[str] = set()
+    for path in folder.glob("src/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                used |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                used.add(node.module.partition(".")[0])
+    owners = metadata.packages_distributions()
+    named = {normalised(owner) for module in used for owner in owners.get(module, ())}
+    lines = (line for line in metadata.requires("reasonrec-core") or [] if ";" not in line)
+    wanted = sorted(line for line in lines if normalised(re.split(r"[^\w.-]", line)[0]) in named)
+    project = folder / "pyproject.toml"
+    text = project.read_text(encoding="utf-8")
+    more = "".join(f'"{line}", ' for line in wanted)
+    text = text.replace('dependencies = ["reasonrec-core', f'dependencies = [{more}"reasonrec-core')
+    project.write_text(text, encoding="utf-8")
 
 
 def template_folder() -> Path:

@@ -19,7 +19,7 @@ from reasonrec_core.data.images import find_item_pictures
 from reasonrec_core.data.raw_tables import LOG_COLUMNS, RawTables
 from reasonrec_core.data.storage import FORMAT, MANIFEST, is_dataset
 from reasonrec_core.errors import DataError, PluginError, did_you_mean
-from reasonrec_core.io import content_hash, sha256_of
+from reasonrec_core.io import cache_folder, content_hash, sha256_of
 from reasonrec_core.registry import Registry
 
 MORE = "reasonrec-datasets"
@@ -187,7 +187,7 @@ def _compare_items(raw: RawTables) -> list[str]:
 
 def open_or_import(
     path: Path,
-    cache: Path,
+    cache: Path | None = None,
     *,
     format: str = "auto",
     columns: Mapping[str, str] | None = None,
@@ -198,6 +198,8 @@ def open_or_import(
 ) -> Dataset:
     """Open a saved dataset, or import ``path`` once into ``cache/<hash of the source>/``.
 
+    ``cache`` is the folder ``datasets`` in `reasonrec_core.io.cache_folder` where it is not given.
+
     Raises:
         DataError: see `import_path` and `Dataset.open`.
     """
@@ -206,7 +208,7 @@ def open_or_import(
         return Dataset.open(path)
     format = _choose_source(path, format, registry)
     settings = (format, dict(columns or {}), seed, name, *([dict(options)] if options else []))
-    folder = cache / hash_source(path, *settings)[:32]
+    folder = (cache or cache_folder() / "datasets") / hash_source(path, *settings)[:32]
     if (folder / MANIFEST).is_file():
         return Dataset.open(folder)
     raw = import_path(path, format=format, columns=columns, options=options, name=name, registry=registry)

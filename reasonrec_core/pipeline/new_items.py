@@ -13,9 +13,9 @@ from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.data.tables import NewItems
 from reasonrec_core.errors import RunError
-from reasonrec_core.io import content_hash, whole_folder
+from reasonrec_core.io import cache_folder, content_hash, whole_folder
 from reasonrec_core.observe import ObservedItems, RefusedImage, observe_items
-from reasonrec_core.pipeline.prepare import cache_folder, encoder_state, learns, make_encoders
+from reasonrec_core.pipeline.prepare import encoder_state, learns, make_encoders
 from reasonrec_core.pipeline.serve import load_agent
 from reasonrec_core.pipeline.serving_catalog import FOLDER, Served
 from reasonrec_core.registry import Registry

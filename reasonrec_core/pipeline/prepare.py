@@ -25,7 +25,7 @@ from reasonrec_core.data import draw_click_split, draw_direct_split, make_split,
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.reviews import find_visible_reviews, make_review_cases
 from reasonrec_core.data.split import Split
-from reasonrec_core.io import content_hash, folder_hash
+from reasonrec_core.io import cache_folder, content_hash, folder_hash
 from reasonrec_core.observe import ObservedItems, observe_items
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.pipeline.run_folder import STAMP, RunFolder
@@ -35,14 +35,6 @@ from reasonrec_core.types import Cases, Observation, Progress, Task
 
 CORE_DISTRIBUTIONS = ("reasonrec", "reasonrec-core")
 """Their code changes all the time and decides little of what a component learns."""
-
-
-def cache_folder() -> Path:
-    """Where imported data sets and item features are kept: ``REASONREC_CACHE``, else the user's cache folder."""
-    named = os.environ.get("REASONREC_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reasonrec"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -49,6 +50,18 @@ class PolicyConformance(ComponentConformance):
         assert len(answer.steps[-1]) == len(answer.steps[len(batch) - 1]), "negative index"
         with pytest.raises(IndexError):
             answer.steps[len(batch)]
+
+    def test_threads_get_the_same_answers(self, workplace: Workplace, task: Task) -> None:
+        policy = workplace.fitted(task)
+        if not policy.thread_safe:
+            pytest.skip("not declared thread-safe")
+        batch, observation, _ = workplace.asked(task)
+        parts = [np.arange(start, len(batch), 4) for start in range(4)] * 3
+        expected = [policy.deliberate(batch.take(rows), observation.take(rows)) for rows in parts[:4]] * 3
+        with ThreadPoolExecutor(4) as pool:
+            answers = pool.map(lambda rows: policy.deliberate(batch.take(rows), observation.take(rows)), parts)
+            for answer, alone in zip(answers, expected, strict=True):
+                assert_same_deliberation(answer, alone, "in threads")
 
     def test_answers_at_the_edges(self, workplace: Workplace, task: Task) -> None:
         data = workplace.data(task)

@@ -25,11 +25,10 @@ def explanations(data: Path, part: str, kind: str, reference: str, seed: int, as
     import json
 
     from reasonrec_core.data import SplitConfig, make_split, open_or_import
-    from reasonrec_core.pipeline.prepare import cache_folder
     from reasonrec_explain import evaluation
     from reasonrec_explain.references import ReferenceSettings
 
-    dataset = open_or_import(data, cache_folder() / "datasets", seed=seed)
+    dataset = open_or_import(data, seed=seed)
     split = make_split(dataset, SplitConfig.model_validate({"kind": kind, "seed": seed}))
     chosen = ReferenceSettings.model_validate({"part": reference})
     asked = evaluation.explaining(dataset, split, part, reference=chosen)

@@ -11,12 +11,12 @@ import click
 @click.argument("dataset", type=click.Path(path_type=Path))
 @click.option("-k", default=10, show_default=True, help="How many items.")
 def template(dataset: Path, k: int) -> None:
-    """Print the most popular items of the saved DATASET: how often, id, title."""
+    """Print the most popular items of DATASET (saved, or raw data that can be imported): how often, id, title."""
     import numpy as np
 
-    from reasonrec_core.data.dataset import Dataset
+    from reasonrec_core.data import open_or_import
 
-    opened = Dataset.open(dataset)
+    opened = open_or_import(dataset)
     counts = np.bincount(opened.interactions.items, minlength=opened.n_items)
     for item in np.argsort(-counts, kind="stable")[:k]:
         click.echo(f"{counts[item]}\t{opened.catalog.ids[item]}\t{opened.catalog.titles[item]}")

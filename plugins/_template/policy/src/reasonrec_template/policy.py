@@ -29,6 +29,7 @@ class Template(ReasoningPolicy[TemplateConfig]):
     """
 
     Config = TemplateConfig
+    thread_safe = True
 
     def fit(self, data: FitData) -> None:
         """Count what follows what within each user's log."""
