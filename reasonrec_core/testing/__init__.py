@@ -13,20 +13,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reasonrec_core.testing.data_source import DataSourceConformance
     from reasonrec_core.testing.delegate import DelegateConformance
     from reasonrec_core.testing.editing import EditablePolicyConformance
     from reasonrec_core.testing.encoder import EncoderConformance
     from reasonrec_core.testing.policy import PolicyConformance
     from reasonrec_core.testing.router import RouterConformance
+    from reasonrec_core.testing.splitter import SplitterConformance
     from reasonrec_core.testing.tiny import Tiny, tiny, tiny_dataset, tiny_fit_data, tiny_tables
     from reasonrec_core.testing.uncertainty import UncertaintyConformance
 
 __all__ = [
+    "DataSourceConformance",
     "DelegateConformance",
     "EditablePolicyConformance",
     "EncoderConformance",
     "PolicyConformance",
     "RouterConformance",
+    "SplitterConformance",
     "Tiny",
     "UncertaintyConformance",
     "tiny",
@@ -36,11 +40,13 @@ __all__ = [
 ]
 
 _SUITES = {
+    "DataSourceConformance": "data_source",
     "DelegateConformance": "delegate",
     "EditablePolicyConformance": "editing",
     "EncoderConformance": "encoder",
     "PolicyConformance": "policy",
     "RouterConformance": "router",
+    "SplitterConformance": "splitter",
     "UncertaintyConformance": "uncertainty",
 }
 

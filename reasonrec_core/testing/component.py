@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from reasonrec_core.components import Component, FitData, Kind, Settings
+from reasonrec_core.components import Component, Configured, FitData, Kind, Settings
 from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.io import read_json
@@ -25,66 +25,32 @@ HEAVY = ("numpy", "pydantic", "torch", "transformers", "timm", "open_clip", "imp
 """What a plugin module must not import: it is read whenever plugins are listed."""
 
 
-class ComponentConformance:
-    """Base of the suites.
+class ConfiguredConformance:
+    """Base of all suites: the component is found, imports nothing when listed, and describes its settings.
 
     Attributes:
         component: the name that the plugin registers (preferred: registration is then tested too), or the class.
         settings: for its ``Config``.
-        seed: of the fit.
     """
 
     kind: ClassVar[Kind]
-    component: ClassVar[str | type[Component[Any]]]
+    component: ClassVar[str | type[Configured[Any]]]
     settings: ClassVar[Mapping[str, Any]] = {}
-    seed: ClassVar[int] = 0
-    _workplace: ClassVar[Workplace]
 
     @classmethod
-    def component_class(cls) -> type[Component[Any]]:
+    def component_class(cls) -> type[Configured[Any]]:
         """The class under test."""
         if isinstance(cls.component, str):
-            found: type[Component[Any]] = Registry.discover().load(cls.kind, cls.component)
+            found: type[Configured[Any]] = Registry.discover().load(cls.kind, cls.component)
             return found
         return cls.component
 
     @classmethod
-    def make(cls) -> Component[Any]:
-        """A fresh, unfitted instance."""
+    def make(cls) -> Any:
+        """A fresh instance."""
         if isinstance(cls.component, str):
-            made: Component[Any] = Registry.discover().create(cls.kind, cls.component, cls.settings)
-            return made
+            return Registry.discover().create(cls.kind, cls.component, cls.settings)
         return cls.component(validated(cls.component.Config, cls.settings))
-
-    @classmethod
-    def ready(cls, component: Any, data: FitData) -> None:
-        """What the pipeline does with a component before it is fitted, and after it was loaded; here nothing."""
-
-    @pytest.fixture
-    def workplace(self, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-        """Tiny datasets and fitted components, made once per class."""
-        suite = type(self)
-        if "_workplace" not in vars(suite):
-            suite._workplace = Workplace(suite, tmp_path_factory.mktemp("conformance"))
-        return suite._workplace
-
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Run each test that takes a ``task`` (or a ``ranked_task``) for every task that the component can do."""
-        if "task" in metafunc.fixturenames:
-            metafunc.parametrize("task", [task for task in Task if task in self.tasks()])
-        if "ranked_task" in metafunc.fixturenames:
-            ranked = (Task.SEQUENTIAL, Task.DIRECT)
-            metafunc.parametrize("ranked_task", [task for task in ranked if task in self.tasks()])
-
-    @classmethod
-    def tasks(cls) -> frozenset[Task]:
-        """What the component can do, as registered; an encoder or estimator is fitted for the sequential task."""
-        if isinstance(cls.component, str):
-            names = Registry.discover().spec(cls.kind, cls.component).spec.tasks
-            found = frozenset(Task(name) for name in names)
-        else:
-            found = getattr(cls.component, "tasks", frozenset())
-        return found or frozenset({Task.SEQUENTIAL})
 
     def test_is_of_its_kind(self) -> None:
         assert issubclass(self.component_class(), base_of(self.kind))
@@ -127,6 +93,47 @@ class ComponentConformance:
 
     def test_class_is_documented(self) -> None:
         assert (self.component_class().__doc__ or "").strip(), "the class has no docstring"
+
+
+class ComponentConformance(ConfiguredConformance):
+    """Base of the suites of what is fitted and saved.
+
+    Attributes:
+        seed: of the fit.
+    """
+
+    seed: ClassVar[int] = 0
+    _workplace: ClassVar[Workplace]
+
+    @classmethod
+    def ready(cls, component: Any, data: FitData) -> None:
+        """What the pipeline does with a component before it is fitted, and after it was loaded; here nothing."""
+
+    @pytest.fixture
+    def workplace(self, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+        """Tiny datasets and fitted components, made once per class."""
+        suite = type(self)
+        if "_workplace" not in vars(suite):
+            suite._workplace = Workplace(suite, tmp_path_factory.mktemp("conformance"))
+        return suite._workplace
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Run each test that takes a ``task`` (or a ``ranked_task``) for every task that the component can do."""
+        if "task" in metafunc.fixturenames:
+            metafunc.parametrize("task", [task for task in Task if task in self.tasks()])
+        if "ranked_task" in metafunc.fixturenames:
+            ranked = (Task.SEQUENTIAL, Task.DIRECT)
+            metafunc.parametrize("ranked_task", [task for task in ranked if task in self.tasks()])
+
+    @classmethod
+    def tasks(cls) -> frozenset[Task]:
+        """What the component can do, as registered; an encoder or estimator is fitted for the sequential task."""
+        if isinstance(cls.component, str):
+            names = Registry.discover().spec(cls.kind, cls.component).spec.tasks
+            found = frozenset(Task(name) for name in names)
+        else:
+            found = getattr(cls.component, "tasks", frozenset())
+        return found or frozenset({Task.SEQUENTIAL})
 
     def test_saves_no_pickle_and_its_settings(self, workplace: Workplace) -> None:
         folder = workplace.saved(workplace.any_task())
@@ -206,7 +213,8 @@ class Workplace:
         return self._load(task, self.later(task))
 
     def _load(self, task: Task, data: Tiny) -> Any:
-        component = self.suite.component_class().load(self.saved(task), data.dataset.catalog)
+        kind: Any = self.suite.component_class()
+        component = kind.load(self.saved(task), data.dataset.catalog)
         self.suite.ready(component, data.fit)
         return component
 
