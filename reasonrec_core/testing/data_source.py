@@ -152,9 +152,12 @@ class DataSourceConformance(ConfiguredConformance):
 
 def _contents(path: Path) -> dict[str, str]:
     root = path.parent if path.is_file() else path
-    return {
-        str(f.relative_to(root)): hashlib.sha256(f.read_bytes()).hexdigest() for f in root.rglob("*") if f.is_file()
-    }
+    files = (file for file in root.rglob("*") if file.is_file())
+    return {str(file.relative_to(root)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def _columns(table: pa.Table, *names: str) -> list[list[Any]]:
+    return [table.column(name).to_pylist() for name in names]
 
 
 def _damages(content: bytes) -> Iterator[bytes]:

@@ -77,10 +77,7 @@ class SplitterConformance(ConfiguredConformance):
         assert split.parts is not None
         for name, cases, part in (("validation", split.valid, VALID), ("test", split.test, TEST)):
             assert len(cases), f"no {name} queries"
-            there = set(
-                zip(log.users[split.parts == part].tolist(), log.items[split.parts == part].tolist(), strict=True)
-            )
-            outside = set(_pairs(cases)) - there
+            outside = set(_pairs(cases)) - _pairs_of(log.take(split.parts == part))
             assert not outside, f"{name} targets that are no interaction of that part: {sorted(outside)[:3]}"
 
     def test_nothing_held_out_is_learned_from(self, divided: tuple[Dataset, Split]) -> None:
