@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reasonrec_torch.losses import FullSoftmax, SampledSoftmax
+from reasonrec_torch.losses import FullSoftmax, SampledSoftmax, binary_loss, bpr_loss, listwise_loss
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -111,3 +113,32 @@ def test_counts_of_another_catalogue_are_refused() -> None:
     states, table, bias, targets, _ = problem(2, 6, dtype=torch.float32)
     with pytest.raises(ValueError, match="counts of 5 items"):
         SampledSoftmax(4, torch.ones(5).numpy()).loss(states, table, bias, targets)
+
+
+@given(rows=st.integers(1, 5), items=st.integers(2, 6), seed=st.integers(0, 99), masked=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_listwise_is_its_formula(rows: int, items: int, seed: int, masked: bool) -> None:
+    make = torch.Generator().manual_seed(seed)
+    scores, relevance = torch.randn(rows, items, generator=make), torch.rand(rows, items, generator=make).round()
+    mask = torch.rand(rows, items, generator=make) > 0.3 if masked else torch.ones(rows, items, dtype=torch.bool)
+    mask[:, 0] = True
+    wanted, counted = 0.0, 0
+    for r in range(rows):
+        at = mask[r].nonzero()[:, 0]
+        share = relevance[r, at]
+        if share.sum() > 0:
+            counted += 1
+            log_p = scores[r, at] - scores[r, at].exp().sum().log()
+            wanted -= float((share / share.sum() * log_p).sum())
+    found = listwise_loss(scores, relevance, mask if masked else None)
+    assert float(found) == pytest.approx(wanted / max(counted, 1), abs=1e-5)
+
+
+def test_pairwise_and_binary_are_their_formulas() -> None:
+    right, wrong = torch.tensor([1.0, -2.0]), torch.tensor([[0.5, 3.0], [-1.0, -4.0]])
+    by_hand = [-math.log(1 / (1 + math.exp(b - a))) for a, row in zip(right, wrong, strict=True) for b in row]
+    assert float(bpr_loss(right, wrong)) == pytest.approx(sum(by_hand) / 4)
+    assert float(bpr_loss(right, wrong[:, 0])) == pytest.approx((by_hand[0] + by_hand[2]) / 2)
+    labels = torch.tensor([1, 0])
+    wanted = [math.log(1 + math.exp(-1.0)), math.log(1 + math.exp(-2.0))]
+    assert float(binary_loss(right, labels)) == pytest.approx(sum(wanted) / 2)
