@@ -105,8 +105,8 @@ def served(agent: Agent, batch: QueryBatch) -> bool:
     outcome = agent.act(batch)
     if outcome.deliberation is not None:
         tuple(outcome.deliberation.steps[0])
-    outcome.why(0)
-    return bool(outcome.replaced[0])
+    outcome.decisions.reason[0]
+    return bool(outcome.decisions.replaced[0])
 
 
 def delegate(agent: Agent, label: str, batch: QueryBatch) -> bool:

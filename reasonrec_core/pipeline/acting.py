@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from reasonrec_core.pipeline.delegate_calls import Asking, Handed, Names, Rows, consult, hand_over, joined
+from reasonrec_core.pipeline.delegate_calls import Asking, Handed, Rows, consult, hand_over, joined
 from reasonrec_core.pipeline.outcome import Outcome
 from reasonrec_core.pipeline.parts import Parts
-from reasonrec_core.routing import CLUE, Router, answer_confidence
-from reasonrec_core.routing.decision import Judged
+from reasonrec_core.routing import CLUE, Decisions, Router, answer_confidence
+from reasonrec_core.routing.decision import Judged, Reasons, undecided
 from reasonrec_core.types import Bool, Deliberation, Int64, Observation, QueryBatch, Ranking, Uncertainty
 
 
@@ -41,7 +40,7 @@ class _Routing:
         self.ask = Asking(self._ask, len(batch), self.limit)
         self.found = parts.estimate("before", batch, observation, None)
         self.judged: Judged | None = None
-        self.handed = Handed(np.full(len(batch), None, object), (), {})
+        self.handed = Handed(np.full(len(batch), "", object), (), {})
         self.thinking: Rows = np.arange(len(batch))
         self.deliberation: Deliberation | None = None
 
@@ -64,10 +63,9 @@ class _Routing:
         if self.judged is None:
             self._hand_over()
         assert self.judged is not None
-        replaced = self.handed.who != None  # noqa: E711 (element by element)
-        consulted = self._consult(replaced)
-        sure = answer_confidence(self.router, self.found, replaced, self.handed.who)
-        return self._told(replaced, consulted, sure, self.judged)
+        fused = self._consult(self.handed.who != "")
+        decisions = self.router.decide(self.found, self.keys, judged=self.judged, answered=self.handed.who, fused=fused)
+        return self._outcome(decisions)
 
     def _look_first(self) -> bool:
         """Clues from the answers that it is decided by; without one of them another router decides, if there is one."""
@@ -89,7 +87,7 @@ class _Routing:
         router, size = self.router, len(self.batch)
         left, who, scores = (
             np.arange(size),
-            np.full(size, None, object),
+            np.full(size, "", object),
             np.full((size, len(router.delegates)), -np.inf),
         )
         answers, attempts = list[tuple[Rows, Ranking]](), dict[int, tuple[str, ...]]()
@@ -120,13 +118,13 @@ class _Routing:
         if not replaced.any():
             return
         who = judged.who.copy()
-        who[~replaced] = None
+        who[~replaced] = ""
         self._handed(hand_over(who, judged.after, self.ask))
 
     def _handed(self, handed: Handed) -> None:
         self.handed = handed
         if self.router.config.stage == "before":
-            self.thinking = np.flatnonzero(handed.who == None)  # noqa: E711 (element by element)
+            self.thinking = np.flatnonzero(handed.who == "")
 
     def _think(self) -> None:
         """The policy answers what is left to it."""
@@ -159,55 +157,48 @@ class _Routing:
         self.handed = replace(self.handed, answers=(*self.handed.answers, (rows, fused)))
         return nobody
 
-    def _told(self, replaced: Bool, consulted: Bool, sure: np.ndarray, judged: Judged) -> Outcome:
+    def _outcome(self, decisions: Decisions) -> Outcome:
         """What was done, without the answers that are held back."""
         ranking = joined(self.batch, self.handed, self.thinking, self.deliberation)
-        held = self.router.abstains(sure, self.keys)
-        who: Names = self.handed.who
-        if held.any():
-            items, scores = ranking.items.copy(), ranking.scores.copy()
-            items[held], scores[held] = -1, -np.inf
-            ranking = Ranking(items, scores)
-            who = who.copy()
-            who[held] = None
+        if (held := decisions.abstained).any():
+            ranking = Ranking(ranking.items.copy(), ranking.scores.copy())
+            ranking.items[held], ranking.scores[held] = -1, -np.inf
+        if self.handed.attempts or self.ask.failed:
+            decisions = replace(decisions, reason=self._with_failures(decisions))
         return Outcome(
             ranking=ranking,
-            replaced=replaced & ~held,
-            consulted=consulted & ~held,
-            abstained=held,
-            risk=judged.risk,
-            confidence=sure,
+            decisions=decisions,
             uncertainty={label: value.total for label, value in self.found.items()},
             deliberated=self.thinking if self.deliberation is not None else self.thinking[:0],
             deliberation=self.deliberation,
-            delegates=tuple(who.tolist()),
-            why=self._why(replaced, judged),
-            seconds=0.0,
             attempts=self.handed.attempts,
         )
 
-    def _why(self, replaced: Bool, judged: Judged) -> Callable[[int], str]:
-        """The reason for a query's route: the router's, and what went wrong on the way."""
-        router, found, keys, handed = self.router, self.found, self.keys, self.handed
-        failed, known = dict(self.ask.failed), judged if len(self.batch) == 1 else None
+    def _with_failures(self, decisions: Decisions) -> Reasons:
+        """The router's reasons, and what went wrong on the way."""
+        handed, judged, failed = self.handed, self.judged, dict(self.ask.failed)
+        assert judged is not None
 
-        def why(row: int) -> str:
-            tried = handed.attempts.get(row, ())
-            if tried and (handed.who[row] is None or handed.who[row] != judged.who[row]):
-                return f"{handed.who[row] or 'the policy'} answers: {'; '.join(tried)}"
-            said = tried or tuple(failed.values())
-            return "; ".join((router.reason(found, row, keys, known), *said))
+        def explain(rows: Rows) -> list[str]:
+            told = []
+            for row in rows.tolist():
+                tried = handed.attempts.get(row, ())
+                if tried and handed.who[row] != judged.who[row]:
+                    told.append(f"{handed.who[row] or 'the policy'} answers: {'; '.join(tried)}")
+                else:
+                    told.append("; ".join((decisions.reason[row], *(tried or tuple(failed.values())))))
+            return told
 
-        return why
+        return Reasons(len(decisions), explain)
 
     def _undecided(self) -> Outcome:
         """The policy answers: what it would be decided by is not there."""
         said = tuple(self.ask.failed.values())
         outcome = _policy_only(self.parts, self.batch, self.observation, f"the policy answers: {'; '.join(said)}")
         signals = {n: Uncertainty(v, _stage(self.parts, n)) for n, v in outcome.uncertainty.items()}
-        sure = answer_confidence(self.router, signals, outcome.replaced)
+        sure = answer_confidence(self.router, signals, outcome.decisions.replaced)
         attempts = dict.fromkeys(range(len(self.batch)), said)
-        return replace(outcome, confidence=sure, attempts=attempts)
+        return replace(outcome, decisions=replace(outcome.decisions, confidence=sure), attempts=attempts)
 
 
 def _policy_only(
@@ -219,44 +210,19 @@ def _policy_only(
     deliberation = parts.deliberate(batch, observation)
     assert deliberation.ranking is not None
     signals = parts.estimate(None, batch, observation, deliberation)
-    unknown, nowhere = np.full(len(batch), np.nan, np.float32), np.zeros(len(batch), np.bool_)
     return Outcome(
         ranking=deliberation.ranking,
-        replaced=nowhere,
-        consulted=nowhere,
-        abstained=nowhere,
-        risk=unknown,
-        confidence=unknown,
+        decisions=undecided(len(batch), "", reason),
         uncertainty={label: value.total for label, value in signals.items()},
         deliberated=np.arange(len(batch)),
         deliberation=deliberation,
-        delegates=(None,) * len(batch),
-        why=_said(reason),
-        seconds=0.0,
     )
 
 
 def _delegate_only(parts: Parts, batch: QueryBatch, observation: Observation) -> Outcome:
     label = next(iter(parts.delegates))
-    unknown, nowhere = np.full(len(batch), np.nan, np.float32), np.zeros(len(batch), np.bool_)
-    return Outcome(
-        ranking=parts.delegate(label, batch, observation),
-        replaced=~nowhere,
-        consulted=nowhere,
-        abstained=nowhere,
-        risk=unknown,
-        confidence=unknown,
-        uncertainty={},
-        deliberated=np.empty(0, np.intp),
-        deliberation=None,
-        delegates=(label,) * len(batch),
-        why=_said("there is no policy: the delegate answers all"),
-        seconds=0.0,
-    )
-
-
-def _said(reason: str) -> Callable[[int], str]:
-    return lambda row: reason
+    decisions = undecided(len(batch), label, "there is no policy: the delegate answers all")
+    return Outcome(parts.delegate(label, batch, observation), decisions, {}, np.empty(0, np.intp), None)
 
 
 def _stage(parts: Parts, label: str) -> str:

@@ -100,7 +100,8 @@ def card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> dict[st
     assert scores.ranking is not None
     batch, k = case.queries, max(prepared.config.evaluate.k)
     outcome = agent.act(dataclass_replace(batch, k=k))
-    gone = outcome.route(0) in (Route.REPLACE, Route.ABSTAIN)
+    decided = outcome.decisions
+    gone = decided.route[0] in (Route.REPLACE, Route.ABSTAIN)
     past = batch.history.row(0).tolist()
     start = max(len(past) - prepared.config.report.history, 0)
     steps: tuple[Step, ...] = outcome.deliberation.steps[0] if outcome.deliberation and not gone else ()
@@ -110,11 +111,11 @@ def card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> dict[st
         "query": row,
         "user": prepared.dataset.users.column("user_id")[user].as_py() if user >= 0 else None,
         "outcome": "hit" if scores.rank[row] else "miss",
-        "route": str(outcome.route(0)),
-        "delegate": outcome.delegates[0],
-        "reason": outcome.why(0),
-        "confidence": _number(outcome.confidence[0]),
-        "risk": _number(outcome.risk[0]),
+        "route": decided.route[0],
+        "delegate": decided.who[0] or None,
+        "reason": decided.reason[0],
+        "confidence": _number(decided.confidence[0]),
+        "risk": _number(decided.risk[0]),
         "history": [item(prepared, i) for i in past[start:]],
         "history_start": start,
         "target": [item(prepared, i) for i in case.targets.tolist()],
@@ -126,8 +127,8 @@ def card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> dict[st
 
 def others(prepared: Prepared, agent: Agent, found: Assessed, row: int, outcome: Outcome) -> list[dict[str, Any]]:
     """What each system that did not answer would have said: its first items, and where it puts what came next."""
-    route, told = outcome.route(0), list[dict[str, Any]]()
-    answered = {Route.REPLACE: outcome.delegates[0], Route.CONSULT: CONSULT, Route.ABSTAIN: None}
+    route, told = outcome.decisions.route[0], list[dict[str, Any]]()
+    answered = {Route.REPLACE: outcome.decisions.who[0], Route.CONSULT: CONSULT, Route.ABSTAIN: None}
     by = answered.get(route, agent.policy.label if agent.policy else None)
     k = max(prepared.config.evaluate.k)
     targets = set(found.cases.take(np.array([row])).targets.tolist())

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.components import MetricInfo
 from reasonrec_core.evaluate import RANKING_METRICS, Scores, metric_name, score_ranking
@@ -17,37 +16,13 @@ from reasonrec_core.pipeline.budget import router_for_goal
 from reasonrec_core.pipeline.latency import costs
 from reasonrec_core.pipeline.predict import Answers, delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
-from reasonrec_core.routing import Evidence, Router, answer_confidence
+from reasonrec_core.routing import Decisions, Evidence, Router
 from reasonrec_core.routing.confidence_calibration import fit_stated
 from reasonrec_core.routing.expected_gain import expected_gain
 from reasonrec_core.routing.fit_fusion import fit_fusion
-from reasonrec_core.types import Bool, Cases, Float32, Float64, Int64, QueryBatch, Ranking, Task, Uncertainty
+from reasonrec_core.types import Bool, Cases, Float64, Int64, QueryBatch, Ranking, Task, Uncertainty
 
-Names = npt.NDArray[np.object_]
 Signals = Mapping[str, Uncertainty]
-
-
-@dataclass(frozen=True)
-class Routed:
-    """The router's decisions on B queries.
-
-    Attributes:
-        ranking: whoever was chosen answered.
-        replaced: bool[B], True where a delegate answered.
-        consulted: bool[B], True where policy and delegates answered together.
-        abstained: bool[B], True where no answer is given; the ranking is padding there.
-        delegates: str[B], "" where none did.
-        risk: float32[B].
-        confidence: float32[B].
-    """
-
-    ranking: Ranking
-    replaced: Bool
-    consulted: Bool
-    abstained: Bool
-    delegates: Names
-    risk: Float32
-    confidence: Float32
 
 
 def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router | None:
@@ -86,11 +61,6 @@ def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router | None:
             router.note(consult=dict(router.fusion.report))
         router.stated = fit_stated(router, evidence, _hits_together(prepared, router, cases, {policy: mine, **theirs}))
         router.hold_back(evidence.signals, evidence.keys)
-        if router.config.share is not None:
-            router.place(todays_signals(prepared, agent, task, router))
-        if router.config.abstain is not None:
-            today = todays_signals(prepared, agent, task, router, thought=True)
-            router.hold_back(today, keys(prepared.cases(task, "test")))
         write_json(folder / "router.json", router.to_dict())
 
     stage = prepared.run.stage(
@@ -139,20 +109,6 @@ def goals(prepared: Prepared, scores: Scores) -> tuple[str, str]:
     """The metrics that routers are calibrated on: quality, and whether the target was found."""
     k = max(prepared.config.evaluate.k)
     return metric_name("NDCG", k, scores.sampled), metric_name("HR", k, scores.sampled)
-
-
-def todays_signals(prepared: Prepared, agent: Agent, task: Task, router: Router, *, thought: bool = False) -> Signals:
-    """Uncertainty on the histories as they are now, validation items included; all of it where ``thought``.
-
-    A wanted share is meant for requests to come, and histories have grown since validation. No label is needed for
-    this, and none is read: the test queries are these histories, their targets stay unseen.
-    """
-    queries = prepared.cases(task, "test").queries
-    theirs = {label: delegate_answers(prepared, agent, label, task, "test") for label in router.asks}
-    if router.config.stage == "before" and not thought:
-        return agent.estimate("before", queries, agent.observe(queries), None) | _clues(agent, queries, theirs)
-    assert agent.policy is not None
-    return signals(agent, queries, {agent.policy.label: policy_answers(prepared, agent, task, "test"), **theirs})
 
 
 def scored(
@@ -204,27 +160,21 @@ def fused(router: Router, found: Signals, answers: Mapping[str, Answers]) -> Ans
     return Answers(router.fusion(rankings, found["evidence-horizon"].total), {}, None, seconds, "")
 
 
-def route(
-    router: Router,
-    found: Signals,
-    mine: Ranking,
-    theirs: Mapping[str, Ranking],
-    users: Int64,
-    together: Ranking | None = None,
-) -> Routed:
-    """Apply a router to queries that all have answered: the policy (``mine``), each delegate, and all together."""
-    judged = router.judge(found, users)
-    replaced = router.replaced(judged, users)
-    who = np.where(replaced, judged.who, "").astype(object)
+def chosen(decisions: Decisions, mine: Ranking, theirs: Mapping[str, Ranking], together: Ranking | None) -> Ranking:
+    """What those answer who are to answer, of queries that all have answered: padding where no answer is given.
+
+    Args:
+        decisions: about these queries.
+        mine: the policy's answers.
+        theirs: each delegate's.
+        together: those of all, where there are any.
+    """
     items, scores = mine.items.copy(), mine.scores.copy()
     for label, ranking in theirs.items():
-        rows = who == label
+        rows = decisions.who == label
         items[rows], scores[rows] = ranking.items[rows], ranking.scores[rows]
-    consulted = router.consults(found, replaced)
     if together is not None:
-        items[consulted], scores[consulted] = together.items[consulted], together.scores[consulted]
-    sure = answer_confidence(router, found, replaced, judged.who)
-    held = router.abstains(sure, users)
-    items[held], scores[held], who[held] = -1, -np.inf, ""
-    kept = ~held
-    return Routed(Ranking(items, scores), replaced & kept, consulted & kept, held, who, judged.risk, sure)
+        rows = decisions.consulted
+        items[rows], scores[rows] = together.items[rows], together.scores[rows]
+    items[decisions.abstained], scores[decisions.abstained] = -1, -np.inf
+    return Ranking(items, scores)

@@ -19,13 +19,13 @@ from reasonrec_core.evaluate.routing_schema import (
 from reasonrec_core.evaluate.schema import RiskCurve
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.budget import goal_in_words
-from reasonrec_core.pipeline.calibrate_router import Routed, goals, keys, scored, signals
+from reasonrec_core.pipeline.calibrate_router import goals, keys, scored, signals
 from reasonrec_core.pipeline.evaluate import ROUTED, Assessed
 from reasonrec_core.pipeline.predict import delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
-from reasonrec_core.routing import CLUE, Router, answer_confidence
+from reasonrec_core.routing import CLUE, Decisions, Router
 from reasonrec_core.routing.calibration import Quality, Recalibration, choose_recalibration
-from reasonrec_core.routing.confidence import ways_of
+from reasonrec_core.routing.confidence import way
 from reasonrec_core.types import Bool, Float64, Task
 
 CURVE_POINTS = 200
@@ -47,7 +47,7 @@ def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, An
     hit = scores.per_query[metric_name("HR", k, scores.sampled)] > 0
     quality = metric_name("NDCG", k, scores.sampled)
     known = signals(agent, first.cases.queries, first.answers)
-    ways, raw = _as_decided(router, known, keys(first.cases), first.routed)
+    ways, raw = _as_decided(router, known, keys(first.cases))
     seed, stated = prepared.config.seed, np.asarray(first.routed.confidence, np.float64)
     given = ~np.isnan(stated) & ~first.routed.abstained
     stated, raw, event, ways = stated[given], raw[given], hit[given], ways[given]
@@ -73,7 +73,7 @@ def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, An
     }
 
 
-def describe_routing(router: Router, routed: Routed) -> RoutingResult:
+def describe_routing(router: Router, routed: Decisions) -> RoutingResult:
     """The rule, and what it came to."""
     config, report = router.config, router.report
     return RoutingResult(
@@ -92,13 +92,13 @@ def describe_routing(router: Router, routed: Routed) -> RoutingResult:
     )
 
 
-def _as_decided(router: Router, known: Mapping[str, Any], ties: Any, routed: Routed) -> tuple[Any, Float64]:
-    """How each query went, and the raw confidence in its answer."""
-    judged = router.judge(known, ties)
-    replaced = router.replaced(judged, ties)
-    bare = Router.from_dict({name: value for name, value in router.to_dict().items() if name != "stated"})
-    raw = answer_confidence(bare, known, replaced, judged.who)
-    return ways_of(router, known, replaced, judged.who), np.asarray(raw, np.float64)
+def _as_decided(router: Router, known: Mapping[str, Any], ties: Any) -> tuple[Any, Float64]:
+    """How each query goes but for abstaining, and the raw confidence in its answer."""
+    left_out = ("stated", "held")
+    bare = Router.from_dict({name: value for name, value in router.to_dict().items() if name not in left_out})
+    raw = bare.decide(known, ties)
+    ways = [way(who) if who else route for route, who in zip(raw.route, raw.who, strict=True)]
+    return np.array(ways, object), np.asarray(raw.confidence, np.float64)
 
 
 def _own(prepared: Prepared, agent: Agent, first: Assessed) -> RecalibratedConfidence | None:

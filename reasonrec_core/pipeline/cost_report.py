@@ -26,7 +26,7 @@ def routes_of(found: Assessed, agent: Agent) -> npt.NDArray[np.object_]:
         return np.full(n, str(Route.SELF) if agent.policy else f"{Route.REPLACE}: {label}", object)
     made = np.full(n, str(Route.SELF), object)
     made[found.routed.consulted] = str(Route.CONSULT)
-    made[found.routed.replaced] = [f"{Route.REPLACE}: {who}" for who in found.routed.delegates[found.routed.replaced]]
+    made[found.routed.replaced] = [f"{Route.REPLACE}: {who}" for who in found.routed.who[found.routed.replaced]]
     made[found.routed.abstained] = str(Route.ABSTAIN)
     return made
 

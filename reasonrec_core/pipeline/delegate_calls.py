@@ -24,7 +24,7 @@ class Handed:
     """What delegates answered.
 
     Attributes:
-        who: per query the delegate that answered, None where none did.
+        who: str[B] the delegate that answered, "" where none did.
         answers: rows and their rankings.
         attempts: row -> what went wrong with the delegates that were asked for it and did not answer, in turn.
     """
@@ -101,12 +101,12 @@ def hand_over(who: Names, after: Callable[[int], tuple[str, ...]], ask: Asking) 
     """Ask each delegate for its queries; where it does not answer the next best one, and so on.
 
     Args:
-        who: str[B] the delegate of each query, None where the policy answers.
+        who: str[B] the delegate of each query, "" where the policy answers.
         after: row -> who is asked then, in turn; where nobody answers, the policy does.
         ask: of the batch.
     """
     who, answers, attempts = who.copy(), list[tuple[Rows, Ranking]](), dict[int, tuple[str, ...]]()
-    waiting = {label: np.flatnonzero(who == label) for label in sorted({each for each in who if each is not None})}
+    waiting = {label: np.flatnonzero(who == label) for label in sorted(set(who) - {""})}
     left: dict[int, list[str]] = {}
     while waiting:
         label, rows = waiting.popitem()
@@ -117,8 +117,8 @@ def hand_over(who: Names, after: Callable[[int], tuple[str, ...]], ask: Asking) 
         for row in rows.tolist():
             attempts[row] = (*attempts.get(row, ()), ask.failed[label])
             left.setdefault(row, list(after(row)))
-            who[row] = left[row].pop(0) if left[row] else None
-        for then in sorted({who[row] for row in rows.tolist()} - {None}):
+            who[row] = left[row].pop(0) if left[row] else ""
+        for then in sorted({who[row] for row in rows.tolist()} - {""}):
             now = rows[who[rows] == then]
             waiting[then] = np.sort(np.concatenate([waiting.get(then, now[:0]), now]))
     return Handed(who, tuple(answers), attempts)

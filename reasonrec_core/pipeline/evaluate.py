@@ -23,10 +23,11 @@ from reasonrec_core.evaluate import (
 from reasonrec_core.evaluate.routing_schema import Estimate
 from reasonrec_core.evaluate.schema import PairedComparison, SliceEstimate
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.calibrate_router import Routed, fused, item_counts, keys, route, scored, signals
+from reasonrec_core.pipeline.calibrate_router import chosen, fused, item_counts, keys, scored, signals
 from reasonrec_core.pipeline.ctr_from_rankings import delegate_clicks
 from reasonrec_core.pipeline.predict import Answers, delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.routing import Decisions
 from reasonrec_core.trace.schema import CONSULT
 from reasonrec_core.types import Cases, Task
 
@@ -48,7 +49,7 @@ class Assessed:
     cases: Cases
     answers: Mapping[str, Answers]
     scores: Mapping[str, Scores]
-    routed: Routed | None
+    routed: Decisions | None
 
 
 def assess(prepared: Prepared, agent: Agent, task: Task) -> Assessed:
@@ -74,8 +75,8 @@ def assess(prepared: Prepared, agent: Agent, task: Task) -> Assessed:
         if (joint := fused(router, known, answers)) is not None:
             answers[CONSULT] = joint
         together = answers[CONSULT].ranking if CONSULT in answers else None
-        routed = route(router, known, mine.ranking, theirs, keys(cases), together)
-        answered = Answers(routed.ranking, {}, None, mine.seconds, "")
+        routed = router.decide(known, keys(cases))
+        answered = Answers(chosen(routed, mine.ranking, theirs, together), {}, None, mine.seconds, "")
         scores[ROUTED] = scored(prepared, answered, cases, metrics)
     for label, each in answers.items():
         if each.probability is not None:

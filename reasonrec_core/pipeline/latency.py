@@ -77,7 +77,7 @@ def measure(agent: Agent, queries: QueryBatch, sample: int, k: int, seed: int) -
     replaced: list[bool] = []
 
     def whole(batch: QueryBatch) -> None:
-        replaced.append(bool(agent.act(batch).replaced[0]))
+        replaced.append(bool(agent.act(batch).decisions.replaced[0]))
 
     who = {"": whole, **alone(agent)}
     times = np.zeros((len(singles), len(who)))

@@ -48,14 +48,14 @@ class Requests:
             LOG.warning("the request was answered, but its trace was not written: %s", error)
 
     def _record(self, batch: QueryBatch, outcome: Outcome, user: str | None) -> TraceRecord:
-        ids, route = self.dataset.catalog.ids, outcome.route(0)
+        ids, route = self.dataset.catalog.ids, Route(outcome.decisions.route[0])
         past, listed = batch.history.row(0).tolist(), outcome.ranking.items[0] >= 0
         given = RankedAnswer(
             tuple(ids[i] for i in outcome.ranking.items[0][listed].tolist()),
             tuple(outcome.ranking.scores[0][listed].tolist()),
         )
         thought = outcome.deliberation if len(outcome.deliberated) else None
-        by = outcome.delegates[0] if route is Route.REPLACE else None
+        by = outcome.decisions.who[0] or None
         alone = by or (self.agent.policy.label if self.agent.policy and route is Route.SELF else None)
         known = {name: float(value[0]) for name, value in outcome.uncertainty.items() if np.isfinite(value[0])}
         spent = thought.cost.tokens if thought else 0
@@ -66,9 +66,9 @@ class Requests:
             history=tuple(ids[i] for i in past[max(len(past) - self.config.trace.history, 0) :]),
             targets=(),
             route=str(route),
-            reason=outcome.why(0),
-            risk=_number(outcome.risk[0]),
-            confidence=_number(outcome.confidence[0]),
+            reason=outcome.decisions.reason[0],
+            risk=_number(outcome.decisions.risk[0]),
+            confidence=_number(outcome.decisions.confidence[0]),
             uncertainty={name: UncertaintyValue(value) for name, value in known.items()},
             delegate=by,
             ranking=given.items,

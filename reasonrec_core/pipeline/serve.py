@@ -221,21 +221,22 @@ class Recommender:
 
     def _answer(self, batch: QueryBatch, outcome: Outcome) -> Answer:
         catalog = self.dataset.catalog
-        route = outcome.route(0)
+        decided = outcome.decisions
+        route = Route(decided.route[0])
         mine = outcome.deliberation is not None and route in (Route.SELF, Route.CONSULT)
         steps = outcome.deliberation.steps[0] if outcome.deliberation is not None and mine else ()
         past = batch.history.row(0).tolist()
-        by = outcome.delegates[0] if route is Route.REPLACE else (self.agent.policy.label if self.agent.policy else "")
+        by = decided.who[0] or (self.agent.policy.label if self.agent.policy else "")
         return Answer(
             items=self._items(outcome.ranking, batch.k),
             history=tuple((catalog.ids[i], catalog.titles[i]) for i in past),
             unknown=batch.history.skipped,
             route=str(route),
-            by="" if route is Route.ABSTAIN else by or "",
-            reason=outcome.why(0),
-            confidence=_number(outcome.confidence[0]),
+            by="" if route is Route.ABSTAIN else by,
+            reason=decided.reason[0],
+            confidence=_number(decided.confidence[0]),
             cutoff=max(self.config.evaluate.k),
-            risk=_number(outcome.risk[0]),
+            risk=_number(decided.risk[0]),
             uncertainty={
                 n: float(v[0])
                 for n, v in outcome.uncertainty.items()

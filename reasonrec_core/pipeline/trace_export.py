@@ -14,6 +14,8 @@ from reasonrec_core.pipeline.evaluate import Assessed
 from reasonrec_core.pipeline.latency import Latency
 from reasonrec_core.pipeline.predict import CHUNK, delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.routing import Decisions
+from reasonrec_core.routing.decision import undecided
 from reasonrec_core.routing.expected_gain import EXPECTED, stated
 from reasonrec_core.trace import Hasher, TraceBatch
 from reasonrec_core.trace.schema import TEST, VALID
@@ -82,31 +84,25 @@ def decisions(
     router, n, k = agent.routers.get(found.task), len(found.cases), max(prepared.config.evaluate.k)
     mine = found.answers[agent.policy.label] if agent.policy else None
     known = signals(agent, found.cases.queries, found.answers) if mine else {}
-    replaced = found.routed.replaced if found.routed else np.full(n, mine is None)
-    both = found.routed.consulted if found.routed else np.zeros(n, np.bool_)
-    held = found.routed.abstained if found.routed else np.zeros(n, np.bool_)
-    first = next(iter(agent.delegates), None)
-    who = found.routed.delegates if found.routed else np.full(n, first if mine is None else "", object)
-    reasons = router.reasons(known, keys(found.cases)) if router else _silent(agent, n)
-    gain = router.gain(known) if router else None
+    made = found.routed or _nobody_decides(agent, n)
+    reasons = list(made.reason)
     spent = mine.tokens if mine and mine.tokens is not None else np.zeros(n, np.int64)
-    unasked = replaced & (mine is None or (router is not None and router.config.stage == "before"))
+    unasked = made.replaced & (mine is None or (router is not None and router.config.stage == "before"))
     whole, alone = _seconds(latency, n)
     given = next(iter(found.scores.values())).ranking
     assert given is not None
-    for rows, batch in _asked(prepared, agent, found, known, replaced, hasher).batches(TEST):
-        sent, start = replaced[rows], batch.first
+    for rows, batch in _asked(prepared, agent, found, known, hasher).batches(TEST):
         yield replace(
             batch,
-            routes=_routes(sent, both[rows], held[rows]),
+            routes=[Route(each) for each in made.route[rows]],
             reasons=[reasons[row] for row in rows],
             ranking=given.take(rows).head(k),
-            risk=found.routed.risk[rows] if found.routed else None,
-            gain=None if gain is None else gain[rows],
-            confidence=found.routed.confidence[rows] if found.routed else None,
-            delegates=[label or None for label in who[rows]],
+            risk=made.risk[rows] if found.routed else None,
+            gain=made.gain[rows] if found.routed else None,
+            confidence=made.confidence[rows] if found.routed else None,
+            delegates=[label or None for label in made.who[rows]],
             answers={name: a.ranking.take(rows).head(k) for name, a in found.answers.items() if a.ranking is not None},
-            steps=_steps(prepared, agent, batch.queries, start, sent | held[rows]),
+            steps=_steps(prepared, agent, batch.queries, batch.first, (made.replaced | made.abstained)[rows]),
             latency=whole[rows],
             seconds={label: values[rows] for label, values in alone.items()},
             tokens=np.where(unasked, 0, spent)[rows],
@@ -170,13 +166,8 @@ def _click_quality(scores: Scores, n: int) -> dict[str, Float64]:
         return {name: np.bincount(clicks.query, each, n) / count for name, each in parts.items()}
 
 
-def _routes(replaced: Bool, consulted: Bool, abstained: Bool) -> list[Route]:
-    made = np.where(replaced, Route.REPLACE, np.where(consulted, Route.CONSULT, Route.SELF))
-    return [Route(each) for each in np.where(abstained, Route.ABSTAIN, made)]
-
-
 def _asked(
-    prepared: Prepared, agent: Agent, found: Assessed, known: Mapping[str, Uncertainty], replaced: Bool, hasher: Hasher
+    prepared: Prepared, agent: Agent, found: Assessed, known: Mapping[str, Uncertainty], hasher: Hasher
 ) -> Asked:
     """The test queries; where users are hashed, shuffled and with other numbers to break ties by."""
     cases = found.cases
@@ -185,9 +176,11 @@ def _asked(
     router, users = agent.routers.get(found.task), _user_ids(prepared, cases)
 
     def same(rows: Int64, drawn: Int64) -> Bool:
-        if router is None:
+        if router is None or found.routed is None:
             return np.ones(len(rows), np.bool_)
-        return np.asarray(router.replace(taken(known, rows), drawn) == replaced[rows])
+        again = router.decide(taken(known, rows), drawn)
+        same = (again.route == found.routed.route[rows]) & (again.who == found.routed.who[rows])
+        return np.asarray(same, np.bool_)
 
     order = hasher.order(users)
     return Asked(order, cases.take(order), known, found.scores, hasher.keys(users, same))
@@ -225,9 +218,11 @@ def _user_ids(prepared: Prepared, cases: Cases) -> list[str | None]:
     return [ids[user] if user >= 0 else None for user in cases.queries.users.tolist()]
 
 
-def _silent(agent: Agent, n: int) -> list[str]:
-    who = "policy: the delegate answers all" if agent.policy is None else "router: the policy answers all"
-    return [f"there is no {who}"] * n
+def _nobody_decides(agent: Agent, n: int) -> Decisions:
+    """The policy answers all n requests, or the first delegate where there is no policy."""
+    if agent.policy is None:
+        return undecided(n, next(iter(agent.delegates)), "there is no policy: the delegate answers all")
+    return undecided(n, "", "there is no router: the policy answers all")
 
 
 def _seconds(latency: Latency | None, n: int) -> tuple[Float64, dict[str, Float64]]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.routing.abstention import cut_for_doubt, doubted, say_consulted, say_held
@@ -21,13 +22,13 @@ from reasonrec_core.routing.confidence import answer_confidence
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.costs import Costs
 from reasonrec_core.routing.cut import Cut
-from reasonrec_core.routing.decision import Judged
+from reasonrec_core.routing.decision import Decisions, Judged, Reasons
 from reasonrec_core.routing.deferral_model import Learned
 from reasonrec_core.routing.fitting import Lessons, choose, cut_for
 from reasonrec_core.routing.kinds import LEARN, STATES
 from reasonrec_core.routing.rank_fusion import Fusion
 from reasonrec_core.routing.threshold import HORIZON, Fitted, Names, Signals, signal
-from reasonrec_core.types import Bool, Float32, Float64, Int64, Route, Uncertainty
+from reasonrec_core.types import Bool, Float32, Float64, Int64, Route
 
 
 class Router:
@@ -98,8 +99,7 @@ class Router:
         config = self.config
         if config.abstain is None and config.selective_risk is None:
             return
-        judged = self.judge(uncertainty, keys)
-        doubt = doubted(answer_confidence(self, uncertainty, self.replaced(judged, keys), judged.who))
+        doubt = doubted(self.decide(uncertainty, keys).confidence)
         self.held = cut_for_doubt(config, doubt)
         kept = ~self.held(doubt, keys)
         risk = float(doubt[kept].mean()) if kept.any() else None
@@ -222,16 +222,56 @@ class Router:
         """bool[B]: True where the delegate would answer, were no answer held back."""
         return self.replaced(self.judge(uncertainty, keys), keys)
 
-    def routes(self, uncertainty: Signals, keys: Int64 | None = None) -> tuple[Route, ...]:
-        """The route of each query."""
-        judged = self.judge(uncertainty, keys)
-        replaced = self.replaced(judged, keys)
-        made = np.where(replaced, Route.REPLACE, Route.SELF)
-        made[self.consults(uncertainty, replaced)] = Route.CONSULT
-        if self.held is not None:
-            sure = answer_confidence(self, uncertainty, replaced, judged.who)
-            made[self.abstains(sure, keys)] = Route.ABSTAIN
-        return tuple(Route(each) for each in made)
+    def decide(
+        self,
+        signals: Signals,
+        keys: Int64 | None = None,
+        *,
+        judged: Judged | None = None,
+        answered: Names | None = None,
+        fused: Bool | None = None,
+    ) -> Decisions:
+        """Who answers each of B queries: the one rule of online answers, evaluation and replay.
+
+        Online, some of it has happened by then. What `judge` and `replaced` choose from early signals alone is asked,
+        and what came of it is given here.
+
+        Args:
+            signals: all that decisions and confidence follow from. Where a delegate answers before the policy thinks,
+                signals of the stage "after" may be NaN.
+            keys: int64[B] break ties, as in `calibrate`.
+            judged: what `judge` makes of these queries, where it is at hand.
+            answered: str[B] the delegate that answered, "" where none did; the router's choice by default. Another one
+                where delegates failed.
+            fused: bool[B] where policy and delegates could be joined, of those that are consulted; everywhere by
+                default.
+        """
+        judged = judged or self.judge(signals, keys)
+        if answered is None:
+            replaced = self.replaced(judged, keys)
+            who = np.where(replaced, judged.who, "").astype(object)
+        else:
+            replaced, who = np.asarray(answered != "", np.bool_), answered.copy()
+        together = self.consults(signals, replaced)
+        if fused is not None:
+            together &= fused
+        sure = answer_confidence(self, signals, replaced, who, together)
+        held = self.abstains(sure, keys)
+        route = np.full(len(replaced), str(Route.SELF), object)
+        route[replaced], route[together], route[held] = str(Route.REPLACE), str(Route.CONSULT), str(Route.ABSTAIN)
+        who[held] = ""
+        known = judged
+
+        def explain(rows: npt.NDArray[np.intp]) -> list[str]:
+            part = signals if len(rows) == len(replaced) else {n: u.take(rows) for n, u in signals.items()}
+            words = self._state.words(part, known.take(rows), replaced[rows])
+            if self.config.consult is not None and together[rows].any():
+                say_consulted(words, together[rows], signal(part, HORIZON).total, self.config.consult)
+            if self.held is not None:
+                say_held(words, held[rows], sure[rows], self.held)
+            return words
+
+        return Decisions(route, who, judged.risk, judged.gain, sure, Reasons(len(route), explain))
 
     def abstains(self, sure: Float32, keys: Int64 | None = None) -> Bool:
         """bool[B]: where an answer of this confidence is held back."""
@@ -239,7 +279,8 @@ class Router:
 
     def consults(self, uncertainty: Signals, replaced: Bool) -> Bool:
         """bool[B]: where delegates are consulted, of those queries that are not ``replaced``."""
-        if self.config.consult is None:
+        alone = self.fusion is not None and len(self.fusion.systems) == 1
+        if self.config.consult is None or alone:  # who is asked adds nothing: the policy answers alone
             return np.zeros(len(replaced), np.bool_)
         cold = signal(uncertainty, HORIZON).total > self.config.consult
         return np.asarray(~replaced & cold & self._state.consulting(uncertainty), np.bool_)
@@ -255,22 +296,10 @@ class Router:
         """
         return self._state.confidence(uncertainty, who)
 
-    def reason(self, uncertainty: Signals, row: int, keys: Int64 | None = None, judged: Judged | None = None) -> str:
-        """Why query ``row`` goes where it goes, in words; ``judged``: of that query alone, where it is at hand."""
-        one = {n: Uncertainty(u.total[row : row + 1], u.stage) for n, u in uncertainty.items()}
-        return self.reasons(one, None if keys is None else keys[row : row + 1], judged)[0]
-
-    def reasons(self, uncertainty: Signals, keys: Int64 | None = None, judged: Judged | None = None) -> list[str]:
-        """`reason` of all queries."""
-        judged = judged or self.judge(uncertainty, keys)
-        replaced = self.replaced(judged, keys)
-        words, consulted = self._state.words(uncertainty, judged, replaced), self.consults(uncertainty, replaced)
-        if self.config.consult is not None and consulted.any():
-            say_consulted(words, consulted, signal(uncertainty, HORIZON).total, self.config.consult)
-        if self.held is not None:
-            sure = answer_confidence(self, uncertainty, replaced, judged.who)
-            say_held(words, self.abstains(sure, keys), sure, self.held)
-        return words
+    def knows_hits(self, of_delegates: bool) -> bool:
+        """Whether it was calibrated with hits of the policy, or of delegates, so that `confidence` can be asked for."""
+        state = self._state
+        return bool(state.delegate_confidences if of_delegates else state.confidences)
 
     def to_dict(self) -> dict[str, Any]:
         """The calibrated router as JSON values."""

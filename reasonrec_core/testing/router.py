@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from reasonrec_core.routing import Evidence, Router, RouterConfig, answer_confidence, clue_names, fit_router
-from reasonrec_core.types import Route, Uncertainty
+from reasonrec_core.types import Uncertainty
 
 SIZE, SMALL, FEW = 1000, 250, 60
 POLICY, DELEGATES = "mind", ("quick", "steady")
@@ -36,6 +36,11 @@ def evidence(size: int = SIZE, seed: int = 0) -> Evidence:
     }
     hit = {label: values > 0 for label, values in quality.items()}
     return Evidence(POLICY, signals, quality, hit, rng.permutation(size).astype(np.int64))
+
+
+def routes(router: Router, signals: Mapping[str, Uncertainty], keys: npt.NDArray[np.int64]) -> list[str]:
+    """The route of each query."""
+    return list(router.decide(signals, keys).route)
 
 
 class RouterConformance:
@@ -126,16 +131,16 @@ class RouterConformance:
 
     def test_decisions_follow_from_the_signals_that_it_names(self, router: Router, fresh: Evidence) -> None:
         named = {name: fresh.signals[name] for name in router.signals}
-        assert router.routes(named, fresh.keys) == router.routes(fresh.signals, fresh.keys)
+        assert routes(router, named, fresh.keys) == routes(router, fresh.signals, fresh.keys)
         asked = {name.split(":")[1] for name in named if name.count(":") == 2 and "~" not in name}
         assert asked <= set(router.asks), "it looks at answers of delegates that it does not ask"
 
     def test_one_query_goes_as_it_goes_among_many(self, router: Router, fresh: Evidence) -> None:
-        routes, who = router.routes(fresh.signals, fresh.keys), router.who(fresh.signals, fresh.keys)
+        ways, who = routes(router, fresh.signals, fresh.keys), router.who(fresh.signals, fresh.keys)
         risk, gain = router.risk(fresh.signals), router.gain(fresh.signals)
         for row in range(FEW):
             one = fresh.take(np.array([row]))
-            assert router.routes(one.signals, one.keys) == (routes[row],)
+            assert routes(router, one.signals, one.keys) == [ways[row]]
             assert router.who(one.signals, one.keys)[0] == who[row]
             assert (router.risk(one.signals)[0], router.gain(one.signals)[0]) == (risk[row], gain[row])
 
@@ -159,11 +164,11 @@ class RouterConformance:
 
     def test_saved_and_loaded_it_decides_as_before(self, router: Router, fresh: Evidence) -> None:
         again = Router.from_dict(json.loads(json.dumps(router.to_dict(), allow_nan=False)))
-        assert again.routes(fresh.signals, fresh.keys) == router.routes(fresh.signals, fresh.keys)
+        assert routes(again, fresh.signals, fresh.keys) == routes(router, fresh.signals, fresh.keys)
         np.testing.assert_array_equal(again.gain(fresh.signals), router.gain(fresh.signals))
         assert again.to_dict() == router.to_dict()
         moved, same = (each.at_share(0.7, fresh.signals) for each in (again, router))
-        assert moved.routes(fresh.signals, fresh.keys) == same.routes(fresh.signals, fresh.keys)
+        assert routes(moved, fresh.signals, fresh.keys) == routes(same, fresh.signals, fresh.keys)
 
     def test_same_seed_same_router(self, known: Evidence) -> None:
         first, second = (self.fitted(known.take(np.arange(SMALL)), share=0.4).to_dict() for _ in range(2))
@@ -173,8 +178,8 @@ class RouterConformance:
         small, asked = known.take(np.arange(SMALL)), fresh.take(np.arange(FEW))
         before = copy.deepcopy((small, asked))
         router = self.fitted(small, share=0.4)
-        router.routes(asked.signals, asked.keys)
-        router.reasons(asked.signals, asked.keys)
+        routes(router, asked.signals, asked.keys)
+        list(router.decide(asked.signals, asked.keys).reason)
         for kept, now in zip(before, (small, asked), strict=True):
             for name, value in kept.signals.items():
                 np.testing.assert_array_equal(now.signals[name].total, value.total)
@@ -184,9 +189,9 @@ class RouterConformance:
     def test_every_decision_is_told(self, router: Router, fresh: Evidence) -> None:
         some = fresh.take(np.arange(FEW))
         replaced, who = router.replace(some.signals, some.keys), router.who(some.signals, some.keys)
-        for row, told in enumerate(router.reasons(some.signals, some.keys)):
+        for row, told in enumerate(router.decide(some.signals, some.keys).reason):
             assert told.startswith(f"{who[row] if replaced[row] else 'the policy'} answers: ")
-            assert told == router.reason(some.signals, row, some.keys)
+            assert told == router.decide(some.signals, some.keys).reason[row]
 
     def test_a_share_gets_no_answer_and_those_are_the_least_sure(
         self, router: Router, known: Evidence, fresh: Evidence
@@ -197,9 +202,9 @@ class RouterConformance:
         replaced, who = router.replace(fresh.signals, fresh.keys), router.who(fresh.signals, fresh.keys)
         sure = answer_confidence(router, fresh.signals, replaced, who)
         assert sure[held].max() <= sure[~held].min()
-        assert router.reasons(fresh.signals, fresh.keys)[int(np.argmax(held))].startswith("no answer is given: ")
+        assert router.decide(fresh.signals, fresh.keys).reason[int(np.argmax(held))].startswith("no answer is given: ")
         again = Router.from_dict(json.loads(json.dumps(router.to_dict())))
-        assert again.routes(fresh.signals, fresh.keys) == router.routes(fresh.signals, fresh.keys)
+        assert routes(again, fresh.signals, fresh.keys) == routes(router, fresh.signals, fresh.keys)
 
     def test_a_selective_risk_is_kept(self, router: Router, known: Evidence, fresh: Evidence) -> None:
         replaced, who = router.replace(fresh.signals, fresh.keys), router.who(fresh.signals, fresh.keys)
@@ -212,5 +217,4 @@ class RouterConformance:
         assert missed[~held].mean() < limit + 0.05
 
     def held(self, router: Router, known: Evidence) -> npt.NDArray[np.bool_]:
-        routes = router.routes(known.signals, known.keys)
-        return np.array([route is Route.ABSTAIN for route in routes], np.bool_)
+        return router.decide(known.signals, known.keys).abstained

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.trace.replay_router import BEFORE, Decisions, as_recorded
+from reasonrec_core.trace.replay_router import BEFORE, Replayed, as_recorded
 from reasonrec_core.trace.trace_arrays import Recorded
 from reasonrec_core.types import Float64, Route
 
 
-def seconds(found: Recorded, decisions: Decisions) -> Float64:
+def seconds(found: Recorded, decisions: Replayed) -> Float64:
     """float64[n] per request; NaN for requests that the run did not answer one at a time.
 
     A request that goes the way it went takes what it took. Another takes what the policy and the delegate took for
@@ -24,7 +24,7 @@ def seconds(found: Recorded, decisions: Decisions) -> Float64:
     return np.where(np.isnan(measured), np.nan, np.where(same, measured, estimated))
 
 
-def overhead(found: Recorded, decisions: Decisions) -> Float64:
+def overhead(found: Recorded, decisions: Replayed) -> Float64:
     """float64[n]: seconds that the loop takes around the systems, on average: observing, estimating, routing.
 
     It is counted apart for requests that the policy thinks about and for others, as more is estimated there; where
@@ -41,7 +41,7 @@ def overhead(found: Recorded, decisions: Decisions) -> Float64:
     return np.where(_spared(decisions), early, late)
 
 
-def path(found: Recorded, decisions: Decisions) -> Float64:
+def path(found: Recorded, decisions: Replayed) -> Float64:
     """float64[n]: what the systems take that a request goes through."""
     policy = alone(found, found.header.policy)
     taken = decisions.routes == str(Route.REPLACE)
@@ -57,7 +57,7 @@ def path(found: Recorded, decisions: Decisions) -> Float64:
     return np.asarray(first + np.where(taken, replaced, consulted))
 
 
-def _first(found: Recorded, decisions: Decisions) -> Float64:
+def _first(found: Recorded, decisions: Replayed) -> Float64:
     """float64[n]: what those take who are asked before it is decided."""
     total, waiting = np.zeros(len(found)), np.ones(len(found), np.bool_)
     for label in decisions.asked:
@@ -67,7 +67,7 @@ def _first(found: Recorded, decisions: Decisions) -> Float64:
     return total
 
 
-def _all(found: Recorded, decisions: Decisions) -> Float64:
+def _all(found: Recorded, decisions: Replayed) -> Float64:
     """float64[n]: what all take who are consulted and have not been asked before."""
     router = found.header.router or {}
     systems = router.get("fusion", {}).get("systems", (found.header.policy, *found.header.delegates))
@@ -83,7 +83,7 @@ def alone(found: Recorded, system: str | None) -> Float64:
     return np.where(np.isnan(values), _mean(values), values)
 
 
-def tokens(found: Recorded, decisions: Decisions) -> Float64:
+def tokens(found: Recorded, decisions: Replayed) -> Float64:
     """float64[n] language-model tokens; what the policy would have spent is its mean where it was not asked."""
     spent = found.numbers["policy_tokens"]
     spent = np.where(np.isnan(spent), _mean(spent), spent)
@@ -100,7 +100,7 @@ def spread(values: Float64) -> dict[str, float] | None:
     return {"mean": float(known.mean()), "p50": float(p50), "p95": float(p95), "n": float(len(known))}
 
 
-def _spared(decisions: Decisions) -> npt.NDArray[np.bool_]:
+def _spared(decisions: Replayed) -> npt.NDArray[np.bool_]:
     """bool[n]: requests that the policy does not think about."""
     return np.asarray((decisions.routes == str(Route.REPLACE)) & (decisions.stage == BEFORE))
 

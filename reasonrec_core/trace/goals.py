@@ -9,7 +9,7 @@ from reasonrec_core.routing import Router, budget
 from reasonrec_core.routing.budget import PERCENT
 from reasonrec_core.routing.noninferiority import Relative, relative
 from reasonrec_core.trace.costs import seconds, spread
-from reasonrec_core.trace.replay_router import BEFORE, Decisions, decide, evidence
+from reasonrec_core.trace.replay_router import BEFORE, Replayed, decide, evidence
 from reasonrec_core.trace.trace_arrays import Recorded
 from reasonrec_core.types import Bool
 
@@ -43,7 +43,7 @@ def share_for_latency(found: Recorded, router: Router, limit: float) -> float:
     )
 
 
-def _mean_seconds(found: Recorded, decisions: Decisions) -> float:
+def _mean_seconds(found: Recorded, decisions: Replayed) -> float:
     told = spread(seconds(found, decisions))
     return told["mean"] if told else float("nan")
 

@@ -19,7 +19,7 @@ from reasonrec_core.trace.costs import seconds, spread, tokens
 from reasonrec_core.trace.goals import Relative, relative, share_for_latency, share_for_loss, share_for_tokens
 from reasonrec_core.trace.reader import TraceFile
 from reasonrec_core.trace.replay_router import (
-    Decisions,
+    Replayed,
     as_recorded,
     calibrated,
     check_signals,
@@ -165,11 +165,11 @@ def replay(file: TraceFile, wanted: Wanted, *, metrics: Sequence[str] = (), seed
     )
 
 
-def _policy_alone(test: Recorded, stage: str) -> Decisions | None:
+def _policy_alone(test: Recorded, stage: str) -> Replayed | None:
     """The policy answering all, where there is one."""
     if test.header.policy is None:
         return None
-    return Decisions(np.full(len(test), str(Route.SELF), object), np.full(len(test), "", object), stage)
+    return Replayed(np.full(len(test), str(Route.SELF), object), np.full(len(test), "", object), stage)
 
 
 def _router(
@@ -178,11 +178,9 @@ def _router(
     """The router that is wanted, and how its goal was met on validation where that is where it was chosen."""
     if wanted.goals > 1:
         raise ConfigError("give one of a share, a latency, a loss and tokens", where="replay")
-    wanted = wanted.told_apart()
-    if wanted.router is None:
-        router = recorded_router(test)
-    else:
-        router = calibrated(wanted.router, read_recorded(file, needed, VALID), test)
+    given, wanted = bool(wanted.goals), wanted.told_apart()
+    valid = None if wanted.router is None else read_recorded(file, needed, VALID)
+    router = recorded_router(test) if wanted.router is None or valid is None else calibrated(wanted.router, valid)
     if not wanted.goals:
         return router, None
     if router is None:
@@ -198,15 +196,17 @@ def _router(
     if wanted.max_tokens is not None:
         share = share_for_tokens(test, router, wanted.max_tokens)
     if wanted.max_loss is not None:
-        valid = read_recorded(file, needed, VALID)
-        share, found = share_for_loss(valid, router, wanted.max_loss, seed=seed, resamples=file.header.resamples)
+        known = valid or read_recorded(file, needed, VALID)
+        share, found = share_for_loss(known, router, wanted.max_loss, seed=seed, resamples=file.header.resamples)
         goal = {"limit": wanted.max_loss, "share": share, "validation": asdict(found)}
     assert share is not None
+    if not given and wanted.router is not None and valid is not None:  # as a run with this router: on validation
+        return calibrated(wanted.router.at(share), valid), goal
     check_signals(test, router.signals)
     return router.at_share(share, test.signals), goal
 
 
-def _side(test: Recorded, decisions: Decisions, names: Sequence[str]) -> Side:
+def _side(test: Recorded, decisions: Replayed, names: Sequence[str]) -> Side:
     kinds, counts = np.unique(decisions.routes.astype(str), return_counts=True)
     spent = tokens(test, decisions)
     return Side(
@@ -218,7 +218,7 @@ def _side(test: Recorded, decisions: Decisions, names: Sequence[str]) -> Side:
     )
 
 
-def _compared(test: Recorded, before: Decisions, after: Decisions, names: Sequence[str], seed: int) -> list[Comparison]:
+def _compared(test: Recorded, before: Replayed, after: Replayed, names: Sequence[str], seed: int) -> list[Comparison]:
     """Replayed against recorded; one family for Holm's correction."""
     if not names:
         return []

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.errors import ConfigError, RunError
-from reasonrec_core.routing import Costs, Evidence, Router, RouterConfig, fit_router
+from reasonrec_core.routing import Costs, Decisions, Evidence, Router, RouterConfig, fit_router
 from reasonrec_core.routing.confidence_calibration import fit_stated
 from reasonrec_core.routing.expected_gain import EXPECTED, gained
 from reasonrec_core.trace.schema import CONSULT, ROUTED
@@ -25,7 +25,7 @@ BEFORE = "before"
 
 
 @dataclass(frozen=True)
-class Decisions:
+class Replayed:
     """Who answers each of n requests.
 
     Attributes:
@@ -34,6 +34,7 @@ class Decisions:
         stage: whether it is decided "before" or "after" the policy has answered.
         asked: delegates that answer before it is decided.
         in_turn: whether they are asked one after another until one answers, not all about every request.
+        decisions: all that the router says; None where the run's are read from the trace.
     """
 
     routes: Names
@@ -41,8 +42,9 @@ class Decisions:
     stage: str
     asked: tuple[str, ...] = ()
     in_turn: bool = False
+    decisions: Decisions | None = None
 
-    def same(self, other: Decisions) -> npt.NDArray[np.bool_]:
+    def same(self, other: Replayed) -> npt.NDArray[np.bool_]:
         """bool[n]: which requests go the same way in both."""
         return np.asarray((self.routes == other.routes) & (self.delegates == other.delegates), np.bool_)
 
@@ -52,17 +54,17 @@ class Decisions:
         return float(np.mean(self.routes == str(Route.REPLACE))) if len(self.routes) else 0.0
 
 
-def as_recorded(found: Recorded) -> Decisions:
+def as_recorded(found: Recorded) -> Replayed:
     """The decisions of the run."""
     router = found.header.router
     if router is None:
-        return Decisions(found.routes, found.delegates, BEFORE)
+        return Replayed(found.routes, found.delegates, BEFORE)
     asked = tuple(str(label) for label in router.get("asks", ()))
     in_turn = router["config"].get("kind") == "cascade"
-    return Decisions(found.routes, found.delegates, str(router["config"]["stage"]), asked, in_turn)
+    return Replayed(found.routes, found.delegates, str(router["config"]["stage"]), asked, in_turn)
 
 
-def decide(found: Recorded, router: Router | None) -> Decisions:
+def decide(found: Recorded, router: Router | None) -> Replayed:
     """The decisions of a router; without one the policy answers all, or where there is none the first delegate.
 
     Raises:
@@ -72,11 +74,10 @@ def decide(found: Recorded, router: Router | None) -> Decisions:
     if router is None:
         alone = head.policy is None and head.delegates
         route, who = (Route.REPLACE, head.delegates[0]) if alone else (Route.SELF, "")
-        return Decisions(np.full(n, str(route), object), np.full(n, who, object), BEFORE)
+        return Replayed(np.full(n, str(route), object), np.full(n, who, object), BEFORE)
     check_signals(found, router.signals)
-    routes = np.array([str(route) for route in router.routes(found.signals, found.keys)], object)
-    delegates = np.where(routes == str(Route.REPLACE), router.who(found.signals, found.keys), "").astype(object)
-    return Decisions(routes, delegates, router.config.stage, router.asks, router.in_turn)
+    made = router.decide(found.signals, found.keys)
+    return Replayed(made.route, made.who, router.config.stage, router.asks, router.in_turn, made)
 
 
 def recorded_router(found: Recorded) -> Router | None:
@@ -93,7 +94,7 @@ def recorded_router(found: Recorded) -> Router | None:
         ) from error
 
 
-def calibrated(config: RouterConfig, valid: Recorded, test: Recorded) -> Router:
+def calibrated(config: RouterConfig, valid: Recorded) -> Router:
     """Another router, calibrated on the trace's validation part as a run would have calibrated it.
 
     Raises:
@@ -105,12 +106,6 @@ def calibrated(config: RouterConfig, valid: Recorded, test: Recorded) -> Router:
     if router.held is not None:  # what is held back goes by the confidence that would be stated
         router.stated = fit_stated(router, known)
         router.hold_back(known.signals, known.keys)
-    if config.share is not None:
-        check_signals(test, router.signals)
-        router.place(test.signals)
-    if config.abstain is not None:
-        check_signals(test, router.signals)
-        router.hold_back(test.signals, test.keys)
     return router
 
 
@@ -153,7 +148,7 @@ def metric(found: Recorded, system: str, name: str | None) -> Float64:
     return found.quality.get(system, {}).get(name or "", np.full(len(found), np.nan))
 
 
-def quality(found: Recorded, decisions: Decisions, name: str) -> Float64:
+def quality(found: Recorded, decisions: Replayed, name: str) -> Float64:
     """float64[n]: the quality of whoever answers.
 
     Raises:

@@ -59,10 +59,10 @@ def asking(*failing: str, size: int = 4) -> tuple[Asking, list[str]]:
 
 
 def test_the_next_best_delegate_answers_for_one_that_fails_and_the_policy_where_none_is_left() -> None:
-    who, then = np.array(["good", None, "bad", "bad"], object), {2: ("worse", "good"), 3: ("worse",)}
+    who, then = np.array(["good", "", "bad", "bad"], object), {2: ("worse", "good"), 3: ("worse",)}
     ask, asked = asking("bad", "worse")
     handed = hand_over(who, lambda row: then[row], ask)
-    assert handed.who.tolist() == ["good", None, "good", None]
+    assert handed.who.tolist() == ["good", "", "good", ""]
     assert sorted(row for rows, _ in handed.answers for row in rows.tolist()) == [0, 2]
     both = tuple(f"{label} did not answer (no memory left)" for label in ("bad", "worse"))
     assert handed.attempts == {2: both, 3: both}

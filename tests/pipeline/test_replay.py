@@ -32,7 +32,7 @@ ROUTERS = {
     "after the answer": {"share": 0.35, "stage": "after"},
     "a risk": {"risk": 0.077, "stage": "after", "estimators": ["entropy", "margin"]},
     "another delegate": {"share": 0.5, "stage": "before", "delegate": "popularity"},
-    "a loss": {"max_loss": 0.9, "stage": "before", "kind": "deferral", "clues": "all"},
+    "a loss": {"max_loss": 0.3, "stage": "before", "kind": "deferral", "clues": "all"},
     "risk table": {"kind": "table", "share": 0.2, "stage": "after"},
     "risk control": {"kind": "risk-control", "risk": 0.2, "stage": "before", "clues": "all"},
     "cascade": {"kind": "cascade", "share": 0.4, "stage": "before", "overhead": 1.0},
@@ -104,7 +104,9 @@ def test_the_recorded_router_learned_anew_from_the_trace_is_the_same(finished: P
     assert again.changed == 0
     recorded = recorded_router(read_recorded(open_trace(finished)))
     assert isinstance(recorded, Router)
-    assert replayed(finished, share=recorded.config.share).changed == 0
+    assert replayed(finished, share=again.recorded.share).replayed.share == pytest.approx(
+        again.recorded.share, abs=0.01
+    )
 
 
 @pytest.mark.parametrize("name", ROUTERS)
@@ -337,7 +339,7 @@ def test_goals_of_a_run_become_shares(data: Path, tmp_path: Path) -> None:
 
 
 def test_consulting_is_recorded_replayed_and_served_alike(data: Path, tmp_path: Path) -> None:
-    folder = run_with({"share": 0.2, "stage": "before", "consult": 0.5}, data, tmp_path / "run")
+    folder = run_with({"share": 0.45, "stage": "before", "consult": 0.5}, data, tmp_path / "run")
     records = list(read_trace(folder))
     assert {r.route for r in records} == {"self", "replace", "consult"}
     for record in records:
@@ -347,7 +349,7 @@ def test_consulting_is_recorded_replayed_and_served_alike(data: Path, tmp_path: 
         assert record.quality["routed"] == record.quality[source]
     untouched = replayed(folder)
     assert untouched.changed == 0
-    more = replayed(folder, share=0.6)
+    more = replayed(folder, share=0.7)
     assert more.changed > 0
     assert more.replayed.routes.get("consult", 0) < untouched.recorded.routes["consult"]
     served = Recommender.open(folder)

@@ -70,7 +70,9 @@ def test_the_mean_latency_falls_by_nine_tenths_of_the_share(kind: str, shop: Any
     assert timed.ratio <= 1 - 0.9 * share
     slow.asked = 0
     outcome = agent.act(made[1])
-    assert slow.asked == len(outcome.deliberated) == (~outcome.replaced).sum(), "it thinks about what it answers alone"
+    assert slow.asked == len(outcome.deliberated) == (~outcome.decisions.replaced).sum(), (
+        "it thinks about what it answers alone"
+    )
 
 
 def test_costs_are_measured_where_requests_are_answered(shop: Any) -> None:
@@ -100,14 +102,11 @@ def test_a_batch_is_decided_as_each_of_its_requests(shop: Any) -> None:
         whole = agent.act(some)
         for row in range(len(some)):
             one = agent.act(some.take(np.array([row])))
-            assert (one.route(0), one.delegates[0], one.why(0)) == (
-                whole.route(row),
-                whole.delegates[row],
-                whole.why(row),
-            )
+            for part in ("route", "who", "reason"):
+                assert getattr(one.decisions, part)[0] == getattr(whole.decisions, part)[row]
             np.testing.assert_array_equal(one.ranking.items[0], whole.ranking.items[row])
-            np.testing.assert_allclose(one.confidence[0], whole.confidence[row], rtol=1e-5)
-            np.testing.assert_allclose(one.risk[0], whole.risk[row], rtol=1e-5)
+            np.testing.assert_allclose(one.decisions.confidence[0], whole.decisions.confidence[row], rtol=1e-5)
+            np.testing.assert_allclose(one.decisions.risk[0], whole.decisions.risk[row], rtol=1e-5)
 
 
 def test_without_the_answer_that_it_is_decided_by_another_rule_decides(shop: Any) -> None:
@@ -123,22 +122,22 @@ def test_without_the_answer_that_it_is_decided_by_another_rule_decides(shop: Any
     failing = replace(agent.delegates[down], part=type("Broken", (), {"recommend": broken})())
     agent = replace(agent, delegates={**agent.delegates, down: failing})
     outcome = agent.act(queries)
-    assert 0.3 < outcome.replaced.mean() < 0.7
-    assert down not in outcome.delegates
+    assert 0.3 < outcome.decisions.replaced.mean() < 0.7
+    assert down not in outcome.decisions.who
     assert (outcome.ranking.items[:, 0] >= 0).all()
-    assert all(f"{down} did not answer (gone)" in outcome.why(row) for row in range(10))
+    assert all(f"{down} did not answer (gone)" in outcome.decisions.reason[row] for row in range(10))
 
 
 def test_what_is_held_back_is_no_answer(shop: Any, tmp_path: Path) -> None:
     agent, queries = shop(kind="threshold", abstain=0.3)
     outcome = agent.act(queries)
-    held = outcome.abstained
+    held = outcome.decisions.abstained
     assert 0.15 < held.mean() < 0.45
     assert (outcome.ranking.items[held] == -1).all()
     assert np.isneginf(outcome.ranking.scores[held]).all()
     assert (outcome.ranking.items[~held, 0] >= 0).all()
-    assert not (held & (outcome.replaced | outcome.consulted)).any()
+    assert not (held & (outcome.decisions.replaced | outcome.decisions.consulted)).any()
     row = int(np.argmax(held))
-    assert outcome.why(row).startswith("no answer is given: a confidence of ")
-    assert outcome.delegates[row] is None
-    assert outcome.confidence[held].max() <= outcome.confidence[~held].min()
+    assert outcome.decisions.reason[row].startswith("no answer is given: a confidence of ")
+    assert outcome.decisions.who[row] == ""
+    assert outcome.decisions.confidence[held].max() <= outcome.decisions.confidence[~held].min()

@@ -113,7 +113,7 @@ def test_decisions_are_functions_of_the_query_and_survive_json(router: Router, f
     for row in rows[:20]:
         one = {name: u.take(np.array([row])) for name, u in fresh.known.items()}
         assert router.gain(one)[0] == router.gain(fresh.known)[row]
-    words = router.reasons(part, fresh.keys[rows])
+    words = router.decide(part, fresh.keys[rows]).reason
     assert all(w.startswith(("the policy answers: ", "memory answers: ", "fashion answers: ")) for w in words)
 
 

@@ -161,7 +161,7 @@ def test_equal_validation_gives_an_equal_router_and_json_keeps_it(world: World, 
     assert again.delegate == "good"
     np.testing.assert_array_equal(again.replace(fresh.uncertainty), router.replace(fresh.uncertainty))
     np.testing.assert_array_equal(again.confidence(fresh.uncertainty), router.confidence(fresh.uncertainty))
-    assert again.reasons(fresh.uncertainty) == router.reasons(fresh.uncertainty)
+    assert list(again.decide(fresh.uncertainty).reason) == list(router.decide(fresh.uncertainty).reason)
     assert again.report == router.report
 
 
@@ -174,15 +174,16 @@ def test_best_delegate_is_best_on_validation_and_a_named_one_is_taken(world: Wor
 
 def test_reason_says_who_answers_and_why(world: World) -> None:
     router = world.calibrated(share=0.35)
-    replaced, routes = router.replace(world.uncertainty, world.keys), router.routes(world.uncertainty, world.keys)
+    decided = router.decide(world.uncertainty, world.keys)
+    replaced, routes = decided.replaced, decided.route
     gone, kept = int(np.flatnonzero(replaced)[0]), int(np.flatnonzero(~replaced)[0])
     assert (routes[gone], routes[kept]) == (Route.REPLACE, Route.SELF)
-    assert router.reason(world.uncertainty, gone, world.keys).startswith("good answers: against good the policy is ")
-    words = router.reason(world.uncertainty, kept, world.keys)
+    assert decided.reason[gone].startswith("good answers: against good the policy is ")
+    words = decided.reason[kept]
     assert words.startswith("the policy answers: against good the policy is worse in ")
-    assert world.calibrated(risk=0.2).reason(world.uncertainty, kept).partition(": ")[2].startswith("risk ")
+    assert world.calibrated(risk=0.2).decide(world.uncertainty).reason[kept].partition(": ")[2].startswith("risk ")
     assert f"{world.uncertainty['entropy'].total[kept]:.2f}" in words
-    assert words == router.reasons(world.uncertainty, world.keys)[kept]
+    assert words == list(decided.reason)[kept]
 
 
 def test_quality_of_the_risk_is_cross_fitted(world: World) -> None:

@@ -33,7 +33,7 @@ def test_the_table_sends_low_risk_away_and_consults_on_high_risk(stage: str) -> 
     }
     router = Router(RouterConfig.model_validate(config))
     router.calibrate(known, quality, {"quick": rng.permuted(quality)}, hit, np.arange(SIZE))
-    routes = np.array([str(route) for route in router.routes(known, np.arange(SIZE))])
+    routes = np.array(list(router.decide(known, np.arange(SIZE)).route))
     gone, asked = routes == Route.REPLACE, routes == Route.CONSULT
     assert gone.mean() == pytest.approx(0.15, abs=0.01)
     assert horizon[gone].max() < 0.3
@@ -42,8 +42,10 @@ def test_the_table_sends_low_risk_away_and_consults_on_high_risk(stage: str) -> 
     assert asked.mean() == pytest.approx(0.15, abs=0.02)
     assert doubt[asked].min() > 0.4
     again = Router.from_dict(json.loads(json.dumps(router.to_dict())))
-    assert again.routes(known, np.arange(SIZE)) == router.routes(known, np.arange(SIZE))
-    assert again.reasons(known)[int(np.flatnonzero(gone)[0])].startswith("quick answers: evidence-horizon 0.")
+    assert list(again.decide(known, np.arange(SIZE)).route) == routes.tolist()
+    assert list(again.decide(known).reason)[int(np.flatnonzero(gone)[0])].startswith(
+        "quick answers: evidence-horizon 0."
+    )
     assert router.at_share(0.05, known).replace(known).mean() == pytest.approx(0.05, abs=0.01)
 
 

@@ -13,7 +13,7 @@ from reasonrec_core.routing.budget import share_for_time
 from reasonrec_core.trace import Header
 from reasonrec_core.trace.costs import seconds, tokens
 from reasonrec_core.trace.goals import relative, share_for_latency, share_for_loss, share_for_tokens
-from reasonrec_core.trace.replay_router import Decisions, as_recorded, evidence
+from reasonrec_core.trace.replay_router import Replayed, as_recorded, evidence
 from reasonrec_core.trace.trace_arrays import Recorded
 from reasonrec_core.types import Uncertainty
 
@@ -28,9 +28,9 @@ HEAD = Header(
 )
 
 
-def decisions(replaced: np.ndarray, stage: str = "before") -> Decisions:
+def decisions(replaced: np.ndarray, stage: str = "before") -> Replayed:
     routes = np.where(replaced, "replace", "self").astype(object)
-    return Decisions(routes, np.where(replaced, "quick", "").astype(object), stage)
+    return Replayed(routes, np.where(replaced, "quick", "").astype(object), stage)
 
 
 def world(seed: int = 0) -> Recorded:
