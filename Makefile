@@ -38,7 +38,8 @@ docs: setup
 
 test: lint types docs
 	# Two workers, a thread each: more would wait for one another.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST)
+	# A worker that has nothing left takes tests of the other; HYPOTHESIS_PROFILE=thorough draws more examples.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST)
 
 clean:
 	rm -rf $(VENV) runs data

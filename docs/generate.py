@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import click
+from house import picture
 from pydantic import BaseModel
 
 from reasonrec_core import hookspecs
@@ -198,13 +199,14 @@ def between(text: str, mark: str, content: str) -> str:
 def pages() -> dict[Path, str]:
     """What each generated file should hold."""
     registry = Registry.discover()
-    readme = DOCS.parent / "README.md"
+    readme, contributing = DOCS.parent / "README.md", DOCS.parent / "CONTRIBUTING.md"
     return {
         readme: between(
             between(readme.read_text(encoding="utf-8"), "plugins", plugin_table(registry)),
             "delegate",
             template_example("delegate"),
         ),
+        contributing: between(contributing.read_text(encoding="utf-8"), "house", picture()),
         DOCS / "cli.md": cli_page(),
         DOCS / "settings.md": settings_page(registry),
         DOCS / "hooks.md": hooks_page(),
