@@ -17,7 +17,7 @@ from reasonrec_core.data.split import SplitConfig, make_splitter
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing import RouterConfig
 from reasonrec_core.routing.config import GOALS
-from reasonrec_core.trace.config import TraceConfig
+from reasonrec_core.trace.schema import TraceConfig
 from reasonrec_core.types import Task
 
 

@@ -72,12 +72,12 @@ def _said(request: int | None, user: str | None, route: str | None) -> str:
 def _written(file: TraceFile, user: str, variable: str) -> str:
     """The id as it stands in the trace: hashed, where users are, unless it is given as its hash."""
     from reasonrec_core.trace import Hasher
-    from reasonrec_core.trace.pseudonyms import LENGTH, secret
+    from reasonrec_core.trace.request_log import LENGTH, read_key
 
     given_as_hash = len(user) == LENGTH and set(user) <= set("0123456789abcdef")
     if "users" not in file.header.hashed or given_as_hash:
         return user
-    return str(Hasher(secret(variable), users=True).user(user))
+    return str(Hasher(read_key(variable), users=True).user(user))
 
 
 def _titles(file: TraceFile) -> Callable[[str], str]:

@@ -14,7 +14,7 @@ from reasonrec_core.io import content_hash
 from reasonrec_core.pipeline.agent import Agent, Outcome
 from reasonrec_core.pipeline.artifacts import component_versions
 from reasonrec_core.routing import clue_names
-from reasonrec_core.trace import Header, RankedAnswer, RequestLog, TraceRecord, UncertaintyValue, hasher_of
+from reasonrec_core.trace import Header, RankedAnswer, RequestLog, TraceRecord, UncertaintyValue, make_hasher
 from reasonrec_core.types import QueryBatch, Route, Task
 
 LOG = logging.getLogger("reasonrec.trace")
@@ -32,7 +32,7 @@ class Requests:
 
     def __init__(self, folder: Path, config: PipelineConfig, dataset: Dataset, agent: Agent) -> None:
         self.folder, self.config, self.dataset, self.agent = folder, config, dataset, agent
-        self._hasher = hasher_of(config.trace)
+        self._hasher = make_hasher(config.trace)
         self._logs: dict[Task, RequestLog] = {}
 
     def write(self, batch: QueryBatch, outcome: Outcome, user: str | None) -> None:

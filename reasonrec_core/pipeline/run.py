@@ -48,7 +48,7 @@ from reasonrec_core.pipeline.reports import write_reports
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.write_trace import write_traces
 from reasonrec_core.registry import Registry
-from reasonrec_core.trace import hasher_of
+from reasonrec_core.trace import make_hasher
 from reasonrec_core.types import Progress, Task
 
 
@@ -79,7 +79,7 @@ def fit_pipeline(
 ) -> Fitted:
     """Everything that needs no test data: components fitted, routers calibrated, the agent saved."""
     check_components(config, registry)
-    hasher_of(config.trace)  # a missing key is said now, not after hours of fitting
+    make_hasher(config.trace)  # a missing key is said now, not after hours of fitting
     with gone_if_refused(folder):
         run = RunFolder.create(folder, config, **options)
         write_json(folder / "environment.json", environment())

@@ -16,7 +16,7 @@ from reasonrec_core.pipeline.predict import CHUNK
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.pipeline.trace_export import calibration_rows, click_rows, decisions
 from reasonrec_core.routing import clue_names
-from reasonrec_core.trace import Hasher, Header, TraceBatch, TraceWriter, hasher_of
+from reasonrec_core.trace import Hasher, Header, TraceBatch, TraceWriter, make_hasher
 from reasonrec_core.types import Task
 
 SUFFIXES = {"parquet": (".parquet",), "jsonl": (".jsonl",), "both": (".parquet", ".jsonl")}
@@ -46,7 +46,7 @@ def write_traces(
 
 
 def _write(prepared: Prepared, agent: Agent, found: Assessed, latency: Latency | None, stem: Path) -> None:
-    config, hasher = prepared.config.trace, hasher_of(prepared.config.trace)
+    config, hasher = prepared.config.trace, make_hasher(prepared.config.trace)
     users = prepared.dataset.users.column("user_id").to_pylist()
     head, items, total = header(prepared, agent, found), prepared.dataset.catalog.ids, len(found.cases)
     with ExitStack() as stack:

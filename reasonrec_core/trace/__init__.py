@@ -1,23 +1,23 @@
 """One row per decision: what was asked, what was answered, by whom, why, how sure, and at what price.
 
 Ids are the user's own strings (or keyed hashes of them), so that a trace can be read without the dataset it was made
-from. `TraceWriter` takes whole batches of arrays (`TraceBatch`) or single records; `read_trace` and `open_trace` give
-them back. `replay` decides again, from nothing but the trace.
+from. `TraceWriter` takes whole batches of arrays (`TraceBatch`) or single records, `RequestLog` single requests;
+`open_trace` and `read_trace` give them back.
 """
 
-from reasonrec_core.trace.config import TraceConfig
-from reasonrec_core.trace.pseudonyms import Hasher, hasher_of
+from reasonrec_core.trace.batch import TraceBatch
 from reasonrec_core.trace.reader import Trace, TraceFile, find_trace, open_trace, read_trace
-from reasonrec_core.trace.record import (
+from reasonrec_core.trace.request_log import Hasher, RequestLog, make_hasher
+from reasonrec_core.trace.schema import (
+    SCHEMA,
+    Header,
     RankedAnswer,
-    TraceBatch,
+    TraceConfig,
     TraceRecord,
     UncertaintyValue,
     step_as_dict,
     step_from_dict,
 )
-from reasonrec_core.trace.request_log import RequestLog
-from reasonrec_core.trace.schema import SCHEMA, Header
 from reasonrec_core.trace.writer import TraceWriter
 
 __all__ = [
@@ -34,7 +34,7 @@ __all__ = [
     "TraceWriter",
     "UncertaintyValue",
     "find_trace",
-    "hasher_of",
+    "make_hasher",
     "open_trace",
     "read_trace",
     "step_as_dict",

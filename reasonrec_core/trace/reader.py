@@ -15,16 +15,14 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from reasonrec_core.errors import RunError
-from reasonrec_core.trace.json_lines import json_header, json_tables
-from reasonrec_core.trace.record import TraceRecord
-from reasonrec_core.trace.schema import FORMAT, HEADER, SCHEMA, TEST, Header
-from reasonrec_core.trace.serialization import as_record
+from reasonrec_core.trace.schema import COLUMNS, FORMAT, HEADER, RECORD, SCHEMA, TEST, Header, TraceRecord, to_row
 
 BATCH = 4096
 """Rows held at once."""
 NAMES = ("trace.parquet", "trace.jsonl")
 """Of the trace in a run folder."""
 AGAIN = "Run the pipeline again to write it (reasonrec evaluate RUN)."
+RESTORE = "Restore the file, or run the pipeline again (reasonrec evaluate RUN)."
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class TraceFile:
         Raises:
             RunError: the file is damaged.
         """
-        wanted = list(SCHEMA.names if columns is None else columns)
+        wanted = list(COLUMNS if columns is None else columns)
         read = wanted if part is None or "part" in wanted else [*wanted, "part"]
         with _refused(self.path):
             for table in self._read(read):
@@ -66,7 +64,7 @@ class TraceFile:
 
     def _read(self, columns: list[str]) -> Iterator[pa.Table]:
         if _is_json(self.path):
-            yield from json_tables(self.path, columns, BATCH)
+            yield from (table.select(columns) for table in _read_lines(self.path))
             return
         with pq.ParquetFile(self.path, page_checksum_verification=True) as file:
             for batch in file.iter_batches(BATCH, columns=columns, use_threads=False):
@@ -75,13 +73,7 @@ class TraceFile:
 
 @dataclass(frozen=True)
 class Trace(Sequence[TraceRecord]):
-    """A trace in memory: columns in ``table``, records by position.
-
-    Attributes:
-        table: `SCHEMA`, or the columns of it that were asked for.
-        header: what holds for all rows.
-        path: where it was read.
-    """
+    """A trace in memory: columns in ``table``, records by position; columns that were not read have their defaults."""
 
     table: pa.Table
     header: Header
@@ -115,30 +107,27 @@ def open_trace(path: Path) -> TraceFile:
     """
     path = find_trace(path)
     with _refused(path):
-        raw = json_header(path) if _is_json(path) else _parquet_header(path)
+        raw = _json_header(path) if _is_json(path) else _parquet_header(path)
     found = raw.get("format") if isinstance(raw, dict) else None
     if not isinstance(found, int):
         raise RunError("not a trace: its header names no format", where=str(path), fix=AGAIN)
     if found != FORMAT:
-        newer = found > FORMAT
         raise RunError(
             f"the trace has format {found}, this version of reasonrec reads format {FORMAT}",
             where=str(path),
-            fix="Update it: pip install --upgrade reasonrec-core." if newer else AGAIN,
+            fix="Update it: pip install --upgrade reasonrec." if found > FORMAT else AGAIN,
         )
     try:
         return TraceFile(path, Header.model_validate(raw))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise RunError(f"the trace's header is damaged ({key}: {first['msg']})", where=str(path), fix=AGAIN) from error
+        what = f"the trace's header is damaged ({_first_fault(error)})"
+        raise RunError(what, where=str(path), fix=AGAIN) from error
 
 
 def read_trace(path: Path, columns: Sequence[str] | None = None, part: str | None = TEST) -> Trace:
     """Read a trace, or only some ``columns`` of it, into memory; `open_trace` says what is refused."""
     file = open_trace(path)
-    names = SCHEMA.names if columns is None else columns
-    empty = pa.schema([SCHEMA.field(name) for name in names]).empty_table()
+    empty = pa.schema([SCHEMA.field(name) for name in columns or COLUMNS]).empty_table()
     return Trace(pa.concat_tables([empty, *file.tables(columns, part)]), file.header, file.path)
 
 
@@ -176,13 +165,75 @@ def _parquet_header(path: Path) -> Any:
     return header
 
 
+def _json_header(path: Path) -> Any:
+    with path.open(encoding="utf-8") as file:
+        first = _parse(path, 1, file.readline())
+    if not isinstance(first, dict) or HEADER.decode() not in first:
+        raise RunError(f"not a trace: there is no {HEADER.decode()!r}", where=f"{path}:1", fix=RESTORE)
+    return first[HEADER.decode()]
+
+
+def _read_lines(path: Path) -> Iterator[pa.Table]:
+    """The rows of a trace in JSON lines; a line that is no decision, or a file that ends too early, is refused."""
+    rows, count, said = list[dict[str, Any]](), 0, None
+    with path.open(encoding="utf-8") as file:
+        file.readline()
+        for number, line in enumerate(file, 2):
+            value = _parse(path, number, line)
+            if said is not None:
+                raise RunError("there are lines after the end of the trace", where=f"{path}:{number}", fix=RESTORE)
+            if isinstance(value, dict) and value.keys() == {"rows"}:
+                said = value["rows"]
+                continue
+            count += 1
+            rows.append(_row(path, number, value))
+            if len(rows) == BATCH:
+                yield pa.Table.from_pylist(rows, schema=SCHEMA)
+                rows = []
+    if said != count:
+        last = "no last line" if said is None else f"not {said}"
+        raise RunError(f"the trace is cut off: {count} decisions and {last}", where=str(path), fix=RESTORE)
+    if rows:
+        yield pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _parse(path: Path, number: int, line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        what = f"the trace is cut off or damaged: not valid JSON ({error})"
+        raise RunError(what, where=f"{path}:{number}", fix=RESTORE) from error
+
+
+def _row(path: Path, number: int, value: Any) -> dict[str, Any]:
+    """A line as Arrow takes it."""
+    if not isinstance(value, dict) or value.keys() != COLUMNS.keys():
+        what = "the line is no decision (the keys are not those of a decision)"
+        raise RunError(what, where=f"{path}:{number}", fix=RESTORE)
+    try:
+        return to_row(RECORD.validate_python(value))
+    except (ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"the line is no decision ({_first_fault(error)})", where=f"{path}:{number}", fix=RESTORE
+        ) from error
+
+
 def _records(path: Path, rows: pa.Table | pa.RecordBatch) -> Iterator[TraceRecord]:
     """Rows as records; a step or a map that is none is a damaged file."""
     for row in rows.to_pylist():
         try:
-            yield as_record(row)
+            yield RECORD.validate_python(row)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RunError(f"decision {row.get('query')} is damaged ({error})", where=str(path), fix=AGAIN) from error
+            what = f"decision {row.get('query')} is damaged ({_first_fault(error)})"
+            raise RunError(what, where=str(path), fix=AGAIN) from error
+
+
+def _first_fault(error: Exception) -> str:
+    """What is wrong, in one line."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
 
 @contextmanager
@@ -194,6 +245,5 @@ def _refused(path: Path) -> Iterator[None]:
         raise RunError("there is no such trace", where=str(path), fix="Make one: reasonrec run PIPELINE.") from error
     except (OSError, pa.ArrowException, ValueError, KeyError) as error:
         said = " ".join(str(error).split())
-        raise RunError(
-            f"the trace cannot be read: it is cut off or damaged ({said})", where=str(path), fix=AGAIN
-        ) from error
+        what = f"the trace cannot be read: it is cut off or damaged ({said})"
+        raise RunError(what, where=str(path), fix=AGAIN) from error

@@ -1,18 +1,28 @@
-"""The columns of a trace, and what is said once per file."""
+"""The one schema of traces: a decision as a record, as a row of Arrow and of JSON, and what is said once per file.
+
+`TraceRecord` declares every column; Arrow's types, the JSON and the table in the documentation follow from it.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
 
-from reasonrec_core.types import Task
+from reasonrec_core.components import Settings
+from reasonrec_core.types import Step, StepKind, Task
 
 FORMAT = 2
 """Raised when a column or a key of the header changes its meaning."""
 HEADER = b"reasonrec.trace"
 """The key of the header in a Parquet file's metadata, and of the first line of a JSON-lines file."""
+KEY_VARIABLE = "REASONREC_TRACE_KEY"
 
 TEST, VALID = "test", "valid"
 """Parts of a trace: decisions, and the validation queries that a router is calibrated on."""
@@ -21,44 +31,189 @@ ROUTED = "routed"
 CONSULT = "consult"
 """In a row's answers and quality: what policy and delegates answer together."""
 
-_TEXTS = pa.list_(pa.string())
-_FLOATS = pa.list_(pa.float32())
-UNCERTAINTY = pa.struct([("total", pa.float32()), ("epistemic", pa.float32()), ("aleatoric", pa.float32())])
-ANSWER = pa.struct([("items", _TEXTS), ("scores", _FLOATS)])
-METRICS = pa.map_(pa.string(), pa.float64())
 
-SCHEMA = pa.schema(
-    [
-        ("query", pa.int64()),
-        ("part", pa.string()),
-        ("task", pa.string()),
-        ("user", pa.string()),
-        ("key", pa.int64()),
-        ("time", pa.int64()),
-        ("history", _TEXTS),
-        ("history_length", pa.int64()),
-        ("candidates", _TEXTS),
-        ("targets", _TEXTS),
-        ("route", pa.string()),
-        ("reason", pa.string()),
-        ("delegate", pa.string()),
-        ("risk", pa.float32()),
-        ("gain", pa.float32()),
-        ("confidence", pa.float32()),
-        ("uncertainty", pa.map_(pa.string(), UNCERTAINTY)),
-        ("ranking", _TEXTS),
-        ("scores", _FLOATS),
-        ("answers", pa.map_(pa.string(), ANSWER)),
-        ("quality", pa.map_(pa.string(), METRICS)),
-        ("steps", pa.string()),
-        ("latency", pa.float64()),
-        ("seconds", pa.map_(pa.string(), pa.float64())),
-        ("tokens", pa.int64()),
-        ("policy_tokens", pa.int64()),
-        ("versions", pa.string()),
-    ]
-)
-"""`TraceRecord` says what each column holds."""
+def step_as_dict(step: Step) -> dict[str, Any]:
+    """A step as JSON-able values, as it stands in traces and decision cards."""
+    return {
+        "kind": str(step.kind),
+        "claim": step.claim,
+        "evidence": list(step.evidence),
+        "weight": float(step.weight),
+        "alternatives": [[name, float(weight)] for name, weight in step.alternatives],
+        **({"edited": True} if step.edited else {}),
+    }
+
+
+def step_from_dict(value: Mapping[str, Any]) -> Step:
+    """The step that `step_as_dict` wrote."""
+    alternatives = tuple((str(name), float(weight)) for name, weight in value["alternatives"])
+    kind, evidence, edited = StepKind(value["kind"]), tuple(value["evidence"]), bool(value.get("edited", False))
+    return Step(kind, value["claim"], evidence, value["weight"], alternatives, edited)
+
+
+def _read_steps(value: Any) -> Any:
+    found = json.loads(value or "[]") if isinstance(value, str) or value is None else value
+    return tuple(step if isinstance(step, Step) else step_from_dict(step) for step in found)
+
+
+Single = Annotated[float, pa.float32()]
+Ids = Annotated[tuple[str, ...], BeforeValidator(lambda value: value or ())]
+Scores = Annotated[tuple[Single, ...], BeforeValidator(lambda value: value or ())]
+Steps = Annotated[tuple[Step, ...], BeforeValidator(_read_steps), pa.string()]
+AS_MAP = BeforeValidator(lambda value: dict(value or ()))
+"""Arrow gives maps as lists of pairs."""
+Numbers = Annotated[dict[str, float], AS_MAP]
+
+
+@dataclass(frozen=True)
+class UncertaintyValue:
+    """One estimator's word on one query, each in [0, 1]; parts that it cannot tell apart are None."""
+
+    total: Single
+    epistemic: Single | None = None
+    aleatoric: Single | None = None
+
+
+@dataclass(frozen=True)
+class RankedAnswer:
+    """What one system answered: string ids, best first, and their scores."""
+
+    items: Ids
+    scores: Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceRecord:
+    """One decision; the fields are the columns of a trace, in order."""
+
+    query: Annotated[int, "number of the row: of the query, or of the request in a service"] = -1
+    part: Annotated[str, "`test` (decisions) or `valid` (validation queries, which routers are calibrated on)"] = TEST
+    task: Annotated[str, "what was asked: a task's name"] = ""
+    user: Annotated[str | None, "id of the user; null where unknown"] = None
+    key: Annotated[int, "the number that breaks ties of equal risk"] = -1
+    time: Annotated[int | None, "of the request, in the log's unit"] = None
+    history: Annotated[Ids, "ids of the newest items of the history, oldest first"] = ()
+    history_length: Annotated[int, "items of the whole history"] = 0
+    candidates: Annotated[Ids, "ids that were to be ranked; empty for the whole catalogue"] = ()
+    targets: Annotated[Ids, "ids of what came next, where that is known"] = ()
+    route: Annotated[str, "`self`, `replace`, `consult` or `abstain`; empty in part `valid`, where nobody decided"] = ""
+    reason: Annotated[str, "for the route, in words"] = ""
+    delegate: Annotated[str | None, "the delegate that answered"] = None
+    risk: Annotated[Single | None, "calibrated P(the delegate's answer is better); null without a router"] = None
+    gain: Annotated[Single | None, "expected gain of delegating: that minus P(the delegate's answer is worse)"] = None
+    confidence: Annotated[
+        Single | None, "calibrated P(the target is in the top of the answer), by the way that the request went"
+    ] = None
+    uncertainty: Annotated[
+        dict[str, UncertaintyValue], AS_MAP,
+        "by estimator: `total`, and `epistemic` and `aleatoric` where it can tell them apart",
+    ] = Field(default_factory=dict)  # fmt: skip
+    ranking: Annotated[Ids, "ids of the answer that was given, best first"] = ()
+    scores: Annotated[Scores, "of the ranking"] = ()
+    answers: Annotated[
+        dict[str, RankedAnswer], AS_MAP, "what every system answered that was asked: its best items and their scores"
+    ] = Field(default_factory=dict)
+    quality: Annotated[
+        dict[str, Numbers], AS_MAP, "every metric of every system's answer; `routed` is the one that was given"
+    ] = Field(default_factory=dict)
+    steps: Annotated[Steps, "the policy's reasoning, for the first `report.steps` decisions that it took itself"] = ()
+    latency: Annotated[
+        float | None,
+        "seconds of requests that were answered one at a time (`evaluate.latency_sample` of them): the whole loop",
+    ] = None
+    seconds: Annotated[Numbers, "of those requests: what each system alone took"] = Field(default_factory=dict)
+    tokens: Annotated[int, "language-model tokens that the decision cost"] = 0
+    policy_tokens: Annotated[int | None, "those of the policy's answer; null where it was not asked"] = None
+    versions: Annotated[str, "hash of the versions that decided, a key of `Header.versions`"] = ""
+
+
+RECORD = TypeAdapter(TraceRecord)
+COLUMNS = {field.name: field for field in fields(TraceRecord)}
+
+
+def _arrow_type(declared: Any) -> pa.DataType:
+    """Arrow's type of a declared one: one that is given beside it, else what follows from it."""
+    if get_origin(declared) is Annotated:
+        given = [each for each in declared.__metadata__ if isinstance(each, pa.DataType)]
+        return given[0] if given else _arrow_type(get_args(declared)[0])
+    inner = [each for each in get_args(declared) if each not in (NoneType, Ellipsis)]
+    if get_origin(declared) is tuple:
+        return pa.list_(_arrow_type(inner[0]))
+    if get_origin(declared) is dict:
+        return pa.map_(*map(_arrow_type, inner))
+    if inner:
+        return _arrow_type(inner[0])
+    if is_dataclass(declared):
+        return pa.struct(_arrow_fields(declared))
+    return {int: pa.int64(), float: pa.float64(), str: pa.string()}[declared]
+
+
+def _arrow_fields(declared: Any) -> list[tuple[str, pa.DataType]]:
+    hints = get_type_hints(declared, include_extras=True)
+    return [(field.name, _arrow_type(hints[field.name])) for field in fields(declared)]
+
+
+SCHEMA = pa.schema(_arrow_fields(TraceRecord))
+
+
+def describe_columns() -> dict[str, str]:
+    """What each column holds, in order."""
+    hints = get_type_hints(TraceRecord, include_extras=True)
+    return {name: next(each for each in hints[name].__metadata__[::-1] if isinstance(each, str)) for name in COLUMNS}
+
+
+def to_json(record: TraceRecord) -> dict[str, Any]:
+    """A record as an object of JSON."""
+    shown = {**vars(record), "steps": [step_as_dict(step) for step in record.steps]}
+    for name in ("uncertainty", "answers"):
+        shown[name] = {label: dict(vars(value)) for label, value in shown[name].items()}
+    return {name: shown[name] for name in COLUMNS}
+
+
+def to_row(record: TraceRecord) -> dict[str, Any]:
+    """A record as Arrow takes it: maps as pairs, steps as text."""
+    row = to_json(record)
+    row["quality"] = {system: list(values.items()) for system, values in row["quality"].items()}
+    for name in ("uncertainty", "answers", "quality", "seconds"):
+        row[name] = list(row[name].items())
+    return {**row, "steps": steps_as_text(record.steps)}
+
+
+def steps_as_text(steps: tuple[Step, ...]) -> str | None:
+    """JSON of a chain, null where nothing was recorded."""
+    return json.dumps([step_as_dict(step) for step in steps], ensure_ascii=False) if steps else None
+
+
+class TraceConfig(Settings):
+    """What is written about each decision, and what of it is hashed.
+
+    Hashes are keyed (HMAC-SHA-256), so that nobody without the key can try ids until one fits. The key is read from
+    an environment variable and written nowhere; keep it as long as you want to find people's requests again.
+    """
+
+    format: Literal["parquet", "jsonl", "both"] = Field(
+        "parquet", description="trace.parquet (compact, fast), trace.jsonl (one JSON object per line), or both."
+    )
+    history: int = Field(50, ge=0, description="Newest history items that each row keeps.")
+    hash_users: bool = Field(
+        False, description="Write keyed hashes of user ids, and shuffle the rows so that their order tells nothing."
+    )
+    hash_items: bool = Field(
+        False,
+        description="Write keyed hashes of item ids (history, targets, answers), and leave out steps and times.",
+    )
+    key_env: str = Field(
+        KEY_VARIABLE,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="The environment variable that holds the key, 16 characters or more.",
+    )
+    requests: bool = Field(
+        False,
+        description="Whether answering requests (`reasonrec recommend`, `Recommender`) leaves a trace, too: "
+        "requests-TASK.jsonl in the run folder.",
+    )
+    rows: int = Field(10_000, ge=1, description="Requests that a file of this trace holds before a new one is begun.")
+    files: int = Field(5, ge=1, description="Files of it that are kept; the oldest is deleted.")
 
 
 class Header(BaseModel):

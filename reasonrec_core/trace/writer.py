@@ -1,4 +1,4 @@
-"""Writing decisions to Parquet or JSON lines, whole batches at a time, whole files or none."""
+"""Writing decisions to Parquet or JSON lines: whole batches of arrays at a time, whole files or none."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ import pyarrow.parquet as pq
 
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import whole_file
-from reasonrec_core.trace.arrow_encoding import Columns
-from reasonrec_core.trace.pseudonyms import Hasher
-from reasonrec_core.trace.record import TraceBatch, TraceRecord
-from reasonrec_core.trace.schema import HEADER, SCHEMA, Header
-from reasonrec_core.trace.serialization import as_json, as_row
+from reasonrec_core.trace.batch import BatchEncoder, TraceBatch
+from reasonrec_core.trace.request_log import Hasher
+from reasonrec_core.trace.schema import HEADER, RECORD, SCHEMA, Header, TraceRecord, to_json, to_row
 
 ROW_GROUP = 4096
 """Rows of a Parquet row group: enough to compress well, few enough to hold in memory."""
@@ -53,16 +51,16 @@ class TraceWriter:
         self.header = (header or Header()).model_copy(update={"hashed": self._hasher.hashed})
         self._version = next(iter(self.header.versions), "")
         items, users = [self._hasher.item(i) for i in item_ids], [self._hasher.user(u) for u in user_ids]
-        self._columns = Columns(items, users, history, private=self._hasher.items)
+        self._encoder = BatchEncoder(items, users, history, private=self._hasher.items)
         self._stack = ExitStack()
-        self._sink: Parquet | JsonLines | None = None
+        self._sink: _Parquet | _JsonLines | None = None
 
     def __enter__(self) -> Self:
         aside = self._stack.enter_context(whole_file(self.path))
-        if self.path.suffix == SUFFIX:
-            self._sink = self._stack.enter_context(JsonLines(aside, self.header))
-        else:
-            self._sink = self._stack.enter_context(Parquet(aside, self.header))
+        lines = self.path.suffix == SUFFIX
+        sink: _Parquet | _JsonLines = _JsonLines(aside, self.header) if lines else _Parquet(aside, self.header)
+        self._stack.enter_context(sink)
+        self._sink = sink
         return self
 
     def __exit__(
@@ -73,12 +71,12 @@ class TraceWriter:
 
     def write(self, rows: Iterable[TraceRecord]) -> None:
         """Append single records."""
-        made = [as_row(record, self._hasher, self._version) for record in rows]
+        made = [to_row(self._hasher.conceal(record, self._version)) for record in rows]
         self._append(pa.Table.from_pylist(made, schema=SCHEMA))
 
     def write_batch(self, batch: TraceBatch) -> None:
         """Append B decisions without a Python loop over the ids."""
-        self._append(self._columns.table(batch, self._version))
+        self._append(self._encoder.encode(batch, self._version))
 
     def _append(self, table: pa.Table) -> None:
         if self._sink is None:
@@ -86,7 +84,7 @@ class TraceWriter:
         self._sink.append(table)
 
 
-class Parquet:
+class _Parquet:
     """A Parquet file with checksums, in row groups of `ROW_GROUP` rows whatever the size of the batches."""
 
     def __init__(self, path: Path, header: Header) -> None:
@@ -118,7 +116,7 @@ class Parquet:
             self._waiting = [rows.slice(ROW_GROUP)]
 
 
-class JsonLines:
+class _JsonLines:
     """A first line with the header, a line per decision, a last line with their number (so that a cut shows)."""
 
     def __init__(self, path: Path, header: Header) -> None:
@@ -140,7 +138,7 @@ class JsonLines:
         """Add rows."""
         for batch in table.to_batches(max_chunksize=ROW_GROUP):
             for row in batch.to_pylist():
-                self._line(as_json(row))
+                self._line(to_json(RECORD.validate_python(row)))
         self._rows += len(table)
 
     def _line(self, value: object) -> None:

@@ -257,7 +257,7 @@ def test_a_signal_that_was_not_always_asked_is_named(data: Path, finished: Path,
 def test_a_router_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     head = Header(policy="p", delegates=("d",), router={"config": {"kind": "oracle", "stage": "before", "share": 0.1}})
     with TraceWriter(tmp_path / "t.jsonl", head) as out:
-        out.write([TraceRecord(0, "u", "sequential", (), (), "self", "", uncertainty={"e": UncertaintyValue(0.5)})])
+        out.write([TraceRecord(user="u", route="self", uncertainty={"e": UncertaintyValue(0.5)})])
     with pytest.raises(RunError, match="the trace's router cannot be read"):
         replayed(tmp_path / "t.jsonl")
 

@@ -85,13 +85,13 @@ def test_users_of_a_hashed_trace_are_found_with_the_key(
 
 def test_text_from_data_cannot_steer_the_terminal(trace: Any, tmp_path: Path) -> None:
     record = TraceRecord(
-        0,
-        EVIL,
-        EVIL,
-        (EVIL,),
-        (EVIL,),
-        "replace",
-        EVIL,
+        query=0,
+        user=EVIL,
+        task=EVIL,
+        history=(EVIL,),
+        targets=(EVIL,),
+        route="replace",
+        reason=EVIL,
         delegate=EVIL,
         ranking=(EVIL,),
         scores=(1.0,),
@@ -199,7 +199,7 @@ def test_a_trace_that_cannot_be_read_is_one_message(
 
 
 def test_requests_without_times_or_answers_are_shown(trace: Any, tmp_path: Path) -> None:
-    bare = TraceRecord(0, None, "sequential", (), (), "abstain", "nothing is known")
+    bare = TraceRecord(query=0, task="sequential", route="abstain", reason="nothing is known")
     with TraceWriter(tmp_path / "t.jsonl") as out:
         out.write([bare, replace(bare, query=1)])
     said = trace("show", tmp_path / "t.jsonl", "--route", "abstain")

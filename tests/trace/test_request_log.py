@@ -17,7 +17,15 @@ def log(path: Path, *, rows: int = 100, files: int = 3, name: str = "run") -> Re
 
 
 def decision(user: str = "u") -> TraceRecord:
-    return TraceRecord(0, user, "sequential", ("a", "b"), (), "self", "because", confidence=0.25, ranking=("c",))
+    return TraceRecord(
+        user=user,
+        task="sequential",
+        history=("a", "b"),
+        route="self",
+        reason="because",
+        confidence=0.25,
+        ranking=("c",),
+    )
 
 
 def test_it_is_a_whole_trace_after_every_request(tmp_path: Path) -> None:

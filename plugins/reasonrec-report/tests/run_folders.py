@@ -342,7 +342,7 @@ def write_run(
         risks = np.random.default_rng(0).beta(3, 3.4, 943)
         with TraceWriter(folder / "trace.parquet") as out:
             out.write(
-                TraceRecord(i, str(i), "sequential", (), (), "replace" if r > 0.62 else "self", "", float(r))
+                TraceRecord(query=i, user=str(i), route="replace" if r > 0.62 else "self", risk=float(r))
                 for i, r in enumerate(risks)
             )
     return folder
