@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from reasonrec_core.data.sources import find_source as find_source
     from reasonrec_core.data.sources import import_path as import_path
     from reasonrec_core.data.sources import open_or_import as open_or_import
+    from reasonrec_core.data.split import LEFT_OUT as LEFT_OUT
+    from reasonrec_core.data.split import TEST as TEST
+    from reasonrec_core.data.split import TRAIN as TRAIN
+    from reasonrec_core.data.split import VALID as VALID
     from reasonrec_core.data.split import Split as Split
     from reasonrec_core.data.split import SplitConfig as SplitConfig
     from reasonrec_core.data.split import make_split as make_split
@@ -61,7 +65,7 @@ _NAMES = {
     "data.raw_tables": "RawTables RowPlace SourceTable",
     "data.reviews": "ReviewCases find_visible_reviews make_review_cases",
     "data.sources": "find_source import_path open_or_import",
-    "data.split": "Split SplitConfig make_split make_splitter open_split save_split",
+    "data.split": "LEFT_OUT TEST TRAIN VALID Split SplitConfig make_split make_splitter open_split save_split",
     "data.tables": "NewItems find_table make_raw_tables read_beside read_fields read_log read_new_items",
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -1,0 +1,79 @@
+"""Every source of public layouts passes the suite of data sources."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
+from reasonrec_core.data import RawTables
+from reasonrec_core.testing import DataSourceConformance
+
+
+class TestPredefined(DataSourceConformance):
+    component = "predefined"
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        parts = np.array_split(np.arange(tables.interactions.num_rows), 3)
+        for name, rows in zip(("train", "valid", "test"), parts, strict=True):
+            csv.write_csv(tables.interactions.take(pa.array(rows)), folder / f"{name}.csv")
+        csv.write_csv(tables.items, folder / "items.csv")
+        return folder
+
+
+class TestRecBole(DataSourceConformance):
+    component = "recbole"
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        log = tables.interactions.rename_columns(["user_id:token", "item_id:token", "timestamp:float"])
+        items = tables.items.select(["item_id", "title"]).rename_columns(["item_id:token", "title:token_seq"])
+        for kind, table in (("inter", log), ("item", items)):
+            lines = ["\t".join(table.column_names)]
+            lines += [
+                "\t".join("" if cell is None else str(cell) for cell in row.values()) for row in table.to_pylist()
+            ]
+            (folder / f"shop.{kind}").write_text("\n".join(lines) + "\n")
+        return folder
+
+
+class TestMovieLens(DataSourceConformance):
+    component = "movielens"
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        log = tables.interactions
+        rated = log.append_column("rating", pa.array(np.full(log.num_rows, 4.0))).rename_columns(
+            ["userId", "movieId", "timestamp", "rating"]
+        )
+        csv.write_csv(rated, folder / "ratings.csv")
+        items = tables.items.select(["item_id", "title", "categories"]).rename_columns(["movieId", "title", "genres"])
+        csv.write_csv(items, folder / "movies.csv")
+        return folder
+
+
+class TestSequences(DataSourceConformance):
+    component = "sequences"
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        rows = tables.interactions.to_pylist()
+        users = groupby(rows, key=lambda row: row["user_id"])
+        lines = [" ".join([user, *(row["item_id"] for row in group)]) for user, group in users]
+        (folder / "sequences.txt").write_text("\n".join(lines) + "\n")
+        csv.write_csv(tables.items, folder / "items.csv")
+        return folder
+
+
+class TestAmazon(DataSourceConformance):
+    component = "amazon"
+    names = ("title", "brand")
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        log = tables.interactions.rename_columns(["reviewerID", "asin", "unixReviewTime"])
+        rated = log.append_column("overall", pa.array(np.full(log.num_rows, 5.0)))
+        items = tables.items.select(["item_id", "title", "brand"]).rename_columns(["asin", "title", "brand"])
+        for name, table in (("reviews", rated), ("meta_shop", items)):
+            (folder / f"{name}.json").write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+        return folder
