@@ -133,6 +133,7 @@ def _difference(a: UserSums, b: UserSums) -> UserSums:
         a.name,
         np.concatenate([a.parts, b.parts], axis=1),
         lambda sums: a.combine(sums[:, :split]) - b.combine(sums[:, split:]),
+        apart=a.apart,
     )
 
 

@@ -147,6 +147,7 @@ def evaluate_fitted(fitted: Fitted) -> Results:
     for each in (each for each in found if each.task is Task.EXPLAIN):
         write_explanations(prepared, agent, each, folder / "explanations.json")
     results.write(folder)
+    results = Results.read(folder)  # what every later reader has
     write_reports(results, folder, config.report, prepared.registry)
     return results
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from reasonrec_core.testing.delegate import DelegateConformance
     from reasonrec_core.testing.editing import EditablePolicyConformance
     from reasonrec_core.testing.encoder import EncoderConformance
+    from reasonrec_core.testing.metric import MetricConformance
     from reasonrec_core.testing.policy import PolicyConformance
+    from reasonrec_core.testing.reporter import ReporterConformance
     from reasonrec_core.testing.router import RouterConformance
     from reasonrec_core.testing.splitter import SplitterConformance
     from reasonrec_core.testing.tiny import Tiny, tiny, tiny_dataset, tiny_fit_data, tiny_tables
@@ -28,7 +30,9 @@ __all__ = [
     "DelegateConformance",
     "EditablePolicyConformance",
     "EncoderConformance",
+    "MetricConformance",
     "PolicyConformance",
+    "ReporterConformance",
     "RouterConformance",
     "SplitterConformance",
     "Tiny",
@@ -44,7 +48,9 @@ _SUITES = {
     "DelegateConformance": "delegate",
     "EditablePolicyConformance": "editing",
     "EncoderConformance": "encoder",
+    "MetricConformance": "metric",
     "PolicyConformance": "policy",
+    "ReporterConformance": "reporter",
     "RouterConformance": "router",
     "SplitterConformance": "splitter",
     "UncertaintyConformance": "uncertainty",

@@ -1,0 +1,5 @@
+from reasonrec_core.testing import ReporterConformance
+
+
+class TestTemplate(ReporterConformance):
+    component = "template"
