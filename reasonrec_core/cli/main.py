@@ -16,8 +16,7 @@ import click
 
 from reasonrec_core import __version__
 from reasonrec_core.cli import DATA_VERBS, TRACE_VERBS, VERBS
-from reasonrec_core.cli.options import common_options, set_up_logging, terminal, with_common_options
-from reasonrec_core.cli.text import plain
+from reasonrec_core.cli.options import common_options, plain, set_up_logging, terminal, with_common_options
 from reasonrec_core.errors import PluginError, ReasonRecError, did_you_mean
 
 COMPLETE = "_REASONREC_COMPLETE"
@@ -179,6 +178,27 @@ trace_group = LazyGroup(
       reasonrec trace replay runs/movielens --share 0.5
     """,
 )
+
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion_command(shell: str) -> None:
+    """Print the completion script of SHELL.
+
+    \b
+    Examples:
+      bash:  echo 'eval "$(reasonrec completion bash)"' >> ~/.bashrc
+      zsh:   echo 'eval "$(reasonrec completion zsh)"' >> ~/.zshrc
+      fish:  reasonrec completion fish > ~/.config/fish/completions/reasonrec.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    completer = get_completion_class(shell)
+    assert completer is not None
+    click.echo(completer(cli, {}, "reasonrec", "_REASONREC_COMPLETE").source())
 
 
 class _Terminated(KeyboardInterrupt):

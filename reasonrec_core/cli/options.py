@@ -1,4 +1,4 @@
-"""What every verb understands: ``-q``, ``-v`` and ``--debug``, before the verb or after it."""
+"""What every verb understands: ``-q``, ``-v`` and ``--debug``; and text made harmless for a terminal."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ terminal = Terminal()
 
 def set_up_logging() -> None:
     """Send this project's log records to stderr, at the level that the user wants."""
-    from reasonrec_core.cli import logs
+    from reasonrec_core.cli import console
 
-    logs.set_up(terminal.verbosity)
+    console.set_up_logging(terminal.verbosity)
 
 
 def _quieter(context: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -76,3 +76,24 @@ def with_common_options(command: click.Command) -> click.Command:
     taken = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     command.params.extend(option for option in common_options() if not taken & set(option.opts))
     return command
+
+
+TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Characters that turn the direction of what follows, so that it reads as something else."""
+
+
+def plain(text: str) -> str:
+    """``text`` without control characters (a title may hold an escape sequence that would steer the terminal)."""
+    if text.isprintable():
+        return text
+    import unicodedata
+
+    def harmless(c: str) -> bool:
+        return c in "\t\n" or (unicodedata.category(c) != "Cc" and c not in TURNING)
+
+    return "".join(c if harmless(c) else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def line(text: str) -> str:
+    """`plain` text on one line, so that data cannot write lines of its own."""
+    return plain(" ".join(text.split()))

@@ -1,14 +1,60 @@
-"""``reasonrec run``: the whole pipeline."""
+"""The verbs that make a run and tell of it: ``run``, ``fit``, ``evaluate``, ``report``."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from reasonrec_core.cli.pipeline_options import pipeline_options, refit_option
+if TYPE_CHECKING:
+    from reasonrec_core.config import PipelineConfig
+    from reasonrec_core.evaluate.schema import Results
+    from reasonrec_core.registry import Registry
 
-EPILOG = """\b
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def pipeline_options(command: F) -> F:
+    """PIPELINE, ``--set`` and ``--out``."""
+    out = click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="The run folder; runs/NAME where NAME is the pipeline's name, if not given.",
+    )
+    override = click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Change a setting, e.g. --set router.share=0.5. Repeatable.",
+    )
+    pipeline = click.argument("pipeline", type=click.Path(path_type=Path), metavar="PIPELINE")
+    return pipeline(override(out(command)))
+
+
+refit_option = click.option(
+    "--refit",
+    multiple=True,
+    is_flag=False,
+    flag_value="*",
+    metavar="[STAGE]",
+    help="Do this again though nothing that it depends on has changed: the label of a component, or the name of a "
+    "folder in RUN/stages; everything without a value. Repeatable.",
+)
+
+
+def load_pipeline(pipeline: Path, overrides: tuple[str, ...], out: Path | None) -> tuple[PipelineConfig, Path]:
+    """The checked settings and the run folder."""
+    from reasonrec_core.config import load_config
+
+    config = load_config(pipeline, overrides)
+    return config, out or Path("runs") / config.name
+
+
+RUN_EXAMPLES = """\b
 Examples:
   reasonrec run examples/movielens.toml
   reasonrec run examples/movielens-posters.toml --set data.path=my/ml-100k --out runs/posters
@@ -18,7 +64,7 @@ Examples:
 """
 
 
-@click.command("run", epilog=EPILOG)
+@click.command("run", epilog=RUN_EXAMPLES)
 @pipeline_options
 @refit_option
 @click.option("--json", "as_json", is_flag=True, help="Print metrics.json instead of the table.")
@@ -32,8 +78,6 @@ def run_command(
     redoes only what depends on it.
     """
     from reasonrec_core.cli import console
-    from reasonrec_core.cli.pipeline_options import load_pipeline
-    from reasonrec_core.cli.show import show_results
     from reasonrec_core.pipeline.run import run_pipeline
     from reasonrec_core.registry import Registry
 
@@ -42,3 +86,110 @@ def run_command(
     with console.progress() as progress:
         results = run_pipeline(config, folder, registry, progress, refit=refit, say=console.note)
     show_results(results, folder, registry, as_json=as_json)
+
+
+FIT_EXAMPLES = """\b
+Examples:
+  reasonrec fit examples/movielens.toml --out runs/movielens
+  reasonrec evaluate runs/movielens
+"""
+
+
+@click.command("fit", epilog=FIT_EXAMPLES)
+@pipeline_options
+@refit_option
+def fit_command(pipeline: Path, overrides: tuple[str, ...], out: Path | None, refit: tuple[str, ...]) -> None:
+    """Fit and calibrate PIPELINE; no test target is read."""
+    from reasonrec_core.cli import console
+    from reasonrec_core.pipeline.run import fit_pipeline
+    from reasonrec_core.registry import Registry
+
+    config, folder = load_pipeline(pipeline, overrides, out)
+    with console.progress() as progress:
+        fitted = fit_pipeline(config, folder, Registry.discover(), progress, refit=refit, say=console.note)
+    for label, seconds in fitted.seconds.items():
+        console.out.print(f"{label}: fitted in {seconds:.1f} s")
+    console.out.print(f"Evaluate it: reasonrec evaluate {folder}")
+
+
+EVALUATE_EXAMPLES = """\b
+Examples:
+  reasonrec evaluate runs/movielens
+  reasonrec evaluate runs/movielens --json > metrics.json
+"""
+
+
+@click.command("evaluate", epilog=EVALUATE_EXAMPLES)
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.option("--json", "as_json", is_flag=True, help="Print metrics.json instead of the table.")
+def evaluate_command(run: Path, as_json: bool) -> None:
+    """Evaluate the policy, each delegate and the routed system of a fitted RUN on the test data."""
+    from reasonrec_core.cli import console
+    from reasonrec_core.pipeline.run import evaluate_run
+    from reasonrec_core.registry import Registry
+
+    registry = Registry.discover()
+    with console.progress() as progress:
+        results = evaluate_run(run, registry, progress, say=console.note)
+    show_results(results, run, registry, as_json=as_json)
+
+
+REPORT_EXAMPLES = """\b
+Examples:
+  reasonrec report runs/movielens
+  reasonrec report runs/movielens --reporter html --out pages
+"""
+
+
+@click.command("report", epilog=REPORT_EXAMPLES)
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.option(
+    "--reporter", "names", multiple=True, metavar="NAME", help="Only this one, with its defaults; repeatable."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the files; RUN by default.")
+def report_command(run: Path, names: tuple[str, ...], out: Path | None) -> None:
+    """Write the reports of RUN (such as report.html, one file that opens offline), and print the table.
+
+    Who reports: what the settings of the run name under report.reporters, else all reporters that are installed.
+    """
+    from reasonrec_core.config import ComponentConfig, ReportConfig, load_config
+    from reasonrec_core.evaluate.schema import Results
+    from reasonrec_core.pipeline.reports import write_reports
+    from reasonrec_core.pipeline.run_folder import RunFolder
+    from reasonrec_core.registry import Registry
+
+    RunFolder.open(run)
+    results, registry = Results.read(run), Registry.discover()
+    config = load_config(run / "config.toml").report
+    if names:
+        config = ReportConfig(reporters=tuple(ComponentConfig(name=name) for name in names))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    files = write_reports(results, run, config, registry, out)
+    show_results(results, run, registry)
+    if out is not None:
+        show_files(files)
+
+
+def show_results(results: Results, folder: Path, registry: Registry, *, as_json: bool = False) -> None:
+    """Print the one table, what reporters say, and where their files are; or ``metrics.json``."""
+    from reasonrec_core.cli import console
+    from reasonrec_core.cli.results_table import render_table
+    from reasonrec_core.config import load_config
+    from reasonrec_core.io import read_json
+    from reasonrec_core.pipeline.reports import REPORTS, summarise_results
+
+    if as_json:
+        click.echo(results.to_json())
+        return
+    config = load_config(folder / "config.toml").report
+    console.out.print(render_table(results, summarise_results(results, config, registry)))
+    show_files([folder / name for name in read_json(folder / REPORTS)] if (folder / REPORTS).exists() else [])
+
+
+def show_files(files: Sequence[Path]) -> None:
+    """Print where reports are."""
+    from reasonrec_core.cli import console
+
+    for path in files:
+        console.out.print(f"Report: {path}", soft_wrap=True)

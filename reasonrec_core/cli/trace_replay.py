@@ -88,8 +88,7 @@ def replay_command(
 def _show(found: Replay) -> None:
     from rich.table import Table
 
-    from reasonrec_core.cli.console import out
-    from reasonrec_core.cli.text import line
+    from reasonrec_core.cli.console import line, out
 
     same = "every one as recorded" if not found.changed else f"{found.changed} ({found.changed / found.n:.1%}) changed"
     to = f"; delegate {line(found.delegate)}" if found.delegate else ""

@@ -82,7 +82,7 @@ def _written(file: TraceFile, user: str, variable: str) -> str:
 
 def _titles(file: TraceFile) -> Callable[[str], str]:
     """Item id to what to call it: with its title where the run's dataset lies beside the trace."""
-    from reasonrec_core.cli.text import line
+    from reasonrec_core.cli.console import line
     from reasonrec_core.data.dataset import Dataset
     from reasonrec_core.data.storage import is_dataset
 
@@ -97,8 +97,7 @@ def _titles(file: TraceFile) -> Callable[[str], str]:
 def _card(file: TraceFile, record: TraceRecord, title: Callable[[str], str]) -> None:
     from rich.text import Text
 
-    from reasonrec_core.cli.console import out
-    from reasonrec_core.cli.text import line
+    from reasonrec_core.cli.console import line, out
 
     who = "unknown user" if record.user is None else f"user {record.user}"
     when = "" if record.time is None else f", time {record.time}"
@@ -153,8 +152,7 @@ def _graded(file: TraceFile, quality: Mapping[str, float]) -> str:
 def _steps(record: TraceRecord, title: Callable[[str], str]) -> None:
     from rich.text import Text
 
-    from reasonrec_core.cli.console import out
-    from reasonrec_core.cli.text import line
+    from reasonrec_core.cli.console import line, out
 
     start = record.history_length - len(record.history)
     for step in record.steps:

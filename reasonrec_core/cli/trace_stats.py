@@ -33,8 +33,7 @@ def stats_command(trace: Path, as_json: bool) -> None:
 def _show(found: dict[str, Any]) -> None:
     from rich.text import Text
 
-    from reasonrec_core.cli.console import out
-    from reasonrec_core.cli.text import line
+    from reasonrec_core.cli.console import line, out
 
     hashed = f", {' and '.join(found['hashed'])} hashed" if found["hashed"] else ""
     head = f"{found['run'] or 'Trace'}: {found['decisions']} decisions, {found['users']} users, {found['task']}{hashed}"
@@ -54,8 +53,7 @@ def _groups(what: str, rows: list[tuple[str, dict[str, Any]]], metrics: list[str
     """A table of groups of decisions."""
     from rich.table import Table
 
-    from reasonrec_core.cli.console import out
-    from reasonrec_core.cli.text import line
+    from reasonrec_core.cli.console import line, out
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column(what, no_wrap=True)
@@ -80,8 +78,7 @@ def _groups(what: str, rows: list[tuple[str, dict[str, Any]]], metrics: list[str
 def _uncertainty(found: dict[str, dict[str, float | None]]) -> None:
     from rich.table import Table
 
-    from reasonrec_core.cli.console import out
-    from reasonrec_core.cli.text import line
+    from reasonrec_core.cli.console import line, out
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("uncertainty", no_wrap=True)

@@ -282,7 +282,7 @@ def test_completion_scripts(shell: str) -> None:
         ("reasonrec a", "a", {"act"}),
         ("reasonrec plugins ", "", {"info", "new"}),
         ("reasonrec plugins new --o", "--o", {"--out"}),
-        ("reasonrec plugins new d", "d", {"delegate"}),
+        ("reasonrec plugins new de", "de", {"delegate"}),
     ],
 )
 def test_completion_completes(site: Path, line: str, word: str, expected: set[str]) -> None:

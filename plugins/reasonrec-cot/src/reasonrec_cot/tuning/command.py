@@ -34,7 +34,7 @@ def tune(pipeline: Path, overrides: tuple[str, ...], out: Path | None, as_json: 
     import json
 
     from reasonrec_core.cli import console
-    from reasonrec_core.cli.pipeline_options import load_pipeline
+    from reasonrec_core.cli.run import load_pipeline
     from reasonrec_core.errors import ConfigError
     from reasonrec_core.pipeline.fit import check_components, fit_all
     from reasonrec_core.pipeline.prepare import prepare
