@@ -14,11 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from reasonrec_core.errors import PluginError
 from reasonrec_core.evaluate.scores import Scores
@@ -26,6 +25,9 @@ from reasonrec_core.evaluate.significance import compare_all, summarise
 from reasonrec_core.types import Bool, Deliberation, Edits, Float32, Float64, History, Int32, Int64, QueryBatch, Task
 
 Progress = Callable[[int, int], None]
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 SHARES = (0.2, 0.5)
 DRAWS = 5
