@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import torch
 from reasonrec_clip.catalogue import CatalogueClip, CatalogueConfig
-from reasonrec_clip.learning import canonical_heads, contrastive, held_out_rows, project
+from reasonrec_clip.learning import draw_held_out, make_canonical_heads, project, tune_heads
 from reasonrec_clip.towers import Head, Towers
-from reasonrec_clip.tuning import trunk_features
+from reasonrec_clip.tuning import compute_trunk_features
 from torch.nn.functional import normalize
 
 from reasonrec_core.data import open_or_import
@@ -88,18 +88,18 @@ def ways_of(
         return project(heads["image"], some["image"]), project(heads["text"], some["text"])
 
     def start(values: Tensors, blocks: dict[str, list[int]]) -> dict[str, Head]:
-        return canonical_heads(part(values, train), blocks, config)
+        return make_canonical_heads(part(values, train), blocks, config)
 
     def tuned(values: Tensors, blocks: dict[str, list[int]], settings: CatalogueConfig) -> dict[str, Head]:
-        heads = canonical_heads(part(values, train), blocks, settings)
-        return contrastive(heads, part(values, train), settings, seed, lambda *_: None)[0]
+        heads = make_canonical_heads(part(values, train), blocks, settings)
+        return tune_heads(heads, part(values, train), settings, seed, lambda *_: None)[0]
 
     def from_random() -> dict[str, Head]:
         longer = config.model_copy(update={"epochs": 60, "learning_rate": 1e-3})
         heads = start(deep, towers.blocks)
         for side, head in random_heads(towers, config, seed).items():
             heads[side][2] = head[2]
-        return contrastive(heads, part(deep, train), longer, seed, lambda *_: None)[0]
+        return tune_heads(heads, part(deep, train), longer, seed, lambda *_: None)[0]
 
     return {
         "before: assembled, projections untrained": lambda: by(random_heads(towers, config, seed), deep),
@@ -123,7 +123,7 @@ def main() -> None:
     catalog = open_or_import(args.data, args.cache).catalog
     encoder = CatalogueClip(CatalogueConfig())
     start = time.perf_counter()
-    deep, present = trunk_features(catalog, encoder.config, encoder._towers, args.cache / "features")
+    deep, present = compute_trunk_features(catalog, encoder.config, encoder._towers, args.cache / "features")
     seconds = time.perf_counter() - start
     # The frozen encoders as other pipelines use them: final features of the middle crop, sentence vectors.
     frozen = {
@@ -139,7 +139,7 @@ def main() -> None:
     titles = [catalog.titles[row] for row in rows]
     runs, held = [], []
     for seed in range(args.seeds):
-        test = held_out_rows(titles, args.share, seed)
+        test = draw_held_out(titles, args.share, seed)
         print(f"seed {seed}: {len(rows)} pairs, {int(test.sum())} held out", flush=True)
         runs.append(
             measured(ways_of(deep_all, plain_all, ~test, test, encoder, seed), same[test])

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from profile_policy import Bench, prepare
-from reasonrec_conformal.scores import Ladder, Score
+from reasonrec_conformal.scores import ConformalScore, ScoreLadder
 from reasonrec_profile.api import Profile, ProfileConfig
 from threadpoolctl import threadpool_limits
 
@@ -35,7 +35,7 @@ def scores(distribution: Distribution, cases: Cases, n_items: int) -> np.ndarray
     for start, batch in replace(cases.queries, k=1).chunks(max(1, min(256, CELLS // n_items))):
         p = distribution(batch)
         wanted = cases.targets[start : start + len(batch)]
-        found.append(Ladder.of(Score("aps"), p).scores(p[np.arange(len(batch)), wanted]))
+        found.append(ScoreLadder.of(ConformalScore("aps"), p).scores(p[np.arange(len(batch)), wanted]))
     return np.concatenate(found)
 
 

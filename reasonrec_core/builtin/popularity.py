@@ -28,7 +28,7 @@ class PopularityConfig(Settings):
     )
 
 
-def item_counts(train: Interactions, n_items: int, half_life: float | None = None) -> Float32:
+def count_items(train: Interactions, n_items: int, half_life: float | None = None) -> Float32:
     """float32[n_items]: interactions per item, each halved for every ``half_life`` of age before the newest."""
     if half_life is None or not len(train):
         return np.bincount(train.items, minlength=n_items).astype(np.float32)
@@ -51,7 +51,7 @@ class Popularity(Delegate[PopularityConfig]):
         """Count."""
         if not len(data.train):
             raise DataError("no training interactions to count", where="popularity")
-        self._remember(item_counts(data.train, len(data.catalog), self.config.half_life))
+        self._remember(count_items(data.train, len(data.catalog), self.config.half_life))
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: the (decayed) count of each item."""

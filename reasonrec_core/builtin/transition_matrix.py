@@ -71,9 +71,7 @@ class TransitionCounts:
         return (self.counts * (parameters.popularity / largest)).astype(np.float32)
 
 
-def history_weights(
-    history: History, n_items: int, parameters: TransitionParameters, longest: int
-) -> sparse.csr_matrix:
+def weigh_history(history: History, n_items: int, parameters: TransitionParameters, longest: int) -> sparse.csr_matrix:
     """float32 CSR[B, n_items]: ``w(age)`` of the newest ``longest`` history items; repeats add up."""
     ages = history.ages
     recent = ages < longest
@@ -82,8 +80,10 @@ def history_weights(
     return sparse.csr_matrix((weights, (rows, items)), shape=(len(history), n_items))
 
 
-def one_row(history: History, matrix: sparse.csr_matrix, parameters: TransitionParameters, longest: int) -> Float32:
-    """float32[1, n_items]: `history_weights` of a single history times ``matrix``, to the last bit.
+def score_one_history(
+    history: History, matrix: sparse.csr_matrix, parameters: TransitionParameters, longest: int
+) -> Float32:
+    """float32[1, n_items]: `weigh_history` of a single history times ``matrix``, to the last bit.
 
     A request that is answered alone would spend most of its time on making sparse matrices.
     """

@@ -8,6 +8,7 @@ of session-based recommendation algorithms" (UMUAI 2018), section 3.1, "sequenti
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -15,12 +16,11 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from reasonrec_core.builtin.coordinate_search import Point, coordinate_search
 from reasonrec_core.builtin.transition_matrix import (
     TransitionCounts,
     TransitionParameters,
-    history_weights,
-    one_row,
+    score_one_history,
+    weigh_history,
 )
 from reasonrec_core.catalog_growth import grown, grown_matrix
 from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates
@@ -30,6 +30,7 @@ from reasonrec_core.io import read_json, whole_file, write_json
 from reasonrec_core.ranking import compute_gain, compute_ideal_gain
 from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
 
+Point = tuple[float, ...]
 CHUNK = 512
 GRIDS: dict[str, tuple[float, ...]] = {
     "backward": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
@@ -101,9 +102,9 @@ class Transitions(Delegate[TransitionsConfig]):
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: decayed votes of the history plus the popularity term."""
         if len(batch) == 1:
-            scores = one_row(batch.history, self._matrix, self.parameters, self.config.max_history)
+            scores = score_one_history(batch.history, self._matrix, self.parameters, self.config.max_history)
         else:
-            weights = history_weights(batch.history, len(self._prior), self.parameters, self.config.max_history)
+            weights = weigh_history(batch.history, len(self._prior), self.parameters, self.config.max_history)
             scores = (weights @ self._matrix).toarray()
         scores += self._prior
         return pick_candidates(scores, batch)
@@ -144,7 +145,7 @@ class Transitions(Delegate[TransitionsConfig]):
         fields = TransitionParameters._fields
         grids = {fields.index(name): grid for name, grid in GRIDS.items()}
         grids[0] = tuple(w for w in GRIDS["window"] if w <= min(self.config.max_window, len(counts.by_distance)))
-        best, value, trials = coordinate_search(
+        best, value, trials = search_coordinates(
             objective, tuple(self.config.start), grids, trials=self.config.trials, gain=self.config.gain
         )
         self.parameters = TransitionParameters(int(best[0]), *best[1:])
@@ -179,3 +180,45 @@ def _sample(cases: Cases, size: int, seed: int) -> Cases:
     if len(cases) <= size:
         return cases
     return cases.take(np.sort(np.random.default_rng(seed).choice(len(cases), size, replace=False)))
+
+
+def search_coordinates(
+    objective: Callable[[Point], float],
+    start: Point,
+    grids: Mapping[int, Sequence[float]],
+    *,
+    trials: int,
+    gain: float = 0.0,
+) -> tuple[Point, float, int]:
+    """Maximise ``objective`` by steps along one coordinate's grid at a time.
+
+    Args:
+        objective: called once per point.
+        start: the first point; its coordinates need not lie on the grids.
+        grids: ascending values for each coordinate that may move.
+        trials: how many calls of ``objective`` at most.
+        gain: a step counts as better only if it gains more than this (noise of the validation sample).
+
+    Returns:
+        The best point, its value, the number of calls.
+    """
+    known: dict[Point, float] = {start: objective(start)}
+    best, moved = start, True
+    while moved and len(known) < trials:
+        moved = False
+        for coordinate, grid in grids.items():
+            for upward in (True, False):
+                while len(known) < trials and (point := _step(best, coordinate, grid, upward)) is not None:
+                    if point not in known:
+                        known[point] = objective(point)
+                    if known[point] <= known[best] + gain:
+                        break
+                    best, moved = point, True
+    return best, known[best], len(known)
+
+
+def _step(point: Point, coordinate: int, grid: Sequence[float], upward: bool) -> Point | None:
+    """The neighbour of ``point`` on the grid, or None at its end."""
+    here = point[coordinate]
+    beyond = [v for v in grid if v > here + 1e-9] if upward else [v for v in reversed(grid) if v < here - 1e-9]
+    return (*point[:coordinate], beyond[0], *point[coordinate + 1 :]) if beyond else None

@@ -16,8 +16,8 @@ from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.data.images import ImageRefused
 from reasonrec_core.errors import DataError, PluginError, ReasonRecError
 from reasonrec_core.io import content_hash, write_json
-from reasonrec_core.observe.feature_cache import RowStore, View
-from reasonrec_core.observe.inputs import ImageInputs, Inputs, ItemInputs, RefusedImage, TextInputs, batches
+from reasonrec_core.observe.feature_cache import FeatureView, RowStore
+from reasonrec_core.observe.inputs import ImageInputs, Inputs, ItemInputs, RefusedImage, TextInputs, load_batches
 from reasonrec_core.types import Bool, Float32, Observation, Progress
 
 FORMAT = 1
@@ -123,7 +123,7 @@ class _Run:
     state: str | None
     width: int | None = None
 
-    def observe(self, cache: Path) -> tuple[View, str]:
+    def observe(self, cache: Path) -> tuple[FeatureView, str]:
         """The features, and the key of the encoder that they were made by."""
         try:
             fingerprint = self.encoder.fingerprint()
@@ -156,7 +156,7 @@ class _Run:
         flushed = time.monotonic()
         self.progress(done, total, label)
         try:
-            for batch, loaded in batches(self.inputs.load, items, self.batch_size):
+            for batch, loaded in load_batches(self.inputs.load, items, self.batch_size):
                 good = [i for i, value in enumerate(loaded) if not isinstance(value, ImageRefused)]
                 values = self.encode([batch[i] for i in good], [loaded[i] for i in good])
                 refused = {

@@ -26,7 +26,7 @@ Index = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class View:
+class FeatureView:
     """One catalogue's features.
 
     Attributes:
@@ -46,7 +46,7 @@ class RowStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def view(self, keys: Keys) -> View | None:
+    def view(self, keys: Keys) -> FeatureView | None:
         """The finished matrix for these keys in this order, or None."""
         digest = content_hash(keys.tobytes())
         folder = self.folder / "views" / digest[:32]
@@ -55,7 +55,7 @@ class RowStore:
         values = _mapped(folder / "values.npy")
         if values is None or len(values) != len(keys):
             return None
-        return View(values, _reasons(folder), digest)
+        return FeatureView(values, _reasons(folder), digest)
 
     def add(self, keys: Sequence[bytes], values: Float32 | None, refused: Mapping[bytes, str]) -> None:
         """Keep finished rows: float32[len(keys), d] in the order of ``keys``, and what was refused."""
@@ -71,15 +71,15 @@ class RowStore:
             with aside.open("wb") as stream:
                 np.savez(stream, **arrays)  # type: ignore[arg-type]
 
-    def known(self, keys: Keys) -> Known:
+    def known(self, keys: Keys) -> KnownRows:
         """What is there already of ``keys`` (S32[m], unique, sorted)."""
-        found = Known(keys, np.full(len(keys), -1, np.intp), np.zeros(len(keys), np.intp), [], {})
+        found = KnownRows(keys, np.full(len(keys), -1, np.intp), np.zeros(len(keys), np.intp), [], {})
         for source, held, reasons in self._sources():
             found.refused.update({k: r for k, r in reasons.items() if k in found})
             found.take(source, held)
         return found
 
-    def assemble(self, keys: Keys) -> View:
+    def assemble(self, keys: Keys) -> FeatureView:
         """Make the view of ``keys`` (all known by now) and drop the parts that it covers."""
         unique, inverse = np.unique(keys, return_inverse=True)
         known = self.known(unique)
@@ -113,7 +113,7 @@ class RowStore:
 
 
 @dataclass
-class Known:
+class KnownRows:
     """Where the rows of sorted unique ``keys`` lie: a source and a row within it; -1 where nowhere."""
 
     keys: Keys
@@ -140,7 +140,7 @@ class Known:
     @property
     def width(self) -> int | None:
         """d of the rows that are there, None if there are none."""
-        return next((r.shape[1] for s in self.sources if (r := rows_of(s)) is not None), None)
+        return next((r.shape[1] for s in self.sources if (r := read_rows(s)) is not None), None)
 
     @property
     def pending(self) -> Index:
@@ -149,7 +149,7 @@ class Known:
         return np.flatnonzero((self.source < 0) & (self.keys != b"") & ~np.isin(self.keys, refused))
 
 
-def rows_of(source: Path) -> Float32 | None:
+def read_rows(source: Path) -> Float32 | None:
     """The rows of one source; a view's are memory-mapped."""
     if source.suffix == ".npy":
         return cast(Float32 | None, _mapped(source))
@@ -157,14 +157,14 @@ def rows_of(source: Path) -> Float32 | None:
     return None if part is None else np.asarray(part["values"])
 
 
-def _write_rows(path: Path, known: Known, inverse: Index) -> None:
+def _write_rows(path: Path, known: KnownRows, inverse: Index) -> None:
     source = known.source[inverse]
     shape = (len(inverse), known.width or 0)
     out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     for start in range(0, len(inverse), ROWS_AT_ONCE):
         out[start : start + ROWS_AT_ONCE] = np.nan
     for number, file in enumerate(known.sources):
-        rows = rows_of(file)
+        rows = read_rows(file)
         wanted = np.flatnonzero(source == number)
         if rows is None:
             raise DataError("cached features vanished while in use", where=str(file), fix="Run again.")

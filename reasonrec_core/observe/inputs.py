@@ -174,7 +174,7 @@ class ItemInputs:
         return self.texts.size(item) + 4000 * bool(self.images.keys[item])
 
 
-def batches(
+def load_batches(
     load: Callable[[int], Any], items: Sequence[int], size: int, *, threads: int = 2, ahead: int = 2
 ) -> Iterator[tuple[Sequence[int], list[Any]]]:
     """Batches of loaded inputs, in order, read by ``threads`` while the encoder is at work on earlier ones.

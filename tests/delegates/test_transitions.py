@@ -11,14 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reasonrec_core.builtin.coordinate_search import coordinate_search
 from reasonrec_core.builtin.transition_matrix import (
     TransitionCounts,
     TransitionParameters,
-    history_weights,
-    one_row,
+    score_one_history,
+    weigh_history,
 )
-from reasonrec_core.builtin.transitions import Transitions, TransitionsConfig
+from reasonrec_core.builtin.transitions import Transitions, TransitionsConfig, search_coordinates
 from reasonrec_core.errors import DataError
 from reasonrec_core.testing import DelegateConformance
 from reasonrec_core.testing.tiny import tiny
@@ -82,7 +81,7 @@ def test_history_weights_follow_their_definition(
         for age, item in enumerate(reversed(sequence[-longest:])):
             fast, slow = parameters.history_decay**age, parameters.long_decay**age
             expected[row, item] += (1 - parameters.long_share) * fast + parameters.long_share * slow
-    made = history_weights(History.of(sequences), N_ITEMS, parameters, longest)
+    made = weigh_history(History.of(sequences), N_ITEMS, parameters, longest)
     np.testing.assert_allclose(made.toarray(), expected, rtol=1e-5)
 
 
@@ -92,8 +91,8 @@ def test_one_history_alone_has_the_votes_that_it_has_among_many(
     sequences: list[list[int]], parameters: TransitionParameters, longest: int
 ) -> None:
     matrix = TransitionCounts(log_of(sequences), N_ITEMS, window=6).matrix(parameters)
-    many = (history_weights(History.of(sequences), N_ITEMS, parameters, longest) @ matrix).toarray()
-    alone = [one_row(History.of([sequence]), matrix, parameters, longest)[0] for sequence in sequences]
+    many = (weigh_history(History.of(sequences), N_ITEMS, parameters, longest) @ matrix).toarray()
+    alone = [score_one_history(History.of([sequence]), matrix, parameters, longest)[0] for sequence in sequences]
     assert np.array_equal(np.stack(alone), many)
 
 
@@ -176,8 +175,8 @@ def test_coordinate_search_climbs_and_counts_its_trials() -> None:
         return -((point[0] - 3) ** 2) - 0.5 * (point[1] - point[0]) ** 2
 
     grid = tuple(range(6))
-    best, value, trials = coordinate_search(objective, (0.0, 0.0), {0: grid, 1: grid}, trials=100)
+    best, value, trials = search_coordinates(objective, (0.0, 0.0), {0: grid, 1: grid}, trials=100)
     assert best == (3, 3)
     assert value == 0
     assert trials == len(seen) == len(set(seen))
-    assert coordinate_search(objective, (0.0, 0.0), {0: grid, 1: grid}, trials=4)[2] == 4
+    assert search_coordinates(objective, (0.0, 0.0), {0: grid, 1: grid}, trials=4)[2] == 4

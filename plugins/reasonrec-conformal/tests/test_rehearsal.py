@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from reasonrec_conformal.estimator import Conformal, ConformalConfig
-from reasonrec_conformal.rehearsal import loss
-from reasonrec_conformal.scores import Score
+from reasonrec_conformal.rehearsal import measure_loss
+from reasonrec_conformal.scores import ConformalScore
 
 from reasonrec_core.components import Empty, FitData, ReasoningPolicy
 from reasonrec_core.testing.tiny import Tiny, tiny
@@ -78,12 +78,12 @@ def test_what_a_step_costs_is_made_good(world: Tiny) -> None:
 
 def test_equal_steps_cost_nothing(world: Tiny) -> None:
     data, _, _ = shop(world.fit, rarer=0.0)
-    assert loss(data, Score(), 0.9, 20_000) < 0.015
+    assert measure_loss(data, ConformalScore(), 0.9, 20_000) < 0.015
 
 
 def test_easier_steps_lower_no_promise(world: Tiny) -> None:
     data, _, _ = shop(world.fit, rarer=-0.2)
-    assert loss(data, Score(), 0.9, 20_000) == 0
+    assert measure_loss(data, ConformalScore(), 0.9, 20_000) == 0
 
 
 def test_other_protocols_are_not_rehearsed(world: Tiny) -> None:
@@ -93,9 +93,11 @@ def test_other_protocols_are_not_rehearsed(world: Tiny) -> None:
     shorter = replace(data.valid.queries, history=History.of([row[:3] for row in _rows(history)]))
     strangers = replace(data.valid.queries, users=np.full(USERS, -1, np.int32))
     for queries in (shorter, strangers):
-        assert loss(replace(data, valid=replace(data.valid, queries=queries)), Score(), 0.9, 20_000) == 0
+        assert (
+            measure_loss(replace(data, valid=replace(data.valid, queries=queries)), ConformalScore(), 0.9, 20_000) == 0
+        )
     few = data.valid.take(np.arange(50))
-    assert loss(replace(data, valid=few), Score(), 0.9, 20_000) == 0
+    assert measure_loss(replace(data, valid=few), ConformalScore(), 0.9, 20_000) == 0
 
 
 def test_it_is_saved(world: Tiny, tmp_path: Path) -> None:

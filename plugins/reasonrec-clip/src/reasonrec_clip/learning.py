@@ -18,15 +18,17 @@ from reasonrec_core.types import Bool, Progress
 Heads = dict[str, Head]
 
 
-def learn(
+def learn_heads(
     pairs: dict[str, torch.Tensor], towers: Towers, config: CatalogueConfig, seed: int, progress: Progress
 ) -> tuple[Heads, torch.Tensor]:
     """Heads from float32[n, width] features of images and their texts, row by row; and the logit scale."""
-    start = canonical_heads(pairs, towers.blocks, config)
-    return contrastive(start, pairs, config, seed, progress)
+    start = make_canonical_heads(pairs, towers.blocks, config)
+    return tune_heads(start, pairs, config, seed, progress)
 
 
-def canonical_heads(pairs: dict[str, torch.Tensor], blocks: dict[str, list[int]], config: CatalogueConfig) -> Heads:
+def make_canonical_heads(
+    pairs: dict[str, torch.Tensor], blocks: dict[str, list[int]], config: CatalogueConfig
+) -> Heads:
     """Regularised canonical correlation analysis (Hotelling, 1936; Vinod, 1976): the best linear start there is.
 
     Directions are weighed by the square root of their correlation on either side, so that a dot product weighs them
@@ -57,7 +59,7 @@ def canonical_heads(pairs: dict[str, torch.Tensor], blocks: dict[str, list[int]]
     return heads
 
 
-def contrastive(
+def tune_heads(
     heads: Heads, pairs: dict[str, torch.Tensor], config: CatalogueConfig, seed: int, progress: Progress
 ) -> tuple[Heads, torch.Tensor]:
     """Tune the heads so that an image is nearest to its own text among a batch's, and the other way round."""
@@ -91,7 +93,7 @@ def project(head: Head, features: torch.Tensor) -> torch.Tensor:
     return normalize(head.eval()(features), dim=1)
 
 
-def recall(images: torch.Tensor, texts: torch.Tensor, ks: Sequence[int] = (1, 10)) -> dict[str, float]:
+def measure_recall(images: torch.Tensor, texts: torch.Tensor, ks: Sequence[int] = (1, 10)) -> dict[str, float]:
     """Share of images whose own text is among the k nearest of all texts; ties count against.
 
     Args:
@@ -103,7 +105,7 @@ def recall(images: torch.Tensor, texts: torch.Tensor, ks: Sequence[int] = (1, 10
     return {f"recall@{k}": float((rank <= k).double().mean()) for k in ks}
 
 
-def held_out_rows(titles: Sequence[str], share: float, seed: int) -> Bool:
+def draw_held_out(titles: Sequence[str], share: float, seed: int) -> Bool:
     """bool[n]: about ``share`` of the rows, drawn by title, so that colour variants of a thing stay together."""
     names, group = np.unique(np.array(titles), return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(names))

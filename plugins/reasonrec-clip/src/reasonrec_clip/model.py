@@ -12,7 +12,7 @@ import open_clip  # type: ignore[import-untyped]
 import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2  # type: ignore[import-untyped]
 from PIL import Image
-from reasonrec_timm.model import best_device, in_pieces
+from reasonrec_timm.model import choose_device, map_pieces
 
 from reasonrec_clip.encoder import ClipConfig
 from reasonrec_core.errors import ConfigError, WeightsError
@@ -41,7 +41,7 @@ class ClipModel:
         tokenizer: Callable[[list[str]], torch.Tensor],
         device: str,
     ) -> None:
-        self.device = torch.device(best_device(device))
+        self.device = torch.device(choose_device(device))
         self.model: Any = model.eval().to(self.device)
         self.transform, self.tokenizer = transform, tokenizer
 
@@ -49,7 +49,7 @@ class ClipModel:
         """float32[n, d], unit length."""
         if self.device.type != "cpu":
             return self._images(images)
-        return in_pieces(self._images, images, torch.get_num_threads())
+        return map_pieces(self._images, images, torch.get_num_threads())
 
     @torch.inference_mode()
     def _images(self, images: Sequence[Image.Image]) -> Float32:
@@ -66,7 +66,7 @@ class ClipModel:
         return np.concatenate([_array(self.model.encode_text(part.to(self.device), normalize=True)) for part in parts])
 
 
-def pretrained_clip(weights: Weights, config: ClipConfig) -> ClipModel:
+def load_clip(weights: Weights, config: ClipConfig) -> ClipModel:
     """A whole CLIP from disk; weights that do not fill it are a `WeightsError`."""
     forced: dict[str, Any] = {}
     name = f"local-dir:{weights.path}"
@@ -91,7 +91,7 @@ def pretrained_clip(weights: Weights, config: ClipConfig) -> ClipModel:
     return ClipModel(model, transform, tokenizer, config.device)
 
 
-def tag_source(model: str, tag: str) -> tuple[str, str]:
+def find_tag_source(model: str, tag: str) -> tuple[str, str]:
     """Hub name and file of one of open_clip's pretrained tags."""
     name = _architecture(model)
     found = open_clip.get_pretrained_cfg(name, tag)

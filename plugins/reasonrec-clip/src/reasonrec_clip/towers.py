@@ -9,7 +9,7 @@ import numpy as np
 import open_clip  # type: ignore[import-untyped]
 import torch
 from PIL import Image
-from reasonrec_timm.model import best_device, create, in_pieces, load_weights
+from reasonrec_timm.model import choose_device, create_model, load_weights, map_pieces
 from reasonrec_torch.pretrained import quiet_transformers
 from timm.data.config import resolve_data_config
 from torchvision import transforms  # type: ignore[import-untyped]
@@ -110,7 +110,7 @@ class Towers:
             digest,
             config,
         )
-        self.device = torch.device(best_device(config.device))
+        self.device = torch.device(choose_device(config.device))
         self.model.eval().to(self.device).requires_grad_(False)
         self.blocks = {"image": model.visual.trunk.blocks, "text": model.text.pooler.blocks}
 
@@ -120,7 +120,7 @@ class Towers:
             return self._texts(inputs)
         if self.device.type != "cpu":
             return self._images(inputs)
-        return in_pieces(self._images, inputs, torch.get_num_threads())
+        return map_pieces(self._images, inputs, torch.get_num_threads())
 
     @torch.inference_mode()
     def _images(self, images: Sequence[Image.Image]) -> Float32:
@@ -143,9 +143,9 @@ class Towers:
         return out
 
 
-def towers_of(image: Weights, text: Weights, config: CatalogueConfig) -> Towers:
+def build_towers(image: Weights, text: Weights, config: CatalogueConfig) -> Towers:
     """Both pretrained towers in one open_clip model."""
-    trunk = create(config.image_model)
+    trunk = create_model(config.image_model)
     load_weights(trunk, image)
     trunk.reset_classifier(0)
     settings = resolve_data_config({}, model=trunk)  # type: ignore[no-untyped-call]

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load, save
 
 from reasonrec_clip.catalogue import CatalogueConfig
-from reasonrec_clip.learning import Heads, held_out_rows, learn, project, recall
+from reasonrec_clip.learning import Heads, draw_held_out, learn_heads, measure_recall, project
 from reasonrec_clip.towers import Head, Towers
 from reasonrec_core.components import Encoder, FitData, Settings
 from reasonrec_core.data.catalog import Catalog
@@ -32,7 +32,7 @@ MIN_HELD_OUT = 20
 
 
 @dataclass
-class Tuned:
+class TunedTowers:
     """Towers with learned heads.
 
     Attributes:
@@ -55,7 +55,7 @@ class Tuned:
     def encode(self, modality: str, inputs: Sequence[Any]) -> Float32:
         """float32[n, dim], unit length."""
         index, rows = self.seen.get(modality, ({}, np.empty((0, 0), np.float32)))
-        at = [index.get(digest_of(value), -1) for value in inputs]
+        at = [index.get(compute_digest(value), -1) for value in inputs]
         new = [i for i, row in enumerate(at) if row < 0]
         features = np.empty((len(inputs), sum(self.towers.blocks[modality])), np.float32)
         old = [i for i, row in enumerate(at) if row >= 0]
@@ -78,7 +78,7 @@ class Tuned:
         return save(tensors | {"logit_scale": self.logit_scale.reshape(())})
 
     @classmethod
-    def from_bytes(cls, data: bytes, towers: Towers, report: dict[str, Any]) -> Tuned:
+    def from_bytes(cls, data: bytes, towers: Towers, report: dict[str, Any]) -> TunedTowers:
         """Read what `to_bytes` gave; heads that do not fit the towers are a `WeightsError`."""
         tensors = load(data)
         scale = tensors.pop("logit_scale")
@@ -93,11 +93,11 @@ class Tuned:
         return cls(towers, heads, scale, report)
 
 
-_RECENT: dict[str, Tuned] = {}
+_RECENT: dict[str, TunedTowers] = {}
 """The last catalogue that was learned, so that its image and its text encoder are learned once, and alike."""
 
 
-def tuned_on(data: FitData, config: CatalogueConfig, towers: Towers) -> Tuned:
+def tune_towers(data: FitData, config: CatalogueConfig, towers: Towers) -> TunedTowers:
     """Learn the heads from a catalogue.
 
     Raises:
@@ -108,16 +108,16 @@ def tuned_on(data: FitData, config: CatalogueConfig, towers: Towers) -> Tuned:
     key = content_hash(settings, images.keys.tobytes(), texts.keys.tobytes(), data.seed, towers.digest)
     if key not in _RECENT:
         kept = data.cache or data.workdir
-        features, both = trunk_features(data.catalog, config, towers, kept, data.progress)
+        features, both = compute_trunk_features(data.catalog, config, towers, kept, data.progress)
         tuned = _tuned(data, config, towers, features, both)
-        read = [None if text is None else digest_of(text) for text in texts.texts]
+        read = [None if text is None else compute_digest(text) for text in texts.texts]
         tuned.seen = {"image": _index(_digests(images), features["image"]), "text": _index(read, features["text"])}
         _RECENT.clear()
         _RECENT[key] = tuned
     return _RECENT[key]
 
 
-def trunk_features(
+def compute_trunk_features(
     catalog: Catalog, config: CatalogueConfig, towers: Towers, cache: Path | None, progress: Progress | None = None
 ) -> tuple[dict[str, Float32], Bool]:
     """What the frozen trunks make of all items, by modality, and bool[n_items]: which items have both."""
@@ -128,25 +128,27 @@ def trunk_features(
     return features, observed.present["image"] & observed.present["text"]
 
 
-def _tuned(data: FitData, config: CatalogueConfig, towers: Towers, features: dict[str, Float32], both: Bool) -> Tuned:
+def _tuned(
+    data: FitData, config: CatalogueConfig, towers: Towers, features: dict[str, Float32], both: Bool
+) -> TunedTowers:
     rows = np.flatnonzero(both)
     if len(rows) < MIN_PAIRS:
         what = f"only {len(rows)} items have both an image and a text, and clip-catalogue needs {MIN_PAIRS} at least"
         raise DataError(what, fix="Use the encoders `timm` and `text`, which learn nothing.")
     pairs = {side: torch.from_numpy(np.asarray(values[rows])) for side, values in features.items()}
-    held = held_out_rows([data.catalog.titles[row] for row in rows], config.held_out, data.seed)
+    held = draw_held_out([data.catalog.titles[row] for row in rows], config.held_out, data.seed)
     report: dict[str, Any] = {"pairs": len(rows), "held_out": int(held.sum())}
     if MIN_HELD_OUT <= held.sum() <= len(rows) - MIN_PAIRS:
         test = {side: values[held] for side, values in pairs.items()}
-        heads, _ = learn(
+        heads, _ = learn_heads(
             {side: values[~held] for side, values in pairs.items()}, towers, config, data.seed, data.progress
         )
-        report["recall"] = recall(project(heads["image"], test["image"]), project(heads["text"], test["text"]))
-    heads, scale = learn(pairs, towers, config, data.seed, data.progress)
-    return Tuned(towers, heads, scale, report)
+        report["recall"] = measure_recall(project(heads["image"], test["image"]), project(heads["text"], test["text"]))
+    heads, scale = learn_heads(pairs, towers, config, data.seed, data.progress)
+    return TunedTowers(towers, heads, scale, report)
 
 
-def digest_of(value: Any) -> bytes:
+def compute_digest(value: Any) -> bytes:
     """Of an input as encoders get it."""
     data = value.encode("utf-8", "replace") if isinstance(value, str) else b"%d %d " % value.size + value.tobytes()
     return hashlib.blake2b(data, digest_size=16).digest()
@@ -175,7 +177,7 @@ def _digests(images: ImageInputs) -> list[bytes | None]:
 
     def one(item: int) -> bytes | None:
         try:
-            return digest_of(images.load(item)) if images.keys[item] else None
+            return compute_digest(images.load(item)) if images.keys[item] else None
         except ImageRefused:
             return None
 

@@ -10,7 +10,7 @@ from reasonrec_core.types import QueryBatch
 _SHIFT = np.uint64(11)
 
 
-def uniform(batch: QueryBatch, seed: int) -> npt.NDArray[np.float64]:
+def draw_uniform(batch: QueryBatch, seed: int) -> npt.NDArray[np.float64]:
     """float64[B] in [0, 1): the same for a query asked alone and among others, today and tomorrow."""
     history = batch.history
     place = history.items.astype(np.uint64) * np.uint64(0x1_0000_0001) + history.ages.astype(np.uint64)

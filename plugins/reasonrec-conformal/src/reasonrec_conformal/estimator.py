@@ -10,10 +10,10 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from reasonrec_conformal.chance import uniform
-from reasonrec_conformal.limits import Limits
-from reasonrec_conformal.rehearsal import loss
-from reasonrec_conformal.scores import Ladder, Score
+from reasonrec_conformal.chance import draw_uniform
+from reasonrec_conformal.limits import GroupLimits
+from reasonrec_conformal.rehearsal import measure_loss
+from reasonrec_conformal.scores import ConformalScore, ScoreLadder
 from reasonrec_core.components import DistributionPolicy, FitData, ReasoningPolicy, Settings, UncertaintyEstimator
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError, PluginError
@@ -93,7 +93,7 @@ class Conformal(UncertaintyEstimator[ConformalConfig]):
     def __init__(self, config: ConformalConfig) -> None:
         super().__init__(config)
         self._policy: DistributionPolicy | None = None
-        self._limits: Limits | None = None
+        self._limits: GroupLimits | None = None
         self._n_items = self._seed = 0
         self.level = config.coverage
 
@@ -107,7 +107,7 @@ class Conformal(UncertaintyEstimator[ConformalConfig]):
         self._policy = policy
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> GroupLimits:
         """What was fitted."""
         if self._limits is None:
             raise PluginError("the conformal estimator was used before it was fitted")
@@ -124,13 +124,13 @@ class Conformal(UncertaintyEstimator[ConformalConfig]):
             cases, seen = data.valid.take(some), data.observation.take(some)
             scores, horizon = self._scores(cases, seen), seen.horizon
         config = self.config
-        lost = loss(data, self._score, config.coverage, config.queries) if config.rehearse else 0.0
+        lost = measure_loss(data, self._score, config.coverage, config.queries) if config.rehearse else 0.0
         self.level = min(config.coverage + lost, (1 + config.coverage) / 2)  # never for more than half of the misses
-        self._limits = Limits.fit(scores, horizon, self.level, config.groups)
+        self._limits = GroupLimits.fit(scores, horizon, self.level, config.groups)
 
     @property
-    def _score(self) -> Score:
-        return Score(self.config.score, self.config.penalty, self.config.free)
+    def _score(self) -> ConformalScore:
+        return ConformalScore(self.config.score, self.config.penalty, self.config.free)
 
     def estimate(self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None) -> Uncertainty:
         """From the size of each query's set; an empty set and a set of one are as sure as can be."""
@@ -167,10 +167,10 @@ class Conformal(UncertaintyEstimator[ConformalConfig]):
         lengths = np.diff(cases.target_indptr)
         if not (lengths > 0).all():
             raise DataError("a query has no target", fix="Coverage is of targets: leave out queries without one.")
-        chosen = (uniform(cases.queries, self._seed + 1) * lengths).astype(np.int64)
+        chosen = (draw_uniform(cases.queries, self._seed + 1) * lengths).astype(np.int64)
         return np.asarray(cases.targets[cases.target_indptr[:-1] + chosen])
 
-    def _ladders(self, batch: QueryBatch, observation: Observation) -> Iterator[tuple[int, Ladder, Float32]]:
+    def _ladders(self, batch: QueryBatch, observation: Observation) -> Iterator[tuple[int, ScoreLadder, Float32]]:
         if self._policy is None:
             raise PluginError("the conformal estimator has no policy to ask", fix="Name a policy in the pipeline.")
         score = self._score
@@ -178,8 +178,8 @@ class Conformal(UncertaintyEstimator[ConformalConfig]):
         for start, piece in replace(batch, k=1).chunks(max(1, min(256, CELLS // max(width, 1)))):
             seen = observation.take(np.arange(start, start + len(piece)))
             probability = check_distribution(self._policy.distribution(piece, seen), piece, self._n_items)
-            inside = uniform(piece, self._seed) if self.config.randomised else None
-            yield start, Ladder.of(score, probability, inside), probability
+            inside = draw_uniform(piece, self._seed) if self.config.randomised else None
+            yield start, ScoreLadder.of(score, probability, inside), probability
 
     def _listed(self, batch: QueryBatch) -> Int64:
         """int64[B]: how many items may be recommended."""
@@ -200,7 +200,7 @@ class Conformal(UncertaintyEstimator[ConformalConfig]):
         """Read what `save` wrote."""
         self = super().load(folder, catalog)
         with np.load(folder / FILE, allow_pickle=False) as saved:
-            self._limits = Limits(saved["edges"], saved["limits"], saved["counts"])
+            self._limits = GroupLimits(saved["edges"], saved["limits"], saved["counts"])
             self._seed, self.level = int(saved["seed"]), float(saved["level"])
         self._n_items = len(catalog)
         return self

@@ -10,7 +10,7 @@ import numpy as np
 from reasonrec_core.types import Float32, Float64, Int64
 
 
-def limit(scores: Float64, coverage: float) -> float:
+def compute_limit(scores: Float64, coverage: float) -> float:
     """The ``ceil((n + 1) * coverage)``-th smallest of n scores; infinity where n is too small for that.
 
     With exchangeable queries a new one's score is below it with a probability of at least ``coverage``, and, where
@@ -21,7 +21,7 @@ def limit(scores: Float64, coverage: float) -> float:
 
 
 @dataclass(frozen=True)
-class Limits:
+class GroupLimits:
     """A limit per group of queries (Vovk's Mondrian prediction): coverage holds within each.
 
     Attributes:
@@ -35,7 +35,7 @@ class Limits:
     counts: Int64
 
     @classmethod
-    def fit(cls, scores: Float64, horizon: Float32, coverage: float, groups: int) -> Limits:
+    def fit(cls, scores: Float64, horizon: Float32, coverage: float, groups: int) -> GroupLimits:
         """Groups of about equally many queries by evidence horizon; equal horizons are always together."""
         edges = np.zeros(0)
         if len(horizon):
@@ -44,7 +44,7 @@ class Limits:
             # An edge at the largest horizon would leave nobody above it: those just below are kept apart instead.
             edges = np.unique(np.minimum(edges, values[-2])) if len(values) > 1 else edges[:0]
         group = np.searchsorted(edges, horizon.astype(np.float64), side="left")
-        each = np.array([limit(scores[group == g], coverage) for g in range(len(edges) + 1)])
+        each = np.array([compute_limit(scores[group == g], coverage) for g in range(len(edges) + 1)])
         return cls(edges, each, np.bincount(group, minlength=len(edges) + 1).astype(np.int64))
 
     def group(self, horizon: Float32) -> Int64:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from reasonrec_conformal.scores import Ladder, Score
+from reasonrec_conformal.scores import ConformalScore, ScoreLadder
 from reasonrec_core.builtin.transitions import Transitions, TransitionsConfig
 from reasonrec_core.components import FitData
 from reasonrec_core.data.cases import drop_unreachable, make_user_cases
@@ -25,7 +25,7 @@ FEWEST = 100
 """Queries of each step; fewer say nothing about a tail."""
 
 
-def loss(data: FitData, score: Score, coverage: float, queries: int) -> float:
+def measure_loss(data: FitData, score: ConformalScore, coverage: float, queries: int) -> float:
     """By how much more than ``coverage`` sets must be calibrated at to keep it a step later; 0 if that cannot be told.
 
     Never negative: a promise is not lowered because it was once kept with room to spare. 0 unless every validation
@@ -52,11 +52,11 @@ def loss(data: FitData, score: Score, coverage: float, queries: int) -> float:
         return 0.0
     model = Transitions(TransitionsConfig(search=False))
     model.fit(replace(data, train=train.take(~last), valid=None))
-    before, after = (_scores(model, data, some(cases, queries, data.seed), score) for cases in (first, then))
+    before, after = (_scores(model, data, sample_cases(cases, queries, data.seed), score) for cases in (first, then))
     return max(0.0, float((before <= np.quantile(after, coverage, method="higher")).mean()) - coverage)
 
 
-def some(cases: Cases, most: int, seed: int) -> Cases:
+def sample_cases(cases: Cases, most: int, seed: int) -> Cases:
     """At most so many cases, drawn at random."""
     if len(cases) <= most:
         return cases
@@ -71,7 +71,7 @@ def _next_steps(data: FitData, valid: Cases) -> bool:
     return bool(single and (valid.queries.history.lengths == lengths[users]).all())
 
 
-def _scores(model: Transitions, data: FitData, cases: Cases, score: Score) -> Float64:
+def _scores(model: Transitions, data: FitData, cases: Cases, score: ConformalScore) -> Float64:
     """float64[B]: what the model's distribution says of the targets."""
     found = [np.zeros(0)]
     for start, piece in cases.queries.chunks(max(1, min(256, CELLS // len(data.catalog)))):
@@ -79,5 +79,5 @@ def _scores(model: Transitions, data: FitData, cases: Cases, score: Score) -> Fl
         votes[piece.history.rows, piece.history.items] = 0
         probability = (votes / votes.sum(axis=1, keepdims=True)).astype(np.float32)
         wanted = cases.targets[start : start + len(piece)]
-        found.append(Ladder.of(score, probability).scores(probability[np.arange(len(piece)), wanted]))
+        found.append(ScoreLadder.of(score, probability).scores(probability[np.arange(len(piece)), wanted]))
     return np.concatenate(found)

@@ -23,7 +23,7 @@ Kind = Literal["lac", "aps", "raps"]
 
 
 @dataclass(frozen=True)
-class Score:
+class ConformalScore:
     """Which score, and its parameters (used by RAPS alone)."""
 
     kind: Kind = "aps"
@@ -32,8 +32,8 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Ladder:
-    """The distributions of B queries, likeliest first, and what `Score` says of each step.
+class ScoreLadder:
+    """The distributions of B queries, likeliest first, and what `ConformalScore` says of each step.
 
     Attributes:
         values: float32[B, W] probabilities, descending.
@@ -41,13 +41,13 @@ class Ladder:
         inside: float64[B] what share of its own mass an item's score holds, in [0, 1].
     """
 
-    score: Score
+    score: ConformalScore
     values: Float32
     mass: Float64
     inside: Float64
 
     @classmethod
-    def of(cls, score: Score, probability: Float32, inside: Float64 | None = None) -> Ladder:
+    def of(cls, score: ConformalScore, probability: Float32, inside: Float64 | None = None) -> ScoreLadder:
         """From float32[B, W] probabilities of the catalogue or of candidates."""
         values: Float32 = -np.sort(-probability, axis=1)
         share = np.ones(len(values)) if inside is None else inside

@@ -14,7 +14,7 @@ from reasonrec_core.components import FitData
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.types import Float32
 from reasonrec_implicit.factors import FactorConfig, Factors
-from reasonrec_implicit.matrices import cores, one_blas_thread
+from reasonrec_implicit.matrices import count_threads, limit_blas_threads
 
 
 class ALSConfig(FactorConfig):
@@ -37,7 +37,7 @@ class ALS(Factors[ALSConfig]):
     _model: AlternatingLeastSquares
 
     def _train(self, matrix: sparse.csr_matrix, data: FitData) -> tuple[Float32, Float32]:
-        model = self._new(seed=data.seed, threads=cores(self.config.threads))
+        model = self._new(seed=data.seed, threads=count_threads(self.config.threads))
         total = self.config.iterations
 
         def report(iteration: int, seconds: float, loss: float | None) -> None:
@@ -59,7 +59,7 @@ class ALS(Factors[ALSConfig]):
 
     def _prepare(self, matrix: sparse.csr_matrix | None) -> None:
         """A model of item vectors alone; its Gram matrix is computed here, so that threads only read it."""
-        with one_blas_thread():
+        with limit_blas_threads():
             self._model = self._new(seed=0, threads=1)
             self._model.item_factors = self._items
             _ = self._model.YtY

@@ -15,12 +15,12 @@ from reasonrec_core.components import Delegate, FitData, Settings
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.types import Bool, Float32, Observation, QueryBatch
 from reasonrec_implicit.matrices import (
-    history_matrix,
+    find_trained_users,
+    limit_blas_threads,
     load_arrays,
-    one_blas_thread,
+    make_history_matrix,
+    make_training_matrix,
     save_arrays,
-    trained_users,
-    training_matrix,
 )
 
 
@@ -52,10 +52,10 @@ class Factors(Delegate[C]):
 
     def fit(self, data: FitData) -> None:
         """Factorise the training matrix with implicit."""
-        matrix = training_matrix(data, type(self).__name__)
-        with one_blas_thread():
+        matrix = make_training_matrix(data, type(self).__name__)
+        with limit_blas_threads():
             users, items = self._train(matrix, data)
-            self._remember(users, items, trained_users(matrix), len(items))
+            self._remember(users, items, find_trained_users(matrix), len(items))
             self._prepare(matrix)
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
@@ -86,7 +86,7 @@ class Factors(Delegate[C]):
         vectors[keep] = self._users[batch.users[keep]]
         if fold.any():
             rows = np.flatnonzero(fold)
-            vectors[rows] = self._fold_in(history_matrix(history.take(rows), len(self._items)))
+            vectors[rows] = self._fold_in(make_history_matrix(history.take(rows), len(self._items)))
         return vectors
 
     def save(self, folder: Path) -> None:

@@ -15,13 +15,13 @@ from reasonrec_core.components import Delegate, FitData, Settings, pick_candidat
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.types import Float32, Observation, QueryBatch
 from reasonrec_implicit.matrices import (
-    cores,
-    history_matrix,
+    count_threads,
+    limit_blas_threads,
     load_arrays,
-    one_blas_thread,
-    popularity_below_zero,
+    make_history_matrix,
+    make_training_matrix,
+    place_popularity_below_zero,
     save_arrays,
-    training_matrix,
 )
 
 if TYPE_CHECKING:
@@ -55,18 +55,18 @@ class ItemKNN(Delegate[ItemKNNConfig]):
         """Find the neighbours with implicit."""
         from implicit.utils import ParameterWarning
 
-        matrix = training_matrix(data, "implicit-itemknn")
+        matrix = make_training_matrix(data, "implicit-itemknn")
         model = self._new()
-        with one_blas_thread(), warnings.catch_warnings():
+        with limit_blas_threads(), warnings.catch_warnings():
             warnings.simplefilter("ignore", ParameterWarning)  # of the library's own matrix, not of the caller's
             model.fit(matrix, show_progress=False)
         self._similarity = model.similarity.astype(np.float32)
-        self._rest = popularity_below_zero(matrix)
+        self._rest = place_popularity_below_zero(matrix)
         data.progress(1, 1, "implicit-itemknn")
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: sum over the history of the similarity to each item."""
-        histories = history_matrix(batch.history, len(self._rest))
+        histories = make_history_matrix(batch.history, len(self._rest))
         scores: Float32 = (histories @ self._similarity).toarray()
         np.add(scores, self._rest, out=scores, where=scores == 0)
         return pick_candidates(scores, batch)
@@ -93,7 +93,7 @@ class ItemKNN(Delegate[ItemKNNConfig]):
     def _new(self) -> ItemItemRecommender:
         from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
 
-        config, threads = self.config, cores(self.config.threads)
+        config, threads = self.config, count_threads(self.config.threads)
         if config.similarity == "bm25":
             return BM25Recommender(K=config.neighbours, K1=config.bm25_k1, B=config.bm25_b, num_threads=threads)
         kind = CosineRecommender if config.similarity == "cosine" else TFIDFRecommender

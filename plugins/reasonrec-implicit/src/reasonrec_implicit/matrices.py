@@ -18,7 +18,7 @@ from reasonrec_core.io import whole_file
 from reasonrec_core.types import Bool, Float32, History
 
 
-def training_matrix(data: FitData, name: str) -> sparse.csr_matrix:
+def make_training_matrix(data: FitData, name: str) -> sparse.csr_matrix:
     """float32 CSR[n_users, n_items]: how often each user had each item in training."""
     if not len(data.train):
         raise DataError("no training interactions to learn from", where=name)
@@ -29,7 +29,7 @@ def training_matrix(data: FitData, name: str) -> sparse.csr_matrix:
     return matrix
 
 
-def history_matrix(history: History, n_items: int) -> sparse.csr_matrix:
+def make_history_matrix(history: History, n_items: int) -> sparse.csr_matrix:
     """float32 CSR[B, n_items]: how often each item is in each history."""
     indptr = history.indptr - history.indptr[0]
     ones = np.ones(len(history.items), dtype=np.float32)
@@ -40,13 +40,13 @@ def history_matrix(history: History, n_items: int) -> sparse.csr_matrix:
 
 
 @contextmanager
-def one_blas_thread() -> Iterator[None]:
+def limit_blas_threads() -> Iterator[None]:
     """Implicit runs its own threads; BLAS threads inside them slow it down many times over."""
     with threadpool_limits(limits=1, user_api="blas"):
         yield
 
 
-def cores(threads: int) -> int:
+def count_threads(threads: int) -> int:
     """How many threads to use: ``threads``, or as many as this process may run on where it is 0."""
     return threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
 
@@ -66,12 +66,12 @@ def load_arrays(path: Path) -> dict[str, npt.NDArray[np.generic]]:
         raise DataError(f"cannot be read ({error})", where=str(path), fix="Fit the delegate again.") from error
 
 
-def trained_users(matrix: sparse.csr_matrix) -> Bool:
+def find_trained_users(matrix: sparse.csr_matrix) -> Bool:
     """bool[n_users]: has at least one training interaction."""
     return np.asarray(np.diff(matrix.indptr) > 0)
 
 
-def popularity_below_zero(matrix: sparse.csr_matrix) -> Float32:
+def place_popularity_below_zero(matrix: sparse.csr_matrix) -> Float32:
     """float32[n_items] in [-1, 0): orders by popularity what no neighbour reaches, below everything that one does."""
     counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
     return (counts / (counts.max(initial=0) + 1.0) - 1.0).astype(np.float32)

@@ -14,7 +14,7 @@ from reasonrec_core.errors import PluginError
 from reasonrec_core.io import read_json, write_json
 from reasonrec_core.types import Deliberation, Int32, Int64, Observation, QueryBatch, Uncertainty
 from reasonrec_core.validation import check_samples
-from reasonrec_mc_dropout.information import information
+from reasonrec_mc_dropout.information import split_entropy
 
 FILE = "passes.json"
 
@@ -63,7 +63,7 @@ class MCDropout(UncertaintyEstimator[MCDropoutConfig]):
             raise PluginError("the mc-dropout estimator needs a ranking, and this answer has none")
         items = deliberation.ranking.items
         drawn = self._policy.samples(batch, observation, items, self.config.passes, self._seed)
-        found = information(check_samples(drawn, items), items >= 0, self._others(batch, items))
+        found = split_entropy(check_samples(drawn, items), items >= 0, self._others(batch, items))
         total, aleatoric, epistemic = (
             part.astype(np.float32) for part in (found.total, found.aleatoric, found.epistemic)
         )

@@ -10,7 +10,7 @@ from reasonrec_core.types import Bool, Float32, Float64, Int64
 
 
 @dataclass(frozen=True)
-class Information:
+class EntropySplit:
     """Of B queries, float64[B] each, divided by the log of the number of outcomes: in [0, 1].
 
     Attributes:
@@ -24,7 +24,7 @@ class Information:
     epistemic: Float64
 
 
-def information(samples: Float32, listed: Bool, others: Int64 | None) -> Information:
+def split_entropy(samples: Float32, listed: Bool, others: Int64 | None) -> EntropySplit:
     """Split the uncertainty of T passes over the same list of items.
 
     Gal and Ghahramani, ICML 2016; Houlsby et al., 2011, eq. 2 (BALD); for the members of a deep ensemble the formulas
@@ -51,7 +51,7 @@ def information(samples: Float32, listed: Bool, others: Int64 | None) -> Informa
     largest, mean = np.log(np.maximum(outcomes, 2)), p.mean(axis=0)
     total = np.clip((_entropy(mean) + inside) / largest, 0.0, 1.0)
     expected = np.clip((_entropy(p).mean(axis=0) + inside) / largest, 0.0, 1.0)
-    return Information(total, np.minimum(expected, total), np.maximum(total - expected, 0.0))
+    return EntropySplit(total, np.minimum(expected, total), np.maximum(total - expected, 0.0))
 
 
 def _entropy(p: Float64) -> Float64:

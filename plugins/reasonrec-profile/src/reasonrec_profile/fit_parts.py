@@ -105,7 +105,7 @@ def fit_field(field: ItemField, pairs: TargetPairs, config: ProfileConfig, data:
     return options[best], gains[best]
 
 
-def transitions_expert(config: ProfileConfig, data: FitData) -> Expert:
+def fit_transitions_expert(config: ProfileConfig, data: FitData) -> Expert:
     """The transitions of the delegate of that name, its parameters fitted in the same way."""
     settings = config.transitions.model_copy(update={"max_history": config.max_history})
     rule = Transitions(settings)
@@ -116,7 +116,7 @@ def transitions_expert(config: ProfileConfig, data: FitData) -> Expert:
     return Expert("transitions", matrix, AgeDecay(found.history_decay, found.long_share, found.long_decay))
 
 
-def content_expert(
+def fit_content_expert(
     modality: str,
     directions: Mapping[str, PreferenceDirections],
     config: ProfileConfig,

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reasonrec_core.builtin.popularity import item_counts
+from reasonrec_core.builtin.popularity import count_items
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Float32
 from reasonrec_profile.candidate_pool import TargetPairs, build_pool, sample_target_pairs
 from reasonrec_profile.config import ProfileConfig
 from reasonrec_profile.decide import MixtureWeights
-from reasonrec_profile.fit_parts import choose_modalities, content_expert, fit_fields, transitions_expert
+from reasonrec_profile.fit_parts import choose_modalities, fit_content_expert, fit_fields, fit_transitions_expert
 from reasonrec_profile.history_weights import HistoryWeights
 from reasonrec_profile.infer import infer
 from reasonrec_profile.item_fields import ItemField
@@ -71,13 +71,13 @@ def fit_parts(config: ProfileConfig, data: FitData) -> FittedParts:
     if not len(data.train):
         raise DataError("no training interactions to learn from", where="profile")
     pairs = _pairs(config, data)
-    counts = item_counts(data.train, len(data.catalog))
+    counts = count_items(data.train, len(data.catalog))
     popularity = _popularity(data, pairs)
     content = choose_modalities(config, data)
     fields, directions = fit_fields(config, data, counts, pairs)
     experts = (
-        transitions_expert(config, data),
-        *(content_expert(modality, directions, config, data, pairs) for modality in content),
+        fit_transitions_expert(config, data),
+        *(fit_content_expert(modality, directions, config, data, pairs) for modality in content),
     )
     return FittedParts(experts, fields, popularity, pairs)
 
@@ -131,7 +131,7 @@ def _popularity(data: FitData, pairs: TargetPairs | None) -> Float32:
     for part in HALF_LIVES:
         if part is not None and (span <= 0 or pairs is None):
             continue
-        counts = item_counts(data.train, len(data.catalog), None if part is None else part * span) + SMOOTHING
+        counts = count_items(data.train, len(data.catalog), None if part is None else part * span) + SMOOTHING
         share = np.asarray(counts / counts.sum(), dtype=np.float32)
         fit = 0.0 if pairs is None or not len(pairs) else float(np.log(share[pairs.targets]).mean())
         if fit > best_fit:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.builtin.coordinate_search import Point, coordinate_search
+from reasonrec_core.builtin.transitions import Point, search_coordinates
 from reasonrec_core.types import Float64
 from reasonrec_profile.candidate_pool import CandidatePool
 from reasonrec_profile.decide import MixtureWeights
@@ -86,7 +86,7 @@ def fit_mixture(
     grids |= {2 * experts + f: EXPONENT_STEPS for f in range(fields)}
     grids |= {experts + e: SHRINKAGE_STEPS for e in range(neighbours)}
     each = max(1, trials // len(starts))
-    found = [coordinate_search(objective, start, grids, trials=each, gain=1e-6)[:2] for start in starts]
+    found = [search_coordinates(objective, start, grids, trials=each, gain=1e-6)[:2] for start in starts]
     best = max(found, key=lambda result: result[1])[0]
     if unseen.gains(*unpack(best)).mean() < unseen.gains(*unpack(likeliest)).mean():
         best = likeliest

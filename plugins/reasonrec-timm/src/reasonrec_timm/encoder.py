@@ -88,6 +88,6 @@ def find_timm_weights(model: str, checkpoint: str | None = None, revision: str |
 
 def _default_weights(model: str) -> str:
     """Which weights timm takes for a model without a tag; only timm knows."""
-    from reasonrec_timm.model import default_weights
+    from reasonrec_timm.model import find_default_weights
 
-    return default_weights(model)
+    return find_default_weights(model)

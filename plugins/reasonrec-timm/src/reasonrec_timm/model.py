@@ -31,9 +31,9 @@ class ImageModel:
 
     def __init__(self, weights: Weights, config: TimmConfig) -> None:
         self.config = config
-        self.device = torch.device(best_device(config.device))
+        self.device = torch.device(choose_device(config.device))
         self.dtype: torch.dtype = getattr(torch, config.dtype)
-        model = create(config.model)
+        model = create_model(config.model)
         load_weights(model, weights)
         model.reset_classifier(0)
         size = {} if config.image_size is None else {"img_size": config.image_size}
@@ -52,7 +52,7 @@ class ImageModel:
             return np.empty((0, self.model.num_features), np.float32)
         if self.device.type != "cpu":
             return self._forward(images)
-        return in_pieces(self._forward, images, self.threads)
+        return map_pieces(self._forward, images, self.threads)
 
     @torch.inference_mode()
     def _forward(self, images: Sequence[Image.Image]) -> Float32:
@@ -64,7 +64,7 @@ class ImageModel:
         return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
 
 
-def in_pieces(
+def map_pieces(
     forward: Callable[[Sequence[Image.Image]], Float32], images: Sequence[Image.Image], threads: int
 ) -> Float32:
     """``forward`` over a few images at a time, in ``threads`` threads of one processor each.
@@ -81,7 +81,7 @@ def in_pieces(
         torch.set_num_threads(before)
 
 
-def create(name: str) -> Any:
+def create_model(name: str) -> Any:
     """An untrained timm model; an unknown name is a `ConfigError` with the nearest names."""
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
@@ -93,9 +93,9 @@ def create(name: str) -> Any:
         raise ConfigError(f"timm cannot make {name!r} ({error})", fix="`timm.list_pretrained()` lists all.") from error
 
 
-def default_weights(name: str) -> str:
+def find_default_weights(name: str) -> str:
     """The hub name of the weights that timm takes for a model without a tag."""
-    create(name)
+    create_model(name)
     found = timm.get_pretrained_cfg(name)
     if found is None or not found.hf_hub_id:
         raise WeightsError("timm has no pretrained weights for this model", where=name, fix="Set `checkpoint`.")
@@ -144,7 +144,7 @@ def _classifiers(model: Any) -> tuple[str, ...]:
     return (found,) if isinstance(found, str) else tuple(found)
 
 
-def best_device(wanted: str) -> str:
+def choose_device(wanted: str) -> str:
     """What ``auto`` means here; anything else is meant as written."""
     if wanted != "auto":
         return wanted
