@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -15,8 +18,10 @@ from reasonrec_profile.propose import choose_chunk_size
 from scipy import sparse, stats
 from shops import ShopWorld, make_shop, ndcg
 
+from reasonrec_core.builtin.transitions import TransitionsConfig
 from reasonrec_core.errors import ConfigError, DataError, PluginError
 from reasonrec_core.testing import EditablePolicyConformance
+from reasonrec_core.testing.tiny import tiny
 from reasonrec_core.types import History, Observation, QueryBatch, StepKind, Task
 
 FAST = ProfileConfig(trials=90)
@@ -323,3 +328,31 @@ def test_misuse_is_refused(shop: ShopWorld) -> None:
     empty = shop.fit.train.take(np.zeros(len(shop.fit.train), np.bool_))
     with pytest.raises(DataError, match="no training interactions"):
         Profile(FAST).fit(replace(shop.fit, train=empty))
+
+
+ANSWERING = """
+import sys
+from pathlib import Path
+import numpy as np
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.types import History, Observation, QueryBatch, Task
+from reasonrec_profile.policy import Profile
+
+dataset = Dataset.open(Path(sys.argv[1]))
+policy = Profile.load(Path(sys.argv[2]), dataset.catalog)
+query = QueryBatch(Task.SEQUENTIAL, np.array([-1], np.int32), History.of([[1, 2, 3]]), k=3)
+answer = policy.deliberate(query, Observation({}, {}, np.zeros(1, np.float32)))
+assert len(answer.steps[0]) > 3
+print(*sorted({"sklearn", "scipy.optimize", "scipy.stats", "torch"} & set(sys.modules)))
+"""
+
+
+def test_answering_loads_no_library_that_only_fitting_needs(tmp_path: Path) -> None:
+    world = tiny(tmp_path)
+    policy = fitted(world, ProfileConfig(trials=3, transitions=TransitionsConfig(trials=2)))  # type: ignore[arg-type]
+    (tmp_path / "saved").mkdir()
+    policy.save(tmp_path / "saved")
+    command = [sys.executable, "-c", ANSWERING, str(world.dataset.folder), str(tmp_path / "saved")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
