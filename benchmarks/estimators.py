@@ -73,7 +73,7 @@ def run(given: argparse.Namespace, name: str) -> None:
     policy = policy_of(given, bench, registry)
     folder = given.work / name / (given.name or given.policy)
     folder.mkdir(parents=True, exist_ok=True)
-    parts = {part: sample_cases(getattr(bench.split, part), given.queries, given.seed) for part in ("valid", "test")}
+    parts = {part: getattr(bench.split, part).sample(given.queries, given.seed) for part in ("valid", "test")}
     estimators, seconds = dict(made(bench, policy, registry, given)), {}
     for part, cases in parts.items():
         asked = {k: e for k, e in estimators.items() if k not in ONLY_SETS and (part == "test" or k != "mc-dropout")}
@@ -131,13 +131,6 @@ def made(
         estimator.fit(bench.fit)
         print(f"  {bench.name}: {label} fitted, {time.perf_counter() - started:.0f} s", flush=True)
         yield label, estimator
-
-
-def sample_cases(cases: Cases, most: int, seed: int) -> Cases:
-    """At most so many of them."""
-    if len(cases) <= most:
-        return cases
-    return cases.take(np.sort(np.random.default_rng(seed).choice(len(cases), most, replace=False)))
 
 
 def ask(

@@ -7,7 +7,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -131,6 +133,25 @@ def read_json(path: Path) -> Any:
         raise DataError(f"not valid JSON ({error.msg})", where=f"{path}:{error.lineno}:{error.colno}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot be read ({error})", where=str(path)) from error
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write numpy arrays by name as an ``.npz`` without objects, whole or not at all."""
+    import numpy as np
+
+    with whole_file(path) as aside, aside.open("wb") as stream:
+        np.savez(stream, **arrays)
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    """Read what `write_arrays` wrote; a missing or damaged file, or one with objects in it, is a `DataError`."""
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"cannot be read ({error})", where=str(path), fix="Fit again.") from error
 
 
 def sha256_of(path: Path) -> str:

@@ -26,7 +26,7 @@ from reasonrec_core.catalog_growth import grown, grown_matrix
 from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
-from reasonrec_core.io import read_json, whole_file, write_json
+from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
 from reasonrec_core.ranking import compute_gain, compute_ideal_gain
 from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
 
@@ -96,7 +96,7 @@ class Transitions(Delegate[TransitionsConfig]):
         counts = TransitionCounts(data.train, len(data.catalog), min(widest, max(len(data.train) - 1, 1)))
         self.parameters, self.validation = config.start, {}
         if searched and data.valid is not None and data.task is not Task.CTR:
-            self._search(counts, _sample(data.valid, config.search_queries, data.seed), data)
+            self._search(counts, data.valid.sample(config.search_queries, data.seed), data)
         self._use(counts, self.parameters)
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
@@ -114,8 +114,7 @@ class Transitions(Delegate[TransitionsConfig]):
         super().save(folder)
         write_json(folder / "parameters.json", {**self.parameters._asdict(), "validation": self.validation})
         arrays = {n: getattr(self._matrix, n) for n in ("data", "indices", "indptr")}
-        with whole_file(folder / "transitions.npz") as aside, aside.open("wb") as stream:
-            np.savez(stream, prior=self._prior, **arrays)
+        write_arrays(folder / "transitions.npz", {"prior": self._prior, **arrays})
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
@@ -124,10 +123,10 @@ class Transitions(Delegate[TransitionsConfig]):
         stored = read_json(folder / "parameters.json")
         self.validation = stored.pop("validation")
         self.parameters = TransitionParameters(**stored)
-        with np.load(folder / "transitions.npz", allow_pickle=False) as arrays:
-            size = len(arrays["prior"])
-            matrix = sparse.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(size, size))
-            self._prior, self._matrix = grown(arrays["prior"], len(catalog)), grown_matrix(matrix, len(catalog))
+        arrays = read_arrays(folder / "transitions.npz")
+        size = len(arrays["prior"])
+        matrix = sparse.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(size, size))
+        self._prior, self._matrix = grown(arrays["prior"], len(catalog)), grown_matrix(matrix, len(catalog))
         return self
 
     def _use(self, counts: TransitionCounts, parameters: TransitionParameters) -> None:
@@ -173,13 +172,6 @@ class Transitions(Delegate[TransitionsConfig]):
 
 def _without_candidates(batch: QueryBatch) -> QueryBatch:
     return QueryBatch(batch.task, batch.users, batch.history, batch.k)
-
-
-def _sample(cases: Cases, size: int, seed: int) -> Cases:
-    """At most ``size`` cases, drawn at random."""
-    if len(cases) <= size:
-        return cases
-    return cases.take(np.sort(np.random.default_rng(seed).choice(len(cases), size, replace=False)))
 
 
 def search_coordinates(

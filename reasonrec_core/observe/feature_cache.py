@@ -7,7 +7,6 @@ memory-mapped. A later catalogue takes the rows that it shares with older views 
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.io import content_hash, read_json, whole_file, whole_folder, write_json
+from reasonrec_core.io import content_hash, read_arrays, read_json, whole_folder, write_arrays, write_json
 from reasonrec_core.observe.inputs import Keys
 from reasonrec_core.types import Float32
 
@@ -61,15 +60,13 @@ class RowStore:
         """Keep finished rows: float32[len(keys), d] in the order of ``keys``, and what was refused."""
         if not keys and not refused:
             return
-        with whole_file(self.folder / "parts" / f"{content_hash(list(keys), list(refused))[:32]}.npz") as aside:
-            arrays = {
-                "keys": np.array(keys, dtype="S32"),
-                "values": np.zeros((0, 0), np.float32) if values is None else values,
-                "refused": np.array(list(refused), dtype="S32"),
-                "reasons": np.array(list(refused.values()), dtype=np.str_),
-            }
-            with aside.open("wb") as stream:
-                np.savez(stream, **arrays)  # type: ignore[arg-type]
+        arrays = {
+            "keys": np.array(keys, dtype="S32"),
+            "values": np.zeros((0, 0), np.float32) if values is None else values,
+            "refused": np.array(list(refused), dtype="S32"),
+            "reasons": np.array(list(refused.values()), dtype=np.str_),
+        }
+        write_arrays(self.folder / "parts" / f"{content_hash(list(keys), list(refused))[:32]}.npz", arrays)
 
     def known(self, keys: Keys) -> KnownRows:
         """What is there already of ``keys`` (S32[m], unique, sorted)."""
@@ -184,10 +181,10 @@ def _mapped(path: Path) -> Any:
 
 def _part(path: Path) -> dict[str, Any] | None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in ("keys", "values", "refused", "reasons")}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        found = read_arrays(path)
+    except DataError:
         return None
+    return found if {"keys", "values", "refused", "reasons"} <= set(found) else None
 
 
 def _reasons(folder: Path) -> dict[bytes, str]:

@@ -105,3 +105,9 @@ class Cases:
         source = np.repeat(self.target_indptr[:-1][index] - indptr[:-1], lengths) + np.arange(indptr[-1])
         labels = None if self.labels is None else self.labels[index]
         return Cases(self.queries.take(index), indptr, self.targets[source], labels)
+
+    def sample(self, size: int, seed: int) -> Cases:
+        """At most ``size`` cases, drawn at random, in the order in which they stand here."""
+        if len(self) <= size:
+            return self
+        return self.take(np.sort(np.random.default_rng(seed).choice(len(self), size, replace=False)))

@@ -17,6 +17,7 @@ from reasonrec_conformal.scores import ConformalScore, ScoreLadder
 from reasonrec_core.components import DistributionPolicy, FitData, ReasoningPolicy, Settings, UncertaintyEstimator
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError, PluginError
+from reasonrec_core.io import read_arrays, write_arrays
 from reasonrec_core.types import (
     Bool,
     Cases,
@@ -193,15 +194,15 @@ class Conformal(UncertaintyEstimator[ConformalConfig]):
         super().save(folder)
         found = self.limits
         arrays: dict[str, Any] = {"edges": found.edges, "limits": found.limits, "counts": found.counts}
-        np.savez(folder / FILE, seed=self._seed, level=self.level, **arrays)
+        write_arrays(folder / FILE, {"seed": self._seed, "level": self.level, **arrays})
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read what `save` wrote."""
         self = super().load(folder, catalog)
-        with np.load(folder / FILE, allow_pickle=False) as saved:
-            self._limits = GroupLimits(saved["edges"], saved["limits"], saved["counts"])
-            self._seed, self.level = int(saved["seed"]), float(saved["level"])
+        saved = read_arrays(folder / FILE)
+        self._limits = GroupLimits(saved["edges"], saved["limits"], saved["counts"])
+        self._seed, self.level = int(saved["seed"]), float(saved["level"])
         self._n_items = len(catalog)
         return self
 

@@ -52,15 +52,8 @@ def measure_loss(data: FitData, score: ConformalScore, coverage: float, queries:
         return 0.0
     model = Transitions(TransitionsConfig(search=False))
     model.fit(replace(data, train=train.take(~last), valid=None))
-    before, after = (_scores(model, data, sample_cases(cases, queries, data.seed), score) for cases in (first, then))
+    before, after = (_scores(model, data, cases.sample(queries, data.seed), score) for cases in (first, then))
     return max(0.0, float((before <= np.quantile(after, coverage, method="higher")).mean()) - coverage)
-
-
-def sample_cases(cases: Cases, most: int, seed: int) -> Cases:
-    """At most so many cases, drawn at random."""
-    if len(cases) <= most:
-        return cases
-    return cases.take(np.sort(np.random.default_rng(seed).choice(len(cases), most, replace=False)))
 
 
 def _next_steps(data: FitData, valid: Cases) -> bool:

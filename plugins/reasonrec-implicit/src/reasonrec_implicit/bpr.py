@@ -12,9 +12,9 @@ from scipy import sparse
 from reasonrec_core.components import FitData
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
+from reasonrec_core.io import read_arrays, write_arrays
 from reasonrec_core.types import Float32
 from reasonrec_implicit.factors import FactorConfig, Factors
-from reasonrec_implicit.matrices import load_arrays, save_arrays
 
 PENALTY = 1.0
 
@@ -82,12 +82,11 @@ class BPR(Factors[BPRConfig]):
     def save(self, folder: Path) -> None:
         """Write the vectors and the map."""
         super().save(folder)
-        save_arrays(folder / "fold_in.npz", map=self._map)
+        write_arrays(folder / "fold_in.npz", {"map": self._map})
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read the vectors and the map."""
         self = super().load(folder, catalog)
-        arrays: dict[str, Any] = load_arrays(folder / "fold_in.npz")
-        self._map = arrays["map"]
+        self._map = read_arrays(folder / "fold_in.npz")["map"]
         return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -13,14 +13,13 @@ from scipy import sparse
 from reasonrec_core.catalog_growth import known_history, last_of_all
 from reasonrec_core.components import Delegate, FitData, Settings
 from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.io import read_arrays, write_arrays
 from reasonrec_core.types import Bool, Float32, Observation, QueryBatch
 from reasonrec_implicit.matrices import (
     find_trained_users,
     limit_blas_threads,
-    load_arrays,
     make_history_matrix,
     make_training_matrix,
-    save_arrays,
 )
 
 
@@ -92,13 +91,14 @@ class Factors(Delegate[C]):
     def save(self, folder: Path) -> None:
         """Write the vectors."""
         super().save(folder)
-        save_arrays(folder / "factors.npz", users=self._users, items=self._items, trained=self._trained)
+        arrays = {"users": self._users, "items": self._items, "trained": self._trained}
+        write_arrays(folder / "factors.npz", arrays)
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read the vectors."""
         self = super().load(folder, catalog)
-        arrays: dict[str, Any] = load_arrays(folder / "factors.npz")
+        arrays = read_arrays(folder / "factors.npz")
         self._remember(arrays["users"], arrays["items"], arrays["trained"], len(catalog))
         return self
 

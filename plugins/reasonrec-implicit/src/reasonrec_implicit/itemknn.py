@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from pydantic import Field
@@ -13,15 +13,14 @@ from scipy import sparse
 from reasonrec_core.catalog_growth import grown, grown_matrix
 from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates
 from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.io import read_arrays, write_arrays
 from reasonrec_core.types import Float32, Observation, QueryBatch
 from reasonrec_implicit.matrices import (
     count_threads,
     limit_blas_threads,
-    load_arrays,
     make_history_matrix,
     make_training_matrix,
     place_popularity_below_zero,
-    save_arrays,
 )
 
 if TYPE_CHECKING:
@@ -75,15 +74,14 @@ class ItemKNN(Delegate[ItemKNNConfig]):
         """Write the neighbours."""
         super().save(folder)
         near = self._similarity
-        save_arrays(
-            folder / "neighbours.npz", data=near.data, indices=near.indices, indptr=near.indptr, rest=self._rest
-        )
+        arrays = {"data": near.data, "indices": near.indices, "indptr": near.indptr, "rest": self._rest}
+        write_arrays(folder / "neighbours.npz", arrays)
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read the neighbours. Items that came after the fit have none, and the score of the least popular."""
         self = super().load(folder, catalog)
-        arrays: dict[str, Any] = load_arrays(folder / "neighbours.npz")
+        arrays = read_arrays(folder / "neighbours.npz")
         size = len(arrays["rest"])
         parts = (arrays["data"], arrays["indices"], arrays["indptr"])
         self._similarity = grown_matrix(sparse.csr_matrix(parts, shape=(size, size)), len(catalog))

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import DataError
-from reasonrec_core.io import whole_file
 from reasonrec_core.types import Bool, Float32, History
 
 
@@ -49,21 +46,6 @@ def limit_blas_threads() -> Iterator[None]:
 def count_threads(threads: int) -> int:
     """How many threads to use: ``threads``, or as many as this process may run on where it is 0."""
     return threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
-
-
-def save_arrays(path: Path, **arrays: npt.NDArray[np.generic]) -> None:
-    """Write an ``.npz`` of plain arrays, whole or not at all."""
-    with whole_file(path) as aside, aside.open("wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
-
-
-def load_arrays(path: Path) -> dict[str, npt.NDArray[np.generic]]:
-    """Read an ``.npz`` of plain arrays; objects (pickles) are refused."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot be read ({error})", where=str(path), fix="Fit the delegate again.") from error
 
 
 def find_trained_users(matrix: sparse.csr_matrix) -> Bool:

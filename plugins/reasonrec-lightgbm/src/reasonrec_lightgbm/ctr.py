@@ -18,7 +18,7 @@ from pydantic import Field
 from reasonrec_core.components import Delegate, FitData
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError, PluginError
-from reasonrec_core.io import read_json, whole_file, write_json
+from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
 from reasonrec_core.types import Bool, Cases, Float32, Int64, Observation, QueryBatch, Task
 from reasonrec_lightgbm.boosting import (
     BoostingConfig,
@@ -166,8 +166,7 @@ class LightGBMCTR(Delegate[CTRConfig]):
             "labels": {n: getattr(self._labels, n) for n in ("users", "items", "times", "values")},
         }
         for name, arrays in parts.items():
-            with whole_file(folder / f"{name}.npz") as aside, aside.open("wb") as stream:
-                np.savez(stream, **arrays)  # type: ignore[arg-type]
+            write_arrays(folder / f"{name}.npz", arrays)
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
@@ -176,10 +175,7 @@ class LightGBMCTR(Delegate[CTRConfig]):
         self._models = load_models(folder)
         stored = read_json(folder / "features.json")
         self.names, self._n_users = stored["names"], stored["n_users"]
-        arrays = {}
-        for name in ("knowledge", "content", "labels"):
-            with np.load(folder / f"{name}.npz", allow_pickle=False) as found:
-                arrays[name] = {key: found[key] for key in found.files}
+        arrays = {name: read_arrays(folder / f"{name}.npz") for name in ("knowledge", "content", "labels")}
         self._knowledge = ItemStatistics.from_arrays(arrays["knowledge"])
         self._content = GrowingContent(ItemContent.from_arrays(arrays["content"]), catalog)
         self._labels = LabelledRows(**arrays["labels"])

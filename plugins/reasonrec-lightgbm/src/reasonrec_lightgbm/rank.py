@@ -20,7 +20,7 @@ from pydantic import Field
 from reasonrec_core.components import Delegate, FitData, Kind
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, DataError
-from reasonrec_core.io import read_json, whole_file, write_json
+from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
 from reasonrec_lightgbm.boosting import BoostingConfig, load_models, predict_mean, save_models, train_models
@@ -107,7 +107,7 @@ class LightGBMRank(Delegate[RankConfig]):
             delegate.fit(replace(data, workdir=None))
         check = None
         if data.valid is not None and data.valid.labels is None and len(data.valid.targets):
-            valid = _sample(data.valid, self.config.queries, data.seed + 1)
+            valid = data.valid.sample(self.config.queries, data.seed + 1)
             check = self._dataset(self.delegates, [valid], self._items, data, learn)
         self._models = train_models(
             self.config,
@@ -149,8 +149,7 @@ class LightGBMRank(Delegate[RankConfig]):
             delegate.save(inner)
         arrays = {n: getattr(self._items, n) for n in ("count", "first", "last")}
         for name, part in (("items", arrays), ("content", self._content.fitted.arrays())):
-            with whole_file(folder / f"{name}.npz") as aside, aside.open("wb") as stream:
-                np.savez(stream, **part)
+            write_arrays(folder / f"{name}.npz", part)
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
@@ -163,11 +162,8 @@ class LightGBMRank(Delegate[RankConfig]):
             loaded = registry.load(Kind.DELEGATE, name).load(folder / f"delegate-{number}", catalog)
             assert isinstance(loaded, Delegate)
             self.delegates[name] = loaded
-        with np.load(folder / "items.npz", allow_pickle=False) as arrays:
-            self._items = ItemHistory(arrays["count"], arrays["first"], arrays["last"]).grow(len(catalog))
-        with np.load(folder / "content.npz", allow_pickle=False) as arrays:
-            content = ItemContent.from_arrays({key: arrays[key] for key in arrays.files})
-        self._content = GrowingContent(content, catalog)
+        self._items = ItemHistory(**read_arrays(folder / "items.npz")).grow(len(catalog))
+        self._content = GrowingContent(ItemContent.from_arrays(read_arrays(folder / "content.npz")), catalog)
         return self
 
     def _maker(self, data: FitData) -> Any:
@@ -191,7 +187,7 @@ class LightGBMRank(Delegate[RankConfig]):
         """The held-out cases as they will be asked; for the whole catalogue, some of them with given lists too."""
         if data.task is Task.DIRECT:
             return [add_negatives(cases, n_items, _width(data.valid), data.seed)]
-        some = _sample(cases, int(self.config.list_share * len(cases)), data.seed + 2)
+        some = cases.sample(int(self.config.list_share * len(cases)), data.seed + 2)
         return [cases, add_negatives(some, n_items, min(WIDTH, n_items), data.seed)] if len(some) else [cases]
 
     def _dataset(
@@ -242,9 +238,3 @@ def _squash(scores: Float32) -> Float32:
 def _width(valid: Cases | None) -> int:
     """How many candidates a direct query has."""
     return WIDTH if valid is None or valid.queries.candidates is None else valid.queries.candidates.shape[1]
-
-
-def _sample(cases: Cases, size: int, seed: int) -> Cases:
-    if len(cases) <= size:
-        return cases
-    return cases.take(np.sort(np.random.default_rng(seed).choice(len(cases), size, replace=False)))

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
-from zlib import error as ZlibError
 
 import numpy as np
 from scipy import sparse
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.io import read_json, whole_file, write_json
+from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
 from reasonrec_profile.decide import MixtureWeights
 from reasonrec_profile.field_parsing import FieldParsing
 from reasonrec_profile.fitting import ProfileModel
@@ -37,8 +35,7 @@ def write_model(model: ProfileModel, folder: Path) -> None:
         arrays |= {**_parts(f"field{i}", field.membership), f"field{i}.prior": field.prior}
         if field.centres is not None:
             arrays |= {**field.centres.projection.arrays(f"field{i}"), f"field{i}.centres": field.centres.vectors}
-    with whole_file(folder / "profile.npz") as aside, aside.open("wb") as stream:
-        np.savez(stream, **arrays)
+    write_arrays(folder / "profile.npz", arrays)
     stored = {
         "experts": [_describe(expert, OF_EXPERT) for expert in model.experts],
         "fields": [{**_describe(field, OF_FIELD), "reading": asdict(field.reading)} for field in model.fields],
@@ -50,15 +47,13 @@ def write_model(model: ProfileModel, folder: Path) -> None:
 
 def read_model(folder: Path) -> ProfileModel:
     """Read what `write_model` wrote; a broken file is a `DataError`."""
-    stored = read_json(folder / "profile.json")
+    stored, arrays = read_json(folder / "profile.json"), read_arrays(folder / "profile.npz")
     try:
-        with np.load(folder / "profile.npz", allow_pickle=False) as arrays:
-            experts = tuple(_expert(e, f"expert{i}", arrays) for i, e in enumerate(stored["experts"]))
-            fields = tuple(_field(f, f"field{i}", arrays) for i, f in enumerate(stored["fields"]))
-            popularity = arrays["popularity"]
+        experts = tuple(_expert(e, f"expert{i}", arrays) for i, e in enumerate(stored["experts"]))
+        fields = tuple(_field(f, f"field{i}", arrays) for i, f in enumerate(stored["fields"]))
         weights = MixtureWeights.from_dict(stored["weights"])
-        return ProfileModel(experts, fields, popularity, weights, stored["report"])
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile, ZlibError) as error:
+        return ProfileModel(experts, fields, arrays["popularity"], weights, stored["report"])
+    except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"not a saved profile ({error})", where=str(folder), fix="Fit again.") from error
 
 
