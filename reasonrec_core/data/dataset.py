@@ -112,7 +112,7 @@ class Dataset:
 
     @property
     def notes(self) -> list[str]:
-        """What the importer wants the user to know."""
+        """What the data source wants the user to know."""
         return [str(note) for note in self.manifest["source"].get("notes", ())]
 
     @cached_property

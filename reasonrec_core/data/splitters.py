@@ -108,12 +108,10 @@ def _cut_sequences(dataset: Dataset, log: Interactions, n_valid: Int64, n_test: 
     long = lengths >= SHORTEST
     if not long.any():
         one = int((lengths == 1).sum())
-        raise DataError(
-            f"no user has {SHORTEST} interactions (longest sequence: {int(lengths.max(initial=0))}; "
-            f"{one} users have only one)",
-            where=dataset.name,
-            fix="A split per user needs one interaction for each part; use the temporal split or more data.",
-        )
+        longest = int(lengths.max(initial=0))
+        what = f"no user has {SHORTEST} interactions (longest sequence: {longest}; {one} users have only one)"
+        fix = "A split per user needs one interaction for each part; use the temporal split or more data."
+        raise DataError(what, where=dataset.name, fix=fix)
     from_end = bounds[1:][log.users] - 1 - np.arange(len(log))
     parts: UInt8 = np.full(len(log), TRAIN, np.uint8)
     in_test = long[log.users] & (from_end < n_test[log.users])
@@ -138,11 +136,9 @@ class Temporal(Splitter[TemporalSettings]):
     def divide(self, dataset: Dataset, log: Interactions) -> Division:
         """Cut the log at two moments."""
         if not dataset.has_clock:
-            raise DataError(
-                "a temporal split needs timestamps, but this log only has an order within each user",
-                where=dataset.name,
-                fix="Use leave-one-out or ratio, or import with a timestamp column.",
-            )
+            what = "a temporal split needs timestamps, but this log only has an order within each user"
+            fix = "Use leave-one-out or ratio, or import with a timestamp column."
+            raise DataError(what, where=dataset.name, fix=fix)
         first, second = _find_cuts(dataset, log, self.config)
         end = to_seconds(self.config.until) if self.config.until else np.iinfo(np.int64).max
         parts: UInt8 = np.full(len(log), TRAIN, np.uint8)
@@ -151,11 +147,9 @@ class Temporal(Splitter[TemporalSettings]):
         cuts = _format_day(first), _format_day(second)
         for code, name in ((TRAIN, "training"), (VALID, "validation"), (TEST, "test")):
             if not (parts == code).any():
-                raise DataError(
-                    f"the temporal split leaves no interactions for {name} (log: {span}, cuts: {', '.join(cuts)})",
-                    where=dataset.name,
-                    fix="Set valid_from and test_from inside the log, or other shares.",
-                )
+                what = f"the temporal split leaves no interactions for {name} (log: {span}, cuts: {', '.join(cuts)})"
+                fix = "Set valid_from and test_from inside the log, or other shares."
+                raise DataError(what, where=dataset.name, fix=fix)
         n = dataset.n_users
         valid = make_user_cases(log, parts == TRAIN, parts == VALID, n, np.full(n, first, np.int64))
         test = make_user_cases(log, (parts == TRAIN) | (parts == VALID), parts == TEST, n, np.full(n, second, np.int64))
@@ -172,22 +166,14 @@ def _find_cuts(dataset: Dataset, log: Interactions, config: TemporalSettings) ->
     if config.valid_from and config.test_from:
         return to_seconds(config.valid_from), to_seconds(config.test_from)
     if not len(log) or log.times.min() == log.times.max():
-        raise DataError(
-            "all interactions have the same time, so no moment divides them",
-            where=dataset.name,
-            fix="Check the timestamp column, or use leave-one-out.",
-        )
+        fix = "Check the timestamp column, or use leave-one-out."
+        raise DataError("all interactions have the same time, so no moment divides them", where=dataset.name, fix=fix)
     times: Int64 = np.sort(log.times)
-    cuts = [
-        times[min(round(len(times) * share), len(times) - 1)]
-        for share in (1 - config.valid - config.test, 1 - config.test)
-    ]
+    shares = 1 - config.valid - config.test, 1 - config.test
+    cuts = [times[min(round(len(times) * share), len(times) - 1)] for share in shares]
     if cuts[0] == cuts[1]:
-        raise DataError(
-            f"both cuts fall on {_format_day(int(cuts[0]))}: too many interactions share that time",
-            where=dataset.name,
-            fix="Set valid_from and test_from, or larger shares.",
-        )
+        what = f"both cuts fall on {_format_day(int(cuts[0]))}: too many interactions share that time"
+        raise DataError(what, where=dataset.name, fix="Set valid_from and test_from, or larger shares.")
     return int(cuts[0]), int(cuts[1])
 
 
@@ -212,12 +198,9 @@ class ColdItem(Splitter[ShareSettings]):
         seen = np.unique(log.items)
         n_valid, n_test = round(len(seen) * self.config.valid), round(len(seen) * self.config.test)
         if min(n_valid, n_test) < 1 or n_valid + n_test >= len(seen):
-            raise DataError(
-                f"of {len(seen)} items with interactions, {n_valid} for validation and {n_test} for the test "
-                "cannot be held out",
-                where=dataset.name,
-                fix="Choose shares that hold out at least one item each and leave some for training.",
-            )
+            what = f"of {len(seen)} items with interactions, {n_valid} for validation and {n_test} for the test"
+            fix = "Choose shares that hold out at least one item each and leave some for training."
+            raise DataError(f"{what} cannot be held out", where=dataset.name, fix=fix)
         drawn = np.random.default_rng(self.config.seed).permutation(seen)
         role: UInt8 = np.full(dataset.n_items, TRAIN, np.uint8)
         role[drawn[:n_valid]], role[drawn[n_valid : n_valid + n_test]] = VALID, TEST
@@ -226,12 +209,10 @@ class ColdItem(Splitter[ShareSettings]):
             raise DataError("the cold share is too large: no interaction is left for training", where=dataset.name)
         valid = _ask_held_out(dataset, log, parts, VALID, parts == TRAIN)
         test = _ask_held_out(dataset, log, parts, TEST, parts != TEST)
-        words = (
-            f"cold items: {n_valid} items are held out whole for validation, {n_test} others for the test; the history "
-            "is what came before the first held-out item; training keeps all interactions with the other items, later "
-            "ones too"
-        )
-        return Division(parts, valid, test, words)
+        held = f"cold items: {n_valid} items are held out whole for validation, {n_test} others for the test"
+        before = "the history is what came before the first held-out item"
+        kept = "training keeps all interactions with the other items, later ones too"
+        return Division(parts, valid, test, f"{held}; {before}; {kept}")
 
 
 def _ask_held_out(dataset: Dataset, log: Interactions, parts: UInt8, part: int, history: Bool) -> Cases:
@@ -255,11 +236,8 @@ class Predefined(Splitter[PredefinedSettings]):
         """Use the parts as given."""
         parts = dataset.parts
         if parts is None:
-            raise DataError(
-                "the data comes without parts (train, valid, test)",
-                where=dataset.name,
-                fix="Use another kind of split, or import files named train, valid and test.",
-            )
+            fix = "Use another kind of split, or import files named train, valid and test."
+            raise DataError("the data comes without parts (train, valid, test)", where=dataset.name, fix=fix)
         for code, name in ((TRAIN, "train"), (VALID, "valid"), (TEST, "test")):
             if not (parts == code).any():
                 raise DataError(f"the predefined part {name!r} is empty", where=dataset.name)
@@ -289,11 +267,8 @@ def _find_labels(dataset: Dataset, log: Interactions, config: PredefinedSettings
         return (log.values >= config.min_value).astype(np.float32)
     binary = bool(np.isin(log.values, (0.0, 1.0)).all())
     if not binary and config.task is Task.CTR:
-        raise DataError(
-            f"the values ({log.values.min():g} to {log.values.max():g}) are no labels",
-            where=dataset.name,
-            fix="Set min_value: values from there on count as clicks.",
-        )
+        what = f"the values ({log.values.min():g} to {log.values.max():g}) are no labels"
+        raise DataError(what, where=dataset.name, fix="Set min_value: values from there on count as clicks.")
     return log.values if binary else None
 
 
