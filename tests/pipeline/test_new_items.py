@@ -1,4 +1,7 @@
-"""Items that are imported into a finished run: recommended, ranked, taken as history; all or nothing."""
+"""Items that are imported into a finished run: recommended, ranked, taken as history; all or nothing.
+
+End to end with the policy `profile`, which places new items by their content; needs reasonrec-profile.
+"""
 
 from __future__ import annotations
 
