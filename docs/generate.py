@@ -211,7 +211,7 @@ def pages() -> dict[Path, str]:
         DOCS / "settings.md": settings_page(registry),
         DOCS / "hooks.md": hooks_page(),
         DOCS / "metrics.md": metrics_page(registry),
-        OFFICIAL: official_table(),
+        Path(OFFICIAL): official_table(),
     }
 
 

@@ -6,13 +6,13 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from reasonrec_core.components import Settings
-from reasonrec_core.config_errors import config_error, validated
+from reasonrec_core.config_errors import config_error, place_error, validated
 from reasonrec_core.data.split import SplitConfig, make_splitter
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing import RouterConfig
@@ -35,7 +35,6 @@ class _Named(BaseModel):
     """A component's name and, inline, its settings, which the component itself checks when it is made."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    own: ClassVar[frozenset[str]]
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -224,19 +223,12 @@ def check_config(tree: Mapping[str, Any], where: str, text: str = "") -> Pipelin
     try:
         config = PipelineConfig.model_validate(tree)
     except ValidationError as error:
-        raise _place(config_error(error, PipelineConfig), error.errors()[0]["loc"], where, text) from error
+        raise place_error(config_error(error, PipelineConfig), error.errors()[0]["loc"], where, text) from error
     try:
         make_splitter(config.split)
     except ConfigError as error:
-        raise _place(error, tuple((error.where or "split").split(".")), where, text) from error
+        raise place_error(error, tuple((error.where or "split").split(".")), where, text) from error
     return config
-
-
-def _place(problem: ConfigError, loc: tuple[int | str, ...], where: str, text: str) -> ConfigError:
-    """The same problem with the file and, if it can be told, the line before its key."""
-    line = _line_of(text, loc)
-    place = f"{where}:{line}" if line else where
-    return ConfigError(problem.what, where=f"{place}: {problem.where}" if problem.where else place, fix=problem.fix)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], str]:
@@ -294,14 +286,3 @@ def _child(node: Any, part: str, key: str) -> Any:
             if isinstance(entry, dict) and part in (entry.get("label"), entry.get("name")):
                 return entry
     raise ConfigError(f"{key!r}: there is no {part!r}", where="--set")
-
-
-def _line_of(text: str, loc: tuple[int | str, ...]) -> int | None:
-    """The line on which the last named key of ``loc`` is set, if it can be told."""
-    names = [part for part in loc if isinstance(part, str)]
-    for name in reversed(names):
-        pattern = rf"^\s*(\[+[\w.\-]*\b{re.escape(name)}\]+|[\"']?{re.escape(name)}[\"']?\s*[=:])"
-        for number, line in enumerate(text.splitlines(), 1):
-            if re.match(pattern, line):
-                return number
-    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -80,3 +81,21 @@ def _types(annotation: Any) -> list[Any]:
 
     parts = get_args(annotation)
     return [annotation] if not parts else [t for part in parts for t in _types(part)]
+
+
+def place_error(problem: ConfigError, loc: tuple[int | str, ...], where: str, text: str) -> ConfigError:
+    """The same problem with the file and, if it can be told, the line before its key."""
+    line = _line_of(text, loc)
+    place = f"{where}:{line}" if line else where
+    return ConfigError(problem.what, where=f"{place}: {problem.where}" if problem.where else place, fix=problem.fix)
+
+
+def _line_of(text: str, loc: tuple[int | str, ...]) -> int | None:
+    """The line on which the last named key of ``loc`` is set, if it can be told."""
+    names = [part for part in loc if isinstance(part, str)]
+    for name in reversed(names):
+        pattern = rf"^\s*(\[+[\w.\-]*\b{re.escape(name)}\]+|[\"']?{re.escape(name)}[\"']?\s*[=:])"
+        for number, line in enumerate(text.splitlines(), 1):
+            if re.match(pattern, line):
+                return number
+    return None

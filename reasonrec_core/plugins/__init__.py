@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib import import_module
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import pluggy
@@ -31,7 +30,7 @@ CORE = "reasonrec-core"
 """The distribution whose components come with the core."""
 META = "reasonrec"
 """The distribution that installs the core with what a first run needs; it has the core's version."""
-OFFICIAL = Path(__file__).parents[1] / "official.json"
+OFFICIAL = os.path.join(os.path.dirname(os.path.dirname(__file__)), "official.json")
 """Which of the project's own distributions offers what, by ``kind name``; made by ``docs/generate.py``."""
 
 
@@ -178,7 +177,8 @@ def official(named: str) -> str:
     """The project's own distribution that offers ``named``, such as "delegate implicit-als"; "" if none does."""
     import json
 
-    owners: dict[str, list[str]] = json.loads(OFFICIAL.read_text(encoding="utf-8"))
+    with open(OFFICIAL, encoding="utf-8") as stream:
+        owners: dict[str, list[str]] = json.load(stream)
     return next((owner for owner, offers in owners.items() if named in offers), "")
 
 
