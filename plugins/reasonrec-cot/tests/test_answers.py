@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from reasonrec_cot.answers.constrained_decoding import Written
 from reasonrec_cot.answers.likelihood import Likelihood
 from reasonrec_cot.answers.trie import TokenTrie
+from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.reading import Reading
 from reasonrec_cot.backbone.tokenisation import Prompt, Prompter
 
 from reasonrec_core.ranking import rank

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reasonrec_cot.backbone.generate import generate
+from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.reading import Reading
 from reasonrec_cot.backbone.tokenisation import Prompt
 
 TEXTS = ["This person had ", "What does the person choose next? Answer with a label.", "x", "Pick the best of these: "]
@@ -63,19 +63,6 @@ def test_nothing_stands_behind_a_stop_and_all_that_is_said_has_been_read(
             expected = backbone.model.model(torch.tensor([tokens])).last_hidden_state[0, -1]
         torch.testing.assert_close(reading.states[number], expected, rtol=1e-3, atol=1e-3)
     assert reading.usage.written == sum(len(each.tokens) for each in said)
-
-
-def test_drawn_text_depends_on_its_own_generator_alone(backbone: Backbone) -> None:
-    def drawn(said: list[str], seeds: list[int]) -> list[list[int]]:
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        found = generate(backbone, texts(backbone, said), 10, temperature=1.0, generators=generators)
-        return [each.tokens for each in found]
-
-    many = drawn(TEXTS, [1, 2, 3, 4])
-    assert drawn(TEXTS[1:2], [2]) == many[1:2]
-    assert drawn(TEXTS[1:2], [5]) != many[1:2]
-    with pytest.raises(ValueError, match="generator"):
-        generate(backbone, texts(backbone, ["x"]), 1, temperature=1.0)
 
 
 def test_a_long_text_needs_no_more_room_than_there_is(backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:

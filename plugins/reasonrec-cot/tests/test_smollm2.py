@@ -34,20 +34,6 @@ def test_it_knows_how_a_sentence_goes_on(smollm2) -> None:  # type: ignore[no-un
     assert "five" in numbers.text
 
 
-def test_int8_agrees_with_float32(smollm2) -> None:  # type: ignore[no-untyped-def]
-    import torch
-    from reasonrec_cot.backbone.int8 import quantised
-
-    text = "The Empire Strikes Back is a film that people who liked Star Wars often"
-    tokens = smollm2.tokenizer(text, return_tensors="pt")["input_ids"]
-    with torch.inference_mode():
-        exact = smollm2.decoder(input_ids=tokens).last_hidden_state[0]
-        small = quantised(smollm2.decoder)(input_ids=tokens).last_hidden_state[0]
-        logits = smollm2.logits(exact).log_softmax(-1), smollm2.logits(small).log_softmax(-1)
-    divergence = (logits[0].exp() * (logits[0] - logits[1])).sum(-1).mean()
-    assert divergence < 0.1  # nats per token; float32 against itself is 0, a broken product is several
-
-
 def test_it_can_be_saved_and_given_adapters(smollm2, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     from peft import LoraConfig, get_peft_model
 

@@ -15,8 +15,8 @@ from reasonrec_cot.answers.constrained_decoding import Written
 from reasonrec_cot.answers.item_head import HeadAnswers
 from reasonrec_cot.answers.likelihood import Likelihood
 from reasonrec_cot.answers.score_fusion import Decisions, Evidence, weighed
+from reasonrec_cot.backbone.kv_cache import Reading, Usage
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.reading import Reading, Usage
 from reasonrec_cot.backbone.tokenisation import Prompter
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.items.click_counts import ClickCounts

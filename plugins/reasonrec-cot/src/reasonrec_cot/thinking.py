@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from reasonrec_cot.backbone.generate import generate
+from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone, SoftTokens
-from reasonrec_cot.backbone.reading import Reading
 from reasonrec_cot.backbone.tokenisation import Prompt, Prompter
 from reasonrec_cot.config import ThoughtConfig
 from reasonrec_cot.prompting.output_grammar import PARTS, closing, opening, parse

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.types import Bool, Float32, QueryBatch
-from reasonrec_cot.backbone.reading import Reading
+from reasonrec_cot.backbone.kv_cache import Reading
 
 Names = Sequence[Sequence[str]]
 """Per query what each of its candidates is called in an answer: labels of a list, or items' names."""

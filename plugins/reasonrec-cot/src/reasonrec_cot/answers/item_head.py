@@ -10,7 +10,7 @@ from torch import nn
 
 from reasonrec_core.types import Float32, QueryBatch
 from reasonrec_cot.answers.answerer import Answer, allowed, softmax
-from reasonrec_cot.backbone.reading import Reading
+from reasonrec_cot.backbone.kv_cache import Reading
 
 ITEMS_AT_ONCE = 65_536
 

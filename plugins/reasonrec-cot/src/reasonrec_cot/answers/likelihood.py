@@ -10,8 +10,8 @@ from reasonrec_core.types import Float32, QueryBatch
 from reasonrec_cot.answers.answerer import Answer, Names, allowed, softmax
 from reasonrec_cot.answers.tree_attention import edge_logprobs
 from reasonrec_cot.answers.trie import TokenTrie
+from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.reading import Reading
 from reasonrec_cot.backbone.tokenisation import Prompter
 from reasonrec_cot.prompting.output_grammar import closing
 

@@ -9,8 +9,8 @@ import torch
 
 from reasonrec_core.types import Float64
 from reasonrec_cot.answers.trie import TokenTrie
+from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.reading import Reading
 
 
 @torch.inference_mode()

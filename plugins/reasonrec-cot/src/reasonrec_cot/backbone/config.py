@@ -29,10 +29,6 @@ class BackboneConfig(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Of weights and products; auto: bfloat16 where the processor has units for it."
     )
-    generation: Literal["exact", "int8"] = Field(
-        "exact",
-        description="Products while text is written; int8, on a CPU: faster, a little less exact. Answers stay exact.",
-    )
     max_length: int = Field(4096, ge=32, description="Longest prompt with its answer; the model's own limit holds too.")
     tokens_at_once: int | None = Field(
         None, ge=64, description="Tokens per forward pass, padding included; by device if not set."

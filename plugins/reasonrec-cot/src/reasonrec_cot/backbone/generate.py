@@ -1,4 +1,4 @@
-"""Text written by the model: a budget of tokens, stops at tags, as likely or as drawn."""
+"""Text written by the model: the likeliest token each time, a budget of tokens, stops at tags."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 import torch
 
-from reasonrec_cot.backbone.drafts import Guesser
+from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.reading import Reading
+from reasonrec_cot.backbone.prompt_lookup import Guesser
 
 LOOKED_BACK = 24
 """Tokens in which the end of a stop is sought: a tag has fewer."""
 
 
 @dataclass
-class Said:
+class Generated:
     """What was written after one text.
 
     Attributes:
@@ -38,10 +38,7 @@ def generate(
     reading: Reading,
     most: int,
     stops: Sequence[str] = (),
-    *,
-    temperature: float = 0.0,
-    generators: Sequence[torch.Generator] | None = None,
-) -> list[Said]:
+) -> list[Generated]:
     """Continue every text until it writes one of ``stops``, ends its turn, or has ``most`` new tokens.
 
     Args:
@@ -49,27 +46,24 @@ def generate(
         reading: texts; they are read on in place, so that afterwards more can be said or asked.
         most: new tokens per text.
         stops: strings that end a text; nothing stands behind them.
-        temperature: 0 takes the likeliest token; else tokens are drawn.
-        generators: one per text, needed for drawing: what a text gets does not depend on the other texts.
 
     Returns:
         One per text.
     """
-    said = [Said() for _ in range(len(reading))]
-    decoder, head = backbone.writer
+    said = [Generated() for _ in range(len(reading))]
     guessers = [Guesser(text, backbone.memory) for text in reading.texts]
     room = min(most, backbone.max_length - int(reading.lengths.max()))
     owed: list[list[int]] = [[] for _ in said]
-    logprobs = backbone.logits(reading.states, head).log_softmax(1)
+    logprobs = backbone.logits(reading.states).log_softmax(1)
     while any(not each.stopped and len(each.tokens) < room for each in said):
-        chosen = _chosen(logprobs, temperature, generators).tolist()
+        chosen = logprobs.argmax(1).tolist()
         ways: list[list[int]] = []
         for each, token, guesser in zip(said, chosen, guessers, strict=True):
             left = room - len(each.tokens) - 1
             over = each.stopped or left < 0
-            ways.append([] if over else [token, *(guesser.guess(token, left) if temperature <= 0 else ())])
-        states, new = backbone.propose(reading, ways, decoder=decoder)
-        after = backbone.logits(states, head).log_softmax(2)
+            ways.append([] if over else [token, *guesser.guess(token, left)])
+        states, new = backbone.propose(reading, ways)
+        after = backbone.logits(states).log_softmax(2)
         taken = []
         for row, (each, way) in enumerate(zip(said, ways, strict=True)):
             places = after[row, states.shape[1] - len(way) :]
@@ -91,7 +85,7 @@ def generate(
 
 
 def _checked(
-    backbone: Backbone, said: Said, way: Sequence[int], logprobs: Sequence[torch.Tensor], stops: Sequence[str]
+    backbone: Backbone, said: Generated, way: Sequence[int], logprobs: Sequence[torch.Tensor], stops: Sequence[str]
 ) -> tuple[list[int], list[int]]:
     """Write the first token of ``way``, and the others as long as each is what the model would write.
 
@@ -116,7 +110,7 @@ def _count(reading: Reading, rows: Sequence[Sequence[int]]) -> None:
     reading.usage.written += written
 
 
-def _append(backbone: Backbone, said: Said, token: int, gain: float, stops: Sequence[str]) -> list[int]:
+def _append(backbone: Backbone, said: Generated, token: int, gain: float, stops: Sequence[str]) -> list[int]:
     """Add a token, or the part of it that belongs to a stop; gives what is to be read."""
     said.logprob += gain
     if token == backbone.end:
@@ -133,15 +127,3 @@ def _append(backbone: Backbone, said: Said, token: int, gain: float, stops: Sequ
             new = backbone.tokenizer(after[len(before) : min(ends)], add_special_tokens=False)["input_ids"]
     said.tokens += new
     return new
-
-
-def _chosen(logprobs: torch.Tensor, temperature: float, generators: Sequence[torch.Generator] | None) -> torch.Tensor:
-    if temperature <= 0:
-        return logprobs.argmax(1)
-    if generators is None:
-        raise ValueError("drawing tokens needs a generator per text")
-    drawn = [
-        torch.multinomial((row / temperature).softmax(0).cpu(), 1, generator=generator)
-        for row, generator in zip(logprobs, generators, strict=True)
-    ]
-    return torch.cat(drawn).to(logprobs.device)

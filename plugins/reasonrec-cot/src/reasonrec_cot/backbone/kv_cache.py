@@ -1,10 +1,10 @@
-"""Keys and values of what a model has read: buffers that grow in place, and beginnings that are shared."""
+"""What a model has read: keys and values in transformers' cache, what reading cost, and beginnings that are shared."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,43 +13,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 from reasonrec_core.types import Int64
 
-ROOM = 64
-"""Places added at once, at least: writing a token then copies nothing."""
 Layers = tuple[tuple[torch.Tensor, torch.Tensor], ...]
-
-
-class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
-    """Like its base, but written in place: the base copies everything for every token."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.room: tuple[torch.Tensor, torch.Tensor] | None = None
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append [B, heads, Q, d]; gives all, [B, heads, T, d], as views."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        before = self.get_seq_length()
-        after = before + key_states.shape[-2]
-        if self.room is None or self.room[0].shape[-2] < after:
-            self.room = tuple(  # type: ignore[assignment]
-                _grown(old if before else None, new, before, after + max(ROOM, after // 4))
-                for old, new in ((self.keys, key_states), (self.values, value_states))
-            )
-        assert self.room is not None
-        for buffer, new in zip(self.room, (key_states, value_states), strict=True):
-            buffer[..., before:after, :] = new
-        self.keys, self.values = (buffer[..., :after, :] for buffer in self.room)
-        return self.keys, self.values
-
-
-def _grown(old: torch.Tensor | None, new: torch.Tensor, filled: int, places: int) -> torch.Tensor:
-    buffer = new.new_empty((*new.shape[:-2], places, new.shape[-1]))
-    if old is not None:
-        buffer[..., :filled, :] = old
-    return buffer
 
 
 def make_cache(layers: int, start: Layers | None = None, rows: int = 1) -> Cache:
@@ -57,7 +21,7 @@ def make_cache(layers: int, start: Layers | None = None, rows: int = 1) -> Cache
 
     ``start`` is read, never written.
     """
-    made: list[Any] = [GrowingLayer() for _ in range(layers)]
+    made: list[Any] = [DynamicLayer() for _ in range(layers)]
     for layer, pair in zip(made, start or (), strict=start is not None):
         layer.keys, layer.values = (states.expand(rows, -1, -1, -1) for states in pair)
         layer.dtype, layer.device, layer.is_initialized = pair[0].dtype, pair[0].device, True
@@ -77,8 +41,62 @@ def shorten(cache: Cache, length: int) -> None:
         layer.keys, layer.values = layer.keys[..., :length, :], layer.values[..., :length, :]
 
 
+@dataclass
+class Usage:
+    """Tokens that went through the model, and tokens that did not because their states were kept."""
+
+    read: int = 0
+    written: int = 0
+    reused: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """What is paid for: read and written."""
+        return self.read + self.written
+
+    def add(self, other: Usage) -> None:
+        """Sum up."""
+        self.read += other.read
+        self.written += other.written
+        self.reused += other.reused
+
+
+@dataclass
+class Reading:
+    """B texts, read up to where something is to be said; `Backbone.advance` reads on in place.
+
+    Attributes:
+        cache: keys and values, T places.
+        seen: bool[B, T]: which places of a row are its text; the others are padding.
+        lengths: int64[B]: tokens of each text, padding left out; the next token's position.
+        states: [B, d]: the model's last hidden state at each text's end.
+        texts: each text's tokens.
+        usage: what reading has cost so far.
+    """
+
+    cache: Cache
+    seen: torch.Tensor
+    lengths: torch.Tensor
+    states: torch.Tensor
+    texts: list[list[int]]
+    usage: Usage = field(default_factory=Usage)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def places(self) -> int:
+        """T."""
+        return int(self.seen.shape[1])
+
+    def rewind(self, places: int) -> None:
+        """Forget what was read after the first ``places``; `lengths` and `states` are the caller's to restore."""
+        shorten(self.cache, places)
+        self.seen = self.seen[:, :places]
+
+
 @dataclass(frozen=True)
-class _Entry:
+class _Prefix:
     tokens: Int64
     layers: Layers
 
@@ -87,7 +105,7 @@ class _Entry:
         return sum(states.numel() * states.element_size() for pair in self.layers for states in pair)
 
 
-class Beginnings:
+class PrefixCache:
     """What was read lately, found by its content: the longest common beginning of a new text is not read again.
 
     Safe in threads. Least recently used entries go first when ``most`` bytes are passed.
@@ -95,7 +113,7 @@ class Beginnings:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._entries: OrderedDict[tuple[str, bytes], _Entry] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, bytes], _Prefix] = OrderedDict()
         self._lock = threading.Lock()
         self._held = 0
 
@@ -116,7 +134,7 @@ class Beginnings:
 
     def keep(self, tokens: Int64, source: str, layers: Layers) -> None:
         """Remember the states of ``tokens``; entries that it begins with are dropped, it covers them."""
-        entry = _Entry(tokens, layers)
+        entry = _Prefix(tokens, layers)
         if entry.bytes > self.most:
             return
         with self._lock:

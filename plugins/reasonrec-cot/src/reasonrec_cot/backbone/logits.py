@@ -28,9 +28,9 @@ class Logits:
         self.scale = float(getattr(text, "logit_scale", None) or 1) / float(getattr(text, "logits_scaling", None) or 1)
         self._check(decoder)
 
-    def __call__(self, states: torch.Tensor, layer: nn.Module | None = None) -> torch.Tensor:
-        """float32[..., vocabulary] for [..., d], by the model's output layer or another one."""
-        found = (layer or self.model.get_output_embeddings())(states).float() * self.scale
+    def __call__(self, states: torch.Tensor) -> torch.Tensor:
+        """float32[..., vocabulary] for [..., d]."""
+        found = self.model.get_output_embeddings()(states).float() * self.scale
         return self.cap * torch.tanh(found / self.cap) if self.cap else torch.as_tensor(found)
 
     @torch.inference_mode()

@@ -14,15 +14,13 @@ from reasonrec_core.observe.pretrained import Weights
 from reasonrec_core.types import Int64
 from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.devices import device_of, precision_of, tokens_at_once
-from reasonrec_cot.backbone.drafts import Memory
-from reasonrec_cot.backbone.kv_cache import Beginnings, common, layers_of, make_cache
+from reasonrec_cot.backbone.kv_cache import PrefixCache, Reading, Usage, common, layers_of, make_cache
 from reasonrec_cot.backbone.loading import load_model, shorten, window_of
 from reasonrec_cot.backbone.logits import Logits
 from reasonrec_cot.backbone.padding import grouped, left_padded, right_padded
-from reasonrec_cot.backbone.reading import Reading, Usage
+from reasonrec_cot.backbone.prompt_lookup import Memory
 from reasonrec_cot.backbone.tokenisation import Prompt
 from reasonrec_cot.backbone.weights import find_backbone
-from reasonrec_cot.backbone.writer import writer_of
 
 WORTH_SHARING = 16
 """Tokens of a common beginning from which on reading it once, for itself, pays."""
@@ -63,7 +61,7 @@ class Backbone:
         if config.layers is not None:
             shorten(loaded.model, config.layers)
         self.model, self.tokenizer, self.vision = loaded.model, loaded.tokenizer, loaded.vision
-        self.beginnings, self.memory = Beginnings(config.prefix_megabytes << 20), Memory()
+        self.prefixes, self.memory = PrefixCache(config.prefix_megabytes << 20), Memory()
         text = self.model.config.get_text_config()
         self.width, self.layers = int(text.hidden_size), int(text.num_hidden_layers)
         self.vocabulary = int(self.model.get_output_embeddings().weight.shape[0])
@@ -89,15 +87,9 @@ class Backbone:
         """The token that ends the assistant's turn."""
         return int(self.tokenizer.eos_token_id)
 
-    @cached_property
-    def writer(self) -> tuple[nn.Module, nn.Module]:
-        """What writes text: a decoder and an output layer, quantised where that is set."""
-        return writer_of(self.model, self.config.generation, self.device)
-
     def forget(self) -> None:
-        """Drop what was read and made of the weights: they have changed."""
-        self.beginnings.clear()
-        vars(self).pop("writer", None)
+        """Drop what was read by the weights: they have changed."""
+        self.prefixes.clear()
 
     def embed(self, tokens: torch.Tensor, soft: SoftTokens | None = None) -> torch.Tensor:
         """[..., d] for int64[...]: word embeddings, and ``soft``'s vectors where a number is negative."""
@@ -132,7 +124,7 @@ class Backbone:
             )
             self.advance(reading, [row[shared:].tolist() for row in tokens], soft)
         if len(tokens) == 1:
-            self.beginnings.keep(tokens[0], source, layers_of(reading.cache, 0, len(tokens[0])))
+            self.prefixes.keep(tokens[0], source, layers_of(reading.cache, 0, len(tokens[0])))
         return reading
 
     def _beginning(self, tokens: list[Int64], source: str, soft: SoftTokens | None) -> tuple[int, Any, Usage]:
@@ -140,7 +132,7 @@ class Backbone:
         shared = min(len(row) for row in tokens) - 1  # the last token is always read: its state is wanted
         for row in tokens[1:]:
             shared = min(shared, common(tokens[0], row))
-        known, start = self.beginnings.longest(tokens[0][:shared], source)
+        known, start = self.prefixes.longest(tokens[0][:shared], source)
         usage = Usage(reused=known * len(tokens))
         if len(tokens) == 1 or shared - known < WORTH_SHARING:
             return known, start, usage
@@ -153,7 +145,7 @@ class Backbone:
         )
         self.advance(once, [tokens[0][known:shared].tolist()], soft)
         start = layers_of(once.cache, 0, shared)
-        self.beginnings.keep(tokens[0][:shared], source, start)
+        self.prefixes.keep(tokens[0][:shared], source, start)
         usage.add(Usage(read=shared - known, reused=(shared - known) * (len(tokens) - 1)))
         return shared, start, usage
 
@@ -162,12 +154,11 @@ class Backbone:
         reading: Reading,
         rows: Sequence[Sequence[int]],
         soft: SoftTokens | None = None,
-        decoder: nn.Module | None = None,
     ) -> None:
-        """Read on, a list of tokens per text (lists may be of unlike length, or empty), by another decoder if given."""
+        """Read on, a list of tokens per text (lists may be of unlike length, or empty)."""
         if not max(map(len, rows)):
             return
-        states, new = self.propose(reading, rows, soft, decoder)
+        states, new = self.propose(reading, rows, soft)
         self.accept(reading, rows, states, new)
 
     def propose(
@@ -175,7 +166,6 @@ class Backbone:
         reading: Reading,
         rows: Sequence[Sequence[int]],
         soft: SoftTokens | None = None,
-        decoder: nn.Module | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Read tokens that may be taken back: `accept` must follow, with all or the first of them.
 
@@ -188,7 +178,7 @@ class Backbone:
             positions = (reading.lengths[:, None] + new.long().cumsum(1) - 1).clamp_min(0)
             whole = torch.cat([reading.seen, new], 1)
             mask = None if bool(whole.all()) and (most == 1 or not reading.places) else self._causal(whole, most)
-            states = self._forward(self.embed(tokens, soft), positions, mask, reading, decoder)
+            states = self._forward(self.embed(tokens, soft), positions, mask, reading)
         return states, new
 
     def accept(self, reading: Reading, rows: Sequence[Sequence[int]], states: torch.Tensor, new: torch.Tensor) -> None:
@@ -260,9 +250,8 @@ class Backbone:
         positions: torch.Tensor,
         mask: torch.Tensor | None,
         reading: Reading,
-        decoder: nn.Module | None = None,
     ) -> torch.Tensor:
-        out = (decoder or self.decoder)(
+        out = self.decoder(
             inputs_embeds=embedded,
             attention_mask=mask,
             position_ids=positions,
