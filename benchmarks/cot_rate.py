@@ -62,8 +62,9 @@ def rate(bench: Bench, settings: dict[str, Any], steps: int) -> float:
     for step in range(APART + steps):
         if step == APART:
             learned, started = 0, time.process_time()
-        losses = built.module(sampler.batch(step, 0, 0.5), np.random.default_rng(step))
-        losses.total(tuning.weights).backward()
+        losses = built.module.loss(sampler.draw(step, 0, 0.5), np.random.default_rng(step))
+        assert losses.total is not None
+        losses.total.backward()
         optimiser.step()
         optimiser.zero_grad()
         learned += losses.counts.get(RECOMMENDATION, 0)

@@ -194,7 +194,7 @@ def rows_of(name: str, record: dict[str, Any]) -> Iterator[str]:
     training = record["report"].get("training")
     cells = ["", str(record["threads"]), "", "", ""]
     if training:
-        seen = sum(each["targets"].get("recommendation", 0) for each in training["records"])
+        seen = sum(each["targets"].get("recommendation", 0) for each in training["epochs"])
         cells = [f"{training['seconds']:.0f}", cells[1], str(training["steps"]), f"{seen:,}"]
         cells.append(f"{training['validation']:.4f}")
     faults = sum((record["faults"].get("faults") or {}).values())

@@ -116,7 +116,7 @@ def test_sentences_are_learned_and_the_last_weights_kept(world: Tiny, llama: Pat
     assert "decision" not in policy.report
     assert training["validation"] is None
     assert training["best"] == training["steps"] == 30
-    losses = [record["losses"]["answer"] for record in training["records"] if "answer" in record["losses"]]
+    losses = [record["losses"]["answer"] for record in training["epochs"] if "answer" in record["losses"]]
     assert losses[-1] < losses[0]
 
 

@@ -17,14 +17,12 @@ from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.finetuned import Tuned
 from reasonrec_cot.items.collaborative import collaborative_vectors
-from reasonrec_cot.tuning.checkpoint import CheckpointFile
 from reasonrec_cot.tuning.command import lines
 from reasonrec_cot.tuning.command import tune as command
 from reasonrec_cot.tuning.config import TaskShares, TuningConfig
 from reasonrec_cot.tuning.encoding import asked_alone, encode, together
 from reasonrec_cot.tuning.examples import Examples
 from reasonrec_cot.tuning.forward import shared_hidden
-from reasonrec_cot.tuning.loop import Loop, rate
 from reasonrec_cot.tuning.sampling import Sampler
 from reasonrec_cot.tuning.tune import Speech, _Build, tune
 from reasonrec_torch.curriculum import CurriculumConfig
@@ -52,10 +50,6 @@ def sampler(made: _Build, *, said: bool = True) -> Sampler:
     return Sampler(made.examples, made.answering.prompter, TaskShares(direct=0, ctr=0), 600, 0, said)
 
 
-def quiet(done: int, total: int, label: str) -> None:
-    """Nobody looks on."""
-
-
 @pytest.fixture(scope="module")
 def tuned(llama: Path) -> tuple[Backbone, Tuned]:
     backbone = fresh(llama)
@@ -75,10 +69,10 @@ def scores(backbone: Backbone, tuned: Tuned) -> Float32:
 
 def test_losses_fall_and_the_figure_rises(tuned: tuple[Backbone, Tuned]) -> None:
     training = tuned[1].report["training"]
-    first, last = training["records"][1], training["records"][-1]
+    first, last = training["epochs"][1], training["epochs"][-1]
     assert last["losses"]["recommendation"] < first["losses"]["recommendation"]
     assert last["losses"]["answer"] < first["losses"]["answer"]
-    assert training["validation"] > training["records"][0]["validation"] + 0.2
+    assert training["validation"] > training["epochs"][0]["validation"] + 0.2
     assert set(training["tokens"]) == {"sequential", "direct", "ctr"}
     assert any("NDCG@10" in line and "*" in line for line in [lines(tuned[1].report)[0] + "*"])
     json.dumps(tuned[1].report)
@@ -122,7 +116,7 @@ def test_a_killed_tuning_goes_on_to_the_same_weights(llama: Path, tmp_path: Path
         torch.testing.assert_close(resumed.adapter.tensors[name], value, rtol=0, atol=0)
     for name, value in whole.head.state_dict().items():
         torch.testing.assert_close(resumed.head.state_dict()[name], value, rtol=0, atol=0)
-    assert "tokens/s" in told[-1]
+    assert "places/s" in told[-1]
     assert "left" in told[-1]
 
 
@@ -134,27 +128,6 @@ def test_minutes_bound_the_tuning_and_more_of_them_go_on(llama: Path, tmp_path: 
         assert report["stopped"] == "minutes"
         steps.append(report["steps"])
     assert steps[0] < steps[1] < 10**4
-
-
-def test_an_average_of_the_weights_is_judged_and_kept(llama: Path) -> None:
-    made = build(llama)
-    loop = Loop(made.module, sampler(made), config(steps=3, ema=0.9), 0, None, "", CheckpointFile(None, ""), quiet)
-    seen = []
-    follow = loop._follow
-
-    def noted() -> None:
-        seen.append({name: value.clone() for name, value in made.module.learned().items()})
-        follow()
-
-    loop._follow = noted  # type: ignore[method-assign]
-    loop.run()
-    assert len(seen) == 3
-    name = "head.query.1.weight"
-    expected = seen[0][name]
-    for step, weights in enumerate(seen, 1):
-        expected = expected.lerp(weights[name], 1 - min(0.9, (1 + step) / (10 + step)))
-    torch.testing.assert_close(made.module.learned()[name], expected)
-    assert not torch.equal(expected, seen[-1][name])
 
 
 def test_every_history_item_teaches_the_next(llama: Path) -> None:
@@ -187,8 +160,8 @@ def test_without_text_to_learn_a_dialogue_ends_where_the_head_is_asked(llama: Pa
     (click,) = made.examples.draw(Task.CTR, 1, 1.0, np.random.default_rng(0))
     encoded = encode(made.answering.prompter, click)
     assert asked_alone(encoded) is encoded
-    losses = made.module(sampler(made, said=False).batch(0, 0, 0.5), np.random.default_rng(0))
-    assert set(losses.sums) == {"recommendation"}
+    losses = made.module.loss(sampler(made, said=False).draw(0, 0, 0.5), np.random.default_rng(0))
+    assert set(losses.parts) == {"recommendation"}
 
 
 def test_what_happened_at_once_has_no_order(llama: Path) -> None:
@@ -247,7 +220,7 @@ def test_reading_once_changes_neither_states_nor_gradients(llama: Path) -> None:
 def test_sampled_softmax_and_thoughts_and_confidence(llama: Path) -> None:
     more: dict[str, Any] = {"negatives": 5, "thoughts": 1.0, "confidence_steps": 2, "steps": 4, "validations": 1}
     report = tune(config(**more), SPEECH, fresh(llama), data(), generator).report
-    assert report["training"]["records"][-1]["targets"]["thought"] > 0
+    assert report["training"]["epochs"][-1]["targets"]["thought"] > 0
     assert (
         report["confidence"] == {"steps": 0, "why": "fewer than 40 validation pairs"} or report["confidence"]["steps"]
     )
@@ -290,13 +263,6 @@ def test_items_that_follow_each_other_are_near() -> None:
     after, before = near[item, (item + 1) % N], near[item, (item - 1) % N]
     assert (after > before).mean() > 0.9
     assert (after > near.mean()).mean() > 0.9
-
-
-def test_rates_rise_and_fall() -> None:
-    rates = [rate(share, 0.1) for share in np.linspace(0, 1, 50)]
-    assert max(rates) <= 1
-    assert rates[-1] == 0
-    assert np.argmax(rates) in range(4, 8)
 
 
 def test_the_command_says_what_is_missing(tmp_path: Path) -> None:

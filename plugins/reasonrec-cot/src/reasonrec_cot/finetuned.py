@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from reasonrec_torch.storage import load_module, save_module
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -22,7 +23,6 @@ from reasonrec_cot.items.click_counts import ClickCounts
 from reasonrec_cot.items.features import ItemFeatures
 from reasonrec_cot.items.projector import Projector
 from reasonrec_cot.items.soft_tokens import SoftItems
-from reasonrec_cot.storage import load_module, save_module
 
 COLLABORATIVE = "collaborative"
 """Name of the feature that is made from the training part's transitions."""

@@ -67,6 +67,7 @@ def minimise(
     *,
     steps: int,
     schedule: Schedule | None = None,
+    clip: float | None = None,
 ) -> None:
     """Take one step on each of ``batches``: for fits that take seconds, such as the gates of a mixture.
 
@@ -79,6 +80,7 @@ def minimise(
         loss: of a batch and the share of the steps that is over: a scalar.
         steps: how many batches there are, for the share.
         schedule: of the rates; None leaves them.
+        clip: norm that gradients are cut down to; None leaves them.
     """
     highest = [float(group["lr"]) for group in optimiser.param_groups]
     for step, batch in enumerate(batches):
@@ -89,6 +91,8 @@ def minimise(
                 group["lr"] = schedule(most, step, progress)
         optimiser.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
+        if clip is not None:
+            nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], clip)
         optimiser.step()
 
 

@@ -64,15 +64,19 @@ def tune(pipeline: Path, overrides: tuple[str, ...], out: Path | None, as_json: 
 def lines(report: Mapping[str, Any]) -> list[str]:
     """The report of tuning as a table of what happened between validations."""
     training = report["training"]
-    parts = sorted({name for record in training["records"] for name in record["losses"]})
-    said = [f"{'step':>6}{'min':>7}{'tokens/s':>10}{'targets/s':>11}" + "".join(f"{p[:14]:>16}" for p in parts)]
+    epochs = training["epochs"]
+    parts = sorted({name for epoch in epochs for name in epoch["losses"] if name != "loss"})
+    said = [f"{'step':>6}{'min':>7}{'places/s':>10}{'targets/s':>11}" + "".join(f"{p[:14]:>16}" for p in parts)]
     said[0] += f"  {training['figure']}"
-    for record in training["records"]:
-        losses = "".join(f"{record['losses'][p]:16.3f}" if p in record["losses"] else f"{'-':>16}" for p in parts)
-        speed = f"{record['tokens_per_second']:10.0f}{record['targets_per_second']:11.0f}"
-        figure = "-" if record["validation"] is None else f"{record['validation']:.4f}"
-        best = " *" if record["step"] == training["best"] else ""
-        said.append(f"{record['step']:6}{record['seconds'] / 60:7.1f}{speed}{losses}  {figure}{best}")
+    minutes = 0.0
+    for epoch in epochs:
+        minutes += (epoch["seconds"] + epoch["validating"]) / 60
+        losses = "".join(f"{epoch['losses'][p]:16.3f}" if p in epoch["losses"] else f"{'-':>16}" for p in parts)
+        spent = max(epoch["seconds"], 1e-9)
+        speed = f"{epoch['used'] / spent:10.0f}{epoch['samples'] / spent:11.0f}"
+        figure = "-" if epoch["validation"] is None else f"{epoch['validation']:.4f}"
+        best = " *" if epoch["epoch"] == training["best"] else ""
+        said.append(f"{epoch['step']:6}{minutes:7.1f}{speed}{losses}  {figure}{best}")
     said.append(f"Stopped by {training['stopped']} after {training['steps']} steps; * is kept.")
     return [*said, *decided(report.get("decision", {}))]
 

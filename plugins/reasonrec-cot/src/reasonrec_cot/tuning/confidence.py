@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
+from reasonrec_torch.optimiser import minimise
 from sklearn.isotonic import IsotonicRegression
 
 from reasonrec_core.errors import DataError
@@ -15,9 +17,9 @@ from reasonrec_cot.answers.answerer import softmax
 from reasonrec_cot.prompting.dialogue import answered
 from reasonrec_cot.prompting.prompt_builder import Request
 from reasonrec_cot.tuning.config import TuningConfig
-from reasonrec_cot.tuning.encoding import Encoded, encode, together
+from reasonrec_cot.tuning.encoding import Encoded, TuningBatch, encode, together
 from reasonrec_cot.tuning.fusion import Decided
-from reasonrec_cot.tuning.module import Tunable
+from reasonrec_cot.tuning.module import TunableModel
 from reasonrec_cot.tuning.sampling import Sampler, fitting
 from reasonrec_cot.tuning.validation import Answering
 
@@ -53,7 +55,7 @@ class HeldOutAccuracy:
 
 
 def learn_confidence(
-    module: Tunable,
+    module: TunableModel,
     answering: Answering,
     sampler: Sampler,
     decided: Decided,
@@ -103,41 +105,53 @@ def _said(answering: Answering, decided: Decided, row: int, item: int, confidenc
 
 
 def _learn(
-    module: Tunable, sampler: Sampler, encoded: list[Encoded], config: TuningConfig, seed: int, seconds: float | None
+    module: TunableModel,
+    sampler: Sampler,
+    encoded: list[Encoded],
+    config: TuningConfig,
+    seed: int,
+    seconds: float | None,
 ) -> int:
-    started = time.perf_counter()
+    """Steps that were taken: each on a batch of confidences beside one of the first phase."""
+    started, taken = time.perf_counter(), 0
     inside, _ = module.groups()
     if not inside:
         return 0
+
+    def pairs() -> Iterator[tuple[np.random.Generator, list[TuningBatch]]]:
+        nonlocal taken
+        for step in range(config.steps, config.steps + config.confidence_steps):
+            if seconds is not None and time.perf_counter() - started > seconds:
+                return
+            module.train()
+            module.weights_changed()
+            module.zero_grad(set_to_none=True)
+            torch.manual_seed(seed * 1_000_003 + step)
+            rng = np.random.default_rng([seed, step, 2])
+            pool = [encoded[n] for n in rng.permutation(len(encoded))[:32]]
+            usual = sampler.draw(step, 0, 1.0)
+            taken += 1
+            yield rng, [together(fitting(pool, sampler.places, rng)), usual]
+
+    def loss(drawn: tuple[np.random.Generator, list[TuningBatch]], progress: float) -> torch.Tensor:
+        rng, batches = drawn
+        found = [module.loss(batch.to(module.backbone.device), rng).total for batch in batches]
+        return torch.stack([each for each in found if each is not None]).sum()
+
     optimiser = torch.optim.AdamW(inside, lr=RATE * config.learning_rate, weight_decay=config.weight_decay)
-    device = module.backbone.device
-    for step in range(config.confidence_steps):
-        if seconds is not None and time.perf_counter() - started > seconds:
-            return step
-        module.train()
-        module.changed()
-        torch.manual_seed(seed * 1_000_003 + config.steps + step)
-        rng = np.random.default_rng([seed, config.steps + step, 2])
-        pool = [encoded[n] for n in rng.permutation(len(encoded))[:32]]
-        usual = sampler.batch(config.steps + step, 0, 1.0)
-        for batch in (together(fitting(pool, sampler.places, rng)), usual):
-            module(batch.to(device), rng).total(config.weights).backward()
-        torch.nn.utils.clip_grad_norm_(inside, config.clip)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        module.zero_grad(set_to_none=True)
-    return config.confidence_steps
+    minimise(optimiser, pairs(), loss, steps=config.confidence_steps, clip=config.clip)
+    return taken
 
 
 @torch.no_grad()
-def _loss(module: Tunable, encoded: list[Encoded]) -> float:
+def _loss(module: TunableModel, encoded: list[Encoded]) -> float:
     """Mean loss per token of the confidences."""
     module.eval()
-    module.changed()
+    module.weights_changed()
     total, count = 0.0, 0
     for start in range(0, len(encoded), 8):
         batch = together(encoded[start : start + 8]).to(module.backbone.device)
-        losses = module(batch, np.random.default_rng(0))
-        total += float(losses.sums["confidence"])
-        count += losses.counts["confidence"]
+        found = module.loss(batch, np.random.default_rng(0))
+        total += float(found.parts["confidence"]) * found.counts["confidence"]
+        count += found.counts["confidence"]
     return total / max(count, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
+from reasonrec_torch.config import TrainerConfig
 from reasonrec_torch.curriculum import CurriculumConfig
 
 from reasonrec_core.components import Settings
@@ -93,3 +94,9 @@ class TuningConfig(Settings):
         0, ge=0, description="Steps of a last phase that learns to state held-out accuracy; 0: none is learned."
     )
     checkpoint_seconds: float = Field(120.0, ge=0, description="Time between checkpoints.")
+
+    def make_trainer_config(self, device: str) -> TrainerConfig:
+        """As the trainer takes it; what is learned is kept in float32 whatever the language model's type."""
+        same = ("patience", "learning_rate", "weight_decay", "clip", "ema", "accumulate", "checkpoint_seconds")
+        fields = {name: getattr(self, name) for name in same}
+        return TrainerConfig(epochs=self.validations, device=device, precision="float32", compiled="no", **fields)

@@ -113,6 +113,16 @@ class TuningBatch:
     kinds: torch.Tensor
     used: int
 
+    @property
+    def samples(self) -> int:
+        """Items and tokens to learn."""
+        return len(self.items) + len(self.next)
+
+    @property
+    def places(self) -> int:
+        """B x T."""
+        return self.tokens.numel()
+
     def to(self, device: torch.device) -> TuningBatch:
         """On another device."""
         parts = (self.tokens, self.spots, self.items, self.said, self.next, self.kinds)

@@ -18,7 +18,7 @@ from reasonrec_cot.answers.fit_fusion import Fitted, fit_decision
 from reasonrec_cot.answers.score_fusion import Decisions
 from reasonrec_cot.answers.score_sources import HEAD, YES
 from reasonrec_cot.items.click_counts import ClickCounts
-from reasonrec_cot.tuning.module import Tunable
+from reasonrec_cot.tuning.module import TunableModel
 from reasonrec_cot.tuning.validation import ROWS, Answering, click_odds, head_scores
 
 WIDE = 100
@@ -75,7 +75,7 @@ class Decided:
         return {**self.fitted.report, "listed": self.listed.report, "clicks": self.clicks.report}
 
 
-def decide(module: Tunable, answering: Answering, pairs: Cases, generator: Generator, data: FitData) -> Decided:
+def decide(module: TunableModel, answering: Answering, pairs: Cases, generator: Generator, data: FitData) -> Decided:
     """Answer ``pairs`` and fit how the answers are weighed."""
     started = time.perf_counter()
     module.eval()
@@ -103,7 +103,7 @@ def decide(module: Tunable, answering: Answering, pairs: Cases, generator: Gener
 
 
 def decide_clicks(
-    module: Tunable, answering: Answering, rows: Cases, counts: ClickCounts, data: FitData
+    module: TunableModel, answering: Answering, rows: Cases, counts: ClickCounts, data: FitData
 ) -> FittedClicks:
     """Fit how yes against no and an item's counts are weighed, on labelled rows that neither was learned from."""
     module.eval()

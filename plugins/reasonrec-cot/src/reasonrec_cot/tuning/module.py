@@ -1,9 +1,7 @@
-"""All that is tuned, as one module: adapters in the language model, projector, head; and its loss by parts."""
+"""All that is tuned, as one model: adapters in the language model, projector, head; and its loss by parts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
+from reasonrec_torch.config import TrainerConfig
+from reasonrec_torch.model_protocol import BatchLoss, Trainable
 from torch import nn
 
 from reasonrec_cot.answers.item_head import RecHead
@@ -20,28 +20,16 @@ from reasonrec_cot.finetuned import Adapter
 from reasonrec_cot.items.features import ItemFeatures
 from reasonrec_cot.items.soft_tokens import SoftItems
 from reasonrec_cot.prompting.dialogue import SegmentKind
-from reasonrec_cot.tuning.config import LoraSettings, LossWeights
+from reasonrec_cot.tuning.config import LoraSettings, TuningConfig
 from reasonrec_cot.tuning.encoding import TuningBatch
 from reasonrec_cot.tuning.forward import shared_hidden
 
 RECOMMENDATION = "recommendation"
 PARTS = (RECOMMENDATION, "thought", "answer", "confidence")
+BETAS = (0.9, 0.98)
 
 
-@dataclass
-class Losses:
-    """Sums over targets, by part."""
-
-    sums: dict[str, torch.Tensor]
-    counts: dict[str, int]
-
-    def total(self, weights: LossWeights) -> torch.Tensor:
-        """The weighted sum of the parts' means."""
-        parts = [getattr(weights, name) * value / max(self.counts[name], 1) for name, value in self.sums.items()]
-        return torch.stack(parts).sum()
-
-
-class Tunable(nn.Module):
+class TunableModel(Trainable[TuningBatch]):
     """Reads batches and gives their losses.
 
     Args:
@@ -50,8 +38,7 @@ class Tunable(nn.Module):
         head: scores items.
         features: of all items, for the head.
         n_items: size of the catalogue.
-        lora: adapters.
-        negatives: items that the head's softmax is taken over beside the batch's targets; None for all.
+        config: adapters, rates, weights of the loss, and items that the head's softmax is taken over.
     """
 
     def __init__(
@@ -61,16 +48,15 @@ class Tunable(nn.Module):
         head: RecHead,
         features: ItemFeatures,
         n_items: int,
-        lora: LoraSettings,
-        negatives: int | None,
+        config: TuningConfig,
     ) -> None:
         super().__init__()
-        self.backbone, self.soft, self.n_items, self.negatives = backbone, soft, n_items, negatives
+        self.backbone, self.soft, self.n_items, self.config = backbone, soft, n_items, config
         self._features = features
         backbone.model.requires_grad_(False)
         self.model: Any = backbone.model
-        if lora.rank:
-            self.model = get_peft_model(backbone.model, _lora(lora))
+        if config.lora.rank:
+            self.model = get_peft_model(backbone.model, _lora(config.lora))
         self.head = head.to(backbone.device)
         self.projector = soft.projector.to(backbone.device) if soft is not None else None
 
@@ -80,7 +66,13 @@ class Tunable(nn.Module):
         beside = [p for part in (self.head, self.projector) if part is not None for p in part.parameters()]
         return inside, beside
 
-    def learned(self) -> dict[str, torch.Tensor]:
+    def make_optimiser(self, config: TrainerConfig) -> torch.optim.Optimizer:
+        """AdamW: adapters at their own rate, projector and head, which start from nothing, at theirs."""
+        rates = self.config.learning_rate, self.config.head_rate
+        groups = [{"params": params, "lr": rate} for params, rate in zip(self.groups(), rates, strict=True) if params]
+        return torch.optim.AdamW(groups, betas=BETAS, weight_decay=config.weight_decay)
+
+    def learned_tensors(self) -> dict[str, torch.Tensor]:
         """All tensors that training changes, by name."""
         found = {f"model.{name}": p for name, p in self.model.named_parameters() if p.requires_grad}
         for label, part in (("head", self.head), ("projector", self.projector)):
@@ -88,41 +80,40 @@ class Tunable(nn.Module):
                 found |= {f"{label}.{name}": p for name, p in part.named_parameters()}
         return {name: p.detach() for name, p in found.items()}
 
-    @torch.no_grad()
-    def put(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Copy what `learned` gave; earlier readings do not count any more."""
-        for name, value in self.learned().items():
-            value.copy_(tensors[name])
-        self.changed()
-
-    def changed(self) -> None:
-        """The weights are others now."""
+    def weights_changed(self) -> None:
+        """Earlier readings do not count any more."""
         self.backbone.forget()
         if self.soft is not None:
             self.soft.renew()
 
-    def forward(self, batch: TuningBatch, rng: np.random.Generator) -> Losses:
-        """Losses of a batch; ``rng`` draws negatives."""
+    def loss(self, batch: TuningBatch, rng: np.random.Generator) -> BatchLoss:
+        """The weighed sum of the means of each part; ``rng`` draws negatives."""
         states = shared_hidden(self.backbone, batch.tokens, self.soft)
-        sums: dict[str, torch.Tensor] = {}
+        parts: dict[str, torch.Tensor] = {}
         counts: dict[str, int] = {}
         if len(batch.items):
-            sums[RECOMMENDATION] = self._recommendation(states[batch.spots[0], batch.spots[1]], batch.items, rng)
             counts[RECOMMENDATION] = len(batch.items)
+            said = self._recommendation(states[batch.spots[0], batch.spots[1]], batch.items, rng)
+            parts[RECOMMENDATION] = said / counts[RECOMMENDATION]
         if len(batch.next):
             logits = self.backbone.logits(states[batch.said[0], batch.said[1]])
             each = nn.functional.cross_entropy(logits, batch.next, reduction="none")
             for name in PARTS[1:]:
                 mine = batch.kinds == KINDS.index(SegmentKind(name))
                 if count := int(mine.sum()):
-                    sums[name], counts[name] = each[mine].sum(), count
-        return Losses(sums, counts)
+                    parts[name], counts[name] = each[mine].sum() / count, count
+        if not parts:
+            return BatchLoss(None)
+        weights = self.config.weights
+        total = torch.stack([getattr(weights, name) * value for name, value in parts.items()]).sum()
+        return BatchLoss(total, parts, counts)
 
     def _recommendation(self, states: torch.Tensor, items: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        if self.negatives is None or self.negatives >= self.n_items:
+        negatives = self.config.negatives
+        if negatives is None or negatives >= self.n_items:
             table = self.table(np.arange(self.n_items))
             return nn.functional.cross_entropy(self.head(states, table), items, reduction="sum")
-        drawn = rng.choice(self.n_items, self.negatives, replace=False)
+        drawn = rng.choice(self.n_items, negatives, replace=False)
         among, place = np.unique(np.concatenate([drawn, items.cpu().numpy()]), return_inverse=True)
         right = torch.from_numpy(place[len(drawn) :]).to(items.device)
         return nn.functional.cross_entropy(self.head(states, self.table(among)), right, reduction="sum")
@@ -140,7 +131,7 @@ class Tunable(nn.Module):
                 found = Adapter.read(Path(folder))
             self.model.merge_and_unload()
             self.model = self.backbone.model
-        self.changed()
+        self.weights_changed()
         return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ MOST_DRAWN = 96
 
 @dataclass
 class Sampler:
-    """Makes batches.
+    """Makes batches: a stream to learn from (`reasonrec_torch.model_protocol.StreamSource`).
 
     Tasks take turns so that each has had its share of the tokens. All chance comes from (seed, step, number of the
     batch within it), so that what comes next needs nothing but `spent`.
@@ -32,6 +33,8 @@ class Sampler:
         places: of a batch: rows times the longest.
         seed: of all chance.
         said: whether text is learned; if not, dialogues that the head is asked in end where it is asked last.
+        steps: of the whole training.
+        digest: hash of what dialogues depend on besides.
         spent: tokens per task so far.
     """
 
@@ -41,9 +44,11 @@ class Sampler:
     places: int
     seed: int
     said: bool = True
+    steps: int = 1
+    digest: str = ""
     spent: dict[str, int] = field(default_factory=dict)
 
-    def batch(self, step: int, number: int, progress: float) -> TuningBatch:
+    def draw(self, step: int, number: int, progress: float) -> TuningBatch:
         """The batch with this number within the step."""
         rng = np.random.default_rng([self.seed, step, number])
         task = self._task()
@@ -54,6 +59,14 @@ class Sampler:
         batch = together(fitting(encoded, self.places, rng))
         self.spent[task] = self.spent.get(task, 0) + batch.used
         return batch
+
+    def state(self) -> dict[str, Any]:
+        """Tokens per task so far."""
+        return dict(self.spent)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` gave."""
+        self.spent = dict(state)
 
     def _task(self) -> Task:
         shares: Mapping[Task, float] = {Task(name): share for name, share in self.shares.model_dump().items() if share}

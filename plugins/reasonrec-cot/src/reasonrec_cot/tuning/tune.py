@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from reasonrec_explain.item_text import ItemTextSettings
+from reasonrec_torch.optimiser import share_schedule
+from reasonrec_torch.trainer import TimeLimit, train
 
 from reasonrec_core.components import FitData, Settings
 from reasonrec_core.io import content_hash
@@ -29,21 +31,17 @@ from reasonrec_cot.prompting.prompt_builder import Composer, PromptSettings
 from reasonrec_cot.prompting.rationale import RationaleBuilder
 from reasonrec_cot.prompting.relevance import Relevance
 from reasonrec_cot.prompting.templates import load_templates
-from reasonrec_cot.tuning.checkpoint import CheckpointFile
 from reasonrec_cot.tuning.confidence import learn_confidence
 from reasonrec_cot.tuning.config import TuningConfig
 from reasonrec_cot.tuning.examples import Examples
 from reasonrec_cot.tuning.fusion import Generator, decide, decide_clicks
-from reasonrec_cot.tuning.loop import Loop
-from reasonrec_cot.tuning.module import Tunable
+from reasonrec_cot.tuning.module import TunableModel
 from reasonrec_cot.tuning.sampling import Sampler
 from reasonrec_cot.tuning.validation import Answering, click_figure, ranking_figure
 
 CHECKPOINT = "tuning.safetensors"
 FOR_CONFIDENCE = 0.1
 """Share of the minutes that is kept for learning to state confidence, where that is wanted."""
-NO_MATTER = {"minutes", "checkpoint_seconds", "ema"}
-"""Settings with which another sitting may go on: they change how long and what is kept, not how it learns."""
 
 
 class Speech(Settings):
@@ -83,34 +81,42 @@ def tune(
     clicks, explains = data.task is Task.CTR, data.task is Task.EXPLAIN
     some, pairs = (_some(data.valid, most, data.seed) for most in (config.queries, config.pairs))
 
-    def figure() -> float:
+    def figure(model: TunableModel) -> float:
         assert some is not None
-        return (click_figure if clicks else ranking_figure)(module, answering, some)
+        return (click_figure if clicks else ranking_figure)(model, answering, some)
 
     said = bool(config.weights.answer or (config.weights.thought and config.thoughts))
-    sampler = Sampler(build.examples, answering.prompter, config.shares, config.batch_tokens, data.seed, said)
+    places, digest = config.batch_tokens, build.key
+    sampler = Sampler(build.examples, answering.prompter, config.shares, places, data.seed, said, config.steps, digest)
     again = len(pairs) * (2 if config.confidence_steps else 1) / len(some) if some and pairs else 0.0
-    checkpoint = CheckpointFile(data.workdir / CHECKPOINT if data.workdir is not None else None, build.key)
-    loop = Loop(
+    limit = None
+    if config.minutes is not None:
+        room = 60 * config.minutes * (1 - FOR_CONFIDENCE if config.confidence_steps else 1.0)
+        limit = TimeLimit(room, time.perf_counter() - started, 0.0 if clicks or explains else again)
+    training = train(
         module,
         sampler,
-        config,
-        data.seed,
+        config.make_trainer_config(str(backbone.device)),
+        seed=data.seed,
         # How well the head ranks says nothing of sentences: with them the last weights are kept.
-        None if some is None or explains else figure,
-        "validation AUC" if clicks else "validation NDCG@10",
-        checkpoint,
-        data.progress,
-        time.perf_counter() - started,
-        0.0 if clicks or explains else again,
-        1 - FOR_CONFIDENCE if config.confidence_steps else 1.0,
+        validate=None if some is None or explains else figure,
+        figure="validation AUC" if clicks else "validation NDCG@10",
+        validate_start=True,
+        schedule=share_schedule(config.warmup),
+        limit=limit,
+        progress=data.progress,
+        label="tune cot",
+        workdir=data.workdir,
+        checkpoint=CHECKPOINT,
     )
-    report: dict[str, Any] = {"training": loop.run().to_dict()}
+    report: dict[str, Any] = {
+        "training": {**training.to_dict(), "tokens": sampler.state(), "threads": torch.get_num_threads()}
+    }
     decision, counts = None, None
     if not clicks and not explains and generator is not None and pairs is not None:
         decided = decide(module, answering, pairs, generator, data)
         if config.confidence_steps:
-            left = None if config.minutes is None else 60 * config.minutes - loop.state.seconds - decided.seconds * 2
+            left = None if config.minutes is None else 60 * config.minutes - training.seconds - decided.seconds * 2
             report["confidence"] = learn_confidence(module, answering, sampler, decided, config, data.seed, left)
             decided = decide(module, answering, pairs, generator, data)
         decision, report["decision"] = decided.decisions, decided.report
@@ -145,7 +151,7 @@ class _Build:
                 self.soft = SoftItems(self.projector, features)
             widths = features.widths
             self.head = RecHead(backbone.width, widths, learned, config.dimensions, dropout=config.dropout)
-            self.module = Tunable(backbone, self.soft, self.head, features, n_items, config.lora, config.negatives)
+            self.module = TunableModel(backbone, self.soft, self.head, features, n_items, config)
         prompt = speech.prompt if self.soft is not None else speech.prompt.model_copy(update={"soft_tokens": False})
         items = ItemWords(data.catalog, speech.items, tuple(backbone.tokenizer.all_special_tokens))
         has = self.soft.has if self.soft is not None else lambda item: False
@@ -160,7 +166,7 @@ class _Build:
         self.examples = Examples(data, composer, rationales, config.curriculum, *draws)
         parts = [speech.prompt, speech.items, speech.soft]
         self.key = content_hash(
-            config.model_dump(mode="json", exclude=NO_MATTER),
+            config.model_dump(mode="json", exclude={"minutes", "checkpoint_seconds"}),
             *(part.model_dump(mode="json") for part in parts),
             str(speech.templates),
             backbone.weights.sha256,

@@ -15,7 +15,7 @@ from reasonrec_cot.backbone.model import Backbone, SoftTokens
 from reasonrec_cot.backbone.tokenisation import Prompt, Prompter
 from reasonrec_cot.prompting.output_grammar import opening
 from reasonrec_cot.prompting.prompt_builder import Composer, Request
-from reasonrec_cot.tuning.module import Tunable
+from reasonrec_cot.tuning.module import TunableModel
 
 ROWS = 256
 """Queries whose scores of the whole catalogue exist at the same time."""
@@ -54,14 +54,14 @@ class Answering:
 
 
 @torch.no_grad()
-def head_scores(module: Tunable, states: torch.Tensor) -> Float32:
+def head_scores(module: TunableModel, states: torch.Tensor) -> Float32:
     """float32[B, n_items] for float32[B, width]."""
     table = module.table(np.arange(module.n_items))
     parts = [module.head(part.to(table.device), table).float().cpu() for part in torch.split(states, ROWS)]
     return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
 
 
-def ranking_figure(module: Tunable, answering: Answering, cases: Cases, k: int = 10) -> float:
+def ranking_figure(module: TunableModel, answering: Answering, cases: Cases, k: int = 10) -> float:
     """NDCG@k of the head over the whole catalogue, history masked (or among the cases' candidates)."""
     scores = head_scores(module, answering.states(cases.queries, module.soft))
     at = iter(range(0, len(scores), ROWS))
@@ -77,7 +77,7 @@ def ranking_figure(module: Tunable, answering: Answering, cases: Cases, k: int =
     return found.values[metric_name("NDCG", k, found.sampled)]
 
 
-def click_figure(module: Tunable, answering: Answering, cases: Cases) -> float:
+def click_figure(module: TunableModel, answering: Answering, cases: Cases) -> float:
     """AUC of P(yes) against P(no)."""
     assert cases.labels is not None
     assert cases.queries.candidates is not None
@@ -85,7 +85,7 @@ def click_figure(module: Tunable, answering: Answering, cases: Cases) -> float:
     return float(roc_auc_score(cases.labels[cases.queries.candidates >= 0] > 0, gap))
 
 
-def click_odds(module: Tunable, answering: Answering, queries: QueryBatch) -> Float32:
+def click_odds(module: TunableModel, answering: Answering, queries: QueryBatch) -> Float32:
     """float32[N]: log odds of yes against no as the answer's first token, for each candidate that there is."""
     states = answering.states(replace(queries, task=Task.CTR), module.soft)
     yes, no = (answering.prompter.text(word)[0] for word in ("yes", "no"))
