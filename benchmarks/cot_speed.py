@@ -1,4 +1,4 @@
-"""How fast the language model of `cot` reads, writes and ranks, next to the same weights in llama.cpp.
+"""How fast the language model of `cot` reads and ranks, next to the same weights in llama.cpp.
 
     pip install llama-cpp-python      # built from source; left out of the tables where it is not installed
     python benchmarks/cot_speed.py --rounds 5
@@ -10,7 +10,7 @@ threads; the best of all rounds, per second of the clock and of the processor (o
 the processor's are the ones to compare). Prompts are the policy's own: a system's turn, a history of ten items,
 twenty listed candidates.
 
-Writes benchmarks/results/cot_speed.md; with ``--writing``, which leaves the rest out, cot_speed_writing.md beside it.
+Writes benchmarks/results/cot_speed.md; for writing see cot_writing.py.
 """
 
 from __future__ import annotations
@@ -32,8 +32,6 @@ import torch
 from reasonrec_cot.answers.item_head import HeadAnswers, RecHead
 from reasonrec_cot.answers.likelihood import Likelihood
 from reasonrec_cot.backbone.config import BackboneConfig
-from reasonrec_cot.backbone.drafts import Memory
-from reasonrec_cot.backbone.generate import generate
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.tokenisation import Prompt, Prompter
 from reasonrec_cot.prompting.item_words import ItemWords
@@ -44,9 +42,7 @@ from reasonrec_core.testing.tiny import tiny
 from reasonrec_core.types import Float32, History, QueryBatch, Task
 
 RESULTS = Path(__file__).parent / "results"
-HISTORY, LISTED, WRITTEN, CATALOGUE = 10, 20, 32, 12_101
-TIMES = 5
-"""One text is written so often in each round: it takes little time, and a short moment is easily a bad one."""
+HISTORY, LISTED, CATALOGUE = 10, 20, 12_101
 Timed = tuple[float, float]
 
 
@@ -101,22 +97,6 @@ class Ours:
         for rows in self.backbone.groups([len(prompt) for prompt in self.prompts.first]):
             self.backbone.read([self.prompts.first[row] for row in rows])
 
-    def write(self, texts: int, *, known: bool = False) -> Timed:
-        """Tokens after one prompt, in so many texts at once; ``known``: the same was written before."""
-        self.backbone.memory = Memory()
-        if known:
-            self.write_once(texts)
-        return self.write_once(texts)
-
-    def write_once(self, texts: int) -> Timed:
-        """Tokens after one prompt, with the memory as it is."""
-        reading = self.backbone.read([self.prompts.first[0]] * texts)
-        end, self.backbone.end = self.backbone.end, -1  # no token ends a text, so that every text has as many
-        try:
-            return clocked(lambda: generate(self.backbone, reading, WRITTEN))
-        finally:
-            self.backbone.end = end
-
     def rank(self, prompts: list[Prompt], kept: bool) -> Float32:
         """Twenty labels after each prompt, one request after the other."""
         scores = []
@@ -160,23 +140,6 @@ class Llama:
             self.model.reset()
             self.model.eval(prompt.tokens.tolist())
 
-    def write(self, prompt: Prompt, times: int) -> list[Timed]:
-        """Tokens after one prompt, greedily, so many times."""
-        tokens = prompt.tokens.tolist()
-        self.model.reset()
-        self.model.eval(tokens)
-
-        def more() -> None:
-            for _ in range(WRITTEN):
-                self.model.eval([self.model.sample(temp=0.0)])
-
-        found = []
-        for _ in range(times):
-            self.model.n_tokens = len(tokens) - 1
-            self.model.eval(tokens[-1:])
-            found.append(clocked(more))
-        return found
-
     def rank(self, prompts: list[Prompt], kept: bool) -> None:
         """Read each prompt; with ``kept``, only what follows the beginning that it shares with the one before."""
         before: list[int] = []
@@ -200,30 +163,20 @@ Done = list[tuple[str, str, float, Timed]]
 """Column, system, how much was done, and how long it took."""
 
 
-def measured(ours: Ours, writing: bool) -> Done:
-    """One round of one precision; ``writing``: of that alone."""
-    done: Done = []
+def measured(ours: Ours) -> Done:
+    """One round of one precision."""
     pairs = paired(ours.prompts)
-    if ours.backbone.config.generation == "exact" and not writing:
-        done.append(("read", ours.name, ours.prompts.tokens, clocked(ours.read)))
-        ours.backbone.forget()
-        done.append(("rank", ours.name, len(pairs), clocked(lambda: ours.rank(pairs, False))))
-        done.append(("rank, beginnings kept", ours.name, len(pairs), clocked(lambda: ours.rank(pairs, True))))
-        done.append(("catalogue", ours.name, 1, clocked(ours.catalogue)))
-    done += [("write 1", ours.name, WRITTEN, ours.write(1)) for _ in range(TIMES)]
-    done.append(("write 8", ours.name, WRITTEN * 8, ours.write(8)))
-    done.append(("write again", ours.name, WRITTEN, ours.write(1, known=True)))
-    return done
+    done: Done = [("read", ours.name, ours.prompts.tokens, clocked(ours.read))]
+    ours.backbone.forget()
+    done.append(("rank", ours.name, len(pairs), clocked(lambda: ours.rank(pairs, False))))
+    done.append(("rank, beginnings kept", ours.name, len(pairs), clocked(lambda: ours.rank(pairs, True))))
+    return [*done, ("catalogue", ours.name, 1, clocked(ours.catalogue))]
 
 
-def measured_llama(other: Llama, prompts: Prompts, writing: bool) -> Done:
-    """One round of llama.cpp; ``writing``: of that alone."""
+def measured_llama(other: Llama, prompts: Prompts) -> Done:
+    """One round of llama.cpp."""
     pairs = paired(prompts)
-    written: Done = [("write 1", other.name, WRITTEN, took) for took in other.write(prompts.first[0], TIMES)]
-    if writing:
-        return written
     return [
-        *written,
         ("read", other.name, prompts.tokens, clocked(lambda: other.read(prompts.first))),
         ("rank", other.name, len(pairs), clocked(lambda: other.rank(pairs, False))),
         ("rank, beginnings kept", other.name, len(pairs), clocked(lambda: other.rank(pairs, True))),
@@ -235,14 +188,12 @@ def paired(prompts: Prompts) -> list[Prompt]:
     return [prompt for pair in zip(prompts.first, prompts.second, strict=True) for prompt in pair]
 
 
-def measure(
-    systems: list[Ours], other: Llama | None, rounds: int, writing: bool
-) -> dict[str, dict[str, list[tuple[float, Timed]]]]:
+def measure(systems: list[Ours], other: Llama | None, rounds: int) -> dict[str, dict[str, list[tuple[float, Timed]]]]:
     """Per column and system: how much was done, and the time of each round."""
     found: dict[str, dict[str, list[tuple[float, Timed]]]] = {}
     for number in range(rounds + 1):  # the first warms up
-        done = [entry for ours in systems for entry in measured(ours, writing)]
-        done += [] if other is None else measured_llama(other, systems[0].prompts, writing)
+        done = [entry for ours in systems for entry in measured(ours)]
+        done += [] if other is None else measured_llama(other, systems[0].prompts)
         print(f"round {number} of {rounds}", file=sys.stderr, flush=True)
         for column, name, amount, took in done if number else ():
             found.setdefault(column, {}).setdefault(name, []).append((amount, took))
@@ -251,9 +202,6 @@ def measure(
 
 TITLES = {
     "read": "Reading: tokens per second",
-    "write 1": "Writing one text: tokens per second",
-    "write again": "Writing one text that was written before: tokens per second",
-    "write 8": "Writing eight texts at once: tokens per second, all together",
     "rank": "Ranking twenty candidates, nothing kept: requests per second",
     "rank, beginnings kept": "Ranking twenty candidates, beginnings kept: requests per second",
     "catalogue": f"Ranking {CATALOGUE:,} items by the head, one prefill: requests per second",
@@ -279,34 +227,29 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=4)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, default=None)
-    parser.add_argument("--writing", action="store_true", help="measure writing alone: minutes less")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     base = {"device": "cpu", "precision": "float32"}
     systems = [
         Ours("float32", options.users, **base),
         Ours("bfloat16", options.users, **{**base, "precision": "bfloat16"}),
-        Ours("float32, int8 writing", options.users, **base, generation="int8"),
-        Ours("bfloat16, int8 writing", options.users, **{**base, "precision": "bfloat16"}, generation="int8"),
     ]
     other = Llama(gguf(), options.threads) if find_spec("llama_cpp") else None
     load = os.getloadavg()[0]
-    found = measure(systems, other, options.rounds, options.writing)
+    found = measure(systems, other, options.rounds)
     lengths = [len(prompt) for prompt in systems[0].prompts.first]
     how = f"--rounds {options.rounds} --users {options.users} --threads {options.threads}"
-    how += " --writing" if options.writing else ""
     versions = f"torch {torch.__version__}, " + (f"llama-cpp-python {other.version}" if other else "without llama.cpp")
     header = (
-        "# How fast the language model of `cot` reads, writes and ranks\n\n"
+        "# How fast the language model of `cot` reads and ranks\n\n"
         f"`python benchmarks/cot_speed.py {how}`, seed 0, {os.cpu_count()} cores ({platform.machine()}), "
         f"Python {platform.python_version()}, {versions}, {date.today()}, "
         f"load average {load:.1f} when it began, {os.getloadavg()[0]:.1f} when it ended.\n\n"
         f"SmolLM2-135M-Instruct; {options.users} users with {HISTORY} items of history, {LISTED} listed candidates, "
-        f"prompts of {min(lengths)} to {max(lengths)} tokens; {WRITTEN} tokens written per text. The best of "
-        f"{options.rounds} rounds (one text: of {options.rounds * TIMES} times), per second of the clock and of the "
-        "processor.\n"
+        f"prompts of {min(lengths)} to {max(lengths)} tokens. The best of {options.rounds} rounds, per second of the "
+        "clock and of the processor.\n"
     )
-    out = options.out or RESULTS / ("cot_speed_writing.md" if options.writing else "cot_speed.md")
+    out = options.out or RESULTS / "cot_speed.md"
     out.write_text(page(found, header))
     print(out.read_text())
 
