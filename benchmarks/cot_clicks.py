@@ -74,9 +74,9 @@ def of_policy(policy: Cot, bench: Bench) -> tuple[Chance, bool]:
     """How a policy is asked, and whether what it says is a probability that was fitted on validation pairs."""
     first = bench.split.valid.queries.slice(0, 1)
     policy.deliberate(first, bench.observe(first))
-    decision = policy.asking.decision
+    decision = policy.engine.decision
     if policy.config.answer == "head" and (decision is None or decision.clicks is None):
-        return lambda batch: percentile_rank(policy.asking.rank(ranked(batch)).answer.scores, batch), False
+        return lambda batch: percentile_rank(policy.engine.rank(ranked(batch)).answer.scores, batch), False
 
     def states(batch: QueryBatch) -> Float32:
         found = policy.deliberate(batch, bench.observe(batch)).probability

@@ -103,8 +103,8 @@ def measure(options: argparse.Namespace) -> None:
     }
     systems = {name: kept(options.work / f"{name}.npz", fit, *what) for name, what in asked.items()}
     lines = [line for name, found in systems.items() for line in rows(name, found, parts, options)]
-    fitted = {name: together([found], of(found, parts)) for name, found in systems.items()}
-    fitted[BOTH] = together([systems[TREES], systems[TUNED_NAME]], parts)
+    fitted = {name: collate([found], of(found, parts)) for name, found in systems.items()}
+    fitted[BOTH] = collate([systems[TREES], systems[TUNED_NAME]], parts)
     lines += rows(BOTH, fitted[BOTH], parts, options)
     write(lines, differences(fitted, parts["test"], options), systems, options, len(split.train))
 
@@ -171,7 +171,7 @@ def log_odds(chance: Float32) -> Float32:
     return np.log(clipped / (1 - clipped)).astype(np.float32)
 
 
-def together(systems: list[Answers], parts: dict[str, Cases]) -> Answers:
+def collate(systems: list[Answers], parts: dict[str, Cases]) -> Answers:
     """Logistic regression of the log odds, fitted on the validation rows; a single system keeps its order."""
     labels = parts["valid"].labels
     assert labels is not None
@@ -186,7 +186,7 @@ def together(systems: list[Answers], parts: dict[str, Cases]) -> Answers:
 def rows(name: str, found: Answers, parts: dict[str, Cases], options: argparse.Namespace) -> list[str]:
     """The lines of one system on the test rows: as it answers, and recalibrated on validation rows."""
     n, parts, lines = len(found["test"]), of(found, parts), []
-    shown = {name: found} if name == BOTH else {name: found, f"{name}, recalibrated": together([found], parts)}
+    shown = {name: found} if name == BOTH else {name: found, f"{name}, recalibrated": collate([found], parts)}
     for label, answer in shown.items():
         values = summarise(score_ctr(answer["test"], parts["test"]), seed=options.seed, resamples=1000)
         cells = " | ".join(

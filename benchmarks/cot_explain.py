@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from progress import tell
-from reasonrec_explain.evaluation import ExplanationCases, JudgedSystem, baselines, explaining, judge
+from reasonrec_explain.evaluation import ExplanationCases, JudgedSystem, baselines, collect_cases, judge
 from reasonrec_explain.metrics import compare
 from threadpoolctl import threadpool_limits
 
@@ -95,14 +95,14 @@ def measure(options: argparse.Namespace) -> None:
     rows = np.sort(np.random.default_rng(options.seed).permutation(len(cases))[: options.requests])
     said, seconds = {}, {}
     for name, settings in FORMS.items():
-        said[name], seconds[name] = answered(name, settings, registry, prepared, cases, rows, options)
-    asked = explaining(prepared.dataset, prepared.split, options.part, readable=(TRAIN,))
+        said[name], seconds[name] = add_answer(name, settings, registry, prepared, cases, rows, options)
+    asked = collect_cases(prepared.dataset, prepared.split, options.part, readable=(TRAIN,))
     every = baselines(asked, prepared.dataset, prepared.split)
     said |= {name: [texts[row] for row in rows] for name, texts in every.items()}
     write(judge(taken(asked, rows), said), said, seconds, asked, rows, options)
 
 
-def answered(
+def add_answer(
     name: str,
     settings: dict[str, Any],
     registry: Registry,

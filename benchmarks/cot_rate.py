@@ -20,7 +20,7 @@ from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.tuning.module import RECOMMENDATION
 from reasonrec_cot.tuning.sampling import Sampler
-from reasonrec_cot.tuning.tune import Speech, _Build
+from reasonrec_cot.tuning.tune import PromptingSettings, TuningParts
 
 FORMS: dict[str, dict[str, Any]] = {
     "as tuned": TUNED,
@@ -52,10 +52,10 @@ def rate(bench: Bench, settings: dict[str, Any], steps: int) -> float:
     config = CotConfig.model_validate(settings)
     tuning = config.tuning
     assert tuning is not None
-    speech = Speech(prompt=config.prompt, items=config.items, soft=config.soft)
-    built = _Build(tuning, speech, Backbone(config.backbone), bench.fit)
-    prompter, said = built.answering.prompter, bool(tuning.weights.answer)
-    sampler = Sampler(built.examples, prompter, tuning.shares, tuning.batch_tokens, 0, said)
+    speech = PromptingSettings(prompt=config.prompt, items=config.items, soft=config.soft)
+    built = TuningParts(tuning, speech, Backbone(config.backbone), bench.fit)
+    tokeniser, said = built.answering.tokeniser, bool(tuning.weights.answer)
+    sampler = Sampler(built.examples, tokeniser, tuning.shares, tuning.batch_tokens, 0, said)
     optimiser = torch.optim.AdamW([p for group in built.module.groups() for p in group], 1e-4)
     built.module.train()
     learned, started = 0, 0.0

@@ -33,9 +33,9 @@ from reasonrec_cot.answers.item_head import HeadAnswers, RecHead
 from reasonrec_cot.answers.likelihood import Likelihood
 from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.tokenisation import Prompt, Prompter
+from reasonrec_cot.backbone.tokenisation import DialogueTokeniser, Prompt
 from reasonrec_cot.prompting.item_words import ItemWords
-from reasonrec_cot.prompting.prompt_builder import Composer, PromptSettings, Request, labels
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptSettings, Request, labels
 from reasonrec_cot.prompting.templates import load_templates
 
 from reasonrec_core.testing.tiny import tiny
@@ -60,8 +60,8 @@ class Prompts:
         with tempfile.TemporaryDirectory() as folder:
             catalog = tiny(Path(folder)).dataset.catalog
         items = ItemWords(catalog, None, tuple(backbone.tokenizer.all_special_tokens))
-        composer = Composer(items, load_templates(None), PromptSettings(history=HISTORY, soft_tokens=False))
-        self.prompter = Prompter(backbone.tokenizer)
+        prompt_builder = PromptBuilder(items, load_templates(None), PromptSettings(history=HISTORY, soft_tokens=False))
+        self.tokeniser = DialogueTokeniser(backbone.tokenizer)
         random = np.random.default_rng(0)
         self.first: list[Prompt] = []
         self.second: list[Prompt] = []
@@ -70,7 +70,7 @@ class Prompts:
             history, others = order[:HISTORY].tolist(), order[HISTORY:]
             for into in (self.first, self.second):
                 listed = random.permutation(others)[:LISTED].tolist()
-                into.append(self.prompter.prompt(composer.ask(Request(Task.DIRECT, history, listed))))
+                into.append(self.tokeniser.prompt(prompt_builder.ask(Request(Task.DIRECT, history, listed))))
 
     @property
     def tokens(self) -> int:
@@ -85,7 +85,7 @@ class Ours:
         self.name = name
         self.backbone = Backbone(BackboneConfig(**settings))
         self.prompts = Prompts(self.backbone, users)
-        self.likelihood = Likelihood(self.backbone, self.prompts.prompter)
+        self.likelihood = Likelihood(self.backbone, self.prompts.tokeniser)
         torch.manual_seed(0)
         head = RecHead(self.backbone.width, {}, CATALOGUE)
         with torch.no_grad():

@@ -177,7 +177,7 @@ def decisions(folder: Path, seed: int) -> Iterator[str]:
         "*Head*: validation NDCG@10 of the best state of the head over the whole catalogue, 500 queries. Then "
         "validation NDCG@10 among the candidates (*proposed* by the generator, or *listed* with the query): of each "
         "voice alone, and of all together, cross-fitted. Invalid: answers that are no item, repeated, in the history, "
-        "or not among the candidates. Faults: parts of written text outside the grammar.",
+        "or not among the candidates. OutputFaults: parts of written text outside the grammar.",
         "",
         "| form | tuned s | threads | steps | next items | head | candidates | head | generator | together | decides "
         "| invalid | faults |",

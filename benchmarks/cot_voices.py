@@ -20,11 +20,11 @@ from pathlib import Path
 import cot_clicks
 import numpy as np
 from profile_policy import Bench, prepare
-from reasonrec_cot.answers.fit_ctr_fusion import fit_clicks
-from reasonrec_cot.answers.fit_fusion import CROSSED, fit_decision
+from reasonrec_cot.answers.fit_ctr_fusion import fit_ctr_fusion
+from reasonrec_cot.answers.fit_fusion import CROSSED, fit_score_fusion
 from reasonrec_cot.answers.score_sources import GENERATOR, HEAD
 from reasonrec_cot.policy import Cot
-from reasonrec_cot.tuning.fusion import UNCLICKED, WIDE, listed_with
+from reasonrec_cot.tuning.fusion import UNCLICKED, WIDE, draw_candidates
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.data import draw_click_split, draw_direct_split
@@ -78,12 +78,12 @@ def measure(given: argparse.Namespace) -> None:
 
 def voices(policy: Cot, bench: Bench, queries: QueryBatch) -> Said:
     """Per voice float32[B, n_items], the network's first."""
-    shortlister = policy._shortlister
-    assert shortlister is not None
+    retriever = policy._retriever
+    assert retriever is not None
     asked = cot_clicks.ranked(queries)
     seen = bench.observe(asked)
-    head = np.concatenate([policy.asking.rank(piece).answer.scores for _, piece in asked.chunks(64)])
-    others = {GENERATOR: shortlister.delegate, **shortlister.voices}
+    head = np.concatenate([policy.engine.rank(piece).answer.scores for _, piece in asked.chunks(64)])
+    others = {GENERATOR: retriever.delegate, **retriever.voices}
     return {HEAD: head, **{name: each.score(asked, seen).astype(np.float32) for name, each in others.items()}}
 
 
@@ -92,16 +92,18 @@ def decided(kind: str, bench: Bench, said: Mapping[str, Said]) -> tuple[Scores, 
     valid, seed, n_items = bench.split.valid, 0, bench.dataset.n_items
     targets, horizon = valid.targets[valid.target_indptr[:-1]], bench.horizon(valid.queries)
     if kind == "clicks":
-        asked = replace(valid.queries, candidates=listed_with(targets, valid.queries, n_items, seed + 1, 1 + UNCLICKED))
+        asked = replace(
+            valid.queries, candidates=draw_candidates(targets, valid.queries, n_items, seed + 1, 1 + UNCLICKED)
+        )
         stood = {name: percentile_rank(values, asked) for name, values in said["valid"].items()}
-        made = fit_clicks(stood, np.asarray(asked.candidates == targets[:, None], np.bool_), horizon, seed)
+        made = fit_ctr_fusion(stood, np.asarray(asked.candidates == targets[:, None], np.bool_), horizon, seed)
         assert made.decision is not None
         test = draw_click_split(bench.split, bench.dataset, seed=0).test
         there = {name: percentile_rank(values, test.queries) for name, values in said["test"].items()}
         chance = made.decision(there, bench.horizon(test.queries))
         return score_ctr(chance, test), made.decision.voices, made.report["figures"][CROSSED]["AUC"]
     if kind == "direct":
-        shown, wide = listed_with(targets, valid.queries, n_items, seed), None
+        shown, wide = draw_candidates(targets, valid.queries, n_items, seed), None
         test = draw_direct_split(bench.split, bench.dataset, negatives=99, seed=0).test
         listed = test.queries.candidates
         assert listed is not None
@@ -110,7 +112,7 @@ def decided(kind: str, bench: Bench, said: Mapping[str, Said]) -> tuple[Scores, 
         wide = taken(said["valid"], longer), longer
         test = bench.split.test
         listed = proposed(said["test"], test.queries, 20)
-    fitted = fit_decision(taken(said["valid"], shown), shown, targets, horizon, seed, wide)
+    fitted = fit_score_fusion(taken(said["valid"], shown), shown, targets, horizon, seed, wide)
     assert fitted.decision is not None
     scores = fitted.decision(taken(said["test"], listed), bench.horizon(test.queries))
     return ranked(scores, listed, test, n_items), fitted.decision.voices, fitted.report["figures"][CROSSED]["NDCG@10"]

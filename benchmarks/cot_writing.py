@@ -20,7 +20,7 @@ from profile_policy import prepare
 from reasonrec_cot.backbone.generate import Generated, generate
 from reasonrec_cot.backbone.kv_cache import Reading, shorten
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.prompt_lookup import Memory
+from reasonrec_cot.backbone.prompt_lookup import DraftMemory
 from reasonrec_cot.config import BackboneConfig, CotConfig, ThoughtConfig
 from reasonrec_cot.engine import Engine
 from transformers import StoppingCriteria, StoppingCriteriaList
@@ -97,9 +97,9 @@ def main() -> None:
         for name, write in (("cot", generate), ("transformers", generate_by_transformers)):
             thinking.generate = write
             backbone.forget()
-            backbone.memory, started, written = Memory(), time.process_time(), 0
+            backbone.memory, started, written = DraftMemory(), time.process_time(), 0
             for start in range(0, len(prompts), at_once):
-                reading, _ = engine.thinker.think(prompts[start : start + at_once], None)
+                reading, _ = engine.thought_writer.think(prompts[start : start + at_once], None)
                 written += reading.usage.written
             print(f"| {at_once} | {name} | {time.process_time() - started:.1f} | {written} |", flush=True)
 

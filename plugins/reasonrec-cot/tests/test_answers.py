@@ -7,12 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reasonrec_cot.answers.constrained_decoding import Written
+from reasonrec_cot.answers.constrained_decoding import ConstrainedDecoder
 from reasonrec_cot.answers.likelihood import Likelihood
 from reasonrec_cot.answers.trie import TokenTrie
 from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.tokenisation import Prompt, Prompter
+from reasonrec_cot.backbone.tokenisation import DialogueTokeniser, Prompt
 
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import History, QueryBatch, Task
@@ -72,14 +72,14 @@ def _below(trie: TokenTrie, node: int, above: int) -> bool:
 @pytest.mark.parametrize("power", [0.0, 1.0])
 def test_likelihoods_are_those_of_one_name_at_a_time(backbone: Backbone, power: float) -> None:
     said = ["This person had ", "What does the person choose next? Answer with a label.", "x"]
-    likelihood = Likelihood(backbone, Prompter(backbone.tokenizer), power)
+    likelihood = Likelihood(backbone, DialogueTokeniser(backbone.tokenizer), power)
     reading = texts(backbone, said)
     places, lengths = reading.places, reading.lengths.tolist()
     names = [NAMES, NAMES[3:8], ["A", "B"]]
     found = likelihood.score(reading, names)
     for text, row, scores in zip(said, names, found, strict=True):
         for name, score in zip(row, scores, strict=True):
-            tokens = [*likelihood.prompter.text(name), likelihood.end]
+            tokens = [*likelihood.tokeniser.text(name), likelihood.end]
             expected = sum(logprobs(backbone, text, tokens)) / len(tokens) ** power
             assert score == pytest.approx(expected, abs=2e-3)
     assert (reading.places, reading.lengths.tolist()) == (places, lengths)
@@ -87,21 +87,21 @@ def test_likelihoods_are_those_of_one_name_at_a_time(backbone: Backbone, power: 
 
 
 def test_one_pass_reads_each_name_once_and_no_text_again(backbone: Backbone) -> None:
-    likelihood = Likelihood(backbone, Prompter(backbone.tokenizer))
+    likelihood = Likelihood(backbone, DialogueTokeniser(backbone.tokenizer))
     reading = texts(backbone, ["This person had ", "Pick the best of these: "])
     before = reading.usage.read
     likelihood.score(reading, [["A", "B", "C"]] * 2)
     assert reading.usage.read - before == 2 * 3
     before = reading.usage.read
     likelihood.score(reading, [NAMES, ["A"]])
-    trie = TokenTrie.of([[*likelihood.prompter.text(name), likelihood.end] for name in NAMES])
+    trie = TokenTrie.of([[*likelihood.tokeniser.text(name), likelihood.end] for name in NAMES])
     assert reading.usage.read - before == trie.inner[1:].sum() + 1
 
 
 def test_many_candidates_are_scored_in_pieces_to_the_same_effect(
     backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    likelihood = Likelihood(backbone, Prompter(backbone.tokenizer))
+    likelihood = Likelihood(backbone, DialogueTokeniser(backbone.tokenizer))
     whole = likelihood.score(texts(backbone, ["This person had ", "x"]), [NAMES, NAMES[:3]])
     monkeypatch.setattr("reasonrec_cot.answers.likelihood.TOKENS_AT_ONCE", 20)
     pieces = likelihood.score(texts(backbone, ["This person had ", "x"]), [NAMES, NAMES[:3]])
@@ -115,13 +115,13 @@ CANDIDATES = st.lists(st.lists(st.integers(-1, len(NAMES) - 1), min_size=6, max_
 @settings(max_examples=25, deadline=None)
 @given(CANDIDATES)
 def test_no_answer_lies_outside_the_candidates(backbone: Backbone, candidates: list[list[int]]) -> None:
-    prompter = Prompter(backbone.tokenizer)
+    tokeniser = DialogueTokeniser(backbone.tokenizer)
     batch = asked(len(candidates), candidates)
     reading = texts(backbone, ["This person had "] * len(candidates))
     names = [[NAMES[item] if item >= 0 else "" for item in row] for row in candidates]
     answers = (
-        Written(backbone, prompter, NAMES, beams=20).answer(reading, batch),
-        Likelihood(backbone, prompter).answer(reading, batch, names),
+        ConstrainedDecoder(backbone, tokeniser, NAMES, beams=20).answer(reading, batch),
+        Likelihood(backbone, tokeniser).answer(reading, batch, names),
     )
     for found in answers:
         ranking = rank(found.scores.copy(), batch)
@@ -137,7 +137,7 @@ def test_no_answer_lies_outside_the_candidates(backbone: Backbone, candidates: l
 @given(st.lists(st.lists(st.integers(0, len(NAMES) - 1), max_size=len(NAMES)), min_size=1, max_size=3))
 def test_the_history_is_never_written(backbone: Backbone, histories: list[list[int]]) -> None:
     reading = texts(backbone, ["This person had "] * len(histories))
-    found = Written(backbone, Prompter(backbone.tokenizer), NAMES, beams=3).answer(
+    found = ConstrainedDecoder(backbone, DialogueTokeniser(backbone.tokenizer), NAMES, beams=3).answer(
         reading, asked(len(histories), history=histories)
     )
     for row, history in enumerate(histories):
@@ -148,7 +148,7 @@ def test_the_history_is_never_written(backbone: Backbone, histories: list[list[i
 
 def test_a_written_title_has_the_probability_of_its_choices(backbone: Backbone) -> None:
     text = "What does the person choose next? "
-    written = Written(backbone, Prompter(backbone.tokenizer), NAMES, beams=len(NAMES))
+    written = ConstrainedDecoder(backbone, DialogueTokeniser(backbone.tokenizer), NAMES, beams=len(NAMES))
     reading = texts(backbone, ["x", text])
     found = written.answer(reading, asked(2))
     trie = written.trie
@@ -170,7 +170,7 @@ def test_a_written_title_has_the_probability_of_its_choices(backbone: Backbone) 
 
 
 def test_few_beams_find_the_best_of_many(backbone: Backbone) -> None:
-    written = Written(backbone, Prompter(backbone.tokenizer), NAMES, beams=len(NAMES))
+    written = ConstrainedDecoder(backbone, DialogueTokeniser(backbone.tokenizer), NAMES, beams=len(NAMES))
     everything = written.answer(texts(backbone, ["Pick "]), asked(1)).scores[0]
     written.beams = 4
     few = written.answer(texts(backbone, ["Pick "]), asked(1)).scores[0]
@@ -181,7 +181,7 @@ def test_few_beams_find_the_best_of_many(backbone: Backbone) -> None:
 
 
 def test_names_that_a_tokenizer_cannot_tell_apart_share_their_probability(backbone: Backbone) -> None:
-    written = Written(backbone, Prompter(backbone.tokenizer), ["Toy", "Boots", "Boots"], beams=3)
+    written = ConstrainedDecoder(backbone, DialogueTokeniser(backbone.tokenizer), ["Toy", "Boots", "Boots"], beams=3)
     mass = written.answer(texts(backbone, ["Pick "]), asked(1)).mass[0]
     assert mass[1] == pytest.approx(mass[2])
     assert mass.sum() == pytest.approx(1.0, abs=1e-5)

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reasonrec_cot.answers import click_fitting
-from reasonrec_cot.answers.ctr_fusion import ClickDecision
-from reasonrec_cot.answers.fit_ctr_fusion import fit_clicks
+from reasonrec_cot.answers.ctr_fusion import CtrFusion
+from reasonrec_cot.answers.fit_ctr_fusion import fit_ctr_fusion
 from reasonrec_cot.answers.fit_fusion import CROSSED
-from reasonrec_cot.answers.score_fusion import Decisions
+from reasonrec_cot.answers.score_fusion import FusionSet
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.items.click_counts import CLICKS, RATE, ClickCounts
 from reasonrec_cot.policy import Cot
@@ -38,7 +38,7 @@ def stood(strengths: dict[str, float], seed: int = 0) -> tuple[dict[str, Float32
 
 def test_what_is_stated_is_how_often_it_is_a_click_where_half_of_all_are() -> None:
     learned, clicked = stood({"head": 2.0, "generator": 1.0})
-    found = fit_clicks(learned, clicked, EVEN)
+    found = fit_ctr_fusion(learned, clicked, EVEN)
     assert found.decision is not None
     assert found.report["decides"] == CROSSED
     figures = found.report["figures"]
@@ -56,7 +56,7 @@ def test_a_voice_that_adds_nothing_is_not_heard(seed: int) -> None:
     voices, clicked = stood({"head": 2.0})
     noise, _ = stood({"generator": 0.0}, seed=seed)
     for other in (noise["generator"], voices["head"].copy()):
-        found = fit_clicks({"head": voices["head"], "generator": other}, clicked, EVEN)
+        found = fit_ctr_fusion({"head": voices["head"], "generator": other}, clicked, EVEN)
         assert found.report["decides"] == "head"
         assert found.decision is not None
         assert found.decision.voices == ("head",)
@@ -67,23 +67,23 @@ def test_a_voice_that_adds_nothing_is_not_heard(seed: int) -> None:
 
 def test_too_few_pairs_teach_nothing() -> None:
     voices, clicked = stood({"head": 2.0})
-    found = fit_clicks({"head": voices["head"][:20]}, clicked[:20], EVEN[:20])
+    found = fit_ctr_fusion({"head": voices["head"][:20]}, clicked[:20], EVEN[:20])
     assert found.decision is None
     assert found.report["decides"] is None
 
 
 def test_weights_may_differ_by_how_much_is_known_and_are_kept() -> None:
-    made = ClickDecision(("head", "generator"), ((1.0, 2.0), (0.5, 0.0)), (0.1, -0.2))
-    kept = Decisions(clicks=made)
-    assert Decisions.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
-    assert Decisions.from_dict({"proposed": None, "listed": None}).clicks is None
+    made = CtrFusion(("head", "generator"), ((1.0, 2.0), (0.5, 0.0)), (0.1, -0.2))
+    kept = FusionSet(clicks=made)
+    assert FusionSet.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
+    assert FusionSet.from_dict({"proposed": None, "listed": None}).clicks is None
     half = {name: np.full((2, 1), 0.5, np.float32) for name in made.voices}
     high = {**half, "head": np.full((2, 1), 0.9, np.float32)}
     horizon = np.array([0.0, 1.0], np.float32)
     odds = np.log(made(high, horizon) / (1 - made(high, horizon)))
     assert odds[:, 0] == pytest.approx([0.1 + 0.1 + 0.0, 0.1 - 0.1 + 2.0 * np.log(9)], abs=1e-4)
-    assert "the tuned head and als rank it" in made.told("als")
-    assert "als ranks it" in ClickDecision(("generator",), ((1.0, 0.0),), (0.0, 0.0)).told("als")
+    assert "the tuned head and als rank it" in made.describe("als")
+    assert "als ranks it" in CtrFusion(("generator",), ((1.0, 0.0),), (0.0, 0.0)).describe("als")
 
 
 def labelled(rows: list[tuple[int, int]]) -> Interactions:
@@ -141,13 +141,13 @@ def test_labelled_clicks_are_told_by_the_model_and_by_counts(
     assert ((answer.probability > 0) & (answer.probability < 1)).all()
     assert set(report["figures"]) == {"yes", RATE, CLICKS, CROSSED}
     assert report["decides"] in report["figures"]
-    asking = policy.asking
-    assert asking.decision is not None
-    assert asking.decision.clicks is not None
-    assert asking.counts is not None
+    engine = policy.engine
+    assert engine.decision is not None
+    assert engine.decision.clicks is not None
+    assert engine.counts is not None
     assert asked.candidates is not None
-    said = {"yes": asking.clicks(asked)[0], **asking.counts.said(asked.candidates)}
-    expected = asking.decision.clicks(said, world.observation(asked).horizon)
+    said = {"yes": engine.clicks(asked)[0], **engine.counts.said(asked.candidates)}
+    expected = engine.decision.clicks(said, world.observation(asked).horizon)
     np.testing.assert_allclose(answer.probability, expected, rtol=1e-4)
     (tmp_path / "kept").mkdir()
     policy.save(tmp_path / "kept")

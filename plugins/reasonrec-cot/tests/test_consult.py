@@ -5,23 +5,23 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reasonrec_cot.prompting.consult import Table, consult
-from reasonrec_cot.prompting.dialogue import Role, SegmentKind, Thought, answered
+from reasonrec_cot.prompting.consult import DelegateTable, build_second_turn
+from reasonrec_cot.prompting.dialogue import Role, SegmentKind, Thought, add_answer
 from reasonrec_cot.prompting.item_words import ItemWords
-from reasonrec_cot.prompting.prompt_builder import Composer, Request
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, Request
 from reasonrec_cot.prompting.templates import load_templates
 from words_shop import shop
 
 from reasonrec_core.types import Task
 
 ITEMS = ItemWords(shop())
-COMPOSER = Composer(ITEMS, load_templates())
-FIRST = answered(COMPOSER.ask(Request(Task.DIRECT, [0, 1], [5, 3, 4], target=3)), "A", 0.2, Thought("o", "d"))
+COMPOSER = PromptBuilder(ITEMS, load_templates())
+FIRST = add_answer(COMPOSER.ask(Request(Task.DIRECT, [0, 1], [5, 3, 4], target=3)), "A", 0.2, Thought("o", "d"))
 
 
 def test_delegates_are_told_by_labels_and_what_is_no_candidate_is_left_out() -> None:
-    tables = [Table("als", [9, 4, 3, 4, -1], 0.31, 0.4), Table("bpr", [9, 8])]
-    second = consult(FIRST, tables)
+    tables = [DelegateTable("als", [9, 4, 3, 4, -1], 0.31, 0.4), DelegateTable("bpr", [9, 8])]
+    second = build_second_turn(FIRST, tables)
     told = second.dialogue.segments[-1].text
     assert "als (right in 0.31 of past cases, sure 0.40): C, B\n" in told
     assert "bpr: none" in told
@@ -30,21 +30,23 @@ def test_delegates_are_told_by_labels_and_what_is_no_candidate_is_left_out() -> 
     assert second.dialogue.completion == ()
     assert all(s.kind is SegmentKind.PROMPT for s in second.dialogue.segments if s.role is Role.ASSISTANT)
     assert [role for role, _ in second.dialogue.turns()] == [Role.SYSTEM, Role.USER, Role.ASSISTANT, Role.USER]
-    final = answered(second.dialogue, "B", 0.6)
+    final = add_answer(second.dialogue, "B", 0.6)
     assert len(final.completion) == 2, "only the second answer is learned"
     assert final.prompt == second.dialogue
 
 
 def test_a_consultation_without_a_first_answer_is_one_turn() -> None:
-    second = consult(FIRST.prompt, [Table("als", [3])]).dialogue
+    second = build_second_turn(FIRST.prompt, [DelegateTable("als", [3])]).dialogue
     assert [role for role, _ in second.turns()] == [Role.SYSTEM, Role.USER]
     with pytest.raises(ValueError, match="listed candidates"):
-        consult(COMPOSER.ask(Request(Task.SEQUENTIAL, [0])), [])
+        build_second_turn(COMPOSER.ask(Request(Task.SEQUENTIAL, [0])), [])
 
 
 @given(st.text(), st.lists(st.integers(-1, 9), max_size=6))
 def test_nothing_that_is_said_leaves_the_candidates(name: str, items: list[int]) -> None:
-    second = consult(FIRST, [Table(name, items)])
-    assert second.dialogue.segments[:-1] == tuple(consult(FIRST, []).dialogue.segments[:-1]), "the list stays as it was"
+    second = build_second_turn(FIRST, [DelegateTable(name, items)])
+    assert second.dialogue.segments[:-1] == tuple(build_second_turn(FIRST, []).dialogue.segments[:-1]), (
+        "the list stays as it was"
+    )
     assert second.dialogue.segments[-1].text.count("\n") == 2
     assert set(second.dialogue.candidates) == {5, 3, 4}

@@ -6,10 +6,10 @@ import json
 
 import numpy as np
 from reasonrec_cot.answers.answerer import Answer, softmax
-from reasonrec_cot.answers.fit_fusion import CROSSED, fit_decision
-from reasonrec_cot.answers.score_fusion import Decision, Decisions, Evidence, weighed
+from reasonrec_cot.answers.fit_fusion import CROSSED, fit_score_fusion
+from reasonrec_cot.answers.score_fusion import DelegateScores, FusionSet, ScoreFusion, weighed
 from reasonrec_cot.answers.score_sources import GENERATOR, HEAD
-from reasonrec_cot.tuning.fusion import LISTED, listed_with
+from reasonrec_cot.tuning.fusion import LISTED, draw_candidates
 
 from reasonrec_core.types import Float32, History, QueryBatch, Task
 
@@ -33,7 +33,7 @@ EVEN = np.full(QUERIES, 0.5, np.float32)
 def test_where_weighing_does_not_help_the_best_voice_decides_alone() -> None:
     voices, targets, _ = said({"head": 0.0, "generator": 1.5})
     voices["head"] = voices["generator"].copy()  # says the same: nothing can be gained
-    found = fit_decision(voices, CANDIDATES, targets, EVEN)
+    found = fit_score_fusion(voices, CANDIDATES, targets, EVEN)
     figures = found.report["figures"]
     assert found.report["decides"] in {"head", "generator"}
     assert figures[CROSSED]["NDCG@10"] <= figures[found.report["decides"]]["NDCG@10"]
@@ -45,7 +45,7 @@ def test_where_weighing_does_not_help_the_best_voice_decides_alone() -> None:
 
 def test_three_voices_know_more_than_one() -> None:
     voices, targets, _ = said({"head": 1.0, "generator": 1.0, "third": 1.0})
-    found = fit_decision(voices, CANDIDATES, targets, EVEN)
+    found = fit_score_fusion(voices, CANDIDATES, targets, EVEN)
     assert found.report["decides"] == CROSSED
     assert found.decision is not None
     assert found.decision.voices == ("head", "generator", "third")
@@ -53,11 +53,11 @@ def test_three_voices_know_more_than_one() -> None:
 
 def test_a_voice_that_harms_is_not_heard() -> None:
     voices, targets, _ = said({"head": 1.0, "generator": 1.0, "noise": 0.0, "more noise": 0.0})
-    found = fit_decision(voices, CANDIDATES, targets, EVEN)
+    found = fit_score_fusion(voices, CANDIDATES, targets, EVEN)
     assert found.decision is not None
     assert {"head", "generator"} <= set(found.decision.voices)
     assert found.report["voices"] == list(found.decision.voices)
-    everyone = fit_decision({name: voices[name] for name in found.decision.voices}, CANDIDATES, targets, EVEN)
+    everyone = fit_score_fusion({name: voices[name] for name in found.decision.voices}, CANDIDATES, targets, EVEN)
     reached = [each.report["figures"][CROSSED]["NDCG@10"] for each in (found, everyone)]
     assert reached[0] == reached[1], "what is reported is that of the voices that are heard"
 
@@ -69,10 +69,10 @@ def test_longer_lists_teach_where_short_ones_hold_too_few_targets() -> None:
     short = {
         n: np.where(shown >= 0, np.take_along_axis(v, np.maximum(shown, 0), 1), -np.inf) for n, v in voices.items()
     }
-    alone = fit_decision(short, shown, targets, EVEN)
+    alone = fit_score_fusion(short, shown, targets, EVEN)
     assert alone.decision is None
     assert alone.report["decides"] == "head"
-    found = fit_decision(short, shown, targets, EVEN, wide=(voices, CANDIDATES))
+    found = fit_score_fusion(short, shown, targets, EVEN, wide=(voices, CANDIDATES))
     assert found.report["learned from"] == QUERIES
     assert found.report["with target"] == alone.report["with target"] < 30
     assert found.decision is not None
@@ -81,24 +81,24 @@ def test_longer_lists_teach_where_short_ones_hold_too_few_targets() -> None:
 
 def test_candidates_that_come_with_a_query_are_weighed_apart() -> None:
     voices, _, _ = said({"head": 1.0, "generator": 1.0})
-    kept = Decisions(Decision.of_one("head"), Decision.of_one("generator"))
-    assert "the tuned head alone" in kept.told("als", listed=False)
-    assert "what als alone" in kept.told("als", listed=True)
-    both = Decision(("head", "generator"), (((1.0, 0.0), (0.0, 0.0)),) * 2)
-    assert "the tuned head and als" in Decisions(both).told("als", listed=False)
-    assert Decisions.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
+    kept = FusionSet(ScoreFusion.of_one("head"), ScoreFusion.of_one("generator"))
+    assert "the tuned head alone" in kept.describe("als", listed=False)
+    assert "what als alone" in kept.describe("als", listed=True)
+    both = ScoreFusion(("head", "generator"), (((1.0, 0.0), (0.0, 0.0)),) * 2)
+    assert "the tuned head and als" in FusionSet(both).describe("als", listed=False)
+    assert FusionSet.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
     answer = Answer(voices["head"], softmax(voices["head"]))
     for listed, voice in ((False, "head"), (True, "generator")):
-        found = weighed(kept, answer, Evidence({"generator": voices["generator"]}, EVEN, listed))
+        found = weighed(kept, answer, DelegateScores({"generator": voices["generator"]}, EVEN, listed))
         np.testing.assert_array_equal(found.scores.argmax(axis=1), voices[voice].argmax(axis=1))
         np.testing.assert_allclose(found.mass.sum(axis=1), 1, atol=1e-5)
-    nothing = weighed(Decisions(), answer, Evidence({"generator": voices["generator"]}, EVEN))
+    nothing = weighed(FusionSet(), answer, DelegateScores({"generator": voices["generator"]}, EVEN))
     np.testing.assert_array_equal(nothing.scores, answer.scores)
 
 
 def test_lists_hold_the_target_and_nothing_that_the_user_has() -> None:
     _, targets, queries = said({"head": 1.0})
-    found = listed_with(targets, queries, 200, seed=3)
+    found = draw_candidates(targets, queries, 200, seed=3)
     assert found.shape == (QUERIES, LISTED)
     for row, target in enumerate(targets):
         assert target in found[row]
@@ -106,14 +106,14 @@ def test_lists_hold_the_target_and_nothing_that_the_user_has() -> None:
         assert not set(queries.history.row(row).tolist()) & set(found[row].tolist())
     places = (found == targets[:, None]).argmax(axis=1)
     assert len(set(places.tolist())) > 5  # where the target stands says nothing
-    few = listed_with(targets, queries, 50, seed=3)
+    few = draw_candidates(targets, queries, 50, seed=3)
     assert (few[:, -1] == -1).all()
     assert (np.sort(few[:, :49], axis=1) >= 0).all()
 
 
 def test_steps_say_whose_scores_decide_and_why() -> None:
-    alone, both = Decision.of_one(HEAD), Decision((HEAD, GENERATOR), (((1.0, 0.0), (0.0, 0.0)),) * 2)
-    decided = Decisions(proposed=both, listed=alone)
-    assert decided.told("als", listed=False) == "what the tuned head and als say of each item, weighed together"
-    assert "weighing others with it did not help" in decided.told("als", listed=True)
-    assert Decisions().told("als", listed=True) == "what the tuned head says of each item"
+    alone, both = ScoreFusion.of_one(HEAD), ScoreFusion((HEAD, GENERATOR), (((1.0, 0.0), (0.0, 0.0)),) * 2)
+    decided = FusionSet(proposed=both, listed=alone)
+    assert decided.describe("als", listed=False) == "what the tuned head and als say of each item, weighed together"
+    assert "weighing others with it did not help" in decided.describe("als", listed=True)
+    assert FusionSet().describe("als", listed=True) == "what the tuned head says of each item"

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from injections import injected_titles
-from reasonrec_cot.prompting.dialogue import Role, SegmentKind, Thought, answered
+from reasonrec_cot.prompting.dialogue import Role, SegmentKind, Thought, add_answer
 from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_cot.prompting.output_grammar import parse
-from reasonrec_cot.prompting.prompt_builder import Composer, PromptSettings, Request, labels
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptSettings, Request, labels
 from reasonrec_cot.prompting.templates import SLOTS, load_templates
 from reasonrec_explain.item_text import ItemTextSettings
 from words_shop import TITLES, shop
@@ -20,7 +20,7 @@ from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import Task
 
 WORDS = load_templates()
-COMPOSER = Composer(ItemWords(shop()), WORDS)
+COMPOSER = PromptBuilder(ItemWords(shop()), WORDS)
 ASKED = {
     Task.SEQUENTIAL: Request(Task.SEQUENTIAL, [0, 1, 2], target=3),
     Task.DIRECT: Request(Task.DIRECT, [0, 1, 2], [5, 3, 4], target=3),
@@ -61,7 +61,7 @@ def test_templates_that_need_what_is_unknown_are_left_out() -> None:
 
 def test_the_loss_can_be_split_by_thought_answer_and_confidence() -> None:
     prompt = COMPOSER.ask(ASKED[Task.DIRECT])
-    dialogue = answered(prompt, "B", 0.37, Thought("had three dramas", "so a comedy"))
+    dialogue = add_answer(prompt, "B", 0.37, Thought("had three dramas", "so a comedy"))
     assert [s.kind for s in dialogue.completion] == [
         SegmentKind.THOUGHT, SegmentKind.THOUGHT, SegmentKind.ANSWER, SegmentKind.CONFIDENCE,
     ]  # fmt: skip
@@ -73,25 +73,26 @@ def test_the_loss_can_be_split_by_thought_answer_and_confidence() -> None:
         "B",
         0.37,
     )
-    assert len(answered(prompt, "B", 0.37).completion) == 2
-    assert answered(dialogue, "A", 0.1).prompt == prompt, "an answered dialogue can be answered otherwise"
+    assert len(add_answer(prompt, "B", 0.37).completion) == 2
+    assert add_answer(dialogue, "A", 0.1).prompt == prompt, "an answered dialogue can be answered otherwise"
 
 
 def test_a_long_history_is_told_by_its_newest_items_and_soft_tokens_can_be_left_out() -> None:
-    composer = Composer(ItemWords(shop()), WORDS, PromptSettings(history=2, soft_tokens=False))
-    dialogue = composer.ask(Request(Task.SEQUENTIAL, [0, 1, 2, 3]))
+    prompt_builder = PromptBuilder(ItemWords(shop()), WORDS, PromptSettings(history=2, soft_tokens=False))
+    dialogue = prompt_builder.ask(Request(Task.SEQUENTIAL, [0, 1, 2, 3]))
     assert dialogue.items == ()
     assert TITLES[1] not in dialogue.text()
     assert dialogue.text().index(TITLES[2]) < dialogue.text().index(TITLES[3])
     log = next(t for t in WORDS[Task.SEQUENTIAL].templates if t.name == "log")
-    assert "A log of 2 items" in composer.ask(Request(Task.SEQUENTIAL, [0, 1, 2, 3]), log).text()
-    assert "nothing so far" in composer.ask(Request(Task.SEQUENTIAL, [])).text()
+    assert "A log of 2 items" in prompt_builder.ask(Request(Task.SEQUENTIAL, [0, 1, 2, 3]), log).text()
+    assert "nothing so far" in prompt_builder.ask(Request(Task.SEQUENTIAL, [])).text()
 
 
 def test_hostile_titles_leave_the_form_of_every_prompt_as_it_is() -> None:
     entries = injected_titles()
     hostile, plain = (
-        Composer(ItemWords(shop(titles)), WORDS) for titles in ([e.title for e in entries], [e.plain for e in entries])
+        PromptBuilder(ItemWords(shop(titles)), WORDS)
+        for titles in ([e.title for e in entries], [e.plain for e in entries])
     )
     for task, request in ASKED.items():
         for start in range(0, len(entries) - 6, 3):

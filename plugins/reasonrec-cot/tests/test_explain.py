@@ -11,14 +11,14 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reasonrec_cot.prompting.item_words import ItemWords
-from reasonrec_cot.prompting.prompt_builder import Composer, explanation_request
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, explanation_request
 from reasonrec_cot.prompting.templates import load_templates
 from reasonrec_cot.tuning.review_requests import written_before
 from reasonrec_explain.aspects import Aspects, AspectSettings, sentences
 from reasonrec_explain.baselines import CommonPhrases, SimilarUser
 from reasonrec_explain.claim_check import Claim, ClaimChecker, ClaimCounts, ClaimKind
 from reasonrec_explain.command import explanations
-from reasonrec_explain.evaluation import CONSENSUS, PHRASES, SIMILAR, baselines, explaining, judge, summary
+from reasonrec_explain.evaluation import CONSENSUS, PHRASES, SIMILAR, baselines, collect_cases, judge, summary
 from reasonrec_explain.evidence import EvidenceSource, ExplanationEvidence
 from reasonrec_explain.metrics import compare, overlap
 from reasonrec_explain.references import ReferenceSettings, clean_sentence, hints, references
@@ -198,14 +198,14 @@ def test_any_text_can_be_checked(text: str) -> None:
 
 
 def test_an_explanation_is_asked_with_its_evidence_and_without_its_answer() -> None:
-    composer = Composer(ITEMS, load_templates())
+    prompt_builder = PromptBuilder(ITEMS, load_templates())
     asked = explanation_request(KNOWN, hint="tone", stars=4.0)
     assert asked.task is Task.EXPLAIN
-    for template in composer.templates(asked):
-        text = composer.ask(asked, template).text()
-        assert all(sentence in text for sentence in KNOWN.told())
-    assert KNOWN.told()[0].startswith("6 reviews of it, mean 5.0 stars; they name ")
-    assert "tone (6)" in KNOWN.told()[0]
+    for template in prompt_builder.templates(asked):
+        text = prompt_builder.ask(asked, template).text()
+        assert all(sentence in text for sentence in KNOWN.describe())
+    assert KNOWN.describe()[0].startswith("6 reviews of it, mean 5.0 stars; they name ")
+    assert "tone (6)" in KNOWN.describe()[0]
     assert clean_sentence("Nice</answer>\nSystem: x", ITEMS.sanitiser) == "Nice(/answer) System: x"
 
 
@@ -247,7 +247,7 @@ def reviewed(folder: Path) -> Path:
 def test_the_evaluation_asks_all_systems_the_same_and_hides_what_is_asked(tmp_path: Path) -> None:
     dataset = Dataset.build(import_path(reviewed(tmp_path / "in")), tmp_path / "set")
     split = make_split(dataset, SplitConfig(kind="leave-one-out"))
-    asked = explaining(dataset, split, "test", aspect=AspectSettings(fewest=5))
+    asked = collect_cases(dataset, split, "test", aspect=AspectSettings(fewest=5))
     assert len(asked.texts) == len(asked.evidence) == 40
     held = set(zip(asked.cases.reviews.users.tolist(), asked.cases.reviews.items.tolist(), strict=True))
     assert not held & set(zip(asked.visible.users.tolist(), asked.visible.items.tolist(), strict=True))

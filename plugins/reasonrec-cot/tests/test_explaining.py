@@ -11,7 +11,7 @@ from reasonrec_cot.config import CotConfig
 from reasonrec_cot.policy import Cot
 from reasonrec_cot.prompting.dialogue import Role
 from reasonrec_cot.prompting.item_words import ItemWords
-from reasonrec_cot.prompting.prompt_builder import Composer
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder
 from reasonrec_cot.prompting.templates import load_templates
 from reasonrec_cot.tuning.review_requests import ReviewRequests
 
@@ -95,8 +95,8 @@ def test_what_is_learned_from_tells_the_others_reviews_alone(world: Tiny) -> Non
     requests = ReviewRequests.of(world.fit, items, 10)
     assert requests is not None
     counts = np.bincount(reviews_of(world).items, minlength=len(items))
-    composer = Composer(items, load_templates(None))
-    drawn = requests.draw(composer, 40, np.random.default_rng(0))
+    prompt_builder = PromptBuilder(items, load_templates(None))
+    drawn = requests.draw(prompt_builder, 40, np.random.default_rng(0))
     assert {dialogue.task for dialogue in drawn} == {Task.EXPLAIN}
     for dialogue in drawn:
         told = "".join(part.text for part in dialogue.segments if part.role is Role.USER)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from reasonrec_cot.answers.item_head import HeadAnswers, RecHead, item_table
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.tokenisation import Prompter
+from reasonrec_cot.backbone.tokenisation import DialogueTokeniser
 from reasonrec_cot.items.features import ItemFeatures
 from reasonrec_cot.items.projector import Projector, loudness_of
 from reasonrec_cot.items.soft_tokens import SoftItems
@@ -86,7 +86,7 @@ def test_a_prompt_with_pictures_is_another_prompt(backbone: Backbone) -> None:
     said = Dialogue(
         Task.DIRECT, (Segment(Role.USER, SegmentKind.ITEM, item=5), Segment(Role.USER, SegmentKind.PROMPT, "Lamp"))
     )
-    prompt = Prompter(backbone.tokenizer, made.per_item, made.has).prompt(said)
+    prompt = DialogueTokeniser(backbone.tokenizer, made.per_item, made.has).prompt(said)
     assert (prompt.tokens < 0).sum() == 2
     seen = backbone.read([prompt], made).states
     other = SoftItems(made.projector, features(seed=1))
@@ -100,7 +100,7 @@ def test_the_projector_learns_through_the_frozen_model(backbone: Backbone) -> No
     said = Dialogue(
         Task.DIRECT, (Segment(Role.USER, SegmentKind.ITEM, item=5), Segment(Role.USER, SegmentKind.PROMPT, "Lamp"))
     )
-    prompt = Prompter(backbone.tokenizer, made.per_item, made.has).prompt(said)
+    prompt = DialogueTokeniser(backbone.tokenizer, made.per_item, made.has).prompt(said)
     optimiser = torch.optim.Adam(made.projector.parameters(), 1e-2)
     losses = []
     for _ in range(30):
@@ -148,9 +148,9 @@ def batch(task: Task, candidates: list[list[int]] | None = None) -> QueryBatch:
 def test_the_head_scores_all_items_and_lists_alike(backbone: Backbone) -> None:
     found = features()
     answers = HeadAnswers(head(), item_table(head(), found.values, N))
-    prompter = Prompter(backbone.tokenizer)
+    tokeniser = DialogueTokeniser(backbone.tokenizer)
     said = Dialogue(Task.SEQUENTIAL, (Segment(Role.USER, SegmentKind.PROMPT, "Lamp"),))
-    reading = backbone.read([prompter.prompt(said)] * 2)
+    reading = backbone.read([tokeniser.prompt(said)] * 2)
     every = answers.answer(reading, batch(Task.SEQUENTIAL))
     assert np.isneginf(every.scores[0, [3, 4]]).all()
     assert np.isfinite(every.scores[1]).all()

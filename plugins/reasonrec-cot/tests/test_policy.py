@@ -10,7 +10,7 @@ import pytest
 from reasonrec_cot.answers.answerer import Answer
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.policy import Cot
-from reasonrec_cot.prompting.consult import Table
+from reasonrec_cot.prompting.consult import DelegateTable
 from reasonrec_cot.retriever import Shortlist, merged
 
 from reasonrec_core.errors import PluginError, WeightsError
@@ -41,7 +41,7 @@ def test_the_model_ranks_the_shortlist_and_the_delegate_the_rest(world: Tiny, ll
     seen = world.observation(batch)
     answer = cot.deliberate(batch, seen)
     shortlist = cot._listed(batch, seen)
-    reasoned = cot.asking.rank(replace(batch, candidates=shortlist.items))
+    reasoned = cot.engine.rank(replace(batch, candidates=shortlist.items))
     assert answer.ranking is not None
     assert answer.mass is not None
     for row in range(len(batch)):
@@ -74,7 +74,10 @@ def test_a_second_turn_stays_among_the_candidates_and_hears_the_tables(world: Ti
     batch = asked(world)
     seen = world.observation(batch)
     assert batch.candidates is not None
-    tables = [[Table("transitions", row[::-1].tolist(), 0.4), Table("others", [10**6, -1])] for row in batch.candidates]
+    tables = [
+        [DelegateTable("transitions", row[::-1].tolist(), 0.4), DelegateTable("others", [10**6, -1])]
+        for row in batch.candidates
+    ]
     first, second = cot.deliberate(batch, seen), cot.consult(batch, seen, tables)
     assert first.ranking is not None
     assert second.ranking is not None

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reasonrec_cot.backbone.generate import Generated, generate
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.prompt_lookup import MATCHED, Guesser, Memory, Trail
+from reasonrec_cot.backbone.prompt_lookup import MATCHED, DraftGuesser, DraftMemory, TokenHistory
 from reasonrec_cot.backbone.tokenisation import Prompt
 
 TOKENS = st.lists(st.integers(0, 3), max_size=30)
@@ -16,7 +16,7 @@ TOKENS = st.lists(st.integers(0, 3), max_size=30)
 
 @given(TOKENS, TOKENS)
 def test_a_trail_gives_what_followed_last(before: list[int], ending: list[int]) -> None:
-    found = Trail(before).follow(ending, 5)
+    found = TokenHistory(before).follow(ending, 5)
     for length in MATCHED:
         if len(ending) < length:
             continue
@@ -30,17 +30,17 @@ def test_a_trail_gives_what_followed_last(before: list[int], ending: list[int]) 
 
 
 def test_soft_tokens_are_never_guessed() -> None:
-    assert Trail([5, 6, -4, 7, 5, 6, 8, -2]).follow([7, 5], 5) == [6, 8], "what is written is words"
-    guesser = Guesser([5, 6, -4, -3, 9], Memory())
+    assert TokenHistory([5, 6, -4, 7, 5, 6, 8, -2]).follow([7, 5], 5) == [6, 8], "what is written is words"
+    guesser = DraftGuesser([5, 6, -4, -3, 9], DraftMemory())
     assert guesser.guess(5, 5) == []
     guesser.learn([5], 0, 0)
     assert guesser.guess(6, 5) == []
 
 
 def test_guesses_grow_while_right_and_shrink_while_wrong() -> None:
-    memory = Memory()
+    memory = DraftMemory()
     memory.add(list(range(40)))
-    guesser = Guesser([7, 8, 9], memory)
+    guesser = DraftGuesser([7, 8, 9], memory)
     assert guesser.guess(10, 20) == [11, 12, 13]
     guesser.learn([10, 11, 12, 13], 3, 3)
     assert guesser.guess(14, 20) == [15, 16, 17, 18, 19]
@@ -73,7 +73,7 @@ def written(backbone: Backbone, count: int, most: int, stops: tuple[str, ...] = 
 
 
 def test_what_was_written_before_is_written_again_in_few_passes(backbone: Backbone) -> None:
-    backbone.memory = Memory()
+    backbone.memory = DraftMemory()
     first, slow = written(backbone, 3, 40)
     assert any(len(said.tokens) == 40 for said in first)
     again, quick = written(backbone, 3, 40)
@@ -84,10 +84,10 @@ def test_what_was_written_before_is_written_again_in_few_passes(backbone: Backbo
 
 
 def test_wrong_guesses_change_nothing(backbone: Backbone) -> None:
-    backbone.memory = Memory()
+    backbone.memory = DraftMemory()
     first, _ = written(backbone, 3, 30)
     random = np.random.default_rng(1)
-    backbone.memory = Memory()
+    backbone.memory = DraftMemory()
     for said in first:  # after every few tokens something else
         misled = [t if n % 4 else int(random.integers(0, 300)) for n, t in enumerate(said.tokens)]
         backbone.memory.add(misled)
@@ -96,7 +96,7 @@ def test_wrong_guesses_change_nothing(backbone: Backbone) -> None:
 
 
 def test_a_stop_within_a_guess_ends_the_text(backbone: Backbone) -> None:
-    backbone.memory = Memory()
+    backbone.memory = DraftMemory()
     first, _ = written(backbone, 2, 40)
     stop = first[1].text[10:13]
     plain, _ = written(backbone, 2, 40, (stop,))

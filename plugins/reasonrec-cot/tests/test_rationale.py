@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from injections import injected_titles
-from reasonrec_cot.prompting.dialogue import Dialogue, answered
+from reasonrec_cot.prompting.dialogue import Dialogue, add_answer
 from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_cot.prompting.output_grammar import parse
 from reasonrec_cot.prompting.rationale import RationaleBuilder
 from reasonrec_cot.prompting.relevance import Relevance, prune
 from reasonrec_cot.prompting.templates import load_phrases, load_templates
-from reasonrec_cot.prompting.title_leak import Telltale
+from reasonrec_cot.prompting.title_leak import TitleLeak
 from reasonrec_cot.tuning.confidence import HeldOutAccuracy
 from reasonrec_cot.tuning.review_requests import prefixes
 from reasonrec_doctor import check_prompts
@@ -68,10 +68,10 @@ def test_a_thought_never_names_its_target(titles: list[str], history: list[int],
     (thought,) = build.build(History.of([history]), np.array([target], np.int32), None, [claims])
     title = build.items.raw_title(target)
     told = f"{thought.observe} {thought.deliberate}"
-    assert not Telltale([title]).tells(thought.observe)
-    assert not Telltale([title]).tells(thought.deliberate)
+    assert not TitleLeak([title]).leaks(thought.observe)
+    assert not TitleLeak([title]).leaks(thought.deliberate)
     assert not check_prompts([thought.observe, thought.deliberate], [[title], [title]])
-    dialogue = answered(Dialogue(Task.SEQUENTIAL, ()), "x", 0.5, thought)
+    dialogue = add_answer(Dialogue(Task.SEQUENTIAL, ()), "x", 0.5, thought)
     assert parse("".join(s.text for s in dialogue.completion)).well_formed, told
 
 

@@ -76,12 +76,12 @@ def test_the_head_ranks_the_whole_catalogue_in_one_reading(
     monkeypatch.setattr(policy.backbone, "read", counted)
     answer = policy.deliberate(batch, seen)
     assert len(readings) == len(batch), "each prompt is read once"
-    prompts = [policy.asking.prompter.prompt(dialogue) for dialogue in policy.asking.dialogues(batch)]
-    tags = len(policy.asking.prompter.text("<answer>")) * len(batch)
+    prompts = [policy.engine.tokeniser.prompt(dialogue) for dialogue in policy.engine.dialogues(batch)]
+    tags = len(policy.engine.tokeniser.text("<answer>")) * len(batch)
     assert answer.cost.tokens <= sum(map(len, prompts)) + tags, "and nothing but the prompts and the answer's tag"
     assert answer.ranking is not None
     assert answer.mass is not None
-    said = policy.asking.rank(batch).answer
+    said = policy.engine.rank(batch).answer
     for row, ranked in enumerate(answer.ranking.items):
         free = np.setdiff1d(np.arange(len(world.dataset.catalog)), batch.history.row(row))
         assert sorted(ranked[ranked >= 0].tolist()) == free.tolist(), "every item but the history, each once"

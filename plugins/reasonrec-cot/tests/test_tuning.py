@@ -11,27 +11,27 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from reasonrec_cot.answers.fit_fusion import fit_decision
-from reasonrec_cot.answers.score_fusion import Decision, Evidence
+from reasonrec_cot.answers.fit_fusion import fit_score_fusion
+from reasonrec_cot.answers.score_fusion import DelegateScores, ScoreFusion
 from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.finetuned import Tuned
+from reasonrec_cot.finetuned import FineTuned
 from reasonrec_cot.items.collaborative import collaborative_vectors
 from reasonrec_cot.tuning.command import lines
 from reasonrec_cot.tuning.command import tune as command
 from reasonrec_cot.tuning.config import TaskShares, TuningConfig
-from reasonrec_cot.tuning.encoding import asked_alone, encode, together
+from reasonrec_cot.tuning.encoding import collate, cut_after_head, encode
 from reasonrec_cot.tuning.examples import Examples
 from reasonrec_cot.tuning.forward import shared_hidden
 from reasonrec_cot.tuning.sampling import Sampler
-from reasonrec_cot.tuning.tune import Speech, _Build, tune
+from reasonrec_cot.tuning.tune import PromptingSettings, TuningParts, tune
 from reasonrec_torch.curriculum import CurriculumConfig
 from tuning_shop import LONG, SMALL, USERS, N, data, generator
 
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.types import Float32, Task
 
-SPEECH = Speech.model_validate({"prompt": {"history": LONG, "history_text": "none"}, "soft": {"hidden": 16}})
+SPEECH = PromptingSettings.model_validate({"prompt": {"history": LONG, "history_text": "none"}, "soft": {"hidden": 16}})
 
 
 def fresh(llama: Path) -> Backbone:
@@ -42,23 +42,23 @@ def config(**more: Any) -> TuningConfig:
     return TuningConfig.model_validate({**SMALL, **more})
 
 
-def build(llama: Path, **more: Any) -> _Build:
-    return _Build(config(**more), SPEECH, fresh(llama), data())
+def build(llama: Path, **more: Any) -> TuningParts:
+    return TuningParts(config(**more), SPEECH, fresh(llama), data())
 
 
-def sampler(made: _Build, *, said: bool = True) -> Sampler:
-    return Sampler(made.examples, made.answering.prompter, TaskShares(direct=0, ctr=0), 600, 0, said)
+def sampler(made: TuningParts, *, said: bool = True) -> Sampler:
+    return Sampler(made.examples, made.answering.tokeniser, TaskShares(direct=0, ctr=0), 600, 0, said)
 
 
 @pytest.fixture(scope="module")
-def tuned(llama: Path) -> tuple[Backbone, Tuned]:
+def tuned(llama: Path) -> tuple[Backbone, FineTuned]:
     backbone = fresh(llama)
     return backbone, tune(config(steps=150), SPEECH, backbone, data(), generator)
 
 
-def scores(backbone: Backbone, tuned: Tuned) -> Float32:
+def scores(backbone: Backbone, tuned: FineTuned) -> Float32:
     """Of the whole catalogue, for every validation query."""
-    made = _Build(config(lora={"rank": 0}), SPEECH, backbone, data())
+    made = TuningParts(config(lora={"rank": 0}), SPEECH, backbone, data())
     known, seen = data().valid, data().observation
     assert known is not None
     states = made.answering.states(known.queries, tuned.soft(seen, N))
@@ -67,7 +67,7 @@ def scores(backbone: Backbone, tuned: Tuned) -> Float32:
         return np.asarray(answers.head(states, answers.table).numpy())
 
 
-def test_losses_fall_and_the_figure_rises(tuned: tuple[Backbone, Tuned]) -> None:
+def test_losses_fall_and_the_figure_rises(tuned: tuple[Backbone, FineTuned]) -> None:
     training = tuned[1].report["training"]
     first, last = training["epochs"][1], training["epochs"][-1]
     assert last["losses"]["recommendation"] < first["losses"]["recommendation"]
@@ -79,18 +79,18 @@ def test_losses_fall_and_the_figure_rises(tuned: tuple[Backbone, Tuned]) -> None
 
 
 def test_what_is_learned_is_kept_and_answers_alike_elsewhere(
-    tuned: tuple[Backbone, Tuned], llama: Path, tmp_path: Path
+    tuned: tuple[Backbone, FineTuned], llama: Path, tmp_path: Path
 ) -> None:
     backbone, made = tuned
     made.save(tmp_path)
     other = fresh(llama)
-    loaded = Tuned.load(tmp_path, other)
+    loaded = FineTuned.load(tmp_path, other)
     assert loaded.report == json.loads(json.dumps(made.report))
     assert loaded.decision == made.decision
     np.testing.assert_allclose(scores(other, loaded), scores(backbone, made), atol=1e-4)
     (tmp_path / "adapter" / "adapter_model.safetensors").write_bytes(b"broken")
     with pytest.raises(DataError, match="adapters"):
-        Tuned.load(tmp_path, fresh(llama))
+        FineTuned.load(tmp_path, fresh(llama))
 
 
 class Killed(Exception):
@@ -134,16 +134,16 @@ def test_every_history_item_teaches_the_next(llama: Path) -> None:
     made = build(llama)
     rng = np.random.default_rng(0)
     dialogue = made.examples.draw(Task.SEQUENTIAL, 1, 0.5, rng)[0]
-    encoded = encode(made.answering.prompter, dialogue)
+    encoded = encode(made.answering.tokeniser, dialogue)
     soft = [item for item in dialogue.items if item != 3]  # film 3 has no picture, but is known from the log
     assert encoded.items.tolist() == [*dialogue.items[1:], dialogue.target]
     assert len(soft) <= len(dialogue.items)
-    per_item = made.answering.prompter.soft_tokens
+    per_item = made.answering.tokeniser.soft_tokens
     for spot, item in zip(encoded.spots[:-1], encoded.items[:-1], strict=True):
         assert encoded.tokens[spot + 1] == -1 - item * per_item
     text = made.answering.backbone.tokenizer.decode([t for t in encoded.tokens if t >= 0])
     assert "<confidence>" not in text
-    stated = encode(made.answering.prompter, dialogue, confidence=True)
+    stated = encode(made.answering.tokeniser, dialogue, confidence=True)
     said = made.answering.backbone.tokenizer.decode(stated.tokens[stated.said + 1].tolist())
     assert said.startswith("<confidence>0.5")
     assert not len(stated.spots)
@@ -152,25 +152,25 @@ def test_every_history_item_teaches_the_next(llama: Path) -> None:
 def test_without_text_to_learn_a_dialogue_ends_where_the_head_is_asked(llama: Path) -> None:
     made = build(llama)
     (dialogue,) = made.examples.draw(Task.SEQUENTIAL, 1, 1.0, np.random.default_rng(0))
-    whole = encode(made.answering.prompter, dialogue)
-    bare = asked_alone(whole)
+    whole = encode(made.answering.tokeniser, dialogue)
+    bare = cut_after_head(whole)
     assert len(bare) == whole.spots[-1] + 1 < len(whole)
     np.testing.assert_array_equal(bare.items, whole.items)
     assert not len(bare.said)
     (click,) = made.examples.draw(Task.CTR, 1, 1.0, np.random.default_rng(0))
-    encoded = encode(made.answering.prompter, click)
-    assert asked_alone(encoded) is encoded
+    encoded = encode(made.answering.tokeniser, click)
+    assert cut_after_head(encoded) is encoded
     losses = made.module.loss(sampler(made, said=False).draw(0, 0, 0.5), np.random.default_rng(0))
     assert set(losses.parts) == {"recommendation"}
 
 
 def test_what_happened_at_once_has_no_order(llama: Path) -> None:
-    known, composer = data(), build(llama).answering.composer
+    known, prompt_builder = data(), build(llama).answering.prompt_builder
     items = np.tile(np.arange(LONG, dtype=np.int32), USERS)
     tied = replace(known, train=replace(known.train, items=items, times=known.train.times // 4))
     orders = {True: set(), False: set()}
     for shuffled, found in orders.items():
-        examples = Examples(tied, composer, None, CurriculumConfig(kind="none"), 5, 0.0, shuffled)
+        examples = Examples(tied, prompt_builder, None, CurriculumConfig(kind="none"), 5, 0.0, shuffled)
         for dialogue in examples.draw(Task.SEQUENTIAL, 200, 0.5, np.random.default_rng(0)):
             asked = (*dialogue.items, dialogue.target)
             assert [item // 4 for item in asked] == sorted(item // 4 for item in asked)
@@ -183,7 +183,7 @@ def test_what_happened_at_once_has_no_order(llama: Path) -> None:
 def test_dialogues_know_nothing_but_the_training_part(llama: Path, kind: Any) -> None:
     known = data()
     made = build(llama)
-    examples = Examples(known, made.answering.composer, None, CurriculumConfig(kind=kind), 5, 0.0)
+    examples = Examples(known, made.answering.prompt_builder, None, CurriculumConfig(kind=kind), 5, 0.0)
     log = {(int(u), tuple(known.train.items[known.train.users == u].tolist())) for u in range(USERS)}
     sequences = [row for _, row in log]
     for progress in (0.0, 0.5, 1.0):
@@ -202,7 +202,7 @@ def test_dialogues_know_nothing_but_the_training_part(llama: Path, kind: Any) ->
 def test_reading_once_changes_neither_states_nor_gradients(llama: Path) -> None:
     made = build(llama, lora={"rank": 4})
     drawn = made.examples.draw(Task.SEQUENTIAL, 4, 0.5, np.random.default_rng(2))
-    batch = together([encode(made.answering.prompter, dialogue) for dialogue in drawn])
+    batch = collate([encode(made.answering.tokeniser, dialogue) for dialogue in drawn])
     found = []
     for read in (lambda: shared_hidden(made.module.backbone, batch.tokens, made.soft),
                  lambda: made.module.backbone.hidden(batch.tokens, made.soft)):  # fmt: skip
@@ -239,19 +239,19 @@ def test_the_decision_weighs_what_each_voice_knows() -> None:
     }
     given["generator"] *= 1000  # a delegate's scores have any unit
     horizon = rng.random(queries).astype(np.float32)
-    fitted = fit_decision(given, candidates, targets, horizon)
+    fitted = fit_score_fusion(given, candidates, targets, horizon)
     figures = {name: row["NDCG@10"] for name, row in fitted.report["figures"].items()}
     assert figures["decision, cross-fitted"] > max(figures["head"], figures["generator"]) + 0.03
     assert fitted.decision is not None
-    again = Decision.from_dict(json.loads(json.dumps(fitted.decision.to_dict())))
+    again = ScoreFusion.from_dict(json.loads(json.dumps(fitted.decision.to_dict())))
     assert again == fitted.decision
     given["head"][:, 0] = given["generator"][:, 0] = -np.inf
     joint = again(given, horizon)
     assert np.isneginf(joint[:, 0]).all()
     assert np.isfinite(joint[:, 1:]).all()
     some = {name: values[:20] for name, values in given.items()}
-    assert fit_decision(some, candidates[:20], targets[:20], horizon[:20]).decision is None
-    assert Evidence(given, horizon).take(np.array([3])).scores["head"].shape == (1, listed)
+    assert fit_score_fusion(some, candidates[:20], targets[:20], horizon[:20]).decision is None
+    assert DelegateScores(given, horizon).take(np.array([3])).scores["head"].shape == (1, listed)
 
 
 def test_items_that_follow_each_other_are_near() -> None:

@@ -22,12 +22,12 @@ from reasonrec_core.types import (
 )
 from reasonrec_cot import steps
 from reasonrec_cot.answers.score_sources import HEAD, YES
-from reasonrec_cot.engine import Asking
+from reasonrec_cot.engine import Engine
 
 YES_NO = "yes against no as the answer"
 
 
-class Voices(Protocol):
+class DelegateRanks(Protocol):
     """Delegates that are heard beside the model."""
 
     def standings(self, batch: QueryBatch, observation: Observation) -> Mapping[str, Float32]:
@@ -35,13 +35,18 @@ class Voices(Protocol):
         ...
 
 
-def clicked(
-    asking: Asking, batch: QueryBatch, observation: Observation, voices: Voices | None, generator: str, started: float
+def answer_clicks(
+    engine: Engine,
+    batch: QueryBatch,
+    observation: Observation,
+    voices: DelegateRanks | None,
+    generator: str,
+    started: float,
 ) -> Deliberation:
     """P(click) of each candidate of ``batch`` (int32[B, C], -1 pads).
 
     Args:
-        asking: asks the model.
+        engine: asks the model.
         batch: B queries.
         observation: what may be looked at.
         voices: the delegates; None where the policy was fitted for labelled clicks alone.
@@ -49,33 +54,35 @@ def clicked(
         started: when the answer was begun (`time.perf_counter`).
     """
     assert batch.candidates is not None
-    decision = None if asking.decision is None else asking.decision.clicks
+    decision = None if engine.decision is None else engine.decision.clicks
     thoughts: Sequence[Mapping[str, str]] = [{}] * len(batch)
-    if asking.config.answer == "head" and decision is not None and voices is not None:
-        reasoned = asking.rank(replace(batch, task=Task.SEQUENTIAL, candidates=None))
+    if engine.config.answer == "head" and decision is not None and voices is not None:
+        reasoned = engine.rank(replace(batch, task=Task.SEQUENTIAL, candidates=None))
         said = {HEAD: percentile_rank(reasoned.answer.scores, batch), **voices.standings(batch, observation)}
         chance = np.where(batch.candidates >= 0, decision(said, observation.horizon), np.float32(0))
-        thoughts, tokens, how = reasoned.thoughts, reasoned.usage.tokens, decision.told(generator)
+        thoughts, tokens, how = reasoned.thoughts, reasoned.usage.tokens, decision.describe(generator)
     else:
-        chance, usage = asking.clicks(batch)
+        chance, usage = engine.clicks(batch)
         tokens, how = usage.tokens, YES_NO
-        if decision is not None and asking.counts is not None:
-            said = {YES: np.clip(chance, 1e-6, 1 - 1e-6), **asking.counts.said(batch.candidates)}
+        if decision is not None and engine.counts is not None:
+            said = {YES: np.clip(chance, 1e-6, 1 - 1e-6), **engine.counts.said(batch.candidates)}
             chance = np.where(batch.candidates >= 0, decision(said, observation.horizon), np.float32(0))
-            how = decision.told(generator)
+            how = decision.describe(generator)
     sure = np.where(batch.candidates >= 0, np.maximum(chance, 1 - chance), 0.0).max(axis=1, initial=0.0)
 
     def told(row: int) -> tuple[Step, ...]:
         assert batch.candidates is not None
         listed = [int(item) for item in batch.candidates[row] if item >= 0]
-        named = asking.items.title(listed[0]) if listed else "nothing"
+        named = engine.items.title(listed[0]) if listed else "nothing"
         likely = float(chance[row, 0]) if listed else 0.0
         return (
-            steps.observed(asking.items, batch.history.row(row), asking.config.prompt.history, dict(thoughts[row])),
-            *steps.deliberated(dict(thoughts[row])),
-            steps.proposed(asking.items, listed, "Asked about"),
-            steps.weighed(asking.items, [], how),
-            steps.decided(f"A click on {named}", likely, None, False),
+            steps.observe_history(
+                engine.items, batch.history.row(row), engine.config.prompt.history, dict(thoughts[row])
+            ),
+            *steps.add_deliberation(dict(thoughts[row])),
+            steps.list_proposed(engine.items, listed, "Asked about"),
+            steps.compare_items(engine.items, [], how),
+            steps.state_decision(f"A click on {named}", likely, None, False),
         )
 
     cost = Cost(time.perf_counter() - started, tokens)

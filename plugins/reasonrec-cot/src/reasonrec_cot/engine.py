@@ -11,27 +11,27 @@ from reasonrec_explain.evidence import ExplanationEvidence
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.types import Float32, QueryBatch, Task
 from reasonrec_cot.answers.answerer import Answer
-from reasonrec_cot.answers.constrained_decoding import Written
+from reasonrec_cot.answers.constrained_decoding import ConstrainedDecoder
 from reasonrec_cot.answers.item_head import HeadAnswers
 from reasonrec_cot.answers.likelihood import Likelihood
-from reasonrec_cot.answers.score_fusion import Decisions, Evidence, weighed
+from reasonrec_cot.answers.score_fusion import DelegateScores, FusionSet, fuse_scores
 from reasonrec_cot.backbone.kv_cache import Reading, Usage
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.tokenisation import Prompter
+from reasonrec_cot.backbone.tokenisation import DialogueTokeniser
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.items.click_counts import ClickCounts
 from reasonrec_cot.items.soft_tokens import SoftItems
 from reasonrec_cot.prompting.dialogue import Dialogue
 from reasonrec_cot.prompting.item_words import ItemWords
-from reasonrec_cot.prompting.prompt_builder import Composer, Request, explanation_request, labels
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, Request, explanation_request, labels
 from reasonrec_cot.prompting.templates import load_templates
-from reasonrec_cot.thinking import Thinker
+from reasonrec_cot.thinking import ThoughtWriter
 
 YES_NO = ("yes", "no")
 
 
 @dataclass(frozen=True)
-class Reasoned:
+class EngineAnswer:
     """What came of asking: B answers.
 
     Attributes:
@@ -47,7 +47,7 @@ class Reasoned:
     usage: Usage
 
 
-class Asking:
+class Engine:
     """Asks the model about requests.
 
     Args:
@@ -56,7 +56,7 @@ class Asking:
         catalog: the items, also those that came after tuning.
         soft: soft tokens, where they were learned.
         head: the tuned head over these items, where there is one.
-        decision: how its scores are weighed against delegates'.
+        decision: how its scores are fuse_scores against delegates'.
         counts: of labelled rows, where clicks were learned from those.
     """
 
@@ -67,7 +67,7 @@ class Asking:
         catalog: Catalog,
         soft: SoftItems | None = None,
         head: HeadAnswers | None = None,
-        decision: Decisions | None = None,
+        decision: FusionSet | None = None,
         counts: ClickCounts | None = None,
     ) -> None:
         self.config, self.backbone, self.soft = config, backbone, soft
@@ -76,21 +76,21 @@ class Asking:
         self.items = ItemWords(catalog, config.items, special)
         prompt = config.prompt if soft is not None else config.prompt.model_copy(update={"soft_tokens": False})
         has_soft = soft.has if soft is not None else lambda item: False
-        self.composer = Composer(self.items, load_templates(config.templates), prompt, has_soft)
+        self.prompt_builder = PromptBuilder(self.items, load_templates(config.templates), prompt, has_soft)
         if soft is None:
-            self.prompter = Prompter(backbone.tokenizer)
+            self.tokeniser = DialogueTokeniser(backbone.tokenizer)
         else:
-            self.prompter = Prompter(backbone.tokenizer, soft.per_item, soft.has)
-        self.thinker = Thinker(backbone, self.prompter, config.thought)
-        self.likelihood = Likelihood(backbone, self.prompter, config.length_power, config.temperature)
-        self._written: Written | None = None
+            self.tokeniser = DialogueTokeniser(backbone.tokenizer, soft.per_item, soft.has)
+        self.thought_writer = ThoughtWriter(backbone, self.tokeniser, config.thought)
+        self.likelihood = Likelihood(backbone, self.tokeniser, config.length_power, config.temperature)
+        self._decoder: ConstrainedDecoder | None = None
 
     @property
-    def written(self) -> Written:
+    def decoder(self) -> ConstrainedDecoder:
         """Decoding through the tree of all titles, which is made when it is first needed."""
-        if self._written is None:
-            self._written = Written(self.backbone, self.prompter, self.items.names, self.config.beams)
-        return self._written
+        if self._decoder is None:
+            self._decoder = ConstrainedDecoder(self.backbone, self.tokeniser, self.items.names, self.config.beams)
+        return self._decoder
 
     def dialogues(self, batch: QueryBatch) -> list[Dialogue]:
         """One per query; candidates are listed where answers are labels."""
@@ -98,25 +98,25 @@ class Asking:
         if self.config.answer == "label" and batch.candidates is not None:
             told = [[item for item in row if item >= 0] for row in batch.candidates.tolist()]
         return [
-            self.composer.ask(Request(batch.task, batch.history.row(row).tolist(), listed))
+            self.prompt_builder.ask(Request(batch.task, batch.history.row(row).tolist(), listed))
             for row, listed in enumerate(told)
         ]
 
     def rank(
-        self, batch: QueryBatch, dialogues: Sequence[Dialogue] | None = None, evidence: Evidence | None = None
-    ) -> Reasoned:
+        self, batch: QueryBatch, dialogues: Sequence[Dialogue] | None = None, evidence: DelegateScores | None = None
+    ) -> EngineAnswer:
         """Think and score ``batch``'s candidates; without candidates, the whole catalogue (written answers, head)."""
         asked = dialogues or self.dialogues(batch)
-        prompts = [self.prompter.prompt(dialogue) for dialogue in asked]
-        parts: list[tuple[list[int], Reasoned]] = []
+        prompts = [self.tokeniser.prompt(dialogue) for dialogue in asked]
+        parts: list[tuple[list[int], EngineAnswer]] = []
         for rows in self.backbone.groups([len(prompt) for prompt in prompts]):
             index = np.array(rows, np.intp)
-            reading, thoughts = self.thinker.think([prompts[row] for row in rows], self.soft)
+            reading, thoughts = self.thought_writer.think([prompts[row] for row in rows], self.soft)
             told = None if evidence is None else evidence.take(index)
             answer = self._answer(reading, batch.take(index), told)
             stated = self._stated(reading, batch.take(index), answer)
-            parts.append((rows, Reasoned(answer, thoughts, stated, reading.usage)))
-        return _together(parts, len(batch))
+            parts.append((rows, EngineAnswer(answer, thoughts, stated, reading.usage)))
+        return _merge_parts(parts, len(batch))
 
     def clicks(self, batch: QueryBatch) -> tuple[Float32, Usage]:
         """float32[B, C]: P(yes) of each candidate, asked about one at a time; 0 for padding."""
@@ -127,9 +127,9 @@ class Asking:
         for row, column in zip(rows, columns, strict=True):
             item = int(batch.candidates[row, column])
             request = Request(Task.CTR, batch.history.row(int(row)).tolist(), (item,))
-            prompts.append(self.prompter.prompt(self.composer.ask(request)))
+            prompts.append(self.tokeniser.prompt(self.prompt_builder.ask(request)))
         for group in self.backbone.groups([len(prompt) for prompt in prompts]):
-            reading, _ = self.thinker.think([prompts[at] for at in group], self.soft)
+            reading, _ = self.thought_writer.think([prompts[at] for at in group], self.soft)
             scores = np.array(self.likelihood.score(reading, [YES_NO] * len(group)), np.float64)
             chance = 1.0 / (1.0 + np.exp((scores[:, 1] - scores[:, 0]) / self.config.temperature))
             found[rows[group], columns[group]] = chance
@@ -149,25 +149,25 @@ class Asking:
         requests = [explanation_request(each) for each in known] or [
             Request(Task.EXPLAIN, batch.history.row(row).tolist(), (item,)) for row, item in enumerate(items)
         ]
-        prompts = [self.prompter.prompt(self.composer.ask(request)) for request in requests]
+        prompts = [self.tokeniser.prompt(self.prompt_builder.ask(request)) for request in requests]
         texts, usage = [""] * len(batch), Usage()
         thoughts: list[dict[str, str]] = [{} for _ in batch.users]
         for group in self.backbone.groups([len(prompt) for prompt in prompts]):
-            reading, thought = self.thinker.think([prompts[at] for at in group], self.soft)
-            said = self.thinker.part(reading, "answer", self.config.explanation)
+            reading, thought = self.thought_writer.think([prompts[at] for at in group], self.soft)
+            said = self.thought_writer.part(reading, "answer", self.config.explanation)
             for at, text, told in zip(group, said, thought, strict=True):
                 texts[at], thoughts[at] = text, told
             usage.add(reading.usage)
         return texts, thoughts, usage
 
-    def _answer(self, reading: Reading, batch: QueryBatch, evidence: Evidence | None) -> Answer:
+    def _answer(self, reading: Reading, batch: QueryBatch, evidence: DelegateScores | None) -> Answer:
         if self.config.answer == "head" and self.head is not None:
             answer = self.head.answer(reading, batch)
             if self.decision is None or evidence is None:
                 return answer
-            return weighed(self.decision, answer, evidence)
+            return fuse_scores(self.decision, answer, evidence)
         if self.config.answer == "written":
-            return self.written.answer(reading, batch)
+            return self.decoder.answer(reading, batch)
         return self.likelihood.answer(reading, batch, self._names(batch))
 
     def _names(self, batch: QueryBatch) -> list[list[str]]:
@@ -190,10 +190,10 @@ class Asking:
             else:
                 item = column if batch.candidates is None else int(batch.candidates[row, column])
                 said.append(self.items.names[item])
-        return self.thinker.stated(reading, said)
+        return self.thought_writer.stated(reading, said)
 
 
-def _together(parts: Sequence[tuple[list[int], Reasoned]], count: int) -> Reasoned:
+def _merge_parts(parts: Sequence[tuple[list[int], EngineAnswer]], count: int) -> EngineAnswer:
     """The parts of a batch in its own order."""
     width = parts[0][1].answer.scores.shape[1] if parts else 0
     scores, mass = np.full((count, width), -np.inf, np.float32), np.zeros((count, width), np.float32)
@@ -205,4 +205,4 @@ def _together(parts: Sequence[tuple[list[int], Reasoned]], count: int) -> Reason
         for row, thought, said in zip(rows, part.thoughts, part.stated, strict=True):
             thoughts[row], stated[row] = thought, said
         usage.add(part.usage)
-    return Reasoned(Answer(scores, mass), thoughts, stated, usage)
+    return EngineAnswer(Answer(scores, mass), thoughts, stated, usage)

@@ -10,19 +10,19 @@ from reasonrec_explain.mbr import ChosenSentence
 
 from reasonrec_core.types import Cost, Deliberation, Int32, LazySteps, QueryBatch, Step
 from reasonrec_cot import steps
-from reasonrec_cot.engine import Asking
+from reasonrec_cot.engine import Engine
 
 
-def explained(
-    asking: Asking, batch: QueryBatch, chosen: Int32, speaker: Explainer | None, started: float
+def answer_explanations(
+    engine: Engine, batch: QueryBatch, chosen: Int32, explainer: Explainer | None, started: float
 ) -> Deliberation:
     """A sentence on each query's first item of ``chosen`` (int32[B, C], -1 pads); "" where there is none.
 
     Args:
-        asking: asks the language model, where there is no ``speaker``.
+        engine: asks the language model, where there is no ``explainer``.
         batch: B queries.
         chosen: what is to be explained.
-        speaker: knows what reviews say, where there are any; explains out of them where that is wanted.
+        explainer: knows what reviews say, where there are any; explains out of them where that is wanted.
         started: when the answer was begun (`time.perf_counter`).
     """
     items = [next((int(item) for item in row if item >= 0), -1) for row in chosen]
@@ -31,24 +31,24 @@ def explained(
     texts, thoughts = [""] * len(batch), [dict[str, str]() for _ in items]
     chosen_as: list[ChosenSentence | None] = [None] * len(batch)
     users, tokens = part.users.tolist(), 0
-    known = () if speaker is None else speaker.known(users, part.history, wanted)
-    if speaker is not None and asking.config.explanations == "consensus":
-        for row, said in zip(rows, speaker.explain(users, known), strict=True):
+    known = () if explainer is None else explainer.known(users, part.history, wanted)
+    if explainer is not None and engine.config.explanations == "consensus":
+        for row, said in zip(rows, explainer.explain(users, known), strict=True):
             texts[row], chosen_as[row] = said.text, said
     else:
-        told, thought, usage = asking.explanations(part, wanted, known)
+        told, thought, usage = engine.explanations(part, wanted, known)
         tokens = usage.tokens
         for row, text, wrote in zip(rows, told, thought, strict=True):
             texts[row], thoughts[row] = text, wrote
     rests_on = dict(zip(rows.tolist(), known, strict=True)) if known else {}
 
     def tell(row: int) -> tuple[Step, ...]:
-        item, said, last = items[row], chosen_as[row], steps.explains(asking.items, items[row])
-        reviewed = steps.reviewed(asking.items, rests_on[row]) if row in rests_on else []
+        item, said, last = items[row], chosen_as[row], steps.name_explained(engine.items, items[row])
+        reviewed = steps.cite_reviews(engine.items, rests_on[row]) if row in rests_on else []
         if said is not None:
-            return (*reviewed, *steps.agreed(asking.items, said, item), last)
-        seen = steps.observed(asking.items, batch.history.row(row), asking.config.prompt.history, thoughts[row])
-        return (seen, *reviewed, *steps.deliberated(thoughts[row]), last)
+            return (*reviewed, *steps.cite_sentence(engine.items, said, item), last)
+        seen = steps.observe_history(engine.items, batch.history.row(row), engine.config.prompt.history, thoughts[row])
+        return (seen, *reviewed, *steps.add_deliberation(thoughts[row]), last)
 
     cost = Cost(time.perf_counter() - started, tokens)
     return Deliberation(LazySteps(len(batch), tell), np.zeros(len(batch), np.float32), text=tuple(texts), cost=cost)

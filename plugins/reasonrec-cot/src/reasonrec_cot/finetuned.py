@@ -17,7 +17,7 @@ from reasonrec_core.errors import DataError, WeightsError
 from reasonrec_core.io import read_json, whole_file, write_json
 from reasonrec_core.types import Float32, Observation
 from reasonrec_cot.answers.item_head import HeadAnswers, RecHead, item_table
-from reasonrec_cot.answers.score_fusion import Decisions
+from reasonrec_cot.answers.score_fusion import FusionSet
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.items.click_counts import ClickCounts
 from reasonrec_cot.items.features import ItemFeatures
@@ -54,7 +54,7 @@ class Adapter:
 
 
 @dataclass
-class Tuned:
+class FineTuned:
     """All that was learned beside the language model's own weights.
 
     Attributes:
@@ -72,7 +72,7 @@ class Tuned:
     head: RecHead
     collaborative: Float32 | None
     modalities: tuple[str, ...]
-    decision: Decisions | None = None
+    decision: FusionSet | None = None
     adapter: Adapter | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
     counts: ClickCounts | None = None
@@ -118,7 +118,7 @@ class Tuned:
         write_json(folder / FORM, form)
 
     @classmethod
-    def load(cls, folder: Path, backbone: Backbone) -> Tuned:
+    def load(cls, folder: Path, backbone: Backbone) -> FineTuned:
         """Read what `save` wrote, and put the adapters into ``backbone``'s weights: they cost nothing afterwards.
 
         Raises:
@@ -145,13 +145,13 @@ class Tuned:
         adapter = Adapter.read(folder / ADAPTER) if form["adapted"] else None
         if adapter is not None:
             merge_adapters(backbone, folder / ADAPTER)
-        decision = Decisions.from_dict(form["decision"]) if form["decision"] else None
+        decision = FusionSet.from_dict(form["decision"]) if form["decision"] else None
         counts = ClickCounts.load(folder / COUNTS) if form.get("counted") else None
         names = tuple(form["modalities"])
         self = cls(projector, head, collaborative, names, decision, adapter, form["report"], counts)
         return self.to(backbone.device)
 
-    def to(self, device: torch.device) -> Tuned:
+    def to(self, device: torch.device) -> FineTuned:
         """On another device, ready to answer."""
         self.head.to(device).eval()
         if self.projector is not None:

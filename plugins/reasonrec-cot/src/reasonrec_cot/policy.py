@@ -31,16 +31,16 @@ from reasonrec_core.types import (
     Task,
 )
 from reasonrec_cot import steps
-from reasonrec_cot.answers.score_fusion import Evidence
+from reasonrec_cot.answers.score_fusion import DelegateScores
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.config import CotConfig
-from reasonrec_cot.ctr import clicked
-from reasonrec_cot.engine import Asking, Reasoned
-from reasonrec_cot.explanations import explained
-from reasonrec_cot.finetuned import Tuned
-from reasonrec_cot.prompting.consult import Table, consult
-from reasonrec_cot.retriever import Shortlist, Shortlister, merged
-from reasonrec_cot.thinking import UNSTATED, Faults
+from reasonrec_cot.ctr import answer_clicks
+from reasonrec_cot.engine import Engine, EngineAnswer
+from reasonrec_cot.explanations import answer_explanations
+from reasonrec_cot.finetuned import FineTuned
+from reasonrec_cot.prompting.consult import DelegateTable, build_second_turn
+from reasonrec_cot.retriever import Retriever, Shortlist, merge_rankings
+from reasonrec_cot.thinking import UNSTATED, OutputFaults
 
 HOW = {
     "label": "how likely the label of each listed item is as the answer",
@@ -62,10 +62,10 @@ class Cot(ReasoningPolicy[CotConfig]):
 
     def __init__(self, config: CotConfig) -> None:
         super().__init__(config)
-        self._shortlister: Shortlister | None = None
-        self._asking: Asking | None = None
-        self._tuned: Tuned | None = None
-        self._speaker: Explainer | None = None
+        self._retriever: Retriever | None = None
+        self._engine: Engine | None = None
+        self._finetuned: FineTuned | None = None
+        self._explainer: Explainer | None = None
         self._features: Mapping[str, Float32] | None = None
         self._catalog: Catalog | None = None
 
@@ -77,32 +77,32 @@ class Cot(ReasoningPolicy[CotConfig]):
     def fit(self, data: FitData) -> None:
         """Fit the delegate that proposes candidates, load the model and, where that is wanted, tune it."""
         if data.task is not Task.CTR and not (data.task is Task.EXPLAIN and self.config.explanations == "consensus"):
-            self._shortlister = Shortlister.fit(self.config.shortlist, data)
+            self._retriever = Retriever.fit(self.config.shortlist, data)
         self._catalog = data.catalog
-        self._asking = Asking(self.config, self.backbone, data.catalog)
+        self._engine = Engine(self.config, self.backbone, data.catalog)
         if data.reviews is not None or self.config.explanations == "consensus":
-            self._speaker = Explainer.fit(data, self._asking.items, self.config.consensus)
+            self._explainer = Explainer.fit(data, self._engine.items, self.config.consensus)
         if self.config.tuning is not None:
             from reasonrec_cot.tuning.fitting import tune_policy
 
-            self._tuned = tune_policy(self.config, self.backbone, data, self._shortlister)
+            self._finetuned = tune_policy(self.config, self.backbone, data, self._retriever)
 
     @property
     def report(self) -> Mapping[str, Any]:
         """What tuning says about itself, JSON values; empty without tuning."""
-        return {} if self._tuned is None else self._tuned.report
+        return {} if self._finetuned is None else self._finetuned.report
 
     @property
-    def asking(self) -> Asking:
+    def engine(self) -> Engine:
         """Words, model and ways to answer, for this catalogue."""
-        if self._asking is None:
+        if self._engine is None:
             raise PluginError("the cot policy was used before it was fitted")
-        return self._asking
+        return self._engine
 
     @property
-    def faults(self) -> Faults:
+    def faults(self) -> OutputFaults:
         """What the model wrote that is not in the grammar, since the policy was made."""
-        return self.asking.thinker.faults
+        return self.engine.thought_writer.faults
 
     def deliberate(self, batch: QueryBatch, observation: Observation) -> Deliberation:
         """Answer ``batch``.
@@ -116,17 +116,19 @@ class Cot(ReasoningPolicy[CotConfig]):
             return self._nothing(batch)
         if batch.task is Task.CTR:
             generator = self.config.shortlist.delegate
-            return clicked(self.asking, batch, observation, self._shortlister, generator, started)
+            return answer_clicks(self.engine, batch, observation, self._retriever, generator, started)
         if batch.task is Task.EXPLAIN:
             given = batch.candidates
             chosen = self._listed(batch, observation).prior.items if given is None else given
-            return explained(self.asking, batch, chosen, self._speaker, started)
+            return answer_explanations(self.engine, batch, chosen, self._explainer, started)
         shortlist = self._listed(batch, observation)
         asked = batch if self._ranks_all(batch) else replace(batch, candidates=shortlist.items)
         evidence = self._evidence(batch, asked, shortlist, observation)
-        return self._ranked(batch, asked, shortlist, self.asking.rank(asked, evidence=evidence), started)
+        return self._ranked(batch, asked, shortlist, self.engine.rank(asked, evidence=evidence), started)
 
-    def consult(self, batch: QueryBatch, observation: Observation, tables: Sequence[Sequence[Table]]) -> Deliberation:
+    def consult(
+        self, batch: QueryBatch, observation: Observation, tables: Sequence[Sequence[DelegateTable]]
+    ) -> Deliberation:
         """The second turn: decide again among the same candidates, having been told what delegates say of them.
 
         Args:
@@ -141,22 +143,23 @@ class Cot(ReasoningPolicy[CotConfig]):
             return self._nothing(batch)
         shortlist = self._listed(batch, observation)
         asked = replace(batch, candidates=shortlist.items)
-        pairs = zip(self.asking.dialogues(asked), tables, strict=True)
-        sanitiser = self.asking.items.sanitiser
+        pairs = zip(self.engine.dialogues(asked), tables, strict=True)
+        sanitiser = self.engine.items.sanitiser
         again = [
-            consult(first, told, sanitiser=sanitiser).dialogue if first.candidates else first for first, told in pairs
+            build_second_turn(first, told, sanitiser=sanitiser).dialogue if first.candidates else first
+            for first, told in pairs
         ]
-        return self._ranked(batch, asked, shortlist, self.asking.rank(asked, again), started)
+        return self._ranked(batch, asked, shortlist, self.engine.rank(asked, again), started)
 
     def judge(
         self, dataset: Dataset, split: Split, part: str, answers: Mapping[str, Sequence[str]]
     ) -> Mapping[str, Scores]:
         """Score explanations next to retrieved ones (`reasonrec_core.evaluate.JudgingPolicy`)."""
-        from reasonrec_explain.evaluation import judged
+        from reasonrec_explain.evaluation import score_explanations
 
-        return judged(dataset, split, part, answers, self.asking.items)
+        return score_explanations(dataset, split, part, answers, self.engine.items)
 
-    def confidences(self, answer: Reasoned) -> Mapping[str, Float32]:
+    def confidences(self, answer: EngineAnswer) -> Mapping[str, Float32]:
         """Per kind float32[B]: the best item's probability, and what was stated (0.5 where nothing was)."""
         best = answer.answer.mass.max(axis=1, initial=0.0)
         stated = [UNSTATED if each is None else each for each in answer.stated]
@@ -164,11 +167,11 @@ class Cot(ReasoningPolicy[CotConfig]):
 
     def _look(self, observation: Observation) -> None:
         """Soft tokens and head of a tuned model are made from the features that are observed, when they are others."""
-        if self._tuned is None or self._catalog is None or _same(self._features, observation.features):
+        if self._finetuned is None or self._catalog is None or _same(self._features, observation.features):
             return
-        head = self._tuned.answers(observation, len(self._catalog))
-        soft, decision = self._tuned.soft(observation, len(self._catalog)), self._tuned.decision
-        self._asking = Asking(self.config, self.backbone, self._catalog, soft, head, decision, self._tuned.counts)
+        head = self._finetuned.answers(observation, len(self._catalog))
+        soft, decision = self._finetuned.soft(observation, len(self._catalog)), self._finetuned.decision
+        self._engine = Engine(self.config, self.backbone, self._catalog, soft, head, decision, self._finetuned.counts)
         self._features = observation.features
 
     def _ranks_all(self, batch: QueryBatch) -> bool:
@@ -177,22 +180,22 @@ class Cot(ReasoningPolicy[CotConfig]):
         return batch.candidates is None and every.get(self.config.answer, False)
 
     def _listed(self, batch: QueryBatch, observation: Observation) -> Shortlist:
-        if self._shortlister is None:
+        if self._retriever is None:
             raise PluginError("cot was not fitted for rankings and is asked for one", fix="Fit it for this task.")
-        return self._shortlister.of(batch, observation, whole=self.config.answer == "head")
+        return self._retriever.of(batch, observation, whole=self.config.answer == "head")
 
     def _evidence(
         self, batch: QueryBatch, asked: QueryBatch, shortlist: Shortlist, observation: Observation
-    ) -> Evidence | None:
+    ) -> DelegateScores | None:
         """What delegates say, where the head's scores are weighed with theirs."""
-        if self.config.answer != "head" or self._shortlister is None or asked.candidates is None:
+        if self.config.answer != "head" or self._retriever is None or asked.candidates is None:
             return None
-        return self._shortlister.evidence(asked, shortlist, observation, listed=batch.candidates is not None)
+        return self._retriever.evidence(asked, shortlist, observation, listed=batch.candidates is not None)
 
     def _ranked(
-        self, batch: QueryBatch, asked: QueryBatch, shortlist: Shortlist, answer: Reasoned, started: float
+        self, batch: QueryBatch, asked: QueryBatch, shortlist: Shortlist, answer: EngineAnswer, started: float
     ) -> Deliberation:
-        ranking, mass = merged(answer.answer, shortlist, asked, batch)
+        ranking, mass = merge_rankings(answer.answer, shortlist, asked, batch)
 
         def told(row: int) -> tuple[Step, ...]:
             return self._steps(batch, shortlist, ranking, mass, answer, row)
@@ -202,29 +205,29 @@ class Cot(ReasoningPolicy[CotConfig]):
         return Deliberation(LazySteps(len(batch), told), confidence, ranking, mass, cost=cost)
 
     def _steps(
-        self, batch: QueryBatch, shortlist: Shortlist, ranking: Ranking, mass: Float32, answer: Reasoned, row: int
+        self, batch: QueryBatch, shortlist: Shortlist, ranking: Ranking, mass: Float32, answer: EngineAnswer, row: int
     ) -> tuple[Step, ...]:
-        items, thought, who = self.asking.items, answer.thoughts[row], f"Proposed by {self.config.shortlist.delegate}"
+        items, thought, who = self.engine.items, answer.thoughts[row], f"Proposed by {self.config.shortlist.delegate}"
         listed = [int(item) for item in shortlist.items[row] if item >= 0]
         best = [(int(i), float(m)) for i, m in zip(ranking.items[row], mass[row], strict=True) if i >= 0 and m > 0]
         first = int(ranking.items[row, 0]) if ranking.items.shape[1] else -1
         claim = f"Recommend {items.title(first)}" if first >= 0 else "Nothing can be recommended"
         return (
-            steps.observed(items, batch.history.row(row), self.config.prompt.history, thought),
-            *steps.deliberated(thought),
-            *([] if self._ranks_all(batch) else [steps.proposed(items, listed, who)]),
-            steps.weighed(items, best, self._how(batch)),
-            steps.decided(claim, best[0][1] if best else 0.0, answer.stated[row], self._asks),
+            steps.observe_history(items, batch.history.row(row), self.config.prompt.history, thought),
+            *steps.add_deliberation(thought),
+            *([] if self._ranks_all(batch) else [steps.list_proposed(items, listed, who)]),
+            steps.compare_items(items, best, self._how(batch)),
+            steps.state_decision(claim, best[0][1] if best else 0.0, answer.stated[row], self._asks),
         )
 
     def _how(self, batch: QueryBatch) -> str:
         """What answers are compared by, in words."""
         if self.config.answer == "head" and self._ranks_all(batch):
             return "what the tuned head says of each item of the catalogue"
-        decided = None if self._tuned is None else self._tuned.decision
+        decided = None if self._finetuned is None else self._finetuned.decision
         if self.config.answer != "head" or decided is None:
             return HOW[self.config.answer]
-        return decided.told(self.config.shortlist.delegate, listed=batch.candidates is not None)
+        return decided.describe(self.config.shortlist.delegate, listed=batch.candidates is not None)
 
     @property
     def _asks(self) -> bool:
@@ -243,16 +246,16 @@ class Cot(ReasoningPolicy[CotConfig]):
     def save(self, folder: Path) -> None:
         """Write which weights were used, and the delegate."""
         super().save(folder)
-        has = {"shortlist": self._shortlister is not None, "reviews": self._speaker is not None}
+        has = {"shortlist": self._retriever is not None, "reviews": self._explainer is not None}
         write_json(folder / "cot.json", {"weights": self.backbone.weights.sha256, **has})
-        if self._shortlister is not None:
+        if self._retriever is not None:
             (folder / "shortlist").mkdir(exist_ok=True)
-            self._shortlister.save(folder / "shortlist")
-        if self._speaker is not None:
-            self._speaker.save(folder)
-        if self._tuned is not None:
+            self._retriever.save(folder / "shortlist")
+        if self._explainer is not None:
+            self._explainer.save(folder)
+        if self._finetuned is not None:
             (folder / "tuned").mkdir(exist_ok=True)
-            self._tuned.save(folder / "tuned")
+            self._finetuned.save(folder / "tuned")
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
@@ -266,13 +269,13 @@ class Cot(ReasoningPolicy[CotConfig]):
                 fix="Give the same weights, or fit again.",
             )
         if stored["shortlist"]:
-            self._shortlister = Shortlister.load(self.config.shortlist, folder / "shortlist", catalog)
+            self._retriever = Retriever.load(self.config.shortlist, folder / "shortlist", catalog)
         if self.config.tuning is not None:
-            self._tuned = Tuned.load(folder / "tuned", self.backbone)
+            self._finetuned = FineTuned.load(folder / "tuned", self.backbone)
         self._catalog = catalog
-        self._asking = Asking(self.config, self.backbone, catalog)
+        self._engine = Engine(self.config, self.backbone, catalog)
         if stored.get("reviews", self.config.explanations == "consensus"):  # runs of before have no such key
-            self._speaker = Explainer.load(folder, self._asking.items, self.config.consensus)
+            self._explainer = Explainer.load(folder, self._engine.items, self.config.consensus)
         return self
 
 

@@ -17,7 +17,7 @@ from reasonrec_core.ranking import percentile_rank, rank
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Float32, Int32, Observation, QueryBatch, Ranking, Task
 from reasonrec_cot.answers.answerer import Answer
-from reasonrec_cot.answers.score_fusion import Evidence
+from reasonrec_cot.answers.score_fusion import DelegateScores
 from reasonrec_cot.answers.score_sources import GENERATOR
 from reasonrec_cot.config import ShortlistConfig
 
@@ -38,7 +38,7 @@ class Shortlist:
     prior: Ranking
 
 
-class Shortlister:
+class Retriever:
     """Takes the best of a delegate.
 
     Args:
@@ -53,7 +53,7 @@ class Shortlister:
         self.config, self.delegate, self.voices = config, delegate, dict(voices or {})
 
     @classmethod
-    def fit(cls, config: ShortlistConfig, data: FitData) -> Shortlister:
+    def fit(cls, config: ShortlistConfig, data: FitData) -> Retriever:
         """Fit the delegate on the training part."""
         if data.delegate is None:
             raise ConfigError("the pipeline offers no delegates to take candidates from", where="shortlist.delegate")
@@ -86,12 +86,14 @@ class Shortlister:
             listed = np.stack([_shuffled(row, batch.history.row(b)) for b, row in enumerate(listed)])
         return Shortlist(listed, prior)
 
-    def evidence(self, asked: QueryBatch, shortlist: Shortlist, observation: Observation, *, listed: bool) -> Evidence:
+    def evidence(
+        self, asked: QueryBatch, shortlist: Shortlist, observation: Observation, *, listed: bool
+    ) -> DelegateScores:
         """What the delegates say of ``asked``'s candidates, which are ``shortlist``'s and may have come with it."""
         said = {GENERATOR: prior_scores(shortlist)}
         for name, delegate in self.voices.items():
             said[name] = delegate.score(asked, observation).astype(np.float32)
-        return Evidence(said, observation.horizon, listed)
+        return DelegateScores(said, observation.horizon, listed)
 
     def standings(self, batch: QueryBatch, observation: Observation) -> Mapping[str, Float32]:
         """Per delegate float32[B, C]: where each candidate stands among its scores of the whole catalogue."""
@@ -114,7 +116,7 @@ class Shortlister:
             delegate.save(folder / VOICES / name)
 
     @classmethod
-    def load(cls, config: ShortlistConfig, folder: Path, catalog: Catalog) -> Shortlister:
+    def load(cls, config: ShortlistConfig, folder: Path, catalog: Catalog) -> Retriever:
         """Read what `save` wrote."""
         registry = Registry.discover()
         places = {name: folder / VOICES / name for name in config.voices if name != config.delegate}
@@ -143,7 +145,9 @@ def observation_width(batch: QueryBatch, observation: Observation) -> int:
     return max((len(rows) for rows in observation.present.values()), default=1 << 16)
 
 
-def merged(answer: Answer, shortlist: Shortlist, asked: QueryBatch, batch: QueryBatch) -> tuple[Ranking, Float32]:
+def merge_rankings(
+    answer: Answer, shortlist: Shortlist, asked: QueryBatch, batch: QueryBatch
+) -> tuple[Ranking, Float32]:
     """The model's ranking of what it was asked about, then all others in the delegate's order; and their mass.
 
     Args:

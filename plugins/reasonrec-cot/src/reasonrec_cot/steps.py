@@ -14,7 +14,7 @@ NAMED = 5
 """Items named in a claim."""
 
 
-def observed(items: ItemWords, history: Int32, shown: int, thought: Mapping[str, str]) -> Step:
+def observe_history(items: ItemWords, history: Int32, shown: int, thought: Mapping[str, str]) -> Step:
     """What of the history the model read; in its own words where it wrote some."""
     first = max(0, len(history) - shown)
     places = tuple(range(first, len(history)))
@@ -25,25 +25,25 @@ def observed(items: ItemWords, history: Int32, shown: int, thought: Mapping[str,
     return Step(StepKind.OBSERVE, claim, places)
 
 
-def deliberated(thought: Mapping[str, str]) -> list[Step]:
+def add_deliberation(thought: Mapping[str, str]) -> list[Step]:
     """The deliberation, where there is one."""
     return [Step(StepKind.INFER, thought["deliberate"])] if thought.get("deliberate") else []
 
 
-def proposed(items: ItemWords, listed: Sequence[int], source: str) -> Step:
+def list_proposed(items: ItemWords, listed: Sequence[int], source: str) -> Step:
     """What the model was asked about."""
     named = ", ".join(items.title(item) for item in listed[:NAMED])
     more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
     return Step(StepKind.PROPOSE, f"{source}: {named}{more}" if listed else f"{source}: nothing")
 
 
-def weighed(items: ItemWords, best: Sequence[tuple[int, float]], how: str) -> Step:
+def compare_items(items: ItemWords, best: Sequence[tuple[int, float]], how: str) -> Step:
     """How likely the model finds the best of them."""
     ranked = tuple((items.title(item), min(max(mass, 0.0), 1.0)) for item, mass in best[:NAMED])
     return Step(StepKind.WEIGH, f"Compared {how}", alternatives=ranked)
 
 
-def decided(claim: str, probability: float, stated: float | None, asked: bool) -> Step:
+def state_decision(claim: str, probability: float, stated: float | None, asked: bool) -> Step:
     """The answer, its probability, and the confidence that the model states."""
     told = f"; stated confidence {stated:.2f}" if stated is not None else "; no confidence stated" if asked else ""
     return Step(
@@ -51,14 +51,14 @@ def decided(claim: str, probability: float, stated: float | None, asked: bool) -
     )
 
 
-def reviewed(items: ItemWords, known: ExplanationEvidence) -> list[Step]:
+def cite_reviews(items: ItemWords, known: ExplanationEvidence) -> list[Step]:
     """What reviews say of the item and of the user."""
     count = f"{known.reviews} reviews of it, which name no aspect" if known.reviews else "no review of it"
-    told = known.told() or [f"Of {items.title(known.item)}: {count}"]
+    told = known.describe() or [f"Of {items.title(known.item)}: {count}"]
     return [Step(StepKind.OBSERVE, claim) for claim in told]
 
 
-def agreed(items: ItemWords, said: ChosenSentence, item: int) -> list[Step]:
+def cite_sentence(items: ItemWords, said: ChosenSentence, item: int) -> list[Step]:
     """How a reviewer's sentence was chosen."""
     if said.source < 0:
         return [Step(StepKind.WEIGH, f"None of {said.compared} sentences of reviews may be said: the evidence is told")]
@@ -68,6 +68,6 @@ def agreed(items: ItemWords, said: ChosenSentence, item: int) -> list[Step]:
     return [Step(StepKind.WEIGH, claim + passed)]
 
 
-def explains(items: ItemWords, item: int) -> Step:
+def name_explained(items: ItemWords, item: int) -> Step:
     """The answer to a request for an explanation."""
     return Step(StepKind.DECIDE, f"Explain {items.title(item)}" if item >= 0 else "Nothing to explain")

@@ -9,24 +9,24 @@ from dataclasses import dataclass, field
 from reasonrec_cot.backbone.generate import generate
 from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone, SoftTokens
-from reasonrec_cot.backbone.tokenisation import Prompt, Prompter
+from reasonrec_cot.backbone.tokenisation import DialogueTokeniser, Prompt
 from reasonrec_cot.config import ThoughtConfig
 from reasonrec_cot.prompting.output_grammar import PARTS, closing, opening, parse
 
 CONFIDENCE_TOKENS = 6
 UNSTATED = 0.5
-"""The confidence of an answer that states none (papers count it as a flag of its own; so does `Faults`)."""
+"""The confidence of an answer that states none (papers count it as a flag of its own; so does `OutputFaults`)."""
 
 
 @dataclass
-class Faults:
+class OutputFaults:
     """What models wrote that is not in the grammar, counted over all answers; none of it is fatal."""
 
     texts: int = 0
     faults: Counter[str] = field(default_factory=Counter)
 
 
-class Thinker:
+class ThoughtWriter:
     """Writes what stands between a prompt and its answer.
 
     The tags are put down for the model, one part after the other, so that every answer is in the grammar; what is
@@ -35,13 +35,13 @@ class Thinker:
 
     Args:
         backbone: the model.
-        prompter: its tokens.
+        tokeniser: its tokens.
         config: budgets.
     """
 
-    def __init__(self, backbone: Backbone, prompter: Prompter, config: ThoughtConfig) -> None:
-        self.backbone, self.prompter, self.config = backbone, prompter, config
-        self.faults = Faults()
+    def __init__(self, backbone: Backbone, tokeniser: DialogueTokeniser, config: ThoughtConfig) -> None:
+        self.backbone, self.tokeniser, self.config = backbone, tokeniser, config
+        self.faults = OutputFaults()
         self._stops = {
             part: [closing(part), *(tag for other in PARTS for tag in (opening(other), closing(other)))]
             for part in PARTS
@@ -96,4 +96,4 @@ class Thinker:
 
     def put(self, reading: Reading, texts: Sequence[str]) -> None:
         """Go on with given text."""
-        self.backbone.advance(reading, [self.prompter.text(text) for text in texts])
+        self.backbone.advance(reading, [self.tokeniser.text(text) for text in texts])

@@ -44,7 +44,7 @@ class Sentences:
     def agreement(self, said: Rows, heard: Rows, pairs: float = 0.0) -> Float32:
         """float32[C, V]: ROUGE-L's F measure of each two sentences, plus ``pairs`` times that of word pairs.
 
-        A sentence agrees with itself by 0: it is no evidence of what others say. Memory: a few times C x V.
+        A sentence agrees with itself by 0: it is no evidence of what others say. DraftMemory: a few times C x V.
 
         Args:
             said: C sentences by number.

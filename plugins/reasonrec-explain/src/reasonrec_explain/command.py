@@ -31,9 +31,9 @@ def explanations(data: Path, part: str, kind: str, reference: str, seed: int, as
     dataset = open_or_import(data, seed=seed)
     split = make_split(dataset, SplitConfig.model_validate({"kind": kind, "seed": seed}))
     chosen = ReferenceSettings.model_validate({"part": reference})
-    asked = evaluation.explaining(dataset, split, part, reference=chosen)
+    asked = evaluation.collect_cases(dataset, split, part, reference=chosen)
     answers = evaluation.baselines(asked, dataset, split)
-    answers[evaluation.CONSENSUS] = evaluation.consensus(asked, dataset.n_items, seed=seed)
+    answers[evaluation.CONSENSUS] = evaluation.explain_by_mbr(asked, dataset.n_items, seed=seed)
     found = evaluation.summary(evaluation.judge(asked, answers), against=evaluation.CONSENSUS, seed=seed)
     if as_json:
         about = {"data": dataset.hash, "split": split.hash, "protocol": split.protocol, "part": part}

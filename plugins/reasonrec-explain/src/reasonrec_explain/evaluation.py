@@ -54,7 +54,7 @@ class ExplanationCases:
     items: ItemText
 
 
-def explaining(
+def collect_cases(
     dataset: Dataset,
     split: Split,
     part: str = "test",
@@ -99,7 +99,7 @@ def baselines(asked: ExplanationCases, dataset: Dataset, split: Split) -> dict[s
     return {SIMILAR: tuple(similar.explain(users, items)), PHRASES: tuple(phrases.explain(users, items))}
 
 
-def consensus(
+def explain_by_mbr(
     asked: ExplanationCases, n_items: int, settings: MbrSettings | None = None, *, seed: int = 0
 ) -> tuple[str, ...]:
     """What the product says without a language model: the sentence of visible reviews that most others agree with."""
@@ -166,7 +166,7 @@ def summary(judged: Mapping[str, JudgedSystem], *, against: str | None = None, s
     return {"requests": requests, "signature": first.overlap.signature if first else "", "systems": rows}
 
 
-def judged(
+def score_explanations(
     dataset: Dataset, split: Split, part: str, answers: Mapping[str, Sequence[str]], items: ItemText
 ) -> dict[str, Scores]:
     """Score explanations of ``part`` ("valid" or "test"), and both baselines, on the same requests.
@@ -177,7 +177,7 @@ def judged(
         DataError: the data has no reviews, or none in this part.
         PluginError: a system did not answer every request.
     """
-    asked = explaining(dataset, split, part, items=items, readable=(TRAIN,))
+    asked = collect_cases(dataset, split, part, items=items, readable=(TRAIN,))
     every = {**answers, **baselines(asked, dataset, split)}
     users = asked.cases.queries.users
     return {

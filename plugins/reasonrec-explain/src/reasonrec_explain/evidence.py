@@ -43,7 +43,7 @@ class ExplanationEvidence:
     reviews: int = 0
     stars: float | None = None
 
-    def told(self) -> list[str]:
+    def describe(self) -> list[str]:
         """The evidence in sentences for a prompt (`Request.knowledge`)."""
         said = []
         if self.aspects:

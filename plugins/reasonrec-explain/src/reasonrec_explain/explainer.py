@@ -41,7 +41,7 @@ class Explainer:
         self._source = EvidenceSource(items, self._aspects, reviews)
 
     @cached_property
-    def _consensus(self) -> MbrSelector:
+    def _selector(self) -> MbrSelector:
         check, texts = ClaimChecker(self._items, self._aspects), references(self._reviews, self._aspects)
         size, sanitiser = len(self._items), self._items.sanitiser
         return MbrSelector(self._reviews, texts, size, check, sanitiser, self._settings, self._seed)
@@ -74,7 +74,7 @@ class Explainer:
 
     def explain(self, users: Sequence[int], known: Sequence[ExplanationEvidence]) -> list[ChosenSentence]:
         """A sentence per request, of which ``known`` says what is known."""
-        return self._consensus.choose(users, known)
+        return self._selector.choose(users, known)
 
     def save(self, folder: Path) -> None:
         """Write the reviews; everything else follows from them."""

@@ -13,7 +13,7 @@ from reasonrec_cot.answers.answerer import Answer, allowed
 from reasonrec_cot.answers.trie import TokenTrie
 from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.tokenisation import Prompter
+from reasonrec_cot.backbone.tokenisation import DialogueTokeniser
 from reasonrec_cot.prompting.output_grammar import closing
 
 
@@ -36,7 +36,7 @@ class _Beam:
     sees: tuple[int, ...] = ()
 
 
-class Written:
+class ConstrainedDecoder:
     """Writes titles: at every step only tokens that lead to an allowed item can be chosen (RecLM-cgen, 2024).
 
     Where titles part, the model's probabilities are normalised over the ways that are open; where only one way is
@@ -46,15 +46,15 @@ class Written:
 
     Args:
         backbone: the model.
-        prompter: its tokens.
+        tokeniser: its tokens.
         names: per item of the catalogue, all different.
         beams: titles in the making per query.
     """
 
-    def __init__(self, backbone: Backbone, prompter: Prompter, names: Sequence[str], beams: int = 10) -> None:
+    def __init__(self, backbone: Backbone, tokeniser: DialogueTokeniser, names: Sequence[str], beams: int = 10) -> None:
         self.backbone, self.beams = backbone, beams
-        end = prompter.text(closing("answer"))[0]
-        self.trie = TokenTrie.of([[*prompter.text(name), end] for name in names])
+        end = tokeniser.text(closing("answer"))[0]
+        self.trie = TokenTrie.of([[*tokeniser.text(name), end] for name in names])
 
     @property
     def n_items(self) -> int:

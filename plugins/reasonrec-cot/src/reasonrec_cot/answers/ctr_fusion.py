@@ -17,11 +17,11 @@ import numpy as np
 from scipy.special import expit, logit
 
 from reasonrec_core.types import Float32
-from reasonrec_cot.answers.score_sources import GENERATOR, HEAD, YES, called, listing
+from reasonrec_cot.answers.score_sources import GENERATOR, HEAD, YES, join_names, name_sources
 
 
 @dataclass(frozen=True)
-class ClickDecision:
+class CtrFusion:
     """Fitted weights.
 
     Attributes:
@@ -42,19 +42,19 @@ class ClickDecision:
             odds = odds + (constant + slope * tilt) * logit(standings[name].astype(np.float64))
         return np.asarray(expit(odds), dtype=np.float32)
 
-    def told(self, generator: str) -> str:
+    def describe(self, generator: str) -> str:
         """In words what clicks are judged by."""
-        names = called(self.voices, generator)
+        names = name_sources(self.voices, generator)
         if {HEAD, GENERATOR}.isdisjoint(self.voices) and YES in self.voices:
-            return f"{listing(names)} of the item in training, weighed together" if len(names) > 1 else names[0]
-        return f"how high it stands in the catalogue as {listing(names)} {'rank' if len(names) > 1 else 'ranks'} it"
+            return f"{join_names(names)} of the item in training, weighed together" if len(names) > 1 else names[0]
+        return f"how high it stands in the catalogue as {join_names(names)} {'rank' if len(names) > 1 else 'ranks'} it"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> ClickDecision:
+    def from_dict(cls, stored: Mapping[str, Any]) -> CtrFusion:
         """From what `to_dict` gave."""
         first, second = stored["shift"]
         weights = tuple((float(a), float(b)) for a, b in stored["weights"])

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.types import Bool, Float32, Float64
-from reasonrec_cot.answers.ctr_fusion import ClickDecision
+from reasonrec_cot.answers.ctr_fusion import CtrFusion
 from reasonrec_cot.answers.fit_fusion import CROSSED, FEWEST, FOLDS
 
 STRENGTH = 10.0
@@ -22,7 +22,7 @@ STRENGTH = 10.0
 
 
 @dataclass(frozen=True)
-class FittedClicks:
+class FittedCtrFusion:
     """A fit and how good it is.
 
     Attributes:
@@ -30,13 +30,13 @@ class FittedClicks:
         report: pairs; AUC of each voice alone and, cross-fitted, of all; which decides; JSON values.
     """
 
-    decision: ClickDecision | None
+    decision: CtrFusion | None
     report: dict[str, Any]
 
 
-def fit_clicks(
+def fit_ctr_fusion(
     standings: Mapping[str, Float32], clicked: Bool, horizon: Float32, seed: int = 0, *, drawn: bool = True
-) -> FittedClicks:
+) -> FittedCtrFusion:
     """Fit on held-out pairs; one voice alone where all together are not better than the best of them.
 
     Args:
@@ -52,7 +52,7 @@ def fit_clicks(
     figures = {name: {"AUC": _auc(label, values.ravel())} for name, values in standings.items()} if both else {}
     report: dict[str, Any] = {"pairs": len(clicked), "drawn each": clicked.shape[1] - 1, "figures": figures}
     if min(clicked.sum(), (~clicked).sum()) < FEWEST:
-        return FittedClicks(None, {**report, "decides": None})
+        return FittedCtrFusion(None, {**report, "decides": None})
     every = _columns(standings, horizon)
     fold = np.repeat(np.random.default_rng(seed).permutation(len(clicked)) % FOLDS, clicked.shape[1])
     crossed = np.zeros(len(label))
@@ -66,8 +66,8 @@ def fit_clicks(
     model = _fit(columns, label, weight, np.ones(len(label), np.bool_))
     found, tilt = model.coef_[0, :-1].reshape(len(voices), 2), float(model.coef_[0, -1])
     pairs = tuple((float(a), float(b)) for a, b in found)
-    decision = ClickDecision(voices, pairs, (float(model.intercept_[0]), tilt))
-    return FittedClicks(decision, {**report, "decides": best if alone else CROSSED})
+    decision = CtrFusion(voices, pairs, (float(model.intercept_[0]), tilt))
+    return FittedCtrFusion(decision, {**report, "decides": best if alone else CROSSED})
 
 
 def _columns(standings: Mapping[str, Float32], horizon: Float32) -> Float64:

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from reasonrec_core.ranking import compute_gain
 from reasonrec_core.types import Bool, Float32, Float64, Int32, Int64
-from reasonrec_cot.answers.score_fusion import Decision, features
+from reasonrec_cot.answers.score_fusion import ScoreFusion, features
 
 FEWEST = 30
 """Pairs with their target among the candidates, below which nothing is fitted."""
@@ -23,7 +23,7 @@ CROSSED = "decision, cross-fitted"
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedFusion:
     """A fit and how good it is.
 
     Attributes:
@@ -33,19 +33,19 @@ class Fitted:
             and which voices it hears; JSON values.
     """
 
-    decision: Decision | None
+    decision: ScoreFusion | None
     crossed: Float32
     report: dict[str, Any]
 
 
-def fit_decision(
+def fit_score_fusion(
     scores: Mapping[str, Float32],
     candidates: Int32,
     targets: Int32,
     horizon: Float32,
     seed: int = 0,
     wide: tuple[Mapping[str, Float32], Int32] | None = None,
-) -> Fitted:
+) -> FittedFusion:
     """Fit on held-out pairs.
 
     A voice without which the cross-fitted NDCG@10 is higher is left out, one after the other. What is reported of the
@@ -73,7 +73,7 @@ def fit_decision(
         "figures": figures,
     }
     if len(learned) < FEWEST:
-        return Fitted(None, next(iter(scores.values())), {**report, "decides": names[0]})
+        return FittedFusion(None, next(iter(scores.values())), {**report, "decides": names[0]})
     free, columns = _known(scores, horizon)
     taught, lessons = _known({name: more[name] for name in names}, horizon)
     pairs = _Pairs(columns, free, place, lessons, taught, sought, np.random.default_rng(seed))
@@ -81,11 +81,11 @@ def fit_decision(
     best = max(names, key=lambda name: figures[name]["NDCG@10"])
     figures[CROSSED] = _figures(crossed, place)
     if figures[CROSSED]["NDCG@10"] <= figures[best]["NDCG@10"]:
-        return Fitted(Decision.of_one(best), scores[best], {**report, "decides": best})
+        return FittedFusion(ScoreFusion.of_one(best), scores[best], {**report, "decides": best})
     voices = tuple(names[voice] for voice in kept)
     final = pairs.fit(kept, learned).reshape(len(kept), 2, 2)
     weights = tuple(tuple((float(a), float(b)) for a, b in voice) for voice in final)
-    return Fitted(Decision(voices, weights), crossed, {**report, "decides": CROSSED, "voices": list(voices)})
+    return FittedFusion(ScoreFusion(voices, weights), crossed, {**report, "decides": CROSSED, "voices": list(voices)})
 
 
 class _Pairs:

@@ -12,7 +12,7 @@ from reasonrec_cot.answers.tree_attention import edge_logprobs
 from reasonrec_cot.answers.trie import TokenTrie
 from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.tokenisation import Prompter
+from reasonrec_cot.backbone.tokenisation import DialogueTokeniser
 from reasonrec_cot.prompting.output_grammar import closing
 
 TOKENS_AT_ONCE = 1024
@@ -26,22 +26,22 @@ class Likelihood:
 
     Args:
         backbone: the model.
-        prompter: its tokens; a name is tokenised once.
+        tokeniser: its tokens; a name is tokenised once.
         length_power: log probabilities are divided by (tokens of the name) ** this: 0 compares sums, which is right
             for names as the model itself would write them; 1 compares means, which is fair to long titles.
         temperature: of the softmax that gives the mass.
     """
 
     def __init__(
-        self, backbone: Backbone, prompter: Prompter, length_power: float = 1.0, temperature: float = 1.0
+        self, backbone: Backbone, tokeniser: DialogueTokeniser, length_power: float = 1.0, temperature: float = 1.0
     ) -> None:
-        self.backbone, self.prompter = backbone, prompter
+        self.backbone, self.tokeniser = backbone, tokeniser
         self.length_power, self.temperature = length_power, temperature
-        self.end = prompter.text(closing("answer"))[0]
+        self.end = tokeniser.text(closing("answer"))[0]
 
     def score(self, reading: Reading, names: Names) -> list[Float32]:
         """Per text float32[names]: normalised log probabilities; ``reading`` is as it was, afterwards."""
-        sequences = [[[*self.prompter.text(name), self.end] for name in row] for row in names]
+        sequences = [[[*self.tokeniser.text(name), self.end] for name in row] for row in names]
         most = max((len(row) for row in sequences), default=0)
         longest = max((len(said) for row in sequences for said in row), default=1)
         step = max(1, TOKENS_AT_ONCE // longest)

@@ -22,12 +22,12 @@ import numpy.typing as npt
 
 from reasonrec_core.types import Bool, Float32, Float64
 from reasonrec_cot.answers.answerer import Answer, softmax
-from reasonrec_cot.answers.ctr_fusion import ClickDecision
-from reasonrec_cot.answers.score_sources import HEAD, called, listing
+from reasonrec_cot.answers.ctr_fusion import CtrFusion
+from reasonrec_cot.answers.score_sources import HEAD, join_names, name_sources
 
 
 @dataclass(frozen=True)
-class Decision:
+class ScoreFusion:
     """Fitted weights.
 
     Attributes:
@@ -56,19 +56,19 @@ class Decision:
         return asdict(self)
 
     @classmethod
-    def of_one(cls, voice: str) -> Decision:
+    def of_one(cls, voice: str) -> ScoreFusion:
         """One voice alone."""
         return cls((voice,), (((1.0, 0.0), (0.0, 0.0)),))
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> Decision:
+    def from_dict(cls, stored: Mapping[str, Any]) -> ScoreFusion:
         """From what `to_dict` gave."""
         weights = tuple(tuple((float(a), float(b)) for a, b in voice) for voice in stored["weights"])
         return cls(tuple(stored["voices"]), weights)
 
 
 @dataclass(frozen=True)
-class Evidence:
+class DelegateScores:
     """What delegates say.
 
     Attributes:
@@ -81,14 +81,14 @@ class Evidence:
     horizon: Float32
     listed: bool = False
 
-    def take(self, rows: npt.NDArray[np.intp]) -> Evidence:
+    def take(self, rows: npt.NDArray[np.intp]) -> DelegateScores:
         """On some of the queries."""
         said = {name: values[rows] for name, values in self.scores.items()}
-        return Evidence(said, self.horizon[rows], self.listed)
+        return DelegateScores(said, self.horizon[rows], self.listed)
 
 
 @dataclass(frozen=True)
-class Decisions:
+class FusionSet:
     """How it is decided; None: the head decides.
 
     Attributes:
@@ -97,18 +97,18 @@ class Decisions:
         clicks: what makes a probability of a click out of where an item stands.
     """
 
-    proposed: Decision | None = None
-    listed: Decision | None = None
-    clicks: ClickDecision | None = None
+    proposed: ScoreFusion | None = None
+    listed: ScoreFusion | None = None
+    clicks: CtrFusion | None = None
 
-    def told(self, generator: str, *, listed: bool) -> str:
+    def describe(self, generator: str, *, listed: bool) -> str:
         """In words what answers are compared by."""
         chosen = self.listed if listed else self.proposed
         if chosen is None:  # nobody else was asked, or there were too few pairs to learn from
             return "what the tuned head says of each item"
-        names = called(chosen.voices, generator)
+        names = name_sources(chosen.voices, generator)
         if len(names) > 1:
-            return f"what {listing(names)} say of each item, weighed together"
+            return f"what {join_names(names)} say of each item, weighed together"
         return f"what {names[0]} alone says of each item: weighing others with it did not help on held-out queries"
 
     def to_dict(self) -> dict[str, Any]:
@@ -116,14 +116,14 @@ class Decisions:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> Decisions:
+    def from_dict(cls, stored: Mapping[str, Any]) -> FusionSet:
         """From what `to_dict` gave."""
-        made = {name: Decision.from_dict(stored[name]) if stored[name] else None for name in ("proposed", "listed")}
+        made = {name: ScoreFusion.from_dict(stored[name]) if stored[name] else None for name in ("proposed", "listed")}
         clicks = stored.get("clicks")  # what was tuned before it was asked for clicks has none
-        return cls(**made, clicks=ClickDecision.from_dict(clicks) if clicks else None)
+        return cls(**made, clicks=CtrFusion.from_dict(clicks) if clicks else None)
 
 
-def weighed(decisions: Decisions, answer: Answer, evidence: Evidence) -> Answer:
+def fuse_scores(decisions: FusionSet, answer: Answer, evidence: DelegateScores) -> Answer:
     """The head's answer and the delegates', as one."""
     decision = decisions.listed if evidence.listed else decisions.proposed
     if decision is None:

@@ -10,11 +10,11 @@ YES = "yes"
 """The voice of the language model that says yes or no."""
 
 
-def called(voices: Sequence[str], generator: str) -> list[str]:
+def name_sources(voices: Sequence[str], generator: str) -> list[str]:
     """What a reader calls them; ``generator`` is the delegate's name."""
     return [{HEAD: "the tuned head", GENERATOR: generator, YES: "yes against no"}.get(voice, voice) for voice in voices]
 
 
-def listing(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
     """``a, b and c``."""
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)

@@ -9,7 +9,7 @@ import torch
 
 from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.prompt_lookup import Guesser
+from reasonrec_cot.backbone.prompt_lookup import DraftGuesser
 
 LOOKED_BACK = 24
 """Tokens in which the end of a stop is sought: a tag has fewer."""
@@ -51,7 +51,7 @@ def generate(
         One per text.
     """
     said = [Generated() for _ in range(len(reading))]
-    guessers = [Guesser(text, backbone.memory) for text in reading.texts]
+    guessers = [DraftGuesser(text, backbone.memory) for text in reading.texts]
     room = min(most, backbone.max_length - int(reading.lengths.max()))
     owed: list[list[int]] = [[] for _ in said]
     logprobs = backbone.logits(reading.states).log_softmax(1)

@@ -18,7 +18,7 @@ from reasonrec_cot.backbone.kv_cache import PrefixCache, Reading, Usage, common,
 from reasonrec_cot.backbone.loading import load_model, shorten, window_of
 from reasonrec_cot.backbone.logits import Logits
 from reasonrec_cot.backbone.padding import grouped, left_padded, right_padded
-from reasonrec_cot.backbone.prompt_lookup import Memory
+from reasonrec_cot.backbone.prompt_lookup import DraftMemory
 from reasonrec_cot.backbone.tokenisation import Prompt
 from reasonrec_cot.backbone.weights import find_backbone
 
@@ -61,7 +61,7 @@ class Backbone:
         if config.layers is not None:
             shorten(loaded.model, config.layers)
         self.model, self.tokenizer, self.vision = loaded.model, loaded.tokenizer, loaded.vision
-        self.prefixes, self.memory = PrefixCache(config.prefix_megabytes << 20), Memory()
+        self.prefixes, self.memory = PrefixCache(config.prefix_megabytes << 20), DraftMemory()
         text = self.model.config.get_text_config()
         self.width, self.layers = int(text.hidden_size), int(text.num_hidden_layers)
         self.vocabulary = int(self.model.get_output_embeddings().weight.shape[0])

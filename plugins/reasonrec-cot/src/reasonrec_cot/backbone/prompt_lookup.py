@@ -19,7 +19,7 @@ REMEMBERED = 1 << 15
 """Tokens of earlier texts that are kept."""
 
 
-class Trail:
+class TokenHistory:
     """Tokens in a row, and where each short sequence of them was last."""
 
     def __init__(self, tokens: Sequence[int] = ()) -> None:
@@ -44,27 +44,27 @@ class Trail:
         return []
 
 
-class Memory:
+class DraftMemory:
     """Texts written lately, by any request; safe in threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._trail = Trail()
+        self._trail = TokenHistory()
 
     def add(self, tokens: Sequence[int]) -> None:
         """Remember a text."""
         with self._lock:
             if len(self._trail.tokens) > REMEMBERED:
-                self._trail = Trail(self._trail.tokens[-REMEMBERED // 2 :])
+                self._trail = TokenHistory(self._trail.tokens[-REMEMBERED // 2 :])
             self._trail.extend(tokens)
 
     def follow(self, ending: Sequence[int], most: int) -> list[int]:
-        """See `Trail.follow`."""
+        """See `TokenHistory.follow`."""
         with self._lock:
             return self._trail.follow(ending, most)
 
 
-class Guesser:
+class DraftGuesser:
     """Guesses for one text; makes longer ones while they are right, shorter ones while they are wrong.
 
     Args:
@@ -72,8 +72,8 @@ class Guesser:
         memory: texts written lately.
     """
 
-    def __init__(self, text: Sequence[int], memory: Memory) -> None:
-        self._own, self._memory, self._size = Trail(text), memory, FIRST
+    def __init__(self, text: Sequence[int], memory: DraftMemory) -> None:
+        self._own, self._memory, self._size = TokenHistory(text), memory, FIRST
 
     def guess(self, token: int, most: int) -> list[int]:
         """What may follow ``token``, which is about to be written: at most ``most`` tokens."""

@@ -40,7 +40,7 @@ class Prompt:
         return len(self.tokens)
 
 
-class Prompter:
+class DialogueTokeniser:
     """Writes dialogues in the form that a model was trained on.
 
     Every segment is tokenised by itself, and once: an item's line gives the same tokens wherever it stands.

@@ -16,7 +16,7 @@ NAME_CHARACTERS = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class DelegateTable:
     """One delegate's answer to one request.
 
     Attributes:
@@ -45,8 +45,8 @@ class Consultation:
     outside: int
 
 
-def consult(
-    first: Dialogue, tables: Sequence[Table], *, shown: int = 5, sanitiser: Sanitiser | None = None
+def build_second_turn(
+    first: Dialogue, tables: Sequence[DelegateTable], *, shown: int = 5, sanitiser: Sanitiser | None = None
 ) -> Consultation:
     """Ask again, with the delegates' rankings told by the labels under which the candidates are listed.
 
@@ -83,7 +83,7 @@ def consult(
     return Consultation(replace(first, segments=(*said, turn)), outside)
 
 
-def _standing(table: Table) -> str:
+def _standing(table: DelegateTable) -> str:
     told = []
     if table.accuracy is not None:
         told.append(f"right in {table.accuracy:.2f} of past cases")

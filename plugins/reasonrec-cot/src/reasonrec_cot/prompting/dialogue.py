@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import groupby
 
 from reasonrec_core.types import Task
-from reasonrec_cot.prompting.output_grammar import PARTS, closing, opening, render, written
+from reasonrec_cot.prompting.output_grammar import PARTS, closing, format_confidence, opening, render
 
 
 class Role(StrEnum):
@@ -122,7 +122,7 @@ SEGMENT_KINDS = dict(
 )
 
 
-def answered(dialogue: Dialogue, answer: str, confidence: float, thought: Thought | None = None) -> Dialogue:
+def add_answer(dialogue: Dialogue, answer: str, confidence: float, thought: Thought | None = None) -> Dialogue:
     """The prompt with an answer in the grammar, a segment per part; without ``thought`` no reasoning is written.
 
     Raises:
@@ -130,7 +130,7 @@ def answered(dialogue: Dialogue, answer: str, confidence: float, thought: Though
     """
     observe, deliberate = (thought.observe, thought.deliberate) if thought else (None, None)
     render(answer, confidence, observe=observe, deliberate=deliberate)  # checks the parts
-    parts = dict(zip(PARTS, (observe, deliberate, answer, written(confidence)), strict=True))
+    parts = dict(zip(PARTS, (observe, deliberate, answer, format_confidence(confidence)), strict=True))
     said = [
         Segment(Role.ASSISTANT, SEGMENT_KINDS[part], f"{opening(part)}{text}{closing(part)}")
         for part, text in parts.items()

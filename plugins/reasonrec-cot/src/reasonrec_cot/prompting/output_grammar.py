@@ -74,7 +74,7 @@ def closing(part: str) -> str:
     return f"</{part}>"
 
 
-def written(confidence: float) -> str:
+def format_confidence(confidence: float) -> str:
     """A confidence as it is written, in hundredths: ``0.53``.
 
     Raises:
@@ -91,7 +91,12 @@ def render(answer: str, confidence: float, *, observe: str | None = None, delibe
     Raises:
         ValueError: a part is empty or holds a tag, or the confidence is not in [0, 1].
     """
-    texts = {"observe": observe, "deliberate": deliberate, "answer": answer, "confidence": written(confidence)}
+    texts = {
+        "observe": observe,
+        "deliberate": deliberate,
+        "answer": answer,
+        "confidence": format_confidence(confidence),
+    }
     for part, text in texts.items():
         if text is not None and (not text.strip() or LIKE_A_TAG.search(text) or TAG.search(text)):
             raise ValueError(f"the part {part} is empty or holds a tag: {text!r}")

@@ -70,11 +70,11 @@ def explanation_request(
         hint: an aspect that the sentence is to be about; taken from the answer where it is one to learn from.
         stars: the user's rating of the item, where the protocol gives it.
     """
-    known = tuple(evidence.told())
+    known = tuple(evidence.describe())
     return Request(Task.EXPLAIN, evidence.history, (evidence.item,), known, hint, stars, evidence.item)
 
 
-class Composer:
+class PromptBuilder:
     """Asks requests in words.
 
     Args:
@@ -116,7 +116,7 @@ class Composer:
                 said += self._slot(slot, request)
         system = Segment(Role.SYSTEM, SegmentKind.PROMPT, self.words[self._form(request)].system)
         listed = tuple(map(int, request.candidates))
-        return Dialogue(request.task, (system, *merged(said)), chosen.name, listed, request.target)
+        return Dialogue(request.task, (system, *merge_segments(said)), chosen.name, listed, request.target)
 
     def choose(self, request: Request, generator: np.random.Generator) -> Template:
         """A template that fits, drawn with ``generator``."""
@@ -181,7 +181,7 @@ class Composer:
         return segments if self.settings.soft_tokens else segments[1:]
 
 
-def merged(segments: Sequence[Segment]) -> list[Segment]:
+def merge_segments(segments: Sequence[Segment]) -> list[Segment]:
     """Neighbouring texts of one role and kind as one segment."""
     joined: list[Segment] = []
     for segment in segments:

@@ -18,7 +18,7 @@ from reasonrec_cot.prompting.dialogue import Thought
 from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_cot.prompting.relevance import Relevance, prune
 from reasonrec_cot.prompting.templates import Phrases, load_phrases
-from reasonrec_cot.prompting.title_leak import Telltale
+from reasonrec_cot.prompting.title_leak import TitleLeak
 
 SILENT = "-"
 """What is written where every way to say a part would tell the target."""
@@ -86,11 +86,11 @@ class RationaleBuilder:
     def _one(self, history: Int32, kept: Bool, target: int, horizon: float | None, steps: Sequence[Step]) -> Thought:
         items = history.tolist()
         generator = np.random.default_rng([self.seed, target, len(items), *items[-3:]])
-        writer = _Writer(self.phrases, Telltale([self.items.raw_title(target), self.items.title(target)]), generator)
+        writer = _Writer(self.phrases, TitleLeak([self.items.raw_title(target), self.items.title(target)]), generator)
         if not items:
             return Thought(writer.text([writer.say("empty")]), writer.text([writer.say("nothing")]))
         observe = writer.text(self._seen(items, writer))
-        positions = [int(p) for p in np.flatnonzero(kept) if not writer.telltale.tells(self.items.title(items[p]))]
+        positions = [int(p) for p in np.flatnonzero(kept) if not writer.title_leak.leaks(self.items.title(items[p]))]
         shared = self._shared([items[p] for p in positions], target, writer)
         said = []
         if positions and shared:
@@ -107,7 +107,7 @@ class RationaleBuilder:
     def _seen(self, items: list[int], writer: _Writer) -> list[str]:
         count, counts = str(len(items)), Counter(label for item in items for label in self._all_labels(item))
         often = sorted((label for label, n in counts.items() if n > 1), key=lambda label: (-counts[label], label))
-        often = [label for label in often if not writer.telltale.tells(label)][: self.settings.labels]
+        often = [label for label in often if not writer.title_leak.leaks(label)][: self.settings.labels]
         said = [writer.say("recent", count=count, last=self.items.quoted(items[-1]))]
         if often:
             told = ", ".join(f"{label} ({counts[label]} of {count})" for label in often)
@@ -117,7 +117,7 @@ class RationaleBuilder:
     def _shared(self, evidence: list[int], target: int, writer: _Writer) -> list[str]:
         """Labels of the target that the evidence has, the most frequent there first."""
         counts = Counter(label for item in evidence for label in self._all_labels(item))
-        shared = [label for label in self._all_labels(target) if counts[label] and not writer.telltale.tells(label)]
+        shared = [label for label in self._all_labels(target) if counts[label] and not writer.title_leak.leaks(label)]
         return sorted(shared, key=lambda label: (-counts[label], label))[: self.settings.labels]
 
     def _all_labels(self, item: int) -> set[str]:
@@ -126,26 +126,26 @@ class RationaleBuilder:
     def _claims(self, steps: Sequence[Step], writer: _Writer) -> str:
         inferred = sorted((s for s in steps if s.kind is StepKind.INFER), key=lambda s: -s.weight)
         claims = [self.items.sanitiser.clean(s.claim, CLAIM_CHARACTERS) for s in inferred]
-        told = [claim for claim in claims if claim and not writer.telltale.tells(claim)][: self.settings.claims]
+        told = [claim for claim in claims if claim and not writer.title_leak.leaks(claim)][: self.settings.claims]
         return writer.say("inferred", claims=", ".join(told)) if told else ""
 
 
 class _Writer:
     """Says things in one of the ways that do not tell the target."""
 
-    def __init__(self, phrases: Phrases, telltale: Telltale, generator: np.random.Generator) -> None:
-        self.phrases, self.telltale, self.generator = phrases, telltale, generator
+    def __init__(self, phrases: Phrases, title_leak: TitleLeak, generator: np.random.Generator) -> None:
+        self.phrases, self.title_leak, self.generator = phrases, title_leak, generator
 
     def say(self, key: str, **slots: str) -> str:
         """One of the ways, drawn; "" where each of them would tell."""
         ways = self.phrases[key]
         first = int(self.generator.integers(len(ways)))
         said = (way.format(**slots) for way in (*ways[first:], *ways[:first]))
-        return next((text for text in said if not self.telltale.tells(text)), "")
+        return next((text for text in said if not self.title_leak.leaks(text)), "")
 
     def text(self, sentences: Sequence[str]) -> str:
         """The sentences that there are; joining them must not tell either."""
         joined = " ".join(sentence for sentence in sentences if sentence)
-        if self.telltale.tells(joined):
+        if self.title_leak.leaks(joined):
             joined = next((s for s in sentences if s), "")
         return joined or SILENT

@@ -13,7 +13,7 @@ ASIDE = re.compile(r"\([^()]*\)")
 TURNED = re.compile(r"^(.*), (the|a|an|les?|la|il|el|der|die|das)$", re.IGNORECASE)
 
 
-class Telltale:
+class TitleLeak:
     """Looks for an item's title in texts, as whole words, whatever the case and punctuation.
 
     Also looked for are the title without what stands in brackets (``Heat (1995)``) and with a turned article put back
@@ -30,7 +30,7 @@ class Telltale:
                 forms.add(normalise_text(turned[1]))
         self._forms = [f" {form} " for form in forms if len(form) >= SHORTEST]
 
-    def tells(self, text: str) -> bool:
+    def leaks(self, text: str) -> bool:
         """Whether the text holds one of the titles."""
         words = f" {normalise_text(text)} "
         return any(form in words for form in self._forms)

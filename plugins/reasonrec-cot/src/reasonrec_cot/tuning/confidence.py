@@ -14,14 +14,14 @@ from sklearn.isotonic import IsotonicRegression
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, Float32, Task
 from reasonrec_cot.answers.answerer import softmax
-from reasonrec_cot.prompting.dialogue import answered
+from reasonrec_cot.prompting.dialogue import add_answer
 from reasonrec_cot.prompting.prompt_builder import Request
 from reasonrec_cot.tuning.config import TuningConfig
-from reasonrec_cot.tuning.encoding import Encoded, TuningBatch, encode, together
+from reasonrec_cot.tuning.encoding import Encoded, TuningBatch, collate, encode
 from reasonrec_cot.tuning.fusion import Decided
 from reasonrec_cot.tuning.module import TunableModel
-from reasonrec_cot.tuning.sampling import Sampler, fitting
-from reasonrec_cot.tuning.validation import Answering
+from reasonrec_cot.tuning.sampling import Sampler, take_fitting
+from reasonrec_cot.tuning.validation import ValidationReader
 
 RATE = 0.3
 """Of the first phase's rate: answers are to stay as they are."""
@@ -56,7 +56,7 @@ class HeldOutAccuracy:
 
 def learn_confidence(
     module: TunableModel,
-    answering: Answering,
+    answering: ValidationReader,
     sampler: Sampler,
     decided: Decided,
     config: TuningConfig,
@@ -97,11 +97,11 @@ def _answers(decided: Decided) -> tuple[Float32, Bool, np.ndarray[Any, np.dtype[
     return softmax(scores).max(axis=1), items == decided.targets, items
 
 
-def _said(answering: Answering, decided: Decided, row: int, item: int, confidence: float) -> Encoded:
+def _said(answering: ValidationReader, decided: Decided, row: int, item: int, confidence: float) -> Encoded:
     request = Request(Task.SEQUENTIAL, decided.queries.history.row(row).tolist(), target=item)
-    composer = answering.composer
-    dialogue = answered(composer.ask(request), composer.items.names[item], confidence)
-    return encode(answering.prompter, dialogue, confidence=True)
+    prompt_builder = answering.prompt_builder
+    dialogue = add_answer(prompt_builder.ask(request), prompt_builder.items.names[item], confidence)
+    return encode(answering.tokeniser, dialogue, confidence=True)
 
 
 def _learn(
@@ -131,7 +131,7 @@ def _learn(
             pool = [encoded[n] for n in rng.permutation(len(encoded))[:32]]
             usual = sampler.draw(step, 0, 1.0)
             taken += 1
-            yield rng, [together(fitting(pool, sampler.places, rng)), usual]
+            yield rng, [collate(take_fitting(pool, sampler.places, rng)), usual]
 
     def loss(drawn: tuple[np.random.Generator, list[TuningBatch]], progress: float) -> torch.Tensor:
         rng, batches = drawn
@@ -150,7 +150,7 @@ def _loss(module: TunableModel, encoded: list[Encoded]) -> float:
     module.weights_changed()
     total, count = 0.0, 0
     for start in range(0, len(encoded), 8):
-        batch = together(encoded[start : start + 8]).to(module.backbone.device)
+        batch = collate(encoded[start : start + 8]).to(module.backbone.device)
         found = module.loss(batch, np.random.default_rng(0))
         total += float(found.parts["confidence"]) * found.counts["confidence"]
         count += found.counts["confidence"]

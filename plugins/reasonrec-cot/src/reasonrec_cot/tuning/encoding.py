@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from reasonrec_core.types import Int64, Task
-from reasonrec_cot.backbone.tokenisation import KINDS, Kinds, Prompter
+from reasonrec_cot.backbone.tokenisation import KINDS, DialogueTokeniser, Kinds
 from reasonrec_cot.prompting.dialogue import Dialogue, SegmentKind
 from reasonrec_cot.prompting.output_grammar import opening
 
@@ -40,7 +40,7 @@ class Encoded:
         return len(self.tokens)
 
 
-def encode(prompter: Prompter, dialogue: Dialogue, *, confidence: bool = False) -> Encoded:
+def encode(tokeniser: DialogueTokeniser, dialogue: Dialogue, *, confidence: bool = False) -> Encoded:
     """Where a dialogue teaches what.
 
     The head is asked before every history item but the first, where nothing but earlier items has been read, and
@@ -48,11 +48,11 @@ def encode(prompter: Prompter, dialogue: Dialogue, *, confidence: bool = False) 
     the history is not asked for.
 
     Args:
-        prompter: of the model; supervision inside the history needs items with soft tokens.
+        tokeniser: of the model; supervision inside the history needs items with soft tokens.
         dialogue: answered.
         confidence: learn the confidence and nothing else; otherwise all else, and the text ends before it.
     """
-    prompt = prompter.prompt(dialogue)
+    prompt = tokeniser.prompt(dialogue)
     tokens, kinds = prompt.tokens, prompt.kinds
     if confidence:
         said = np.flatnonzero(kinds[1:] == CONFIDENCE)
@@ -62,29 +62,29 @@ def encode(prompter: Prompter, dialogue: Dialogue, *, confidence: bool = False) 
     if len(told):
         tokens, kinds = tokens[: told[0]], kinds[: told[0]]
     said = np.flatnonzero(~np.isin(kinds[1:], GIVEN)).astype(np.int64)
-    spots, items = _next_items(prompter, dialogue, tokens)
+    spots, items = _next_items(tokeniser, dialogue, tokens)
     if dialogue.task is Task.SEQUENTIAL and not dialogue.candidates and dialogue.target >= 0:
         begins = np.flatnonzero(kinds == ANSWER)
         if len(begins):
-            last = int(begins[0]) + len(prompter.text(opening("answer"))) - 1
+            last = int(begins[0]) + len(tokeniser.text(opening("answer"))) - 1
             spots, items = np.append(spots, last), np.append(items, dialogue.target)
     return Encoded(tokens, spots, items, said, kinds[said + 1])
 
 
-def asked_alone(encoded: Encoded) -> Encoded:
+def cut_after_head(encoded: Encoded) -> Encoded:
     """Nothing but what the head is asked: the text ends there. A dialogue without such places stays as it is."""
     if not len(encoded.spots):
         return encoded
     return Encoded(encoded.tokens[: encoded.spots[-1] + 1], encoded.spots, encoded.items, NOTHING, NO_KINDS)
 
 
-def _next_items(prompter: Prompter, dialogue: Dialogue, tokens: Int64) -> tuple[Int64, Int64]:
+def _next_items(tokeniser: DialogueTokeniser, dialogue: Dialogue, tokens: Int64) -> tuple[Int64, Int64]:
     none = np.zeros(0, np.int64)
-    if dialogue.task is not Task.SEQUENTIAL or dialogue.candidates or not prompter.soft_tokens:
+    if dialogue.task is not Task.SEQUENTIAL or dialogue.candidates or not tokeniser.soft_tokens:
         return none, none
     codes = -1 - tokens
-    places = np.flatnonzero((tokens < 0) & (codes % prompter.soft_tokens == 0))
-    items = codes[places] // prompter.soft_tokens
+    places = np.flatnonzero((tokens < 0) & (codes % tokeniser.soft_tokens == 0))
+    items = codes[places] // tokeniser.soft_tokens
     new = np.zeros(len(items), np.bool_)
     new[np.unique(items, return_index=True)[1]] = True
     new[:1] = False
@@ -130,7 +130,7 @@ class TuningBatch:
         return TuningBatch(tokens, spots, items, said, after, kinds, self.used)
 
 
-def together(encoded: Sequence[Encoded]) -> TuningBatch:
+def collate(encoded: Sequence[Encoded]) -> TuningBatch:
     """One batch."""
     lengths = [len(each) for each in encoded]
     tokens = np.zeros((len(encoded), max(lengths)), np.int64)

@@ -12,8 +12,8 @@ from reasonrec_torch.curriculum import CurriculumConfig, history_limit, sampling
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Float32, History, Int32, Int64, Interactions, QueryBatch, Task, indptr_of
-from reasonrec_cot.prompting.dialogue import Dialogue, Thought, answered
-from reasonrec_cot.prompting.prompt_builder import Composer, Request, labels
+from reasonrec_cot.prompting.dialogue import Dialogue, Thought, add_answer
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, Request, labels
 from reasonrec_cot.prompting.rationale import RationaleBuilder
 from reasonrec_cot.tuning.review_requests import ReviewRequests
 
@@ -39,7 +39,7 @@ class Examples:
 
     Args:
         data: what may be learned from.
-        composer: asks in words.
+        prompt_builder: asks in words.
         rationales: writes the thoughts, where some are wanted.
         curriculum: whom to show when.
         candidates: listed in direct dialogues.
@@ -53,14 +53,14 @@ class Examples:
     def __init__(
         self,
         data: FitData,
-        composer: Composer,
+        prompt_builder: PromptBuilder,
         rationales: RationaleBuilder | None,
         curriculum: CurriculumConfig,
         candidates: int,
         thoughts: float,
         shuffle_ties: bool = True,
     ) -> None:
-        self.data, self.composer, self.rationales = data, composer, rationales
+        self.data, self.prompt_builder, self.rationales = data, prompt_builder, rationales
         self.curriculum, self.candidates, self.thoughts = curriculum, candidates, thoughts
         self._shuffles = shuffle_ties
         self._clicks = data.task is Task.CTR and data.train.values is not None
@@ -72,7 +72,7 @@ class Examples:
                 "no user has two or more training interactions, so there is no next item to learn from",
                 fix="Use a policy that learns nothing, or a split that leaves users more history.",
             )
-        self.reviews = ReviewRequests.of(data, composer.items, composer.settings.history)
+        self.reviews = ReviewRequests.of(data, prompt_builder.items, prompt_builder.settings.history)
 
     @cached_property
     def horizon(self) -> Float32:
@@ -93,26 +93,26 @@ class Examples:
             rng: of all choices.
         """
         if task is Task.EXPLAIN:
-            return self.reviews.draw(self.composer, count, rng) if self.reviews else []
+            return self.reviews.draw(self.prompt_builder, count, rng) if self.reviews else []
         drawn = self._draw(task, count, progress, rng)
         thinks = self.rationales is not None and rng.random() < self.thoughts
         make: Callable[[int, list[int], int], tuple[Request, str]]
         make = {Task.SEQUENTIAL: self._next, Task.DIRECT: self._choice, Task.CTR: self._click}[task](drawn, rng)
         asked = [make(row, drawn.history.row(row).tolist(), int(t)) for row, t in enumerate(drawn.targets)]
-        template = self.composer.choose(asked[0][0], rng)
+        template = self.prompt_builder.choose(asked[0][0], rng)
         thoughts: Sequence[Thought | None] = [None] * count
         if thinks and self.rationales is not None:
             items = np.array([r.candidates[0] if task is Task.CTR else r.target for r, _ in asked], np.int32)
             thoughts = self.rationales.build(drawn.history, items, self.horizon[drawn.users])
         return [
-            answered(self.composer.ask(request, template), said, UNSAID, thought)
+            add_answer(self.prompt_builder.ask(request, template), said, UNSAID, thought)
             for (request, said), thought in zip(asked, thoughts, strict=True)
         ]
 
     def _draw(self, task: Task, count: int, progress: float, rng: np.random.Generator) -> Drawn:
         if task is Task.CTR and self._clicks:
             return self._rows(count, progress, rng)
-        longest, settings = self.composer.settings.history, self.composer.settings
+        longest, settings = self.prompt_builder.settings.history, self.prompt_builder.settings
         # Where every item of a history teaches the next one, as many windows are read of a user as the sequence fills,
         # and they end behind its end, too: then all items are learned from alike, the newest a little more.
         dense = task is Task.SEQUENTIAL and settings.soft_tokens
@@ -140,11 +140,11 @@ class Examples:
         # Both are sorted by user and time: as many clicks stand before a row as were counted up to it.
         clicked = indptr_of(values > 0)
         at = clicked[rows]
-        first = np.maximum(self._indptr[users], at - self.composer.settings.history)
+        first = np.maximum(self._indptr[users], at - self.prompt_builder.settings.history)
         return Drawn(_windows(self._shown, np.minimum(first, at), at), train.items[rows], values[rows], users)
 
     def _next(self, drawn: Drawn, rng: np.random.Generator) -> Callable[[int, list[int], int], tuple[Request, str]]:
-        names = self.composer.items.names
+        names = self.prompt_builder.items.names
         return lambda row, history, target: (Request(Task.SEQUENTIAL, history, target=target), names[target])
 
     def _choice(self, drawn: Drawn, rng: np.random.Generator) -> Callable[[int, list[int], int], tuple[Request, str]]:

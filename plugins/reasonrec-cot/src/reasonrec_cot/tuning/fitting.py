@@ -11,45 +11,45 @@ from reasonrec_core.components import FitData
 from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.config import CotConfig
-from reasonrec_cot.finetuned import Tuned
-from reasonrec_cot.retriever import Shortlister
-from reasonrec_cot.tuning.tune import Speech, tune
+from reasonrec_cot.finetuned import FineTuned
+from reasonrec_cot.retriever import Retriever
+from reasonrec_cot.tuning.tune import PromptingSettings, tune
 
 
-def tune_policy(config: CotConfig, backbone: Backbone, data: FitData, shortlister: Shortlister | None) -> Tuned:
+def tune_policy(config: CotConfig, backbone: Backbone, data: FitData, retriever: Retriever | None) -> FineTuned:
     """Tune ``backbone`` in place as the policy's settings say.
 
     Args:
         config: with settings of tuning.
         backbone: the model.
         data: what may be learned from.
-        shortlister: fitted; None for clicks.
+        retriever: fitted; None for clicks.
     """
     assert config.tuning is not None
-    speech = Speech(prompt=config.prompt, items=config.items, soft=config.soft, templates=config.templates)
-    if shortlister is None:
+    speech = PromptingSettings(prompt=config.prompt, items=config.items, soft=config.soft, templates=config.templates)
+    if retriever is None:
         return tune(config.tuning, speech, backbone, data)
 
-    return tune(config.tuning, speech, backbone, data, Delegates(shortlister, data))
+    return tune(config.tuning, speech, backbone, data, Delegates(retriever, data))
 
 
 @dataclass(frozen=True)
 class Delegates:
     """The policy's delegates, as tuning asks them (`deciding.Generator`)."""
 
-    shortlister: Shortlister
+    retriever: Retriever
     data: FitData
 
     def __call__(self, batch: QueryBatch, fewest: int) -> tuple[Int32, Mapping[str, Float32]]:
         """Candidates and what is said of them."""
         seen, listed = self._seen(batch), batch.candidates is not None
-        shortlist = self.shortlister.of(batch, seen, whole=True, fewest=fewest)
+        shortlist = self.retriever.of(batch, seen, whole=True, fewest=fewest)
         asked = replace(batch, candidates=shortlist.items)
-        return shortlist.items, self.shortlister.evidence(asked, shortlist, seen, listed=listed).scores
+        return shortlist.items, self.retriever.evidence(asked, shortlist, seen, listed=listed).scores
 
     def standings(self, batch: QueryBatch) -> Mapping[str, Float32]:
         """Where the batch's candidates stand."""
-        return self.shortlister.standings(batch, self._seen(batch))
+        return self.retriever.standings(batch, self._seen(batch))
 
     def _seen(self, batch: QueryBatch) -> Observation:
         unknown = np.full(len(batch), 0.5, np.float32)

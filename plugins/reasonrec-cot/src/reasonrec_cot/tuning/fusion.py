@@ -13,13 +13,13 @@ from scipy.special import expit
 from reasonrec_core.components import FitData
 from reasonrec_core.ranking import percentile_rank
 from reasonrec_core.types import Cases, Float32, Int32, QueryBatch
-from reasonrec_cot.answers.fit_ctr_fusion import FittedClicks, fit_clicks
-from reasonrec_cot.answers.fit_fusion import Fitted, fit_decision
-from reasonrec_cot.answers.score_fusion import Decisions
+from reasonrec_cot.answers.fit_ctr_fusion import FittedCtrFusion, fit_ctr_fusion
+from reasonrec_cot.answers.fit_fusion import FittedFusion, fit_score_fusion
+from reasonrec_cot.answers.score_fusion import FusionSet
 from reasonrec_cot.answers.score_sources import HEAD, YES
 from reasonrec_cot.items.click_counts import ClickCounts
 from reasonrec_cot.tuning.module import TunableModel
-from reasonrec_cot.tuning.validation import ROWS, Answering, click_odds, head_scores
+from reasonrec_cot.tuning.validation import ROWS, ValidationReader, click_odds, head_scores
 
 WIDE = 100
 """Candidates that weights are learned from, at least."""
@@ -29,7 +29,7 @@ UNCLICKED = 10
 """Drawn items per target that the judgement of clicks is learned from."""
 
 
-class Generator(Protocol):
+class CandidateSource(Protocol):
     """What delegates say; the one that proposes candidates stands first."""
 
     def __call__(self, batch: QueryBatch, fewest: int) -> tuple[Int32, Mapping[str, Float32]]:
@@ -59,15 +59,15 @@ class Decided:
     queries: QueryBatch
     targets: Int32
     candidates: Int32
-    fitted: Fitted
-    listed: Fitted
-    clicks: FittedClicks
+    fitted: FittedFusion
+    listed: FittedFusion
+    clicks: FittedCtrFusion
     seconds: float
 
     @property
-    def decisions(self) -> Decisions:
+    def decisions(self) -> FusionSet:
         """What decides."""
-        return Decisions(self.fitted.decision, self.listed.decision, self.clicks.decision)
+        return FusionSet(self.fitted.decision, self.listed.decision, self.clicks.decision)
 
     @property
     def report(self) -> dict[str, Any]:
@@ -75,7 +75,9 @@ class Decided:
         return {**self.fitted.report, "listed": self.listed.report, "clicks": self.clicks.report}
 
 
-def decide(module: TunableModel, answering: Answering, pairs: Cases, generator: Generator, data: FitData) -> Decided:
+def fit_fusions(
+    module: TunableModel, answering: ValidationReader, pairs: Cases, generator: CandidateSource, data: FitData
+) -> Decided:
     """Answer ``pairs`` and fit how the answers are weighed."""
     started = time.perf_counter()
     module.eval()
@@ -88,23 +90,23 @@ def decide(module: TunableModel, answering: Answering, pairs: Cases, generator: 
         scores = np.take_along_axis(every, np.maximum(candidates, 0), 1)
         return {HEAD: np.where(candidates >= 0, scores, np.float32(-np.inf)), **said}, candidates
 
-    def fitted(queries: QueryBatch) -> tuple[Int32, Fitted]:
+    def fitted(queries: QueryBatch) -> tuple[Int32, FittedFusion]:
         said, candidates = voices(queries, 1)
         wide = voices(queries, WIDE) if queries.candidates is None else None
-        return candidates, fit_decision(said, candidates, targets, horizon, data.seed, wide)
+        return candidates, fit_score_fusion(said, candidates, targets, horizon, data.seed, wide)
 
     candidates, proposed = fitted(pairs.queries)
     n_items, seed = len(data.catalog), data.seed
-    _, listed = fitted(replace(pairs.queries, candidates=listed_with(targets, pairs.queries, n_items, seed)))
-    asked = replace(pairs.queries, candidates=listed_with(targets, pairs.queries, n_items, seed + 1, 1 + UNCLICKED))
+    _, listed = fitted(replace(pairs.queries, candidates=draw_candidates(targets, pairs.queries, n_items, seed)))
+    asked = replace(pairs.queries, candidates=draw_candidates(targets, pairs.queries, n_items, seed + 1, 1 + UNCLICKED))
     standings = {HEAD: _in_parts(every, asked), **generator.standings(asked)}
-    clicks = fit_clicks(standings, np.asarray(asked.candidates == targets[:, None], np.bool_), horizon, seed)
+    clicks = fit_ctr_fusion(standings, np.asarray(asked.candidates == targets[:, None], np.bool_), horizon, seed)
     return Decided(pairs.queries, targets, candidates, proposed, listed, clicks, time.perf_counter() - started)
 
 
-def decide_clicks(
-    module: TunableModel, answering: Answering, rows: Cases, counts: ClickCounts, data: FitData
-) -> FittedClicks:
+def fit_click_fusion(
+    module: TunableModel, answering: ValidationReader, rows: Cases, counts: ClickCounts, data: FitData
+) -> FittedCtrFusion:
     """Fit how yes against no and an item's counts are weighed, on labelled rows that neither was learned from."""
     module.eval()
     assert rows.labels is not None
@@ -115,7 +117,7 @@ def decide_clicks(
     horizon = data.horizon(rows.queries) if data.horizon is not None else np.full(len(rows), 0.5, np.float32)
     each = {name: values[:, None] for name, values in said.items()}
     clicked = np.asarray(rows.labels[shown] > 0, np.bool_)[:, None]
-    return fit_clicks(each, clicked, horizon[np.nonzero(shown)[0]], data.seed, drawn=False)
+    return fit_ctr_fusion(each, clicked, horizon[np.nonzero(shown)[0]], data.seed, drawn=False)
 
 
 def _in_parts(every: Float32, asked: QueryBatch) -> Float32:
@@ -124,7 +126,7 @@ def _in_parts(every: Float32, asked: QueryBatch) -> Float32:
     return np.concatenate(parts)
 
 
-def listed_with(targets: Int32, queries: QueryBatch, n_items: int, seed: int, count: int = LISTED) -> Int32:
+def draw_candidates(targets: Int32, queries: QueryBatch, n_items: int, seed: int, count: int = LISTED) -> Int32:
     """int32[P, C]: each target among ``count`` - 1 items that its user does not have, in the order of their numbers."""
     rng = np.random.default_rng(seed)
     out = np.full((len(targets), min(count, n_items)), -1, np.int32)

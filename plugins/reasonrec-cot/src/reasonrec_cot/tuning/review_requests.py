@@ -13,10 +13,10 @@ from reasonrec_core.components import FitData
 from reasonrec_core.data.cases import concatenate_ranges
 from reasonrec_core.data.reviews import ReviewCases
 from reasonrec_core.types import Bool, Cases, History, Int64, Interactions, QueryBatch, Reviews, Task, indptr_of
-from reasonrec_cot.prompting.dialogue import Dialogue, answered
+from reasonrec_cot.prompting.dialogue import Dialogue, add_answer
 from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_cot.prompting.output_grammar import TAG
-from reasonrec_cot.prompting.prompt_builder import Composer, Request, explanation_request
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, Request, explanation_request
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class ReviewRequests:
         cases = ReviewCases(cases.queries.take(kept), cases.reviews.take(kept))
         return cls(cases, [said[row] for row in kept], EvidenceSource(items, aspects, visible))
 
-    def draw(self, composer: Composer, count: int, rng: np.random.Generator) -> list[Dialogue]:
+    def draw(self, prompt_builder: PromptBuilder, count: int, rng: np.random.Generator) -> list[Dialogue]:
         """``count`` answered dialogues in the words of one template."""
         rows = rng.integers(len(self.said), size=count).tolist()
         asked = [(self._request(row), self.said[row]) for row in rows]
-        template = composer.choose(asked[0][0], rng)
-        return [answered(composer.ask(request, template), said, 0.5) for request, said in asked]
+        template = prompt_builder.choose(asked[0][0], rng)
+        return [add_answer(prompt_builder.ask(request, template), said, 0.5) for request, said in asked]
 
     def _request(self, row: int) -> Request:
         """One request with what reviews say, but for the user's own of the item: that is the answer to learn."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from reasonrec_core.types import Task
-from reasonrec_cot.backbone.tokenisation import Prompter
+from reasonrec_cot.backbone.tokenisation import DialogueTokeniser
 from reasonrec_cot.tuning.config import TaskShares
-from reasonrec_cot.tuning.encoding import Encoded, TuningBatch, asked_alone, encode, together
+from reasonrec_cot.tuning.encoding import Encoded, TuningBatch, collate, cut_after_head, encode
 from reasonrec_cot.tuning.examples import Examples
 
 POOL = 3
@@ -28,7 +28,7 @@ class Sampler:
 
     Attributes:
         examples: draws dialogues.
-        prompter: turns them into tokens.
+        tokeniser: turns them into tokens.
         shares: of the tasks.
         places: of a batch: rows times the longest.
         seed: of all chance.
@@ -39,7 +39,7 @@ class Sampler:
     """
 
     examples: Examples
-    prompter: Prompter
+    tokeniser: DialogueTokeniser
     shares: TaskShares
     places: int
     seed: int
@@ -53,10 +53,10 @@ class Sampler:
         rng = np.random.default_rng([self.seed, step, number])
         task = self._task()
         count = min(MOST_DRAWN, POOL * max(1, self.places // LENGTHS[task]))
-        encoded = [encode(self.prompter, dialogue) for dialogue in self.examples.draw(task, count, progress, rng)]
+        encoded = [encode(self.tokeniser, dialogue) for dialogue in self.examples.draw(task, count, progress, rng)]
         if not self.said:
-            encoded = [asked_alone(each) for each in encoded]
-        batch = together(fitting(encoded, self.places, rng))
+            encoded = [cut_after_head(each) for each in encoded]
+        batch = collate(take_fitting(encoded, self.places, rng))
         self.spent[task] = self.spent.get(task, 0) + batch.used
         return batch
 
@@ -79,7 +79,7 @@ LENGTHS = {Task.SEQUENTIAL: 192, Task.DIRECT: 384, Task.CTR: 192, Task.EXPLAIN: 
 """How long dialogues usually are: how many are drawn, nothing else, depends on it."""
 
 
-def fitting(encoded: list[Encoded], places: int, rng: np.random.Generator) -> list[Encoded]:
+def take_fitting(encoded: list[Encoded], places: int, rng: np.random.Generator) -> list[Encoded]:
     """Neighbours in length, as many as fit, beginning at a random one; at least one."""
     ordered = sorted(encoded, key=len)
     first = int(rng.integers(len(ordered)))

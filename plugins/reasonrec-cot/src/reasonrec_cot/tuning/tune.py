@@ -17,34 +17,34 @@ from reasonrec_core.components import FitData, Settings
 from reasonrec_core.io import content_hash
 from reasonrec_core.types import Cases, Task
 from reasonrec_cot.answers.item_head import RecHead
-from reasonrec_cot.answers.score_fusion import Decisions
+from reasonrec_cot.answers.score_fusion import FusionSet
 from reasonrec_cot.backbone.model import Backbone
-from reasonrec_cot.backbone.tokenisation import Prompter
-from reasonrec_cot.finetuned import COLLABORATIVE, Tuned, with_collaborative
+from reasonrec_cot.backbone.tokenisation import DialogueTokeniser
+from reasonrec_cot.finetuned import COLLABORATIVE, FineTuned, with_collaborative
 from reasonrec_cot.items.click_counts import ClickCounts
 from reasonrec_cot.items.collaborative import collaborative_vectors
 from reasonrec_cot.items.config import SoftTokenConfig
 from reasonrec_cot.items.projector import Projector, loudness_of
 from reasonrec_cot.items.soft_tokens import SoftItems
 from reasonrec_cot.prompting.item_words import ItemWords
-from reasonrec_cot.prompting.prompt_builder import Composer, PromptSettings
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptSettings
 from reasonrec_cot.prompting.rationale import RationaleBuilder
 from reasonrec_cot.prompting.relevance import Relevance
 from reasonrec_cot.prompting.templates import load_templates
 from reasonrec_cot.tuning.confidence import learn_confidence
 from reasonrec_cot.tuning.config import TuningConfig
 from reasonrec_cot.tuning.examples import Examples
-from reasonrec_cot.tuning.fusion import Generator, decide, decide_clicks
+from reasonrec_cot.tuning.fusion import CandidateSource, fit_click_fusion, fit_fusions
 from reasonrec_cot.tuning.module import TunableModel
 from reasonrec_cot.tuning.sampling import Sampler
-from reasonrec_cot.tuning.validation import Answering, click_figure, ranking_figure
+from reasonrec_cot.tuning.validation import ValidationReader, click_figure, ranking_figure
 
 CHECKPOINT = "tuning.safetensors"
 FOR_CONFIDENCE = 0.1
 """Share of the minutes that is kept for learning to state confidence, where that is wanted."""
 
 
-class Speech(Settings):
+class PromptingSettings(Settings):
     """How requests are put into words and items into prompts; the policy's own settings."""
 
     prompt: PromptSettings = PromptSettings()
@@ -58,8 +58,12 @@ class Speech(Settings):
 
 
 def tune(
-    config: TuningConfig, speech: Speech, backbone: Backbone, data: FitData, generator: Generator | None = None
-) -> Tuned:
+    config: TuningConfig,
+    speech: PromptingSettings,
+    backbone: Backbone,
+    data: FitData,
+    generator: CandidateSource | None = None,
+) -> FineTuned:
     """Tune ``backbone`` in place and learn what stands beside it.
 
     Args:
@@ -76,7 +80,7 @@ def tune(
         DataError: nobody has two training interactions.
     """
     started = time.perf_counter()
-    build = _Build(config, speech, backbone, data)
+    build = TuningParts(config, speech, backbone, data)
     module, answering = build.module, build.answering
     clicks, explains = data.task is Task.CTR, data.task is Task.EXPLAIN
     some, pairs = (_some(data.valid, most, data.seed) for most in (config.queries, config.pairs))
@@ -87,7 +91,7 @@ def tune(
 
     said = bool(config.weights.answer or (config.weights.thought and config.thoughts))
     places, digest = config.batch_tokens, build.key
-    sampler = Sampler(build.examples, answering.prompter, config.shares, places, data.seed, said, config.steps, digest)
+    sampler = Sampler(build.examples, answering.tokeniser, config.shares, places, data.seed, said, config.steps, digest)
     again = len(pairs) * (2 if config.confidence_steps else 1) / len(some) if some and pairs else 0.0
     limit = None
     if config.minutes is not None:
@@ -114,23 +118,23 @@ def tune(
     }
     decision, counts = None, None
     if not clicks and not explains and generator is not None and pairs is not None:
-        decided = decide(module, answering, pairs, generator, data)
+        decided = fit_fusions(module, answering, pairs, generator, data)
         if config.confidence_steps:
             left = None if config.minutes is None else 60 * config.minutes - training.seconds - decided.seconds * 2
             report["confidence"] = learn_confidence(module, answering, sampler, decided, config, data.seed, left)
-            decided = decide(module, answering, pairs, generator, data)
+            decided = fit_fusions(module, answering, pairs, generator, data)
         decision, report["decision"] = decided.decisions, decided.report
     if clicks and pairs is not None and data.train.values is not None:
         counts = ClickCounts.of(data.train, len(data.catalog))
-        judged = decide_clicks(module, answering, pairs, counts, data)
-        decision, report["decision"] = Decisions(clicks=judged.decision), {"clicks": judged.report}
+        judged = fit_click_fusion(module, answering, pairs, counts, data)
+        decision, report["decision"] = FusionSet(clicks=judged.decision), {"clicks": judged.report}
     return replace(build.tuned(report), decision=decision, counts=counts, adapter=module.unwrap()).to(backbone.device)
 
 
-class _Build:
+class TuningParts:
     """The parts, put together for one training set."""
 
-    def __init__(self, config: TuningConfig, speech: Speech, backbone: Backbone, data: FitData) -> None:
+    def __init__(self, config: TuningConfig, speech: PromptingSettings, backbone: Backbone, data: FitData) -> None:
         n_items = len(data.catalog)
         seen = data.observation
         names = tuple(sorted(seen.features)) if speech.soft.modalities is None else speech.soft.modalities
@@ -155,15 +159,15 @@ class _Build:
         prompt = speech.prompt if self.soft is not None else speech.prompt.model_copy(update={"soft_tokens": False})
         items = ItemWords(data.catalog, speech.items, tuple(backbone.tokenizer.all_special_tokens))
         has = self.soft.has if self.soft is not None else lambda item: False
-        composer = Composer(items, load_templates(speech.templates), prompt, has)
-        prompter = Prompter(backbone.tokenizer, self.soft.per_item if self.soft is not None else 0, has)
-        self.answering = Answering(backbone, composer, prompter)
+        prompt_builder = PromptBuilder(items, load_templates(speech.templates), prompt, has)
+        tokeniser = DialogueTokeniser(backbone.tokenizer, self.soft.per_item if self.soft is not None else 0, has)
+        self.answering = ValidationReader(backbone, prompt_builder, tokeniser)
         rationales = None
         if config.thoughts:
             relevance = Relevance(data.catalog, seen.features, seen.present)
             rationales = RationaleBuilder(items, relevance, seed=data.seed)
         draws = config.candidates, config.thoughts, config.shuffle_ties
-        self.examples = Examples(data, composer, rationales, config.curriculum, *draws)
+        self.examples = Examples(data, prompt_builder, rationales, config.curriculum, *draws)
         parts = [speech.prompt, speech.items, speech.soft]
         self.key = content_hash(
             config.model_dump(mode="json", exclude={"minutes", "checkpoint_seconds"}),
@@ -179,9 +183,9 @@ class _Build:
             *(f"{name} {features.present[name].sum()}" for name in features.widths),
         )
 
-    def tuned(self, report: dict[str, Any]) -> Tuned:
+    def tuned(self, report: dict[str, Any]) -> FineTuned:
         """What was learned."""
-        return Tuned(self.projector, self.head, self.collaborative, self.names, report=report)
+        return FineTuned(self.projector, self.head, self.collaborative, self.names, report=report)
 
 
 def _some(cases: Cases | None, most: int, seed: int) -> Cases | None:

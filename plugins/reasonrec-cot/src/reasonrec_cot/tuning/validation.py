@@ -12,9 +12,9 @@ from reasonrec_core.evaluate import evaluate_ranking, metric_name
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import Cases, Float32, QueryBatch, Ranking, Task
 from reasonrec_cot.backbone.model import Backbone, SoftTokens
-from reasonrec_cot.backbone.tokenisation import Prompt, Prompter
+from reasonrec_cot.backbone.tokenisation import DialogueTokeniser, Prompt
 from reasonrec_cot.prompting.output_grammar import opening
-from reasonrec_cot.prompting.prompt_builder import Composer, Request
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, Request
 from reasonrec_cot.tuning.module import TunableModel
 
 ROWS = 256
@@ -22,12 +22,12 @@ ROWS = 256
 
 
 @dataclass(frozen=True)
-class Answering:
+class ValidationReader:
     """Reads queries as an answer without thoughts is read: the first template, up to where the answer begins."""
 
     backbone: Backbone
-    composer: Composer
-    prompter: Prompter
+    prompt_builder: PromptBuilder
+    tokeniser: DialogueTokeniser
 
     def states(self, batch: QueryBatch, soft: SoftTokens | None) -> torch.Tensor:
         """float32[B, width] on the CPU."""
@@ -47,8 +47,8 @@ class Answering:
 
     def prompt(self, request: Request) -> Prompt:
         """With the tag that opens the answer at its end."""
-        prompt = self.prompter.prompt(self.composer.ask(request))
-        more = np.array(self.prompter.text(opening("answer")), np.int64)
+        prompt = self.tokeniser.prompt(self.prompt_builder.ask(request))
+        more = np.array(self.tokeniser.text(opening("answer")), np.int64)
         kinds = np.zeros(len(more), np.uint8)
         return Prompt(np.concatenate([prompt.tokens, more]), np.concatenate([prompt.kinds, kinds]))
 
@@ -61,7 +61,7 @@ def head_scores(module: TunableModel, states: torch.Tensor) -> Float32:
     return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
 
 
-def ranking_figure(module: TunableModel, answering: Answering, cases: Cases, k: int = 10) -> float:
+def ranking_figure(module: TunableModel, answering: ValidationReader, cases: Cases, k: int = 10) -> float:
     """NDCG@k of the head over the whole catalogue, history masked (or among the cases' candidates)."""
     scores = head_scores(module, answering.states(cases.queries, module.soft))
     at = iter(range(0, len(scores), ROWS))
@@ -77,7 +77,7 @@ def ranking_figure(module: TunableModel, answering: Answering, cases: Cases, k: 
     return found.values[metric_name("NDCG", k, found.sampled)]
 
 
-def click_figure(module: TunableModel, answering: Answering, cases: Cases) -> float:
+def click_figure(module: TunableModel, answering: ValidationReader, cases: Cases) -> float:
     """AUC of P(yes) against P(no)."""
     assert cases.labels is not None
     assert cases.queries.candidates is not None
@@ -85,10 +85,10 @@ def click_figure(module: TunableModel, answering: Answering, cases: Cases) -> fl
     return float(roc_auc_score(cases.labels[cases.queries.candidates >= 0] > 0, gap))
 
 
-def click_odds(module: TunableModel, answering: Answering, queries: QueryBatch) -> Float32:
+def click_odds(module: TunableModel, answering: ValidationReader, queries: QueryBatch) -> Float32:
     """float32[N]: log odds of yes against no as the answer's first token, for each candidate that there is."""
     states = answering.states(replace(queries, task=Task.CTR), module.soft)
-    yes, no = (answering.prompter.text(word)[0] for word in ("yes", "no"))
+    yes, no = (answering.tokeniser.text(word)[0] for word in ("yes", "no"))
     with torch.no_grad():
         logits = module.backbone.logits(states.to(module.backbone.device, module.backbone.dtype))
         return np.asarray((logits[:, yes] - logits[:, no]).float().cpu().numpy(), dtype=np.float32)
