@@ -31,9 +31,9 @@ import numpy as np
 import torch
 from reasonrec_cot.answers.item_head import HeadAnswers, RecHead
 from reasonrec_cot.answers.likelihood import Likelihood
-from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser, Prompt
+from reasonrec_cot.config import BackboneConfig
 from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptSettings, Request, labels
 from reasonrec_cot.prompting.templates import load_templates

@@ -25,7 +25,7 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def backbone(llama: Path) -> Backbone:
     """The small Llama, in float32 on the CPU."""
-    from reasonrec_cot.backbone.config import BackboneConfig
     from reasonrec_cot.backbone.model import Backbone
+    from reasonrec_cot.config import BackboneConfig
 
     return Backbone(BackboneConfig(model=str(llama), device="cpu", precision="float32"))

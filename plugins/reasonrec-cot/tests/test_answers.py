@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reasonrec_cot.answers.constrained_decoding import ConstrainedDecoder
 from reasonrec_cot.answers.likelihood import Likelihood
-from reasonrec_cot.answers.trie import TokenTrie
+from reasonrec_cot.answers.tree_attention import TokenTrie
 from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser, Prompt

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reasonrec_cot.answers import click_fitting
+from reasonrec_cot.answers import fit_ctr_fusion as fitting_module
 from reasonrec_cot.answers.ctr_fusion import CtrFusion
 from reasonrec_cot.answers.fit_ctr_fusion import fit_ctr_fusion
 from reasonrec_cot.answers.fit_fusion import CROSSED
@@ -125,7 +125,7 @@ def test_items_that_are_alike_are_believed_to_be(tmp_path: Path) -> None:
 def test_labelled_clicks_are_told_by_the_model_and_by_counts(
     llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(click_fitting, "FEWEST", 10)  # the tiny shop has 28 clicks and 20 that are none
+    monkeypatch.setattr(fitting_module, "FEWEST", 10)  # the tiny shop has 28 clicks and 20 that are none
     world = tiny(tmp_path / "world", task=Task.CTR)
     tree = {
         "backbone": {"model": str(llama), "device": "cpu", "precision": "float32"},

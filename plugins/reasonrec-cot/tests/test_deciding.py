@@ -7,7 +7,7 @@ import json
 import numpy as np
 from reasonrec_cot.answers.answerer import Answer, softmax
 from reasonrec_cot.answers.fit_fusion import CROSSED, fit_score_fusion
-from reasonrec_cot.answers.score_fusion import DelegateScores, FusionSet, ScoreFusion, weighed
+from reasonrec_cot.answers.score_fusion import DelegateScores, FusionSet, ScoreFusion, fuse_scores
 from reasonrec_cot.answers.score_sources import GENERATOR, HEAD
 from reasonrec_cot.tuning.fusion import LISTED, draw_candidates
 
@@ -89,10 +89,10 @@ def test_candidates_that_come_with_a_query_are_weighed_apart() -> None:
     assert FusionSet.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
     answer = Answer(voices["head"], softmax(voices["head"]))
     for listed, voice in ((False, "head"), (True, "generator")):
-        found = weighed(kept, answer, DelegateScores({"generator": voices["generator"]}, EVEN, listed))
+        found = fuse_scores(kept, answer, DelegateScores({"generator": voices["generator"]}, EVEN, listed))
         np.testing.assert_array_equal(found.scores.argmax(axis=1), voices[voice].argmax(axis=1))
         np.testing.assert_allclose(found.mass.sum(axis=1), 1, atol=1e-5)
-    nothing = weighed(FusionSet(), answer, DelegateScores({"generator": voices["generator"]}, EVEN))
+    nothing = fuse_scores(FusionSet(), answer, DelegateScores({"generator": voices["generator"]}, EVEN))
     np.testing.assert_array_equal(nothing.scores, answer.scores)
 
 

@@ -11,10 +11,9 @@ from reasonrec_cot.answers.item_head import HeadAnswers, RecHead, item_table
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser
 from reasonrec_cot.items.features import ItemFeatures
-from reasonrec_cot.items.projector import Projector, loudness_of
-from reasonrec_cot.items.soft_tokens import SoftItems
+from reasonrec_cot.items.soft_tokens import Projector, SoftItems, loudness_of
 from reasonrec_cot.prompting.dialogue import Dialogue, Role, Segment, SegmentKind
-from reasonrec_cot.storage import load_module, save_module
+from reasonrec_torch.storage import load_module, save_module
 
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.types import History, Observation, QueryBatch, Task

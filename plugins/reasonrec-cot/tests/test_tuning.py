@@ -13,18 +13,18 @@ import torch
 from click.testing import CliRunner
 from reasonrec_cot.answers.fit_fusion import fit_score_fusion
 from reasonrec_cot.answers.score_fusion import DelegateScores, ScoreFusion
-from reasonrec_cot.backbone.config import BackboneConfig
 from reasonrec_cot.backbone.model import Backbone
+from reasonrec_cot.config import BackboneConfig
 from reasonrec_cot.finetuned import FineTuned
-from reasonrec_cot.items.collaborative import collaborative_vectors
+from reasonrec_cot.items.features import collaborative_vectors
 from reasonrec_cot.tuning.command import lines
 from reasonrec_cot.tuning.command import tune as command
-from reasonrec_cot.tuning.config import TaskShares, TuningConfig
 from reasonrec_cot.tuning.encoding import collate, cut_after_head, encode
 from reasonrec_cot.tuning.examples import Examples
 from reasonrec_cot.tuning.forward import shared_hidden
 from reasonrec_cot.tuning.sampling import Sampler
 from reasonrec_cot.tuning.tune import PromptingSettings, TuningParts, tune
+from reasonrec_cot.tuning_config import TaskShares, TuningConfig
 from reasonrec_torch.curriculum import CurriculumConfig
 from tuning_shop import LONG, SMALL, USERS, N, data, generator
 

@@ -96,7 +96,7 @@ def test_the_vision_language_backbone_of_cot_is_the_same_model(llava: Path) -> N
     torch = pytest.importorskip("torch")
     model = pytest.importorskip("reasonrec_cot.backbone.model")
     prompts = pytest.importorskip("reasonrec_cot.backbone.tokenisation")
-    config = pytest.importorskip("reasonrec_cot.backbone.config")
+    config = pytest.importorskip("reasonrec_cot.config")
     backbone = model.Backbone(config.BackboneConfig(model=str(llava), device="cpu", precision="float32"))
     assert backbone.vision
     tokens = np.arange(10, 30)

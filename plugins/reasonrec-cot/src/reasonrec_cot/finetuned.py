@@ -21,8 +21,7 @@ from reasonrec_cot.answers.score_fusion import FusionSet
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.items.click_counts import ClickCounts
 from reasonrec_cot.items.features import ItemFeatures
-from reasonrec_cot.items.projector import Projector
-from reasonrec_cot.items.soft_tokens import SoftItems
+from reasonrec_cot.items.soft_tokens import Projector, SoftItems
 
 COLLABORATIVE = "collaborative"
 """Name of the feature that is made from the training part's transitions."""

@@ -10,7 +10,7 @@ import torch
 
 from reasonrec_core.types import Bool, Float32, Int64, QueryBatch
 from reasonrec_cot.answers.answerer import Answer, allowed
-from reasonrec_cot.answers.trie import TokenTrie
+from reasonrec_cot.answers.tree_attention import TokenTrie
 from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser

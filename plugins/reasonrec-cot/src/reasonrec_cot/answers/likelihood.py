@@ -8,8 +8,7 @@ import numpy as np
 
 from reasonrec_core.types import Float32, QueryBatch
 from reasonrec_cot.answers.answerer import Answer, Names, allowed, softmax
-from reasonrec_cot.answers.tree_attention import edge_logprobs
-from reasonrec_cot.answers.trie import TokenTrie
+from reasonrec_cot.answers.tree_attention import TokenTrie, edge_logprobs
 from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser

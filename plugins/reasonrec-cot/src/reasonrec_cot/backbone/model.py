@@ -12,15 +12,21 @@ from torch import nn
 from reasonrec_core.errors import ConfigError, PluginError, WeightsError
 from reasonrec_core.observe.pretrained import Weights
 from reasonrec_core.types import Int64
-from reasonrec_cot.backbone.config import BackboneConfig
-from reasonrec_cot.backbone.devices import device_of, precision_of, tokens_at_once
 from reasonrec_cot.backbone.kv_cache import PrefixCache, Reading, Usage, common, layers_of, make_cache
-from reasonrec_cot.backbone.loading import load_model, shorten, window_of
+from reasonrec_cot.backbone.loading import (
+    device_of,
+    find_backbone,
+    load_model,
+    precision_of,
+    shorten,
+    tokens_at_once,
+    window_of,
+)
 from reasonrec_cot.backbone.logits import Logits
 from reasonrec_cot.backbone.padding import grouped, left_padded, right_padded
 from reasonrec_cot.backbone.prompt_lookup import DraftMemory
 from reasonrec_cot.backbone.tokenisation import Prompt
-from reasonrec_cot.backbone.weights import find_backbone
+from reasonrec_cot.config import BackboneConfig
 
 WORTH_SHARING = 16
 """Tokens of a common beginning from which on reading it once, for itself, pays."""
@@ -57,10 +63,9 @@ class Backbone:
         self.config, self.weights = config, weights or find_backbone(config)
         self.device = device_of(config.device)
         self.dtype = precision_of(config, self.device)
-        loaded = load_model(self.weights.path, self.dtype, self.device)
+        self.model, self.tokenizer = load_model(self.weights.path, self.dtype, self.device)
         if config.layers is not None:
-            shorten(loaded.model, config.layers)
-        self.model, self.tokenizer, self.vision = loaded.model, loaded.tokenizer, loaded.vision
+            shorten(self.model, config.layers)
         self.prefixes, self.memory = PrefixCache(config.prefix_megabytes << 20), DraftMemory()
         text = self.model.config.get_text_config()
         self.width, self.layers = int(text.hidden_size), int(text.num_hidden_layers)

@@ -3,7 +3,9 @@
 Thoughts repeat: titles from the prompt, and phrases of the thoughts before. What followed the same tokens earlier is
 guessed to follow again (prompt lookup; speculative decoding, Leviathan et al., 2023). The model reads a guess beside
 the token before it and keeps what it would have written itself, so that guesses change how long writing takes and
-nothing else.
+nothing else. End to end, 4 requests with thoughts of 100 tokens by SmolLM2's first 4 layers on one thread: 4.3 s of
+the processor one at a time, against 7.8 s of transformers' own generation with prompt look-up; with all layers
+12.3 against 29.2 s (`benchmarks/results/cot_writing.md`).
 """
 
 from __future__ import annotations

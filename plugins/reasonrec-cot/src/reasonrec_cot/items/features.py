@@ -1,4 +1,4 @@
-"""Items' observed features as a network takes them: rows by item, scaled, with what is missing marked."""
+"""Items' features as a network takes them: those observed, and collaborative ones out of a classical model."""
 
 from __future__ import annotations
 
@@ -7,9 +7,40 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import sparse
+from sklearn.utils.extmath import randomized_svd
 
+from reasonrec_core.builtin.transition_matrix import TransitionCounts
 from reasonrec_core.errors import ConfigError, did_you_mean
-from reasonrec_core.types import Bool, Float32, Int64, Observation
+from reasonrec_core.types import Bool, Float32, Int64, Interactions, Observation
+
+WINDOW, DECAY = 8, 0.8
+
+
+def collaborative_vectors(train: Interactions, n_items: int, dim: int, seed: int = 0) -> Float32:
+    """float32[n_items, 2 * dim] of the training part; NaN for items without interactions.
+
+    Decayed directed transitions ``C_ij``, divided by ``sqrt(c_i c_j)``, factorised by a truncated singular value
+    decomposition: an item's left factors say what follows it, its right factors what it follows.
+
+    Args:
+        train: sorted by user, oldest first.
+        n_items: size of the catalogue.
+        dim: factors, at most; a small catalogue has fewer.
+        seed: of the randomised decomposition.
+    """
+    counts = TransitionCounts(train, n_items, WINDOW)
+    seen = np.maximum(counts.counts, 1.0)
+    scale = sparse.diags(seen**-0.5)
+    matrix = (scale @ counts.forward(WINDOW, DECAY) @ scale).tocsr().astype(np.float32)
+    rank = min(dim, n_items - 1)
+    left, values, right = randomized_svd(matrix, n_components=max(rank, 1), random_state=seed)
+    root = np.sqrt(values)
+    found = np.zeros((n_items, 2 * dim), np.float32)
+    found[:, : len(root)], found[:, dim : dim + len(root)] = left * root, right.T * root
+    found[counts.counts == 0] = np.nan
+    return found
+
 
 ROWS_LOOKED_AT = 20_000
 

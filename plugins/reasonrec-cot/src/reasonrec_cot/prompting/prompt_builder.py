@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
-from reasonrec_explain.evidence import ExplanationEvidence
 
 from reasonrec_core.components import Settings
 from reasonrec_core.types import Task
 from reasonrec_cot.prompting.dialogue import Dialogue, Role, Segment, SegmentKind
 from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_cot.prompting.templates import TaskWords, Template
+
+if TYPE_CHECKING:
+    from reasonrec_explain.evidence import ExplanationEvidence
 
 NOTHING = "nothing so far"
 

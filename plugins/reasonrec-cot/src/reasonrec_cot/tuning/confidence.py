@@ -16,12 +16,12 @@ from reasonrec_core.types import Bool, Float32, Task
 from reasonrec_cot.answers.answerer import softmax
 from reasonrec_cot.prompting.dialogue import add_answer
 from reasonrec_cot.prompting.prompt_builder import Request
-from reasonrec_cot.tuning.config import TuningConfig
 from reasonrec_cot.tuning.encoding import Encoded, TuningBatch, collate, encode
 from reasonrec_cot.tuning.fusion import Decided
 from reasonrec_cot.tuning.module import TunableModel
 from reasonrec_cot.tuning.sampling import Sampler, take_fitting
 from reasonrec_cot.tuning.validation import ValidationReader
+from reasonrec_cot.tuning_config import TuningConfig
 
 RATE = 0.3
 """Of the first phase's rate: answers are to stay as they are."""

@@ -20,9 +20,9 @@ from reasonrec_cot.finetuned import Adapter
 from reasonrec_cot.items.features import ItemFeatures
 from reasonrec_cot.items.soft_tokens import SoftItems
 from reasonrec_cot.prompting.dialogue import SegmentKind
-from reasonrec_cot.tuning.config import LoraSettings, TuningConfig
 from reasonrec_cot.tuning.encoding import TuningBatch
 from reasonrec_cot.tuning.forward import shared_hidden
+from reasonrec_cot.tuning_config import LoraSettings, TuningConfig
 
 RECOMMENDATION = "recommendation"
 PARTS = (RECOMMENDATION, "thought", "answer", "confidence")

@@ -10,9 +10,9 @@ import numpy as np
 
 from reasonrec_core.types import Task
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser
-from reasonrec_cot.tuning.config import TaskShares
 from reasonrec_cot.tuning.encoding import Encoded, TuningBatch, collate, cut_after_head, encode
 from reasonrec_cot.tuning.examples import Examples
+from reasonrec_cot.tuning_config import TaskShares
 
 POOL = 3
 """Dialogues drawn for each that enters a batch: those of like length are taken, so that little is padding."""

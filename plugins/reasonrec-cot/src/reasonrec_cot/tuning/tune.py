@@ -20,24 +20,23 @@ from reasonrec_cot.answers.item_head import RecHead
 from reasonrec_cot.answers.score_fusion import FusionSet
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser
+from reasonrec_cot.config import SoftTokenConfig
 from reasonrec_cot.finetuned import COLLABORATIVE, FineTuned, with_collaborative
 from reasonrec_cot.items.click_counts import ClickCounts
-from reasonrec_cot.items.collaborative import collaborative_vectors
-from reasonrec_cot.items.config import SoftTokenConfig
-from reasonrec_cot.items.projector import Projector, loudness_of
-from reasonrec_cot.items.soft_tokens import SoftItems
+from reasonrec_cot.items.features import collaborative_vectors
+from reasonrec_cot.items.soft_tokens import Projector, SoftItems, loudness_of
 from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptSettings
 from reasonrec_cot.prompting.rationale import RationaleBuilder
 from reasonrec_cot.prompting.relevance import Relevance
 from reasonrec_cot.prompting.templates import load_templates
 from reasonrec_cot.tuning.confidence import learn_confidence
-from reasonrec_cot.tuning.config import TuningConfig
 from reasonrec_cot.tuning.examples import Examples
 from reasonrec_cot.tuning.fusion import CandidateSource, fit_click_fusion, fit_fusions
 from reasonrec_cot.tuning.module import TunableModel
 from reasonrec_cot.tuning.sampling import Sampler
 from reasonrec_cot.tuning.validation import ValidationReader, click_figure, ranking_figure
+from reasonrec_cot.tuning_config import TuningConfig
 
 CHECKPOINT = "tuning.safetensors"
 FOR_CONFIDENCE = 0.1
