@@ -46,6 +46,7 @@ def outcomes(site: Path) -> dict[str, list[str]]:
 
 def test_every_hook_is_a_specification_with_a_template() -> None:
     assert set(HOOKS) == {*hookspecs.HOOK_OF_KIND.values(), "reasonrec_commands"}
+    assert set(hookspecs.HOOK_OF_KIND) == set(hookspecs.Kind)
     for hook in HOOKS:
         told = inspect.getdoc(getattr(hookspecs, hook)) or ""
         assert told.startswith("Offer ")
