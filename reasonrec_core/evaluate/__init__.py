@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from reasonrec_core.evaluate.calibration import Reliability, RiskCoverage, reliability, risk_coverage
 from reasonrec_core.evaluate.ctr_metrics import CLICK_METRICS, Clicks
-from reasonrec_core.evaluate.explanation_judge import JudgingPolicy
 from reasonrec_core.evaluate.faithfulness import Effects, choose_queries, measure_effects, summarise_effects
 from reasonrec_core.evaluate.loop import evaluate_ctr, evaluate_ranking, score_ctr, score_ranking
 from reasonrec_core.evaluate.metrics import EXPLAIN_METRICS, Totals
 from reasonrec_core.evaluate.ranking_metrics import RANKING_METRICS, RankedLists, metric_name
-from reasonrec_core.evaluate.scores import Claim, Scores
+from reasonrec_core.evaluate.scores import Claim, JudgingPolicy, Scores
 from reasonrec_core.evaluate.significance import Comparison, compare, compare_all, holm, summarise
 from reasonrec_core.evaluate.slices import Slice, slices
 

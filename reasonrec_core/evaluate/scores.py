@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,10 @@ from reasonrec_core.components import MetricInfo
 from reasonrec_core.evaluate.ctr_metrics import CLICK_METRICS, Clicks
 from reasonrec_core.evaluate.metrics import Totals, call_metric, mean_of_defined, mean_of_rows
 from reasonrec_core.types import Float64, Int32, Int64, Ranking, Task
+
+if TYPE_CHECKING:
+    from reasonrec_core.data.dataset import Dataset
+    from reasonrec_core.data.split import Split
 
 T = TypeVar("T")
 
@@ -218,3 +222,28 @@ def score_clicks(clicks: Clicks, users: Int32, metrics: Sequence[MetricInfo], se
         click_metrics=tuple(metrics),
         added=added,
     )
+
+
+@runtime_checkable
+class JudgingPolicy(Protocol):
+    """A policy that judges explanations: how like what users then wrote they are, and whether what they claim is true.
+
+    The libraries for that are the plugin's, not the core's.
+    """
+
+    def judge(
+        self, dataset: Dataset, split: Split, part: str, answers: Mapping[str, Sequence[str]]
+    ) -> Mapping[str, Scores]:
+        """Score explanations, and whatever they should be better than.
+
+        Args:
+            dataset: with reviews.
+            split: how it is divided.
+            part: "valid" or "test"; the requests are those of `reasonrec_core.data.reviews.review_cases`.
+            answers: per system a text for each request.
+
+        Returns:
+            the systems of ``answers`` in their order, then further ones to compare with; each with at least the
+            metrics ``ROUGE-L`` and ``BLEU-4`` (0 to 100) and ``Verified``, the share of claims that are true. With
+            ``text``, ``references`` and ``claims`` the report shows some of them.
+        """

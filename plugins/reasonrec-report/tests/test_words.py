@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from reasonrec_report import number_format, routing_text, summary_text
 from reasonrec_report.axes import Scale, around, from_zero
 
-from reasonrec_core.evaluate.leaderboard import Leaderboard, Role, Verdict, choose_headline, parse_metric
+from reasonrec_core.evaluate.leaderboard import Leaderboard, Role, Verdict
+from reasonrec_core.evaluate.metric_names import choose_headline, parse_metric
 from reasonrec_core.evaluate.schema import Results
 
 VALUES = st.floats(0, 1e6, allow_subnormal=False)

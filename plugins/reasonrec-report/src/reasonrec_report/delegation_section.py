@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonrec_core.evaluate.leaderboard import format_value
+from reasonrec_core.evaluate.metric_names import format_value
 from reasonrec_core.evaluate.routing_schema import (
     CostResult,
     CostRow,

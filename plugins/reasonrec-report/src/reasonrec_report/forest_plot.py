@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonrec_core.evaluate.leaderboard import Leaderboard, ParsedMetric, Role, format_value
+from reasonrec_core.evaluate.leaderboard import Leaderboard, Role
+from reasonrec_core.evaluate.metric_names import ParsedMetric, format_value
 from reasonrec_core.evaluate.routing_schema import Estimate
 from reasonrec_core.evaluate.schema import SliceEstimate
 from reasonrec_report.axes import Scale, Tick, around

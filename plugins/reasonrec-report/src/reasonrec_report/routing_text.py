@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from reasonrec_core.evaluate.leaderboard import choose_headline, format_value, parse_metric
+from reasonrec_core.evaluate.metric_names import choose_headline, format_value, parse_metric
 from reasonrec_core.evaluate.routing_schema import CostResult, DelegationCurve, RoutingResult
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_report.delegation_section import duration, relative

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from reasonrec_core.evaluate.leaderboard import Difference, Leaderboard, ParsedMetric, Role, Verdict, format_value
+from reasonrec_core.evaluate.leaderboard import Difference, Leaderboard, Role, Verdict
+from reasonrec_core.evaluate.metric_names import ParsedMetric, format_value
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_report.number_format import chance, percent, signed
 

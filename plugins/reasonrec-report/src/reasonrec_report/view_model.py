@@ -7,14 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reasonrec_core.evaluate.leaderboard import (
-    Leaderboard,
-    SystemsTable,
-    Verdict,
-    format_value,
-    make_table,
-    shorten_protocol,
-)
+from reasonrec_core.evaluate.leaderboard import Leaderboard, SystemsTable, Verdict, make_table, shorten_protocol
+from reasonrec_core.evaluate.metric_names import format_value
 from reasonrec_core.evaluate.routing_schema import CalibrationResult
 from reasonrec_core.evaluate.schema import ObservedFeature, Results
 from reasonrec_report import (
