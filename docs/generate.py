@@ -24,6 +24,7 @@ from reasonrec_core.config import PipelineConfig
 from reasonrec_core.hookspecs import Kind
 from reasonrec_core.plugins import OFFICIAL, installed
 from reasonrec_core.registry import Registry
+from reasonrec_core.trace.schema import describe_columns
 
 DOCS = Path(__file__).parent
 OURS = ("reasonrec",)
@@ -211,8 +212,15 @@ def pages() -> dict[Path, str]:
         DOCS / "settings.md": settings_page(registry),
         DOCS / "hooks.md": hooks_page(),
         DOCS / "metrics.md": metrics_page(registry),
+        DOCS / "trace.md": between((DOCS / "trace.md").read_text(encoding="utf-8"), "columns", column_table()),
         Path(OFFICIAL): official_table(),
     }
+
+
+def column_table() -> str:
+    """A row per column of a trace."""
+    rows = [f"| `{name}` | {kind} | {text} |" for name, (kind, text) in describe_columns().items()]
+    return "\n".join(["| column | type | what it is |", "|---|---|---|", *rows, ""])
 
 
 def metric_definitions(registry: Registry, task: str) -> str:

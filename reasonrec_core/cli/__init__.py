@@ -27,13 +27,6 @@ DATA_VERBS = {
 }
 """The core's verbs of ``reasonrec data``; plugins add more."""
 
-TRACE_VERBS = {
-    "show": ("reasonrec_core.cli.trace_show:show_command", "Show single decisions: request, answer, steps, reasons."),
-    "stats": ("reasonrec_core.cli.trace_stats:stats_command", "Who answered, why, how sure, how well, at what price."),
-    "replay": ("reasonrec_core.cli.trace_replay:replay_command", "Decide again under another budget or router."),
-}
-"""The core's verbs of ``reasonrec trace``; plugins add more."""
-
 
 @hookimpl
 def reasonrec_commands() -> list[CommandSpec]:

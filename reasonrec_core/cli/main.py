@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from reasonrec_core import __version__
-from reasonrec_core.cli import DATA_VERBS, TRACE_VERBS, VERBS
+from reasonrec_core.cli import DATA_VERBS, VERBS
 from reasonrec_core.cli.options import common_options, plain, set_up_logging, terminal, with_common_options
 from reasonrec_core.errors import PluginError, ReasonRecError, did_you_mean
 
@@ -167,7 +167,7 @@ data_group = LazyGroup(
 trace_group = LazyGroup(
     name="trace",
     group="trace",
-    commands_table=TRACE_VERBS,
+    commands_table={},
     no_args_is_help=True,
     help="""Read the decisions of a run, sum them up, or replay them under another budget or router.
 

@@ -156,10 +156,12 @@ def _arrow_fields(declared: Any) -> list[tuple[str, pa.DataType]]:
 SCHEMA = pa.schema(_arrow_fields(TraceRecord))
 
 
-def describe_columns() -> dict[str, str]:
-    """What each column holds, in order."""
+def describe_columns() -> dict[str, tuple[str, str]]:
+    """Arrow's type of each column, and what it holds, in order."""
     hints = get_type_hints(TraceRecord, include_extras=True)
-    return {name: next(each for each in hints[name].__metadata__[::-1] if isinstance(each, str)) for name in COLUMNS}
+    texts = {name: [each for each in hints[name].__metadata__ if isinstance(each, str)] for name in COLUMNS}
+    kinds = {field.name: str(field.type).partition("<")[0] for field in SCHEMA}
+    return {name: (kinds[name], texts[name][-1]) for name in COLUMNS}
 
 
 def to_json(record: TraceRecord) -> dict[str, Any]:

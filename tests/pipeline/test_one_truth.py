@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reasonrec_core.data.synth import SynthConfig, make_catalogue
+from reasonrec_trace.replay_router import decide, recorded_router
+from reasonrec_trace.trace_arrays import read_recorded
 
 from reasonrec_core.config import check_config
 from reasonrec_core.pipeline import run as runs
@@ -19,8 +21,6 @@ from reasonrec_core.pipeline.write_trace import write_traces
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import Decisions
 from reasonrec_core.trace import open_trace
-from reasonrec_core.trace.replay_router import decide, recorded_router
-from reasonrec_core.trace.trace_arrays import read_recorded
 from reasonrec_core.types import Task
 
 from .conftest import silent

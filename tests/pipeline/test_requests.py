@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from reasonrec_trace.replay import Wanted, replay
+from reasonrec_trace.stats import statistics
 
 from reasonrec_core.cli.main import main
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.trace import read_trace
 from reasonrec_core.trace.reader import open_trace
-from reasonrec_core.trace.replay import Wanted, replay
-from reasonrec_core.trace.stats import statistics
 
 
 @pytest.fixture(scope="module")

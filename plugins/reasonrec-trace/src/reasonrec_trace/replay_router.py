@@ -18,8 +18,8 @@ from reasonrec_core.routing import Costs, Decisions, Evidence, Router, RouterCon
 from reasonrec_core.routing.confidence_calibration import fit_stated
 from reasonrec_core.routing.expected_gain import EXPECTED, gained
 from reasonrec_core.trace.schema import CONSULT, ROUTED
-from reasonrec_core.trace.trace_arrays import Names, Recorded
 from reasonrec_core.types import Float64, Route
+from reasonrec_trace.trace_arrays import Names, Recorded
 
 BEFORE = "before"
 

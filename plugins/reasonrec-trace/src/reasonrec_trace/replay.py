@@ -15,10 +15,12 @@ import numpy as np
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.evaluate import Comparison, Scores, compare_all
 from reasonrec_core.routing import Router, RouterConfig
-from reasonrec_core.trace.costs import seconds, spread, tokens
-from reasonrec_core.trace.goals import Relative, relative, share_for_latency, share_for_loss, share_for_tokens
 from reasonrec_core.trace.reader import TraceFile
-from reasonrec_core.trace.replay_router import (
+from reasonrec_core.trace.schema import VALID
+from reasonrec_core.types import Route
+from reasonrec_trace.costs import seconds, spread, tokens
+from reasonrec_trace.goals import Relative, relative, share_for_latency, share_for_loss, share_for_tokens
+from reasonrec_trace.replay_router import (
     Replayed,
     as_recorded,
     calibrated,
@@ -27,9 +29,7 @@ from reasonrec_core.trace.replay_router import (
     quality,
     recorded_router,
 )
-from reasonrec_core.trace.schema import VALID
-from reasonrec_core.trace.trace_arrays import Recorded, read_recorded
-from reasonrec_core.types import Route
+from reasonrec_trace.trace_arrays import Recorded, read_recorded
 
 
 @dataclass(frozen=True)

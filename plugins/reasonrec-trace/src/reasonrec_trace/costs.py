@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.trace.replay_router import BEFORE, Replayed, as_recorded
-from reasonrec_core.trace.trace_arrays import Recorded
 from reasonrec_core.types import Float64, Route
+from reasonrec_trace.replay_router import BEFORE, Replayed, as_recorded
+from reasonrec_trace.trace_arrays import Recorded
 
 
 def seconds(found: Recorded, decisions: Replayed) -> Float64:

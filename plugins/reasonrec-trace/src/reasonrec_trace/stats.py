@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from reasonrec_core.evaluate.slices import horizon_quartiles
 from reasonrec_core.routing import CLUE
-from reasonrec_core.trace.costs import spread
 from reasonrec_core.trace.reader import TraceFile
-from reasonrec_core.trace.replay_router import as_recorded, quality
-from reasonrec_core.trace.trace_arrays import Recorded, read_recorded
 from reasonrec_core.types import Float64, Route
+from reasonrec_trace.costs import spread
+from reasonrec_trace.replay_router import as_recorded, quality
+from reasonrec_trace.trace_arrays import Recorded, read_recorded
 
 Bool = npt.NDArray[np.bool_]
 

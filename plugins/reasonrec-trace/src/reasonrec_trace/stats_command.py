@@ -21,7 +21,7 @@ Examples:
 def stats_command(trace: Path, as_json: bool) -> None:
     """Sum up TRACE, a trace or a run folder: routes, reasons, confidence, quality, latency, by evidence horizon."""
     from reasonrec_core.trace import open_trace
-    from reasonrec_core.trace.stats import statistics
+    from reasonrec_trace.stats import statistics
 
     found = statistics(open_trace(trace))
     if as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from reasonrec_core.trace.replay import Replay, Side
+    from reasonrec_trace.replay import Replay, Side
 
 EPILOG = """\b
 Examples:
@@ -69,7 +69,7 @@ def replay_command(
     from reasonrec_core.config import load_router
     from reasonrec_core.errors import ConfigError
     from reasonrec_core.trace import open_trace
-    from reasonrec_core.trace.replay import Wanted, replay
+    from reasonrec_trace.replay import Wanted, replay
 
     goals = {"--share": share, "--max-latency": max_latency, "--max-loss": max_loss, "--max-tokens": max_tokens}
     given = [name for name, value in goals.items() if value is not None]

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from reasonrec_trace.costs import seconds, tokens
+from reasonrec_trace.goals import relative, share_for_latency, share_for_loss, share_for_tokens
+from reasonrec_trace.replay_router import Replayed, as_recorded, evidence
+from reasonrec_trace.trace_arrays import Recorded
 
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing import Evidence, Router, RouterConfig, fit_router
 from reasonrec_core.routing.budget import share_for_time
 from reasonrec_core.trace import Header
-from reasonrec_core.trace.costs import seconds, tokens
-from reasonrec_core.trace.goals import relative, share_for_latency, share_for_loss, share_for_tokens
-from reasonrec_core.trace.replay_router import Replayed, as_recorded, evidence
-from reasonrec_core.trace.trace_arrays import Recorded
 from reasonrec_core.types import Uncertainty
 
 SIZE = 3000

@@ -8,10 +8,10 @@ from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing import Router, budget
 from reasonrec_core.routing.budget import PERCENT
 from reasonrec_core.routing.noninferiority import Relative, relative
-from reasonrec_core.trace.costs import seconds, spread
-from reasonrec_core.trace.replay_router import BEFORE, Replayed, decide, evidence
-from reasonrec_core.trace.trace_arrays import Recorded
 from reasonrec_core.types import Bool
+from reasonrec_trace.costs import seconds, spread
+from reasonrec_trace.replay_router import BEFORE, Replayed, decide, evidence
+from reasonrec_trace.trace_arrays import Recorded
 
 __all__ = ["Relative", "relative", "share_for_latency", "share_for_loss", "share_for_tokens"]
 

@@ -1,0 +1,1 @@
+"""What a trace tells: single decisions, figures, and the decisions that another budget or router would have made."""

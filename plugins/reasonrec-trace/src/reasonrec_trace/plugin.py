@@ -1,0 +1,27 @@
+"""What this distribution offers; read whenever plugins are listed, so it imports nothing heavy."""
+
+from __future__ import annotations
+
+from reasonrec_core.hookspecs import CommandSpec, hookimpl
+
+
+@hookimpl
+def reasonrec_commands() -> list[CommandSpec]:
+    """Verbs of the group ``trace``."""
+    return [
+        CommandSpec(
+            "trace show",
+            "reasonrec_trace.show_command:show_command",
+            "Show single decisions: request, answer, steps, reasons.",
+        ),
+        CommandSpec(
+            "trace stats",
+            "reasonrec_trace.stats_command:stats_command",
+            "Who answered, why, how sure, how well, at what price.",
+        ),
+        CommandSpec(
+            "trace replay",
+            "reasonrec_trace.replay_command:replay_command",
+            "Decide again under another budget or router.",
+        ),
+    ]
