@@ -31,9 +31,9 @@ import numpy as np
 import torch
 from profile_policy import Bench, prepare
 from reasonrec_chain.config import ChainConfig
+from reasonrec_chain.deliberate import deliberate_chunk, rank_mass
 from reasonrec_chain.policy import Chain
-from reasonrec_chain.propose import rows_at_once
-from reasonrec_chain.think import ranked, think
+from reasonrec_chain.propose import choose_chunk_size
 from reasonrec_profile.api import HistoryWeights
 from threadpoolctl import threadpool_limits
 
@@ -63,15 +63,15 @@ def fitted(bench: Bench, folder: Path | None) -> Chain:
 
 def from_states(policy: Chain, bench: Bench, states: Float32) -> Callable[[int, QueryBatch], None]:
     """Answers without reading histories."""
-    model, scene = policy.model, policy.model.experts.scene(bench.fit.observation)
+    model, cache = policy.model, policy.model.experts.cache_items(bench.fit.observation)
     longest = policy.config.counted.max_history
 
     def work(start: int, batch: QueryBatch) -> None:
         evidence, horizon = HistoryWeights.of(batch.history, longest), bench.horizon(batch)
-        for at, piece in batch.chunks(rows_at_once(scene.n_items)):
+        for at, piece in batch.chunks(choose_chunk_size(cache.n_items)):
             stop = at + len(piece)
             part, known = evidence.slice(at, stop), states[start + at : start + stop]
-            ranked(think(model, piece, part, known, scene, horizon[at:stop]), piece, scene.n_items)
+            rank_mass(deliberate_chunk(model, piece, part, known, cache, horizon[at:stop]), piece, cache.n_items)
 
     return work
 
@@ -86,9 +86,9 @@ def seconds(work: Callable[[], object]) -> tuple[float, float]:
 def everybody(policy: Chain, bench: Bench, rounds: int) -> dict[str, list[tuple[float, float]]]:
     """Seconds per round for all test users."""
     queries = replace(bench.split.test.queries, k=WANTED)
-    scene = policy.model.experts.scene(bench.fit.observation)
-    states = policy.model.experts.sequence.states(HistoryWeights.of(queries.history, 50), scene.tables)
-    table = np.ascontiguousarray(scene.vectors[:-1].T)
+    cache = policy.model.experts.cache_items(bench.fit.observation)
+    states = policy.model.experts.sequence.states(HistoryWeights.of(queries.history, 50), cache.tables)
+    table = np.ascontiguousarray(cache.vectors[:-1].T)
 
     def answer(start: int, batch: QueryBatch) -> None:
         policy.deliberate(batch, bench.observe(batch))

@@ -78,14 +78,14 @@ def test_loading_draws_no_random_numbers(chain: Chain, world: Tiny, tmp_path: Pa
 def test_several_networks_are_averaged_and_kept(world: Tiny, tmp_path: Path) -> None:
     policy = fitted(world.fit, network={"members": 3}, training={"epochs": 1})
     sequence, seen = policy.model.experts.sequence, world.fit.observation
-    scene = policy.model.experts.scene(seen)
+    cache = policy.model.experts.cache_items(seen)
     states = np.random.default_rng(0).standard_normal((4, 48)).astype(np.float32)
     each = []
     with torch.no_grad():
         for network, part in zip(sequence.networks, torch.from_numpy(states).chunk(3, dim=1), strict=True):
             table, bias = network.items(network.inputs)
             each.append((part @ table.T + bias).numpy())
-    found = scene.logits(states, np.empty((4, 40), np.float32))
+    found = cache.logits(states, np.empty((4, 40), np.float32))
     np.testing.assert_allclose(found, np.mean(each, axis=0), rtol=1e-4, atol=1e-5)
     assert np.std(each, axis=0).min() > 0
     policy.save(tmp_path)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from reasonrec_chain.feature_projection import FeatureProjection
 from reasonrec_chain.fit_sequence import train_sequence
 from reasonrec_chain.policy import Chain
-from reasonrec_chain.views import View
 from reasonrec_profile.api import fit_parts
 from reasonrec_torch.batching import TensorBatch
 from small import answer, asking, config, fitted
@@ -108,10 +108,10 @@ def test_features_that_are_gone_say_nothing_in_any_step(chain: Chain, world: Tin
 
 def test_an_observation_with_other_arrays_is_looked_at_anew(chain: Chain, world: Tiny) -> None:
     seen = world.fit.observation
-    one = chain.model.experts.scene(seen)
-    assert chain.model.experts.scene(replace(seen, horizon=np.zeros(3, np.float32))) is one
-    assert chain.model.experts.scene(hidden(seen, "image")) is not one
-    again = chain.model.experts.scene(seen)
+    one = chain.model.experts.cache_items(seen)
+    assert chain.model.experts.cache_items(replace(seen, horizon=np.zeros(3, np.float32))) is one
+    assert chain.model.experts.cache_items(hidden(seen, "image")) is not one
+    again = chain.model.experts.cache_items(seen)
     assert torch.equal(again.tables[0], one.tables[0])
 
 
@@ -120,7 +120,7 @@ def test_a_view_is_centred_of_unit_variance_and_blind_to_missing_rows() -> None:
     features = (rng.standard_normal((50, 6)) @ rng.standard_normal((6, 6)) + 3).astype(np.float32)
     present = rng.random(50) < 0.8
     features[~present] = np.nan
-    view = View.of("text", features, present, 4)
+    view = FeatureProjection.of("text", features, present, 4)
     values, shown = view(Observation({"text": features}, {"text": present}, np.zeros(0, np.float32)))
     assert (shown == present).all()
     assert not values[~present].any()

@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reasonrec_chain.pool import Votes, best, block_maxima, most_popular, taken, union, without_repeats
-from reasonrec_chain.scene import Room
+from reasonrec_chain.item_cache import Workspace
+from reasonrec_chain.pool import (
+    ExpertVotes,
+    compute_block_maxima,
+    drop_repeats,
+    find_best,
+    find_popular,
+    find_taken,
+    merge_pools,
+)
 from reasonrec_profile.api import AgeDecay, HistoryWeights
 from scipy import sparse
 from small import asking
@@ -26,7 +34,7 @@ def test_best_are_those_that_sorting_gives(
     rng = np.random.default_rng(seed)
     scores = (rng.integers(0, values, size) / np.float32(values)).astype(np.float32)
     scores[rng.random(size) < 0.2] = -np.inf
-    found = [set(flat % size[1]) for flat in _by_row(best(scores, depth, least), size)]
+    found = [set(flat % size[1]) for flat in _by_row(find_best(scores, depth, least), size)]
     for row, columns in enumerate(top_k(scores, depth)):
         assert found[row] == {int(c) for c in columns if scores[row, c] > least}
 
@@ -41,7 +49,7 @@ def test_block_maxima_cover_every_column(n: int) -> None:
     for column in range(n):
         scores = np.zeros((2, n), np.float32)
         scores[1, column] = 5
-        assert block_maxima(scores, 8).sum(axis=1).tolist() == [0, 5]
+        assert compute_block_maxima(scores, 8).sum(axis=1).tolist() == [0, 5]
 
 
 def test_votes_are_the_sparse_product_without_what_is_taken() -> None:
@@ -54,29 +62,29 @@ def test_votes_are_the_sparse_product_without_what_is_taken() -> None:
     wanted = (evidence.matrix(fade, 30) @ links).toarray()
     wanted[batch.history.rows, batch.history.items] = 0
     out = np.full((4, 30), 7, np.float32)
-    votes = Votes.of(links, fade, evidence, taken(batch, 30), out)
+    votes = ExpertVotes.of(links, fade, evidence, find_taken(batch, 30), out)
     np.testing.assert_allclose(votes.scores, wanted, rtol=1e-6)
     np.testing.assert_allclose(votes.totals, wanted.sum(axis=1), rtol=1e-5)
     empty = sparse.csr_matrix((30, 30), dtype=np.float32)
-    assert not Votes.of(empty, fade, evidence, taken(batch, 30), out).scores.any()
+    assert not ExpertVotes.of(empty, fade, evidence, find_taken(batch, 30), out).scores.any()
 
 
 def test_the_most_popular_that_a_user_does_not_have() -> None:
     order = np.array([4, 2, 0, 1, 3], np.int32)
-    batch, room = asking([[], [4, 4, 0], [0, 1, 2, 3, 4]]), Room.of(1, 15)
-    flat = most_popular(order, taken(batch, 5), batch, 2, room)
+    batch, workspace = asking([[], [4, 4, 0], [0, 1, 2, 3, 4]]), Workspace.of(1, 15)
+    flat = find_popular(order, find_taken(batch, 5), batch, 2, workspace)
     assert [(f // 5, f % 5) for f in flat.tolist()] == [(0, 4), (0, 2), (1, 2), (1, 1)]
-    assert not room.marks.any()
+    assert not workspace.marks.any()
 
 
 def test_union_is_each_item_once_ascending() -> None:
-    room = Room.of(1, 3 * 9)
-    pool = union([np.array([8, 1, 9 + 4]), np.array([1, 0, 9 + 4])], 3, 9, room)
+    workspace = Workspace.of(1, 3 * 9)
+    pool = merge_pools([np.array([8, 1, 9 + 4]), np.array([1, 0, 9 + 4])], 3, 9, workspace)
     assert pool.tolist() == [[0, 1, 8], [4, -1, -1], [-1, -1, -1]]
-    assert not room.marks.any()
+    assert not workspace.marks.any()
 
 
 def test_a_candidate_that_is_listed_again_counts_once() -> None:
     candidates = np.array([[5, 3, 5, -1, -1, 3], [1, 2, 3, 4, 5, 6]], np.int32)
-    assert without_repeats(candidates).tolist() == [[5, 3, -1, -1, -1, -1], [1, 2, 3, 4, 5, 6]]
+    assert drop_repeats(candidates).tolist() == [[5, 3, -1, -1, -1, -1], [1, 2, 3, 4, 5, 6]]
     assert candidates[0, 2] == 5

@@ -20,9 +20,9 @@ from reasonrec_core.types import Float32, Observation, QueryBatch, Task
 def catalogue(chain: Chain, batch: QueryBatch, seen: Observation, masked: bool) -> tuple[dict[str, Float32], Float32]:
     """Per expert float32[B, n] shares of all items, and float32[F, B, n] label ratios."""
     experts, evidence = chain.model.experts, HistoryWeights.of(batch.history, 50)
-    scene = experts.scene(seen)
-    states = experts.sequence.states(evidence, scene.tables)
-    logits = states @ scene.vectors[:-1] + scene.vectors[-1]
+    cache = experts.cache_items(seen)
+    states = experts.sequence.states(evidence, cache.tables)
+    logits = states @ cache.vectors[:-1] + cache.vectors[-1]
     own = (batch.history.rows, batch.history.items)
     if masked:
         logits[own] = -np.inf
@@ -40,7 +40,7 @@ def catalogue(chain: Chain, batch: QueryBatch, seen: Observation, masked: bool) 
     if masked:
         prior[own] = 0
     prior /= prior.sum(axis=1, keepdims=True)
-    inference = infer(states, evidence, experts, scene)
+    inference = infer(states, evidence, experts, cache)
     pairs = zip(inference.beliefs, inference.fields, strict=True)
     ratios = np.stack([compute_likelihood_ratio(belief, field, seen, None) for belief, field in pairs])
     shares |= {"affinity": prior * ratios.mean(axis=0), "popularity": prior}
@@ -57,9 +57,9 @@ def test_pools_shares_and_ratios(chain: Chain, world: Tiny, gone: tuple[str, ...
     seen = world.observation(batch)
     seen = replace(seen, present={m: p & (m not in gone) for m, p in seen.present.items()})
     experts, evidence = chain.model.experts, HistoryWeights.of(batch.history, 50)
-    scene = experts.scene(seen)
-    states = experts.sequence.states(evidence, scene.tables)
-    found = propose(batch, evidence, infer(states, evidence, experts, scene), states, experts, scene)
+    cache = experts.cache_items(seen)
+    states = experts.sequence.states(evidence, cache.tables)
+    found = propose(batch, evidence, infer(states, evidence, experts, cache), states, experts, cache)
     shares, ratios = catalogue(chain, batch, seen, masked=not listed)
     assert found.names == tuple(shares)
     for row in range(5):

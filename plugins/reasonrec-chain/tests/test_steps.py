@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from reasonrec_chain.item_cache import Workspace
 from reasonrec_chain.policy import Chain
-from reasonrec_chain.propose import rows_at_once
-from reasonrec_chain.scene import Room
+from reasonrec_chain.propose import choose_chunk_size
 from reasonrec_profile.api import HistoryWeights, compute_likelihood_ratio
 from small import answer, asking, fitted
 
@@ -128,7 +128,7 @@ def test_candidates_with_repeats_and_padding(world: Tiny) -> None:
 
 def test_many_candidates_of_many_users_are_ranked_as_one_by_one(chain: Chain, world: Tiny) -> None:
     rng = np.random.default_rng(0)
-    size = 2 * rows_at_once(ALL) + 3
+    size = 2 * choose_chunk_size(ALL) + 3
     rows = [list(rng.integers(0, ALL, rng.integers(0, 12))) for _ in range(size)]
     batch = replace(asking(rows, k=10), candidates=rng.integers(-1, ALL, (size, 100)).astype(np.int32))
     batch = replace(batch, task=Task.DIRECT)
@@ -179,8 +179,8 @@ def test_answers_of_threads_are_those_of_one(chain: Chain, world: Tiny) -> None:
 def test_sets_of_labels_give_the_ratios_of_the_fields(chain: Chain, world: Tiny) -> None:
     batch = world.test.queries
     seen = world.observation(batch)
-    beliefs, scene = chain.infer_labels(batch, seen), chain.model.experts.scene(seen)
-    for each, sets in zip(chain.model.experts.labels, scene.sets, strict=True):
+    beliefs, cache = chain.infer_labels(batch, seen), chain.model.experts.cache_items(seen)
+    for each, sets in zip(chain.model.experts.labels, cache.sets, strict=True):
         belief = beliefs[each.field.name]
         wanted = compute_likelihood_ratio(belief, each.field, seen, None)
         np.testing.assert_allclose(each.ratios(belief).T[:, sets], wanted, rtol=1e-4)
@@ -188,14 +188,14 @@ def test_sets_of_labels_give_the_ratios_of_the_fields(chain: Chain, world: Tiny)
 
 def test_a_failure_half_way_leaves_nothing_behind(chain: Chain, world: Tiny) -> None:
     before = answer(chain, world)
-    scene = chain.model.experts.scene(world.observation(world.test.queries))
+    cache = chain.model.experts.cache_items(world.observation(world.test.queries))
 
-    def fail(room: Room) -> None:
-        room.marks[:] = True
+    def fail(workspace: Workspace) -> None:
+        workspace.marks[:] = True
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), scene.room(4) as room:
-        fail(room)
+    with pytest.raises(ZeroDivisionError), cache.workspace(4) as workspace:
+        fail(workspace)
     assert_same_deliberation(answer(chain, world), before, "after a failure")
 
 

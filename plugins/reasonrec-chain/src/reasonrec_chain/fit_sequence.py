@@ -14,9 +14,9 @@ from reasonrec_torch.progress import TrainingReport
 from reasonrec_torch.trainer import train
 
 from reasonrec_chain.config import ChainConfig, TrainingConfig
+from reasonrec_chain.feature_projection import FeatureProjection, ItemInputs, make_item_inputs
 from reasonrec_chain.network import Network
 from reasonrec_chain.sequence import SequenceModel
-from reasonrec_chain.views import ItemInputs, View, item_inputs
 from reasonrec_core.builtin.popularity import count_items
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
@@ -36,9 +36,9 @@ def train_sequence(
     """
     seen, counts = data.observation, count_items(data.train, len(data.catalog))
     wanted = choose_modalities(config.counted.model_copy(update={"modalities": config.network.modalities}), data)
-    views = tuple(View.of(m, seen.features[m], seen.present[m], config.network.components) for m in wanted)
+    views = tuple(FeatureProjection.of(m, seen.features[m], seen.present[m], config.network.components) for m in wanted)
     memberships = tuple(field.membership for field in counted.fields)
-    inputs = item_inputs(counts, views, memberships, seen)
+    inputs = make_item_inputs(counts, views, memberships, seen)
     hidden = config.network.hidden_ids
     if hidden is None:
         hidden = min(MOST_HIDDEN, float((counts == 0).mean()))

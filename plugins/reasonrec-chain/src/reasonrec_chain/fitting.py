@@ -18,21 +18,19 @@ from reasonrec_profile.api import (
 )
 
 from reasonrec_chain.config import ChainConfig
-from reasonrec_chain.fit_gates import Fitted, Pairs, fit_gates, join, pair, train_gates
+from reasonrec_chain.evidential import find_loss
+from reasonrec_chain.fit_gating import FittedGates, GatePairs, fit_gates, join_pairs, make_pairs, train_gates
+from reasonrec_chain.fit_masses import fit_masses
 from reasonrec_chain.fit_sequence import train_sequence
-from reasonrec_chain.fit_strength import find_loss, learn_strength
 from reasonrec_chain.infer import USUAL_TRUST, fit_trust, infer
-from reasonrec_chain.model import ChainModel, expert_names, make_experts
-from reasonrec_chain.outside import learn_escape
-from reasonrec_chain.propose import Experts, propose, rows_at_once
+from reasonrec_chain.model import ChainModel, list_experts, make_experts
+from reasonrec_chain.propose import Experts, choose_chunk_size, propose
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import History, QueryBatch, Task
 
 TRUSTED = 5000
 """Validation pairs that decide between trained and counted beliefs."""
-ESCAPED = 5000
-"""Validation pairs that the probability of an item outside the pool is fitted on."""
 
 
 def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
@@ -58,10 +56,12 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
     experts, fitted = weigh_beliefs(config, data, experts, targets)
     report["trust"] = dict(zip((f.name for f in counted.fields), experts.trust, strict=True))
     model = ChainModel(kept, experts, fitted.gates, report | {"gates": fitted.report}, fitted.unseen)
-    return with_escape(model, config, data, targets)
+    return fit_masses(model, config, data, targets)
 
 
-def weigh_beliefs(config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs) -> tuple[Experts, Fitted]:
+def weigh_beliefs(
+    config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs
+) -> tuple[Experts, FittedGates]:
     """The experts with the trust in trained beliefs that ranks unseen pairs better, and the gates to it.
 
     The trust that makes the targets' labels likeliest, unless counted labels alone rank significantly better. What a
@@ -69,7 +69,7 @@ def weigh_beliefs(config: ChainConfig, data: FitData, experts: Experts, targets:
     something else: the likelier labels need not be those that rank better.
     """
 
-    def fitted(asked: Experts) -> Fitted:
+    def fitted(asked: Experts) -> FittedGates:
         pairs = _propose(config, data, asked, targets)
         return fit_gates(
             pairs,
@@ -94,34 +94,8 @@ def weigh_beliefs(config: ChainConfig, data: FitData, experts: Experts, targets:
     return likeliest, replace(found, report=found.report | figures)
 
 
-def with_escape(
-    model: ChainModel, config: ChainConfig, data: FitData, targets: TargetPairs | None = None
-) -> ChainModel:
-    """The model with its masses fitted to how often ``data.valid`` has targets outside the pool; ranks do not change.
-
-    Where the settings name an evidential loss, the strength of the evidence is trained, too.
-
-    Args:
-        model: fitted.
-        config: its settings.
-        data: what it was fitted on.
-        targets: validation pairs in random order; by default drawn as `fit_chain` draws them.
-    """
-    if targets is None:
-        if data.valid is None or not len(data.valid.targets):
-            return model
-        targets = sample_target_pairs(data.valid, data.observation.horizon, config.gates.pairs, data.seed)
-    some = targets.take(np.arange(min(len(targets), ESCAPED)))
-    evidence = HistoryWeights.of(some.queries.history, config.counted.max_history)
-    seen = replace(data.observation, horizon=some.horizon)
-    model = replace(model, escape=learn_escape(model, some, evidence, seen))
-    if not config.evidence.loss:
-        return model
-    return replace(model, strength=learn_strength(model, config.evidence, some, evidence, seen, data.seed))
-
-
 def _check_experts(config: ChainConfig, counted: ProfileModel) -> None:
-    known = expert_names(config.model_copy(update={"experts": None}), counted)
+    known = list_experts(config.model_copy(update={"experts": None}), counted)
     for name in config.experts or ():
         if name not in known:
             raise ConfigError(f"there is no expert {name!r}", where="experts", fix=f"Experts: {', '.join(known)}.")
@@ -131,32 +105,32 @@ def _check_experts(config: ChainConfig, counted: ProfileModel) -> None:
 
 def _trust(config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs) -> tuple[float, ...]:
     some = targets.take(np.arange(min(len(targets), TRUSTED)))
-    evidence, scene = (
+    evidence, cache = (
         HistoryWeights.of(some.queries.history, config.counted.max_history),
-        experts.scene(data.observation),
+        experts.cache_items(data.observation),
     )
-    states = experts.sequence.states(evidence, scene.tables)
-    return fit_trust(states, evidence, some.targets, experts, scene)
+    states = experts.sequence.states(evidence, cache.tables)
+    return fit_trust(states, evidence, some.targets, experts, cache)
 
 
-def _propose(config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs) -> Pairs:
-    return join(list(proposed_pairs(config, data, experts, targets)))
+def _propose(config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs) -> GatePairs:
+    return join_pairs(list(propose_pairs(config, data, experts, targets)))
 
 
-def proposed_pairs(config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs) -> Iterator[Pairs]:
+def propose_pairs(config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs) -> Iterator[GatePairs]:
     """Validation targets with what the experts propose for them, a chunk at a time."""
     seen, done = data.observation, 0
     evidence = HistoryWeights.of(targets.queries.history, config.counted.max_history)
-    scene = experts.scene(seen)
-    states = experts.sequence.states(evidence, scene.tables)
-    size = rows_at_once(len(data.catalog))
+    cache = experts.cache_items(seen)
+    states = experts.sequence.states(evidence, cache.tables)
+    size = choose_chunk_size(len(data.catalog))
     for start in range(0, max(len(targets), 1), size):
         stop = min(start + size, len(targets))
         piece = targets.take(np.arange(start, stop))
         part, horizon = evidence.slice(start, stop), piece.horizon
-        inference = infer(states[start:stop], part, experts, scene)
-        found = propose(piece.queries, part, inference, states[start:stop], experts, scene)
-        yield pair(found, inference.beliefs, horizon, piece.targets, piece.others)
+        inference = infer(states[start:stop], part, experts, cache)
+        found = propose(piece.queries, part, inference, states[start:stop], experts, cache)
+        yield make_pairs(found, inference.beliefs, horizon, piece.targets, piece.others)
         done += len(piece)
         data.progress(done, len(targets), "chain: proposals")
 

@@ -16,9 +16,9 @@ from reasonrec_torch.next_item import NextItemModel
 from torch import Tensor, nn
 
 from reasonrec_chain.config import NetworkConfig
-from reasonrec_chain.history import HistoryEncoder
-from reasonrec_chain.items import ItemEncoder
-from reasonrec_chain.views import ItemInputs
+from reasonrec_chain.feature_projection import ItemInputs
+from reasonrec_chain.history_encoder import HistoryEncoder
+from reasonrec_chain.item_encoder import ItemEncoder
 
 
 class Network(NextItemModel):
@@ -76,12 +76,12 @@ class Network(NextItemModel):
 
     def passes(self, items: Tensor, table: Tensor) -> list[Tensor]:
         """The states after each position of int64[B, L], then each refinement."""
-        found: list[Tensor] = self.histories(read(items, table))
+        found: list[Tensor] = self.histories(read_vectors(items, table))
         return found
 
     def last(self, items: Tensor, at: Tensor, table: Tensor) -> Tensor:
         """float[B, d]: the last pass at positions ``at``, int64[B], without dropout."""
-        return self.histories.last(read(items, table), at)
+        return self.histories.last(read_vectors(items, table), at)
 
     def states(self, items: Tensor, table: Tensor) -> Tensor:
         """float[B, L, d]: the last pass."""
@@ -133,6 +133,6 @@ class Network(NextItemModel):
         return self._warm, self._place
 
 
-def read(items: Tensor, table: Tensor) -> Tensor:
+def read_vectors(items: Tensor, table: Tensor) -> Tensor:
     """float[B, L, d]: the vectors of int64[B, L] items, 0 for padding."""
     return table[items.clamp(min=0)] * (items >= 0).unsqueeze(-1)

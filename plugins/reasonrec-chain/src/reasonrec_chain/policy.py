@@ -13,17 +13,18 @@ from reasonrec_profile.api import HistoryWeights
 from reasonrec_torch.devices import one_thread
 from scipy import sparse
 
-from reasonrec_chain.attribution import attribute
+from reasonrec_chain.attribution import attribute_entries
 from reasonrec_chain.config import ChainConfig
-from reasonrec_chain.fitting import fit_chain, with_escape
-from reasonrec_chain.grow import GrowingChain
+from reasonrec_chain.deliberate import deliberate_chunk, rank_mass
+from reasonrec_chain.fit_masses import fit_masses
+from reasonrec_chain.fitting import fit_chain
 from reasonrec_chain.infer import infer
 from reasonrec_chain.model import ChainModel
-from reasonrec_chain.passes import distribution, evidence_for, samples
-from reasonrec_chain.propose import rows_at_once
+from reasonrec_chain.new_items import GrowingChain
+from reasonrec_chain.predictive import compute_distribution, compute_evidence, draw_samples
+from reasonrec_chain.propose import choose_chunk_size
 from reasonrec_chain.storage import read_chain, write_chain
-from reasonrec_chain.think import ranked, think
-from reasonrec_chain.words import put_into_words
+from reasonrec_chain.verbalise import verbalise_steps
 from reasonrec_core.components import EditablePolicy, FitData
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import PluginError
@@ -63,7 +64,7 @@ class Chain(EditablePolicy[ChainConfig]):
 
     def fit_masses(self, data: FitData) -> None:
         """Fit only how likely items outside the pool are, to ``data.valid``; no ranking changes."""
-        model = with_escape(self._ready.latest, self.config, data)
+        model = fit_masses(self._ready.latest, self.config, data)
         self._growing = GrowingChain(self.config, model, data.catalog)
 
     @property
@@ -98,8 +99,8 @@ class Chain(EditablePolicy[ChainConfig]):
     def infer_labels(self, batch: QueryBatch, observation: Observation) -> Mapping[str, Float32]:
         """Per field float32[B, labels], as inferred."""
         experts = self._ready.seeing(observation).experts
-        evidence, scene = self._evidence(batch, None), experts.scene(observation)
-        found = infer(experts.sequence.states(evidence, scene.tables), evidence, experts, scene)
+        evidence, cache = self._evidence(batch, None), experts.cache_items(observation)
+        found = infer(experts.sequence.states(evidence, cache.tables), evidence, experts, cache)
         return {field.name: belief for field, belief in zip(found.fields, found.beliefs, strict=True)}
 
     def deliberate(self, batch: QueryBatch, observation: Observation, edits: Edits | None = None) -> Deliberation:
@@ -110,16 +111,16 @@ class Chain(EditablePolicy[ChainConfig]):
         """
         started = time.perf_counter()
         model, evidence = self._ready.seeing(observation), self._evidence(batch, edits)
-        scene = model.experts.scene(observation)
-        size, answers = rows_at_once(scene.n_items), []
+        cache = model.experts.cache_items(observation)
+        size, answers = choose_chunk_size(cache.n_items), []
         with one_thread(len(batch) <= size):
-            states = model.experts.sequence.states(evidence, scene.tables)
+            states = model.experts.sequence.states(evidence, cache.tables)
             for start, piece in batch.chunks(size):
                 stop = start + len(piece)
                 given = None if edits is None else edits.slice(batch.history, start, stop)
                 part, horizon = evidence.slice(start, stop), observation.horizon[start:stop]
-                thought = think(model, piece, part, states[start:stop], scene, horizon, given)
-                answers.append(ranked(thought, piece, scene.n_items))
+                thought = deliberate_chunk(model, piece, part, states[start:stop], cache, horizon, given)
+                answers.append(rank_mass(thought, piece, cache.n_items))
         if answers:
             items = np.concatenate([ranking.items for ranking, _ in answers])
             ranking = Ranking(items, np.concatenate([ranking.scores for ranking, _ in answers]))
@@ -136,16 +137,16 @@ class Chain(EditablePolicy[ChainConfig]):
         return Deliberation(LazySteps(len(batch), steps), confidence, ranking, mass, cost=cost)
 
     def distribution(self, batch: QueryBatch, observation: Observation) -> Float32:
-        """float32[B, n_items or C]: P(next item), which sums to 1 over the catalogue (see `escape`)."""
+        """float32[B, n_items or C]: P(next item), which sums to 1 over the catalogue (see `out_of_pool`)."""
         model = self._ready.seeing(observation)
         with one_thread(len(batch) == 1):
-            return distribution(model, batch, self._evidence(batch, None), observation)
+            return compute_distribution(model, batch, self._evidence(batch, None), observation)
 
     def samples(self, batch: QueryBatch, observation: Observation, items: Int32, passes: int, seed: int) -> Float32:
         """float32[T, B, K]: P of ``items`` by T networks with dropout, or by the members of an ensemble."""
         model = self._ready.seeing(observation)
         with one_thread(len(batch) == 1):
-            return samples(model, batch, self._evidence(batch, None), observation, items, passes, seed)
+            return draw_samples(model, batch, self._evidence(batch, None), observation, items, passes, seed)
 
     @property
     def evidential(self) -> bool:
@@ -156,13 +157,13 @@ class Chain(EditablePolicy[ChainConfig]):
         """float32[B, K + 1]: evidence for ``items`` and, last, for all others together."""
         model = self._ready.seeing(observation)
         with one_thread(len(batch) == 1):
-            return evidence_for(model, batch, self._evidence(batch, None), observation, items)
+            return compute_evidence(model, batch, self._evidence(batch, None), observation, items)
 
     def attribution(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[L]: by how much ignoring an entry lowers the probability of the best item."""
         model = self._ready.seeing(observation)
         with one_thread(len(batch) == 1):
-            return attribute(model, batch, self._evidence(batch, None), observation, self._reach)
+            return attribute_entries(model, batch, self._evidence(batch, None), observation, self._reach)
 
     @property
     def _reach(self) -> int:
@@ -179,12 +180,12 @@ class Chain(EditablePolicy[ChainConfig]):
         query, seen = batch.take(one), observation.take(one)
         given = None if edits is None else edits.take(batch.history, one)
         evidence, model = self._evidence(query, given), self._ready.seeing(observation)
-        scene = model.experts.scene(observation)
+        cache = model.experts.cache_items(observation)
         with one_thread():
-            states = model.experts.sequence.states(evidence, scene.tables)
-            thought = think(model, query, evidence, states, scene, seen.horizon, given)
-            votes = attribute(model, query, evidence, seen, self._reach, given, thought)
-        return put_into_words(model, self._ready.catalog.titles, query, seen, evidence, thought, votes)
+            states = model.experts.sequence.states(evidence, cache.tables)
+            thought = deliberate_chunk(model, query, evidence, states, cache, seen.horizon, given)
+            votes = attribute_entries(model, query, evidence, seen, self._reach, given, thought)
+        return verbalise_steps(model, self._ready.catalog.titles, query, seen, evidence, thought, votes)
 
     def save(self, folder: Path) -> None:
         """Write what was counted, the network and the gates."""

@@ -9,20 +9,20 @@ import numpy.typing as npt
 from reasonrec_profile.api import AgeDecay, HistoryWeights
 from scipy import sparse
 
-from reasonrec_chain.scene import Room
+from reasonrec_chain.item_cache import Workspace
 from reasonrec_core.types import Float32, Int32, QueryBatch, indptr_of
 
-Flat = npt.NDArray[np.int64]
+FlatIndex = npt.NDArray[np.int64]
 """Places in a [B, n] array, row after row."""
 BLOCK = 8
 
 
 @dataclass(frozen=True)
-class Votes:
+class ExpertVotes:
     """What an item-to-item expert says about B queries.
 
     Attributes:
-        scores: float32[B, n], not negative, 0 for what is taken; lies in a `Room`.
+        scores: float32[B, n], not negative, 0 for what is taken; lies in a `Workspace`.
         totals: float32[B], their sums.
     """
 
@@ -30,21 +30,23 @@ class Votes:
     totals: Float32
 
     @classmethod
-    def of(cls, links: sparse.csr_matrix, fade: AgeDecay, evidence: HistoryWeights, own: Flat, out: Float32) -> Votes:
+    def of(
+        cls, links: sparse.csr_matrix, fade: AgeDecay, evidence: HistoryWeights, own: FlatIndex, out: Float32
+    ) -> ExpertVotes:
         """The votes of the history entries that count.
 
         Args:
             links: float32 CSR[n, n].
             fade: of the history entries.
             evidence: of B queries.
-            own: see `taken`.
+            own: see `find_taken`.
             out: float32[B, n], to be written over.
         """
         history, n = evidence.history, links.shape[0]
         cells = out.reshape(-1)
         if len(history) == 1:
             cells.fill(0.0)
-            np.add.at(cells, *voices(links, fade, evidence))
+            np.add.at(cells, *list_votes(links, fade, evidence))
             cells[own] = 0.0
             return cls(out, cells.sum(keepdims=True))
         weights, items, indptr = evidence.weights(fade), history.items, history.indptr - history.indptr[0]
@@ -65,7 +67,7 @@ class Votes:
         return cls(out, totals)
 
 
-def voices(links: sparse.csr_matrix, fade: AgeDecay, evidence: HistoryWeights) -> tuple[Int32, Float32]:
+def list_votes(links: sparse.csr_matrix, fade: AgeDecay, evidence: HistoryWeights) -> tuple[Int32, Float32]:
     """int32[T] items that the entries of one history are linked to, and float32[T] votes; an item may come often."""
     weights, items = evidence.weights(fade), evidence.history.items
     starts = links.indptr[items]
@@ -75,14 +77,14 @@ def voices(links: sparse.csr_matrix, fade: AgeDecay, evidence: HistoryWeights) -
     return links.indices[at], np.repeat(weights, lengths) * links.data[at]
 
 
-def taken(batch: QueryBatch, n_items: int) -> Flat:
+def find_taken(batch: QueryBatch, n_items: int) -> FlatIndex:
     """The places of what each user already has; none where candidates are given."""
     if batch.candidates is not None:
         return np.zeros(0, np.int64)
     return batch.history.rows * np.int64(n_items) + batch.history.items
 
 
-def best(scores: Float32, depth: int, least: float) -> Flat:
+def find_best(scores: Float32, depth: int, least: float) -> FlatIndex:
     """The places of each row's ``depth`` largest scores above ``least``, in no order; of equal ones the first.
 
     The depth-th largest of the maxima of disjoint blocks is a lower bound of the depth-th largest score, which few
@@ -93,16 +95,16 @@ def best(scores: Float32, depth: int, least: float) -> Flat:
     if n < BLOCK * BLOCK or n // BLOCK < enough:
         reached = np.flatnonzero(cells > least)
     else:
-        maxima = block_maxima(scores, BLOCK)
+        maxima = compute_block_maxima(scores, BLOCK)
         while maxima.shape[1] // 4 >= enough:
-            maxima = block_maxima(maxima, 4)
+            maxima = compute_block_maxima(maxima, 4)
         above = np.nextafter(np.float32(least), np.float32(np.inf))
         bound = np.maximum(np.sort(maxima, axis=1)[:, -depth], above)
         reached = np.flatnonzero(scores >= bound[:, None])
     return _largest(reached, cells.take(reached), depth, rows, n)
 
 
-def block_maxima(scores: Float32, width: int) -> Float32:
+def compute_block_maxima(scores: Float32, width: int) -> Float32:
     """float32[B, M]: maxima of M = ceil(n / width) disjoint blocks of each row; n >= width * width.
 
     Block m holds the columns m, m + M, m + 2M, ...: neighbouring maxima are taken of neighbouring scores.
@@ -116,7 +118,7 @@ def block_maxima(scores: Float32, width: int) -> Float32:
     return maxima
 
 
-def _largest(flat: Flat, values: Float32, depth: int, rows: int, n: int) -> Flat:
+def _largest(flat: FlatIndex, values: Float32, depth: int, rows: int, n: int) -> FlatIndex:
     """Of places, row after row, with their values those of the ``depth`` largest of each row, the first of equal."""
     row = flat // n
     counts = np.bincount(row, minlength=rows)
@@ -128,39 +130,39 @@ def _largest(flat: Flat, values: Float32, depth: int, rows: int, n: int) -> Flat
     bound = np.partition(wide, most - depth, axis=1)[:, most - depth].take(row)
     above = flat[values > bound]
     equal = np.sort(flat[values == bound])
-    room = depth - np.bincount(above // n, minlength=rows)
+    left = depth - np.bincount(above // n, minlength=rows)
     row = equal // n
     ties = np.bincount(row, minlength=rows)
     first = np.arange(len(row)) - (np.cumsum(ties) - ties)[row]
-    return np.concatenate([above, equal[first < room[row]]])
+    return np.concatenate([above, equal[first < left[row]]])
 
 
-def most_popular(order: Int32, own: Flat, batch: QueryBatch, most: int, room: Room) -> Flat:
+def find_popular(order: Int32, own: FlatIndex, batch: QueryBatch, most: int, workspace: Workspace) -> FlatIndex:
     """The places of each query's ``most`` popular items among those that are not taken.
 
     Args:
         order: int32[n], all items, the most popular first.
-        own: see `taken`.
+        own: see `find_taken`.
         batch: B queries.
         most: how many.
-        room: memory.
+        workspace: memory.
     """
     n = len(order)
     head = order[: most + int(batch.history.lengths.max(initial=0))]
     flat = head + (np.arange(len(batch)) * np.int64(n))[:, None]
-    room.marks[own] = True
-    free = ~room.marks.take(flat)
-    room.marks[own] = False
+    workspace.marks[own] = True
+    free = ~workspace.marks.take(flat)
+    workspace.marks[own] = False
     free &= np.cumsum(free, axis=1) <= most
     return np.asarray(flat[free], np.int64)
 
 
-def union(places: list[Flat], rows: int, n_items: int, room: Room) -> Int32:
+def merge_pools(places: list[FlatIndex], rows: int, n_items: int, workspace: Workspace) -> Int32:
     """int32[B, C]: the items at all ``places``, each once, ascending, -1 pads on the right."""
     for flat in places:
-        room.marks[flat] = True
-    flat = np.flatnonzero(room.marks[: rows * n_items])
-    room.marks[flat] = False
+        workspace.marks[flat] = True
+    flat = np.flatnonzero(workspace.marks[: rows * n_items])
+    workspace.marks[flat] = False
     row = flat // n_items
     counts = np.bincount(row, minlength=rows)
     pool = np.full((rows, max(1, int(counts.max(initial=1)))), -1, np.int32)
@@ -168,7 +170,7 @@ def union(places: list[Flat], rows: int, n_items: int, room: Room) -> Int32:
     return pool
 
 
-def without_repeats(candidates: Int32) -> Int32:
+def drop_repeats(candidates: Int32) -> Int32:
     """int32[B, C]: candidates, -1 where one was listed before in the same row."""
     order = np.argsort(candidates, axis=1, kind="stable")
     ordered = np.take_along_axis(candidates, order, axis=1)

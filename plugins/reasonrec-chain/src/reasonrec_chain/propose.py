@@ -8,9 +8,9 @@ from threading import Lock
 import numpy as np
 from reasonrec_profile.api import AFFINITY, POPULARITY, Expert, HistoryWeights, Inference, list_history_pairs
 
-from reasonrec_chain.labels import LabelSets
-from reasonrec_chain.pool import Flat, Votes, best, most_popular, taken, union, without_repeats
-from reasonrec_chain.scene import Room, Scene, visible
+from reasonrec_chain.item_cache import ItemCache, Workspace, keep_visible
+from reasonrec_chain.label_sets import LabelSets
+from reasonrec_chain.pool import ExpertVotes, FlatIndex, drop_repeats, find_best, find_popular, find_taken, merge_pools
 from reasonrec_chain.sequence import SequenceModel
 from reasonrec_core.types import Bool, Float32, Int32, Observation, QueryBatch
 
@@ -21,11 +21,11 @@ POPULAR = 20
 
 
 @dataclass
-class Latest:
-    """The scene that was last made, and the arrays that it was made from."""
+class LatestCache:
+    """The cache that was last made, and the arrays that it was made from."""
 
     seen: tuple[object, ...] = ()
-    scene: Scene | None = None
+    cache: ItemCache | None = None
     lock: Lock = field(default_factory=Lock)
 
 
@@ -50,22 +50,22 @@ class Experts:
     names: tuple[str, ...]
     depth: int
     trust: tuple[float, ...]
-    _latest: Latest = field(default_factory=Latest, repr=False, compare=False)
+    _latest: LatestCache = field(default_factory=LatestCache, repr=False, compare=False)
 
-    def scene(self, observation: Observation) -> Scene:
+    def cache_items(self, observation: Observation) -> ItemCache:
         """The items as ``observation`` shows them; made anew only where its features are other arrays than last."""
         names = sorted({*observation.features, *observation.present})
         seen = tuple(part.get(name) for name in names for part in (observation.features, observation.present))
         latest = self._latest
         with latest.lock:
             same = len(seen) == len(latest.seen) and all(a is b for a, b in zip(seen, latest.seen, strict=True))
-            if latest.scene is None or not same:
+            if latest.cache is None or not same:
                 tables, vectors = self.sequence.tables(observation)
-                links = tuple(visible(link, observation) for link in self.links)
+                links = tuple(keep_visible(link, observation) for link in self.links)
                 sets = tuple(each.shown(observation) for each in self.labels)
                 order = np.argsort(-self.popularity, kind="stable").astype(np.int32)
-                latest.scene, latest.seen = Scene(tables, vectors, links, sets, order), seen
-            return latest.scene
+                latest.cache, latest.seen = ItemCache(tables, vectors, links, sets, order), seen
+            return latest.cache
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,18 @@ class Proposals:
         return np.asarray(self.items >= 0)
 
 
-def rows_at_once(n_items: int) -> int:
+def choose_chunk_size(n_items: int) -> int:
     """Queries per chunk, so that an array over the catalogue stays near 4 MB."""
     return max(1, min(256, (1 << 20) // max(n_items, 1)))
 
 
 def propose(
-    batch: QueryBatch, evidence: HistoryWeights, inference: Inference, states: Float32, experts: Experts, scene: Scene
+    batch: QueryBatch,
+    evidence: HistoryWeights,
+    inference: Inference,
+    states: Float32,
+    experts: Experts,
+    cache: ItemCache,
 ) -> Proposals:
     """Ask every expert, for one chunk of queries.
 
@@ -113,23 +118,23 @@ def propose(
         inference: what the affinity expert draws from.
         states: float32[B, M d], the sequence model's.
         experts: who is asked.
-        scene: the items as they can be seen now.
+        cache: the items as they can be seen now.
     """
-    size, n = len(batch), scene.n_items
-    own = taken(batch, n)
-    with scene.room(size) as room:
-        logits = scene.logits(states, room.array(0, size, n)) if SEQUENCE in experts.names else None
+    size, n = len(batch), cache.n_items
+    own = find_taken(batch, n)
+    with cache.workspace(size) as workspace:
+        logits = cache.logits(states, workspace.array(0, size, n)) if SEQUENCE in experts.names else None
         if logits is not None:
             logits.reshape(-1)[own] = -np.inf
         votes = [
-            Votes.of(links, expert.fade, evidence, own, room.array(1 + e, size, n))
-            for e, (links, expert) in enumerate(zip(scene.links, experts.links, strict=True))
+            ExpertVotes.of(links, expert.fade, evidence, own, workspace.array(1 + e, size, n))
+            for e, (links, expert) in enumerate(zip(cache.links, experts.links, strict=True))
         ]
         odds = tuple(each.ratios(belief) for each, belief in zip(experts.labels, inference.beliefs, strict=True))
         if batch.candidates is not None:
-            items = without_repeats(batch.candidates)
+            items = drop_repeats(batch.candidates)
         else:
-            items = _pool(batch, inference, logits, votes, odds, own, experts, scene, room)
+            items = _pool(batch, inference, logits, votes, odds, own, experts, cache, workspace)
         places = np.maximum(items, 0) + (np.arange(size) * np.int64(n))[:, None]
         shares, totals = [], []
         if logits is not None:
@@ -140,14 +145,14 @@ def propose(
             voice = np.divide(np.float32(1), found.totals, out=np.zeros_like(found.totals), where=found.totals > 0)
             shares.append(found.scores.reshape(-1).take(places) * voice[:, None])
             totals.append(found.totals)
-    ratios = _ratios(items, odds, scene)
+    ratios = _ratios(items, odds, cache)
     _counted(batch, items, ratios, experts, shares, totals)
     stacked = np.stack(shares, axis=1)
     stacked *= (items >= 0)[:, None, :]
     np.log(ratios, out=ratios)
     pool = None
     if batch.candidates is not None:
-        pool = propose(replace(batch, candidates=None, k=1), evidence, inference, states, experts, scene)
+        pool = propose(replace(batch, candidates=None, k=1), evidence, inference, states, experts, cache)
     return Proposals(experts.names, items, stacked, np.stack(totals, axis=1).astype(np.float32), ratios, pool)
 
 
@@ -169,12 +174,12 @@ def _counted(
         totals.append(left)
 
 
-def _ratios(items: Int32, odds: tuple[Float32, ...], scene: Scene) -> Float32:
+def _ratios(items: Int32, odds: tuple[Float32, ...], cache: ItemCache) -> Float32:
     """float32[B, F, C]: per field the odds of the items' labels, 1 for padding."""
     size = len(items)
     ratios = np.ones((size, len(odds), items.shape[1]), np.float32)
     at, query, padding = np.maximum(items, 0), np.arange(size)[:, None], items < 0
-    for f, (sets, odd) in enumerate(zip(scene.sets, odds, strict=True)):
+    for f, (sets, odd) in enumerate(zip(cache.sets, odds, strict=True)):
         which = sets.take(at).astype(np.int64)
         which *= size
         which += query
@@ -187,24 +192,24 @@ def _pool(
     batch: QueryBatch,
     inference: Inference,
     logits: Float32 | None,
-    votes: list[Votes],
+    votes: list[ExpertVotes],
     odds: tuple[Float32, ...],
-    own: Flat,
+    own: FlatIndex,
     experts: Experts,
-    scene: Scene,
-    room: Room,
+    cache: ItemCache,
+    workspace: Workspace,
 ) -> Int32:
     """int32[B, C]: the union of each expert's best items.
 
     Where labels were assumed, the items that carry them are wanted, however unlikely they were: they enter by the
     first expert's votes among them.
     """
-    depth = min(scene.n_items, max(experts.depth, batch.k))
-    pools = [best(found.scores, depth, 0.0) for found in votes]
+    depth = min(cache.n_items, max(experts.depth, batch.k))
+    pools = [find_best(found.scores, depth, 0.0) for found in votes]
     if logits is not None:
-        pools.append(best(logits, depth, -np.inf))
+        pools.append(find_best(logits, depth, -np.inf))
     popular = depth if batch.k > experts.depth else min(depth, POPULAR)
-    pools.append(most_popular(scene.popular, own, batch, popular, room))
+    pools.append(find_popular(cache.popular, own, batch, popular, workspace))
     edited = np.flatnonzero((inference.assumed >= 0).any(axis=1))
     if len(edited):
         if logits is None:
@@ -213,13 +218,13 @@ def _pool(
         else:
             base = logits
         wanted = base[edited]
-        for f, (sets, odd) in enumerate(zip(scene.sets, odds, strict=True)):
+        for f, (sets, odd) in enumerate(zip(cache.sets, odds, strict=True)):
             some = np.flatnonzero(inference.assumed[edited, f] >= 0)
             wanted[some] += np.log(odd.T[edited[some]])[:, sets]
-        flat = best(wanted, depth, -np.inf)
-        row = flat // scene.n_items
-        pools.append(flat + (edited[row] - row) * scene.n_items)
-    return union(pools, len(batch), scene.n_items, room)
+        flat = find_best(wanted, depth, -np.inf)
+        row = flat // cache.n_items
+        pools.append(flat + (edited[row] - row) * cache.n_items)
+    return merge_pools(pools, len(batch), cache.n_items, workspace)
 
 
 def _log_sum(logits: Float32) -> Float32:

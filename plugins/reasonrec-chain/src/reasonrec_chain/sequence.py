@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,10 +10,9 @@ from reasonrec_profile.api import HistoryWeights, ItemField
 from reasonrec_torch.next_item import last_states
 from scipy import sparse
 
-from reasonrec_chain.alone import Alone
+from reasonrec_chain.feature_projection import FeatureProjection, make_item_inputs
 from reasonrec_chain.network import Network
-from reasonrec_chain.views import View, item_inputs
-from reasonrec_core.types import Float32, History, Int32, Observation, indptr_of
+from reasonrec_core.types import Float32, History, Observation, indptr_of
 
 COUNTS_IN_FULL = 0.5
 """A history entry that counts for less is not read."""
@@ -36,7 +34,7 @@ class SequenceModel:
     """
 
     networks: tuple[Network, ...]
-    views: tuple[View, ...]
+    views: tuple[FeatureProjection, ...]
     counts: Float32
     fields: tuple[ItemField, ...]
 
@@ -48,8 +46,8 @@ class SequenceModel:
             per network float[n, d]; and float32[M d + 1, n], of whose product with states (and a 1 below them) the
             mean logits come: all vectors / M and, as last row, the mean biases.
         """
-        members = tuple(shown_labels(field, observation) for field in self.fields)
-        inputs = item_inputs(self.counts, self.views, members, observation)
+        members = tuple(list_shown_labels(field, observation) for field in self.fields)
+        inputs = make_item_inputs(self.counts, self.views, members, observation)
         made = [network.items(inputs) for network in self.networks]
         columns = [vectors for vectors, _ in made] + [torch.stack([bias for _, bias in made], dim=1).sum(1, True)]
         joint = torch.cat(columns, dim=1).T.contiguous() / len(made)
@@ -57,30 +55,14 @@ class SequenceModel:
 
     def states(self, evidence: HistoryWeights, tables: Tables) -> Float32:
         """float32[B, M d] after each history, as each network sees it; all zero where nothing counts."""
-        history, config = read(evidence), self.networks[0].config
+        history, config = select_history(evidence), self.networks[0].config
         if not len(history):
             return np.zeros((0, len(self.networks) * config.dimensions), np.float32)
-        if len(history) == 1 and self._alone is not None:
-            return self._one(self._alone, history.items[-config.max_history :], tables)
         pairs = zip(self.networks, tables, strict=True)
         parts = [last_states(network, table, history, config.max_history) for network, table in pairs]
         found = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
         found[history.lengths == 0] = 0.0
         return found
-
-    @cached_property
-    def _alone(self) -> tuple[Alone, ...] | None:
-        """The networks for one history at a time; None where that is not to be had."""
-        made = [Alone.of(network.histories) for network in self.networks]
-        return None if None in made else tuple(each for each in made if each is not None)
-
-    def _one(self, readers: tuple[Alone, ...], items: Int32, tables: Tables) -> Float32:
-        """float32[1, M d] after int32[L] items."""
-        if not len(items):
-            return np.zeros((1, len(readers) * self.networks[0].config.dimensions), np.float32)
-        known = torch.from_numpy(items.astype(np.int64))
-        parts = [reader.read(known, table).numpy() for reader, table in zip(readers, tables, strict=True)]
-        return np.concatenate(parts)[None]
 
     @torch.no_grad()
     def beliefs(self, states: Float32) -> tuple[Float32, ...]:
@@ -90,7 +72,7 @@ class SequenceModel:
         return tuple(torch.stack(field).exp().mean(dim=0).numpy() for field in zip(*every, strict=True))
 
 
-def shown_labels(field: ItemField, observation: Observation) -> sparse.csr_matrix:
+def list_shown_labels(field: ItemField, observation: Observation) -> sparse.csr_matrix:
     """float32 CSR[n, L]: the field's membership, empty for items whose labels cannot be seen now."""
     visible = field.shown(observation)
     if visible is None or visible.all():
@@ -100,7 +82,7 @@ def shown_labels(field: ItemField, observation: Observation) -> sparse.csr_matri
     return shown
 
 
-def read(evidence: HistoryWeights) -> History:
+def select_history(evidence: HistoryWeights) -> History:
     """The history entries that count."""
     history, kept = evidence.history, evidence.relevance >= COUNTS_IN_FULL
     if kept.all():

@@ -12,13 +12,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from reasonrec_chain.config import ChainConfig
-from reasonrec_chain.escape import Escape
-from reasonrec_chain.gates import Gates
+from reasonrec_chain.evidential import EvidenceStrength
+from reasonrec_chain.feature_projection import FeatureProjection, make_item_inputs
+from reasonrec_chain.gating import Gates
 from reasonrec_chain.model import ChainModel, make_experts
 from reasonrec_chain.network import Network
+from reasonrec_chain.out_of_pool import OutOfPool
 from reasonrec_chain.sequence import SequenceModel
-from reasonrec_chain.strength import Strength
-from reasonrec_chain.views import View, item_inputs
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import read_json, whole_file, write_json
 from reasonrec_core.types import Float32, Observation
@@ -47,7 +47,7 @@ def write_chain(model: ChainModel, folder: Path) -> None:
         "modalities": [view.modality for view in sequence.views],
         "gates": {"kind": model.gates.kind, "experts": model.gates.experts, "fields": model.gates.fields},
         "trust": list(model.experts.trust),
-        "escape": model.escape.to_dict(),
+        "escape": model.out_of_pool.to_dict(),
         "report": model.report,
     }
     write_json(folder / "chain.json", stored)
@@ -68,7 +68,7 @@ def read_chain(config: ChainConfig, folder: Path) -> ChainModel:
             gates = _gates(config, tensors, stored["gates"])
             strength = _strength(config, tensors)
         trust, report = tuple(float(t) for t in stored["trust"]), dict(stored["report"])
-        escape = Escape(**{name: float(value) for name, value in stored.get("escape", {}).items()})
+        escape = OutOfPool(**{name: float(value) for name, value in stored.get("escape", {}).items()})
         experts = make_experts(config, counted, sequence, trust)
         fields = len(experts.labels)
         if (gates.experts, gates.fields, len(trust)) != (len(experts.names), fields, fields):
@@ -76,19 +76,20 @@ def read_chain(config: ChainConfig, folder: Path) -> ChainModel:
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"not a saved chain ({reason})", where=str(folder), fix="Fit again.") from error
-    return ChainModel(counted, experts, gates, report, escape=escape, strength=strength)
+    return ChainModel(counted, experts, gates, report, out_of_pool=escape, strength=strength)
 
 
 def _sequence(
     config: ChainConfig, tensors: dict[str, torch.Tensor], modalities: list[str], counted: Any
 ) -> SequenceModel:
     views = tuple(
-        View(m, tensors[f"view{v}.mean"].numpy(), tensors[f"view{v}.basis"].numpy()) for v, m in enumerate(modalities)
+        FeatureProjection(m, tensors[f"view{v}.mean"].numpy(), tensors[f"view{v}.basis"].numpy())
+        for v, m in enumerate(modalities)
     )
     memberships = tuple(field.membership for field in counted.fields)
     trained: Float32 = tensors["counts"].numpy()
     nothing = Observation({}, {}, np.zeros(0, np.float32))
-    inputs = item_inputs(trained, views, tuple(m[: len(trained)] for m in memberships), nothing)
+    inputs = make_item_inputs(trained, views, tuple(m[: len(trained)] for m in memberships), nothing)
     priors, networks = tuple(torch.from_numpy(f.prior) for f in counted.fields), []
     for m in range(config.network.members):
         network = Network(config.network, inputs, priors)
@@ -109,11 +110,11 @@ def _gates(config: ChainConfig, tensors: dict[str, torch.Tensor], stored: dict[s
     return gates.eval()
 
 
-def _strength(config: ChainConfig, tensors: dict[str, torch.Tensor]) -> Strength | None:
+def _strength(config: ChainConfig, tensors: dict[str, torch.Tensor]) -> EvidenceStrength | None:
     own = _under(STRENGTH, tensors)
     if not own:
         return None
-    strength = Strength(len(own["mean"]), config.evidence.hidden)
+    strength = EvidenceStrength(len(own["mean"]), config.evidence.hidden)
     strength.load_state_dict(own)
     return strength.eval()
 

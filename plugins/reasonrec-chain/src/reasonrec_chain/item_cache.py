@@ -20,7 +20,7 @@ FEW = 16
 
 
 @dataclass
-class Room:
+class Workspace:
     """Memory for one chunk of B queries over n items, used again by the next: making it anew costs more than filling.
 
     Attributes:
@@ -32,7 +32,7 @@ class Room:
     marks: Bool
 
     @classmethod
-    def of(cls, arrays: int, cells: int) -> Room:
+    def of(cls, arrays: int, cells: int) -> Workspace:
         """For so many arrays of ``cells`` = B * n."""
         return cls(np.empty((arrays, cells), np.float32), np.zeros(cells, np.bool_))
 
@@ -42,7 +42,7 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Scene:
+class ItemCache:
     """The items under one observation.
 
     Attributes:
@@ -66,14 +66,14 @@ class Scene:
         return int(self.vectors.shape[1])
 
     @contextmanager
-    def room(self, rows: int) -> Iterator[Room]:
+    def workspace(self, rows: int) -> Iterator[Workspace]:
         """Memory for ``rows`` queries, this thread's own; thrown away where its user fails half-way."""
-        room: Room | None = getattr(self._own, "room", None)
-        self._own.room = None
-        if room is None or len(room.marks) < rows * self.n_items:
-            room = Room.of(1 + len(self.links), rows * self.n_items)
-        yield room
-        self._own.room = room
+        workspace: Workspace | None = getattr(self._own, "workspace", None)
+        self._own.workspace = None
+        if workspace is None or len(workspace.marks) < rows * self.n_items:
+            workspace = Workspace.of(1 + len(self.links), rows * self.n_items)
+        yield workspace
+        self._own.workspace = workspace
 
     def logits(self, states: Float32, out: Float32) -> Float32:
         """float32[B, n] for float32[B, M d] states, in ``out``."""
@@ -84,7 +84,7 @@ class Scene:
         return out
 
 
-def visible(link: Expert, observation: Observation) -> sparse.csr_matrix:
+def keep_visible(link: Expert, observation: Observation) -> sparse.csr_matrix:
     """The expert's links between items that can be seen now."""
     present = link.present(observation)
     if present is None or present.all():

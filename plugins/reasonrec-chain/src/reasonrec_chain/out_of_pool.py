@@ -8,11 +8,17 @@ Outside, items are chosen as the sequence expert and popularity have it, in shar
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import minimize
 
-from reasonrec_core.types import Bool, Float32, Float64
+from reasonrec_chain.item_cache import ItemCache
+from reasonrec_chain.propose import SEQUENCE
+from reasonrec_core.types import Bool, Float32, Float64, Int32, QueryBatch
+
+if TYPE_CHECKING:
+    from reasonrec_chain.model import ChainModel
 
 LEAST = 1e-4
 """Probabilities within and outside the pool, at least, wherever there is an item."""
@@ -24,7 +30,7 @@ EVEN = 0.5
 
 
 @dataclass(frozen=True)
-class Escape:
+class OutOfPool:
     """P(outside the pool) and the shares outside it.
 
     Attributes:
@@ -39,7 +45,7 @@ class Escape:
     sequence: float = EVEN
 
     @classmethod
-    def fit(cls, inside: Float32, horizon: Float32, outside: Bool, sequence: Float64, popularity: Float64) -> Escape:
+    def fit(cls, inside: Float32, horizon: Float32, outside: Bool, sequence: Float64, popularity: Float64) -> OutOfPool:
         """Learn from P validation pairs that had items outside the pool.
 
         Args:
@@ -63,7 +69,7 @@ class Escape:
 
     def __call__(self, inside: Float32, horizon: Float32) -> Float32:
         """float32[B]: P(outside), given that there are items outside."""
-        if self == Escape(sequence=self.sequence):
+        if self == OutOfPool(sequence=self.sequence):
             return np.asarray(1 - inside, np.float32)
         odds = self.bias + self.slope * _odds(inside) + self.horizon * horizon
         found = 1 / (1 + np.exp(-np.clip(odds, -60, 60)))
@@ -87,3 +93,42 @@ def _share(sequence: Float64, popularity: Float64) -> float:
         mine, other = share * sequence, (1 - share) * popularity
         share = float((mine / np.maximum(mine + other, 1e-300)).sum() + 1) / (len(sequence) + 2)
     return share
+
+
+@dataclass(frozen=True)
+class OutOfPoolShares:
+    """P(item | outside the pool) of B queries; 0 in the pool and for what may not be recommended.
+
+    Attributes:
+        sequence: float32[B, n], as the trained network sees it; None where it is not asked.
+        popularity: float32[B, n].
+    """
+
+    sequence: Float32 | None
+    popularity: Float32
+
+    @classmethod
+    def of(
+        cls, model: ChainModel, cache: ItemCache, batch: QueryBatch, states: Float32, pool: Int32
+    ) -> OutOfPoolShares:
+        """For one chunk of queries with their states and int32[B, C] pools, -1 padded."""
+        row, column = np.nonzero(pool >= 0)
+        gone = np.zeros((len(batch), cache.n_items), np.bool_)
+        gone[row, pool[row, column]] = True
+        gone[batch.history.rows, batch.history.items] = True
+        prior = np.tile(model.experts.popularity, (len(batch), 1))
+        prior[gone] = 0.0
+        prior /= np.maximum(prior.sum(axis=1, keepdims=True), np.float32(1e-30))
+        if SEQUENCE not in model.experts.names:
+            return cls(None, prior)
+        logits = cache.logits(states, np.empty((len(batch), cache.n_items), np.float32))
+        logits[gone] = -np.inf
+        top = logits.max(axis=1, keepdims=True, initial=-np.inf)
+        found = np.exp(logits - np.where(np.isfinite(top), top, np.float32(0)))
+        return cls(found / np.maximum(found.sum(axis=1, keepdims=True), np.float32(1e-30)), prior)
+
+    def mixed(self, share: float) -> Float32:
+        """float32[B, n]: the sequence expert's in ``share``, the rest popularity's."""
+        if self.sequence is None:
+            return self.popularity
+        return np.asarray(np.float32(share) * self.sequence + np.float32(1 - share) * self.popularity)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from reasonrec_profile.api import HistoryWeights, Inference, list_history_pairs
 
-from reasonrec_chain.gates import Weighed, decide, follow, weigh
+from reasonrec_chain.gating import GateWeights, compute_mass, follow_assumptions, weigh_experts
 from reasonrec_chain.infer import infer
+from reasonrec_chain.item_cache import ItemCache
 from reasonrec_chain.model import ChainModel
-from reasonrec_chain.propose import Proposals, propose, rows_at_once
-from reasonrec_chain.scene import Scene
+from reasonrec_chain.propose import Proposals, choose_chunk_size, propose
 from reasonrec_core.ranking import top_k
 from reasonrec_core.types import Bool, Edits, Float32, Observation, QueryBatch, Ranking
 
@@ -21,7 +21,7 @@ LEAST = np.float32(1e-30)
 
 
 @dataclass(frozen=True)
-class Thought:
+class ChunkResult:
     """What was inferred, proposed, weighed and decided for B queries.
 
     Attributes:
@@ -37,53 +37,53 @@ class Thought:
     inferred: Inference
     inference: Inference
     proposals: Proposals
-    weighed: Weighed
+    weighed: GateWeights
     mass: Float32
     inside: Float32
     outside: Float32
 
 
-def think(
+def deliberate_chunk(
     model: ChainModel,
     batch: QueryBatch,
     evidence: HistoryWeights,
     states: Float32,
-    scene: Scene,
+    cache: ItemCache,
     horizon: Float32,
     edits: Edits | None = None,
-) -> Thought:
+) -> ChunkResult:
     """infer -> propose -> weigh -> decide, for one chunk of queries with their states and evidence horizon."""
-    inferred = infer(states, evidence, model.experts, scene)
+    inferred = infer(states, evidence, model.experts, cache)
     inference = inferred.assume_labels(edits.assume) if edits is not None and edits.assume else inferred
-    proposals = propose(batch, evidence, inference, states, model.experts, scene)
+    proposals = propose(batch, evidence, inference, states, model.experts, cache)
     # What the gates know is what was inferred: an assumption changes what is wanted, not how sure the policy was.
-    weighed = follow(weigh(model.gates, proposals, inferred.beliefs, horizon), inference.assumed)
-    mass = decide(model.gates, proposals, weighed)
+    weighed = follow_assumptions(weigh_experts(model.gates, proposals, inferred.beliefs, horizon), inference.assumed)
+    mass = compute_mass(model.gates, proposals, weighed)
     inside, outside = mass.sum(axis=1), np.zeros(len(batch), np.float32)
     if batch.candidates is None:
-        outside = np.where(more_items(proposals, batch, scene), model.escape(inside, horizon), outside)
+        outside = np.where(has_more_items(proposals, batch, cache), model.out_of_pool(inside, horizon), outside)
         mass *= ((1 - outside) / np.maximum(inside, LEAST))[:, None]
-    return Thought(inferred, inference, proposals, weighed, mass, inside, outside)
+    return ChunkResult(inferred, inference, proposals, weighed, mass, inside, outside)
 
 
-def more_items(proposals: Proposals, batch: QueryBatch, scene: Scene) -> Bool:
+def has_more_items(proposals: Proposals, batch: QueryBatch, cache: ItemCache) -> Bool:
     """bool[B]: whether the pool leaves out an item that may be recommended."""
-    taken = np.bincount(list_history_pairs(batch.history, scene.n_items)[0], minlength=len(batch))
-    return np.asarray(proposals.allowed.sum(axis=1) + taken < scene.n_items)
+    taken = np.bincount(list_history_pairs(batch.history, cache.n_items)[0], minlength=len(batch))
+    return np.asarray(proposals.allowed.sum(axis=1) + taken < cache.n_items)
 
 
-def thoughts(
-    model: ChainModel, scene: Scene, batch: QueryBatch, evidence: HistoryWeights, observation: Observation
-) -> Iterator[tuple[int, Float32, Thought]]:
+def deliberate_chunks(
+    model: ChainModel, cache: ItemCache, batch: QueryBatch, evidence: HistoryWeights, observation: Observation
+) -> Iterator[tuple[int, Float32, ChunkResult]]:
     """A chunk of queries at a time: the first one's place, the chunk's states, and what was thought."""
-    states = model.experts.sequence.states(evidence, scene.tables)
-    for start, piece in batch.chunks(rows_at_once(scene.n_items)):
+    states = model.experts.sequence.states(evidence, cache.tables)
+    for start, piece in batch.chunks(choose_chunk_size(cache.n_items)):
         stop = start + len(piece)
         part, horizon = evidence.slice(start, stop), observation.horizon[start:stop]
-        yield start, states[start:stop], think(model, piece, part, states[start:stop], scene, horizon)
+        yield start, states[start:stop], deliberate_chunk(model, piece, part, states[start:stop], cache, horizon)
 
 
-def ranked(thought: Thought, batch: QueryBatch, n_items: int) -> tuple[Ranking, Float32]:
+def rank_mass(thought: ChunkResult, batch: QueryBatch, n_items: int) -> tuple[Ranking, Float32]:
     """The best items, and float32[B, K] their mass; K is ``batch.k``, or all that could be ranked if that is less."""
     proposals = thought.proposals
     scores = np.where(proposals.allowed, np.maximum(thought.mass, LEAST), np.float32(-np.inf))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reasonrec_chain.escape import Escape
+from reasonrec_chain.deliberate import deliberate_chunks
+from reasonrec_chain.out_of_pool import OutOfPool
 from reasonrec_chain.policy import Chain
-from reasonrec_chain.think import thoughts
 from small import asking, fitted
 
 from reasonrec_core.testing.tiny import Tiny
@@ -45,8 +45,8 @@ def test_what_is_left_is_as_much_as_targets_were_outside(shallow: Chain, world: 
     assert valid is not None
     batch = replace(valid.queries, k=1)
     whole = shallow.distribution(batch, world.fit.observation)
-    escape = shallow.model.escape
-    assert escape != Escape(), "fitted"
+    escape = shallow.model.out_of_pool
+    assert escape != OutOfPool(), "fitted"
     outside = _outside(shallow, world)
     said = np.array([row[free].sum() for row, free in zip(whole, outside, strict=True)])
     rows = np.repeat(np.arange(len(valid)), np.diff(valid.target_indptr))
@@ -59,7 +59,7 @@ def test_the_order_does_not_depend_on_it(shallow: Chain, world: Tiny) -> None:
     seen = world.observation(batch)
     model = shallow.model
     before = shallow.deliberate(batch, seen)
-    shallow._ready.latest = replace(model, escape=Escape())
+    shallow._ready.latest = replace(model, out_of_pool=OutOfPool())
     try:
         after = shallow.deliberate(batch, seen)
     finally:
@@ -73,10 +73,10 @@ def test_the_order_does_not_depend_on_it(shallow: Chain, world: Tiny) -> None:
 def test_it_is_saved_and_can_be_fitted_alone(shallow: Chain, world: Tiny, tmp_path: Path) -> None:
     shallow.save(tmp_path)
     again = Chain.load(tmp_path, world.dataset.catalog)
-    assert again.model.escape == shallow.model.escape
-    again._growing.latest = again._growing._fitted = replace(again.model, escape=Escape())  # type: ignore[union-attr]
+    assert again.model.out_of_pool == shallow.model.out_of_pool
+    again._growing.latest = again._growing._fitted = replace(again.model, out_of_pool=OutOfPool())  # type: ignore[union-attr]
     again.fit_masses(world.fit)
-    assert again.model.escape == shallow.model.escape
+    assert again.model.out_of_pool == shallow.model.out_of_pool
 
 
 def test_candidates_share_what_the_mixture_gives_them(shallow: Chain, world: Tiny) -> None:
@@ -93,17 +93,17 @@ def test_rates_are_found_again() -> None:
     true = 1 / (1 + np.exp(-(-1 + 0.5 * np.log((1 - inside) / inside) + horizon)))
     outside = rng.random(20_000) < true
     sequence, popularity = rng.random(500) * 0.3, np.full(500, 0.01)
-    found = Escape.fit(inside, horizon, outside, sequence, popularity)
+    found = OutOfPool.fit(inside, horizon, outside, sequence, popularity)
     assert np.abs(found(inside, horizon) - true).mean() < 0.01
     assert found.sequence > 0.8
 
 
 def test_without_pairs_the_mixture_is_believed() -> None:
     nothing = np.zeros(0)
-    found = Escape.fit(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, np.bool_), nothing, nothing)
+    found = OutOfPool.fit(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, np.bool_), nothing, nothing)
     inside = np.array([0.2, 0.7], np.float32)
     np.testing.assert_allclose(found(inside, np.zeros(2, np.float32)), 1 - inside)
-    assert found == Escape()
+    assert found == OutOfPool()
 
 
 def _outside(policy: Chain, world: Tiny) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
@@ -114,8 +114,8 @@ def _outside(policy: Chain, world: Tiny) -> np.ndarray[tuple[int, int], np.dtype
     free = np.ones((len(batch), len(world.dataset.catalog)), np.bool_)
     free[batch.history.rows, batch.history.items] = False
     model = policy.model
-    scene, evidence = model.experts.scene(seen), policy._evidence(batch, None)
-    for start, _, thought in thoughts(model, scene, batch, evidence, seen):
+    cache, evidence = model.experts.cache_items(seen), policy._evidence(batch, None)
+    for start, _, thought in deliberate_chunks(model, cache, batch, evidence, seen):
         row, column = np.nonzero(thought.proposals.allowed)
         free[start + row, thought.proposals.items[row, column]] = False
     return free

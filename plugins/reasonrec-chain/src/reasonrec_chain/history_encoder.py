@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reasonrec_chain.items import SPREAD
+from reasonrec_chain.item_encoder import SPREAD
 
 
-def low_pass(length: int, components: int) -> Tensor:
+def make_low_pass(length: int, components: int) -> Tensor:
     """float[length, length]: row t gives, at position t, the ``components`` lowest frequencies of positions 0..t.
 
     The discrete Fourier transform of each prefix, cut and inverted at its end: a causal form of the frequency filter
@@ -32,28 +32,28 @@ def low_pass(length: int, components: int) -> Tensor:
     return filters.float()
 
 
-def only(x: Tensor, at: Tensor | None) -> Tensor:
+def pick_positions(x: Tensor, at: Tensor | None) -> Tensor:
     """float[B, 1, d]: float[B, L, d] at the positions int64[B]; all of it where there are none."""
     return x if at is None else x[torch.arange(len(x), device=x.device), at].unsqueeze(1)
 
 
-class Filter(nn.Module):
+class FrequencyFilter(nn.Module):
     """The lowest frequencies of each prefix, and a learned share of the rest (BSARec, equation 8)."""
 
     def __init__(self, dimensions: int, length: int, components: int) -> None:
         super().__init__()
         self.rest = nn.Parameter(torch.full((dimensions,), math.sqrt(0.5)))
-        self.register_buffer("filters", low_pass(length, components), persistent=False)
+        self.register_buffer("filters", make_low_pass(length, components), persistent=False)
 
     def forward(self, x: Tensor, at: Tensor | None = None) -> Tensor:
         """float[B, L, d] for float[B, L, d]; with int64[B] positions ``at`` float[B, 1, d], what comes out there."""
         length = x.shape[1]
         filters: Tensor = self.filters[:length, :length]  # type: ignore[index]
         low = filters @ x if at is None else filters[at].unsqueeze(1) @ x
-        return low + self.rest**2 * (only(x, at) - low)
+        return low + self.rest**2 * (pick_positions(x, at) - low)
 
 
-class Attention(nn.Module):
+class CausalAttention(nn.Module):
     """Causal self-attention."""
 
     def __init__(self, dimensions: int, heads: int, dropout: float) -> None:
@@ -71,7 +71,7 @@ class Attention(nn.Module):
             mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=rate)
         else:
             weight, bias = self.inward.weight, self.inward.bias
-            (q,) = self._split(F.linear(only(x, at), weight[:width], bias[:width]), 1)
+            (q,) = self._split(F.linear(pick_positions(x, at), weight[:width], bias[:width]), 1)
             k, v = self._split(F.linear(x, weight[width:], bias[width:]), 2)
             past = (torch.arange(length, device=x.device) <= at[:, None])[:, None, None, :]
             mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=past, dropout_p=rate)
@@ -84,7 +84,7 @@ class Attention(nn.Module):
         return x.view(rows, length, parts, self.heads, width // parts // self.heads).permute(2, 0, 3, 1, 4)
 
 
-class Layer(nn.Module):
+class EncoderLayer(nn.Module):
     """Look back over the history, then think about each position; residual connections, norms after them.
 
     Args:
@@ -99,8 +99,8 @@ class Layer(nn.Module):
     def __init__(self, dimensions: int, heads: int, dropout: float, length: int, components: int, share: float) -> None:
         super().__init__()
         self.share, self.rate = share, dropout
-        self.attention = Attention(dimensions, heads, dropout) if share < 1 else None
-        self.filter = Filter(dimensions, length, components) if share > 0 else None
+        self.attention = CausalAttention(dimensions, heads, dropout) if share < 1 else None
+        self.filter = FrequencyFilter(dimensions, length, components) if share > 0 else None
         self.first, self.second = nn.LayerNorm(dimensions), nn.LayerNorm(dimensions)
         self.widen, self.narrow = nn.Linear(dimensions, 4 * dimensions), nn.Linear(4 * dimensions, dimensions)
 
@@ -111,7 +111,7 @@ class Layer(nn.Module):
             looked = looked + (1 - self.share) * self.attention(x, at)
         if self.filter is not None:
             looked = looked + self.share * self.filter(x, at)
-        x = self.first(only(x, at) + F.dropout(looked, self.rate, self.training))
+        x = self.first(pick_positions(x, at) + F.dropout(looked, self.rate, self.training))
         thought = self.narrow(F.dropout(F.gelu(self.widen(x)), self.rate, self.training))
         out: Tensor = self.second(x + F.dropout(thought, self.rate, self.training))
         return out
@@ -125,7 +125,7 @@ class HistoryEncoder(nn.Module):
     al., 2025, section 3.2; there the passes are appended to the sequence, here they run at every position at once).
 
     Args:
-        dimensions, heads, dropout, length, components, share: as of `Layer`.
+        dimensions, heads, dropout, length, components, share: as of `EncoderLayer`.
         layers: how many.
         refinements: K.
     """
@@ -145,7 +145,9 @@ class HistoryEncoder(nn.Module):
         self.rate = dropout
         self.positions = nn.Parameter(torch.randn(length, dimensions) * SPREAD)
         self.norm = nn.LayerNorm(dimensions)
-        self.layers = nn.ModuleList(Layer(dimensions, heads, dropout, length, components, share) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            EncoderLayer(dimensions, heads, dropout, length, components, share) for _ in range(layers)
+        )
         self.passes = nn.Parameter(torch.randn(refinements, dimensions) * SPREAD)
 
     def forward(self, x: Tensor) -> list[Tensor]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reasonrec_chain.fast_delegate import ChainReflex, ChainReflexConfig
 from reasonrec_chain.policy import Chain
-from reasonrec_chain.reflex import Reflex, ReflexConfig
 from reasonrec_profile.api import HistoryWeights, Profile, ProfileConfig
 from small import fitted, make_world
 
@@ -48,8 +48,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return make_world(tmp_path_factory.mktemp("reflex"))
 
 
-def reflex_of(policy: Chain, data: FitData, **settings: Any) -> Reflex:
-    made = Reflex(ReflexConfig(**settings))
+def reflex_of(policy: Chain, data: FitData, **settings: Any) -> ChainReflex:
+    made = ChainReflex(ChainReflexConfig(**settings))
     made.attach(policy)
     made.fit(data)
     return made
@@ -61,9 +61,9 @@ def test_one_expert_alone_ranks_as_that_expert(world: Tiny) -> None:
     batch = world.test.queries
     seen = world.observation(batch)
     experts = policy.model.experts
-    scene = experts.scene(seen)
-    states = experts.sequence.states(HistoryWeights.of(batch.history, 50), scene.tables)
-    logits = scene.logits(states, np.empty((len(batch), scene.n_items), np.float32))
+    cache = experts.cache_items(seen)
+    states = experts.sequence.states(HistoryWeights.of(batch.history, 50), cache.tables)
+    logits = cache.logits(states, np.empty((len(batch), cache.n_items), np.float32))
     logits[batch.history.rows, batch.history.items] = -np.inf
     ranking = made.recommend(batch, seen)
     wanted = np.argsort(-logits, axis=1, kind="stable")[:, : batch.k]
@@ -79,15 +79,15 @@ def test_scores_are_the_formula_for_one_as_for_many(world: Tiny, experts: tuple[
     made = reflex_of(policy, world.fit, experts=experts)
     seen, n = world.observation(batch), len(world.dataset.catalog)
     model, evidence = policy.model.experts, HistoryWeights.of(batch.history, 50)
-    scene, own = model.scene(seen), (batch.history.rows, batch.history.items)
+    cache, own = model.cache_items(seen), (batch.history.rows, batch.history.items)
     shares, totals = np.zeros((len(batch), len(made.names), n)), np.zeros((len(batch), len(made.names)))
     for e, name in enumerate(made.names):
         if name == "sequence":
-            logits = scene.logits(model.sequence.states(evidence, scene.tables), np.empty((len(batch), n), np.float32))
+            logits = cache.logits(model.sequence.states(evidence, cache.tables), np.empty((len(batch), n), np.float32))
             votes = np.exp(logits.astype(np.float64))
         else:
             at = [link.name for link in model.links].index(name)
-            votes = (evidence.matrix(model.links[at].fade, n) @ scene.links[at]).toarray().astype(np.float64)
+            votes = (evidence.matrix(model.links[at].fade, n) @ cache.links[at]).toarray().astype(np.float64)
         votes[own] = 0
         totals[:, e] = votes.sum(axis=1)
         shares[:, e] = votes / np.maximum(totals[:, [e]], 1e-30)
@@ -119,9 +119,9 @@ def test_gates_follow_what_is_seen_unless_they_are_static(world: Tiny) -> None:
 
 def test_without_its_policy_it_says_so(world: Tiny) -> None:
     with pytest.raises(PluginError, match="needs the policy chain"):
-        Reflex(ReflexConfig()).fit(world.fit)
+        ChainReflex(ChainReflexConfig()).fit(world.fit)
     with pytest.raises(PluginError, match="experts of the policy chain"):
-        Reflex(ReflexConfig()).attach(Profile(ProfileConfig()))
+        ChainReflex(ChainReflexConfig()).attach(Profile(ProfileConfig()))
 
 
 def test_an_unknown_expert_is_refused(world: Tiny) -> None:
@@ -133,7 +133,7 @@ def test_what_is_loaded_answers_as_what_was_saved(world: Tiny, tmp_path: Path) -
     policy = policy_for(world.fit)
     made = reflex_of(policy, world.fit)
     made.save(tmp_path)
-    again = Reflex.load(tmp_path, world.dataset.catalog)
+    again = ChainReflex.load(tmp_path, world.dataset.catalog)
     again.attach(policy)
     batch = world.test.queries
     seen = world.observation(batch)

@@ -7,10 +7,14 @@ no ranking and no mass.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.metadata import entry_points
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import Float32
 
 WIDEST = 4.0
@@ -19,7 +23,13 @@ CLAMP = 10.0
 """Log strengths within +-10."""
 
 
-class Strength(nn.Module):
+GROUP = "reasonrec.losses"
+EvidentialLoss = Callable[[Tensor, Tensor, float, float], Tensor]
+"""Of float[P, K] evidence, float[P, K] targets (1 at what happened), the weight of the divergence from no evidence, and
+the share of the training that is over: a scalar."""
+
+
+class EvidenceStrength(nn.Module):
     """Facts and masses to evidence.
 
     Args:
@@ -46,3 +56,18 @@ class Strength(nn.Module):
     def evidence(self, facts: Float32, masses: Float32) -> Float32:
         """The same for arrays."""
         return np.asarray(self(torch.from_numpy(facts), torch.from_numpy(masses)).numpy(), np.float32)
+
+
+def find_loss(name: str) -> EvidentialLoss:
+    """The installed loss of this name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    found = entry_points(group=GROUP)
+    for each in found:
+        if each.name == name:
+            loss: EvidentialLoss = each.load()
+            return loss
+    known = ", ".join(sorted(each.name for each in found)) or "none is installed (pip install reasonrec-evidential)"
+    raise ConfigError(f"there is no evidential loss {name!r}", where="evidence.loss", fix=f"Losses: {known}.")

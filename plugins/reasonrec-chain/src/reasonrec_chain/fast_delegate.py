@@ -8,7 +8,7 @@ With p_e(i) an expert's share of item i,
 
     score(i) = sum_e w_e(x) p_e(i) * prod_e (p_e(i) + floor)^c_e(x)
 
-which is `reasonrec_chain.gates` over the whole catalogue, with gates of less: x is the evidence horizon, how much
+which is `reasonrec_chain.gating` over the whole catalogue, with gates of less: x is the evidence horizon, how much
 evidence each expert has, and how sure its best item is. They are fitted to validation targets, as those of the policy
 are. Scores are masses rather than their logarithms: how much there is, and how far the best is above the rest, tells a
 router how sure the answer is.
@@ -26,14 +26,14 @@ from reasonrec_profile.api import HistoryWeights, sample_target_pairs
 from reasonrec_torch.devices import one_thread
 from safetensors.torch import load_file, save_file
 
-from reasonrec_chain.fit_gates import Pairs, join, train_gates
-from reasonrec_chain.fitting import proposed_pairs
-from reasonrec_chain.gates import TINY, Gates, Weighed
+from reasonrec_chain.fit_gating import GatePairs, join_pairs, train_gates
+from reasonrec_chain.fitting import propose_pairs
+from reasonrec_chain.gating import TINY, Gates, GateWeights
+from reasonrec_chain.item_cache import ItemCache
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.policy import Chain
-from reasonrec_chain.pool import Votes, taken
-from reasonrec_chain.propose import SEQUENCE, Experts, rows_at_once
-from reasonrec_chain.scene import Scene
+from reasonrec_chain.pool import ExpertVotes, find_taken
+from reasonrec_chain.propose import SEQUENCE, Experts, choose_chunk_size
 from reasonrec_core.components import Delegate, FitData, ReasoningPolicy, Settings, pick_candidates
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, PluginError
@@ -43,8 +43,8 @@ from reasonrec_core.types import Bool, Float32, Observation, QueryBatch, Task
 GATES, EXPERTS = "gates.safetensors", "experts.json"
 
 
-class ReflexConfig(Settings):
-    """Settings of `Reflex`."""
+class ChainReflexConfig(Settings):
+    """Settings of `ChainReflex`."""
 
     experts: tuple[str, ...] | None = Field(
         default=None, description="Experts to ask: sequence, transitions, a modality; empty: all of those."
@@ -55,7 +55,7 @@ class ReflexConfig(Settings):
     )
 
 
-class Reflex(Delegate[ReflexConfig]):
+class ChainReflex(Delegate[ChainReflexConfig]):
     """The experts of a fitted `Chain` under gates of less; see the module.
 
     Attributes:
@@ -63,12 +63,12 @@ class Reflex(Delegate[ReflexConfig]):
         gates: of 2 + 2 E facts.
     """
 
-    Config = ReflexConfig
+    Config = ChainReflexConfig
     tasks: ClassVar[frozenset[Task]] = frozenset({Task.SEQUENTIAL, Task.DIRECT})
     names: tuple[str, ...]
     gates: Gates
 
-    def __init__(self, config: ReflexConfig) -> None:
+    def __init__(self, config: ChainReflexConfig) -> None:
         super().__init__(config)
         self._policy: Chain | None = None
 
@@ -104,10 +104,12 @@ class Reflex(Delegate[ReflexConfig]):
             self.gates = self._ungated(len(data.catalog)).eval()
             return
         targets = sample_target_pairs(valid, data.observation.horizon, self.config.pairs, data.seed)
-        found = join(list(proposed_pairs(policy.config, data, experts, targets)))
+        found = join_pairs(list(propose_pairs(policy.config, data, experts, targets)))
         every, at = len(experts.names), [experts.names.index(name) for name in self.names]
-        seen = found.facts[:, [0, 1, *(2 + e for e in at), *(2 + every + e for e in at)]]  # in the order of `facts`
-        bare = Pairs(found.shares[:, at], found.ratios[:, :0], seen, found.allowed, found.target)
+        seen = found.facts[
+            :, [0, 1, *(2 + e for e in at), *(2 + every + e for e in at)]
+        ]  # in the order of `compute_facts`
+        bare = GatePairs(found.shares[:, at], found.ratios[:, :0], seen, found.allowed, found.target)
         self.gates = train_gates(bare, policy.config.gates, self.config.kind, len(data.catalog), data.seed)
 
     def _ungated(self, n_items: int) -> Gates:
@@ -119,23 +121,23 @@ class Reflex(Delegate[ReflexConfig]):
         """float32[B, n_items] or float32[B, C]: see the module. Items of the history have no share of their own."""
         policy = self._attached
         model = policy.seeing(observation)
-        scene = model.experts.scene(observation)
-        size, made = rows_at_once(scene.n_items), np.empty((len(batch), scene.n_items), np.float32)
+        cache = model.experts.cache_items(observation)
+        size, made = choose_chunk_size(cache.n_items), np.empty((len(batch), cache.n_items), np.float32)
         evidence = HistoryWeights.of(batch.history, policy.config.counted.max_history)
         with one_thread(len(batch) <= size):
-            states = self._states(model, evidence, scene)
+            states = self._states(model, evidence, cache)
             if len(batch) <= size:
-                self._combined(model.experts, batch, evidence, states, scene, observation.horizon, made)
+                self._combined(model.experts, batch, evidence, states, cache, observation.horizon, made)
                 return pick_candidates(made, batch)
             for start, piece in batch.chunks(size):
                 rows = slice(start, start + len(piece))
                 part = evidence.slice(start, start + len(piece))
                 own = None if states is None else states[rows]
-                self._combined(model.experts, piece, part, own, scene, observation.horizon[rows], made[rows])
+                self._combined(model.experts, piece, part, own, cache, observation.horizon[rows], made[rows])
         return pick_candidates(made, batch)
 
-    def _states(self, model: ChainModel, evidence: HistoryWeights, scene: Scene) -> Float32 | None:
-        return model.experts.sequence.states(evidence, scene.tables) if SEQUENCE in self.names else None
+    def _states(self, model: ChainModel, evidence: HistoryWeights, cache: ItemCache) -> Float32 | None:
+        return model.experts.sequence.states(evidence, cache.tables) if SEQUENCE in self.names else None
 
     def _combined(
         self,
@@ -143,33 +145,33 @@ class Reflex(Delegate[ReflexConfig]):
         batch: QueryBatch,
         evidence: HistoryWeights,
         states: Float32 | None,
-        scene: Scene,
+        cache: ItemCache,
         horizon: Float32,
         out: Float32,
     ) -> None:
         """Write float32[B, n_items] scores of one chunk into ``out``."""
         size, n = out.shape
-        own = taken(batch, n)
-        links = {link.name: (found, link) for found, link in zip(scene.links, experts.links, strict=True)}
+        own = find_taken(batch, n)
+        links = {link.name: (found, link) for found, link in zip(cache.links, experts.links, strict=True)}
         totals, surest = np.zeros((2, size, len(self.names)), np.float32)
-        with scene.room(size) as room:
-            rooms = [room.array(e, size, n) for e in range(len(self.names))]
+        with cache.workspace(size) as workspace:
+            rooms = [workspace.array(e, size, n) for e in range(len(self.names))]
             for e, (name, share) in enumerate(zip(self.names, rooms, strict=True)):
                 if name == SEQUENCE:
                     assert states is not None
-                    scene.logits(states, share)
+                    cache.logits(states, share)
                     share.reshape(-1)[own] = -np.inf
                     totals[:, e] = _softmax(share)
                 else:
                     found, link = links[name]
-                    totals[:, e] = Votes.of(found, link.fade, evidence, own, share).totals
+                    totals[:, e] = ExpertVotes.of(found, link.fade, evidence, own, share).totals
                 surest[:, e] = share.max(axis=1, initial=0.0)
             voiced = np.array([name != SEQUENCE for name in self.names])
             voices = np.divide(np.float32(1), totals, out=np.ones_like(totals), where=voiced & (totals > 0))
             weighed = self._weights(horizon, totals, surest * voices)
             self._mixed(rooms, voiced, voices, weighed, out)
 
-    def _mixed(self, rooms: list[Float32], voiced: Bool, voices: Float32, weighed: Weighed, out: Float32) -> None:
+    def _mixed(self, rooms: list[Float32], voiced: Bool, voices: Float32, weighed: GateWeights, out: Float32) -> None:
         """Write the scores of one chunk.
 
         Most items have links to nothing in a history, so only the sequence's share is looked at everywhere.
@@ -203,7 +205,7 @@ class Reflex(Delegate[ReflexConfig]):
             out *= np.exp(product, out=product)
         out.reshape(-1)[at] = mixed * np.exp(agreed)
 
-    def _weights(self, horizon: Float32, totals: Float32, surest: Float32) -> Weighed:
+    def _weights(self, horizon: Float32, totals: Float32, surest: Float32) -> GateWeights:
         """Mixture and exponents of B queries."""
         h, known = horizon[:, None].astype(np.float32), np.sign(totals) * np.log1p(np.abs(totals))
         facts = np.concatenate([h, h * h, known, np.log(np.maximum(surest, 1e-8))], axis=1).astype(np.float32)

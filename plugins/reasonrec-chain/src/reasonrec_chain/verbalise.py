@@ -17,23 +17,23 @@ from reasonrec_profile.api import (
     describe_weights,
 )
 
-from reasonrec_chain.gates import Weighed
+from reasonrec_chain.deliberate import ChunkResult, rank_mass
+from reasonrec_chain.gating import GateWeights
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.propose import SEQUENCE, Proposals
-from reasonrec_chain.think import Thought, ranked
 from reasonrec_core.types import Float32, Observation, QueryBatch, Step, StepKind
 
 SAYS = EXPERT_PHRASES | {SEQUENCE: "after such a history comes"}
 WORTH_SAYING = 0.005
 
 
-def put_into_words(
+def verbalise_steps(
     model: ChainModel,
     titles: list[str],
     query: QueryBatch,
     observation: Observation,
     evidence: HistoryWeights,
-    thought: Thought,
+    thought: ChunkResult,
     votes: Float32,
 ) -> tuple[Step, ...]:
     """The steps of a batch of one; positions count from the oldest history entry.
@@ -60,7 +60,7 @@ def _propose_steps(
     titles: list[str],
     observation: Observation,
     evidence: HistoryWeights,
-    thought: Thought,
+    thought: ChunkResult,
     cited: list[int],
 ) -> list[Step]:
     proposals, steps = thought.proposals, []
@@ -87,7 +87,7 @@ def _propose_steps(
     return steps
 
 
-def _weigh(query: QueryBatch, observation: Observation, thought: Thought) -> Step:
+def _weigh(query: QueryBatch, observation: Observation, thought: ChunkResult) -> Step:
     """The mixture, and which experts' agreement counts besides."""
     step = describe_weights(query, observation, thought.proposals.names, thought.weighed.experts)
     agreed = thought.weighed.agreement[0]
@@ -99,12 +99,12 @@ def _weigh(query: QueryBatch, observation: Observation, thought: Thought) -> Ste
     return replace(step, claim=f"{step.claim}; agreement with {', '.join(named)}") if named else step
 
 
-def _decide(titles: list[str], query: QueryBatch, thought: Thought, cited: list[int]) -> Step:
-    ranking, mass = ranked(thought, replace(query, k=LISTED + 1), len(titles))
+def _decide(titles: list[str], query: QueryBatch, thought: ChunkResult, cited: list[int]) -> Step:
+    ranking, mass = rank_mass(thought, replace(query, k=LISTED + 1), len(titles))
     best = [(int(i), float(m)) for i, m in zip(ranking.items[0], mass[0], strict=True) if i >= 0]
     if not best:
         return Step(StepKind.DECIDE, "nothing is left to recommend", weight=0.0)
-    spoke = expert_shares(thought.proposals, thought.weighed, best[0][0])
+    spoke = compute_expert_shares(thought.proposals, thought.weighed, best[0][0])
     order = np.argsort(-spoke, kind="stable")
     parts = [f"{thought.proposals.names[e]} {spoke[e]:.0%}" for e in order if spoke[e] >= WORTH_SAYING]
     claim = f"“{titles[best[0][0]]}” with {best[0][1]:.1%}: {', '.join(parts)}"
@@ -112,7 +112,7 @@ def _decide(titles: list[str], query: QueryBatch, thought: Thought, cited: list[
     return Step(StepKind.DECIDE, claim, tuple(cited), min(best[0][1], 1.0), others)
 
 
-def expert_shares(proposals: Proposals, weighed: Weighed, item: int) -> Float32:
+def compute_expert_shares(proposals: Proposals, weighed: GateWeights, item: int) -> Float32:
     """float32[E]: part of an item's mixed share that each expert gave, for a batch of one."""
     column = int((proposals.items[0] == item).argmax())
     given = weighed.experts[0] * proposals.shares[0, :, column]

@@ -11,33 +11,35 @@ import torch
 from reasonrec_profile.api import HistoryWeights
 from torch import Tensor, nn
 
-from reasonrec_chain.gates import facts
-from reasonrec_chain.history import HistoryEncoder, Layer
+from reasonrec_chain.deliberate import ChunkResult, deliberate_chunks
+from reasonrec_chain.gating import compute_facts
+from reasonrec_chain.history_encoder import EncoderLayer, HistoryEncoder
+from reasonrec_chain.item_cache import ItemCache
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.network import Network
-from reasonrec_chain.outside import Elsewhere
-from reasonrec_chain.scene import Scene
-from reasonrec_chain.think import Thought, thoughts
+from reasonrec_chain.out_of_pool import OutOfPoolShares
 from reasonrec_core.errors import PluginError
 from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
 
 
-def distribution(model: ChainModel, batch: QueryBatch, evidence: HistoryWeights, observation: Observation) -> Float32:
+def compute_distribution(
+    model: ChainModel, batch: QueryBatch, evidence: HistoryWeights, observation: Observation
+) -> Float32:
     """float32[B, n_items or C]: the masses of the pool, and what is left spread over the items outside it."""
-    scene = model.experts.scene(observation)
-    width = scene.n_items if batch.candidates is None else batch.candidates.shape[1]
+    cache = model.experts.cache_items(observation)
+    width = cache.n_items if batch.candidates is None else batch.candidates.shape[1]
     out = np.zeros((len(batch), width), np.float32)
-    for start, states, thought in thoughts(model, scene, batch, evidence, observation):
+    for start, states, thought in deliberate_chunks(model, cache, batch, evidence, observation):
         items, part = thought.proposals.items, out[start : start + len(thought.mass)]
         row, column = np.nonzero(thought.proposals.allowed)
         if thought.outside.any():
-            elsewhere = Elsewhere.of(model, scene, batch.slice(start, start + len(part)), states, items)
-            part[:] = elsewhere.mixed(model.escape.sequence) * thought.outside[:, None]
+            elsewhere = OutOfPoolShares.of(model, cache, batch.slice(start, start + len(part)), states, items)
+            part[:] = elsewhere.mixed(model.out_of_pool.sequence) * thought.outside[:, None]
         part[row, items[row, column] if batch.candidates is None else column] = thought.mass[row, column]
     return out
 
 
-def samples(
+def draw_samples(
     model: ChainModel,
     batch: QueryBatch,
     evidence: HistoryWeights,
@@ -53,21 +55,21 @@ def samples(
     (Gal and Ghahramani, NeurIPS 2016, section 4.1), so an answer does not depend on who else is asked. Attention
     weights are not dropped: there are as many as a history has pairs.
     """
-    scene = model.experts.scene(observation)
+    cache = model.experts.cache_items(observation)
     drawn = []
-    for one, seen in _drawn(model, scene, passes, seed):
+    for one, seen in _drawn(model, cache, passes, seed):
         out = np.zeros(items.shape, np.float32)
-        for start, _, thought in thoughts(one, seen, batch, evidence, observation):
+        for start, _, thought in deliberate_chunks(one, seen, batch, evidence, observation):
             rows = slice(start, start + len(thought.mass))
             out[rows] = _masses(thought, items[rows])
         drawn.append(out)
     return np.stack(drawn)
 
 
-def evidence_for(
+def compute_evidence(
     model: ChainModel, batch: QueryBatch, evidence: HistoryWeights, observation: Observation, items: Int32
 ) -> Float32:
-    """float32[B, K + 1] for int32[B, K] items, -1 padded: see `strength`.
+    """float32[B, K + 1] for int32[B, K] items, -1 padded: see `evidential`.
 
     Raises:
         PluginError: it was not trained.
@@ -75,32 +77,34 @@ def evidence_for(
     if model.strength is None:
         raise PluginError("this chain was not trained to say how much evidence it has", fix="Set evidence.loss.")
     out = np.zeros((len(items), items.shape[1] + 1), np.float32)
-    for start, _, thought in thoughts(model, model.experts.scene(observation), batch, evidence, observation):
+    for start, _, thought in deliberate_chunks(
+        model, model.experts.cache_items(observation), batch, evidence, observation
+    ):
         rows = slice(start, start + len(thought.mass))
-        known = facts(thought.proposals, thought.inferred.beliefs, observation.horizon[rows])
+        known = compute_facts(thought.proposals, thought.inferred.beliefs, observation.horizon[rows])
         out[rows] = model.strength.evidence(known, _masses(thought, items[rows]))
     return out
 
 
-def _masses(thought: Thought, items: Int32) -> Float32:
+def _masses(thought: ChunkResult, items: Int32) -> Float32:
     """float32[B, K]: of int32[B, K] items, 0 for what is not in the pool."""
     same = (items[:, :, None] == thought.proposals.items[:, None, :]) & (items >= 0)[:, :, None]
     return np.asarray(np.where(same, thought.mass[:, None, :], 0).sum(axis=2), np.float32)
 
 
-def _drawn(model: ChainModel, scene: Scene, passes: int, seed: int) -> Iterator[tuple[ChainModel, Scene]]:
+def _drawn(model: ChainModel, cache: ItemCache, passes: int, seed: int) -> Iterator[tuple[ChainModel, ItemCache]]:
     """Models of one network each, and the items as that network sees them."""
     networks = model.experts.sequence.networks
     if len(networks) == 1:
         for number in range(passes):
-            yield _with(model, with_dropout(networks[0], seed, number)), scene
+            yield _with(model, draw_dropout(networks[0], seed, number)), cache
         return
     low = 0
-    for network, table in zip(networks, scene.tables, strict=True):
+    for network, table in zip(networks, cache.tables, strict=True):
         high = low + table.shape[1]
         # The mean's vectors are divided by the number of members; item biases are those of the mean.
-        vectors = np.concatenate([scene.vectors[low:high] * np.float32(len(networks)), scene.vectors[-1:]])
-        yield _with(model, network), replace(scene, tables=(table,), vectors=vectors)
+        vectors = np.concatenate([cache.vectors[low:high] * np.float32(len(networks)), cache.vectors[-1:]])
+        yield _with(model, network), replace(cache, tables=(table,), vectors=vectors)
         low = high
 
 
@@ -109,7 +113,7 @@ def _with(model: ChainModel, network: Network) -> ChainModel:
     return replace(model, experts=replace(experts, sequence=replace(experts.sequence, networks=(network,))))
 
 
-def with_dropout(network: Network, seed: int, number: int) -> Network:
+def draw_dropout(network: Network, seed: int, number: int) -> Network:
     """The same network with one drawn mask in every place where training drops units; the item table is shared."""
     random = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, number]).generate_state(1)[0]))
     histories: HistoryEncoder = deepcopy(network.histories)
@@ -120,7 +124,7 @@ def with_dropout(network: Network, seed: int, number: int) -> Network:
 
     _times(histories.norm, mask(width))
     for layer in histories.layers:
-        assert isinstance(layer, Layer)
+        assert isinstance(layer, EncoderLayer)
         looked = mask(width)
         for part in (layer.attention, layer.filter):
             if part is not None:

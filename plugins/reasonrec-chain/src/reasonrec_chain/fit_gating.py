@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from reasonrec_torch.optimiser import falling_line, minimise
 
 from reasonrec_chain.config import GateConfig
-from reasonrec_chain.gates import Gates, Kind, facts
+from reasonrec_chain.gating import GateKind, Gates, compute_facts
 from reasonrec_chain.propose import Proposals
 from reasonrec_core.types import Bool, Float32, Int32
 
@@ -29,7 +29,7 @@ SLACK = 1.001
 
 
 @dataclass(frozen=True)
-class Pairs:
+class GatePairs:
     """P validation targets with the pools that were proposed for them.
 
     Attributes:
@@ -49,12 +49,16 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.target)
 
-    def take(self, index: torch.Tensor) -> Pairs:
+    def take(self, index: torch.Tensor) -> GatePairs:
         """The pairs at ``index``."""
-        return Pairs(self.shares[index], self.ratios[index], self.facts[index], self.allowed[index], self.target[index])
+        return GatePairs(
+            self.shares[index], self.ratios[index], self.facts[index], self.allowed[index], self.target[index]
+        )
 
 
-def pair(proposals: Proposals, beliefs: tuple[Float32, ...], horizon: Float32, targets: Int32, others: Int32) -> Pairs:
+def make_pairs(
+    proposals: Proposals, beliefs: tuple[Float32, ...], horizon: Float32, targets: Int32, others: Int32
+) -> GatePairs:
     """One chunk of pairs.
 
     Args:
@@ -66,23 +70,23 @@ def pair(proposals: Proposals, beliefs: tuple[Float32, ...], horizon: Float32, t
     column = np.where(same.any(axis=1), same.argmax(axis=1), -1)
     wrong = (proposals.items[:, :, None] == others[:, None, :]).any(axis=2)
     allowed: Bool = proposals.allowed & ~wrong
-    return Pairs(
+    return GatePairs(
         torch.from_numpy(proposals.shares),
         torch.from_numpy(proposals.ratios),
-        torch.from_numpy(facts(proposals, beliefs, horizon)),
+        torch.from_numpy(compute_facts(proposals, beliefs, horizon)),
         torch.from_numpy(allowed),
         torch.from_numpy(column.astype(np.int64)),
     )
 
 
-def join(parts: list[Pairs]) -> Pairs:
+def join_pairs(parts: list[GatePairs]) -> GatePairs:
     """All chunks, padded to the widest pool."""
     width = max(p.allowed.shape[1] for p in parts)
 
     def wide(tensor: torch.Tensor) -> torch.Tensor:
         return F.pad(tensor, (0, width - tensor.shape[-1]))
 
-    return Pairs(
+    return GatePairs(
         torch.cat([wide(p.shares) for p in parts]),
         torch.cat([wide(p.ratios) for p in parts]),
         torch.cat([p.facts for p in parts]),
@@ -92,7 +96,7 @@ def join(parts: list[Pairs]) -> Pairs:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedGates:
     """What came out.
 
     Attributes:
@@ -111,28 +115,28 @@ class Fitted:
         """Mean NDCG@10 on unseen pairs."""
         return _ndcg(self.unseen)
 
-    def better_than(self, other: Fitted) -> bool:
+    def better_than(self, other: FittedGates) -> bool:
         """Whether NDCG@10 on the same unseen pairs is higher by more than chance (paired, 95 %, two-sided)."""
-        gained = at_ten(self.unseen) - at_ten(other.unseen)
+        gained = cut_at_ten(self.unseen) - cut_at_ten(other.unseen)
         return len(gained) > 0 and bool(gained.mean() > CERTAIN * gained.std() / np.sqrt(len(gained)))
 
 
 def fit_gates(
-    pairs: Pairs, config: GateConfig, n_items: int, seed: int, progress: Callable[[int, int], None]
-) -> Fitted:
+    pairs: GatePairs, config: GateConfig, n_items: int, seed: int, progress: Callable[[int, int], None]
+) -> FittedGates:
     """Fit every kind of gates on all folds but one, judge it on that one, and fit the best kind on everything."""
-    kinds: tuple[Kind, ...] = ("static", "linear", "hidden") if config.hidden else ("static", "linear")
+    kinds: tuple[GateKind, ...] = ("static", "linear", "hidden") if config.hidden else ("static", "linear")
     rng = np.random.default_rng(seed)
     folds = min(config.folds, max(2, len(pairs)))
     fold = torch.from_numpy(rng.permutation(len(pairs)) % folds)
     steps, done = len(kinds) * folds + 1, 0
-    gains: dict[Kind, Gains] = {}
+    gains: dict[GateKind, Gains] = {}
     for kind in kinds:
         gains[kind] = np.zeros(len(pairs))
         for f in range(folds):
             gates = train_gates(pairs.take((fold != f).nonzero()[:, 0]), config, kind, n_items, seed)
             held = (fold == f).nonzero()[:, 0]
-            gains[kind][held.numpy()] = gain(gates, pairs.take(held))
+            gains[kind][held.numpy()] = compute_gains(gates, pairs.take(held))
             done += 1
             progress(done, steps)
     best = kinds[0]
@@ -143,11 +147,11 @@ def fit_gates(
     report["targets in the pool"] = float((pairs.target >= 0).float().mean())
     gates = train_gates(pairs, config, best, n_items, seed)
     progress(steps, steps)
-    return Fitted(gates, gains[best], report)
+    return FittedGates(gates, gains[best], report)
 
 
-def train_gates(pairs: Pairs, config: GateConfig, kind: Kind, n_items: int, seed: int) -> Gates:
-    """Lower `ranking_loss` of the targets within their pools, by AdamW with a rate that falls to 0."""
+def train_gates(pairs: GatePairs, config: GateConfig, kind: GateKind, n_items: int, seed: int) -> Gates:
+    """Lower `compute_ranking_loss` of the targets within their pools, by AdamW with a rate that falls to 0."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         shape = pairs.shares.shape[1], pairs.ratios.shape[1], pairs.facts.shape[1]
@@ -169,20 +173,22 @@ def train_gates(pairs: Pairs, config: GateConfig, kind: Kind, n_items: int, seed
             lr=config.learning_rate,
         )
 
-        def batches() -> Iterator[Pairs]:
+        def batches() -> Iterator[GatePairs]:
             for _ in range(epochs):
                 order = known[torch.randperm(len(known))]
                 for start in range(0, len(order), BATCH):
                     yield pairs.take(order[start : start + BATCH])
 
-        def loss(some: Pairs, progress: float) -> torch.Tensor:
-            return ranking_loss(_scores(gates, some), some.target, config.softness, config.likelihood)
+        def loss(some: GatePairs, progress: float) -> torch.Tensor:
+            return compute_ranking_loss(_scores(gates, some), some.target, config.softness, config.likelihood)
 
         minimise(optimiser, batches(), loss, steps=epochs * each, schedule=falling_line)
     return gates.eval()
 
 
-def ranking_loss(scores: torch.Tensor, target: torch.Tensor, softness: float, likelihood: float) -> torch.Tensor:
+def compute_ranking_loss(
+    scores: torch.Tensor, target: torch.Tensor, softness: float, likelihood: float
+) -> torch.Tensor:
     """``1 - mean(1 / log2(1 + rank)) - likelihood * mean(log P(target))`` with a rank that can be differentiated.
 
     The rank counts the items above the target by ``sigmoid((s_i - s_target) / softness)`` (ApproxNDCG; Qin, Liu and
@@ -201,7 +207,7 @@ def ranking_loss(scores: torch.Tensor, target: torch.Tensor, softness: float, li
 
 
 @torch.no_grad()
-def gain(gates: Gates, pairs: Pairs) -> Gains:
+def compute_gains(gates: Gates, pairs: GatePairs) -> Gains:
     """float64[P]: ``1 / log2(1 + rank of the target)``, ties counted against it, 0 where it is not in the pool."""
     found = []
     for start in range(0, len(pairs), BATCH):
@@ -213,16 +219,16 @@ def gain(gates: Gates, pairs: Pairs) -> Gains:
     return torch.cat(found).numpy() if found else np.zeros(0)
 
 
-def _scores(gates: Gates, pairs: Pairs) -> torch.Tensor:
+def _scores(gates: Gates, pairs: GatePairs) -> torch.Tensor:
     own = F.one_hot(pairs.target.clamp(min=0), pairs.allowed.shape[1]).bool() & (pairs.target >= 0)[:, None]
     scores: torch.Tensor = gates(pairs.shares, pairs.ratios, pairs.facts)
     return scores.masked_fill(~(pairs.allowed | own), -torch.inf)
 
 
-def at_ten(gains: Gains) -> Gains:
+def cut_at_ten(gains: Gains) -> Gains:
     """The gains, 0 below rank 10."""
     return np.where(gains >= 1 / np.log2(11) - 1e-12, gains, 0.0)
 
 
 def _ndcg(gains: Gains) -> float:
-    return float(at_ten(gains).mean()) if len(gains) else 0.0
+    return float(cut_at_ten(gains).mean()) if len(gains) else 0.0

@@ -1,4 +1,4 @@
-"""One history by itself: the same states, votes and answers as among many, to rounding, in every form of network."""
+"""One request: the same states, votes and answers as among many, to rounding, in every form of network."""
 
 from __future__ import annotations
 
@@ -7,21 +7,16 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reasonrec_chain.alone import Alone
-from reasonrec_chain.history import HistoryEncoder
-from reasonrec_chain.passes import with_dropout
 from reasonrec_chain.policy import Chain
-from reasonrec_chain.pool import Votes, taken
+from reasonrec_chain.pool import ExpertVotes, find_taken
 from reasonrec_profile.api import AgeDecay, HistoryWeights
 from scipy import sparse
 from small import answer, asking, fitted
 
 from reasonrec_core.testing.tiny import Tiny
 
-LONGEST = 12
 FORMS = [
     {},
     {"layers": 3},
@@ -32,31 +27,6 @@ FORMS = [
     {"ids": False},
     {"members": 2},
 ]
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    seed=st.integers(0, 99),
-    length=st.integers(1, LONGEST),
-    heads=st.sampled_from([1, 2, 4]),
-    layers=st.integers(1, 3),
-    share=st.sampled_from([0.0, 0.3, 1.0]),
-    frequencies=st.integers(1, 4),
-    refinements=st.integers(0, 2),
-)
-def test_one_history_ends_in_the_same_state(
-    seed: int, length: int, heads: int, layers: int, share: float, frequencies: int, refinements: int
-) -> None:
-    torch.manual_seed(seed)
-    encoder = HistoryEncoder(16, heads, layers, 0.3, LONGEST, frequencies, share, refinements).eval()
-    for value in encoder.parameters():
-        value.data += 0.2 * torch.randn_like(value)
-    table, items = torch.randn(30, 16), torch.randint(0, 30, (length,))
-    alone = Alone.of(encoder)
-    assert alone is not None
-    with torch.no_grad():
-        expected = encoder.last(table[items][None], torch.tensor([length - 1]))[0]
-    np.testing.assert_allclose(alone.read(items, table).numpy(), expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("network", FORMS, ids=str)
@@ -76,18 +46,18 @@ def test_a_policy_answers_one_request_as_it_does_among_many(world: Tiny, network
 def states_of(policy: Chain, world: Tiny, rows: np.ndarray | None = None) -> np.ndarray:
     """The sequence model's, of all test queries or of some."""
     batch = world.test.queries if rows is None else world.test.queries.take(rows)
-    scene = policy.model.experts.scene(world.observation(batch))
-    return policy.model.experts.sequence.states(HistoryWeights.of(batch.history, 50), scene.tables)
+    cache = policy.model.experts.cache_items(world.observation(batch))
+    return policy.model.experts.sequence.states(HistoryWeights.of(batch.history, 50), cache.tables)
 
 
 def test_a_long_history_is_cut_and_an_empty_one_says_nothing(world: Tiny, chain: Chain) -> None:
     rng = np.random.default_rng(0)
     long = rng.permutation(len(world.dataset.catalog))[:25].tolist()  # a network of the tests reads 20
     batch = asking([long, [], [3]])
-    scene, sequence = chain.model.experts.scene(world.observation(batch)), chain.model.experts.sequence
-    together = sequence.states(HistoryWeights.of(batch.history, 50), scene.tables)
+    cache, sequence = chain.model.experts.cache_items(world.observation(batch)), chain.model.experts.sequence
+    together = sequence.states(HistoryWeights.of(batch.history, 50), cache.tables)
     for row in range(len(batch)):
-        single = sequence.states(HistoryWeights.of(batch.take(np.array([row])).history, 50), scene.tables)
+        single = sequence.states(HistoryWeights.of(batch.take(np.array([row])).history, 50), cache.tables)
         np.testing.assert_allclose(single[0], together[row], rtol=1e-4, atol=1e-5)
     assert not together[1].any()
     assert together[0].any()
@@ -95,15 +65,9 @@ def test_a_long_history_is_cut_and_an_empty_one_says_nothing(world: Tiny, chain:
 
 def test_an_ignored_entry_is_not_read(world: Tiny, chain: Chain) -> None:
     whole, less = (HistoryWeights.of(asking([row]).history, 50) for row in ([4, 9, 2], [4, 2]))
-    scene, sequence = chain.model.experts.scene(world.observation(asking([[1]]))), chain.model.experts.sequence
+    cache, sequence = chain.model.experts.cache_items(world.observation(asking([[1]]))), chain.model.experts.sequence
     ignored = replace(whole, relevance=np.array([1, 0, 1], np.float32))
-    np.testing.assert_array_equal(sequence.states(ignored, scene.tables), sequence.states(less, scene.tables))
-
-
-def test_a_network_with_hooks_is_not_read_past_them(chain: Chain) -> None:
-    network = chain.model.experts.sequence.networks[0]
-    assert Alone.of(network.histories) is not None
-    assert Alone.of(with_dropout(network, 0, 0).histories) is None
+    np.testing.assert_array_equal(sequence.states(ignored, cache.tables), sequence.states(less, cache.tables))
 
 
 @settings(max_examples=60, deadline=None)
@@ -122,8 +86,8 @@ def test_votes_for_one_are_those_among_many(rows: list[list[int]], density: floa
     bounds = [*pairwise(range(len(rows) + 1)), (0, len(rows))]
     for start, stop in bounds:
         part = batch.slice(start, stop)
-        room, own = np.full((stop - start, 20), 7, np.float32), taken(part, 20)
-        votes = Votes.of(links, AgeDecay(decay), evidence.slice(start, stop), own, room)
+        workspace, own = np.full((stop - start, 20), 7, np.float32), find_taken(part, 20)
+        votes = ExpertVotes.of(links, AgeDecay(decay), evidence.slice(start, stop), own, workspace)
         wanted = expected[start:stop].copy()
         wanted.reshape(-1)[own] = 0
         np.testing.assert_allclose(votes.scores, wanted, rtol=1e-5, atol=1e-7)

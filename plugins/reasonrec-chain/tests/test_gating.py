@@ -9,18 +9,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reasonrec_chain import fit_gates as module
+from reasonrec_chain import fit_gating as module
 from reasonrec_chain.config import GateConfig
-from reasonrec_chain.fit_gates import Pairs, fit_gates, gain, pair, train_gates
-from reasonrec_chain.gates import Gates, Kind, decide, facts, follow, weigh
+from reasonrec_chain.deliberate import deliberate_chunk
+from reasonrec_chain.fit_gating import GatePairs, compute_gains, fit_gates, make_pairs, train_gates
+from reasonrec_chain.gating import GateKind, Gates, compute_facts, compute_mass, follow_assumptions, weigh_experts
 from reasonrec_chain.propose import Proposals
-from reasonrec_chain.think import think
 from reasonrec_profile.api import HistoryWeights
 from small import answer, asking, fitted
 
 from reasonrec_core.testing.tiny import Tiny
 
-KINDS: tuple[Kind, ...] = ("static", "linear", "hidden")
+KINDS: tuple[GateKind, ...] = ("static", "linear", "hidden")
 FAST = GateConfig(steps=150, epochs=2, folds=3, hidden=6, learning_rate=0.05)
 
 
@@ -39,7 +39,7 @@ def beliefs(size: int = 6) -> tuple[np.ndarray, ...]:
     return tuple(rng.dirichlet(np.ones(n), size).astype(np.float32) for n in (3, 5))
 
 
-def moved(kind: Kind, x: int) -> Gates:
+def moved(kind: GateKind, x: int) -> Gates:
     torch.manual_seed(1)
     gates = Gates(3, 2, x, kind, 6, 0.1, 1e-3).eval()
     for value in gates.parameters():
@@ -48,12 +48,12 @@ def moved(kind: Kind, x: int) -> Gates:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_mixture_and_an_answer_that_are_probabilities(kind: Kind) -> None:
+def test_a_mixture_and_an_answer_that_are_probabilities(kind: GateKind) -> None:
     found, horizon = proposals(), np.linspace(0, 1, 6, dtype=np.float32)
-    gates = moved(kind, facts(found, beliefs(), horizon).shape[1])
-    weighed = weigh(gates, found, beliefs(), horizon)
+    gates = moved(kind, compute_facts(found, beliefs(), horizon).shape[1])
+    weighed = weigh_experts(gates, found, beliefs(), horizon)
     np.testing.assert_allclose(weighed.experts.sum(axis=1), 1, rtol=1e-5)
-    mass = decide(gates, found, weighed)
+    mass = compute_mass(gates, found, weighed)
     assert (mass >= 0).all()
     assert not mass[found.items < 0].any()
     mixed = np.einsum("be,bec->b", weighed.experts, found.shares)
@@ -62,8 +62,8 @@ def test_a_mixture_and_an_answer_that_are_probabilities(kind: Kind) -> None:
 
 
 def test_the_score_is_the_formula() -> None:
-    found, gates = proposals(), moved("linear", facts(proposals(), beliefs(), np.zeros(6, np.float32)).shape[1])
-    x = torch.from_numpy(facts(found, beliefs(), np.zeros(6, np.float32)))
+    found, gates = proposals(), moved("linear", compute_facts(proposals(), beliefs(), np.zeros(6, np.float32)).shape[1])
+    x = torch.from_numpy(compute_facts(found, beliefs(), np.zeros(6, np.float32)))
     with torch.no_grad():
         log_w, c, b = gates.weights(x)
         scores = gates(torch.from_numpy(found.shares), torch.from_numpy(found.ratios), x)
@@ -76,17 +76,20 @@ def test_the_score_is_the_formula() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(kind=st.sampled_from(KINDS), seed=st.integers(0, 99), size=st.integers(1, 5), fields=st.sampled_from([0, 2]))
-def test_in_numpy_it_is_the_same(kind: Kind, seed: int, size: int, fields: int) -> None:
+def test_in_numpy_it_is_the_same(kind: GateKind, seed: int, size: int, fields: int) -> None:
     found, horizon = proposals(size), np.linspace(0, 1, size, dtype=np.float32)
     found = replace(found, ratios=found.ratios[:, :fields])
-    known = facts(found, beliefs(size)[:fields], horizon)
+    known = compute_facts(found, beliefs(size)[:fields], horizon)
     torch.manual_seed(seed)
     gates = Gates(3, fields, known.shape[1], kind, 6, 0.1, 1e-3).eval()
-    assert decide(gates, found, weigh(gates, found, beliefs(size)[:fields], horizon)).shape == found.items.shape
+    assert (
+        compute_mass(gates, found, weigh_experts(gates, found, beliefs(size)[:fields], horizon)).shape
+        == found.items.shape
+    )
     for value in gates.parameters():  # also after it has answered
         value.data += torch.randn_like(value)
     x, shares = torch.from_numpy(known), torch.from_numpy(found.shares)
-    weighed = weigh(gates, found, beliefs(size)[:fields], horizon)
+    weighed = weigh_experts(gates, found, beliefs(size)[:fields], horizon)
     with torch.no_grad():
         log_w, c, b = (each.detach() for each in gates.weights(x))
         gone = torch.from_numpy(found.items < 0)
@@ -94,27 +97,29 @@ def test_in_numpy_it_is_the_same(kind: Kind, seed: int, size: int, fields: int) 
         mass = torch.softmax(scores, dim=1) * torch.einsum("be,bec->b", log_w.exp(), shares).clamp(max=1.0)[:, None]
     for mine, expected in ((weighed.experts, log_w.exp()), (weighed.agreement, c), (weighed.labels, b)):
         np.testing.assert_allclose(mine, expected.numpy(), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(decide(gates, found, weighed), mass.numpy(), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(compute_mass(gates, found, weighed), mass.numpy(), rtol=1e-3, atol=1e-6)
 
 
 def test_a_pool_of_padding_has_no_mass() -> None:
     found = proposals(2)
     found = replace(found, items=np.full_like(found.items, -1), shares=np.zeros_like(found.shares))
-    gates = moved("hidden", facts(found, beliefs(2), np.zeros(2, np.float32)).shape[1])
-    assert not decide(gates, found, weigh(gates, found, beliefs(2), np.zeros(2, np.float32))).any()
+    gates = moved("hidden", compute_facts(found, beliefs(2), np.zeros(2, np.float32)).shape[1])
+    assert not compute_mass(gates, found, weigh_experts(gates, found, beliefs(2), np.zeros(2, np.float32))).any()
 
 
 def test_an_assumed_label_counts_in_full() -> None:
     found, horizon = proposals(), np.zeros(6, np.float32)
-    weighed = weigh(moved("linear", facts(found, beliefs(), horizon).shape[1]), found, beliefs(), horizon)
+    weighed = weigh_experts(
+        moved("linear", compute_facts(found, beliefs(), horizon).shape[1]), found, beliefs(), horizon
+    )
     assumed = np.full((6, 2), -1, np.int32)
     assumed[2, 1] = 0
-    after = follow(replace(weighed, labels=weighed.labels - 5), assumed)
+    after = follow_assumptions(replace(weighed, labels=weighed.labels - 5), assumed)
     assert after.labels[2, 1] == 1
     assert (after.labels != weighed.labels - 5).sum() == 1
 
 
-def planted(size: int, seed: int = 0) -> Pairs:
+def planted(size: int, seed: int = 0) -> GatePairs:
     """Expert 0 knows the target where the first fact is positive, expert 1 where it is not, expert 2 never."""
     rng = np.random.default_rng(seed)
     fact = rng.choice([-1.0, 1.0], size)
@@ -123,7 +128,7 @@ def planted(size: int, seed: int = 0) -> Pairs:
     knows = np.where(fact > 0, 0, 1)
     shares[np.arange(size), knows, target] += 0.5
     shares /= shares.sum(axis=2, keepdims=True)
-    return Pairs(
+    return GatePairs(
         torch.from_numpy(shares),
         torch.zeros(size, 0, 20),
         torch.from_numpy(np.stack([fact, rng.random(size)], axis=1).astype(np.float32)),
@@ -137,7 +142,8 @@ def test_gates_that_read_learn_whom_to_believe_when() -> None:
     assert fitted.gates.kind in ("linear", "hidden")
     fresh = planted(300, seed=5)
     assert (
-        gain(fitted.gates, fresh).mean() > gain(train_gates(planted(600), FAST, "static", 100, 0), fresh).mean() + 0.02
+        compute_gains(fitted.gates, fresh).mean()
+        > compute_gains(train_gates(planted(600), FAST, "static", 100, 0), fresh).mean() + 0.02
     )
     with torch.no_grad():
         w = fitted.gates.weights(torch.tensor([[1.0, 0.5], [-1.0, 0.5]]))[0].exp()
@@ -152,15 +158,15 @@ def test_every_figure_comes_from_gates_that_were_fitted_on_other_pairs(monkeypat
     named = replace(pairs, facts=torch.stack([torch.arange(60.0), torch.zeros(60)], dim=1))
     learned: dict[int, set[float]] = {}
     judged: list[float] = []
-    train, judge = module.train_gates, module.gain
+    train, judge = module.train_gates, module.compute_gains
 
-    def training(some: Pairs, *rest: object) -> Gates:
+    def training(some: GatePairs, *rest: object) -> Gates:
         gates = train(some, *rest)  # type: ignore[arg-type]
         learned[id(gates)] = set(some.facts[:, 0].tolist())
         kept.append(gates)
         return gates
 
-    def judging(gates: Gates, some: Pairs) -> np.ndarray:
+    def judging(gates: Gates, some: GatePairs) -> np.ndarray:
         names = some.facts[:, 0].tolist()
         assert not learned[id(gates)] & set(names)
         judged.extend(names)
@@ -168,7 +174,7 @@ def test_every_figure_comes_from_gates_that_were_fitted_on_other_pairs(monkeypat
 
     kept: list[Gates] = []
     monkeypatch.setattr(module, "train_gates", training)
-    monkeypatch.setattr(module, "gain", judging)
+    monkeypatch.setattr(module, "compute_gains", judging)
     found = fit_gates(named, FAST, 100, 0, lambda done, total: None)
     assert sorted(judged) == sorted([float(i) for i in range(60)] * len(KINDS))
     assert learned[id(found.gates)] == set(map(float, range(60)))
@@ -178,10 +184,10 @@ def test_every_figure_comes_from_gates_that_were_fitted_on_other_pairs(monkeypat
 def test_a_target_that_no_expert_proposed_stays_out_of_the_pool() -> None:
     found = proposals()
     targets = np.array([3, 7, 99, 0, 5, 99], np.int32)
-    pairs = pair(found, beliefs(), np.zeros(6, np.float32), targets, np.full((6, 1), -1, np.int32))
+    pairs = make_pairs(found, beliefs(), np.zeros(6, np.float32), targets, np.full((6, 1), -1, np.int32))
     assert pairs.target.tolist() == [3, -1, -1, 0, 5, -1]
     assert (pairs.allowed.numpy() == found.allowed).all()
-    gains = gain(moved("static", pairs.facts.shape[1]), pairs)
+    gains = compute_gains(moved("static", pairs.facts.shape[1]), pairs)
     assert (gains[[1, 2, 5]] == 0).all()
     assert (gains[[0, 3, 4]] > 0).all()
 
@@ -191,9 +197,9 @@ def test_pools_of_validation_pairs_are_what_anyone_would_be_shown(world: Tiny) -
     policy, valid, seen = fitted(world.fit, gates={"depth": 2}), world.fit.valid, world.fit.observation
     assert valid is not None
     model = policy.model
-    scene, evidence = model.experts.scene(seen), HistoryWeights.of(valid.queries.history, 50)
-    states = model.experts.sequence.states(evidence, scene.tables)
-    thought = think(model, valid.queries, evidence, states, scene, seen.horizon)
+    cache, evidence = model.experts.cache_items(seen), HistoryWeights.of(valid.queries.history, 50)
+    states = model.experts.sequence.states(evidence, cache.tables)
+    thought = deliberate_chunk(model, valid.queries, evidence, states, cache, seen.horizon)
     held = (thought.proposals.items == valid.targets[:, None]).any(axis=1).mean()
     report = policy.report["gates"]
     assert isinstance(report, dict)
@@ -204,7 +210,7 @@ def test_pools_of_validation_pairs_are_what_anyone_would_be_shown(world: Tiny) -
 def test_further_targets_are_no_wrong_answers() -> None:
     found = proposals()
     others = np.array([[4]] + [[-1]] * 5, np.int32)
-    pairs = pair(found, beliefs(), np.zeros(6, np.float32), np.full(6, 3, np.int32), others)
+    pairs = make_pairs(found, beliefs(), np.zeros(6, np.float32), np.full(6, 3, np.int32), others)
     assert not pairs.allowed[0, 4]
     assert pairs.allowed[2, 4]
 

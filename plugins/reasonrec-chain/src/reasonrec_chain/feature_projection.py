@@ -13,7 +13,7 @@ from reasonrec_core.types import Bool, Float32, Observation
 
 
 @dataclass(frozen=True)
-class View:
+class FeatureProjection:
     """One modality's features, centred, on their principal components, scaled to unit variance on average.
 
     Attributes:
@@ -27,7 +27,7 @@ class View:
     basis: Float32
 
     @classmethod
-    def of(cls, modality: str, features: Float32, present: Bool, most: int) -> View:
+    def of(cls, modality: str, features: Float32, present: Bool, most: int) -> FeatureProjection:
         """Fit to the items whose features are present; at most ``most`` components."""
         known = np.asarray(features[present], dtype=np.float64)
         if not len(known):
@@ -81,9 +81,9 @@ class ItemInputs:
         return ItemInputs(self.counts.to(device), move(self.views), move(self.present), move(self.members))
 
 
-def item_inputs(
+def make_item_inputs(
     counts: Float32,
-    views: tuple[View, ...],
+    views: tuple[FeatureProjection, ...],
     memberships: tuple[sparse.csr_matrix, ...],
     observation: Observation,
 ) -> ItemInputs:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from reasonrec_chain.passes import with_dropout
 from reasonrec_chain.policy import Chain
+from reasonrec_chain.predictive import draw_dropout
 from small import fitted
 
 from reasonrec_core.components import DistributionPolicy, StochasticPolicy
@@ -46,7 +46,7 @@ def test_passes_scatter_around_the_answer(chain: Chain, world: Tiny) -> None:
 def test_a_mask_keeps_its_share_of_units_and_leaves_the_network_alone(chain: Chain) -> None:
     network = chain.model.experts.sequence.networks[0]
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    drawn = with_dropout(network, 0, 0)
+    drawn = draw_dropout(network, 0, 0)
     weight = drawn.histories.layers[0].narrow.weight
     dropped = (weight == 0).all(dim=0).float().mean().item()
     assert abs(dropped - network.histories.rate) < 0.2

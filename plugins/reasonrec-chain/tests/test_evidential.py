@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from reasonrec_chain import fit_strength
-from reasonrec_chain.fit_strength import Loss, find_loss
+from reasonrec_chain import fit_masses
+from reasonrec_chain.evidential import EvidenceStrength, EvidentialLoss, find_loss
 from reasonrec_chain.policy import Chain
-from reasonrec_chain.strength import Strength
 from small import fitted
 from torch import Tensor
 
@@ -32,12 +31,12 @@ def likelihood(evidence: Tensor, target: Tensor, divergence: float, progress: fl
 @pytest.fixture(scope="module")
 def stating(world: Tiny) -> Chain:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit_strength, "find_loss", _known)
+        patch.setattr(fit_masses, "find_loss", _known)
         patch.setattr("reasonrec_chain.fitting.find_loss", _known)
         return fitted(world.fit, evidence=HEAD)
 
 
-def _known(name: str) -> Loss:
+def _known(name: str) -> EvidentialLoss:
     assert name == "of-a-test"
     return likelihood
 
@@ -96,7 +95,7 @@ def test_strength_follows_how_often_it_is_right(name: str) -> None:
     said, even = rng.choice(3, 400, p=[0.8, 0.1, 0.1]), rng.integers(0, 3, 400)
     target = torch.nn.functional.one_hot(torch.from_numpy(np.where(honest > 0, said, even)), 3).float()
     torch.manual_seed(0)
-    head = Strength(1, 4)
+    head = EvidenceStrength(1, 4)
     optimiser = torch.optim.AdamW(head.parameters(), 0.05)
     for step in range(150):
         optimiser.zero_grad()

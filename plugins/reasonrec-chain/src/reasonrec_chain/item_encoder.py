@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from reasonrec_chain.views import ItemInputs
+from reasonrec_chain.feature_projection import ItemInputs
 
 SPREAD = 0.02
 """Standard deviation of new parameters."""
