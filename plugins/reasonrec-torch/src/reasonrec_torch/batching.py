@@ -1,7 +1,6 @@
-"""Users' sequences in mixed-length batches without wasted padding.
+"""Users' sequences in mixed-length batches: rows of like length, as many as fit a budget of places.
 
-Rows of like length come together, as many as fit a budget of places. Which parts of which sequences are read, and what
-is asked there, is planned as arrays (`Windows`) before any batch is made.
+What is read of whom, and what is asked there, is planned as arrays (`Windows`) before any batch is made.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -25,7 +23,6 @@ from reasonrec_torch.ragged import count_within, number_moments, pack, pad_rows
 
 Shape = Literal["positions", "prefixes"]
 """``positions``: a causal encoder predicts after every item of a window; ``prefixes``: every prefix is its own row."""
-Index = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class Windows:
         """How many targets there are."""
         return int((self.stop - self.first).sum())
 
-    def take(self, index: Index) -> Windows:
+    def take(self, index: Int64) -> Windows:
         """The rows at ``index``, in that order."""
         return Windows(self.users[index], self.start[index], self.stop[index], self.first[index])
 
