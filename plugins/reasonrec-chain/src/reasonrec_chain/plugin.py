@@ -24,7 +24,7 @@ def reasonrec_delegates() -> list[ComponentSpec]:
     return [
         ComponentSpec(
             "chain-reflex",
-            "reasonrec_chain.fast_delegate:Reflex",
+            "reasonrec_chain.fast_delegate:ChainReflex",
             "The experts of the policy chain, weighed at a glance, without its steps; fitted after it",
             ("sequential", "direct"),
         )
