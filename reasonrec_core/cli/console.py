@@ -6,13 +6,10 @@ are not markup, and control characters are removed by `plain`.
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
 
 from rich.console import Console, ConsoleDimensions
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -93,34 +90,3 @@ class _Bars:
         if not known:
             self._tasks[label] = self._bars.add_task(plain(label).replace("[", r"\["), total=total)
         self._bars.update(self._tasks[label], completed=done, total=total)
-
-
-LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
-
-
-class _Line(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return f"{record.levelname.lower()}: {super().format(record)}"
-
-
-class _Stderr(logging.StreamHandler[Any]):
-    """Writes to what is stderr at that moment: a progress bar redirects it, and so do tests."""
-
-    @property
-    def stream(self) -> TextIO:
-        return sys.stderr
-
-    @stream.setter
-    def stream(self, value: object) -> None:
-        return
-
-
-def set_up_logging(verbosity: int) -> None:
-    """Show records of logger "reasonrec" and below from the level that ``verbosity`` (-1 to 2) asks for."""
-    logger = logging.getLogger("reasonrec")
-    logger.setLevel(LEVELS[verbosity])
-    if not any(isinstance(handler, _Stderr) for handler in logger.handlers):
-        handler = _Stderr()
-        handler.setFormatter(_Line())
-        logger.addHandler(handler)
-        logger.propagate = False

@@ -34,9 +34,9 @@ terminal = Terminal()
 
 def set_up_logging() -> None:
     """Send this project's log records to stderr, at the level that the user wants."""
-    from reasonrec_core.cli import console
+    from reasonrec_core.cli import logs
 
-    console.set_up_logging(terminal.verbosity)
+    logs.set_up_logging(terminal.verbosity)
 
 
 def _quieter(context: click.Context, parameter: click.Parameter, value: bool) -> None:
