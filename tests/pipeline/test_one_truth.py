@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reasonrec_core.data.synth import SynthConfig, make_catalogue
+from reasonrec_datasets.synth import SynthConfig, make_catalogue
 from reasonrec_trace.replay_router import decide, recorded_router
 from reasonrec_trace.trace_arrays import read_recorded
 
