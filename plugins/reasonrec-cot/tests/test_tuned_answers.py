@@ -163,7 +163,6 @@ def is_no_surer(made: dict[str, Deliberation], name: str) -> bool:
     return bool(surer.mean() <= 2 * surer.std(ddof=1) / np.sqrt(len(surer)) + 1e-3)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS, ids=["first", "second"])
 def test_an_instruction_gains_no_more_than_as_many_words(world: Tiny, lines: Path, part: list[Any]) -> None:
     """Words in a prompt move answers, whatever they say. Those that ask for something move them no further than as many

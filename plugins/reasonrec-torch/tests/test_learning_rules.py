@@ -11,7 +11,7 @@ import torch
 from planted import config, network
 from reasonrec_torch.devices import compiles, device_of, exact, precision_of
 from reasonrec_torch.ema import MovingAverage
-from reasonrec_torch.optimiser import linear_schedule, make_adamw
+from reasonrec_torch.optimiser import linear_schedule, make_adamw, minimise
 from reasonrec_torch.trainer import train
 from torch import Tensor, nn
 
@@ -39,6 +39,13 @@ def test_only_matrices_decay() -> None:
     assert {n: decays[id(p)] for n, p in module.named_parameters()} == {
         n: 0.3 if p.ndim > 1 else 0.0 for n, p in module.named_parameters()
     }
+
+
+@pytest.mark.parametrize(("clip", "moved"), [(None, 30.0), (0.5, 0.5)])
+def test_a_small_fit_cuts_gradients_down_if_that_is_wanted(clip: float | None, moved: float) -> None:
+    weight = nn.Parameter(torch.zeros(()))
+    minimise(torch.optim.SGD([weight], lr=1.0), [30.0], lambda slope, progress: -slope * weight, steps=1, clip=clip)
+    assert float(weight) == pytest.approx(moved, rel=1e-4)
 
 
 def test_the_average_follows_its_formula() -> None:
