@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from reasonrec_core.components import Settings
 from reasonrec_core.config_errors import config_error, place_error, validated
+from reasonrec_core.config_file import override_setting, read_settings
 from reasonrec_core.data.split import SplitConfig, make_splitter
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing import RouterConfig
@@ -193,12 +192,12 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
             relative to the working folder. Entries of a list are named by position or by their name
             (``delegates.transitions.window=4``).
     """
-    tree, text = _read(path)
+    tree, text = read_settings(path)
     data = tree.get("data")
     if isinstance(data, dict) and isinstance(data.get("path"), str):
         data["path"] = str(path.parent / data["path"])
     for override in overrides:
-        _override(tree, override)
+        override_setting(tree, override)
     return check_config(tree, str(path), text)
 
 
@@ -209,7 +208,7 @@ def load_router(path: Path, *, has_goal: bool = False) -> RouterConfig:
         path: TOML, YAML or JSON.
         has_goal: whether a budget is given elsewhere, so that the file need not name one.
     """
-    tree, _ = _read(path)
+    tree, _ = read_settings(path)
     table = tree.get("router", tree)
     if not isinstance(table, dict):
         raise ConfigError("the router is a table of settings", where=f"{path}: router")
@@ -229,60 +228,3 @@ def check_config(tree: Mapping[str, Any], where: str, text: str = "") -> Pipelin
     except ConfigError as error:
         raise place_error(error, tuple((error.where or "split").split(".")), where, text) from error
     return config
-
-
-def _read(path: Path) -> tuple[dict[str, Any], str]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ConfigError("there is no such pipeline file", where=str(path)) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the pipeline file cannot be read ({error})", where=str(path)) from error
-    try:
-        tree = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"not valid TOML: {error}", where=str(path)) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise ConfigError(f"not valid YAML: {getattr(error, 'problem', error)}", where=place) from error
-    if not isinstance(tree, dict):
-        raise ConfigError("a pipeline file is a table of settings", where=str(path), fix="See examples/.")
-    return tree, text
-
-
-def _override(tree: dict[str, Any], override: str) -> None:
-    key, sign, value = override.partition("=")
-    if not sign or not key.strip():
-        raise ConfigError(f"cannot read {override!r}", where="--set", fix="Write --set a.b=value.")
-    try:
-        parsed = tomllib.loads(f"x = {value}")["x"]
-    except tomllib.TOMLDecodeError:
-        parsed = value
-    *path, last = key.strip().split(".")
-    node: Any = tree
-    for part in path:
-        node = _child(node, part, key)
-    if isinstance(node, list):
-        if not last.isdigit() or int(last) >= len(node):
-            raise ConfigError(f"{key!r} names no entry of the list", where="--set")
-        node[int(last)] = parsed
-    elif isinstance(node, dict):
-        node[last] = parsed
-    else:
-        raise ConfigError(f"{key!r} leads into a value, not a table", where="--set")
-
-
-def _child(node: Any, part: str, key: str) -> Any:
-    if isinstance(node, dict):
-        return node.setdefault(part, {})
-    if isinstance(node, list):
-        if part.isdigit() and int(part) < len(node):
-            return node[int(part)]
-        for position, entry in enumerate(node):
-            if entry == part:
-                node[position] = {"name": entry}
-                return node[position]
-            if isinstance(entry, dict) and part in (entry.get("label"), entry.get("name")):
-                return entry
-    raise ConfigError(f"{key!r}: there is no {part!r}", where="--set")

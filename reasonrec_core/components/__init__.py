@@ -1,0 +1,49 @@
+"""What a plugin implements: `Encoder`, `ReasoningPolicy` (or `EditablePolicy`), `UncertaintyEstimator`, `Delegate`,
+`Router`, `DataSource`, `Splitter`, `Reporter`, or the record `MetricInfo`.
+
+A policy may offer more: `DistributionPolicy` (how likely every item is), `StochasticPolicy` (answers of several drawn
+networks). Every component has a pydantic ``Config``; one that learns does so in ``fit``, and can be saved to a folder
+and loaded from it. Arrays cross the border as numpy. A component never sees test data.
+"""
+
+from reasonrec_core.components.base import Component, Configured, Empty, FitData, Settings
+from reasonrec_core.components.models import (
+    Delegate,
+    DistributionPolicy,
+    EditablePolicy,
+    Encoder,
+    EvidentialPolicy,
+    ItemInput,
+    ReasoningPolicy,
+    Router,
+    StochasticPolicy,
+    UncertaintyEstimator,
+    pick_candidates,
+)
+from reasonrec_core.components.study import DataSource, MetricInfo, Reporter, Splitter, SplitterSettings
+from reasonrec_core.hookspecs import Kind
+
+__all__ = [
+    "Component",
+    "Configured",
+    "DataSource",
+    "Delegate",
+    "DistributionPolicy",
+    "EditablePolicy",
+    "Empty",
+    "Encoder",
+    "EvidentialPolicy",
+    "FitData",
+    "ItemInput",
+    "Kind",
+    "MetricInfo",
+    "ReasoningPolicy",
+    "Reporter",
+    "Router",
+    "Settings",
+    "Splitter",
+    "SplitterSettings",
+    "StochasticPolicy",
+    "UncertaintyEstimator",
+    "pick_candidates",
+]

@@ -1,0 +1,208 @@
+"""What fits and answers: encoders, reasoning policies, estimators of uncertainty, delegates, routers."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from reasonrec_core.components.base import C, Component, Configured, Settings
+from reasonrec_core.ranking import rank
+from reasonrec_core.types import (
+    Deliberation,
+    Edits,
+    Float32,
+    Int32,
+    Observation,
+    QueryBatch,
+    Ranking,
+    Task,
+    Uncertainty,
+)
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+
+class ItemInput(NamedTuple):
+    """What an encoder of the modality "item" reads of an item; at least one of them is there.
+
+    Attributes:
+        image: RGB `PIL.Image.Image`, None where the item has none that can be used.
+        text: None where the item has none.
+    """
+
+    image: Any
+    text: str | None
+
+
+class Encoder(Component[C]):
+    """Turns items into vectors, once per catalogue. The core batches, caches, resumes and memory-maps.
+
+    ``modality`` is the raw input it reads: "text", "image", or "item" for both at once.
+    """
+
+    modality: str = "text"
+
+    @abstractmethod
+    def encode(self, inputs: Sequence[Any]) -> Float32:
+        """float32[n, d] for n present inputs.
+
+        Strings for "text", RGB `PIL.Image.Image` for "image", `ItemInput` for "item".
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """What the vectors depend on besides the inputs: a hash of the weights and the settings."""
+
+    @classmethod
+    def weights_info(cls, config: Settings) -> Mapping[str, str]:
+        """Where the weights for ``config`` come from: ``source``, ``licence``, ``sha256``, ``revision``.
+
+        Found without loading them and without importing a heavy library; `WeightsError` if there are none.
+        """
+        return {}
+
+    def provenance(self) -> Mapping[str, str]:
+        """Where the weights in use came from; by default what `weights_info` says."""
+        return self.weights_info(self.config)
+
+
+class ReasoningPolicy(Component[C]):
+    """Answers by explicit steps that the answer is computed from."""
+
+    tasks: ClassVar[frozenset[Task]] = frozenset({Task.SEQUENTIAL, Task.DIRECT})
+
+    thread_safe: ClassVar[bool] = False
+    """Whether `deliberate` may run in several threads at once."""
+
+    @abstractmethod
+    def deliberate(self, batch: QueryBatch, observation: Observation) -> Deliberation:
+        """Answer ``batch``. Items of the history are never recommended under `Task.SEQUENTIAL`."""
+
+
+class EditablePolicy(ReasoningPolicy[C]):
+    """A policy whose steps a person can edit, and which says what caused its answers.
+
+    The answer follows from the edited steps by the same computation as from the policy's own. Every answer with a
+    ranking states its `Deliberation.mass`, and a step that was edited says so (`Step.edited`).
+    """
+
+    @property
+    @abstractmethod
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """Item fields that can be assumed, each with its labels; empty where items have none."""
+
+    @abstractmethod
+    def membership(self, field: str) -> sparse.csr_matrix:
+        """float32 CSR[n_items, labels of ``field``]: which items carry which label; a row sums to 1 or is empty."""
+
+    @abstractmethod
+    def infer_labels(self, batch: QueryBatch, observation: Observation) -> Mapping[str, Float32]:
+        """Per field of `labels` float32[B, its labels], P(label of the next item) as inferred; a row sums to 1."""
+
+    @abstractmethod
+    def deliberate(self, batch: QueryBatch, observation: Observation, edits: Edits | None = None) -> Deliberation:
+        """Answer ``batch``, from edited steps where they are given."""
+
+    @abstractmethod
+    def attribution(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[L]: how much each history entry spoke for the best item of its query's (unedited) answer.
+
+        Not negative, comparable within a query. The history positions that the last step cites as evidence are
+        those with the largest attribution.
+        """
+
+
+@runtime_checkable
+class DistributionPolicy(Protocol):
+    """A policy that can say how likely every item is, not only the best K."""
+
+    def distribution(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, n_items], or float32[B, C] with candidates: P(next item).
+
+        A row sums to at most 1, and gives every ranked item its `Deliberation.mass`; 0 for what may not be
+        recommended (the history under `Task.SEQUENTIAL`, padding). The caller keeps ``B`` small enough for its memory.
+        """
+
+
+@runtime_checkable
+class StochasticPolicy(Protocol):
+    """A policy that can answer with several drawn networks: dropout left on, or the members of an ensemble."""
+
+    def samples(self, batch: QueryBatch, observation: Observation, items: Int32, passes: int, seed: int) -> Float32:
+        """float32[T, B, K]: P(next item) of ``items`` (int32[B, K], -1 pads, 0 there) in each of T passes.
+
+        Pass ``t`` is one network, drawn from ``(seed, t)`` alone and the same for all queries, so that an answer does
+        not depend on which other queries are asked. T = ``passes``, or the number of members where only they differ.
+        """
+
+
+@runtime_checkable
+class EvidentialPolicy(Protocol):
+    """A policy that says on how much evidence it answers."""
+
+    @property
+    def evidential(self) -> bool:
+        """Whether it was trained to."""
+
+    def evidence(self, batch: QueryBatch, observation: Observation, items: Int32) -> Float32:
+        """float32[B, K + 1]: a Dirichlet's parameters less 1, for ``items`` (as in `samples`) and, last, all others."""
+
+
+class UncertaintyEstimator(Component[C]):
+    """Says how unsure the policy is, before or after it answers."""
+
+    stage: ClassVar[str] = "after"
+
+    def attach(self, policy: ReasoningPolicy[Any]) -> None:
+        """Get to know the pipeline's fitted policy; called before `fit` and after `load`.
+
+        Override it (and raise `PluginError` for a policy that will not do) where the estimator asks the policy more
+        than `estimate` is given. What is learned then belongs to this policy, and is fitted again for another.
+        """
+
+    @abstractmethod
+    def estimate(self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None) -> Uncertainty:
+        """Float32[B] in [0, 1]. ``deliberation`` is None for, and only for, ``stage == "before"``."""
+
+
+class Delegate(Component[C]):
+    """A cheap classical model that may answer instead of the policy."""
+
+    tasks: ClassVar[frozenset[Task]] = frozenset({Task.SEQUENTIAL, Task.DIRECT})
+    thread_safe: ClassVar[bool] = True
+    """Whether `score` and `recommend` may run in several threads at once."""
+
+    def attach(self, policy: ReasoningPolicy[Any]) -> None:
+        """Get to know the pipeline's fitted policy; called before `fit` and after `load`.
+
+        Override it (and raise `PluginError` for a policy that will not do) where the delegate answers with parts of
+        the policy. It is then fitted after the policy, so that the policy cannot ask it.
+        """
+
+    @abstractmethod
+    def score(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, n_items], or float32[B, C] where the batch has candidates.
+
+        Any finite number or -inf ("never"); for `Task.CTR` a probability in [0, 1]. The array is the caller's to
+        overwrite. History need not be masked here.
+        """
+
+    def recommend(self, batch: QueryBatch, observation: Observation) -> Ranking:
+        """The ``batch.k`` best, history masked under `Task.SEQUENTIAL`. Override where a faster way exists."""
+        return rank(self.score(batch, observation), batch)
+
+
+def pick_candidates(scores: Float32, batch: QueryBatch) -> Float32:
+    """float32[B, C]: the columns of float32[B, n_items] that the batch's candidates name (-inf for padding)."""
+    if batch.candidates is None:
+        return scores
+    picked = np.take_along_axis(scores, np.maximum(batch.candidates, 0), axis=1)
+    return np.where(batch.candidates < 0, np.float32(-np.inf), picked)
+
+
+class Router(Configured[C]):
+    """Decides who answers each request: the policy, a delegate, or both together."""

@@ -1,0 +1,136 @@
+"""What a study is made of beside its models: data sources, splitters, metrics, reporters."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+from pydantic import Field
+
+from reasonrec_core.components.base import C, Configured, Settings
+from reasonrec_core.types import Interactions
+
+if TYPE_CHECKING:
+    from reasonrec_core.data.cases import Division
+    from reasonrec_core.data.column_matching import ColumnMatcher
+    from reasonrec_core.data.dataset import Dataset
+    from reasonrec_core.data.raw_tables import RawTables
+    from reasonrec_core.evaluate.schema import Results
+
+
+class DataSource(Configured[C]):
+    """Reads data of one layout: says which paths it reads, and makes tables of them."""
+
+    order: ClassVar[float] = 100
+    """Sources are asked in ascending order, equal ones by name; the first that matches reads the path."""
+
+    @abstractmethod
+    def matches(self, path: Path) -> bool:
+        """Whether ``path`` (a file or folder that exists) is what this source reads. Cheap, and True only if sure."""
+
+    @abstractmethod
+    def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
+        """The interactions and, where they are there, items and users, under our column names.
+
+        ``columns`` knows the names that users gave and those that people use: `reasonrec_core.data.read_log` and
+        `reasonrec_core.data.read_fields` ask it, for files and for Arrow tables in memory.
+
+        Raises:
+            DataError: what is wrong, in which file, line and column, and what to do.
+        """
+
+
+class SplitterSettings(Settings):
+    """What every splitter's ``Config`` has; extend it."""
+
+    min_history: int = Field(1, ge=0)
+    """Queries whose history is shorter are left out and counted."""
+    repeats: Literal["drop", "keep"] = "drop"
+    """Targets that the query's history already holds: full ranking masks the history, so they cannot be reached."""
+    min_value: float | None = None
+    """Interactions of a smaller value are no positives: left out of a ranking split, label 0 in a CTR split."""
+    negatives: int = Field(99, ge=1)
+    """How many candidates are drawn beside the target for the direct task."""
+    seed: int = Field(0, ge=0)
+    """Of every random choice."""
+
+
+S = TypeVar("S", bound=SplitterSettings)
+
+
+class Splitter(Configured[S]):
+    """Divides a dataset into what is trained on, tuned on and tested.
+
+    `reasonrec_core.data.make_split` does the rest: it leaves out weak values and unreachable targets, says so, and
+    hashes the outcome.
+    """
+
+    Config: ClassVar[type[Settings]] = SplitterSettings
+    reads_labels: ClassVar[bool] = False
+    """Whether ``min_value`` divides labels rather than leaves interactions out; the splitter then does so itself."""
+
+    @abstractmethod
+    def divide(self, dataset: Dataset, log: Interactions) -> Division:
+        """The part of each row of ``log`` (N rows, sorted by user, oldest first), and the queries with their targets.
+
+        Made of whole arrays from data, settings and seed alone. `reasonrec_core.data.make_user_cases` makes queries.
+
+        Raises:
+            DataError: nothing is left for a part, with the numbers that show why.
+        """
+
+
+class Reporter(Configured[C]):
+    """Writes what a reader wants to see of a finished run. The same run gives the same files, byte for byte."""
+
+    @abstractmethod
+    def write(self, results: Results, run_folder: Path, out: Path) -> Sequence[Path]:
+        """Write files into ``out``, each whole or not at all (`reasonrec_core.io.write_text`); gives their paths.
+
+        Args:
+            results: ``metrics.json``, checked.
+            run_folder: what else the run left (``cards.json``, ``config.toml``...); any of it may be missing. Titles,
+                texts and pictures in it are untrusted.
+            out: a folder that exists, often the run folder itself.
+
+        Raises:
+            RunError: a file of the run is broken.
+        """
+
+    def summarise(self, results: Results) -> Sequence[str]:
+        """Sentences that a run prints below its table; none by default."""
+        return ()
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """A metric: how it is computed, and what a reader must know about it.
+
+    What ``function`` gives decides how sure it can be: float64[B] (one value per query, NaN where undefined; of clicks
+    one per row) and `reasonrec_core.evaluate.Totals` (a function of sums) get an interval and a p-value by resampling
+    users; a plain number is what it is. None: it cannot be computed here, e.g. because item counts are not known.
+
+    Attributes:
+        name: as tables show it, e.g. ``NDCG``; in lower case it is the name of the component.
+        function: of rankings ``function(lists, k)`` with `reasonrec_core.evaluate.RankedLists`, without ``cutoff``
+            ``function(lists)``; of clicks ``function(clicks)`` with `reasonrec_core.evaluate.Clicks`; None where a
+            policy brings the values (explanations).
+        better: which way is better; "neither" for what only describes a system.
+        meaning: one line for a reader; ``{k}`` is the cut-off.
+        order: its place in tables; smaller first.
+        tasks: the tasks it is defined for.
+        cutoff: whether it looks at the first k of a list.
+        definition: the formula, in Markdown, for the table of definitions.
+    """
+
+    name: str
+    function: Callable[..., Any] | None
+    better: Literal["higher", "lower", "neither"]
+    meaning: str
+    order: int = 100
+    tasks: tuple[str, ...] = ("sequential", "direct")
+    cutoff: bool = True
+    definition: str = ""
