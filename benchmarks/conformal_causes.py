@@ -19,9 +19,9 @@ import numpy as np
 from profile_policy import Bench, prepare
 from reasonrec_conformal.scores import ConformalScore, ScoreLadder
 from reasonrec_profile.api import Profile, ProfileConfig
+from reasonrec_transitions.api import Transitions, TransitionsConfig
 from threadpoolctl import threadpool_limits
 
-from reasonrec_core.builtin.transitions import Transitions, TransitionsConfig
 from reasonrec_core.data.cases import make_user_cases
 from reasonrec_core.types import Cases, Float32, Interactions, QueryBatch
 

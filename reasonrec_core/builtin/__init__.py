@@ -25,15 +25,7 @@ def reasonrec_uncertainty() -> list[ComponentSpec]:
 def reasonrec_delegates() -> list[ComponentSpec]:
     """The delegates of the core."""
     module = "reasonrec_core.builtin"
-    return [
-        ComponentSpec("popularity", f"{module}.popularity:Popularity", "The most popular items", RANKING),
-        ComponentSpec(
-            "transitions",
-            f"{module}.transitions:Transitions",
-            "Directed, decayed item-to-item transitions in sparse arrays",
-            RANKING,
-        ),
-    ]
+    return [ComponentSpec("popularity", f"{module}.popularity:Popularity", "The most popular items", RANKING)]
 
 
 @hookimpl

@@ -14,7 +14,7 @@ from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import whole_file
 from reasonrec_core.ranking import rank
-from reasonrec_core.types import Float32, Int32, Interactions, Observation, QueryBatch, Ranking, Task
+from reasonrec_core.types import Float32, Int32, Observation, QueryBatch, Ranking, Task
 
 
 class PopularityConfig(Settings):
@@ -26,14 +26,6 @@ class PopularityConfig(Settings):
         description="An interaction this much older than the newest one counts half; in the unit of the log's times "
         "(seconds where the log has a clock). Empty: all count the same.",
     )
-
-
-def count_items(train: Interactions, n_items: int, half_life: float | None = None) -> Float32:
-    """float32[n_items]: interactions per item, each halved for every ``half_life`` of age before the newest."""
-    if half_life is None or not len(train):
-        return np.bincount(train.items, minlength=n_items).astype(np.float32)
-    age = (train.times.max() - train.times) / half_life
-    return np.bincount(train.items, weights=np.exp2(-age), minlength=n_items).astype(np.float32)
 
 
 class Popularity(Delegate[PopularityConfig]):
@@ -51,7 +43,7 @@ class Popularity(Delegate[PopularityConfig]):
         """Count."""
         if not len(data.train):
             raise DataError("no training interactions to count", where="popularity")
-        self._remember(count_items(data.train, len(data.catalog), self.config.half_life))
+        self._remember(data.train.count_items(len(data.catalog), self.config.half_life))
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: the (decayed) count of each item."""

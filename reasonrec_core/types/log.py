@@ -50,6 +50,13 @@ class Interactions:
         values = None if self.values is None else self.values[index]
         return Interactions(self.users[index], self.items[index], self.times[index], values)
 
+    def count_items(self, n_items: int, half_life: float | None = None) -> Float32:
+        """float32[n_items]: interactions per item, each halved for every ``half_life`` of age before the newest."""
+        if half_life is None or not len(self):
+            return np.bincount(self.items, minlength=n_items).astype(np.float32)
+        age = (self.times.max() - self.times) / half_life
+        return np.bincount(self.items, weights=np.exp2(-age), minlength=n_items).astype(np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class History:

@@ -129,9 +129,9 @@ def test_a_component_that_cannot_be_used_names_its_distribution(tmp_path: Path, 
 
 
 def test_a_misspelt_name_gets_the_nearest(site: Path) -> None:
-    done = reasonrec(site, "plugins", "info", "transition")
+    done = reasonrec(site, "plugins", "info", "popularit")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: no component is called 'transition'. Did you mean 'transitions'?\n"
+    assert done.stderr == "error: no component is called 'popularit'. Did you mean 'popularity'?\n"
 
 
 def test_info_on_a_broken_plugin_says_why(site: Path) -> None:

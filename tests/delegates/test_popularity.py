@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from reasonrec_core.builtin.popularity import Popularity, PopularityConfig, count_items
+from reasonrec_core.builtin.popularity import Popularity, PopularityConfig
 from reasonrec_core.errors import DataError
 from reasonrec_core.ranking import rank
 from reasonrec_core.testing import DelegateConformance
@@ -30,8 +30,8 @@ def test_an_interaction_of_one_half_life_of_age_counts_half() -> None:
     users = np.zeros(4, np.int32)
     items = np.array([0, 0, 1, 2], np.int32)
     log = Interactions(users, items, np.array([80, 90, 90, 100], np.int64))
-    np.testing.assert_allclose(count_items(log, 4), [2, 1, 1, 0])
-    np.testing.assert_allclose(count_items(log, 4, half_life=10), [0.25 + 0.5, 0.5, 1, 0])
+    np.testing.assert_allclose(log.count_items(4), [2, 1, 1, 0])
+    np.testing.assert_allclose(log.count_items(4, half_life=10), [0.25 + 0.5, 0.5, 1, 0])
 
 
 @pytest.mark.parametrize("k", [1, 5, 40, 400])

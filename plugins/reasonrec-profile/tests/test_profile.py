@@ -15,10 +15,10 @@ from reasonrec_profile.decide import attribute
 from reasonrec_profile.item_fields import find_fields
 from reasonrec_profile.neighbours import find_neighbours, fit_space
 from reasonrec_profile.propose import choose_chunk_size
+from reasonrec_transitions.api import TransitionsConfig
 from scipy import sparse, stats
 from shops import ShopWorld, make_shop, ndcg
 
-from reasonrec_core.builtin.transitions import TransitionsConfig
 from reasonrec_core.errors import ConfigError, DataError, PluginError
 from reasonrec_core.testing import EditablePolicyConformance
 from reasonrec_core.testing.tiny import tiny

@@ -17,7 +17,6 @@ from reasonrec_chain.config import ChainConfig, TrainingConfig
 from reasonrec_chain.feature_projection import FeatureProjection, ItemInputs, make_item_inputs
 from reasonrec_chain.network import Network
 from reasonrec_chain.sequence import SequenceModel
-from reasonrec_core.builtin.popularity import count_items
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.io import content_hash
@@ -34,7 +33,7 @@ def train_sequence(
 
     The first network's seed is that of ``data``; each has a checkpoint of its own.
     """
-    seen, counts = data.observation, count_items(data.train, len(data.catalog))
+    seen, counts = data.observation, data.train.count_items(len(data.catalog))
     wanted = choose_modalities(config.counted.model_copy(update={"modalities": config.network.modalities}), data)
     views = tuple(FeatureProjection.of(m, seen.features[m], seen.present[m], config.network.components) for m in wanted)
     memberships = tuple(field.membership for field in counted.fields)

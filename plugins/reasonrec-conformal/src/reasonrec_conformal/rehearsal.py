@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from reasonrec_transitions.api import Transitions, TransitionsConfig
 
 from reasonrec_conformal.scores import ConformalScore, ScoreLadder
-from reasonrec_core.builtin.transitions import Transitions, TransitionsConfig
 from reasonrec_core.components import FitData
 from reasonrec_core.data.cases import drop_unreachable, make_user_cases
 from reasonrec_core.types import Cases, Float64

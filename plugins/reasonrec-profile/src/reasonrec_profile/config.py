@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pydantic import Field
+from reasonrec_transitions.api import TransitionsConfig
 
-from reasonrec_core.builtin.transitions import TransitionsConfig
 from reasonrec_core.components import Settings
 
 

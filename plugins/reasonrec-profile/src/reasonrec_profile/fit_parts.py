@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from reasonrec_transitions.api import TransitionCounts, Transitions
 
-from reasonrec_core.builtin.transition_matrix import TransitionCounts
-from reasonrec_core.builtin.transitions import Transitions
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.ranking import compute_gain

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reasonrec_core.builtin.popularity import count_items
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Float32
@@ -71,7 +70,7 @@ def fit_parts(config: ProfileConfig, data: FitData) -> FittedParts:
     if not len(data.train):
         raise DataError("no training interactions to learn from", where="profile")
     pairs = _pairs(config, data)
-    counts = count_items(data.train, len(data.catalog))
+    counts = data.train.count_items(len(data.catalog))
     popularity = _popularity(data, pairs)
     content = choose_modalities(config, data)
     fields, directions = fit_fields(config, data, counts, pairs)
@@ -131,7 +130,7 @@ def _popularity(data: FitData, pairs: TargetPairs | None) -> Float32:
     for part in HALF_LIVES:
         if part is not None and (span <= 0 or pairs is None):
             continue
-        counts = count_items(data.train, len(data.catalog), None if part is None else part * span) + SMOOTHING
+        counts = data.train.count_items(len(data.catalog), None if part is None else part * span) + SMOOTHING
         share = np.asarray(counts / counts.sum(), dtype=np.float32)
         fit = 0.0 if pairs is None or not len(pairs) else float(np.log(share[pairs.targets]).mean())
         if fit > best_fit:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from reasonrec_transitions.api import Point, search_coordinates
 
-from reasonrec_core.builtin.transitions import Point, search_coordinates
 from reasonrec_core.types import Float64
 from reasonrec_profile.candidate_pool import CandidatePool
 from reasonrec_profile.decide import MixtureWeights

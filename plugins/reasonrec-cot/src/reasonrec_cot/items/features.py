@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from reasonrec_transitions.api import TransitionCounts
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
-from reasonrec_core.builtin.transition_matrix import TransitionCounts
 from reasonrec_core.errors import ConfigError, did_you_mean
 from reasonrec_core.types import Bool, Float32, Int64, Interactions, Observation
 

@@ -43,7 +43,7 @@ class TransitionCounts:
 
     def __init__(self, train: Interactions, n_items: int, window: int) -> None:
         self.n_items = n_items
-        self.counts: Float32 = np.bincount(train.items, minlength=n_items).astype(np.float32)
+        self.counts = train.count_items(n_items)
         self.by_distance = [_pairs_at(train, n_items, distance) for distance in range(1, window + 1)]
         self._forward: tuple[tuple[int, float], Any] | None = None
 

@@ -8,7 +8,6 @@ of session-based recommendation algorithms" (UMUAI 2018), section 3.1, "sequenti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -16,12 +15,6 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from reasonrec_core.builtin.transition_matrix import (
-    TransitionCounts,
-    TransitionParameters,
-    score_one_history,
-    weigh_history,
-)
 from reasonrec_core.catalog_growth import grown, grown_matrix
 from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates
 from reasonrec_core.data.catalog import Catalog
@@ -29,8 +22,14 @@ from reasonrec_core.errors import DataError
 from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
 from reasonrec_core.ranking import compute_gain, compute_ideal_gain
 from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
+from reasonrec_transitions.coordinate_search import Point, search_coordinates
+from reasonrec_transitions.matrix import (
+    TransitionCounts,
+    TransitionParameters,
+    score_one_history,
+    weigh_history,
+)
 
-Point = tuple[float, ...]
 CHUNK = 512
 GRIDS: dict[str, tuple[float, ...]] = {
     "backward": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
@@ -172,45 +171,3 @@ class Transitions(Delegate[TransitionsConfig]):
 
 def _without_candidates(batch: QueryBatch) -> QueryBatch:
     return QueryBatch(batch.task, batch.users, batch.history, batch.k)
-
-
-def search_coordinates(
-    objective: Callable[[Point], float],
-    start: Point,
-    grids: Mapping[int, Sequence[float]],
-    *,
-    trials: int,
-    gain: float = 0.0,
-) -> tuple[Point, float, int]:
-    """Maximise ``objective`` by steps along one coordinate's grid at a time.
-
-    Args:
-        objective: called once per point.
-        start: the first point; its coordinates need not lie on the grids.
-        grids: ascending values for each coordinate that may move.
-        trials: how many calls of ``objective`` at most.
-        gain: a step counts as better only if it gains more than this (noise of the validation sample).
-
-    Returns:
-        The best point, its value, the number of calls.
-    """
-    known: dict[Point, float] = {start: objective(start)}
-    best, moved = start, True
-    while moved and len(known) < trials:
-        moved = False
-        for coordinate, grid in grids.items():
-            for upward in (True, False):
-                while len(known) < trials and (point := _step(best, coordinate, grid, upward)) is not None:
-                    if point not in known:
-                        known[point] = objective(point)
-                    if known[point] <= known[best] + gain:
-                        break
-                    best, moved = point, True
-    return best, known[best], len(known)
-
-
-def _step(point: Point, coordinate: int, grid: Sequence[float], upward: bool) -> Point | None:
-    """The neighbour of ``point`` on the grid, or None at its end."""
-    here = point[coordinate]
-    beyond = [v for v in grid if v > here + 1e-9] if upward else [v for v in reversed(grid) if v < here - 1e-9]
-    return (*point[:coordinate], beyond[0], *point[coordinate + 1 :]) if beyond else None

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from reasonrec_core.builtin.transition_matrix import (
+from reasonrec_transitions.api import (
     TransitionCounts,
     TransitionParameters,
+    Transitions,
+    TransitionsConfig,
     score_one_history,
+    search_coordinates,
     weigh_history,
 )
-from reasonrec_core.builtin.transitions import Transitions, TransitionsConfig, search_coordinates
+
 from reasonrec_core.errors import DataError
 from reasonrec_core.testing import DelegateConformance
 from reasonrec_core.testing.tiny import tiny
