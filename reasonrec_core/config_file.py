@@ -6,8 +6,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from reasonrec_core.errors import ConfigError
 
 
@@ -20,16 +18,23 @@ def read_settings(path: Path) -> tuple[dict[str, Any], str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the pipeline file cannot be read ({error})", where=str(path)) from error
     try:
-        tree = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+        tree = tomllib.loads(text) if path.suffix == ".toml" else _parse_yaml(path, text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"not valid TOML: {error}", where=str(path)) from error
+    if not isinstance(tree, dict):
+        raise ConfigError("a pipeline file is a table of settings", where=str(path), fix="See examples/.")
+    return tree, text
+
+
+def _parse_yaml(path: Path, text: str) -> Any:
+    import yaml  # runs keep their settings as TOML, so that answering requests never needs it
+
+    try:
+        return yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         raise ConfigError(f"not valid YAML: {getattr(error, 'problem', error)}", where=place) from error
-    if not isinstance(tree, dict):
-        raise ConfigError("a pipeline file is a table of settings", where=str(path), fix="See examples/.")
-    return tree, text
 
 
 def override_setting(tree: dict[str, Any], override: str) -> None:

@@ -1,4 +1,4 @@
-"""What a run leaves for readers: per-user values, decision cards, the environment."""
+"""What a run leaves for readers: the environment, per-user values, cards of decisions, samples of explanations."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ import pyarrow.parquet as pq
 
 from reasonrec_core import __version__
 from reasonrec_core.components import Kind
+from reasonrec_core.evaluate import Scores
 from reasonrec_core.io import whole_file, write_json
 from reasonrec_core.pipeline.agent import Agent, Outcome
 from reasonrec_core.pipeline.cost_report import routes_of
-from reasonrec_core.pipeline.evaluate import Assessed
+from reasonrec_core.pipeline.evaluate import Assessed, primary
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.trace import step_as_dict
 from reasonrec_core.trace.schema import CONSULT
-from reasonrec_core.types import Route, Step
+from reasonrec_core.types import Cases, Route, Step
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "pyarrow", "torch", "transformers", "timm", "open_clip_torch")
-
-
 OTHERS = 3
 """Items of each answer that was not given that a card shows."""
 
@@ -69,11 +68,11 @@ def write_users(folder: Path, found: Assessed) -> None:
 
 def write_cards(prepared: Prepared, agent: Agent, found: Assessed, path: Path) -> None:
     """Decision cards: a seeded choice of hits and misses, half of them answered by the policy where that can be."""
-    rows = chosen_rows(prepared, agent, found)
-    write_json(path, [card(prepared, agent, found, int(row)) for row in rows])
+    rows = choose_decisions(prepared, agent, found)
+    write_json(path, [make_card(prepared, agent, found, int(row)) for row in rows])
 
 
-def chosen_rows(prepared: Prepared, agent: Agent, found: Assessed) -> np.ndarray:
+def choose_decisions(prepared: Prepared, agent: Agent, found: Assessed) -> np.ndarray:
     """Which decisions are shown: as many hits as misses, routes mixed, drawn with the run's seed."""
     scores = next(iter(found.scores.values()))
     assert scores.rank is not None
@@ -92,8 +91,8 @@ def chosen_rows(prepared: Prepared, agent: Agent, found: Assessed) -> np.ndarray
     return np.array(picked, np.intp)
 
 
-def card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> dict[str, Any]:
-    """One decision, told: what was known, what followed from it, what was answered."""
+def make_card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> dict[str, Any]:
+    """One decision: what was known, what followed from it, what was answered."""
     case = found.cases.take(np.array([row]))
     scores = next(iter(found.scores.values()))
     assert scores.rank is not None
@@ -102,32 +101,26 @@ def card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> dict[st
     outcome = agent.act(dataclass_replace(batch, k=k))
     decided = outcome.decisions
     gone = decided.route[0] in (Route.REPLACE, Route.ABSTAIN)
-    past = batch.history.row(0).tolist()
-    start = max(len(past) - prepared.config.report.history, 0)
     steps: tuple[Step, ...] = outcome.deliberation.steps[0] if outcome.deliberation and not gone else ()
-    user = int(batch.users[0])
     ranked = zip(outcome.ranking.items[0].tolist(), outcome.ranking.scores[0].tolist(), strict=True)
     return {
-        "query": row,
-        "user": prepared.dataset.users.column("user_id")[user].as_py() if user >= 0 else None,
+        **show_request(prepared, case, row),
         "outcome": "hit" if scores.rank[row] else "miss",
         "route": decided.route[0],
         "delegate": decided.who[0] or None,
         "reason": decided.reason[0],
         "confidence": _number(decided.confidence[0]),
         "risk": _number(decided.risk[0]),
-        "history": [item(prepared, i) for i in past[start:]],
-        "history_start": start,
-        "target": [item(prepared, i) for i in case.targets.tolist()],
-        "ranking": [{**item(prepared, i), "score": s} for i, s in ranked if i >= 0],
+        "target": [show_item(prepared, i) for i in case.targets.tolist()],
+        "ranking": [{**show_item(prepared, i), "score": s} for i, s in ranked if i >= 0],
         "steps": [step_as_dict(step) for step in steps],
-        "others": others(prepared, agent, found, row, outcome),
+        "others": list_others(prepared, agent, found, row, outcome),
     }
 
 
-def others(prepared: Prepared, agent: Agent, found: Assessed, row: int, outcome: Outcome) -> list[dict[str, Any]]:
+def list_others(prepared: Prepared, agent: Agent, found: Assessed, row: int, outcome: Outcome) -> list[dict[str, Any]]:
     """What each system that did not answer would have said: its first items, and where it puts what came next."""
-    route, told = outcome.decisions.route[0], list[dict[str, Any]]()
+    route, listed = outcome.decisions.route[0], list[dict[str, Any]]()
     answered = {Route.REPLACE: outcome.decisions.who[0], Route.CONSULT: CONSULT, Route.ABSTAIN: None}
     by = answered.get(route, agent.policy.label if agent.policy else None)
     k = max(prepared.config.evaluate.k)
@@ -140,12 +133,84 @@ def others(prepared: Prepared, agent: Agent, found: Assessed, row: int, outcome:
         role = (
             "policy" if agent.policy and label == agent.policy.label else "consult" if label == CONSULT else "delegate"
         )
-        first = [item(prepared, i) for i in items[:OTHERS]]
-        told.append({"system": label, "role": role, "items": first, "rank": place, "of": k})
-    return told
+        first = [show_item(prepared, i) for i in items[:OTHERS]]
+        listed.append({"system": label, "role": role, "items": first, "rank": place, "of": k})
+    return listed
 
 
-def item(prepared: Prepared, index: int) -> dict[str, Any]:
+def write_explanations(prepared: Prepared, agent: Agent, found: Assessed, path: Path) -> None:
+    """Write ``report.cards`` explanations of the policy of each kind, with their steps, and what others said."""
+    metric = primary(prepared, found)[0]
+    label, scores = next(iter(found.scores.items()))
+    if scores.text is None or metric not in scores.per_query:
+        return
+    chosen = choose_explanations(scores.per_query[metric], prepared.config.report.cards, prepared.config.seed)
+    rows = np.array([row for _, row in chosen], np.intp)
+    batch = found.cases.take(rows).queries
+    steps = agent.deliberate(batch, agent.observe(batch)).steps if len(rows) else []
+    write_json(
+        path,
+        [
+            {"shown": shown, "metric": metric, "steps": [step_as_dict(step) for step in steps[at]]}
+            | _show_explanation(prepared, found, int(row))
+            | _judge(scores, int(row), metric)
+            | {"others": _others({n: s for n, s in found.scores.items() if n != label}, int(row), metric)}
+            for at, (shown, row) in enumerate(chosen)
+        ],
+    )
+
+
+def choose_explanations(values: np.ndarray, wanted: int, seed: int) -> list[tuple[str, int]]:
+    """Why and which: so many of the best, of those drawn from the rest, and of the worst; ties and draws by seed."""
+    order = np.random.default_rng(seed).permutation(len(values))
+    known = order[~np.isnan(values[order])]
+    ranked = known[np.argsort(-values[known], kind="stable")]
+    best, worst = ranked[:wanted], ranked[max(wanted, len(ranked) - wanted) :][::-1]
+    drawn = known[~np.isin(known, np.concatenate([best, worst]))][:wanted]
+    groups = (("best", best), ("drawn", drawn), ("worst", worst))
+    return [(shown, int(row)) for shown, group in groups for row in group]
+
+
+def _show_explanation(prepared: Prepared, found: Assessed, row: int) -> dict[str, Any]:
+    """Who asked about what, and what was known."""
+    case = found.cases.take(np.array([row]))
+    return {**show_request(prepared, case, row), "item": show_item(prepared, int(case.targets[0]))}
+
+
+def _judge(scores: Scores, row: int, metric: str) -> dict[str, Any]:
+    """The explanation, what it is compared with, and what the check of its claims found."""
+    assert scores.text is not None
+    claims = None if scores.claims is None else scores.claims[row]
+    return {
+        "text": scores.text[row],
+        "reference": None if scores.references is None else scores.references[row],
+        "value": float(scores.per_query[metric][row]),
+        "claims": claims and [{"kind": c.kind, "text": c.text, "verified": c.verified} for c in claims],
+    }
+
+
+def _others(scores: dict[str, Scores], row: int, metric: str) -> list[dict[str, Any]]:
+    """What the systems said with which the policy is compared."""
+    return [
+        {"system": name, "text": each.text[row], "value": float(each.per_query[metric][row])}
+        for name, each in scores.items()
+        if each.text is not None
+    ]
+
+
+def show_request(prepared: Prepared, case: Cases, row: int) -> dict[str, Any]:
+    """Who asked in a batch of one, and what was known."""
+    past, user = case.queries.history.row(0).tolist(), int(case.queries.users[0])
+    start = max(len(past) - prepared.config.report.history, 0)
+    return {
+        "query": row,
+        "user": prepared.dataset.users.column("user_id")[user].as_py() if user >= 0 else None,
+        "history": [show_item(prepared, i) for i in past[start:]],
+        "history_start": start,
+    }
+
+
+def show_item(prepared: Prepared, index: int) -> dict[str, Any]:
     """How a card shows an item."""
     catalog = prepared.dataset.catalog
     return {"id": catalog.ids[index], "title": catalog.titles[index], "image": catalog.image_paths[index]}

@@ -27,7 +27,7 @@ from reasonrec_core.evaluate.schema import (
 from reasonrec_core.io import content_hash, write_json
 from reasonrec_core.pipeline.abstention_report import selective
 from reasonrec_core.pipeline.agent import POPULARITY, Agent
-from reasonrec_core.pipeline.artifacts import environment, write_cards, write_users
+from reasonrec_core.pipeline.artifacts import environment, write_cards, write_explanations, write_users
 from reasonrec_core.pipeline.calibrate_router import calibrate, item_counts
 from reasonrec_core.pipeline.calibration_report import certainty
 from reasonrec_core.pipeline.cost_report import bills
@@ -36,11 +36,10 @@ from reasonrec_core.pipeline.evaluate import (
     Assessed,
     assess,
     comparisons,
+    faithfulness,
     slice_rows,
     systems,
 )
-from reasonrec_core.pipeline.explanation_samples import write_explanations
-from reasonrec_core.pipeline.faithfulness import faithfulness
 from reasonrec_core.pipeline.fit import check_components, fit_all
 from reasonrec_core.pipeline.latency import Latency, measure
 from reasonrec_core.pipeline.prepare import Prepared, encoder_state, prepare

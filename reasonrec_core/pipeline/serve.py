@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,12 +18,14 @@ from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.pipeline.agent import POPULARITY, Agent, Named, Outcome
 from reasonrec_core.pipeline.interactive import EditedPolicy, read_edits
-from reasonrec_core.pipeline.request_trace import Requests
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.serving_catalog import Served
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import Router
 from reasonrec_core.types import History, QueryBatch, Ranking, Route, Step, Task
+
+if TYPE_CHECKING:
+    from reasonrec_core.pipeline.request_trace import Requests
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,11 @@ class Recommender:
         agent = load_agent(served, registry or Registry.discover())
         config = load_config(path / "config.toml")
         wanted = config.trace.requests if trace is None else trace
-        requests = Requests(path, config, served.dataset, agent) if wanted else None
+        requests = None
+        if wanted:
+            from reasonrec_core.pipeline.request_trace import Requests  # takes as long to import as all the rest
+
+            requests = Requests(path, config, served.dataset, agent)
         return cls(served.run, config, served.dataset, agent, requests)
 
     @cached_property

@@ -14,8 +14,7 @@ from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.pipeline.agent import Named
-from reasonrec_core.pipeline.evaluate import Assessed, assess
-from reasonrec_core.pipeline.faithfulness import faithfulness
+from reasonrec_core.pipeline.evaluate import Assessed, assess, faithfulness
 from reasonrec_core.pipeline.interactive import EditedPolicy
 from reasonrec_core.pipeline.prepare import Prepared, prepare
 from reasonrec_core.pipeline.run import run_pipeline
