@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
 from reasonrec_core.data.dataset import Dataset, RawTables
+from reasonrec_core.types import Cases
 
 Row = tuple[str, str, int]
 
@@ -29,6 +31,24 @@ def build(rows: Sequence[Row], *, folder: Path | None = None, clock: bool = True
     table.update({name: pa.array(column, kinds[name]) for name, column in columns.items()})
     raw = RawTables(pa.table(table), items=items, images=images, name="small")
     return Dataset.build(raw, folder or Path(tempfile.mkdtemp()) / "dataset")
+
+
+def names(dataset: Dataset, items: np.ndarray) -> list[str]:
+    """String ids of dense indices."""
+    return [dataset.catalog.ids[i] for i in items]
+
+
+def asked(dataset: Dataset, cases: Cases) -> dict[str, tuple[list[str], list[str]]]:
+    """Per user: history and targets as string ids."""
+    users = dataset.users.column("user_id").to_pylist()
+    bounds = cases.target_indptr
+    return {
+        users[user]: (
+            names(dataset, cases.queries.history.row(b)),
+            sorted(names(dataset, cases.targets[bounds[b] : bounds[b + 1]])),
+        )
+        for b, user in enumerate(cases.queries.users)
+    }
 
 
 @st.composite

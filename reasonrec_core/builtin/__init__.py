@@ -44,7 +44,6 @@ def reasonrec_splitters() -> list[ComponentSpec]:
         ComponentSpec("temporal", f"{module}:Temporal", "one moment for everybody; targets are all that came after it"),
         ComponentSpec("ratio", f"{module}:Ratio", "per user: the last shares of the sequence"),
         ComponentSpec("cold-item", f"{module}:ColdItem", "whole items are held out; only their content leads to them"),
-        ComponentSpec("predefined", f"{module}:Predefined", "parts that came with the data; labels: a click task"),
     ]
 
 

@@ -40,7 +40,7 @@ def split_command(
     temporal       one moment for everybody; targets are all that came after it
     ratio          per user: the last shares of the sequence
     cold-item      whole items are held out; only their content leads to them
-    predefined     parts that came with the data; labels make it a click task
+    predefined     parts that came with the data; labels make it a click task (reasonrec-datasets)
 
     \b
     Examples:

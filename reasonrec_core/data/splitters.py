@@ -1,4 +1,4 @@
-"""The splitters of the core: leave-one-out, ratio, temporal, cold-item, and parts that came with the data."""
+"""The splitters of the core: leave-one-out, ratio, temporal and cold-item."""
 
 from __future__ import annotations
 
@@ -9,19 +9,11 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from reasonrec_core.components import Splitter, SplitterSettings
-from reasonrec_core.data.cases import (
-    Division,
-    Index,
-    UInt8,
-    compute_user_bounds,
-    concatenate_ranges,
-    make_row_cases,
-    make_user_cases,
-)
+from reasonrec_core.data.cases import Division, UInt8, compute_user_bounds, make_user_cases
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.split import LEFT_OUT, TEST, TRAIN, VALID
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import Bool, Cases, Float32, History, Int64, Interactions, Task, indptr_of
+from reasonrec_core.types import Bool, Cases, Int64, Interactions
 
 SHORTEST = 3
 """A user needs one interaction for each part; shorter sequences stay in training."""
@@ -60,13 +52,6 @@ class TemporalSettings(ShareSettings):
         if cuts != sorted(set(cuts)):
             raise ValueError("valid_from, test_from and until must follow each other in time")
         return self
-
-
-class PredefinedSettings(SplitterSettings):
-    """Settings of parts that came with the data."""
-
-    task: Task | None = None
-    """ "ctr" or "sequential"; by default "ctr" where the values are labels (0 and 1)."""
 
 
 class LeaveOneOut(Splitter[SplitterSettings]):
@@ -224,75 +209,6 @@ def _ask_held_out(dataset: Dataset, log: Interactions, parts: UInt8, part: int, 
     first = np.minimum(first, bounds[1:])
     before = history & (np.arange(len(log)) < first[log.users])
     return make_user_cases(log, before, target, dataset.n_users)
-
-
-class Predefined(Splitter[PredefinedSettings]):
-    """Parts as given with the data. With labels every row of validation and test is a click-through case."""
-
-    Config = PredefinedSettings
-    reads_labels = True
-
-    def divide(self, dataset: Dataset, log: Interactions) -> Division:
-        """Use the parts as given."""
-        parts = dataset.parts
-        if parts is None:
-            fix = "Use another kind of split, or import files named train, valid and test."
-            raise DataError("the data comes without parts (train, valid, test)", where=dataset.name, fix=fix)
-        for code, name in ((TRAIN, "train"), (VALID, "valid"), (TEST, "test")):
-            if not (parts == code).any():
-                raise DataError(f"the predefined part {name!r} is empty", where=dataset.name)
-        labels = _find_labels(dataset, log, self.config)
-        history = dataset.given_history
-        if labels is not None or history is not None:
-            valid, test = (_make_part(dataset, log, parts, labels, code) for code in (VALID, TEST))
-            how = "as the source gives it" if history is not None else "the user's earlier positives, own part included"
-            words = f"predefined parts, one query per row, history {how}"
-        else:
-            n = dataset.n_users
-            valid = make_user_cases(log, parts == TRAIN, parts == VALID, n)
-            test = make_user_cases(log, (parts == TRAIN) | (parts == VALID), parts == TEST, n)
-            words = "predefined parts, one query per user with all targets of the part, history = the earlier parts"
-        return Division(parts, valid, test, words + (", click labels" if labels is not None else ""))
-
-
-def _find_labels(dataset: Dataset, log: Interactions, config: PredefinedSettings) -> Float32 | None:
-    """float32[N] of 0 and 1, or None for a ranking split."""
-    if config.task not in {None, Task.CTR}:
-        return None
-    if log.values is None:
-        if config.task is Task.CTR:
-            raise DataError("click cases need labels, but the interactions have no value column", where=dataset.name)
-        return None
-    if config.min_value is not None:
-        return (log.values >= config.min_value).astype(np.float32)
-    binary = bool(np.isin(log.values, (0.0, 1.0)).all())
-    if not binary and config.task is Task.CTR:
-        what = f"the values ({log.values.min():g} to {log.values.max():g}) are no labels"
-        raise DataError(what, where=dataset.name, fix="Set min_value: values from there on count as clicks.")
-    return log.values if binary else None
-
-
-def _make_part(dataset: Dataset, log: Interactions, parts: UInt8, labels: Float32 | None, part: int) -> Cases:
-    rows: Index = np.flatnonzero(parts == part)
-    given = dataset.given_history
-    history = _find_earlier(dataset, log, parts, labels, part, rows) if given is None else given.take(rows)
-    task = Task.SEQUENTIAL if labels is None else Task.CTR
-    return make_row_cases(log, rows, history, None if labels is None else labels[rows], task)
-
-
-def _find_earlier(
-    dataset: Dataset, log: Interactions, parts: UInt8, labels: Float32 | None, part: int, rows: Index
-) -> History:
-    """Per row the user's strictly earlier positives in this part or one before; equal times are not earlier."""
-    positive = parts <= part if labels is None else (labels > 0) & (parts <= part)
-    before = indptr_of(positive.astype(np.int64))
-    starts = compute_user_bounds(log, dataset.n_users)[log.users[rows]]
-    new = np.ones(len(log), np.bool_)
-    new[1:] = (np.diff(log.times) != 0) | (np.diff(log.users) != 0)
-    tie_start = np.maximum.accumulate(np.where(new, np.arange(len(log)), 0))
-    indptr, source = concatenate_ranges(before[starts], before[tie_start[rows]])
-    past = np.flatnonzero(positive)[source]
-    return History(indptr, log.items[past], log.times[past])
 
 
 def to_seconds(moment: datetime) -> int:

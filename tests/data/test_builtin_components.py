@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 from pyarrow import csv, parquet
 
-from reasonrec_core.data import Dataset, RawTables
-from reasonrec_core.testing import DataSourceConformance, SplitterConformance, tiny_tables
+from reasonrec_core.data import RawTables
+from reasonrec_core.testing import DataSourceConformance, SplitterConformance
 
 
 class TestTables(DataSourceConformance):
@@ -50,28 +49,3 @@ class TestRatio(SplitterConformance):
 
 class TestColdItem(SplitterConformance):
     component = "cold-item"
-
-
-class TestPredefined(SplitterConformance):
-    component = "predefined"
-
-    @classmethod
-    def dataset(cls, folder: Path) -> Dataset:
-        raw = tiny_tables(folder)
-        times = np.asarray(raw.interactions.column("timestamp"))
-        cuts = np.quantile(times, [0.7, 0.85])
-        part = pa.array(np.array(["train", "valid", "test"])[np.searchsorted(cuts, times, side="right")])
-        log = raw.interactions.append_column("part", part)
-        return Dataset.build(RawTables(log, items=raw.items, name="parts"), folder / "dataset")
-
-
-class TestPredefinedClicks(TestPredefined):
-    @classmethod
-    def dataset(cls, folder: Path) -> Dataset:
-        dataset = super().dataset(folder / "rankings")
-        raw = tiny_tables(folder, clicks=True)
-        times = np.asarray(raw.interactions.column("timestamp"))
-        part = np.array(["train", "valid", "test"])[np.searchsorted(np.quantile(times, [0.7, 0.85]), times, "right")]
-        assert len(dataset)
-        log = raw.interactions.append_column("part", pa.array(part))
-        return Dataset.build(RawTables(log, items=raw.items, name="clicks"), folder / "dataset")

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
-from small_logs import Row, build, logs
+from small_logs import Row, asked, build, logs
 
 from reasonrec_core.data import (
     SplitConfig,
@@ -23,7 +23,7 @@ from reasonrec_core.data import (
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.split import LEFT_OUT, TEST, TRAIN, VALID, Split
 from reasonrec_core.errors import ConfigError, DataError
-from reasonrec_core.types import Cases, Task
+from reasonrec_core.types import Task
 
 KINDS = ("leave-one-out", "temporal", "ratio", "cold-item")
 few = settings(max_examples=60, deadline=None)
@@ -31,23 +31,6 @@ few = settings(max_examples=60, deadline=None)
 
 SHARES = {kind: {"valid": 0.2, "test": 0.2} for kind in ("ratio", "temporal", "cold-item")}
 """Settings of the kinds that cut off shares."""
-
-
-def names(dataset: Dataset, items: np.ndarray) -> list[str]:
-    return [dataset.catalog.ids[i] for i in items]
-
-
-def asked(dataset: Dataset, cases: Cases) -> dict[str, tuple[list[str], list[str]]]:
-    """Per user: history and targets as string ids."""
-    users = dataset.users.column("user_id").to_pylist()
-    bounds = cases.target_indptr
-    return {
-        users[user]: (
-            names(dataset, cases.queries.history.row(b)),
-            sorted(names(dataset, cases.targets[bounds[b] : bounds[b + 1]])),
-        )
-        for b, user in enumerate(cases.queries.users)
-    }
 
 
 def attempt(rows: list[Row], config: SplitConfig) -> tuple[Dataset, Split]:
@@ -205,42 +188,6 @@ def test_min_value_leaves_weak_interactions_out() -> None:
     assert split.left_out["interactions with a value below 4"] == 2
 
 
-def labelled(history: bool) -> Dataset:
-    rows = [("a", "x", 1), ("a", "y", 2), ("a", "z", 2), ("a", "w", 3), ("n", "x", 4), ("n", "y", 5)]
-    given = {"history": [[], ["x"], ["x"], ["x", "z"], [], ["x", "w"]]} if history else {}
-    parts = ["train", "train", "valid", "test", "test", "test"]
-    return build(rows, value=[1, 1, 1, 0, 1, 1], part=parts, **given)
-
-
-def test_predefined_labels_give_click_cases_with_earlier_positives() -> None:
-    dataset = labelled(history=False)
-    split = make_split(dataset, SplitConfig(kind="predefined"))
-    assert split.test.queries.task is Task.CTR
-    assert split.test.labels.tolist() == [[0.0], [1.0], [1.0]]
-    assert names(dataset, split.test.queries.candidates[:, 0]) == ["w", "x", "y"]
-    rows = [names(dataset, split.test.queries.history.row(b)) for b in range(3)]
-    # Of a: y and z share a time, so neither is in the other's history; of n: the positive test row before.
-    assert rows == [["x", "y", "z"], [], ["x"]]
-    assert names(dataset, split.valid.queries.history.row(0)) == ["x"]
-    assert np.diff(split.test.target_indptr).tolist() == [0, 1, 1]
-    assert len(split.train) == 2
-
-
-def test_predefined_history_is_taken_as_given() -> None:
-    dataset = labelled(history=True)
-    split = make_split(dataset, SplitConfig(kind="predefined"))
-    rows = [names(dataset, split.test.queries.history.row(b)) for b in range(3)]
-    assert rows == [["x", "z"], [], ["x", "w"]]
-    assert "as the source gives it" in split.protocol
-
-
-def test_predefined_without_labels_ranks_per_user() -> None:
-    rows = [("a", "x", 1), ("a", "y", 2), ("a", "z", 3), ("a", "w", 4)]
-    dataset = build(rows, part=["train", "valid", "test", "test"])
-    split = make_split(dataset, SplitConfig(kind="predefined"))
-    assert asked(dataset, split.test) == {"a": (["x", "y"], ["w", "z"])}
-
-
 def test_direct_split_names_its_candidates_and_changes_the_hash() -> None:
     dataset = build([(f"u{u}", f"i{(u + j) % 30}", j) for u in range(20) for j in range(4)])
     split = make_split(dataset, SplitConfig())
@@ -296,7 +243,6 @@ SAME_TIME: list[Row] = [("a", f"i{i}", 7) for i in range(9)]
         (HAND, {"kind": "temporal", "valid_from": 100, "test_from": 200}, "no interactions for validation"),
         (HAND, {"kind": "cold-item", "valid": 0.01, "test": 0.01}, "cannot be held out"),
         (HAND, {"kind": "cold-item", "valid": 0.49, "test": 0.5}, "cannot be held out|left"),
-        (HAND, {"kind": "predefined"}, "without parts"),
         (HAND, {"min_value": 3}, "no value column"),
         (HAND, {"min_history": 9}, "no validation users are left"),
         ([("a", "x", 1), ("a", "x", 2), ("a", "x", 3)], {}, "already in the history"),
@@ -310,19 +256,6 @@ def test_bad_input_says_what_is_wrong(rows: list[Row], options: dict[str, object
 def test_no_clock_no_temporal_split() -> None:
     with pytest.raises(DataError, match="timestamps"):
         make_split(build(HAND, clock=False), SplitConfig(kind="temporal"))
-
-
-def test_predefined_needs_every_part_and_labels_for_clicks() -> None:
-    with pytest.raises(DataError, match="'test' is empty"):
-        make_split(build(HAND, part=["train"] * 3 + ["valid"] * 2), SplitConfig(kind="predefined"))
-    parts = ["train", "valid", "test", "train", "test"]
-    with pytest.raises(DataError, match="no value column"):
-        make_split(build(HAND, part=parts), SplitConfig(kind="predefined", task="ctr"))
-    rated = build(HAND, part=parts, value=[1, 5, 3, 4, 2])
-    with pytest.raises(DataError, match="min_value"):
-        make_split(rated, SplitConfig(kind="predefined", task="ctr"))
-    split = make_split(rated, SplitConfig(kind="predefined", min_value=3))
-    assert split.test.labels.ravel().tolist() == [1.0, 0.0]
 
 
 def test_too_few_untouched_items() -> None:

@@ -38,6 +38,13 @@ def reasonrec_data_sources() -> list[ComponentSpec]:
 
 
 @hookimpl
+def reasonrec_splitters() -> list[ComponentSpec]:
+    """The division that came with the data."""
+    summary = "parts that came with the data; labels: a click task"
+    return [ComponentSpec("predefined", "reasonrec_datasets.presplit:Predefined", summary)]
+
+
+@hookimpl
 def reasonrec_commands() -> list[CommandSpec]:
     """Verbs of the group ``data``."""
     module = "reasonrec_datasets"
