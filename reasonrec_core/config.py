@@ -91,7 +91,10 @@ class EvaluateConfig(Settings):
     )
     resamples: int = Field(10_000, ge=100, le=100_000, description="Bootstrap resamples behind each interval.")
     faithfulness: int = Field(
-        500, ge=0, description="Test queries whose steps are edited to see whether they cause the answer; 0 = none."
+        500,
+        ge=0,
+        description="Test queries whose steps are edited to see whether they cause the answer, by reasonrec-explain; "
+        "0 = none.",
     )
     latency_sample: int = Field(200, ge=1, description="Requests answered one at a time to measure latency.")
 

@@ -50,7 +50,7 @@ def reasonrec_splitters() -> list[ComponentSpec]:
 @hookimpl
 def reasonrec_metrics() -> list[ComponentSpec]:
     """The metrics of the core."""
-    ranking, clicks, explained = (f"reasonrec_core.evaluate.{m}" for m in ("ranking_metrics", "ctr_metrics", "metrics"))
+    ranking, clicks = "reasonrec_core.evaluate.ranking_metrics", "reasonrec_core.evaluate.ctr_metrics"
     return [
         ComponentSpec("ndcg", f"{ranking}:NDCG", "Discounted gain of the relevant items", RANKING),
         ComponentSpec("hr", f"{ranking}:HR", "Share of queries with a relevant item among the first k", RANKING),
@@ -68,7 +68,4 @@ def reasonrec_metrics() -> list[ComponentSpec]:
         ComponentSpec("brier", f"{clicks}:BRIER", "Mean squared distance of probability and outcome", ("ctr",)),
         ComponentSpec("ece", f"{clicks}:ECE", "Calibration error over bins of equal width", ("ctr",)),
         ComponentSpec("ece-mass", f"{clicks}:ECE_MASS", "Calibration error over bins of equal mass", ("ctr",)),
-        ComponentSpec("rouge-l", f"{explained}:ROUGE_L", "Longest common word order with a review", ("explain",)),
-        ComponentSpec("bleu-4", f"{explained}:BLEU_4", "Shared runs of words with the users' words", ("explain",)),
-        ComponentSpec("verified", f"{explained}:VERIFIED", "Share of claims that the evidence holds", ("explain",)),
     ]

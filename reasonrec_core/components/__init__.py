@@ -20,15 +20,25 @@ from reasonrec_core.components.models import (
     UncertaintyEstimator,
     pick_candidates,
 )
-from reasonrec_core.components.study import DataSource, MetricInfo, Reporter, Splitter, SplitterSettings
+from reasonrec_core.components.study import (
+    AnalysisInput,
+    DataSource,
+    EditableAnswers,
+    MetricInfo,
+    Reporter,
+    Splitter,
+    SplitterSettings,
+)
 from reasonrec_core.hookspecs import Kind
 
 __all__ = [
+    "AnalysisInput",
     "Component",
     "Configured",
     "DataSource",
     "Delegate",
     "DistributionPolicy",
+    "EditableAnswers",
     "EditablePolicy",
     "Empty",
     "Encoder",

@@ -1,17 +1,15 @@
 """Protocols, metrics, calibration, significance and slices.
 
 `evaluate_ranking` and `evaluate_ctr` ask a system, `score_ranking` and `score_ctr` take answers made elsewhere; all
-return `Scores`. `summarise`, `compare_all` and `slices` say how sure the numbers are. `measure_effects` edits a
-policy's steps to see whether they cause its answers.
+return `Scores`. `summarise`, `compare_all` and `slices` say how sure the numbers are.
 """
 
 from __future__ import annotations
 
 from reasonrec_core.evaluate.calibration import Reliability, RiskCoverage, reliability, risk_coverage
 from reasonrec_core.evaluate.ctr_metrics import CLICK_METRICS, Clicks
-from reasonrec_core.evaluate.faithfulness import Effects, choose_queries, measure_effects, summarise_effects
 from reasonrec_core.evaluate.loop import evaluate_ctr, evaluate_ranking, score_ctr, score_ranking
-from reasonrec_core.evaluate.metrics import EXPLAIN_METRICS, Totals
+from reasonrec_core.evaluate.metrics import Totals
 from reasonrec_core.evaluate.ranking_metrics import RANKING_METRICS, RankedLists, metric_name
 from reasonrec_core.evaluate.scores import Claim, JudgingPolicy, Scores
 from reasonrec_core.evaluate.significance import Comparison, compare, compare_all, holm, summarise
@@ -19,12 +17,10 @@ from reasonrec_core.evaluate.slices import Slice, slices
 
 __all__ = [
     "CLICK_METRICS",
-    "EXPLAIN_METRICS",
     "RANKING_METRICS",
     "Claim",
     "Clicks",
     "Comparison",
-    "Effects",
     "JudgingPolicy",
     "RankedLists",
     "Reliability",
@@ -32,13 +28,11 @@ __all__ = [
     "Scores",
     "Slice",
     "Totals",
-    "choose_queries",
     "compare",
     "compare_all",
     "evaluate_ctr",
     "evaluate_ranking",
     "holm",
-    "measure_effects",
     "metric_name",
     "reliability",
     "risk_coverage",
@@ -46,5 +40,4 @@ __all__ = [
     "score_ranking",
     "slices",
     "summarise",
-    "summarise_effects",
 ]

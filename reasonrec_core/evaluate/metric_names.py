@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from reasonrec_core.evaluate.ctr_metrics import CLICK_METRICS
-from reasonrec_core.evaluate.metrics import EXPLAIN_METRICS
 from reasonrec_core.evaluate.ranking_metrics import RANKING_METRICS
 from reasonrec_core.evaluate.schema import MetricFacts
 
 BUILT_IN = {
     m.name.lower(): MetricFacts(better=m.better, meaning=m.meaning, order=m.order)
-    for m in (*RANKING_METRICS, *CLICK_METRICS, *EXPLAIN_METRICS)
+    for m in (*RANKING_METRICS, *CLICK_METRICS)
 }
 """By family; results of earlier releases do not say it themselves."""
 _NAME = re.compile(r"^(?P<family>[A-Za-z][\w-]*)(?:@(?P<k>\d+))?(?:\[(?P<protocol>[^\]]+)\])?$")

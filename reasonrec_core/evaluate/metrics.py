@@ -13,26 +13,6 @@ from reasonrec_core.errors import PluginError, ReasonRecError
 from reasonrec_core.evaluate.ranking_metrics import RANKING_METRICS, RankedLists, metric_name
 from reasonrec_core.types import Float64
 
-ROUGE_L = MetricInfo(
-    "ROUGE-L", None, "higher", "longest common word order of explanation and review, as F measure, times 100", 91,
-    ("explain",), cutoff=False,
-    definition="F measure of the longest common subsequence of words, rouge-score without stemming, times 100, mean "
-    "over requests",
-)  # fmt: skip
-BLEU_4 = MetricInfo(
-    "BLEU-4", None, "higher",
-    "shared runs of one to four words of explanations and reviews, over all of them, times 100", 92, ("explain",),
-    cutoff=False,
-    definition="sacrebleu's corpus BLEU over all requests, case aside, times 100",
-)  # fmt: skip
-VERIFIED = MetricInfo(
-    "Verified", None, "higher", "share of all claims in explanations that the evidence of their request holds", 93,
-    ("explain",), cutoff=False,
-    definition="claims (aspects, titles, labels, numbers) that the request's evidence holds, of all claims",
-)  # fmt: skip
-EXPLAIN_METRICS = (ROUGE_L, BLEU_4, VERIFIED)
-"""Their values come from the policy, see `JudgingPolicy`."""
-
 
 @dataclass(frozen=True)
 class Totals:

@@ -114,51 +114,6 @@ class DatasetFacts(Record):
     images_root: str | None = None
 
 
-class PairedEffect(Record):
-    """A paired effect: a difference with its 95 % interval and p-values."""
-
-    difference: float
-    low: float | None = None
-    high: float | None = None
-    p: float | None = None
-    p_corrected: float | None = None
-
-
-class EvidenceEffect(PairedEffect):
-    """What is lost with a ``share`` of the history removed (comprehensiveness) or kept alone (sufficiency).
-
-    ``of``: the best item's probability (mass), or the first items (list). ``difference``: cited minus random.
-    """
-
-    measure: str
-    of: str
-    share: float
-    cited: Estimate
-    random: Estimate
-
-
-class IntentEffect(PairedEffect):
-    """The share of the first items that carries a label of ``field``, before and after it is assumed."""
-
-    field: str
-    before: Estimate
-    after: Estimate
-
-
-class FaithfulnessResult(Record):
-    """Whether the steps cause the answers; ``skipped`` says why that was not measured."""
-
-    skipped: str | None = None
-    task: str | None = None
-    policy: str | None = None
-    n: int = 0
-    k: int = 10
-    draws: int = 0
-    mass: Estimate | None = None
-    evidence: tuple[EvidenceEffect, ...] = ()
-    edits: tuple[IntentEffect, ...] = ()
-
-
 class SecondsByPart(Record):
     """Wall-clock seconds by part."""
 
@@ -167,7 +122,10 @@ class SecondsByPart(Record):
 
 
 class Results(Record):
-    """``metrics.json``: the stable format that other programs read, too."""
+    """``metrics.json``: the stable format that other programs read, too.
+
+    ``analyses``: by reporter what `Reporter.analyse` found.
+    """
 
     version: int = VERSION
     dataset: DatasetFacts
@@ -186,7 +144,7 @@ class Results(Record):
     abstention: AbstentionResult | None = None
     observe: tuple[ObservedFeature, ...] = ()
     roles: SystemRoles | None = None
-    faithfulness: FaithfulnessResult | None = None
+    analyses: dict[str, dict[str, Any]] = Field(default_factory=dict)
     left_out: dict[str, int] = Field(default_factory=dict)
     seed: int | None = None
 

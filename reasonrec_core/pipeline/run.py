@@ -27,6 +27,7 @@ from reasonrec_core.evaluate.schema import (
 from reasonrec_core.io import content_hash, write_json
 from reasonrec_core.pipeline.abstention_report import selective
 from reasonrec_core.pipeline.agent import POPULARITY, Agent
+from reasonrec_core.pipeline.analyses import run_analyses
 from reasonrec_core.pipeline.artifacts import environment, write_cards, write_explanations, write_users
 from reasonrec_core.pipeline.calibrate_router import calibrate, item_counts
 from reasonrec_core.pipeline.calibration_report import certainty
@@ -36,7 +37,6 @@ from reasonrec_core.pipeline.evaluate import (
     Assessed,
     assess,
     comparisons,
-    faithfulness,
     slice_rows,
     systems,
 )
@@ -186,7 +186,7 @@ def collect(fitted: Fitted, found: list[Assessed], latency: Latency | None) -> R
             policy=agent.policy.label if agent.policy else None,
             delegates=tuple(agent.delegates),
         ),
-        faithfulness=faithfulness(prepared, agent, first),
+        analyses={name: dict(section) for name, section in run_analyses(prepared, agent, first).items()},
         left_out=dict(prepared.split.left_out),
         seed=prepared.config.seed,
     )

@@ -72,7 +72,7 @@ class RunFolder:
     def __init__(
         self, path: Path, *, refit: Collection[str] = (), say: Callable[[str], None] = lambda message: None
     ) -> None:
-        self.path, self._refit, self._say = path, frozenset(refit), say
+        self.path, self._refit, self.say = path, frozenset(refit), say
 
     @classmethod
     def create(cls, path: Path, config: PipelineConfig, **options: Any) -> RunFolder:
@@ -174,7 +174,7 @@ class RunFolder:
 
     def _tell(self, name: str, why: str) -> None:
         if name.partition("-")[0] in FITTED:
-            self._say(f"{name} is fitted again: {why}.")
+            self.say(f"{name} is fitted again: {why}.")
         LOG.info("%s is made again: %s", name, why)
 
     def _require_known(self, config: PipelineConfig) -> None:

@@ -81,7 +81,8 @@ class ReporterConformance:
         results = sample_run(run)
         before = _content(run)
         files = reporter.write(results, run, out)
-        assert files, "nothing was written"
+        if type(reporter).analyse is Reporter.analyse:
+            assert files, "nothing was written, nothing is measured"
         assert {path.resolve() for path in files} == {path.resolve() for path in out.rglob("*") if path.is_file()}
         assert _content(run) == before, "the run folder was changed"
 
@@ -98,6 +99,8 @@ class ReporterConformance:
         results = sample_run(run)
         reporter.write(results, run, out)
         before = _content(out)
+        if not before:
+            pytest.skip("writes no files")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "replace", _no_space)
             with pytest.raises((OSError, ReasonRecError)):

@@ -14,7 +14,8 @@ from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.pipeline.agent import Named
-from reasonrec_core.pipeline.evaluate import Assessed, assess, faithfulness
+from reasonrec_core.pipeline.analyses import run_analyses
+from reasonrec_core.pipeline.evaluate import Assessed, assess
 from reasonrec_core.pipeline.interactive import EditedPolicy
 from reasonrec_core.pipeline.prepare import Prepared, prepare
 from reasonrec_core.pipeline.run import run_pipeline
@@ -42,7 +43,7 @@ def run(finished: Path, data: Path) -> tuple[Prepared, Recommender, Assessed]:
 
 
 def test_a_run_says_whether_its_steps_cause_its_answers(finished: Path) -> None:
-    found = json.loads((finished / "metrics.json").read_text())["faithfulness"]
+    found = json.loads((finished / "metrics.json").read_text())["analyses"]["faithfulness"]
     assert (found["policy"], found["task"], found["k"]) == ("toy", "sequential", 10)
     assert 0 < found["n"] <= 48
     kinds = {(row["measure"], row["of"], row["share"]) for row in found["evidence"]}
@@ -60,8 +61,8 @@ def test_a_run_says_whether_its_steps_cause_its_answers(finished: Path) -> None:
 def test_what_was_measured_is_kept(run: tuple[Prepared, Recommender, Assessed], finished: Path) -> None:
     prepared, recommender, found = run
     stamp = (finished / "stages" / "faithfulness-sequential" / "stage.json").stat().st_mtime_ns
-    again = faithfulness(prepared, recommender.agent, found)
-    assert again == Results.read(finished).faithfulness
+    again = run_analyses(prepared, recommender.agent, found)
+    assert again == Results.read(finished).analyses
     assert (finished / "stages" / "faithfulness-sequential" / "stage.json").stat().st_mtime_ns == stamp
 
 
@@ -69,28 +70,34 @@ def test_as_many_queries_as_are_wanted(run: tuple[Prepared, Recommender, Assesse
     prepared, recommender, found = run
     config = check_config(pipeline(tmp_path, evaluate={**PIPELINE["evaluate"], "faithfulness": 7}), "x")
     few = replace(prepared, config=config, run=RunFolder(tmp_path / "run"))
-    result = faithfulness(few, recommender.agent, found)
-    assert result is not None
-    assert result.n == 7
+    assert run_analyses(few, recommender.agent, found)["faithfulness"]["n"] == 7
     off = check_config(pipeline(tmp_path, evaluate={"faithfulness": 0}), "x")
-    assert faithfulness(replace(prepared, config=off), recommender.agent, found) is None
+    assert run_analyses(replace(prepared, config=off), recommender.agent, found) == {}
 
 
 def test_why_it_was_not_measured(run: tuple[Prepared, Recommender, Assessed]) -> None:
     prepared, recommender, found = run
     fixed = replace(recommender.agent, policy=Named("mine", "toy", Fixed(Fixed.Config())))
-    refused = faithfulness(prepared, fixed, found)
-    assert refused is not None
-    assert refused.skipped == "the steps of the policy 'mine' cannot be edited"
+    refused = run_analyses(prepared, fixed, found)
+    assert refused["faithfulness"]["skipped"] == "the steps of the policy 'mine' cannot be edited"
     with pytest.raises(ConfigError, match=r"the steps of the policy 'mine' cannot be edited\. Use a policy"):
         EditedPolicy.of(fixed)
     short = found.cases.take(np.flatnonzero(found.cases.queries.history.lengths < 2))
-    nobody = faithfulness(prepared, recommender.agent, replace(found, cases=short))
-    assert nobody is not None
-    assert nobody.skipped == "no test query has 2 history entries"
+    nobody = run_analyses(prepared, recommender.agent, replace(found, cases=short))
+    assert nobody["faithfulness"]["skipped"] == "no test query has 2 history entries"
 
 
 def test_nothing_is_said_of_delegates_alone(data: Path, tmp_path: Path) -> None:
     config = check_config(pipeline(data, policy=None, router=None), "tiny.toml")
-    assert run_pipeline(config, tmp_path / "run", Registry.discover(), silent).faithfulness is None
+    assert run_pipeline(config, tmp_path / "run", Registry.discover(), silent).analyses == {}
     assert "Whether the steps" not in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_run_says_that_nobody_measures_it(
+    run: tuple[Prepared, Recommender, Assessed], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared, recommender, found = run
+    config = check_config(pipeline(tmp_path, report={"reporters": [{"name": "html"}]}), "x")
+    alone = replace(prepared, config=config, run=RunFolder(tmp_path / "run", say=print))
+    assert run_analyses(alone, recommender.agent, found) == {}
+    assert capsys.readouterr().out.startswith("Faithfulness is not measured: it takes the reporter 'faithfulness'")

@@ -151,7 +151,7 @@ def ranking_metrics(images: Path | None) -> dict[str, Any]:
             },
         ],
         "roles": {"routed": "routed", "policy": "profile", "delegates": ["transitions", "implicit-als", "popularity"]},
-        "faithfulness": faithfulness(),
+        "analyses": {"faithfulness": faithfulness()},
     }
 
 

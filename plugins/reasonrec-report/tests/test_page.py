@@ -236,7 +236,7 @@ def test_it_says_whether_the_steps_cause_the_answers(full: Page) -> None:
 
 def test_steps_that_cause_nothing_are_called_so(tmp_path: Path) -> None:
     metrics = folders.ranking_metrics(None)
-    row = metrics["faithfulness"]["evidence"][0]
+    row = metrics["analyses"]["faithfulness"]["evidence"][0]
     row["p_corrected"] = 0.4
     assert (
         "What the steps cite matters no more than other history" in page_of(folders.write_run(tmp_path, metrics)).prose
@@ -249,7 +249,7 @@ def test_steps_that_cause_nothing_are_called_so(tmp_path: Path) -> None:
 
 def test_why_faithfulness_was_not_measured(tmp_path: Path) -> None:
     metrics = folders.ranking_metrics(None)
-    metrics["faithfulness"] = {"skipped": "the steps of the policy 'x' cannot be edited"}
+    metrics["analyses"]["faithfulness"] = {"skipped": "the steps of the policy 'x' cannot be edited"}
     page = page_of(folders.write_run(tmp_path, metrics))
     assert "Not measured: the steps of the policy 'x' cannot be edited." in page.prose
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
+from reasonrec_core.errors import RunError
 from reasonrec_core.evaluate.leaderboard import ALPHA
 from reasonrec_core.evaluate.routing_schema import Estimate
-from reasonrec_core.evaluate.schema import EvidenceEffect, FaithfulnessResult, IntentEffect
+from reasonrec_core.evaluate.schema import Results, describe_invalid
 from reasonrec_report.number_format import chance, percent
+from reasonrec_report.schema import EvidenceEffect, FaithfulnessResult, IntentEffect
 
 DONE = {"comprehensiveness": "{share} of the history ignored", "sufficiency": "only {share} of the history kept"}
 VERDICTS = {"yes": "▲ as it should be", "no": "▼ the wrong way", "even": "≈ no clear difference"}
@@ -43,6 +47,22 @@ class FaithfulnessView:
     lists: tuple[EffectRow, ...]
     intent: tuple[EffectRow, ...]
     k: int
+
+
+def read_faithfulness(results: Results) -> FaithfulnessResult | None:
+    """The section ``analyses.faithfulness`` of the results, None where there is none.
+
+    Raises:
+        RunError: it holds something else.
+    """
+    section = results.analyses.get("faithfulness")
+    if section is None:
+        return None
+    try:
+        return FaithfulnessResult.model_validate(section)
+    except ValidationError as error:
+        what = f"analyses.faithfulness.{describe_invalid(error)}"
+        raise RunError(what, where="metrics.json", fix="Run the pipeline again, or restore the file.") from error
 
 
 def faithfulness_view(found: FaithfulnessResult | None) -> FaithfulnessView | None:

@@ -9,7 +9,7 @@ from reasonrec_core.components import Empty, Reporter
 from reasonrec_core.evaluate.leaderboard import Leaderboard
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_report import routing_text, summary_text
-from reasonrec_report.faithfulness import sentences
+from reasonrec_report.faithfulness import read_faithfulness, sentences
 from reasonrec_report.page import write_report
 
 
@@ -23,8 +23,8 @@ class HtmlReporter(Reporter[Empty]):
     def summarise(self, results: Results) -> Sequence[str]:
         """What was delegated and saved, what abstaining did, whether steps cause answers, what looks like a leak."""
         said = [routing_text.what(results), routing_text.saving(results), routing_text.abstaining(results)]
-        if results.faithfulness:
-            said += sentences(results.faithfulness)
+        if found := read_faithfulness(results):
+            said += sentences(found)
         said += [
             f"{system}: NDCG/HR {ratio:.3f} is suspiciously near 1; check for leaks: reasonrec data check"
             for system, ratio, is_high in summary_text.fingerprint(Leaderboard(results))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from reasonrec_core.evaluate.routing_schema import Record
+from reasonrec_core.evaluate.routing_schema import Estimate, Record
 
 
 class CardItem(Record):
@@ -91,3 +91,48 @@ class Explanation(Record):
     history_start: int = 0
     steps: tuple[CardStep, ...] = ()
     others: tuple[OtherText, ...] = ()
+
+
+class PairedEffect(Record):
+    """A paired effect: a difference with its 95 % interval and p-values."""
+
+    difference: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_corrected: float | None = None
+
+
+class EvidenceEffect(PairedEffect):
+    """What is lost with a ``share`` of the history removed (comprehensiveness) or kept alone (sufficiency).
+
+    ``of``: the best item's probability (mass), or the first items (list). ``difference``: cited minus random.
+    """
+
+    measure: str
+    of: str
+    share: float
+    cited: Estimate
+    random: Estimate
+
+
+class IntentEffect(PairedEffect):
+    """The share of the first items that carries a label of ``field``, before and after it is assumed."""
+
+    field: str
+    before: Estimate
+    after: Estimate
+
+
+class FaithfulnessResult(Record):
+    """Whether the steps cause the answers; ``skipped`` says why that was not measured."""
+
+    skipped: str | None = None
+    task: str | None = None
+    policy: str | None = None
+    n: int = 0
+    k: int = 10
+    draws: int = 0
+    mass: Estimate | None = None
+    evidence: tuple[EvidenceEffect, ...] = ()
+    edits: tuple[IntentEffect, ...] = ()

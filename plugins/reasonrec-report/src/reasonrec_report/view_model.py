@@ -21,7 +21,7 @@ from reasonrec_report import (
     summary_text,
 )
 from reasonrec_report.cards import CardView, by_outcome, card_view
-from reasonrec_report.faithfulness import FaithfulnessView, faithfulness_view
+from reasonrec_report.faithfulness import FaithfulnessView, faithfulness_view, read_faithfulness
 from reasonrec_report.load_run import Run
 from reasonrec_report.number_format import percent
 from reasonrec_report.thumbnails import Pictures
@@ -148,7 +148,7 @@ def make_view(run: Run) -> ReportView:
         aurc=results.risk_coverage.aurc if results.risk_coverage else None,
         loss=results.risk_coverage.loss if results.risk_coverage else None,
         is_ctr=board.headline is not None and board.headline.family in {"auc", "uauc", "logloss"},
-        faithfulness=faithfulness_view(results.faithfulness),
+        faithfulness=faithfulness_view(read_faithfulness(results)),
         slices=forest_plot.slice_panels(board),
         successes=successes,
         failures=failures,

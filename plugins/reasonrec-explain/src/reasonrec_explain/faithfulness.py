@@ -14,15 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.components import EditableAnswers
 from reasonrec_core.errors import PluginError
 from reasonrec_core.evaluate.scores import Scores
 from reasonrec_core.evaluate.significance import compare_all, summarise
-from reasonrec_core.types import Bool, Deliberation, Edits, Float32, Float64, History, Int32, Int64, QueryBatch, Task
+from reasonrec_core.types import Bool, Edits, Float32, Float64, History, Int32, Int64, QueryBatch, Task
 
 Progress = Callable[[int, int], None]
 
@@ -36,26 +37,6 @@ SHORTEST = 2
 """Entries that a history needs: of one entry, the cited and a random one are the same."""
 CELLS = 1 << 20
 """Masses held at a time: answers list all that can be ranked."""
-
-
-class Editable(Protocol):
-    """What is asked of a policy; see `EditablePolicy`."""
-
-    @property
-    def labels(self) -> Mapping[str, tuple[str, ...]]:
-        """Labels by item field."""
-
-    def membership(self, field: str) -> sparse.csr_matrix:
-        """float32 CSR[n_items, labels]."""
-
-    def infer_labels(self, batch: QueryBatch) -> Mapping[str, Float32]:
-        """Per field float32[B, labels]."""
-
-    def attribution(self, batch: QueryBatch) -> Float32:
-        """float32[L]."""
-
-    def deliberate(self, batch: QueryBatch, edits: Edits | None = None) -> Deliberation:
-        """The answer, with its mass."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +75,7 @@ def choose_queries(queries: QueryBatch, wanted: int, seed: int) -> npt.NDArray[n
 
 
 def measure_effects(
-    policy: Editable,
+    policy: EditableAnswers,
     queries: QueryBatch,
     *,
     n_items: int,
@@ -157,7 +138,7 @@ class _Answer:
         return np.asarray((found.sum(axis=1) + (~real.any(axis=1))) / np.maximum(real.sum(axis=1), 1))
 
 
-def _answer(policy: Editable, batch: QueryBatch, edits: Edits | None, k: int) -> _Answer:
+def _answer(policy: EditableAnswers, batch: QueryBatch, edits: Edits | None, k: int) -> _Answer:
     found = policy.deliberate(batch, edits)
     if found.ranking is None or found.mass is None:
         raise PluginError("the answer states no mass", fix="An editable policy gives the mass of what it ranks.")
@@ -165,7 +146,7 @@ def _answer(policy: Editable, batch: QueryBatch, edits: Edits | None, k: int) ->
 
 
 def _evidence(
-    policy: Editable, batch: QueryBatch, whole: _Answer, keys: Float64, shares: Sequence[float], k: int
+    policy: EditableAnswers, batch: QueryBatch, whole: _Answer, keys: Float64, shares: Sequence[float], k: int
 ) -> Effects:
     """What is lost without, and with nothing but, cited and random evidence."""
     best, attribution = whole.listed[:, 0], policy.attribution(batch)
@@ -201,7 +182,7 @@ def largest(values: Float32, ties: Float64, history: History, size: Int64) -> Bo
 
 
 def _intent(
-    policy: Editable, batch: QueryBatch, whole: _Answer, members: Mapping[str, sparse.csr_matrix], k: int
+    policy: EditableAnswers, batch: QueryBatch, whole: _Answer, members: Mapping[str, sparse.csr_matrix], k: int
 ) -> tuple[dict[str, Float64], dict[str, Float64]]:
     """The share of the list that carries the second most likely label of each field, before and after it is assumed."""
     before, after = {}, {}

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reasonrec_explain import faithfulness
+from reasonrec_explain.faithfulness import choose_queries, largest, measure_effects, summarise_effects
 from scipy import sparse
 
 from reasonrec_core.errors import PluginError
-from reasonrec_core.evaluate import choose_queries, faithfulness, measure_effects, summarise_effects
-from reasonrec_core.evaluate.faithfulness import largest
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import Deliberation, Edits, Float32, History, QueryBatch, Task
 

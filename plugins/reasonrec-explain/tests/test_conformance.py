@@ -1,0 +1,5 @@
+from reasonrec_core.testing.reporter import ReporterConformance
+
+
+class TestFaithfulness(ReporterConformance):
+    component = "faithfulness"
