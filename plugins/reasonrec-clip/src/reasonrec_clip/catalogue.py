@@ -12,12 +12,12 @@ from pydantic import Field
 from reasonrec_text.encoder import MINILM
 from reasonrec_timm.encoder import LITE0, find_timm_weights
 from reasonrec_torch.pretrained import find_model
+from reasonrec_torch.weights import Weights
 
 from reasonrec_core.components import Encoder, FitData, Settings
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import PluginError
 from reasonrec_core.io import content_hash, read_json, sha256_of, write_json
-from reasonrec_core.observe.pretrained import Weights
 from reasonrec_core.types import Float32
 
 if TYPE_CHECKING:

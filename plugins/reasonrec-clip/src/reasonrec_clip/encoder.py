@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
+from reasonrec_torch.weights import Weights, find_weights
 
 from reasonrec_core.components import Encoder, Settings
 from reasonrec_core.io import content_hash
-from reasonrec_core.observe.pretrained import Weights, find_weights
 from reasonrec_core.types import Float32
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2  # type: ignore[import-untyped]
 from PIL import Image
 from reasonrec_timm.model import choose_device, map_pieces
+from reasonrec_torch.weights import Weights
 
 from reasonrec_clip.encoder import ClipConfig
 from reasonrec_core.errors import ConfigError, WeightsError
-from reasonrec_core.observe.pretrained import Weights
 from reasonrec_core.types import Float32
 
 PREPROCESSING = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")

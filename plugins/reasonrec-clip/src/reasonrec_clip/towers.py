@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from reasonrec_timm.model import choose_device, create_model, load_weights, map_pieces
 from reasonrec_torch.pretrained import quiet_transformers
+from reasonrec_torch.weights import Weights
 from timm.data.config import resolve_data_config
 from torchvision import transforms  # type: ignore[import-untyped]
 from transformers import AutoTokenizer
@@ -18,7 +19,6 @@ from transformers import AutoTokenizer
 from reasonrec_clip.catalogue import CatalogueConfig
 from reasonrec_core.errors import WeightsError
 from reasonrec_core.io import content_hash
-from reasonrec_core.observe.pretrained import Weights
 from reasonrec_core.types import Float32
 
 MAX_WIDTH = 3072

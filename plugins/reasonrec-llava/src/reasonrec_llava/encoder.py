@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 from reasonrec_torch.pretrained import CHAT_MODEL_FILES, find_model
+from reasonrec_torch.weights import Weights
 
 from reasonrec_core.components import Encoder, ItemInput, Settings
 from reasonrec_core.io import content_hash
-from reasonrec_core.observe.pretrained import Weights
 from reasonrec_core.types import Float32
 
 if TYPE_CHECKING:

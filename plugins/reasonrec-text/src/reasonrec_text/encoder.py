@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 from reasonrec_torch.pretrained import find_model
+from reasonrec_torch.weights import Weights
 
 from reasonrec_core.components import Encoder, Settings
 from reasonrec_core.io import content_hash
-from reasonrec_core.observe.pretrained import Weights
 from reasonrec_core.types import Float32
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ import numpy as np
 import timm
 import torch
 from PIL import Image
+from reasonrec_torch.weights import PACKAGED, Weights
 from safetensors.torch import load_file
 from timm.data.config import resolve_data_config
 from timm.data.transforms_factory import create_transform
 
 from reasonrec_core.errors import ConfigError, WeightsError
-from reasonrec_core.observe.pretrained import PACKAGED, Weights
 from reasonrec_core.types import Float32
 from reasonrec_timm.encoder import LITE0, TimmConfig
 

@@ -1,4 +1,4 @@
 """What neural recommenders share: a trainer, ragged batches, losses, item tables that grow, files without pickle.
 
-Importing this package, `reasonrec_torch.config` or `reasonrec_torch.curriculum` imports no torch.
+Importing this package, its `config`, `curriculum`, `pretrained` or `weights` imports no torch.
 """

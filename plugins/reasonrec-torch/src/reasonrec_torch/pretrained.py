@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reasonrec_core.errors import WeightsError
-from reasonrec_core.observe.pretrained import Weights, find_weights
+from reasonrec_torch.weights import Weights, find_weights
 
 if TYPE_CHECKING:
     import torch

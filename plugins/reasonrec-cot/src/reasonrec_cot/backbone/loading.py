@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from reasonrec_torch.pretrained import CHAT_MODEL_FILES, MODEL_NEEDS, find_model, load_pretrained
+from reasonrec_torch.weights import Weights
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
 from reasonrec_core.errors import ConfigError, WeightsError
-from reasonrec_core.observe.pretrained import Weights
 from reasonrec_cot.config import BackboneConfig
 
 CPU_TOKENS_AT_ONCE, OTHERWISE = 2048, 32_768

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import torch
+from reasonrec_torch.weights import Weights
 from torch import nn
 
 from reasonrec_core.errors import ConfigError, PluginError, WeightsError
-from reasonrec_core.observe.pretrained import Weights
 from reasonrec_core.types import Int64
 from reasonrec_cot.backbone.kv_cache import PrefixCache, Reading, Usage, common, layers_of, make_cache
 from reasonrec_cot.backbone.loading import (

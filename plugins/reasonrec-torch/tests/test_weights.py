@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from reasonrec_torch import weights
+from reasonrec_torch.weights import Packaged, find_weights
 
 from reasonrec_core.errors import WeightsError
-from reasonrec_core.observe import pretrained
-from reasonrec_core.observe.pretrained import Packaged, find_weights
 
 NEEDS = ("config.json", "*.safetensors")
 
@@ -24,9 +24,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cache = tmp_path / "hub"
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    pretrained._offline.cache_clear()
+    weights._offline.cache_clear()
     yield cache  # type: ignore[misc]
-    pretrained._offline.cache_clear()
+    weights._offline.cache_clear()
 
 
 def model_in(folder: Path, licence: str = "mit") -> Path:
@@ -124,7 +124,7 @@ def test_without_a_network_the_answer_comes_at_once(monkeypatch: pytest.MonkeyPa
         raise OSError(101, "Network is unreachable")
 
     monkeypatch.setattr(socket, "create_connection", unreachable)
-    pretrained._offline.cache_clear()
+    weights._offline.cache_clear()
     start = time.monotonic()
     for _ in range(3):
         with pytest.raises(WeightsError, match=r"cannot be reached .Network is unreachable"):
