@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -36,9 +36,8 @@ def config_error(error: ValidationError, model: type[BaseModel], *, where: str |
     path = ".".join(str(part) for part in first["loc"])
     fix = _fix(first, model)
     if more:
-        fix = (
-            f"{fix} {len(more)} more: {', '.join('.'.join(map(str, e['loc'])) or e['msg'] for e in more[:5])}.".lstrip()
-        )
+        others = ", ".join(".".join(map(str, each["loc"])) or each["msg"] for each in more[:5])
+        fix = f"{fix} {len(more)} more: {others}.".lstrip()
     return ConfigError(_what(first), where=".".join(filter(None, (where, path))) or None, fix=fix or None)
 
 
@@ -67,9 +66,8 @@ def _model_at(model: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel] 
     """The model that ``path`` leads to, as far as annotations say."""
     for part in path:
         field = model.model_fields.get(str(part))
-        found = (
-            [a for a in _types(field.annotation) if isinstance(a, type) and issubclass(a, BaseModel)] if field else []
-        )
+        types = _types(field.annotation) if field else []
+        found = [each for each in types if isinstance(each, type) and issubclass(each, BaseModel)]
         if len(found) != 1:
             return None
         model = found[0]
@@ -77,8 +75,6 @@ def _model_at(model: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel] 
 
 
 def _types(annotation: Any) -> list[Any]:
-    from typing import get_args
-
     parts = get_args(annotation)
     return [annotation] if not parts else [t for part in parts for t in _types(part)]
 

@@ -86,6 +86,10 @@ def _check_shape(scores: Float32, batch: QueryBatch) -> None:
         )
 
 
+def _not_finite() -> PluginError:
+    return PluginError("scores hold NaN or +inf", fix="A component must score items with finite numbers or -inf.")
+
+
 def _select(scores: Float32, k: int) -> tuple[Int32, Float32]:
     """Columns int32[B, min(k, n)] and values of the best, a slab of rows at a time."""
     rows, n = scores.shape
@@ -114,7 +118,7 @@ def _select_slab(scores: Float32, k: int) -> tuple[Int32, Float32]:
         coarse = _fold(coarse, 4)
     ordered = np.sort(coarse, axis=1)
     if not (ordered[:, -1] < np.inf).all():  # also where it is NaN: maxima propagate it, and it sorts last
-        raise PluginError("scores hold NaN or +inf", fix="A component must score items with finite numbers or -inf.")
+        raise _not_finite()
     bound = ordered[:, -k]
     # Exactly k blocks reach the bound: all scores that do are wanted. More: ties, of which the first columns count.
     tied = (coarse >= bound[:, None]).sum(axis=1) > k
@@ -138,7 +142,7 @@ def _select_row(scores: Float32, k: int) -> tuple[Int32, Float32]:
     """`_select` for one long row, in as few operations as can be: what a single request pays for is their number."""
     row, maxima = scores[0], _fold(np.ascontiguousarray(scores), _WIDE)[0]
     if not maxima.max() < np.inf:
-        raise PluginError("scores hold NaN or +inf", fix="A component must score items with finite numbers or -inf.")
+        raise _not_finite()
     reached = np.flatnonzero(row >= np.partition(maxima, len(maxima) - k)[len(maxima) - k])
     best = reached[np.argsort(-row[reached], kind="stable")[:k]]
     return best[None].astype(np.int32), row[best][None]
@@ -149,7 +153,7 @@ def _sort_slab(scores: Float32, k: int) -> tuple[Int32, Float32]:
     order = np.argsort(-scores, axis=1, kind="stable")
     best = np.take_along_axis(scores, order, axis=1)
     if not ((best[:, 0] < np.inf) & (best[:, -1] >= -np.inf)).all():  # NaN sorts last
-        raise PluginError("scores hold NaN or +inf", fix="A component must score items with finite numbers or -inf.")
+        raise _not_finite()
     return order[:, :k].astype(np.int32), np.ascontiguousarray(best[:, :k])
 
 
@@ -230,7 +234,7 @@ def percentile_rank(scores: Float32, batch: QueryBatch) -> Float32:
     """
     assert batch.candidates is not None
     if not (scores < np.inf).all():  # False for NaN, too
-        raise PluginError("scores hold NaN or +inf", fix="A component must score items with finite numbers or -inf.")
+        raise _not_finite()
     free = np.ones(scores.shape, np.bool_)
     free[batch.history.rows, batch.history.items] = False
     rows, share = np.arange(len(scores)), np.full(batch.candidates.shape, 0.5, np.float32)

@@ -6,13 +6,17 @@ are not markup, and control characters are removed by `plain`.
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console, ConsoleDimensions
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
 
 from reasonrec_core.cli.options import line as line
 from reasonrec_core.cli.options import plain as plain
@@ -43,6 +47,38 @@ out = _Stream(highlight=False, markup=False, emoji=False)
 """Results: stdout."""
 err = _Stream(stderr=True, highlight=False, markup=False, emoji=False)
 """Notes, warnings, progress: stderr."""
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` as JSON on stdout, one key a line."""
+    out.print(json.dumps(value, indent=2), soft_wrap=True)
+
+
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[str | Text]], *, whole: Collection[str] = ()) -> None:
+    """Print rows below bold titles.
+
+    Args:
+        titles: of the columns.
+        rows: a cell a column; control characters are removed.
+        whole: titles of the columns that are never wrapped.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, overflow="fold", no_wrap=title in whole)
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else plain(cell) for cell in row))
+    out.print(table)
+
+
+def print_facts(facts: Iterable[tuple[str, str]], title: str = "") -> None:
+    """Print names and values in two columns; control characters are removed."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    for name, value in facts:
+        grid.add_row(name, plain(value))
+    if title:
+        out.print(plain(title), style="bold")
+    out.print(grid)
 
 
 def note(message: str) -> None:

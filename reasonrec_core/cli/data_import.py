@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from reasonrec_core.cli.console import note, out, plain, progress
+from reasonrec_core.cli.console import note, out, plain, print_json, progress
 from reasonrec_core.cli.data_options import source_options
 from reasonrec_core.data import import_path, read_new_items
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.storage import is_dataset
+from reasonrec_core.data.storage import LOG, MANIFEST, is_dataset
 from reasonrec_core.errors import ConfigError, DataError
+from reasonrec_core.io import require_replaceable
 
 
 @click.command(name="import")
@@ -56,12 +56,16 @@ def import_command(
       reasonrec data import new-items/ --into runs/shop
     """
     if into is not None:
-        _refuse({"--out": folder, "--extend": extend, "--name": name, "--force": force or None})
+        given = {"--out": folder, "--extend": extend, "--name": name, "--force": force or None}
+        for option in (option for option, value in given.items() if value is not None):
+            raise ConfigError(f"{option} does not go with --into", where="data import", fix="Leave one of them out.")
         _into_run(path, into, source["columns"], as_json=as_json)
         return
     if folder is None:
         raise ConfigError("no --out", where="data import", fix="Name the dataset's folder (--out), or a run (--into).")
-    _require_free(folder, force)
+    if is_dataset(folder) and not force:
+        raise DataError("holds a dataset already", where=str(folder), fix="Use --force to replace it.")
+    require_replaceable(folder, MANIFEST, LOG)
     with progress() as step:
         step(0, 2, "import")
         if extend is not None:
@@ -75,7 +79,7 @@ def import_command(
     for remark in dataset.notes:
         note(plain(f"note: {remark}"))
     if as_json:
-        out.print(json.dumps(dataset.manifest, indent=2, sort_keys=True), soft_wrap=True)
+        print_json(dataset.manifest)
     else:
         counts = f"{dataset.n_users:,} users, {dataset.n_items:,} items, {len(dataset):,} interactions"
         out.print(plain(f"{dataset.name}: {counts}, saved to {folder} (hash {dataset.hash[:12]})"), soft_wrap=True)
@@ -94,26 +98,8 @@ def _into_run(path: Path, run: Path, columns: dict[str, str], *, as_json: bool) 
         first = added.refused[0]
         note(plain(f"{len(added.refused)} images were not used; the first, {first.path!r}: {first.reason}"))
     if as_json:
-        out.print(json.dumps(added.to_dict(), indent=2), soft_wrap=True)
+        print_json(added.to_dict())
         return
     seen = "".join(f", {count:,} with {name}" for name, count in added.present.items())
     out.print(plain(f"{added.items:,} items added{seen}: {run} recommends from {added.total:,} now"), soft_wrap=True)
     note(plain(f"Nothing was fitted again: results and report speak of the {added.n_fitted:,} items of the fit."))
-
-
-def _refuse(given: dict[str, object]) -> None:
-    """Options that make no sense with --into."""
-    for option, value in given.items():
-        if value is not None:
-            raise ConfigError(f"{option} does not go with --into", where="data import", fix="Leave one of them out.")
-
-
-def _require_free(folder: Path, force: bool) -> None:
-    """Never write over what is not a dataset, nor over a dataset without being told to."""
-    if folder.is_file():
-        raise DataError("is a file", where=str(folder), fix="Name a folder.")
-    if is_dataset(folder):
-        if not force:
-            raise DataError("holds a dataset already", where=str(folder), fix="Use --force to replace it.")
-    elif folder.is_dir() and any(folder.iterdir()):
-        raise DataError("holds other files", where=str(folder), fix="Name a new or empty folder.")

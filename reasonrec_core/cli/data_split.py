@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
-from rich.text import Text
 
-from reasonrec_core.cli.console import note, out, plain
+from reasonrec_core.cli.console import note, plain, print_facts, print_json
 from reasonrec_core.cli.data_options import choose_split, open_data, source_options, split_options
 from reasonrec_core.data import draw_direct_split, make_split, save_split
 from reasonrec_core.data.dataset import Dataset
@@ -59,7 +56,7 @@ def split_command(
             save_split(made, folder, dataset)
         facts = _facts(made, dataset)
     if as_json:
-        out.print(json.dumps(facts, indent=2), soft_wrap=True)
+        print_json(facts)
     else:
         _show(facts)
     if folder is not None:
@@ -89,9 +86,6 @@ def _facts(split: Split, dataset: Dataset) -> dict[str, Any]:
 
 
 def _show(facts: dict[str, Any]) -> None:
-    table = Table(show_header=False, box=None, title=Text(plain(facts["dataset"]["name"])), title_justify="left")
-    table.add_column(no_wrap=True)
-    table.add_column()
     rows = [("protocol", facts["protocol"]), ("training", f"{facts['train']['interactions']:,} interactions")]
     for name, label in (("valid", "validation"), ("test", "test")):
         part = facts[name]
@@ -99,6 +93,4 @@ def _show(facts: dict[str, Any]) -> None:
         line = f"{part['queries']:,} queries, {part['targets']:,} targets, mean history {part['mean_history']}{drawn}"
         rows.append((label, f"{line} ({part['task']})"))
     rows += [("left out", f"{count:,} {reason}") for reason, count in facts["left_out"].items()]
-    for name, value in [*rows, ("hash", facts["hash"])]:
-        table.add_row(Text(name), Text(plain(value)))
-    out.print(table)
+    print_facts([*rows, ("hash", facts["hash"])], facts["dataset"]["name"])

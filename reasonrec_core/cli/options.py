@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 import click
 
@@ -58,16 +59,11 @@ def _debugging(context: click.Context, parameter: click.Parameter, value: bool) 
 
 def common_options() -> list[click.Option]:
     """The options that every command gets; their values go to `terminal`, not to the command."""
+    silent = partial(click.Option, expose_value=False)
     return [
-        click.Option(
-            ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_quieter, help="Results and errors only."
-        ),
-        click.Option(
-            ["-v", "--verbose"], count=True, expose_value=False, callback=_louder, help="Say more; -vv says everything."
-        ),
-        click.Option(
-            ["--debug"], is_flag=True, expose_value=False, callback=_debugging, help="Show the traceback of an error."
-        ),
+        silent(["-q", "--quiet"], is_flag=True, callback=_quieter, help="Results and errors only."),
+        silent(["-v", "--verbose"], count=True, callback=_louder, help="Say more; -vv says everything."),
+        silent(["--debug"], is_flag=True, callback=_debugging, help="Show the traceback of an error."),
     ]
 
 
@@ -83,13 +79,13 @@ TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def plain(text: str) -> str:
-    """``text`` without control characters (a title may hold an escape sequence that would steer the terminal)."""
+    """``text`` without control characters: a title may hold an escape sequence that would steer the terminal."""
     if text.isprintable():
         return text
     import unicodedata
 
     def harmless(c: str) -> bool:
-        return c in "\t\n" or (unicodedata.category(c) != "Cc" and c not in TURNING)
+        return c in "\t\n" or (unicodedata.category(c) not in {"Cc", "Cs"} and c not in TURNING)
 
     return "".join(c if harmless(c) else "\N{REPLACEMENT CHARACTER}" for c in text)
 

@@ -11,13 +11,14 @@ from reasonrec_core.cli.main import LazyGroup
 from reasonrec_core.hookspecs import Kind
 
 if TYPE_CHECKING:
-    from reasonrec_core.plugins import Registered
+    from reasonrec_core.plugins import Registered, RegisteredCommand
     from reasonrec_core.registry import Registry
 
 COMMANDS = {
     "info": ("reasonrec_core.cli.plugins:info_command", "Explain a component: settings, source, weights."),
     "new": ("reasonrec_core.cli.plugins_new:new_command", "Start a plugin of your own: a package with tests."),
 }
+COLUMNS = ("name", "kind", "tasks", "distribution", "version", "status", "summary")
 EPILOG = """\b
 Examples:
   reasonrec plugins
@@ -47,13 +48,10 @@ def plugins_group(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    rows = plugin_rows()
-    if as_json:
-        import json
+    from reasonrec_core.cli.console import print_json
 
-        click.echo(json.dumps(rows, indent=2))
-    else:
-        _print_table(rows)
+    rows = plugin_rows()
+    print_json(rows) if as_json else _print_rows(rows)
 
 
 def plugin_rows() -> list[dict[str, Any]]:
@@ -65,42 +63,35 @@ def plugin_rows() -> list[dict[str, Any]]:
     owners = {c.distribution for c in found.components} | {c.distribution for c in found.commands}
     missing = {owner: missing_requirements(owner) for owner in owners}
 
-    def row(name: str, kind: str, tasks: tuple[str, ...], owner: str, version: str, summary: str) -> dict[str, Any]:
-        lacks = missing.get(owner)
-        status = f"needs {', '.join(lacks)} (pip install {' '.join(lacks)})" if lacks else "ok"
-        return {
-            "name": name,
-            "kind": kind,
-            "tasks": list(tasks),
-            "distribution": owner,
-            "version": version,
-            "status": status,
-            "summary": summary,
-        }
+    def row(name: str, kind: str, tasks: tuple[str, ...], owner: str, *rest: str) -> dict[str, Any]:
+        return dict(zip(COLUMNS, (name, kind, list(tasks), owner, *rest), strict=True))
 
-    rows = [row(c.spec.name, c.kind, c.spec.tasks, c.distribution, c.version, c.spec.summary) for c in found.components]
-    rows += [row(c.spec.name, "command", (), c.distribution, c.version, c.spec.summary) for c in found.commands]
+    def offered(each: Registered | RegisteredCommand, kind: str, tasks: tuple[str, ...] = ()) -> dict[str, Any]:
+        lacks = missing[each.distribution]
+        status = f"needs {', '.join(lacks)} (pip install {' '.join(lacks)})" if lacks else "ok"
+        return row(each.spec.name, kind, tasks, each.distribution, each.version, status, each.spec.summary)
+
+    rows = [offered(each, each.kind, each.spec.tasks) for each in found.components]
+    rows += [offered(each, "command") for each in found.commands]
     rows.sort(key=lambda each: (each["kind"], each["name"]))
-    for problem in found.problems:
-        status = f"{problem.status}: {problem.reason}"
-        broken = row(problem.name, problem.kind or "plugin", (), problem.distribution, problem.version, "")
-        rows.append({**broken, "status": status})
+    rows += [
+        row(each.name, each.kind or "plugin", (), each.distribution, each.version, f"{each.status}: {each.reason}", "")
+        for each in found.problems
+    ]
     return rows
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich.table import Table
+def _print_rows(rows: list[dict[str, Any]]) -> None:
+    from rich.text import Text
 
-    from reasonrec_core.cli.console import out, plain
+    from reasonrec_core.cli.console import plain, print_table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("name", "kind", "tasks", "distribution", "version", "status", "summary"):
-        table.add_column(title, overflow="fold", no_wrap=title in {"name", "kind", "version"})
-    for row in rows:
+    def cells(row: dict[str, Any]) -> list[Text]:
         style = "" if row["status"] == "ok" else "yellow" if row["status"].startswith("disabled") else "red"
-        cells = {**row, "tasks": " ".join(row["tasks"])}
-        table.add_row(*(plain(str(cells[str(column.header)])) for column in table.columns), style=style)
-    out.print(table)
+        values = ({**row, "tasks": " ".join(row["tasks"])}[title] for title in COLUMNS)
+        return [Text(plain(value), style) for value in values]
+
+    print_table(COLUMNS, map(cells, rows), whole={"name", "kind", "version"})
 
 
 INFO_EXAMPLES = """\b
@@ -121,16 +112,12 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the settings as JSON schema.")
 def info_command(name: str, kind: str | None, as_json: bool) -> None:
     """Explain the component NAME: its settings with their defaults, its source, its weights and their licence."""
+    from reasonrec_core.cli.console import print_json
     from reasonrec_core.registry import Registry
 
     registry = Registry.discover()
     told = describe(registry, find(registry, name, kind))
-    if as_json:
-        import json
-
-        click.echo(json.dumps(told, indent=2, default=str))
-    else:
-        _print_info(told)
+    print_json(told) if as_json else _print_info(told)
 
 
 def find(registry: Registry, name: str, kind: str | None) -> Registered:
@@ -200,8 +187,8 @@ def settings_rows(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, st
         default = "required" if key in required else _word(told.get("default"))
         yield key, _allowed(told, definitions), default, told.get("description", "")
         if "properties" in nested:
-            for sub, *rest in settings_rows({**nested, "$defs": definitions}):
-                yield f"{key}.{sub}", rest[0], rest[1], rest[2]
+            for sub, allowed, given, meaning in settings_rows({**nested, "$defs": definitions}):
+                yield f"{key}.{sub}", allowed, given, meaning
 
 
 def _allowed(told: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
@@ -235,25 +222,16 @@ def _word(value: Any) -> str:
 
 
 def _print_info(told: Mapping[str, Any]) -> None:
-    from rich.table import Table
+    from reasonrec_core.cli.console import out, plain, print_facts, print_table
 
-    from reasonrec_core.cli.console import out, plain
-
-    facts = Table.grid(padding=(0, 2))
-    for key in ("kind", "summary", "tasks", "distribution", "licence", "source"):
-        value = ", ".join(told[key]) if key == "tasks" else str(told[key])
-        value = f"{value} {told['version']}" if key == "distribution" else value
-        if value:
-            facts.add_row(key, plain(value))
-    for key, value in told["weights"].items():
-        facts.add_row(f"weights {key}" if key != "source" else "weights", plain(value))
-    out.print(told["name"], style="bold")
-    out.print(facts)
+    owner = f"{told['distribution']} {told['version']}"
+    facts = {**told, "tasks": ", ".join(told["tasks"]), "distribution": owner}
+    shown = [(key, facts[key]) for key in ("kind", "summary", "tasks", "distribution", "licence", "source")]
+    shown += [("weights" if key == "source" else f"weights {key}", value) for key, value in told["weights"].items()]
+    print_facts([(key, value) for key, value in shown if value], told["name"])
     out.print(f"\n{plain(told['description'])}\n")
     rows = list(settings_rows(told["settings"]))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("setting", "allowed", "default", "meaning"):
-        table.add_column(title, overflow="fold", no_wrap=title == "setting")
-    for row in rows:
-        table.add_row(*map(plain, row))
-    out.print(table if rows else "No settings.")
+    if rows:
+        print_table(("setting", "allowed", "default", "meaning"), rows, whole={"setting"})
+    else:
+        out.print("No settings.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -10,6 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from reasonrec_core.cli.options import line
 from reasonrec_core.evaluate.leaderboard import Leaderboard, SystemsTable, TableCell, make_table, shorten_protocol
 from reasonrec_core.evaluate.schema import Results
 
@@ -38,28 +38,24 @@ class ResultsTable:
         yield Group(*self._head(), next(fitting, grids[-1]), *self._foot())
 
     def _head(self) -> list[Text]:
-        results = self.board.results
-        return [
-            Text.assemble(
-                (_plain(results.dataset.name), "bold"), ("  " + _plain(shorten_protocol(results.protocol)), "dim")
-            )
-        ]
+        name, protocol = self.board.results.dataset.name, shorten_protocol(self.board.results.protocol)
+        return [Text.assemble((line(name), "bold"), ("  " + line(protocol), "dim"))]
 
     def _grid(self, gap: str, count: int) -> Table:
         """The first ``count`` metrics, ``gap`` between a value and its interval."""
         grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         grid.add_column("system", no_wrap=True)
         for column in self.table.columns[:count]:
-            grid.add_column(_plain(column.name), no_wrap=True, justify="left")
+            grid.add_column(line(column.name), no_wrap=True, justify="left")
         for row in self.table.rows:
-            name = Text(_plain(row.system), "bold" if row.is_main else "")
+            name = Text(line(row.system), "bold" if row.is_main else "")
             cells = zip(row.cells[:count], self._marked, strict=False)
             grid.add_row(name, *(_text(cell, gap, marked) for cell, marked in cells))
         return grid
 
     def _foot(self) -> list[Text]:
         legend = _legend(self.table)
-        return [*([Text(legend, "dim")] if legend else []), *(Text(_plain(each)) for each in self.sentences)]
+        return [*([Text(legend, "dim")] if legend else []), *(Text(line(each)) for each in self.sentences)]
 
 
 def _text(cell: TableCell, gap: str, marked: bool) -> Text:
@@ -72,11 +68,6 @@ def _legend(table: SystemsTable) -> str:
     parts = ["95 % intervals"] if table.has_intervals else []
     if table.has_marks:
         parts.append(
-            f"against {_plain(table.main)}: ▼ significantly worse, ▲ significantly better, ≈ not distinguishable"
+            f"against {line(table.main)}: ▼ significantly worse, ▲ significantly better, ≈ not distinguishable"
         )
     return "; ".join(parts)
-
-
-def _plain(text: str) -> str:
-    """Text without control characters, which could steer the terminal."""
-    return "".join(c if unicodedata.category(c) not in {"Cc", "Cs"} else "\ufffd" for c in text)

@@ -128,23 +128,18 @@ def discover() -> Installed:
     found = distributions()
     problems = _unknown_names(found)
     for distribution in found:
+        owner = distribution.name, distribution.version
         why = _disabled(distribution)
-        unmet = conflict(distribution.requires, (CORE, META), __version__)
         if distribution.doubles and not why:
             problems.append(_doubled(distribution))
         for entry, target in distribution.entries:
             if why:
-                problems.append(Problem(distribution.name, distribution.version, why, None, entry, "disabled"))
-                continue
-            if unmet:
-                reason = f"it needs {unmet}, and {CORE} {__version__} is installed: pip install --upgrade"
-                reason = f"{reason} {distribution.name} {CORE}"
-                problems.append(Problem(distribution.name, distribution.version, reason, None, entry))
+                problems.append(Problem(*owner, why, None, entry, "disabled"))
                 continue
             try:
                 offered, verbs = _load(host, distribution, entry, target)
             except Rejected as error:
-                problems.append(Problem(distribution.name, distribution.version, str(error), None, entry))
+                problems.append(Problem(*owner, str(error), None, entry))
             else:
                 components += offered
                 commands += verbs
@@ -186,6 +181,10 @@ def _load(
     host: pluggy.PluginManager, distribution: Distribution, entry: str, target: str
 ) -> tuple[list[Registered], list[RegisteredCommand]]:
     """Import one plugin module, check it, and ask its hooks."""
+    unmet = conflict(distribution.requires, (CORE, META), __version__)
+    if unmet:
+        upgrade = f"pip install --upgrade {distribution.name} {CORE}"
+        raise Rejected(f"it needs {unmet}, and {CORE} {__version__} is installed: {upgrade}")
     if ":" in target:
         raise Rejected(f"entry point {entry!r} names {target!r}; it must name a module")
     try:
@@ -261,21 +260,12 @@ def _names(variable: str) -> list[str] | None:
 def _unknown_names(found: list[Distribution]) -> list[Problem]:
     """A name in the allow list that no distribution has: probably misspelt."""
     keys = [distribution.key for distribution in found]
-    return [
-        Problem(
-            name,
-            "",
-            f"REASONREC_LOAD_PLUGINS names it, but it is not installed. {did_you_mean(name, keys)}",
-            None,
-            name,
-        )
-        for name in _names("REASONREC_LOAD_PLUGINS") or ()
-        if name not in keys
-    ]
+    said = "REASONREC_LOAD_PLUGINS names it, but it is not installed."
+    unknown = [name for name in _names("REASONREC_LOAD_PLUGINS") or () if name not in keys]
+    return [Problem(name, "", f"{said} {did_you_mean(name, keys)}", None, name) for name in unknown]
 
 
 def _strict(found: Installed) -> None:
     if found.faults and os.environ.get("REASONREC_STRICT_PLUGINS", "") not in {"", "0"}:
-        raise PluginError(
-            "; ".join(map(str, found.faults)), fix="Mend or uninstall it, or unset REASONREC_STRICT_PLUGINS."
-        )
+        fix = "Mend or uninstall it, or unset REASONREC_STRICT_PLUGINS."
+        raise PluginError("; ".join(map(str, found.faults)), fix=fix)

@@ -8,6 +8,7 @@ directly; where that cannot be enough (zip archives, packagers with their own fi
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 import sys
@@ -145,14 +146,8 @@ def _holds(comparison: str, version: str) -> bool:
         return have >= want and have[: len(want) - 1] == want[:-1]
     size = max(len(have), len(want))
     left, right = ([*each, *[0] * (size - len(each))] for each in (have, want))
-    return {
-        ">=": left >= right,
-        "<=": left <= right,
-        "==": left == right,
-        "!=": left != right,
-        "<": left < right,
-        ">": left > right,
-    }[sign]
+    compare = {">=": operator.ge, "<=": operator.le, "==": operator.eq, "!=": operator.ne}
+    return bool({**compare, "<": operator.lt, ">": operator.gt}[sign](left, right))
 
 
 def missing_requirements(name: str) -> list[str]:

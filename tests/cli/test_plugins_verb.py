@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from installed import environment, install, install_module, reasonrec
 
-from reasonrec_core.cli.plugins_new import KINDS, template_folder
+from reasonrec_core.cli.plugins_new import KINDS, new_plugin, template_folder
+from reasonrec_core.errors import ConfigError
 
 DELEGATE = """
 @hookimpl
@@ -143,9 +144,8 @@ def test_info_on_a_broken_plugin_says_why(site: Path) -> None:
 
 @pytest.mark.parametrize("name", ["My-Model", "1st", "a b", "../x", "", "core", "class", "x" * 3 + "-"])
 def test_a_bad_name_for_a_new_plugin_is_refused(tmp_path: Path, name: str) -> None:
-    done = reasonrec(None, "plugins", "new", "delegate", name, "--out", str(tmp_path))
-    assert done.returncode == 2
-    assert "cannot be a plugin's name" in done.stderr
+    with pytest.raises(ConfigError, match="cannot be a plugin's name"):
+        new_plugin("delegate", name, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -159,9 +159,8 @@ def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if (template_folder() / kind).is_dir()])
 def test_a_new_plugin_has_nothing_left_of_the_template(tmp_path: Path, kind: str) -> None:
-    done = reasonrec(None, "plugins", "new", kind, "my-own-thing", "--out", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    folder = tmp_path / "reasonrec-my-own-thing"
+    folder = new_plugin(kind, "my-own-thing", tmp_path)
+    assert folder == tmp_path / "reasonrec-my-own-thing"
     paths = [path for path in folder.rglob("*") if path.is_file()]
     assert {"pyproject.toml", "README.md", "plugin.py", "py.typed"} <= {path.name for path in paths}
     for path in paths:
@@ -190,7 +189,7 @@ def test_the_templates_are_in_the_wheel(tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*pip, "-w", str(tmp_path), str(root)], check=True, capture_output=True)
     site = tmp_path / "site"
-    with zipfile.ZipFile(next(tmp_path.glob("reasonrec-*.whl"))) as wheel:
+    with zipfile.ZipFile(next(tmp_path.glob("reasonrec_core-*.whl"))) as wheel:
         wheel.extractall(site)
     code = "import reasonrec_core.cli.plugins_new as new; print(new.template_folder())"
     done = subprocess.run(
