@@ -28,7 +28,7 @@ from safetensors.torch import load_file, save_file
 
 from reasonrec_chain.fit_gating import GatePairs, join_pairs, train_gates
 from reasonrec_chain.fitting import propose_pairs
-from reasonrec_chain.gating import TINY, Gates, GateWeights
+from reasonrec_chain.gating import TINY, Gates, GateWeights, predict_weights
 from reasonrec_chain.item_cache import ItemCache
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.policy import Chain
@@ -183,7 +183,7 @@ class ChainReflex(Delegate[ChainReflexConfig]):
             weighed: how much each expert counts.
             out: float32[B, n_items].
         """
-        mixture, agreement, floor = weighed.experts * voices, weighed.agreement, self.gates.ready.floor
+        mixture, agreement, floor = weighed.experts * voices, weighed.agreement, np.float32(self.gates.floor)
         at = np.flatnonzero(np.logical_or.reduce([rooms[e] > 0 for e in np.flatnonzero(voiced).tolist()]))
         row = at // out.shape[1]
         mixed, agreed = np.full(len(at), TINY, np.float32), np.zeros(len(at), np.float32)
@@ -209,7 +209,7 @@ class ChainReflex(Delegate[ChainReflexConfig]):
         """Mixture and exponents of B queries."""
         h, known = horizon[:, None].astype(np.float32), np.sign(totals) * np.log1p(np.abs(totals))
         facts = np.concatenate([h, h * h, known, np.log(np.maximum(surest, 1e-8))], axis=1).astype(np.float32)
-        return self.gates.ready.weights(facts)
+        return predict_weights(self.gates, facts)
 
     @property
     def _attached(self) -> Chain:
