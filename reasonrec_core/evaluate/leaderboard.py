@@ -16,7 +16,7 @@ ALPHA = 0.05
 """Level at which a corrected p-value counts as significant."""
 
 
-class Role(StrEnum):
+class SystemRole(StrEnum):
     """What a system is in the run."""
 
     ROUTED = "routed"
@@ -35,7 +35,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Difference:
+class SystemDifference:
     """A comparison seen from ``a``: ``value`` = metric of ``a`` minus metric of ``b``."""
 
     a: str
@@ -71,16 +71,16 @@ class Leaderboard:
         )
         self.systems: tuple[str, ...] = tuple(sorted(results.systems, key=self._place))
 
-    def role(self, system: str) -> Role:
+    def role(self, system: str) -> SystemRole:
         """What ``system`` is; the system called "routed" is, even where the roles are not stated."""
         roles = self.results.roles
         if system == (roles.routed if roles and roles.routed else "routed"):
-            return Role.ROUTED
+            return SystemRole.ROUTED
         if roles and system == roles.policy:
-            return Role.POLICY
+            return SystemRole.POLICY
         if roles and system in roles.delegates:
-            return Role.DELEGATE
-        return Role.CONSULT if roles and system == "consult" else Role.OTHER
+            return SystemRole.DELEGATE
+        return SystemRole.CONSULT if roles and system == "consult" else SystemRole.OTHER
 
     @property
     def main(self) -> str:
@@ -92,9 +92,9 @@ class Leaderboard:
         """Whom the main system is measured against: the policy alone and the best delegate."""
         others = [s for s in self.systems if s != self.main]
         firsts = {self.role(s): s for s in reversed(others)}
-        return tuple(firsts[role] for role in Role if role in firsts)[:2]
+        return tuple(firsts[role] for role in SystemRole if role in firsts)[:2]
 
-    def first(self, role: Role) -> str | None:
+    def first(self, role: SystemRole) -> str | None:
         """The best system of a role."""
         return next((s for s in self.systems if self.role(s) is role), None)
 
@@ -111,15 +111,15 @@ class Leaderboard:
         top = (min if metric.lower_is_better else max)(values.values())
         return frozenset(s for s, value in values.items() if value == top)
 
-    def difference(self, a: str, b: str, metric: ParsedMetric) -> Difference | None:
+    def difference(self, a: str, b: str, metric: ParsedMetric) -> SystemDifference | None:
         """The paired comparison of two systems, turned so that ``a`` comes first; None where it was not made."""
         for c in self.results.comparisons:
             if c.metric != metric.name or {c.a, c.b} != {a, b} or a == b:
                 continue
             p = c.p if c.p_corrected is None else c.p_corrected
             if c.a == a:
-                return Difference(a, b, metric, c.difference, c.low, c.high, p)
-            return Difference(a, b, metric, -c.difference, _minus(c.high), _minus(c.low), p)
+                return SystemDifference(a, b, metric, c.difference, c.low, c.high, p)
+            return SystemDifference(a, b, metric, -c.difference, _minus(c.high), _minus(c.low), p)
         return None
 
     def columns(self, limit: int) -> tuple[ParsedMetric, ...]:
@@ -162,7 +162,7 @@ class Leaderboard:
         if self.headline and (found := self.results.systems[system].get(self.headline.name)):
             value = found.value
         sign = 1 if self.headline and self.headline.lower_is_better else -1
-        return list(Role).index(self.role(system)), float("inf") if value is None else sign * value, system
+        return list(SystemRole).index(self.role(system)), float("inf") if value is None else sign * value, system
 
 
 def _minus(value: float | None) -> float | None:
@@ -194,7 +194,7 @@ class SystemRow:
     """A system."""
 
     system: str
-    role: Role
+    role: SystemRole
     is_main: bool
     cells: tuple[TableCell, ...]
 

@@ -8,9 +8,9 @@ import run_folders as folders
 from hypothesis import given
 from hypothesis import strategies as st
 from reasonrec_report import number_format, routing_text, summary_text
-from reasonrec_report.axes import Scale, around, from_zero
+from reasonrec_report.axes import Scale, make_axis_around, make_axis_from_zero
 
-from reasonrec_core.evaluate.leaderboard import Leaderboard, Role, Verdict
+from reasonrec_core.evaluate.leaderboard import Leaderboard, SystemRole, Verdict
 from reasonrec_core.evaluate.metric_names import choose_headline, parse_metric
 from reasonrec_core.evaluate.schema import Results
 
@@ -62,7 +62,7 @@ def test_an_interval_turns_with_its_comparison() -> None:
 def test_who_is_who() -> None:
     found = board()
     assert found.systems == ("routed", "profile", "transitions", "implicit-als", "popularity")
-    assert [found.role(s) for s in found.systems[:3]] == [Role.ROUTED, Role.POLICY, Role.DELEGATE]
+    assert [found.role(s) for s in found.systems[:3]] == [SystemRole.ROUTED, SystemRole.POLICY, SystemRole.DELEGATE]
     assert found.rivals == ("profile", "transitions")
 
 
@@ -74,9 +74,9 @@ def test_without_a_router_the_policy_comes_first() -> None:
     })  # fmt: skip
     assert found.systems == ("profile", "transitions", "popularity")
     assert found.rivals == ("transitions",)
-    assert summary_text.verdict(found).startswith("The policy alone (profile)") or "profile" in summary_text.verdict(
-        found
-    )
+    assert summary_text.describe_verdict(found).startswith(
+        "The policy alone (profile)"
+    ) or "profile" in summary_text.describe_verdict(found)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_what_a_report_is_about(names: list[str], expected: str) -> None:
 
 def test_nothing_measured() -> None:
     assert choose_headline([]) is None
-    assert summary_text.verdict(board(systems={"a": {}})) == "This run measured nothing."
+    assert summary_text.describe_verdict(board(systems={"a": {}})) == "This run measured nothing."
 
 
 def test_repeated_metrics_are_not_shown_twice() -> None:
@@ -110,12 +110,12 @@ def test_repeated_metrics_are_not_shown_twice() -> None:
 
 @pytest.mark.parametrize(("p", "text"), [(0, "p < 0.001"), (0.0123, "p = 0.012"), (0.05, "p = 0.05"), (1, "p = 1")])
 def test_p_values(p: float, text: str) -> None:
-    assert number_format.chance(p) == text
+    assert number_format.format_p_value(p) == text
 
 
 @given(st.lists(VALUES, min_size=1, max_size=8))
 def test_an_axis_shows_every_value_with_ticks_in_order(values: list[float]) -> None:
-    for scale in (around(values), from_zero(values, start=200.0, end=10.0)):
+    for scale in (make_axis_around(values), make_axis_from_zero(values, start=200.0, end=10.0)):
         low, high = sorted((scale.start, scale.end))
         assert all(low <= scale(v) <= high for v in values)
         assert scale.low <= min(values) + 1e-9 * max(values)
@@ -126,23 +126,23 @@ def test_an_axis_shows_every_value_with_ticks_in_order(values: list[float]) -> N
 
 
 def test_an_axis_of_nothing() -> None:
-    assert math.isfinite(around([None])(0.5))
-    assert from_zero([], start=0, end=1).high == 1.0
+    assert math.isfinite(make_axis_around([None])(0.5))
+    assert make_axis_from_zero([], start=0, end=1).high == 1.0
     assert Scale(0, 1)(2) == 100
 
 
 def test_a_hit_rate_in_plain_words() -> None:
-    assert summary_text.hits(board()) == (
+    assert summary_text.describe_hits(board()) == (
         "For 18.5\N{NO-BREAK SPACE}% of the queries, what the person chose next was among the first 10."
     )
     sampled = board(systems={"a": {"HR@10[uni99]": {"value": 0.5}}}, comparisons=[])
-    assert "among the first 10 of 100 candidates" in (summary_text.hits(sampled) or "")
+    assert "among the first 10 of 100 candidates" in (summary_text.describe_hits(sampled) or "")
 
 
 def test_a_few_lucky_hits_are_no_leak() -> None:
     lucky = {"NDCG@5": {"value": 0.001}, "HR@5": {"value": 0.001, "low": 0.0, "high": 0.004}}
     leaking = {"NDCG@5": {"value": 0.19}, "HR@5": {"value": 0.2, "low": 0.18, "high": 0.22}}
-    ratios = summary_text.fingerprint(board(systems={"lucky": lucky, "leaking": leaking}, comparisons=[]))
+    ratios = summary_text.find_leak_signs(board(systems={"lucky": lucky, "leaking": leaking}, comparisons=[]))
     assert [(name, suspicious) for name, _, suspicious in ratios] == [("leaking", True)]
 
 
@@ -159,10 +159,10 @@ def test_advice_that_gained_nothing_is_not_called_an_answer_together() -> None:
     fused = routed(routing={"validation": {"consult": {**tried, "chosen": "shared ranks"}}})
     assert kept.routing
     assert fused.routing
-    assert "answered together" not in routing_text.what(kept)
-    assert "10\N{NO-BREAK SPACE}% policy and delegates answered together" in routing_text.what(fused)
-    assert "the policy's own answer stands" in routing_text.consulting(kept.routing)
-    assert routing_text.consulting(fused.routing).endswith("+5.0\N{NO-BREAK SPACE}% (−3.0 to +16.0).")
+    assert "answered together" not in routing_text.describe_delegation(kept)
+    assert "10\N{NO-BREAK SPACE}% policy and delegates answered together" in routing_text.describe_delegation(fused)
+    assert "the policy's own answer stands" in routing_text.describe_consulting(kept.routing)
+    assert routing_text.describe_consulting(fused.routing).endswith("+5.0\N{NO-BREAK SPACE}% (−3.0 to +16.0).")
 
 
 def test_giving_no_answer_is_told_with_what_the_given_answers_are_worth() -> None:
@@ -173,14 +173,14 @@ def test_giving_no_answer_is_told_with_what_the_given_answers_are_worth() -> Non
         "risk": {"value": 0.7},
         "held_back": {"NDCG@10": 0.03},
     }
-    said = routing_text.abstaining(routed(abstention=found)).replace("\N{NO-BREAK SPACE}", " ")
+    said = routing_text.describe_abstention(routed(abstention=found)).replace("\N{NO-BREAK SPACE}", " ")
     assert said.startswith("Where no answer is given: 20 % of the requests (wanted: no answer to 20 %)")
     assert "NDCG@10 0.1500 (0.1400–0.1600)" in said
     assert "70 % of them miss; the policy would have had 0.0300 on the others." in said
-    assert not routing_text.abstaining(routed())
+    assert not routing_text.describe_abstention(routed())
 
 
 def test_nothing_is_saved_where_nothing_was_routed() -> None:
     alone = Results.model_validate(folders.ranking_metrics(None) | {"routing": None})
-    assert routing_text.saving(routed())
-    assert not routing_text.saving(alone)
+    assert routing_text.describe_saving(routed())
+    assert not routing_text.describe_saving(alone)

@@ -38,7 +38,9 @@ class Scale:
         return tuple(Tick(self(i * step), f"{i * step:.{digits}f}") for i in range(first, last + 1))
 
 
-def around(values: Iterable[float | None], *, start: float = 0.0, end: float = 100.0, pad: float = 0.06) -> Scale:
+def make_axis_around(
+    values: Iterable[float | None], *, start: float = 0.0, end: float = 100.0, pad: float = 0.06
+) -> Scale:
     """The axis that shows all ``values`` with some air; never negative where no value is."""
     known = [v for v in values if v is not None and math.isfinite(v)] or [0.0, 1.0]
     low, high = min(known), max(known)
@@ -46,7 +48,7 @@ def around(values: Iterable[float | None], *, start: float = 0.0, end: float = 1
     return Scale(max(low - air, 0.0) if low >= 0 else low - air, high + air, start, end)
 
 
-def from_zero(values: Iterable[float | None], *, start: float, end: float, limit: float = math.inf) -> Scale:
+def make_axis_from_zero(values: Iterable[float | None], *, start: float, end: float, limit: float = math.inf) -> Scale:
     """The axis from 0 to the next round number above all ``values``, at most ``limit``."""
     top = max((v for v in values if v is not None and math.isfinite(v)), default=1.0)
     step = _round_step(top / 5 if top > 0 else 0.2)

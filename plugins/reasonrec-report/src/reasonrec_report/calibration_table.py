@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from reasonrec_core.evaluate.routing_schema import CalibrationResult, ConfidenceQuality, RecalibratedConfidence
-from reasonrec_report.delegation_section import Line, Table
-from reasonrec_report.number_format import percent
-from reasonrec_report.plots import Reliability, reliability
+from reasonrec_report.delegation_section import DelegationTable, Line
+from reasonrec_report.number_format import format_percent
+from reasonrec_report.plots import ReliabilityDiagram, draw_reliability
 
 KINDS = {
     "none": "as it was",
@@ -15,13 +15,13 @@ KINDS = {
 }
 
 
-def diagram_before(found: CalibrationResult) -> Reliability | None:
+def draw_diagram_before(found: CalibrationResult) -> ReliabilityDiagram | None:
     """What the confidence looked like before, on the same axes; None where nothing was changed."""
     same = found.before is not None and found.before.bins == found.bins
-    return None if found.before is None or same else reliability(found.before, found)
+    return None if found.before is None or same else draw_reliability(found.before, found)
 
 
-def table(found: CalibrationResult) -> Table | None:
+def make_calibration_table(found: CalibrationResult) -> DelegationTable | None:
     """Errors before and after recalibration, of all answers and way by way; None where nothing was recalibrated."""
     if found.before is None:
         return None
@@ -31,7 +31,9 @@ def table(found: CalibrationResult) -> Table | None:
     columns = ("Answers", "Number", "Stated", "Came true", "Recalibrated by")
     errors = ("Error of equal-width bins", "by chance", "Error of equal-mass bins", "by chance", "Brier")
     lines = tuple(_line(name, each, name == "All answers") for name, each in rows)
-    return Table("Calibration on test, before → after recalibration on validation", (*columns, *errors), lines)
+    return DelegationTable(
+        "Calibration on test, before → after recalibration on validation", (*columns, *errors), lines
+    )
 
 
 def _line(name: str, found: RecalibratedConfidence, is_main: bool) -> Line:
@@ -57,7 +59,7 @@ def _way(way: str) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "–" if value is None else percent(value, 1)
+    return "–" if value is None else format_percent(value, 1)
 
 
 def _number(value: float | None) -> str:

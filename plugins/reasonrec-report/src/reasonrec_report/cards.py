@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonrec_report.number_format import percent
+from reasonrec_report.number_format import format_percent
 from reasonrec_report.schema import Card, CardItem, CardStep, Explanation, Other
 from reasonrec_report.thumbnails import Pictures
 
@@ -78,16 +78,16 @@ class CardView:
     has_pictures: bool
 
 
-def card_view(card: Card, pictures: Pictures) -> CardView:
+def make_card_view(card: Card, pictures: Pictures) -> CardView:
     """Make a card ready to be shown."""
     targets = {item.id for item in card.target}
     cited = {place - card.history_start for place in _grounds(card)}
     recent = max(len(card.history) - RECENT, 0)
     shown = [i for i in range(len(card.history)) if i >= recent or i in cited]
-    history = tuple(item_view(card.history[i], pictures, is_evidence=i in cited) for i in shown)
-    ranking = tuple(item_view(item, pictures, is_target=item.id in targets) for item in card.ranking)
+    history = tuple(make_item_view(card.history[i], pictures, is_evidence=i in cited) for i in shown)
+    ranking = tuple(make_item_view(item, pictures, is_target=item.id in targets) for item in card.ranking)
     rank = next((i for i, item in enumerate(card.ranking, 1) if item.id in targets), None)
-    target = tuple(item_view(item, pictures) for item in card.target)
+    target = tuple(make_item_view(item, pictures) for item in card.target)
     everything = (*history, *ranking, *target)
     return CardView(
         anchor=f"query-{card.query}",
@@ -98,21 +98,23 @@ def card_view(card: Card, pictures: Pictures) -> CardView:
         delegated=card.route != "self",
         reason=card.reason,
         confidence=_share(card.confidence),
-        confidence_text="" if card.confidence is None else percent(card.confidence),
+        confidence_text="" if card.confidence is None else format_percent(card.confidence),
         risk=_share(card.risk),
-        risk_text="" if card.risk is None else percent(card.risk),
+        risk_text="" if card.risk is None else format_percent(card.risk),
         history=history,
         older=card.history_start + len(card.history) - len(shown),
         target=target,
         ranking=ranking[:FIRST],
         more=ranking[FIRST:],
-        steps=tuple(step_view(step, card) for step in card.steps),
+        steps=tuple(make_step_view(step, card) for step in card.steps),
         others=tuple(_other(other) for other in card.others),
         has_pictures=any(item.picture for item in everything),
     )
 
 
-def item_view(item: CardItem, pictures: Pictures, *, is_target: bool = False, is_evidence: bool = False) -> ItemView:
+def make_item_view(
+    item: CardItem, pictures: Pictures, *, is_target: bool = False, is_evidence: bool = False
+) -> ItemView:
     """An item ready to be shown."""
     title = item.title.strip() or item.id
     score = "" if item.score is None else f"{item.score:.3g}"
@@ -149,7 +151,7 @@ def _route(card: Card) -> str:
     return words.get(card.route, card.route)
 
 
-def step_view(step: CardStep, card: Card | Explanation) -> StepView:
+def make_step_view(step: CardStep, card: Card | Explanation) -> StepView:
     """A step ready to be shown; ``card`` has the history that its evidence points at."""
     share = min(max(step.weight, 0.0), 1.0)
     evidence = [_evidence(e, card) for e in sorted(step.evidence, key=lambda e: _older(e, card))]
@@ -158,9 +160,9 @@ def step_view(step: CardStep, card: Card | Explanation) -> StepView:
         claim=step.claim,
         evidence=tuple(evidence[:EVIDENCE]),
         more_evidence=max(len(evidence) - EVIDENCE, 0),
-        weight=percent(share),
+        weight=format_percent(share),
         share=round(100 * share, 1),
-        alternatives=tuple((name, percent(weight)) for name, weight in step.alternatives[:ALTERNATIVES]),
+        alternatives=tuple((name, format_percent(weight)) for name, weight in step.alternatives[:ALTERNATIVES]),
     )
 
 
@@ -185,6 +187,6 @@ def _evidence(evidence: int | str, card: Card | Explanation) -> str:
     return f"history item {evidence + 1}"
 
 
-def by_outcome(cards: Sequence[Card]) -> tuple[tuple[Card, ...], tuple[Card, ...]]:
+def group_by_outcome(cards: Sequence[Card]) -> tuple[tuple[Card, ...], tuple[Card, ...]]:
     """The successes and the failures, each in the order given."""
     return tuple(c for c in cards if c.outcome == "hit"), tuple(c for c in cards if c.outcome == "miss")

@@ -15,8 +15,8 @@ from reasonrec_core.evaluate.routing_schema import (
     HorizonCost,
     TimeSpent,
 )
-from reasonrec_report.axes import Scale, Tick, around
-from reasonrec_report.number_format import percent, signed
+from reasonrec_report.axes import Scale, Tick, make_axis_around
+from reasonrec_report.number_format import format_percent, format_signed
 from reasonrec_report.plots import BOTTOM, LEFT, RIGHT, TOP
 
 ROOM = 1.0
@@ -58,7 +58,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Table:
+class DelegationTable:
     """A table with the names of its columns; the first is that of the rows."""
 
     caption: str
@@ -66,7 +66,7 @@ class Table:
     lines: tuple[Line, ...]
 
 
-def chart(found: DelegationCurve) -> Chart | None:
+def draw_chart(found: DelegationCurve) -> Chart | None:
     """The curve; None where there are fewer than two points."""
     points = sorted((p for p in found.points if p.value is not None), key=lambda p: p.share)
     if len(points) < 2:
@@ -75,7 +75,7 @@ def chart(found: DelegationCurve) -> Chart | None:
     far = [p.oracle for p in points if p.oracle is not None]
     top = max(near) + ROOM * (max(near) - min(near))
     x = Scale(0.0, 1.0, LEFT, RIGHT)
-    y = around([*near, *(min(v, top) for v in far)], start=BOTTOM, end=TOP)
+    y = make_axis_around([*near, *(min(v, top) for v in far)], start=BOTTOM, end=TOP)
     at = [(p.share, p.oracle) for p in points if p.oracle is not None]
     inside, leaves = _inside(at, y.high)
     band = [(p.share, p.low) for p in points if p.low is not None]
@@ -119,28 +119,28 @@ def _said(found: DelegationCurve, points: Sequence[CurvePoint]) -> str:
     start, end = format_value(points[0].value), format_value(points[-1].value)
     ends = f"{start} where nothing is delegated, {end} where everything is"
     best = max(points, key=lambda p: p.value or 0.0)
-    top = f"; highest, {format_value(best.value)}, at {percent(best.share)}"
+    top = f"; highest, {format_value(best.value)}, at {format_percent(best.share)}"
     oracle = max((p.oracle for p in points if p.oracle is not None), default=None)
     bound = f"; an oracle would reach {format_value(oracle)}" if oracle is not None else ""
     return f"{found.metric} of the router: {ends}{top}{bound}."
 
 
-def points_table(found: DelegationCurve) -> Table:
+def make_points_table(found: DelegationCurve) -> DelegationTable:
     """The curve in numbers."""
     lines = tuple(
         Line(
-            percent(p.share),
+            format_percent(p.share),
             (_with_interval(p), format_value(p.random), format_value(p.oracle)),
             is_main=found.chosen is not None and abs(p.share - found.chosen.share) < 1e-9,
         )
         for p in found.points
     )
-    return Table(
+    return DelegationTable(
         f"{found.metric} by share delegated", ("Delegated", "Router (95 % interval)", "Random", "Oracle"), lines
     )
 
 
-def quarters_table(found: DelegationCurve, bills: CostResult | None) -> Table | None:
+def make_quarters_table(found: DelegationCurve, bills: CostResult | None) -> DelegationTable | None:
     """By quarter of the evidence horizon: share, quality, and time where it was measured."""
     if not found.horizon:
         return None
@@ -153,25 +153,25 @@ def quarters_table(found: DelegationCurve, bills: CostResult | None) -> Table | 
     for row in found.horizon:
         cells = [
             f"{row.n:,}",
-            percent(row.share),
+            format_percent(row.share),
             format_value(row.routed),
             format_value(row.policy),
-            relative(row.relative),
+            format_relative(row.relative),
         ]
         bill = spent.get(row.group)
         cells += _quarter_cells(bill) if spent else []
         cells += [f"{bill.tokens:,.0f}" if bill else "–"] if with_tokens else []
-        lines.append(Line(readable(row.group), tuple(cells)))
-    return Table("By evidence horizon, shortest histories first", tuple(columns), tuple(lines))
+        lines.append(Line(format_readable(row.group), tuple(cells)))
+    return DelegationTable("By evidence horizon, shortest histories first", tuple(columns), tuple(lines))
 
 
 def _quarter_cells(bill: HorizonCost | None) -> list[str]:
     if bill is None:
         return ["–"] * 4
-    return [*_times(bill.routed), duration(bill.policy.mean) if bill.policy else "–"]
+    return [*_times(bill.routed), format_duration(bill.policy.mean) if bill.policy else "–"]
 
 
-def bills_table(found: CostResult, main: str = "routed") -> Table | None:
+def make_cost_table(found: CostResult, main: str = "routed") -> DelegationTable | None:
     """What each route, and each system that answers everything, costs."""
     if not found.rows:
         return None
@@ -180,7 +180,7 @@ def bills_table(found: CostResult, main: str = "routed") -> Table | None:
     columns = ["Who answers", "Requests", f"One at a time: {times[0]}", *times[1:]]
     columns += [f"In batches of {found.batch}: {times[0]}", *times[1:], *(["Tokens"] if with_tokens else [])]
     lines = tuple(_bill(row, main, with_tokens) for row in found.rows)
-    return Table("Time per request", tuple(columns), lines)
+    return DelegationTable("Time per request", tuple(columns), lines)
 
 
 def _bill(row: CostRow, main: str, with_tokens: bool) -> Line:
@@ -200,28 +200,28 @@ def _who(row: CostRow, main: str) -> str:
 
 def _times(spent: TimeSpent) -> tuple[str, str, str]:
     known = (spent.mean, spent.p50, spent.p95)
-    mean, middle, late = ("–" if t is None else duration(t) for t in known)
+    mean, middle, late = ("–" if t is None else format_duration(t) for t in known)
     return mean, middle, late
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds as text, in milliseconds where they are few."""
     return f"{seconds:,.1f} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
 
 
-def relative(found: Estimate) -> str:
+def format_relative(found: Estimate) -> str:
     """A relative difference with its interval: +1.2 % (−0.3 to +2.8)."""
     if found.value is None:
         return "–"
     if found.value == found.low == found.high == 0.0:
         return "none"
-    text = f"{signed(100 * found.value, 1)}\N{NO-BREAK SPACE}%"
+    text = f"{format_signed(100 * found.value, 1)}\N{NO-BREAK SPACE}%"
     if found.low is None or found.high is None:
         return text
-    return f"{text} ({signed(100 * found.low, 1)} to {signed(100 * found.high, 1)})"
+    return f"{text} ({format_signed(100 * found.low, 1)} to {format_signed(100 * found.high, 1)})"
 
 
-def readable(group: str) -> str:
+def format_readable(group: str) -> str:
     """A range of numbers as it is printed: ≤ 5, 6–8, ≥ 14."""
     text = group.replace("<=", "≤").replace(">=", "≥")
     low, dash, high = text.partition("-")

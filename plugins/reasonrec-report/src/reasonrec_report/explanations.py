@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonrec_report.cards import ItemView, StepView, item_view, step_view
+from reasonrec_report.cards import ItemView, StepView, make_item_view, make_step_view
 from reasonrec_report.schema import Explanation
 from reasonrec_report.thumbnails import Pictures
 
@@ -26,7 +26,7 @@ class ClaimView:
 
 
 @dataclass(frozen=True)
-class OtherView:
+class OtherTextView:
     """What another system said of the same item."""
 
     system: str
@@ -48,21 +48,22 @@ class ExplanationView:
     is_true: bool
     verdict: str
     steps: tuple[StepView, ...]
-    others: tuple[OtherView, ...]
+    others: tuple[OtherTextView, ...]
 
 
 @dataclass(frozen=True)
-class Group:
+class ExplanationGroup:
     """Explanations that are shown for the same reason."""
 
     title: str
     members: tuple[ExplanationView, ...]
 
 
-def groups(told: Sequence[Explanation], pictures: Pictures) -> tuple[Group, ...]:
+def group_explanations(told: Sequence[Explanation], pictures: Pictures) -> tuple[ExplanationGroup, ...]:
     """The explanations by why they are shown; reasons without any are left out."""
     named = ((title, tuple(each for each in told if each.shown == shown)) for shown, title in GROUPS)
-    return tuple(Group(title, tuple(_view(each, pictures) for each in members)) for title, members in named if members)
+    filled = ((title, members) for title, members in named if members)
+    return tuple(ExplanationGroup(title, tuple(_view(each, pictures) for each in members)) for title, members in filled)
 
 
 def _view(told: Explanation, pictures: Pictures) -> ExplanationView:
@@ -70,16 +71,17 @@ def _view(told: Explanation, pictures: Pictures) -> ExplanationView:
     return ExplanationView(
         anchor=f"explanation-{told.shown}-{told.query}",
         title=f"User {told.user}" if told.user is not None else f"Query {told.query}",
-        item=item_view(told.item, pictures),
+        item=make_item_view(told.item, pictures),
         text=told.text,
         value=f"{told.metric} {told.value:.1f}" if told.value is not None else "",
         reference=told.reference,
         claims=None if claims is None else tuple(ClaimView(c.kind, c.text, c.verified) for c in claims),
         is_true=not claims or all(claim.verified for claim in claims),
         verdict=_verdict(told),
-        steps=tuple(step_view(step, told) for step in told.steps),
+        steps=tuple(make_step_view(step, told) for step in told.steps),
         others=tuple(
-            OtherView(each.system, each.text, "" if each.value is None else f"{each.value:.1f}") for each in told.others
+            OtherTextView(each.system, each.text, "" if each.value is None else f"{each.value:.1f}")
+            for each in told.others
         ),
     )
 

@@ -10,7 +10,7 @@ from reasonrec_core.errors import RunError
 from reasonrec_core.evaluate.leaderboard import ALPHA
 from reasonrec_core.evaluate.routing_schema import Estimate
 from reasonrec_core.evaluate.schema import Results, describe_invalid
-from reasonrec_report.number_format import chance, percent
+from reasonrec_report.number_format import format_p_value, format_percent
 from reasonrec_report.schema import EvidenceEffect, FaithfulnessResult, IntentEffect
 
 DONE = {"comprehensiveness": "{share} of the history ignored", "sufficiency": "only {share} of the history kept"}
@@ -65,7 +65,7 @@ def read_faithfulness(results: Results) -> FaithfulnessResult | None:
         raise RunError(what, where="metrics.json", fix="Run the pipeline again, or restore the file.") from error
 
 
-def faithfulness_view(found: FaithfulnessResult | None) -> FaithfulnessView | None:
+def make_faithfulness_view(found: FaithfulnessResult | None) -> FaithfulnessView | None:
     """The section, or None where faithfulness was switched off."""
     if found is None:
         return None
@@ -81,7 +81,7 @@ def faithfulness_view(found: FaithfulnessResult | None) -> FaithfulnessView | No
     )
     return FaithfulnessView(
         None,
-        sentences(found),
+        describe_faithfulness(found),
         note,
         tuple(_evidence_row(e, -1.0 / (mass or 1.0)) for e in probability),
         tuple(_evidence_row(e, 1.0) for e in lists),
@@ -90,7 +90,7 @@ def faithfulness_view(found: FaithfulnessResult | None) -> FaithfulnessView | No
     )
 
 
-def sentences(found: FaithfulnessResult) -> tuple[str, ...]:
+def describe_faithfulness(found: FaithfulnessResult) -> tuple[str, ...]:
     """What faithfulness came to: one sentence on the evidence, one on the intent; or why it was not measured."""
     if found.skipped is not None:
         return (f"Faithfulness was not measured: {found.skipped}.",)
@@ -110,10 +110,10 @@ def _on_evidence(found: FaithfulnessResult) -> str:
         "even": "What the steps cite matters no more than other history",
     }[_verdict(row)]
     cited, random = (_change(-(value.value or 0.0) / mass) for value in (row.cited, row.random))
-    p = f" ({chance(row.p_corrected)})" if row.p_corrected is not None else ""
+    p = f" ({format_p_value(row.p_corrected)})" if row.p_corrected is not None else ""
     return (
-        f"{start}: when the cited {percent(row.share)} of the history no longer count, the probability of the best "
-        f"item changes by {cited}; when as much random history no longer counts, by {random}{p}."
+        f"{start}: when the cited {format_percent(row.share)} of the history no longer count, the probability of the "
+        f"best item changes by {cited}; when as much random history no longer counts, by {random}{p}."
     )
 
 
@@ -127,7 +127,7 @@ def _on_intent(found: FaithfulnessResult) -> str:
     over = f"mean of {fields} item fields" if fields > 1 else f"item field {_plain(found.edits[0].field)}"
     return (
         f"When another label of the next item is assumed, the share of the first {found.k} that carries it goes from "
-        f"{percent(before)} to {percent(after)} ({over})."
+        f"{format_percent(before)} to {format_percent(after)} ({over})."
     )
 
 
@@ -144,7 +144,7 @@ def _evidence_row(row: EvidenceEffect, scale: float) -> EffectRow:
     values = (_value(row.cited, scale), _value(row.random, scale))
     difference = Value(_points(scale * row.difference), _interval(row.low, row.high, scale, signed=True))
     return EffectRow(
-        DONE.get(row.measure, row.measure).format(share=percent(row.share)), values, difference, _said(row)
+        DONE.get(row.measure, row.measure).format(share=format_percent(row.share)), values, difference, _said(row)
     )
 
 
@@ -162,7 +162,7 @@ def _value(found: Estimate, scale: float) -> Value:
     """A share; with a negative scale a change, with its sign."""
     if found.value is None:
         return Value("–", "")
-    text = _change(scale * found.value) if scale < 0 else percent(found.value)
+    text = _change(scale * found.value) if scale < 0 else format_percent(found.value)
     return Value(text, _interval(found.low, found.high, scale, signed=scale < 0))
 
 

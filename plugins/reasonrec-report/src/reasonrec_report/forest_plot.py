@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonrec_core.evaluate.leaderboard import Leaderboard, Role
+from reasonrec_core.evaluate.leaderboard import Leaderboard, SystemRole
 from reasonrec_core.evaluate.metric_names import ParsedMetric, format_value
 from reasonrec_core.evaluate.routing_schema import Estimate
 from reasonrec_core.evaluate.schema import SliceEstimate
-from reasonrec_report.axes import Scale, Tick, around
+from reasonrec_report.axes import Scale, Tick, make_axis_around
 
 LANE = 14
 """Pixels from one interval of a group to the next."""
@@ -24,7 +24,7 @@ UNITS = {"evidence horizon": "by items in the history", "history length": "by it
 class Mark:
     """A value with its interval on a track; x in percent, y in pixels."""
 
-    tone: Role
+    tone: SystemRole
     label: str
     x: float
     low: float
@@ -53,31 +53,31 @@ class Intervals:
     rows: tuple[TrackRow, ...]
     ticks: tuple[Tick, ...]
     reference: float | None = None
-    legend: tuple[tuple[Role, str], ...] = ()
+    legend: tuple[tuple[SystemRole, str], ...] = ()
 
 
-def forest(board: Leaderboard) -> Intervals | None:
+def draw_forest(board: Leaderboard) -> Intervals | None:
     """Every system's headline metric with its interval; None where there is only one system."""
     metric = board.headline
     measured = [(s, e) for s in board.systems if metric and (e := board.estimate(s, metric))]
     if metric is None or len(measured) < 2:
         return None
     measured.sort(key=lambda pair: (pair[1].value or 0.0) * (1 if metric.lower_is_better else -1))
-    scale = around(v for _, e in measured for v in (e.value, e.low, e.high))
+    scale = make_axis_around(v for _, e in measured for v in (e.value, e.low, e.high))
     rows = tuple(TrackRow(s, "", (_mark(board.role(s), s, e, scale, LANE),), 2 * LANE) for s, e in measured)
     main = board.estimate(board.main, metric)
     reference = scale(main.value) if main and main.value is not None else None
     return Intervals(f"{metric.name} by system", "", metric, rows, scale.ticks(), reference)
 
 
-def slice_panels(board: Leaderboard) -> tuple[Intervals, ...]:
+def draw_slice_panels(board: Leaderboard) -> tuple[Intervals, ...]:
     """One interval plot per slice that divides the queries, all of them over the same axis."""
     head = board.headline
     shown = {board.main, *board.rivals}
     cells = [c for c in board.results.slices if head and c.metric == head.name and c.system in shown]
     if head is None or not cells:
         return ()
-    scale = around(v for c in cells for v in (c.value, c.low, c.high))
+    scale = make_axis_around(v for c in cells for v in (c.value, c.low, c.high))
     order = [s for s in board.systems if s in shown]
     legend = tuple((board.role(s), s) for s in order)
     names = dict.fromkeys(c.slice for c in cells)
@@ -91,7 +91,7 @@ def _panel(
     metric: ParsedMetric,
     scale: Scale,
     order: Sequence[str],
-    legend: tuple[tuple[Role, str], ...],
+    legend: tuple[tuple[SystemRole, str], ...],
     board: Leaderboard,
 ) -> Intervals:
     rows = []
@@ -107,7 +107,7 @@ def _panel(
     return Intervals(title, UNITS.get(title, ""), metric, tuple(rows), scale.ticks(3), None, legend)
 
 
-def _mark(tone: Role, label: str, value: Estimate | SliceEstimate, scale: Scale, y: float) -> Mark:
+def _mark(tone: SystemRole, label: str, value: Estimate | SliceEstimate, scale: Scale, y: float) -> Mark:
     middle = value.value or 0.0
     low = middle if value.low is None else value.low
     high = middle if value.high is None else value.high

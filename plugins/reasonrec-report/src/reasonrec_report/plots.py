@@ -8,9 +8,9 @@ import numpy as np
 
 from reasonrec_core.evaluate.routing_schema import ConfidenceQuality
 from reasonrec_core.evaluate.schema import RiskCurve
-from reasonrec_report.axes import Scale, Tick, around, from_zero
+from reasonrec_report.axes import Scale, Tick, make_axis_around, make_axis_from_zero
 from reasonrec_report.load_run import RiskByRoute
-from reasonrec_report.number_format import percent
+from reasonrec_report.number_format import format_percent
 
 WIDTH, HEIGHT = 360, 250
 LEFT, RIGHT, TOP, BOTTOM = 56, 350, 10, 208
@@ -35,7 +35,7 @@ class Dot:
 
 
 @dataclass(frozen=True)
-class Group:
+class AnswerGroup:
     """A group of answers in numbers."""
 
     n: int
@@ -44,11 +44,11 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Reliability:
+class ReliabilityDiagram:
     """Confidence against observed frequency; ``rare`` groups are in the table only."""
 
     dots: tuple[Dot, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[AnswerGroup, ...]
     rare: int
     diagonal: tuple[float, float, float, float]
     x_ticks: tuple[Tick, ...]
@@ -96,7 +96,7 @@ class Histogram:
     delegated: int
 
 
-def reliability(found: ConfidenceQuality, beside: ConfidenceQuality | None = None) -> Reliability | None:
+def draw_reliability(found: ConfidenceQuality, beside: ConfidenceQuality | None = None) -> ReliabilityDiagram | None:
     """The reliability diagram, both axes alike, also like those of the one ``beside``; None where there are no bins."""
     groups, drawn = _groups(found)
     if not drawn:
@@ -104,21 +104,21 @@ def reliability(found: ConfidenceQuality, beside: ConfidenceQuality | None = Non
     intervals = [_wilson(g.accuracy, g.n) for g in drawn]
     shown = [*drawn, *(_groups(beside)[1] if beside else [])]
     top = [v for g in shown for v in (g.confidence, _wilson(g.accuracy, g.n)[1])]
-    x = from_zero(top, start=LEFT, end=RIGHT, limit=1.0)
-    y = from_zero(top, start=BOTTOM, end=TOP, limit=1.0)
+    x = make_axis_from_zero(top, start=LEFT, end=RIGHT, limit=1.0)
+    y = make_axis_from_zero(top, start=BOTTOM, end=TOP, limit=1.0)
     most = max(g.n for g in drawn)
     dots = tuple(
         Dot(x(g.confidence), y(g.accuracy), y(low), y(high), round(3 + 4 * (g.n / most) ** 0.5, 2))
         for g, (low, high) in zip(drawn, intervals, strict=True)
     )
     diagonal = (x(0), y(0), x(x.high), y(y.high))
-    return Reliability(dots, groups, len(groups) - len(drawn), diagonal, x.ticks(), y.ticks())
+    return ReliabilityDiagram(dots, groups, len(groups) - len(drawn), diagonal, x.ticks(), y.ticks())
 
 
-def _groups(found: ConfidenceQuality) -> tuple[tuple[Group, ...], list[Group]]:
+def _groups(found: ConfidenceQuality) -> tuple[tuple[AnswerGroup, ...], list[AnswerGroup]]:
     """All groups of answers, and those that are common enough to be drawn."""
     groups = tuple(
-        Group(b.n, b.confidence, b.accuracy)
+        AnswerGroup(b.n, b.confidence, b.accuracy)
         for b in found.bins
         if b.n > 0 and b.confidence is not None and b.accuracy is not None
     )
@@ -132,7 +132,7 @@ def _wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def risk_coverage(found: RiskCurve) -> Curve | None:
+def draw_risk_coverage(found: RiskCurve) -> Curve | None:
     """The risk-coverage curve; None where there are fewer than two points."""
     n = min(len(found.coverage), len(found.risk))
     order = np.argsort(np.asarray(found.coverage[:n]), kind="stable")
@@ -141,23 +141,23 @@ def risk_coverage(found: RiskCurve) -> Curve | None:
     coverage, risk = coverage[steady], risk[steady]
     if len(coverage) < 2:
         return None
-    x, y = Scale(0.0, 1.0, LEFT, RIGHT), around(risk.tolist(), start=BOTTOM, end=TOP)
+    x, y = Scale(0.0, 1.0, LEFT, RIGHT), make_axis_around(risk.tolist(), start=BOTTOM, end=TOP)
     keep = np.unique(np.linspace(0, len(risk) - 1, min(len(risk), POINTS)).round().astype(np.intp))
     path = "M" + "L".join(f"{x(float(coverage[i]))},{y(float(risk[i]))}" for i in keep)
     half = float(np.interp(0.5, coverage, risk)) if coverage[0] <= 0.5 <= coverage[-1] else None
     tenths = [t for t in np.arange(1, 11) / 10 if coverage[0] <= t <= coverage[-1] + 1e-9]
-    values = tuple((percent(float(t)), float(np.interp(t, coverage, risk))) for t in tenths)
+    values = tuple((format_percent(float(t)), float(np.interp(t, coverage, risk))) for t in tenths)
     return Curve(path, x.ticks(), y.ticks(), y(float(risk[-1])), float(risk[-1]), half, values)
 
 
-def risk_histogram(routes: RiskByRoute, threshold: float | None, bins: int = 30) -> Histogram:
+def draw_risk_histogram(routes: RiskByRoute, threshold: float | None, bins: int = 30) -> Histogram:
     """How many decisions have which risk, and which of them were delegated."""
     low, high = float(routes.risk.min()), float(routes.risk.max())
     edges = np.linspace(low, high if high > low else low + 1e-6, bins + 1)
     kept = np.histogram(routes.risk[~routes.delegated], edges)[0]
     delegated = np.histogram(routes.risk[routes.delegated], edges)[0]
     x = Scale(float(edges[0]), float(edges[-1]), LEFT, RIGHT)
-    y = from_zero([float((kept + delegated).max())], start=BOTTOM, end=TOP)
+    y = make_axis_from_zero([float((kept + delegated).max())], start=BOTTOM, end=TOP)
     bars = tuple(
         Bar(
             x(float(edges[i])),

@@ -9,7 +9,7 @@ from reasonrec_core.components import Empty, Reporter
 from reasonrec_core.evaluate.leaderboard import Leaderboard
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_report import routing_text, summary_text
-from reasonrec_report.faithfulness import read_faithfulness, sentences
+from reasonrec_report.faithfulness import describe_faithfulness, read_faithfulness
 from reasonrec_report.page import write_report
 
 
@@ -22,12 +22,16 @@ class HtmlReporter(Reporter[Empty]):
 
     def summarise(self, results: Results) -> Sequence[str]:
         """What was delegated and saved, what abstaining did, whether steps cause answers, what looks like a leak."""
-        said = [routing_text.what(results), routing_text.saving(results), routing_text.abstaining(results)]
+        said = [
+            routing_text.describe_delegation(results),
+            routing_text.describe_saving(results),
+            routing_text.describe_abstention(results),
+        ]
         if found := read_faithfulness(results):
-            said += sentences(found)
+            said += describe_faithfulness(found)
         said += [
             f"{system}: NDCG/HR {ratio:.3f} is suspiciously near 1; check for leaks: reasonrec data check"
-            for system, ratio, is_high in summary_text.fingerprint(Leaderboard(results))
+            for system, ratio, is_high in summary_text.find_leak_signs(Leaderboard(results))
             if is_high
         ]
         return [each for each in said if each]

@@ -7,8 +7,8 @@ import re
 from reasonrec_core.evaluate.metric_names import choose_headline, format_value, parse_metric
 from reasonrec_core.evaluate.routing_schema import CostResult, DelegationCurve, RoutingResult
 from reasonrec_core.evaluate.schema import Results
-from reasonrec_report.delegation_section import duration, relative
-from reasonrec_report.number_format import percent
+from reasonrec_report.delegation_section import format_duration, format_relative
+from reasonrec_report.number_format import format_percent
 
 SIGNALS = {
     "evidence-horizon": "how little is known about the user (evidence horizon)",
@@ -29,7 +29,7 @@ EVEN = 0.03
 """Change of the time per request that is not worth a word."""
 
 
-def what(results: Results) -> str:
+def describe_delegation(results: Results) -> str:
     """Who answered how many requests."""
     facts, routing, roles = results.delegation, results.routing, results.roles
     if facts is None or facts.share is None or routing is None:
@@ -38,24 +38,25 @@ def what(results: Results) -> str:
     delegate = routing.delegate or "a delegate"
     n = _requests(results)
     of = f"the {n:,} test requests" if n else "the test requests"
-    parts = [f"{percent(facts.share)} of {of} were handed to {delegate}"]
+    parts = [f"{format_percent(facts.share)} of {of} were handed to {delegate}"]
     if routing.consulted and _fused(routing):
-        parts.append(f"on {percent(routing.consulted)} policy and delegates answered together")
+        parts.append(f"on {format_percent(routing.consulted)} policy and delegates answered together")
     if routing.abstained:
-        parts.append(f"{percent(routing.abstained)} got no answer")
+        parts.append(f"{format_percent(routing.abstained)} got no answer")
     return f"{', '.join(parts)}; {policy} answered the rest."
 
 
-def consulting(routing: RoutingResult) -> str:
+def describe_consulting(routing: RoutingResult) -> str:
     """Whether answering together pays, by the validation queries that it was learned on."""
     found = routing.validation.consult if routing.validation else None
     if found is None or not found.queries:
         return ""
-    gain = f", {relative(found.gain)}" if found.gain else ""
+    gain = f", {format_relative(found.gain)}" if found.gain else ""
     values = f"NDCG@10 {format_value(found.fused)} against {format_value(found.policy)} of the policy{gain}"
     if _fused(routing):
         return f"Asking delegates for advice: on {found.queries:,} validation queries it gave {values}."
-    stands = f"so the policy's own answer stands where advice was wanted ({percent(routing.consulted)} of the requests)"
+    share = format_percent(routing.consulted)
+    stands = f"so the policy's own answer stands where advice was wanted ({share} of the requests)"
     return (
         f"Asking delegates for advice: on {found.queries:,} validation queries it gave {values}. "
         f"That is no clear gain, {stands}."
@@ -67,7 +68,7 @@ def _fused(routing: RoutingResult) -> bool:
     return found is None or found.chosen != "policy"
 
 
-def abstaining(results: Results) -> str:
+def describe_abstention(results: Results) -> str:
     """What giving no answer did to the answers that are given."""
     found = results.abstention
     head = choose_headline(parse_metric(name) for name in found.answered) if found else None
@@ -75,21 +76,21 @@ def abstaining(results: Results) -> str:
         return ""
     wanted = next(((name, value) for name, value in found.wanted.items() if value is not None), None)
     goals = {"abstain": "no answer to {}", "selective_risk": "at most {} of the answers without a hit"}
-    goal = f" (wanted: {goals[wanted[0]].format(percent(wanted[1]))})" if wanted and wanted[0] in goals else ""
+    goal = f" (wanted: {goals[wanted[0]].format(format_percent(wanted[1]))})" if wanted and wanted[0] in goals else ""
     name, given = head.name, found.answered[head.name]
     interval = f" ({format_value(given.low)}–{format_value(given.high)})" if given.low is not None else ""
     parts = [
-        f"Where no answer is given: {percent(1 - found.coverage)} of the requests{goal}, the least sure ones",
+        f"Where no answer is given: {format_percent(1 - found.coverage)} of the requests{goal}, the least sure ones",
         f"the answers that are given have {name} {format_value(given.value)}{interval}",
     ]
     if found.risk and found.risk.value is not None:
-        parts.append(f"{percent(found.risk.value)} of them miss")
+        parts.append(f"{format_percent(found.risk.value)} of them miss")
     if name in found.held_back:
         parts.append(f"the policy would have had {format_value(found.held_back[name])} on the others")
     return f"{'; '.join(parts)}. All other figures count a request without an answer as a miss."
 
 
-def price(results: Results) -> str:
+def describe_price(results: Results) -> str:
     """What delegating did to quality."""
     curve = results.delegation_curve
     if curve is None or curve.chosen is None or curve.chosen.value is None or not curve.policy:
@@ -110,10 +111,10 @@ def price(results: Results) -> str:
         verdict = "so routing lost quality"
     else:
         verdict = "so no difference can be told"
-    return f"What it cost: {values}, {relative(difference)}; {verdict}."
+    return f"What it cost: {values}, {format_relative(difference)}; {verdict}."
 
 
-def saving(results: Results) -> str:
+def describe_saving(results: Results) -> str:
     """What delegating did to time and tokens."""
     if results.routing is None:  # nobody could be delegated to
         return ""
@@ -124,9 +125,12 @@ def saving(results: Results) -> str:
         ratio = results.delegation.latency_ratio if results.delegation else None
         return "" if ratio is None else f"{_effect(ratio)}: a request takes {_ratio(ratio)} as the policy alone."
     ratio = whole.single.mean / mine.single.mean
-    both = f"{duration(whole.single.mean)} on average, against {duration(mine.single.mean)} for the policy alone"
+    ours, alone = format_duration(whole.single.mean), format_duration(mine.single.mean)
+    both = f"{ours} on average, against {alone} for the policy alone"
     change = (
-        "no time was saved" if abs(ratio - 1) < EVEN else f"{percent(abs(1 - ratio))} {'less' if ratio < 1 else 'more'}"
+        "no time was saved"
+        if abs(ratio - 1) < EVEN
+        else f"{format_percent(abs(1 - ratio))} {'less' if ratio < 1 else 'more'}"
     )
     told = f"{_effect(ratio)}: a request takes {both}: {change}."
     if mine.tokens:
@@ -142,7 +146,7 @@ def _ratio(ratio: float) -> str:
     return "as long" if abs(ratio - 1) < EVEN else f"{ratio:.2f} times as long"
 
 
-def why(routing: RoutingResult) -> str:
+def describe_rule(routing: RoutingResult) -> str:
     """The rule: when it is decided, from what, and what was wanted."""
     stage = {"before": "before the policy thinks", "after": "after the policy has answered"}.get(routing.stage or "")
     known = [SIGNALS.get(name, name) for name in routing.estimators]
@@ -161,7 +165,7 @@ def why(routing: RoutingResult) -> str:
     return " ".join(part for part in parts if part)
 
 
-def more(curve: DelegationCurve | None) -> str:
+def describe_rest(curve: DelegationCurve | None) -> str:
     """How much could be delegated without losing more than the limit."""
     if curve is None or curve.not_inferior is None:
         return ""
@@ -174,12 +178,12 @@ def more(curve: DelegationCurve | None) -> str:
         )
     confirmed = "and the test requests confirm it" if found.confirmed else "but the test requests do not confirm it"
     return (
-        f"How much could be delegated: up to {percent(found.share)} loses at most {limit} of {curve.metric} by the "
-        f"validation queries ({relative(found.validation)}), {confirmed} ({relative(found.test)})."
+        f"How much could be delegated: up to {format_percent(found.share)} loses at most {limit} of {curve.metric} by "
+        f"the validation queries ({format_relative(found.validation)}), {confirmed} ({format_relative(found.test)})."
     )
 
 
-def costs_note(bills: CostResult | None) -> str:
+def describe_costs(bills: CostResult | None) -> str:
     """How costs were measured."""
     if bills is None or not bills.rows:
         return ""
@@ -198,8 +202,8 @@ def _requests(results: Results) -> int | None:
 def _amount(value: float | str | None) -> str:
     """A share as percentage, also where it is said as ``share 0.35``."""
     if isinstance(value, str) and (share := re.fullmatch(r"share (\d*\.?\d+)", value)):
-        return f"a share of {percent(float(share[1]))}"
-    return percent(value) if isinstance(value, float) else str(value)
+        return f"a share of {format_percent(float(share[1]))}"
+    return format_percent(value) if isinstance(value, float) else str(value)
 
 
 def _list(names: tuple[str, ...] | list[str]) -> str:

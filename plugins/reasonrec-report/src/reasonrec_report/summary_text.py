@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from reasonrec_core.evaluate.leaderboard import Difference, Leaderboard, Role, Verdict
+from reasonrec_core.evaluate.leaderboard import Leaderboard, SystemDifference, SystemRole, Verdict
 from reasonrec_core.evaluate.metric_names import ParsedMetric, format_value
 from reasonrec_core.evaluate.schema import Results
-from reasonrec_report.number_format import chance, percent, signed
+from reasonrec_report.number_format import format_p_value, format_percent, format_signed
 
 SUSPICIOUS_RATIO = 0.85
 """NDCG / HR above which hits stand nearly all in the first place; learned recommenders lie around 0.6 to 0.75."""
@@ -19,20 +19,20 @@ _VERDICT = {
 }
 
 
-def called(board: Leaderboard, system: str) -> str:
+def name_system(board: Leaderboard, system: str) -> str:
     """How a sentence calls a system."""
     role = board.role(system)
-    if role is Role.ROUTED:
+    if role is SystemRole.ROUTED:
         return "the routed system"
-    if role is Role.POLICY:
+    if role is SystemRole.POLICY:
         return f"the policy alone ({system})"
-    if role is Role.DELEGATE:
-        count = sum(board.role(s) is Role.DELEGATE for s in board.systems)
+    if role is SystemRole.DELEGATE:
+        count = sum(board.role(s) is SystemRole.DELEGATE for s in board.systems)
         return f"the best delegate ({system})" if count > 1 and system == board.first(role) else system
     return system
 
 
-def verdict(board: Leaderboard) -> str:
+def describe_verdict(board: Leaderboard) -> str:
     """The whole report in one sentence."""
     metric = board.headline
     if metric is None:
@@ -41,33 +41,34 @@ def verdict(board: Leaderboard) -> str:
     if not found:
         value = board.estimate(board.main, metric)
         reached = format_value(value.value if value else None)
-        return f"{_capital(called(board, board.main))} reaches {metric.name} {reached}."
-    parts = [f"{_VERDICT[d.verdict]} {called(board, d.b)}" for d in found]
+        return f"{_capital(name_system(board, board.main))} reaches {metric.name} {reached}."
+    parts = [f"{_VERDICT[d.verdict]} {name_system(board, d.b)}" for d in found]
     if len(found) == 2 and found[0].verdict is found[1].verdict:
         both = " or from " if found[0].verdict is Verdict.EVEN else " and "
-        joined = f"{parts[0]}{both}{called(board, found[1].b)}"
-        return f"On {metric.name}, {called(board, board.main)} {joined}."
-    return f"On {metric.name}, {called(board, board.main)} {' and '.join(parts)}."
+        joined = f"{parts[0]}{both}{name_system(board, found[1].b)}"
+        return f"On {metric.name}, {name_system(board, board.main)} {joined}."
+    return f"On {metric.name}, {name_system(board, board.main)} {' and '.join(parts)}."
 
 
-def comparison(board: Leaderboard, difference: Difference) -> str:
+def describe_comparison(board: Leaderboard, difference: SystemDifference) -> str:
     """One paired comparison: both values, the difference, its interval, how sure."""
     metric = difference.metric
     values = [board.estimate(s, metric) for s in (difference.a, difference.b)]
     both = " against ".join(format_value(v.value if v else None) for v in values)
     interval = _interval(difference)
-    p = f", corrected {chance(difference.p)}" if difference.p is not None else ""
-    who = f"{_capital(called(board, difference.a))} {_VERDICT[difference.verdict]} {called(board, difference.b)}"
-    return f"{who}: {metric.name} {both}, a difference of {signed(difference.value)}{interval}{p}."
+    p = f", corrected {format_p_value(difference.p)}" if difference.p is not None else ""
+    a, b = name_system(board, difference.a), name_system(board, difference.b)
+    who = f"{_capital(a)} {_VERDICT[difference.verdict]} {b}"
+    return f"{who}: {metric.name} {both}, a difference of {format_signed(difference.value)}{interval}{p}."
 
 
-def _interval(difference: Difference) -> str:
+def _interval(difference: SystemDifference) -> str:
     if difference.low is None or difference.high is None:
         return ""
-    return f" (95\N{NO-BREAK SPACE}% interval {signed(difference.low)} to {signed(difference.high)})"
+    return f" (95\N{NO-BREAK SPACE}% interval {format_signed(difference.low)} to {format_signed(difference.high)})"
 
 
-def hits(board: Leaderboard) -> str | None:
+def describe_hits(board: Leaderboard) -> str | None:
     """What the hit rate means for people."""
     found = [m for m in board.metrics if m.family == "hr"]
     wanted = next((m for m in found if m.k == 10), found[0] if found else None)
@@ -75,7 +76,7 @@ def hits(board: Leaderboard) -> str | None:
     if wanted is None or estimate is None or estimate.value is None:
         return None
     among = f"among the first {wanted.k}{_candidates(wanted.protocol)}"
-    return f"For {percent(estimate.value, 1)} of the queries, what the person chose next was {among}."
+    return f"For {format_percent(estimate.value, 1)} of the queries, what the person chose next was {among}."
 
 
 def _candidates(protocol: str) -> str:
@@ -84,7 +85,7 @@ def _candidates(protocol: str) -> str:
     return f" of {int(drawn[1]) + 1} candidates" if drawn else f" ({protocol})" if protocol else ""
 
 
-def fingerprint(board: Leaderboard) -> tuple[tuple[str, float, bool], ...]:
+def find_leak_signs(board: Leaderboard) -> tuple[tuple[str, float, bool], ...]:
     """NDCG / HR of full rankings at the smallest cut-off above 1, by system, and whether it is suspiciously near 1.
 
     Systems whose hit rate could be chance (its interval reaches 0) are left out.
@@ -103,7 +104,7 @@ def fingerprint(board: Leaderboard) -> tuple[tuple[str, float, bool], ...]:
     return tuple(ratios)
 
 
-def trust(results: Results) -> str | None:
+def describe_calibration(results: Results) -> str | None:
     """What the calibration says."""
     found = results.calibration
     if found is None or found.ece is None:
@@ -122,11 +123,13 @@ def trust(results: Results) -> str | None:
             f"{found.ece_chance:.3f} by chance."
         )
     if found.mean is not None and found.events is not None:
-        said += f" On average {percent(found.mean, 1)} was stated and {percent(found.events, 1)} came true."
+        said += (
+            f" On average {format_percent(found.mean, 1)} was stated and {format_percent(found.events, 1)} came true."
+        )
     return said
 
 
-def definitions(columns: tuple[ParsedMetric, ...]) -> tuple[tuple[str, str], ...]:
+def list_definitions(columns: tuple[ParsedMetric, ...]) -> tuple[tuple[str, str], ...]:
     """The metrics of a table with their meaning."""
     return tuple((m.name, m.meaning) for m in columns if m.meaning)
 

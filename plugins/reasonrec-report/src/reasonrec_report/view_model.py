@@ -20,10 +20,10 @@ from reasonrec_report import (
     routing_text,
     summary_text,
 )
-from reasonrec_report.cards import CardView, by_outcome, card_view
-from reasonrec_report.faithfulness import FaithfulnessView, faithfulness_view, read_faithfulness
+from reasonrec_report.cards import CardView, group_by_outcome, make_card_view
+from reasonrec_report.faithfulness import FaithfulnessView, make_faithfulness_view, read_faithfulness
 from reasonrec_report.load_run import Run
-from reasonrec_report.number_format import percent
+from reasonrec_report.number_format import format_percent
 from reasonrec_report.thumbnails import Pictures
 
 COLUMNS = 6
@@ -49,7 +49,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ComparisonView:
     """A comparison in words and its verdict on the main system."""
 
     verdict: Verdict
@@ -57,7 +57,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Ratio:
+class LeakSign:
     """NDCG / HR of a system, and whether it is suspiciously near 1."""
 
     system: str
@@ -74,27 +74,27 @@ class ReportView:
     verdict: str
     hits: str | None
     figures: tuple[Figure, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[ComparisonView, ...]
     facts: tuple[Fact, ...]
     observed: tuple[ObservedFeature, ...]
     forest: forest_plot.Intervals | None
     table: SystemsTable
     all_metrics: SystemsTable
     definitions: tuple[tuple[str, str], ...]
-    ratios: tuple[Ratio, ...]
+    ratios: tuple[LeakSign, ...]
     routing: tuple[str, ...]
     chart: delegation_section.Chart | None
-    points: delegation_section.Table | None
-    quarters: delegation_section.Table | None
-    bills: delegation_section.Table | None
+    points: delegation_section.DelegationTable | None
+    quarters: delegation_section.DelegationTable | None
+    bills: delegation_section.DelegationTable | None
     costs_note: str
     seconds: tuple[tuple[str, tuple[Fact, ...]], ...]
     histogram: plots.Histogram | None
     trust: str | None
     calibration: CalibrationResult | None
-    reliability: plots.Reliability | None
-    before: plots.Reliability | None
-    recalibrated: delegation_section.Table | None
+    reliability: plots.ReliabilityDiagram | None
+    before: plots.ReliabilityDiagram | None
+    recalibrated: delegation_section.DelegationTable | None
     risk_coverage: plots.Curve | None
     aurc: float | None
     loss: str | None
@@ -103,7 +103,7 @@ class ReportView:
     slices: tuple[forest_plot.Intervals, ...]
     successes: tuple[CardView, ...]
     failures: tuple[CardView, ...]
-    explanations: tuple[explanations.Group, ...]
+    explanations: tuple[explanations.ExplanationGroup, ...]
     pictures_note: str
     command: str
     config: str
@@ -114,45 +114,45 @@ def make_view(run: Run) -> ReportView:
     """Work out the report of ``run``."""
     results, board = run.results, Leaderboard(run.results)
     pictures = Pictures(run.images)
-    successes, failures = (tuple(card_view(c, pictures) for c in cards) for cards in by_outcome(run.cards))
+    successes, failures = (tuple(make_card_view(c, pictures) for c in cards) for cards in group_by_outcome(run.cards))
     columns = board.columns(COLUMNS)
     routing, calibration, curve = results.routing, results.calibration, results.delegation_curve
     return ReportView(
         title=results.dataset.name,
         subtitle=_subtitle(run),
-        verdict=summary_text.verdict(board),
-        hits=summary_text.hits(board),
+        verdict=summary_text.describe_verdict(board),
+        hits=summary_text.describe_hits(board),
         figures=_figures(run, board),
         findings=_findings(board),
         facts=_facts(run),
         observed=results.observe,
-        forest=forest_plot.forest(board),
+        forest=forest_plot.draw_forest(board),
         table=make_table(board, columns),
         all_metrics=make_table(board, board.metrics),
-        definitions=summary_text.definitions(columns),
-        ratios=tuple(Ratio(s, f"{value:.3f}", high) for s, value, high in summary_text.fingerprint(board)),
+        definitions=summary_text.list_definitions(columns),
+        ratios=tuple(LeakSign(s, f"{value:.3f}", high) for s, value, high in summary_text.find_leak_signs(board)),
         routing=_routing(results),
-        chart=delegation_section.chart(curve) if curve else None,
-        points=delegation_section.points_table(curve) if curve else None,
-        quarters=delegation_section.quarters_table(curve, results.bills) if curve else None,
-        bills=delegation_section.bills_table(results.bills) if results.bills else None,
-        costs_note=routing_text.costs_note(results.bills),
+        chart=delegation_section.draw_chart(curve) if curve else None,
+        points=delegation_section.make_points_table(curve) if curve else None,
+        quarters=delegation_section.make_quarters_table(curve, results.bills) if curve else None,
+        bills=delegation_section.make_cost_table(results.bills) if results.bills else None,
+        costs_note=routing_text.describe_costs(results.bills),
         seconds=_seconds(run),
-        histogram=plots.risk_histogram(run.routes, routing.threshold if routing else None) if run.routes else None,
-        trust=summary_text.trust(results),
+        histogram=plots.draw_risk_histogram(run.routes, routing.threshold if routing else None) if run.routes else None,
+        trust=summary_text.describe_calibration(results),
         calibration=calibration,
-        reliability=plots.reliability(calibration, calibration.before) if calibration else None,
-        before=calibration_table.diagram_before(calibration) if calibration else None,
-        recalibrated=calibration_table.table(calibration) if calibration else None,
-        risk_coverage=plots.risk_coverage(results.risk_coverage) if results.risk_coverage else None,
+        reliability=plots.draw_reliability(calibration, calibration.before) if calibration else None,
+        before=calibration_table.draw_diagram_before(calibration) if calibration else None,
+        recalibrated=calibration_table.make_calibration_table(calibration) if calibration else None,
+        risk_coverage=plots.draw_risk_coverage(results.risk_coverage) if results.risk_coverage else None,
         aurc=results.risk_coverage.aurc if results.risk_coverage else None,
         loss=results.risk_coverage.loss if results.risk_coverage else None,
         is_ctr=board.headline is not None and board.headline.family in {"auc", "uauc", "logloss"},
-        faithfulness=faithfulness_view(read_faithfulness(results)),
-        slices=forest_plot.slice_panels(board),
+        faithfulness=make_faithfulness_view(read_faithfulness(results)),
+        slices=forest_plot.draw_slice_panels(board),
         successes=successes,
         failures=failures,
-        explanations=explanations.groups(run.explanations, pictures),
+        explanations=explanations.group_explanations(run.explanations, pictures),
         pictures_note=_pictures_note(pictures),
         command=_command(run),
         config=run.config_text,
@@ -171,7 +171,9 @@ def _figures(run: Run, board: Leaderboard) -> tuple[Figure, ...]:
         figures.append(Figure(head.name, format_value(found.value), note))
     facts, routing = results.delegation, results.routing
     if routing and facts and facts.share is not None:
-        figures.append(Figure("Delegated", percent(facts.share), f"to {routing.delegate or 'a delegate'}", facts.share))
+        figures.append(
+            Figure("Delegated", format_percent(facts.share), f"to {routing.delegate or 'a delegate'}", facts.share)
+        )
     if routing and facts and facts.latency_ratio is not None:
         ratio = facts.latency_ratio
         figures.append(
@@ -182,12 +184,12 @@ def _figures(run: Run, board: Leaderboard) -> tuple[Figure, ...]:
     return tuple(figures)
 
 
-def _findings(board: Leaderboard) -> tuple[Finding, ...]:
+def _findings(board: Leaderboard) -> tuple[ComparisonView, ...]:
     head = board.headline
     if head is None:
         return ()
     made = [d for rival in board.rivals if (d := board.difference(board.main, rival, head))]
-    return tuple(Finding(d.verdict, summary_text.comparison(board, d)) for d in made)
+    return tuple(ComparisonView(d.verdict, summary_text.describe_comparison(board, d)) for d in made)
 
 
 def _facts(run: Run) -> tuple[Fact, ...]:
@@ -216,7 +218,7 @@ def _seconds(run: Run) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
         return ()
     parts = (("Fitting", found.fit), ("Evaluating", found.evaluate))
     return tuple(
-        (name, tuple(Fact(k, delegation_section.duration(v)) for k, v in spent.items()))
+        (name, tuple(Fact(k, delegation_section.format_duration(v)) for k, v in spent.items()))
         for name, spent in parts
         if spent
     )
@@ -228,15 +230,15 @@ def _routing(results: Results) -> tuple[str, ...]:
         return ()
     routing = results.routing
     said = (
-        routing_text.what(results),
-        routing_text.price(results),
-        routing_text.saving(results),
-        routing_text.why(routing),
+        routing_text.describe_delegation(results),
+        routing_text.describe_price(results),
+        routing_text.describe_saving(results),
+        routing_text.describe_rule(routing),
     )
     rest = (
-        routing_text.consulting(routing),
-        routing_text.abstaining(results),
-        routing_text.more(results.delegation_curve),
+        routing_text.describe_consulting(routing),
+        routing_text.describe_abstention(results),
+        routing_text.describe_rest(results.delegation_curve),
     )
     return tuple(each for each in (*said, *rest) if each)
 

@@ -1,0 +1,77 @@
+"""Names that can be looked up: one public class a name over all packages, and functions that say what they do."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SOURCES = (ROOT / "reasonrec_core", *sorted((ROOT / "plugins").glob("reasonrec*/src")))
+
+PRIVATE_WORDS = frozenset(
+    {"told", "held", "spoken", "joined", "taken", "stated", "judged", "bills", "voices", "scene", "escape", "alone"}
+    | {"standing", "handover"}
+)
+"""Words that only this project once knew; a function is called by what it does (`compute_gain`)."""
+
+SAME_NAME = {
+    "Answer": "of the pipeline and of cot: to be told apart",
+    "Fitted": "of the pipeline and of routing: to be told apart",
+    "ItemInputs": "of observe and of chain: to be told apart",
+    "Router": "the component, and the protocol of a fitted one: to be told apart",
+}
+"""Public classes of one name that there are, and why."""
+
+ALLOWED_FUNCTIONS = {
+    "reasonrec_core/pipeline/cost_report.py:bills": "to be renamed",
+    "reasonrec_core/pipeline/delegate_calls.py:joined": "to be renamed",
+    "reasonrec_core/pipeline/latency.py:alone": "to be renamed",
+    "reasonrec_core/pipeline/trace_export.py:taken": "to be renamed",
+    "reasonrec_core/routing/abstention.py:say_held": "to be renamed",
+    "reasonrec_core/routing/confidence_calibration.py:fit_stated": "to be renamed",
+    "reasonrec_core/routing/confidence_calibration.py:held_out": "hold-out is a term of the field",
+    "reasonrec_core/routing/deferral_model.py:judged": "to be renamed",
+    "reasonrec_core/routing/expected_gain.py:stated": "to be renamed",
+    "reasonrec_core/testing/router.py:held": "to be renamed",
+    "reasonrec_chain/pool.py:find_taken": "items that a pool has taken already",
+    "reasonrec_clip/learning.py:draw_held_out": "hold-out is a term of the field",
+    "reasonrec_cot/thinking.py:stated": "to be renamed",
+    "reasonrec_trace/costs.py:alone": "to be renamed",
+    "reasonrec_trace/replay.py:told_apart": "to be renamed",
+}
+"""Public functions as ``package/path.py:name`` that bear one of `PRIVATE_WORDS`, and why."""
+
+
+def public_definitions(kinds: tuple[type[ast.stmt], ...]) -> Iterator[tuple[str, str]]:
+    """``(file, name)`` of the public definitions of modules (functions: of their public classes, too)."""
+    for source in SOURCES:
+        for path in sorted(source.rglob("*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+            bodies = [tree.body, *(each.body for each in tree.body if isinstance(each, ast.ClassDef) and _public(each))]
+            for node in (node for body in bodies for node in body):
+                if isinstance(node, kinds) and _public(node):
+                    yield str(path.relative_to(source.parent if source.name != "src" else source)), node.name  # type: ignore[attr-defined]
+
+
+def _public(node: ast.stmt) -> bool:
+    return not getattr(node, "name", "_").startswith("_")
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    places = defaultdict(list)
+    for path, name in public_definitions((ast.ClassDef,)):
+        if name != "Config":  # every component's settings class is called so, inside the component
+            places[name].append(path)
+    assert len(places) > 300
+    assert {name: found for name, found in places.items() if len(found) > 1 and name not in SAME_NAME} == {}
+
+
+def test_no_public_function_has_a_word_of_our_own_for_a_name() -> None:
+    found = {
+        f"{path}:{name}"
+        for path, name in public_definitions((ast.FunctionDef, ast.AsyncFunctionDef))
+        if PRIVATE_WORDS & set(name.split("_")) and not name.startswith("test_")
+    }
+    assert found - ALLOWED_FUNCTIONS.keys() == set()
