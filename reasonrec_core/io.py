@@ -123,15 +123,29 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
+@contextmanager
+def refuse_unreadable(path: Path, *, fix: str | None = None) -> Iterator[None]:
+    """While ``path`` is read: a file that is missing, unreadable or no longer gzip is a `DataError`."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError("the file does not exist", where=str(path), fix=fix) from error
+    except (OSError, EOFError, zlib.error) as error:
+        if path.suffix == ".gz" and not isinstance(error, PermissionError):
+            fix = "The file is damaged or not gzip: get it again."
+            raise DataError(f"cannot be decompressed ({error})", where=str(path), fix=fix) from error
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot be read ({why})", where=str(path), fix=fix) from error
+
+
 def read_json(path: Path) -> Any:
     """Read JSON; a missing or broken file is a `DataError` that names the place."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError("the file does not exist", where=str(path)) from error
+        with refuse_unreadable(path):
+            return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise DataError(f"not valid JSON ({error.msg})", where=f"{path}:{error.lineno}:{error.colno}") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise DataError(f"cannot be read ({error})", where=str(path)) from error
 
 

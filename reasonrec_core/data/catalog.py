@@ -12,7 +12,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.data.column_parsing import Place, cell_error, flatten_column, parse_ids
+from reasonrec_core.data.column_parsing import (
+    Place,
+    cell_error,
+    clear_blanks,
+    decode_values,
+    find_first,
+    is_list,
+    is_text,
+    parse_ids,
+    take_column,
+)
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, Int32, indptr_of
 
@@ -99,12 +109,7 @@ class Catalog:
     @property
     def text_fields(self) -> tuple[str, ...]:
         """The string fields, in the order in which they enter an item's text."""
-        names = [
-            n
-            for n in self.fields
-            if n not in NOT_TEXT
-            and (pa.types.is_string(t := self.table.schema.field(n).type) or pa.types.is_large_string(t))
-        ]
+        names = [n for n in self.fields if n not in NOT_TEXT and is_text(self.table.schema.field(n).type)]
         known = [n for n in TEXT_ORDER if n in names]
         return (*known, *sorted(set(names) - set(known)))
 
@@ -161,7 +166,7 @@ def check_fields(table: pa.Table, key: str, place: Place | None = None) -> pa.Ta
     _refuse_repeated(keys, key, place)
     columns = {key: keys.dictionary_decode()}
     for name in table.column_names:
-        if name != key and (column := _field(flatten_column(table.column(name)), name, place)) is not None:
+        if name != key and (column := _check_field(take_column(table, name), name, place)) is not None:
             columns[name] = column
     return pa.table(columns)
 
@@ -178,29 +183,21 @@ def _refuse_repeated(keys: pa.DictionaryArray, key: str, place: Place | None) ->
     raise cell_error(what, place, row, key, fix="Keep one row per id.")
 
 
-def _field(values: pa.Array, name: str, place: Place | None) -> pa.Array | None:
+def _check_field(values: pa.Array, name: str, place: Place | None) -> pa.Array | None:
+    values = decode_values(values)
     kind = values.type
-    if pa.types.is_dictionary(kind):
-        return _field(values.dictionary_decode(), name, place)
-    if pa.types.is_null(kind):
+    if pa.types.is_null(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
         return values.cast(pa.string())
-    if pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
-        return values.cast(pa.string())
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return _labels(values)
-    if pa.types.is_decimal(kind):
-        values, kind = values.cast(pa.float64()), pa.float64()
+    if is_list(kind):
+        return _join_labels(values)
     if pa.types.is_integer(kind):
-        return values.cast(pa.int64()) if not pa.types.is_uint64(kind) else values.cast(pa.float64())
-    if pa.types.is_floating(kind):
-        return _finite(values.cast(pa.float64()), name, place)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        text = values.cast(pa.string())
-        return pc.if_else(pc.equal(pc.utf8_trim_whitespace(text), ""), pa.scalar(None, pa.string()), text)
-    return None
+        return values.cast(pa.float64() if pa.types.is_uint64(kind) else pa.int64())
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return _check_finite(values.cast(pa.float64()), name, place)
+    return clear_blanks(values.cast(pa.string())) if is_text(kind) else None
 
 
-def _labels(values: pa.Array) -> pa.Array | None:
+def _join_labels(values: pa.Array) -> pa.Array | None:
     inner = values.type.value_type
     if pa.types.is_nested(inner) or pa.types.is_binary(inner):
         return None
@@ -212,8 +209,8 @@ def _labels(values: pa.Array) -> pa.Array | None:
     return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
 
 
-def _finite(values: pa.Array, name: str, place: Place | None) -> pa.Array:
-    row = pc.index(pc.is_inf(values), True).as_py()
+def _check_finite(values: pa.Array, name: str, place: Place | None) -> pa.Array:
+    row = find_first(pc.is_inf(values))
     if row >= 0:
         what = f"{name} is {values[row].as_py()}: values must be finite"
         raise cell_error(what, place, row, name, fix="Correct the cell or leave it empty.")

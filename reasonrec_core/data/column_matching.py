@@ -90,19 +90,16 @@ class ColumnMatcher:
         """Our columns that are not to be read."""
         return frozenset(ours.removeprefix("interactions.") for ours, theirs in self._given.items() if theirs == "")
 
-    def match(
-        self, table: str, names: Sequence[str], path: Path, required: Collection[str] | None = None
-    ) -> dict[str, str]:
+    def match(self, table: str, names: Sequence[str], path: Path) -> dict[str, str]:
         """``{theirs: ours}`` for the columns of one file that are ours.
 
         Args:
             table: "interactions", "items" or "users".
             names: the file's columns.
             path: of the file, for messages.
-            required: columns of ours that must be there (by default the ids).
 
         Raises:
-            DataError: a required column is missing; says what is there and how to name it.
+            DataError: an id is missing; says what is there and how to name it.
         """
         self._seen.update(dict.fromkeys(names))
         found: dict[str, str] = {}
@@ -124,10 +121,8 @@ class ColumnMatcher:
                 found[ours] = theirs
                 if theirs not in OWN_NAMES.get(ours, (ours,)):
                     self.notes.append(f"{path.name}: column {theirs!r} is read as {ours}")
-        if required is None:
-            required = [name for name in ("user_id", "item_id") if name in TABLES[table]]
-        for ours in required:
-            if ours not in found:
+        for ours in ("user_id", "item_id"):
+            if ours in TABLES[table] and ours not in found:
                 raise self._missing(ours, names, path)
         return {theirs: ours for ours, theirs in found.items()}
 

@@ -5,8 +5,7 @@ Everything works on whole columns; only when a column cannot be read is its firs
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +23,8 @@ EXACT = 2**53
 """Whole numbers beyond this are not exact as float64, so ids stored that way have lost digits."""
 FILL_IN = "Fill it in, delete the row, or leave the column out (--column {}=)."
 LAST = 2**62
+CORRECT = "Correct the row or delete it."
+CAST_FAILURES = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 FINER_UNITS = ((10**17, 10**9), (10**14, 10**6), (SECONDS_LIMIT, 10**3))
 
 
@@ -52,6 +53,36 @@ def flatten_column(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     return column.combine_chunks()
 
 
+def take_column(table: pa.Table, name: str) -> pa.Array:
+    """The table's column as one array."""
+    return flatten_column(table.column(name))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values of this type are text, however Arrow keeps it."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether values of this type are lists of any length."""
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def decode_values(values: pa.Array) -> pa.Array:
+    """The values themselves, where they are dictionary-encoded."""
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+
+
+def clear_blanks(values: pa.Array) -> pa.Array:
+    """Text with null where there is nothing but blanks."""
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(values), ""), pa.scalar(None, values.type), values)
+
+
+def find_first(mask: pa.Array) -> int:
+    """The first true row, or -1; null counts as false."""
+    return int(pc.index(mask, True).as_py())
+
+
 def parse_ids(column: pa.ChunkedArray | pa.Array, name: str, place: Place | None = None) -> pa.DictionaryArray:
     """String ids, dictionary-encoded, without surrounding blanks.
 
@@ -65,14 +96,13 @@ def parse_ids(column: pa.ChunkedArray | pa.Array, name: str, place: Place | None
         values = pc.dictionary_encode(values)
     trimmed = pc.utf8_trim_whitespace(values.dictionary)
     codes = values.indices.cast(pa.int32())
-    blank = pc.index(pc.equal(trimmed, ""), True).as_py()
-    row = pc.index(codes.is_null(), True).as_py() if codes.null_count else -1
+    blank = find_first(pc.equal(trimmed, ""))
+    row = find_first(codes.is_null())
     if row < 0 and blank >= 0:
         row = pc.index(codes, blank).as_py()
     if row >= 0:
-        raise cell_error(
-            f"{name} is blank", place, row, name, fix="Every row needs an id: fill it in or delete the row."
-        )
+        fix = "Every row needs an id: fill it in or delete the row."
+        raise cell_error(f"{name} is blank", place, row, name, fix=fix)
     unique = trimmed.unique()
     if len(unique) < len(trimmed):
         codes = pc.take(pc.index_in(trimmed, unique), codes)
@@ -94,13 +124,9 @@ def _as_text(values: pa.Array, name: str, place: Place | None) -> pa.Array:
             what = f"{name} {values[fraction].as_py()!r} is not an exact whole number, so it cannot be an id"
             raise cell_error(what, place, fraction, name, fix="Store ids as text or whole numbers.")
         values = values.cast(pa.int64(), safe=False)
-    elif not (pa.types.is_integer(kind) or pa.types.is_null(kind) or _is_text(kind)):
+    elif not (pa.types.is_integer(kind) or pa.types.is_null(kind) or is_text(kind)):
         raise cell_error(f"{name} has type {kind}", place, 0, name, fix="Store ids as text or whole numbers.")
     return values.cast(pa.string())
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def parse_numbers(column: pa.ChunkedArray | pa.Array, name: str, place: Place | None = None) -> Float64:
@@ -114,7 +140,7 @@ def parse_numbers(column: pa.ChunkedArray | pa.Array, name: str, place: Place | 
     bad = np.flatnonzero(~np.isfinite(result))
     if len(bad):
         what = f"{name} is {result[bad[0]]}: values must be finite"
-        raise cell_error(what, place, int(bad[0]), name, fix="Correct the row or delete it.")
+        raise cell_error(what, place, int(bad[0]), name, fix=CORRECT)
     return np.asarray(result, dtype=np.float64)
 
 
@@ -132,12 +158,12 @@ def parse_times(
     values = flatten_column(column)
     if pa.types.is_temporal(values.type):
         return _scaled(_cast(values, pa.timestamp("us"), name, "a time", place).cast(pa.int64()), 10**6)
-    if _is_text(values.type) and not _like_number(values):
+    if is_text(values.type) and not _like_number(values):
         return _scaled(_dates(values, name, place).cast(pa.int64()), 10**6)
     if not pa.types.is_integer(values.type):
         try:
             values = pc.utf8_trim_whitespace(values).cast(pa.int64())
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        except CAST_FAILURES:
             values = pa.array(parse_numbers(_cast(values, pa.float64(), name, "a time", place), name, place))
     top = pc.max(values).as_py()
     unit = next((unit for limit, unit in FINER_UNITS if top is not None and top >= limit), 1)
@@ -158,15 +184,12 @@ def _dates(values: pa.Array, name: str, place: Place | None) -> pa.Array:
 
 
 def _scaled(values: pa.Array, unit: int, name: str = "timestamp", place: Place | None = None) -> Int64 | Float64:
-    if values.null_count:
-        row = pc.index(values.is_null(), True).as_py()
-        raise cell_error(f"{name} is missing", place, row, name, fix=FILL_IN.format(name))
+    _refuse_missing(values, name, place)
     raw = values.to_numpy(zero_copy_only=False)
     if len(raw) and not -LAST < raw.min() <= raw.max() < LAST:
         far = np.flatnonzero(~((raw > -LAST) & (raw < LAST)))
-        raise cell_error(
-            f"{name} {raw[far[0]]} is out of range", place, int(far[0]), name, fix="Use seconds since 1970."
-        )
+        what = f"{name} {raw[far[0]]} is out of range"
+        raise cell_error(what, place, int(far[0]), name, fix="Use seconds since 1970.")
     if raw.dtype.kind == "f" and not (raw == np.floor(raw)).all():
         return np.asarray(raw / unit, dtype=np.float64)
     whole: Int64 = raw.astype(np.int64, copy=False)
@@ -187,29 +210,32 @@ def _refuse_mixed_units(values: pa.Array, unit: int, name: str, place: Place | N
 
 def _cast(values: pa.Array, kind: pa.DataType, name: str, wanted: str, place: Place | None) -> pa.Array:
     """Cast, or say which is the first value that cannot be and where it stands."""
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    if values.null_count:
-        row = pc.index(values.is_null(), True).as_py()
-        raise cell_error(f"{name} is missing", place, row, name, fix=FILL_IN.format(name))
-    if _is_text(values.type):
+    values = decode_values(values)
+    _refuse_missing(values, name, place)
+    if is_text(values.type):
         values = pc.utf8_trim_whitespace(values)
     try:
         return values.cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        row = _first_failure(values, lambda part: part.cast(kind))
+    except CAST_FAILURES as error:
+        row = find_cast_failure(values, kind)
         what = f"{name} {values[row].as_py()!r} is not {wanted}"
-        raise cell_error(what, place, row, name, fix="Correct the row or delete it.") from error
+        raise cell_error(what, place, row, name, fix=CORRECT) from error
 
 
-def _first_failure(values: pa.Array, attempt: Callable[[pa.Array], Any]) -> int:
-    """The first row that ``attempt`` fails on, by halving."""
+def _refuse_missing(values: pa.Array, name: str, place: Place | None) -> None:
+    if values.null_count:
+        row = find_first(values.is_null())
+        raise cell_error(f"{name} is missing", place, row, name, fix=FILL_IN.format(name))
+
+
+def find_cast_failure(values: pa.Array, kind: pa.DataType) -> int:
+    """The first row that cannot be cast to ``kind``, by halving; one of them cannot."""
     low, high = 0, len(values)
     while high - low > 1:
         middle = (low + high) // 2
         try:
-            attempt(values.slice(low, middle - low))
+            values.slice(low, middle - low).cast(kind)
             low = middle
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        except CAST_FAILURES:
             high = middle
     return low

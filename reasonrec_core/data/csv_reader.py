@@ -18,6 +18,7 @@ from pyarrow import csv as arrow_csv
 
 from reasonrec_core.data.raw_tables import SourceTable
 from reasonrec_core.errors import DataError
+from reasonrec_core.io import refuse_unreadable
 
 ID = pa.dictionary(pa.int32(), pa.string())
 """Type of columns with few distinct values: a tenth of the memory of plain strings."""
@@ -63,7 +64,7 @@ class DelimitedFile:
             DataError: missing, empty, broken gzip, or an unusable header.
         """
         content, start = _read_content(path)
-        empty, line = _first_line(start)
+        empty, line = _find_header(start)
         if dialect is not None and dialect.names is not None:
             if len(dialect.delimiter) > 1:
                 # Arrow splits at one byte; the unit separator does not occur in text that people wrote.
@@ -73,9 +74,9 @@ class DelimitedFile:
             header = line.decode(dialect.encoding if dialect else "utf-8")
         except UnicodeDecodeError as error:
             raise _undecodable(path, error, before=empty) from error
-        dialect = dialect or _guess(path, header)
-        names = tuple(name.strip() for name in next(_reader(iter([header]), dialect.delimiter, dialect.quote)))
-        _check_names(names, path)
+        dialect = dialect or _guess_dialect(path, header)
+        names = tuple(name.strip() for name in next(_make_reader(iter([header]), dialect.delimiter, dialect.quote)))
+        check_names(names, path)
         return cls(path, dialect, content, names, empty + 1)
 
     @property
@@ -90,7 +91,7 @@ class DelimitedFile:
             DataError: text that is not in the file's encoding, a row with too few or too many fields, an unclosed
                 quote, no rows; with the line.
         """
-        quotes = self._quotes()
+        quotes = self._count_quotes()
         types = {name: ID if name in encoded else pa.string() for name in self.names}
         try:
             table = arrow_csv.read_csv(
@@ -109,13 +110,11 @@ class DelimitedFile:
                 ),
             )
         except (pa.ArrowException, UnicodeDecodeError) as error:
-            raise self._diagnosis() or DataError(str(error), where=str(self.path)) from error
-        if quotes % 2 and (problem := self._diagnosis()):
+            raise self._diagnose() or DataError(str(error), where=str(self.path)) from error
+        if (quotes % 2 or table.num_rows == 0) and (problem := self._diagnose()):
             raise problem
-        if table.num_rows == 0:
-            raise self._no_rows()
         kept = [name for name in self.names if wanted is None or name in wanted]
-        return SourceTable(table.select(kept), self.path, DelimitedPlace(self))
+        return SourceTable(table.select(kept), self.path, self)
 
     def text(self) -> str:
         """The content as text.
@@ -128,7 +127,7 @@ class DelimitedFile:
         except UnicodeDecodeError as error:
             raise _undecodable(self.path, error) from error
 
-    def _quotes(self) -> int:
+    def _count_quotes(self) -> int:
         if not self.dialect.quote:
             return 0
         mark, view, step = self.dialect.quote.encode(), memoryview(self.content), 1 << 24
@@ -144,7 +143,7 @@ class DelimitedFile:
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """Each data row with the number of the line that it starts on."""
-        reader = _reader(self.lines(), self.delimiter, self.dialect.quote)
+        reader = _make_reader(self.lines(), self.delimiter, self.dialect.quote)
         csv.field_size_limit(max(csv.field_size_limit(), len(self.content)))
         line, headed = 1, self.dialect.names is None
         for record in reader:
@@ -154,7 +153,7 @@ class DelimitedFile:
                 yield line, record
             line = reader.line_num + 1
 
-    def _diagnosis(self) -> DataError | None:
+    def _diagnose(self) -> DataError | None:
         """What is wrong with the text, found by reading it slowly."""
         where = str(self.path)
         try:
@@ -172,54 +171,42 @@ class DelimitedFile:
                 fix = "Quote fields that hold the delimiter." if self.dialect.quote else "Correct the row or delete it."
                 return DataError(what, where=f"{where}:{line}", fix=fix)
         if not line:
-            return self._no_rows()
+            return DataError("the file has a header but no rows", where=where)
         if any("\n" in field for field in record):
             return DataError("a quote is opened but not closed", where=f"{where}:{line}", fix='Close it with ".')
         return None
 
-    def _no_rows(self) -> DataError:
-        return DataError("the file has a header but no rows", where=str(self.path))
-
-
-@dataclass(frozen=True)
-class DelimitedPlace:
-    """Finds a cell's line and column by reading the file again."""
-
-    file: DelimitedFile
-
     def where(self, row: int, column: str | None = None) -> str:
-        """``file:line:column``."""
-        names = self.file.names
-        index = names.index(column) if column in names else None
-        for number, (line, record) in enumerate(self.file.records()):
+        """``file:line:column`` of a cell, found by reading the file again."""
+        index = self.names.index(column) if column in self.names else None
+        for number, (line, record) in enumerate(self.records()):
             if number == row:
                 if index is None or index >= len(record):
-                    return f"{self.file.path}:{line}"
-                text = next(t for n, t in enumerate(self.file.lines(), 1) if n == line)
-                return f"{self.file.path}:{line}:{self._offset(text, index)}"
-        return f"{self.file.path}, row {row + 1}"
+                    return f"{self.path}:{line}"
+                text = next(t for n, t in enumerate(self.lines(), 1) if n == line)
+                return f"{self.path}:{line}:{self._find_field(text, index)}"
+        return f"{self.path}, row {row + 1}"
 
-    def _offset(self, text: str, index: int) -> int:
+    def _find_field(self, text: str, index: int) -> int:
         """Column (from 1) of the line at which field ``index`` starts."""
-        dialect, delimiter = self.file.dialect, self.file.delimiter
         quoted, position = False, 0
         while index and position < len(text):
-            if text[position] == dialect.quote:
+            if text[position] == self.dialect.quote:
                 quoted = not quoted
-            elif text[position] == delimiter and not quoted:
+            elif text[position] == self.delimiter and not quoted:
                 index -= 1
             position += 1
-        shift = (len(dialect.delimiter) - 1) * text.count(delimiter, 0, position)
+        shift = (len(self.dialect.delimiter) - 1) * text.count(self.delimiter, 0, position)
         return position + shift + 1
 
 
-def _reader(lines: Iterator[str], delimiter: str, quote: str | None) -> Any:
+def _make_reader(lines: Iterator[str], delimiter: str, quote: str | None) -> Any:
     if quote:
         return csv.reader(lines, delimiter=delimiter, quotechar=quote)
     return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
 
 
-def _guess(path: Path, header: str) -> Dialect:
+def _guess_dialect(path: Path, header: str) -> Dialect:
     tabs = ".tsv" in path.suffixes
     counts = {d: header.count(d) for d in ("\t", ",", ";", "|")}
     if tabs or counts[","] == 0:
@@ -228,7 +215,8 @@ def _guess(path: Path, header: str) -> Dialect:
     return Dialect()
 
 
-def _check_names(names: tuple[str, ...], path: Path) -> None:
+def check_names(names: tuple[str, ...], path: Path) -> None:
+    """Refuse columns without a name and two of one name."""
     fix = "The first line must name every column once."
     for number, name in enumerate(names, 1):
         if not name:
@@ -243,7 +231,8 @@ def _read_content(path: Path) -> tuple[pa.Buffer, bytes]:
     Raises:
         DataError: missing, unreadable, broken gzip, empty, or not text in an 8-bit encoding.
     """
-    content = _read_bytes(path)
+    with refuse_unreadable(path):
+        content = _read_bytes(path)
     start = content[: min(HEADER_BYTES, len(content))].to_pybytes()
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in start[:LOOK_FOR_NUL]:
         what = "the file is not UTF-8 text (UTF-16 or binary)"
@@ -253,7 +242,7 @@ def _read_content(path: Path) -> tuple[pa.Buffer, bytes]:
     return content, start
 
 
-def _first_line(start: bytes) -> tuple[int, bytes]:
+def _find_header(start: bytes) -> tuple[int, bytes]:
     """How many empty lines come first, and the line after them."""
     lines = start.removeprefix(codecs.BOM_UTF8).splitlines()
     empty = next(number for number, line in enumerate(lines) if line)
@@ -270,18 +259,10 @@ def _undecodable(path: Path, error: UnicodeDecodeError, *, before: int = 0) -> D
 
 
 def _read_bytes(path: Path) -> pa.Buffer:
-    try:
-        if path.suffix == ".gz":
-            with pa.input_stream(str(path), compression="gzip") as stream:
-                return stream.read_buffer()
-        if path.stat().st_size == 0:
-            return pa.py_buffer(b"")
-        with pa.memory_map(str(path)) as mapped:
-            return mapped.read_buffer()
-    except FileNotFoundError as error:
-        raise DataError("the file does not exist", where=str(path)) from error
-    except OSError as error:
-        if path.suffix == ".gz":
-            fix = "The file is damaged or not gzip: get it again."
-            raise DataError(f"cannot be decompressed ({error})", where=str(path), fix=fix) from error
-        raise DataError(f"cannot be read ({error.strerror or error})", where=str(path)) from error
+    if path.suffix == ".gz":
+        with pa.input_stream(str(path), compression="gzip") as stream:
+            return stream.read_buffer()
+    if path.stat().st_size == 0:
+        return pa.py_buffer(b"")
+    with pa.memory_map(str(path)) as mapped:
+        return mapped.read_buffer()

@@ -12,7 +12,7 @@ import pyarrow as pa
 from scipy import sparse
 
 from reasonrec_core.data.catalog import Catalog, check_fields
-from reasonrec_core.data.column_parsing import flatten_column
+from reasonrec_core.data.column_parsing import take_column
 from reasonrec_core.data.index import IndexedTables, append_items, index_tables
 from reasonrec_core.data.raw_tables import PARTS, RawTables
 from reasonrec_core.data.storage import FORMAT, MANIFEST, StoredTables, read_manifest, write_dataset
@@ -137,9 +137,7 @@ class Dataset:
         """All interactions, sorted by user, oldest first."""
         names = [name for name in ("user", "item", "time", "value") if name in self.manifest["columns"]]
         table = self._stored.read("interactions", names)
-        arrays = {
-            name: flatten_column(table.column(name)).to_numpy(zero_copy_only=False, writable=True) for name in names
-        }
+        arrays = {name: take_column(table, name).to_numpy(zero_copy_only=False, writable=True) for name in names}
         for name, size in (("user", self.n_users), ("item", self.n_items)):
             if len(arrays[name]) and not 0 <= arrays[name].min() <= arrays[name].max() < size:
                 raise self._stored.damaged("interactions", f"{name} indices leave 0 to {size - 1}")
@@ -153,9 +151,9 @@ class Dataset:
     @cached_property
     def reviewed(self) -> Int64:
         """int64[R]: the interactions with a review, as positions in `interactions`."""
-        if not self.has_reviews:
+        column = self._read("review")
+        if column is None:
             return np.zeros(0, np.int64)
-        column = flatten_column(self._stored.read("interactions", ["review"]).column("review"))
         return np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False)).astype(np.int64)
 
     @cached_property
@@ -168,12 +166,17 @@ class Dataset:
         return Reviews(log.users, log.items, log.times, texts, summaries, log.values)
 
     def _texts(self, name: str, rows: Int64) -> Texts:
-        if name not in self.manifest["columns"]:
+        column = self._read(name)
+        if column is None:
             return np.full(len(rows), "", dtype=np.object_)
-        column = (
-            flatten_column(self._stored.read("interactions", [name]).column(name)).take(pa.array(rows)).fill_null("")
-        )
-        return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.object_)
+        texts = column.take(pa.array(rows)).fill_null("")
+        return np.asarray(texts.to_numpy(zero_copy_only=False), dtype=np.object_)
+
+    def _read(self, name: str) -> pa.Array | None:
+        """One column of the log, or None where it has none of that name."""
+        if name not in self.manifest["columns"]:
+            return None
+        return take_column(self._stored.read("interactions", [name]), name)
 
     @property
     def has_clock(self) -> bool:
@@ -183,18 +186,15 @@ class Dataset:
     @cached_property
     def parts(self) -> npt.NDArray[np.uint8] | None:
         """uint8[N] predefined part of each interaction (0 train, 1 valid, 2 test), or None."""
-        if "part" not in self.manifest["columns"]:
-            return None
-        return np.asarray(
-            flatten_column(self._stored.read("interactions", ["part"]).column("part")).to_numpy(), dtype=np.uint8
-        )
+        column = self._read("part")
+        return None if column is None else np.asarray(column.to_numpy(), dtype=np.uint8)
 
     @cached_property
     def given_history(self) -> History | None:
         """The history that the source states for each interaction (N rows), or None."""
-        if "history" not in self.manifest["columns"]:
+        lists = self._read("history")
+        if lists is None:
             return None
-        lists = flatten_column(self._stored.read("interactions", ["history"]).column("history"))
         offsets = np.asarray(lists.offsets, dtype=np.int64)
         items = np.asarray(lists.values, dtype=np.int32)
         times = np.arange(len(items), dtype=np.int64) - np.repeat(offsets[:-1], np.diff(offsets))

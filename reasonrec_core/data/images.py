@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from reasonrec_core.data.column_parsing import flatten_column
+from reasonrec_core.data.column_parsing import take_column
 from reasonrec_core.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
@@ -146,7 +146,7 @@ def find_item_pictures(items: pa.Table, folder: Path) -> tuple[pa.Table, Path | 
         return items, None
     files = {p.stem: f"{FOLDER}/{p.name}" for p in sorted(pictures.iterdir()) if p.suffix.lower() in PICTURE_SUFFIXES}
     stems, names = pa.array(files.keys(), pa.string()), pa.array(files.values(), pa.string())
-    found = names.take(pc.index_in(flatten_column(items.column("item_id")), stems))
+    found = names.take(pc.index_in(take_column(items, "item_id"), stems))
     if found.null_count == len(found):
         return items, None
     return items.append_column("image", found), folder

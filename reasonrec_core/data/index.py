@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.data.column_parsing import Place, cell_error, flatten_column
+from reasonrec_core.data.column_parsing import Place, cell_error, flatten_column, take_column
 from reasonrec_core.data.raw_tables import REVIEW_COLUMNS, RawTables
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Int32, Int64, indptr_of
@@ -61,39 +61,35 @@ def _shuffled(ids: pa.ChunkedArray, seed: int) -> pa.Array:
 
 def _id_table(seen: pa.ChunkedArray, table: pa.Table | None, key: str, seed: int) -> pa.Table:
     """All ids of the log and of ``table`` in a seeded random order, with the fields of ``table``."""
-    arrays = [flatten_column(seen).unique().dictionary_decode()]
-    if table is not None:
-        arrays.append(flatten_column(table.column(key)))
+    arrays = [flatten_column(seen).unique().dictionary_decode(), *([take_column(table, key)] if table else [])]
     known = pa.concat_arrays(arrays).unique()
     known = known.take(_shuffled(known, seed))
     if table is None:
         return pa.table({key: known})
-    rows = pc.index_in(known, flatten_column(table.column(key)))
+    rows = pc.index_in(known, take_column(table, key))
     return pa.table({key: known, **{n: table.column(n).take(rows) for n in table.column_names if n != key}})
 
 
 def _indexed_log(log: pa.Table, users: pa.Table, items: pa.Table, place: Place | None) -> pa.Table:
     """The log with dense indices, sorted by user and time, ties in the source's order."""
-    user = _codes(flatten_column(log.column("user_id")), users.column("user_id"))
-    item = _codes(flatten_column(log.column("item_id")), items.column("item_id"))
+    user = _codes(take_column(log, "user_id"), users.column("user_id"))
+    item = _codes(take_column(log, "item_id"), items.column("item_id"))
     clock = "timestamp" in log.column_names
-    order = _user_time_order(user, flatten_column(log.column("timestamp")).to_numpy() if clock else None)
+    stamps = take_column(log, "timestamp").to_numpy() if clock else None
+    order = _user_time_order(user, stamps)
     user, positions = user[order], _positions(user, users.num_rows)
-    times = flatten_column(log.column("timestamp")).to_numpy()[order] if clock else positions
+    times = positions if stamps is None else stamps[order]
     if clock and (np.array_equal(times, positions) or np.array_equal(times, positions + 1)):
         clock = False  # the source numbers each user's interactions: an order, but no common time
     columns: dict[str, Any] = {"user": user, "item": item[order], "time": times}
-    if "value" in log.column_names:
-        columns["value"] = flatten_column(log.column("value")).to_numpy()[order]
-    if "part" in log.column_names:
-        columns["part"] = flatten_column(log.column("part")).indices.to_numpy()[order].astype(np.uint8)
-    if "history" in log.column_names:
-        columns["history"] = _indexed_histories(flatten_column(log.column("history")), items, place).take(
-            pa.array(order)
-        )
-    columns.update(
-        {n: flatten_column(log.column(n)).take(pa.array(order)) for n in REVIEW_COLUMNS if n in log.column_names}
-    )
+    for name in ("value", "part", "history", *REVIEW_COLUMNS):
+        if name in log.column_names:
+            column = take_column(log, name)
+            if name == "part":
+                column = column.indices.cast(pa.uint8())
+            elif name == "history":
+                column = _indexed_histories(column, items, place)
+            columns[name] = column.take(pa.array(order))
     return pa.table(columns).replace_schema_metadata({"clock": "1" if clock else "0"})
 
 
@@ -116,8 +112,7 @@ def _user_time_order(users: Int32, times: Int64 | None) -> npt.NDArray[np.intp]:
 def _positions(users: Int32, n_users: int) -> Int64:
     """int64[N]: position within the user, for rows sorted by user."""
     counts = np.bincount(users, minlength=n_users)
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)[:-1]])
-    positions: Int64 = np.arange(len(users), dtype=np.int64) - np.repeat(starts, counts)
+    positions: Int64 = np.arange(len(users), dtype=np.int64) - np.repeat(indptr_of(counts)[:-1], counts)
     return positions
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reasonrec_core.data.catalog import check_fields
-from reasonrec_core.data.column_parsing import Place, cell_error, flatten_column, parse_ids, parse_numbers, parse_times
+from reasonrec_core.data.column_parsing import (
+    CAST_FAILURES,
+    CORRECT,
+    Place,
+    cell_error,
+    clear_blanks,
+    decode_values,
+    flatten_column,
+    is_list,
+    is_text,
+    parse_ids,
+    parse_numbers,
+    parse_times,
+)
 from reasonrec_core.errors import DataError, did_you_mean
 from reasonrec_core.types import Float32, indptr_of
 
@@ -136,15 +150,9 @@ def _check_log(table: pa.Table, place: Place | None) -> pa.Table:
     if table.num_rows == 0:
         raise DataError("there are no interactions", fix="A dataset needs at least one.")
     columns: dict[str, Any] = {key: parse_ids(table.column(key), key, place) for key in ("user_id", "item_id")}
-    if "value" in table.column_names:
-        columns["value"] = _parse_values(table.column("value"), place)
-    if "part" in table.column_names:
-        columns["part"] = _parse_parts(table.column("part"), place)
-    if "history" in table.column_names:
-        columns["history"] = _parse_histories(flatten_column(table.column("history")), place)
-    columns.update(
-        {name: _parse_texts(table.column(name), name, place) for name in REVIEW_COLUMNS if name in table.column_names}
-    )
+    parsers = {"value": _parse_values, "part": _parse_parts, "history": _parse_histories}
+    parsers |= {name: partial(_parse_texts, name) for name in REVIEW_COLUMNS}
+    columns |= {name: parse(table.column(name), place) for name, parse in parsers.items() if name in table.column_names}
     if "timestamp" not in table.column_names:
         return pa.table(columns)
     times = parse_times(table.column("timestamp"), "timestamp", place)
@@ -159,18 +167,15 @@ def _parse_values(column: pa.ChunkedArray, place: Place | None) -> Float32:
     values = parse_numbers(column, "value", place)
     if len(values) and max(abs(values.min()), values.max()) > LARGEST:
         row = int(np.flatnonzero(np.abs(values) > LARGEST)[0])
-        raise cell_error(
-            f"value {values[row]:g} is too large", place, row, "value", fix="Correct the row or delete it."
-        )
+        raise cell_error(f"value {values[row]:g} is too large", place, row, "value", fix=CORRECT)
     return values.astype(np.float32)
 
 
-def _parse_texts(column: pa.ChunkedArray, name: str, place: Place | None) -> pa.Array:
+def _parse_texts(name: str, column: pa.ChunkedArray, place: Place | None) -> pa.Array:
     try:
-        text = flatten_column(column.cast(pa.large_string()))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        return clear_blanks(flatten_column(column.cast(pa.large_string())))
+    except CAST_FAILURES as error:
         raise cell_error(f"{name} has type {column.type}", place, 0, name, fix="Use text.") from error
-    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(text), ""), pa.scalar(None, pa.large_string()), text)
 
 
 def _parse_parts(column: pa.ChunkedArray, place: Place | None) -> pa.DictionaryArray:
@@ -185,20 +190,17 @@ def _parse_parts(column: pa.ChunkedArray, place: Place | None) -> pa.DictionaryA
     return pa.DictionaryArray.from_arrays(pa.array(codes[named.indices.to_numpy()]), pa.array(PARTS))
 
 
-def _parse_histories(values: pa.Array, place: Place | None) -> pa.ListArray:
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+def _parse_histories(column: pa.ChunkedArray, place: Place | None) -> pa.LargeListArray:
+    values = decode_values(flatten_column(column))
+    if is_list(values.type):
         lists = pc.fill_null(values.cast(pa.list_(values.type.value_type)), [])
         items = lists.flatten()
         lengths = pc.list_value_length(lists)
-    elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type) or pa.types.is_null(values.type):
-        text = pc.fill_null(values.cast(pa.string()), "")
-        tokens = pc.ascii_split_whitespace(pc.ascii_trim_whitespace(text))
-        items = tokens.flatten()
-        filled = pc.not_equal(items, "")
-        lengths = pc.if_else(pc.equal(pc.ascii_trim_whitespace(text), ""), 0, pc.list_value_length(tokens))
-        items = items.filter(filled)
+    elif is_text(values.type) or pa.types.is_null(values.type):
+        text = pc.ascii_trim_whitespace(pc.fill_null(values.cast(pa.string()), ""))
+        tokens = pc.ascii_split_whitespace(text)
+        items = tokens.flatten().filter(pc.not_equal(tokens.flatten(), ""))
+        lengths = pc.if_else(pc.equal(text, ""), 0, pc.list_value_length(tokens))
     else:
         raise cell_error(f"history has type {values.type}", place, 0, "history", fix="Use a list of ids or text.")
     offsets = indptr_of(lengths.to_numpy(zero_copy_only=False))

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from reasonrec_core.components import DataSource, Kind
 from reasonrec_core.data.column_matching import ColumnMatcher
-from reasonrec_core.data.column_parsing import flatten_column
+from reasonrec_core.data.column_parsing import take_column
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.images import find_item_pictures
 from reasonrec_core.data.raw_tables import LOG_COLUMNS, RawTables
@@ -27,23 +27,11 @@ MORE = "reasonrec-datasets"
 PLAIN_STEMS = frozenset({"interactions", "ratings", "u", "sequences"})
 BESIDE = ("items.", "users.", "movies.", "meta_")
 """How the files begin that are read beside a single file."""
-DATA_SUFFIXES = frozenset(
-    {
-        ".parquet",
-        ".arrow",
-        ".csv",
-        ".tsv",
-        ".gz",
-        ".txt",
-        ".json",
-        ".jsonl",
-        ".inter",
-        ".item",
-        ".user",
-        ".dat",
-        ".data",
-    }
+DATA_SUFFIXES = (
+    *(".parquet", ".arrow", ".csv", ".tsv", ".gz", ".txt", ".json", ".jsonl"),
+    *(".inter", ".item", ".user", ".dat", ".data"),
 )
+"""How the names of files end that an import may read."""
 
 
 def find_source(path: Path, registry: Registry | None = None) -> str:
@@ -156,7 +144,7 @@ def _find_pictures(raw: RawTables, folder: Path) -> RawTables:
         return raw
     items = raw.items
     if items is None:
-        items = pa.table({"item_id": flatten_column(raw.interactions.column("item_id")).unique().dictionary_decode()})
+        items = pa.table({"item_id": take_column(raw.interactions, "item_id").unique().dictionary_decode()})
     items, images = find_item_pictures(items, folder)
     if images is None:
         return raw
@@ -173,9 +161,9 @@ def _compare_items(raw: RawTables) -> list[str]:
     """Remarks on how log and item table fit; an item table of wholly other ids is an error."""
     if raw.items is None:
         return ["no item table: items have neither text nor pictures"]
-    used = flatten_column(raw.interactions.column("item_id")).unique().dictionary_decode()
+    used = take_column(raw.interactions, "item_id").unique().dictionary_decode()
     there = raw.items.column("item_id")
-    absent = used.filter(pc.invert(pc.is_in(used, value_set=flatten_column(there))))
+    absent = used.filter(pc.invert(pc.is_in(used, value_set=take_column(raw.items, "item_id"))))
     if len(absent) == len(used):
         what = f"none of the {len(used)} items of the interactions is in the item table"
         fix = f"Ids must be equal as text: {used[0].as_py()!r} there, {there[0].as_py()!r} here."

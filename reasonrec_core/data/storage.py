@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from reasonrec_core.data.column_parsing import flatten_column
+from reasonrec_core.data.column_parsing import is_list, is_text, take_column
 from reasonrec_core.data.index import IndexedTables
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import content_hash, read_json, sha256_of, whole_folder, write_json
@@ -135,7 +135,7 @@ def hash_table(table: pa.Table) -> str:
     digest = hashlib.sha256(str(table.num_rows).encode())
     for name in sorted(table.column_names):
         digest.update(f"\0{name}\0".encode())
-        _add_column(digest, flatten_column(table.column(name)))
+        _add_column(digest, take_column(table, name))
     return digest.hexdigest()
 
 
@@ -143,10 +143,10 @@ def _add_column(digest: Any, values: pa.Array) -> None:
     digest.update(_name_type(values.type).encode())
     if values.null_count:
         digest.update(np.packbits(values.is_null().to_numpy(zero_copy_only=False)).tobytes())
-    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+    if is_list(values.type):
         digest.update(pc.list_value_length(pc.fill_null(values, [])).cast(pa.int64()).to_numpy().tobytes())
         _add_column(digest, values.flatten())
-    elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+    elif is_text(values.type):
         text = pc.fill_null(values, "").cast(pa.large_string())
         digest.update(pc.binary_length(text).cast(pa.int64()).to_numpy().tobytes())
         _, offsets, data = text.buffers()
@@ -159,6 +159,6 @@ def _add_column(digest: Any, values: pa.Array) -> None:
 
 
 def _name_type(kind: pa.DataType) -> str:
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+    if is_list(kind):
         return f"list {kind.value_type}"
     return "string" if pa.types.is_large_string(kind) else str(kind)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 from reasonrec_core.components import DataSource, Empty
 from reasonrec_core.data.catalog import NOT_TEXT, TEXT_ORDER, Catalog, check_fields, convert_numbers
 from reasonrec_core.data.column_matching import ColumnMatcher, list_names
-from reasonrec_core.data.column_parsing import Place, cell_error
+from reasonrec_core.data.column_parsing import CAST_FAILURES, Place, cell_error, find_cast_failure, take_column
 from reasonrec_core.data.csv_reader import DelimitedFile, Dialect
 from reasonrec_core.data.images import find_item_pictures
 from reasonrec_core.data.raw_tables import RawTables, RowPlace, SourceTable
@@ -56,12 +57,8 @@ class ArrowFile:
         Raises:
             DataError: missing, of another format, or with two columns of one name.
         """
-        try:
+        with _refuse_damaged(path):
             names = tuple(pq.read_schema(path).names if path.suffix == ".parquet" else _read_arrow(path).schema.names)
-        except FileNotFoundError as error:
-            raise DataError("the file does not exist", where=str(path)) from error
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise _unreadable(path, error) from error
         if len(set(names)) < len(names):
             double = next(name for name in names if names.count(name) > 1)
             raise DataError(f"two columns are named {double!r}", where=str(path), fix="Name every column once.")
@@ -74,14 +71,12 @@ class ArrowFile:
             DataError: damaged, or without rows.
         """
         kept = [name for name in self.names if wanted is None or name in wanted]
-        try:
+        with _refuse_damaged(self.path):
             if self.path.suffix == ".parquet":
                 table = pq.read_table(self.path, columns=kept, memory_map=True)
             else:
                 table = _read_arrow(self.path).select(kept)
             table.validate(full=True)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise _unreadable(self.path, error) from error
         if table.num_rows == 0:
             raise DataError("the file has no rows", where=str(self.path))
         return SourceTable(table, self.path, RowPlace(self.path))
@@ -97,9 +92,16 @@ def _read_arrow(path: Path) -> pa.Table:
             return pa.ipc.open_stream(mapped).read_all()
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
-    kind = "Parquet" if path.suffix == ".parquet" else "Arrow"
-    return DataError(f"cannot be read as {kind} ({(str(error).splitlines() or [''])[0]})", where=str(path))
+@contextmanager
+def _refuse_damaged(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError("the file does not exist", where=str(path)) from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        kind = "Parquet" if path.suffix == ".parquet" else "Arrow"
+        what = f"cannot be read as {kind} ({(str(error).splitlines() or [''])[0]})"
+        raise DataError(what, where=str(path)) from error
 
 
 def open_table(source: Path | SourceTable, dialect: Dialect | None = None) -> DelimitedFile | ArrowFile | SourceTable:
@@ -219,21 +221,17 @@ class NewItems:
         columns = {name: self._cast(name, catalog) for name in names}
         return replace(self, table=pa.table(columns), notes=notes)
 
-    def _cast(self, name: str, catalog: Catalog) -> pa.ChunkedArray:
-        column = self.table.column(name)
+    def _cast(self, name: str, catalog: Catalog) -> pa.Array:
+        values = take_column(self.table, name)
         if name not in catalog.table.column_names:
-            return column
+            return values
         kind = catalog.table.schema.field(name).type
         try:
-            return column.cast(kind)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            for row, value in enumerate(column):
-                try:
-                    value.cast(kind)
-                except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                    what = f"{name} is {value.as_py()!r}, and the catalogue holds {_words(kind)} there"
-                    raise cell_error(what, self.place, row, name, fix="Correct the cell or leave it empty.") from error
-            raise
+            return values.cast(kind)
+        except CAST_FAILURES as error:
+            row = find_cast_failure(values, kind)
+            what = f"{name} is {values[row].as_py()!r}, and the catalogue holds {_name_type(kind)} there"
+            raise cell_error(what, self.place, row, name, fix="Correct the cell or leave it empty.") from error
 
 
 def read_new_items(path: Path, columns: Mapping[str, str] | None = None) -> NewItems:
@@ -257,5 +255,5 @@ def read_new_items(path: Path, columns: Mapping[str, str] | None = None) -> NewI
     return NewItems(table, images, file, source.place, tuple(matching.notes))
 
 
-def _words(kind: pa.DataType) -> str:
+def _name_type(kind: pa.DataType) -> str:
     return "numbers" if pa.types.is_floating(kind) else "whole numbers" if pa.types.is_integer(kind) else str(kind)

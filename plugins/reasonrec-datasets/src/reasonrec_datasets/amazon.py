@@ -10,7 +10,6 @@ import ast
 import gzip
 import json
 import warnings
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from reasonrec_core.data.catalog import convert_numbers
 from reasonrec_core.data.raw_tables import REVIEW_COLUMNS, RawTables, SourceTable
 from reasonrec_core.data.tables import TEXT_FIELDS, make_raw_tables, read_beside
 from reasonrec_core.errors import DataError
+from reasonrec_core.io import refuse_unreadable
 from reasonrec_datasets.places import LinePlace
 
 SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz")
@@ -150,19 +150,10 @@ def json_lines(file: Path, *, literals: bool = False) -> Iterator[tuple[int, dic
     Raises:
         DataError: not UTF-8, not JSON, not an object; with the line. Broken gzip.
     """
-    number = 0
-    try:
-        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield number, _object(line, f"{file}:{number}", literals)
-    except FileNotFoundError as error:
-        raise DataError("the file does not exist", where=str(file)) from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        fix = "The file is damaged or not gzip: get it again."
-        raise DataError(f"cannot be decompressed ({error})", where=str(file), fix=fix) from error
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror or error})", where=str(file)) from error
+    with refuse_unreadable(file), gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            if line.strip():
+                yield number, _object(line, f"{file}:{number}", literals)
 
 
 def _object(line: bytes, where: str, literals: bool) -> dict[str, Any]:
