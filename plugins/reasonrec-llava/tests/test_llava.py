@@ -98,7 +98,7 @@ def test_the_vision_language_backbone_of_cot_is_the_same_model(llava: Path) -> N
     prompts = pytest.importorskip("reasonrec_cot.backbone.tokenisation")
     config = pytest.importorskip("reasonrec_cot.config")
     backbone = model.Backbone(config.BackboneConfig(model=str(llava), device="cpu", precision="float32"))
-    assert backbone.vision
+    assert backbone.model.config.vision_config is not None
     tokens = np.arange(10, 30)
     states = backbone.read([prompts.Prompt(tokens, np.zeros(20, np.uint8))]).states
     with torch.no_grad():
