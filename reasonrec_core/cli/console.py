@@ -75,7 +75,7 @@ def print_facts(facts: Iterable[tuple[str, str]], title: str = "") -> None:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     for name, value in facts:
-        grid.add_row(name, plain(value))
+        grid.add_row(plain(name), plain(value))
     if title:
         out.print(plain(title), style="bold")
     out.print(grid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import partial
 
 import click
@@ -92,4 +93,4 @@ def plain(text: str) -> str:
 
 def line(text: str) -> str:
     """`plain` text on one line, so that data cannot write lines of its own."""
-    return plain(" ".join(text.split()))
+    return plain(re.sub(r"[^\S\u00a0\u202f]+", " ", text).strip())  # no-break spaces stay

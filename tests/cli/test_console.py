@@ -38,6 +38,27 @@ def test_plain_text_cannot_steer_the_terminal(text: str) -> None:
     assert all(a == b or b == "\N{REPLACEMENT CHARACTER}" for a, b in zip(text, shown, strict=True))
 
 
+@given(st.text(st.characters(exclude_categories=())))
+def test_one_line_is_one_line_that_any_terminal_can_show(text: str) -> None:
+    shown = console.line(text)
+    assert len(shown.splitlines()) <= 1
+    assert "\t" not in shown
+    shown.encode()
+
+
+def test_no_break_spaces_stay_in_a_line() -> None:
+    assert console.line(" 35\u00a0% \n of  it ") == "35\u00a0% of it"
+
+
+def test_facts_and_tables_show_what_is_in_the_data_harmlessly(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_facts([("a\x1b", "[bold]b[/bold]")], "t\x9b")
+    console.print_table(("key", "value"), [("x\x1b", "[red]y")])
+    shown = capsys.readouterr().out
+    assert "[bold]b[/bold]" in shown
+    assert "[red]y" in shown
+    assert not {"\x1b", "\x9b"} & set(shown)
+
+
 def test_notes_are_kept_back_when_quiet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     console.note("one")
     monkeypatch.setattr(terminal, "verbosity", -1)

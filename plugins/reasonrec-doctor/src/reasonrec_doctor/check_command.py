@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.text import Text
 
-from reasonrec_core.cli.console import out, plain, progress
+from reasonrec_core.cli.console import out, plain, print_json, progress
 from reasonrec_core.cli.data_options import choose_split, open_data, source_options, split_options
 from reasonrec_core.data.split import Split
 from reasonrec_doctor.checks import CHECKS, Finding, Severity, examine_dataset, is_safe
@@ -49,7 +48,7 @@ def check_command(
         findings, made = examine_dataset(dataset, choose_split(dataset, split), checks=names, progress=report)
         safe = is_safe(findings)
         if as_json:
-            out.print(json.dumps(_facts(dataset.name, names, findings, made), indent=2), soft_wrap=True)
+            print_json(_facts(dataset.name, names, findings, made))
         else:
             _show(dataset.name, names, findings, made)
     context.exit(0 if safe else 1)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
-from rich.text import Text
 
-from reasonrec_core.cli.console import note, out, plain
+from reasonrec_core.cli.console import note, plain, print_facts, print_json
 from reasonrec_core.cli.data_options import open_data, source_options
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.storage import is_dataset
@@ -38,18 +35,13 @@ def describe_command(path: Path, source: dict[str, Any], as_json: bool, verify: 
     with open_data(path, source) as dataset:
         facts = describe_dataset(dataset)
     if as_json:
-        out.print(json.dumps(facts, indent=2), soft_wrap=True)
+        print_json(facts)
     else:
         _show(facts)
 
 
 def _show(facts: dict[str, Any]) -> None:
-    table = Table(show_header=False, box=None, title=Text(plain(str(facts["name"]))), title_justify="left")
-    table.add_column(no_wrap=True)
-    table.add_column()
-    for name, value in _lines(facts):
-        table.add_row(Text(name), Text(plain(value)))
-    out.print(table)
+    print_facts(_lines(facts), facts["name"])
     for remark in facts["notes"]:
         note(plain(f"note: {remark}"))
 
