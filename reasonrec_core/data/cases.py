@@ -76,7 +76,7 @@ def drop_unreachable(cases: Cases, n_items: int, *, repeats: str, min_history: i
     """
     counts: dict[str, int] = {}
     rows = find_target_rows(cases)
-    keys = rows * np.int64(n_items) + cases.targets
+    keys = make_pair_keys(rows, cases.targets, n_items)
     keep = np.zeros(len(keys), np.bool_)
     keep[np.unique(keys, return_index=True)[1]] = True
     if repeats == "drop":
@@ -108,9 +108,15 @@ def find_target_rows(cases: Cases) -> Int64:
     return np.repeat(np.arange(len(cases), dtype=np.int64), np.diff(cases.target_indptr))
 
 
+def make_pair_keys(rows: npt.NDArray[np.integer], items: npt.NDArray[np.integer], n_items: int) -> Int64:
+    """int64 numbers ``row * n_items + item``, one for each pair of a user or query and an item; shapes broadcast."""
+    keys: Int64 = rows.astype(np.int64) * n_items + items
+    return keys
+
+
 def compute_history_keys(history: History, n_items: int) -> Int64:
     """Sorted int64[L] keys ``row * n_items + item``, for `contains_keys`."""
-    return np.sort(history.rows.astype(np.int64) * n_items + history.items)
+    return np.sort(make_pair_keys(history.rows, history.items, n_items))
 
 
 def contains_keys(sorted_keys: Int64, keys: Int64) -> Bool:

@@ -11,6 +11,7 @@ from reasonrec_core.data.cases import (
     concatenate_ranges,
     contains_keys,
     find_target_rows,
+    make_pair_keys,
 )
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.split import Split, to_bytes
@@ -107,21 +108,15 @@ def draw_candidates(cases: Cases, dataset: Dataset, negatives: int, seed: int) -
 
 def _find_touched(cases: Cases, dataset: Dataset) -> Int64:
     """Sorted unique keys ``query * n_items + item`` of all that the query's user ever touched."""
-    log, queries, n = dataset.interactions, cases.queries, np.int64(dataset.n_items)
+    log, queries = dataset.interactions, cases.queries
     bounds = compute_user_bounds(log, dataset.n_users)
     known = queries.users >= 0
     users = np.where(known, queries.users, 0)
     indptr, source = concatenate_ranges(bounds[users], np.where(known, bounds[users + 1], bounds[users]))
     owner = np.repeat(np.arange(len(cases), dtype=np.int64), np.diff(indptr))
-    return np.unique(
-        np.concatenate(
-            [
-                owner * n + log.items[source],
-                queries.history.rows * n + queries.history.items,
-                find_target_rows(cases) * n + cases.targets,
-            ]
-        )
-    )
+    rows = (owner, queries.history.rows, find_target_rows(cases))
+    items = (log.items[source], queries.history.items, cases.targets)
+    return np.unique(make_pair_keys(np.concatenate(rows), np.concatenate(items), dataset.n_items))
 
 
 def _draw_by_rejection(rows: Int64, keys: Int64, negatives: int, n_items: int, rng: np.random.Generator) -> Int32:
@@ -130,7 +125,7 @@ def _draw_by_rejection(rows: Int64, keys: Int64, negatives: int, n_items: int, r
     draws = rng.integers(0, n_items, (len(rows), 2 * negatives), dtype=np.int32)
     open_rows = np.arange(len(rows))
     while len(open_rows):
-        good = ~contains_keys(keys, rows[open_rows, None] * np.int64(n_items) + draws) & ~_find_doubled(draws)
+        good = ~contains_keys(keys, make_pair_keys(rows[open_rows, None], draws, n_items)) & ~_find_doubled(draws)
         enough = good.sum(axis=1) >= negatives
         first = good[enough] & (np.cumsum(good[enough], axis=1) <= negatives)
         result[open_rows[enough]] = draws[enough][first].reshape(-1, negatives)
@@ -154,6 +149,6 @@ def _find_doubled(draws: Int32) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_
 def _draw_by_rank(rows: Int64, keys: Int64, negatives: int, n_items: int, rng: np.random.Generator) -> Int32:
     """Give every item a random rank, touched ones the last, and take the first ``negatives``."""
     ranks = rng.random((len(rows), n_items))
-    ranks[contains_keys(keys, rows[:, None] * np.int64(n_items) + np.arange(n_items))] = 2.0
+    ranks[contains_keys(keys, make_pair_keys(rows[:, None], np.arange(n_items), n_items))] = 2.0
     best = np.argpartition(ranks, negatives - 1, axis=1)[:, :negatives]
     return best.astype(np.int32)

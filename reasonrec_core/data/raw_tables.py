@@ -135,18 +135,22 @@ class RowPlace:
         return f"{self.path}, row {row + 1}" + (f", column {column!r}" if column else "")
 
 
-def _check_table(table: pa.Table, key: str, place: Place | None) -> pa.Table:
+def _require_column(table: pa.Table, key: str, what: str) -> None:
     if key not in table.column_names:
-        raise DataError(f"no column {key!r}; there are: {', '.join(table.column_names)}")
+        raise DataError(f"the {what} has no column {key!r}; there are: {', '.join(table.column_names)}")
+
+
+def _check_table(table: pa.Table, key: str, place: Place | None) -> pa.Table:
+    what = f"table of {key.removesuffix('_id')}s"
+    _require_column(table, key, what)
     if table.num_rows == 0:
-        raise DataError(f"the table of {key.removesuffix('_id')}s is empty")
+        raise DataError(f"the {what} is empty")
     return check_fields(table, key, place)
 
 
 def _check_log(table: pa.Table, place: Place | None) -> pa.Table:
     for key in ("user_id", "item_id"):
-        if key not in table.column_names:
-            raise DataError(f"the interactions have no column {key!r}; there are: {', '.join(table.column_names)}")
+        _require_column(table, key, "table of interactions")
     if table.num_rows == 0:
         raise DataError("there are no interactions", fix="A dataset needs at least one.")
     columns: dict[str, Any] = {key: parse_ids(table.column(key), key, place) for key in ("user_id", "item_id")}

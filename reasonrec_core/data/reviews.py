@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reasonrec_core.data.cases import contains_keys, find_target_rows
+from reasonrec_core.data.cases import contains_keys, find_target_rows, make_pair_keys
 from reasonrec_core.data.catalog import normalise_text
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.split import TEST, TRAIN, VALID, Split
@@ -50,10 +50,12 @@ def find_visible_reviews(dataset: Dataset, split: Split, parts: Collection[int] 
     Raises:
         DataError: the dataset has no reviews, or the split does not say which interaction is in which part.
     """
-    reviews, codes = _with_parts(dataset, split)
+    reviews, codes = _find_parts(dataset, split)
     open_ = np.isin(codes, list(parts))
-    pairs = reviews.users.astype(np.int64) * dataset.n_items + reviews.items
-    known = contains_keys(np.sort(_pairs_of(dataset, split, parts)), pairs)
+    pairs = make_pair_keys(reviews.users, reviews.items, dataset.n_items)
+    assert split.parts is not None
+    elsewhere = dataset.interactions.take(~np.isin(split.parts, list(parts)))
+    known = contains_keys(np.sort(make_pair_keys(elsewhere.users, elsewhere.items, dataset.n_items)), pairs)
     copied = find_copies(reviews, open_)
     return reviews.take(open_ & ~known & ~copied)
 
@@ -76,33 +78,26 @@ def make_review_cases(dataset: Dataset, split: Split, part: str) -> ReviewCases:
     Raises:
         DataError: the dataset has no reviews, or none of this part's targets has one.
     """
-    reviews, codes = _with_parts(dataset, split)
+    reviews, codes = _find_parts(dataset, split)
     held = reviews.take(codes == (VALID if part == "valid" else TEST))
     cases = split.valid if part == "valid" else split.test
     rows = find_target_rows(cases)
-    asked = cases.queries.users[rows].astype(np.int64) * dataset.n_items + cases.targets
-    written = held.users.astype(np.int64) * dataset.n_items + held.items
+    asked = make_pair_keys(cases.queries.users[rows], cases.targets, dataset.n_items)
+    written = make_pair_keys(held.users, held.items, dataset.n_items)
     order = np.argsort(written, kind="stable")
-    at = np.searchsorted(written[order], asked, side="right") - 1  # the latest review of a pair
-    found = (at >= 0) & (written[order][np.maximum(at, 0)] == asked) if len(order) else np.zeros(len(asked), np.bool_)
+    found = contains_keys(written[order], asked)
+    latest = np.searchsorted(written[order], asked, side="right") - 1  # of the reviews of a pair
     if not found.any():
         raise DataError(f"no target of the {part} part was reviewed", where=dataset.name, fix=IMPORT_FIX)
     queries = cases.queries.take(rows[found])
     queries = replace(queries, task=Task.EXPLAIN, candidates=cases.targets[found][:, None], k=1)
-    return ReviewCases(queries, held.take(order[at[found]]))
+    return ReviewCases(queries, held.take(order[latest[found]]))
 
 
-def _with_parts(dataset: Dataset, split: Split) -> tuple[Reviews, Int64]:
+def _find_parts(dataset: Dataset, split: Split) -> tuple[Reviews, Int64]:
     reviews = dataset.reviews
     if reviews is None:
         raise DataError("there are no reviews", where=dataset.name, fix=IMPORT_FIX)
     if split.parts is None:
         raise DataError("the split does not say which interaction is in which part", where=dataset.name)
     return reviews, split.parts[dataset.reviewed].astype(np.int64)
-
-
-def _pairs_of(dataset: Dataset, split: Split, parts: Collection[int]) -> Int64:
-    """int64 keys of the pairs of user and item with an interaction outside ``parts``."""
-    assert split.parts is not None
-    log = dataset.interactions.take(~np.isin(split.parts, list(parts)))
-    return log.users.astype(np.int64) * dataset.n_items + log.items

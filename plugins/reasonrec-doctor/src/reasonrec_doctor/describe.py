@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from reasonrec_core.data.cases import make_pair_keys
 from reasonrec_core.data.dataset import PARTS, Dataset
 
 QUANTILES = {"min": 0.0, "p10": 0.1, "p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9, "max": 1.0}
@@ -58,7 +59,7 @@ def _quantiles(values: np.ndarray[Any, Any]) -> dict[str, float]:
 def _repeated_pairs(dataset: Dataset) -> int:
     """Interactions of a user with an item that the same user already had."""
     log = dataset.interactions
-    pairs = log.users.astype(np.int64) * dataset.n_items + log.items
+    pairs = make_pair_keys(log.users, log.items, dataset.n_items)
     return len(pairs) - len(np.unique(pairs))
 
 

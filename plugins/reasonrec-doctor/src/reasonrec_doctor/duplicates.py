@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 
+from reasonrec_core.data.cases import make_pair_keys
 from reasonrec_core.data.catalog import normalise_text
 from reasonrec_doctor.finding import Examined, Finding, Severity
 
@@ -41,7 +42,7 @@ def check_items(examined: Examined) -> list[Finding]:
 def check_interactions(examined: Examined) -> list[Finding]:
     """Rows that occur twice at one time, and pairs of user and item that occur at several times."""
     dataset, log = examined.dataset, examined.dataset.interactions
-    keys = log.users.astype(np.int64) * dataset.n_items + log.items
+    keys = make_pair_keys(log.users, log.items, dataset.n_items)
     order = np.lexsort((log.times, keys))
     repeats = np.diff(keys[order]) == 0
     doubled = repeats & (np.diff(log.times[order]) == 0) if dataset.has_clock else np.zeros_like(repeats)

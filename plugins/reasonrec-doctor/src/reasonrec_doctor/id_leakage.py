@@ -12,7 +12,8 @@ import re
 import numpy as np
 from scipy.stats import binom
 
-from reasonrec_core.data.cases import compute_history_keys, contains_keys
+from reasonrec_core.data.cases import compute_history_keys, contains_keys, find_target_rows, make_pair_keys
+from reasonrec_core.ranking import compute_gain, compute_ideal_gain
 from reasonrec_core.types import Cases, Float32, Int32, Int64
 from reasonrec_doctor.finding import Examined, Finding, Severity
 
@@ -79,18 +80,17 @@ def _popular(cases: Cases, counts: Int64) -> Int32:
 def _ndcg(ranked: Int32, cases: Cases, n_items: int) -> Float32:
     """float32[B] NDCG@5 of ranked items (-1 = none), history left out; definition as for every other metric."""
     result = np.zeros(len(cases), np.float32)
-    gains = 1 / np.log2(np.arange(2, K + 2))
-    ideal = np.concatenate([[0.0], np.cumsum(gains)])
+    ideal = compute_ideal_gain(K)
     for start in range(0, len(cases), CHUNK):
         part = cases.take(np.arange(start, min(start + CHUNK, len(cases))))
         items = ranked[start : start + CHUNK]
-        keys = np.arange(len(part))[:, None] * np.int64(n_items) + items
+        keys = make_pair_keys(np.arange(len(part))[:, None], items, n_items)
         free = (items >= 0) & ~contains_keys(compute_history_keys(part.queries.history, n_items), keys)
         lengths = np.diff(part.target_indptr)
-        targets = np.sort(np.repeat(np.arange(len(part)), lengths) * np.int64(n_items) + part.targets)
+        targets = np.sort(make_pair_keys(find_target_rows(part), part.targets, n_items))
         hit = free & contains_keys(targets, keys)
         rank = np.cumsum(free, axis=1)
-        gain = np.where(hit & (rank <= K), 1 / np.log2(np.maximum(rank, 1) + 1.0), 0.0).sum(axis=1)
+        gain = np.where(hit & (rank <= K), compute_gain(np.maximum(rank, 1)), 0.0).sum(axis=1)
         result[start : start + CHUNK] = gain / ideal[np.minimum(lengths, K)]
     return result
 
