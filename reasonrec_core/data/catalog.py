@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 
 from reasonrec_core.data.column_parsing import (
     Place,
-    cell_error,
     clear_blanks,
     decode_values,
     find_first,
     is_list,
     is_text,
+    make_cell_error,
     parse_ids,
     take_column,
 )
@@ -180,7 +180,7 @@ def _refuse_repeated(keys: pa.DictionaryArray, key: str, place: Place | None) ->
     earlier = int(first[back[row]])
     where = place.where(earlier, key) if place else f"row {earlier + 1}"
     what = f"{key} {keys[row].as_py()!r} occurs twice (first at {where})"
-    raise cell_error(what, place, row, key, fix="Keep one row per id.")
+    raise make_cell_error(what, place, row, key, fix="Keep one row per id.")
 
 
 def _check_field(values: pa.Array, name: str, place: Place | None) -> pa.Array | None:
@@ -213,7 +213,7 @@ def _check_finite(values: pa.Array, name: str, place: Place | None) -> pa.Array:
     row = find_first(pc.is_inf(values))
     if row >= 0:
         what = f"{name} is {values[row].as_py()}: values must be finite"
-        raise cell_error(what, place, row, name, fix="Correct the cell or leave it empty.")
+        raise make_cell_error(what, place, row, name, fix="Correct the cell or leave it empty.")
     return pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
 
 

@@ -35,7 +35,7 @@ class Place(Protocol):
         """``file:line:column`` of a cell (row counted from 0)."""
 
 
-def cell_error(what: str, place: Place | None, row: int, column: str, *, fix: str | None = None) -> DataError:
+def make_cell_error(what: str, place: Place | None, row: int, column: str, *, fix: str | None = None) -> DataError:
     """A `DataError` about one cell."""
     where = place.where(row, column) if place else f"row {row + 1}, column {column!r}"
     return DataError(what, where=where, fix=fix)
@@ -102,7 +102,7 @@ def parse_ids(column: pa.ChunkedArray | pa.Array, name: str, place: Place | None
         row = pc.index(codes, blank).as_py()
     if row >= 0:
         fix = "Every row needs an id: fill it in or delete the row."
-        raise cell_error(f"{name} is blank", place, row, name, fix=fix)
+        raise make_cell_error(f"{name} is blank", place, row, name, fix=fix)
     unique = trimmed.unique()
     if len(unique) < len(trimmed):
         codes = pc.take(pc.index_in(trimmed, unique), codes)
@@ -122,10 +122,10 @@ def _as_text(values: pa.Array, name: str, place: Place | None) -> pa.Array:
         fraction = pc.index(usable, False).as_py()
         if fraction >= 0:
             what = f"{name} {values[fraction].as_py()!r} is not an exact whole number, so it cannot be an id"
-            raise cell_error(what, place, fraction, name, fix="Store ids as text or whole numbers.")
+            raise make_cell_error(what, place, fraction, name, fix="Store ids as text or whole numbers.")
         values = values.cast(pa.int64(), safe=False)
     elif not (pa.types.is_integer(kind) or pa.types.is_null(kind) or is_text(kind)):
-        raise cell_error(f"{name} has type {kind}", place, 0, name, fix="Store ids as text or whole numbers.")
+        raise make_cell_error(f"{name} has type {kind}", place, 0, name, fix="Store ids as text or whole numbers.")
     return values.cast(pa.string())
 
 
@@ -140,7 +140,7 @@ def parse_numbers(column: pa.ChunkedArray | pa.Array, name: str, place: Place | 
     bad = np.flatnonzero(~np.isfinite(result))
     if len(bad):
         what = f"{name} is {result[bad[0]]}: values must be finite"
-        raise cell_error(what, place, int(bad[0]), name, fix=CORRECT)
+        raise make_cell_error(what, place, int(bad[0]), name, fix=CORRECT)
     return np.asarray(result, dtype=np.float64)
 
 
@@ -189,7 +189,7 @@ def _scaled(values: pa.Array, unit: int, name: str = "timestamp", place: Place |
     if len(raw) and not -LAST < raw.min() <= raw.max() < LAST:
         far = np.flatnonzero(~((raw > -LAST) & (raw < LAST)))
         what = f"{name} {raw[far[0]]} is out of range"
-        raise cell_error(what, place, int(far[0]), name, fix="Use seconds since 1970.")
+        raise make_cell_error(what, place, int(far[0]), name, fix="Use seconds since 1970.")
     if raw.dtype.kind == "f" and not (raw == np.floor(raw)).all():
         return np.asarray(raw / unit, dtype=np.float64)
     whole: Int64 = raw.astype(np.int64, copy=False)
@@ -205,7 +205,7 @@ def _refuse_mixed_units(values: pa.Array, unit: int, name: str, place: Place | N
     odd = np.flatnonzero((raw >= EARLIEST_CLOCK) & (raw < SECONDS_LIMIT))
     if len(odd):
         what = f"{name} {raw[odd[0]]} looks like seconds, but others look like 1/{unit} seconds"
-        raise cell_error(what, place, int(odd[0]), name, fix="Use one unit of time throughout.")
+        raise make_cell_error(what, place, int(odd[0]), name, fix="Use one unit of time throughout.")
 
 
 def _cast(values: pa.Array, kind: pa.DataType, name: str, wanted: str, place: Place | None) -> pa.Array:
@@ -219,13 +219,13 @@ def _cast(values: pa.Array, kind: pa.DataType, name: str, wanted: str, place: Pl
     except CAST_FAILURES as error:
         row = find_cast_failure(values, kind)
         what = f"{name} {values[row].as_py()!r} is not {wanted}"
-        raise cell_error(what, place, row, name, fix=CORRECT) from error
+        raise make_cell_error(what, place, row, name, fix=CORRECT) from error
 
 
 def _refuse_missing(values: pa.Array, name: str, place: Place | None) -> None:
     if values.null_count:
         row = find_first(values.is_null())
-        raise cell_error(f"{name} is missing", place, row, name, fix=FILL_IN.format(name))
+        raise make_cell_error(f"{name} is missing", place, row, name, fix=FILL_IN.format(name))
 
 
 def find_cast_failure(values: pa.Array, kind: pa.DataType) -> int:

@@ -64,7 +64,7 @@ def open_image(root: Path, relative: str, *, max_pixels: int = 50_000_000) -> Im
     Raises:
         ImageRefused: no such file, outside the folder, not an allowed format, truncated, too large, absurd shape.
     """
-    path = inside(root, relative)
+    path = resolve_inside(root, relative)
     try:
         with path.open("rb") as stream, _open(stream, relative) as image:
             _check_shape(image, max_pixels, relative)
@@ -78,7 +78,7 @@ def open_image(root: Path, relative: str, *, max_pixels: int = 50_000_000) -> Im
         raise ImageRefused("truncated or damaged", where=relative) from error
 
 
-def inside(root: Path, relative: str) -> Path:
+def resolve_inside(root: Path, relative: str) -> Path:
     """The regular file ``relative`` names inside ``root``, links resolved, or `ImageRefused`."""
     try:
         base = root.resolve()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.data.column_parsing import Place, cell_error, flatten_column, take_column
+from reasonrec_core.data.column_parsing import Place, flatten_column, make_cell_error, take_column
 from reasonrec_core.data.raw_tables import REVIEW_COLUMNS, RawTables
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Int32, Int64, indptr_of
@@ -125,5 +125,5 @@ def _indexed_histories(lists: pa.LargeListArray, items: pa.Table, place: Place |
         row = int(np.searchsorted(offsets, unknown[0], side="right")) - 1
         what = f"history names item {values[int(unknown[0])].as_py()!r}, which no item row and no interaction has"
         fix = "Add it to the items (its id is enough). In text, blanks separate the ids of a history."
-        raise cell_error(what, place, row, "history", fix=fix)
+        raise make_cell_error(what, place, row, "history", fix=fix)
     return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(codes))

@@ -17,12 +17,12 @@ from reasonrec_core.data.column_parsing import (
     CAST_FAILURES,
     CORRECT,
     Place,
-    cell_error,
     clear_blanks,
     decode_values,
     flatten_column,
     is_list,
     is_text,
+    make_cell_error,
     parse_ids,
     parse_numbers,
     parse_times,
@@ -171,7 +171,7 @@ def _parse_values(column: pa.ChunkedArray, place: Place | None) -> Float32:
     values = parse_numbers(column, "value", place)
     if len(values) and max(abs(values.min()), values.max()) > LARGEST:
         row = int(np.flatnonzero(np.abs(values) > LARGEST)[0])
-        raise cell_error(f"value {values[row]:g} is too large", place, row, "value", fix=CORRECT)
+        raise make_cell_error(f"value {values[row]:g} is too large", place, row, "value", fix=CORRECT)
     return values.astype(np.float32)
 
 
@@ -179,7 +179,7 @@ def _parse_texts(name: str, column: pa.ChunkedArray, place: Place | None) -> pa.
     try:
         return clear_blanks(flatten_column(column.cast(pa.large_string())))
     except CAST_FAILURES as error:
-        raise cell_error(f"{name} has type {column.type}", place, 0, name, fix="Use text.") from error
+        raise make_cell_error(f"{name} has type {column.type}", place, 0, name, fix="Use text.") from error
 
 
 def _parse_parts(column: pa.ChunkedArray, place: Place | None) -> pa.DictionaryArray:
@@ -189,7 +189,7 @@ def _parse_parts(column: pa.ChunkedArray, place: Place | None) -> pa.DictionaryA
         if part is None:
             row = pc.index(named.indices, code).as_py()
             bad = named.dictionary[code].as_py()
-            raise cell_error(f"unknown part {bad!r}", place, row, "part", fix=did_you_mean(bad, PARTS))
+            raise make_cell_error(f"unknown part {bad!r}", place, row, "part", fix=did_you_mean(bad, PARTS))
     codes = np.array([PARTS.index(part) for part in known if part], dtype=np.int32)
     return pa.DictionaryArray.from_arrays(pa.array(codes[named.indices.to_numpy()]), pa.array(PARTS))
 
@@ -206,7 +206,7 @@ def _parse_histories(column: pa.ChunkedArray, place: Place | None) -> pa.LargeLi
         items = tokens.flatten().filter(pc.not_equal(tokens.flatten(), ""))
         lengths = pc.if_else(pc.equal(text, ""), 0, pc.list_value_length(tokens))
     else:
-        raise cell_error(f"history has type {values.type}", place, 0, "history", fix="Use a list of ids or text.")
+        raise make_cell_error(f"history has type {values.type}", place, 0, "history", fix="Use a list of ids or text.")
     offsets = indptr_of(lengths.to_numpy(zero_copy_only=False))
     encoded = parse_ids(items, "history") if len(items) else pa.array([], pa.dictionary(pa.int32(), pa.string()))
     return pa.LargeListArray.from_arrays(pa.array(offsets), encoded)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from reasonrec_core.components import DataSource, Empty
 from reasonrec_core.data.catalog import NOT_TEXT, TEXT_ORDER, Catalog, check_fields, convert_numbers
 from reasonrec_core.data.column_matching import ColumnMatcher, list_names
-from reasonrec_core.data.column_parsing import CAST_FAILURES, Place, cell_error, find_cast_failure, take_column
+from reasonrec_core.data.column_parsing import CAST_FAILURES, Place, find_cast_failure, make_cell_error, take_column
 from reasonrec_core.data.csv_reader import DelimitedFile, Dialect
 from reasonrec_core.data.images import find_item_pictures
 from reasonrec_core.data.raw_tables import RawTables, RowPlace, SourceTable
@@ -206,7 +206,7 @@ class NewItems:
         if known:
             fix = f"{len(known)} of the {len(ids)} items are. Leave them out: an import adds items and changes none."
             what = f"item {ids[known[0]]!r} is in the catalogue already"
-            raise cell_error(what, self.place, known[0], "item_id", fix=fix)
+            raise make_cell_error(what, self.place, known[0], "item_id", fix=fix)
         there = set(self.table.column_names)
         missing = [name for name in catalog.fields if name not in there]
         if missing:
@@ -231,7 +231,7 @@ class NewItems:
         except CAST_FAILURES as error:
             row = find_cast_failure(values, kind)
             what = f"{name} is {values[row].as_py()!r}, and the catalogue holds {_name_type(kind)} there"
-            raise cell_error(what, self.place, row, name, fix="Correct the cell or leave it empty.") from error
+            raise make_cell_error(what, self.place, row, name, fix="Correct the cell or leave it empty.") from error
 
 
 def read_new_items(path: Path, columns: Mapping[str, str] | None = None) -> NewItems:

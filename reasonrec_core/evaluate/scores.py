@@ -239,7 +239,7 @@ class JudgingPolicy(Protocol):
         Args:
             dataset: with reviews.
             split: how it is divided.
-            part: "valid" or "test"; the requests are those of `reasonrec_core.data.reviews.review_cases`.
+            part: "valid" or "test"; the requests are those of `reasonrec_core.data.reviews.make_review_cases`.
             answers: per system a text for each request.
 
         Returns:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from reasonrec_core.components import ItemInput
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.data.images import ImageRefused, inside, open_image
+from reasonrec_core.data.images import ImageRefused, open_image, resolve_inside
 
 Keys = npt.NDArray[np.bytes_]
 """S32[n]: hexadecimal content hashes; empty where there is nothing to encode."""
@@ -107,7 +107,7 @@ class ImageInputs:
         if path is None:
             return b""
         try:
-            file = inside(self._folder(item, path), path)
+            file = resolve_inside(self._folder(item, path), path)
             if file.stat().st_size > MAX_BYTES:
                 return ImageRefused(f"a file of more than {MAX_BYTES // 2**20} MiB", where=path)
             with file.open("rb") as stream:

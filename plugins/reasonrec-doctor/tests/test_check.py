@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 from reasonrec_doctor import CHECKS, Finding, Severity, check_dataset, check_prompts, examine_dataset, is_safe
-from reasonrec_doctor.id_leakage import numbers_of
+from reasonrec_doctor.id_leakage import parse_id_numbers
 from small_logs import Row, build
 
 from reasonrec_core.data import SplitConfig, import_path, make_split
@@ -92,7 +92,7 @@ def test_last_id_rule_needs_more_than_chance() -> None:
     ],
 )
 def test_numbers_in_ids(ids: list[str], numbers: list[int] | None) -> None:
-    read = numbers_of(ids)
+    read = parse_id_numbers(ids)
     assert (None if read is None else read.tolist()) == numbers
 
 

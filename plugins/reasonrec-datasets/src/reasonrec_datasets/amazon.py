@@ -80,7 +80,7 @@ def _reviews(folder: Path) -> list[Path]:
 
 def read_reviews(file: Path, columns: ColumnMatcher) -> SourceTable:
     """The log under our names; Arrow reads it, and where types are mixed Python does, line by line."""
-    _, first = next(json_lines(file), (1, None))
+    _, first = next(read_json_lines(file), (1, None))
     if first is None:
         raise DataError("the file is empty", where=str(file))
     theirs = _chosen(first, columns, file)
@@ -127,7 +127,7 @@ def _with_arrow(file: Path, theirs: Mapping[str, str], first: Mapping[str, Any])
 def _with_python(file: Path, theirs: Mapping[str, str]) -> tuple[pa.Table, list[int]]:
     lines: list[int] = []
     columns: dict[str, list[str | None]] = {ours: [] for ours in theirs}
-    for line, row in json_lines(file):
+    for line, row in read_json_lines(file):
         lines.append(line)
         for ours, name in theirs.items():
             columns[ours].append(_cell(row.get(name), ours, name, f"{file}:{line}"))
@@ -144,7 +144,7 @@ def _cell(value: Any, ours: str, name: str, where: str) -> str | None:
     return str(value)
 
 
-def json_lines(file: Path, *, literals: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_json_lines(file: Path, *, literals: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line numbers and objects of a file; ``literals`` also reads Python's notation (metadata of 2014).
 
     Raises:
@@ -189,7 +189,7 @@ def read_meta(file: Path) -> SourceTable:
     lines: list[int] = []
     seen: set[str] = set()
     columns: dict[str, list[str | None]] = {ours: [] for ours in META}
-    for line, row in json_lines(file, literals=True):
+    for line, row in read_json_lines(file, literals=True):
         cells = {o: _text(next((row[t] for t in all_ if row.get(t)), None), o) for o, all_ in META.items()}
         item = cells["item_id"]
         if item in seen:

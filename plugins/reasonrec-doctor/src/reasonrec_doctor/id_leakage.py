@@ -39,7 +39,7 @@ def check(examined: Examined) -> list[Finding]:
     popular = _ndcg(_popular(cases, counts), cases, dataset.n_items).mean()
     found = []
     dense = np.arange(dataset.n_items, dtype=np.int64)
-    source = numbers_of(dataset.catalog.ids)
+    source = parse_id_numbers(dataset.catalog.ids)
     for what, numbers in (("dense indices", dense), ("source ids", source)):
         if numbers is None:
             continue
@@ -51,7 +51,7 @@ def check(examined: Examined) -> list[Finding]:
     return found
 
 
-def numbers_of(ids: list[str]) -> Int64 | None:
+def parse_id_numbers(ids: list[str]) -> Int64 | None:
     """int64[n_items]: the numbers that ids consist of, after one common prefix; None where they are no numbers."""
     parts = [re.fullmatch(r"(\D*)(\d{1,18})", name) for name in ids]
     if not ids or any(part is None for part in parts) or len({part[1] for part in parts if part}) != 1:

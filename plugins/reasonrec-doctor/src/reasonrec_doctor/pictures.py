@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from reasonrec_core.data.images import ImageRefused, inside, open_image
+from reasonrec_core.data.images import ImageRefused, open_image, resolve_inside
 from reasonrec_core.io import sha256_of
 from reasonrec_doctor.finding import Examined, Finding, Severity
 
@@ -29,7 +29,7 @@ def check(examined: Examined) -> list[Finding]:
             if root is None:
                 raise ImageRefused("no image folder is known", where=path)
             open_image(root, path)
-            files[sha256_of(inside(root, path))].append(item)
+            files[sha256_of(resolve_inside(root, path))].append(item)
         except ImageRefused as error:
             refused[error.reason].append((item, path))
         examined.progress(done, len(named), "opening pictures")

@@ -57,7 +57,7 @@ class Aspects:
     """The aspects, and who named which.
 
     Args:
-        reviews: those that may be read (`reasonrec_core.data.reviews.visible_reviews`).
+        reviews: those that may be read (`reasonrec_core.data.reviews.find_visible_reviews`).
         n_items: size of the catalogue.
         settings: which words count.
 
