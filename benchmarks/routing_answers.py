@@ -18,7 +18,7 @@ import numpy as np
 from profile_policy import Bench, prepare
 
 from reasonrec_core.components import Component, Delegate, Kind, ReasoningPolicy, UncertaintyEstimator
-from reasonrec_core.pipeline.fit import asks_policy
+from reasonrec_core.pipeline.fit import needs_policy
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Cases, Ranking, Uncertainty
 
@@ -133,7 +133,7 @@ class Bank:
 
     def attached(self, part: Component[Any]) -> Component[Any]:
         """The same, knowing the policy if it asks for it."""
-        if asks_policy(type(part)):
+        if needs_policy(type(part)):
             part.attach(self.component(self.policy))  # type: ignore[attr-defined]
         return part
 

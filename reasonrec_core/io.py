@@ -174,9 +174,10 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def folder_hash(folder: Path, leave_out: Collection[str] = ()) -> str:
-    """A hash of names and contents of all files below a folder, but of compiled Python and of the names left out."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+def hash_folder(folder: Path, leave_out: Collection[str] = ()) -> str:
+    """A hash of names and contents of a file, or of all below a folder but compiled Python and the names left out."""
+    below = [folder] if folder.is_file() else folder.rglob("*")
+    files = sorted(p for p in below if p.is_file() and "__pycache__" not in p.parts)
     return content_hash(*([str(p.relative_to(folder)), sha256_of(p)] for p in files if p.name not in leave_out))
 
 

@@ -13,7 +13,7 @@ from reasonrec_core.cli.main import main
 from reasonrec_core.data import SplitConfig, make_split, save_split
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import DataError
-from reasonrec_core.io import whole_file, whole_folder, write_text
+from reasonrec_core.io import hash_folder, whole_file, whole_folder, write_text
 from reasonrec_core.testing.tiny import tiny_dataset, tiny_tables
 
 Write = Callable[[Path], object]
@@ -132,3 +132,19 @@ def test_the_command_line_says_it_in_one_message(
         main(["data", "split", str(dataset.folder), "--out", str(tmp_path / "out")])
     assert left.value.code == 2
     assert f"error: {tmp_path / 'out'}: is a pipe or a device, not a folder. Name another" in capsys.readouterr().err
+
+
+def test_a_hash_follows_every_file_below_a_folder_but_compiled_python(tmp_path: Path) -> None:
+    (tmp_path / "code" / "__pycache__").mkdir(parents=True)
+    files = {name: tmp_path / "code" / name for name in ("a.py", "b.toml", "stamp.json", "__pycache__/a.pyc")}
+    for path in files.values():
+        path.write_text("1")
+    found = [hash_folder(tmp_path / "code", ["stamp.json"])]
+    for name in ("stamp.json", "__pycache__/a.pyc", "a.py", "b.toml"):
+        files[name].write_text("2")
+        found.append(hash_folder(tmp_path / "code", ["stamp.json"]))
+    assert found[0] == found[1] == found[2]
+    assert len(set(found)) == 3
+    one = hash_folder(files["a.py"])
+    files["a.py"].write_text("3")
+    assert hash_folder(files["a.py"]) != one

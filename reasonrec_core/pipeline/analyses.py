@@ -12,7 +12,7 @@ from reasonrec_core.io import content_hash, read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.evaluate import Assessed
 from reasonrec_core.pipeline.interactive import EditedPolicy
-from reasonrec_core.pipeline.prepare import Prepared, source_hash
+from reasonrec_core.pipeline.prepare import Prepared, hash_source
 from reasonrec_core.pipeline.reports import make_reporters
 
 FAITHFULNESS = "faithfulness"
@@ -67,7 +67,7 @@ def _analyse(
     answers = found.answers[asked.label].digest if asked.policy else asked.refusal
     key = content_hash(
         [answers, asked.n_queries, asked.seed, asked.resamples, reporter.config.model_dump(mode="json")],
-        [plugin.distribution, plugin.version, source_hash(plugin)],
+        [plugin.distribution, plugin.version, hash_source(plugin)],
         *(each.tobytes() for each in (asked.queries.users, history.items, history.indptr)),
     )
 

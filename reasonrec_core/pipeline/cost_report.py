@@ -31,7 +31,7 @@ def routes_of(found: Assessed, agent: Agent) -> npt.NDArray[np.object_]:
     return made
 
 
-def bills(agent: Agent, found: Assessed, latency: Latency | None, k: int) -> CostResult | None:
+def report_costs(agent: Agent, found: Assessed, latency: Latency | None, k: int) -> CostResult | None:
     """What the answers cost; None where nothing was timed.
 
     ``rows``: per route (``kind`` "route") and per system that answers everything (``kind`` "system") the seconds of one

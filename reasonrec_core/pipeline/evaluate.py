@@ -65,7 +65,7 @@ def assess(prepared: Prepared, agent: Agent, task: Task) -> Assessed:
             answers[label] = delegate_clicks(prepared, agent, label)
         else:
             answers[label] = delegate_answers(prepared, agent, label, task, "test")
-    metrics = wanted_metrics(prepared, task)
+    metrics = list_metrics(prepared, task)
     scores: dict[str, Scores] = {}
     routed, router = None, agent.routers.get(task)
     if router is not None and agent.policy is not None:
@@ -86,7 +86,7 @@ def assess(prepared: Prepared, agent: Agent, task: Task) -> Assessed:
     return Assessed(task, cases, answers, scores, routed)
 
 
-def wanted_metrics(prepared: Prepared, task: Task) -> list[MetricInfo]:
+def list_metrics(prepared: Prepared, task: Task) -> list[MetricInfo]:
     """What is computed: the metrics that the settings name, else all that are installed, and what runs need."""
     names = prepared.config.evaluate.metrics
     needed = {"ctr": ("auc", "uauc", "logloss")}.get(task, ("ndcg", "hr")) if task is not Task.EXPLAIN else ()
@@ -131,7 +131,7 @@ def primary(prepared: Prepared, found: Assessed) -> tuple[str, ...]:
     usual: tuple[str, ...] = ("AUC", "UAUC", "LogLoss")
     if found.task is not Task.CTR:
         usual = tuple(metric_name(name, k, first.sampled) for name in ("NDCG", "HR"))
-    infos = [m for m in wanted_metrics(prepared, found.task) if m.better != "neither"]
+    infos = [m for m in list_metrics(prepared, found.task) if m.better != "neither"]
     names = [metric_name(m.name, k if m.cutoff else 0, first.sampled) for m in infos]
     resampled = {*first.per_query, *first.totals}
     return (*usual, *(name for name in names if name in first.added and name in resampled))

@@ -12,19 +12,19 @@ from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.io import content_hash
 from reasonrec_core.pipeline.agent import Agent, Named
-from reasonrec_core.pipeline.prepare import Prepared, source_hash
+from reasonrec_core.pipeline.prepare import Prepared, hash_source
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Task
 
 
-def fit_all(prepared: Prepared) -> tuple[Agent, dict[str, float]]:
+def fit_components(prepared: Prepared) -> tuple[Agent, dict[str, float]]:
     """Fit (or load) delegates, policy and estimators.
 
     Returns:
         The agent, still without routers, and the seconds each fit took (when it was really fitted).
     """
     config, seconds = prepared.config, dict[str, float]()
-    asking = {d.label: asks_policy(prepared.registry.load(Kind.DELEGATE, d.name)) for d in config.delegates}
+    asking = {d.label: needs_policy(prepared.registry.load(Kind.DELEGATE, d.name)) for d in config.delegates}
     first = [each for each in config.delegates if not asking[each.label]]
     delegates = {each.label: _fitted(prepared, Kind.DELEGATE, each, seconds) for each in first}
     policy = _fitted(prepared, Kind.POLICY, config.policy, seconds) if config.policy else None
@@ -68,7 +68,7 @@ def check_components(config: PipelineConfig, registry: Registry) -> None:
         validated(registry.load(kind, name).Config, settings, where=where)
 
 
-def fresh(prepared: Prepared, kind: Kind, each: ComponentConfig) -> Component[Any]:
+def make_component(prepared: Prepared, kind: Kind, each: ComponentConfig) -> Component[Any]:
     """An unfitted component with the pipeline's settings."""
     made: Component[Any] = prepared.registry.create(kind, each.name, each.settings, where=f"{kind} {each.label}")
     return made
@@ -78,14 +78,14 @@ def _fitted(
     prepared: Prepared, kind: Kind, each: ComponentConfig, seconds: dict[str, float], policy: Named | None = None
 ) -> Named:
     registry, plugin = prepared.registry, prepared.registry.spec(kind, each.name)
-    component = fresh(prepared, kind, each)
+    component = make_component(prepared, kind, each)
     settings = component.config.model_dump(mode="json")
     key = {
         "data": prepared.key,
         "component": [kind, each.name],
         "settings": settings,
         "version": [plugin.distribution, plugin.version],
-        "code": source_hash(plugin),
+        "code": hash_source(plugin),
         "seed": prepared.config.seed,
         "policy": _attached(prepared, component, policy),
     }
@@ -94,7 +94,7 @@ def _fitted(
     def delegate(label: str) -> Delegate[Any]:
         other = _delegate_config(prepared, label)
         used[label] = _identity(prepared, other)
-        return fresh(prepared, Kind.DELEGATE, other)  # type: ignore[return-value]
+        return make_component(prepared, Kind.DELEGATE, other)  # type: ignore[return-value]
 
     def make(folder: Path) -> Mapping[str, Any]:
         with registry.guard(kind, each.name, "fit"):
@@ -122,7 +122,7 @@ def _fitted(
     return Named(each.label, each.name, loaded)
 
 
-def asks_policy(component: type[Component[Any]]) -> bool:
+def needs_policy(component: type[Component[Any]]) -> bool:
     """Whether components of this class are fitted to a policy, and belong to it."""
     return any(
         issubclass(component, base) and component.attach is not base.attach for base in (Delegate, UncertaintyEstimator)
@@ -136,7 +136,7 @@ def _attach(component: Component[Any], policy: Named | None) -> None:
 
 def _attached(prepared: Prepared, component: Component[Any], policy: Named | None) -> str | None:
     """What a component that asks the policy depends on besides its own settings: the policy as it was fitted."""
-    if policy is None or not asks_policy(type(component)):
+    if policy is None or not needs_policy(type(component)):
         return None
     return prepared.run.identity(f"{Kind.POLICY}-{policy.label}")
 
@@ -151,7 +151,7 @@ def _delegate_config(prepared: Prepared, label: str) -> ComponentConfig:
 
 def _identity(prepared: Prepared, each: ComponentConfig) -> str:
     plugin = prepared.registry.spec(Kind.DELEGATE, each.name)
-    return content_hash(each.name, each.settings, plugin.distribution, plugin.version, source_hash(plugin))
+    return content_hash(each.name, each.settings, plugin.distribution, plugin.version, hash_source(plugin))
 
 
 def _all(config: PipelineConfig) -> list[tuple[Kind, str, str, dict[str, Any]]]:

@@ -15,9 +15,9 @@ from reasonrec_core.data.tables import NewItems
 from reasonrec_core.errors import RunError
 from reasonrec_core.io import cache_folder, content_hash, whole_folder
 from reasonrec_core.observe import ObservedItems, RefusedImage, observe_items
-from reasonrec_core.pipeline.prepare import encoder_state, learns, make_encoders
+from reasonrec_core.pipeline.prepare import hash_encoders, learns, make_encoders
 from reasonrec_core.pipeline.serve import load_agent
-from reasonrec_core.pipeline.serving_catalog import FOLDER, Served
+from reasonrec_core.pipeline.serving_catalog import FOLDER, ServingCatalog
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Float32, History, Progress, QueryBatch, Task
 
@@ -25,7 +25,7 @@ ROWS_AT_ONCE = 16_384
 
 
 @dataclass(frozen=True)
-class Added:
+class ImportedItems:
     """What was done.
 
     Attributes:
@@ -50,7 +50,7 @@ class Added:
         return {**asdict(self), "refused": refused}
 
 
-def add_items(path: Path, new: NewItems, registry: Registry, progress: Progress) -> Added:
+def add_items(path: Path, new: NewItems, registry: Registry, progress: Progress) -> ImportedItems:
     """Add items to the run in ``path``; whole or not at all.
 
     Their features are made by the run's own encoders and settings (rows that are cached by content are taken from
@@ -62,7 +62,7 @@ def add_items(path: Path, new: NewItems, registry: Registry, progress: Progress)
         RunError: the run is not finished, or its encoders are not what they were.
         PluginError: a component cannot serve the longer catalogue. Nothing has changed then.
     """
-    served, config = Served.open(path), load_config(path / "config.toml")
+    served, config = ServingCatalog.open(path), load_config(path / "config.toml")
     old = served.dataset
     fitting = new.match(old.catalog)
     folder = content_hash(old.hash, old.n_items, *fitting.table.column("item_id").to_pylist())[:16]
@@ -75,15 +75,15 @@ def add_items(path: Path, new: NewItems, registry: Registry, progress: Progress)
         _try(replace(served, dataset=longer, features=aside / "features"), registry)
     served.switch(folder)
     present = {name: int(here.sum()) for name, here in items.present.items()}
-    return Added(len(new), longer.n_items, served.n_fitted, present, items.refused, fitting.notes)
+    return ImportedItems(len(new), longer.n_items, served.n_fitted, present, items.refused, fitting.notes)
 
 
 def _observe(
-    served: Served, config: PipelineConfig, registry: Registry, new: Catalog, progress: Progress
+    served: ServingCatalog, config: PipelineConfig, registry: Registry, new: Catalog, progress: Progress
 ) -> ObservedItems:
     """The new items as the run's encoders see them; the same names and widths as the run's features."""
     encoders = _encoders(served, config, registry)
-    state = encoder_state(config, registry, served.run, encoders)
+    state = hash_encoders(config, registry, served.run, encoders)
     for name in encoders:
         if state.get(name) != served.state.get("encoder_state", {}).get(name):
             raise _other(served, name)
@@ -97,7 +97,7 @@ def _observe(
     return made
 
 
-def _encoders(served: Served, config: PipelineConfig, registry: Registry) -> dict[str, Encoder[Any]]:
+def _encoders(served: ServingCatalog, config: PipelineConfig, registry: Registry) -> dict[str, Encoder[Any]]:
     """The run's encoders, those that learn from the catalogue as they were fitted."""
     encoders = make_encoders(config, registry)
     for name, encoder in encoders.items():
@@ -112,7 +112,7 @@ def _encoders(served: Served, config: PipelineConfig, registry: Registry) -> dic
     return encoders
 
 
-def _other(served: Served, name: str) -> RunError:
+def _other(served: ServingCatalog, name: str) -> RunError:
     return RunError(
         "the encoder's weights, library or settings are not those that the run was fitted with",
         where=f"{served.run.path}: observe.{name}",
@@ -131,7 +131,7 @@ def _append(path: Path, more: Float32, target: Path) -> None:
     out.flush()
 
 
-def _try(served: Served, registry: Registry) -> None:
+def _try(served: ServingCatalog, registry: Registry) -> None:
     """Load every component for the longer catalogue and let each answer requests that name its last, new item."""
     agent, last = load_agent(served, registry), served.dataset.n_items - 1
     nobody, past = np.full(2, -1, np.int32), History.of([[last], []])

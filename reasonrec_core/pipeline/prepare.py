@@ -25,7 +25,7 @@ from reasonrec_core.data import draw_click_split, draw_direct_split, make_split,
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.reviews import find_visible_reviews, make_review_cases
 from reasonrec_core.data.split import Split
-from reasonrec_core.io import cache_folder, content_hash, folder_hash
+from reasonrec_core.io import cache_folder, content_hash, hash_folder
 from reasonrec_core.observe import ObservedItems, observe_items
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.pipeline.run_folder import STAMP, RunFolder
@@ -99,23 +99,23 @@ class Prepared:
 
 def prepare(config: PipelineConfig, registry: Registry, run: RunFolder, progress: Progress) -> Prepared:
     """Open or import the data, split it, and make the item features (each once, cached by content)."""
-    dataset = keep_dataset(config, registry, run)
+    dataset = store_dataset(config, registry, run)
     split = make_split(dataset, config.split, registry)
     lengths = np.bincount(split.train.users, minlength=dataset.n_users)
     horizon = EvidenceHorizonScale(config.horizon.kind, cap=config.horizon.cap)
     horizon.fit(lengths[lengths > 0])
     encoders = make_encoders(config, registry)
-    splits = {task: keep_split(config, run, dataset, split, task) for task in config.tasks}
+    splits = {task: store_split(config, run, dataset, split, task) for task in config.tasks}
     nothing = ObservedItems({}, {})
     bare = Prepared(config, registry, run, dataset, split, splits, nothing, horizon, encoders, split.hash, progress)
     fit_encoders(bare)
-    state = encoder_state(config, registry, run, encoders)
+    state = hash_encoders(config, registry, run, encoders)
     items = observe_items(dataset.catalog, encoders, cache_folder() / "features", progress=progress, state=state)
     key = content_hash(dataset.hash, split.hash, config.horizon.model_dump(), items.digests)
     return replace(bare, items=items, key=key)
 
 
-def keep_split(config: PipelineConfig, run: RunFolder, dataset: Dataset, split: Split, task: Task) -> Split:
+def store_split(config: PipelineConfig, run: RunFolder, dataset: Dataset, split: Split, task: Task) -> Split:
     """The split as a task asks it, kept in the run: candidates are drawn once."""
 
     def make(folder: Path) -> None:
@@ -130,7 +130,7 @@ def keep_split(config: PipelineConfig, run: RunFolder, dataset: Dataset, split: 
     return open_split(stage.folder / "split", dataset)
 
 
-def keep_dataset(config: PipelineConfig, registry: Registry, run: RunFolder) -> Dataset:
+def store_dataset(config: PipelineConfig, registry: Registry, run: RunFolder) -> Dataset:
     """The run's own copy of the data, so that the run answers requests wherever it is taken."""
     data = config.data
     source = open_or_import(
@@ -167,7 +167,7 @@ def fit_encoders(prepared: Prepared) -> None:
             "component": [Kind.ENCODER, named.encoder],
             "settings": named.settings,
             "version": [owner.distribution, owner.version],
-            "code": source_hash(owner),
+            "code": hash_source(owner),
             "seed": prepared.config.seed,
         }
 
@@ -188,7 +188,7 @@ def learns(encoder: Encoder[Any]) -> bool:
     return type(encoder).fit is not Encoder.fit
 
 
-def encoder_state(
+def hash_encoders(
     config: PipelineConfig, registry: Registry, run: RunFolder, encoders: Mapping[str, Encoder[Any]]
 ) -> dict[str, str]:
     """What each encoder's vectors depend on besides its fingerprint: code that is edited in place, and its fit.
@@ -197,14 +197,14 @@ def encoder_state(
     """
     found = {}
     for name, encoder in encoders.items():
-        code = source_hash(registry.spec(Kind.ENCODER, config.observe[name].encoder))
-        fitted = folder_hash(run.path / "stages" / f"encoder-{name}", [STAMP]) if learns(encoder) else None
+        code = hash_source(registry.spec(Kind.ENCODER, config.observe[name].encoder))
+        fitted = hash_folder(run.path / "stages" / f"encoder-{name}", [STAMP]) if learns(encoder) else None
         if code or fitted:
             found[name] = content_hash(code, fitted)
     return found
 
 
-def source_hash(plugin: Registered) -> str | None:
+def hash_source(plugin: Registered) -> str | None:
     """Hash of a component's code where that is installed editable, so that its version does not change with it.
 
     It covers the package that holds the component (of the core, the subpackage), and the editable packages that its
@@ -217,7 +217,7 @@ def source_hash(plugin: Registered) -> str | None:
         found = find_spec(".".join(module[: 2 if core else 1]))
         folders += map(Path, (found and found.submodule_search_locations) or ())
         folders += [Path(found.origin)] if found and found.origin and not found.submodule_search_locations else []
-    return content_hash(*map(folder_hash, folders)) if folders else None
+    return content_hash(*map(hash_folder, folders)) if folders else None
 
 
 def _required(distribution: str) -> list[str]:

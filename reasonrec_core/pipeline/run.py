@@ -31,7 +31,7 @@ from reasonrec_core.pipeline.analyses import run_analyses
 from reasonrec_core.pipeline.artifacts import environment, write_cards, write_explanations, write_users
 from reasonrec_core.pipeline.calibrate_router import calibrate, item_counts
 from reasonrec_core.pipeline.calibration_report import certainty
-from reasonrec_core.pipeline.cost_report import bills
+from reasonrec_core.pipeline.cost_report import report_costs
 from reasonrec_core.pipeline.delegation_curve import delegation_curve
 from reasonrec_core.pipeline.evaluate import (
     Assessed,
@@ -40,9 +40,9 @@ from reasonrec_core.pipeline.evaluate import (
     slice_rows,
     systems,
 )
-from reasonrec_core.pipeline.fit import check_components, fit_all
+from reasonrec_core.pipeline.fit import check_components, fit_components
 from reasonrec_core.pipeline.latency import Latency, measure
-from reasonrec_core.pipeline.prepare import Prepared, encoder_state, prepare
+from reasonrec_core.pipeline.prepare import Prepared, hash_encoders, prepare
 from reasonrec_core.pipeline.reports import write_reports
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.write_trace import write_traces
@@ -52,7 +52,7 @@ from reasonrec_core.types import Progress, Task
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedRun:
     """A run that can answer: prepared data, the agent with its routers, seconds per fit."""
 
     prepared: Prepared
@@ -75,25 +75,25 @@ def evaluate_run(folder: Path, registry: Registry, progress: Progress, **options
 
 def fit_pipeline(
     config: PipelineConfig, folder: Path, registry: Registry, progress: Progress, **options: Any
-) -> Fitted:
+) -> FittedRun:
     """Everything that needs no test data: components fitted, routers calibrated, the agent saved."""
     check_components(config, registry)
     make_hasher(config.trace)  # a missing key is said now, not after hours of fitting
-    with gone_if_refused(folder):
+    with remove_if_refused(folder):
         run = RunFolder.create(folder, config, **options)
         write_json(folder / "environment.json", environment())
         prepared = prepare(config, registry, run, progress)
-    agent, seconds = fit_all(prepared)
+    agent, seconds = fit_components(prepared)
     if config.router is not None:
         agent = replace(agent, popularity=item_counts(prepared))
     routers = {task: router for task in config.tasks if (router := calibrate(prepared, agent, task))}
     agent = replace(agent, routers=routers)
-    keep_agent(prepared, agent)
-    return Fitted(prepared, agent, seconds)
+    save_agent(prepared, agent)
+    return FittedRun(prepared, agent, seconds)
 
 
 @contextmanager
-def gone_if_refused(folder: Path) -> Iterator[None]:
+def remove_if_refused(folder: Path) -> Iterator[None]:
     """Input that cannot be used leaves no run folder behind, if there was none before."""
     fresh, parent_fresh = not folder.exists(), not folder.parent.exists()
     try:
@@ -106,13 +106,13 @@ def gone_if_refused(folder: Path) -> Iterator[None]:
         raise
 
 
-def keep_agent(prepared: Prepared, agent: Agent) -> None:
+def save_agent(prepared: Prepared, agent: Agent) -> None:
     """Write what `serve.load_agent` reads: features, horizon, labels, routers."""
     state = {
         "width": agent.width,
         "features": sorted(prepared.items.features),
         "encoders": {name: encoder.fingerprint() for name, encoder in prepared.encoders.items()},
-        "encoder_state": encoder_state(prepared.config, prepared.registry, prepared.run, prepared.encoders),
+        "encoder_state": hash_encoders(prepared.config, prepared.registry, prepared.run, prepared.encoders),
         "horizon": prepared.horizon.to_dict(),
         "policy": [agent.policy.label, agent.policy.name] if agent.policy else None,
         "delegates": [[named.label, named.name] for named in agent.delegates.values()],
@@ -130,14 +130,14 @@ def keep_agent(prepared: Prepared, agent: Agent) -> None:
     prepared.run.stage("agent", content_hash(state, prepared.key), make)
 
 
-def evaluate_fitted(fitted: Fitted) -> Results:
+def evaluate_fitted(fitted: FittedRun) -> Results:
     """Test every system on every task, write results, trace, cards and the report."""
     prepared, agent = fitted.prepared, fitted.agent
     folder, config = prepared.run.path, prepared.config
     found = [assess(prepared, agent, task) for task in config.tasks]
     first = found[0]
     latency = measure(agent, first.cases.queries, config.evaluate.latency_sample, max(config.evaluate.k), config.seed)
-    results = collect(fitted, found, latency)
+    results = collect_results(fitted, found, latency)
     for each in found:
         write_users(folder, each)
     write_traces(prepared, agent, found, latency, folder)
@@ -151,7 +151,7 @@ def evaluate_fitted(fitted: Fitted) -> Results:
     return results
 
 
-def collect(fitted: Fitted, found: list[Assessed], latency: Latency | None) -> Results:
+def collect_results(fitted: FittedRun, found: list[Assessed], latency: Latency | None) -> Results:
     """Everything that was measured, the first task in full."""
     prepared, agent, first = fitted.prepared, fitted.agent, found[0]
     table: dict[str, dict[str, Estimate]] = {}
@@ -165,13 +165,13 @@ def collect(fitted: Fitted, found: list[Assessed], latency: Latency | None) -> R
         curve = delegation_curve(prepared, agent, first)
     return Results(
         version=VERSION,
-        dataset=dataset_facts(prepared),
-        protocol=protocol_in_words([prepared.splits[each.task].protocol for each in found]),
+        dataset=describe_dataset(prepared),
+        protocol=describe_protocols([prepared.splits[each.task].protocol for each in found]),
         systems=table,
         metrics=describe_metrics(prepared),
         delegation=delegation,
         delegation_curve=curve,
-        bills=bills(agent, first, latency, max(prepared.config.evaluate.k)),
+        bills=report_costs(agent, first, latency, max(prepared.config.evaluate.k)),
         seconds=SecondsByPart(
             fit=dict(fitted.seconds),
             evaluate={f"{each.task} {label}": a.seconds for each in found for label, a in each.answers.items()},
@@ -180,7 +180,7 @@ def collect(fitted: Fitted, found: list[Assessed], latency: Latency | None) -> R
         slices=tuple(row for each in found for row in slice_rows(prepared, each)),
         **certainty(prepared, agent, first),
         abstention=selective(prepared, agent, first),
-        observe=tuple(observed(prepared)),
+        observe=tuple(describe_features(prepared)),
         roles=SystemRoles(
             routed="routed" if agent.routers else None,
             policy=agent.policy.label if agent.policy else None,
@@ -198,13 +198,13 @@ def describe_metrics(prepared: Prepared) -> dict[str, MetricFacts]:
     return {m.name: MetricFacts(better=m.better, meaning=m.meaning, order=m.order) for m in infos}
 
 
-def protocol_in_words(protocols: list[str]) -> str:
+def describe_protocols(protocols: list[str]) -> str:
     """The rules of all tasks; what a later one repeats of the first is said once."""
     first, *others = protocols
     return "; ".join([first, *(other.removeprefix(first).lstrip("; ") for other in others if other != first)])
 
 
-def dataset_facts(prepared: Prepared) -> DatasetFacts:
+def describe_dataset(prepared: Prepared) -> DatasetFacts:
     """The data in numbers."""
     dataset = prepared.dataset
     images = dataset.catalog.images
@@ -218,7 +218,7 @@ def dataset_facts(prepared: Prepared) -> DatasetFacts:
     )
 
 
-def observed(prepared: Prepared) -> list[ObservedFeature]:
+def describe_features(prepared: Prepared) -> list[ObservedFeature]:
     """Per feature of the items: how many have it, who made it, where the weights came from."""
     rows = []
     for name, encoder in prepared.encoders.items():

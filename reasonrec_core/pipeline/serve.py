@@ -19,7 +19,7 @@ from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.pipeline.agent import POPULARITY, Agent, Named, Outcome
 from reasonrec_core.pipeline.interactive import EditedPolicy, read_edits
 from reasonrec_core.pipeline.run_folder import RunFolder
-from reasonrec_core.pipeline.serving_catalog import Served
+from reasonrec_core.pipeline.serving_catalog import ServingCatalog
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import Router
 from reasonrec_core.types import History, QueryBatch, Ranking, Route, Step, Task
@@ -110,7 +110,7 @@ class Recommender:
             registry: where components are found.
             trace: whether requests leave a trace (`Requests`); as the run's settings say if None.
         """
-        served = Served.open(path)
+        served = ServingCatalog.open(path)
         agent = load_agent(served, registry or Registry.discover())
         config = load_config(path / "config.toml")
         wanted = config.trace.requests if trace is None else trace
@@ -255,7 +255,7 @@ class Recommender:
         )
 
 
-def load_agent(served: Served, registry: Registry) -> Agent:
+def load_agent(served: ServingCatalog, registry: Registry) -> Agent:
     """Load every fitted component and the routers of a run."""
     state, catalog = served.state, served.dataset.catalog
 

@@ -30,12 +30,12 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Served:
+class ServingCatalog:
     """What a finished run answers from.
 
     Attributes:
         run: its folder.
-        state: what `run.keep_agent` wrote: labels, features, horizon, routers.
+        state: what `run.save_agent` wrote: labels, features, horizon, routers.
         key: of the fit.
         dataset: the log, and all items.
         features: the folder of ``<name>.npy``, memory-mapped.
@@ -52,7 +52,7 @@ class Served:
     folder: str | None = None
 
     @classmethod
-    def open(cls, path: Path) -> Served:
+    def open(cls, path: Path) -> ServingCatalog:
         """What there is now.
 
         Raises:
@@ -98,10 +98,10 @@ class Served:
 
     def items(self) -> ObservedItems:
         """Features of all items, memory-mapped."""
-        return observed(self.features, self.state["features"])
+        return map_features(self.features, self.state["features"])
 
 
-def observed(folder: Path, names: list[str]) -> ObservedItems:
+def map_features(folder: Path, names: list[str]) -> ObservedItems:
     """The features in a folder; a row of NaN is an item without the modality."""
     features, present = {}, {}
     for name in names:

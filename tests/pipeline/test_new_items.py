@@ -29,7 +29,7 @@ from reasonrec_core.pipeline import new_items
 from reasonrec_core.pipeline.new_items import add_items
 from reasonrec_core.pipeline.run import fit_pipeline
 from reasonrec_core.pipeline.serve import Recommender
-from reasonrec_core.pipeline.serving_catalog import Served
+from reasonrec_core.pipeline.serving_catalog import ServingCatalog
 from reasonrec_core.plugins import Registered
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import History, QueryBatch, Task
@@ -161,7 +161,7 @@ def test_purchases_of_items_that_the_fit_never_saw_are_foreseen(world: World, gr
 
 
 def test_old_items_keep_their_indices_and_features(world: World, grown: Path) -> None:
-    before, after = Served.open(world.run), Served.open(grown)
+    before, after = ServingCatalog.open(world.run), ServingCatalog.open(grown)
     n = before.dataset.n_items
     assert after.dataset.catalog.ids[:n] == before.dataset.catalog.ids
     assert sorted(after.dataset.catalog.ids[n:]) == sorted(world.new)
@@ -216,7 +216,7 @@ def test_items_can_be_imported_again_and_again(world: World, run: Path) -> None:
         answers.append(Recommender.open(run, registry()).dataset.n_items)
     assert answers == [140, 145, 150]
     assert len(list((run / "added").iterdir())) == 1, "only what is served is kept"
-    served = Served.open(run)
+    served = ServingCatalog.open(run)
     assert set(served.dataset.catalog.ids) == {row["item_id"] for row in world.items}
     assert served.items().present["image"].all()
     paths = [served.dataset.catalog.image_root(i) for i in range(135, 150)]
@@ -233,7 +233,7 @@ def test_an_interrupted_import_leaves_the_run_as_it_was(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((Served, where, killed) if where == "switch" else (new_items, where, killed)))
+        patch.setattr(*((ServingCatalog, where, killed) if where == "switch" else (new_items, where, killed)))
         with pytest.raises(KeyboardInterrupt):
             add_items(run, read_new_items(world.later), registry(), silent)
     assert Recommender.open(run, registry()).dataset.n_items == 135
@@ -309,7 +309,7 @@ def test_two_imports_at_once_lose_nothing(world: World, run: Path, monkeypatch: 
     monkeypatch.setattr(new_items, "_try", meanwhile)
     with pytest.raises(RunError, match="items were imported at the same time"):
         add_items(run, read_new_items(first), registry(), silent)
-    assert {row["item_id"] for row in rows[2:4]} <= set(Served.open(run).dataset.catalog.ids)
+    assert {row["item_id"] for row in rows[2:4]} <= set(ServingCatalog.open(run).dataset.catalog.ids)
     assert add_items(run, read_new_items(first), registry(), silent).total == 139
 
 

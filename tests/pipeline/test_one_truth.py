@@ -16,7 +16,7 @@ from reasonrec_core.config import check_config
 from reasonrec_core.pipeline import run as runs
 from reasonrec_core.pipeline.evaluate import assess
 from reasonrec_core.pipeline.prepare import Prepared, prepare
-from reasonrec_core.pipeline.run import Fitted, fit_pipeline
+from reasonrec_core.pipeline.run import FittedRun, fit_pipeline
 from reasonrec_core.pipeline.write_trace import write_traces
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import Decisions
@@ -77,11 +77,11 @@ def without_test(prepared: Prepared) -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def fitted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, object]], Fitted]:
+def fitted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, object]], FittedRun]:
     """A pipeline whose router is another one, fitted without its test part; components are fitted once."""
     folder, registry = tmp_path_factory.mktemp("run") / "run", Registry.discover()
 
-    def fit(router: dict[str, object]) -> Fitted:
+    def fit(router: dict[str, object]) -> FittedRun:
         listed = ["evidence-horizon", "entropy", "margin"]
         tree = {**PIPELINE, "data": {"path": str(data)}, "router": router, "uncertainty": listed}
         seen: list[Prepared] = []
@@ -95,7 +95,7 @@ def fitted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[di
     return fit
 
 
-def evaluated(found: Fitted) -> tuple[Decisions, Path]:
+def evaluated(found: FittedRun) -> tuple[Decisions, Path]:
     """The decisions of the evaluation, and where its trace is."""
     one = assess(found.prepared, found.agent, Task.SEQUENTIAL)
     folder = found.prepared.run.path
@@ -116,7 +116,7 @@ def same(a: Decisions, b: Decisions, exactly: bool = True) -> None:
 @pytest.mark.parametrize("beside", BESIDE)
 @pytest.mark.parametrize("kind", KINDS)
 def test_online_evaluation_and_replay_decide_alike_and_fit_reads_no_test_query(
-    kind: str, beside: str, fitted: Callable[[dict[str, object]], Fitted]
+    kind: str, beside: str, fitted: Callable[[dict[str, object]], FittedRun]
 ) -> None:
     found = fitted({**KINDS[kind], **BESIDE[beside]})
     routed, trace = evaluated(found)

@@ -12,7 +12,7 @@ import pytest
 
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError, DataError, PluginError, RunError
-from reasonrec_core.pipeline.fit import fit_all
+from reasonrec_core.pipeline.fit import fit_components
 from reasonrec_core.pipeline.prepare import prepare
 from reasonrec_core.pipeline.run import evaluate_run, fit_pipeline, run_pipeline
 from reasonrec_core.pipeline.run_folder import RunFolder
@@ -149,7 +149,7 @@ def test_no_component_is_shown_test_interactions(data: Path, tmp_path: Path) -> 
     for part, wanted in (("valid", prepared.split.valid), ("test", prepared.split.test)):
         users = np.repeat(wanted.queries.users, np.diff(wanted.target_indptr))
         assert not shown & set(zip(users.tolist(), wanted.targets.tolist(), strict=True)), part
-    assert fit_all(prepared)[0].policy is not None
+    assert fit_components(prepared)[0].policy is not None
 
 
 def test_delegates_alone_are_compared_without_a_policy(data: Path, tmp_path: Path) -> None:

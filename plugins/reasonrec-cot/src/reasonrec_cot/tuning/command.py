@@ -36,7 +36,7 @@ def tune(pipeline: Path, overrides: tuple[str, ...], out: Path | None, as_json: 
     from reasonrec_core.cli import console
     from reasonrec_core.cli.run import load_pipeline
     from reasonrec_core.errors import ConfigError
-    from reasonrec_core.pipeline.fit import check_components, fit_all
+    from reasonrec_core.pipeline.fit import check_components, fit_components
     from reasonrec_core.pipeline.prepare import prepare
     from reasonrec_core.pipeline.run_folder import RunFolder
     from reasonrec_core.registry import Registry
@@ -50,7 +50,7 @@ def tune(pipeline: Path, overrides: tuple[str, ...], out: Path | None, as_json: 
     check_components(config, registry)
     with console.progress() as progress:
         prepared = prepare(config, registry, RunFolder.create(folder, config), progress)
-        agent, seconds = fit_all(prepared)
+        agent, seconds = fit_components(prepared)
     assert agent.policy is not None
     report: Mapping[str, Any] = getattr(agent.policy.part, "report", {})
     if as_json:
