@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import replace as dataclass_replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from reasonrec_core import __version__
 from reasonrec_core.components import Kind
 from reasonrec_core.evaluate import Scores
+from reasonrec_core.evaluate.cards import Card, Explanation
 from reasonrec_core.io import whole_file, write_json
 from reasonrec_core.pipeline.agent import Agent, Outcome
 from reasonrec_core.pipeline.cost_report import routes_of
@@ -66,10 +68,14 @@ def write_users(folder: Path, found: Assessed) -> None:
             pq.write_table(scores.table(), aside)
 
 
+def _write_records(path: Path, records: Sequence[Card | Explanation]) -> None:
+    write_json(path, [record.model_dump(mode="json", exclude_unset=True) for record in records])
+
+
 def write_cards(prepared: Prepared, agent: Agent, found: Assessed, path: Path) -> None:
     """Decision cards: a seeded choice of hits and misses, half of them answered by the policy where that can be."""
     rows = choose_decisions(prepared, agent, found)
-    write_json(path, [make_card(prepared, agent, found, int(row)) for row in rows])
+    _write_records(path, [make_card(prepared, agent, found, int(row)) for row in rows])
 
 
 def choose_decisions(prepared: Prepared, agent: Agent, found: Assessed) -> np.ndarray:
@@ -91,7 +97,7 @@ def choose_decisions(prepared: Prepared, agent: Agent, found: Assessed) -> np.nd
     return np.array(picked, np.intp)
 
 
-def make_card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> dict[str, Any]:
+def make_card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> Card:
     """One decision: what was known, what followed from it, what was answered."""
     case = found.cases.take(np.array([row]))
     scores = next(iter(found.scores.values()))
@@ -103,7 +109,7 @@ def make_card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> di
     gone = decided.route[0] in (Route.REPLACE, Route.ABSTAIN)
     steps: tuple[Step, ...] = outcome.deliberation.steps[0] if outcome.deliberation and not gone else ()
     ranked = zip(outcome.ranking.items[0].tolist(), outcome.ranking.scores[0].tolist(), strict=True)
-    return {
+    shown = {
         **show_request(prepared, case, row),
         "outcome": "hit" if scores.rank[row] else "miss",
         "route": decided.route[0],
@@ -116,6 +122,7 @@ def make_card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> di
         "steps": [step_as_dict(step) for step in steps],
         "others": list_others(prepared, agent, found, row, outcome),
     }
+    return Card.model_validate(shown)
 
 
 def list_others(prepared: Prepared, agent: Agent, found: Assessed, row: int, outcome: Outcome) -> list[dict[str, Any]]:
@@ -148,16 +155,14 @@ def write_explanations(prepared: Prepared, agent: Agent, found: Assessed, path: 
     rows = np.array([row for _, row in chosen], np.intp)
     batch = found.cases.take(rows).queries
     steps = agent.deliberate(batch, agent.observe(batch)).steps if len(rows) else []
-    write_json(
-        path,
-        [
-            {"shown": shown, "metric": metric, "steps": [step_as_dict(step) for step in steps[at]]}
-            | _show_explanation(prepared, found, int(row))
-            | _judge(scores, int(row), metric)
-            | {"others": _others({n: s for n, s in found.scores.items() if n != label}, int(row), metric)}
-            for at, (shown, row) in enumerate(chosen)
-        ],
-    )
+    records = [
+        {"shown": shown, "metric": metric, "steps": [step_as_dict(step) for step in steps[at]]}
+        | _show_explanation(prepared, found, int(row))
+        | _judge(scores, int(row), metric)
+        | {"others": _others({n: s for n, s in found.scores.items() if n != label}, int(row), metric)}
+        for at, (shown, row) in enumerate(chosen)
+    ]
+    _write_records(path, [Explanation.model_validate(each) for each in records])
 
 
 def choose_explanations(values: np.ndarray, wanted: int, seed: int) -> list[tuple[str, int]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reasonrec_core.evaluate.cards import Card, CardItem, CardStep, Explanation, OtherAnswer
 from reasonrec_report.number_format import format_percent
-from reasonrec_report.schema import Card, CardItem, CardStep, Explanation, Other
 from reasonrec_report.thumbnails import Pictures
 
 FIRST = 10
@@ -122,7 +122,7 @@ def make_item_view(
     return ItemView(title, pictures(item.image), initial, score, is_target, is_evidence)
 
 
-def _other(other: Other) -> OtherView:
+def _other(other: OtherAnswer) -> OtherView:
     name = f"{other.system} (policy)" if other.role == "policy" else other.system
     name = "all together" if other.role == "consult" else name
     verdict = f"what was chosen is in place {other.rank}" if other.rank else f"not among its first {other.of}"

@@ -8,14 +8,58 @@ from pydantic import ValidationError
 
 from reasonrec_core.errors import RunError
 from reasonrec_core.evaluate.leaderboard import ALPHA
-from reasonrec_core.evaluate.routing_schema import Estimate
+from reasonrec_core.evaluate.routing_schema import Estimate, Record
 from reasonrec_core.evaluate.schema import Results, describe_invalid
 from reasonrec_report.number_format import format_p_value, format_percent
-from reasonrec_report.schema import EvidenceEffect, FaithfulnessResult, IntentEffect
 
 DONE = {"comprehensiveness": "{share} of the history ignored", "sufficiency": "only {share} of the history kept"}
 VERDICTS = {"yes": "▲ as it should be", "no": "▼ the wrong way", "even": "≈ no clear difference"}
 NBSP, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
+
+
+class PairedEffect(Record):
+    """A paired effect: a difference with its 95 % interval and p-values."""
+
+    difference: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_corrected: float | None = None
+
+
+class EvidenceEffect(PairedEffect):
+    """What is lost with a ``share`` of the history removed (comprehensiveness) or kept alone (sufficiency).
+
+    ``of``: the best item's probability (mass), or the first items (list). ``difference``: cited minus random.
+    """
+
+    measure: str
+    of: str
+    share: float
+    cited: Estimate
+    random: Estimate
+
+
+class IntentEffect(PairedEffect):
+    """The share of the first items that carries a label of ``field``, before and after it is assumed."""
+
+    field: str
+    before: Estimate
+    after: Estimate
+
+
+class FaithfulnessResult(Record):
+    """Whether the steps cause the answers; ``skipped`` says why that was not measured."""
+
+    skipped: str | None = None
+    task: str | None = None
+    policy: str | None = None
+    n: int = 0
+    k: int = 10
+    draws: int = 0
+    mass: Estimate | None = None
+    evidence: tuple[EvidenceEffect, ...] = ()
+    edits: tuple[IntentEffect, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from reasonrec_core.errors import DataError, RunError
+from reasonrec_core.evaluate.cards import Card, Explanation
 from reasonrec_core.evaluate.schema import Results, describe_invalid
 from reasonrec_core.io import read_json
 from reasonrec_core.trace import read_trace
 from reasonrec_core.trace.reader import NAMES
-from reasonrec_report.schema import Card, Explanation
 
 FIX = "Run the pipeline again, or restore the file."
 T = TypeVar("T")

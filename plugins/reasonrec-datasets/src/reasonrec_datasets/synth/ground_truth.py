@@ -17,6 +17,7 @@ import numpy as np
 
 from reasonrec_core.data import Dataset
 from reasonrec_core.errors import DataError
+from reasonrec_core.ranking import compute_gain
 from reasonrec_core.types import Cases, Float32, Int64, QueryBatch
 
 FILE = "truth.npz"
@@ -101,7 +102,7 @@ def oracle_ceiling(folder: Path, dataset: Dataset, cases: Cases, ks: Sequence[in
     """The expected HR and NDCG at ``ks`` of the best possible ranking, for cases with one target each."""
     log_p = oracle_scores(folder, dataset, cases.queries)
     largest = -np.sort(-np.exp(log_p), axis=1)[:, : max(ks)]
-    gains = 1 / np.log2(np.arange(2, largest.shape[1] + 2))
+    gains = compute_gain(np.arange(1, largest.shape[1] + 1))
     ceiling = {}
     for k in ks:
         ceiling[f"HR@{k}"] = float(largest[:, :k].sum(axis=1).mean())

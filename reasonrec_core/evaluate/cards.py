@@ -1,10 +1,10 @@
-"""What a run leaves for the page beside ``metrics.json``: the formats of ``cards.json`` and ``explanations.json``."""
+"""What a run leaves for readers beside ``metrics.json``: the formats of ``cards.json`` and ``explanations.json``."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from reasonrec_core.evaluate.routing_schema import Estimate, Record
+from reasonrec_core.evaluate.routing_schema import Record
 
 
 class CardItem(Record):
@@ -27,7 +27,7 @@ class CardStep(Record):
     edited: bool = False
 
 
-class Other(Record):
+class OtherAnswer(Record):
     """What a system that did not answer would have said; ``rank`` of what came next among its first ``of`` items."""
 
     system: str
@@ -53,7 +53,7 @@ class Card(Record):
     target: tuple[CardItem, ...] = ()
     ranking: tuple[CardItem, ...] = ()
     steps: tuple[CardStep, ...] = ()
-    others: tuple[Other, ...] = ()
+    others: tuple[OtherAnswer, ...] = ()
 
 
 class CheckedClaim(Record):
@@ -91,48 +91,3 @@ class Explanation(Record):
     history_start: int = 0
     steps: tuple[CardStep, ...] = ()
     others: tuple[OtherText, ...] = ()
-
-
-class PairedEffect(Record):
-    """A paired effect: a difference with its 95 % interval and p-values."""
-
-    difference: float
-    low: float | None = None
-    high: float | None = None
-    p: float | None = None
-    p_corrected: float | None = None
-
-
-class EvidenceEffect(PairedEffect):
-    """What is lost with a ``share`` of the history removed (comprehensiveness) or kept alone (sufficiency).
-
-    ``of``: the best item's probability (mass), or the first items (list). ``difference``: cited minus random.
-    """
-
-    measure: str
-    of: str
-    share: float
-    cited: Estimate
-    random: Estimate
-
-
-class IntentEffect(PairedEffect):
-    """The share of the first items that carries a label of ``field``, before and after it is assumed."""
-
-    field: str
-    before: Estimate
-    after: Estimate
-
-
-class FaithfulnessResult(Record):
-    """Whether the steps cause the answers; ``skipped`` says why that was not measured."""
-
-    skipped: str | None = None
-    task: str | None = None
-    policy: str | None = None
-    n: int = 0
-    k: int = 10
-    draws: int = 0
-    mass: Estimate | None = None
-    evidence: tuple[EvidenceEffect, ...] = ()
-    edits: tuple[IntentEffect, ...] = ()
