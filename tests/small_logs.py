@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from reasonrec_core.data.dataset import Dataset, RawTables
+from reasonrec_core.data import Dataset, RawTables
 from reasonrec_core.types import Cases
 
 Row = tuple[str, str, int]

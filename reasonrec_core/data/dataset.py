@@ -14,12 +14,10 @@ from scipy import sparse
 from reasonrec_core.data.catalog import Catalog, check_fields
 from reasonrec_core.data.column_parsing import take_column
 from reasonrec_core.data.index import IndexedTables, append_items, index_tables
-from reasonrec_core.data.raw_tables import PARTS, RawTables
-from reasonrec_core.data.storage import FORMAT, MANIFEST, StoredTables, read_manifest, write_dataset
+from reasonrec_core.data.raw_tables import RawTables
+from reasonrec_core.data.storage import StoredTables, read_manifest, write_dataset
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import History, Int64, Interactions, Reviews, Texts
-
-__all__ = ["FORMAT", "MANIFEST", "PARTS", "Dataset", "RawTables"]
 
 
 class Dataset:

@@ -249,8 +249,6 @@ def read_new_items(path: Path, columns: Mapping[str, str] | None = None) -> NewI
         raise DataError("holds no table of items", where=str(path), fix=fix)
     source = read_fields(file, "items", matching)
     matching.refuse_unmatched()
-    if source.table.num_rows == 0:
-        raise DataError("the file has no rows", where=str(file))
     table, images = find_item_pictures(check_fields(source.table, "item_id", source.place), file.parent)
     return NewItems(table, images, file, source.place, tuple(matching.notes))
 

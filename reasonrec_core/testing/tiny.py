@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from reasonrec_core.components import Delegate, FitData
-from reasonrec_core.data.dataset import Dataset, RawTables
+from reasonrec_core.data import Dataset, RawTables
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import (
     Bool,

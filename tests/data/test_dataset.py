@@ -15,8 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from reasonrec_core.data import import_path
-from reasonrec_core.data.dataset import Dataset, RawTables
+from reasonrec_core.data import Dataset, RawTables, import_path
 from reasonrec_core.errors import DataError
 from reasonrec_core.observe.inputs import ImageInputs
 

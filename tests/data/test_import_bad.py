@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from reasonrec_core.cli.main import main
-from reasonrec_core.data import import_path
-from reasonrec_core.data.dataset import Dataset, RawTables
+from reasonrec_core.data import Dataset, RawTables, import_path
 from reasonrec_core.errors import DataError
 
 LOG = b"user_id,item_id,timestamp\nu1,a,10\nu1,b,20\n"

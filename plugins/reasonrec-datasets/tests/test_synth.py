@@ -15,9 +15,8 @@ from reasonrec_datasets.synth.items import BLOCKS
 from reasonrec_datasets.synth.patterns import paint
 from reasonrec_datasets.synth.vocabulary import PALETTES, PATTERNS
 
-from reasonrec_core.data import SplitConfig, make_split
+from reasonrec_core.data import Dataset, RawTables, SplitConfig, make_split
 from reasonrec_core.data.cases import compute_user_bounds
-from reasonrec_core.data.dataset import Dataset, RawTables
 from reasonrec_core.data.images import open_image
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import sha256_of

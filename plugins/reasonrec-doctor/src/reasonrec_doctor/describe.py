@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from reasonrec_core.data.cases import make_pair_keys
-from reasonrec_core.data.dataset import PARTS, Dataset
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data.raw_tables import PARTS
 
 QUANTILES = {"min": 0.0, "p10": 0.1, "p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9, "max": 1.0}
 TOP = 10
