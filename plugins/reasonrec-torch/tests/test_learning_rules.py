@@ -9,7 +9,7 @@ import planted
 import pytest
 import torch
 from planted import config, network
-from reasonrec_torch.devices import compiles, device_of, exact, precision_of
+from reasonrec_torch.devices import compiles, device_of, exact, pick_device, precision_of
 from reasonrec_torch.ema import MovingAverage
 from reasonrec_torch.optimiser import linear_schedule, make_adamw, minimise
 from reasonrec_torch.trainer import train
@@ -78,6 +78,14 @@ def test_no_average_is_the_weights_themselves() -> None:
 def test_a_device_that_is_not_there_is_named(name: str) -> None:
     with pytest.raises(ConfigError, match=name):
         device_of(name)
+
+
+@pytest.mark.parametrize("name", ["abacus", "cuda:99"])
+def test_a_model_that_answers_finds_its_device_or_says_why_not(name: str) -> None:
+    assert pick_device("cpu") == torch.device("cpu")
+    assert pick_device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(ConfigError, match=name):
+        pick_device(name)
 
 
 def test_a_cpu_computes_in_float32_and_uncompiled_unless_told() -> None:

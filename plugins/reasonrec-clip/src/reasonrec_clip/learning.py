@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from open_clip.loss import ClipLoss  # type: ignore[import-untyped]
+from reasonrec_torch.optimiser import cosine_schedule, minimise
 from torch.nn.functional import normalize
 
 from reasonrec_clip.catalogue import CatalogueConfig
@@ -70,20 +71,23 @@ def tune_heads(
     count = len(pairs["image"])
     size = min(config.batch_size, count)
     steps = count // size
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, config.epochs * steps))
-    loss = ClipLoss()
+    contrast = ClipLoss()
+
+    def batches() -> Iterator[torch.Tensor]:
+        for epoch in range(config.epochs):
+            yield from torch.randperm(count)[: steps * size].reshape(steps, size)
+            progress(epoch + 1, config.epochs, "tune clip-catalogue")
+
+    def loss(rows: torch.Tensor, share: float) -> torch.Tensor:
+        seen, read = (normalize(heads[side](pairs[side][rows]), dim=1) for side in ("image", "text"))
+        found: torch.Tensor = contrast(seen, read, scale.exp().clamp(max=100))
+        return found
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for head in heads.values():
             head.train()
-        for epoch in range(config.epochs):
-            for rows in torch.randperm(count)[: steps * size].reshape(steps, size):
-                seen, read = (normalize(heads[side](pairs[side][rows]), dim=1) for side in ("image", "text"))
-                optimiser.zero_grad()
-                loss(seen, read, scale.exp().clamp(max=100)).backward()
-                optimiser.step()
-                schedule.step()
-            progress(epoch + 1, config.epochs, "tune clip-catalogue")
+        minimise(optimiser, batches(), loss, steps=config.epochs * steps, schedule=cosine_schedule(0))
     return {side: head.eval().requires_grad_(False) for side, head in heads.items()}, scale.detach()
 
 

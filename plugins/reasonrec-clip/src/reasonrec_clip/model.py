@@ -12,7 +12,8 @@ import open_clip  # type: ignore[import-untyped]
 import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2  # type: ignore[import-untyped]
 from PIL import Image
-from reasonrec_timm.model import choose_device, map_pieces
+from reasonrec_timm.model import map_pieces
+from reasonrec_torch.devices import pick_device
 from reasonrec_torch.weights import Weights
 
 from reasonrec_clip.encoder import ClipConfig
@@ -41,7 +42,7 @@ class ClipModel:
         tokenizer: Callable[[list[str]], torch.Tensor],
         device: str,
     ) -> None:
-        self.device = torch.device(choose_device(device))
+        self.device = pick_device(device)
         self.model: Any = model.eval().to(self.device)
         self.transform, self.tokenizer = transform, tokenizer
 

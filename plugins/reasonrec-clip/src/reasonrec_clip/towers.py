@@ -9,7 +9,8 @@ import numpy as np
 import open_clip  # type: ignore[import-untyped]
 import torch
 from PIL import Image
-from reasonrec_timm.model import choose_device, create_model, load_weights, map_pieces
+from reasonrec_timm.model import create_model, load_weights, map_pieces
+from reasonrec_torch.devices import pick_device
 from reasonrec_torch.pretrained import quiet_transformers
 from reasonrec_torch.weights import Weights
 from timm.data.config import resolve_data_config
@@ -110,7 +111,7 @@ class Towers:
             digest,
             config,
         )
-        self.device = torch.device(choose_device(config.device))
+        self.device = pick_device(config.device)
         self.model.eval().to(self.device).requires_grad_(False)
         self.blocks = {"image": model.visual.trunk.blocks, "text": model.text.pooler.blocks}
 

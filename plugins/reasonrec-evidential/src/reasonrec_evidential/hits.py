@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from reasonrec_torch.optimiser import minimise
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
@@ -102,16 +103,19 @@ def _train(
     net.scale.copy_(torch.from_numpy(np.where(scale > 1e-9, scale, 1.0)))
     x, other = torch.from_numpy(features), torch.from_numpy(held)
     target = torch.from_numpy(np.stack([hit, ~hit], axis=1).astype(np.float64))
-    optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=1e-2)
-    seen = []
-    for step in range(1, int(looks[-1]) + 1):
-        optimiser.zero_grad()
-        loss = evidential_loss(net(x), target, recipe.loss, kl * anneal(step, ANNEALED_OVER))
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        if step in looks:
-            with torch.no_grad():
-                seen.append(net(other).probability[..., 0].numpy())
+    seen, steps = [], int(looks[-1])
+
+    def count_steps() -> Iterator[int]:
+        for step in range(1, steps + 1):
+            yield step
+            if step in looks:
+                with torch.no_grad():
+                    seen.append(net(other).probability[..., 0].numpy())
+
+    def loss(step: int, progress: float) -> Tensor:
+        return evidential_loss(net(x), target, recipe.loss, kl * anneal(step, ANNEALED_OVER))
+
+    minimise(torch.optim.AdamW(net.parameters(), RATE, weight_decay=1e-2), count_steps(), loss, steps=steps)
     return net.eval(), np.stack(seen)
 
 

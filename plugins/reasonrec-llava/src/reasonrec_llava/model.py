@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from reasonrec_torch.pretrained import load_pretrained, pick_device
+from reasonrec_torch.devices import pick_device
+from reasonrec_torch.pretrained import load_pretrained
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from reasonrec_core.components import ItemInput

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from reasonrec_torch.pretrained import load_pretrained, pick_device
+from reasonrec_torch.devices import pick_device
+from reasonrec_torch.pretrained import load_pretrained
 from transformers import AutoModel, AutoTokenizer
 
 from reasonrec_core.types import Float32

@@ -12,6 +12,7 @@ import numpy as np
 import timm
 import torch
 from PIL import Image
+from reasonrec_torch.devices import pick_device
 from reasonrec_torch.weights import PACKAGED, Weights
 from safetensors.torch import load_file
 from timm.data.config import resolve_data_config
@@ -31,7 +32,7 @@ class ImageModel:
 
     def __init__(self, weights: Weights, config: TimmConfig) -> None:
         self.config = config
-        self.device = torch.device(choose_device(config.device))
+        self.device = pick_device(config.device)
         self.dtype: torch.dtype = getattr(torch, config.dtype)
         model = create_model(config.model)
         load_weights(model, weights)
@@ -142,12 +143,3 @@ def read_tensors(path: Path) -> Tensors:
 def _classifiers(model: Any) -> tuple[str, ...]:
     found = model.pretrained_cfg.get("classifier") or ()
     return (found,) if isinstance(found, str) else tuple(found)
-
-
-def choose_device(wanted: str) -> str:
-    """What ``auto`` means here; anything else is meant as written."""
-    if wanted != "auto":
-        return wanted
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -23,7 +23,7 @@ WORTH_COMPILING = 2000
 
 
 def device_of(name: str) -> torch.device:
-    """The device that a setting means.
+    """The device that a training's setting means: ``auto`` is CUDA or the CPU.
 
     Raises:
         ConfigError: there is no such device here.
@@ -39,6 +39,25 @@ def device_of(name: str) -> torch.device:
         raise ConfigError(f"training does not run on device {name!r}", fix="Use auto, cpu or cuda.")
     if device.type == "cuda" and (not gpu or (device.index or 0) >= torch.cuda.device_count()):
         raise ConfigError(f"this machine has no device {name!r} that torch can use", fix="Use auto or cpu.")
+    return device
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of a model that answers: ``auto`` is CUDA, Apple's MPS or the CPU, the first that there is.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    if name == "auto":
+        return torch.device(
+            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        )
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"device {name!r} cannot be used ({reason})", fix="Use auto, cpu, cuda or mps.") from error
     return device
 
 

@@ -99,17 +99,6 @@ def load_pretrained(
     return PretrainedModel(model.eval().to(device), reader, config)
 
 
-def pick_device(name: str) -> torch.device:
-    """The device that an encoder's setting means: auto is CUDA, Apple's MPS or the CPU, the first that there is."""
-    import torch
-
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """No progress bars and no reports about weights that are not needed; what is missing we check ourselves."""

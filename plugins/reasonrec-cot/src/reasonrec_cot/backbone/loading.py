@@ -84,24 +84,6 @@ def window_of(text: Any) -> int | None:
     return int(found) if found else None
 
 
-def device_of(name: str) -> torch.device:
-    """The device that a setting means.
-
-    Raises:
-        ConfigError: there is no such device here.
-    """
-    if name == "auto":
-        best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-        return torch.device(best)
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ConfigError(f"device {name!r} cannot be used ({reason})", fix="Use auto, cpu, cuda or mps.") from error
-    return device
-
-
 def precision_of(config: BackboneConfig, device: torch.device) -> torch.dtype:
     """The type of weights and products; ``auto`` is bfloat16 exactly where there are units for it.
 

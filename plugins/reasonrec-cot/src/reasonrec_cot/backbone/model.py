@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import torch
+from reasonrec_torch.devices import pick_device
 from reasonrec_torch.weights import Weights
 from torch import nn
 
@@ -14,7 +15,6 @@ from reasonrec_core.errors import ConfigError, PluginError, WeightsError
 from reasonrec_core.types import Int64
 from reasonrec_cot.backbone.kv_cache import PrefixCache, Reading, Usage, common, layers_of, make_cache
 from reasonrec_cot.backbone.loading import (
-    device_of,
     find_backbone,
     load_model,
     precision_of,
@@ -61,7 +61,7 @@ class Backbone:
 
     def __init__(self, config: BackboneConfig, weights: Weights | None = None) -> None:
         self.config, self.weights = config, weights or find_backbone(config)
-        self.device = device_of(config.device)
+        self.device = pick_device(config.device)
         self.dtype = precision_of(config, self.device)
         self.model, self.tokenizer = load_model(self.weights.path, self.dtype, self.device)
         if config.layers is not None:
