@@ -1,7 +1,7 @@
 """Protocols, metrics, calibration, significance and slices.
 
 `evaluate_ranking` and `evaluate_ctr` ask a system, `score_ranking` and `score_ctr` take answers made elsewhere; all
-return `Scores`. `summarise`, `compare_all` and `slices` say how sure the numbers are.
+return `Scores`. `summarise`, `compare_all` and `evaluate_slices` say how sure the numbers are.
 """
 
 from __future__ import annotations
@@ -12,8 +12,15 @@ from reasonrec_core.evaluate.loop import evaluate_ctr, evaluate_ranking, score_c
 from reasonrec_core.evaluate.metrics import Totals
 from reasonrec_core.evaluate.ranking_metrics import RANKING_METRICS, RankedLists, metric_name
 from reasonrec_core.evaluate.scores import Claim, JudgingPolicy, Scores
-from reasonrec_core.evaluate.significance import Comparison, compare, compare_all, holm, summarise
-from reasonrec_core.evaluate.slices import Slice, slices
+from reasonrec_core.evaluate.significance import (
+    Comparison,
+    Slice,
+    compare,
+    compare_all,
+    evaluate_slices,
+    holm,
+    summarise,
+)
 
 __all__ = [
     "CLICK_METRICS",
@@ -32,12 +39,12 @@ __all__ = [
     "compare_all",
     "evaluate_ctr",
     "evaluate_ranking",
+    "evaluate_slices",
     "holm",
     "metric_name",
     "reliability",
     "risk_coverage",
     "score_ctr",
     "score_ranking",
-    "slices",
     "summarise",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.evaluate.routing_schema import CostResult, CostRow, HorizonCost, TimeSpent
-from reasonrec_core.evaluate.slices import horizon_quartiles
+from reasonrec_core.evaluate.significance import horizon_quartiles
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.evaluate import Assessed
 from reasonrec_core.pipeline.latency import Latency, alone, seconds_of

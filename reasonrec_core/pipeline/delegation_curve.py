@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.evaluate.routing_schema import CurvePoint, DelegationCurve, Estimate, HorizonQuarter, NotInferior
-from reasonrec_core.evaluate.slices import horizon_quartiles
+from reasonrec_core.evaluate.significance import horizon_quartiles
 from reasonrec_core.io import content_hash, read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.calibrate_router import Signals, goals, keys, signals, validation_evidence

@@ -14,10 +14,10 @@ from reasonrec_core.evaluate import (
     JudgingPolicy,
     Scores,
     compare_all,
+    evaluate_slices,
     holm,
     metric_name,
     score_ctr,
-    slices,
     summarise,
 )
 from reasonrec_core.evaluate.routing_schema import Estimate
@@ -172,7 +172,7 @@ def slice_rows(prepared: Prepared, found: Assessed) -> list[SliceEstimate]:
     metric = primary(prepared, found)[0]
     rows = []
     for label, scores in found.scores.items():
-        for each in slices(
+        for each in evaluate_slices(
             scores,
             found.cases,
             item_counts=item_counts(prepared),

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_cases import listed, make_cases, make_clicks
 
-from reasonrec_core.evaluate import score_ctr, score_ranking, slices
-from reasonrec_core.evaluate.slices import horizon_quartiles, length_buckets, popularity_buckets
+from reasonrec_core.evaluate import evaluate_slices, score_ctr, score_ranking
+from reasonrec_core.evaluate.significance import horizon_quartiles, length_buckets, popularity_buckets
 
 
 def names(pair) -> list[str]:
@@ -53,7 +53,9 @@ def test_slices_of_a_ranking() -> None:
     scores = score_ranking(lists, cases, (1,), n_items=10, item_counts=np.full(10, 5))
     present = {"image": np.array([True, True, False] + [True] * 7)}
     counts = np.array([50, 30, 0, 5, 5, 5, 5, 0, 0, 0])
-    found = {(s.by, s.name): s for s in slices(scores, cases, item_counts=counts, present=present, metrics=["HR@1"])}
+    found = {
+        (s.by, s.name): s for s in evaluate_slices(scores, cases, item_counts=counts, present=present, metrics=["HR@1"])
+    }
     sizes = {key: s.n for key, s in found.items()}
     assert sizes == {
         ("evidence horizon", "<= 1"): 4,
@@ -78,7 +80,7 @@ def test_slices_of_one_division_make_up_the_whole() -> None:
         [[int(i)] for i in rng.integers(0, 20, 90)], history=[list(range(rng.integers(1, 30))) for _ in range(90)]
     )
     scores = score_ranking(listed([list(rng.choice(20, 4, replace=False)) for _ in range(90)]), cases, (3,), n_items=20)
-    parts = slices(scores, cases, item_counts=rng.poisson(3, 20), metrics=["NDCG@3"], resamples=50)
+    parts = evaluate_slices(scores, cases, item_counts=rng.poisson(3, 20), metrics=["NDCG@3"], resamples=50)
     for by in ("evidence horizon", "history length", "target popularity"):
         mine = [s for s in parts if s.by == by]
         assert sum(s.n for s in mine) == 90
@@ -91,6 +93,6 @@ def test_slices_of_clicks_recompute_auc() -> None:
     cases = make_clicks(labels, users=[0, 0, 1, 1])
     cases.queries.candidates[2:] = 1
     scores = score_ctr(np.array([[0.9], [0.1], [0.2], [0.8]], np.float32), cases)
-    parts = slices(scores, cases, item_counts=np.array([9, 0]), metrics=["AUC"], resamples=50)
+    parts = evaluate_slices(scores, cases, item_counts=np.array([9, 0]), metrics=["AUC"], resamples=50)
     found = {s.name: s.metrics["AUC"]["value"] for s in parts if s.by == "target popularity"}
     assert found == {"head": 1, "unseen": 0}

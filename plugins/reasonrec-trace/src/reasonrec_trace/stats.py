@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.evaluate.slices import horizon_quartiles
+from reasonrec_core.evaluate.significance import horizon_quartiles
 from reasonrec_core.routing import CLUE
 from reasonrec_core.trace.reader import TraceFile
 from reasonrec_core.types import Float64, Route
