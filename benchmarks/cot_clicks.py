@@ -20,7 +20,7 @@ from reasonrec_core.data import draw_click_split
 from reasonrec_core.evaluate import Scores, compare, score_ctr, summarise
 from reasonrec_core.evaluate.significance import holm
 from reasonrec_core.ranking import percentile_rank
-from reasonrec_core.routing.calibration import in_order
+from reasonrec_core.routing import fit_monotone_platt
 from reasonrec_core.types import Cases, Float32, History, QueryBatch, Task
 
 METRICS = ("AUC", "UAUC", "LogLoss", "ECE")
@@ -50,7 +50,7 @@ def asked(chance: Chance, cases: Cases) -> Float32:
 def platt(said: Float32, cases: Cases) -> Callable[[Float32], Float32]:
     """The map from what is said to a probability, fitted to these cases."""
     assert cases.labels is not None
-    made = in_order(said.ravel().astype(np.float64), cases.labels.ravel() > 0)
+    made = fit_monotone_platt(said.ravel().astype(np.float64), cases.labels.ravel() > 0)
     return lambda values: made(values.ravel()).reshape(values.shape).astype(np.float32)
 
 

@@ -34,7 +34,7 @@ from reasonrec_core.data import SplitConfig, make_split, open_or_import
 from reasonrec_core.evaluate import compare_all, holm, score_ctr, summarise
 from reasonrec_core.io import content_hash
 from reasonrec_core.registry import Registry
-from reasonrec_core.routing.calibration import in_order
+from reasonrec_core.routing import fit_monotone_platt
 from reasonrec_core.types import Cases, Float32, Task
 
 RESULTS = Path(__file__).parent / "results" / "cot_ctr.md"
@@ -176,7 +176,7 @@ def collate(systems: list[Answers], parts: dict[str, Cases]) -> Answers:
     labels = parts["valid"].labels
     assert labels is not None
     if len(systems) == 1:
-        made = in_order(systems[0]["valid"].ravel().astype(np.float64), np.ravel(labels) > 0)
+        made = fit_monotone_platt(systems[0]["valid"].ravel().astype(np.float64), np.ravel(labels) > 0)
         return {part: made(systems[0][part].ravel())[:, None].astype(np.float32) for part in parts}
     columns = {part: np.stack([log_odds(found[part]) for found in systems], axis=1) for part in parts}
     model = LogisticRegression().fit(columns["valid"], np.ravel(labels) > 0)

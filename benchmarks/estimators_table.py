@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from reasonrec_core.evaluate.calibration import risk_coverage
-from reasonrec_core.routing.calibration import Quality, choose_recalibration
+from reasonrec_core.routing import CalibrationQuality, choose_recalibration
 
 RESULTS = Path(__file__).parent / "results"
 RESAMPLES = 200
@@ -121,7 +121,7 @@ def calibration_table(every: list[Piece]) -> Iterator[str]:
                 continue
             before, after = (1 - part[name].astype(np.float64) for part in (piece.valid, piece.test))
             chosen = choose_recalibration(before, piece.valid["hit"], seed=0)
-            raw, mapped = (Quality.of(values, piece.test["hit"]) for values in (after, chosen(after)))
+            raw, mapped = (CalibrationQuality.of(values, piece.test["hit"]) for values in (after, chosen(after)))
             yield (
                 f"| {name} | {piece.name} | {chosen.kind} | {raw.ece:.4f} | {mapped.ece:.4f} "
                 f"| {mapped.ece_mass:.4f} | {mapped.brier:.4f} |"

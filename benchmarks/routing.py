@@ -21,6 +21,7 @@ import json
 from datetime import date
 from pathlib import Path
 
+from reasonrec_routers import cross_fitting
 from routing_answers import DELEGATES, POLICY, REFLEX, Bank
 from routing_calibration import calibrated
 from routing_ceiling import ceiling
@@ -29,8 +30,6 @@ from routing_shift import shifted
 from routing_table import write_table
 from routing_time import timed
 from threadpoolctl import threadpool_limits
-
-from reasonrec_core.routing import deferral
 
 ASKED = (POLICY, *DELEGATES[:-1], REFLEX)
 ROUTED = ("transitions", REFLEX)
@@ -53,7 +52,7 @@ def main() -> None:
         "--forms", nargs="*", default=["ridge-10", "ridge-1000"], help="regressions of learned deferral that are tried"
     )
     parser.add_argument("--sample", type=int, default=100, help="requests that `time` measures")
-    parser.add_argument("--router", default=f"deferral, before, clues of {REFLEX}", help="that `time` measures")
+    parser.add_argument("--router", default=f"deferral, before, answers of {REFLEX}", help="that `time` measures")
     parser.add_argument("--shares", nargs="*", type=float, default=[0.35, 0.8], help="that `time` measures")
     parser.add_argument("--fitted", type=Path, help="the policy, saved by benchmarks/chain.py with seed 0")
     parser.add_argument("--seed", type=int, default=0, help="of what is fitted here")
@@ -76,7 +75,7 @@ def do(given: argparse.Namespace, bank: Bank) -> None:
         return
     near = tuple(given.delegates)
     if given.what == "time":
-        deferral.FORMS = tuple(given.forms)  # type: ignore[misc]
+        cross_fitting.FORMS = tuple(given.forms)  # type: ignore[misc]
         keep(bank, "time", {f"{s:g}": timed(bank, near, given.router, s, given.sample) for s in given.shares})
         return
     if "routers" in given.parts:

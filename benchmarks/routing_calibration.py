@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 from routing_answers import Bank
-from routing_proof import AFTER, evidence, kinds
+from routing_proof import AFTER, calibration_data, kinds, unfitted
 
 from reasonrec_core.pipeline.calibration_report import chance_error
-from reasonrec_core.routing import RouterConfig, answer_confidence, fit_router
-from reasonrec_core.routing.calibration import Quality
-from reasonrec_core.routing.confidence_calibration import fit_stated
+from reasonrec_core.routing import CalibrationQuality
 
 STATED = (*AFTER, "stated-confidence")
 
@@ -25,26 +23,21 @@ def calibrated(bank: Bank, delegates: tuple[str, ...], name: str) -> dict[str, A
     """
     routers = json.loads((bank.folder / "routers.json").read_text())
     share = float(routers[name]["share"])
-    test = evidence(bank, "test", delegates)[0]
-    known_as = {"as answered": evidence(bank, "valid", delegates)[0]}
+    test = calibration_data(bank, "test", delegates)[0]
+    known_as = {"as answered": calibration_data(bank, "valid", delegates)[0]}
     if bank.held_out() is not None:
-        known_as["held out"] = evidence(bank, "valid", delegates, held_out=True)[0]
-    config = RouterConfig.model_validate({**kinds(delegates)[name], "estimators": STATED, "share": 0.5})
+        known_as["held out"] = calibration_data(bank, "valid", delegates, held_out=True)[0]
     made: dict[str, Any] = {"share": share, "hits": float(test.hit[bank.policy].mean())}
     for label, known in known_as.items():
         made[f"hits, {label}"] = float(known.hit[bank.policy].mean())
-        router = fit_router(config, known)
-        router.stated = fit_stated(router, known)
+        router = unfitted(kinds(delegates)[name], estimators=STATED).fit(known)
+        router.calibrate_confidence(known)
         for way, part in {"routed": share, "policy": 0.0}.items():
-            at = router.at_share(part, test.signals)
-            judged = at.judge(test.signals, test.keys)
-            replaced = at.replaced(judged, test.keys)
-            sure = answer_confidence(at, test.signals, replaced, judged.who).astype(np.float64)
-            hit = test.hit[bank.policy].copy()
-            for system in sorted(set(judged.who[replaced])):
-                rows = replaced & (judged.who == system)
-                hit[rows] = test.hit[system][rows]
+            decided = router.at_share(part, test.signals).decide(test.signals, test.keys)
+            sure, hit = decided.confidence.astype(np.float64), test.hit[bank.policy].copy()
+            for system in delegates:
+                hit[decided.who == system] = test.hit[system][decided.who == system]
             chance = chance_error(sure, 0)
             facts = {"mean": float(sure.mean()), "chance": chance[0], "chance mass": chance[1]}
-            made[f"{way}, {label}"] = {**Quality.of(sure, hit).to_dict(), **facts}
+            made[f"{way}, {label}"] = {**CalibrationQuality.of(sure, hit).model_dump(), **facts}
     return made

@@ -15,7 +15,7 @@ import numpy as np
 from routing_answers import POLICY, REFLEX, TOP, Bank
 from scipy.optimize import minimize
 
-from reasonrec_core.routing.noninferiority import relative
+from reasonrec_core.routing.budget import relative_difference
 from reasonrec_core.types import Ranking
 
 LISTED, FOLDS, PENALTY, RESAMPLES = 20, 5, 0.01, 1000
@@ -106,6 +106,6 @@ def ceiling(bank: Bank) -> dict[str, Any]:
         "listed": float(listed.target.sum() / size),
         "joined": float(joined.mean()),
         "best": best,
-        "against policy": asdict(relative(joined, alone[bank.policy], users, seed=0, resamples=RESAMPLES)),
-        "against best": asdict(relative(joined, alone[best], users, seed=0, resamples=RESAMPLES)),
+        "against policy": asdict(relative_difference(joined, alone[bank.policy], users, seed=0, resamples=RESAMPLES)),
+        "against best": asdict(relative_difference(joined, alone[best], users, seed=0, resamples=RESAMPLES)),
     }

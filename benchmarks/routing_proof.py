@@ -12,13 +12,13 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from reasonrec_routers import cross_fitting
 from routing_answers import PROFILE, TOP, Bank, quality
 
-from reasonrec_core.routing import Evidence, Router, RouterConfig, clues, deferral, fit_router
-from reasonrec_core.routing.budget import routed_quality, share_for_loss
-from reasonrec_core.routing.expected_gain import expected_gain
+from reasonrec_core.routing import Assignment, CalibrationData, Router, answer_features, expected_gain, make_router
+from reasonrec_core.routing.budget import relative_difference, routed_quality, share_for_loss
+from reasonrec_core.routing.config import AnyRouterConfig
 from reasonrec_core.routing.fit_fusion import fit_fusion
-from reasonrec_core.routing.noninferiority import relative
 from reasonrec_core.types import Ranking
 
 WIDTH = TOP + 1
@@ -29,24 +29,29 @@ Found = dict[str, Any]
 
 
 def kinds(delegates: tuple[str, ...]) -> dict[str, Found]:
-    """The routers that are compared, by name: settings of `RouterConfig`."""
+    """The routers that are compared, by name: settings of `[router]`."""
     near = delegates[-1]
+    before, after = {"stage": "before"}, {"stage": "after"}
     return {
-        "threshold, before": {"kind": "threshold", "stage": "before", "clues": "none"},
-        "table, after": {"kind": "table", "stage": "after", "clues": "none"},
-        "risk control, before": {"kind": "risk-control", "stage": "before", "clues": "none"},
-        "deferral, before, no clues": {"kind": "deferral", "stage": "before", "clues": "none"},
-        f"deferral, before, clues of {near}": {"kind": "deferral", "stage": "before", "clues": (near,)},
-        "deferral, before, clues of all": {"kind": "deferral", "stage": "before", "clues": "all"},
-        "cascade": {"kind": "cascade", "stage": "before", "clues": "all"},
-        "threshold, after": {"kind": "threshold", "stage": "after", "clues": "none"},
-        "deferral, after, clues of all": {"kind": "deferral", "stage": "after", "clues": "all"},
+        "threshold, before": {"kind": "threshold", **before},
+        "risk control, before": {"kind": "risk-control", **before, "answer_features": "none"},
+        "deferral, before, no answers": {"kind": "deferral", **before, "answer_features": "none"},
+        f"deferral, before, answers of {near}": {"kind": "deferral", **before, "answer_features": (near,)},
+        "deferral, before, answers of all": {"kind": "deferral", **before, "answer_features": "all"},
+        "cascade": {"kind": "cascade", **before},
+        "threshold, after": {"kind": "threshold", **after},
+        "deferral, after, answers of all": {"kind": "deferral", **after, "answer_features": "all"},
     }
 
 
-def evidence(
+def unfitted(settings: Found, **more: Any) -> Router[Any]:
+    """A router of these settings, for half of the requests."""
+    return make_router(AnyRouterConfig.model_validate({**settings, "share": 0.5, **more}))
+
+
+def calibration_data(
     bank: Bank, part: str, delegates: tuple[str, ...], held_out: bool = False
-) -> tuple[Evidence, dict[str, Ranking]]:
+) -> tuple[CalibrationData, dict[str, Ranking]]:
     """What a router learns from, or is tested on; and the answers.
 
     With ``held_out`` the policy's validation quality is that of gates that were fitted on other queries.
@@ -58,24 +63,24 @@ def evidence(
     if held_out and (own := bank.held_out()) is not None:
         gains[bank.policy], hits[bank.policy] = own, own > 0
     theirs = {label: ranked[label] for label in delegates}
-    known = {**bank.signals(part), **clues(cases.queries.history, bank.popularity, theirs)}
+    known = {**bank.signals(part), **answer_features(cases.queries.history, bank.popularity, theirs)}
     mine, masses = ranked[bank.policy], bank.masses(part, WIDTH)
     soft = {label: expected_gain(mine, masses, ranking) for label, ranking in theirs.items()}
-    return Evidence(bank.policy, known, gains, hits, cases.queries.users.astype(np.int64), expected=soft), ranked
+    return CalibrationData(bank.policy, known, gains, hits, cases.queries.users.astype(np.int64), expected=soft), ranked
 
 
 def prove(bank: Bank, delegates: tuple[str, ...], forms: tuple[str, ...], only: tuple[str, ...] = ()) -> Found:
     """Every router on one data set."""
-    deferral.FORMS = forms  # type: ignore[misc]
-    valid, test = (evidence(bank, part, delegates)[0] for part in ("valid", "test"))
+    cross_fitting.FORMS = forms  # type: ignore[misc]
+    valid, test = (calibration_data(bank, part, delegates)[0] for part in ("valid", "test"))
     path = bank.folder / "routers.json"
     kept: Found = json.loads(path.read_text()) if path.exists() else {}
     for name, settings in kinds(delegates).items():
         if name in kept or (only and name not in only):
             continue
-        config = RouterConfig.model_validate({**settings, "estimators": AFTER, "share": 0.5})
-        share, found = share_for_loss(valid, config, LOSS, valid.keys, seed=0, resamples=RESAMPLES)
-        router = fit_router(config, valid)
+        router = unfitted(settings, estimators=AFTER)
+        share, found = share_for_loss(valid, router, LOSS, valid.keys, seed=0, resamples=RESAMPLES)
+        router.fit(valid)
         kept[name] = {"share": share, "validation": asdict(found), **tested(router, test, share, bank)}
         path.write_text(json.dumps(kept, indent=1))
         print(bank.bench.name, name, share, kept[name]["test"], flush=True)
@@ -89,14 +94,18 @@ def prove(bank: Bank, delegates: tuple[str, ...], forms: tuple[str, ...], only: 
     }
 
 
-def tested(router: Router, test: Evidence, share: float, bank: Bank) -> Found:
+def tested(router: Router[Any], test: CalibrationData, share: float, bank: Bank) -> Found:
     """The curve, and what came of the chosen share: on all test queries and by quarter of the evidence horizon."""
     mine = test.quality[test.policy]
-    whole = routed_quality(test, router.at_share(1.0, test.signals))
-    points = [float(routed_quality(test, router.at_share(float(s), test.signals)).mean()) for s in SHARES]
+
+    def assigned(at: float) -> Assignment:
+        return router.at_share(at, test.signals).assign(test.signals, test.keys)
+
+    whole = routed_quality(test, assigned(1.0))
+    points = [float(routed_quality(test, assigned(float(s))).mean()) for s in SHARES]
     random = [float(mine.mean() + s * (whole.mean() - mine.mean())) for s in SHARES]
-    chosen = router.at_share(share, test.signals)
-    values, replaced = routed_quality(test, chosen), chosen.replace(test.signals, test.keys)
+    chosen = assigned(share)
+    values, replaced = routed_quality(test, chosen), chosen.replaced
     horizon = bank.horizon("test")
     quarter = np.searchsorted(np.quantile(horizon, (0.25, 0.5, 0.75)), horizon, side="right")
     slices = [
@@ -118,11 +127,11 @@ def tested(router: Router, test: Evidence, share: float, bank: Bank) -> Found:
 
 def against(values: np.ndarray, mine: np.ndarray, users: np.ndarray) -> Found:
     """NDCG@10, and the relative difference to the policy alone."""
-    found = relative(values, mine, users, seed=0, resamples=RESAMPLES)
+    found = relative_difference(values, mine, users, seed=0, resamples=RESAMPLES)
     return {"routed": float(values.mean()), "policy": float(mine.mean()), **asdict(found)}
 
 
-def oracle(test: Evidence, delegates: tuple[str, ...]) -> list[float]:
+def oracle(test: CalibrationData, delegates: tuple[str, ...]) -> list[float]:
     """Quality at every share where the requests that gain most go to the best delegate for each."""
     mine = test.quality[test.policy]
     gains = np.sort(np.max([test.quality[label] for label in delegates], axis=0) - mine)[::-1]
@@ -150,10 +159,10 @@ def consulted(bank: Bank, delegates: tuple[str, ...]) -> Found:
     best = max(labels, key=lambda label: float(alone[label].mean()))
     return {
         "n": len(cases),
-        "fusion": fusion.to_dict(),
+        "fusion": fusion.model_dump(mode="json"),
         "systems": {label: float(each.mean()) for label, each in alone.items()},
         "fused": float(fused.mean()),
         "best": best,
-        "against policy": asdict(relative(fused, alone[bank.policy], users, seed=0, resamples=RESAMPLES)),
-        "against best": asdict(relative(fused, alone[best], users, seed=0, resamples=RESAMPLES)),
+        "against policy": asdict(relative_difference(fused, alone[bank.policy], users, seed=0, resamples=RESAMPLES)),
+        "against best": asdict(relative_difference(fused, alone[best], users, seed=0, resamples=RESAMPLES)),
     }

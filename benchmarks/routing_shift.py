@@ -19,8 +19,7 @@ from scipy.special import expit, logit
 from reasonrec_core.components import Delegate, Kind
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.registry import Registry
-from reasonrec_core.routing.calibration import Quality
-from reasonrec_core.routing.logistic import Calibrated
+from reasonrec_core.routing import CalibrationQuality, Logistic
 from reasonrec_core.types import Cases, History
 
 SIGNALS = ("evidence-horizon", "entropy", "margin", "stated-confidence")
@@ -28,13 +27,13 @@ ROUNDS = 500
 
 
 def shifted(bank: Bank, surrogates: Sequence[str]) -> dict[str, Any]:
-    """`Quality` on test of the policy's confidence, as fitted to validation and moved in each way."""
+    """`CalibrationQuality` on test of the policy's confidence, as fitted to validation and moved in each way."""
     known = {p: np.stack([bank.signals(p)[n].total for n in SIGNALS], axis=1).astype(float) for p in ("valid", "test")}
     hit = {
         p: (bank.ranking(bank.policy, p, TOP).items == bank.cases(p).targets[:, None]).any(axis=1)
         for p in ("valid", "test")
     }
-    stated = Calibrated.fit(SIGNALS, known["valid"], hit["valid"], 0)(known["test"])
+    stated = Logistic.fit(SIGNALS, known["valid"], hit["valid"], 0)(known["test"])
     ways = {"as fitted": 0.0} | {f"backtest of {name}": backtest(bank, name) for name in surrogates}
     made = {name: (by, expit(logit(stated) + by)) for name, by in ways.items()}
     rate, moved = float(hit["valid"].mean()), stated
@@ -43,9 +42,9 @@ def shifted(bank: Bank, surrogates: Sequence[str]) -> dict[str, Any]:
         moved = expit(logit(stated) + np.log(odds))
     made["EM"] = (float(np.log(odds)), moved)
     by = float(logit(hit["test"].mean()) - logit(rate))
-    facts = {
-        name: {"by": by, "mean": float(p.mean()), **vars(Quality.of(p, hit["test"]))} for name, (by, p) in made.items()
-    }
+    facts = {}
+    for name, (by, p) in made.items():
+        facts[name] = {"by": by, "mean": float(p.mean()), **CalibrationQuality.of(p, hit["test"]).model_dump()}
     return {"ways": facts, "in truth": by}
 
 

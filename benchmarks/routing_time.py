@@ -14,19 +14,19 @@ from typing import Any
 
 import numpy as np
 from routing_answers import TOP, Bank
-from routing_proof import AFTER, evidence, kinds
+from routing_proof import AFTER, calibration_data, kinds, unfitted
 
 from reasonrec_core.components import Kind, UncertaintyEstimator
 from reasonrec_core.observe import ObservedItems
 from reasonrec_core.pipeline.agent import Agent, Named
 from reasonrec_core.registry import Registry
-from reasonrec_core.routing import Router, RouterConfig, fit_router
+from reasonrec_core.routing import Router
 from reasonrec_core.types import QueryBatch, Task
 
 WARM_UP, BATCH = 5, 256
 
 
-def agent_of(bank: Bank, delegates: tuple[str, ...], router: Router | None) -> Agent:
+def agent_of(bank: Bank, delegates: tuple[str, ...], router: Router[Any] | None) -> Agent:
     """What a run would answer with."""
     registry, seen = Registry.discover(), bank.bench.fit.observation
     policy = bank.component(bank.policy)
@@ -53,16 +53,15 @@ def agent_of(bank: Bank, delegates: tuple[str, ...], router: Router | None) -> A
 
 def timed(bank: Bank, delegates: tuple[str, ...], name: str, share: float, sample: int) -> dict[str, Any]:
     """One router at a share: every request answered by the routed loop and by the policy alone, in turn."""
-    valid, test = (evidence(bank, part, delegates)[0] for part in ("valid", "test"))
-    config = RouterConfig.model_validate({**kinds(delegates)[name], "estimators": AFTER, "share": 0.5})
-    router = fit_router(config, valid).at_share(share, test.signals)
+    valid, test = (calibration_data(bank, part, delegates)[0] for part in ("valid", "test"))
+    router = unfitted(kinds(delegates)[name], estimators=AFTER).fit(valid).at_share(share, test.signals)
     routed, plain = agent_of(bank, delegates, router), agent_of(bank, delegates, None)
     queries = replace(bank.cases("test").queries, k=TOP)
     rows = np.random.default_rng(0).permutation(len(queries))
     singles = [queries.take(rows[i : i + 1]) for i in range(sample + WARM_UP)]
     asked: dict[str, Callable[[QueryBatch], bool]] = {
-        "routed": lambda batch: bool(routed.act(batch).replaced[0]),
-        "policy": lambda batch: bool(plain.act(batch).replaced[0]),
+        "routed": lambda batch: bool(routed.act(batch).decisions.replaced[0]),
+        "policy": lambda batch: bool(plain.act(batch).decisions.replaced[0]),
         "routed, served": lambda batch: served(routed, batch),
         "policy, served": lambda batch: served(plain, batch),
         **{label: lambda batch, label=label: delegate(plain, label, batch) for label in delegates},

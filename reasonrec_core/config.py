@@ -14,8 +14,7 @@ from reasonrec_core.config_errors import config_error, place_error, validated
 from reasonrec_core.config_file import override_setting, read_settings
 from reasonrec_core.data.split import SplitConfig, make_splitter
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.routing import RouterConfig
-from reasonrec_core.routing.config import GOALS
+from reasonrec_core.routing.config import GOALS, AnyRouterConfig
 from reasonrec_core.trace.schema import TraceConfig
 from reasonrec_core.types import Task
 
@@ -141,11 +140,18 @@ class PipelineConfig(Settings):
     horizon: HorizonConfig = HorizonConfig()
     policy: ComponentConfig | None = Field(None, description="The reasoning policy; none to compare delegates only.")
     delegates: tuple[ComponentConfig, ...] = Field((), description="Cheap models that may answer instead.")
-    uncertainty: tuple[ComponentConfig, ...] = Field((), description="Estimators; the router's where empty.")
-    router: RouterConfig | None = Field(None, description="Who answers; without it the policy always does.")
+    uncertainty: tuple[ComponentConfig, ...] = Field(
+        (), description="Estimators; they feed the router, too, unless it names its own."
+    )
+    router: AnyRouterConfig | None = Field(None, description="Who answers; without it the policy always does.")
     evaluate: EvaluateConfig = EvaluateConfig()
     report: ReportConfig = ReportConfig()
     trace: TraceConfig = TraceConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _listed_estimators_feed_the_router(cls, value: Any) -> Any:
+        return feed_router(value) if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _fits_together(self) -> PipelineConfig:
@@ -204,7 +210,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
     return check_config(tree, str(path), text)
 
 
-def load_router(path: Path, *, has_goal: bool = False) -> RouterConfig:
+def load_router(path: Path, *, has_goal: bool = False) -> AnyRouterConfig:
     """The ``[router]`` of a pipeline file, or of a file that holds nothing else.
 
     Args:
@@ -212,12 +218,23 @@ def load_router(path: Path, *, has_goal: bool = False) -> RouterConfig:
         has_goal: whether a budget is given elsewhere, so that the file need not name one.
     """
     tree, _ = read_settings(path)
+    tree = feed_router(tree)
     table = tree.get("router", tree)
     if not isinstance(table, dict):
         raise ConfigError("the router is a table of settings", where=f"{path}: router")
     if has_goal and not {*GOALS} & table.keys():
         table = {**table, "share": 0.5}
-    return validated(RouterConfig, table, where=f"{path}: router")
+    return validated(AnyRouterConfig, table, where=f"{path}: router")
+
+
+def feed_router(tree: dict[str, Any]) -> dict[str, Any]:
+    """The same; a router that names no estimators of its own learns from those listed under [[uncertainty]], too."""
+    router, listed = tree.get("router"), tree.get("uncertainty")
+    if not isinstance(router, dict) or "estimators" in router or not isinstance(listed, list | tuple):
+        return tree
+    labels = [each.get("label") or each.get("name") if isinstance(each, dict) else each for each in listed]
+    names = dict.fromkeys((*AnyRouterConfig.model_fields["estimators"].default, *labels))
+    return {**tree, "router": {**router, "estimators": [name for name in names if isinstance(name, str)]}}
 
 
 def check_config(tree: Mapping[str, Any], where: str, text: str = "") -> PipelineConfig:

@@ -19,7 +19,7 @@ BASES: Mapping[Kind, str] = {
     Kind.POLICY: "reasonrec_core.components:ReasoningPolicy",
     Kind.UNCERTAINTY: "reasonrec_core.components:UncertaintyEstimator",
     Kind.DELEGATE: "reasonrec_core.components:Delegate",
-    Kind.ROUTER: "reasonrec_core.components:Router",
+    Kind.ROUTER: "reasonrec_core.routing.router:Router",
     Kind.DATA_SOURCE: "reasonrec_core.components:DataSource",
     Kind.SPLITTER: "reasonrec_core.components:Splitter",
     Kind.METRIC: "reasonrec_core.components:MetricInfo",

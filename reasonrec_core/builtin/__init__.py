@@ -36,6 +36,13 @@ def reasonrec_data_sources() -> list[ComponentSpec]:
 
 
 @hookimpl
+def reasonrec_routers() -> list[ComponentSpec]:
+    """The router of the core."""
+    summary = "One delegate, by the estimators"
+    return [ComponentSpec("threshold", "reasonrec_core.routing.threshold:ThresholdRouter", summary)]
+
+
+@hookimpl
 def reasonrec_splitters() -> list[ComponentSpec]:
     """The splitters of the core."""
     module = "reasonrec_core.data.splitters"

@@ -1,5 +1,5 @@
 """What a plugin implements: `Encoder`, `ReasoningPolicy` (or `EditablePolicy`), `UncertaintyEstimator`, `Delegate`,
-`Router`, `DataSource`, `Splitter`, `Reporter`, or the record `MetricInfo`.
+`DataSource`, `Splitter`, `Reporter`, or the record `MetricInfo`. Routers are in `reasonrec_core.routing`.
 
 A policy may offer more: `DistributionPolicy` (how likely every item is), `StochasticPolicy` (answers of several drawn
 networks). Every component has a pydantic ``Config``; one that learns does so in ``fit``, and can be saved to a folder
@@ -15,7 +15,6 @@ from reasonrec_core.components.models import (
     EvidentialPolicy,
     ItemInput,
     ReasoningPolicy,
-    Router,
     StochasticPolicy,
     UncertaintyEstimator,
     pick_candidates,
@@ -49,7 +48,6 @@ __all__ = [
     "MetricInfo",
     "ReasoningPolicy",
     "Reporter",
-    "Router",
     "Settings",
     "Splitter",
     "SplitterSettings",

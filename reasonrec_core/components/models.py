@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_c
 
 import numpy as np
 
-from reasonrec_core.components.base import C, Component, Configured, Settings
+from reasonrec_core.components.base import C, Component, Settings
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import (
     Deliberation,
@@ -202,7 +202,3 @@ def pick_candidates(scores: Float32, batch: QueryBatch) -> Float32:
         return scores
     picked = np.take_along_axis(scores, np.maximum(batch.candidates, 0), axis=1)
     return np.where(batch.candidates < 0, np.float32(-np.inf), picked)
-
-
-class Router(Configured[C]):
-    """Decides who answers each request: the policy, a delegate, or both together."""

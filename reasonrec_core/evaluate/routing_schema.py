@@ -74,7 +74,7 @@ class RoutingResult(Record):
     stage: str | None = None
     delegate: str | None = None
     estimators: tuple[str, ...] = ()
-    clues: bool = False
+    answer_features: bool = False
     asks: tuple[str, ...] = ()
     threshold: float | None = None
     target: float | str | None = None

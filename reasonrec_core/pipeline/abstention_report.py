@@ -21,7 +21,7 @@ def selective(prepared: Prepared, agent: Agent, found: Assessed) -> AbstentionRe
     have answered to the others. Metrics of the routed system count a request without an answer as a miss.
     """
     router = agent.routers.get(found.task)
-    if router is None or router.held is None or found.routed is None or agent.policy is None:
+    if router is None or router.state.abstention is None or found.routed is None or agent.policy is None:
         return None
     config, held = router.config, found.routed.abstained
     names = goals(prepared, found.scores[agent.policy.label])

@@ -19,7 +19,8 @@ from reasonrec_core.components import Kind
 from reasonrec_core.evaluate import Scores
 from reasonrec_core.evaluate.cards import Card, Explanation
 from reasonrec_core.io import whole_file, write_json
-from reasonrec_core.pipeline.agent import Agent, Outcome
+from reasonrec_core.pipeline.act import Outcome
+from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.cost_report import routes_of
 from reasonrec_core.pipeline.evaluate import Assessed, primary
 from reasonrec_core.pipeline.prepare import Prepared

@@ -1,75 +1,93 @@
-"""Who answers: routers calibrated on validation, and their decisions about answers that are already there."""
+"""Who answers: routers fitted to validation queries, and answers by their decisions where all have answered."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from reasonrec_core.components import MetricInfo
 from reasonrec_core.evaluate import RANKING_METRICS, Scores, metric_name, score_ranking
-from reasonrec_core.io import content_hash, read_json, write_json
+from reasonrec_core.hookspecs import Kind
+from reasonrec_core.io import read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.budget import router_for_goal
-from reasonrec_core.pipeline.latency import costs
+from reasonrec_core.pipeline.latency import measure, measure_costs
 from reasonrec_core.pipeline.predict import Answers, delegate_answers, policy_answers
-from reasonrec_core.pipeline.prepare import Prepared
-from reasonrec_core.routing import Decisions, Evidence, Router
-from reasonrec_core.routing.confidence_calibration import fit_stated
-from reasonrec_core.routing.expected_gain import expected_gain
+from reasonrec_core.pipeline.prepare import Prepared, source_hash
+from reasonrec_core.routing import EXPLORED, CalibrationData, Decisions, Router, RouterConfig, Signals, make_router
+from reasonrec_core.routing.budget import share_for_loss, share_for_time, share_for_tokens
+from reasonrec_core.routing.calibration_data import expected_gain
 from reasonrec_core.routing.fit_fusion import fit_fusion
+from reasonrec_core.routing.rank_fusion import Fusion
+from reasonrec_core.routing.router import HORIZON
 from reasonrec_core.types import Bool, Cases, Float64, Int64, QueryBatch, Ranking, Task, Uncertainty
 
-Signals = Mapping[str, Uncertainty]
 
-
-def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router | None:
-    """The router for a task, calibrated on validation queries; None where the pipeline has none."""
-    config = prepared.config.router
-    if config is None or agent.policy is None or not task.ranks:
+def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router[Any] | None:
+    """The router for a task, fitted to validation queries alone; None where the pipeline has none."""
+    if prepared.config.router is None or agent.policy is None or not task.ranks:
         return None
+    router = make_router(prepared.config.router, prepared.registry)
     mine = policy_answers(prepared, agent, task, "valid")
-    theirs = {label: delegate_answers(prepared, agent, label, task, "valid") for label in agent.delegates}
-    prints = [answers.digest for answers in (mine, *theirs.values())]
-    policy = agent.policy.label
+    answers = {agent.policy.label: mine}
+    answers |= {label: delegate_answers(prepared, agent, label, task, "valid") for label in agent.delegates}
 
     def make(folder: Path) -> None:
-        cases = prepared.cases(task, "valid")
-        spent = costs(agent, cases.queries, prepared.config.evaluate.latency_sample, prepared.config.seed)
-        evidence = replace(validation_evidence(prepared, agent, task), costs=spent)
-        router, goal = router_for_goal(prepared, agent, evidence, cases.queries, mine.tokens)
-        if goal is not None:
-            router.note(goal={"goal": config.goal, **goal})
-        if evidence.costs is not None:
-            router.note(costs=evidence.costs.to_dict())
-        if config.consult is not None:
-            known = evidence.signals["evidence-horizon"].total
-            listed = {label: each.ranking for label, each in {policy: mine, **theirs}.items() if each.ranking}
-            alone = np.zeros(len(evidence), np.bool_)
-            router.fusion = fit_fusion(
-                listed,
-                cases.target_indptr,
-                cases.targets,
-                known,
-                config.seed,
-                asked=router.consults(evidence.signals, alone),
-                users=evidence.keys,
-                resamples=prepared.config.evaluate.resamples,
-            )
-            router.note(consult=dict(router.fusion.report))
-        router.stated = fit_stated(router, evidence, _hits_together(prepared, router, cases, {policy: mine, **theirs}))
-        router.hold_back(evidence.signals, evidence.keys)
-        write_json(folder / "router.json", router.to_dict())
+        with prepared.registry.guard(Kind.ROUTER, router.config.kind, "fit"):
+            made = _fit(prepared, agent, task, router, answers)
+        write_json(folder / "router.json", made.to_dict())
 
-    stage = prepared.run.stage(
-        f"router-{task}", content_hash(config.model_dump(mode="json"), prints, prepared.splits[task].hash), make
-    )
-    return Router.from_dict(read_json(stage.folder / "router.json"))
+    plugin = prepared.registry.spec(Kind.ROUTER, router.config.kind)
+    key = {
+        "settings": router.config.model_dump(mode="json"),
+        "plugin": [plugin.distribution, plugin.version],
+        "code": source_hash(plugin),
+        "answers": [each.digest for each in answers.values()],
+        "split": prepared.splits[task].hash,
+    }
+    stage = prepared.run.stage(f"router-{task}", key, make)
+    return type(router).from_dict(read_json(stage.folder / "router.json"))
 
 
-def validation_evidence(prepared: Prepared, agent: Agent, task: Task) -> Evidence:
+def _fit(
+    prepared: Prepared, agent: Agent, task: Task, router: Router[Any], answers: Mapping[str, Answers]
+) -> Router[Any]:
+    """The fitted router, from answers to the validation queries, the policy's first."""
+    config, cases, settings = router.config, prepared.cases(task, "valid"), prepared.config.evaluate
+    costs = measure_costs(agent, cases.queries, settings.latency_sample, prepared.config.seed)
+    data = replace(calibration_data(prepared, agent, task), costs=costs)
+    mine = answers[data.policy]
+    made, goal = _fit_to_goal(prepared, agent, router, data, cases.queries, mine.tokens)
+    if goal is not None:
+        made.note(goal={"goal": config.goal, **goal})
+    if costs is not None:
+        made.note(costs=costs.model_dump())
+    if config.consult is not None:
+        fusion = fit_fusion(
+            {label: each.ranking for label, each in answers.items() if each.ranking},
+            cases.target_indptr,
+            cases.targets,
+            data.signals[HORIZON].total,
+            config.seed,
+            asked=made.consults(data.signals, np.zeros(len(data), np.bool_)),
+            users=data.keys,
+            resamples=settings.resamples,
+        )
+        made.update(fusion=fusion)
+        made.note(consult=dict(fusion.report))
+    fused_hit = None
+    if (joint := fuse_answers(made, data.signals, answers)) is not None:
+        found = scored(prepared, joint, cases)
+        fused_hit = np.asarray(found.per_query[goals(prepared, found)[1]] > 0)
+    made.calibrate_confidence(data, fused_hit)
+    made.place_abstention(data)
+    return made
+
+
+def calibration_data(prepared: Prepared, agent: Agent, task: Task) -> CalibrationData:
     """The validation answers, without costs; there is a policy."""
     assert agent.policy is not None
     policy, cases = agent.policy.label, prepared.cases(task, "valid")
@@ -77,7 +95,7 @@ def validation_evidence(prepared: Prepared, agent: Agent, task: Task) -> Evidenc
     answers |= {label: delegate_answers(prepared, agent, label, task, "valid") for label in agent.delegates}
     scores = {label: scored(prepared, each, cases) for label, each in answers.items()}
     quality, hit = goals(prepared, scores[policy])
-    return Evidence(
+    return CalibrationData(
         policy,
         signals(agent, cases.queries, answers),
         {label: s.per_query[quality] for label, s in scores.items()},
@@ -95,14 +113,6 @@ def expected_gains(prepared: Prepared, agent: Agent, answers: Mapping[str, Answe
         return None
     theirs, depth = {label: answers[label].ranking for label in agent.delegates}, max(prepared.config.evaluate.k)
     return {n: expected_gain(mine.ranking, mine.masses, r, depth) for n, r in theirs.items() if r is not None}
-
-
-def _hits_together(prepared: Prepared, router: Router, cases: Cases, answers: Mapping[str, Answers]) -> Bool | None:
-    """bool[B]: whether what policy and delegates answer together holds the target; None where nobody is consulted."""
-    if (joint := fused(router, answers[next(iter(answers))].uncertainty, answers)) is None:
-        return None
-    found = scored(prepared, joint, cases)
-    return np.asarray(found.per_query[goals(prepared, found)[1]] > 0)
 
 
 def goals(prepared: Prepared, scores: Scores) -> tuple[str, str]:
@@ -138,29 +148,30 @@ def keys(cases: Cases) -> Int64:
 
 
 def signals(agent: Agent, queries: QueryBatch, answers: Mapping[str, Answers]) -> dict[str, Uncertainty]:
-    """The estimators' values on all queries, and clues from the delegates among ``answers`` (by system)."""
+    """The estimators' values on all queries, and features from the delegates among ``answers`` (by system)."""
     assert agent.policy is not None
     known = answers[agent.policy.label].uncertainty
-    return {label: known[label] for label in agent.estimators} | _clues(agent, queries, answers)
-
-
-def _clues(agent: Agent, queries: QueryBatch, answers: Mapping[str, Answers]) -> dict[str, Uncertainty]:
-    """Clues from the history and from those delegates that have answered, where there can be a router."""
+    found: dict[str, Uncertainty] = {label: known[label] for label in agent.estimators}
+    if agent.popularity is None:  # there can be no router
+        return found
     theirs = {name: a.ranking for name, a in answers.items() if name in agent.delegates and a.ranking is not None}
-    return agent.clues(queries, theirs) if agent.popularity is not None else {}
+    return {**found, **agent.features(queries, theirs)}
 
 
-def fused(router: Router, found: Signals, answers: Mapping[str, Answers]) -> Answers | None:
+def fuse_answers(router: Router[Any], found: Signals, answers: Mapping[str, Answers]) -> Answers | None:
     """What policy and delegates answer together, to all queries; None where nobody is consulted."""
-    if router.fusion is None:
+    fusion: Fusion | None = router.state.fusion
+    if fusion is None:
         return None
-    parts = {label: answers[label] for label in router.fusion.systems}
+    parts = {label: answers[label] for label in fusion.systems}
     rankings = {label: each.ranking for label, each in parts.items() if each.ranking is not None}
     seconds = sum(each.seconds for each in parts.values())
-    return Answers(router.fusion(rankings, found["evidence-horizon"].total), {}, None, seconds, "")
+    return Answers(fusion(rankings, found[HORIZON].total), {}, None, seconds, "")
 
 
-def chosen(decisions: Decisions, mine: Ranking, theirs: Mapping[str, Ranking], together: Ranking | None) -> Ranking:
+def choose_answers(
+    decisions: Decisions, mine: Ranking, theirs: Mapping[str, Ranking], together: Ranking | None
+) -> Ranking:
     """What those answer who are to answer, of queries that all have answered: padding where no answer is given.
 
     Args:
@@ -178,3 +189,84 @@ def chosen(decisions: Decisions, mine: Ranking, theirs: Mapping[str, Ranking], t
         items[rows], scores[rows] = together.items[rows], together.scores[rows]
     items[decisions.abstained], scores[decisions.abstained] = -1, -np.inf
     return Ranking(items, scores)
+
+
+def _fit_to_goal(
+    prepared: Prepared,
+    agent: Agent,
+    router: Router[Any],
+    data: CalibrationData,
+    queries: QueryBatch,
+    tokens: Int64 | None,
+) -> tuple[Router[Any], dict[str, Any] | None]:
+    """The fitted router, and how its goal came to a share; None where a share or a risk is itself the goal.
+
+    Whose answers are worth looking at depends on the share, and which share meets the goal on what is looked at. So
+    the share is found with what is worth it where half of the requests are delegated; where it is not at the share
+    that is found, it is found again without asking anybody first.
+    """
+    kind, config, seen = type(router), router.config, data.at(EXPLORED)
+    if config.goal in ("share", "risk"):
+        return router.fit(data), None
+    share, goal = _share_for_goal(prepared, agent, router, seen, queries, tokens)
+    made = kind(config.at(share)).fit(seen)
+    cheaper = None if data.costs is None else made.cheaper(data.costs, share)
+    if cheaper is None:
+        return made, goal
+    share, goal = _share_for_goal(prepared, agent, cheaper, seen, queries, tokens)
+    return kind(cheaper.config.at(share)).fit(seen), goal
+
+
+def _share_for_goal(
+    prepared: Prepared,
+    agent: Agent,
+    router: Router[Any],
+    data: CalibrationData,
+    queries: QueryBatch,
+    tokens: Int64 | None,
+) -> tuple[float, dict[str, Any]]:
+    """The share that meets a router's goal, and what was found.
+
+    Args:
+        prepared: the run.
+        agent: without routers.
+        router: of the kind and settings.
+        data: the validation answers.
+        queries: the validation queries.
+        tokens: int64[B] what the policy spent on them, None where it says nothing.
+
+    Raises:
+        ConfigError: a goal out of reach.
+    """
+    config, settings, seed = router.config, prepared.config.evaluate, prepared.config.seed
+    if config.max_loss is not None:
+        share, found = share_for_loss(data, router, config.max_loss, data.keys, seed=seed, resamples=settings.resamples)
+        return share, {"limit": config.max_loss, "share": share, "validation": asdict(found)}
+    half = type(router)(config.at(EXPLORED)).fit(data)
+    if config.max_tokens is not None:
+        spent = np.zeros(len(data), np.int64) if tokens is None else tokens
+
+        def replaced(share: float) -> Bool:
+            return half.at_share(share, data.signals).assign(data.signals, data.keys).replaced
+
+        share = share_for_tokens(replaced, spent, config.stage, config.max_tokens, "router.max_tokens")
+        return share, {"limit": config.max_tokens, "share": share}
+    assert config.max_latency is not None
+
+    def seconds(share: float) -> float:
+        alone = replace(agent, routers={queries.task: half.at_share(share, data.signals)})
+        timed = measure(alone, queries, settings.latency_sample, max(settings.k), seed)
+        assert timed is not None
+        return float(timed.whole.mean())
+
+    slow, fast = seconds(0.0), seconds(1.0)
+    share = share_for_time(slow, fast, config.max_latency / 1000, config.stage, "router.max_latency")
+    return share, {"limit": config.max_latency, "share": share, "policy_ms": 1000 * slow, "delegates_ms": 1000 * fast}
+
+
+def goal_in_words(config: RouterConfig, found: Mapping[str, Any] | None) -> str:
+    """What was wanted, and the share that it came to."""
+    names = {"max_loss": "a loss of at most", "max_latency": "milliseconds at most", "max_tokens": "tokens at most"}
+    if found is None:
+        return f"share {config.share:g}" if config.share is not None else f"risk {config.risk:g}"
+    return f"{names[found['goal']]} {found['limit']:g} (a share of {found['share']:.0%})"

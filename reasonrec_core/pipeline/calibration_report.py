@@ -18,14 +18,12 @@ from reasonrec_core.evaluate.routing_schema import (
 )
 from reasonrec_core.evaluate.schema import RiskCurve
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.budget import goal_in_words
-from reasonrec_core.pipeline.calibrate_router import goals, keys, scored, signals
+from reasonrec_core.pipeline.calibrate_router import goal_in_words, goals, keys, scored, signals
 from reasonrec_core.pipeline.evaluate import ROUTED, Assessed
 from reasonrec_core.pipeline.predict import delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
-from reasonrec_core.routing import CLUE, Decisions, Router
-from reasonrec_core.routing.calibration import Quality, Recalibration, choose_recalibration
-from reasonrec_core.routing.confidence import way
+from reasonrec_core.routing import FEATURE, CalibrationQuality, Decisions, Recalibration, Router, choose_recalibration
+from reasonrec_core.routing.confidence import ways_of
 from reasonrec_core.types import Bool, Float64, Task
 
 CURVE_POINTS = 200
@@ -54,7 +52,7 @@ def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, An
     routes = [
         RecalibratedConfidence(
             way=str(way),
-            kind=_kind(router.stated.get(way)),
+            kind=_kind(router.state.calibration.get(way)),
             **_both(raw[ways == way], stated[ways == way], event[ways == way], seed),
         )
         for way in sorted(set(ways))
@@ -73,15 +71,15 @@ def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, An
     }
 
 
-def describe_routing(router: Router, routed: Decisions) -> RoutingResult:
+def describe_routing(router: Router[Any], routed: Decisions) -> RoutingResult:
     """The rule, and what it came to."""
     config, report = router.config, router.report
     return RoutingResult(
         kind=config.kind,
         stage=config.stage,
         delegate=" or ".join(router.delegates),
-        estimators=tuple(name for name in router.signals if not name.startswith(CLUE)),
-        clues=any(name.startswith(CLUE) for name in router.signals),
+        estimators=tuple(name for name in router.signals if not name.startswith(FEATURE)),
+        answer_features=any(name.startswith(FEATURE) for name in router.signals),
         asks=tuple(router.asks),
         threshold=float(report["level"]) if config.risk is not None else None,
         target=goal_in_words(config, report.get("goal")),
@@ -92,13 +90,10 @@ def describe_routing(router: Router, routed: Decisions) -> RoutingResult:
     )
 
 
-def _as_decided(router: Router, known: Mapping[str, Any], ties: Any) -> tuple[Any, Float64]:
+def _as_decided(router: Router[Any], known: Mapping[str, Any], ties: Any) -> tuple[Any, Float64]:
     """How each query goes but for abstaining, and the raw confidence in its answer."""
-    left_out = ("stated", "held")
-    bare = Router.from_dict({name: value for name, value in router.to_dict().items() if name not in left_out})
-    raw = bare.decide(known, ties)
-    ways = [way(who) if who else route for route, who in zip(raw.route, raw.who, strict=True)]
-    return np.array(ways, object), np.asarray(raw.confidence, np.float64)
+    raw = router.with_state(abstention=None, calibration={}).decide(known, ties)
+    return ways_of(raw.route, raw.who), np.asarray(raw.confidence, np.float64)
 
 
 def _own(prepared: Prepared, agent: Agent, first: Assessed) -> RecalibratedConfidence | None:
@@ -146,7 +141,7 @@ def _trust(stated: Float64, event: Bool, seed: int) -> ConfidenceQuality:
     """`Quality`, the mean confidence, what the errors would be by chance alone, and the bins of equal width."""
     chance = chance_error(stated, seed)
     return ConfidenceQuality(
-        **Quality.of(stated, event).to_dict(),
+        **CalibrationQuality.of(stated, event).model_dump(),
         mean=float(stated.mean()),
         ece_chance=chance[0],
         ece_mass_chance=chance[1],

@@ -9,7 +9,7 @@ import numpy as np
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.predict import Answers, delegate_answers
 from reasonrec_core.pipeline.prepare import Prepared
-from reasonrec_core.routing.calibration import in_order
+from reasonrec_core.routing import fit_monotone_platt
 from reasonrec_core.types import Bool, Cases, Task
 
 
@@ -29,7 +29,7 @@ def delegate_clicks(prepared: Prepared, agent: Agent, label: str) -> Answers:
     cases = prepared.cases(Task.CTR, "valid")
     assert cases.labels is not None
     shown = _shown(cases)
-    chance = in_order(valid.probability[shown].astype(np.float64), cases.labels[shown] > 0)
+    chance = fit_monotone_platt(valid.probability[shown].astype(np.float64), cases.labels[shown] > 0)
     made = chance(test.probability.ravel()).reshape(test.probability.shape)
     return replace(test, probability=made.astype(np.float32))
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.errors import PluginError, ReasonRecError
-from reasonrec_core.routing.rank_fusion import Fusion, lengthened
+from reasonrec_core.routing.rank_fusion import Fusion, lengthen
 from reasonrec_core.types import Deliberation, Float32, QueryBatch, Ranking
 
 Rows = npt.NDArray[np.intp]
@@ -20,7 +20,7 @@ LOG = logging.getLogger("reasonrec.router")
 
 
 @dataclass(frozen=True)
-class Handed:
+class DelegateAnswers:
     """What delegates answered.
 
     Attributes:
@@ -34,7 +34,7 @@ class Handed:
     attempts: Mapping[int, tuple[str, ...]]
 
 
-class Asking:
+class DelegateCalls:
     """Asks delegates about one batch: none twice about a query, and none again that has failed.
 
     Args:
@@ -56,7 +56,7 @@ class Asking:
         if label in self.failed:
             return None
         try:
-            found = in_time(lambda: self._ask(label, None if whole else rows), self._limit)
+            found = call_in_time(lambda: self._ask(label, None if whole else rows), self._limit)
         except ReasonRecError as error:
             self.failed[label] = f"{label} did not answer ({' '.join(error.what.split())})"
             LOG.warning("%s", self.failed[label])
@@ -66,7 +66,7 @@ class Asking:
         return found
 
 
-def in_time(ask: Callable[[], Ranking], limit: float | None) -> Ranking:
+def call_in_time(ask: Callable[[], Ranking], limit: float | None) -> Ranking:
     """What ``ask`` gives.
 
     Args:
@@ -97,12 +97,12 @@ def in_time(ask: Callable[[], Ranking], limit: float | None) -> Ranking:
     return found[0]
 
 
-def hand_over(who: Names, after: Callable[[int], tuple[str, ...]], ask: Asking) -> Handed:
+def hand_over(who: Names, fallbacks: Callable[[int], tuple[str, ...]], ask: DelegateCalls) -> DelegateAnswers:
     """Ask each delegate for its queries; where it does not answer the next best one, and so on.
 
     Args:
         who: str[B] the delegate of each query, "" where the policy answers.
-        after: row -> who is asked then, in turn; where nobody answers, the policy does.
+        fallbacks: row -> who is asked then, in turn; where nobody answers, the policy does.
         ask: of the batch.
     """
     who, answers, attempts = who.copy(), list[tuple[Rows, Ranking]](), dict[int, tuple[str, ...]]()
@@ -116,16 +116,16 @@ def hand_over(who: Names, after: Callable[[int], tuple[str, ...]], ask: Asking) 
             continue
         for row in rows.tolist():
             attempts[row] = (*attempts.get(row, ()), ask.failed[label])
-            left.setdefault(row, list(after(row)))
+            left.setdefault(row, list(fallbacks(row)))
             who[row] = left[row].pop(0) if left[row] else ""
         for then in sorted({who[row] for row in rows.tolist()} - {""}):
             now = rows[who[rows] == then]
             waiting[then] = np.sort(np.concatenate([waiting.get(then, now[:0]), now]))
-    return Handed(who, tuple(answers), attempts)
+    return DelegateAnswers(who, tuple(answers), attempts)
 
 
 def consult(
-    fusion: Fusion, rows: Rows, mine: Ranking, horizon: Float32, width: int, ask: Asking
+    fusion: Fusion, rows: Rows, mine: Ranking, horizon: Float32, width: int, ask: DelegateCalls
 ) -> tuple[Ranking | None, str | None]:
     """The fused ranking of some rows; or, where a delegate did not answer, what went wrong.
 
@@ -143,10 +143,12 @@ def consult(
         if theirs is None:
             return None, ask.failed[label]
         found[label] = theirs.head(width)
-    return lengthened(fusion(found, horizon), mine), None
+    return lengthen(fusion(found, horizon), mine), None
 
 
-def joined(batch: QueryBatch, handed: Handed, thinking: Rows, deliberation: Deliberation | None) -> Ranking:
+def join_answers(
+    batch: QueryBatch, handed: DelegateAnswers, thinking: Rows, deliberation: Deliberation | None
+) -> Ranking:
     """Everybody's answers in one ranking."""
     width = batch.k if batch.candidates is None else min(batch.k, batch.candidates.shape[1])
     thought = None if deliberation is None else deliberation.ranking

@@ -14,12 +14,12 @@ from reasonrec_core.evaluate.routing_schema import CurvePoint, DelegationCurve, 
 from reasonrec_core.evaluate.significance import horizon_quartiles
 from reasonrec_core.io import content_hash, read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.calibrate_router import Signals, goals, keys, signals, validation_evidence
+from reasonrec_core.pipeline.calibrate_router import calibration_data, goals, keys, signals
 from reasonrec_core.pipeline.evaluate import ROUTED, Assessed
 from reasonrec_core.pipeline.prepare import Prepared
-from reasonrec_core.routing import Router
-from reasonrec_core.routing.budget import share_for_loss
-from reasonrec_core.routing.noninferiority import Relative, relative
+from reasonrec_core.routing import Router, Signals
+from reasonrec_core.routing.budget import RelativeDifference, relative_difference, share_for_loss
+from reasonrec_core.routing.decision import Names
 from reasonrec_core.types import Float64, Int64
 
 Rows = npt.NDArray[np.intp]
@@ -42,7 +42,7 @@ class AllAnswered:
         seed, resamples: of intervals.
     """
 
-    router: Router
+    router: Router[Any]
     known: Signals
     quality: Mapping[str, Float64]
     policy: str
@@ -57,13 +57,13 @@ class AllAnswered:
 
     def at(self, share: float) -> Float64:
         """float64[B]: quality where the router delegates another share; consulting and abstaining aside."""
-        moved = self.router.at_share(share, self.known)
-        return np.where(moved.replace(self.known, self.ties), self.theirs(moved), self.mine)
+        assigned = self.router.at_share(share, self.known).assign(self.known, self.ties)
+        return self.quality_of(assigned.who)
 
-    def theirs(self, router: Router) -> Float64:
-        """float64[B]: the quality of the delegate that each request would go to."""
-        who, made = router.who(self.known, self.ties), np.zeros(len(self.ties))
-        for label in router.delegates:
+    def quality_of(self, who: Names) -> Float64:
+        """float64[B]: the quality of these delegates' answers, or of the policy's where it is ""."""
+        made = self.mine.copy()
+        for label in self.router.delegates:
             made[who == label] = self.quality[label][who == label]
         return made
 
@@ -75,10 +75,10 @@ class AllAnswered:
         part = gains[whole] * (count - whole) if whole < len(gains) else 0.0
         return float(self.mine.mean() + (gains[:whole].sum() + part) / len(gains))
 
-    def relative(self, values: Float64, rows: Rows | None = None) -> Relative:
+    def relative(self, values: Float64, rows: Rows | None = None) -> RelativeDifference:
         """``values`` against the policy alone, on some of the queries."""
         at: Any = slice(None) if rows is None else rows
-        return relative(values[at], self.mine[at], self.ties[at], seed=self.seed, resamples=self.resamples)
+        return relative_difference(values[at], self.mine[at], self.ties[at], seed=self.seed, resamples=self.resamples)
 
     def estimate(self, values: Float64) -> dict[str, float]:
         """The mean, and the 95 % interval of the difference to the policy alone, added to the policy's mean."""
@@ -102,7 +102,10 @@ def delegation_curve(prepared: Prepared, agent: Agent, found: Assessed) -> Deleg
     tested = AllAnswered(
         router, known, quality, agent.policy.label, keys(found.cases), config.seed, config.evaluate.resamples
     )
-    base, given_away = float(tested.mine.mean()), float(tested.theirs(router).mean())
+    base, given_away = (
+        float(tested.mine.mean()),
+        float(tested.quality_of(router.assign(known, tested.ties).best).mean()),
+    )
     points = [
         CurvePoint(
             share=float(share),
@@ -133,14 +136,14 @@ def _not_inferior(prepared: Prepared, agent: Agent, found: Assessed, tested: All
     return NotInferior.model_validate({**made, "test": asdict(test), "confirmed": test.low > -made["limit"]})
 
 
-def _chosen_on_validation(prepared: Prepared, agent: Agent, found: Assessed, router: Router) -> dict[str, Any]:
+def _chosen_on_validation(prepared: Prepared, agent: Agent, found: Assessed, router: Router[Any]) -> dict[str, Any]:
     """The share, kept in the run folder: it takes several routers to find."""
     config = prepared.config
 
     def make(folder: Path) -> None:
-        evidence = validation_evidence(prepared, agent, found.task)
+        data = calibration_data(prepared, agent, found.task)
         share, value = share_for_loss(
-            evidence, router.config, LOSS, evidence.keys, seed=config.seed, resamples=config.evaluate.resamples
+            data, router, LOSS, data.keys, seed=config.seed, resamples=config.evaluate.resamples
         )
         write_json(folder / "share.json", {"limit": LOSS, "share": share, "validation": asdict(value)})
 

@@ -23,7 +23,7 @@ from reasonrec_core.evaluate import (
 from reasonrec_core.evaluate.routing_schema import Estimate
 from reasonrec_core.evaluate.schema import PairedComparison, SliceEstimate
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.calibrate_router import chosen, fused, item_counts, keys, scored, signals
+from reasonrec_core.pipeline.calibrate_router import choose_answers, fuse_answers, item_counts, keys, scored, signals
 from reasonrec_core.pipeline.ctr_from_rankings import delegate_clicks
 from reasonrec_core.pipeline.predict import Answers, delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
@@ -72,11 +72,11 @@ def assess(prepared: Prepared, agent: Agent, task: Task) -> Assessed:
         mine, known = answers[agent.policy.label], signals(agent, cases.queries, answers)
         assert mine.ranking is not None
         theirs = {label: a.ranking for label in agent.delegates if (a := answers[label]).ranking is not None}
-        if (joint := fused(router, known, answers)) is not None:
+        if (joint := fuse_answers(router, known, answers)) is not None:
             answers[CONSULT] = joint
         together = answers[CONSULT].ranking if CONSULT in answers else None
         routed = router.decide(known, keys(cases))
-        answered = Answers(chosen(routed, mine.ranking, theirs, together), {}, None, mine.seconds, "")
+        answered = Answers(choose_answers(routed, mine.ranking, theirs, together), {}, None, mine.seconds, "")
         scores[ROUTED] = scored(prepared, answered, cases, metrics)
     for label, each in answers.items():
         if each.probability is not None:

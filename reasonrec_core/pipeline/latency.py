@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from reasonrec_core.evaluate.routing_schema import TimeSpent
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.routing import Costs
+from reasonrec_core.routing import AskingCosts
 from reasonrec_core.types import Float64, Int64, QueryBatch
 
 SAMPLED = 60
@@ -98,8 +98,8 @@ def measure(agent: Agent, queries: QueryBatch, sample: int, k: int, seed: int) -
     )
 
 
-def costs(agent: Agent, queries: QueryBatch, sample: int, seed: int) -> Costs | None:
-    """Median seconds of one request, to the policy and to each delegate with the clues that its answer gives.
+def measure_costs(agent: Agent, queries: QueryBatch, sample: int, seed: int) -> AskingCosts | None:
+    """Median seconds of one request, to the policy and to each delegate with the features that its answer gives.
 
     None where there is nothing to ask.
     """
@@ -112,7 +112,7 @@ def costs(agent: Agent, queries: QueryBatch, sample: int, seed: int) -> Costs | 
         def answer(batch: QueryBatch) -> None:
             found = agent.delegate(label, batch, agent.observe(batch))
             if agent.popularity is not None:
-                agent.clues(batch, {label: found}, request=False)
+                agent.features(batch, {label: found}, request=False)
 
         return answer
 
@@ -121,7 +121,7 @@ def costs(agent: Agent, queries: QueryBatch, sample: int, seed: int) -> Costs | 
     times = np.array([[seconds_of(answer, batch) for answer in who.values()] for batch in singles])
     middle = np.median(times[min(WARM_UP, len(times) - 1) :], axis=0)
     own, *theirs = (float(seconds) for seconds in middle)
-    return Costs(own, dict(zip(agent.delegates, theirs, strict=True)))
+    return AskingCosts(policy=own, delegates=dict(zip(agent.delegates, theirs, strict=True)))
 
 
 def alone(agent: Agent) -> dict[str, Callable[[QueryBatch], None]]:

@@ -11,9 +11,10 @@ from reasonrec_core.config import PipelineConfig
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import content_hash
-from reasonrec_core.pipeline.agent import Agent, Outcome
+from reasonrec_core.pipeline.act import Outcome
+from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.artifacts import component_versions
-from reasonrec_core.routing import clue_names
+from reasonrec_core.routing import feature_names
 from reasonrec_core.trace import Header, RankedAnswer, RequestLog, TraceRecord, UncertaintyValue, make_hasher
 from reasonrec_core.types import QueryBatch, Route, Task
 
@@ -88,7 +89,7 @@ class Requests:
         router = agent.routers.get(task)
         stages = {label: str(named.part.stage) for label, named in agent.estimators.items()}
         if router is not None:
-            stages |= dict.fromkeys(clue_names(tuple(agent.delegates)), "before")
+            stages |= dict.fromkeys(feature_names(tuple(agent.delegates)), "before")
         versions = component_versions(agent, self.dataset.hash, "")
         return Header(
             name=config.name,

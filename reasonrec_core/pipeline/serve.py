@@ -16,12 +16,13 @@ from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
-from reasonrec_core.pipeline.agent import POPULARITY, Agent, Named, Outcome
+from reasonrec_core.pipeline.act import Outcome
+from reasonrec_core.pipeline.agent import POPULARITY, Agent, Named
 from reasonrec_core.pipeline.interactive import EditedPolicy, read_edits
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.serving_catalog import ServingCatalog
 from reasonrec_core.registry import Registry
-from reasonrec_core.routing import Router
+from reasonrec_core.routing import read_router
 from reasonrec_core.types import History, QueryBatch, Ranking, Route, Step, Task
 
 if TYPE_CHECKING:
@@ -279,7 +280,7 @@ def load_agent(served: ServingCatalog, registry: Registry) -> Agent:
         {label: load(Kind.DELEGATE, label, name) for label, name in state["delegates"]},
         policy,
         {label: load(Kind.UNCERTAINTY, label, name) for label, name in state["estimators"]},
-        {Task(task): Router.from_dict(each) for task, each in state["routers"].items()},
+        {Task(task): read_router(each, registry) for task, each in state["routers"].items()},
         np.load(popularity, allow_pickle=False) if popularity.is_file() else None,
     )
 

@@ -15,8 +15,8 @@ from reasonrec_core.pipeline.latency import Latency
 from reasonrec_core.pipeline.predict import CHUNK, delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import Decisions
+from reasonrec_core.routing.calibration_data import EXPECTED, encode_gain
 from reasonrec_core.routing.decision import undecided
-from reasonrec_core.routing.expected_gain import EXPECTED, stated
 from reasonrec_core.trace import Hasher, TraceBatch
 from reasonrec_core.trace.schema import TEST, VALID
 from reasonrec_core.types import (
@@ -200,7 +200,7 @@ def calibration_rows(prepared: Prepared, agent: Agent, found: Assessed, hasher: 
         order, numbers = hasher.order(users), hasher.keys(users, lambda rows, drawn: drawn >= 0)
     known = signals(agent, cases.queries, {agent.policy.label: mine, **theirs})
     for label, gains in (expected_gains(prepared, agent, {agent.policy.label: mine, **theirs}) or {}).items():
-        known[f"{EXPECTED}{label}"] = Uncertainty(stated(gains), "after")
+        known[f"{EXPECTED}{label}"] = Uncertainty(encode_gain(gains), "after")
     asked = Asked(order, cases.take(order) if hasher.users else cases, known, scores, numbers)
     for rows, batch in asked.batches(VALID):
         spent = None if mine.tokens is None else mine.tokens[rows]

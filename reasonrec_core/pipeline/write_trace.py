@@ -15,7 +15,7 @@ from reasonrec_core.pipeline.latency import Latency
 from reasonrec_core.pipeline.predict import CHUNK
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.pipeline.trace_export import calibration_rows, click_rows, decisions
-from reasonrec_core.routing import clue_names
+from reasonrec_core.routing import feature_names
 from reasonrec_core.trace import Hasher, Header, TraceBatch, TraceWriter, make_hasher
 from reasonrec_core.types import Task
 
@@ -78,7 +78,7 @@ def header(prepared: Prepared, agent: Agent, found: Assessed) -> Header:
     router, config = agent.routers.get(found.task), prepared.config
     stages = {label: str(named.part.stage) for label, named in agent.estimators.items()}
     if router is not None:
-        stages |= dict.fromkeys(clue_names(tuple(agent.delegates)), "before")
+        stages |= dict.fromkeys(feature_names(tuple(agent.delegates)), "before")
     versions = component_versions(agent, prepared.dataset.hash, prepared.split.hash)
     quality, hit = (None, None) if found.task is Task.CTR else goals(prepared, next(iter(found.scores.values())))
     return Header(

@@ -1,22 +1,87 @@
-"""Act: who answers a request, decided by rules that are calibrated on validation data."""
+"""Routing: who answers a request, decided by rules that are fitted to validation queries.
 
-from reasonrec_core.routing.calibration_data import Evidence, fit_router
-from reasonrec_core.routing.confidence import answer_confidence
+What a plugin with a router needs is exported here: `Router` and what it is made of.
+"""
+
+from reasonrec_core.routing.calibration import (
+    CalibrationQuality,
+    Recalibration,
+    choose_recalibration,
+    fit_monotone_platt,
+    fit_recalibration,
+)
+from reasonrec_core.routing.calibration_data import EXPLORED, AskingCosts, CalibrationData, expected_gain
 from reasonrec_core.routing.config import RouterConfig
-from reasonrec_core.routing.costs import Costs
-from reasonrec_core.routing.decision import Decisions
-from reasonrec_core.routing.features import CLUE, clue_names, clues
-from reasonrec_core.routing.router import Router
+from reasonrec_core.routing.decision import (
+    Assignment,
+    Decisions,
+    Threshold,
+    threshold_for_risk,
+    threshold_for_share,
+)
+from reasonrec_core.routing.logistic import (
+    FOLDS,
+    ArrayModel,
+    FloatArray,
+    IntArray,
+    LinearSpline,
+    Logistic,
+    SplineBasis,
+    cross_fit,
+    place_knots,
+    standardise,
+)
+from reasonrec_core.routing.router import Router, make_router, read_router
+from reasonrec_core.routing.signals import (
+    FEATURE,
+    Signals,
+    answer_features,
+    feature_names,
+    signal,
+    signal_matrix,
+    single,
+    take_signals,
+)
+from reasonrec_core.routing.state import LearnedScores, RouterState, place_threshold
 
 __all__ = [
-    "CLUE",
-    "Costs",
+    "EXPLORED",
+    "FEATURE",
+    "FOLDS",
+    "ArrayModel",
+    "AskingCosts",
+    "Assignment",
+    "CalibrationData",
+    "CalibrationQuality",
     "Decisions",
-    "Evidence",
+    "FloatArray",
+    "IntArray",
+    "LearnedScores",
+    "LinearSpline",
+    "Logistic",
+    "Recalibration",
     "Router",
     "RouterConfig",
-    "answer_confidence",
-    "clue_names",
-    "clues",
-    "fit_router",
+    "RouterState",
+    "Signals",
+    "SplineBasis",
+    "Threshold",
+    "answer_features",
+    "choose_recalibration",
+    "cross_fit",
+    "expected_gain",
+    "feature_names",
+    "fit_monotone_platt",
+    "fit_recalibration",
+    "make_router",
+    "place_knots",
+    "place_threshold",
+    "read_router",
+    "signal",
+    "signal_matrix",
+    "single",
+    "standardise",
+    "take_signals",
+    "threshold_for_risk",
+    "threshold_for_share",
 ]

@@ -1,16 +1,19 @@
-"""From what is wanted (a tolerated loss, tokens) to the share of requests that delegates answer."""
+"""From what is wanted (a tolerated loss, tokens, a latency) to the share of requests that delegates answer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.routing.calibration_data import Evidence, fit_router
+from reasonrec_core.evaluate.bootstrap import UserSums, interval, resample
+from reasonrec_core.routing.calibration_data import EXPLORED, CalibrationData
 from reasonrec_core.routing.config import RouterConfig
-from reasonrec_core.routing.costs import EXPLORED
-from reasonrec_core.routing.noninferiority import Relative, numbered, relative
+from reasonrec_core.routing.decision import Assignment
+from reasonrec_core.routing.logistic import unit_folds
 from reasonrec_core.routing.router import Router
 from reasonrec_core.types import Bool, Float64, Int64
 
@@ -18,57 +21,102 @@ SHARES = np.linspace(0.0, 1.0, 21)
 """Shares that are tried for a tolerated loss."""
 PERCENT = np.linspace(0.0, 1.0, 101)
 """Shares that are tried for a cost."""
-FOLDS = 5
+
+
+@dataclass(frozen=True)
+class RelativeDifference:
+    """Mean quality against that of the policy alone: ``mean(a) / mean(policy) - 1`` with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def relative_difference(
+    quality: Float64, policy: Float64, users: Int64, *, seed: int, resamples: int
+) -> RelativeDifference:
+    """How much better or worse than the policy alone, paired by user.
+
+    Args:
+        quality, policy: float64[B]; NaN where it is not known.
+        users: int64[B] equal for equal users, -1 where unknown.
+        seed, resamples: of the paired bootstrap over users.
+    """
+    known = ~(np.isnan(quality) | np.isnan(policy))
+    units = separate_unknown(users)
+    columns = [np.bincount(units[known], v[known], int(units.max(initial=-1)) + 1) for v in (quality - policy, policy)]
+    parts = np.stack(columns, axis=1).astype(np.float64)
+
+    def ratio(sums: Float64) -> Float64:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(np.where(sums[:, 0] == 0, 0.0, sums[:, 0] / sums[:, 1]))
+
+    made = UserSums("relative", parts, ratio)
+    low, high = interval(resample([made], seed=seed, resamples=resamples)["relative"], made.value)
+    return RelativeDifference(made.value, low, high)
+
+
+def separate_unknown(users: Int64) -> Int64:
+    """int64[B]: the same, each unknown user (-1) a number of its own after all others."""
+    made, unknown = users.copy(), users < 0
+    made[unknown] = int(users.max(initial=-1)) + 1 + np.arange(int(unknown.sum()))
+    return made
+
+
+def renumber_users(users: Int64) -> Int64:
+    """Users numbered as they first appear: the same folds and draws whatever numbers they had; -1 stays."""
+    made, known = np.full(len(users), -1, np.int64), users >= 0
+    _, first, inverse = np.unique(users[known], return_index=True, return_inverse=True)
+    made[known] = np.argsort(np.argsort(first))[inverse]
+    return made
 
 
 def share_for_loss(
-    known: Evidence, config: RouterConfig, limit: float, users: Int64, *, seed: int, resamples: int
-) -> tuple[float, Relative]:
+    data: CalibrationData, router: Router[Any], limit: float, users: Int64, *, seed: int, resamples: int
+) -> tuple[float, RelativeDifference]:
     """The largest share whose loss is at most ``limit``, chosen on validation, and what was found there.
 
     A share is accepted where the lower end of the 95 % interval of the relative difference to the policy alone is
     above ``-limit`` (a test of non-inferiority), and so it is for all smaller shares that are tried: shares are tested
     in ascending order until one fails, which keeps the error of the choice at that of one test (fixed-sequence testing,
-    as in Learn then Test: Angelopoulos et al., 2021). Every query is decided by a router that was calibrated on the
-    other folds of the users.
+    as in Learn then Test: Angelopoulos et al., 2021). Every query is decided by a router that was fitted to the other
+    folds of the users.
 
     Args:
-        known: what was answered on validation.
-        config: of the router; its goal does not matter.
+        data: what was answered on validation.
+        router: of the kind and settings; what it has learned and its goal do not matter.
         limit: tolerated relative loss.
         users: int64[B] equal for equal users, -1 where unknown.
         seed: of folds and intervals.
         resamples: of intervals.
     """
-    answering_all = {"abstain": None, "selective_risk": None}
-    learn, users, known = config.at(EXPLORED).model_copy(update=answering_all), numbered(users), known.at(EXPLORED)
-    confident = learn.kind == "table"  # the others decide by no confidence
-    mine = known.quality[known.policy]
-    fold = np.random.default_rng(seed).integers(0, FOLDS, int(users.max(initial=-1)) + 2)[users]
-    routed = np.tile(mine, (len(SHARES), 1))
-    for left_out in range(FOLDS):
-        rows = np.flatnonzero(fold == left_out)
-        if not len(rows) or len(rows) == len(fold):
+    answering_all: dict[str, Any] = {"abstain": None, "selective_risk": None}
+    config: RouterConfig = router.config.at(EXPLORED).model_copy(update=answering_all)
+    users, data = renumber_users(users), data.at(EXPLORED)
+    own = data.quality[data.policy]
+    routed = np.tile(own, (len(SHARES), 1))
+    for rest, left_out in unit_folds(separate_unknown(users), seed):
+        if not rest.any():
             continue
-        part, learned = known.take(rows), fit_router(learn, known.take(fold != left_out), confident=confident)
+        part = data.take(left_out)
+        learned = type(router)(config).fit(data.take(rest), with_confidence=False)
         for row, share in enumerate(SHARES[1:], 1):
-            routed[row, rows] = routed_quality(part, learned.at_share(float(share), part.signals))
-    best = (0.0, Relative(0.0, 0.0, 0.0))
+            assigned = learned.at_share(float(share), part.signals).assign(part.signals, part.keys)
+            routed[row, left_out] = routed_quality(part, assigned)
+    best = (0.0, RelativeDifference(0.0, 0.0, 0.0))
     for share, values in zip(SHARES[1:], routed[1:], strict=True):
-        found = relative(values, mine, users, seed=seed, resamples=resamples)
+        found = relative_difference(values, own, users, seed=seed, resamples=resamples)
         if not found.low > -limit:
             break
         best = (float(share), found)
     return best
 
 
-def routed_quality(known: Evidence, router: Router) -> Float64:
-    """float64[B]: the quality of whoever answers, the policy or a delegate."""
-    judged = router.judge(known.signals, known.keys)
-    replaced, made = router.replaced(judged, known.keys), known.quality[known.policy].copy()
-    for label in sorted(set(judged.who[replaced])):
-        rows = replaced & (judged.who == label)
-        made[rows] = known.quality[label][rows]
+def routed_quality(data: CalibrationData, assigned: Assignment) -> Float64:
+    """float64[B]: the quality of whoever is to answer, the policy or a delegate."""
+    made, who = data.quality[data.policy].copy(), assigned.who
+    for label in sorted(set(who) - {""}):
+        made[who == label] = data.quality[label][who == label]
     return made
 
 

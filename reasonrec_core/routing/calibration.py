@@ -7,35 +7,35 @@ by cross-fitting (every case is mapped by a fit that did not see it), with "none
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
-from scipy.special import expit
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
-from threadpoolctl import threadpool_limits
+from pydantic import BaseModel, ConfigDict, Field
 
 from reasonrec_core.evaluate.calibration import reliability
+from reasonrec_core.routing.logistic import (
+    MIN_PER_CLASS,
+    ArrayModel,
+    FloatArray,
+    cross_fit,
+    fit_logistic,
+    sigmoid,
+    stratified_folds,
+)
 from reasonrec_core.types import Bool, Float64
 
-Kind = Literal["none", "temperature", "platt", "isotonic"]
+RecalibrationKind = Literal["none", "temperature", "platt", "isotonic"]
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[RecalibrationKind, ...] = get_args(RecalibrationKind)
 """Simplest first: of equally good ones the first is taken."""
-FOLDS = 5
-MIN_PER_CLASS = 2 * FOLDS
 LEAST = 1e-6
 """Confidences this near to 0 and 1 have log-odds."""
 HOTTEST = np.log(100.0)
 """Temperatures are looked for from 1/100 to 100."""
 
 
-@dataclass(frozen=True)
-class Quality:
+class CalibrationQuality(BaseModel):
     """How far confidences can be trusted.
 
     Attributes:
@@ -43,6 +43,8 @@ class Quality:
         brier: mean squared error. log_loss: mean, in nats.
         ece, ece_mass: expected calibration error, 15 bins of equal width and of equally many cases.
     """
+
+    model_config = ConfigDict(frozen=True)
 
     cases: int
     events: float
@@ -54,23 +56,17 @@ class Quality:
     @classmethod
     def of(cls, confidence: Float64, event: Bool) -> Self:
         """Of float64[B] confidences in [0, 1] that bool[B] events happen; not empty."""
-        safe = np.clip(confidence, LEAST, 1 - LEAST)
         return cls(
-            len(event),
-            float(event.mean()),
-            float(np.mean((confidence - event) ** 2)),
-            float(-np.log(np.where(event, safe, 1 - safe)).mean()),
-            reliability(confidence, event).ece,
-            reliability(confidence, event, kind="mass").ece,
+            cases=len(event),
+            events=float(event.mean()),
+            brier=float(_losses(confidence, event, "brier").mean()),
+            log_loss=float(_losses(confidence, event, "log_loss").mean()),
+            ece=reliability(confidence, event).ece,
+            ece_mass=reliability(confidence, event, kind="mass").ece,
         )
 
-    def to_dict(self) -> dict[str, float]:
-        """As JSON values."""
-        return asdict(self)
 
-
-@dataclass(frozen=True)
-class Recalibration:
+class Recalibration(ArrayModel):
     """A map from confidence to confidence, as numbers.
 
     - temperature: ``sigmoid(logit(p) / T)`` (Guo et al., ICML 2017); keeps the order, and one half where it is.
@@ -82,15 +78,16 @@ class Recalibration:
         kind: which.
         slope, shift: of the log-odds; for temperature ``1 / T`` and 0.
         corners, values: float64[M] of the isotonic function.
-        report: per kind that was tried, cross-fitted `Quality`; empty where too few cases happened or did not.
+        report: per kind that was tried, cross-fitted `CalibrationQuality`; empty where too few cases happened or did
+            not.
     """
 
-    kind: Kind
+    kind: RecalibrationKind
     slope: float = 1.0
     shift: float = 0.0
-    corners: Float64 = field(default_factory=lambda: np.zeros(0))
-    values: Float64 = field(default_factory=lambda: np.zeros(0))
-    report: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    corners: FloatArray = Field(default_factory=lambda: np.zeros(0))
+    values: FloatArray = Field(default_factory=lambda: np.zeros(0))
+    report: Mapping[str, Mapping[str, float]] = Field(default_factory=dict)
 
     def __call__(self, confidence: npt.ArrayLike) -> Float64:
         """float64[B] in [0, 1] for [B] in [0, 1]."""
@@ -99,19 +96,7 @@ class Recalibration:
             return stated.copy()
         if self.kind == "isotonic":
             return np.asarray(np.interp(stated, self.corners, self.values))
-        return np.asarray(expit(self.slope * log_odds(stated) + self.shift))
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        arrays = {"corners": self.corners.tolist(), "values": self.values.tolist()}
-        report = {kind: dict(quality) for kind, quality in self.report.items()}
-        return {"kind": self.kind, "slope": self.slope, "shift": self.shift, **arrays, "report": report}
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """What `to_dict` gave."""
-        arrays = {name: np.array(value[name], np.float64) for name in ("corners", "values")}
-        return cls(value["kind"], float(value["slope"]), float(value["shift"]), report=value["report"], **arrays)
+        return sigmoid(self.slope * log_odds(stated) + self.shift)
 
 
 def log_odds(confidence: Float64) -> Float64:
@@ -120,7 +105,7 @@ def log_odds(confidence: Float64) -> Float64:
     return np.asarray(np.log(p / (1 - p)))
 
 
-def fit_recalibration(kind: Kind, confidence: npt.ArrayLike, event: Bool) -> Recalibration:
+def fit_recalibration(kind: RecalibrationKind, confidence: npt.ArrayLike, event: Bool) -> Recalibration:
     """The map of one kind, fitted to [B] confidences in [0, 1] and bool[B] events by likelihood (isotonic: squares)."""
     stated = np.asarray(confidence, np.float64)
     if stated.shape != event.shape or stated.ndim != 1 or not len(stated):
@@ -128,18 +113,20 @@ def fit_recalibration(kind: Kind, confidence: npt.ArrayLike, event: Bool) -> Rec
     if not ((stated >= 0) & (stated <= 1)).all():
         raise ValueError("a confidence is not in [0, 1]")
     if kind == "temperature":
-        return Recalibration(kind, slope=_inverse_temperature(log_odds(stated), event))
+        return Recalibration(kind=kind, slope=_inverse_temperature(log_odds(stated), event))
     if kind == "platt":
-        return Recalibration(kind, *_platt(log_odds(stated), event))
+        slope, shift = _platt(log_odds(stated), event)
+        return Recalibration(kind=kind, slope=slope, shift=shift)
     if kind == "isotonic":
+        from sklearn.isotonic import IsotonicRegression
+
         edge = 1.0 / (len(stated) + 2)
         found = IsotonicRegression(y_min=edge, y_max=1 - edge, out_of_bounds="clip").fit(stated, event.astype(float))
-        corners, values = (np.asarray(each, np.float64) for each in (found.X_thresholds_, found.y_thresholds_))
-        return Recalibration(kind, corners=corners, values=values)
-    return Recalibration("none")
+        return Recalibration(kind=kind, corners=found.X_thresholds_, values=found.y_thresholds_)
+    return Recalibration(kind="none")
 
 
-def in_order(confidence: npt.ArrayLike, event: Bool) -> Recalibration:
+def fit_monotone_platt(confidence: npt.ArrayLike, event: Bool) -> Recalibration:
     """Platt's map where it rises; else a temperature: the order of confidences is never turned round.
 
     On cases that a confidence tells nothing of, chance gives Platt's map a slope below 0 half of the time.
@@ -154,7 +141,7 @@ def choose_recalibration(
     seed: int,
     *,
     by: Literal["brier", "log_loss"] = "brier",
-    among: Sequence[Kind] = KINDS,
+    among: Sequence[RecalibrationKind] = KINDS,
 ) -> Recalibration:
     """The kind that cross-fitting shows to be worth it, fitted to all cases.
 
@@ -173,25 +160,27 @@ def choose_recalibration(
     """
     stated = np.asarray(confidence, np.float64)
     if min(event.sum(), (~event).sum()) < MIN_PER_CLASS:
-        return Recalibration("none")
-    folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(stated[:, None], event))
-    report: dict[str, Mapping[str, float]] = {}
-    best, least = "none", np.zeros(0)
+        return Recalibration(kind="none")
+    folds, report = stratified_folds(event, seed), dict[str, dict[str, float]]()
+    best: RecalibrationKind = "none"
+    least = np.zeros(0)
     for kind in dict.fromkeys(("none", *among)):
-        crossed = np.empty(len(event))
-        for fit, held in folds:
-            crossed[held] = fit_recalibration(kind, stated[fit], event[fit])(stated[held])
-        report[kind] = Quality.of(crossed, event).to_dict()
+
+        def fit(rest: Any, kind: Any = kind) -> Any:
+            made = fit_recalibration(kind, stated[rest], event[rest])
+            return lambda rows: made(stated[rows])
+
+        crossed = cross_fit(folds, len(event), fit)
+        report[kind] = CalibrationQuality.of(crossed, event).model_dump()
         losses = _losses(crossed, event, by)
         gained = least - losses if len(least) else np.zeros(len(losses))
         if not len(least) or gained.mean() > gained.std() / np.sqrt(len(gained)):
             best, least = kind, losses
-    chosen = fit_recalibration(next(kind for kind in KINDS if kind == best), stated, event)
-    return Recalibration(chosen.kind, chosen.slope, chosen.shift, chosen.corners, chosen.values, report)
+    return fit_recalibration(best, stated, event).model_copy(update={"report": report})
 
 
 def _losses(confidence: Float64, event: Bool, by: str) -> Float64:
-    """float64[B]: of each case; their mean is that of `Quality`."""
+    """float64[B]: of each case; their mean is that of `CalibrationQuality`."""
     if by == "brier":
         return np.asarray((confidence - event) ** 2)
     safe = np.clip(confidence, LEAST, 1 - LEAST)
@@ -199,6 +188,8 @@ def _losses(confidence: Float64, event: Bool, by: str) -> Float64:
 
 
 def _inverse_temperature(odds: Float64, event: Bool) -> float:
+    from scipy.optimize import minimize_scalar
+
     sign = np.where(event, 1.0, -1.0)
 
     def loss(log_temperature: float) -> float:
@@ -212,9 +203,6 @@ def _platt(odds: Float64, event: Bool) -> tuple[float, float]:
     """Slope and shift; each case counts for both outcomes, by Platt's targets."""
     happened, not_happened = int(event.sum()), int((~event).sum())
     target = np.where(event, (happened + 1) / (happened + 2), 1 / (not_happened + 2))
-    both = np.concatenate([odds, odds])[:, None]
-    outcome = np.repeat([True, False], len(odds))
-    with threadpool_limits(1):
-        model = LogisticRegression(C=1e6, solver="newton-cholesky", max_iter=200)
-        model.fit(both, outcome, sample_weight=np.concatenate([target, 1 - target]))
-    return float(model.coef_[0, 0]), float(model.intercept_[0])
+    both, outcome = np.concatenate([odds, odds])[:, None], np.repeat([True, False], len(odds))
+    weights, shift = fit_logistic(both, outcome, 1e6, np.concatenate([target, 1 - target]))
+    return float(weights[0]), shift

@@ -1,98 +1,140 @@
-"""How sure an answer is, whoever gave it."""
+"""How sure an answer is, whoever gave it: learned from signals, then recalibrated for each way that a request can go.
+
+A router's regressions turn signals into P(the target is among the first items) for any answer of the policy, or of a
+delegate. Which answers are given depends on more than those signals, so what is stated is recalibrated way by way, on
+validation queries whose raw confidence came from regressions that had not seen them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from reasonrec_core.types import Bool, Float32, Route, Uncertainty
-
-if TYPE_CHECKING:
-    from reasonrec_core.routing.router import Router
-
-Names = npt.NDArray[np.object_]
-Signals = Mapping[str, Uncertainty]
+from reasonrec_core.errors import PluginError
+from reasonrec_core.routing.calibration import Recalibration, choose_recalibration
+from reasonrec_core.routing.calibration_data import CalibrationData
+from reasonrec_core.routing.config import RouterConfig
+from reasonrec_core.routing.decision import Names
+from reasonrec_core.routing.logistic import FOLDS, MIN_PER_CLASS, Logistic, cross_fit
+from reasonrec_core.routing.signals import Signals, signal, signal_matrix, take_signals
+from reasonrec_core.types import Bool, Float32, Float64, Route
 
 
 def way(delegate: str) -> str:
-    """What is called the way of a request that this delegate answers."""
+    """What is called the way of a request that this delegate answers; others are called by their `Route`."""
     return f"{Route.REPLACE}:{delegate}"
 
 
-def ways_of(
-    router: Router, found: Signals, replaced: Bool, who: Names | None = None, together: Bool | None = None
-) -> Names:
-    """str[B]: "self", "consult", or `way` of the delegate that answers.
-
-    Args:
-        router: that decided.
-        found: signals of B queries.
-        replaced: where a delegate answers.
-        who: which one; by default the router's choice.
-        together: where policy and delegates answer together; by default the router's choice.
-    """
-    made = np.full(len(replaced), str(Route.SELF), object)
-    made[router.consults(found, replaced) if together is None else together] = str(Route.CONSULT)
-    if replaced.any():
-        chosen = router.who(found) if who is None else who
-        made[replaced] = [way(label) for label in chosen[replaced]]
-    return made
+def ways_of(route: Names, who: Names) -> Names:
+    """str[B]: "self", "consult", "abstain", or `way` of the delegate that answers."""
+    return np.array([way(str(name)) if name else str(each) for each, name in zip(route, who, strict=True)], object)
 
 
-def seen_by_delegates(router: Router, found: Signals) -> Signals:
+def early_estimators(config: RouterConfig, signals: Signals) -> tuple[str, ...]:
+    """The estimators that need no answer of the policy."""
+    return tuple(name for name in config.estimators if signal(signals, name).stage == "before")
+
+
+def early_signals(config: RouterConfig, signals: Signals) -> Signals:
     """The signals that there are when a delegate answers: those that need no answer, where it is decided before."""
-    if router.config.stage == "after":
-        return found
-    return {name: value for name, value in found.items() if value.stage == "before"}
+    if config.stage == "after":
+        return signals
+    return {name: value for name, value in signals.items() if value.stage == "before"}
 
 
-def answer_confidence(
-    router: Router, found: Signals, replaced: Bool, who: Names | None = None, together: Bool | None = None
+def fit_confidence(config: RouterConfig, data: CalibrationData, system: str) -> tuple[Logistic, ...]:
+    """P(hit) from all estimators, and from those that need no answer; none where hits are not known."""
+    event, known = data.hit.get(system), data.signals
+    if event is None:
+        return ()
+    sets = [names for names in dict.fromkeys((config.estimators, early_estimators(config, known))) if names]
+    return tuple(Logistic.fit(n, signal_matrix(known, n, len(event)), event, config.seed) for n in sets)
+
+
+def predict_confidence(models: tuple[Logistic, ...], signals: Signals) -> Float32:
+    """float32[B] by the first model all of whose signals are there."""
+    for model in models:
+        if set(model.names) <= set(signals):
+            return model(signal_matrix(signals, model.names)).astype(np.float32)
+    raise PluginError(f"confidence needs the estimators {', '.join(models[-1].names)}")
+
+
+def raw_confidence(
+    config: RouterConfig, models: Mapping[str, tuple[Logistic, ...]], signals: Signals, who: Names
 ) -> Float32:
-    """float32[B]: how sure each answer is, as it is stated; NaN where a delegate answers in another's place.
+    """float32[B]: confidence in the answers of ``who``, NaN where there is no model of it.
 
     A delegate that answers before the policy has thought is judged by the signals that are there by then; signals
     that came later may be NaN in those rows.
 
     Args:
-        router: that decided.
-        found: signals of B queries.
-        replaced: where a delegate answers.
-        who: which one; by default the router's choice.
-        together: where policy and delegates answer together; by default the router's choice.
+        config: of the router.
+        models: by system, the policy's under "".
+        signals: of B queries.
+        who: str[B] the delegate that answers, "" for the policy.
     """
-    if not replaced.any():
-        sure = _raw(router, found)
-        return _stated(router, sure, found, replaced, who, together)
-    who = router.who(found) if who is None else who
-    known = seen_by_delegates(router, found)
-    if replaced.all():
-        return _stated(router, _raw(router, known, who), found, replaced, who, together)
-    sure = np.empty(len(replaced), np.float32)
-    sure[~replaced] = _raw(router, {n: v.take(~replaced) for n, v in found.items()})
-    sure[replaced] = _raw(router, {n: v.take(replaced) for n, v in known.items()}, who[replaced])
-    return _stated(router, sure, found, replaced, who, together)
-
-
-def _raw(router: Router, found: Signals, who: Names | None = None) -> Float32:
-    """float32[B]: `Router.confidence`; NaN where the router was calibrated without hits."""
-    if router.knows_hits(who is not None):
-        return router.confidence(found, who)
-    size = len(next(iter(found.values())).total) if who is None else len(who)
-    return np.full(size, np.nan, np.float32)
-
-
-def _stated(
-    router: Router, sure: Float32, found: Signals, replaced: Bool, who: Names | None, together: Bool | None
-) -> Float32:
-    """What is stated for these confidences, by the way that each query goes."""
-    if not router.stated:
-        return sure
-    ways, made = ways_of(router, found, replaced, who, together), sure.copy()
-    for name, recalibration in router.stated.items():
-        if (rows := (ways == name) & ~np.isnan(sure)).any():
-            made[rows] = recalibration(sure[rows]).astype(np.float32)
+    made, every = np.full(len(who), np.nan, np.float32), sorted(set(who))
+    for system in every:
+        if models.get(system):
+            known = early_signals(config, signals) if system else signals
+            if len(every) == 1:
+                return predict_confidence(models[system], known)
+            rows = who == system
+            made[rows] = predict_confidence(models[system], take_signals(known, rows))
     return made
+
+
+def fit_confidence_calibration(
+    config: RouterConfig,
+    data: CalibrationData,
+    delegates: Sequence[str],
+    ways: Names,
+    fused_hit: Bool | None = None,
+) -> dict[str, Recalibration]:
+    """The maps by way, fitted to validation queries.
+
+    A way that few validation queries go is fitted to all answers of its system.
+
+    Args:
+        config: of the router.
+        data: what it was fitted to.
+        delegates: whom requests may go to.
+        ways: str[B] the way that each query goes: "self", "consult", or `way` of a delegate.
+        fused_hit: bool[B], whether the target is in the top of what policy and delegates answer together; None where
+            nobody is consulted.
+    """
+    own, early = cross_fit_confidence(config, data, data.policy, data.signals), early_signals(config, data.signals)
+    cases: dict[str, tuple[Float64, Bool]] = {str(Route.SELF): (own, data.hit[data.policy])}
+    for label in delegates:
+        cases[way(label)] = (cross_fit_confidence(config, data, label, early), data.hit[label])
+    if fused_hit is not None:
+        cases[str(Route.CONSULT)] = (own, fused_hit)
+    maps = {}
+    for name, (raw, event) in cases.items():
+        rows = ways == name
+        if min(int(event[rows].sum()), int((~event[rows]).sum())) < MIN_PER_CLASS:
+            rows = np.ones(len(rows), np.bool_)
+        maps[name] = choose_recalibration(raw[rows], event[rows], config.seed)
+    return maps
+
+
+def cross_fit_confidence(config: RouterConfig, data: CalibrationData, system: str, seen: Signals) -> Float64:
+    """float64[B]: raw confidence in a system's answers, each from a regression that was fitted to other folds.
+
+    Args:
+        config: of the router.
+        data: validation queries.
+        system: the policy or a delegate.
+        seen: the signals that there are when it answers.
+    """
+    size = len(data)
+    fold = np.random.default_rng(config.seed).permutation(size) % min(FOLDS, size)
+    folds = [(fold != each if size > 1 else fold == each, fold == each) for each in np.unique(fold)]
+
+    def fit(rest: Any) -> Any:
+        models = fit_confidence(config, data.take(rest), system)
+        return lambda rows: predict_confidence(models, take_signals(seen, rows)).astype(np.float64)
+
+    return cross_fit(folds, size, fit)

@@ -1,10 +1,10 @@
-"""What a pipeline file may say about routing."""
+"""What a pipeline file may say about routing, whatever the kind of router."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from reasonrec_core.components import Settings
 
@@ -12,33 +12,26 @@ GOALS = ("share", "risk", "max_latency", "max_tokens", "max_loss")
 
 
 class RouterConfig(Settings):
-    """When a delegate answers instead of the policy.
+    """When a delegate answers instead of the policy: the settings that all kinds of routers share.
 
     Exactly one goal is given: ``share``, ``risk``, ``max_latency``, ``max_tokens`` or ``max_loss``. The last three
     become the share that meets them on validation queries; it is fixed when the run is fitted. ``stage = "before"``
     decides from what needs no answer of the policy, so that it never runs for replaced queries; this saves time.
 
-    A ``share`` goes where it costs least, by P(worse) - P(better) or expected gain learned on validation, and is met
-    on the histories as they are after validation (their targets are not read), because longer histories shift the
-    signals.
+    A ``share`` goes where it costs least, and is met on validation queries: longer histories may shift it.
     """
 
-    kind: Literal["threshold", "deferral", "cascade", "risk-control", "table"] = Field(
-        "threshold",
-        description="'threshold': one delegate, by the estimators; 'deferral': an expected gain per delegate, learned "
-        "from the history and the delegates' own answers too; 'cascade': the cheapest delegate answers, and if its own "
-        "answer is not worth it the next one, at last the policy; 'risk-control': the same order, as much as keeps the "
-        "expected loss below `risk` (conformal risk control); "
-        "'table': the confident ones of whom much is known first (evidence horizon below 0.3), and `consult` asks "
-        "where confidence is low, too.",
-    )
+    kind: str = Field("threshold", description="Name of a router plugin: who is delegated, and by what order.")
     delegate: str = Field(
         "best",
         description="Who answers instead; 'best' = highest mean quality on validation, under learned deferral whoever "
         "is best for the request.",
     )
     estimators: tuple[str, ...] = Field(
-        ("evidence-horizon", "entropy", "margin"), min_length=1, description="The signals that risk is learned from."
+        ("evidence-horizon", "entropy", "margin"),
+        min_length=1,
+        description="The signals that risk is learned from. Where they are not given, those listed under "
+        "[[uncertainty]] are added.",
     )
     stage: Literal["before", "after"] = Field("after", description="Decide before or after the policy answers.")
     share: float | None = Field(None, ge=0.0, le=1.0, description="Share of queries that a delegate should answer.")
@@ -68,18 +61,6 @@ class RouterConfig(Settings):
         description="Evidence horizon above which delegates are consulted where the policy answers: their rankings and "
         "its own are fused with learned weights.",
     )
-    clues: Literal["auto", "all", "none"] | tuple[str, ...] = Field(
-        "auto",
-        description="Delegates whose answers learned deferral looks at before it decides: 'auto' = those that are "
-        "cheap enough by `overhead` and, cross-fitted, gain most; 'all', 'none', or their names.",
-    )
-    overhead: float = Field(
-        0.1,
-        ge=0.0,
-        le=1.0,
-        description="Part of the policy's measured time that a replaced request may still cost: the mean latency "
-        "falls by at least (1 - overhead) times the share, or clues are not asked for.",
-    )
     abstain: float | None = Field(
         None, ge=0.0, lt=1.0, description="Share of requests that get no answer: those of the least confidence."
     )
@@ -98,14 +79,17 @@ class RouterConfig(Settings):
     )
     seed: int = 0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "clues" in value:
+            raise ValueError("clues is called answer_features now")
+        return value
+
     @model_validator(mode="after")
     def _one_goal(self) -> Self:
         if sum(getattr(self, goal) is not None for goal in GOALS) != 1:
             raise ValueError("give exactly one of share, risk, max_latency, max_tokens and max_loss")
-        if self.kind == "table" and self.risk is not None:
-            raise ValueError("a risk table has no risk to keep: give a share, max_latency, max_tokens or max_loss")
-        if self.kind == "cascade" and self.stage == "after":
-            raise ValueError('a cascade asks delegates before the policy: set stage = "before"')
         if self.abstain is not None and self.selective_risk is not None:
             raise ValueError("give a share that gets no answer (abstain) or a selective_risk, not both")
         if len(set(self.estimators)) < len(self.estimators):
@@ -120,3 +104,14 @@ class RouterConfig(Settings):
     def goal(self) -> str:
         """The name of the goal that is given."""
         return next(goal for goal in GOALS if getattr(self, goal) is not None)
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """Everything that is set, as what the kind's own ``Config`` is made from."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class AnyRouterConfig(RouterConfig):
+    """``[router]`` of a pipeline file: settings that only its kind knows are checked by that kind's ``Config``."""
+
+    model_config = ConfigDict(extra="allow")

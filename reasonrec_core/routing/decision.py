@@ -1,4 +1,4 @@
-"""What a router makes of a batch, worked out once: a single request must not pay twice for the same model."""
+"""Decisions: where the threshold is, who is to answer, and what is said of it."""
 
 from __future__ import annotations
 
@@ -9,44 +9,137 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types import Bool, Float32, Float64, Route
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.routing.logistic import ArrayModel
+from reasonrec_core.types import Bool, Float32, Float64, Int64, Route
 
 Names = npt.NDArray[np.object_]
+Rows = npt.NDArray[np.intp]
+
+LARGEST = float(np.finfo(np.float64).max)
+"""A level that no value passes; JSON has no infinity."""
+
+
+class Threshold(ArrayModel):
+    """Queries whose value is above ``level`` are taken, and a part of those exactly at it.
+
+    Queries of equal value cannot be told apart by it. Where the caller gives a key per query (such as its user),
+    ``part`` of them are taken, picked by a seeded hash of the key, so that the choice depends neither on the order nor
+    on the batch. Without keys all of them are left, or all taken where ``part >= 0.5``.
+
+    Attributes:
+        level: of the value.
+        part: in [0, 1].
+        seed: of the hash.
+    """
+
+    level: float
+    part: float
+    seed: int = 0
+
+    def __call__(self, values: Float64, keys: Int64 | None = None) -> Bool:
+        """bool[B] for float64[B]."""
+        at = values == self.level
+        if not at.any():  # nearly always: a single request needs no hash
+            return np.asarray(values > self.level, np.bool_)
+        picked = np.full(len(values), self.part >= 0.5) if keys is None else _uniform(keys, self.seed) < self.part
+        return np.asarray((values > self.level) | (at & picked), dtype=np.bool_)
+
+    def words(self, value: float, spec: str) -> str:
+        """How a value compares, e.g. " > +0.012"."""
+        if abs(self.level) == LARGEST:
+            return ", and all are taken" if self.level < 0 else ", and none is taken"
+        return f" {'=' if value == self.level else '>' if value > self.level else '<'} {self.level:{spec}}"
+
+
+def threshold_for_share(values: Float64, share: float, seed: int = 0) -> Threshold:
+    """The threshold that takes ``share`` of the queries, those of the largest value first; 0 is nobody, 1 everybody."""
+    if share in (0.0, 1.0):  # whatever other queries' values are
+        return Threshold(level=LARGEST if share == 0.0 else -LARGEST, part=share, seed=seed)
+    levels, counts = np.unique(values, return_counts=True)
+    above = np.cumsum(counts[::-1])[::-1] - counts  # queries above each level
+    wanted = share * len(values)
+    at = int(np.argmax(above <= wanted))  # the lowest level with no more than the wanted number above it
+    part = float(np.clip((wanted - above[at]) / counts[at], 0.0, 1.0))
+    return Threshold(level=float(levels[at]), part=part, seed=seed)
+
+
+def threshold_for_risk(risk: Float64, limit: float, seed: int = 0, where: str = "router.risk") -> Threshold:
+    """The threshold that takes as few queries as keep the mean risk of the others at most ``limit``.
+
+    Raises:
+        ConfigError: even the safest queries alone are riskier than ``limit``.
+    """
+    levels, counts = np.unique(risk, return_counts=True)
+    selective = np.cumsum(levels * counts) / np.cumsum(counts)  # mean risk when levels up to this one are kept
+    kept = int((selective <= limit + 1e-12).sum())
+    if not kept:
+        others = "give a share instead, or let the delegate answer everything (share = 1)"
+        if where == "router.selective_risk":
+            others = "or give a share that gets no answer (abstain)"
+        raise ConfigError(
+            f"a risk of {limit:g} cannot be reached: even the safest {counts[0]} of {len(risk)} validation queries "
+            f"have a risk of {levels[0]:.4g}, and over all queries it is {selective[-1]:.4g}",
+            where=where,
+            fix=f"Allow at least {levels[0]:.4g}, {others}.",
+        )
+    return Threshold(level=float(levels[kept - 1]), part=0.0, seed=seed)
+
+
+def _uniform(keys: Int64, seed: int) -> Float64:
+    """float64[B] in [0, 1): the SplitMix64 hash (Steele, Lea and Flood, 2014) of each key."""
+    with np.errstate(over="ignore"):
+        z = keys.astype(np.int64).view(np.uint64) + np.uint64(seed % 2**32) * np.uint64(0x9E3779B97F4A7C15)
+        z = z + np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+    return np.asarray((z >> np.uint64(11)).astype(np.float64) / float(2**53))
 
 
 @dataclass(frozen=True)
-class Judged:
-    """B queries.
+class Assignment:
+    """Whom B queries are to go to, before anybody has answered for good.
 
     Attributes:
-        order: float64[B] what the cut is on; the larger, the sooner a delegate answers.
-        who: str[B] the delegate that answers if one does.
+        order: float64[B] what the threshold is on; the larger, the sooner a delegate answers.
+        best: str[B] the delegate that answers if one does.
+        replaced: bool[B] where it does.
         risk: float32[B] P(the policy's answer is worse than that delegate's).
-        gain: float32[B] what a share is ordered by.
+        gain: float32[B] its score.
         scores: float64[B, D] of each delegate, the larger the better; in the order of ``delegates``.
         delegates: whom queries may go to.
         others: further delegates for when those fail, the best first.
     """
 
     order: Float64
-    who: Names
+    best: Names
+    replaced: Bool
     risk: Float32
     gain: Float32
     scores: Float64
     delegates: tuple[str, ...]
     others: tuple[str, ...] = ()
 
-    def take(self, rows: npt.NDArray[np.intp]) -> Judged:
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @property
+    def who(self) -> Names:
+        """str[B]: the delegate that is to answer, "" where none is."""
+        return np.where(self.replaced, self.best, "").astype(object)
+
+    def take(self, rows: Rows) -> Assignment:
         """Some of the queries."""
         if len(rows) == len(self.order):
             return self
-        at = (self.order[rows], self.who[rows], self.risk[rows], self.gain[rows], self.scores[rows])
-        return Judged(*at, self.delegates, self.others)
+        flat = (self.order[rows], self.best[rows], self.replaced[rows], self.risk[rows], self.gain[rows])
+        return Assignment(*flat, self.scores[rows], self.delegates, self.others)
 
-    def after(self, row: int) -> tuple[str, ...]:
+    def fallbacks(self, row: int) -> tuple[str, ...]:
         """Who answers query ``row`` if its delegate fails, then if that one fails, and so on."""
-        best = [self.delegates[column] for column in np.argsort(-self.scores[row], kind="stable")]
-        return tuple(label for label in (*best, *self.others) if label != self.who[row])
+        ranked = [self.delegates[column] for column in np.argsort(-self.scores[row], kind="stable")]
+        return tuple(label for label in (*ranked, *self.others) if label != self.best[row])
 
 
 @dataclass(frozen=True)
@@ -59,7 +152,7 @@ class Reasons(Sequence[str]):
     """
 
     size: int
-    explain: Callable[[npt.NDArray[np.intp]], list[str]]
+    explain: Callable[[Rows], list[str]]
 
     def __len__(self) -> int:
         return self.size
@@ -89,7 +182,8 @@ class Decisions:
         risk: float32[B] P(the policy's answer is worse than that of the delegate that would answer).
         gain: float32[B] what a share is ordered by.
         confidence: float32[B] P(the target is among the ten best of the answer), as it is stated; of the answer that
-            is not given where the route is "abstain". NaN where a delegate answers in another's place.
+            is not given where the route is "abstain". NaN where a delegate answers in another's place, and where the
+            router was fitted without hits.
         reason: in words, made when asked for.
     """
 

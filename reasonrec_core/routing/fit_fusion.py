@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
 
@@ -10,15 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.ranking import compute_gain, compute_ideal_gain
-from reasonrec_core.routing.noninferiority import numbered, relative
-from reasonrec_core.routing.rank_fusion import CHUNK, Form, Fusion, listed_values, weighed
+from reasonrec_core.routing.budget import relative_difference, renumber_users, separate_unknown
+from reasonrec_core.routing.logistic import cross_fit, unit_folds
+from reasonrec_core.routing.rank_fusion import CHUNK, Form, Fusion, list_values, weigh
 from reasonrec_core.types import Bool, Float32, Float64, Int32, Int64, Ranking
 
 WEIGHTS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 """Of a delegate; the policy's is 1."""
 CONSTANTS: Mapping[Form, tuple[float, ...]] = {"rank": (2.0, 10.0, 60.0), "score": (0.5, 1.0, 2.0)}
 QUARTERS = (0.25, 0.5, 0.75)
-FOLDS, DEPTH, MIN_CASES = 5, 10, 200
+DEPTH, MIN_CASES = 10, 200
 CHOICES: tuple[tuple[Form, str], ...] = tuple(product(CONSTANTS, ("shared", "grouped")))
 """What is summed, and whether all queries share their weights or those of each quarter of the evidence horizon."""
 
@@ -56,19 +57,19 @@ def fit_fusion(
     """
     size = len(horizon)
     counted = np.ones(size, np.bool_) if asked is None else asked
-    users = numbered(np.full(size, -1, np.int64) if users is None else users)
-    units = np.where(users >= 0, users, users.max(initial=-1) + 1 + np.arange(size))
-    fold = np.random.default_rng(seed).integers(0, FOLDS, int(units.max(initial=0)) + 1)[units]
+    users = separate_unknown(renumber_users(np.full(size, -1, np.int64) if users is None else users))
+    folds = unit_folds(users, seed)
     edges = tuple(float(q) for q in np.unique(np.quantile(horizon, QUARTERS))) if size else ()
     group = np.searchsorted(np.array(edges), horizon.astype(np.float64))
     known = {form: _Cases.of(list(rankings.values()), indptr, targets, form) for form in CONSTANTS}
     alone = known["rank"].quality(np.ones(size, np.bool_), np.eye(len(rankings))[0], CONSTANTS["rank"][0])
-    crossed = {choice: _crossed(known[choice[0]], choice[1], fold, group) for choice in CHOICES}
-    fused = np.empty(size)
-    for each in range(FOLDS):
-        held, rest = fold == each, (fold != each) & counted
-        best = max(CHOICES, key=lambda choice: crossed[choice][rest].sum())
-        fused[held] = crossed[best][held]
+    crossed = {choice: _cross_fit_quality(known[choice[0]], choice[1], folds, group) for choice in CHOICES}
+
+    def choose(rest: Bool) -> Callable[[Bool], Float64]:
+        best = max(CHOICES, key=lambda choice: crossed[choice][rest & counted].sum())
+        return lambda rows: crossed[best][rows]
+
+    fused = cross_fit(folds, size, choose)
     form, kind = max(CHOICES, key=lambda choice: crossed[choice][counted].sum())
     some = bool(counted.any())
     report = {
@@ -78,10 +79,15 @@ def fit_fusion(
         "queries": int(counted.sum()),
         "chosen": "policy",
     }
-    gained = relative(fused[counted], alone[counted], users[counted], seed=seed, resamples=resamples) if some else None
+    gained = (
+        relative_difference(fused[counted], alone[counted], users[counted], seed=seed, resamples=resamples)
+        if some
+        else None
+    )
     report["gain"] = None if gained is None else asdict(gained)
     if gained is None or not gained.low > 0:
-        return Fusion(tuple(rankings)[:1], (), np.ones((1, 1)), np.array([CONSTANTS["rank"][0]]), report)
+        alone_weight = {"weights": np.ones((1, 1)), "constants": np.array([CONSTANTS["rank"][0]])}
+        return Fusion(systems=tuple(rankings)[:1], edges=(), **alone_weight, report=report)
     if kind == "shared":
         edges, group = (), np.zeros(size, np.intp)
     found = [known[form].best(group == each) for each in range(len(edges) + 1)]
@@ -89,26 +95,35 @@ def fit_fusion(
     used = [bool((column > 0).any()) for column in weights.T]  # the policy always is
     systems = tuple(label for label, kept in zip(rankings, used, strict=True) if kept)
     constants = np.array([constant for _, constant in found])
-    return Fusion(systems, edges, weights[:, used], constants, report | {"chosen": f"{kind} {form}s"}, form)
+    report["chosen"] = f"{kind} {form}s"
+    kept = {"systems": systems, "edges": edges, "weights": weights[:, used], "constants": constants}
+    return Fusion(**kept, report=report, form=form)
 
 
-def _crossed(known: _Cases, kind: str, fold: Int64, group: npt.NDArray[np.intp]) -> Float64:
+def _cross_fit_quality(
+    known: _Cases, kind: str, folds: list[tuple[Bool, Bool]], group: npt.NDArray[np.intp]
+) -> Float64:
     """float64[B]: quality of every query by weights that were learned from the other folds."""
-    made = np.empty(len(fold))
-    for left_out in range(FOLDS):
-        held, rest = fold == left_out, fold != left_out
+
+    def fit(rest: Bool) -> Callable[[Bool], Float64]:
         if kind == "shared":
-            made[held] = known.quality(held, *known.best(rest))
-            continue
-        for each in np.unique(group):
-            part = held & (group == each)
-            made[part] = known.quality(part, *known.best(rest & (group == each)))
-    return made
+            return lambda rows: known.quality(rows, *known.best(rest))
+        best = {each: known.best(rest & (group == each)) for each in np.unique(group)}
+
+        def predict(rows: Bool) -> Float64:
+            made = np.empty(len(rows))
+            for each, found in best.items():
+                made[rows & (group == each)] = known.quality(rows & (group == each), *found)
+            return made[rows]
+
+        return predict
+
+    return cross_fit(folds, len(group), fit)
 
 
 @dataclass(frozen=True)
 class _Cases:
-    """Everything listed for B queries (`listed_values`), relevant entries as positions, and the ideal DCG of each."""
+    """Everything listed for B queries (`list_values`), relevant entries as positions, and the ideal DCG of each."""
 
     items: Int32
     values: Float64
@@ -121,7 +136,7 @@ class _Cases:
     def of(cls, rankings: list[Ranking], indptr: Int64, targets: Int32, form: Form) -> _Cases:
         size = len(rankings[0])
         chunks = [slice(start, start + CHUNK) for start in range(0, size, CHUNK)]
-        pieces = [listed_values([Ranking(r.items[c], r.scores[c]) for r in rankings], form) for c in chunks]
+        pieces = [list_values([Ranking(r.items[c], r.scores[c]) for r in rankings], form) for c in chunks]
         items, values = (np.concatenate(part) for part in zip(*pieces, strict=True))
         counts = np.diff(indptr)
         row_of = np.repeat(np.arange(len(counts)), counts)
@@ -138,7 +153,7 @@ class _Cases:
         if len(rows):
             at, inverse = np.unique(rows, return_inverse=True)
             shared, constants = np.tile(weights, (len(at), 1)), np.full(len(at), constant)
-            fused = weighed(self.items[at], self.values[at], shared, constants, self.form)
+            fused = weigh(self.items[at], self.values[at], shared, constants, self.form)
             own = fused[inverse, columns]
             before = np.arange(fused.shape[1]) < columns[:, None]  # of equal sums the first column, as `Fusion` does
             above = (fused[inverse] > own[:, None]) | ((fused[inverse] == own[:, None]) & before)

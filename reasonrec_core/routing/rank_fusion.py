@@ -2,25 +2,24 @@
 
 An item's score is a weighted sum over the systems that list it: of ``1 / (c + rank)`` (reciprocal-rank fusion: Cormack,
 Clarke and Büttcher, 2009), or of its score brought to (0, 1] within each list, to the power ``c`` (after Fox and Shaw,
-1994, CombSUM). `fusing.fit_fusion` learns which, and the weights.
+1994, CombSUM). `fit_fusion.fit_fusion` learns which, and the weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 
+from reasonrec_core.routing.logistic import ArrayModel, FloatArray
 from reasonrec_core.types import Float32, Float64, Int32, Ranking
 
 Form = Literal["rank", "score"]
 CHUNK = 1024
 
 
-@dataclass(frozen=True)
-class Fusion:
+class Fusion(ArrayModel):
     """Weights as numbers.
 
     Attributes:
@@ -28,15 +27,15 @@ class Fusion:
         edges: of the evidence horizon's groups, ascending; none where all queries share their weights.
         weights: float64[groups, S].
         constants: float64[groups], the ``c`` of each group.
-        report: cross-fitted NDCG@10 on validation; `fusing.fit_fusion` says of what.
+        report: cross-fitted NDCG@10 on validation; `fit_fusion.fit_fusion` says of what.
         form: what is summed, reciprocal ranks or scores.
     """
 
     systems: tuple[str, ...]
     edges: tuple[float, ...]
-    weights: Float64
-    constants: Float64
-    report: Mapping[str, Any]
+    weights: FloatArray
+    constants: FloatArray
+    report: dict[str, Any]
     form: Form = "rank"
 
     def __call__(self, rankings: Mapping[str, Ranking], horizon: Float32) -> Ranking:
@@ -53,36 +52,18 @@ class Fusion:
         for start in range(0, len(horizon), CHUNK):
             rows = slice(start, start + CHUNK)
             some = [Ranking(r.items[rows], r.scores[rows]) for r in (rankings[system] for system in self.systems)]
-            listed, values = listed_values(some, self.form)
-            fused = weighed(listed, values, self.weights[group[rows]], self.constants[group[rows]], self.form)
+            listed, values = list_values(some, self.form)
+            fused = weigh(listed, values, self.weights[group[rows]], self.constants[group[rows]], self.form)
             # Sums are often equal. The first column of equal ones is that which the policy lists higher, or a delegate.
             order = np.argsort(-fused, axis=1, kind="stable")[:, :width]
             best = np.take_along_axis(fused, order, axis=1)
             found = np.where(best > 0, np.take_along_axis(listed, order, axis=1), -1)
             items[rows, : order.shape[1]] = found
-            scores[rows, : order.shape[1]] = np.where(best > 0, _apart(best), -np.inf)
+            scores[rows, : order.shape[1]] = np.where(best > 0, _separate_ties(best), -np.inf)
         return Ranking(items, scores)
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
-            "systems": list(self.systems),
-            "edges": list(self.edges),
-            "weights": self.weights.tolist(),
-            "constants": self.constants.tolist(),
-            "report": dict(self.report),
-            "form": self.form,
-        }
 
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """What `to_dict` gave."""
-        weights, constants = (np.array(value[name], np.float64) for name in ("weights", "constants"))
-        form: Form = "score" if value.get("form") == "score" else "rank"
-        return cls(tuple(value["systems"]), tuple(value["edges"]), weights, constants, dict(value["report"]), form)
-
-
-def lengthened(fused: Ranking, whole: Ranking) -> Ranking:
+def lengthen(fused: Ranking, whole: Ranking) -> Ranking:
     """``fused``, and after it what the policy's longer answer holds besides: what comes first must not depend on k."""
     more = whole.items.shape[1] - fused.items.shape[1]
     if more <= 0:
@@ -95,7 +76,7 @@ def lengthened(fused: Ranking, whole: Ranking) -> Ranking:
     return Ranking(np.concatenate([fused.items, items], axis=1), np.concatenate([fused.scores, scores], axis=1))
 
 
-def listed_values(rankings: list[Ranking], form: Form) -> tuple[Int32, Float64]:
+def list_values(rankings: list[Ranking], form: Form) -> tuple[Int32, Float64]:
     """int32[B, N] different items (-1 pads), and float64[B, N, S] what each system says of them.
 
     That is the rank (inf where a system lists it not), or the score within (0, 1] (0 where it does not).
@@ -109,13 +90,13 @@ def listed_values(rankings: list[Ranking], form: Form) -> tuple[Int32, Float64]:
         stop = start + ranking.items.shape[1]
         inside = same[:, :, start:stop]
         there, place = inside.any(axis=2), inside.argmax(axis=2)
-        said = place + 1.0 if form == "rank" else np.take_along_axis(_unit(ranking), place, axis=1)
+        said = place + 1.0 if form == "rank" else np.take_along_axis(_normalise(ranking), place, axis=1)
         values[:, :, system] = np.where(there, said, values[:, :, system])
         start = stop
     return np.where(again, -1, items).astype(np.int32), values
 
 
-def weighed(items: Int32, values: Float64, weights: Float64, constants: Float64, form: Form) -> Float64:
+def weigh(items: Int32, values: Float64, weights: Float64, constants: Float64, form: Form) -> Float64:
     """float64[B, N] scores; 0 for padding. Summed system by system: the same for any batch."""
     total = np.zeros(items.shape)
     for system in range(values.shape[2]):
@@ -125,7 +106,7 @@ def weighed(items: Int32, values: Float64, weights: Float64, constants: Float64,
     return np.where(items >= 0, total, 0.0)
 
 
-def _apart(best: Float64) -> Float32:
+def _separate_ties(best: Float64) -> Float32:
     """float32[B, K]: descending sums with equal ones told apart, as equal scores would count as an undecided order."""
     single = best.astype(np.float32)
     for column in range(1, single.shape[1]):
@@ -134,7 +115,7 @@ def _apart(best: Float64) -> Float32:
     return single
 
 
-def _unit(ranking: Ranking) -> Float64:
+def _normalise(ranking: Ranking) -> Float64:
     """float64[B, K]: scores from 1 for the first to 1 / K for the last of a list of K; 1 where all are equal."""
     listed = ranking.items >= 0
     scores = np.where(listed, ranking.scores, 0.0).astype(np.float64)

@@ -1,97 +1,143 @@
-"""The router: who answers each request, from uncertainty, calibrated on validation queries only.
+"""The router: who answers each request, from uncertainty, fitted to validation queries only.
 
-Three things are learned: the *risk* = P(the policy's answer is worse than the delegate's), the *cut* above which the
-delegate answers, and the *confidence* = P(the target is among the policy's ten best). What the cut is on, and which
-delegate it is, depends on the kind: `learning.learn_threshold`, `deferral.learn_deferral`, `cascade.learn_cascade`,
-`risk_control.learn_risk_control`, `table.learn_table`. An answer of too little confidence may be held back.
+A kind of router learns a *score* per delegate: the larger, the sooner that delegate answers instead of the policy. All
+that kinds have in common is learned here: the *risk* = P(the policy's answer is worse than the delegate's), the
+*threshold* above which the delegate answers, the *confidence* = P(the target is among the ten best), and which answers
+are too little confident to be given.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
-import numpy.typing as npt
+from pydantic import ValidationError
 
+from reasonrec_core.components import Configured
+from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError, PluginError
-from reasonrec_core.routing.abstention import cut_for_doubt, doubted, say_consulted, say_held
-from reasonrec_core.routing.calibration import Recalibration
-from reasonrec_core.routing.cascade import Cascade
-from reasonrec_core.routing.confidence import answer_confidence
+from reasonrec_core.hookspecs import Kind
+from reasonrec_core.registry import Registry
+from reasonrec_core.routing.calibration_data import AskingCosts, CalibrationData
+from reasonrec_core.routing.confidence import (
+    early_estimators,
+    fit_confidence,
+    fit_confidence_calibration,
+    raw_confidence,
+    ways_of,
+)
 from reasonrec_core.routing.config import RouterConfig
-from reasonrec_core.routing.costs import Costs
-from reasonrec_core.routing.cut import Cut
-from reasonrec_core.routing.decision import Decisions, Judged, Reasons
-from reasonrec_core.routing.deferral_model import Learned
-from reasonrec_core.routing.fitting import Lessons, choose, cut_for
-from reasonrec_core.routing.kinds import LEARN, STATES
-from reasonrec_core.routing.rank_fusion import Fusion
-from reasonrec_core.routing.threshold import HORIZON, Fitted, Names, Signals, signal
+from reasonrec_core.routing.decision import (
+    Assignment,
+    Decisions,
+    Names,
+    Reasons,
+    Rows,
+    threshold_for_risk,
+    threshold_for_share,
+)
+from reasonrec_core.routing.signals import Signals, signal, take_signals
+from reasonrec_core.routing.state import LearnedScores, RouterState, build_state, place_threshold, probability
 from reasonrec_core.types import Bool, Float32, Float64, Int64, Route
 
+C = TypeVar("C", bound=RouterConfig)
 
-class Router:
-    """Decides each query's `Route`.
+FORMAT = 1
+"""Of what `Router.to_dict` gives."""
+HORIZON = "evidence-horizon"
+"""The signal that says how little is known about a user."""
 
-    ``fusion`` is how answers are joined where delegates are consulted; who has the rankings fits it. ``stated`` turns
-    confidences into those that are stated, by the way that a query goes (`routing.confidence_calibration`).
 
-    Args:
-        config: what the user wants; see `RouterConfig`.
+class Router(Configured[C]):
+    """Decides who answers each request: the policy, a delegate, both together, or nobody.
+
+    A kind sets ``Config`` (a subclass of `RouterConfig`) and implements `learn`, `score` and `columns`. What it has
+    learned is a ``State`` (a subclass of `RouterState`) that `learn` fills and ``self.state`` holds.
     """
 
-    def __init__(self, config: RouterConfig) -> None:
-        self.config = config
-        self._fitted: Fitted | Learned | None = None
-        self.fusion: Fusion | None = None
-        self.held: Cut | None = None
-        self.stated: dict[str, Recalibration] = {}
+    Config: ClassVar[type[RouterConfig]] = RouterConfig
+    State: ClassVar[type[RouterState]] = RouterState
+    in_turn: ClassVar[bool] = False
+    """Whether delegates are asked one after another, until one of them is good enough (`accepts_level`)."""
 
-    def calibrate(
-        self,
-        uncertainty: Signals,
-        policy_quality: Float64,
-        delegate_quality: Mapping[str, Float64],
-        policy_hit: Bool | None,
-        keys: Int64 | None = None,
-        delegate_hit: Mapping[str, Bool] | None = None,
-        costs: Costs | None = None,
-        expected: Mapping[str, Float64] | None = None,
-    ) -> None:
-        """Learn from B validation queries; test queries must never come here.
+    def __init__(self, config: C) -> None:
+        super().__init__(config)
+        self._state: Any = None
+
+    @abstractmethod
+    def learn(self, data: CalibrationData) -> LearnedScores:
+        """Learn a score per delegate from B validation queries."""
+
+    @abstractmethod
+    def score(self, signals: Signals) -> Float64:
+        """float64[B, D]: what each delegate's answer is worth against the policy's, at single precision (`single`)."""
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """The signals that scores follow from."""
+
+    def explain(self, signals: Signals, assigned: Assignment) -> list[str]:
+        """Why each query goes where it goes: what stands behind "X answers: "."""
+        state, better = self.state, probability(self.state.better, signals, assigned.gain.astype(np.float64))
+        source = "the history and answers" if self.asks else "the history"
+        told = []
+        for row, who in enumerate(assigned.best):
+            place, gain, worse = (float(each[row]) for each in (assigned.order, assigned.gain, assigned.risk))
+            wanted = state.threshold.words(place, "+.4f")
+            if not state.by_score:
+                wanted = f" and a risk of {place:.3f}{state.threshold.words(place, '.3f')}"
+            elif assigned.replaced[row] and gain < 0:
+                wanted += ", to meet the share"
+            sure = f"at least as good in {1 - better[row]:.1%} of such cases, better in {worse:.1%}"
+            told.append(f"{who}'s answer is worth {gain:+.4f} against the policy's{wanted}, {sure}, from {source}")
+        return told
+
+    def fit(self, data: CalibrationData, *, with_confidence: bool = True) -> Self:
+        """Learn from validation queries.
 
         Args:
-            uncertainty: every estimator of ``config.estimators`` on these queries.
-            policy_quality: float64[B], such as NDCG@10 of the policy's answer.
-            delegate_quality: the same of each delegate that may be chosen.
-            policy_hit: bool[B], whether the target is among the policy's ten best; None: answers have no confidence.
-            keys: int64[B] a number per query (its user) that breaks ties of equal risk; see `Cut`.
-            delegate_hit: bool[B] of each delegate like ``policy_hit``; without it a delegate's answers have no
-                confidence.
-            costs: of asking; without them clues are asked for whatever they cost. expected: see `Evidence`.
+            data: the queries.
+            with_confidence: whether it learns how sure answers are, which takes most of the time. Without that it
+                decides as it would, but no confidence is known, and every answer is given.
 
         Raises:
             ConfigError: an unknown delegate, no estimator for ``stage = "before"``, or a risk out of reach.
             PluginError: signals that are missing, misshapen or NaN.
         """
-        size = len(policy_quality)
-        if not size:
+        if not len(data):
             raise ConfigError("routing cannot be calibrated without validation queries", where="router")
-        for name, values in {**delegate_quality, "policy": policy_quality, "hit": policy_hit}.items():
-            if values is not None and len(values) != size:
-                raise PluginError(f"quality of {name!r} has {len(values)} values, expected {size}")
-        choose(self.config, delegate_quality)
-        early = tuple(n for n in self.config.estimators if signal(uncertainty, n).stage == "before")
-        used = early if self.config.stage == "before" else self.config.estimators
-        known = policy_quality, delegate_quality, policy_hit, delegate_hit or {}
-        lessons = Lessons(uncertainty, used, early, *known, keys, costs, expected)
-        if self.config.consult is not None:
-            signal(uncertainty, HORIZON)
-        self._fitted = LEARN[self.config.kind](self.config, lessons)
+        for name, values in data.quality.items():
+            if len(values) != len(data):
+                raise PluginError(f"quality of {name!r} has {len(values)} values, expected {len(data)}")
+        data.choose(self.config.delegate)
+        for name in (*self.config.estimators, *((HORIZON,) if self.config.consult is not None else ())):
+            signal(data.signals, name)
+        self._state = self.build_state(data, self.learn(data))
+        if with_confidence:
+            self.learn_confidence(data)
+        return self
 
-    def hold_back(self, uncertainty: Signals, keys: Int64 | None = None) -> None:
-        """Place the cut on confidence, where ``abstain`` or ``selective_risk`` is wanted, and say what came of it.
+    def learn_confidence(self, data: CalibrationData) -> None:
+        """Learn how sure answers are, and which are too little confident to be given."""
+        models = {"": fit_confidence(self.config, data, data.policy)}
+        models |= {label: fit_confidence(self.config, data, label) for label in self.delegates}
+        self.update(confidence=models)
+        self.place_abstention(data)
+
+    def usable(self, data: CalibrationData) -> tuple[str, ...]:
+        """The estimators that decisions may follow from: with ``stage = "before"`` those that need no answer."""
+        early = early_estimators(self.config, data.signals)
+        return early if self.config.stage == "before" else self.config.estimators
+
+    def build_state(self, data: CalibrationData, learned: LearnedScores) -> Any:
+        """What follows for all kinds from what a kind has learned."""
+        return build_state(self.State, self.config, data, learned)
+
+    def place_abstention(self, data: CalibrationData) -> None:
+        """Place the threshold on doubt, where ``abstain`` or ``selective_risk`` is wanted, and report it.
 
         Raises:
             ConfigError: a selective risk out of reach.
@@ -99,228 +145,251 @@ class Router:
         config = self.config
         if config.abstain is None and config.selective_risk is None:
             return
-        doubt = doubted(self.decide(uncertainty, keys).confidence)
-        self.held = cut_for_doubt(config, doubt)
-        kept = ~self.held(doubt, keys)
+        doubt = _doubt(self.decide(data.signals, data.keys).confidence)
+        if config.abstain is not None:
+            placed = threshold_for_share(doubt, config.abstain, config.seed)
+        else:
+            placed = threshold_for_risk(doubt, config.selective_risk or 0.0, config.seed, "router.selective_risk")
+        kept = ~placed(doubt, data.keys)
         risk = float(doubt[kept].mean()) if kept.any() else None
-        self.note(abstention={"coverage": float(kept.mean()), "risk": risk, "level": 1.0 - self.held.level})
+        self.update(abstention=placed)
+        self.note(abstention={"coverage": float(kept.mean()), "risk": risk, "level": 1.0 - placed.level})
 
-    def place(self, uncertainty: Signals) -> None:
-        """Move the cut so that the wanted share or risk holds on these queries, whose answers nobody needs to know.
+    def calibrate_confidence(self, data: CalibrationData, fused_hit: Bool | None = None) -> None:
+        """Learn what turns confidences into those that are stated; see `fit_confidence_calibration`."""
+        bare = self.with_state(abstention=None, calibration={}).decide(data.signals, data.keys)
+        ways = ways_of(bare.route, bare.who)
+        self.update(calibration=fit_confidence_calibration(self.config, data, self.delegates, ways, fused_hit))
 
-        Users who are asked again have longer histories than on validation, so signals drift and a cut placed on
-        validation replaces another share than was wanted. Risk and confidence stay as they were learned.
+    def assign(self, signals: Signals, keys: Int64 | None = None) -> Assignment:
+        """Whom B queries are to go to, worked out once from what is known before anybody answers for good."""
+        scores = self.score(signals)
+        return self.assign_scores(signals, scores, scores.argmax(axis=1), keys)
 
-        Raises:
-            ConfigError: a risk out of reach.
-        """
-        state = self._state
-        state.cut = cut_for(self.config, state.order(uncertainty))
-        if (spare := self.spare) is not None:
-            spare.place(uncertainty)
-
-    @property
-    def delegate(self) -> str:
-        """Whom replaced queries go to; of several, the one that is best on average (see `who`)."""
-        return self._state.delegate
-
-    @property
-    def delegates(self) -> tuple[str, ...]:
-        """All that replaced queries may go to."""
-        return self._state.delegates
-
-    def note(self, **facts: Any) -> None:
-        """Add to the `report`."""
-        self._state.report.update(facts)
-
-    @property
-    def report(self) -> Mapping[str, Any]:
-        """How calibration went, on validation.
-
-        ``share`` reached, ``kept_risk`` (mean risk of what the policy keeps), mean ``quality`` of policy and
-        delegates and of both routed, ``level`` of the cut, and cross-fitted quality of ``risk`` and ``confidence``.
-        The share and the routed quality were chosen on these very queries; the test part has the honest figures.
-        """
-        return self._state.summary()
-
-    def judge(self, uncertainty: Signals, keys: Int64 | None = None) -> Judged:
-        """All that decisions follow from, worked out once; `replaced` tells those where a delegate answers."""
-        return self._state.judge(uncertainty, keys)
-
-    def replaced(self, judged: Judged, keys: Int64 | None = None) -> Bool:
-        """bool[B]: True where the delegate answers. ``keys`` break ties, as in `calibrate`."""
-        return self._state.cut(judged.order, keys)
-
-    def risk(self, uncertainty: Signals) -> Float32:
-        """float32[B]: calibrated P(the policy's answer is worse than the delegate's)."""
-        return self.judge(uncertainty).risk
-
-    def gain(self, uncertainty: Signals) -> Float32:
-        """float32[B]: what a share is ordered by.
-
-        Of a threshold P(the delegate's answer is better than the policy's) - P(it is worse); of learned deferral the
-        expected difference in quality.
-        """
-        return self.judge(uncertainty).gain
-
-    def who(self, uncertainty: Signals, keys: Int64 | None = None) -> Names:
-        """str[B]: the delegate that answers a query if one does."""
-        return self.judge(uncertainty, keys).who
-
-    @property
-    def in_turn(self) -> bool:
-        """Whether delegates are asked one after another, until one of them is good enough."""
-        return isinstance(self._state, Cascade)
-
-    def level(self, level: int, uncertainty: Signals) -> Float64:
-        """float64[B]: of a router that asks in turn, what the answer of its delegate number ``level`` is worth."""
-        return self._levels.level(level, uncertainty)
-
-    def accepts(self, scores: Float64, keys: Int64 | None = None) -> Bool:
-        """bool[B]: of a router that asks in turn, whether answers that are worth so much are given."""
-        return self._levels.accepts(scores, keys)
-
-    def judge_levels(self, scores: Float64, keys: Int64 | None = None) -> Judged:
-        """`judge` from float64[B, D] of `level`, -inf where a delegate was not asked or did not answer."""
-        return self._levels.judge_levels(scores, keys)
-
-    @property
-    def _levels(self) -> Cascade:
-        assert isinstance(self._state, Cascade)
-        return self._state
-
-    @property
-    def spare(self) -> Router | None:
-        """What decides where a delegate fails whose answer it would have been decided by; None without one."""
-        spare = getattr(self._state, "spare", None)
-        return None if spare is None else self._with(self.config, spare)
-
-    def _with(self, config: RouterConfig, state: Fitted | Learned) -> Self:
-        made = type(self)(config)
-        made._fitted, made.fusion, made.held, made.stated = state, self.fusion, self.held, self.stated
-        return made
-
-    @property
-    def asks(self) -> tuple[str, ...]:
-        """Delegates whose answers (as `clues`) are looked at before it is decided."""
-        return self._state.asks
-
-    @property
-    def signals(self) -> tuple[str, ...]:
-        """The signals that decisions follow from, besides the keys."""
-        consulting = (HORIZON,) if self.config.consult is not None else ()
-        held = () if self.held is None else self.config.estimators
-        return tuple(dict.fromkeys((*self._state.signals, *consulting, *held)))
-
-    def at_share(self, share: float, uncertainty: Signals) -> Self:
-        """A router like this one, its cut where ``share`` of these queries is replaced."""
-        moved = self._with(self.config.at(share), self._state.by_share())
-        moved.place(uncertainty)
-        return moved
-
-    def replace(self, uncertainty: Signals, keys: Int64 | None = None) -> Bool:
-        """bool[B]: True where the delegate would answer, were no answer held back."""
-        return self.replaced(self.judge(uncertainty, keys), keys)
+    def assign_scores(self, signals: Signals, scores: Float64, best: Rows, keys: Int64 | None) -> Assignment:
+        """The same from float64[B, D] scores and intp[B] which delegate would answer."""
+        gain, state = scores[np.arange(len(scores)), best], self.state
+        risk = probability(state.worse, signals, gain).astype(np.float32)
+        order, who = gain if state.by_score else risk.astype(np.float64), np.array(state.delegates, object)[best]
+        replaced = state.threshold(order, keys)
+        return Assignment(order, who, replaced, risk, gain.astype(np.float32), scores, state.delegates, state.others)
 
     def decide(
         self,
         signals: Signals,
         keys: Int64 | None = None,
         *,
-        judged: Judged | None = None,
+        assigned: Assignment | None = None,
         answered: Names | None = None,
         fused: Bool | None = None,
     ) -> Decisions:
         """Who answers each of B queries: the one rule of online answers, evaluation and replay.
 
-        Online, some of it has happened by then. What `judge` and `replaced` choose from early signals alone is asked,
-        and what came of it is given here.
+        Online, some of it has happened by then. Whom `assign` chooses from early signals alone is asked, and what came
+        of it is given here.
 
         Args:
             signals: all that decisions and confidence follow from. Where a delegate answers before the policy thinks,
                 signals of the stage "after" may be NaN.
-            keys: int64[B] break ties, as in `calibrate`.
-            judged: what `judge` makes of these queries, where it is at hand.
-            answered: str[B] the delegate that answered, "" where none did; the router's choice by default. Another one
-                where delegates failed.
+            keys: int64[B] break ties, as in `fit`.
+            assigned: what `assign` makes of these queries, where it is at hand.
+            answered: str[B] the delegate that answered, "" where none did; by default whom `assign` chooses. Another
+                one where delegates failed.
             fused: bool[B] where policy and delegates could be joined, of those that are consulted; everywhere by
                 default.
         """
-        judged = judged or self.judge(signals, keys)
-        if answered is None:
-            replaced = self.replaced(judged, keys)
-            who = np.where(replaced, judged.who, "").astype(object)
-        else:
-            replaced, who = np.asarray(answered != "", np.bool_), answered.copy()
-        together = self.consults(signals, replaced)
+        known = assigned or self.assign(signals, keys)
+        who = (known.who if answered is None else answered).copy()
+        together = self.consults(signals, who != "")
         if fused is not None:
             together &= fused
-        sure = answer_confidence(self, signals, replaced, who, together)
+        route = np.where(who != "", str(Route.REPLACE), str(Route.SELF)).astype(object)
+        route[together] = str(Route.CONSULT)
+        sure = self.stated_confidence(signals, route, who)
         held = self.abstains(sure, keys)
-        route = np.full(len(replaced), str(Route.SELF), object)
-        route[replaced], route[together], route[held] = str(Route.REPLACE), str(Route.CONSULT), str(Route.ABSTAIN)
-        who[held] = ""
-        known = judged
+        names = np.where(who != "", who, "the policy").astype(object)
+        route[held], who[held] = str(Route.ABSTAIN), ""
 
-        def explain(rows: npt.NDArray[np.intp]) -> list[str]:
-            part = signals if len(rows) == len(replaced) else {n: u.take(rows) for n, u in signals.items()}
-            words = self._state.words(part, known.take(rows), replaced[rows])
-            if self.config.consult is not None and together[rows].any():
-                say_consulted(words, together[rows], signal(part, HORIZON).total, self.config.consult)
-            if self.held is not None:
-                say_held(words, held[rows], sure[rows], self.held)
+        def explain(rows: Rows) -> list[str]:
+            part = signals if len(rows) == len(route) else take_signals(signals, rows)
+            words = [
+                f"{n} answers: {w}" for n, w in zip(names[rows], self.explain(part, known.take(rows)), strict=True)
+            ]
+            for at, row in enumerate(rows):
+                if together[row]:
+                    cold = f"{HORIZON} {signal(part, HORIZON).total[at]:.2f} > {self.config.consult:.2f}"
+                    words[at] = f"the policy and the delegates answer together ({cold}); {words[at]}"
+                if held[row]:
+                    least = 1 - self.state.abstention.level
+                    needed = f"a confidence of {sure[row]:.3f}, and {least:.3f} is needed"
+                    words[at] = f"no answer is given: {needed}; else {words[at]}"
             return words
 
-        return Decisions(route, who, judged.risk, judged.gain, sure, Reasons(len(route), explain))
+        return Decisions(route, who, known.risk, known.gain, sure, Reasons(len(route), explain))
 
-    def abstains(self, sure: Float32, keys: Int64 | None = None) -> Bool:
-        """bool[B]: where an answer of this confidence is held back."""
-        return np.zeros(len(sure), np.bool_) if self.held is None else self.held(doubted(sure), keys)
-
-    def consults(self, uncertainty: Signals, replaced: Bool) -> Bool:
+    def consults(self, signals: Signals, replaced: Bool) -> Bool:
         """bool[B]: where delegates are consulted, of those queries that are not ``replaced``."""
-        alone = self.fusion is not None and len(self.fusion.systems) == 1
-        if self.config.consult is None or alone:  # who is asked adds nothing: the policy answers alone
-            return np.zeros(len(replaced), np.bool_)
-        cold = signal(uncertainty, HORIZON).total > self.config.consult
-        return np.asarray(~replaced & cold & self._state.consulting(uncertainty), np.bool_)
+        fusion = self.state.fusion
+        if self.config.consult is None or (fusion is not None and len(fusion.systems) == 1):
+            return np.zeros(len(replaced), np.bool_)  # also where joining gains nothing: the policy answers alone
+        return np.asarray(~replaced & (signal(signals, HORIZON).total > self.config.consult), np.bool_)
 
-    def confidence(self, uncertainty: Signals, who: Names | None = None) -> Float32:
-        """float32[B]: calibrated P(the target is among the ten best), from all the signals that are there.
+    def abstains(self, confidence: Float32, keys: Int64 | None = None) -> Bool:
+        """bool[B]: where an answer of this confidence is not given."""
+        placed = self.state.abstention
+        return np.zeros(len(confidence), np.bool_) if placed is None else placed(_doubt(confidence), keys)
 
-        Before the policy has answered, those are the estimators with ``stage == "before"``.
+    def confidence(self, signals: Signals, who: Names | None = None) -> Float32:
+        """float32[B]: P(the target is among the ten best) before it is recalibrated.
 
         Args:
-            uncertainty: signals of B queries.
-            who: str[B] whose answers are meant; the policy's if None.
+            signals: of B queries.
+            who: str[B] whose answers are meant, "" for the policy's; the policy's by default.
         """
-        return self._state.confidence(uncertainty, who)
+        size = len(next(iter(signals.values())).total)
+        names = np.full(size, "", object) if who is None else who
+        return raw_confidence(self.config, self.state.confidence, signals, names)
 
-    def knows_hits(self, of_delegates: bool) -> bool:
-        """Whether it was calibrated with hits of the policy, or of delegates, so that `confidence` can be asked for."""
-        state = self._state
-        return bool(state.delegate_confidences if of_delegates else state.confidences)
+    def stated_confidence(self, signals: Signals, route: Names, who: Names) -> Float32:
+        """float32[B]: how sure each answer is, as it is stated.
+
+        Args:
+            signals: of B queries.
+            route: str[B] values of `Route`.
+            who: str[B] the delegate that answers, "" where none does.
+        """
+        sure = raw_confidence(self.config, self.state.confidence, signals, who)
+        ways = ways_of(route, who) if self.state.calibration else route
+        for name, recalibration in self.state.calibration.items():
+            if (rows := (ways == name) & ~np.isnan(sure)).any():
+                sure[rows] = recalibration(sure[rows]).astype(np.float32)
+        return sure
+
+    def accepts_level(self, level: int, signals: Signals, keys: Int64 | None = None) -> Bool:
+        """bool[B]: whether the answer of delegate number ``level`` is given; of routers that ask ``in_turn``."""
+        raise NotImplementedError
+
+    def at_share(self, share: float, signals: Signals) -> Self:
+        """A router like this one, its threshold where ``share`` of these queries is replaced."""
+        moved = self.with_state(self.config.at(share), by_score=True)
+        moved.update(threshold=place_threshold(moved.config, moved.assign(signals).order))
+        return moved
+
+    def with_state(self, config: RouterConfig | None = None, **changes: Any) -> Self:
+        """The same with other settings, or with some of what it has learned replaced."""
+        made = type(self)(config or self.config)  # type: ignore[arg-type]
+        made._state = self.state.model_copy(update=changes)
+        return made
+
+    def update(self, **changes: Any) -> None:
+        """Replace some of what it has learned."""
+        self._state = self.state.model_copy(update=changes)
+
+    def note(self, **facts: Any) -> None:
+        """Add to the `report`."""
+        self.update(report={**self.state.report, **facts})
+
+    @property
+    def state(self) -> Any:
+        """What it has learned: the kind's ``State``."""
+        if self._state is None:
+            raise PluginError("the router was used before it was calibrated")
+        return self._state
+
+    @property
+    def delegate(self) -> str:
+        """Whom replaced queries go to; of several, the one that is best on average."""
+        return str(self.state.main)
+
+    @property
+    def delegates(self) -> tuple[str, ...]:
+        """All that replaced queries may go to."""
+        found: tuple[str, ...] = self.state.delegates
+        return found
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """Delegates whose answers (as features) are looked at before it is decided."""
+        found: tuple[str, ...] = self.state.asks
+        return found
+
+    @property
+    def fallback(self) -> Self | None:
+        """What decides where a delegate fails whose answer it would have been decided by; None without one."""
+        return None
+
+    def cheaper(self, costs: AskingCosts, share: float) -> Router[Any] | None:
+        """An unfitted router to take instead where what is asked first takes too long at this share; None if not."""
+        return None
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The signals that decisions follow from, besides the keys."""
+        consulting = (HORIZON,) if self.config.consult is not None else ()
+        doubting = () if self.state.abstention is None else self.config.estimators
+        return tuple(dict.fromkeys((*self.columns, *consulting, *doubting)))
+
+    @property
+    def report(self) -> Mapping[str, Any]:
+        """How fitting went, on validation.
+
+        ``share`` reached, ``kept_risk`` (mean risk of what the policy keeps), mean ``quality`` of policy and
+        delegates and of both routed, ``level`` of the threshold, and cross-fitted quality of ``risk`` and
+        ``confidence``. The share and the routed quality were chosen on these very queries; the test part has the
+        honest figures.
+        """
+        own = self.state.confidence.get("")
+        return {
+            **self.state.report,
+            "level": self.state.threshold.level,
+            "orders_by": "score" if self.state.by_score else "risk",
+            "risk": dict(self.state.worse.report),
+            "confidence": dict(own[0].report) if own else {},
+        }
 
     def to_dict(self) -> dict[str, Any]:
-        """The calibrated router as JSON values."""
-        parts = {"fusion": self.fusion, "held": self.held}
-        told: dict[str, Any] = {name: part.to_dict() for name, part in parts.items() if part is not None}
-        if self.stated:
-            told["stated"] = {way: each.to_dict() for way, each in self.stated.items()}
-        return {"config": self.config.model_dump(mode="json"), **self._state.to_dict(), **told}
+        """The fitted router as JSON values."""
+        plain = {"format": FORMAT, "asks": list(self.asks), "in_turn": self.in_turn}
+        return {**plain, "config": self.config.model_dump(mode="json"), "state": self.state.model_dump(mode="json")}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """What `to_dict` gave."""
-        router = cls(RouterConfig.model_validate(value["config"]))
-        router._fitted = STATES[router.config.kind].from_dict(value)
-        router.fusion = Fusion.from_dict(value["fusion"]) if "fusion" in value else None
-        router.held = Cut.from_dict(value["held"]) if "held" in value else None
-        router.stated = {way: Recalibration.from_dict(each) for way, each in value.get("stated", {}).items()}
-        return router
+        """What `to_dict` gave.
 
-    @property
-    def _state(self) -> Fitted | Learned:
-        if self._fitted is None:
-            raise PluginError("the router was used before it was calibrated")
-        return self._fitted
+        Raises:
+            PluginError: it is of another format.
+        """
+        if value.get("format") != FORMAT:
+            raise PluginError("the router was fitted by another version", fix="Fit the run again: reasonrec fit.")
+        try:
+            made = cls(cls.Config.model_validate(value["config"]))  # type: ignore[arg-type]
+            made._state = cls.State.model_validate(value["state"])
+        except (ValidationError, KeyError) as error:
+            raise PluginError(f"the router cannot be read: {error}", fix="Fit the run again: reasonrec fit.") from error
+        return made
+
+
+def router_class(kind: str, registry: Registry | None = None) -> type[Router[Any]]:
+    """The class of a kind of router, of the core or of an installed plugin."""
+    found: type[Router[Any]] = (registry or Registry.discover()).load(Kind.ROUTER, kind)
+    return found
+
+
+def make_router(config: RouterConfig, registry: Registry | None = None) -> Router[Any]:
+    """An unfitted router; its kind checks the settings that only it knows.
+
+    Raises:
+        ConfigError: an unknown kind or setting.
+    """
+    kind = router_class(config.kind, registry)
+    return kind(validated(kind.Config, config.own, where="router"))
+
+
+def read_router(value: Mapping[str, Any], registry: Registry | None = None) -> Router[Any]:
+    """What `Router.to_dict` gave."""
+    return router_class(str(value["config"]["kind"]), registry).from_dict(value)
+
+
+def _doubt(confidence: Float32) -> Float64:
+    """float64[B]: 1 - confidence; 0 where it is not known, as such an answer is always given."""
+    return np.where(np.isnan(confidence), 0.0, 1.0 - confidence.astype(np.float64))

@@ -227,13 +227,13 @@ class Header(BaseModel):
         task: what was asked.
         policy: its label, None where delegates answered alone.
         delegates: their labels; the first answers where there is no policy.
-        estimators: label -> "before" or "after" the policy's answer; of estimators and of clues.
+        estimators: label -> "before" or "after" the policy's answer; of estimators and of features.
         router: the calibrated router as JSON values, None where there was none.
         quality, hit: names of the metrics that routers are calibrated on, such as ``NDCG@10`` and ``HR@10``.
         k: cut-offs of the metrics.
         batch_seconds: system -> mean seconds per query where queries are answered in batches.
         hashed: "users" or "items", where keyed hashes stand in the place of ids.
-        costs: what asking the policy and each delegate took when the router was calibrated (`Costs`); None without.
+        costs: what asking the policy and each delegate took when the router was fitted (`AskingCosts`); None without.
         seed, resamples: of intervals.
         config, data, split: content hashes of the settings, the dataset and its division.
         versions: the versions that decided, by the hash that each row names.

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from reasonrec_core.pipeline.delegation_curve import SHARES, AllAnswered
-from reasonrec_core.routing import Evidence, RouterConfig, fit_router
+from reasonrec_core.routing import CalibrationData
+from reasonrec_core.testing.router import fit_router
 from reasonrec_core.types import Uncertainty
 
 
@@ -22,8 +23,8 @@ def tested() -> AllAnswered:
     known = {"evidence-horizon": Uncertainty(signal, "before")}
     hits = {label: values > 0.5 for label, values in quality.items()}
     ties = np.arange(n, dtype=np.int64)
-    config = RouterConfig(share=0.3, estimators=("evidence-horizon",), stage="before")
-    router = fit_router(config, Evidence("policy", known, quality, hits, ties))
+    wanted = {"share": 0.3, "estimators": ("evidence-horizon",), "stage": "before"}
+    router = fit_router(wanted, CalibrationData("policy", known, quality, hits, ties))
     return AllAnswered(router, known, quality, "policy", ties, 0, 200)
 
 
@@ -71,6 +72,8 @@ def test_confidence_is_told_before_and_after(finished: Path) -> None:
     assert sum(row["cases"] for row in ways.values()) == found["cases"] == found["before"]["cases"]
     assert set(ways) <= {"self", "replace:popularity", "replace:transitions"}
     router = json.loads((finished / "stages" / "router-sequential" / "router.json").read_text())
-    assert {way: router["stated"][way]["kind"] for way in ways} == {way: row["kind"] for way, row in ways.items()}
+    assert {way: router["state"]["calibration"][way]["kind"] for way in ways} == {
+        way: row["kind"] for way, row in ways.items()
+    }
     assert found["own"]["of"] == "toy"
     assert 0 < found["ece_chance"] < 0.5

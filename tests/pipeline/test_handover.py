@@ -12,7 +12,7 @@ from reasonrec_datasets.synth import SynthConfig, make_catalogue
 
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import PluginError
-from reasonrec_core.pipeline.delegate_calls import Asking, consult, hand_over, in_time
+from reasonrec_core.pipeline.delegate_calls import DelegateCalls, call_in_time, consult, hand_over
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
@@ -37,15 +37,15 @@ def test_who_is_late_is_passed_over_and_who_is_not_is_heard() -> None:
         return ONE
 
     with pytest.raises(PluginError, match="took longer than 10 ms"):
-        in_time(late, 0.010)
+        call_in_time(late, 0.010)
     release.set()
-    assert in_time(lambda: ONE, 5.0) is ONE
-    assert in_time(lambda: ONE, None) is ONE
+    assert call_in_time(lambda: ONE, 5.0) is ONE
+    assert call_in_time(lambda: ONE, None) is ONE
     with pytest.raises(PluginError, match="no memory"):
-        in_time(broken, 5.0)
+        call_in_time(broken, 5.0)
 
 
-def asking(*failing: str, size: int = 4) -> tuple[Asking, list[str]]:
+def asking(*failing: str, size: int = 4) -> tuple[DelegateCalls, list[str]]:
     """Delegates that answer item 3, but for those that fail; and who has been asked."""
     asked: list[str] = []
 
@@ -55,7 +55,7 @@ def asking(*failing: str, size: int = 4) -> tuple[Asking, list[str]]:
             broken()
         return ONE.take(np.zeros(size if rows is None else len(rows), np.intp))
 
-    return Asking(ask, size, None), asked
+    return DelegateCalls(ask, size, None), asked
 
 
 def test_the_next_best_delegate_answers_for_one_that_fails_and_the_policy_where_none_is_left() -> None:
@@ -89,7 +89,9 @@ def test_the_policy_answers_for_a_delegate_that_fails(kind: str, stage: str, tmp
     make_catalogue(tmp_path / "data", SynthConfig(users=300, items=40, image_size=32), silent)
     if (kind, stage) == ("cascade", "after"):
         pytest.skip("a cascade asks delegates before the policy")
-    settings = {"kind": kind, "share": 1.0, "stage": stage, "timeout": 10_000, "clues": "all", "overhead": 1.0}
+    settings = {"kind": kind, "share": 1.0, "stage": stage, "timeout": 10_000}
+    if kind != "threshold":
+        settings |= {"answer_features": "all", "overhead": 1.0}
     config = check_config(pipeline(tmp_path / "data", router=settings), "shop.toml")
     run_pipeline(config, tmp_path / "run", Registry.discover(), silent)
     served = Recommender.open(tmp_path / "run")
@@ -119,13 +121,13 @@ def test_the_policy_answers_for_a_delegate_that_fails(kind: str, stage: str, tmp
 
 
 def test_whoever_cannot_be_consulted_leaves_the_policys_answer() -> None:
-    fusion = Fusion(("mind", "quick"), (), np.array([[1.0, 1.0]]), np.array([2.0]), {})
+    fusion = Fusion(systems=("mind", "quick"), edges=(), weights=[[1.0, 1.0]], constants=[2.0], report={})
     cold, rows = np.ones(1, np.float32), np.zeros(1, np.intp)
     other = Ranking(np.array([[4, 5]], np.int32), ONE.scores)
-    fused, failed = consult(fusion, rows, ONE, cold, 2, Asking(lambda label, rows: other, 1, None))
+    fused, failed = consult(fusion, rows, ONE, cold, 2, DelegateCalls(lambda label, rows: other, 1, None))
     assert fused is not None
     assert (fused.items.tolist(), failed) == ([[4, 3]], None)
-    assert consult(fusion, rows, ONE, cold, 2, Asking(broken, 1, None)) == (
+    assert consult(fusion, rows, ONE, cold, 2, DelegateCalls(broken, 1, None)) == (
         None,
         "quick did not answer (no memory left)",
     )

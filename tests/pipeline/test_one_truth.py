@@ -32,11 +32,11 @@ KINDS: dict[str, dict[str, object]] = {
     "threshold, a share, after": {"share": 0.35, **AFTER},
     "threshold, a risk, before": {"risk": 0.082, **BEFORE},
     "threshold, a risk, after": {"risk": 0.08, **AFTER},
-    "deferral": {"share": 0.4, **DEFERRAL, **BEFORE, "clues": "all"},
-    "deferral, after": {"share": 0.4, **DEFERRAL, **AFTER, "clues": "all"},
-    "deferral, without features of answers": {"share": 0.4, **DEFERRAL, **BEFORE, "clues": "none"},
+    "deferral": {"share": 0.4, **DEFERRAL, **BEFORE, "answer_features": "all"},
+    "deferral, after": {"share": 0.4, **DEFERRAL, **AFTER, "answer_features": "all"},
+    "deferral, without features of answers": {"share": 0.4, **DEFERRAL, **BEFORE, "answer_features": "none"},
     "cascade": {"kind": "cascade", "share": 0.4, **BEFORE, "overhead": 1.0},
-    "risk-control": {"kind": "risk-control", "risk": 0.2, **BEFORE, "clues": "all"},
+    "risk-control": {"kind": "risk-control", "risk": 0.2, **BEFORE, "answer_features": "all"},
 }
 BESIDE: dict[str, dict[str, object]] = {
     "": {},

@@ -14,11 +14,10 @@ from reasonrec_datasets.synth import SynthConfig, make_catalogue
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import PluginError
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.latency import costs, measure
+from reasonrec_core.pipeline.latency import measure, measure_costs
 from reasonrec_core.pipeline.run import fit_pipeline
 from reasonrec_core.registry import Registry
-from reasonrec_core.routing import Costs, Router
-from reasonrec_core.routing.costs import EXPLORED
+from reasonrec_core.routing import EXPLORED, AskingCosts, Router
 from reasonrec_core.types import Deliberation, Observation, QueryBatch, Task
 
 from .conftest import silent
@@ -46,7 +45,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Any:
     make_catalogue(folder / "data", SynthConfig(users=300, items=40, image_size=32), silent)
 
     def fitted(**router: object) -> tuple[Agent, QueryBatch]:
-        settings = {"share": 0.5, "stage": "before", "overhead": 1.0, **router}
+        settings = {"share": 0.5, "stage": "before", **router}
+        if router["kind"] != "threshold":
+            settings["overhead"] = 1.0
         config = check_config(pipeline(folder / "data", router=settings), "shop.toml")
         made = fit_pipeline(config, folder / str(router["kind"]), Registry.discover(), silent)
         return made.agent, made.prepared.cases(Task.SEQUENTIAL, "test").queries
@@ -77,16 +78,16 @@ def test_the_mean_latency_falls_by_nine_tenths_of_the_share(kind: str, shop: Any
 
 def test_costs_are_measured_where_requests_are_answered(shop: Any) -> None:
     agent, queries = shop(kind="deferral")
-    found = costs(slowed(agent)[0], queries, 6, 0)
+    found = measure_costs(slowed(agent)[0], queries, 6, 0)
     assert found is not None
     assert SLOW < found.policy < 3 * SLOW
     assert set(found.delegates) == set(agent.delegates)
     assert all(0 < seconds < SLOW / 2 for seconds in found.delegates.values())
-    assert Costs.from_dict(found.to_dict()) == found
+    assert AskingCosts.model_validate(found.model_dump()) == found
 
 
-def test_clues_are_asked_for_only_where_they_leave_what_is_saved() -> None:
-    known = Costs(0.010, {"quick": 0.0002, "dear": 0.004})
+def test_delegates_are_asked_first_for_only_where_they_leave_what_is_saved() -> None:
+    known = AskingCosts(policy=0.010, delegates={"quick": 0.0002, "dear": 0.004})
     assert known.affordable((), "quick", 0.1, 0.0)
     assert known.affordable(("quick",), "quick", 0.5, 0.1)
     assert not known.affordable(("quick",), "quick", 0.1, 0.1), "a small share saves less than asking everybody costs"
@@ -110,10 +111,10 @@ def test_a_batch_is_decided_as_each_of_its_requests(shop: Any) -> None:
 
 
 def test_without_the_answer_that_it_is_decided_by_another_rule_decides(shop: Any) -> None:
-    agent, queries = shop(kind="deferral", clues="all")
+    agent, queries = shop(kind="deferral", answer_features="all")
     router: Router = agent.routers[Task.SEQUENTIAL]
     assert len(router.asks) == 2
-    assert router.spare is not None
+    assert router.fallback is not None
     down = router.asks[0]
 
     def broken(*_: object) -> None:

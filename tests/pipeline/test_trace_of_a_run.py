@@ -12,8 +12,8 @@ from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.pipeline.run import evaluate_run, run_pipeline
 from reasonrec_core.registry import Registry
-from reasonrec_core.routing import CLUE, clue_names
-from reasonrec_core.routing.expected_gain import EXPECTED
+from reasonrec_core.routing import FEATURE, feature_names
+from reasonrec_core.routing.calibration_data import EXPECTED
 from reasonrec_core.trace import open_trace, read_trace
 from reasonrec_core.trace.schema import VALID
 
@@ -26,9 +26,9 @@ def test_every_decision_is_whole(finished: Path) -> None:
     trace = read_trace(finished)
     head, router = trace.header, trace.header.router
     assert (head.policy, head.delegates) == ("toy", ("popularity", "transitions"))
-    stages = {name: stage for name, stage in head.estimators.items() if not name.startswith(CLUE)}
+    stages = {name: stage for name, stage in head.estimators.items() if not name.startswith(FEATURE)}
     assert stages == {"evidence-horizon": "before", "entropy": "after", "margin": "after"}
-    assert set(head.estimators) - set(stages) == set(clue_names(head.delegates))
+    assert set(head.estimators) - set(stages) == set(feature_names(head.delegates))
     assert router is not None
     assert head.quality == "NDCG@5"
     assert all(len(text) == 64 for text in (head.config, head.data, head.split))
@@ -70,7 +70,7 @@ def test_the_validation_part_holds_what_routers_learn_from(finished: Path) -> No
         assert set(record.quality) == {"toy", "popularity", "transitions"}
         delegates = ["popularity", "transitions"]
         gains = {f"{EXPECTED}{label}" for label in delegates}
-        assert set(record.uncertainty) == {"evidence-horizon", "entropy", "margin", *clue_names(delegates), *gains}
+        assert set(record.uncertainty) == {"evidence-horizon", "entropy", "margin", *feature_names(delegates), *gains}
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,12 @@ def ranking(items: list[list[int]]) -> Ranking:
     return Ranking(made, -np.arange(made.shape[1], dtype=np.float32) * np.ones((len(made), 1), np.float32))
 
 
+def fused_by(weights: list[float]) -> Fusion:
+    return Fusion(systems=("mind", "quick"), edges=(), weights=[weights], constants=[2.0], report={})
+
+
 def test_a_score_is_the_weighted_sum_of_reciprocal_ranks() -> None:
-    fusion = Fusion(("mind", "quick"), (), np.array([[1.0, 0.5]]), np.array([2.0]), {})
+    fusion = fused_by([1.0, 0.5])
     found = fusion({"mind": ranking([[7, 8, 9]]), "quick": ranking([[9, 7, -1]])}, np.zeros(1, np.float32))
     assert found.items.tolist() == [[7, 9, 8]]
     expected = [1 / 3 + 0.5 / 4, 1 / 5 + 0.5 / 3, 1 / 4]
@@ -28,7 +32,7 @@ def test_a_score_is_the_weighted_sum_of_reciprocal_ranks() -> None:
 
 
 def test_the_policy_alone_stays_as_it_is_and_short_lists_stay_short() -> None:
-    alone = Fusion(("mind", "quick"), (), np.array([[1.0, 0.0]]), np.array([2.0]), {})
+    alone = fused_by([1.0, 0.0])
     found = alone({"mind": ranking([[7, 8, -1]]), "quick": ranking([[1, 2, 3]])}, np.zeros(1, np.float32))
     assert found.items.tolist() == [[7, 8, -1]]
     assert found.scores[0, 2] == -np.inf
@@ -101,7 +105,7 @@ def test_nothing_is_invented_or_repeated_and_a_query_is_fused_alone_as_among_oth
         one = fusion({label: r.take(at) for label, r in world.rankings.items()}, world.horizon[at])
         np.testing.assert_array_equal(one.items[0], whole.items[row])
         np.testing.assert_array_equal(one.scores[0], whole.scores[row])
-    again = Fusion.from_dict(json.loads(json.dumps(fusion.to_dict())))
+    again = Fusion.model_validate(json.loads(json.dumps(fusion.model_dump(mode="json"))))
     np.testing.assert_array_equal(again(world.rankings, world.horizon).items, whole.items)
 
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from reasonrec_core.routing.calibration import (
     KINDS,
-    Kind,
-    Quality,
+    CalibrationQuality,
     Recalibration,
+    RecalibrationKind,
     choose_recalibration,
+    fit_monotone_platt,
     fit_recalibration,
-    in_order,
     log_odds,
 )
 
@@ -48,10 +48,10 @@ def test_an_order_is_not_turned_round() -> None:
     stated = rng.uniform(0.05, 0.95, 400)
     wrong = rng.random(400) < 1 - stated  # what is said is the opposite of what happens
     assert fit_recalibration("platt", stated, wrong).slope < 0
-    kept = in_order(stated, wrong)
+    kept = fit_monotone_platt(stated, wrong)
     assert kept.kind == "temperature"
     assert (np.diff(kept(np.sort(stated))) >= 0).all()
-    assert in_order(stated, ~wrong).kind == "platt"
+    assert fit_monotone_platt(stated, ~wrong).kind == "platt"
 
 
 def test_isotonic_pools_what_is_out_of_order() -> None:
@@ -61,11 +61,11 @@ def test_isotonic_pools_what_is_out_of_order() -> None:
 
 
 @pytest.mark.parametrize(("kind", "slope", "shift"), [("temperature", 0.4, 0.0), ("platt", 0.6, -1.0)])
-def test_the_right_kind_is_chosen_and_helps_on_new_cases(kind: Kind, slope: float, shift: float) -> None:
+def test_the_right_kind_is_chosen_and_helps_on_new_cases(kind: RecalibrationKind, slope: float, shift: float) -> None:
     chosen = choose_recalibration(*cases(20_000, 2, slope, shift), seed=0, by="log_loss")
     assert chosen.kind == kind
     stated, event = cases(20_000, 3, slope, shift)
-    before, after = Quality.of(stated, event), Quality.of(chosen(stated), event)
+    before, after = CalibrationQuality.of(stated, event), CalibrationQuality.of(chosen(stated), event)
     assert before.ece > 0.05
     assert after.ece < 0.015
     assert after.ece_mass < 0.015
@@ -86,7 +86,7 @@ def test_cross_fitting_sees_through_memory() -> None:
     random = np.random.default_rng(5)
     stated, event = random.random(60), random.random(60) < 0.5
     report = choose_recalibration(stated, event, seed=0).report
-    own = Quality.of(fit_recalibration("isotonic", stated, event)(stated), event)
+    own = CalibrationQuality.of(fit_recalibration("isotonic", stated, event)(stated), event)
     assert report["isotonic"]["brier"] > own.brier + 0.01
 
 
@@ -105,7 +105,7 @@ def test_too_few_cases_leave_it_as_it_is() -> None:
     ),
     st.sampled_from(KINDS),
 )
-def test_maps_stay_between_0_and_1_and_survive_json(rows: list[tuple[float, bool]], kind: Kind) -> None:
+def test_maps_stay_between_0_and_1_and_survive_json(rows: list[tuple[float, bool]], kind: RecalibrationKind) -> None:
     stated, event = np.array([p for p, _ in rows]), np.array([e for _, e in rows])
     found = fit_recalibration(kind, stated, event)
     at = np.linspace(0, 1, 21)
@@ -113,7 +113,7 @@ def test_maps_stay_between_0_and_1_and_survive_json(rows: list[tuple[float, bool
     assert ((mapped >= 0) & (mapped <= 1)).all()
     if kind != "platt":  # whose slope may be negative
         assert (np.diff(mapped) >= -1e-12).all()
-    again = Recalibration.from_dict(json.loads(json.dumps(found.to_dict())))
+    again = Recalibration.model_validate(json.loads(json.dumps(found.model_dump(mode="json"))))
     assert np.array_equal(again(at), mapped)
 
 

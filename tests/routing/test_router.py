@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from reasonrec_core.errors import ConfigError, PluginError
-from reasonrec_core.routing import Router, RouterConfig
-from reasonrec_core.routing.cut import Cut, cut_for_risk, cut_for_share
+from reasonrec_core.routing import (
+    CalibrationData,
+    Router,
+    RouterConfig,
+    Threshold,
+    threshold_for_risk,
+    threshold_for_share,
+)
+from reasonrec_core.routing.threshold import ThresholdRouter
 from reasonrec_core.types import Route, Uncertainty
 
 SIZE = 4000
@@ -39,11 +47,14 @@ class World:
         self.p_hit = 0.8 - 0.6 * doubt
         self.hit = rng.random(size) < self.p_hit
 
+    def data(self, **changes: object) -> CalibrationData:
+        quality = {"mind": self.policy, **self.delegates}
+        hit = {"mind": self.hit, **{label: q > 0.3 for label, q in self.delegates.items()}}
+        return replace(CalibrationData("mind", self.uncertainty, quality, hit, self.keys), **changes)
+
     def calibrated(self, **wanted: object) -> Router:
         config = RouterConfig.model_validate({"estimators": ("evidence-horizon", "entropy"), **wanted})
-        router = Router(config)
-        router.calibrate(self.uncertainty, self.policy, self.delegates, self.hit, self.keys)
-        return router
+        return ThresholdRouter(config).fit(self.data())
 
     def take(self, index: np.ndarray) -> dict[str, Uncertainty]:
         return {name: Uncertainty(u.total[index], u.stage) for name, u in self.uncertainty.items()}
@@ -62,14 +73,14 @@ def fresh() -> World:
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.35, 0.8, 1.0])
 def test_share_is_met_on_validation_and_nearly_on_fresh_queries(world: World, fresh: World, share: float) -> None:
     router = world.calibrated(share=share)
-    assert router.replace(world.uncertainty, world.keys).mean() == pytest.approx(share, abs=1.5 / SIZE)
+    assert router.assign(world.uncertainty, world.keys).replaced.mean() == pytest.approx(share, abs=1.5 / SIZE)
     assert router.report["share"] == pytest.approx(share, abs=1.5 / SIZE)
-    assert router.replace(fresh.uncertainty, fresh.keys).mean() == pytest.approx(share, abs=0.03)
+    assert router.assign(fresh.uncertainty, fresh.keys).replaced.mean() == pytest.approx(share, abs=0.03)
 
 
 def test_risk_is_calibrated_on_fresh_queries(world: World, fresh: World) -> None:
     """Within each fifth of predicted risk, the policy is worse as often as predicted."""
-    predicted = world.calibrated(share=0.5).risk(fresh.uncertainty)
+    predicted = world.calibrated(share=0.5).assign(fresh.uncertainty).risk
     for part in np.array_split(np.argsort(predicted), 5):
         assert fresh.p_worse[part].mean() == pytest.approx(float(predicted[part].mean()), abs=0.04)
 
@@ -86,14 +97,14 @@ def test_confidence_is_calibrated_on_fresh_queries_and_needs_no_answer_before(wo
 
 def test_kept_queries_are_as_safe_as_wanted_and_no_more_are_replaced_than_needed(world: World, fresh: World) -> None:
     router = world.calibrated(risk=0.15)
-    replaced = router.replace(fresh.uncertainty, fresh.keys)
+    replaced = router.assign(fresh.uncertainty, fresh.keys).replaced
     assert float(fresh.p_worse[~replaced].mean()) == pytest.approx(0.15, abs=0.02)
     everything = world.calibrated(risk=0.99)
-    assert not everything.replace(world.uncertainty, world.keys).any()
+    assert not everything.assign(world.uncertainty, world.keys).replaced.any()
 
 
 def test_routing_by_risk_beats_routing_at_random(world: World, fresh: World) -> None:
-    replaced = world.calibrated(share=0.35).replace(fresh.uncertainty, fresh.keys)
+    replaced = world.calibrated(share=0.35).assign(fresh.uncertainty, fresh.keys).replaced
     routed = np.where(replaced, fresh.delegates["good"], fresh.policy).mean()
     random = 0.35 * fresh.delegates["good"].mean() + 0.65 * fresh.policy.mean()
     assert routed > random + 0.02
@@ -108,34 +119,34 @@ def test_risk_out_of_reach_says_what_is_within_reach(world: World) -> None:
 def test_stage_before_looks_only_at_what_needs_no_answer(world: World) -> None:
     router = world.calibrated(share=0.3, stage="before")
     early = {"evidence-horizon": world.uncertainty["evidence-horizon"]}
-    replaced = router.replace(early, world.keys)
+    replaced = router.assign(early, world.keys).replaced
     assert replaced.mean() == pytest.approx(0.3, abs=0.01)
-    np.testing.assert_array_equal(replaced, router.replace(world.uncertainty, world.keys))
+    np.testing.assert_array_equal(replaced, router.assign(world.uncertainty, world.keys).replaced)
     with pytest.raises(ConfigError, match="no estimator works before the policy answers"):
         world.calibrated(share=0.3, stage="before", estimators=("entropy",))
 
 
-def test_cut_can_be_placed_anew_where_signals_have_drifted(world: World, fresh: World) -> None:
+def test_a_share_can_be_met_anew_where_signals_have_drifted(world: World, fresh: World) -> None:
     """Everybody has more history than on validation: the share is met again, and the order of risk is as learned."""
     router = world.calibrated(share=0.35)
     drifted = {
         name: Uncertainty(u.total * np.float32(0.5 if u.stage == "before" else 1), u.stage)
         for name, u in fresh.uncertainty.items()
     }
-    before, risk = router.replace(drifted, fresh.keys), router.risk(drifted)
+    before, risk = router.assign(drifted, fresh.keys).replaced, router.assign(drifted).risk
     assert before.mean() < 0.33
-    router.place(drifted)
-    after = router.replace(drifted, fresh.keys)
+    router = router.at_share(0.35, drifted)
+    after = router.assign(drifted, fresh.keys).replaced
     assert after.mean() == pytest.approx(0.35, abs=1.5 / SIZE)
     assert (after | ~before).all()
-    np.testing.assert_array_equal(router.risk(drifted), risk)
+    np.testing.assert_array_equal(router.assign(drifted).risk, risk)
 
 
 def test_ties_are_broken_by_key_so_that_the_share_is_met() -> None:
     coarse = World(levels=3)
     router = coarse.calibrated(share=0.35, stage="before")
-    with_keys = router.replace(coarse.uncertainty, coarse.keys)
-    without = router.replace(coarse.uncertainty)
+    with_keys = router.assign(coarse.uncertainty, coarse.keys).replaced
+    without = router.assign(coarse.uncertainty).replaced
     assert with_keys.mean() == pytest.approx(0.35, abs=0.03)
     assert min(abs(without.mean() - 1 / 3), abs(without.mean() - 2 / 3)) < 0.03, "a whole level or none of it"
     assert router.report["share"] == with_keys.mean()
@@ -143,13 +154,13 @@ def test_ties_are_broken_by_key_so_that_the_share_is_met() -> None:
 
 def test_decisions_depend_on_the_query_alone(world: World, fresh: World) -> None:
     router = world.calibrated(share=0.35)
-    replaced, risk = router.replace(fresh.uncertainty, fresh.keys), router.risk(fresh.uncertainty)
+    replaced, risk = router.assign(fresh.uncertainty, fresh.keys).replaced, router.assign(fresh.uncertainty).risk
     order = np.random.default_rng(3).permutation(SIZE)
-    np.testing.assert_array_equal(router.replace(fresh.take(order), fresh.keys[order]), replaced[order])
+    np.testing.assert_array_equal(router.assign(fresh.take(order), fresh.keys[order]).replaced, replaced[order])
     for row in range(0, SIZE, 371):
         one = np.array([row])
-        np.testing.assert_array_equal(router.replace(fresh.take(one), fresh.keys[one]), replaced[one])
-        np.testing.assert_array_equal(router.risk(fresh.take(one)), risk[one])
+        np.testing.assert_array_equal(router.assign(fresh.take(one), fresh.keys[one]).replaced, replaced[one])
+        np.testing.assert_array_equal(router.assign(fresh.take(one)).risk, risk[one])
         np.testing.assert_array_equal(router.confidence(fresh.take(one)), router.confidence(fresh.uncertainty)[one])
 
 
@@ -157,9 +168,9 @@ def test_equal_validation_gives_an_equal_router_and_json_keeps_it(world: World, 
     router = world.calibrated(share=0.35)
     stored = json.loads(json.dumps(router.to_dict(), allow_nan=False))
     assert stored == json.loads(json.dumps(world.calibrated(share=0.35).to_dict()))
-    again = Router.from_dict(stored)
+    again = ThresholdRouter.from_dict(stored)
     assert again.delegate == "good"
-    np.testing.assert_array_equal(again.replace(fresh.uncertainty), router.replace(fresh.uncertainty))
+    np.testing.assert_array_equal(again.assign(fresh.uncertainty).replaced, router.assign(fresh.uncertainty).replaced)
     np.testing.assert_array_equal(again.confidence(fresh.uncertainty), router.confidence(fresh.uncertainty))
     assert list(again.decide(fresh.uncertainty).reason) == list(router.decide(fresh.uncertainty).reason)
     assert again.report == router.report
@@ -191,8 +202,8 @@ def test_quality_of_the_risk_is_cross_fitted(world: World) -> None:
     rng = np.random.default_rng(0)
     small = World(size=300)
     noise = {name: Uncertainty(rng.random(300).astype(np.float32), u.stage) for name, u in small.uncertainty.items()}
-    router = Router(RouterConfig(estimators=("evidence-horizon", "entropy"), share=0.3))
-    router.calibrate(noise, small.policy, small.delegates, small.hit)
+    router = ThresholdRouter(RouterConfig(estimators=("evidence-horizon", "entropy"), share=0.3))
+    router.fit(small.data(signals=noise))
     assert router.report["risk"]["auc"] < 0.6
     assert world.calibrated(share=0.3).report["risk"]["auc"] > 0.7
 
@@ -201,29 +212,30 @@ def test_too_few_bad_answers_give_the_base_rate(world: World) -> None:
     few = World(size=12)
     router = few.calibrated(share=0.5)
     worse = few.policy < few.delegates["good"]
-    np.testing.assert_allclose(router.risk(few.uncertainty), (worse.sum() + 0.5) / 13, rtol=1e-5)
-    perfect = Router(RouterConfig(share=0.0, estimators=("entropy",)))
-    perfect.calibrate(world.uncertainty, np.ones(SIZE), world.delegates, np.ones(SIZE, bool))
-    assert perfect.risk(world.uncertainty).max() < 1e-3
+    np.testing.assert_allclose(router.assign(few.uncertainty).risk, (worse.sum() + 0.5) / 13, rtol=1e-5)
+    perfect = ThresholdRouter(RouterConfig(share=0.0, estimators=("entropy",)))
+    perfect.fit(world.data(quality={"mind": np.ones(SIZE), **world.delegates}))
+    assert perfect.assign(world.uncertainty).risk.max() < 1e-3
 
 
 def test_broken_signals_are_refused_by_name(world: World) -> None:
     router = world.calibrated(share=0.3)
     short = {**world.uncertainty, "entropy": Uncertainty(np.zeros(3, np.float32), "after")}
     with pytest.raises(PluginError, match="'entropy' has shape"):
-        router.risk(short)
+        router.assign(short)
     broken = world.uncertainty["entropy"].total.copy()
     broken[5] = np.nan
     with pytest.raises(PluginError, match="'entropy' is not finite"):
-        router.risk({**world.uncertainty, "entropy": Uncertainty(broken, "after")})
+        router.assign({**world.uncertainty, "entropy": Uncertainty(broken, "after")})
     with pytest.raises(ConfigError, match=r"no uncertainty estimator 'entropi'\. Did you mean 'entropy'"):
         world.calibrated(share=0.3, estimators=("entropi",))
+    blank = ThresholdRouter(RouterConfig(share=0.3))
     with pytest.raises(ConfigError, match="without validation"):
-        Router(RouterConfig(share=0.3)).calibrate({}, np.zeros(0), {"good": np.zeros(0)}, np.zeros(0, bool))
+        blank.fit(world.data().take(np.zeros(0, np.intp)))
     with pytest.raises(ConfigError, match="no delegate"):
-        Router(RouterConfig(share=0.3)).calibrate(world.uncertainty, world.policy, {}, world.hit)
+        blank.fit(world.data(quality={"mind": world.policy}))
     with pytest.raises(PluginError, match="before it was calibrated"):
-        Router(RouterConfig(share=0.3)).risk(world.uncertainty)
+        blank.assign(world.uncertainty)
 
 
 @pytest.mark.parametrize("wanted", [{}, {"share": 0.3, "risk": 0.1}, {"share": 1.2}, {"risk": -0.1}, {"shar": 0.3}])
@@ -235,7 +247,7 @@ def test_config_takes_exactly_one_goal(wanted: dict[str, float]) -> None:
 @given(values=risks, share=st.floats(0, 1))
 def test_cut_meets_a_share_up_to_the_ties_and_replaces_the_riskiest(values: list[float], share: float) -> None:
     risk = np.array(values)
-    cut = cut_for_share(risk, share)
+    cut = threshold_for_share(risk, share)
     replaced = cut(risk)
     largest_tie = max(values.count(v) for v in set(values))
     assert abs(replaced.sum() - share * len(values)) <= largest_tie / 2 + 1e-6
@@ -247,7 +259,7 @@ def test_cut_meets_a_share_up_to_the_ties_and_replaces_the_riskiest(values: list
 def test_a_larger_share_replaces_the_same_queries_and_more(values: list[float], shares: tuple[float, float]) -> None:
     risk = np.array(values)
     keys = np.arange(len(risk), dtype=np.int64)
-    less, more = (cut_for_share(risk, s, seed=4)(risk, keys) for s in sorted(shares))
+    less, more = (threshold_for_share(risk, s, seed=4)(risk, keys) for s in sorted(shares))
     assert (more | ~less).all()
 
 
@@ -256,9 +268,9 @@ def test_cut_keeps_the_most_queries_whose_mean_risk_is_within_the_limit(values: 
     risk = np.sort(np.array(values))
     if risk[0] > limit:
         with pytest.raises(ConfigError, match="cannot be reached"):
-            cut_for_risk(risk, limit)
+            threshold_for_risk(risk, limit)
         return
-    kept = ~cut_for_risk(risk, limit)(risk)
+    kept = ~threshold_for_risk(risk, limit)(risk)
     assert risk[kept].mean() <= limit + 1e-9
     whole_levels = [risk <= level for level in np.unique(risk)]
     assert kept.sum() == max(k.sum() for k in whole_levels if risk[k].mean() <= limit + 1e-12)
@@ -267,7 +279,7 @@ def test_cut_keeps_the_most_queries_whose_mean_risk_is_within_the_limit(values: 
 def test_keys_pick_the_wanted_part_evenly_and_differ_by_seed() -> None:
     keys = np.arange(20_000, dtype=np.int64)
     tied = np.zeros(len(keys))
-    first, second = (Cut(0.0, 0.3, seed)(tied, keys) for seed in (0, 1))
+    first, second = (Threshold(level=0.0, part=0.3, seed=seed)(tied, keys) for seed in (0, 1))
     assert first.mean() == pytest.approx(0.3, abs=0.01)
     assert (first & second).mean() == pytest.approx(0.09, abs=0.01)
 
@@ -280,10 +292,15 @@ def test_a_share_costs_less_than_the_same_share_drawn_at_random() -> None:
     signals = {"evidence-horizon": Uncertainty(easy.astype(np.float32), "before")}
     policy = (rng.random(size) < 0.7 * easy).astype(np.float64)
     delegate = (rng.random(size) < 0.45 * easy).astype(np.float64)
-    router = Router(RouterConfig(estimators=("evidence-horizon",), share=0.3, stage="before"))
-    router.calibrate(signals, policy, {"cheap": delegate}, policy > 0, np.arange(size))
-    replaced = router.replace(signals, np.arange(size))
+    router = ThresholdRouter(RouterConfig(estimators=("evidence-horizon",), share=0.3, stage="before"))
+    quality = {"mind": policy, "cheap": delegate}
+    router.fit(
+        CalibrationData("mind", signals, quality, {label: q > 0 for label, q in quality.items()}, np.arange(size))
+    )
+    replaced = router.assign(signals, np.arange(size)).replaced
     routed = np.where(replaced, delegate, policy).mean()
     at_random = 0.7 * policy.mean() + 0.3 * delegate.mean()
-    by_risk = np.where(router.risk(signals) > np.quantile(router.risk(signals), 0.7), delegate, policy).mean()
+    by_risk = np.where(
+        router.assign(signals).risk > np.quantile(router.assign(signals).risk, 0.7), delegate, policy
+    ).mean()
     assert by_risk < at_random < routed

@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reasonrec_core.errors import PluginError
-from reasonrec_core.routing import Evidence, Router, RouterConfig, answer_confidence, clues, fit_router
-from reasonrec_core.routing.confidence import way, ways_of
-from reasonrec_core.routing.confidence_calibration import fit_stated, held_out
+from reasonrec_core.routing import CalibrationData, Router, answer_features, read_router
+from reasonrec_core.routing.confidence import cross_fit_confidence, way, ways_of
+from reasonrec_core.testing.router import decide, fit_router
 from reasonrec_core.types import History, Ranking, Uncertainty
 
 
@@ -18,7 +17,7 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
-def evidence(n: int, seed: int) -> Evidence:
+def calibration_data(n: int, seed: int) -> CalibrationData:
     """A policy and a delegate that are right on different queries, and a signal that tells which."""
     rng = np.random.default_rng(seed)
     horizon, hidden = rng.random(n), rng.normal(0, 1.5, n)
@@ -28,67 +27,65 @@ def evidence(n: int, seed: int) -> Evidence:
         "hidden": Uncertainty(sigmoid(-hidden).astype(np.float32), "before"),
     }
     quality = {"policy": mine.astype(float), "other": theirs.astype(float)}
-    return Evidence("policy", signals, quality, {"policy": mine, "other": theirs}, np.arange(n, dtype=np.int64))
+    return CalibrationData("policy", signals, quality, {"policy": mine, "other": theirs}, np.arange(n, dtype=np.int64))
 
 
-def routed(known: Evidence) -> Router:
+def routed(known: CalibrationData) -> Router:
     """Decided by both signals."""
-    config = RouterConfig(share=0.5, estimators=("evidence-horizon", "hidden"), stage="before", delegate="other")
-    return fit_router(config, known)
+    settings = {"share": 0.5, "estimators": ("evidence-horizon", "hidden"), "stage": "before", "delegate": "other"}
+    return fit_router(settings, known)
 
 
 def test_confidence_holds_on_fresh_queries_for_each_way() -> None:
-    known, fresh = evidence(4000, 0), evidence(4000, 1)
+    known, fresh = calibration_data(4000, 0), calibration_data(4000, 1)
     router = routed(known)
-    router.stated = fit_stated(router, known)
-    assert set(router.stated) == {"self", way("other")}
-    replaced = router.replace(fresh.signals, fresh.keys)
-    sure = answer_confidence(router, fresh.signals, replaced)
+    router.calibrate_confidence(known)
+    assert set(router.state.calibration) == {"self", way("other")}
+    decided = decide(router, fresh)
+    replaced, sure = decided.replaced, decided.confidence
     for rows, system in ((replaced, "other"), (~replaced, "policy")):
         assert abs(sure[rows].mean() - fresh.hit[system][rows].mean()) < 0.03
 
 
 def test_ways_tell_who_answers() -> None:
-    known = evidence(400, 0)
+    known = calibration_data(400, 0)
     router = routed(known)
-    replaced = router.replace(known.signals, known.keys)
-    assert set(ways_of(router, known.signals, replaced)[replaced]) == {"replace:other"}
-    assert set(ways_of(router, known.signals, replaced)[~replaced]) == {"self"}
+    decided = decide(router, known)
+    ways = ways_of(decided.route, decided.who)
+    assert set(ways[decided.replaced]) == {"replace:other"}
+    assert set(ways[~decided.replaced]) == {"self"}
 
 
 def test_a_saved_router_states_the_same() -> None:
-    known = evidence(1000, 0)
+    known = calibration_data(1000, 0)
     router = routed(known)
-    router.stated = fit_stated(router, known)
-    again = Router.from_dict(router.to_dict())
-    replaced = router.replace(known.signals, known.keys)
-    first, second = (answer_confidence(each, known.signals, replaced) for each in (router, again))
+    router.calibrate_confidence(known)
+    again = read_router(router.to_dict())
+    first, second = (decide(each, known).confidence for each in (router, again))
     np.testing.assert_array_equal(first, second)
 
 
 def test_no_case_is_judged_by_a_regression_that_saw_it() -> None:
     """With outcomes that have nothing to do with the signals, held-out confidence must not follow them."""
-    known = evidence(600, 3)
+    known = calibration_data(600, 3)
     noise = np.random.default_rng(0).random(600) < 0.3
-    blind = Evidence("policy", known.signals, known.quality, {"policy": noise, "other": noise}, known.keys)
-    raw = held_out(routed(blind), blind, "policy", blind.signals)
+    blind = CalibrationData("policy", known.signals, known.quality, {"policy": noise, "other": noise}, known.keys)
+    raw = cross_fit_confidence(routed(blind).config, blind, "policy", blind.signals)
     assert abs(np.corrcoef(raw, noise)[0, 1]) < 0.15
     assert abs(raw.mean() - noise.mean()) < 0.05
 
 
 @pytest.mark.parametrize("kind", ["threshold", "deferral", "cascade"])
 def test_without_confidence_the_decisions_are_the_same(kind: str) -> None:
-    known = evidence(600, 0)
+    known = calibration_data(600, 0)
     ranked = Ranking(np.tile(np.arange(3, dtype=np.int32), (600, 1)), np.ones((600, 3), np.float32))
-    told = clues(History.of([[0]] * 600), np.ones(3, np.int64), {"other": ranked})
+    told = answer_features(History.of([[0]] * 600), np.ones(3, np.int64), {"other": ranked})
     known = replace(known, signals={**known.signals, **told})
     settings = {"kind": kind, "estimators": ("evidence-horizon", "hidden"), "stage": "before", "share": 0.5}
-    config = RouterConfig.model_validate(settings)
-    sure, unsure = fit_router(config, known), fit_router(config, known, confident=False)
-    decided = sure.replace(known.signals, known.keys)
-    assert 0 < decided.mean() < 1
-    assert np.array_equal(decided, unsure.replace(known.signals, known.keys))
-    assert sure.confidence(known.signals).shape == (600,)
-    with pytest.raises(PluginError, match="confidence needs"):
-        unsure.confidence(known.signals)
+    sure, unsure = fit_router(settings, known), fit_router(settings, known, with_confidence=False)
+    decided = decide(sure, known)
+    assert 0 < decided.replaced.mean() < 1
+    assert np.array_equal(decided.who, decide(unsure, known).who)
+    assert np.isfinite(decided.confidence).all()
+    assert np.isnan(decide(unsure, known).confidence).all()
     assert unsure.report["confidence"] == {}

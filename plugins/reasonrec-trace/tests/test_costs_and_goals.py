@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from reasonrec_trace.costs import seconds, tokens
-from reasonrec_trace.goals import relative, share_for_latency, share_for_loss, share_for_tokens
-from reasonrec_trace.replay_router import Replayed, as_recorded, evidence
+from reasonrec_trace.goals import relative_difference, share_for_latency, share_for_loss, share_for_tokens
+from reasonrec_trace.replay_router import Replayed, as_recorded, calibration_data
 from reasonrec_trace.trace_arrays import Recorded
 
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.routing import Evidence, Router, RouterConfig, fit_router
+from reasonrec_core.routing import CalibrationData, Router
 from reasonrec_core.routing.budget import share_for_time
+from reasonrec_core.testing.router import fit_router
 from reasonrec_core.trace import Header
 from reasonrec_core.types import Uncertainty
 
@@ -68,7 +69,7 @@ def world(seed: int = 0) -> Recorded:
 
 
 def learned(found: Recorded) -> Router:
-    return fit_router(RouterConfig(share=0.2, stage="before", estimators=("doubt",)), evidence(found))
+    return fit_router({"share": 0.2, "stage": "before", "estimators": ("doubt",)}, calibration_data(found))
 
 
 def test_time_is_that_of_the_way_that_is_taken() -> None:
@@ -119,34 +120,34 @@ def test_a_tolerated_loss_delegates_what_can_be_delegated_and_no_more() -> None:
 def test_relative_differences_are_paired_by_user() -> None:
     rng = np.random.default_rng(1)
     policy = rng.random(400)
-    worse = relative(policy * 0.9, policy, np.arange(400), seed=0, resamples=1000)
+    worse = relative_difference(policy * 0.9, policy, np.arange(400), seed=0, resamples=1000)
     assert worse.value == pytest.approx(-0.1)
     assert worse.low == pytest.approx(-0.1)
-    noisy = relative(rng.permuted(policy), policy, np.arange(400), seed=0, resamples=1000)
+    noisy = relative_difference(rng.permuted(policy), policy, np.arange(400), seed=0, resamples=1000)
     assert noisy.low < 0 < noisy.high
-    few = relative(rng.permuted(policy), policy, np.arange(400) // 40, seed=0, resamples=1000)
-    alone = relative(rng.permuted(policy), policy, np.full(400, -1), seed=0, resamples=1000)
+    few = relative_difference(rng.permuted(policy), policy, np.arange(400) // 40, seed=0, resamples=1000)
+    alone = relative_difference(rng.permuted(policy), policy, np.full(400, -1), seed=0, resamples=1000)
     assert np.isfinite([few.low, few.high, alone.low, alone.high]).all()
     gone = policy.copy()
     gone[::2] = np.nan
-    assert relative(policy, gone, np.arange(400), seed=0, resamples=100).value == 0
+    assert relative_difference(policy, gone, np.arange(400), seed=0, resamples=100).value == 0
 
 
 def test_evidence_needs_both_sides() -> None:
     found = world()
-    taken = evidence(found).take(np.arange(10))
-    assert isinstance(taken, Evidence)
+    taken = calibration_data(found).take(np.arange(10))
+    assert isinstance(taken, CalibrationData)
     assert len(taken) == 10
     assert list(taken.quality) == ["mind", "quick"]
     with pytest.raises(ConfigError, match="a policy and at least one delegate"):
-        evidence(replace(found, header=HEAD.model_copy(update={"delegates": ()})))
+        calibration_data(replace(found, header=HEAD.model_copy(update={"delegates": ()})))
 
 
 def test_tokens_need_the_share_that_arithmetic_says() -> None:
     found = world()
     assert share_for_tokens(found, learned(found), 10.0) == pytest.approx(0.75, abs=0.011)
     assert share_for_tokens(found, learned(found), 40.0) == 0.0
-    late = fit_router(RouterConfig(share=0.2, stage="after", estimators=("doubt",)), evidence(found))
+    late = fit_router({"share": 0.2, "stage": "after", "estimators": ("doubt",)}, calibration_data(found))
     with pytest.raises(ConfigError, match=r"--max-tokens: 10 tokens cannot be reached: the policy spends 40\.0"):
         share_for_tokens(found, late, 10.0)
     silent = replace(found, numbers={**found.numbers, "policy_tokens": np.full(SIZE, np.nan)})

@@ -22,7 +22,8 @@ from reasonrec_core.errors import ConfigError, RunError
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
-from reasonrec_core.routing import Router, RouterConfig
+from reasonrec_core.routing import Router
+from reasonrec_core.routing.config import AnyRouterConfig
 from reasonrec_core.trace import Header, TraceRecord, TraceWriter, UncertaintyValue, open_trace, read_trace
 from reasonrec_core.trace.schema import VALID
 
@@ -33,13 +34,12 @@ ROUTERS = {
     "after the answer": {"share": 0.35, "stage": "after"},
     "a risk": {"risk": 0.077, "stage": "after", "estimators": ["entropy", "margin"]},
     "another delegate": {"share": 0.5, "stage": "before", "delegate": "popularity"},
-    "a loss": {"max_loss": 0.3, "stage": "before", "kind": "deferral", "clues": "all"},
-    "risk table": {"kind": "table", "share": 0.2, "stage": "after"},
-    "risk control": {"kind": "risk-control", "risk": 0.2, "stage": "before", "clues": "all"},
+    "a loss": {"max_loss": 0.3, "stage": "before", "kind": "deferral", "answer_features": "all"},
+    "risk control": {"kind": "risk-control", "risk": 0.2, "stage": "before", "answer_features": "all"},
     "cascade": {"kind": "cascade", "share": 0.4, "stage": "before", "overhead": 1.0},
     "abstaining": {"share": 0.3, "stage": "after", "abstain": 0.2},
-    "learned deferral": {"kind": "deferral", "share": 0.4, "stage": "before", "clues": "all"},
-    "deferral after the answer": {"kind": "deferral", "share": 0.6, "stage": "after", "clues": "all"},
+    "learned deferral": {"kind": "deferral", "share": 0.4, "stage": "before", "answer_features": "all"},
+    "deferral after the answer": {"kind": "deferral", "share": 0.6, "stage": "after", "answer_features": "all"},
 }
 SHOP = {
     "name": "shop",
@@ -72,8 +72,8 @@ def finished(data: Path) -> Path:
     return folder
 
 
-def router(**settings: object) -> RouterConfig:
-    return RouterConfig.model_validate(settings)
+def router(**settings: object) -> AnyRouterConfig:
+    return AnyRouterConfig.model_validate(settings)
 
 
 def replayed(path: Path, *metrics: str, **wanted: object) -> Replay:
@@ -138,7 +138,7 @@ def test_hashed_traces_replay_alike(
     hide = {"hash_users": True, "hash_items": True, "format": "jsonl"}
     other = run_with({"share": 0.35, "stage": "before"}, data, tmp_path / "run", trace=hide)
     trace = read_trace(finished)
-    ties = [r for r in trace if r.gain == trace.header.router["cut"]["level"]]
+    ties = [r for r in trace if r.gain == trace.header.router["state"]["threshold"]["level"]]
     assert {r.route for r in ties} == {"self", "replace"}, "the test needs requests that only their keys tell apart"
     untouched = replayed(other)
     assert untouched.changed == 0
@@ -321,14 +321,14 @@ def test_learned_deferral_decides_one_request_as_it_decides_many(data: Path, tmp
     asked = [r for r in records if r.latency is not None and r.history_length == len(r.history)]
     assert {record.route for record in records} == {"self", "replace"}
     assert all((record.delegate is None) == (record.route == "self") for record in records)
-    assert not any(name.startswith("clue:") for name in statistics(open_trace(folder))["uncertainty"])
+    assert not any(name.startswith("feature:") for name in statistics(open_trace(folder))["uncertainty"])
     served = Recommender.open(folder)
     assert len(asked) > 5
     for record in asked[:10]:
         answer = served.recommend(history=list(record.history), k=5)
         assert (answer.route, answer.by) == (record.route, record.delegate or "toy")
         assert [item.id for item in answer.items] == list(record.ranking)
-        assert not any(name.startswith("clue:") for name in answer.uncertainty)
+        assert not any(name.startswith("feature:") for name in answer.uncertainty)
 
 
 def test_goals_of_a_run_become_shares(data: Path, tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def describe_rule(routing: RoutingResult) -> str:
     known = [SIGNALS.get(name, name) for name in routing.estimators]
     if routing.asks:
         known.append(f"what {_list(routing.asks)} answered")
-    elif routing.clues:
+    elif routing.answer_features:
         known.append("how long and how popular the history is")
     parts = [f"Why: it is decided {stage}" if stage else "Why: it is decided"]
     parts[0] += f", from {_list(known)}." if known else "."

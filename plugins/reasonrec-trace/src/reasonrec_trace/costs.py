@@ -70,7 +70,9 @@ def _first(found: Recorded, decisions: Replayed) -> Float64:
 def _all(found: Recorded, decisions: Replayed) -> Float64:
     """float64[n]: what all take who are consulted and have not been asked before."""
     router = found.header.router or {}
-    systems = router.get("fusion", {}).get("systems", (found.header.policy, *found.header.delegates))
+    systems = ((router.get("state") or {}).get("fusion") or {}).get(
+        "systems", (found.header.policy, *found.header.delegates)
+    )
     labels = [label for label in systems[1:] if label not in decisions.asked]
     return np.sum([alone(found, label) for label in labels], axis=0) if labels else np.zeros(len(found))
 

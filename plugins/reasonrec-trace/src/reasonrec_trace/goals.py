@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing import Router, budget
-from reasonrec_core.routing.budget import PERCENT
-from reasonrec_core.routing.noninferiority import Relative, relative
+from reasonrec_core.routing.budget import PERCENT, RelativeDifference, relative_difference
 from reasonrec_core.types import Bool
 from reasonrec_trace.costs import seconds, spread
-from reasonrec_trace.replay_router import BEFORE, Replayed, decide, evidence
+from reasonrec_trace.replay_router import BEFORE, Replayed, calibration_data, decide
 from reasonrec_trace.trace_arrays import Recorded
 
-__all__ = ["Relative", "relative", "share_for_latency", "share_for_loss", "share_for_tokens"]
+__all__ = ["RelativeDifference", "relative_difference", "share_for_latency", "share_for_loss", "share_for_tokens"]
 
 
-def share_for_latency(found: Recorded, router: Router, limit: float) -> float:
+def share_for_latency(found: Recorded, router: Router[Any], limit: float) -> float:
     """The smallest share at which a request takes at most ``limit`` seconds on average.
 
     Raises:
@@ -48,7 +49,7 @@ def _mean_seconds(found: Recorded, decisions: Replayed) -> float:
     return told["mean"] if told else float("nan")
 
 
-def share_for_tokens(found: Recorded, router: Router, limit: float) -> float:
+def share_for_tokens(found: Recorded, router: Router[Any], limit: float) -> float:
     """The smallest share at which a request costs at most ``limit`` tokens on average.
 
     Raises:
@@ -60,15 +61,15 @@ def share_for_tokens(found: Recorded, router: Router, limit: float) -> float:
         raise ConfigError("the trace holds no tokens of the policy", where="--max-tokens")
 
     def replaced(share: float) -> Bool:
-        return router.at_share(share, found.signals).replace(found.signals, found.keys)
+        return router.at_share(share, found.signals).assign(found.signals, found.keys).replaced
 
     spent = np.where(known, spent, spent[known].mean())
     return budget.share_for_tokens(replaced, spent, router.config.stage, limit, "--max-tokens")
 
 
 def share_for_loss(
-    valid: Recorded, router: Router, limit: float, *, seed: int, resamples: int
-) -> tuple[float, Relative]:
+    valid: Recorded, router: Router[Any], limit: float, *, seed: int, resamples: int
+) -> tuple[float, RelativeDifference]:
     """The largest share whose loss is at most ``limit``: `reasonrec_core.routing.budget.share_for_loss`."""
-    known = evidence(valid)
-    return budget.share_for_loss(known, router.config, limit, valid.users, seed=seed, resamples=resamples)
+    data = calibration_data(valid)
+    return budget.share_for_loss(data, router, limit, valid.users, seed=seed, resamples=resamples)

@@ -19,13 +19,19 @@ from reasonrec_core.trace.reader import TraceFile
 from reasonrec_core.trace.schema import VALID
 from reasonrec_core.types import Route
 from reasonrec_trace.costs import seconds, spread, tokens
-from reasonrec_trace.goals import Relative, relative, share_for_latency, share_for_loss, share_for_tokens
+from reasonrec_trace.goals import (
+    RelativeDifference,
+    relative_difference,
+    share_for_latency,
+    share_for_loss,
+    share_for_tokens,
+)
 from reasonrec_trace.replay_router import (
     Replayed,
     as_recorded,
-    calibrated,
     check_signals,
     decide,
+    fit_router,
     quality,
     recorded_router,
 )
@@ -108,7 +114,7 @@ class Replay:
     replayed: Side
     policy: Side | None
     comparisons: tuple[Comparison, ...]
-    against_policy: Relative | None
+    against_policy: RelativeDifference | None
     goal: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -149,7 +155,7 @@ def replay(file: TraceFile, wanted: Wanted, *, metrics: Sequence[str] = (), seed
     if alone is not None and head.quality in names:
         ours, theirs = (quality(test, decisions, head.quality) for decisions in (after, alone))
         if np.nansum(theirs):
-            against = relative(ours, theirs, test.users, seed=seed, resamples=head.resamples)
+            against = relative_difference(ours, theirs, test.users, seed=seed, resamples=head.resamples)
     if goal and against:
         goal |= {"test": asdict(against), "confirmed": against.low >= -goal["limit"]}
     return Replay(
@@ -174,13 +180,13 @@ def _policy_alone(test: Recorded, stage: str) -> Replayed | None:
 
 def _router(
     file: TraceFile, test: Recorded, wanted: Wanted, needed: set[str], seed: int
-) -> tuple[Router | None, dict[str, Any] | None]:
+) -> tuple[Router[Any] | None, dict[str, Any] | None]:
     """The router that is wanted, and how its goal was met on validation where that is where it was chosen."""
     if wanted.goals > 1:
         raise ConfigError("give one of a share, a latency, a loss and tokens", where="replay")
     given, wanted = bool(wanted.goals), wanted.told_apart()
     valid = None if wanted.router is None else read_recorded(file, needed, VALID)
-    router = recorded_router(test) if wanted.router is None or valid is None else calibrated(wanted.router, valid)
+    router = recorded_router(test) if wanted.router is None or valid is None else fit_router(wanted.router, valid)
     if not wanted.goals:
         return router, None
     if router is None:
@@ -201,7 +207,7 @@ def _router(
         goal = {"limit": wanted.max_loss, "share": share, "validation": asdict(found)}
     assert share is not None
     if not given and wanted.router is not None and valid is not None:  # as a run with this router: on validation
-        return calibrated(wanted.router.at(share), valid), goal
+        return fit_router(wanted.router.at(share), valid), goal
     check_signals(test, router.signals)
     return router.at_share(share, test.signals), goal
 

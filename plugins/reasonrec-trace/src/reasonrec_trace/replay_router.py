@@ -13,10 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.errors import ConfigError, RunError
-from reasonrec_core.routing import Costs, Decisions, Evidence, Router, RouterConfig, fit_router
-from reasonrec_core.routing.confidence_calibration import fit_stated
-from reasonrec_core.routing.expected_gain import EXPECTED, gained
+from reasonrec_core.errors import ConfigError, ReasonRecError, RunError
+from reasonrec_core.routing import (
+    AskingCosts,
+    CalibrationData,
+    Decisions,
+    Router,
+    RouterConfig,
+    make_router,
+    read_router,
+)
+from reasonrec_core.routing.calibration_data import EXPECTED, decode_gain
 from reasonrec_core.trace.schema import CONSULT, ROUTED
 from reasonrec_core.types import Float64, Route
 from reasonrec_trace.trace_arrays import Names, Recorded
@@ -60,11 +67,11 @@ def as_recorded(found: Recorded) -> Replayed:
     if router is None:
         return Replayed(found.routes, found.delegates, BEFORE)
     asked = tuple(str(label) for label in router.get("asks", ()))
-    in_turn = router["config"].get("kind") == "cascade"
+    in_turn = bool(router.get("in_turn", False))
     return Replayed(found.routes, found.delegates, str(router["config"]["stage"]), asked, in_turn)
 
 
-def decide(found: Recorded, router: Router | None) -> Replayed:
+def decide(found: Recorded, router: Router[Any] | None) -> Replayed:
     """The decisions of a router; without one the policy answers all, or where there is none the first delegate.
 
     Raises:
@@ -80,13 +87,13 @@ def decide(found: Recorded, router: Router | None) -> Replayed:
     return Replayed(made.route, made.who, router.config.stage, router.asks, router.in_turn, made)
 
 
-def recorded_router(found: Recorded) -> Router | None:
-    """The router of the run, as it was calibrated there."""
+def recorded_router(found: Recorded) -> Router[Any] | None:
+    """The router of the run, as it was fitted there."""
     if found.header.router is None:
         return None
     try:
-        return Router.from_dict(found.header.router)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return read_router(found.header.router)
+    except (ReasonRecError, KeyError, TypeError) as error:
         raise RunError(
             f"the trace's router cannot be read ({' '.join(str(error).split())})",
             where=found.header.name or None,
@@ -94,22 +101,21 @@ def recorded_router(found: Recorded) -> Router | None:
         ) from error
 
 
-def calibrated(config: RouterConfig, valid: Recorded) -> Router:
-    """Another router, calibrated on the trace's validation part as a run would have calibrated it.
+def fit_router(config: RouterConfig, valid: Recorded) -> Router[Any]:
+    """Another router, fitted to the trace's validation part as a run would have fitted it.
 
     Raises:
         ConfigError: an estimator or delegate that the trace does not know, or a risk out of reach.
         RunError: there is no validation part.
     """
-    known = evidence(valid)
-    router = fit_router(config, known)
-    if router.held is not None:  # what is held back goes by the confidence that would be stated
-        router.stated = fit_stated(router, known)
-        router.hold_back(known.signals, known.keys)
+    data = calibration_data(valid)
+    router = make_router(config).fit(data)
+    router.calibrate_confidence(data)
+    router.place_abstention(data)
     return router
 
 
-def evidence(valid: Recorded) -> Evidence:
+def calibration_data(valid: Recorded) -> CalibrationData:
     """The validation part as what routers learn from."""
     head = valid.header
     if head.policy is None or not head.delegates:
@@ -124,11 +130,11 @@ def evidence(valid: Recorded) -> Evidence:
         )
     quality = {system: metric(valid, system, head.quality) for system in (head.policy, *head.delegates)}
     hit = {system: metric(valid, system, head.hit) > 0 for system in quality}
-    costs = Costs.from_dict(head.costs) if head.costs else None
+    costs = AskingCosts.model_validate(head.costs) if head.costs else None
     told = {label: valid.signals.get(f"{EXPECTED}{label}") for label in head.delegates}
-    expected = {label: gained(each.total) for label, each in told.items() if each is not None}
+    expected = {label: decode_gain(each.total) for label, each in told.items() if each is not None}
     soft = expected if len(expected) == len(told) else None
-    return Evidence(head.policy, valid.signals, quality, hit, valid.keys, costs, soft)
+    return CalibrationData(head.policy, valid.signals, quality, hit, valid.keys, costs, soft)
 
 
 def check_signals(found: Recorded, names: Sequence[str]) -> None:

@@ -132,11 +132,11 @@ def _sure(record: TraceRecord) -> str:
 
 
 def _doubts(record: TraceRecord) -> list[str]:
-    from reasonrec_core.routing import CLUE
+    from reasonrec_core.routing import FEATURE
 
     told = []
     for name, value in record.uncertainty.items():
-        if name.startswith(CLUE):
+        if name.startswith(FEATURE):
             continue
         parts = {"epistemic": value.epistemic, "aleatoric": value.aleatoric}
         known = ", ".join(f"{part} {v:.2f}" for part, v in parts.items() if v is not None)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.evaluate.significance import horizon_quartiles
-from reasonrec_core.routing import CLUE
+from reasonrec_core.routing import FEATURE
 from reasonrec_core.trace.reader import TraceFile
 from reasonrec_core.types import Float64, Route
 from reasonrec_trace.costs import spread
@@ -53,7 +53,7 @@ def statistics(file: TraceFile) -> dict[str, Any]:
         "uncertainty": {
             name: _parts(u.total, u.epistemic, u.aleatoric)
             for name, u in found.signals.items()
-            if not name.startswith(CLUE)
+            if not name.startswith(FEATURE)
         },
     }
 

@@ -1,18 +1,19 @@
-"""Learned deferral on queries whose best delegate is known, and the clues that it learns from."""
+"""Learned deferral on queries whose best delegate is known, and the features that it learns from."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from reasonrec_routers.cross_fitting import area
+from reasonrec_routers.gain_model import FORMS, fit_gain_model
+from reasonrec_routers.risk_control import threshold_for_loss
 
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.routing import Router, RouterConfig, answer_confidence
-from reasonrec_core.routing.deferral import area
-from reasonrec_core.routing.features import clue_names, clues
-from reasonrec_core.routing.gain_model import FORMS, fit_regression, read_regression
-from reasonrec_core.routing.risk_control import cut_for_loss
+from reasonrec_core.routing import CalibrationData, Router, answer_features, feature_names, read_router
+from reasonrec_core.testing.router import fit_router
 from reasonrec_core.types import History, Ranking, Uncertainty
 
 SIZE = 3000
@@ -25,9 +26,11 @@ class World:
     def __init__(self, size: int = SIZE, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
         self.keys = np.arange(size, dtype=np.int64)
-        self.known = {name: Uncertainty(rng.random(size).astype(np.float32), "before") for name in clue_names(LABELS)}
+        self.known = {
+            name: Uncertainty(rng.random(size).astype(np.float32), "before") for name in feature_names(LABELS)
+        }
         self.known["evidence-horizon"] = Uncertainty(rng.random(size).astype(np.float32), "before")
-        votes, margin = (self.known[f"clue:{c}"].total for c in ("memory:total", "fashion:margin"))
+        votes, margin = (self.known[f"feature:{c}"].total for c in ("memory:total", "fashion:margin"))
         self.sort = np.where(votes > 0.7, 2, np.where(margin > 0.7, 1, 0))  # 0: the policy is best
         chance = np.array([[0.5, 0.1, 0.1], [0.3, 0.6, 0.1], [0.3, 0.1, 0.6]])[self.sort]
         self.chance = chance
@@ -37,10 +40,12 @@ class World:
 
     def calibrated(self, **wanted: object) -> Router:
         base = {"kind": "deferral", "estimators": ("evidence-horizon",), "stage": "before"}
-        router = Router(RouterConfig.model_validate({**base, **wanted}))
-        hit = {label: q > 0 for label, q in self.delegates.items()}
-        router.calibrate(self.known, self.policy, self.delegates, self.policy > 0, self.keys, hit)
-        return router
+        return fit_router({**base, **wanted}, self.data())
+
+    def data(self, **changes: object) -> CalibrationData:
+        quality = {"mind": self.policy, **self.delegates}
+        hit = {label: q > 0 for label, q in quality.items()}
+        return replace(CalibrationData("mind", self.known, quality, hit, self.keys), **changes)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +70,7 @@ def expected(world: World, replaced: np.ndarray, who: np.ndarray) -> float:
 
 
 def test_every_request_goes_to_whoever_is_best_for_it(router: Router, fresh: World) -> None:
-    replaced, who = router.replace(fresh.known, fresh.keys), router.who(fresh.known)
+    replaced, who = router.assign(fresh.known, fresh.keys).replaced, router.assign(fresh.known).best
     assert (fresh.sort > 0).mean() == pytest.approx(0.51, abs=0.03)
     assert (replaced == (fresh.sort > 0)).mean() > 0.9
     right = np.where(fresh.sort == 1, "fashion", "memory")
@@ -80,8 +85,8 @@ def test_every_request_goes_to_whoever_is_best_for_it(router: Router, fresh: Wor
 def test_the_share_is_met_on_new_queries(router: Router, fresh: World) -> None:
     for share in (0.0, 0.2, 0.5, 1.0):
         moved = router.at_share(share, fresh.known)
-        assert moved.replace(fresh.known, fresh.keys).mean() == pytest.approx(share, abs=0.005)
-    assert router.replace(fresh.known, fresh.keys).mean() == pytest.approx(0.5, abs=0.05)
+        assert moved.assign(fresh.known, fresh.keys).replaced.mean() == pytest.approx(share, abs=0.005)
+    assert router.assign(fresh.known, fresh.keys).replaced.mean() == pytest.approx(0.5, abs=0.05)
 
 
 def test_areas_are_ordered_and_the_report_says_what_was_chosen(router: Router) -> None:
@@ -93,62 +98,58 @@ def test_areas_are_ordered_and_the_report_says_what_was_chosen(router: Router) -
 
 
 def test_gain_risk_and_confidence_are_those_of_the_best_delegate(router: Router, fresh: World) -> None:
-    gain, risk = router.gain(fresh.known), router.risk(fresh.known)
+    gain, risk = router.assign(fresh.known).gain, router.assign(fresh.known).risk
     truth = fresh.chance[:, 1:].max(axis=1) - fresh.chance[:, 0]
     assert np.corrcoef(gain, truth)[0, 1] > 0.85
     p_worse = (1 - fresh.chance[:, 0]) * fresh.chance[:, 1:].max(axis=1)
     assert np.abs(risk - p_worse).mean() < 0.06
-    replaced = router.replace(fresh.known, fresh.keys)
-    sure = answer_confidence(router, fresh.known, replaced)
-    assert np.isfinite(sure).all()
+    assert np.isfinite(router.decide(fresh.known, fresh.keys).confidence).all()
 
 
 def test_decisions_are_functions_of_the_query_and_survive_json(router: Router, fresh: World) -> None:
-    again = Router.from_dict(json.loads(json.dumps(router.to_dict(), allow_nan=False)))
+    again = read_router(json.loads(json.dumps(router.to_dict(), allow_nan=False)))
     rows = np.random.default_rng(2).permutation(SIZE)[:400]
     part = {name: u.take(rows) for name, u in fresh.known.items()}
-    np.testing.assert_array_equal(again.gain(part), router.gain(fresh.known)[rows])
-    np.testing.assert_array_equal(again.who(part), router.who(fresh.known)[rows])
-    np.testing.assert_array_equal(again.replace(part, fresh.keys[rows]), router.replace(fresh.known, fresh.keys)[rows])
+    one, other = again.assign(part, fresh.keys[rows]), router.assign(fresh.known, fresh.keys)
+    np.testing.assert_array_equal(one.gain, other.gain[rows])
+    np.testing.assert_array_equal(one.who, other.who[rows])
+    np.testing.assert_array_equal(one.best, other.best[rows])
     for row in rows[:20]:
         one = {name: u.take(np.array([row])) for name, u in fresh.known.items()}
-        assert router.gain(one)[0] == router.gain(fresh.known)[row]
+        assert router.assign(one).gain[0] == router.assign(fresh.known).gain[row]
     words = router.decide(part, fresh.keys[rows]).reason
     assert all(w.startswith(("the policy answers: ", "memory answers: ", "fashion answers: ")) for w in words)
 
 
 def test_a_named_delegate_is_the_only_one(world: World, fresh: World) -> None:
     router = world.calibrated(share=0.25, delegate="memory")
-    assert set(router.who(fresh.known)) == {"memory"}
+    assert set(router.assign(fresh.known).best) == {"memory"}
     assert not any("fashion" in name for name in router.signals)
-    replaced = router.replace(fresh.known, fresh.keys)
+    replaced = router.assign(fresh.known, fresh.keys).replaced
     assert (fresh.sort[replaced] == 2).mean() > 0.85
 
 
 def test_a_risk_is_kept(world: World, fresh: World) -> None:
-    replaced = world.calibrated(risk=0.15).replace(fresh.known, fresh.keys)
+    replaced = world.calibrated(risk=0.15).assign(fresh.known, fresh.keys).replaced
     best = fresh.chance[:, 1:].max(axis=1)
     assert ((1 - fresh.chance[:, 0]) * best)[~replaced].mean() == pytest.approx(0.15, abs=0.05)
 
 
 def test_what_is_missing_is_said(world: World) -> None:
-    config = RouterConfig(kind="deferral", share=0.3, stage="before", estimators=("evidence-horizon",))
+    wanted = {"kind": "deferral", "share": 0.3, "stage": "before", "estimators": ("evidence-horizon",)}
     bare = {"evidence-horizon": world.known["evidence-horizon"]}
-    hit = world.policy > 0
     with pytest.raises(ConfigError, match="needs what delegates answered"):
-        Router(config).calibrate(bare, world.policy, world.delegates, hit)
-    few = {name: u.take(np.arange(5)) for name, u in world.known.items()}
-    theirs = {name: q[:5] for name, q in world.delegates.items()}
+        fit_router(wanted, world.data(signals=bare))
     with pytest.raises(ConfigError, match="cannot be fitted to 5 validation queries"):
-        Router(config).calibrate(few, world.policy[:5], theirs, hit[:5])
+        fit_router(wanted, world.data().take(np.arange(5)))
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_regressions_are_stored_exactly(form: str) -> None:
     rng = np.random.default_rng(0)
     at = rng.random((500, 4))
-    model = fit_regression(form, at, at[:, 0] ** 2 + 0.01 * rng.normal(size=500), 0)
-    again = read_regression(json.loads(json.dumps(model.to_dict())))
+    model = fit_gain_model(form, at, at[:, 0] ** 2 + 0.01 * rng.normal(size=500), 0)
+    again = type(model).model_validate(json.loads(json.dumps(model.model_dump(mode="json"))))
     np.testing.assert_array_equal(again(at), model(at))
     np.testing.assert_array_equal(again(at[7:8]), model(at)[7:8])
     assert np.corrcoef(model(at), at[:, 0] ** 2)[0, 1] > 0.9
@@ -166,11 +167,11 @@ def rankings() -> dict[str, Ranking]:
     return {"memory": Ranking(items, scores), "fashion": Ranking(items[::-1].copy(), scores[::-1].copy())}
 
 
-def test_clues_have_known_values() -> None:
+def test_features_have_known_values() -> None:
     history = History.of([[0, 1], [2], []])
-    found = clues(history, np.array([1, 3, 0]), rankings())
-    assert tuple(found) == clue_names(["memory", "fashion"])
-    values = {name.removeprefix("clue:"): u.total for name, u in found.items()}
+    found = answer_features(history, np.array([1, 3, 0]), rankings())
+    assert tuple(found) == feature_names(["memory", "fashion"])
+    values = {name.removeprefix("feature:"): u.total for name, u in found.items()}
     assert all(np.isfinite(v).all() and v.min() >= 0 and v.max() <= 1 for v in values.values())
     np.testing.assert_allclose(values["memory:margin"], [0.5, 0.0, 0.0])
     np.testing.assert_allclose(values["memory:total"][2], 0.5)
@@ -182,15 +183,15 @@ def test_clues_have_known_values() -> None:
     np.testing.assert_allclose(values["popularity"], [mean / (1 + mean), 0, 0], rtol=1e-6)
 
 
-def test_clues_of_a_request_do_not_depend_on_its_batch() -> None:
+def test_features_of_a_request_do_not_depend_on_its_batch() -> None:
     rng = np.random.default_rng(0)
     history = History.of([rng.integers(0, 50, n).tolist() for n in rng.integers(0, 9, 40)])
     items = np.argsort(rng.random((40, 50)), axis=1)[:, :21].astype(np.int32)
     answers = {"a": Ranking(items, -np.sort(-rng.random((40, 21)), axis=1).astype(np.float32))}
-    whole = clues(history, np.arange(50), answers)
+    whole = answer_features(history, np.arange(50), answers)
     for row in range(40):
         alone = {"a": Ranking(items[row : row + 1], answers["a"].scores[row : row + 1])}
-        one = clues(history.slice(row, row + 1), np.arange(50), alone)
+        one = answer_features(history.slice(row, row + 1), np.arange(50), alone)
         assert {n: u.total[0] for n, u in one.items()} == {n: u.total[row] for n, u in whole.items()}
 
 
@@ -199,15 +200,15 @@ def test_risk_control_keeps_the_expected_loss_and_delegates_what_it_can(world: W
     router = world.calibrated(kind="risk-control", risk=limit)
     for seed in range(1, 6):
         new = World(seed=seed)
-        replaced, who = router.replace(new.known, new.keys), router.who(new.known)
+        replaced, who = router.assign(new.known, new.keys).replaced, router.assign(new.known).best
         theirs = np.where(who == "memory", new.delegates["memory"], new.delegates["fashion"])
         lost.append(np.where(replaced, np.clip(new.policy - theirs, 0, 1), 0).mean())
         shares.append(replaced.mean())
     assert 0.5 * limit < np.mean(lost) < limit + 0.01
     assert np.mean(shares) > 0.4
-    again = Router.from_dict(json.loads(json.dumps(router.to_dict())))
-    np.testing.assert_array_equal(again.replace(world.known), router.replace(world.known))
-    assert router.at_share(0.3, world.known).replace(world.known).mean() == pytest.approx(0.3, abs=0.01)
+    again = read_router(json.loads(json.dumps(router.to_dict())))
+    np.testing.assert_array_equal(again.assign(world.known).replaced, router.assign(world.known).replaced)
+    assert router.at_share(0.3, world.known).assign(world.known).replaced.mean() == pytest.approx(0.3, abs=0.01)
     with pytest.raises(ConfigError, match="too few to promise a loss of at most 1e-05"):
         world.calibrated(kind="risk-control", risk=1e-5)
 
@@ -218,8 +219,8 @@ def test_the_bound_on_the_loss_holds_on_average_over_calibrations() -> None:
     for _ in range(300):
         place = rng.random(120)
         lost = (rng.random(120) < 0.4 * place).astype(float)
-        level = cut_for_loss(place[:100], lost[:100], limit)(place[100:])
+        level = threshold_for_loss(place[:100], lost[:100], limit)(place[100:])
         found.append(np.where(level, lost[100:], 0).mean())
     assert 0.06 < np.mean(found) <= limit + 2 * np.std(found) / np.sqrt(300)
-    everything = cut_for_loss(place, np.zeros(120), 0.5)
+    everything = threshold_for_loss(place, np.zeros(120), 0.5)
     assert everything(place, np.arange(120)).all()

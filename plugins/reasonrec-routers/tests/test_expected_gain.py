@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reasonrec_core.routing import Evidence, RouterConfig, fit_router
-from reasonrec_core.routing.expected_gain import expected_gain
+from reasonrec_core.routing import CalibrationData, expected_gain
+from reasonrec_core.testing.router import fit_router
 from reasonrec_core.types import Ranking, Uncertainty
 
 
@@ -44,14 +44,15 @@ def test_a_router_learns_from_expectations_where_outcomes_are_noise() -> None:
     policy = hit * 1.0
     delegate = np.where(agrees, policy, (rng.random(size) < 0.03) * 1.0)
     soft = np.where(agrees, 0.0, -0.02) + rng.normal(0, 0.002, size)
-    clues = {f"clue:{n}": Uncertainty(rng.random(size).astype(np.float32), "before") for n in
+    features = {f"feature:{n}": Uncertainty(rng.random(size).astype(np.float32), "before") for n in
              ("length", "popularity", "last-popularity")}  # fmt: skip
-    signals = {"evidence-horizon": Uncertainty(horizon, "before"), **clues}
-    config = RouterConfig(kind="deferral", stage="before", share=0.4, clues="none", estimators=("evidence-horizon",))
+    signals = {"evidence-horizon": Uncertainty(horizon, "before"), **features}
+    wanted = {"kind": "deferral", "stage": "before", "share": 0.4, "answer_features": "none"}
+    wanted["estimators"] = ("evidence-horizon",)
     quality, hits = {"p": policy, "d": delegate}, {"p": policy > 0, "d": delegate > 0}
-    known = Evidence("p", signals, quality, hits, np.arange(size), expected={"d": soft})
-    router = fit_router(config, known)
+    known = CalibrationData("p", signals, quality, hits, np.arange(size), expected={"d": soft})
+    router = fit_router(wanted, known)
     assert router.report["form"].endswith("of expected gains")
-    assert agrees[router.replace(signals, known.keys)].mean() > 0.9
+    assert agrees[router.assign(signals, known.keys).replaced].mean() > 0.9
     again = type(router).from_dict(router.to_dict())
-    assert np.array_equal(again.replace(signals, known.keys), router.replace(signals, known.keys))
+    assert np.array_equal(again.assign(signals, known.keys).replaced, router.assign(signals, known.keys).replaced)

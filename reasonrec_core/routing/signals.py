@@ -1,61 +1,64 @@
-"""Clues: what is known before the policy thinks, from the request and from what cheap delegates answer to it.
+"""Signals that routers look at: estimators' values, and features of requests and of what delegates answer to them.
 
-They are recorded beside the estimators' signals, so that a decision can be made again from a trace. Each is in
-[0, 1] and a function of its query alone; unlike an estimator's value it need not grow with doubt. What they mean for
-the choice between policy and delegate is learned (`reasonrec_core.routing.deferral`).
+Features are known before the policy thinks. They are recorded beside the estimators' values, so that a decision can be
+made again from a trace. Each is in [0, 1] and a function of its query alone; unlike an estimator's value it need not
+grow with doubt. What they mean for the choice between policy and delegate is learned.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types import Float64, History, Int64, Ranking, Uncertainty
+from reasonrec_core.errors import ConfigError, PluginError
+from reasonrec_core.types import Bool, Float64, History, Int64, Ranking, Uncertainty
 
-CLUE = "clue:"
-"""How the names of clues begin; an estimator's never does."""
+FEATURE = "feature:"
+"""How the names of features begin; an estimator's never does."""
 TOP = 10
 """Overlap and popularity are those of the ten best."""
+Signals = Mapping[str, Uncertainty]
 _REQUEST = ("length", "popularity", "last-popularity")
 _ANSWER = ("margin", "entropy", "total", "popularity")
 
 
-def clue_names(delegates: Sequence[str]) -> tuple[str, ...]:
-    """The clues that there are where these delegates have answered, sorted delegates first in every pair."""
+def feature_names(delegates: Sequence[str]) -> tuple[str, ...]:
+    """The features that there are where these delegates have answered, sorted delegates first in every pair."""
     labels = sorted(delegates)
-    names = [f"{CLUE}{part}" for part in _REQUEST]
-    names += [f"{CLUE}{label}:{part}" for label in labels for part in _ANSWER]
-    return (*names, *(f"{CLUE}{a}~{b}:overlap" for a, b in combinations(labels, 2)))
+    names = [f"{FEATURE}{part}" for part in _REQUEST]
+    names += [f"{FEATURE}{label}:{part}" for label in labels for part in _ANSWER]
+    return (*names, *(f"{FEATURE}{a}~{b}:overlap" for a, b in combinations(labels, 2)))
 
 
-def clues(
+def answer_features(
     history: History, popularity: Int64, answers: Mapping[str, Ranking], *, request: bool = True
 ) -> dict[str, Uncertainty]:
-    """Every clue of B queries.
+    """Every feature of B queries.
 
     Args:
         history: B rows.
         popularity: int64[n_items] training interactions of each item; items beyond its end have none.
-        answers: delegate -> its ranking, all of one width: a clue depends on how much of an answer is seen.
+        answers: delegate -> its ranking, all of one width: a feature depends on how much of an answer is seen.
         request: whether those of the request itself are wanted.
 
     Returns:
-        By the names of `clue_names`, stage "before". ``length``: of the history, ``popularity``: its items' mean
+        By the names of `feature_names`, stage "before". ``length``: of the history, ``popularity``: its items' mean
         (of the logarithm), ``last-popularity``: its last item's; per delegate ``margin``: of the best score over the
         second, ``entropy``: of the scores above the lowest listed one, ``total``: their sum, the evidence for the
         answer, ``popularity``: of its ten best; ``overlap``: of two delegates' ten best.
     """
     known, found = popularity, dict[str, Float64]()
     if request:
-        found |= zip((f"{CLUE}{part}" for part in _REQUEST), _of_request(history, known), strict=True)
+        found |= zip((f"{FEATURE}{part}" for part in _REQUEST), _of_request(history, known), strict=True)
     for label in sorted(answers):
         for part, values in zip(_ANSWER, _of_answer(answers[label], known), strict=True):
-            found[f"{CLUE}{label}:{part}"] = values
+            found[f"{FEATURE}{label}:{part}"] = values
     for a, b in combinations(sorted(answers), 2):
-        found[f"{CLUE}{a}~{b}:overlap"] = _overlap(answers[a], answers[b])
+        found[f"{FEATURE}{a}~{b}:overlap"] = _overlap(answers[a], answers[b])
     return {name: Uncertainty(values.astype(np.float32), "before") for name, values in found.items()}
 
 
@@ -106,3 +109,36 @@ def _of_items(items: npt.NDArray[np.int32], known: Int64) -> Float64:
 def _unit(values: Float64) -> Float64:
     """Any number into (-1, 1), in the same order."""
     return np.asarray(values / (1.0 + np.abs(values)))
+
+
+def signal(signals: Signals, name: str) -> Uncertainty:
+    """One estimator's values; an unknown name is a `ConfigError` that says what is near."""
+    if name not in signals:
+        near = difflib.get_close_matches(name, signals, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(signals)) or 'none'}."
+        raise ConfigError(f"no uncertainty estimator {name!r}", where="router.estimators", fix=hint)
+    return signals[name]
+
+
+def signal_matrix(signals: Signals, names: Sequence[str], size: int | None = None) -> Float64:
+    """float64[B, len(names)], checked."""
+    columns = [signal(signals, name).total for name in names]
+    for name, total in zip(names, columns, strict=True):
+        size = len(total) if size is None else size
+        if np.shape(total) != (size,):
+            raise PluginError(f"uncertainty {name!r} has shape {np.shape(total)}, expected ({size},)")
+    made = np.array(columns, np.float64).T.copy()
+    if not np.isfinite(made).all():
+        name = names[int(np.flatnonzero(~np.isfinite(made).all(axis=0))[0])]
+        raise PluginError(f"uncertainty {name!r} is not finite everywhere")
+    return made
+
+
+def take_signals(signals: Signals, rows: npt.NDArray[np.intp] | Bool) -> dict[str, Uncertainty]:
+    """The signals of some queries."""
+    return {name: value.take(rows) for name, value in signals.items()}
+
+
+def single(values: Float64) -> Float64:
+    """float64, at single precision, so that a threshold at a value meets it exactly."""
+    return values.astype(np.float32).astype(np.float64)

@@ -1,0 +1,1 @@
+"""Routers that learn what each delegate's answer is worth."""

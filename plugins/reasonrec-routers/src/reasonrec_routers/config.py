@@ -1,0 +1,36 @@
+"""Settings of the learned routers, besides those that all routers share."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from reasonrec_core.routing import RouterConfig
+
+
+class DeferralConfig(RouterConfig):
+    """Learned deferral."""
+
+    answer_features: Literal["auto", "all", "none"] | tuple[str, ...] = Field(
+        "auto",
+        description="Delegates whose answers are looked at before it is decided: 'auto' = those that are cheap enough "
+        "by `overhead` and, cross-fitted, gain most; 'all', 'none', or their names.",
+    )
+    overhead: float = Field(
+        0.1,
+        ge=0.0,
+        le=1.0,
+        description="Part of the policy's measured time that a replaced request may still cost: the mean latency "
+        "falls by at least (1 - overhead) times the share, or delegates are not asked before it is decided.",
+    )
+
+
+class CascadeConfig(DeferralConfig):
+    """A cascade."""
+
+    @model_validator(mode="after")
+    def _decides_before(self) -> Self:
+        if self.stage == "after":
+            raise ValueError('a cascade asks delegates before the policy: set stage = "before"')
+        return self
