@@ -112,7 +112,7 @@ def reasonrec_delegates() -> Iterable[ComponentSpec]:
 
 @hookspec
 def reasonrec_routers() -> Iterable[ComponentSpec]:
-    """Offer routers: who answers a request (`reasonrec_core.components.Router`)."""
+    """Offer routers: who answers a request (`reasonrec_core.routing.Router`)."""
     raise AssertionError("a specification is never called")
 
 

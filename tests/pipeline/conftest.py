@@ -22,6 +22,21 @@ PIPELINE = {
 }
 
 
+SHOP = {
+    "name": "shop",
+    "policy": "profile",
+    "delegates": ["popularity", {"name": "transitions", "window": 2, "search": False}],
+    "evaluate": {"k": [3, 5], "resamples": 100, "latency_sample": 5, "faithfulness": 0},
+    "report": {"cards": 1, "steps": 10},
+}
+"""Of the synthetic shop, for tests that route."""
+
+
+def shop_pipeline(path: Path, router: dict[str, object], **changes: object) -> dict[str, object]:
+    """The settings of the shop, with a router."""
+    return {**SHOP, "data": {"path": str(path)}, "router": router, **changes}
+
+
 def silent(done: int, total: int, label: str) -> None:
     """Progress that nobody sees."""
 

@@ -19,8 +19,7 @@ from reasonrec_core.registry import Registry
 from reasonrec_core.routing.rank_fusion import Fusion
 from reasonrec_core.types import Ranking
 
-from .conftest import silent
-from .test_replay import pipeline
+from .conftest import shop_pipeline, silent
 
 ONE = Ranking(np.array([[3, 4]], np.int32), np.array([[2.0, 1.0]], np.float32))
 
@@ -92,7 +91,7 @@ def test_the_policy_answers_for_a_delegate_that_fails(kind: str, stage: str, tmp
     settings = {"kind": kind, "share": 1.0, "stage": stage, "timeout": 10_000}
     if kind != "threshold":
         settings |= {"answer_features": "all", "overhead": 1.0}
-    config = check_config(pipeline(tmp_path / "data", router=settings), "shop.toml")
+    config = check_config(shop_pipeline(tmp_path / "data", settings), "shop.toml")
     run_pipeline(config, tmp_path / "run", Registry.discover(), silent)
     served = Recommender.open(tmp_path / "run")
     user = served.dataset.users.column("user_id")[0].as_py()

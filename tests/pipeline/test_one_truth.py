@@ -23,7 +23,7 @@ from reasonrec_core.routing import Decisions
 from reasonrec_core.trace import open_trace
 from reasonrec_core.types import Task
 
-from .conftest import silent
+from .conftest import shop_pipeline, silent
 
 BEFORE, AFTER = {"stage": "before"}, {"stage": "after"}
 DEFERRAL = {"kind": "deferral", "overhead": 1.0}
@@ -43,13 +43,6 @@ BESIDE: dict[str, dict[str, object]] = {
     "consult": {"consult": 0.5},
     "abstain": {"abstain": 0.2},
     "selective risk": {"selective_risk": 0.72, "consult": 0.7},
-}
-PIPELINE = {
-    "name": "shop",
-    "policy": "profile",
-    "delegates": ["popularity", {"name": "transitions", "window": 2, "search": False}],
-    "evaluate": {"k": [3, 5], "resamples": 100, "latency_sample": 5, "faithfulness": 0},
-    "report": {"cards": 1, "steps": 10},
 }
 
 
@@ -83,7 +76,7 @@ def fitted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[di
 
     def fit(router: dict[str, object]) -> FittedRun:
         listed = ["evidence-horizon", "entropy", "margin"]
-        tree = {**PIPELINE, "data": {"path": str(data)}, "router": router, "uncertainty": listed}
+        tree = shop_pipeline(data, router, uncertainty=listed)
         seen: list[Prepared] = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(runs, "prepare", lambda *each: seen.append(prepare(*each)) or without_test(seen[0]))

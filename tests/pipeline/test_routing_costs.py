@@ -20,8 +20,7 @@ from reasonrec_core.registry import Registry
 from reasonrec_core.routing import EXPLORED, AskingCosts, Router
 from reasonrec_core.types import Deliberation, Observation, QueryBatch, Task
 
-from .conftest import silent
-from .test_replay import pipeline
+from .conftest import shop_pipeline, silent
 
 SLOW = 0.200
 
@@ -48,7 +47,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Any:
         settings = {"share": 0.5, "stage": "before", **router}
         if router["kind"] != "threshold":
             settings["overhead"] = 1.0
-        config = check_config(pipeline(folder / "data", router=settings), "shop.toml")
+        config = check_config(shop_pipeline(folder / "data", settings), "shop.toml")
         made = fit_pipeline(config, folder / str(router["kind"]), Registry.discover(), silent)
         return made.agent, made.prepared.cases(Task.SEQUENTIAL, "test").queries
 

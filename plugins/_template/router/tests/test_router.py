@@ -1,0 +1,5 @@
+from reasonrec_core.testing import RouterConformance
+
+
+class TestTemplate(RouterConformance):
+    component = "template"
