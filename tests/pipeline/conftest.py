@@ -24,7 +24,7 @@ PIPELINE = {
 
 SHOP = {
     "name": "shop",
-    "policy": "profile",
+    "policy": "toy",
     "delegates": ["popularity", {"name": "transitions", "window": 2, "search": False}],
     "evaluate": {"k": [3, 5], "resamples": 100, "latency_sample": 5, "faithfulness": 0},
     "report": {"cards": 1, "steps": 10},
