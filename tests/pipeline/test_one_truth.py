@@ -30,13 +30,13 @@ DEFERRAL = {"kind": "deferral", "overhead": 1.0}
 KINDS: dict[str, dict[str, object]] = {
     "threshold, a share, before": {"share": 0.35, **BEFORE},
     "threshold, a share, after": {"share": 0.35, **AFTER},
-    "threshold, a risk, before": {"risk": 0.082, **BEFORE},
-    "threshold, a risk, after": {"risk": 0.08, **AFTER},
+    "threshold, a risk, before": {"risk": 0.143, **BEFORE},
+    "threshold, a risk, after": {"risk": 0.13, **AFTER},
     "deferral": {"share": 0.4, **DEFERRAL, **BEFORE, "answer_features": "all"},
     "deferral, after": {"share": 0.4, **DEFERRAL, **AFTER, "answer_features": "all"},
     "deferral, without features of answers": {"share": 0.4, **DEFERRAL, **BEFORE, "answer_features": "none"},
     "cascade": {"kind": "cascade", "share": 0.4, **BEFORE, "overhead": 1.0},
-    "risk-control": {"kind": "risk-control", "risk": 0.2, **BEFORE, "answer_features": "all"},
+    "risk-control": {"kind": "risk-control", "risk": 0.3, **BEFORE, "answer_features": "all"},
 }
 BESIDE: dict[str, dict[str, object]] = {
     "": {},
