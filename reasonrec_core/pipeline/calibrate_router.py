@@ -16,7 +16,7 @@ from reasonrec_core.io import read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.latency import measure, measure_costs
 from reasonrec_core.pipeline.predict import Answers, delegate_answers, policy_answers
-from reasonrec_core.pipeline.prepare import Prepared, source_hash
+from reasonrec_core.pipeline.prepare import Prepared, hash_source
 from reasonrec_core.routing import EXPLORED, CalibrationData, Decisions, Router, RouterConfig, Signals, make_router
 from reasonrec_core.routing.budget import share_for_loss, share_for_time, share_for_tokens
 from reasonrec_core.routing.calibration_data import expected_gain
@@ -44,7 +44,7 @@ def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router[Any] | Non
     key = {
         "settings": router.config.model_dump(mode="json"),
         "plugin": [plugin.distribution, plugin.version],
-        "code": source_hash(plugin),
+        "code": hash_source(plugin),
         "answers": [each.digest for each in answers.values()],
         "split": prepared.splits[task].hash,
     }
