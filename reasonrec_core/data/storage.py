@@ -93,7 +93,8 @@ class StoredTables:
         """
         path = self.folder / f"{name}.parquet"
         try:
-            table = pq.read_table(path, columns=columns, memory_map=True)
+            # Not `read_table`, which imports Arrow's dataset readers for what is one file.
+            table = pq.ParquetFile(path, memory_map=True).read(columns=columns)
         except FileNotFoundError as error:
             raise DataError("the file does not exist", where=str(path), fix=IMPORT_AGAIN) from error
         except (pa.ArrowException, OSError, ValueError) as error:

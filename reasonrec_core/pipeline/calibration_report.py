@@ -1,4 +1,4 @@
-"""How far stated confidence can be trusted, on test: before and after it was recalibrated on validation."""
+"""How far stated confidence can be trusted on test, before and after recalibration; what abstaining comes to."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from reasonrec_core.evaluate import metric_name, reliability, risk_coverage
+from reasonrec_core.evaluate import metric_name, reliability, risk_coverage, summarise
 from reasonrec_core.evaluate.routing_schema import (
+    AbstentionResult,
     CalibrationResult,
     ConfidenceQuality,
+    Estimate,
     RecalibratedConfidence,
     ReliabilityBin,
     RouterReport,
@@ -32,7 +34,7 @@ DRAWS = 200
 """Of outcomes, for the calibration error that chance alone makes."""
 
 
-def certainty(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, Any]:
+def report_confidence(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, Any]:
     """The fields of `Results` that speak of confidence and of the router."""
     if first.task is Task.CTR:
         return {"calibration": _clicks(prepared, agent, first)}
@@ -185,4 +187,33 @@ def curve(confidence: Float64, loss: Float64, name: str) -> RiskCurve:
         aurc=whole.aurc,
         e_aurc=whole.e_aurc,
         loss=name,
+    )
+
+
+def report_abstention(prepared: Prepared, agent: Agent, found: Assessed) -> AbstentionResult | None:
+    """What abstaining comes to; None where every request gets an answer.
+
+    ``coverage``: share of the requests that are answered; ``wanted``: the setting and its value; ``validation``: what
+    calibration promised; ``answered``: per metric the mean of the answers that are given, with its 95 % interval, and
+    ``risk``, the share of them without the target among the ten best; ``held_back``: means of what the policy would
+    have answered to the others. Metrics of the routed system count a request without an answer as a miss.
+    """
+    router = agent.routers.get(found.task)
+    if router is None or router.state.abstention is None or found.routed is None or agent.policy is None:
+        return None
+    config, held = router.config, found.routed.abstained
+    names = goals(prepared, found.scores[agent.policy.label])
+    given = found.scores[ROUTED].take(np.flatnonzero(~held))
+    settings = prepared.config.evaluate
+    answered = summarise(given, seed=prepared.config.seed, resamples=settings.resamples, metrics=names)
+    name = "abstain" if config.abstain is not None else "selective_risk"
+    mine = found.scores[agent.policy.label].per_query
+    hit = answered.get(names[1])
+    return AbstentionResult(
+        coverage=float(np.mean(~held)),
+        wanted={name: getattr(config, name)},
+        validation=router.report.get("abstention"),
+        answered={each: Estimate(**value) for each, value in answered.items()},
+        risk=None if hit is None else Estimate(value=1 - hit["value"], low=1 - hit["high"], high=1 - hit["low"]),
+        held_back={each: float(np.nanmean(mine[each][held])) for each in names} if held.any() else {},
     )

@@ -24,8 +24,7 @@ from reasonrec_core.evaluate.routing_schema import Estimate
 from reasonrec_core.evaluate.schema import PairedComparison, SliceEstimate
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.calibrate_router import choose_answers, fuse_answers, item_counts, keys, scored, signals
-from reasonrec_core.pipeline.ctr_from_rankings import delegate_clicks
-from reasonrec_core.pipeline.predict import Answers, delegate_answers, policy_answers
+from reasonrec_core.pipeline.predict import Answers, delegate_answers, delegate_clicks, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import Decisions
 from reasonrec_core.trace.schema import CONSULT

@@ -15,6 +15,7 @@ from reasonrec_core.io import content_hash
 from reasonrec_core.pipeline.agent import Agent, Named
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.ranking import percentile_rank
+from reasonrec_core.routing import fit_monotone_platt
 from reasonrec_core.types import Cases, Float32, Int64, Progress, QueryBatch, Ranking, Task, Uncertainty
 from reasonrec_core.validation import check_scores
 
@@ -87,7 +88,7 @@ def delegate_answers(prepared: Prepared, agent: Agent, label: str, task: Task, p
     """A delegate's rankings, or its click probabilities.
 
     Where clicks are drawn beside rankings, ``probability`` is the standing of each item among the delegate's scores of
-    the whole catalogue (`reasonrec_core.ranking.percentile_rank`), which `pipeline.clicks` makes a probability.
+    the whole catalogue (`reasonrec_core.ranking.percentile_rank`), which `delegate_clicks` makes a probability.
     """
     named = agent.delegates[label]
 
@@ -103,6 +104,28 @@ def delegate_answers(prepared: Prepared, agent: Agent, label: str, task: Task, p
 
     threads = THREADS if named.part.thread_safe else 1
     return _answers(prepared, Kind.DELEGATE, named, task, part, ask, threads, [], agent.width)
+
+
+def delegate_clicks(prepared: Prepared, agent: Agent, label: str) -> Answers:
+    """A delegate's click probabilities on test: its own, or made from where the items stand among its scores.
+
+    The log-odds of an item's standing (`ranking.percentile_rank`), times a slope, plus a shift (Platt, 1999), both
+    fitted on the validation rows: the order of the scores stays as it is (a slope below 0 is not taken), and neither
+    their unit nor how many items there are matters.
+    """
+    test = delegate_answers(prepared, agent, label, Task.CTR, "test")
+    if not prepared.config.draws_clicks:
+        return test
+    valid = delegate_answers(prepared, agent, label, Task.CTR, "valid")
+    assert valid.probability is not None
+    assert test.probability is not None
+    cases = prepared.cases(Task.CTR, "valid")
+    assert cases.labels is not None
+    assert cases.queries.candidates is not None
+    shown = cases.queries.candidates >= 0
+    chance = fit_monotone_platt(valid.probability[shown].astype(np.float64), cases.labels[shown] > 0)
+    made = chance(test.probability.ravel()).reshape(test.probability.shape)
+    return replace(test, probability=made.astype(np.float32))
 
 
 def _answers(

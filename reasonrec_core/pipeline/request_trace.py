@@ -1,9 +1,10 @@
-"""The trace of requests that are answered from a finished run."""
+"""The trace of requests that are answered from a finished run, and the header of every trace of a run."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from reasonrec_core.types import QueryBatch, Route, Task
 LOG = logging.getLogger("reasonrec.trace")
 
 
-class Requests:
+class RequestTrace:
     """Writes what was decided about single requests, a file per task; a service goes on where that fails.
 
     Args:
@@ -41,7 +42,8 @@ class Requests:
         log = self._logs.get(batch.task)
         if log is None:
             settings, path = self.config.trace, self.folder / f"requests-{batch.task}.jsonl"
-            log = RequestLog(path, self._header(batch.task), self._hasher, rows=settings.rows, files=settings.files)
+            head = make_header(self.agent, self.config, batch.task, self.dataset, "")
+            log = RequestLog(path, head, self._hasher, rows=settings.rows, files=settings.files)
             self._logs[batch.task] = log
         try:
             log.write(self._record(batch, outcome, user))
@@ -84,28 +86,32 @@ class Requests:
             candidates=() if batch.candidates is None else tuple(ids[i] for i in batch.candidates[0].tolist()),
         )
 
-    def _header(self, task: Task) -> Header:
-        agent, config = self.agent, self.config
-        router = agent.routers.get(task)
-        stages = {label: str(named.part.stage) for label, named in agent.estimators.items()}
-        if router is not None:
-            stages |= dict.fromkeys(feature_names(tuple(agent.delegates)), "before")
-        versions = component_versions(agent, self.dataset.hash, "")
-        return Header(
-            name=config.name,
-            task=task,
-            policy=agent.policy.label if agent.policy else None,
-            delegates=tuple(agent.delegates),
-            estimators=stages,
-            router=router.to_dict() if router else None,
-            costs=router.report.get("costs") if router else None,
-            k=config.evaluate.k,
-            seed=config.seed,
-            resamples=config.evaluate.resamples,
-            config=content_hash(config.model_dump(mode="json")),
-            data=self.dataset.hash,
-            versions={content_hash(versions)[:16]: versions},
-        )
+
+def make_header(
+    agent: Agent, config: PipelineConfig, task: Task, dataset: Dataset, division: str, **more: Any
+) -> Header:
+    """What holds for a whole trace; ``division`` is the hash of the split that decisions depend on, "" for none."""
+    router = agent.routers.get(task)
+    stages = {label: str(named.part.stage) for label, named in agent.estimators.items()}
+    if router is not None:
+        stages |= dict.fromkeys(feature_names(tuple(agent.delegates)), "before")
+    versions = component_versions(agent, dataset.hash, division)
+    return Header(
+        name=config.name,
+        task=task,
+        policy=agent.policy.label if agent.policy else None,
+        delegates=tuple(agent.delegates),
+        estimators=stages,
+        router=router.to_dict() if router else None,
+        costs=router.report.get("costs") if router else None,
+        k=config.evaluate.k,
+        seed=config.seed,
+        resamples=config.evaluate.resamples,
+        config=content_hash(config.model_dump(mode="json")),
+        data=dataset.hash,
+        versions={content_hash(versions)[:16]: versions},
+        **more,
+    )
 
 
 def _number(value: float) -> float | None:

@@ -25,12 +25,11 @@ from reasonrec_core.evaluate.schema import (
     SystemRoles,
 )
 from reasonrec_core.io import content_hash, write_json
-from reasonrec_core.pipeline.abstention_report import selective
 from reasonrec_core.pipeline.agent import POPULARITY, Agent
 from reasonrec_core.pipeline.analyses import run_analyses
 from reasonrec_core.pipeline.artifacts import environment, write_cards, write_explanations, write_users
 from reasonrec_core.pipeline.calibrate_router import calibrate, item_counts
-from reasonrec_core.pipeline.calibration_report import certainty
+from reasonrec_core.pipeline.calibration_report import report_abstention, report_confidence
 from reasonrec_core.pipeline.cost_report import report_costs
 from reasonrec_core.pipeline.delegation_curve import delegation_curve
 from reasonrec_core.pipeline.evaluate import (
@@ -45,7 +44,7 @@ from reasonrec_core.pipeline.latency import Latency, measure
 from reasonrec_core.pipeline.prepare import Prepared, hash_encoders, prepare
 from reasonrec_core.pipeline.reports import write_reports
 from reasonrec_core.pipeline.run_folder import RunFolder
-from reasonrec_core.pipeline.write_trace import write_traces
+from reasonrec_core.pipeline.trace_export import write_traces
 from reasonrec_core.registry import Registry
 from reasonrec_core.trace import make_hasher
 from reasonrec_core.types import Progress, Task
@@ -178,8 +177,8 @@ def collect_results(fitted: FittedRun, found: list[Assessed], latency: Latency |
         ),
         comparisons=tuple(row for each in found for row in comparisons(prepared, each)),
         slices=tuple(row for each in found for row in slice_rows(prepared, each)),
-        **certainty(prepared, agent, first),
-        abstention=selective(prepared, agent, first),
+        **report_confidence(prepared, agent, first),
+        abstention=report_abstention(prepared, agent, first),
         observe=tuple(describe_features(prepared)),
         roles=SystemRoles(
             routed="routed" if agent.routers else None,

@@ -26,7 +26,7 @@ from reasonrec_core.routing import read_router
 from reasonrec_core.types import History, QueryBatch, Ranking, Route, Step, Task
 
 if TYPE_CHECKING:
-    from reasonrec_core.pipeline.request_trace import Requests
+    from reasonrec_core.pipeline.request_trace import RequestTrace
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,12 @@ class Recommender:
     """A finished run, ready to answer."""
 
     def __init__(
-        self, run: RunFolder, config: PipelineConfig, dataset: Dataset, agent: Agent, requests: Requests | None = None
+        self,
+        run: RunFolder,
+        config: PipelineConfig,
+        dataset: Dataset,
+        agent: Agent,
+        requests: RequestTrace | None = None,
     ) -> None:
         self.run, self.config, self.dataset, self.agent, self.requests = run, config, dataset, agent, requests
 
@@ -109,7 +114,7 @@ class Recommender:
         Args:
             path: the run folder.
             registry: where components are found.
-            trace: whether requests leave a trace (`Requests`); as the run's settings say if None.
+            trace: whether requests leave a trace (`RequestTrace`); as the run's settings say if None.
         """
         served = ServingCatalog.open(path)
         agent = load_agent(served, registry or Registry.discover())
@@ -117,9 +122,9 @@ class Recommender:
         wanted = config.trace.requests if trace is None else trace
         requests = None
         if wanted:
-            from reasonrec_core.pipeline.request_trace import Requests  # takes as long to import as all the rest
+            from reasonrec_core.pipeline.request_trace import RequestTrace  # takes as long to import as all the rest
 
-            requests = Requests(path, config, served.dataset, agent)
+            requests = RequestTrace(path, config, served.dataset, agent)
         return cls(served.run, config, served.dataset, agent, requests)
 
     @cached_property

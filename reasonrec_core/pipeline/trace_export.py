@@ -1,23 +1,26 @@
-"""The rows of an evaluation's trace: test decisions, and the validation queries that the router was calibrated on."""
+"""The trace of an evaluation: test decisions, and the validation queries that the router was calibrated on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from reasonrec_core.evaluate import Scores
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.calibrate_router import expected_gains, keys, scored, signals
+from reasonrec_core.pipeline.calibrate_router import expected_gains, goals, keys, scored, signals
 from reasonrec_core.pipeline.evaluate import Assessed
 from reasonrec_core.pipeline.latency import Latency
 from reasonrec_core.pipeline.predict import CHUNK, delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.pipeline.request_trace import make_header
 from reasonrec_core.routing import Decisions
 from reasonrec_core.routing.calibration_data import EXPECTED, encode_gain
 from reasonrec_core.routing.decision import undecided
-from reasonrec_core.trace import Hasher, TraceBatch
+from reasonrec_core.trace import Hasher, TraceBatch, TraceWriter, make_hasher
 from reasonrec_core.trace.schema import TEST, VALID
 from reasonrec_core.types import (
     Bool,
@@ -30,68 +33,130 @@ from reasonrec_core.types import (
     Ranking,
     Route,
     Step,
+    Task,
     Uncertainty,
     indptr_of,
 )
 
+SUFFIXES = {"parquet": (".parquet",), "jsonl": (".jsonl",), "both": (".parquet", ".jsonl")}
+FIRST = "trace"
+"""The trace of a run's first task; those of others name their task."""
+Same = Callable[[Int64, Int64], Bool]
 
-@dataclass(frozen=True)
-class Asked:
-    """Queries that every system answered, in the order in which they are written.
 
-    Attributes:
-        order: int64[B] position of each row among the queries that were answered.
-        cases: in that order.
-        known: every estimator's values, in the order of the answers, like all that follows.
-        scores: by system.
-        keys: int64[B] what breaks ties.
+def write_traces(
+    prepared: Prepared, agent: Agent, found: Sequence[Assessed], latency: Latency | None, folder: Path
+) -> None:
+    """Write a trace per task in the wanted formats; those that an earlier run left otherwise are removed.
+
+    Args:
+        prepared, agent: the run.
+        found: its tasks; the first one's trace is ``trace``, that of another ``trace-TASK``; explanations have none.
+        latency: of requests of the first.
+        folder: the run folder.
     """
+    found = [each for each in found if each.task is not Task.EXPLAIN]
+    wanted = {each.task: FIRST if each is found[0] else f"{FIRST}-{each.task}" for each in found}
+    for each in found:
+        _write(prepared, agent, each, latency if each is found[0] else None, folder / wanted[each.task])
+    kept = {f"{stem}{suffix}" for stem in wanted.values() for suffix in SUFFIXES[prepared.config.trace.format]}
+    for stem in (FIRST, *(f"{FIRST}-{task}" for task in Task)):
+        for name in {f"{stem}{suffix}" for suffix in SUFFIXES["both"]} - kept:
+            (folder / name).unlink(missing_ok=True)
 
-    order: Int64
-    cases: Cases
-    known: Mapping[str, Uncertainty]
-    scores: Mapping[str, Scores]
-    keys: Int64
 
-    def batches(self, part: str) -> Iterator[tuple[Int64, TraceBatch]]:
-        """Chunks with what both parts tell, and where their rows stand among the answers."""
-        bounds = self.cases.target_indptr
-        for start, batch in self.cases.queries.chunks(CHUNK):
-            rows = self.order[start : start + len(batch)]
-            quality = {
-                label: {metric: values[rows] for metric, values in scores.per_query.items()}
-                for label, scores in self.scores.items()
-            }
-            yield (
-                rows,
-                TraceBatch(
-                    start,
-                    batch,
-                    part,
-                    target_indptr=bounds[start : start + len(rows) + 1],
-                    targets=self.cases.targets,
-                    keys=self.keys[rows],
-                    uncertainty=taken(self.known, rows),
-                    quality=quality,
-                ),
+def _write(prepared: Prepared, agent: Agent, found: Assessed, latency: Latency | None, stem: Path) -> None:
+    config, dataset, total = prepared.config.trace, prepared.dataset, len(found.cases)
+    clicks, hasher = found.task is Task.CTR, make_hasher(config)
+    users = dataset.users.column("user_id").to_pylist()
+    quality, hit = (None, None) if clicks else goals(prepared, next(iter(found.scores.values())))
+    head = make_header(
+        agent,
+        prepared.config,
+        found.task,
+        dataset,
+        prepared.split.hash,
+        quality=quality,
+        hit=hit,
+        batch_seconds={label: a.seconds / max(total, 1) for label, a in found.answers.items()},
+        split=prepared.splits[found.task].hash,
+    )
+    parts = [_clicks] if clicks else [_decisions, _calibration]
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(
+                TraceWriter(
+                    stem.parent / f"{stem.name}{suffix}",
+                    head,
+                    item_ids=dataset.catalog.ids,
+                    user_ids=users,
+                    hasher=hasher,
+                    history=config.history,
+                )
             )
+            for suffix in SUFFIXES[config.format]
+        ]
+        for batch in (batch for part in parts for batch in part(prepared, agent, found, latency, hasher)):
+            for writer in writers:
+                writer.write_batch(batch)
+            prepared.progress(min(batch.first + CHUNK, total), total, f"trace {found.task}")
 
 
-def decisions(
+def _batches(
+    prepared: Prepared, cases: Cases, part: str, scores: Mapping[str, Scores], hasher: Hasher, same: Same
+) -> Iterator[tuple[Int64, TraceBatch]]:
+    """Chunks of queries in the order in which they are written, and where their rows stand among the answers.
+
+    Where users are hashed, rows are shuffled and have other numbers to break ties by.
+    """
+    order, numbers = np.arange(len(cases), dtype=np.int64), keys(cases)
+    if hasher.users:
+        ids = prepared.dataset.users.column("user_id").to_pylist()
+        users = [ids[user] if user >= 0 else None for user in cases.queries.users.tolist()]
+        order, numbers = hasher.order(users), hasher.keys(users, same)
+        cases = cases.take(order)
+    bounds = cases.target_indptr
+    for start, batch in cases.queries.chunks(CHUNK):
+        rows = order[start : start + len(batch)]
+        quality = {
+            label: {metric: values[rows] for metric, values in each.per_query.items()} for label, each in scores.items()
+        }
+        yield (
+            rows,
+            TraceBatch(
+                start,
+                batch,
+                part,
+                target_indptr=bounds[start : start + len(rows) + 1],
+                targets=cases.targets,
+                keys=numbers[rows],
+                quality=quality,
+            ),
+        )
+
+
+def _decisions(
     prepared: Prepared, agent: Agent, found: Assessed, latency: Latency | None, hasher: Hasher
 ) -> Iterator[TraceBatch]:
-    """The test decisions in chunks; steps are recorded for the decisions that the policy took."""
+    """The test decisions; steps are recorded for the decisions that the policy took."""
     router, n, k = agent.routers.get(found.task), len(found.cases), max(prepared.config.evaluate.k)
     mine = found.answers[agent.policy.label] if agent.policy else None
     known = signals(agent, found.cases.queries, found.answers) if mine else {}
-    made = found.routed or _nobody_decides(agent, n)
+    made = found.routed or _leave_undecided(agent, n)
     reasons = list(made.reason)
     spent = mine.tokens if mine and mine.tokens is not None else np.zeros(n, np.int64)
     unasked = made.replaced & (mine is None or (router is not None and router.config.stage == "before"))
-    whole, alone = _seconds(latency, n)
+    whole, alone = _spread_seconds(latency, n)
     given = next(iter(found.scores.values())).ranking
     assert given is not None
-    for rows, batch in _asked(prepared, agent, found, known, hasher).batches(TEST):
+
+    def same(rows: Int64, drawn: Int64) -> Bool:
+        if router is None or found.routed is None:
+            return np.ones(len(rows), np.bool_)
+        again = router.decide(_take(known, rows), drawn)
+        return np.asarray((again.route == found.routed.route[rows]) & (again.who == found.routed.who[rows]), np.bool_)
+
+    for rows, batch in _batches(prepared, found.cases, TEST, found.scores, hasher, same):
         yield replace(
             batch,
             routes=[Route(each) for each in made.route[rows]],
@@ -100,9 +165,10 @@ def decisions(
             risk=made.risk[rows] if found.routed else None,
             gain=made.gain[rows] if found.routed else None,
             confidence=made.confidence[rows] if found.routed else None,
+            uncertainty=_take(known, rows),
             delegates=[label or None for label in made.who[rows]],
             answers={name: a.ranking.take(rows).head(k) for name, a in found.answers.items() if a.ranking is not None},
-            steps=_steps(prepared, agent, batch.queries, batch.first, (made.replaced | made.abstained)[rows]),
+            steps=_repeat_steps(prepared, agent, batch.queries, batch.first, (made.replaced | made.abstained)[rows]),
             latency=whole[rows],
             seconds={label: values[rows] for label, values in alone.items()},
             tokens=np.where(unasked, 0, spent)[rows],
@@ -110,54 +176,64 @@ def decisions(
         )
 
 
-def click_rows(prepared: Prepared, agent: Agent, found: Assessed, hasher: Hasher) -> Iterator[TraceBatch]:
-    """Click probabilities in chunks: the first system answers, its candidates from the likeliest to the least.
+def _calibration(
+    prepared: Prepared, agent: Agent, found: Assessed, latency: Latency | None, hasher: Hasher
+) -> Iterator[TraceBatch]:
+    """The validation queries, where there is a router: what another router can be calibrated on."""
+    if agent.policy is None or found.task not in agent.routers:
+        return
+    task, cases = found.task, prepared.cases(found.task, "valid")
+    mine = policy_answers(prepared, agent, task, "valid")
+    answers = {agent.policy.label: mine}
+    answers |= {label: delegate_answers(prepared, agent, label, task, "valid") for label in agent.delegates}
+    scores = {label: scored(prepared, each, cases) for label, each in answers.items()}
+    known = signals(agent, cases.queries, answers)
+    for label, gains in (expected_gains(prepared, agent, answers) or {}).items():
+        known[f"{EXPECTED}{label}"] = Uncertainty(encode_gain(gains), "after")
+    for rows, batch in _batches(prepared, cases, VALID, scores, hasher, lambda rows, drawn: drawn >= 0):
+        queries = replace(batch.queries, candidates=None)
+        spent = None if mine.tokens is None else mine.tokens[rows]
+        yield replace(batch, queries=queries, uncertainty=_take(known, rows), policy_tokens=spent)
+
+
+def _clicks(
+    prepared: Prepared, agent: Agent, found: Assessed, latency: Latency | None, hasher: Hasher
+) -> Iterator[TraceBatch]:
+    """Click probabilities, which nobody routes: the first system answers, its likeliest candidates first.
 
     ``quality`` holds each system's mean log loss and squared error over the candidates of a request.
     """
-    cases, first = found.cases, next(iter(found.answers))
-    lists = {label: _ranked(a.probability, cases.queries) for label, a in found.answers.items()}
-    quality = {label: _click_quality(scores, len(cases)) for label, scores in found.scores.items()}
-    order = hasher.order(_user_ids(prepared, cases)) if hasher.users else np.arange(len(cases), dtype=np.int64)
-    policy, whole = agent.policy is not None and agent.policy.label == first, cases.take(order)
-    indptr, targets = _clicked(cases, order)
-    for start, batch in whole.queries.chunks(CHUNK):
-        rows = order[start : start + len(batch)]
-        yield TraceBatch(
-            start,
+    first, listed, shown = next(iter(found.answers)), found.cases.queries.candidates, found.cases.labels
+    assert listed is not None
+    assert shown is not None
+    lists = {label: _rank_candidates(listed, a.probability) for label, a in found.answers.items()}
+    quality = {label: _average_losses(each, len(found.cases)) for label, each in found.scores.items()}
+    policy = agent.policy is not None and agent.policy.label == first
+    for rows, batch in _batches(prepared, found.cases, TEST, {}, hasher, lambda rows, drawn: drawn >= 0):
+        clicked = (shown[rows] > 0) & (listed[rows] >= 0)
+        yield replace(
             batch,
-            TEST,
             routes=[Route.SELF if policy else Route.REPLACE] * len(rows),
             reasons=["nobody routes click probabilities: the first system answers all"] * len(rows),
             ranking=lists[first].take(rows),
-            target_indptr=indptr[start : start + len(rows) + 1],
-            targets=targets,
-            keys=np.full(len(rows), -1, np.int64) if hasher.users else keys(cases)[rows],
+            target_indptr=indptr_of(clicked.sum(axis=1)),
+            targets=listed[rows][clicked],
+            keys=np.full(len(rows), -1, np.int64) if hasher.users else batch.keys,
             delegates=[None if policy else first] * len(rows),
             answers={label: ranking.take(rows) for label, ranking in lists.items()},
             quality={label: {name: each[rows] for name, each in values.items()} for label, values in quality.items()},
         )
 
 
-def _ranked(probability: Float32 | None, queries: QueryBatch) -> Ranking:
+def _rank_candidates(candidates: Int32, probability: Float32 | None) -> Ranking:
     """Candidates by probability."""
     assert probability is not None
-    assert queries.candidates is not None
-    sure = np.where(queries.candidates >= 0, probability, -np.inf).astype(np.float32)
+    sure = np.where(candidates >= 0, probability, -np.inf).astype(np.float32)
     order = np.argsort(-sure, axis=1, kind="stable")
-    return Ranking(np.take_along_axis(queries.candidates, order, axis=1), np.take_along_axis(sure, order, axis=1))
+    return Ranking(np.take_along_axis(candidates, order, axis=1), np.take_along_axis(sure, order, axis=1))
 
 
-def _clicked(cases: Cases, order: Int64) -> tuple[Int64, Int32]:
-    """Row bounds and items of the candidates that were clicked, in the order that is written."""
-    assert cases.labels is not None
-    assert cases.queries.candidates is not None
-    items = cases.queries.candidates[order]
-    clicked = (cases.labels[order] > 0) & (items >= 0)
-    return indptr_of(clicked.sum(axis=1)), items[clicked]
-
-
-def _click_quality(scores: Scores, n: int) -> dict[str, Float64]:
+def _average_losses(scores: Scores, n: int) -> dict[str, Float64]:
     assert scores.clicks is not None
     clicks = scores.clicks
     count = np.bincount(clicks.query, minlength=n)
@@ -166,80 +242,29 @@ def _click_quality(scores: Scores, n: int) -> dict[str, Float64]:
         return {name: np.bincount(clicks.query, each, n) / count for name, each in parts.items()}
 
 
-def _asked(
-    prepared: Prepared, agent: Agent, found: Assessed, known: Mapping[str, Uncertainty], hasher: Hasher
-) -> Asked:
-    """The test queries; where users are hashed, shuffled and with other numbers to break ties by."""
-    cases = found.cases
-    if not hasher.users:
-        return Asked(np.arange(len(cases), dtype=np.int64), cases, known, found.scores, keys(cases))
-    router, users = agent.routers.get(found.task), _user_ids(prepared, cases)
-
-    def same(rows: Int64, drawn: Int64) -> Bool:
-        if router is None or found.routed is None:
-            return np.ones(len(rows), np.bool_)
-        again = router.decide(taken(known, rows), drawn)
-        same = (again.route == found.routed.route[rows]) & (again.who == found.routed.who[rows])
-        return np.asarray(same, np.bool_)
-
-    order = hasher.order(users)
-    return Asked(order, cases.take(order), known, found.scores, hasher.keys(users, same))
-
-
-def calibration_rows(prepared: Prepared, agent: Agent, found: Assessed, hasher: Hasher) -> Iterator[TraceBatch]:
-    """The validation queries in chunks, where there is a router: what another router can be calibrated on."""
-    if agent.policy is None or found.task not in agent.routers:
-        return
-    task, cases = found.task, prepared.cases(found.task, "valid")
-    mine = policy_answers(prepared, agent, task, "valid")
-    theirs = {label: delegate_answers(prepared, agent, label, task, "valid") for label in agent.delegates}
-    scores = {label: scored(prepared, each, cases) for label, each in {agent.policy.label: mine, **theirs}.items()}
-    order, numbers = np.arange(len(cases), dtype=np.int64), keys(cases)
-    if hasher.users:
-        users = _user_ids(prepared, cases)
-        order, numbers = hasher.order(users), hasher.keys(users, lambda rows, drawn: drawn >= 0)
-    known = signals(agent, cases.queries, {agent.policy.label: mine, **theirs})
-    for label, gains in (expected_gains(prepared, agent, {agent.policy.label: mine, **theirs}) or {}).items():
-        known[f"{EXPECTED}{label}"] = Uncertainty(encode_gain(gains), "after")
-    asked = Asked(order, cases.take(order) if hasher.users else cases, known, scores, numbers)
-    for rows, batch in asked.batches(VALID):
-        spent = None if mine.tokens is None else mine.tokens[rows]
-        yield replace(batch, queries=replace(batch.queries, candidates=None), policy_tokens=spent)
-
-
-def taken(known: Mapping[str, Uncertainty], rows: Int64) -> dict[str, Uncertainty]:
+def _take(known: Mapping[str, Uncertainty], rows: Int64) -> dict[str, Uncertainty]:
     """The signals of some queries."""
     return {name: value.take(rows) for name, value in known.items()}
 
 
-def _user_ids(prepared: Prepared, cases: Cases) -> list[str | None]:
-    """String ids, None for unknown users."""
-    ids = prepared.dataset.users.column("user_id").to_pylist()
-    return [ids[user] if user >= 0 else None for user in cases.queries.users.tolist()]
-
-
-def _nobody_decides(agent: Agent, n: int) -> Decisions:
+def _leave_undecided(agent: Agent, n: int) -> Decisions:
     """The policy answers all n requests, or the first delegate where there is no policy."""
     if agent.policy is None:
         return undecided(n, next(iter(agent.delegates)), "there is no policy: the delegate answers all")
     return undecided(n, "", "there is no router: the policy answers all")
 
 
-def _seconds(latency: Latency | None, n: int) -> tuple[Float64, dict[str, Float64]]:
+def _spread_seconds(latency: Latency | None, n: int) -> tuple[Float64, dict[str, Float64]]:
     """float64[n] of the loop and of each system alone; NaN for requests that were not timed."""
-    unknown = np.full(n, np.nan)
-    if latency is None:
-        return unknown, {}
-
-    def spread(values: Float64) -> Float64:
-        full = unknown.copy()
-        full[latency.rows] = values
-        return full
-
-    return spread(latency.whole), {label: spread(values) for label, values in latency.systems.items()}
+    timed = {} if latency is None else {"": latency.whole, **latency.systems}
+    found = {label: np.full(n, np.nan) for label in ("", *timed)}
+    for label, values in timed.items():
+        assert latency is not None
+        found[label][latency.rows] = values
+    return found.pop(""), found
 
 
-def _steps(
+def _repeat_steps(
     prepared: Prepared, agent: Agent, queries: QueryBatch, start: int, replaced: Bool
 ) -> dict[int, tuple[Step, ...]]:
     """The steps of the policy's decisions, deliberated anew: an answer is kept in the run, its words are not."""
