@@ -205,7 +205,7 @@ class Router(Configured[C]):
             together &= fused
         route = np.where(who != "", str(Route.REPLACE), str(Route.SELF)).astype(object)
         route[together] = str(Route.CONSULT)
-        sure = self.stated_confidence(signals, route, who)
+        sure = self.recalibrate_confidence(signals, route, who)
         held = self.abstains(sure, keys)
         names = np.where(who != "", who, "the policy").astype(object)
         route[held], who[held] = str(Route.ABSTAIN), ""
@@ -250,7 +250,7 @@ class Router(Configured[C]):
         names = np.full(size, "", object) if who is None else who
         return raw_confidence(self.config, self.state.confidence, signals, names)
 
-    def stated_confidence(self, signals: Signals, route: Names, who: Names) -> Float32:
+    def recalibrate_confidence(self, signals: Signals, route: Names, who: Names) -> Float32:
         """float32[B]: how sure each answer is, as it is stated.
 
         Args:
