@@ -16,13 +16,17 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 from datetime import date
 from pathlib import Path
+
+ELSEWHERE = Path(tempfile.gettempdir())
+"""Not the checkout: ``-m`` would find its package instead of the interpreter's."""
 
 
 def spend(command: list[str]) -> float:
     """Seconds of the processor that a command takes."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ELSEWHERE)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"failed: {' '.join(command)}")
@@ -31,7 +35,8 @@ def spend(command: list[str]) -> float:
 
 def count_modules(command: list[str]) -> dict[str, int]:
     """Imported modules by their first name; "" is all."""
-    done = subprocess.run([command[0], "-X", "importtime", *command[1:]], capture_output=True, text=True, check=True)
+    timed = [command[0], "-X", "importtime", *command[1:]]
+    done = subprocess.run(timed, capture_output=True, text=True, check=True, cwd=ELSEWHERE)
     names = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
     found = {"": len(names)}
     for name in names:
@@ -53,7 +58,7 @@ def main() -> None:
     if options.before:
         sides = {"before": tuple(options.before), **sides}
     commands = {
-        name: [python, "-m", "reasonrec_core", "recommend", run, "--user", options.user]
+        name: [python, "-m", "reasonrec_core", "recommend", str(Path(run).resolve()), "--user", options.user]
         for name, (python, run) in sides.items()
     }
     seconds: dict[str, list[float]] = {name: [] for name in commands}
