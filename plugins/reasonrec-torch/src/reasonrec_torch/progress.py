@@ -132,6 +132,7 @@ class ProgressBar:
         self._label, self._total, self._done, self._first = "", 0, 0, 0
         self._rate, self._started, self._labelled = 0.0, time.perf_counter(), -math.inf
         self._from: float | None = None
+        self._estimated = False
 
     def start(self, epoch: int, records: list[EpochRecord], samples: int, done: int) -> None:
         """The epoch with this number (from 1) begins with so many samples, or goes on after ``done`` of them."""
@@ -157,8 +158,9 @@ class ProgressBar:
         now = time.perf_counter()
         if self._from is None:
             self._from = share
-        if now - self._labelled >= RELABEL_SECONDS or share >= 1:
-            self._labelled = now
+        first_estimate = share > self._from and not self._estimated
+        if now - self._labelled >= RELABEL_SECONDS or first_estimate or share >= 1:
+            self._labelled, self._estimated = now, share > self._from
             facts = [f"{name} {value:.3f}" for name, value in tally.fetch().losses.items() if name != "loss"]
             if tally.seconds:
                 facts.append(f"{tally.used / tally.seconds:,.0f} places/s")
