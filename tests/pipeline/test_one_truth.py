@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reasonrec_core.pipeline.write_trace import write_traces
 from reasonrec_datasets.synth import SynthConfig, make_catalogue
 from reasonrec_trace.replay_router import decide, recorded_router
 from reasonrec_trace.trace_arrays import read_recorded
@@ -18,6 +17,7 @@ from reasonrec_core.pipeline import run as runs
 from reasonrec_core.pipeline.evaluate import assess
 from reasonrec_core.pipeline.prepare import Prepared, prepare
 from reasonrec_core.pipeline.run import FittedRun, fit_pipeline
+from reasonrec_core.pipeline.trace_export import write_traces
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import Decisions
 from reasonrec_core.trace import open_trace
