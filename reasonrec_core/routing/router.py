@@ -267,7 +267,7 @@ class Router(Configured[C]):
 
     def accepts_level(self, level: int, signals: Signals, keys: Int64 | None = None) -> Bool:
         """bool[B]: whether the answer of delegate number ``level`` is given; of routers that ask ``in_turn``."""
-        raise NotImplementedError
+        raise PluginError(f"{type(self).__name__} asks delegates in turn, but does not say which answers it accepts")
 
     def at_share(self, share: float, signals: Signals) -> Self:
         """A router like this one, its threshold where ``share`` of these queries is replaced."""
