@@ -20,9 +20,7 @@ from reasonrec_core.components.models import (
     pick_candidates,
 )
 from reasonrec_core.components.study import (
-    AnalysisInput,
     DataSource,
-    EditableAnswers,
     MetricInfo,
     Reporter,
     Splitter,
@@ -31,13 +29,11 @@ from reasonrec_core.components.study import (
 from reasonrec_core.hookspecs import Kind
 
 __all__ = [
-    "AnalysisInput",
     "Component",
     "Configured",
     "DataSource",
     "Delegate",
     "DistributionPolicy",
-    "EditableAnswers",
     "EditablePolicy",
     "Empty",
     "Encoder",

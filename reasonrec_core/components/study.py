@@ -6,21 +6,20 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
 from reasonrec_core.components.base import C, Configured, Settings
-from reasonrec_core.types import Deliberation, Edits, Float32, Interactions, Progress, QueryBatch, Task
+from reasonrec_core.types import Interactions
 
 if TYPE_CHECKING:
-    from scipy import sparse
-
     from reasonrec_core.data.cases import Division
     from reasonrec_core.data.column_matching import ColumnMatcher
     from reasonrec_core.data.dataset import Dataset
     from reasonrec_core.data.raw_tables import RawTables
     from reasonrec_core.evaluate.schema import Results
+    from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
 
 
 class DataSource(Configured[C]):
@@ -85,56 +84,11 @@ class Splitter(Configured[S]):
         """
 
 
-class EditableAnswers(Protocol):
-    """An `EditablePolicy` as an analysis asks it: it observes for itself, and what it gives is checked."""
-
-    @property
-    def labels(self) -> Mapping[str, tuple[str, ...]]:
-        """Labels by item field."""
-
-    def membership(self, field: str) -> sparse.csr_matrix:
-        """float32 CSR[n_items, labels]."""
-
-    def infer_labels(self, batch: QueryBatch) -> Mapping[str, Float32]:
-        """Per field float32[B, labels]."""
-
-    def attribution(self, batch: QueryBatch) -> Float32:
-        """float32[L]."""
-
-    def deliberate(self, batch: QueryBatch, edits: Edits | None = None) -> Deliberation:
-        """The answer, with its mass."""
-
-
-@dataclass(frozen=True)
-class AnalysisInput:
-    """What `Reporter.analyse` may ask.
-
-    Attributes:
-        task: the first task of the run.
-        label: of the policy.
-        policy: asked by itself, without the router; None where its steps cannot be edited, ``refusal`` says why.
-        queries: of the test part, without their targets.
-        n_items: size of the catalogue.
-        n_queries: how many of the queries shall be looked at.
-        seed: of the run.
-        resamples: of the bootstrap behind an interval.
-        progress: ``(done, total, label)``.
-    """
-
-    task: Task
-    label: str
-    policy: EditableAnswers | None
-    refusal: str | None
-    queries: QueryBatch
-    n_items: int
-    n_queries: int
-    seed: int
-    resamples: int
-    progress: Progress
-
-
 class Reporter(Configured[C]):
     """Writes what a reader wants to see of a finished run. The same run gives the same files, byte for byte."""
+
+    sections: ClassVar[tuple[str, ...]] = ()
+    """The fields of `reasonrec_core.evaluate.schema.Results` that `analyse` gives."""
 
     @abstractmethod
     def write(self, results: Results, run_folder: Path, out: Path) -> Sequence[Path]:
@@ -150,14 +104,19 @@ class Reporter(Configured[C]):
             RunError: a file of the run is broken.
         """
 
-    def analyse(self, asked: AnalysisInput) -> Mapping[str, Any] | None:
-        """Measure more of the policy, before the results are written; nothing by default.
+    def analyse(self, run: EvaluatedRun) -> Mapping[str, Any] | None:
+        """Measure more of an evaluated run, before its results are written; nothing by default.
 
         Returns:
-            a section of the results (``analyses.NAME`` of ``metrics.json``) as JSON values; ``skipped``, a clause,
-            says why it was not measured. None leaves the section out.
+            without `sections` JSON values, which stand under ``analyses.NAME`` of ``metrics.json`` (``skipped``, a
+            clause, says why it was not measured); with `sections` those fields of `Results` by name. None leaves it
+            out.
         """
         return None
+
+    def export(self, run: EvaluatedRun) -> Sequence[Path]:
+        """Write what only an evaluated run can give into ``run.folder``, whole or not at all; nothing by default."""
+        return ()
 
     def summarise(self, results: Results) -> Sequence[str]:
         """Sentences that a run prints below its table; none by default."""

@@ -22,7 +22,7 @@ from reasonrec_core.io import whole_file, write_json
 from reasonrec_core.pipeline.act import Outcome
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.cost_report import routes_of
-from reasonrec_core.pipeline.evaluate import Assessed, primary
+from reasonrec_core.pipeline.evaluate import EvaluatedTask, primary
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.trace import step_as_dict
 from reasonrec_core.trace.schema import CONSULT
@@ -62,7 +62,7 @@ def component_versions(agent: Agent, dataset: str, split: str) -> dict[str, str]
     return found
 
 
-def write_users(folder: Path, found: Assessed) -> None:
+def write_users(folder: Path, found: EvaluatedTask) -> None:
     """One Parquet file per system: every query's values and answer."""
     for label, scores in found.scores.items():
         with whole_file(folder / "users" / f"{found.task}-{label}.parquet") as aside:
@@ -73,13 +73,13 @@ def _write_records(path: Path, records: Sequence[Card | Explanation]) -> None:
     write_json(path, [record.model_dump(mode="json", exclude_unset=True) for record in records])
 
 
-def write_cards(prepared: Prepared, agent: Agent, found: Assessed, path: Path) -> None:
+def write_cards(prepared: Prepared, agent: Agent, found: EvaluatedTask, path: Path) -> None:
     """Decision cards: a seeded choice of hits and misses, half of them answered by the policy where that can be."""
     rows = choose_decisions(prepared, agent, found)
     _write_records(path, [make_card(prepared, agent, found, int(row)) for row in rows])
 
 
-def choose_decisions(prepared: Prepared, agent: Agent, found: Assessed) -> np.ndarray:
+def choose_decisions(prepared: Prepared, agent: Agent, found: EvaluatedTask) -> np.ndarray:
     """Which decisions are shown: as many hits as misses, routes mixed, drawn with the run's seed."""
     scores = next(iter(found.scores.values()))
     assert scores.rank is not None
@@ -98,7 +98,7 @@ def choose_decisions(prepared: Prepared, agent: Agent, found: Assessed) -> np.nd
     return np.array(picked, np.intp)
 
 
-def make_card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> Card:
+def make_card(prepared: Prepared, agent: Agent, found: EvaluatedTask, row: int) -> Card:
     """One decision: what was known, what followed from it, what was answered."""
     case = found.cases.take(np.array([row]))
     scores = next(iter(found.scores.values()))
@@ -126,7 +126,9 @@ def make_card(prepared: Prepared, agent: Agent, found: Assessed, row: int) -> Ca
     return Card.model_validate(shown)
 
 
-def list_others(prepared: Prepared, agent: Agent, found: Assessed, row: int, outcome: Outcome) -> list[dict[str, Any]]:
+def list_others(
+    prepared: Prepared, agent: Agent, found: EvaluatedTask, row: int, outcome: Outcome
+) -> list[dict[str, Any]]:
     """What each system that did not answer would have said: its first items, and where it puts what came next."""
     route, listed = outcome.decisions.route[0], list[dict[str, Any]]()
     answered = {Route.REPLACE: outcome.decisions.who[0], Route.CONSULT: CONSULT, Route.ABSTAIN: None}
@@ -146,7 +148,7 @@ def list_others(prepared: Prepared, agent: Agent, found: Assessed, row: int, out
     return listed
 
 
-def write_explanations(prepared: Prepared, agent: Agent, found: Assessed, path: Path) -> None:
+def write_explanations(prepared: Prepared, agent: Agent, found: EvaluatedTask, path: Path) -> None:
     """Write ``report.cards`` explanations of the policy of each kind, with their steps, and what others said."""
     metric = primary(prepared, found)[0]
     label, scores = next(iter(found.scores.items()))
@@ -177,7 +179,7 @@ def choose_explanations(values: np.ndarray, wanted: int, seed: int) -> list[tupl
     return [(shown, int(row)) for shown, group in groups for row in group]
 
 
-def _show_explanation(prepared: Prepared, found: Assessed, row: int) -> dict[str, Any]:
+def _show_explanation(prepared: Prepared, found: EvaluatedTask, row: int) -> dict[str, Any]:
     """Who asked about what, and what was known."""
     case = found.cases.take(np.array([row]))
     return {**show_request(prepared, case, row), "item": show_item(prepared, int(case.targets[0]))}

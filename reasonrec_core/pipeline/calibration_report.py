@@ -21,7 +21,7 @@ from reasonrec_core.evaluate.routing_schema import (
 from reasonrec_core.evaluate.schema import RiskCurve
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.calibrate_router import goal_in_words, goals, keys, scored, signals
-from reasonrec_core.pipeline.evaluate import ROUTED, Assessed
+from reasonrec_core.pipeline.evaluate import ROUTED, EvaluatedTask
 from reasonrec_core.pipeline.predict import delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import FEATURE, CalibrationQuality, Decisions, Recalibration, Router, choose_recalibration
@@ -34,7 +34,7 @@ DRAWS = 200
 """Of outcomes, for the calibration error that chance alone makes."""
 
 
-def report_confidence(prepared: Prepared, agent: Agent, first: Assessed) -> dict[str, Any]:
+def report_confidence(prepared: Prepared, agent: Agent, first: EvaluatedTask) -> dict[str, Any]:
     """The fields of `Results` that speak of confidence and of the router."""
     if first.task is Task.CTR:
         return {"calibration": _clicks(prepared, agent, first)}
@@ -98,7 +98,7 @@ def _as_decided(router: Router[Any], known: Mapping[str, Any], ties: Any) -> tup
     return ways_of(raw.route, raw.who), np.asarray(raw.confidence, np.float64)
 
 
-def _own(prepared: Prepared, agent: Agent, first: Assessed) -> RecalibratedConfidence | None:
+def _own(prepared: Prepared, agent: Agent, first: EvaluatedTask) -> RecalibratedConfidence | None:
     """The policy's own probability of a hit, on all queries: as it states it, and recalibrated by itself."""
     assert agent.policy is not None
     label, task = agent.policy.label, first.task
@@ -112,7 +112,7 @@ def _own(prepared: Prepared, agent: Agent, first: Assessed) -> RecalibratedConfi
     return RecalibratedConfidence(of=label, kind=made.kind, **_both(raw, made(raw), event, prepared.config.seed))
 
 
-def _clicks(prepared: Prepared, agent: Agent, first: Assessed) -> CalibrationResult:
+def _clicks(prepared: Prepared, agent: Agent, first: EvaluatedTask) -> CalibrationResult:
     """Click probabilities of the first system, as they are and recalibrated; the answers stay as they are."""
     label, answers = next(iter(first.answers.items()))
     if agent.policy is not None and label == agent.policy.label:
@@ -190,7 +190,7 @@ def curve(confidence: Float64, loss: Float64, name: str) -> RiskCurve:
     )
 
 
-def report_abstention(prepared: Prepared, agent: Agent, found: Assessed) -> AbstentionResult | None:
+def report_abstention(prepared: Prepared, agent: Agent, found: EvaluatedTask) -> AbstentionResult | None:
     """What abstaining comes to; None where every request gets an answer.
 
     ``coverage``: share of the requests that are answered; ``wanted``: the setting and its value; ``validation``: what

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from reasonrec_core.evaluate.routing_schema import CostResult, CostRow, HorizonCost, TimeSpent
 from reasonrec_core.evaluate.significance import horizon_quartiles
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.evaluate import Assessed
+from reasonrec_core.pipeline.evaluate import EvaluatedTask
 from reasonrec_core.pipeline.latency import Latency, alone, seconds_of
 from reasonrec_core.types import Float64, Int64, QueryBatch, Route
 
@@ -18,7 +18,7 @@ BATCH = 32
 """Requests that are answered together."""
 
 
-def routes_of(found: Assessed, agent: Agent) -> npt.NDArray[np.object_]:
+def routes_of(found: EvaluatedTask, agent: Agent) -> npt.NDArray[np.object_]:
     """str[B]: how each test query went: "self", "replace: LABEL", "consult" or "abstain"."""
     n = len(found.cases)
     if found.routed is None:
@@ -31,7 +31,7 @@ def routes_of(found: Assessed, agent: Agent) -> npt.NDArray[np.object_]:
     return made
 
 
-def report_costs(agent: Agent, found: Assessed, latency: Latency | None, k: int) -> CostResult | None:
+def report_costs(agent: Agent, found: EvaluatedTask, latency: Latency | None, k: int) -> CostResult | None:
     """What the answers cost; None where nothing was timed.
 
     ``rows``: per route (``kind`` "route") and per system that answers everything (``kind`` "system") the seconds of one
@@ -60,7 +60,7 @@ def report_costs(agent: Agent, found: Assessed, latency: Latency | None, k: int)
     return CostResult(batch=BATCH, rows=tuple(rows), horizon=_by_horizon(agent, found, latency, tokens["routed"]))
 
 
-def tokens_of(agent: Agent, found: Assessed) -> dict[str, Int64]:
+def tokens_of(agent: Agent, found: EvaluatedTask) -> dict[str, Int64]:
     """System -> int64[B] language-model tokens; "routed" is what the decisions cost."""
     nothing = np.zeros(len(found.cases), np.int64)
     spent = nothing
@@ -103,7 +103,7 @@ def _place(route: str) -> tuple[int, str]:
     return order.index(route.split(":")[0]), route
 
 
-def _by_horizon(agent: Agent, found: Assessed, latency: Latency, tokens: Int64) -> tuple[HorizonCost, ...]:
+def _by_horizon(agent: Agent, found: EvaluatedTask, latency: Latency, tokens: Int64) -> tuple[HorizonCost, ...]:
     """The timed requests by quarter of the evidence horizon of all test queries, the shortest histories first."""
     names, code = horizon_quartiles(found.cases.queries.history.lengths)
     own = latency.systems.get(agent.policy.label) if agent.policy else None

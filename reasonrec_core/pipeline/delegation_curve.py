@@ -15,7 +15,7 @@ from reasonrec_core.evaluate.significance import horizon_quartiles
 from reasonrec_core.io import content_hash, read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.calibrate_router import calibration_data, goals, keys, signals
-from reasonrec_core.pipeline.evaluate import ROUTED, Assessed
+from reasonrec_core.pipeline.evaluate import ROUTED, EvaluatedTask
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import Router, Signals
 from reasonrec_core.routing.budget import RelativeDifference, relative_difference, share_for_loss
@@ -86,7 +86,7 @@ class AllAnswered:
         return {"value": float(values.mean()), "low": base * (1 + found.low), "high": base * (1 + found.high)}
 
 
-def delegation_curve(prepared: Prepared, agent: Agent, found: Assessed) -> DelegationCurve | None:
+def delegation_curve(prepared: Prepared, agent: Agent, found: EvaluatedTask) -> DelegationCurve | None:
     """The curve on test; None where nothing is routed.
 
     Random routing is the expectation over all choices of requests, which is linear in the share. The oracle is a bound
@@ -125,7 +125,7 @@ def delegation_curve(prepared: Prepared, agent: Agent, found: Assessed) -> Deleg
     )
 
 
-def _not_inferior(prepared: Prepared, agent: Agent, found: Assessed, tested: AllAnswered) -> NotInferior:
+def _not_inferior(prepared: Prepared, agent: Agent, found: EvaluatedTask, tested: AllAnswered) -> NotInferior:
     """The largest share that is not inferior: chosen on validation, confirmed on test or not."""
     goal = tested.router.report.get("goal")
     if goal is not None and goal["goal"] == "max_loss":
@@ -136,7 +136,9 @@ def _not_inferior(prepared: Prepared, agent: Agent, found: Assessed, tested: All
     return NotInferior.model_validate({**made, "test": asdict(test), "confirmed": test.low > -made["limit"]})
 
 
-def _chosen_on_validation(prepared: Prepared, agent: Agent, found: Assessed, router: Router[Any]) -> dict[str, Any]:
+def _chosen_on_validation(
+    prepared: Prepared, agent: Agent, found: EvaluatedTask, router: Router[Any]
+) -> dict[str, Any]:
     """The share, kept in the run folder: it takes several routers to find."""
     config = prepared.config
 
@@ -152,7 +154,7 @@ def _chosen_on_validation(prepared: Prepared, agent: Agent, found: Assessed, rou
     return dict(read_json(stage.folder / "share.json"))
 
 
-def _by_horizon(found: Assessed, tested: AllAnswered) -> tuple[HorizonQuarter, ...]:
+def _by_horizon(found: EvaluatedTask, tested: AllAnswered) -> tuple[HorizonQuarter, ...]:
     """By quarter of the evidence horizon, the shortest histories first: what was delegated, and what came of it."""
     assert found.routed is not None
     names, code = horizon_quartiles(found.cases.queries.history.lengths)

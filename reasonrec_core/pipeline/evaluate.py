@@ -34,7 +34,7 @@ ROUTED = "routed"
 
 
 @dataclass(frozen=True)
-class Assessed:
+class EvaluatedTask:
     """Everything found about one task.
 
     Attributes:
@@ -51,14 +51,14 @@ class Assessed:
     routed: Decisions | None
 
 
-def assess(prepared: Prepared, agent: Agent, task: Task) -> Assessed:
+def assess(prepared: Prepared, agent: Agent, task: Task) -> EvaluatedTask:
     """Ask every system the test queries and score the answers."""
     cases = prepared.cases(task, "test")
     answers: dict[str, Answers] = {}
     if agent.policy is not None:
         answers[agent.policy.label] = policy_answers(prepared, agent, task, "test")
     if task is Task.EXPLAIN:
-        return Assessed(task, cases, answers, explained(prepared, agent, answers), None)
+        return EvaluatedTask(task, cases, answers, explained(prepared, agent, answers), None)
     for label in agent.delegates:
         if task is Task.CTR:
             answers[label] = delegate_clicks(prepared, agent, label)
@@ -82,7 +82,7 @@ def assess(prepared: Prepared, agent: Agent, task: Task) -> Assessed:
             scores[label] = score_ctr(each.probability, cases, seconds=each.seconds, metrics=metrics)
         else:
             scores[label] = scored(prepared, each, cases, metrics)
-    return Assessed(task, cases, answers, scores, routed)
+    return EvaluatedTask(task, cases, answers, scores, routed)
 
 
 def list_metrics(prepared: Prepared, task: Task) -> list[MetricInfo]:
@@ -110,7 +110,7 @@ def explained(prepared: Prepared, agent: Agent, answers: Mapping[str, Answers]) 
         return policy.judge(prepared.dataset, prepared.split, "test", said)
 
 
-def systems(prepared: Prepared, found: Assessed) -> dict[str, dict[str, Estimate]]:
+def systems(prepared: Prepared, found: EvaluatedTask) -> dict[str, dict[str, Estimate]]:
     """Every metric of every system with its interval."""
     config = prepared.config
     return {
@@ -122,7 +122,7 @@ def systems(prepared: Prepared, found: Assessed) -> dict[str, dict[str, Estimate
     }
 
 
-def primary(prepared: Prepared, found: Assessed) -> tuple[str, ...]:
+def primary(prepared: Prepared, found: EvaluatedTask) -> tuple[str, ...]:
     """The metrics that comparisons are made on; those that plugins add come last, at the largest cut-off."""
     if found.task is Task.EXPLAIN:
         return ("ROUGE-L", "BLEU-4")
@@ -136,7 +136,7 @@ def primary(prepared: Prepared, found: Assessed) -> tuple[str, ...]:
     return (*usual, *(name for name in names if name in first.added and name in resampled))
 
 
-def comparisons(prepared: Prepared, found: Assessed) -> list[PairedComparison]:
+def comparisons(prepared: Prepared, found: EvaluatedTask) -> list[PairedComparison]:
     """The first system (routed, else the policy) against all others, and the policy against the delegates."""
     labels = list(found.scores)
     config, rows = prepared.config, list[PairedComparison]()
@@ -166,7 +166,7 @@ def _turned(each: Comparison) -> PairedComparison:
     )
 
 
-def slice_rows(prepared: Prepared, found: Assessed) -> list[SliceEstimate]:
+def slice_rows(prepared: Prepared, found: EvaluatedTask) -> list[SliceEstimate]:
     """The primary metric of every system by evidence horizon, target popularity and missing modality."""
     metric = primary(prepared, found)[0]
     rows = []

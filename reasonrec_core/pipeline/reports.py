@@ -1,20 +1,65 @@
-"""What is written for readers about a finished run, by reporters."""
+"""What reporters measure, export and write of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from reasonrec_core.components import Reporter
 from reasonrec_core.config import ReportConfig
+from reasonrec_core.errors import PluginError
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.hookspecs import Kind
 from reasonrec_core.io import write_json
+from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
 from reasonrec_core.registry import Registry
 
 REPORTS = "reports.json"
 """Names of the files that reporters wrote into a run folder."""
+FAITHFULNESS = "faithfulness"
+
+
+def run_analyses(run: EvaluatedRun) -> dict[str, Any]:
+    """Fields of `Results` that reporters measured (`Reporter.analyse`).
+
+    Raises:
+        PluginError: a reporter fails, gives a section that it does not declare, or one that another gave.
+    """
+    prepared, sections, analyses = run.prepared, dict[str, Any](), dict[str, dict[str, Any]]()
+    reporters = list(make_reporters(run.config.report, prepared.registry))
+    if run.agent.policy is not None and run.config.evaluate.faithfulness and FAITHFULNESS not in dict(reporters):
+        prepared.run.say(
+            "Faithfulness is not measured: it takes the reporter 'faithfulness' of reasonrec-explain "
+            "(evaluate.faithfulness = 0 says that it is not wanted)."
+        )
+    for name, reporter in reporters:
+        with prepared.registry.guard(Kind.REPORTER, name, "analyse"):
+            found = reporter.analyse(replace(run, reporter=name))
+        if not found:
+            continue
+        if not reporter.sections:
+            analyses[name] = dict(found)
+            continue
+        wrong = sorted((found.keys() - {*reporter.sections}) | (found.keys() & sections.keys()))
+        if wrong:
+            raise PluginError(f"reporter {name!r} gives {wrong[0]!r}, which is not its own to give")
+        sections |= found
+    return sections | {"analyses": analyses}
+
+
+def export_run(run: EvaluatedRun) -> list[Path]:
+    """Let every reporter write what only an evaluated run can give; gives the files.
+
+    Raises:
+        PluginError: a reporter fails.
+    """
+    files: list[Path] = []
+    for name, reporter in make_reporters(run.config.report, run.prepared.registry):
+        with run.prepared.registry.guard(Kind.REPORTER, name, "export"):
+            files += reporter.export(replace(run, reporter=name))
+    return files
 
 
 def write_reports(

@@ -26,23 +26,22 @@ from reasonrec_core.evaluate.schema import (
 )
 from reasonrec_core.io import content_hash, write_json
 from reasonrec_core.pipeline.agent import POPULARITY, Agent
-from reasonrec_core.pipeline.analyses import run_analyses
 from reasonrec_core.pipeline.artifacts import environment, write_cards, write_explanations, write_users
 from reasonrec_core.pipeline.calibrate_router import calibrate, item_counts
 from reasonrec_core.pipeline.calibration_report import report_abstention, report_confidence
 from reasonrec_core.pipeline.cost_report import report_costs
 from reasonrec_core.pipeline.delegation_curve import delegation_curve
 from reasonrec_core.pipeline.evaluate import (
-    Assessed,
     assess,
     comparisons,
     slice_rows,
     systems,
 )
+from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
 from reasonrec_core.pipeline.fit import check_components, fit_components
-from reasonrec_core.pipeline.latency import Latency, measure
+from reasonrec_core.pipeline.latency import measure
 from reasonrec_core.pipeline.prepare import Prepared, hash_encoders, prepare
-from reasonrec_core.pipeline.reports import write_reports
+from reasonrec_core.pipeline.reports import export_run, run_analyses, write_reports
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.trace_export import write_traces
 from reasonrec_core.registry import Registry
@@ -133,10 +132,11 @@ def evaluate_fitted(fitted: FittedRun) -> Results:
     """Test every system on every task, write results, trace, cards and the report."""
     prepared, agent = fitted.prepared, fitted.agent
     folder, config = prepared.run.path, prepared.config
-    found = [assess(prepared, agent, task) for task in config.tasks]
+    found = tuple(assess(prepared, agent, task) for task in config.tasks)
     first = found[0]
     latency = measure(agent, first.cases.queries, config.evaluate.latency_sample, max(config.evaluate.k), config.seed)
-    results = collect_results(fitted, found, latency)
+    run = EvaluatedRun(prepared, agent, found, latency)
+    results = collect_results(run, fitted.seconds)
     for each in found:
         write_users(folder, each)
     write_traces(prepared, agent, found, latency, folder)
@@ -144,15 +144,16 @@ def evaluate_fitted(fitted: FittedRun) -> Results:
         write_cards(prepared, agent, first, folder / "cards.json")
     for each in (each for each in found if each.task is Task.EXPLAIN):
         write_explanations(prepared, agent, each, folder / "explanations.json")
+    export_run(run)
     results.write(folder)
     results = Results.read(folder)  # what every later reader has
     write_reports(results, folder, config.report, prepared.registry)
     return results
 
 
-def collect_results(fitted: FittedRun, found: list[Assessed], latency: Latency | None) -> Results:
-    """Everything that was measured, the first task in full."""
-    prepared, agent, first = fitted.prepared, fitted.agent, found[0]
+def collect_results(run: EvaluatedRun, seconds: Mapping[str, float]) -> Results:
+    """Everything that was measured, the first task in full; ``seconds``: of each fit."""
+    prepared, agent, found, first, latency = run.prepared, run.agent, run.tasks, run.first, run.latency
     table: dict[str, dict[str, Estimate]] = {}
     for each in found:
         for label, values in systems(prepared, each).items():
@@ -172,7 +173,7 @@ def collect_results(fitted: FittedRun, found: list[Assessed], latency: Latency |
         delegation_curve=curve,
         bills=report_costs(agent, first, latency, max(prepared.config.evaluate.k)),
         seconds=SecondsByPart(
-            fit=dict(fitted.seconds),
+            fit=dict(seconds),
             evaluate={f"{each.task} {label}": a.seconds for each in found for label, a in each.answers.items()},
         ),
         comparisons=tuple(row for each in found for row in comparisons(prepared, each)),
@@ -185,9 +186,9 @@ def collect_results(fitted: FittedRun, found: list[Assessed], latency: Latency |
             policy=agent.policy.label if agent.policy else None,
             delegates=tuple(agent.delegates),
         ),
-        analyses={name: dict(section) for name, section in run_analyses(prepared, agent, first).items()},
         left_out=dict(prepared.split.left_out),
         seed=prepared.config.seed,
+        **run_analyses(run),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from reasonrec_core.evaluate import Scores
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.calibrate_router import expected_gains, goals, keys, scored, signals
-from reasonrec_core.pipeline.evaluate import Assessed
+from reasonrec_core.pipeline.evaluate import EvaluatedTask
 from reasonrec_core.pipeline.latency import Latency
 from reasonrec_core.pipeline.predict import CHUNK, delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
@@ -45,7 +45,7 @@ Same = Callable[[Int64, Int64], Bool]
 
 
 def write_traces(
-    prepared: Prepared, agent: Agent, found: Sequence[Assessed], latency: Latency | None, folder: Path
+    prepared: Prepared, agent: Agent, found: Sequence[EvaluatedTask], latency: Latency | None, folder: Path
 ) -> None:
     """Write a trace per task in the wanted formats; those that an earlier run left otherwise are removed.
 
@@ -65,7 +65,7 @@ def write_traces(
             (folder / name).unlink(missing_ok=True)
 
 
-def _write(prepared: Prepared, agent: Agent, found: Assessed, latency: Latency | None, stem: Path) -> None:
+def _write(prepared: Prepared, agent: Agent, found: EvaluatedTask, latency: Latency | None, stem: Path) -> None:
     config, dataset, total = prepared.config.trace, prepared.dataset, len(found.cases)
     clicks, hasher = found.task is Task.CTR, make_hasher(config)
     users = dataset.users.column("user_id").to_pylist()
@@ -136,7 +136,7 @@ def _batches(
 
 
 def _decisions(
-    prepared: Prepared, agent: Agent, found: Assessed, latency: Latency | None, hasher: Hasher
+    prepared: Prepared, agent: Agent, found: EvaluatedTask, latency: Latency | None, hasher: Hasher
 ) -> Iterator[TraceBatch]:
     """The test decisions; steps are recorded for the decisions that the policy took."""
     router, n, k = agent.routers.get(found.task), len(found.cases), max(prepared.config.evaluate.k)
@@ -177,7 +177,7 @@ def _decisions(
 
 
 def _calibration(
-    prepared: Prepared, agent: Agent, found: Assessed, latency: Latency | None, hasher: Hasher
+    prepared: Prepared, agent: Agent, found: EvaluatedTask, latency: Latency | None, hasher: Hasher
 ) -> Iterator[TraceBatch]:
     """The validation queries, where there is a router: what another router can be calibrated on."""
     if agent.policy is None or found.task not in agent.routers:
@@ -197,7 +197,7 @@ def _calibration(
 
 
 def _clicks(
-    prepared: Prepared, agent: Agent, found: Assessed, latency: Latency | None, hasher: Hasher
+    prepared: Prepared, agent: Agent, found: EvaluatedTask, latency: Latency | None, hasher: Hasher
 ) -> Iterator[TraceBatch]:
     """Click probabilities, which nobody routes: the first system answers, its likeliest candidates first.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,12 @@ from reasonrec_core.components import ReasoningPolicy
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.evaluate.schema import Results
-from reasonrec_core.pipeline.agent import Named
-from reasonrec_core.pipeline.analyses import run_analyses
-from reasonrec_core.pipeline.evaluate import Assessed, assess
+from reasonrec_core.pipeline.agent import Agent, Named
+from reasonrec_core.pipeline.evaluate import EvaluatedTask, assess
+from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
 from reasonrec_core.pipeline.interactive import EditedPolicy
 from reasonrec_core.pipeline.prepare import Prepared, prepare
+from reasonrec_core.pipeline.reports import run_analyses
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.serve import Recommender
@@ -35,11 +37,15 @@ class Fixed(ReasoningPolicy):
 
 
 @pytest.fixture(scope="module")
-def run(finished: Path, data: Path) -> tuple[Prepared, Recommender, Assessed]:
+def run(finished: Path, data: Path) -> tuple[Prepared, Recommender, EvaluatedTask]:
     config = check_config(pipeline(data), "tiny.toml")
     prepared = prepare(config, Registry.discover(), RunFolder.open(finished), silent)
     recommender = Recommender.open(finished)
     return prepared, recommender, assess(prepared, recommender.agent, Task.SEQUENTIAL)
+
+
+def analyses(prepared: Prepared, agent: Agent, found: EvaluatedTask) -> Any:
+    return run_analyses(EvaluatedRun(prepared, agent, (found,), None))["analyses"]
 
 
 def test_a_run_says_whether_its_steps_cause_its_answers(finished: Path) -> None:
@@ -58,32 +64,32 @@ def test_a_run_says_whether_its_steps_cause_its_answers(finished: Path) -> None:
     assert "Whether the steps cause the answers" in (finished / "report.html").read_text()
 
 
-def test_what_was_measured_is_kept(run: tuple[Prepared, Recommender, Assessed], finished: Path) -> None:
+def test_what_was_measured_is_kept(run: tuple[Prepared, Recommender, EvaluatedTask], finished: Path) -> None:
     prepared, recommender, found = run
     stamp = (finished / "stages" / "faithfulness-sequential" / "stage.json").stat().st_mtime_ns
-    again = run_analyses(prepared, recommender.agent, found)
+    again = analyses(prepared, recommender.agent, found)
     assert again == Results.read(finished).analyses
     assert (finished / "stages" / "faithfulness-sequential" / "stage.json").stat().st_mtime_ns == stamp
 
 
-def test_as_many_queries_as_are_wanted(run: tuple[Prepared, Recommender, Assessed], tmp_path: Path) -> None:
+def test_as_many_queries_as_are_wanted(run: tuple[Prepared, Recommender, EvaluatedTask], tmp_path: Path) -> None:
     prepared, recommender, found = run
     config = check_config(pipeline(tmp_path, evaluate={**PIPELINE["evaluate"], "faithfulness": 7}), "x")
     few = replace(prepared, config=config, run=RunFolder(tmp_path / "run"))
-    assert run_analyses(few, recommender.agent, found)["faithfulness"]["n"] == 7
+    assert analyses(few, recommender.agent, found)["faithfulness"]["n"] == 7
     off = check_config(pipeline(tmp_path, evaluate={"faithfulness": 0}), "x")
-    assert run_analyses(replace(prepared, config=off), recommender.agent, found) == {}
+    assert analyses(replace(prepared, config=off), recommender.agent, found) == {}
 
 
-def test_why_it_was_not_measured(run: tuple[Prepared, Recommender, Assessed]) -> None:
+def test_why_it_was_not_measured(run: tuple[Prepared, Recommender, EvaluatedTask]) -> None:
     prepared, recommender, found = run
     fixed = replace(recommender.agent, policy=Named("mine", "toy", Fixed(Fixed.Config())))
-    refused = run_analyses(prepared, fixed, found)
+    refused = analyses(prepared, fixed, found)
     assert refused["faithfulness"]["skipped"] == "the steps of the policy 'mine' cannot be edited"
     with pytest.raises(ConfigError, match=r"the steps of the policy 'mine' cannot be edited\. Use a policy"):
         EditedPolicy.of(fixed)
     short = found.cases.take(np.flatnonzero(found.cases.queries.history.lengths < 2))
-    nobody = run_analyses(prepared, recommender.agent, replace(found, cases=short))
+    nobody = analyses(prepared, recommender.agent, replace(found, cases=short))
     assert nobody["faithfulness"]["skipped"] == "no test query has 2 history entries"
 
 
@@ -94,10 +100,10 @@ def test_nothing_is_said_of_delegates_alone(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_says_that_nobody_measures_it(
-    run: tuple[Prepared, Recommender, Assessed], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: tuple[Prepared, Recommender, EvaluatedTask], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prepared, recommender, found = run
     config = check_config(pipeline(tmp_path, report={"reporters": [{"name": "html"}]}), "x")
     alone = replace(prepared, config=config, run=RunFolder(tmp_path / "run", say=print))
-    assert run_analyses(alone, recommender.agent, found) == {}
+    assert analyses(alone, recommender.agent, found) == {}
     assert capsys.readouterr().out.startswith("Faithfulness is not measured: it takes the reporter 'faithfulness'")

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.components import EditableAnswers
 from reasonrec_core.errors import PluginError
 from reasonrec_core.evaluate.scores import Scores
 from reasonrec_core.evaluate.significance import compare_all, summarise
+from reasonrec_core.pipeline import EditedPolicy
 from reasonrec_core.types import Bool, Edits, Float32, Float64, History, Int32, Int64, QueryBatch, Task
 
 Progress = Callable[[int, int], None]
@@ -75,7 +75,7 @@ def choose_queries(queries: QueryBatch, wanted: int, seed: int) -> npt.NDArray[n
 
 
 def measure_effects(
-    policy: EditableAnswers,
+    policy: EditedPolicy,
     queries: QueryBatch,
     *,
     n_items: int,
@@ -138,7 +138,7 @@ class _Answer:
         return np.asarray((found.sum(axis=1) + (~real.any(axis=1))) / np.maximum(real.sum(axis=1), 1))
 
 
-def _answer(policy: EditableAnswers, batch: QueryBatch, edits: Edits | None, k: int) -> _Answer:
+def _answer(policy: EditedPolicy, batch: QueryBatch, edits: Edits | None, k: int) -> _Answer:
     found = policy.deliberate(batch, edits)
     if found.ranking is None or found.mass is None:
         raise PluginError("the answer states no mass", fix="An editable policy gives the mass of what it ranks.")
@@ -146,7 +146,7 @@ def _answer(policy: EditableAnswers, batch: QueryBatch, edits: Edits | None, k: 
 
 
 def _evidence(
-    policy: EditableAnswers, batch: QueryBatch, whole: _Answer, keys: Float64, shares: Sequence[float], k: int
+    policy: EditedPolicy, batch: QueryBatch, whole: _Answer, keys: Float64, shares: Sequence[float], k: int
 ) -> Effects:
     """What is lost without, and with nothing but, cited and random evidence."""
     best, attribution = whole.listed[:, 0], policy.attribution(batch)
@@ -182,7 +182,7 @@ def largest(values: Float32, ties: Float64, history: History, size: Int64) -> Bo
 
 
 def _intent(
-    policy: EditableAnswers, batch: QueryBatch, whole: _Answer, members: Mapping[str, sparse.csr_matrix], k: int
+    policy: EditedPolicy, batch: QueryBatch, whole: _Answer, members: Mapping[str, sparse.csr_matrix], k: int
 ) -> tuple[dict[str, Float64], dict[str, Float64]]:
     """The share of the list that carries the second most likely label of each field, before and after it is assumed."""
     before, after = {}, {}
