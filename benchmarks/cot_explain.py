@@ -29,8 +29,8 @@ from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import FitData, Kind
 from reasonrec_core.config import check_config
+from reasonrec_core.data import TRAIN
 from reasonrec_core.data.reviews import ReviewCases, make_review_cases
-from reasonrec_core.data.split import TRAIN
 from reasonrec_core.pipeline.prepare import Prepared, prepare
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.registry import Registry

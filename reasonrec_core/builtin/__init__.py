@@ -29,13 +29,6 @@ def reasonrec_delegates() -> list[ComponentSpec]:
 
 
 @hookimpl
-def reasonrec_data_sources() -> list[ComponentSpec]:
-    """The data sources of the core."""
-    summary = "interactions.{csv,csv.gz,tsv,parquet,arrow}, with items.*, users.* and images/ beside it"
-    return [ComponentSpec("tables", "reasonrec_core.data.tables:TablesSource", summary)]
-
-
-@hookimpl
 def reasonrec_routers() -> list[ComponentSpec]:
     """The router of the core."""
     summary = "One delegate, by the estimators"
@@ -44,14 +37,9 @@ def reasonrec_routers() -> list[ComponentSpec]:
 
 @hookimpl
 def reasonrec_splitters() -> list[ComponentSpec]:
-    """The splitters of the core."""
-    module = "reasonrec_core.data.splitters"
-    return [
-        ComponentSpec("leave-one-out", f"{module}:LeaveOneOut", "per user: last = test, the one before = validation"),
-        ComponentSpec("temporal", f"{module}:Temporal", "one moment for everybody; targets are all that came after it"),
-        ComponentSpec("ratio", f"{module}:Ratio", "per user: the last shares of the sequence"),
-        ComponentSpec("cold-item", f"{module}:ColdItem", "whole items are held out; only their content leads to them"),
-    ]
+    """The splitter of the core."""
+    summary = "per user: last = test, the one before = validation"
+    return [ComponentSpec("leave-one-out", "reasonrec_core.builtin.leave_one_out:LeaveOneOut", summary)]
 
 
 @hookimpl

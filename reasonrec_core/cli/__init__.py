@@ -21,12 +21,6 @@ VERBS = {
 }
 """Where each verb of the core is, and its line of help."""
 
-DATA_VERBS = {
-    "import": ("reasonrec_core.cli.data_import:import_command", "Read data with any data source and save a dataset."),
-    "split": ("reasonrec_core.cli.data_split:split_command", "Divide a dataset into training, validation and test."),
-}
-"""The core's verbs of ``reasonrec data``; plugins add more."""
-
 
 @hookimpl
 def reasonrec_commands() -> list[CommandSpec]:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from reasonrec_core import __version__
-from reasonrec_core.cli import DATA_VERBS, VERBS
+from reasonrec_core.cli import VERBS
 from reasonrec_core.cli.options import common_options, plain, set_up_logging, terminal, with_common_options
 from reasonrec_core.errors import PluginError, ReasonRecError, did_you_mean
 
@@ -153,7 +153,7 @@ def cli() -> None:
 data_group = LazyGroup(
     name="data",
     group="data",
-    commands_table=DATA_VERBS,
+    commands_table={},
     no_args_is_help=True,
     help="""Import, describe, split, check, fetch or make data.
 

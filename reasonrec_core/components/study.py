@@ -37,7 +37,7 @@ class DataSource(Configured[C]):
         """The interactions and, where they are there, items and users, under our column names.
 
         ``columns`` knows the names that users gave and those that people use: `reasonrec_core.data.read_log` and
-        `reasonrec_core.data.read_fields` ask it, for files and for Arrow tables in memory.
+        `reasonrec_core.data.read_fields` ask it. `reasonrec_datasets.tables` opens files for them.
 
         Raises:
             DataError: what is wrong, in which file, line and column, and what to do.

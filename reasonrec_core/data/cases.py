@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, Cases, Float32, History, Int64, Interactions, QueryBatch, Task, indptr_of
+
+if TYPE_CHECKING:
+    from reasonrec_core.data.dataset import Dataset
 
 Index = npt.NDArray[np.intp]
 UInt8 = npt.NDArray[np.uint8]
+
+TRAIN, VALID, TEST, LEFT_OUT = 0, 1, 2, 255
+"""Codes of the parts that interactions belong to."""
+SHORTEST = 3
+"""A user needs one interaction for each part; shorter sequences stay in training."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,40 @@ def make_user_cases(log: Interactions, history: Bool, target: Bool, n_users: int
     when = log.times[target][target_indptr[:-1]] if times is None else times[asked]
     queries = QueryBatch(Task.SEQUENTIAL, asked, History(indptr_of(lengths), past.items, past.times), times=when)
     return Cases(queries, target_indptr, log.items[target])
+
+
+def cut_sequences(dataset: Dataset, log: Interactions, n_valid: Int64, n_test: Int64, words: str) -> Division:
+    """Cut each user's sequence from its end; sequences of fewer than `SHORTEST` interactions stay in training.
+
+    Args:
+        dataset: what is divided.
+        log: N interactions, sorted by user, oldest first.
+        n_valid: int64[n_users] how many interactions validate.
+        n_test: int64[n_users] how many after them are tested.
+        words: the rule.
+
+    Raises:
+        DataError: no sequence is long enough.
+    """
+    bounds = compute_user_bounds(log, dataset.n_users)
+    lengths = np.diff(bounds)
+    long = lengths >= SHORTEST
+    if not long.any():
+        one = int((lengths == 1).sum())
+        longest = int(lengths.max(initial=0))
+        what = f"no user has {SHORTEST} interactions (longest sequence: {longest}; {one} users have only one)"
+        fix = "A split per user needs one interaction for each part; use the temporal split or more data."
+        raise DataError(what, where=dataset.name, fix=fix)
+    from_end = bounds[1:][log.users] - 1 - np.arange(len(log))
+    parts: UInt8 = np.full(len(log), TRAIN, np.uint8)
+    in_test = long[log.users] & (from_end < n_test[log.users])
+    in_valid = long[log.users] & ~in_test & (from_end < (n_test + n_valid)[log.users])
+    parts[in_test], parts[in_valid] = TEST, VALID
+    valid = make_user_cases(log, parts == TRAIN, in_valid, dataset.n_users)
+    test = make_user_cases(log, ~in_test, in_test, dataset.n_users)
+    short = int((lengths[lengths > 0] < SHORTEST).sum())
+    left = {f"users with fewer than {SHORTEST} interactions, kept in training": short} if short else {}
+    return Division(parts, valid, test, words, left)
 
 
 def make_row_cases(log: Interactions, rows: Index, history: History, labels: Float32 | None, task: Task) -> Cases:

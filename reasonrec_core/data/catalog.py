@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -30,8 +30,6 @@ TEXT_ORDER = ("title", "brand", "categories", "department", "color", "pattern", 
 """The order in which known fields enter an item's text; other text fields follow in alphabetical order."""
 NOT_TEXT = frozenset({"item_id", "image", "asin"})
 LABEL_SEPARATOR = "|"
-LEADING_ZERO = r"^[+-]?0\d"
-"""Codes such as zip ``07041`` look like numbers and are none."""
 
 
 class Catalog:
@@ -215,20 +213,3 @@ def _check_finite(values: pa.Array, name: str, place: Place | None) -> pa.Array:
         what = f"{name} is {values[row].as_py()}: values must be finite"
         raise make_cell_error(what, place, row, name, fix="Correct the cell or leave it empty.")
     return pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
-
-
-def convert_numbers(table: pa.Table, keep: Collection[str]) -> pa.Table:
-    """Turn text columns, other than those in ``keep``, that hold nothing but numbers into numbers."""
-    for position, name in enumerate(table.column_names):
-        column = table.column(name)
-        if name in keep or not pa.types.is_string(column.type) or column.null_count == len(column):
-            continue
-        if pc.any(pc.match_substring_regex(column, LEADING_ZERO)).as_py():
-            continue
-        try:
-            parsed = pc.utf8_trim_whitespace(column).cast(pa.float64())
-        except pa.ArrowInvalid:
-            continue
-        if not pc.any(pc.is_inf(parsed)).as_py():
-            table = table.set_column(position, name, pc.if_else(pc.is_nan(parsed), None, parsed))
-    return table

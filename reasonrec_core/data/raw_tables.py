@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -86,53 +86,6 @@ class RawTables:
         items = None if self.items is None else _check_table(self.items, "item_id", places.get("items"))
         users = None if self.users is None else _check_table(self.users, "user_id", places.get("users"))
         return replace(self, interactions=log, items=items, users=users, checked=(log, items, users))
-
-
-@dataclass(frozen=True)
-class SourceTable:
-    """A table as it stands in a file, under the names that its source gave the columns, and the place of its rows."""
-
-    table: pa.Table
-    path: Path
-    place: Place
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return tuple(self.table.column_names)
-
-    def read(self, wanted: Collection[str] | None = None, encoded: Collection[str] = ()) -> SourceTable:
-        """The columns in ``wanted`` (all if None); a table in memory is as it is, so nothing is encoded."""
-        kept = [name for name in self.names if wanted is None or name in wanted]
-        return replace(self, table=self.table.select(kept))
-
-    def rename(self, names: Mapping[str, str]) -> SourceTable:
-        """Columns under new names (``{old: new}``; others keep theirs)."""
-        new = [names.get(name, name) for name in self.table.column_names]
-        back = {new: old for old, new in names.items()}
-        return SourceTable(self.table.rename_columns(new), self.path, _RenamedPlace(self.place, back))
-
-
-@dataclass(frozen=True)
-class _RenamedPlace:
-    """Looks cells up under the names that the file uses."""
-
-    inner: Place
-    names: Mapping[str, str]
-
-    def where(self, row: int, column: str | None = None) -> str:
-        return self.inner.where(row, None if column is None else self.names.get(column, column))
-
-
-@dataclass(frozen=True)
-class RowPlace:
-    """Names rows of sources that have no lines (Parquet, Arrow, a database's table)."""
-
-    path: Path | str
-
-    def where(self, row: int, column: str | None = None) -> str:
-        """``file, row N, column 'x'``."""
-        return f"{self.path}, row {row + 1}" + (f", column {column!r}" if column else "")
 
 
 def _require_column(table: pa.Table, key: str, what: str) -> None:

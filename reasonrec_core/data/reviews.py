@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reasonrec_core.data.cases import contains_keys, find_target_rows, make_pair_keys
+from reasonrec_core.data.cases import TEST, TRAIN, VALID, contains_keys, find_target_rows, make_pair_keys
 from reasonrec_core.data.catalog import normalise_text
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.split import TEST, TRAIN, VALID, Split
+from reasonrec_core.data.split import Split
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, Int64, QueryBatch, Reviews, Task
 

@@ -22,8 +22,8 @@ from reasonrec_core.errors import DataError, PluginError, did_you_mean
 from reasonrec_core.io import cache_folder, content_hash, sha256_of
 from reasonrec_core.registry import Registry
 
-MORE = "reasonrec-datasets"
-"""The distribution that reads public layouts (MovieLens, Amazon, RecBole, ...)."""
+READERS = "reasonrec-datasets"
+"""The distribution that reads files: tables in CSV, Parquet and Arrow, and public layouts."""
 PLAIN_STEMS = frozenset({"interactions", "ratings", "u", "sequences"})
 BESIDE = ("items.", "users.", "movies.", "meta_")
 """How the files begin that are read beside a single file."""
@@ -50,7 +50,8 @@ def find_source(path: Path, registry: Registry | None = None) -> str:
         except PluginError as error:
             logging.getLogger("reasonrec").warning("a data source is not asked: %s", error.message)
     known = "; ".join(f"{n}: {registry.spec(Kind.DATA_SOURCE, n).spec.summary}" for n in list_sources(registry))
-    raise DataError("no known layout of data", where=str(path), fix=f"Known layouts are {known}.{_say_more(registry)}")
+    fix = f"{f'Known layouts are {known}.' if known else ''} {_say_more(registry)}".strip()
+    raise DataError("no known layout of data", where=str(path), fix=fix)
 
 
 def list_sources(registry: Registry | None = None) -> list[str]:
@@ -73,8 +74,9 @@ def _make_source(registry: Registry, name: str, options: Mapping[str, Any]) -> D
 
 
 def _say_more(registry: Registry) -> str:
-    there = any(each.distribution == MORE for each in registry.components())
-    return "" if there else f" {MORE} reads more (pip install {MORE})."
+    """What to install where nothing reads files."""
+    there = any(each.distribution == READERS for each in registry.components())
+    return "" if there else f"Files are read by {READERS}: pip install {READERS}."
 
 
 def _require_path(path: Path) -> None:
@@ -132,7 +134,7 @@ def _choose_source(path: Path, format: str, registry: Registry) -> str:
         return find_source(path, registry)
     names = registry.names(Kind.DATA_SOURCE)
     if format not in names:
-        fix = f"{did_you_mean(format, names)}{_say_more(registry)}"
+        fix = f"{did_you_mean(format, names)} {_say_more(registry)}".strip()
         raise DataError(f"unknown format {format!r}", where="--format", fix=fix)
     _require_path(path)
     return format

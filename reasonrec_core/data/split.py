@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from reasonrec_core.components import Kind, Splitter
-from reasonrec_core.data.cases import UInt8, drop_unreachable
+from reasonrec_core.data.cases import LEFT_OUT, TRAIN, UInt8, drop_unreachable
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import ConfigError, DataError, did_you_mean
 from reasonrec_core.io import content_hash, read_json, require_replaceable, sha256_of, whole_folder, write_json
@@ -22,8 +22,6 @@ from reasonrec_core.types import Cases, History, Interactions, QueryBatch, Task
 
 SPLIT_FORMAT = 1
 SPLIT_MANIFEST = "split.json"
-TRAIN, VALID, TEST, LEFT_OUT = 0, 1, 2, 255
-"""Codes of `Split.parts`."""
 UNUSED = {"valid": 0.1, "test": 0.1, "valid_from": None, "test_from": None, "until": None, "task": None}
 """Enters the hash for settings that a splitter does not have, as when all had the same: hashes stay what they were."""
 
@@ -64,6 +62,11 @@ class Split:
     parts: UInt8 | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
+
+
+def list_splitters() -> list[str]:
+    """Names of the installed splitters."""
+    return Registry.discover().names(Kind.SPLITTER)
 
 
 def make_splitter(config: SplitConfig, registry: Registry | None = None, *, where: str = "split") -> Splitter[Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from reasonrec_core.components import Encoder, Kind
 from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.data.tables import NewItems
+from reasonrec_core.data.new_items import NewItems
 from reasonrec_core.errors import RunError
 from reasonrec_core.io import cache_folder, content_hash, whole_folder
 from reasonrec_core.observe import ObservedItems, RefusedImage, observe_items
@@ -50,7 +50,7 @@ class ImportedItems:
         return {**asdict(self), "refused": refused}
 
 
-def add_items(path: Path, new: NewItems, registry: Registry, progress: Progress) -> ImportedItems:
+def add_items(path: Path, new: NewItems, progress: Progress, registry: Registry | None = None) -> ImportedItems:
     """Add items to the run in ``path``; whole or not at all.
 
     Their features are made by the run's own encoders and settings (rows that are cached by content are taken from
@@ -62,6 +62,7 @@ def add_items(path: Path, new: NewItems, registry: Registry, progress: Progress)
         RunError: the run is not finished, or its encoders are not what they were.
         PluginError: a component cannot serve the longer catalogue. Nothing has changed then.
     """
+    registry = registry or Registry.discover()
     served, config = ServingCatalog.open(path), load_config(path / "config.toml")
     old = served.dataset
     fitting = new.match(old.catalog)

@@ -12,7 +12,7 @@ import pytest
 
 from reasonrec_core.components import Kind, SplitterSettings
 from reasonrec_core.data import Dataset, RawTables, Split, SplitConfig, make_split, open_split, save_split
-from reasonrec_core.data.split import LEFT_OUT, TEST, TRAIN, VALID
+from reasonrec_core.data.cases import LEFT_OUT, TEST, TRAIN, VALID
 from reasonrec_core.errors import DataError
 from reasonrec_core.testing.component import ConfiguredConformance
 from reasonrec_core.testing.tiny import tiny_dataset

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import csv
+from reasonrec_datasets.tables import TablesSource
 
+from reasonrec_core.builtin.leave_one_out import LeaveOneOut
 from reasonrec_core.data import VALID, ColumnMatcher, Dataset, Division, RawTables, make_split
-from reasonrec_core.data.splitters import LeaveOneOut
-from reasonrec_core.data.tables import TablesSource
 from reasonrec_core.errors import DataError
 from reasonrec_core.testing import DataSourceConformance, SplitterConformance
 from reasonrec_core.types import Interactions

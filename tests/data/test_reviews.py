@@ -15,10 +15,10 @@ from small_logs import Row, build, logs
 
 from reasonrec_core.cli.main import main
 from reasonrec_core.data import SplitConfig, import_path, make_split
+from reasonrec_core.data.cases import TEST, TRAIN, VALID
 from reasonrec_core.data.catalog import normalise_text
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.reviews import find_visible_reviews, make_review_cases
-from reasonrec_core.data.split import TEST, TRAIN, VALID
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Task
 

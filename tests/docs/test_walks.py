@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+ROOMS = (ROOT / "reasonrec_core", *ROOT.glob("plugins/*/src"))
+"""A walk names files of the core by their room, those of plugins by their package."""
 SECTION = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Two walks")[2].partition("\n## ")[0]
 WALKS = [part for part in SECTION.split("\n**") if re.search(r"^1\. ", part, re.MULTILINE)]
 
@@ -23,7 +25,8 @@ def test_a_walk_names_what_is_there(walk: str) -> None:
     paths = [path for step in steps for path in re.findall(r"`([\w/]+\.py)`", step)]
     assert 5 < len(set(paths)) <= 12
     for step in steps:
-        files = [ROOT / "reasonrec_core" / path for path in re.findall(r"`([\w/]+\.py)`", step)]
+        names = re.findall(r"`([\w/]+\.py)`", step)
+        files = [next(room / name for room in ROOMS if (room / name).is_file()) for name in names]
         defined = {
             node.name
             for file in files

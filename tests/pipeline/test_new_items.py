@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from reasonrec_datasets.synth import SynthConfig, make_catalogue
+from reasonrec_datasets.tables import read_new_items
 from scipy import stats
 
 from reasonrec_core.builtin.popularity import Popularity
 from reasonrec_core.cli.main import cli
 from reasonrec_core.components import Kind
 from reasonrec_core.config import check_config
-from reasonrec_core.data import read_new_items
 from reasonrec_core.errors import DataError, PluginError, ReasonRecError, RunError
 from reasonrec_core.hookspecs import ComponentSpec
 from reasonrec_core.pipeline import new_items
@@ -110,7 +110,7 @@ def run(world: World, tmp_path: Path) -> Path:
 def grown(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the run with the items imported. Tests do not change it."""
     folder = Path(shutil.copytree(world.run, tmp_path_factory.mktemp("grown") / "run"))
-    add_items(folder, read_new_items(world.later), registry(), silent)
+    add_items(folder, read_new_items(world.later), silent, registry())
     return folder
 
 
@@ -200,9 +200,9 @@ def test_only_new_items_are_encoded_and_nothing_twice(world: World, run: Path) -
     shutil.copytree(world.later / "images", run.parent / "more" / "images")
     file = write(run.parent / "more" / "items.csv", rows)
     before = ENCODED.copy()
-    add_items(run, read_new_items(file), registry(), silent)
+    add_items(run, read_new_items(file), silent, registry())
     assert ENCODED["words"] - before["words"] == LEFT_OUT
-    add_items(shutil.copytree(world.run, run.parent / "again"), read_new_items(file), registry(), silent)
+    add_items(shutil.copytree(world.run, run.parent / "again"), read_new_items(file), silent, registry())
     assert ENCODED["words"] - before["words"] == LEFT_OUT, "known to the cache by content"
 
 
@@ -211,7 +211,7 @@ def test_items_can_be_imported_again_and_again(world: World, run: Path) -> None:
     for start in range(0, LEFT_OUT, 5):
         part = write(run.parent / f"part{start}" / "items.csv", rows[start : start + 5])
         shutil.copytree(world.later / "images", part.parent / "images")
-        added = add_items(run, read_new_items(part.parent), registry(), silent)
+        added = add_items(run, read_new_items(part.parent), silent, registry())
         assert (added.items, added.present) == (5, {"text": 5, "image": 5})
         answers.append(Recommender.open(run, registry()).dataset.n_items)
     assert answers == [140, 145, 150]
@@ -222,7 +222,7 @@ def test_items_can_be_imported_again_and_again(world: World, run: Path) -> None:
     paths = [served.dataset.catalog.image_root(i) for i in range(135, 150)]
     assert all((root / p).is_file() for root, p in zip(paths, served.dataset.catalog.image_paths[135:], strict=True))  # type: ignore[operator]
     with pytest.raises(DataError, match=r"item 'P\d+' is in the catalogue already.*5 of the 5"):
-        add_items(run, read_new_items(part), registry(), silent)
+        add_items(run, read_new_items(part), silent, registry())
 
 
 @pytest.mark.parametrize("where", ["_observe", "_append", "_try", "switch"])
@@ -235,11 +235,11 @@ def test_an_interrupted_import_leaves_the_run_as_it_was(
     with monkeypatch.context() as patch:
         patch.setattr(*((ServingCatalog, where, killed) if where == "switch" else (new_items, where, killed)))
         with pytest.raises(KeyboardInterrupt):
-            add_items(run, read_new_items(world.later), registry(), silent)
+            add_items(run, read_new_items(world.later), silent, registry())
     assert Recommender.open(run, registry()).dataset.n_items == 135
     if where != "switch":
         assert not list((run / "added").iterdir())
-    assert add_items(run, read_new_items(world.later), registry(), silent).total == 150
+    assert add_items(run, read_new_items(world.later), silent, registry()).total == 150
     assert len(list((run / "added").iterdir())) == 1
 
 
@@ -263,7 +263,7 @@ def test_a_component_that_cannot_serve_new_items_is_named_before_anything_change
     fit_pipeline(data, run.parent / "other", registry(mine), silent)
     before = contents(run.parent / "other")
     with pytest.raises(PluginError, match="delegate 'old-only' of theirs 1"):
-        add_items(run.parent / "other", read_new_items(world.later), registry(mine), silent)
+        add_items(run.parent / "other", read_new_items(world.later), silent, registry(mine))
     assert contents(run.parent / "other") == before
 
 
@@ -272,7 +272,7 @@ def test_items_without_text_or_image_are_added_too(world: World, run: Path) -> N
     file = write(
         run.parent / "bare" / "items.csv", [{**blank, "item_id": "bare"}, {**blank, "item_id": "b2", "image": "x.jpg"}]
     )
-    added = add_items(run, read_new_items(file), registry(), silent)
+    added = add_items(run, read_new_items(file), silent, registry())
     assert added.present == {"text": 0, "image": 0}
     assert [image.path for image in added.refused] == ["x.jpg"]
     listed = Recommender.open(run, registry()).recommend(
@@ -284,18 +284,18 @@ def test_items_without_text_or_image_are_added_too(world: World, run: Path) -> N
 def test_another_encoder_is_refused(world: World, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Words, "salt", "other weights")
     with pytest.raises(RunError, match=r"observe\.text: the encoder's weights, library or settings are not those"):
-        add_items(run, read_new_items(world.later), registry(), silent)
+        add_items(run, read_new_items(world.later), silent, registry())
     assert not list((run / "added").iterdir())
 
 
 def test_a_run_that_was_fitted_again_says_what_to_do(world: World, run: Path) -> None:
-    add_items(run, read_new_items(world.later), registry(), silent)
+    add_items(run, read_new_items(world.later), silent, registry())
     stamp = json.loads((run / "stages" / "agent" / "stage.json").read_text())
     (run / "stages" / "agent" / "stage.json").write_text(json.dumps(stamp | {"key": "new"}))
     with pytest.raises(RunError, match=r"fitted again after items were imported\. Import them again .*added\.json"):
         Recommender.open(run, registry())
     (run / "added.json").unlink()
-    assert add_items(run, read_new_items(world.later), registry(), silent).total == 150
+    assert add_items(run, read_new_items(world.later), silent, registry()).total == 150
 
 
 def test_two_imports_at_once_lose_nothing(world: World, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,13 +304,13 @@ def test_two_imports_at_once_lose_nothing(world: World, run: Path, monkeypatch: 
 
     def meanwhile(*given: object) -> None:
         monkeypatch.setattr(new_items, "_try", real)
-        add_items(run, read_new_items(second), registry(), silent)
+        add_items(run, read_new_items(second), silent, registry())
 
     monkeypatch.setattr(new_items, "_try", meanwhile)
     with pytest.raises(RunError, match="items were imported at the same time"):
-        add_items(run, read_new_items(first), registry(), silent)
+        add_items(run, read_new_items(first), silent, registry())
     assert {row["item_id"] for row in rows[2:4]} <= set(ServingCatalog.open(run).dataset.catalog.ids)
-    assert add_items(run, read_new_items(first), registry(), silent).total == 139
+    assert add_items(run, read_new_items(first), silent, registry()).total == 139
 
 
 BAD = {

@@ -1,4 +1,4 @@
-"""Every source of public layouts passes the suite of data sources."""
+"""Every data source passes the suite of data sources, every splitter that of splitters."""
 
 from __future__ import annotations
 
@@ -8,10 +8,34 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import csv
+from pyarrow import csv, parquet
 
 from reasonrec_core.data import RawTables
-from reasonrec_core.testing import DataSourceConformance
+from reasonrec_core.testing import DataSourceConformance, SplitterConformance
+
+
+class TestTables(DataSourceConformance):
+    component = "tables"
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        csv.write_csv(tables.interactions, folder / "interactions.csv")
+        csv.write_csv(tables.items, folder / "items.csv")
+        return folder
+
+
+class TestParquet(TestTables):
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        parquet.write_table(tables.interactions, folder / "interactions.parquet")
+        parquet.write_table(tables.items, folder / "items.parquet")
+        return folder
+
+
+class TestArrow(TestTables):
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        for name, table in (("interactions", tables.interactions), ("items", tables.items)):
+            with pa.OSFile(str(folder / f"{name}.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+                writer.write_table(table)
+        return folder
 
 
 class TestPredefined(DataSourceConformance):
@@ -77,3 +101,15 @@ class TestAmazon(DataSourceConformance):
         for name, table in (("reviews", rated), ("meta_shop", items)):
             (folder / f"{name}.json").write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
         return folder
+
+
+class TestTemporal(SplitterConformance):
+    component = "temporal"
+
+
+class TestRatio(SplitterConformance):
+    component = "ratio"
+
+
+class TestColdItem(SplitterConformance):
+    component = "cold-item"

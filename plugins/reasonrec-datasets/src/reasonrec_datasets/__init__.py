@@ -1,1 +1,4 @@
-"""Public layouts of data, public data sets by name, and a synthetic shop, for ReasonRec."""
+"""Data in files, public data sets by name, splitters, and a synthetic shop, for ReasonRec.
+
+For other packages: `tables` and `csv_reader` (files as tables), `options` (of verbs that take raw data), `synth`.
+"""

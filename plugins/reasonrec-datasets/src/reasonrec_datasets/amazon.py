@@ -18,13 +18,12 @@ import pyarrow as pa
 from pyarrow import json as arrow_json
 
 from reasonrec_core.components import DataSource, Empty
-from reasonrec_core.data import ColumnMatcher
-from reasonrec_core.data.catalog import convert_numbers
-from reasonrec_core.data.raw_tables import REVIEW_COLUMNS, RawTables, SourceTable
-from reasonrec_core.data.tables import TEXT_FIELDS, make_raw_tables, read_beside
+from reasonrec_core.data import ColumnMatcher, RawTables, SourceTable, make_raw_tables
+from reasonrec_core.data.raw_tables import REVIEW_COLUMNS
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import refuse_unreadable
 from reasonrec_datasets.places import LinePlace
+from reasonrec_datasets.tables import TEXT_FIELDS, convert_numbers, read_beside
 
 SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz")
 FIELDS = {

@@ -10,14 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reasonrec_core.components import DataSource, Empty
-from reasonrec_core.data import ColumnMatcher
-from reasonrec_core.data.catalog import convert_numbers
+from reasonrec_core.data import ColumnMatcher, RawTables, SourceTable, make_raw_tables, read_log
 from reasonrec_core.data.column_parsing import flatten_column
-from reasonrec_core.data.csv_reader import DelimitedFile, Dialect
-from reasonrec_core.data.raw_tables import RawTables, SourceTable
-from reasonrec_core.data.tables import TEXT_FIELDS, make_raw_tables, read_fields, read_log
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, indptr_of
+from reasonrec_datasets.csv_reader import DelimitedFile, Dialect
+from reasonrec_datasets.tables import TEXT_FIELDS, convert_numbers, open_table, read_fields_file
 
 RATING = ("user_id", "item_id", "value", "timestamp")
 GENRES = (
@@ -58,10 +56,10 @@ class MovieLensSource(DataSource[Empty]):
         name = path.name if path.is_file() else next((n for n in FILES if (path / n).is_file()), None)
         if name == "ratings.csv":
             movies = folder / "movies.csv"
-            items = read_fields(movies, "items", columns) if movies.is_file() else None
+            items = read_fields_file(movies, "items", columns) if movies.is_file() else None
             if items:
                 items = SourceTable(_categories(items.table), items.path, items.place)
-            return make_raw_tables(read_log(folder / name, columns), items)
+            return make_raw_tables(read_log(open_table(folder / name), columns), items)
         if name not in OLD:
             raise DataError(f"no {', '.join(FILES)}", where=str(path), fix="Name the folder that holds the ratings.")
         delimiter, (items_name, items_delimiter, item_names), (users_name, users_delimiter, user_names) = OLD[name]

@@ -7,8 +7,13 @@ from reasonrec_core.hookspecs import CommandSpec, ComponentSpec, hookimpl
 
 @hookimpl
 def reasonrec_data_sources() -> list[ComponentSpec]:
-    """The public layouts, in the order in which they are tried."""
+    """Our own layout and the public ones, in the order in which they are tried."""
     return [
+        ComponentSpec(
+            "tables",
+            "reasonrec_datasets.tables:TablesSource",
+            "interactions.{csv,csv.gz,tsv,parquet,arrow}, with items.*, users.* and images/ beside it",
+        ),
         ComponentSpec(
             "predefined",
             "reasonrec_datasets.presplit:PredefinedSource",
@@ -39,20 +44,27 @@ def reasonrec_data_sources() -> list[ComponentSpec]:
 
 @hookimpl
 def reasonrec_splitters() -> list[ComponentSpec]:
-    """The division that came with the data."""
-    summary = "parts that came with the data; labels: a click task"
-    return [ComponentSpec("predefined", "reasonrec_datasets.presplit:Predefined", summary)]
+    """The divisions beside the core's leave-one-out."""
+    module = "reasonrec_datasets.splitters"
+    parts = "parts that came with the data; labels: a click task"
+    return [
+        ComponentSpec("temporal", f"{module}:Temporal", "one moment for everybody; targets are all that came after it"),
+        ComponentSpec("ratio", f"{module}:Ratio", "per user: the last shares of the sequence"),
+        ComponentSpec("cold-item", f"{module}:ColdItem", "whole items are held out; only their content leads to them"),
+        ComponentSpec("predefined", "reasonrec_datasets.presplit:Predefined", parts),
+    ]
 
 
 @hookimpl
 def reasonrec_commands() -> list[CommandSpec]:
     """Verbs of the group ``data``."""
-    module = "reasonrec_datasets"
+    verbs = {
+        "import": "Read data with any data source and save a dataset.",
+        "split": "Divide a dataset into training, validation and test.",
+        "fetch": "Download a public data set, with its licence.",
+        "synth": "Make a synthetic catalogue with known tastes.",
+    }
     return [
-        CommandSpec(
-            "data fetch", f"{module}.fetch_command:fetch_command", "Download a public data set, with its licence."
-        ),
-        CommandSpec(
-            "data synth", f"{module}.synth_command:synth_command", "Make a synthetic catalogue with known tastes."
-        ),
+        CommandSpec(f"data {verb}", f"reasonrec_datasets.{verb}_command:{verb}_command", summary)
+        for verb, summary in verbs.items()
     ]

@@ -8,13 +8,26 @@ import numpy as np
 import pyarrow as pa
 
 from reasonrec_core.components import DataSource, Empty, Splitter, SplitterSettings
-from reasonrec_core.data import TEST, TRAIN, VALID, ColumnMatcher, Dataset, Division, make_row_cases, make_user_cases
+from reasonrec_core.data import (
+    TEST,
+    TRAIN,
+    VALID,
+    ColumnMatcher,
+    Dataset,
+    Division,
+    RawTables,
+    SourceTable,
+    make_raw_tables,
+    make_row_cases,
+    make_user_cases,
+    read_log,
+)
 from reasonrec_core.data.cases import Index, UInt8, compute_user_bounds, concatenate_ranges
-from reasonrec_core.data.raw_tables import PARTS, RawTables, SourceTable
-from reasonrec_core.data.tables import find_table, make_raw_tables, read_beside, read_log
+from reasonrec_core.data.raw_tables import PARTS
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Cases, Float32, History, Interactions, Task, indptr_of
 from reasonrec_datasets.places import join_tables
+from reasonrec_datasets.tables import find_table, open_table, read_beside
 
 STEMS = {"train": ("train",), "valid": ("valid", "validation", "val", "dev"), "test": ("test",)}
 
@@ -34,7 +47,9 @@ class PredefinedSource(DataSource[Empty]):
         for part in ("train", "test"):
             if files[part] is None:
                 raise DataError(f"no file {part}.csv (or .csv.gz, .tsv, .parquet)", where=str(path))
-        log = join_tables([mark_part(read_log(file, columns), part) for part, file in files.items() if file])
+        log = join_tables(
+            [mark_part(read_log(open_table(file), columns), part) for part, file in files.items() if file]
+        )
         return make_raw_tables(log, *read_beside(path, columns))
 
 

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reasonrec_core.components import DataSource, Empty
-from reasonrec_core.data import ColumnMatcher
+from reasonrec_core.data import ColumnMatcher, RawTables, SourceTable, make_raw_tables
 from reasonrec_core.data.column_parsing import parse_numbers
-from reasonrec_core.data.csv_reader import DelimitedFile, Dialect
-from reasonrec_core.data.raw_tables import PARTS, RawTables, SourceTable
-from reasonrec_core.data.tables import ENCODED, make_raw_tables, name_apart
+from reasonrec_core.data.raw_tables import PARTS
+from reasonrec_core.data.tables import ENCODED, name_apart
 from reasonrec_core.errors import DataError, did_you_mean
+from reasonrec_datasets.csv_reader import DelimitedFile, Dialect
 from reasonrec_datasets.places import join_tables
 from reasonrec_datasets.presplit import mark_part
 

@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reasonrec_core.components import DataSource, Empty
-from reasonrec_core.data import ColumnMatcher
-from reasonrec_core.data.csv_reader import DelimitedFile, Dialect
-from reasonrec_core.data.raw_tables import RawTables, SourceTable
-from reasonrec_core.data.tables import make_raw_tables, read_beside
+from reasonrec_core.data import ColumnMatcher, RawTables, SourceTable, make_raw_tables
 from reasonrec_core.errors import DataError
+from reasonrec_datasets.csv_reader import DelimitedFile, Dialect
 from reasonrec_datasets.places import LinePlace
+from reasonrec_datasets.tables import read_beside
 
 ONE_COLUMN = Dialect(delimiter="\x1f", quote=None, names=("line",))
 

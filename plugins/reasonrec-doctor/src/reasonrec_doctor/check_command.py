@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from reasonrec_datasets.options import choose_split, open_data, source_options, split_options
 from rich.text import Text
 
 from reasonrec_core.cli.console import out, plain, print_json, progress
-from reasonrec_core.cli.data_options import choose_split, open_data, source_options, split_options
-from reasonrec_core.data.split import Split
+from reasonrec_core.data import Split
 from reasonrec_doctor.checks import CHECKS, Finding, Severity, examine_dataset, is_safe
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from reasonrec_datasets.options import open_data, source_options
 
 from reasonrec_core.cli.console import note, plain, print_facts, print_json
-from reasonrec_core.cli.data_options import open_data, source_options
-from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.storage import is_dataset
+from reasonrec_core.data import Dataset, is_dataset
 from reasonrec_doctor.describe import describe_dataset
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from reasonrec_core.data import TRAIN
 from reasonrec_core.data.reviews import find_copies
-from reasonrec_core.data.split import TRAIN
 from reasonrec_doctor.finding import Examined, Finding, Severity
 
 NAME = "copied-reviews"

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.data import TRAIN, VALID, Split
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.reviews import ReviewCases, find_visible_reviews, make_review_cases
-from reasonrec_core.data.split import TRAIN, VALID, Split
 from reasonrec_core.errors import PluginError
 from reasonrec_core.evaluate import Claim, Scores, Totals
 from reasonrec_core.types import Float64, Reviews, Task

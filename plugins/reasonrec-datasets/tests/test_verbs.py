@@ -1,4 +1,4 @@
-"""``reasonrec data split | check | fetch | synth`` as a user calls them: output, exit codes, nothing half-written."""
+"""``reasonrec data split | fetch | synth`` as a user calls them: output, exit codes, nothing half-written."""
 
 from __future__ import annotations
 
@@ -111,50 +111,9 @@ def test_split_does_not_write_over_other_files(shop: Path, run: Run, tmp_path: P
 
 
 def test_missing_path(run: Run, tmp_path: Path) -> None:
-    for verb in ("split", "check"):
-        code, _, err = run(verb, tmp_path / "nowhere")
-        assert code == 2
-        assert "nowhere" in err
-
-
-def test_check_of_sound_data_is_safe(shop: Path, run: Run) -> None:
-    code, out, _ = run("check", shop)
-    assert code == 0
-    assert out.rstrip().endswith("safe")
-    assert "clean" in out
-
-
-def test_check_of_leaky_data_is_not(run: Run, tmp_path: Path) -> None:
-    rows = ["user_id,item_id,timestamp,label,history", "a,x,1,1,", "a,y,2,1,x", "a,w,3,1,x y", "a,z,4,1,x y z"]
-    for part, lines in (("train", rows[:3]), ("valid", [rows[0], rows[3]]), ("test", [rows[0], rows[4]])):
-        (tmp_path / f"{part}.csv").write_text("\n".join(lines) + "\n")
-    code, out, _ = run("check", tmp_path, "--json")
-    facts = json.loads(out)
-    assert (code, facts["safe"]) == (1, False)
-    error = next(f for f in facts["findings"] if f["severity"] == "error")
-    assert error["check"] == "target-in-history"
-    assert (error["count"], error["total"]) == (1, 4)
-    code, out, _ = run("check", tmp_path)
-    assert code == 1
-    assert "NOT SAFE" in out
-
-
-def test_check_selects(shop: Path, run: Run) -> None:
-    code, out, _ = run("check", shop, "--only", "time-ties", "--kind", "ratio", "--json")
-    facts = json.loads(out)
-    assert (code, facts["checks"]) == (0, ["time-ties"])
-    assert facts["protocol"].startswith("per-user ratio")
-    _, out, _ = run("check", shop, "--no-images", "--json")
-    assert "unreadable-images" not in json.loads(out)["checks"]
-
-
-def test_hostile_text_does_not_steer_the_terminal(run: Run, tmp_path: Path) -> None:
-    log = "".join(f"a,i{i},{i}\n" for i in range(4))
-    (tmp_path / "interactions.csv").write_text("user_id,item_id,timestamp\n" + log)
-    (tmp_path / "items.csv").write_text("item_id,title\n" + "".join(f"i{i},\x1b[2J[red]boo\n" for i in range(4)))
-    _, out, _ = run("check", tmp_path)
-    assert "\x1b[2J" not in out
-    assert "[red]boo" in out
+    code, _, err = run("split", tmp_path / "nowhere")
+    assert code == 2
+    assert "nowhere" in err
 
 
 def test_fetch_says_why_it_cannot(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +128,7 @@ def test_fetch_says_why_it_cannot(run: Run, tmp_path: Path, monkeypatch: pytest.
 
 
 def test_help_has_examples(run: Run) -> None:
-    for verb in ("split", "check", "fetch", "synth"):
+    for verb in ("split", "fetch", "synth"):
         code, out, _ = run(verb, "--help")
         assert code == 0
         assert f"reasonrec data {verb}" in out

@@ -8,11 +8,9 @@ from typing import Any
 import click
 
 from reasonrec_core.cli.console import note, plain, print_facts, print_json
-from reasonrec_core.cli.data_options import choose_split, open_data, source_options, split_options
-from reasonrec_core.data import draw_direct_split, make_split, save_split
-from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.split import Split
+from reasonrec_core.data import Dataset, Split, draw_direct_split, make_split, save_split
 from reasonrec_core.errors import ConfigError
+from reasonrec_datasets.options import choose_split, open_data, source_options, split_options
 
 
 @click.command(name="split")
@@ -37,7 +35,7 @@ def split_command(
     temporal       one moment for everybody; targets are all that came after it
     ratio          per user: the last shares of the sequence
     cold-item      whole items are held out; only their content leads to them
-    predefined     parts that came with the data; labels make it a click task (reasonrec-datasets)
+    predefined     parts that came with the data; labels make it a click task
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Options of the verbs that read data and of those that split it; plugins' verbs use them too."""
+"""Options of the verbs that read data and of those that split it, for the verbs of other packages too."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from reasonrec_core.components import Kind
-from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.sources import import_path, list_sources
-from reasonrec_core.data.split import SplitConfig, make_splitter
-from reasonrec_core.data.storage import is_dataset
+from reasonrec_core.data import (
+    Dataset,
+    SplitConfig,
+    import_path,
+    is_dataset,
+    list_sources,
+    list_splitters,
+    make_splitter,
+)
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,7 +31,7 @@ def _complete_formats(context: click.Context, parameter: click.Parameter, incomp
 
 
 def _complete_kinds(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    names = ("auto", *Registry.discover().names(Kind.SPLITTER))
+    names = ("auto", *list_splitters())
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 

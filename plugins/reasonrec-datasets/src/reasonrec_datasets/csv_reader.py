@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from reasonrec_core.data.raw_tables import SourceTable
+from reasonrec_core.data import SourceTable
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import refuse_unreadable
 

@@ -13,7 +13,7 @@ from reasonrec_core.data.column_matching import TABLES
 from reasonrec_core.data.sources import list_sources
 from reasonrec_core.registry import Registry
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "data.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "data.md"
 
 
 def test_every_layout_stands_with_its_summary() -> None:

@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 from reasonrec_core.cli.console import note, out, plain, print_json, progress
-from reasonrec_core.cli.data_options import source_options
-from reasonrec_core.data import import_path, read_new_items
-from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.storage import LOG, MANIFEST, is_dataset
+from reasonrec_core.data import Dataset, import_path, is_dataset
+from reasonrec_core.data.storage import LOG, MANIFEST
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.io import require_replaceable
+from reasonrec_datasets.options import source_options
+from reasonrec_datasets.tables import read_new_items
 
 
 @click.command(name="import")
@@ -88,10 +88,9 @@ def import_command(
 def _into_run(path: Path, run: Path, columns: dict[str, str], *, as_json: bool) -> None:
     """Add items to a finished run, and say what was added."""
     from reasonrec_core.pipeline.new_items import add_items
-    from reasonrec_core.registry import Registry
 
     with progress() as step:
-        added = add_items(run, read_new_items(path, columns), Registry.discover(), step)
+        added = add_items(run, read_new_items(path, columns), step)
     for remark in added.notes:
         note(plain(f"note: {remark}"))
     if added.refused:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -122,16 +120,3 @@ def test_new_items_join_a_dataset(shop: Path, tmp_path: Path, capsys: pytest.Cap
     assert code == 2
     assert "already in the dataset" in err
     assert not (tmp_path / "x").exists()
-
-
-def test_help_of_the_group_imports_no_numpy() -> None:
-    code = (
-        "import sys\nfrom reasonrec_core.cli.main import main\n"
-        "try:\n    main(['data', '--help'])\n"
-        "except SystemExit as left:\n    assert not left.code\n"
-        "print(sorted({'numpy', 'pyarrow', 'pydantic', 'rich'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
-    assert "describe" in done.stdout
-    assert "Examples:" in done.stdout

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from reasonrec_core.cli.main import main
-from reasonrec_core.data import Dataset, RawTables, import_path
+from reasonrec_core.data import Dataset, import_path
 from reasonrec_core.errors import DataError
 
 LOG = b"user_id,item_id,timestamp\nu1,a,10\nu1,b,20\n"
@@ -299,18 +299,6 @@ def test_a_full_disk_leaves_nothing(
     assert [p.name for p in tmp_path.iterdir()] == ["interactions.csv"]
 
 
-def test_a_full_disk_keeps_the_dataset_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "interactions.csv").write_bytes(LOG)
-    raw = import_path(tmp_path / "interactions.csv")
-    before = Dataset.build(raw, tmp_path / "out")
-    monkeypatch.setattr("pyarrow.parquet.write_table", _full_disk)
-    with pytest.raises(DataError, match="No space left"):
-        Dataset.build(raw, tmp_path / "out", seed=1)
-    before.verify()
-    assert Dataset.open(tmp_path / "out").hash == before.hash
-    assert len(list(tmp_path.iterdir())) == 2
-
-
 def test_a_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "interactions.csv").write_bytes(LOG)
     with pytest.raises(SystemExit) as left:
@@ -340,28 +328,6 @@ def test_what_is_no_dataset_is_never_written_over(
     assert left.value.code == 2
     assert words in capsys.readouterr().err
     assert sorted(p.read_bytes() for p in ([out] if out.is_file() else out.iterdir())) == before
-
-
-@pytest.mark.parametrize(
-    ("tables", "words"),
-    [
-        ({"interactions": {"user_id": ["u"]}}, "no column 'item_id'"),
-        ({"interactions": {"user_id": pa.array([], "string"), "item_id": pa.array([], "string")}}, "no interactions"),
-        (
-            {"interactions": {"user_id": ["u", None], "item_id": ["a", "b"]}},
-            "row 2, column 'user_id': user_id is blank",
-        ),
-        ({"interactions": {"user_id": ["u"], "item_id": ["a"], "value": [float("inf")]}}, "must be finite"),
-        ({"interactions": {"user_id": ["u"], "item_id": ["a"]}, "items": {"title": ["A"]}}, "no column 'item_id'"),
-        ({"interactions": {"user_id": ["u"], "item_id": ["a"]}, "items": {"item_id": ["a", "a"]}}, "occurs twice"),
-        ({"interactions": {"user_id": ["u"], "item_id": ["a"], "history": [1]}}, "history has type int64"),
-    ],
-)
-def test_tables_from_python_are_checked_too(tables: dict[str, dict[str, object]], words: str, tmp_path: Path) -> None:
-    raw = RawTables(**{name: pa.table(columns) for name, columns in tables.items()})
-    with pytest.raises(DataError, match=words):
-        Dataset.build(raw, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
 
 
 def test_a_dataset_is_not_imported_again_as_if_its_indices_were_ids(tmp_path: Path) -> None:

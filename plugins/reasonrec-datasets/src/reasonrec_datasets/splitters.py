@@ -1,4 +1,4 @@
-"""The splitters of the core: leave-one-out, ratio, temporal and cold-item."""
+"""Splitters beside leave-one-out: a share of each user, one moment for everybody, items that are held out."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from typing import Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from reasonrec_core.components import Splitter, SplitterSettings
-from reasonrec_core.data.cases import Division, UInt8, compute_user_bounds, make_user_cases
-from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.split import LEFT_OUT, TEST, TRAIN, VALID
+from reasonrec_core.data import (
+    LEFT_OUT,
+    TEST,
+    TRAIN,
+    VALID,
+    Dataset,
+    Division,
+    Splitter,
+    SplitterSettings,
+    cut_sequences,
+    make_user_cases,
+)
+from reasonrec_core.data.cases import UInt8, compute_user_bounds
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, Cases, Int64, Interactions
-
-SHORTEST = 3
-"""A user needs one interaction for each part; shorter sequences stay in training."""
 
 
 class ShareSettings(SplitterSettings):
@@ -54,18 +60,6 @@ class TemporalSettings(ShareSettings):
         return self
 
 
-class LeaveOneOut(Splitter[SplitterSettings]):
-    """The last interaction of each user is tested, the one before validates, the rest trains."""
-
-    Config = SplitterSettings
-
-    def divide(self, dataset: Dataset, log: Interactions) -> Division:
-        """Cut two interactions from the end of each user's sequence."""
-        ones = np.ones(dataset.n_users, np.int64)
-        words = "leave-one-out: per user the last interaction is tested, the one before validates, the rest trains"
-        return _cut_sequences(dataset, log, ones, ones, words)
-
-
 class Ratio(Splitter[ShareSettings]):
     """The last ``test`` share of each user's interactions is tested, the ``valid`` share before it validates.
 
@@ -83,30 +77,7 @@ class Ratio(Splitter[ShareSettings]):
             f"per-user ratio: the last {self.config.test:.0%} of each user's interactions are tested, "
             f"{self.config.valid:.0%} before them validate (at least one each), the rest trains"
         )
-        return _cut_sequences(dataset, log, n_valid, n_test, words)
-
-
-def _cut_sequences(dataset: Dataset, log: Interactions, n_valid: Int64, n_test: Int64, words: str) -> Division:
-    """Cut each sequence from its end: ``n_test`` rows, ``n_valid`` before them; too short sequences stay whole."""
-    bounds = compute_user_bounds(log, dataset.n_users)
-    lengths = np.diff(bounds)
-    long = lengths >= SHORTEST
-    if not long.any():
-        one = int((lengths == 1).sum())
-        longest = int(lengths.max(initial=0))
-        what = f"no user has {SHORTEST} interactions (longest sequence: {longest}; {one} users have only one)"
-        fix = "A split per user needs one interaction for each part; use the temporal split or more data."
-        raise DataError(what, where=dataset.name, fix=fix)
-    from_end = bounds[1:][log.users] - 1 - np.arange(len(log))
-    parts: UInt8 = np.full(len(log), TRAIN, np.uint8)
-    in_test = long[log.users] & (from_end < n_test[log.users])
-    in_valid = long[log.users] & ~in_test & (from_end < (n_test + n_valid)[log.users])
-    parts[in_test], parts[in_valid] = TEST, VALID
-    valid = make_user_cases(log, parts == TRAIN, in_valid, dataset.n_users)
-    test = make_user_cases(log, ~in_test, in_test, dataset.n_users)
-    short = int((lengths[lengths > 0] < SHORTEST).sum())
-    left = {f"users with fewer than {SHORTEST} interactions, kept in training": short} if short else {}
-    return Division(parts, valid, test, words, left)
+        return cut_sequences(dataset, log, n_valid, n_test, words)
 
 
 class Temporal(Splitter[TemporalSettings]):

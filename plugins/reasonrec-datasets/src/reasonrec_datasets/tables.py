@@ -1,0 +1,190 @@
+"""Tables in files: CSV, TSV, Parquet and Arrow, found by their names and read under our column names; our own layout.
+
+For tables in memory there are `reasonrec_core.data.read_log` and `reasonrec_core.data.read_fields`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from reasonrec_core.components import DataSource, Empty
+from reasonrec_core.data import (
+    ColumnMatcher,
+    NewItems,
+    OpenTable,
+    RawTables,
+    RowPlace,
+    SourceTable,
+    make_raw_tables,
+    read_fields,
+    read_log,
+)
+from reasonrec_core.data.catalog import NOT_TEXT, TEXT_ORDER
+from reasonrec_core.errors import DataError
+from reasonrec_datasets.csv_reader import DelimitedFile
+
+SUFFIXES = (".parquet", ".arrow", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
+TEXT_FIELDS: frozenset[str] = frozenset({*NOT_TEXT, *TEXT_ORDER, "user_id"})
+"""Columns of items and users that stay text, even where every cell is a number."""
+LEADING_ZERO = r"^[+-]?0\d"
+"""Codes such as zip ``07041`` look like numbers and are none."""
+
+
+class TablesSource(DataSource[Empty]):
+    """Our layout: ``interactions.*``, ``items.*``, ``users.*`` and ``images/`` in a folder; or a log in one file."""
+
+    order = 0
+
+    def matches(self, path: Path) -> bool:
+        """Whether ``path`` is a table or a folder with a table of interactions."""
+        if path.is_dir():
+            return find_table(path, "interactions") is not None
+        return path.name.endswith(SUFFIXES)
+
+    def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
+        """The tables under ``path``; beside a single file, ``items.*`` and ``users.*`` are read too."""
+        file = (find_table(path, "interactions") or path) if path.is_dir() else path
+        return make_raw_tables(read_log(open_table(file), columns), *read_beside(file.parent, columns, log=file))
+
+
+@dataclass(frozen=True)
+class ArrowFile:
+    """A Parquet or Arrow file: its columns in their own types."""
+
+    path: Path
+    names: tuple[str, ...]
+
+    @classmethod
+    def open(cls, path: Path) -> ArrowFile:
+        """Read the schema.
+
+        Raises:
+            DataError: missing, of another format, or with two columns of one name.
+        """
+        with _refuse_damaged(path):
+            names = tuple(pq.read_schema(path).names if path.suffix == ".parquet" else _read_arrow(path).schema.names)
+        if len(set(names)) < len(names):
+            double = next(name for name in names if names.count(name) > 1)
+            raise DataError(f"two columns are named {double!r}", where=str(path), fix="Name every column once.")
+        return cls(path, names)
+
+    def read(self, wanted: Collection[str] | None = None, encoded: Collection[str] = ()) -> SourceTable:
+        """The columns in ``wanted`` (all if None); nothing is encoded that is not so in the file.
+
+        Raises:
+            DataError: damaged, or without rows.
+        """
+        kept = [name for name in self.names if wanted is None or name in wanted]
+        with _refuse_damaged(self.path):
+            if self.path.suffix == ".parquet":
+                table = pq.read_table(self.path, columns=kept, memory_map=True)
+            else:
+                table = _read_arrow(self.path).select(kept)
+            table.validate(full=True)
+        if table.num_rows == 0:
+            raise DataError("the file has no rows", where=str(self.path))
+        return SourceTable(table, self.path, RowPlace(self.path))
+
+
+def _read_arrow(path: Path) -> pa.Table:
+    """A file in Arrow's file or stream format."""
+    with pa.memory_map(str(path)) as mapped:
+        try:
+            return pa.ipc.open_file(mapped).read_all()
+        except pa.ArrowInvalid:
+            mapped.seek(0)
+            return pa.ipc.open_stream(mapped).read_all()
+
+
+@contextmanager
+def _refuse_damaged(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError("the file does not exist", where=str(path)) from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        kind = "Parquet" if path.suffix == ".parquet" else "Arrow"
+        what = f"cannot be read as {kind} ({(str(error).splitlines() or [''])[0]})"
+        raise DataError(what, where=str(path)) from error
+
+
+def open_table(path: Path) -> OpenTable:
+    """A file by its suffix, with its column names read.
+
+    Raises:
+        DataError: missing, empty, of another format, or an unusable header.
+    """
+    return ArrowFile.open(path) if path.suffix in {".parquet", ".arrow"} else DelimitedFile.open(path)
+
+
+def find_table(folder: Path, *stems: str) -> Path | None:
+    """The file in ``folder`` with one of the names and a tabular suffix, or None.
+
+    Raises:
+        DataError: several files would do.
+    """
+    found = [p for stem in stems for suffix in SUFFIXES if (p := folder / f"{stem}{suffix}").is_file()]
+    if len(found) > 1:
+        names = " and ".join(p.name for p in found)
+        raise DataError(f"both {names} are there", where=str(folder), fix="Remove or rename all but one.")
+    return found[0] if found else None
+
+
+def read_fields_file(path: Path, table: str, columns: ColumnMatcher) -> SourceTable:
+    """Items or users under our column names, all columns; those of text files that hold numbers become numbers."""
+    file = open_table(path)
+    found = read_fields(file, table, columns)
+    return replace(found, table=convert_numbers(found.table, TEXT_FIELDS)) if isinstance(file, DelimitedFile) else found
+
+
+def read_beside(
+    folder: Path, columns: ColumnMatcher, *, log: Path | None = None
+) -> tuple[SourceTable | None, SourceTable | None]:
+    """``items.*`` and ``users.*`` in ``folder``, where they are there and are not the log itself."""
+    items, users = find_table(folder, "items"), find_table(folder, "users")
+    return (
+        read_fields_file(items, "items", columns) if items and items != log else None,
+        read_fields_file(users, "users", columns) if users and users != log else None,
+    )
+
+
+def read_new_items(path: Path, columns: Mapping[str, str] | None = None) -> NewItems:
+    """Items alone, from a file (CSV, TSV, Parquet) or a folder with ``items.*``; pictures in ``images/`` beside it.
+
+    Raises:
+        DataError: what is wrong, in which file, line and column.
+    """
+    path, matching = Path(path), ColumnMatcher(columns)
+    if not path.exists():
+        raise DataError("no such file or folder", where=str(path))
+    file = find_table(path, "items") if path.is_dir() else path
+    if file is None:
+        fix = "Put the new items into items.csv.gz (or .tsv, .parquet) there, or name their file."
+        raise DataError("holds no table of items", where=str(path), fix=fix)
+    source = read_fields_file(file, "items", matching)
+    matching.refuse_unmatched()
+    return NewItems.check(source, matching.notes)
+
+
+def convert_numbers(table: pa.Table, keep: Collection[str]) -> pa.Table:
+    """Turn text columns, other than those in ``keep``, that hold nothing but numbers into numbers."""
+    for position, name in enumerate(table.column_names):
+        column = table.column(name)
+        if name in keep or not pa.types.is_string(column.type) or column.null_count == len(column):
+            continue
+        if pc.any(pc.match_substring_regex(column, LEADING_ZERO)).as_py():
+            continue
+        try:
+            parsed = pc.utf8_trim_whitespace(column).cast(pa.float64())
+        except pa.ArrowInvalid:
+            continue
+        if not pc.any(pc.is_inf(parsed)).as_py():
+            table = table.set_column(position, name, pc.if_else(pc.is_nan(parsed), None, parsed))
+    return table
