@@ -24,9 +24,7 @@ from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.cost_report import routes_of
 from reasonrec_core.pipeline.evaluate import EvaluatedTask, primary
 from reasonrec_core.pipeline.prepare import Prepared
-from reasonrec_core.trace import step_as_dict
-from reasonrec_core.trace.schema import CONSULT
-from reasonrec_core.types import Cases, Route, Step
+from reasonrec_core.types import CONSULT, Cases, Route, Step
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "pyarrow", "torch", "transformers", "timm", "open_clip_torch")
 OTHERS = 3
@@ -120,7 +118,7 @@ def make_card(prepared: Prepared, agent: Agent, found: EvaluatedTask, row: int) 
         "risk": _number(decided.risk[0]),
         "target": [show_item(prepared, i) for i in case.targets.tolist()],
         "ranking": [{**show_item(prepared, i), "score": s} for i, s in ranked if i >= 0],
-        "steps": [step_as_dict(step) for step in steps],
+        "steps": [step.to_dict() for step in steps],
         "others": list_others(prepared, agent, found, row, outcome),
     }
     return Card.model_validate(shown)
@@ -159,7 +157,7 @@ def write_explanations(prepared: Prepared, agent: Agent, found: EvaluatedTask, p
     batch = found.cases.take(rows).queries
     steps = agent.deliberate(batch, agent.observe(batch)).steps if len(rows) else []
     records = [
-        {"shown": shown, "metric": metric, "steps": [step_as_dict(step) for step in steps[at]]}
+        {"shown": shown, "metric": metric, "steps": [step.to_dict() for step in steps[at]]}
         | _show_explanation(prepared, found, int(row))
         | _judge(scores, int(row), metric)
         | {"others": _others({n: s for n, s in found.scores.items() if n != label}, int(row), metric)}

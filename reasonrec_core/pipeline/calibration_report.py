@@ -21,12 +21,12 @@ from reasonrec_core.evaluate.routing_schema import (
 from reasonrec_core.evaluate.schema import RiskCurve
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.calibrate_router import goal_in_words, goals, keys, scored, signals
-from reasonrec_core.pipeline.evaluate import ROUTED, EvaluatedTask
+from reasonrec_core.pipeline.evaluate import EvaluatedTask
 from reasonrec_core.pipeline.predict import delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import FEATURE, CalibrationQuality, Decisions, Recalibration, Router, choose_recalibration
 from reasonrec_core.routing.confidence import ways_of
-from reasonrec_core.types import Bool, Float64, Task
+from reasonrec_core.types import ROUTED, Bool, Float64, Task
 
 CURVE_POINTS = 200
 """Points of the risk-coverage curve that are kept: as many as a plot can show."""

@@ -15,12 +15,12 @@ from reasonrec_core.evaluate.significance import horizon_quartiles
 from reasonrec_core.io import content_hash, read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.calibrate_router import calibration_data, goals, keys, signals
-from reasonrec_core.pipeline.evaluate import ROUTED, EvaluatedTask
+from reasonrec_core.pipeline.evaluate import EvaluatedTask
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import Router, Signals
 from reasonrec_core.routing.budget import RelativeDifference, relative_difference, share_for_loss
 from reasonrec_core.routing.decision import Names
-from reasonrec_core.types import Float64, Int64
+from reasonrec_core.types import ROUTED, Float64, Int64
 
 Rows = npt.NDArray[np.intp]
 

@@ -27,10 +27,7 @@ from reasonrec_core.pipeline.calibrate_router import choose_answers, fuse_answer
 from reasonrec_core.pipeline.predict import Answers, delegate_answers, delegate_clicks, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import Decisions
-from reasonrec_core.trace.schema import CONSULT
-from reasonrec_core.types import Cases, Task
-
-ROUTED = "routed"
+from reasonrec_core.types import CONSULT, ROUTED, Cases, Task
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,6 @@ from reasonrec_core.trace.schema import (
     TraceConfig,
     TraceRecord,
     UncertaintyValue,
-    step_as_dict,
-    step_from_dict,
 )
 from reasonrec_core.trace.writer import TraceWriter
 
@@ -37,6 +35,4 @@ __all__ = [
     "make_hasher",
     "open_trace",
     "read_trace",
-    "step_as_dict",
-    "step_from_dict",
 ]

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -16,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from reasonrec_core.components import Settings
-from reasonrec_core.types import Step, StepKind, Task
+from reasonrec_core.types import Step, Task
 
 FORMAT = 2
 """Raised when a column or a key of the header changes its meaning."""
@@ -26,34 +25,11 @@ KEY_VARIABLE = "REASONREC_TRACE_KEY"
 
 TEST, VALID = "test", "valid"
 """Parts of a trace: decisions, and the validation queries that a router is calibrated on."""
-ROUTED = "routed"
-"""In a row's quality: the answer that was given, whoever gave it."""
-CONSULT = "consult"
-"""In a row's answers and quality: what policy and delegates answer together."""
-
-
-def step_as_dict(step: Step) -> dict[str, Any]:
-    """A step as JSON-able values, as it stands in traces and decision cards."""
-    return {
-        "kind": str(step.kind),
-        "claim": step.claim,
-        "evidence": list(step.evidence),
-        "weight": float(step.weight),
-        "alternatives": [[name, float(weight)] for name, weight in step.alternatives],
-        **({"edited": True} if step.edited else {}),
-    }
-
-
-def step_from_dict(value: Mapping[str, Any]) -> Step:
-    """The step that `step_as_dict` wrote."""
-    alternatives = tuple((str(name), float(weight)) for name, weight in value["alternatives"])
-    kind, evidence, edited = StepKind(value["kind"]), tuple(value["evidence"]), bool(value.get("edited", False))
-    return Step(kind, value["claim"], evidence, value["weight"], alternatives, edited)
 
 
 def _read_steps(value: Any) -> Any:
     found = json.loads(value or "[]") if isinstance(value, str) or value is None else value
-    return tuple(step if isinstance(step, Step) else step_from_dict(step) for step in found)
+    return tuple(step if isinstance(step, Step) else Step.from_dict(step) for step in found)
 
 
 Single = Annotated[float, pa.float32()]
@@ -166,7 +142,7 @@ def describe_columns() -> dict[str, tuple[str, str]]:
 
 def to_json(record: TraceRecord) -> dict[str, Any]:
     """A record as an object of JSON."""
-    shown = {**vars(record), "steps": [step_as_dict(step) for step in record.steps]}
+    shown = {**vars(record), "steps": [step.to_dict() for step in record.steps]}
     for name in ("uncertainty", "answers"):
         shown[name] = {label: dict(vars(value)) for label, value in shown[name].items()}
     return {name: shown[name] for name in COLUMNS}
@@ -183,7 +159,7 @@ def to_row(record: TraceRecord) -> dict[str, Any]:
 
 def steps_as_text(steps: tuple[Step, ...]) -> str | None:
     """JSON of a chain, null where nothing was recorded."""
-    return json.dumps([step_as_dict(step) for step in steps], ensure_ascii=False) if steps else None
+    return json.dumps([step.to_dict() for step in steps], ensure_ascii=False) if steps else None
 
 
 class TraceConfig(Settings):

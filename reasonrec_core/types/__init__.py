@@ -5,7 +5,9 @@ Items and users are dense indices here; string ids exist only at public borders 
 """
 
 from reasonrec_core.types.answer import (
+    CONSULT,
     NO_EDITS,
+    ROUTED,
     Cost,
     Deliberation,
     Edits,
@@ -33,7 +35,9 @@ from reasonrec_core.types.log import (
 from reasonrec_core.types.query import Cases, QueryBatch, Task
 
 __all__ = [
+    "CONSULT",
     "NO_EDITS",
+    "ROUTED",
     "Bool",
     "Cases",
     "Cost",

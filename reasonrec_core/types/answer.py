@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,24 @@ class Step:
     weight: float = 1.0
     alternatives: tuple[tuple[str, float], ...] = ()
     edited: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values, as it stands in traces and decision cards."""
+        return {
+            "kind": str(self.kind),
+            "claim": self.claim,
+            "evidence": list(self.evidence),
+            "weight": float(self.weight),
+            "alternatives": [[name, float(weight)] for name, weight in self.alternatives],
+            **({"edited": True} if self.edited else {}),
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Step:
+        """The step that `to_dict` wrote."""
+        alternatives = tuple((str(name), float(weight)) for name, weight in value["alternatives"])
+        kind, evidence, edited = StepKind(value["kind"]), tuple(value["evidence"]), bool(value.get("edited", False))
+        return cls(kind, value["claim"], evidence, value["weight"], alternatives, edited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,3 +223,9 @@ class Route(StrEnum):
     REPLACE = "replace"
     CONSULT = "consult"
     ABSTAIN = "abstain"
+
+
+ROUTED = "routed"
+"""The label of the answers that were given, whoever gave them."""
+CONSULT = "consult"
+"""The label of what policy and delegates answer together."""

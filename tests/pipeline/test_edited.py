@@ -18,7 +18,6 @@ from reasonrec_core.pipeline.interactive import _find
 from reasonrec_core.pipeline.run import fit_pipeline
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
-from reasonrec_core.trace import step_as_dict, step_from_dict
 from reasonrec_core.types import NO_EDITS, Edits, History, Step, StepKind
 
 from .conftest import pipeline, silent
@@ -165,4 +164,4 @@ def test_edits_are_true_only_where_something_is_edited() -> None:
 
 def test_an_edited_step_is_kept_as_edited() -> None:
     for step in (Step(StepKind.INFER, "you assumed", edited=True), Step(StepKind.INFER, "inferred", (0, "brand"), 0.5)):
-        assert step_from_dict(json.loads(json.dumps(step_as_dict(step)))) == step
+        assert Step.from_dict(json.loads(json.dumps(step.to_dict()))) == step

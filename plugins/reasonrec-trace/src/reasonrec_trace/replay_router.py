@@ -24,8 +24,7 @@ from reasonrec_core.routing import (
     read_router,
 )
 from reasonrec_core.routing.calibration_data import EXPECTED, decode_gain
-from reasonrec_core.trace.schema import CONSULT, ROUTED
-from reasonrec_core.types import Float64, Route
+from reasonrec_core.types import CONSULT, ROUTED, Float64, Route
 from reasonrec_trace.trace_arrays import Names, Recorded
 
 BEFORE = "before"
