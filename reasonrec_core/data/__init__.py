@@ -9,7 +9,6 @@ from reasonrec_core.data.cases import TRAIN as TRAIN
 from reasonrec_core.data.cases import VALID as VALID
 from reasonrec_core.data.cases import Division as Division
 from reasonrec_core.data.cases import cut_sequences as cut_sequences
-from reasonrec_core.data.cases import make_row_cases as make_row_cases
 from reasonrec_core.data.cases import make_user_cases as make_user_cases
 from reasonrec_core.data.catalog import Catalog as Catalog
 from reasonrec_core.data.catalog import normalise_text as normalise_text
@@ -20,7 +19,6 @@ from reasonrec_core.data.images import open_image as open_image
 from reasonrec_core.data.negative_sampling import draw_candidates as draw_candidates
 from reasonrec_core.data.negative_sampling import draw_click_split as draw_click_split
 from reasonrec_core.data.negative_sampling import draw_direct_split as draw_direct_split
-from reasonrec_core.data.new_items import NewItems as NewItems
 from reasonrec_core.data.raw_tables import RawTables as RawTables
 from reasonrec_core.data.reviews import ReviewCases as ReviewCases
 from reasonrec_core.data.reviews import find_visible_reviews as find_visible_reviews
@@ -37,6 +35,7 @@ from reasonrec_core.data.split import make_splitter as make_splitter
 from reasonrec_core.data.split import open_split as open_split
 from reasonrec_core.data.split import save_split as save_split
 from reasonrec_core.data.storage import is_dataset as is_dataset
+from reasonrec_core.data.tables import NewItems as NewItems
 from reasonrec_core.data.tables import OpenTable as OpenTable
 from reasonrec_core.data.tables import RowPlace as RowPlace
 from reasonrec_core.data.tables import SourceTable as SourceTable

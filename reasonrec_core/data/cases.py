@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import Bool, Cases, Float32, History, Int64, Interactions, QueryBatch, Task, indptr_of
+from reasonrec_core.types import Bool, Cases, History, Int64, Interactions, QueryBatch, Task, indptr_of
 
 if TYPE_CHECKING:
     from reasonrec_core.data.dataset import Dataset
@@ -98,28 +98,13 @@ def cut_sequences(dataset: Dataset, log: Interactions, n_valid: Int64, n_test: I
     return Division(parts, valid, test, words, left)
 
 
-def make_row_cases(log: Interactions, rows: Index, history: History, labels: Float32 | None, task: Task) -> Cases:
-    """One query per given interaction, ``history`` holding a row for each; ``labels``: float32[B] for CTR."""
-    items = log.items[rows]
-    relevant = np.ones(len(rows), np.bool_) if labels is None else labels > 0
-    queries = QueryBatch(
-        task,
-        log.users[rows],
-        history,
-        candidates=items[:, None] if task is Task.CTR else None,
-        times=log.times[rows],
-    )
-    given = None if labels is None else labels[:, None]
-    return Cases(queries, indptr_of(relevant.astype(np.int64)), items[relevant], given)
-
-
 def drop_unreachable(cases: Cases, n_items: int, *, repeats: str, min_history: int) -> tuple[Cases, dict[str, int]]:
     """Drop doubled targets, targets already in the history (``repeats="drop"``) and queries with short histories.
 
     Returns the cases and how many targets and queries went, by reason.
     """
     counts: dict[str, int] = {}
-    rows = find_target_rows(cases)
+    rows = cases.rows
     keys = make_pair_keys(rows, cases.targets, n_items)
     keep = np.zeros(len(keys), np.bool_)
     keep[np.unique(keys, return_index=True)[1]] = True
@@ -138,18 +123,6 @@ def drop_unreachable(cases: Cases, n_items: int, *, repeats: str, min_history: i
 def compute_user_bounds(log: Interactions, n_users: int) -> Int64:
     """int64[n_users + 1]: rows of user ``u`` are ``bounds[u]:bounds[u + 1]``."""
     return indptr_of(np.bincount(log.users, minlength=n_users))
-
-
-def concatenate_ranges(starts: Int64, stops: Int64) -> tuple[Int64, Index]:
-    """Row bounds, and the concatenation of ``arange(start, stop)`` for all rows."""
-    lengths = np.maximum(stops - starts, 0)
-    indptr = indptr_of(lengths)
-    return indptr, np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1], dtype=np.int64)
-
-
-def find_target_rows(cases: Cases) -> Int64:
-    """int64[T]: the query that each target belongs to."""
-    return np.repeat(np.arange(len(cases), dtype=np.int64), np.diff(cases.target_indptr))
 
 
 def make_pair_keys(rows: npt.NDArray[np.integer], items: npt.NDArray[np.integer], n_items: int) -> Int64:

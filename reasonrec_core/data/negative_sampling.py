@@ -6,18 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from reasonrec_core.data.cases import (
-    compute_user_bounds,
-    concatenate_ranges,
-    contains_keys,
-    find_target_rows,
-    make_pair_keys,
-)
+from reasonrec_core.data.cases import compute_user_bounds, contains_keys, make_pair_keys
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.split import Split, to_bytes
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import content_hash
-from reasonrec_core.types import Cases, Int32, Int64, Task, indptr_of
+from reasonrec_core.types import Cases, Int32, Int64, Task, concatenate_ranges, indptr_of
 
 CELLS = 4_000_000
 """How many random numbers are held at once."""
@@ -80,7 +74,7 @@ def draw_candidates(cases: Cases, dataset: Dataset, negatives: int, seed: int) -
         DataError: a user has touched so many items that too few are left.
     """
     rng = np.random.default_rng(seed)
-    rows = find_target_rows(cases)
+    rows = cases.rows
     keys = _find_touched(cases, dataset)
     free = dataset.n_items - np.bincount(keys // dataset.n_items, minlength=len(cases))[rows]
     if len(rows) and free.min() < negatives:
@@ -114,7 +108,7 @@ def _find_touched(cases: Cases, dataset: Dataset) -> Int64:
     users = np.where(known, queries.users, 0)
     indptr, source = concatenate_ranges(bounds[users], np.where(known, bounds[users + 1], bounds[users]))
     owner = np.repeat(np.arange(len(cases), dtype=np.int64), np.diff(indptr))
-    rows = (owner, queries.history.rows, find_target_rows(cases))
+    rows = (owner, queries.history.rows, cases.rows)
     items = (log.items[source], queries.history.items, cases.targets)
     return np.unique(make_pair_keys(np.concatenate(rows), np.concatenate(items), dataset.n_items))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reasonrec_core.data.cases import TEST, TRAIN, VALID, contains_keys, find_target_rows, make_pair_keys
+from reasonrec_core.data.cases import TEST, TRAIN, VALID, contains_keys, make_pair_keys
 from reasonrec_core.data.catalog import normalise_text
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.split import Split
@@ -48,12 +48,11 @@ def find_visible_reviews(dataset: Dataset, split: Split, parts: Collection[int] 
         parts: parts that may be read: ``(TRAIN,)`` for learning, ``(TRAIN, VALID)`` once nothing but the test is left.
 
     Raises:
-        DataError: the dataset has no reviews, or the split does not say which interaction is in which part.
+        DataError: the dataset has no reviews.
     """
     reviews, codes = _find_parts(dataset, split)
     open_ = np.isin(codes, list(parts))
     pairs = make_pair_keys(reviews.users, reviews.items, dataset.n_items)
-    assert split.parts is not None
     elsewhere = dataset.interactions.take(~np.isin(split.parts, list(parts)))
     known = contains_keys(np.sort(make_pair_keys(elsewhere.users, elsewhere.items, dataset.n_items)), pairs)
     copied = find_copies(reviews, open_)
@@ -81,7 +80,7 @@ def make_review_cases(dataset: Dataset, split: Split, part: str) -> ReviewCases:
     reviews, codes = _find_parts(dataset, split)
     held = reviews.take(codes == (VALID if part == "valid" else TEST))
     cases = split.valid if part == "valid" else split.test
-    rows = find_target_rows(cases)
+    rows = cases.rows
     asked = make_pair_keys(cases.queries.users[rows], cases.targets, dataset.n_items)
     written = make_pair_keys(held.users, held.items, dataset.n_items)
     order = np.argsort(written, kind="stable")
@@ -98,6 +97,4 @@ def _find_parts(dataset: Dataset, split: Split) -> tuple[Reviews, Int64]:
     reviews = dataset.reviews
     if reviews is None:
         raise DataError("there are no reviews", where=dataset.name, fix=IMPORT_FIX)
-    if split.parts is None:
-        raise DataError("the split does not say which interaction is in which part", where=dataset.name)
     return reviews, split.parts[dataset.reviewed].astype(np.int64)

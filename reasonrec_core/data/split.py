@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from reasonrec_core.components import Kind, Splitter
@@ -59,7 +57,7 @@ class Split:
     test: Cases
     protocol: str
     hash: str
-    parts: UInt8 | None = None
+    parts: UInt8
     left_out: Mapping[str, int] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
 
@@ -160,15 +158,9 @@ def save_split(split: Split, folder: Path, dataset: Dataset) -> None:
     """Write the split to ``folder``, whole or not at all; an older split there is replaced, nothing else is."""
     require_replaceable(folder, SPLIT_MANIFEST)
     with whole_folder(folder, SPLIT_MANIFEST) as aside:
-        log = split.train
-        columns: dict[str, Any] = {"user": log.users, "item": log.items, "time": log.times}
-        if log.values is not None:
-            columns["value"] = log.values
-        pq.write_table(pa.table(columns), aside / "train.parquet")
         for name, cases in (("valid", split.valid), ("test", split.test)):
             np.savez_compressed(aside / f"{name}.npz", **_list_arrays(cases))
-        if split.parts is not None:
-            np.save(aside / "parts.npy", split.parts)
+        np.save(aside / "parts.npy", split.parts)
         manifest = {
             "format": SPLIT_FORMAT,
             "protocol": split.protocol,
@@ -197,9 +189,9 @@ def open_split(folder: Path, dataset: Dataset) -> Split:
         path = folder / name
         if Path(name).name != name or not path.is_file() or sha256_of(path) != wanted:
             raise DataError("missing or changed since the split was saved", where=str(path), fix="Make it again.")
-    parts = np.load(folder / "parts.npy", allow_pickle=False) if "parts.npy" in manifest["files"] else None
+    parts = np.load(folder / "parts.npy", allow_pickle=False)
     return Split(
-        _read_log(folder / "train.parquet"),
+        dataset.interactions.take(parts == TRAIN),
         _read_cases(folder / "valid.npz", Task(manifest["tasks"]["valid"])),
         _read_cases(folder / "test.npz", Task(manifest["tasks"]["test"])),
         manifest["protocol"],
@@ -232,10 +224,3 @@ def _read_cases(path: Path, task: Task) -> Cases:
     history = History(held["history_indptr"], held["history_items"], held["history_times"])
     queries = QueryBatch(task, held["users"], history, candidates=held.get("candidates"), times=held.get("times"))
     return Cases(queries, held["target_indptr"], held["targets"], held.get("labels"))
-
-
-def _read_log(path: Path) -> Interactions:
-    table = pq.read_table(path)
-    values = np.asarray(table.column("value")) if "value" in table.column_names else None
-    users, items, times = (np.asarray(table.column(name)) for name in ("user", "item", "time"))
-    return Interactions(users, items, times, values)

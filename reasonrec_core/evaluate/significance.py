@@ -251,7 +251,7 @@ def _targets(cases: Cases) -> tuple[Index, Index]:
     if cases.labels is not None and candidates is not None:
         query, column = np.nonzero(candidates >= 0)
         return query, candidates[query, column].astype(np.intp)
-    return np.repeat(np.arange(len(cases)), np.diff(cases.target_indptr)), cases.targets.astype(np.intp)
+    return cases.rows, cases.targets.astype(np.intp)
 
 
 def _ranges(upper: Int64, lengths: Int64) -> tuple[tuple[str, ...], Int64]:

@@ -11,7 +11,7 @@ import numpy as np
 from reasonrec_core.components import Encoder, Kind
 from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.data.new_items import NewItems
+from reasonrec_core.data.tables import NewItems
 from reasonrec_core.errors import RunError
 from reasonrec_core.io import cache_folder, content_hash, whole_folder
 from reasonrec_core.observe import ObservedItems, RefusedImage, observe_items

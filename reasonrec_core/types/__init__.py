@@ -30,6 +30,7 @@ from reasonrec_core.types.log import (
     Progress,
     Reviews,
     Texts,
+    concatenate_ranges,
     indptr_of,
 )
 from reasonrec_core.types.query import Cases, QueryBatch, Task
@@ -61,5 +62,6 @@ __all__ = [
     "Task",
     "Texts",
     "Uncertainty",
+    "concatenate_ranges",
     "indptr_of",
 ]

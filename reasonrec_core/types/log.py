@@ -26,6 +26,13 @@ def indptr_of(lengths: npt.ArrayLike) -> Int64:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
 
+def concatenate_ranges(starts: Int64, stops: Int64) -> tuple[Int64, Int64]:
+    """Row bounds int64[B + 1], and the concatenation of ``arange(start, stop)`` for all B rows."""
+    lengths = np.maximum(stops - starts, 0)
+    indptr = indptr_of(lengths)
+    return indptr, np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1], dtype=np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Interactions:
     """A log as parallel arrays, sorted by user and, within a user, oldest first (ties keep the log's order).
@@ -113,10 +120,7 @@ class History:
 
     def take(self, index: npt.NDArray[np.intp]) -> History:
         """The rows at ``index``, in that order."""
-        lengths = self.lengths[index]
-        indptr = indptr_of(lengths)
-        offset = np.repeat(self.indptr[:-1][index] - indptr[:-1], lengths)
-        source = offset + np.arange(indptr[-1], dtype=np.int64)
+        indptr, source = concatenate_ranges(self.indptr[:-1][index], self.indptr[1:][index])
         return History(indptr, self.items[source], self.times[source], self.skipped)
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types.log import Float32, History, Int32, Int64, indptr_of
+from reasonrec_core.types.log import Float32, History, Int32, Int64, concatenate_ranges
 
 
 class Task(StrEnum):
@@ -98,11 +98,14 @@ class Cases:
     def __len__(self) -> int:
         return len(self.queries)
 
+    @property
+    def rows(self) -> Int64:
+        """int64[T]: the query that each target belongs to."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.target_indptr))
+
     def take(self, index: npt.NDArray[np.intp]) -> Cases:
         """The cases at ``index``, in that order."""
-        lengths = np.diff(self.target_indptr)[index]
-        indptr = indptr_of(lengths)
-        source = np.repeat(self.target_indptr[:-1][index] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        indptr, source = concatenate_ranges(self.target_indptr[:-1][index], self.target_indptr[1:][index])
         labels = None if self.labels is None else self.labels[index]
         return Cases(self.queries.take(index), indptr, self.targets[source], labels)
 

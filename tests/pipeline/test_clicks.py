@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,4 +84,4 @@ def test_labelled_rows_are_asked_about_alone(tmp_path: Path) -> None:
     rows = np.ones((len(labelled.test), 1), np.float32)
     cases = Cases(labelled.test.queries, labelled.test.target_indptr, labelled.test.targets, rows)
     with pytest.raises(DataError, match="labelled"):
-        draw_click_split(type(labelled)(labelled.train, cases, cases, "", ""), dataset, seed=0)
+        draw_click_split(replace(labelled, valid=cases, test=cases), dataset, seed=0)

@@ -34,7 +34,6 @@ def test_promises_of_every_rule(rows: list[Row], kind: str, seed: int, repeats: 
     config = SplitConfig(kind=kind, seed=seed, repeats=repeats, **SHARES.get(kind, {}))
     dataset, split = attempt(rows, config)
     log = dataset.interactions
-    assert split.parts is not None
     # The parts divide the log: each interaction has exactly one.
     assert len(split.parts) == len(log)
     assert set(np.unique(split.parts)) <= {TRAIN, VALID, TEST}

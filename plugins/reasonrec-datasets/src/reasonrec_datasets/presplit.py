@@ -18,14 +18,13 @@ from reasonrec_core.data import (
     RawTables,
     SourceTable,
     make_raw_tables,
-    make_row_cases,
     make_user_cases,
     read_log,
 )
-from reasonrec_core.data.cases import Index, UInt8, compute_user_bounds, concatenate_ranges
+from reasonrec_core.data.cases import Index, UInt8, compute_user_bounds
 from reasonrec_core.data.raw_tables import PARTS
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import Cases, Float32, History, Interactions, Task, indptr_of
+from reasonrec_core.types import Cases, Float32, History, Interactions, QueryBatch, Task, concatenate_ranges, indptr_of
 from reasonrec_datasets.places import join_tables
 from reasonrec_datasets.tables import find_table, open_table, read_beside
 
@@ -119,6 +118,21 @@ def _make_part(dataset: Dataset, log: Interactions, parts: UInt8, labels: Float3
     history = _find_earlier(dataset, log, parts, labels, part, rows) if given is None else given.take(rows)
     task = Task.SEQUENTIAL if labels is None else Task.CTR
     return make_row_cases(log, rows, history, None if labels is None else labels[rows], task)
+
+
+def make_row_cases(log: Interactions, rows: Index, history: History, labels: Float32 | None, task: Task) -> Cases:
+    """One query per given interaction, ``history`` holding a row for each; ``labels``: float32[B] for CTR."""
+    items = log.items[rows]
+    relevant = np.ones(len(rows), np.bool_) if labels is None else labels > 0
+    queries = QueryBatch(
+        task,
+        log.users[rows],
+        history,
+        candidates=items[:, None] if task is Task.CTR else None,
+        times=log.times[rows],
+    )
+    given = None if labels is None else labels[:, None]
+    return Cases(queries, indptr_of(relevant.astype(np.int64)), items[relevant], given)
 
 
 def _find_earlier(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reasonrec_core.data.cases import compute_history_keys, contains_keys, find_target_rows
+from reasonrec_core.data.cases import compute_history_keys, contains_keys
 from reasonrec_core.data.catalog import normalise_text
 from reasonrec_core.types import Bool, Cases, Int64, Task
 from reasonrec_doctor.finding import Examined, Finding, Severity
@@ -66,7 +66,7 @@ def _targets(examined: Examined, name: str, cases: Cases) -> list[Finding]:
     if cases.queries.task is Task.CTR and examined.dataset.given_history is not None:
         return []  # reported for the rows of the source
     n = np.int64(examined.dataset.n_items)
-    rows = find_target_rows(cases)
+    rows = cases.rows
     inside = contains_keys(compute_history_keys(cases.queries.history, int(n)), rows * n + cases.targets)
     if not inside.any():
         return []
@@ -93,7 +93,7 @@ def _titles(examined: Examined, name: str, cases: Cases) -> list[Finding]:
     titles = [normalise_text(t) for t in catalog.column("title")]
     codes = {title: code for code, title in enumerate(dict.fromkeys(titles))}
     code_of = np.array([codes[t] if t else -1 for t in titles], np.int64)
-    history, rows, n = cases.queries.history, find_target_rows(cases), np.int64(len(codes) + 1)
+    history, rows, n = cases.queries.history, cases.rows, np.int64(len(codes) + 1)
     items = np.int64(examined.dataset.n_items)
     shown = np.sort((history.rows * n + code_of[history.items])[code_of[history.items] >= 0])
     same_item = contains_keys(compute_history_keys(history, int(items)), rows * items + cases.targets)

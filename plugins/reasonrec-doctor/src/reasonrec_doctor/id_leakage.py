@@ -12,7 +12,7 @@ import re
 import numpy as np
 from scipy.stats import binom
 
-from reasonrec_core.data.cases import compute_history_keys, contains_keys, find_target_rows, make_pair_keys
+from reasonrec_core.data.cases import compute_history_keys, contains_keys, make_pair_keys
 from reasonrec_core.ranking import compute_gain, compute_ideal_gain
 from reasonrec_core.types import Cases, Float32, Int32, Int64
 from reasonrec_doctor.finding import Examined, Finding, Severity
@@ -87,7 +87,7 @@ def _ndcg(ranked: Int32, cases: Cases, n_items: int) -> Float32:
         keys = make_pair_keys(np.arange(len(part))[:, None], items, n_items)
         free = (items >= 0) & ~contains_keys(compute_history_keys(part.queries.history, n_items), keys)
         lengths = np.diff(part.target_indptr)
-        targets = np.sort(make_pair_keys(find_target_rows(part), part.targets, n_items))
+        targets = np.sort(make_pair_keys(part.rows, part.targets, n_items))
         hit = free & contains_keys(targets, keys)
         rank = np.cumsum(free, axis=1)
         gain = np.where(hit & (rank <= K), compute_gain(np.maximum(rank, 1)), 0.0).sum(axis=1)

@@ -15,7 +15,7 @@ def check(examined: Examined) -> list[Finding]:
     """Reviews of the training part that are, word for word, a review of a held-out part."""
     dataset, split = examined.dataset, examined.split
     reviews = dataset.reviews
-    if reviews is None or split is None or split.parts is None:
+    if reviews is None or split is None:
         return []
     copied = np.flatnonzero(find_copies(reviews, split.parts[dataset.reviewed] == TRAIN))
     if not len(copied):

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from reasonrec_core.data.cases import make_pair_keys
 from reasonrec_core.types import Int32, Interactions, Reviews
 from reasonrec_explain.aspects import sentences, words
 
@@ -35,7 +36,7 @@ class SimilarUser:
     """
 
     def __init__(self, train: Interactions, reviews: Reviews, texts: Sequence[str], n_users: int, n_items: int) -> None:
-        pairs = np.unique(train.users.astype(np.int64) * n_items + train.items)
+        pairs = np.unique(make_pair_keys(train.users, train.items, n_items))
         users, items = np.divmod(pairs, n_items)
         counts = np.bincount(items, minlength=n_items).clip(min=1)
         rarity = np.log(max(n_users, 2) / counts)[items]

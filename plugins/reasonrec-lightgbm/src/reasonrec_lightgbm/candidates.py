@@ -12,6 +12,7 @@ from scipy import sparse
 
 from reasonrec_core.catalog_growth import grown
 from reasonrec_core.components import Delegate, FitData
+from reasonrec_core.data.cases import make_pair_keys
 from reasonrec_core.errors import DataError
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import (
@@ -62,7 +63,7 @@ def hold_out(data: FitData, last: int, queries: int) -> tuple[Interactions, Case
 
 def _is_first(log: Interactions, n_items: int) -> Bool:
     """bool[N]: the item's first time in its user's sequence; a repeat cannot be recommended."""
-    _, first = np.unique(log.users.astype(np.int64) * n_items + log.items, return_index=True)
+    _, first = np.unique(make_pair_keys(log.users, log.items, n_items), return_index=True)
     return np.isin(np.arange(len(log)), first)
 
 
@@ -71,7 +72,7 @@ def add_negatives(cases: Cases, n_items: int, width: int, seed: int) -> Cases:
     random = np.random.default_rng(seed)
     batch = cases.queries
     drawn = random.integers(0, n_items, (len(batch), 2 * width + 20))
-    keys = batch.history.rows.astype(np.int64) * n_items + batch.history.items
+    keys = make_pair_keys(batch.history.rows, batch.history.items, n_items)
     keys = np.concatenate([keys, np.arange(len(batch)) * n_items + cases.targets])
     bad = np.isin(np.arange(len(batch))[:, None] * n_items + drawn, keys)
     order = np.argsort(bad, axis=1, kind="stable")[:, :width]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.data.cases import make_pair_keys
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import Bool, Float32, History, Int32, Int64, Observation
 from reasonrec_profile.history_weights import HistoryWeights
@@ -124,7 +125,7 @@ def compute_total_likelihood_ratio(
 
 def list_history_pairs(history: History, n_items: int) -> tuple[Int64, Int64]:
     """int64[D] rows and int64[D] items of the history, repeats within a row left out."""
-    pairs = np.unique(history.rows.astype(np.int64) * n_items + history.items)
+    pairs = np.unique(make_pair_keys(history.rows, history.items, n_items))
     return pairs // n_items, pairs % n_items
 
 

@@ -10,9 +10,20 @@ from reasonrec_explain.evidence import EvidenceSource
 from reasonrec_explain.references import references
 
 from reasonrec_core.components import FitData
-from reasonrec_core.data.cases import concatenate_ranges
+from reasonrec_core.data.cases import make_pair_keys
 from reasonrec_core.data.reviews import ReviewCases
-from reasonrec_core.types import Bool, Cases, History, Int64, Interactions, QueryBatch, Reviews, Task, indptr_of
+from reasonrec_core.types import (
+    Bool,
+    Cases,
+    History,
+    Int64,
+    Interactions,
+    QueryBatch,
+    Reviews,
+    Task,
+    concatenate_ranges,
+    indptr_of,
+)
 from reasonrec_cot.prompting.dialogue import Dialogue, add_answer
 from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_cot.prompting.output_grammar import TAG
@@ -70,8 +81,8 @@ def written_before(train: Interactions, visible: Reviews, n_items: int, *, longe
         longest: newest history items that are kept.
     """
     cases = prefixes(train, n_items, longest=longest)
-    asked = cases.queries.users.astype(np.int64) * n_items + cases.targets
-    written = visible.users.astype(np.int64) * n_items + visible.items
+    asked = make_pair_keys(cases.queries.users, cases.targets, n_items)
+    written = make_pair_keys(visible.users, visible.items, n_items)
     _, rows, reviews = np.intersect1d(asked, written, return_indices=True)
     queries = replace(cases.queries.take(rows), task=Task.EXPLAIN, candidates=cases.targets[rows][:, None], k=1)
     return ReviewCases(queries, visible.take(reviews))
@@ -117,7 +128,7 @@ def _first_rows(train: Interactions) -> Int64:
 
 
 def _seen_before(train: Interactions, n_items: int) -> Bool:
-    keys = train.users.astype(np.int64) * n_items + train.items
+    keys = make_pair_keys(train.users, train.items, n_items)
     first = np.zeros(len(keys), np.bool_)
     first[np.unique(keys, return_index=True)[1]] = True
     return ~first
