@@ -26,7 +26,7 @@ class DataConfig(Settings):
     format: str = Field("auto", description="Name of the data source, or auto to look at the path.")
     columns: dict[str, str] = Field({}, description="Our column name = the source's, where they differ.")
     options: dict[str, Any] = Field({}, description="The data source's own settings.")
-    seed: int = Field(0, description="Of the shuffle that gives items and users their dense indices.")
+    seed: int = Field(0, ge=0, description="Of the shuffle that gives items and users their dense indices.")
 
 
 class _Named(BaseModel):
@@ -133,7 +133,7 @@ class PipelineConfig(Settings):
     """A whole pipeline. Every table is a key of the file."""
 
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Of the run, and of its folder.")
-    seed: int = Field(0, description="Of every random choice but the data's own seeds.")
+    seed: int = Field(0, ge=0, description="Of every random choice but the data's own seeds.")
     data: DataConfig
     split: SplitConfig = SplitConfig()
     observe: dict[str, EncoderConfig] = Field({}, description="Item features by name.")

@@ -77,7 +77,7 @@ class RouterConfig(Settings):
         description="Milliseconds after which a delegate is passed over: the next best one answers, at last the "
         "policy.",
     )
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
     @model_validator(mode="before")
     @classmethod

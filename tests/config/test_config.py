@@ -78,6 +78,67 @@ def test_a_missing_and_an_unreadable_file(tmp_path: Path) -> None:
         load_config(write(tmp_path, "- a", "c.yaml"))
 
 
+DEEP = "[" * 5000 + "]" * 5000
+LONG = "9" * 5000
+UNREADABLE = {
+    "deep.toml": (f"{BASE}x = {DEEP}", r"deep\.toml: tables or lists are nested too deeply\. Nest at most 32 deep"),
+    "deep.yaml": (f"x: {DEEP}", r"deep\.yaml: tables or lists are nested too deeply"),
+    "deep.json": (f'{{"x": {DEEP}}}', r"deep\.json: tables or lists are nested too deeply"),
+    "nested.toml": (f"{BASE}x.y = {'[' * 40}{']' * 40}", r"nested\.toml: data\.x\.y: tables or lists are nested too"),
+    "endless.yaml": ("x: &a [*a]", r"endless\.yaml: x\.0\.0: tables or lists are nested too deeply"),
+    "long.toml": (f"seed = {LONG}\n{BASE}", r"long\.toml: a value cannot be read .*4300 digits.*at most 64 bits"),
+    "long.yaml": (f"seed: {LONG}", r"long\.yaml: a value cannot be read .*4300 digits"),
+    "long.json": (f'{{"seed": {LONG}}}', r"long\.json: a value cannot be read .*4300 digits"),
+    "large.toml": (f"name = 'a'\nseed = {2**63}\n{BASE}", r"large\.toml:2: seed: the number is too large"),
+    "large.yaml": (f"evaluate:\n  k: [1, {-(2**63) - 1}]", r"large\.yaml:2: evaluate\.k\.1: the number is too large"),
+    "date.toml": (f"{BASE}x = 2024-02-30", r"date\.toml: not valid TOML"),
+    "date.yaml": ("x: 2024-02-30", r"date\.yaml: a value cannot be read \(day is out of range.*Write dates that exist"),
+    "lone.yaml": ('name: "\\ud800"', r"lone\.yaml:1: name: the text is not valid Unicode\. Write it in UTF-8"),
+    "lone.json": ('{"data": {"\\udfff": 1}}', r"lone\.json: data: the text is not valid Unicode"),
+    "lone.toml": ('name = "\\ud800"', r"lone\.toml: not valid TOML"),
+    "bomb.yaml": (
+        "a0: &a0 [1]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)),
+        r"bomb\.yaml: holds too many values",
+    ),
+    "mark.toml": ("\ufeff", r"mark\.toml: data: the key is missing"),
+    "mark.yaml": ("\ufeff", r"mark\.yaml: a pipeline file is a table of settings"),
+    "mark.json": ("\ufeff", r"mark\.json:1:1: not valid JSON"),
+    "negative.toml": (f"seed = -1\n{BASE}", r"negative\.toml:1: seed: .*greater than or equal to 0, not -1"),
+    "shuffle.toml": (f"{BASE}seed = -1\n", r"shuffle\.toml:4: data\.seed: .*greater than or equal to 0, not -1"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_what_no_parser_or_run_can_take_gets_one_clear_message(tmp_path: Path, name: str) -> None:
+    text, said = UNREADABLE[name]
+    with pytest.raises(ConfigError, match=said) as error:
+        load_config(write(tmp_path, text, name))
+    assert "\n" not in error.value.message
+    assert len(error.value.message) < 400
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        (f"x={DEEP}", "--set: tables or lists are nested too deeply"),
+        ("a" + ".a" * 5000 + "=1", r"--set: a\.a\.a: tables or lists are nested too deeply"),
+        (f"seed={LONG}", "--set: a value cannot be read .*4300 digits"),
+        (f"seed={2**63}", "--set: seed: the number is too large"),
+        ("name=\udcff", "--set: name: the text is not valid Unicode"),
+        ("seed=-1", "seed: .*greater than or equal to 0, not -1"),
+    ],
+)
+def test_an_override_that_no_parser_or_run_can_take(tmp_path: Path, override: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_config(write(tmp_path, BASE), [override])
+
+
+def test_a_byte_order_mark_and_escapes_of_json_are_read(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, f"\ufeff{BASE}")).delegates[0].name == "popularity"
+    text = '{"delegates": [{"name": "popularity", "x": "\\ud83d\\ude00"}], "data": {"path": "log"}}'
+    assert load_config(write(tmp_path, text, "p.json")).delegates[0].settings == {"x": "\N{GRINNING FACE}"}
+
+
 def test_paths_are_relative_to_the_file_or_to_the_user(tmp_path: Path) -> None:
     path = write(tmp_path, BASE)
     assert load_config(path).data.path == str(tmp_path / "log")

@@ -21,7 +21,9 @@ from reasonrec_datasets.tables import read_new_items
 @click.option("--out", "folder", type=click.Path(path_type=Path), help="Folder for the dataset.")
 @source_options
 @click.option("--name", help="Name of the dataset; by default that of the file or folder.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order of the indices.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the order of the indices."
+)
 @click.option("--force", is_flag=True, help="Replace a dataset that is in the folder already.")
 @click.option("--extend", type=click.Path(path_type=Path), metavar="DATASET",
               help="PATH holds new items only: add them to this dataset, whose items keep their indices.")  # fmt: skip

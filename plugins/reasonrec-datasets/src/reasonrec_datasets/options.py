@@ -60,7 +60,7 @@ SPLIT_OPTIONS = (
     click.option("--min-value", type=float, help="Interactions of a smaller value are no positives."),
     click.option("--repeats", type=click.Choice(["drop", "keep"]),
                  help="Targets that are already in the history.  [default: drop]"),
-    click.option("--seed", type=int, help="Seed of every random choice.  [default: 0]"),
+    click.option("--seed", type=click.IntRange(min=0), help="Seed of every random choice.  [default: 0]"),
     click.option("--split-option", multiple=True, metavar="NAME=VALUE",
                  help="A setting of the splitter's own. May be repeated."),
 )  # fmt: skip

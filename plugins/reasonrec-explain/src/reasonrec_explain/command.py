@@ -15,7 +15,13 @@ import click
               show_default=True, help="How interactions are divided.")  # fmt: skip
 @click.option("--reference", type=click.Choice(["sentence", "review", "summary"]), default="sentence",
               show_default=True, help="Which part of a review an explanation is compared with.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the data's indices, the split, the intervals.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the data's indices, the split, the intervals.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all numbers as JSON.")
 def explanations(data: Path, part: str, kind: str, reference: str, seed: int, as_json: bool) -> None:
     """Evaluate explanations on DATA with reviews: the most similar user's review of the item, the item's most common

@@ -49,7 +49,7 @@ Examples:
     help="A pipeline file (or its [router] alone): calibrated on the trace's validation queries.",
 )
 @click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Compare this one, e.g. HR@5. Repeatable.")
-@click.option("--seed", type=int, help="Of the intervals; the run's by default.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the intervals; the run's by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def replay_command(
     trace: Path,
