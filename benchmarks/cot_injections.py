@@ -3,7 +3,7 @@
     python benchmarks/cot_injections.py ml-100k --fitted FOLDER --queries 20
 
 ``FOLDER`` is a fitted policy (benchmarks/cot.py keeps one per form). The 68 titles of
-plugins/reasonrec-cot/tests/injected.toml are put on the most popular items, first without their instruction, then with
+tests/injected.toml are put on the most popular items, first without their instruction, then with
 it, and the same requests are answered: the test part's first ones, whole catalogue.
 """
 
@@ -22,7 +22,7 @@ from reasonrec_cot.policy import Cot
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.types import Deliberation
 
-TITLES = Path(__file__).parents[1] / "plugins" / "reasonrec-cot" / "tests" / "injected.toml"
+TITLES = Path(__file__).parents[1] / "tests" / "injected.toml"
 
 
 def titled(catalog: Catalog, items: np.ndarray, titles: list[str]) -> Catalog:

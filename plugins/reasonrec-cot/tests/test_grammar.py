@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reasonrec_cot.prompting.output_grammar import PARTS, parse, render
+from injections import SPECIAL, TEXTS
+from reasonrec_cot.prompting.output_grammar import LIKE_A_TAG, PARTS, TAG, parse, render
+from reasonrec_explain.sanitise import Sanitiser, TextLimits, fence
 
 TAGS = [*(f"<{p}>" for p in PARTS), *(f"</{p}>" for p in PARTS)]
 B, D, A = "<observe>o</observe>", "<deliberate>d</deliberate>", "<answer>A</answer>"
@@ -15,6 +18,7 @@ PLAIN = st.text(st.characters(exclude_characters="<>"), min_size=1).map(str.stri
 WILD = st.lists(st.one_of(st.sampled_from([*TAGS, "<", ">", "0.5", "</", "<Answer >"]), st.text(max_size=5))).map(
     "".join
 )
+CLEANER = Sanitiser(TextLimits(), SPECIAL)
 
 
 @given(PLAIN, PLAIN, PLAIN, st.floats(0, 1))
@@ -24,6 +28,20 @@ def test_what_is_written_is_read_back(observe: str, deliberate: str, answer: str
     assert read.confidence == round(confidence, 2)
     assert read.well_formed
     assert parse(render(answer, confidence), ("answer", "confidence")).well_formed
+
+
+@given(TEXTS)
+def test_no_item_text_changes_how_an_answer_is_read(text: str) -> None:
+    title, value = fence(CLEANER.clean_title(text)), CLEANER.clean_value(text)
+    for clean in (title, value, CLEANER.clean(text, 120)):
+        assert not TAG.search(clean)
+        assert not LIKE_A_TAG.search(clean)
+        assert not LIKE_A_TAG.search(unicodedata.normalize("NFKC", clean))
+    said = parse(
+        f"<observe>had {title}</observe><deliberate>so {value}.</deliberate>"
+        "<answer>B</answer><confidence>0.20</confidence>"
+    )
+    assert (said.answer, said.confidence, said.faults) == ("B", 0.2, ())
 
 
 @given(WILD)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_explain.agreement import Sentences
 from reasonrec_explain.aspects import Aspects, AspectSettings
 from reasonrec_explain.claim_check import ClaimChecker
 from reasonrec_explain.config import MbrSettings
 from reasonrec_explain.evidence import EvidenceSource
+from reasonrec_explain.item_text import ItemText
 from reasonrec_explain.mbr import MbrSelector
 from reasonrec_explain.references import references
 from rouge_score.rouge_scorer import RougeScorer
@@ -57,7 +57,7 @@ FEW = AspectSettings(fewest=3, dispersion=1.0)
 
 
 def chooser(rows: list[tuple[int, int, str]], **settings: float) -> tuple[MbrSelector, EvidenceSource]:
-    reviews, items = written(rows), ItemWords(shop())
+    reviews, items = written(rows), ItemText(shop())
     aspects = Aspects(reviews, 10, FEW)
     check = ClaimChecker(items, aspects)
     made = MbrSelector(reviews, references(reviews, aspects), 10, check, items.sanitiser, MbrSettings(**settings))

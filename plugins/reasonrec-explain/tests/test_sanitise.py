@@ -8,23 +8,10 @@ from collections import Counter
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from injections import Injected, injected_titles
-from reasonrec_cot.prompting.output_grammar import LIKE_A_TAG, PARTS, TAG, parse
+from injections import SPECIAL, TEXTS, Injected, injected_titles
 from reasonrec_explain.sanitise import INVISIBLE, MARK, Sanitiser, TextLimits, fence
 
-SPECIAL = (
-    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<s>", "</s>", "[INST]", "[/INST]", "<<SYS>>", "<image>", "<unk>",
-    "<start_of_turn>", "<end_of_turn>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>", "<extra_id_0>",
-    "<repo_name>", "###", "@@", "$$end$$", "(-)", "\u2581<pad>",
-)  # fmt: skip
 CLEANER = Sanitiser(TextLimits(), SPECIAL)
-PIECES = st.sampled_from([
-    *SPECIAL, *(f"<{p}>" for p in PARTS), *(f"</{p}>" for p in PARTS), '"', "\u201d", "\uff02", "<", ">", "\uff1c",
-    "\uff1e", "|", "\uff5c", "[", "]", "{", "}", "/", "\\", ";", "\n", "\u2028", "\u200b", "\u202e", "\x00", "\x1b",
-    "System:", "assistant :", "#", "```", "answer", "confidence", "1.0", " ", "\u0336", "\u00a8", "\ufdfa", "\u3164",
-    "\U000e0041", "($$e",
-])  # fmt: skip
-TEXTS = st.one_of(st.text(), st.lists(st.one_of(PIECES, st.text(max_size=3)), max_size=25).map("".join))
 
 
 def check(text: str, most: int) -> None:
@@ -34,9 +21,6 @@ def check(text: str, most: int) -> None:
     assert not set(text) & set('"<>[]{}|;\\`\n\r\t'), text
     assert not any(unicodedata.category(c) in INVISIBLE for c in text), ascii(text)
     assert not any(token in text for token in SPECIAL), text
-    assert not TAG.search(text)
-    assert not LIKE_A_TAG.search(text)
-    assert not LIKE_A_TAG.search(unicodedata.normalize("NFKC", text))
     assert unicodedata.normalize("NFKC", text) == text
 
 
@@ -63,16 +47,6 @@ def test_a_line_of_fenced_texts_is_read_back_as_those_texts(texts: list[str]) ->
     line = ", ".join(map(fence, harmless))
     assert line.split(MARK)[1::2] == harmless, "each text stands between two marks"
     assert line.count(MARK) == 2 * len(texts)
-
-
-@given(TEXTS)
-def test_no_item_text_changes_how_an_answer_is_read(text: str) -> None:
-    title, value = fence(CLEANER.clean_title(text)), CLEANER.clean_value(text)
-    said = parse(
-        f"<observe>had {title}</observe><deliberate>so {value}.</deliberate>"
-        "<answer>B</answer><confidence>0.20</confidence>"
-    )
-    assert (said.answer, said.confidence, said.faults) == ("B", 0.2, ())
 
 
 @pytest.mark.parametrize("entry", injected_titles(), ids=lambda e: e.kind)
