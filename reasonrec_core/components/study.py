@@ -32,6 +32,13 @@ class DataSource(Configured[C]):
     def matches(self, path: Path) -> bool:
         """Whether ``path`` (a file or folder that exists) is what this source reads. Cheap, and True only if sure."""
 
+    def files(self, path: Path) -> list[Path]:
+        """The files that `read` opens for ``path``, without pictures: an import is kept until one of them changes.
+
+        By default a file itself, and all that lie in a folder; extend it where something beside a file is read.
+        """
+        return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+
     @abstractmethod
     def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
         """The interactions and, where they are there, items and users, under our column names.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,6 @@ from reasonrec_core.registry import Registry
 READERS = "reasonrec-datasets"
 """The distribution that reads files: tables in CSV, Parquet and Arrow, and public layouts."""
 PLAIN_STEMS = frozenset({"interactions", "ratings", "u", "sequences"})
-BESIDE = ("items.", "users.", "movies.", "meta_")
-"""How the files begin that are read beside a single file."""
-DATA_SUFFIXES = (
-    *(".parquet", ".arrow", ".csv", ".tsv", ".gz", ".txt", ".json", ".jsonl"),
-    *(".inter", ".item", ".user", ".dat", ".data"),
-)
-"""How the names of files end that an import may read."""
 
 
 def find_source(path: Path, registry: Registry | None = None) -> str:
@@ -186,7 +179,7 @@ def open_or_import(
     name: str | None = None,
     registry: Registry | None = None,
 ) -> Dataset:
-    """Open a saved dataset, or import ``path`` once into ``cache/<hash of the source>/``.
+    """Open a saved dataset, or import ``path`` once into ``cache/<hash of its files>/``.
 
     ``cache`` is the folder ``datasets`` in `reasonrec_core.io.cache_folder` where it is not given.
 
@@ -198,21 +191,18 @@ def open_or_import(
         return Dataset.open(path)
     format = _choose_source(path, format, registry)
     settings = (format, dict(columns or {}), seed, name, *([dict(options)] if options else []))
-    folder = (cache or cache_folder() / "datasets") / hash_source(path, *settings)[:32]
+    with registry.guard(Kind.DATA_SOURCE, format, "files"):
+        files = _make_source(registry, format, options or {}).files(path)
+    folder = (cache or cache_folder() / "datasets") / _hash_files(files, path, *settings)[:32]
     if (folder / MANIFEST).is_file():
         return Dataset.open(folder)
     raw = import_path(path, format=format, columns=columns, options=options, name=name, registry=registry)
     return Dataset.build(raw, folder, seed=seed)
 
 
-def hash_source(path: Path, *settings: object) -> str:
-    """Hash of the files that an import may read, by content, with the names of pictures and the settings."""
-    folder = path if path.is_dir() else path.parent
-    files = sorted(f for f in folder.iterdir() if f.is_file() and f.suffix in DATA_SUFFIXES)
-    if path.is_file():
-        stem = path.name.split(".")[0]
-        files = [path, *(f for f in files if f != path and f.name.startswith((*BESIDE, f"{stem}.")))]
-    pictures = folder / "images"
+def _hash_files(files: Sequence[Path], path: Path, *settings: object) -> str:
+    """Hash of files by content, with the names of the pictures beside them and the settings of an import."""
+    pictures = (path if path.is_dir() else path.parent) / "images"
     names = sorted(p.name for p in pictures.iterdir()) if pictures.is_dir() else []
     listed = [(f.name, sha256_of(f)) for f in files]
     return content_hash(FORMAT, LOG_COLUMNS, str(path.resolve()), listed, names, *settings)

@@ -93,7 +93,7 @@ def read_log(source: OpenTable, columns: ColumnMatcher) -> SourceTable:
 def read_fields(source: OpenTable, table: str, columns: ColumnMatcher) -> SourceTable:
     """Items or users (``table``) under our column names, all columns."""
     matched = columns.match(table, source.names, source.path)
-    return source.read().rename(name_apart(matched, source.names))
+    return source.read().rename(_name_apart(matched, source.names))
 
 
 def make_raw_tables(log: SourceTable, items: SourceTable | None = None, users: SourceTable | None = None) -> RawTables:
@@ -107,7 +107,7 @@ def make_raw_tables(log: SourceTable, items: SourceTable | None = None, users: S
     )
 
 
-def name_apart(matched: dict[str, str], names: Sequence[str]) -> dict[str, str]:
+def _name_apart(matched: dict[str, str], names: Sequence[str]) -> dict[str, str]:
     """Give a column that holds one of our names, while another column was taken for it, a name of its own."""
     ours = set(matched.values())
     return matched | {name: f"{name}_" for name in names if name not in matched and name in ours}

@@ -91,6 +91,16 @@ class DataSourceConformance(ConfiguredConformance):
         source.read(written, ColumnMatcher())
         assert _contents(written) == before, "reading changed, added or removed a file"
 
+    def test_names_the_files_it_reads(self, written: Path, tmp_path: Path) -> None:
+        source, root = self.make(), written.parent if written.is_file() else written
+        files = source.files(written)
+        assert files, "files names nothing: what is imported would be kept although the data changed"
+        wanted = Dataset.build(self.read(written), tmp_path / "wanted").hash
+        for file in [p for p in root.iterdir() if p.is_file() and p not in files]:
+            file.unlink()
+        found = Dataset.build(self.read(written), tmp_path / "found").hash
+        assert found == wanted, "read opens a file that files does not name"
+
     def test_matches_its_own_and_is_asked_for_it(self, written: Path, tmp_path: Path) -> None:
         assert self.make().matches(written) is True
         if isinstance(self.component, str) and not self.settings:

@@ -68,6 +68,11 @@ class Placeless(TablesSource):
         return replace(super().read(path, columns), places={})
 
 
+class Narrow(TablesSource):
+    def files(self, path: Path) -> list[Path]:
+        return [path / "interactions.csv"]
+
+
 @pytest.mark.parametrize(
     ("source", "test"),
     [
@@ -78,6 +83,7 @@ class Placeless(TablesSource):
         (Littering, "changes_nothing_on_disk"),
         (Blunt, "damaged_data_is_refused_with_its_place"),
         (Placeless, "bad_cells_have_a_place"),
+        (Narrow, "names_the_files_it_reads"),
     ],
 )
 def test_a_broken_source_fails(source: type[TablesSource], test: str, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from reasonrec_core.data.raw_tables import REVIEW_COLUMNS
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import refuse_unreadable
 from reasonrec_datasets.places import LinePlace
-from reasonrec_datasets.tables import TEXT_FIELDS, convert_numbers, read_beside
+from reasonrec_datasets.tables import TEXT_FIELDS, convert_numbers, list_files, read_beside
 
 SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz")
 FIELDS = {
@@ -52,6 +52,10 @@ class AmazonSource(DataSource[Empty]):
     def matches(self, path: Path) -> bool:
         """Whether ``path`` is a file of JSON lines or a folder with exactly one that is not metadata."""
         return len(_reviews(path)) == 1 if path.is_dir() else path.name.endswith(SUFFIXES)
+
+    def files(self, path: Path) -> list[Path]:
+        """All in a folder; the reviews, and metadata or items beside them."""
+        return list_files(path, "meta_")
 
     def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
         """Who reviewed what, when, with how many stars, and what they wrote (``--column review=`` leaves it out)."""

@@ -15,7 +15,7 @@ from reasonrec_core.data.column_parsing import flatten_column
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, indptr_of
 from reasonrec_datasets.csv_reader import DelimitedFile, Dialect
-from reasonrec_datasets.tables import TEXT_FIELDS, convert_numbers, open_table, read_fields_file
+from reasonrec_datasets.tables import TEXT_FIELDS, convert_numbers, list_files, open_table, read_fields_file
 
 RATING = ("user_id", "item_id", "value", "timestamp")
 GENRES = (
@@ -49,6 +49,10 @@ class MovieLensSource(DataSource[Empty]):
     def matches(self, path: Path) -> bool:
         """Whether ``path`` is one of the three rating files or a folder with one."""
         return any((path / name).is_file() for name in FILES) if path.is_dir() else path.name in FILES
+
+    def files(self, path: Path) -> list[Path]:
+        """All in a folder; the ratings, and movies and users beside them."""
+        return list_files(path, "movies.", "u.item", "u.user")
 
     def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
         """The ratings, and movies and users where their files are there."""

@@ -5,6 +5,8 @@ Benchmark files ``NAME.train.inter``, ``NAME.valid.inter``, ``NAME.test.inter`` 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reasonrec_core.components import DataSource, Empty
-from reasonrec_core.data import ColumnMatcher, RawTables, SourceTable, make_raw_tables
+from reasonrec_core.data import ColumnMatcher, RawTables, SourceTable, make_raw_tables, read_fields, read_log
 from reasonrec_core.data.column_parsing import parse_numbers
 from reasonrec_core.data.raw_tables import PARTS
-from reasonrec_core.data.tables import ENCODED, name_apart
 from reasonrec_core.errors import DataError, did_you_mean
 from reasonrec_datasets.csv_reader import DelimitedFile, Dialect
 from reasonrec_datasets.places import join_tables
 from reasonrec_datasets.presplit import mark_part
+from reasonrec_datasets.tables import list_files
 
 TYPES = ("token", "token_seq", "float", "float_seq")
 TAB = Dialect(delimiter="\t", quote=None)
@@ -36,14 +38,18 @@ class RecBoleSource(DataSource[Empty]):
         """Whether ``path`` is an ``.inter`` file or a folder with one."""
         return path.suffix == ".inter" or (path.is_dir() and any(path.glob("*.inter")))
 
+    def files(self, path: Path) -> list[Path]:
+        """All in a folder; the interactions, and items and users of the same name."""
+        return list_files(path, f"{path.name.removesuffix('.inter')}.")
+
     def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
         """The interactions and, under the same name, items and users."""
         logs = _logs(path)
         first = next(iter(logs.values()))
         stem = first.name.removesuffix(".inter")
         stem = stem.removesuffix(f".{next(iter(logs))}")
-        log = join_tables([mark_part(_read_log(file, columns), part) if part else _read_log(file, columns)
-                    for part, file in logs.items()])  # fmt: skip
+        read = {part: read_log(AtomicFile.open(file), columns) for part, file in logs.items()}
+        log = join_tables([mark_part(source, part) if part else source for part, source in read.items()])
         items, users = (first.parent / f"{stem}.{kind}" for kind in ("item", "user"))
         return make_raw_tables(
             log,
@@ -66,47 +72,65 @@ def _logs(path: Path) -> dict[str, Path]:
     return {"": files[0]}
 
 
-def _header(path: Path) -> tuple[DelimitedFile, dict[str, str], dict[str, str]]:
-    """The open file, ``{header: name}`` and ``{name: type}``."""
-    file = DelimitedFile.open(path, TAB)
-    names: dict[str, str] = {}
-    types: dict[str, str] = {}
-    for position, head in enumerate(file.names):
-        name, colon, kind = head.rpartition(":")
-        where = f"{path}:1:{sum(len(h) + 1 for h in file.names[:position]) + 1}"
-        if not colon or not name:
-            fix = "Write name:type, separated by tabs, e.g. user_id:token."
-            raise DataError(f"the header field {head!r} has no type", where=where, fix=fix)
-        if kind not in TYPES:
-            raise DataError(f"unknown type {kind!r} of field {name!r}", where=where, fix=did_you_mean(kind, TYPES))
-        if name in types:
-            raise DataError(f"two fields are named {name!r}", where=where)
-        names[head], types[name] = name, kind
-    return file, names, types
+@dataclass(frozen=True)
+class AtomicFile:
+    """A file whose header gives every column a type; ``types`` has them in the file's order."""
 
+    file: DelimitedFile
+    types: Mapping[str, str]
 
-def _read_log(path: Path, columns: ColumnMatcher) -> SourceTable:
-    file, names, _ = _header(path)
-    matched = columns.match("interactions", list(names.values()), path)
-    columns.note_unused(list(names.values()), matched, path)
-    ours = {head: matched[name] for head, name in names.items() if name in matched}
-    return file.read(ours, [head for head, name in ours.items() if name in ENCODED]).rename(ours)
+    @classmethod
+    def open(cls, path: Path) -> AtomicFile:
+        """Read the header.
+
+        Raises:
+            DataError: missing, empty, or a column without a name, a known type, or a name of its own.
+        """
+        file = DelimitedFile.open(path, TAB)
+        types: dict[str, str] = {}
+        for position, head in enumerate(file.names):
+            name, colon, kind = head.rpartition(":")
+            where = f"{path}:1:{sum(len(h) + 1 for h in file.names[:position]) + 1}"
+            if not colon or not name:
+                fix = "Write name:type, separated by tabs, e.g. user_id:token."
+                raise DataError(f"the header field {head!r} has no type", where=where, fix=fix)
+            if kind not in TYPES:
+                raise DataError(f"unknown type {kind!r} of field {name!r}", where=where, fix=did_you_mean(kind, TYPES))
+            if name in types:
+                raise DataError(f"two fields are named {name!r}", where=where)
+            types[name] = kind
+        return cls(file, types)
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self.file.path
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns, without their types."""
+        return tuple(self.types)
+
+    def read(self, wanted: Collection[str] | None = None, encoded: Collection[str] = ()) -> SourceTable:
+        """The columns in ``wanted`` as text; see `DelimitedFile.read`."""
+        heads = dict(zip(self.names, self.file.names, strict=True))
+        kept = heads if wanted is None else wanted
+        source = self.file.read([heads[name] for name in kept], [heads[name] for name in encoded])
+        return source.rename({head: name for name, head in heads.items()})
 
 
 def _read_fields(path: Path, table: str, columns: ColumnMatcher) -> SourceTable:
-    file, names, types = _header(path)
-    matched = columns.match(table, list(names.values()), path)
-    ours_of = name_apart(matched, list(names.values()))
-    source = file.read().rename({head: ours_of.get(name, name) for head, name in names.items()})
+    """Items or users under our column names, with the types of the header."""
+    file = AtomicFile.open(path)
+    source = read_fields(file, table, columns)
     result = source.table
-    for position, (name, kind) in enumerate(types.items()):
-        ours = ours_of.get(name, name)
+    for position, (name, kind) in enumerate(zip(source.names, file.types.values(), strict=True)):
         column = result.column(position)
         if kind == "float":
-            result = result.set_column(position, ours, _floats(column, source, ours))
-        elif kind == "float_seq" or (kind == "token_seq" and ours not in WORDS):
-            result = result.set_column(position, ours, _labels(column))
-    return SourceTable(result, source.path, source.place)
+            result = result.set_column(position, name, _floats(column, source, name))
+        elif kind == "float_seq" or (kind == "token_seq" and name not in WORDS):
+            result = result.set_column(position, name, _labels(column))
+    return replace(source, table=result)
 
 
 def _floats(column: pa.ChunkedArray, source: SourceTable, name: str) -> pa.Array:

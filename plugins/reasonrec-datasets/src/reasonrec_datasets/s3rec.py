@@ -16,7 +16,7 @@ from reasonrec_core.data import ColumnMatcher, RawTables, SourceTable, make_raw_
 from reasonrec_core.errors import DataError
 from reasonrec_datasets.csv_reader import DelimitedFile, Dialect
 from reasonrec_datasets.places import LinePlace
-from reasonrec_datasets.tables import read_beside
+from reasonrec_datasets.tables import list_files, read_beside
 
 ONE_COLUMN = Dialect(delimiter="\x1f", quote=None, names=("line",))
 
@@ -29,6 +29,10 @@ class SequencesSource(DataSource[Empty]):
     def matches(self, path: Path) -> bool:
         """Whether ``path`` is a text file of sequences or a folder with ``sequences.txt``."""
         return (path / "sequences.txt").is_file() if path.is_dir() else path.suffix == ".txt"
+
+    def files(self, path: Path) -> list[Path]:
+        """All in a folder; the sequences, and ``items.*`` and ``users.*`` beside them."""
+        return list_files(path)
 
     def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
         """The sequences, and ``items.*`` and ``users.*`` beside them."""

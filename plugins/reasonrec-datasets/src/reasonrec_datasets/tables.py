@@ -48,6 +48,10 @@ class TablesSource(DataSource[Empty]):
             return find_table(path, "interactions") is not None
         return path.name.endswith(SUFFIXES)
 
+    def files(self, path: Path) -> list[Path]:
+        """All in a folder; a log, and ``items.*`` and ``users.*`` beside it."""
+        return list_files(path)
+
     def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
         """The tables under ``path``; beside a single file, ``items.*`` and ``users.*`` are read too."""
         file = (find_table(path, "interactions") or path) if path.is_dir() else path
@@ -142,6 +146,14 @@ def read_fields_file(path: Path, table: str, columns: ColumnMatcher) -> SourceTa
     file = open_table(path)
     found = read_fields(file, table, columns)
     return replace(found, table=convert_numbers(found.table, TEXT_FIELDS)) if isinstance(file, DelimitedFile) else found
+
+
+def list_files(path: Path, *beside: str) -> list[Path]:
+    """All files in a folder; a file and those beside it that begin with ``items.``, ``users.`` or one of ``beside``."""
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.is_file())
+    names = ("items.", "users.", *beside)
+    return [path, *sorted(f for f in path.parent.iterdir() if f != path and f.is_file() and f.name.startswith(names))]
 
 
 def read_beside(
