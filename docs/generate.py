@@ -17,14 +17,14 @@ from typing import Any, get_args, get_origin
 import click
 from house import picture
 from pydantic import BaseModel
+from reasonrec_trace.schema import describe_columns
 
 from reasonrec_core import hookspecs
 from reasonrec_core.cli.main import cli
-from reasonrec_core.config import PipelineConfig
+from reasonrec_core.config import TRACE, PipelineConfig
 from reasonrec_core.hookspecs import Kind
 from reasonrec_core.plugins import OFFICIAL, installed
 from reasonrec_core.registry import Registry
-from reasonrec_core.trace.schema import describe_columns
 
 DOCS = Path(__file__).parent
 OURS = ("reasonrec",)
@@ -66,7 +66,7 @@ def settings_page(registry: Registry) -> str:
     """Every key of a pipeline file, and the settings of every component."""
     parts = [f"{NOTE}# Settings\n\n## The pipeline file\n\n{settings_table(PipelineConfig)}"]
     for name, field in PipelineConfig.model_fields.items():
-        model = model_of(field.annotation)
+        model = registry.load(Kind.REPORTER, TRACE).Config if name == TRACE else model_of(field.annotation)
         if model is not None:
             parts.append(f"### `[{name}]`\n\n{inspect.cleandoc(model.__doc__ or '')}\n\n{settings_table(model)}")
     parts.append("## Components\n")
@@ -76,7 +76,10 @@ def settings_page(registry: Registry) -> str:
                 continue
             component = registry.load(item.kind, item.spec.name)
             summary = f"{item.spec.summary} ({item.kind}, `{item.distribution}`)."
-            parts.append(f"### `{item.spec.name}`\n\n{summary}\n\n{settings_table(component.Config)}")
+            table = settings_table(component.Config)
+            if (item.kind, item.spec.name) == (Kind.REPORTER, TRACE):
+                table = f"Its settings are the table `[{TRACE}]` of a pipeline file.\n"
+            parts.append(f"### `{item.spec.name}`\n\n{summary}\n\n{table}")
             parts.extend(nested_tables(component.Config, item.spec.name, ()))
     return "\n".join(parts)
 

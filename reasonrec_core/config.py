@@ -15,8 +15,10 @@ from reasonrec_core.config_file import override_setting, read_settings
 from reasonrec_core.data.split import SplitConfig, make_splitter
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing.config import GOALS, AnyRouterConfig
-from reasonrec_core.trace.schema import TraceConfig
 from reasonrec_core.types import Task
+
+TRACE = "trace"
+"""The reporter whose settings have a table of their own."""
 
 
 class DataConfig(Settings):
@@ -146,7 +148,9 @@ class PipelineConfig(Settings):
     router: AnyRouterConfig | None = Field(None, description="Who answers; without it the policy always does.")
     evaluate: EvaluateConfig = EvaluateConfig()
     report: ReportConfig = ReportConfig()
-    trace: TraceConfig = TraceConfig()
+    trace: dict[str, Any] = Field(
+        {}, description="What is written about each decision: settings of the reporter `trace`, of reasonrec-trace."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -175,6 +179,12 @@ class PipelineConfig(Settings):
         named = self.router.estimators if self.router else ()
         listed = {e.label: e for e in self.uncertainty}
         return (*self.uncertainty, *(ComponentConfig.model_validate(n) for n in named if n not in listed))
+
+    @property
+    def trace_settings(self) -> dict[str, Any]:
+        """What the reporter `trace` is made from: ``[trace]``, and what stands beside its name under reporters."""
+        listed = (each.settings for each in self.report.reporters or () if each.name == TRACE)
+        return {**next(listed, {}), **self.trace}
 
     @property
     def tasks(self) -> tuple[Task, ...]:

@@ -23,6 +23,7 @@ from reasonrec_core.components.study import (
     DataSource,
     MetricInfo,
     Reporter,
+    RequestWatcher,
     Splitter,
     SplitterSettings,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "MetricInfo",
     "ReasoningPolicy",
     "Reporter",
+    "RequestWatcher",
     "Settings",
     "Splitter",
     "SplitterSettings",

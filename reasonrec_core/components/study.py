@@ -6,12 +6,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
 from reasonrec_core.components.base import C, Configured, Settings
-from reasonrec_core.types import Interactions
+from reasonrec_core.types import Interactions, QueryBatch
 
 if TYPE_CHECKING:
     from reasonrec_core.data.cases import Division
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from reasonrec_core.data.dataset import Dataset
     from reasonrec_core.data.raw_tables import RawTables
     from reasonrec_core.evaluate.schema import Results
+    from reasonrec_core.pipeline.act import Outcome
     from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
+    from reasonrec_core.pipeline.serve import Recommender
 
 
 class DataSource(Configured[C]):
@@ -91,11 +93,21 @@ class Splitter(Configured[S]):
         """
 
 
+class RequestWatcher(Protocol):
+    """Told of a request as soon as it was answered."""
+
+    def __call__(self, batch: QueryBatch, outcome: Outcome, user: str | None) -> None:
+        """``batch``: of one query; ``user``: the raw id, None for somebody unknown. An error would fail the request."""
+
+
 class Reporter(Configured[C]):
     """Writes what a reader wants to see of a finished run. The same run gives the same files, byte for byte."""
 
     sections: ClassVar[tuple[str, ...]] = ()
     """The fields of `reasonrec_core.evaluate.schema.Results` that `analyse` gives."""
+
+    def check(self) -> None:
+        """Refuse what could not be reported, before any data is read (`ConfigError`); nothing by default."""
 
     @abstractmethod
     def write(self, results: Results, run_folder: Path, out: Path) -> Sequence[Path]:
@@ -124,6 +136,10 @@ class Reporter(Configured[C]):
     def export(self, run: EvaluatedRun) -> Sequence[Path]:
         """Write what only an evaluated run can give into ``run.folder``, whole or not at all; nothing by default."""
         return ()
+
+    def watch(self, service: Recommender) -> RequestWatcher | None:
+        """Who is told of the requests that a finished run answers; of the reporter ``trace`` alone, if it is wanted."""
+        return None
 
     def summarise(self, results: Results) -> Sequence[str]:
         """Sentences that a run prints below its table; none by default."""

@@ -6,13 +6,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reasonrec_core.pipeline.act import Outcome as Outcome
     from reasonrec_core.pipeline.agent import Agent as Agent
     from reasonrec_core.pipeline.agent import Named as Named
+    from reasonrec_core.pipeline.artifacts import component_versions as component_versions
+    from reasonrec_core.pipeline.calibrate_router import expected_gains as expected_gains
+    from reasonrec_core.pipeline.calibrate_router import goals as goals
+    from reasonrec_core.pipeline.calibrate_router import keys as keys
+    from reasonrec_core.pipeline.calibrate_router import scored as scored
+    from reasonrec_core.pipeline.calibrate_router import signals as signals
     from reasonrec_core.pipeline.evaluate import EvaluatedTask as EvaluatedTask
     from reasonrec_core.pipeline.evaluated_run import EvaluatedRun as EvaluatedRun
     from reasonrec_core.pipeline.interactive import EditedPolicy as EditedPolicy
     from reasonrec_core.pipeline.latency import Latency as Latency
+    from reasonrec_core.pipeline.predict import delegate_answers as delegate_answers
+    from reasonrec_core.pipeline.predict import policy_answers as policy_answers
     from reasonrec_core.pipeline.prepare import Prepared as Prepared
+    from reasonrec_core.pipeline.serve import Recommender as Recommender
 
 _MODULES = {
     "Agent": "agent",
@@ -21,7 +31,17 @@ _MODULES = {
     "EvaluatedTask": "evaluate",
     "Latency": "latency",
     "Named": "agent",
+    "Outcome": "act",
     "Prepared": "prepare",
+    "Recommender": "serve",
+    "component_versions": "artifacts",
+    "delegate_answers": "predict",
+    "expected_gains": "calibrate_router",
+    "goals": "calibrate_router",
+    "keys": "calibrate_router",
+    "policy_answers": "predict",
+    "scored": "calibrate_router",
+    "signals": "calibrate_router",
 }
 
 

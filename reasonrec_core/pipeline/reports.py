@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reasonrec_core.components import Reporter
-from reasonrec_core.config import ReportConfig
+from reasonrec_core.config import TRACE, PipelineConfig, ReportConfig
 from reasonrec_core.errors import PluginError
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.hookspecs import Kind
@@ -21,6 +21,17 @@ REPORTS = "reports.json"
 FAITHFULNESS = "faithfulness"
 
 
+def check_reporters(config: PipelineConfig, registry: Registry) -> None:
+    """Refuse reporters that are not installed, and settings that none could work with, before any data is read.
+
+    Raises:
+        ConfigError: what is wrong, and what to do.
+    """
+    for name, reporter in make_reporters(config.report, registry, config.trace_settings):
+        with registry.guard(Kind.REPORTER, name, "check"):
+            reporter.check()
+
+
 def run_analyses(run: EvaluatedRun) -> dict[str, Any]:
     """Fields of `Results` that reporters measured (`Reporter.analyse`).
 
@@ -28,7 +39,7 @@ def run_analyses(run: EvaluatedRun) -> dict[str, Any]:
         PluginError: a reporter fails, gives a section that it does not declare, or one that another gave.
     """
     prepared, sections, analyses = run.prepared, dict[str, Any](), dict[str, dict[str, Any]]()
-    reporters = list(make_reporters(run.config.report, prepared.registry))
+    reporters = list(make_reporters(run.config.report, prepared.registry, run.config.trace_settings))
     if run.agent.policy is not None and run.config.evaluate.faithfulness and FAITHFULNESS not in dict(reporters):
         prepared.run.say(
             "Faithfulness is not measured: it takes the reporter 'faithfulness' of reasonrec-explain "
@@ -56,7 +67,7 @@ def export_run(run: EvaluatedRun) -> list[Path]:
         PluginError: a reporter fails.
     """
     files: list[Path] = []
-    for name, reporter in make_reporters(run.config.report, run.prepared.registry):
+    for name, reporter in make_reporters(run.config.report, run.prepared.registry, run.config.trace_settings):
         with run.prepared.registry.guard(Kind.REPORTER, name, "export"):
             files += reporter.export(replace(run, reporter=name))
     return files
@@ -89,12 +100,20 @@ def summarise_results(results: Results, config: ReportConfig, registry: Registry
     return said
 
 
-def make_reporters(config: ReportConfig, registry: Registry) -> Iterator[tuple[str, Reporter[Any]]]:
-    """The reporters that the settings name, else all that are installed."""
+def make_reporters(
+    config: ReportConfig, registry: Registry, trace: Mapping[str, Any] | None = None
+) -> Iterator[tuple[str, Reporter[Any]]]:
+    """The reporters that the settings name, else all that are installed.
+
+    ``trace``: settings of the reporter of that name, which is one of them where there are any.
+    """
     wanted: list[tuple[str, Mapping[str, Any]]]
     if config.reporters is None:
         wanted = [(name, {}) for name in registry.names(Kind.REPORTER)]
     else:
         wanted = [(each.name, each.settings) for each in config.reporters]
+    if trace:
+        wanted = [*(each for each in wanted if each[0] != TRACE), (TRACE, trace)]
     for name, settings in wanted:
-        yield name, registry.create(Kind.REPORTER, name, settings, where=f"report.reporters.{name}")
+        where = TRACE if trace and name == TRACE else f"report.reporters.{name}"
+        yield name, registry.create(Kind.REPORTER, name, settings, where=where)

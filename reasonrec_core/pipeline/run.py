@@ -41,11 +41,9 @@ from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
 from reasonrec_core.pipeline.fit import check_components, fit_components
 from reasonrec_core.pipeline.latency import measure
 from reasonrec_core.pipeline.prepare import Prepared, hash_encoders, prepare
-from reasonrec_core.pipeline.reports import export_run, run_analyses, write_reports
+from reasonrec_core.pipeline.reports import check_reporters, export_run, run_analyses, write_reports
 from reasonrec_core.pipeline.run_folder import RunFolder
-from reasonrec_core.pipeline.trace_export import write_traces
 from reasonrec_core.registry import Registry
-from reasonrec_core.trace import make_hasher
 from reasonrec_core.types import Progress, Task
 
 
@@ -76,7 +74,7 @@ def fit_pipeline(
 ) -> FittedRun:
     """Everything that needs no test data: components fitted, routers calibrated, the agent saved."""
     check_components(config, registry)
-    make_hasher(config.trace)  # a missing key is said now, not after hours of fitting
+    check_reporters(config, registry)
     with remove_if_refused(folder):
         run = RunFolder.create(folder, config, **options)
         write_json(folder / "environment.json", environment())
@@ -129,7 +127,7 @@ def save_agent(prepared: Prepared, agent: Agent) -> None:
 
 
 def evaluate_fitted(fitted: FittedRun) -> Results:
-    """Test every system on every task, write results, trace, cards and the report."""
+    """Test every system on every task, write results, cards and what reporters make of them."""
     prepared, agent = fitted.prepared, fitted.agent
     folder, config = prepared.run.path, prepared.config
     found = tuple(assess(prepared, agent, task) for task in config.tasks)
@@ -139,7 +137,6 @@ def evaluate_fitted(fitted: FittedRun) -> Results:
     results = collect_results(run, fitted.seconds)
     for each in found:
         write_users(folder, each)
-    write_traces(prepared, agent, found, latency, folder)
     if first.task.ranks:
         write_cards(prepared, agent, first, folder / "cards.json")
     for each in (each for each in found if each.task is Task.EXPLAIN):

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-from reasonrec_core.components import Delegate, Kind, UncertaintyEstimator
-from reasonrec_core.config import PipelineConfig, load_config
+from reasonrec_core.components import Delegate, Kind, Reporter, RequestWatcher, UncertaintyEstimator
+from reasonrec_core.config import TRACE, PipelineConfig, load_config
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
@@ -24,9 +24,6 @@ from reasonrec_core.pipeline.serving_catalog import ServingCatalog
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import read_router
 from reasonrec_core.types import History, QueryBatch, Ranking, Route, Step, Task
-
-if TYPE_CHECKING:
-    from reasonrec_core.pipeline.request_trace import RequestTrace
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,15 @@ class Answer:
 
 
 class Recommender:
-    """A finished run, ready to answer."""
+    """A finished run, ready to answer.
+
+    Args:
+        run: its folder.
+        config: its settings.
+        dataset: what it answers from.
+        agent: who answers.
+        on_answer: is told of every request that was answered without edits.
+    """
 
     def __init__(
         self,
@@ -101,9 +106,9 @@ class Recommender:
         config: PipelineConfig,
         dataset: Dataset,
         agent: Agent,
-        requests: RequestTrace | None = None,
+        on_answer: RequestWatcher | None = None,
     ) -> None:
-        self.run, self.config, self.dataset, self.agent, self.requests = run, config, dataset, agent, requests
+        self.run, self.config, self.dataset, self.agent, self.on_answer = run, config, dataset, agent, on_answer
 
     @classmethod
     def open(cls, path: Path, registry: Registry | None = None, *, trace: bool | None = None) -> Recommender:
@@ -114,18 +119,20 @@ class Recommender:
         Args:
             path: the run folder.
             registry: where components are found.
-            trace: whether requests leave a trace (`RequestTrace`); as the run's settings say if None.
-        """
-        served = ServingCatalog.open(path)
-        agent = load_agent(served, registry or Registry.discover())
-        config = load_config(path / "config.toml")
-        wanted = config.trace.requests if trace is None else trace
-        requests = None
-        if wanted:
-            from reasonrec_core.pipeline.request_trace import RequestTrace  # takes as long to import as all the rest
+            trace: whether requests leave a trace (`Reporter.watch`); as the run's settings say if None.
 
-            requests = RequestTrace(path, config, served.dataset, agent)
-        return cls(served.run, config, served.dataset, agent, requests)
+        Raises:
+            ConfigError: a trace is wanted, and reasonrec-trace is not installed or cannot write it.
+        """
+        served, registry = ServingCatalog.open(path), registry or Registry.discover()
+        agent = load_agent(served, registry)
+        service = cls(served.run, load_config(path / "config.toml"), served.dataset, agent)
+        settings = service.config.trace_settings | ({} if trace is None else {"requests": trace})
+        if settings.get("requests"):  # else the reporter, which takes long to import, is not even loaded
+            reporter: Reporter[Any] = registry.create(Kind.REPORTER, TRACE, settings, where=TRACE)
+            with registry.guard(Kind.REPORTER, TRACE, "watch"):
+                service.on_answer = reporter.watch(service)
+        return service
 
     @cached_property
     def task(self) -> Task:
@@ -171,8 +178,8 @@ class Recommender:
         if assume or ignore:
             return self._edited(batch, assume or {}, ignore)
         outcome = self.agent.act(batch)
-        if self.requests is not None:
-            self.requests.write(batch, outcome, user)
+        if self.on_answer is not None:
+            self.on_answer(batch, outcome, user)
         return self._answer(batch, outcome)
 
     def _edited(self, batch: QueryBatch, assume: Mapping[str, str], ignore: Sequence[str]) -> Answer:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from reasonrec_trace import read_trace
 
 from reasonrec_core.config import check_config
 from reasonrec_core.data import SplitConfig, draw_click_split, draw_direct_split, make_split, open_split, save_split
@@ -17,7 +18,6 @@ from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.pipeline.run import evaluate_run, run_pipeline
 from reasonrec_core.registry import Registry
 from reasonrec_core.testing.tiny import tiny_dataset
-from reasonrec_core.trace import read_trace
 from reasonrec_core.types import Cases, Task
 
 from .conftest import pipeline, silent

@@ -9,18 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reasonrec_datasets.synth import SynthConfig, make_catalogue
+from reasonrec_trace import open_trace
+from reasonrec_trace.config import TraceConfig
 from reasonrec_trace.replay_router import decide, recorded_router
+from reasonrec_trace.reporter import TraceReporter
 from reasonrec_trace.trace_arrays import read_recorded
 
 from reasonrec_core.config import check_config
+from reasonrec_core.pipeline import EvaluatedRun
 from reasonrec_core.pipeline import run as runs
 from reasonrec_core.pipeline.evaluate import assess
 from reasonrec_core.pipeline.prepare import Prepared, prepare
 from reasonrec_core.pipeline.run import FittedRun, fit_pipeline
-from reasonrec_core.pipeline.trace_export import write_traces
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import Decisions
-from reasonrec_core.trace import open_trace
 from reasonrec_core.types import Task
 
 from .conftest import shop_pipeline, silent
@@ -92,7 +94,7 @@ def evaluated(found: FittedRun) -> tuple[Decisions, Path]:
     """The decisions of the evaluation, and where its trace is."""
     one = assess(found.prepared, found.agent, Task.SEQUENTIAL)
     folder = found.prepared.run.path
-    write_traces(found.prepared, found.agent, [one], None, folder)
+    TraceReporter(TraceConfig()).export(EvaluatedRun(found.prepared, found.agent, (one,), None))
     assert one.routed is not None
     return one.routed, folder / "trace.parquet"
 

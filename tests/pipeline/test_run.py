@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from reasonrec_trace import read_trace
 
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError, DataError, PluginError, RunError
@@ -18,7 +19,6 @@ from reasonrec_core.pipeline.run import evaluate_run, fit_pipeline, run_pipeline
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
-from reasonrec_core.trace import read_trace
 
 from .conftest import pipeline, silent
 

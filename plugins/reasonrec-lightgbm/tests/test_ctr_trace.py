@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reasonrec_trace import open_trace
 from reasonrec_trace.replay import Wanted, replay
 
 from reasonrec_core.config import check_config
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.registry import Registry
-from reasonrec_core.trace import open_trace
 
 
 @pytest.fixture

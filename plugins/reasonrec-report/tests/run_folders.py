@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 from PIL import Image, ImageDraw
-
-from reasonrec_core.trace import TraceRecord, TraceWriter
+from reasonrec_trace import TraceRecord, TraceWriter
 
 SYSTEMS = {"routed": 0.092, "profile": 0.078, "transitions": 0.0905, "implicit-als": 0.071, "popularity": 0.031}
 """NDCG@10 of each system."""

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import re
+import sys
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import run_folders as folders
 from PIL import Image
+from reasonrec_report.load_run import read_run
 from reasonrec_report.page import write_report
 
 from reasonrec_core.errors import RunError
@@ -334,6 +336,14 @@ def test_a_missing_key_leaves_its_section_out(tmp_path: Path, key: str, value: s
     page = page_of(folders.write_run(tmp_path, metrics, None, trace=False))
     assert ("slices" in [a["id"] for a in page.all("section")]) == (key != "slices")
     assert "0.0920" in page.prose
+
+
+def test_risks_are_left_out_where_nothing_reads_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = folders.write_run(tmp_path, folders.ranking_metrics(None), None)
+    whole = page_of(folder)
+    monkeypatch.setitem(sys.modules, "reasonrec_trace", None)
+    assert read_run(folder).routes is None
+    assert len(page_of(folder).all("svg")) == len(whole.all("svg")) - 1
 
 
 def test_the_least_a_run_may_leave(tmp_path: Path) -> None:

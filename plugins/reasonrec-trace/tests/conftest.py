@@ -14,6 +14,22 @@ if TOYS not in sys.path:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), TOYS]))
 
 
+PIPELINE = {
+    "name": "tiny",
+    "policy": "toy",
+    "delegates": ["popularity", {"name": "transitions", "window": 2, "search": False}],
+    "router": {"share": 0.35, "stage": "before"},
+    "evaluate": {"tasks": ["sequential", "direct"], "k": [3, 5], "resamples": 200, "latency_sample": 5},
+    "split": {"negatives": 9},
+    "report": {"cards": 2},
+}
+
+
+def pipeline(path: Path, **changes: object) -> dict[str, object]:
+    """The settings, with some changed."""
+    return {**PIPELINE, "data": {"path": str(path)}, **changes}
+
+
 def silent(done: int, total: int, label: str) -> None:
     """Progress that nobody sees."""
 
@@ -27,23 +43,20 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny data set."""
+    from reasonrec_core.testing.tiny import tiny_dataset
+
+    return tiny_dataset(tmp_path_factory.mktemp("tiny")).folder
+
+
+@pytest.fixture(scope="session")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run folder. Tests do not change it."""
     from reasonrec_core.config import check_config
     from reasonrec_core.pipeline.run import run_pipeline
     from reasonrec_core.registry import Registry
-    from reasonrec_core.testing.tiny import tiny_dataset
 
-    settings = {
-        "name": "tiny",
-        "data": {"path": str(tiny_dataset(tmp_path_factory.mktemp("tiny")).folder)},
-        "policy": "toy",
-        "delegates": ["popularity", {"name": "transitions", "window": 2, "search": False}],
-        "router": {"share": 0.35, "stage": "before"},
-        "evaluate": {"tasks": ["sequential", "direct"], "k": [3, 5], "resamples": 200, "latency_sample": 5},
-        "split": {"negatives": 9},
-        "report": {"cards": 2},
-    }
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    run_pipeline(check_config(settings, "tiny.toml"), folder, Registry.discover(), silent)
+    run_pipeline(check_config(pipeline(data), "tiny.toml"), folder, Registry.discover(), silent)
     return folder

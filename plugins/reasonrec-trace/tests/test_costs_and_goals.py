@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from reasonrec_trace import Header
 from reasonrec_trace.costs import seconds, tokens
 from reasonrec_trace.goals import relative_difference, share_for_latency, share_for_loss, share_for_tokens
 from reasonrec_trace.replay_router import Replayed, as_recorded, calibration_data
@@ -15,7 +16,6 @@ from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing import CalibrationData, Router
 from reasonrec_core.routing.budget import share_for_time
 from reasonrec_core.testing.router import fit_router
-from reasonrec_core.trace import Header
 from reasonrec_core.types import Uncertainty
 
 SIZE = 3000

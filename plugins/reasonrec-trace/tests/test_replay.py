@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reasonrec_datasets.synth import SynthConfig, make_catalogue
+from reasonrec_trace import Header, TraceRecord, TraceWriter, UncertaintyValue, open_trace, read_trace
 from reasonrec_trace.replay import Replay, Wanted, replay
 from reasonrec_trace.replay_router import as_recorded, decide, quality, recorded_router
+from reasonrec_trace.schema import VALID
 from reasonrec_trace.stats import statistics
 from reasonrec_trace.trace_arrays import read_recorded
 
@@ -24,8 +26,6 @@ from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import Router
 from reasonrec_core.routing.config import AnyRouterConfig
-from reasonrec_core.trace import Header, TraceRecord, TraceWriter, UncertaintyValue, open_trace, read_trace
-from reasonrec_core.trace.schema import VALID
 
 from .conftest import silent
 

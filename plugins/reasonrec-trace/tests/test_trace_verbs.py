@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reasonrec_trace import RankedAnswer, TraceRecord, TraceWriter, read_trace
 
 from reasonrec_core.cli.main import main
-from reasonrec_core.trace import RankedAnswer, TraceRecord, TraceWriter, read_trace
 from reasonrec_core.types import Step, StepKind
 
 EVIL = "a\x1b]0;owned\x07\x1b[31m\rb\u202ec\nZZ"
@@ -66,7 +66,7 @@ def test_decisions_are_found_by_user_and_route(trace: Any, finished: Path) -> No
 def test_users_of_a_hashed_trace_are_found_with_the_key(
     trace: Any, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reasonrec_core.trace import Hasher
+    from reasonrec_trace import Hasher
 
     key, records = "sixteen characters", list(read_trace(finished))
     with TraceWriter(tmp_path / "t.jsonl", hasher=Hasher(key.encode(), users=True)) as out:

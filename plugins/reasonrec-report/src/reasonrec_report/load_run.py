@@ -16,8 +16,6 @@ from reasonrec_core.errors import DataError, RunError
 from reasonrec_core.evaluate.cards import Card, Explanation
 from reasonrec_core.evaluate.schema import Results, describe_invalid
 from reasonrec_core.io import read_json
-from reasonrec_core.trace import read_trace
-from reasonrec_core.trace.reader import NAMES
 
 FIX = "Run the pipeline again, or restore the file."
 T = TypeVar("T")
@@ -42,7 +40,7 @@ class Run:
         config: ``config.toml``, resolved.
         config_text: the same as it stands in the file.
         environment: ``environment.json``.
-        routes: from the trace, None where there is none or nothing was routed.
+        routes: from the trace, None where there is none, nothing was routed, or reasonrec-trace is not installed.
         images: the folder that the cards' images are relative to.
     """
 
@@ -83,7 +81,7 @@ def read_run(folder: Path, results: Results | None = None) -> Run:
         _parse_toml(folder / "config.toml", text),
         text,
         _if_there(folder / "environment.json", lambda path: _parse(path, TypeAdapter(dict[str, Any]))) or {},
-        next((_read_routes(folder / name) for name in NAMES if (folder / name).exists()), None),
+        _read_routes(folder),
         Path(root) if root else None,
         told or (),
     )
@@ -116,7 +114,14 @@ def _parse_toml(path: Path, text: str) -> dict[str, Any]:
         raise RunError(f"not valid TOML ({error})", where=str(path), fix=FIX) from error
 
 
-def _read_routes(path: Path) -> RiskByRoute | None:
+def _read_routes(folder: Path) -> RiskByRoute | None:
+    try:
+        from reasonrec_trace import TRACE_FILES, read_trace
+    except ImportError:  # who wrote a trace has the package; a page about a run from elsewhere goes without
+        return None
+    path = next((folder / name for name in TRACE_FILES if (folder / name).exists()), None)
+    if path is None:
+        return None
     table = read_trace(path, ["risk", "route"]).table
     risk = np.asarray(table.column("risk").to_numpy(), dtype=np.float32)
     routes = np.array(table.column("route").to_pylist(), dtype=np.str_)

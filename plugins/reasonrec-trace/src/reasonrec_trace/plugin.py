@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from reasonrec_core.hookspecs import CommandSpec, hookimpl
+from reasonrec_core.hookspecs import CommandSpec, ComponentSpec, hookimpl
+
+
+@hookimpl
+def reasonrec_reporters() -> list[ComponentSpec]:
+    """The trace of a run, and of requests."""
+    summary = "A row per decision: what was asked and answered, by whom, why, how sure, at what price"
+    return [ComponentSpec("trace", "reasonrec_trace.reporter:TraceReporter", summary)]
 
 
 @hookimpl

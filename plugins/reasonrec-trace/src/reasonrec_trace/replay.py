@@ -15,8 +15,6 @@ import numpy as np
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.evaluate import Comparison, Scores, compare_all
 from reasonrec_core.routing import Router, RouterConfig
-from reasonrec_core.trace.reader import TraceFile
-from reasonrec_core.trace.schema import VALID
 from reasonrec_core.types import Route
 from reasonrec_trace.costs import seconds, spread, tokens
 from reasonrec_trace.goals import (
@@ -26,6 +24,7 @@ from reasonrec_trace.goals import (
     share_for_loss,
     share_for_tokens,
 )
+from reasonrec_trace.reader import TraceFile
 from reasonrec_trace.replay_router import (
     Replayed,
     as_recorded,
@@ -35,6 +34,7 @@ from reasonrec_trace.replay_router import (
     quality,
     recorded_router,
 )
+from reasonrec_trace.schema import VALID
 from reasonrec_trace.trace_arrays import Recorded, read_recorded
 
 

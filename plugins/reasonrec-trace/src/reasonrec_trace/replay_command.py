@@ -68,7 +68,7 @@ def replay_command(
     """
     from reasonrec_core.config import load_router
     from reasonrec_core.errors import ConfigError
-    from reasonrec_core.trace import open_trace
+    from reasonrec_trace.reader import open_trace
     from reasonrec_trace.replay import Wanted, replay
 
     goals = {"--share": share, "--max-latency": max_latency, "--max-loss": max_loss, "--max-tokens": max_tokens}

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from reasonrec_core.trace import TraceFile, TraceRecord
+    from reasonrec_trace.reader import TraceFile
+    from reasonrec_trace.schema import TraceRecord
 
 LIMIT = 3
 RECENT = 10
@@ -41,7 +42,7 @@ def show_command(
 ) -> None:
     """Show decisions of TRACE, a trace or a run folder; with a run folder, items by their titles."""
     from reasonrec_core.errors import ConfigError
-    from reasonrec_core.trace import open_trace
+    from reasonrec_trace.reader import open_trace
 
     file = open_trace(trace)
     wanted: dict[str, Any] = {"query": request, "user": user, "route": route}
@@ -71,8 +72,7 @@ def _said(request: int | None, user: str | None, route: str | None) -> str:
 
 def _written(file: TraceFile, user: str, variable: str) -> str:
     """The id as it stands in the trace: hashed, where users are, unless it is given as its hash."""
-    from reasonrec_core.trace import Hasher
-    from reasonrec_core.trace.request_log import LENGTH, read_key
+    from reasonrec_trace.pseudonyms import LENGTH, Hasher, read_key
 
     given_as_hash = len(user) == LENGTH and set(user) <= set("0123456789abcdef")
     if "users" not in file.header.hashed or given_as_hash:

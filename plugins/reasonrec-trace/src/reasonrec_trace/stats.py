@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from reasonrec_core.evaluate.significance import horizon_quartiles
 from reasonrec_core.routing import FEATURE
-from reasonrec_core.trace.reader import TraceFile
 from reasonrec_core.types import Float64, Route
 from reasonrec_trace.costs import spread
+from reasonrec_trace.reader import TraceFile
 from reasonrec_trace.replay_router import as_recorded, quality
 from reasonrec_trace.trace_arrays import Recorded, read_recorded
 

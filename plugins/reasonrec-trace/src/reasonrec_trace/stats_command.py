@@ -20,7 +20,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def stats_command(trace: Path, as_json: bool) -> None:
     """Sum up TRACE, a trace or a run folder: routes, reasons, confidence, quality, latency, by evidence horizon."""
-    from reasonrec_core.trace import open_trace
+    from reasonrec_trace.reader import open_trace
     from reasonrec_trace.stats import statistics
 
     found = statistics(open_trace(trace))

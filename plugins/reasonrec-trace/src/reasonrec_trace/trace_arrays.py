@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from reasonrec_core.trace.reader import TraceFile
-from reasonrec_core.trace.schema import TEST, Header
 from reasonrec_core.types import Float64, Int64, Uncertainty
+from reasonrec_trace.reader import TraceFile
+from reasonrec_trace.schema import TEST, Header
 
 Names = npt.NDArray[np.object_]
 

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import whole_file
-from reasonrec_core.trace.batch import BatchEncoder, TraceBatch
-from reasonrec_core.trace.request_log import Hasher
-from reasonrec_core.trace.schema import HEADER, RECORD, SCHEMA, Header, TraceRecord, to_json, to_row
+from reasonrec_trace.batch import BatchEncoder, TraceBatch
+from reasonrec_trace.pseudonyms import Hasher
+from reasonrec_trace.schema import HEADER, RECORD, SCHEMA, Header, TraceRecord, to_json, to_row
 
 ROW_GROUP = 4096
 """Rows of a Parquet row group: enough to compress well, few enough to hold in memory."""

@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from reasonrec_core.errors import RunError
-from reasonrec_core.trace.schema import COLUMNS, FORMAT, HEADER, RECORD, SCHEMA, TEST, Header, TraceRecord, to_row
+from reasonrec_trace.schema import COLUMNS, FORMAT, HEADER, RECORD, SCHEMA, TEST, Header, TraceRecord, to_row
 
 BATCH = 4096
 """Rows held at once."""
-NAMES = ("trace.parquet", "trace.jsonl")
+TRACE_FILES = ("trace.parquet", "trace.jsonl")
 """Of the trace in a run folder."""
 AGAIN = "Run the pipeline again to write it (reasonrec evaluate RUN)."
 RESTORE = "Restore the file, or run the pipeline again (reasonrec evaluate RUN)."
@@ -135,11 +135,11 @@ def find_trace(path: Path) -> Path:
     """The trace in a run folder, or ``path`` itself where it is a file."""
     if not path.is_dir():
         return path
-    for name in NAMES:
+    for name in TRACE_FILES:
         if (path / name).exists():
             return path / name
     raise RunError(
-        f"the folder holds no {' or '.join(NAMES)}", where=str(path), fix="Make one: reasonrec run PIPELINE."
+        f"the folder holds no {' or '.join(TRACE_FILES)}", where=str(path), fix="Make one: reasonrec run PIPELINE."
     )
 
 

@@ -8,20 +8,18 @@ from __future__ import annotations
 import json
 from dataclasses import fields, is_dataclass
 from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from reasonrec_core.components import Settings
 from reasonrec_core.types import Step, Task
 
 FORMAT = 2
 """Raised when a column or a key of the header changes its meaning."""
 HEADER = b"reasonrec.trace"
 """The key of the header in a Parquet file's metadata, and of the first line of a JSON-lines file."""
-KEY_VARIABLE = "REASONREC_TRACE_KEY"
 
 TEST, VALID = "test", "valid"
 """Parts of a trace: decisions, and the validation queries that a router is calibrated on."""
@@ -160,38 +158,6 @@ def to_row(record: TraceRecord) -> dict[str, Any]:
 def steps_as_text(steps: tuple[Step, ...]) -> str | None:
     """JSON of a chain, null where nothing was recorded."""
     return json.dumps([step.to_dict() for step in steps], ensure_ascii=False) if steps else None
-
-
-class TraceConfig(Settings):
-    """What is written about each decision, and what of it is hashed.
-
-    Hashes are keyed (HMAC-SHA-256), so that nobody without the key can try ids until one fits. The key is read from
-    an environment variable and written nowhere; keep it as long as you want to find people's requests again.
-    """
-
-    format: Literal["parquet", "jsonl", "both"] = Field(
-        "parquet", description="trace.parquet (compact, fast), trace.jsonl (one JSON object per line), or both."
-    )
-    history: int = Field(50, ge=0, description="Newest history items that each row keeps.")
-    hash_users: bool = Field(
-        False, description="Write keyed hashes of user ids, and shuffle the rows so that their order tells nothing."
-    )
-    hash_items: bool = Field(
-        False,
-        description="Write keyed hashes of item ids (history, targets, answers), and leave out steps and times.",
-    )
-    key_env: str = Field(
-        KEY_VARIABLE,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        description="The environment variable that holds the key, 16 characters or more.",
-    )
-    requests: bool = Field(
-        False,
-        description="Whether answering requests (`reasonrec recommend`, `Recommender`) leaves a trace, too: "
-        "requests-TASK.jsonl in the run folder.",
-    )
-    rows: int = Field(10_000, ge=1, description="Requests that a file of this trace holds before a new one is begun.")
-    files: int = Field(5, ge=1, description="Files of it that are kept; the oldest is deleted.")
 
 
 class Header(BaseModel):

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from reasonrec_trace import Hasher, Header, RequestLog, TraceRecord, open_trace, read_trace
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.trace import Hasher, Header, RequestLog, TraceRecord, open_trace, read_trace
 
 
 def log(path: Path, *, rows: int = 100, files: int = 3, name: str = "run") -> RequestLog:

@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from reasonrec_trace import open_trace, read_trace
 from reasonrec_trace.replay import Wanted, replay
+from reasonrec_trace.request_trace import RequestTrace
 from reasonrec_trace.stats import statistics
 
 from reasonrec_core.cli.main import main
 from reasonrec_core.pipeline.serve import Recommender
-from reasonrec_core.trace import read_trace
-from reasonrec_core.trace.reader import open_trace
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_requests_are_recorded_as_they_were_answered(asked: Path) -> None:
     service = Recommender.open(asked)
     trace = read_trace(asked / "requests-sequential.jsonl")
     assert len(trace) == 12
-    assert service.requests is None
+    assert service.on_answer is None
     for record in trace:
         answer = service.recommend(user=record.user, k=4)
         assert record.ranking == tuple(item.id for item in answer.items)
@@ -69,9 +69,9 @@ def test_they_are_asked_for_and_shown_on_the_command_line(asked: Path, capsys: p
 
 def test_a_full_disk_stops_no_answer(asked: Path, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     service = Recommender.open(asked, trace=True)
-    assert service.requests is not None
+    assert isinstance(service.on_answer, RequestTrace)
     (tmp_path / "file").write_text("")
-    service.requests.folder = tmp_path / "file"
+    service.on_answer.folder = tmp_path / "file"
     assert service.recommend(history=list(service.dataset.catalog.ids[:2]), k=3).items
     assert "its trace was not written" in caplog.text
 

@@ -11,10 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from reasonrec_core.errors import DataError, RunError
-from reasonrec_core.trace import (
-    SCHEMA,
+from reasonrec_trace import (
     Header,
     RankedAnswer,
     TraceBatch,
@@ -24,7 +21,9 @@ from reasonrec_core.trace import (
     open_trace,
     read_trace,
 )
-from reasonrec_core.trace.schema import FORMAT, HEADER, VALID
+from reasonrec_trace.schema import FORMAT, HEADER, SCHEMA, VALID
+
+from reasonrec_core.errors import DataError, RunError
 from reasonrec_core.types import History, QueryBatch, Ranking, Route, Step, StepKind, Task, Uncertainty
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)

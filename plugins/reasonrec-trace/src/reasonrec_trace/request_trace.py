@@ -1,23 +1,25 @@
-"""The trace of requests that are answered from a finished run, and the header of every trace of a run."""
+"""The trace of requests that are answered from a finished run."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reasonrec_core.config import PipelineConfig
-from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import DataError
-from reasonrec_core.io import content_hash
-from reasonrec_core.pipeline.act import Outcome
-from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.artifacts import component_versions
-from reasonrec_core.routing import feature_names
-from reasonrec_core.trace import Header, RankedAnswer, RequestLog, TraceRecord, UncertaintyValue, make_hasher
 from reasonrec_core.types import QueryBatch, Route, Task
+from reasonrec_trace.config import TraceConfig
+from reasonrec_trace.header import make_header
+from reasonrec_trace.pseudonyms import make_hasher
+from reasonrec_trace.request_log import RequestLog
+from reasonrec_trace.schema import RankedAnswer, TraceRecord, UncertaintyValue
+
+if TYPE_CHECKING:
+    from reasonrec_core.config import PipelineConfig
+    from reasonrec_core.data.dataset import Dataset
+    from reasonrec_core.pipeline import Agent, Outcome
 
 LOG = logging.getLogger("reasonrec.trace")
 
@@ -27,23 +29,24 @@ class RequestTrace:
 
     Args:
         folder: where ``requests-TASK.jsonl`` lie.
-        config: of the run.
+        run: its settings.
+        config: what is written.
         dataset: what it answers from.
         agent: who answers.
     """
 
-    def __init__(self, folder: Path, config: PipelineConfig, dataset: Dataset, agent: Agent) -> None:
-        self.folder, self.config, self.dataset, self.agent = folder, config, dataset, agent
-        self._hasher = make_hasher(config.trace)
+    def __init__(self, folder: Path, run: PipelineConfig, config: TraceConfig, dataset: Dataset, agent: Agent) -> None:
+        self.folder, self.run, self.config, self.dataset, self.agent = folder, run, config, dataset, agent
+        self._hasher = make_hasher(config)
         self._logs: dict[Task, RequestLog] = {}
 
-    def write(self, batch: QueryBatch, outcome: Outcome, user: str | None) -> None:
+    def __call__(self, batch: QueryBatch, outcome: Outcome, user: str | None) -> None:
         """Append the decision about a batch of one; what cannot be written is a warning."""
         log = self._logs.get(batch.task)
         if log is None:
-            settings, path = self.config.trace, self.folder / f"requests-{batch.task}.jsonl"
-            head = make_header(self.agent, self.config, batch.task, self.dataset, "")
-            log = RequestLog(path, head, self._hasher, rows=settings.rows, files=settings.files)
+            path = self.folder / f"requests-{batch.task}.jsonl"
+            head = make_header(self.agent, self.run, self.config, batch.task, self.dataset, "")
+            log = RequestLog(path, head, self._hasher, rows=self.config.rows, files=self.config.files)
             self._logs[batch.task] = log
         try:
             log.write(self._record(batch, outcome, user))
@@ -59,14 +62,14 @@ class RequestTrace:
         )
         thought = outcome.deliberation if len(outcome.deliberated) else None
         by = outcome.decisions.who[0] or None
-        alone = by or (self.agent.policy.label if self.agent.policy and route is Route.SELF else None)
+        system = by or (self.agent.policy.label if self.agent.policy and route is Route.SELF else None)
         known = {name: float(value[0]) for name, value in outcome.uncertainty.items() if np.isfinite(value[0])}
         spent = thought.cost.tokens if thought else 0
         return TraceRecord(
             query=0,
             user=user,
             task=str(batch.task),
-            history=tuple(ids[i] for i in past[max(len(past) - self.config.trace.history, 0) :]),
+            history=tuple(ids[i] for i in past[max(len(past) - self.config.history, 0) :]),
             targets=(),
             route=str(route),
             reason=outcome.decisions.reason[0],
@@ -76,7 +79,7 @@ class RequestTrace:
             delegate=by,
             ranking=given.items,
             scores=given.scores,
-            answers={alone: given} if alone and route is not Route.ABSTAIN else {},
+            answers={system: given} if system and route is not Route.ABSTAIN else {},
             steps=thought.steps[0] if thought and route in (Route.SELF, Route.CONSULT) else (),
             latency=outcome.seconds,
             tokens=spent,
@@ -85,33 +88,6 @@ class RequestTrace:
             history_length=len(past),
             candidates=() if batch.candidates is None else tuple(ids[i] for i in batch.candidates[0].tolist()),
         )
-
-
-def make_header(
-    agent: Agent, config: PipelineConfig, task: Task, dataset: Dataset, division: str, **more: Any
-) -> Header:
-    """What holds for a whole trace; ``division`` is the hash of the split that decisions depend on, "" for none."""
-    router = agent.routers.get(task)
-    stages = {label: str(named.part.stage) for label, named in agent.estimators.items()}
-    if router is not None:
-        stages |= dict.fromkeys(feature_names(tuple(agent.delegates)), "before")
-    versions = component_versions(agent, dataset.hash, division)
-    return Header(
-        name=config.name,
-        task=task,
-        policy=agent.policy.label if agent.policy else None,
-        delegates=tuple(agent.delegates),
-        estimators=stages,
-        router=router.to_dict() if router else None,
-        costs=router.report.get("costs") if router else None,
-        k=config.evaluate.k,
-        seed=config.seed,
-        resamples=config.evaluate.resamples,
-        config=content_hash(config.model_dump(mode="json")),
-        data=dataset.hash,
-        versions={content_hash(versions)[:16]: versions},
-        **more,
-    )
 
 
 def _number(value: float) -> float | None:

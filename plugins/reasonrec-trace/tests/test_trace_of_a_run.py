@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from reasonrec_trace import open_trace, read_trace
+from reasonrec_trace.schema import VALID
 
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError
@@ -14,8 +16,6 @@ from reasonrec_core.pipeline.run import evaluate_run, run_pipeline
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import FEATURE, feature_names
 from reasonrec_core.routing.calibration_data import EXPECTED
-from reasonrec_core.trace import open_trace, read_trace
-from reasonrec_core.trace.schema import VALID
 
 from .conftest import pipeline, silent
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from reasonrec_core.trace.schema import COLUMNS, SCHEMA, TEST, steps_as_text
 from reasonrec_core.types import (
     Bool,
     Float32,
@@ -23,6 +22,7 @@ from reasonrec_core.types import (
     Uncertainty,
     indptr_of,
 )
+from reasonrec_trace.schema import COLUMNS, SCHEMA, TEST, steps_as_text
 
 
 @dataclass(frozen=True)
