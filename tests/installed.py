@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from reasonrec_core.cli.plugins_new import new_plugin
+from reasonrec_core.testing.scaffold import new_plugin
 
 HOOKIMPL = "from reasonrec_core.hookspecs import CommandSpec, ComponentSpec, hookimpl\n\n"
 
@@ -60,13 +60,17 @@ def install_template(site: Path, kind: str, name: str, where: Path) -> Path:
     return folder
 
 
-def environment(site: Path | None, **more: str) -> dict[str, str]:
-    """This process's environment with ``site`` on the path and no plugin variables but ``more``."""
+def environment(site: Path | None, *, real: str = "", **more: str) -> dict[str, str]:
+    """This process's environment with ``site`` on the path and no plugin variables but ``more``.
+
+    ``real`` names the installed distribution that is seen nevertheless.
+    """
     kept = {
         k: v for k, v in os.environ.items() if not k.startswith(("REASONREC_", "NO_COLOR", "COLUMNS", "FORCE_COLOR"))
     }
     path = os.pathsep.join(filter(None, [str(site) if site else "", kept.get("PYTHONPATH", "")]))
-    blocked = ",".join(filter(None, [REAL, more.pop("REASONREC_DISABLE_PLUGINS", "")]))
+    hidden = [name for name in REAL.split(",") if name != real]
+    blocked = ",".join(filter(None, [*hidden, more.pop("REASONREC_DISABLE_PLUGINS", "")]))
     ours = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "REASONREC_DISABLE_PLUGINS": blocked, "REAL": REAL}
     return {**kept, **ours, **more}
 
@@ -77,7 +81,10 @@ def python(site: Path | None, code: str, **more: str) -> subprocess.CompletedPro
     return subprocess.run(command, capture_output=True, text=True, env=environment(site, **more), timeout=120)
 
 
-def reasonrec(site: Path | None, *args: str, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a new process that sees ``site``."""
+def reasonrec(
+    site: Path | None, *args: str, cwd: Path | None = None, real: str = "", **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a new process that sees ``site``, and of what is installed ``real``."""
     command = [sys.executable, "-m", "reasonrec_core", *args]
-    return subprocess.run(command, capture_output=True, text=True, env=environment(site, **more), timeout=120, cwd=cwd)
+    env = environment(site, real=real, **more)
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120, cwd=cwd)

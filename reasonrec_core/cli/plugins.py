@@ -1,22 +1,18 @@
-"""``reasonrec plugins``: what is installed, what is broken and why; what one component is and what can be set."""
+"""``reasonrec plugins``: what is installed, what is broken and why."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from reasonrec_core.cli.main import LazyGroup
-from reasonrec_core.hookspecs import Kind
 
 if TYPE_CHECKING:
     from reasonrec_core.plugins import Registered, RegisteredCommand
-    from reasonrec_core.registry import Registry
 
 COMMANDS = {
-    "info": ("reasonrec_core.cli.plugins:info_command", "Explain a component: settings, source, weights."),
-    "new": ("reasonrec_core.cli.plugins_new:new_command", "Start a plugin of your own: a package with tests."),
+    "new": ("reasonrec_core.testing.scaffold:new_command", "Start a plugin of your own: a package with tests."),
 }
 COLUMNS = ("name", "kind", "tasks", "distribution", "version", "status", "summary")
 EPILOG = """\b
@@ -92,146 +88,3 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
         return [Text(plain(value), style) for value in values]
 
     print_table(COLUMNS, map(cells, rows), whole={"name", "kind", "version"})
-
-
-INFO_EXAMPLES = """\b
-Examples:
-  reasonrec plugins info transitions
-  reasonrec plugins info entropy --kind uncertainty
-  reasonrec plugins info transitions --json | jq .settings
-"""
-
-
-@click.command("info", epilog=INFO_EXAMPLES)
-@click.argument("name")
-@click.option(
-    "--kind",
-    type=click.Choice([str(kind) for kind in Kind]),
-    help="Of the component, where several kinds have one of that name.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the settings as JSON schema.")
-def info_command(name: str, kind: str | None, as_json: bool) -> None:
-    """Explain the component NAME: its settings with their defaults, its source, its weights and their licence."""
-    from reasonrec_core.cli.console import print_json
-    from reasonrec_core.registry import Registry
-
-    registry = Registry.discover()
-    told = describe(registry, find(registry, name, kind))
-    print_json(told) if as_json else _print_info(told)
-
-
-def find(registry: Registry, name: str, kind: str | None) -> Registered:
-    """The one component of that name (and kind)."""
-    from reasonrec_core.errors import ConfigError, did_you_mean
-
-    if kind is not None:
-        return registry.spec(kind, name)
-    found = [each for each in registry.components() if name in {registry.name_of(each), each.qualified}]
-    if len(found) > 1:
-        kinds = " or ".join(f"--kind {each.kind}" for each in found)
-        raise ConfigError(f"several components are called {name!r}", fix=f"Add {kinds}.")
-    if not found:
-        problem = next((p for p in registry.problems if name in {p.name, p.distribution}), None)
-        rivals = [each.qualified for each in registry.components() if each.spec.name == name]
-        known = rivals or {each.spec.name for each in registry.components()}
-        fix = f"{problem}." if problem else did_you_mean(name, known)
-        raise ConfigError(f"no component is called {name!r}", fix=fix)
-    return found[0]
-
-
-def describe(registry: Registry, found: Registered) -> dict[str, Any]:
-    """All that is known about a component; its class is imported."""
-    import inspect
-    from importlib import metadata
-
-    component = registry.load(found.kind, registry.name_of(found))
-    stated = metadata.metadata(found.distribution).json
-    return {
-        "name": found.spec.name,
-        "kind": str(found.kind),
-        "summary": found.spec.summary,
-        "description": component.meaning if found.kind is Kind.METRIC else inspect.getdoc(component) or "",
-        "tasks": list(found.spec.tasks),
-        "distribution": found.distribution,
-        "version": found.version,
-        "licence": stated.get("license_expression") or stated.get("license") or "not stated",
-        "source": found.spec.target,
-        "settings": component.Config.model_json_schema() if hasattr(component, "Config") else {},
-        "weights": _weights(registry, found, component),
-    }
-
-
-def _weights(registry: Registry, found: Registered, component: Any) -> dict[str, str]:
-    """What the component says of its default weights; empty where it has none."""
-    from pydantic import ValidationError
-
-    from reasonrec_core.errors import WeightsError
-
-    if not hasattr(component, "weights_info"):
-        return {}
-    try:
-        with registry.guard(found.kind, registry.name_of(found), "weights_info"):
-            return dict(component.weights_info(component.Config()))
-    except WeightsError as error:
-        return {"source": f"not found: {error.message}"}
-    except ValidationError:
-        return {"source": "depends on settings without a default"}
-
-
-def settings_rows(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    """Key, what is allowed, default and description of every setting of a JSON schema; nested keys with dots."""
-    definitions = schema.get("$defs", {})
-    required = set(schema.get("required", ()))
-    for key, told in schema.get("properties", {}).items():
-        nested = definitions.get(str(told.get("$ref", "")).rpartition("/")[2], {})
-        default = "required" if key in required else _word(told.get("default"))
-        yield key, _allowed(told, definitions), default, told.get("description", "")
-        if "properties" in nested:
-            for sub, allowed, given, meaning in settings_rows({**nested, "$defs": definitions}):
-                yield f"{key}.{sub}", allowed, given, meaning
-
-
-def _allowed(told: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    if "$ref" in told:
-        named = told["$ref"].rpartition("/")[2]
-        target = definitions.get(named, {})
-        return "table" if "properties" in target else _allowed(target, definitions)
-    if "enum" in told:
-        return " | ".join(_word(value) for value in told["enum"])
-    if "const" in told:
-        return _word(told["const"])
-    if "anyOf" in told:
-        return " | ".join(_allowed(each, definitions) for each in told["anyOf"])
-    kind = str(told.get("type", "any")).replace("null", "none")
-    if kind == "array":
-        return f"list of {_allowed(told.get('items', {}), definitions)}"
-    return f"{kind} {', '.join(_bounds(told))}".rstrip()
-
-
-def _bounds(told: Mapping[str, Any]) -> Iterator[str]:
-    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<", "pattern": "like"}
-    for key, sign in signs.items():
-        if key in told:
-            yield f"{sign} {told[key]}"
-
-
-def _word(value: Any) -> str:
-    import json
-
-    return "none" if value is None else json.dumps(value)
-
-
-def _print_info(told: Mapping[str, Any]) -> None:
-    from reasonrec_core.cli.console import out, plain, print_facts, print_table
-
-    owner = f"{told['distribution']} {told['version']}"
-    facts = {**told, "tasks": ", ".join(told["tasks"]), "distribution": owner}
-    shown = [(key, facts[key]) for key in ("kind", "summary", "tasks", "distribution", "licence", "source")]
-    shown += [("weights" if key == "source" else f"weights {key}", value) for key, value in told["weights"].items()]
-    print_facts([(key, value) for key, value in shown if value], told["name"])
-    out.print(f"\n{plain(told['description'])}\n")
-    rows = list(settings_rows(told["settings"]))
-    if rows:
-        print_table(("setting", "allowed", "default", "meaning"), rows, whole={"setting"})
-    else:
-        out.print("No settings.")

@@ -13,9 +13,9 @@ import pytest
 from installed import environment, install_template, reasonrec
 
 from reasonrec_core import hookspecs
-from reasonrec_core.cli.plugins_new import KINDS, template_folder
 from reasonrec_core.hookspecs import TASKS
 from reasonrec_core.plugins.checks import HOOKS
+from reasonrec_core.testing.scaffold import KINDS, template_folder
 from reasonrec_core.types import Task
 
 MADE = [kind for kind in KINDS if (template_folder() / kind).is_dir()]

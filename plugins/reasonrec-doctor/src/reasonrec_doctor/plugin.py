@@ -7,7 +7,7 @@ from reasonrec_core.hookspecs import CommandSpec, hookimpl
 
 @hookimpl
 def reasonrec_commands() -> list[CommandSpec]:
-    """Verbs of the group ``data``."""
+    """Verbs of the groups ``data`` and ``plugins``."""
     return [
         CommandSpec(
             "data describe",
@@ -18,5 +18,10 @@ def reasonrec_commands() -> list[CommandSpec]:
             "data check",
             "reasonrec_doctor.check_command:check_command",
             "Look for leaks and defects (the leakage doctor).",
+        ),
+        CommandSpec(
+            "plugins info",
+            "reasonrec_doctor.info_command:info_command",
+            "Explain a component: settings, source, weights.",
         ),
     ]
