@@ -12,11 +12,10 @@ import pyarrow as pa
 from scipy import sparse
 
 from reasonrec_core.data.catalog import Catalog, check_fields
-from reasonrec_core.data.column_parsing import take_column
+from reasonrec_core.data.column_parsing import Place, make_cell_error, take_column
 from reasonrec_core.data.index import IndexedTables, append_items, index_tables
 from reasonrec_core.data.raw_tables import RawTables
 from reasonrec_core.data.storage import StoredTables, read_manifest, write_dataset
-from reasonrec_core.errors import DataError
 from reasonrec_core.types import History, Int64, Interactions, Reviews, Texts
 
 
@@ -54,21 +53,27 @@ class Dataset:
         write_dataset(folder, tables, about)
         return cls.open(folder)
 
-    def extend_items(self, table: pa.Table, folder: Path, images: Path | None = None) -> Dataset:
+    def extend_items(
+        self, table: pa.Table, folder: Path, images: Path | None = None, place: Place | None = None
+    ) -> Dataset:
         """Add items that have no interactions yet; indices of the items that are there stay as they are.
 
         Args:
             table: ``item_id`` and fields; fields that the dataset does not know are added, missing ones stay empty.
             folder: where the larger dataset is saved; may be this dataset's own folder.
             images: the folder that the new items' image paths are relative to; None for the dataset's own.
+            place: where the rows of ``table`` stand, for error messages.
 
         Raises:
             DataError: a blank, repeated or already known id, or fields whose types do not fit.
         """
-        new = check_fields(table, "item_id")
-        known = [i for i in new.column("item_id").to_pylist() if i in self.catalog.index]
+        new = check_fields(table, "item_id", place)
+        ids = new.column("item_id").to_pylist()
+        known = [row for row, item in enumerate(ids) if item in self.catalog.index]
         if known:
-            raise DataError(f"item {known[0]!r} is already in the dataset", fix=f"{len(known)} of the new items are.")
+            fix = f"{len(known)} of the {len(ids)} items are. Leave them out: items are added, none is changed."
+            what = f"item {ids[known[0]]!r} is in the catalogue already"
+            raise make_cell_error(what, place, known[0], "item_id", fix=fix)
         items = append_items(self.catalog.table, new, int(self.manifest["seed"]) + self.n_items)
         about = {key: self.manifest[key] for key in ("name", "seed", "images", "source")}
         root = str(images.resolve()) if images else self.manifest["images"]

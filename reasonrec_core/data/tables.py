@@ -150,14 +150,8 @@ class NewItems:
         Columns that the catalogue does not have are left out, with a note: nothing has learned what they mean.
 
         Raises:
-            DataError: an id that is in the catalogue, a column that is missing, a cell of another type.
+            DataError: a column that is missing, a cell of another type.
         """
-        ids = self.table.column("item_id").to_pylist()
-        known = [row for row, item in enumerate(ids) if item in catalog.index]
-        if known:
-            fix = f"{len(known)} of the {len(ids)} items are. Leave them out: an import adds items and changes none."
-            what = f"item {ids[known[0]]!r} is in the catalogue already"
-            raise make_cell_error(what, self.place, known[0], "item_id", fix=fix)
         there = set(self.table.column_names)
         missing = [name for name in catalog.fields if name not in there]
         if missing:

@@ -21,8 +21,6 @@ from reasonrec_core.pipeline.serving_catalog import FOLDER, ServingCatalog
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Float32, History, Progress, QueryBatch, Task
 
-ROWS_AT_ONCE = 16_384
-
 
 @dataclass(frozen=True)
 class ImportedItems:
@@ -68,7 +66,7 @@ def add_items(path: Path, new: NewItems, progress: Progress, registry: Registry 
     fitting = new.match(old.catalog)
     folder = content_hash(old.hash, old.n_items, *fitting.table.column("item_id").to_pylist())[:16]
     with whole_folder(path / FOLDER / folder, "dataset") as aside:
-        longer = old.extend_items(fitting.table, aside / "dataset", fitting.images)
+        longer = old.extend_items(fitting.table, aside / "dataset", fitting.images, fitting.place)
         items = _observe(served, config, registry, longer.catalog.slice(old.n_items), progress)
         (aside / "features").mkdir()
         for name, more in items.features.items():
@@ -122,13 +120,11 @@ def _other(served: ServingCatalog, name: str) -> RunError:
 
 
 def _append(path: Path, more: Float32, target: Path) -> None:
-    """The rows of the file ``path``, then ``more``, as the file ``target``; a piece at a time."""
+    """The rows of the file ``path``, then ``more``, as the file ``target``; neither file is held in memory."""
     rows = np.load(path, mmap_mode="r", allow_pickle=False)
     shape = (len(rows) + len(more), rows.shape[1])
     out = np.lib.format.open_memmap(target, mode="w+", dtype=np.float32, shape=shape)
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        out[start : min(start + ROWS_AT_ONCE, len(rows))] = rows[start : start + ROWS_AT_ONCE]
-    out[len(rows) :] = more
+    out[: len(rows)], out[len(rows) :] = rows, more
     out.flush()
 
 

@@ -135,7 +135,6 @@ def store_dataset(config: PipelineConfig, registry: Registry, run: RunFolder) ->
     data = config.data
     source = open_or_import(
         Path(data.path),
-        cache_folder() / "datasets",
         format=data.format,
         columns=data.columns,
         options=data.options,

@@ -246,7 +246,7 @@ def test_new_items_keep_the_indices_of_old_ones(tmp_path: Path) -> None:
     new.verify()
     in_place = old.extend_items(pa.table({"item_id": [77]}), tmp_path / "old")
     assert in_place.catalog.ids[:3] == new.catalog.ids[:3]
-    with pytest.raises(DataError, match="'a' is already in the dataset"):
+    with pytest.raises(DataError, match="row 1, column 'item_id': item 'a' is in the catalogue already"):
         new.extend_items(pa.table({"item_id": ["a"]}), tmp_path / "x")
     priced = old.extend_items(pa.table({"item_id": ["p"], "price": [2.5], "title": [7]}), tmp_path / "priced")
     assert priced.catalog.titles[priced.catalog.find("p")] == "7", "numbers fit into a text field"

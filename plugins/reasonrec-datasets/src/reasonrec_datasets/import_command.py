@@ -73,7 +73,7 @@ def import_command(
         if extend is not None:
             new = read_new_items(path, source["columns"])
             step(1, 2, "import")
-            dataset = Dataset.open(extend).extend_items(new.table, folder, new.images)
+            dataset = Dataset.open(extend).extend_items(new.table, folder, new.images, new.place)
         else:
             raw = import_path(path, name=name, **source)
             step(1, 2, "import")
