@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from reasonrec_core.data import Dataset, RawTables, import_path
+from reasonrec_core.data import Dataset, RawTables
 from reasonrec_core.errors import DataError
 from reasonrec_core.observe.inputs import ImageInputs
 
@@ -298,14 +297,3 @@ def test_numbers_of_items_are_shown_in_full(tmp_path: Path) -> None:
     }
     with pytest.raises(DataError, match="no field 'prise'"):
         catalog.column("prise")
-
-
-def test_the_manifest_says_where_it_came_from(tmp_path: Path) -> None:
-    (tmp_path / "shop.csv").write_text("customer,item_id\nu,a\n")
-    dataset = Dataset.build(import_path(tmp_path / "shop.csv", columns={"user_id": "customer"}), tmp_path / "d", seed=3)
-    manifest = json.loads((tmp_path / "d" / "manifest.json").read_text())
-    assert manifest["seed"] == 3
-    assert manifest["source"]["format"] == "tables"
-    assert manifest["source"]["columns"] == {"user_id": "customer"}
-    assert manifest["source"]["path"] == str(tmp_path / "shop.csv")
-    assert manifest["hash"] == dataset.hash
