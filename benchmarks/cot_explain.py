@@ -89,8 +89,9 @@ def measure(options: argparse.Namespace) -> None:
         "seed": options.seed,
     }
     config = check_config(tree, "benchmark")
-    registry, run = Registry.discover(), RunFolder.create(options.work / "run", config)
-    prepared = prepare(config, registry, run, lambda *_: None)
+    registry = Registry.discover()
+    with RunFolder.create(options.work / "run", config) as run:
+        prepared = prepare(config, registry, run, lambda *_: None)
     cases = make_review_cases(prepared.dataset, prepared.split, options.part)
     rows = np.sort(np.random.default_rng(options.seed).permutation(len(cases))[: options.requests])
     said, seconds = {}, {}

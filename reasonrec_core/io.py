@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
+import socket
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from reasonrec_core.errors import DataError
+
+WEEK = 7 * 24 * 3600.0
+_ASIDE = re.compile(r"\..+\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)\.[a-z0-9_]{8}", re.DOTALL)
 
 
 @contextmanager
@@ -27,7 +33,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     with _refusals(path):
         _require_file(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=_name_aside(path), dir=path.parent)
         os.close(handle)
     aside = Path(name)
     try:
@@ -42,26 +48,30 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path, *markers: str) -> Iterator[Path]:
+def whole_folder(path: Path, *markers: str, first_stays: bool = False) -> Iterator[Path]:
     """Give a temporary folder beside ``path``; put it in the place of ``path`` if the block succeeds.
 
     Args:
         path: a link to a folder is followed.
         markers: see `require_replaceable`.
+        first_stays: whether what another process made meanwhile is left there, for it is the same.
 
     Raises:
         DataError: what stands at ``path`` may not be replaced, or cannot be written.
     """
     with _refusals(path):
         path = Path(os.path.realpath(path))
-        require_replaceable(path, *markers)
+        if not first_stays:
+            require_replaceable(path, *markers)
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        aside = Path(tempfile.mkdtemp(prefix=_name_aside(path), dir=path.parent))
     try:
         yield aside
         aside.chmod(0o755)
+        if first_stays and path.is_dir() and any(path.iterdir()):
+            return
         require_replaceable(path, *markers)
-        _put_in_place(aside, path)
+        _put_in_place(aside, path, first_stays)
     except OSError as error:
         raise _unwritable(path, error) from error
     finally:
@@ -96,12 +106,16 @@ def _require_file(path: Path) -> None:
         raise DataError(f"is {kind}, not a file", where=str(path), fix="Name another output file.")
 
 
-def _put_in_place(aside: Path, path: Path) -> None:
+def _put_in_place(aside: Path, path: Path, first_stays: bool) -> None:
     """Rename ``aside`` to ``path``; what was there is deleted, or comes back if that fails."""
-    if not path.exists():
-        os.replace(aside, path)
+    if first_stays or not path.exists():
+        try:
+            os.replace(aside, path)
+        except OSError:
+            if not (first_stays and path.is_dir()):
+                raise
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+    old = Path(tempfile.mkdtemp(prefix=_name_aside(path), dir=path.parent))
     os.replace(path, old / "old")
     try:
         os.replace(aside, path)
@@ -110,6 +124,57 @@ def _put_in_place(aside: Path, path: Path) -> None:
         raise
     finally:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _name_aside(path: Path) -> str:
+    """What the name of a file or folder begins with that will become ``path``: it says whose it is."""
+    # File systems allow 255 bytes, and what stands aside is recognised by its end.
+    name = path.name.encode()[:180].decode(errors="ignore")
+    return f".{name}.{_host()}-{os.getpid()}."
+
+
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file or folder is one that `whole_file` or `whole_folder` made, and that was not finished."""
+    return _ASIDE.fullmatch(name) is not None
+
+
+def sweep_leftovers(folder: Path) -> None:
+    """Delete what processes that were killed left half-written in ``folder``; what others are writing stays.
+
+    Of another machine's processes it is not known whether they live: what they left is deleted after a week.
+    """
+    for path in folder.iterdir() if folder.is_dir() else ():
+        found = _ASIDE.fullmatch(path.name)
+        if found is None:
+            continue
+        with suppress(OSError):
+            old = time.time() - path.lstat().st_mtime > WEEK
+            if old or (found["host"] == _host() and not _is_alive(int(found["pid"]))):
+                remove(path)
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name == "nt":
+        return True  # there, asking is killing
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a link, or a folder with all that it holds; what is not there is no error."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -67,9 +67,10 @@ Examples:
 @click.command("run", epilog=RUN_EXAMPLES)
 @pipeline_options
 @refit_option
+@click.option("--verify", is_flag=True, help="Read every file of a stage before it is used again: was it damaged?")
 @click.option("--json", "as_json", is_flag=True, help="Print metrics.json instead of the table.")
 def run_command(
-    pipeline: Path, overrides: tuple[str, ...], out: Path | None, refit: tuple[str, ...], as_json: bool
+    pipeline: Path, overrides: tuple[str, ...], out: Path | None, refit: tuple[str, ...], verify: bool, as_json: bool
 ) -> None:
     """Fit, calibrate and evaluate PIPELINE, and write a run folder with a report.
 
@@ -84,7 +85,7 @@ def run_command(
     config, folder = load_pipeline(pipeline, overrides, out)
     registry = Registry.discover()
     with console.progress() as progress:
-        results = run_pipeline(config, folder, registry, progress, refit=refit, say=console.note)
+        results = run_pipeline(config, folder, registry, progress, refit=refit, verify=verify, say=console.note)
     show_results(results, folder, registry, as_json=as_json)
 
 

@@ -17,11 +17,12 @@ from reasonrec_core.data.column_parsing import take_column
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.images import find_item_pictures
 from reasonrec_core.data.raw_tables import LOG_COLUMNS, RawTables
-from reasonrec_core.data.storage import FORMAT, MANIFEST, is_dataset
+from reasonrec_core.data.storage import FORMAT, is_dataset
 from reasonrec_core.errors import DataError, PluginError, did_you_mean
-from reasonrec_core.io import cache_folder, content_hash, sha256_of
+from reasonrec_core.io import cache_folder, content_hash, remove, sha256_of, sweep_leftovers, whole_folder
 from reasonrec_core.registry import Registry
 
+LOG = logging.getLogger("reasonrec.data")
 READERS = "reasonrec-datasets"
 """The distribution that reads files: tables in CSV, Parquet and Arrow, and public layouts."""
 PLAIN_STEMS = frozenset({"interactions", "ratings", "u", "sequences"})
@@ -194,10 +195,27 @@ def open_or_import(
     with registry.guard(Kind.DATA_SOURCE, format, "files"):
         files = _make_source(registry, format, options or {}).files(path)
     folder = (cache or cache_folder() / "datasets") / _hash_files(files, path, *settings)[:32]
-    if (folder / MANIFEST).is_file():
-        return Dataset.open(folder)
+    sweep_leftovers(folder.parent)
+    if (kept := _open_kept(folder)) is not None:
+        return kept
     raw = import_path(path, format=format, columns=columns, options=options, name=name, registry=registry)
-    return Dataset.build(raw, folder, seed=seed)
+    with whole_folder(folder, first_stays=True) as aside:
+        Dataset.build(raw, aside, seed=seed)
+    return Dataset.open(folder)
+
+
+def _open_kept(folder: Path) -> Dataset | None:
+    """The dataset that was imported before; None where there is none, or it is damaged and was deleted."""
+    if not folder.exists():
+        return None
+    try:
+        kept = Dataset.open(folder)
+        kept.verify()
+    except DataError as error:
+        LOG.warning("imported again: %s", error)
+        remove(folder)
+        return None
+    return kept
 
 
 def _hash_files(files: Sequence[Path], path: Path, *settings: object) -> str:

@@ -81,7 +81,7 @@ class RowStore:
         unique, inverse = np.unique(keys, return_inverse=True)
         known = self.known(unique)
         digest = content_hash(keys.tobytes())
-        with whole_folder(self.folder / "views" / digest[:32], "refused.json") as aside:
+        with whole_folder(self.folder / "views" / digest[:32], first_stays=True) as aside:
             np.save(aside / "keys.npy", keys)
             write_json(aside / "refused.json", {k.decode(): r for k, r in known.refused.items()})
             _write_rows(aside / "values.npy", known, inverse)

@@ -22,11 +22,12 @@ POPULARITY = "popularity.npy"
 
 @dataclass(frozen=True)
 class Named:
-    """A component and what it is called in the pipeline."""
+    """A component and what it is called in the pipeline; ``identity`` is that of the stage that fitted it."""
 
     label: str
     name: str
     part: Any
+    identity: str = ""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def _fitted(
         "version": [plugin.distribution, plugin.version],
         "code": hash_source(plugin),
         "seed": prepared.config.seed,
-        "policy": _attached(prepared, component, policy),
+        "policy": _attached(component, policy),
     }
     used: dict[str, str] = {}
 
@@ -115,11 +115,11 @@ def _fitted(
     prepared.progress(1, 1, f"fit {each.label}")
     seconds[each.label] = stage.seconds
     if not stage.reused:
-        return Named(each.label, each.name, component)
+        return Named(each.label, each.name, component, stage.identity)
     with registry.guard(kind, each.name, "load"):
         loaded = type(component).load(stage.folder / "component", prepared.dataset.catalog)
         _attach(loaded, policy)
-    return Named(each.label, each.name, loaded)
+    return Named(each.label, each.name, loaded, stage.identity)
 
 
 def needs_policy(component: type[Component[Any]]) -> bool:
@@ -134,11 +134,11 @@ def _attach(component: Component[Any], policy: Named | None) -> None:
         component.attach(policy.part)
 
 
-def _attached(prepared: Prepared, component: Component[Any], policy: Named | None) -> str | None:
+def _attached(component: Component[Any], policy: Named | None) -> str | None:
     """What a component that asks the policy depends on besides its own settings: the policy as it was fitted."""
     if policy is None or not needs_policy(type(component)):
         return None
-    return prepared.run.identity(f"{Kind.POLICY}-{policy.label}")
+    return policy.identity
 
 
 def _delegate_config(prepared: Prepared, label: str) -> ComponentConfig:

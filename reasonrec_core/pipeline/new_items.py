@@ -16,8 +16,10 @@ from reasonrec_core.errors import RunError
 from reasonrec_core.io import cache_folder, content_hash, whole_folder
 from reasonrec_core.observe import ObservedItems, RefusedImage, observe_items
 from reasonrec_core.pipeline.prepare import hash_encoders, learns, make_encoders
+from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.serve import load_agent
 from reasonrec_core.pipeline.serving_catalog import FOLDER, ServingCatalog
+from reasonrec_core.pipeline.stage_stamp import stamp_folder
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Float32, History, Progress, QueryBatch, Task
 
@@ -61,6 +63,11 @@ def add_items(path: Path, new: NewItems, progress: Progress, registry: Registry 
         PluginError: a component cannot serve the longer catalogue. Nothing has changed then.
     """
     registry = registry or Registry.discover()
+    with RunFolder.open(path).locked():
+        return _add_items(path, new, progress, registry)
+
+
+def _add_items(path: Path, new: NewItems, progress: Progress, registry: Registry) -> ImportedItems:
     served, config = ServingCatalog.open(path), load_config(path / "config.toml")
     old = served.dataset
     fitting = new.match(old.catalog)
@@ -72,6 +79,7 @@ def add_items(path: Path, new: NewItems, progress: Progress, registry: Registry 
         for name, more in items.features.items():
             _append(served.features / f"{name}.npy", more, aside / "features" / f"{name}.npy")
         _try(replace(served, dataset=longer, features=aside / "features"), registry)
+        stamp_folder(aside, served.key)
     served.switch(folder)
     present = {name: int(here.sum()) for name, here in items.present.items()}
     return ImportedItems(len(new), longer.n_items, served.n_fitted, present, items.refused, fitting.notes)

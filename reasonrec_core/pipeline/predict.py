@@ -79,9 +79,9 @@ def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> A
             found["masses"] = answer.mass
         return found
 
-    extra = [KEPT, *(prepared.run.identity(f"{Kind.UNCERTAINTY}-{each}") for each in agent.estimators)]
+    extra = [KEPT, *(each.identity for each in agent.estimators.values())]
     threads = THREADS if agent.policy.part.thread_safe else 1
-    return _answers(prepared, Kind.POLICY, agent.policy, task, part, ask, threads, extra, agent.width)
+    return _answers(prepared, agent.policy, task, part, ask, threads, extra, agent.width)
 
 
 def delegate_answers(prepared: Prepared, agent: Agent, label: str, task: Task, part: str) -> Answers:
@@ -103,7 +103,7 @@ def delegate_answers(prepared: Prepared, agent: Agent, label: str, task: Task, p
         return {"items": ranking.items, "scores": ranking.scores}
 
     threads = THREADS if named.part.thread_safe else 1
-    return _answers(prepared, Kind.DELEGATE, named, task, part, ask, threads, [], agent.width)
+    return _answers(prepared, named, task, part, ask, threads, [], agent.width)
 
 
 def delegate_clicks(prepared: Prepared, agent: Agent, label: str) -> Answers:
@@ -130,7 +130,6 @@ def delegate_clicks(prepared: Prepared, agent: Agent, label: str) -> Answers:
 
 def _answers(
     prepared: Prepared,
-    kind: Kind,
     named: Named,
     task: Task,
     part: str,
@@ -140,7 +139,7 @@ def _answers(
     width: int,
 ) -> Answers:
     cases = prepared.cases(task, part)
-    key = content_hash(prepared.run.identity(f"{kind}-{named.label}"), extra, task, part, width, _print(cases))
+    key = content_hash(named.identity, extra, task, part, width, _print(cases))
 
     def make(folder: Path) -> None:
         batch = QueryBatch(

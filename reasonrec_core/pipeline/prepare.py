@@ -28,7 +28,8 @@ from reasonrec_core.data.split import Split
 from reasonrec_core.io import cache_folder, content_hash, hash_folder
 from reasonrec_core.observe import ObservedItems, observe_items
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
-from reasonrec_core.pipeline.run_folder import STAMP, RunFolder
+from reasonrec_core.pipeline.run_folder import RunFolder
+from reasonrec_core.pipeline.stage_stamp import STAMP
 from reasonrec_core.plugins import Registered
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Cases, Observation, Progress, Task
@@ -47,6 +48,7 @@ class Prepared:
         splits: the same division as each task asks it (direct and drawn clicks: with candidates, drawn once and kept).
         items: item features.
         horizon: fitted on the training histories.
+        data: identity of the stage that holds the data.
         encoders: the encoders that made the features, by the pipeline's names.
         key: hash of data, split and features.
     """
@@ -62,6 +64,7 @@ class Prepared:
     encoders: Mapping[str, Encoder[Any]]
     key: str
     progress: Progress
+    data: str = ""
 
     def cases(self, task: Task, part: str) -> Cases:
         """Validation or test cases as the task asks them; ``part`` is "valid" or "test"."""
@@ -97,17 +100,30 @@ class Prepared:
         )
 
 
-def prepare(config: PipelineConfig, registry: Registry, run: RunFolder, progress: Progress) -> Prepared:
-    """Open or import the data, split it, and make the item features (each once, cached by content)."""
-    dataset = store_dataset(config, registry, run)
-    split = make_split(dataset, config.split, registry)
+def prepare(
+    config: PipelineConfig,
+    registry: Registry,
+    run: RunFolder,
+    progress: Progress,
+    source: Dataset | None = None,
+) -> Prepared:
+    """Open or import the data, split it, and make the item features (each once, cached by content).
+
+    ``source`` is taken for the data that the settings name. What cannot work fails before the run is touched.
+    """
+    source = open_source(config, registry) if source is None else source
+    encoders = make_encoders(config, registry)
+    split = make_split(source, config.split, registry)
+    dataset, data = store_dataset(run, source)
+    run.keep_settings(config)
     lengths = np.bincount(split.train.users, minlength=dataset.n_users)
     horizon = EvidenceHorizonScale(config.horizon.kind, cap=config.horizon.cap)
     horizon.fit(lengths[lengths > 0])
-    encoders = make_encoders(config, registry)
     splits = {task: store_split(config, run, dataset, split, task) for task in config.tasks}
     nothing = ObservedItems({}, {})
-    bare = Prepared(config, registry, run, dataset, split, splits, nothing, horizon, encoders, split.hash, progress)
+    bare = Prepared(
+        config, registry, run, dataset, split, splits, nothing, horizon, encoders, split.hash, progress, data
+    )
     fit_encoders(bare)
     state = hash_encoders(config, registry, run, encoders)
     items = observe_items(dataset.catalog, encoders, cache_folder() / "features", progress=progress, state=state)
@@ -130,10 +146,10 @@ def store_split(config: PipelineConfig, run: RunFolder, dataset: Dataset, split:
     return open_split(stage.folder / "split", dataset)
 
 
-def store_dataset(config: PipelineConfig, registry: Registry, run: RunFolder) -> Dataset:
-    """The run's own copy of the data, so that the run answers requests wherever it is taken."""
+def open_source(config: PipelineConfig, registry: Registry) -> Dataset:
+    """The data that the settings name."""
     data = config.data
-    source = open_or_import(
+    return open_or_import(
         Path(data.path),
         format=data.format,
         columns=data.columns,
@@ -142,11 +158,16 @@ def store_dataset(config: PipelineConfig, registry: Registry, run: RunFolder) ->
         registry=registry,
     )
 
+
+def store_dataset(run: RunFolder, source: Dataset) -> tuple[Dataset, str]:
+    """The run's own copy of the data, with which it answers wherever it is taken; and the identity of its stage."""
+
     def copy(folder: Path) -> None:
+        source.verify()
         shutil.copytree(source.folder, folder / "dataset", copy_function=_link_or_copy)
 
     stage = run.stage("data", content_hash(source.hash, source.manifest), copy)
-    return Dataset.open(stage.folder / "dataset")
+    return Dataset.open(stage.folder / "dataset"), stage.identity
 
 
 def make_encoders(config: PipelineConfig, registry: Registry) -> dict[str, Encoder[Any]]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from reasonrec_core.components import Kind
 from reasonrec_core.config import PipelineConfig, load_config
-from reasonrec_core.errors import ReasonRecError
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.errors import ReasonRecError, RunError
 from reasonrec_core.evaluate.routing_schema import Estimate
 from reasonrec_core.evaluate.schema import (
     VERSION,
@@ -60,25 +62,50 @@ def run_pipeline(
     config: PipelineConfig, folder: Path, registry: Registry, progress: Progress, **options: Any
 ) -> Results:
     """Fit, calibrate, evaluate and report; ``options`` are those of `RunFolder`."""
-    return evaluate_fitted(fit_pipeline(config, folder, registry, progress, **options))
+    with start_run(config, folder, registry, progress, **options) as prepared:
+        return evaluate_fitted(fit_prepared(prepared))
 
 
 def evaluate_run(folder: Path, registry: Registry, progress: Progress, **options: Any) -> Results:
-    """Evaluate a run folder that `fit_pipeline` made, with the settings that it holds."""
-    RunFolder.open(folder)
-    return run_pipeline(load_config(folder / "config.toml"), folder, registry, progress, **options)
+    """Evaluate a run folder that `fit_pipeline` made, with the settings and the data that it holds."""
+    run = RunFolder.open(folder, **options)
+    with run.locked():
+        config = load_config(folder / "config.toml")
+        check_components(config, registry)
+        check_reporters(config, registry)
+        try:
+            source = Dataset.open(run.require_whole("data") / "dataset")
+        except RunError:
+            source = None  # it is made anew from what the settings name
+        return evaluate_fitted(fit_prepared(prepare(config, registry, run, progress, source)))
 
 
 def fit_pipeline(
     config: PipelineConfig, folder: Path, registry: Registry, progress: Progress, **options: Any
 ) -> FittedRun:
     """Everything that needs no test data: components fitted, routers calibrated, the agent saved."""
+    with start_run(config, folder, registry, progress, **options) as prepared:
+        return fit_prepared(prepared)
+
+
+@contextmanager
+def start_run(
+    config: PipelineConfig, folder: Path, registry: Registry, progress: Progress, **options: Any
+) -> Iterator[Prepared]:
+    """A run with its data and features, which nobody else writes meanwhile; ``options`` are those of `RunFolder`."""
     check_components(config, registry)
     check_reporters(config, registry)
-    with remove_if_refused(folder):
-        run = RunFolder.create(folder, config, **options)
-        write_json(folder / "environment.json", environment())
-        prepared = prepare(config, registry, run, progress)
+    with ExitStack() as stack:
+        with remove_if_refused(folder):
+            run = stack.enter_context(RunFolder.create(folder, config, **options))
+            prepared = prepare(config, registry, run, progress)
+        yield prepared
+
+
+def fit_prepared(prepared: Prepared) -> FittedRun:
+    """Fit the components, calibrate the routers, save the agent."""
+    config, folder = prepared.config, prepared.run.path
+    write_json(folder / "environment.json", environment())
     agent, seconds = fit_components(prepared)
     if config.router is not None:
         agent = replace(agent, popularity=item_counts(prepared))
@@ -103,8 +130,12 @@ def remove_if_refused(folder: Path) -> Iterator[None]:
 
 
 def save_agent(prepared: Prepared, agent: Agent) -> None:
-    """Write what `serve.load_agent` reads: features, horizon, labels, routers."""
+    """Write what `serve.load_agent` reads: features, horizon, labels, routers, and the stages that go with them."""
+    named = [(Kind.DELEGATE, each) for each in agent.delegates.values()]
+    named += [(Kind.UNCERTAINTY, each) for each in agent.estimators.values()]
+    named += [(Kind.POLICY, agent.policy)] if agent.policy else []
     state = {
+        "stages": {"data": prepared.data, **{f"{kind}-{each.label}": each.identity for kind, each in named}},
         "width": agent.width,
         "features": sorted(prepared.items.features),
         "encoders": {name: encoder.fingerprint() for name, encoder in prepared.encoders.items()},

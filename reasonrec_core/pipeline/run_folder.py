@@ -2,8 +2,9 @@
 
 ```text
 RUN/run.json               format, name
+RUN/run.lock               locked while the run is written; run.lock.json says by whom
 RUN/config.toml            the settings
-RUN/stages/<name>/         what a finished piece of work left, with stage.json: its key, and the hashes it is made of
+RUN/stages/<name>/         what a finished piece of work left, with stage.json: its key, and the hashes of its files
 RUN/work/<name>/           checkpoints of unfinished work
 ```
 """
@@ -13,7 +14,8 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +25,23 @@ import tomli_w
 from reasonrec_core import __version__
 from reasonrec_core.config import PipelineConfig
 from reasonrec_core.errors import ConfigError, DataError, RunError
-from reasonrec_core.io import content_hash, read_json, whole_folder, write_json, write_text
+from reasonrec_core.io import (
+    content_hash,
+    is_leftover,
+    read_json,
+    remove,
+    sweep_leftovers,
+    whole_folder,
+    write_json,
+    write_text,
+)
+from reasonrec_core.pipeline.run_lock import HOLDER, LOCK, lock_run
+from reasonrec_core.pipeline.stage_stamp import STAMP, Stamp, child, stamp_folder
 
-STAMP = "stage.json"
 FITTED = ("encoder", "policy", "delegate", "uncertainty")
 """First words of the stages that fit a component."""
-FORMAT = 2
-"""Raised when what lies in a run folder is no longer read as it was written. 1: reasonrec 0.1."""
+FORMAT = 3
+"""Raised when what lies in a run folder is no longer read as it was written. 1: release 0.1; 2: stamps of no files."""
 EVERYTHING = "*"
 """Asks for every stage to be made anew."""
 LOG = logging.getLogger("reasonrec.run")
@@ -61,47 +73,51 @@ class RunFolder:
     """One run: settings, stages, results.
 
     A stage is keyed by everything that it depends on; asking for it again with the same key gives back what is
-    there, with another key makes it anew.
+    there, with another key, or where its files are no longer what was written, makes it anew.
 
     Args:
         path: of the folder.
         refit: stages to make anew whatever their keys: names of stages, labels of components, or `EVERYTHING`.
+        verify: read every file of a stage before it is used again, also those that nobody seems to have touched.
         say: is told which component is fitted again, and why.
     """
 
     def __init__(
-        self, path: Path, *, refit: Collection[str] = (), say: Callable[[str], None] = lambda message: None
+        self,
+        path: Path,
+        *,
+        refit: Collection[str] = (),
+        verify: bool = False,
+        say: Callable[[str], None] = lambda message: None,
     ) -> None:
-        self.path, self._refit, self.say = path, frozenset(refit), say
+        self.path, self._refit, self._verify, self.say = path, frozenset(refit), verify, say
 
     @classmethod
-    def create(cls, path: Path, config: PipelineConfig, **options: Any) -> RunFolder:
-        """Start or go on with a run; the stages of another version's run are removed.
+    @contextmanager
+    def create(cls, path: Path, config: PipelineConfig, **options: Any) -> Iterator[RunFolder]:
+        """Start or go on with a run, which nobody else writes meanwhile; another version's stages are removed.
 
         Raises:
-            RunError: something stands there that is not a run.
+            RunError: something stands there that is not a run, or somebody else writes it.
             ConfigError: a stage that shall be made anew is not one of this pipeline.
         """
         if path.exists() and not path.is_dir():
             raise RunError("this is a file, not a folder", where=str(path), fix="Choose another --out.")
-        if path.is_dir() and any(path.iterdir()) and not (path / "run.json").exists():
+        if _holds_other(path):
             raise RunError("the folder holds something that is not a run", where=str(path), fix="Choose another --out.")
         run = cls(path, **options)
         run._require_known(config)
-        if path.is_dir() and any(path.iterdir()) and _format(path) != FORMAT:
-            for name in ("stages", "work", "added"):
-                shutil.rmtree(path / name, ignore_errors=True)
-            (path / "added.json").unlink(missing_ok=True)
-        write_json(path / "run.json", {"format": FORMAT, "name": config.name, "reasonrec": __version__})
-        settings = config.model_dump(mode="json", exclude_none=True)
-        # A pipeline file names its data from where it lies, and this one lies elsewhere.
-        settings["data"]["path"] = str(Path(config.data.path).absolute())
-        write_text(path / "config.toml", tomli_w.dumps(settings))
-        return run
+        with run.locked():
+            if _format(path) != FORMAT:
+                for name in ("stages", "work", "added"):
+                    shutil.rmtree(path / name, ignore_errors=True)
+                (path / "added.json").unlink(missing_ok=True)
+            write_json(path / "run.json", {"format": FORMAT, "name": config.name, "reasonrec": __version__})
+            yield run
 
     @classmethod
-    def open(cls, path: Path) -> RunFolder:
-        """Open a run that exists.
+    def open(cls, path: Path, **options: Any) -> RunFolder:
+        """Open a run that exists; nothing is locked.
 
         Raises:
             RunError: there is none, or another version made it.
@@ -113,13 +129,33 @@ class RunFolder:
             raise RunError("this folder is not a run", where=str(path), fix="Runs hold a run.json.")
         if found != FORMAT:
             newer = isinstance(found, int) and found > FORMAT
-            again = f"Make it anew: reasonrec run {path / 'config.toml'} --out {path}."
             raise RunError(
                 f"the run has format {found}, this version of reasonrec reads format {FORMAT}",
                 where=str(path),
-                fix="Update it: pip install --upgrade reasonrec." if newer else again,
+                fix="Update it: pip install --upgrade reasonrec." if newer else f"Make it anew: {_command(path)}.",
             )
-        return cls(path)
+        return cls(path, **options)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one who writes the run, and delete what killed ones left half-written.
+
+        Raises:
+            RunError: somebody else does.
+        """
+        with lock_run(self.path):
+            for folder in (self.path, self.path / "stages", self.path / "added"):
+                sweep_leftovers(folder)
+            yield
+
+    def keep_settings(self, config: PipelineConfig) -> None:
+        """Write ``config.toml``: what the run is made with."""
+        settings = config.model_dump(mode="json", exclude_none=True)
+        # A pipeline file names its data from where it lies, and this one lies elsewhere.
+        settings["data"]["path"] = str(Path(config.data.path).absolute())
+        text, path = tomli_w.dumps(settings), self.path / "config.toml"
+        if not path.is_file() or path.read_bytes() != text.encode():
+            write_text(path, text)
 
     def stage(
         self,
@@ -139,34 +175,66 @@ class RunFolder:
         """
         parts = {} if isinstance(key, str) else {part: content_hash(value)[:16] for part, value in key.items()}
         whole = key if isinstance(key, str) else content_hash(key)
-        folder, stamp, asked = self.path / "stages" / name, self._stamp(name), self._is_asked(name)
-        if not asked and stamp.get("key") == whole and still_good(stamp["notes"]):
+        folder, asked = child(self.path / "stages", name), self._is_asked(name)
+        stamp, why = self._find(folder, parts, whole, asked)
+        if stamp is not None and not why and still_good(stamp.notes):
+            stamp.restore_times(folder)
             return _stage(folder, stamp, reused=True)
-        if stamp:
-            self._tell(name, _why(parts, stamp, asked))
+        if stamp is not None or why:
+            self._tell(name, why or "what it was fitted with changed")
         begin = time.perf_counter()
-        with whole_folder(folder, STAMP) as aside:
+        with whole_folder(folder, *([STAMP] if stamp else [])) as aside:
             notes = dict(make(aside) or {})
             seconds = time.perf_counter() - begin
-            made = int(stamp.get("made", 0)) + asked
-            stamp = {"key": whole, "parts": parts, "made": made, "seconds": seconds, "notes": notes}
-            write_json(aside / STAMP, stamp)
+            made = (stamp.made if stamp else 0) + asked
+            stamp = stamp_folder(aside, whole, parts=parts, made=made, seconds=seconds, notes=notes)
         shutil.rmtree(self.path / "work" / name, ignore_errors=True)
         return _stage(folder, stamp, reused=False)
 
-    def identity(self, name: str) -> str:
-        """`Stage.identity` of a finished stage."""
-        return _identity(read_json(self.path / "stages" / name / STAMP))
+    def _find(self, folder: Path, parts: Mapping[str, str], key: str, asked: bool) -> tuple[Stamp | None, str]:
+        """The stamp of a stage, and why it has to be made anew; "" where it need not."""
+        if not folder.exists():
+            return None, ""
+        try:
+            stamp = Stamp.read(folder)
+        except DataError:
+            remove(folder)  # nothing in it can be told from damage
+            return None, f"{STAMP} is damaged"
+        if asked:
+            return stamp, "it was asked for"
+        if stamp.key != key:
+            return stamp, stamp.tell_change(parts)
+        return stamp, stamp.find_damage(folder, thorough=self._verify)
+
+    def require_whole(self, name: str, identity: str | None = None, *, unread: Collection[str] = ()) -> Path:
+        """The folder of a finished stage, for reading.
+
+        Args:
+            name: of the stage.
+            identity: `Stage.identity` that it must have; None where any will do.
+            unread: see `Stamp.find_damage`.
+
+        Raises:
+            RunError: it is missing, damaged, or another than that.
+        """
+        folder, command = child(self.path / "stages", name), _command(self.path)
+        try:
+            stamp = Stamp.read(folder)
+            damage = stamp.find_damage(folder, unread=unread)
+        except DataError as error:
+            damage, stamp = error.what, None
+        if damage:
+            raise RunError(f"the stage {name} is damaged: {damage}", where=str(self.path), fix=f"Mend it: {command}.")
+        if stamp is not None and identity not in {None, stamp.identity}:
+            what = f"the stage {name} was made anew and the run was not finished"
+            raise RunError(what, where=str(self.path), fix=f"Finish it: {command}.")
+        return folder
 
     def work(self, name: str) -> Path:
         """A folder for checkpoints of unfinished work; gone when the stage of that name is done."""
         folder = self.path / "work" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
-
-    def _stamp(self, name: str) -> dict[str, Any]:
-        path = self.path / "stages" / name / STAMP
-        return dict(read_json(path)) if path.is_file() else {}
 
     def _is_asked(self, name: str) -> bool:
         kind, _, label = name.partition("-")
@@ -198,19 +266,15 @@ def _format(path: Path) -> Any:
     return stamp.get("format") if isinstance(stamp, dict) else None
 
 
-def _stage(folder: Path, stamp: Mapping[str, Any], *, reused: bool) -> Stage:
-    return Stage(folder, float(stamp["seconds"]), reused, stamp["notes"], _identity(stamp))
+def _holds_other(path: Path) -> bool:
+    """Whether a folder holds something, and is no run, not even one that was killed at its start."""
+    names = {child.name for child in path.iterdir()} if path.is_dir() else set()
+    return "run.json" not in names and not all(name in {LOCK, HOLDER} or is_leftover(name) for name in names)
 
 
-def _identity(stamp: Mapping[str, Any]) -> str:
-    """The key; another one each time that the stage was made anew for the asking."""
-    return content_hash(stamp["key"], stamp["made"]) if stamp.get("made") else str(stamp["key"])
+def _command(path: Path) -> str:
+    return f"reasonrec run {path / 'config.toml'} --out {path}"
 
 
-def _why(parts: Mapping[str, str], stamp: Mapping[str, Any], asked: bool) -> str:
-    """What changed since a stage was made."""
-    if asked:
-        return "it was asked for"
-    before: Mapping[str, str] = stamp.get("parts", {})
-    changed = [name for name in parts if parts[name] != before.get(name)]
-    return f"its {' and '.join(changed)} changed" if changed else "what it was fitted with changed"
+def _stage(folder: Path, stamp: Stamp, *, reused: bool) -> Stage:
+    return Stage(folder, stamp.seconds, reused, stamp.notes, stamp.identity)

@@ -273,12 +273,14 @@ def load_agent(served: ServingCatalog, registry: Registry) -> Agent:
     state, catalog = served.state, served.dataset.catalog
 
     def load(kind: Kind, label: str, name: str) -> Named:
+        stage = f"{kind}-{label}"
+        identity = state["stages"][stage]
+        folder = served.run.require_whole(stage, identity) / "component"
         with registry.guard(kind, name, "load"):
-            folder = served.run.path / "stages" / f"{kind}-{label}" / "component"
             part = registry.load(kind, name).load(folder, catalog)
             if isinstance(part, Delegate | UncertaintyEstimator) and policy is not None:
                 part.attach(policy.part)
-            return Named(label, name, part)
+        return Named(label, name, part, identity)
 
     policy: Named | None = None
     popularity = served.run.path / "stages" / "agent" / POPULARITY

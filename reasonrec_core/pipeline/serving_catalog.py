@@ -7,6 +7,7 @@ small file names it: replacing that file is the whole switch, so an interruption
 RUN/added.json                  which folder is served, and for which fit
 RUN/added/<hash>/dataset/       the items of the fit under their old indices, then the new ones; the same log
 RUN/added/<hash>/features/      <name>.npy for all of them
+RUN/added/<hash>/stage.json     the hashes of these files
 ```
 """
 
@@ -20,10 +21,11 @@ from typing import Any
 import numpy as np
 
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.errors import DataError, RunError
+from reasonrec_core.errors import RunError
 from reasonrec_core.io import read_json, write_json
 from reasonrec_core.observe import ObservedItems
-from reasonrec_core.pipeline.run_folder import STAMP, RunFolder
+from reasonrec_core.pipeline.run_folder import RunFolder
+from reasonrec_core.pipeline.stage_stamp import Stamp, child, find_damage
 
 POINTER, FOLDER = "added.json", "added"
 FORMAT = 1
@@ -40,7 +42,6 @@ class ServingCatalog:
         dataset: the log, and all items.
         features: the folder of ``<name>.npy``, memory-mapped.
         n_fitted: how many items the run was fitted on.
-        folder: name of the folder with the imported items, None without.
     """
 
     run: RunFolder
@@ -49,51 +50,41 @@ class ServingCatalog:
     dataset: Dataset
     features: Path
     n_fitted: int
-    folder: str | None = None
 
     @classmethod
     def open(cls, path: Path) -> ServingCatalog:
         """What there is now.
 
         Raises:
-            RunError: no run, not finished, or fitted again since items were imported.
+            RunError: no run, not finished, damaged, or fitted again since items were imported.
         """
-        run, agent = RunFolder.open(path), path / "stages" / "agent"
-        try:
-            state, key = read_json(agent / "agent.json"), str(read_json(agent / STAMP)["key"])
-        except DataError as error:
-            raise RunError("the run is not fitted", where=str(path), fix="Finish it: reasonrec fit or run.") from error
-        fitted = Dataset.open(path / "stages" / "data" / "dataset")
+        run = RunFolder.open(path)
+        if not (path / "stages" / "agent").exists():
+            raise RunError("the run is not fitted", where=str(path), fix="Finish it: reasonrec fit or run.")
+        agent = run.require_whole("agent", unread={".npy"})  # features may be larger than the memory
+        state, key = read_json(agent / "agent.json"), Stamp.read(agent).key
+        fitted = Dataset.open(run.require_whole("data", state["stages"]["data"]) / "dataset")
         served = cls(run, state, key, fitted, agent, fitted.n_items)
         if not (path / POINTER).is_file():
             return served
         added = read_json(path / POINTER)
-        if not isinstance(added, dict) or added.get("format") != FORMAT:
+        if not isinstance(added, dict) or added.get("format") != FORMAT or not {"fit", "folder"} <= added.keys():
             fix = "Delete this file and import the items again."
             raise RunError("not written by this version", where=str(path / POINTER), fix=fix)
+        again = f"Import them again (reasonrec data import ITEMS --into {path}) after deleting {path / POINTER}."
         if added["fit"] != key:
-            fix = f"Import them again (reasonrec data import ITEMS --into {path}) after deleting {path / POINTER}."
-            raise RunError("the run was fitted again after items were imported", where=str(path), fix=fix)
-        folder = path / FOLDER / added["folder"]
-        longer = Dataset.open(folder / "dataset")
-        return cls(run, state, key, longer, folder / "features", fitted.n_items, added["folder"])
+            raise RunError("the run was fitted again after items were imported", where=str(path), fix=again)
+        folder = child(path / FOLDER, added["folder"])
+        if damage := find_damage(folder, unread={".npy"}):
+            raise RunError(f"the imported items are damaged: {damage}", where=str(path), fix=again)
+        return cls(run, state, key, Dataset.open(folder / "dataset"), folder / "features", fitted.n_items)
 
     def switch(self, folder: str) -> None:
-        """Serve ``added/folder`` from now on; what was served before is deleted.
-
-        Raises:
-            RunError: somebody else imported items since this was opened; they are kept.
-        """
+        """Serve ``added/folder`` from now on; what was served before is deleted."""
         path = self.run.path
-        now = read_json(path / POINTER)["folder"] if (path / POINTER).is_file() else None
-        if now == folder:
-            return  # the same items were imported at the same time
-        if now != self.folder:
-            shutil.rmtree(path / FOLDER / folder, ignore_errors=True)
-            raise RunError("items were imported at the same time", where=str(path), fix="Run the import again.")
         write_json(path / POINTER, {"format": FORMAT, "fit": self.key, "folder": folder})
         for other in (path / FOLDER).iterdir():
-            if other.name != folder and not other.name.startswith("."):  # those are being written
+            if other.name != folder:
                 shutil.rmtree(other, ignore_errors=True)
 
     def items(self) -> ObservedItems:

@@ -21,10 +21,12 @@ def test_a_component_reads_the_reviews_of_the_training_part(data: Path, tmp_path
     log = tmp_path / "shop.csv"
     log.write_text("\n".join(["user_id,item_id,timestamp,review", *(",".join(map(str, row)) for row in rows)]))
     config = check_config(pipeline(log), "tiny.toml")
-    prepared = prepare(config, Registry.discover(), RunFolder.create(tmp_path / "run", config), silent)
+    with RunFolder.create(tmp_path / "run", config) as run:
+        prepared = prepare(config, Registry.discover(), run, silent)
     read = prepared.fit_data("x").reviews
     assert read is not None
     assert {text.split()[5] for text in read().texts} == {"0", "1", "2"}, "the last two of each user are held out"
     without = check_config(pipeline(data), "tiny.toml")
-    plain = prepare(without, Registry.discover(), RunFolder.create(tmp_path / "other", without), silent)
+    with RunFolder.create(tmp_path / "other", without) as run:
+        plain = prepare(without, Registry.discover(), run, silent)
     assert plain.fit_data("x").reviews is None

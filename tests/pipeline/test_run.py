@@ -143,7 +143,8 @@ def test_fit_answers_no_test_query_and_evaluate_goes_on(data: Path, tmp_path: Pa
 
 def test_no_component_is_shown_test_interactions(data: Path, tmp_path: Path) -> None:
     config = check_config(pipeline(data), "tiny.toml")
-    prepared = prepare(config, Registry.discover(), RunFolder.create(tmp_path / "run", config), silent)
+    with RunFolder.create(tmp_path / "run", config) as run:
+        prepared = prepare(config, Registry.discover(), run, silent)
     fit = prepared.fit_data("x")
     shown = set(zip(fit.train.users.tolist(), fit.train.items.tolist(), strict=True))
     for part, wanted in (("valid", prepared.split.valid), ("test", prepared.split.test)):

@@ -48,8 +48,8 @@ def tune(pipeline: Path, overrides: tuple[str, ...], out: Path | None, as_json: 
         )
     registry = Registry.discover()
     check_components(config, registry)
-    with console.progress() as progress:
-        prepared = prepare(config, registry, RunFolder.create(folder, config), progress)
+    with console.progress() as progress, RunFolder.create(folder, config) as run:
+        prepared = prepare(config, registry, run, progress)
         agent, seconds = fit_components(prepared)
     assert agent.policy is not None
     report: Mapping[str, Any] = getattr(agent.policy.part, "report", {})
