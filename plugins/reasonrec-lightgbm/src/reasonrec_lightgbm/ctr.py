@@ -32,11 +32,10 @@ from reasonrec_lightgbm.click_features import ClickRequests, compute_click_featu
 from reasonrec_lightgbm.evidence import EvidentialObjective, click_loss, compute_probability, predict_evidence
 from reasonrec_lightgbm.item_content import WITHOUT, WITHOUT_HELP, GrowingContent, ItemContent
 from reasonrec_lightgbm.item_statistics import ItemStatistics
-from reasonrec_lightgbm.labelled_rows import LabelledRows, RaggedRows
+from reasonrec_lightgbm.labelled_rows import LabelledRows, RaggedRows, check_labels
 
 TASK = {"objective": "binary", "metric": ["auc", "binary_logloss"]}
 END = np.iinfo(np.int64).max
-FEWEST = 50
 
 
 class CTRConfig(BoostingConfig):
@@ -81,7 +80,7 @@ class LightGBMCTR(Delegate[CTRConfig]):
 
     def fit(self, data: FitData) -> None:
         """Describe the training rows, train, keep what describes later rows."""
-        self._check(data)
+        check_labels(data.train.values, "lightgbm-ctr")
         self._n_users = data.n_users
         self._labels = LabelledRows.of(data.train)
         content = ItemContent.of(data.catalog, data.observation, self.config.dimensions, self.config.without)
@@ -180,19 +179,6 @@ class LightGBMCTR(Delegate[CTRConfig]):
         self._content = GrowingContent(ItemContent.from_arrays(arrays["content"]), catalog)
         self._labels = LabelledRows(**arrays["labels"])
         return self
-
-    def _check(self, data: FitData) -> None:
-        values = data.train.values
-        if values is None:
-            raise DataError(
-                "the training interactions have no labels", where="lightgbm-ctr", fix="Give a value column of 0 and 1."
-            )
-        if len(values) < FEWEST:
-            raise DataError(f"{len(values)} labelled rows are too few (at least {FEWEST})", where="lightgbm-ctr")
-        if values.min() < 0 or values.max() > 1:
-            raise DataError(f"a label is {values.max():g}, not 0 or 1", where="lightgbm-ctr")
-        if len(np.unique(values)) < 2:
-            raise DataError(f"every training label is {values[0]:g}: nothing to tell apart", where="lightgbm-ctr")
 
     def _observe(self, observation: Observation) -> tuple[ItemContent, ItemStatistics]:
         """Content and knowledge of all items; of those that came after the fit, what their content says."""

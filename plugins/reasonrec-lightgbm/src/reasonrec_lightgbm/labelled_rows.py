@@ -7,7 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, Float32, Float64, Int32, Int64, Interactions, indptr_of
+
+FEWEST = 50
+"""So many labelled rows are needed to learn from."""
 
 
 @dataclass(frozen=True)
@@ -133,3 +137,23 @@ class LabelledRows:
         liked = np.flatnonzero(self.values > 0.5)
         inside = self.take(self.values > 0.5).before(self.users, self.times)
         return RaggedRows(inside.indptr, liked[inside.index], inside.rows)
+
+
+def check_labels(values: Float32 | None, where: str) -> None:
+    """Refuse training labels that nothing can be learned from.
+
+    Args:
+        values: one per training row, None where the data has none.
+        where: who wants to learn, for the message.
+
+    Raises:
+        DataError: none, too few, not within 0 and 1, or all the same.
+    """
+    if values is None:
+        raise DataError("the training interactions have no labels", where=where, fix="Give a value column of 0 and 1.")
+    if len(values) < FEWEST:
+        raise DataError(f"{len(values)} labelled rows are too few (at least {FEWEST})", where=where)
+    if values.min() < 0 or values.max() > 1:
+        raise DataError(f"a label is {values.max():g}, not 0 or 1", where=where)
+    if len(np.unique(values)) < 2:
+        raise DataError(f"every training label is {values[0]:g}: nothing to tell apart", where=where)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from reasonrec_explain.item_text import ItemTextSettings
 from reasonrec_torch.optimiser import share_schedule
+from reasonrec_torch.progress import TrainingReport
 from reasonrec_torch.trainer import TimeLimit, train
 
 from reasonrec_core.components import FitData, Settings
@@ -78,31 +79,67 @@ def tune(
     Raises:
         DataError: nobody has two training interactions.
     """
-    started = time.perf_counter()
-    build = TuningParts(config, speech, backbone, data)
-    module, answering = build.module, build.answering
-    clicks, explains = data.task is Task.CTR, data.task is Task.EXPLAIN
-    some, pairs = (_some(data.valid, most, data.seed) for most in (config.queries, config.pairs))
+    began = time.perf_counter()
+    parts = TuningParts(config, speech, backbone, data)
+    some, pairs = (_draw(data.valid, most, data.seed) for most in (config.queries, config.pairs))
+    sampler = parts.make_sampler(config, data.seed)
+    training = _train_weights(parts, config, data, sampler, some, _plan_time(config, data.task, some, pairs, began))
+    report: dict[str, Any] = {
+        "training": {**training.to_dict(), "tokens": sampler.state(), "threads": torch.get_num_threads()}
+    }
+    decision, counts = None, None
+    if data.task is Task.CTR and pairs is not None and data.train.values is not None:
+        counts = ClickCounts.of(data.train, len(data.catalog))
+        clicks = fit_click_fusion(parts.module, parts.answering, pairs, counts, data)
+        decision, report["decision"] = FusionSet(clicks=clicks.decision), {"clicks": clicks.report}
+    elif data.task not in (Task.CTR, Task.EXPLAIN) and generator is not None and pairs is not None:
+        fusions = fit_fusions(parts.module, parts.answering, pairs, generator, data)
+        if config.confidence_steps:
+            left = None if config.minutes is None else 60 * config.minutes - training.seconds - fusions.seconds * 2
+            report["confidence"] = learn_confidence(
+                parts.module, parts.answering, sampler, fusions, config, data.seed, left
+            )
+            fusions = fit_fusions(parts.module, parts.answering, pairs, generator, data)
+        decision, report["decision"] = fusions.decisions, fusions.report
+    learned = replace(parts.make_finetuned(report), decision=decision, counts=counts, adapter=parts.module.unwrap())
+    return learned.to(backbone.device)
+
+
+def _plan_time(
+    config: TuningConfig, task: Task, some: Cases | None, pairs: Cases | None, began: float
+) -> TimeLimit | None:
+    """How long the weights may be trained: what the settings allow, less what confidence and the decision will take."""
+    if config.minutes is None:
+        return None
+    seconds = 60 * config.minutes * (1 - FOR_CONFIDENCE if config.confidence_steps else 1.0)
+    again = 0.0
+    if some and pairs and task not in (Task.CTR, Task.EXPLAIN):
+        again = len(pairs) * (2 if config.confidence_steps else 1) / len(some)
+    return TimeLimit(seconds, time.perf_counter() - began, again)
+
+
+def _train_weights(
+    parts: TuningParts,
+    config: TuningConfig,
+    data: FitData,
+    sampler: Sampler,
+    some: Cases | None,
+    limit: TimeLimit | None,
+) -> TrainingReport:
+    """Train the module; ``some`` are the cases that choose when to stop."""
+    clicks = data.task is Task.CTR
 
     def figure(model: TunableModel) -> float:
         assert some is not None
-        return (click_figure if clicks else ranking_figure)(model, answering, some)
+        return (click_figure if clicks else ranking_figure)(model, parts.answering, some)
 
-    said = bool(config.weights.answer or (config.weights.thought and config.thoughts))
-    places, digest = config.batch_tokens, build.key
-    sampler = Sampler(build.examples, answering.tokeniser, config.shares, places, data.seed, said, config.steps, digest)
-    again = len(pairs) * (2 if config.confidence_steps else 1) / len(some) if some and pairs else 0.0
-    limit = None
-    if config.minutes is not None:
-        room = 60 * config.minutes * (1 - FOR_CONFIDENCE if config.confidence_steps else 1.0)
-        limit = TimeLimit(room, time.perf_counter() - started, 0.0 if clicks or explains else again)
-    training = train(
-        module,
+    return train(
+        parts.module,
         sampler,
-        config.make_trainer_config(str(backbone.device)),
+        config.make_trainer_config(str(parts.module.backbone.device)),
         seed=data.seed,
         # How well the head ranks says nothing of sentences: with them the last weights are kept.
-        validate=None if some is None or explains else figure,
+        validate=None if some is None or data.task is Task.EXPLAIN else figure,
         figure="validation AUC" if clicks else "validation NDCG@10",
         validate_start=True,
         schedule=share_schedule(config.warmup),
@@ -112,22 +149,6 @@ def tune(
         workdir=data.workdir,
         checkpoint=CHECKPOINT,
     )
-    report: dict[str, Any] = {
-        "training": {**training.to_dict(), "tokens": sampler.state(), "threads": torch.get_num_threads()}
-    }
-    decision, counts = None, None
-    if not clicks and not explains and generator is not None and pairs is not None:
-        decided = fit_fusions(module, answering, pairs, generator, data)
-        if config.confidence_steps:
-            left = None if config.minutes is None else 60 * config.minutes - training.seconds - decided.seconds * 2
-            report["confidence"] = learn_confidence(module, answering, sampler, decided, config, data.seed, left)
-            decided = fit_fusions(module, answering, pairs, generator, data)
-        decision, report["decision"] = decided.decisions, decided.report
-    if clicks and pairs is not None and data.train.values is not None:
-        counts = ClickCounts.of(data.train, len(data.catalog))
-        judged = fit_click_fusion(module, answering, pairs, counts, data)
-        decision, report["decision"] = FusionSet(clicks=judged.decision), {"clicks": judged.report}
-    return replace(build.tuned(report), decision=decision, counts=counts, adapter=module.unwrap()).to(backbone.device)
 
 
 class TuningParts:
@@ -182,12 +203,18 @@ class TuningParts:
             *(f"{name} {features.present[name].sum()}" for name in features.widths),
         )
 
-    def tuned(self, report: dict[str, Any]) -> FineTuned:
+    def make_sampler(self, config: TuningConfig, seed: int) -> Sampler:
+        """Batches of dialogues; completions are learned from where one of their weights is not zero."""
+        writes = bool(config.weights.answer or (config.weights.thought and config.thoughts))
+        settings = config.shares, config.batch_tokens, seed, writes, config.steps
+        return Sampler(self.examples, self.answering.tokeniser, *settings, self.key)
+
+    def make_finetuned(self, report: dict[str, Any]) -> FineTuned:
         """What was learned."""
         return FineTuned(self.projector, self.head, self.collaborative, self.names, report=report)
 
 
-def _some(cases: Cases | None, most: int, seed: int) -> Cases | None:
+def _draw(cases: Cases | None, most: int, seed: int) -> Cases | None:
     """At most so many, drawn; None where there are none."""
     if cases is None or not len(cases) or not most:
         return None
