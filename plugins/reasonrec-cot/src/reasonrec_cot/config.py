@@ -7,9 +7,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from reasonrec_explain.config import MbrSettings
+from reasonrec_explain.item_text import ItemTextSettings
 
 from reasonrec_core.components import Settings
-from reasonrec_cot.prompting.item_words import ItemTextSettings
 from reasonrec_cot.prompting.prompt_builder import PromptSettings
 from reasonrec_cot.tuning_config import TuningConfig
 

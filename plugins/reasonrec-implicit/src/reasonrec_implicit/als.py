@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Self
+import threading
+from typing import Any
 
 import numpy as np
-from implicit.cpu.als import AlternatingLeastSquares
 from pydantic import Field
 from scipy import sparse
 
 from reasonrec_core.components import FitData
-from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.types import Float32
 from reasonrec_implicit.factors import FactorConfig, Factors
 from reasonrec_implicit.matrices import count_threads, limit_blas_threads
+
+MAKING = threading.Lock()
+"""One thread makes a solver, the others wait for it."""
 
 
 class ALSConfig(FactorConfig):
@@ -34,7 +35,7 @@ class ALS(Factors[ALSConfig]):
     """
 
     Config = ALSConfig
-    _model: AlternatingLeastSquares
+    _model: Any = None
 
     def _train(self, matrix: sparse.csr_matrix, data: FitData) -> tuple[Float32, Float32]:
         model = self._new(seed=data.seed, threads=count_threads(self.config.threads))
@@ -47,24 +48,30 @@ class ALS(Factors[ALSConfig]):
         return model.user_factors, model.item_factors
 
     def _fold_in(self, histories: sparse.csr_matrix) -> Float32:
-        vectors: Float32 = self._model.recalculate_user(np.arange(histories.shape[0]), histories)
+        vectors: Float32 = self._solver.recalculate_user(np.arange(histories.shape[0]), histories)
         return vectors
 
-    @classmethod
-    def load(cls, folder: Path, catalog: Catalog) -> Self:
-        """Read the vectors."""
-        self = super().load(folder, catalog)
-        self._prepare(None)
-        return self
+    def _prepare(self, matrix: sparse.csr_matrix) -> None:
+        self._model = None
 
-    def _prepare(self, matrix: sparse.csr_matrix | None) -> None:
-        """A model of item vectors alone; its Gram matrix is computed here, so that threads only read it."""
-        with limit_blas_threads():
-            self._model = self._new(seed=0, threads=1)
-            self._model.item_factors = self._items
-            _ = self._model.YtY
+    @property
+    def _solver(self) -> Any:
+        """A model of item vectors alone, made for the first history: who is not asked need not import implicit.
+
+        Its Gram matrix is computed here, so that threads only read it.
+        """
+        with MAKING:
+            if self._model is None:
+                with limit_blas_threads():
+                    model = self._new(seed=0, threads=1)
+                    model.item_factors = self._items
+                    _ = model.YtY
+                self._model = model
+        return self._model
 
     def _new(self, seed: int, threads: int) -> Any:
+        from implicit.cpu.als import AlternatingLeastSquares
+
         config = self.config
         return AlternatingLeastSquares(
             factors=config.factors,

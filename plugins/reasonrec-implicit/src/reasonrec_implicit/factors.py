@@ -63,12 +63,13 @@ class Factors(Delegate[C]):
         known = len(self._items)
         if batch.candidates is None:
             if self._n_items == known:
-                return vectors @ self._items.T
+                every: Float32 = vectors @ self._items.T
+                return every
             whole = np.zeros((len(batch), self._n_items), dtype=np.float32)
             np.matmul(vectors, self._items.T, out=whole[:, :known])
             last_of_all(whole, np.arange(self._n_items), known)
             return whole
-        scores = np.einsum("bd,bcd->bc", vectors, self._items[np.clip(batch.candidates, 0, known - 1)])
+        scores: Float32 = np.einsum("bd,bcd->bc", vectors, self._items[np.clip(batch.candidates, 0, known - 1)])
         scores[batch.candidates < 0] = -np.inf
         last_of_all(scores, batch.candidates, known)
         return scores

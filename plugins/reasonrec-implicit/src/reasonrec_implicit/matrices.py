@@ -56,4 +56,5 @@ def find_trained_users(matrix: sparse.csr_matrix) -> Bool:
 def place_popularity_below_zero(matrix: sparse.csr_matrix) -> Float32:
     """float32[n_items] in [-1, 0): orders by popularity what no neighbour reaches, below everything that one does."""
     counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
-    return (counts / (counts.max(initial=0) + 1.0) - 1.0).astype(np.float32)
+    below: Float32 = (counts / (counts.max(initial=0) + 1.0) - 1.0).astype(np.float32)
+    return below

@@ -114,9 +114,11 @@ def _biases(
     labels: LabelledRows, n_users: int, n_items: int, mean: float, count: Float64, design: npt.NDArray[np.float64]
 ) -> tuple[Float64, Float64, Float64, Float64]:
     user_count = np.bincount(labels.users, minlength=n_users)
-    item_bias, prior, user_bias = np.zeros(n_items), np.zeros(n_items), np.zeros(n_users)
+    item_bias: Float64 = np.zeros(n_items)
+    prior: Float64 = np.zeros(n_items)
+    user_bias: Float64 = np.zeros(n_users)
     columns = _with_popularity(design, count)
-    content = np.zeros(columns.shape[1])
+    content: Float64 = np.zeros(columns.shape[1])
     weight = count * ITEM_WEIGHT / (count + ITEM_WEIGHT)
     gram = (columns * weight[:, None]).T @ columns + CONTENT_PENALTY * np.eye(columns.shape[1])
     for _ in range(ROUNDS if len(labels) else 0):
@@ -124,7 +126,7 @@ def _biases(
         user_bias = np.bincount(labels.users, weights=left, minlength=n_users) / (user_count + USER_WEIGHT)
         left = labels.values - mean - user_bias[labels.users]
         total = np.bincount(labels.items, weights=left, minlength=n_items)
-        content = np.linalg.solve(gram, columns.T @ (total * weight / np.maximum(count, 1)))
+        content = np.linalg.solve(gram, columns.T @ (total * weight / np.maximum(count, 1))).astype(np.float64)
         prior = columns @ content
         item_bias = (total + ITEM_WEIGHT * prior) / (count + ITEM_WEIGHT)
     return user_bias, item_bias, prior, content

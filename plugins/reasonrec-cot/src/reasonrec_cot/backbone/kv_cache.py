@@ -21,7 +21,8 @@ def make_cache(layers: int, start: Layers | None = None, rows: int = 1) -> Cache
 
     ``start`` is read, never written.
     """
-    made: list[Any] = [DynamicLayer() for _ in range(layers)]
+    layer_class: Any = DynamicLayer  # transformers leaves its constructor untyped
+    made: list[Any] = [layer_class() for _ in range(layers)]
     for layer, pair in zip(made, start or (), strict=start is not None):
         layer.keys, layer.values = (states.expand(rows, -1, -1, -1) for states in pair)
         layer.dtype, layer.device, layer.is_initialized = pair[0].dtype, pair[0].device, True
