@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -12,12 +13,12 @@ def test_it_is_in_the_help_and_runs(tmp_path: Path) -> None:
     assert "template" in runner.invoke(cli, ["--help"]).output
     result = runner.invoke(cli, ["template", str(dataset.folder), "-k", "3"])
     assert result.exit_code == 0, result.output
-    counts = [int(line.split("\t")[0]) for line in result.output.splitlines()]
-    assert len(counts) == 3
-    assert counts == sorted(counts, reverse=True)
+    rows = [line.split("\t") for line in result.output.splitlines()]
+    counts = Counter(dataset.interactions.items.tolist())
+    assert [int(count) for count, _, _ in rows] == [count for _, count in counts.most_common(3)]
+    assert all(int(count) == counts[dataset.catalog.find(item)] for count, item, _ in rows)
 
 
-def test_it_reads_raw_data(tmp_path: Path) -> None:
-    tmp_path.joinpath("interactions.csv").write_text("user_id,item_id\na,x\nb,x\nb,y\n")
-    result = CliRunner().invoke(cli, ["template", str(tmp_path)], env={"REASONREC_CACHE": str(tmp_path / "cache")})
-    assert [line.split("\t")[:2] for line in result.output.splitlines()] == [["2", "x"], ["1", "y"]]
+def test_what_it_cannot_read_is_said(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["template", str(tmp_path / "nothing")])
+    assert "no such file or folder" in str(result.exception)
