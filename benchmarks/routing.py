@@ -1,4 +1,4 @@
-"""Delegation, consulting and calibration of a policy with its delegates, proved on real data; a piece at a time.
+"""Delegation and calibration of a policy with its delegates, proved on real data; a piece at a time.
 
     python benchmarks/routing.py answer amazon-beauty --fitted WORK/amazon-beauty/full/0/fitted --data ../shared/data
     python benchmarks/routing.py prove amazon-beauty --fitted WORK/amazon-beauty/full/0/fitted
@@ -9,7 +9,7 @@
 ``answer`` asks the policy and its delegates every validation and test query, once, and keeps the answers under
 ``--work``; the policy is one that benchmarks/chain.py or cot.py fitted (seed 0); `chain` is fitted here where
 ``--fitted`` is not given. ``prove`` does all routing on those answers: the share without loss of every router (chosen
-on validation, decided once on test), consulting, calibration. ``time`` measures requests. ``table`` writes
+on validation, decided once on test), calibration. ``time`` measures requests. ``table`` writes
 benchmarks/results/routing.md. Data, split and item order are those of seed 0. Needs reasonrec-chain, -text, -timm and
 -implicit; `lightgbm-rank` and `profile` are asked too where ``--systems`` names them.
 """
@@ -25,7 +25,7 @@ from reasonrec_routers import cross_fitting
 from routing_answers import DELEGATES, POLICY, REFLEX, Bank
 from routing_calibration import calibrated
 from routing_ceiling import ceiling
-from routing_proof import consulted, prove
+from routing_proof import prove
 from routing_shift import shifted
 from routing_table import write_table
 from routing_time import timed
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--delegates", nargs="*", default=ROUTED, help="whom routers choose from, the closest last")
     parser.add_argument("--routers", nargs="*", default=[], help="names of routers to prove; all without")
     parser.add_argument(
-        "--parts", nargs="*", default=["routers", "consult", "calibration"], help="of `prove`; also: ceiling, shift"
+        "--parts", nargs="*", default=["routers", "calibration"], help="of `prove`; also: ceiling, shift"
     )
     parser.add_argument("--surrogates", nargs="*", default=["transitions"], help="delegates that `shift` fits again")
     parser.add_argument(
@@ -80,8 +80,6 @@ def do(given: argparse.Namespace, bank: Bank) -> None:
         return
     if "routers" in given.parts:
         keep(bank, "proof", prove(bank, near, tuple(given.forms), tuple(given.routers)))
-    if "consult" in given.parts:
-        keep(bank, "consult", consulted(bank, near))
     if "ceiling" in given.parts:
         keep(bank, "ceiling", ceiling(bank))
     if "shift" in given.parts:

@@ -1,9 +1,8 @@
-"""How much consulting could gain in benchmarks/routing.py: everybody's lists joined by a model that is fitted for it.
+"""How much joining lists could gain in benchmarks/routing.py: everybody's, by a model that is fitted for it.
 
 A conditional logit over all listed items (McFadden, 1974): which item of a query is the target, by each system's rank
 and score of it. It may weigh many systems at once and is cross-fitted over validation queries, so it is about as good
-as any fixed fusion of these lists can be: where it gains nothing, no weights of
-`reasonrec_core.routing.rank_fusion` do.
+as any fixed fusion of these lists can be.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What benchmarks/routing.py finds out on answers that are kept: shares without loss, consulting, calibration.
+"""What benchmarks/routing.py finds out on answers that are kept: shares without loss, calibration.
 
 Every choice is made on validation queries; the test queries are decided once by what was chosen. Routers learn from
 answers as `reasonrec run` has them: the policy and chain-reflex both have gates that were fitted on these
@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 from reasonrec_routers import cross_fitting
-from routing_answers import PROFILE, TOP, Bank, quality
+from routing_answers import TOP, Bank, quality
 
 from reasonrec_core.routing import Assignment, CalibrationData, Router, answer_features, expected_gain, make_router
 from reasonrec_core.routing.budget import relative_difference, routed_quality, share_for_loss
 from reasonrec_core.routing.config import AnyRouterConfig
-from reasonrec_core.routing.fit_fusion import fit_fusion
 from reasonrec_core.types import Ranking
 
 WIDTH = TOP + 1
@@ -136,33 +135,3 @@ def oracle(test: CalibrationData, delegates: tuple[str, ...]) -> list[float]:
     mine = test.quality[test.policy]
     gains = np.sort(np.max([test.quality[label] for label in delegates], axis=0) - mine)[::-1]
     return [float(mine.mean() + gains[: round(s * len(gains))].sum() / len(gains)) for s in SHARES]
-
-
-def consulted(bank: Bank, delegates: tuple[str, ...]) -> Found:
-    """Policy and delegates together, on the coldest quarter: learned on validation, tested once."""
-    labels = (*delegates, *([PROFILE] if PROFILE in bank.systems else []))
-    sides: dict[str, Any] = {}
-    for part in ("valid", "test"):
-        horizon, cases = bank.horizon(part), bank.cases(part)
-        cold = np.flatnonzero(horizon >= np.quantile(horizon, 0.75))
-        ranked = {label: bank.ranking(label, part, WIDTH).take(cold) for label in (bank.policy, *labels)}
-        sides[part] = (cases.take(cold), horizon[cold], ranked)
-    cases, horizon, ranked = sides["valid"]
-    fusion = fit_fusion(
-        ranked, cases.target_indptr, cases.targets, horizon, 0, users=cases.queries.users.astype(np.int64),
-        resamples=RESAMPLES,
-    )  # fmt: skip
-    cases, horizon, ranked = sides["test"]
-    users = cases.queries.users.astype(np.int64)
-    alone = {label: quality(ranking, cases)[0] for label, ranking in ranked.items()}
-    fused = quality(fusion({label: ranked[label] for label in fusion.systems}, horizon), cases)[0]
-    best = max(labels, key=lambda label: float(alone[label].mean()))
-    return {
-        "n": len(cases),
-        "fusion": fusion.model_dump(mode="json"),
-        "systems": {label: float(each.mean()) for label, each in alone.items()},
-        "fused": float(fused.mean()),
-        "best": best,
-        "against policy": asdict(relative_difference(fused, alone[bank.policy], users, seed=0, resamples=RESAMPLES)),
-        "against best": asdict(relative_difference(fused, alone[best], users, seed=0, resamples=RESAMPLES)),
-    }

@@ -43,7 +43,7 @@ def write_table(work: Path) -> None:
     lines = [HEAD.format(python=platform.python_version(), date=date.today().isoformat())]
     for folder in sorted(path.parent for path in work.glob("*/routers.json")):
         lines.append(f"## {folder.name}\n")
-        for make in (shares, curves, quarters, consulted, ceiling, calibration, shifts, times):
+        for make in (shares, curves, quarters, ceiling, calibration, shifts, times):
             found = [*make(folder)]
             lines += [*found, ""] if found else []
     RESULTS.mkdir(exist_ok=True)
@@ -105,28 +105,14 @@ def quarters(folder: Path) -> Iterator[str]:
             yield f"| {name} | {' | '.join(cells)} |"
 
 
-def consulted(folder: Path) -> Iterator[str]:
-    """The coldest quarter."""
-    found = piece(folder, "consult").get("found")
-    if not found:
-        return
-    report = found["fusion"]["report"]
-    yield f"**Consulting** on the coldest quarter ({found['n']} test queries). Chosen on validation: {report['chosen']}"
-    gain = report["gain"]
-    yield f"(fused {report['fused']:.4f}, policy {report['policy']:.4f}, {interval(gain)})."
-    yield f"Test: fused {found['fused']:.4f},"
-    yield ", ".join(f"{name} {value:.4f}" for name, value in found["systems"].items()) + "."
-    yield f"Against the policy {interval(found['against policy'])}, against the best delegate ({found['best']})"
-    yield f"{interval(found['against best'])}."
-
-
 def ceiling(folder: Path) -> Iterator[str]:
-    """What consulting could gain."""
+    """What joining lists could gain, whoever joins them."""
     found = piece(folder, "ceiling").get("found")
     if not found:
         return
     systems = ", ".join(f"{name} {value:.4f}" for name, value in found["systems"].items())
-    yield f"What consulting could gain there, on validation (n = {found['n']}, cross-fitted): {systems};"
+    yield "What joining the lists could gain on the coldest quarter, on validation"
+    yield f"(n = {found['n']}, cross-fitted): {systems};"
     yield f"all joined by a conditional logit of their ranks and scores {found['joined']:.4f}, against the policy"
     yield f"{interval(found['against policy'])}, against {found['best']} {interval(found['against best'])}."
 

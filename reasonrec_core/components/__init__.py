@@ -2,12 +2,14 @@
 `DataSource`, `Splitter`, `Reporter`, or the record `MetricInfo`. Routers are in `reasonrec_core.routing`.
 
 A policy may offer more: `DistributionPolicy` (how likely every item is), `StochasticPolicy` (answers of several drawn
-networks). Every component has a pydantic ``Config``; one that learns does so in ``fit``, and can be saved to a folder
-and loaded from it. Arrays cross the border as numpy. A component never sees test data.
+networks), `ConsultingPolicy` (deciding again with delegates' answers in view). Every component has a pydantic
+``Config``; one that learns does so in ``fit``, and can be saved to a folder and loaded from it. Arrays cross the
+border as numpy. A component never sees test data.
 """
 
 from reasonrec_core.components.base import Component, Configured, Empty, FitData, Settings
 from reasonrec_core.components.models import (
+    ConsultingPolicy,
     Delegate,
     DistributionPolicy,
     EditablePolicy,
@@ -32,6 +34,7 @@ from reasonrec_core.hookspecs import Kind
 __all__ = [
     "Component",
     "Configured",
+    "ConsultingPolicy",
     "DataSource",
     "Delegate",
     "DistributionPolicy",

@@ -152,6 +152,22 @@ class EvidentialPolicy(Protocol):
         """float32[B, K + 1]: a Dirichlet's parameters less 1, for ``items`` (as in `samples`) and, last, all others."""
 
 
+@runtime_checkable
+class ConsultingPolicy(Protocol):
+    """A policy that can decide again with the answers of delegates in view, where ``router.consult`` says so."""
+
+    @property
+    def consults(self) -> bool:
+        """Whether its settings let it; asked before it is fitted."""
+
+    def consult(self, batch: QueryBatch, observation: Observation, answers: Mapping[str, Ranking]) -> Deliberation:
+        """Answer ``batch`` (rankings), knowing what delegates, by their labels, answer to the same queries.
+
+        There may be no delegates, and their rows may be padding. What may be recommended is what it is for
+        `ReasoningPolicy.deliberate`: a delegate's word lets nothing else in.
+        """
+
+
 class UncertaintyEstimator(Component[C]):
     """Says how unsure the policy is, before or after it answers."""
 

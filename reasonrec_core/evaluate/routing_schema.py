@@ -46,18 +46,16 @@ class TimeSpent(Record):
 
 
 class ConsultResult(Record):
-    """What consulting came to on validation queries, cross-fitted: mean NDCG@10 of the policy's own answers and of
+    """What consulting came to on validation queries: mean quality of the policy's own answers and of the ``consulted``
 
-    the ``fused`` ones and of each form of fusion by its name, the relative ``gain``, and what was ``chosen``: a form of
-    fusion, or the policy's own answer.
+    ones, with delegates' answers in view; the relative ``gain``; and whether it is ``used``, as only a clear gain is.
     """
 
-    model_config = ConfigDict(extra="allow")
-    policy: float
-    fused: float | None = None
+    policy: float | None = None
+    consulted: float | None = None
     queries: int = 0
     gain: Estimate | None = None
-    chosen: str = ""
+    used: bool = False
 
 
 class RouterReport(Record):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from reasonrec_core.pipeline.evaluated_run import EvaluatedRun as EvaluatedRun
     from reasonrec_core.pipeline.interactive import EditedPolicy as EditedPolicy
     from reasonrec_core.pipeline.latency import Latency as Latency
+    from reasonrec_core.pipeline.predict import Answers as Answers
+    from reasonrec_core.pipeline.predict import consulted_answers as consulted_answers
     from reasonrec_core.pipeline.predict import delegate_answers as delegate_answers
     from reasonrec_core.pipeline.predict import policy_answers as policy_answers
     from reasonrec_core.pipeline.prepare import Prepared as Prepared
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "Agent": "agent",
+    "Answers": "predict",
     "EditedPolicy": "interactive",
     "EvaluatedRun": "evaluated_run",
     "EvaluatedTask": "evaluate",
@@ -35,6 +38,7 @@ _MODULES = {
     "Prepared": "prepare",
     "Recommender": "serve",
     "component_versions": "artifacts",
+    "consulted_answers": "predict",
     "delegate_answers": "predict",
     "expected_gains": "calibrate_router",
     "goals": "calibrate_router",

@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reasonrec_core.pipeline.delegate_calls import (
-    DelegateAnswers,
-    DelegateCalls,
-    Rows,
-    consult,
-    hand_over,
-    join_answers,
-)
+from reasonrec_core.pipeline.delegate_calls import DelegateAnswers, DelegateCalls, Rows, hand_over, join_answers
 from reasonrec_core.routing import FEATURE, Assignment, Decisions, Router, take_signals
 from reasonrec_core.routing.decision import Reasons, undecided
 from reasonrec_core.types import Bool, Deliberation, Float32, Int64, Observation, QueryBatch, Ranking, Uncertainty
@@ -34,7 +27,7 @@ class Outcome:
         decisions: who answered, how sure the answer is, and why; risk and confidence are NaN without a router.
         uncertainty: per estimator float32[B], NaN where it was not needed.
         deliberated: positions of the queries that the policy deliberated on.
-        deliberation: of those, or None where there were none.
+        deliberation: of those, the last one where it decided again; None where there were none.
         seconds: for the whole batch.
         attempts: query -> what went wrong with the delegates that were asked for it and did not answer, in turn.
     """
@@ -95,9 +88,9 @@ class _Routing:
         self._think()
         if self.assigned is None:
             self._hand_over()
-        fused = self._consult(self.handed.who != "")
+        consulted = self._consult()
         decisions = self.router.decide(
-            self.found, self.keys, assigned=self.assigned, answered=self.handed.who, fused=fused
+            self.found, self.keys, assigned=self.assigned, answered=self.handed.who, consulted=consulted
         )
         return self._outcome(decisions)
 
@@ -163,24 +156,25 @@ class _Routing:
         after = self.agent.estimate("after", part, seen, self.deliberation)
         self.found |= {label: _spread(value, rows, size) for label, value in after.items()}
 
-    def _consult(self, replaced: Bool) -> Bool:
-        """Fuse the answers where delegates are consulted; which those are."""
-        nobody = np.zeros(len(replaced), np.bool_)
-        fusion, deliberation = self.router.state.fusion, self.deliberation
-        if fusion is None or deliberation is None or deliberation.ranking is None:
-            return nobody
-        at = np.flatnonzero(self.router.consults(self.found, replaced)[self.thinking])
+    def _consult(self) -> Bool:
+        """The policy decides again where delegates are to be consulted; bool[B] where that came about."""
+        made = np.zeros(len(self.batch), np.bool_)
+        at = np.flatnonzero(self.router.consults(self.found, self.handed.who != "")[self.thinking])
         if not len(at):
-            return nobody
-        rows, mine = self.thinking[at], deliberation.ranking.take(at)
-        fused, failed = consult(fusion, rows, mine, self.observation.horizon[rows], self.agent.width, self.ask)
-        if fused is None:
-            said = {row: (*self.handed.attempts.get(row, ()), failed or "") for row in rows.tolist()}
-            self.handed = replace(self.handed, attempts={**self.handed.attempts, **said})
-            return nobody
-        nobody[rows] = True
-        self.handed = replace(self.handed, answers=(*self.handed.answers, (rows, fused)))
-        return nobody
+            return made
+        rows, answers = self.thinking[at], dict[str, Ranking]()
+        for label in self.agent.delegates:
+            theirs = self.ask(label, rows)
+            if theirs is None:  # whoever decides with less in view than on validation may decide worse
+                said = {row: (*self.handed.attempts.get(row, ()), self.ask.failed[label]) for row in rows.tolist()}
+                self.handed = replace(self.handed, attempts={**self.handed.attempts, **said})
+                return made
+            answers[label] = theirs
+        assert self.deliberation is not None
+        again = self.agent.consult(self.batch.take(rows), self.observation.take(rows), answers)
+        self.deliberation = self.deliberation.put(at, again)
+        made[rows] = True
+        return made
 
     def _outcome(self, decisions: Decisions) -> Outcome:
         """What was done, without the answers that are held back."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reasonrec_core.components import Delegate, Kind, ReasoningPolicy, UncertaintyEstimator
+from reasonrec_core.components import ConsultingPolicy, Delegate, Kind, ReasoningPolicy, UncertaintyEstimator
 from reasonrec_core.errors import RunError
 from reasonrec_core.observe import ObservedItems
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
@@ -64,6 +64,18 @@ class Agent:
         policy: ReasoningPolicy[Any] = self.policy.part
         with self.registry.guard(Kind.POLICY, self.policy.name, "deliberate"):
             return check_deliberation(policy.deliberate(batch, observation), batch, self.n_items)
+
+    def consult(
+        self, batch: QueryBatch, observation: Observation, answers: Mapping[str, Ranking] | None = None
+    ) -> Deliberation:
+        """The policy's answer with the first ``width`` items of the delegates' in view, who are asked if need be."""
+        assert self.policy is not None
+        policy: ConsultingPolicy = self.policy.part
+        if answers is None:
+            answers = {label: self.delegate(label, batch, observation) for label in self.delegates}
+        heads = {label: ranking.head(self.width) for label, ranking in answers.items()}
+        with self.registry.guard(Kind.POLICY, self.policy.name, "consult"):
+            return check_deliberation(policy.consult(batch, observation, heads), batch, self.n_items)
 
     def estimate(
         self, stage: str | None, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None

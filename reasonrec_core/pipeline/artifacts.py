@@ -134,7 +134,7 @@ def list_others(
     k = max(prepared.config.evaluate.k)
     targets = set(found.cases.take(np.array([row])).targets.tolist())
     for label, answers in found.answers.items():
-        if label == by or answers.ranking is None:
+        if label == by or answers.ranking is None or (answers.asked is not None and not answers.asked[row]):
             continue
         items = [i for i in answers.ranking.items[row, :k].tolist() if i >= 0]
         place = next((place for place, i in enumerate(items, 1) if i in targets), None)

@@ -15,14 +15,20 @@ from reasonrec_core.hookspecs import Kind
 from reasonrec_core.io import read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.latency import measure, measure_costs
-from reasonrec_core.pipeline.predict import Answers, delegate_answers, policy_answers
+from reasonrec_core.pipeline.predict import Answers, consulted_answers, delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared, hash_source
-from reasonrec_core.routing import EXPLORED, CalibrationData, Decisions, Router, RouterConfig, Signals, make_router
+from reasonrec_core.routing import (
+    EXPLORED,
+    CalibrationData,
+    ConsultedAnswers,
+    Decisions,
+    Router,
+    RouterConfig,
+    make_router,
+)
 from reasonrec_core.routing.budget import share_for_loss, share_for_time, share_for_tokens
 from reasonrec_core.routing.calibration_data import expected_gain
-from reasonrec_core.routing.fit_fusion import fit_fusion
-from reasonrec_core.routing.rank_fusion import Fusion
-from reasonrec_core.routing.router import HORIZON
+from reasonrec_core.routing.consulting import wants_advice
 from reasonrec_core.types import Bool, Cases, Float64, Int64, QueryBatch, Ranking, Task, Uncertainty
 
 
@@ -65,24 +71,8 @@ def _fit(
         made.note(goal={"goal": config.goal, **goal})
     if costs is not None:
         made.note(costs=costs.model_dump())
-    if config.consult is not None:
-        fusion = fit_fusion(
-            {label: each.ranking for label, each in answers.items() if each.ranking},
-            cases.target_indptr,
-            cases.targets,
-            data.signals[HORIZON].total,
-            config.seed,
-            asked=made.consults(data.signals, np.zeros(len(data), np.bool_)),
-            users=data.keys,
-            resamples=settings.resamples,
-        )
-        made.update(fusion=fusion)
-        made.note(consult=dict(fusion.report))
-    fused_hit = None
-    if (joint := fuse_answers(made, data.signals, answers)) is not None:
-        found = scored(prepared, joint, cases)
-        fused_hit = np.asarray(found.per_query[goals(prepared, found)[1]] > 0)
-    made.calibrate_confidence(data, fused_hit)
+    made.learn_consulting(data, resamples=settings.resamples)
+    made.calibrate_confidence(data)
     made.place_abstention(data)
     return made
 
@@ -95,13 +85,19 @@ def calibration_data(prepared: Prepared, agent: Agent, task: Task) -> Calibratio
     answers |= {label: delegate_answers(prepared, agent, label, task, "valid") for label in agent.delegates}
     scores = {label: scored(prepared, each, cases) for label, each in answers.items()}
     quality, hit = goals(prepared, scores[policy])
+    known, consulted = signals(agent, cases.queries, answers), None
+    assert prepared.config.router is not None
+    if (asked := wants_advice(prepared.config.router, known)).any():
+        found = scored(prepared, consulted_answers(prepared, agent, task, "valid", asked), cases).per_query
+        consulted = ConsultedAnswers(asked, found[quality], found[hit] > 0)
     return CalibrationData(
         policy,
-        signals(agent, cases.queries, answers),
+        known,
         {label: s.per_query[quality] for label, s in scores.items()},
         {label: s.per_query[hit] > 0 for label, s in scores.items()},
         keys(cases),
         expected=expected_gains(prepared, agent, answers),
+        consulted=consulted,
     )
 
 
@@ -158,19 +154,8 @@ def signals(agent: Agent, queries: QueryBatch, answers: Mapping[str, Answers]) -
     return {**found, **agent.features(queries, theirs)}
 
 
-def fuse_answers(router: Router[Any], found: Signals, answers: Mapping[str, Answers]) -> Answers | None:
-    """What policy and delegates answer together, to all queries; None where nobody is consulted."""
-    fusion: Fusion | None = router.state.fusion
-    if fusion is None:
-        return None
-    parts = {label: answers[label] for label in fusion.systems}
-    rankings = {label: each.ranking for label, each in parts.items() if each.ranking is not None}
-    seconds = sum(each.seconds for each in parts.values())
-    return Answers(fusion(rankings, found[HORIZON].total), {}, None, seconds, "")
-
-
 def choose_answers(
-    decisions: Decisions, mine: Ranking, theirs: Mapping[str, Ranking], together: Ranking | None
+    decisions: Decisions, mine: Ranking, theirs: Mapping[str, Ranking], consulted: Ranking | None
 ) -> Ranking:
     """What those answer who are to answer, of queries that all have answered: padding where no answer is given.
 
@@ -178,15 +163,15 @@ def choose_answers(
         decisions: about these queries.
         mine: the policy's answers.
         theirs: each delegate's.
-        together: those of all, where there are any.
+        consulted: the policy's with the delegates' in view, where there are any.
     """
     items, scores = mine.items.copy(), mine.scores.copy()
     for label, ranking in theirs.items():
         rows = decisions.who == label
         items[rows], scores[rows] = ranking.items[rows], ranking.scores[rows]
-    if together is not None:
+    if consulted is not None:
         rows = decisions.consulted
-        items[rows], scores[rows] = together.items[rows], together.scores[rows]
+        items[rows], scores[rows] = consulted.items[rows], consulted.scores[rows]
     items[decisions.abstained], scores[decisions.abstained] = -1, -np.inf
     return Ranking(items, scores)
 

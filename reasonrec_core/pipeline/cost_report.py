@@ -12,7 +12,7 @@ from reasonrec_core.evaluate.significance import horizon_quartiles
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.evaluate import EvaluatedTask
 from reasonrec_core.pipeline.latency import Latency, alone, seconds_of
-from reasonrec_core.types import Float64, Int64, QueryBatch, Route
+from reasonrec_core.types import CONSULT, Float64, Int64, QueryBatch, Route
 
 BATCH = 32
 """Requests that are answered together."""
@@ -71,6 +71,8 @@ def tokens_of(agent: Agent, found: EvaluatedTask) -> dict[str, Int64]:
     early = router is not None and router.config.stage == "before"
     replaced = found.routed.replaced if found.routed is not None else np.full(len(nothing), agent.policy is None)
     made["routed"] = np.where(replaced, 0, spent) if early or agent.policy is None else spent
+    if found.routed is not None and CONSULT in found.answers and (more := found.answers[CONSULT].tokens) is not None:
+        made |= {"routed": made["routed"] + np.where(found.routed.consulted, more, 0), CONSULT: spent + more}
     return made | ({agent.policy.label: spent} if agent.policy else {})
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.errors import PluginError, ReasonRecError
-from reasonrec_core.routing.rank_fusion import Fusion, lengthen
 from reasonrec_core.types import Deliberation, Float32, QueryBatch, Ranking
 
 Rows = npt.NDArray[np.intp]
@@ -122,28 +121,6 @@ def hand_over(who: Names, fallbacks: Callable[[int], tuple[str, ...]], ask: Dele
             now = rows[who[rows] == then]
             waiting[then] = np.sort(np.concatenate([waiting.get(then, now[:0]), now]))
     return DelegateAnswers(who, tuple(answers), attempts)
-
-
-def consult(
-    fusion: Fusion, rows: Rows, mine: Ranking, horizon: Float32, width: int, ask: DelegateCalls
-) -> tuple[Ranking | None, str | None]:
-    """The fused ranking of some rows; or, where a delegate did not answer, what went wrong.
-
-    Args:
-        fusion: how.
-        rows: the queries, ascending.
-        mine: the policy's ranking of them.
-        horizon: float32 of each of them.
-        width: how much of each ranking is fused, as it was when weights were learned.
-        ask: of the batch.
-    """
-    found = {fusion.systems[0]: mine.head(width)}
-    for label in fusion.systems[1:]:
-        theirs = ask(label, rows)
-        if theirs is None:
-            return None, ask.failed[label]
-        found[label] = theirs.head(width)
-    return lengthen(fusion(found, horizon), mine), None
 
 
 def join_answers(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from reasonrec_core.components import Kind, MetricInfo
 from reasonrec_core.errors import PluginError
 from reasonrec_core.evaluate import (
@@ -23,8 +25,14 @@ from reasonrec_core.evaluate import (
 from reasonrec_core.evaluate.routing_schema import Estimate
 from reasonrec_core.evaluate.schema import PairedComparison, SliceEstimate
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.calibrate_router import choose_answers, fuse_answers, item_counts, keys, scored, signals
-from reasonrec_core.pipeline.predict import Answers, delegate_answers, delegate_clicks, policy_answers
+from reasonrec_core.pipeline.calibrate_router import choose_answers, item_counts, keys, scored, signals
+from reasonrec_core.pipeline.predict import (
+    Answers,
+    consulted_answers,
+    delegate_answers,
+    delegate_clicks,
+    policy_answers,
+)
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import Decisions
 from reasonrec_core.types import CONSULT, ROUTED, Cases, Task
@@ -68,11 +76,11 @@ def assess(prepared: Prepared, agent: Agent, task: Task) -> EvaluatedTask:
         mine, known = answers[agent.policy.label], signals(agent, cases.queries, answers)
         assert mine.ranking is not None
         theirs = {label: a.ranking for label in agent.delegates if (a := answers[label]).ranking is not None}
-        if (joint := fuse_answers(router, known, answers)) is not None:
-            answers[CONSULT] = joint
-        together = answers[CONSULT].ranking if CONSULT in answers else None
+        if (asked := router.consults(known, np.zeros(len(cases), np.bool_))).any():
+            answers[CONSULT] = consulted_answers(prepared, agent, task, "test", asked)
+        consulted = answers[CONSULT].ranking if CONSULT in answers else None
         routed = router.decide(known, keys(cases))
-        answered = Answers(choose_answers(routed, mine.ranking, theirs, together), {}, None, mine.seconds, "")
+        answered = Answers(choose_answers(routed, mine.ranking, theirs, consulted), {}, None, mine.seconds, "")
         scores[ROUTED] = scored(prepared, answered, cases, metrics)
     for label, each in answers.items():
         if each.probability is not None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reasonrec_core.components import Component, Delegate, Kind, UncertaintyEstimator
+from reasonrec_core.components import Component, ConsultingPolicy, Delegate, Kind, UncertaintyEstimator
 from reasonrec_core.config import ComponentConfig, PipelineConfig
 from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError, PluginError
@@ -14,6 +14,7 @@ from reasonrec_core.io import content_hash
 from reasonrec_core.pipeline.agent import Agent, Named
 from reasonrec_core.pipeline.prepare import Prepared, hash_source
 from reasonrec_core.registry import Registry
+from reasonrec_core.routing.consulting import HORIZON
 from reasonrec_core.types import Task
 
 
@@ -66,6 +67,25 @@ def check_components(config: PipelineConfig, registry: Registry) -> None:
             )
     for kind, name, where, settings in every:
         validated(registry.load(kind, name).Config, settings, where=where)
+    if config.router is not None and config.router.consult is not None:
+        check_consulting(config, registry)
+
+
+def check_consulting(config: PipelineConfig, registry: Registry) -> None:
+    """Refuse to consult delegates with a policy that cannot decide again, or without knowing where."""
+    assert config.policy is not None
+    name, where = config.policy.name, "router.consult"
+    policy = registry.create(Kind.POLICY, name, config.policy.settings, where="policy")
+    if not (isinstance(policy, ConsultingPolicy) and policy.consults):
+        raise ConfigError(
+            f"the policy {name!r} cannot decide again with delegates' answers in view"
+            + (", as it is set" if isinstance(policy, ConsultingPolicy) else ""),
+            where=where,
+            fix='Take router.consult out, or use a policy that can, such as cot with answer = "label".',
+        )
+    if HORIZON not in {each.label for each in config.estimators}:
+        fix = f'Add "{HORIZON}" to router.estimators.'
+        raise ConfigError(f"{HORIZON!r} says where delegates are consulted, and is not estimated", where=where, fix=fix)
 
 
 def make_component(prepared: Prepared, kind: Kind, each: ComponentConfig) -> Component[Any]:
@@ -155,9 +175,10 @@ def _identity(prepared: Prepared, each: ComponentConfig) -> str:
 
 
 def _all(config: PipelineConfig) -> list[tuple[Kind, str, str, dict[str, Any]]]:
-    """Kind, plugin name, config key and settings of every component."""
+    """Kind, plugin name, config key and settings of every component, the router included."""
     found = [(Kind.ENCODER, e.encoder, f"observe.{name}", e.settings) for name, e in config.observe.items()]
     named = [(Kind.POLICY, config.policy, "policy")] if config.policy else []
     named += [(Kind.DELEGATE, each, f"delegates.{each.label}") for each in config.delegates]
     named += [(Kind.UNCERTAINTY, each, f"uncertainty.{each.label}") for each in config.estimators]
-    return found + [(kind, each.name, where, each.settings) for kind, each, where in named]
+    found += [(kind, each.name, where, each.settings) for kind, each, where in named]
+    return found + ([(Kind.ROUTER, config.router.kind, "router", config.router.own)] if config.router else [])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from reasonrec_core.components import Kind
 from reasonrec_core.evaluate.loop import run_batches
@@ -16,7 +17,7 @@ from reasonrec_core.pipeline.agent import Agent, Named
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.ranking import percentile_rank
 from reasonrec_core.routing import fit_monotone_platt
-from reasonrec_core.types import Cases, Float32, Int64, Progress, QueryBatch, Ranking, Task, Uncertainty
+from reasonrec_core.types import Bool, Cases, Float32, Int64, Progress, QueryBatch, Ranking, Task, Uncertainty
 from reasonrec_core.validation import check_scores
 
 CHUNK = 256
@@ -42,6 +43,7 @@ class Answers:
         text: B explanations, else None.
         masses: float32[B, K] the policy's own probability of each listed item, None where it states none.
         seconds: that answering all took.
+        asked: bool[B] which queries were asked, None for all; elsewhere another system's answers stand.
         digest: hash of all that the answers depend on.
     """
 
@@ -54,6 +56,7 @@ class Answers:
     mass: Float32 | None = None
     text: tuple[str, ...] | None = None
     masses: Float32 | None = None
+    asked: Bool | None = None
 
 
 def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> Answers:
@@ -106,6 +109,30 @@ def delegate_answers(prepared: Prepared, agent: Agent, label: str, task: Task, p
     return _answers(prepared, named, task, part, ask, threads, [], agent.width)
 
 
+def consulted_answers(prepared: Prepared, agent: Agent, task: Task, part: str, asked: Bool) -> Answers:
+    """The policy's rankings with the delegates' in view where bool[B] ``asked``, its own elsewhere."""
+    assert agent.policy is not None
+    named, mine = agent.policy, policy_answers(prepared, agent, task, part)
+    if not asked.any():
+        return replace(mine, uncertainty={}, asked=asked)
+
+    def ask(batch: QueryBatch) -> Arrays:
+        answer = agent.consult(batch, agent.observe(batch))
+        assert answer.ranking is not None
+        tokens = spread_tokens(answer.cost.tokens, len(batch))
+        return {"items": answer.ranking.items, "scores": answer.ranking.scores, "tokens": tokens}
+
+    safe = all(each.part.thread_safe for each in (named, *agent.delegates.values()))
+    extra = ["consult", *(each.identity for each in agent.delegates.values())]
+    rows = np.flatnonzero(asked)
+    made = _answers(prepared, named, task, part, ask, THREADS if safe else 1, extra, agent.width, rows)
+    assert made.ranking is not None
+    assert mine.ranking is not None
+    ranking, tokens = mine.ranking.put(asked, made.ranking), np.zeros(len(asked), np.int64)
+    tokens[asked] = made.tokens
+    return Answers(ranking, {}, None, made.seconds, made.digest, tokens, asked=asked)
+
+
 def delegate_clicks(prepared: Prepared, agent: Agent, label: str) -> Answers:
     """A delegate's click probabilities on test: its own, or made from where the items stand among its scores.
 
@@ -137,8 +164,11 @@ def _answers(
     threads: int,
     extra: list[str],
     width: int,
+    rows: npt.NDArray[np.intp] | None = None,
 ) -> Answers:
+    """Answers that are kept in the run folder; of some ``rows`` alone where they are given."""
     cases = prepared.cases(task, part)
+    cases = cases if rows is None else cases.take(rows)
     key = content_hash(named.identity, extra, task, part, width, _print(cases))
 
     def make(folder: Path) -> None:
@@ -151,7 +181,8 @@ def _answers(
         arrays["seconds"] = np.array(time.perf_counter() - begin)
         np.savez(folder / "answers.npz", **arrays)  # type: ignore[arg-type]
 
-    stage = prepared.run.stage(f"answers-{task}-{part}-{named.label}", key, make)
+    name = named.label if rows is None else f"{named.label}-consulted"
+    stage = prepared.run.stage(f"answers-{task}-{part}-{name}", key, make)
     with np.load(stage.folder / "answers.npz", allow_pickle=False) as saved:
         arrays = dict(saved)
     return Answers(

@@ -10,7 +10,13 @@ from reasonrec_core.routing.calibration import (
     fit_monotone_platt,
     fit_recalibration,
 )
-from reasonrec_core.routing.calibration_data import EXPLORED, AskingCosts, CalibrationData, expected_gain
+from reasonrec_core.routing.calibration_data import (
+    EXPLORED,
+    AskingCosts,
+    CalibrationData,
+    ConsultedAnswers,
+    expected_gain,
+)
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.decision import (
     Assignment,
@@ -53,6 +59,7 @@ __all__ = [
     "Assignment",
     "CalibrationData",
     "CalibrationQuality",
+    "ConsultedAnswers",
     "Decisions",
     "FloatArray",
     "IntArray",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from reasonrec_core.routing.calibration_data import EXPLORED, CalibrationData
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.decision import Assignment
 from reasonrec_core.routing.logistic import unit_folds
-from reasonrec_core.routing.router import Router
 from reasonrec_core.types import Bool, Float64, Int64
+
+if TYPE_CHECKING:
+    from reasonrec_core.routing.router import Router
 
 SHARES = np.linspace(0.0, 1.0, 21)
 """Shares that are tried for a tolerated loss."""

@@ -61,6 +61,25 @@ class AskingCosts(BaseModel):
 
 
 @dataclass(frozen=True)
+class ConsultedAnswers:
+    """What the policy's answers were worth that it gave with the delegates' in view.
+
+    Attributes:
+        asked: bool[B], which queries it was asked about again; what else is here holds for those alone.
+        quality: float64[B], such as NDCG@10.
+        hit: bool[B], whether the target is among the ten best.
+    """
+
+    asked: Bool
+    quality: Float64
+    hit: Bool
+
+    def take(self, index: npt.NDArray[np.intp] | Bool) -> Self:
+        """The queries that ``index`` (positions or a mask) selects."""
+        return replace(self, asked=self.asked[index], quality=self.quality[index], hit=self.hit[index])
+
+
+@dataclass(frozen=True)
 class CalibrationData:
     """B validation queries that the policy and every delegate answered; test queries must never come here.
 
@@ -73,6 +92,7 @@ class CalibrationData:
         costs: of asking, None where they were not measured.
         expected: delegate -> float64[B], what its answer is expected to gain (`expected_gain`); None where the policy
             does not say how likely its items are.
+        consulted: what consulting delegates came to, None where nobody was asked.
     """
 
     policy: str
@@ -82,6 +102,7 @@ class CalibrationData:
     keys: Int64
     costs: AskingCosts | None = None
     expected: Mapping[str, Float64] | None = None
+    consulted: ConsultedAnswers | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -95,6 +116,7 @@ class CalibrationData:
             hit={name: value[index] for name, value in self.hit.items()},
             keys=self.keys[index],
             expected=None if self.expected is None else {n: value[index] for n, value in self.expected.items()},
+            consulted=None if self.consulted is None else self.consulted.take(index),
         )
 
     def at(self, share: float) -> Self:

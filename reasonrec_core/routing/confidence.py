@@ -91,7 +91,6 @@ def fit_confidence_calibration(
     data: CalibrationData,
     delegates: Sequence[str],
     ways: Names,
-    fused_hit: Bool | None = None,
 ) -> dict[str, Recalibration]:
     """The maps by way, fitted to validation queries.
 
@@ -102,20 +101,19 @@ def fit_confidence_calibration(
         data: what it was fitted to.
         delegates: whom requests may go to.
         ways: str[B] the way that each query goes: "self", "consult", or `way` of a delegate.
-        fused_hit: bool[B], whether the target is in the top of what policy and delegates answer together; None where
-            nobody is consulted.
     """
     own, early = cross_fit_confidence(config, data, data.policy, data.signals), early_signals(config, data.signals)
-    cases: dict[str, tuple[Float64, Bool]] = {str(Route.SELF): (own, data.hit[data.policy])}
+    every = np.ones(len(data), np.bool_)
+    cases: dict[str, tuple[Float64, Bool, Bool]] = {str(Route.SELF): (own, data.hit[data.policy], every)}
     for label in delegates:
-        cases[way(label)] = (cross_fit_confidence(config, data, label, early), data.hit[label])
-    if fused_hit is not None:
-        cases[str(Route.CONSULT)] = (own, fused_hit)
+        cases[way(label)] = (cross_fit_confidence(config, data, label, early), data.hit[label], every)
+    if data.consulted is not None and (ways == str(Route.CONSULT)).any():
+        cases[str(Route.CONSULT)] = (own, data.consulted.hit, data.consulted.asked)
     maps = {}
-    for name, (raw, event) in cases.items():
+    for name, (raw, event, known) in cases.items():
         rows = ways == name
         if min(int(event[rows].sum()), int((~event[rows]).sum())) < MIN_PER_CLASS:
-            rows = np.ones(len(rows), np.bool_)
+            rows = known
         maps[name] = choose_recalibration(raw[rows], event[rows], config.seed)
     return maps
 

@@ -58,8 +58,8 @@ class RouterConfig(Settings):
         None,
         ge=0.0,
         le=1.0,
-        description="Evidence horizon above which delegates are consulted where the policy answers: their rankings and "
-        "its own are fused with learned weights.",
+        description="Evidence horizon above which the policy, where it answers, decides again with the delegates' "
+        "rankings in view; only where that gains on validation, and only with a policy that can (such as cot).",
     )
     abstain: float | None = Field(
         None, ge=0.0, lt=1.0, description="Share of requests that get no answer: those of the least confidence."

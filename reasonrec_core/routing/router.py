@@ -29,6 +29,7 @@ from reasonrec_core.routing.confidence import (
     ways_of,
 )
 from reasonrec_core.routing.config import RouterConfig
+from reasonrec_core.routing.consulting import HORIZON, compare_consulting, wants_advice
 from reasonrec_core.routing.decision import (
     Assignment,
     Decisions,
@@ -44,14 +45,12 @@ from reasonrec_core.types import Bool, Float32, Float64, Int64, Route
 
 C = TypeVar("C", bound=RouterConfig)
 
-FORMAT = 1
+FORMAT = 2
 """Of what `Router.to_dict` gives."""
-HORIZON = "evidence-horizon"
-"""The signal that says how little is known about a user."""
 
 
 class Router(Configured[C]):
-    """Decides who answers each request: the policy, a delegate, both together, or nobody.
+    """Decides who answers each request: the policy by itself or with delegates' answers in view, a delegate, or nobody.
 
     A kind sets ``Config`` (a subclass of `RouterConfig`) and implements `learn`, `score` and `columns`. What it has
     learned is a ``State`` (a subclass of `RouterState`) that `learn` fills and ``self.state`` holds.
@@ -155,11 +154,18 @@ class Router(Configured[C]):
         self.update(abstention=placed)
         self.note(abstention={"coverage": float(kept.mean()), "risk": risk, "level": 1.0 - placed.level})
 
-    def calibrate_confidence(self, data: CalibrationData, fused_hit: Bool | None = None) -> None:
+    def learn_consulting(self, data: CalibrationData, *, resamples: int = 10_000) -> None:
+        """Consult delegates where ``consult`` says so, if that gains on validation; note what came of it."""
+        if self.config.consult is not None:
+            found = compare_consulting(self.config, data, resamples)
+            self.update(consults=found["used"])
+            self.note(consult=found)
+
+    def calibrate_confidence(self, data: CalibrationData) -> None:
         """Learn what turns confidences into those that are stated; see `fit_confidence_calibration`."""
         bare = self.with_state(abstention=None, calibration={}).decide(data.signals, data.keys)
         ways = ways_of(bare.route, bare.who)
-        self.update(calibration=fit_confidence_calibration(self.config, data, self.delegates, ways, fused_hit))
+        self.update(calibration=fit_confidence_calibration(self.config, data, self.delegates, ways))
 
     def assign(self, signals: Signals, keys: Int64 | None = None) -> Assignment:
         """Whom B queries are to go to, worked out once from what is known before anybody answers for good."""
@@ -181,7 +187,7 @@ class Router(Configured[C]):
         *,
         assigned: Assignment | None = None,
         answered: Names | None = None,
-        fused: Bool | None = None,
+        consulted: Bool | None = None,
     ) -> Decisions:
         """Who answers each of B queries: the one rule of online answers, evaluation and replay.
 
@@ -195,16 +201,15 @@ class Router(Configured[C]):
             assigned: what `assign` makes of these queries, where it is at hand.
             answered: str[B] the delegate that answered, "" where none did; by default whom `assign` chooses. Another
                 one where delegates failed.
-            fused: bool[B] where policy and delegates could be joined, of those that are consulted; everywhere by
-                default.
+            consulted: bool[B] where delegates could be consulted, of those that are to be; everywhere by default.
         """
         known = assigned or self.assign(signals, keys)
         who = (known.who if answered is None else answered).copy()
-        together = self.consults(signals, who != "")
-        if fused is not None:
-            together &= fused
+        advised = self.consults(signals, who != "")
+        if consulted is not None:
+            advised &= consulted
         route = np.where(who != "", str(Route.REPLACE), str(Route.SELF)).astype(object)
-        route[together] = str(Route.CONSULT)
+        route[advised] = str(Route.CONSULT)
         sure = self.recalibrate_confidence(signals, route, who)
         held = self.abstains(sure, keys)
         names = np.where(who != "", who, "the policy").astype(object)
@@ -216,9 +221,9 @@ class Router(Configured[C]):
                 f"{n} answers: {w}" for n, w in zip(names[rows], self.explain(part, known.take(rows)), strict=True)
             ]
             for at, row in enumerate(rows):
-                if together[row]:
+                if advised[row]:
                     cold = f"{HORIZON} {signal(part, HORIZON).total[at]:.2f} > {self.config.consult:.2f}"
-                    words[at] = f"the policy and the delegates answer together ({cold}); {words[at]}"
+                    words[at] = f"the policy decides with the delegates' answers in view ({cold}); {words[at]}"
                 if held[row]:
                     least = 1 - self.state.abstention.level
                     needed = f"a confidence of {sure[row]:.3f}, and {least:.3f} is needed"
@@ -229,10 +234,7 @@ class Router(Configured[C]):
 
     def consults(self, signals: Signals, replaced: Bool) -> Bool:
         """bool[B]: where delegates are consulted, of those queries that are not ``replaced``."""
-        fusion = self.state.fusion
-        if self.config.consult is None or (fusion is not None and len(fusion.systems) == 1):
-            return np.zeros(len(replaced), np.bool_)  # also where joining gains nothing: the policy answers alone
-        return np.asarray(~replaced & (signal(signals, HORIZON).total > self.config.consult), np.bool_)
+        return ~replaced & wants_advice(self.config, signals) if self.state.consults else np.zeros_like(replaced)
 
     def abstains(self, confidence: Float32, keys: Int64 | None = None) -> Bool:
         """bool[B]: where an answer of this confidence is not given."""

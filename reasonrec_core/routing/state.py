@@ -14,7 +14,6 @@ from reasonrec_core.routing.calibration_data import CalibrationData
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.decision import Rows, Threshold, threshold_for_risk, threshold_for_share
 from reasonrec_core.routing.logistic import ArrayModel, Logistic
-from reasonrec_core.routing.rank_fusion import Fusion
 from reasonrec_core.routing.signals import Signals, signal_matrix, single
 from reasonrec_core.types import Float64
 
@@ -38,7 +37,7 @@ class RouterState(ArrayModel):
             the early ones.
         abstention: on doubt (1 - confidence), above which no answer is given; None where all are.
         calibration: what turns confidences into those that are stated, by way (`confidence.way`).
-        fusion: how answers are joined where delegates are consulted.
+        consults: whether the policy is told what delegates answer where ``consult`` says so; only where that gained.
         report: how fitting went.
     """
 
@@ -53,7 +52,7 @@ class RouterState(ArrayModel):
     confidence: dict[str, tuple[Logistic, ...]]
     abstention: Threshold | None = None
     calibration: dict[str, Recalibration] = Field(default_factory=dict)
-    fusion: Fusion | None = None
+    consults: bool = False
     report: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing.calibration_data import CalibrationData
 from reasonrec_core.routing.config import RouterConfig
+from reasonrec_core.routing.consulting import HORIZON
 from reasonrec_core.routing.decision import Assignment
 from reasonrec_core.routing.logistic import Logistic
-from reasonrec_core.routing.router import HORIZON, Router
+from reasonrec_core.routing.router import Router
 from reasonrec_core.routing.signals import Signals, signal, signal_matrix, single
 from reasonrec_core.routing.state import LearnedScores
 from reasonrec_core.types import Float64

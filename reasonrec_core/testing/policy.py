@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from reasonrec_core.components import DistributionPolicy, Kind, StochasticPolicy
+from reasonrec_core.components import ConsultingPolicy, DistributionPolicy, Kind, StochasticPolicy
 from reasonrec_core.testing.compare import assert_close, assert_same_deliberation
 from reasonrec_core.testing.component import ComponentConformance, Workplace
 from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.queries import edge_queries, one_by_one
-from reasonrec_core.types import Deliberation, Float32, Int32, QueryBatch, Step, StepKind, Task
+from reasonrec_core.types import Deliberation, Float32, Int32, QueryBatch, Ranking, Step, StepKind, Task
 from reasonrec_core.validation import check_deliberation, check_distribution, check_samples
 
 ORDER = list(StepKind)
@@ -128,6 +128,23 @@ class PolicyConformance(ComponentConformance):
             alone = policy.samples(single, seen, ranking.items[row : row + 1], 4, 1)
             assert_close(alone, found[:, row : row + 1], f"query {row} alone")
 
+    def test_consulted_it_answers_among_what_it_may(self, workplace: Workplace, ranked_task: Task) -> None:
+        policy: Any = workplace.fitted(ranked_task)
+        if not (isinstance(policy, ConsultingPolicy) and policy.consults):
+            return  # it promises nothing that could be checked
+        data = workplace.data(ranked_task)
+        n_items = len(data.dataset.catalog)
+        for name, batch, observation in edge_queries(data, data.test.queries):
+            for said in _said_by_delegates(batch, n_items):
+                try:
+                    answer = check_deliberation(policy.consult(batch, observation, said), batch, n_items)
+                    again = policy.consult(batch, observation, said)
+                    for step in answer.steps[0]:
+                        _check_step(step, int(batch.history.lengths[0]), None)
+                except Exception as error:
+                    raise AssertionError(f"{name}: {type(error).__name__}: {error}") from error
+                assert_same_deliberation(again, answer, f"{name}, {len(said)} delegates, asked again")
+
     def test_serves_items_that_came_after_the_fit(self, workplace: Workplace, task: Task) -> None:
         data, old = workplace.later(task), len(workplace.data(task).dataset.catalog)
         policy, n_items = workplace.loaded_later(task), len(data.dataset.catalog)
@@ -150,6 +167,18 @@ class PolicyConformance(ComponentConformance):
         seen = replace(bare, horizon=data.observation(batch).horizon)
         answer = check_deliberation(policy.deliberate(batch, seen), batch, n_items)
         assert answer.steps[0]
+
+
+def _said_by_delegates(batch: QueryBatch, n_items: int) -> list[dict[str, Ranking]]:
+    """Nobody's answers; those of somebody who knows nothing, and of one who ranks by number, allowed or not."""
+    size, k = len(batch), batch.k
+    if batch.candidates is None:
+        listed = np.tile(np.arange(min(k, n_items), dtype=np.int32), (size, 1))
+    else:
+        listed = batch.candidates[:, :k].astype(np.int32)
+    scores = np.where(listed >= 0, -np.arange(listed.shape[1], dtype=np.float32), np.float32(-np.inf))
+    nothing = Ranking(np.full((size, k), -1, np.int32), np.full((size, k), -np.inf, np.float32))
+    return [{}, {"silent": nothing, "by-number": Ranking(listed, scores)}]
 
 
 def _check_step(step: Step, length: int, fields: set[str] | None) -> None:

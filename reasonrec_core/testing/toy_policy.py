@@ -24,11 +24,14 @@ from reasonrec_core.types import (
     LazySteps,
     Observation,
     QueryBatch,
+    Ranking,
     Step,
     StepKind,
 )
 
 CITED = 2
+VOTE = np.float32(9)
+"""Of a delegate for the first item of its list."""
 UNSEEN, FLOOR, OFF = np.float32(0.02), np.float32(0.1), np.float32(1e-3)
 
 
@@ -117,7 +120,10 @@ class ToyPolicy(EditablePolicy[ToyPolicyConfig]):
     def deliberate(self, batch: QueryBatch, observation: Observation, edits: Edits | None = None) -> Deliberation:
         """Add up what the history's items say."""
         edits = NO_EDITS if edits is None else edits
-        mass = self._mass(batch, edits)
+        return self._decide(batch, observation, edits, self._mass(batch, edits))
+
+    def _decide(self, batch: QueryBatch, observation: Observation, edits: Edits, mass: Float32) -> Deliberation:
+        """The answer by float32[B, n_items or C] mass."""
         ranking = rank(np.where(mass > 0, mass, -np.inf).astype(np.float32), batch)
         shown = np.where(ranking.items >= 0, ranking.scores, 0).astype(np.float32)
         causes, beliefs = self._causes(batch, ranking.items, edits), self.infer_labels(batch, observation)
@@ -175,3 +181,20 @@ class ToyPolicy(EditablePolicy[ToyPolicyConfig]):
         self.follows = np.pad(follows, (0, len(catalog) - len(follows)), constant_values=UNSEEN)
         self._read(catalog, len(follows))
         return self
+
+
+class ConsultingToyPolicy(ToyPolicy):
+    """The same, which lets delegates vote for items: the higher they list them the more."""
+
+    consults = True
+
+    def consult(self, batch: QueryBatch, observation: Observation, answers: Mapping[str, Ranking]) -> Deliberation:
+        """Its own distribution, times one more than what delegates say of each item."""
+        own = self._mass(batch, NO_EDITS)
+        items = np.arange(own.shape[1])[None] if batch.candidates is None else batch.candidates
+        said = np.ones_like(own)
+        for ranking in answers.values():
+            for place, named in enumerate(ranking.items.T):
+                said += np.where((items == named[:, None]) & (items >= 0), VOTE / np.float32(1 + place), np.float32(0))
+        mass = own * said
+        return self._decide(batch, observation, NO_EDITS, mass / np.maximum(mass.sum(axis=1, keepdims=True), 1e-30))

@@ -146,6 +146,16 @@ class Ranking:
         """The first ``k`` columns."""
         return Ranking(self.items[:, :k], self.scores[:, :k])
 
+    def put(self, index: npt.NDArray[np.intp] | Bool, other: Ranking) -> Ranking:
+        """The same with the rows of ``other`` at ``index`` (positions or a mask), as wide as the wider one."""
+        width = max(self.items.shape[1], other.items.shape[1])
+        items = np.full((len(self), width), -1, np.int32)
+        scores = np.full((len(self), width), -np.inf, np.float32)
+        items[:, : self.items.shape[1]], scores[:, : self.items.shape[1]] = self.items, self.scores
+        items[index], scores[index] = -1, -np.inf
+        items[index, : other.items.shape[1]], scores[index, : other.items.shape[1]] = other.items, other.scores
+        return Ranking(items, scores)
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -196,6 +206,16 @@ class Deliberation:
     text: tuple[str, ...] | None = None
     cost: Cost = field(default_factory=Cost)
 
+    def put(self, rows: npt.NDArray[np.intp], other: Deliberation) -> Deliberation:
+        """The same with another answer to the queries at ``rows``, rankings both; it cost as much as both."""
+        assert self.ranking is not None
+        assert other.ranking is not None
+        place, confidence = {int(row): at for at, row in enumerate(rows)}, self.confidence.copy()
+        confidence[rows] = other.confidence
+        steps = LazySteps(len(self.steps), lambda row: other.steps[place[row]] if row in place else self.steps[row])
+        cost = Cost(self.cost.seconds + other.cost.seconds, self.cost.tokens + other.cost.tokens)
+        return Deliberation(steps, confidence, self.ranking.put(rows, other.ranking), cost=cost)
+
 
 @dataclass(frozen=True, slots=True)
 class Uncertainty:
@@ -228,4 +248,4 @@ class Route(StrEnum):
 ROUTED = "routed"
 """The label of the answers that were given, whoever gave them."""
 CONSULT = "consult"
-"""The label of what policy and delegates answer together."""
+"""The label of what the policy answers with delegates' answers in view, where it was asked so."""

@@ -22,7 +22,7 @@ from reasonrec_core.testing import (
     DelegateConformance, EditablePolicyConformance, EncoderConformance, PolicyConformance, UncertaintyConformance
 )
 from dataclasses import replace
-from reasonrec_core.testing.toy_policy import ToyPolicy
+from reasonrec_core.testing.toy_policy import ConsultingToyPolicy, ToyPolicy
 from sound import Loyal, Rarity, Trending, Trigrams, TrigramsConfig
 random = np.random.default_rng()
 """
@@ -32,6 +32,9 @@ ANSWER = "def deliberate(self, batch, observation):\n    answer = super().delibe
 EDITED = (
     "def deliberate(self, batch, observation, edits=None):\n"
     "    answer = super().deliberate(batch, observation, edits)\n    "
+)
+CONSULTED = (
+    "def consult(self, batch, observation, answers):\n    answer = super().consult(batch, observation, answers)\n    "
 )
 CAUSE = "def attribution(self, batch, observation):\n    found = super().attribution(batch, observation)\n    "
 ESTIMATE = (
@@ -273,6 +276,22 @@ BROKEN: dict[str, tuple[str, str, str]] = {
         "def membership(self, field):\n    return super().membership(field)[:-1]",
         "test_labels_and_their_items",
     ),
+    "repeats_what_delegates_say": (
+        "ConsultingToyPolicy",
+        CONSULTED + "for ranking in answers.values():\n        answer = replace(answer, ranking=ranking, mass=None)\n"
+        "    return answer",
+        "test_consulted_it_answers_among_what_it_may",
+    ),
+    "lost_without_delegates": (
+        "ConsultingToyPolicy",
+        CONSULTED + "assert answers\n    return answer",
+        "test_consulted_it_answers_among_what_it_may",
+    ),
+    "consulted_in_a_mood": (
+        "ConsultingToyPolicy",
+        CONSULTED + "return replace(answer, confidence=random.random(len(batch), np.float32))",
+        "test_consulted_it_answers_among_what_it_may",
+    ),
     "above_one": ("Rarity", ESTIMATE + "return replace(found, total=found.total * 9)", "test_says_how_unsure"),
     "constant": (
         "Rarity",
@@ -327,6 +346,7 @@ SUITE = {
     "Trending": "Delegate",
     "Loyal": "Policy",
     "ToyPolicy": "EditablePolicy",
+    "ConsultingToyPolicy": "EditablePolicy",
     "Rarity": "Uncertainty",
     "Trigrams": "Encoder",
 }
@@ -344,12 +364,12 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     for name, (base, body, _) in BROKEN.items():
         indented = "\n".join(f"    {line}" for line in body.splitlines())
         code.append(f"class {name}({base}):\n    '''Broken.'''\n{indented}\n")
-        few = "    steps = frozenset({StepKind.DECIDE})\n" if base == "ToyPolicy" else ""
+        few = "    steps = frozenset({StepKind.DECIDE})\n" if base.endswith("ToyPolicy") else ""
         code.append(f"class Test_{name}({SUITE[base]}Conformance):\n    component = {name}\n{few}")
     for base, suite in SUITE.items():
         steps = "steps = frozenset({StepKind.OBSERVE, StepKind.INFER, StepKind.DECIDE})"
         code.append(f"class Test_sound_{base}({suite}Conformance):\n    component = {base}\n")
-        code.append(f"    {steps}\n" if base == "ToyPolicy" else "")
+        code.append(f"    {steps}\n" if base.endswith("ToyPolicy") else "")
     site.joinpath("test_broken.py").write_text("\n".join(code))
     meant = [f"(Test_{name} and {test})" for name, (_, _, test) in BROKEN.items()]
     command = [sys.executable, "-m", "pytest", "-v", "--tb=no", "-p", "no:cacheprovider", "test_broken.py"]

@@ -12,12 +12,11 @@ from reasonrec_datasets.synth import SynthConfig, make_catalogue
 
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import PluginError
-from reasonrec_core.pipeline.delegate_calls import DelegateCalls, call_in_time, consult, hand_over
-from reasonrec_core.pipeline.run import run_pipeline
+from reasonrec_core.pipeline.delegate_calls import DelegateCalls, call_in_time, hand_over
+from reasonrec_core.pipeline.run import fit_pipeline, run_pipeline
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
-from reasonrec_core.routing.rank_fusion import Fusion
-from reasonrec_core.types import Ranking
+from reasonrec_core.types import Ranking, Task
 
 from .conftest import shop_pipeline, silent
 
@@ -119,14 +118,25 @@ def test_the_policy_answers_for_a_delegate_that_fails(kind: str, stage: str, tmp
     assert [i.id for i in served.recommend(user=user, k=5).items] == [i.id for i in after.items]
 
 
-def test_whoever_cannot_be_consulted_leaves_the_policys_answer() -> None:
-    fusion = Fusion(systems=("mind", "quick"), edges=(), weights=[[1.0, 1.0]], constants=[2.0], report={})
-    cold, rows = np.ones(1, np.float32), np.zeros(1, np.intp)
-    other = Ranking(np.array([[4, 5]], np.int32), ONE.scores)
-    fused, failed = consult(fusion, rows, ONE, cold, 2, DelegateCalls(lambda label, rows: other, 1, None))
-    assert fused is not None
-    assert (fused.items.tolist(), failed) == ([[4, 3]], None)
-    assert consult(fusion, rows, ONE, cold, 2, DelegateCalls(broken, 1, None)) == (
-        None,
-        "quick did not answer (no memory left)",
-    )
+def test_whoever_cannot_be_consulted_leaves_the_policys_answer(tmp_path: Path) -> None:
+    make_catalogue(tmp_path / "data", SynthConfig(users=300, items=40, image_size=32), silent)
+    settings = {"share": 0.0, "consult": 0.5}
+    config = check_config(shop_pipeline(tmp_path / "data", settings, policy="toy-consulting"), "shop.toml")
+    made = fit_pipeline(config, tmp_path / "run", Registry.discover(), silent)
+    agent, queries = made.agent, made.prepared.cases(Task.SEQUENTIAL, "test").queries
+    cold = agent.horizon(queries) > 0.5
+    before = agent.act(queries)
+    assert cold.any()
+    np.testing.assert_array_equal(before.decisions.consulted, cold)
+    failing = replace(agent.delegates["popularity"], part=type("Broken", (), {"recommend": broken})())
+    agent = replace(agent, delegates={**agent.delegates, "popularity": failing})
+    after, alone = agent.act(queries), replace(agent, routers={}).act(queries)
+    assert not after.decisions.consulted.any()
+    np.testing.assert_array_equal(after.ranking.items, alone.ranking.items)
+    assert (before.ranking.items[cold] != alone.ranking.items[cold]).any()
+    np.testing.assert_array_equal(before.ranking.items[~cold], alone.ranking.items[~cold])
+    row = int(np.argmax(cold))
+    assert after.attempts[row] == ("popularity did not answer (no memory left)",)
+    assert "popularity did not answer (no memory left)" in after.decisions.reason[row]
+    assert before.deliberation is not None
+    assert before.deliberation.steps[row]

@@ -44,8 +44,10 @@ BESIDE: dict[str, dict[str, object]] = {
     "": {},
     "consult": {"consult": 0.5},
     "abstain": {"abstain": 0.2},
-    "selective risk": {"selective_risk": 0.72, "consult": 0.7},
+    "selective risk": {"selective_risk": 0.74, "consult": 0.5},
 }
+SURE = {"cascade": 0.68}
+"""Another selective risk for a kind whose answers are so sure that 0.74 holds none of them back."""
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def fitted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[di
 
     def fit(router: dict[str, object]) -> FittedRun:
         listed = ["evidence-horizon", "entropy", "margin"]
-        tree = shop_pipeline(data, router, uncertainty=listed)
+        tree = shop_pipeline(data, router, uncertainty=listed, policy="toy-consulting")
         seen: list[Prepared] = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(runs, "prepare", lambda *each: seen.append(prepare(*each)) or without_test(seen[0]))
@@ -113,9 +115,13 @@ def same(a: Decisions, b: Decisions, exactly: bool = True) -> None:
 def test_online_evaluation_and_replay_decide_alike_and_fit_reads_no_test_query(
     kind: str, beside: str, fitted: Callable[[dict[str, object]], FittedRun]
 ) -> None:
-    found = fitted({**KINDS[kind], **BESIDE[beside]})
+    more = BESIDE[beside] | ({"selective_risk": SURE[kind]} if kind in SURE and "selective" in beside else {})
+    found = fitted({**KINDS[kind], **more})
     routed, trace = evaluated(found)
-    assert len(set(routed.route)) > 1 or "selective" in beside, "the test needs requests that go different ways"
+    assert len(set(routed.route)) > 1, "the test needs requests that go different ways"
+    assert routed.abstained.any() == bool({"abstain", "selective_risk"} & more.keys())
+    if beside == "consult" and "share" in KINDS[kind]:  # a risk is kept by replacing all that would be consulted on
+        assert routed.consulted.any()
     recorded = read_recorded(open_trace(trace))
     again = decide(recorded, recorded_router(recorded)).decisions
     assert again is not None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +77,20 @@ def test_how_sure_an_answer_is_does_not_depend_on_how_much_is_shown(finished: Pa
     assert few.confidence == many.confidence
     assert few.uncertainty == many.uncertainty
     assert [i.id for i in few.items] == [i.id for i in many.items][:2]
+
+
+def test_a_request_loads_nothing_that_only_fitting_needs(finished: Path) -> None:
+    code = (
+        "import sys\n"
+        "from reasonrec_core.cli.main import main\n"
+        f"sys.argv = ['reasonrec', 'recommend', {str(finished)!r}, '--history', 'item-01', '--no-trace', '--json']\n"
+        "try:\n    main()\nexcept SystemExit as done:\n    assert not done.code, done.code\n"
+        "print(sorted({'sklearn', 'scipy.stats'} & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["items"]
+    assert done.stderr.strip().endswith("[]"), done.stderr
 
 
 def test_requests_with_unknown_parts_are_answered_or_refused(finished: Path) -> None:

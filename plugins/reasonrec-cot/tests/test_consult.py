@@ -35,6 +35,14 @@ def test_delegates_are_told_by_labels_and_what_is_no_candidate_is_left_out() -> 
     assert final.prompt == second.dialogue
 
 
+def test_delegates_are_weighed_by_how_often_they_were_right_where_that_is_known() -> None:
+    known, unknown = DelegateTable("als", [3], 0.31), DelegateTable("als", [3])
+    assert (
+        "Weigh them by how often they were right, and" in build_second_turn(FIRST, [known]).dialogue.segments[-1].text
+    )
+    assert "Weigh them, and answer again" in build_second_turn(FIRST, [unknown]).dialogue.segments[-1].text
+
+
 def test_a_consultation_without_a_first_answer_is_one_turn() -> None:
     second = build_second_turn(FIRST.prompt, [DelegateTable("als", [3])]).dialogue
     assert [role for role, _ in second.turns()] == [Role.SYSTEM, Role.USER]

@@ -10,7 +10,6 @@ import pytest
 from reasonrec_cot.answers.answerer import Answer
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.policy import Cot
-from reasonrec_cot.prompting.consult import DelegateTable
 from reasonrec_cot.retriever import Shortlist, merge_rankings
 
 from reasonrec_core.errors import PluginError, WeightsError
@@ -69,23 +68,25 @@ def test_thoughts_are_in_the_grammar_whatever_the_model_writes(world: Tiny, llam
     assert answer.cost.tokens > plain.cost.tokens
 
 
-def test_a_second_turn_stays_among_the_candidates_and_hears_the_tables(world: Tiny, llama: Path) -> None:
+def test_a_second_turn_stays_among_the_candidates_and_hears_the_delegates(world: Tiny, llama: Path) -> None:
     cot = made(world, llama)
     batch = asked(world)
     seen = world.observation(batch)
     assert batch.candidates is not None
-    tables = [
-        [DelegateTable("transitions", row[::-1].tolist(), 0.4), DelegateTable("others", [10**6, -1])]
-        for row in batch.candidates
-    ]
-    first, second = cot.deliberate(batch, seen), cot.consult(batch, seen, tables)
+    listed = batch.candidates[:, ::-1].astype(np.int32)
+    scores = np.where(listed >= 0, -np.arange(listed.shape[1]), -np.inf).astype(np.float32)
+    said = {"transitions": Ranking(listed, scores), "others": Ranking(np.full_like(listed, -1), scores)}
+    assert cot.consults
+    first, second = cot.deliberate(batch, seen), cot.consult(batch, seen, said)
     assert first.ranking is not None
     assert second.ranking is not None
     for row, listed in enumerate(batch.candidates):
         assert set(second.ranking.items[row].tolist()) <= set(listed.tolist())
     assert not np.allclose(first.mass, second.mass)  # type: ignore[arg-type]
+    other = made(world, llama, answer="title")
+    assert not other.consults
     with pytest.raises(PluginError, match="listed candidates"):
-        made(world, llama, answer="title").consult(batch, seen, tables)
+        other.consult(batch, seen, said)
 
 
 def test_a_shuffled_list_depends_on_the_request_alone(world: Tiny, llama: Path) -> None:

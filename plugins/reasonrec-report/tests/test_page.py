@@ -291,7 +291,7 @@ def test_a_run_that_consults_and_abstains(tmp_path: Path) -> None:
     metrics["routing"] |= {"consulted": 0.1, "abstained": 0.2}
     metrics["abstention"] = {"coverage": 0.8, "wanted": {"abstain": 0.2}, "answered": {"NDCG@10": {"value": 0.15}}}
     page = page_of(folders.write_run(tmp_path / "run", metrics))
-    assert "consult policy and delegates together" in page.prose
+    assert "consult reasoning policy, delegates consulted where little is known" in page.prose
     assert "the answers that are given have NDCG@10 0.1500" in page.prose
 
 

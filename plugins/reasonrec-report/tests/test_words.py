@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reasonrec_report import number_format, routing_text, summary_text
 from reasonrec_report.axes import Scale, make_axis_around, make_axis_from_zero
+from reasonrec_report.reporter import HtmlReporter
 
 from reasonrec_core.evaluate.leaderboard import Leaderboard, SystemRole, Verdict
 from reasonrec_core.evaluate.metric_names import choose_headline, parse_metric
@@ -153,16 +154,21 @@ def routed(**changes: Any) -> Results:
     return Results.model_validate({**base, "routing": routing, **changes})
 
 
-def test_advice_that_gained_nothing_is_not_called_an_answer_together() -> None:
-    tried = {"policy": 0.15, "fused": 0.16, "queries": 230, "gain": {"value": 0.05, "low": -0.03, "high": 0.16}}
-    kept = routed(routing={"validation": {"consult": {**tried, "chosen": "policy"}}})
-    fused = routed(routing={"validation": {"consult": {**tried, "chosen": "shared ranks"}}})
-    assert kept.routing
-    assert fused.routing
-    assert "answered together" not in routing_text.describe_delegation(kept)
-    assert "10\N{NO-BREAK SPACE}% policy and delegates answered together" in routing_text.describe_delegation(fused)
-    assert "the policy's own answer stands" in routing_text.describe_consulting(kept.routing)
-    assert routing_text.describe_consulting(fused.routing).endswith("+5.0\N{NO-BREAK SPACE}% (−3.0 to +16.0).")
+def test_consulting_that_gained_nothing_is_not_done_and_that_is_said() -> None:
+    tried = {"policy": 0.15, "consulted": 0.16, "queries": 230, "gain": {"value": 0.05, "low": -0.03, "high": 0.16}}
+    kept = routed(routing={"consulted": 0.0, "validation": {"consult": {**tried, "used": False}}})
+    used = routed(routing={"validation": {"consult": {**tried, "used": True}}})
+    never = routed(routing={"consulted": 0.0, "validation": {"consult": {"queries": 0, "used": False}}})
+    space = "\N{NO-BREAK SPACE}"
+    assert "in view" not in routing_text.describe_delegation(kept)
+    assert f"on 10{space}% profile decided with the delegates' answers in view" in routing_text.describe_delegation(
+        used
+    )
+    assert routing_text.describe_consulting(kept).endswith("no clear gain, so nobody is consulted.")
+    assert routing_text.describe_consulting(used).endswith(f"+5.0{space}% (−3.0 to +16.0).")
+    assert "about no validation query" in routing_text.describe_consulting(never)
+    assert routing_text.describe_consulting(routed()) == ""
+    assert routing_text.describe_consulting(kept) in HtmlReporter(HtmlReporter.Config()).summarise(kept)
 
 
 def test_giving_no_answer_is_told_with_what_the_given_answers_are_worth() -> None:

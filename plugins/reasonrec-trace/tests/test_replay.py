@@ -349,14 +349,16 @@ def test_goals_of_a_run_become_shares(data: Path, tmp_path: Path) -> None:
 
 
 def test_consulting_is_recorded_replayed_and_served_alike(data: Path, tmp_path: Path) -> None:
-    folder = run_with({"share": 0.45, "stage": "before", "consult": 0.5}, data, tmp_path / "run")
+    router = {"share": 0.45, "stage": "before", "consult": 0.5}
+    folder = run_with(router, data, tmp_path / "run", policy="toy-consulting")
     records = list(read_trace(folder))
     assert {r.route for r in records} == {"self", "replace", "consult"}
     for record in records:
         cold = record.uncertainty["evidence-horizon"].total > 0.5
         assert (record.route == "consult") == (cold and record.route != "replace")
-        source = {"self": "toy", "consult": "consult"}.get(record.route, record.delegate)
+        source = {"self": "toy-consulting", "consult": "consult"}.get(record.route, record.delegate)
         assert record.quality["routed"] == record.quality[source]
+        assert ("consult" in record.answers) == ("consult" in record.quality) == cold, "asked where it may be needed"
     untouched = replayed(folder)
     assert untouched.changed == 0
     more = replayed(folder, share=0.7)
@@ -372,10 +374,16 @@ def test_consulting_is_recorded_replayed_and_served_alike(data: Path, tmp_path: 
         longer = served.recommend(history=list(record.history), k=30)
         assert [item.id for item in longer.items[:5]] == list(record.ranking)
         assert len({item.id for item in longer.items}) == len(longer.items) == 30
-    assert "answer together" in next(r.reason for r in records if r.route == "consult")
+    told = next(r for r in records if r.route == "consult")
+    assert "the policy decides with the delegates' answers in view" in told.reason
+    assert all(bool(r.steps) == (r.route != "replace") for r in records[:50])
     report = json.loads((folder / "metrics.json").read_text())
     found = report["routing"]["validation"]["consult"]
-    forms = {f"{weights} {what}" for weights in ("shared", "grouped") for what in ("ranks", "scores")}
-    assert set(found) == {"policy", "fused", "queries", "chosen", "gain", *forms}
-    assert found["chosen"] in forms
+    assert set(found) == {"policy", "consulted", "queries", "used", "gain"}
+    assert found["used"]
+    assert found["gain"]["low"] > 0
     assert "consult" in report["systems"]
+    again = replay(open_trace(folder), Wanted(router=AnyRouterConfig.model_validate(router)))
+    assert again.changed == 0, "a router that is fitted to the trace consults as the run's does"
+    with pytest.raises(RunError, match="did not consult delegates on all validation queries"):
+        replay(open_trace(folder), Wanted(router=AnyRouterConfig.model_validate({**router, "consult": 0.3})))

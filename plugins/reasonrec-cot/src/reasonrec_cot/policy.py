@@ -126,29 +126,31 @@ class Cot(ReasoningPolicy[CotConfig]):
         evidence = self._evidence(batch, asked, shortlist, observation)
         return self._ranked(batch, asked, shortlist, self.engine.rank(asked, evidence=evidence), started)
 
-    def consult(
-        self, batch: QueryBatch, observation: Observation, tables: Sequence[Sequence[DelegateTable]]
-    ) -> Deliberation:
+    @property
+    def consults(self) -> bool:
+        """Whether candidates are listed, so that a second turn can speak of them."""
+        return self.config.answer == "label"
+
+    def consult(self, batch: QueryBatch, observation: Observation, answers: Mapping[str, Ranking]) -> Deliberation:
         """The second turn: decide again among the same candidates, having been told what delegates say of them.
 
         Args:
-            batch: B queries for a ranking; candidates must be listed (``answer = "label"``).
+            batch: B queries for a ranking; candidates must be listed (`consults`).
             observation: what may be looked at.
-            tables: per query one per delegate.
+            answers: of delegates, by their labels.
         """
-        if self.config.answer != "label":
+        if not self.consults:
             raise PluginError("a second turn speaks of listed candidates", fix='Set answer = "label".')
         started = time.perf_counter()
         if not len(batch):
             return self._nothing(batch)
         shortlist = self._listed(batch, observation)
         asked = replace(batch, candidates=shortlist.items)
-        pairs = zip(self.engine.dialogues(asked), tables, strict=True)
-        sanitiser = self.engine.items.sanitiser
-        again = [
-            build_second_turn(first, told, sanitiser=sanitiser).dialogue if first.candidates else first
-            for first, told in pairs
-        ]
+        sanitiser, again = self.engine.items.sanitiser, []
+        for row, first in enumerate(self.engine.dialogues(asked)):
+            tables = [DelegateTable(label, ranking.items[row].tolist()) for label, ranking in answers.items()]
+            second = build_second_turn(first, tables, sanitiser=sanitiser).dialogue
+            again.append(second if first.candidates else first)
         return self._ranked(batch, asked, shortlist, self.engine.rank(asked, again), started)
 
     def judge(

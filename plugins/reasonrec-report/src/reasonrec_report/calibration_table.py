@@ -55,7 +55,7 @@ def _line(name: str, found: RecalibratedConfidence, is_main: bool) -> Line:
 
 def _way(way: str) -> str:
     kind, _, delegate = way.partition(":")
-    return {"self": "of the policy", "consult": "of policy and delegates together"}.get(kind, f"of {delegate}")
+    return {"self": "of the policy", "consult": "of the policy, delegates consulted"}.get(kind, f"of {delegate}")
 
 
 def _share(value: float | None) -> str:

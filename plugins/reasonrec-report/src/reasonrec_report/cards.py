@@ -124,7 +124,7 @@ def make_item_view(
 
 def _other(other: OtherAnswer) -> OtherView:
     name = f"{other.system} (policy)" if other.role == "policy" else other.system
-    name = "all together" if other.role == "consult" else name
+    name = "the policy, delegates consulted" if other.role == "consult" else name
     verdict = f"what was chosen is in place {other.rank}" if other.rank else f"not among its first {other.of}"
     return OtherView(name, tuple(item.title.strip() or item.id for item in other.items), verdict, bool(other.rank))
 
@@ -145,7 +145,7 @@ def _route(card: Card) -> str:
     words = {
         "self": "Answered by the policy",
         "replace": f"Handed to {delegate}",
-        "consult": f"Policy, after asking {delegate}",
+        "consult": "Policy, after asking delegates",
         "abstain": "No answer given",
     }
     return words.get(card.route, card.route)

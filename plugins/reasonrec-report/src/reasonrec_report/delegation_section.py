@@ -194,7 +194,7 @@ def _who(row: CostRow, main: str) -> str:
     if row.kind == "system":
         return f"{row.who}, answering everything"
     way, _, delegate = row.who.partition(": ")
-    words = {"self": "kept by the policy", "consult": "policy and delegates together", "abstain": "no answer given"}
+    words = {"self": "kept by the policy", "consult": "policy, delegates consulted", "abstain": "no answer given"}
     return f"of these, {words.get(way, f'handed to {delegate}' if delegate else way)}"
 
 

@@ -21,9 +21,10 @@ class HtmlReporter(Reporter[Empty]):
         return [write_report(run_folder, out, results)]
 
     def summarise(self, results: Results) -> Sequence[str]:
-        """What was delegated and saved, what abstaining did, whether steps cause answers, what looks like a leak."""
+        """What was delegated and saved, what consulting and abstaining did, whether steps cause answers, leaks."""
         said = [
             routing_text.describe_delegation(results),
+            routing_text.describe_consulting(results),
             routing_text.describe_saving(results),
             routing_text.describe_abstention(results),
         ]

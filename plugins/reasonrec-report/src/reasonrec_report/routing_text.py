@@ -21,8 +21,6 @@ KINDS = {
     "deferral": "The requests go where a regression, learned on validation queries, expects a delegate's answer to "
     "gain most or lose least.",
     "cascade": "Delegates are asked in turn, and the first whose answer is worth it answers; else the policy does.",
-    "table": "The requests go by a table of evidence and confidence: where much is known and confidence is high, the "
-    "delegate answers.",
     "risk-control": "As much is delegated as keeps the expected loss below the wanted limit (conformal risk control).",
 }
 EVEN = 0.03
@@ -39,33 +37,27 @@ def describe_delegation(results: Results) -> str:
     n = _requests(results)
     of = f"the {n:,} test requests" if n else "the test requests"
     parts = [f"{format_percent(facts.share)} of {of} were handed to {delegate}"]
-    if routing.consulted and _fused(routing):
-        parts.append(f"on {format_percent(routing.consulted)} policy and delegates answered together")
+    if routing.consulted:
+        parts.append(f"on {format_percent(routing.consulted)} {policy} decided with the delegates' answers in view")
     if routing.abstained:
         parts.append(f"{format_percent(routing.abstained)} got no answer")
     return f"{', '.join(parts)}; {policy} answered the rest."
 
 
-def describe_consulting(routing: RoutingResult) -> str:
-    """Whether answering together pays, by the validation queries that it was learned on."""
-    found = routing.validation.consult if routing.validation else None
-    if found is None or not found.queries:
+def describe_consulting(results: Results) -> str:
+    """Whether deciding with delegates' answers in view pays, by the validation queries that it was tried on."""
+    validation = results.routing.validation if results.routing else None
+    found = validation.consult if validation else None
+    if found is None:
         return ""
+    if not found.queries:
+        return "Consulting delegates: about no validation query so little is known that they would be consulted."
     gain = f", {format_relative(found.gain)}" if found.gain else ""
-    values = f"NDCG@10 {format_value(found.fused)} against {format_value(found.policy)} of the policy{gain}"
-    if _fused(routing):
-        return f"Asking delegates for advice: on {found.queries:,} validation queries it gave {values}."
-    share = format_percent(routing.consulted)
-    stands = f"so the policy's own answer stands where advice was wanted ({share} of the requests)"
-    return (
-        f"Asking delegates for advice: on {found.queries:,} validation queries it gave {values}. "
-        f"That is no clear gain, {stands}."
+    said = (
+        f"Consulting delegates: on {found.queries:,} validation queries NDCG is {format_value(found.consulted)} with "
+        f"their answers in view, against {format_value(found.policy)}{gain}"
     )
-
-
-def _fused(routing: RoutingResult) -> bool:
-    found = routing.validation.consult if routing.validation else None
-    return found is None or found.chosen != "policy"
+    return f"{said}." if found.used else f"{said}. That is no clear gain, so nobody is consulted."
 
 
 def describe_abstention(results: Results) -> str:

@@ -236,7 +236,7 @@ def _routing(results: Results) -> tuple[str, ...]:
         routing_text.describe_rule(routing),
     )
     rest = (
-        routing_text.describe_consulting(routing),
+        routing_text.describe_consulting(results),
         routing_text.describe_abstention(results),
         routing_text.describe_rest(results.delegation_curve),
     )

@@ -154,7 +154,7 @@ class DeferralRouter(GainRouter[DeferralConfig]):
         spare = self.state.fallback
         if spare is None:
             return None
-        kept = ("confidence", "abstention", "calibration", "fusion")
+        kept = ("confidence", "abstention", "calibration", "consults")
         return self.with_state(**{**dict(spare), **{name: getattr(self.state, name) for name in kept}})
 
     def cheaper(self, costs: AskingCosts, share: float) -> Router[Any] | None:

@@ -53,8 +53,9 @@ def path(found: Recorded, decisions: Replayed) -> Float64:
         delegates[rows] = 0.0 if label in decisions.asked else alone(found, label)[rows]
     first = _first(found, decisions)
     replaced = delegates if decisions.stage == BEFORE else policy + delegates
-    # Whoever is consulted is asked as well as the policy; an abstention has thought first.
-    consulted = np.where(decisions.routes == str(Route.CONSULT), policy + _all(found, decisions), policy)
+    # Where delegates are consulted the policy thinks twice; an abstention has thought first.
+    again = policy + _consulted(found, decisions)
+    consulted = np.where(decisions.routes == str(Route.CONSULT), policy + again, policy)
     return np.asarray(first + np.where(taken, replaced, consulted))
 
 
@@ -68,13 +69,9 @@ def _first(found: Recorded, decisions: Replayed) -> Float64:
     return total
 
 
-def _all(found: Recorded, decisions: Replayed) -> Float64:
-    """float64[n]: what all take who are consulted and have not been asked before."""
-    router = found.header.router or {}
-    systems = ((router.get("state") or {}).get("fusion") or {}).get(
-        "systems", (found.header.policy, *found.header.delegates)
-    )
-    labels = [label for label in systems[1:] if label not in decisions.asked]
+def _consulted(found: Recorded, decisions: Replayed) -> Float64:
+    """float64[n]: what all delegates take that have not been asked before."""
+    labels = [label for label in found.header.delegates if label not in decisions.asked]
     return np.sum([alone(found, label) for label in labels], axis=0) if labels else np.zeros(len(found))
 
 
@@ -87,10 +84,13 @@ def alone(found: Recorded, system: str | None) -> Float64:
 
 
 def tokens(found: Recorded, decisions: Replayed) -> Float64:
-    """float64[n] language-model tokens; what the policy would have spent is its mean where it was not asked."""
+    """float64[n] language-model tokens; what the policy would have spent is its mean where it was not asked.
+
+    Where it decides a second time, it is taken to spend as much again.
+    """
     spent = found.numbers["policy_tokens"]
     spent = np.where(np.isnan(spent), _mean(spent), spent)
-    asked = np.where(_spared(decisions), 0.0, spent)
+    asked = np.where(_spared(decisions), 0.0, spent * np.where(decisions.routes == str(Route.CONSULT), 2.0, 1.0))
     return np.where(decisions.same(as_recorded(found)), found.numbers["tokens"], asked)
 
 

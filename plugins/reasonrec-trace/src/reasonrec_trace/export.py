@@ -12,9 +12,11 @@ import numpy as np
 from reasonrec_core.evaluate import Scores
 from reasonrec_core.pipeline import (
     Agent,
+    Answers,
     EvaluatedRun,
     EvaluatedTask,
     Latency,
+    consulted_answers,
     delegate_answers,
     expected_gains,
     goals,
@@ -25,13 +27,16 @@ from reasonrec_core.pipeline import (
 )
 from reasonrec_core.routing import Decisions
 from reasonrec_core.routing.calibration_data import EXPECTED, encode_gain
-from reasonrec_core.routing.decision import undecided
+from reasonrec_core.routing.consulting import wants_advice
+from reasonrec_core.routing.decision import Names, undecided
 from reasonrec_core.types import (
+    CONSULT,
     Bool,
     Cases,
     Float64,
     Int64,
     QueryBatch,
+    Ranking,
     Route,
     Step,
     Task,
@@ -162,6 +167,9 @@ class _TaskTrace:
         reasons = list(made.reason)
         spent = mine.tokens if mine and mine.tokens is not None else np.zeros(n, np.int64)
         unasked = made.replaced & (mine is None or (router is not None and router.config.stage == "before"))
+        advised = found.answers.get(CONSULT)
+        more = np.zeros(n, np.int64) if advised is None or advised.tokens is None else advised.tokens * made.consulted
+        scores = {label: _hide_unasked(each, found.answers.get(label)) for label, each in found.scores.items()}
         whole, systems = _spread_seconds(self.run.latency if found is self.run.first else None, n)
         given = next(iter(found.scores.values())).ranking
         assert given is not None
@@ -173,8 +181,8 @@ class _TaskTrace:
             same_route = again.route == found.routed.route[rows]
             return np.asarray(same_route & (again.who == found.routed.who[rows]), np.bool_)
 
-        for rows, batch in self._batches(found.cases, TEST, found.scores, same):
-            answers = {name: a.ranking for name, a in found.answers.items() if a.ranking is not None}
+        for rows, batch in self._batches(found.cases, TEST, scores, same):
+            answers = {name: a for name, a in found.answers.items() if a.ranking is not None}
             yield replace(
                 batch,
                 routes=[Route(each) for each in made.route[rows]],
@@ -185,23 +193,25 @@ class _TaskTrace:
                 confidence=made.confidence[rows] if found.routed else None,
                 uncertainty=_take(known, rows),
                 delegates=[label or None for label in made.who[rows]],
-                answers={name: ranking.take(rows).head(k) for name, ranking in answers.items()},
-                steps=self._repeat_steps(batch.queries, batch.first, (made.replaced | made.abstained)[rows]),
+                answers={name: _list_asked(each, rows, k) for name, each in answers.items()},
+                steps=self._repeat_steps(batch.queries, batch.first, made.route[rows]),
                 latency=whole[rows],
                 seconds={label: values[rows] for label, values in systems.items()},
-                tokens=np.where(unasked, 0, spent)[rows],
+                tokens=(np.where(unasked, 0, spent) + more)[rows],
                 policy_tokens=spent[rows] if mine else None,
             )
 
-    def _repeat_steps(self, queries: QueryBatch, start: int, replaced: Bool) -> dict[int, tuple[Step, ...]]:
+    def _repeat_steps(self, queries: QueryBatch, start: int, routes: Names) -> dict[int, tuple[Step, ...]]:
         """The steps of the policy's decisions, deliberated anew: an answer is kept in the run, its words are not."""
-        agent, wanted = self.agent, self.prepared.config.report.steps
-        mine = np.flatnonzero(~replaced[: max(wanted - start, 0)])
-        if agent.policy is None or not len(mine) or self.config.hash_items:
-            return {}
-        asked = replace(queries.take(mine), k=agent.width)
-        steps = agent.deliberate(asked, agent.observe(asked)).steps
-        return {int(row): steps[i] for i, row in enumerate(mine)}
+        agent, made = self.agent, dict[int, tuple[Step, ...]]()
+        routes = routes[: max(self.prepared.config.report.steps - start, 0)]
+        if agent.policy is None or self.config.hash_items:
+            return made
+        for route, decide in ((Route.SELF, agent.deliberate), (Route.CONSULT, agent.consult)):
+            if len(mine := np.flatnonzero(routes == str(route))):
+                asked = replace(queries.take(mine), k=agent.width)
+                made |= dict(zip(mine.tolist(), decide(asked, agent.observe(asked)).steps, strict=True))
+        return made
 
     def _calibration(self) -> Iterator[TraceBatch]:
         """The validation queries, where there is a router: what another router can be calibrated on."""
@@ -214,6 +224,9 @@ class _TaskTrace:
         answers |= {label: delegate_answers(prepared, agent, label, task, "valid") for label in agent.delegates}
         scores = {label: scored(prepared, each, cases) for label, each in answers.items()}
         known = signals(agent, cases.queries, answers)
+        if (asked := wants_advice(agent.routers[task].config, known)).any():
+            advised = consulted_answers(prepared, agent, task, "valid", asked)
+            scores[CONSULT] = _hide_unasked(scored(prepared, advised, cases), advised)
         for label, gains in (expected_gains(prepared, agent, answers) or {}).items():
             known[f"{EXPECTED}{label}"] = Uncertainty(encode_gain(gains), "after")
         for rows, batch in self._batches(cases, VALID, scores, _any_number):
@@ -259,6 +272,24 @@ def _any_number(rows: Int64, drawn: Int64) -> Bool:
 def _take(known: Mapping[str, Uncertainty], rows: Int64) -> dict[str, Uncertainty]:
     """The signals of some queries."""
     return {name: value.take(rows) for name, value in known.items()}
+
+
+def _hide_unasked(scores: Scores, answers: Answers | None) -> Scores:
+    """The same, NaN where a system was not asked and another's answers stand."""
+    if answers is None or answers.asked is None:
+        return scores
+    known = {name: np.where(answers.asked, values, np.nan) for name, values in scores.per_query.items()}
+    return replace(scores, per_query=known)
+
+
+def _list_asked(answers: Answers, rows: Int64, k: int) -> Ranking:
+    """The first ``k`` items of some answers; padding where the system was not asked."""
+    assert answers.ranking is not None
+    ranking = answers.ranking.take(rows).head(k)
+    if answers.asked is None:
+        return ranking
+    asked = answers.asked[rows][:, None]
+    return Ranking(np.where(asked, ranking.items, -1).astype(np.int32), ranking.scores)
 
 
 def _leave_undecided(agent: Agent, n: int) -> Decisions:

@@ -17,6 +17,7 @@ from reasonrec_core.errors import ConfigError, ReasonRecError, RunError
 from reasonrec_core.routing import (
     AskingCosts,
     CalibrationData,
+    ConsultedAnswers,
     Decisions,
     Router,
     RouterConfig,
@@ -24,6 +25,7 @@ from reasonrec_core.routing import (
     read_router,
 )
 from reasonrec_core.routing.calibration_data import EXPECTED, decode_gain
+from reasonrec_core.routing.consulting import wants_advice
 from reasonrec_core.types import CONSULT, ROUTED, Float64, Route
 from reasonrec_trace.trace_arrays import Names, Recorded
 
@@ -105,10 +107,18 @@ def fit_router(config: RouterConfig, valid: Recorded) -> Router[Any]:
 
     Raises:
         ConfigError: an estimator or delegate that the trace does not know, or a risk out of reach.
-        RunError: there is no validation part.
+        RunError: there is no validation part, or delegates were not consulted there.
     """
     data = calibration_data(valid)
     router = make_router(config).fit(data)
+    assert data.consulted is not None
+    if (wants_advice(config, data.signals) & ~data.consulted.asked).any():
+        raise RunError(
+            "the run did not consult delegates on all validation queries on which this router would",
+            where=valid.header.name or None,
+            fix="Run the pipeline with this router.consult, or take it out.",
+        )
+    router.learn_consulting(data, resamples=valid.header.resamples)
     router.calibrate_confidence(data)
     router.place_abstention(data)
     return router
@@ -129,11 +139,13 @@ def calibration_data(valid: Recorded) -> CalibrationData:
         )
     quality = {system: metric(valid, system, head.quality) for system in (head.policy, *head.delegates)}
     hit = {system: metric(valid, system, head.hit) > 0 for system in quality}
+    again = metric(valid, CONSULT, head.quality)
+    consulted = ConsultedAnswers(~np.isnan(again), again, metric(valid, CONSULT, head.hit) > 0)
     costs = AskingCosts.model_validate(head.costs) if head.costs else None
     told = {label: valid.signals.get(f"{EXPECTED}{label}") for label in head.delegates}
     expected = {label: decode_gain(each.total) for label, each in told.items() if each is not None}
     soft = expected if len(expected) == len(told) else None
-    return CalibrationData(head.policy, valid.signals, quality, hit, valid.keys, costs, soft)
+    return CalibrationData(head.policy, valid.signals, quality, hit, valid.keys, costs, soft, consulted)
 
 
 def check_signals(found: Recorded, names: Sequence[str]) -> None:

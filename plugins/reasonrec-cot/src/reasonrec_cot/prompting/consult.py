@@ -11,7 +11,7 @@ from reasonrec_cot.prompting.dialogue import Dialogue, Role, Segment, SegmentKin
 from reasonrec_cot.prompting.prompt_builder import labels
 
 HEAD = "Other recommenders ranked the same candidates, best first:"
-ASK = "Weigh them by how often they were right, and answer again in the same form, with one label."
+ASK = "Weigh them{by}, and answer again in the same form, with one label."
 NAME_CHARACTERS = 40
 
 
@@ -77,7 +77,8 @@ def build_second_turn(
         replace(segment, kind=SegmentKind.PROMPT) if segment.role is Role.ASSISTANT else segment
         for segment in first.segments
     )
-    turn = Segment(Role.USER, SegmentKind.PROMPT, "\n".join([*lines, ASK]))
+    by = " by how often they were right" if any(table.accuracy is not None for table in tables) else ""
+    turn = Segment(Role.USER, SegmentKind.PROMPT, "\n".join([*lines, ASK.format(by=by)]))
     if said[-1].role is Role.USER:  # not answered before: one turn of the user
         turn = replace(turn, text=f"\n{turn.text}")
     return Consultation(replace(first, segments=(*said, turn)), outside)
