@@ -15,7 +15,7 @@ import numpy.typing as npt
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.evaluate.metrics import ratio_of_sums
 from reasonrec_core.evaluate.scores import Scores
-from reasonrec_core.types import Float64, Int64
+from reasonrec_core.types import Float64, Int64, mix_bits
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -125,7 +125,7 @@ def _grouped(made: Sequence[UserSums]) -> list[list[UserSums]]:
     joint = np.zeros(0, np.uint64)
     for estimate in made:
         key = _keys(estimate.parts)
-        together = _mix(joint) ^ key if groups else key
+        together = mix_bits(joint) ^ key if groups else key
         free = bool(groups) and not estimate.apart and not groups[-1][0].apart
         if free and (len(key) <= _MANY or len(np.unique(together)) <= _FEW):
             groups[-1].append(estimate)
@@ -189,13 +189,5 @@ def _keys(parts: Float64) -> npt.NDArray[np.uint64]:
     for column in parts.T:
         if (column == column[:1]).all():
             continue  # equal everywhere: tells no rows apart
-        key = _mix(key ^ _mix(np.ascontiguousarray(column + 0.0).view(np.uint64)))
+        key = mix_bits(key ^ mix_bits(np.ascontiguousarray(column + 0.0).view(np.uint64)))
     return key
-
-
-def _mix(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """A bijection of 64-bit words that spreads every bit (the finaliser of SplitMix64)."""
-    bits = (bits + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))

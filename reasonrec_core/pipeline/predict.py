@@ -129,7 +129,7 @@ def consulted_answers(prepared: Prepared, agent: Agent, task: Task, part: str, a
     assert made.ranking is not None
     assert mine.ranking is not None
     ranking, tokens = mine.ranking.put(asked, made.ranking), np.zeros(len(asked), np.int64)
-    tokens[asked] = made.tokens
+    tokens[asked] = 0 if made.tokens is None else made.tokens
     return Answers(ranking, {}, None, made.seconds, made.digest, tokens, asked=asked)
 
 

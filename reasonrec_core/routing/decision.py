@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing.logistic import ArrayModel
-from reasonrec_core.types import Bool, Float32, Float64, Int64, Route
+from reasonrec_core.types import Bool, Float32, Float64, Int64, Route, mix_to_unit
 
 Names = npt.NDArray[np.object_]
 Rows = npt.NDArray[np.intp]
@@ -87,14 +87,9 @@ def threshold_for_risk(risk: Float64, limit: float, seed: int = 0, where: str = 
 
 
 def _uniform(keys: Int64, seed: int) -> Float64:
-    """float64[B] in [0, 1): the SplitMix64 hash (Steele, Lea and Flood, 2014) of each key."""
-    with np.errstate(over="ignore"):
-        z = keys.astype(np.int64).view(np.uint64) + np.uint64(seed % 2**32) * np.uint64(0x9E3779B97F4A7C15)
-        z = z + np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return np.asarray((z >> np.uint64(11)).astype(np.float64) / float(2**53))
+    """float64[B] in [0, 1): a hash of each key, another one for each seed."""
+    shift = np.uint64((seed % 2**32) * 0x9E3779B97F4A7C15 % 2**64)
+    return mix_to_unit(keys.astype(np.int64).view(np.uint64) + shift)
 
 
 @dataclass(frozen=True)

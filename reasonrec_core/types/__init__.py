@@ -32,6 +32,8 @@ from reasonrec_core.types.log import (
     Texts,
     concatenate_ranges,
     indptr_of,
+    mix_bits,
+    mix_to_unit,
 )
 from reasonrec_core.types.query import Cases, QueryBatch, Task
 
@@ -64,4 +66,6 @@ __all__ = [
     "Uncertainty",
     "concatenate_ranges",
     "indptr_of",
+    "mix_bits",
+    "mix_to_unit",
 ]

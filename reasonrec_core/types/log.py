@@ -33,6 +33,19 @@ def concatenate_ranges(starts: Int64, stops: Int64) -> tuple[Int64, Int64]:
     return indptr, np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1], dtype=np.int64)
 
 
+def mix_bits(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """A bijection of 64-bit words that spreads every bit: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
+    bits = (bits + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+def mix_to_unit(bits: npt.NDArray[np.uint64]) -> Float64:
+    """float64 in [0, 1), evenly spread over different words (`mix_bits`)."""
+    return np.asarray((mix_bits(bits) >> np.uint64(11)).astype(np.float64) * 2.0**-53)
+
+
 @dataclass(frozen=True, slots=True)
 class Interactions:
     """A log as parallel arrays, sorted by user and, within a user, oldest first (ties keep the log's order).

@@ -348,7 +348,7 @@ def test_goals_of_a_run_become_shares(data: Path, tmp_path: Path) -> None:
         replayed(free, share=0.1, max_tokens=1.0)
 
 
-def test_consulting_is_recorded_replayed_and_served_alike(data: Path, tmp_path: Path) -> None:
+def test_consulting_is_recorded_replayed_and_served_alike(data: Path, finished: Path, tmp_path: Path) -> None:
     router = {"share": 0.45, "stage": "before", "consult": 0.5}
     folder = run_with(router, data, tmp_path / "run", policy="toy-consulting")
     records = list(read_trace(folder))
