@@ -12,7 +12,6 @@ import numpy as np
 from reasonrec_core.evaluate import Scores
 from reasonrec_core.pipeline import (
     Agent,
-    Answers,
     EvaluatedRun,
     EvaluatedTask,
     Latency,
@@ -36,13 +35,13 @@ from reasonrec_core.types import (
     Float64,
     Int64,
     QueryBatch,
-    Ranking,
     Route,
     Step,
     Task,
     Uncertainty,
     indptr_of,
 )
+from reasonrec_trace.asked import hide_unasked, list_asked
 from reasonrec_trace.batch import TraceBatch
 from reasonrec_trace.clicks import average_losses, rank_candidates
 from reasonrec_trace.config import TraceConfig
@@ -169,7 +168,7 @@ class _TaskTrace:
         unasked = made.replaced & (mine is None or (router is not None and router.config.stage == "before"))
         advised = found.answers.get(CONSULT)
         more = np.zeros(n, np.int64) if advised is None or advised.tokens is None else advised.tokens * made.consulted
-        scores = {label: _hide_unasked(each, found.answers.get(label)) for label, each in found.scores.items()}
+        scores = {label: hide_unasked(each, found.answers.get(label)) for label, each in found.scores.items()}
         whole, systems = _spread_seconds(self.run.latency if found is self.run.first else None, n)
         given = next(iter(found.scores.values())).ranking
         assert given is not None
@@ -193,7 +192,7 @@ class _TaskTrace:
                 confidence=made.confidence[rows] if found.routed else None,
                 uncertainty=_take(known, rows),
                 delegates=[label or None for label in made.who[rows]],
-                answers={name: _list_asked(each, rows, k) for name, each in answers.items()},
+                answers={name: list_asked(each, rows, k) for name, each in answers.items()},
                 steps=self._repeat_steps(batch.queries, batch.first, made.route[rows]),
                 latency=whole[rows],
                 seconds={label: values[rows] for label, values in systems.items()},
@@ -226,7 +225,7 @@ class _TaskTrace:
         known = signals(agent, cases.queries, answers)
         if (asked := wants_advice(agent.routers[task].config, known)).any():
             advised = consulted_answers(prepared, agent, task, "valid", asked)
-            scores[CONSULT] = _hide_unasked(scored(prepared, advised, cases), advised)
+            scores[CONSULT] = hide_unasked(scored(prepared, advised, cases), advised)
         for label, gains in (expected_gains(prepared, agent, answers) or {}).items():
             known[f"{EXPECTED}{label}"] = Uncertainty(encode_gain(gains), "after")
         for rows, batch in self._batches(cases, VALID, scores, _any_number):
@@ -272,24 +271,6 @@ def _any_number(rows: Int64, drawn: Int64) -> Bool:
 def _take(known: Mapping[str, Uncertainty], rows: Int64) -> dict[str, Uncertainty]:
     """The signals of some queries."""
     return {name: value.take(rows) for name, value in known.items()}
-
-
-def _hide_unasked(scores: Scores, answers: Answers | None) -> Scores:
-    """The same, NaN where a system was not asked and another's answers stand."""
-    if answers is None or answers.asked is None:
-        return scores
-    known = {name: np.where(answers.asked, values, np.nan) for name, values in scores.per_query.items()}
-    return replace(scores, per_query=known)
-
-
-def _list_asked(answers: Answers, rows: Int64, k: int) -> Ranking:
-    """The first ``k`` items of some answers; padding where the system was not asked."""
-    assert answers.ranking is not None
-    ranking = answers.ranking.take(rows).head(k)
-    if answers.asked is None:
-        return ranking
-    asked = answers.asked[rows][:, None]
-    return Ranking(np.where(asked, ranking.items, -1).astype(np.int32), ranking.scores)
 
 
 def _leave_undecided(agent: Agent, n: int) -> Decisions:
