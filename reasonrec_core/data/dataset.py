@@ -74,7 +74,7 @@ class Dataset:
             fix = f"{len(known)} of the {len(ids)} items are. Leave them out: items are added, none is changed."
             what = f"item {ids[known[0]]!r} is in the catalogue already"
             raise make_cell_error(what, place, known[0], "item_id", fix=fix)
-        items = append_items(self.catalog.table, new, int(self.manifest["seed"]) + self.n_items)
+        items = append_items(self.catalog.table, new, int(self.manifest["seed"]) + self.n_items, place)
         about = {key: self.manifest[key] for key in ("name", "seed", "images", "source")}
         root = str(images.resolve()) if images else self.manifest["images"]
         about["more_images"] = [*self.manifest.get("more_images", []), [self.n_items, root]]

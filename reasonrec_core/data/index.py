@@ -10,9 +10,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.data.column_parsing import Place, flatten_column, make_cell_error, take_column
+from reasonrec_core.data.column_parsing import (
+    CAST_FAILURES,
+    Place,
+    find_cast_failure,
+    flatten_column,
+    make_cell_error,
+    take_column,
+)
 from reasonrec_core.data.raw_tables import REVIEW_COLUMNS, RawTables
-from reasonrec_core.errors import DataError
 from reasonrec_core.types import Int32, Int64, indptr_of
 
 
@@ -37,21 +43,28 @@ def index_tables(raw: RawTables, seed: int) -> IndexedTables:
     return IndexedTables(_indexed_log(log, users, items, raw.places.get("interactions")), items, users)
 
 
-def append_items(items: pa.Table, new: pa.Table, seed: int) -> pa.Table:
+def append_items(items: pa.Table, new: pa.Table, seed: int, place: Place | None) -> pa.Table:
     """``items`` followed by the rows of ``new`` in an order drawn with ``seed``; old rows keep their indices.
 
     Raises:
-        DataError: a field of ``new`` cannot be had in the type that it has in ``items``.
+        DataError: a field of ``new`` cannot be had in the type that it has in ``items``; names the cell.
     """
     for position, name in enumerate(new.column_names):
-        if name in items.column_names and (kind := items.schema.field(name).type) != new.schema.field(name).type:
-            try:
-                new = new.set_column(position, name, new.column(name).cast(kind))
-            except pa.ArrowInvalid as error:
-                what = f"item field {name!r} is {kind} in the dataset, and the new items do not fit ({error})"
-                raise DataError(what) from error
+        if name in items.column_names:
+            column = _cast_field(take_column(new, name), items.schema.field(name).type, name, place)
+            new = new.set_column(position, name, column)
     fresh = new.take(_shuffled(new.column("item_id"), seed))
     return pa.concat_tables([items, fresh], promote_options="permissive").combine_chunks()
+
+
+def _cast_field(values: pa.Array, kind: pa.DataType, name: str, place: Place | None) -> pa.Array:
+    try:
+        return values.cast(kind)
+    except CAST_FAILURES as error:
+        row = find_cast_failure(values, kind)
+        numbers = "numbers" if pa.types.is_floating(kind) else "whole numbers" if pa.types.is_integer(kind) else kind
+        what = f"{name} is {values[row].as_py()!r}, and the catalogue holds {numbers} there"
+        raise make_cell_error(what, place, row, name, fix="Correct the cell or leave it empty.") from error
 
 
 def _shuffled(ids: pa.ChunkedArray, seed: int) -> pa.Array:

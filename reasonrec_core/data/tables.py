@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from reasonrec_core.data.catalog import Catalog, check_fields
 from reasonrec_core.data.column_matching import ColumnMatcher, list_names
-from reasonrec_core.data.column_parsing import CAST_FAILURES, Place, find_cast_failure, make_cell_error, take_column
+from reasonrec_core.data.column_parsing import Place
 from reasonrec_core.data.images import find_item_pictures
 from reasonrec_core.data.raw_tables import RawTables
 from reasonrec_core.errors import DataError
@@ -145,12 +145,12 @@ class NewItems:
         return int(self.table.num_rows)
 
     def match(self, catalog: Catalog) -> NewItems:
-        """The same items with the columns and types of ``catalog``, in its order.
+        """The same items with the columns of ``catalog``, in its order.
 
         Columns that the catalogue does not have are left out, with a note: nothing has learned what they mean.
 
         Raises:
-            DataError: a column that is missing, a cell of another type.
+            DataError: a column is missing.
         """
         there = set(self.table.column_names)
         missing = [name for name in catalog.fields if name not in there]
@@ -163,21 +163,4 @@ class NewItems:
         notes = (*self.notes, *([f"not read, the catalogue has no such fields: {list_names(rest)}"] if rest else []))
         if "image" in there and "image" not in names:
             names.append("image")
-        columns = {name: self._cast(name, catalog) for name in names}
-        return replace(self, table=pa.table(columns), notes=notes)
-
-    def _cast(self, name: str, catalog: Catalog) -> pa.Array:
-        values = take_column(self.table, name)
-        if name not in catalog.table.column_names:
-            return values
-        kind = catalog.table.schema.field(name).type
-        try:
-            return values.cast(kind)
-        except CAST_FAILURES as error:
-            row = find_cast_failure(values, kind)
-            what = f"{name} is {values[row].as_py()!r}, and the catalogue holds {_name_type(kind)} there"
-            raise make_cell_error(what, self.place, row, name, fix="Correct the cell or leave it empty.") from error
-
-
-def _name_type(kind: pa.DataType) -> str:
-    return "numbers" if pa.types.is_floating(kind) else "whole numbers" if pa.types.is_integer(kind) else str(kind)
+        return replace(self, table=self.table.select(names), notes=notes)

@@ -250,7 +250,7 @@ def test_new_items_keep_the_indices_of_old_ones(tmp_path: Path) -> None:
     priced = old.extend_items(pa.table({"item_id": ["p"], "price": [2.5], "title": [7]}), tmp_path / "priced")
     assert priced.catalog.titles[priced.catalog.find("p")] == "7", "numbers fit into a text field"
     assert priced.extend_items(pa.table({"item_id": ["q"], "price": [3]}), tmp_path / "more").n_items == 5
-    with pytest.raises(DataError, match="'price' is double in the dataset, and the new items do not fit"):
+    with pytest.raises(DataError, match="column 'price': price is 'cheap', and the catalogue holds numbers there"):
         priced.extend_items(pa.table({"item_id": ["n"], "price": ["cheap"]}), tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
