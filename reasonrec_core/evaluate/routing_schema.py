@@ -19,8 +19,8 @@ class Record(BaseModel):
         """NaN and infinity become null; null goes where a field has a default that is not null."""
         if not isinstance(value, dict):
             return value
-        finite = {key: _finite(part) for key, part in value.items()}
-        return {key: part for key, part in finite.items() if part is not None or cls._takes_null(key)}
+        known = {key: finite(part) for key, part in value.items()}
+        return {key: part for key, part in known.items() if part is not None or cls._takes_null(key)}
 
     @classmethod
     def _takes_null(cls, key: str) -> bool:
@@ -214,12 +214,12 @@ class CostResult(Record):
     horizon: tuple[HorizonCost, ...] = ()
 
 
-def _finite(value: Any) -> Any:
-    """JSON values with null for every number that is not finite."""
+def finite(value: Any) -> Any:
+    """JSON values with None for every number that is not finite: JSON has none of those."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
+        return {key: finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
+        return [finite(part) for part in value]
     return value

@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.evaluate.routing_schema import CurvePoint, DelegationCurve, Estimate, HorizonQuarter, NotInferior
+from reasonrec_core.evaluate.routing_schema import (
+    CurvePoint,
+    DelegationCurve,
+    Estimate,
+    HorizonQuarter,
+    NotInferior,
+    finite,
+)
 from reasonrec_core.evaluate.significance import horizon_quartiles
 from reasonrec_core.io import content_hash, read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
@@ -147,7 +154,7 @@ def _chosen_on_validation(
         share, value = share_for_loss(
             data, router, LOSS, data.keys, seed=config.seed, resamples=config.evaluate.resamples
         )
-        write_json(folder / "share.json", {"limit": LOSS, "share": share, "validation": asdict(value)})
+        write_json(folder / "share.json", {"limit": LOSS, "share": share, "validation": finite(asdict(value))})
 
     key = content_hash(router.to_dict(), LOSS, config.seed, config.evaluate.resamples)
     stage = prepared.run.stage(f"not-inferior-{found.task}", key, make)

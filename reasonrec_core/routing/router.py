@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from reasonrec_core.components import Configured
 from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError, PluginError
+from reasonrec_core.evaluate.routing_schema import finite
 from reasonrec_core.hookspecs import Kind
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing.calibration_data import AskingCosts, CalibrationData
@@ -288,8 +289,8 @@ class Router(Configured[C]):
         self._state = self.state.model_copy(update=changes)
 
     def note(self, **facts: Any) -> None:
-        """Add to the `report`."""
-        self.update(report={**self.state.report, **facts})
+        """Add to the `report`; a number that is not finite becomes None."""
+        self.update(report={**self.state.report, **finite(facts)})
 
     @property
     def state(self) -> Any:

@@ -304,3 +304,10 @@ def test_a_share_costs_less_than_the_same_share_drawn_at_random() -> None:
         router.assign(signals).risk > np.quantile(router.assign(signals).risk, 0.7), delegate, policy
     ).mean()
     assert by_risk < at_random < routed
+
+
+def test_what_is_noted_can_be_written() -> None:
+    router = World(400).calibrated(share=0.5)
+    router.note(goal={"validation": {"high": float("inf"), "low": 0.1}})
+    written = json.loads(json.dumps(router.to_dict(), allow_nan=False))
+    assert ThresholdRouter.from_dict(written).report["goal"]["validation"] == {"high": None, "low": 0.1}

@@ -97,6 +97,20 @@ def test_what_a_report_is_about(names: list[str], expected: str) -> None:
     assert head.name == expected
 
 
+@pytest.mark.parametrize(("low", "told"), [(0.0, True), (0.01, False)])
+def test_too_little_to_tell_is_said(low: float, told: bool) -> None:
+    best = {"value": 0.1, "low": low, "high": 0.3}
+    found = board(systems={"a": {"NDCG@10": best}, "b": {"NDCG@10": {"value": 0.0, "low": 0.0, "high": 0.0}}})
+    assert ("There is too little to tell" in summary_text.describe_verdict(found)) is told
+    assert (
+        any(
+            "There is too little to tell" in said
+            for said in HtmlReporter(HtmlReporter.Config()).summarise(found.results)
+        )
+        is told
+    )
+
+
 def test_nothing_measured() -> None:
     assert choose_headline([]) is None
     assert summary_text.describe_verdict(board(systems={"a": {}})) == "This run measured nothing."

@@ -21,8 +21,9 @@ class HtmlReporter(Reporter[Empty]):
         return [write_report(run_folder, out, results)]
 
     def summarise(self, results: Results) -> Sequence[str]:
-        """What was delegated and saved, what consulting and abstaining did, whether steps cause answers, leaks."""
+        """Whether there is too little to tell, what was delegated, saved and held back, what looks like a leak."""
         said = [
+            summary_text.describe_shortage(Leaderboard(results)),
             routing_text.describe_delegation(results),
             routing_text.describe_consulting(results),
             routing_text.describe_saving(results),

@@ -33,10 +33,29 @@ def name_system(board: Leaderboard, system: str) -> str:
 
 
 def describe_verdict(board: Leaderboard) -> str:
-    """The whole report in one sentence."""
+    """The whole report in one sentence, and whether there was enough to tell from."""
     metric = board.headline
     if metric is None:
         return "This run measured nothing."
+    said = _describe_verdict(board, metric)
+    return f"{said} {shortage}" if (shortage := describe_shortage(board)) else said
+
+
+def describe_shortage(board: Leaderboard) -> str | None:
+    """That no system can be told from one that never answers right; None where one can."""
+    metric = board.headline
+    if metric is None or metric.lower_is_better:
+        return None
+    found = [estimate for system in board.systems if (estimate := board.estimate(system, metric))]
+    if not found or any(each.low is None or each.low > 0 for each in found):
+        return None
+    return (
+        f"There is too little to tell: the 95\N{NO-BREAK SPACE}% interval of every {metric.name} reaches 0. "
+        "It takes more test queries, or more interactions to learn from."
+    )
+
+
+def _describe_verdict(board: Leaderboard, metric: ParsedMetric) -> str:
     found = [d for rival in board.rivals if (d := board.difference(board.main, rival, metric))]
     if not found:
         value = board.estimate(board.main, metric)
