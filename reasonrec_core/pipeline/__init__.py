@@ -1,4 +1,4 @@
-"""The loop. What packages with reporters may use of an evaluated run is named here, imported when first asked for."""
+"""The loop. What other packages may use of it and of an evaluated run is named here, imported when first asked for."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reasonrec_core.pipeline.evaluated_run import EvaluatedRun as EvaluatedRun
     from reasonrec_core.pipeline.interactive import EditedPolicy as EditedPolicy
     from reasonrec_core.pipeline.latency import Latency as Latency
+    from reasonrec_core.pipeline.new_items import add_items as add_items
     from reasonrec_core.pipeline.predict import Answers as Answers
     from reasonrec_core.pipeline.predict import consulted_answers as consulted_answers
     from reasonrec_core.pipeline.predict import delegate_answers as delegate_answers
@@ -37,6 +38,7 @@ _MODULES = {
     "Outcome": "act",
     "Prepared": "prepare",
     "Recommender": "serve",
+    "add_items": "new_items",
     "component_versions": "artifacts",
     "consulted_answers": "predict",
     "delegate_answers": "predict",

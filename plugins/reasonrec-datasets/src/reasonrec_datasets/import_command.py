@@ -89,7 +89,7 @@ def import_command(
 
 def _into_run(path: Path, run: Path, columns: dict[str, str], *, as_json: bool) -> None:
     """Add items to a finished run, and say what was added."""
-    from reasonrec_core.pipeline.new_items import add_items
+    from reasonrec_core.pipeline import add_items
 
     with progress() as step:
         added = add_items(run, read_new_items(path, columns), step)
