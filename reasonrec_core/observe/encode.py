@@ -16,7 +16,7 @@ from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.data.images import ImageRefused
 from reasonrec_core.errors import DataError, PluginError, ReasonRecError
 from reasonrec_core.io import content_hash, write_json
-from reasonrec_core.observe.feature_cache import FeatureView, RowStore
+from reasonrec_core.observe.feature_cache import Block, RowStore
 from reasonrec_core.observe.inputs import ImageInputs, Inputs, ItemInputs, RefusedImage, TextInputs, load_batches
 from reasonrec_core.types import Bool, Float32, Observation, Progress
 
@@ -123,7 +123,7 @@ class _Run:
     state: str | None
     width: int | None = None
 
-    def observe(self, cache: Path) -> tuple[FeatureView, str]:
+    def observe(self, cache: Path) -> tuple[Block, str]:
         """The features, and the key of the encoder that they were made by."""
         try:
             fingerprint = self.encoder.fingerprint()

@@ -1,22 +1,22 @@
 """Feature rows on disk, found by the content they were computed from.
 
-A store holds one encoder's rows. While the encoder works, finished rows go to ``parts/`` (so a run that was killed
-goes on where it stopped); once a catalogue is complete they become a view: one matrix in the catalogue's order,
-memory-mapped. A later catalogue takes the rows that it shares with older views from there.
+A store holds one encoder's rows in blocks. While the encoder works, finished rows become blocks under ``parts/`` (so a
+run that was killed goes on where it stopped); once a catalogue is complete they become one under ``views/``: a matrix
+in the catalogue's order. A later catalogue takes the rows that it shares with older blocks from there.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.io import content_hash, read_arrays, read_json, whole_folder, write_arrays, write_json
+from reasonrec_core.io import content_hash, read_json, whole_folder, write_json
 from reasonrec_core.observe.inputs import Keys
 from reasonrec_core.types import Float32
 
@@ -25,18 +25,35 @@ Index = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class FeatureView:
-    """One catalogue's features.
+class Block:
+    """Rows of one encoder.
 
     Attributes:
-        values: float32[n_items, d], memory-mapped read-only; NaN where ``keys`` is empty or refused.
+        keys: S32[n]: of the inputs.
+        values: float32[n, d], memory-mapped read-only; NaN where the key is empty or refused.
         refused: reasons by key, for inputs that turned out unusable.
-        digest: of the keys.
     """
 
+    keys: Keys
     values: Float32
     refused: Mapping[bytes, str]
-    digest: str
+
+    @classmethod
+    def open(cls, folder: Path) -> Block | None:
+        """The block in ``folder``; None where it is absent or damaged (its rows are then computed again)."""
+        try:
+            keys, values = (np.load(folder / f"{n}.npy", "r", allow_pickle=False) for n in ("keys", "values"))
+            reasons = read_json(folder / "refused.json")
+        except (OSError, ValueError, EOFError, DataError):
+            return None
+        if len(keys) != len(values):
+            return None
+        return cls(keys, values, {key.encode(): str(reason) for key, reason in reasons.items()})
+
+    @property
+    def digest(self) -> str:
+        """Of the keys."""
+        return content_hash(self.keys.tobytes())
 
 
 class RowStore:
@@ -45,68 +62,50 @@ class RowStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def view(self, keys: Keys) -> FeatureView | None:
+    def view(self, keys: Keys) -> Block | None:
         """The finished matrix for these keys in this order, or None."""
-        digest = content_hash(keys.tobytes())
-        folder = self.folder / "views" / digest[:32]
-        if not folder.is_dir():
-            return None
-        values = _mapped(folder / "values.npy")
-        if values is None or len(values) != len(keys):
-            return None
-        return FeatureView(values, _reasons(folder), digest)
+        found = Block.open(self._view(keys))
+        return found if found is not None and np.array_equal(found.keys, keys) else None
 
     def add(self, keys: Sequence[bytes], values: Float32 | None, refused: Mapping[bytes, str]) -> None:
         """Keep finished rows: float32[len(keys), d] in the order of ``keys``, and what was refused."""
-        if not keys and not refused:
-            return
-        arrays = {
-            "keys": np.array(keys, dtype="S32"),
-            "values": np.zeros((0, 0), np.float32) if values is None else values,
-            "refused": np.array(list(refused), dtype="S32"),
-            "reasons": np.array(list(refused.values()), dtype=np.str_),
-        }
-        write_arrays(self.folder / "parts" / f"{content_hash(list(keys), list(refused))[:32]}.npz", arrays)
+        if keys or refused:
+            name = content_hash(list(keys), list(refused))[:32]
+            with whole_folder(self.folder / "parts" / name, first_stays=True) as aside:
+                _describe(aside, np.array(keys, dtype="S32"), refused)
+                np.save(aside / "values.npy", np.zeros((0, 0), np.float32) if values is None else values)
 
     def known(self, keys: Keys) -> KnownRows:
         """What is there already of ``keys`` (S32[m], unique, sorted)."""
         found = KnownRows(keys, np.full(len(keys), -1, np.intp), np.zeros(len(keys), np.intp), [], {})
-        for source, held, reasons in self._sources():
-            found.refused.update({k: r for k, r in reasons.items() if k in found})
-            found.take(source, held)
+        for _, block in self._blocks("views", "parts"):
+            if block is not None:
+                found.take(block)
         return found
 
-    def assemble(self, keys: Keys) -> FeatureView:
+    def assemble(self, keys: Keys) -> Block:
         """Make the view of ``keys`` (all known by now) and drop the parts that it covers."""
         unique, inverse = np.unique(keys, return_inverse=True)
         known = self.known(unique)
-        digest = content_hash(keys.tobytes())
-        with whole_folder(self.folder / "views" / digest[:32], first_stays=True) as aside:
-            np.save(aside / "keys.npy", keys)
-            write_json(aside / "refused.json", {k.decode(): r for k, r in known.refused.items()})
-            _write_rows(aside / "values.npy", known, inverse)
-        for path in self._parts():
-            part = _part(path)
-            if part is None or bool(np.isin(part["keys"], unique).all()):
-                path.unlink(missing_ok=True)
+        if Block.open(self._view(keys)) is None:
+            shutil.rmtree(self._view(keys), ignore_errors=True)  # what is damaged must not stay
+        with whole_folder(self._view(keys), first_stays=True) as aside:
+            _describe(aside, keys, known.refused)
+            known.write(aside / "values.npy", inverse)
+        for folder, block in self._blocks("parts"):
+            if block is None or bool(np.isin(block.keys, unique).all()):
+                shutil.rmtree(folder, ignore_errors=True)
         view = self.view(keys)
         assert view is not None
         return view
 
-    def _parts(self) -> list[Path]:
-        return sorted((self.folder / "parts").glob("*.npz"))
+    def _view(self, keys: Keys) -> Path:
+        return self.folder / "views" / content_hash(keys.tobytes())[:32]
 
-    def _sources(self) -> Iterator[tuple[Path, Keys, Mapping[bytes, str]]]:
-        for folder in sorted((self.folder / "views").glob("*/")):
-            keys, reasons = _mapped(folder / "keys.npy"), _reasons(folder)
-            if keys is not None and _mapped(folder / "values.npy") is not None:
-                usable = np.where(np.isin(keys, np.array(list(reasons), dtype="S32")), b"", keys)
-                yield folder / "values.npy", usable.astype("S32"), reasons
-        for path in self._parts():
-            part = _part(path)
-            if part is not None:
-                refused = zip(part["refused"].tolist(), part["reasons"].tolist(), strict=True)
-                yield path, part["keys"], dict(refused)
+    def _blocks(self, *where: str) -> Iterator[tuple[Path, Block | None]]:
+        for part in where:
+            for folder in sorted((self.folder / part).glob("*/")):
+                yield folder, Block.open(folder)
 
 
 @dataclass
@@ -116,28 +115,25 @@ class KnownRows:
     keys: Keys
     source: Index
     row: Index
-    sources: list[Path]
+    sources: list[Float32]
     refused: dict[bytes, str]
 
-    def __contains__(self, key: bytes) -> bool:
-        at = int(np.searchsorted(self.keys, np.bytes_(key)))
-        return at < len(self.keys) and bool(self.keys[at] == key)
-
-    def take(self, source: Path, held: Keys) -> None:
-        """Note the rows of ``source`` that are wanted and not found elsewhere."""
-        rows = np.flatnonzero(held != b"")
-        at = np.searchsorted(self.keys, held[rows])
-        fits = at < len(self.keys)
-        rows, at = rows[fits], at[fits]
-        fits = (self.keys[at] == held[rows]) & (self.source[at] < 0)
-        if fits.any():
-            self.source[at[fits]], self.row[at[fits]] = len(self.sources), rows[fits]
-            self.sources.append(source)
+    def take(self, block: Block) -> None:
+        """Note the rows of ``block`` that are wanted and not found elsewhere."""
+        refused = np.array(list(block.refused), dtype="S32")
+        wanted = refused[np.isin(refused, self.keys)].tolist()
+        self.refused.update({key: block.refused[key] for key in wanted})
+        rows = np.flatnonzero((block.keys != b"") & ~np.isin(block.keys, refused) & np.isin(block.keys, self.keys))
+        at = np.searchsorted(self.keys, block.keys[rows])
+        new = self.source[at] < 0
+        if new.any():
+            self.source[at[new]], self.row[at[new]] = len(self.sources), rows[new]
+            self.sources.append(block.values)
 
     @property
     def width(self) -> int | None:
         """d of the rows that are there, None if there are none."""
-        return next((r.shape[1] for s in self.sources if (r := read_rows(s)) is not None), None)
+        return self.sources[0].shape[1] if self.sources else None
 
     @property
     def pending(self) -> Index:
@@ -145,48 +141,19 @@ class KnownRows:
         refused = np.array(list(self.refused), dtype="S32")
         return np.flatnonzero((self.source < 0) & (self.keys != b"") & ~np.isin(self.keys, refused))
 
-
-def read_rows(source: Path) -> Float32 | None:
-    """The rows of one source; a view's are memory-mapped."""
-    if source.suffix == ".npy":
-        return cast(Float32 | None, _mapped(source))
-    part = _part(source)
-    return None if part is None else np.asarray(part["values"])
-
-
-def _write_rows(path: Path, known: KnownRows, inverse: Index) -> None:
-    source = known.source[inverse]
-    shape = (len(inverse), known.width or 0)
-    out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    for start in range(0, len(inverse), ROWS_AT_ONCE):
-        out[start : start + ROWS_AT_ONCE] = np.nan
-    for number, file in enumerate(known.sources):
-        rows = read_rows(file)
-        wanted = np.flatnonzero(source == number)
-        if rows is None:
-            raise DataError("cached features vanished while in use", where=str(file), fix="Run again.")
-        for start in range(0, len(wanted), ROWS_AT_ONCE):
-            some = wanted[start : start + ROWS_AT_ONCE]
-            out[some] = rows[known.row[inverse[some]]]
-    out.flush()
+    def write(self, path: Path, index: Index) -> None:
+        """Write float32[len(index), d], the rows at ``index``, a slab at a time; NaN where there is none."""
+        shape = (len(index), self.width or 0)
+        out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        for start in range(0, len(index), ROWS_AT_ONCE):
+            slab = index[start : start + ROWS_AT_ONCE]
+            out[start : start + len(slab)] = np.nan
+            for number, rows in enumerate(self.sources):
+                at = np.flatnonzero(self.source[slab] == number)
+                out[start + at] = rows[self.row[slab[at]]]
+        out.flush()
 
 
-def _mapped(path: Path) -> Any:
-    """The array, memory-mapped; None where it is absent or damaged (it is then computed again)."""
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-
-
-def _part(path: Path) -> dict[str, Any] | None:
-    try:
-        found = read_arrays(path)
-    except DataError:
-        return None
-    return found if {"keys", "values", "refused", "reasons"} <= set(found) else None
-
-
-def _reasons(folder: Path) -> dict[bytes, str]:
-    path = folder / "refused.json"
-    return {k.encode(): str(r) for k, r in read_json(path).items()} if path.exists() else {}
+def _describe(folder: Path, keys: Keys, refused: Mapping[bytes, str]) -> None:
+    np.save(folder / "keys.npy", keys)
+    write_json(folder / "refused.json", {key.decode(): reason for key, reason in refused.items()})

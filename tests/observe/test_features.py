@@ -148,6 +148,9 @@ def test_a_damaged_cache_is_computed_again(tmp_path: Path, name: str) -> None:
     observe_items(catalog, {"text": HashEncoder()}, tmp_path)
     (view,) = tmp_path.glob("*/views/*")
     (view / name).write_bytes(b"\x93NUMPY")
+    again = observe_items(catalog, {"text": HashEncoder()}, tmp_path)
+    np.testing.assert_array_equal(again.features["text"], np.stack([vector(t) for t in "ab"]))
+    (view / name).write_bytes(b"\x93NUMPY")
     grown = observe_items(catalog_of(["a", "b", "c"]), {"text": HashEncoder()}, tmp_path)
     np.testing.assert_array_equal(grown.features["text"], np.stack([vector(t) for t in "abc"]))
 
