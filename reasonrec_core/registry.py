@@ -46,7 +46,7 @@ class Registry:
         self.problems: tuple[Problem, ...] = found.problems
         self._components = {(item.kind, item.spec.name): item for item in found.components}
         self._qualified = {(item.kind, item.qualified): item for item in (*found.components, *found.rivals)}
-        self._loaded: dict[tuple[Kind, str], Any] = {}
+        self._loaded: dict[tuple[str, str], Any] = {}
 
     @classmethod
     def discover(cls) -> Registry:
@@ -193,7 +193,7 @@ def _import(found: Registered) -> Any:
         raise PluginError(f"module {module!r} has no {attribute!r}", where=at) from error
     except (Exception, SystemExit) as error:
         raise PluginError(f"cannot be imported: {described(error, found.distribution)}", where=at) from error
-    base = base_of(found.kind)
+    base = base_of(Kind(found.kind))
     if found.kind is Kind.METRIC:
         if not isinstance(component, base):
             raise PluginError(f"{found.spec.target} is not a {base.__name__}", where=at)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from reasonrec_core.cli.main import LazyGroup
-
-if TYPE_CHECKING:
-    from reasonrec_core.plugins import Registered, RegisteredCommand
 
 COMMANDS = {
     "new": ("reasonrec_core.testing.scaffold:new_command", "Start a plugin of your own: a package with tests."),
@@ -52,24 +49,23 @@ def plugins_group(context: click.Context, as_json: bool) -> None:
 
 def plugin_rows() -> list[dict[str, Any]]:
     """One row per component, command and problem: name, kind, tasks, distribution, version, status, summary."""
-    from reasonrec_core.plugins import installed
+    from reasonrec_core.plugins import Registered, RegisteredCommand, installed
     from reasonrec_core.plugins.metadata import missing_requirements
 
     found = installed()
-    owners = {c.distribution for c in found.components} | {c.distribution for c in found.commands}
-    missing = {owner: missing_requirements(owner) for owner in owners}
+    offers: list[Registered | RegisteredCommand] = [*found.components, *found.commands]
+    offers.sort(key=lambda each: (each.kind, each.spec.name))
+    missing = {owner: missing_requirements(owner) for owner in {each.distribution for each in offers}}
 
     def row(name: str, kind: str, tasks: tuple[str, ...], owner: str, *rest: str) -> dict[str, Any]:
         return dict(zip(COLUMNS, (name, kind, list(tasks), owner, *rest), strict=True))
 
-    def offered(each: Registered | RegisteredCommand, kind: str, tasks: tuple[str, ...] = ()) -> dict[str, Any]:
-        lacks = missing[each.distribution]
+    rows = []
+    for each in offers:
+        lacks, spec = missing[each.distribution], each.spec
         status = f"needs {', '.join(lacks)} (pip install {' '.join(lacks)})" if lacks else "ok"
-        return row(each.spec.name, kind, tasks, each.distribution, each.version, status, each.spec.summary)
-
-    rows = [offered(each, each.kind, each.spec.tasks) for each in found.components]
-    rows += [offered(each, "command") for each in found.commands]
-    rows.sort(key=lambda each: (each["kind"], each["name"]))
+        tasks = getattr(spec, "tasks", ())
+        rows.append(row(spec.name, each.kind, tasks, each.distribution, each.version, status, spec.summary))
     rows += [
         row(each.name, each.kind or "plugin", (), each.distribution, each.version, f"{each.status}: {each.reason}", "")
         for each in found.problems

@@ -16,13 +16,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib import import_module
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import pluggy
 
 from reasonrec_core import __version__, hookspecs
 from reasonrec_core.errors import PluginError, did_you_mean
-from reasonrec_core.hookspecs import GROUP, HOOK_OF_KIND, CommandSpec, ComponentSpec, Kind
+from reasonrec_core.hookspecs import GROUP, HOOK_OF_KIND, CommandSpec, ComponentSpec
 from reasonrec_core.plugins.checks import Rejected, described, records, register
 from reasonrec_core.plugins.metadata import Distribution, conflict, distributions, normalised
 
@@ -34,32 +34,26 @@ OFFICIAL = os.path.join(os.path.dirname(os.path.dirname(__file__)), "official.js
 """Which of the project's own distributions offers what, by ``kind name``; made by ``docs/generate.py``."""
 
 
-class Registered(NamedTuple):
-    """A component that a distribution offers."""
+S = TypeVar("S", ComponentSpec, CommandSpec)
 
-    kind: Kind
-    spec: ComponentSpec
+
+class Offer(NamedTuple, Generic[S]):
+    """A component, or (of the kind "command") a subcommand, of a distribution."""
+
+    kind: str
+    spec: S
     distribution: str
     version: str
 
     @property
     def qualified(self) -> str:
-        """``distribution:name``, which no other component of its kind has."""
-        return f"{normalised(self.distribution)}:{self.spec.name}"
-
-
-class RegisteredCommand(NamedTuple):
-    """A subcommand that a distribution offers."""
-
-    spec: CommandSpec
-    distribution: str
-    version: str
-
-    @property
-    def qualified(self) -> str:
-        """``distribution:name``, behind the group where it is in one."""
+        """``distribution:name``, behind the group of a command in one; no other offer of its kind has it."""
         group, space, name = self.spec.name.rpartition(" ")
         return f"{group}{space}{normalised(self.distribution)}:{name}"
+
+
+Registered = Offer[ComponentSpec]
+RegisteredCommand = Offer[CommandSpec]
 
 
 class Problem(NamedTuple):
@@ -198,20 +192,18 @@ def _load(
         for kind, hook in HOOK_OF_KIND.items()
         for spec in records(host, module, hook, ComponentSpec)
     ]
-    verbs = [RegisteredCommand(spec, *owner) for spec in records(host, module, "reasonrec_commands", CommandSpec)]
+    specs: list[CommandSpec] = records(host, module, "reasonrec_commands", CommandSpec)
+    verbs = [RegisteredCommand("command", spec, *owner) for spec in specs]
     return offered, verbs
 
 
-R = TypeVar("R", Registered, RegisteredCommand)
-
-
-def _without_doubles(offers: Iterable[R]) -> tuple[list[R], list[R], list[Problem]]:
+def _without_doubles(offers: Iterable[Offer[S]]) -> tuple[list[Offer[S]], list[Offer[S]], list[Problem]]:
     """Those that have their name to themselves, those that only a qualified name tells apart, and what to say."""
-    rivals: dict[tuple[str, str], list[R]] = defaultdict(list)
+    rivals: dict[tuple[str, str], list[Offer[S]]] = defaultdict(list)
     for offer in offers:
-        rivals[_kind(offer), offer.spec.name].append(offer)
-    kept: list[R] = []
-    qualified: list[R] = []
+        rivals[offer.kind, offer.spec.name].append(offer)
+    kept: list[Offer[S]] = []
+    qualified: list[Offer[S]] = []
     problems: list[Problem] = []
     for (kind, name), group in rivals.items():
         core = [offer for offer in group if normalised(offer.distribution) == CORE]
@@ -230,10 +222,6 @@ def _without_doubles(offers: Iterable[R]) -> tuple[list[R], list[R], list[Proble
             if offer not in winners:
                 problems.append(Problem(offer.distribution, offer.version, reason, kind, name, status))
     return kept, qualified, problems
-
-
-def _kind(offer: Registered | RegisteredCommand) -> str:
-    return str(offer.kind) if isinstance(offer, Registered) else "command"
 
 
 def _doubled(distribution: Distribution) -> Problem:
