@@ -64,7 +64,7 @@ def make_world(folder: Path, seed: int) -> World:
     make_catalogue(folder / "shop", SynthConfig(seed=seed, **SHOP))
     dataset = Dataset.build(import_path(folder / "shop"), folder / "dataset", seed=seed)
     split = make_split(dataset, SplitConfig(seed=seed))
-    horizon = EvidenceHorizonScale().fit(np.bincount(split.train.users, minlength=dataset.n_users).astype(np.int64))
+    horizon = EvidenceHorizonScale.fit(np.bincount(split.train.users, minlength=dataset.n_users).astype(np.int64))
     seen = Observation({}, {}, horizon(split.valid.queries))
     fit = FitData(dataset.catalog, dataset.n_users, split.train, split.valid, seen, seed=seed, horizon=horizon)
     asked = split.test.take(np.flatnonzero(split.test.queries.users < SHARES[0] * dataset.n_users))

@@ -44,7 +44,7 @@ def measure(name: str, data: Path, cache: Path, candidates: tuple[str, ...], see
     dataset = open_or_import(data / name, cache, seed=seed)
     split = make_split(dataset, SplitConfig(kind="leave-one-out", seed=seed))
     lists = draw_candidates(split.test, dataset, 99, seed)
-    horizon = EvidenceHorizonScale().fit(np.bincount(split.train.users, minlength=dataset.n_users).astype(np.int64))
+    horizon = EvidenceHorizonScale.fit(np.bincount(split.train.users, minlength=dataset.n_users).astype(np.int64))
     seen = Observation({}, {}, horizon(split.valid.queries))
     fit = FitData(
         dataset.catalog, dataset.n_users, split.train, split.valid, seen, seed=seed, delegate=fresh, horizon=horizon

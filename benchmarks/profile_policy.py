@@ -74,7 +74,7 @@ def prepare(name: str, data: Path, cache: Path, seed: int, split: str = "leave-o
     encoders = {label: Registry.discover().create(Kind.ENCODER, target, {}) for label, target in wanted.items()}
     items = observe_items(dataset.catalog, encoders, cache / "features")
     lengths = np.bincount(divided.train.users, minlength=dataset.n_users).astype(np.int64)
-    horizon = EvidenceHorizonScale().fit(lengths)
+    horizon = EvidenceHorizonScale.fit(lengths)
     seen = items.observation(horizon(divided.valid.queries))
     fit = FitData(dataset.catalog, dataset.n_users, divided.train, divided.valid, seen, seed=seed, horizon=horizon)
     return Bench(name, dataset, divided, fit, horizon)

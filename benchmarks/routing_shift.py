@@ -64,7 +64,7 @@ def backtest(bank: Bank, name: str) -> float:
     targets = fit.train.items[last]
     first = Cases(replace(valid.queries, history=before), np.arange(len(users) + 1, dtype=np.int64), targets)
     train = fit.train.take(kept)
-    horizon = EvidenceHorizonScale().fit(np.bincount(train.users, minlength=fit.n_users).astype(np.int64))
+    horizon = EvidenceHorizonScale.fit(np.bincount(train.users, minlength=fit.n_users).astype(np.int64))
     seen = replace(fit.observation, horizon=horizon(first.queries))
     delegate = Registry.discover().create(Kind.DELEGATE, name, {})
     assert isinstance(delegate, Delegate)

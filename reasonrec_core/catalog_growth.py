@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import Float32, History, indptr_of
+from reasonrec_core.types import Float32
 
 T = TypeVar("T", bound=np.generic)
 
@@ -41,16 +41,6 @@ def grown_matrix(matrix: sparse.csr_matrix, n_items: int, *, square: bool = True
     indptr = np.concatenate([matrix.indptr, np.full(more, matrix.indptr[-1], dtype=matrix.indptr.dtype)])
     shape = (n_items, n_items if square else matrix.shape[1])
     return sparse.csr_matrix((matrix.data, matrix.indices, indptr), shape=shape)
-
-
-def known_history(history: History, n_items: int) -> History:
-    """The history without the items from ``n_items`` on, for a component that knows nothing of them."""
-    kept = history.items < n_items
-    if kept.all():
-        return history
-    lengths = np.bincount(history.rows[kept], minlength=len(history))
-    indptr = indptr_of(lengths)
-    return History(indptr, history.items[kept], history.times[kept], history.skipped)
 
 
 def last_of_all(scores: Float32, items: npt.NDArray[Any], n_items: int) -> None:

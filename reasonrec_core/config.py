@@ -10,11 +10,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from reasonrec_core.components import Settings
-from reasonrec_core.config_errors import config_error, place_error, validated
+from reasonrec_core.config_errors import config_error, place_error
 from reasonrec_core.config_file import override_setting, read_settings
 from reasonrec_core.data.split import SplitConfig, make_splitter
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.routing.config import GOALS, AnyRouterConfig
+from reasonrec_core.observe.evidence_horizon import HorizonConfig
+from reasonrec_core.routing.config import AnyRouterConfig
 from reasonrec_core.types import Task
 
 TRACE = "trace"
@@ -69,13 +70,6 @@ class ComponentConfig(_Named):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", label) or label == "routed":
             raise ValueError("use letters, digits, '.', '_' and '-' (and not 'routed')")
         return label
-
-
-class HorizonConfig(Settings):
-    """The evidence horizon: how little is known about a user."""
-
-    kind: Literal["quantile", "paper", "log", "cap"] = Field("quantile", description="Normaliser of history length.")
-    cap: int = Field(50, ge=1, description="History length that counts as full evidence, for kind = cap.")
 
 
 class EvaluateConfig(Settings):
@@ -218,23 +212,6 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
     for override in overrides:
         override_setting(tree, override)
     return check_config(tree, str(path), text)
-
-
-def load_router(path: Path, *, has_goal: bool = False) -> AnyRouterConfig:
-    """The ``[router]`` of a pipeline file, or of a file that holds nothing else.
-
-    Args:
-        path: TOML, YAML or JSON.
-        has_goal: whether a budget is given elsewhere, so that the file need not name one.
-    """
-    tree, _ = read_settings(path)
-    tree = feed_router(tree)
-    table = tree.get("router", tree)
-    if not isinstance(table, dict):
-        raise ConfigError("the router is a table of settings", where=f"{path}: router")
-    if has_goal and not {*GOALS} & table.keys():
-        table = {**table, "share": 0.5}
-    return validated(AnyRouterConfig, table, where=f"{path}: router")
 
 
 def feed_router(tree: dict[str, Any]) -> dict[str, Any]:

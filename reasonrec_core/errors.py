@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 
 class ReasonRecError(Exception):
@@ -27,11 +28,7 @@ class ReasonRecError(Exception):
         return f"{head.rstrip('.')}. {self.fix}" if self.fix else head
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.what, self.where, self.fix)
-
-
-def _rebuild(kind: type[ReasonRecError], what: str, where: str | None, fix: str | None) -> ReasonRecError:
-    return kind(what, where=where, fix=fix)
+        return partial(type(self), where=self.where, fix=self.fix), (self.what,)
 
 
 class DataError(ReasonRecError):

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from reasonrec_core.io import read_json, write_json
-from reasonrec_core.types import Cases, Float32, Interactions, Observation, QueryBatch, Reviews, Task
+from reasonrec_core.types import (
+    Cases,
+    Float32,
+    Interactions,
+    Observation,
+    Progress,
+    QueryBatch,
+    Reviews,
+    Task,
+    no_progress,
+)
 
 if TYPE_CHECKING:
     from reasonrec_core.components.models import Delegate
@@ -26,10 +36,6 @@ class Settings(BaseModel):
 
 class Empty(Settings):
     """The config of a component without settings."""
-
-
-def _no_progress(done: int, total: int, label: str) -> None:
-    """Say nothing."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class FitData:
     seed: int = 0
     delegate: Callable[[str], Delegate[Any]] | None = None
     horizon: Callable[[QueryBatch], Float32] | None = None
-    progress: Callable[[int, int, str], None] = _no_progress
+    progress: Progress = no_progress
     workdir: Path | None = None
     cache: Path | None = None
     user_fields: Mapping[str, Sequence[str | None]] = field(default_factory=dict)

@@ -141,18 +141,6 @@ class StochasticPolicy(Protocol):
 
 
 @runtime_checkable
-class EvidentialPolicy(Protocol):
-    """A policy that says on how much evidence it answers."""
-
-    @property
-    def evidential(self) -> bool:
-        """Whether it was trained to."""
-
-    def evidence(self, batch: QueryBatch, observation: Observation, items: Int32) -> Float32:
-        """float32[B, K + 1]: a Dirichlet's parameters less 1, for ``items`` (as in `samples`) and, last, all others."""
-
-
-@runtime_checkable
 class ConsultingPolicy(Protocol):
     """A policy that can decide again with the answers of delegates in view, where ``router.consult`` says so."""
 

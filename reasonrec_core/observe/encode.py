@@ -18,7 +18,7 @@ from reasonrec_core.errors import DataError, PluginError, ReasonRecError
 from reasonrec_core.io import content_hash, write_json
 from reasonrec_core.observe.feature_cache import Block, RowStore
 from reasonrec_core.observe.inputs import ImageInputs, Inputs, ItemInputs, RefusedImage, TextInputs, load_batches
-from reasonrec_core.types import Bool, Float32, Observation, Progress
+from reasonrec_core.types import Bool, Float32, Observation, Progress, no_progress
 
 FORMAT = 1
 FLUSH_SECONDS = 5.0
@@ -60,7 +60,7 @@ def observe_items(
     cache: Path,
     *,
     batch_size: int = 64,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
     some: bool = True,
     state: Mapping[str, str] = NOTHING,
 ) -> ObservedItems:
@@ -93,7 +93,7 @@ def observe_items(
         else:
             fix = "Use 'text', 'image' or 'item'."
             raise _broken(name, encoder, f"has the unknown modality {encoder.modality!r}", fix)
-        run = _Run(name, encoder, catalog, inputs, batch_size, progress or _quiet, state.get(name))
+        run = _Run(name, encoder, catalog, inputs, batch_size, progress, state.get(name))
         view, key = run.observe(cache)
         keys = inputs.keys
         bad = np.array(list(view.refused), dtype="S32")
@@ -250,7 +250,3 @@ def _kind(value: object) -> str:
 
 def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def _quiet(done: int, total: int, label: str) -> None:
-    """Say nothing."""

@@ -16,50 +16,52 @@ wanted share can be met only as nearly as the ties allow.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self, get_args
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, Self
 
 import numpy as np
+from pydantic import Field
 
-from reasonrec_core.errors import ConfigError, DataError, PluginError
-from reasonrec_core.types import Float32, Int64, QueryBatch, indptr_of
+from reasonrec_core.components import Settings
+from reasonrec_core.errors import DataError
+from reasonrec_core.types import Float32, Float64, Int64, QueryBatch, indptr_of
 
-HorizonKind = Literal["quantile", "paper", "log", "cap"]
+
+class HorizonConfig(Settings):
+    """The evidence horizon: how little is known about a user."""
+
+    kind: Literal["quantile", "paper", "log", "cap"] = Field("quantile", description="Normaliser of history length.")
+    cap: int = Field(50, ge=1, description="History length that counts as full evidence, for kind = cap.")
 
 
+@dataclass(frozen=True)
 class EvidenceHorizonScale:
     """Maps history lengths to the evidence horizon C(u) in [0, 1]; never increasing in the length.
 
-    Args:
-        kind: ``quantile``: ``1 - F(n)`` (default); ``paper``: ``1 - n / max``; ``log``:
-            ``1 - log(1 + n) / log(1 + max)``; ``cap``: ``1 - min(n, cap) / cap``.
-        cap: interactions after which ``cap`` counts a user as fully known.
+    ``quantile``: ``1 - F(n)``; ``paper``: ``1 - n / max``; ``log``: ``1 - log(1 + n) / log(1 + max)``; ``cap``:
+    ``1 - min(n, cap) / cap``.
 
-    Raises:
-        ConfigError: an unknown kind, or a cap below 1.
+    Attributes:
+        config: which of them.
+        lengths: int64[N] the history lengths that training users have, ascending.
+        users: int64[N] how many have each.
     """
 
-    def __init__(self, kind: HorizonKind = "quantile", cap: int = 50) -> None:
-        if kind not in get_args(HorizonKind):
-            raise ConfigError(
-                f"unknown evidence horizon {kind!r}", fix=f"Use one of {', '.join(get_args(HorizonKind))}."
-            )
-        if cap < 1:
-            raise ConfigError(f"the evidence horizon's cap is {cap}", fix="Use 1 or more interactions.")
-        self.kind, self.cap = kind, cap
-        self._values = np.zeros(0, np.int64)
-        self._counts = np.zeros(0, np.int64)
-        self._below = np.zeros(1, np.int64)
+    config: HorizonConfig
+    lengths: Int64
+    users: Int64
 
-    def fit(self, lengths: Int64) -> Self:
+    @classmethod
+    def fit(cls, lengths: Int64, config: HorizonConfig | None = None) -> Self:
         """Learn the scale from int64[users] interactions per training user; users without any do not count."""
         lengths = np.asarray(lengths, dtype=np.int64)
         if (lengths < 0).any():
             raise DataError("history lengths are negative")
-        self._values, self._counts = np.unique(lengths[lengths > 0], return_counts=True)
-        if not len(self._values):
+        values, users = np.unique(lengths[lengths > 0], return_counts=True)
+        if not len(values):
             raise DataError("no training user has an interaction, so the evidence horizon has no scale")
-        self._below = _sums(self._counts)
-        return self
+        return cls(config or HorizonConfig(), values, users)
 
     def __call__(self, batch: QueryBatch) -> Float32:
         """float32[B]: the horizon of each query's user, from the length of the query's history."""
@@ -67,43 +69,32 @@ class EvidenceHorizonScale:
 
     def of_lengths(self, lengths: Int64) -> Float32:
         """float32[B] for int64[B] history lengths."""
-        if not len(self._values):
-            raise PluginError("the evidence horizon was used before it was fitted")
         known = self._known(np.asarray(lengths, dtype=np.int64))
         return np.clip(1.0 - known, 0.0, 1.0).astype(np.float32)
 
-    def _known(self, lengths: Int64) -> np.ndarray[Any, np.dtype[np.float64]]:
-        longest = int(self._values[-1])
-        if self.kind == "paper":
+    def _known(self, lengths: Int64) -> Float64:
+        longest = int(self.lengths[-1])
+        if self.config.kind == "paper":
             return lengths / longest
-        if self.kind == "log":
+        if self.config.kind == "log":
             return np.asarray(np.log1p(lengths) / np.log1p(longest))
-        if self.kind == "cap":
-            return np.minimum(lengths, self.cap) / self.cap
-        below = self._below
-        first = np.searchsorted(self._values, lengths, side="left")
-        last = np.searchsorted(self._values, lengths, side="right")
-        return np.asarray((below[first] + below[last]) / (2.0 * below[-1]))
+        if self.config.kind == "cap":
+            return np.minimum(lengths, self.config.cap) / self.config.cap
+        first = np.searchsorted(self.lengths, lengths, side="left")
+        last = np.searchsorted(self.lengths, lengths, side="right")
+        return np.asarray((self._below[first] + self._below[last]) / (2.0 * self._below[-1]))
+
+    @cached_property
+    def _below(self) -> Int64:
+        """int64[N + 1]: how many users have a shorter history."""
+        return indptr_of(self.users)
 
     def to_dict(self) -> dict[str, Any]:
         """The fitted scale as JSON values."""
-        return {
-            "kind": self.kind,
-            "cap": self.cap,
-            "lengths": self._values.tolist(),
-            "users": self._counts.tolist(),
-        }
+        return {**self.config.model_dump(), "lengths": self.lengths.tolist(), "users": self.users.tolist()}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
         """What `to_dict` gave."""
-        scale = cls(value["kind"], int(value["cap"]))
-        scale._values = np.array(value["lengths"], dtype=np.int64)
-        scale._counts = np.array(value["users"], dtype=np.int64)
-        scale._below = _sums(scale._counts)
-        return scale
-
-
-def _sums(counts: Int64) -> Int64:
-    """int64[N + 1]: how many come before each."""
-    return indptr_of(counts)
+        lengths, users = (np.array(value[name], dtype=np.int64) for name in ("lengths", "users"))
+        return cls(HorizonConfig(kind=value["kind"], cap=value["cap"]), lengths, users)

@@ -117,8 +117,7 @@ def prepare(
     dataset, data = store_dataset(run, source)
     run.keep_settings(config)
     lengths = np.bincount(split.train.users, minlength=dataset.n_users)
-    horizon = EvidenceHorizonScale(config.horizon.kind, cap=config.horizon.cap)
-    horizon.fit(lengths[lengths > 0])
+    horizon = EvidenceHorizonScale.fit(lengths, config.horizon)
     splits = {task: store_split(config, run, dataset, split, task) for task in config.tasks}
     nothing = ObservedItems({}, {})
     bare = Prepared(

@@ -34,6 +34,7 @@ from reasonrec_core.types.log import (
     indptr_of,
     mix_bits,
     mix_to_unit,
+    no_progress,
 )
 from reasonrec_core.types.query import Cases, QueryBatch, Task
 
@@ -68,4 +69,5 @@ __all__ = [
     "indptr_of",
     "mix_bits",
     "mix_to_unit",
+    "no_progress",
 ]

@@ -21,6 +21,10 @@ Progress = Callable[[int, int, str], None]
 """Called as ``progress(done, total, label)``; cheap to call often."""
 
 
+def no_progress(done: int, total: int, label: str) -> None:
+    """Say nothing."""
+
+
 def indptr_of(lengths: npt.ArrayLike) -> Int64:
     """int64[B + 1]: row ``b`` of B ragged rows with these lengths is ``indptr[b]:indptr[b + 1]``."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])

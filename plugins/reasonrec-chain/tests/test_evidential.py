@@ -13,7 +13,6 @@ from reasonrec_chain.policy import Chain
 from small import fitted
 from torch import Tensor
 
-from reasonrec_core.components import EvidentialPolicy
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.testing.tiny import Tiny
 
@@ -41,8 +40,11 @@ def _known(name: str) -> EvidentialLoss:
     return likelihood
 
 
+def test_the_estimator_of_reasonrec_evidential_can_ask_it(stating: Chain) -> None:
+    assert isinstance(stating, pytest.importorskip("reasonrec_evidential.estimator").EvidentialPolicy)
+
+
 def test_evidence_is_strength_times_mass(stating: Chain, world: Tiny) -> None:
-    assert isinstance(stating, EvidentialPolicy)
     assert stating.evidential
     batch = world.test.queries
     seen = world.observation(batch)

@@ -10,12 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit.cpu.bpr import BayesianPersonalizedRanking
 from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
 from reasonrec_implicit.als import ALS, ALSConfig
 from reasonrec_implicit.bpr import BPR, BPRConfig
 from reasonrec_implicit.itemknn import ItemKNN, ItemKNNConfig
+from reasonrec_implicit.matrices import keep_known
 from scipy import sparse
 
 from reasonrec_core.errors import DataError
@@ -218,3 +221,9 @@ def test_a_broken_file_is_an_error(data: Tiny, tmp_path: Path) -> None:
     (tmp_path / "neighbours.npz").write_bytes(b"no zip")
     with pytest.raises(DataError, match=r"neighbours\.npz"):
         ItemKNN.load(tmp_path, data.fit.catalog)
+
+
+@given(st.lists(st.lists(st.integers(0, 9), max_size=5), min_size=1, max_size=5), st.integers(0, 10))
+def test_a_history_of_known_items_is_the_history_without_the_others(rows: list[list[int]], known: int) -> None:
+    found = keep_known(History.of(rows), known)
+    assert [found.row(b).tolist() for b in range(len(rows))] == [[i for i in row if i < known] for row in rows]

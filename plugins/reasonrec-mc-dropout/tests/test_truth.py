@@ -46,7 +46,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     make_catalogue(folder / "shop", SHOP)
     dataset = Dataset.build(import_path(folder / "shop"), folder / "dataset", seed=0)
     split = make_split(dataset, SplitConfig())
-    horizon = EvidenceHorizonScale().fit(np.bincount(split.train.users, minlength=dataset.n_users).astype(np.int64))
+    horizon = EvidenceHorizonScale.fit(np.bincount(split.train.users, minlength=dataset.n_users).astype(np.int64))
     seen = Observation({}, {}, horizon(split.valid.queries))
     fit = FitData(dataset.catalog, dataset.n_users, split.train, split.valid, seen)
     truth = np.exp(oracle_scores(folder / "shop", dataset, split.test.queries).astype(np.float64))

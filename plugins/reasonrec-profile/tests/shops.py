@@ -56,7 +56,7 @@ def make_shop(seed: int = 0, users: int = 500, items: int = 240, cold: int = 12)
         rows.append(np.argsort(-utility)[: int(rng.integers(4, 12))])
     log = [Interactions(*_flat([row[: len(row) - drop] for row in rows])) for drop in (2, 1)]
     cases = [_cases([row[: len(row) - drop] for row in rows], [row[-drop] for row in rows]) for drop in (2, 1)]
-    scale = EvidenceHorizonScale().fit(np.bincount(log[0].users))
+    scale = EvidenceHorizonScale.fit(np.bincount(log[0].users))
     features = {"text": _noisy(themes, rng), "image": _noisy(looks, rng)}
     present = {m: np.isfinite(v[:, 0]) for m, v in features.items()}
     seen = Observation(features, present, scale(cases[0].queries))

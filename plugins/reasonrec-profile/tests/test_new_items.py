@@ -16,10 +16,9 @@ from reasonrec_profile.new_items import GrowingModel, find_similar_items
 from scipy import sparse
 from shops import make_shop
 
-from reasonrec_core.catalog_growth import grown, grown_matrix, known_history, last_of_all
+from reasonrec_core.catalog_growth import grown, grown_matrix, last_of_all
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import History
 
 N = 24
 OLD = {
@@ -81,12 +80,6 @@ def test_what_is_learned_per_item_grows_at_its_end(n: int, more: int) -> None:
     assert values[:n].all()
     with pytest.raises(DataError, match="may grow at its end, not shrink"):
         grown(np.ones(n + 1), n)
-
-
-@given(st.lists(st.lists(st.integers(0, 9), max_size=5), min_size=1, max_size=5), st.integers(0, 10))
-def test_a_history_of_known_items_is_the_history_without_the_others(rows: list[list[int]], known: int) -> None:
-    found = known_history(History.of(rows), known)
-    assert [found.row(b).tolist() for b in range(len(rows))] == [[i for i in row if i < known] for row in rows]
 
 
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=6), st.integers(1, 3))

@@ -24,7 +24,7 @@ from reasonrec_core.errors import DataError, WeightsError
 from reasonrec_core.io import content_hash
 from reasonrec_core.observe import observe_items
 from reasonrec_core.observe.inputs import READERS, ImageInputs, TextInputs
-from reasonrec_core.types import Bool, Float32, Progress
+from reasonrec_core.types import Bool, Float32, Progress, no_progress
 
 Seen = tuple[dict[bytes, int], Float32]
 MIN_PAIRS = 8
@@ -118,7 +118,7 @@ def tune_towers(data: FitData, config: CatalogueConfig, towers: Towers) -> Tuned
 
 
 def compute_trunk_features(
-    catalog: Catalog, config: CatalogueConfig, towers: Towers, cache: Path | None, progress: Progress | None = None
+    catalog: Catalog, config: CatalogueConfig, towers: Towers, cache: Path | None, progress: Progress = no_progress
 ) -> tuple[dict[str, Float32], Bool]:
     """What the frozen trunks make of all items, by modality, and bool[n_items]: which items have both."""
     with tempfile.TemporaryDirectory() as temporary:

@@ -8,7 +8,7 @@ from reasonrec_core.data import SplitConfig, make_split
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.split import Split
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import Progress
+from reasonrec_core.types import Progress, no_progress
 from reasonrec_doctor import duplicates, future, history, id_leakage, missing, pictures, reviews, ties
 from reasonrec_doctor.finding import Check, Examined, Finding, Severity
 from reasonrec_doctor.prompts import check_prompts
@@ -29,12 +29,8 @@ CHECKS: Mapping[str, Check] = {
 """The checks by name, in the order in which they run; that of pictures also finds identical ones."""
 
 
-def _silent(done: int, total: int, label: str) -> None:
-    """Say nothing."""
-
-
 def check_dataset(
-    dataset: Dataset, split: Split | None, *, checks: Sequence[str] = tuple(CHECKS), progress: Progress = _silent
+    dataset: Dataset, split: Split | None, *, checks: Sequence[str] = tuple(CHECKS), progress: Progress = no_progress
 ) -> list[Finding]:
     """Run ``checks`` on a dataset and the way it is split; checks of the split are skipped where that is None."""
     examined = Examined(dataset, split, progress)
@@ -42,7 +38,7 @@ def check_dataset(
 
 
 def examine_dataset(
-    dataset: Dataset, config: SplitConfig, *, checks: Sequence[str] = tuple(CHECKS), progress: Progress = _silent
+    dataset: Dataset, config: SplitConfig, *, checks: Sequence[str] = tuple(CHECKS), progress: Progress = no_progress
 ) -> tuple[list[Finding], Split | None]:
     """Split and check; data that cannot be split so is a finding, and the checks of the data itself still run."""
     try:

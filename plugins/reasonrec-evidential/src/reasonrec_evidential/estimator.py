@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
 from pydantic import Field
 from safetensors.torch import load_file, save_file
 
-from reasonrec_core.components import EvidentialPolicy, FitData, ReasoningPolicy, Settings, UncertaintyEstimator
+from reasonrec_core.components import FitData, ReasoningPolicy, Settings, UncertaintyEstimator
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import PluginError
 from reasonrec_core.io import read_json, write_json
-from reasonrec_core.types import Bool, Cases, Deliberation, Float32, Float64, Observation, QueryBatch, Uncertainty
+from reasonrec_core.types import (
+    Bool,
+    Cases,
+    Deliberation,
+    Float32,
+    Float64,
+    Int32,
+    Observation,
+    QueryBatch,
+    Uncertainty,
+)
 from reasonrec_evidential.dirichlet import Opinion
 from reasonrec_evidential.hits import (
     MIN_PER_CLASS,
@@ -30,6 +40,18 @@ CHUNK = 256
 LEAST = 1e-6
 """Added to masses before their logarithm."""
 NET, FACTS = "net.safetensors", "evidential.json"
+
+
+@runtime_checkable
+class EvidentialPolicy(Protocol):
+    """A policy that says on how much evidence it answers."""
+
+    @property
+    def evidential(self) -> bool:
+        """Whether it was trained to."""
+
+    def evidence(self, batch: QueryBatch, observation: Observation, items: Int32) -> Float32:
+        """float32[B, K + 1]: a Dirichlet's parameters less 1, for ``items`` (-1 pads) and, last, all others."""
 
 
 class EvidentialConfig(Settings):

@@ -10,13 +10,14 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from reasonrec_core.catalog_growth import known_history, last_of_all
+from reasonrec_core.catalog_growth import last_of_all
 from reasonrec_core.components import Delegate, FitData, Settings
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.io import read_arrays, write_arrays
 from reasonrec_core.types import Bool, Float32, Observation, QueryBatch
 from reasonrec_implicit.matrices import (
     find_trained_users,
+    keep_known,
     limit_blas_threads,
     make_history_matrix,
     make_training_matrix,
@@ -78,7 +79,7 @@ class Factors(Delegate[C]):
         """float32[B, d]: trained or folded in, as ``fold_in`` says."""
         known = (batch.users >= 0) & (batch.users < len(self._users))
         known[known] = self._trained[batch.users[known]]
-        history = known_history(batch.history, len(self._items))
+        history = keep_known(batch.history, len(self._items))
         filled = history.lengths > 0
         fold = filled if self.config.fold_in == "always" else filled & ~known
         vectors = np.repeat(self._average[None, :], len(batch), axis=0)

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import Bool, Float32, History
+from reasonrec_core.types import Bool, Float32, History, indptr_of
 
 
 def make_training_matrix(data: FitData, name: str) -> sparse.csr_matrix:
@@ -58,3 +58,12 @@ def place_popularity_below_zero(matrix: sparse.csr_matrix) -> Float32:
     counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
     below: Float32 = (counts / (counts.max(initial=0) + 1.0) - 1.0).astype(np.float32)
     return below
+
+
+def keep_known(history: History, n_items: int) -> History:
+    """The history without the items from ``n_items`` on, of which the factors know nothing."""
+    kept = history.items < n_items
+    if kept.all():
+        return history
+    lengths = np.bincount(history.rows[kept], minlength=len(history))
+    return History(indptr_of(lengths), history.items[kept], history.times[kept], history.skipped)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from reasonrec_core.routing.config import AnyRouterConfig
     from reasonrec_trace.replay import Replay, Side
 
 EPILOG = """\b
@@ -66,7 +67,6 @@ def replay_command(
 
     Signals, the quality of every answer and its cost are those that the trace holds; no model is run.
     """
-    from reasonrec_core.config import load_router
     from reasonrec_core.errors import ConfigError
     from reasonrec_trace.reader import open_trace
     from reasonrec_trace.replay import Wanted, replay
@@ -83,6 +83,28 @@ def replay_command(
         click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
     else:
         _show(found)
+
+
+def load_router(path: Path, *, has_goal: bool = False) -> AnyRouterConfig:
+    """The ``[router]`` of a pipeline file, or of a file that holds nothing else.
+
+    Args:
+        path: TOML, YAML or JSON.
+        has_goal: whether a budget is given elsewhere, so that the file need not name one.
+    """
+    from reasonrec_core.config import feed_router
+    from reasonrec_core.config_errors import validated
+    from reasonrec_core.config_file import read_settings
+    from reasonrec_core.errors import ConfigError
+    from reasonrec_core.routing.config import GOALS, AnyRouterConfig
+
+    tree = feed_router(read_settings(path)[0])
+    table = tree.get("router", tree)
+    if not isinstance(table, dict):
+        raise ConfigError("the router is a table of settings", where=f"{path}: router")
+    if has_goal and not {*GOALS} & table.keys():
+        table = {**table, "share": 0.5}
+    return validated(AnyRouterConfig, table, where=f"{path}: router")
 
 
 def _show(found: Replay) -> None:
