@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 from ctr import observed
 from reasonrec_lightgbm.ctr import CTRConfig, LightGBMCTR
+from reasonrec_report.measure.risk_coverage import risk_coverage
 from scipy.special import digamma
 
 from reasonrec_core.components import FitData
 from reasonrec_core.data import SplitConfig, make_split, open_or_import
 from reasonrec_core.evaluate import score_ctr, summarise
-from reasonrec_core.evaluate.calibration import risk_coverage
 from reasonrec_core.types import Cases, Task
 
 RESULTS = Path(__file__).parent / "results" / "estimators_ctr.md"

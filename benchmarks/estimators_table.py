@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reasonrec_report.measure.risk_coverage import risk_coverage
 
-from reasonrec_core.evaluate.calibration import risk_coverage
 from reasonrec_core.routing import CalibrationQuality, choose_recalibration
 
 RESULTS = Path(__file__).parent / "results"

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import numpy as np
+from reasonrec_report.measure.calibration import chance_error
 from routing_answers import Bank
 from routing_proof import AFTER, calibration_data, kinds, unfitted
 
-from reasonrec_core.pipeline.calibration_report import chance_error
 from reasonrec_core.routing import CalibrationQuality
 
 STATED = (*AFTER, "stated-confidence")

@@ -1,73 +1,40 @@
-"""The one table that a run prints."""
+"""The one table that a run prints where no reporter gives a better one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.measure import Measurement
+from rich.console import Group
 from rich.table import Table
-from rich.text import Text
 
 from reasonrec_core.cli.options import line
-from reasonrec_core.evaluate.leaderboard import Leaderboard, SystemsTable, TableCell, make_table, shorten_protocol
-from reasonrec_core.evaluate.schema import Results
+from reasonrec_core.evaluate.schema import PairedComparison, Results
 
 COLUMNS = 5
-"""Metrics that the table has room for."""
+"""Metrics that the table has room for, where systems are compared on none."""
+ALPHA = 0.05
+"""Level at which a corrected p-value counts as significant."""
 
 
-def render_table(results: Results, sentences: Sequence[str] = ()) -> RenderableType:
-    """Systems by metrics with 95 % intervals, the best bold, and ``sentences`` below; for `rich`."""
-    return ResultsTable(Leaderboard(results), sentences)
+def render_table(results: Results) -> Group:
+    """Systems by the metrics that they are compared on: value, 95 % interval, and what the comparison says."""
+    first = results.comparisons[0].a if results.comparisons else next(iter(results.systems))
+    metrics = list(dict.fromkeys(c.metric for c in results.comparisons)) or sorted(results.systems[first])[:COLUMNS]
+    against = {(c.b, c.metric): c for c in results.comparisons if c.a == first}
+    table = Table(box=None, pad_edge=False)
+    table.add_column("system")
+    for metric in metrics:
+        table.add_column(line(metric))
+    for system in sorted(results.systems, key=lambda system: (system != first, system)):
+        cells = (_describe(results, system, metric, against.get((system, metric))) for metric in metrics)
+        table.add_row(line(system), *cells)
+    note = [f"95 % intervals; against {line(first)}: * significantly different"] if against else []
+    return Group(line(results.dataset.name), table, *note)
 
 
-class ResultsTable:
-    """The table; intervals stand beside the values where there is room, else below; the last metrics give way."""
-
-    def __init__(self, board: Leaderboard, sentences: Sequence[str]) -> None:
-        self.board, self.sentences = board, sentences
-        self.table = make_table(board, board.columns(COLUMNS))
-        self._marked = [any(row.cells[i].mark for row in self.table.rows) for i in range(len(self.table.columns))]
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        count = len(self.table.columns)
-        grids = [self._grid(" ", count), *(self._grid("\n", n) for n in range(count, 0, -1))]
-        free = options.update(max_width=10_000)
-        fitting = (g for g in grids if Measurement.get(console, free, g).maximum <= options.max_width)
-        yield Group(*self._head(), next(fitting, grids[-1]), *self._foot())
-
-    def _head(self) -> list[Text]:
-        name, protocol = self.board.results.dataset.name, shorten_protocol(self.board.results.protocol)
-        return [Text.assemble((line(name), "bold"), ("  " + line(protocol), "dim"))]
-
-    def _grid(self, gap: str, count: int) -> Table:
-        """The first ``count`` metrics, ``gap`` between a value and its interval."""
-        grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        grid.add_column("system", no_wrap=True)
-        for column in self.table.columns[:count]:
-            grid.add_column(line(column.name), no_wrap=True, justify="left")
-        for row in self.table.rows:
-            name = Text(line(row.system), "bold" if row.is_main else "")
-            cells = zip(row.cells[:count], self._marked, strict=False)
-            grid.add_row(name, *(_text(cell, gap, marked) for cell, marked in cells))
-        return grid
-
-    def _foot(self) -> list[Text]:
-        legend = _legend(self.table)
-        return [*([Text(legend, "dim")] if legend else []), *(Text(line(each)) for each in self.sentences)]
-
-
-def _text(cell: TableCell, gap: str, marked: bool) -> Text:
-    """A cell; in a column with marks, those without one keep its place."""
-    mark = f" {cell.mark or ' '}" if marked else ""
-    return Text.assemble((cell.value, "bold" if cell.is_best else ""), mark, (gap + cell.interval, "dim"))
-
-
-def _legend(table: SystemsTable) -> str:
-    parts = ["95 % intervals"] if table.has_intervals else []
-    if table.has_marks:
-        parts.append(
-            f"against {line(table.main)}: ▼ significantly worse, ▲ significantly better, ≈ not distinguishable"
-        )
-    return "; ".join(parts)
+def _describe(results: Results, system: str, metric: str, compared: PairedComparison | None) -> str:
+    """A value with its interval, and a star where its difference to the first system's is significant."""
+    found = results.systems[system].get(metric)
+    if found is None or found.value is None:
+        return "–"
+    star = "*" if compared and compared.p_corrected is not None and compared.p_corrected < ALPHA else ""
+    interval = f" {found.low:.4f}–{found.high:.4f}" if found.low is not None and found.high is not None else ""
+    return f"{found.value:.4f}{star}{interval}"

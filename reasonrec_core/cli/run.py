@@ -178,13 +178,15 @@ def show_results(results: Results, folder: Path, registry: Registry, *, as_json:
     from reasonrec_core.cli.results_table import render_table
     from reasonrec_core.config import load_config
     from reasonrec_core.io import read_json
-    from reasonrec_core.pipeline.reports import REPORTS, summarise_results
+    from reasonrec_core.pipeline.reports import REPORTS, summarise_results, tabulate_results
 
     if as_json:
         click.echo(results.to_json())
         return
     config = load_config(folder / "config.toml").report
-    console.out.print(render_table(results, summarise_results(results, config, registry)))
+    console.out.print(tabulate_results(results, config, registry) or render_table(results))
+    for sentence in summarise_results(results, config, registry):
+        console.out.print(console.line(sentence))
     show_files([folder / name for name in read_json(folder / REPORTS)] if (folder / REPORTS).exists() else [])
 
 

@@ -14,6 +14,8 @@ from reasonrec_core.components.base import C, Configured, Settings
 from reasonrec_core.types import Interactions, QueryBatch
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from reasonrec_core.data.cases import Division
     from reasonrec_core.data.column_matching import ColumnMatcher
     from reasonrec_core.data.dataset import Dataset
@@ -101,7 +103,7 @@ class RequestWatcher(Protocol):
 
 
 class Reporter(Configured[C]):
-    """Writes what a reader wants to see of a finished run. The same run gives the same files, byte for byte."""
+    """Measures, keeps or writes what a reader wants to see of a run. The same run gives the same files, to the byte."""
 
     sections: ClassVar[tuple[str, ...]] = ()
     """The fields of `reasonrec_core.evaluate.schema.Results` that `analyse` gives."""
@@ -109,9 +111,10 @@ class Reporter(Configured[C]):
     def check(self) -> None:
         """Refuse what could not be reported, before any data is read (`ConfigError`); nothing by default."""
 
-    @abstractmethod
     def write(self, results: Results, run_folder: Path, out: Path) -> Sequence[Path]:
         """Write files into ``out``, each whole or not at all (`reasonrec_core.io.write_text`); gives their paths.
+
+        Nothing by default.
 
         Args:
             results: ``metrics.json``, checked.
@@ -122,6 +125,7 @@ class Reporter(Configured[C]):
         Raises:
             RunError: a file of the run is broken.
         """
+        return ()
 
     def analyse(self, run: EvaluatedRun) -> Mapping[str, Any] | None:
         """Measure more of an evaluated run, before its results are written; nothing by default.
@@ -139,6 +143,10 @@ class Reporter(Configured[C]):
 
     def watch(self, service: Recommender) -> RequestWatcher | None:
         """Who is told of the requests that a finished run answers; of the reporter ``trace`` alone, if it is wanted."""
+        return None
+
+    def tabulate(self, results: Results) -> RenderableType | None:
+        """The table that a run prints, in place of the core's; none by default."""
         return None
 
     def summarise(self, results: Results) -> Sequence[str]:

@@ -6,7 +6,7 @@ return `Scores`. `summarise`, `compare_all` and `evaluate_slices` say how sure t
 
 from __future__ import annotations
 
-from reasonrec_core.evaluate.calibration import Reliability, RiskCoverage, reliability, risk_coverage
+from reasonrec_core.evaluate.calibration import Reliability, reliability
 from reasonrec_core.evaluate.ctr_metrics import CLICK_METRICS, Clicks
 from reasonrec_core.evaluate.loop import evaluate_ctr, evaluate_ranking, score_ctr, score_ranking
 from reasonrec_core.evaluate.metrics import Totals
@@ -31,7 +31,6 @@ __all__ = [
     "JudgingPolicy",
     "RankedLists",
     "Reliability",
-    "RiskCoverage",
     "Scores",
     "Slice",
     "Totals",
@@ -43,7 +42,6 @@ __all__ = [
     "holm",
     "metric_name",
     "reliability",
-    "risk_coverage",
     "score_ctr",
     "score_ranking",
     "summarise",

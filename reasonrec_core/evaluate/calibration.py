@@ -1,4 +1,4 @@
-"""Is a confidence what it says? Reliability, and the risk that is left when the unsure answers are given away."""
+"""Is a confidence what it says? Reliability."""
 
 from __future__ import annotations
 
@@ -41,32 +41,6 @@ class Reliability:
     def mce(self) -> float:
         """Maximum calibration error: the largest gap of any filled bin."""
         return float(np.abs(self.accuracy - self.confidence)[self.count > 0].max())
-
-
-@dataclass(frozen=True)
-class RiskCoverage:
-    """Mean loss of the answers kept when the least confident are given away (El-Yaniv and Wiener, JMLR 2010).
-
-    Attributes:
-        coverage: float64[B] share of answers kept: 1/B, 2/B, ..., 1.
-        risk: float64[B] mean loss of those kept, the most confident ones.
-        threshold: float64[B] confidence of the last one kept.
-    """
-
-    coverage: Float64
-    risk: Float64
-    threshold: Float64
-    _oracle: float
-
-    @property
-    def aurc(self) -> float:
-        """Area under the risk-coverage curve: the mean risk over all coverages (Geifman and El-Yaniv, 2017)."""
-        return float(self.risk.mean())
-
-    @property
-    def e_aurc(self) -> float:
-        """Excess over the area of a confidence that orders answers perfectly (Geifman et al., ICLR 2019)."""
-        return self.aurc - self._oracle
 
 
 def bin_of(confidence: Float64, bins: int, kind: str = "width") -> Int64:
@@ -120,23 +94,3 @@ def reliability(
     empty = count == 0
     low[empty] = high[empty] = np.nan
     return Reliability(low, high, count, mean, accuracy)
-
-
-def risk_coverage(confidence: npt.ArrayLike, loss: npt.ArrayLike) -> RiskCoverage:
-    """The risk-coverage curve.
-
-    Args:
-        confidence: [B], any scale, higher = surer. Equal confidences have no order: each counts the mean loss of
-            all of them.
-        loss: [B], e.g. 1 - NDCG@10.
-    """
-    stated, losses = np.asarray(confidence, np.float64), np.asarray(loss, np.float64)
-    if stated.shape != losses.shape or stated.ndim != 1 or not len(stated):
-        raise ValueError(f"confidence {stated.shape} and loss {losses.shape} must be equally long and not empty")
-    n = len(stated)
-    kept = np.arange(1, n + 1)
-    _, inverse, counts = np.unique(stated, return_inverse=True, return_counts=True)
-    shared = (np.bincount(inverse, losses) / counts)[inverse]
-    order = np.argsort(-stated, kind="stable")
-    oracle = float((np.cumsum(np.sort(losses)) / kept).mean())
-    return RiskCoverage(kept / n, np.cumsum(shared[order]) / kept, stated[order], oracle)

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from reasonrec_core.errors import DataError, RunError
 from reasonrec_core.evaluate.routing_schema import (
@@ -26,8 +26,8 @@ from reasonrec_core.evaluate.routing_schema import (
 )
 from reasonrec_core.io import read_json, write_text
 
-VERSION = 1
-"""Of the format. Keys are only added; what would break a reader raises it."""
+VERSION = 2
+"""Of the format. Keys are only added; what would break a reader raises it. Since 2 ``bills`` is called ``costs``."""
 FILE = "metrics.json"
 
 
@@ -124,17 +124,17 @@ class SecondsByPart(Record):
 class Results(Record):
     """``metrics.json``: the stable format that other programs read, too.
 
-    ``analyses``: by reporter what `Reporter.analyse` found.
+    ``analyses``: by reporter what `Reporter.analyse` found. ``version``: of the file that was read.
     """
 
-    version: int = VERSION
+    version: int = 1
     dataset: DatasetFacts
     protocol: str = ""
     systems: dict[str, dict[str, Estimate]] = Field(min_length=1)
     metrics: dict[str, MetricFacts] = Field(default_factory=dict)
     delegation: DelegationSummary | None = None
     delegation_curve: DelegationCurve | None = None
-    bills: CostResult | None = None
+    costs: CostResult | None = None
     seconds: SecondsByPart | None = None
     comparisons: tuple[PairedComparison, ...] = ()
     slices: tuple[SliceEstimate, ...] = ()
@@ -147,6 +147,14 @@ class Results(Record):
     analyses: dict[str, dict[str, Any]] = Field(default_factory=dict)
     left_out: dict[str, int] = Field(default_factory=dict)
     seed: int | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_version_1(cls, value: Any) -> Any:
+        """What ``bills`` holds is called ``costs`` since."""
+        if not isinstance(value, dict) or value.get("version", 1) != 1 or "bills" not in value:
+            return value
+        return {"costs": value["bills"], **value}
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -177,7 +185,7 @@ class Results(Record):
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON values."""
-        return {**self.model_dump(mode="json", exclude_unset=True), "version": self.version}
+        return {**self.model_dump(mode="json", exclude_unset=True), "version": VERSION}
 
 
 def describe_invalid(error: ValidationError) -> str:

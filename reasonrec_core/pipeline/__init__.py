@@ -9,16 +9,20 @@ if TYPE_CHECKING:
     from reasonrec_core.pipeline.act import Outcome as Outcome
     from reasonrec_core.pipeline.agent import Agent as Agent
     from reasonrec_core.pipeline.agent import Named as Named
-    from reasonrec_core.pipeline.artifacts import component_versions as component_versions
+    from reasonrec_core.pipeline.calibrate_router import calibration_data as calibration_data
     from reasonrec_core.pipeline.calibrate_router import expected_gains as expected_gains
     from reasonrec_core.pipeline.calibrate_router import goals as goals
     from reasonrec_core.pipeline.calibrate_router import keys as keys
     from reasonrec_core.pipeline.calibrate_router import scored as scored
     from reasonrec_core.pipeline.calibrate_router import signals as signals
     from reasonrec_core.pipeline.evaluate import EvaluatedTask as EvaluatedTask
+    from reasonrec_core.pipeline.evaluate import primary_metrics as primary_metrics
     from reasonrec_core.pipeline.evaluated_run import EvaluatedRun as EvaluatedRun
     from reasonrec_core.pipeline.interactive import EditedPolicy as EditedPolicy
     from reasonrec_core.pipeline.latency import Latency as Latency
+    from reasonrec_core.pipeline.latency import ask_functions as ask_functions
+    from reasonrec_core.pipeline.latency import seconds_of as seconds_of
+    from reasonrec_core.pipeline.latency import summarise_seconds as summarise_seconds
     from reasonrec_core.pipeline.new_items import add_items as add_items
     from reasonrec_core.pipeline.predict import Answers as Answers
     from reasonrec_core.pipeline.predict import consulted_answers as consulted_answers
@@ -39,15 +43,19 @@ _MODULES = {
     "Prepared": "prepare",
     "Recommender": "serve",
     "add_items": "new_items",
-    "component_versions": "artifacts",
+    "ask_functions": "latency",
+    "calibration_data": "calibrate_router",
     "consulted_answers": "predict",
     "delegate_answers": "predict",
     "expected_gains": "calibrate_router",
     "goals": "calibrate_router",
     "keys": "calibrate_router",
     "policy_answers": "predict",
+    "primary_metrics": "evaluate",
     "scored": "calibrate_router",
+    "seconds_of": "latency",
     "signals": "calibrate_router",
+    "summarise_seconds": "latency",
 }
 
 

@@ -14,7 +14,7 @@ from reasonrec_core.evaluate import RANKING_METRICS, Scores, metric_name, score_
 from reasonrec_core.hookspecs import Kind
 from reasonrec_core.io import read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.latency import measure, measure_costs
+from reasonrec_core.pipeline.latency import measure_costs, measure_latency
 from reasonrec_core.pipeline.predict import Answers, consulted_answers, delegate_answers, policy_answers
 from reasonrec_core.pipeline.prepare import Prepared, hash_source
 from reasonrec_core.routing import (
@@ -240,7 +240,7 @@ def _share_for_goal(
 
     def seconds(share: float) -> float:
         alone = replace(agent, routers={queries.task: half.at_share(share, data.signals)})
-        timed = measure(alone, queries, settings.latency_sample, max(settings.k), seed)
+        timed = measure_latency(alone, queries, settings.latency_sample, max(settings.k), seed)
         assert timed is not None
         return float(timed.whole.mean())
 

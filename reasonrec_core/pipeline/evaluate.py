@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from reasonrec_core.components import Kind, MetricInfo
 from reasonrec_core.errors import PluginError
@@ -24,6 +26,7 @@ from reasonrec_core.evaluate import (
 )
 from reasonrec_core.evaluate.routing_schema import Estimate
 from reasonrec_core.evaluate.schema import PairedComparison, SliceEstimate
+from reasonrec_core.io import whole_file
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.calibrate_router import choose_answers, item_counts, keys, scored, signals
 from reasonrec_core.pipeline.predict import (
@@ -56,14 +59,14 @@ class EvaluatedTask:
     routed: Decisions | None
 
 
-def assess(prepared: Prepared, agent: Agent, task: Task) -> EvaluatedTask:
+def evaluate_task(prepared: Prepared, agent: Agent, task: Task) -> EvaluatedTask:
     """Ask every system the test queries and score the answers."""
     cases = prepared.cases(task, "test")
     answers: dict[str, Answers] = {}
     if agent.policy is not None:
         answers[agent.policy.label] = policy_answers(prepared, agent, task, "test")
     if task is Task.EXPLAIN:
-        return EvaluatedTask(task, cases, answers, explained(prepared, agent, answers), None)
+        return EvaluatedTask(task, cases, answers, judge_explanations(prepared, agent, answers), None)
     for label in agent.delegates:
         if task is Task.CTR:
             answers[label] = delegate_clicks(prepared, agent, label)
@@ -100,7 +103,7 @@ def list_metrics(prepared: Prepared, task: Task) -> list[MetricInfo]:
     return usual + [m for m in found if m not in usual and m.function is not None]
 
 
-def explained(prepared: Prepared, agent: Agent, answers: Mapping[str, Answers]) -> Mapping[str, Scores]:
+def judge_explanations(prepared: Prepared, agent: Agent, answers: Mapping[str, Answers]) -> Mapping[str, Scores]:
     """The policy's explanations and what it sets beside them, scored by what the policy judges them with."""
     assert agent.policy is not None
     policy, name = agent.policy.part, agent.policy.name
@@ -115,7 +118,7 @@ def explained(prepared: Prepared, agent: Agent, answers: Mapping[str, Answers]) 
         return policy.judge(prepared.dataset, prepared.split, "test", said)
 
 
-def systems(prepared: Prepared, found: EvaluatedTask) -> dict[str, dict[str, Estimate]]:
+def summarise_systems(prepared: Prepared, found: EvaluatedTask) -> dict[str, dict[str, Estimate]]:
     """Every metric of every system with its interval."""
     config = prepared.config
     return {
@@ -127,7 +130,7 @@ def systems(prepared: Prepared, found: EvaluatedTask) -> dict[str, dict[str, Est
     }
 
 
-def primary(prepared: Prepared, found: EvaluatedTask) -> tuple[str, ...]:
+def primary_metrics(prepared: Prepared, found: EvaluatedTask) -> tuple[str, ...]:
     """The metrics that comparisons are made on; those that plugins add come last, at the largest cut-off."""
     if found.task is Task.EXPLAIN:
         return ("ROUGE-L", "BLEU-4")
@@ -141,7 +144,7 @@ def primary(prepared: Prepared, found: EvaluatedTask) -> tuple[str, ...]:
     return (*usual, *(name for name in names if name in first.added and name in resampled))
 
 
-def comparisons(prepared: Prepared, found: EvaluatedTask) -> list[PairedComparison]:
+def compare_systems(prepared: Prepared, found: EvaluatedTask) -> list[PairedComparison]:
     """The first system (routed, else the policy) against all others, and the policy against the delegates."""
     labels = list(found.scores)
     config, rows = prepared.config, list[PairedComparison]()
@@ -149,7 +152,11 @@ def comparisons(prepared: Prepared, found: EvaluatedTask) -> list[PairedComparis
         others = {label: found.scores[label] for label in labels[position:]}
         if len(others) > 1:
             made = compare_all(
-                others, reference, primary(prepared, found), seed=config.seed, resamples=config.evaluate.resamples
+                others,
+                reference,
+                primary_metrics(prepared, found),
+                seed=config.seed,
+                resamples=config.evaluate.resamples,
             )
             rows += [_turned(each) for each in made]
     # One family: whoever reads the table picks from all of its rows.
@@ -171,9 +178,9 @@ def _turned(each: Comparison) -> PairedComparison:
     )
 
 
-def slice_rows(prepared: Prepared, found: EvaluatedTask) -> list[SliceEstimate]:
+def evaluate_system_slices(prepared: Prepared, found: EvaluatedTask) -> list[SliceEstimate]:
     """The primary metric of every system by evidence horizon, target popularity and missing modality."""
-    metric = primary(prepared, found)[0]
+    metric = primary_metrics(prepared, found)[0]
     rows = []
     for label, scores in found.scores.items():
         for each in evaluate_slices(
@@ -191,3 +198,10 @@ def slice_rows(prepared: Prepared, found: EvaluatedTask) -> list[SliceEstimate]:
                     SliceEstimate(slice=each.by, group=each.name, system=label, metric=metric, n=each.n, **value)
                 )
     return rows
+
+
+def write_users(folder: Path, found: EvaluatedTask) -> None:
+    """One Parquet file per system: every query's values and answer."""
+    for label, scores in found.scores.items():
+        with whole_file(folder / "users" / f"{found.task}-{label}.parquet") as aside:
+            pq.write_table(scores.table(), aside)

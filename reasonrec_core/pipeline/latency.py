@@ -51,19 +51,10 @@ class Latency:
         kinds |= {"policy": self.systems[self.policy]} if self.policy else {}
         kinds |= {"delegate": self.systems[self.delegate]} if self.delegate else {}
         kinds |= {"self": self.whole[~self.replaced], "replace": self.whole[self.replaced]}
-        return {
-            name: TimeSpent(
-                mean=float(values.mean()),
-                p50=float(np.quantile(values, 0.5)),
-                p95=float(np.quantile(values, 0.95)),
-                n=float(len(values)),
-            )
-            for name, values in kinds.items()
-            if len(values)
-        }
+        return {name: summarise_seconds(values) for name, values in kinds.items() if len(values)}
 
 
-def measure(agent: Agent, queries: QueryBatch, sample: int, k: int, seed: int) -> Latency | None:
+def measure_latency(agent: Agent, queries: QueryBatch, sample: int, k: int, seed: int) -> Latency | None:
     """Answer a random sample of queries one by one, each by the loop, the policy and every delegate in turn.
 
     None for click probabilities and explanations, which no router decides on, and where there is nothing to ask.
@@ -79,7 +70,7 @@ def measure(agent: Agent, queries: QueryBatch, sample: int, k: int, seed: int) -
     def whole(batch: QueryBatch) -> None:
         replaced.append(bool(agent.act(batch).decisions.replaced[0]))
 
-    who = {"": whole, **alone(agent)}
+    who = {"": whole, **ask_functions(agent)}
     times = np.zeros((len(singles), len(who)))
     for row, batch in enumerate(singles):
         # Whoever comes first finds the caches cold, so each comes first equally often.
@@ -116,15 +107,18 @@ def measure_costs(agent: Agent, queries: QueryBatch, sample: int, seed: int) -> 
 
         return answer
 
-    who = {agent.policy.label: alone(agent)[agent.policy.label], **{label: ask(label) for label in agent.delegates}}
+    who = {
+        agent.policy.label: ask_functions(agent)[agent.policy.label],
+        **{label: ask(label) for label in agent.delegates},
+    }
     # In turns, so that whatever else the machine does falls on all alike.
     times = np.array([[seconds_of(answer, batch) for answer in who.values()] for batch in singles])
     middle = np.median(times[min(WARM_UP, len(times) - 1) :], axis=0)
-    own, *theirs = (float(seconds) for seconds in middle)
-    return AskingCosts(policy=own, delegates=dict(zip(agent.delegates, theirs, strict=True)))
+    mine, *others = (float(seconds) for seconds in middle)
+    return AskingCosts(policy=mine, delegates=dict(zip(agent.delegates, others, strict=True)))
 
 
-def alone(agent: Agent) -> dict[str, Callable[[QueryBatch], None]]:
+def ask_functions(agent: Agent) -> dict[str, Callable[[QueryBatch], None]]:
     """Each system by itself, observation included."""
 
     def policy(batch: QueryBatch) -> None:
@@ -145,3 +139,9 @@ def seconds_of(answer: Callable[[QueryBatch], None], batch: QueryBatch) -> float
     begin = time.perf_counter()
     answer(batch)
     return time.perf_counter() - begin
+
+
+def summarise_seconds(values: Float64) -> TimeSpent:
+    """Mean, median and 95th percentile, and of how many."""
+    p50, p95 = np.quantile(values, [0.5, 0.95])
+    return TimeSpent(mean=float(values.mean()), p50=float(p50), p95=float(p95), n=float(len(values)))

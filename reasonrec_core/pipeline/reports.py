@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reasonrec_core.components import Reporter
 from reasonrec_core.config import TRACE, PipelineConfig, ReportConfig
@@ -15,6 +15,9 @@ from reasonrec_core.hookspecs import Kind
 from reasonrec_core.io import write_json
 from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
 from reasonrec_core.registry import Registry
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 REPORTS = "reports.json"
 """Names of the files that reporters wrote into a run folder."""
@@ -98,6 +101,15 @@ def summarise_results(results: Results, config: ReportConfig, registry: Registry
         with registry.guard(Kind.REPORTER, name, "summarise"):
             said += reporter.summarise(results)
     return said
+
+
+def tabulate_results(results: Results, config: ReportConfig, registry: Registry) -> RenderableType | None:
+    """The first table that a reporter gives; None where none does."""
+    for name, reporter in make_reporters(config, registry):
+        with registry.guard(Kind.REPORTER, name, "tabulate"):
+            if (table := reporter.tabulate(results)) is not None:
+                return table
+    return None
 
 
 def make_reporters(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
+import platform
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -11,42 +15,28 @@ from typing import Any
 
 import numpy as np
 
+from reasonrec_core import __version__
 from reasonrec_core.components import Kind
 from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import ReasonRecError, RunError
-from reasonrec_core.evaluate.routing_schema import Estimate
-from reasonrec_core.evaluate.schema import (
-    VERSION,
-    DatasetFacts,
-    DelegationSummary,
-    MetricFacts,
-    ObservedFeature,
-    Results,
-    SecondsByPart,
-    SystemRoles,
-)
+from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.io import content_hash, write_json
 from reasonrec_core.pipeline.agent import POPULARITY, Agent
-from reasonrec_core.pipeline.artifacts import environment, write_cards, write_explanations, write_users
 from reasonrec_core.pipeline.calibrate_router import calibrate, item_counts
-from reasonrec_core.pipeline.calibration_report import report_abstention, report_confidence
-from reasonrec_core.pipeline.cost_report import report_costs
-from reasonrec_core.pipeline.delegation_curve import delegation_curve
-from reasonrec_core.pipeline.evaluate import (
-    assess,
-    comparisons,
-    slice_rows,
-    systems,
-)
+from reasonrec_core.pipeline.evaluate import evaluate_task, write_users
 from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
 from reasonrec_core.pipeline.fit import check_components, fit_components
-from reasonrec_core.pipeline.latency import measure
+from reasonrec_core.pipeline.latency import measure_latency
 from reasonrec_core.pipeline.prepare import Prepared, hash_encoders, prepare
-from reasonrec_core.pipeline.reports import check_reporters, export_run, run_analyses, write_reports
+from reasonrec_core.pipeline.reports import check_reporters, export_run, write_reports
+from reasonrec_core.pipeline.results import collect_results
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.registry import Registry
-from reasonrec_core.types import Progress, Task
+from reasonrec_core.types import Progress
+
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "pyarrow", "torch", "transformers", "timm", "open_clip_torch")
+"""Whose versions a run notes."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +95,7 @@ def start_run(
 def fit_prepared(prepared: Prepared) -> FittedRun:
     """Fit the components, calibrate the routers, save the agent."""
     config, folder = prepared.config, prepared.run.path
-    write_json(folder / "environment.json", environment())
+    write_json(folder / "environment.json", describe_environment())
     agent, seconds = fit_components(prepared)
     if config.router is not None:
         agent = replace(agent, popularity=item_counts(prepared))
@@ -158,108 +148,40 @@ def save_agent(prepared: Prepared, agent: Agent) -> None:
 
 
 def evaluate_fitted(fitted: FittedRun) -> Results:
-    """Test every system on every task, write results, cards and what reporters make of them."""
-    prepared, agent = fitted.prepared, fitted.agent
-    folder, config = prepared.run.path, prepared.config
-    found = tuple(assess(prepared, agent, task) for task in config.tasks)
-    first = found[0]
-    latency = measure(agent, first.cases.queries, config.evaluate.latency_sample, max(config.evaluate.k), config.seed)
-    run = EvaluatedRun(prepared, agent, found, latency)
+    """Test every system on every task, write results and what reporters make of them."""
+    run = evaluate_tasks(fitted)
+    folder = run.folder
     results = collect_results(run, fitted.seconds)
-    for each in found:
+    for each in run.tasks:
         write_users(folder, each)
-    if first.task.ranks:
-        write_cards(prepared, agent, first, folder / "cards.json")
-    for each in (each for each in found if each.task is Task.EXPLAIN):
-        write_explanations(prepared, agent, each, folder / "explanations.json")
     export_run(run)
     results.write(folder)
     results = Results.read(folder)  # what every later reader has
-    write_reports(results, folder, config.report, prepared.registry)
+    write_reports(results, folder, run.config.report, run.prepared.registry)
     return results
 
 
-def collect_results(run: EvaluatedRun, seconds: Mapping[str, float]) -> Results:
-    """Everything that was measured, the first task in full; ``seconds``: of each fit."""
-    prepared, agent, found, first, latency = run.prepared, run.agent, run.tasks, run.first, run.latency
-    table: dict[str, dict[str, Estimate]] = {}
-    for each in found:
-        for label, values in systems(prepared, each).items():
-            table.setdefault(label, {}).update(values)
-    delegation, curve = DelegationSummary(share=0.0, latency_ratio=1.0) if agent.policy else None, None
-    if latency is not None and first.routed is not None:
-        share = float(first.routed.replaced.mean())
-        delegation = DelegationSummary(share=share, latency_ratio=latency.ratio, latency=latency.spent())
-        curve = delegation_curve(prepared, agent, first)
-    return Results(
-        version=VERSION,
-        dataset=describe_dataset(prepared),
-        protocol=describe_protocols([prepared.splits[each.task].protocol for each in found]),
-        systems=table,
-        metrics=describe_metrics(prepared),
-        delegation=delegation,
-        delegation_curve=curve,
-        bills=report_costs(agent, first, latency, max(prepared.config.evaluate.k)),
-        seconds=SecondsByPart(
-            fit=dict(seconds),
-            evaluate={f"{each.task} {label}": a.seconds for each in found for label, a in each.answers.items()},
-        ),
-        comparisons=tuple(row for each in found for row in comparisons(prepared, each)),
-        slices=tuple(row for each in found for row in slice_rows(prepared, each)),
-        **report_confidence(prepared, agent, first),
-        abstention=report_abstention(prepared, agent, first),
-        observe=tuple(describe_features(prepared)),
-        roles=SystemRoles(
-            routed="routed" if agent.routers else None,
-            policy=agent.policy.label if agent.policy else None,
-            delegates=tuple(agent.delegates),
-        ),
-        left_out=dict(prepared.split.left_out),
-        seed=prepared.config.seed,
-        **run_analyses(run),
-    )
+def evaluate_tasks(fitted: FittedRun) -> EvaluatedRun:
+    """Ask every system the test queries of every task, and time some of the first one's."""
+    agent, config = fitted.agent, fitted.prepared.config
+    tasks = tuple(evaluate_task(fitted.prepared, agent, task) for task in config.tasks)
+    queries, k = tasks[0].cases.queries, max(config.evaluate.k)
+    latency = measure_latency(agent, queries, config.evaluate.latency_sample, k, config.seed)
+    return EvaluatedRun(fitted.prepared, agent, tasks, latency)
 
 
-def describe_metrics(prepared: Prepared) -> dict[str, MetricFacts]:
-    """What a reader must know about each metric of the run's tasks."""
-    infos = [m for task in prepared.config.tasks for m in prepared.registry.metrics(task)]
-    return {m.name: MetricFacts(better=m.better, meaning=m.meaning, order=m.order) for m in infos}
-
-
-def describe_protocols(protocols: list[str]) -> str:
-    """The rules of all tasks; what a later one repeats of the first is said once."""
-    first, *others = protocols
-    return "; ".join([first, *(other.removeprefix(first).lstrip("; ") for other in others if other != first)])
-
-
-def describe_dataset(prepared: Prepared) -> DatasetFacts:
-    """The data in numbers."""
-    dataset = prepared.dataset
-    images = dataset.catalog.images
-    return DatasetFacts(
-        name=dataset.name,
-        hash=dataset.hash,
-        users=dataset.n_users,
-        items=dataset.n_items,
-        interactions=len(dataset.interactions),
-        images_root=str(images) if images else None,
-    )
-
-
-def describe_features(prepared: Prepared) -> list[ObservedFeature]:
-    """Per feature of the items: how many have it, who made it, where the weights came from."""
-    rows = []
-    for name, encoder in prepared.encoders.items():
-        present = int(prepared.items.present[name].sum())
-        refused = len(prepared.items.refused) if encoder.modality == "image" else 0
-        rows.append(
-            ObservedFeature(
-                name=name,
-                encoder=prepared.config.observe[name].encoder,
-                present=present,
-                missing=prepared.dataset.n_items - present - refused,
-                refused=refused,
-                provenance=dict(encoder.provenance()),
-            )
-        )
-    return rows
+def describe_environment() -> dict[str, Any]:
+    """What the run was made with."""
+    versions = {"reasonrec": __version__, "python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "versions": versions,
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+    }

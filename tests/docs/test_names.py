@@ -25,9 +25,7 @@ SAME_NAME = {
 """Public classes of one name that there are, and why."""
 
 ALLOWED_FUNCTIONS = {
-    "reasonrec_core/pipeline/cost_report.py:bills": "to be renamed",
     "reasonrec_core/pipeline/delegate_calls.py:joined": "to be renamed",
-    "reasonrec_core/pipeline/latency.py:alone": "to be renamed",
     "reasonrec_core/routing/abstention.py:say_held": "to be renamed",
     "reasonrec_core/routing/confidence_calibration.py:fit_stated": "to be renamed",
     "reasonrec_core/routing/confidence_calibration.py:held_out": "hold-out is a term of the field",

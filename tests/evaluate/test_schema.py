@@ -18,8 +18,8 @@ NAMES = st.text(min_size=1, max_size=20)
 
 
 def results(**changes: object) -> Results:
-    base: dict[str, object] = {"dataset": {"name": "shop"}, "systems": {"policy": {"NDCG@10": {"value": 0.5}}}}
-    return Results.model_validate(base | changes)
+    systems = {"policy": {"NDCG@10": {"value": 0.5}}}
+    return Results.model_validate({"version": VERSION, "dataset": {"name": "shop"}, "systems": systems} | changes)
 
 
 @settings(max_examples=25, deadline=None)
@@ -75,4 +75,14 @@ def test_what_is_no_result_is_refused(tmp_path: Path, content: str, said: str) -
 def test_null_is_kept_where_nothing_was_measured() -> None:
     made = results(delegation=None, dataset=DatasetFacts(name="shop", hash=None))
     assert made.to_dict()["delegation"] is None
-    assert "bills" not in made.to_dict()
+    assert "costs" not in made.to_dict()
+
+
+def test_the_first_version_called_costs_otherwise(tmp_path: Path) -> None:
+    content = '{"version": 1, "dataset": {}, "systems": {"a": {}}, "bills": {"batch": 32, "rows": []}}'
+    (tmp_path / "metrics.json").write_text(content)
+    found = Results.read(tmp_path)
+    assert found.costs is not None
+    assert found.costs.batch == 32
+    assert found.to_dict()["version"] == VERSION
+    assert "bills" not in found.to_dict()

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from reasonrec_core.components import ReasoningPolicy
-from reasonrec_core.config import check_config
+from reasonrec_core.config import ComponentConfig, ReportConfig, check_config
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.pipeline.agent import Agent, Named
-from reasonrec_core.pipeline.evaluate import EvaluatedTask, assess
+from reasonrec_core.pipeline.evaluate import EvaluatedTask, evaluate_task
 from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
 from reasonrec_core.pipeline.interactive import EditedPolicy
 from reasonrec_core.pipeline.prepare import Prepared, prepare
@@ -41,10 +41,14 @@ def run(finished: Path, data: Path) -> tuple[Prepared, Recommender, EvaluatedTas
     config = check_config(pipeline(data), "tiny.toml")
     prepared = prepare(config, Registry.discover(), RunFolder.open(finished), silent)
     recommender = Recommender.open(finished)
-    return prepared, recommender, assess(prepared, recommender.agent, Task.SEQUENTIAL)
+    return prepared, recommender, evaluate_task(prepared, recommender.agent, Task.SEQUENTIAL)
 
 
 def analyses(prepared: Prepared, agent: Agent, found: EvaluatedTask) -> Any:
+    """What the reporter `faithfulness` says, or those that the settings name."""
+    if prepared.config.report.reporters is None:
+        report = ReportConfig(reporters=(ComponentConfig(name="faithfulness"),))
+        prepared = replace(prepared, config=prepared.config.model_copy(update={"report": report}))
     return run_analyses(EvaluatedRun(prepared, agent, (found,), None))["analyses"]
 
 

@@ -18,7 +18,7 @@ from reasonrec_trace.trace_arrays import read_recorded
 from reasonrec_core.config import check_config
 from reasonrec_core.pipeline import EvaluatedRun
 from reasonrec_core.pipeline import run as runs
-from reasonrec_core.pipeline.evaluate import assess
+from reasonrec_core.pipeline.evaluate import evaluate_task
 from reasonrec_core.pipeline.prepare import Prepared, prepare
 from reasonrec_core.pipeline.run import FittedRun, fit_pipeline
 from reasonrec_core.registry import Registry
@@ -86,7 +86,7 @@ def fitted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[di
             patch.setattr(runs, "prepare", lambda *each: seen.append(prepare(*each)) or without_test(seen[0]))
             found = fit_pipeline(check_config(tree, "shop.toml"), folder, registry, silent)
         with pytest.raises(AssertionError, match="fit reads the test part"):
-            assess(found.prepared, found.agent, Task.SEQUENTIAL)
+            evaluate_task(found.prepared, found.agent, Task.SEQUENTIAL)
         return replace(found, prepared=seen[0])
 
     return fit
@@ -94,7 +94,7 @@ def fitted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[di
 
 def evaluated(found: FittedRun) -> tuple[Decisions, Path]:
     """The decisions of the evaluation, and where its trace is."""
-    one = assess(found.prepared, found.agent, Task.SEQUENTIAL)
+    one = evaluate_task(found.prepared, found.agent, Task.SEQUENTIAL)
     folder = found.prepared.run.path
     TraceReporter(TraceConfig()).export(EvaluatedRun(found.prepared, found.agent, (one,), None))
     assert one.routed is not None

@@ -14,7 +14,7 @@ from reasonrec_datasets.synth import SynthConfig, make_catalogue
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import PluginError
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.latency import measure, measure_costs
+from reasonrec_core.pipeline.latency import measure_costs, measure_latency
 from reasonrec_core.pipeline.run import fit_pipeline
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import EXPLORED, AskingCosts, Router
@@ -63,7 +63,7 @@ def slowed(agent: Agent) -> tuple[Agent, Slow]:
 @pytest.mark.parametrize("kind", ["threshold", "deferral", "cascade"])
 def test_the_mean_latency_falls_by_nine_tenths_of_the_share(kind: str, shop: Any) -> None:
     agent, slow = slowed((made := shop(kind=kind))[0])
-    timed = measure(agent, made[1], 30, 10, 0)
+    timed = measure_latency(agent, made[1], 30, 10, 0)
     assert timed is not None
     share = timed.replaced.mean()
     assert 0.25 < share < 0.75

@@ -15,7 +15,7 @@ from reasonrec_explain.metrics import overlap
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError, DataError, PluginError
 from reasonrec_core.pipeline.agent import Named
-from reasonrec_core.pipeline.evaluate import explained
+from reasonrec_core.pipeline.evaluate import judge_explanations
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.registry import Registry
 
@@ -124,4 +124,4 @@ def test_what_cannot_be_explained_is_said(shop: Path, llama: Path, tmp_path: Pat
 def test_a_policy_must_bring_its_judge() -> None:
     mute: Any = SimpleNamespace(policy=Named("mute", "mute", object()))
     with pytest.raises(PluginError, match="brings nothing to judge explanations with"):
-        explained(mute, mute, {})
+        judge_explanations(mute, mute, {})

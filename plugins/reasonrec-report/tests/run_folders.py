@@ -116,7 +116,7 @@ def ranking_metrics(images: Path | None) -> dict[str, Any]:
         "slices": slices,
         "calibration": calibration(),
         "delegation_curve": delegation_curve(),
-        "bills": bills(),
+        "costs": costs(),
         "risk_coverage": {
             "coverage": coverage.tolist(),
             "risk": (0.55 + 0.29 * np.sqrt(coverage)).tolist(),
@@ -209,7 +209,7 @@ def delegation_curve() -> dict[str, Any]:
     }
 
 
-def bills() -> dict[str, Any]:
+def costs() -> dict[str, Any]:
     """Costs of the routes and of the systems."""
     spent = {"mean": 0.004, "p50": 0.0036, "p95": 0.009, "n": 200}
     who = [("routed", "system"), ("self", "route"), ("replace: transitions", "route"), ("profile", "system")]

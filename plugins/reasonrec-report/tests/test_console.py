@@ -8,7 +8,6 @@ import run_folders as folders
 from reasonrec_report.reporter import HtmlReporter
 from rich.console import Console
 
-from reasonrec_core.cli.results_table import render_table
 from reasonrec_core.components import Empty
 from reasonrec_core.evaluate.schema import Results
 
@@ -17,7 +16,8 @@ def printed(metrics: dict[str, Any], width: int, *, colour: bool = False) -> str
     sink = io.StringIO()
     console = Console(file=sink, width=width, force_terminal=colour, color_system="standard" if colour else None)
     results = Results.model_validate(metrics)
-    console.print(render_table(results, HtmlReporter(Empty()).summarise(results)))
+    reporter = HtmlReporter(Empty())
+    console.print(reporter.tabulate(results), *reporter.summarise(results), sep="\n", markup=False, highlight=False)
     return sink.getvalue()
 
 

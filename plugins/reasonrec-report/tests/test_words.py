@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reasonrec_report import number_format, routing_text, summary_text
 from reasonrec_report.axes import Scale, make_axis_around, make_axis_from_zero
+from reasonrec_report.leaderboard import Leaderboard, SystemRole, Verdict
+from reasonrec_report.metric_names import choose_headline, parse_metric
 from reasonrec_report.reporter import HtmlReporter
 
-from reasonrec_core.evaluate.leaderboard import Leaderboard, SystemRole, Verdict
-from reasonrec_core.evaluate.metric_names import choose_headline, parse_metric
 from reasonrec_core.evaluate.schema import Results
 
 VALUES = st.floats(0, 1e6, allow_subnormal=False)

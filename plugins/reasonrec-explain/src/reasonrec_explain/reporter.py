@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from reasonrec_core.components import Empty, Reporter
-from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.pipeline import EditedPolicy, EvaluatedRun
 from reasonrec_explain.faithfulness import (
     DRAWS,
@@ -39,10 +37,6 @@ class FaithfulnessReporter(Reporter[Empty]):
             *(each.tobytes() for each in (queries.users, queries.history.items, queries.history.indptr)),
         ]
         return run.keep(f"{run.reporter}-{found.task}", key, lambda: _measure(run, policy.label))
-
-    def write(self, results: Results, run_folder: Path, out: Path) -> list[Path]:
-        """Nothing: what was measured is in the results already."""
-        return []
 
 
 def _measure(run: EvaluatedRun, label: str) -> dict[str, Any]:

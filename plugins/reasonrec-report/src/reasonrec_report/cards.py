@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonrec_core.evaluate.cards import Card, CardItem, CardStep, Explanation, OtherAnswer
+from reasonrec_report.card_schema import Card, CardItem, CardStep, Explanation, OtherAnswer
 from reasonrec_report.number_format import format_percent
 from reasonrec_report.thumbnails import Pictures
 

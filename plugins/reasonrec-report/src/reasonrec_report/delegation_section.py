@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonrec_core.evaluate.metric_names import format_value
 from reasonrec_core.evaluate.routing_schema import (
     CostResult,
     CostRow,
@@ -16,6 +15,7 @@ from reasonrec_core.evaluate.routing_schema import (
     TimeSpent,
 )
 from reasonrec_report.axes import Scale, Tick, make_axis_around
+from reasonrec_report.metric_names import format_value
 from reasonrec_report.number_format import format_percent, format_signed
 from reasonrec_report.plots import BOTTOM, LEFT, RIGHT, TOP
 
@@ -140,11 +140,11 @@ def make_points_table(found: DelegationCurve) -> DelegationTable:
     )
 
 
-def make_quarters_table(found: DelegationCurve, bills: CostResult | None) -> DelegationTable | None:
+def make_quarters_table(found: DelegationCurve, costs: CostResult | None) -> DelegationTable | None:
     """By quarter of the evidence horizon: share, quality, and time where it was measured."""
     if not found.horizon:
         return None
-    spent = {row.group: row for row in bills.horizon} if bills else {}
+    spent = {row.group: row for row in costs.horizon} if costs else {}
     columns = ["Items in the history", "Requests", "Delegated", f"{found.metric} routed", "policy alone", "Difference"]
     columns += ["Routed: mean", "median", "95th percentile", "Policy alone: mean"] if spent else []
     with_tokens = any(row.tokens for row in spent.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonrec_core.evaluate.cards import Explanation
+from reasonrec_report.card_schema import Explanation
 from reasonrec_report.cards import ItemView, StepView, make_item_view, make_step_view
 from reasonrec_report.thumbnails import Pictures
 

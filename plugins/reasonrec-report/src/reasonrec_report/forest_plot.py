@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonrec_core.evaluate.leaderboard import Leaderboard, SystemRole
-from reasonrec_core.evaluate.metric_names import ParsedMetric, format_value
 from reasonrec_core.evaluate.routing_schema import Estimate
 from reasonrec_core.evaluate.schema import SliceEstimate
 from reasonrec_report.axes import Scale, Tick, make_axis_around
+from reasonrec_report.leaderboard import Leaderboard, SystemRole
+from reasonrec_report.metric_names import ParsedMetric, format_value
 
 LANE = 14
 """Pixels from one interval of a group to the next."""

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from reasonrec_core.errors import DataError, RunError
-from reasonrec_core.evaluate.cards import Card, Explanation
 from reasonrec_core.evaluate.schema import Results, describe_invalid
 from reasonrec_core.io import read_json
+from reasonrec_report.card_schema import Card, Explanation
 
 FIX = "Run the pipeline again, or restore the file."
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Registers the HTML report."""
+"""Registers the HTML report, and what is measured and kept for it."""
 
 from __future__ import annotations
 
@@ -7,5 +7,21 @@ from reasonrec_core.hookspecs import ComponentSpec, hookimpl
 
 @hookimpl
 def reasonrec_reporters() -> list[ComponentSpec]:
-    """The HTML report."""
-    return [ComponentSpec("html", "reasonrec_report.reporter:HtmlReporter", "One HTML file that opens offline")]
+    """The HTML report, and what it shows beside metrics."""
+    return [
+        ComponentSpec("html", "reasonrec_report.reporter:HtmlReporter", "One HTML file that opens offline"),
+        ComponentSpec(
+            "calibration",
+            "reasonrec_report.measure.calibration:CalibrationReporter",
+            "How far stated confidence can be trusted; what abstaining comes to",
+        ),
+        ComponentSpec(
+            "delegation",
+            "reasonrec_report.measure.delegation:DelegationReporter",
+            "Quality at every share that could be delegated",
+        ),
+        ComponentSpec(
+            "costs", "reasonrec_report.measure.costs:CostReporter", "Time and tokens of a request, route by route"
+        ),
+        ComponentSpec("cards", "reasonrec_report.reporter:CardReporter", "Single decisions and explanations"),
+    ]

@@ -1,4 +1,4 @@
-"""The reporter ``html``."""
+"""The reporters ``html``, the page, and ``cards``, what it shows of single decisions."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reasonrec_core.components import Empty, Reporter
-from reasonrec_core.evaluate.leaderboard import Leaderboard
 from reasonrec_core.evaluate.schema import Results
+from reasonrec_core.io import write_json
+from reasonrec_core.pipeline import EvaluatedRun
+from reasonrec_core.types import Task
 from reasonrec_report import routing_text, summary_text
+from reasonrec_report.card_schema import Card, Explanation
+from reasonrec_report.console_table import ConsoleTable
+from reasonrec_report.export_cards import make_cards
+from reasonrec_report.export_explanations import sample_explanations
 from reasonrec_report.faithfulness import describe_faithfulness, read_faithfulness
+from reasonrec_report.leaderboard import Leaderboard
 from reasonrec_report.page import write_report
 
 
@@ -19,6 +26,10 @@ class HtmlReporter(Reporter[Empty]):
     def write(self, results: Results, run_folder: Path, out: Path) -> list[Path]:
         """Write ``report.html``."""
         return [write_report(run_folder, out, results)]
+
+    def tabulate(self, results: Results) -> ConsoleTable:
+        """Systems by metrics, the best bold."""
+        return ConsoleTable(Leaderboard(results))
 
     def summarise(self, results: Results) -> Sequence[str]:
         """Whether there is too little to tell, what was delegated, saved and held back, what looks like a leak."""
@@ -37,3 +48,20 @@ class HtmlReporter(Reporter[Empty]):
             if is_high
         ]
         return [each for each in said if each]
+
+
+class CardReporter(Reporter[Empty]):
+    """Decisions of the first task and, where the policy explains, explanations, chosen with the run's seed."""
+
+    def export(self, run: EvaluatedRun) -> list[Path]:
+        """Write ``cards.json`` and ``explanations.json``."""
+        made: dict[str, Sequence[Card | Explanation] | None] = {}
+        if run.first.task.ranks:
+            made["cards.json"] = make_cards(run)
+        for found in run.tasks:
+            if found.task is Task.EXPLAIN:
+                made["explanations.json"] = sample_explanations(run, found)
+        written = {run.folder / name: records for name, records in made.items() if records is not None}
+        for path, records in written.items():
+            write_json(path, [record.model_dump(mode="json", exclude_unset=True) for record in records])
+        return list(written)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from reasonrec_core.evaluate.metric_names import choose_headline, format_value, parse_metric
 from reasonrec_core.evaluate.routing_schema import CostResult, DelegationCurve, RoutingResult
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_report.delegation_section import format_duration, format_relative
+from reasonrec_report.metric_names import choose_headline, format_value, parse_metric
 from reasonrec_report.number_format import format_percent
 
 SIGNALS = {
@@ -110,7 +110,7 @@ def describe_saving(results: Results) -> str:
     """What delegating did to time and tokens."""
     if results.routing is None:  # nobody could be delegated to
         return ""
-    rows = {row.who: row for row in results.bills.rows} if results.bills else {}
+    rows = {row.who: row for row in results.costs.rows} if results.costs else {}
     policy = results.roles.policy if results.roles else None
     mine, whole = rows.get(policy or ""), rows.get("routed")
     if mine is None or whole is None:
@@ -175,19 +175,19 @@ def describe_rest(curve: DelegationCurve | None) -> str:
     )
 
 
-def describe_costs(bills: CostResult | None) -> str:
+def describe_costs(costs: CostResult | None) -> str:
     """How costs were measured."""
-    if bills is None or not bills.rows:
+    if costs is None or not costs.rows:
         return ""
-    n = next((row.single.n for row in bills.rows if row.single.n), None)
+    n = next((row.single.n for row in costs.rows if row.single.n), None)
     sample = f"{n:,.0f} test requests, drawn at random" if n else "A sample of test requests"
     return f"{sample}, on the machine of this run. In batches, the time of a batch is divided by its requests."
 
 
 def _requests(results: Results) -> int | None:
     """How many requests were routed."""
-    if results.bills and results.bills.rows:
-        return results.bills.rows[0].requests
+    if results.costs and results.costs.rows:
+        return results.costs.rows[0].requests
     return sum(q.n for q in results.delegation_curve.horizon) if results.delegation_curve else None
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from reasonrec_core.evaluate.leaderboard import Leaderboard, SystemDifference, SystemRole, Verdict
-from reasonrec_core.evaluate.metric_names import ParsedMetric, format_value
 from reasonrec_core.evaluate.schema import Results
+from reasonrec_report.leaderboard import Leaderboard, SystemDifference, SystemRole, Verdict
+from reasonrec_report.metric_names import ParsedMetric, format_value
 from reasonrec_report.number_format import format_p_value, format_percent, format_signed
 
 SUSPICIOUS_RATIO = 0.85

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reasonrec_core.evaluate.leaderboard import Leaderboard, SystemsTable, Verdict, make_table, shorten_protocol
-from reasonrec_core.evaluate.metric_names import format_value
 from reasonrec_core.evaluate.routing_schema import CalibrationResult
 from reasonrec_core.evaluate.schema import ObservedFeature, Results
 from reasonrec_report import (
@@ -22,7 +20,9 @@ from reasonrec_report import (
 )
 from reasonrec_report.cards import CardView, group_by_outcome, make_card_view
 from reasonrec_report.faithfulness import FaithfulnessView, make_faithfulness_view, read_faithfulness
+from reasonrec_report.leaderboard import Leaderboard, SystemsTable, Verdict, make_table, shorten_protocol
 from reasonrec_report.load_run import Run
+from reasonrec_report.metric_names import format_value
 from reasonrec_report.number_format import format_percent
 from reasonrec_report.thumbnails import Pictures
 
@@ -86,7 +86,7 @@ class ReportView:
     chart: delegation_section.Chart | None
     points: delegation_section.DelegationTable | None
     quarters: delegation_section.DelegationTable | None
-    bills: delegation_section.DelegationTable | None
+    costs: delegation_section.DelegationTable | None
     costs_note: str
     seconds: tuple[tuple[str, tuple[Fact, ...]], ...]
     histogram: plots.Histogram | None
@@ -134,9 +134,9 @@ def make_view(run: Run) -> ReportView:
         routing=_routing(results),
         chart=delegation_section.draw_chart(curve) if curve else None,
         points=delegation_section.make_points_table(curve) if curve else None,
-        quarters=delegation_section.make_quarters_table(curve, results.bills) if curve else None,
-        bills=delegation_section.make_cost_table(results.bills) if results.bills else None,
-        costs_note=routing_text.describe_costs(results.bills),
+        quarters=delegation_section.make_quarters_table(curve, results.costs) if curve else None,
+        costs=delegation_section.make_cost_table(results.costs) if results.costs else None,
+        costs_note=routing_text.describe_costs(results.costs),
         seconds=_seconds(run),
         histogram=plots.draw_risk_histogram(run.routes, routing.threshold if routing else None) if run.routes else None,
         trust=summary_text.describe_calibration(results),

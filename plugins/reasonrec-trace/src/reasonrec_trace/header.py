@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reasonrec_core import __version__
+from reasonrec_core.components import Kind
 from reasonrec_core.io import content_hash
-from reasonrec_core.pipeline import component_versions
 from reasonrec_core.routing import feature_names
 from reasonrec_trace.schema import Header
 
@@ -25,7 +26,7 @@ def make_header(
     stages = {label: str(named.part.stage) for label, named in agent.estimators.items()}
     if router is not None:
         stages |= dict.fromkeys(feature_names(tuple(agent.delegates)), "before")
-    versions = component_versions(agent, dataset.hash, division)
+    versions = list_versions(agent, dataset.hash, division)
     settings = {**config.model_dump(mode="json"), "trace": trace.model_dump(mode="json")}
     return Header(
         name=config.name,
@@ -43,3 +44,15 @@ def make_header(
         versions={content_hash(versions)[:16]: versions},
         **more,
     )
+
+
+def list_versions(agent: Agent, dataset: str, split: str) -> dict[str, str]:
+    """Owner and version of every component, and the hashes of the data and the split: what a decision depends on."""
+    found = {"reasonrec": __version__, "dataset": dataset, "split": split}
+    kinds = [(Kind.POLICY, agent.policy)] if agent.policy else []
+    kinds += [(Kind.DELEGATE, named) for named in agent.delegates.values()]
+    kinds += [(Kind.UNCERTAINTY, named) for named in agent.estimators.values()]
+    for kind, named in kinds:
+        owner = agent.registry.spec(kind, named.name)
+        found[f"{kind}:{named.label}"] = f"{named.name} of {owner.distribution} {owner.version}"
+    return found

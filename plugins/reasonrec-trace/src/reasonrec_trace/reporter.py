@@ -10,7 +10,6 @@ from reasonrec_trace.config import TraceConfig
 from reasonrec_trace.pseudonyms import make_hasher
 
 if TYPE_CHECKING:
-    from reasonrec_core.evaluate.schema import Results
     from reasonrec_core.pipeline import EvaluatedRun, Recommender
 
 
@@ -36,7 +35,3 @@ class TraceReporter(Reporter[TraceConfig]):
         if not self.config.requests:
             return None
         return RequestTrace(service.run.path, service.config, self.config, service.dataset, service.agent)
-
-    def write(self, results: Results, run_folder: Path, out: Path) -> list[Path]:
-        """Nothing: a trace can only be written of a run while it is evaluated."""
-        return []

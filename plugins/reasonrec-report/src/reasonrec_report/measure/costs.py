@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.components import Empty, Reporter
 from reasonrec_core.evaluate.routing_schema import CostResult, CostRow, HorizonCost, TimeSpent
 from reasonrec_core.evaluate.significance import horizon_quartiles
-from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.evaluate import EvaluatedTask
-from reasonrec_core.pipeline.latency import Latency, alone, seconds_of
+from reasonrec_core.pipeline import (
+    Agent,
+    EvaluatedRun,
+    EvaluatedTask,
+    Latency,
+    ask_functions,
+    seconds_of,
+    summarise_seconds,
+)
 from reasonrec_core.types import CONSULT, Float64, Int64, QueryBatch, Route
 
 BATCH = 32
 """Requests that are answered together."""
 
 
-def routes_of(found: EvaluatedTask, agent: Agent) -> npt.NDArray[np.object_]:
+class CostReporter(Reporter[Empty]):
+    """Times the first task's requests."""
+
+    sections = ("costs",)
+
+    def analyse(self, run: EvaluatedRun) -> Mapping[str, CostResult] | None:
+        """What the answers cost; None where nothing was timed."""
+        found = measure_costs(run.agent, run.first, run.latency, max(run.config.evaluate.k))
+        return None if found is None else {"costs": found}
+
+
+def list_routes(found: EvaluatedTask, agent: Agent) -> npt.NDArray[np.object_]:
     """str[B]: how each test query went: "self", "replace: LABEL", "consult" or "abstain"."""
     n = len(found.cases)
     if found.routed is None:
@@ -31,7 +49,7 @@ def routes_of(found: EvaluatedTask, agent: Agent) -> npt.NDArray[np.object_]:
     return made
 
 
-def report_costs(agent: Agent, found: EvaluatedTask, latency: Latency | None, k: int) -> CostResult | None:
+def measure_costs(agent: Agent, found: EvaluatedTask, latency: Latency | None, k: int) -> CostResult | None:
     """What the answers cost; None where nothing was timed.
 
     ``rows``: per route (``kind`` "route") and per system that answers everything (``kind`` "system") the seconds of one
@@ -41,7 +59,7 @@ def report_costs(agent: Agent, found: EvaluatedTask, latency: Latency | None, k:
     """
     if latency is None or not len(latency.rows):
         return None
-    routes, tokens = routes_of(found, agent), tokens_of(agent, found)
+    routes, tokens = list_routes(found, agent), count_tokens(agent, found)
     at = routes[latency.rows]
     queries = found.cases.queries.take(latency.rows)
     queries = QueryBatch(queries.task, queries.users, queries.history, k, queries.candidates, queries.times)
@@ -49,23 +67,23 @@ def report_costs(agent: Agent, found: EvaluatedTask, latency: Latency | None, k:
     def act(batch: QueryBatch) -> None:
         agent.act(batch)
 
-    rows = [_row("routed", "system", latency.whole, in_batches(act, queries), tokens["routed"])]
+    rows = [_row("routed", "system", latency.whole, time_batches(act, queries), tokens["routed"])]
     for route in sorted(set(routes), key=_place):
         mine = at == route
         if mine.any() and len(set(routes)) > 1:
-            spent = in_batches(act, queries.take(np.flatnonzero(mine)))
+            spent = time_batches(act, queries.take(np.flatnonzero(mine)))
             rows.append(_row(route, "route", latency.whole[mine], spent, tokens["routed"][routes == route]))
-    for label, ask in alone(agent).items():
-        rows.append(_row(label, "system", latency.systems[label], in_batches(ask, queries), tokens[label]))
+    for label, ask in ask_functions(agent).items():
+        rows.append(_row(label, "system", latency.systems[label], time_batches(ask, queries), tokens[label]))
     return CostResult(batch=BATCH, rows=tuple(rows), horizon=_by_horizon(agent, found, latency, tokens["routed"]))
 
 
-def tokens_of(agent: Agent, found: EvaluatedTask) -> dict[str, Int64]:
+def count_tokens(agent: Agent, found: EvaluatedTask) -> dict[str, Int64]:
     """System -> int64[B] language-model tokens; "routed" is what the decisions cost."""
     nothing = np.zeros(len(found.cases), np.int64)
     spent = nothing
-    if agent.policy is not None and (told := found.answers[agent.policy.label].tokens) is not None:
-        spent = told
+    if agent.policy is not None and (counted := found.answers[agent.policy.label].tokens) is not None:
+        spent = counted
     made = dict.fromkeys(agent.delegates, nothing)
     router = agent.routers.get(found.task)
     early = router is not None and router.config.stage == "before"
@@ -76,17 +94,11 @@ def tokens_of(agent: Agent, found: EvaluatedTask) -> dict[str, Int64]:
     return made | ({agent.policy.label: spent} if agent.policy else {})
 
 
-def in_batches(answer: Callable[[QueryBatch], None], queries: QueryBatch) -> TimeSpent:
+def time_batches(answer: Callable[[QueryBatch], None], queries: QueryBatch) -> TimeSpent:
     """Seconds per request where `BATCH` requests are answered together, after one batch that is not counted."""
     answer(queries.take(np.arange(min(BATCH, len(queries)))))
     took = [(seconds_of(answer, batch) / len(batch), len(batch)) for batch in _batches(queries)]
-    return spread(np.repeat([seconds for seconds, _ in took], [size for _, size in took]))
-
-
-def spread(values: Float64) -> TimeSpent:
-    """Mean, median and 95th percentile, and of how many."""
-    p50, p95 = np.quantile(values, [0.5, 0.95])
-    return TimeSpent(mean=float(values.mean()), p50=float(p50), p95=float(p95), n=float(len(values)))
+    return summarise_seconds(np.repeat([seconds for seconds, _ in took], [size for _, size in took]))
 
 
 def _batches(queries: QueryBatch) -> Iterator[QueryBatch]:
@@ -96,7 +108,9 @@ def _batches(queries: QueryBatch) -> Iterator[QueryBatch]:
 
 def _row(who: str, kind: str, single: Float64, batched: TimeSpent, tokens: Int64) -> CostRow:
     mean = float(tokens.mean()) if len(tokens) else 0.0
-    return CostRow(who=who, kind=kind, single=spread(single), batched=batched, tokens=mean, requests=len(tokens))
+    return CostRow(
+        who=who, kind=kind, single=summarise_seconds(single), batched=batched, tokens=mean, requests=len(tokens)
+    )
 
 
 def _place(route: str) -> tuple[int, str]:
@@ -113,7 +127,9 @@ def _by_horizon(agent: Agent, found: EvaluatedTask, latency: Latency, tokens: In
     for number, name in enumerate(names):
         at = code[latency.rows] == number
         if at.any():
-            policy = None if own is None else spread(own[at])
+            policy = None if own is None else summarise_seconds(own[at])
             spent = float(tokens[code == number].mean())
-            rows.append(HorizonCost(group=str(name), routed=spread(latency.whole[at]), policy=policy, tokens=spent))
+            rows.append(
+                HorizonCost(group=str(name), routed=summarise_seconds(latency.whole[at]), policy=policy, tokens=spent)
+            )
     return tuple(rows)

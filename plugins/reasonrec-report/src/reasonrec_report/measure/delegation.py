@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from reasonrec_core.components import Empty, Reporter
 from reasonrec_core.evaluate.routing_schema import (
     CurvePoint,
     DelegationCurve,
@@ -19,11 +19,7 @@ from reasonrec_core.evaluate.routing_schema import (
     finite,
 )
 from reasonrec_core.evaluate.significance import horizon_quartiles
-from reasonrec_core.io import content_hash, read_json, write_json
-from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.calibrate_router import calibration_data, goals, keys, signals
-from reasonrec_core.pipeline.evaluate import EvaluatedTask
-from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.pipeline import EvaluatedRun, EvaluatedTask, calibration_data, goals, keys, signals
 from reasonrec_core.routing import Router, Signals
 from reasonrec_core.routing.budget import RelativeDifference, relative_difference, share_for_loss
 from reasonrec_core.routing.decision import Names
@@ -34,6 +30,17 @@ Rows = npt.NDArray[np.intp]
 SHARES = np.linspace(0.0, 1.0, 21)
 LOSS = 0.01
 """Relative loss that counts as none where the router's goal names no other."""
+
+
+class DelegationReporter(Reporter[Empty]):
+    """Asks the router of the first task for other shares."""
+
+    sections = ("delegation_curve",)
+
+    def analyse(self, run: EvaluatedRun) -> Mapping[str, DelegationCurve] | None:
+        """The curve; None where nothing is routed."""
+        found = measure_curve(run)
+        return None if found is None else {"delegation_curve": found}
 
 
 @dataclass(frozen=True)
@@ -93,26 +100,24 @@ class AllAnswered:
         return {"value": float(values.mean()), "low": base * (1 + found.low), "high": base * (1 + found.high)}
 
 
-def delegation_curve(prepared: Prepared, agent: Agent, found: EvaluatedTask) -> DelegationCurve | None:
+def measure_curve(run: EvaluatedRun) -> DelegationCurve | None:
     """The curve on test; None where nothing is routed.
 
     Random routing is the expectation over all choices of requests, which is linear in the share. The oracle is a bound
     that no router can pass.
     """
+    agent, found, config = run.agent, run.first, run.config
     router = agent.routers.get(found.task)
     if router is None or found.routed is None or agent.policy is None:
         return None
-    metric, _ = goals(prepared, found.scores[agent.policy.label])
+    metric, _ = goals(run.prepared, found.scores[agent.policy.label])
     quality = {label: scores.per_query[metric] for label, scores in found.scores.items()}
     known = signals(agent, found.cases.queries, found.answers)
-    config = prepared.config
     tested = AllAnswered(
         router, known, quality, agent.policy.label, keys(found.cases), config.seed, config.evaluate.resamples
     )
-    base, given_away = (
-        float(tested.mine.mean()),
-        float(tested.quality_of(router.assign(known, tested.ties).best).mean()),
-    )
+    base = float(tested.mine.mean())
+    given_away = float(tested.quality_of(router.assign(known, tested.ties).best).mean())
     points = [
         CurvePoint(
             share=float(share),
@@ -127,38 +132,32 @@ def delegation_curve(prepared: Prepared, agent: Agent, found: EvaluatedTask) -> 
         policy=base,
         points=tuple(points),
         chosen=CurvePoint(share=float(found.routed.replaced.mean()), **tested.estimate(quality[ROUTED])),
-        not_inferior=_not_inferior(prepared, agent, found, tested),
+        not_inferior=_not_inferior(run, tested),
         horizon=_by_horizon(found, tested),
     )
 
 
-def _not_inferior(prepared: Prepared, agent: Agent, found: EvaluatedTask, tested: AllAnswered) -> NotInferior:
+def _not_inferior(run: EvaluatedRun, tested: AllAnswered) -> NotInferior:
     """The largest share that is not inferior: chosen on validation, confirmed on test or not."""
     goal = tested.router.report.get("goal")
     if goal is not None and goal["goal"] == "max_loss":
         made = {"limit": goal["limit"], "share": goal["share"], "validation": goal["validation"]}
     else:
-        made = _chosen_on_validation(prepared, agent, found, tested.router)
+        made = _chosen_on_validation(run, tested.router)
     test = tested.relative(tested.at(made["share"]))
     return NotInferior.model_validate({**made, "test": asdict(test), "confirmed": test.low > -made["limit"]})
 
 
-def _chosen_on_validation(
-    prepared: Prepared, agent: Agent, found: EvaluatedTask, router: Router[Any]
-) -> dict[str, Any]:
+def _chosen_on_validation(run: EvaluatedRun, router: Router[Any]) -> dict[str, Any]:
     """The share, kept in the run folder: it takes several routers to find."""
-    config = prepared.config
+    seed, resamples, task = run.config.seed, run.config.evaluate.resamples, run.first.task
 
-    def make(folder: Path) -> None:
-        data = calibration_data(prepared, agent, found.task)
-        share, value = share_for_loss(
-            data, router, LOSS, data.keys, seed=config.seed, resamples=config.evaluate.resamples
-        )
-        write_json(folder / "share.json", {"limit": LOSS, "share": share, "validation": finite(asdict(value))})
+    def make() -> dict[str, Any]:
+        data = calibration_data(run.prepared, run.agent, task)
+        share, value = share_for_loss(data, router, LOSS, data.keys, seed=seed, resamples=resamples)
+        return {"limit": LOSS, "share": share, "validation": finite(asdict(value))}
 
-    key = content_hash(router.to_dict(), LOSS, config.seed, config.evaluate.resamples)
-    stage = prepared.run.stage(f"not-inferior-{found.task}", key, make)
-    return dict(read_json(stage.folder / "share.json"))
+    return run.keep(f"not-inferior-{task}", [router.to_dict(), LOSS, seed, resamples], make)
 
 
 def _by_horizon(found: EvaluatedTask, tested: AllAnswered) -> tuple[HorizonQuarter, ...]:

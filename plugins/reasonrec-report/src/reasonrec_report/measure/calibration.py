@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from reasonrec_core.evaluate import metric_name, reliability, risk_coverage, summarise
+from reasonrec_core.components import Empty, Reporter
+from reasonrec_core.evaluate import metric_name, reliability, summarise
 from reasonrec_core.evaluate.routing_schema import (
     AbstentionResult,
     CalibrationResult,
@@ -15,18 +16,13 @@ from reasonrec_core.evaluate.routing_schema import (
     Estimate,
     RecalibratedConfidence,
     ReliabilityBin,
-    RouterReport,
-    RoutingResult,
 )
 from reasonrec_core.evaluate.schema import RiskCurve
-from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.calibrate_router import goal_in_words, goals, keys, scored, signals
-from reasonrec_core.pipeline.evaluate import EvaluatedTask
-from reasonrec_core.pipeline.predict import delegate_answers, policy_answers
-from reasonrec_core.pipeline.prepare import Prepared
-from reasonrec_core.routing import FEATURE, CalibrationQuality, Decisions, Recalibration, Router, choose_recalibration
+from reasonrec_core.pipeline import EvaluatedRun, delegate_answers, goals, keys, policy_answers, scored, signals
+from reasonrec_core.routing import CalibrationQuality, Recalibration, Router, choose_recalibration
 from reasonrec_core.routing.confidence import ways_of
 from reasonrec_core.types import ROUTED, Bool, Float64, Task
+from reasonrec_report.measure.risk_coverage import risk_coverage
 
 CURVE_POINTS = 200
 """Points of the risk-coverage curve that are kept: as many as a plot can show."""
@@ -34,21 +30,30 @@ DRAWS = 200
 """Of outcomes, for the calibration error that chance alone makes."""
 
 
-def report_confidence(prepared: Prepared, agent: Agent, first: EvaluatedTask) -> dict[str, Any]:
-    """The fields of `Results` that speak of confidence and of the router."""
-    if first.task is Task.CTR:
-        return {"calibration": _clicks(prepared, agent, first)}
-    if first.task is Task.EXPLAIN:
-        return {}
+class CalibrationReporter(Reporter[Empty]):
+    """Compares the confidence of the first task's answers with how often they were right."""
+
+    sections = ("calibration", "risk_coverage", "abstention")
+
+    def analyse(self, run: EvaluatedRun) -> Mapping[str, Any] | None:
+        """Of clicks their probabilities; of rankings, where a router answers, the confidence that it states."""
+        if run.first.task is Task.CTR:
+            return {"calibration": measure_clicks(run)}
+        return {**measure_confidence(run), **measure_abstention(run)}
+
+
+def measure_confidence(run: EvaluatedRun) -> dict[str, Any]:
+    """``calibration`` and ``risk_coverage`` of what the router states; nothing without one."""
+    agent, first, seed = run.agent, run.first, run.config.seed
     router = agent.routers.get(first.task)
     if router is None or first.routed is None:
         return {}
-    scores, k = first.scores[ROUTED], max(prepared.config.evaluate.k)
+    scores, k = first.scores[ROUTED], max(run.config.evaluate.k)
     hit = scores.per_query[metric_name("HR", k, scores.sampled)] > 0
     quality = metric_name("NDCG", k, scores.sampled)
     known = signals(agent, first.cases.queries, first.answers)
     ways, raw = _as_decided(router, known, keys(first.cases))
-    seed, stated = prepared.config.seed, np.asarray(first.routed.confidence, np.float64)
+    stated = np.asarray(first.routed.confidence, np.float64)
     given = ~np.isnan(stated) & ~first.routed.abstained
     stated, raw, event, ways = stated[given], raw[given], hit[given], ways[given]
     routes = [
@@ -64,32 +69,10 @@ def report_confidence(prepared: Prepared, agent: Agent, first: EvaluatedTask) ->
         event=f"target in top {k}",
         **_both(raw, stated, event, seed),
         routes=tuple(routes),
-        own=_own(prepared, agent, first),
+        own=_own(run),
     )
-    return {
-        "calibration": calibration,
-        "risk_coverage": curve(stated, 1.0 - scores.per_query[quality][given], f"1 - {quality}"),
-        "routing": describe_routing(router, first.routed),
-    }
-
-
-def describe_routing(router: Router[Any], routed: Decisions) -> RoutingResult:
-    """The rule, and what it came to."""
-    config, report = router.config, router.report
-    return RoutingResult(
-        kind=config.kind,
-        stage=config.stage,
-        delegate=" or ".join(router.delegates),
-        estimators=tuple(name for name in router.signals if not name.startswith(FEATURE)),
-        answer_features=any(name.startswith(FEATURE) for name in router.signals),
-        asks=tuple(router.asks),
-        threshold=float(report["level"]) if config.risk is not None else None,
-        target=goal_in_words(config, report.get("goal")),
-        reached=float(routed.replaced.mean()),
-        consulted=float(routed.consulted.mean()),
-        abstained=float(routed.abstained.mean()),
-        validation=RouterReport.model_validate(report),
-    )
+    loss = 1.0 - scores.per_query[quality][given]
+    return {"calibration": calibration, "risk_coverage": curve(stated, loss, f"1 - {quality}")}
 
 
 def _as_decided(router: Router[Any], known: Mapping[str, Any], ties: Any) -> tuple[Any, Float64]:
@@ -98,22 +81,24 @@ def _as_decided(router: Router[Any], known: Mapping[str, Any], ties: Any) -> tup
     return ways_of(raw.route, raw.who), np.asarray(raw.confidence, np.float64)
 
 
-def _own(prepared: Prepared, agent: Agent, first: EvaluatedTask) -> RecalibratedConfidence | None:
+def _own(run: EvaluatedRun) -> RecalibratedConfidence | None:
     """The policy's own probability of a hit, on all queries: as it states it, and recalibrated by itself."""
-    assert agent.policy is not None
-    label, task = agent.policy.label, first.task
-    stated, valid = first.answers[label].mass, policy_answers(prepared, agent, task, "valid")
+    prepared, first, seed = run.prepared, run.first, run.config.seed
+    assert run.agent.policy is not None
+    label = run.agent.policy.label
+    stated, valid = first.answers[label].mass, policy_answers(prepared, run.agent, first.task, "valid")
     if stated is None or valid.mass is None:
         return None
-    cases, name = prepared.cases(task, "valid"), goals(prepared, first.scores[label])[1]
+    cases, name = prepared.cases(first.task, "valid"), goals(prepared, first.scores[label])[1]
     seen = scored(prepared, valid, cases).per_query[name] > 0
-    made = choose_recalibration(valid.mass.astype(np.float64), seen, prepared.config.seed)
+    made = choose_recalibration(valid.mass.astype(np.float64), seen, seed)
     raw, event = stated.astype(np.float64), first.scores[label].per_query[name] > 0
-    return RecalibratedConfidence(of=label, kind=made.kind, **_both(raw, made(raw), event, prepared.config.seed))
+    return RecalibratedConfidence(of=label, kind=made.kind, **_both(raw, made(raw), event, seed))
 
 
-def _clicks(prepared: Prepared, agent: Agent, first: EvaluatedTask) -> CalibrationResult:
+def measure_clicks(run: EvaluatedRun) -> CalibrationResult:
     """Click probabilities of the first system, as they are and recalibrated; the answers stay as they are."""
+    prepared, agent, first, seed = run.prepared, run.agent, run.first, run.config.seed
     label, answers = next(iter(first.answers.items()))
     if agent.policy is not None and label == agent.policy.label:
         valid = policy_answers(prepared, agent, first.task, "valid")
@@ -124,7 +109,6 @@ def _clicks(prepared: Prepared, agent: Agent, first: EvaluatedTask) -> Calibrati
     assert valid.probability is not None
     assert first.cases.labels is not None
     assert cases.labels is not None
-    seed = prepared.config.seed
     made = choose_recalibration(valid.probability.ravel().astype(np.float64), cases.labels.ravel() > 0, seed)
     raw = answers.probability.ravel().astype(np.float64)
     return CalibrationResult(of=label, kind=made.kind, **_both(raw, made(raw), first.cases.labels.ravel() > 0, seed))
@@ -190,30 +174,29 @@ def curve(confidence: Float64, loss: Float64, name: str) -> RiskCurve:
     )
 
 
-def report_abstention(prepared: Prepared, agent: Agent, found: EvaluatedTask) -> AbstentionResult | None:
-    """What abstaining comes to; None where every request gets an answer.
+def measure_abstention(run: EvaluatedRun) -> dict[str, AbstentionResult]:
+    """What abstaining comes to (`AbstentionResult`); nothing where every request gets an answer.
 
-    ``coverage``: share of the requests that are answered; ``wanted``: the setting and its value; ``validation``: what
-    calibration promised; ``answered``: per metric the mean of the answers that are given, with its 95 % interval, and
-    ``risk``, the share of them without the target among the ten best; ``held_back``: means of what the policy would
-    have answered to the others. Metrics of the routed system count a request without an answer as a miss.
+    Metrics of the routed system count a request without an answer as a miss; those of the answers that are given have
+    95 % intervals, and ``held_back`` has means of what the policy would have answered to the others.
     """
+    agent, found, settings = run.agent, run.first, run.config.evaluate
     router = agent.routers.get(found.task)
     if router is None or router.state.abstention is None or found.routed is None or agent.policy is None:
-        return None
-    config, held = router.config, found.routed.abstained
-    names = goals(prepared, found.scores[agent.policy.label])
-    given = found.scores[ROUTED].take(np.flatnonzero(~held))
-    settings = prepared.config.evaluate
-    answered = summarise(given, seed=prepared.config.seed, resamples=settings.resamples, metrics=names)
+        return {}
+    config, abstained = router.config, found.routed.abstained
+    names = goals(run.prepared, found.scores[agent.policy.label])
+    given = found.scores[ROUTED].take(np.flatnonzero(~abstained))
+    answered = summarise(given, seed=run.config.seed, resamples=settings.resamples, metrics=names)
     name = "abstain" if config.abstain is not None else "selective_risk"
     mine = found.scores[agent.policy.label].per_query
     hit = answered.get(names[1])
-    return AbstentionResult(
-        coverage=float(np.mean(~held)),
+    result = AbstentionResult(
+        coverage=float(np.mean(~abstained)),
         wanted={name: getattr(config, name)},
         validation=router.report.get("abstention"),
         answered={each: Estimate(**value) for each, value in answered.items()},
         risk=None if hit is None else Estimate(value=1 - hit["value"], low=1 - hit["high"], high=1 - hit["low"]),
-        held_back={each: float(np.nanmean(mine[each][held])) for each in names} if held.any() else {},
+        held_back={each: float(np.nanmean(mine[each][abstained])) for each in names} if abstained.any() else {},
     )
+    return {"abstention": result}

@@ -1,0 +1,127 @@
+"""The results of an evaluated run: what was measured of its systems, and what was run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reasonrec_core.evaluate.routing_schema import Estimate, RouterReport, RoutingResult
+from reasonrec_core.evaluate.schema import (
+    VERSION,
+    DatasetFacts,
+    DelegationSummary,
+    MetricFacts,
+    ObservedFeature,
+    Results,
+    SecondsByPart,
+    SystemRoles,
+)
+from reasonrec_core.pipeline.calibrate_router import goal_in_words
+from reasonrec_core.pipeline.evaluate import compare_systems, evaluate_system_slices, summarise_systems
+from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
+from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.pipeline.reports import run_analyses
+from reasonrec_core.routing import FEATURE, Decisions, Router
+
+
+def collect_results(run: EvaluatedRun, seconds: Mapping[str, float]) -> Results:
+    """Everything that was measured, the first task in full; ``seconds``: of each fit."""
+    prepared, agent, found, first, latency = run.prepared, run.agent, run.tasks, run.first, run.latency
+    table: dict[str, dict[str, Estimate]] = {}
+    for each in found:
+        for label, values in summarise_systems(prepared, each).items():
+            table.setdefault(label, {}).update(values)
+    delegation, routing = DelegationSummary(share=0.0, latency_ratio=1.0) if agent.policy else None, None
+    if (router := agent.routers.get(first.task)) is not None and first.routed is not None:
+        routing = describe_routing(router, first.routed)
+    if latency is not None and first.routed is not None:
+        share = float(first.routed.replaced.mean())
+        delegation = DelegationSummary(share=share, latency_ratio=latency.ratio, latency=latency.spent())
+    return Results(
+        version=VERSION,
+        dataset=describe_dataset(prepared),
+        protocol=describe_protocols([prepared.splits[each.task].protocol for each in found]),
+        systems=table,
+        metrics=describe_metrics(prepared),
+        delegation=delegation,
+        routing=routing,
+        seconds=SecondsByPart(
+            fit=dict(seconds),
+            evaluate={f"{each.task} {label}": a.seconds for each in found for label, a in each.answers.items()},
+        ),
+        comparisons=tuple(row for each in found for row in compare_systems(prepared, each)),
+        slices=tuple(row for each in found for row in evaluate_system_slices(prepared, each)),
+        observe=tuple(describe_features(prepared)),
+        roles=SystemRoles(
+            routed="routed" if agent.routers else None,
+            policy=agent.policy.label if agent.policy else None,
+            delegates=tuple(agent.delegates),
+        ),
+        left_out=dict(prepared.split.left_out),
+        seed=prepared.config.seed,
+        **run_analyses(run),
+    )
+
+
+def describe_metrics(prepared: Prepared) -> dict[str, MetricFacts]:
+    """What a reader must know about each metric of the run's tasks."""
+    infos = [m for task in prepared.config.tasks for m in prepared.registry.metrics(task)]
+    return {m.name: MetricFacts(better=m.better, meaning=m.meaning, order=m.order) for m in infos}
+
+
+def describe_routing(router: Router[Any], routed: Decisions) -> RoutingResult:
+    """The rule that decides who answers, and what it came to."""
+    config, report = router.config, router.report
+    return RoutingResult(
+        kind=config.kind,
+        stage=config.stage,
+        delegate=" or ".join(router.delegates),
+        estimators=tuple(name for name in router.signals if not name.startswith(FEATURE)),
+        answer_features=any(name.startswith(FEATURE) for name in router.signals),
+        asks=tuple(router.asks),
+        threshold=float(report["level"]) if config.risk is not None else None,
+        target=goal_in_words(config, report.get("goal")),
+        reached=float(routed.replaced.mean()),
+        consulted=float(routed.consulted.mean()),
+        abstained=float(routed.abstained.mean()),
+        validation=RouterReport.model_validate(report),
+    )
+
+
+def describe_protocols(protocols: list[str]) -> str:
+    """The rules of all tasks; what a later one repeats of the first is said once."""
+    first, *others = protocols
+    return "; ".join([first, *(other.removeprefix(first).lstrip("; ") for other in others if other != first)])
+
+
+def describe_dataset(prepared: Prepared) -> DatasetFacts:
+    """The data in numbers."""
+    dataset = prepared.dataset
+    images = dataset.catalog.images
+    return DatasetFacts(
+        name=dataset.name,
+        hash=dataset.hash,
+        users=dataset.n_users,
+        items=dataset.n_items,
+        interactions=len(dataset.interactions),
+        images_root=str(images) if images else None,
+    )
+
+
+def describe_features(prepared: Prepared) -> list[ObservedFeature]:
+    """Per feature of the items: how many have it, who made it, where the weights came from."""
+    rows = []
+    for name, encoder in prepared.encoders.items():
+        present = int(prepared.items.present[name].sum())
+        refused = len(prepared.items.refused) if encoder.modality == "image" else 0
+        rows.append(
+            ObservedFeature(
+                name=name,
+                encoder=prepared.config.observe[name].encoder,
+                present=present,
+                missing=prepared.dataset.n_items - present - refused,
+                refused=refused,
+                provenance=dict(encoder.provenance()),
+            )
+        )
+    return rows
