@@ -60,9 +60,8 @@ class LazyGroup(click.Group):
         return {**self.commands_table, **added}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The table's order, then commands that were added in the ordinary way."""
-        table = self.table()
-        return [*table, *(name for name in super().list_commands(ctx) if name not in table)]
+        """The table's order."""
+        return [*self.table()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported now."""
@@ -111,11 +110,6 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table's help lines; nothing is imported."""
         rows = [(name, line) for name, (_, line) in self.table().items()]
-        rows += [
-            (name, command.get_short_help_str(100))
-            for name, command in sorted(self.commands.items())
-            if name not in self.table() and not command.hidden
-        ]
         if rows:
             with formatter.section("Commands"):
                 formatter.write_dl(rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from reasonrec_core.errors import DataError, PluginError, ReasonRecError
 from reasonrec_core.io import content_hash, write_json
 from reasonrec_core.observe.feature_cache import Block, RowStore
 from reasonrec_core.observe.inputs import ImageInputs, Inputs, ItemInputs, RefusedImage, TextInputs, load_batches
+from reasonrec_core.plugins.checks import described
 from reasonrec_core.types import Bool, Float32, Observation, Progress, no_progress
 
 FORMAT = 1
@@ -43,11 +43,6 @@ class ObservedItems:
     present: dict[str, Bool]
     refused: list[RefusedImage] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def refusals(self) -> dict[str, int]:
-        """How many images were refused, by reason, most frequent first."""
-        return dict(Counter(image.reason for image in self.refused).most_common())
 
     def observation(self, horizon: Float32) -> Observation:
         """The view for a batch whose evidence horizon is ``horizon`` (float32[B])."""
@@ -130,7 +125,7 @@ class _Run:
         except ReasonRecError:
             raise
         except (Exception, SystemExit) as error:
-            raise self.broken(f"failed to say what it is ({_said(error)})") from error
+            raise self.broken(f"failed to say what it is ({described(error)})") from error
         more = [self.state] if self.state else []
         key = content_hash(FORMAT, self.encoder.modality, type(self.encoder).__qualname__, fingerprint, *more)
         store = RowStore(cache / key[:32])
@@ -182,7 +177,7 @@ class _Run:
         except ReasonRecError:
             raise
         except (Exception, SystemExit) as error:
-            raise self.broken(f"failed on {self.culprit(items, inputs)} ({_said(error)})") from error
+            raise self.broken(f"failed on {self.culprit(items, inputs)} ({described(error)})") from error
         if not isinstance(values, np.ndarray) or not np.issubdtype(values.dtype, np.floating):
             raise self.broken(f"gave {_kind(values)} where a numpy array of floats is due")
         wide = values.shape[1] if values.ndim == 2 else 0
@@ -246,7 +241,3 @@ def _broken(name: str, encoder: Encoder[Any], what: str, fix: str | None = None)
 
 def _kind(value: object) -> str:
     return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,24 +42,6 @@ class RefusedImage:
     item: int
     path: str
     reason: str
-
-
-class Inputs(Protocol):
-    """All items' raw inputs of one modality."""
-
-    @property
-    def keys(self) -> Keys:
-        """S32[n_items]."""
-
-    @property
-    def refused(self) -> list[RefusedImage]:
-        """What could not even be keyed."""
-
-    def load(self, item: int) -> Any:
-        """The input of one item; `ImageRefused` if it cannot be used."""
-
-    def size(self, item: int) -> int:
-        """How long encoding takes, relatively: inputs of one batch should have like sizes."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +77,7 @@ class ImageInputs:
         for item, (path, key) in enumerate(zip(self.paths, found, strict=True)):
             if isinstance(key, ImageRefused):
                 self.refused.append(RefusedImage(item, path or "", key.reason))
-        self._keys = np.array([k if isinstance(k, bytes) else b"" for k in found], dtype="S32")
-
-    @property
-    def keys(self) -> Keys:
-        """S32[n_items]."""
-        return self._keys
+        self.keys: Keys = np.array([k if isinstance(k, bytes) else b"" for k in found], dtype="S32")
 
     def _key(self, item: int) -> bytes | ImageRefused:
         path = self.paths[item]
@@ -172,6 +149,13 @@ class ItemInputs:
     def size(self, item: int) -> int:
         """Characters; a picture counts as much as a long text."""
         return self.texts.size(item) + 4000 * bool(self.images.keys[item])
+
+
+Inputs = TextInputs | ImageInputs | ItemInputs
+"""All items' raw inputs of one modality: their ``keys``, S32[n_items]; what was ``refused`` even a key; ``load(item)``,
+`ImageRefused` if it cannot be used; ``size(item)``, how long encoding takes, relatively: batches are of like
+ones.
+"""
 
 
 def load_batches(

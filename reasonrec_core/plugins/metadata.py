@@ -156,21 +156,8 @@ def missing_requirements(name: str) -> list[str]:
     Requirements with a marker (extras, other platforms) are left out, and versions are not compared: this tells
     a user what to install before a component fails to import; pip decides what fits.
     """
-    from importlib import metadata
+    from importlib.metadata import Distribution as Found
 
-    try:
-        wanted = metadata.requires(name) or []
-    except metadata.PackageNotFoundError:
-        return []
+    wanted = next((found.requires or [] for found in Found.discover(name=name)), [])
     plain = (match[0] for line in wanted if ";" not in line and (match := re.match(r"[A-Za-z0-9._-]+", line)))
-    return [each for each in plain if not _is_installed(each)]
-
-
-def _is_installed(name: str) -> bool:
-    from importlib import metadata
-
-    try:
-        metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
+    return [each for each in plain if not any(Found.discover(name=each))]

@@ -288,6 +288,7 @@ def test_completion_scripts(shell: str) -> None:
 def test_completion_completes(site: Path, line: str, word: str, expected: set[str]) -> None:
     done = reasonrec(
         site,
+        real="reasonrec-doctor",
         _REASONREC_COMPLETE="bash_complete",
         COMP_WORDS=line,
         COMP_CWORD=str(len(line.split()) - (1 if word else 0)),
