@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from reasonrec_core.evaluate.calibration import Reliability, reliability
 from reasonrec_core.evaluate.ctr_metrics import CLICK_METRICS, Clicks
-from reasonrec_core.evaluate.loop import evaluate_ctr, evaluate_ranking, score_ctr, score_ranking
+from reasonrec_core.evaluate.loop import (
+    evaluate_ctr,
+    evaluate_ranking,
+    find_thread_pools,
+    score_ctr,
+    score_ranking,
+)
 from reasonrec_core.evaluate.metrics import Totals
 from reasonrec_core.evaluate.ranking_metrics import RANKING_METRICS, RankedLists, metric_name
 from reasonrec_core.evaluate.scores import Claim, JudgingPolicy, Scores
@@ -39,6 +45,7 @@ __all__ = [
     "evaluate_ctr",
     "evaluate_ranking",
     "evaluate_slices",
+    "find_thread_pools",
     "holm",
     "metric_name",
     "reliability",

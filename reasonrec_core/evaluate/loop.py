@@ -259,7 +259,7 @@ def run_batches(
         if threads > 1:
             # One BLAS thread per Python thread: BLAS threads of two callers would fight for the cores. OpenBLAS and
             # MKL take the limit for the process; OpenMP for the calling thread, so each worker sets its own.
-            controller = _controller(len(sys.modules))
+            controller = find_thread_pools()
             stack.enter_context(controller.limit(limits=1))
             pool = ThreadPoolExecutor(threads, initializer=lambda: controller.select(user_api="openmp").limit(limits=1))
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
@@ -270,7 +270,14 @@ def run_batches(
                 progress(done, total, label)
 
 
+def find_thread_pools() -> ThreadpoolController:
+    """The BLAS and OpenMP libraries of this process.
+
+    Finding them takes longer than a small fit, so it is done once per set of modules.
+    """
+    return _find_thread_pools(len(sys.modules))
+
+
 @lru_cache(maxsize=1)
-def _controller(modules: int) -> ThreadpoolController:
-    """The BLAS and OpenMP libraries of this process. Finding them takes a millisecond, so once per set of modules."""
+def _find_thread_pools(modules: int) -> ThreadpoolController:
     return ThreadpoolController()

@@ -213,9 +213,10 @@ def fit_logistic(design: Float64, event: Bool, penalty: float, weight: Float64 |
         weight: float64[B] of each case.
     """
     from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # matrices this small lose more to threads than they gain
+    from reasonrec_core.evaluate import find_thread_pools
+
+    with find_thread_pools().limit(limits=1):  # matrices this small lose more to threads than they gain
         model = LogisticRegression(C=penalty, solver="newton-cholesky", max_iter=200)
         model.fit(design, event, sample_weight=weight)
     return model.coef_[0].astype(np.float64), float(model.intercept_[0])

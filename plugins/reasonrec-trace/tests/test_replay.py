@@ -6,7 +6,9 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +49,7 @@ SHOP = {
     "delegates": ["popularity", {"name": "transitions", "window": 2, "search": False}],
     "router": {"share": 0.35, "stage": "before"},
     "evaluate": {"k": [3, 5], "resamples": 200, "latency_sample": 30, "faithfulness": 0},
-    "report": {"cards": 1, "steps": 50},
+    "report": {"cards": 1, "steps": 50, "reporters": ["trace"]},
 }
 
 
@@ -80,18 +82,46 @@ def replayed(path: Path, *metrics: str, **wanted: object) -> Replay:
     return replay(open_trace(path), Wanted(**wanted), metrics=metrics)  # type: ignore[arg-type]
 
 
-@pytest.fixture(autouse=True)
-def no_curve(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The curve over all shares fits many routers; no trace holds it."""
-    monkeypatch.setattr("reasonrec_core.pipeline.run.delegation_curve", lambda *parts: None)
+@pytest.fixture(scope="module", autouse=True)
+def small_fits() -> Iterator[None]:
+    """Routers are chosen among fewer and smaller fits, by runs and by replays alike.
+
+    The curve over all shares fits many more; no trace holds it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reasonrec_core.routing.logistic.PENALTIES", (1.0,))
+        patch.setattr("reasonrec_routers.cross_fitting.FORMS", ("ridge-1000", "trees"))
+        patch.setattr("reasonrec_routers.gain_model.TREES", 5)
+        patch.setattr("reasonrec_core.pipeline.run.delegation_curve", lambda *parts: None)
+        yield
 
 
-def run_with(settings: dict[str, object], data: Path, folder: Path, **changes: object) -> Path:
-    """A whole run whose router is another one, with the parts that `finished` has fitted."""
-    shutil.copytree(data.parent / "run", folder)
-    config = check_config(pipeline(data, router=settings, **changes), "shop.toml")
-    run_pipeline(config, folder, Registry.discover(), silent)
-    return folder
+Run = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def run_of(run_with: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives the run with one of `ROUTERS`, made once. Tests do not change it."""
+
+    @cache
+    def find(name: str) -> Path:
+        listed = ["entropy", "margin", "evidence-horizon"]
+        return run_with(ROUTERS[name], tmp_path_factory.mktemp("other") / "run", uncertainty=listed)
+
+    return find
+
+
+@pytest.fixture(scope="module")
+def run_with(data: Path, finished: Path) -> Run:
+    """Makes a whole run in a folder whose router is another one, with the parts that `finished` has fitted."""
+
+    def make(settings: dict[str, object], folder: Path, **changes: object) -> Path:
+        shutil.copytree(finished, folder)
+        config = check_config(pipeline(data, router=settings, **changes), "shop.toml")
+        run_pipeline(config, folder, Registry.discover(), silent)
+        return folder
+
+    return make
 
 
 def test_an_untouched_replay_makes_the_recorded_decisions(finished: Path) -> None:
@@ -118,8 +148,10 @@ def test_the_recorded_router_learned_anew_from_the_trace_is_the_same(finished: P
 
 
 @pytest.mark.parametrize("name", ROUTERS)
-def test_a_replay_decides_as_a_run_with_that_router_does(name: str, finished: Path, data: Path, tmp_path: Path) -> None:
-    other = run_with(ROUTERS[name], data, tmp_path / "run", uncertainty=["entropy", "margin", "evidence-horizon"])
+def test_a_replay_decides_as_a_run_with_that_router_does(
+    name: str, finished: Path, run_of: Callable[[str], Path]
+) -> None:
+    other = run_of(name)
     found, real = replayed(finished, router=router(**ROUTERS[name])), replayed(other)
     assert found.changed > 0
     assert found.replayed.routes == real.recorded.routes
@@ -132,11 +164,11 @@ def test_a_replay_decides_as_a_run_with_that_router_does(name: str, finished: Pa
 
 
 def test_hashed_traces_replay_alike(
-    finished: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Path, run_with: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REASONREC_TRACE_KEY", "0123456789abcdef")
     hide = {"hash_users": True, "hash_items": True, "format": "jsonl"}
-    other = run_with({"share": 0.35, "stage": "before"}, data, tmp_path / "run", trace=hide)
+    other = run_with({"share": 0.35, "stage": "before"}, tmp_path / "run", trace=hide)
     trace = read_trace(finished)
     ties = [r for r in trace if r.gain == trace.header.router["state"]["threshold"]["level"]]
     assert {r.route for r in ties} == {"self", "replace"}, "the test needs requests that only their keys tell apart"
@@ -255,9 +287,8 @@ def test_a_trace_without_targets_replays_costs(finished: Path, tmp_path: Path) -
     assert np.isnan(quality(test, as_recorded(test), "NDCG@5")).all()
 
 
-def test_a_signal_that_was_not_always_asked_is_named(data: Path, finished: Path, tmp_path: Path) -> None:
-    other = run_with(ROUTERS["after the answer"], data, tmp_path / "run")
-    path = service(tmp_path / "live.parquet", other, drop="entropy")
+def test_a_signal_that_was_not_always_asked_is_named(run_of: Callable[[str], Path], tmp_path: Path) -> None:
+    path = service(tmp_path / "live.parquet", run_of("after the answer"), drop="entropy")
     with pytest.raises(RunError, match=r"\d+ of \d+ requests have no 'entropy'"):
         replayed(path)
 
@@ -314,9 +345,9 @@ print("imported:", *[n for n in sys.modules if n in heavy], *[n for n in parts i
     assert done.stdout.splitlines()[-1] == "imported:", done.stdout + done.stderr
 
 
-def test_learned_deferral_decides_one_request_as_it_decides_many(data: Path, tmp_path: Path) -> None:
+def test_learned_deferral_decides_one_request_as_it_decides_many(run_of: Callable[[str], Path]) -> None:
     """A whole run, its trace, and the served recommender agree on who answers, and with what."""
-    folder = run_with(ROUTERS["learned deferral"], data, tmp_path / "run")
+    folder = run_of("learned deferral")
     records = list(read_trace(folder))
     asked = [r for r in records if r.latency is not None and r.history_length == len(r.history)]
     assert {record.route for record in records} == {"self", "replace"}
@@ -331,26 +362,26 @@ def test_learned_deferral_decides_one_request_as_it_decides_many(data: Path, tmp
         assert not any(name.startswith("feature:") for name in answer.uncertainty)
 
 
-def test_goals_of_a_run_become_shares(data: Path, tmp_path: Path) -> None:
-    folder = run_with({"max_loss": 0.9, "stage": "before"}, data, tmp_path / "loss")
+def test_goals_of_a_run_become_shares(run_with: Run, tmp_path: Path) -> None:
+    folder = run_with({"max_loss": 0.9, "stage": "before"}, tmp_path / "loss")
     told = json.loads((folder / "metrics.json").read_text())["routing"]
     goal = told["validation"]["goal"]
     assert goal["validation"]["low"] >= -0.9
     assert told["target"] == f"a loss of at most 0.9 (a share of {goal['share']:.0%})"
     assert told["reached"] == pytest.approx(goal["share"], abs=0.02)
-    slow = run_with({"max_latency": 60_000.0, "stage": "before"}, data, tmp_path / "slow")
+    slow = run_with({"max_latency": 60_000.0, "stage": "before"}, tmp_path / "slow")
     assert replayed(slow).recorded.share == 0.0
     with pytest.raises(ConfigError, match=r"router\.max_latency: 1e-06 ms cannot be reached"):
-        run_with({"max_latency": 1e-6, "stage": "before"}, data, tmp_path / "fast")
-    free = run_with({"max_tokens": 0.0, "stage": "before"}, data, tmp_path / "free")
+        run_with({"max_latency": 1e-6, "stage": "before"}, tmp_path / "fast")
+    free = run_with({"max_tokens": 0.0, "stage": "before"}, tmp_path / "free")
     assert replayed(free).recorded.share == 0.0
     with pytest.raises(ConfigError, match="give one of a share"):
         replayed(free, share=0.1, max_tokens=1.0)
 
 
-def test_consulting_is_recorded_replayed_and_served_alike(data: Path, finished: Path, tmp_path: Path) -> None:
+def test_consulting_is_recorded_replayed_and_served_alike(run_with: Run, tmp_path: Path) -> None:
     router = {"share": 0.45, "stage": "before", "consult": 0.5}
-    folder = run_with(router, data, tmp_path / "run", policy="toy-consulting")
+    folder = run_with(router, tmp_path / "run", policy="toy-consulting")
     records = list(read_trace(folder))
     assert {r.route for r in records} == {"self", "replace", "consult"}
     for record in records:

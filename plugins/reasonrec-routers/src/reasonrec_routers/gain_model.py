@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field
 
+from reasonrec_core.evaluate import find_thread_pools
 from reasonrec_core.routing import ArrayModel, FloatArray, IntArray, LinearSpline, SplineBasis, place_knots, standardise
 from reasonrec_core.types import Float64, Int64
 
@@ -29,11 +30,10 @@ class RidgeModel(LinearSpline):
     def fit(cls, columns: Float64, wanted: Float64, penalty: float) -> Self:
         """Least squares with ``penalty`` times the squared weights."""
         from sklearn.linear_model import Ridge
-        from threadpoolctl import threadpool_limits
 
         knots = place_knots(columns)
         standard, mean, scale = standardise(SplineBasis(knots)(columns))
-        with threadpool_limits(1):
+        with find_thread_pools().limit(limits=1):
             model = Ridge(alpha=penalty).fit(standard, wanted)
         return cls(knots=knots, mean=mean, scale=scale, weights=model.coef_, bias=float(model.intercept_))
 
@@ -64,7 +64,6 @@ class TreesModel(ArrayModel):
     def fit(cls, columns: Float64, wanted: Float64, seed: int) -> Self:
         """Shallow trees on halves of the cases: the difference between two systems is nearly all noise."""
         from sklearn.ensemble import GradientBoostingRegressor
-        from threadpoolctl import threadpool_limits
 
         model = GradientBoostingRegressor(
             n_estimators=TREES,
@@ -75,7 +74,7 @@ class TreesModel(ArrayModel):
             min_samples_leaf=max(10, len(wanted) // 200),
             random_state=seed,
         )
-        with threadpool_limits(1):
+        with find_thread_pools().limit(limits=1):
             model.fit(columns.astype(np.float32), wanted)
         trees = [each.tree_ for each in model.estimators_[:, 0]]
         nodes = max(tree.node_count for tree in trees)
