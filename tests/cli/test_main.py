@@ -280,7 +280,7 @@ def test_completion_scripts(shell: str) -> None:
     [
         ("reasonrec re", "re", {"recommend", "report"}),
         ("reasonrec a", "a", {"act"}),
-        ("reasonrec plugins ", "", {"new"}),
+        ("reasonrec plugins ", "", {"info", "new"}),
         ("reasonrec plugins new --o", "--o", {"--out"}),
         ("reasonrec plugins new de", "de", {"delegate"}),
     ],
