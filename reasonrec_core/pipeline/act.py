@@ -216,7 +216,7 @@ class _Routing:
         outcome = _policy_only(self.agent, self.batch, self.observation, f"the policy answers: {'; '.join(said)}")
         stages = {label: str(named.part.stage) for label, named in self.agent.estimators.items()}
         signals = {name: Uncertainty(value, stages[name]) for name, value in outcome.uncertainty.items()}
-        sure = self.router.recalibrate_confidence(signals, outcome.decisions.route, outcome.decisions.who)
+        sure = self.router.state_confidence(signals, outcome.decisions.route, outcome.decisions.who)
         attempts = dict.fromkeys(range(len(self.batch)), said)
         return replace(outcome, decisions=replace(outcome.decisions, confidence=sure), attempts=attempts)
 

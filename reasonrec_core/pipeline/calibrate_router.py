@@ -25,6 +25,7 @@ from reasonrec_core.routing import (
     Router,
     RouterConfig,
     make_router,
+    read_router,
 )
 from reasonrec_core.routing.budget import share_for_loss, share_for_time, share_for_tokens
 from reasonrec_core.routing.calibration_data import expected_gain
@@ -55,7 +56,7 @@ def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router[Any] | Non
         "split": prepared.splits[task].hash,
     }
     stage = prepared.run.stage(f"router-{task}", key, make)
-    return type(router).from_dict(read_json(stage.folder / "router.json"))
+    return read_router(read_json(stage.folder / "router.json"), prepared.registry)
 
 
 def _fit(

@@ -17,6 +17,7 @@ from reasonrec_core.routing.calibration_data import (
     ConsultedAnswers,
     expected_gain,
 )
+from reasonrec_core.routing.confidence import usable_estimators
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.decision import (
     Assignment,
@@ -25,11 +26,11 @@ from reasonrec_core.routing.decision import (
     threshold_for_risk,
     threshold_for_share,
 )
+from reasonrec_core.routing.kinds import make_router, read_router
 from reasonrec_core.routing.logistic import (
     FOLDS,
     ArrayModel,
     FloatArray,
-    IntArray,
     LinearSpline,
     Logistic,
     SplineBasis,
@@ -37,7 +38,7 @@ from reasonrec_core.routing.logistic import (
     place_knots,
     standardise,
 )
-from reasonrec_core.routing.router import Router, make_router, read_router
+from reasonrec_core.routing.router import Router
 from reasonrec_core.routing.signals import (
     FEATURE,
     Signals,
@@ -48,7 +49,7 @@ from reasonrec_core.routing.signals import (
     single,
     take_signals,
 )
-from reasonrec_core.routing.state import LearnedScores, RouterState, place_threshold
+from reasonrec_core.routing.state import LearnedScores, RouterState, place_threshold, probability
 
 __all__ = [
     "EXPLORED",
@@ -62,7 +63,6 @@ __all__ = [
     "ConsultedAnswers",
     "Decisions",
     "FloatArray",
-    "IntArray",
     "LearnedScores",
     "LinearSpline",
     "Logistic",
@@ -83,6 +83,7 @@ __all__ = [
     "make_router",
     "place_knots",
     "place_threshold",
+    "probability",
     "read_router",
     "signal",
     "signal_matrix",
@@ -91,4 +92,5 @@ __all__ = [
     "take_signals",
     "threshold_for_risk",
     "threshold_for_share",
+    "usable_estimators",
 ]

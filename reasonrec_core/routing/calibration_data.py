@@ -43,22 +43,6 @@ class AskingCosts(BaseModel):
         """The same, judged for a share."""
         return self.model_copy(update={"share": share})
 
-    def affordable(self, asked: Collection[str], answers: str, share: float, overhead: float) -> bool:
-        """Whether mean latency falls by ``(1 - overhead)`` times the share, if delegates are asked before deciding.
-
-        Args:
-            asked: who is asked about every request.
-            answers: who answers most of those that are replaced.
-            share: of those, unless the costs are judged for another.
-            overhead: part of the policy's time that a replaced request may still cost.
-        """
-        if not asked:
-            return True
-        share = share if self.share is None else self.share
-        first = sum(self.delegates[label] for label in asked)
-        then = 0.0 if answers in asked else self.delegates[answers]
-        return (1 - share) * first + share * (first + then) <= overhead * share * self.policy
-
 
 @dataclass(frozen=True)
 class ConsultedAnswers:

@@ -16,10 +16,10 @@ from reasonrec_core.errors import PluginError
 from reasonrec_core.routing.calibration import Recalibration, choose_recalibration
 from reasonrec_core.routing.calibration_data import CalibrationData
 from reasonrec_core.routing.config import RouterConfig
-from reasonrec_core.routing.decision import Names
+from reasonrec_core.routing.decision import Names, Threshold, threshold_for_risk, threshold_for_share
 from reasonrec_core.routing.logistic import FOLDS, MIN_PER_CLASS, Logistic, cross_fit
 from reasonrec_core.routing.signals import Signals, signal, signal_matrix, take_signals
-from reasonrec_core.types import Bool, Float32, Float64, Route
+from reasonrec_core.types import Bool, Float32, Float64, Int64, Route
 
 
 def way(delegate: str) -> str:
@@ -35,6 +35,12 @@ def ways_of(route: Names, who: Names) -> Names:
 def early_estimators(config: RouterConfig, signals: Signals) -> tuple[str, ...]:
     """The estimators that need no answer of the policy."""
     return tuple(name for name in config.estimators if signal(signals, name).stage == "before")
+
+
+def usable_estimators(config: RouterConfig, signals: Signals) -> tuple[str, ...]:
+    """The estimators that decisions may follow from: with ``stage = "before"`` those that need no answer."""
+    early = early_estimators(config, signals)
+    return early if config.stage == "before" else config.estimators
 
 
 def early_signals(config: RouterConfig, signals: Signals) -> Signals:
@@ -84,6 +90,43 @@ def raw_confidence(
             rows = who == system
             made[rows] = predict_confidence(models[system], take_signals(known, rows))
     return made
+
+
+def recalibrate(raw: Float32, maps: Mapping[str, Recalibration], route: Names, who: Names) -> Float32:
+    """float32[B]: raw confidence as it is stated, by the map of the way that each query goes; NaN stays."""
+    made = raw.copy()
+    if maps:
+        ways, known = ways_of(route, who), ~np.isnan(raw)
+        for name, recalibration in maps.items():
+            if (rows := (ways == name) & known).any():
+                made[rows] = recalibration(raw[rows]).astype(np.float32)
+    return made
+
+
+def hold_back(abstention: Threshold | None, confidence: Float32, keys: Int64 | None) -> Bool:
+    """bool[B]: where an answer of this confidence is not given."""
+    return np.zeros(len(confidence), np.bool_) if abstention is None else abstention(doubt(confidence), keys)
+
+
+def doubt(confidence: Float32) -> Float64:
+    """float64[B]: 1 - confidence; 0 where it is not known, as such an answer is always given."""
+    return np.where(np.isnan(confidence), 0.0, 1.0 - confidence.astype(np.float64))
+
+
+def place_abstention(config: RouterConfig, confidence: Float32, keys: Int64) -> tuple[Threshold, dict[str, Any]]:
+    """The threshold on doubt by the stated confidence of validation answers, and what it comes to there.
+
+    Raises:
+        ConfigError: a selective risk out of reach.
+    """
+    doubts = doubt(confidence)
+    if config.abstain is not None:
+        placed = threshold_for_share(doubts, config.abstain, config.seed)
+    else:
+        placed = threshold_for_risk(doubts, config.selective_risk or 0.0, config.seed, "router.selective_risk")
+    kept = ~placed(doubts, keys)
+    risk = float(doubts[kept].mean()) if kept.any() else None
+    return placed, {"coverage": float(kept.mean()), "risk": risk, "level": 1.0 - placed.level}
 
 
 def fit_confidence_calibration(

@@ -14,7 +14,7 @@ import numpy as np
 from reasonrec_core.routing.budget import relative_difference, renumber_users
 from reasonrec_core.routing.calibration_data import CalibrationData
 from reasonrec_core.routing.config import RouterConfig
-from reasonrec_core.routing.signals import Signals, signal
+from reasonrec_core.routing.signals import Signals, count_queries, signal
 from reasonrec_core.types import Bool
 
 HORIZON = "evidence-horizon"
@@ -24,7 +24,7 @@ HORIZON = "evidence-horizon"
 def wants_advice(config: RouterConfig, signals: Signals) -> Bool:
     """bool[B]: where less is known about the user than ``consult`` allows, whoever answers then."""
     if config.consult is None:
-        return np.zeros(len(next(iter(signals.values())).total), np.bool_)
+        return np.zeros(count_queries(signals), np.bool_)
     return np.asarray(signal(signals, HORIZON).total > config.consult, np.bool_)
 
 

@@ -30,10 +30,6 @@ FloatArray = Annotated[
     Float64, BeforeValidator(lambda value: np.asarray(value, np.float64)), PlainSerializer(lambda value: value.tolist())
 ]
 """float64 of any shape, in JSON as lists."""
-IntArray = Annotated[
-    Int64, BeforeValidator(lambda value: np.asarray(value, np.int64)), PlainSerializer(lambda value: value.tolist())
-]
-"""int64 of any shape, in JSON as lists."""
 
 QUANTILES = (0.25, 0.5, 0.75)
 """Where hinges sit."""

@@ -13,41 +13,38 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
-from pydantic import ValidationError
 
 from reasonrec_core.components import Configured
-from reasonrec_core.config_errors import validated
-from reasonrec_core.errors import ConfigError, PluginError
+from reasonrec_core.errors import PluginError
 from reasonrec_core.evaluate.routing_schema import finite
-from reasonrec_core.hookspecs import Kind
-from reasonrec_core.registry import Registry
 from reasonrec_core.routing.calibration_data import AskingCosts, CalibrationData
 from reasonrec_core.routing.confidence import (
-    early_estimators,
     fit_confidence,
     fit_confidence_calibration,
+    hold_back,
+    place_abstention,
     raw_confidence,
+    recalibrate,
     ways_of,
 )
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.consulting import HORIZON, compare_consulting, wants_advice
-from reasonrec_core.routing.decision import (
-    Assignment,
-    Decisions,
-    Names,
-    Reasons,
-    Rows,
-    threshold_for_risk,
-    threshold_for_share,
+from reasonrec_core.routing.decision import Assignment, Decisions, Names, Reasons, Rows
+from reasonrec_core.routing.signals import Signals, count_queries, signal, take_signals
+from reasonrec_core.routing.state import (
+    LearnedScores,
+    RouterState,
+    build_state,
+    check_calibration_data,
+    place_threshold,
+    probability,
 )
-from reasonrec_core.routing.signals import Signals, signal, take_signals
-from reasonrec_core.routing.state import LearnedScores, RouterState, build_state, place_threshold, probability
 from reasonrec_core.types import Bool, Float32, Float64, Int64, Route
 
 C = TypeVar("C", bound=RouterConfig)
 
 FORMAT = 2
-"""Of what `Router.to_dict` gives."""
+"""Of what `Router.to_dict` gives; `read_router` reads no other."""
 
 
 class Router(Configured[C]):
@@ -62,9 +59,9 @@ class Router(Configured[C]):
     in_turn: ClassVar[bool] = False
     """Whether delegates are asked one after another, until one of them is good enough (`accepts_level`)."""
 
-    def __init__(self, config: C) -> None:
+    def __init__(self, config: C, state: RouterState | None = None) -> None:
         super().__init__(config)
-        self._state: Any = None
+        self._state: Any = state
 
     @abstractmethod
     def learn(self, data: CalibrationData) -> LearnedScores:
@@ -80,20 +77,9 @@ class Router(Configured[C]):
         """The signals that scores follow from."""
 
     def explain(self, signals: Signals, assigned: Assignment) -> list[str]:
-        """Why each query goes where it goes: what stands behind "X answers: "."""
-        state, better = self.state, probability(self.state.better, signals, assigned.gain.astype(np.float64))
-        source = "the history and answers" if self.asks else "the history"
-        told = []
-        for row, who in enumerate(assigned.best):
-            place, gain, worse = (float(each[row]) for each in (assigned.order, assigned.gain, assigned.risk))
-            wanted = state.threshold.words(place, "+.4f")
-            if not state.by_score:
-                wanted = f" and a risk of {place:.3f}{state.threshold.words(place, '.3f')}"
-            elif assigned.replaced[row] and gain < 0:
-                wanted += ", to meet the share"
-            sure = f"at least as good in {1 - better[row]:.1%} of such cases, better in {worse:.1%}"
-            told.append(f"{who}'s answer is worth {gain:+.4f} against the policy's{wanted}, {sure}, from {source}")
-        return told
+        """Why each query goes where it goes: what stands behind "X answers: "; by default its place in the order."""
+        by, threshold = "score" if self.state.by_score else "risk", self.state.threshold
+        return [f"a {by} of {place:+.4f}{threshold.words(place, '+.4f')}" for place in assigned.order.tolist()]
 
     def fit(self, data: CalibrationData, *, with_confidence: bool = True) -> Self:
         """Learn from validation queries.
@@ -107,14 +93,7 @@ class Router(Configured[C]):
             ConfigError: an unknown delegate, no estimator for ``stage = "before"``, or a risk out of reach.
             PluginError: signals that are missing, misshapen or NaN.
         """
-        if not len(data):
-            raise ConfigError("routing cannot be calibrated without validation queries", where="router")
-        for name, values in data.quality.items():
-            if len(values) != len(data):
-                raise PluginError(f"quality of {name!r} has {len(values)} values, expected {len(data)}")
-        data.choose(self.config.delegate)
-        for name in (*self.config.estimators, *((HORIZON,) if self.config.consult is not None else ())):
-            signal(data.signals, name)
+        check_calibration_data(self.config, data)
         self._state = self.build_state(data, self.learn(data))
         if with_confidence:
             self.learn_confidence(data)
@@ -126,11 +105,6 @@ class Router(Configured[C]):
         models |= {label: fit_confidence(self.config, data, label) for label in self.delegates}
         self.update(confidence=models)
         self.place_abstention(data)
-
-    def usable(self, data: CalibrationData) -> tuple[str, ...]:
-        """The estimators that decisions may follow from: with ``stage = "before"`` those that need no answer."""
-        early = early_estimators(self.config, data.signals)
-        return early if self.config.stage == "before" else self.config.estimators
 
     def build_state(self, data: CalibrationData, learned: LearnedScores) -> Any:
         """What follows for all kinds from what a kind has learned."""
@@ -145,15 +119,9 @@ class Router(Configured[C]):
         config = self.config
         if config.abstain is None and config.selective_risk is None:
             return
-        doubt = _doubt(self.decide(data.signals, data.keys).confidence)
-        if config.abstain is not None:
-            placed = threshold_for_share(doubt, config.abstain, config.seed)
-        else:
-            placed = threshold_for_risk(doubt, config.selective_risk or 0.0, config.seed, "router.selective_risk")
-        kept = ~placed(doubt, data.keys)
-        risk = float(doubt[kept].mean()) if kept.any() else None
+        placed, found = place_abstention(config, self.decide(data.signals, data.keys).confidence, data.keys)
         self.update(abstention=placed)
-        self.note(abstention={"coverage": float(kept.mean()), "risk": risk, "level": 1.0 - placed.level})
+        self.note(abstention=found)
 
     def learn_consulting(self, data: CalibrationData, *, resamples: int = 10_000) -> None:
         """Consult delegates where ``consult`` says so, if that gains on validation; note what came of it."""
@@ -211,8 +179,8 @@ class Router(Configured[C]):
             advised &= consulted
         route = np.where(who != "", str(Route.REPLACE), str(Route.SELF)).astype(object)
         route[advised] = str(Route.CONSULT)
-        sure = self.recalibrate_confidence(signals, route, who)
-        held = self.abstains(sure, keys)
+        sure = self.state_confidence(signals, route, who)
+        held = hold_back(self.state.abstention, sure, keys)
         names = np.where(who != "", who, "the policy").astype(object)
         route[held], who[held] = str(Route.ABSTAIN), ""
 
@@ -237,36 +205,14 @@ class Router(Configured[C]):
         """bool[B]: where delegates are consulted, of those queries that are not ``replaced``."""
         return ~replaced & wants_advice(self.config, signals) if self.state.consults else np.zeros_like(replaced)
 
-    def abstains(self, confidence: Float32, keys: Int64 | None = None) -> Bool:
-        """bool[B]: where an answer of this confidence is not given."""
-        placed = self.state.abstention
-        return np.zeros(len(confidence), np.bool_) if placed is None else placed(_doubt(confidence), keys)
-
     def confidence(self, signals: Signals, who: Names | None = None) -> Float32:
-        """float32[B]: P(the target is among the ten best) before it is recalibrated.
-
-        Args:
-            signals: of B queries.
-            who: str[B] whose answers are meant, "" for the policy's; the policy's by default.
-        """
-        size = len(next(iter(signals.values())).total)
-        names = np.full(size, "", object) if who is None else who
+        """float32[B]: P(the target is among the ten best) before it is recalibrated, as `raw_confidence` has it."""
+        names = np.full(count_queries(signals), "", object) if who is None else who
         return raw_confidence(self.config, self.state.confidence, signals, names)
 
-    def recalibrate_confidence(self, signals: Signals, route: Names, who: Names) -> Float32:
-        """float32[B]: how sure each answer is, as it is stated.
-
-        Args:
-            signals: of B queries.
-            route: str[B] values of `Route`.
-            who: str[B] the delegate that answers, "" where none does.
-        """
-        sure = raw_confidence(self.config, self.state.confidence, signals, who)
-        ways = ways_of(route, who) if self.state.calibration else route
-        for name, recalibration in self.state.calibration.items():
-            if (rows := (ways == name) & ~np.isnan(sure)).any():
-                sure[rows] = recalibration(sure[rows]).astype(np.float32)
-        return sure
+    def state_confidence(self, signals: Signals, route: Names, who: Names) -> Float32:
+        """float32[B]: how sure each answer is, as it is stated; by its route and the delegate that gives it."""
+        return recalibrate(self.confidence(signals, who), self.state.calibration, route, who)
 
     def accepts_level(self, level: int, signals: Signals, keys: Int64 | None = None) -> Bool:
         """bool[B]: whether the answer of delegate number ``level`` is given; of routers that ask ``in_turn``."""
@@ -280,9 +226,7 @@ class Router(Configured[C]):
 
     def with_state(self, config: RouterConfig | None = None, **changes: Any) -> Self:
         """The same with other settings, or with some of what it has learned replaced."""
-        made = type(self)(config or self.config)  # type: ignore[arg-type]
-        made._state = self.state.model_copy(update=changes)
-        return made
+        return type(self)(config or self.config, self.state.model_copy(update=changes))  # type: ignore[arg-type]
 
     def update(self, **changes: Any) -> None:
         """Replace some of what it has learned."""
@@ -307,14 +251,12 @@ class Router(Configured[C]):
     @property
     def delegates(self) -> tuple[str, ...]:
         """All that replaced queries may go to."""
-        found: tuple[str, ...] = self.state.delegates
-        return found
+        return tuple(self.state.delegates)
 
     @property
     def asks(self) -> tuple[str, ...]:
         """Delegates whose answers (as features) are looked at before it is decided."""
-        found: tuple[str, ...] = self.state.asks
-        return found
+        return tuple(self.state.asks)
 
     @property
     def fallback(self) -> Self | None:
@@ -354,45 +296,3 @@ class Router(Configured[C]):
         """The fitted router as JSON values."""
         plain = {"format": FORMAT, "asks": list(self.asks), "in_turn": self.in_turn}
         return {**plain, "config": self.config.model_dump(mode="json"), "state": self.state.model_dump(mode="json")}
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """What `to_dict` gave.
-
-        Raises:
-            PluginError: it is of another format.
-        """
-        if value.get("format") != FORMAT:
-            raise PluginError("the router was fitted by another version", fix="Fit the run again: reasonrec fit.")
-        try:
-            made = cls(cls.Config.model_validate(value["config"]))  # type: ignore[arg-type]
-            made._state = cls.State.model_validate(value["state"])
-        except (ValidationError, KeyError) as error:
-            raise PluginError(f"the router cannot be read: {error}", fix="Fit the run again: reasonrec fit.") from error
-        return made
-
-
-def router_class(kind: str, registry: Registry | None = None) -> type[Router[Any]]:
-    """The class of a kind of router, of the core or of an installed plugin."""
-    found: type[Router[Any]] = (registry or Registry.discover()).load(Kind.ROUTER, kind)
-    return found
-
-
-def make_router(config: RouterConfig, registry: Registry | None = None) -> Router[Any]:
-    """An unfitted router; its kind checks the settings that only it knows.
-
-    Raises:
-        ConfigError: an unknown kind or setting.
-    """
-    kind = router_class(config.kind, registry)
-    return kind(validated(kind.Config, config.own, where="router"))
-
-
-def read_router(value: Mapping[str, Any], registry: Registry | None = None) -> Router[Any]:
-    """What `Router.to_dict` gave."""
-    return router_class(str(value["config"]["kind"]), registry).from_dict(value)
-
-
-def _doubt(confidence: Float32) -> Float64:
-    """float64[B]: 1 - confidence; 0 where it is not known, as such an answer is always given."""
-    return np.where(np.isnan(confidence), 0.0, 1.0 - confidence.astype(np.float64))

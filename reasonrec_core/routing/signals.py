@@ -111,6 +111,11 @@ def _unit(values: Float64) -> Float64:
     return np.asarray(values / (1.0 + np.abs(values)))
 
 
+def count_queries(signals: Signals) -> int:
+    """B."""
+    return len(next(iter(signals.values())).total)
+
+
 def signal(signals: Signals, name: str) -> Uncertainty:
     """One estimator's values; an unknown name is a `ConfigError` that says what is near."""
     if name not in signals:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.routing.calibration import Recalibration
 from reasonrec_core.routing.calibration_data import CalibrationData
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.decision import Rows, Threshold, threshold_for_risk, threshold_for_share
 from reasonrec_core.routing.logistic import ArrayModel, Logistic
-from reasonrec_core.routing.signals import Signals, signal_matrix, single
+from reasonrec_core.routing.signals import Signals, signal, signal_matrix, single
 from reasonrec_core.types import Float64
 
 GAIN = ("gain",)
@@ -76,6 +77,23 @@ class LearnedScores:
     asks: tuple[str, ...] = ()
     state: Mapping[str, Any] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_calibration_data(config: RouterConfig, data: CalibrationData) -> None:
+    """Refuse validation queries that a router cannot be fitted to.
+
+    Raises:
+        ConfigError: there are none, or an unknown delegate or estimator.
+        PluginError: quality that does not fit them.
+    """
+    if not len(data):
+        raise ConfigError("routing cannot be calibrated without validation queries", where="router")
+    for name, values in data.quality.items():
+        if len(values) != len(data):
+            raise PluginError(f"quality of {name!r} has {len(values)} values, expected {len(data)}")
+    data.choose(config.delegate)
+    for name in config.estimators:
+        signal(data.signals, name)
 
 
 def build_state(

@@ -10,6 +10,7 @@ import numpy as np
 
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing.calibration_data import CalibrationData
+from reasonrec_core.routing.confidence import usable_estimators
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.consulting import HORIZON
 from reasonrec_core.routing.decision import Assignment
@@ -31,7 +32,11 @@ class ThresholdRouter(Router[RouterConfig]):
 
     def learn(self, data: CalibrationData) -> LearnedScores:
         """Two logistic regressions on the estimators."""
-        delegate, used, seed = data.choose(self.config.delegate), self.usable(data), self.config.seed
+        delegate, used, seed = (
+            data.choose(self.config.delegate),
+            usable_estimators(self.config, data.signals),
+            self.config.seed,
+        )
         if not used:
             raise ConfigError(
                 "no estimator works before the policy answers",

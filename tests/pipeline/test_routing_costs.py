@@ -17,7 +17,7 @@ from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.latency import measure_costs, measure_latency
 from reasonrec_core.pipeline.run import fit_pipeline
 from reasonrec_core.registry import Registry
-from reasonrec_core.routing import EXPLORED, AskingCosts, Router
+from reasonrec_core.routing import AskingCosts, Router
 from reasonrec_core.types import Deliberation, Observation, QueryBatch, Task
 
 from .conftest import shop_pipeline, silent
@@ -83,16 +83,6 @@ def test_costs_are_measured_where_requests_are_answered(shop: Any) -> None:
     assert set(found.delegates) == set(agent.delegates)
     assert all(0 < seconds < SLOW / 2 for seconds in found.delegates.values())
     assert AskingCosts.model_validate(found.model_dump()) == found
-
-
-def test_delegates_are_asked_first_for_only_where_they_leave_what_is_saved() -> None:
-    known = AskingCosts(policy=0.010, delegates={"quick": 0.0002, "dear": 0.004})
-    assert known.affordable((), "quick", 0.1, 0.0)
-    assert known.affordable(("quick",), "quick", 0.5, 0.1)
-    assert not known.affordable(("quick",), "quick", 0.1, 0.1), "a small share saves less than asking everybody costs"
-    assert not known.affordable(("quick", "dear"), "quick", 0.5, 0.1)
-    assert not known.affordable(("quick",), "dear", 0.5, 0.1), "who answers takes time, too"
-    assert known.at(EXPLORED).affordable(("quick",), "quick", 0.1, 0.1), "judged for another share"
 
 
 def test_a_batch_is_decided_as_each_of_its_requests(shop: Any) -> None:

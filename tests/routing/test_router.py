@@ -17,6 +17,7 @@ from reasonrec_core.routing import (
     Router,
     RouterConfig,
     Threshold,
+    read_router,
     threshold_for_risk,
     threshold_for_share,
 )
@@ -168,7 +169,7 @@ def test_equal_validation_gives_an_equal_router_and_json_keeps_it(world: World, 
     router = world.calibrated(share=0.35)
     stored = json.loads(json.dumps(router.to_dict(), allow_nan=False))
     assert stored == json.loads(json.dumps(world.calibrated(share=0.35).to_dict()))
-    again = ThresholdRouter.from_dict(stored)
+    again = read_router(stored)
     assert again.delegate == "good"
     np.testing.assert_array_equal(again.assign(fresh.uncertainty).replaced, router.assign(fresh.uncertainty).replaced)
     np.testing.assert_array_equal(again.confidence(fresh.uncertainty), router.confidence(fresh.uncertainty))
@@ -310,4 +311,4 @@ def test_what_is_noted_can_be_written() -> None:
     router = World(400).calibrated(share=0.5)
     router.note(goal={"validation": {"high": float("inf"), "low": 0.1}})
     written = json.loads(json.dumps(router.to_dict(), allow_nan=False))
-    assert ThresholdRouter.from_dict(written).report["goal"]["validation"] == {"high": None, "low": 0.1}
+    assert read_router(written).report["goal"]["validation"] == {"high": None, "low": 0.1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reasonrec_core.routing import CalibrationData, expected_gain
+from reasonrec_core.routing import CalibrationData, expected_gain, read_router
 from reasonrec_core.testing.router import fit_router
 from reasonrec_core.types import Ranking, Uncertainty
 
@@ -54,5 +54,5 @@ def test_a_router_learns_from_expectations_where_outcomes_are_noise() -> None:
     router = fit_router(wanted, known)
     assert router.report["form"].endswith("of expected gains")
     assert agrees[router.assign(signals, known.keys).replaced].mean() > 0.9
-    again = type(router).from_dict(router.to_dict())
+    again = read_router(router.to_dict())
     assert np.array_equal(again.assign(signals, known.keys).replaced, router.assign(signals, known.keys).replaced)

@@ -27,8 +27,10 @@ from reasonrec_core.routing import (
     signal_matrix,
     single,
     take_signals,
+    usable_estimators,
 )
 from reasonrec_core.types import Bool, Float64, Int64
+from reasonrec_routers.asking import affordable
 from reasonrec_routers.config import CascadeConfig
 from reasonrec_routers.cross_fitting import CrossFitted, area_bounds, cross_fit_gains
 from reasonrec_routers.deferral import GainRouter, Labels
@@ -47,7 +49,7 @@ class CascadeRouter(GainRouter[CascadeConfig]):
 
     def learn(self, data: CalibrationData) -> LearnedScores:
         """A score per level, and the levels of the best cross-fitted order."""
-        labels, names, seed = self._cheapest_first(data), self.usable(data), self.config.seed
+        labels, names, seed = self._cheapest_first(data), usable_estimators(self.config, data.signals), self.config.seed
         fits = {label: cross_fit_gains(data, names, (label,), (label,), seed, pairs=False) for label in labels}
         gains = dict(zip(labels, data.gains(labels).T, strict=True))
         levels, areas = self._choose_levels(data.costs, fits, gains)
@@ -129,7 +131,7 @@ class CascadeRouter(GainRouter[CascadeConfig]):
 
         def allowed(levels: Labels) -> bool:
             share = 0.5 if self.config.share is None else self.config.share
-            return costs is None or costs.affordable(levels, levels[0], share, self.config.overhead)
+            return costs is None or affordable(costs, levels, levels[0], share, self.config.overhead)
 
         alone: list[Labels] = [(label,) for label in fits]
         areas = {levels: worth(levels) for levels in alone}

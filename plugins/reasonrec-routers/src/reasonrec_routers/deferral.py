@@ -19,16 +19,20 @@ import numpy as np
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing import (
     AskingCosts,
+    Assignment,
     CalibrationData,
     LearnedScores,
     Router,
     RouterConfig,
     RouterState,
     Signals,
+    probability,
     signal_matrix,
     single,
+    usable_estimators,
 )
 from reasonrec_core.types import Float64
+from reasonrec_routers.asking import affordable
 from reasonrec_routers.config import DeferralConfig
 from reasonrec_routers.cross_fitting import CrossFitted, area, area_bounds, cross_fit_gains
 from reasonrec_routers.gain_model import GainModel, fit_gain_model
@@ -69,6 +73,22 @@ class GainRouter(Router[C]):
         at = {names: signal_matrix(signals, names) for names in dict.fromkeys(state.columns)}
         pairs = zip(state.models, state.columns, strict=True)
         return single(np.stack([model(at[names]) for model, names in pairs], axis=1))
+
+    def explain(self, signals: Signals, assigned: Assignment) -> list[str]:
+        """What the answer is worth, how often it is as good, and what that is known from."""
+        state, better = self.state, probability(self.state.better, signals, assigned.gain.astype(np.float64))
+        source = "the history and answers" if self.asks else "the history"
+        told = []
+        for row, who in enumerate(assigned.best):
+            place, gain, worse = (float(each[row]) for each in (assigned.order, assigned.gain, assigned.risk))
+            wanted = state.threshold.words(place, "+.4f")
+            if not state.by_score:
+                wanted = f" and a risk of {place:.3f}{state.threshold.words(place, '.3f')}"
+            elif assigned.replaced[row] and gain < 0:
+                wanted += ", to meet the share"
+            sure = f"at least as good in {1 - better[row]:.1%} of such cases, better in {worse:.1%}"
+            told.append(f"{who}'s answer is worth {gain:+.4f} against the policy's{wanted}, {sure}, from {source}")
+        return told
 
     def candidates(self, data: CalibrationData) -> Labels:
         """Whom requests may go to."""
@@ -119,7 +139,7 @@ class DeferralRouter(GainRouter[DeferralConfig]):
         main = data.choose(config.delegate)
         cheap = sorted(labels, key=lambda label: (costs.delegates[label], label))
         sets = [tuple(sorted(cheap[:size])) for size in range(len(cheap) + 1)] + [(label,) for label in cheap]
-        kept = [asked for asked in dict.fromkeys(sets) if costs.affordable(asked, main, share, config.overhead)]
+        kept = [asked for asked in dict.fromkeys(sets) if affordable(costs, asked, main, share, config.overhead)]
         if kept == [()]:
             LOG.info("delegates are not asked before it is decided: that takes more than it may (router.overhead)")
         return sorted(kept, key=lambda asked: sum(costs.delegates[label] for label in asked))
@@ -127,7 +147,7 @@ class DeferralRouter(GainRouter[DeferralConfig]):
     def _cross_fitted(self, data: CalibrationData, asked: Labels) -> CrossFitted:
         if asked not in self._found:
             labels = self.candidates(data)
-            names = self.usable(data)
+            names = usable_estimators(self.config, data.signals)
             expected = data.expected_gains(labels)
             self._found[asked] = cross_fit_gains(data, names, asked, labels, self.config.seed, expected=expected)
         return self._found[asked]
@@ -160,7 +180,7 @@ class DeferralRouter(GainRouter[DeferralConfig]):
     def cheaper(self, costs: AskingCosts, share: float) -> Router[Any] | None:
         """The same without asking anybody first, where that is not worth its time."""
         config = self.config
-        if config.answer_features != "auto" or costs.affordable(self.asks, self.delegate, share, config.overhead):
+        if config.answer_features != "auto" or affordable(costs, self.asks, self.delegate, share, config.overhead):
             return None
         return type(self)(config.model_copy(update={"answer_features": "none"}))
 

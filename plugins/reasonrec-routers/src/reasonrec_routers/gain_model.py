@@ -10,12 +10,16 @@ from functools import cached_property
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from reasonrec_core.evaluate import find_thread_pools
-from reasonrec_core.routing import ArrayModel, FloatArray, IntArray, LinearSpline, SplineBasis, place_knots, standardise
+from reasonrec_core.routing import ArrayModel, FloatArray, LinearSpline, SplineBasis, place_knots, standardise
 from reasonrec_core.types import Float64, Int64
 
+IntArray = Annotated[
+    Int64, BeforeValidator(lambda value: np.asarray(value, np.int64)), PlainSerializer(lambda value: value.tolist())
+]
+"""int64 of any shape, in JSON as lists."""
 FORMS = ("ridge-10", "ridge-1000", "trees")
 """What can be chosen: ridge by its penalty, and boosted trees."""
 TREES, DEPTH, RATE = 60, 3, 0.06
