@@ -1,20 +1,14 @@
 """Protocols, metrics, calibration, significance and slices.
 
-`evaluate_ranking` and `evaluate_ctr` ask a system, `score_ranking` and `score_ctr` take answers made elsewhere; all
-return `Scores`. `summarise`, `compare_all` and `evaluate_slices` say how sure the numbers are.
+`evaluate_ranking` asks a system, `score_ranking` and `score_ctr` take answers made elsewhere; all return `Scores`.
+ `summarise`, `compare_all` and `evaluate_slices` say how sure the numbers are.
 """
 
 from __future__ import annotations
 
 from reasonrec_core.evaluate.calibration import Reliability, reliability
 from reasonrec_core.evaluate.ctr_metrics import CLICK_METRICS, Clicks
-from reasonrec_core.evaluate.loop import (
-    evaluate_ctr,
-    evaluate_ranking,
-    find_thread_pools,
-    score_ctr,
-    score_ranking,
-)
+from reasonrec_core.evaluate.loop import evaluate_ranking, find_thread_pools, score_ctr, score_ranking
 from reasonrec_core.evaluate.metrics import Totals
 from reasonrec_core.evaluate.ranking_metrics import RANKING_METRICS, RankedLists, metric_name
 from reasonrec_core.evaluate.scores import Claim, JudgingPolicy, Scores
@@ -42,7 +36,6 @@ __all__ = [
     "Totals",
     "compare",
     "compare_all",
-    "evaluate_ctr",
     "evaluate_ranking",
     "evaluate_slices",
     "find_thread_pools",

@@ -6,14 +6,13 @@ Resampling users with replacement gives user ``u`` a weight ``w_u``; a metric's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.evaluate.metrics import ratio_of_sums
+from reasonrec_core.evaluate.metrics import Totals, ratio_of_sums
 from reasonrec_core.evaluate.scores import Scores
 from reasonrec_core.types import Float64, Int64, mix_bits
 
@@ -29,32 +28,8 @@ _CHUNK = 1 << 20
 """Weights held at a time (8 MiB)."""
 
 
-@dataclass(frozen=True)
-class UserSums:
-    """A metric that can be resampled: a function of sums over users.
-
-    Attributes:
-        name: of the metric.
-        parts: float64[U, q] what each user adds to q sums.
-        combine: float64[R, q] sums of R resamples -> float64[R] values.
-        centred: see `Totals.centred`.
-        apart: whether it is drawn by itself, so that it moves no other metric's interval.
-    """
-
-    name: str
-    parts: Float64
-    combine: Callable[[Float64], Float64]
-    centred: bool = False
-    apart: bool = False
-
-    @property
-    def value(self) -> float:
-        """The metric itself: every weight is one."""
-        return float(self.combine(self.parts.sum(axis=0)[None])[0])
-
-
-def sum_by_user(scores: Scores, metrics: Sequence[str] | None = None) -> dict[str, UserSums]:
-    """The metrics of ``scores`` that are functions of sums over users (all but Coverage).
+def sum_by_user(scores: Scores, metrics: Sequence[str] | None = None) -> dict[str, Totals]:
+    """The metrics of ``scores`` that are functions of sums over users (all but Coverage), as such: a row per user.
 
     Raises:
         ConfigError: a metric in ``metrics`` does not exist or cannot be resampled.
@@ -67,7 +42,7 @@ def sum_by_user(scores: Scores, metrics: Sequence[str] | None = None) -> dict[st
     return {name: _sum_by_user(scores, name, n_units) for name in (known if metrics is None else metrics)}
 
 
-def _sum_by_user(scores: Scores, name: str, n_units: int) -> UserSums:
+def _sum_by_user(scores: Scores, name: str, n_units: int) -> Totals:
     apart = name in scores.added
     totals = scores.totals.get(name)
     if totals is None:
@@ -75,16 +50,18 @@ def _sum_by_user(scores: Scores, name: str, n_units: int) -> UserSums:
         defined = ~np.isnan(values)
         total = np.bincount(scores.units, np.where(defined, values, 0.0), n_units)
         parts = np.stack([total, np.bincount(scores.units, defined, n_units)], axis=1).astype(np.float64, copy=False)
-        return UserSums(name, parts, ratio_of_sums, apart=apart)
-    if totals.per == "user":
-        return UserSums(name, totals.parts, totals.combine, totals.centred, apart)
-    units = scores.units if scores.clicks is None or totals.per == "query" else scores.clicks.unit
-    columns = [np.bincount(units, column, n_units) for column in totals.parts.T]
-    return UserSums(name, np.stack(columns, axis=1), totals.combine, totals.centred, apart)
+        return Totals(parts, ratio_of_sums, "user", apart=apart)
+    parts = totals.parts
+    if totals.per != "user":
+        units = scores.units if scores.clicks is None or totals.per == "query" else scores.clicks.unit
+        parts = np.stack([np.bincount(units, column, n_units) for column in parts.T], axis=1)
+    return Totals(parts, totals.combine, "user", totals.centred, apart=apart)
 
 
-def resample(made: Sequence[UserSums], *, seed: int, resamples: int = RESAMPLES) -> dict[str, Float64]:
+def resample(made: Mapping[str, Totals], *, seed: int, resamples: int = RESAMPLES) -> dict[str, Float64]:
     """float64[resamples] by name: each metric under weights Multinomial(U, 1/U), i.e. U users drawn with replacement.
+
+    ``made``: metrics with a row per user.
 
     How the weighted sums are drawn depends on the values, not their distribution:
 
@@ -96,15 +73,15 @@ def resample(made: Sequence[UserSums], *, seed: int, resamples: int = RESAMPLES)
     draws: dict[str, Float64] = {}
     for stream, group in enumerate(_grouped(made)):
         rng = np.random.default_rng([seed, stream])
-        parts = np.concatenate([estimate.parts for estimate in group], axis=1)
+        parts = np.concatenate([made[name].parts for name in group], axis=1)
         if len(group) == 1 and len(parts) > _MANY and len(np.unique(_keys(parts))) > _FEW:
-            sums = _binned_sums(group[0], rng, resamples)
+            sums = _binned_sums(made[group[0]], rng, resamples)
         else:
             sums = _resampled_sums(parts, rng, resamples)
         start = 0
-        for estimate in group:
-            stop = start + estimate.parts.shape[1]
-            draws[estimate.name] = estimate.combine(sums[:, start:stop])
+        for name in group:
+            stop = start + made[name].parts.shape[1]
+            draws[name] = made[name].combine(sums[:, start:stop])
             start = stop
     return draws
 
@@ -119,19 +96,19 @@ def interval(draws: Float64, value: float, centred: bool = False) -> tuple[float
     return float(low), float(high)
 
 
-def _grouped(made: Sequence[UserSums]) -> list[list[UserSums]]:
+def _grouped(made: Mapping[str, Totals]) -> list[list[str]]:
     """Which metrics to draw together: few users, or few different rows even together; else each alone."""
-    groups: list[list[UserSums]] = []
+    groups: list[list[str]] = []
     joint = np.zeros(0, np.uint64)
-    for estimate in made:
+    for name, estimate in made.items():
         key = _keys(estimate.parts)
         together = mix_bits(joint) ^ key if groups else key
-        free = bool(groups) and not estimate.apart and not groups[-1][0].apart
+        free = bool(groups) and not estimate.apart and not made[groups[-1][0]].apart
         if free and (len(key) <= _MANY or len(np.unique(together)) <= _FEW):
-            groups[-1].append(estimate)
+            groups[-1].append(name)
             joint = together
         else:
-            groups.append([estimate])
+            groups.append([name])
             joint = key
     return groups
 
@@ -152,7 +129,7 @@ def _resampled_sums(parts: Float64, rng: np.random.Generator, resamples: int) ->
     return sums
 
 
-def _binned_sums(estimate: UserSums, rng: np.random.Generator, resamples: int) -> Float64:
+def _binned_sums(estimate: Totals, rng: np.random.Generator, resamples: int) -> Float64:
     """float64[resamples, q]: weighted sums in time that does not grow with the number of users.
 
     Users are sorted by their influence on the metric into bins of equal size. How many draws fall into each bin is

@@ -21,7 +21,7 @@ from reasonrec_core.evaluate.ctr_metrics import CLICK_METRICS, Clicks
 from reasonrec_core.evaluate.metrics import compute_list_metrics
 from reasonrec_core.evaluate.ranking_metrics import RANKING_METRICS, RankedLists, drop_invalid, find_hits
 from reasonrec_core.evaluate.scores import Scores, score_clicks, user_units
-from reasonrec_core.types import Bool, Cases, Float32, Int64, Progress, QueryBatch, Ranking
+from reasonrec_core.types import Cases, Float32, Int64, Progress, QueryBatch, Ranking
 from reasonrec_core.validation import HistoryMask, among, check_probability, check_ranking
 
 T = TypeVar("T")
@@ -76,9 +76,16 @@ def evaluate_ranking(
 
     started = time.perf_counter()
     run_batches(work, replace(cases.queries, k=deepest + 1), chunk, threads, progress, name)
-    seconds = time.perf_counter() - started
-    found = Ranking(items, scores)
-    return _score(found, cases, ks, n_items, item_counts, np.ones(items.shape, np.bool_), seconds, sampled, metrics)
+    return score_ranking(
+        Ranking(items, scores),
+        cases,
+        ks,
+        n_items=n_items,
+        item_counts=item_counts,
+        seconds=time.perf_counter() - started,
+        sampled=sampled,
+        metrics=metrics,
+    )
 
 
 def score_ranking(
@@ -101,6 +108,9 @@ def score_ranking(
     Raises:
         DataError: there is nothing to evaluate, or the ranking has another number of rows than there are cases.
     """
+    deepest = _deepest(ks)
+    if not len(cases):
+        raise DataError("there are no queries to evaluate", fix="Check the split: its test part is empty.")
     if len(ranking) != len(cases) or ranking.items.shape != ranking.scores.shape:
         shapes = f"items {list(ranking.items.shape)}, scores {list(ranking.scores.shape)}"
         raise DataError(f"the ranking has {shapes} for {len(cases)} queries")
@@ -114,74 +124,9 @@ def score_ranking(
     valid = (items >= -1) & (items < n_items)
     if candidates is not None:
         valid &= among(items, candidates) | (items == -1)
-    return _score(Ranking(items, scores), cases, ks, n_items, item_counts, valid, seconds, sampled, metrics)
-
-
-def evaluate_ctr(
-    answer: Callable[[QueryBatch], Float32],
-    cases: Cases,
-    *,
-    chunk: int = 4096,
-    threads: int = 1,
-    progress: Progress | None = None,
-    name: str | None = None,
-) -> Scores:
-    """Ask for the click probability of every candidate and score the answers.
-
-    Args:
-        answer: the system: float32[B, C] in [0, 1] for a batch with candidates int32[B, C].
-        cases: test queries with labels.
-        chunk, threads, progress, name: see `evaluate_ranking`.
-
-    Raises:
-        DataError: there is nothing to evaluate, or the cases have no 0/1 labels.
-        PluginError: the system failed or broke its contract.
-    """
-    if cases.queries.candidates is None:
-        raise DataError("the task ctr needs candidates and labels", fix="Use a split with labels.")
-    probability = np.zeros(cases.queries.candidates.shape, np.float32)
-
-    def work(start: int, batch: QueryBatch) -> None:
-        values = _ask(lambda q: check_probability(answer(q), q), batch, start, name)
-        probability[start : start + len(batch)] = values
-
-    started = time.perf_counter()
-    run_batches(work, cases.queries, chunk, threads, progress, name)
-    return score_ctr(probability, cases, seconds=time.perf_counter() - started)
-
-
-def score_ctr(
-    probability: Float32, cases: Cases, *, seconds: float = 0.0, metrics: Sequence[MetricInfo] = CLICK_METRICS
-) -> Scores:
-    """Score click probabilities made elsewhere: float32[B, C] in [0, 1] where the cases have candidates."""
-    check_probability(probability, cases.queries)
-    users = cases.queries.users
-    units = user_units(users)
-    clicks = Clicks.of(cases, probability, units)
-    if not len(clicks.query):
-        raise DataError("there are no clicks to evaluate", fix="Check the split: its test part is empty.")
-    return score_clicks(clicks, users, metrics, seconds)
-
-
-def _score(
-    ranking: Ranking,
-    cases: Cases,
-    ks: Sequence[int],
-    n_items: int,
-    item_counts: Int64 | None,
-    valid: Bool,
-    seconds: float,
-    sampled: str | None,
-    metrics: Sequence[MetricInfo],
-) -> Scores:
-    """All metrics of lists whose valid items are known."""
-    deepest = _deepest(ks)
-    if not len(cases):
-        raise DataError("there are no queries to evaluate", fix="Check the split: its test part is empty.")
-    candidates = cases.queries.candidates
     if sampled is None:
         sampled = f"uni{candidates.shape[1] - 1}" if candidates is not None else ""
-    ranking, invalid, repeated = drop_invalid(ranking, valid)
+    ranking, invalid, repeated = drop_invalid(Ranking(items, scores), valid)
     hits = find_hits(ranking, cases, deepest)
     lists = RankedLists(ranking, cases, hits, n_items, item_counts)
     made = compute_list_metrics(lists, ks, metrics, sampled)
@@ -200,6 +145,19 @@ def _score(
         totals=made.totals,
         added=made.added,
     )
+
+
+def score_ctr(
+    probability: Float32, cases: Cases, *, seconds: float = 0.0, metrics: Sequence[MetricInfo] = CLICK_METRICS
+) -> Scores:
+    """Score click probabilities made elsewhere: float32[B, C] in [0, 1] where the cases have candidates."""
+    check_probability(probability, cases.queries)
+    users = cases.queries.users
+    units = user_units(users)
+    clicks = Clicks.of(cases, probability, units)
+    if not len(clicks.query):
+        raise DataError("there are no clicks to evaluate", fix="Check the split: its test part is empty.")
+    return score_clicks(clicks, users, metrics, seconds)
 
 
 def _ask(answer: Callable[[QueryBatch], T], batch: QueryBatch, start: int, name: str | None) -> T:

@@ -25,6 +25,7 @@ class Totals:
         centred: whether resampling adds a bias of its own (ECE: noise never cancels in an absolute value), so that
             an interval is taken around the value from the resamples' spread about their mean.
         exact: the value, where ``combine`` only approximates it.
+        apart: whether it is resampled by itself, so that it moves no other metric's interval.
     """
 
     parts: Float64
@@ -32,6 +33,7 @@ class Totals:
     per: Literal["query", "row", "user"] = "query"
     centred: bool = False
     exact: float | None = None
+    apart: bool = False
 
     @property
     def value(self) -> float:
@@ -60,8 +62,11 @@ def compute_list_metrics(
     Raises:
         PluginError: a metric fails, or gives something else than `MetricInfo` says.
     """
-    made = ListMetrics({}, {}, {}, frozenset(_name(m, k, sampled) for m, k in _plan(_added(metrics), ks)))
-    for info, k in _plan([m for m in RANKING_METRICS if m in metrics] + _added(metrics), ks):
+    # Added metrics come last, so that resampled numbers of the built-in ones are what they were.
+    built_in = [m for m in RANKING_METRICS if m in metrics]
+    added = [m for m in metrics if m not in RANKING_METRICS]
+    made = ListMetrics({}, {}, {}, frozenset(_name(m, k, sampled) for m, k in _plan(added, ks)))
+    for info, k in (*_plan(built_in, ks), *_plan(added, ks)):
         name = _name(info, k, sampled)
         found = call_metric(info, len(lists.cases), lists, *([k] if info.cutoff else []))
         if isinstance(found, Totals):
@@ -122,18 +127,12 @@ def mean_of_defined(values: Float64) -> float:
     return float(defined.mean()) if len(defined) else float("nan")
 
 
-def _added(metrics: Sequence[MetricInfo]) -> list[MetricInfo]:
-    """The metrics that are not built in."""
-    return [m for m in metrics if m not in RANKING_METRICS]
-
-
 def _name(info: MetricInfo, k: int, sampled: str) -> str:
     return metric_name(info.name, k if info.cutoff else 0, sampled)
 
 
 def _plan(metrics: Sequence[MetricInfo], ks: Sequence[int]) -> Iterator[tuple[MetricInfo, int]]:
-    """What is computed, in an order that keeps resampled numbers as they were: added metrics come last."""
-    for part in ([m for m in metrics if m in RANKING_METRICS], _added(metrics)):
-        yield from ((m, k) for k in ks for m in part if m.cutoff and m.better != "neither")
-        yield from ((m, k) for m in part if m.cutoff and m.better == "neither" for k in ks)
-        yield from ((m, ks[0]) for m in part if not m.cutoff)
+    """What is computed: qualities cut-off by cut-off, what only describes metric by metric, what has no cut-off."""
+    yield from ((m, k) for k in ks for m in metrics if m.cutoff and m.better != "neither")
+    yield from ((m, k) for m in metrics if m.cutoff and m.better == "neither" for k in ks)
+    yield from ((m, ks[0]) for m in metrics if not m.cutoff)

@@ -7,13 +7,14 @@ interval: a difference between slices of 30 users is noise.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.evaluate.bootstrap import LEVEL, RESAMPLES, UserSums, interval, resample, sum_by_user
+from reasonrec_core.evaluate.bootstrap import LEVEL, RESAMPLES, interval, resample, sum_by_user
+from reasonrec_core.evaluate.metrics import Totals
 from reasonrec_core.evaluate.scores import Scores
 from reasonrec_core.types import Bool, Cases, Float64, Int64
 
@@ -32,8 +33,7 @@ class Comparison:
     Attributes:
         metric: its name.
         a, b: the systems' names.
-        value_a, value_b: the metric of each.
-        difference: ``value_a - value_b``, with its interval ``low`` to ``high``.
+        difference: the metric of ``a`` minus that of ``b``, with its interval ``low`` to ``high``.
         p: two-sided p-value of the paired bootstrap.
         p_corrected: after Holm's correction over all comparisons made together.
         n: users.
@@ -42,8 +42,6 @@ class Comparison:
     metric: str
     a: str
     b: str
-    value_a: float
-    value_b: float
     difference: float
     low: float
     high: float
@@ -68,7 +66,7 @@ def summarise(
     wanted = list(scores.values) if metrics is None else list(metrics)
     fixed = scores.overall.keys() - scores.totals.keys()
     made = sum_by_user(scores, [name for name in wanted if name not in fixed])
-    draws = resample(list(made.values()), seed=seed, resamples=resamples)
+    draws = resample(made, seed=seed, resamples=resamples)
     summary = {}
     for name in wanted:
         value = scores.values[name]
@@ -119,13 +117,13 @@ def compare_all(
             raise DataError(f"{name} and {reference} were evaluated on different queries")
         wanted = [m for m in sum_by_user(scores) if m in base.values] if metrics is None else list(metrics)
         ours, theirs = sum_by_user(scores, wanted), sum_by_user(base, wanted)
-        pairs = [_difference(ours[m], theirs[m]) for m in wanted]
+        pairs = {m: _difference(ours[m], theirs[m]) for m in wanted}
         draws = resample(pairs, seed=seed, resamples=resamples)
         rows += [
             _comparison(m, (name, reference), ours[m], theirs[m], draws[m], int(scores.units.max()) + 1) for m in wanted
         ]
     corrected = holm([row.p for row in rows])
-    return [Comparison(**{**vars(row), "p_corrected": p}) for row, p in zip(rows, corrected, strict=True)]
+    return [replace(row, p_corrected=p) for row, p in zip(rows, corrected, strict=True)]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -138,24 +136,24 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(v) for v in corrected]
 
 
-def _difference(a: UserSums, b: UserSums) -> UserSums:
-    """The paired difference as an estimate of its own."""
+def _difference(a: Totals, b: Totals) -> Totals:
+    """The paired difference as a metric of its own."""
     split = a.parts.shape[1]
-    return UserSums(
-        a.name,
+    return Totals(
         np.concatenate([a.parts, b.parts], axis=1),
         lambda sums: a.combine(sums[:, :split]) - b.combine(sums[:, split:]),
+        "user",
         apart=a.apart,
     )
 
 
-def _comparison(metric: str, systems: tuple[str, str], a: UserSums, b: UserSums, draws: Float64, n: int) -> Comparison:
+def _comparison(metric: str, systems: tuple[str, str], a: Totals, b: Totals, draws: Float64, n: int) -> Comparison:
     """One row, its p-value not yet corrected."""
-    value_a, value_b = a.value, b.value
-    low, high = interval(draws, value_a - value_b)
+    difference = a.value - b.value
+    low, high = interval(draws, difference)
     tails = [int((draws <= 0).sum()) + 1, int((draws >= 0).sum()) + 1]
     p = min(2 * min(tails) / (len(draws) + 1), 1.0)
-    return Comparison(metric, *systems, value_a, value_b, value_a - value_b, low, high, p, p, n)
+    return Comparison(metric, *systems, difference, low, high, p, p, n)
 
 
 @dataclass(frozen=True)

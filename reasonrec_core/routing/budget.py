@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.evaluate.bootstrap import UserSums, interval, resample
+from reasonrec_core.evaluate import Totals
+from reasonrec_core.evaluate.bootstrap import interval, resample
 from reasonrec_core.routing.calibration_data import EXPLORED, CalibrationData
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.decision import Assignment
@@ -53,8 +54,8 @@ def relative_difference(
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(np.where(sums[:, 0] == 0, 0.0, sums[:, 0] / sums[:, 1]))
 
-    made = UserSums("relative", parts, ratio)
-    low, high = interval(resample([made], seed=seed, resamples=resamples)["relative"], made.value)
+    made = Totals(parts, ratio, "user")
+    low, high = interval(resample({"relative": made}, seed=seed, resamples=resamples)["relative"], made.value)
     return RelativeDifference(made.value, low, high)
 
 

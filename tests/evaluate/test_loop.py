@@ -11,7 +11,7 @@ import pytest
 from small_cases import answer_with, make_cases, make_clicks
 
 from reasonrec_core.errors import DataError, PluginError
-from reasonrec_core.evaluate import evaluate_ctr, evaluate_ranking, score_ranking
+from reasonrec_core.evaluate import evaluate_ranking, score_ctr, score_ranking
 from reasonrec_core.types import Cases, QueryBatch, Ranking
 
 N_ITEMS = 50
@@ -194,13 +194,14 @@ def test_an_interrupt_is_passed_on(cases: Cases) -> None:
     ],
 )
 def test_probabilities_that_are_none_are_named(answer, message: str) -> None:
+    clicks = make_clicks([1, 0, 1])
     with pytest.raises(PluginError, match=message):
-        evaluate_ctr(answer, make_clicks([1, 0, 1]))
+        score_ctr(answer(clicks.queries), clicks)
 
 
 def test_labels_that_are_none_are_named() -> None:
     half = np.full((2, 1), 0.5, np.float32)
     with pytest.raises(DataError, match="0 or 1"):
-        evaluate_ctr(lambda b: half, make_clicks([5, 3]))
+        score_ctr(half, make_clicks([5, 3]))
     with pytest.raises(DataError, match="labels"):
-        evaluate_ctr(lambda b: half, replace(make_clicks([1, 0]), labels=None))
+        score_ctr(half, replace(make_clicks([1, 0]), labels=None))

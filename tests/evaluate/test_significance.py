@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from small_cases import listed, make_cases, make_clicks
 
 from reasonrec_core.errors import ConfigError, DataError
-from reasonrec_core.evaluate import Scores, compare, compare_all, holm, score_ctr, score_ranking, summarise
+from reasonrec_core.evaluate import Scores, Totals, compare, compare_all, holm, score_ctr, score_ranking, summarise
 from reasonrec_core.evaluate import bootstrap as module
-from reasonrec_core.evaluate.bootstrap import UserSums, resample, sum_by_user
+from reasonrec_core.evaluate.bootstrap import resample, sum_by_user
 from reasonrec_core.types import Task
 
 
@@ -42,7 +42,7 @@ def test_bins_keep_mean_and_variance_of_ratios_too() -> None:
     rng = np.random.default_rng(5)
     rows = rng.poisson(2, 5000).astype(float)
     parts = np.stack([rng.lognormal(size=5000) * rows, rows], axis=1)
-    estimate = UserSums("M", parts, lambda sums: sums[:, 0] / sums[:, 1])
+    estimate = Totals(parts, lambda sums: sums[:, 0] / sums[:, 1], "user")
     binned = estimate.combine(module._binned_sums(estimate, np.random.default_rng(0), 8000))
     drawn = estimate.combine(module._resampled_sums(parts, np.random.default_rng(1), 1500))
     assert binned.mean() == pytest.approx(estimate.value, rel=0.003)
@@ -170,7 +170,7 @@ def test_auc_intervals_are_those_of_redrawn_users() -> None:
     labels = rng.integers(0, 2, 400)
     p = np.clip(0.5 + 0.15 * (labels - 0.5) + 0.2 * rng.standard_normal(400), 0, 1).astype(np.float32)[:, None]
     scores = score_ctr(p, make_clicks(labels, users=users))
-    linear = resample(list(sum_by_user(scores, ["AUC", "UAUC", "ECE"]).values()), seed=1)
+    linear = resample(sum_by_user(scores, ["AUC", "UAUC", "ECE"]), seed=1)
     redrawn: dict[str, list[float]] = {"AUC": [], "UAUC": [], "ECE": []}
     for _ in range(400):
         index = (rng.integers(0, 80, 80)[:, None] * 5 + np.arange(5)).ravel()
