@@ -6,12 +6,10 @@ are not markup, and control characters are removed by `plain`.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console, ConsoleDimensions
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -20,6 +18,7 @@ from rich.text import Text
 
 from reasonrec_core.cli.options import line as line
 from reasonrec_core.cli.options import plain as plain
+from reasonrec_core.cli.options import print_json as print_json
 from reasonrec_core.cli.options import terminal
 
 PIPE_WIDTH = 160
@@ -47,11 +46,6 @@ out = _Stream(highlight=False, markup=False, emoji=False)
 """Results: stdout."""
 err = _Stream(stderr=True, highlight=False, markup=False, emoji=False)
 """Notes, warnings, progress: stderr."""
-
-
-def print_json(value: Any) -> None:
-    """Print ``value`` as JSON on stdout, one key a line."""
-    out.print(json.dumps(value, indent=2), soft_wrap=True)
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[str | Text]], *, whole: Collection[str] = ()) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from functools import partial
+from typing import Any
 
 import click
 
@@ -94,3 +96,11 @@ def plain(text: str) -> str:
 def line(text: str) -> str:
     """`plain` text on one line, so that data cannot write lines of its own."""
     return plain(re.sub(r"[^\S\u00a0\u202f]+", " ", text).strip())  # no-break spaces stay
+
+
+def print_json(value: Any, indent: int | None = 2) -> None:
+    """Print ``value`` as JSON: letters as they are, what steers a terminal or cannot be seen escaped."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    if not text.replace("\n", "").isprintable():
+        text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    click.echo(text)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
+from reasonrec_core.cli.options import print_json
+
 if TYPE_CHECKING:
     from reasonrec_core.pipeline.serve import Answer, Edited
+
+FILE = click.File("r", encoding="utf-8-sig")
 
 EPILOG = """\b
 Examples:
   reasonrec recommend runs/movielens --user 42 --why
   reasonrec recommend runs/movielens --history 50,172,181 --k 5
+  reasonrec recommend runs/shop --history-item 'SKU,001' --history-item 'SKU,017'
   reasonrec recommend runs/movielens --history 50,172 --candidates 1,2,3 --json
   reasonrec recommend runs/movielens --user 42 --assume categories=Comedy --ignore 172 --why
 """
@@ -25,7 +29,15 @@ Examples:
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @click.option("--user", metavar="ID", help="A user of the data set; their whole log is the history.")
 @click.option("--history", metavar="A,B,C", help="Item ids, oldest first, separated by commas.")
+@click.option(
+    "--history-item", "history_items", multiple=True, metavar="ID", help="One such item, as it is. Repeatable."
+)
+@click.option("--history-file", type=FILE, metavar="FILE", help="Item ids, oldest first, a line each; - is stdin.")
 @click.option("--candidates", metavar="A,B,C", help="Rank these items (task direct) instead of the catalogue.")
+@click.option(
+    "--candidate", "candidate_items", multiple=True, metavar="ID", help="One such item, as it is. Repeatable."
+)
+@click.option("--candidates-file", type=FILE, metavar="FILE", help="Such items, a line each; - is stdin.")
 @click.option("--k", default=10, show_default=True, help="How many items.")
 @click.option("--task", type=click.Choice(["sequential", "direct"]), help="Told by --candidates if not given.")
 @click.option(
@@ -42,7 +54,11 @@ def recommend_command(
     run: Path,
     user: str | None,
     history: str | None,
+    history_items: tuple[str, ...],
+    history_file: IO[str] | None,
     candidates: str | None,
+    candidate_items: tuple[str, ...],
+    candidates_file: IO[str] | None,
     k: int,
     task: str | None,
     assume: tuple[str, ...],
@@ -56,29 +72,42 @@ def recommend_command(
     With --assume or --ignore the policy's steps are edited and the answer is worked out from them.
     """
     from reasonrec_core.pipeline.serve import Recommender
-    from reasonrec_core.types import Task
 
     answer = Recommender.open(run, trace=trace).recommend(
         user=user,
-        history=_ids(history),
-        candidates=_ids(candidates),
+        history=_read_ids("history", history, history_items, history_file),
+        candidates=_read_ids("candidates", candidates, candidate_items, candidates_file),
         k=k,
-        task=Task(task) if task else None,
+        task=task,
         assume=_assumptions(assume),
         ignore=ignore,
     )
     if as_json:
         whole = asdict(answer)
-        short = ["items", "unknown", *(["edited"] if answer.edited else [])]
-        short += ["route", "reason"] if answer.route == "abstain" else []
+        short = ["items", "unknown", "personalised", "by", "route", "reason", *(["edited"] if answer.edited else [])]
         kept = whole if why else {name: whole[name] for name in short}
-        click.echo(json.dumps(kept, indent=2, ensure_ascii=False))
+        print_json(kept)
     else:
         _show(answer, why=why)
 
 
-def _ids(text: str | None) -> list[str] | None:
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+def _read_ids(what: str, text: str | None, each: tuple[str, ...], file: IO[str] | None) -> list[str] | None:
+    """The ids of whichever option was given, None where none was."""
+    given = [text is not None, bool(each), file is not None]
+    if sum(given) > 1:
+        from reasonrec_core.errors import ConfigError
+
+        raise ConfigError(f"the {what} are given in more than one way", where=f"--{what}", fix="Use one option.")
+    if text is not None:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if file is not None:
+        try:
+            return [line for raw in file if (line := raw.rstrip("\r\n"))]
+        except UnicodeDecodeError as error:
+            from reasonrec_core.errors import DataError
+
+            raise DataError("is not UTF-8 text", where=file.name) from error
+    return list(each) or None
 
 
 def _assumptions(given: tuple[str, ...]) -> dict[str, str]:
@@ -103,11 +132,15 @@ def _show(answer: Answer, *, why: bool) -> None:
 
     if answer.unknown:
         note(f"{answer.unknown} unknown item(s) in the history were skipped.")
+    if not answer.personalised:
+        note("Not personalised: nothing is known of what they did.")
     table = Table("#", "id", "title", "score", box=None, pad_edge=False)
     for position, item in enumerate(answer.items, 1):
         table.add_row(str(position), plain(item.id), plain(item.title), f"{item.score:.4g}")
     if answer.route == "abstain":
         out.print("No answer is given: none is sure enough.")
+    elif not answer.items:
+        out.print("Nothing is left to recommend: the history holds all that there is.")
     else:
         out.print(table)
     if answer.edited:

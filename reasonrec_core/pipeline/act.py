@@ -240,8 +240,9 @@ def _policy_only(
 
 
 def _delegate_only(agent: Agent, batch: QueryBatch, observation: Observation) -> Outcome:
-    label = next(iter(agent.delegates))
-    decisions = undecided(len(batch), label, "there is no policy: the delegate answers all")
+    first = (next(iter(agent.delegates)), "there is no policy: the delegate answers all")
+    label, reason = agent.alone.get(batch.task) or next(iter(agent.alone.values()), first)
+    decisions = undecided(len(batch), label, reason)
     return Outcome(agent.delegate(label, batch, observation), decisions, {}, np.empty(0, np.intp), None)
 
 

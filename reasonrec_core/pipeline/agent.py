@@ -37,6 +37,7 @@ class Agent:
     ``width`` is the length of the rankings that routers are calibrated on. Uncertainty is read off rankings of this
     length, however many items a request wants: how sure an answer is must not depend on how much of it is shown.
     ``popularity`` (int64[n_items] training interactions) is what features need; None where no router looks at them.
+    ``alone``: where there is no policy, which delegate answers a task, and why.
     """
 
     registry: Registry
@@ -49,6 +50,7 @@ class Agent:
     estimators: Mapping[str, Named] = field(default_factory=dict)
     routers: Mapping[Task, Router[Any]] = field(default_factory=dict)
     popularity: Int64 | None = None
+    alone: Mapping[Task, tuple[str, str]] = field(default_factory=dict)
 
     def act(self, batch: QueryBatch) -> Outcome:
         """Answer a batch: decide who answers each query, then let them."""

@@ -112,6 +112,26 @@ def expected_gains(prepared: Prepared, agent: Agent, answers: Mapping[str, Answe
     return {n: expected_gain(mine.ranking, mine.masses, r, depth) for n, r in theirs.items() if r is not None}
 
 
+def choose_delegate(prepared: Prepared, agent: Agent, task: Task) -> tuple[str, str] | None:
+    """Who answers where there is no policy, and why: the best delegate on validation, the first listed among equals.
+
+    None where there is a policy, or nobody to choose from.
+    """
+    if agent.policy is not None or len(agent.delegates) < 2 or not task.ranks:
+        return None
+    cases, found = prepared.cases(task, "valid"), dict[str, float]()
+    for label in agent.delegates if len(cases) else ():
+        scores = scored(prepared, delegate_answers(prepared, agent, label, task, "valid"), cases)
+        metric = goals(prepared, scores)[0]
+        found[label] = float(np.nanmean(scores.per_query[metric]))
+    if not found:
+        label = next(iter(agent.delegates))
+        return label, f"there is no policy and nothing to validate on: {label} answers all, the delegate listed first"
+    best = max(found, key=found.__getitem__)
+    why = f"the best delegate on {len(cases)} validation queries ({metric} {found[best]:.4f})"
+    return best, f"there is no policy: {best} answers all, {why}"
+
+
 def goals(prepared: Prepared, scores: Scores) -> tuple[str, str]:
     """The metrics that routers are calibrated on: quality, and whether the target was found."""
     k = max(prepared.config.evaluate.k)

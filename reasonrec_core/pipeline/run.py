@@ -23,7 +23,7 @@ from reasonrec_core.errors import ReasonRecError, RunError
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.io import content_hash, write_json
 from reasonrec_core.pipeline.agent import POPULARITY, Agent
-from reasonrec_core.pipeline.calibrate_router import calibrate, item_counts
+from reasonrec_core.pipeline.calibrate_router import calibrate, choose_delegate, item_counts
 from reasonrec_core.pipeline.evaluate import evaluate_task, write_users
 from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
 from reasonrec_core.pipeline.fit import check_components, fit_components
@@ -100,7 +100,8 @@ def fit_prepared(prepared: Prepared) -> FittedRun:
     if config.router is not None:
         agent = replace(agent, popularity=item_counts(prepared))
     routers = {task: router for task in config.tasks if (router := calibrate(prepared, agent, task))}
-    agent = replace(agent, routers=routers)
+    alone = {task: found for task in config.tasks if (found := choose_delegate(prepared, agent, task))}
+    agent = replace(agent, routers=routers, alone=alone)
     save_agent(prepared, agent)
     return FittedRun(prepared, agent, seconds)
 
@@ -134,6 +135,7 @@ def save_agent(prepared: Prepared, agent: Agent) -> None:
         "policy": [agent.policy.label, agent.policy.name] if agent.policy else None,
         "delegates": [[named.label, named.name] for named in agent.delegates.values()],
         "estimators": [[named.label, named.name] for named in agent.estimators.values()],
+        "alone": {str(task): list(found) for task, found in agent.alone.items()},
         "routers": {str(task): router.to_dict() for task, router in agent.routers.items()},
     }
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,16 +14,17 @@ import numpy as np
 from reasonrec_core.components import Delegate, Kind, Reporter, RequestWatcher, UncertaintyEstimator
 from reasonrec_core.config import TRACE, PipelineConfig, load_config
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.errors import ConfigError, DataError
+from reasonrec_core.errors import ConfigError
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.pipeline.act import Outcome
 from reasonrec_core.pipeline.agent import POPULARITY, Agent, Named
 from reasonrec_core.pipeline.interactive import EditedPolicy, read_edits
+from reasonrec_core.pipeline.request import Id, read_id, read_ids, read_path, read_request
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.serving_catalog import ServingCatalog
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import read_router
-from reasonrec_core.types import History, QueryBatch, Ranking, Route, Step, Task
+from reasonrec_core.types import QueryBatch, Ranking, Route, Step, Task
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Answer:
         uncertainty: per estimator, those that were needed.
         steps: of the policy; empty where a delegate answered, and where no answer is given.
         seconds: of the request.
+        personalised: whether it rests on a history; where no item of one is known, it is the same for everybody.
         attempts: what went wrong with the delegates that were asked and did not answer, in turn.
         edited: what was edited, None where nothing was. An edited request is answered by the policy itself, and
             confidence, risk and uncertainty are not stated: they were calibrated on answers without edits.
@@ -87,6 +89,7 @@ class Answer:
     seconds: float
     edited: Edited | None = None
     attempts: tuple[str, ...] = ()
+    personalised: bool = True
 
 
 class Recommender:
@@ -111,7 +114,9 @@ class Recommender:
         self.run, self.config, self.dataset, self.agent, self.on_answer = run, config, dataset, agent, on_answer
 
     @classmethod
-    def open(cls, path: Path, registry: Registry | None = None, *, trace: bool | None = None) -> Recommender:
+    def open(
+        cls, path: str | os.PathLike[str], registry: Registry | None = None, *, trace: bool | None = None
+    ) -> Recommender:
         """Load what a run has fitted; no encoder is loaded, item features are memory-mapped.
 
         The catalogue is that of the fit, longer by what was imported into the run since (`new_items.add_items`).
@@ -124,6 +129,7 @@ class Recommender:
         Raises:
             ConfigError: a trace is wanted, and reasonrec-trace is not installed or cannot write it.
         """
+        path = read_path(path)
         served, registry = ServingCatalog.open(path), registry or Registry.discover()
         agent = load_agent(served, registry)
         service = cls(served.run, load_config(path / "config.toml"), served.dataset, agent)
@@ -142,44 +148,38 @@ class Recommender:
     def recommend(
         self,
         *,
-        user: str | None = None,
-        history: Sequence[str] | None = None,
-        candidates: Sequence[str] | None = None,
+        user: Id | None = None,
+        history: Iterable[Id] | None = None,
+        candidates: Iterable[Id] | None = None,
         k: int = 10,
-        task: Task | None = None,
+        task: Task | str | None = None,
         assume: Mapping[str, str] | None = None,
-        ignore: Sequence[str] = (),
+        ignore: Iterable[Id] = (),
     ) -> Answer:
         """Answer one request; with ``assume`` or ``ignore`` from the policy's edited steps, without routing.
 
         Args:
-            user: raw id of a known user, whose whole log is the history.
-            history: raw item ids, oldest first; unknown ones are skipped and counted.
-            candidates: raw item ids to rank, for `Task.DIRECT`.
-            k: how many items are wanted.
+            user: raw id of a known user, whose whole log is the history. A number is its digits, here and below.
+            history: raw item ids, oldest first; unknown ones are skipped and counted. Where none is known, or there
+                is none, the answer is not personalised. Items of the history are not recommended again, so a history
+                of the whole catalogue leaves nothing.
+            candidates: raw item ids to rank, for `Task.DIRECT`; one that is named twice is ranked once.
+            k: how many items are wanted; no more than there are.
             task: sequential unless candidates are given.
             assume: item field -> label that the next item is taken to have.
             ignore: raw ids of items of the history that shall not count as evidence.
 
         Raises:
-            ConfigError: the request contradicts itself, or the policy cannot be edited so.
-            DataError: an unknown user or candidate, or an ignored item that is not in the history.
+            ConfigError: the request contradicts itself or has a value of no use, or the policy cannot be edited so.
+            DataError: no candidate, an unknown user or candidate, or an ignored item that is not in the history.
         """
-        if (user is None) == (history is None):
-            raise ConfigError("give either a user or a history", where="recommend")
-        if k < 1:
-            raise ConfigError(f"k is at least 1 (given: {k})", where="recommend")
-        task = task or (Task.DIRECT if candidates is not None else Task.SEQUENTIAL)
-        if not task.ranks:
-            raise ConfigError(f"the task {task} asks for no ranking", where="--task", fix="Use sequential or direct.")
-        if (task is Task.DIRECT) != (candidates is not None):
-            raise ConfigError("direct ranks given candidates, sequential the whole catalogue", where="--task")
-        batch = self._batch(user, history, candidates, k, task)
+        batch = read_request(self.dataset, user, history, candidates, k, task)
+        assume, ignore = _read_assumptions(assume), read_ids(ignore, "ignore")
         if assume or ignore:
             return self._edited(batch, assume or {}, ignore)
         outcome = self.agent.act(batch)
         if self.on_answer is not None:
-            self.on_answer(batch, outcome, user)
+            self.on_answer(batch, outcome, None if user is None else read_id(user, "user"))
         return self._answer(batch, outcome)
 
     def _edited(self, batch: QueryBatch, assume: Mapping[str, str], ignore: Sequence[str]) -> Answer:
@@ -220,25 +220,6 @@ class Recommender:
         row = zip(ranking.items[0, :k].tolist(), ranking.scores[0, :k].tolist(), strict=True)
         return tuple(Recommended(catalog.ids[i], catalog.titles[i], s) for i, s in row if i >= 0)
 
-    def _batch(
-        self, user: str | None, history: Sequence[str] | None, candidates: Sequence[str] | None, k: int, task: Task
-    ) -> QueryBatch:
-        catalog, index = self.dataset.catalog, -1
-        if user is not None:
-            if user not in self.dataset.user_index:
-                raise DataError(f"unknown user {user!r}", where="--user", fix="Give what they did: --history a,b,c.")
-            index = self.dataset.user_index[user]
-            log = self.dataset.interactions
-            low, high = np.searchsorted(log.users, [index, index + 1])
-            past = History(np.array([0, high - low]), log.items[low:high], log.times[low:high])
-        else:
-            found, skipped = catalog.known(list(history or ()))
-            past = History.of([found.tolist()], skipped=skipped)
-        listed = None
-        if candidates is not None:
-            listed = np.array([[catalog.find(c) for c in candidates]], np.int32)
-        return QueryBatch(task, np.array([index], np.int32), past, k, listed)
-
     def _answer(self, batch: QueryBatch, outcome: Outcome) -> Answer:
         catalog = self.dataset.catalog
         decided = outcome.decisions
@@ -265,7 +246,16 @@ class Recommender:
             steps=tuple(steps),
             seconds=outcome.seconds,
             attempts=outcome.attempts.get(0, ()),
+            personalised=bool(past),
         )
+
+
+def _read_assumptions(given: Mapping[str, str] | None) -> Mapping[str, str]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(part, str) for pair in given.items() for part in pair):
+        raise ConfigError(f"assume is labels by item field, not {given!r}", where="recommend")
+    return given
 
 
 def load_agent(served: ServingCatalog, registry: Registry) -> Agent:
@@ -296,6 +286,7 @@ def load_agent(served: ServingCatalog, registry: Registry) -> Agent:
         {label: load(Kind.UNCERTAINTY, label, name) for label, name in state["estimators"]},
         {Task(task): read_router(each, registry) for task, each in state["routers"].items()},
         np.load(popularity, allow_pickle=False) if popularity.is_file() else None,
+        {Task(task): (label, reason) for task, (label, reason) in state["alone"].items()},
     )
 
 

@@ -31,7 +31,7 @@ def log_of(folder: Path, users: int, items: int, each: int) -> Path:
 
 
 @pytest.mark.parametrize(("users", "items", "each"), [(1, 4, 3), (3, 5, 3), (4, 200, 3), (30, 400, 4)])
-@pytest.mark.parametrize("router", [{"share": 0.5}, {"max_loss": 0.02}, {"share": 0.3, "consult": 0.5, "abstain": 0.2}])
+@pytest.mark.parametrize("router", [{"share": 0.5}, {"max_loss": 0.02}, {"share": 0.3, "abstain": 0.2}])
 def test_a_run_on_next_to_nothing_ends(
     tmp_path: Path, users: int, items: int, each: int, router: dict[str, object]
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +79,9 @@ def replay_command(
     wanted = Wanted(other, share, None if max_latency is None else max_latency / 1000, max_loss, max_tokens)
     found = replay(file, wanted, metrics=metrics, seed=seed)
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+        from reasonrec_core.cli.console import print_json
+
+        print_json(found.to_dict())
     else:
         _show(found)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from itertools import islice
@@ -60,7 +59,9 @@ def show_command(
     title = _titles(file)
     for record in found:
         if as_json:
-            click.echo(json.dumps(asdict(record), ensure_ascii=False))
+            from reasonrec_core.cli.console import print_json
+
+            print_json(asdict(record), indent=None)
         else:
             _card(file, record, title)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,9 @@ def stats_command(trace: Path, as_json: bool) -> None:
 
     found = statistics(open_trace(trace))
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        from reasonrec_core.cli.console import print_json
+
+        print_json(found)
     else:
         _show(found)
 
