@@ -177,11 +177,11 @@ class _Routing:
         return made
 
     def _outcome(self, decisions: Decisions) -> Outcome:
-        """What was done, without the answers that are held back."""
+        """What was done, without the answers that are withheld."""
         ranking = join_answers(self.batch, self.handed, self.thinking, self.deliberation)
-        if (held := decisions.abstained).any():
+        if (withheld := decisions.abstained).any():
             ranking = Ranking(ranking.items.copy(), ranking.scores.copy())
-            ranking.items[held], ranking.scores[held] = -1, -np.inf
+            ranking.items[withheld], ranking.scores[withheld] = -1, -np.inf
         if self.handed.attempts or self.ask.failed:
             decisions = replace(decisions, reason=self._with_failures(decisions))
         return Outcome(

@@ -15,7 +15,7 @@ from reasonrec_core.hookspecs import Kind
 from reasonrec_core.io import read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.latency import measure_costs, measure_latency
-from reasonrec_core.pipeline.predict import Answers, consulted_answers, delegate_answers, policy_answers
+from reasonrec_core.pipeline.predict import Answers, consulted_answers, delegate_answers, everybodys_answers
 from reasonrec_core.pipeline.prepare import Prepared, hash_source
 from reasonrec_core.routing import (
     EXPLORED,
@@ -38,9 +38,7 @@ def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router[Any] | Non
     if prepared.config.router is None or agent.policy is None or not task.ranks:
         return None
     router = make_router(prepared.config.router, prepared.registry)
-    mine = policy_answers(prepared, agent, task, "valid")
-    answers = {agent.policy.label: mine}
-    answers |= {label: delegate_answers(prepared, agent, label, task, "valid") for label in agent.delegates}
+    answers = everybodys_answers(prepared, agent, task, "valid")
 
     def make(folder: Path) -> None:
         with prepared.registry.guard(Kind.ROUTER, router.config.kind, "fit"):
@@ -82,8 +80,7 @@ def calibration_data(prepared: Prepared, agent: Agent, task: Task) -> Calibratio
     """The validation answers, without costs; there is a policy."""
     assert agent.policy is not None
     policy, cases = agent.policy.label, prepared.cases(task, "valid")
-    answers = {policy: policy_answers(prepared, agent, task, "valid")}
-    answers |= {label: delegate_answers(prepared, agent, label, task, "valid") for label in agent.delegates}
+    answers = everybodys_answers(prepared, agent, task, "valid")
     scores = {label: scored(prepared, each, cases) for label, each in answers.items()}
     quality, hit = goals(prepared, scores[policy])
     known, consulted = signals(agent, cases.queries, answers), None

@@ -44,24 +44,24 @@ class DelegateCalls:
 
     def __init__(self, ask: Callable[[str, Rows | None], Ranking], size: int, limit: float | None) -> None:
         self._ask, self._size, self._limit = ask, size, limit
-        self._whole: dict[str, Ranking] = {}
+        self._complete: dict[str, Ranking] = {}
         self.failed: dict[str, str] = {}
 
     def __call__(self, label: str, rows: Rows | None = None) -> Ranking | None:
         """The delegate's ranking of ``rows`` (ascending; None for all); None where it did not answer."""
-        whole = rows is None or len(rows) == self._size
-        if label in self._whole:
-            return self._whole[label] if rows is None or whole else self._whole[label].take(rows)
+        every = rows is None or len(rows) == self._size
+        if label in self._complete:
+            return self._complete[label] if rows is None or every else self._complete[label].take(rows)
         if label in self.failed:
             return None
         try:
-            found = call_in_time(lambda: self._ask(label, None if whole else rows), self._limit)
+            found = call_in_time(lambda: self._ask(label, None if every else rows), self._limit)
         except ReasonRecError as error:
             self.failed[label] = f"{label} did not answer ({' '.join(error.what.split())})"
             LOG.warning("%s", self.failed[label])
             return None
-        if whole:
-            self._whole[label] = found
+        if every:
+            self._complete[label] = found
         return found
 
 

@@ -109,6 +109,13 @@ def delegate_answers(prepared: Prepared, agent: Agent, label: str, task: Task, p
     return _answers(prepared, named, task, part, ask, threads, [], agent.width)
 
 
+def everybodys_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> dict[str, Answers]:
+    """The rankings of the policy, first, and of every delegate."""
+    assert agent.policy is not None
+    answers = {agent.policy.label: policy_answers(prepared, agent, task, part)}
+    return answers | {label: delegate_answers(prepared, agent, label, task, part) for label in agent.delegates}
+
+
 def consulted_answers(prepared: Prepared, agent: Agent, task: Task, part: str, asked: Bool) -> Answers:
     """The policy's rankings with the delegates' in view where bool[B] ``asked``, its own elsewhere."""
     assert agent.policy is not None

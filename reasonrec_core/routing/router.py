@@ -180,9 +180,9 @@ class Router(Configured[C]):
         route = np.where(who != "", str(Route.REPLACE), str(Route.SELF)).astype(object)
         route[advised] = str(Route.CONSULT)
         sure = self.state_confidence(signals, route, who)
-        held = hold_back(self.state.abstention, sure, keys)
+        withheld = hold_back(self.state.abstention, sure, keys)
         names = np.where(who != "", who, "the policy").astype(object)
-        route[held], who[held] = str(Route.ABSTAIN), ""
+        route[withheld], who[withheld] = str(Route.ABSTAIN), ""
 
         def explain(rows: Rows) -> list[str]:
             part = signals if len(rows) == len(route) else take_signals(signals, rows)
@@ -193,7 +193,7 @@ class Router(Configured[C]):
                 if advised[row]:
                     cold = f"{HORIZON} {signal(part, HORIZON).total[at]:.2f} > {self.config.consult:.2f}"
                     words[at] = f"the policy decides with the delegates' answers in view ({cold}); {words[at]}"
-                if held[row]:
+                if withheld[row]:
                     least = 1 - self.state.abstention.level
                     needed = f"a confidence of {sure[row]:.3f}, and {least:.3f} is needed"
                     words[at] = f"no answer is given: {needed}; else {words[at]}"
