@@ -35,8 +35,6 @@ ALLOWED_FUNCTIONS = {
     "reasonrec_chain/pool.py:find_taken": "items that a pool has taken already",
     "reasonrec_clip/learning.py:draw_held_out": "hold-out is a term of the field",
     "reasonrec_cot/thinking.py:stated": "to be renamed",
-    "reasonrec_trace/costs.py:alone": "to be renamed",
-    "reasonrec_trace/replay.py:told_apart": "to be renamed",
 }
 """Public functions as ``package/path.py:name`` that bear one of `PRIVATE_WORDS`, and why."""
 

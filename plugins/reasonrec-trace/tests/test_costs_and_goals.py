@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from reasonrec_trace import Header
-from reasonrec_trace.costs import seconds, tokens
+from reasonrec_trace.costs import estimate_seconds, estimate_tokens
 from reasonrec_trace.goals import relative_difference, share_for_latency, share_for_loss, share_for_tokens
-from reasonrec_trace.replay_router import Replayed, as_recorded, calibration_data
+from reasonrec_trace.replay_router import Replayed, as_recorded, make_calibration_data
 from reasonrec_trace.trace_arrays import Recorded
 
 from reasonrec_core.errors import ConfigError
@@ -69,18 +69,18 @@ def world(seed: int = 0) -> Recorded:
 
 
 def learned(found: Recorded) -> Router:
-    return fit_router({"share": 0.2, "stage": "before", "estimators": ("doubt",)}, calibration_data(found))
+    return fit_router({"share": 0.2, "stage": "before", "estimators": ("doubt",)}, make_calibration_data(found))
 
 
 def test_time_is_that_of_the_way_that_is_taken() -> None:
     found = world()
     timed = ~np.isnan(found.numbers["latency"])
-    assert np.array_equal(seconds(found, as_recorded(found)), found.numbers["latency"], equal_nan=True)
+    assert np.array_equal(estimate_seconds(found, as_recorded(found)), found.numbers["latency"], equal_nan=True)
     for replaced, system in ((np.ones(SIZE, bool), "quick"), (np.zeros(SIZE, bool), "mind")):
-        took = seconds(found, decisions(replaced))
+        took = estimate_seconds(found, decisions(replaced))
         np.testing.assert_allclose(took[timed], found.seconds[system][timed] + 0.002, atol=1e-9)
         assert np.isnan(took[~timed]).all()
-    late = seconds(found, decisions(np.ones(SIZE, bool), "after"))
+    late = estimate_seconds(found, decisions(np.ones(SIZE, bool), "after"))
     both = found.seconds["mind"] + found.seconds["quick"] + 0.002
     np.testing.assert_allclose(late[timed], both[timed], atol=1e-9)
 
@@ -88,10 +88,10 @@ def test_time_is_that_of_the_way_that_is_taken() -> None:
 def test_tokens_are_saved_only_where_the_policy_is_not_asked() -> None:
     found = world()
     everybody = np.ones(SIZE, bool)
-    assert tokens(found, decisions(everybody)).sum() == 0
-    assert tokens(found, decisions(~everybody)).mean() == 40
+    assert estimate_tokens(found, decisions(everybody)).sum() == 0
+    assert estimate_tokens(found, decisions(~everybody)).mean() == 40
     # Those that were replaced before any thought keep what they cost: their recorded way is the same.
-    assert tokens(found, decisions(everybody, "after"))[found.routes == "self"].mean() == 40
+    assert estimate_tokens(found, decisions(everybody, "after"))[found.routes == "self"].mean() == 40
 
 
 def test_a_latency_needs_the_share_that_arithmetic_says() -> None:
@@ -135,19 +135,19 @@ def test_relative_differences_are_paired_by_user() -> None:
 
 def test_evidence_needs_both_sides() -> None:
     found = world()
-    taken = calibration_data(found).take(np.arange(10))
+    taken = make_calibration_data(found).take(np.arange(10))
     assert isinstance(taken, CalibrationData)
     assert len(taken) == 10
     assert list(taken.quality) == ["mind", "quick"]
     with pytest.raises(ConfigError, match="a policy and at least one delegate"):
-        calibration_data(replace(found, header=HEAD.model_copy(update={"delegates": ()})))
+        make_calibration_data(replace(found, header=HEAD.model_copy(update={"delegates": ()})))
 
 
 def test_tokens_need_the_share_that_arithmetic_says() -> None:
     found = world()
     assert share_for_tokens(found, learned(found), 10.0) == pytest.approx(0.75, abs=0.011)
     assert share_for_tokens(found, learned(found), 40.0) == 0.0
-    late = fit_router({"share": 0.2, "stage": "after", "estimators": ("doubt",)}, calibration_data(found))
+    late = fit_router({"share": 0.2, "stage": "after", "estimators": ("doubt",)}, make_calibration_data(found))
     with pytest.raises(ConfigError, match=r"--max-tokens: 10 tokens cannot be reached: the policy spends 40\.0"):
         share_for_tokens(found, late, 10.0)
     silent = replace(found, numbers={**found.numbers, "policy_tokens": np.full(SIZE, np.nan)})

@@ -16,7 +16,7 @@ import pytest
 from reasonrec_datasets.synth import SynthConfig, make_catalogue
 from reasonrec_trace import Header, TraceRecord, TraceWriter, UncertaintyValue, open_trace, read_trace
 from reasonrec_trace.replay import Replay, Wanted, replay
-from reasonrec_trace.replay_router import as_recorded, decide, quality, recorded_router
+from reasonrec_trace.replay_router import as_recorded, compute_quality, decide, recorded_router
 from reasonrec_trace.schema import VALID
 from reasonrec_trace.stats import statistics
 from reasonrec_trace.trace_arrays import read_recorded
@@ -284,7 +284,7 @@ def test_a_trace_without_targets_replays_costs(finished: Path, tmp_path: Path) -
     assert found.replayed.latency["mean"] == pytest.approx(0.010 - 0.009 * found.replayed.share)
     assert found.replayed.tokens == pytest.approx(50 * (1 - found.replayed.share))
     test = read_recorded(open_trace(path))
-    assert np.isnan(quality(test, as_recorded(test), "NDCG@5")).all()
+    assert np.isnan(compute_quality(test, as_recorded(test), "NDCG@5")).all()
 
 
 def test_a_signal_that_was_not_always_asked_is_named(run_of: Callable[[str], Path], tmp_path: Path) -> None:

@@ -10,29 +10,29 @@ from reasonrec_trace.replay_router import BEFORE, Replayed, as_recorded
 from reasonrec_trace.trace_arrays import Recorded
 
 
-def seconds(found: Recorded, decisions: Replayed) -> Float64:
+def estimate_seconds(found: Recorded, decisions: Replayed) -> Float64:
     """float64[n] per request; NaN for requests that the run did not answer one at a time.
 
     A request that goes the way it went takes what it took. Another takes what the policy and the delegate took for
-    it by themselves, plus what the loop around them takes (`overhead`).
+    it by themselves, plus what the loop around them takes (`estimate_overhead`).
     """
     before = as_recorded(found)
     measured = found.numbers["latency"]
     same = decisions.same(before) & ((decisions.stage == before.stage) | (decisions.routes == str(Route.SELF)))
     same &= (decisions.asked == before.asked) & (decisions.in_turn == before.in_turn)
     # Means of noisy times can make the loop look faster than nothing.
-    estimated = path(found, decisions) + np.maximum(overhead(found, decisions), 0.0)
+    estimated = add_seconds(found, decisions) + np.maximum(estimate_overhead(found, decisions), 0.0)
     return np.where(np.isnan(measured), np.nan, np.where(same, measured, estimated))
 
 
-def overhead(found: Recorded, decisions: Replayed) -> Float64:
+def estimate_overhead(found: Recorded, decisions: Replayed) -> Float64:
     """float64[n]: seconds that the loop takes around the systems, on average: observing, estimating, routing.
 
     It is counted apart for requests that the policy thinks about and for others, as more is estimated there; where
     the run had only one of the two, both are taken to be equal.
     """
     before = as_recorded(found)
-    extra = found.numbers["latency"] - path(found, before)
+    extra = found.numbers["latency"] - add_seconds(found, before)
     known = ~np.isnan(extra)
     everywhere = _mean(extra)
     late, early = (
@@ -42,15 +42,15 @@ def overhead(found: Recorded, decisions: Replayed) -> Float64:
     return np.where(_spared(decisions), early, late)
 
 
-def path(found: Recorded, decisions: Replayed) -> Float64:
+def add_seconds(found: Recorded, decisions: Replayed) -> Float64:
     """float64[n]: what the systems take that a request goes through."""
-    policy = alone(found, found.header.policy)
+    policy = find_system_seconds(found, found.header.policy)
     taken = decisions.routes == str(Route.REPLACE)
     delegates = np.full(len(found), np.nan)
     for label in found.header.delegates:
         rows = decisions.delegates == label
         # Whoever was asked before it was decided is not asked again.
-        delegates[rows] = 0.0 if label in decisions.asked else alone(found, label)[rows]
+        delegates[rows] = 0.0 if label in decisions.asked else find_system_seconds(found, label)[rows]
     first = _first(found, decisions)
     replaced = delegates if decisions.stage == BEFORE else policy + delegates
     # Where delegates are consulted the policy thinks twice; an abstention has thought first.
@@ -63,7 +63,7 @@ def _first(found: Recorded, decisions: Replayed) -> Float64:
     """float64[n]: what those take who are asked before it is decided."""
     total, waiting = np.zeros(len(found)), np.ones(len(found), np.bool_)
     for label in decisions.asked:
-        total += np.where(waiting, alone(found, label), 0.0)
+        total += np.where(waiting, find_system_seconds(found, label), 0.0)
         if decisions.in_turn:
             waiting &= decisions.delegates != label
     return total
@@ -72,10 +72,10 @@ def _first(found: Recorded, decisions: Replayed) -> Float64:
 def _consulted(found: Recorded, decisions: Replayed) -> Float64:
     """float64[n]: what all delegates take that have not been asked before."""
     labels = [label for label in found.header.delegates if label not in decisions.asked]
-    return np.sum([alone(found, label) for label in labels], axis=0) if labels else np.zeros(len(found))
+    return np.sum([find_system_seconds(found, label) for label in labels], axis=0) if labels else np.zeros(len(found))
 
 
-def alone(found: Recorded, system: str | None) -> Float64:
+def find_system_seconds(found: Recorded, system: str | None) -> Float64:
     """float64[n]: seconds of one system; its mean where a request was not timed, NaN where none was."""
     values = found.seconds.get(system or "", np.full(len(found), np.nan))
     if np.isnan(values).all():
@@ -83,7 +83,7 @@ def alone(found: Recorded, system: str | None) -> Float64:
     return np.where(np.isnan(values), _mean(values), values)
 
 
-def tokens(found: Recorded, decisions: Replayed) -> Float64:
+def estimate_tokens(found: Recorded, decisions: Replayed) -> Float64:
     """float64[n] language-model tokens; what the policy would have spent is its mean where it was not asked.
 
     Where it decides a second time, it is taken to spend as much again.
@@ -94,7 +94,7 @@ def tokens(found: Recorded, decisions: Replayed) -> Float64:
     return np.where(decisions.same(as_recorded(found)), found.numbers["tokens"], asked)
 
 
-def spread(values: Float64) -> dict[str, float] | None:
+def summarise_known(values: Float64) -> dict[str, float] | None:
     """Mean, median and 95th percentile of the known values; None where there are none."""
     known = values[~np.isnan(values)]
     if not len(known):

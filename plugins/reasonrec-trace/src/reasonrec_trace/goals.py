@@ -10,8 +10,8 @@ from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing import Router, budget
 from reasonrec_core.routing.budget import PERCENT, RelativeDifference, relative_difference
 from reasonrec_core.types import Bool
-from reasonrec_trace.costs import seconds, spread
-from reasonrec_trace.replay_router import BEFORE, Replayed, calibration_data, decide
+from reasonrec_trace.costs import estimate_seconds, summarise_known
+from reasonrec_trace.replay_router import BEFORE, Replayed, decide, make_calibration_data
 from reasonrec_trace.trace_arrays import Recorded
 
 __all__ = ["RelativeDifference", "relative_difference", "share_for_latency", "share_for_loss", "share_for_tokens"]
@@ -45,7 +45,7 @@ def share_for_latency(found: Recorded, router: Router[Any], limit: float) -> flo
 
 
 def _mean_seconds(found: Recorded, decisions: Replayed) -> float:
-    told = spread(seconds(found, decisions))
+    told = summarise_known(estimate_seconds(found, decisions))
     return told["mean"] if told else float("nan")
 
 
@@ -71,5 +71,5 @@ def share_for_loss(
     valid: Recorded, router: Router[Any], limit: float, *, seed: int, resamples: int
 ) -> tuple[float, RelativeDifference]:
     """The largest share whose loss is at most ``limit``: `reasonrec_core.routing.budget.share_for_loss`."""
-    data = calibration_data(valid)
+    data = make_calibration_data(valid)
     return budget.share_for_loss(data, router, limit, valid.users, seed=seed, resamples=resamples)

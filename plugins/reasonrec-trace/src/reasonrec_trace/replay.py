@@ -16,7 +16,7 @@ from reasonrec_core.errors import ConfigError
 from reasonrec_core.evaluate import Comparison, Scores, compare_all
 from reasonrec_core.routing import Router, RouterConfig
 from reasonrec_core.types import Route
-from reasonrec_trace.costs import seconds, spread, tokens
+from reasonrec_trace.costs import estimate_seconds, estimate_tokens, summarise_known
 from reasonrec_trace.goals import (
     RelativeDifference,
     relative_difference,
@@ -29,9 +29,9 @@ from reasonrec_trace.replay_router import (
     Replayed,
     as_recorded,
     check_signals,
+    compute_quality,
     decide,
     fit_router,
-    quality,
     recorded_router,
 )
 from reasonrec_trace.schema import VALID
@@ -61,7 +61,7 @@ class Wanted:
         """How many are given besides the router."""
         return sum(g is not None for g in (self.share, self.max_latency, self.max_loss, self.max_tokens))
 
-    def told_apart(self) -> Wanted:
+    def split_goal(self) -> Wanted:
         """The same with the goal of the router's settings as a goal, where it is not a share or a risk."""
         config = self.router
         if config is None or config.goal in ("share", "risk"):
@@ -144,16 +144,16 @@ def replay(file: TraceFile, wanted: Wanted, *, metrics: Sequence[str] = (), seed
         raise ConfigError("the trace holds no decision", where=str(file.path))
     router, goal = _router(file, test, wanted, needed, seed)
     before, after = as_recorded(test), decide(test, router)
-    names = tuple(name for name in names if not np.isnan(quality(test, before, name)).all())
+    names = tuple(name for name in names if not np.isnan(compute_quality(test, before, name)).all())
     missing = [name for name in metrics if name not in names]
     if missing:
         raise ConfigError(
             f"the trace knows no metric {missing[0]!r}", where="--metric", fix=f"There is {head.quality}."
         )
-    alone = _policy_alone(test, after.stage)
+    policy = _policy_alone(test, after.stage)
     against = None
-    if alone is not None and head.quality in names:
-        ours, theirs = (quality(test, decisions, head.quality) for decisions in (after, alone))
+    if policy is not None and head.quality in names:
+        ours, theirs = (compute_quality(test, decisions, head.quality) for decisions in (after, policy))
         if np.nansum(theirs):
             against = relative_difference(ours, theirs, test.users, seed=seed, resamples=head.resamples)
     if goal and against:
@@ -164,7 +164,7 @@ def replay(file: TraceFile, wanted: Wanted, *, metrics: Sequence[str] = (), seed
         router.delegate if router else None,
         _side(test, before, names),
         _side(test, after, names),
-        _side(test, alone, names) if alone else None,
+        _side(test, policy, names) if policy else None,
         tuple(_compared(test, before, after, names, seed)),
         against,
         goal,
@@ -184,7 +184,7 @@ def _router(
     """The router that is wanted, and how its goal was met on validation where that is where it was chosen."""
     if wanted.goals > 1:
         raise ConfigError("give one of a share, a latency, a loss and tokens", where="replay")
-    given, wanted = bool(wanted.goals), wanted.told_apart()
+    given, wanted = bool(wanted.goals), wanted.split_goal()
     valid = None if wanted.router is None else read_recorded(file, needed, VALID)
     router = recorded_router(test) if wanted.router is None or valid is None else fit_router(wanted.router, valid)
     if not wanted.goals:
@@ -214,12 +214,12 @@ def _router(
 
 def _side(test: Recorded, decisions: Replayed, names: Sequence[str]) -> Side:
     kinds, counts = np.unique(decisions.routes.astype(str), return_counts=True)
-    spent = tokens(test, decisions)
+    spent = estimate_tokens(test, decisions)
     return Side(
         {str(kind): int(count) for kind, count in zip(kinds, counts, strict=True)},
         decisions.share,
-        {name: float(np.nanmean(quality(test, decisions, name))) for name in names},
-        spread(seconds(test, decisions)),
+        {name: float(np.nanmean(compute_quality(test, decisions, name))) for name in names},
+        summarise_known(estimate_seconds(test, decisions)),
         float(spent.mean()) if np.isfinite(spent).all() else None,
     )
 
@@ -232,7 +232,7 @@ def _compared(test: Recorded, before: Replayed, after: Replayed, names: Sequence
         label: Scores(
             test.header.task,
             test.users.astype(np.int32),
-            {name: quality(test, decisions, name) for name in names},
+            {name: compute_quality(test, decisions, name) for name in names},
         )
         for label, decisions in (("replayed", after), ("recorded", before))
     }

@@ -109,7 +109,7 @@ def fit_router(config: RouterConfig, valid: Recorded) -> Router[Any]:
         ConfigError: an estimator or delegate that the trace does not know, or a risk out of reach.
         RunError: there is no validation part, or delegates were not consulted there.
     """
-    data = calibration_data(valid)
+    data = make_calibration_data(valid)
     router = make_router(config).fit(data)
     assert data.consulted is not None
     if (wants_advice(config, data.signals) & ~data.consulted.asked).any():
@@ -124,7 +124,7 @@ def fit_router(config: RouterConfig, valid: Recorded) -> Router[Any]:
     return router
 
 
-def calibration_data(valid: Recorded) -> CalibrationData:
+def make_calibration_data(valid: Recorded) -> CalibrationData:
     """The validation part as what routers learn from."""
     head = valid.header
     if head.policy is None or not head.delegates:
@@ -137,10 +137,10 @@ def calibration_data(valid: Recorded) -> CalibrationData:
             where=head.name or None,
             fix="Run the pipeline with a [router]: its trace holds them.",
         )
-    quality = {system: metric(valid, system, head.quality) for system in (head.policy, *head.delegates)}
-    hit = {system: metric(valid, system, head.hit) > 0 for system in quality}
-    again = metric(valid, CONSULT, head.quality)
-    consulted = ConsultedAnswers(~np.isnan(again), again, metric(valid, CONSULT, head.hit) > 0)
+    quality = {system: find_quality(valid, system, head.quality) for system in (head.policy, *head.delegates)}
+    hit = {system: find_quality(valid, system, head.hit) > 0 for system in quality}
+    again = find_quality(valid, CONSULT, head.quality)
+    consulted = ConsultedAnswers(~np.isnan(again), again, find_quality(valid, CONSULT, head.hit) > 0)
     costs = AskingCosts.model_validate(head.costs) if head.costs else None
     told = {label: valid.signals.get(f"{EXPECTED}{label}") for label in head.delegates}
     expected = {label: decode_gain(each.total) for label, each in told.items() if each is not None}
@@ -160,33 +160,26 @@ def check_signals(found: Recorded, names: Sequence[str]) -> None:
             )
 
 
-def metric(found: Recorded, system: str, name: str | None) -> Float64:
+def find_quality(found: Recorded, system: str, name: str | None) -> Float64:
     """float64[n] quality of one system's answers; NaN where it is not known."""
     return found.quality.get(system, {}).get(name or "", np.full(len(found), np.nan))
 
 
-def quality(found: Recorded, decisions: Replayed, name: str) -> Float64:
+def compute_quality(found: Recorded, decisions: Replayed, name: str) -> Float64:
     """float64[n]: the quality of whoever answers.
 
     Raises:
         RunError: an answer that the run did not ask for.
     """
-    head = found.header
-    values = metric(found, ROUTED, name).copy()
-    values[~decisions.same(as_recorded(found))] = np.nan
+    head, routes, changed = found.header, decisions.routes, ~decisions.same(as_recorded(found))
+    values = np.where(changed, np.nan, find_quality(found, ROUTED, name))
     unknown = np.isnan(values)
-    who: dict[str, Any] = {label: decisions.delegates == label for label in head.delegates}
-    taken = decisions.routes == str(Route.REPLACE)
-    for label, rows in who.items():
-        values[unknown & taken & rows] = metric(found, label, name)[unknown & taken & rows]
-    alone = unknown & (decisions.routes == str(Route.SELF))
-    values[alone] = metric(found, head.policy or "", name)[alone]
-    joint = unknown & (decisions.routes == str(Route.CONSULT))
-    values[joint] = metric(found, CONSULT, name)[joint]
-    other = ~decisions.same(as_recorded(found)) & ~taken & (decisions.routes != str(Route.SELF)) & np.isnan(values)
-    held = decisions.routes == str(Route.ABSTAIN)
-    values[held & unknown] = 0.0  # no answer holds no target
-    other &= ~held
+    taken, joint = routes == str(Route.REPLACE), routes == str(Route.CONSULT)
+    answered = {label: taken & (decisions.delegates == label) for label in head.delegates}
+    for system, rows in {**answered, head.policy or "": routes == str(Route.SELF), CONSULT: joint}.items():
+        values[unknown & rows] = find_quality(found, system, name)[unknown & rows]
+    values[unknown & (routes == str(Route.ABSTAIN))] = 0.0  # no answer holds no target
+    other = changed & joint & np.isnan(values)
     if other.any():
         raise RunError(
             f"{int(other.sum())} requests would go another way ({sorted(set(decisions.routes[other]))}) than in the "

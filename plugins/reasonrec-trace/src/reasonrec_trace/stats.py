@@ -11,9 +11,9 @@ import numpy.typing as npt
 from reasonrec_core.evaluate.significance import horizon_quartiles
 from reasonrec_core.routing import FEATURE
 from reasonrec_core.types import Float64, Route
-from reasonrec_trace.costs import spread
+from reasonrec_trace.costs import summarise_known
 from reasonrec_trace.reader import TraceFile
-from reasonrec_trace.replay_router import as_recorded, quality
+from reasonrec_trace.replay_router import as_recorded, compute_quality
 from reasonrec_trace.trace_arrays import Recorded, read_recorded
 
 Bool = npt.NDArray[np.bool_]
@@ -31,7 +31,7 @@ def statistics(file: TraceFile) -> dict[str, Any]:
     head = file.header
     names = [name for name in (head.quality, head.hit) if name]
     found = read_recorded(file, names)
-    values = {name: quality(found, as_recorded(found), name) for name in names} if len(found) else {}
+    values = {name: compute_quality(found, as_recorded(found), name) for name in names} if len(found) else {}
     everyone = np.ones(len(found), np.bool_)
     quarters, code = horizon_quartiles(found.lengths)
     groups = [(str(name), code == i) for i, name in enumerate(quarters) if (code == i).any()]
@@ -68,7 +68,7 @@ def _group(found: Recorded, values: dict[str, Float64], rows: Bool) -> dict[str,
         "confidence": _mean(numbers["confidence"]),
         "risk": _mean(numbers["risk"]),
         "quality": {name: mean for name, column in values.items() if (mean := _mean(column[rows])) is not None},
-        "latency": spread(numbers["latency"]),
+        "latency": summarise_known(numbers["latency"]),
         "tokens": _mean(numbers["tokens"]),
     }
 
