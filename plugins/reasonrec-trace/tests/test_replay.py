@@ -84,15 +84,11 @@ def replayed(path: Path, *metrics: str, **wanted: object) -> Replay:
 
 @pytest.fixture(scope="module", autouse=True)
 def small_fits() -> Iterator[None]:
-    """Routers are chosen among fewer and smaller fits, by runs and by replays alike.
-
-    The curve over all shares fits many more; no trace holds it.
-    """
+    """Routers are chosen among fewer and smaller fits, by runs and by replays alike."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("reasonrec_core.routing.logistic.PENALTIES", (1.0,))
         patch.setattr("reasonrec_routers.cross_fitting.FORMS", ("ridge-1000", "trees"))
         patch.setattr("reasonrec_routers.gain_model.TREES", 5)
-        patch.setattr("reasonrec_core.pipeline.run.delegation_curve", lambda *parts: None)
         yield
 
 
