@@ -14,16 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from reasonrec_core.errors import DataError, RunError
-from reasonrec_core.evaluate.routing_schema import (
-    AbstentionResult,
-    CalibrationResult,
-    CostResult,
-    DelegationCurve,
-    Estimate,
-    Record,
-    RoutingResult,
-    TimeSpent,
-)
+from reasonrec_core.evaluate.routing_schema import Estimate, Record, RoutingResult, TimeSpent
 from reasonrec_core.io import read_json, write_text
 
 VERSION = 2
@@ -61,19 +52,6 @@ class SliceEstimate(Estimate):
     system: str
     metric: str
     n: int
-
-
-class RiskCurve(Record):
-    """Mean loss (``risk``) of the most certain ``coverage`` of all answers; ``loss`` says which, in words.
-
-    ``aurc``: area under the curve; ``e_aurc``: its excess over that of a perfect order.
-    """
-
-    coverage: tuple[float, ...] = ()
-    risk: tuple[float | None, ...] = ()
-    aurc: float | None = None
-    e_aurc: float | None = None
-    loss: str | None = None
 
 
 class DelegationSummary(Record):
@@ -124,7 +102,8 @@ class SecondsByPart(Record):
 class Results(Record):
     """``metrics.json``: the stable format that other programs read, too.
 
-    ``analyses``: by reporter what `Reporter.analyse` found. ``version``: of the file that was read.
+    The core checks what it measures. What reporters measure (`Reporter.analyse`) has records of theirs: ``analyses`` by
+    reporter, and ``calibration`` to ``costs``. ``version``: of the file that was read.
     """
 
     version: int = 1
@@ -133,17 +112,17 @@ class Results(Record):
     systems: dict[str, dict[str, Estimate]] = Field(min_length=1)
     metrics: dict[str, MetricFacts] = Field(default_factory=dict)
     delegation: DelegationSummary | None = None
-    delegation_curve: DelegationCurve | None = None
-    costs: CostResult | None = None
     seconds: SecondsByPart | None = None
     comparisons: tuple[PairedComparison, ...] = ()
     slices: tuple[SliceEstimate, ...] = ()
-    calibration: CalibrationResult | None = None
-    risk_coverage: RiskCurve | None = None
     routing: RoutingResult | None = None
-    abstention: AbstentionResult | None = None
     observe: tuple[ObservedFeature, ...] = ()
     roles: SystemRoles | None = None
+    calibration: Any = None
+    risk_coverage: Any = None
+    abstention: Any = None
+    delegation_curve: Any = None
+    costs: Any = None
     analyses: dict[str, dict[str, Any]] = Field(default_factory=dict)
     left_out: dict[str, int] = Field(default_factory=dict)
     seed: int | None = None

@@ -409,6 +409,7 @@ def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
         ("metrics.json", '{"dataset": {}, "systems": {}}', "systems"),
         ("metrics.json", '{"dataset": {}, "systems": {"a": {"HR@1": {"value": "much"}}}}', r"systems\.a\.HR@1\.value"),
         ("metrics.json", '{"dataset": {"users": "x"}, "systems": {"a": {}}}', r"dataset\.users"),
+        ("metrics.json", '{"dataset": {}, "systems": {"a": {}}, "costs": {"batch": "x"}}', r"costs\.batch"),
         ("cards.json", '[{"query": 1, "outcome": "won", "route": "self"}]', r"0\.outcome"),
         ("cards.json", '[{"query": 1, "outcome": "hit", "route": "self", "steps": [{}]}]', r"steps\.0\.kind"),
         (

@@ -12,14 +12,13 @@ from reasonrec_report.axes import Scale, make_axis_around, make_axis_from_zero
 from reasonrec_report.leaderboard import Leaderboard, SystemRole, Verdict
 from reasonrec_report.metric_names import choose_headline, parse_metric
 from reasonrec_report.reporter import HtmlReporter
-
-from reasonrec_core.evaluate.schema import Results
+from reasonrec_report.sections import ReportedResults
 
 VALUES = st.floats(0, 1e6, allow_subnormal=False)
 
 
 def board(**changes: Any) -> Leaderboard:
-    return Leaderboard(Results.model_validate({**folders.ranking_metrics(None), **changes}))
+    return Leaderboard(ReportedResults.model_validate({**folders.ranking_metrics(None), **changes}))
 
 
 def compared(metric: str, difference: float, p: float, *, systems: dict[str, float]) -> Leaderboard:
@@ -161,11 +160,11 @@ def test_a_few_lucky_hits_are_no_leak() -> None:
     assert [(name, suspicious) for name, _, suspicious in ratios] == [("leaking", True)]
 
 
-def routed(**changes: Any) -> Results:
+def routed(**changes: Any) -> ReportedResults:
     """Results of a run with routing, some of it changed."""
     base = folders.ranking_metrics(None)
     routing = base["routing"] | {"consulted": 0.1, "abstained": 0.2} | changes.pop("routing", {})
-    return Results.model_validate({**base, "routing": routing, **changes})
+    return ReportedResults.model_validate({**base, "routing": routing, **changes})
 
 
 def test_consulting_that_gained_nothing_is_not_done_and_that_is_said() -> None:
@@ -201,6 +200,6 @@ def test_giving_no_answer_is_told_with_what_the_given_answers_are_worth() -> Non
 
 
 def test_nothing_is_saved_where_nothing_was_routed() -> None:
-    alone = Results.model_validate(folders.ranking_metrics(None) | {"routing": None})
+    alone = ReportedResults.model_validate(folders.ranking_metrics(None) | {"routing": None})
     assert routing_text.describe_saving(routed())
     assert not routing_text.describe_saving(alone)

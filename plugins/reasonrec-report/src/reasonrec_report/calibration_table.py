@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from reasonrec_core.evaluate.routing_schema import CalibrationResult, ConfidenceQuality, RecalibratedConfidence
 from reasonrec_report.delegation_section import DelegationTable, Line
 from reasonrec_report.number_format import format_percent
 from reasonrec_report.plots import ReliabilityDiagram, draw_reliability
+from reasonrec_report.sections import CalibrationResult, ConfidenceQuality, RecalibratedConfidence
 
 KINDS = {
     "none": "as it was",

@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonrec_core.evaluate.routing_schema import (
-    CostResult,
-    CostRow,
-    CurvePoint,
-    DelegationCurve,
-    Estimate,
-    HorizonCost,
-    TimeSpent,
-)
+from reasonrec_core.evaluate.routing_schema import Estimate, TimeSpent
 from reasonrec_report.axes import Scale, Tick, make_axis_around
 from reasonrec_report.metric_names import format_value
 from reasonrec_report.number_format import format_percent, format_signed
 from reasonrec_report.plots import BOTTOM, LEFT, RIGHT, TOP
+from reasonrec_report.sections import CostResult, CostRow, CurvePoint, DelegationCurve, HorizonCost
 
 ROOM = 1.0
 """Heights of everything else that the oracle's curve may take above it, before it leaves the frame."""

@@ -16,6 +16,7 @@ from reasonrec_core.errors import DataError, RunError
 from reasonrec_core.evaluate.schema import Results, describe_invalid
 from reasonrec_core.io import read_json
 from reasonrec_report.card_schema import Card, Explanation
+from reasonrec_report.sections import ReportedResults, read_sections
 
 FIX = "Run the pipeline again, or restore the file."
 T = TypeVar("T")
@@ -44,7 +45,7 @@ class Run:
         images: the folder that the cards' images are relative to.
     """
 
-    results: Results
+    results: ReportedResults
     cards: tuple[Card, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     config_text: str = ""
@@ -70,13 +71,13 @@ def read_run(folder: Path, results: Results | None = None) -> Run:
             where=str(folder),
             fix="Finish it: reasonrec run PIPELINE.toml.",
         )
-    results = results or Results.read(folder)
+    checked = read_sections(results or Results.read(folder))
     cards = _if_there(folder / "cards.json", lambda path: _parse(path, TypeAdapter(tuple[Card, ...])))
     told = _if_there(folder / "explanations.json", lambda path: _parse(path, TypeAdapter(tuple[Explanation, ...])))
     text = _if_there(folder / "config.toml", _read_text) or ""
-    root = results.dataset.images_root
+    root = checked.dataset.images_root
     return Run(
-        results,
+        checked,
         cards or (),
         _parse_toml(folder / "config.toml", text),
         text,

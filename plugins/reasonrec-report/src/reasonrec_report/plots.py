@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reasonrec_core.evaluate.routing_schema import ConfidenceQuality
-from reasonrec_core.evaluate.schema import RiskCurve
 from reasonrec_report.axes import Scale, Tick, make_axis_around, make_axis_from_zero
 from reasonrec_report.load_run import RiskByRoute
 from reasonrec_report.number_format import format_percent
+from reasonrec_report.sections import ConfidenceQuality, RiskCurve
 
 WIDTH, HEIGHT = 360, 250
 LEFT, RIGHT, TOP, BOTTOM = 56, 350, 10, 208

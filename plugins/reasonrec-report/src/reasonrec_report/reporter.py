@@ -18,6 +18,7 @@ from reasonrec_report.export_explanations import sample_explanations
 from reasonrec_report.faithfulness import describe_faithfulness, read_faithfulness
 from reasonrec_report.leaderboard import Leaderboard
 from reasonrec_report.page import write_report
+from reasonrec_report.sections import read_sections
 
 
 class HtmlReporter(Reporter[Empty]):
@@ -33,12 +34,13 @@ class HtmlReporter(Reporter[Empty]):
 
     def summarise(self, results: Results) -> Sequence[str]:
         """Whether there is too little to tell, what was delegated, saved and held back, what looks like a leak."""
+        checked = read_sections(results)
         said = [
             summary_text.describe_shortage(Leaderboard(results)),
-            routing_text.describe_delegation(results),
-            routing_text.describe_consulting(results),
-            routing_text.describe_saving(results),
-            routing_text.describe_abstention(results),
+            routing_text.describe_delegation(checked),
+            routing_text.describe_consulting(checked),
+            routing_text.describe_saving(checked),
+            routing_text.describe_abstention(checked),
         ]
         if found := read_faithfulness(results):
             said += describe_faithfulness(found)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from reasonrec_core.evaluate.routing_schema import CostResult, DelegationCurve, RoutingResult
-from reasonrec_core.evaluate.schema import Results
+from reasonrec_core.evaluate.routing_schema import RoutingResult
 from reasonrec_report.delegation_section import format_duration, format_relative
 from reasonrec_report.metric_names import choose_headline, format_value, parse_metric
 from reasonrec_report.number_format import format_percent
+from reasonrec_report.sections import CostResult, DelegationCurve, ReportedResults
 
 SIGNALS = {
     "evidence-horizon": "how little is known about the user (evidence horizon)",
@@ -27,7 +27,7 @@ EVEN = 0.03
 """Change of the time per request that is not worth a word."""
 
 
-def describe_delegation(results: Results) -> str:
+def describe_delegation(results: ReportedResults) -> str:
     """Who answered how many requests."""
     facts, routing, roles = results.delegation, results.routing, results.roles
     if facts is None or facts.share is None or routing is None:
@@ -44,7 +44,7 @@ def describe_delegation(results: Results) -> str:
     return f"{', '.join(parts)}; {policy} answered the rest."
 
 
-def describe_consulting(results: Results) -> str:
+def describe_consulting(results: ReportedResults) -> str:
     """Whether deciding with delegates' answers in view pays, by the validation queries that it was tried on."""
     validation = results.routing.validation if results.routing else None
     found = validation.consult if validation else None
@@ -60,7 +60,7 @@ def describe_consulting(results: Results) -> str:
     return f"{said}." if found.used else f"{said}. That is no clear gain, so nobody is consulted."
 
 
-def describe_abstention(results: Results) -> str:
+def describe_abstention(results: ReportedResults) -> str:
     """What giving no answer did to the answers that are given."""
     found = results.abstention
     head = choose_headline(parse_metric(name) for name in found.answered) if found else None
@@ -82,7 +82,7 @@ def describe_abstention(results: Results) -> str:
     return f"{'; '.join(parts)}. All other figures count a request without an answer as a miss."
 
 
-def describe_price(results: Results) -> str:
+def describe_price(results: ReportedResults) -> str:
     """What delegating did to quality."""
     curve = results.delegation_curve
     if curve is None or curve.chosen is None or curve.chosen.value is None or not curve.policy:
@@ -106,7 +106,7 @@ def describe_price(results: Results) -> str:
     return f"What it cost: {values}, {format_relative(difference)}; {verdict}."
 
 
-def describe_saving(results: Results) -> str:
+def describe_saving(results: ReportedResults) -> str:
     """What delegating did to time and tokens."""
     if results.routing is None:  # nobody could be delegated to
         return ""
@@ -184,7 +184,7 @@ def describe_costs(costs: CostResult | None) -> str:
     return f"{sample}, on the machine of this run. In batches, the time of a batch is divided by its requests."
 
 
-def _requests(results: Results) -> int | None:
+def _requests(results: ReportedResults) -> int | None:
     """How many requests were routed."""
     if results.costs and results.costs.rows:
         return results.costs.rows[0].requests

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from reasonrec_core.evaluate.schema import Results
 from reasonrec_report.leaderboard import Leaderboard, SystemDifference, SystemRole, Verdict
 from reasonrec_report.metric_names import ParsedMetric, format_value
 from reasonrec_report.number_format import format_p_value, format_percent, format_signed
+from reasonrec_report.sections import ReportedResults
 
 SUSPICIOUS_RATIO = 0.85
 """NDCG / HR above which hits stand nearly all in the first place; learned recommenders lie around 0.6 to 0.75."""
@@ -123,7 +123,7 @@ def find_leak_signs(board: Leaderboard) -> tuple[tuple[str, float, bool], ...]:
     return tuple(ratios)
 
 
-def describe_calibration(results: Results) -> str | None:
+def describe_calibration(results: ReportedResults) -> str | None:
     """What the calibration says."""
     found = results.calibration
     if found is None or found.ece is None:

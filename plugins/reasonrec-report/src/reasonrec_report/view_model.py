@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reasonrec_core.evaluate.routing_schema import CalibrationResult
-from reasonrec_core.evaluate.schema import ObservedFeature, Results
+from reasonrec_core.evaluate.schema import ObservedFeature
 from reasonrec_report import (
     calibration_table,
     delegation_section,
@@ -24,6 +23,7 @@ from reasonrec_report.leaderboard import Leaderboard, SystemsTable, Verdict, mak
 from reasonrec_report.load_run import Run
 from reasonrec_report.metric_names import format_value
 from reasonrec_report.number_format import format_percent
+from reasonrec_report.sections import CalibrationResult, ReportedResults
 from reasonrec_report.thumbnails import Pictures
 
 COLUMNS = 6
@@ -224,7 +224,7 @@ def _seconds(run: Run) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
     )
 
 
-def _routing(results: Results) -> tuple[str, ...]:
+def _routing(results: ReportedResults) -> tuple[str, ...]:
     """What was delegated, why, what it cost and saved, how much more could be."""
     if results.routing is None:
         return ()

@@ -9,20 +9,20 @@ import numpy as np
 
 from reasonrec_core.components import Empty, Reporter
 from reasonrec_core.evaluate import metric_name, reliability, summarise
-from reasonrec_core.evaluate.routing_schema import (
-    AbstentionResult,
-    CalibrationResult,
-    ConfidenceQuality,
-    Estimate,
-    RecalibratedConfidence,
-    ReliabilityBin,
-)
-from reasonrec_core.evaluate.schema import RiskCurve
+from reasonrec_core.evaluate.routing_schema import Estimate
 from reasonrec_core.pipeline import EvaluatedRun, delegate_answers, goals, keys, policy_answers, scored, signals
 from reasonrec_core.routing import CalibrationQuality, Recalibration, Router, choose_recalibration
 from reasonrec_core.routing.confidence import ways_of
 from reasonrec_core.types import ROUTED, Bool, Float64, Task
 from reasonrec_report.measure.risk_coverage import risk_coverage
+from reasonrec_report.sections import (
+    AbstentionResult,
+    CalibrationResult,
+    ConfidenceQuality,
+    RecalibratedConfidence,
+    ReliabilityBin,
+    RiskCurve,
+)
 
 CURVE_POINTS = 200
 """Points of the risk-coverage curve that are kept: as many as a plot can show."""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.components import Empty, Reporter
-from reasonrec_core.evaluate.routing_schema import CostResult, CostRow, HorizonCost, TimeSpent
+from reasonrec_core.evaluate.routing_schema import TimeSpent
 from reasonrec_core.evaluate.significance import horizon_quartiles
 from reasonrec_core.pipeline import (
     Agent,
@@ -20,6 +20,7 @@ from reasonrec_core.pipeline import (
     summarise_seconds,
 )
 from reasonrec_core.types import CONSULT, Float64, Int64, QueryBatch, Route
+from reasonrec_report.sections import CostResult, CostRow, HorizonCost
 
 BATCH = 32
 """Requests that are answered together."""

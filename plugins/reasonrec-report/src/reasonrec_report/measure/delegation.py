@@ -10,20 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.components import Empty, Reporter
-from reasonrec_core.evaluate.routing_schema import (
-    CurvePoint,
-    DelegationCurve,
-    Estimate,
-    HorizonQuarter,
-    NotInferior,
-    finite,
-)
+from reasonrec_core.evaluate.routing_schema import Estimate, finite
 from reasonrec_core.evaluate.significance import horizon_quartiles
 from reasonrec_core.pipeline import EvaluatedRun, EvaluatedTask, calibration_data, goals, keys, signals
 from reasonrec_core.routing import Router, Signals
 from reasonrec_core.routing.budget import RelativeDifference, relative_difference, share_for_loss
 from reasonrec_core.routing.decision import Names
 from reasonrec_core.types import ROUTED, Float64, Int64
+from reasonrec_report.sections import CurvePoint, DelegationCurve, HorizonQuarter, NotInferior
 
 Rows = npt.NDArray[np.intp]
 
