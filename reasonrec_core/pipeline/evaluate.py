@@ -24,8 +24,7 @@ from reasonrec_core.evaluate import (
     score_ctr,
     summarise,
 )
-from reasonrec_core.evaluate.routing_schema import Estimate
-from reasonrec_core.evaluate.schema import PairedComparison, SliceEstimate
+from reasonrec_core.evaluate.schema import Estimate, PairedComparison, SliceEstimate
 from reasonrec_core.io import whole_file
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.calibrate_router import choose_answers, item_counts, keys, scored, signals

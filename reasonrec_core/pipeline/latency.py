@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.evaluate.routing_schema import TimeSpent
+from reasonrec_core.evaluate.schema import TimeSpent
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.routing import AskingCosts
 from reasonrec_core.types import Float64, Int64, QueryBatch

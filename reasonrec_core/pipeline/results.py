@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reasonrec_core.evaluate.routing_schema import Estimate, RouterReport, RoutingResult
 from reasonrec_core.evaluate.schema import (
     VERSION,
     DatasetFacts,
     DelegationSummary,
+    Estimate,
     MetricFacts,
     ObservedFeature,
     Results,
+    RouterReport,
+    RoutingResult,
     SecondsByPart,
     SystemRoles,
 )

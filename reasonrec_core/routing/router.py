@@ -16,7 +16,7 @@ import numpy as np
 
 from reasonrec_core.components import Configured
 from reasonrec_core.errors import PluginError
-from reasonrec_core.evaluate.routing_schema import finite
+from reasonrec_core.evaluate.schema import finite
 from reasonrec_core.routing.calibration_data import AskingCosts, CalibrationData
 from reasonrec_core.routing.confidence import (
     fit_confidence,

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reasonrec_core.errors import RunError
-from reasonrec_core.evaluate.routing_schema import Estimate
-from reasonrec_core.evaluate.schema import VERSION, DatasetFacts, Results
+from reasonrec_core.evaluate.schema import VERSION, DatasetFacts, Estimate, Results
 
 NUMBERS = st.floats() | st.none()
 ESTIMATES = st.builds(dict, value=NUMBERS, low=NUMBERS, high=NUMBERS)

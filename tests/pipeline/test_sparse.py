@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reasonrec_core.config import check_config
-from reasonrec_core.evaluate.routing_schema import finite
+from reasonrec_core.evaluate.schema import finite
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from reasonrec_core.evaluate.routing_schema import Record
+from reasonrec_core.evaluate.schema import Record
 
 
 class CardItem(Record):

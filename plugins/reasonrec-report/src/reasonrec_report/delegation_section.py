@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonrec_core.evaluate.routing_schema import Estimate, TimeSpent
+from reasonrec_core.evaluate.schema import Estimate, TimeSpent
 from reasonrec_report.axes import Scale, Tick, make_axis_around
 from reasonrec_report.metric_names import format_value
 from reasonrec_report.number_format import format_percent, format_signed

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from reasonrec_core.errors import RunError
-from reasonrec_core.evaluate.routing_schema import Estimate, Record
-from reasonrec_core.evaluate.schema import Results, describe_invalid
+from reasonrec_core.evaluate.schema import Estimate, Record, Results, describe_invalid
 from reasonrec_report.leaderboard import ALPHA
 from reasonrec_report.number_format import format_p_value, format_percent
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonrec_core.evaluate.routing_schema import Estimate
-from reasonrec_core.evaluate.schema import SliceEstimate
+from reasonrec_core.evaluate.schema import Estimate, SliceEstimate
 from reasonrec_report.axes import Scale, Tick, make_axis_around
 from reasonrec_report.leaderboard import Leaderboard, SystemRole
 from reasonrec_report.metric_names import ParsedMetric, format_value

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reasonrec_core.evaluate.routing_schema import Estimate
-from reasonrec_core.evaluate.schema import Results
+from reasonrec_core.evaluate.schema import Estimate, Results
 from reasonrec_report.metric_names import BUILT_IN, ParsedMetric, choose_headline, format_value, parse_metric
 
 ALPHA = 0.05

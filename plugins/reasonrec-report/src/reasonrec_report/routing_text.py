@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from reasonrec_core.evaluate.routing_schema import RoutingResult
+from reasonrec_core.evaluate.schema import RoutingResult
 from reasonrec_report.delegation_section import format_duration, format_relative
 from reasonrec_report.metric_names import choose_headline, format_value, parse_metric
 from reasonrec_report.number_format import format_percent

@@ -7,8 +7,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from reasonrec_core.errors import RunError
-from reasonrec_core.evaluate.routing_schema import Estimate, Record, TimeSpent
-from reasonrec_core.evaluate.schema import Results, describe_invalid
+from reasonrec_core.evaluate.schema import Estimate, Record, Results, TimeSpent, describe_invalid
 
 
 class AbstentionResult(Record):

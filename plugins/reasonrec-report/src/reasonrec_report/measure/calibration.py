@@ -9,7 +9,7 @@ import numpy as np
 
 from reasonrec_core.components import Empty, Reporter
 from reasonrec_core.evaluate import metric_name, reliability, summarise
-from reasonrec_core.evaluate.routing_schema import Estimate
+from reasonrec_core.evaluate.schema import Estimate
 from reasonrec_core.pipeline import EvaluatedRun, delegate_answers, goals, keys, policy_answers, scored, signals
 from reasonrec_core.routing import CalibrationQuality, Recalibration, Router, choose_recalibration
 from reasonrec_core.routing.confidence import ways_of

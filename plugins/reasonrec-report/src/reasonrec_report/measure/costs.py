@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.components import Empty, Reporter
-from reasonrec_core.evaluate.routing_schema import TimeSpent
+from reasonrec_core.evaluate.schema import TimeSpent
 from reasonrec_core.evaluate.significance import horizon_quartiles
 from reasonrec_core.pipeline import (
     Agent,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.components import Empty, Reporter
-from reasonrec_core.evaluate.routing_schema import Estimate, finite
+from reasonrec_core.evaluate.schema import Estimate, finite
 from reasonrec_core.evaluate.significance import horizon_quartiles
 from reasonrec_core.pipeline import EvaluatedRun, EvaluatedTask, calibration_data, goals, keys, signals
 from reasonrec_core.routing import Router, Signals
