@@ -44,13 +44,13 @@ K = (1, 5, 10)
 TASKS = ("sequential", "direct", "ctr")
 METRICS = ("HR@1", "HR@5", "NDCG@5", "HR@10", "NDCG@10")
 DELEGATES = ("popularity", "transitions", "implicit-als", "implicit-bpr", "implicit-itemknn")
-VOICES = ("implicit-als", "implicit-bpr", "implicit-itemknn", "popularity")
+SOURCES = ("implicit-als", "implicit-bpr", "implicit-itemknn", "popularity")
 TUNED: dict[str, Any] = {
     "answer": "head",
     "backbone": {"layers": 4},
     "prompt": {"history": 50, "history_text": "none"},
     "soft": {"per_item": 1},
-    "shortlist": {"delegate": "transitions", "size": 20, "voices": VOICES},
+    "shortlist": {"delegate": "transitions", "size": 20, "sources": SOURCES},
     "tuning": {
         "steps": 20_000,
         "batch_tokens": 1536,
@@ -76,7 +76,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "from implicit-als": {
         "shortlist": {
             "delegate": "implicit-als",
-            "voices": ("transitions", "implicit-bpr", "implicit-itemknn", "popularity"),
+            "sources": ("transitions", "implicit-bpr", "implicit-itemknn", "popularity"),
         }
     },
     "untuned, labels": {**WHOLE, "answer": "label"},
@@ -92,7 +92,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "without adapters": {"tuning": {"lora": {"rank": 0}}},
     "eight layers": {"backbone": {"layers": 8}},
     "all layers": {"backbone": {"layers": None}},
-    "head alone": {"shortlist": {"voices": ()}, "tuning": {"pairs": 0}},
+    "head alone": {"shortlist": {"sources": ()}, "tuning": {"pairs": 0}},
 }
 """What differs from `TUNED`."""
 WITHOUT = {"without pictures": ("image",), "without features of text and pictures": ("image", "text")}

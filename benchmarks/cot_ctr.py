@@ -151,7 +151,7 @@ def answers(kind: Kind, name: str, settings: dict[str, Any], fit: FitData, parts
     return found
 
 
-def voices(found: Answers) -> list[str]:
+def describe_sources(found: Answers) -> list[str]:
     """What the policy hears, each alone, and all together, cross-fitted: AUC on validation rows."""
     if REPORT not in found:
         return []
@@ -161,7 +161,7 @@ def voices(found: Answers) -> list[str]:
     spent = report["training"]
     return [
         f"Tuned: {spent['steps']} steps, {spent['tokens'].get('ctr', 0):,} tokens of click dialogues. AUC of each "
-        f"voice on {judged['pairs']:,} validation rows: {heard}; {judged['decides']} decides.",
+        f"source on {judged['pairs']:,} validation rows: {heard}; {judged['decides']} decides.",
         "",
     ]
 
@@ -259,7 +259,7 @@ def write(
                 "|---|---|" + "---|" * len(COMPARED),
                 *between,
                 "",
-                *voices(systems[TUNED_NAME]),
+                *describe_sources(systems[TUNED_NAME]),
             ]
         )
     )

@@ -54,10 +54,10 @@ def write_table(work: Path, dataset: str, seed: int) -> None:
         f"{days[0]} to {days[-1]}.",
         "",
         "*full* and *from implicit-als*: one tuning, `--minutes 60`, candidates from transitions or from implicit-als "
-        "(`--weights-of full`); *no other voices*: head and implicit-als alone decide, "
-        '`--set \'{"shortlist": {"delegate": "implicit-als", "voices": []}}\' --weights-of full`. '
+        "(`--weights-of full`); *no other sources*: head and implicit-als alone decide, "
+        '`--set \'{"shortlist": {"delegate": "implicit-als", "sources": []}}\' --weights-of full`. '
         "*140 steps*: short tunings of equal steps and places per step, the head alone deciding: "
-        '`--set \'{"shortlist": {"delegate": "implicit-als", "voices": []}, "tuning": {"steps": 140, "pairs": 0, '
+        '`--set \'{"shortlist": {"delegate": "implicit-als", "sources": []}, "tuning": {"steps": 140, "pairs": 0, '
         '"validations": 2, "ema": 0}}\' --name "140 steps: V"`. *untuned*: all layers; clicks: `--queries 400`.',
         "",
         (folder / NOTE).read_text().strip() if (folder / NOTE).exists() else "",
@@ -176,7 +176,7 @@ def decisions(folder: Path, seed: int) -> Iterator[str]:
         "",
         "*Head*: validation NDCG@10 of the best state of the head over the whole catalogue, 500 queries. Then "
         "validation NDCG@10 among the candidates (*proposed* by the generator, or *listed* with the query): of each "
-        "voice alone, and of all together, cross-fitted. Invalid: answers that are no item, repeated, in the history, "
+        "source alone, and of all together, cross-fitted. Invalid: answers that are no item, repeated, in the history, "
         "or not among the candidates. OutputFaults: parts of written text outside the grammar.",
         "",
         "| form | tuned s | threads | steps | next items | head | candidates | head | generator | together | decides "

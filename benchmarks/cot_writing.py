@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import reasonrec_cot.thinking as thinking
+import reasonrec_cot.thought_writer as thought_writer
 import torch
 from profile_policy import prepare
 from reasonrec_cot.backbone.generate import Generated, generate
@@ -91,15 +91,15 @@ def main() -> None:
     config = CotConfig(thought=ThoughtConfig(observe=40, deliberate=60))
     engine = Engine(config, backbone, bench.dataset.catalog)
     batch = bench.split.test.queries.slice(0, given.requests)
-    prompts = [engine.tokeniser.prompt(dialogue) for dialogue in engine.dialogues(batch)]
+    prompts = [engine.tokeniser.prompt(dialogue) for dialogue in engine.build_dialogues(batch)]
     print("| at once | by | seconds of the processor | tokens written |\n|---|---|---|---|")
     for at_once in (1, given.requests):
         for name, write in (("cot", generate), ("transformers", generate_by_transformers)):
-            thinking.generate = write
+            thought_writer.generate = write
             backbone.forget()
             backbone.memory, started, written = DraftMemory(), time.process_time(), 0
             for start in range(0, len(prompts), at_once):
-                reading, _ = engine.thought_writer.think(prompts[start : start + at_once], None)
+                reading, _ = engine.thought_writer.write_thoughts(prompts[start : start + at_once], None)
                 written += reading.usage.written
             print(f"| {at_once} | {name} | {time.process_time() - started:.1f} | {written} |", flush=True)
 

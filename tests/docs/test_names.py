@@ -17,7 +17,6 @@ PRIVATE_WORDS = frozenset(
 """Words that only this project once knew; a function is called by what it does (`compute_gain`)."""
 
 SAME_NAME = {
-    "Answer": "of the pipeline and of cot: to be told apart",
     "Fitted": "of the pipeline and of routing: to be told apart",
     "ItemInputs": "of observe and of chain: to be told apart",
     "Router": "the component, and the protocol of a fitted one: to be told apart",
@@ -34,7 +33,6 @@ ALLOWED_FUNCTIONS = {
     "reasonrec_core/testing/router.py:held": "to be renamed",
     "reasonrec_chain/pool.py:find_taken": "items that a pool has taken already",
     "reasonrec_clip/learning.py:draw_held_out": "hold-out is a term of the field",
-    "reasonrec_cot/thinking.py:stated": "to be renamed",
 }
 """Public functions as ``package/path.py:name`` that bear one of `PRIVATE_WORDS`, and why."""
 

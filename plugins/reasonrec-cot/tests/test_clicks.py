@@ -29,7 +29,7 @@ EVEN = np.full(PAIRS, 0.5, np.float32)
 
 
 def stood(strengths: dict[str, float], seed: int = 0) -> tuple[dict[str, Float32], Bool]:
-    """Voices that put the target so many units of log odds higher than others."""
+    """Sources that put the target so many units of log odds higher than others."""
     rng = np.random.default_rng(seed)
     clicked = np.arange(WIDE) == rng.integers(WIDE, size=PAIRS)[:, None]
     odds = {name: rng.logistic(size=clicked.shape) + by * clicked for name, by in strengths.items()}
@@ -52,22 +52,22 @@ def test_what_is_stated_is_how_often_it_is_a_click_where_half_of_all_are() -> No
 
 
 @pytest.mark.parametrize("seed", [5, 6, 7])
-def test_a_voice_that_adds_nothing_is_not_heard(seed: int) -> None:
-    voices, clicked = stood({"head": 2.0})
+def test_a_source_that_adds_nothing_is_not_heard(seed: int) -> None:
+    sources, clicked = stood({"head": 2.0})
     noise, _ = stood({"generator": 0.0}, seed=seed)
-    for other in (noise["generator"], voices["head"].copy()):
-        found = fit_ctr_fusion({"head": voices["head"], "generator": other}, clicked, EVEN)
+    for other in (noise["generator"], sources["head"].copy()):
+        found = fit_ctr_fusion({"head": sources["head"], "generator": other}, clicked, EVEN)
         assert found.report["decides"] == "head"
         assert found.decision is not None
-        assert found.decision.voices == ("head",)
-        assert roc_auc_score(clicked.ravel(), found.decision(voices, EVEN).ravel()) == pytest.approx(
+        assert found.decision.sources == ("head",)
+        assert roc_auc_score(clicked.ravel(), found.decision(sources, EVEN).ravel()) == pytest.approx(
             found.report["figures"]["head"]["AUC"], abs=1e-4
         )
 
 
 def test_too_few_pairs_teach_nothing() -> None:
-    voices, clicked = stood({"head": 2.0})
-    found = fit_ctr_fusion({"head": voices["head"][:20]}, clicked[:20], EVEN[:20])
+    sources, clicked = stood({"head": 2.0})
+    found = fit_ctr_fusion({"head": sources["head"][:20]}, clicked[:20], EVEN[:20])
     assert found.decision is None
     assert found.report["decides"] is None
 
@@ -77,7 +77,7 @@ def test_weights_may_differ_by_how_much_is_known_and_are_kept() -> None:
     kept = FusionSet(clicks=made)
     assert FusionSet.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
     assert FusionSet.from_dict({"proposed": None, "listed": None}).clicks is None
-    half = {name: np.full((2, 1), 0.5, np.float32) for name in made.voices}
+    half = {name: np.full((2, 1), 0.5, np.float32) for name in made.sources}
     high = {**half, "head": np.full((2, 1), 0.9, np.float32)}
     horizon = np.array([0.0, 1.0], np.float32)
     odds = np.log(made(high, horizon) / (1 - made(high, horizon)))
@@ -100,7 +100,7 @@ def test_counts_shrink_to_what_all_items_have() -> None:
     high, low, once, never = made.rate
     assert never == pytest.approx(9 / 17)
     assert 1 > high > once > never > low > 0
-    said = made.said(np.array([[0, 3, 7, -1]], np.int32))
+    said = made.look_up(np.array([[0, 3, 7, -1]], np.int32))
     assert said[RATE][0] == pytest.approx([high, made.base, made.base, made.base])
     assert said[CLICKS][0, 2:] == pytest.approx([0.5, 0.5])
     assert ((said[CLICKS] > 0) & (said[CLICKS] < 1)).all()
@@ -146,7 +146,7 @@ def test_labelled_clicks_are_told_by_the_model_and_by_counts(
     assert engine.decision.clicks is not None
     assert engine.counts is not None
     assert asked.candidates is not None
-    said = {"yes": engine.clicks(asked)[0], **engine.counts.said(asked.candidates)}
+    said = {"yes": engine.score_clicks(asked)[0], **engine.counts.look_up(asked.candidates)}
     expected = engine.decision.clicks(said, world.observation(asked).horizon)
     np.testing.assert_allclose(answer.probability, expected, rtol=1e-4)
     (tmp_path / "kept").mkdir()
@@ -161,7 +161,7 @@ def test_a_tuned_policy_tells_clicks_from_rankings_and_keeps_how(llama: Path, tm
     tree = {
         "backbone": {"model": str(llama), "device": "cpu", "precision": "float32"},
         "prompt": {"history": 4, "history_text": "none"},
-        "shortlist": {"size": 6, "voices": ["popularity"]},
+        "shortlist": {"size": 6, "sources": ["popularity"]},
         "answer": "head",
         "tuning": {**SMALL, "steps": 4, "validations": 1},
     }

@@ -1,11 +1,11 @@
-"""The decision: several voices weighed, one alone where weighing does not help, other weights for other candidates."""
+"""The decision: several sources weighed, one alone where weighing does not help, other weights for other candidates."""
 
 from __future__ import annotations
 
 import json
 
 import numpy as np
-from reasonrec_cot.answers.answerer import Answer, softmax
+from reasonrec_cot.answers.answerer import ItemScores, softmax
 from reasonrec_cot.answers.fit_fusion import CROSSED, fit_score_fusion
 from reasonrec_cot.answers.score_fusion import DelegateScores, FusionSet, ScoreFusion, fuse_scores
 from reasonrec_cot.answers.score_sources import GENERATOR, HEAD
@@ -17,62 +17,62 @@ QUERIES, WIDE = 300, 10
 
 
 def said(strengths: dict[str, float], seed: int = 0) -> tuple[dict[str, Float32], Float32, QueryBatch]:
-    """Voices that know so much of the target."""
+    """Sources that know so much of the target."""
     rng = np.random.default_rng(seed)
     targets = rng.integers(WIDE, size=QUERIES).astype(np.int32)
     right = np.arange(WIDE) == targets[:, None]
-    voices = {n: (rng.standard_normal(right.shape) + s * right).astype(np.float32) for n, s in strengths.items()}
+    sources = {n: (rng.standard_normal(right.shape) + s * right).astype(np.float32) for n, s in strengths.items()}
     history = History.of([[int(t)] for t in rng.integers(WIDE, 40, size=QUERIES)])
-    return voices, targets, QueryBatch(Task.SEQUENTIAL, np.arange(QUERIES, dtype=np.int32), history)
+    return sources, targets, QueryBatch(Task.SEQUENTIAL, np.arange(QUERIES, dtype=np.int32), history)
 
 
 CANDIDATES = np.tile(np.arange(WIDE, dtype=np.int32), (QUERIES, 1))
 EVEN = np.full(QUERIES, 0.5, np.float32)
 
 
-def test_where_weighing_does_not_help_the_best_voice_decides_alone() -> None:
-    voices, targets, _ = said({"head": 0.0, "generator": 1.5})
-    voices["head"] = voices["generator"].copy()  # says the same: nothing can be gained
-    found = fit_score_fusion(voices, CANDIDATES, targets, EVEN)
+def test_where_weighing_does_not_help_the_best_source_decides_alone() -> None:
+    sources, targets, _ = said({"head": 0.0, "generator": 1.5})
+    sources["head"] = sources["generator"].copy()  # says the same: nothing can be gained
+    found = fit_score_fusion(sources, CANDIDATES, targets, EVEN)
     figures = found.report["figures"]
     assert found.report["decides"] in {"head", "generator"}
     assert figures[CROSSED]["NDCG@10"] <= figures[found.report["decides"]]["NDCG@10"]
     assert found.decision is not None
-    order = np.argsort(-found.decision(voices, EVEN), axis=1)
-    np.testing.assert_array_equal(order, np.argsort(-voices["generator"], axis=1))
-    np.testing.assert_array_equal(found.crossed, voices[found.report["decides"]])
+    order = np.argsort(-found.decision(sources, EVEN), axis=1)
+    np.testing.assert_array_equal(order, np.argsort(-sources["generator"], axis=1))
+    np.testing.assert_array_equal(found.crossed, sources[found.report["decides"]])
 
 
-def test_three_voices_know_more_than_one() -> None:
-    voices, targets, _ = said({"head": 1.0, "generator": 1.0, "third": 1.0})
-    found = fit_score_fusion(voices, CANDIDATES, targets, EVEN)
+def test_three_sources_know_more_than_one() -> None:
+    sources, targets, _ = said({"head": 1.0, "generator": 1.0, "third": 1.0})
+    found = fit_score_fusion(sources, CANDIDATES, targets, EVEN)
     assert found.report["decides"] == CROSSED
     assert found.decision is not None
-    assert found.decision.voices == ("head", "generator", "third")
+    assert found.decision.sources == ("head", "generator", "third")
 
 
-def test_a_voice_that_harms_is_not_heard() -> None:
-    voices, targets, _ = said({"head": 1.0, "generator": 1.0, "noise": 0.0, "more noise": 0.0})
-    found = fit_score_fusion(voices, CANDIDATES, targets, EVEN)
+def test_a_source_that_harms_is_not_heard() -> None:
+    sources, targets, _ = said({"head": 1.0, "generator": 1.0, "noise": 0.0, "more noise": 0.0})
+    found = fit_score_fusion(sources, CANDIDATES, targets, EVEN)
     assert found.decision is not None
-    assert {"head", "generator"} <= set(found.decision.voices)
-    assert found.report["voices"] == list(found.decision.voices)
-    everyone = fit_score_fusion({name: voices[name] for name in found.decision.voices}, CANDIDATES, targets, EVEN)
+    assert {"head", "generator"} <= set(found.decision.sources)
+    assert found.report["sources"] == list(found.decision.sources)
+    everyone = fit_score_fusion({name: sources[name] for name in found.decision.sources}, CANDIDATES, targets, EVEN)
     reached = [each.report["figures"][CROSSED]["NDCG@10"] for each in (found, everyone)]
-    assert reached[0] == reached[1], "what is reported is that of the voices that are heard"
+    assert reached[0] == reached[1], "what is reported is that of the sources that are heard"
 
 
 def test_longer_lists_teach_where_short_ones_hold_too_few_targets() -> None:
-    voices, targets, _ = said({"head": 1.0, "generator": 1.0})
-    shown = np.argsort(-voices["generator"], axis=1)[:, :2].astype(np.int32)
+    sources, targets, _ = said({"head": 1.0, "generator": 1.0})
+    shown = np.argsort(-sources["generator"], axis=1)[:, :2].astype(np.int32)
     shown[30:] = np.where(shown[30:] == targets[30:, None], -1, shown[30:])  # of most pairs the target is not proposed
     short = {
-        n: np.where(shown >= 0, np.take_along_axis(v, np.maximum(shown, 0), 1), -np.inf) for n, v in voices.items()
+        n: np.where(shown >= 0, np.take_along_axis(v, np.maximum(shown, 0), 1), -np.inf) for n, v in sources.items()
     }
     alone = fit_score_fusion(short, shown, targets, EVEN)
     assert alone.decision is None
     assert alone.report["decides"] == "head"
-    found = fit_score_fusion(short, shown, targets, EVEN, wide=(voices, CANDIDATES))
+    found = fit_score_fusion(short, shown, targets, EVEN, wide=(sources, CANDIDATES))
     assert found.report["learned from"] == QUERIES
     assert found.report["with target"] == alone.report["with target"] < 30
     assert found.decision is not None
@@ -80,19 +80,19 @@ def test_longer_lists_teach_where_short_ones_hold_too_few_targets() -> None:
 
 
 def test_candidates_that_come_with_a_query_are_weighed_apart() -> None:
-    voices, _, _ = said({"head": 1.0, "generator": 1.0})
+    sources, _, _ = said({"head": 1.0, "generator": 1.0})
     kept = FusionSet(ScoreFusion.of_one("head"), ScoreFusion.of_one("generator"))
     assert "the tuned head alone" in kept.describe("als", listed=False)
     assert "what als alone" in kept.describe("als", listed=True)
     both = ScoreFusion(("head", "generator"), (((1.0, 0.0), (0.0, 0.0)),) * 2)
     assert "the tuned head and als" in FusionSet(both).describe("als", listed=False)
     assert FusionSet.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept
-    answer = Answer(voices["head"], softmax(voices["head"]))
-    for listed, voice in ((False, "head"), (True, "generator")):
-        found = fuse_scores(kept, answer, DelegateScores({"generator": voices["generator"]}, EVEN, listed))
-        np.testing.assert_array_equal(found.scores.argmax(axis=1), voices[voice].argmax(axis=1))
+    answer = ItemScores(sources["head"], softmax(sources["head"]))
+    for listed, source in ((False, "head"), (True, "generator")):
+        found = fuse_scores(kept, answer, DelegateScores({"generator": sources["generator"]}, EVEN, listed))
+        np.testing.assert_array_equal(found.scores.argmax(axis=1), sources[source].argmax(axis=1))
         np.testing.assert_allclose(found.mass.sum(axis=1), 1, atol=1e-5)
-    nothing = fuse_scores(FusionSet(), answer, DelegateScores({"generator": voices["generator"]}, EVEN))
+    nothing = fuse_scores(FusionSet(), answer, DelegateScores({"generator": sources["generator"]}, EVEN))
     np.testing.assert_array_equal(nothing.scores, answer.scores)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reasonrec_cot.answers.answerer import Answer
+from reasonrec_cot.answers.answerer import ItemScores
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.policy import Cot
 from reasonrec_cot.retriever import Shortlist, merge_rankings
@@ -106,7 +106,7 @@ def test_what_is_not_answered_follows_in_the_delegates_order() -> None:
     prior = Ranking(np.array([[7, 3, 5, 1, 2]], np.int32), np.arange(5, 0, -1, dtype=np.float32)[None])
     scores = np.full((1, 8), -np.inf, np.float32)
     scores[0, [3, 6]] = -2, -1
-    answer = Answer(scores, np.where(np.isfinite(scores), np.float32(0.5), np.float32(0)))
+    answer = ItemScores(scores, np.where(np.isfinite(scores), np.float32(0.5), np.float32(0)))
     ranking, mass = merge_rankings(answer, Shortlist(prior.items, prior), batch, batch)
     assert ranking.items.tolist() == [[6, 3, 7, 5]]
     assert (np.diff(ranking.scores[0]) < 0).all()

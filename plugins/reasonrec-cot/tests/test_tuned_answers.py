@@ -76,7 +76,7 @@ def test_the_head_ranks_the_whole_catalogue_in_one_reading(
     monkeypatch.setattr(policy.backbone, "read", counted)
     answer = policy.deliberate(batch, seen)
     assert len(readings) == len(batch), "each prompt is read once"
-    prompts = [policy.engine.tokeniser.prompt(dialogue) for dialogue in policy.engine.dialogues(batch)]
+    prompts = [policy.engine.tokeniser.prompt(dialogue) for dialogue in policy.engine.build_dialogues(batch)]
     tags = len(policy.engine.tokeniser.text("<answer>")) * len(batch)
     assert answer.cost.tokens <= sum(map(len, prompts)) + tags, "and nothing but the prompts and the answer's tag"
     assert answer.ranking is not None

@@ -29,7 +29,7 @@ class TestTuned(PolicyConformance):
         cls.settings = {
             "backbone": {"model": str(llama), "device": "cpu", "precision": "float32", "layers": 1},
             "prompt": {"history": 4, "history_text": "none"},
-            "shortlist": {"size": 6, "voices": ["popularity", "transitions"]},
+            "shortlist": {"size": 6, "sources": ["popularity", "transitions"]},
             "answer": "head",
             "tuning": {**SMALL, "steps": 3, "validations": 1},
         }

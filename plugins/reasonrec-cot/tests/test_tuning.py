@@ -17,9 +17,9 @@ from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.config import BackboneConfig
 from reasonrec_cot.finetuned import FineTuned
 from reasonrec_cot.items.features import collaborative_vectors
-from reasonrec_cot.tuning.command import lines
+from reasonrec_cot.tuning.command import format_report
 from reasonrec_cot.tuning.command import tune as command
-from reasonrec_cot.tuning.encoding import collate, cut_after_head, encode
+from reasonrec_cot.tuning.encoding import collate, encode, truncate_after_head
 from reasonrec_cot.tuning.examples import Examples
 from reasonrec_cot.tuning.forward import shared_hidden
 from reasonrec_cot.tuning.sampling import Sampler
@@ -74,7 +74,7 @@ def test_losses_fall_and_the_figure_rises(tuned: tuple[Backbone, FineTuned]) -> 
     assert last["losses"]["answer"] < first["losses"]["answer"]
     assert training["validation"] > training["epochs"][0]["validation"] + 0.2
     assert set(training["tokens"]) == {"sequential", "direct", "ctr"}
-    assert any("NDCG@10" in line and "*" in line for line in [lines(tuned[1].report)[0] + "*"])
+    assert any("NDCG@10" in line and "*" in line for line in [format_report(tuned[1].report)[0] + "*"])
     json.dumps(tuned[1].report)
 
 
@@ -90,6 +90,11 @@ def test_what_is_learned_is_kept_and_answers_alike_elsewhere(
     np.testing.assert_allclose(scores(other, loaded), scores(backbone, made), atol=1e-4)
     (tmp_path / "adapter" / "adapter_model.safetensors").write_bytes(b"broken")
     with pytest.raises(DataError, match="adapters"):
+        FineTuned.load(tmp_path, fresh(llama))
+    kept = json.loads((tmp_path / "tuned.json").read_text())
+    del kept["format"]
+    (tmp_path / "tuned.json").write_text(json.dumps(kept))
+    with pytest.raises(DataError, match=r"tuned by another version.*format 1, not 2"):
         FineTuned.load(tmp_path, fresh(llama))
 
 
@@ -144,7 +149,7 @@ def test_every_history_item_teaches_the_next(llama: Path) -> None:
     text = made.answering.backbone.tokenizer.decode([t for t in encoded.tokens if t >= 0])
     assert "<confidence>" not in text
     stated = encode(made.answering.tokeniser, dialogue, confidence=True)
-    said = made.answering.backbone.tokenizer.decode(stated.tokens[stated.said + 1].tolist())
+    said = made.answering.backbone.tokenizer.decode(stated.tokens[stated.learned + 1].tolist())
     assert said.startswith("<confidence>0.5")
     assert not len(stated.spots)
 
@@ -153,13 +158,13 @@ def test_without_text_to_learn_a_dialogue_ends_where_the_head_is_asked(llama: Pa
     made = build(llama)
     (dialogue,) = made.examples.draw(Task.SEQUENTIAL, 1, 1.0, np.random.default_rng(0))
     whole = encode(made.answering.tokeniser, dialogue)
-    bare = cut_after_head(whole)
+    bare = truncate_after_head(whole)
     assert len(bare) == whole.spots[-1] + 1 < len(whole)
     np.testing.assert_array_equal(bare.items, whole.items)
-    assert not len(bare.said)
+    assert not len(bare.learned)
     (click,) = made.examples.draw(Task.CTR, 1, 1.0, np.random.default_rng(0))
     encoded = encode(made.answering.tokeniser, click)
-    assert cut_after_head(encoded) is encoded
+    assert truncate_after_head(encoded) is encoded
     losses = made.module.loss(sampler(made, said=False).draw(0, 0, 0.5), np.random.default_rng(0))
     assert set(losses.parts) == {"recommendation"}
 
@@ -227,7 +232,7 @@ def test_sampled_softmax_and_thoughts_and_confidence(llama: Path) -> None:
     assert "decision, cross-fitted" in report["decision"]["figures"]
 
 
-def test_the_decision_weighs_what_each_voice_knows() -> None:
+def test_the_decision_weighs_what_each_source_knows() -> None:
     rng = np.random.default_rng(0)
     queries, listed = 400, 12
     candidates = np.tile(np.arange(listed, dtype=np.int32), (queries, 1))

@@ -59,7 +59,7 @@ class Shuffled:
         scores = np.where(items >= 0, -np.arange(N, dtype=np.float32), -np.inf)
         return items, {"generator": scores.astype(np.float32)}
 
-    def standings(self, batch: QueryBatch) -> dict[str, Float32]:
+    def rank_percentiles(self, batch: QueryBatch) -> dict[str, Float32]:
         assert batch.candidates is not None
         drawn = np.random.default_rng(0).uniform(0.1, 0.9, batch.candidates.shape)
         return {"generator": drawn.astype(np.float32)}

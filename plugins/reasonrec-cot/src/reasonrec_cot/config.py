@@ -64,7 +64,7 @@ class ShortlistConfig(Settings):
 
     delegate: str = Field("transitions", description="Proposes candidates, and orders what the model does not rank.")
     size: int = Field(20, ge=2, le=1000, description="Candidates that the model ranks; longer lists are cut to these.")
-    voices: tuple[str, ...] = Field(
+    sources: tuple[str, ...] = Field(
         (),
         description='Further delegates whose scores of the candidates are weighed with the head\'s (answer = "head").',
     )

@@ -28,9 +28,9 @@ YES_NO = "yes against no as the answer"
 
 
 class DelegateRanks(Protocol):
-    """Delegates that are heard beside the model."""
+    """Delegates that are weighed beside the model."""
 
-    def standings(self, batch: QueryBatch, observation: Observation) -> Mapping[str, Float32]:
+    def rank_percentiles(self, batch: QueryBatch, observation: Observation) -> Mapping[str, Float32]:
         """Per delegate float32[B, C]: where each candidate stands among its scores of the whole catalogue."""
         ...
 
@@ -39,7 +39,7 @@ def answer_clicks(
     engine: Engine,
     batch: QueryBatch,
     observation: Observation,
-    voices: DelegateRanks | None,
+    sources: DelegateRanks | None,
     generator: str,
     started: float,
 ) -> Deliberation:
@@ -49,28 +49,28 @@ def answer_clicks(
         engine: asks the model.
         batch: B queries.
         observation: what may be looked at.
-        voices: the delegates; None where the policy was fitted for labelled clicks alone.
+        sources: the delegates; None where the policy was fitted for labelled clicks alone.
         generator: name of the delegate that proposes candidates.
         started: when the answer was begun (`time.perf_counter`).
     """
     assert batch.candidates is not None
     decision = None if engine.decision is None else engine.decision.clicks
     thoughts: Sequence[Mapping[str, str]] = [{}] * len(batch)
-    if engine.config.answer == "head" and decision is not None and voices is not None:
+    if engine.config.answer == "head" and decision is not None and sources is not None:
         reasoned = engine.rank(replace(batch, task=Task.SEQUENTIAL, candidates=None))
-        said = {HEAD: percentile_rank(reasoned.answer.scores, batch), **voices.standings(batch, observation)}
+        said = {HEAD: percentile_rank(reasoned.answer.scores, batch), **sources.rank_percentiles(batch, observation)}
         chance = np.where(batch.candidates >= 0, decision(said, observation.horizon), np.float32(0))
         thoughts, tokens, how = reasoned.thoughts, reasoned.usage.tokens, decision.describe(generator)
     else:
-        chance, usage = engine.clicks(batch)
+        chance, usage = engine.score_clicks(batch)
         tokens, how = usage.tokens, YES_NO
         if decision is not None and engine.counts is not None:
-            said = {YES: np.clip(chance, 1e-6, 1 - 1e-6), **engine.counts.said(batch.candidates)}
+            said = {YES: np.clip(chance, 1e-6, 1 - 1e-6), **engine.counts.look_up(batch.candidates)}
             chance = np.where(batch.candidates >= 0, decision(said, observation.horizon), np.float32(0))
             how = decision.describe(generator)
     sure = np.where(batch.candidates >= 0, np.maximum(chance, 1 - chance), 0.0).max(axis=1, initial=0.0)
 
-    def told(row: int) -> tuple[Step, ...]:
+    def make_steps(row: int) -> tuple[Step, ...]:
         assert batch.candidates is not None
         listed = [int(item) for item in batch.candidates[row] if item >= 0]
         named = engine.items.title(listed[0]) if listed else "nothing"
@@ -87,5 +87,5 @@ def answer_clicks(
 
     cost = Cost(time.perf_counter() - started, tokens)
     return Deliberation(
-        LazySteps(len(batch), told), sure.astype(np.float32), probability=chance.astype(np.float32), cost=cost
+        LazySteps(len(batch), make_steps), sure.astype(np.float32), probability=chance.astype(np.float32), cost=cost
     )

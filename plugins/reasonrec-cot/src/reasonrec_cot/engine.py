@@ -10,7 +10,7 @@ from reasonrec_explain.evidence import ExplanationEvidence
 
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.types import Float32, QueryBatch, Task
-from reasonrec_cot.answers.answerer import Answer
+from reasonrec_cot.answers.answerer import ItemScores
 from reasonrec_cot.answers.constrained_decoding import ConstrainedDecoder
 from reasonrec_cot.answers.item_head import HeadAnswers
 from reasonrec_cot.answers.likelihood import Likelihood
@@ -25,7 +25,7 @@ from reasonrec_cot.prompting.dialogue import Dialogue
 from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_cot.prompting.prompt_builder import PromptBuilder, Request, explanation_request, labels
 from reasonrec_cot.prompting.templates import load_templates
-from reasonrec_cot.thinking import ThoughtWriter
+from reasonrec_cot.thought_writer import ThoughtWriter
 
 YES_NO = ("yes", "no")
 
@@ -37,13 +37,13 @@ class EngineAnswer:
     Attributes:
         answer: scores and mass of candidates or of the whole catalogue.
         thoughts: per query what was written before the answer, by part.
-        stated: per query the verbalised confidence, None where none was asked for or none stated.
+        confidences: per query the verbalised confidence, None where none was asked for or none stated.
         usage: tokens.
     """
 
-    answer: Answer
+    answer: ItemScores
     thoughts: list[dict[str, str]]
-    stated: list[float | None]
+    confidences: list[float | None]
     usage: Usage
 
 
@@ -56,7 +56,7 @@ class Engine:
         catalog: the items, also those that came after tuning.
         soft: soft tokens, where they were learned.
         head: the tuned head over these items, where there is one.
-        decision: how its scores are fuse_scores against delegates'.
+        decision: how its scores are weighed against delegates'.
         counts: of labelled rows, where clicks were learned from those.
     """
 
@@ -92,33 +92,33 @@ class Engine:
             self._decoder = ConstrainedDecoder(self.backbone, self.tokeniser, self.items.names, self.config.beams)
         return self._decoder
 
-    def dialogues(self, batch: QueryBatch) -> list[Dialogue]:
+    def build_dialogues(self, batch: QueryBatch) -> list[Dialogue]:
         """One per query; candidates are listed where answers are labels."""
-        told: list[list[int]] = [[] for _ in batch.users]
+        candidates: list[list[int]] = [[] for _ in batch.users]
         if self.config.answer == "label" and batch.candidates is not None:
-            told = [[item for item in row if item >= 0] for row in batch.candidates.tolist()]
+            candidates = [[item for item in row if item >= 0] for row in batch.candidates.tolist()]
         return [
             self.prompt_builder.ask(Request(batch.task, batch.history.row(row).tolist(), listed))
-            for row, listed in enumerate(told)
+            for row, listed in enumerate(candidates)
         ]
 
     def rank(
         self, batch: QueryBatch, dialogues: Sequence[Dialogue] | None = None, evidence: DelegateScores | None = None
     ) -> EngineAnswer:
         """Think and score ``batch``'s candidates; without candidates, the whole catalogue (written answers, head)."""
-        asked = dialogues or self.dialogues(batch)
+        asked = dialogues or self.build_dialogues(batch)
         prompts = [self.tokeniser.prompt(dialogue) for dialogue in asked]
         parts: list[tuple[list[int], EngineAnswer]] = []
         for rows in self.backbone.groups([len(prompt) for prompt in prompts]):
             index = np.array(rows, np.intp)
-            reading, thoughts = self.thought_writer.think([prompts[row] for row in rows], self.soft)
-            told = None if evidence is None else evidence.take(index)
-            answer = self._answer(reading, batch.take(index), told)
-            stated = self._stated(reading, batch.take(index), answer)
-            parts.append((rows, EngineAnswer(answer, thoughts, stated, reading.usage)))
+            reading, thoughts = self.thought_writer.write_thoughts([prompts[row] for row in rows], self.soft)
+            part_evidence = None if evidence is None else evidence.take(index)
+            answer = self._score(reading, batch.take(index), part_evidence)
+            confidences = self._state_confidence(reading, batch.take(index), answer)
+            parts.append((rows, EngineAnswer(answer, thoughts, confidences, reading.usage)))
         return _merge_parts(parts, len(batch))
 
-    def clicks(self, batch: QueryBatch) -> tuple[Float32, Usage]:
+    def score_clicks(self, batch: QueryBatch) -> tuple[Float32, Usage]:
         """float32[B, C]: P(yes) of each candidate, asked about one at a time; 0 for padding."""
         assert batch.candidates is not None
         rows, columns = np.nonzero(batch.candidates >= 0)
@@ -129,14 +129,14 @@ class Engine:
             request = Request(Task.CTR, batch.history.row(int(row)).tolist(), (item,))
             prompts.append(self.tokeniser.prompt(self.prompt_builder.ask(request)))
         for group in self.backbone.groups([len(prompt) for prompt in prompts]):
-            reading, _ = self.thought_writer.think([prompts[at] for at in group], self.soft)
+            reading, _ = self.thought_writer.write_thoughts([prompts[at] for at in group], self.soft)
             scores = np.array(self.likelihood.score(reading, [YES_NO] * len(group)), np.float64)
             chance = 1.0 / (1.0 + np.exp((scores[:, 1] - scores[:, 0]) / self.config.temperature))
             found[rows[group], columns[group]] = chance
             usage.add(reading.usage)
         return found, usage
 
-    def explanations(
+    def write_explanations(
         self, batch: QueryBatch, items: Sequence[int], known: Sequence[ExplanationEvidence] = ()
     ) -> tuple[list[str], list[dict[str, str]], Usage]:
         """A sentence per query on why its item suits its user, and what was thought before.
@@ -153,14 +153,14 @@ class Engine:
         texts, usage = [""] * len(batch), Usage()
         thoughts: list[dict[str, str]] = [{} for _ in batch.users]
         for group in self.backbone.groups([len(prompt) for prompt in prompts]):
-            reading, thought = self.thought_writer.think([prompts[at] for at in group], self.soft)
-            said = self.thought_writer.part(reading, "answer", self.config.explanation)
-            for at, text, told in zip(group, said, thought, strict=True):
-                texts[at], thoughts[at] = text, told
+            reading, thought = self.thought_writer.write_thoughts([prompts[at] for at in group], self.soft)
+            said = self.thought_writer.write_part(reading, "answer", self.config.explanation)
+            for at, text, written in zip(group, said, thought, strict=True):
+                texts[at], thoughts[at] = text, written
             usage.add(reading.usage)
         return texts, thoughts, usage
 
-    def _answer(self, reading: Reading, batch: QueryBatch, evidence: DelegateScores | None) -> Answer:
+    def _score(self, reading: Reading, batch: QueryBatch, evidence: DelegateScores | None) -> ItemScores:
         if self.config.answer == "head" and self.head is not None:
             answer = self.head.answer(reading, batch)
             if self.decision is None or evidence is None:
@@ -168,9 +168,9 @@ class Engine:
             return fuse_scores(self.decision, answer, evidence)
         if self.config.answer == "written":
             return self.decoder.answer(reading, batch)
-        return self.likelihood.answer(reading, batch, self._names(batch))
+        return self.likelihood.answer(reading, batch, self._name_candidates(batch))
 
-    def _names(self, batch: QueryBatch) -> list[list[str]]:
+    def _name_candidates(self, batch: QueryBatch) -> list[list[str]]:
         """What each candidate is called in an answer."""
         assert batch.candidates is not None
         if self.config.answer == "label":
@@ -178,7 +178,7 @@ class Engine:
         names = self.items.names
         return [[names[item] if item >= 0 else "" for item in row.tolist()] for row in batch.candidates]
 
-    def _stated(self, reading: Reading, batch: QueryBatch, answer: Answer) -> list[float | None]:
+    def _state_confidence(self, reading: Reading, batch: QueryBatch, answer: ItemScores) -> list[float | None]:
         """The confidence that the model states after its best answer; it is asked only where it is wanted."""
         if self.config.confidence != "verbalised":
             return [None] * len(batch)
@@ -190,7 +190,7 @@ class Engine:
             else:
                 item = column if batch.candidates is None else int(batch.candidates[row, column])
                 said.append(self.items.names[item])
-        return self.thought_writer.stated(reading, said)
+        return self.thought_writer.state_confidence(reading, said)
 
 
 def _merge_parts(parts: Sequence[tuple[list[int], EngineAnswer]], count: int) -> EngineAnswer:
@@ -198,11 +198,11 @@ def _merge_parts(parts: Sequence[tuple[list[int], EngineAnswer]], count: int) ->
     width = parts[0][1].answer.scores.shape[1] if parts else 0
     scores, mass = np.full((count, width), -np.inf, np.float32), np.zeros((count, width), np.float32)
     thoughts: list[dict[str, str]] = [{} for _ in range(count)]
-    stated: list[float | None] = [None] * count
+    confidences: list[float | None] = [None] * count
     usage = Usage()
     for rows, part in parts:
         scores[rows], mass[rows] = part.answer.scores, part.answer.mass
-        for row, thought, said in zip(rows, part.thoughts, part.stated, strict=True):
-            thoughts[row], stated[row] = thought, said
+        for row, thought, said in zip(rows, part.thoughts, part.confidences, strict=True):
+            thoughts[row], confidences[row] = thought, said
         usage.add(part.usage)
-    return EngineAnswer(Answer(scores, mass), thoughts, stated, usage)
+    return EngineAnswer(ItemScores(scores, mass), thoughts, confidences, usage)

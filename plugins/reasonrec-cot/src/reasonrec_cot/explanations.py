@@ -36,13 +36,13 @@ def answer_explanations(
         for row, said in zip(rows, explainer.explain(users, known), strict=True):
             texts[row], chosen_as[row] = said.text, said
     else:
-        told, thought, usage = engine.explanations(part, wanted, known)
+        written, thought, usage = engine.write_explanations(part, wanted, known)
         tokens = usage.tokens
-        for row, text, wrote in zip(rows, told, thought, strict=True):
+        for row, text, wrote in zip(rows, written, thought, strict=True):
             texts[row], thoughts[row] = text, wrote
     rests_on = dict(zip(rows.tolist(), known, strict=True)) if known else {}
 
-    def tell(row: int) -> tuple[Step, ...]:
+    def make_steps(row: int) -> tuple[Step, ...]:
         item, said, last = items[row], chosen_as[row], steps.name_explained(engine.items, items[row])
         reviewed = steps.cite_reviews(engine.items, rests_on[row]) if row in rests_on else []
         if said is not None:
@@ -51,4 +51,6 @@ def answer_explanations(
         return (seen, *reviewed, *steps.add_deliberation(thoughts[row]), last)
 
     cost = Cost(time.perf_counter() - started, tokens)
-    return Deliberation(LazySteps(len(batch), tell), np.zeros(len(batch), np.float32), text=tuple(texts), cost=cost)
+    return Deliberation(
+        LazySteps(len(batch), make_steps), np.zeros(len(batch), np.float32), text=tuple(texts), cost=cost
+    )

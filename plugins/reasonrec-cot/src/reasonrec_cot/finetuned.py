@@ -26,6 +26,8 @@ from reasonrec_cot.items.soft_tokens import Projector, SoftItems
 COLLABORATIVE = "collaborative"
 """Name of the feature that is made from the training part's transitions."""
 FORM = "tuned.json"
+FORMAT = 2
+"""Of `FORM`: raised where what older versions wrote is not read."""
 ADAPTER, COUNTS = "adapter", "counts.safetensors"
 
 
@@ -91,6 +93,7 @@ class FineTuned:
     def save(self, folder: Path) -> None:
         """Write all of it into a folder."""
         form = {
+            "format": FORMAT,
             "modalities": self.modalities,
             "widths": {name: layer[1].in_features for name, layer in self.head.content.items()},  # type: ignore[index]
             "width": self.head.query[1].in_features,
@@ -121,10 +124,16 @@ class FineTuned:
         """Read what `save` wrote, and put the adapters into ``backbone``'s weights: they cost nothing afterwards.
 
         Raises:
-            DataError: a file is missing or damaged.
+            DataError: a file is missing, damaged or of another format.
             WeightsError: the adapters are not for this model.
         """
         form = read_json(folder / FORM)
+        if form.get("format") != FORMAT:
+            raise DataError(
+                f"tuned by another version (format {form.get('format', 1)}, not {FORMAT})",
+                where=str(folder),
+                fix="Tune again.",
+            )
         if form["width"] != backbone.width:
             raise WeightsError(
                 f"tuned for states of width {form['width']}; the model's have {backbone.width}", where=str(folder)

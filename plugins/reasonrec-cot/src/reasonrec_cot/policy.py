@@ -40,7 +40,7 @@ from reasonrec_cot.explanations import answer_explanations
 from reasonrec_cot.finetuned import FineTuned
 from reasonrec_cot.prompting.consult import DelegateTable, build_second_turn
 from reasonrec_cot.retriever import Retriever, Shortlist, merge_rankings
-from reasonrec_cot.thinking import UNSTATED, OutputFaults
+from reasonrec_cot.thought_writer import UNSTATED, OutputFaults
 
 HOW = {
     "label": "how likely the label of each listed item is as the answer",
@@ -111,20 +111,20 @@ class Cot(ReasoningPolicy[CotConfig]):
             the ranking and its mass (or P(click), or a sentence), steps, and the confidence that ``confidence`` names.
         """
         started = time.perf_counter()
-        self._look(observation)
+        self._renew_engine(observation)
         if not len(batch):
-            return self._nothing(batch)
+            return self._answer_nothing(batch)
         if batch.task is Task.CTR:
             generator = self.config.shortlist.delegate
             return answer_clicks(self.engine, batch, observation, self._retriever, generator, started)
         if batch.task is Task.EXPLAIN:
             given = batch.candidates
-            chosen = self._listed(batch, observation).prior.items if given is None else given
+            chosen = self._make_shortlist(batch, observation).prior.items if given is None else given
             return answer_explanations(self.engine, batch, chosen, self._explainer, started)
-        shortlist = self._listed(batch, observation)
+        shortlist = self._make_shortlist(batch, observation)
         asked = batch if self._ranks_all(batch) else replace(batch, candidates=shortlist.items)
-        evidence = self._evidence(batch, asked, shortlist, observation)
-        return self._ranked(batch, asked, shortlist, self.engine.rank(asked, evidence=evidence), started)
+        evidence = self._score_delegates(batch, asked, shortlist, observation)
+        return self._merge_answer(batch, asked, shortlist, self.engine.rank(asked, evidence=evidence), started)
 
     @property
     def consults(self) -> bool:
@@ -143,15 +143,15 @@ class Cot(ReasoningPolicy[CotConfig]):
             raise PluginError("a second turn speaks of listed candidates", fix='Set answer = "label".')
         started = time.perf_counter()
         if not len(batch):
-            return self._nothing(batch)
-        shortlist = self._listed(batch, observation)
+            return self._answer_nothing(batch)
+        shortlist = self._make_shortlist(batch, observation)
         asked = replace(batch, candidates=shortlist.items)
         sanitiser, again = self.engine.items.sanitiser, []
-        for row, first in enumerate(self.engine.dialogues(asked)):
+        for row, first in enumerate(self.engine.build_dialogues(asked)):
             tables = [DelegateTable(label, ranking.items[row].tolist()) for label, ranking in answers.items()]
             second = build_second_turn(first, tables, sanitiser=sanitiser).dialogue
             again.append(second if first.candidates else first)
-        return self._ranked(batch, asked, shortlist, self.engine.rank(asked, again), started)
+        return self._merge_answer(batch, asked, shortlist, self.engine.rank(asked, again), started)
 
     def judge(
         self, dataset: Dataset, split: Split, part: str, answers: Mapping[str, Sequence[str]]
@@ -164,10 +164,10 @@ class Cot(ReasoningPolicy[CotConfig]):
     def confidences(self, answer: EngineAnswer) -> Mapping[str, Float32]:
         """Per kind float32[B]: the best item's probability, and what was stated (0.5 where nothing was)."""
         best = answer.answer.mass.max(axis=1, initial=0.0)
-        stated = [UNSTATED if each is None else each for each in answer.stated]
+        stated = [UNSTATED if each is None else each for each in answer.confidences]
         return {"probability": np.minimum(best, 1.0).astype(np.float32), "verbalised": np.array(stated, np.float32)}
 
-    def _look(self, observation: Observation) -> None:
+    def _renew_engine(self, observation: Observation) -> None:
         """Soft tokens and head of a tuned model are made from the features that are observed, when they are others."""
         if self._finetuned is None or self._catalog is None or _same(self._features, observation.features):
             return
@@ -181,12 +181,12 @@ class Cot(ReasoningPolicy[CotConfig]):
         every = {"written": True, "head": self.config.shortlist.whole}
         return batch.candidates is None and every.get(self.config.answer, False)
 
-    def _listed(self, batch: QueryBatch, observation: Observation) -> Shortlist:
+    def _make_shortlist(self, batch: QueryBatch, observation: Observation) -> Shortlist:
         if self._retriever is None:
             raise PluginError("cot was not fitted for rankings and is asked for one", fix="Fit it for this task.")
         return self._retriever.of(batch, observation, whole=self.config.answer == "head")
 
-    def _evidence(
+    def _score_delegates(
         self, batch: QueryBatch, asked: QueryBatch, shortlist: Shortlist, observation: Observation
     ) -> DelegateScores | None:
         """What delegates say, where the head's scores are weighed with theirs."""
@@ -194,19 +194,19 @@ class Cot(ReasoningPolicy[CotConfig]):
             return None
         return self._retriever.evidence(asked, shortlist, observation, listed=batch.candidates is not None)
 
-    def _ranked(
+    def _merge_answer(
         self, batch: QueryBatch, asked: QueryBatch, shortlist: Shortlist, answer: EngineAnswer, started: float
     ) -> Deliberation:
         ranking, mass = merge_rankings(answer.answer, shortlist, asked, batch)
 
-        def told(row: int) -> tuple[Step, ...]:
-            return self._steps(batch, shortlist, ranking, mass, answer, row)
+        def make_steps(row: int) -> tuple[Step, ...]:
+            return self._make_steps(batch, shortlist, ranking, mass, answer, row)
 
         confidence = self.confidences(answer)[self.config.confidence]
         cost = Cost(time.perf_counter() - started, answer.usage.tokens)
-        return Deliberation(LazySteps(len(batch), told), confidence, ranking, mass, cost=cost)
+        return Deliberation(LazySteps(len(batch), make_steps), confidence, ranking, mass, cost=cost)
 
-    def _steps(
+    def _make_steps(
         self, batch: QueryBatch, shortlist: Shortlist, ranking: Ranking, mass: Float32, answer: EngineAnswer, row: int
     ) -> tuple[Step, ...]:
         items, thought, who = self.engine.items, answer.thoughts[row], f"Proposed by {self.config.shortlist.delegate}"
@@ -218,24 +218,24 @@ class Cot(ReasoningPolicy[CotConfig]):
             steps.observe_history(items, batch.history.row(row), self.config.prompt.history, thought),
             *steps.add_deliberation(thought),
             *([] if self._ranks_all(batch) else [steps.list_proposed(items, listed, who)]),
-            steps.compare_items(items, best, self._how(batch)),
-            steps.state_decision(claim, best[0][1] if best else 0.0, answer.stated[row], self._asks),
+            steps.compare_items(items, best, self._describe_comparison(batch)),
+            steps.state_decision(claim, best[0][1] if best else 0.0, answer.confidences[row], self._asks),
         )
 
-    def _how(self, batch: QueryBatch) -> str:
+    def _describe_comparison(self, batch: QueryBatch) -> str:
         """What answers are compared by, in words."""
         if self.config.answer == "head" and self._ranks_all(batch):
             return "what the tuned head says of each item of the catalogue"
-        decided = None if self._finetuned is None else self._finetuned.decision
-        if self.config.answer != "head" or decided is None:
+        decision = None if self._finetuned is None else self._finetuned.decision
+        if self.config.answer != "head" or decision is None:
             return HOW[self.config.answer]
-        return decided.describe(self.config.shortlist.delegate, listed=batch.candidates is not None)
+        return decision.describe(self.config.shortlist.delegate, listed=batch.candidates is not None)
 
     @property
     def _asks(self) -> bool:
         return self.config.confidence == "verbalised"
 
-    def _nothing(self, batch: QueryBatch) -> Deliberation:
+    def _answer_nothing(self, batch: QueryBatch) -> Deliberation:
         none = np.zeros((0, batch.k), np.float32)
         nobody: Sequence[tuple[Step, ...]] = ()
         if batch.task is Task.EXPLAIN:

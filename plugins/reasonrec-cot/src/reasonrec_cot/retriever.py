@@ -16,13 +16,13 @@ from reasonrec_core.io import content_hash
 from reasonrec_core.ranking import percentile_rank, rank
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Float32, Int32, Observation, QueryBatch, Ranking, Task
-from reasonrec_cot.answers.answerer import Answer
+from reasonrec_cot.answers.answerer import ItemScores
 from reasonrec_cot.answers.score_fusion import DelegateScores
 from reasonrec_cot.answers.score_sources import GENERATOR
 from reasonrec_cot.config import ShortlistConfig
 
 SCORES_AT_ONCE = 1 << 24
-VOICES = "voices"
+SOURCES = "sources"
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,20 @@ class Retriever:
     Args:
         config: which delegate, how many.
         delegate: fitted.
-        voices: further ones, fitted, by name.
+        sources: further ones, fitted, by name.
     """
 
     def __init__(
-        self, config: ShortlistConfig, delegate: Delegate[Any], voices: Mapping[str, Delegate[Any]] | None = None
+        self, config: ShortlistConfig, delegate: Delegate[Any], sources: Mapping[str, Delegate[Any]] | None = None
     ) -> None:
-        self.config, self.delegate, self.voices = config, delegate, dict(voices or {})
+        self.config, self.delegate, self.sources = config, delegate, dict(sources or {})
 
     @classmethod
     def fit(cls, config: ShortlistConfig, data: FitData) -> Retriever:
         """Fit the delegate on the training part."""
         if data.delegate is None:
             raise ConfigError("the pipeline offers no delegates to take candidates from", where="shortlist.delegate")
-        made = {name: data.delegate(name) for name in dict.fromkeys((config.delegate, *config.voices))}
+        made = {name: data.delegate(name) for name in dict.fromkeys((config.delegate, *config.sources))}
         for delegate in made.values():
             delegate.fit(replace(data, workdir=None))
         return cls(config, made.pop(config.delegate), made)
@@ -91,18 +91,18 @@ class Retriever:
     ) -> DelegateScores:
         """What the delegates say of ``asked``'s candidates, which are ``shortlist``'s and may have come with it."""
         said = {GENERATOR: prior_scores(shortlist)}
-        for name, delegate in self.voices.items():
+        for name, delegate in self.sources.items():
             said[name] = delegate.score(asked, observation).astype(np.float32)
         return DelegateScores(said, observation.horizon, listed)
 
-    def standings(self, batch: QueryBatch, observation: Observation) -> Mapping[str, Float32]:
+    def rank_percentiles(self, batch: QueryBatch, observation: Observation) -> Mapping[str, Float32]:
         """Per delegate float32[B, C]: where each candidate stands among its scores of the whole catalogue."""
         assert batch.candidates is not None
         asked = replace(batch, task=Task.SEQUENTIAL, candidates=None)
-        found: dict[str, list[Float32]] = {name: [] for name in (GENERATOR, *self.voices)}
+        found: dict[str, list[Float32]] = {name: [] for name in (GENERATOR, *self.sources)}
         for start, piece in asked.chunks(max(1, SCORES_AT_ONCE // observation_width(asked, observation))):
             index = np.arange(start, start + len(piece))
-            for name, delegate in {GENERATOR: self.delegate, **self.voices}.items():
+            for name, delegate in {GENERATOR: self.delegate, **self.sources}.items():
                 scores = delegate.score(piece, observation.take(index))
                 found[name].append(percentile_rank(scores, batch.take(index)))
         empty = np.zeros(batch.candidates.shape, np.float32)
@@ -111,15 +111,15 @@ class Retriever:
     def save(self, folder: Path) -> None:
         """Write the delegates."""
         self.delegate.save(folder)
-        for name, delegate in self.voices.items():
-            (folder / VOICES / name).mkdir(parents=True, exist_ok=True)
-            delegate.save(folder / VOICES / name)
+        for name, delegate in self.sources.items():
+            (folder / SOURCES / name).mkdir(parents=True, exist_ok=True)
+            delegate.save(folder / SOURCES / name)
 
     @classmethod
     def load(cls, config: ShortlistConfig, folder: Path, catalog: Catalog) -> Retriever:
         """Read what `save` wrote."""
         registry = Registry.discover()
-        places = {name: folder / VOICES / name for name in config.voices if name != config.delegate}
+        places = {name: folder / SOURCES / name for name in config.sources if name != config.delegate}
         made = {
             name: registry.load(Kind.DELEGATE, name).load(place, catalog)
             for name, place in ({config.delegate: folder} | places).items()
@@ -146,7 +146,7 @@ def observation_width(batch: QueryBatch, observation: Observation) -> int:
 
 
 def merge_rankings(
-    answer: Answer, shortlist: Shortlist, asked: QueryBatch, batch: QueryBatch
+    answer: ItemScores, shortlist: Shortlist, asked: QueryBatch, batch: QueryBatch
 ) -> tuple[Ranking, Float32]:
     """The model's ranking of what it was asked about, then all others in the delegate's order; and their mass.
 

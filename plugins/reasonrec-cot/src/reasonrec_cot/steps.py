@@ -43,19 +43,21 @@ def compare_items(items: ItemWords, best: Sequence[tuple[int, float]], how: str)
     return Step(StepKind.WEIGH, f"Compared {how}", alternatives=ranked)
 
 
-def state_decision(claim: str, probability: float, stated: float | None, asked: bool) -> Step:
+def state_decision(claim: str, probability: float, confidence: float | None, asked: bool) -> Step:
     """The answer, its probability, and the confidence that the model states."""
-    told = f"; stated confidence {stated:.2f}" if stated is not None else "; no confidence stated" if asked else ""
+    stated = (
+        f"; stated confidence {confidence:.2f}" if confidence is not None else "; no confidence stated" if asked else ""
+    )
     return Step(
-        StepKind.DECIDE, f"{claim} (probability {probability:.2f}{told})", weight=min(max(probability, 0.0), 1.0)
+        StepKind.DECIDE, f"{claim} (probability {probability:.2f}{stated})", weight=min(max(probability, 0.0), 1.0)
     )
 
 
 def cite_reviews(items: ItemWords, known: ExplanationEvidence) -> list[Step]:
     """What reviews say of the item and of the user."""
     count = f"{known.reviews} reviews of it, which name no aspect" if known.reviews else "no review of it"
-    told = known.describe() or [f"Of {items.title(known.item)}: {count}"]
-    return [Step(StepKind.OBSERVE, claim) for claim in told]
+    claims = known.describe() or [f"Of {items.title(known.item)}: {count}"]
+    return [Step(StepKind.OBSERVE, claim) for claim in claims]
 
 
 def cite_sentence(items: ItemWords, said: ChosenSentence, item: int) -> list[Step]:

@@ -17,7 +17,7 @@ Names = Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
-class Answer:
+class ItemScores:
     """Scores of items, and how likely each is the answer.
 
     Attributes:
@@ -33,7 +33,7 @@ class Answerer(Protocol):
     """Turns what was read into scores. Items outside the candidates (or the catalogue) have no score at all, and
     padding and, for `Task.SEQUENTIAL`, the history have -inf: what does not exist cannot be answered."""
 
-    def answer(self, reading: Reading, batch: QueryBatch) -> Answer:
+    def answer(self, reading: Reading, batch: QueryBatch) -> ItemScores:
         """Score ``batch``'s candidates, or the whole catalogue where it has none.
 
         Args:

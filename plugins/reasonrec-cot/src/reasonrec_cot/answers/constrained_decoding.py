@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from reasonrec_core.types import Bool, Float32, Int64, QueryBatch
-from reasonrec_cot.answers.answerer import Answer, allowed
+from reasonrec_cot.answers.answerer import ItemScores, allowed
 from reasonrec_cot.answers.tree_attention import TokenTrie
 from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone
@@ -62,7 +62,7 @@ class ConstrainedDecoder:
         return len(self.trie.ends)
 
     @torch.inference_mode()
-    def answer(self, reading: Reading, batch: QueryBatch) -> Answer:
+    def answer(self, reading: Reading, batch: QueryBatch) -> ItemScores:
         """Score the items that the search found; all others have -inf."""
         free = allowed(batch, self.n_items)
         columns = _columns(batch, free, self.n_items)
@@ -73,15 +73,15 @@ class ConstrainedDecoder:
             may[found >= 0] = True
             open_to.append(self.trie.open_to(may))
             if may.any():
-                beams.append(self._followed(_Beam(0, 0.0, row), open_to[row]))
-        done, beams = self._ended(beams)
+                beams.append(self._follow_edges(_Beam(0, 0.0, row), open_to[row]))
+        done, beams = self._end_beams(beams)
         while beams:
-            ways = self._ways(beams, self._states(beams, reading), open_to)
-            done, beams = self._ended(self._best([*done, *ways]))
+            ways = self._extend_beams(beams, self._read_beams(beams, reading), open_to)
+            done, beams = self._end_beams(self._keep_best([*done, *ways]))
         reading.rewind(places)
         return self._answer(done, columns, free, batch)
 
-    def _ways(self, beams: list[_Beam], states: torch.Tensor, open_to: list[Int64]) -> list[_Beam]:
+    def _extend_beams(self, beams: list[_Beam], states: torch.Tensor, open_to: list[Int64]) -> list[_Beam]:
         """Every open continuation of every beam, up to where it parts again."""
         logits = self.backbone.logits(states)
         ways = []
@@ -92,15 +92,15 @@ class ConstrainedDecoder:
             gains = row[tokens].double().log_softmax(0).tolist()
             for child, gain in zip(children.tolist(), gains, strict=True):
                 way = _Beam(child, beam.logprob + gain, beam.row, (child,), beam.sees)
-                ways.append(self._followed(way, open_to[beam.row]))
+                ways.append(self._follow_edges(way, open_to[beam.row]))
         return ways
 
-    def _ended(self, beams: list[_Beam]) -> tuple[list[_Beam], list[_Beam]]:
+    def _end_beams(self, beams: list[_Beam]) -> tuple[list[_Beam], list[_Beam]]:
         """Those at their title's end, and the others."""
         inner = self.trie.inner
         return [b for b in beams if not inner[b.node]], [b for b in beams if inner[b.node]]
 
-    def _followed(self, beam: _Beam, open_to: Int64) -> _Beam:
+    def _follow_edges(self, beam: _Beam, open_to: Int64) -> _Beam:
         """The beam at the next place where there is a choice, or at its title's end."""
         while self.trie.inner[beam.node]:
             children = self.trie.children(beam.node)
@@ -111,7 +111,7 @@ class ConstrainedDecoder:
             beam.unread = (*beam.unread, beam.node)
         return beam
 
-    def _best(self, ways: list[_Beam]) -> list[_Beam]:
+    def _keep_best(self, ways: list[_Beam]) -> list[_Beam]:
         """The likeliest of each row."""
         rows: dict[int, list[_Beam]] = {}
         for beam in ways:
@@ -120,7 +120,7 @@ class ConstrainedDecoder:
             beam for found in rows.values() for beam in sorted(found, key=lambda b: (-b.logprob, b.node))[: self.beams]
         ]
 
-    def _states(self, beams: list[_Beam], reading: Reading) -> torch.Tensor:
+    def _read_beams(self, beams: list[_Beam], reading: Reading) -> torch.Tensor:
         """[beams, d]: read what beams have not read; a token sees its text and its own beam's tokens."""
         if not any(beam.unread for beam in beams):
             return reading.states[[beam.row for beam in beams]]
@@ -130,11 +130,11 @@ class ConstrainedDecoder:
         depths = np.ones((len(reading), width), np.int64)
         sees = torch.zeros(len(reading), width, places + width, dtype=torch.bool)
         sees[:, :, places:] = torch.eye(width, dtype=torch.bool)
-        text, taken, at = reading.seen.cpu(), np.zeros(len(reading), np.int64), []
+        text, filled, at = reading.seen.cpu(), np.zeros(len(reading), np.int64), []
         for beam in beams:
             for node in beam.unread:
-                column = int(taken[beam.row])
-                taken[beam.row] += 1
+                column = int(filled[beam.row])
+                filled[beam.row] += 1
                 tokens[beam.row, column], depths[beam.row, column] = self.trie.tokens[node], self.trie.depths[node]
                 sees[beam.row, column, :places] = text[beam.row]
                 sees[beam.row, column, list(beam.sees)] = True
@@ -144,11 +144,11 @@ class ConstrainedDecoder:
         positions = reading.lengths[:, None] + torch.from_numpy(depths).to(device) - 1
         states = self.backbone.branch(reading, torch.from_numpy(tokens).to(device), positions, sees.to(device))
         reading.usage.read -= tokens.size
-        reading.usage.written += int(taken.sum())
+        reading.usage.written += int(filled.sum())
         states = torch.cat([states, reading.states[:, None]], 1)
         return states[[beam.row for beam in beams], at]
 
-    def _answer(self, done: list[_Beam], columns: list[Int64], free: Bool, batch: QueryBatch) -> Answer:
+    def _answer(self, done: list[_Beam], columns: list[Int64], free: Bool, batch: QueryBatch) -> ItemScores:
         scores = np.full(free.shape, -np.inf, np.float32)
         items_at: dict[int, list[int]] = {}
         for item in np.flatnonzero(np.isin(self.trie.ends, [beam.node for beam in done])):
@@ -157,7 +157,7 @@ class ConstrainedDecoder:
             found = [columns[beam.row][item] for item in items_at[beam.node] if columns[beam.row][item] >= 0]
             scores[beam.row, found] = beam.logprob - np.log(len(found))
         mass: Float32 = np.exp(scores.astype(np.float64)).astype(np.float32)
-        return Answer(scores, mass)
+        return ItemScores(scores, mass)
 
 
 def _columns(batch: QueryBatch, free: Bool, n_items: int) -> list[Int64]:

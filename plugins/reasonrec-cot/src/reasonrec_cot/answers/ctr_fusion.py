@@ -1,8 +1,8 @@
 """P(click) of an item from where it stands with the tuned head and with delegates: logistic, weighed per horizon.
 
-    log odds(u, i) = s + t c(u) + sum over voices v of (a_v + b_v c(u)) * logit p_v(u, i),    c(u) = C(u) - 1/2,
+    log odds(u, i) = s + t c(u) + sum over sources v of (a_v + b_v c(u)) * logit p_v(u, i),    c(u) = C(u) - 1/2,
 
-p_v being the share of the catalogue below item i among voice v's scores (`ranking.percentile_rank`), C the evidence
+p_v being the share of the catalogue below item i among source v's scores (`ranking.percentile_rank`), C the evidence
 horizon. Fitted on validation pairs, each target against items drawn from those that its user does not have, which
 weigh as much as the target does: half of all mass is clicks.
 """
@@ -25,27 +25,27 @@ class CtrFusion:
     """Fitted weights.
 
     Attributes:
-        voices: names, in the order of the weights.
-        weights: per voice, constant and per unit of C - 1/2.
+        sources: names, in the order of the weights.
+        weights: per source, constant and per unit of C - 1/2.
         shift: the same of the log odds.
     """
 
-    voices: tuple[str, ...]
+    sources: tuple[str, ...]
     weights: tuple[tuple[float, float], ...]
     shift: tuple[float, float]
 
-    def __call__(self, standings: Mapping[str, Float32], horizon: Float32) -> Float32:
-        """float32[B, C] P(click) for float32[B, C] standings per voice and float32[B] horizons."""
+    def __call__(self, percentiles: Mapping[str, Float32], horizon: Float32) -> Float32:
+        """float32[B, C] P(click) for float32[B, C] percentiles per source and float32[B] horizons."""
         tilt = (horizon.astype(np.float64) - 0.5)[:, None]
         odds = self.shift[0] + self.shift[1] * tilt
-        for name, (constant, slope) in zip(self.voices, self.weights, strict=True):
-            odds = odds + (constant + slope * tilt) * logit(standings[name].astype(np.float64))
+        for name, (constant, slope) in zip(self.sources, self.weights, strict=True):
+            odds = odds + (constant + slope * tilt) * logit(percentiles[name].astype(np.float64))
         return np.asarray(expit(odds), dtype=np.float32)
 
     def describe(self, generator: str) -> str:
         """In words what clicks are judged by."""
-        names = name_sources(self.voices, generator)
-        if {HEAD, GENERATOR}.isdisjoint(self.voices) and YES in self.voices:
+        names = name_sources(self.sources, generator)
+        if {HEAD, GENERATOR}.isdisjoint(self.sources) and YES in self.sources:
             return f"{join_names(names)} of the item in training, weighed together" if len(names) > 1 else names[0]
         return f"how high it stands in the catalogue as {join_names(names)} {'rank' if len(names) > 1 else 'ranks'} it"
 
@@ -58,4 +58,4 @@ class CtrFusion:
         """From what `to_dict` gave."""
         first, second = stored["shift"]
         weights = tuple((float(a), float(b)) for a, b in stored["weights"])
-        return cls(tuple(stored["voices"]), weights, (float(first), float(second)))
+        return cls(tuple(stored["sources"]), weights, (float(first), float(second)))

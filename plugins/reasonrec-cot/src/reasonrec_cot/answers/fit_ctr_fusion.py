@@ -1,4 +1,4 @@
-"""Fitting how clicks are judged on held-out pairs: weights, cross-fitted figures, one voice alone if it is as good."""
+"""Fitting how clicks are judged on held-out pairs: weights, cross-fitted figures, one source alone if it is as good."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FittedCtrFusion:
 
     Attributes:
         decision: None with fewer than 30 pairs.
-        report: pairs; AUC of each voice alone and, cross-fitted, of all; which decides; JSON values.
+        report: pairs; AUC of each source alone and, cross-fitted, of all; which decides; JSON values.
     """
 
     decision: CtrFusion | None
@@ -35,47 +35,47 @@ class FittedCtrFusion:
 
 
 def fit_ctr_fusion(
-    standings: Mapping[str, Float32], clicked: Bool, horizon: Float32, seed: int = 0, *, drawn: bool = True
+    percentiles: Mapping[str, Float32], clicked: Bool, horizon: Float32, seed: int = 0, *, drawn: bool = True
 ) -> FittedCtrFusion:
-    """Fit on held-out pairs; one voice alone where all together are not better than the best of them.
+    """Fit on held-out pairs; one source alone where all together are not better than the best of them.
 
     Args:
-        standings: per voice float32[B, C], between 0 and 1.
+        percentiles: per source float32[B, C], between 0 and 1.
         clicked: bool[B, C]; one target a row if ``drawn``.
         horizon: float32[B].
         seed: of the folds, which are of rows.
         drawn: whether the other items of a row were drawn, and weigh as much as its target together.
     """
-    names, label = tuple(standings), clicked.ravel()
+    names, label = tuple(percentiles), clicked.ravel()
     weight = np.where(clicked, 1.0, 1.0 / max(clicked.shape[1] - 1, 1) if drawn else 1.0).ravel()
     both = label.any() and not label.all()
-    figures = {name: {"AUC": _auc(label, values.ravel())} for name, values in standings.items()} if both else {}
+    figures = {name: {"AUC": _auc(label, values.ravel())} for name, values in percentiles.items()} if both else {}
     report: dict[str, Any] = {"pairs": len(clicked), "drawn each": clicked.shape[1] - 1, "figures": figures}
     if min(clicked.sum(), (~clicked).sum()) < FEWEST:
         return FittedCtrFusion(None, {**report, "decides": None})
-    every = _columns(standings, horizon)
+    every = _columns(percentiles, horizon)
     fold = np.repeat(np.random.default_rng(seed).permutation(len(clicked)) % FOLDS, clicked.shape[1])
     crossed = np.zeros(len(label))
     for number in range(FOLDS):
         crossed[fold == number] = _fit(every, label, weight, fold != number).decision_function(every[fold == number])
     best = max(names, key=lambda name: figures[name]["AUC"])
     figures[CROSSED] = {"AUC": _auc(label, crossed)}
-    alone = figures[CROSSED]["AUC"] <= figures[best]["AUC"]
-    voices = (best,) if alone else names
-    columns = _columns({name: standings[name] for name in voices}, horizon)
+    single = figures[CROSSED]["AUC"] <= figures[best]["AUC"]
+    sources = (best,) if single else names
+    columns = _columns({name: percentiles[name] for name in sources}, horizon)
     model = _fit(columns, label, weight, np.ones(len(label), np.bool_))
-    found, tilt = model.coef_[0, :-1].reshape(len(voices), 2), float(model.coef_[0, -1])
+    found, tilt = model.coef_[0, :-1].reshape(len(sources), 2), float(model.coef_[0, -1])
     pairs = tuple((float(a), float(b)) for a, b in found)
-    decision = CtrFusion(voices, pairs, (float(model.intercept_[0]), tilt))
-    return FittedCtrFusion(decision, {**report, "decides": best if alone else CROSSED})
+    decision = CtrFusion(sources, pairs, (float(model.intercept_[0]), tilt))
+    return FittedCtrFusion(decision, {**report, "decides": best if single else CROSSED})
 
 
-def _columns(standings: Mapping[str, Float32], horizon: Float32) -> Float64:
-    """float64[B * C, 2 voices + 1]."""
+def _columns(percentiles: Mapping[str, Float32], horizon: Float32) -> Float64:
+    """float64[B * C, 2 sources + 1]."""
     tilt = horizon.astype(np.float64)[:, None] - 0.5
-    odds = [logit(values.astype(np.float64)) for values in standings.values()]
+    odds = [logit(values.astype(np.float64)) for values in percentiles.values()]
     parts = [part for each in odds for part in (each, each * tilt)]
-    shape = next(iter(standings.values())).shape
+    shape = next(iter(percentiles.values())).shape
     return np.stack([np.broadcast_to(part, shape).ravel() for part in (*parts, tilt)], axis=1)
 
 

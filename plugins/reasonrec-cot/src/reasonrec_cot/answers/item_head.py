@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from reasonrec_core.types import Float32, QueryBatch
-from reasonrec_cot.answers.answerer import Answer, allowed, softmax
+from reasonrec_cot.answers.answerer import ItemScores, allowed, softmax
 from reasonrec_cot.backbone.kv_cache import Reading
 
 ITEMS_AT_ONCE = 65_536
@@ -24,7 +24,7 @@ class RecHead(nn.Module):
 
     Args:
         width: of h.
-        sources: width of each kind of content vector.
+        widths: width of each kind of content vector.
         n_learned: items with a learned vector; 0 for a head that judges by content alone.
         dim: of the space of the product; ``width`` with identity maps is R2ec's own form.
         temperature: at the start; it is learned.
@@ -34,7 +34,7 @@ class RecHead(nn.Module):
     def __init__(
         self,
         width: int,
-        sources: Mapping[str, int],
+        widths: Mapping[str, int],
         n_learned: int = 0,
         dim: int = 256,
         temperature: float = 0.07,
@@ -45,18 +45,18 @@ class RecHead(nn.Module):
         self.query = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, dim))
         self.dropout = nn.Dropout(dropout)
         self.content = nn.ModuleDict(
-            {name: nn.Sequential(nn.LayerNorm(d), nn.Linear(d, dim)) for name, d in sources.items()}
+            {name: nn.Sequential(nn.LayerNorm(d), nn.Linear(d, dim)) for name, d in widths.items()}
         )
         self.learned = nn.Embedding(n_learned, dim) if n_learned else None
         if self.learned is not None:
-            nn.init.normal_(self.learned.weight, std=0.0 if sources else 0.02)
+            nn.init.normal_(self.learned.weight, std=0.0 if widths else 0.02)
         self.log_temperature = nn.Parameter(torch.tensor(float(np.log(temperature))))
 
     def items(self, vectors: Mapping[str, tuple[torch.Tensor, torch.Tensor]], items: torch.Tensor) -> torch.Tensor:
         """float32[n, dim], unit length: e_v of the items at int64[n].
 
         Args:
-            vectors: per source float32[n, d] and bool[n], which of them are there.
+            vectors: per kind float32[n, d] and bool[n], which of them are there.
             items: their dense indices; those beyond the learned ones came after the fit.
         """
         total = self.log_temperature.new_zeros(len(items), self.dim)
@@ -86,13 +86,13 @@ class HeadAnswers:
         self.head, self.table = head.eval(), table
 
     @torch.inference_mode()
-    def answer(self, reading: Reading, batch: QueryBatch) -> Answer:
+    def answer(self, reading: Reading, batch: QueryBatch) -> ItemScores:
         """Score ``batch``'s candidates, or the whole catalogue."""
         free = allowed(batch, len(self.table))
         every = self._all(reading.states)
         scores = every if batch.candidates is None else np.take_along_axis(every, np.maximum(batch.candidates, 0), 1)
         scores = np.where(free, scores, np.float32(-np.inf))
-        return Answer(scores, softmax(scores))
+        return ItemScores(scores, softmax(scores))
 
     def _all(self, states: torch.Tensor) -> Float32:
         starts = range(0, len(self.table), ITEMS_AT_ONCE)
@@ -107,7 +107,7 @@ def item_table(head: RecHead, vectors: Mapping[str, Float32], n_items: int) -> t
 
     Args:
         head: learned.
-        vectors: per source float32[n_items, d]; rows with NaN are missing.
+        vectors: per kind float32[n_items, d]; rows with NaN are missing.
         n_items: items in the catalogue.
     """
     made = []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from reasonrec_core.types import Float32, QueryBatch
-from reasonrec_cot.answers.answerer import Answer, Names, allowed, softmax
+from reasonrec_cot.answers.answerer import ItemScores, Names, allowed, softmax
 from reasonrec_cot.answers.tree_attention import TokenTrie, edge_logprobs
 from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone
@@ -55,7 +55,7 @@ class Likelihood:
             found = trie.down(edges)[trie.ends] / trie.depths[trie.ends] ** self.length_power
             scores[: len(found)] = found
 
-    def answer(self, reading: Reading, batch: QueryBatch, names: Names) -> Answer:
+    def answer(self, reading: Reading, batch: QueryBatch, names: Names) -> ItemScores:
         """Score ``batch.candidates``, which ``names`` names."""
         assert batch.candidates is not None, "likelihood scores listed candidates"
         free = allowed(batch, 0)
@@ -63,4 +63,4 @@ class Likelihood:
         asked = [[row[at] for at in np.flatnonzero(may).tolist()] for row, may in zip(names, free, strict=True)]
         for row, found in enumerate(self.score(reading, asked)):
             scores[row, free[row]] = found
-        return Answer(scores, softmax(scores, self.temperature))
+        return ItemScores(scores, softmax(scores, self.temperature))

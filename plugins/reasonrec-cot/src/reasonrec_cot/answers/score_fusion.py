@@ -2,13 +2,13 @@
 
 A conditional logit over the candidates of a query,
 
-    log score(i) = sum over voices v of (a_v + b_v (C - 1/2)) * x_v(i),
+    log score(i) = sum over sources v of (a_v + b_v (C - 1/2)) * x_v(i),
 
-x_v being a voice's score of candidate i (a log probability among the candidates if the voice is the model; scaled to
+x_v being a source's score of candidate i (a log probability among the candidates if the source is the model; scaled to
 deviation 1 if it is a delegate, whose scores have any unit) and how far down its list i stands, -log(1 + rank); C
 is the evidence horizon, so that a weight may differ between users of whom much and little is known.
-Fitted on validation pairs, which no voice was trained on; its figure is cross-fitted. Where that is not above the best
-single voice's, that voice decides alone.
+Fitted on validation pairs, which no source was trained on; its figure is cross-fitted. Where that is not above the best
+single source's, that source decides alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.types import Bool, Float32, Float64
-from reasonrec_cot.answers.answerer import Answer, softmax
+from reasonrec_cot.answers.answerer import ItemScores, softmax
 from reasonrec_cot.answers.ctr_fusion import CtrFusion
 from reasonrec_cot.answers.score_sources import HEAD, join_names, name_sources
 
@@ -31,23 +31,23 @@ class ScoreFusion:
     """Fitted weights.
 
     Attributes:
-        voices: names, in the order of the weights.
-        weights: [voices][2 features][2]: constant and per unit of C - 1/2.
+        sources: names, in the order of the weights.
+        weights: [sources][2 features][2]: constant and per unit of C - 1/2.
     """
 
-    voices: tuple[str, ...]
+    sources: tuple[str, ...]
     weights: tuple[tuple[tuple[float, float], ...], ...]
 
     def __call__(self, scores: Mapping[str, Float32], horizon: Float32) -> Float32:
-        """float32[B, C] joint log scores (up to a constant per row); -inf where every voice has -inf.
+        """float32[B, C] joint log scores (up to a constant per row); -inf where every source has -inf.
 
         Args:
-            scores: per voice float32[B, C], -inf for what it does not score.
+            scores: per source float32[B, C], -inf for what it does not score.
             horizon: float32[B].
         """
-        every = np.stack([scores[name] for name in self.voices])
+        every = np.stack([scores[name] for name in self.sources])
         free = np.asarray(np.isfinite(every).any(axis=0), np.bool_)
-        columns = features({name: scores[name] for name in self.voices}, free, horizon)
+        columns = features({name: scores[name] for name in self.sources}, free, horizon)
         joint = np.einsum("fbc,f->bc", columns, np.array(self.weights, np.float64).ravel())
         return np.where(free, joint, -np.inf).astype(np.float32)
 
@@ -56,15 +56,15 @@ class ScoreFusion:
         return asdict(self)
 
     @classmethod
-    def of_one(cls, voice: str) -> ScoreFusion:
-        """One voice alone."""
-        return cls((voice,), (((1.0, 0.0), (0.0, 0.0)),))
+    def of_one(cls, source: str) -> ScoreFusion:
+        """One source alone."""
+        return cls((source,), (((1.0, 0.0), (0.0, 0.0)),))
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> ScoreFusion:
         """From what `to_dict` gave."""
-        weights = tuple(tuple((float(a), float(b)) for a, b in voice) for voice in stored["weights"])
-        return cls(tuple(stored["voices"]), weights)
+        weights = tuple(tuple((float(a), float(b)) for a, b in source) for source in stored["weights"])
+        return cls(tuple(stored["sources"]), weights)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class FusionSet:
         chosen = self.listed if listed else self.proposed
         if chosen is None:  # nobody else was asked, or there were too few pairs to learn from
             return "what the tuned head says of each item"
-        names = name_sources(chosen.voices, generator)
+        names = name_sources(chosen.sources, generator)
         if len(names) > 1:
             return f"what {join_names(names)} say of each item, weighed together"
         return f"what {names[0]} alone says of each item: weighing others with it did not help on held-out queries"
@@ -123,7 +123,7 @@ class FusionSet:
         return cls(**made, clicks=CtrFusion.from_dict(clicks) if clicks else None)
 
 
-def fuse_scores(decisions: FusionSet, answer: Answer, evidence: DelegateScores) -> Answer:
+def fuse_scores(decisions: FusionSet, answer: ItemScores, evidence: DelegateScores) -> ItemScores:
     """The head's answer and the delegates', as one."""
     decision = decisions.listed if evidence.listed else decisions.proposed
     if decision is None:
@@ -131,11 +131,11 @@ def fuse_scores(decisions: FusionSet, answer: Answer, evidence: DelegateScores) 
     known = np.isfinite(answer.scores)
     given = {name: np.where(known, values, np.float32(-np.inf)) for name, values in evidence.scores.items()}
     scores = np.where(known, decision({HEAD: answer.scores, **given}, evidence.horizon), np.float32(-np.inf))
-    return Answer(scores, softmax(scores))
+    return ItemScores(scores, softmax(scores))
 
 
 def features(scores: Mapping[str, Float32], free: Bool, horizon: Float32) -> Float64:
-    """float64[voices * 2 * 2, B, C]: per voice its score and its order, each as it is and by horizon."""
+    """float64[sources * 2 * 2, B, C]: per source its score and its order, each as it is and by horizon."""
     rows = []
     tilt = (horizon.astype(np.float64) - 0.5)[:, None]
     for name, values in scores.items():

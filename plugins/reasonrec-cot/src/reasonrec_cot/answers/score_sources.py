@@ -1,18 +1,20 @@
-"""Who is heard in a decision: the tuned head, the delegate that proposes candidates, further delegates by name."""
+"""What a decision weighs: the tuned head, the delegate that proposes candidates, further delegates by name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 HEAD, GENERATOR = "head", "generator"
-"""Names of the first two voices; all but the first one's scores have no unit."""
+"""Names of the first two sources; all but the first one's scores have no unit."""
 YES = "yes"
-"""The voice of the language model that says yes or no."""
+"""The source of the language model that says yes or no."""
 
 
-def name_sources(voices: Sequence[str], generator: str) -> list[str]:
+def name_sources(sources: Sequence[str], generator: str) -> list[str]:
     """What a reader calls them; ``generator`` is the delegate's name."""
-    return [{HEAD: "the tuned head", GENERATOR: generator, YES: "yes against no"}.get(voice, voice) for voice in voices]
+    return [
+        {HEAD: "the tuned head", GENERATOR: generator, YES: "yes against no"}.get(source, source) for source in sources
+    ]
 
 
 def join_names(names: Sequence[str]) -> str:

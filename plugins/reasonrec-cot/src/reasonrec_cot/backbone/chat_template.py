@@ -10,7 +10,7 @@ from jinja2 import TemplateError
 
 from reasonrec_cot.prompting.dialogue import Role, Segment, SegmentKind
 
-CUT = "\ue000"
+BOUNDARY = "\ue000"
 """Stands where a segment begins while a template is applied; a private character that no item's text can hold."""
 PLAIN = (
     "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n\n' }}{% endfor %}"
@@ -38,7 +38,7 @@ class ChatForm:
         turns: list[tuple[str, str]] = []
         for segment in segments:
             role = Role.USER if segment.role is Role.SYSTEM and not self.system else segment.role
-            said = CUT + segment.text
+            said = BOUNDARY + segment.text
             if not turns or turns[-1][0] != role:
                 turns.append((str(role), said))
             else:
@@ -47,7 +47,7 @@ class ChatForm:
         written: str = tokenizer.apply_chat_template(
             messages, chat_template=self.template, tokenize=False, add_generation_prompt=not answered
         )
-        return written.split(CUT)
+        return written.split(BOUNDARY)
 
     def _content(self, said: str) -> Any:
         return [{"type": "text", "text": said}] if self.parts else said
@@ -72,5 +72,5 @@ def _repeats(form: ChatForm, tokenizer: Any, segments: Sequence[Segment], answer
         pieces = form.write(tokenizer, segments, answered)
     except (TemplateError, TypeError, ValueError, KeyError, IndexError):
         return False
-    told = zip(segments, pieces[1:], strict=False)
-    return len(pieces) == len(segments) + 1 and all(piece.startswith(said.text) for said, piece in told)
+    pairs = zip(segments, pieces[1:], strict=False)
+    return len(pieces) == len(segments) + 1 and all(piece.startswith(said.text) for said, piece in pairs)

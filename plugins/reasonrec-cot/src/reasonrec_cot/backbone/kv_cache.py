@@ -29,7 +29,7 @@ def make_cache(layers: int, start: Layers | None = None, rows: int = 1) -> Cache
     return Cache(layers=made)
 
 
-def layers_of(cache: Cache, row: int, length: int) -> Layers:
+def view_layers(cache: Cache, row: int, length: int) -> Layers:
     """The first ``length`` places of one row, as views."""
     found: list[Any] = cache.layers
     return tuple((layer.keys[row : row + 1, :, :length], layer.values[row : row + 1, :, :length]) for layer in found)
@@ -116,15 +116,15 @@ class PrefixCache:
         self.most = most
         self._entries: OrderedDict[tuple[str, bytes], _Prefix] = OrderedDict()
         self._lock = threading.Lock()
-        self._held = 0
+        self._bytes_kept = 0
 
-    def longest(self, tokens: Int64, source: str) -> tuple[int, Layers | None]:
+    def find_longest(self, tokens: Int64, source: str) -> tuple[int, Layers | None]:
         """How many of the first ``tokens`` are known, and their states; ``source`` tells soft tokens apart."""
         best, found = 0, None
         with self._lock:
             for key, entry in self._entries.items():
                 if key[0] == source:
-                    length = common(tokens, entry.tokens)
+                    length = count_common(tokens, entry.tokens)
                     if length > best:
                         best, found = length, key
             if found is None:
@@ -142,23 +142,23 @@ class PrefixCache:
             covered = [
                 key
                 for key, old in self._entries.items()
-                if key[0] == source and common(tokens, old.tokens) == len(old.tokens)
+                if key[0] == source and count_common(tokens, old.tokens) == len(old.tokens)
             ]
             for key in covered:
-                self._held -= self._entries.pop(key).bytes
+                self._bytes_kept -= self._entries.pop(key).bytes
             self._entries[source, tokens.tobytes()] = entry
-            self._held += entry.bytes
-            while self._held > self.most:
-                self._held -= self._entries.popitem(last=False)[1].bytes
+            self._bytes_kept += entry.bytes
+            while self._bytes_kept > self.most:
+                self._bytes_kept -= self._entries.popitem(last=False)[1].bytes
 
     def clear(self) -> None:
         """Forget all; needed when the model's weights have changed."""
         with self._lock:
             self._entries.clear()
-            self._held = 0
+            self._bytes_kept = 0
 
 
-def common(one: Int64, other: Int64) -> int:
+def count_common(one: Int64, other: Int64) -> int:
     """Length of the common beginning."""
     shortest = min(len(one), len(other))
     different = np.flatnonzero(one[:shortest] != other[:shortest])

@@ -13,7 +13,7 @@ from torch import nn
 
 from reasonrec_core.errors import ConfigError, PluginError, WeightsError
 from reasonrec_core.types import Int64
-from reasonrec_cot.backbone.kv_cache import PrefixCache, Reading, Usage, common, layers_of, make_cache
+from reasonrec_cot.backbone.kv_cache import PrefixCache, Reading, Usage, count_common, make_cache, view_layers
 from reasonrec_cot.backbone.loading import (
     find_backbone,
     load_model,
@@ -29,7 +29,7 @@ from reasonrec_cot.backbone.tokenisation import Prompt
 from reasonrec_cot.config import BackboneConfig
 
 WORTH_SHARING = 16
-"""Tokens of a common beginning from which on reading it once, for itself, pays."""
+"""Tokens of a count_common beginning from which on reading it once, for itself, pays."""
 RECURRENT = ("linear_attention", "mamba", "recurrent", "conv")
 
 
@@ -109,7 +109,7 @@ class Backbone:
         return torch.as_tensor(out)
 
     def read(self, prompts: Sequence[Prompt], soft: SoftTokens | None = None) -> Reading:
-        """Read prompts side by side; what they have in common, or with what was read lately, is read once.
+        """Read prompts side by side; what they have in count_common, or with what was read lately, is read once.
 
         Raises:
             ConfigError: a prompt is longer than the model reads.
@@ -129,15 +129,15 @@ class Backbone:
             )
             self.advance(reading, [row[shared:].tolist() for row in tokens], soft)
         if len(tokens) == 1:
-            self.prefixes.keep(tokens[0], source, layers_of(reading.cache, 0, len(tokens[0])))
+            self.prefixes.keep(tokens[0], source, view_layers(reading.cache, 0, len(tokens[0])))
         return reading
 
     def _beginning(self, tokens: list[Int64], source: str, soft: SoftTokens | None) -> tuple[int, Any, Usage]:
         """How much of all texts is read already, and its states."""
         shared = min(len(row) for row in tokens) - 1  # the last token is always read: its state is wanted
         for row in tokens[1:]:
-            shared = min(shared, common(tokens[0], row))
-        known, start = self.prefixes.longest(tokens[0][:shared], source)
+            shared = min(shared, count_common(tokens[0], row))
+        known, start = self.prefixes.find_longest(tokens[0][:shared], source)
         usage = Usage(reused=known * len(tokens))
         if len(tokens) == 1 or shared - known < WORTH_SHARING:
             return known, start, usage
@@ -149,7 +149,7 @@ class Backbone:
             [tokens[0][:known].tolist()],
         )
         self.advance(once, [tokens[0][known:shared].tolist()], soft)
-        start = layers_of(once.cache, 0, shared)
+        start = view_layers(once.cache, 0, shared)
         self.prefixes.keep(tokens[0][:shared], source, start)
         usage.add(Usage(read=shared - known, reused=(shared - known) * (len(tokens) - 1)))
         return shared, start, usage

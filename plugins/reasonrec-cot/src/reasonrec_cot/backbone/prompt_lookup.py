@@ -51,19 +51,19 @@ class DraftMemory:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._trail = TokenHistory()
+        self._written = TokenHistory()
 
     def add(self, tokens: Sequence[int]) -> None:
         """Remember a text."""
         with self._lock:
-            if len(self._trail.tokens) > REMEMBERED:
-                self._trail = TokenHistory(self._trail.tokens[-REMEMBERED // 2 :])
-            self._trail.extend(tokens)
+            if len(self._written.tokens) > REMEMBERED:
+                self._written = TokenHistory(self._written.tokens[-REMEMBERED // 2 :])
+            self._written.extend(tokens)
 
     def follow(self, ending: Sequence[int], most: int) -> list[int]:
         """See `TokenHistory.follow`."""
         with self._lock:
-            return self._trail.follow(ending, most)
+            return self._written.follow(ending, most)
 
 
 class DraftGuesser:

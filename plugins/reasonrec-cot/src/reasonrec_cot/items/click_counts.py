@@ -15,7 +15,7 @@ from reasonrec_core.io import whole_file
 from reasonrec_core.types import Float32, Int32, Interactions
 
 RATE, CLICKS = "click rate", "clicks"
-"""Names of the two voices."""
+"""Names of the two sources."""
 STRENGTHS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
@@ -49,8 +49,8 @@ class ClickCounts:
         rate = (clicks + strength * base) / (shown + strength)
         return cls(rate.astype(np.float32), share.astype(np.float32), base)
 
-    def said(self, items: Int32) -> Mapping[str, Float32]:
-        """Per voice float32 like ``items``; padding (-1) is treated like an item that came later."""
+    def look_up(self, items: Int32) -> Mapping[str, Float32]:
+        """Per source float32 like ``items``; padding (-1) is treated like an item that came later."""
         known = (items >= 0) & (items < len(self.rate))
         at = np.where(known, items, 0)
         rate = np.where(known, self.rate[at], np.float32(self.base))
@@ -69,8 +69,8 @@ class ClickCounts:
             DataError: the file is missing or damaged.
         """
         try:
-            held = load_file(path)
-            return cls(held["rate"], held["share"], float(held["base"][0]))
+            stored = load_file(path)
+            return cls(stored["rate"], stored["share"], float(stored["base"][0]))
         except (OSError, SafetensorError, KeyError) as error:
             raise DataError(f"the counts cannot be read ({error})", where=str(path), fix="Tune again.") from error
 

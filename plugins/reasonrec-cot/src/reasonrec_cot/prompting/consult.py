@@ -48,7 +48,7 @@ class Consultation:
 def build_second_turn(
     first: Dialogue, tables: Sequence[DelegateTable], *, shown: int = 5, sanitiser: Sanitiser | None = None
 ) -> Consultation:
-    """Ask again, with the delegates' rankings told by the labels under which the candidates are listed.
+    """Ask again, with the delegates' rankings facts by the labels under which the candidates are listed.
 
     The first turn is kept as context without being learned from. No text of an item is repeated, so that a table
     cannot bring in anything that the list has not.
@@ -56,7 +56,7 @@ def build_second_turn(
     Args:
         first: a dialogue with listed candidates, answered or not.
         tables: one per delegate.
-        shown: most candidates told per delegate.
+        shown: most candidates facts per delegate.
         sanitiser: makes the delegates' names harmless.
 
     Raises:
@@ -70,9 +70,8 @@ def build_second_turn(
     for table in tables:
         known = [places[item] for item in dict.fromkeys(table.items) if item in places]
         outside += sum(item >= 0 and item not in places for item in table.items)
-        lines.append(
-            f"{sanitiser.clean(table.name, NAME_CHARACTERS)}{_standing(table)}: {', '.join(known[:shown]) or 'none'}"
-        )
+        name = sanitiser.clean(table.name, NAME_CHARACTERS)
+        lines.append(f"{name}{_describe_table(table)}: {', '.join(known[:shown]) or 'none'}")
     said = tuple(
         replace(segment, kind=SegmentKind.PROMPT) if segment.role is Role.ASSISTANT else segment
         for segment in first.segments
@@ -84,10 +83,10 @@ def build_second_turn(
     return Consultation(replace(first, segments=(*said, turn)), outside)
 
 
-def _standing(table: DelegateTable) -> str:
-    told = []
+def _describe_table(table: DelegateTable) -> str:
+    facts = []
     if table.accuracy is not None:
-        told.append(f"right in {table.accuracy:.2f} of past cases")
+        facts.append(f"right in {table.accuracy:.2f} of past cases")
     if table.confidence is not None:
-        told.append(f"sure {table.confidence:.2f}")
-    return f" ({', '.join(told)})" if told else ""
+        facts.append(f"sure {table.confidence:.2f}")
+    return f" ({', '.join(facts)})" if facts else ""

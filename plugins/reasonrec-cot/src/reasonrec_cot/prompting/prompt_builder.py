@@ -151,13 +151,13 @@ class PromptBuilder:
             return [Segment(Role.USER, SegmentKind.PROMPT, NOTHING)]
         segments: list[Segment] = []
         for item in map(int, shown):
-            told = self._told(item)
-            if segments and not (len(told) == 1 and segments[-1].kind is SegmentKind.ITEM):
+            piece = self._describe_past(item)
+            if segments and not (len(piece) == 1 and segments[-1].kind is SegmentKind.ITEM):
                 segments.append(Segment(Role.USER, SegmentKind.PROMPT, ", "))
-            segments += told
+            segments += piece
         return segments
 
-    def _told(self, item: int) -> list[Segment]:
+    def _describe_past(self, item: int) -> list[Segment]:
         """An item of the history; soft tokens alone need nothing between them."""
         place, line = self.items.segments(item)
         soft = self.settings.soft_tokens and self._has_soft(item)
@@ -185,12 +185,12 @@ class PromptBuilder:
 
 def merge_segments(segments: Sequence[Segment]) -> list[Segment]:
     """Neighbouring texts of one role and kind as one segment."""
-    joined: list[Segment] = []
+    merged: list[Segment] = []
     for segment in segments:
-        last = joined[-1] if joined else None
+        last = merged[-1] if merged else None
         plain = last is not None and last.kind is segment.kind is not SegmentKind.ITEM and last.role is segment.role
         if last is not None and plain:
-            joined[-1] = Segment(last.role, last.kind, last.text + segment.text)
+            merged[-1] = Segment(last.role, last.kind, last.text + segment.text)
         else:
-            joined.append(segment)
-    return joined
+            merged.append(segment)
+    return merged

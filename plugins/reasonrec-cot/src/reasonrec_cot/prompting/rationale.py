@@ -88,30 +88,30 @@ class RationaleBuilder:
         generator = np.random.default_rng([self.seed, target, len(items), *items[-3:]])
         writer = _Writer(self.phrases, TitleLeak([self.items.raw_title(target), self.items.title(target)]), generator)
         if not items:
-            return Thought(writer.text([writer.say("empty")]), writer.text([writer.say("nothing")]))
-        observe = writer.text(self._seen(items, writer))
+            return Thought(writer.join([writer.write("empty")]), writer.join([writer.write("nothing")]))
+        observe = writer.join(self._seen(items, writer))
         positions = [int(p) for p in np.flatnonzero(kept) if not writer.title_leak.leaks(self.items.title(items[p]))]
         shared = self._shared([items[p] for p in positions], target, writer)
         said = []
         if positions and shared:
-            said.append(writer.say("preference", titles=", ".join(self.items.quoted(items[p]) for p in positions)))
-            said.append(writer.say("match", labels=", ".join(shared)))
+            said.append(writer.write("preference", titles=", ".join(self.items.quoted(items[p]) for p in positions)))
+            said.append(writer.write("match", labels=", ".join(shared)))
             support = sum(bool(set(shared) & self._all_labels(item)) for item in items)
             far = "unknown" if horizon is None else f"{horizon:.2f}"
-            said.append(writer.say("evidence", support=str(support), count=str(len(items)), horizon=far))
+            said.append(writer.write("evidence", support=str(support), count=str(len(items)), horizon=far))
         else:
-            said.append(writer.say("nothing"))
+            said.append(writer.write("nothing"))
         said.append(self._claims(steps, writer))
-        return Thought(observe, writer.text(said), tuple(positions))
+        return Thought(observe, writer.join(said), tuple(positions))
 
     def _seen(self, items: list[int], writer: _Writer) -> list[str]:
         count, counts = str(len(items)), Counter(label for item in items for label in self._all_labels(item))
         often = sorted((label for label, n in counts.items() if n > 1), key=lambda label: (-counts[label], label))
         often = [label for label in often if not writer.title_leak.leaks(label)][: self.settings.labels]
-        said = [writer.say("recent", count=count, last=self.items.quoted(items[-1]))]
+        said = [writer.write("recent", count=count, last=self.items.quoted(items[-1]))]
         if often:
             told = ", ".join(f"{label} ({counts[label]} of {count})" for label in often)
-            said.append(writer.say("recurs", labels=told))
+            said.append(writer.write("recurs", labels=told))
         return said
 
     def _shared(self, evidence: list[int], target: int, writer: _Writer) -> list[str]:
@@ -126,8 +126,8 @@ class RationaleBuilder:
     def _claims(self, steps: Sequence[Step], writer: _Writer) -> str:
         inferred = sorted((s for s in steps if s.kind is StepKind.INFER), key=lambda s: -s.weight)
         claims = [self.items.sanitiser.clean(s.claim, CLAIM_CHARACTERS) for s in inferred]
-        told = [claim for claim in claims if claim and not writer.title_leak.leaks(claim)][: self.settings.claims]
-        return writer.say("inferred", claims=", ".join(told)) if told else ""
+        left = [claim for claim in claims if claim and not writer.title_leak.leaks(claim)][: self.settings.claims]
+        return writer.write("inferred", claims=", ".join(left)) if left else ""
 
 
 class _Writer:
@@ -136,16 +136,16 @@ class _Writer:
     def __init__(self, phrases: Phrases, title_leak: TitleLeak, generator: np.random.Generator) -> None:
         self.phrases, self.title_leak, self.generator = phrases, title_leak, generator
 
-    def say(self, key: str, **slots: str) -> str:
+    def write(self, key: str, **slots: str) -> str:
         """One of the ways, drawn; "" where each of them would tell."""
         ways = self.phrases[key]
         first = int(self.generator.integers(len(ways)))
         said = (way.format(**slots) for way in (*ways[first:], *ways[:first]))
         return next((text for text in said if not self.title_leak.leaks(text)), "")
 
-    def text(self, sentences: Sequence[str]) -> str:
+    def join(self, sentences: Sequence[str]) -> str:
         """The sentences that there are; joining them must not tell either."""
-        joined = " ".join(sentence for sentence in sentences if sentence)
-        if self.title_leak.leaks(joined):
-            joined = next((s for s in sentences if s), "")
-        return joined or SILENT
+        whole = " ".join(sentence for sentence in sentences if sentence)
+        if self.title_leak.leaks(whole):
+            whole = next((s for s in sentences if s), "")
+        return whole or SILENT

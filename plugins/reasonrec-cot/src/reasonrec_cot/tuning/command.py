@@ -56,12 +56,12 @@ def tune(pipeline: Path, overrides: tuple[str, ...], out: Path | None, as_json: 
     if as_json:
         click.echo(json.dumps({"folder": str(folder), "seconds": seconds, **report}, indent=2))
         return
-    for line in lines(report):
+    for line in format_report(report):
         click.echo(line)
     click.echo(f"Kept in {folder}. Evaluate it: reasonrec run {pipeline} --out {folder}")
 
 
-def lines(report: Mapping[str, Any]) -> list[str]:
+def format_report(report: Mapping[str, Any]) -> list[str]:
     """The report of tuning as a table of what happened between validations."""
     training = report["training"]
     epochs = training["epochs"]
@@ -78,11 +78,11 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         best = " *" if epoch["epoch"] == training["best"] else ""
         said.append(f"{epoch['step']:6}{minutes:7.1f}{speed}{losses}  {figure}{best}")
     said.append(f"Stopped by {training['stopped']} after {training['steps']} steps; * is kept.")
-    return [*said, *decided(report.get("decision", {}))]
+    return [*said, *format_decision(report.get("decision", {}))]
 
 
-def decided(decision: Mapping[str, Any]) -> list[str]:
-    """What decides among candidates and about clicks, and how good each voice is alone."""
+def format_decision(decision: Mapping[str, Any]) -> list[str]:
+    """What decides among candidates and about clicks, and how good each source is alone."""
     parts = {"proposed": decision if "figures" in decision else None}
     parts |= {title: decision.get(title) for title in ("listed", "clicks")}
     said = []
@@ -93,6 +93,6 @@ def decided(decision: Mapping[str, Any]) -> list[str]:
         for name, row in part["figures"].items():
             said.append(f"  {name:26}" + "  ".join(f"{metric} {value:.4f}" for metric, value in row.items()))
         said.append(
-            f"  decided by: {part['decides']}" + (f" ({', '.join(part['voices'])})" if "voices" in part else "")
+            f"  decided by: {part['decides']}" + (f" ({', '.join(part['sources'])})" if "sources" in part else "")
         )
     return said

@@ -17,7 +17,7 @@ from reasonrec_cot.answers.answerer import softmax
 from reasonrec_cot.prompting.dialogue import add_answer
 from reasonrec_cot.prompting.prompt_builder import Request
 from reasonrec_cot.tuning.encoding import Encoded, TuningBatch, collate, encode
-from reasonrec_cot.tuning.fusion import Decided
+from reasonrec_cot.tuning.fusion import FittedFusions
 from reasonrec_cot.tuning.module import TunableModel
 from reasonrec_cot.tuning.sampling import Sampler, take_fitting
 from reasonrec_cot.tuning.validation import ValidationReader
@@ -58,7 +58,7 @@ def learn_confidence(
     module: TunableModel,
     answering: ValidationReader,
     sampler: Sampler,
-    decided: Decided,
+    fusions: FittedFusions,
     config: TuningConfig,
     seed: int,
     seconds: float | None,
@@ -71,14 +71,16 @@ def learn_confidence(
     Returns:
         JSON values: steps, and the loss per token on queries left out, before and after.
     """
-    signal, right, best = _answers(decided)
+    signal, right, best = _find_best(fusions)
     half = np.arange(len(signal)) % 2 == 0
     if min(half.sum(), (~half).sum()) < FEWEST:
         return {"steps": 0, "why": f"fewer than {2 * FEWEST} validation pairs"}
     wanted = np.empty(len(signal), np.float32)
     for mine in (half, ~half):
         wanted[mine] = HeldOutAccuracy(signal[~mine], right[~mine])(signal[mine])
-    encoded = [_said(answering, decided, row, int(best[row]), float(wanted[row])) for row in range(len(signal))]
+    encoded = [
+        _encode_confidence(answering, fusions, row, int(best[row]), float(wanted[row])) for row in range(len(signal))
+    ]
     apart = encoded[::HELD_OUT]
     learned = [each for n, each in enumerate(encoded) if n % HELD_OUT]
     before = _loss(module, apart)
@@ -88,17 +90,19 @@ def learn_confidence(
     return {"steps": steps, "loss before": before, "loss after": after, "mean accuracy": float(right.mean())}
 
 
-def _answers(decided: Decided) -> tuple[Float32, Bool, np.ndarray[Any, np.dtype[np.int32]]]:
+def _find_best(fusions: FittedFusions) -> tuple[Float32, Bool, np.ndarray[Any, np.dtype[np.int32]]]:
     """Each pair's probability of its best candidate, whether that is right, and which it is."""
-    scores = decided.fitted.crossed
+    scores = fusions.proposed.crossed
     best = scores.argmax(axis=1)
     rows = np.arange(len(scores))
-    items = decided.candidates[rows, best]
-    return softmax(scores).max(axis=1), items == decided.targets, items
+    items = fusions.candidates[rows, best]
+    return softmax(scores).max(axis=1), items == fusions.targets, items
 
 
-def _said(answering: ValidationReader, decided: Decided, row: int, item: int, confidence: float) -> Encoded:
-    request = Request(Task.SEQUENTIAL, decided.queries.history.row(row).tolist(), target=item)
+def _encode_confidence(
+    answering: ValidationReader, fusions: FittedFusions, row: int, item: int, confidence: float
+) -> Encoded:
+    request = Request(Task.SEQUENTIAL, fusions.queries.history.row(row).tolist(), target=item)
     prompt_builder = answering.prompt_builder
     dialogue = add_answer(prompt_builder.ask(request), prompt_builder.items.names[item], confidence)
     return encode(answering.tokeniser, dialogue, confidence=True)
@@ -113,13 +117,13 @@ def _learn(
     seconds: float | None,
 ) -> int:
     """Steps that were taken: each on a batch of confidences beside one of the first phase."""
-    started, taken = time.perf_counter(), 0
+    started, count = time.perf_counter(), 0
     inside, _ = module.groups()
     if not inside:
         return 0
 
     def pairs() -> Iterator[tuple[np.random.Generator, list[TuningBatch]]]:
-        nonlocal taken
+        nonlocal count
         for step in range(config.steps, config.steps + config.confidence_steps):
             if seconds is not None and time.perf_counter() - started > seconds:
                 return
@@ -130,7 +134,7 @@ def _learn(
             rng = np.random.default_rng([seed, step, 2])
             pool = [encoded[n] for n in rng.permutation(len(encoded))[:32]]
             usual = sampler.draw(step, 0, 1.0)
-            taken += 1
+            count += 1
             yield rng, [collate(take_fitting(pool, sampler.places, rng)), usual]
 
     def loss(drawn: tuple[np.random.Generator, list[TuningBatch]], progress: float) -> torch.Tensor:
@@ -140,7 +144,7 @@ def _learn(
 
     optimiser = torch.optim.AdamW(inside, lr=RATE * config.learning_rate, weight_decay=config.weight_decay)
     minimise(optimiser, pairs(), loss, steps=config.confidence_steps, clip=config.clip)
-    return taken
+    return count
 
 
 @torch.no_grad()

@@ -26,14 +26,14 @@ class Encoded:
         tokens: int64[T], see `Prompt.tokens`.
         spots: int64[R] places after which the head is asked for an item, ascending.
         items: int64[R] what it should say.
-        said: int64[S] places after which a token is learned.
+        learned: int64[S] places after which a token is learned.
         kinds: uint8[S] to which part of the loss each belongs.
     """
 
     tokens: Int64
     spots: Int64
     items: Int64
-    said: Int64
+    learned: Int64
     kinds: Kinds
 
     def __len__(self) -> int:
@@ -55,23 +55,23 @@ def encode(tokeniser: DialogueTokeniser, dialogue: Dialogue, *, confidence: bool
     prompt = tokeniser.prompt(dialogue)
     tokens, kinds = prompt.tokens, prompt.kinds
     if confidence:
-        said = np.flatnonzero(kinds[1:] == CONFIDENCE)
+        learned = np.flatnonzero(kinds[1:] == CONFIDENCE)
         none = np.zeros(0, np.int64)
-        return Encoded(tokens, none, none, said.astype(np.int64), kinds[said + 1])
-    told = np.flatnonzero(kinds == CONFIDENCE)
-    if len(told):
-        tokens, kinds = tokens[: told[0]], kinds[: told[0]]
-    said = np.flatnonzero(~np.isin(kinds[1:], GIVEN)).astype(np.int64)
+        return Encoded(tokens, none, none, learned.astype(np.int64), kinds[learned + 1])
+    confidences = np.flatnonzero(kinds == CONFIDENCE)
+    if len(confidences):
+        tokens, kinds = tokens[: confidences[0]], kinds[: confidences[0]]
+    learned = np.flatnonzero(~np.isin(kinds[1:], GIVEN)).astype(np.int64)
     spots, items = _next_items(tokeniser, dialogue, tokens)
     if dialogue.task is Task.SEQUENTIAL and not dialogue.candidates and dialogue.target >= 0:
         begins = np.flatnonzero(kinds == ANSWER)
         if len(begins):
             last = int(begins[0]) + len(tokeniser.text(opening("answer"))) - 1
             spots, items = np.append(spots, last), np.append(items, dialogue.target)
-    return Encoded(tokens, spots, items, said, kinds[said + 1])
+    return Encoded(tokens, spots, items, learned, kinds[learned + 1])
 
 
-def cut_after_head(encoded: Encoded) -> Encoded:
+def truncate_after_head(encoded: Encoded) -> Encoded:
     """Nothing but what the head is asked: the text ends there. A dialogue without such places stays as it is."""
     if not len(encoded.spots):
         return encoded
@@ -99,7 +99,7 @@ class TuningBatch:
         tokens: int64[B, T].
         spots: int64[2, R], rows and places after which the head is asked.
         items: int64[R].
-        said: int64[2, S], rows and places after which a token is learned.
+        learned: int64[2, S], rows and places after which a token is learned.
         next: int64[S], the token.
         kinds: int64[S], position in `KINDS`.
         used: how many of the B x T places are text.
@@ -108,7 +108,7 @@ class TuningBatch:
     tokens: torch.Tensor
     spots: torch.Tensor
     items: torch.Tensor
-    said: torch.Tensor
+    learned: torch.Tensor
     next: torch.Tensor
     kinds: torch.Tensor
     used: int
@@ -125,9 +125,9 @@ class TuningBatch:
 
     def to(self, device: torch.device) -> TuningBatch:
         """On another device."""
-        parts = (self.tokens, self.spots, self.items, self.said, self.next, self.kinds)
-        tokens, spots, items, said, after, kinds = (part.to(device) for part in parts)
-        return TuningBatch(tokens, spots, items, said, after, kinds, self.used)
+        parts = (self.tokens, self.spots, self.items, self.learned, self.next, self.kinds)
+        tokens, spots, items, learned, after, kinds = (part.to(device) for part in parts)
+        return TuningBatch(tokens, spots, items, learned, after, kinds, self.used)
 
 
 def collate(encoded: Sequence[Encoded]) -> TuningBatch:
@@ -138,8 +138,10 @@ def collate(encoded: Sequence[Encoded]) -> TuningBatch:
         tokens[row, : len(each)] = each.tokens
     rows = np.arange(len(encoded))
     spots = np.stack([np.repeat(rows, [len(e.spots) for e in encoded]), np.concatenate([e.spots for e in encoded])])
-    said = np.stack([np.repeat(rows, [len(e.said) for e in encoded]), np.concatenate([e.said for e in encoded])])
+    learned = np.stack(
+        [np.repeat(rows, [len(e.learned) for e in encoded]), np.concatenate([e.learned for e in encoded])]
+    )
     items, kinds = (np.concatenate([getattr(e, name) for e in encoded]).astype(np.int64) for name in ("items", "kinds"))
-    after = tokens[said[0], said[1] + 1]
-    made = [torch.from_numpy(np.ascontiguousarray(a)) for a in (tokens, spots, items, said, after, kinds)]
+    after = tokens[learned[0], learned[1] + 1]
+    made = [torch.from_numpy(np.ascontiguousarray(a)) for a in (tokens, spots, items, learned, after, kinds)]
     return TuningBatch(made[0], made[1], made[2], made[3], made[4], made[5], sum(lengths))

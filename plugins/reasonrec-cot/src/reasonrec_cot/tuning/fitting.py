@@ -35,7 +35,7 @@ def tune_policy(config: CotConfig, backbone: Backbone, data: FitData, retriever:
 
 @dataclass(frozen=True)
 class Delegates:
-    """The policy's delegates, as tuning asks them (`deciding.Generator`)."""
+    """The policy's delegates, as tuning asks them (`fusion.CandidateSource`)."""
 
     retriever: Retriever
     data: FitData
@@ -47,9 +47,9 @@ class Delegates:
         asked = replace(batch, candidates=shortlist.items)
         return shortlist.items, self.retriever.evidence(asked, shortlist, seen, listed=listed).scores
 
-    def standings(self, batch: QueryBatch) -> Mapping[str, Float32]:
+    def rank_percentiles(self, batch: QueryBatch) -> Mapping[str, Float32]:
         """Where the batch's candidates stand."""
-        return self.retriever.standings(batch, self._seen(batch))
+        return self.retriever.rank_percentiles(batch, self._seen(batch))
 
     def _seen(self, batch: QueryBatch) -> Observation:
         unknown = np.full(len(batch), 0.5, np.float32)

@@ -37,20 +37,20 @@ class CandidateSource(Protocol):
         delegate, float32[B, C] (-inf where there is none)."""
         ...
 
-    def standings(self, batch: QueryBatch) -> Mapping[str, Float32]:
+    def rank_percentiles(self, batch: QueryBatch) -> Mapping[str, Float32]:
         """Per delegate float32[B, C]: where the batch's candidates stand among its scores of the whole catalogue."""
         ...
 
 
 @dataclass(frozen=True)
-class Decided:
-    """Validation pairs answered by all voices.
+class FittedFusions:
+    """What was fitted on validation pairs that all sources answered.
 
     Attributes:
         queries: P queries.
         targets: int32[P], the first target of each.
         candidates: int32[P, C].
-        fitted: the decision among what the generator proposes.
+        proposed: the decision among what the generator proposes.
         listed: the one among listed candidates: each target with 99 items drawn from those that its user does not have.
         clicks: how clicks are judged: each target against 10 such items.
         seconds: that answering and fitting took.
@@ -59,7 +59,7 @@ class Decided:
     queries: QueryBatch
     targets: Int32
     candidates: Int32
-    fitted: FittedFusion
+    proposed: FittedFusion
     listed: FittedFusion
     clicks: FittedCtrFusion
     seconds: float
@@ -67,17 +67,17 @@ class Decided:
     @property
     def decisions(self) -> FusionSet:
         """What decides."""
-        return FusionSet(self.fitted.decision, self.listed.decision, self.clicks.decision)
+        return FusionSet(self.proposed.decision, self.listed.decision, self.clicks.decision)
 
     @property
     def report(self) -> dict[str, Any]:
-        """How good each voice and each decision is, JSON values."""
-        return {**self.fitted.report, "listed": self.listed.report, "clicks": self.clicks.report}
+        """How good each source and each decision is, JSON values."""
+        return {**self.proposed.report, "listed": self.listed.report, "clicks": self.clicks.report}
 
 
 def fit_fusions(
     module: TunableModel, answering: ValidationReader, pairs: Cases, generator: CandidateSource, data: FitData
-) -> Decided:
+) -> FittedFusions:
     """Answer ``pairs`` and fit how the answers are weighed."""
     started = time.perf_counter()
     module.eval()
@@ -85,23 +85,23 @@ def fit_fusions(
     every = head_scores(module, answering.states(pairs.queries, module.soft))
     horizon = data.horizon(pairs.queries) if data.horizon is not None else np.full(len(pairs), 0.5, np.float32)
 
-    def voices(queries: QueryBatch, fewest: int) -> tuple[Mapping[str, Float32], Int32]:
+    def score_candidates(queries: QueryBatch, fewest: int) -> tuple[Mapping[str, Float32], Int32]:
         candidates, said = generator(queries, fewest)
         scores = np.take_along_axis(every, np.maximum(candidates, 0), 1)
         return {HEAD: np.where(candidates >= 0, scores, np.float32(-np.inf)), **said}, candidates
 
-    def fitted(queries: QueryBatch) -> tuple[Int32, FittedFusion]:
-        said, candidates = voices(queries, 1)
-        wide = voices(queries, WIDE) if queries.candidates is None else None
+    def fit(queries: QueryBatch) -> tuple[Int32, FittedFusion]:
+        said, candidates = score_candidates(queries, 1)
+        wide = score_candidates(queries, WIDE) if queries.candidates is None else None
         return candidates, fit_score_fusion(said, candidates, targets, horizon, data.seed, wide)
 
-    candidates, proposed = fitted(pairs.queries)
+    candidates, proposed = fit(pairs.queries)
     n_items, seed = len(data.catalog), data.seed
-    _, listed = fitted(replace(pairs.queries, candidates=draw_candidates(targets, pairs.queries, n_items, seed)))
+    _, listed = fit(replace(pairs.queries, candidates=draw_candidates(targets, pairs.queries, n_items, seed)))
     asked = replace(pairs.queries, candidates=draw_candidates(targets, pairs.queries, n_items, seed + 1, 1 + UNCLICKED))
-    standings = {HEAD: _in_parts(every, asked), **generator.standings(asked)}
-    clicks = fit_ctr_fusion(standings, np.asarray(asked.candidates == targets[:, None], np.bool_), horizon, seed)
-    return Decided(pairs.queries, targets, candidates, proposed, listed, clicks, time.perf_counter() - started)
+    percentiles = {HEAD: _rank_in_parts(every, asked), **generator.rank_percentiles(asked)}
+    clicks = fit_ctr_fusion(percentiles, np.asarray(asked.candidates == targets[:, None], np.bool_), horizon, seed)
+    return FittedFusions(pairs.queries, targets, candidates, proposed, listed, clicks, time.perf_counter() - started)
 
 
 def fit_click_fusion(
@@ -113,15 +113,15 @@ def fit_click_fusion(
     assert rows.queries.candidates is not None
     shown = rows.queries.candidates >= 0
     said = {YES: expit(click_odds(module, answering, rows.queries)).astype(np.float32).clip(1e-6, 1 - 1e-6)}
-    said |= {name: values[shown] for name, values in counts.said(rows.queries.candidates).items()}
+    said |= {name: values[shown] for name, values in counts.look_up(rows.queries.candidates).items()}
     horizon = data.horizon(rows.queries) if data.horizon is not None else np.full(len(rows), 0.5, np.float32)
     each = {name: values[:, None] for name, values in said.items()}
     clicked = np.asarray(rows.labels[shown] > 0, np.bool_)[:, None]
     return fit_ctr_fusion(each, clicked, horizon[np.nonzero(shown)[0]], data.seed, drawn=False)
 
 
-def _in_parts(every: Float32, asked: QueryBatch) -> Float32:
-    """`standing` of so many queries at a time."""
+def _rank_in_parts(every: Float32, asked: QueryBatch) -> Float32:
+    """`percentile_rank` of so many queries at a time."""
     parts = [percentile_rank(every[at : at + len(piece)], piece) for at, piece in asked.chunks(ROWS)]
     return np.concatenate(parts)
 

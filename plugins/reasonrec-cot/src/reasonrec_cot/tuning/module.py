@@ -96,7 +96,7 @@ class TunableModel(Trainable[TuningBatch]):
             said = self._recommendation(states[batch.spots[0], batch.spots[1]], batch.items, rng)
             parts[RECOMMENDATION] = said / counts[RECOMMENDATION]
         if len(batch.next):
-            logits = self.backbone.logits(states[batch.said[0], batch.said[1]])
+            logits = self.backbone.logits(states[batch.learned[0], batch.learned[1]])
             each = nn.functional.cross_entropy(logits, batch.next, reduction="none")
             for name in PARTS[1:]:
                 mine = batch.kinds == KINDS.index(SegmentKind(name))

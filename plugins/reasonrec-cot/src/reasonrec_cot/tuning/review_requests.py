@@ -35,7 +35,7 @@ class ReviewRequests:
     """Requests for an explanation, and the sentence that each user wrote."""
 
     cases: ReviewCases
-    said: list[str]
+    sentences: list[str]
     source: EvidenceSource
 
     @classmethod
@@ -55,8 +55,8 @@ class ReviewRequests:
 
     def draw(self, prompt_builder: PromptBuilder, count: int, rng: np.random.Generator) -> list[Dialogue]:
         """``count`` answered dialogues in the words of one template."""
-        rows = rng.integers(len(self.said), size=count).tolist()
-        asked = [(self._request(row), self.said[row]) for row in rows]
+        rows = rng.integers(len(self.sentences), size=count).tolist()
+        asked = [(self._request(row), self.sentences[row]) for row in rows]
         template = prompt_builder.choose(asked[0][0], rng)
         return [add_answer(prompt_builder.ask(request, template), said, 0.5) for request, said in asked]
 

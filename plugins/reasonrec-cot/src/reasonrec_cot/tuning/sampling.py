@@ -10,7 +10,7 @@ import numpy as np
 
 from reasonrec_core.types import Task
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser
-from reasonrec_cot.tuning.encoding import Encoded, TuningBatch, collate, cut_after_head, encode
+from reasonrec_cot.tuning.encoding import Encoded, TuningBatch, collate, encode, truncate_after_head
 from reasonrec_cot.tuning.examples import Examples
 from reasonrec_cot.tuning_config import TaskShares
 
@@ -32,7 +32,7 @@ class Sampler:
         shares: of the tasks.
         places: of a batch: rows times the longest.
         seed: of all chance.
-        said: whether text is learned; if not, dialogues that the head is asked in end where it is asked last.
+        writes: whether text is learned; if not, dialogues that the head is asked in end where it is asked last.
         steps: of the whole training.
         digest: hash of what dialogues depend on besides.
         spent: tokens per task so far.
@@ -43,7 +43,7 @@ class Sampler:
     shares: TaskShares
     places: int
     seed: int
-    said: bool = True
+    writes: bool = True
     steps: int = 1
     digest: str = ""
     spent: dict[str, int] = field(default_factory=dict)
@@ -54,8 +54,8 @@ class Sampler:
         task = self._task()
         count = min(MOST_DRAWN, POOL * max(1, self.places // LENGTHS[task]))
         encoded = [encode(self.tokeniser, dialogue) for dialogue in self.examples.draw(task, count, progress, rng)]
-        if not self.said:
-            encoded = [cut_after_head(each) for each in encoded]
+        if not self.writes:
+            encoded = [truncate_after_head(each) for each in encoded]
         batch = collate(take_fitting(encoded, self.places, rng))
         self.spent[task] = self.spent.get(task, 0) + batch.used
         return batch
@@ -83,16 +83,16 @@ def take_fitting(encoded: list[Encoded], places: int, rng: np.random.Generator) 
     """Neighbours in length, as many as fit, beginning at a random one; at least one."""
     ordered = sorted(encoded, key=len)
     first = int(rng.integers(len(ordered)))
-    taken = [ordered[first]]
+    fitting = [ordered[first]]
     low, high = first - 1, first + 1
     while low >= 0 or high < len(ordered):
-        if high < len(ordered) and (len(taken) + 1) * len(ordered[high]) <= places:
-            taken.append(ordered[high])
+        if high < len(ordered) and (len(fitting) + 1) * len(ordered[high]) <= places:
+            fitting.append(ordered[high])
             high += 1
-        elif low >= 0 and (len(taken) + 1) * len(taken[-1]) <= places:
-            taken.append(ordered[low])
+        elif low >= 0 and (len(fitting) + 1) * len(fitting[-1]) <= places:
+            fitting.append(ordered[low])
             low -= 1
-            taken.sort(key=len)
+            fitting.sort(key=len)
         else:
             break
-    return taken
+    return fitting

@@ -47,7 +47,9 @@ class ThoughtWriter:
             for part in PARTS
         }
 
-    def think(self, prompts: Sequence[Prompt], soft: SoftTokens | None) -> tuple[Reading, list[dict[str, str]]]:
+    def write_thoughts(
+        self, prompts: Sequence[Prompt], soft: SoftTokens | None
+    ) -> tuple[Reading, list[dict[str, str]]]:
         """Read prompts and write their thoughts, up to where the answer is said.
 
         Returns:
@@ -57,13 +59,13 @@ class ThoughtWriter:
         thoughts: list[dict[str, str]] = [{} for _ in prompts]
         for part, most in (("observe", self.config.observe), ("deliberate", self.config.deliberate)):
             if most:
-                self.put(reading, [opening(part)] * len(prompts))
-                for thought, text in zip(thoughts, self.part(reading, part, most), strict=True):
+                self.append_texts(reading, [opening(part)] * len(prompts))
+                for thought, text in zip(thoughts, self.write_part(reading, part, most), strict=True):
                     thought[part] = text
-        self.put(reading, [opening("answer")] * len(prompts))
+        self.append_texts(reading, [opening("answer")] * len(prompts))
         return reading, thoughts
 
-    def part(self, reading: Reading, part: str, most: int) -> list[str]:
+    def write_part(self, reading: Reading, part: str, most: int) -> list[str]:
         """Write one part of every text and end it; gives the parts without tags."""
         said = generate(self.backbone, reading, most, self._stops[part])
         self.faults.texts += len(said)
@@ -79,21 +81,21 @@ class ThoughtWriter:
                 body = body.removesuffix(ended)
                 missing.append("")
             bodies.append(body.strip())
-        self.put(reading, missing)
+        self.append_texts(reading, missing)
         return bodies
 
-    def stated(self, reading: Reading, answers: Sequence[str]) -> list[float | None]:
+    def state_confidence(self, reading: Reading, answers: Sequence[str]) -> list[float | None]:
         """Write each answer (without tags) and let the model state its confidence, None where it states none."""
-        self.put(reading, answers)
-        self.put(reading, [closing("answer")] * len(answers))
-        self.put(reading, [opening("confidence")] * len(answers))
+        self.append_texts(reading, answers)
+        self.append_texts(reading, [closing("answer")] * len(answers))
+        self.append_texts(reading, [opening("confidence")] * len(answers))
         found = []
-        for text in self.part(reading, "confidence", CONFIDENCE_TOKENS):
+        for text in self.write_part(reading, "confidence", CONFIDENCE_TOKENS):
             parsed = parse(f"{opening('confidence')}{text}{closing('confidence')}", ("confidence",))
             self.faults.faults["no number as confidence"] += parsed.confidence is None
             found.append(parsed.confidence)
         return found
 
-    def put(self, reading: Reading, texts: Sequence[str]) -> None:
+    def append_texts(self, reading: Reading, texts: Sequence[str]) -> None:
         """Go on with given text."""
         self.backbone.advance(reading, [self.tokeniser.text(text) for text in texts])

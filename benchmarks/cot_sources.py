@@ -1,11 +1,11 @@
-"""What the tuned network of `cot` adds to delegates that are weighed in the same way, and what each voice does alone.
+"""What the tuned network of `cot` adds to delegates that are weighed in the same way, and what each source does alone.
 
-    python benchmarks/cot_voices.py ml-100k --fitted FOLDER
+    python benchmarks/cot_sources.py ml-100k --fitted FOLDER
 
-``FOLDER`` is a fitted policy (`benchmarks/cot.py` keeps one per form, in ``fitted``). All voices score the whole
+``FOLDER`` is a fitted policy (`benchmarks/cot.py` keeps one per form, in ``fitted``). All sources score the whole
 catalogue for the validation and test queries; the decision is fitted on validation pairs as tuning fits it, once with
-the network among the voices and once without, and both are scored on the test queries: 20 candidates of the generator,
-lists of 100, clicks. Writes benchmarks/results/cot_voices.md.
+the network among the sources and once without, and both are scored on the test queries: 20 candidates of the generator,
+lists of 100, clicks. Writes benchmarks/results/cot_sources.md.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from reasonrec_core.evaluate import Scores, compare, score_ctr, score_ranking
 from reasonrec_core.ranking import percentile_rank, rank
 from reasonrec_core.types import Cases, Float32, Int32, QueryBatch
 
-RESULTS = Path(__file__).parent / "results" / "cot_voices.md"
+RESULTS = Path(__file__).parent / "results" / "cot_sources.md"
 Said = Mapping[str, Float32]
 
 
@@ -48,12 +48,12 @@ def main() -> None:
 
 
 def measure(given: argparse.Namespace) -> None:
-    """Score all voices, decide with and without the network, compare."""
+    """Score all sources, decide with and without the network, compare."""
     bench = prepare(given.dataset, given.data, given.cache, 0)
     policy = Cot.load(given.fitted, bench.dataset.catalog)
     first = bench.split.valid.queries.slice(0, 1)
     policy.deliberate(first, bench.observe(first))
-    every = {part: voices(policy, bench, getattr(bench.split, part).queries) for part in ("valid", "test")}
+    every = {part: score_sources(policy, bench, getattr(bench.split, part).queries) for part in ("valid", "test")}
     names = list(every["valid"])
     rows, lines = {}, list[str]()
     for kind in ("sequential", "direct", "clicks"):
@@ -76,14 +76,14 @@ def measure(given: argparse.Namespace) -> None:
     write(given, lines, between)
 
 
-def voices(policy: Cot, bench: Bench, queries: QueryBatch) -> Said:
-    """Per voice float32[B, n_items], the network's first."""
+def score_sources(policy: Cot, bench: Bench, queries: QueryBatch) -> Said:
+    """Per source float32[B, n_items], the network's first."""
     retriever = policy._retriever
     assert retriever is not None
     asked = cot_clicks.ranked(queries)
     seen = bench.observe(asked)
     head = np.concatenate([policy.engine.rank(piece).answer.scores for _, piece in asked.chunks(64)])
-    others = {GENERATOR: retriever.delegate, **retriever.voices}
+    others = {GENERATOR: retriever.delegate, **retriever.sources}
     return {HEAD: head, **{name: each.score(asked, seen).astype(np.float32) for name, each in others.items()}}
 
 
@@ -101,7 +101,7 @@ def decided(kind: str, bench: Bench, said: Mapping[str, Said]) -> tuple[Scores, 
         test = draw_click_split(bench.split, bench.dataset, seed=0).test
         there = {name: percentile_rank(values, test.queries) for name, values in said["test"].items()}
         chance = made.decision(there, bench.horizon(test.queries))
-        return score_ctr(chance, test), made.decision.voices, made.report["figures"][CROSSED]["AUC"]
+        return score_ctr(chance, test), made.decision.sources, made.report["figures"][CROSSED]["AUC"]
     if kind == "direct":
         shown, wide = draw_candidates(targets, valid.queries, n_items, seed), None
         test = draw_direct_split(bench.split, bench.dataset, negatives=99, seed=0).test
@@ -115,7 +115,7 @@ def decided(kind: str, bench: Bench, said: Mapping[str, Said]) -> tuple[Scores, 
     fitted = fit_score_fusion(taken(said["valid"], shown), shown, targets, horizon, seed, wide)
     assert fitted.decision is not None
     scores = fitted.decision(taken(said["test"], listed), bench.horizon(test.queries))
-    return ranked(scores, listed, test, n_items), fitted.decision.voices, fitted.report["figures"][CROSSED]["NDCG@10"]
+    return ranked(scores, listed, test, n_items), fitted.decision.sources, fitted.report["figures"][CROSSED]["NDCG@10"]
 
 
 def proposed(said: Said, queries: QueryBatch, size: int) -> Int32:
@@ -144,12 +144,12 @@ def write(given: argparse.Namespace, lines: list[str], between: list[str]) -> No
     page = [
         "# What the network of `cot` adds to its delegates",
         "",
-        f"`python benchmarks/cot_voices.py {given.dataset} --fitted FOLDER`, FOLDER that of the form *full* of cot.md; "
-        f"{date.today()}, Python {platform.python_version()}, AMD EPYC.",
+        f"`python benchmarks/cot_sources.py {given.dataset} --fitted FOLDER`, FOLDER that of the form *full* of cot.md;"
+        f" {date.today()}, Python {platform.python_version()}, AMD EPYC.",
         "",
         " ".join(__doc__.split("\n\n")[2].split("Writes")[0].split()),
         "",
-        "| | voices | heard | validation, cross-fitted | test |",
+        "| | sources | heard | validation, cross-fitted | test |",
         "|---|---|---|---|---|",
         *lines,
         "",
