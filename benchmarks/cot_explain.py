@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from progress import tell
-from reasonrec_explain.evaluation import ExplanationCases, JudgedSystem, baselines, collect_cases, judge
+from reasonrec_explain.evaluation import ExplanationCases, SystemScores, collect_cases, explain_by_baselines, judge
 from reasonrec_explain.metrics import compare
 from threadpoolctl import threadpool_limits
 
@@ -98,7 +98,7 @@ def measure(options: argparse.Namespace) -> None:
     for name, settings in FORMS.items():
         said[name], seconds[name] = add_answer(name, settings, registry, prepared, cases, rows, options)
     asked = collect_cases(prepared.dataset, prepared.split, options.part, readable=(TRAIN,))
-    every = baselines(asked, prepared.dataset, prepared.split)
+    every = explain_by_baselines(asked, prepared.dataset, prepared.split)
     said |= {name: [texts[row] for row in rows] for name, texts in every.items()}
     write(judge(taken(asked, rows), said), said, seconds, asked, rows, options)
 
@@ -146,7 +146,7 @@ def taken(asked: ExplanationCases, rows: np.ndarray) -> ExplanationCases:
 
 
 def write(
-    judged: dict[str, JudgedSystem],
+    judged: dict[str, SystemScores],
     said: dict[str, list[str]],
     seconds: dict[str, dict[str, float]],
     asked: ExplanationCases,

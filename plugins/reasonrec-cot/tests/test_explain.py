@@ -14,14 +14,22 @@ from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_cot.prompting.prompt_builder import PromptBuilder, explanation_request
 from reasonrec_cot.prompting.templates import load_templates
 from reasonrec_cot.tuning.review_requests import written_before
-from reasonrec_explain.aspects import Aspects, AspectSettings, sentences
+from reasonrec_explain.aspects import Aspects, AspectSettings, split_sentences
 from reasonrec_explain.baselines import CommonPhrases, SimilarUser
 from reasonrec_explain.claim_check import Claim, ClaimChecker, ClaimCounts, ClaimKind
 from reasonrec_explain.command import explanations
-from reasonrec_explain.evaluation import CONSENSUS, PHRASES, SIMILAR, baselines, collect_cases, judge, summary
+from reasonrec_explain.evaluation import (
+    CONSENSUS,
+    PHRASES,
+    SIMILAR,
+    collect_cases,
+    explain_by_baselines,
+    judge,
+    summarise_systems,
+)
 from reasonrec_explain.evidence import EvidenceSource, ExplanationEvidence
-from reasonrec_explain.metrics import compare, overlap
-from reasonrec_explain.references import ReferenceSettings, clean_sentence, hints, references
+from reasonrec_explain.metrics import compare, measure_overlap
+from reasonrec_explain.references import ReferenceSettings, clean_sentence, find_hints, make_references
 from words_shop import DIRECTORS, GENRES, TITLES, log, shop
 
 from reasonrec_core.data import SplitConfig, import_path, make_split
@@ -74,17 +82,17 @@ def test_the_dispersion_is_its_formula() -> None:
 
 
 def test_reviews_become_sentences_and_references() -> None:
-    assert sentences("It is affordable.I like it &amp; use it!  Yes\nno") == [
+    assert split_sentences("It is affordable.I like it &amp; use it!  Yes\nno") == [
         "It is affordable.", "I like it & use it!", "Yes", "no",
     ]  # fmt: skip
     reviews = strings_and_straps()
     aspects = Aspects(reviews, 3, FEW)
-    texts = references(reviews, aspects)
+    texts = make_references(reviews, aspects)
     assert texts[0] == "The tone of these strings is great."
     assert texts[-1] == "great, simply great thing"
-    assert hints(texts, aspects)[0] == "tone"
-    assert hints(texts, aspects)[-1] is None
-    assert references(reviews, aspects, ReferenceSettings(part="review"))[0] == reviews.texts[0]
+    assert find_hints(texts, aspects)[0] == "tone"
+    assert find_hints(texts, aspects)[-1] is None
+    assert make_references(reviews, aspects, ReferenceSettings(part="review"))[0] == reviews.texts[0]
 
 
 def test_the_similar_users_review_of_the_item_is_retrieved() -> None:
@@ -108,7 +116,7 @@ def test_common_phrases_are_counted_per_item() -> None:
 def test_overlap_agrees_with_the_libraries() -> None:
     texts = ["the cat sat on the mat", "a warm tone", "nothing alike"]
     gold = ["The cat sat on a mat", "a warm and full tone", "wholly different words"]
-    found = overlap(texts, gold)
+    found = measure_overlap(texts, gold)
     import sacrebleu
 
     assert found.bleu == pytest.approx(sacrebleu.corpus_bleu(texts, [gold], lowercase=True).score)
@@ -117,10 +125,10 @@ def test_overlap_agrees_with_the_libraries() -> None:
     assert "tok:13a" in found.signature
     same = compare(found, found)
     assert (same["BLEU-4"].value, same["ROUGE-L"].low) == (0, 0)
-    perfect = compare(overlap(gold, gold), found)
+    perfect = compare(measure_overlap(gold, gold), found)
     assert perfect["ROUGE-L"].low > 0
     with pytest.raises(ValueError, match="same requests"):
-        compare(found, overlap(texts[:2], gold[:2]))
+        compare(found, measure_overlap(texts[:2], gold[:2]))
 
 
 ITEMS = ItemWords(shop())
@@ -252,8 +260,8 @@ def test_the_evaluation_asks_all_systems_the_same_and_hides_what_is_asked(tmp_pa
     held = set(zip(asked.cases.reviews.users.tolist(), asked.cases.reviews.items.tolist(), strict=True))
     assert not held & set(zip(asked.visible.users.tolist(), asked.visible.items.tolist(), strict=True))
     assert not set(asked.texts) & set(asked.visible_texts)
-    answers = {**baselines(asked, dataset, split), "oracle": asked.texts}
-    found = summary(judge(asked, answers), against="oracle")
+    answers = {**explain_by_baselines(asked, dataset, split), "oracle": asked.texts}
+    found = summarise_systems(judge(asked, answers), against="oracle")
     rows = found["systems"]
     assert set(rows) == {SIMILAR, PHRASES, "oracle"}
     assert rows["oracle"]["ROUGE-L"] == pytest.approx(100)

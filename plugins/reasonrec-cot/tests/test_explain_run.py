@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from reasonrec_explain.metrics import overlap
+from reasonrec_explain.metrics import measure_overlap
 
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError, DataError, PluginError
@@ -72,7 +72,7 @@ def test_a_run_says_how_good_explanations_are(shop: Path, llama: Path, tmp_path:
     assert all(" of it works as well" in text for text in texts)
     per_query = said["cot"].column("ROUGE-L").to_numpy()
     assert per_query.mean() == pytest.approx(found["systems"]["cot"]["ROUGE-L"]["value"])
-    assert overlap(texts, texts).rouge_l == pytest.approx(100), "what was kept is what was said"
+    assert measure_overlap(texts, texts).rouge_l == pytest.approx(100), "what was kept is what was said"
     assert said["cot"].column("reference").to_pylist() == said["similar-user"].column("reference").to_pylist()
     page = (tmp_path / "run" / "report.html").read_text()
     assert "BLEU-4" in page

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from reasonrec_explain import faithfulness
-from reasonrec_explain.faithfulness import choose_queries, largest, measure_effects, summarise_effects
+from reasonrec_explain.faithfulness import choose_queries, find_largest, measure_effects, summarise_effects
 from scipy import sparse
 
 from reasonrec_core.errors import PluginError
@@ -199,7 +199,7 @@ def test_the_largest_are_chosen_in_every_row(rows: list[list[float]], share: flo
     history = History.of([[0] * len(row) for row in rows])
     values = np.array([value for row in rows for value in row], np.float32)
     size = np.ceil(share * history.lengths).astype(np.int64)
-    chosen = largest(values, np.random.default_rng(seed).random(len(values)), history, size)
+    chosen = find_largest(values, np.random.default_rng(seed).random(len(values)), history, size)
     for row in range(len(rows)):
         mine = history.rows == row
         assert chosen[mine].sum() == size[row]

@@ -13,7 +13,7 @@ from reasonrec_explain.config import MbrSettings
 from reasonrec_explain.evidence import EvidenceSource
 from reasonrec_explain.item_text import ItemText
 from reasonrec_explain.mbr import MbrSelector
-from reasonrec_explain.references import references
+from reasonrec_explain.references import make_references
 from rouge_score.rouge_scorer import RougeScorer
 from words_shop import shop
 
@@ -37,8 +37,8 @@ def test_agreement_is_rouge_l_of_each_two(texts: list[str]) -> None:
     rows = np.arange(len(texts))
     found, scorer = Sentences(texts).agreement(rows, rows), RougeScorer(["rougeL"])
     for a, said in enumerate(texts):
-        for b, heard in enumerate(texts):
-            expected = 0.0 if a == b else scorer.score(heard, said)["rougeL"].fmeasure
+        for b, other in enumerate(texts):
+            expected = 0.0 if a == b else scorer.score(other, said)["rougeL"].fmeasure
             assert found[a, b] == pytest.approx(expected, abs=1e-6)
 
 
@@ -60,7 +60,7 @@ def chooser(rows: list[tuple[int, int, str]], **settings: float) -> tuple[MbrSel
     reviews, items = written(rows), ItemText(shop())
     aspects = Aspects(reviews, 10, FEW)
     check = ClaimChecker(items, aspects)
-    made = MbrSelector(reviews, references(reviews, aspects), 10, check, items.sanitiser, MbrSettings(**settings))
+    made = MbrSelector(reviews, make_references(reviews, aspects), 10, check, items.sanitiser, MbrSettings(**settings))
     return made, EvidenceSource(items, aspects, reviews)
 
 

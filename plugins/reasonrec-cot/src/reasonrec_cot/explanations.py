@@ -31,7 +31,7 @@ def answer_explanations(
     texts, thoughts = [""] * len(batch), [dict[str, str]() for _ in items]
     chosen_as: list[ChosenSentence | None] = [None] * len(batch)
     users, tokens = part.users.tolist(), 0
-    known = () if explainer is None else explainer.known(users, part.history, wanted)
+    known = () if explainer is None else explainer.gather_evidence(users, part.history, wanted)
     if explainer is not None and engine.config.explanations == "consensus":
         for row, said in zip(rows, explainer.explain(users, known), strict=True):
             texts[row], chosen_as[row] = said.text, said

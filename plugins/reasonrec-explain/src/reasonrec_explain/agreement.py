@@ -41,7 +41,7 @@ class Sentences:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def agreement(self, said: Rows, heard: Rows, pairs: float = 0.0) -> Float32:
+    def agreement(self, said: Rows, others: Rows, pairs: float = 0.0) -> Float32:
         """float32[C, V]: ROUGE-L's F measure of each two sentences, plus ``pairs`` times that of word pairs.
 
         A sentence agrees with itself by 0: it is no evidence of what others say. DraftMemory: a few times C x V.
@@ -51,12 +51,12 @@ class Sentences:
             heard: V sentences by number.
             pairs: weight of the F measure of pairs of neighbouring words; each counts once per sentence.
         """
-        common = _common(self._words[said], self._words[heard]).astype(np.float32)
-        found = 2 * common / np.maximum(self.lengths[said][:, None] + self.lengths[heard][None], 1)
+        common = _common(self._words[said], self._words[others]).astype(np.float32)
+        found = 2 * common / np.maximum(self.lengths[said][:, None] + self.lengths[others][None], 1)
         if pairs:
-            shared = (self._pairs[said] @ self._pairs[heard].T).toarray()
-            found += pairs * 2 * shared / (self._pair_count[said][:, None] + self._pair_count[heard][None])
-        found[said[:, None] == heard[None]] = 0.0
+            shared = (self._pairs[said] @ self._pairs[others].T).toarray()
+            found += pairs * 2 * shared / (self._pair_count[said][:, None] + self._pair_count[others][None])
+        found[said[:, None] == others[None]] = 0.0
         agreed: Float32 = found.astype(np.float32)
         return agreed
 
@@ -72,23 +72,23 @@ def _pairs(said: Sequence[Sequence[str]]) -> sparse.csr_matrix:
     )
 
 
-def _common(said: npt.NDArray[np.int64], heard: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+def _common(said: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
     """uint8[C, V] words in the longest common subsequence, by the bits of Hyyrö (2004): a step per word of ``said``.
 
     Each sentence of ``heard`` is a machine word; a bit that turns 0 is one more word in common.
     """
     words, places = np.unique(said, return_inverse=True)
     places = places.reshape(said.shape)
-    masks = np.zeros((len(words), len(heard)), np.uint64)
-    for position, column in enumerate(heard.T):
+    masks = np.zeros((len(words), len(others)), np.uint64)
+    for position, column in enumerate(others.T):
         at = np.minimum(np.searchsorted(words, column), len(words) - 1)
         there = (column >= 0) & (words[at] == column)
         masks[at[there], np.flatnonzero(there)] |= np.uint64(1 << position)
-    found = np.zeros((len(said), len(heard)), np.uint8)
+    found = np.zeros((len(said), len(others)), np.uint8)
     order = np.argsort(-(said >= 0).sum(axis=1), kind="stable")  # long ones first: short ones drop out on the way
     for start in range(0, len(said), AT_ONCE):
         rows = order[start : start + AT_ONCE]
-        state = np.full((len(rows), len(heard)), ~np.uint64(0), np.uint64)
+        state = np.full((len(rows), len(others)), ~np.uint64(0), np.uint64)
         for column in range(int((said[rows[0]] >= 0).sum())):
             going = int((said[rows, column] >= 0).sum())
             both = state[:going] & masks[places[rows[:going], column]]

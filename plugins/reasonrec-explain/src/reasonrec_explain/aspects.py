@@ -28,7 +28,7 @@ MOST_CHARACTERS = 20_000
 """Of a review, that are read."""
 
 
-def sentences(text: str) -> list[str]:
+def split_sentences(text: str) -> list[str]:
     """The sentences of a review, entities of HTML resolved, blanks made single.
 
     Reviews often lack the blank after a full stop ("affordable.I did"): a capital letter is enough.
@@ -37,7 +37,7 @@ def sentences(text: str) -> list[str]:
     return [piece for piece in (" ".join(p.split()) for p in pieces) if piece]
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Lower-case words of letters."""
     return [word.casefold().replace("’", "'") for word in WORD.findall(text)]
 
@@ -69,7 +69,7 @@ class Aspects:
         if not len(reviews):
             raise DataError("no reviews may be read, so there is nothing to learn aspects from")
         settings = settings or AspectSettings()
-        held = [sorted(set(words(text))) for text in reviews.texts]
+        held = [sorted(set(split_words(text))) for text in reviews.texts]
         everything = {word for each in held for word in each}
         known = sorted(w for w in everything if len(w) >= settings.shortest and w not in ENGLISH_STOP_WORDS)
         column = {word: n for n, word in enumerate(known)}
@@ -98,7 +98,7 @@ class Aspects:
 
     def within(self, text: str) -> list[str]:
         """The aspects that a text names, in its order, each once."""
-        return [word for word in dict.fromkeys(words(text)) if word in self._index]
+        return [word for word in dict.fromkeys(split_words(text)) if word in self._index]
 
 
 def _dispersion(named: sparse.csr_matrix, items: np.ndarray, n_items: int, fewest: int) -> np.ndarray:
@@ -116,6 +116,6 @@ def _dispersion(named: sparse.csr_matrix, items: np.ndarray, n_items: int, fewes
     return np.where(total >= fewest, spread, 0.0)
 
 
-def most_named(counts: Counter[str], most: int) -> Sequence[tuple[str, int]]:
+def find_most_named(counts: Counter[str], most: int) -> Sequence[tuple[str, int]]:
     """The aspects named most often, equal ones in alphabetical order."""
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:most]

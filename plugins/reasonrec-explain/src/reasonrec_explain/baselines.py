@@ -12,7 +12,7 @@ from scipy import sparse
 
 from reasonrec_core.data.cases import make_pair_keys
 from reasonrec_core.types import Int32, Interactions, Reviews
-from reasonrec_explain.aspects import sentences, words
+from reasonrec_explain.aspects import split_sentences, split_words
 
 LONGEST_PHRASE = 4
 SHORTEST_PHRASE = 2
@@ -94,7 +94,9 @@ class CommonPhrases:
     def _compose(self, rows: npt.NDArray[np.intp]) -> str:
         counts: Counter[tuple[str, ...]] = Counter()
         for row in rows:
-            counts.update({phrase for sentence in sentences(self._texts[row]) for phrase in _phrases(words(sentence))})
+            counts.update(
+                {phrase for sentence in split_sentences(self._texts[row]) for phrase in _phrases(split_words(sentence))}
+            )
         said: list[str] = []
         for phrase in nsmallest(LOOKED_AT * self._length, counts, key=lambda p: (-counts[p] * len(p), p)):
             if len(said) >= self._length:

@@ -107,7 +107,7 @@ class ClaimChecker:
         if self._aspects is not None:
             held = {**(evidence.aspects or {}), **(evidence.own or {})}
             claims += [Claim(ClaimKind.ASPECT, word, word in held) for word in self._aspects.within(rest)]
-        return claims + [Claim(ClaimKind.NUMBER, said, true) for said, true in numbers(plain, evidence)]
+        return claims + [Claim(ClaimKind.NUMBER, said, true) for said, true in find_numbers(plain, evidence)]
 
     def _named(self, text: str) -> tuple[list[tuple[ClaimKind, str]], str]:
         """Titles and labels of the catalogue in a text, the longest first, and the words that are left."""
@@ -138,7 +138,7 @@ def _labels(evidence: ExplanationEvidence) -> set[str]:
     return {normalise_text(label) for label in (*own, *(evidence.labels or {}))}
 
 
-def numbers(text: str, evidence: ExplanationEvidence) -> Iterator[tuple[str, bool]]:
+def find_numbers(text: str, evidence: ExplanationEvidence) -> Iterator[tuple[str, bool]]:
     """Each number of a text and whether the evidence holds it as what the words around it make it.
 
     Understood are ``4.5 stars``, ``4 of 5 stars``, ``14 reviews``, ``3 reviews name tone``, ``20 choices``,

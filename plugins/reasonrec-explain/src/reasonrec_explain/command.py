@@ -38,9 +38,9 @@ def explanations(data: Path, part: str, kind: str, reference: str, seed: int, as
     split = make_split(dataset, SplitConfig.model_validate({"kind": kind, "seed": seed}))
     chosen = ReferenceSettings.model_validate({"part": reference})
     asked = evaluation.collect_cases(dataset, split, part, reference=chosen)
-    answers = evaluation.baselines(asked, dataset, split)
+    answers = evaluation.explain_by_baselines(asked, dataset, split)
     answers[evaluation.CONSENSUS] = evaluation.explain_by_mbr(asked, dataset.n_items, seed=seed)
-    found = evaluation.summary(evaluation.judge(asked, answers), against=evaluation.CONSENSUS, seed=seed)
+    found = evaluation.summarise_systems(evaluation.judge(asked, answers), against=evaluation.CONSENSUS, seed=seed)
     if as_json:
         about = {"data": dataset.hash, "split": split.hash, "protocol": split.protocol, "part": part}
         click.echo(json.dumps({**about, **found}, indent=2))

@@ -22,8 +22,8 @@ from reasonrec_explain.config import MbrSettings
 from reasonrec_explain.evidence import EvidenceSource, ExplanationEvidence
 from reasonrec_explain.item_text import ItemText
 from reasonrec_explain.mbr import MbrSelector
-from reasonrec_explain.metrics import Overlap, bleu_of_sums, compare, overlap
-from reasonrec_explain.references import ReferenceSettings, hints, references
+from reasonrec_explain.metrics import Overlap, compare, compute_bleu, measure_overlap
+from reasonrec_explain.references import ReferenceSettings, find_hints, make_references
 
 SIMILAR, PHRASES, CONSENSUS = "similar-user", "common-phrases", "consensus"
 System = Callable[["ExplanationCases"], Sequence[str]]
@@ -81,16 +81,16 @@ def collect_cases(
     visible = find_visible_reviews(dataset, split, readable or ((TRAIN,) if part == "valid" else (TRAIN, VALID)))
     aspects = Aspects(visible, dataset.n_items, aspect)
     cases = make_review_cases(dataset, split, part)
-    texts = tuple(references(cases.reviews, aspects, reference))
+    texts = tuple(make_references(cases.reviews, aspects, reference))
     words = items or ItemText(dataset.catalog)
     source, history = EvidenceSource(words, aspects, visible), cases.queries.history
     pairs = zip(cases.reviews.users.tolist(), cases.reviews.items.tolist(), strict=True)
     evidence = tuple(source.gather(user, history.row(n).tolist(), item) for n, (user, item) in enumerate(pairs))
-    said = tuple(references(visible, aspects, reference))
-    return ExplanationCases(cases, texts, tuple(hints(texts, aspects)), visible, said, aspects, evidence, words)
+    said = tuple(make_references(visible, aspects, reference))
+    return ExplanationCases(cases, texts, tuple(find_hints(texts, aspects)), visible, said, aspects, evidence, words)
 
 
-def baselines(asked: ExplanationCases, dataset: Dataset, split: Split) -> dict[str, tuple[str, ...]]:
+def explain_by_baselines(asked: ExplanationCases, dataset: Dataset, split: Split) -> dict[str, tuple[str, ...]]:
     """What the baselines say: the most similar user's review of the item, the item's most common phrases."""
     users, items = asked.cases.reviews.users, asked.cases.reviews.items
     length = round(sum(len(text.split()) for text in asked.visible_texts) / max(len(asked.visible_texts), 1))
@@ -109,7 +109,7 @@ def explain_by_mbr(
 
 
 @dataclass(frozen=True)
-class JudgedSystem:
+class SystemScores:
     """How one system did."""
 
     overlap: Overlap
@@ -125,7 +125,7 @@ class JudgedSystem:
         return np.array(counts, np.float64).reshape(-1, 2)
 
 
-def judge(asked: ExplanationCases, answers: Mapping[str, Sequence[str]]) -> dict[str, JudgedSystem]:
+def judge(asked: ExplanationCases, answers: Mapping[str, Sequence[str]]) -> dict[str, SystemScores]:
     """Overlap and grounding of each system's texts.
 
     Raises:
@@ -141,11 +141,13 @@ def judge(asked: ExplanationCases, answers: Mapping[str, Sequence[str]]) -> dict
         for found in claims:
             grounding.add(found)
         length = sum(len(text.split()) for text in texts) / max(len(texts), 1)
-        judged[name] = JudgedSystem(overlap(texts, asked.texts), grounding, length, claims)
+        judged[name] = SystemScores(measure_overlap(texts, asked.texts), grounding, length, claims)
     return judged
 
 
-def summary(judged: Mapping[str, JudgedSystem], *, against: str | None = None, seed: int = 0) -> dict[str, Any]:
+def summarise_systems(
+    judged: Mapping[str, SystemScores], *, against: str | None = None, seed: int = 0
+) -> dict[str, Any]:
     """JSON-able numbers: per system ``BLEU-4``, ``ROUGE-L``, ``verified``, and paired differences to ``against``."""
     rows: dict[str, Any] = {}
     for name, each in judged.items():
@@ -178,7 +180,7 @@ def score_explanations(
         PluginError: a system did not answer every request.
     """
     asked = collect_cases(dataset, split, part, items=items, readable=(TRAIN,))
-    every = {**answers, **baselines(asked, dataset, split)}
+    every = {**answers, **explain_by_baselines(asked, dataset, split)}
     users = asked.cases.queries.users
     return {
         label: Scores(
@@ -194,8 +196,8 @@ def score_explanations(
     }
 
 
-def _totals(found: JudgedSystem) -> dict[str, Totals]:
-    made, claims = {"BLEU-4": Totals(found.overlap.counts, bleu_of_sums)}, found.claims
+def _totals(found: SystemScores) -> dict[str, Totals]:
+    made, claims = {"BLEU-4": Totals(found.overlap.counts, compute_bleu)}, found.claims
     if claims[:, 1].any():
         made["Verified"] = Totals(claims, _share)
     return made

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from reasonrec_core.types import Reviews
-from reasonrec_explain.aspects import Aspects, most_named
+from reasonrec_explain.aspects import Aspects, find_most_named
 from reasonrec_explain.item_text import ItemText
 
-TOLD = 6
+NAMED_ASPECTS = 6
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,13 @@ class ExplanationEvidence:
         """The evidence in sentences for a prompt (`Request.knowledge`)."""
         said = []
         if self.aspects:
-            named = ", ".join(f"{word} ({count})" for word, count in most_named(Counter(self.aspects), TOLD))
+            named = ", ".join(
+                f"{word} ({count})" for word, count in find_most_named(Counter(self.aspects), NAMED_ASPECTS)
+            )
             stars = "" if self.stars is None else f", mean {self.stars:.1f} stars"
             said.append(f"{self.reviews} reviews of it{stars}; they name {named}.")
         if self.own:
-            named = ", ".join(f"{word} ({count})" for word, count in most_named(Counter(self.own), TOLD))
+            named = ", ".join(f"{word} ({count})" for word, count in find_most_named(Counter(self.own), NAMED_ASPECTS))
             said.append(f"This person's reviews name {named}.")
         return said
 

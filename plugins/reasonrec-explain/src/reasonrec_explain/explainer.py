@@ -20,7 +20,7 @@ from reasonrec_explain.config import MbrSettings
 from reasonrec_explain.evidence import EvidenceSource, ExplanationEvidence
 from reasonrec_explain.item_text import ItemText
 from reasonrec_explain.mbr import ChosenSentence, MbrSelector
-from reasonrec_explain.references import references
+from reasonrec_explain.references import make_references
 
 FILE = "reviews.parquet"
 
@@ -42,7 +42,7 @@ class Explainer:
 
     @cached_property
     def _selector(self) -> MbrSelector:
-        check, texts = ClaimChecker(self._items, self._aspects), references(self._reviews, self._aspects)
+        check, texts = ClaimChecker(self._items, self._aspects), make_references(self._reviews, self._aspects)
         size, sanitiser = len(self._items), self._items.sanitiser
         return MbrSelector(self._reviews, texts, size, check, sanitiser, self._settings, self._seed)
 
@@ -61,7 +61,9 @@ class Explainer:
             )
         return cls(data.reviews(), items, settings, data.seed)
 
-    def known(self, users: Sequence[int], history: History, items: Sequence[int]) -> tuple[ExplanationEvidence, ...]:
+    def gather_evidence(
+        self, users: Sequence[int], history: History, items: Sequence[int]
+    ) -> tuple[ExplanationEvidence, ...]:
         """What is known of each request.
 
         Args:

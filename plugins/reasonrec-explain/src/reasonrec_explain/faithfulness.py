@@ -116,7 +116,7 @@ def measure_effects(
         before, after = _intent(policy, batch, whole, members, k)
         parts.append(replace(effects, before=before, after=after))
         progress(start + len(batch), len(queries))
-    return _joined(parts, queries)
+    return _concatenate_effects(parts, queries)
 
 
 @dataclass(frozen=True)
@@ -164,15 +164,15 @@ def _evidence(
 
     for share in shares:
         size = np.ceil(share * batch.history.lengths - 1e-9).astype(np.int64)
-        for (kind, of), value in lost(largest(attribution, keys[0], batch.history, size)).items():
+        for (kind, of), value in lost(find_largest(attribution, keys[0], batch.history, size)).items():
             cited[measure_name(kind, of, share)] = value
-        drawn = [lost(largest(np.zeros_like(attribution), key, batch.history, size)) for key in keys[1:]]
+        drawn = [lost(find_largest(np.zeros_like(attribution), key, batch.history, size)) for key in keys[1:]]
         for kind, of in drawn[0]:
             random[measure_name(kind, of, share)] = np.mean([each[kind, of] for each in drawn], axis=0)
     return Effects(batch.users, mass, cited, random)
 
 
-def largest(values: Float32, ties: Float64, history: History, size: Int64) -> Bool:
+def find_largest(values: Float32, ties: Float64, history: History, size: Int64) -> Bool:
     """bool[L]: each row's ``size`` (int64[B]) entries with the largest values; among equal ones by ``ties``."""
     order = np.lexsort((ties, -values, history.rows))
     place = np.arange(len(order)) - np.repeat(history.indptr[:-1] - history.indptr[0], history.lengths)
@@ -203,7 +203,7 @@ def _carrying(listed: Int32, member: sparse.csr_matrix, label: Int32) -> Float64
     return np.asarray((carried & real).sum(axis=1) / np.maximum(real.sum(axis=1), 1))
 
 
-def _joined(parts: Sequence[Effects], queries: QueryBatch) -> Effects:
+def _concatenate_effects(parts: Sequence[Effects], queries: QueryBatch) -> Effects:
     def join(name: str) -> dict[str, Float64]:
         return {key: np.concatenate([getattr(p, name)[key] for p in parts]) for key in getattr(parts[0], name)}
 

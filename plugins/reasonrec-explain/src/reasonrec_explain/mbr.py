@@ -19,7 +19,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 from reasonrec_core.types import Float32, Reviews
 from reasonrec_explain.agreement import Rows, Sentences
-from reasonrec_explain.aspects import most_named
+from reasonrec_explain.aspects import find_most_named
 from reasonrec_explain.claim_check import ClaimChecker
 from reasonrec_explain.config import MbrSettings
 from reasonrec_explain.evidence import ExplanationEvidence
@@ -55,7 +55,7 @@ class MbrSelector:
 
     Args:
         reviews: those that may be read.
-        texts: what each of them says (`references`).
+        texts: what each of them says (`make_references`).
         n_items: size of the catalogue.
         check: what may be said.
         sanitiser: makes what is said harmless: reviews are untrusted.
@@ -75,7 +75,7 @@ class MbrSelector:
     ) -> None:
         self.settings = settings or MbrSettings()
         self._check, self._users, self._items = check, reviews.users, reviews.items
-        self._said: list[str] = [
+        self._clean: list[str] = [
             clean_sentence(text, sanitiser) if len(text) <= SENTENCE_CHARACTERS else "" for text in texts
         ]
         self._sentences = Sentences(texts)
@@ -84,7 +84,7 @@ class MbrSelector:
         self._like = _likeness(reviews, n_items)
         drawn = np.random.default_rng(seed).permutation(len(texts))[: self.settings.anybody]
         self._anybody: Rows = np.sort(drawn).astype(np.intp)
-        self._known: dict[int, tuple[Rows, Float32, float]] = {}
+        self._by_item: dict[int, tuple[Rows, Float32, float]] = {}
 
     def explain(self, users: Iterable[int], evidence: Sequence[ExplanationEvidence]) -> list[str]:
         """A sentence per request; each user is a dense index, -1 where unknown."""
@@ -92,11 +92,11 @@ class MbrSelector:
 
     def choose(self, users: Iterable[int], evidence: Sequence[ExplanationEvidence]) -> list[ChosenSentence]:
         """The same, with how each sentence was come by."""
-        return [self._one(user, known) for user, known in zip(users, evidence, strict=True)]
+        return [self._choose_sentence(user, known) for user, known in zip(users, evidence, strict=True)]
 
-    def ranked(self, user: int, item: int) -> tuple[Rows, Float32]:
+    def rank_sentences(self, user: int, item: int) -> tuple[Rows, Float32]:
         """Sentences that may be said by their number, the best first, and the worth of each."""
-        said, found, weight = self._item(item)
+        said, found, weight = self._find_sentences(item)
         own = self._of_user(user)[-NEWEST:]
         if len(own):
             found, weight = found + self._agreement(said, own).mean(axis=1), weight + 1.0
@@ -106,43 +106,43 @@ class MbrSelector:
         order = np.argsort(-worth, kind="stable")
         return said[order], worth[order].astype(np.float32)
 
-    def _item(self, item: int) -> tuple[Rows, Float32, float]:
+    def _find_sentences(self, item: int) -> tuple[Rows, Float32, float]:
         """What may be said of an item, how far the item's, its like's and anybody's sentences agree, of how many."""
-        if item not in self._known:
-            self._known[item] = self._judged(item)
-        return self._known[item]
+        if item not in self._by_item:
+            self._by_item[item] = self._compare_sentences(item)
+        return self._by_item[item]
 
-    def _judged(self, item: int) -> tuple[Rows, Float32, float]:
-        own, (alike, likeness) = self._of_item(item)[-NEWEST:], self._alike(item)
+    def _compare_sentences(self, item: int) -> tuple[Rows, Float32, float]:
+        own, (alike, likeness) = self._of_item(item)[-NEWEST:], self._find_alike(item)
         others = [self._of_item(int(each))[-NEWEST_ALIKE:] for each in alike]
         near = np.concatenate([own, *others]).astype(np.intp)
         said = near if len(near) else self._anybody
-        found, voices = self._agreement(said, self._anybody).mean(axis=1), 1.0
+        found, weight = self._agreement(said, self._anybody).mean(axis=1), 1.0
         if len(near):
             close = np.concatenate([[1.0], likeness]).repeat([len(own), *map(len, others)])
             agreed = self._agreement(near, near)
             for weights in (close, (np.arange(len(near)) < len(own)).astype(np.float64)):
                 if weights.sum() > 0:
-                    found, voices = found + agreed @ (weights / weights.sum()), voices + 1.0
-        return said, found.astype(np.float32), voices
+                    found, weight = found + agreed @ (weights / weights.sum()), weight + 1.0
+        return said, found.astype(np.float32), weight
 
-    def _agreement(self, said: Rows, heard: Rows) -> Float32:
-        return self._sentences.agreement(said, heard, self.settings.pairs)
+    def _agreement(self, said: Rows, others: Rows) -> Float32:
+        return self._sentences.agreement(said, others, self.settings.pairs)
 
-    def _one(self, user: int, known: ExplanationEvidence) -> ChosenSentence:
+    def _choose_sentence(self, user: int, known: ExplanationEvidence) -> ChosenSentence:
         """The best sentence with claims that the item's evidence verifies; else the best without; else the evidence."""
         only_item, plain = replace(known, own={}), None
-        rows = self.ranked(user, known.item)[0]
+        rows = self.rank_sentences(user, known.item)[0]
         for place, row in enumerate(rows):
-            text: str = self._said[row]
+            text: str = self._clean[row]
             claims = self._check.check(text, only_item) if text else []
             if claims and all(claim.verified for claim in claims):
                 return ChosenSentence(text, int(self._items[row]), len(rows), place)
             if text and not claims and plain is None:
                 plain = ChosenSentence(text, int(self._items[row]), len(rows), place)
-        return plain or ChosenSentence(_evidence_alone(known), compared=len(rows), refused=len(rows))
+        return plain or ChosenSentence(_describe_evidence(known), compared=len(rows), refused=len(rows))
 
-    def _alike(self, item: int) -> tuple[Rows, npt.NDArray[np.float64]]:
+    def _find_alike(self, item: int) -> tuple[Rows, npt.NDArray[np.float64]]:
         """Items with reviews most like the item's, and how like they are, each to the power that counts."""
         if not self.settings.alike:
             return np.empty(0, np.intp), np.empty(0)
@@ -153,11 +153,11 @@ class MbrSelector:
         return best, near[best].astype(np.float64) ** SHARPNESS
 
 
-def _evidence_alone(known: ExplanationEvidence) -> str:
+def _describe_evidence(known: ExplanationEvidence) -> str:
     """What can be said where no sentence will do."""
     if not known.reviews:
         return "There are no reviews of it yet."
-    named = most_named(known.aspects or {}, 1)  # type: ignore[arg-type]
+    named = find_most_named(known.aspects or {}, 1)  # type: ignore[arg-type]
     return f"{known.reviews} reviews of it name {named[0][0]}." if named else f"It has {known.reviews} reviews."
 
 

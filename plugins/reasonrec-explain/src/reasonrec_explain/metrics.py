@@ -45,7 +45,7 @@ class Overlap:
         return float(self.rouge.mean()) if len(self.rouge) else 0.0
 
 
-def overlap(texts: Sequence[str], references: Sequence[str]) -> Overlap:
+def measure_overlap(texts: Sequence[str], references: Sequence[str]) -> Overlap:
     """Compare each text with its reference, case aside.
 
     Raises:
@@ -99,7 +99,7 @@ def compare(first: Overlap, second: Overlap, *, seed: int = 0) -> dict[str, Diff
     }
 
 
-def bleu_of_sums(sums: Float64) -> Float64:
+def compute_bleu(sums: Float64) -> Float64:
     """float64[R] corpus BLEU of float64[R, 10] sums of `Overlap.counts`."""
     return np.array([_bleu(row) for row in np.maximum(sums, 0)], np.float64)
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from reasonrec_core.components import Settings
 from reasonrec_core.types import Reviews
-from reasonrec_explain.aspects import Aspects, sentences
+from reasonrec_explain.aspects import Aspects, split_sentences
 from reasonrec_explain.sanitise import Sanitiser
 
 SENTENCE_CHARACTERS = 240
@@ -28,7 +28,7 @@ class ReferenceSettings(Settings):
     """Of a sentence."""
 
 
-def references(reviews: Reviews, aspects: Aspects, settings: ReferenceSettings | None = None) -> list[str]:
+def make_references(reviews: Reviews, aspects: Aspects, settings: ReferenceSettings | None = None) -> list[str]:
     """One text per review, by one rule for references and for what is retrieved."""
     settings = settings or ReferenceSettings()
     return [
@@ -36,7 +36,7 @@ def references(reviews: Reviews, aspects: Aspects, settings: ReferenceSettings |
     ]
 
 
-def hints(texts: Sequence[str], aspects: Aspects) -> list[str | None]:
+def find_hints(texts: Sequence[str], aspects: Aspects) -> list[str | None]:
     """The first aspect that each reference names, None where it names none: the feature word of PETER+ and P5."""
     return [next(iter(aspects.within(text)), None) for text in texts]
 
@@ -46,7 +46,7 @@ def _part(text: str, summary: str, aspects: Aspects, settings: ReferenceSettings
         return " ".join(text.split())
     if settings.part == "summary" and summary.strip():
         return " ".join(summary.split())
-    all_of_it = sentences(text)
+    all_of_it = split_sentences(text)
     fit = [s for s in all_of_it if settings.fewest_words <= len(s.split()) <= settings.most_words]
     named = next((s for s in fit if aspects.within(s)), None)
     return named or next(iter(fit), None) or " ".join(text.split()[: settings.most_words])

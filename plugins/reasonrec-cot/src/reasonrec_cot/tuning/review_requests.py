@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from reasonrec_explain.aspects import Aspects
 from reasonrec_explain.evidence import EvidenceSource
-from reasonrec_explain.references import references
+from reasonrec_explain.references import make_references
 
 from reasonrec_core.components import FitData
 from reasonrec_core.data.cases import make_pair_keys
@@ -46,7 +46,7 @@ class ReviewRequests:
         visible = data.reviews()
         cases = written_before(data.train, visible, len(data.catalog), longest=longest)
         aspects = Aspects(visible, len(data.catalog))
-        said = [" ".join(TAG.sub(" ", text).split()) for text in references(cases.reviews, aspects)]
+        said = [" ".join(TAG.sub(" ", text).split()) for text in make_references(cases.reviews, aspects)]
         kept = np.array([row for row, text in enumerate(said) if text], np.intp)
         if not len(kept):
             return None
