@@ -18,7 +18,6 @@ PRIVATE_WORDS = frozenset(
 
 SAME_NAME = {
     "Fitted": "of the pipeline and of routing: to be told apart",
-    "ItemInputs": "of observe and of chain: to be told apart",
     "Router": "the component, and the protocol of a fitted one: to be told apart",
 }
 """Public classes of one name that there are, and why."""
@@ -31,7 +30,6 @@ ALLOWED_FUNCTIONS = {
     "reasonrec_core/routing/deferral_model.py:judged": "to be renamed",
     "reasonrec_core/routing/expected_gain.py:stated": "to be renamed",
     "reasonrec_core/testing/router.py:held": "to be renamed",
-    "reasonrec_chain/pool.py:find_taken": "items that a pool has taken already",
     "reasonrec_clip/learning.py:draw_held_out": "hold-out is a term of the field",
 }
 """Public functions as ``package/path.py:name`` that bear one of `PRIVATE_WORDS`, and why."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reasonrec_chain.policy import Chain
-from reasonrec_chain.pool import ExpertVotes, find_taken
+from reasonrec_chain.pool import ExpertVotes, find_history_places
 from reasonrec_profile.api import AgeDecay, HistoryWeights
 from scipy import sparse
 from small import answer, asking, fitted
@@ -86,7 +86,7 @@ def test_votes_for_one_are_those_among_many(rows: list[list[int]], density: floa
     bounds = [*pairwise(range(len(rows) + 1)), (0, len(rows))]
     for start, stop in bounds:
         part = batch.slice(start, stop)
-        workspace, own = np.full((stop - start, 20), 7, np.float32), find_taken(part, 20)
+        workspace, own = np.full((stop - start, 20), 7, np.float32), find_history_places(part, 20)
         votes = ExpertVotes.of(links, AgeDecay(decay), evidence.slice(start, stop), own, workspace)
         wanted = expected[start:stop].copy()
         wanted.reshape(-1)[own] = 0

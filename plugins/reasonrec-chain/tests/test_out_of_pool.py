@@ -45,8 +45,8 @@ def test_what_is_left_is_as_much_as_targets_were_outside(shallow: Chain, world: 
     assert valid is not None
     batch = replace(valid.queries, k=1)
     whole = shallow.distribution(batch, world.fit.observation)
-    escape = shallow.model.out_of_pool
-    assert escape != OutOfPool(), "fitted"
+    shares = shallow.model.out_of_pool
+    assert shares != OutOfPool(), "fitted"
     outside = _outside(shallow, world)
     said = np.array([row[free].sum() for row, free in zip(whole, outside, strict=True)])
     rows = np.repeat(np.arange(len(valid)), np.diff(valid.target_indptr))

@@ -12,8 +12,8 @@ from reasonrec_chain.pool import (
     compute_block_maxima,
     drop_repeats,
     find_best,
+    find_history_places,
     find_popular,
-    find_taken,
     merge_pools,
 )
 from reasonrec_profile.api import AgeDecay, HistoryWeights
@@ -62,17 +62,17 @@ def test_votes_are_the_sparse_product_without_what_is_taken() -> None:
     wanted = (evidence.matrix(fade, 30) @ links).toarray()
     wanted[batch.history.rows, batch.history.items] = 0
     out = np.full((4, 30), 7, np.float32)
-    votes = ExpertVotes.of(links, fade, evidence, find_taken(batch, 30), out)
+    votes = ExpertVotes.of(links, fade, evidence, find_history_places(batch, 30), out)
     np.testing.assert_allclose(votes.scores, wanted, rtol=1e-6)
     np.testing.assert_allclose(votes.totals, wanted.sum(axis=1), rtol=1e-5)
     empty = sparse.csr_matrix((30, 30), dtype=np.float32)
-    assert not ExpertVotes.of(empty, fade, evidence, find_taken(batch, 30), out).scores.any()
+    assert not ExpertVotes.of(empty, fade, evidence, find_history_places(batch, 30), out).scores.any()
 
 
 def test_the_most_popular_that_a_user_does_not_have() -> None:
     order = np.array([4, 2, 0, 1, 3], np.int32)
     batch, workspace = asking([[], [4, 4, 0], [0, 1, 2, 3, 4]]), Workspace.of(1, 15)
-    flat = find_popular(order, find_taken(batch, 5), batch, 2, workspace)
+    flat = find_popular(order, find_history_places(batch, 5), batch, 2, workspace)
     assert [(f // 5, f % 5) for f in flat.tolist()] == [(0, 4), (0, 2), (1, 2), (1, 1)]
     assert not workspace.marks.any()
 

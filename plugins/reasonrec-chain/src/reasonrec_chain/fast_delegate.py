@@ -32,7 +32,7 @@ from reasonrec_chain.gating import TINY, Gates, GateWeights, predict_weights
 from reasonrec_chain.item_cache import ItemCache
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.policy import Chain
-from reasonrec_chain.pool import ExpertVotes, find_taken
+from reasonrec_chain.pool import ExpertVotes, find_history_places
 from reasonrec_chain.propose import SEQUENCE, Experts, choose_chunk_size
 from reasonrec_core.components import Delegate, FitData, ReasoningPolicy, Settings, pick_candidates
 from reasonrec_core.data.catalog import Catalog
@@ -151,12 +151,12 @@ class ChainReflex(Delegate[ChainReflexConfig]):
     ) -> None:
         """Write float32[B, n_items] scores of one chunk into ``out``."""
         size, n = out.shape
-        own = find_taken(batch, n)
+        own = find_history_places(batch, n)
         links = {link.name: (found, link) for found, link in zip(cache.links, experts.links, strict=True)}
         totals, surest = np.zeros((2, size, len(self.names)), np.float32)
         with cache.workspace(size) as workspace:
-            rooms = [workspace.array(e, size, n) for e in range(len(self.names))]
-            for e, (name, share) in enumerate(zip(self.names, rooms, strict=True)):
+            shares = [workspace.array(e, size, n) for e in range(len(self.names))]
+            for e, (name, share) in enumerate(zip(self.names, shares, strict=True)):
                 if name == SEQUENCE:
                     assert states is not None
                     cache.logits(states, share)
@@ -166,39 +166,41 @@ class ChainReflex(Delegate[ChainReflexConfig]):
                     found, link = links[name]
                     totals[:, e] = ExpertVotes.of(found, link.fade, evidence, own, share).totals
                 surest[:, e] = share.max(axis=1, initial=0.0)
-            voiced = np.array([name != SEQUENCE for name in self.names])
-            voices = np.divide(np.float32(1), totals, out=np.ones_like(totals), where=voiced & (totals > 0))
-            weighed = self._weights(horizon, totals, surest * voices)
-            self._mixed(rooms, voiced, voices, weighed, out)
+            is_votes = np.array([name != SEQUENCE for name in self.names])
+            normalisers = np.divide(np.float32(1), totals, out=np.ones_like(totals), where=is_votes & (totals > 0))
+            weighed = self._weights(horizon, totals, surest * normalisers)
+            self._mix(shares, is_votes, normalisers, weighed, out)
 
-    def _mixed(self, rooms: list[Float32], voiced: Bool, voices: Float32, weighed: GateWeights, out: Float32) -> None:
+    def _mix(
+        self, shares: list[Float32], is_votes: Bool, normalisers: Float32, weighed: GateWeights, out: Float32
+    ) -> None:
         """Write the scores of one chunk.
 
         Most items have links to nothing in a history, so only the sequence's share is looked at everywhere.
 
         Args:
-            rooms: per expert float32[B, n_items], the sequence's shares or others' votes.
-            voiced: bool[E], whose votes they are.
-            voices: float32[B, E], what makes votes shares.
+            shares: per expert float32[B, n_items], the sequence's shares or others' votes.
+            is_votes: bool[E], whose are votes.
+            normalisers: float32[B, E], what makes votes shares.
             weighed: how much each expert counts.
             out: float32[B, n_items].
         """
-        mixture, agreement, floor = weighed.experts * voices, weighed.agreement, np.float32(self.gates.floor)
-        at = np.flatnonzero(np.logical_or.reduce([rooms[e] > 0 for e in np.flatnonzero(voiced).tolist()]))
+        mixture, agreement, floor = weighed.experts * normalisers, weighed.agreement, np.float32(self.gates.floor)
+        at = np.flatnonzero(np.logical_or.reduce([shares[e] > 0 for e in np.flatnonzero(is_votes).tolist()]))
         row = at // out.shape[1]
         mixed, agreed = np.full(len(at), TINY, np.float32), np.zeros(len(at), np.float32)
-        for e, share in enumerate(rooms):
+        for e, share in enumerate(shares):
             there = share.reshape(-1).take(at)
             mixed += mixture[row, e] * there
-            agreed += agreement[row, e] * np.log(there * voices[row, e] + floor)
-        silent = agreement[:, voiced].sum(axis=1, keepdims=True) * np.log(floor)
-        if voiced.all():
+            agreed += agreement[row, e] * np.log(there * normalisers[row, e] + floor)
+        silent = agreement[:, is_votes].sum(axis=1, keepdims=True) * np.log(floor)
+        if is_votes.all():
             out[:] = TINY * np.exp(silent)
         else:
             e = self.names.index(SEQUENCE)
-            np.multiply(rooms[e], mixture[:, e, None], out=out)
+            np.multiply(shares[e], mixture[:, e, None], out=out)
             out += np.float32(TINY)
-            product = np.add(rooms[e], floor, out=rooms[e])
+            product = np.add(shares[e], floor, out=shares[e])
             np.log(product, out=product)
             product *= agreement[:, e, None]
             product += silent

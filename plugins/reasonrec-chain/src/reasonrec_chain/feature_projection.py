@@ -57,7 +57,7 @@ class FeatureProjection:
 
 
 @dataclass(frozen=True)
-class ItemInputs:
+class ItemTensors:
     """All that item representations are computed from, as tensors on one device.
 
     Attributes:
@@ -72,21 +72,21 @@ class ItemInputs:
     present: tuple[Tensor, ...]
     members: tuple[Tensor, ...]
 
-    def to(self, device: torch.device) -> ItemInputs:
+    def to(self, device: torch.device) -> ItemTensors:
         """The same on a device."""
 
         def move(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             return tuple(t.to(device) for t in tensors)
 
-        return ItemInputs(self.counts.to(device), move(self.views), move(self.present), move(self.members))
+        return ItemTensors(self.counts.to(device), move(self.views), move(self.present), move(self.members))
 
 
-def make_item_inputs(
+def make_item_tensors(
     counts: Float32,
     views: tuple[FeatureProjection, ...],
     memberships: tuple[sparse.csr_matrix, ...],
     observation: Observation,
-) -> ItemInputs:
+) -> ItemTensors:
     """The inputs of all items that ``observation`` shows.
 
     Args:
@@ -99,7 +99,7 @@ def make_item_inputs(
     n = len(counts)
     empty = np.zeros(0, np.bool_)
     full = [(v, p) if len(p) == n else (np.zeros((n, v.shape[1]), np.float32), np.resize(empty, n)) for v, p in seen]
-    return ItemInputs(
+    return ItemTensors(
         torch.from_numpy(np.asarray(counts, np.float32)),
         tuple(torch.from_numpy(v) for v, _ in full),
         tuple(torch.from_numpy(p.astype(np.float32)) for _, p in full),

@@ -117,7 +117,7 @@ class FittedGates:
 
     def better_than(self, other: FittedGates) -> bool:
         """Whether NDCG@10 on the same unseen pairs is higher by more than chance (paired, 95 %, two-sided)."""
-        gained = cut_at_ten(self.unseen) - cut_at_ten(other.unseen)
+        gained = zero_below_ten(self.unseen) - zero_below_ten(other.unseen)
         return len(gained) > 0 and bool(gained.mean() > CERTAIN * gained.std() / np.sqrt(len(gained)))
 
 
@@ -225,10 +225,10 @@ def _scores(gates: Gates, pairs: GatePairs) -> torch.Tensor:
     return scores.masked_fill(~(pairs.allowed | own), -torch.inf)
 
 
-def cut_at_ten(gains: Gains) -> Gains:
+def zero_below_ten(gains: Gains) -> Gains:
     """The gains, 0 below rank 10."""
     return np.where(gains >= 1 / np.log2(11) - 1e-12, gains, 0.0)
 
 
 def _ndcg(gains: Gains) -> float:
-    return float(cut_at_ten(gains).mean()) if len(gains) else 0.0
+    return float(zero_below_ten(gains).mean()) if len(gains) else 0.0

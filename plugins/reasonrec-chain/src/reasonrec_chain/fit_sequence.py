@@ -14,7 +14,7 @@ from reasonrec_torch.progress import TrainingReport
 from reasonrec_torch.trainer import train
 
 from reasonrec_chain.config import ChainConfig, TrainingConfig
-from reasonrec_chain.feature_projection import FeatureProjection, ItemInputs, make_item_inputs
+from reasonrec_chain.feature_projection import FeatureProjection, ItemTensors, make_item_tensors
 from reasonrec_chain.network import Network
 from reasonrec_chain.sequence import SequenceModel
 from reasonrec_core.components import FitData
@@ -37,7 +37,7 @@ def train_sequence(
     wanted = choose_modalities(config.counted.model_copy(update={"modalities": config.network.modalities}), data)
     views = tuple(FeatureProjection.of(m, seen.features[m], seen.present[m], config.network.components) for m in wanted)
     memberships = tuple(field.membership for field in counted.fields)
-    inputs = make_item_inputs(counts, views, memberships, seen)
+    inputs = make_item_tensors(counts, views, memberships, seen)
     hidden = config.network.hidden_ids
     if hidden is None:
         hidden = min(MOST_HIDDEN, float((counts == 0).mean()))
@@ -82,7 +82,7 @@ def train_sequence(
     return SequenceModel(tuple(networks), views, counts, counted.fields), tuple(reports)
 
 
-def _identity(config: ChainConfig, inputs: ItemInputs, hidden: float) -> str:
+def _identity(config: ChainConfig, inputs: ItemTensors, hidden: float) -> str:
     """Hash of what the trained weights depend on besides sequences, seed and the settings of training."""
     members = [part for m in inputs.members for part in (m.indices(), m.values())]
     tensors = (inputs.counts, *inputs.views, *inputs.present, *members)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from reasonrec_chain.feature_projection import ItemInputs
+from reasonrec_chain.feature_projection import ItemTensors
 
 SPREAD = 0.02
 """Standard deviation of new parameters."""
@@ -48,7 +48,7 @@ class ItemEncoder(nn.Module):
         self.gates = nn.Parameter(torch.zeros(parts, parts))
         self.tilt = nn.Parameter(torch.zeros(dimensions))
 
-    def forward(self, inputs: ItemInputs) -> tuple[Tensor, Tensor]:
+    def forward(self, inputs: ItemTensors) -> tuple[Tensor, Tensor]:
         """float[n, d] vectors and float[n] biases; n may exceed the catalogue that was trained on.
 
         The bias of an item is what its content suggests plus, for items that were trained on, its own.

@@ -16,7 +16,7 @@ from reasonrec_torch.next_item import NextItemModel
 from torch import Tensor, nn
 
 from reasonrec_chain.config import NetworkConfig
-from reasonrec_chain.feature_projection import ItemInputs
+from reasonrec_chain.feature_projection import ItemTensors
 from reasonrec_chain.history_encoder import HistoryEncoder
 from reasonrec_chain.item_encoder import ItemEncoder
 
@@ -40,7 +40,7 @@ class Network(NextItemModel):
     def __init__(
         self,
         config: NetworkConfig,
-        inputs: ItemInputs,
+        inputs: ItemTensors,
         priors: tuple[Tensor, ...],
         softmax: Softmax | None = None,
         hidden_ids: float = 0.0,

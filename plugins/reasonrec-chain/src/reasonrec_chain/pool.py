@@ -39,7 +39,7 @@ class ExpertVotes:
             links: float32 CSR[n, n].
             fade: of the history entries.
             evidence: of B queries.
-            own: see `find_taken`.
+            own: see `find_history_places`.
             out: float32[B, n], to be written over.
         """
         history, n = evidence.history, links.shape[0]
@@ -77,7 +77,7 @@ def list_votes(links: sparse.csr_matrix, fade: AgeDecay, evidence: HistoryWeight
     return links.indices[at], np.repeat(weights, lengths) * links.data[at]
 
 
-def find_taken(batch: QueryBatch, n_items: int) -> FlatIndex:
+def find_history_places(batch: QueryBatch, n_items: int) -> FlatIndex:
     """The places of what each user already has; none where candidates are given."""
     if batch.candidates is not None:
         return np.zeros(0, np.int64)
@@ -142,7 +142,7 @@ def find_popular(order: Int32, own: FlatIndex, batch: QueryBatch, most: int, wor
 
     Args:
         order: int32[n], all items, the most popular first.
-        own: see `find_taken`.
+        own: see `find_history_places`.
         batch: B queries.
         most: how many.
         workspace: memory.

@@ -33,8 +33,8 @@ def compute_distribution(
         items, part = thought.proposals.items, out[start : start + len(thought.mass)]
         row, column = np.nonzero(thought.proposals.allowed)
         if thought.outside.any():
-            elsewhere = OutOfPoolShares.of(model, cache, batch.slice(start, start + len(part)), states, items)
-            part[:] = elsewhere.mixed(model.out_of_pool.sequence) * thought.outside[:, None]
+            shares = OutOfPoolShares.of(model, cache, batch.slice(start, start + len(part)), states, items)
+            part[:] = shares.mixed(model.out_of_pool.sequence) * thought.outside[:, None]
         part[row, items[row, column] if batch.candidates is None else column] = thought.mass[row, column]
     return out
 

@@ -10,7 +10,15 @@ from reasonrec_profile.api import AFFINITY, POPULARITY, Expert, HistoryWeights, 
 
 from reasonrec_chain.item_cache import ItemCache, Workspace, keep_visible
 from reasonrec_chain.label_sets import LabelSets
-from reasonrec_chain.pool import ExpertVotes, FlatIndex, drop_repeats, find_best, find_popular, find_taken, merge_pools
+from reasonrec_chain.pool import (
+    ExpertVotes,
+    FlatIndex,
+    drop_repeats,
+    find_best,
+    find_history_places,
+    find_popular,
+    merge_pools,
+)
 from reasonrec_chain.sequence import SequenceModel
 from reasonrec_core.types import Bool, Float32, Int32, Observation, QueryBatch
 
@@ -121,7 +129,7 @@ def propose(
         cache: the items as they can be seen now.
     """
     size, n = len(batch), cache.n_items
-    own = find_taken(batch, n)
+    own = find_history_places(batch, n)
     with cache.workspace(size) as workspace:
         logits = cache.logits(states, workspace.array(0, size, n)) if SEQUENCE in experts.names else None
         if logits is not None:
@@ -142,8 +150,8 @@ def propose(
             totals.append(_log_sum(logits))
             shares.append(np.exp(picked - totals[0][:, None]))
         for found in votes:
-            voice = np.divide(np.float32(1), found.totals, out=np.zeros_like(found.totals), where=found.totals > 0)
-            shares.append(found.scores.reshape(-1).take(places) * voice[:, None])
+            normaliser = np.divide(np.float32(1), found.totals, out=np.zeros_like(found.totals), where=found.totals > 0)
+            shares.append(found.scores.reshape(-1).take(places) * normaliser[:, None])
             totals.append(found.totals)
     ratios = _ratios(items, odds, cache)
     _counted(batch, items, ratios, experts, shares, totals)

@@ -10,7 +10,7 @@ from reasonrec_profile.api import HistoryWeights, ItemField
 from reasonrec_torch.next_item import last_states
 from scipy import sparse
 
-from reasonrec_chain.feature_projection import FeatureProjection, make_item_inputs
+from reasonrec_chain.feature_projection import FeatureProjection, make_item_tensors
 from reasonrec_chain.network import Network
 from reasonrec_core.types import Float32, History, Observation, indptr_of
 
@@ -47,7 +47,7 @@ class SequenceModel:
             mean logits come: all vectors / M and, as last row, the mean biases.
         """
         members = tuple(list_shown_labels(field, observation) for field in self.fields)
-        inputs = make_item_inputs(self.counts, self.views, members, observation)
+        inputs = make_item_tensors(self.counts, self.views, members, observation)
         made = [network.items(inputs) for network in self.networks]
         columns = [vectors for vectors, _ in made] + [torch.stack([bias for _, bias in made], dim=1).sum(1, True)]
         joint = torch.cat(columns, dim=1).T.contiguous() / len(made)

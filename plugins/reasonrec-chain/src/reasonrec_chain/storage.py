@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from reasonrec_chain.config import ChainConfig
 from reasonrec_chain.evidential import EvidenceStrength
-from reasonrec_chain.feature_projection import FeatureProjection, make_item_inputs
+from reasonrec_chain.feature_projection import FeatureProjection, make_item_tensors
 from reasonrec_chain.gating import Gates
 from reasonrec_chain.model import ChainModel, make_experts
 from reasonrec_chain.network import Network
@@ -47,7 +47,7 @@ def write_chain(model: ChainModel, folder: Path) -> None:
         "modalities": [view.modality for view in sequence.views],
         "gates": {"kind": model.gates.kind, "experts": model.gates.experts, "fields": model.gates.fields},
         "trust": list(model.experts.trust),
-        "escape": model.out_of_pool.to_dict(),
+        "out_of_pool": model.out_of_pool.to_dict(),
         "report": model.report,
     }
     write_json(folder / "chain.json", stored)
@@ -68,7 +68,7 @@ def read_chain(config: ChainConfig, folder: Path) -> ChainModel:
             gates = _gates(config, tensors, stored["gates"])
             strength = _strength(config, tensors)
         trust, report = tuple(float(t) for t in stored["trust"]), dict(stored["report"])
-        escape = OutOfPool(**{name: float(value) for name, value in stored.get("escape", {}).items()})
+        out_of_pool = OutOfPool(**{name: float(value) for name, value in stored["out_of_pool"].items()})
         experts = make_experts(config, counted, sequence, trust)
         fields = len(experts.labels)
         if (gates.experts, gates.fields, len(trust)) != (len(experts.names), fields, fields):
@@ -76,7 +76,7 @@ def read_chain(config: ChainConfig, folder: Path) -> ChainModel:
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"not a saved chain ({reason})", where=str(folder), fix="Fit again.") from error
-    return ChainModel(counted, experts, gates, report, out_of_pool=escape, strength=strength)
+    return ChainModel(counted, experts, gates, report, out_of_pool=out_of_pool, strength=strength)
 
 
 def _sequence(
@@ -89,7 +89,7 @@ def _sequence(
     memberships = tuple(field.membership for field in counted.fields)
     trained: Float32 = tensors["counts"].numpy()
     nothing = Observation({}, {}, np.zeros(0, np.float32))
-    inputs = make_item_inputs(trained, views, tuple(m[: len(trained)] for m in memberships), nothing)
+    inputs = make_item_tensors(trained, views, tuple(m[: len(trained)] for m in memberships), nothing)
     priors, networks = tuple(torch.from_numpy(f.prior) for f in counted.fields), []
     for m in range(config.network.members):
         network = Network(config.network, inputs, priors)
