@@ -39,7 +39,7 @@ def test_the_model_ranks_the_shortlist_and_the_delegate_the_rest(world: Tiny, ll
     cot = made(world, llama)
     seen = world.observation(batch)
     answer = cot.deliberate(batch, seen)
-    shortlist = cot._listed(batch, seen)
+    shortlist = cot._make_shortlist(batch, seen)
     reasoned = cot.engine.rank(replace(batch, candidates=shortlist.items))
     assert answer.ranking is not None
     assert answer.mass is not None
@@ -94,11 +94,11 @@ def test_a_shuffled_list_depends_on_the_request_alone(world: Tiny, llama: Path) 
     ranked = made(world, llama)
     batch = asked(world)
     seen = world.observation(batch)
-    listed, prior = cot._listed(batch, seen).items, ranked._listed(batch, seen).items
+    listed, prior = cot._make_shortlist(batch, seen).items, ranked._make_shortlist(batch, seen).items
     assert np.array_equal(np.sort(listed), np.sort(prior))
     assert not np.array_equal(listed, prior)
     one = np.array([2], np.intp)
-    assert np.array_equal(cot._listed(batch.take(one), seen.take(one)).items[0], listed[2])
+    assert np.array_equal(cot._make_shortlist(batch.take(one), seen.take(one)).items[0], listed[2])
 
 
 def test_what_is_not_answered_follows_in_the_delegates_order() -> None:
