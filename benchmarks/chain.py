@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from chain_table import write_table
 from chain_variants import SAME_NETWORK, VARIANTS, WITHOUT
-from profile_policy import Bench, alone, prepare
+from profile_policy import Bench, alone, observing, prepare
 from progress import tell
 from reasonrec_profile.api import Profile
 from threadpoolctl import threadpool_limits
@@ -129,8 +129,7 @@ def baselines(given: argparse.Namespace) -> None:
         part.fit(replace(bench.fit, seed=0, delegate=make))
         seconds = time.perf_counter() - started
         if isinstance(part, Delegate):
-            recommend = part.recommend
-            found = scored(bench, lambda q, r=recommend: r(q, bench.observe(q)), folder, ("valid", "test"))
+            found = scored(bench, observing(part.recommend, bench), folder, ("valid", "test"))
         else:
             assert isinstance(part, ReasoningPolicy)
             found = scored(bench, answering(part.deliberate, bench), folder, ("valid", "test"))
@@ -173,7 +172,7 @@ def place(given: argparse.Namespace) -> Path:
 
 def fresh(registry: Registry) -> Callable[[str], Delegate[Any]]:
     """Makes unfitted delegates for those that learn on top of others."""
-    return lambda label: registry.create(Kind.DELEGATE, label, {})  # type: ignore[return-value]
+    return lambda label: registry.create(Kind.DELEGATE, label, {})
 
 
 def answering(deliberate: Callable[[QueryBatch, Observation], Any], bench: Bench) -> Callable[[QueryBatch], Ranking]:
@@ -190,9 +189,10 @@ def scored(
         scores = bench.score(answer, part)
         found[part] = {m: scores.values[m] for m in METRICS} | {"seconds": scores.seconds}
         cases = getattr(bench.split, part)
+        per_query: dict[str, Any] = {m: scores.per_query[m] for m in METRICS}
         np.savez(
             folder / f"{part}.npz",
-            **{m: scores.per_query[m] for m in METRICS},
+            **per_query,
             users=scores.users,
             horizon=bench.horizon(cases.queries),
         )

@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +128,7 @@ def one_by_one(policy: Chain, bench: Bench, requests: int) -> list[float]:
     for query, observation in zip(asked[:5], seen[:5], strict=True):
         policy.deliberate(query, observation)
     return [
-        seconds(lambda q=query, o=observation: policy.deliberate(q, o))[0]
+        seconds(partial(policy.deliberate, query, observation))[0]
         for query, observation in zip(asked, seen, strict=True)
     ]
 

@@ -137,7 +137,8 @@ def main() -> None:
     texts = catalog.texts()
     same = np.unique([texts[row] or "" for row in rows], return_inverse=True)[1]
     titles = [catalog.titles[row] for row in rows]
-    runs, held = [], []
+    runs: list[Any] = []
+    held: list[Any] = []
     for seed in range(args.seeds):
         test = draw_held_out(titles, args.share, seed)
         print(f"seed {seed}: {len(rows)} pairs, {int(test.sum())} held out", flush=True)

@@ -29,7 +29,7 @@ from typing import Any
 import cot_clicks
 import numpy as np
 from cot_table import write_table
-from profile_policy import Bench, prepare
+from profile_policy import Bench, observing, prepare
 from progress import tell
 from reasonrec_cot.policy import Cot
 from threadpoolctl import threadpool_limits
@@ -192,7 +192,7 @@ def baselines(given: argparse.Namespace) -> None:
         started = time.perf_counter()
         delegate.fit(replace(bench.fit, seed=0, delegate=fresh(registry)))
         seconds = time.perf_counter() - started
-        found = scored(given, bench, lambda q, d=delegate: d.recommend(q, bench.observe(q)), folder)
+        found = scored(given, bench, observing(delegate.recommend, bench), folder)
         if "ctr" in given.tasks:
             found |= clicks(given, bench, cot_clicks.of_delegate(delegate, bench), folder, states=False)
         keep(folder / "result.json", {"fit seconds": seconds, **found})
@@ -201,7 +201,7 @@ def baselines(given: argparse.Namespace) -> None:
 
 def fresh(registry: Registry) -> Callable[[str], Delegate[Any]]:
     """Makes the unfitted delegate that proposes candidates."""
-    return lambda label: registry.create(Kind.DELEGATE, label, {})  # type: ignore[return-value]
+    return lambda label: registry.create(Kind.DELEGATE, label, {})
 
 
 def scored(
@@ -217,7 +217,7 @@ def scored(
             cases = cot_clicks.some(getattr(split, part), given.queries)
             if not kept.exists():
                 scores = evaluate_ranking(answer, cases, K, n_items=bench.dataset.n_items, chunk=64, threads=1)
-                shown = {n: v for n, v in scores.per_query.items() if n.partition("[")[0] in METRICS}
+                shown: dict[str, Any] = {n: v for n, v in scores.per_query.items() if n.partition("[")[0] in METRICS}
                 np.savez(kept, users=scores.users, seconds=scores.seconds, **shown)
             with np.load(kept) as arrays:
                 found[f"{task} {part}"] = {name: float(arrays[name].mean()) for name in arrays if name != "users"}

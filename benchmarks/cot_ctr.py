@@ -147,7 +147,7 @@ def answers(kind: Kind, name: str, settings: dict[str, Any], fit: FitData, parts
         print(name, part, f"{len(queries) / (time.perf_counter() - started):.1f} rows/s", flush=True)
     if getattr(made, "report", None):
         print(json.dumps(made.report), flush=True)
-        found[REPORT] = np.array(json.dumps(made.report))  # type: ignore[assignment]
+        found[REPORT] = np.array(json.dumps(made.report))
     return found
 
 

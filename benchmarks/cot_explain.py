@@ -124,7 +124,7 @@ def add_answer(
         prepared.fit_data("work"),
         progress=tell(),
         workdir=workdir,
-        delegate=lambda label: registry.create(Kind.DELEGATE, label, {}),  # type: ignore[return-value,arg-type]
+        delegate=lambda label: registry.create(Kind.DELEGATE, label, {}),
     )
     started = time.perf_counter()
     policy.fit(data)
@@ -141,7 +141,9 @@ def add_answer(
 def taken(asked: ExplanationCases, rows: np.ndarray) -> ExplanationCases:
     """Some of the requests."""
     cases = ReviewCases(asked.cases.queries.take(rows), asked.cases.reviews.take(rows))
-    parts = {name: tuple(getattr(asked, name)[row] for row in rows) for name in ("texts", "hints", "evidence")}
+    parts: dict[str, Any] = {
+        name: tuple(getattr(asked, name)[row] for row in rows) for name in ("texts", "hints", "evidence")
+    }
     return replace(asked, cases=cases, **parts)
 
 

@@ -39,7 +39,8 @@ def places(answer: Deliberation, items: np.ndarray) -> np.ndarray:
     assert answer.ranking is not None
     ranked = answer.ranking.items
     found = ranked[:, :, None] == items
-    return np.where(found.any(axis=1), found.argmax(axis=1), ranked.shape[1]).astype(np.float64)
+    at: np.ndarray = np.where(found.any(axis=1), found.argmax(axis=1), ranked.shape[1]).astype(np.float64)
+    return at
 
 
 def main() -> None:

@@ -64,7 +64,7 @@ def rate(bench: Bench, settings: dict[str, Any], steps: int) -> float:
             learned, started = 0, time.process_time()
         losses = built.module.loss(sampler.draw(step, 0, 0.5), np.random.default_rng(step))
         assert losses.total is not None
-        losses.total.backward()
+        torch.autograd.backward(losses.total)
         optimiser.step()
         optimiser.zero_grad()
         learned += losses.counts.get(RECOMMENDATION, 0)

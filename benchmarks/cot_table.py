@@ -93,7 +93,7 @@ def section(folder: Path, seed: int, kind: str, title: str, metric: str) -> Iter
     )
     ours = {name: reference(name) for name in pieces}
     versus = {n: difference(pieces[r], pieces[n], metric) for n, r in ours.items() if r in pieces and r != n}
-    own = {n: difference(p, g, metric) for n, p in pieces.items() if (g := generator(p, pieces)) is not None}
+    own = {n: difference(p, made, metric) for n, p in pieces.items() if (made := generator(p, pieces)) is not None}
     # A full form minus its generator is in both columns, and one comparison.
     both = {n: g for n, r in ours.items() if r == n and (g := of_generator(pieces[n])) in versus and ours[g] == n}
     once = {("full", n): found[3] for n, found in versus.items()}

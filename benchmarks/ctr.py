@@ -53,7 +53,7 @@ def with_fields(catalog: Catalog, path: Path) -> tuple[Catalog, float]:
 def observed(fit: FitData, cache: Path) -> FitData:
     """With sentence vectors of the items' texts."""
     encoder = Registry.discover().create(Kind.ENCODER, "text", {})
-    items = observe_items(fit.catalog, {"text": encoder}, cache / "features")  # type: ignore[dict-item]
+    items = observe_items(fit.catalog, {"text": encoder}, cache / "features")
     assert fit.valid is not None
     return replace(fit, observation=items.observation(np.zeros(len(fit.valid), np.float32)))
 

@@ -144,9 +144,8 @@ def against_library(fit: FitData, n_items: int, runs: int, threads: int) -> list
 
 def as_served(fit: FitData, split: Split, n_items: int) -> list[str]:
     lines = []
-    systems = {"popularity": {}, "transitions": {}, "implicit-als": {}, "implicit-bpr": {}, "implicit-itemknn": {}}
-    for name, settings in systems.items():
-        delegate = make(name, settings)
+    for name in ("popularity", "transitions", "implicit-als", "implicit-bpr", "implicit-itemknn"):
+        delegate = make(name, {})
         delegate.fit(fit)
         for part, cases in (("valid", split.valid), ("test", split.test)):
             cells, seconds = quality(delegate, cases, n_items, fit.seed)

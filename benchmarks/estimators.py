@@ -78,7 +78,8 @@ def run(given: argparse.Namespace, name: str) -> None:
     for part, cases in parts.items():
         asked = {k: e for k, e in estimators.items() if k not in ONLY_SETS and (part == "test" or k != "mc-dropout")}
         stated, seconds[part] = ask(bench, policy, asked, cases)
-        np.savez(folder / f"{part}.npz", **stated)
+        arrays: dict[str, Any] = dict(stated)
+        np.savez(folder / f"{part}.npz", **arrays)
     seen = bench.observe(parts["test"].queries)
     sets = {
         label: {"level": each.level, "table": each.coverage(parts["test"], seen).table()}
@@ -103,7 +104,7 @@ def policy_of(given: argparse.Namespace, bench: Bench, registry: Registry) -> Re
         policy = registry.load(Kind.POLICY, given.policy).load(given.fitted, bench.dataset.catalog)
         if given.policy == "chain":
             policy.config = type(policy.config).model_validate({**policy.config.model_dump(), "evidence": EVIDENCE})
-            policy.fit_masses(bench.fit)  # type: ignore[attr-defined]
+            policy.fit_masses(bench.fit)
     elif given.policy == "chain":
         raise SystemExit("--fitted: where the chain is that benchmarks/chain.py saved")
     else:

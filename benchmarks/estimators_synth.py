@@ -109,7 +109,7 @@ class Fitted:
         for _, piece in replace(batch, k=TOP).chunks(CHUNK):
             assert self.data.horizon is not None
             seen = replace(self.data.observation, horizon=self.data.horizon(piece))
-            answer = self.policy.deliberate(piece, seen)  # type: ignore[attr-defined]
+            answer = self.policy.deliberate(piece, seen)
             items.append(answer.ranking.items)
             for label, estimator in self.estimators.items():
                 told = estimator.estimate(piece, seen, None if estimator.stage == "before" else answer)
@@ -145,7 +145,8 @@ def measure(seed: int, registry: Registry) -> dict[str, Any]:
 
 def misses(world: World, items: np.ndarray) -> np.ndarray:
     """float64[B]: the true probability that none of the recommended items is next."""
-    return 1 - np.take_along_axis(world.truth, np.maximum(items, 0), axis=1).sum(axis=1)
+    missed: np.ndarray = 1 - np.take_along_axis(world.truth, np.maximum(items, 0), axis=1).sum(axis=1)
+    return missed
 
 
 def correlations(world: World, items: np.ndarray, said: Parts) -> dict[str, dict[str, float]]:
@@ -181,10 +182,10 @@ def tables(results: list[dict[str, Any]]) -> Iterator[str]:
             yield from ("", f"### {label}", "", f"| mean | {' | '.join(map(str, steps))} | last less first |")
             yield "|---" * (len(steps) + 2) + "|"
             for part in results[0][key][label][str(steps[-1])]:
-                values = np.array([[r[key][label][str(step)][part] for step in steps] for r in results])
-                change = values[:, -1] - values[:, 0]
+                means = np.array([[r[key][label][str(step)][part] for step in steps] for r in results])
+                change = means[:, -1] - means[:, 0]
                 span = f"{change.mean():+.4f} ({change.min():+.4f} to {change.max():+.4f})"
-                yield f"| {part} | {' | '.join(f'{v:.4f}' for v in values.mean(axis=0))} | {span} |"
+                yield f"| {part} | {' | '.join(f'{v:.4f}' for v in means.mean(axis=0))} | {span} |"
 
 
 def main() -> None:

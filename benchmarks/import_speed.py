@@ -19,6 +19,7 @@ import tempfile
 import time
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,10 +50,12 @@ def clocks() -> np.ndarray:
 
 def peak_memory() -> float:
     """MiB that this process held at most (Linux); unlike ``ru_maxrss`` not inherited from the parent."""
-    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
 
 
-def measure(path: Path) -> dict:
+def measure(path: Path) -> dict[str, Any]:
     """Import ``path`` in this process: seconds of wall clock and processor per stage."""
     from reasonrec_core.data import import_path
     from reasonrec_core.data.dataset import Dataset
@@ -80,7 +83,7 @@ def machine() -> str:
     return f"{os.cpu_count()} cores {named[0] if named else platform.machine()}, {memory:.0f} GiB"
 
 
-def table(cases: list[tuple[str, dict]], command: str, load: float) -> str:
+def table(cases: list[tuple[str, dict[str, Any]]], command: str, load: float) -> str:
     """The results as Markdown."""
     head = (
         f"# Import speed\n\n`{command}`, seed 0, {machine()}, "

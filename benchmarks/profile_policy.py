@@ -117,14 +117,19 @@ def changed(policy: Profile, model: ProfileModel) -> Profile:
     return other
 
 
+def observing(recommend: Callable[[QueryBatch, Observation], Ranking], bench: Bench) -> Answer:
+    """Recommendations after looking at what may be observed."""
+    return lambda batch: recommend(batch, bench.observe(batch))
+
+
 def systems(bench: Bench) -> Iterator[tuple[str, Answer, dict[str, object]]]:
     for name in ("popularity", "transitions"):
         delegate = Registry.discover().create(Kind.DELEGATE, name, {})
         assert isinstance(delegate, Delegate)
         started = time.perf_counter()
         delegate.fit(bench.fit)
-        recommend = delegate.recommend
-        yield name, lambda b, r=recommend: r(b, bench.observe(b)), {"fit": time.perf_counter() - started}
+        seconds = time.perf_counter() - started
+        yield name, observing(delegate.recommend, bench), {"fit": seconds}
     policy, seconds = policy_of(bench)
     model = policy.model
     yield "profile", answering(policy, bench), {"fit": seconds, "model": describe(model), "report": policy.report}

@@ -97,7 +97,7 @@ class Bank:
         stages = {"evidence-horizon": "before"}
         kept = self.arrays(self.policy, part)
         there = [name for name in ESTIMATORS if f"total:{name}" in kept]
-        return {n: Uncertainty(kept[f"total:{n}"], stages.get(n, "after")) for n in there}  # type: ignore[arg-type]
+        return {n: Uncertainty(kept[f"total:{n}"], stages.get(n, "after")) for n in there}
 
     def component(self, system: str) -> Component[Any]:
         """A fitted component, loaded or fitted now and kept."""
@@ -111,7 +111,7 @@ class Bank:
         part = self.attached(registry.create(kind, system, {}))
         folder.mkdir(parents=True, exist_ok=True)
         make = lambda label: registry.create(Kind.DELEGATE, label, {})  # noqa: E731
-        part.fit(replace(self.bench.fit, seed=self.given.seed, delegate=make))  # type: ignore[arg-type]
+        part.fit(replace(self.bench.fit, seed=self.given.seed, delegate=make))
         part.save(folder)
         unseen = part.model.unseen if system == self.policy else None  # type: ignore[attr-defined]
         if unseen is not None:
@@ -149,7 +149,8 @@ class Bank:
         for part in PARTS:
             batch = replace(self.cases(part).queries, k=DEPTH)
             pieces = [asked(piece) for _, piece in batch.chunks(CHUNK)]
-            np.savez(folder / f"{part}.npz", **{k: np.concatenate([p[k] for p in pieces]) for k in pieces[0]})
+            whole: dict[str, Any] = {k: np.concatenate([p[k] for p in pieces]) for k in pieces[0]}
+            np.savez(folder / f"{part}.npz", **whole)
         print(f"{self.bench.name}: {system}, fitted {fitted:.0f} s, {time.perf_counter() - started:.0f} s", flush=True)
 
     def asking(self, part: Component[Any], system: str) -> Callable[[Any], Mapping[str, np.ndarray]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def agent_of(bank: Bank, delegates: tuple[str, ...], router: Router[Any] | None)
         registry,
         bank.bench.dataset.n_items,
         TOP + 1,
-        ObservedItems(seen.features, seen.present),
+        ObservedItems(dict(seen.features), dict(seen.present)),
         bank.bench.horizon,  # type: ignore[arg-type]
         {label: Named(label, label, bank.component(label)) for label in delegates},
         Named(bank.policy, bank.policy, policy),
@@ -64,7 +65,7 @@ def timed(bank: Bank, delegates: tuple[str, ...], name: str, share: float, sampl
         "policy": lambda batch: bool(plain.act(batch).decisions.replaced[0]),
         "routed, served": lambda batch: served(routed, batch),
         "policy, served": lambda batch: served(plain, batch),
-        **{label: lambda batch, label=label: delegate(plain, label, batch) for label in delegates},
+        **{label: partial(delegate, plain, label) for label in delegates},
     }
     clock, work = np.zeros((2, len(singles), len(asked)))
     gone = np.zeros((len(singles), len(asked)), np.bool_)

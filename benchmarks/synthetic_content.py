@@ -17,13 +17,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from reasonrec_datasets.synth import SynthConfig, make_catalogue, oracle_ceiling, oracle_scores
 from scipy import sparse
 
-from reasonrec_core.components import FitData
+from reasonrec_core.components import Delegate, FitData
 from reasonrec_core.data import SplitConfig, import_path, make_split
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.evaluate import compare_all, evaluate_ranking, summarise
@@ -73,11 +75,12 @@ def systems(folder: Path, dataset: Dataset, cache: Path, registry: Registry, see
     for name in ("popularity", "transitions"):
         delegate = registry.create("delegate", name)
         delegate.fit(data)
-        made[name] = lambda batch, delegate=delegate: delegate.recommend(batch, nothing)
+        assert isinstance(delegate, Delegate)
+        made[name] = partial(delegate.recommend, observation=nothing)
     return made
 
 
-def measure(config: SynthConfig, cache: Path, registry: Registry) -> dict:
+def measure(config: SynthConfig, cache: Path, registry: Registry) -> dict[str, Any]:
     """Make a shop, run every system on its test part."""
     with tempfile.TemporaryDirectory() as name:
         folder, started = Path(name) / "shop", (time.perf_counter(), time.process_time())
@@ -99,7 +102,7 @@ def measure(config: SynthConfig, cache: Path, registry: Registry) -> dict:
         }
 
 
-def table(results: dict[str, dict]) -> list[str]:
+def table(results: dict[str, dict[str, Any]]) -> list[str]:
     """One row per shop."""
     names = ("oracle", "both", "text", "image", "transitions", "popularity")
     lines = [

@@ -15,6 +15,7 @@ import platform
 import time
 from collections.abc import Mapping
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def main() -> None:
         seconds = time.perf_counter() - started
         for part, cases in (("valid", split.valid), ("test", split.test)):
             scores = evaluate_ranking(
-                lambda batch, d=delegate: d.recommend(batch, nothing), cases, (5, 10), n_items=dataset.n_items
+                partial(delegate.recommend, observation=nothing), cases, (5, 10), n_items=dataset.n_items
             )
             found = summarise(scores, seed=options.seed, resamples=1000)
             low, high = found["NDCG@10"]["low"], found["NDCG@10"]["high"]
