@@ -89,6 +89,19 @@ def test_a_second_turn_stays_among_the_candidates_and_hears_the_delegates(world:
         other.consult(batch, seen, said)
 
 
+def test_a_second_turn_of_a_request_without_candidates_is_the_first(world: Tiny, llama: Path) -> None:
+    cot, batch = made(world, llama), asked(world)
+    assert batch.candidates is not None
+    none = batch.candidates.copy()
+    none[0] = -1
+    bare, seen = replace(batch, candidates=none), world.observation(batch)
+    said = {"transitions": Ranking(none, np.where(none >= 0, np.float32(1), np.float32(-np.inf)))}
+    ranking = cot.consult(bare, seen, said).ranking
+    assert ranking is not None
+    assert (ranking.items[0] == -1).all()
+    assert (ranking.items[1] >= 0).any()
+
+
 def test_a_shuffled_list_depends_on_the_request_alone(world: Tiny, llama: Path) -> None:
     cot = made(world, llama, shortlist={"size": 6, "order": "shuffled"})
     ranked = made(world, llama)

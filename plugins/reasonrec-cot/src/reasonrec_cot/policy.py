@@ -148,9 +148,11 @@ class Cot(ReasoningPolicy[CotConfig]):
         asked = replace(batch, candidates=shortlist.items)
         sanitiser, again = self.engine.items.sanitiser, []
         for row, first in enumerate(self.engine.build_dialogues(asked)):
-            tables = [DelegateTable(label, ranking.items[row].tolist()) for label, ranking in answers.items()]
-            second = build_second_turn(first, tables, sanitiser=sanitiser).dialogue
-            again.append(second if first.candidates else first)
+            if first.candidates:  # a request for which nothing is proposed has nothing to speak of
+                tables = [DelegateTable(label, ranking.items[row].tolist()) for label, ranking in answers.items()]
+                again.append(build_second_turn(first, tables, sanitiser=sanitiser).dialogue)
+            else:
+                again.append(first)
         return self._merge_answer(batch, asked, shortlist, self.engine.rank(asked, again), started)
 
     def judge(
