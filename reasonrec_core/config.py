@@ -115,7 +115,7 @@ class ReportConfig(Settings):
     """Who reports, what reports show, and what the trace keeps."""
 
     reporters: tuple[ComponentConfig, ...] | None = Field(
-        None, description="Who writes about a finished run, with their settings; null = all that are installed."
+        None, description="Who measures, keeps, writes and says more of a run, with settings; null = all installed."
     )
 
     cards: int = Field(

@@ -7,11 +7,10 @@ from rich.table import Table
 
 from reasonrec_core.cli.options import line
 from reasonrec_core.evaluate.schema import PairedComparison, Results
+from reasonrec_core.evaluate.significance import ALPHA
 
 COLUMNS = 5
 """Metrics that the table has room for, where systems are compared on none."""
-ALPHA = 0.05
-"""Level at which a corrected p-value counts as significant."""
 
 
 def render_table(results: Results) -> Group:

@@ -13,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.evaluate.bootstrap import LEVEL, RESAMPLES, interval, resample, sum_by_user
+from reasonrec_core.evaluate.bootstrap import RESAMPLES, interval, resample, sum_by_user
 from reasonrec_core.evaluate.metrics import Totals
 from reasonrec_core.evaluate.scores import Scores
 from reasonrec_core.types import Bool, Cases, Float64, Int64
 
 AMAZON_BUCKETS = (5, 8, 13)
 """Upper ends of the history lengths <= 5, 6-8, 9-13, >= 14 that papers on Amazon's 5-core data report."""
+ALPHA = 0.05
+"""Level below which a corrected p-value counts as significant."""
 HEAD, MID = 0.5, 0.8
 """Head: the most popular items that together hold half of the training interactions; mid: up to 80 % of them."""
 
@@ -51,8 +53,8 @@ class Comparison:
 
     @property
     def significant(self) -> bool:
-        """Whether the corrected p-value is below 0.05."""
-        return self.p_corrected < 1 - LEVEL
+        """Whether the corrected p-value is below `ALPHA`."""
+        return self.p_corrected < ALPHA
 
 
 def summarise(

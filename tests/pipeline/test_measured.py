@@ -7,6 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from reasonrec_core.cli.run import show_results
+from reasonrec_core.config import check_config
+from reasonrec_core.pipeline.run import run_pipeline
+from reasonrec_core.registry import Registry
+
+from .conftest import pipeline, silent
+
 
 def test_a_run_holds_curve_costs_and_calibration(finished: Path) -> None:
     metrics = json.loads((finished / "metrics.json").read_text())
@@ -33,3 +40,24 @@ def test_confidence_is_told_before_and_after(finished: Path) -> None:
     }
     assert found["own"]["of"] == "toy"
     assert 0 < found["ece_chance"] < 0.5
+
+
+def test_without_reporters_a_run_has_its_metrics_and_a_table(
+    data: Path, tmp_path: Path, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = check_config(pipeline(data, report={"reporters": []}), "tiny.toml")
+    results = run_pipeline(config, tmp_path / "run", Registry.discover(), silent)
+    whole = json.loads((finished / "metrics.json").read_text())
+    mine = json.loads(results.to_json())
+    reported = {"abstention", "analyses", "calibration", "costs", "delegation_curve", "risk_coverage"}
+    timed = {"delegation", "routing", "seconds"}
+    assert mine.keys() - {"analyses"} == whole.keys() - reported
+    assert {k: v for k, v in mine.items() if k not in timed | reported} == {
+        k: v for k, v in whole.items() if k not in timed | reported
+    }
+    assert mine["routing"]["reached"] == whole["routing"]["reached"]
+    assert not (tmp_path / "run" / "cards.json").exists()
+    show_results(results, tmp_path / "run", Registry.discover())
+    assert "* significantly different" in capsys.readouterr().out
+    show_results(results, finished, Registry.discover())
+    assert "▼ significantly worse" in capsys.readouterr().out

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from reasonrec_core.errors import RunError
 from reasonrec_core.evaluate.schema import Estimate, Record, Results, describe_invalid
-from reasonrec_report.leaderboard import ALPHA
+from reasonrec_core.evaluate.significance import ALPHA
 from reasonrec_report.number_format import format_p_value, format_percent
 
 DONE = {"comprehensiveness": "{share} of the history ignored", "sufficiency": "only {share} of the history kept"}

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reasonrec_core.evaluate.schema import Estimate, Results
+from reasonrec_core.evaluate.significance import ALPHA
 from reasonrec_report.metric_names import BUILT_IN, ParsedMetric, choose_headline, format_value, parse_metric
-
-ALPHA = 0.05
-"""Level at which a corrected p-value counts as significant."""
 
 
 class SystemRole(StrEnum):
