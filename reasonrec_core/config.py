@@ -21,6 +21,9 @@ from reasonrec_core.types import Task
 TRACE = "trace"
 """The reporter whose settings have a table of their own."""
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""What may be called so in a run folder."""
+
 
 class DataConfig(Settings):
     """Where the interactions, items and users come from."""
@@ -67,7 +70,7 @@ class ComponentConfig(_Named):
     @field_validator("label")
     @classmethod
     def _plain(cls, label: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", label) or label == "routed":
+        if not re.fullmatch(NAME, label) or label == "routed":
             raise ValueError("use letters, digits, '.', '_' and '-' (and not 'routed')")
         return label
 
@@ -128,7 +131,7 @@ class ReportConfig(Settings):
 class PipelineConfig(Settings):
     """A whole pipeline. Every table is a key of the file."""
 
-    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Of the run, and of its folder.")
+    name: str = Field("run", pattern=f"^{NAME}$", description="Of the run, and of its folder.")
     seed: int = Field(0, ge=0, description="Of every random choice but the data's own seeds.")
     data: DataConfig
     split: SplitConfig = SplitConfig()
@@ -157,6 +160,8 @@ class PipelineConfig(Settings):
         doubled = sorted({label for label in labels if labels.count(label) > 1})
         if doubled:
             raise ValueError(f"two components are called {doubled[0]!r}; give one of them another label")
+        if wrong := [name for name in self.observe if not re.fullmatch(NAME, name)]:
+            raise ValueError(f"a feature cannot be called {wrong[0]!r}; use letters, digits, '.', '_' and '-'")
         if not labels:
             raise ValueError("name a policy or at least one delegate")
         if "explain" in self.evaluate.tasks and self.policy is None:

@@ -147,7 +147,11 @@ def sweep_leftovers(folder: Path) -> None:
 
     Of another machine's processes it is not known whether they live: what they left is deleted after a week.
     """
-    for path in folder.iterdir() if folder.is_dir() else ():
+    try:
+        there = list(folder.iterdir())
+    except OSError:
+        return  # none, or not for us: whoever writes there says so
+    for path in there:
         found = _ASIDE.fullmatch(path.name)
         if found is None:
             continue
@@ -265,8 +269,11 @@ def _refusals(path: Path) -> Iterator[None]:
 
 
 def _unwritable(path: Path, error: OSError) -> DataError:
+    why = error.strerror or error
+    if isinstance(error, shutil.Error):  # of a folder that was copied: all that failed, of which the first will do
+        why = str(error.args[0][0][2]).partition(":")[0]
     return DataError(
-        f"cannot be written ({error.strerror or error})",
+        f"cannot be written ({why})",
         where=str(path),
         fix="Check the folder's permissions and free space.",
     )
@@ -277,4 +284,8 @@ def cache_folder() -> Path:
     named = os.environ.get("REASONREC_CACHE")
     if named:
         return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reasonrec"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reasonrec"
+    except RuntimeError as error:
+        fix = "Set REASONREC_CACHE to a folder that can be written."
+        raise DataError("there is no home folder to keep a cache in", fix=fix) from error

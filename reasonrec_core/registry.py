@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
@@ -157,6 +158,10 @@ class Registry:
         return guard(found.kind, name, method, owner=f"{found.distribution} {found.version}")
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where a disk is full: no fault of the component's."""
+
+
 class guard(AbstractContextManager[None]):
     """Turn whatever a component raises into a `PluginError`.
 
@@ -177,6 +182,8 @@ class guard(AbstractContextManager[None]):
                 raise type(error)(error.what, where=where, fix=error.fix) from error
         elif isinstance(error, MemoryError):
             raise PluginError("ran out of memory", where=where, fix=str(error) or None) from error
+        elif isinstance(error, OSError) and error.errno in FULL:
+            raise PluginError(f"cannot write ({error.strerror})", where=where, fix="Make room on the disk.") from error
         elif isinstance(error, Exception | SystemExit):
             fix = "Report it to its authors; --debug shows the traceback."
             raise PluginError(

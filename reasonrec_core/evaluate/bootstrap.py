@@ -89,7 +89,8 @@ def resample(made: Mapping[str, Totals], *, seed: int, resamples: int = RESAMPLE
 def interval(draws: Float64, value: float, centred: bool = False) -> tuple[float, float]:
     """The central 95 % of the draws; ``centred``: moved so that the draws' mean falls on ``value``, not below 0."""
     tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(draws, [tail, 1 - tail])
+    with np.errstate(invalid="ignore"):  # between two infinite draws lies NaN
+        low, high = np.nanquantile(draws, [tail, 1 - tail])
     if centred:
         shift = value - float(np.nanmean(draws))
         low, high = max(low + shift, 0.0), high + shift

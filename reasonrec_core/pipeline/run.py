@@ -112,7 +112,7 @@ def remove_if_refused(folder: Path) -> Iterator[None]:
     fresh, parent_fresh = not folder.exists(), not folder.parent.exists()
     try:
         yield
-    except ReasonRecError:
+    except (ReasonRecError, OSError):
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
         if parent_fresh and folder.parent.is_dir() and not any(folder.parent.iterdir()):

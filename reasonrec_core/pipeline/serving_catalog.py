@@ -97,7 +97,7 @@ def map_features(folder: Path, names: list[str]) -> ObservedItems:
     features, present = {}, {}
     for name in names:
         try:
-            features[name] = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            features[name] = np.load(child(folder, f"{name}.npy"), mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             where = str(folder / f"{name}.npy")
             raise RunError(f"cannot be read ({error})", where=where, fix="Run the pipeline again.") from error

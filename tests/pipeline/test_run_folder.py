@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -15,9 +16,10 @@ from pathlib import Path
 import pytest
 import tomli_w
 
+from reasonrec_core.builtin.popularity import Popularity
 from reasonrec_core.cli.main import main
 from reasonrec_core.config import check_config
-from reasonrec_core.errors import DataError, RunError
+from reasonrec_core.errors import ConfigError, DataError, PluginError, RunError
 from reasonrec_core.io import is_leftover, sweep_leftovers, whole_file, whole_folder
 from reasonrec_core.pipeline.run import evaluate_run, fit_pipeline, run_pipeline
 from reasonrec_core.pipeline.run_folder import RunFolder
@@ -307,3 +309,81 @@ def test_a_moved_run_evaluates_without_the_data_that_it_was_made_from(
     assert metrics_of(Path("moved")) == metrics_of(finished)
     assert Path("moved/config.toml").read_bytes() == settings
     assert Recommender.open(Path("moved")).recommend(user="user-01").items
+
+
+@pytest.mark.parametrize(
+    "changes", [{"observe": {"../x": {"encoder": "text"}}}, {"delegates": [{"name": "popularity", "label": "../x"}]}]
+)
+def test_no_setting_leads_out_of_a_run(data: Path, changes: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="use letters, digits"):
+        check_config(pipeline(data, **changes), "x")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("features", ["../../x"]), ("policy", ["../x", "toy"]), ("delegates", [["../x", "popularity"]])]
+)
+def test_no_file_of_a_run_leads_out_of_it(finished: Path, tmp_path: Path, key: str, value: object) -> None:
+    """Not even where the stamp says that it is whole: whoever forges one file forges another."""
+    folder = copy(finished, tmp_path / "run")
+    agent = folder / "stages" / "agent"
+    state = json.loads((agent / "agent.json").read_text())
+    state["stages"]["policy-../x"] = state["stages"]["delegate-../x"] = ""
+    (agent / "agent.json").write_text(json.dumps({**state, key: value}))
+    stamp_folder(agent, "forged")
+    with pytest.raises(RunError, match="nothing in it can be called"):
+        Recommender.open(folder)
+
+
+def test_a_full_disk_is_one_message_and_nothing_half_written(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, real = check_config(pipeline(data), "tiny.toml"), Popularity.save
+
+    def full(self: Popularity, folder: Path) -> None:
+        (folder / "half").write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "popularity.npy"))
+
+    monkeypatch.setattr(Popularity, "save", full)
+    with pytest.raises(PluginError, match=r"save: cannot write \(No space left on device\)\. Make room on the disk\."):
+        run_pipeline(config, tmp_path / "run", Registry.discover(), silent)
+    assert not (tmp_path / "run" / "stages" / "delegate-popularity").exists()
+    assert not [path for path in (tmp_path / "run").rglob("*") if is_leftover(path.name)]
+    monkeypatch.setattr(Popularity, "save", real)
+    run_pipeline(config, tmp_path / "run", Registry.discover(), silent)
+
+
+def test_a_cache_that_cannot_be_is_said(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("REASONREC_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nobody)
+    with pytest.raises(DataError, match="Set REASONREC_CACHE"):
+        fit_pipeline(check_config(pipeline(data), "x"), tmp_path / "run", Registry.discover(), silent)
+    assert not (tmp_path / "run").exists()
+
+
+def test_odd_paths_and_links_are_paths(data: Path, tmp_path: Path) -> None:
+    real = tmp_path / "a b é 日\nline"
+    real.mkdir()
+    (tmp_path / "link").symlink_to(real)
+    fit_pipeline(check_config(pipeline(data), "x"), tmp_path / "link", Registry.discover(), silent)
+    evaluate_run(real, Registry.discover(), silent)
+    assert (tmp_path / "link").is_symlink()
+    assert Recommender.open(tmp_path / "link").recommend(history=["item-01"]).items
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_ends_as_one_that_was_not(data: Path, tmp_path: Path, finished: Path) -> None:
+    """`benchmarks/holding.py` kills at many more points."""
+    settings = {name: value for name, value in pipeline(data).items() if value is not None}
+    (tmp_path / "p.toml").write_text(tomli_w.dumps(settings))
+    command = [sys.executable, "-m", "reasonrec_core", "run", str(tmp_path / "p.toml"), "--out", str(tmp_path / "run")]
+    for wait in (0.5, 1.2, 1.6, 2.0, 2.5):
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            time.sleep(wait)
+            process.kill()
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert metrics_of(tmp_path / "run") == metrics_of(finished)
+    assert not [path for path in (tmp_path / "run").rglob("*") if is_leftover(path.name)]
