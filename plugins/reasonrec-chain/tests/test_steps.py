@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -216,3 +218,12 @@ def test_evidence_of_long_histories_is_their_newest_part(chain: Chain, world: Ti
     cause = chain.attribution(one, seen)
     assert not cause[: len(cause) - longest].any()
     assert HistoryWeights.of(one.history, longest).weights(chain.model.experts.links[0].fade)[1] == 0
+
+
+def test_answering_loads_no_library_that_only_fitting_needs() -> None:
+    program = (
+        "import sys, reasonrec_chain.policy, reasonrec_chain.fast_delegate\n"
+        "print(*(name for name in ('scipy.optimize', 'scipy.stats', 'sklearn', 'pandas') if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize
 
 from reasonrec_chain.item_cache import ItemCache
 from reasonrec_chain.propose import SEQUENCE
@@ -54,6 +53,8 @@ class OutOfPool:
             outside: bool[P], whether the target was not in it.
             sequence, popularity: float64[O] of the O pairs outside, the target's probability among items outside.
         """
+        from scipy.optimize import minimize  # half a second, which answering need not wait for
+
         if not len(outside):
             return cls()
         known, start = np.stack([np.ones(len(outside)), _odds(inside), horizon], axis=1), np.array([0.0, 1.0, 0.0])

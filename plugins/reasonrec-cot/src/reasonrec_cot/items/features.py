@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from reasonrec_transitions.api import TransitionCounts
 from scipy import sparse
-from sklearn.utils.extmath import randomized_svd
 
 from reasonrec_core.errors import ConfigError, did_you_mean
 from reasonrec_core.types import Bool, Float32, Int64, Interactions, Observation
@@ -29,6 +28,8 @@ def collaborative_vectors(train: Interactions, n_items: int, dim: int, seed: int
         dim: factors, at most; a small catalogue has fewer.
         seed: of the randomised decomposition.
     """
+    from sklearn.utils.extmath import randomized_svd  # answering needs none of it
+
     counts = TransitionCounts(train, n_items, WINDOW)
     seen = np.maximum(counts.counts, 1.0)
     scale = sparse.diags(seen**-0.5)
