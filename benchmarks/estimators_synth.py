@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reasonrec_datasets import build_dataset, import_path
 from reasonrec_datasets.synth import SynthConfig, make_catalogue, oracle_scores
 from scipy.stats import spearmanr
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import FitData, Kind
-from reasonrec_core.data import SplitConfig, import_path, make_split
-from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data import SplitConfig, make_split
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Cases, Float32, History, Observation, QueryBatch, indptr_of
@@ -62,7 +62,7 @@ class World:
 
 def make_world(folder: Path, seed: int) -> World:
     make_catalogue(folder / "shop", SynthConfig(seed=seed, **SHOP))
-    dataset = Dataset.build(import_path(folder / "shop"), folder / "dataset", seed=seed)
+    dataset = build_dataset(import_path(folder / "shop"), folder / "dataset", seed=seed)
     split = make_split(dataset, SplitConfig(seed=seed))
     horizon = EvidenceHorizonScale.fit(np.bincount(split.train.users, minlength=dataset.n_users).astype(np.int64))
     seen = Observation({}, {}, horizon(split.valid.queries))

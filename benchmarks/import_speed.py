@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
+from reasonrec_datasets import build_dataset
 
 SETS = ("ml-100k", "ml-1m", "hm-week", "amazon-beauty", "ctr-ml-1m", "reviews-instruments")
 USERS = ITEMS = 100_000
@@ -57,14 +58,15 @@ def peak_memory() -> float:
 
 def measure(path: Path) -> dict[str, Any]:
     """Import ``path`` in this process: seconds of wall clock and processor per stage."""
-    from reasonrec_core.data import import_path
+    from reasonrec_datasets import import_path
+
     from reasonrec_core.data.dataset import Dataset
 
     with tempfile.TemporaryDirectory() as folder:
         start = clocks()
         raw = import_path(path)
         read = clocks()
-        Dataset.build(raw, Path(folder) / "d")
+        build_dataset(raw, Path(folder) / "d")
         built = clocks()
         peak = peak_memory()
         dataset = Dataset.open(Path(folder) / "d")

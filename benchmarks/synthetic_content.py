@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reasonrec_datasets import build_dataset, import_path
 from reasonrec_datasets.synth import SynthConfig, make_catalogue, oracle_ceiling, oracle_scores
 from scipy import sparse
 
 from reasonrec_core.components import Delegate, FitData
-from reasonrec_core.data import SplitConfig, import_path, make_split
+from reasonrec_core.data import SplitConfig, make_split
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.evaluate import compare_all, evaluate_ranking, summarise
 from reasonrec_core.observe import observe_items
@@ -86,7 +87,7 @@ def measure(config: SynthConfig, cache: Path, registry: Registry) -> dict[str, A
         folder, started = Path(name) / "shop", (time.perf_counter(), time.process_time())
         make_catalogue(folder, config)
         seconds = time.perf_counter() - started[0], time.process_time() - started[1]
-        dataset = Dataset.build(import_path(folder), Path(name) / "dataset")
+        dataset = build_dataset(import_path(folder), Path(name) / "dataset")
         cases = make_split(dataset, SplitConfig()).test
         scores = {
             system: evaluate_ranking(answer, cases, (5, 10), n_items=dataset.n_items, threads=1)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-from reasonrec_core.data import Dataset, import_path
+from reasonrec_datasets import build_dataset, import_path
+
+from reasonrec_core.data import Dataset
 
 
 def write(folder: Path, **files: str | bytes) -> Path:
@@ -19,7 +21,7 @@ def write(folder: Path, **files: str | bytes) -> Path:
 
 
 def load(path: Path, out: Path, **options: object) -> Dataset:
-    return Dataset.build(import_path(path, **options), out / "dataset")  # type: ignore[arg-type]
+    return build_dataset(import_path(path, **options), out / "dataset")  # type: ignore[arg-type]
 
 
 def log_of(dataset: Dataset) -> dict[str, list[str]]:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
+from reasonrec_datasets import RawTables, build_dataset
 
-from reasonrec_core.data import Dataset, RawTables
+from reasonrec_core.data import Dataset
 from reasonrec_core.types import Cases
 
 Row = tuple[str, str, int]
@@ -30,7 +31,7 @@ def build(rows: Sequence[Row], *, folder: Path | None = None, clock: bool = True
     kinds |= {"review": pa.string()}
     table.update({name: pa.array(column, kinds[name]) for name, column in columns.items()})
     raw = RawTables(pa.table(table), items=items, images=images, name="small")
-    return Dataset.build(raw, folder or Path(tempfile.mkdtemp()) / "dataset")
+    return build_dataset(raw, folder or Path(tempfile.mkdtemp()) / "dataset")
 
 
 def names(dataset: Dataset, items: np.ndarray) -> list[str]:

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from reasonrec_datasets import build_dataset
 from reasonrec_datasets.synth import SynthConfig, make_catalogue
+from reasonrec_datasets.testing import tiny_tables
 
 from reasonrec_core.cli.main import main
 from reasonrec_core.data import SplitConfig, make_split, save_split
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import hash_folder, whole_file, whole_folder, write_text
-from reasonrec_core.testing.tiny import tiny_dataset, tiny_tables
+from reasonrec_core.testing.tiny import tiny_dataset
 
 Write = Callable[[Path], object]
 
@@ -35,7 +37,7 @@ def write(request: pytest.FixtureRequest, dataset: Dataset, tmp_path_factory: py
 
     writers: dict[str, Write] = {
         "folder": bare,
-        "dataset": lambda folder: Dataset.build(raw, folder),
+        "dataset": lambda folder: build_dataset(raw, folder),
         "split": lambda folder: save_split(make_split(dataset, SplitConfig()), folder, dataset),
         "shop": lambda folder: make_catalogue(folder, SynthConfig(users=20, items=20)),
     }
@@ -88,12 +90,12 @@ def test_nothing_an_empty_folder_and_our_own_are_written(write: Write, tmp_path:
 
 
 def test_a_dataset_is_not_replaced_by_a_split_nor_the_other_way_round(dataset: Dataset, tmp_path: Path) -> None:
-    folder = Dataset.build(tiny_tables(tmp_path / "raw"), tmp_path / "set").folder
+    folder = build_dataset(tiny_tables(tmp_path / "raw"), tmp_path / "set").folder
     with pytest.raises(DataError, match="holds other files"):
         save_split(make_split(dataset, SplitConfig()), folder, dataset)
     save_split(make_split(dataset, SplitConfig()), tmp_path / "split", dataset)
     with pytest.raises(DataError, match="holds other files"):
-        Dataset.build(tiny_tables(tmp_path / "raw"), tmp_path / "split")
+        build_dataset(tiny_tables(tmp_path / "raw"), tmp_path / "split")
 
 
 def test_what_appears_while_the_folder_is_made_is_left_too(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from reasonrec_core.components.models import (
 )
 from reasonrec_core.components.study import (
     DataSource,
+    ImportRequest,
     MetricInfo,
     Reporter,
     RequestWatcher,
@@ -41,6 +42,7 @@ __all__ = [
     "Empty",
     "Encoder",
     "FitData",
+    "ImportRequest",
     "ItemInput",
     "Kind",
     "MetricInfo",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -17,17 +17,37 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from reasonrec_core.data.cases import Division
-    from reasonrec_core.data.column_matching import ColumnMatcher
     from reasonrec_core.data.dataset import Dataset
-    from reasonrec_core.data.raw_tables import RawTables
     from reasonrec_core.evaluate.schema import Results
     from reasonrec_core.pipeline.act import Outcome
     from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
     from reasonrec_core.pipeline.serve import Recommender
 
 
+@dataclass(frozen=True)
+class ImportRequest:
+    """How a path is to be imported.
+
+    Attributes:
+        format: the name that the source is registered under.
+        columns: ``{ours: theirs}`` for columns with names of their own; an empty name leaves a column out.
+        options: the source's own settings, as they were given.
+        name: of the dataset; None: what the source calls it.
+        seed: of the order of the indices.
+    """
+
+    format: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+    seed: int = 0
+
+
 class DataSource(Configured[C]):
-    """Reads data of one layout: says which paths it reads, and makes tables of them."""
+    """Makes a dataset of data of one layout, and says which paths it reads.
+
+    What reads tables extends `reasonrec_datasets.TableSource`, which does all but reading them.
+    """
 
     order: ClassVar[float] = 100
     """Sources are asked in ascending order, equal ones by name; the first that matches reads the path."""
@@ -37,18 +57,18 @@ class DataSource(Configured[C]):
         """Whether ``path`` (a file or folder that exists) is what this source reads. Cheap, and True only if sure."""
 
     def files(self, path: Path) -> list[Path]:
-        """The files that `read` opens for ``path``, without pictures: an import is kept until one of them changes.
+        """The files that `build` opens for ``path``, without pictures: an import is kept until one of them changes.
 
         By default a file itself, and all that lie in a folder; extend it where something beside a file is read.
         """
         return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
 
     @abstractmethod
-    def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
-        """The interactions and, where they are there, items and users, under our column names.
+    def build(self, path: Path, folder: Path, request: ImportRequest) -> Dataset:
+        """Store what is at ``path`` in ``folder`` (new or empty) as a dataset, whole or not at all.
 
-        ``columns`` knows the names that users gave and those that people use: `reasonrec_core.data.read_log` and
-        `reasonrec_core.data.read_fields` ask it. `reasonrec_datasets.tables` opens files for them.
+        `reasonrec_core.data.storage.write_dataset` does the storing. Equal data gives an equal dataset, wherever it
+        lies.
 
         Raises:
             DataError: what is wrong, in which file, line and column, and what to do.

@@ -11,11 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy import sparse
 
-from reasonrec_core.data.catalog import Catalog, check_fields
-from reasonrec_core.data.column_parsing import Place, make_cell_error, take_column
-from reasonrec_core.data.index import IndexedTables, append_items, index_tables
-from reasonrec_core.data.raw_tables import RawTables
-from reasonrec_core.data.storage import StoredTables, read_manifest, write_dataset
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.data.columns import take_column
+from reasonrec_core.data.storage import IndexedTables, StoredTables, read_manifest, write_dataset
 from reasonrec_core.types import History, Int64, Interactions, Reviews, Texts
 
 
@@ -39,46 +37,20 @@ class Dataset:
         """
         return cls(folder, read_manifest(folder))
 
-    @classmethod
-    def build(cls, raw: RawTables, folder: Path, *, seed: int = 0) -> Dataset:
-        """Check and index ``raw`` and save it to ``folder`` (whole or not at all).
-
-        Raises:
-            DataError: something in ``raw`` cannot be used, or ``folder`` cannot be written.
-        """
-        checked = raw.check()
-        tables = index_tables(checked, seed)
-        images = str(checked.images.resolve()) if checked.images else None
-        about = {"name": checked.name, "seed": seed, "images": images, "source": checked.source}
-        write_dataset(folder, tables, about)
-        return cls.open(folder)
-
-    def extend_items(
-        self, table: pa.Table, folder: Path, images: Path | None = None, place: Place | None = None
-    ) -> Dataset:
-        """Add items that have no interactions yet; indices of the items that are there stay as they are.
+    def append_items(self, items: pa.Table, folder: Path, images: Path | None = None) -> Dataset:
+        """Save the dataset with more items, of which there are no interactions, after those that it has.
 
         Args:
-            table: ``item_id`` and fields; fields that the dataset does not know are added, missing ones stay empty.
+            items: rows in the order that they get, with the types of the catalogue's table; columns that this does not
+                have are added, columns of its that are missing stay empty.
             folder: where the larger dataset is saved; may be this dataset's own folder.
             images: the folder that the new items' image paths are relative to; None for the dataset's own.
-            place: where the rows of ``table`` stand, for error messages.
-
-        Raises:
-            DataError: a blank, repeated or already known id, or fields whose types do not fit.
         """
-        new = check_fields(table, "item_id", place)
-        ids = new.column("item_id").to_pylist()
-        known = [row for row, item in enumerate(ids) if item in self.catalog.index]
-        if known:
-            fix = f"{len(known)} of the {len(ids)} items are. Leave them out: items are added, none is changed."
-            what = f"item {ids[known[0]]!r} is in the catalogue already"
-            raise make_cell_error(what, place, known[0], "item_id", fix=fix)
-        items = append_items(self.catalog.table, new, int(self.manifest["seed"]) + self.n_items, place)
+        longer = pa.concat_tables([self.catalog.table, items], promote_options="permissive").combine_chunks()
         about = {key: self.manifest[key] for key in ("name", "seed", "images", "source")}
         root = str(images.resolve()) if images else self.manifest["images"]
         about["more_images"] = [*self.manifest.get("more_images", []), [self.n_items, root]]
-        write_dataset(folder, IndexedTables(self._stored.read("interactions"), items, self.users), about)
+        write_dataset(folder, IndexedTables(self._stored.read("interactions"), longer, self.users), about)
         return Dataset.open(folder)
 
     def verify(self) -> None:

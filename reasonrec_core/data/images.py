@@ -1,4 +1,4 @@
-"""Item pictures: found beside the tables and opened safely, since paths and files that come with data are untrusted."""
+"""Item pictures, opened safely: paths and files that come with data are untrusted."""
 
 from __future__ import annotations
 
@@ -8,21 +8,13 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from reasonrec_core.data.column_parsing import take_column
 from reasonrec_core.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MAX_ASPECT = 40
 """Longest side over shortest side beyond which a file is taken for a banner, a spacer or an attack."""
-
-FOLDER = "images"
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"})
-LOOK_AT = 20
-"""Paths that are tried to see what they are relative to."""
 
 _BROKEN = (
     OSError,
@@ -129,31 +121,3 @@ def _turned(image: Image.Image) -> Image.Image:
     except _BROKEN:
         # Damaged EXIF data is common and the picture is sound, so it is used as it lies.
         return image
-
-
-def find_item_pictures(items: pa.Table, folder: Path) -> tuple[pa.Table, Path | None]:
-    """The items, with an ``image`` column where files in ``images/`` are named after ids, and the folder of its paths.
-
-    Paths in an ``image`` column are relative to ``folder``, or to ``folder/images`` if only there files of these
-    names exist; the folder is None without any.
-    """
-    pictures = folder / FOLDER
-    if "image" in items.column_names:
-        paths = items.column("image").drop_null()[:LOOK_AT].to_pylist()
-        inside = not any(_exists(folder / p) for p in paths) and any(_exists(pictures / p) for p in paths)
-        return items, pictures if inside else folder
-    if not pictures.is_dir():
-        return items, None
-    files = {p.stem: f"{FOLDER}/{p.name}" for p in sorted(pictures.iterdir()) if p.suffix.lower() in PICTURE_SUFFIXES}
-    stems, names = pa.array(files.keys(), pa.string()), pa.array(files.values(), pa.string())
-    found = names.take(pc.index_in(take_column(items, "item_id"), stems))
-    if found.null_count == len(found):
-        return items, None
-    return items.append_column("image", found), folder
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False

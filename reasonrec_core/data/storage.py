@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from reasonrec_core.data.column_parsing import is_list, is_text, take_column
-from reasonrec_core.data.index import IndexedTables
+from reasonrec_core.data.columns import is_list, is_text, take_column
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import content_hash, read_json, sha256_of, whole_folder, write_json
 
@@ -32,6 +32,22 @@ LOG_TYPES = {
     "summary": pa.large_string(),
 }
 IMPORT_AGAIN = "Import it again: reasonrec data import."
+
+
+@dataclass(frozen=True)
+class IndexedTables:
+    """The three tables of a dataset; row numbers of ``items`` and ``users`` are the dense indices.
+
+    Attributes:
+        interactions: sorted by user, oldest first; ``user``, ``item`` and ``time``, perhaps others of `LOG_TYPES` and
+            ``history`` (lists of item indices). The schema's metadata has ``clock``: "1" where ``time`` is one.
+        items: ``item_id``, fields, ``image``.
+        users: ``user_id`` and fields.
+    """
+
+    interactions: pa.Table
+    items: pa.Table
+    users: pa.Table
 
 
 def is_dataset(folder: Path) -> bool:

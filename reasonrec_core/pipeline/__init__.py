@@ -23,13 +23,19 @@ if TYPE_CHECKING:
     from reasonrec_core.pipeline.latency import ask_functions as ask_functions
     from reasonrec_core.pipeline.latency import seconds_of as seconds_of
     from reasonrec_core.pipeline.latency import summarise_seconds as summarise_seconds
-    from reasonrec_core.pipeline.new_items import add_items as add_items
     from reasonrec_core.pipeline.predict import Answers as Answers
     from reasonrec_core.pipeline.predict import consulted_answers as consulted_answers
     from reasonrec_core.pipeline.predict import delegate_answers as delegate_answers
     from reasonrec_core.pipeline.predict import policy_answers as policy_answers
     from reasonrec_core.pipeline.prepare import Prepared as Prepared
+    from reasonrec_core.pipeline.prepare import hash_encoders as hash_encoders
+    from reasonrec_core.pipeline.prepare import learns as learns
+    from reasonrec_core.pipeline.prepare import make_encoders as make_encoders
+    from reasonrec_core.pipeline.run_folder import RunFolder as RunFolder
     from reasonrec_core.pipeline.serve import Recommender as Recommender
+    from reasonrec_core.pipeline.serve import load_agent as load_agent
+    from reasonrec_core.pipeline.serving_catalog import ServingCatalog as ServingCatalog
+    from reasonrec_core.pipeline.stage_stamp import stamp_folder as stamp_folder
 
 _MODULES = {
     "Agent": "agent",
@@ -42,19 +48,25 @@ _MODULES = {
     "Outcome": "act",
     "Prepared": "prepare",
     "Recommender": "serve",
-    "add_items": "new_items",
+    "RunFolder": "run_folder",
+    "ServingCatalog": "serving_catalog",
     "ask_functions": "latency",
     "calibration_data": "calibrate_router",
     "consulted_answers": "predict",
     "delegate_answers": "predict",
     "expected_gains": "calibrate_router",
     "goals": "calibrate_router",
+    "hash_encoders": "prepare",
     "keys": "calibrate_router",
+    "learns": "prepare",
+    "load_agent": "serve",
+    "make_encoders": "prepare",
     "policy_answers": "predict",
     "primary_metrics": "evaluate",
     "scored": "calibrate_router",
     "seconds_of": "latency",
     "signals": "calibrate_router",
+    "stamp_folder": "stage_stamp",
     "summarise_seconds": "latency",
 }
 

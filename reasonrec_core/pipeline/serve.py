@@ -119,7 +119,7 @@ class Recommender:
     ) -> Recommender:
         """Load what a run has fitted; no encoder is loaded, item features are memory-mapped.
 
-        The catalogue is that of the fit, longer by what was imported into the run since (`new_items.add_items`).
+        The catalogue is that of the fit, longer by what was imported into the run since (`serving_catalog`).
 
         Args:
             path: the run folder.

@@ -79,6 +79,10 @@ class ServingCatalog:
             raise RunError(f"the imported items are damaged: {damage}", where=str(path), fix=again)
         return cls(run, state, key, Dataset.open(folder / "dataset"), folder / "features", fitted.n_items)
 
+    def folder(self, name: str) -> Path:
+        """Where the longer catalogue ``name`` lies."""
+        return self.run.path / FOLDER / name
+
     def switch(self, folder: str) -> None:
         """Serve ``added/folder`` from now on; what was served before is deleted."""
         path = self.run.path

@@ -4,7 +4,8 @@
         component = "mine"
         settings = {"decay": 0.5}
 
-The suites need pytest (``pip install pytest``); `tiny` and its relatives do not.
+The suites need pytest (``pip install pytest``); `tiny` and its relatives do not. The suite of data sources that read
+tables is `reasonrec_datasets.testing.DataSourceConformance`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reasonrec_core.testing.data_source import DataSourceConformance
     from reasonrec_core.testing.delegate import DelegateConformance
     from reasonrec_core.testing.editing import EditablePolicyConformance
     from reasonrec_core.testing.encoder import EncoderConformance
@@ -22,11 +22,10 @@ if TYPE_CHECKING:
     from reasonrec_core.testing.reporter import ReporterConformance
     from reasonrec_core.testing.router import RouterConformance
     from reasonrec_core.testing.splitter import SplitterConformance
-    from reasonrec_core.testing.tiny import Tiny, tiny, tiny_dataset, tiny_fit_data, tiny_tables
+    from reasonrec_core.testing.tiny import Tiny, tiny, tiny_dataset, tiny_fit_data
     from reasonrec_core.testing.uncertainty import UncertaintyConformance
 
 __all__ = [
-    "DataSourceConformance",
     "DelegateConformance",
     "EditablePolicyConformance",
     "EncoderConformance",
@@ -40,11 +39,9 @@ __all__ = [
     "tiny",
     "tiny_dataset",
     "tiny_fit_data",
-    "tiny_tables",
 ]
 
 _SUITES = {
-    "DataSourceConformance": "data_source",
     "DelegateConformance": "delegate",
     "EditablePolicyConformance": "editing",
     "EncoderConformance": "encoder",

@@ -33,8 +33,10 @@ def with_new_items(data: Tiny, folder: Path) -> Tiny:
     for number, item in enumerate(NEW_ITEMS):
         if "image" in item:
             Image.new("RGB", (20, 20), COLOURS[number]).save(images / str(item["image"]))
-    schema = data.dataset.catalog.table.schema
-    dataset = data.dataset.extend_items(pa.Table.from_pylist(list(NEW_ITEMS), schema=schema), folder)
+    rows = pa.Table.from_pylist(list(NEW_ITEMS), schema=data.dataset.catalog.table.schema)
+    seed = int(data.dataset.manifest["seed"]) + data.dataset.n_items
+    order = np.random.default_rng(seed).permutation(len(rows))
+    dataset = data.dataset.append_items(rows.take(pa.array(order)), folder)
     features, present = item_features(dataset)
     observation = replace(data.fit.observation, features=features, present=present)
     return Tiny(dataset, replace(data.fit, catalog=dataset.catalog, observation=observation), data.test)

@@ -74,7 +74,9 @@ def new_plugin(kind: str, name: str, out: Path) -> Path:
 
 
 def _declare(folder: Path) -> None:
-    """Name what the package imports among its dependencies, from the versions on that the core itself requires."""
+    """Name what the package imports among its dependencies: other plugins in the versions that the core has, what the
+    core requires from the same versions on.
+    """
     import re
     from importlib import metadata
 
@@ -93,6 +95,9 @@ def _declare(folder: Path) -> None:
     wanted = sorted(line for line in lines if normalised(re.split(r"[^\w.-]", line)[0]) in named)
     project = folder / "pyproject.toml"
     text = project.read_text(encoding="utf-8")
+    if core := re.search('"reasonrec-core([^"]*)"', text):
+        plugins = {normalised(module) for module in used if module.startswith("reasonrec_")}
+        wanted += [f"{name}{core[1]}" for name in sorted(plugins - {"reasonrec-core", folder.name})]
     more = "".join(f'"{line}", ' for line in wanted)
     text = text.replace('dependencies = ["reasonrec-core', f'dependencies = [{more}"reasonrec-core')
     project.write_text(text, encoding="utf-8")

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 
 from reasonrec_core.components import Kind, SplitterSettings
-from reasonrec_core.data import Dataset, RawTables, Split, SplitConfig, make_split, open_split, save_split
+from reasonrec_core.data import Dataset, Split, SplitConfig, make_split, open_split, save_split
 from reasonrec_core.data.cases import LEFT_OUT, TEST, TRAIN, VALID
 from reasonrec_core.errors import DataError
 from reasonrec_core.testing.component import ConfiguredConformance
-from reasonrec_core.testing.tiny import tiny_dataset
+from reasonrec_core.testing.tiny import store_tables, tiny_dataset
 from reasonrec_core.types import Cases, Interactions
 
 CODES = {TRAIN, VALID, TEST, LEFT_OUT}
@@ -134,14 +134,10 @@ class SplitterConformance(ConfiguredConformance):
 
     @pytest.mark.parametrize("rows", [1, 2, 3, 5])
     def test_too_little_data_is_refused_in_words(self, rows: int, tmp_path: Path) -> None:
-        log = pa.table(
-            {
-                "user_id": ["u"] * rows,
-                "item_id": [f"i{row}" for row in range(rows)],
-                "timestamp": pa.array(range(1_700_000_000, 1_700_000_000 + rows), pa.int64()),
-            }
-        )
-        dataset = Dataset.build(RawTables(log, name="little"), tmp_path / "dataset")
+        items = pa.table({"item_id": [f"i{row}" for row in range(rows)]})
+        times = pa.array(range(1_700_000_000, 1_700_000_000 + rows), pa.int64())
+        log = items.append_column("user_id", pa.array(["u"] * rows)).append_column("timestamp", times)
+        dataset = store_tables(log, items, pa.table({"user_id": ["u"]}), tmp_path / "dataset")
         try:
             split = make_split(dataset, self.config())
         except DataError:

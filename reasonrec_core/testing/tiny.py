@@ -7,16 +7,18 @@ looks at the wrong row shows it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from reasonrec_core.components import Delegate, FitData
-from reasonrec_core.data import Dataset, RawTables
+from reasonrec_core.data import Dataset
+from reasonrec_core.data.storage import IndexedTables, write_dataset
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import (
     Bool,
@@ -69,8 +71,17 @@ def item_id(number: int) -> str:
     return f"item-{number:02d}"
 
 
-def tiny_tables(folder: Path, *, clicks: bool = False, seed: int = 0) -> RawTables:
-    """The raw tables: ``item_id, title, brand, categories, price, description, image`` and a log with a clock."""
+class TinyTables(NamedTuple):
+    """The data before it is stored: string ids, ``timestamp`` in seconds; ``images`` is the folder of the pictures."""
+
+    log: pa.Table
+    items: pa.Table
+    users: pa.Table
+    images: Path
+
+
+def tiny_tables(folder: Path, *, clicks: bool = False, seed: int = 0) -> TinyTables:
+    """The tables: ``item_id, title, brand, categories, price, description, image`` and a log with a clock."""
     random = np.random.default_rng(seed)
     rows = [_item(number, random) for number in range(N_ITEMS)]
     images = folder / "images"
@@ -78,24 +89,43 @@ def tiny_tables(folder: Path, *, clicks: bool = False, seed: int = 0) -> RawTabl
     for number, row in enumerate(rows):
         if row["image"]:
             _picture(number, random).save(images / str(row["image"]))
-    return RawTables(
-        interactions=_log(random, clicks),
-        items=pa.Table.from_pylist(rows),
-        users=pa.table(
-            {
-                "user_id": [f"user-{u:02d}" for u in range(N_USERS)],
-                "city": [("Oslo", "Lima", None)[u % 3] for u in range(N_USERS)],
-            }
-        ),
-        images=images,
-        name="tiny",
-        source={"made by": "reasonrec_core.testing.tiny", "seed": seed},
-    )
+    cities = [("Oslo", "Lima", None)[u % 3] for u in range(N_USERS)]
+    users = pa.table({"user_id": [f"user-{u:02d}" for u in range(N_USERS)], "city": cities})
+    return TinyTables(_log(random, clicks), pa.Table.from_pylist(rows), users, images)
 
 
 def tiny_dataset(folder: Path, *, clicks: bool = False, seed: int = 0) -> Dataset:
     """The dataset, saved in ``folder / "dataset"``. ``clicks`` adds labels 0/1 (`Task.CTR`)."""
-    return Dataset.build(tiny_tables(folder, clicks=clicks, seed=seed), folder / "dataset", seed=seed)
+    tables = tiny_tables(folder, clicks=clicks, seed=seed)
+    source = {"made by": "reasonrec_core.testing.tiny", "seed": seed}
+    about = {"name": "tiny", "seed": seed, "images": str(tables.images.resolve()), "source": source}
+    return store_tables(tables.log, tables.items, tables.users, folder / "dataset", about)
+
+
+def store_tables(
+    log: pa.Table, items: pa.Table, users: pa.Table, folder: Path, about: Mapping[str, Any] | None = None
+) -> Dataset:
+    """Store tables as a dataset, unchecked: they are right.
+
+    Args:
+        log: ``user_id``, ``item_id``, ``timestamp`` (int64) and perhaps ``value`` (float32).
+        items: ``item_id`` and fields; all of the log's items, sorted.
+        users: ``user_id`` and fields, likewise.
+        folder: where the dataset is saved.
+        about: ``name``, ``seed`` (of the order of the indices), ``images`` and ``source``.
+    """
+    about = {"name": "little", "seed": 0, "images": None, "source": {}, **(about or {})}
+    users = users.take(pa.array(np.random.default_rng(about["seed"]).permutation(len(users))))
+    items = items.take(pa.array(np.random.default_rng(about["seed"] + 1).permutation(len(items))))
+    columns = {
+        "user": pc.index_in(log["user_id"], users["user_id"]),
+        "item": pc.index_in(log["item_id"], items["item_id"]),
+        "time": log["timestamp"],
+        **({"value": log["value"]} if "value" in log.column_names else {}),
+    }
+    stored = pa.table(columns, metadata={"clock": "1"}).sort_by([("user", "ascending"), ("time", "ascending")])
+    write_dataset(folder, IndexedTables(stored.combine_chunks(), items, users), about)
+    return Dataset.open(folder)
 
 
 def tiny_fit_data(folder: Path, *, task: Task = Task.SEQUENTIAL, seed: int = 0) -> FitData:

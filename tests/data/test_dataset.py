@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from reasonrec_datasets import RawTables, build_dataset, extend_items
 
-from reasonrec_core.data import Dataset, RawTables
+from reasonrec_core.data import Dataset
 from reasonrec_core.errors import DataError
 from reasonrec_core.observe.inputs import ImageInputs
 
@@ -41,7 +42,7 @@ def log_of(dataset: Dataset) -> dict[str, list[tuple[str, int]]]:
 @given(ROWS)
 def test_ids_times_and_order_within_users_come_back(rows: list[tuple[str, str, int]]) -> None:
     with TemporaryDirectory() as folder:
-        dataset = Dataset.build(tables(rows), Path(folder) / "d")
+        dataset = build_dataset(tables(rows), Path(folder) / "d")
         expected: dict[str, list[tuple[str, int]]] = {}
         for user, item, time in rows:
             expected.setdefault(user, []).append((item, time))
@@ -67,7 +68,7 @@ def test_the_hash_does_not_depend_on_the_order_of_items_columns_or_chunks(rows: 
             if chunks and len(rows) > 1:
                 log = pa.concat_tables([raw.interactions.slice(0, 1), raw.interactions.slice(1)])
                 raw = RawTables(log, items=pa.concat_tables([table.slice(0, 1), table.slice(1)]))
-            return Dataset.build(raw, Path(folder) / name)
+            return build_dataset(raw, Path(folder) / name)
 
         first = build("a", items, swap=False, chunks=False)
         other = build("b", shuffled, swap=True, chunks=True)
@@ -91,22 +92,22 @@ def test_the_hash_changes_with_every_kind_of_content(tmp_path: Path) -> None:
         "cold item": tables(rows, items=pa.table({"item_id": ["a", "b", "c"], "title": ["A", "B", "C"]})),
         "user field": tables(rows, items=pa.table(items), users=pa.table({"user_id": ["u"], "age": [3]})),
     }
-    hashes = {name: Dataset.build(raw, tmp_path / name).hash for name, raw in variants.items()}
+    hashes = {name: build_dataset(raw, tmp_path / name).hash for name, raw in variants.items()}
     assert len(set(hashes.values())) == len(hashes)
-    assert Dataset.build(variants["as it is"], tmp_path / "again").hash == hashes["as it is"]
-    seeds = {Dataset.build(variants["cold item"], tmp_path / f"seed {seed}", seed=seed).hash for seed in range(8)}
+    assert build_dataset(variants["as it is"], tmp_path / "again").hash == hashes["as it is"]
+    seeds = {build_dataset(variants["cold item"], tmp_path / f"seed {seed}", seed=seed).hash for seed in range(8)}
     assert len(seeds) > 1, "another order of the indices is another dataset"
 
 
 def test_indices_carry_no_information(tmp_path: Path) -> None:
     """Items numbered in order of first appearance: 'last + 1' must not find the next one."""
     rows = [(f"u{u}", f"{u * 20 + i:05d}", i) for u in range(100) for i in range(20)]
-    dataset = Dataset.build(tables(rows), tmp_path / "d")
+    dataset = build_dataset(tables(rows), tmp_path / "d")
     log = dataset.interactions
     steps = np.diff(log.items)[np.diff(log.users) == 0]
     assert (steps == 1).mean() < 0.01
     assert dataset.catalog.ids != sorted(dataset.catalog.ids)
-    again = Dataset.build(tables(rows[::-1]), tmp_path / "e")
+    again = build_dataset(tables(rows[::-1]), tmp_path / "e")
     assert again.catalog.ids == dataset.catalog.ids, "the seed and the ids decide, not the order of rows"
 
 
@@ -114,18 +115,18 @@ def test_rows_that_a_slice_left_out_leave_no_ids_behind(tmp_path: Path) -> None:
     """A dictionary-encoded column keeps all its words after slicing."""
     log = pa.table({"user_id": ["u", "v"], "item_id": ["a", "b"]})
     encoded = pa.table({name: log.column(name).dictionary_encode() for name in log.column_names})
-    dataset = Dataset.build(RawTables(encoded.slice(1)), tmp_path / "d")
+    dataset = build_dataset(RawTables(encoded.slice(1)), tmp_path / "d")
     assert dataset.catalog.ids == ["b"]
     assert dataset.users.column("user_id").to_pylist() == ["v"]
 
 
 def test_positions_are_no_clock(tmp_path: Path) -> None:
     positions = [("u", "a", 0), ("u", "b", 1), ("v", "a", 0)]
-    assert not Dataset.build(tables(positions), tmp_path / "zero").has_clock
-    assert not Dataset.build(tables([(u, i, t + 1) for u, i, t in positions]), tmp_path / "one").has_clock
-    assert Dataset.build(tables([(u, i, t + 900) for u, i, t in positions]), tmp_path / "clock").has_clock
+    assert not build_dataset(tables(positions), tmp_path / "zero").has_clock
+    assert not build_dataset(tables([(u, i, t + 1) for u, i, t in positions]), tmp_path / "one").has_clock
+    assert build_dataset(tables([(u, i, t + 900) for u, i, t in positions]), tmp_path / "clock").has_clock
     log = pa.table({"user_id": ["u", "v", "u"], "item_id": ["a", "a", "b"]})
-    dataset = Dataset.build(RawTables(log), tmp_path / "none")
+    dataset = build_dataset(RawTables(log), tmp_path / "none")
     assert not dataset.has_clock
     assert log_of(dataset) == {"u": [("a", 0), ("b", 1)], "v": [("a", 0)]}
 
@@ -141,7 +142,7 @@ def test_values_parts_and_histories_follow_their_rows(tmp_path: Path) -> None:
             "history": ["b c", None, "", "b"],
         }
     )
-    dataset = Dataset.build(RawTables(log), tmp_path / "d")
+    dataset = build_dataset(RawTables(log), tmp_path / "d")
     rows = np.flatnonzero(dataset.interactions.users == dataset.user_index["u"])
     assert dataset.interactions.values is not None
     assert dataset.parts is not None
@@ -153,7 +154,7 @@ def test_values_parts_and_histories_follow_their_rows(tmp_path: Path) -> None:
 
 
 def test_opening_reads_the_manifest_only(tmp_path: Path) -> None:
-    Dataset.build(tables([("u", "a", 1)]), tmp_path / "d")
+    build_dataset(tables([("u", "a", 1)]), tmp_path / "d")
     for file in (tmp_path / "d").glob("*.parquet"):
         file.unlink()
     dataset = Dataset.open(tmp_path / "d")
@@ -170,7 +171,7 @@ def _flip(path: Path, position: int) -> None:
 
 @pytest.mark.parametrize("name", ["interactions", "items", "users"])
 def test_verify_notices_one_changed_byte(name: str, tmp_path: Path) -> None:
-    dataset = Dataset.build(tables([(f"u{i}", f"i{i}", i) for i in range(50)]), tmp_path / "d")
+    dataset = build_dataset(tables([(f"u{i}", f"i{i}", i) for i in range(50)]), tmp_path / "d")
     dataset.verify()
     file = tmp_path / "d" / f"{name}.parquet"
     _flip(file, file.stat().st_size // 2)
@@ -210,7 +211,7 @@ def _tamper(folder: Path, how: str) -> None:
     ],
 )
 def test_a_damaged_log_is_one_clear_error(how: str, tmp_path: Path) -> None:
-    Dataset.build(tables([("u", "a", 1), ("u", "b", 2)]), tmp_path / "d")
+    build_dataset(tables([("u", "a", 1), ("u", "b", 2)]), tmp_path / "d")
     _tamper(tmp_path / "d", how)
     with pytest.raises(DataError, match=r"damaged or changed.*data import"):
         _ = Dataset.open(tmp_path / "d").interactions
@@ -228,9 +229,9 @@ def test_a_manifest_that_is_none(text: str, tmp_path: Path) -> None:
 
 def test_new_items_keep_the_indices_of_old_ones(tmp_path: Path) -> None:
     items = pa.table({"item_id": ["a", "b", "c"], "title": ["A", "B", "C"], "image": ["1.jpg", None, None]})
-    old = Dataset.build(tables([("u", "a", 5), ("v", "b", 9)], items=items, images=tmp_path), tmp_path / "old")
-    new = old.extend_items(
-        pa.table({"item_id": ["z", "y"], "title": ["Z", None], "color": ["red", "blue"]}), tmp_path / "new"
+    old = build_dataset(tables([("u", "a", 5), ("v", "b", 9)], items=items, images=tmp_path), tmp_path / "old")
+    new = extend_items(
+        old, pa.table({"item_id": ["z", "y"], "title": ["Z", None], "color": ["red", "blue"]}), tmp_path / "new"
     )
     assert new.catalog.ids[:3] == old.catalog.ids
     assert sorted(new.catalog.ids[3:]) == ["y", "z"]
@@ -243,15 +244,15 @@ def test_new_items_keep_the_indices_of_old_ones(tmp_path: Path) -> None:
     assert new.hash != old.hash
     assert new.has_clock == old.has_clock
     new.verify()
-    in_place = old.extend_items(pa.table({"item_id": [77]}), tmp_path / "old")
+    in_place = extend_items(old, pa.table({"item_id": [77]}), tmp_path / "old")
     assert in_place.catalog.ids[:3] == new.catalog.ids[:3]
     with pytest.raises(DataError, match="row 1, column 'item_id': item 'a' is in the catalogue already"):
-        new.extend_items(pa.table({"item_id": ["a"]}), tmp_path / "x")
-    priced = old.extend_items(pa.table({"item_id": ["p"], "price": [2.5], "title": [7]}), tmp_path / "priced")
+        extend_items(new, pa.table({"item_id": ["a"]}), tmp_path / "x")
+    priced = extend_items(old, pa.table({"item_id": ["p"], "price": [2.5], "title": [7]}), tmp_path / "priced")
     assert priced.catalog.titles[priced.catalog.find("p")] == "7", "numbers fit into a text field"
-    assert priced.extend_items(pa.table({"item_id": ["q"], "price": [3]}), tmp_path / "more").n_items == 5
+    assert extend_items(priced, pa.table({"item_id": ["q"], "price": [3]}), tmp_path / "more").n_items == 5
     with pytest.raises(DataError, match="column 'price': price is 'cheap', and the catalogue holds numbers there"):
-        priced.extend_items(pa.table({"item_id": ["n"], "price": ["cheap"]}), tmp_path / "x")
+        extend_items(priced, pa.table({"item_id": ["n"], "price": ["cheap"]}), tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 
@@ -260,10 +261,10 @@ def test_new_items_bring_their_pictures_from_where_they_lie(tmp_path: Path) -> N
         (tmp_path / name).mkdir()
         Image.new("RGB", (4, 4)).save(tmp_path / name / "1.png")
     items = pa.table({"item_id": ["x", "y"], "image": ["1.png", None]})
-    dataset = Dataset.build(tables([("u", "x", 5), ("v", "y", 9)], items=items, images=tmp_path / "a"), tmp_path / "d0")
+    dataset = build_dataset(tables([("u", "x", 5), ("v", "y", 9)], items=items, images=tmp_path / "a"), tmp_path / "d0")
     for number, (item, folder) in enumerate((("p", "b"), ("q", None), ("r", "c")), 1):
         new = pa.table({"item_id": [item], "image": ["1.png"]})
-        dataset = dataset.extend_items(new, tmp_path / f"d{number}", tmp_path / folder if folder else None)
+        dataset = extend_items(dataset, new, tmp_path / f"d{number}", tmp_path / folder if folder else None)
     catalog = dataset.catalog
     assert [catalog.image_root(catalog.find(i)) for i in "xpqr"] == [tmp_path / n for n in "abac"]
     for start in range(5):
@@ -276,7 +277,7 @@ def test_new_items_bring_their_pictures_from_where_they_lie(tmp_path: Path) -> N
 
 def test_missing_modalities_are_masked(tmp_path: Path) -> None:
     items = pa.table({"item_id": ["a", "b"], "title": ["A", " "], "image": [" ", "b.jpg"], "asin": ["x", "y"]})
-    catalog = Dataset.build(tables([("u", "a", 1), ("u", "c", 2)], items=items), tmp_path / "d").catalog
+    catalog = build_dataset(tables([("u", "a", 1), ("u", "c", 2)], items=items), tmp_path / "d").catalog
     by_id = {item: index for index, item in enumerate(catalog.ids)}
     assert catalog.has_text[[by_id["a"], by_id["b"], by_id["c"]]].tolist() == [True, False, False]
     assert catalog.has_image[[by_id["a"], by_id["b"], by_id["c"]]].tolist() == [False, True, False]
@@ -288,7 +289,7 @@ def test_numbers_of_items_are_shown_in_full(tmp_path: Path) -> None:
     items = pa.table(
         {"item_id": ["a"], "rank": [1234567.0], "price": [3.04], "year": [1995], "tags": [["x", None, "y"]]}
     )
-    catalog = Dataset.build(tables([("u", "a", 1)], items=items), tmp_path / "d").catalog
+    catalog = build_dataset(tables([("u", "a", 1)], items=items), tmp_path / "d").catalog
     assert {name: catalog.column(name)[0] for name in catalog.fields} == {
         "rank": "1234567",
         "price": "3.04",

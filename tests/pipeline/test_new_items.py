@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from reasonrec_datasets import add_items, read_new_items, run_items
 from reasonrec_datasets.synth import SynthConfig, make_catalogue
-from reasonrec_datasets.tables import read_new_items
 from scipy import stats
 
 from reasonrec_core.builtin.popularity import Popularity
@@ -25,8 +25,6 @@ from reasonrec_core.components import Kind
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import DataError, PluginError, ReasonRecError, RunError
 from reasonrec_core.hookspecs import ComponentSpec
-from reasonrec_core.pipeline import new_items
-from reasonrec_core.pipeline.new_items import add_items
 from reasonrec_core.pipeline.run import fit_pipeline
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.pipeline.serving_catalog import ServingCatalog
@@ -234,7 +232,7 @@ def test_an_interrupted_import_leaves_the_run_as_it_was(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((ServingCatalog, where, killed) if where == "switch" else (new_items, where, killed)))
+        patch.setattr(*((ServingCatalog, where, killed) if where == "switch" else (run_items, where, killed)))
         with pytest.raises(KeyboardInterrupt):
             add_items(run, read_new_items(world.later), silent, registry())
     assert Recommender.open(run, registry()).dataset.n_items == 135
@@ -299,14 +297,14 @@ def test_a_run_that_was_fitted_again_says_what_to_do(world: World, run: Path) ->
 
 
 def test_two_imports_at_once_lose_nothing(world: World, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows, real = read(world.later / "items.csv"), new_items._try
+    rows, real = read(world.later / "items.csv"), run_items._try
     (first, second) = (write(run.parent / n / "items.csv", part) for n, part in (("a", rows[:2]), ("b", rows[2:4])))
 
     def meanwhile(*given: object) -> None:
-        monkeypatch.setattr(new_items, "_try", real)
+        monkeypatch.setattr(run_items, "_try", real)
         add_items(run, read_new_items(second), silent, registry())
 
-    monkeypatch.setattr(new_items, "_try", meanwhile)
+    monkeypatch.setattr(run_items, "_try", meanwhile)
     with pytest.raises(RunError, match="the run is being written by process"):
         add_items(run, read_new_items(first), silent, registry())
     assert ServingCatalog.open(run).dataset.n_items == 135

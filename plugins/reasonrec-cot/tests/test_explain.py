@@ -14,6 +14,7 @@ from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_cot.prompting.prompt_builder import PromptBuilder, explanation_request
 from reasonrec_cot.prompting.templates import load_templates
 from reasonrec_cot.tuning.review_requests import written_before
+from reasonrec_datasets import build_dataset, import_path
 from reasonrec_explain.aspects import Aspects, AspectSettings, split_sentences
 from reasonrec_explain.baselines import CommonPhrases, SimilarUser
 from reasonrec_explain.claim_check import Claim, ClaimChecker, ClaimCounts, ClaimKind
@@ -32,8 +33,7 @@ from reasonrec_explain.metrics import compare, measure_overlap
 from reasonrec_explain.references import ReferenceSettings, clean_sentence, find_hints, make_references
 from words_shop import DIRECTORS, GENRES, TITLES, log, shop
 
-from reasonrec_core.data import SplitConfig, import_path, make_split
-from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data import SplitConfig, make_split
 from reasonrec_core.errors import DataError, PluginError
 from reasonrec_core.types import Reviews, Task
 
@@ -253,7 +253,7 @@ def reviewed(folder: Path) -> Path:
 
 
 def test_the_evaluation_asks_all_systems_the_same_and_hides_what_is_asked(tmp_path: Path) -> None:
-    dataset = Dataset.build(import_path(reviewed(tmp_path / "in")), tmp_path / "set")
+    dataset = build_dataset(import_path(reviewed(tmp_path / "in")), tmp_path / "set")
     split = make_split(dataset, SplitConfig(kind="leave-one-out"))
     asked = collect_cases(dataset, split, "test", aspect=AspectSettings(fewest=5))
     assert len(asked.texts) == len(asked.evidence) == 40

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from pyarrow import csv, parquet
+from reasonrec_datasets import RawTables
+from reasonrec_datasets.testing import DataSourceConformance
 
-from reasonrec_core.data import RawTables
-from reasonrec_core.testing import DataSourceConformance, SplitterConformance
+from reasonrec_core.testing import SplitterConformance
 
 
 class TestTables(DataSourceConformance):

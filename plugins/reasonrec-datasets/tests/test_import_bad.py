@@ -13,9 +13,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from reasonrec_datasets import build_dataset, import_path
 
 from reasonrec_core.cli.main import main
-from reasonrec_core.data import Dataset, import_path
 from reasonrec_core.errors import DataError
 
 LOG = b"user_id,item_id,timestamp\nu1,a,10\nu1,b,20\n"
@@ -332,7 +332,7 @@ def test_what_is_no_dataset_is_never_written_over(
 
 def test_a_dataset_is_not_imported_again_as_if_its_indices_were_ids(tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_bytes(LOG)
-    Dataset.build(import_path(tmp_path / "interactions.csv"), tmp_path / "out")
+    build_dataset(import_path(tmp_path / "interactions.csv"), tmp_path / "out")
     with pytest.raises(DataError, match="is a dataset already"):
         import_path(tmp_path / "out")
 

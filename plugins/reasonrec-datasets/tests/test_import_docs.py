@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from reasonrec_datasets.importing.column_matching import TABLES
 
 from reasonrec_core.components import Kind
 from reasonrec_core.data.catalog import TEXT_ORDER
-from reasonrec_core.data.column_matching import TABLES
 from reasonrec_core.data.sources import list_sources
 from reasonrec_core.registry import Registry
 

@@ -10,10 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from reasonrec_datasets import build_dataset, import_path
 from reasonrec_doctor.describe import describe_dataset
 
-from reasonrec_core.data import import_path
-from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import DataError
 
 
@@ -82,7 +81,7 @@ def damaged(content: bytes, random: random.Random) -> bytes:
 def test_whole_files_are_read(layout: str, tmp_path: Path) -> None:
     for name, content in LAYOUTS[layout].items():
         (tmp_path / name).write_bytes(content)
-    Dataset.build(import_path(tmp_path), tmp_path / "out")
+    build_dataset(import_path(tmp_path), tmp_path / "out")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -103,7 +102,7 @@ def test_damaged_files_are_read_or_refused(layout: str, tmp_path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             try:
-                dataset = Dataset.build(import_path(folder), folder / "out")
+                dataset = build_dataset(import_path(folder), folder / "out")
                 describe_dataset(dataset)
                 dataset.verify()
                 outcomes["read"] += 1

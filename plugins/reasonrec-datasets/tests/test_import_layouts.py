@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from layout_files import fields_of, load, log_of, write
+from reasonrec_datasets import build_dataset, import_path
 
-from reasonrec_core.data import Dataset, import_path, open_or_import
+from reasonrec_core.data import open_or_import
 
 LOG = "user_id,item_id,rating,timestamp\nu1,b,4,200\nu2,a,1,50\nu1,a,5,100\n"
 ITEMS = 'item_id,title,price,image\na,"One, two",3.5,images/a.jpg\nb,"Line one\nline two",,\nc,Cold,7,\n'
@@ -137,7 +138,7 @@ def test_open_or_import_of_a_file_looks_only_at_what_it_reads(tmp_path: Path) ->
 
 def test_the_manifest_says_where_it_came_from(tmp_path: Path) -> None:
     (tmp_path / "shop.csv").write_text("customer,item_id\nu,a\n")
-    dataset = Dataset.build(import_path(tmp_path / "shop.csv", columns={"user_id": "customer"}), tmp_path / "d", seed=3)
+    dataset = build_dataset(import_path(tmp_path / "shop.csv", columns={"user_id": "customer"}), tmp_path / "d", seed=3)
     manifest = json.loads((tmp_path / "d" / "manifest.json").read_text())
     assert manifest["seed"] == 3
     assert manifest["source"]["format"] == "tables"

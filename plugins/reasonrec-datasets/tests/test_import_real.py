@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reasonrec_datasets import build_dataset, import_path
 
-from reasonrec_core.data import import_path
 from reasonrec_core.data.dataset import Dataset
 
 Find = Callable[[str], Path]
@@ -29,7 +29,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, real_data: Find) -> Callable
 
     def build(name: str) -> Dataset:
         if name not in found:
-            found[name] = Dataset.build(import_path(real_data(name)), tmp_path_factory.mktemp("real") / name)
+            found[name] = build_dataset(import_path(real_data(name)), tmp_path_factory.mktemp("real") / name)
         return found[name]
 
     return build

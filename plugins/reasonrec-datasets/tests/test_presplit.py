@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from reasonrec_datasets import RawTables, build_dataset
+from reasonrec_datasets.testing import tiny_tables
 from small_logs import Row, asked, build, names
 
-from reasonrec_core.data import Dataset, RawTables, SplitConfig, make_split
+from reasonrec_core.data import Dataset, SplitConfig, make_split
 from reasonrec_core.errors import DataError
-from reasonrec_core.testing import SplitterConformance, tiny_tables
+from reasonrec_core.testing import SplitterConformance
 from reasonrec_core.types import Task
 
 HAND: list[Row] = [("a", "x", 1), ("a", "y", 2), ("a", "z", 3), ("b", "x", 1), ("b", "y", 5)]
@@ -78,7 +80,7 @@ class TestPredefinedParts(SplitterConformance):
         cuts = np.quantile(times, [0.7, 0.85])
         part = pa.array(np.array(["train", "valid", "test"])[np.searchsorted(cuts, times, side="right")])
         log = raw.interactions.append_column("part", part)
-        return Dataset.build(RawTables(log, items=raw.items, name="parts"), folder / "dataset")
+        return build_dataset(RawTables(log, items=raw.items, name="parts"), folder / "dataset")
 
 
 class TestPredefinedClicks(TestPredefinedParts):
@@ -90,4 +92,4 @@ class TestPredefinedClicks(TestPredefinedParts):
         part = np.array(["train", "valid", "test"])[np.searchsorted(np.quantile(times, [0.7, 0.85]), times, "right")]
         assert len(dataset)
         log = raw.interactions.append_column("part", pa.array(part))
-        return Dataset.build(RawTables(log, items=raw.items, name="clicks"), folder / "dataset")
+        return build_dataset(RawTables(log, items=raw.items, name="clicks"), folder / "dataset")

@@ -10,12 +10,13 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 from pydantic import ValidationError
+from reasonrec_datasets import RawTables, build_dataset
 from reasonrec_datasets.synth import SynthConfig, Truth, make_catalogue, oracle_ceiling, oracle_scores
 from reasonrec_datasets.synth.items import BLOCKS
 from reasonrec_datasets.synth.patterns import paint
 from reasonrec_datasets.synth.vocabulary import PALETTES, PATTERNS
 
-from reasonrec_core.data import Dataset, RawTables, SplitConfig, make_split
+from reasonrec_core.data import Dataset, SplitConfig, make_split
 from reasonrec_core.data.cases import compute_user_bounds
 from reasonrec_core.data.images import open_image
 from reasonrec_core.errors import DataError
@@ -47,7 +48,7 @@ def build(folder: Path) -> Dataset:
         }
     )
     raw = RawTables(table, pa.Table.from_pylist(items), images=folder, name="shop")
-    return Dataset.build(raw, folder.parent / "dataset")
+    return build_dataset(raw, folder.parent / "dataset")
 
 
 def ndcg(scores: np.ndarray, cases: Cases, k: int = 10) -> float:

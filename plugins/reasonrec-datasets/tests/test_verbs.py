@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from reasonrec_datasets import build_dataset, import_path
 from reasonrec_datasets.download import transfer
 
 from reasonrec_core.cli.main import main
 from reasonrec_core.cli.options import terminal
-from reasonrec_core.data import import_path, open_split
-from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data import open_split
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -71,7 +71,7 @@ def test_split_of_raw_data_prints_saves_and_opens(shop: Path, run: Run, tmp_path
     assert code == 0, err
     assert "leave-one-out" in out
     assert "10 candidates each" in out
-    dataset = Dataset.build(import_path(shop), tmp_path / "dataset")
+    dataset = build_dataset(import_path(shop), tmp_path / "dataset")
     split = open_split(tmp_path / "split", dataset)
     assert split.test.queries.candidates.shape[1] == 10
     code, out, _ = run("split", shop, "--kind", "temporal", "--json")

@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
+from reasonrec_datasets import build_dataset, import_path
 from reasonrec_doctor import CHECKS, Finding, Severity, check_dataset, check_prompts, examine_dataset, is_safe
 from reasonrec_doctor.id_leakage import parse_id_numbers
 from small_logs import Row, build
 
-from reasonrec_core.data import SplitConfig, import_path, make_split
+from reasonrec_core.data import SplitConfig, make_split
 from reasonrec_core.data.catalog import normalise_text
 from reasonrec_core.data.dataset import Dataset
 
@@ -99,7 +100,7 @@ def test_numbers_in_ids(ids: list[str], numbers: list[int] | None) -> None:
 def test_published_leak_of_real_ids(real_data: Callable[[str], Path], tmp_path: Path) -> None:
     """Amazon Beauty as numbered by S3-Rec: the rule reaches NDCG@5 .027 (published); our indices are clean."""
     raw = import_path(real_data("amazon-beauty"))
-    findings = found(Dataset.build(raw, tmp_path / "beauty"), "last-id")
+    findings = found(build_dataset(raw, tmp_path / "beauty"), "last-id")
     assert [f.severity for f in findings] == [Severity.WARNING]
     assert "NDCG@5 0.027" in findings[0].message
 

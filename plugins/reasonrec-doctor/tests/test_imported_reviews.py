@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reasonrec_datasets import build_dataset, import_path
 from reasonrec_doctor.describe import describe_dataset
 
 from reasonrec_core.cli.main import main
-from reasonrec_core.data import Dataset, import_path
+from reasonrec_core.data import Dataset
 
 
 def amazon(folder: Path, **names: str) -> Path:
@@ -37,7 +38,7 @@ def amazon(folder: Path, **names: str) -> Path:
     "names", [{}, {"user": "user_id", "item": "parent_asin", "time": "timestamp", "text": "text", "head": "title"}]
 )
 def test_amazon_reviews_are_read_and_kept(tmp_path: Path, names: dict[str, str]) -> None:
-    Dataset.build(import_path(amazon(tmp_path / "in", **names)), tmp_path / "set")
+    build_dataset(import_path(amazon(tmp_path / "in", **names)), tmp_path / "set")
     dataset = Dataset.open(tmp_path / "set")
     reviews = dataset.reviews
     assert reviews is not None
@@ -57,12 +58,12 @@ def test_amazon_reviews_are_read_and_kept(tmp_path: Path, names: dict[str, str])
 
 def test_reviews_can_be_left_out_or_named(tmp_path: Path) -> None:
     path = amazon(tmp_path / "in")
-    without = Dataset.build(import_path(path, columns={"review": "", "summary": ""}), tmp_path / "a")
+    without = build_dataset(import_path(path, columns={"review": "", "summary": ""}), tmp_path / "a")
     assert without.reviews is None
     assert describe_dataset(without)["reviews"] is None
     table = tmp_path / "shop.csv"
     table.write_text('user_id,item_id,opinion\nu,a,"one, two"\nu,b,\n')
-    named = Dataset.build(import_path(table, columns={"review": "opinion"}), tmp_path / "b")
+    named = build_dataset(import_path(table, columns={"review": "opinion"}), tmp_path / "b")
     assert named.reviews is not None
     assert named.reviews.texts.tolist() == ["one, two"]
     assert named.reviews.summaries.tolist() == [""]

@@ -57,7 +57,7 @@ def test_items_that_came_after_the_fit_are_ranked_last(data: Tiny, tmp_path: Pat
     delegate.fit(data.fit)
     delegate.save(tmp_path)
     old, new = len(data.fit.catalog), pa.table({"item_id": ["x", "y"]})
-    grown = data.dataset.extend_items(new, tmp_path / "grown").catalog
+    grown = data.dataset.append_items(new, tmp_path / "grown").catalog
     loaded = kind.load(tmp_path, grown)
     listed = np.array([[old, 3, old + 1, 5]], np.int32)
     for history in ([1, old], [old + 1]):

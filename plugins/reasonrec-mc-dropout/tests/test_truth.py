@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reasonrec_datasets import build_dataset, import_path
 from reasonrec_datasets.synth import SynthConfig, make_catalogue, oracle_scores
 from reasonrec_mc_dropout.estimator import MCDropout, MCDropoutConfig
 from reasonrec_profile.api import Profile, ProfileConfig
@@ -14,8 +15,7 @@ from scipy.stats import spearmanr
 
 from reasonrec_core.builtin.uncertainty import Entropy
 from reasonrec_core.components import Empty, FitData
-from reasonrec_core.data import SplitConfig, import_path, make_split
-from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.data import SplitConfig, make_split
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.testing.habits import habits
 from reasonrec_core.types import Observation, QueryBatch, Uncertainty
@@ -44,7 +44,7 @@ class Shop:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     folder: Path = tmp_path_factory.mktemp("shop")
     make_catalogue(folder / "shop", SHOP)
-    dataset = Dataset.build(import_path(folder / "shop"), folder / "dataset", seed=0)
+    dataset = build_dataset(import_path(folder / "shop"), folder / "dataset", seed=0)
     split = make_split(dataset, SplitConfig())
     horizon = EvidenceHorizonScale.fit(np.bincount(split.train.users, minlength=dataset.n_users).astype(np.int64))
     seen = Observation({}, {}, horizon(split.valid.queries))

@@ -3,10 +3,10 @@ from contextlib import closing
 from pathlib import Path
 
 from click.testing import CliRunner
+from reasonrec_datasets import RawTables, build_dataset, import_path
+from reasonrec_datasets.testing import DataSourceConformance, tiny_tables
 
 from reasonrec_core.cli.main import cli
-from reasonrec_core.data import Dataset, RawTables, import_path
-from reasonrec_core.testing import DataSourceConformance, tiny_tables
 
 
 def write(folder: Path, tables: RawTables) -> Path:
@@ -31,7 +31,7 @@ class TestTemplate(DataSourceConformance):
 
 def test_it_is_imported_and_a_pipeline_runs_on_it(tmp_path: Path) -> None:
     path = write(tmp_path, tiny_tables(tmp_path))
-    dataset = Dataset.build(import_path(path), tmp_path / "set")
+    dataset = build_dataset(import_path(path), tmp_path / "set")
     assert (dataset.n_users, dataset.n_items) == (48, 40)
     runner = CliRunner(env={"REASONREC_CACHE": str(tmp_path / "cache")})
     pipeline = tmp_path / "pipeline.toml"

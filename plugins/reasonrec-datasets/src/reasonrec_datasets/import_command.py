@@ -8,12 +8,14 @@ from typing import Any
 import click
 
 from reasonrec_core.cli.console import note, out, plain, print_json, progress
-from reasonrec_core.data import Dataset, import_path, is_dataset
+from reasonrec_core.data import Dataset, is_dataset
 from reasonrec_core.data.storage import LOG, MANIFEST
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.io import require_replaceable
+from reasonrec_datasets.importing.index import build_dataset, extend_items
+from reasonrec_datasets.importing.table_source import import_path
+from reasonrec_datasets.new_items import read_new_items
 from reasonrec_datasets.options import source_options
-from reasonrec_datasets.tables import read_new_items
 
 
 @click.command(name="import")
@@ -73,11 +75,11 @@ def import_command(
         if extend is not None:
             new = read_new_items(path, source["columns"])
             step(1, 2, "import")
-            dataset = Dataset.open(extend).extend_items(new.table, folder, new.images, new.place)
+            dataset = extend_items(Dataset.open(extend), new.table, folder, new.images, new.place)
         else:
             raw = import_path(path, name=name, **source)
             step(1, 2, "import")
-            dataset = Dataset.build(raw, folder, seed=seed)
+            dataset = build_dataset(raw, folder, seed=seed)
     for remark in dataset.notes:
         note(plain(f"note: {remark}"))
     if as_json:
@@ -89,7 +91,7 @@ def import_command(
 
 def _into_run(path: Path, run: Path, columns: dict[str, str], *, as_json: bool) -> None:
     """Add items to a finished run, and say what was added."""
-    from reasonrec_core.pipeline import add_items
+    from reasonrec_datasets.run_items import add_items
 
     with progress() as step:
         added = add_items(run, read_new_items(path, columns), step)

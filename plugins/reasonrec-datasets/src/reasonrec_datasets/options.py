@@ -15,13 +15,14 @@ from click.shell_completion import CompletionItem
 from reasonrec_core.data import (
     Dataset,
     SplitConfig,
-    import_path,
     is_dataset,
     list_sources,
     list_splitters,
     make_splitter,
 )
 from reasonrec_core.errors import ConfigError
+from reasonrec_datasets.importing.index import build_dataset
+from reasonrec_datasets.importing.table_source import import_path
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -139,4 +140,4 @@ def open_data(path: Path, source: dict[str, Any]) -> Iterator[Dataset]:
         return
     raw = import_path(path, **source)
     with tempfile.TemporaryDirectory(prefix="reasonrec-") as folder:
-        yield Dataset.build(raw, Path(folder) / "dataset")
+        yield build_dataset(raw, Path(folder) / "dataset")

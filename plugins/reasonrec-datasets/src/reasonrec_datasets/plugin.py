@@ -11,32 +11,32 @@ def reasonrec_data_sources() -> list[ComponentSpec]:
     return [
         ComponentSpec(
             "tables",
-            "reasonrec_datasets.tables:TablesSource",
+            "reasonrec_datasets.layouts.tables:PlainTablesSource",
             "interactions.{csv,csv.gz,tsv,parquet,arrow}, with items.*, users.* and images/ beside it",
         ),
         ComponentSpec(
             "predefined",
-            "reasonrec_datasets.presplit:PredefinedSource",
+            "reasonrec_datasets.layouts.presplit:PredefinedSource",
             "train.*, valid.* and test.* with a label or rating and perhaps a history per row; items.* beside them",
         ),
         ComponentSpec(
             "recbole",
-            "reasonrec_datasets.recbole:RecBoleSource",
+            "reasonrec_datasets.layouts.recbole:RecBoleSource",
             "RecBole atomic files: NAME.inter (or NAME.train.inter and so on), NAME.item, NAME.user, typed headers",
         ),
         ComponentSpec(
             "movielens",
-            "reasonrec_datasets.movielens:MovieLensSource",
+            "reasonrec_datasets.layouts.movielens:MovieLensSource",
             "MovieLens folders: u.data with u.item and u.user; ratings.dat with movies.dat and users.dat; ratings.csv",
         ),
         ComponentSpec(
             "sequences",
-            "reasonrec_datasets.s3rec:SequencesSource",
+            "reasonrec_datasets.layouts.s3rec:SequencesSource",
             "sequences.txt: a user per line, 'user item item ...', oldest first (S3-Rec); items.* beside it",
         ),
         ComponentSpec(
             "amazon",
-            "reasonrec_datasets.amazon:AmazonSource",
+            "reasonrec_datasets.layouts.amazon:AmazonSource",
             "Amazon reviews: JSON lines (.json, .jsonl, .gz), with meta_* or items.* beside them",
         ),
     ]
@@ -51,7 +51,7 @@ def reasonrec_splitters() -> list[ComponentSpec]:
         ComponentSpec("temporal", f"{module}:Temporal", "one moment for everybody; targets are all that came after it"),
         ComponentSpec("ratio", f"{module}:Ratio", "per user: the last shares of the sequence"),
         ComponentSpec("cold-item", f"{module}:ColdItem", "whole items are held out; only their content leads to them"),
-        ComponentSpec("predefined", "reasonrec_datasets.presplit:Predefined", parts),
+        ComponentSpec("predefined", "reasonrec_datasets.layouts.presplit:Predefined", parts),
     ]
 
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from reasonrec_datasets import PARTS
 
 from reasonrec_core.data.cases import make_pair_keys
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.raw_tables import PARTS
 
 QUANTILES = {"min": 0.0, "p10": 0.1, "p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9, "max": 1.0}
 TOP = 10

@@ -8,9 +8,18 @@ from pathlib import Path
 
 import pyarrow as pa
 from pydantic import Field
+from reasonrec_datasets import (
+    ColumnMatcher,
+    RawTables,
+    RowPlace,
+    SourceTable,
+    TableSource,
+    make_raw_tables,
+    read_fields,
+    read_log,
+)
 
-from reasonrec_core.components import DataSource, Settings
-from reasonrec_core.data import ColumnMatcher, RawTables, RowPlace, SourceTable, make_raw_tables, read_fields, read_log
+from reasonrec_core.components import Settings
 from reasonrec_core.errors import DataError
 
 
@@ -21,7 +30,7 @@ class TemplateConfig(Settings):
     items: str = Field("items", description="Table or view of the items; empty for none.")
 
 
-class Template(DataSource[TemplateConfig]):
+class Template(TableSource[TemplateConfig]):
     """Reads a table of interactions, and one of items where it is named, from a SQLite database."""
 
     Config = TemplateConfig

@@ -16,9 +16,9 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from reasonrec_core.data import SourceTable
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import refuse_unreadable
+from reasonrec_datasets.importing.source_tables import SourceTable
 
 ID = pa.dictionary(pa.int32(), pa.string())
 """Type of columns with few distinct values: a tenth of the memory of plain strings."""

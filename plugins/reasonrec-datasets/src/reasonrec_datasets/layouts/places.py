@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from reasonrec_core.data import SourceTable
-from reasonrec_core.data.column_parsing import Place
 from reasonrec_core.types import Int64
+from reasonrec_datasets.importing.column_parsing import Place
+from reasonrec_datasets.importing.source_tables import SourceTable
 
 
 @dataclass(frozen=True)

@@ -12,23 +12,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.data.catalog import check_fields
-from reasonrec_core.data.column_parsing import (
+from reasonrec_core.data.columns import flatten_column, is_list, is_text
+from reasonrec_core.errors import DataError, did_you_mean
+from reasonrec_core.types import Float32, indptr_of
+from reasonrec_datasets.importing.column_parsing import (
     CAST_FAILURES,
     CORRECT,
     Place,
     clear_blanks,
     decode_values,
-    flatten_column,
-    is_list,
-    is_text,
     make_cell_error,
     parse_ids,
     parse_numbers,
     parse_times,
 )
-from reasonrec_core.errors import DataError, did_you_mean
-from reasonrec_core.types import Float32, indptr_of
+from reasonrec_datasets.importing.field_checks import check_fields
 
 PARTS = ("train", "valid", "test")
 PART_NAMES = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
@@ -39,7 +37,7 @@ LOG_COLUMNS = ("user_id", "item_id", "timestamp", "value", "part", "history", *R
 
 @dataclass(frozen=True)
 class RawTables:
-    """What a data source reads: string ids, in the source's order. Checked and indexed by `Dataset.build`.
+    """What a data source reads: string ids, in the source's order. Checked and indexed by `build_dataset`.
 
     Attributes:
         interactions: ``user_id``, ``item_id`` (text or whole numbers), and optionally ``timestamp`` (anything that

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reasonrec_core.data.columns import flatten_column, is_text
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Float64, Int64
 
@@ -39,33 +40,6 @@ def make_cell_error(what: str, place: Place | None, row: int, column: str, *, fi
     """A `DataError` about one cell."""
     where = place.where(row, column) if place else f"row {row + 1}, column {column!r}"
     return DataError(what, where=where, fix=fix)
-
-
-def flatten_column(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """The column as one array."""
-    if not isinstance(column, pa.ChunkedArray):
-        return column
-    if pa.types.is_dictionary(column.type):
-        column = column.unify_dictionaries()
-        if column.num_chunks:
-            codes = pa.chunked_array([chunk.indices for chunk in column.chunks]).combine_chunks()
-            return pa.DictionaryArray.from_arrays(codes, column.chunk(0).dictionary)
-    return column.combine_chunks()
-
-
-def take_column(table: pa.Table, name: str) -> pa.Array:
-    """The table's column as one array."""
-    return flatten_column(table.column(name))
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether values of this type are text, however Arrow keeps it."""
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
-def is_list(kind: pa.DataType) -> bool:
-    """Whether values of this type are lists of any length."""
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
 def decode_values(values: pa.Array) -> pa.Array:

@@ -1,4 +1,4 @@
-"""What data sources hand over: tables under our column names, with the places of their rows; items that come alone."""
+"""What data sources hand over: tables under our column names, with the places of their rows."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from reasonrec_core.data.catalog import Catalog, check_fields
-from reasonrec_core.data.column_matching import ColumnMatcher, list_names
-from reasonrec_core.data.column_parsing import Place
-from reasonrec_core.data.images import find_item_pictures
-from reasonrec_core.data.raw_tables import RawTables
-from reasonrec_core.errors import DataError
+from reasonrec_datasets.importing.column_matching import ColumnMatcher
+from reasonrec_datasets.importing.column_parsing import Place
+from reasonrec_datasets.importing.raw_tables import RawTables
 
 ENCODED = frozenset({"user_id", "item_id", "part"})
 """Columns of a log with few distinct values for their rows."""
@@ -111,56 +108,3 @@ def _name_apart(matched: dict[str, str], names: Sequence[str]) -> dict[str, str]
     """Give a column that holds one of our names, while another column was taken for it, a name of its own."""
     ours = set(matched.values())
     return matched | {name: f"{name}_" for name in names if name not in matched and name in ours}
-
-
-@dataclass(frozen=True)
-class NewItems:
-    """Items alone.
-
-    Attributes:
-        table: ``item_id``, fields, ``image``; checked.
-        images: the folder that image paths are relative to, None where no pictures are known.
-        path: the file.
-        place: where the rows stand.
-        notes: sentences for the user.
-    """
-
-    table: pa.Table
-    images: Path | None
-    path: Path
-    place: Place
-    notes: tuple[str, ...] = ()
-
-    @classmethod
-    def check(cls, source: SourceTable, notes: Sequence[str] = ()) -> NewItems:
-        """A table of items under our column names, with the pictures in ``images/`` beside it.
-
-        Raises:
-            DataError: a blank or repeated id, or a cell that cannot be used, with its place.
-        """
-        table, images = find_item_pictures(check_fields(source.table, "item_id", source.place), source.path.parent)
-        return cls(table, images, source.path, source.place, tuple(notes))
-
-    def __len__(self) -> int:
-        return int(self.table.num_rows)
-
-    def match(self, catalog: Catalog) -> NewItems:
-        """The same items with the columns of ``catalog``, in its order.
-
-        Columns that the catalogue does not have are left out, with a note: nothing has learned what they mean.
-
-        Raises:
-            DataError: a column is missing.
-        """
-        there = set(self.table.column_names)
-        missing = [name for name in catalog.fields if name not in there]
-        if missing:
-            fix = f"Add it (its cells may be empty). The file has: {list_names(self.table.column_names)}; "
-            fix += f"the catalogue: {list_names(catalog.fields)}."
-            raise DataError(f"no column {missing[0]!r}", where=f"{self.path}:1", fix=fix)
-        names = [n for n in catalog.table.column_names if n in there]
-        rest = [n for n in self.table.column_names if n not in names and n != "image"]
-        notes = (*self.notes, *([f"not read, the catalogue has no such fields: {list_names(rest)}"] if rest else []))
-        if "image" in there and "image" not in names:
-            names.append("image")
-        return replace(self, table=self.table.select(names), notes=notes)

@@ -13,15 +13,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.components import DataSource, Empty
-from reasonrec_core.data import ColumnMatcher, RawTables, SourceTable, make_raw_tables, read_fields, read_log
-from reasonrec_core.data.column_parsing import parse_numbers
-from reasonrec_core.data.raw_tables import PARTS
+from reasonrec_core.components import Empty
 from reasonrec_core.errors import DataError, did_you_mean
-from reasonrec_datasets.csv_reader import DelimitedFile, Dialect
-from reasonrec_datasets.places import join_tables
-from reasonrec_datasets.presplit import mark_part
-from reasonrec_datasets.tables import list_files
+from reasonrec_datasets.importing.column_matching import ColumnMatcher
+from reasonrec_datasets.importing.column_parsing import parse_numbers
+from reasonrec_datasets.importing.raw_tables import PARTS, RawTables
+from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables, read_fields, read_log
+from reasonrec_datasets.importing.table_source import TableSource
+from reasonrec_datasets.layouts.csv_reader import DelimitedFile, Dialect
+from reasonrec_datasets.layouts.places import join_tables
+from reasonrec_datasets.layouts.presplit import mark_part
+from reasonrec_datasets.layouts.tables import list_files
 
 TYPES = ("token", "token_seq", "float", "float_seq")
 TAB = Dialect(delimiter="\t", quote=None)
@@ -29,7 +31,7 @@ WORDS = frozenset({"title", "description", "brand"})
 """``token_seq`` columns that hold running text; in others, blanks separate labels."""
 
 
-class RecBoleSource(DataSource[Empty]):
+class RecBoleSource(TableSource[Empty]):
     """RecBole's atomic files."""
 
     order = 20

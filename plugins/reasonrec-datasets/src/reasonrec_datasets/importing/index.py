@@ -1,8 +1,8 @@
-"""From string ids to dense indices: the tables that a dataset stores."""
+"""From string ids to dense indices: the tables that a dataset stores, and those of one that grows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,25 +10,59 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.data.column_parsing import (
-    CAST_FAILURES,
-    Place,
-    find_cast_failure,
-    flatten_column,
-    make_cell_error,
-    take_column,
-)
-from reasonrec_core.data.raw_tables import REVIEW_COLUMNS, RawTables
+from reasonrec_core.data import Dataset
+from reasonrec_core.data.columns import flatten_column, take_column
+from reasonrec_core.data.storage import IndexedTables, write_dataset
 from reasonrec_core.types import Int32, Int64, indptr_of
+from reasonrec_datasets.importing.column_parsing import CAST_FAILURES, Place, find_cast_failure, make_cell_error
+from reasonrec_datasets.importing.field_checks import check_fields
+from reasonrec_datasets.importing.raw_tables import REVIEW_COLUMNS, RawTables
 
 
-@dataclass(frozen=True)
-class IndexedTables:
-    """The three tables of a dataset; row numbers of ``items`` and ``users`` are the dense indices."""
+def build_dataset(raw: RawTables, folder: Path, *, seed: int = 0) -> Dataset:
+    """Check and index ``raw`` and save it to ``folder`` (whole or not at all).
 
-    interactions: pa.Table
-    items: pa.Table
-    users: pa.Table
+    Raises:
+        DataError: something in ``raw`` cannot be used, or ``folder`` cannot be written.
+    """
+    checked = raw.check()
+    tables = index_tables(checked, seed)
+    images = str(checked.images.resolve()) if checked.images else None
+    about = {"name": checked.name, "seed": seed, "images": images, "source": checked.source}
+    write_dataset(folder, tables, about)
+    return Dataset.open(folder)
+
+
+def extend_items(
+    dataset: Dataset, table: pa.Table, folder: Path, images: Path | None = None, place: Place | None = None
+) -> Dataset:
+    """Add items that have no interactions yet; indices of the items that are there stay as they are.
+
+    The new items get theirs in an order drawn with the dataset's seed and size.
+
+    Args:
+        dataset: to which they are added.
+        table: ``item_id`` and fields; fields that the dataset does not know are added, missing ones stay empty.
+        folder: where the larger dataset is saved; may be the dataset's own folder.
+        images: the folder that the new items' image paths are relative to; None for the dataset's own.
+        place: where the rows of ``table`` stand, for error messages.
+
+    Raises:
+        DataError: a blank, repeated or already known id, or fields whose types do not fit.
+    """
+    new, items = check_fields(table, "item_id", place), dataset.catalog.table
+    ids = new.column("item_id").to_pylist()
+    known = [row for row, item in enumerate(ids) if item in dataset.catalog.index]
+    if known:
+        fix = f"{len(known)} of the {len(ids)} items are. Leave them out: items are added, none is changed."
+        what = f"item {ids[known[0]]!r} is in the catalogue already"
+        raise make_cell_error(what, place, known[0], "item_id", fix=fix)
+    for position, name in enumerate(new.column_names):
+        if name in items.column_names:
+            column = _cast_field(take_column(new, name), items.schema.field(name).type, name, place)
+            new = new.set_column(position, name, column)
+    order = _shuffled(new.column("item_id"), int(dataset.manifest["seed"]) + dataset.n_items)
+    return dataset.append_items(new.take(order), folder, images)
 
 
 def index_tables(raw: RawTables, seed: int) -> IndexedTables:
@@ -41,20 +75,6 @@ def index_tables(raw: RawTables, seed: int) -> IndexedTables:
     users = _id_table(log.column("user_id"), raw.users, "user_id", seed)
     items = _id_table(log.column("item_id"), raw.items, "item_id", seed + 1)
     return IndexedTables(_indexed_log(log, users, items, raw.places.get("interactions")), items, users)
-
-
-def append_items(items: pa.Table, new: pa.Table, seed: int, place: Place | None) -> pa.Table:
-    """``items`` followed by the rows of ``new`` in an order drawn with ``seed``; old rows keep their indices.
-
-    Raises:
-        DataError: a field of ``new`` cannot be had in the type that it has in ``items``; names the cell.
-    """
-    for position, name in enumerate(new.column_names):
-        if name in items.column_names:
-            column = _cast_field(take_column(new, name), items.schema.field(name).type, name, place)
-            new = new.set_column(position, name, column)
-    fresh = new.take(_shuffled(new.column("item_id"), seed))
-    return pa.concat_tables([items, fresh], promote_options="permissive").combine_chunks()
 
 
 def _cast_field(values: pa.Array, kind: pa.DataType, name: str, place: Place | None) -> pa.Array:

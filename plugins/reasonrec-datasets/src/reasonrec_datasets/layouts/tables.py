@@ -1,11 +1,11 @@
 """Tables in files: CSV, TSV, Parquet and Arrow, found by their names and read under our column names; our own layout.
 
-For tables in memory there are `reasonrec_core.data.read_log` and `reasonrec_core.data.read_fields`.
+For tables in memory there are `reasonrec_datasets.read_log` and `reasonrec_datasets.read_fields`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,21 +14,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from reasonrec_core.components import DataSource, Empty
-from reasonrec_core.data import (
-    ColumnMatcher,
-    NewItems,
+from reasonrec_core.components import Empty
+from reasonrec_core.data.catalog import NOT_TEXT, TEXT_ORDER
+from reasonrec_core.errors import DataError
+from reasonrec_datasets.importing.column_matching import ColumnMatcher
+from reasonrec_datasets.importing.raw_tables import RawTables
+from reasonrec_datasets.importing.source_tables import (
     OpenTable,
-    RawTables,
     RowPlace,
     SourceTable,
     make_raw_tables,
     read_fields,
     read_log,
 )
-from reasonrec_core.data.catalog import NOT_TEXT, TEXT_ORDER
-from reasonrec_core.errors import DataError
-from reasonrec_datasets.csv_reader import DelimitedFile
+from reasonrec_datasets.importing.table_source import TableSource
+from reasonrec_datasets.layouts.csv_reader import DelimitedFile
 
 SUFFIXES = (".parquet", ".arrow", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
 TEXT_FIELDS: frozenset[str] = frozenset({*NOT_TEXT, *TEXT_ORDER, "user_id"})
@@ -37,7 +37,7 @@ LEADING_ZERO = r"^[+-]?0\d"
 """Codes such as zip ``07041`` look like numbers and are none."""
 
 
-class TablesSource(DataSource[Empty]):
+class PlainTablesSource(TableSource[Empty]):
     """Our layout: ``interactions.*``, ``items.*``, ``users.*`` and ``images/`` in a folder; or a log in one file."""
 
     order = 0
@@ -165,24 +165,6 @@ def read_beside(
         read_fields_file(items, "items", columns) if items and items != log else None,
         read_fields_file(users, "users", columns) if users and users != log else None,
     )
-
-
-def read_new_items(path: Path, columns: Mapping[str, str] | None = None) -> NewItems:
-    """Items alone, from a file (CSV, TSV, Parquet) or a folder with ``items.*``; pictures in ``images/`` beside it.
-
-    Raises:
-        DataError: what is wrong, in which file, line and column.
-    """
-    path, matching = Path(path), ColumnMatcher(columns)
-    if not path.exists():
-        raise DataError("no such file or folder", where=str(path))
-    file = find_table(path, "items") if path.is_dir() else path
-    if file is None:
-        fix = "Put the new items into items.csv.gz (or .tsv, .parquet) there, or name their file."
-        raise DataError("holds no table of items", where=str(path), fix=fix)
-    source = read_fields_file(file, "items", matching)
-    matching.refuse_unmatched()
-    return NewItems.check(source, matching.notes)
 
 
 def convert_numbers(table: pa.Table, keep: Collection[str]) -> pa.Table:

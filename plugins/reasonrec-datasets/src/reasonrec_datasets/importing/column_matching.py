@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from reasonrec_core.data.catalog import TEXT_ORDER
-from reasonrec_core.data.raw_tables import LOG_COLUMNS
 from reasonrec_core.errors import DataError, did_you_mean
+from reasonrec_datasets.importing.raw_tables import LOG_COLUMNS
 
 ITEM_COLUMNS = ("item_id", *TEXT_ORDER, "image", "price")
 TABLES: Mapping[str, tuple[str, ...]] = {

@@ -9,13 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.components import DataSource, Empty
-from reasonrec_core.data import ColumnMatcher, RawTables, SourceTable, make_raw_tables, read_log
-from reasonrec_core.data.column_parsing import flatten_column
+from reasonrec_core.components import Empty
+from reasonrec_core.data.columns import flatten_column
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, indptr_of
-from reasonrec_datasets.csv_reader import DelimitedFile, Dialect
-from reasonrec_datasets.tables import TEXT_FIELDS, convert_numbers, list_files, open_table, read_fields_file
+from reasonrec_datasets.importing.column_matching import ColumnMatcher
+from reasonrec_datasets.importing.raw_tables import RawTables
+from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables, read_log
+from reasonrec_datasets.importing.table_source import TableSource
+from reasonrec_datasets.layouts.csv_reader import DelimitedFile, Dialect
+from reasonrec_datasets.layouts.tables import TEXT_FIELDS, convert_numbers, list_files, open_table, read_fields_file
 
 RATING = ("user_id", "item_id", "value", "timestamp")
 GENRES = (
@@ -41,7 +44,7 @@ OLD = {
 FILES = ("u.data", "ratings.dat", "ratings.csv")
 
 
-class MovieLensSource(DataSource[Empty]):
+class MovieLensSource(TableSource[Empty]):
     """MovieLens folders as GroupLens publishes them."""
 
     order = 30

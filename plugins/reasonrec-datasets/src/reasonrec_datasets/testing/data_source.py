@@ -1,4 +1,4 @@
-"""The conformance suite of data sources."""
+"""The conformance suite of data sources that read tables; it needs pytest."""
 
 from __future__ import annotations
 
@@ -13,14 +13,24 @@ import pyarrow as pa
 import pytest
 
 from reasonrec_core.components import Kind
-from reasonrec_core.data import ColumnMatcher, Dataset, RawTables, find_source, import_path
-from reasonrec_core.data.column_parsing import flatten_column
-from reasonrec_core.data.sources import list_sources
+from reasonrec_core.data import find_source, list_sources
+from reasonrec_core.data.columns import flatten_column
 from reasonrec_core.errors import DataError
 from reasonrec_core.testing.component import ConfiguredConformance
-from reasonrec_core.testing.tiny import tiny_tables
+from reasonrec_core.testing.tiny import tiny_tables as make_tiny_tables
+from reasonrec_datasets.importing.column_matching import ColumnMatcher
+from reasonrec_datasets.importing.index import build_dataset
+from reasonrec_datasets.importing.raw_tables import RawTables
+from reasonrec_datasets.importing.table_source import import_path
 
 ODD_NAMES = ("a b.csv", "naïve 数.txt", "semi;colon", "-o", "percent%20", "new\nline", "n" * 200)
+
+
+def tiny_tables(folder: Path, *, clicks: bool = False, seed: int = 0) -> RawTables:
+    """What `reasonrec_core.testing.tiny_dataset` stores, as tables; the pictures are written into ``folder``."""
+    log, items, users, images = make_tiny_tables(folder, clicks=clicks, seed=seed)
+    source = {"made by": "reasonrec_core.testing.tiny", "seed": seed}
+    return RawTables(log, items=items, users=users, images=images, name="tiny", source=source)
 
 
 class DataSourceConformance(ConfiguredConformance):
@@ -81,7 +91,7 @@ class DataSourceConformance(ConfiguredConformance):
         again = self._write(tmp_path / "moved")
         folders = (tmp_path / f"dataset-{number}" for number in range(3))
         paths = zip((written, written, again), folders, strict=True)
-        built = [Dataset.build(self.read(path), folder) for path, folder in paths]
+        built = [build_dataset(self.read(path), folder) for path, folder in paths]
         assert len({dataset.hash for dataset in built}) == 1, "equal data, read again, has another hash"
 
     def test_changes_nothing_on_disk(self, written: Path) -> None:
@@ -95,10 +105,10 @@ class DataSourceConformance(ConfiguredConformance):
         source, root = self.make(), written.parent if written.is_file() else written
         files = source.files(written)
         assert files, "files names nothing: what is imported would be kept although the data changed"
-        wanted = Dataset.build(self.read(written), tmp_path / "wanted").hash
+        wanted = build_dataset(self.read(written), tmp_path / "wanted").hash
         for file in [p for p in root.iterdir() if p.is_file() and p not in files]:
             file.unlink()
-        found = Dataset.build(self.read(written), tmp_path / "found").hash
+        found = build_dataset(self.read(written), tmp_path / "found").hash
         assert found == wanted, "read opens a file that files does not name"
 
     def test_matches_its_own_and_is_asked_for_it(self, written: Path, tmp_path: Path) -> None:
@@ -106,7 +116,7 @@ class DataSourceConformance(ConfiguredConformance):
         if isinstance(self.component, str) and not self.settings:
             assert find_source(written) == self.component, f"another source reads it first: {list_sources()}"
             assert (
-                Dataset.build(import_path(written), tmp_path / "dataset").manifest["source"]["format"] == self.component
+                build_dataset(import_path(written), tmp_path / "dataset").manifest["source"]["format"] == self.component
             )
 
     def test_matches_nothing_else(self, tmp_path: Path) -> None:

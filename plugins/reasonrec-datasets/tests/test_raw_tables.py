@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from reasonrec_datasets import RawTables, build_dataset
 
-from reasonrec_core.data import Dataset, RawTables
+from reasonrec_core.data import Dataset
 from reasonrec_core.errors import DataError
 
 
@@ -30,7 +31,7 @@ from reasonrec_core.errors import DataError
 def test_tables_from_python_are_checked_too(tables: dict[str, dict[str, object]], words: str, tmp_path: Path) -> None:
     raw = RawTables(**{name: pa.table(columns) for name, columns in tables.items()})
     with pytest.raises(DataError, match=words):
-        Dataset.build(raw, tmp_path / "out")
+        build_dataset(raw, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -40,10 +41,10 @@ def full_disk(*_: object, **__: object) -> None:
 
 def test_a_full_disk_keeps_the_dataset_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = RawTables(pa.table({"user_id": ["u1", "u1"], "item_id": ["a", "b"], "timestamp": [10, 20]}))
-    before = Dataset.build(raw, tmp_path / "out")
+    before = build_dataset(raw, tmp_path / "out")
     monkeypatch.setattr("pyarrow.parquet.write_table", full_disk)
     with pytest.raises(DataError, match="No space left"):
-        Dataset.build(raw, tmp_path / "out", seed=1)
+        build_dataset(raw, tmp_path / "out", seed=1)
     before.verify()
     assert Dataset.open(tmp_path / "out").hash == before.hash
     assert len(list(tmp_path.iterdir())) == 1

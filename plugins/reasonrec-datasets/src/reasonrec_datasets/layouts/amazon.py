@@ -17,13 +17,15 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import json as arrow_json
 
-from reasonrec_core.components import DataSource, Empty
-from reasonrec_core.data import ColumnMatcher, RawTables, SourceTable, make_raw_tables
-from reasonrec_core.data.raw_tables import REVIEW_COLUMNS
+from reasonrec_core.components import Empty
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import refuse_unreadable
-from reasonrec_datasets.places import LinePlace
-from reasonrec_datasets.tables import TEXT_FIELDS, convert_numbers, list_files, read_beside
+from reasonrec_datasets.importing.column_matching import ColumnMatcher
+from reasonrec_datasets.importing.raw_tables import REVIEW_COLUMNS, RawTables
+from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables
+from reasonrec_datasets.importing.table_source import TableSource
+from reasonrec_datasets.layouts.places import LinePlace
+from reasonrec_datasets.layouts.tables import TEXT_FIELDS, convert_numbers, list_files, read_beside
 
 SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz")
 FIELDS = {
@@ -44,7 +46,7 @@ META = {
 }
 
 
-class AmazonSource(DataSource[Empty]):
+class AmazonSource(TableSource[Empty]):
     """Amazon reviews, one JSON object per line, with ``meta_*`` or ``items.*`` beside them."""
 
     order = 50

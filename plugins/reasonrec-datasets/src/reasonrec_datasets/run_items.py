@@ -10,18 +10,23 @@ import numpy as np
 
 from reasonrec_core.components import Encoder, Kind
 from reasonrec_core.config import PipelineConfig, load_config
-from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.data.tables import NewItems
+from reasonrec_core.data import Catalog
 from reasonrec_core.errors import RunError
 from reasonrec_core.io import cache_folder, content_hash, whole_folder
 from reasonrec_core.observe import ObservedItems, RefusedImage, observe_items
-from reasonrec_core.pipeline.prepare import hash_encoders, learns, make_encoders
-from reasonrec_core.pipeline.run_folder import RunFolder
-from reasonrec_core.pipeline.serve import load_agent
-from reasonrec_core.pipeline.serving_catalog import FOLDER, ServingCatalog
-from reasonrec_core.pipeline.stage_stamp import stamp_folder
+from reasonrec_core.pipeline import (
+    RunFolder,
+    ServingCatalog,
+    hash_encoders,
+    learns,
+    load_agent,
+    make_encoders,
+    stamp_folder,
+)
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Float32, History, Progress, QueryBatch, Task
+from reasonrec_datasets.importing.index import extend_items
+from reasonrec_datasets.new_items import NewItems
 
 
 @dataclass(frozen=True)
@@ -72,8 +77,8 @@ def _add_items(path: Path, new: NewItems, progress: Progress, registry: Registry
     old = served.dataset
     fitting = new.match(old.catalog)
     folder = content_hash(old.hash, old.n_items, *fitting.table.column("item_id").to_pylist())[:16]
-    with whole_folder(path / FOLDER / folder, "dataset") as aside:
-        longer = old.extend_items(fitting.table, aside / "dataset", fitting.images, fitting.place)
+    with whole_folder(served.folder(folder), "dataset") as aside:
+        longer = extend_items(old, fitting.table, aside / "dataset", fitting.images, fitting.place)
         items = _observe(served, config, registry, longer.catalog.slice(old.n_items), progress)
         (aside / "features").mkdir()
         for name, more in items.features.items():

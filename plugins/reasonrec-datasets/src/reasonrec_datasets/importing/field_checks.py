@@ -1,0 +1,84 @@
+"""Fields of items and users as people write them, turned into text and numbers; the first bad cell is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reasonrec_core.data.columns import is_list, is_text, take_column
+from reasonrec_core.types import indptr_of
+from reasonrec_datasets.importing.column_parsing import (
+    Place,
+    clear_blanks,
+    decode_values,
+    find_first,
+    make_cell_error,
+    parse_ids,
+)
+
+LABEL_SEPARATOR = "|"
+
+
+def check_fields(table: pa.Table, key: str, place: Place | None = None) -> pa.Table:
+    """The table with ``key`` as unique string ids and every other column as text or a number.
+
+    Lists become labels joined with ``|``, booleans and dates text, NaN and blank text null. Columns of other types
+    (structs, binary) are left out.
+
+    Raises:
+        DataError: a blank or repeated id, or an infinite number, with its place.
+    """
+    keys = parse_ids(table.column(key), key, place)
+    _refuse_repeated(keys, key, place)
+    columns = {key: keys.dictionary_decode()}
+    for name in table.column_names:
+        if name != key and (column := _check_field(take_column(table, name), name, place)) is not None:
+            columns[name] = column
+    return pa.table(columns)
+
+
+def _refuse_repeated(keys: pa.DictionaryArray, key: str, place: Place | None) -> None:
+    if len(keys.dictionary) == len(keys):
+        return
+    codes = keys.indices.to_numpy()
+    _, first, back = np.unique(codes, return_index=True, return_inverse=True)
+    row = int(np.flatnonzero(first[back] != np.arange(len(codes)))[0])
+    earlier = int(first[back[row]])
+    where = place.where(earlier, key) if place else f"row {earlier + 1}"
+    what = f"{key} {keys[row].as_py()!r} occurs twice (first at {where})"
+    raise make_cell_error(what, place, row, key, fix="Keep one row per id.")
+
+
+def _check_field(values: pa.Array, name: str, place: Place | None) -> pa.Array | None:
+    values = decode_values(values)
+    kind = values.type
+    if pa.types.is_null(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
+        return values.cast(pa.string())
+    if is_list(kind):
+        return _join_labels(values)
+    if pa.types.is_integer(kind):
+        return values.cast(pa.float64() if pa.types.is_uint64(kind) else pa.int64())
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return _check_finite(values.cast(pa.float64()), name, place)
+    return clear_blanks(values.cast(pa.string())) if is_text(kind) else None
+
+
+def _join_labels(values: pa.Array) -> pa.Array | None:
+    inner = values.type.value_type
+    if pa.types.is_nested(inner) or pa.types.is_binary(inner):
+        return None
+    # Element by element: joining a list that holds a null would give null and lose the other labels.
+    words = values.flatten().cast(pa.string())
+    rows = pc.list_parent_indices(values).to_numpy()[words.is_valid().to_numpy(zero_copy_only=False)]
+    offsets = indptr_of(np.bincount(rows, minlength=len(values)))
+    joined = pc.binary_join(pa.LargeListArray.from_arrays(pa.array(offsets), words.drop_null()), LABEL_SEPARATOR)
+    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
+
+
+def _check_finite(values: pa.Array, name: str, place: Place | None) -> pa.Array:
+    row = find_first(pc.is_inf(values))
+    if row >= 0:
+        what = f"{name} is {values[row].as_py()}: values must be finite"
+        raise make_cell_error(what, place, row, name, fix="Correct the cell or leave it empty.")
+    return pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)

@@ -1,0 +1,43 @@
+"""Item pictures, found beside the tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reasonrec_core.data.columns import take_column
+
+FOLDER = "images"
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"})
+LOOK_AT = 20
+"""Paths that are tried to see what they are relative to."""
+
+
+def find_item_pictures(items: pa.Table, folder: Path) -> tuple[pa.Table, Path | None]:
+    """The items, with an ``image`` column where files in ``images/`` are named after ids, and the folder of its paths.
+
+    Paths in an ``image`` column are relative to ``folder``, or to ``folder/images`` if only there files of these
+    names exist; the folder is None without any.
+    """
+    pictures = folder / FOLDER
+    if "image" in items.column_names:
+        paths = items.column("image").drop_null()[:LOOK_AT].to_pylist()
+        inside = not any(_exists(folder / p) for p in paths) and any(_exists(pictures / p) for p in paths)
+        return items, pictures if inside else folder
+    if not pictures.is_dir():
+        return items, None
+    files = {p.stem: f"{FOLDER}/{p.name}" for p in sorted(pictures.iterdir()) if p.suffix.lower() in PICTURE_SUFFIXES}
+    stems, names = pa.array(files.keys(), pa.string()), pa.array(files.values(), pa.string())
+    found = names.take(pc.index_in(take_column(items, "item_id"), stems))
+    if found.null_count == len(found):
+        return items, None
+    return items.append_column("image", found), folder
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,130 @@
+"""Data sources that read tables: the layout reads them, all that follows until the stored dataset is here."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reasonrec_core.components import DataSource, ImportRequest
+from reasonrec_core.components.base import C
+from reasonrec_core.data import Dataset, choose_source
+from reasonrec_core.data.columns import take_column
+from reasonrec_core.errors import DataError
+from reasonrec_datasets.importing.column_matching import ColumnMatcher
+from reasonrec_datasets.importing.index import build_dataset
+from reasonrec_datasets.importing.pictures import find_item_pictures
+from reasonrec_datasets.importing.raw_tables import RawTables
+
+PLAIN_STEMS = frozenset({"interactions", "ratings", "u", "sequences"})
+
+
+class TableSource(DataSource[C]):
+    """Reads data of one layout: says which paths it reads, and makes tables of them."""
+
+    @abstractmethod
+    def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
+        """The interactions and, where they are there, items and users, under our column names.
+
+        ``columns`` knows the names that users gave and those that people use: `reasonrec_datasets.read_log` and
+        `reasonrec_datasets.read_fields` ask it. `reasonrec_datasets.open_table` opens files for them.
+
+        Raises:
+            DataError: what is wrong, in which file, line and column, and what to do.
+        """
+
+    def build(self, path: Path, folder: Path, request: ImportRequest) -> Dataset:
+        """The tables, checked and indexed, as a dataset in ``folder``."""
+        matcher = ColumnMatcher(request.columns)
+        return build_dataset(finish_tables(self.read(path, matcher), path, matcher, request), folder, seed=request.seed)
+
+
+def import_path(
+    path: Path,
+    *,
+    format: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    name: str | None = None,
+) -> RawTables:
+    """Read a file or folder that a data source knows.
+
+    Args:
+        path: what to read.
+        format: the name of a data source, or "auto" to ask them all.
+        columns: ``{ours: theirs}`` for columns with names of their own; an empty name leaves a column out.
+        options: the source's own settings.
+        name: of the dataset; by default the file's or folder's.
+
+    Returns:
+        Checked tables.
+
+    Raises:
+        DataError: what is wrong, in which file, line and column, and what to do.
+    """
+    path, matcher = Path(path), ColumnMatcher(columns)
+    chosen = choose_source(path, format, options)
+    if not isinstance(chosen.source, TableSource):
+        fix = "Its data can be used as it is: a pipeline names the path."
+        raise DataError(f"the data source {chosen.name!r} makes datasets, not tables", where=str(path), fix=fix)
+    with chosen.guard("read"):
+        raw = chosen.source.read(path, matcher)
+    return finish_tables(raw, path, matcher, ImportRequest(chosen.name, columns or {}, options or {}, name))
+
+
+def finish_tables(raw: RawTables, path: Path, matcher: ColumnMatcher, request: ImportRequest) -> RawTables:
+    """What was read from ``path``, checked, with the pictures beside it, its name and where it came from.
+
+    Raises:
+        DataError: a column that was named and that no file has, a bad cell, or tables that do not fit together.
+    """
+    matcher.refuse_unmatched()
+    raw = _find_pictures(raw.check(), path if path.is_dir() else path.parent)
+    about: dict[str, Any] = {
+        "path": str(path.resolve()),
+        "format": request.format,
+        "columns": dict(request.columns),
+        "notes": [*matcher.notes, *_compare_items(raw)],
+    }
+    about |= {"options": dict(request.options)} if request.options else {}
+    return replace(raw, name=request.name or _name_after(path.resolve()), source=about)
+
+
+def _find_pictures(raw: RawTables, folder: Path) -> RawTables:
+    """Checked tables with the folder of the pictures that lie beside them, and their paths among the items."""
+    if raw.images is not None:
+        return raw
+    items = raw.items
+    if items is None:
+        items = pa.table({"item_id": take_column(raw.interactions, "item_id").unique().dictionary_decode()})
+    items, images = find_item_pictures(items, folder)
+    if images is None:
+        return raw
+    return replace(raw, items=items, images=images, checked=(raw.interactions, items, raw.users))
+
+
+def _name_after(path: Path) -> str:
+    """The folder's name, or the file's where that says more than "interactions"."""
+    stem = path.name.split(".")[0]
+    return path.parent.name if path.is_file() and stem in PLAIN_STEMS else path.name if path.is_dir() else stem
+
+
+def _compare_items(raw: RawTables) -> list[str]:
+    """Remarks on how log and item table fit; an item table of wholly other ids is an error."""
+    if raw.items is None:
+        return ["no item table: items have neither text nor pictures"]
+    used = take_column(raw.interactions, "item_id").unique().dictionary_decode()
+    there = raw.items.column("item_id")
+    absent = used.filter(pc.invert(pc.is_in(used, value_set=take_column(raw.items, "item_id"))))
+    if len(absent) == len(used):
+        what = f"none of the {len(used)} items of the interactions is in the item table"
+        fix = f"Ids must be equal as text: {used[0].as_py()!r} there, {there[0].as_py()!r} here."
+        raise DataError(what, fix=fix)
+    if len(absent):
+        return [f"{len(absent)} of {len(used)} items of the interactions are not in the item table, e.g. {absent[0]}"]
+    return []

@@ -1,0 +1,1 @@
+"""The layouts that are read: our own tables and public ones, each a data source."""
