@@ -25,7 +25,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-from reasonrec_datasets import build_dataset
 
 SETS = ("ml-100k", "ml-1m", "hm-week", "amazon-beauty", "ctr-ml-1m", "reviews-instruments")
 USERS = ITEMS = 100_000
@@ -58,7 +57,7 @@ def peak_memory() -> float:
 
 def measure(path: Path) -> dict[str, Any]:
     """Import ``path`` in this process: seconds of wall clock and processor per stage."""
-    from reasonrec_datasets import import_path
+    from reasonrec_datasets import build_dataset, import_path
 
     from reasonrec_core.data.dataset import Dataset
 

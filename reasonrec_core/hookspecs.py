@@ -118,7 +118,7 @@ def reasonrec_routers() -> Iterable[ComponentSpec]:
 
 @hookspec
 def reasonrec_data_sources() -> Iterable[ComponentSpec]:
-    """Offer data sources: a path or an address to raw tables (`reasonrec_core.components.DataSource`)."""
+    """Offer data sources: what is at a path, stored as a dataset (`reasonrec_core.components.DataSource`)."""
     raise AssertionError("a specification is never called")
 
 

@@ -144,4 +144,6 @@ def test_the_manifest_says_where_it_came_from(tmp_path: Path) -> None:
     assert manifest["source"]["format"] == "tables"
     assert manifest["source"]["columns"] == {"user_id": "customer"}
     assert manifest["source"]["path"] == str(tmp_path / "shop.csv")
+    cached = open_or_import(tmp_path / "shop.csv", tmp_path / "cache", columns={"user_id": "customer"}, seed=3)
+    assert cached.manifest == manifest
     assert manifest["hash"] == dataset.hash

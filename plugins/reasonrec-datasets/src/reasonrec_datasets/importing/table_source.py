@@ -41,7 +41,13 @@ class TableSource(DataSource[C]):
     def build(self, path: Path, folder: Path, request: ImportRequest) -> Dataset:
         """The tables, checked and indexed, as a dataset in ``folder``."""
         matcher = ColumnMatcher(request.columns)
-        return build_dataset(finish_tables(self.read(path, matcher), path, matcher, request), folder, seed=request.seed)
+        raw = self.read(path, matcher)
+        try:
+            return build_dataset(finish_tables(raw, path, matcher, request), folder, seed=request.seed)
+        except DataError as error:
+            if error.where is not None:
+                raise
+            raise DataError(error.what, where=str(path), fix=error.fix) from error  # the data's fault, not the source's
 
 
 def import_path(
