@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.io import content_hash, read_json, whole_folder, write_json
+from reasonrec_core.io import content_hash, is_leftover, read_json, sweep_leftovers, whole_folder, write_json
 from reasonrec_core.observe.inputs import Keys
 from reasonrec_core.types import Float32
 
@@ -78,7 +78,8 @@ class RowStore:
     def known(self, keys: Keys) -> KnownRows:
         """What is there already of ``keys`` (S32[m], unique, sorted)."""
         found = KnownRows(keys, np.full(len(keys), -1, np.intp), np.zeros(len(keys), np.intp), [], {})
-        for _, block in self._blocks("views", "parts"):
+        # Parts first: another process deletes them once their rows are in a view.
+        for _, block in self._blocks("parts", "views"):
             if block is not None:
                 found.take(block)
         return found
@@ -87,11 +88,13 @@ class RowStore:
         """Make the view of ``keys`` (all known by now) and drop the parts that it covers."""
         unique, inverse = np.unique(keys, return_inverse=True)
         known = self.known(unique)
-        if Block.open(self._view(keys)) is None:
+        if self._view(keys).exists() and Block.open(self._view(keys)) is None:
             shutil.rmtree(self._view(keys), ignore_errors=True)  # what is damaged must not stay
         with whole_folder(self._view(keys), first_stays=True) as aside:
             _describe(aside, keys, known.refused)
             known.write(aside / "values.npy", inverse)
+        for name in ("parts", "views"):
+            sweep_leftovers(self.folder / name)
         for folder, block in self._blocks("parts"):
             if block is None or bool(np.isin(block.keys, unique).all()):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -105,7 +108,8 @@ class RowStore:
     def _blocks(self, *where: str) -> Iterator[tuple[Path, Block | None]]:
         for part in where:
             for folder in sorted((self.folder / part).glob("*/")):
-                yield folder, Block.open(folder)
+                if not is_leftover(folder.name):  # somebody may be writing it
+                    yield folder, Block.open(folder)
 
 
 @dataclass
