@@ -1,7 +1,7 @@
-"""Protocols, metrics, calibration, significance and slices.
+"""Protocols, metrics, calibration and significance.
 
 `evaluate_ranking` asks a system, `score_ranking` and `score_ctr` take answers made elsewhere; all return `Scores`.
- `summarise`, `compare_all` and `evaluate_slices` say how sure the numbers are.
+`summarise` and `compare_all` say how sure the numbers are.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from reasonrec_core.evaluate.ranking_metrics import RANKING_METRICS, RankedLists
 from reasonrec_core.evaluate.scores import Claim, JudgingPolicy, Scores
 from reasonrec_core.evaluate.significance import (
     Comparison,
-    Slice,
     compare,
     compare_all,
-    evaluate_slices,
     holm,
     summarise,
 )
@@ -32,12 +30,10 @@ __all__ = [
     "RankedLists",
     "Reliability",
     "Scores",
-    "Slice",
     "Totals",
     "compare",
     "compare_all",
     "evaluate_ranking",
-    "evaluate_slices",
     "find_thread_pools",
     "holm",
     "metric_name",

@@ -92,16 +92,6 @@ class PairedComparison(Record):
     n: int | None = None
 
 
-class SliceEstimate(Estimate):
-    """One system on one ``group`` of ``n`` queries."""
-
-    slice: str
-    group: str
-    system: str
-    metric: str
-    n: int
-
-
 class DelegationSummary(Record):
     """How much was delegated, and what it saved: time of the routed system over time of the policy alone."""
 
@@ -188,7 +178,7 @@ class Results(Record):
     """``metrics.json``: the stable format that other programs read, too.
 
     The core checks what it measures. What reporters measure (`Reporter.analyse`) has records of theirs: ``analyses`` by
-    reporter, and ``calibration`` to ``costs``. ``version``: of the file that was read.
+    reporter, and ``slices`` to ``costs``. ``version``: of the file that was read.
     """
 
     version: int = 1
@@ -199,10 +189,10 @@ class Results(Record):
     delegation: DelegationSummary | None = None
     seconds: SecondsByPart | None = None
     comparisons: tuple[PairedComparison, ...] = ()
-    slices: tuple[SliceEstimate, ...] = ()
     routing: RoutingResult | None = None
     observe: tuple[ObservedFeature, ...] = ()
     roles: SystemRoles | None = None
+    slices: Any = None
     calibration: Any = None
     risk_coverage: Any = None
     abstention: Any = None

@@ -145,15 +145,10 @@ def scored(
         cases,
         prepared.config.evaluate.k,
         n_items=prepared.dataset.n_items,
-        item_counts=item_counts(prepared),
+        item_counts=prepared.item_counts,
         seconds=answers.seconds,
         metrics=metrics,
     )
-
-
-def item_counts(prepared: Prepared) -> Int64:
-    """int64[n_items]: training interactions per item."""
-    return np.bincount(prepared.split.train.items, minlength=prepared.dataset.n_items).astype(np.int64)
 
 
 def keys(cases: Cases) -> Int64:

@@ -1,4 +1,4 @@
-"""The test part, touched once: metrics of every system, comparisons, slices."""
+"""The test part, touched once: metrics of every system, comparisons."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from reasonrec_core.evaluate import (
     JudgingPolicy,
     Scores,
     compare_all,
-    evaluate_slices,
     holm,
     metric_name,
     score_ctr,
     summarise,
 )
-from reasonrec_core.evaluate.schema import Estimate, PairedComparison, SliceEstimate
+from reasonrec_core.evaluate.schema import Estimate, PairedComparison
 from reasonrec_core.io import whole_file
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.calibrate_router import choose_answers, item_counts, keys, scored, signals
+from reasonrec_core.pipeline.calibrate_router import choose_answers, keys, scored, signals
 from reasonrec_core.pipeline.predict import (
     Answers,
     consulted_answers,
@@ -175,28 +174,6 @@ def _turned(each: Comparison) -> PairedComparison:
         p=each.p,
         n=each.n,
     )
-
-
-def evaluate_system_slices(prepared: Prepared, found: EvaluatedTask) -> list[SliceEstimate]:
-    """The primary metric of every system by evidence horizon, target popularity and missing modality."""
-    metric = primary_metrics(prepared, found)[0]
-    rows = []
-    for label, scores in found.scores.items():
-        for each in evaluate_slices(
-            scores,
-            found.cases,
-            item_counts=item_counts(prepared),
-            present=prepared.items.present,
-            metrics=[metric],
-            seed=prepared.config.seed,
-            resamples=prepared.config.evaluate.resamples,
-        ):
-            if metric in each.metrics:
-                value = each.metrics[metric]
-                rows.append(
-                    SliceEstimate(slice=each.by, group=each.name, system=label, metric=metric, n=each.n, **value)
-                )
-    return rows
 
 
 def write_users(folder: Path, found: EvaluatedTask) -> None:

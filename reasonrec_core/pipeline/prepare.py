@@ -32,7 +32,7 @@ from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.stage_stamp import STAMP
 from reasonrec_core.plugins import Registered
 from reasonrec_core.registry import Registry
-from reasonrec_core.types import Cases, Observation, Progress, Task
+from reasonrec_core.types import Cases, Int64, Observation, Progress, Task
 
 CORE_DISTRIBUTIONS = ("reasonrec", "reasonrec-core")
 """Their code changes all the time and decides little of what a component learns."""
@@ -65,6 +65,11 @@ class Prepared:
     key: str
     progress: Progress
     data: str = ""
+
+    @property
+    def item_counts(self) -> Int64:
+        """int64[n_items]: training interactions per item."""
+        return np.bincount(self.split.train.items, minlength=self.dataset.n_items).astype(np.int64)
 
     def cases(self, task: Task, part: str) -> Cases:
         """Validation or test cases as the task asks them; ``part`` is "valid" or "test"."""

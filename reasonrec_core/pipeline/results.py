@@ -19,7 +19,7 @@ from reasonrec_core.evaluate.schema import (
     SystemRoles,
 )
 from reasonrec_core.pipeline.calibrate_router import goal_in_words
-from reasonrec_core.pipeline.evaluate import compare_systems, evaluate_system_slices, summarise_systems
+from reasonrec_core.pipeline.evaluate import compare_systems, summarise_systems
 from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.pipeline.reports import run_analyses
@@ -52,7 +52,6 @@ def collect_results(run: EvaluatedRun, seconds: Mapping[str, float]) -> Results:
             evaluate={f"{each.task} {label}": a.seconds for each in found for label, a in each.answers.items()},
         ),
         comparisons=tuple(row for each in found for row in compare_systems(prepared, each)),
-        slices=tuple(row for each in found for row in evaluate_system_slices(prepared, each)),
         observe=tuple(describe_features(prepared)),
         roles=SystemRoles(
             routed="routed" if agent.routers else None,

@@ -23,7 +23,7 @@ from reasonrec_core.errors import ReasonRecError, RunError
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.io import content_hash, write_json
 from reasonrec_core.pipeline.agent import POPULARITY, Agent
-from reasonrec_core.pipeline.calibrate_router import calibrate, choose_delegate, item_counts
+from reasonrec_core.pipeline.calibrate_router import calibrate, choose_delegate
 from reasonrec_core.pipeline.evaluate import evaluate_task, write_users
 from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
 from reasonrec_core.pipeline.fit import check_components, fit_components
@@ -98,7 +98,7 @@ def fit_prepared(prepared: Prepared) -> FittedRun:
     write_json(folder / "environment.json", describe_environment())
     agent, seconds = fit_components(prepared)
     if config.router is not None:
-        agent = replace(agent, popularity=item_counts(prepared))
+        agent = replace(agent, popularity=prepared.item_counts)
     routers = {task: router for task in config.tasks if (router := calibrate(prepared, agent, task))}
     alone = {task: found for task in config.tasks if (found := choose_delegate(prepared, agent, task))}
     agent = replace(agent, routers=routers, alone=alone)

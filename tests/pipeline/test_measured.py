@@ -49,7 +49,7 @@ def test_without_reporters_a_run_has_its_metrics_and_a_table(
     results = run_pipeline(config, tmp_path / "run", Registry.discover(), silent)
     whole = json.loads((finished / "metrics.json").read_text())
     mine = json.loads(results.to_json())
-    reported = {"abstention", "analyses", "calibration", "costs", "delegation_curve", "risk_coverage"}
+    reported = {"abstention", "analyses", "calibration", "costs", "delegation_curve", "risk_coverage", "slices"}
     timed = {"delegation", "routing", "seconds"}
     assert mine.keys() - {"analyses"} == whole.keys() - reported
     assert {k: v for k, v in mine.items() if k not in timed | reported} == {

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reasonrec_core.evaluate.schema import Estimate, SliceEstimate
+from reasonrec_core.evaluate.schema import Estimate
 from reasonrec_report.axes import Scale, Tick, make_axis_around
 from reasonrec_report.leaderboard import Leaderboard, SystemRole
 from reasonrec_report.metric_names import ParsedMetric, format_value
+from reasonrec_report.sections import SliceEstimate
 
 LANE = 14
 """Pixels from one interval of a group to the next."""
@@ -69,11 +70,11 @@ def draw_forest(board: Leaderboard) -> Intervals | None:
     return Intervals(f"{metric.name} by system", "", metric, rows, scale.ticks(), reference)
 
 
-def draw_slice_panels(board: Leaderboard) -> tuple[Intervals, ...]:
+def draw_slice_panels(board: Leaderboard, slices: Sequence[SliceEstimate]) -> tuple[Intervals, ...]:
     """One interval plot per slice that divides the queries, all of them over the same axis."""
     head = board.headline
     shown = {board.main, *board.rivals}
-    cells = [c for c in board.results.slices if head and c.metric == head.name and c.system in shown]
+    cells = [c for c in slices if head and c.metric == head.name and c.system in shown]
     if head is None or not cells:
         return ()
     scale = make_axis_around(v for c in cells for v in (c.value, c.low, c.high))

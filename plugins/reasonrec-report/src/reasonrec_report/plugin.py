@@ -23,5 +23,8 @@ def reasonrec_reporters() -> list[ComponentSpec]:
         ComponentSpec(
             "costs", "reasonrec_report.measure.costs:CostReporter", "Time and tokens of a request, route by route"
         ),
+        ComponentSpec(
+            "slices", "reasonrec_report.measure.slices:SliceReporter", "Every system on parts of the queries"
+        ),
         ComponentSpec("cards", "reasonrec_report.reporter:CardReporter", "Single decisions and explanations"),
     ]

@@ -10,6 +10,16 @@ from reasonrec_core.errors import RunError
 from reasonrec_core.evaluate.schema import Estimate, Record, Results, TimeSpent, describe_invalid
 
 
+class SliceEstimate(Estimate):
+    """One system on one ``group`` of ``n`` queries."""
+
+    slice: str
+    group: str
+    system: str
+    metric: str
+    n: int
+
+
 class AbstentionResult(Record):
     """What giving no answer comes to: the share that is answered (``coverage``), what was ``wanted``, the metrics of
 
@@ -158,6 +168,7 @@ class RiskCurve(Record):
 class ReportedResults(Results):
     """The results with those sections, checked."""
 
+    slices: tuple[SliceEstimate, ...] = ()
     calibration: CalibrationResult | None = None
     risk_coverage: RiskCurve | None = None
     abstention: AbstentionResult | None = None

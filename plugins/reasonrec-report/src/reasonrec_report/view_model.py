@@ -149,7 +149,7 @@ def make_view(run: Run) -> ReportView:
         loss=results.risk_coverage.loss if results.risk_coverage else None,
         is_ctr=board.headline is not None and board.headline.family in {"auc", "uauc", "logloss"},
         faithfulness=make_faithfulness_view(read_faithfulness(results)),
-        slices=forest_plot.draw_slice_panels(board),
+        slices=forest_plot.draw_slice_panels(board, results.slices),
         successes=successes,
         failures=failures,
         explanations=explanations.group_explanations(run.explanations, pictures),

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reasonrec_report.measure.slices import evaluate_slices, length_buckets, popularity_buckets
 from small_cases import listed, make_cases, make_clicks
 
-from reasonrec_core.evaluate import evaluate_slices, score_ctr, score_ranking
-from reasonrec_core.evaluate.significance import horizon_quartiles, length_buckets, popularity_buckets
+from reasonrec_core.evaluate import score_ctr, score_ranking
+from reasonrec_core.evaluate.significance import horizon_quartiles
 
 
 def names(pair) -> list[str]:
