@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reasonrec_core.data.dataset import Dataset
     from reasonrec_core.evaluate.schema import Results
     from reasonrec_core.pipeline.act import Outcome
-    from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
+    from reasonrec_core.pipeline.evaluate import EvaluatedRun
     from reasonrec_core.pipeline.serve import Recommender
 
 

@@ -1,32 +1,31 @@
-"""The test part, touched once: metrics of every system, comparisons."""
+"""The test part, touched once: everybody's answers and scores, and everybody there to be asked more."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from reasonrec_core.components import Kind, MetricInfo
+from reasonrec_core.config import PipelineConfig
 from reasonrec_core.errors import PluginError
 from reasonrec_core.evaluate import (
     CLICK_METRICS,
     RANKING_METRICS,
-    Comparison,
     JudgingPolicy,
     Scores,
-    compare_all,
-    holm,
     metric_name,
     score_ctr,
-    summarise,
 )
-from reasonrec_core.evaluate.schema import Estimate, PairedComparison
-from reasonrec_core.io import whole_file
+from reasonrec_core.io import content_hash, read_json, whole_file, write_json
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.calibrate_router import choose_answers, keys, scored, signals
+from reasonrec_core.pipeline.component_key import component_key
+from reasonrec_core.pipeline.latency import Latency, measure_latency
 from reasonrec_core.pipeline.predict import (
     Answers,
     consulted_answers,
@@ -37,6 +36,8 @@ from reasonrec_core.pipeline.predict import (
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import Decisions
 from reasonrec_core.types import CONSULT, ROUTED, Cases, Task
+
+SECTION = "section.json"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,64 @@ class EvaluatedTask:
     answers: Mapping[str, Answers]
     scores: Mapping[str, Scores]
     routed: Decisions | None
+
+
+@dataclass(frozen=True)
+class EvaluatedRun:
+    """A run after its test part was answered and scored, before its results are written.
+
+    Attributes:
+        prepared: data, split, item features, settings.
+        agent: the fitted parts, with their routers.
+        tasks: everything found about each task, the first one in full.
+        latency: of requests of the first task; None where nothing was timed.
+        reporter: the name of the reporter that is asked.
+    """
+
+    prepared: Prepared
+    agent: Agent
+    tasks: tuple[EvaluatedTask, ...]
+    latency: Latency | None
+    reporter: str = ""
+
+    @property
+    def first(self) -> EvaluatedTask:
+        """The task that the run is about."""
+        return self.tasks[0]
+
+    @property
+    def config(self) -> PipelineConfig:
+        """The settings."""
+        return self.prepared.config
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.prepared.run.path
+
+    def keep(self, name: str, key: object, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+        """What ``make`` gives (JSON values), kept in the run folder: made anew only where something changed.
+
+        Args:
+            name: of the stage.
+            key: what it depends on beside the code of the reporter.
+            make: measures it.
+        """
+        whole = content_hash(key, component_key(self.prepared.registry, Kind.REPORTER, self.reporter))
+
+        def write(folder: Path) -> None:
+            write_json(folder / SECTION, dict(make()))
+
+        return dict(read_json(self.prepared.run.stage(name, whole, write).folder / SECTION))
+
+
+def evaluate_tasks(prepared: Prepared, agent: Agent) -> EvaluatedRun:
+    """Ask every system the test queries of every task, and time some of the first one's."""
+    config = prepared.config
+    tasks = tuple(evaluate_task(prepared, agent, task) for task in config.tasks)
+    queries, k = tasks[0].cases.queries, max(config.evaluate.k)
+    latency = measure_latency(agent, queries, config.evaluate.latency_sample, k, config.seed)
+    return EvaluatedRun(prepared, agent, tasks, latency)
 
 
 def evaluate_task(prepared: Prepared, agent: Agent, task: Task) -> EvaluatedTask:
@@ -116,18 +175,6 @@ def judge_explanations(prepared: Prepared, agent: Agent, answers: Mapping[str, A
         return policy.judge(prepared.dataset, prepared.split, "test", said)
 
 
-def summarise_systems(prepared: Prepared, found: EvaluatedTask) -> dict[str, dict[str, Estimate]]:
-    """Every metric of every system with its interval."""
-    config = prepared.config
-    return {
-        label: {
-            name: Estimate(**value)
-            for name, value in summarise(scores, seed=config.seed, resamples=config.evaluate.resamples).items()
-        }
-        for label, scores in found.scores.items()
-    }
-
-
 def primary_metrics(prepared: Prepared, found: EvaluatedTask) -> tuple[str, ...]:
     """The metrics that comparisons are made on; those that plugins add come last, at the largest cut-off."""
     if found.task is Task.EXPLAIN:
@@ -140,40 +187,6 @@ def primary_metrics(prepared: Prepared, found: EvaluatedTask) -> tuple[str, ...]
     names = [metric_name(m.name, k if m.cutoff else 0, first.sampled) for m in infos]
     resampled = {*first.per_query, *first.totals}
     return (*usual, *(name for name in names if name in first.added and name in resampled))
-
-
-def compare_systems(prepared: Prepared, found: EvaluatedTask) -> list[PairedComparison]:
-    """The first system (routed, else the policy) against all others, and the policy against the delegates."""
-    labels = list(found.scores)
-    config, rows = prepared.config, list[PairedComparison]()
-    for position, reference in enumerate(labels[:2]):
-        others = {label: found.scores[label] for label in labels[position:]}
-        if len(others) > 1:
-            made = compare_all(
-                others,
-                reference,
-                primary_metrics(prepared, found),
-                seed=config.seed,
-                resamples=config.evaluate.resamples,
-            )
-            rows += [_turned(each) for each in made]
-    # One family: whoever reads the table picks from all of its rows.
-    corrected = holm([row.p if row.p is not None else 1.0 for row in rows])
-    return [row.model_copy(update={"p_corrected": p}) for row, p in zip(rows, corrected, strict=True)]
-
-
-def _turned(each: Comparison) -> PairedComparison:
-    """As reference minus other, so that a positive difference speaks for the first system."""
-    return PairedComparison(
-        a=each.b,
-        b=each.a,
-        metric=each.metric,
-        difference=-each.difference,
-        low=-each.high,
-        high=-each.low,
-        p=each.p,
-        n=each.n,
-    )
 
 
 def write_users(folder: Path, found: EvaluatedTask) -> None:

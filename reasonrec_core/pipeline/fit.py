@@ -12,7 +12,8 @@ from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.io import content_hash
 from reasonrec_core.pipeline.agent import Agent, Named
-from reasonrec_core.pipeline.prepare import Prepared, hash_source
+from reasonrec_core.pipeline.component_key import component_key
+from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing.consulting import HORIZON
 from reasonrec_core.types import Task
@@ -97,15 +98,10 @@ def make_component(prepared: Prepared, kind: Kind, each: ComponentConfig) -> Com
 def _fitted(
     prepared: Prepared, kind: Kind, each: ComponentConfig, seconds: dict[str, float], policy: Named | None = None
 ) -> Named:
-    registry, plugin = prepared.registry, prepared.registry.spec(kind, each.name)
-    component = make_component(prepared, kind, each)
-    settings = component.config.model_dump(mode="json")
+    registry, component = prepared.registry, make_component(prepared, kind, each)
     key = {
         "data": prepared.key,
-        "component": [kind, each.name],
-        "settings": settings,
-        "version": [plugin.distribution, plugin.version],
-        "code": hash_source(plugin),
+        **component_key(registry, kind, each.name, component.config.model_dump(mode="json")),
         "seed": prepared.config.seed,
         "policy": _attached(component, policy),
     }
@@ -133,13 +129,13 @@ def _fitted(
     prepared.progress(0, 1, f"fit {each.label}")
     stage = prepared.run.stage(f"{kind}-{each.label}", key, make, still_good=unchanged)
     prepared.progress(1, 1, f"fit {each.label}")
-    seconds[each.label] = stage.seconds
+    seconds[each.label] = stage.stamp.seconds
     if not stage.reused:
-        return Named(each.label, each.name, component, stage.identity)
+        return Named(each.label, each.name, component, stage.stamp.identity)
     with registry.guard(kind, each.name, "load"):
         loaded = type(component).load(stage.folder / "component", prepared.dataset.catalog)
         _attach(loaded, policy)
-    return Named(each.label, each.name, loaded, stage.identity)
+    return Named(each.label, each.name, loaded, stage.stamp.identity)
 
 
 def needs_policy(component: type[Component[Any]]) -> bool:
@@ -170,8 +166,7 @@ def _delegate_config(prepared: Prepared, label: str) -> ComponentConfig:
 
 
 def _identity(prepared: Prepared, each: ComponentConfig) -> str:
-    plugin = prepared.registry.spec(Kind.DELEGATE, each.name)
-    return content_hash(each.name, each.settings, plugin.distribution, plugin.version, hash_source(plugin))
+    return content_hash(component_key(prepared.registry, Kind.DELEGATE, each.name, each.settings))
 
 
 def _all(config: PipelineConfig) -> list[tuple[Kind, str, str, dict[str, Any]]]:

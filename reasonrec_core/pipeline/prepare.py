@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import numpy as np
 
-import reasonrec_core
 from reasonrec_core.components import Encoder, FitData, Kind
 from reasonrec_core.config import PipelineConfig
 from reasonrec_core.data import draw_click_split, draw_direct_split, make_split, open_or_import, open_split, save_split
@@ -28,14 +21,11 @@ from reasonrec_core.data.split import Split
 from reasonrec_core.io import cache_folder, content_hash, hash_folder
 from reasonrec_core.observe import ObservedItems, observe_items
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
+from reasonrec_core.pipeline.component_key import component_key, hash_source
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.stage_stamp import STAMP
-from reasonrec_core.plugins import Registered
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Cases, Int64, Observation, Progress, Task
-
-CORE_DISTRIBUTIONS = ("reasonrec", "reasonrec-core")
-"""Their code changes all the time and decides little of what a component learns."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +161,7 @@ def store_dataset(run: RunFolder, source: Dataset) -> tuple[Dataset, str]:
         shutil.copytree(source.folder, folder / "dataset", copy_function=_link_or_copy)
 
     stage = run.stage("data", content_hash(source.hash, source.manifest), copy)
-    return Dataset.open(stage.folder / "dataset"), stage.identity
+    return Dataset.open(stage.folder / "dataset"), stage.stamp.identity
 
 
 def make_encoders(config: PipelineConfig, registry: Registry) -> dict[str, Encoder[Any]]:
@@ -185,13 +175,9 @@ def fit_encoders(prepared: Prepared) -> None:
         if not learns(encoder):
             continue
         named = prepared.config.observe[name]
-        owner = prepared.registry.spec(Kind.ENCODER, named.encoder)
         key = {
             "data": [prepared.dataset.hash, prepared.split.hash],
-            "component": [Kind.ENCODER, named.encoder],
-            "settings": named.settings,
-            "version": [owner.distribution, owner.version],
-            "code": hash_source(owner),
+            **component_key(prepared.registry, Kind.ENCODER, named.encoder, named.settings),
             "seed": prepared.config.seed,
         }
 
@@ -226,44 +212,6 @@ def hash_encoders(
         if code or fitted:
             found[name] = content_hash(code, fitted)
     return found
-
-
-def hash_source(plugin: Registered) -> str | None:
-    """Hash of a component's code where that is installed editable, so that its version does not change with it.
-
-    It covers the package that holds the component (of the core, the subpackage), and the editable packages that its
-    distribution requires, the core left out. None where nothing is editable.
-    """
-    module = plugin.spec.target.partition(":")[0].split(".")
-    core = module[0] == reasonrec_core.__name__
-    folders = [] if core else [path for name in _required(plugin.distribution) for path in _editable(name)]
-    if _editable(plugin.distribution):
-        found = find_spec(".".join(module[: 2 if core else 1]))
-        folders += map(Path, (found and found.submodule_search_locations) or ())
-        folders += [Path(found.origin)] if found and found.origin and not found.submodule_search_locations else []
-    return content_hash(*map(hash_folder, folders)) if folders else None
-
-
-def _required(distribution: str) -> list[str]:
-    """Names of the distributions that one always requires, the core left out."""
-    try:
-        wanted = metadata.requires(distribution) or []
-    except metadata.PackageNotFoundError:
-        return []
-    names = [found[0] for line in wanted if ";" not in line and (found := re.match(r"[A-Za-z0-9._-]+", line))]
-    return [name for name in names if name not in CORE_DISTRIBUTIONS]
-
-
-def _editable(distribution: str) -> list[Path]:
-    """Folders with the code of a distribution that is installed editable; none for any other."""
-    try:
-        origin = json.loads(metadata.distribution(distribution).read_text("direct_url.json") or "{}")
-    except (metadata.PackageNotFoundError, ValueError):
-        return []
-    if not origin.get("dir_info", {}).get("editable"):
-        return []
-    root = Path(url2pathname(urlsplit(origin["url"]).path))
-    return [root / "src" if (root / "src").is_dir() else root / distribution.replace("-", "_")]
 
 
 def _link_or_copy(source: str, target: str) -> None:

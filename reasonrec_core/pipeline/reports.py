@@ -13,7 +13,7 @@ from reasonrec_core.errors import PluginError
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.hookspecs import Kind
 from reasonrec_core.io import write_json
-from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
+from reasonrec_core.pipeline.evaluate import EvaluatedRun
 from reasonrec_core.registry import Registry
 
 if TYPE_CHECKING:

@@ -1,10 +1,11 @@
-"""The results of an evaluated run: what was measured of its systems, and what was run."""
+"""The results of an evaluated run: metrics of every system, comparisons, and what was run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from reasonrec_core.evaluate import Comparison, compare_all, holm, summarise
 from reasonrec_core.evaluate.schema import (
     VERSION,
     DatasetFacts,
@@ -12,6 +13,7 @@ from reasonrec_core.evaluate.schema import (
     Estimate,
     MetricFacts,
     ObservedFeature,
+    PairedComparison,
     Results,
     RouterReport,
     RoutingResult,
@@ -19,8 +21,7 @@ from reasonrec_core.evaluate.schema import (
     SystemRoles,
 )
 from reasonrec_core.pipeline.calibrate_router import goal_in_words
-from reasonrec_core.pipeline.evaluate import compare_systems, summarise_systems
-from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
+from reasonrec_core.pipeline.evaluate import EvaluatedRun, EvaluatedTask, primary_metrics
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.pipeline.reports import run_analyses
 from reasonrec_core.routing import FEATURE, Decisions, Router
@@ -126,3 +127,49 @@ def describe_features(prepared: Prepared) -> list[ObservedFeature]:
             )
         )
     return rows
+
+
+def summarise_systems(prepared: Prepared, found: EvaluatedTask) -> dict[str, dict[str, Estimate]]:
+    """Every metric of every system with its interval."""
+    config = prepared.config
+    return {
+        label: {
+            name: Estimate(**value)
+            for name, value in summarise(scores, seed=config.seed, resamples=config.evaluate.resamples).items()
+        }
+        for label, scores in found.scores.items()
+    }
+
+
+def compare_systems(prepared: Prepared, found: EvaluatedTask) -> list[PairedComparison]:
+    """The first system (routed, else the policy) against all others, and the policy against the delegates."""
+    labels = list(found.scores)
+    config, rows = prepared.config, list[PairedComparison]()
+    for position, reference in enumerate(labels[:2]):
+        others = {label: found.scores[label] for label in labels[position:]}
+        if len(others) > 1:
+            made = compare_all(
+                others,
+                reference,
+                primary_metrics(prepared, found),
+                seed=config.seed,
+                resamples=config.evaluate.resamples,
+            )
+            rows += [_turned(each) for each in made]
+    # One family: whoever reads the table picks from all of its rows.
+    corrected = holm([row.p if row.p is not None else 1.0 for row in rows])
+    return [row.model_copy(update={"p_corrected": p}) for row, p in zip(rows, corrected, strict=True)]
+
+
+def _turned(each: Comparison) -> PairedComparison:
+    """As reference minus other, so that a positive difference speaks for the first system."""
+    return PairedComparison(
+        a=each.b,
+        b=each.a,
+        metric=each.metric,
+        difference=-each.difference,
+        low=-each.high,
+        high=-each.low,
+        p=each.p,
+        n=each.n,
+    )

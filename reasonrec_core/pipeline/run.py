@@ -24,10 +24,8 @@ from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.io import content_hash, write_json
 from reasonrec_core.pipeline.agent import POPULARITY, Agent
 from reasonrec_core.pipeline.calibrate_router import calibrate, choose_delegate
-from reasonrec_core.pipeline.evaluate import evaluate_task, write_users
-from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
+from reasonrec_core.pipeline.evaluate import evaluate_tasks, write_users
 from reasonrec_core.pipeline.fit import check_components, fit_components
-from reasonrec_core.pipeline.latency import measure_latency
 from reasonrec_core.pipeline.prepare import Prepared, hash_encoders, prepare
 from reasonrec_core.pipeline.reports import check_reporters, export_run, write_reports
 from reasonrec_core.pipeline.results import collect_results
@@ -151,7 +149,7 @@ def save_agent(prepared: Prepared, agent: Agent) -> None:
 
 def evaluate_fitted(fitted: FittedRun) -> Results:
     """Test every system on every task, write results and what reporters make of them."""
-    run = evaluate_tasks(fitted)
+    run = evaluate_tasks(fitted.prepared, fitted.agent)
     folder = run.folder
     results = collect_results(run, fitted.seconds)
     for each in run.tasks:
@@ -161,15 +159,6 @@ def evaluate_fitted(fitted: FittedRun) -> Results:
     results = Results.read(folder)  # what every later reader has
     write_reports(results, folder, run.config.report, run.prepared.registry)
     return results
-
-
-def evaluate_tasks(fitted: FittedRun) -> EvaluatedRun:
-    """Ask every system the test queries of every task, and time some of the first one's."""
-    agent, config = fitted.agent, fitted.prepared.config
-    tasks = tuple(evaluate_task(fitted.prepared, agent, task) for task in config.tasks)
-    queries, k = tasks[0].cases.queries, max(config.evaluate.k)
-    latency = measure_latency(agent, queries, config.evaluate.latency_sample, k, config.seed)
-    return EvaluatedRun(fitted.prepared, agent, tasks, latency)
 
 
 def describe_environment() -> dict[str, Any]:

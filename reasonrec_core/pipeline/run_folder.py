@@ -56,17 +56,13 @@ class Stage:
 
     Attributes:
         folder: where it lies.
-        seconds: that it took.
+        stamp: what is known of it; ``stamp.identity`` is what stages depend on that are made of it.
         reused: whether it was there already.
-        notes: that were kept with it.
-        identity: hash of all that it depends on, for stages that depend on it in turn.
     """
 
     folder: Path
-    seconds: float
+    stamp: Stamp
     reused: bool
-    notes: Mapping[str, Any]
-    identity: str
 
 
 class RunFolder:
@@ -179,7 +175,7 @@ class RunFolder:
         stamp, why = self._find(folder, parts, whole, asked)
         if stamp is not None and not why and still_good(stamp.notes):
             stamp.restore_times(folder)
-            return _stage(folder, stamp, reused=True)
+            return Stage(folder, stamp, reused=True)
         if stamp is not None or why:
             self._tell(name, why or "what it was fitted with changed")
         begin = time.perf_counter()
@@ -189,7 +185,7 @@ class RunFolder:
             made = (stamp.made if stamp else 0) + asked
             stamp = stamp_folder(aside, whole, parts=parts, made=made, seconds=seconds, notes=notes)
         shutil.rmtree(self.path / "work" / name, ignore_errors=True)
-        return _stage(folder, stamp, reused=False)
+        return Stage(folder, stamp, reused=False)
 
     def _find(self, folder: Path, parts: Mapping[str, str], key: str, asked: bool) -> tuple[Stamp | None, str]:
         """The stamp of a stage, and why it has to be made anew; "" where it need not."""
@@ -211,7 +207,7 @@ class RunFolder:
 
         Args:
             name: of the stage.
-            identity: `Stage.identity` that it must have; None where any will do.
+            identity: `Stamp.identity` that it must have; None where any will do.
             unread: see `Stamp.find_damage`.
 
         Raises:
@@ -274,7 +270,3 @@ def _holds_other(path: Path) -> bool:
 
 def _command(path: Path) -> str:
     return f"reasonrec run {path / 'config.toml'} --out {path}"
-
-
-def _stage(folder: Path, stamp: Stamp, *, reused: bool) -> Stage:
-    return Stage(folder, stamp.seconds, reused, stamp.notes, stamp.identity)

@@ -18,7 +18,8 @@ from reasonrec_core.errors import ReasonRecError
 from reasonrec_core.evaluate.schema import VERSION, Results
 from reasonrec_core.hookspecs import ComponentSpec, Kind
 from reasonrec_core.pipeline import EvaluatedRun
-from reasonrec_core.pipeline.run import evaluate_tasks, fit_pipeline
+from reasonrec_core.pipeline.evaluate import evaluate_tasks
+from reasonrec_core.pipeline.run import fit_pipeline
 from reasonrec_core.plugins import Installed, Registered, installed
 from reasonrec_core.registry import Registry
 from reasonrec_core.testing.tiny import tiny_dataset
@@ -82,7 +83,8 @@ def evaluate_sample(folder: Path) -> EvaluatedRun:
         "report": {"cards": 2},
     }
     config = check_config(settings, "suite.toml")
-    return evaluate_tasks(fit_pipeline(config, folder / "run", registry, lambda done, total, label: None))
+    fitted = fit_pipeline(config, folder / "run", registry, lambda done, total, label: None)
+    return evaluate_tasks(fitted.prepared, fitted.agent)
 
 
 class ReporterConformance:

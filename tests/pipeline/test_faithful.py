@@ -15,8 +15,7 @@ from reasonrec_core.config import ComponentConfig, ReportConfig, check_config
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.pipeline.agent import Agent, Named
-from reasonrec_core.pipeline.evaluate import EvaluatedTask, evaluate_task
-from reasonrec_core.pipeline.evaluated_run import EvaluatedRun
+from reasonrec_core.pipeline.evaluate import EvaluatedRun, EvaluatedTask, evaluate_task
 from reasonrec_core.pipeline.interactive import EditedPolicy
 from reasonrec_core.pipeline.prepare import Prepared, prepare
 from reasonrec_core.pipeline.reports import run_analyses
