@@ -14,9 +14,10 @@ from reasonrec_core.evaluate import RANKING_METRICS, Scores, metric_name, score_
 from reasonrec_core.hookspecs import Kind
 from reasonrec_core.io import read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.pipeline.component_key import component_key
 from reasonrec_core.pipeline.latency import measure_costs, measure_latency
 from reasonrec_core.pipeline.predict import Answers, consulted_answers, delegate_answers, everybodys_answers
-from reasonrec_core.pipeline.prepare import Prepared, hash_source
+from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import (
     EXPLORED,
     CalibrationData,
@@ -45,11 +46,8 @@ def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router[Any] | Non
             made = _fit(prepared, agent, task, router, answers)
         write_json(folder / "router.json", made.to_dict())
 
-    plugin = prepared.registry.spec(Kind.ROUTER, router.config.kind)
     key = {
-        "settings": router.config.model_dump(mode="json"),
-        "plugin": [plugin.distribution, plugin.version],
-        "code": hash_source(plugin),
+        **component_key(prepared.registry, Kind.ROUTER, router.config.kind, router.config.model_dump(mode="json")),
         "answers": [each.digest for each in answers.values()],
         "split": prepared.splits[task].hash,
     }
