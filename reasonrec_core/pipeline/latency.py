@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from reasonrec_core.evaluate.schema import TimeSpent
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.routing import AskingCosts
-from reasonrec_core.types import Float64, Int64, QueryBatch
+from reasonrec_core.types import Bool, Float64, Int64, QueryBatch
 
 SAMPLED = 60
 """Requests that costs are measured on, at most."""
@@ -29,29 +28,12 @@ class Latency:
         whole: float64[n] of the whole loop.
         systems: system -> float64[n] of the policy or a delegate alone, the same requests.
         replaced: bool[n], whether a delegate answered.
-        policy, delegate: the policy, and the router's delegate; None where there is none.
     """
 
     rows: Int64
     whole: Float64
     systems: Mapping[str, Float64]
-    replaced: npt.NDArray[np.bool_]
-    policy: str | None
-    delegate: str | None
-
-    @property
-    def ratio(self) -> float:
-        """Mean latency of the routed system over that of the policy alone."""
-        assert self.policy is not None
-        return float(self.whole.mean() / self.systems[self.policy].mean())
-
-    def spent(self) -> dict[str, TimeSpent]:
-        """Mean and quantiles in seconds, per system and per route."""
-        kinds = {"routed": self.whole}
-        kinds |= {"policy": self.systems[self.policy]} if self.policy else {}
-        kinds |= {"delegate": self.systems[self.delegate]} if self.delegate else {}
-        kinds |= {"self": self.whole[~self.replaced], "replace": self.whole[self.replaced]}
-        return {name: summarise_seconds(values) for name, values in kinds.items() if len(values)}
+    replaced: Bool
 
 
 def measure_latency(agent: Agent, queries: QueryBatch, sample: int, k: int, seed: int) -> Latency | None:
@@ -61,10 +43,7 @@ def measure_latency(agent: Agent, queries: QueryBatch, sample: int, k: int, seed
     """
     if not queries.task.ranks or not len(queries):
         return None
-    rng = np.random.default_rng(seed)
-    rows = rng.permutation(len(queries))[: sample + WARM_UP]
-    singles = [queries.take(rows[i : i + 1]) for i in range(len(rows))]
-    singles = [QueryBatch(q.task, q.users, q.history, k, q.candidates, q.times) for q in singles]
+    rows, singles = draw_requests(queries, sample, k, seed)
     replaced: list[bool] = []
 
     def whole(batch: QueryBatch) -> None:
@@ -78,14 +57,11 @@ def measure_latency(agent: Agent, queries: QueryBatch, sample: int, k: int, seed
             column = (row + turn) % len(who)
             times[row, column] = seconds_of(list(who.values())[column], batch)
     warm = min(WARM_UP, len(times) - 1)
-    router = agent.routers.get(queries.task)
     return Latency(
-        rows[warm:].astype(np.int64),
+        rows[warm:],
         times[warm:, 0],
         {label: times[warm:, column] for column, label in enumerate(who) if label},
         np.array(replaced[warm:], np.bool_),
-        agent.policy.label if agent.policy else None,
-        router.delegate if router else None,
     )
 
 
@@ -94,10 +70,9 @@ def measure_costs(agent: Agent, queries: QueryBatch, sample: int, seed: int) -> 
 
     None where there is nothing to ask.
     """
-    rows = np.random.default_rng(seed).permutation(len(queries))[: min(sample, SAMPLED) + WARM_UP]
-    if agent.policy is None or not len(rows):
+    if agent.policy is None or not len(queries):
         return None
-    singles = [replace(queries.take(rows[i : i + 1]), k=agent.width) for i in range(len(rows))]
+    _, singles = draw_requests(queries, min(sample, SAMPLED), agent.width, seed)
 
     def ask(label: str) -> Callable[[QueryBatch], None]:
         def answer(batch: QueryBatch) -> None:
@@ -116,6 +91,12 @@ def measure_costs(agent: Agent, queries: QueryBatch, sample: int, seed: int) -> 
     middle = np.median(times[min(WARM_UP, len(times) - 1) :], axis=0)
     mine, *others = (float(seconds) for seconds in middle)
     return AskingCosts(policy=mine, delegates=dict(zip(agent.delegates, others, strict=True)))
+
+
+def draw_requests(queries: QueryBatch, sample: int, k: int, seed: int) -> tuple[Int64, list[QueryBatch]]:
+    """int64[n]: which queries are asked, those of the warm-up first; and each as a request for ``k`` items."""
+    rows = np.random.default_rng(seed).permutation(len(queries))[: sample + WARM_UP].astype(np.int64)
+    return rows, [replace(queries.take(rows[i : i + 1]), k=k) for i in range(len(rows))]
 
 
 def ask_functions(agent: Agent) -> dict[str, Callable[[QueryBatch], None]]:

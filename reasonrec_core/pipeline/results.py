@@ -22,6 +22,7 @@ from reasonrec_core.evaluate.schema import (
 )
 from reasonrec_core.pipeline.calibrate_router import goal_in_words
 from reasonrec_core.pipeline.evaluate import EvaluatedRun, EvaluatedTask, primary_metrics
+from reasonrec_core.pipeline.latency import summarise_seconds
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.pipeline.reports import run_analyses
 from reasonrec_core.routing import FEATURE, Decisions, Router
@@ -29,25 +30,19 @@ from reasonrec_core.routing import FEATURE, Decisions, Router
 
 def collect_results(run: EvaluatedRun, seconds: Mapping[str, float]) -> Results:
     """Everything that was measured, the first task in full; ``seconds``: of each fit."""
-    prepared, agent, found, first, latency = run.prepared, run.agent, run.tasks, run.first, run.latency
+    prepared, agent, found, first = run.prepared, run.agent, run.tasks, run.first
     table: dict[str, dict[str, Estimate]] = {}
     for each in found:
         for label, values in summarise_systems(prepared, each).items():
             table.setdefault(label, {}).update(values)
-    delegation, routing = DelegationSummary(share=0.0, latency_ratio=1.0) if agent.policy else None, None
-    if (router := agent.routers.get(first.task)) is not None and first.routed is not None:
-        routing = describe_routing(router, first.routed)
-    if latency is not None and first.routed is not None:
-        share = float(first.routed.replaced.mean())
-        delegation = DelegationSummary(share=share, latency_ratio=latency.ratio, latency=latency.spent())
     return Results(
         version=VERSION,
         dataset=describe_dataset(prepared),
         protocol=describe_protocols([prepared.splits[each.task].protocol for each in found]),
         systems=table,
         metrics=describe_metrics(prepared),
-        delegation=delegation,
-        routing=routing,
+        delegation=describe_delegation(run) if agent.policy else None,
+        routing=describe_routing(agent.routers[first.task], first.routed) if first.routed is not None else None,
         seconds=SecondsByPart(
             fit=dict(seconds),
             evaluate={f"{each.task} {label}": a.seconds for each in found for label, a in each.answers.items()},
@@ -69,6 +64,22 @@ def describe_metrics(prepared: Prepared) -> dict[str, MetricFacts]:
     """What a reader must know about each metric of the run's tasks."""
     infos = [m for task in prepared.config.tasks for m in prepared.registry.metrics(task)]
     return {m.name: MetricFacts(better=m.better, meaning=m.meaning, order=m.order) for m in infos}
+
+
+def describe_delegation(run: EvaluatedRun) -> DelegationSummary:
+    """How much was delegated, and what that saved; there is a policy."""
+    agent, timed, routed = run.agent, run.latency, run.first.routed
+    if timed is None or routed is None:
+        return DelegationSummary(share=0.0, latency_ratio=1.0)
+    assert agent.policy is not None
+    policy, delegate = agent.policy.label, agent.routers[run.first.task].delegate
+    times = {"routed": timed.whole, "policy": timed.systems[policy], "delegate": timed.systems[delegate]}
+    times |= {"self": timed.whole[~timed.replaced], "replace": timed.whole[timed.replaced]}
+    return DelegationSummary(
+        share=float(routed.replaced.mean()),
+        latency_ratio=float(times["routed"].mean() / times["policy"].mean()),
+        latency={name: summarise_seconds(values) for name, values in times.items() if len(values)},
+    )
 
 
 def describe_routing(router: Router[Any], routed: Decisions) -> RoutingResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -53,7 +53,7 @@ class Edited:
     left: tuple[Recommended, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """The answer to one request.
 
@@ -81,10 +81,10 @@ class Answer:
     route: str
     by: str
     reason: str
-    confidence: float | None
+    confidence: float | None = None
     cutoff: int
-    risk: float | None
-    uncertainty: dict[str, float]
+    risk: float | None = None
+    uncertainty: dict[str, float] = field(default_factory=dict)
     steps: tuple[Step, ...]
     seconds: float
     edited: Edited | None = None
@@ -176,7 +176,7 @@ class Recommender:
         batch = read_request(self.dataset, user, history, candidates, k, task)
         assume, ignore = _read_assumptions(assume), read_ids(ignore, "ignore")
         if assume or ignore:
-            return self._edited(batch, assume or {}, ignore)
+            return self._edited(batch, assume, ignore)
         outcome = self.agent.act(batch)
         if self.on_answer is not None:
             self.on_answer(batch, outcome, None if user is None else read_id(user, "user"))
@@ -191,24 +191,22 @@ class Recommender:
         seconds = time.perf_counter() - begin
         before, after = (self._items(a.ranking, batch.k) for a in (policy.deliberate(wide), answer))
         ids = [{item.id for item in items} for items in (before, after)]
-        ignored = [i for i in dict.fromkeys(batch.history.row(0).tolist()) if catalog.ids[i] in set(ignore)]
+        past = batch.history.row(0).tolist()
+        ignored = [i for i in dict.fromkeys(past) if catalog.ids[i] in set(ignore)]
         assert self.agent.policy is not None
         return Answer(
             items=after,
-            history=tuple((catalog.ids[i], catalog.titles[i]) for i in batch.history.row(0).tolist()),
+            history=self._titles(past),
             unknown=batch.history.skipped,
             route="self",
             by=self.agent.policy.label,
             reason="its steps were edited, so the policy itself answers",
-            confidence=None,
             cutoff=max(self.config.evaluate.k),
-            risk=None,
-            uncertainty={},
             steps=tuple(answer.steps[0]),
             seconds=seconds,
             edited=Edited(
                 {name: policy.labels[name][int(label[0])] for name, label in edits.assume.items()},
-                tuple((catalog.ids[i], catalog.titles[i]) for i in ignored),
+                self._titles(ignored),
                 tuple(item for item in after if item.id not in ids[0]),
                 tuple(item for item in before if item.id not in ids[1]),
             ),
@@ -220,8 +218,11 @@ class Recommender:
         row = zip(ranking.items[0, :k].tolist(), ranking.scores[0, :k].tolist(), strict=True)
         return tuple(Recommended(catalog.ids[i], catalog.titles[i], s) for i, s in row if i >= 0)
 
-    def _answer(self, batch: QueryBatch, outcome: Outcome) -> Answer:
+    def _titles(self, items: Iterable[int]) -> tuple[tuple[str, str], ...]:
         catalog = self.dataset.catalog
+        return tuple((catalog.ids[i], catalog.titles[i]) for i in items)
+
+    def _answer(self, batch: QueryBatch, outcome: Outcome) -> Answer:
         decided = outcome.decisions
         route = Route(decided.route[0])
         mine = outcome.deliberation is not None and route in (Route.SELF, Route.CONSULT)
@@ -230,7 +231,7 @@ class Recommender:
         by = decided.who[0] or (self.agent.policy.label if self.agent.policy else "")
         return Answer(
             items=self._items(outcome.ranking, batch.k),
-            history=tuple((catalog.ids[i], catalog.titles[i]) for i in past),
+            history=self._titles(past),
             unknown=batch.history.skipped,
             route=str(route),
             by="" if route is Route.ABSTAIN else by,
