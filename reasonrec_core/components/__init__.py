@@ -7,52 +7,26 @@ networks), `ConsultingPolicy` (deciding again with delegates' answers in view). 
 border as numpy. A component never sees test data.
 """
 
-from reasonrec_core.components.base import Component, Configured, Empty, FitData, Settings
-from reasonrec_core.components.models import (
-    ConsultingPolicy,
-    Delegate,
-    DistributionPolicy,
-    EditablePolicy,
-    Encoder,
-    ItemInput,
-    ReasoningPolicy,
-    StochasticPolicy,
-    UncertaintyEstimator,
-    pick_candidates,
-)
-from reasonrec_core.components.study import (
-    DataSource,
-    ImportRequest,
-    MetricInfo,
-    Reporter,
-    RequestWatcher,
-    Splitter,
-    SplitterSettings,
-)
-from reasonrec_core.hookspecs import Kind
-
-__all__ = [
-    "Component",
-    "Configured",
-    "ConsultingPolicy",
-    "DataSource",
-    "Delegate",
-    "DistributionPolicy",
-    "EditablePolicy",
-    "Empty",
-    "Encoder",
-    "FitData",
-    "ImportRequest",
-    "ItemInput",
-    "Kind",
-    "MetricInfo",
-    "ReasoningPolicy",
-    "Reporter",
-    "RequestWatcher",
-    "Settings",
-    "Splitter",
-    "SplitterSettings",
-    "StochasticPolicy",
-    "UncertaintyEstimator",
-    "pick_candidates",
-]
+from reasonrec_core.components.base import Component as Component
+from reasonrec_core.components.base import Configured as Configured
+from reasonrec_core.components.base import Empty as Empty
+from reasonrec_core.components.base import FitData as FitData
+from reasonrec_core.components.base import Settings as Settings
+from reasonrec_core.components.models import ConsultingPolicy as ConsultingPolicy
+from reasonrec_core.components.models import Delegate as Delegate
+from reasonrec_core.components.models import DistributionPolicy as DistributionPolicy
+from reasonrec_core.components.models import EditablePolicy as EditablePolicy
+from reasonrec_core.components.models import Encoder as Encoder
+from reasonrec_core.components.models import ItemInput as ItemInput
+from reasonrec_core.components.models import ReasoningPolicy as ReasoningPolicy
+from reasonrec_core.components.models import StochasticPolicy as StochasticPolicy
+from reasonrec_core.components.models import UncertaintyEstimator as UncertaintyEstimator
+from reasonrec_core.components.models import pick_candidates as pick_candidates
+from reasonrec_core.components.study import DataSource as DataSource
+from reasonrec_core.components.study import ImportRequest as ImportRequest
+from reasonrec_core.components.study import MetricInfo as MetricInfo
+from reasonrec_core.components.study import Reporter as Reporter
+from reasonrec_core.components.study import RequestWatcher as RequestWatcher
+from reasonrec_core.components.study import Splitter as Splitter
+from reasonrec_core.components.study import SplitterSettings as SplitterSettings
+from reasonrec_core.hookspecs import Kind as Kind

@@ -6,39 +6,23 @@
 
 from __future__ import annotations
 
-from reasonrec_core.evaluate.calibration import Reliability, reliability
-from reasonrec_core.evaluate.ctr_metrics import CLICK_METRICS, Clicks
-from reasonrec_core.evaluate.loop import evaluate_ranking, find_thread_pools, score_ctr, score_ranking
-from reasonrec_core.evaluate.metrics import Totals
-from reasonrec_core.evaluate.ranking_metrics import RANKING_METRICS, RankedLists, metric_name
-from reasonrec_core.evaluate.scores import Claim, JudgingPolicy, Scores
-from reasonrec_core.evaluate.significance import (
-    Comparison,
-    compare,
-    compare_all,
-    holm,
-    summarise,
-)
-
-__all__ = [
-    "CLICK_METRICS",
-    "RANKING_METRICS",
-    "Claim",
-    "Clicks",
-    "Comparison",
-    "JudgingPolicy",
-    "RankedLists",
-    "Reliability",
-    "Scores",
-    "Totals",
-    "compare",
-    "compare_all",
-    "evaluate_ranking",
-    "find_thread_pools",
-    "holm",
-    "metric_name",
-    "reliability",
-    "score_ctr",
-    "score_ranking",
-    "summarise",
-]
+from reasonrec_core.evaluate.calibration import Reliability as Reliability
+from reasonrec_core.evaluate.calibration import reliability as reliability
+from reasonrec_core.evaluate.ctr_metrics import CLICK_METRICS as CLICK_METRICS
+from reasonrec_core.evaluate.ctr_metrics import Clicks as Clicks
+from reasonrec_core.evaluate.loop import evaluate_ranking as evaluate_ranking
+from reasonrec_core.evaluate.loop import find_thread_pools as find_thread_pools
+from reasonrec_core.evaluate.loop import score_ctr as score_ctr
+from reasonrec_core.evaluate.loop import score_ranking as score_ranking
+from reasonrec_core.evaluate.metrics import Totals as Totals
+from reasonrec_core.evaluate.ranking_metrics import RANKING_METRICS as RANKING_METRICS
+from reasonrec_core.evaluate.ranking_metrics import RankedLists as RankedLists
+from reasonrec_core.evaluate.ranking_metrics import metric_name as metric_name
+from reasonrec_core.evaluate.scores import Claim as Claim
+from reasonrec_core.evaluate.scores import JudgingPolicy as JudgingPolicy
+from reasonrec_core.evaluate.scores import Scores as Scores
+from reasonrec_core.evaluate.significance import Comparison as Comparison
+from reasonrec_core.evaluate.significance import compare as compare
+from reasonrec_core.evaluate.significance import compare_all as compare_all
+from reasonrec_core.evaluate.significance import holm as holm
+from reasonrec_core.evaluate.significance import summarise as summarise

@@ -4,70 +4,34 @@ Shapes: ``B`` queries in a batch, ``K`` ranked items, ``C`` candidates, ``n_item
 Items and users are dense indices here; string ids exist only at public borders (`Dataset`, the command line).
 """
 
-from reasonrec_core.types.answer import (
-    CONSULT,
-    NO_EDITS,
-    ROUTED,
-    Cost,
-    Deliberation,
-    Edits,
-    LazySteps,
-    Observation,
-    Ranking,
-    Route,
-    Step,
-    StepKind,
-    Uncertainty,
-)
-from reasonrec_core.types.log import (
-    Bool,
-    Float32,
-    Float64,
-    History,
-    Int32,
-    Int64,
-    Interactions,
-    Progress,
-    Reviews,
-    Texts,
-    concatenate_ranges,
-    indptr_of,
-    mix_bits,
-    mix_to_unit,
-    no_progress,
-)
-from reasonrec_core.types.query import Cases, QueryBatch, Task
-
-__all__ = [
-    "CONSULT",
-    "NO_EDITS",
-    "ROUTED",
-    "Bool",
-    "Cases",
-    "Cost",
-    "Deliberation",
-    "Edits",
-    "Float32",
-    "Float64",
-    "History",
-    "Int32",
-    "Int64",
-    "Interactions",
-    "LazySteps",
-    "Observation",
-    "Progress",
-    "QueryBatch",
-    "Ranking",
-    "Reviews",
-    "Route",
-    "Step",
-    "StepKind",
-    "Task",
-    "Texts",
-    "Uncertainty",
-    "concatenate_ranges",
-    "indptr_of",
-    "mix_bits",
-    "mix_to_unit",
-    "no_progress",
-]
+from reasonrec_core.types.answer import CONSULT as CONSULT
+from reasonrec_core.types.answer import NO_EDITS as NO_EDITS
+from reasonrec_core.types.answer import ROUTED as ROUTED
+from reasonrec_core.types.answer import Cost as Cost
+from reasonrec_core.types.answer import Deliberation as Deliberation
+from reasonrec_core.types.answer import Edits as Edits
+from reasonrec_core.types.answer import LazySteps as LazySteps
+from reasonrec_core.types.answer import Observation as Observation
+from reasonrec_core.types.answer import Ranking as Ranking
+from reasonrec_core.types.answer import Route as Route
+from reasonrec_core.types.answer import Step as Step
+from reasonrec_core.types.answer import StepKind as StepKind
+from reasonrec_core.types.answer import Uncertainty as Uncertainty
+from reasonrec_core.types.log import Bool as Bool
+from reasonrec_core.types.log import Float32 as Float32
+from reasonrec_core.types.log import Float64 as Float64
+from reasonrec_core.types.log import History as History
+from reasonrec_core.types.log import Int32 as Int32
+from reasonrec_core.types.log import Int64 as Int64
+from reasonrec_core.types.log import Interactions as Interactions
+from reasonrec_core.types.log import Progress as Progress
+from reasonrec_core.types.log import Reviews as Reviews
+from reasonrec_core.types.log import Texts as Texts
+from reasonrec_core.types.log import concatenate_ranges as concatenate_ranges
+from reasonrec_core.types.log import indptr_of as indptr_of
+from reasonrec_core.types.log import mix_bits as mix_bits
+from reasonrec_core.types.log import mix_to_unit as mix_to_unit
+from reasonrec_core.types.log import no_progress as no_progress
+from reasonrec_core.types.query import Cases as Cases
+from reasonrec_core.types.query import QueryBatch as QueryBatch
+from reasonrec_core.types.query import Task as Task
