@@ -108,8 +108,8 @@ def fit_command(pipeline: Path, overrides: tuple[str, ...], out: Path | None, re
     config, folder = load_pipeline(pipeline, overrides, out)
     with console.progress() as progress:
         fitted = fit_pipeline(config, folder, Registry.discover(), progress, refit=refit, say=console.note)
-    for label, seconds in fitted.seconds.items():
-        console.out.print(f"{label}: fitted in {seconds:.1f} s")
+    for _, part in fitted.agent.parts:
+        console.out.print(f"{part.label}: fitted in {part.seconds:.1f} s")
     console.out.print(f"Evaluate it: reasonrec evaluate {folder}")
 
 

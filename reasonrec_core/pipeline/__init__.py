@@ -2,6 +2,7 @@
 
 from reasonrec_core.pipeline.act import Outcome as Outcome
 from reasonrec_core.pipeline.agent import Agent as Agent
+from reasonrec_core.pipeline.agent import EditedPolicy as EditedPolicy
 from reasonrec_core.pipeline.agent import Named as Named
 from reasonrec_core.pipeline.calibrate_router import calibration_data as calibration_data
 from reasonrec_core.pipeline.calibrate_router import expected_gains as expected_gains
@@ -12,7 +13,6 @@ from reasonrec_core.pipeline.calibrate_router import signals as signals
 from reasonrec_core.pipeline.evaluate import EvaluatedRun as EvaluatedRun
 from reasonrec_core.pipeline.evaluate import EvaluatedTask as EvaluatedTask
 from reasonrec_core.pipeline.evaluate import primary_metrics as primary_metrics
-from reasonrec_core.pipeline.interactive import EditedPolicy as EditedPolicy
 from reasonrec_core.pipeline.latency import Latency as Latency
 from reasonrec_core.pipeline.latency import ask_functions as ask_functions
 from reasonrec_core.pipeline.latency import seconds_of as seconds_of

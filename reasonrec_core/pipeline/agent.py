@@ -6,15 +6,41 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reasonrec_core.components import ConsultingPolicy, Delegate, Kind, ReasoningPolicy, UncertaintyEstimator
-from reasonrec_core.errors import RunError
+from scipy import sparse
+
+from reasonrec_core.components import (
+    ConsultingPolicy,
+    Delegate,
+    EditablePolicy,
+    Kind,
+    ReasoningPolicy,
+    UncertaintyEstimator,
+)
+from reasonrec_core.errors import ConfigError, RunError
 from reasonrec_core.observe import ObservedItems
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.pipeline.act import Outcome, act
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import Router, Signals, answer_features
-from reasonrec_core.types import Deliberation, Int64, Observation, QueryBatch, Ranking, Task, Uncertainty
-from reasonrec_core.validation import check_deliberation, check_ranking, check_uncertainty
+from reasonrec_core.types import (
+    Deliberation,
+    Edits,
+    Float32,
+    Int64,
+    Observation,
+    QueryBatch,
+    Ranking,
+    Task,
+    Uncertainty,
+)
+from reasonrec_core.validation import (
+    check_attribution,
+    check_beliefs,
+    check_deliberation,
+    check_edits,
+    check_ranking,
+    check_uncertainty,
+)
 
 POPULARITY = "popularity.npy"
 """Where a run keeps what features of answers need."""
@@ -22,12 +48,16 @@ POPULARITY = "popularity.npy"
 
 @dataclass(frozen=True)
 class Named:
-    """A component and what it is called in the pipeline; ``identity`` is that of the stage that fitted it."""
+    """A component and what it is called in the pipeline.
+
+    ``identity`` is that of the stage that fitted it, ``seconds`` what that took when it was really done.
+    """
 
     label: str
     name: str
     part: Any
     identity: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +81,13 @@ class Agent:
     routers: Mapping[Task, Router[Any]] = field(default_factory=dict)
     popularity: Int64 | None = None
     alone: Mapping[Task, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> list[tuple[Kind, Named]]:
+        """All fitted components."""
+        parts = [(Kind.DELEGATE, each) for each in self.delegates.values()]
+        parts += [(Kind.POLICY, self.policy)] if self.policy else []
+        return parts + [(Kind.UNCERTAINTY, each) for each in self.estimators.values()]
 
     def act(self, batch: QueryBatch) -> Outcome:
         """Answer a batch: decide who answers each query, then let them."""
@@ -118,3 +155,71 @@ def _head(deliberation: Deliberation | None, width: int) -> Deliberation | None:
         return deliberation
     mass = None if deliberation.mass is None else deliberation.mass[:, :width]
     return replace(deliberation, ranking=deliberation.ranking.head(width), mass=mass)
+
+
+@dataclass(frozen=True)
+class EditedPolicy:
+    """An agent's policy, asked without its router; every answer is guarded and checked."""
+
+    agent: Agent
+
+    @classmethod
+    def of(cls, agent: Agent) -> EditedPolicy:
+        """The agent's policy.
+
+        Raises:
+            ConfigError: there is none, or its steps cannot be edited.
+        """
+        why = cls.refusal(agent)
+        if why is not None:
+            raise ConfigError(why, fix="Use a policy whose steps can be edited, such as profile.")
+        return cls(agent)
+
+    @staticmethod
+    def refusal(agent: Agent) -> str | None:
+        """Why the agent's steps cannot be edited, or None where they can."""
+        if agent.policy is None:
+            return "the run has no policy, so there are no steps to edit"
+        if not isinstance(agent.policy.part, EditablePolicy):
+            return f"the steps of the policy {agent.policy.label!r} cannot be edited"
+        return None
+
+    @property
+    def _policy(self) -> EditablePolicy[Any]:
+        assert self.agent.policy is not None
+        policy: EditablePolicy[Any] = self.agent.policy.part
+        return policy
+
+    def _guard(self, verb: str) -> Any:
+        assert self.agent.policy is not None
+        return self.agent.registry.guard(Kind.POLICY, self.agent.policy.name, verb)
+
+    @property
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """See `EditablePolicy.labels`."""
+        with self._guard("labels"):
+            return self._policy.labels
+
+    def membership(self, field: str) -> sparse.csr_matrix:
+        """See `EditablePolicy.membership`."""
+        with self._guard("membership"):
+            return self._policy.membership(field)
+
+    def infer_labels(self, batch: QueryBatch) -> Mapping[str, Float32]:
+        """Per field float32[B, labels]: what the policy infers."""
+        with self._guard("infer_labels"):
+            found = self._policy.infer_labels(batch, self.agent.observe(batch))
+            return check_beliefs(found, batch, self._policy.labels)
+
+    def attribution(self, batch: QueryBatch) -> Float32:
+        """float32[L]: how much each history entry caused the answer."""
+        with self._guard("attribution"):
+            return check_attribution(self._policy.attribution(batch, self.agent.observe(batch)), batch)
+
+    def deliberate(self, batch: QueryBatch, edits: Edits | None = None) -> Deliberation:
+        """The answer from edited steps."""
+        if edits is not None:
+            check_edits(edits, batch, self.labels)
+        with self._guard("deliberate"):
+            answer = self._policy.deliberate(batch, self.agent.observe(batch), edits)
+            return check_deliberation(answer, batch, self.agent.n_items)

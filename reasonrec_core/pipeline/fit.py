@@ -19,23 +19,19 @@ from reasonrec_core.routing.consulting import HORIZON
 from reasonrec_core.types import Task
 
 
-def fit_components(prepared: Prepared) -> tuple[Agent, dict[str, float]]:
-    """Fit (or load) delegates, policy and estimators.
-
-    Returns:
-        The agent, still without routers, and the seconds each fit took (when it was really fitted).
-    """
-    config, seconds = prepared.config, dict[str, float]()
+def fit_components(prepared: Prepared) -> Agent:
+    """Fit (or load) delegates, policy and estimators: the agent, still without routers."""
+    config = prepared.config
     asking = {d.label: needs_policy(prepared.registry.load(Kind.DELEGATE, d.name)) for d in config.delegates}
     first = [each for each in config.delegates if not asking[each.label]]
-    delegates = {each.label: _fitted(prepared, Kind.DELEGATE, each, seconds) for each in first}
-    policy = _fitted(prepared, Kind.POLICY, config.policy, seconds) if config.policy else None
+    delegates = {each.label: _fitted(prepared, Kind.DELEGATE, each) for each in first}
+    policy = _fitted(prepared, Kind.POLICY, config.policy) if config.policy else None
     for each in config.delegates:
         if asking[each.label]:
-            delegates[each.label] = _fitted(prepared, Kind.DELEGATE, each, seconds, policy)
+            delegates[each.label] = _fitted(prepared, Kind.DELEGATE, each, policy)
     delegates = {each.label: delegates[each.label] for each in config.delegates}
-    estimators = {each.label: _fitted(prepared, Kind.UNCERTAINTY, each, seconds, policy) for each in config.estimators}
-    agent = Agent(
+    estimators = {each.label: _fitted(prepared, Kind.UNCERTAINTY, each, policy) for each in config.estimators}
+    return Agent(
         prepared.registry,
         len(prepared.dataset.catalog),
         max(config.evaluate.k) + 1,
@@ -45,7 +41,6 @@ def fit_components(prepared: Prepared) -> tuple[Agent, dict[str, float]]:
         policy,
         estimators,
     )
-    return agent, seconds
 
 
 def check_components(config: PipelineConfig, registry: Registry) -> None:
@@ -95,9 +90,7 @@ def make_component(prepared: Prepared, kind: Kind, each: ComponentConfig) -> Com
     return made
 
 
-def _fitted(
-    prepared: Prepared, kind: Kind, each: ComponentConfig, seconds: dict[str, float], policy: Named | None = None
-) -> Named:
+def _fitted(prepared: Prepared, kind: Kind, each: ComponentConfig, policy: Named | None = None) -> Named:
     registry, component = prepared.registry, make_component(prepared, kind, each)
     key = {
         "data": prepared.key,
@@ -129,13 +122,11 @@ def _fitted(
     prepared.progress(0, 1, f"fit {each.label}")
     stage = prepared.run.stage(f"{kind}-{each.label}", key, make, still_good=unchanged)
     prepared.progress(1, 1, f"fit {each.label}")
-    seconds[each.label] = stage.stamp.seconds
-    if not stage.reused:
-        return Named(each.label, each.name, component, stage.stamp.identity)
-    with registry.guard(kind, each.name, "load"):
-        loaded = type(component).load(stage.folder / "component", prepared.dataset.catalog)
-        _attach(loaded, policy)
-    return Named(each.label, each.name, loaded, stage.stamp.identity)
+    if stage.reused:
+        with registry.guard(kind, each.name, "load"):
+            component = type(component).load(stage.folder / "component", prepared.dataset.catalog)
+            _attach(component, policy)
+    return Named(each.label, each.name, component, stage.stamp.identity, stage.stamp.seconds)
 
 
 def needs_policy(component: type[Component[Any]]) -> bool:

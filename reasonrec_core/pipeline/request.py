@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import ConfigError, DataError
-from reasonrec_core.types import History, QueryBatch, Task
+from reasonrec_core.types import Edits, History, QueryBatch, Task
 
 RANKING = tuple(str(task) for task in Task if task.ranks)
 Id = str | int | np.integer[Any]
 """How a caller may write an id: numbers mean their digits."""
+SUGGESTED, SHOWN = 3, 20
+"""Names in a message: that are like the one given, and of all."""
 
 
 def read_request(
@@ -70,6 +74,52 @@ def read_id(given: object, what: str) -> str:
     raise ConfigError(f"{given!r} is no id", where=f"recommend: {what}", fix="Ids are text or whole numbers.")
 
 
+def read_assumptions(given: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Labels by item field."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(part, str) for pair in given.items() for part in pair):
+        raise ConfigError(f"assume is labels by item field, not {given!r}", where="recommend")
+    return given
+
+
+def read_edits(
+    labels: Mapping[str, tuple[str, ...]],
+    batch: QueryBatch,
+    catalog: Catalog,
+    assume: Mapping[str, str],
+    ignore: Sequence[str],
+) -> Edits:
+    """The edits of a batch of one, from names.
+
+    Args:
+        labels: what can be assumed, by item field (`EditablePolicy.labels`).
+        batch: the request.
+        catalog: the items.
+        assume: item field -> label.
+        ignore: raw ids of items of the history; every occurrence is ignored.
+
+    Raises:
+        ConfigError: no such field or label.
+        DataError: an item that is not in the history.
+    """
+    relevance = None
+    if ignore:
+        past = [catalog.ids[i] for i in batch.history.items.tolist()]
+        for name in ignore:
+            if name not in past:
+                what = f"item {name!r} is not in the history" if past else "the history is empty: nothing to ignore"
+                raise DataError(what, where="--ignore", fix=_suggestion(name, list(dict.fromkeys(past))))
+        relevance = np.array([item not in set(ignore) for item in past], dtype=np.float32)
+    chosen = {}
+    if assume and not labels:
+        raise ConfigError("the policy inferred no item field, so there is none to assume", where="--assume")
+    for name, label in assume.items():
+        field = _find(name, list(labels), "item field to assume")
+        chosen[field] = np.array([labels[field].index(_find(label, labels[field], f"label of {field!r}"))], np.int32)
+    return Edits(relevance, chosen)
+
+
 def read_path(given: str | os.PathLike[str]) -> Path:
     """The path of a run folder."""
     if isinstance(given, str | os.PathLike) and isinstance(text := os.fspath(given), str) and text:
@@ -99,3 +149,28 @@ def _read_candidates(dataset: Dataset, names: list[str]) -> np.ndarray[Any, np.d
         fix = "Leave out what is not in the catalogue, or import it: reasonrec data import ITEMS --into RUN."
         raise DataError(f"unknown item {unknown[0]!r}{more}", where="--candidates", fix=fix)
     return np.array([[dataset.catalog.index[name] for name in dict.fromkeys(names)]], np.int32)
+
+
+def _find(name: str, known: Sequence[str], what: str) -> str:
+    """The known name, whatever its case; the end of a path (``Boots`` of ``Shoes > Boots``) where only one has it."""
+    wanted = name.casefold()
+    for same in (
+        [each for each in known if each == name],
+        [each for each in known if each.casefold() == wanted],
+        [each for each in known if each.casefold().endswith(f" > {wanted}")],
+    ):
+        if len(same) == 1:
+            return same[0]
+    raise ConfigError(f"there is no {what} {name!r}", where="--assume", fix=_suggestion(name, known))
+
+
+def _suggestion(name: str, known: Sequence[str]) -> str:
+    lower = {each.casefold(): each for each in known}
+    near = get_close_matches(name.casefold(), lower, n=SUGGESTED, cutoff=0.6)
+    near += [each for each in lower if name.casefold() in each and each not in near]
+    if near:
+        return f"Did you mean {' or '.join(repr(lower[each]) for each in near[:SUGGESTED])}?"
+    if not known:
+        return ""
+    rest = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return f"There are: {', '.join(known[:SHOWN])}{rest}."

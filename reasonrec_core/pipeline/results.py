@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from reasonrec_core.evaluate import Comparison, compare_all, holm, summarise
@@ -28,8 +27,8 @@ from reasonrec_core.pipeline.reports import run_analyses
 from reasonrec_core.routing import FEATURE, Decisions, Router
 
 
-def collect_results(run: EvaluatedRun, seconds: Mapping[str, float]) -> Results:
-    """Everything that was measured, the first task in full; ``seconds``: of each fit."""
+def collect_results(run: EvaluatedRun) -> Results:
+    """Everything that was measured, the first task in full."""
     prepared, agent, found, first = run.prepared, run.agent, run.tasks, run.first
     table: dict[str, dict[str, Estimate]] = {}
     for each in found:
@@ -44,7 +43,7 @@ def collect_results(run: EvaluatedRun, seconds: Mapping[str, float]) -> Results:
         delegation=describe_delegation(run) if agent.policy else None,
         routing=describe_routing(agent.routers[first.task], first.routed) if first.routed is not None else None,
         seconds=SecondsByPart(
-            fit=dict(seconds),
+            fit={each.label: each.seconds for _, each in agent.parts},
             evaluate={f"{each.task} {label}": a.seconds for each in found for label, a in each.answers.items()},
         ),
         comparisons=tuple(row for each in found for row in compare_systems(prepared, each)),

@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from reasonrec_core import __version__
-from reasonrec_core.components import Kind
 from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import ReasonRecError, RunError
@@ -39,11 +38,10 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "pyarrow", "torch", "transformers
 
 @dataclass(frozen=True)
 class FittedRun:
-    """A run that can answer: prepared data, the agent with its routers, seconds per fit."""
+    """A run that can answer: prepared data, the agent with its routers."""
 
     prepared: Prepared
     agent: Agent
-    seconds: Mapping[str, float]
 
 
 def run_pipeline(
@@ -94,14 +92,14 @@ def fit_prepared(prepared: Prepared) -> FittedRun:
     """Fit the components, calibrate the routers, save the agent."""
     config, folder = prepared.config, prepared.run.path
     write_json(folder / "environment.json", describe_environment())
-    agent, seconds = fit_components(prepared)
+    agent = fit_components(prepared)
     if config.router is not None:
         agent = replace(agent, popularity=prepared.item_counts)
     routers = {task: router for task in config.tasks if (router := calibrate(prepared, agent, task))}
     alone = {task: found for task in config.tasks if (found := choose_delegate(prepared, agent, task))}
     agent = replace(agent, routers=routers, alone=alone)
     save_agent(prepared, agent)
-    return FittedRun(prepared, agent, seconds)
+    return FittedRun(prepared, agent)
 
 
 @contextmanager
@@ -120,11 +118,8 @@ def remove_if_refused(folder: Path) -> Iterator[None]:
 
 def save_agent(prepared: Prepared, agent: Agent) -> None:
     """Write what `serve.load_agent` reads: features, horizon, labels, routers, and the stages that go with them."""
-    named = [(Kind.DELEGATE, each) for each in agent.delegates.values()]
-    named += [(Kind.UNCERTAINTY, each) for each in agent.estimators.values()]
-    named += [(Kind.POLICY, agent.policy)] if agent.policy else []
     state = {
-        "stages": {"data": prepared.data, **{f"{kind}-{each.label}": each.identity for kind, each in named}},
+        "stages": {"data": prepared.data, **{f"{kind}-{each.label}": each.identity for kind, each in agent.parts}},
         "width": agent.width,
         "features": sorted(prepared.items.features),
         "encoders": {name: encoder.fingerprint() for name, encoder in prepared.encoders.items()},
@@ -151,7 +146,7 @@ def evaluate_fitted(fitted: FittedRun) -> Results:
     """Test every system on every task, write results and what reporters make of them."""
     run = evaluate_tasks(fitted.prepared, fitted.agent)
     folder = run.folder
-    results = collect_results(run, fitted.seconds)
+    results = collect_results(run)
     for each in run.tasks:
         write_users(folder, each)
     export_run(run)

@@ -14,12 +14,10 @@ import numpy as np
 from reasonrec_core.components import Delegate, Kind, Reporter, RequestWatcher, UncertaintyEstimator
 from reasonrec_core.config import TRACE, PipelineConfig, load_config
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.errors import ConfigError
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.pipeline.act import Outcome
-from reasonrec_core.pipeline.agent import POPULARITY, Agent, Named
-from reasonrec_core.pipeline.interactive import EditedPolicy, read_edits
-from reasonrec_core.pipeline.request import Id, read_id, read_ids, read_path, read_request
+from reasonrec_core.pipeline.agent import POPULARITY, Agent, EditedPolicy, Named
+from reasonrec_core.pipeline.request import Id, read_assumptions, read_edits, read_id, read_ids, read_path, read_request
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.serving_catalog import ServingCatalog
 from reasonrec_core.registry import Registry
@@ -174,7 +172,7 @@ class Recommender:
             DataError: no candidate, an unknown user or candidate, or an ignored item that is not in the history.
         """
         batch = read_request(self.dataset, user, history, candidates, k, task)
-        assume, ignore = _read_assumptions(assume), read_ids(ignore, "ignore")
+        assume, ignore = read_assumptions(assume), read_ids(ignore, "ignore")
         if assume or ignore:
             return self._edited(batch, assume, ignore)
         outcome = self.agent.act(batch)
@@ -184,7 +182,7 @@ class Recommender:
 
     def _edited(self, batch: QueryBatch, assume: Mapping[str, str], ignore: Sequence[str]) -> Answer:
         catalog, policy = self.dataset.catalog, EditedPolicy.of(self.agent)
-        edits = read_edits(policy, batch, catalog, assume, ignore)
+        edits = read_edits(policy.labels, batch, catalog, assume, ignore)
         wide = replace(batch, k=max(batch.k, self.agent.width))
         begin = time.perf_counter()
         answer = policy.deliberate(wide, edits)
@@ -249,14 +247,6 @@ class Recommender:
             attempts=outcome.attempts.get(0, ()),
             personalised=bool(past),
         )
-
-
-def _read_assumptions(given: Mapping[str, str] | None) -> Mapping[str, str]:
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping) or not all(isinstance(part, str) for pair in given.items() for part in pair):
-        raise ConfigError(f"assume is labels by item field, not {given!r}", where="recommend")
-    return given
 
 
 def load_agent(served: ServingCatalog, registry: Registry) -> Agent:

@@ -55,28 +55,22 @@ class QueryBatch:
 
     def slice(self, start: int, stop: int) -> QueryBatch:
         """Queries ``start:stop``."""
-        return replace(
-            self,
-            users=self.users[start:stop],
-            history=self.history.slice(start, stop),
-            candidates=None if self.candidates is None else self.candidates[start:stop],
-            times=None if self.times is None else self.times[start:stop],
-        )
+        return _pick(self, slice(start, stop), self.history.slice(start, stop))
 
     def take(self, index: npt.NDArray[np.intp]) -> QueryBatch:
         """The queries at ``index``, in that order."""
-        return replace(
-            self,
-            users=self.users[index],
-            history=self.history.take(index),
-            candidates=None if self.candidates is None else self.candidates[index],
-            times=None if self.times is None else self.times[index],
-        )
+        return _pick(self, index, self.history.take(index))
 
     def chunks(self, size: int) -> Iterator[tuple[int, QueryBatch]]:
         """Consecutive slices of at most ``size`` queries, each with the position of its first query."""
         for start in range(0, len(self), size):
             yield start, self.slice(start, min(start + size, len(self)))
+
+
+def _pick(batch: QueryBatch, index: slice | npt.NDArray[np.intp], history: History) -> QueryBatch:
+    candidates = None if batch.candidates is None else batch.candidates[index]
+    times = None if batch.times is None else batch.times[index]
+    return replace(batch, users=batch.users[index], history=history, candidates=candidates, times=times)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reasonrec_core.cli.main import cli
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError, DataError
-from reasonrec_core.pipeline.interactive import _find
+from reasonrec_core.pipeline.request import _find
 from reasonrec_core.pipeline.run import fit_pipeline
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry

@@ -14,9 +14,8 @@ from reasonrec_core.components import ReasoningPolicy
 from reasonrec_core.config import ComponentConfig, ReportConfig, check_config
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.evaluate.schema import Results
-from reasonrec_core.pipeline.agent import Agent, Named
+from reasonrec_core.pipeline.agent import Agent, EditedPolicy, Named
 from reasonrec_core.pipeline.evaluate import EvaluatedRun, EvaluatedTask, evaluate_task
-from reasonrec_core.pipeline.interactive import EditedPolicy
 from reasonrec_core.pipeline.prepare import Prepared, prepare
 from reasonrec_core.pipeline.reports import run_analyses
 from reasonrec_core.pipeline.run import run_pipeline

@@ -166,7 +166,7 @@ def test_no_component_is_shown_test_interactions(data: Path, tmp_path: Path) -> 
     for part, wanted in (("valid", prepared.split.valid), ("test", prepared.split.test)):
         users = np.repeat(wanted.queries.users, np.diff(wanted.target_indptr))
         assert not shown & set(zip(users.tolist(), wanted.targets.tolist(), strict=True)), part
-    assert fit_components(prepared)[0].policy is not None
+    assert fit_components(prepared).policy is not None
 
 
 def test_delegates_alone_are_compared_without_a_policy(data: Path, tmp_path: Path) -> None:

@@ -50,10 +50,11 @@ def tune(pipeline: Path, overrides: tuple[str, ...], out: Path | None, as_json: 
     check_components(config, registry)
     with console.progress() as progress, RunFolder.create(folder, config) as run:
         prepared = prepare(config, registry, run, progress)
-        agent, seconds = fit_components(prepared)
+        agent = fit_components(prepared)
     assert agent.policy is not None
     report: Mapping[str, Any] = getattr(agent.policy.part, "report", {})
     if as_json:
+        seconds = {each.label: each.seconds for _, each in agent.parts}
         click.echo(json.dumps({"folder": str(folder), "seconds": seconds, **report}, indent=2))
         return
     for line in format_report(report):
