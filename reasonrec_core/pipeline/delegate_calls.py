@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.errors import PluginError, ReasonRecError
-from reasonrec_core.types import Deliberation, Float32, QueryBatch, Ranking
+from reasonrec_core.types import Deliberation, QueryBatch, Ranking
 
 Rows = npt.NDArray[np.intp]
 Names = npt.NDArray[np.object_]
@@ -128,20 +128,13 @@ def join_answers(
 ) -> Ranking:
     """Everybody's answers in one ranking."""
     width = batch.k if batch.candidates is None else min(batch.k, batch.candidates.shape[1])
-    thought = None if deliberation is None else deliberation.ranking
-    every = [*([] if thought is None else [thought]), *(ranking for _, ranking in handed.answers)]
-    if len(every) == 1 and every[0].items.shape == (len(batch), width):
-        return every[0]
-    items = np.full((len(batch), width), -1, np.int32)
-    scores = np.full((len(batch), width), -np.inf, np.float32)
-    if thought is not None:
-        _place(items, scores, thinking, thought)
-    for rows, ranking in handed.answers:
-        _place(items, scores, rows, ranking)
-    return Ranking(items, scores)
-
-
-def _place(items: npt.NDArray[np.int32], scores: Float32, rows: Rows, ranking: Ranking) -> None:
-    width = min(items.shape[1], ranking.items.shape[1])
-    items[rows, :width] = ranking.items[:, :width]
-    scores[rows, :width] = ranking.scores[:, :width]
+    parts = list(handed.answers)
+    if deliberation is not None and deliberation.ranking is not None:
+        parts.insert(0, (thinking, deliberation.ranking))
+    if len(parts) == 1 and parts[0][1].items.shape == (len(batch), width):
+        return parts[0][1]
+    shape = len(batch), width
+    joined = Ranking(np.full(shape, -1, np.int32), np.full(shape, -np.inf, np.float32))
+    for rows, ranking in parts:
+        joined = joined.put(rows, ranking)
+    return joined.head(width)

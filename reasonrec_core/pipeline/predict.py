@@ -179,9 +179,7 @@ def _answers(
     key = content_hash(named.identity, extra, task, part, width, _print(cases))
 
     def make(folder: Path) -> None:
-        batch = QueryBatch(
-            task, cases.queries.users, cases.queries.history, width, cases.queries.candidates, cases.queries.times
-        )
+        batch = replace(cases.queries, task=task, k=width)
         label = f"{named.label}, {part} {task}"
         begin = time.perf_counter()
         arrays = in_chunks(batch, ask, threads, prepared.progress, label)

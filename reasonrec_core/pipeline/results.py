@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from typing import Any
 
 from reasonrec_core.evaluate import Comparison, compare_all, holm, summarise
@@ -173,13 +174,5 @@ def compare_systems(prepared: Prepared, found: EvaluatedTask) -> list[PairedComp
 
 def _turned(each: Comparison) -> PairedComparison:
     """As reference minus other, so that a positive difference speaks for the first system."""
-    return PairedComparison(
-        a=each.b,
-        b=each.a,
-        metric=each.metric,
-        difference=-each.difference,
-        low=-each.high,
-        high=-each.low,
-        p=each.p,
-        n=each.n,
-    )
+    turned = replace(each, a=each.b, b=each.a, difference=-each.difference, low=-each.high, high=-each.low)
+    return PairedComparison(**asdict(turned))

@@ -13,6 +13,7 @@ from reasonrec_core.components import Delegate, Empty, FitData, Kind
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import PluginError
 from reasonrec_core.hookspecs import ComponentSpec
+from reasonrec_core.pipeline.request import read_request
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.plugins import Installed, Registered, discover
@@ -65,7 +66,7 @@ def test_it_is_fitted_after_the_policy_and_served_with_it(data: Path, tmp_path: 
     run_pipeline(check_config(settings, "echo.toml"), run, registry, silent)
     recommender = Recommender.open(run, registry)
     assert tuple(recommender.agent.delegates) == ("popularity", "echo"), "in the order of the pipeline"
-    batch = recommender._batch(None, [recommender.dataset.catalog.ids[3]], None, 3, recommender.task)
+    batch = read_request(recommender.dataset, None, [recommender.dataset.catalog.ids[3]], None, 3, recommender.task)
     seen = recommender.agent.observe(batch)
     mine = recommender.agent.deliberate(batch, seen).ranking
     assert mine is not None
