@@ -159,7 +159,8 @@ def hooks_page() -> str:
 def template_project() -> str:
     """The project file of every example."""
     text = (TEMPLATE / "common" / "pyproject.toml").read_text(encoding="utf-8")
-    return f"Every example below is a package with this project file:\n\n```toml\n# pyproject.toml\n{text}```\n"
+    told = "Every example below is a package with this project file, and what it imports besides under dependencies"
+    return f"{told}:\n\n```toml\n# pyproject.toml\n{text}```\n"
 
 
 def template_example(kind: str) -> str:

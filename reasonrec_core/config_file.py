@@ -23,7 +23,9 @@ def read_settings(path: Path) -> tuple[dict[str, Any], str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise ConfigError("there is no such pipeline file", where=str(path)) from error
+        raise ConfigError(
+            "there is no such pipeline file", where=str(path), fix="The README has one to copy."
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the pipeline file cannot be read ({error})", where=str(path)) from error
     with _refuse_values(str(path)):

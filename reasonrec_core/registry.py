@@ -95,10 +95,7 @@ class Registry:
         for other, known in self._components:
             if known == name:
                 return f"{name!r} is of kind {other}."
-        owner = official(f"{kind} {name}")
-        if owner:
-            return f"It comes with {owner}: pip install {owner}."
-        return did_you_mean(name, self.names(kind))
+        return owner_hint(name, kind) or did_you_mean(name, self.names(kind))
 
     def load(self, kind: Kind | str, name: str) -> Any:
         """Import a component's class, a subclass of `base_of` its kind; a metric's record.
@@ -189,6 +186,12 @@ class guard(AbstractContextManager[None]):
             raise PluginError(
                 f"raised {described(error, (owner or '').partition(' ')[0])}", where=where, fix=fix
             ) from error
+
+
+def owner_hint(name: str, *kinds: Kind) -> str:
+    """Which of the project's own distributions offers a component (of these kinds, or of any); "" if none does."""
+    owner = next(filter(None, (official(f"{kind} {name}") for kind in kinds or Kind)), "")
+    return f"It comes with {owner}: pip install {owner}." if owner else ""
 
 
 def _import(found: Registered) -> Any:

@@ -16,6 +16,7 @@ from reasonrec_core.evaluate.loop import score_ctr as score_ctr
 from reasonrec_core.evaluate.loop import score_ranking as score_ranking
 from reasonrec_core.evaluate.metrics import Totals as Totals
 from reasonrec_core.evaluate.ranking_metrics import RANKING_METRICS as RANKING_METRICS
+from reasonrec_core.evaluate.ranking_metrics import Hits as Hits
 from reasonrec_core.evaluate.ranking_metrics import RankedLists as RankedLists
 from reasonrec_core.evaluate.ranking_metrics import metric_name as metric_name
 from reasonrec_core.evaluate.scores import Claim as Claim

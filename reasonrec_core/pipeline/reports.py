@@ -45,8 +45,8 @@ def run_analyses(run: EvaluatedRun) -> dict[str, Any]:
     reporters = list(make_reporters(run.config.report, prepared.registry, run.config.trace_settings))
     if run.agent.policy is not None and run.config.evaluate.faithfulness and FAITHFULNESS not in dict(reporters):
         prepared.run.say(
-            "Faithfulness is not measured: it takes the reporter 'faithfulness' of reasonrec-explain "
-            "(evaluate.faithfulness = 0 says that it is not wanted)."
+            "Faithfulness is not measured: it takes the reporter 'faithfulness' (pip install reasonrec-explain). "
+            "evaluate.faithfulness = 0 says that it is not wanted."
         )
     for name, reporter in reporters:
         with prepared.registry.guard(Kind.REPORTER, name, "analyse"):

@@ -21,9 +21,11 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 
 
-def test_the_pipeline_of_the_readme_is_valid() -> None:
-    (text,) = blocks("toml")
-    assert check_config(tomllib.loads(text), "README.md").router is not None
+def test_the_pipelines_of_the_readme_are_valid_and_the_first_is_the_example() -> None:
+    first, _ = pipelines = [check_config(tomllib.loads(text), "README.md") for text in blocks("toml")]
+    assert all(each.router is not None for each in pipelines)
+    example = load_config(ROOT / "examples" / "quickstart.toml")
+    assert first.model_copy(update={"data": example.data}) == example
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

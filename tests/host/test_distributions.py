@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
+import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,10 @@ from reasonrec_core.plugins import CORE, installed, official
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/reasonrec*/pyproject.toml"))]
 VERSION = "0.2.0"
+CALLED = {"PIL": "pillow", "open_clip": "open-clip-torch", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+"""Distributions whose package has another name."""
+OPTIONAL = {"huggingface-hub", "pytest", "reasonrec-trace", "torch", "transformers"}
+"""What may be imported inside functions (pytest: in suites) and not be there."""
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -46,3 +54,24 @@ def test_the_quick_start_needs_the_meta_distribution_alone() -> None:
     own = {f"{each.kind} {each.spec.name}" for each in installed().components if each.distribution == CORE}
     for offer in {*named, "command data synth"} - own:
         assert official(offer) in brought, offer
+
+
+def imported(file: Path, *, everywhere: bool) -> Iterator[str]:
+    """Distributions of the packages that a module imports: all, or at its top alone."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree) if everywhere else tree.body:
+        names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        for top in {name.partition(".")[0] for name in names} - {*sys.stdlib_module_names}:
+            yield re.sub("_", "-", CALLED.get(top, top)).lower()
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_what_is_imported_is_declared(folder: Path) -> None:
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split("[<>=!;[ ]", each)[0].lower().replace("_", "-") for each in project["dependencies"]}
+    declared.add(project["name"])
+    for file in (folder / ("reasonrec_core" if folder == ROOT else "src")).rglob("*.py"):
+        suites = {"pytest"} if "testing" in file.parts else set()
+        assert set(imported(file, everywhere=False)) <= declared | suites, file
+        assert set(imported(file, everywhere=True)) <= declared | OPTIONAL, file

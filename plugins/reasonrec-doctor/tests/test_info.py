@@ -106,3 +106,16 @@ def test_info_on_a_broken_plugin_says_why(site: Path) -> None:
     done = plugins_info(site, "thing")
     assert done.returncode == 2
     assert "ZeroDivisionError" in done.stderr.splitlines()[-1]
+
+
+def test_info_on_what_is_not_installed_says_how_to_get_it(site: Path) -> None:
+    done = plugins_info(site, "clip-catalogue")
+    assert done.stderr == (
+        "error: no component is called 'clip-catalogue'. It comes with reasonrec-clip: pip install reasonrec-clip.\n"
+    )
+
+
+def test_info_on_a_metric_has_its_formula(site: Path) -> None:
+    text = plugins_info(site, "hr").stdout
+    assert "among the first k\n" in text
+    assert "1 if any relevant item has rank <= k" in text

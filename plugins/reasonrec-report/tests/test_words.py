@@ -203,3 +203,20 @@ def test_nothing_is_saved_where_nothing_was_routed() -> None:
     alone = ReportedResults.model_validate(folders.ranking_metrics(None) | {"routing": None})
     assert routing_text.describe_saving(routed())
     assert not routing_text.describe_saving(alone)
+
+
+def test_a_share_that_came_out_otherwise_is_said_on_the_console() -> None:
+    missed = routed(routing={"target": "share 0.35", "reached": 0.48})
+    said = routing_text.describe_missed_share(missed)
+    assert said.replace("\N{NO-BREAK SPACE}", " ").startswith("Wanted was a share of 35 %, and 48 % came of it")
+    assert said in HtmlReporter(HtmlReporter.Config()).summarise(missed)
+    for near in ({"target": "share 0.35", "reached": 0.33}, {"target": "risk 0.1", "reached": 0.5}, {"target": None}):
+        assert routing_text.describe_missed_share(routed(routing=near)) == ""
+
+
+def test_delegating_to_an_equal_costs_nothing() -> None:
+    base = folders.ranking_metrics(None)["delegation_curve"]
+    same = {"value": base["policy"], "low": base["policy"], "high": base["policy"]}
+    said = routing_text.describe_price(routed(delegation_curve=base | {"chosen": base["chosen"] | same}))
+    assert said.startswith("What it cost: nothing.")
+    assert "no difference can be told" not in said

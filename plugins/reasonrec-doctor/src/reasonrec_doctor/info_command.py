@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from reasonrec_core.cli.console import out, plain, print_facts, print_json, print_table
 from reasonrec_core.errors import ConfigError, WeightsError, did_you_mean
 from reasonrec_core.hookspecs import Kind
-from reasonrec_core.registry import Registry
+from reasonrec_core.registry import Registry, owner_hint
 
 if TYPE_CHECKING:
+    from reasonrec_core.components import MetricInfo
     from reasonrec_core.plugins import Registered
 
 EXAMPLES = """\b
@@ -54,7 +55,7 @@ def find(registry: Registry, name: str, kind: str | None) -> Registered:
         problem = next((p for p in registry.problems if name in {p.name, p.distribution}), None)
         rivals = [each.qualified for each in registry.components() if each.spec.name == name]
         known = rivals or {each.spec.name for each in registry.components()}
-        fix = f"{problem}." if problem else did_you_mean(name, known)
+        fix = f"{problem}." if problem else owner_hint(name) or did_you_mean(name, known)
         raise ConfigError(f"no component is called {name!r}", fix=fix)
     return found[0]
 
@@ -67,7 +68,7 @@ def describe(registry: Registry, found: Registered) -> dict[str, Any]:
         "name": found.spec.name,
         "kind": str(found.kind),
         "summary": found.spec.summary,
-        "description": component.meaning if found.kind is Kind.METRIC else inspect.getdoc(component) or "",
+        "description": _meaning(component) if found.kind is Kind.METRIC else inspect.getdoc(component) or "",
         "tasks": list(found.spec.tasks),
         "distribution": found.distribution,
         "version": found.version,
@@ -76,6 +77,12 @@ def describe(registry: Registry, found: Registered) -> dict[str, Any]:
         "settings": component.Config.model_json_schema() if hasattr(component, "Config") else {},
         "weights": _weights(registry, found, component),
     }
+
+
+def _meaning(metric: MetricInfo) -> str:
+    """What a reader must know, and the formula."""
+    told = metric.meaning.format(k="k")
+    return f"{told}\n\n{metric.definition}" if metric.definition else told
 
 
 def _weights(registry: Registry, found: Registered, component: Any) -> dict[str, str]:

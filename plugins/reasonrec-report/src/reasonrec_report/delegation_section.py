@@ -207,7 +207,7 @@ def format_relative(found: Estimate) -> str:
     if found.value is None:
         return "–"
     if found.value == found.low == found.high == 0.0:
-        return "none"
+        return "no difference"
     text = f"{format_signed(100 * found.value, 1)}\N{NO-BREAK SPACE}%"
     if found.low is None or found.high is None:
         return text

@@ -38,6 +38,7 @@ class HtmlReporter(Reporter[Empty]):
         said = [
             summary_text.describe_shortage(Leaderboard(results)),
             routing_text.describe_delegation(checked),
+            routing_text.describe_missed_share(checked),
             routing_text.describe_consulting(checked),
             routing_text.describe_saving(checked),
             routing_text.describe_abstention(checked),

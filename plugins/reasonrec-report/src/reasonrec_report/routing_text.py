@@ -23,6 +23,9 @@ KINDS = {
     "cascade": "Delegates are asked in turn, and the first whose answer is worth it answers; else the policy does.",
     "risk-control": "As much is delegated as keeps the expected loss below the wanted limit (conformal risk control).",
 }
+FAR = 0.05
+"""How far the share of the test requests is from the wanted one where that is worth a word."""
+_SHARE = re.compile(r"share (\d*\.?\d+)")
 EVEN = 0.03
 """Change of the time per request that is not worth a word."""
 
@@ -94,6 +97,8 @@ def describe_price(results: ReportedResults) -> str:
     )
     if chosen.low is None or chosen.high is None:
         return f"What it cost: {values}."
+    if chosen.low == chosen.high == base:
+        return f"What it cost: nothing. {values}: whoever answers, the lists are as good."
     difference = chosen.model_copy(
         update={"value": chosen.value / base - 1, "low": chosen.low / base - 1, "high": chosen.high / base - 1}
     )
@@ -151,10 +156,26 @@ def describe_rule(routing: RoutingResult) -> str:
     parts.append(KINDS.get(routing.kind or "", ""))
     if routing.threshold is not None:
         parts.append(f"A delegate answers where the risk is above {routing.threshold:.3f}.")
-    if routing.target is not None:
-        reached = f", and {_amount(routing.reached)} came of it on the test requests" if routing.reached else ""
-        parts.append(f"Wanted was {_amount(routing.target)}{reached}.")
+    parts.append(_target(routing))
     return " ".join(part for part in parts if part)
+
+
+def describe_missed_share(results: ReportedResults) -> str:
+    """What share was wanted, where another came of it."""
+    routing = results.routing
+    wanted = _SHARE.fullmatch(str(routing.target)) if routing else None
+    if routing is None or wanted is None or not isinstance(routing.reached, float):
+        return ""
+    if abs(routing.reached - float(wanted[1])) < FAR:
+        return ""
+    return f"{_target(routing)} A share is placed on validation queries; the test requests may differ."
+
+
+def _target(routing: RoutingResult) -> str:
+    if routing.target is None:
+        return ""
+    reached = f", and {_amount(routing.reached)} came of it on the test requests" if routing.reached else ""
+    return f"Wanted was {_amount(routing.target)}{reached}."
 
 
 def describe_rest(curve: DelegationCurve | None) -> str:
@@ -193,7 +214,7 @@ def _requests(results: ReportedResults) -> int | None:
 
 def _amount(value: float | str | None) -> str:
     """A share as percentage, also where it is said as ``share 0.35``."""
-    if isinstance(value, str) and (share := re.fullmatch(r"share (\d*\.?\d+)", value)):
+    if isinstance(value, str) and (share := _SHARE.fullmatch(value)):
         return f"a share of {format_percent(float(share[1]))}"
     return format_percent(value) if isinstance(value, float) else str(value)
 

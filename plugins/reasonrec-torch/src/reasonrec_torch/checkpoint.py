@@ -69,6 +69,7 @@ class CheckpointFile:
                 for flat in file.keys():  # noqa: SIM118 - not a mapping
                     group, _, name = flat.partition("/")
                     groups.setdefault(group, {})[name] = file.get_tensor(flat)
+            logger.info("the training of %s is taken up again", self.path)
             return groups, json.loads(header["state"])
         except (SafetensorError, OSError, ValueError) as error:
             fix = "Delete the file to train from the start."
