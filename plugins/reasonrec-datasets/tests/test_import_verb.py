@@ -54,6 +54,7 @@ def test_import_then_describe(shop: Path, tmp_path: Path, capsys: pytest.Capture
         "clock": True,
         "ties": 2,
         "users_with_tied_last": 2,
+        "implausible": 5,
         "first": "1970-01-01T00:01:40+00:00",
         "last": "1970-01-01T00:05:00+00:00",
     }

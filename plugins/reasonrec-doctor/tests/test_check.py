@@ -35,7 +35,7 @@ def one(findings: list[Finding], words: str) -> Finding:
 def random_log(users: int = 300, items: int = 200, seed: int = 0) -> list[Row]:
     rng = np.random.default_rng(seed)
     return [
-        (f"u{u}", f"i{item}", 1000 * step + 50 * u)
+        (f"u{u}", f"i{item}", 1_600_000_000 + 1000 * step + 50 * u)
         for u in range(users)
         for step, item in enumerate(rng.choice(items, 6, replace=False))
     ]
@@ -54,6 +54,14 @@ def test_sound_data_is_clean() -> None:
     assert {f.check for f in findings} == {"future", "missing"}
     assert {f.severity for f in findings} == {Severity.INFO}
     assert is_safe(findings)
+
+
+def test_times_of_another_unit_are_found() -> None:
+    rows: list[Row] = [("u1", "a", 1_600_000_000), ("u1", "b", 45_292), ("u2", "a", 45_293)]
+    finding = one(found(build(rows), "times"), "before 1990")
+    assert (finding.severity, finding.count, finding.total) == (Severity.WARNING, 2, 3)
+    assert "45292 seconds" in finding.example
+    assert "--time-unit" in finding.remedy
 
 
 @pytest.mark.parametrize("name", [str, "B{:05d}".format])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reasonrec_datasets.importing.source_tables import make_raw_tables as make_raw_tables
     from reasonrec_datasets.importing.source_tables import read_fields as read_fields
     from reasonrec_datasets.importing.source_tables import read_log as read_log
+    from reasonrec_datasets.importing.table_source import TableSettings as TableSettings
     from reasonrec_datasets.importing.table_source import TableSource as TableSource
     from reasonrec_datasets.importing.table_source import import_path as import_path
     from reasonrec_datasets.layouts.csv_reader import DelimitedFile as DelimitedFile
@@ -50,6 +51,7 @@ _MODULES = {
     "RawTables": "importing.raw_tables",
     "RowPlace": "importing.source_tables",
     "SourceTable": "importing.source_tables",
+    "TableSettings": "importing.table_source",
     "TableSource": "importing.table_source",
     "add_items": "run_items",
     "build_dataset": "importing.index",

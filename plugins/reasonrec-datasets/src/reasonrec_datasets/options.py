@@ -23,6 +23,7 @@ from reasonrec_core.data import (
 from reasonrec_core.errors import ConfigError
 from reasonrec_datasets.importing.index import build_dataset
 from reasonrec_datasets.importing.table_source import import_path
+from reasonrec_datasets.importing.time_parsing import TICKS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,6 +49,13 @@ COLUMN = click.option(
 OPTION = click.option(
     "--option", "options", multiple=True, metavar="NAME=VALUE",
     help="A setting of the data source's own. May be repeated.",
+)  # fmt: skip
+TIME_FORMAT = click.option(
+    "--time-format", metavar="FORM", help="How times are written, as for strptime: %m/%d/%Y, '%d.%m.%Y %H:%M'."
+)
+TIME_UNIT = click.option(
+    "--time-unit", type=click.Choice(sorted(TICKS)),
+    help="Unit of times that are numbers (excel: days of a spreadsheet).  [default: told by size]",
 )  # fmt: skip
 SPLIT_OPTIONS = (
     click.option("--kind", default="auto", show_default=True, metavar="SPLITTER", shell_complete=_complete_kinds,
@@ -94,10 +102,12 @@ def source_options(command: F) -> F:
         format = values.pop("format_")
         columns = parse_pairs(values.pop("columns"), "--column", "OURS=THEIRS")
         options = parse_pairs(values.pop("options"), "--option")
+        said = {name: values.pop(name) for name in ("time_format", "time_unit")}
+        options |= {name: value for name, value in said.items() if value is not None}
         return command(*args, source={"format": format, "columns": columns, "options": options}, **values)
 
     decorated: Any = with_source
-    for option in (OPTION, COLUMN, FORMAT):
+    for option in (OPTION, TIME_UNIT, TIME_FORMAT, COLUMN, FORMAT):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from reasonrec_datasets import PARTS
+from reasonrec_datasets.importing.time_parsing import find_implausible_times
 
 from reasonrec_core.data.cases import make_pair_keys
 from reasonrec_core.data.dataset import Dataset
@@ -78,6 +79,7 @@ def _time(dataset: Dataset) -> dict[str, Any]:
         "users_with_tied_last": tied_last,
     }
     if dataset.has_clock and len(log):
+        facts["implausible"] = int(find_implausible_times(log.times).sum())
         facts["first"], facts["last"] = _iso(int(log.times.min())), _iso(int(log.times.max()))
     return facts
 

@@ -83,4 +83,6 @@ def _spread(quantiles: dict[str, float]) -> str:
 def _time(time: dict[str, Any], users: int) -> str:
     span = f"{time['first']} to {time['last']}" if "first" in time else "positions in each user's sequence, no clock"
     tied = f"{time['users_with_tied_last'] / max(users, 1):.1%} of users at their last one"
+    if odd := time.get("implausible"):
+        span = f"{span} (WARNING: {odd:,} are before 1990 or after next year, which is hardly right)"
     return f"{span}; {time['ties']:,} ties with the interaction before ({tied})"

@@ -1,4 +1,4 @@
-"""Columns of ids, numbers and times as people write them, turned into arrays; the first bad cell is named.
+"""Columns of ids and numbers as people write them, turned into arrays; the first bad cell is named.
 
 Everything works on whole columns; only when a column cannot be read is its first bad row looked for.
 """
@@ -13,20 +13,13 @@ import pyarrow.compute as pc
 
 from reasonrec_core.data.columns import flatten_column, is_text
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import Float64, Int64
+from reasonrec_core.types import Float64
 
-SECONDS_LIMIT = 10**11
-"""As seconds this is the year 5138, as milliseconds it is 1973: larger times are in a finer unit."""
-EARLIEST_CLOCK = 10**8
-"""As seconds 1973; smaller numbers beside millisecond times are positions or mistakes, not seconds."""
-NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 EXACT = 2**53
 """Whole numbers beyond this are not exact as float64, so ids stored that way have lost digits."""
 FILL_IN = "Fill it in, delete the row, or leave the column out (--column {}=)."
-LAST = 2**62
 CORRECT = "Correct the row or delete it."
 CAST_FAILURES = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
-FINER_UNITS = ((10**17, 10**9), (10**14, 10**6), (SECONDS_LIMIT, 10**3))
 
 
 class Place(Protocol):
@@ -109,7 +102,7 @@ def parse_numbers(column: pa.ChunkedArray | pa.Array, name: str, place: Place | 
     Raises:
         DataError: a missing, unreadable, NaN or infinite value, with its place.
     """
-    values = _cast(flatten_column(column), pa.float64(), name, "a number", place)
+    values = cast_column(flatten_column(column), pa.float64(), name, "a number", place)
     result = values.to_numpy(zero_copy_only=False)
     bad = np.flatnonzero(~np.isfinite(result))
     if len(bad):
@@ -118,88 +111,33 @@ def parse_numbers(column: pa.ChunkedArray | pa.Array, name: str, place: Place | 
     return np.asarray(result, dtype=np.float64)
 
 
-def parse_times(
-    column: pa.ChunkedArray | pa.Array, name: str = "timestamp", place: Place | None = None
-) -> Int64 | Float64:
-    """Times in seconds since 1970; int64[N], or float64[N] where the source is finer than a second.
-
-    Reads whole or fractional numbers in seconds, milliseconds, microseconds or nanoseconds (told apart by size), ISO
-    8601 dates and date-times with or without a zone (none means UTC), and Arrow's date and timestamp types.
-
-    Raises:
-        DataError: a missing or unreadable time, with its place, or a mixture of units.
-    """
-    values = flatten_column(column)
-    if pa.types.is_temporal(values.type):
-        return _scaled(_cast(values, pa.timestamp("us"), name, "a time", place).cast(pa.int64()), 10**6)
-    if is_text(values.type) and not _like_number(values):
-        return _scaled(_dates(values, name, place).cast(pa.int64()), 10**6)
-    if not pa.types.is_integer(values.type):
-        try:
-            values = pc.utf8_trim_whitespace(values).cast(pa.int64())
-        except CAST_FAILURES:
-            values = pa.array(parse_numbers(_cast(values, pa.float64(), name, "a time", place), name, place))
-    top = pc.max(values).as_py()
-    unit = next((unit for limit, unit in FINER_UNITS if top is not None and top >= limit), 1)
-    if unit > 1:
-        _refuse_mixed_units(values, unit, name, place)
-    return _scaled(values, unit, name, place)
-
-
-def _like_number(values: pa.Array) -> bool:
-    """Whether the first value is a number; trying all of a long column is slow where it fails."""
-    return bool(pc.all(pc.match_substring_regex(values.drop_null()[:1], NUMBER)).as_py())
-
-
-def _dates(values: pa.Array, name: str, place: Place | None) -> pa.Array:
-    """ISO 8601 texts as microseconds; all with a zone or all without."""
-    zoned = pc.any(pc.match_substring_regex(values.drop_null()[:1], r"\d(Z|[-+]\d\d:?\d\d)\s*$")).as_py()
-    return _cast(values, pa.timestamp("us", "UTC" if zoned else None), name, "a time (ISO 8601 or a number)", place)
-
-
-def _scaled(values: pa.Array, unit: int, name: str = "timestamp", place: Place | None = None) -> Int64 | Float64:
-    _refuse_missing(values, name, place)
-    raw = values.to_numpy(zero_copy_only=False)
-    if len(raw) and not -LAST < raw.min() <= raw.max() < LAST:
-        far = np.flatnonzero(~((raw > -LAST) & (raw < LAST)))
-        what = f"{name} {raw[far[0]]} is out of range"
-        raise make_cell_error(what, place, int(far[0]), name, fix="Use seconds since 1970.")
-    if raw.dtype.kind == "f" and not (raw == np.floor(raw)).all():
-        return np.asarray(raw / unit, dtype=np.float64)
-    whole: Int64 = raw.astype(np.int64, copy=False)
-    if unit == 1:
-        return whole
-    if not (whole % unit).any():
-        return np.asarray(whole // unit, dtype=np.int64)
-    return np.asarray(whole / unit, dtype=np.float64)
-
-
-def _refuse_mixed_units(values: pa.Array, unit: int, name: str, place: Place | None) -> None:
-    raw = values.drop_null().to_numpy(zero_copy_only=False)
-    odd = np.flatnonzero((raw >= EARLIEST_CLOCK) & (raw < SECONDS_LIMIT))
-    if len(odd):
-        what = f"{name} {raw[odd[0]]} looks like seconds, but others look like 1/{unit} seconds"
-        raise make_cell_error(what, place, int(odd[0]), name, fix="Use one unit of time throughout.")
-
-
-def _cast(values: pa.Array, kind: pa.DataType, name: str, wanted: str, place: Place | None) -> pa.Array:
+def cast_column(values: pa.Array, kind: pa.DataType, name: str, wanted: str, place: Place | None) -> pa.Array:
     """Cast, or say which is the first value that cannot be and where it stands."""
     values = decode_values(values)
-    _refuse_missing(values, name, place)
+    refuse_missing(values, name, place)
     if is_text(values.type):
         values = pc.utf8_trim_whitespace(values)
     try:
         return values.cast(kind)
     except CAST_FAILURES as error:
         row = find_cast_failure(values, kind)
-        what = f"{name} {values[row].as_py()!r} is not {wanted}"
+        what = f"{name} {_show(values[row])} is not {wanted}"
         raise make_cell_error(what, place, row, name, fix=CORRECT) from error
 
 
-def _refuse_missing(values: pa.Array, name: str, place: Place | None) -> None:
+def refuse_missing(values: pa.Array, name: str, place: Place | None) -> None:
+    """Refuse null, with the place of the first."""
     if values.null_count:
         row = find_first(values.is_null())
         raise make_cell_error(f"{name} is missing", place, row, name, fix=FILL_IN.format(name))
+
+
+def _show(value: pa.Scalar) -> str:
+    """The value for a message; only its type where Python has no such value (a date of the year 100,000)."""
+    try:
+        return repr(value.as_py())
+    except (ValueError, OverflowError):
+        return f"(a {value.type} out of range)"
 
 
 def find_cast_failure(values: pa.Array, kind: pa.DataType) -> int:

@@ -24,9 +24,9 @@ from reasonrec_datasets.importing.column_parsing import (
     make_cell_error,
     parse_ids,
     parse_numbers,
-    parse_times,
 )
 from reasonrec_datasets.importing.field_checks import check_fields
+from reasonrec_datasets.importing.time_parsing import TimeForm, note_implausible, parse_times
 
 PARTS = ("train", "valid", "test")
 PART_NAMES = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
@@ -49,6 +49,7 @@ class RawTables:
         name: of the dataset.
         source: what it was read from and how, for the manifest; ``notes`` holds sentences for the user.
         places: where the rows of ``interactions``, ``items`` and ``users`` stand, for error messages.
+        time_form: how ``timestamp`` is written, where that is said.
         checked: the tables that `check` made: they are not checked again.
     """
 
@@ -59,6 +60,7 @@ class RawTables:
     name: str = "dataset"
     source: dict[str, Any] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+    time_form: TimeForm = field(default=TimeForm(), compare=False)
     checked: tuple[pa.Table | None, ...] = field(default=(), compare=False, repr=False)
 
     @property
@@ -71,8 +73,9 @@ class RawTables:
 
         Ids become dictionary-encoded strings, ``timestamp`` int64 seconds, ``value`` float32, ``part`` one of `PARTS`,
         ``history`` list<string>, ``review`` and ``summary`` text (blank is null); columns that a log does not know are
-        left out. Times finer than a second decide the order of rows before they are cut to seconds. Tables that were
-        checked before are taken as they are.
+        left out. Times finer than a second decide the order of rows before they are cut to seconds. What was noticed
+        (a time that is hardly right) stands in the notes of ``source``. Tables that were checked before are taken as
+        they are.
 
         Raises:
             DataError: with the place of the cell where it is known.
@@ -80,10 +83,12 @@ class RawTables:
         if self.checked and all(mine is seen for mine, seen in zip(self.tables, self.checked, strict=True)):
             return self
         places = self.places
-        log = _check_log(self.interactions, places.get("interactions"))
+        notes: list[str] = []
+        log = _check_log(self.interactions, places.get("interactions"), self.time_form, notes)
         items = None if self.items is None else _check_table(self.items, "item_id", places.get("items"))
         users = None if self.users is None else _check_table(self.users, "user_id", places.get("users"))
-        return replace(self, interactions=log, items=items, users=users, checked=(log, items, users))
+        source = self.source | ({"notes": [*self.source.get("notes", ()), *notes]} if notes else {})
+        return replace(self, interactions=log, items=items, users=users, source=source, checked=(log, items, users))
 
 
 def _require_column(table: pa.Table, key: str, what: str) -> None:
@@ -99,7 +104,7 @@ def _check_table(table: pa.Table, key: str, place: Place | None) -> pa.Table:
     return check_fields(table, key, place)
 
 
-def _check_log(table: pa.Table, place: Place | None) -> pa.Table:
+def _check_log(table: pa.Table, place: Place | None, form: TimeForm, notes: list[str]) -> pa.Table:
     for key in ("user_id", "item_id"):
         _require_column(table, key, "table of interactions")
     if table.num_rows == 0:
@@ -110,7 +115,8 @@ def _check_log(table: pa.Table, place: Place | None) -> pa.Table:
     columns |= {name: parse(table.column(name), place) for name, parse in parsers.items() if name in table.column_names}
     if "timestamp" not in table.column_names:
         return pa.table(columns)
-    times = parse_times(table.column("timestamp"), "timestamp", place)
+    times = parse_times(table.column("timestamp"), "timestamp", place, form)
+    notes += note_implausible(times)
     columns["timestamp"] = np.floor(times).astype(np.int64)
     checked = pa.table(columns)
     if times.dtype.kind == "f" and (np.diff(times) < 0).any():

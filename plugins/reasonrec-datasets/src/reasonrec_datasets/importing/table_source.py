@@ -6,13 +6,13 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from reasonrec_core.components import DataSource, ImportRequest
-from reasonrec_core.components.base import C
+from reasonrec_core.components.base import C, Settings
 from reasonrec_core.data import Dataset, choose_source
 from reasonrec_core.data.columns import take_column
 from reasonrec_core.errors import DataError
@@ -20,12 +20,30 @@ from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.index import build_dataset
 from reasonrec_datasets.importing.pictures import find_item_pictures
 from reasonrec_datasets.importing.raw_tables import RawTables
+from reasonrec_datasets.importing.time_parsing import TimeForm
 
 PLAIN_STEMS = frozenset({"interactions", "ratings", "u", "sequences"})
 
 
+class TableSettings(Settings):
+    """The settings of all that read tables; a source with settings of its own extends them."""
+
+    time_format: str | None = None
+    """How times are written, as for strptime: %m/%d/%Y. Without it: numbers, ISO 8601, compact dates."""
+    time_unit: Literal["s", "ms", "us", "ns", "days", "excel"] | None = None
+    """Unit of times that are numbers; without it, told by their size."""
+
+
 class TableSource(DataSource[C]):
     """Reads data of one layout: says which paths it reads, and makes tables of them."""
+
+    Config: ClassVar[type[Settings]] = TableSettings
+
+    @property
+    def time_form(self) -> TimeForm:
+        """How the settings say that times are written."""
+        said = self.config
+        return TimeForm(said.time_format, said.time_unit) if isinstance(said, TableSettings) else TimeForm()
 
     @abstractmethod
     def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
@@ -41,7 +59,7 @@ class TableSource(DataSource[C]):
     def build(self, path: Path, folder: Path, request: ImportRequest) -> Dataset:
         """The tables, checked and indexed, as a dataset in ``folder``."""
         matcher = ColumnMatcher(request.columns)
-        raw = self.read(path, matcher)
+        raw = replace(self.read(path, matcher), time_form=self.time_form)
         try:
             return build_dataset(finish_tables(raw, path, matcher, request), folder, seed=request.seed)
         except DataError as error:
@@ -79,7 +97,7 @@ def import_path(
         fix = "Its data can be used as it is: a pipeline names the path."
         raise DataError(f"the data source {chosen.name!r} makes datasets, not tables", where=str(path), fix=fix)
     with chosen.guard("read"):
-        raw = chosen.source.read(path, matcher)
+        raw = replace(chosen.source.read(path, matcher), time_form=chosen.source.time_form)
     return finish_tables(raw, path, matcher, ImportRequest(chosen.name, columns or {}, options or {}, name))
 
 
@@ -95,7 +113,7 @@ def finish_tables(raw: RawTables, path: Path, matcher: ColumnMatcher, request: I
         "path": str(path.resolve()),
         "format": request.format,
         "columns": dict(request.columns),
-        "notes": [*matcher.notes, *_compare_items(raw)],
+        "notes": [*matcher.notes, *raw.source.get("notes", ()), *_compare_items(raw)],
     }
     about |= {"options": dict(request.options)} if request.options else {}
     return replace(raw, name=request.name or _name_after(path.resolve()), source=about)

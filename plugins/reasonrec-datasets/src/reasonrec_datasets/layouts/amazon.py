@@ -17,13 +17,12 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import json as arrow_json
 
-from reasonrec_core.components import Empty
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import refuse_unreadable
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.raw_tables import REVIEW_COLUMNS, RawTables
 from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables
-from reasonrec_datasets.importing.table_source import TableSource
+from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.places import LinePlace
 from reasonrec_datasets.layouts.tables import TEXT_FIELDS, convert_numbers, list_files, read_beside
 
@@ -46,7 +45,7 @@ META = {
 }
 
 
-class AmazonSource(TableSource[Empty]):
+class AmazonSource(TableSource[TableSettings]):
     """Amazon reviews, one JSON object per line, with ``meta_*`` or ``items.*`` beside them."""
 
     order = 50

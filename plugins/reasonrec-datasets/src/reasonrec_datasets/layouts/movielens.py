@@ -9,14 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.components import Empty
 from reasonrec_core.data.columns import flatten_column
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, indptr_of
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.raw_tables import RawTables
 from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables, read_log
-from reasonrec_datasets.importing.table_source import TableSource
+from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.csv_reader import DelimitedFile, Dialect
 from reasonrec_datasets.layouts.tables import TEXT_FIELDS, convert_numbers, list_files, open_table, read_fields_file
 
@@ -44,7 +43,7 @@ OLD = {
 FILES = ("u.data", "ratings.dat", "ratings.csv")
 
 
-class MovieLensSource(TableSource[Empty]):
+class MovieLensSource(TableSource[TableSettings]):
     """MovieLens folders as GroupLens publishes them."""
 
     order = 30

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from reasonrec_core.components import Empty, Splitter, SplitterSettings
+from reasonrec_core.components import Splitter, SplitterSettings
 from reasonrec_core.data import TEST, TRAIN, VALID, Dataset, Division, make_user_cases
 from reasonrec_core.data.cases import Index, UInt8, compute_user_bounds
 from reasonrec_core.errors import DataError
@@ -15,14 +15,14 @@ from reasonrec_core.types import Cases, Float32, History, Interactions, QueryBat
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.raw_tables import PARTS, RawTables
 from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables, read_log
-from reasonrec_datasets.importing.table_source import TableSource
+from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.places import join_tables
 from reasonrec_datasets.layouts.tables import find_table, open_table, read_beside
 
 STEMS = {"train": ("train",), "valid": ("valid", "validation", "val", "dev"), "test": ("test",)}
 
 
-class PredefinedSource(TableSource[Empty]):
+class PredefinedSource(TableSource[TableSettings]):
     """Parts that come as files, with ``items.*`` beside them."""
 
     order = 10

@@ -13,13 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.components import Empty
 from reasonrec_core.errors import DataError, did_you_mean
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.column_parsing import parse_numbers
 from reasonrec_datasets.importing.raw_tables import PARTS, RawTables
 from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables, read_fields, read_log
-from reasonrec_datasets.importing.table_source import TableSource
+from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.csv_reader import DelimitedFile, Dialect
 from reasonrec_datasets.layouts.places import join_tables
 from reasonrec_datasets.layouts.presplit import mark_part
@@ -31,7 +30,7 @@ WORDS = frozenset({"title", "description", "brand"})
 """``token_seq`` columns that hold running text; in others, blanks separate labels."""
 
 
-class RecBoleSource(TableSource[Empty]):
+class RecBoleSource(TableSource[TableSettings]):
     """RecBole's atomic files."""
 
     order = 20

@@ -11,12 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.components import Empty
 from reasonrec_core.errors import DataError
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.raw_tables import RawTables
 from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables
-from reasonrec_datasets.importing.table_source import TableSource
+from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.csv_reader import DelimitedFile, Dialect
 from reasonrec_datasets.layouts.places import LinePlace
 from reasonrec_datasets.layouts.tables import list_files, read_beside
@@ -24,7 +23,7 @@ from reasonrec_datasets.layouts.tables import list_files, read_beside
 ONE_COLUMN = Dialect(delimiter="\x1f", quote=None, names=("line",))
 
 
-class SequencesSource(TableSource[Empty]):
+class SequencesSource(TableSource[TableSettings]):
     """S3-Rec's and SASRec's text files."""
 
     order = 40

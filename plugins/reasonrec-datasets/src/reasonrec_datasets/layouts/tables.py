@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from reasonrec_core.components import Empty
 from reasonrec_core.data.catalog import NOT_TEXT, TEXT_ORDER
 from reasonrec_core.errors import DataError
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
@@ -27,7 +26,7 @@ from reasonrec_datasets.importing.source_tables import (
     read_fields,
     read_log,
 )
-from reasonrec_datasets.importing.table_source import TableSource
+from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.csv_reader import DelimitedFile
 
 SUFFIXES = (".parquet", ".arrow", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
@@ -37,7 +36,7 @@ LEADING_ZERO = r"^[+-]?0\d"
 """Codes such as zip ``07041`` look like numbers and are none."""
 
 
-class PlainTablesSource(TableSource[Empty]):
+class PlainTablesSource(TableSource[TableSettings]):
     """Our layout: ``interactions.*``, ``items.*``, ``users.*`` and ``images/`` in a folder; or a log in one file."""
 
     order = 0
