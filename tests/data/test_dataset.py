@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,7 +21,8 @@ from reasonrec_core.errors import DataError
 from reasonrec_core.observe.inputs import ImageInputs
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6)
-IDS = TEXT.map(str.strip).filter(bool)
+ID_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=6)
+IDS = ID_TEXT.map(str.strip).filter(lambda name: bool(name) and not re.fullmatch(r"[-+]?\d+\.0*", name))
 ROWS = st.lists(st.tuples(IDS, IDS, st.integers(-(10**9), 10**9)), min_size=1, max_size=30)
 
 

@@ -80,7 +80,10 @@ CASES: dict[str, Bad] = {
     "no id in the items": Bad({"interactions.csv": LOG, "items.csv": b"title,x\nA,1\n"}, ("items.csv:1", "'item_id'")),
     # rows and cells
     "not a time": Bad(log(b"u,a,1\nu,b,soon\n"), ("interactions.csv:3:5", "timestamp 'soon'")),
-    "not a time behind quotes": Bad(log(b'"u,1",a,1\n\n"u,1","b\nb",soon\n'), ("interactions.csv:4:", "'soon'")),
+    "not a time behind quotes": Bad(
+        log(b'"u,1","n",a,1\n\n"u,1","n\nn",b,soon\n', b"user_id,note,item_id,timestamp\n"),
+        ("interactions.csv:4", "'soon'"),
+    ),
     "missing time": Bad(log(b"u,a,1\nu,b,\n"), ("interactions.csv:3:5", "timestamp is missing")),
     "seconds and milliseconds": Bad(
         log(b"u,a,1600000000\nu,b,1600000000000\n"), ("interactions.csv:2:5", "looks like seconds")

@@ -56,9 +56,17 @@ def test_sound_data_is_clean() -> None:
     assert is_safe(findings)
 
 
+def test_ids_that_a_spreadsheet_shortened_are_found() -> None:
+    rows: list[Row] = [("u1", "9.78014E+12", 1_600_000_000), ("u1", "b", 1_600_000_001), ("5E+10", "b", 1_600_000_002)]
+    findings = check_dataset(build(rows), None, checks=["mangled-ids"])
+    assert {(f.severity, f.count, f.example) for f in findings} == {
+        (Severity.WARNING, 1, "9.78014E+12"), (Severity.WARNING, 1, "5E+10")
+    }  # fmt: skip
+
+
 def test_times_of_another_unit_are_found() -> None:
     rows: list[Row] = [("u1", "a", 1_600_000_000), ("u1", "b", 45_292), ("u2", "a", 45_293)]
-    finding = one(found(build(rows), "times"), "before 1990")
+    finding = one(check_dataset(build(rows), None, checks=["times"]), "before 1990")
     assert (finding.severity, finding.count, finding.total) == (Severity.WARNING, 2, 3)
     assert "45292 seconds" in finding.example
     assert "--time-unit" in finding.remedy

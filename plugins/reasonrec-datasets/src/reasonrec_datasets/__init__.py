@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reasonrec_datasets.importing.column_matching import ColumnMatcher as ColumnMatcher
     from reasonrec_datasets.importing.column_parsing import Place as Place
+    from reasonrec_datasets.importing.id_parsing import find_mangled_ids as find_mangled_ids
     from reasonrec_datasets.importing.index import build_dataset as build_dataset
     from reasonrec_datasets.importing.index import extend_items as extend_items
     from reasonrec_datasets.importing.raw_tables import PARTS as PARTS
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from reasonrec_datasets.importing.table_source import TableSettings as TableSettings
     from reasonrec_datasets.importing.table_source import TableSource as TableSource
     from reasonrec_datasets.importing.table_source import import_path as import_path
+    from reasonrec_datasets.importing.time_parsing import find_implausible_times as find_implausible_times
+    from reasonrec_datasets.importing.time_parsing import show_time as show_time
     from reasonrec_datasets.layouts.csv_reader import DelimitedFile as DelimitedFile
     from reasonrec_datasets.layouts.csv_reader import Dialect as Dialect
     from reasonrec_datasets.layouts.tables import convert_numbers as convert_numbers
@@ -59,6 +62,9 @@ _MODULES = {
     "extend_items": "importing.index",
     "find_table": "layouts.tables",
     "import_path": "importing.table_source",
+    "find_implausible_times": "importing.time_parsing",
+    "find_mangled_ids": "importing.id_parsing",
+    "show_time": "importing.time_parsing",
     "list_files": "layouts.tables",
     "make_raw_tables": "importing.source_tables",
     "open_table": "layouts.tables",

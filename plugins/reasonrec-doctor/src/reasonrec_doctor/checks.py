@@ -9,7 +9,18 @@ from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.split import Split
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Progress, no_progress
-from reasonrec_doctor import duplicates, future, history, id_leakage, missing, pictures, reviews, ties, times
+from reasonrec_doctor import (
+    duplicates,
+    future,
+    history,
+    id_leakage,
+    mangled_ids,
+    missing,
+    pictures,
+    reviews,
+    ties,
+    times,
+)
 from reasonrec_doctor.finding import Check, Examined, Finding, Severity
 from reasonrec_doctor.prompts import check_prompts
 
@@ -21,6 +32,7 @@ CHECKS: Mapping[str, Check] = {
     future.NAME: future.check,
     ties.NAME: ties.check,
     times.NAME: times.check,
+    mangled_ids.NAME: mangled_ids.check,
     duplicates.ITEMS: duplicates.check_items,
     duplicates.INTERACTIONS: duplicates.check_interactions,
     missing.NAME: missing.check,

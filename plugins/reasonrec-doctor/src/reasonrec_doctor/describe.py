@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from reasonrec_datasets import PARTS
-from reasonrec_datasets.importing.time_parsing import find_implausible_times
+from reasonrec_datasets import PARTS, find_implausible_times
 
 from reasonrec_core.data.cases import make_pair_keys
 from reasonrec_core.data.dataset import Dataset

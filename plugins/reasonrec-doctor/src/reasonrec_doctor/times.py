@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from reasonrec_datasets.importing.time_parsing import find_implausible_times, show_time
+from reasonrec_datasets import find_implausible_times, show_time
 
 from reasonrec_doctor.finding import Examined, Finding, Severity
 

@@ -1,4 +1,4 @@
-"""Columns of ids and numbers as people write them, turned into arrays; the first bad cell is named.
+"""Columns of numbers as people write them, turned into arrays; the first bad cell is named.
 
 Everything works on whole columns; only when a column cannot be read is its first bad row looked for.
 """
@@ -15,8 +15,6 @@ from reasonrec_core.data.columns import flatten_column, is_text
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Float64
 
-EXACT = 2**53
-"""Whole numbers beyond this are not exact as float64, so ids stored that way have lost digits."""
 FILL_IN = "Fill it in, delete the row, or leave the column out (--column {}=)."
 CORRECT = "Correct the row or delete it."
 CAST_FAILURES = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
@@ -48,52 +46,6 @@ def clear_blanks(values: pa.Array) -> pa.Array:
 def find_first(mask: pa.Array) -> int:
     """The first true row, or -1; null counts as false."""
     return int(pc.index(mask, True).as_py())
-
-
-def parse_ids(column: pa.ChunkedArray | pa.Array, name: str, place: Place | None = None) -> pa.DictionaryArray:
-    """String ids, dictionary-encoded, without surrounding blanks.
-
-    Whole numbers become their decimal digits, so that ``1``, ``1.0`` and ``"1"`` are one id.
-
-    Raises:
-        DataError: a blank id (with its place), or a type that cannot be an id.
-    """
-    values = _as_text(flatten_column(column), name, place)
-    if not pa.types.is_dictionary(values.type):
-        values = pc.dictionary_encode(values)
-    trimmed = pc.utf8_trim_whitespace(values.dictionary)
-    codes = values.indices.cast(pa.int32())
-    blank = find_first(pc.equal(trimmed, ""))
-    row = find_first(codes.is_null())
-    if row < 0 and blank >= 0:
-        row = pc.index(codes, blank).as_py()
-    if row >= 0:
-        fix = "Every row needs an id: fill it in or delete the row."
-        raise make_cell_error(f"{name} is blank", place, row, name, fix=fix)
-    unique = trimmed.unique()
-    if len(unique) < len(trimmed):
-        codes = pc.take(pc.index_in(trimmed, unique), codes)
-    return pa.DictionaryArray.from_arrays(codes, unique)
-
-
-def _as_text(values: pa.Array, name: str, place: Place | None) -> pa.Array:
-    kind = values.type
-    if pa.types.is_dictionary(kind):
-        if pa.types.is_string(kind.value_type):
-            return values
-        values, kind = values.dictionary_decode(), kind.value_type
-    if pa.types.is_floating(kind):
-        values = pc.if_else(pc.is_nan(values), pa.scalar(None, kind), values)
-        values = values.cast(pa.float64())
-        usable = pc.and_(pc.equal(values, pc.trunc(values)), pc.less_equal(pc.abs(values), EXACT))
-        fraction = pc.index(usable, False).as_py()
-        if fraction >= 0:
-            what = f"{name} {values[fraction].as_py()!r} is not an exact whole number, so it cannot be an id"
-            raise make_cell_error(what, place, fraction, name, fix="Store ids as text or whole numbers.")
-        values = values.cast(pa.int64(), safe=False)
-    elif not (pa.types.is_integer(kind) or pa.types.is_null(kind) or is_text(kind)):
-        raise make_cell_error(f"{name} has type {kind}", place, 0, name, fix="Store ids as text or whole numbers.")
-    return values.cast(pa.string())
 
 
 def parse_numbers(column: pa.ChunkedArray | pa.Array, name: str, place: Place | None = None) -> Float64:

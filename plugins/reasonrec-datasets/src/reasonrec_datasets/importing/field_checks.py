@@ -14,22 +14,22 @@ from reasonrec_datasets.importing.column_parsing import (
     decode_values,
     find_first,
     make_cell_error,
-    parse_ids,
 )
+from reasonrec_datasets.importing.id_parsing import parse_ids
 
 LABEL_SEPARATOR = "|"
 
 
-def check_fields(table: pa.Table, key: str, place: Place | None = None) -> pa.Table:
+def check_fields(table: pa.Table, key: str, place: Place | None = None, notes: list[str] | None = None) -> pa.Table:
     """The table with ``key`` as unique string ids and every other column as text or a number.
 
     Lists become labels joined with ``|``, booleans and dates text, NaN and blank text null. Columns of other types
-    (structs, binary) are left out.
+    (structs, binary) are left out. ``notes`` gets what is worth saying.
 
     Raises:
         DataError: a blank or repeated id, or an infinite number, with its place.
     """
-    keys = parse_ids(table.column(key), key, place)
+    keys = parse_ids(table.column(key), key, place, notes)
     _refuse_repeated(keys, key, place)
     columns = {key: keys.dictionary_decode()}
     for name in table.column_names:

@@ -22,10 +22,10 @@ from reasonrec_datasets.importing.column_parsing import (
     clear_blanks,
     decode_values,
     make_cell_error,
-    parse_ids,
     parse_numbers,
 )
 from reasonrec_datasets.importing.field_checks import check_fields
+from reasonrec_datasets.importing.id_parsing import parse_ids
 from reasonrec_datasets.importing.time_parsing import TimeForm, note_implausible, parse_times
 
 PARTS = ("train", "valid", "test")
@@ -85,8 +85,8 @@ class RawTables:
         places = self.places
         notes: list[str] = []
         log = _check_log(self.interactions, places.get("interactions"), self.time_form, notes)
-        items = None if self.items is None else _check_table(self.items, "item_id", places.get("items"))
-        users = None if self.users is None else _check_table(self.users, "user_id", places.get("users"))
+        items = None if self.items is None else _check_table(self.items, "item_id", places.get("items"), notes)
+        users = None if self.users is None else _check_table(self.users, "user_id", places.get("users"), notes)
         source = self.source | ({"notes": [*self.source.get("notes", ()), *notes]} if notes else {})
         return replace(self, interactions=log, items=items, users=users, source=source, checked=(log, items, users))
 
@@ -96,12 +96,12 @@ def _require_column(table: pa.Table, key: str, what: str) -> None:
         raise DataError(f"the {what} has no column {key!r}; there are: {', '.join(table.column_names)}")
 
 
-def _check_table(table: pa.Table, key: str, place: Place | None) -> pa.Table:
+def _check_table(table: pa.Table, key: str, place: Place | None, notes: list[str]) -> pa.Table:
     what = f"table of {key.removesuffix('_id')}s"
     _require_column(table, key, what)
     if table.num_rows == 0:
         raise DataError(f"the {what} is empty")
-    return check_fields(table, key, place)
+    return check_fields(table, key, place, notes)
 
 
 def _check_log(table: pa.Table, place: Place | None, form: TimeForm, notes: list[str]) -> pa.Table:
@@ -109,7 +109,7 @@ def _check_log(table: pa.Table, place: Place | None, form: TimeForm, notes: list
         _require_column(table, key, "table of interactions")
     if table.num_rows == 0:
         raise DataError("there are no interactions", fix="A dataset needs at least one.")
-    columns: dict[str, Any] = {key: parse_ids(table.column(key), key, place) for key in ("user_id", "item_id")}
+    columns: dict[str, Any] = {key: parse_ids(table.column(key), key, place, notes) for key in ("user_id", "item_id")}
     parsers = {"value": _parse_values, "part": _parse_parts, "history": _parse_histories}
     parsers |= {name: partial(_parse_texts, name) for name in REVIEW_COLUMNS}
     columns |= {name: parse(table.column(name), place) for name, parse in parsers.items() if name in table.column_names}

@@ -1,0 +1,142 @@
+"""Columns of ids as people write them, turned into text by one rule; what a program mangled is said or refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reasonrec_core.data.columns import flatten_column, is_text
+from reasonrec_datasets.importing.column_parsing import Place, find_first, make_cell_error
+
+EXACT = 2**53
+"""Whole numbers beyond this are not exact as float64, so ids stored that way have lost digits."""
+CONTROL = r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"
+"""Tabs, line breaks and the like: no id holds them, but a row that a stray quote swallowed does."""
+WHOLE = r"^([-+]?\d+)\.0*$"
+"""A whole number that a program wrote as a fraction, as pandas does where a column had gaps."""
+LEADING_ZEROS = r"^0+(\d+)$"
+MANGLED = r"^-?\d(\.\d+)?[eE]\+\d{2,3}$"
+"""A long number as a spreadsheet shows it (1.23457E+12): its digits are lost, and several ids became one."""
+
+
+def parse_ids(
+    column: pa.ChunkedArray | pa.Array, name: str, place: Place | None = None, notes: list[str] | None = None
+) -> pa.DictionaryArray:
+    """String ids, dictionary-encoded, without surrounding blanks.
+
+    Whole numbers become their decimal digits, so that ``1``, ``1.0`` and ``"1"`` are one id; ``01`` is another.
+    ``notes`` gets a sentence, with a count and an example, where that changed an id or may surprise.
+
+    Raises:
+        DataError: an id that is blank or holds a control character (with its place), or a type that cannot be an id.
+    """
+    values = _as_text(flatten_column(column), name, place)
+    if not pa.types.is_dictionary(values.type):
+        values = pc.dictionary_encode(values)
+    trimmed = pc.utf8_trim_whitespace(values.dictionary)
+    codes = values.indices.cast(pa.int32())
+    _refuse_unusable(codes, trimmed, name, place)
+    whole = pc.replace_substring_regex(trimmed, WHOLE, r"\1")
+    if notes is not None:
+        notes += _note_changed(codes, trimmed, whole, name, place)
+        notes += _note_zeros(whole.unique(), name)
+        notes += _note_mangled(codes, whole, name, place)
+    unique = whole.unique()
+    if len(unique) < len(whole) or not whole.equals(values.dictionary):
+        codes = pc.take(pc.index_in(whole, unique), codes)
+    return pa.DictionaryArray.from_arrays(codes, unique)
+
+
+def find_mangled_ids(ids: pa.Array) -> pa.Array:
+    """bool[N]: ids as a spreadsheet shows long numbers."""
+    return pc.match_substring_regex(ids, MANGLED)
+
+
+def _refuse_unusable(codes: pa.Array, ids: pa.Array, name: str, place: Place | None) -> None:
+    """Refuse blank ids and control characters."""
+    blank = find_first(pc.equal(ids, ""))
+    row = find_first(codes.is_null())
+    if row < 0 and blank >= 0:
+        row = pc.index(codes, blank).as_py()
+    if row >= 0:
+        fix = "Every row needs an id: fill it in or delete the row."
+        raise make_cell_error(f"{name} is blank", place, row, name, fix=fix)
+    odd = _first_row(codes, pc.match_substring_regex(ids, CONTROL))
+    if odd >= 0:
+        what = f"{name} {_cut(ids[codes[odd].as_py()].as_py())} holds a control character"
+        fix = "Ids hold no tabs or line breaks; often a stray quote has swallowed a row. Correct the row or delete it."
+        raise make_cell_error(what, place, odd, name, fix=fix)
+
+
+def _first_row(codes: pa.Array, chosen: pa.Array) -> int:
+    """The first row whose id is among the chosen ones, or -1."""
+    if not pc.any(chosen).as_py():
+        return -1
+    return find_first(chosen.take(codes))
+
+
+def _cut(word: str, most: int = 60) -> str:
+    return repr(word if len(word) <= most else f"{word[:most]}...")
+
+
+def _where(place: Place | None, row: int, name: str) -> str:
+    return f"{place.where(row, name)}" if place else f"row {row + 1}"
+
+
+def _note_changed(codes: pa.Array, before: pa.Array, after: pa.Array, name: str, place: Place | None) -> list[str]:
+    changed = pc.not_equal(before, after)
+    row = _first_row(codes, changed)
+    if row < 0:
+        return []
+    count = pc.sum(changed.take(codes)).as_py()
+    code = codes[row].as_py()
+    words = f"are written like {before[code].as_py()!r} and read as {after[code].as_py()!r}"
+    return [f"{name}: {count:,} of {len(codes):,} ids {words} (first at {_where(place, row, name)})"]
+
+
+def _note_zeros(ids: pa.Array, name: str) -> list[str]:
+    """Ids that differ only by leading zeros."""
+    padded = ids.filter(pc.match_substring_regex(ids, LEADING_ZEROS))
+    if not len(padded):
+        return []
+    bare = pc.replace_substring_regex(padded, LEADING_ZEROS, r"\1")
+    both = pc.is_in(bare, value_set=ids)
+    row = find_first(both)
+    if row < 0:
+        return []
+    pair = f"{padded[row].as_py()!r} and {bare[row].as_py()!r}"
+    count = f"{pc.sum(both).as_py():,} ids differ from another by leading zeros only"
+    return [f"WARNING: {name}: {count}, e.g. {pair}: kept apart"]
+
+
+def _note_mangled(codes: pa.Array, ids: pa.Array, name: str, place: Place | None) -> list[str]:
+    mangled = find_mangled_ids(ids)
+    row = _first_row(codes, mangled)
+    if row < 0:
+        return []
+    count, shown = np.count_nonzero(mangled.take(codes).to_numpy(zero_copy_only=False)), ids[codes[row].as_py()].as_py()
+    lost = f"look like long numbers that a spreadsheet shortened, e.g. {shown!r} (first at {_where(place, row, name)})"
+    return [
+        f"WARNING: {name}: {count:,} of {len(codes):,} ids {lost}. Digits are lost: export the file again, ids as text."
+    ]
+
+
+def _as_text(values: pa.Array, name: str, place: Place | None) -> pa.Array:
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        if pa.types.is_string(kind.value_type):
+            return values
+        values, kind = values.dictionary_decode(), kind.value_type
+    if pa.types.is_floating(kind):
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, kind), values)
+        values = values.cast(pa.float64())
+        usable = pc.and_(pc.equal(values, pc.trunc(values)), pc.less_equal(pc.abs(values), EXACT))
+        fraction = pc.index(usable, False).as_py()
+        if fraction >= 0:
+            what = f"{name} {values[fraction].as_py()!r} is not an exact whole number, so it cannot be an id"
+            raise make_cell_error(what, place, fraction, name, fix="Store ids as text or whole numbers.")
+        values = values.cast(pa.int64(), safe=False)
+    elif not (pa.types.is_integer(kind) or pa.types.is_null(kind) or is_text(kind)):
+        raise make_cell_error(f"{name} has type {kind}", place, 0, name, fix="Store ids as text or whole numbers.")
+    return values.cast(pa.string())
