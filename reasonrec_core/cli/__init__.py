@@ -12,7 +12,6 @@ VERBS = {
     "run": ("reasonrec_core.cli.run:run_command", "Fit, calibrate and evaluate a pipeline; write report and metrics."),
     "fit": ("reasonrec_core.cli.run:fit_command", "Fit and calibrate a pipeline, without evaluating it."),
     "evaluate": ("reasonrec_core.cli.run:evaluate_command", "Evaluate a fitted run on its test part."),
-    "recommend": ("reasonrec_core.cli.recommend:recommend_command", "Recommend to a user or a history, and say why."),
     "report": ("reasonrec_core.cli.run:report_command", "Write the report of a run: one HTML file."),
     "trace": ("reasonrec_core.cli.main:trace_group", "Read the decisions of a run, sum them up, or replay them."),
     "data": ("reasonrec_core.cli.main:data_group", "Import, describe, split, check, fetch or make data."),

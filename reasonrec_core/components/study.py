@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reasonrec_core.evaluate.schema import Results
     from reasonrec_core.pipeline.act import Outcome
     from reasonrec_core.pipeline.evaluate import EvaluatedRun
-    from reasonrec_core.pipeline.serve import Recommender
+    from reasonrec_core.pipeline.finished_run import FinishedRun
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Reporter(Configured[C]):
         """Write what only an evaluated run can give into ``run.folder``, whole or not at all; nothing by default."""
         return ()
 
-    def watch(self, service: Recommender) -> RequestWatcher | None:
+    def watch(self, service: FinishedRun) -> RequestWatcher | None:
         """Who is told of the requests that a finished run answers; of the reporter ``trace`` alone, if it is wanted."""
         return None
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from installed import install_module, reasonrec
 from pydantic import Field
+from reasonrec_serve import Recommender
 
 from reasonrec_core.builtin.popularity import Popularity, PopularityConfig
 from reasonrec_core.builtin.uncertainty import EvidenceHorizon
@@ -17,7 +18,6 @@ from reasonrec_core.config import check_config
 from reasonrec_core.errors import PluginError
 from reasonrec_core.hookspecs import ComponentSpec
 from reasonrec_core.pipeline.run import run_pipeline
-from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.plugins import Installed, Registered, discover
 from reasonrec_core.registry import Registry
 from reasonrec_core.testing import tiny_dataset

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reasonrec_serve import Answer, Recommender
 
 from reasonrec_core.cli.main import main
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError, DataError, ReasonRecError
 from reasonrec_core.pipeline.run import run_pipeline
-from reasonrec_core.pipeline.serve import Answer, Recommender
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Task
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reasonrec_serve import Recommender
+from reasonrec_serve.request import read_request
 
 from reasonrec_core.components import Delegate, Empty, FitData, Kind
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import PluginError
 from reasonrec_core.hookspecs import ComponentSpec
-from reasonrec_core.pipeline.request import read_request
 from reasonrec_core.pipeline.run import run_pipeline
-from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.plugins import Installed, Registered, discover
 from reasonrec_core.registry import Registry
 from reasonrec_core.testing.toy_policy import ToyPolicy

@@ -10,13 +10,12 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from reasonrec_serve import Recommender
 
 from reasonrec_core.cli.main import cli
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError, DataError
-from reasonrec_core.pipeline.request import _find
 from reasonrec_core.pipeline.run import fit_pipeline
-from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import NO_EDITS, Edits, History, Step, StepKind
 
@@ -95,16 +94,6 @@ def test_names_are_found_whatever_their_case(recommender: Recommender) -> None:
     answer = recommender.recommend(history=PAST, assume={"Brand": "aCORN"})
     assert answer.edited is not None
     assert answer.edited.assumed == {"brand": "Acorn"}
-
-
-def test_the_end_of_a_path_is_enough_where_it_is_one_path_s() -> None:
-    labels = ["Shoes", "Shoes > Boots", "Socks > Thin", "Tights > Thin", "shoes"]
-    assert _find("boots", labels, "label") == "Shoes > Boots"
-    assert _find("Shoes", labels, "label") == "Shoes"
-    with pytest.raises(ConfigError, match=r"no label 'thin'\. Did you mean '(Socks|Tights) > Thin' or"):
-        _find("thin", labels, "label")
-    with pytest.raises(ConfigError, match="no label 'SHOES'"):
-        _find("SHOES", labels, "label")
 
 
 def test_a_run_without_editable_steps_says_so(data: Path, tmp_path: Path) -> None:

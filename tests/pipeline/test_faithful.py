@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reasonrec_serve import Recommender
 
 from reasonrec_core.components import ReasoningPolicy
 from reasonrec_core.config import ComponentConfig, ReportConfig, check_config
@@ -20,7 +21,6 @@ from reasonrec_core.pipeline.prepare import Prepared, prepare
 from reasonrec_core.pipeline.reports import run_analyses
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.pipeline.run_folder import RunFolder
-from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Deliberation, Observation, QueryBatch, Task
 

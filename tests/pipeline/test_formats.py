@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import tomli_w
+from reasonrec_serve import Recommender
 
 from reasonrec_core.cli.main import main
 from reasonrec_core.config import load_config
 from reasonrec_core.errors import RunError
 from reasonrec_core.pipeline.run import evaluate_run, fit_pipeline
 from reasonrec_core.pipeline.run_folder import FORMAT, RunFolder
-from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
 
 from .conftest import pipeline, silent

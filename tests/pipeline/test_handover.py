@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reasonrec_datasets.synth import SynthConfig, make_catalogue
+from reasonrec_serve import Recommender
 
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import PluginError
 from reasonrec_core.pipeline.delegate_calls import DelegateCalls, call_in_time, hand_over
 from reasonrec_core.pipeline.run import fit_pipeline, run_pipeline
-from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Ranking, Task
 

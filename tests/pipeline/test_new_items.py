@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 from reasonrec_datasets import add_items, read_new_items, run_items
 from reasonrec_datasets.synth import SynthConfig, make_catalogue
+from reasonrec_serve import Recommender
 from scipy import stats
 
 from reasonrec_core.builtin.popularity import Popularity
@@ -26,7 +27,6 @@ from reasonrec_core.config import check_config
 from reasonrec_core.errors import DataError, PluginError, ReasonRecError, RunError
 from reasonrec_core.hookspecs import ComponentSpec
 from reasonrec_core.pipeline.run import fit_pipeline
-from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.pipeline.serving_catalog import ServingCatalog
 from reasonrec_core.pipeline.stage_stamp import stamp_folder
 from reasonrec_core.plugins import Registered

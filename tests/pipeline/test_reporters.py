@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from reasonrec_serve import Recommender
 
 from reasonrec_core.components import Kind
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.pipeline.run import run_pipeline
-from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.plugins import installed
 from reasonrec_core.registry import Registry
 

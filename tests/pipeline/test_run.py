@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from reasonrec_serve import Recommender
 from reasonrec_trace import read_trace
 
 from reasonrec_core.config import check_config
@@ -19,7 +20,6 @@ from reasonrec_core.pipeline.fit import fit_components
 from reasonrec_core.pipeline.prepare import prepare
 from reasonrec_core.pipeline.run import evaluate_run, fit_pipeline, run_pipeline
 from reasonrec_core.pipeline.run_folder import RunFolder
-from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
 
 from .conftest import pipeline, silent

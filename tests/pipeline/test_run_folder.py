@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import tomli_w
+from reasonrec_serve import Recommender
 
 from reasonrec_core.builtin.popularity import Popularity
 from reasonrec_core.cli.main import main
@@ -24,7 +25,6 @@ from reasonrec_core.io import is_leftover, sweep_leftovers, whole_file, whole_fo
 from reasonrec_core.pipeline.run import evaluate_run, fit_pipeline, run_pipeline
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.run_lock import lock_run
-from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.pipeline.stage_stamp import Stamp, stamp_folder
 from reasonrec_core.registry import Registry
 

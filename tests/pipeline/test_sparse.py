@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reasonrec_serve import Recommender
 
 from reasonrec_core.config import check_config
 from reasonrec_core.evaluate.schema import finite
 from reasonrec_core.pipeline.run import run_pipeline
-from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing.budget import relative_difference
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import reasonrec_conformal.estimator as module
 from reasonrec_conformal.estimator import Conformal, ConformalConfig
+from reasonrec_serve import Recommender
 from scipy.stats import betabinom
 
 from reasonrec_core.components import Empty, FitData, ReasoningPolicy
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import PluginError
 from reasonrec_core.pipeline.run import run_pipeline
-from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
 from reasonrec_core.testing import UncertaintyConformance
 from reasonrec_core.testing.habits import habits

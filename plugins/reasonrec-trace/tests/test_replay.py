@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reasonrec_datasets.synth import SynthConfig, make_catalogue
+from reasonrec_serve import Recommender
 from reasonrec_trace import Header, TraceRecord, TraceWriter, UncertaintyValue, open_trace, read_trace
 from reasonrec_trace.replay import Replay, Wanted, replay
 from reasonrec_trace.replay_router import as_recorded, compute_quality, decide, recorded_router
@@ -24,7 +25,6 @@ from reasonrec_trace.trace_arrays import read_recorded
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError, RunError
 from reasonrec_core.pipeline.run import run_pipeline
-from reasonrec_core.pipeline.serve import Recommender
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import Router
 from reasonrec_core.routing.config import AnyRouterConfig

@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from reasonrec_serve import Recommender
 from reasonrec_trace import open_trace, read_trace
 from reasonrec_trace.replay import Wanted, replay
 from reasonrec_trace.request_trace import RequestTrace
 from reasonrec_trace.stats import statistics
 
 from reasonrec_core.cli.main import main
-from reasonrec_core.pipeline.serve import Recommender
 
 
 @pytest.fixture(scope="module")

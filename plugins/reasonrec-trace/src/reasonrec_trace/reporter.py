@@ -10,7 +10,7 @@ from reasonrec_trace.config import TraceConfig
 from reasonrec_trace.pseudonyms import make_hasher
 
 if TYPE_CHECKING:
-    from reasonrec_core.pipeline import EvaluatedRun, Recommender
+    from reasonrec_core.pipeline import EvaluatedRun, FinishedRun
 
 
 class TraceReporter(Reporter[TraceConfig]):
@@ -28,7 +28,7 @@ class TraceReporter(Reporter[TraceConfig]):
 
         return write_traces(run, self.config)
 
-    def watch(self, service: Recommender) -> RequestWatcher | None:
+    def watch(self, service: FinishedRun) -> RequestWatcher | None:
         """Records every answered request, where the settings want it."""
         from reasonrec_trace.request_trace import RequestTrace
 

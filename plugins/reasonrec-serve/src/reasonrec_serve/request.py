@@ -115,8 +115,10 @@ def read_edits(
     if assume and not labels:
         raise ConfigError("the policy inferred no item field, so there is none to assume", where="--assume")
     for name, label in assume.items():
-        field = _find(name, list(labels), "item field to assume")
-        chosen[field] = np.array([labels[field].index(_find(label, labels[field], f"label of {field!r}"))], np.int32)
+        field = find_name(name, list(labels), "item field to assume")
+        chosen[field] = np.array(
+            [labels[field].index(find_name(label, labels[field], f"label of {field!r}"))], np.int32
+        )
     return Edits(relevance, chosen)
 
 
@@ -151,7 +153,7 @@ def _read_candidates(dataset: Dataset, names: list[str]) -> np.ndarray[Any, np.d
     return np.array([[dataset.catalog.index[name] for name in dict.fromkeys(names)]], np.int32)
 
 
-def _find(name: str, known: Sequence[str], what: str) -> str:
+def find_name(name: str, known: Sequence[str], what: str) -> str:
     """The known name, whatever its case; the end of a path (``Boots`` of ``Shoes > Boots``) where only one has it."""
     wanted = name.casefold()
     for same in (

@@ -6,23 +6,17 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reasonrec_core.components import Delegate, Kind, Reporter, RequestWatcher, UncertaintyEstimator
-from reasonrec_core.config import TRACE, PipelineConfig, load_config
-from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
-from reasonrec_core.pipeline.act import Outcome
-from reasonrec_core.pipeline.agent import POPULARITY, Agent, EditedPolicy, Named
-from reasonrec_core.pipeline.request import Id, read_assumptions, read_edits, read_id, read_ids, read_path, read_request
-from reasonrec_core.pipeline.run_folder import RunFolder
-from reasonrec_core.pipeline.serving_catalog import ServingCatalog
-from reasonrec_core.registry import Registry
-from reasonrec_core.routing import read_router
+from reasonrec_core.components import RequestWatcher
+from reasonrec_core.pipeline import EditedPolicy, FinishedRun, Outcome
 from reasonrec_core.types import QueryBatch, Ranking, Route, Step, Task
+from reasonrec_serve.request import Id, read_assumptions, read_edits, read_id, read_ids, read_path, read_request
+
+if TYPE_CHECKING:
+    from reasonrec_core.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -90,26 +84,14 @@ class Answer:
     personalised: bool = True
 
 
-class Recommender:
+class Recommender(FinishedRun):
     """A finished run, ready to answer.
 
-    Args:
-        run: its folder.
-        config: its settings.
-        dataset: what it answers from.
-        agent: who answers.
-        on_answer: is told of every request that was answered without edits.
+    Attributes:
+        on_answer: is told of every request that was answered without edits; None where nobody is.
     """
 
-    def __init__(
-        self,
-        run: RunFolder,
-        config: PipelineConfig,
-        dataset: Dataset,
-        agent: Agent,
-        on_answer: RequestWatcher | None = None,
-    ) -> None:
-        self.run, self.config, self.dataset, self.agent, self.on_answer = run, config, dataset, agent, on_answer
+    on_answer: RequestWatcher | None = None
 
     @classmethod
     def open(
@@ -117,7 +99,7 @@ class Recommender:
     ) -> Recommender:
         """Load what a run has fitted; no encoder is loaded, item features are memory-mapped.
 
-        The catalogue is that of the fit, longer by what was imported into the run since (`serving_catalog`).
+        The catalogue is that of the fit, longer by what was imported into the run since.
 
         Args:
             path: the run folder.
@@ -127,21 +109,9 @@ class Recommender:
         Raises:
             ConfigError: a trace is wanted, and reasonrec-trace is not installed or cannot write it.
         """
-        path = read_path(path)
-        served, registry = ServingCatalog.open(path), registry or Registry.discover()
-        agent = load_agent(served, registry)
-        service = cls(served.run, load_config(path / "config.toml"), served.dataset, agent)
-        settings = service.config.trace_settings | ({} if trace is None else {"requests": trace})
-        if settings.get("requests"):  # else the reporter, which takes long to import, is not even loaded
-            reporter: Reporter[Any] = registry.create(Kind.REPORTER, TRACE, settings, where=TRACE)
-            with registry.guard(Kind.REPORTER, TRACE, "watch"):
-                service.on_answer = reporter.watch(service)
+        service = cls.load(read_path(path), registry)
+        service.on_answer = service.find_watcher(trace)
         return service
-
-    @cached_property
-    def task(self) -> Task:
-        """The task that the run was made for."""
-        return self.config.tasks[0]
 
     def recommend(
         self,
@@ -247,38 +217,6 @@ class Recommender:
             attempts=outcome.attempts.get(0, ()),
             personalised=bool(past),
         )
-
-
-def load_agent(served: ServingCatalog, registry: Registry) -> Agent:
-    """Load every fitted component and the routers of a run."""
-    state, catalog = served.state, served.dataset.catalog
-
-    def load(kind: Kind, label: str, name: str) -> Named:
-        stage = f"{kind}-{label}"
-        identity = state["stages"][stage]
-        folder = served.run.require_whole(stage, identity) / "component"
-        with registry.guard(kind, name, "load"):
-            part = registry.load(kind, name).load(folder, catalog)
-            if isinstance(part, Delegate | UncertaintyEstimator) and policy is not None:
-                part.attach(policy.part)
-        return Named(label, name, part, identity)
-
-    policy: Named | None = None
-    popularity = served.run.path / "stages" / "agent" / POPULARITY
-    policy = load(Kind.POLICY, *state["policy"]) if state["policy"] else None
-    return Agent(
-        registry,
-        len(catalog),
-        int(state["width"]),
-        served.items(),
-        EvidenceHorizonScale.from_dict(state["horizon"]),
-        {label: load(Kind.DELEGATE, label, name) for label, name in state["delegates"]},
-        policy,
-        {label: load(Kind.UNCERTAINTY, label, name) for label, name in state["estimators"]},
-        {Task(task): read_router(each, registry) for task, each in state["routers"].items()},
-        np.load(popularity, allow_pickle=False) if popularity.is_file() else None,
-        {Task(task): (label, reason) for task, (label, reason) in state["alone"].items()},
-    )
 
 
 def _number(value: float) -> float | None:

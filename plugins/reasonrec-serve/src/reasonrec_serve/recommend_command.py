@@ -11,7 +11,7 @@ import click
 from reasonrec_core.cli.options import print_json
 
 if TYPE_CHECKING:
-    from reasonrec_core.pipeline.serve import Answer, Edited
+    from reasonrec_serve.recommender import Answer, Edited
 
 FILE = click.File("r", encoding="utf-8-sig")
 
@@ -71,7 +71,7 @@ def recommend_command(
 
     With --assume or --ignore the policy's steps are edited and the answer is worked out from them.
     """
-    from reasonrec_core.pipeline.serve import Recommender
+    from reasonrec_serve.recommender import Recommender
 
     answer = Recommender.open(run, trace=trace).recommend(
         user=user,

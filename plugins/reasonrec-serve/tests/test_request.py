@@ -1,0 +1,34 @@
+"""Requests as people write them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from reasonrec_serve.request import find_name, read_id, read_ids
+
+from reasonrec_core.errors import ConfigError
+
+
+def test_the_end_of_a_path_is_enough_where_it_is_one_path_s() -> None:
+    labels = ["Shoes", "Shoes > Boots", "Socks > Thin", "Tights > Thin", "shoes"]
+    assert find_name("boots", labels, "label") == "Shoes > Boots"
+    assert find_name("Shoes", labels, "label") == "Shoes"
+    with pytest.raises(ConfigError, match=r"no label 'thin'\. Did you mean '(Socks|Tights) > Thin' or"):
+        find_name("thin", labels, "label")
+    with pytest.raises(ConfigError, match="no label 'SHOES'"):
+        find_name("SHOES", labels, "label")
+
+
+def test_a_number_means_its_digits() -> None:
+    assert read_ids([7, np.int64(8), "09"], "history") == ["7", "8", "09"]
+
+
+@pytest.mark.parametrize("given", [True, 1.5, None, b"a"])
+def test_what_is_no_id_is_refused(given: object) -> None:
+    with pytest.raises(ConfigError, match="is no id"):
+        read_id(given, "user")
+
+
+def test_text_is_no_list_of_ids() -> None:
+    with pytest.raises(ConfigError, match="history is a list of ids"):
+        read_ids("a,b", "history")

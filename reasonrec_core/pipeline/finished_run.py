@@ -1,0 +1,99 @@
+"""A finished run, opened to be asked: what it was fitted with, and the catalogue that it answers from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from reasonrec_core.components import Delegate, Kind, Reporter, RequestWatcher, UncertaintyEstimator
+from reasonrec_core.config import TRACE, PipelineConfig, load_config
+from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
+from reasonrec_core.pipeline.agent import POPULARITY, Agent, Named
+from reasonrec_core.pipeline.run_folder import RunFolder
+from reasonrec_core.pipeline.serving_catalog import ServingCatalog
+from reasonrec_core.registry import Registry
+from reasonrec_core.routing import read_router
+from reasonrec_core.types import Task
+
+
+@dataclass
+class FinishedRun:
+    """A run that can answer.
+
+    Attributes:
+        run: its folder.
+        config: its settings.
+        dataset: what it answers from.
+        agent: who answers.
+    """
+
+    run: RunFolder
+    config: PipelineConfig
+    dataset: Dataset
+    agent: Agent
+
+    @classmethod
+    def load(cls, path: Path, registry: Registry | None = None) -> Self:
+        """Load what the run in ``path`` has fitted; no encoder is loaded, item features are memory-mapped."""
+        served = ServingCatalog.open(path)
+        agent = load_agent(served, registry or Registry.discover())
+        return cls(served.run, load_config(path / "config.toml"), served.dataset, agent)
+
+    @cached_property
+    def task(self) -> Task:
+        """The task that the run was made for."""
+        return self.config.tasks[0]
+
+    def find_watcher(self, trace: bool | None = None) -> RequestWatcher | None:
+        """Who is told of requests (`Reporter.watch`), None where nobody is.
+
+        Args:
+            trace: whether requests leave a trace; as the run's settings say if None.
+
+        Raises:
+            ConfigError: a trace is wanted, and reasonrec-trace is not installed or cannot write it.
+        """
+        settings, registry = self.config.trace_settings, self.agent.registry
+        if not (settings.get("requests") if trace is None else trace):
+            return None  # the reporter, which takes long to import, is not even loaded
+        settings = {**settings, "requests": True}
+        reporter: Reporter[Any] = registry.create(Kind.REPORTER, TRACE, settings, where=TRACE)
+        with registry.guard(Kind.REPORTER, TRACE, "watch"):
+            return reporter.watch(self)
+
+
+def load_agent(served: ServingCatalog, registry: Registry) -> Agent:
+    """Load every fitted component and the routers of a run."""
+    state, catalog = served.state, served.dataset.catalog
+
+    def load(kind: Kind, label: str, name: str) -> Named:
+        stage = f"{kind}-{label}"
+        identity = state["stages"][stage]
+        folder = served.run.require_whole(stage, identity) / "component"
+        with registry.guard(kind, name, "load"):
+            part = registry.load(kind, name).load(folder, catalog)
+            if isinstance(part, Delegate | UncertaintyEstimator) and policy is not None:
+                part.attach(policy.part)
+        return Named(label, name, part, identity)
+
+    policy: Named | None = None
+    popularity = served.run.path / "stages" / "agent" / POPULARITY
+    policy = load(Kind.POLICY, *state["policy"]) if state["policy"] else None
+    return Agent(
+        registry,
+        len(catalog),
+        int(state["width"]),
+        served.items(),
+        EvidenceHorizonScale.from_dict(state["horizon"]),
+        {label: load(Kind.DELEGATE, label, name) for label, name in state["delegates"]},
+        policy,
+        {label: load(Kind.UNCERTAINTY, label, name) for label, name in state["estimators"]},
+        {Task(task): read_router(each, registry) for task, each in state["routers"].items()},
+        np.load(popularity, allow_pickle=False) if popularity.is_file() else None,
+        {Task(task): (label, reason) for task, (label, reason) in state["alone"].items()},
+    )
