@@ -19,6 +19,8 @@ VERBS = {
     "completion": ("reasonrec_core.cli.main:completion_command", "Print the completion script of a shell."),
 }
 """Where each verb of the core is, and its line of help."""
+FIRST = ("run", "fit", "evaluate", "recommend")
+"""The verbs that help lists first, whoever brings them."""
 
 
 @hookimpl

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from reasonrec_core import __version__
-from reasonrec_core.cli import VERBS
+from reasonrec_core.cli import FIRST, VERBS
 from reasonrec_core.cli.options import common_options, plain, set_up_logging, terminal, with_common_options
 from reasonrec_core.errors import PluginError, ReasonRecError, did_you_mean
 
@@ -42,7 +42,7 @@ class LazyGroup(click.Group):
         self._owners: dict[str, str] = {}
 
     def table(self) -> Mapping[str, tuple[str, str]]:
-        """The group's own commands and, looked for now, the plugins'."""
+        """The group's own commands and, looked for now, the plugins'; the verbs that everybody needs come first."""
         from reasonrec_core.plugins import discovered, installed
 
         completing = COMPLETE in os.environ
@@ -57,7 +57,8 @@ class LazyGroup(click.Group):
             if group == self.prefix and name not in self.commands_table:
                 added[name] = (command.spec.target, command.spec.summary)
                 self._owners[name] = command.distribution
-        return {**self.commands_table, **added}
+        every = {**self.commands_table, **added}
+        return {name: every[name] for name in (*(name for name in FIRST if name in every), *every)}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The table's order."""

@@ -131,7 +131,8 @@ def test_version() -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["recomend"], "No such command 'recomend'. Did you mean 'recommend'?"),
+        (["evalute"], "No such command 'evalute'. Did you mean 'evaluate'?"),
+        (["recommend"], "It comes with reasonrec-serve: pip install reasonrec-serve."),
         (["plugins", "nwe"], "No such command 'nwe'. Did you mean 'new'?"),
         (["acts"], "No such command 'acts'. Did you mean 'act'?"),
         (["qqqqqq"], "Known: act, completion, data"),
@@ -278,7 +279,7 @@ def test_completion_scripts(shell: str) -> None:
 @pytest.mark.parametrize(
     ("line", "word", "expected"),
     [
-        ("reasonrec re", "re", {"recommend", "report"}),
+        ("reasonrec re", "re", {"report"}),
         ("reasonrec a", "a", {"act"}),
         ("reasonrec plugins ", "", {"info", "new"}),
         ("reasonrec plugins new --o", "--o", {"--out"}),
