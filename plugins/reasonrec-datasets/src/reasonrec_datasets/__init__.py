@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from reasonrec_datasets.importing.id_parsing import find_mangled_ids as find_mangled_ids
     from reasonrec_datasets.importing.index import build_dataset as build_dataset
     from reasonrec_datasets.importing.index import extend_items as extend_items
+    from reasonrec_datasets.importing.number_parsing import convert_numbers as convert_numbers
     from reasonrec_datasets.importing.raw_tables import PARTS as PARTS
     from reasonrec_datasets.importing.raw_tables import RawTables as RawTables
     from reasonrec_datasets.importing.source_tables import OpenTable as OpenTable
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from reasonrec_datasets.importing.time_parsing import show_time as show_time
     from reasonrec_datasets.layouts.csv_reader import DelimitedFile as DelimitedFile
     from reasonrec_datasets.layouts.csv_reader import Dialect as Dialect
-    from reasonrec_datasets.layouts.tables import convert_numbers as convert_numbers
     from reasonrec_datasets.layouts.tables import find_table as find_table
     from reasonrec_datasets.layouts.tables import list_files as list_files
     from reasonrec_datasets.layouts.tables import open_table as open_table
@@ -58,7 +58,7 @@ _MODULES = {
     "TableSource": "importing.table_source",
     "add_items": "run_items",
     "build_dataset": "importing.index",
-    "convert_numbers": "layouts.tables",
+    "convert_numbers": "importing.number_parsing",
     "extend_items": "importing.index",
     "find_table": "layouts.tables",
     "import_path": "importing.table_source",

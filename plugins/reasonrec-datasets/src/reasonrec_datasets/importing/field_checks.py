@@ -16,6 +16,7 @@ from reasonrec_datasets.importing.column_parsing import (
     make_cell_error,
 )
 from reasonrec_datasets.importing.id_parsing import parse_ids
+from reasonrec_datasets.importing.list_parsing import join_written_lists
 
 LABEL_SEPARATOR = "|"
 
@@ -23,8 +24,8 @@ LABEL_SEPARATOR = "|"
 def check_fields(table: pa.Table, key: str, place: Place | None = None, notes: list[str] | None = None) -> pa.Table:
     """The table with ``key`` as unique string ids and every other column as text or a number.
 
-    Lists become labels joined with ``|``, booleans and dates text, NaN and blank text null. Columns of other types
-    (structs, binary) are left out. ``notes`` gets what is worth saying.
+    Lists, written ones too, become labels joined with ``|``, booleans and dates text, NaN and blank text null.
+    Columns of other types (structs, binary) are left out. ``notes`` gets what is worth saying.
 
     Raises:
         DataError: a blank or repeated id, or an infinite number, with its place.
@@ -33,7 +34,7 @@ def check_fields(table: pa.Table, key: str, place: Place | None = None, notes: l
     _refuse_repeated(keys, key, place)
     columns = {key: keys.dictionary_decode()}
     for name in table.column_names:
-        if name != key and (column := _check_field(take_column(table, name), name, place)) is not None:
+        if name != key and (column := _check_field(take_column(table, name), name, place, notes)) is not None:
             columns[name] = column
     return pa.table(columns)
 
@@ -50,7 +51,7 @@ def _refuse_repeated(keys: pa.DictionaryArray, key: str, place: Place | None) ->
     raise make_cell_error(what, place, row, key, fix="Keep one row per id.")
 
 
-def _check_field(values: pa.Array, name: str, place: Place | None) -> pa.Array | None:
+def _check_field(values: pa.Array, name: str, place: Place | None, notes: list[str] | None) -> pa.Array | None:
     values = decode_values(values)
     kind = values.type
     if pa.types.is_null(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
@@ -61,7 +62,9 @@ def _check_field(values: pa.Array, name: str, place: Place | None) -> pa.Array |
         return values.cast(pa.float64() if pa.types.is_uint64(kind) else pa.int64())
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _check_finite(values.cast(pa.float64()), name, place)
-    return clear_blanks(values.cast(pa.string())) if is_text(kind) else None
+    if not is_text(kind):
+        return None
+    return join_written_lists(clear_blanks(values.cast(pa.string())), name, LABEL_SEPARATOR, notes)
 
 
 def _join_labels(values: pa.Array) -> pa.Array | None:

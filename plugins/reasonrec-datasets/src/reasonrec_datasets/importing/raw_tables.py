@@ -26,6 +26,7 @@ from reasonrec_datasets.importing.column_parsing import (
 )
 from reasonrec_datasets.importing.field_checks import check_fields
 from reasonrec_datasets.importing.id_parsing import parse_ids
+from reasonrec_datasets.importing.list_parsing import join_written_lists
 from reasonrec_datasets.importing.time_parsing import TimeForm, note_implausible, parse_times
 
 PARTS = ("train", "valid", "test")
@@ -158,7 +159,8 @@ def _parse_histories(column: pa.ChunkedArray, place: Place | None) -> pa.LargeLi
         items = lists.flatten()
         lengths = pc.list_value_length(lists)
     elif is_text(values.type) or pa.types.is_null(values.type):
-        text = pc.ascii_trim_whitespace(pc.fill_null(values.cast(pa.string()), ""))
+        text = pc.ascii_trim_whitespace(join_written_lists(pc.fill_null(values.cast(pa.string()), ""), "history", " "))
+        text = pc.fill_null(text, "")
         tokens = pc.ascii_split_whitespace(text)
         items = tokens.flatten().filter(pc.not_equal(tokens.flatten(), ""))
         lengths = pc.if_else(pc.equal(text, ""), 0, pc.list_value_length(tokens))

@@ -20,11 +20,12 @@ from pyarrow import json as arrow_json
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import refuse_unreadable
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
+from reasonrec_datasets.importing.number_parsing import convert_numbers
 from reasonrec_datasets.importing.raw_tables import REVIEW_COLUMNS, RawTables
 from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables
 from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.places import LinePlace
-from reasonrec_datasets.layouts.tables import TEXT_FIELDS, convert_numbers, list_files, read_beside
+from reasonrec_datasets.layouts.tables import TEXT_FIELDS, list_files, read_beside
 
 SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz")
 FIELDS = {
@@ -70,7 +71,7 @@ class AmazonSource(TableSource[TableSettings]):
         items, users = read_beside(file.parent, columns)
         meta = next((f for f in sorted(file.parent.iterdir()) if f.name.startswith("meta_") and _is_lines(f)), None)
         if items is None and meta is not None:
-            items = read_meta(meta)
+            items = read_meta(meta, columns.notes)
         return make_raw_tables(read_reviews(file, columns), items, users)
 
 
@@ -188,7 +189,7 @@ def _literal(text: str) -> Any:
         return None
 
 
-def read_meta(file: Path) -> SourceTable:
+def read_meta(file: Path, notes: list[str]) -> SourceTable:
     """Items from Amazon's metadata: title, brand, category path, description, price."""
     lines: list[int] = []
     seen: set[str] = set()
@@ -205,7 +206,10 @@ def read_meta(file: Path) -> SourceTable:
     if not lines:
         raise DataError("the file is empty", where=str(file))
     table = pa.table({ours: pa.array(cells, pa.string()) for ours, cells in columns.items()})
-    return SourceTable(convert_numbers(table, TEXT_FIELDS), file, LinePlace(file, lines))
+    remarks: list[str] = []
+    table = convert_numbers(table, TEXT_FIELDS, remarks)
+    notes += [f"{file.name}: {words}" for words in remarks]
+    return SourceTable(table, file, LinePlace(file, lines))
 
 
 def _text(value: Any, ours: str) -> str | None:
@@ -215,5 +219,4 @@ def _text(value: Any, ours: str) -> str | None:
         return ("|" if ours == "categories" else " ").join(str(v).strip() for v in value if v) or None
     if value is None or isinstance(value, dict):
         return None
-    text = str(value).strip()
-    return text.removeprefix("$").replace(",", "") if ours == "price" else text
+    return str(value).strip()

@@ -13,11 +13,12 @@ from reasonrec_core.data.columns import flatten_column
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, indptr_of
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
+from reasonrec_datasets.importing.number_parsing import convert_numbers
 from reasonrec_datasets.importing.raw_tables import RawTables
 from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables, read_log
 from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.csv_reader import DelimitedFile, Dialect
-from reasonrec_datasets.layouts.tables import TEXT_FIELDS, convert_numbers, list_files, open_table, read_fields_file
+from reasonrec_datasets.layouts.tables import TEXT_FIELDS, list_files, open_table, read_fields_file
 
 RATING = ("user_id", "item_id", "value", "timestamp")
 GENRES = (

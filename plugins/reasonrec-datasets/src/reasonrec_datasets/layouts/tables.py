@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from reasonrec_core.data.catalog import NOT_TEXT, TEXT_ORDER
 from reasonrec_core.errors import DataError
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
+from reasonrec_datasets.importing.number_parsing import convert_numbers
 from reasonrec_datasets.importing.raw_tables import RawTables
 from reasonrec_datasets.importing.source_tables import (
     OpenTable,
@@ -32,8 +32,6 @@ from reasonrec_datasets.layouts.csv_reader import DelimitedFile
 SUFFIXES = (".parquet", ".arrow", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
 TEXT_FIELDS: frozenset[str] = frozenset({*NOT_TEXT, *TEXT_ORDER, "user_id"})
 """Columns of items and users that stay text, even where every cell is a number."""
-LEADING_ZERO = r"^[+-]?0\d"
-"""Codes such as zip ``07041`` look like numbers and are none."""
 
 
 class PlainTablesSource(TableSource[TableSettings]):
@@ -144,7 +142,12 @@ def read_fields_file(path: Path, table: str, columns: ColumnMatcher) -> SourceTa
     """Items or users under our column names, all columns; those of text files that hold numbers become numbers."""
     file = open_table(path)
     found = read_fields(file, table, columns)
-    return replace(found, table=convert_numbers(found.table, TEXT_FIELDS)) if isinstance(file, DelimitedFile) else found
+    if not isinstance(file, DelimitedFile):
+        return found
+    notes: list[str] = []
+    table_of_numbers = convert_numbers(found.table, TEXT_FIELDS, notes)
+    columns.notes += [f"{path.name}: {words}" for words in notes]
+    return replace(found, table=table_of_numbers)
 
 
 def list_files(path: Path, *beside: str) -> list[Path]:
@@ -164,20 +167,3 @@ def read_beside(
         read_fields_file(items, "items", columns) if items and items != log else None,
         read_fields_file(users, "users", columns) if users and users != log else None,
     )
-
-
-def convert_numbers(table: pa.Table, keep: Collection[str]) -> pa.Table:
-    """Turn text columns, other than those in ``keep``, that hold nothing but numbers into numbers."""
-    for position, name in enumerate(table.column_names):
-        column = table.column(name)
-        if name in keep or not pa.types.is_string(column.type) or column.null_count == len(column):
-            continue
-        if pc.any(pc.match_substring_regex(column, LEADING_ZERO)).as_py():
-            continue
-        try:
-            parsed = pc.utf8_trim_whitespace(column).cast(pa.float64())
-        except pa.ArrowInvalid:
-            continue
-        if not pc.any(pc.is_inf(parsed)).as_py():
-            table = table.set_column(position, name, pc.if_else(pc.is_nan(parsed), None, parsed))
-    return table

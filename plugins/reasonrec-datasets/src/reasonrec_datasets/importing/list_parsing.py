@@ -1,0 +1,85 @@
+"""Lists that are written into a cell of text, as JSON or as Python prints them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import warnings
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+LIST = r"^\s*\[[\s\S]*\]\s*$"
+NO_COMMA = re.compile(r"(?<=['\"])\s+(?=['\"])")
+"""Between texts of a NumPy array; Python would read both as one text."""
+LEFT_ALONE = frozenset({"title"})
+"""A title may stand in brackets."""
+SENTENCES = frozenset({"description"})
+
+
+def parse_list(cell: str) -> list[str] | None:
+    """The elements of a list as texts, without empty ones; None where the cell is no list.
+
+    Lists in lists are one list; of objects, as in ``[{"id": 18, "name": "Drama"}]``, the name is taken.
+    """
+    try:
+        value = json.loads(cell)
+    except (ValueError, RecursionError):
+        value = _read_python(NO_COMMA.sub(", ", cell))
+    if not isinstance(value, list):
+        return None
+    words: list[str] = []
+    return words if _add_words(value, words) else None
+
+
+def find_lists(values: pa.Array) -> pa.Array:
+    """bool[N]: cells that may be lists; null is none."""
+    return pc.fill_null(pc.match_substring_regex(values, LIST), False)
+
+
+def join_written_lists(values: pa.Array, name: str, separator: str, notes: list[str] | None = None) -> pa.Array:
+    """Text with the elements of lists joined by ``separator``; cells that are no lists stay as they are."""
+    if name in LEFT_ALONE or not pc.any(find_lists(values)).as_py():
+        return values
+    codes = pc.dictionary_encode(values)
+    joined: list[str | None] = []
+    listed: list[bool] = []
+    for cell in codes.dictionary.to_pylist():
+        words = parse_list(cell) if cell.strip().startswith("[") else None
+        listed.append(words is not None)
+        mark = " " if name in SENTENCES else separator
+        joined.append(cell if words is None else mark.join(words) or None)
+    count = pc.sum(pc.cast(pa.array(listed).take(codes.indices), pa.int64())).as_py() or 0
+    if notes is not None and count:
+        example = codes.dictionary[listed.index(True)].as_py()
+        notes.append(f"{name}: {count:,} cells are lists (JSON or Python) and read as such, e.g. {example[:60]!r}")
+    return pa.array(joined, values.type).take(codes.indices)
+
+
+def _read_python(text: str) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # escapes that Python does not know
+            return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
+def _add_words(value: Any, words: list[str]) -> bool:
+    """Add the elements to ``words``; False where one of them is neither text nor a number nor has a name."""
+    for each in value:
+        if isinstance(each, list):
+            if not _add_words(each, words):
+                return False
+            continue
+        if isinstance(each, dict):
+            each = each.get("name")
+            if not isinstance(each, str):
+                return False
+        if each is not None and not isinstance(each, (str, int, float)):
+            return False
+        if each is not None and (word := str(each).strip()):
+            words.append(word)
+    return True

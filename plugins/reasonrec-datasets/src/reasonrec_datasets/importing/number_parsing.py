@@ -1,0 +1,142 @@
+"""Fields of items and users that hold numbers as people write them: prices, decimal commas, "N/A".
+
+A column becomes numbers where all its cells can be read, by rules that are documented; what is read by rule, and what
+keeps a column of numbers from being one, is counted and shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+LEADING_ZERO = r"^[+-]?0\d"
+"""Codes such as zip ``07041`` look like numbers and are none."""
+NO_VALUE = frozenset({"n/a", "#n/a", "na", "n.a.", "nan", "null", "none", "-", "--", "?", "unknown", "not available"})
+CURRENCY = r"(?:[$\u20ac\u00a3\u00a5\u20b9]|US\$|USD|EUR|GBP|JPY|CHF|INR|CNY|RMB)"
+DIGITS = (
+    r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[.' ]\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,}"
+    r"|\d+,\d+|\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+"
+)
+AMOUNT = re.compile(rf"([-+]?)\s*{CURRENCY}?\s*([-+]?)({DIGITS})\s*(?:{CURRENCY}|%)?", re.IGNORECASE)
+WITHIN = re.compile(rf"(?<![\w.,])({DIGITS})(?![\w])")
+PRICE = re.compile(r"(?:^|_)(?:price|cost|msrp)s?(?:$|_)")
+"""Columns that are numbers whatever stands around them ("from 12.00")."""
+SAMPLE = 1000
+MOSTLY = 0.5
+
+
+@dataclass
+class _Reading:
+    """What the cells of a column were read as, by distinct cell."""
+
+    numbers: list[float | None] = field(default_factory=list)
+    empty: list[bool] = field(default_factory=list)
+    odd: list[bool] = field(default_factory=list)
+
+
+def convert_numbers(table: pa.Table, keep: Collection[str], notes: list[str] | None = None) -> pa.Table:
+    """Turn text columns, other than those in ``keep``, that hold nothing but numbers into numbers.
+
+    ``notes`` gets a sentence for each column of which a cell is read by a rule, or is no number among numbers.
+    """
+    for position, name in enumerate(table.column_names):
+        column = table.column(name)
+        if name in keep or not pa.types.is_string(column.type) or column.null_count == len(column):
+            continue
+        if pc.any(pc.match_substring_regex(column, LEADING_ZERO)).as_py():
+            continue
+        try:
+            parsed = pc.utf8_trim_whitespace(column).cast(pa.float64())
+        except pa.ArrowInvalid:
+            parsed = _convert_by_rule(column, name, [] if notes is None else notes)
+        if parsed is not None and not pc.any(pc.is_inf(parsed)).as_py():
+            table = table.set_column(position, name, pc.if_else(pc.is_nan(parsed), None, parsed))
+    return table
+
+
+def parse_amount(cell: str) -> float | None:
+    """The number in a cell that holds one with, perhaps, a currency, a percent sign, or separators of thousands.
+
+    A comma before exactly three digits separates thousands, any other is decimal: ``1,299`` is 1299, ``1,99`` is 1.99.
+    """
+    found = AMOUNT.fullmatch(cell.strip())
+    if found is None:
+        return None
+    value = _read_digits(found[3])
+    return -value if "-" in (found[1], found[2]) else value
+
+
+def _read_digits(digits: str) -> float:
+    digits = digits.replace("'", "").replace(" ", "")
+    if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", digits):
+        return float(digits.replace(",", ""))
+    if "," in digits or digits.count(".") > 1:
+        return float(digits.replace(".", "").replace(",", "."))
+    return float(digits)
+
+
+def _read_cell(cell: str, price: bool, reading: _Reading) -> None:
+    number = parse_amount(cell)
+    empty = number is None and (not cell.strip() or cell.strip().lower() in NO_VALUE)
+    if number is None and not empty and price and (within := WITHIN.search(cell)):
+        number = _read_digits(within[1])
+    reading.numbers.append(number)
+    reading.empty.append(empty)
+    reading.odd.append(number is None and not empty)
+
+
+def _convert_by_rule(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.Array | None:
+    """The column as numbers, or None where it stays text."""
+    codes = pc.dictionary_encode(column).unify_dictionaries().combine_chunks()
+    if isinstance(codes, pa.ChunkedArray):
+        codes = codes.chunk(0)
+    cells = codes.dictionary.to_pylist()
+    price = bool(PRICE.search(name.lower()))
+    first = _read_cells(cells[:SAMPLE], price)
+    if sum(number is not None for number in first.numbers) < MOSTLY * (len(first.numbers) - sum(first.empty)):
+        return None
+    reading = _read_cells(cells, price)
+    found = [number is not None for number in reading.numbers]
+    if not any(found):
+        return None
+    total = len(column) - column.null_count
+    if any(reading.odd) and not price:
+        words = f"WARNING: column {name!r} is text: {_count(codes, reading.odd):,} of {total:,} cells are no numbers"
+        notes.append(f"{words}, e.g. {cells[reading.odd.index(True)][:60]!r}")
+        return None
+    strange = [number is not None and not _is_plain(cell) for cell, number in zip(cells, reading.numbers, strict=True)]
+    none = [number is None for number in reading.numbers]
+    told = []
+    if any(strange):
+        row = strange.index(True)
+        told.append(
+            f"{_count(codes, strange):,} cells are read by rule, e.g. {cells[row][:60]!r} as {reading.numbers[row]:g}"
+        )
+    if any(none):
+        told.append(f"{_count(codes, none):,} hold no number and are left empty, e.g. {cells[none.index(True)][:60]!r}")
+    notes.append(f"column {name!r} is numbers: {'; '.join(told)} (of {total:,})")
+    return pa.array(reading.numbers, pa.float64()).take(codes.indices)
+
+
+def _read_cells(cells: list[str], price: bool) -> _Reading:
+    reading = _Reading()
+    for cell in cells:
+        _read_cell(cell, price, reading)
+    return reading
+
+
+def _is_plain(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _count(codes: pa.DictionaryArray, chosen: list[bool]) -> int:
+    """How many rows hold one of the chosen cells."""
+    return int(pc.sum(pa.array(chosen).take(codes.indices).cast(pa.int64())).as_py() or 0)

@@ -1,0 +1,118 @@
+"""Cells of item fields as people write them: lists, prices, missing values; what is read by rule is counted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from reasonrec_datasets import build_dataset, convert_numbers, import_path
+from reasonrec_datasets.importing.list_parsing import join_written_lists, parse_list
+from reasonrec_datasets.importing.number_parsing import parse_amount
+
+LOG = "user_id,item_id,timestamp\nu1,a,1700000000\nu1,b,1700000001\nu1,c,1700000002\n"
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ('["Tea", "Cups"]', ["Tea", "Cups"]),
+        ("['Tea', 'Cups']", ["Tea", "Cups"]),
+        ("['Tea' 'Cups']", ["Tea", "Cups"]),
+        ('[["Tea"], ["Cups", null]]', ["Tea", "Cups"]),
+        ('[{"id": 1, "name": "Tea"}]', ["Tea"]),
+        ("[1, 2.5]", ["1", "2.5"]),
+        ("[]", []),
+        ("[sic]", None),
+        ("Tea", None),
+        ("[{}]", None),
+        ("[" * 100_000 + "]" * 100_000, None),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_lists(cell: str, words: list[str] | None) -> None:
+    assert parse_list(cell) == words
+
+
+def test_written_lists_are_labels_and_counted() -> None:
+    notes: list[str] = []
+    column = pa.array(['["Tea"]', "['Tea', 'Cups']", "Kitchen, Home", None, "[]", "[sic]"])
+    assert join_written_lists(column, "tags", "|", notes).to_pylist() == [
+        "Tea", "Tea|Cups", "Kitchen, Home", None, None, "[sic]"
+    ]  # fmt: skip
+    assert notes == ["tags: 3 cells are lists (JSON or Python) and read as such, e.g. '[\"Tea\"]'"]
+    assert join_written_lists(column, "title", "|").equals(column)
+
+
+def test_lists_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_text(LOG)
+    (tmp_path / "items.csv").write_text(
+        'item_id,title,categories\na,[1],"[""Tea"", ""Cups""]"\nb,B,"[\'Tea\']"\nc,C,\n'
+    )
+    dataset = build_dataset(import_path(tmp_path), tmp_path / "d")
+    labels = dict(zip(dataset.catalog.ids, dataset.catalog.labels("categories"), strict=True))
+    assert {item: list(found) for item, found in labels.items()} == {"a": ["Tea", "Cups"], "b": ["Tea"], "c": []}
+    assert "[1]" in dataset.catalog.titles
+    assert any("2 cells are lists" in note for note in dataset.notes)
+
+
+def test_a_history_may_be_a_written_list(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text('user_id,item_id,history\nu,c,"[""a"", ""b""]"\nu,d,a b c\nu,a,\n')
+    raw = import_path(log)
+    assert raw.interactions.column("history").to_pylist() == [["a", "b"], ["a", "b", "c"], []]
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [
+        ("12", 12), ("1,99", 1.99), ("1,299", 1299), ("$1,299.00", 1299), ("-$5", -5), ("1.299,50 EUR", 1299.5),
+        ("12 %", 12), ("\u20ac 7,5", 7.5), ("1.234.567", 1234567), ("1e3", 1000), (".5", 0.5), ("from 12.00", None),
+        ("12 kg", None),
+        ("1,2,3", None), ("", None), ("1-2", None),
+    ],
+)  # fmt: skip
+def test_amounts(cell: str, number: float | None) -> None:
+    assert parse_amount(cell) == number
+
+
+def convert(**columns: list[str | None]) -> tuple[dict[str, list[object]], list[str]]:
+    notes: list[str] = []
+    table = convert_numbers(
+        pa.table({name: pa.array(cells, pa.string()) for name, cells in columns.items()}), (), notes
+    )
+    return table.to_pydict(), notes
+
+
+def test_numbers_by_rule_are_counted_with_an_example() -> None:
+    cells, notes = convert(weight=["1.5", "N/A", "1,99", None, "unknown"])
+    assert cells == {"weight": [1.5, None, 1.99, None, None]}
+    assert notes == [
+        "column 'weight' is numbers: 1 cells are read by rule, e.g. '1,99' as 1.99; "
+        "2 hold no number and are left empty, e.g. 'N/A' (of 4)"
+    ]
+
+
+def test_a_price_is_the_first_number_of_its_cell() -> None:
+    cells, notes = convert(list_price=["$10", "from 12.00", "$3.50 - $7.00", "ask us"])
+    assert cells == {"list_price": [10, 12, 3.5, None]}
+    assert "e.g. '$10' as 10; 1 hold no number and are left empty, e.g. 'ask us'" in notes[0]
+
+
+def test_a_few_words_among_numbers_are_said_and_nothing_is_lost() -> None:
+    cells, notes = convert(size=["40", "41", "XL"], code=["07041", "1", "2"], maker=["A", "B", "3"])
+    assert cells == {"size": ["40", "41", "XL"], "code": ["07041", "1", "2"], "maker": ["A", "B", "3"]}
+    assert notes == ["WARNING: column 'size' is text: 1 of 3 cells are no numbers, e.g. 'XL'"]
+
+
+def test_prices_of_amazon(tmp_path: Path) -> None:
+    review = {"user_id": "u", "rating": 5.0, "timestamp": 1_600_000_000_000}
+    meta = [("a", "from 9.50"), ("b", "$1,000.00"), ("c", None), ("d", 7.25)]
+    (tmp_path / "Toys.jsonl").write_text("".join(json.dumps(review | {"parent_asin": item}) + "\n" for item, _ in meta))
+    lines = [json.dumps({"parent_asin": item, "title": item, "price": price}) + "\n" for item, price in meta]
+    (tmp_path / "meta_Toys.jsonl").write_text("".join(lines))
+    dataset = build_dataset(import_path(tmp_path), tmp_path / "d")
+    prices = dict(zip(dataset.catalog.ids, dataset.catalog.table.column("price").to_pylist(), strict=True))
+    assert prices == {"a": 9.5, "b": 1000, "c": None, "d": 7.25}
+    assert any("'from 9.50' as 9.5" in note for note in dataset.notes)
