@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 from reasonrec_routers import cross_fitting
+from reasonrec_routers.expected_gain import DEPTH
+from reasonrec_routers.features import LearnedFeatures
 from routing_answers import TOP, Bank, quality
 
-from reasonrec_core.routing import Assignment, CalibrationData, Router, answer_features, expected_gain, make_router
+from reasonrec_core.routing import Assignment, CalibrationData, Router, make_router
 from reasonrec_core.routing.budget import relative_difference, routed_quality, share_for_loss
 from reasonrec_core.routing.config import AnyRouterConfig
 from reasonrec_core.types import Ranking
@@ -24,6 +26,7 @@ WIDTH = TOP + 1
 LOSS, RESAMPLES = 0.01, 2000
 SHARES = np.linspace(0.1, 1.0, 10)
 AFTER = ("evidence-horizon", "entropy", "margin")
+FEATURES = LearnedFeatures()
 Found = dict[str, Any]
 
 
@@ -62,10 +65,10 @@ def calibration_data(
     if held_out and (own := bank.held_out()) is not None:
         gains[bank.policy], hits[bank.policy] = own, own > 0
     theirs = {label: ranked[label] for label in delegates}
-    known = {**bank.signals(part), **answer_features(cases.queries.history, bank.popularity, theirs)}
+    known = {**bank.signals(part), **FEATURES.read(cases.queries.history, bank.popularity, theirs)}
     mine, masses = ranked[bank.policy], bank.masses(part, WIDTH)
-    soft = {label: expected_gain(mine, masses, ranking) for label, ranking in theirs.items()}
-    return CalibrationData(bank.policy, known, gains, hits, cases.queries.users.astype(np.int64), expected=soft), ranked
+    known |= FEATURES.compare(mine, masses, theirs, DEPTH)
+    return CalibrationData(bank.policy, known, gains, hits, cases.queries.users.astype(np.int64)), ranked
 
 
 def prove(bank: Bank, delegates: tuple[str, ...], forms: tuple[str, ...], only: tuple[str, ...] = ()) -> Found:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from reasonrec_core.pipeline.agent import EditedPolicy as EditedPolicy
     from reasonrec_core.pipeline.agent import Named as Named
     from reasonrec_core.pipeline.calibrate_router import calibration_data as calibration_data
-    from reasonrec_core.pipeline.calibrate_router import expected_gains as expected_gains
+    from reasonrec_core.pipeline.calibrate_router import compare_answers as compare_answers
     from reasonrec_core.pipeline.calibrate_router import goals as goals
     from reasonrec_core.pipeline.calibrate_router import keys as keys
     from reasonrec_core.pipeline.calibrate_router import scored as scored
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "act": "Outcome",
     "agent": "Agent EditedPolicy Named",
-    "calibrate_router": "calibration_data expected_gains goals keys scored signals",
+    "calibrate_router": "calibration_data compare_answers goals keys scored signals",
     "evaluate": "EvaluatedRun EvaluatedTask primary_metrics",
     "finished_run": "FinishedRun load_agent",
     "latency": "Latency ask_functions seconds_of summarise_seconds",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from scipy import sparse
@@ -21,7 +22,7 @@ from reasonrec_core.observe import ObservedItems
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.pipeline.act import Outcome, act
 from reasonrec_core.registry import Registry
-from reasonrec_core.routing import Router, Signals, answer_features
+from reasonrec_core.routing import AnswerFeatures, Router, Signals, list_features
 from reasonrec_core.types import (
     Deliberation,
     Edits,
@@ -139,14 +140,20 @@ class Agent:
             return check_ranking(part.recommend(batch, observation), batch, self.n_items)
 
     def features(self, batch: QueryBatch, answers: Mapping[str, Ranking], request: bool = True) -> Signals:
-        """What the request and the delegates' answers to it tell (`reasonrec_core.routing.answer_features`)."""
+        """What the request and the delegates' answers to it tell (`reasonrec_core.routing.AnswerFeatures`)."""
         if self.popularity is None:
             raise RunError(
                 "the run holds no popularity of its items, which its router looks at",
                 fix="Fit it again with this version.",
             )
         heads = {label: ranking.head(self.width) for label, ranking in answers.items()}
-        return answer_features(batch.history, self.popularity, heads, request=request)
+        known = [each.read(batch.history, self.popularity, heads, request=request) for each in self.looks_at]
+        return {name: value for found in known for name, value in found.items()}
+
+    @cached_property
+    def looks_at(self) -> tuple[AnswerFeatures, ...]:
+        """What installed kinds of routers look at besides estimators."""
+        return list_features(self.registry)
 
 
 def _head(deliberation: Deliberation | None, width: int) -> Deliberation | None:

@@ -29,9 +29,8 @@ from reasonrec_core.routing import (
     read_router,
 )
 from reasonrec_core.routing.budget import share_for_loss, share_for_time, share_for_tokens
-from reasonrec_core.routing.calibration_data import expected_gain
 from reasonrec_core.routing.consulting import wants_advice
-from reasonrec_core.types import Bool, Cases, Float64, Int64, QueryBatch, Ranking, Task, Uncertainty
+from reasonrec_core.types import Bool, Cases, Int64, QueryBatch, Ranking, Task, Uncertainty
 
 
 def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router[Any] | None:
@@ -88,23 +87,23 @@ def calibration_data(prepared: Prepared, agent: Agent, task: Task) -> Calibratio
         consulted = ConsultedAnswers(asked, found[quality], found[hit] > 0)
     return CalibrationData(
         policy,
-        known,
+        {**known, **compare_answers(prepared, agent, answers)},
         {label: s.per_query[quality] for label, s in scores.items()},
         {label: s.per_query[hit] > 0 for label, s in scores.items()},
         keys(cases),
-        expected=expected_gains(prepared, agent, answers),
         consulted=consulted,
     )
 
 
-def expected_gains(prepared: Prepared, agent: Agent, answers: Mapping[str, Answers]) -> dict[str, Float64] | None:
-    """What each delegate is expected to gain; None where the policy does not say how likely its items are."""
+def compare_answers(prepared: Prepared, agent: Agent, answers: Mapping[str, Answers]) -> dict[str, Uncertainty]:
+    """What routers learn from the policy's word on delegates; nothing where it says not how likely items are."""
     assert agent.policy is not None
-    mine = answers[agent.policy.label]
-    if mine.masses is None or mine.ranking is None:
-        return None
-    theirs, depth = {label: answers[label].ranking for label in agent.delegates}, max(prepared.config.evaluate.k)
-    return {n: expected_gain(mine.ranking, mine.masses, r, depth) for n, r in theirs.items() if r is not None}
+    mine, found = answers[agent.policy.label], dict[str, Uncertainty]()
+    if mine.masses is not None and mine.ranking is not None:
+        theirs = {n: r for n in agent.delegates if (r := answers[n].ranking) is not None}
+        for each in agent.looks_at:
+            found |= each.compare(mine.ranking, mine.masses, theirs, max(prepared.config.evaluate.k))
+    return found
 
 
 def choose_delegate(prepared: Prepared, agent: Agent, task: Task) -> tuple[str, str] | None:

@@ -12,7 +12,6 @@ from reasonrec_core.routing.calibration_data import EXPLORED as EXPLORED
 from reasonrec_core.routing.calibration_data import AskingCosts as AskingCosts
 from reasonrec_core.routing.calibration_data import CalibrationData as CalibrationData
 from reasonrec_core.routing.calibration_data import ConsultedAnswers as ConsultedAnswers
-from reasonrec_core.routing.calibration_data import expected_gain as expected_gain
 from reasonrec_core.routing.confidence import usable_estimators as usable_estimators
 from reasonrec_core.routing.config import RouterConfig as RouterConfig
 from reasonrec_core.routing.decision import Assignment as Assignment
@@ -20,6 +19,7 @@ from reasonrec_core.routing.decision import Decisions as Decisions
 from reasonrec_core.routing.decision import Threshold as Threshold
 from reasonrec_core.routing.decision import threshold_for_risk as threshold_for_risk
 from reasonrec_core.routing.decision import threshold_for_share as threshold_for_share
+from reasonrec_core.routing.kinds import list_features as list_features
 from reasonrec_core.routing.kinds import make_router as make_router
 from reasonrec_core.routing.kinds import read_router as read_router
 from reasonrec_core.routing.logistic import FOLDS as FOLDS
@@ -33,9 +33,8 @@ from reasonrec_core.routing.logistic import place_knots as place_knots
 from reasonrec_core.routing.logistic import standardise as standardise
 from reasonrec_core.routing.router import Router as Router
 from reasonrec_core.routing.signals import FEATURE as FEATURE
+from reasonrec_core.routing.signals import AnswerFeatures as AnswerFeatures
 from reasonrec_core.routing.signals import Signals as Signals
-from reasonrec_core.routing.signals import answer_features as answer_features
-from reasonrec_core.routing.signals import feature_names as feature_names
 from reasonrec_core.routing.signals import signal as signal
 from reasonrec_core.routing.signals import signal_matrix as signal_matrix
 from reasonrec_core.routing.signals import single as single

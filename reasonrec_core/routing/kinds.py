@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,12 +14,22 @@ from reasonrec_core.hookspecs import Kind
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.router import FORMAT, Router
+from reasonrec_core.routing.signals import AnswerFeatures
 
 
 def router_class(kind: str, registry: Registry | None = None) -> type[Router[Any]]:
     """The class of a kind of router, of the core or of an installed plugin."""
     found: type[Router[Any]] = (registry or Registry.discover()).load(Kind.ROUTER, kind)
     return found
+
+
+def list_features(registry: Registry) -> tuple[AnswerFeatures, ...]:
+    """What installed kinds look at besides estimators, each once; a kind that cannot be loaded disturbs no other."""
+    found = dict[AnswerFeatures, None]()
+    for kind in registry.names(Kind.ROUTER):
+        with suppress(PluginError):
+            found[router_class(kind, registry).features] = None
+    return tuple(found)
 
 
 def make_router(config: RouterConfig, registry: Registry | None = None) -> Router[Any]:

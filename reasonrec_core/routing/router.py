@@ -30,7 +30,7 @@ from reasonrec_core.routing.confidence import (
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.consulting import HORIZON, compare_consulting, wants_advice
 from reasonrec_core.routing.decision import Assignment, Decisions, Names, Reasons, Rows
-from reasonrec_core.routing.signals import Signals, count_queries, signal, take_signals
+from reasonrec_core.routing.signals import AnswerFeatures, Signals, count_queries, signal, take_signals
 from reasonrec_core.routing.state import (
     LearnedScores,
     RouterState,
@@ -56,6 +56,7 @@ class Router(Configured[C]):
 
     Config: ClassVar[type[RouterConfig]] = RouterConfig
     State: ClassVar[type[RouterState]] = RouterState
+    features: ClassVar[AnswerFeatures] = AnswerFeatures()
     in_turn: ClassVar[bool] = False
     """Whether delegates are asked one after another, until one of them is good enough (`accepts_level`)."""
 

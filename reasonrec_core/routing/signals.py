@@ -1,114 +1,57 @@
-"""Signals that routers look at: estimators' values, and features of requests and of what delegates answer to them.
-
-Features are known before the policy thinks. They are recorded beside the estimators' values, so that a decision can be
-made again from a trace. Each is in [0, 1] and a function of its query alone; unlike an estimator's value it need not
-grow with doubt. What they mean for the choice between policy and delegate is learned.
-"""
+"""Signals that routers look at: estimators' values, and what a kind of router reads off requests and answers."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.errors import ConfigError, PluginError
-from reasonrec_core.types import Bool, Float64, History, Int64, Ranking, Uncertainty
+from reasonrec_core.types import Bool, Float32, Float64, History, Int64, Ranking, Uncertainty
 
 FEATURE = "feature:"
 """How the names of features begin; an estimator's never does."""
-TOP = 10
-"""Overlap and popularity are those of the ten best."""
 Signals = Mapping[str, Uncertainty]
-_REQUEST = ("length", "popularity", "last-popularity")
-_ANSWER = ("margin", "entropy", "total", "popularity")
 
 
-def feature_names(delegates: Sequence[str]) -> tuple[str, ...]:
-    """The features that there are where these delegates have answered, sorted delegates first in every pair."""
-    labels = sorted(delegates)
-    names = [f"{FEATURE}{part}" for part in _REQUEST]
-    names += [f"{FEATURE}{label}:{part}" for label in labels for part in _ANSWER]
-    return (*names, *(f"{FEATURE}{a}~{b}:overlap" for a, b in combinations(labels, 2)))
+class AnswerFeatures:
+    """What a kind of router looks at besides estimators (`Router.features`): nothing, unless a kind says otherwise.
 
-
-def answer_features(
-    history: History, popularity: Int64, answers: Mapping[str, Ranking], *, request: bool = True
-) -> dict[str, Uncertainty]:
-    """Every feature of B queries.
-
-    Args:
-        history: B rows.
-        popularity: int64[n_items] training interactions of each item; items beyond its end have none.
-        answers: delegate -> its ranking, all of one width: a feature depends on how much of an answer is seen.
-        request: whether those of the request itself are wanted.
-
-    Returns:
-        By the names of `feature_names`, stage "before". ``length``: of the history, ``popularity``: its items' mean
-        (of the logarithm), ``last-popularity``: its last item's; per delegate ``margin``: of the best score over the
-        second, ``entropy``: of the scores above the lowest listed one, ``total``: their sum, the evidence for the
-        answer, ``popularity``: of its ten best; ``overlap``: of two delegates' ten best.
+    Names of features begin with `FEATURE`, their values are in [0, 1], and each is a function of its query alone. All
+    that installed kinds look at is recorded, so that another kind of router can be fitted to a trace.
     """
-    known, found = popularity, dict[str, Float64]()
-    if request:
-        found |= zip((f"{FEATURE}{part}" for part in _REQUEST), _of_request(history, known), strict=True)
-    for label in sorted(answers):
-        for part, values in zip(_ANSWER, _of_answer(answers[label], known), strict=True):
-            found[f"{FEATURE}{label}:{part}"] = values
-    for a, b in combinations(sorted(answers), 2):
-        found[f"{FEATURE}{a}~{b}:overlap"] = _overlap(answers[a], answers[b])
-    return {name: Uncertainty(values.astype(np.float32), "before") for name, values in found.items()}
 
+    def names(self, delegates: Sequence[str]) -> tuple[str, ...]:
+        """The features that there are where these delegates have answered."""
+        return ()
 
-def _of_request(history: History, known: Int64) -> tuple[Float64, Float64, Float64]:
-    lengths = np.diff(history.indptr)
-    popular = _of_items(history.items, known)
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    mean = np.bincount(rows, popular, len(lengths)) / np.maximum(lengths, 1)
-    last = np.zeros(len(lengths))
-    last[lengths > 0] = popular[history.indptr[1:][lengths > 0] - 1]
-    return _unit(np.log1p(lengths.astype(np.float64))), _unit(mean), _unit(last)
+    def read(
+        self, history: History, popularity: Int64, answers: Mapping[str, Ranking], *, request: bool = True
+    ) -> dict[str, Uncertainty]:
+        """Every feature of B queries, of the stage "before".
 
+        Args:
+            history: B rows.
+            popularity: int64[n_items] training interactions of each item; items beyond its end have none.
+            answers: delegate -> its ranking, all of one width: a feature depends on how much of an answer is seen.
+            request: whether those of the request itself are wanted.
+        """
+        return {}
 
-def _of_answer(ranking: Ranking, known: Int64) -> tuple[Float64, Float64, Float64, Float64]:
-    listed = (ranking.items >= 0) & np.isfinite(ranking.scores)
-    scores = np.where(listed, ranking.scores, 0.0).astype(np.float64)
-    first = scores[:, 0]
-    second = scores[:, 1] if scores.shape[1] > 1 else np.zeros(len(first))
-    span = np.abs(first) + np.abs(second)
-    margin = np.where(span > 0, (first - second) / np.where(span > 0, span, 1.0), 0.0)
-    lowest = np.where(listed, scores, np.inf).min(axis=1, initial=np.inf)
-    above = np.where(listed, scores - np.where(np.isfinite(lowest), lowest, 0.0)[:, None], 0.0)
-    mass = above.sum(axis=1)
-    share = above / np.where(mass > 0, mass, 1.0)[:, None]
-    bits = -(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1)
-    entropy = np.where(mass > 0, bits / np.log(max(scores.shape[1], 2)), 1.0)
-    total = np.arcsinh(scores.sum(axis=1))
-    top = ranking.items[:, :TOP]
-    count = np.maximum((top >= 0).sum(axis=1), 1)
-    popular = np.where(top >= 0, _of_items(top, known), 0.0).sum(axis=1) / count
-    return np.clip(margin, 0.0, 1.0), np.clip(entropy, 0.0, 1.0), 0.5 + 0.5 * _unit(total), _unit(popular)
+    def compare(
+        self, policy: Ranking, masses: Float32, delegates: Mapping[str, Ranking], depth: int
+    ) -> dict[str, Uncertainty]:
+        """What the policy's answers tell of the delegates' to B validation queries, to learn from; of stage "after".
 
-
-def _overlap(one: Ranking, other: Ranking) -> Float64:
-    a, b = one.items[:, :TOP], other.items[:, :TOP]
-    both = (a[:, :, None] == b[:, None, :]) & (a >= 0)[:, :, None]
-    return np.asarray(both.any(axis=2).sum(axis=1) / max(min(a.shape[1], b.shape[1]), 1))
-
-
-def _of_items(items: npt.NDArray[np.int32], known: Int64) -> Float64:
-    """The logarithm of one more than the popularity of each item; 0 for padding and for items beyond the end."""
-    inside = (items >= 0) & (items < len(known))
-    if not inside.all():
-        return np.where(inside, np.log1p(known[np.where(inside, items, 0)]) if len(known) else 0.0, 0.0)
-    return np.asarray(np.log1p(known.take(items)), np.float64)
-
-
-def _unit(values: Float64) -> Float64:
-    """Any number into (-1, 1), in the same order."""
-    return np.asarray(values / (1.0 + np.abs(values)))
+        Args:
+            policy: its answers.
+            masses: float32[B, K], P(target) of each of their items.
+            delegates: their answers to the same queries.
+            depth: how much of an answer counts.
+        """
+        return {}
 
 
 def count_queries(signals: Signals) -> int:

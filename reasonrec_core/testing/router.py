@@ -12,12 +12,16 @@ import pytest
 
 from reasonrec_core.hookspecs import Kind
 from reasonrec_core.registry import Registry
-from reasonrec_core.routing import CalibrationData, Decisions, Router, feature_names, make_router, read_router
+from reasonrec_core.routing import FEATURE, CalibrationData, Decisions, Router, make_router, read_router
 from reasonrec_core.routing.config import AnyRouterConfig
 from reasonrec_core.types import Bool, Uncertainty
 
 SIZE, SMALL, FEW = 1000, 250, 60
 POLICY, DELEGATES = "mind", ("quick", "steady")
+_REQUEST, _ANSWER = ("length", "popularity", "last-popularity"), ("margin", "entropy", "total", "popularity")
+_ANSWERS = [f"{label}:{part}" for label in DELEGATES for part in _ANSWER]
+FEATURES = tuple(f"{FEATURE}{name}" for name in (*_REQUEST, *_ANSWERS, "quick~steady:overlap"))
+"""Signals such as the learned routers look at."""
 
 
 def calibration_data(size: int = SIZE, seed: int = 0) -> CalibrationData:
@@ -26,7 +30,7 @@ def calibration_data(size: int = SIZE, seed: int = 0) -> CalibrationData:
     Nothing else says who is better; the entropy of the policy's answer says where the policy finds nothing.
     """
     rng = np.random.default_rng(seed)
-    names = [*feature_names(DELEGATES), "evidence-horizon"]
+    names = [*FEATURES, "evidence-horizon"]
     signals = {name: Uncertainty(rng.random(size).astype(np.float32), "before") for name in names}
     signals["entropy"] = Uncertainty(rng.random(size).astype(np.float32), "after")
     wide, many = (signals[f"feature:{name}"].total > 0.6 for name in ("quick:margin", "steady:total"))

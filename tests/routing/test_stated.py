@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reasonrec_core.routing import CalibrationData, Router, answer_features, read_router
+from reasonrec_core.registry import Registry
+from reasonrec_core.routing import CalibrationData, Router, list_features, read_router
 from reasonrec_core.routing.confidence import cross_fit_confidence, way, ways_of
 from reasonrec_core.testing.router import decide, fit_router
 from reasonrec_core.types import History, Ranking, Uncertainty
@@ -79,8 +80,10 @@ def test_no_case_is_judged_by_a_regression_that_saw_it() -> None:
 def test_without_confidence_the_decisions_are_the_same(kind: str) -> None:
     known = calibration_data(600, 0)
     ranked = Ranking(np.tile(np.arange(3, dtype=np.int32), (600, 1)), np.ones((600, 3), np.float32))
-    told = answer_features(History.of([[0]] * 600), np.ones(3, np.int64), {"other": ranked})
-    known = replace(known, signals={**known.signals, **told})
+    history, popularity = History.of([[0]] * 600), np.ones(3, np.int64)
+    for each in list_features(Registry.discover()):
+        told = each.read(history, popularity, {"other": ranked})
+        known = replace(known, signals={**known.signals, **told})
     settings = {"kind": kind, "estimators": ("evidence-horizon", "hidden"), "stage": "before", "share": 0.5}
     sure, unsure = fit_router(settings, known), fit_router(settings, known, with_confidence=False)
     decided = decide(sure, known)

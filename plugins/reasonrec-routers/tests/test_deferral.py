@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from reasonrec_routers.cross_fitting import area
+from reasonrec_routers.features import answer_features, feature_names
 from reasonrec_routers.gain_model import FORMS, fit_gain_model
 from reasonrec_routers.risk_control import threshold_for_loss
 
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.routing import CalibrationData, Router, answer_features, feature_names, read_router
+from reasonrec_core.routing import CalibrationData, Router, read_router
 from reasonrec_core.testing.router import fit_router
 from reasonrec_core.types import History, Ranking, Uncertainty
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from reasonrec_routers.expected_gain import EXPECTED, encode_gain, expected_gain
 
-from reasonrec_core.routing import CalibrationData, expected_gain, read_router
+from reasonrec_core.routing import CalibrationData, read_router
 from reasonrec_core.testing.router import fit_router
 from reasonrec_core.types import Ranking, Uncertainty
 
@@ -47,10 +48,11 @@ def test_a_router_learns_from_expectations_where_outcomes_are_noise() -> None:
     features = {f"feature:{n}": Uncertainty(rng.random(size).astype(np.float32), "before") for n in
              ("length", "popularity", "last-popularity")}  # fmt: skip
     signals = {"evidence-horizon": Uncertainty(horizon, "before"), **features}
+    signals[f"{EXPECTED}d"] = Uncertainty(encode_gain(soft), "after")
     wanted = {"kind": "deferral", "stage": "before", "share": 0.4, "answer_features": "none"}
     wanted["estimators"] = ("evidence-horizon",)
     quality, hits = {"p": policy, "d": delegate}, {"p": policy > 0, "d": delegate > 0}
-    known = CalibrationData("p", signals, quality, hits, np.arange(size), expected={"d": soft})
+    known = CalibrationData("p", signals, quality, hits, np.arange(size))
     router = fit_router(wanted, known)
     assert router.report["form"].endswith("of expected gains")
     assert agrees[router.assign(signals, known.keys).replaced].mean() > 0.9

@@ -14,12 +14,18 @@ from reasonrec_core.config import check_config
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.pipeline.run import evaluate_run, run_pipeline
 from reasonrec_core.registry import Registry
-from reasonrec_core.routing import FEATURE, feature_names
-from reasonrec_core.routing.calibration_data import EXPECTED
+from reasonrec_core.routing import FEATURE, list_features
 
 from .conftest import pipeline, silent
 
 KEY = "a long and secret key of the tests"
+
+
+def feature_names(delegates: tuple[str, ...]) -> set[str]:
+    """What installed routers look at where these delegates have answered."""
+    found = {name for each in list_features(Registry.discover()) for name in each.names(delegates)}
+    assert found
+    return found
 
 
 def test_every_decision_is_whole(finished: Path) -> None:
@@ -28,7 +34,7 @@ def test_every_decision_is_whole(finished: Path) -> None:
     assert (head.policy, head.delegates) == ("toy", ("popularity", "transitions"))
     stages = {name: stage for name, stage in head.estimators.items() if not name.startswith(FEATURE)}
     assert stages == {"evidence-horizon": "before", "entropy": "after", "margin": "after"}
-    assert set(head.estimators) - set(stages) == set(feature_names(head.delegates))
+    assert set(head.estimators) - set(stages) == feature_names(head.delegates)
     assert router is not None
     assert head.quality == "NDCG@5"
     assert all(len(text) == 64 for text in (head.config, head.data, head.split))
@@ -68,9 +74,9 @@ def test_the_validation_part_holds_what_routers_learn_from(finished: Path) -> No
     for record in records:
         assert record.route == ""
         assert set(record.quality) == {"toy", "popularity", "transitions"}
-        delegates = ["popularity", "transitions"]
-        gains = {f"{EXPECTED}{label}" for label in delegates}
-        assert set(record.uncertainty) == {"evidence-horizon", "entropy", "margin", *feature_names(delegates), *gains}
+        gains = {f"expected:{label}" for label in ("popularity", "transitions")}
+        features = feature_names(("popularity", "transitions"))
+        assert set(record.uncertainty) == {"evidence-horizon", "entropy", "margin", *features, *gains}
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.routing import FOLDS, CalibrationData, cross_fit, feature_names, signal_matrix, single
+from reasonrec_core.routing import FOLDS, CalibrationData, cross_fit, signal_matrix, single
 from reasonrec_core.types import Float64
+from reasonrec_routers.features import feature_names
 from reasonrec_routers.gain_model import FORMS, fit_gain_model
 
 SOFT = ", of expected gains"
-"""What is added to the name of a form that learned from `CalibrationData.expected`."""
+"""What is added to the name of a form that learned from expected gains (`expected_gain`)."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy as np
 
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing import (
+    AnswerFeatures,
     AskingCosts,
     Assignment,
     CalibrationData,
@@ -35,6 +36,8 @@ from reasonrec_core.types import Float64
 from reasonrec_routers.asking import affordable
 from reasonrec_routers.config import DeferralConfig
 from reasonrec_routers.cross_fitting import CrossFitted, area, area_bounds, cross_fit_gains
+from reasonrec_routers.expected_gain import read_gains
+from reasonrec_routers.features import LearnedFeatures
 from reasonrec_routers.gain_model import GainModel, fit_gain_model
 
 Labels = tuple[str, ...]
@@ -61,6 +64,7 @@ class GainRouter(Router[C]):
 
     Config: ClassVar[type[RouterConfig]] = DeferralConfig
     State: ClassVar[type[RouterState]] = DeferralState
+    features: ClassVar[AnswerFeatures] = LearnedFeatures()
 
     @property
     def columns(self) -> Labels:
@@ -148,7 +152,7 @@ class DeferralRouter(GainRouter[DeferralConfig]):
         if asked not in self._found:
             labels = self.candidates(data)
             names = usable_estimators(self.config, data.signals)
-            expected = data.expected_gains(labels)
+            expected = read_gains(data.signals, labels)
             self._found[asked] = cross_fit_gains(data, names, asked, labels, self.config.seed, expected=expected)
         return self._found[asked]
 

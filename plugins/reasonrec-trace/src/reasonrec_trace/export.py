@@ -15,9 +15,9 @@ from reasonrec_core.pipeline import (
     EvaluatedRun,
     EvaluatedTask,
     Latency,
+    compare_answers,
     consulted_answers,
     delegate_answers,
-    expected_gains,
     goals,
     keys,
     policy_answers,
@@ -25,7 +25,6 @@ from reasonrec_core.pipeline import (
     signals,
 )
 from reasonrec_core.routing import Decisions
-from reasonrec_core.routing.calibration_data import EXPECTED, encode_gain
 from reasonrec_core.routing.consulting import wants_advice
 from reasonrec_core.routing.decision import Names, undecided
 from reasonrec_core.types import (
@@ -226,8 +225,7 @@ class _TaskTrace:
         if (asked := wants_advice(agent.routers[task].config, known)).any():
             advised = consulted_answers(prepared, agent, task, "valid", asked)
             scores[CONSULT] = hide_unasked(scored(prepared, advised, cases), advised)
-        for label, gains in (expected_gains(prepared, agent, answers) or {}).items():
-            known[f"{EXPECTED}{label}"] = Uncertainty(encode_gain(gains), "after")
+        known |= compare_answers(prepared, agent, answers)
         for rows, batch in self._batches(cases, VALID, scores, _any_number):
             queries = replace(batch.queries, candidates=None)
             spent = None if mine.tokens is None else mine.tokens[rows]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from reasonrec_core import __version__
 from reasonrec_core.components import Kind
 from reasonrec_core.io import content_hash
-from reasonrec_core.routing import feature_names
 from reasonrec_trace.schema import Header
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def make_header(
     router = agent.routers.get(task)
     stages = {label: str(named.part.stage) for label, named in agent.estimators.items()}
     if router is not None:
-        stages |= dict.fromkeys(feature_names(tuple(agent.delegates)), "before")
+        stages |= {name: "before" for each in agent.looks_at for name in each.names(tuple(agent.delegates))}
     versions = list_versions(agent, dataset.hash, division)
     settings = {**config.model_dump(mode="json"), "trace": trace.model_dump(mode="json")}
     return Header(

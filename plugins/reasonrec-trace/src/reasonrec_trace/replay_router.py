@@ -24,7 +24,6 @@ from reasonrec_core.routing import (
     make_router,
     read_router,
 )
-from reasonrec_core.routing.calibration_data import EXPECTED, decode_gain
 from reasonrec_core.routing.consulting import wants_advice
 from reasonrec_core.types import CONSULT, ROUTED, Float64, Route
 from reasonrec_trace.trace_arrays import Names, Recorded
@@ -142,10 +141,7 @@ def make_calibration_data(valid: Recorded) -> CalibrationData:
     again = find_quality(valid, CONSULT, head.quality)
     consulted = ConsultedAnswers(~np.isnan(again), again, find_quality(valid, CONSULT, head.hit) > 0)
     costs = AskingCosts.model_validate(head.costs) if head.costs else None
-    told = {label: valid.signals.get(f"{EXPECTED}{label}") for label in head.delegates}
-    expected = {label: decode_gain(each.total) for label, each in told.items() if each is not None}
-    soft = expected if len(expected) == len(told) else None
-    return CalibrationData(head.policy, valid.signals, quality, hit, valid.keys, costs, soft, consulted)
+    return CalibrationData(head.policy, valid.signals, quality, hit, valid.keys, costs, consulted)
 
 
 def check_signals(found: Recorded, names: Sequence[str]) -> None:
