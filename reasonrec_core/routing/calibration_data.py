@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from reasonrec_core.errors import ConfigError
+from reasonrec_core.errors import ConfigError, did_you_mean
 from reasonrec_core.routing.signals import Signals, take_signals
 from reasonrec_core.types import Bool, Float64, Int64
 
@@ -111,10 +110,8 @@ class CalibrationData:
         if wanted == "best":
             return max(sorted(self.delegates), key=lambda name: float(np.mean(self.quality[name])))
         if wanted not in self.delegates:
-            near = difflib.get_close_matches(wanted, self.delegates, n=1)
-            names = ", ".join(sorted(self.delegates))
-            hint = f"Did you mean {near[0]!r}?" if near else f"Delegates: {names}, or 'best'."
-            raise ConfigError(f"unknown delegate {wanted!r}", where="router.delegate", fix=hint)
+            fix = did_you_mean(wanted, (*self.delegates, "best"))
+            raise ConfigError(f"unknown delegate {wanted!r}", where="router.delegate", fix=fix)
         return wanted
 
     def others(self, but: Collection[str]) -> tuple[str, ...]:

@@ -79,13 +79,6 @@ class RouterConfig(Settings):
     )
     seed: int = Field(0, ge=0)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _renamed(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "clues" in value:
-            raise ValueError("clues is called answer_features now")
-        return value
-
     @model_validator(mode="after")
     def _one_goal(self) -> Self:
         if sum(getattr(self, goal) is not None for goal in GOALS) != 1:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.errors import ConfigError, PluginError
+from reasonrec_core.errors import ConfigError, PluginError, did_you_mean
 from reasonrec_core.types import Bool, Float32, Float64, History, Int64, Ranking, Uncertainty
 
 FEATURE = "feature:"
@@ -62,9 +61,8 @@ def count_queries(signals: Signals) -> int:
 def signal(signals: Signals, name: str) -> Uncertainty:
     """One estimator's values; an unknown name is a `ConfigError` that says what is near."""
     if name not in signals:
-        near = difflib.get_close_matches(name, signals, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(signals)) or 'none'}."
-        raise ConfigError(f"no uncertainty estimator {name!r}", where="router.estimators", fix=hint)
+        fix = did_you_mean(name, signals)
+        raise ConfigError(f"no uncertainty estimator {name!r}", where="router.estimators", fix=fix)
     return signals[name]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,13 @@ class DeferralConfig(RouterConfig):
         description="Part of the policy's measured time that a replaced request may still cost: the mean latency "
         "falls by at least (1 - overhead) times the share, or delegates are not asked before it is decided.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "clues" in value:
+            raise ValueError("clues is called answer_features now")
+        return value
 
 
 class CascadeConfig(DeferralConfig):
