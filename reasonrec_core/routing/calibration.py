@@ -6,7 +6,7 @@ by cross-fitting (every case is mapped by a fit that did not see it), with "none
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -136,12 +136,7 @@ def fit_monotone_platt(confidence: npt.ArrayLike, event: Bool) -> Recalibration:
 
 
 def choose_recalibration(
-    confidence: npt.ArrayLike,
-    event: Bool,
-    seed: int,
-    *,
-    by: Literal["brier", "log_loss"] = "brier",
-    among: Sequence[RecalibrationKind] = KINDS,
+    confidence: npt.ArrayLike, event: Bool, seed: int, *, by: Literal["brier", "log_loss"] = "brier"
 ) -> Recalibration:
     """The kind that cross-fitting shows to be worth it, fitted to all cases.
 
@@ -153,7 +148,6 @@ def choose_recalibration(
         event: bool[B].
         seed: of the folds.
         by: the loss.
-        among: kinds to try, the simplest first; "none" is always tried.
 
     Returns:
         "none" where fewer than `MIN_PER_CLASS` cases happened, or did not.
@@ -164,7 +158,7 @@ def choose_recalibration(
     folds, report = stratified_folds(event, seed), dict[str, dict[str, float]]()
     best: RecalibrationKind = "none"
     least = np.zeros(0)
-    for kind in dict.fromkeys(("none", *among)):
+    for kind in KINDS:
 
         def fit(rest: Any, kind: Any = kind) -> Any:
             made = fit_recalibration(kind, stated[rest], event[rest])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -138,7 +137,7 @@ class Assignment:
 
 
 @dataclass(frozen=True)
-class Reasons(Sequence[str]):
+class Reasons:
     """B reasons in words, each made when it is asked for.
 
     Attributes:
@@ -152,13 +151,7 @@ class Reasons(Sequence[str]):
     def __len__(self) -> int:
         return self.size
 
-    @overload
-    def __getitem__(self, row: int) -> str: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[str]: ...
-    def __getitem__(self, row: int | slice) -> str | list[str]:
-        if isinstance(row, slice):
-            return self.explain(np.arange(self.size)[row])
+    def __getitem__(self, row: int) -> str:
         if not -self.size <= row < self.size:
             raise IndexError(row)
         return self.explain(np.array([row % self.size]))[0]
@@ -187,7 +180,7 @@ class Decisions:
     risk: Float32
     gain: Float32
     confidence: Float32
-    reason: Sequence[str]
+    reason: Reasons
 
     def __len__(self) -> int:
         return len(self.route)
@@ -212,4 +205,4 @@ def undecided(size: int, delegate: str, reason: str) -> Decisions:
     """Of B requests that no router decides: this delegate answers all, or the policy where it is empty."""
     route, unknown = Route.REPLACE if delegate else Route.SELF, np.full(size, np.nan, np.float32)
     ways, who = np.full(size, str(route), object), np.full(size, delegate, object)
-    return Decisions(ways, who, unknown, unknown, unknown, [reason] * size)
+    return Decisions(ways, who, unknown, unknown, unknown, Reasons(size, lambda rows: [reason] * len(rows)))
