@@ -119,3 +119,4 @@ def test_info_on_a_metric_has_its_formula(site: Path) -> None:
     text = plugins_info(site, "hr").stdout
     assert "among the first k\n" in text
     assert "1 if any relevant item has rank <= k" in text
+    assert "min(k, |R|)" in plugins_info(site, "ndcg").stdout

@@ -220,3 +220,12 @@ def test_delegating_to_an_equal_costs_nothing() -> None:
     said = routing_text.describe_price(routed(delegation_curve=base | {"chosen": base["chosen"] | same}))
     assert said.startswith("What it cost: nothing.")
     assert "no difference can be told" not in said
+
+
+def test_only_delegates_that_answered_are_named() -> None:
+    base = folders.ranking_metrics(None)["costs"]
+    row = next(each for each in base["rows"] if each["who"].startswith("replace"))
+    costs = base | {"rows": [row | {"who": "replace: popularity"}]}
+    said = routing_text.describe_delegation(routed(routing={"delegate": "popularity or transitions"}, costs=costs))
+    assert "were handed to popularity" in said
+    assert "transitions" not in said

@@ -82,7 +82,8 @@ def describe(registry: Registry, found: Registered) -> dict[str, Any]:
 def _meaning(metric: MetricInfo) -> str:
     """What a reader must know, and the formula."""
     told = metric.meaning.format(k="k")
-    return f"{told}\n\n{metric.definition}" if metric.definition else told
+    formula = metric.definition.replace("\\|", "|")  # Markdown's, in a table
+    return f"{told}\n\n{formula}" if formula else told
 
 
 def _weights(registry: Registry, found: Registered, component: Any) -> dict[str, str]:

@@ -26,6 +26,8 @@ KINDS = {
 FAR = 0.05
 """How far the share of the test requests is from the wanted one where that is worth a word."""
 _SHARE = re.compile(r"share (\d*\.?\d+)")
+_HANDED = "replace: "
+"""How the rows of `CostResult` begin that are of requests which a delegate answered."""
 EVEN = 0.03
 """Change of the time per request that is not worth a word."""
 
@@ -36,7 +38,9 @@ def describe_delegation(results: ReportedResults) -> str:
     if facts is None or facts.share is None or routing is None:
         return ""
     policy = (roles.policy if roles else None) or "the policy"
-    delegate = routing.delegate or "a delegate"
+    rows = results.costs.rows if results.costs else []
+    answered = [row.who.removeprefix(_HANDED) for row in rows if row.who.startswith(_HANDED)]
+    delegate = _list(answered) if answered else routing.delegate or "a delegate"
     n = _requests(results)
     of = f"the {n:,} test requests" if n else "the test requests"
     parts = [f"{format_percent(facts.share)} of {of} were handed to {delegate}"]
