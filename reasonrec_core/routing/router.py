@@ -57,6 +57,7 @@ class Router(Configured[C]):
     Config: ClassVar[type[RouterConfig]] = RouterConfig
     State: ClassVar[type[RouterState]] = RouterState
     features: ClassVar[AnswerFeatures] = AnswerFeatures()
+    """What it looks at besides estimators: what a request and delegates' answers to it tell."""
     in_turn: ClassVar[bool] = False
     """Whether delegates are asked one after another, until one of them is good enough (`accepts_level`)."""
 
