@@ -25,6 +25,7 @@ from reasonrec_datasets.importing.column_parsing import (
     parse_numbers,
 )
 from reasonrec_datasets.importing.field_checks import check_fields
+from reasonrec_datasets.importing.file_order import reverse_if_newest_first
 from reasonrec_datasets.importing.id_parsing import parse_ids
 from reasonrec_datasets.importing.list_parsing import join_written_lists
 from reasonrec_datasets.importing.time_parsing import TimeForm, note_implausible, parse_times
@@ -120,6 +121,9 @@ def _check_log(table: pa.Table, place: Place | None, form: TimeForm, notes: list
     notes += note_implausible(times)
     columns["timestamp"] = np.floor(times).astype(np.int64)
     checked = pa.table(columns)
+    if reverse_if_newest_first(columns, times, notes):
+        backwards = pa.array(np.arange(len(times) - 1, -1, -1))
+        checked, times = checked.take(backwards), times[::-1]
     if times.dtype.kind == "f" and (np.diff(times) < 0).any():
         return checked.take(pa.array(np.argsort(times, kind="stable")))
     return checked

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.column_parsing import Place
+from reasonrec_datasets.importing.file_order import ask_for_time
 from reasonrec_datasets.importing.raw_tables import RawTables
 
 ENCODED = frozenset({"user_id", "item_id", "part"})
@@ -80,9 +81,16 @@ class RowPlace:
 
 
 def read_log(source: OpenTable, columns: ColumnMatcher) -> SourceTable:
-    """A log under our column names; other columns are not read."""
+    """A log under our column names; other columns are not read.
+
+    Raises:
+        DataError: no column is the time, but one looks like it: the order of the file does not replace it unasked.
+    """
     matched = columns.match("interactions", source.names, source.path)
     columns.note_unused(source.names, matched, source.path)
+    rest = [name for name in source.names if name not in matched]
+    if rest and "timestamp" not in {*matched.values(), *columns.left_out}:
+        ask_for_time(source.read(rest).table, source.path)
     encoded = [theirs for theirs, ours in matched.items() if ours in ENCODED]
     return source.read(matched, encoded).rename(matched)
 
