@@ -44,6 +44,22 @@ def test_what_looks_like_a_time_is_asked_about(name: str, cells: list[str], word
     assert order(as_it_stands) == ["new", "old"]
 
 
+def test_each_user_may_be_newest_first(tmp_path: Path) -> None:
+    log = write(tmp_path, "user_id,item_id,added\nu,b,2024-03-01\nu,a,2024-02-01\nv,b,2024-03-05\nv,a,2024-01-01\n")
+    with pytest.raises(DataError, match="the rows are newest first"):
+        import_path(log)
+
+
+def test_day_and_time_in_two_columns(tmp_path: Path) -> None:
+    log = write(tmp_path, "user_id,day,item_id,clock\nu,2024-03-01,b,14:00\nu,2024-03-01,a,09:30:00\n")
+    raw = import_path(log, columns={"timestamp": "day+clock"})
+    assert raw.interactions.column("timestamp").to_pylist() == [1_709_301_600, 1_709_285_400]
+    assert order(build_dataset(raw, tmp_path / "d")) == ["a", "b"]
+    bad = write(tmp_path, "user_id,day,item_id,clock\nu,2024-03-01,b,noon\n")
+    with pytest.raises(DataError, match=r"log\.csv:2:3: timestamp '2024-03-01 noon'"):
+        import_path(bad, columns={"timestamp": "day+clock"})
+
+
 @pytest.mark.parametrize(
     ("name", "cells"),
     [("price", ["1709208001", "3"]), ("mood", ["fine", "20"]), ("weekday", ["1", "2"]), ("x", ["", ""])],

@@ -28,22 +28,23 @@ FEW_USERS = 200
 ENOUGH = 2
 
 
-def ask_for_time(table: pa.Table, path: Path) -> None:
+def ask_for_time(table: pa.Table, user: str, path: Path) -> None:
     """Refuse a log without a time where a column that is not read looks like one: the order of the file is no answer.
 
     Args:
-        table: the columns that are not read.
+        table: the columns that are not read, and that of the users.
+        user: the name of that of the users.
         path: of the file, for the message.
 
     Raises:
         DataError: names the column, shows a cell and says both answers.
     """
-    for name in table.column_names:
+    for name in (name for name in table.column_names if name != user):
         column = table.column(name)
         if not _looks_like_time(name, decode_values(flatten_column(column.slice(0, SAMPLE)))):
             continue
         example = str(column.drop_null()[0])
-        shape, order = _say_form(column), _say_order(column)
+        shape, order = _say_form(column), _say_order(column, table.column(user))
         what = f"no column is the timestamp, but {name!r} looks like one (e.g. {example[:40]!r}){order}"
         fix = (
             f"If it says when, read it: --column timestamp={name}{shape}. "
@@ -63,10 +64,10 @@ def is_newest_first(users: npt.NDArray[np.integer[Any]], times: npt.NDArray[Any]
     return _falls(users[few], times[few]) and _falls(users, times)
 
 
-def _falls(users: npt.NDArray[np.integer[Any]], times: npt.NDArray[Any]) -> bool:
+def _falls(users: npt.NDArray[np.integer[Any]], times: npt.NDArray[Any], enough: int = ENOUGH) -> bool:
     order = np.argsort(users, kind="stable")
     steps = np.diff(times[order])[np.diff(users[order]) == 0]
-    return bool((steps <= 0).all() and (steps < 0).sum() >= ENOUGH)
+    return bool((steps <= 0).all() and (steps < 0).sum() >= enough)
 
 
 def _looks_like_time(name: str, sample: pa.Array) -> bool:
@@ -93,16 +94,16 @@ def _say_form(column: pa.ChunkedArray) -> str:
     return f" --time-format {form!r}" if form else ""
 
 
-def _say_order(column: pa.ChunkedArray) -> str:
-    """Whether the rows are newest first, as far as the column can be read."""
+def _say_order(column: pa.ChunkedArray, users: pa.ChunkedArray) -> str:
+    """Whether each user's rows are newest first, as far as the column can be read."""
     values = decode_values(flatten_column(column))
     form = _find_form(values[:SAMPLE].drop_null().to_pylist())
     try:
         times = parse_times(values, form=TimeForm(form))
     except DataError:
         return ""
-    steps = np.diff(times)
-    return "; the rows are newest first" if len(steps) and (steps <= 0).all() and (steps < 0).any() else ""
+    codes = flatten_column(users.cast(pa.string()).dictionary_encode()).indices.fill_null(-1).to_numpy()
+    return "; the rows are newest first" if _falls(codes, times, enough=1) else ""
 
 
 def reverse_if_newest_first(columns: Mapping[str, Any], times: npt.NDArray[Any], notes: list[str]) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.column_parsing import Place
@@ -86,13 +87,51 @@ def read_log(source: OpenTable, columns: ColumnMatcher) -> SourceTable:
     Raises:
         DataError: no column is the time, but one looks like it: the order of the file does not replace it unasked.
     """
+    source = _join_time(source, columns)
     matched = columns.match("interactions", source.names, source.path)
     columns.note_unused(source.names, matched, source.path)
     rest = [name for name in source.names if name not in matched]
     if rest and "timestamp" not in {*matched.values(), *columns.left_out}:
-        ask_for_time(source.read(rest).table, source.path)
+        user = next(theirs for theirs, ours in matched.items() if ours == "user_id")
+        ask_for_time(source.read([*rest, user]).table, user, source.path)
     encoded = [theirs for theirs, ours in matched.items() if ours in ENCODED]
     return source.read(matched, encoded).rename(matched)
+
+
+@dataclass(frozen=True)
+class _JoinedTable:
+    """A table with one column made of two: the day and the time of day."""
+
+    inner: OpenTable
+    name: str
+    parts: tuple[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*(name for name in self.inner.names if name not in self.parts), self.name)
+
+    @property
+    def path(self) -> Path:
+        return self.inner.path
+
+    def read(self, wanted: Collection[str] | None = None, encoded: Collection[str] = ()) -> SourceTable:
+        kept = [name for name in self.names if wanted is None or name in wanted]
+        plain = [name for name in kept if name != self.name]
+        found = self.inner.read([*plain, *self.parts], encoded)
+        table = found.table.select(plain)
+        if self.name in kept:
+            halves = [found.table.column(part).cast(pa.string()) for part in self.parts]
+            table = table.append_column(self.name, pc.binary_join_element_wise(*halves, " "))
+        return SourceTable(table, found.path, _RenamedPlace(found.place, {self.name: self.parts[0]}))
+
+
+def _join_time(source: OpenTable, columns: ColumnMatcher) -> OpenTable:
+    """The table with the column that ``timestamp=DATE+TIME`` asks for."""
+    for name in columns.named:
+        first, plus, second = name.partition("+")
+        if plus and name not in source.names and {first, second} <= set(source.names):
+            return _JoinedTable(source, name, (first, second))
+    return source
 
 
 def read_fields(source: OpenTable, table: str, columns: ColumnMatcher) -> SourceTable:
