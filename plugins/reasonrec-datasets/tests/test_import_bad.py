@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import errno
 import gzip
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +39,14 @@ def parquet(**columns: object) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(columns), sink)
     return bytes(sink.getvalue())
+
+
+def zipped(*names: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in names:
+            archive.writestr(name, LOG)
+    return stream.getvalue()
 
 
 def twice() -> bytes:
@@ -84,6 +94,44 @@ CASES: dict[str, Bad] = {
         log(b'"u,1","n",a,1\n\n"u,1","n\nn",b,soon\n', b"user_id,note,item_id,timestamp\n"),
         ("interactions.csv:4", "'soon'"),
     ),
+    "a quote that swallows a line": Bad(
+        log(b'u,"a,1\nu,b",1\nu,c,3\n'), ("interactions.csv:2:3", "a quote swallows the end of the line: item_id")
+    ),
+    "a quote in a TSV that swallows a line of titles": Bad(
+        {"interactions.csv": LOG, "items.tsv": b'item_id\ttitle\na\t"Inch\nb\t5"\n'},
+        ("items.tsv:2:3", "title holds a line break"),
+    ),
+    "a column without a name that holds no index": Bad(
+        {"interactions.csv": b",user_id,item_id\nx,u,a\nx,u,b\n"}, (":1: column 1 has no name", "'x'")
+    ),
+    "an encoding that does not exist": Bad(
+        {"interactions.csv": LOG}, ("unknown encoding 'latin-99'", "--encoding"), ("--encoding", "latin-99")
+    ),
+    "a delimiter of two characters": Bad({"interactions.csv": LOG}, ("--delimiter", "'::'"), ("--delimiter", "::")),
+    "gzip that unpacks to more than the limit": Bad(
+        {"interactions.csv.gz": gzip.compress(LOG + b"u,a,1\n" * 99_999)},
+        ("interactions.csv.gz: unpacks to more than 10,000 bytes", "--max-bytes"),
+        ("--max-bytes", "10000"),
+    ),
+    "Parquet that unpacks to more than the limit": Bad(
+        {"interactions.parquet": parquet(user_id=["u"] * 9999, item_id=["a"] * 9999)},
+        ("interactions.parquet: unpacks to more than 10,000 bytes", "--max-bytes"),
+        ("--max-bytes", "10000"),
+    ),
+    "more columns than the limit": Bad(
+        log(b"1\n", b",".join(b"c%d" % n for n in range(99)) + b"\n"),
+        ("99 columns, more than 50",),
+        ("--max-columns", "50"),
+    ),
+    "a header without end at all": Bad({"interactions.csv": b"x" * (3 << 20)}, ("first line is longer than",)),
+    "a row without end": Bad(log(b'u,a,1\nu,"' + b"x" * (20 << 20) + b'",2\n'), ("a row is longer than",)),
+    "ratings without a header": Bad(
+        {"r.txt": b"u1 i1 5 1600000000\nu2 i1 3 1600000100\n"},
+        ("no column 'user_id'", "--column user_id=1 --column item_id=2"),
+        path="r.txt",
+    ),
+    "zip with two files": Bad({"shop.zip": zipped("a.csv", "b.csv")}, ("holds 2 files",), path="shop.zip"),
+    "not zip": Bad({"interactions.csv.zip": LOG}, ("interactions.csv.zip: cannot be unpacked",)),
     "missing time": Bad(log(b"u,a,1\nu,b,\n"), ("interactions.csv:3:5", "timestamp is missing")),
     "seconds and milliseconds": Bad(
         log(b"u,a,1600000000\nu,b,1600000000000\n"), ("interactions.csv:2:5", "looks like seconds")
@@ -148,7 +196,9 @@ CASES: dict[str, Bad] = {
         ("items.csv:3:6", "byte 0xe9", "at byte 23", "UTF-8"),
     ),
     "not UTF-8 in an id": Bad(log(b"u,a,1\nu,\xff,2\n"), ("interactions.csv:3:3", "byte 0xff")),
-    "UTF-16": Bad({"interactions.csv": LOG.decode().encode("utf-16")}, ("interactions.csv:1", "UTF-16")),
+    "UTF-16 without a byte-order mark": Bad(
+        {"interactions.csv": LOG.decode().encode("utf-16-le")}, ("interactions.csv:1", "UTF-16", "--encoding")
+    ),
     "not gzip": Bad({"interactions.csv.gz": LOG}, ("interactions.csv.gz: cannot be decompressed",)),
     "gzip cut short": Bad({"interactions.csv.gz": gzip.compress(LOG * 99)[:-20]}, ("cannot be decompressed",)),
     "not Parquet": Bad({"interactions.parquet": LOG}, ("interactions.parquet: cannot be read as Parquet",)),
@@ -178,6 +228,7 @@ CASES: dict[str, Bad] = {
         {"r.json": b'{"user": 1, "item": 2, "rating": 3}\n{"user": 1, "item": 2, "rating": "good"}\n'},
         ("r.json:2", "value 'good'"),
     ),
+    "JSON line without end": Bad({"r.json": b'{"user": "' + b"x" * (65 << 20)}, ("r.json:1: a line is longer than",)),
     "JSON that is empty": Bad({"r.json": b""}, ("r.json: the file is empty",)),
     "JSON that is not UTF-8": Bad({"r.json": b'{"user": "\xff", "item": 2}\n'}, ("r.json:1:11", "0xff")),
     "JSON that stops being UTF-8": Bad(

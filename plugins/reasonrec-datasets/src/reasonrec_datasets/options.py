@@ -57,6 +57,17 @@ TIME_UNIT = click.option(
     "--time-unit", type=click.Choice(sorted(TICKS)),
     help="Unit of times that are numbers (excel: days of a spreadsheet).  [default: told by size]",
 )  # fmt: skip
+READ_OPTIONS = (
+    click.option("--encoding", metavar="NAME",
+                 help="Encoding of text files (latin-1, cp1252, utf-16, ...).  [default: UTF-8]"),
+    click.option("--delimiter", metavar="CHARACTER",
+                 help="Between fields: a character, or tab, space, comma, semicolon, pipe.  [default: the likeliest]"),
+    click.option("--max-bytes", type=click.IntRange(min=1),
+                 help="Most that a packed file may unpack to.  [default: 1 GiB]"),
+    click.option("--max-columns", type=click.IntRange(min=1), help="Most columns of a file.  [default: 10000]"),
+)  # fmt: skip
+READ_NAMES = ("time_format", "time_unit", "encoding", "delimiter", "max_bytes", "max_columns")
+"""Settings of every source of tables that have options of their own."""
 SPLIT_OPTIONS = (
     click.option("--kind", default="auto", show_default=True, metavar="SPLITTER", shell_complete=_complete_kinds,
                  help="How to divide; auto: predefined where the data has parts, else leave-one-out."),
@@ -101,13 +112,13 @@ def source_options(command: F) -> F:
     def with_source(*args: Any, **values: Any) -> Any:
         format = values.pop("format_")
         columns = parse_pairs(values.pop("columns"), "--column", "OURS=THEIRS")
-        options = parse_pairs(values.pop("options"), "--option")
-        said = {name: values.pop(name) for name in ("time_format", "time_unit")}
+        options: dict[str, Any] = dict(parse_pairs(values.pop("options"), "--option"))
+        said = {name: values.pop(name) for name in READ_NAMES}
         options |= {name: value for name, value in said.items() if value is not None}
         return command(*args, source={"format": format, "columns": columns, "options": options}, **values)
 
     decorated: Any = with_source
-    for option in (OPTION, TIME_UNIT, TIME_FORMAT, COLUMN, FORMAT):
+    for option in (OPTION, *reversed(READ_OPTIONS), TIME_UNIT, TIME_FORMAT, COLUMN, FORMAT):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
 

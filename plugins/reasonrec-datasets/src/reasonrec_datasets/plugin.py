@@ -12,7 +12,7 @@ def reasonrec_data_sources() -> list[ComponentSpec]:
         ComponentSpec(
             "tables",
             "reasonrec_datasets.layouts.tables:PlainTablesSource",
-            "interactions.{csv,csv.gz,tsv,parquet,arrow}, with items.*, users.* and images/ beside it",
+            "interactions.{csv,tsv,parquet,arrow} (.gz, .zip, in parts), with items.*, users.* and images/ beside it",
         ),
         ComponentSpec(
             "predefined",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
 from reasonrec_core.components import DataSource, ImportRequest
 from reasonrec_core.components.base import C, Settings
@@ -20,6 +22,7 @@ from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.index import build_dataset
 from reasonrec_datasets.importing.pictures import find_item_pictures
 from reasonrec_datasets.importing.raw_tables import RawTables
+from reasonrec_datasets.importing.reading import MAX_BYTES, MAX_COLUMNS, FileReading, read_with
 from reasonrec_datasets.importing.time_parsing import TimeForm
 
 PLAIN_STEMS = frozenset({"interactions", "ratings", "u", "sequences"})
@@ -32,6 +35,14 @@ class TableSettings(Settings):
     """How times are written, as for strptime: %m/%d/%Y. Without it: numbers, ISO 8601, compact dates."""
     time_unit: Literal["s", "ms", "us", "ns", "days", "excel"] | None = None
     """Unit of times that are numbers; without it, told by their size."""
+    encoding: str | None = None
+    """Encoding of text files; without it UTF-8, or what a byte-order mark says."""
+    delimiter: str | None = None
+    """What separates fields: a character, or tab, space, comma, semicolon, pipe; without it the likeliest."""
+    max_bytes: int = Field(MAX_BYTES, gt=0)
+    """Most that a packed file may unpack to."""
+    max_columns: int = Field(MAX_COLUMNS, gt=0)
+    """Most columns of a file."""
 
 
 class TableSource(DataSource[C]):
@@ -44,6 +55,16 @@ class TableSource(DataSource[C]):
         """How the settings say that times are written."""
         said = self.config
         return TimeForm(said.time_format, said.time_unit) if isinstance(said, TableSettings) else TimeForm()
+
+    @contextmanager
+    def reading(self, columns: Mapping[str, str]) -> Iterator[FileReading]:
+        """Files opened in the block are read as the settings say."""
+        said = self.config if isinstance(self.config, TableSettings) else TableSettings()
+        given = [name for name in columns.values() if name]
+        numbered = bool(given) and all(name.isdecimal() for name in given)
+        reading = FileReading(said.encoding, said.delimiter, said.max_bytes, said.max_columns, numbered)
+        with read_with(reading):
+            yield reading
 
     @abstractmethod
     def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
@@ -59,7 +80,8 @@ class TableSource(DataSource[C]):
     def build(self, path: Path, folder: Path, request: ImportRequest) -> Dataset:
         """The tables, checked and indexed, as a dataset in ``folder``."""
         matcher = ColumnMatcher(request.columns)
-        raw = replace(self.read(path, matcher), time_form=self.time_form)
+        with self.reading(request.columns) as reading:
+            raw = _remark(replace(self.read(path, matcher), time_form=self.time_form), reading, path)
         try:
             return build_dataset(finish_tables(raw, path, matcher, request), folder, seed=request.seed)
         except DataError as error:
@@ -96,8 +118,9 @@ def import_path(
     if not isinstance(chosen.source, TableSource):
         fix = "Its data can be used as it is: a pipeline names the path."
         raise DataError(f"the data source {chosen.name!r} makes datasets, not tables", where=str(path), fix=fix)
-    with chosen.guard("read"):
-        raw = replace(chosen.source.read(path, matcher), time_form=chosen.source.time_form)
+    source = chosen.source
+    with chosen.guard("read"), source.reading(columns or {}) as reading:
+        raw = _remark(replace(source.read(path, matcher), time_form=source.time_form), reading, path)
     return finish_tables(raw, path, matcher, ImportRequest(chosen.name, columns or {}, options or {}, name))
 
 
@@ -117,6 +140,12 @@ def finish_tables(raw: RawTables, path: Path, matcher: ColumnMatcher, request: I
     }
     about |= {"options": dict(request.options)} if request.options else {}
     return replace(raw, name=request.name or _name_after(path.resolve()), source=about)
+
+
+def _remark(raw: RawTables, reading: FileReading, path: Path) -> RawTables:
+    """The tables with what their reading showed among the notes."""
+    notes = [*raw.source.get("notes", ()), *reading.notes, *(reading.name_unread(path) if path.is_dir() else ())]
+    return replace(raw, source={**raw.source, "notes": notes})
 
 
 def _find_pictures(raw: RawTables, folder: Path) -> RawTables:

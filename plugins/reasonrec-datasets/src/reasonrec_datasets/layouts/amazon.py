@@ -11,6 +11,7 @@ import gzip
 import json
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ from reasonrec_core.io import refuse_unreadable
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.number_parsing import convert_numbers
 from reasonrec_datasets.importing.raw_tables import REVIEW_COLUMNS, RawTables
+from reasonrec_datasets.importing.reading import current_reading
 from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables
 from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.places import LinePlace
 from reasonrec_datasets.layouts.tables import TEXT_FIELDS, list_files, read_beside
 
 SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz")
+LINE_BYTES = 1 << 26
 FIELDS = {
     "user_id": ("reviewerID", "user_id"),
     "item_id": ("parent_asin", "asin", "item_id"),
@@ -155,8 +158,11 @@ def read_json_lines(file: Path, *, literals: bool = False) -> Iterator[tuple[int
     Raises:
         DataError: not UTF-8, not JSON, not an object; with the line. Broken gzip.
     """
+    current_reading().opened.add(file)
     with refuse_unreadable(file), gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(iter(partial(stream.readline, LINE_BYTES + 1), b""), 1):
+            if len(line) > LINE_BYTES:
+                raise DataError(f"a line is longer than {LINE_BYTES:,} bytes", where=f"{file}:{number}")
             if line.strip():
                 yield number, _object(line, f"{file}:{number}", literals)
 

@@ -5,26 +5,25 @@ Arrow parses; Python's slower `csv` looks at a file again only to say where an e
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.io import refuse_unreadable
 from reasonrec_datasets.importing.source_tables import SourceTable
+from reasonrec_datasets.layouts.file_content import find_header, make_undecodable, read_content
+from reasonrec_datasets.layouts.headers import UNNAMED, drop_unnamed, find_delimiter, name_columns
 
 ID = pa.dictionary(pa.int32(), pa.string())
 """Type of columns with few distinct values: a tenth of the memory of plain strings."""
 BLOCK_BYTES = 1 << 23
-HEADER_BYTES = 1 << 20
-LOOK_FOR_NUL = 4096
 UNIT = "\x1f"
 
 
@@ -52,7 +51,8 @@ class DelimitedFile:
     path: Path
     dialect: Dialect
     content: pa.Buffer
-    names: tuple[str, ...]
+    columns: tuple[str, ...]
+    """Of every field; those without a name begin with `headers.UNNAMED`."""
     skip: int
     """Lines before the first row: the header, and empty ones above it."""
 
@@ -63,21 +63,30 @@ class DelimitedFile:
         Raises:
             DataError: missing, empty, broken gzip, or an unusable header.
         """
-        content, start = _read_content(path)
-        empty, line = _find_header(start)
+        content, start = read_content(path)
         if dialect is not None and dialect.names is not None:
             if len(dialect.delimiter) > 1:
                 # Arrow splits at one byte; the unit separator does not occur in text that people wrote.
                 content = pa.py_buffer(content.to_pybytes().replace(dialect.delimiter.encode(), UNIT.encode()))
             return cls(path, dialect, content, dialect.names, 0)
+        before, line, excel = find_header(start, path)
         try:
-            header = line.decode(dialect.encoding if dialect else "utf-8")
+            text = line.decode(dialect.encoding if dialect else "utf-8")
         except UnicodeDecodeError as error:
-            raise _undecodable(path, error, before=empty) from error
-        dialect = dialect or _guess_dialect(path, header)
-        names = tuple(name.strip() for name in next(_make_reader(iter([header]), dialect.delimiter, dialect.quote)))
-        check_names(names, path)
-        return cls(path, dialect, content, names, empty + 1)
+            raise make_undecodable(path, error, before=before) from error
+        given = dialect
+        dialect = dialect or Dialect(find_delimiter(path, text, excel))
+        reader = _make_reader(iter([text]), dialect.delimiter, dialect.quote)
+        rows = DelimitedFile(path, dialect, pa.py_buffer(start), (), before)
+        header = name_columns(next(reader), rows.first_row(), path, plain=given is None)
+        if not header.there:
+            return cls(path, replace(dialect, names=header.names), content, header.names, before)
+        return cls(path, dialect, content, header.names, before + 1)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns that have one."""
+        return tuple(name for name in self.columns if not name.startswith(UNNAMED))
 
     @property
     def delimiter(self) -> str:
@@ -92,12 +101,12 @@ class DelimitedFile:
                 quote, no rows; with the line.
         """
         quotes = self._count_quotes()
-        types = {name: ID if name in encoded else pa.string() for name in self.names}
+        types = {name: ID if name in encoded else pa.string() for name in self.columns}
         try:
             table = arrow_csv.read_csv(
                 pa.BufferReader(self.content),
                 read_options=arrow_csv.ReadOptions(
-                    column_names=list(self.names),
+                    column_names=list(self.columns),
                     skip_rows=self.skip,
                     encoding=self.dialect.encoding,
                     block_size=BLOCK_BYTES,
@@ -110,10 +119,16 @@ class DelimitedFile:
                 ),
             )
         except (pa.ArrowException, UnicodeDecodeError) as error:
+            if "straddl" in str(error) or "block_size" in str(error):
+                what = f"a row is longer than {BLOCK_BYTES:,} bytes, or a quote is opened but not closed"
+                raise DataError(what, where=str(self.path)) from error
             raise self._diagnose() or DataError(str(error), where=str(self.path)) from error
         if (quotes % 2 or table.num_rows == 0) and (problem := self._diagnose()):
             raise problem
-        kept = [name for name in self.names if wanted is None or name in wanted]
+        table = drop_unnamed(table, self.path, self)
+        if quotes and (problem := self._find_swallowed(table, encoded)):
+            raise problem
+        kept = [name for name in table.column_names if wanted is None or name in wanted]
         return SourceTable(table.select(kept), self.path, self)
 
     def text(self) -> str:
@@ -125,7 +140,35 @@ class DelimitedFile:
         try:
             return str(self.content.to_pybytes(), self.dialect.encoding).removeprefix("\ufeff")
         except UnicodeDecodeError as error:
-            raise _undecodable(self.path, error) from error
+            raise make_undecodable(self.path, error) from error
+
+    def first_row(self) -> list[str]:
+        """The fields of the first row; none where there is none."""
+        return next((record for _, record in self.records()), [])
+
+    def _find_swallowed(self, table: pa.Table, encoded: Collection[str]) -> DataError | None:
+        """The first cell that holds the end of one line and the beginning of the next, by a quote that was none.
+
+        Ids and parts hold no line breaks; in other columns a line break together with a tab of a TSV betrays it.
+        """
+        for name in table.column_names:
+            column = table.column(name)
+            values = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+            kind = (
+                r"[\r\n]" if name in encoded else r"[\r\n][^\t]*\t|\t[^\t]*[\r\n]" if self.delimiter == "\t" else None
+            )
+            if kind is None:
+                continue
+            if pa.types.is_dictionary(values.type):
+                broken = pc.match_substring_regex(values.dictionary, kind)
+                row = pc.index(values.indices, pc.index(broken, True)).as_py() if pc.any(broken).as_py() else -1
+            else:
+                row = pc.index(pc.match_substring_regex(values, kind), True).as_py()
+            if row >= 0:
+                what = f"a quote swallows the end of the line: {name} holds a line break"
+                fix = "Close the quote in its line, or double it if it is part of the text."
+                return DataError(what, where=self.where(row, name), fix=fix)
+        return None
 
     def _count_quotes(self) -> int:
         if not self.dialect.quote:
@@ -160,7 +203,7 @@ class DelimitedFile:
             self.text()
         except DataError as error:
             return error
-        width = len(self.names)
+        width = len(self.columns)
         line = 0
         record: list[str] = []
         for line, record in self.records():
@@ -178,7 +221,7 @@ class DelimitedFile:
 
     def where(self, row: int, column: str | None = None) -> str:
         """``file:line:column`` of a cell, found by reading the file again."""
-        index = self.names.index(column) if column in self.names else None
+        index = self.columns.index(column) if column in self.columns else None
         for number, (line, record) in enumerate(self.records()):
             if number == row:
                 if index is None or index >= len(record):
@@ -204,65 +247,3 @@ def _make_reader(lines: Iterator[str], delimiter: str, quote: str | None) -> Any
     if quote:
         return csv.reader(lines, delimiter=delimiter, quotechar=quote)
     return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-
-
-def _guess_dialect(path: Path, header: str) -> Dialect:
-    tabs = ".tsv" in path.suffixes
-    counts = {d: header.count(d) for d in ("\t", ",", ";", "|")}
-    if tabs or counts[","] == 0:
-        best = max(counts, key=lambda d: (counts[d], d == "\t" if tabs else d == ","))
-        return Dialect(best if counts[best] else "\t" if tabs else ",")
-    return Dialect()
-
-
-def check_names(names: tuple[str, ...], path: Path) -> None:
-    """Refuse columns without a name and two of one name."""
-    fix = "The first line must name every column once."
-    for number, name in enumerate(names, 1):
-        if not name:
-            raise DataError(f"column {number} has no name", where=f"{path}:1", fix=fix)
-        if name in names[: number - 1]:
-            raise DataError(f"two columns are named {name!r}", where=f"{path}:1", fix=fix)
-
-
-def _read_content(path: Path) -> tuple[pa.Buffer, bytes]:
-    """The content and its beginning.
-
-    Raises:
-        DataError: missing, unreadable, broken gzip, empty, or not text in an 8-bit encoding.
-    """
-    with refuse_unreadable(path):
-        content = _read_bytes(path)
-    start = content[: min(HEADER_BYTES, len(content))].to_pybytes()
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in start[:LOOK_FOR_NUL]:
-        what = "the file is not UTF-8 text (UTF-16 or binary)"
-        raise DataError(what, where=f"{path}:1", fix="Save the file as UTF-8.")
-    if not start.strip():
-        raise DataError("the file is empty", where=str(path))
-    return content, start
-
-
-def _find_header(start: bytes) -> tuple[int, bytes]:
-    """How many empty lines come first, and the line after them."""
-    lines = start.removeprefix(codecs.BOM_UTF8).splitlines()
-    empty = next(number for number, line in enumerate(lines) if line)
-    return empty, lines[empty]
-
-
-def _undecodable(path: Path, error: UnicodeDecodeError, *, before: int = 0) -> DataError:
-    """The error for bytes that are not in the encoding; ``before`` counts lines that are not in the error's bytes."""
-    data, at = error.object, error.start
-    line = before + data.count(b"\n", 0, at) + 1
-    column = at - data.rfind(b"\n", 0, at)
-    what = f"byte 0x{data[at]:02x} (at byte {at}) is not {error.encoding.upper()}"
-    return DataError(what, where=f"{path}:{line}:{column}", fix="Save the file as UTF-8.")
-
-
-def _read_bytes(path: Path) -> pa.Buffer:
-    if path.suffix == ".gz":
-        with pa.input_stream(str(path), compression="gzip") as stream:
-            return stream.read_buffer()
-    if path.stat().st_size == 0:
-        return pa.py_buffer(b"")
-    with pa.memory_map(str(path)) as mapped:
-        return mapped.read_buffer()

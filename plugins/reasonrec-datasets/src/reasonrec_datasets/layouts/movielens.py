@@ -18,7 +18,7 @@ from reasonrec_datasets.importing.raw_tables import RawTables
 from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables, read_log
 from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.csv_reader import DelimitedFile, Dialect
-from reasonrec_datasets.layouts.tables import TEXT_FIELDS, list_files, open_table, read_fields_file
+from reasonrec_datasets.layouts.tables import TEXT_FIELDS, list_files, open_table, read_beside, read_fields_file
 
 RATING = ("user_id", "item_id", "value", "timestamp")
 GENRES = (
@@ -66,7 +66,8 @@ class MovieLensSource(TableSource[TableSettings]):
             items = read_fields_file(movies, "items", columns) if movies.is_file() else None
             if items:
                 items = SourceTable(_categories(items.table), items.path, items.place)
-            return make_raw_tables(read_log(open_table(folder / name), columns), items)
+            beside, users = read_beside(folder, columns)
+            return make_raw_tables(read_log(open_table(folder / name), columns), items or beside, users)
         if name not in OLD:
             raise DataError(f"no {', '.join(FILES)}", where=str(path), fix="Name the folder that holds the ratings.")
         delimiter, (items_name, items_delimiter, item_names), (users_name, users_delimiter, user_names) = OLD[name]

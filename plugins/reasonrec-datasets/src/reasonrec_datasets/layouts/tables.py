@@ -5,6 +5,7 @@ For tables in memory there are `reasonrec_datasets.read_log` and `reasonrec_data
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from reasonrec_core.errors import DataError
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.number_parsing import convert_numbers
 from reasonrec_datasets.importing.raw_tables import RawTables
+from reasonrec_datasets.importing.reading import CELL_BYTES, current_reading
 from reasonrec_datasets.importing.source_tables import (
     OpenTable,
     RowPlace,
@@ -28,10 +30,15 @@ from reasonrec_datasets.importing.source_tables import (
 )
 from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.csv_reader import DelimitedFile
+from reasonrec_datasets.layouts.places import join_tables
+from reasonrec_datasets.layouts.triplets import looks_like_ratings
 
-SUFFIXES = (".parquet", ".arrow", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
+TEXT_SUFFIXES = (".csv", ".csv.gz", ".csv.zip", ".tsv", ".tsv.gz", ".tsv.zip", ".zip")
+SUFFIXES = (".parquet", ".arrow", *TEXT_SUFFIXES)
 TEXT_FIELDS: frozenset[str] = frozenset({*NOT_TEXT, *TEXT_ORDER, "user_id"})
 """Columns of items and users that stay text, even where every cell is a number."""
+PART_FILE = re.compile(r"part[-_.]?\d+", re.IGNORECASE)
+"""What Spark and its like call the files of one table."""
 
 
 class PlainTablesSource(TableSource[TableSettings]):
@@ -42,17 +49,24 @@ class PlainTablesSource(TableSource[TableSettings]):
     def matches(self, path: Path) -> bool:
         """Whether ``path`` is a table or a folder with a table of interactions."""
         if path.is_dir():
-            return find_table(path, "interactions") is not None
-        return path.name.endswith(SUFFIXES)
+            return bool(find_parts(path, "interactions"))
+        return path.name.lower().endswith(SUFFIXES) or (path.suffix.lower() == ".txt" and looks_like_ratings(path))
 
     def files(self, path: Path) -> list[Path]:
-        """All in a folder; a log, and ``items.*`` and ``users.*`` beside it."""
-        return list_files(path)
+        """All in a folder and the parts of its log; a log, and ``items.*`` and ``users.*`` beside it."""
+        parts = find_parts(path, "interactions") if path.is_dir() else []
+        return [*list_files(path), *(part for part in parts if part.parent != path)]
 
     def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
         """The tables under ``path``; beside a single file, ``items.*`` and ``users.*`` are read too."""
-        file = (find_table(path, "interactions") or path) if path.is_dir() else path
-        return make_raw_tables(read_log(open_table(file), columns), *read_beside(file.parent, columns, log=file))
+        parts = (find_parts(path, "interactions") or [path]) if path.is_dir() else [path]
+        logs = [read_log(open_table(part), columns) for part in parts]
+        if len(logs) > 1:
+            columns.notes.append(f"the log is in {len(logs)} files: {parts[0].name} to {parts[-1].name}")
+        folder = path if path.is_dir() else path.parent
+        return make_raw_tables(
+            join_tables(logs) if len(logs) > 1 else logs[0], *read_beside(folder, columns, log=parts[0])
+        )
 
 
 @dataclass(frozen=True)
@@ -69,8 +83,11 @@ class ArrowFile:
         Raises:
             DataError: missing, of another format, or with two columns of one name.
         """
+        reading = current_reading()
+        reading.opened.add(path)
         with _refuse_damaged(path):
-            names = tuple(pq.read_schema(path).names if path.suffix == ".parquet" else _read_arrow(path).schema.names)
+            names = tuple(pq.read_schema(path).names if _is_parquet(path) else _read_arrow(path).schema.names)
+        reading.refuse_columns(len(names), path)
         if len(set(names)) < len(names):
             double = next(name for name in names if names.count(name) > 1)
             raise DataError(f"two columns are named {double!r}", where=str(path), fix="Name every column once.")
@@ -84,7 +101,9 @@ class ArrowFile:
         """
         kept = [name for name in self.names if wanted is None or name in wanted]
         with _refuse_damaged(self.path):
-            if self.path.suffix == ".parquet":
+            if _is_parquet(self.path):
+                rows = pq.read_metadata(self.path).num_rows
+                current_reading().refuse_bytes(rows * len(kept) * CELL_BYTES, self.path)
                 table = pq.read_table(self.path, columns=kept, memory_map=True)
             else:
                 table = _read_arrow(self.path).select(kept)
@@ -92,6 +111,10 @@ class ArrowFile:
         if table.num_rows == 0:
             raise DataError("the file has no rows", where=str(self.path))
         return SourceTable(table, self.path, RowPlace(self.path))
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet"
 
 
 def _read_arrow(path: Path) -> pa.Table:
@@ -111,7 +134,7 @@ def _refuse_damaged(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise DataError("the file does not exist", where=str(path)) from error
     except (pa.ArrowException, OSError, ValueError) as error:
-        kind = "Parquet" if path.suffix == ".parquet" else "Arrow"
+        kind = "Parquet" if _is_parquet(path) else "Arrow"
         what = f"cannot be read as {kind} ({(str(error).splitlines() or [''])[0]})"
         raise DataError(what, where=str(path)) from error
 
@@ -122,7 +145,7 @@ def open_table(path: Path) -> OpenTable:
     Raises:
         DataError: missing, empty, of another format, or an unusable header.
     """
-    return ArrowFile.open(path) if path.suffix in {".parquet", ".arrow"} else DelimitedFile.open(path)
+    return ArrowFile.open(path) if path.suffix.lower() in {".parquet", ".arrow"} else DelimitedFile.open(path)
 
 
 def find_table(folder: Path, *stems: str) -> Path | None:
@@ -131,11 +154,27 @@ def find_table(folder: Path, *stems: str) -> Path | None:
     Raises:
         DataError: several files would do.
     """
-    found = [p for stem in stems for suffix in SUFFIXES if (p := folder / f"{stem}{suffix}").is_file()]
+    there = {file.name.lower(): file for file in sorted(folder.iterdir()) if file.is_file()} if folder.is_dir() else {}
+    found = [there[name] for stem in stems for suffix in SUFFIXES if (name := f"{stem}{suffix}") in there]
     if len(found) > 1:
         names = " and ".join(p.name for p in found)
         raise DataError(f"both {names} are there", where=str(folder), fix="Remove or rename all but one.")
     return found[0] if found else None
+
+
+def find_parts(folder: Path, stem: str) -> list[Path]:
+    """The table called ``stem``, or its part files: ``stem-0001.csv`` and so on, or those in a folder ``stem*``."""
+    if (whole := find_table(folder, stem)) is not None:
+        return [whole]
+    files = sorted(file for file in folder.iterdir() if file.name.lower().endswith(SUFFIXES) or file.is_dir())
+    numbered = re.compile(rf"{stem}[-_.]?\d+\b", re.IGNORECASE)
+    if parts := [file for file in files if file.is_file() and numbered.match(file.name)]:
+        return parts
+    for inner in (file for file in files if file.is_dir() and file.name.lower().split(".")[0] == stem):
+        tables = (file for file in sorted(inner.iterdir()) if file.name.lower().endswith(SUFFIXES))
+        if parts := [file for file in tables if not file.name.startswith((".", "_"))]:
+            return parts
+    return [file for file in files if file.is_file() and PART_FILE.match(file.name)]
 
 
 def read_fields_file(path: Path, table: str, columns: ColumnMatcher) -> SourceTable:

@@ -1,0 +1,122 @@
+"""The bytes of a text file: unpacked within limits, as UTF-8, with its header line found."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import re
+import zipfile
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+
+from reasonrec_core.errors import ConfigError, DataError
+from reasonrec_core.io import refuse_unreadable
+from reasonrec_datasets.importing.reading import FileReading, current_reading
+
+HEADER_BYTES = 1 << 20
+LOOK_FOR_NUL = 4096
+STEP = 1 << 20
+WIDE_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+EXCEL = re.compile(rb'"?sep=(.)"?\s*', re.IGNORECASE)
+"""Excel's first line that names the delimiter."""
+SAVE_AS = "Save the file as UTF-8, or name its encoding: --encoding latin-1 (cp1252, utf-16, gb18030, ...)."
+
+
+def read_content(path: Path) -> tuple[pa.Buffer, bytes]:
+    """The content as UTF-8 (other encodings that are known are turned into it) and its beginning.
+
+    Raises:
+        DataError: missing, unreadable, broken gzip or zip, empty, beyond the limits, or not text.
+    """
+    reading = current_reading()
+    reading.opened.add(path)
+    with refuse_unreadable(path):
+        content = _read_bytes(path, reading)
+    head = content[: min(LOOK_FOR_NUL, len(content))].to_pybytes()
+    encoding = reading.encoding or next((name for mark, name in WIDE_MARKS.items() if head.startswith(mark)), None)
+    if encoding is not None:
+        content = _transcode(content, encoding, path)
+    start = content[: min(HEADER_BYTES, len(content))].to_pybytes()
+    if b"\0" in start[:LOOK_FOR_NUL]:
+        raise DataError("the file is not UTF-8 text (UTF-16 or binary)", where=f"{path}:1", fix=SAVE_AS)
+    if not start.removeprefix(codecs.BOM_UTF8).strip():
+        raise DataError("the file is empty", where=str(path))
+    return content, start
+
+
+def find_header(start: bytes, path: Path) -> tuple[int, bytes, str | None]:
+    """How many lines come before the header (empty ones and Excel's), the header, and the delimiter that Excel names.
+
+    Raises:
+        DataError: the header line does not end.
+    """
+    lines = start.removeprefix(codecs.BOM_UTF8).splitlines()
+    named = None
+    for number, line in enumerate(lines):
+        if named is None and (excel := EXCEL.fullmatch(line)):
+            named = excel.group(1).decode("latin-1")
+        elif line:
+            if len(line) >= HEADER_BYTES - len(codecs.BOM_UTF8):
+                raise DataError(f"the first line is longer than {HEADER_BYTES:,} bytes", where=f"{path}:1")
+            return number, line, named
+    raise DataError("the file is empty", where=str(path))
+
+
+def make_undecodable(path: Path, error: UnicodeDecodeError, *, before: int = 0) -> DataError:
+    """The error for bytes that are not in the encoding; ``before`` counts lines that are not in the error's bytes."""
+    data, at = error.object, error.start
+    line = before + data.count(b"\n", 0, at) + 1
+    column = at - data.rfind(b"\n", 0, at)
+    what = f"byte 0x{data[at]:02x} (at byte {at}) is not {error.encoding.upper()}"
+    return DataError(what, where=f"{path}:{line}:{column}", fix=SAVE_AS)
+
+
+def _transcode(content: pa.Buffer, encoding: str, path: Path) -> pa.Buffer:
+    try:
+        return pa.py_buffer(content.to_pybytes().decode(encoding).encode())
+    except LookupError as error:
+        raise ConfigError(f"unknown encoding {encoding!r}", where="--encoding", fix="E.g. latin-1.") from error
+    except UnicodeDecodeError as error:
+        raise make_undecodable(path, error) from error
+    except UnicodeError as error:
+        raise DataError(f"is not {encoding} ({error})", where=str(path), fix=SAVE_AS) from error
+
+
+def _read_bytes(path: Path, reading: FileReading) -> pa.Buffer:
+    suffix = path.suffix.lower()
+    if suffix == ".gz":
+        with gzip.open(path) as packed:
+            return read_within(packed, path, reading)
+    if suffix == ".zip":
+        return _read_zip(path, reading)
+    if path.stat().st_size == 0:
+        return pa.py_buffer(b"")
+    with pa.memory_map(str(path)) as mapped:
+        return mapped.read_buffer()
+
+
+def read_within(packed: IO[bytes] | gzip.GzipFile, path: Path, reading: FileReading) -> pa.Buffer:
+    """All that is unpacked, given up as soon as it is more than the limit."""
+    parts = io.BytesIO()
+    while step := packed.read(STEP):
+        parts.write(step)
+        reading.refuse_bytes(parts.tell(), path)
+    return pa.py_buffer(parts.getbuffer())
+
+
+def _read_zip(path: Path, reading: FileReading) -> pa.Buffer:
+    """The one file in an archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX/")]
+            if len(names) != 1:
+                what = f"the archive holds {len(names)} files, not one"
+                raise DataError(what, where=str(path), fix="Unpack it and name the folder.")
+            with archive.open(names[0]) as packed:
+                return read_within(packed, path, reading)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        fix = "The file is damaged, encrypted or not zip: unpack it yourself."
+        raise DataError(f"cannot be unpacked ({error})", where=str(path), fix=fix) from error

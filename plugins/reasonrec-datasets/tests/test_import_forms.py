@@ -1,0 +1,112 @@
+"""The forms in which people keep the same table: each is read as the plain one is."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from layout_files import fields_of, load, log_of, write
+
+LOG = "user_id,item_id,timestamp\nu1,b,200\nu1,a,100\nu2,é,50\n"
+READ = {"u1": ["a", "b"], "u2": ["é"]}
+
+
+def zipped(name: str, content: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(name, content)
+        archive.writestr(f"__MACOSX/._{name}", "x")
+    return stream.getvalue()
+
+
+def indexed(text: str) -> str:
+    header, *rows = text.splitlines()
+    return "\n".join([f",{header}", *(f"{n},{row}" for n, row in enumerate(rows))]) + "\n"
+
+
+FORMS: dict[str, tuple[dict[str, str | bytes], dict[str, str]]] = {
+    "an index column": ({"interactions__csv": indexed(LOG)}, {}),
+    "a delimiter at each line's end": ({"interactions__csv": LOG.replace("\n", ",\n")}, {}),
+    "a delimiter at each row's end": ({"interactions__csv": LOG.replace("0\n", "0,\n")}, {}),
+    "Excel's line": ({"interactions__csv": "sep=;\r\n" + LOG.replace(",", ";")}, {}),
+    "Excel's line with an odd delimiter": ({"interactions__csv": '"sep=^"\n' + LOG.replace(",", "^")}, {}),
+    "capitals": ({"Interactions__CSV": LOG}, {}),
+    "gzipped TSV": ({"interactions__tsv__gz": LOG.replace(",", "\t")}, {}),
+    "zip": ({"interactions__zip": zipped("export.csv", LOG)}, {}),
+    "zipped CSV": ({"interactions__csv__zip": zipped("interactions.csv", LOG)}, {}),
+    "UTF-16 as Excel writes it": ({"interactions__csv": LOG.encode("utf-16")}, {}),
+    "Latin-1": ({"interactions__csv": LOG.encode("latin-1")}, {"encoding": "latin-1"}),
+    "a delimiter of its own": ({"interactions__csv": LOG.replace(",", "~")}, {"delimiter": "~"}),
+    "a delimiter by name": ({"interactions__csv": LOG.replace(",", " ")}, {"delimiter": "space"}),
+    "part files": ({"interactions-0__csv": LOG[:35], "interactions-1__csv": f"{LOG[:26]}{LOG[35:]}"}, {}),
+    "part files as Spark names them": (
+        {"part-00000__csv": LOG[:35], "part-00001__csv": f"{LOG[:26]}{LOG[35:]}", "_SUCCESS": ""},
+        {},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms_of_one_table(form: str, tmp_path: Path) -> None:
+    files, options = FORMS[form]
+    assert log_of(load(write(tmp_path / "in", **files), tmp_path, options=options)) == READ
+
+
+def test_a_folder_of_parts(tmp_path: Path) -> None:
+    inner = tmp_path / "in" / "interactions.parquet"
+    inner.mkdir(parents=True)
+    for number, rows in enumerate([{"user_id": ["u1"], "item_id": ["a"]}, {"user_id": ["u2"], "item_id": ["b"]}]):
+        pq.write_table(pa.table(rows), inner / f"part-{number}.snappy.parquet")
+    dataset = load(tmp_path / "in", tmp_path)
+    assert log_of(dataset) == {"u1": ["a"], "u2": ["b"]}
+    assert any("the log is in 2 files" in note for note in dataset.notes)
+
+
+def test_an_index_is_left_out_with_a_note(tmp_path: Path) -> None:
+    dataset = load(write(tmp_path / "in", interactions__csv=indexed(LOG)), tmp_path)
+    assert any("numbers the rows" in note for note in dataset.notes)
+
+
+def test_items_and_users_beside_ratings_are_read_and_other_files_named(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "in",
+        ratings__csv="user_id,item_id,rating\nu,a,3\n",
+        items__csv="item_id,title\na,Apple\n",
+        users__csv="user_id,age\nu,20\n",
+        tags__csv="x\n",
+        notes__md="x",
+    )
+    dataset = load(folder, tmp_path)
+    assert fields_of(dataset, "a") == {"title": "Apple"}
+    assert dataset.users.column("age").to_pylist() == [20]
+    assert [note for note in dataset.notes if "not read" in note] == [
+        "files beside the log that were not read: tags.csv"
+    ]
+
+
+def test_columns_of_a_file_without_a_header_are_numbered(tmp_path: Path) -> None:
+    folder = write(tmp_path / "in", r__txt="u1 i1 5 1600000000\nu1 i2 3 1600000100\n")
+    columns = {"user_id": "1", "item_id": "2", "value": "3", "timestamp": "4"}
+    dataset = load(folder / "r.txt", tmp_path, columns=columns)
+    assert log_of(dataset) == {"u1": ["i1", "i2"]}
+    assert dataset.has_clock
+
+
+def test_columns_that_are_named_by_numbers_are_no_rows(tmp_path: Path) -> None:
+    folder = write(tmp_path / "in", r__csv="0,1\nu1,i1\n")
+    assert log_of(load(folder / "r.csv", tmp_path, columns={"user_id": "0", "item_id": "1"})) == {"u1": ["i1"]}
+
+
+def test_sequences_stay_sequences(tmp_path: Path) -> None:
+    folder = write(tmp_path / "in", s__txt="u1 11 12 13\nu2 11 14 2\n", t__txt="1 2 3\n2 3 1\n")
+    assert log_of(load(folder / "s.txt", tmp_path))["u1"] == ["11", "12", "13"]
+    assert log_of(load(folder / "t.txt", tmp_path))["1"] == ["2", "3"]
+
+
+def test_quoted_line_breaks_in_text_are_text(tmp_path: Path) -> None:
+    folder = write(tmp_path / "in", interactions__csv=LOG, items__csv='item_id,title\na,"One,\ntwo"\n')
+    assert fields_of(load(folder, tmp_path), "a") == {"title": "One,\ntwo"}
