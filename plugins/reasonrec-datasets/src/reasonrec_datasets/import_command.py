@@ -15,13 +15,14 @@ from reasonrec_core.io import require_replaceable
 from reasonrec_datasets.importing.index import build_dataset, extend_items
 from reasonrec_datasets.importing.table_source import import_path
 from reasonrec_datasets.new_items import read_new_items
-from reasonrec_datasets.options import source_options
+from reasonrec_datasets.options import log_options, source_options
 
 
 @click.command(name="import")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--out", "folder", type=click.Path(path_type=Path), help="Folder for the dataset.")
 @source_options
+@log_options
 @click.option("--name", help="Name of the dataset; by default that of the file or folder.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the order of the indices."
@@ -56,6 +57,7 @@ def import_command(
       reasonrec data import ml-1m --out sets/ml-1m
       reasonrec data import shop.csv --out sets/shop --column user_id=customer --column timestamp=t
       reasonrec data import reviews.json.gz --out sets/reviews --format amazon --column value=
+      reasonrec data import clicks.csv --out sets/clicks --event-column type --event-weights view=1,buy=5 --k-core 5
       reasonrec data import new-items.csv --extend sets/shop --out sets/shop-2
       reasonrec data import new-items/ --into runs/shop
     """

@@ -68,6 +68,18 @@ READ_OPTIONS = (
 )  # fmt: skip
 READ_NAMES = ("time_format", "time_unit", "encoding", "delimiter", "max_bytes", "max_columns")
 """Settings of every source of tables that have options of their own."""
+LOG_OPTIONS = (
+    click.option("--dedupe", type=click.Choice(["last", "sum", "none"]),
+                 help="Rows with one user, item and time: the last stays, or none goes; sum: all rows of a user with "
+                 "an item are one, values added.  [default: last]"),
+    click.option("--min-value", type=float, help="Leave out rows of a smaller value."),
+    click.option("--k-core", type=click.IntRange(min=0),
+                 help="Leave out users and items with fewer rows, until none is."),
+    click.option("--event-column", metavar="NAME", help="The column that says what happened (view, cart, buy)."),
+    click.option("--event-weights", metavar="KIND=WEIGHT,...",
+                 help="Values of rows by their event; rows of other events are left out."),
+)  # fmt: skip
+LOG_NAMES = ("dedupe", "min_value", "k_core", "event_weights")
 SPLIT_OPTIONS = (
     click.option("--kind", default="auto", show_default=True, metavar="SPLITTER", shell_complete=_complete_kinds,
                  help="How to divide; auto: predefined where the data has parts, else leave-one-out."),
@@ -119,6 +131,23 @@ def source_options(command: F) -> F:
 
     decorated: Any = with_source
     for option in (OPTION, *reversed(READ_OPTIONS), TIME_UNIT, TIME_FORMAT, COLUMN, FORMAT):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def log_options(command: F) -> F:
+    """Add the options that say which rows of a log are kept, to a command with `source_options` inside of it."""
+
+    @functools.wraps(command)
+    def with_rules(*args: Any, source: dict[str, Any], **values: Any) -> Any:
+        said = {name: values.pop(name) for name in LOG_NAMES}
+        options = source["options"] | {name: value for name, value in said.items() if value is not None}
+        event = values.pop("event_column")
+        columns = source["columns"] | ({"event": event} if event is not None else {})
+        return command(*args, source={**source, "options": options, "columns": columns}, **values)
+
+    decorated: Any = with_rules
+    for option in reversed(LOG_OPTIONS):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
 

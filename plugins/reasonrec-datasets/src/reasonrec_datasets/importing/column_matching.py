@@ -12,7 +12,7 @@ from reasonrec_datasets.importing.raw_tables import LOG_COLUMNS
 
 ITEM_COLUMNS = ("item_id", *TEXT_ORDER, "image", "price")
 TABLES: Mapping[str, tuple[str, ...]] = {
-    "interactions": LOG_COLUMNS,
+    "interactions": (*LOG_COLUMNS, "event"),
     "items": ITEM_COLUMNS,
     "users": ("user_id",),
 }

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from reasonrec_core.components import DataSource, ImportRequest
 from reasonrec_core.components.base import C, Settings
@@ -20,6 +20,7 @@ from reasonrec_core.data.columns import take_column
 from reasonrec_core.errors import DataError
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.index import build_dataset
+from reasonrec_datasets.importing.log_rules import LogRules, apply_rules, weigh_events
 from reasonrec_datasets.importing.pictures import find_item_pictures
 from reasonrec_datasets.importing.raw_tables import RawTables
 from reasonrec_datasets.importing.reading import MAX_BYTES, MAX_COLUMNS, FileReading, read_with
@@ -43,6 +44,24 @@ class TableSettings(Settings):
     """Most that a packed file may unpack to."""
     max_columns: int = Field(MAX_COLUMNS, gt=0)
     """Most columns of a file."""
+    dedupe: Literal["last", "sum", "none"] = "last"
+    """Of rows with one user, item and time the last stays; sum: all rows of a user with an item are one, values
+    added; none: every row stays."""
+    min_value: float | None = None
+    """Rows of a smaller value are left out."""
+    k_core: int = Field(0, ge=0)
+    """Users and items with fewer rows are left out, until none is."""
+    event_weights: dict[str, float] = Field(default_factory=dict)
+    """The value of each kind of event (as text: view=1,cart=3); rows of other kinds are left out."""
+
+    @field_validator("event_weights", mode="before")
+    @classmethod
+    def _read_weights(cls, said: Any) -> Any:
+        """``view=1,cart=3`` as a mapping."""
+        if not isinstance(said, str):
+            return said
+        pairs = (pair.partition("=") for pair in said.split(",") if pair.strip())
+        return {kind.strip(): weight.strip() for kind, _, weight in pairs}
 
 
 class TableSource(DataSource[C]):
@@ -55,6 +74,12 @@ class TableSource(DataSource[C]):
         """How the settings say that times are written."""
         said = self.config
         return TimeForm(said.time_format, said.time_unit) if isinstance(said, TableSettings) else TimeForm()
+
+    @property
+    def rules(self) -> LogRules:
+        """Which rows the settings keep."""
+        said = self.config if isinstance(self.config, TableSettings) else TableSettings()
+        return LogRules(said.dedupe, said.min_value, said.k_core, said.event_weights)
 
     @contextmanager
     def reading(self, columns: Mapping[str, str]) -> Iterator[FileReading]:
@@ -83,7 +108,7 @@ class TableSource(DataSource[C]):
         with self.reading(request.columns) as reading:
             raw = _remark(replace(self.read(path, matcher), time_form=self.time_form), reading, path)
         try:
-            return build_dataset(finish_tables(raw, path, matcher, request), folder, seed=request.seed)
+            return build_dataset(finish_tables(raw, path, matcher, request, self.rules), folder, seed=request.seed)
         except DataError as error:
             if error.where is not None:
                 raise
@@ -121,17 +146,22 @@ def import_path(
     source = chosen.source
     with chosen.guard("read"), source.reading(columns or {}) as reading:
         raw = _remark(replace(source.read(path, matcher), time_form=source.time_form), reading, path)
-    return finish_tables(raw, path, matcher, ImportRequest(chosen.name, columns or {}, options or {}, name))
+    return finish_tables(
+        raw, path, matcher, ImportRequest(chosen.name, columns or {}, options or {}, name), source.rules
+    )
 
 
-def finish_tables(raw: RawTables, path: Path, matcher: ColumnMatcher, request: ImportRequest) -> RawTables:
+def finish_tables(
+    raw: RawTables, path: Path, matcher: ColumnMatcher, request: ImportRequest, rules: LogRules
+) -> RawTables:
     """What was read from ``path``, checked, with the pictures beside it, its name and where it came from.
 
     Raises:
         DataError: a column that was named and that no file has, a bad cell, or tables that do not fit together.
     """
     matcher.refuse_unmatched()
-    raw = _find_pictures(raw.check(), path if path.is_dir() else path.parent)
+    raw = apply_rules(weigh_events(raw, rules.event_weights).check(), rules)
+    raw = _find_pictures(raw, path if path.is_dir() else path.parent)
     about: dict[str, Any] = {
         "path": str(path.resolve()),
         "format": request.format,
