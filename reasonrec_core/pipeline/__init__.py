@@ -10,28 +10,28 @@ if TYPE_CHECKING:
     from reasonrec_core.pipeline.agent import Agent as Agent
     from reasonrec_core.pipeline.agent import EditedPolicy as EditedPolicy
     from reasonrec_core.pipeline.agent import Named as Named
-    from reasonrec_core.pipeline.calibrate_router import calibration_data as calibration_data
+    from reasonrec_core.pipeline.calibrate_router import collect_calibration_data as collect_calibration_data
+    from reasonrec_core.pipeline.calibrate_router import collect_signals as collect_signals
     from reasonrec_core.pipeline.calibrate_router import compare_answers as compare_answers
-    from reasonrec_core.pipeline.calibrate_router import goals as goals
-    from reasonrec_core.pipeline.calibrate_router import keys as keys
-    from reasonrec_core.pipeline.calibrate_router import scored as scored
-    from reasonrec_core.pipeline.calibrate_router import signals as signals
+    from reasonrec_core.pipeline.calibrate_router import make_tie_keys as make_tie_keys
+    from reasonrec_core.pipeline.calibrate_router import name_goals as name_goals
+    from reasonrec_core.pipeline.calibrate_router import score_answers as score_answers
     from reasonrec_core.pipeline.evaluate import EvaluatedRun as EvaluatedRun
     from reasonrec_core.pipeline.evaluate import EvaluatedTask as EvaluatedTask
-    from reasonrec_core.pipeline.evaluate import primary_metrics as primary_metrics
+    from reasonrec_core.pipeline.evaluate import list_primary_metrics as list_primary_metrics
     from reasonrec_core.pipeline.finished_run import FinishedRun as FinishedRun
     from reasonrec_core.pipeline.finished_run import load_agent as load_agent
     from reasonrec_core.pipeline.latency import Latency as Latency
-    from reasonrec_core.pipeline.latency import ask_functions as ask_functions
-    from reasonrec_core.pipeline.latency import seconds_of as seconds_of
+    from reasonrec_core.pipeline.latency import list_ways_to_ask as list_ways_to_ask
     from reasonrec_core.pipeline.latency import summarise_seconds as summarise_seconds
+    from reasonrec_core.pipeline.latency import time_request as time_request
     from reasonrec_core.pipeline.predict import Answers as Answers
-    from reasonrec_core.pipeline.predict import consulted_answers as consulted_answers
-    from reasonrec_core.pipeline.predict import delegate_answers as delegate_answers
-    from reasonrec_core.pipeline.predict import policy_answers as policy_answers
+    from reasonrec_core.pipeline.predict import ask_consulted as ask_consulted
+    from reasonrec_core.pipeline.predict import ask_delegate as ask_delegate
+    from reasonrec_core.pipeline.predict import ask_policy as ask_policy
     from reasonrec_core.pipeline.prepare import Prepared as Prepared
     from reasonrec_core.pipeline.prepare import hash_encoders as hash_encoders
-    from reasonrec_core.pipeline.prepare import learns as learns
+    from reasonrec_core.pipeline.prepare import is_learned as is_learned
     from reasonrec_core.pipeline.prepare import make_encoders as make_encoders
     from reasonrec_core.pipeline.run_folder import RunFolder as RunFolder
     from reasonrec_core.pipeline.serving_catalog import ServingCatalog as ServingCatalog
@@ -40,12 +40,13 @@ if TYPE_CHECKING:
 _NAMES = {
     "act": "Outcome",
     "agent": "Agent EditedPolicy Named",
-    "calibrate_router": "calibration_data compare_answers goals keys scored signals",
-    "evaluate": "EvaluatedRun EvaluatedTask primary_metrics",
+    "calibrate_router": "collect_calibration_data collect_signals compare_answers make_tie_keys name_goals "
+    "score_answers",
+    "evaluate": "EvaluatedRun EvaluatedTask list_primary_metrics",
     "finished_run": "FinishedRun load_agent",
-    "latency": "Latency ask_functions seconds_of summarise_seconds",
-    "predict": "Answers consulted_answers delegate_answers policy_answers",
-    "prepare": "Prepared hash_encoders learns make_encoders",
+    "latency": "Latency list_ways_to_ask time_request summarise_seconds",
+    "predict": "Answers ask_consulted ask_delegate ask_policy",
+    "prepare": "Prepared hash_encoders is_learned make_encoders",
     "run_folder": "RunFolder",
     "serving_catalog": "ServingCatalog",
     "stage_stamp": "stamp_folder",

@@ -16,7 +16,7 @@ from reasonrec_core.io import read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.component_key import component_key
 from reasonrec_core.pipeline.latency import measure_costs, measure_latency
-from reasonrec_core.pipeline.predict import Answers, consulted_answers, delegate_answers, everybodys_answers
+from reasonrec_core.pipeline.predict import Answers, ask_consulted, ask_delegate, everybodys_answers
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import (
     EXPLORED,
@@ -33,7 +33,7 @@ from reasonrec_core.routing.consulting import wants_advice
 from reasonrec_core.types import Bool, Cases, Int64, QueryBatch, Ranking, Task, Uncertainty
 
 
-def calibrate(prepared: Prepared, agent: Agent, task: Task) -> Router[Any] | None:
+def calibrate_router(prepared: Prepared, agent: Agent, task: Task) -> Router[Any] | None:
     """The router for a task, fitted to validation queries alone; None where the pipeline has none."""
     if prepared.config.router is None or agent.policy is None or not task.ranks:
         return None
@@ -60,7 +60,7 @@ def _fit(
     """The fitted router, from answers to the validation queries, the policy's first."""
     config, cases, settings = router.config, prepared.cases(task, "valid"), prepared.config.evaluate
     costs = measure_costs(agent, cases.queries, settings.latency_sample, prepared.config.seed)
-    data = replace(calibration_data(prepared, agent, task), costs=costs)
+    data = replace(collect_calibration_data(prepared, agent, task), costs=costs)
     mine = answers[data.policy]
     made, goal = _fit_to_goal(prepared, agent, router, data, cases.queries, mine.tokens)
     if goal is not None:
@@ -73,24 +73,24 @@ def _fit(
     return made
 
 
-def calibration_data(prepared: Prepared, agent: Agent, task: Task) -> CalibrationData:
+def collect_calibration_data(prepared: Prepared, agent: Agent, task: Task) -> CalibrationData:
     """The validation answers, without costs; there is a policy."""
     assert agent.policy is not None
     policy, cases = agent.policy.label, prepared.cases(task, "valid")
     answers = everybodys_answers(prepared, agent, task, "valid")
-    scores = {label: scored(prepared, each, cases) for label, each in answers.items()}
-    quality, hit = goals(prepared, scores[policy])
-    known, consulted = signals(agent, cases.queries, answers), None
+    scores = {label: score_answers(prepared, each, cases) for label, each in answers.items()}
+    quality, hit = name_goals(prepared, scores[policy])
+    known, consulted = collect_signals(agent, cases.queries, answers), None
     assert prepared.config.router is not None
     if (asked := wants_advice(prepared.config.router, known)).any():
-        found = scored(prepared, consulted_answers(prepared, agent, task, "valid", asked), cases).per_query
+        found = score_answers(prepared, ask_consulted(prepared, agent, task, "valid", asked), cases).per_query
         consulted = ConsultedAnswers(asked, found[quality], found[hit] > 0)
     return CalibrationData(
         policy,
         {**known, **compare_answers(prepared, agent, answers)},
         {label: s.per_query[quality] for label, s in scores.items()},
         {label: s.per_query[hit] > 0 for label, s in scores.items()},
-        keys(cases),
+        make_tie_keys(cases),
         consulted=consulted,
     )
 
@@ -115,8 +115,8 @@ def choose_delegate(prepared: Prepared, agent: Agent, task: Task) -> tuple[str, 
         return None
     cases, found = prepared.cases(task, "valid"), dict[str, float]()
     for label in agent.delegates if len(cases) else ():
-        scores = scored(prepared, delegate_answers(prepared, agent, label, task, "valid"), cases)
-        metric = goals(prepared, scores)[0]
+        scores = score_answers(prepared, ask_delegate(prepared, agent, label, task, "valid"), cases)
+        metric = name_goals(prepared, scores)[0]
         found[label] = float(np.nanmean(scores.per_query[metric]))
     if not found:
         label = next(iter(agent.delegates))
@@ -126,13 +126,13 @@ def choose_delegate(prepared: Prepared, agent: Agent, task: Task) -> tuple[str, 
     return best, f"there is no policy: {best} answers all, {why}"
 
 
-def goals(prepared: Prepared, scores: Scores) -> tuple[str, str]:
+def name_goals(prepared: Prepared, scores: Scores) -> tuple[str, str]:
     """The metrics that routers are calibrated on: quality, and whether the target was found."""
     k = max(prepared.config.evaluate.k)
     return metric_name("NDCG", k, scores.sampled), metric_name("HR", k, scores.sampled)
 
 
-def scored(
+def score_answers(
     prepared: Prepared, answers: Answers, cases: Cases, metrics: Sequence[MetricInfo] = RANKING_METRICS
 ) -> Scores:
     """Metrics of rankings that are already there."""
@@ -148,12 +148,12 @@ def scored(
     )
 
 
-def keys(cases: Cases) -> Int64:
+def make_tie_keys(cases: Cases) -> Int64:
     """int64[B]: what breaks ties of equal risk; the user, as in the agent's loop."""
     return cases.queries.users.astype(np.int64)
 
 
-def signals(agent: Agent, queries: QueryBatch, answers: Mapping[str, Answers]) -> dict[str, Uncertainty]:
+def collect_signals(agent: Agent, queries: QueryBatch, answers: Mapping[str, Answers]) -> dict[str, Uncertainty]:
     """The estimators' values on all queries, and features from the delegates among ``answers`` (by system)."""
     assert agent.policy is not None
     known = answers[agent.policy.label].uncertainty
@@ -259,7 +259,7 @@ def _share_for_goal(
     return share, {"limit": config.max_latency, "share": share, "policy_ms": 1000 * slow, "delegates_ms": 1000 * fast}
 
 
-def goal_in_words(config: RouterConfig, found: Mapping[str, Any] | None) -> str:
+def describe_goal(config: RouterConfig, found: Mapping[str, Any] | None) -> str:
     """What was wanted, and the share that it came to."""
     names = {"max_loss": "a loss of at most", "max_latency": "milliseconds at most", "max_tokens": "tokens at most"}
     if found is None:

@@ -23,15 +23,15 @@ from reasonrec_core.evaluate import (
 )
 from reasonrec_core.io import content_hash, read_json, whole_file, write_json
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.calibrate_router import choose_answers, keys, scored, signals
+from reasonrec_core.pipeline.calibrate_router import choose_answers, collect_signals, make_tie_keys, score_answers
 from reasonrec_core.pipeline.component_key import component_key
 from reasonrec_core.pipeline.latency import Latency, measure_latency
 from reasonrec_core.pipeline.predict import (
     Answers,
-    consulted_answers,
-    delegate_answers,
-    delegate_clicks,
-    policy_answers,
+    ask_consulted,
+    ask_delegate,
+    ask_delegate_for_clicks,
+    ask_policy,
 )
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import Decisions
@@ -121,32 +121,32 @@ def evaluate_task(prepared: Prepared, agent: Agent, task: Task) -> EvaluatedTask
     cases = prepared.cases(task, "test")
     answers: dict[str, Answers] = {}
     if agent.policy is not None:
-        answers[agent.policy.label] = policy_answers(prepared, agent, task, "test")
+        answers[agent.policy.label] = ask_policy(prepared, agent, task, "test")
     if task is Task.EXPLAIN:
         return EvaluatedTask(task, cases, answers, judge_explanations(prepared, agent, answers), None)
     for label in agent.delegates:
         if task is Task.CTR:
-            answers[label] = delegate_clicks(prepared, agent, label)
+            answers[label] = ask_delegate_for_clicks(prepared, agent, label)
         else:
-            answers[label] = delegate_answers(prepared, agent, label, task, "test")
+            answers[label] = ask_delegate(prepared, agent, label, task, "test")
     metrics = list_metrics(prepared, task)
     scores: dict[str, Scores] = {}
     routed, router = None, agent.routers.get(task)
     if router is not None and agent.policy is not None:
-        mine, known = answers[agent.policy.label], signals(agent, cases.queries, answers)
+        mine, known = answers[agent.policy.label], collect_signals(agent, cases.queries, answers)
         assert mine.ranking is not None
         theirs = {label: a.ranking for label in agent.delegates if (a := answers[label]).ranking is not None}
         if (asked := router.consults(known, np.zeros(len(cases), np.bool_))).any():
-            answers[CONSULT] = consulted_answers(prepared, agent, task, "test", asked)
+            answers[CONSULT] = ask_consulted(prepared, agent, task, "test", asked)
         consulted = answers[CONSULT].ranking if CONSULT in answers else None
-        routed = router.decide(known, keys(cases))
+        routed = router.decide(known, make_tie_keys(cases))
         answered = Answers(choose_answers(routed, mine.ranking, theirs, consulted), {}, None, mine.seconds, "")
-        scores[ROUTED] = scored(prepared, answered, cases, metrics)
+        scores[ROUTED] = score_answers(prepared, answered, cases, metrics)
     for label, each in answers.items():
         if each.probability is not None:
             scores[label] = score_ctr(each.probability, cases, seconds=each.seconds, metrics=metrics)
         else:
-            scores[label] = scored(prepared, each, cases, metrics)
+            scores[label] = score_answers(prepared, each, cases, metrics)
     return EvaluatedTask(task, cases, answers, scores, routed)
 
 
@@ -175,7 +175,7 @@ def judge_explanations(prepared: Prepared, agent: Agent, answers: Mapping[str, A
         return policy.judge(prepared.dataset, prepared.split, "test", said)
 
 
-def primary_metrics(prepared: Prepared, found: EvaluatedTask) -> tuple[str, ...]:
+def list_primary_metrics(prepared: Prepared, found: EvaluatedTask) -> tuple[str, ...]:
     """The metrics that comparisons are made on; those that plugins add come last, at the largest cut-off."""
     if found.task is Task.EXPLAIN:
         return ("ROUGE-L", "BLEU-4")

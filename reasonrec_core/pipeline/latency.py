@@ -49,13 +49,13 @@ def measure_latency(agent: Agent, queries: QueryBatch, sample: int, k: int, seed
     def whole(batch: QueryBatch) -> None:
         replaced.append(bool(agent.act(batch).decisions.replaced[0]))
 
-    who = {"": whole, **ask_functions(agent)}
+    who = {"": whole, **list_ways_to_ask(agent)}
     times = np.zeros((len(singles), len(who)))
     for row, batch in enumerate(singles):
         # Whoever comes first finds the caches cold, so each comes first equally often.
         for turn in range(len(who)):
             column = (row + turn) % len(who)
-            times[row, column] = seconds_of(list(who.values())[column], batch)
+            times[row, column] = time_request(list(who.values())[column], batch)
     warm = min(WARM_UP, len(times) - 1)
     return Latency(
         rows[warm:],
@@ -83,11 +83,11 @@ def measure_costs(agent: Agent, queries: QueryBatch, sample: int, seed: int) -> 
         return answer
 
     who = {
-        agent.policy.label: ask_functions(agent)[agent.policy.label],
+        agent.policy.label: list_ways_to_ask(agent)[agent.policy.label],
         **{label: ask(label) for label in agent.delegates},
     }
     # In turns, so that whatever else the machine does falls on all alike.
-    times = np.array([[seconds_of(answer, batch) for answer in who.values()] for batch in singles])
+    times = np.array([[time_request(answer, batch) for answer in who.values()] for batch in singles])
     middle = np.median(times[min(WARM_UP, len(times) - 1) :], axis=0)
     mine, *others = (float(seconds) for seconds in middle)
     return AskingCosts(policy=mine, delegates=dict(zip(agent.delegates, others, strict=True)))
@@ -99,7 +99,7 @@ def draw_requests(queries: QueryBatch, sample: int, k: int, seed: int) -> tuple[
     return rows, [replace(queries.take(rows[i : i + 1]), k=k) for i in range(len(rows))]
 
 
-def ask_functions(agent: Agent) -> dict[str, Callable[[QueryBatch], None]]:
+def list_ways_to_ask(agent: Agent) -> dict[str, Callable[[QueryBatch], None]]:
     """Each system by itself, observation included."""
 
     def policy(batch: QueryBatch) -> None:
@@ -115,7 +115,7 @@ def ask_functions(agent: Agent) -> dict[str, Callable[[QueryBatch], None]]:
     return {**mine, **{label: delegate(label) for label in agent.delegates}}
 
 
-def seconds_of(answer: Callable[[QueryBatch], None], batch: QueryBatch) -> float:
+def time_request(answer: Callable[[QueryBatch], None], batch: QueryBatch) -> float:
     """How long an answer takes, by the wall clock."""
     begin = time.perf_counter()
     answer(batch)

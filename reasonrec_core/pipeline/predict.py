@@ -59,7 +59,7 @@ class Answers:
     asked: Bool | None = None
 
 
-def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> Answers:
+def ask_policy(prepared: Prepared, agent: Agent, task: Task, part: str) -> Answers:
     """The policy's rankings and every estimator's uncertainty; its click probabilities; its explanations."""
     assert agent.policy is not None
     k = max(prepared.config.evaluate.k)
@@ -87,7 +87,7 @@ def policy_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> A
     return _answers(prepared, agent.policy, task, part, ask, threads, extra, agent.width)
 
 
-def delegate_answers(prepared: Prepared, agent: Agent, label: str, task: Task, part: str) -> Answers:
+def ask_delegate(prepared: Prepared, agent: Agent, label: str, task: Task, part: str) -> Answers:
     """A delegate's rankings, or its click probabilities.
 
     Where clicks are drawn beside rankings, ``probability`` is the standing of each item among the delegate's scores of
@@ -112,14 +112,14 @@ def delegate_answers(prepared: Prepared, agent: Agent, label: str, task: Task, p
 def everybodys_answers(prepared: Prepared, agent: Agent, task: Task, part: str) -> dict[str, Answers]:
     """The rankings of the policy, first, and of every delegate."""
     assert agent.policy is not None
-    answers = {agent.policy.label: policy_answers(prepared, agent, task, part)}
-    return answers | {label: delegate_answers(prepared, agent, label, task, part) for label in agent.delegates}
+    answers = {agent.policy.label: ask_policy(prepared, agent, task, part)}
+    return answers | {label: ask_delegate(prepared, agent, label, task, part) for label in agent.delegates}
 
 
-def consulted_answers(prepared: Prepared, agent: Agent, task: Task, part: str, asked: Bool) -> Answers:
+def ask_consulted(prepared: Prepared, agent: Agent, task: Task, part: str, asked: Bool) -> Answers:
     """The policy's rankings with the delegates' in view where bool[B] ``asked``, its own elsewhere."""
     assert agent.policy is not None
-    named, mine = agent.policy, policy_answers(prepared, agent, task, part)
+    named, mine = agent.policy, ask_policy(prepared, agent, task, part)
     if not asked.any():
         return replace(mine, uncertainty={}, asked=asked)
 
@@ -140,17 +140,17 @@ def consulted_answers(prepared: Prepared, agent: Agent, task: Task, part: str, a
     return Answers(ranking, {}, None, made.seconds, made.digest, tokens, asked=asked)
 
 
-def delegate_clicks(prepared: Prepared, agent: Agent, label: str) -> Answers:
+def ask_delegate_for_clicks(prepared: Prepared, agent: Agent, label: str) -> Answers:
     """A delegate's click probabilities on test: its own, or made from where the items stand among its scores.
 
     The log-odds of an item's standing (`ranking.percentile_rank`), times a slope, plus a shift (Platt, 1999), both
     fitted on the validation rows: the order of the scores stays as it is (a slope below 0 is not taken), and neither
     their unit nor how many items there are matters.
     """
-    test = delegate_answers(prepared, agent, label, Task.CTR, "test")
+    test = ask_delegate(prepared, agent, label, Task.CTR, "test")
     if not prepared.config.draws_clicks:
         return test
-    valid = delegate_answers(prepared, agent, label, Task.CTR, "valid")
+    valid = ask_delegate(prepared, agent, label, Task.CTR, "valid")
     assert valid.probability is not None
     assert test.probability is not None
     cases = prepared.cases(Task.CTR, "valid")

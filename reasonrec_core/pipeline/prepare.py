@@ -172,7 +172,7 @@ def make_encoders(config: PipelineConfig, registry: Registry) -> dict[str, Encod
 def fit_encoders(prepared: Prepared) -> None:
     """Fit those encoders that learn from the catalogue; the others are ready as they are."""
     for name, encoder in prepared.encoders.items():
-        if not learns(encoder):
+        if not is_learned(encoder):
             continue
         named = prepared.config.observe[name]
         key = {
@@ -193,7 +193,7 @@ def fit_encoders(prepared: Prepared) -> None:
                 prepared.encoders[name] = type(encoder).load(stage.folder, prepared.dataset.catalog)  # type: ignore[index]
 
 
-def learns(encoder: Encoder[Any]) -> bool:
+def is_learned(encoder: Encoder[Any]) -> bool:
     """Whether an encoder learns from the catalogue."""
     return type(encoder).fit is not Encoder.fit
 
@@ -208,7 +208,7 @@ def hash_encoders(
     found = {}
     for name, encoder in encoders.items():
         code = hash_source(registry.spec(Kind.ENCODER, config.observe[name].encoder))
-        fitted = hash_folder(run.path / "stages" / f"encoder-{name}", [STAMP]) if learns(encoder) else None
+        fitted = hash_folder(run.path / "stages" / f"encoder-{name}", [STAMP]) if is_learned(encoder) else None
         if code or fitted:
             found[name] = content_hash(code, fitted)
     return found

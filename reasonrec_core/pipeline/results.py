@@ -20,8 +20,8 @@ from reasonrec_core.evaluate.schema import (
     SecondsByPart,
     SystemRoles,
 )
-from reasonrec_core.pipeline.calibrate_router import goal_in_words
-from reasonrec_core.pipeline.evaluate import EvaluatedRun, EvaluatedTask, primary_metrics
+from reasonrec_core.pipeline.calibrate_router import describe_goal
+from reasonrec_core.pipeline.evaluate import EvaluatedRun, EvaluatedTask, list_primary_metrics
 from reasonrec_core.pipeline.latency import summarise_seconds
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.pipeline.reports import run_analyses
@@ -93,7 +93,7 @@ def describe_routing(router: Router[Any], routed: Decisions) -> RoutingResult:
         answer_features=any(name.startswith(FEATURE) for name in router.signals),
         asks=tuple(router.asks),
         threshold=float(report["level"]) if config.risk is not None else None,
-        target=goal_in_words(config, report.get("goal")),
+        target=describe_goal(config, report.get("goal")),
         reached=float(routed.replaced.mean()),
         consulted=float(routed.consulted.mean()),
         abstained=float(routed.abstained.mean()),
@@ -162,7 +162,7 @@ def compare_systems(prepared: Prepared, found: EvaluatedTask) -> list[PairedComp
             made = compare_all(
                 others,
                 reference,
-                primary_metrics(prepared, found),
+                list_primary_metrics(prepared, found),
                 seed=config.seed,
                 resamples=config.evaluate.resamples,
             )

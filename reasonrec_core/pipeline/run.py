@@ -22,7 +22,7 @@ from reasonrec_core.errors import ReasonRecError, RunError
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.io import content_hash, write_json
 from reasonrec_core.pipeline.agent import POPULARITY, Agent
-from reasonrec_core.pipeline.calibrate_router import calibrate, choose_delegate
+from reasonrec_core.pipeline.calibrate_router import calibrate_router, choose_delegate
 from reasonrec_core.pipeline.evaluate import evaluate_tasks, write_users
 from reasonrec_core.pipeline.fit import check_components, fit_components
 from reasonrec_core.pipeline.prepare import Prepared, hash_encoders, prepare
@@ -95,7 +95,7 @@ def fit_prepared(prepared: Prepared) -> FittedRun:
     agent = fit_components(prepared)
     if config.router is not None:
         agent = replace(agent, popularity=prepared.item_counts)
-    routers = {task: router for task in config.tasks if (router := calibrate(prepared, agent, task))}
+    routers = {task: router for task in config.tasks if (router := calibrate_router(prepared, agent, task))}
     alone = {task: found for task in config.tasks if (found := choose_delegate(prepared, agent, task))}
     agent = replace(agent, routers=routers, alone=alone)
     save_agent(prepared, agent)

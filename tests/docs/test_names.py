@@ -16,20 +16,7 @@ PRIVATE_WORDS = frozenset(
 )
 """Words that only this project once knew; a function is called by what it does (`compute_gain`)."""
 
-SAME_NAME = {
-    "Fitted": "of the pipeline and of routing: to be told apart",
-    "Router": "the component, and the protocol of a fitted one: to be told apart",
-}
-"""Public classes of one name that there are, and why."""
-
 ALLOWED_FUNCTIONS = {
-    "reasonrec_core/pipeline/delegate_calls.py:joined": "to be renamed",
-    "reasonrec_core/routing/abstention.py:say_held": "to be renamed",
-    "reasonrec_core/routing/confidence_calibration.py:fit_stated": "to be renamed",
-    "reasonrec_core/routing/confidence_calibration.py:held_out": "hold-out is a term of the field",
-    "reasonrec_core/routing/deferral_model.py:judged": "to be renamed",
-    "reasonrec_core/routing/expected_gain.py:stated": "to be renamed",
-    "reasonrec_core/testing/router.py:held": "to be renamed",
     "reasonrec_clip/learning.py:draw_held_out": "hold-out is a term of the field",
 }
 """Public functions as ``package/path.py:name`` that bear one of `PRIVATE_WORDS`, and why."""
@@ -56,7 +43,7 @@ def test_no_two_public_classes_have_one_name() -> None:
         if name != "Config":  # every component's settings class is called so, inside the component
             places[name].append(path)
     assert len(places) > 300
-    assert {name: found for name, found in places.items() if len(found) > 1 and name not in SAME_NAME} == {}
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 def test_no_public_function_has_a_word_of_our_own_for_a_name() -> None:
@@ -65,4 +52,4 @@ def test_no_public_function_has_a_word_of_our_own_for_a_name() -> None:
         for path, name in public_definitions((ast.FunctionDef, ast.AsyncFunctionDef))
         if PRIVATE_WORDS & set(name.split("_")) and not name.startswith("test_")
     }
-    assert found - ALLOWED_FUNCTIONS.keys() == set()
+    assert found == ALLOWED_FUNCTIONS.keys()

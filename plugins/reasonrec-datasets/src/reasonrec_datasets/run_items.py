@@ -18,7 +18,7 @@ from reasonrec_core.pipeline import (
     RunFolder,
     ServingCatalog,
     hash_encoders,
-    learns,
+    is_learned,
     load_agent,
     make_encoders,
     stamp_folder,
@@ -114,7 +114,7 @@ def _encoders(served: ServingCatalog, config: PipelineConfig, registry: Registry
     encoders = make_encoders(config, registry)
     for name, encoder in encoders.items():
         stage = served.run.path / "stages" / f"encoder-{name}"
-        if learns(encoder):
+        if is_learned(encoder):
             with registry.guard(Kind.ENCODER, config.observe[name].encoder, "load"):
                 encoders[name] = type(encoder).load(stage, served.dataset.catalog)
         with registry.guard(Kind.ENCODER, config.observe[name].encoder, "fingerprint"):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reasonrec_core.evaluate import Scores
-from reasonrec_core.pipeline import EvaluatedRun, EvaluatedTask, Prepared, primary_metrics
+from reasonrec_core.pipeline import EvaluatedRun, EvaluatedTask, Prepared, list_primary_metrics
 from reasonrec_core.types import Float64
 from reasonrec_report.card_schema import Explanation
 from reasonrec_report.export_cards import show_item, show_request
@@ -19,7 +19,7 @@ def sample_explanations(run: EvaluatedRun, found: EvaluatedTask) -> list[Explana
 
     None where the policy's judge gives no texts, or not the metric that they are chosen by.
     """
-    metric = primary_metrics(run.prepared, found)[0]
+    metric = list_primary_metrics(run.prepared, found)[0]
     label, scores = next(iter(found.scores.items()))
     if scores.text is None or metric not in scores.per_query:
         return None

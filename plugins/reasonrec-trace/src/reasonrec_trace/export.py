@@ -15,14 +15,14 @@ from reasonrec_core.pipeline import (
     EvaluatedRun,
     EvaluatedTask,
     Latency,
+    ask_consulted,
+    ask_delegate,
+    ask_policy,
+    collect_signals,
     compare_answers,
-    consulted_answers,
-    delegate_answers,
-    goals,
-    keys,
-    policy_answers,
-    scored,
-    signals,
+    make_tie_keys,
+    name_goals,
+    score_answers,
 )
 from reasonrec_core.routing import Decisions
 from reasonrec_core.routing.consulting import wants_advice
@@ -108,7 +108,7 @@ class _TaskTrace:
 
     def _header(self) -> Header:
         task, prepared, found = self.found.task, self.prepared, self.found
-        quality, hit = (None, None) if task is Task.CTR else goals(prepared, next(iter(found.scores.values())))
+        quality, hit = (None, None) if task is Task.CTR else name_goals(prepared, next(iter(found.scores.values())))
         return make_header(
             self.agent,
             prepared.config,
@@ -129,7 +129,7 @@ class _TaskTrace:
 
         Where users are hashed, rows are shuffled and have other numbers to break ties by.
         """
-        order, numbers = np.arange(len(cases), dtype=np.int64), keys(cases)
+        order, numbers = np.arange(len(cases), dtype=np.int64), make_tie_keys(cases)
         if self.hasher.users:
             ids = self.prepared.dataset.users.column("user_id").to_pylist()
             users = [ids[user] if user >= 0 else None for user in cases.queries.users.tolist()]
@@ -160,7 +160,7 @@ class _TaskTrace:
         agent, found = self.agent, self.found
         router, n, k = agent.routers.get(found.task), len(found.cases), max(self.prepared.config.evaluate.k)
         mine = found.answers[agent.policy.label] if agent.policy else None
-        known = signals(agent, found.cases.queries, found.answers) if mine else {}
+        known = collect_signals(agent, found.cases.queries, found.answers) if mine else {}
         made = found.routed or _leave_undecided(agent, n)
         reasons = list(made.reason)
         spent = mine.tokens if mine and mine.tokens is not None else np.zeros(n, np.int64)
@@ -217,14 +217,14 @@ class _TaskTrace:
         if agent.policy is None or task not in agent.routers:
             return
         cases = prepared.cases(task, "valid")
-        mine = policy_answers(prepared, agent, task, "valid")
+        mine = ask_policy(prepared, agent, task, "valid")
         answers = {agent.policy.label: mine}
-        answers |= {label: delegate_answers(prepared, agent, label, task, "valid") for label in agent.delegates}
-        scores = {label: scored(prepared, each, cases) for label, each in answers.items()}
-        known = signals(agent, cases.queries, answers)
+        answers |= {label: ask_delegate(prepared, agent, label, task, "valid") for label in agent.delegates}
+        scores = {label: score_answers(prepared, each, cases) for label, each in answers.items()}
+        known = collect_signals(agent, cases.queries, answers)
         if (asked := wants_advice(agent.routers[task].config, known)).any():
-            advised = consulted_answers(prepared, agent, task, "valid", asked)
-            scores[CONSULT] = hide_unasked(scored(prepared, advised, cases), advised)
+            advised = ask_consulted(prepared, agent, task, "valid", asked)
+            scores[CONSULT] = hide_unasked(score_answers(prepared, advised, cases), advised)
         known |= compare_answers(prepared, agent, answers)
         for rows, batch in self._batches(cases, VALID, scores, _any_number):
             queries = replace(batch.queries, candidates=None)

@@ -10,7 +10,15 @@ import numpy as np
 from reasonrec_core.components import Empty, Reporter
 from reasonrec_core.evaluate import metric_name, reliability, summarise
 from reasonrec_core.evaluate.schema import Estimate
-from reasonrec_core.pipeline import EvaluatedRun, delegate_answers, goals, keys, policy_answers, scored, signals
+from reasonrec_core.pipeline import (
+    EvaluatedRun,
+    ask_delegate,
+    ask_policy,
+    collect_signals,
+    make_tie_keys,
+    name_goals,
+    score_answers,
+)
 from reasonrec_core.routing import CalibrationQuality, Recalibration, Router, choose_recalibration
 from reasonrec_core.routing.confidence import ways_of
 from reasonrec_core.types import ROUTED, Bool, Float64, Task
@@ -51,8 +59,8 @@ def measure_confidence(run: EvaluatedRun) -> dict[str, Any]:
     scores, k = first.scores[ROUTED], max(run.config.evaluate.k)
     hit = scores.per_query[metric_name("HR", k, scores.sampled)] > 0
     quality = metric_name("NDCG", k, scores.sampled)
-    known = signals(agent, first.cases.queries, first.answers)
-    ways, raw = _as_decided(router, known, keys(first.cases))
+    known = collect_signals(agent, first.cases.queries, first.answers)
+    ways, raw = _as_decided(router, known, make_tie_keys(first.cases))
     stated = np.asarray(first.routed.confidence, np.float64)
     given = ~np.isnan(stated) & ~first.routed.abstained
     stated, raw, event, ways = stated[given], raw[given], hit[given], ways[given]
@@ -86,11 +94,11 @@ def _own(run: EvaluatedRun) -> RecalibratedConfidence | None:
     prepared, first, seed = run.prepared, run.first, run.config.seed
     assert run.agent.policy is not None
     label = run.agent.policy.label
-    stated, valid = first.answers[label].mass, policy_answers(prepared, run.agent, first.task, "valid")
+    stated, valid = first.answers[label].mass, ask_policy(prepared, run.agent, first.task, "valid")
     if stated is None or valid.mass is None:
         return None
-    cases, name = prepared.cases(first.task, "valid"), goals(prepared, first.scores[label])[1]
-    seen = scored(prepared, valid, cases).per_query[name] > 0
+    cases, name = prepared.cases(first.task, "valid"), name_goals(prepared, first.scores[label])[1]
+    seen = score_answers(prepared, valid, cases).per_query[name] > 0
     made = choose_recalibration(valid.mass.astype(np.float64), seen, seed)
     raw, event = stated.astype(np.float64), first.scores[label].per_query[name] > 0
     return RecalibratedConfidence(of=label, kind=made.kind, **_both(raw, made(raw), event, seed))
@@ -101,9 +109,9 @@ def measure_clicks(run: EvaluatedRun) -> CalibrationResult:
     prepared, agent, first, seed = run.prepared, run.agent, run.first, run.config.seed
     label, answers = next(iter(first.answers.items()))
     if agent.policy is not None and label == agent.policy.label:
-        valid = policy_answers(prepared, agent, first.task, "valid")
+        valid = ask_policy(prepared, agent, first.task, "valid")
     else:
-        valid = delegate_answers(prepared, agent, label, first.task, "valid")
+        valid = ask_delegate(prepared, agent, label, first.task, "valid")
     cases = prepared.cases(first.task, "valid")
     assert answers.probability is not None
     assert valid.probability is not None
@@ -185,7 +193,7 @@ def measure_abstention(run: EvaluatedRun) -> dict[str, AbstentionResult]:
     if router is None or router.state.abstention is None or found.routed is None or agent.policy is None:
         return {}
     config, abstained = router.config, found.routed.abstained
-    names = goals(run.prepared, found.scores[agent.policy.label])
+    names = name_goals(run.prepared, found.scores[agent.policy.label])
     given = found.scores[ROUTED].take(np.flatnonzero(~abstained))
     answered = summarise(given, seed=run.config.seed, resamples=settings.resamples, metrics=names)
     name = "abstain" if config.abstain is not None else "selective_risk"

@@ -15,9 +15,9 @@ from reasonrec_core.pipeline import (
     EvaluatedRun,
     EvaluatedTask,
     Latency,
-    ask_functions,
-    seconds_of,
+    list_ways_to_ask,
     summarise_seconds,
+    time_request,
 )
 from reasonrec_core.types import CONSULT, Float64, Int64, QueryBatch, Route
 from reasonrec_report.sections import CostResult, CostRow, HorizonCost
@@ -74,7 +74,7 @@ def measure_costs(agent: Agent, found: EvaluatedTask, latency: Latency | None, k
         if mine.any() and len(set(routes)) > 1:
             spent = time_batches(act, queries.take(np.flatnonzero(mine)))
             rows.append(_row(route, "route", latency.whole[mine], spent, tokens["routed"][routes == route]))
-    for label, ask in ask_functions(agent).items():
+    for label, ask in list_ways_to_ask(agent).items():
         rows.append(_row(label, "system", latency.systems[label], time_batches(ask, queries), tokens[label]))
     return CostResult(batch=BATCH, rows=tuple(rows), horizon=_by_horizon(agent, found, latency, tokens["routed"]))
 
@@ -98,7 +98,7 @@ def count_tokens(agent: Agent, found: EvaluatedTask) -> dict[str, Int64]:
 def time_batches(answer: Callable[[QueryBatch], None], queries: QueryBatch) -> TimeSpent:
     """Seconds per request where `BATCH` requests are answered together, after one batch that is not counted."""
     answer(queries.take(np.arange(min(BATCH, len(queries)))))
-    took = [(seconds_of(answer, batch) / len(batch), len(batch)) for batch in _batches(queries)]
+    took = [(time_request(answer, batch) / len(batch), len(batch)) for batch in _batches(queries)]
     return summarise_seconds(np.repeat([seconds for seconds, _ in took], [size for _, size in took]))
 
 

@@ -12,7 +12,14 @@ import numpy.typing as npt
 from reasonrec_core.components import Empty, Reporter
 from reasonrec_core.evaluate.schema import Estimate, finite
 from reasonrec_core.evaluate.significance import horizon_quartiles
-from reasonrec_core.pipeline import EvaluatedRun, EvaluatedTask, calibration_data, goals, keys, signals
+from reasonrec_core.pipeline import (
+    EvaluatedRun,
+    EvaluatedTask,
+    collect_calibration_data,
+    collect_signals,
+    make_tie_keys,
+    name_goals,
+)
 from reasonrec_core.routing import Router, Signals
 from reasonrec_core.routing.budget import RelativeDifference, relative_difference, share_for_loss
 from reasonrec_core.routing.decision import Names
@@ -104,11 +111,11 @@ def measure_curve(run: EvaluatedRun) -> DelegationCurve | None:
     router = agent.routers.get(found.task)
     if router is None or found.routed is None or agent.policy is None:
         return None
-    metric, _ = goals(run.prepared, found.scores[agent.policy.label])
+    metric, _ = name_goals(run.prepared, found.scores[agent.policy.label])
     quality = {label: scores.per_query[metric] for label, scores in found.scores.items()}
-    known = signals(agent, found.cases.queries, found.answers)
+    known = collect_signals(agent, found.cases.queries, found.answers)
     tested = AllAnswered(
-        router, known, quality, agent.policy.label, keys(found.cases), config.seed, config.evaluate.resamples
+        router, known, quality, agent.policy.label, make_tie_keys(found.cases), config.seed, config.evaluate.resamples
     )
     base = float(tested.mine.mean())
     given_away = float(tested.quality_of(router.assign(known, tested.ties).best).mean())
@@ -147,7 +154,7 @@ def _chosen_on_validation(run: EvaluatedRun, router: Router[Any]) -> dict[str, A
     seed, resamples, task = run.config.seed, run.config.evaluate.resamples, run.first.task
 
     def make() -> dict[str, Any]:
-        data = calibration_data(run.prepared, run.agent, task)
+        data = collect_calibration_data(run.prepared, run.agent, task)
         share, value = share_for_loss(data, router, LOSS, data.keys, seed=seed, resamples=resamples)
         return {"limit": LOSS, "share": share, "validation": finite(asdict(value))}
 

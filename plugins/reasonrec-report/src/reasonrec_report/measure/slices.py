@@ -15,7 +15,7 @@ from reasonrec_core.components import Empty, Reporter
 from reasonrec_core.evaluate import Scores, summarise
 from reasonrec_core.evaluate.bootstrap import RESAMPLES
 from reasonrec_core.evaluate.significance import divide_lengths, horizon_quartiles
-from reasonrec_core.pipeline import EvaluatedRun, EvaluatedTask, primary_metrics
+from reasonrec_core.pipeline import EvaluatedRun, EvaluatedTask, list_primary_metrics
 from reasonrec_core.types import Bool, Cases, Int64
 from reasonrec_report.sections import SliceEstimate
 
@@ -40,7 +40,7 @@ class SliceReporter(Reporter[Empty]):
 def measure_slices(run: EvaluatedRun, found: EvaluatedTask) -> list[SliceEstimate]:
     """The primary metric of every system by evidence horizon, target popularity and missing modality."""
     prepared, settings = run.prepared, run.config.evaluate
-    metric, counts = primary_metrics(prepared, found)[0], prepared.item_counts
+    metric, counts = list_primary_metrics(prepared, found)[0], prepared.item_counts
     rows = []
     for label, scores in found.scores.items():
         for each in evaluate_slices(
