@@ -80,10 +80,10 @@ def draw_candidates(cases: Cases, dataset: Dataset, negatives: int, seed: int) -
     if len(rows) and free.min() < negatives:
         worst = dataset.users.column("user_id")[int(cases.queries.users[rows[free.argmin()]])].as_py()
         raise DataError(
-            f"user {worst!r} has not touched only {free.min()} of {dataset.n_items} items, too few for {negatives} "
-            "negatives",
+            f"user {worst!r} knows all but {free.min()} of the {dataset.n_items} items; {negatives} unknown ones are "
+            "wanted beside each target",
             where=dataset.name,
-            fix=f"Ask for at most {free.min()} negatives.",
+            fix=f"Ask for at most {free.min()} negatives (--negatives, split.negatives).",
         )
     drawn = np.empty((len(rows), negatives), np.int32)
     # Rejection is fast where nearly everything is free; where it is not, all items get random ranks.

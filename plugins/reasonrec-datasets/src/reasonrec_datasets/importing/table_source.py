@@ -20,6 +20,7 @@ from reasonrec_core.data.columns import take_column
 from reasonrec_core.errors import DataError
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.index import build_dataset
+from reasonrec_datasets.importing.labels import read_label_words, read_signed_labels
 from reasonrec_datasets.importing.log_rules import LogRules, apply_rules, weigh_events
 from reasonrec_datasets.importing.pictures import find_item_pictures
 from reasonrec_datasets.importing.raw_tables import RawTables
@@ -160,7 +161,8 @@ def finish_tables(
         DataError: a column that was named and that no file has, a bad cell, or tables that do not fit together.
     """
     matcher.refuse_unmatched()
-    raw = apply_rules(weigh_events(raw, rules.event_weights).check(), rules)
+    raw = read_signed_labels(read_label_words(weigh_events(raw, rules.event_weights)).check())
+    raw = apply_rules(raw, rules)
     raw = _find_pictures(raw, path if path.is_dir() else path.parent)
     about: dict[str, Any] = {
         "path": str(path.resolve()),

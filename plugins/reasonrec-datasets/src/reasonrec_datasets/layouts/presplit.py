@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
 from reasonrec_core.components import Splitter, SplitterSettings
 from reasonrec_core.data import TEST, TRAIN, VALID, Dataset, Division, make_user_cases
@@ -55,6 +56,8 @@ class PredefinedSettings(SplitterSettings):
 
     task: Task | None = None
     """ "ctr" or "sequential"; by default "ctr" where the values are labels (0 and 1)."""
+    valid_share: float = Field(0.0, ge=0, lt=1)
+    """Where the data has no validation part: the share of the training rows, the last in time, that becomes it."""
 
 
 class Predefined(Splitter[PredefinedSettings]):
@@ -66,12 +69,16 @@ class Predefined(Splitter[PredefinedSettings]):
     def divide(self, dataset: Dataset, log: Interactions) -> Division:
         """Use the parts as given."""
         parts = dataset.parts
+        if parts is not None and self.config.valid_share and not (parts == VALID).any():
+            parts = _take_validation(log, parts, self.config.valid_share)
         if parts is None:
             fix = "Use another kind of split, or import files named train, valid and test."
             raise DataError("the data comes without parts (train, valid, test)", where=dataset.name, fix=fix)
         for code, name in ((TRAIN, "train"), (VALID, "valid"), (TEST, "test")):
             if not (parts == code).any():
-                raise DataError(f"the predefined part {name!r} is empty", where=dataset.name)
+                fix = "Take it from the training rows: --split-option valid_share=0.1 (split.valid_share)."
+                what = f"the data has no rows for the part {name!r}"
+                raise DataError(what, where=dataset.name, fix=fix if code == VALID else None)
         labels = _find_labels(dataset, log, self.config)
         history = dataset.given_history
         if labels is not None or history is not None:
@@ -84,6 +91,15 @@ class Predefined(Splitter[PredefinedSettings]):
             test = make_user_cases(log, (parts == TRAIN) | (parts == VALID), parts == TEST, n)
             words = "predefined parts, one query per user with all targets of the part, history = the earlier parts"
         return Division(parts, valid, test, words + (", click labels" if labels is not None else ""))
+
+
+def _take_validation(log: Interactions, parts: UInt8, share: float) -> UInt8:
+    """The parts, with the last ``share`` of the training rows in validation; equal times stay in the file's order."""
+    train = np.flatnonzero(parts == TRAIN)
+    last = train[np.argsort(log.times[train], kind="stable")][len(train) - round(share * len(train)) :]
+    taken = parts.copy()
+    taken[last] = VALID
+    return taken
 
 
 def _find_labels(dataset: Dataset, log: Interactions, config: PredefinedSettings) -> Float32 | None:
@@ -99,7 +115,11 @@ def _find_labels(dataset: Dataset, log: Interactions, config: PredefinedSettings
     binary = bool(np.isin(log.values, (0.0, 1.0)).all())
     if not binary and config.task is Task.CTR:
         what = f"the values ({log.values.min():g} to {log.values.max():g}) are no labels"
-        raise DataError(what, where=dataset.name, fix="Set min_value: values from there on count as clicks.")
+        raise DataError(
+            what,
+            where=dataset.name,
+            fix="Say from which value on a row counts as a click: --min-value N (split.min_value).",
+        )
     return log.values if binary else None
 
 
