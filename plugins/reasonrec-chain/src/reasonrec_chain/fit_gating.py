@@ -18,6 +18,7 @@ from reasonrec_torch.optimiser import falling_line, minimise
 from reasonrec_chain.config import GateConfig
 from reasonrec_chain.gating import GateKind, Gates, compute_facts
 from reasonrec_chain.propose import Proposals
+from reasonrec_core.ranking import cut_gains
 from reasonrec_core.types import Bool, Float32, Int32
 
 Gains = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -117,7 +118,7 @@ class FittedGates:
 
     def better_than(self, other: FittedGates) -> bool:
         """Whether NDCG@10 on the same unseen pairs is higher by more than chance (paired, 95 %, two-sided)."""
-        gained = zero_below_ten(self.unseen) - zero_below_ten(other.unseen)
+        gained = cut_gains(self.unseen, 10) - cut_gains(other.unseen, 10)
         return len(gained) > 0 and bool(gained.mean() > CERTAIN * gained.std() / np.sqrt(len(gained)))
 
 
@@ -225,10 +226,5 @@ def _scores(gates: Gates, pairs: GatePairs) -> torch.Tensor:
     return scores.masked_fill(~(pairs.allowed | own), -torch.inf)
 
 
-def zero_below_ten(gains: Gains) -> Gains:
-    """The gains, 0 below rank 10."""
-    return np.where(gains >= 1 / np.log2(11) - 1e-12, gains, 0.0)
-
-
 def _ndcg(gains: Gains) -> float:
-    return float(zero_below_ten(gains).mean()) if len(gains) else 0.0
+    return float(cut_gains(gains, 10).mean()) if len(gains) else 0.0

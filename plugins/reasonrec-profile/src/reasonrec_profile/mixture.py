@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from reasonrec_transitions.api import Point, search_coordinates
 
+from reasonrec_core.ranking import cut_gains
 from reasonrec_core.types import Float64
 from reasonrec_profile.candidate_pool import CandidatePool
 from reasonrec_profile.decide import MixtureWeights
@@ -145,7 +146,7 @@ def _buckets(
 
 def _figures(pool: CandidatePool, weights: MixtureWeights, shrinkage: Float64, exponents: Float64) -> dict[str, float]:
     gains = pool.gains(weights.of(pool.horizon).astype(np.float64), shrinkage, exponents)
-    return {"gain": float(gains.mean()), "NDCG@10": float(np.where(gains >= 1 / np.log2(11) - 1e-12, gains, 0).mean())}
+    return {"gain": float(gains.mean()), "NDCG@10": float(cut_gains(gains, 10).mean())}
 
 
 def _median(values: npt.NDArray[np.float32]) -> float:

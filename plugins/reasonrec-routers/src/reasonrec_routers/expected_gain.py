@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from reasonrec_core.ranking import compute_gain
 from reasonrec_core.routing import Signals
 from reasonrec_core.types import Float32, Float64, Ranking
 
@@ -38,7 +39,7 @@ def expected_gain(policy: Ranking, masses: Float32, delegate: Ranking, depth: in
         delegate: answers to the same queries. What the policy does not list counts as impossible.
         depth: of the NDCG.
     """
-    discount = 1 / np.log2(np.arange(2, depth + 2))
+    discount = compute_gain(np.arange(1, depth + 1))
     known = np.where(policy.items >= 0, masses, 0.0).astype(np.float64)
     own = (known[:, :depth] * discount[: known.shape[1]]).sum(axis=1)
     theirs = np.empty(len(own))
