@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from reasonrec_serve import Answer, Recommended
 from reasonrec_serve.request import find_name, read_id, read_ids
 
 from reasonrec_core.errors import ConfigError
+from reasonrec_core.types import Step, StepKind
 
 
 def test_the_end_of_a_path_is_enough_where_it_is_one_path_s() -> None:
@@ -32,3 +34,21 @@ def test_what_is_no_id_is_refused(given: object) -> None:
 def test_text_is_no_list_of_ids() -> None:
     with pytest.raises(ConfigError, match="history is a list of ids"):
         read_ids("a,b", "history")
+
+
+def test_steps_are_worked_out_when_they_are_asked_for_and_once() -> None:
+    asked: list[int] = []
+
+    def explain() -> tuple[Step, ...]:
+        asked.append(1)
+        return (Step(StepKind.DECIDE, "because"),)
+
+    item = Recommended("a", "A", 1.0)
+    known = {"items": (item,), "history": (), "unknown": 0, "route": "self", "by": "toy", "reason": "", "cutoff": 10}
+    answer = Answer(**known, seconds=0.0, explain=explain)
+    assert "steps" not in answer.to_dict(steps=False)
+    assert not asked
+    assert [step.claim for step in answer.steps] == ["because"]
+    assert answer.to_dict()["steps"][0]["claim"] == "because"
+    assert len(asked) == 1
+    assert answer == Answer(**known, seconds=0.0, explain=lambda: ())

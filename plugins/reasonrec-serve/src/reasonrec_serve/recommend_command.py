@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -83,10 +82,9 @@ def recommend_command(
         ignore=ignore,
     )
     if as_json:
-        whole = asdict(answer)
         short = ["items", "unknown", "personalised", "by", "route", "reason", *(["edited"] if answer.edited else [])]
-        kept = whole if why else {name: whole[name] for name in short}
-        print_json(kept)
+        whole = answer.to_dict(steps=why)
+        print_json(whole if why else {name: whole[name] for name in short})
     else:
         _show(answer, why=why)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class Answer:
         confidence: calibrated P(the target is among the first ``cutoff`` items), or None without a router.
         risk: calibrated P(the policy would have been worse than the delegate), or None.
         uncertainty: per estimator, those that were needed.
-        steps: of the policy; empty where a delegate answered, and where no answer is given.
+        explain: makes `steps`.
         seconds: of the request.
         personalised: whether it rests on a history; where no item of one is known, it is the same for everybody.
         attempts: what went wrong with the delegates that were asked and did not answer, in turn.
@@ -77,11 +78,25 @@ class Answer:
     cutoff: int
     risk: float | None = None
     uncertainty: dict[str, float] = field(default_factory=dict)
-    steps: tuple[Step, ...]
+    explain: Callable[[], tuple[Step, ...]] = field(repr=False, compare=False)
     seconds: float
     edited: Edited | None = None
     attempts: tuple[str, ...] = ()
     personalised: bool = True
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """Of the policy; empty where a delegate answered, and where no answer is given.
+
+        They are worked out when they are first asked for: it takes about as long as the answer itself.
+        """
+        return self.explain()
+
+    def to_dict(self, *, steps: bool = True) -> dict[str, Any]:
+        """As JSON values; ``steps``: with those, which have to be worked out."""
+        values = asdict(self)
+        del values["explain"]
+        return values | ({"steps": [asdict(step) for step in self.steps]} if steps else {})
 
 
 class Recommender(FinishedRun):
@@ -170,7 +185,7 @@ class Recommender(FinishedRun):
             by=self.agent.policy.label,
             reason="its steps were edited, so the policy itself answers",
             cutoff=max(self.config.evaluate.k),
-            steps=tuple(answer.steps[0]),
+            explain=lambda: tuple(answer.steps[0]),
             seconds=seconds,
             edited=Edited(
                 {name: policy.labels[name][int(label[0])] for name, label in edits.assume.items()},
@@ -193,8 +208,8 @@ class Recommender(FinishedRun):
     def _answer(self, batch: QueryBatch, outcome: Outcome) -> Answer:
         decided = outcome.decisions
         route = Route(decided.route[0])
-        mine = outcome.deliberation is not None and route in (Route.SELF, Route.CONSULT)
-        steps = outcome.deliberation.steps[0] if outcome.deliberation is not None and mine else ()
+        mine = route in (Route.SELF, Route.CONSULT)
+        thought = outcome.deliberation if mine else None
         past = batch.history.row(0).tolist()
         by = decided.who[0] or (self.agent.policy.label if self.agent.policy else "")
         return Answer(
@@ -212,7 +227,7 @@ class Recommender(FinishedRun):
                 for n, v in outcome.uncertainty.items()
                 if n in self.agent.estimators and not np.isnan(v[0])
             },
-            steps=tuple(steps),
+            explain=lambda: () if thought is None else tuple(thought.steps[0]),
             seconds=outcome.seconds,
             attempts=outcome.attempts.get(0, ()),
             personalised=bool(past),
