@@ -1,4 +1,4 @@
-"""Names that can be looked up: one public class a name over all packages, and functions that say what they do."""
+"""Names that can be looked up: one public class a name over all packages, functions that say what they do; sizes."""
 
 from __future__ import annotations
 
@@ -53,3 +53,13 @@ def test_no_public_function_has_a_word_of_our_own_for_a_name() -> None:
         if PRIVATE_WORDS & set(name.split("_")) and not name.startswith("test_")
     }
     assert found == ALLOWED_FUNCTIONS.keys()
+
+
+def test_a_file_is_read_in_one_sitting_and_a_function_fits_a_screen() -> None:
+    long = []
+    for path in (path for source in SOURCES for path in sorted(source.rglob("*.py"))):
+        text = path.read_text(encoding="utf-8")
+        long += [str(path)] if text.count("\n") > 300 else []
+        functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef))
+        long += [f"{path}: {node.name}" for node in functions if (node.end_lineno or 0) - node.lineno + 1 > 62]
+    assert long == []
