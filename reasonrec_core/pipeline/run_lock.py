@@ -58,8 +58,9 @@ def _take(path: Path) -> int | None:
         except BlockingIOError:
             os.close(handle)
             return None
-        except FileNotFoundError:
-            pass  # deleted with its folder, between opening and locking
+        except FileNotFoundError:  # deleted with its folder, between opening and locking: open it anew
+            os.close(handle)
+            continue
         except BaseException:
             os.close(handle)
             raise

@@ -19,9 +19,6 @@ from reasonrec_core.routing.decision import Decisions as Decisions
 from reasonrec_core.routing.decision import Threshold as Threshold
 from reasonrec_core.routing.decision import threshold_for_risk as threshold_for_risk
 from reasonrec_core.routing.decision import threshold_for_share as threshold_for_share
-from reasonrec_core.routing.kinds import list_features as list_features
-from reasonrec_core.routing.kinds import make_router as make_router
-from reasonrec_core.routing.kinds import read_router as read_router
 from reasonrec_core.routing.logistic import FOLDS as FOLDS
 from reasonrec_core.routing.logistic import ArrayModel as ArrayModel
 from reasonrec_core.routing.logistic import FloatArray as FloatArray
@@ -32,6 +29,9 @@ from reasonrec_core.routing.logistic import cross_fit as cross_fit
 from reasonrec_core.routing.logistic import place_knots as place_knots
 from reasonrec_core.routing.logistic import standardise as standardise
 from reasonrec_core.routing.router import Router as Router
+from reasonrec_core.routing.router_registry import list_features as list_features
+from reasonrec_core.routing.router_registry import make_router as make_router
+from reasonrec_core.routing.router_registry import read_router as read_router
 from reasonrec_core.routing.signals import FEATURE as FEATURE
 from reasonrec_core.routing.signals import AnswerFeatures as AnswerFeatures
 from reasonrec_core.routing.signals import Signals as Signals

@@ -30,11 +30,11 @@ from reasonrec_core.routing import (
     usable_estimators,
 )
 from reasonrec_core.types import Bool, Float64, Int64
-from reasonrec_routers.asking import affordable
 from reasonrec_routers.config import CascadeConfig
 from reasonrec_routers.cross_fitting import CrossFitted, area_bounds, cross_fit_gains
 from reasonrec_routers.deferral import GainRouter, Labels
 from reasonrec_routers.gain_model import fit_gain_model
+from reasonrec_routers.latency_budget import affordable
 
 LOG = logging.getLogger("reasonrec.router")
 SHARES = 101

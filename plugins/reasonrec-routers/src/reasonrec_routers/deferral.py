@@ -33,12 +33,12 @@ from reasonrec_core.routing import (
     usable_estimators,
 )
 from reasonrec_core.types import Float64
-from reasonrec_routers.asking import affordable
 from reasonrec_routers.config import DeferralConfig
 from reasonrec_routers.cross_fitting import CrossFitted, area, area_bounds, cross_fit_gains
 from reasonrec_routers.expected_gain import read_gains
 from reasonrec_routers.features import LearnedFeatures
 from reasonrec_routers.gain_model import GainModel, fit_gain_model
+from reasonrec_routers.latency_budget import affordable
 
 Labels = tuple[str, ...]
 LOG = logging.getLogger("reasonrec.router")

@@ -38,7 +38,9 @@ Examples:
 )
 @click.option("--candidates-file", type=FILE, metavar="FILE", help="Such items, a line each; - is stdin.")
 @click.option("--k", default=10, show_default=True, help="How many items.")
-@click.option("--task", type=click.Choice(["sequential", "direct"]), help="Told by --candidates if not given.")
+@click.option(
+    "--task", type=click.Choice(["sequential", "direct"]), help="Default: direct with candidates, else sequential."
+)
 @click.option(
     "--assume",
     multiple=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reasonrec_routers.asking import affordable
+from reasonrec_routers.latency_budget import affordable
 
 from reasonrec_core.routing import EXPLORED, AskingCosts
 
