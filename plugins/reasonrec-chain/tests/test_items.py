@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from reasonrec_chain.feature_projection import FeatureProjection
 from reasonrec_chain.fit_sequence import train_sequence
 from reasonrec_chain.policy import Chain
 from reasonrec_profile.api import fit_parts
 from reasonrec_torch.batching import TensorBatch
+from reasonrec_torch.feature_projection import FeatureProjection
 from small import answer, asking, config, fitted
 
 from reasonrec_core.testing.compare import assert_same_deliberation

@@ -8,13 +8,13 @@ from reasonrec_profile.api import FittedParts, choose_modalities
 from reasonrec_torch.batching import TrainingSequences
 from reasonrec_torch.curriculum import Curriculum
 from reasonrec_torch.devices import seeded
+from reasonrec_torch.feature_projection import FeatureProjection, ItemTensors, make_item_tensors
 from reasonrec_torch.losses import Softmax, make_softmax
 from reasonrec_torch.next_item import next_item_figure
 from reasonrec_torch.progress import TrainingReport
 from reasonrec_torch.trainer import train
 
 from reasonrec_chain.config import ChainConfig, TrainingConfig
-from reasonrec_chain.feature_projection import FeatureProjection, ItemTensors, make_item_tensors
 from reasonrec_chain.network import Network
 from reasonrec_chain.sequence import SequenceModel
 from reasonrec_core.components import FitData

@@ -10,15 +10,15 @@ import torch
 import torch.nn.functional as F
 from reasonrec_torch.batching import TensorBatch
 from reasonrec_torch.devices import exact
+from reasonrec_torch.feature_projection import ItemTensors
+from reasonrec_torch.history_encoder import HistoryEncoder
+from reasonrec_torch.item_encoder import ItemEncoder
 from reasonrec_torch.losses import Softmax
 from reasonrec_torch.model_protocol import BatchLoss
 from reasonrec_torch.next_item import NextItemModel
 from torch import Tensor, nn
 
 from reasonrec_chain.config import NetworkConfig
-from reasonrec_chain.feature_projection import ItemTensors
-from reasonrec_chain.history_encoder import HistoryEncoder
-from reasonrec_chain.item_encoder import ItemEncoder
 
 
 class Network(NextItemModel):

@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 from reasonrec_profile.api import HistoryWeights
+from reasonrec_torch.history_encoder import EncoderLayer, HistoryEncoder
 from torch import Tensor, nn
 
 from reasonrec_chain.deliberate import ChunkResult, deliberate_chunks
 from reasonrec_chain.gating import compute_facts
-from reasonrec_chain.history_encoder import EncoderLayer, HistoryEncoder
 from reasonrec_chain.item_cache import ItemCache
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.network import Network

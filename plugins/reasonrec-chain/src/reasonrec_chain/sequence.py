@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from reasonrec_profile.api import HistoryWeights, ItemField
+from reasonrec_torch.feature_projection import FeatureProjection, make_item_tensors
 from reasonrec_torch.next_item import last_states
 from scipy import sparse
 
-from reasonrec_chain.feature_projection import FeatureProjection, make_item_tensors
 from reasonrec_chain.network import Network
 from reasonrec_core.types import Float32, History, Observation, indptr_of
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from reasonrec_profile.api import read_model, write_model
+from reasonrec_torch.feature_projection import FeatureProjection, make_item_tensors
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from reasonrec_chain.config import ChainConfig
 from reasonrec_chain.evidential import EvidenceStrength
-from reasonrec_chain.feature_projection import FeatureProjection, make_item_tensors
 from reasonrec_chain.gating import Gates
 from reasonrec_chain.model import ChainModel, make_experts
 from reasonrec_chain.network import Network

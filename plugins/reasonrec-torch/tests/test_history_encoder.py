@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from reasonrec_chain.history_encoder import HistoryEncoder, make_low_pass
+from reasonrec_torch.history_encoder import HistoryEncoder, make_low_pass
 
 FORMS = list(product((0.0, 0.6, 1.0), (0, 2)))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from reasonrec_chain.feature_projection import ItemTensors
+from reasonrec_torch.feature_projection import ItemTensors
 
 SPREAD = 0.02
 """Standard deviation of new parameters."""

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reasonrec_chain.item_encoder import SPREAD
+from reasonrec_torch.item_encoder import SPREAD
 
 
 def make_low_pass(length: int, components: int) -> Tensor:
