@@ -2,9 +2,9 @@
 `DataSource`, `Splitter`, `Reporter`, or the record `MetricInfo`. Routers are in `reasonrec_core.routing`.
 
 A policy may offer more: `DistributionPolicy` (how likely every item is), `StochasticPolicy` (answers of several drawn
-networks), `ConsultingPolicy` (deciding again with delegates' answers in view). Every component has a pydantic
-``Config``; one that learns does so in ``fit``, and can be saved to a folder and loaded from it. Arrays cross the
-border as numpy. A component never sees test data.
+networks), `ConsultingPolicy` (deciding again with delegates' answers in view); a delegate may be a `VectorDelegate`
+(its scores are inner products). Every component has a pydantic ``Config``; one that learns does so in ``fit``, and can
+be saved to a folder and loaded from it. Arrays cross the border as numpy. A component never sees test data.
 """
 
 from reasonrec_core.components.base import Component as Component
@@ -21,6 +21,7 @@ from reasonrec_core.components.models import ItemInput as ItemInput
 from reasonrec_core.components.models import ReasoningPolicy as ReasoningPolicy
 from reasonrec_core.components.models import StochasticPolicy as StochasticPolicy
 from reasonrec_core.components.models import UncertaintyEstimator as UncertaintyEstimator
+from reasonrec_core.components.models import VectorDelegate as VectorDelegate
 from reasonrec_core.components.models import pick_candidates as pick_candidates
 from reasonrec_core.components.study import DataSource as DataSource
 from reasonrec_core.components.study import ImportRequest as ImportRequest

@@ -200,6 +200,17 @@ class Delegate(Component[C]):
         return rank(self.score(batch, observation), batch)
 
 
+@runtime_checkable
+class VectorDelegate(Protocol):
+    """A delegate whose scores are inner products, so that one index or one distiller serves any of them."""
+
+    def item_vectors(self, observation: Observation) -> Float32:
+        """float32[n_items, d]."""
+
+    def query_vectors(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, d]. Their products with the item vectors rank as `Delegate.score` does, new items apart."""
+
+
 def pick_candidates(scores: Float32, batch: QueryBatch) -> Float32:
     """float32[B, C]: the columns of float32[B, n_items] that the batch's candidates name (-inf for padding)."""
     if batch.candidates is None:

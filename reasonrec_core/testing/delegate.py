@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from reasonrec_core.components import Kind
+from reasonrec_core.components import Kind, VectorDelegate, pick_candidates
 from reasonrec_core.ranking import rank
 from reasonrec_core.testing.compare import assert_close, assert_same_ranking
 from reasonrec_core.testing.component import ComponentConformance, Workplace
@@ -79,6 +79,15 @@ class DelegateConformance(ComponentConformance):
         workplace.assert_unchanged(task)
         first.fill(-np.inf)
         assert_close(delegate.score(batch, observation), kept, "overwriting the scores changed the delegate")
+
+    def test_scores_are_products_of_its_vectors(self, workplace: Workplace, task: Task) -> None:
+        delegate = workplace.fitted(task)
+        batch, observation, _ = workplace.asked(task)
+        scores = np.asarray(delegate.score(batch, observation))
+        if not isinstance(delegate, VectorDelegate):
+            pytest.skip("has no vectors")
+        product = delegate.query_vectors(batch, observation) @ delegate.item_vectors(observation).T
+        assert_close(pick_candidates(product.astype(np.float32), batch), scores, "scores beside the vectors' products")
 
     def test_same_seed_same_scores(self, workplace: Workplace, task: Task) -> None:
         data = workplace.data(task)

@@ -181,8 +181,8 @@ def test_fold_in_always_heeds_what_came_after_training(data: Tiny) -> None:
         delegates[mode].fit(data.fit)
     batch = data.test.queries
     shorter = training_histories(data).take(batch.users.astype(np.intp))
-    longer = {m: d.user_vectors(batch) for m, d in delegates.items()}
-    before = {m: d.user_vectors(shorter) for m, d in delegates.items()}
+    longer = {m: d.query_vectors(batch, data.observation(batch)) for m, d in delegates.items()}
+    before = {m: d.query_vectors(shorter, data.observation(shorter)) for m, d in delegates.items()}
     assert not np.allclose(longer["always"], before["always"], atol=1e-3)
     np.testing.assert_array_equal(longer["unknown"], before["unknown"])
 

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from reasonrec_core.catalog_growth import last_of_all
+from reasonrec_core.catalog_growth import grown, last_of_all
 from reasonrec_core.components import Delegate, FitData, Settings
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.io import read_arrays, write_arrays
@@ -60,7 +60,7 @@ class Factors(Delegate[C]):
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: inner products. Who has no history at all gets the average user."""
-        vectors = self.user_vectors(batch)
+        vectors = self.query_vectors(batch, observation)
         known = len(self._items)
         if batch.candidates is None:
             if self._n_items == known:
@@ -75,7 +75,11 @@ class Factors(Delegate[C]):
         last_of_all(scores, batch.candidates, known)
         return scores
 
-    def user_vectors(self, batch: QueryBatch) -> Float32:
+    def item_vectors(self, observation: Observation) -> Float32:
+        """float32[n_items, d]; 0 for items that came after the fit."""
+        return grown(self._items, self._n_items)
+
+    def query_vectors(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, d]: trained or folded in, as ``fold_in`` says."""
         known = (batch.users >= 0) & (batch.users < len(self._users))
         known[known] = self._trained[batch.users[known]]

@@ -39,7 +39,12 @@ def save_module(module: nn.Module, path: Path) -> None:
 
 
 def load_module(module: nn.Module, path: Path) -> None:
-    """Fill a module with what `save_module` wrote, and put it into evaluation mode.
+    """Fill a module with what `save_module` wrote, and put it into evaluation mode; see `put_module`."""
+    put_module(module, read_tensors(path), path)
+
+
+def put_module(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Fill a module with ``tensors`` of the file ``path``, and put it into evaluation mode.
 
     The module may hold a `tables.ItemTable` for a catalogue that has grown since.
 
@@ -47,7 +52,7 @@ def load_module(module: nn.Module, path: Path) -> None:
         DataError: the file is missing, damaged, or of another module.
     """
     try:
-        module.load_state_dict(read_tensors(path))
+        module.load_state_dict(tensors)
     except RuntimeError as error:
         raise DataError(f"the weights are another model's ({_first_line(error)})", where=str(path)) from error
     module.eval()

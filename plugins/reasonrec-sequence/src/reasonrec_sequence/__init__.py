@@ -1,0 +1,1 @@
+"""Neural delegates that read histories: one trainer and one network, with encoders of five kinds."""

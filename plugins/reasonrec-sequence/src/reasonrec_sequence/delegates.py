@@ -1,0 +1,214 @@
+"""The delegates: one for each encoder; what they share learns, answers, and is written to files."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Literal, Self, TypeVar
+
+import numpy as np
+import torch
+from reasonrec_torch.batching import TrainingSequences
+from reasonrec_torch.devices import one_thread, seeded
+from reasonrec_torch.feature_projection import FeatureProjection, make_item_tensors
+from reasonrec_torch.losses import make_softmax
+from reasonrec_torch.next_item import last_states, next_item_figure
+from reasonrec_torch.storage import put_module, read_tensors, under, write_tensors
+from reasonrec_torch.trainer import train
+
+from reasonrec_core.catalog_growth import grown, last_of_all
+from reasonrec_core.components import Delegate, FitData, pick_candidates
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.io import content_hash, read_json, write_json
+from reasonrec_core.types import Float32, Observation, QueryBatch, indptr_of
+from reasonrec_sequence.config import AttentionConfig, BSARecConfig, ConvFormerConfig, LightSANsConfig, SequenceConfig
+from reasonrec_sequence.encoders import AttentionEncoder, ConvolutionEncoder, InterestEncoder, RecurrentEncoder
+from reasonrec_sequence.network import SequenceEncoder, SequenceNetwork
+
+C = TypeVar("C", bound=SequenceConfig)
+NOTHING = Observation({}, {}, np.zeros(0, np.float32))
+
+
+class SequenceDelegate(Delegate[C]):
+    """A network that reads the history. A subclass gives `make_encoder`.
+
+    Users are their histories, so an unknown one is answered like any other; one without any gets what a row of padding
+    gives. An item that came after the fit is scored by its features where the network reads any and it has some;
+    else it is ranked last.
+    """
+
+    shape: Literal["positions", "prefixes"] = "positions"
+    _n_items: int
+    _network: SequenceNetwork
+    _views: tuple[FeatureProjection, ...]
+    _counts: Float32
+    _table: tuple[object, Float32] | None
+
+    @abstractmethod
+    def make_encoder(self) -> SequenceEncoder:
+        """A new encoder, by the settings."""
+
+    def fit(self, data: FitData) -> None:
+        """Train on the next items of the training part; validation chooses the epoch."""
+        config, seen = self.config, data.observation
+        self._n_items, self._table = len(data.catalog), None
+        self._counts = data.train.count_items(self._n_items)
+        self._views = tuple(
+            FeatureProjection.of(m, seen.features[m], seen.present[m], config.components)
+            for m in self._choose_modalities(seen)
+        )
+        inputs = make_item_tensors(self._counts, self._views, (), seen)
+        training = config.training
+        sequences = TrainingSequences(
+            indptr_of(np.bincount(data.train.users, minlength=data.n_users)),
+            data.train.items,
+            shape=self.shape,
+            max_history=config.max_history,
+            tokens=training.batch_tokens,
+            times=data.train.times if training.shuffle_ties else None,
+        )
+        chosen = self._counts[self._counts > 0].astype(np.int64)
+        softmax = make_softmax(training.loss, chosen, negatives=training.negatives, popularity=training.popularity)
+        with seeded(data.seed):
+            self._network = SequenceNetwork(config, self.make_encoder(), inputs, softmax)
+        tensors = (inputs.counts, *inputs.views, *inputs.present)
+        judged = data.valid is not None and len(data.valid.targets) > 0
+        train(
+            self._network,
+            sequences,
+            training,
+            seed=data.seed,
+            validate=next_item_figure(data.valid, config.max_history) if judged and data.valid else None,
+            progress=data.progress,
+            label=f"train {type(self).__name__}",
+            workdir=data.workdir,
+            key=content_hash(
+                type(self).__name__, config.model_dump(mode="json"), *(tensor.numpy().tobytes() for tensor in tensors)
+            ),
+        )
+        self._network.to("cpu").eval()
+
+    def _choose_modalities(self, seen: Observation) -> tuple[str, ...]:
+        config = self.config
+        if config.items == "ids":
+            return ()
+        wanted = tuple(sorted(seen.features)) if config.modalities is None else config.modalities
+        missing = [name for name in wanted if name not in seen.features]
+        if missing or (config.items == "features" and not wanted):
+            what = f"no item features are called {missing[0]!r}" if missing else "nothing is observed of the items"
+            raise ConfigError(what, where="items", fix='Set items = "ids", or observe text or images ([observe.text]).')
+        return wanted
+
+    def item_vectors(self, observation: Observation) -> Float32:
+        """float32[n_items, d + 1]: what `query_vectors` are multiplied with; the last column is the item's bias."""
+        key = tuple(np.packbits(observation.present[v.modality]).tobytes() for v in self._views) if self._views else ()
+        known = self._table
+        if known is None or known[0] != key:
+            seen = observation if self._views else NOTHING
+            self._network.inputs = make_item_tensors(grown(self._counts, self._n_items), self._views, (), seen)
+            with torch.no_grad():
+                vectors, bias = self._network.table()
+            known = self._table = (key, torch.cat([vectors, bias[:, None]], 1).numpy())
+        return known[1]
+
+    def query_vectors(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, d + 1]: the state after each history, and 1."""
+        table = torch.from_numpy(self.item_vectors(observation)[:, :-1])
+        with one_thread(len(batch) == 1):
+            states = last_states(self._network, table, batch.history, self.config.max_history)
+        return np.concatenate([states, np.ones((len(states), 1), np.float32)], axis=1)
+
+    def score(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, n_items] or float32[B, C]: inner products."""
+        table = self.item_vectors(observation)
+        if not len(batch):
+            return pick_candidates(np.zeros((0, self._n_items), np.float32), batch)
+        scores: Float32 = self.query_vectors(batch, observation) @ table.T
+        fitted = len(self._counts)
+        blind = np.flatnonzero(~table[fitted:, :-1].any(1)) + fitted
+        if len(blind):
+            marked = np.zeros(self._n_items, np.intp)
+            marked[blind] = 1
+            last_of_all(scores, marked, 1)
+        return pick_candidates(scores, batch)
+
+    def save(self, folder: Path) -> None:
+        """Write the network and how features are read."""
+        super().save(folder)
+        tensors = {f"network.{name}": value for name, value in self._network.state_dict().items()}
+        for v, view in enumerate(self._views):
+            tensors |= {f"view{v}.mean": torch.from_numpy(view.mean), f"view{v}.basis": torch.from_numpy(view.basis)}
+        write_tensors(folder / "network.safetensors", tensors | {"counts": torch.from_numpy(self._counts)})
+        write_json(folder / "views.json", [view.modality for view in self._views])
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read what `save` wrote, for a catalogue that may have grown."""
+        self = super().load(folder, catalog)
+        tensors = read_tensors(folder / "network.safetensors")
+        self._n_items, self._table = len(catalog), None
+        self._counts = tensors["counts"].numpy()
+        self._views = tuple(
+            FeatureProjection(name, tensors[f"view{v}.mean"].numpy(), tensors[f"view{v}.basis"].numpy())
+            for v, name in enumerate(read_json(folder / "views.json"))
+        )
+        with torch.random.fork_rng(devices=[]):  # made at random before it is filled
+            inputs = make_item_tensors(self._counts, self._views, (), NOTHING)
+            self._network = SequenceNetwork(self.config, self.make_encoder(), inputs)
+        put_module(self._network, under("network.", tensors), folder / "network.safetensors")
+        return self
+
+
+class SASRec(SequenceDelegate[AttentionConfig]):
+    """Self-attentive sequential recommendation (Kang and McAuley, ICDM 2018), with a softmax over the catalogue."""
+
+    Config = AttentionConfig
+
+    def make_encoder(self) -> SequenceEncoder:
+        """Attention."""
+        return AttentionEncoder(self.config)
+
+
+class BSARec(SequenceDelegate[BSARecConfig]):
+    """SASRec with a frequency filter (Shin et al., AAAI 2024), which here transforms each prefix: it is causal."""
+
+    Config = BSARecConfig
+
+    def make_encoder(self) -> SequenceEncoder:
+        """Attention beside a filter."""
+        return AttentionEncoder(self.config)
+
+
+class LightSANs(SequenceDelegate[LightSANsConfig]):
+    """Attention to latent interests (Fan et al., SIGIR 2021)."""
+
+    Config = LightSANsConfig
+
+    def __init__(self, config: LightSANsConfig) -> None:
+        super().__init__(config)
+        self.shape = "positions" if config.causal else "prefixes"
+
+    def make_encoder(self) -> SequenceEncoder:
+        """Interests."""
+        return InterestEncoder(self.config)
+
+
+class ConvFormer(SequenceDelegate[ConvFormerConfig]):
+    """Depth-wise convolutions (after Wang et al., 2024; causal, so that all prefixes are trained on at once)."""
+
+    Config = ConvFormerConfig
+
+    def make_encoder(self) -> SequenceEncoder:
+        """Convolutions."""
+        return ConvolutionEncoder(self.config)
+
+
+class Gru(SequenceDelegate[SequenceConfig]):
+    """A recurrent network (after GRU4Rec, Hidasi et al., ICLR 2016)."""
+
+    Config = SequenceConfig
+
+    def make_encoder(self) -> SequenceEncoder:
+        """Recurrence."""
+        return RecurrentEncoder(self.config)

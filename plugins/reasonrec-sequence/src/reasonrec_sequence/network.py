@@ -1,0 +1,89 @@
+"""The network that all delegates share: items from ids, features or both, an encoder, a softmax over the catalogue."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Self
+
+import numpy as np
+import torch
+from reasonrec_torch.batching import TensorBatch
+from reasonrec_torch.devices import exact
+from reasonrec_torch.feature_projection import ItemTensors
+from reasonrec_torch.item_encoder import ItemEncoder
+from reasonrec_torch.losses import Softmax
+from reasonrec_torch.model_protocol import BatchLoss
+from reasonrec_torch.next_item import NextItemModel, at_targets
+from torch import Tensor, nn
+
+from reasonrec_sequence.config import SequenceConfig
+
+
+class SequenceEncoder(nn.Module):
+    """Reads the vectors of a history."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """float[B, L, d]: what is known after each position of float[B, L, d]; pads are 0, on the right."""
+
+    def last(self, x: Tensor, at: Tensor) -> Tensor:
+        """float[B, d]: the states at positions ``at``, int64[B], alone. Override where that is had for less."""
+        states: Tensor = self(x)
+        return states[torch.arange(len(at), device=at.device), at]
+
+
+class SequenceNetwork(NextItemModel):
+    """Items, an encoder and a softmax.
+
+    Args:
+        config: sizes.
+        encoder: reads histories.
+        inputs: what there is to see of the items.
+        softmax: the loss over the catalogue.
+    """
+
+    def __init__(
+        self, config: SequenceConfig, encoder: SequenceEncoder, inputs: ItemTensors, softmax: Softmax | None = None
+    ) -> None:
+        super().__init__(softmax)
+        self.inputs = inputs
+        widths = [view.shape[1] for view in inputs.views]
+        hidden = config.hidden_ids if config.items == "both" else 0.0
+        self.items = ItemEncoder(len(inputs.counts), widths, [], config.dimensions, hidden, config.items != "features")
+        self.encoder = encoder
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move the inputs along with the parameters."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.inputs = self.inputs.to(self.items.ids.device)
+        return self
+
+    @exact
+    def table(self) -> tuple[Tensor, Tensor]:
+        """float[n, d] item vectors and float[n] biases."""
+        vectors, bias = self.items(self.inputs)
+        return vectors, bias
+
+    def states(self, items: Tensor, table: Tensor) -> Tensor:
+        """See `NextItemModel.states`."""
+        states: Tensor = self.encoder(read_vectors(items, table))
+        return states
+
+    def last(self, items: Tensor, at: Tensor, table: Tensor) -> Tensor:
+        """See `NextItemModel.last`."""
+        return self.encoder.last(read_vectors(items, table), at)
+
+    def loss(self, batch: TensorBatch, rng: np.random.Generator) -> BatchLoss:
+        """The softmax loss of the next items; items without training interactions are no negatives."""
+        table, bias = self.table()
+        rows, targets, weights = at_targets(self.states(batch.items, table), batch)
+        warm = self.inputs.counts > 0
+        place = torch.cumsum(warm, 0) - 1
+        loss = self.softmax.loss(rows, table[warm], bias[warm], place[targets], weights)
+        return BatchLoss(loss, {"next item": loss})
+
+
+def read_vectors(items: Tensor, table: Tensor) -> Tensor:
+    """float[B, L, d]: the vectors of int64[B, L] items, 0 for padding."""
+    return table[items.clamp(min=0)] * (items >= 0).unsqueeze(-1)

@@ -1,0 +1,131 @@
+"""Every delegate passes the suite, learns, resumes, and judges new items by their content where it can."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from reasonrec_sequence.delegates import BSARec, ConvFormer, Gru, LightSANs, SASRec, SequenceDelegate
+
+from reasonrec_core.builtin.popularity import Popularity
+from reasonrec_core.components import Delegate
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.evaluate import evaluate_ranking
+from reasonrec_core.testing import DelegateConformance
+from reasonrec_core.testing.later import with_new_items
+from reasonrec_core.testing.tiny import N_ITEMS, Tiny, tiny
+
+SMALL = {
+    "dimensions": 16,
+    "layers": 1,
+    "dropout": 0.1,
+    "training": {
+        "epochs": 30, "patience": 30, "learning_rate": 0.02, "warmup": 5, "ema": 0.8, "device": "cpu", "loss": "full",
+    },
+}  # fmt: skip
+EVERY: list[type[SequenceDelegate[Any]]] = [SASRec, BSARec, LightSANs, ConvFormer, Gru]
+
+
+class TestSASRec(DelegateConformance):
+    component = "sasrec"
+    settings = SMALL | {"items": "both"}
+
+
+class TestBSARec(DelegateConformance):
+    component = "bsarec"
+    settings = SMALL
+
+
+class TestLightSANs(DelegateConformance):
+    component = "lightsans"
+    settings = SMALL
+
+
+class TestConvFormer(DelegateConformance):
+    component = "convformer"
+    settings = SMALL
+
+
+class TestGru(DelegateConformance):
+    component = "gru"
+    settings = SMALL | {"items": "both"}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    return tiny(tmp_path_factory.mktemp("world"))
+
+
+def make(model: type[SequenceDelegate[Any]], world: Tiny, settings: dict[str, Any] = SMALL, **changes: Any) -> Any:
+    delegate = model(model.Config.model_validate(settings))
+    delegate.fit(replace(world.fit, **changes))
+    return delegate
+
+
+def ndcg(delegate: Delegate[Any], world: Tiny) -> float:
+    def answer(batch: Any) -> Any:
+        return delegate.recommend(batch, world.observation(batch))
+
+    return evaluate_ranking(answer, world.test, (10,), n_items=N_ITEMS).values["NDCG@10"]
+
+
+@pytest.mark.parametrize("model", EVERY)
+def test_it_beats_popularity(model: type[SequenceDelegate[Any]], world: Tiny) -> None:
+    popular = Popularity(Popularity.Config())
+    popular.fit(world.fit)
+    assert ndcg(make(model, world), world) > 1.3 * ndcg(popular, world)
+
+
+def test_the_published_form_of_lightsans_learns(world: Tiny) -> None:
+    popular = Popularity(Popularity.Config())
+    popular.fit(world.fit)
+    assert ndcg(make(LightSANs, world, SMALL | {"causal": False}), world) > 1.2 * ndcg(popular, world)
+
+
+@pytest.mark.parametrize("model", EVERY)
+def test_it_goes_on_where_it_was_cut_off(model: type[SequenceDelegate[Any]], world: Tiny, tmp_path: Path) -> None:
+    few = SMALL | {"training": SMALL["training"] | {"epochs": 4}}  # type: ignore[operator]
+    whole, left = make(model, world, few), count()
+
+    def stop(done: int, total: int, label: str) -> None:
+        if next(left) >= 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(model, world, few, workdir=tmp_path, progress=stop)
+    again = make(model, world, few, workdir=tmp_path)
+    batch = world.test.queries
+    first, other = (each.score(batch, world.observation(batch)) for each in (whole, again))
+    assert np.array_equal(first, other)
+
+
+def test_features_speak_for_new_items(world: Tiny, tmp_path: Path) -> None:
+    batch = world.test.queries
+    for items, seen in (("ids", False), ("features", True), ("both", True)):
+        delegate = make(SASRec, world, SMALL | {"items": items})
+        delegate.save(tmp_path / items)
+        later = with_new_items(world, tmp_path / f"{items}-later")
+        scores = SASRec.load(tmp_path / items, later.dataset.catalog).score(batch, later.observation(batch))
+        old = delegate.score(batch, world.observation(batch))
+        np.testing.assert_allclose(scores[:, :N_ITEMS], old, rtol=1e-4, atol=1e-5)
+        least = scores[:, :N_ITEMS].min(1, keepdims=True)
+        assert (scores[:, N_ITEMS:] > least).any() == seen
+
+
+def test_scores_are_products_of_vectors(world: Tiny) -> None:
+    delegate, batch = make(SASRec, world), world.test.queries
+    seen = world.observation(batch)
+    product = delegate.query_vectors(batch, seen) @ delegate.item_vectors(seen).T
+    np.testing.assert_allclose(delegate.score(batch, seen), product, rtol=1e-5)
+
+
+def test_features_that_nobody_observes_are_refused(world: Tiny) -> None:
+    with pytest.raises(ConfigError, match="no item features are called 'sound'"):
+        make(SASRec, world, SMALL | {"items": "both", "modalities": ["sound"]})
+    blind = replace(world.fit.observation, features={}, present={})
+    with pytest.raises(ConfigError, match="nothing is observed"):
+        make(SASRec, world, SMALL | {"items": "features"}, observation=blind)
