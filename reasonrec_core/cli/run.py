@@ -1,4 +1,4 @@
-"""The verbs that make a run and tell of it: ``run``, ``fit``, ``evaluate``, ``report``."""
+"""The verbs that make a run: ``run``, ``fit``, ``evaluate``; and how they show what came of it."""
 
 from __future__ import annotations
 
@@ -133,43 +133,6 @@ def evaluate_command(run: Path, as_json: bool) -> None:
     with console.progress() as progress:
         results = evaluate_run(run, registry, progress, say=console.note)
     show_results(results, run, registry, as_json=as_json)
-
-
-REPORT_EXAMPLES = """\b
-Examples:
-  reasonrec report runs/movielens
-  reasonrec report runs/movielens --reporter html --out pages
-"""
-
-
-@click.command("report", epilog=REPORT_EXAMPLES)
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
-@click.option(
-    "--reporter", "names", multiple=True, metavar="NAME", help="Only this one, with its defaults; repeatable."
-)
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the files; RUN by default.")
-def report_command(run: Path, names: tuple[str, ...], out: Path | None) -> None:
-    """Write the reports of RUN (such as report.html, one file that opens offline), and print the table.
-
-    Who reports: what the settings of the run name under report.reporters, else all reporters that are installed.
-    """
-    from reasonrec_core.config import ComponentConfig, ReportConfig, load_config
-    from reasonrec_core.evaluate.schema import Results
-    from reasonrec_core.pipeline.reports import write_reports
-    from reasonrec_core.pipeline.run_folder import RunFolder
-    from reasonrec_core.registry import Registry
-
-    RunFolder.open(run)
-    results, registry = Results.read(run), Registry.discover()
-    config = load_config(run / "config.toml").report
-    if names:
-        config = ReportConfig(reporters=tuple(ComponentConfig(name=name) for name in names))
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-    files = write_reports(results, run, config, registry, out)
-    show_results(results, run, registry)
-    if out is not None:
-        show_files(files)
 
 
 def show_results(results: Results, folder: Path, registry: Registry, *, as_json: bool = False) -> None:

@@ -25,5 +25,6 @@ from reasonrec_core.evaluate.scores import Scores as Scores
 from reasonrec_core.evaluate.significance import Comparison as Comparison
 from reasonrec_core.evaluate.significance import compare as compare
 from reasonrec_core.evaluate.significance import compare_all as compare_all
+from reasonrec_core.evaluate.significance import correct as correct
 from reasonrec_core.evaluate.significance import holm as holm
 from reasonrec_core.evaluate.significance import summarise as summarise

@@ -86,9 +86,9 @@ def resample(made: Mapping[str, Totals], *, seed: int, resamples: int = RESAMPLE
     return draws
 
 
-def interval(draws: Float64, value: float, centred: bool = False) -> tuple[float, float]:
-    """The central 95 % of the draws; ``centred``: moved so that the draws' mean falls on ``value``, not below 0."""
-    tail = (1 - LEVEL) / 2
+def interval(draws: Float64, value: float, centred: bool = False, level: float = LEVEL) -> tuple[float, float]:
+    """The central ``level`` of the draws; ``centred``: moved so that the draws' mean is ``value``, not below 0."""
+    tail = (1 - level) / 2
     with np.errstate(invalid="ignore"):  # between two infinite draws lies NaN
         low, high = np.nanquantile(draws, [tail, 1 - tail])
     if centred:

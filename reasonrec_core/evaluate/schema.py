@@ -79,7 +79,10 @@ class MetricFacts(Record):
 
 
 class PairedComparison(Record):
-    """``difference`` = metric of ``a`` minus metric of ``b`` over ``n`` users, 95 % interval, p-values."""
+    """``difference`` = metric of ``a`` minus metric of ``b`` over ``n`` users, 95 % interval, p-values.
+
+    ``low_corrected`` to ``high_corrected``: the interval that excludes 0 where ``p_corrected`` is below 0.05.
+    """
 
     a: str
     b: str
@@ -89,6 +92,8 @@ class PairedComparison(Record):
     high: float | None = None
     p: float | None = None
     p_corrected: float | None = None
+    low_corrected: float | None = None
+    high_corrected: float | None = None
     n: int | None = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Comparison:
         p: two-sided p-value of the paired bootstrap.
         p_corrected: after Holm's correction over all comparisons made together.
         n: users.
+        low_corrected, high_corrected: the interval that agrees with it; see `correct`.
+        draws: float64[resamples] of the difference.
     """
 
     metric: str
@@ -39,6 +41,9 @@ class Comparison:
     p: float
     p_corrected: float
     n: int
+    low_corrected: float
+    high_corrected: float
+    draws: Float64 = field(repr=False, compare=False)
 
     @property
     def significant(self) -> bool:
@@ -113,8 +118,22 @@ def compare_all(
         rows += [
             _comparison(m, (name, reference), ours[m], theirs[m], draws[m], int(scores.units.max()) + 1) for m in wanted
         ]
-    corrected = holm([row.p for row in rows])
-    return [replace(row, p_corrected=p) for row, p in zip(rows, corrected, strict=True)]
+    return correct(rows)
+
+
+def correct(rows: Sequence[Comparison]) -> list[Comparison]:
+    """The same comparisons as one family: p-values after Holm's correction, and intervals that say the same.
+
+    An interval of the level that the correction leaves (``1 - ALPHA p / p_corrected``) excludes 0 where the corrected
+    p-value is below `ALPHA`; where so few draws cannot show that, it reaches 0.
+    """
+    made = []
+    for row, p in zip(rows, holm([row.p for row in rows]), strict=True):
+        low, high = interval(row.draws, row.difference, level=1 - ALPHA * row.p / p)
+        if p >= ALPHA:
+            low, high = min(low, 0.0), max(high, 0.0)
+        made.append(replace(row, p_corrected=p, low_corrected=low, high_corrected=high))
+    return made
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -144,7 +163,7 @@ def _comparison(metric: str, systems: tuple[str, str], a: Totals, b: Totals, dra
     low, high = interval(draws, difference)
     tails = [int((draws <= 0).sum()) + 1, int((draws >= 0).sum()) + 1]
     p = min(2 * min(tails) / (len(draws) + 1), 1.0)
-    return Comparison(metric, *systems, difference, low, high, p, p, n)
+    return Comparison(metric, *systems, difference, low, high, p, p, n, low, high, draws)
 
 
 def horizon_quartiles(lengths: Int64) -> tuple[tuple[str, ...], Int64]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from typing import Any
 
-from reasonrec_core.evaluate import Comparison, compare_all, holm, summarise
+from reasonrec_core.evaluate import Comparison, compare_all, correct, summarise
 from reasonrec_core.evaluate.schema import (
     VERSION,
     DatasetFacts,
@@ -155,24 +154,19 @@ def summarise_systems(prepared: Prepared, found: EvaluatedTask) -> dict[str, dic
 def compare_systems(prepared: Prepared, found: EvaluatedTask) -> list[PairedComparison]:
     """The first system (routed, else the policy) against all others, and the policy against the delegates."""
     labels = list(found.scores)
-    config, rows = prepared.config, list[PairedComparison]()
+    config, rows = prepared.config, list[Comparison]()
     for position, reference in enumerate(labels[:2]):
         others = {label: found.scores[label] for label in labels[position:]}
         if len(others) > 1:
-            made = compare_all(
-                others,
-                reference,
-                list_primary_metrics(prepared, found),
-                seed=config.seed,
-                resamples=config.evaluate.resamples,
-            )
-            rows += [_turned(each) for each in made]
+            metrics, options = list_primary_metrics(prepared, found), config.evaluate
+            rows += compare_all(others, reference, metrics, seed=config.seed, resamples=options.resamples)
     # One family: whoever reads the table picks from all of its rows.
-    corrected = holm([row.p if row.p is not None else 1.0 for row in rows])
-    return [row.model_copy(update={"p_corrected": p}) for row, p in zip(rows, corrected, strict=True)]
+    return [_turned(each) for each in correct(rows)]
 
 
 def _turned(each: Comparison) -> PairedComparison:
     """As reference minus other, so that a positive difference speaks for the first system."""
-    turned = replace(each, a=each.b, b=each.a, difference=-each.difference, low=-each.high, high=-each.low)
-    return PairedComparison(**asdict(turned))
+    ends = {"low": -each.high, "high": -each.low}
+    ends |= {"low_corrected": -each.high_corrected, "high_corrected": -each.low_corrected}
+    same = {"metric": each.metric, "p": each.p, "p_corrected": each.p_corrected, "n": each.n}
+    return PairedComparison(a=each.b, b=each.a, difference=-each.difference, **ends, **same)

@@ -45,10 +45,11 @@ class Threshold(ArrayModel):
         return np.asarray((values > self.level) | (at & picked), dtype=np.bool_)
 
     def words(self, value: float, spec: str) -> str:
-        """How a value compares, e.g. " > +0.012"."""
+        """How a value compares, e.g. ", above the threshold of +0.012"."""
         if abs(self.level) == LARGEST:
-            return ", and all are taken" if self.level < 0 else ", and none is taken"
-        return f" {'=' if value == self.level else '>' if value > self.level else '<'} {self.level:{spec}}"
+            return "; every request is handed over" if self.level < 0 else "; no request is handed over"
+        side = "at" if value == self.level else "above" if value > self.level else "below"
+        return f", {side} the threshold of {self.level:{spec}}"
 
 
 def threshold_for_share(values: Float64, share: float, seed: int = 0) -> Threshold:

@@ -39,7 +39,7 @@ from reasonrec_core.routing.state import (
     place_threshold,
     probability,
 )
-from reasonrec_core.types import Bool, Float32, Float64, Int64, Route
+from reasonrec_core.types import Bool, Float32, Float64, Int64, Route, format_percent
 
 C = TypeVar("C", bound=RouterConfig)
 
@@ -80,8 +80,13 @@ class Router(Configured[C]):
 
     def explain(self, signals: Signals, assigned: Assignment) -> list[str]:
         """Why each query goes where it goes: what stands behind "X answers: "; by default its place in the order."""
-        by, threshold = "score" if self.state.by_score else "risk", self.state.threshold
-        return [f"a {by} of {place:+.4f}{threshold.words(place, '+.4f')}" for place in assigned.order.tolist()]
+        by, threshold = "expected gain" if self.state.by_score else "risk", self.state.threshold
+        return [f"{by} {place:+.4f}{threshold.words(place, '+.4f')}" for place in assigned.order.tolist()]
+
+    def name_goal(self) -> str:
+        """What may force a request to a delegate that is not expected to do better, e.g. "the share of 35 %"."""
+        share = self.config.share
+        return f"the share of {format_percent(share)}" if share is not None else f"the goal {self.config.goal}"
 
     def fit(self, data: CalibrationData, *, with_confidence: bool = True) -> Self:
         """Learn from validation queries.
@@ -197,8 +202,8 @@ class Router(Configured[C]):
                     words[at] = f"the policy decides with the delegates' answers in view ({cold}); {words[at]}"
                 if withheld[row]:
                     least = 1 - self.state.abstention.level
-                    needed = f"a confidence of {sure[row]:.3f}, and {least:.3f} is needed"
-                    words[at] = f"no answer is given: {needed}; else {words[at]}"
+                    needed = f"confidence {format_percent(sure[row], 1)}, {format_percent(least, 1)} is needed"
+                    words[at] = f"no answer is given: {needed}; otherwise {words[at]}"
             return words
 
         return Decisions(route, who, known.risk, known.gain, sure, Reasons(len(route), explain))

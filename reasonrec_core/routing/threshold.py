@@ -18,7 +18,7 @@ from reasonrec_core.routing.logistic import Logistic
 from reasonrec_core.routing.router import Router
 from reasonrec_core.routing.signals import Signals, signal, signal_matrix, single
 from reasonrec_core.routing.state import LearnedScores
-from reasonrec_core.types import Float64
+from reasonrec_core.types import Float64, format_percent
 
 MEANINGS = {
     HORIZON: "how little is known about the user",
@@ -66,17 +66,19 @@ class ThresholdRouter(Router[RouterConfig]):
         rows = zip(self.state.worse(at), self.state.better(at), assigned.order, assigned.replaced, values, strict=True)
         told = []
         for worse, better, place, replaced, row in rows:
-            words = (
-                f"{n} {v:.2f}{f' ({MEANINGS[n]})' if n in MEANINGS else ''}" for n, v in zip(names, row, strict=True)
-            )
+            words = (f"{MEANINGS.get(n, n)} ({v:.2f})" for n, v in zip(names, row, strict=True))
             because = self._chances(float(worse), float(better), float(place), bool(replaced))
-            told.append(f"{because}, from {'; '.join(words)}")
+            told.append(f"{because}; judged by {', '.join(words)}")
         return told
 
     def _chances(self, worse: float, better: float, place: float, replaced: bool) -> str:
         who, threshold = self.delegate, self.state.threshold
         if not self.state.by_score:
-            return f"risk {worse:.3f}{threshold.words(place, '.3f')} that the policy's answer is worse than {who}'s"
-        share = ", to meet the share" if replaced and place < 0 else ""
-        chances = f"against {who} the policy is worse in {worse:.1%}, better in {better:.1%}"
-        return f"{chances} of such cases (difference {place:+.3f}{threshold.words(place, '+.3f')}{share})"
+            return f"the risk that it is worse than {who} is {format_percent(worse, 1)}{threshold.words(place, '.3f')}"
+        often, seldom = format_percent(better, 1), format_percent(worse, 1)
+        chances = f"in cases like this the policy is better than {who} in {often} and worse in {seldom}"
+        if replaced and place < 0:
+            return f"needed to meet {self.name_goal()}, although the policy is usually better here ({chances})"
+        if not replaced and place > 0:
+            return f"{chances}, but other requests gain more from {who} and fill {self.name_goal()}"
+        return chances

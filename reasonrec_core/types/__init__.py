@@ -17,6 +17,7 @@ from reasonrec_core.types.answer import Route as Route
 from reasonrec_core.types.answer import Step as Step
 from reasonrec_core.types.answer import StepKind as StepKind
 from reasonrec_core.types.answer import Uncertainty as Uncertainty
+from reasonrec_core.types.answer import format_percent as format_percent
 from reasonrec_core.types.log import Bool as Bool
 from reasonrec_core.types.log import Float32 as Float32
 from reasonrec_core.types.log import Float64 as Float64

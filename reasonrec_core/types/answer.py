@@ -249,3 +249,10 @@ ROUTED = "routed"
 """The label of the answers that were given, whoever gave them."""
 CONSULT = "consult"
 """The label of what the policy answers with delegates' answers in view, where it was asked so."""
+
+
+def format_percent(share: float, digits: int = 0) -> str:
+    """A share in words for people: "35 %"; small ones keep a digit: "0.8 %"."""
+    if 0 < abs(share) < 0.0005:
+        return "<\N{NO-BREAK SPACE}0.1\N{NO-BREAK SPACE}%"
+    return f"{100 * share:.{max(digits, 1) if 0 < abs(share) < 0.02 else digits}f}\N{NO-BREAK SPACE}%"

@@ -279,7 +279,7 @@ def test_completion_scripts(shell: str) -> None:
 @pytest.mark.parametrize(
     ("line", "word", "expected"),
     [
-        ("reasonrec re", "re", {"report"}),
+        ("reasonrec ev", "ev", {"evaluate"}),
         ("reasonrec a", "a", {"act"}),
         ("reasonrec plugins ", "", {"info", "new"}),
         ("reasonrec plugins new --o", "--o", {"--out"}),

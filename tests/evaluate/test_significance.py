@@ -121,6 +121,19 @@ def test_the_family_is_all_systems_and_metrics() -> None:
     assert [row.p_corrected for row in rows] == holm([row.p for row in rows])
 
 
+@pytest.mark.parametrize("resamples", [60, 4000])
+def test_the_corrected_interval_says_what_the_corrected_p_value_says(resamples: int) -> None:
+    rng = np.random.default_rng(5)
+    base = rng.random(400)
+    gains = {str(gain): of_values(base + gain + rng.normal(0, 0.2, 400)) for gain in (0.0, 0.01, 0.02, 0.03, 0.05)}
+    made = compare_all({"base": of_values(base), **gains}, "base", resamples=resamples)
+    assert {row.significant for row in made} == ({True, False} if resamples > 1000 else {False})
+    for row in made:
+        assert row.significant == (row.low_corrected > 0 or row.high_corrected < 0)
+        assert row.low_corrected <= row.low
+        assert row.high_corrected >= row.high
+
+
 def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.6, 0.9]) == [1.0, 1.0]

@@ -190,10 +190,16 @@ def test_reason_says_who_answers_and_why(world: World) -> None:
     replaced, routes = decided.replaced, decided.route
     gone, kept = int(np.flatnonzero(replaced)[0]), int(np.flatnonzero(~replaced)[0])
     assert (routes[gone], routes[kept]) == (Route.REPLACE, Route.SELF)
-    assert decided.reason[gone].startswith("good answers: against good the policy is ")
+    assert decided.reason[gone].startswith("good answers: in cases like this the policy is better ")
     words = decided.reason[kept]
-    assert words.startswith("the policy answers: against good the policy is worse in ")
-    assert world.calibrated(risk=0.2).decide(world.uncertainty).reason[kept].partition(": ")[2].startswith("risk ")
+    assert words.startswith("the policy answers: in cases like this the policy is better than good in ")
+    told = world.calibrated(risk=0.2).decide(world.uncertainty).reason[kept].partition(": ")[2]
+    assert told.startswith("the risk that it is worse than good is ")
+    forced = world.calibrated(share=1.0).decide(world.uncertainty, world.keys)
+    worse = [forced.reason[row] for row in np.flatnonzero(forced.gain < 0)]
+    assert worse
+    needed = "needed to meet the share of 100\N{NO-BREAK SPACE}%, although the policy is usually better"
+    assert all(needed in each for each in worse)
     assert f"{world.uncertainty['entropy'].total[kept]:.2f}" in words
     assert words == list(decided.reason)[kept]
 

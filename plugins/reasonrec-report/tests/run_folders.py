@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import tomli_w
 from PIL import Image, ImageDraw
-from reasonrec_trace import TraceRecord, TraceWriter
 
 SYSTEMS = {"routed": 0.092, "profile": 0.078, "transitions": 0.0905, "implicit-als": 0.071, "popularity": 0.031}
 """NDCG@10 of each system."""
@@ -150,7 +149,7 @@ def ranking_metrics(images: Path | None) -> dict[str, Any]:
             },
         ],
         "roles": {"routed": "routed", "policy": "profile", "delegates": ["transitions", "implicit-als", "popularity"]},
-        "analyses": {"faithfulness": faithfulness()},
+        "analyses": {"faithfulness": faithfulness(), "cards": {"hits": 174, "misses": 769}},
     }
 
 
@@ -205,6 +204,13 @@ def delegation_curve() -> dict[str, Any]:
         "points": points,
         "chosen": {"share": 0.352, **estimate(base + 0.003, 0.004)},
         "not_inferior": {"limit": 0.01, "share": 0.25, "confirmed": False, **limits},
+        "decisions": {
+            "by": "gain",
+            "threshold": -0.03,
+            "edges": [i / 100 for i in range(-8, 8)],
+            "kept": [40, 52, 90, 140, 180, *(10,) * 10],
+            "delegated": [0, 0, 0, 0, 10, *(33,) * 10],
+        },
         "horizon": quarters,
     }
 
@@ -320,9 +326,7 @@ def write_explanations(folder: Path, told: list[dict[str, Any]]) -> Path:
     return folder
 
 
-def write_run(
-    folder: Path, metrics: dict[str, Any], cards: list[dict[str, Any]] | None = None, *, trace: bool = True
-) -> Path:
+def write_run(folder: Path, metrics: dict[str, Any], cards: list[dict[str, Any]] | None = None) -> Path:
     """A run folder with these results."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
@@ -337,13 +341,6 @@ def write_run(
     (folder / "environment.json").write_text(json.dumps(environment), encoding="utf-8")
     if cards is not None:
         (folder / "cards.json").write_text(json.dumps(cards), encoding="utf-8")
-    if trace:
-        risks = np.random.default_rng(0).beta(3, 3.4, 943)
-        with TraceWriter(folder / "trace.parquet") as out:
-            out.write(
-                TraceRecord(query=i, user=str(i), route="replace" if r > 0.62 else "self", risk=float(r))
-                for i, r in enumerate(risks)
-            )
     return folder
 
 
@@ -391,4 +388,4 @@ def ctr_run(folder: Path) -> Path:
         ],
         "roles": {"routed": None, "policy": None, "delegates": ["lightgbm-ctr", "popularity"]},
     }
-    return write_run(folder / "run", metrics, trace=False)
+    return write_run(folder / "run", metrics)

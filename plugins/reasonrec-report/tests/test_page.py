@@ -5,7 +5,6 @@ import io
 import itertools
 import json
 import re
-import sys
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 import pytest
 import run_folders as folders
 from PIL import Image
-from reasonrec_report.load_run import read_run
 from reasonrec_report.page import write_report
 
 from reasonrec_core.errors import RunError
@@ -333,17 +331,23 @@ def test_a_missing_key_leaves_its_section_out(tmp_path: Path, key: str, value: s
         del metrics[key]
     else:
         metrics[key] = None
-    page = page_of(folders.write_run(tmp_path, metrics, None, trace=False))
+    page = page_of(folders.write_run(tmp_path, metrics, None))
     assert ("slices" in [a["id"] for a in page.all("section")]) == (key != "slices")
     assert "0.0920" in page.prose
 
 
-def test_risks_are_left_out_where_nothing_reads_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = folders.write_run(tmp_path, folders.ranking_metrics(None), None)
-    whole = page_of(folder)
-    monkeypatch.setitem(sys.modules, "reasonrec_trace", None)
-    assert read_run(folder).routes is None
-    assert len(page_of(folder).all("svg")) == len(whole.all("svg")) - 1
+def test_what_decides_is_drawn_with_its_threshold(tmp_path: Path, full: Page) -> None:
+    assert "Above -0.030 a delegate answers." in full.prose
+    assert "expected gain of handing over" in full.prose
+    metrics = folders.ranking_metrics(None)
+    del metrics["delegation_curve"]["decisions"]
+    without = page_of(folders.write_run(tmp_path, metrics, None))
+    assert "What decides who answers" not in without.prose
+
+
+def test_cards_are_a_few_of_many(full: Page) -> None:
+    assert "4 of 174 hits" in full.prose
+    assert "4 of 769 misses" in full.prose
 
 
 def test_the_least_a_run_may_leave(tmp_path: Path) -> None:
@@ -355,7 +359,7 @@ def test_the_least_a_run_may_leave(tmp_path: Path) -> None:
 def hostile(value: Any) -> Any:
     """The same structure with every text that may be free replaced by an attack."""
     if isinstance(value, dict):
-        fixed = {"outcome", "route", "image", "images_root", "metric", "a", "b", "routed", "policy", "system"}
+        fixed = {"outcome", "route", "image", "images_root", "metric", "a", "b", "routed", "policy", "system", "by"}
         return {k: v if k in fixed else hostile(v) for k, v in value.items()}
     if isinstance(value, list):
         return [hostile(v) for v in value]
@@ -420,7 +424,6 @@ def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
         ("config.toml", "a = ", "not valid TOML"),
         ("config.toml", b"\xff\xfe", "cannot be read"),
         ("environment.json", "[1]", r"environment\.json"),
-        ("trace.parquet", "no parquet", r"trace\.parquet: not a trace"),
     ],
 )
 def test_a_broken_run_is_one_message(tmp_path: Path, name: str, content: str | bytes | None, message: str) -> None:

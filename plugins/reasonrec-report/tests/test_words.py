@@ -59,6 +59,18 @@ def test_an_interval_turns_with_its_comparison() -> None:
     assert (found.value, found.low, found.high) == pytest.approx((-0.0139, -0.0199, -0.0079))
 
 
+def test_no_interval_contradicts_its_verdict() -> None:
+    """Uncorrected it excludes 0, and the corrected p-value is 0.06: the interval that is shown reaches 0."""
+    row = {"a": "a", "b": "b", "metric": "NDCG@10", "difference": 0.01, "low": 0.001, "high": 0.02}
+    row |= {"p": 0.03, "p_corrected": 0.06, "low_corrected": -0.001, "high_corrected": 0.022}
+    systems = {name: {"NDCG@10": {"value": 0.2}} for name in "ab"}
+    found = board(systems=systems, comparisons=[row], roles={"delegates": ["a", "b"]})
+    difference = found.difference("b", "a", parse_metric("NDCG@10"))
+    assert difference is not None
+    assert difference.verdict is Verdict.EVEN
+    assert (difference.low, difference.high) == (-0.022, 0.001)
+
+
 def test_who_is_who() -> None:
     found = board()
     assert found.systems == ("routed", "profile", "transitions", "implicit-als", "popularity")

@@ -187,6 +187,11 @@ def _evidence(evidence: int | str, card: Card | Explanation) -> str:
     return f"history item {evidence + 1}"
 
 
+def count_shown(shown: int, every: int | None, what: str) -> str:
+    """How many of how many are shown: a few cards of each say nothing about how often there are such."""
+    return f"{shown} of {every:,} {what}" if every is not None else f"{shown} {what}"
+
+
 def group_by_outcome(cards: Sequence[Card]) -> tuple[tuple[Card, ...], tuple[Card, ...]]:
     """The successes and the failures, each in the order given."""
     return tuple(c for c in cards if c.outcome == "hit"), tuple(c for c in cards if c.outcome == "miss")

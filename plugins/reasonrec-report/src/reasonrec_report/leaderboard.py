@@ -114,9 +114,11 @@ class Leaderboard:
             if c.metric != metric.name or {c.a, c.b} != {a, b} or a == b:
                 continue
             p = c.p if c.p_corrected is None else c.p_corrected
+            # The interval that the verdict follows from; runs of earlier releases have the uncorrected one alone.
+            low, high = (c.low, c.high) if c.low_corrected is None else (c.low_corrected, c.high_corrected)
             if c.a == a:
-                return SystemDifference(a, b, metric, c.difference, c.low, c.high, p)
-            return SystemDifference(a, b, metric, -c.difference, _minus(c.high), _minus(c.low), p)
+                return SystemDifference(a, b, metric, c.difference, low, high, p)
+            return SystemDifference(a, b, metric, -c.difference, _minus(high), _minus(low), p)
         return None
 
     def columns(self, limit: int) -> tuple[ParsedMetric, ...]:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from reasonrec_core.errors import DataError, RunError
@@ -23,14 +21,6 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class RiskByRoute:
-    """Decisions between policy and delegate: the router's risk, float32[n], and whether it was delegated, bool[n]."""
-
-    risk: npt.NDArray[np.float32]
-    delegated: npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
 class Run:
     """What a run folder holds.
 
@@ -41,7 +31,6 @@ class Run:
         config: ``config.toml``, resolved.
         config_text: the same as it stands in the file.
         environment: ``environment.json``.
-        routes: from the trace, None where there is none, nothing was routed, or reasonrec-trace is not installed.
         images: the folder that the cards' images are relative to.
     """
 
@@ -50,7 +39,6 @@ class Run:
     config: dict[str, Any] = field(default_factory=dict)
     config_text: str = ""
     environment: dict[str, Any] = field(default_factory=dict)
-    routes: RiskByRoute | None = None
     images: Path | None = None
     explanations: tuple[Explanation, ...] = ()
 
@@ -82,7 +70,6 @@ def read_run(folder: Path, results: Results | None = None) -> Run:
         _parse_toml(folder / "config.toml", text),
         text,
         _if_there(folder / "environment.json", lambda path: _parse(path, TypeAdapter(dict[str, Any]))) or {},
-        _read_routes(folder),
         Path(root) if root else None,
         told or (),
     )
@@ -113,19 +100,3 @@ def _parse_toml(path: Path, text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RunError(f"not valid TOML ({error})", where=str(path), fix=FIX) from error
-
-
-def _read_routes(folder: Path) -> RiskByRoute | None:
-    try:
-        from reasonrec_trace import TRACE_FILES, read_trace
-    except ImportError:  # who wrote a trace has the package; a page about a run from elsewhere goes without
-        return None
-    path = next((folder / name for name in TRACE_FILES if (folder / name).exists()), None)
-    if path is None:
-        return None
-    table = read_trace(path, ["risk", "route"]).table
-    risk = np.asarray(table.column("risk").to_numpy(), dtype=np.float32)
-    routes = np.array(table.column("route").to_pylist(), dtype=np.str_)
-    delegated = routes == "replace"
-    decided = ~np.isnan(risk) & (delegated | (routes == "self"))
-    return RiskByRoute(risk[decided], delegated[decided]) if decided.any() else None

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from reasonrec_report.axes import Scale, Tick, make_axis_around, make_axis_from_zero
-from reasonrec_report.load_run import RiskByRoute
 from reasonrec_report.number_format import format_percent
-from reasonrec_report.sections import ConfidenceQuality, RiskCurve
+from reasonrec_report.sections import ConfidenceQuality, DecisionOrder, RiskCurve
 
 WIDTH, HEIGHT = 360, 250
 LEFT, RIGHT, TOP, BOTTOM = 56, 350, 10, 208
@@ -69,7 +68,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of the risk histogram: kept queries below, delegated ones above; and what it says in numbers."""
+    """A bar of the histogram of decisions: kept queries below, delegated ones above; and what it says in numbers."""
 
     x: float
     width: float
@@ -85,12 +84,14 @@ class Bar:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Decisions by risk."""
+    """Requests ``by`` what the router orders them by; ``threshold`` at its place and ``level`` as its value."""
 
+    by: str
     bars: tuple[Bar, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     threshold: float | None
+    level: float | None
     kept: int
     delegated: int
 
@@ -149,28 +150,27 @@ def draw_risk_coverage(found: RiskCurve) -> Curve | None:
     return Curve(path, x.ticks(), y.ticks(), y(float(risk[-1])), float(risk[-1]), half, values)
 
 
-def draw_risk_histogram(routes: RiskByRoute, threshold: float | None, bins: int = 30) -> Histogram:
-    """How many decisions have which risk, and which of them were delegated."""
-    low, high = float(routes.risk.min()), float(routes.risk.max())
-    edges = np.linspace(low, high if high > low else low + 1e-6, bins + 1)
-    kept = np.histogram(routes.risk[~routes.delegated], edges)[0]
-    delegated = np.histogram(routes.risk[routes.delegated], edges)[0]
-    x = Scale(float(edges[0]), float(edges[-1]), LEFT, RIGHT)
-    y = make_axis_from_zero([float((kept + delegated).max())], start=BOTTOM, end=TOP)
+def draw_decisions(found: DecisionOrder) -> Histogram:
+    """How many requests are ordered where, which of them were delegated, and from where on."""
+    edges, threshold = found.edges, found.threshold
+    shown = [edges[0], edges[-1], *([] if threshold is None else [threshold])]
+    x = Scale(min(shown), max(shown), LEFT, RIGHT)
+    y = make_axis_from_zero([max(map(sum, zip(found.kept, found.delegated, strict=True)))], start=BOTTOM, end=TOP)
     bars = tuple(
         Bar(
-            x(float(edges[i])),
-            round((RIGHT - LEFT) / bins - 1, 2),
-            y(float(kept[i])),
-            round(y(0) - y(float(kept[i])), 2),
-            y(float(kept[i] + delegated[i])),
-            round(y(float(kept[i])) - y(float(kept[i] + delegated[i])), 2),
-            float(edges[i]),
-            float(edges[i + 1]),
-            int(kept[i]),
-            int(delegated[i]),
+            x(low),
+            round(max(x(high) - x(low) - 1, 0.5), 2),
+            y(kept),
+            round(y(0) - y(kept), 2),
+            y(kept + gone),
+            round(y(kept) - y(kept + gone), 2),
+            low,
+            high,
+            kept,
+            gone,
         )
-        for i in range(bins)
+        for low, high, kept, gone in zip(edges[:-1], edges[1:], found.kept, found.delegated, strict=True)
     )
-    at = x(threshold) if threshold is not None and low <= threshold <= high else None
-    return Histogram(bars, x.ticks(), y.ticks(), at, int(kept.sum()), int(delegated.sum()))
+    at = None if threshold is None else x(threshold)
+    ticks = (x.ticks(), y.ticks())
+    return Histogram(found.by, bars, *ticks, at, threshold, sum(found.kept), sum(found.delegated))

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from reasonrec_core.hookspecs import ComponentSpec, hookimpl
+from reasonrec_core.hookspecs import CommandSpec, ComponentSpec, hookimpl
+
+
+@hookimpl
+def reasonrec_commands() -> list[CommandSpec]:
+    """The verb that reports again."""
+    target = "reasonrec_report.report_command:report_command"
+    return [CommandSpec("report", target, "Write the report of a run again, or open it.")]
 
 
 @hookimpl

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reasonrec_core.components import Empty, Reporter
@@ -55,6 +55,14 @@ class HtmlReporter(Reporter[Empty]):
 
 class CardReporter(Reporter[Empty]):
     """Decisions of the first task and, where the policy explains, explanations, chosen with the run's seed."""
+
+    def analyse(self, run: EvaluatedRun) -> Mapping[str, int] | None:
+        """How many decisions of the first task were hits and misses: what the cards are drawn from."""
+        if not run.first.task.ranks:
+            return None
+        rank = next(iter(run.first.scores.values())).rank
+        assert rank is not None
+        return {"hits": int((rank > 0).sum()), "misses": int((rank == 0).sum())}
 
     def export(self, run: EvaluatedRun) -> list[Path]:
         """Write ``cards.json`` and ``explanations.json``."""

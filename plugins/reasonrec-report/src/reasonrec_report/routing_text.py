@@ -28,6 +28,8 @@ FAR = 0.05
 _SHARE = re.compile(r"share (\d*\.?\d+)")
 _HANDED = "replace: "
 """How the rows of `CostResult` begin that are of requests which a delegate answered."""
+CHANCE = 0.5
+"""Area under the ROC curve of a coin."""
 EVEN = 0.03
 """Change of the time per request that is not worth a word."""
 
@@ -160,8 +162,20 @@ def describe_rule(routing: RoutingResult) -> str:
     parts.append(KINDS.get(routing.kind or "", ""))
     if routing.threshold is not None:
         parts.append(f"A delegate answers where the risk is above {routing.threshold:.3f}.")
+    if (auc := _read_auc(routing)) is not None and auc <= CHANCE:
+        parts.append(
+            f"On validation these signals tell no better than chance where the delegate is better (AUC {auc:.2f}, "
+            "chance is 0.50): the choice of requests is as good as random."
+        )
     parts.append(_target(routing))
     return " ".join(part for part in parts if part)
+
+
+def _read_auc(routing: RoutingResult) -> float | None:
+    """Cross-fitted on validation: how well the router tells the requests where the policy is worse; 0.5 is chance."""
+    risk = (routing.validation.model_extra or {}).get("risk") if routing.validation else None
+    auc = risk.get("auc") if isinstance(risk, dict) else None
+    return float(auc) if isinstance(auc, int | float) else None
 
 
 def describe_missed_share(results: ReportedResults) -> str:

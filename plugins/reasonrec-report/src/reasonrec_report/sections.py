@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -113,6 +113,20 @@ class HorizonQuarter(Record):
     relative: Estimate
 
 
+class DecisionOrder(Record):
+    """What decides who answers, on the test requests: ``by`` "gain" or "risk"; the larger, the sooner a delegate does.
+
+    ``edges`` of the bins, how many requests of each the policy ``kept`` and how many were ``delegated``; delegates
+    answer above the ``threshold``, None where all or none are handed over.
+    """
+
+    by: Literal["gain", "risk"]
+    threshold: float | None = None
+    edges: tuple[float, ...]
+    kept: tuple[int, ...]
+    delegated: tuple[int, ...]
+
+
 class DelegationCurve(Record):
     """Mean ``metric`` against the share that is delegated."""
 
@@ -121,6 +135,7 @@ class DelegationCurve(Record):
     points: tuple[CurvePoint, ...] = ()
     chosen: CurvePoint | None = None
     not_inferior: NotInferior | None = None
+    decisions: DecisionOrder | None = None
     horizon: tuple[HorizonQuarter, ...] = ()
 
 

@@ -17,7 +17,7 @@ from reasonrec_report import (
     routing_text,
     summary_text,
 )
-from reasonrec_report.cards import CardView, group_by_outcome, make_card_view
+from reasonrec_report.cards import CardView, count_shown, group_by_outcome, make_card_view
 from reasonrec_report.faithfulness import FaithfulnessView, make_faithfulness_view, read_faithfulness
 from reasonrec_report.leaderboard import Leaderboard, SystemsTable, Verdict, make_table, shorten_protocol
 from reasonrec_report.load_run import Run
@@ -103,6 +103,7 @@ class ReportView:
     slices: tuple[forest_plot.Intervals, ...]
     successes: tuple[CardView, ...]
     failures: tuple[CardView, ...]
+    shown: tuple[str, str]
     explanations: tuple[explanations.ExplanationGroup, ...]
     pictures_note: str
     command: str
@@ -116,7 +117,7 @@ def make_view(run: Run) -> ReportView:
     pictures = Pictures(run.images)
     successes, failures = (tuple(make_card_view(c, pictures) for c in cards) for cards in group_by_outcome(run.cards))
     columns = board.columns(COLUMNS)
-    routing, calibration, curve = results.routing, results.calibration, results.delegation_curve
+    calibration, curve = results.calibration, results.delegation_curve
     return ReportView(
         title=results.dataset.name,
         subtitle=_subtitle(run),
@@ -138,7 +139,7 @@ def make_view(run: Run) -> ReportView:
         costs=delegation_section.make_cost_table(results.costs) if results.costs else None,
         costs_note=routing_text.describe_costs(results.costs),
         seconds=_seconds(run),
-        histogram=plots.draw_risk_histogram(run.routes, routing.threshold if routing else None) if run.routes else None,
+        histogram=plots.draw_decisions(curve.decisions) if curve and curve.decisions else None,
         trust=summary_text.describe_calibration(results),
         calibration=calibration,
         reliability=plots.draw_reliability(calibration, calibration.before) if calibration else None,
@@ -152,6 +153,7 @@ def make_view(run: Run) -> ReportView:
         slices=forest_plot.draw_slice_panels(board, results.slices),
         successes=successes,
         failures=failures,
+        shown=_count_cards(results, len(successes), len(failures)),
         explanations=explanations.group_explanations(run.explanations, pictures),
         pictures_note=_pictures_note(pictures),
         command=_command(run),
@@ -241,6 +243,11 @@ def _routing(results: ReportedResults) -> tuple[str, ...]:
         routing_text.describe_rest(results.delegation_curve),
     )
     return tuple(each for each in (*said, *rest) if each)
+
+
+def _count_cards(results: ReportedResults, hits: int, misses: int) -> tuple[str, str]:
+    found = results.analyses.get("cards", {})
+    return count_shown(hits, found.get("hits"), "hits"), count_shown(misses, found.get("misses"), "misses")
 
 
 def _subtitle(run: Run) -> str:

@@ -32,7 +32,7 @@ from reasonrec_core.routing import (
     single,
     usable_estimators,
 )
-from reasonrec_core.types import Float64
+from reasonrec_core.types import Float64, format_percent
 from reasonrec_routers.config import DeferralConfig
 from reasonrec_routers.cross_fitting import CrossFitted, area, area_bounds, cross_fit_gains
 from reasonrec_routers.expected_gain import read_gains
@@ -81,17 +81,18 @@ class GainRouter(Router[C]):
     def explain(self, signals: Signals, assigned: Assignment) -> list[str]:
         """What the answer is worth, how often it is as good, and what that is known from."""
         state, better = self.state, probability(self.state.better, signals, assigned.gain.astype(np.float64))
-        source = "the history and answers" if self.asks else "the history"
+        source = "the history and the delegates' answers" if self.asks else "the history"
         told = []
         for row, who in enumerate(assigned.best):
             place, gain, worse = (float(each[row]) for each in (assigned.order, assigned.gain, assigned.risk))
-            wanted = state.threshold.words(place, "+.4f")
+            words = f"{who} is expected to {'gain' if gain >= 0 else 'lose'} {abs(gain):.4f} against the policy"
             if not state.by_score:
-                wanted = f" and a risk of {place:.3f}{state.threshold.words(place, '.3f')}"
+                words += f", at a risk of {place:.3f}{state.threshold.words(place, '.3f')}"
             elif assigned.replaced[row] and gain < 0:
-                wanted += ", to meet the share"
-            sure = f"at least as good in {1 - better[row]:.1%} of such cases, better in {worse:.1%}"
-            told.append(f"{who}'s answer is worth {gain:+.4f} against the policy's{wanted}, {sure}, from {source}")
+                words = f"needed to meet {self.name_goal()}, although {words}"
+            often, safe = format_percent(worse, 1), format_percent(1 - float(better[row]), 1)
+            sure = f"in cases like this {who} is better in {often} and no worse in {safe}"
+            told.append(f"{words}; {sure}; judged by {source}")
         return told
 
     def candidates(self, data: CalibrationData) -> Labels:

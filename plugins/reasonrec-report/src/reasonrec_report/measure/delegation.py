@@ -22,13 +22,15 @@ from reasonrec_core.pipeline import (
 )
 from reasonrec_core.routing import Router, Signals
 from reasonrec_core.routing.budget import RelativeDifference, relative_difference, share_for_loss
-from reasonrec_core.routing.decision import Names
-from reasonrec_core.types import ROUTED, Float64, Int64
-from reasonrec_report.sections import CurvePoint, DelegationCurve, HorizonQuarter, NotInferior
+from reasonrec_core.routing.decision import LARGEST, Names
+from reasonrec_core.types import ROUTED, Bool, Float64, Int64
+from reasonrec_report.sections import CurvePoint, DecisionOrder, DelegationCurve, HorizonQuarter, NotInferior
 
 Rows = npt.NDArray[np.intp]
 
 SHARES = np.linspace(0.0, 1.0, 21)
+BINS = 30
+"""Of the decisions, by what they are ordered by."""
 LOSS = 0.01
 """Relative loss that counts as none where the router's goal names no other."""
 
@@ -134,8 +136,20 @@ def measure_curve(run: EvaluatedRun) -> DelegationCurve | None:
         points=tuple(points),
         chosen=CurvePoint(share=float(found.routed.replaced.mean()), **tested.estimate(quality[ROUTED])),
         not_inferior=_not_inferior(run, tested),
+        decisions=_count_decisions(tested, found.routed.replaced),
         horizon=_by_horizon(found, tested),
     )
+
+
+def _count_decisions(tested: AllAnswered, replaced: Bool) -> DecisionOrder:
+    """Requests by what the router orders them by, those that a delegate answered apart."""
+    order, state = tested.router.assign(tested.known, tested.ties).order, tested.router.state
+    low, high = float(order.min()), float(order.max())
+    edges = np.linspace(low, high if high > low else low + 1e-6, BINS + 1)
+    kept, delegated = (np.histogram(order[rows], edges)[0].tolist() for rows in (~replaced, replaced))
+    level = state.threshold.level if abs(state.threshold.level) < LARGEST else None
+    by = "gain" if state.by_score else "risk"
+    return DecisionOrder(by=by, threshold=level, edges=edges.tolist(), kept=kept, delegated=delegated)
 
 
 def _not_inferior(run: EvaluatedRun, tested: AllAnswered) -> NotInferior:
