@@ -7,6 +7,9 @@ from reasonrec_core.hookspecs import CommandSpec, hookimpl
 
 @hookimpl
 def reasonrec_commands() -> list[CommandSpec]:
-    """The verb that answers."""
-    target = "reasonrec_serve.recommend_command:recommend_command"
-    return [CommandSpec("recommend", target, "Recommend to a user or a history, and say why.")]
+    """The verbs that answer."""
+    once, server = "reasonrec_serve.recommend_command:recommend_command", "reasonrec_serve.serve_command:serve_command"
+    return [
+        CommandSpec("recommend", once, "Recommend to a user or a history, and say why."),
+        CommandSpec("serve", server, "Answer requests over HTTP."),
+    ]

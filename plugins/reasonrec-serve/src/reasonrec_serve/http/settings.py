@@ -1,0 +1,89 @@
+"""What a server is told when it starts; handed to its worker processes as one JSON text."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field
+
+from reasonrec_core.components import Settings
+from reasonrec_core.errors import ConfigError
+
+VARIABLE = "REASONREC_SERVE"
+"""The environment variable by which workers are told."""
+SHORTEST_TOKEN = 16
+"""Characters that a token needs."""
+
+
+class ServeSettings(Settings):
+    """A run, where it is offered, and what a caller may ask of it."""
+
+    run: Path = Field(description="The run folder, or a link to one.")
+    host: str = Field("127.0.0.1", description="The address to listen at.")
+    port: int = Field(8000, ge=0, le=65535, description="0 takes a free one.")
+    workers: int = Field(1, ge=1, le=64, description="Processes; each holds the run.")
+    token_file: Path | None = Field(None, description="A file with the token that callers must bring.")
+    store: str = Field("", description="Where events are kept: a path, a URL, `none`; empty: beside the run.")
+    trace: bool = Field(False, description="Write a row per decision, with hashed user ids.")
+    watch: float = Field(0.0, ge=0, description="Look for a newer run every so many seconds; 0: never.")
+    learn: float = Field(0.0, ge=0, description="Counting delegates learn new events so often, in seconds; 0: never.")
+    max_body: int = Field(1_000_000, ge=1_000, description="Bytes of a request's body.")
+    rate: float = Field(1_000.0, ge=0, description="Requests a second that a worker takes of one client; 0: any.")
+    queue: int = Field(64, ge=1, description="Requests of a worker that may wait or be worked on at once.")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def check(self) -> Self:
+        """Refuse to be reached from elsewhere without a token.
+
+        Raises:
+            ConfigError: no token, a short one, or a token file that cannot be read.
+        """
+        if not self.loopback and self.token_file is None:
+            raise ConfigError(
+                f"{self.host} can be reached from other machines, and no token is asked for",
+                where="--host",
+                fix="Give --token-file FILE (openssl rand -hex 32 > FILE), or stay at 127.0.0.1.",
+            )
+        self.read_token()
+        return self
+
+    def read_token(self) -> bytes | None:
+        """The token that callers must bring, None where none is asked for."""
+        if self.token_file is None:
+            return None
+        try:
+            token = self.token_file.read_bytes().strip()
+        except OSError as error:
+            raise ConfigError(
+                f"cannot be read ({error.strerror})",
+                where=f"--token-file {self.token_file}",
+                fix="Make one: openssl rand -hex 32 > FILE.",
+            ) from error
+        if len(token) < SHORTEST_TOKEN or not token.isascii() or len(token.split()) != 1:
+            raise ConfigError(
+                f"a token is one word of {SHORTEST_TOKEN} or more ASCII characters",
+                where=f"--token-file {self.token_file}",
+                fix="Make one: openssl rand -hex 32 > FILE.",
+            )
+        return token
+
+    def tell_workers(self) -> None:
+        """Leave the settings where `of_worker` finds them."""
+        os.environ[VARIABLE] = self.model_dump_json()
+
+    @classmethod
+    def of_worker(cls) -> Self:
+        """The settings that this worker's parent left."""
+        return cls.model_validate_json(os.environ[VARIABLE])

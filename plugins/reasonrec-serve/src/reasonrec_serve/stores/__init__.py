@@ -1,0 +1,1 @@
+"""Where live histories are kept: one protocol, and the stores that speak it."""

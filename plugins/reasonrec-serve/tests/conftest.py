@@ -1,0 +1,76 @@
+"""A small run with pictures, and the toy policy as an installed plugin."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+TOYS = str(Path(__file__).parents[3] / "tests" / "toys")
+if TOYS not in sys.path:
+    sys.path.append(TOYS)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), TOYS]))
+
+PIPELINE = {
+    "name": "tiny",
+    "policy": "toy",
+    "delegates": ["popularity", {"name": "transitions", "window": 2, "search": False}],
+    "router": {"share": 0.35, "stage": "before"},
+    "evaluate": {"tasks": ["sequential", "direct"], "k": [3, 5], "resamples": 200, "latency_sample": 5},
+    "split": {"negatives": 9},
+    "report": {"cards": 0},
+}
+
+
+def silent(done: int, total: int, label: str) -> None:
+    """Progress that nobody sees."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's own cache out of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REASONREC_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run folder. Tests do not change it."""
+    from reasonrec_core.config import check_config
+    from reasonrec_core.pipeline.run import run_pipeline
+    from reasonrec_core.registry import Registry
+    from reasonrec_core.testing.tiny import tiny_dataset
+
+    data = tiny_dataset(tmp_path_factory.mktemp("tiny")).folder
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    config = check_config({**PIPELINE, "data": {"path": str(data)}}, "tiny.toml")
+    run_pipeline(config, folder, Registry.discover(), silent)
+    return folder
+
+
+Serve = Callable[..., TestClient]
+
+
+@pytest.fixture
+def serve(finished: Path, tmp_path: Path) -> Iterator[Serve]:
+    """Starts the app of a worker in this process, with other settings where some are given."""
+    from reasonrec_serve.http.app import make_app
+    from reasonrec_serve.http.settings import ServeSettings
+
+    opened = list[TestClient]()
+
+    def start(**changes: Any) -> TestClient:
+        settings = {"run": finished, "store": str(tmp_path / "events.sqlite"), **changes}
+        client = TestClient(make_app(ServeSettings(**settings)), base_url="http://127.0.0.1")
+        opened.append(client)
+        return client.__enter__()
+
+    yield start
+    for client in opened:
+        client.__exit__(None, None, None)

@@ -1,0 +1,122 @@
+"""Answers over HTTP are those of Python."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from reasonrec_serve import Recommender
+from starlette.testclient import TestClient
+
+
+def body(response: Any) -> dict[str, Any]:
+    """An answer without what is never twice the same."""
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    del found["seconds"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def asked(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from reasonrec_serve.http.app import make_app
+    from reasonrec_serve.http.settings import ServeSettings
+
+    store = str(tmp_path_factory.mktemp("store") / "events.sqlite")
+    app = make_app(ServeSettings(run=finished, store=store))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        yield client, Recommender.open(finished)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_an_answer_over_http_is_the_answer_in_python(
+    asked: tuple[TestClient, Recommender], data: st.DataObject
+) -> None:
+    client, run = asked
+    items, users = run.dataset.catalog.ids, list(run.dataset.user_index)
+    request: dict[str, Any] = {"k": data.draw(st.integers(1, 12))}
+    if data.draw(st.booleans()):
+        request["user"] = data.draw(st.sampled_from(users))
+    else:
+        request["history"] = data.draw(st.lists(st.sampled_from([*items, "unknown"]), max_size=6))
+    if data.draw(st.booleans()):
+        request["candidates"] = data.draw(st.lists(st.sampled_from(items), min_size=1, max_size=6))
+    expected = run.recommend(**request).to_dict()
+    found = body(client.post("/v1/recommend", json={**request, "steps": True}))
+    del expected["seconds"]
+    assert found == _as_json(expected)
+
+
+def _as_json(value: Any) -> Any:
+    """As it looks when it was sent."""
+    return json.loads(json.dumps(value))
+
+
+def test_a_whole_number_is_an_id_and_steps_come_on_request_only(asked: tuple[TestClient, Recommender]) -> None:
+    client, _ = asked
+    answer = client.post("/v1/recommend", json={"history": [7, "8"]}).json()
+    assert "steps" not in answer
+    assert answer["unknown"] == 2
+
+
+@pytest.mark.parametrize(
+    ("request_body", "where", "what"),
+    [
+        ({"user": "u", "surprise": 1}, "body.surprise", "no such field"),
+        ({}, "recommend", "either a user or a history"),
+        ({"history": "abc"}, "body.history", "valid list"),
+        ({"history": [], "k": 0}, "body.k", "greater than or equal to 1"),
+        ({"history": [], "k": True}, "body.k", "valid integer"),
+        ({"history": [None]}, "body.history", "valid"),
+        ({"history": ["x" * 600]}, "body.history", "at most 512"),
+        ({"history": [], "candidates": ["nothing like it"]}, "candidates", "unknown item"),
+    ],
+)
+def test_what_cannot_be_answered_is_a_problem_with_its_place(
+    asked: tuple[TestClient, Recommender], request_body: dict[str, Any], where: str, what: str
+) -> None:
+    response = asked[0].post("/v1/recommend", json=request_body)
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["where"].startswith(where)
+    assert what in problem["what"]
+    assert problem["status"] == 422
+
+
+def test_what_is_no_json_is_a_bad_request(asked: tuple[TestClient, Recommender]) -> None:
+    response = asked[0].post("/v1/recommend", content=b"{", headers={"Content-Type": "application/json"})
+    assert response.status_code == 400
+    assert "not JSON" in response.json()["what"]
+
+
+def test_items_are_found_by_words_and_by_ids(asked: tuple[TestClient, Recommender]) -> None:
+    client, run = asked
+    catalog = run.dataset.catalog
+    wanted = catalog.ids[3]
+    (first, *_rest) = client.get("/v1/items", params={"q": wanted}).json()["items"]
+    assert first["id"] == wanted
+    assert first["title"] == catalog.titles[3]
+    listed = client.get("/v1/items", params={"id": [catalog.ids[5], "no such", catalog.ids[1]]}).json()["items"]
+    assert [item["id"] for item in listed] == [catalog.ids[5], catalog.ids[1]]
+    both = client.get("/v1/items", params={"limit": 4, "offset": 2}).json()["items"]
+    assert [item["id"] for item in both] == catalog.ids[2:6]
+
+
+def test_users_are_found_by_the_beginning_of_their_ids(asked: tuple[TestClient, Recommender]) -> None:
+    client, run = asked
+    users = sorted(run.dataset.user_index)
+    found = client.get("/v1/users", params={"q": users[0][:1], "limit": 3}).json()["users"]
+    assert [user["id"] for user in found] == [user for user in users if user.startswith(users[0][:1])][:3]
+    log = run.dataset.interactions
+    assert found[0]["history"] == int((log.users == run.dataset.user_index[users[0]]).sum())
+
+
+def test_it_is_alive_and_ready(asked: tuple[TestClient, Recommender]) -> None:
+    assert asked[0].get("/health/live").json() == {"live": True}
+    assert asked[0].get("/health/ready").json()["ready"] is True
