@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from reasonrec_core.components import Kind, VectorDelegate, pick_candidates
+from reasonrec_core.errors import ConfigError
 from reasonrec_core.ranking import rank
 from reasonrec_core.testing.compare import assert_close, assert_same_ranking
 from reasonrec_core.testing.component import ComponentConformance, Workplace
@@ -27,10 +28,12 @@ class DelegateConformance(ComponentConformance):
     Attributes:
         steady: whether old items keep their scores when new items come after the fit. Scores are comparable only
             within a ranking, so a delegate may be without this promise; its order of old items is then its own.
+        needs_features: whether it refuses (`ConfigError`) to be fitted where nothing is observed of the items.
     """
 
     kind = Kind.DELEGATE
     steady: ClassVar[bool] = True
+    needs_features: ClassVar[bool] = False
 
     def test_scores_every_item_that_it_is_asked_for(self, workplace: Workplace, task: Task) -> None:
         batch, observation, n_items = workplace.asked(task)
@@ -86,8 +89,12 @@ class DelegateConformance(ComponentConformance):
         scores = np.asarray(delegate.score(batch, observation))
         if not isinstance(delegate, VectorDelegate):
             pytest.skip("has no vectors")
-        product = delegate.query_vectors(batch, observation) @ delegate.item_vectors(observation).T
-        assert_close(pick_candidates(product.astype(np.float32), batch), scores, "scores beside the vectors' products")
+        items = delegate.item_vectors(observation)
+        product = (delegate.query_vectors(batch, observation) @ items.T).astype(np.float32)
+        product[:, ~items.any(1)] = np.nan  # of which nothing is known: they are ranked last
+        product = pick_candidates(product, batch)
+        known = ~np.isnan(product)
+        assert_close(product[known], scores[known], "scores beside the vectors' products")
 
     def test_same_seed_same_scores(self, workplace: Workplace, task: Task) -> None:
         data = workplace.data(task)
@@ -128,6 +135,10 @@ class DelegateConformance(ComponentConformance):
         data = workplace.data(task)
         batch, _, n_items = workplace.asked(task)
         bare = replace(data.fit.observation, features={}, present={}, horizon=np.zeros(0, np.float32))
+        if self.needs_features:
+            with pytest.raises(ConfigError):
+                workplace.fit(replace(data.fit, valid=None, observation=bare))
+            bare = data.fit.observation
         delegate = workplace.fit(replace(data.fit, valid=None, observation=bare))
         seen = replace(bare, horizon=data.observation(batch).horizon)
         check_scores(delegate.score(batch, seen), batch, n_items)

@@ -1,0 +1,254 @@
+"""The delegates: what they learn from, answers, files."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Self, TypeVar
+
+import numpy as np
+import torch
+from reasonrec_torch.devices import seeded
+from reasonrec_torch.interactions import TrainingPairs
+from reasonrec_torch.storage import put_module, read_tensors, write_tensors
+from reasonrec_torch.trainer import train
+from reasonrec_torch.validation import ranking_figure
+from scipy import sparse
+
+from reasonrec_core.catalog_growth import grown, last_of_all
+from reasonrec_core.components import Delegate, FitData, pick_candidates
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.io import content_hash, read_arrays, read_json, write_arrays, write_json
+from reasonrec_core.types import Float32, History, Int64, Observation, QueryBatch
+from reasonrec_graph.config import AlphaRecConfig, GraphConfig, SGLConfig
+from reasonrec_graph.graph import Graph
+from reasonrec_graph.network import FeatureMap, FeatureNetwork, GraphNetwork, IdNetwork, Passed
+
+C = TypeVar("C", bound=GraphConfig)
+MAP = "map.safetensors"
+
+
+class GraphDelegate(Delegate[C]):
+    """Vectors passed over the graph of the training part.
+
+    A user is worked out from the history of the request: layer 0 as trained (or, for somebody whom training did not
+    see, the mean of all), the others from the items of the history. Who has done nothing since training gets the
+    published answer, exactly. An item that nobody chose, and of which nothing else is known, is ranked last.
+    """
+
+    _n_items: int
+    _passed: Passed
+
+    @abstractmethod
+    def make_network(self, data: FitData, graph: Graph) -> GraphNetwork:
+        """A new network."""
+
+    @abstractmethod
+    def start_users(self, batch: QueryBatch, rows: sparse.csr_matrix, observation: Observation) -> Float32:
+        """float32[B, d]: layer 0 of users who chose CSR[B, n] of ones."""
+
+    @abstractmethod
+    def take(self, network: GraphNetwork) -> None:
+        """Keep what `start_users` needs of a network."""
+
+    def fit(self, data: FitData) -> None:
+        """Train on all pairs of users and items; validation chooses the epoch."""
+        training, n_items = self.config.training, len(data.catalog)
+        users, items = np.unique(np.stack([data.train.users, data.train.items]), axis=1)
+        with seeded(data.seed):
+            network = self.make_network(data, Graph(users, items, data.n_users, n_items))
+        judged = data.valid if data.valid is not None and len(data.valid.targets) else None
+
+        def score(model: GraphNetwork, batch: QueryBatch) -> Float32:
+            self._remember(model)
+            return self.score(replace(batch, candidates=None), data.observation)
+
+        if any(parameter.requires_grad for parameter in network.parameters()):
+            drawn = training.negatives if training.loss == "bpr" else 0
+            train(
+                network,
+                TrainingPairs(users, items, n_items, batch=training.batch, negatives=drawn),
+                training,
+                seed=data.seed,
+                validate=ranking_figure(judged, score, n_items) if judged is not None else None,
+                progress=data.progress,
+                label=f"train {type(self).__name__}",
+                workdir=data.workdir,
+                key=content_hash(type(self).__name__, self.config.model_dump(mode="json"), network.identity),
+            )
+        self._remember(network.to("cpu"))
+
+    def _remember(self, network: GraphNetwork) -> None:
+        self._passed = network.passed
+        self._n_items = len(self._passed.items)
+        self.take(network)
+
+    def item_vectors(self, observation: Observation) -> Float32:
+        """float32[n_items, d]: of length 1 where cosines are compared; 0 for items of which nothing is known."""
+        items = self._passed.items * (self._passed.degrees > 0)[:, None]
+        return self._scale(grown(items, self._n_items))
+
+    def query_vectors(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, d]: of length 1 where cosines are compared."""
+        rows = list_chosen(batch.history, len(self._passed.items))
+        start = self.start_users(batch, rows, observation)
+        return self._scale(self._passed.query_vectors(start, rows, self.config.layers))
+
+    def score(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, n_items] or float32[B, C]: inner products, or cosines."""
+        items = self.item_vectors(observation)
+        scores: Float32 = self.query_vectors(batch, observation) @ items.T
+        last_of_all(scores, np.where(items.any(1), 0, 1), 1)
+        return pick_candidates(scores, batch)
+
+    def _scale(self, vectors: Float32) -> Float32:
+        if self.config.training.loss == "bpr":
+            return vectors
+        return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Write the vectors."""
+        super().save(folder)
+        write_arrays(folder / "vectors.npz", asdict(self._passed))
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read the vectors, for a catalogue that may have grown."""
+        self = super().load(folder, catalog)
+        self._passed, self._n_items = Passed(**read_arrays(folder / "vectors.npz")), len(catalog)
+        return self
+
+
+class LightGCN(GraphDelegate[C]):
+    """LightGCN (He et al., SIGIR 2020); by default with a softmax over cosines instead of BPR."""
+
+    Config = GraphConfig
+    _users: Float32
+
+    def make_network(self, data: FitData, graph: Graph) -> GraphNetwork:
+        """A vector for each user and item."""
+        return IdNetwork(self.config, graph)
+
+    def take(self, network: GraphNetwork) -> None:
+        """Layer 0 of the users, and its mean."""
+        users = network.start()[0].detach().float().cpu().numpy()
+        self._users = np.concatenate([users, users.mean(0, keepdims=True)])
+
+    def start_users(self, batch: QueryBatch, rows: sparse.csr_matrix, observation: Observation) -> Float32:
+        """The trained vectors; the mean for unknown users."""
+        known = (batch.users >= 0) & (batch.users < len(self._users) - 1)
+        start: Float32 = self._users[np.where(known, batch.users, len(self._users) - 1)]
+        return start
+
+    def save(self, folder: Path) -> None:
+        """Write the users' vectors too."""
+        super().save(folder)
+        write_arrays(folder / "users.npz", {"users": self._users})
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read them."""
+        self = super().load(folder, catalog)
+        self._users = read_arrays(folder / "users.npz")["users"]
+        return self
+
+
+class SGL(LightGCN[SGLConfig]):
+    """Self-supervised graph learning (Wu et al., SIGIR 2021): two perturbed graphs must agree on every node."""
+
+    Config = SGLConfig
+
+
+class AlphaRec(GraphDelegate[AlphaRecConfig]):
+    """Language representations in place of ids (Sheng et al., ICLR 2025).
+
+    Items that nobody chose yet are what they read or look like, and so are users: no part of it belongs to a
+    catalogue but the graph, so that a fitted map serves another catalogue (``pretrained``).
+    """
+
+    Config = AlphaRecConfig
+    _map: FeatureMap
+    _modalities: tuple[str, ...]
+
+    def make_network(self, data: FitData, graph: Graph) -> GraphNetwork:
+        """Features, mapped."""
+        seen, config = data.observation, self.config
+        self._modalities = tuple(sorted(seen.features)) if config.modalities is None else config.modalities
+        missing = [name for name in self._modalities if name not in seen.features]
+        if missing or not self._modalities:
+            what = f"no item features are called {missing[0]!r}" if missing else "nothing is observed of the items"
+            raise ConfigError(what, where="alpharec", fix="Observe text or images: [observe.text].")
+        features = torch.from_numpy(read_features(seen, self._modalities, np.arange(len(data.catalog))))
+        network = FeatureNetwork(config, graph, features, config.map == "linear")
+        if config.pretrained is not None:
+            path = config.pretrained / MAP
+            put_module(network.map, read_tensors(path), path)
+            network.map.requires_grad_(False)
+        return network
+
+    def take(self, network: GraphNetwork) -> None:
+        """The map."""
+        assert isinstance(network, FeatureNetwork)
+        self._map = network.map
+
+    @torch.no_grad()
+    def start_users(self, batch: QueryBatch, rows: sparse.csr_matrix, observation: Observation) -> Float32:
+        """The mapped mean of what the items of the history read or look like."""
+        at, columns = np.unique(rows.indices, return_inverse=True)
+        chosen = sparse.csr_matrix((rows.data, columns, rows.indptr), shape=(rows.shape[0], len(at)))
+        sums = chosen @ read_features(observation, self._modalities, at)
+        return self._apply_map(sums / np.maximum(np.diff(rows.indptr), 1)[:, None])
+
+    @torch.no_grad()
+    def _apply_map(self, features: Float32) -> Float32:
+        device = next(self._map.parameters()).device
+        mapped: Float32 = self._map(torch.from_numpy(np.asarray(features, np.float32)).to(device)).cpu().numpy()
+        return mapped
+
+    def item_vectors(self, observation: Observation) -> Float32:
+        """As of `GraphDelegate`; items that nobody chose yet are what they read or look like."""
+        items = grown(self._passed.items, self._n_items).copy()
+        cold = np.flatnonzero(grown(self._passed.degrees, self._n_items) == 0)
+        features = read_features(observation, self._modalities, cold)
+        items[cold] = self._apply_map(features) * features.any(1, keepdims=True)
+        return self._scale(items)
+
+    def save(self, folder: Path) -> None:
+        """Write the map too."""
+        super().save(folder)
+        write_tensors(folder / MAP, self._map.state_dict())
+        write_json(folder / "modalities.json", list(self._modalities))
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read it."""
+        self = super().load(folder, catalog)
+        self._modalities, tensors = tuple(read_json(folder / "modalities.json")), read_tensors(folder / MAP)
+        width = tensors["layers.0.weight"].shape[1]
+        with torch.random.fork_rng(devices=[]):  # made at random before it is filled
+            self._map = FeatureMap(width, self.config.dimensions, self.config.map == "linear")
+        put_module(self._map, tensors, folder / MAP)
+        return self
+
+
+def list_chosen(history: History, n_items: int) -> sparse.csr_matrix:
+    """CSR float32[B, n_items] of ones: the items below ``n_items`` in each history, each once."""
+    known = history.items < n_items
+    pairs = np.unique(history.rows[known].astype(np.int64) * n_items + history.items[known])
+    rows, items = np.divmod(pairs, n_items)
+    ones = np.ones(len(pairs), np.float32)
+    return sparse.csr_matrix((ones, (rows, items)), shape=(len(history), n_items))
+
+
+def read_features(observation: Observation, modalities: tuple[str, ...], items: Int64) -> Float32:
+    """float32[N, w]: of items, each modality scaled to length 1, side by side; 0 where one is missing."""
+    parts = []
+    for name in modalities:
+        present = np.asarray(observation.present[name])[items]
+        rows = np.zeros((len(items), observation.features[name].shape[1]), np.float32)
+        found = np.asarray(observation.features[name][items[present]], np.float32)
+        rows[present] = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+        parts.append(rows)
+    return np.concatenate(parts, axis=1)

@@ -1,0 +1,133 @@
+"""The graph of users and items, and passing vectors over it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from reasonrec_core.types import Int32, Int64, indptr_of
+
+
+class Blocks(NamedTuple):
+    """The symmetrically normalised adjacency ``D^-1/2 A D^-1/2``, by its two blocks, each the other's transpose.
+
+    Attributes:
+        to_users: CSR float[n_users, n_items].
+        to_items: CSR float[n_items, n_users].
+    """
+
+    to_users: Tensor
+    to_items: Tensor
+
+
+class Graph(nn.Module):
+    """Who chose what; how often does not matter.
+
+    Args:
+        users: int[T].
+        items: int[T].
+        n_users, n_items: sizes.
+
+    Attributes:
+        degrees: float[n_items], users of each item.
+    """
+
+    user_ptr: Tensor
+    user_items: Tensor
+    item_ptr: Tensor
+    item_users: Tensor
+    rows: Tensor
+    by_item: Tensor
+    degrees: Tensor
+
+    def __init__(self, users: Int32 | Int64, items: Int32 | Int64, n_users: int, n_items: int) -> None:
+        super().__init__()
+        pairs = np.unique(np.asarray(users, np.int64) * n_items + items)
+        rows, columns = np.divmod(pairs, n_items)
+        by_item = np.argsort(columns, kind="stable")
+        counts = np.bincount(columns, minlength=n_items)
+        arrays = {
+            "user_ptr": indptr_of(np.bincount(rows, minlength=n_users)),
+            "user_items": columns,
+            "item_ptr": indptr_of(counts),
+            "item_users": rows[by_item],
+            "rows": rows,
+            "by_item": by_item,
+            "degrees": counts.astype(np.float32),
+        }
+        for name, array in arrays.items():
+            self.register_buffer(name, torch.from_numpy(array), persistent=False)
+        self.shape = (n_users, n_items)
+
+    @torch.no_grad()
+    def blocks(self, kept: Tensor | None = None) -> Blocks:
+        """The adjacency; with bool[E], of those edges alone, normalised anew."""
+        edges = torch.ones(len(self.rows), device=self.rows.device) if kept is None else kept.float()
+        users = edges.new_zeros(self.shape[0]).index_add_(0, self.rows, edges)
+        items = edges.new_zeros(self.shape[1]).index_add_(0, self.user_items, edges)
+        weights = edges * (users[self.rows] * items[self.user_items]).clamp(min=1).rsqrt()
+        return Blocks(
+            _csr(self.user_ptr, self.user_items, weights, self.shape),
+            _csr(self.item_ptr, self.item_users, weights[self.by_item], self.shape[::-1]),
+        )
+
+    def drop_edges(self, share: float) -> Blocks:
+        """The adjacency without a random share of the edges."""
+        return self.blocks(torch.rand(len(self.rows), device=self.rows.device) >= share)
+
+
+def propagate(users: Tensor, items: Tensor, blocks: Blocks, layers: int, noise: float = 0.0) -> tuple[Tensor, Tensor]:
+    """The mean over layers 0 to ``layers`` (LightGCN, He et al., SIGIR 2020, equations 7 and 8).
+
+    Args:
+        users: float[n_users, d], layer 0.
+        items: float[n_items, d], layer 0.
+        blocks: the adjacency.
+        layers: steps.
+        noise: length of a random vector, in the orthant of the vector that it is added to, in each layer (after
+            SimGCL, Yu et al., SIGIR 2022, equation 7).
+
+    Returns:
+        float[n_users, d] and float[n_items, d].
+    """
+    all_users, all_items = users, items
+    for _ in range(layers):
+        users, items = (
+            multiply(blocks.to_users, blocks.to_items, items),
+            multiply(blocks.to_items, blocks.to_users, users),
+        )
+        if noise:
+            users, items = _add_noise(users, noise), _add_noise(items, noise)
+        all_users, all_items = all_users + users, all_items + items
+    return all_users / (layers + 1), all_items / (layers + 1)
+
+
+def multiply(matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
+    """CSR float[n, m] times float[m, d]; the gradient is a product with the transpose, which is at hand."""
+    product: Tensor = _Product.apply(matrix, transposed, x)
+    return product
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
+        ctx.transposed = transposed
+        return matrix @ x
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, None, Tensor]:
+        return None, None, ctx.transposed @ grad
+
+
+def _add_noise(x: Tensor, length: float) -> Tensor:
+    return x + torch.sign(x) * nn.functional.normalize(torch.rand_like(x), dim=-1) * length
+
+
+def _csr(indptr: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(indptr, columns, values, shape, check_invariants=False)

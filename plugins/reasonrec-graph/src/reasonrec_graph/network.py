@@ -1,0 +1,201 @@
+"""The model that all delegates share: where vectors start, passing them over the graph, losses."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from reasonrec_torch.devices import exact
+from reasonrec_torch.interactions import TensorPairs
+from reasonrec_torch.losses import SampledSoftmax, bpr_loss
+from reasonrec_torch.model_protocol import BatchLoss, Trainable
+from scipy import sparse
+from torch import Tensor, nn
+
+from reasonrec_core.io import content_hash
+from reasonrec_core.types import Float32
+from reasonrec_graph.config import GraphConfig, SGLConfig
+from reasonrec_graph.graph import Blocks, Graph, propagate
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What answers are made of.
+
+    Attributes:
+        items: float32[n, d], the mean of the items' layers.
+        to_users: float32[n, d], the sum of the items' layers 0 to L - 1: what they pass on to users.
+        degrees: float32[n], users of each item.
+    """
+
+    items: Float32
+    to_users: Float32
+    degrees: Float32
+
+    def query_vectors(self, start: Float32, rows: sparse.csr_matrix, layers: int) -> Float32:
+        """float32[B, d]: the mean of the layers of users who start as float32[B, d] and chose CSR[B, n] of ones."""
+        counts, weights = np.diff(rows.indptr), rows.copy()
+        weights.data = 1 / np.sqrt(np.maximum(np.repeat(counts, counts) * self.degrees[rows.indices], 1))
+        return np.asarray((start + weights @ self.to_users) / (layers + 1), np.float32)
+
+
+class GraphNetwork(Trainable[TensorPairs]):
+    """Vectors passed over a graph. A subclass says where they start.
+
+    Args:
+        config: sizes and losses.
+        graph: who chose what.
+    """
+
+    def __init__(self, config: GraphConfig, graph: Graph) -> None:
+        super().__init__()
+        self.config, self.graph = config, graph
+        training = config.training
+        counts = graph.degrees.numpy().astype(np.int64) if training.popularity else None
+        self.softmax = SampledSoftmax(training.negatives, counts, training.popularity)
+        self._blocks: Blocks | None = None
+        self._passed: Passed | None = None
+
+    @property
+    def identity(self) -> str:
+        """Hash of what training depends on besides the pairs and the settings."""
+        return ""
+
+    @abstractmethod
+    def start(self) -> tuple[Tensor, Tensor]:
+        """float[n_users, d] and float[n_items, d]: layer 0."""
+
+    def weights_changed(self) -> None:
+        """Answers must be worked out anew."""
+        self._passed = None
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move the graph along with the parameters."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._blocks = self._passed = None
+        return self
+
+    @property
+    def blocks(self) -> Blocks:
+        """The whole graph's adjacency."""
+        if self._blocks is None:
+            self._blocks = self.graph.blocks()
+        return self._blocks
+
+    @property
+    def passed(self) -> Passed:
+        """What answers are made of; worked out once for the same weights."""
+        if self._passed is None:
+            with torch.no_grad():
+                start, layers = self.start(), self.config.layers
+                items = propagate(*start, self.blocks, layers)[1]
+                fewer = propagate(*start, self.blocks, layers - 1)[1] * layers if layers else torch.zeros_like(items)
+            self._passed = Passed(*(part.float().cpu().numpy() for part in (items, fewer, self.graph.degrees)))
+        return self._passed
+
+    @exact
+    def loss(self, batch: TensorPairs, rng: np.random.Generator) -> BatchLoss:
+        """BPR, or a softmax over cosines; SGL's agreement beside it."""
+        start = self.start()
+        users, items = propagate(*start, self.blocks, self.config.layers)
+        training, asked = self.config.training, users[batch.users]
+        if training.loss == "bpr":
+            right = (asked * items[batch.items]).sum(-1)
+            wrong = torch.einsum("pd,pmd->pm", asked, items[batch.negatives])
+            parts = {"choice": bpr_loss(right, wrong)}
+        else:
+            states, table = F.normalize(asked, dim=-1) / training.temperature, F.normalize(items, dim=-1)
+            parts = {"choice": self.softmax.loss(states, table, table.new_zeros(len(table)), batch.items)}
+        total = parts["choice"]
+        if isinstance(self.config, SGLConfig) and self.config.contrast:
+            parts["agreement"] = self._compare_views(self.config, start, batch)
+            total = total + self.config.contrast * parts["agreement"]
+        return BatchLoss(total, parts)
+
+    def _compare_views(self, config: SGLConfig, start: tuple[Tensor, Tensor], batch: TensorPairs) -> Tensor:
+        """InfoNCE between two views, users and items apart (SGL, Wu et al., SIGIR 2021, equations 10 and 11)."""
+        dropping = config.views == "edge-drop"
+        views = [
+            propagate(
+                *start,
+                self.graph.drop_edges(config.drop) if dropping else self.blocks,
+                config.layers,
+                0.0 if dropping else config.noise,
+            )
+            for _ in range(2)
+        ]
+        losses = []
+        for side, nodes in enumerate((batch.users, batch.items)):
+            rows = torch.unique(nodes)
+            one, other = (F.normalize(view[side][rows], dim=-1) for view in views)
+            own = torch.arange(len(rows), device=rows.device)
+            losses.append(F.cross_entropy(one @ other.T / config.contrast_temperature, own))
+        return torch.stack(losses).sum()
+
+
+class IdNetwork(GraphNetwork):
+    """A vector for each user and item (LightGCN, SGL)."""
+
+    def __init__(self, config: GraphConfig, graph: Graph) -> None:
+        super().__init__(config, graph)
+        n_users, n_items = graph.shape
+        self.users = nn.Parameter(torch.randn(n_users, config.dimensions) * 0.1)
+        self.items = nn.Parameter(torch.randn(n_items, config.dimensions) * 0.1)
+
+    def start(self) -> tuple[Tensor, Tensor]:
+        """The vectors."""
+        return self.users, self.items
+
+
+class FeatureMap(nn.Module):
+    """From features to vectors: ``w -> w / 2 -> d``, or one linear map (AlphaRec, Sheng et al., ICLR 2025)."""
+
+    def __init__(self, width: int, dimensions: int, linear: bool) -> None:
+        super().__init__()
+        hidden = max(dimensions, width // 2)
+        self.layers = (
+            nn.Sequential(nn.Linear(width, dimensions))
+            if linear
+            else nn.Sequential(nn.Linear(width, hidden), nn.LeakyReLU(), nn.Linear(hidden, dimensions))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float[..., d] for float[..., w]."""
+        mapped: Tensor = self.layers(x)
+        return mapped
+
+
+class FeatureNetwork(GraphNetwork):
+    """What items read or look like, mapped; users are the mean of their items (AlphaRec).
+
+    Args:
+        config: sizes and losses.
+        graph: who chose what.
+        features: float[n_items, w], 0 where an item has none.
+        linear: whether the map is linear.
+    """
+
+    features: Tensor
+    tastes: Tensor
+
+    def __init__(self, config: GraphConfig, graph: Graph, features: Tensor, linear: bool) -> None:
+        super().__init__(config, graph)
+        self.map = FeatureMap(features.shape[1], config.dimensions, linear)
+        sums = torch.zeros(graph.shape[0], features.shape[1]).index_add_(0, graph.rows, features[graph.user_items])
+        counts = torch.bincount(graph.rows, minlength=graph.shape[0]).clamp(min=1)
+        self.register_buffer("features", features, persistent=False)
+        self.register_buffer("tastes", sums / counts[:, None], persistent=False)
+
+    @property
+    def identity(self) -> str:
+        """Of the features."""
+        return content_hash(self.features.cpu().numpy().tobytes())
+
+    def start(self) -> tuple[Tensor, Tensor]:
+        """The mapped features."""
+        return self.map(self.tastes), self.map(self.features)

@@ -1,0 +1,18 @@
+"""What this plugin offers; read whenever plugins are listed, so nothing heavy is imported here."""
+
+from reasonrec_core.hookspecs import ComponentSpec, hookimpl
+
+RANKING = ("sequential", "direct")
+
+
+@hookimpl
+def reasonrec_delegates() -> list[ComponentSpec]:
+    """The models of the graph."""
+    return [
+        ComponentSpec(name, f"reasonrec_graph.delegates:{model}", summary, RANKING)
+        for name, model, summary in (
+            ("lightgcn", "LightGCN", "Vectors of users and items, averaged over their neighbours in the graph"),
+            ("sgl", "SGL", "LightGCN whose vectors must agree between two perturbed graphs"),
+            ("alpharec", "AlphaRec", "No ids: what items read or look like, mapped and averaged over the graph"),
+        )
+    ]

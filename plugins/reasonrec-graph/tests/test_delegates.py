@@ -1,0 +1,145 @@
+"""Every delegate passes the suite, learns, goes on, and says of new users and items what it can."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from reasonrec_graph.delegates import SGL, AlphaRec, GraphDelegate, LightGCN
+from reasonrec_graph.graph import Graph, propagate
+from reasonrec_graph.network import GraphNetwork
+
+from reasonrec_core.builtin.popularity import Popularity
+from reasonrec_core.components import Delegate
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.evaluate import evaluate_ranking
+from reasonrec_core.testing import DelegateConformance
+from reasonrec_core.testing.later import with_new_items
+from reasonrec_core.testing.tiny import N_ITEMS, N_USERS, Tiny, tiny
+from reasonrec_core.types import History, QueryBatch, Task, indptr_of
+
+TRAINING = {"epochs": 30, "patience": 30, "learning_rate": 0.05, "warmup": 5, "ema": 0.8, "device": "cpu", "batch": 64}
+SMALL: dict[str, Any] = {"dimensions": 16, "layers": 2, "training": TRAINING}
+EVERY: list[type[GraphDelegate[Any]]] = [LightGCN, SGL, AlphaRec]
+
+
+class TestLightGCN(DelegateConformance):
+    component = "lightgcn"
+    settings = SMALL
+
+
+class TestSGL(DelegateConformance):
+    component = "sgl"
+    settings = SMALL
+
+
+class TestAlphaRec(DelegateConformance):
+    component = "alpharec"
+    settings = SMALL
+    needs_features = True
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    return tiny(tmp_path_factory.mktemp("world"))
+
+
+def make(model: type[GraphDelegate[Any]], world: Tiny, settings: dict[str, Any] = SMALL, **changes: Any) -> Any:
+    delegate = model(model.Config.model_validate(settings))
+    delegate.fit(replace(world.fit, **changes))
+    return delegate
+
+
+def ndcg(delegate: Delegate[Any], world: Tiny) -> float:
+    def answer(batch: Any) -> Any:
+        return delegate.recommend(batch, world.observation(batch))
+
+    return evaluate_ranking(answer, world.test, (10,), n_items=N_ITEMS).values["NDCG@10"]
+
+
+@pytest.mark.parametrize(
+    ("model", "changes"),
+    [
+        (LightGCN, {}),
+        (LightGCN, {"training": TRAINING | {"loss": "bpr", "negatives": 1}}),
+        (SGL, {}),
+        (SGL, {"views": "noise"}),
+        (AlphaRec, {}),
+        (AlphaRec, {"map": "linear"}),
+    ],
+)
+def test_it_beats_popularity(model: type[GraphDelegate[Any]], changes: dict[str, Any], world: Tiny) -> None:
+    popular = Popularity(Popularity.Config())
+    popular.fit(world.fit)
+    assert ndcg(make(model, world, SMALL | changes), world) > 1.2 * ndcg(popular, world)
+
+
+def test_who_has_done_nothing_since_gets_the_published_answer(world: Tiny) -> None:
+    """A user's vector, folded in from the history, is the one that passing over the whole graph gives."""
+    delegate: Any = LightGCN(LightGCN.Config.model_validate(SMALL | {"training": TRAINING | {"loss": "bpr"}}))
+    networks: list[GraphNetwork] = []
+    make_network = delegate.make_network
+
+    def watch(data: Any, graph: Graph) -> GraphNetwork:
+        networks.append(make_network(data, graph))
+        return networks[0]
+
+    delegate.make_network = watch
+    delegate.fit(world.fit)
+    train = world.fit.train
+    indptr = indptr_of(np.bincount(train.users, minlength=N_USERS))
+    batch = QueryBatch(Task.SEQUENTIAL, np.arange(N_USERS, dtype=np.int32), History(indptr, train.items, train.times))
+    users, items = propagate(networks[0].start()[0], networks[0].start()[1], networks[0].blocks, 2)
+    expected = (users @ items.T).detach().numpy()
+    chosen = delegate._passed.degrees > 0
+    found = delegate.score(batch, world.observation(batch))
+    np.testing.assert_allclose(found[:, chosen], expected[:, chosen], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", EVERY)
+def test_it_goes_on_where_it_was_cut_off(model: type[GraphDelegate[Any]], world: Tiny, tmp_path: Path) -> None:
+    few = SMALL | {"training": TRAINING | {"epochs": 4}}
+    whole, left = make(model, world, few), count()
+
+    def stop(done: int, total: int, label: str) -> None:
+        if next(left) >= 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(model, world, few, workdir=tmp_path, progress=stop)
+    again = make(model, world, few, workdir=tmp_path)
+    batch = world.test.queries
+    first, other = (each.score(batch, world.observation(batch)) for each in (whole, again))
+    assert np.array_equal(first, other)
+
+
+def test_alpharec_judges_new_items_by_what_they_read_like(world: Tiny, tmp_path: Path) -> None:
+    batch = world.test.queries
+    for model, seen in ((LightGCN, False), (AlphaRec, True)):
+        delegate = make(model, world)
+        delegate.save(tmp_path / model.__name__)
+        later = with_new_items(world, tmp_path / f"{model.__name__}-later")
+        scores = model.load(tmp_path / model.__name__, later.dataset.catalog).score(batch, later.observation(batch))
+        least = scores[:, :N_ITEMS].min(1, keepdims=True)
+        assert (scores[:, N_ITEMS:] > least).any() == seen
+
+
+def test_a_map_serves_another_log(world: Tiny, tmp_path: Path) -> None:
+    """The map of one log answers, without training, from the first few interactions of the same shop."""
+    make(AlphaRec, world).save(tmp_path)
+    few = world.fit.train.take(np.arange(len(world.fit.train)) % 4 == 0)
+    taken = make(AlphaRec, world, SMALL | {"pretrained": str(tmp_path)}, train=few)
+    raw = make(AlphaRec, world, SMALL | {"training": TRAINING | {"epochs": 1, "learning_rate": 1e-9}}, train=few)
+    assert ndcg(taken, world) > ndcg(raw, world)
+
+
+def test_features_that_nobody_observes_are_refused(world: Tiny) -> None:
+    with pytest.raises(ConfigError, match="no item features are called 'sound'"):
+        make(AlphaRec, world, SMALL | {"modalities": ["sound"]})
+    blind = replace(world.fit.observation, features={}, present={})
+    with pytest.raises(ConfigError, match="nothing is observed"):
+        make(AlphaRec, world, observation=blind)
