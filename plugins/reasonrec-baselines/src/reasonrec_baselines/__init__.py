@@ -1,0 +1,1 @@
+"""Strong simple delegates: EASE, SLIM, neighbours among users, neighbours by content."""

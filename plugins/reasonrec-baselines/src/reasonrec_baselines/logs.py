@@ -1,0 +1,59 @@
+"""Logs and histories as sparse matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from reasonrec_core.components import FitData
+from reasonrec_core.errors import DataError
+from reasonrec_core.types import Float32, History
+
+
+def make_log_matrix(data: FitData, name: str) -> sparse.csr_matrix:
+    """float32 CSR[n_users, n_items] of ones: what each user had in training.
+
+    Raises:
+        DataError: there is nothing to learn from.
+    """
+    if not len(data.train):
+        raise DataError("no training interactions to learn from", where=name)
+    ones = np.ones(len(data.train), np.float32)
+    matrix = sparse.csr_matrix((ones, (data.train.users, data.train.items)), shape=(data.n_users, len(data.catalog)))
+    matrix.data[:] = 1.0  # made of pairs, it has summed up the repeated ones
+    return matrix
+
+
+def make_history_matrix(history: History, n_items: int, decay: float = 1.0) -> sparse.csr_matrix:
+    """float32 CSR[B, n_items]: the weight of each item in each history, ``decay ** age``, the newest of repeats.
+
+    Items from ``n_items`` on, which came after a fit, are left out.
+    """
+    known = history.items < n_items
+    rows, items = history.rows[known], history.items[known]
+    weights = np.power(np.float32(decay), history.ages[known].astype(np.float32))
+    order = np.lexsort((-weights, items, rows))
+    rows, items, weights = rows[order], items[order], weights[order]
+    first = np.ones(len(rows), np.bool_)
+    first[1:] = (rows[1:] != rows[:-1]) | (items[1:] != items[:-1])
+    parts = (weights[first].astype(np.float32), (rows[first], items[first]))
+    return sparse.csr_matrix(parts, shape=(len(history), n_items))
+
+
+def place_popularity_below(scores: Float32, popularity: Float32) -> Float32:
+    """``scores``, in place, with what nothing speaks for (0) in the order of popularity, below all that has some.
+
+    Args:
+        scores: float32[B, n].
+        popularity: float32[n] in [0, 1].
+    """
+    unreached = scores == 0
+    least = np.where(unreached, np.inf, scores).min(1, initial=0.0, keepdims=True)
+    np.copyto(scores, least + (popularity - 2).astype(np.float32), where=unreached)
+    return scores
+
+
+def share_of_most_popular(counts: Float32) -> Float32:
+    """float32[n] in [0, 1): counts as shares of a little more than the largest."""
+    shares: Float32 = (counts / (counts.max(initial=0) + 1)).astype(np.float32)
+    return shares
