@@ -148,6 +148,17 @@ class Chain(EditablePolicy[ChainConfig]):
         with one_thread(len(batch) == 1):
             return draw_samples(model, batch, self._evidence(batch, None), observation, items, passes, seed)
 
+    def item_vectors(self, observation: Observation) -> Float32:
+        """float32[n_items, d + 1] of the sequence expert, the last column its biases (an ensemble's side by side)."""
+        return np.ascontiguousarray(self._ready.seeing(observation).experts.cache_items(observation).vectors.T)
+
+    def query_vectors(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, d + 1]: states of the histories and a 1; times `item_vectors` they are the expert's logits."""
+        experts = self._ready.seeing(observation).experts
+        with one_thread(len(batch) == 1):
+            states = experts.sequence.states(self._evidence(batch, None), experts.cache_items(observation).tables)
+        return np.concatenate([states, np.ones((len(states), 1), np.float32)], axis=1)
+
     @property
     def evidential(self) -> bool:
         """Whether the strength of the evidence was trained (``evidence.loss``)."""

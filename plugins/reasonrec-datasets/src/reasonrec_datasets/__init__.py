@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reasonrec_datasets.importing.column_matching import ColumnMatcher as ColumnMatcher
     from reasonrec_datasets.importing.column_parsing import Place as Place
+    from reasonrec_datasets.importing.column_parsing import parse_numbers as parse_numbers
     from reasonrec_datasets.importing.id_parsing import find_mangled_ids as find_mangled_ids
+    from reasonrec_datasets.importing.id_parsing import parse_ids as parse_ids
     from reasonrec_datasets.importing.index import build_dataset as build_dataset
     from reasonrec_datasets.importing.index import extend_items as extend_items
     from reasonrec_datasets.importing.number_parsing import convert_numbers as convert_numbers
@@ -68,6 +70,8 @@ _MODULES = {
     "list_files": "layouts.tables",
     "make_raw_tables": "importing.source_tables",
     "open_table": "layouts.tables",
+    "parse_ids": "importing.id_parsing",
+    "parse_numbers": "importing.column_parsing",
     "read_beside": "layouts.tables",
     "read_fields": "importing.source_tables",
     "read_fields_file": "layouts.tables",

@@ -153,6 +153,9 @@ class ColumnMatcher:
         from difflib import get_close_matches
 
         near = get_close_matches(ours, names, 1) or ["COLUMN"]
-        fix = f"If one of them is it, say so: --column {ours}={near[0]}. The first line must name the columns; "
-        fix += "without such a line, number them: --column user_id=1 --column item_id=2."
-        return DataError(f"no column {ours!r}; there are: {list_names(names)}", where=f"{path}:1", fix=fix)
+        fix = f"If one of them is it, say so: --column {ours}={near[0]}."
+        if path.suffix:  # a frame has no first line
+            fix += " The first line must name the columns; "
+            fix += "without such a line, number them: --column user_id=1 --column item_id=2."
+        where = f"{path}:1" if path.suffix else str(path)
+        return DataError(f"no column {ours!r}; there are: {list_names(names)}", where=where, fix=fix)

@@ -50,7 +50,7 @@ def ask_for_time(table: pa.Table, user: str, path: Path) -> None:
             f"If it says when, read it: --column timestamp={name}{shape}. "
             "If the order of the rows, oldest first, is to stand for time: --column timestamp="
         )
-        raise DataError(what, where=f"{path}:1", fix=fix)
+        raise DataError(what, where=f"{path}:1" if path.suffix else str(path), fix=fix)
 
 
 def is_newest_first(users: npt.NDArray[np.integer[Any]], times: npt.NDArray[Any]) -> bool:

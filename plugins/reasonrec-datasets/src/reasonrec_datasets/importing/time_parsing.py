@@ -177,7 +177,7 @@ def _like_number(values: pa.Array) -> bool:
 def _parse_iso(values: pa.Array, name: str, place: Place | None) -> pa.Array:
     """ISO 8601 texts, and what people write for it, as microseconds; a time without a zone is in UTC."""
     refuse_missing(values, name, place)
-    values = pc.utf8_trim_whitespace(values)
+    values = pc.utf8_trim_whitespace(values.cast(pa.string()))
     for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
         try:
             return values.cast(kind).cast(pa.int64())

@@ -1,0 +1,172 @@
+"""`import reasonrec as rr`: what the documentation shows works, quickly, with paths as text and frames of any kind."""
+
+import doctest
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import reasonrec as rr
+
+from reasonrec_core.testing import tiny_dataset
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("facade")
+
+
+@pytest.fixture(scope="module")
+def frames(shop: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Log and items of the tiny shop, as their owner keeps them."""
+    tiny = tiny_dataset(shop / "tiny")
+    log = tiny.interactions
+    users = tiny.users.column("user_id").take(pa.array(log.users)).to_pylist()
+    items = [tiny.catalog.ids[i] for i in log.items]
+    return (
+        pd.DataFrame({"customer": users, "item_id": items, "timestamp": log.times}),
+        tiny.catalog.table.to_pandas().drop(columns="image"),
+    )
+
+
+@pytest.fixture(scope="module")
+def ds(frames: tuple[pd.DataFrame, pd.DataFrame], shop: Path) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REASONREC_CACHE", str(shop / "cache"))
+        return rr.Dataset.from_frames(frames[0], items=frames[1], columns={"user_id": "customer"})
+
+
+@pytest.fixture(scope="module")
+def run(ds: Any, shop: Path) -> Any:
+    delegates = ["popularity", rr.make("transitions", window=3)]
+    settings = {"evaluate": {"resamples": 500, "faithfulness": 0, "latency_sample": 10}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REASONREC_CACHE", str(shop / "cache"))
+        return rr.run(ds, policy="profile", delegates=delegates, out=str(shop / "run"), seed=3, **settings)
+
+
+def test_the_import_is_quick_and_lazy() -> None:
+    code = (
+        "import sys, time; begin = time.perf_counter(); import reasonrec; seconds = time.perf_counter() - begin; "
+        "print(seconds); print(*sys.modules); reasonrec.Dataset; reasonrec.run; print(*sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert float(out[0]) < 0.5
+    assert not {"numpy", "pyarrow", "pydantic", "narwhals", "torch"} & set(out[1].split())
+    assert not {"torch", "pandas", "polars", "duckdb", "transformers", "IPython"} & set(out[2].split())
+
+
+def test_the_package_is_thin() -> None:
+    source = Path(rr.__file__).parent
+    assert sum(path.read_text(encoding="utf-8").count("\n") for path in source.glob("*.py")) <= 400
+    assert (source / "py.typed").is_file()
+    assert {*rr.__all__} <= {*dir(rr)}
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = rr.nothing
+
+
+def test_the_examples_of_the_docstrings_run(
+    frames: tuple[pd.DataFrame, pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import reasonrec_frames.wording
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REASONREC_CACHE", str(tmp_path / "cache"))
+    for module, names in ((rr, {"log": frames[0]}), (reasonrec_frames.wording, {})):
+        found = doctest.testmod(module, extraglobs=names, optionflags=doctest.ELLIPSIS)
+        assert (found.failed, found.attempted > 1) == (0, True)
+
+
+def test_metrics_are_those_of_the_run(run: Any) -> None:
+    assert set(run.metrics) == {"profile", "popularity", "transitions"}
+    table = run.metrics.frame()
+    row = table[(table["system"] == "profile") & (table["metric"] == "NDCG@10")].iloc[0]
+    wanted = run.results.systems["profile"]["NDCG@10"]
+    assert (row["value"], row["low"], row["high"]) == (wanted.value, wanted.low, wanted.high)
+    assert "profile" in repr(run)
+    assert "<table>" in run._repr_html_()
+    assert "beats" in " ".join(run.metrics.sentences())
+
+
+def test_lists_of_a_run_measured_again_give_its_numbers(run: Any, ds: Any) -> None:
+    """Golden: every metric, value and interval, of `rr.evaluate` is that of ``metrics.json`` for the same lists."""
+    stored, systems = run.dataset, {}
+    for name in ("profile", "popularity", "transitions"):
+        rows = pq.read_table(run.path / "users" / f"sequential-{name}.parquet").to_pylist()
+        made = [
+            (stored.users.column("user_id")[row["user"]].as_py(), stored.catalog.ids[item], score)
+            for row in rows
+            for item, score in zip(row["items"], row["scores"], strict=True)
+        ]
+        systems[name] = pd.DataFrame(made, columns=["user_id", "item_id", "score"])
+    found = rr.evaluate(systems, ds, against=None, seed=3, resamples=500)
+    assert {name: dict(found[name]) for name in systems} == {name: dict(run.results.systems[name]) for name in systems}
+    fitted = rr.evaluate(systems["profile"], ds, seed=3, resamples=500)
+    assert dict(fitted["popularity"]) == dict(run.results.systems["popularity"])
+    wanted = ("profile", "popularity", "HR@10")
+    pair = next(row for row in run.results.comparisons if (row.a, row.b, row.metric) == wanted)
+    mine = next(row for row in fitted.comparisons if row.metric == "HR@10")
+    assert (mine.difference, mine.low, mine.high, mine.p) == (pair.difference, pair.low, pair.high, pair.p)
+
+
+def test_a_finished_stage_is_used_again_and_paths_are_text_or_not(run: Any, ds: Any, shop: Path) -> None:
+    stage = run.path / "stages" / "policy-profile"
+    before = stage.stat().st_mtime_ns
+    settings = {"evaluate": {"resamples": 500, "faithfulness": 0, "latency_sample": 10}}
+    delegates = ["popularity", {"name": "transitions", "window": 3}]
+    again = rr.run(str(ds.folder), "profile", delegates, shop / "run", seed=3, name="frames", **settings)
+    assert stage.stat().st_mtime_ns == before
+    assert dict(again.metrics["profile"]) == dict(run.metrics["profile"])
+    assert dict(rr.open(str(run.path)).metrics["profile"]) == dict(run.metrics["profile"])
+
+
+def test_report_and_plot(run: Any, tmp_path: Path) -> None:
+    report = run.report(str(tmp_path / "pages"))
+    assert Path(report).read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert report.sentences
+    assert run.report().path == run.path / "report.html"
+    plot = run.plot("NDCG@10")
+    assert plot._repr_svg_().startswith("<svg")
+    assert plot.save(tmp_path / "plot.svg").read_text(encoding="utf-8") == plot.svg
+
+
+def test_a_file_is_opened_by_its_path(frames: tuple[pd.DataFrame, pd.DataFrame], shop: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("REASONREC_CACHE", str(shop / "cache"))
+    path = shop / "orders.csv"
+    frames[0].to_csv(path, index=False)
+    opened = rr.Dataset.open(str(path), columns={"user_id": "customer"}, frames="polars")
+    assert (opened.n_users, opened.n_items) == (48, 39)
+    assert type(opened.split().train).__module__.startswith("polars")
+    assert "users" in opened._repr_html_()
+    with pytest.raises(rr.ReasonRecError, match="columns: no file has a column 'no' to read as user_id"):
+        rr.Dataset.open(path, columns={"user_id": "no"})
+
+
+def test_vectors_of_those_who_have_them(run: Any, ds: Any) -> None:
+    with pytest.raises(rr.ReasonRecError, match=r"none of these systems has item vectors \(profile, popularity"):
+        run.item_vectors()
+    with pytest.raises(rr.ReasonRecError, match="'popularity' has no user vectors"):
+        run.user_vectors(by="popularity")
+    als = rr.make("implicit-als", factors=4).fit(ds)
+    assert np.stack(als.item_vectors()["vector"]).shape == (40, 4)
+
+
+def test_what_cannot_run_is_said(ds: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for settings, message in (
+        ({"policy": "profle"}, "no policy is called 'profle'. Did you mean 'profile'?"),
+        ({"delegate": ["popularity"]}, "delegate: unknown key. Did you mean 'delegates'?"),
+        ({"policy": {"name": "profile", "fold": 2}}, "fold"),
+    ):
+        with pytest.raises(rr.ReasonRecError, match=message.replace("?", r"\?")):
+            rr.run(ds, out="nothing", **settings)
+    with pytest.raises(rr.ReasonRecError):
+        rr.open(tmp_path / "nothing")
+    assert not list(tmp_path.iterdir())
