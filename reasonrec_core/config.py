@@ -15,7 +15,7 @@ from reasonrec_core.config_file import override_setting, read_settings
 from reasonrec_core.data.split import SplitConfig, make_splitter
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.observe.evidence_horizon import HorizonConfig
-from reasonrec_core.routing.config import AnyRouterConfig
+from reasonrec_core.routing.config import GOALS, AnyRouterConfig
 from reasonrec_core.types import Task
 
 TRACE = "trace"
@@ -208,12 +208,15 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
         path: TOML, YAML or JSON. A relative ``data.path`` inside it is relative to the file.
         overrides: ``a.b=value`` with a TOML value, or a bare word as text; a relative ``data.path`` given here is
             relative to the working folder. Entries of a list are named by position or by their name
-            (``delegates.transitions.window=4``).
+            (``delegates.transitions.window=4``). A goal of the router takes the place of the file's.
     """
     tree, text = read_settings(path)
     data = tree.get("data")
     if isinstance(data, dict) and isinstance(data.get("path"), str):
         data["path"] = str(path.parent / data["path"])
+    goals = {f"router.{goal}" for goal in GOALS} & {override.partition("=")[0].strip() for override in overrides}
+    if goals and isinstance(router := tree.get("router"), dict):
+        tree["router"] = {name: value for name, value in router.items() if name not in GOALS}
     for override in overrides:
         override_setting(tree, override)
     return check_config(tree, str(path), text)

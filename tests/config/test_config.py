@@ -165,3 +165,15 @@ def test_the_resolved_settings_can_be_read_again(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, text))
     again = write(tmp_path, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)), "resolved.toml")
     assert load_config(again) == config
+
+
+def test_a_goal_given_on_the_command_line_takes_the_place_of_the_file_s(tmp_path: Path) -> None:
+    text = BASE + '[policy]\nname = "profile"\n[router]\nstage = "before"\nmax_loss = 0.01\n'
+    router = load_config(write(tmp_path, text), ["router.share=0.5"]).router
+    assert router is not None
+    assert (router.goal, router.share, router.max_loss, router.stage) == ("share", 0.5, None, "before")
+    kept = load_config(write(tmp_path, text), ["router.stage=after"]).router
+    assert kept is not None
+    assert (kept.goal, kept.max_loss) == ("max_loss", 0.01)
+    with pytest.raises(ConfigError, match="exactly one"):
+        load_config(write(tmp_path, text), ["router.share=0.5", "router.risk=0.1"])
