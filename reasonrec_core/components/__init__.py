@@ -19,6 +19,7 @@ from reasonrec_core.components.models import EditablePolicy as EditablePolicy
 from reasonrec_core.components.models import Encoder as Encoder
 from reasonrec_core.components.models import ItemInput as ItemInput
 from reasonrec_core.components.models import ReasoningPolicy as ReasoningPolicy
+from reasonrec_core.components.models import Refittable as Refittable
 from reasonrec_core.components.models import StochasticPolicy as StochasticPolicy
 from reasonrec_core.components.models import UncertaintyEstimator as UncertaintyEstimator
 from reasonrec_core.components.models import VectorDelegate as VectorDelegate

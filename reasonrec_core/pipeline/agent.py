@@ -51,7 +51,8 @@ POPULARITY = "popularity.npy"
 class Named:
     """A component and what it is called in the pipeline.
 
-    ``identity`` is that of the stage that fitted it, ``seconds`` what that took when it was really done.
+    ``identity`` is that of the stage that fitted it, ``seconds`` what that took when it was really done. ``final``:
+    fitted to all interactions, those that it would be tested on among them.
     """
 
     label: str
@@ -59,6 +60,7 @@ class Named:
     part: Any
     identity: str = ""
     seconds: float = 0.0
+    final: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,11 @@ class Agent:
         parts = [(Kind.DELEGATE, each) for each in self.delegates.values()]
         parts += [(Kind.POLICY, self.policy)] if self.policy else []
         return parts + [(Kind.UNCERTAINTY, each) for each in self.estimators.values()]
+
+    @property
+    def models(self) -> str:
+        """ "final" where a part has learned from all interactions, else "evaluated"."""
+        return "final" if any(named.final for _, named in self.parts) else "evaluated"
 
     def act(self, batch: QueryBatch) -> Outcome:
         """Answer a batch: decide who answers each query, then let them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,9 +39,17 @@ class FinishedRun:
     agent: Agent
 
     @classmethod
-    def load(cls, path: Path, registry: Registry | None = None) -> Self:
-        """Load what the run in ``path`` has fitted; no encoder is loaded, item features are memory-mapped."""
-        served = ServingCatalog.open(path)
+    def load(
+        cls,
+        path: Path,
+        registry: Registry | None = None,
+        choose: Callable[[ServingCatalog], ServingCatalog] = lambda served: served,
+    ) -> Self:
+        """Load what the run in ``path`` has fitted, with the state that ``choose`` gives, the evaluated one by default.
+
+        No encoder is loaded, item features are memory-mapped.
+        """
+        served = choose(ServingCatalog.open(path))
         agent = load_agent(served, registry or Registry.discover())
         return cls(served.run, load_config(path / "config.toml"), served.dataset, agent)
 
@@ -72,17 +81,17 @@ def load_agent(served: ServingCatalog, registry: Registry) -> Agent:
     state, catalog = served.state, served.dataset.catalog
 
     def load(kind: Kind, label: str, name: str) -> Named:
-        stage = f"{kind}-{label}"
+        stage = final if (final := f"final-{kind}-{label}") in state["stages"] else f"{kind}-{label}"
         identity = state["stages"][stage]
         folder = served.run.require_whole(stage, identity) / "component"
         with registry.guard(kind, name, "load"):
             part = registry.load(kind, name).load(folder, catalog)
             if isinstance(part, Delegate | UncertaintyEstimator) and policy is not None:
                 part.attach(policy.part)
-        return Named(label, name, part, identity)
+        return Named(label, name, part, identity, final=stage == final)
 
     policy: Named | None = None
-    popularity = served.run.path / "stages" / "agent" / POPULARITY
+    popularity = served.run.path / "stages" / state.get("agent", "agent") / POPULARITY
     policy = load(Kind.POLICY, *state["policy"]) if state["policy"] else None
     return Agent(
         registry,

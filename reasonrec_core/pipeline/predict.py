@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.components import Kind
+from reasonrec_core.errors import RunError
 from reasonrec_core.evaluate.loop import run_batches
 from reasonrec_core.io import content_hash
 from reasonrec_core.pipeline.agent import Agent, Named
@@ -174,6 +175,8 @@ def _answers(
     rows: npt.NDArray[np.intp] | None = None,
 ) -> Answers:
     """Answers that are kept in the run folder; of some ``rows`` alone where they are given."""
+    if named.final:
+        raise RunError(f"{named.label} has seen what it would be tested on", fix="Measure the evaluated models.")
     cases = prepared.cases(task, part)
     cases = cases if rows is None else cases.take(rows)
     key = content_hash(named.identity, extra, task, part, width, _print(cases))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from reasonrec_core.components import Component, Configured, FitData, Kind, Settings
+from reasonrec_core.components import Component, Configured, FitData, Kind, Refittable, Settings
 from reasonrec_core.config_errors import validated
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.io import read_json
@@ -100,9 +101,12 @@ class ComponentConformance(ConfiguredConformance):
 
     Attributes:
         seed: of the fit.
+        same_again: whether `Refittable.refit` on the log of the fit gives the same; False where some choices within
+            are not kept, and the answers are then alike.
     """
 
     seed: ClassVar[int] = 0
+    same_again: ClassVar[bool] = True
     _workplace: ClassVar[Workplace]
 
     @classmethod
@@ -141,6 +145,32 @@ class ComponentConformance(ConfiguredConformance):
         assert (folder / "config.json").is_file(), "save does not call super().save"
         config = self.component_class().Config
         assert validated(config, read_json(folder / "config.json")) == validated(config, self.settings)
+
+    def test_fitted_again_to_the_same_log_it_answers_the_same(self, workplace: Workplace) -> None:
+        task = workplace.any_task()
+        component, given = workplace.loaded(task), workplace.data(task).fit
+        if not isinstance(component, Refittable):
+            pytest.skip("has no refit: it is fitted as it is, or answers as it was evaluated")
+        nobody = replace(given.observation, horizon=np.empty(0, np.float32))
+        data = replace(given, valid=None, observation=nobody, workdir=None)
+        before = _answer(component, *workplace.asked(task)[:2])
+        again = component.refit(data)
+        assert again is not component
+        self.ready(again, data)
+        after = _answer(again, *workplace.asked(task)[:2])
+        if self.same_again:
+            np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-6, err_msg="refit does not take choices over")
+        else:
+            assert np.corrcoef(after.ravel(), before.ravel())[0, 1] > 0.9, "refit does not take choices over"
+        np.testing.assert_array_equal(_answer(component, *workplace.asked(task)[:2]), before)
+
+
+def _answer(component: Any, batch: QueryBatch, observation: Observation) -> np.ndarray[Any, Any]:
+    """The numbers that a policy or a delegate answers with."""
+    if hasattr(component, "score"):
+        return np.asarray(component.score(batch, observation))
+    found = component.deliberate(batch, observation)
+    return np.asarray(found.probability if found.ranking is None else found.ranking.scores)
 
 
 class Workplace:

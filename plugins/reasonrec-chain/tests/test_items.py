@@ -68,7 +68,7 @@ def test_items_without_interactions_are_no_negatives(chain: Chain, world: Tiny) 
 
 def test_hidden_ids_are_drawn_anew_in_training_and_never_when_answering(world: Tiny) -> None:
     settings = config(network={"hidden_ids": 0.5}, training={"epochs": 1})
-    sequence, _ = train_sequence(settings, world.fit, fit_parts(settings.counted, world.fit))
+    sequence, _ = train_sequence(settings, world.fit, fit_parts(settings.counted, world.fit).fields)
     network = sequence.networks[0]
     with torch.no_grad():
         assert torch.equal(network.table()[0], network.table()[0])

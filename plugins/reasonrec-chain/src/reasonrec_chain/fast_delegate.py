@@ -112,6 +112,12 @@ class ChainReflex(Delegate[ChainReflexConfig]):
         bare = GatePairs(found.shares[:, at], found.ratios[:, :0], seen, found.allowed, found.target)
         self.gates = train_gates(bare, policy.config.gates, self.config.kind, len(data.catalog), data.seed)
 
+    def refit(self, data: FitData) -> Self:
+        """The same weights, which validation chose, for the experts of a policy that was fitted again."""
+        again = type(self)(self.config)
+        again.names, again.gates = self.names, self.gates
+        return again
+
     def _ungated(self, n_items: int) -> Gates:
         """Gates that have learned nothing."""
         e, config = len(self.names), self._attached.config.gates

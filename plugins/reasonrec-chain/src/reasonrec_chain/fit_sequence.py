@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import torch
-from reasonrec_profile.api import FittedParts, choose_modalities
+from reasonrec_profile.api import ItemField, choose_modalities
 from reasonrec_torch.batching import TrainingSequences
 from reasonrec_torch.curriculum import Curriculum
 from reasonrec_torch.devices import seeded
@@ -27,16 +30,20 @@ MOST_HIDDEN = 0.3
 
 
 def train_sequence(
-    config: ChainConfig, data: FitData, counted: FittedParts
+    config: ChainConfig,
+    data: FitData,
+    fields: tuple[ItemField, ...],
+    chosen: Sequence[Mapping[str, Any]] | None = None,
 ) -> tuple[SequenceModel, tuple[TrainingReport, ...]]:
     """The networks, trained on the training part; validation chooses each one's epoch.
 
-    The first network's seed is that of ``data``; each has a checkpoint of its own.
+    The first network's seed is that of ``data``; each has a checkpoint of its own. With ``chosen``, reports of earlier
+    trainings, each network is trained for as many epochs as its report kept, of as many as were planned.
     """
     seen, counts = data.observation, data.train.count_items(len(data.catalog))
     wanted = choose_modalities(config.counted.model_copy(update={"modalities": config.network.modalities}), data)
     views = tuple(FeatureProjection.of(m, seen.features[m], seen.present[m], config.network.components) for m in wanted)
-    memberships = tuple(field.membership for field in counted.fields)
+    memberships = tuple(field.membership for field in fields)
     inputs = make_item_tensors(counts, views, memberships, seen)
     hidden = config.network.hidden_ids
     if hidden is None:
@@ -54,11 +61,15 @@ def train_sequence(
     )
     key = _identity(config, inputs, hidden)
     validated = data.valid is not None and len(data.valid.targets) > 0
-    priors = tuple(torch.from_numpy(field.prior) for field in counted.fields)
+    priors = tuple(torch.from_numpy(field.prior) for field in fields)
     softmax = _make_loss(config.training, counts[counts > 0].astype(np.int64))
     networks, reports = [], []
     members = config.network.members
     for member in range(members):
+        training = config.training
+        if chosen is not None:
+            kept = {"epochs": chosen[member]["planned"], "stop_after": chosen[member]["best"]}
+            training = training.model_copy(update=kept)
         seed = data.seed if not member else int(np.random.SeedSequence([data.seed, member]).generate_state(1)[0])
         with seeded(seed):
             network = Network(config.network, inputs, priors, softmax, hidden)
@@ -66,7 +77,7 @@ def train_sequence(
         report = train(
             network,
             sequences,
-            config.training,
+            training,
             seed=seed,
             validate=next_item_figure(data.valid, config.network.max_history) if validated and data.valid else None,
             progress=data.progress,
@@ -79,7 +90,7 @@ def train_sequence(
         network.to("cpu").eval()
         networks.append(network)
         reports.append(report)
-    return SequenceModel(tuple(networks), views, counts, counted.fields), tuple(reports)
+    return SequenceModel(tuple(networks), views, counts, fields), tuple(reports)
 
 
 def _identity(config: ChainConfig, inputs: ItemTensors, hidden: float) -> str:

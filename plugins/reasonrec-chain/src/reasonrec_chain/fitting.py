@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from reasonrec_profile.api import (
@@ -14,6 +15,7 @@ from reasonrec_profile.api import (
     TargetPairs,
     fit_parts,
     make_default_weights,
+    recount,
     sample_target_pairs,
 )
 
@@ -44,9 +46,10 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
         find_loss(config.evidence.loss)  # now, rather than after the training
     counted = fit_parts(config.counted, data)
     names = (*(e.name for e in counted.experts), AFFINITY, POPULARITY)
-    kept = ProfileModel(counted.experts, counted.fields, counted.popularity, make_default_weights(names), {})
+    unmixed = make_default_weights(names)
+    kept = ProfileModel(counted.experts, counted.fields, counted.popularity, unmixed, {}, counted.half_life)
     _check_experts(config, kept)
-    sequence, trained = train_sequence(config, data, counted)
+    sequence, trained = train_sequence(config, data, counted.fields)
     experts = make_experts(config, kept, sequence, (USUAL_TRUST,) * len(counted.fields))
     report: dict[str, object] = {"training": [each.to_dict() for each in trained]}
     if data.valid is None or not len(data.valid.targets):
@@ -57,6 +60,20 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
     report["trust"] = dict(zip((f.name for f in counted.fields), experts.trust, strict=True))
     model = ChainModel(kept, experts, fitted.gates, report | {"gates": fitted.report}, fitted.unseen)
     return fit_masses(model, config, data, targets)
+
+
+def refit_chain(config: ChainConfig, model: ChainModel, data: FitData) -> ChainModel:
+    """Count and train again in ``data.train``, for as many epochs as validation chose.
+
+    Gates, trust, masses outside the pool and the strength of evidence stay: they were fitted to pairs that no expert
+    had seen, and there are none left.
+    """
+    counted = recount(model.counted, data)
+    before: Any = model.report["training"]
+    sequence, trained = train_sequence(config, data, counted.fields, before)
+    experts = make_experts(config, counted, sequence, model.experts.trust)
+    report = {**model.report, "training": [each.to_dict() for each in trained]}
+    return replace(model, counted=counted, experts=experts, report=report, unseen=None)
 
 
 def weigh_beliefs(

@@ -17,7 +17,7 @@ from reasonrec_chain.attribution import attribute_entries
 from reasonrec_chain.config import ChainConfig
 from reasonrec_chain.deliberate import deliberate_chunk, rank_mass
 from reasonrec_chain.fit_masses import fit_masses
-from reasonrec_chain.fitting import fit_chain
+from reasonrec_chain.fitting import fit_chain, refit_chain
 from reasonrec_chain.infer import infer
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.new_items import GrowingChain
@@ -61,6 +61,12 @@ class Chain(EditablePolicy[ChainConfig]):
     def fit(self, data: FitData) -> None:
         """Count, train, and fit the gates on ``data.valid`` (without it the experts count alike)."""
         self._growing = GrowingChain(self.config, fit_chain(self.config, data), data.catalog)
+
+    def refit(self, data: FitData) -> Self:
+        """Count and train again in ``data.train``, for as many epochs as validation chose; the gates stay."""
+        again = type(self)(self.config)
+        again._growing = GrowingChain(self.config, refit_chain(self.config, self.model, data), data.catalog)
+        return again
 
     def fit_masses(self, data: FitData) -> None:
         """Fit only how likely items outside the pool are, to ``data.valid``; no ranking changes."""

@@ -63,6 +63,7 @@ def train_models(
     seed: int,
     progress: Callable[[int, int], None],
     figure: Callable[..., Any] | None = None,
+    chosen: Sequence[lightgbm.Booster] = (),
 ) -> list[lightgbm.Booster]:
     """``config.bags`` models, each stopped by ``check`` where there is one.
 
@@ -74,6 +75,7 @@ def train_models(
         seed: of the first model; the others count up from it.
         progress: called as ``progress(done, total)`` in trees.
         figure: of the validation rows, where ``task`` names no metric of LightGBM's.
+        chosen: models of an earlier training, each of which says how many trees its successor gets.
     """
     rounds = config.rounds if check is not None else min(config.rounds, config.unguided_rounds)
     models = []
@@ -89,7 +91,7 @@ def train_models(
         model = lightgbm.train(
             {**config.parameters(seed + bag), **task},
             learn,
-            num_boost_round=rounds,
+            num_boost_round=_count_rounds(chosen[bag]) if chosen else rounds,
             valid_sets=[check] if check is not None else None,
             callbacks=callbacks,
             feval=figure,
@@ -97,6 +99,11 @@ def train_models(
         models.append(model)
     progress(config.bags * rounds, config.bags * rounds)
     return models
+
+
+def _count_rounds(model: lightgbm.Booster) -> int:
+    """How many rounds a model answers with: up to the best one where it was just trained, all where it was loaded."""
+    return int(model.best_iteration) if model.best_iteration > 0 else int(model.current_iteration())
 
 
 def predict_mean(models: Sequence[lightgbm.Booster], table: FeatureTable) -> Float32:

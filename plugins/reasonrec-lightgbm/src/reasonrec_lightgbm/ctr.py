@@ -7,6 +7,7 @@ describes the rows of validation and test.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -80,6 +81,15 @@ class LightGBMCTR(Delegate[CTRConfig]):
 
     def fit(self, data: FitData) -> None:
         """Describe the training rows, train, keep what describes later rows."""
+        self._fit(data, ())
+
+    def refit(self, data: FitData) -> Self:
+        """The same with the rows of ``data.train``, with as many trees as validation chose."""
+        again = type(self)(self.config)
+        again._fit(data, self._models)
+        return again
+
+    def _fit(self, data: FitData, chosen: Sequence[lightgbm.Booster]) -> None:
         check_labels(data.train.values, "lightgbm-ctr")
         self._n_users = data.n_users
         self._labels = LabelledRows.of(data.train)
@@ -104,6 +114,7 @@ class LightGBMCTR(Delegate[CTRConfig]):
             seed=data.seed,
             progress=lambda done, total: data.progress(done, total, "lightgbm-ctr: trees"),
             figure=figure,
+            chosen=chosen,
         )
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from reasonrec_core.components import Delegate, FitData, Kind
+from reasonrec_core.components import Delegate, FitData, Kind, Refittable
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
@@ -84,15 +84,31 @@ class LightGBMRank(Delegate[RankConfig]):
 
     def fit(self, data: FitData) -> None:
         """Fit delegates without the held-out items, learn to rank on these, fit the delegates on everything."""
+        self._learn(data, None)
+
+    def refit(self, data: FitData) -> Self:
+        """The same in ``data.train``, with as many trees as validation chose, from delegates with their choices."""
+        again = type(self)(self.config)
+        again._learn(data, self)
+        return again
+
+    def _learn(self, data: FitData, chosen: LightGBMRank | None) -> None:
         make = self._maker(data)
+
+        def fitted(name: str, some: FitData) -> Delegate[Any]:
+            before = None if chosen is None else chosen.delegates[name]
+            if isinstance(before, Refittable):
+                return before.refit(some)
+            made: Delegate[Any] = make(name)
+            made.fit(some)
+            return made
+
         last = self.config.held_out or min(MOST_HELD_OUT, -(-self.config.queries // max(data.n_users, 1)))
         rest, cases = hold_out(data, last, self.config.queries)
         content = ItemContent.of(data.catalog, data.observation, self.config.dimensions, self.config.without)
         self._content = GrowingContent(content, data.catalog)
         n_items = len(data.catalog)
-        inner = {name: make(name) for name in self.config.candidates}
-        for delegate in inner.values():
-            delegate.fit(replace(data, train=rest, workdir=None))
+        inner = {name: fitted(name, replace(data, train=rest, workdir=None)) for name in self.config.candidates}
         lists = self._add_lists(cases, n_items, data)
         learn = self._dataset(inner, lists, ItemHistory.of(rest, n_items), data, None)
         if learn is None:
@@ -102,9 +118,7 @@ class LightGBMRank(Delegate[RankConfig]):
                 fix="Raise depth, or name other delegates in candidates.",
             )
         self._items = ItemHistory.of(data.train, n_items)
-        self.delegates = {name: make(name) for name in self.config.candidates}
-        for delegate in self.delegates.values():
-            delegate.fit(replace(data, workdir=None))
+        self.delegates = {name: fitted(name, replace(data, workdir=None)) for name in self.config.candidates}
         check = None
         if data.valid is not None and data.valid.labels is None and len(data.valid.targets):
             valid = data.valid.sample(self.config.queries, data.seed + 1)
@@ -116,6 +130,7 @@ class LightGBMRank(Delegate[RankConfig]):
             check,
             seed=data.seed,
             progress=lambda done, total: data.progress(done, total, "lightgbm-rank: trees"),
+            chosen=chosen._models if chosen else (),
         )
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:

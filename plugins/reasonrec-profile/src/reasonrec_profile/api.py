@@ -7,7 +7,7 @@ from reasonrec_profile.candidate_pool import TargetPairs, sample_target_pairs
 from reasonrec_profile.config import ProfileConfig
 from reasonrec_profile.decide import MixtureWeights, compute_entry_votes
 from reasonrec_profile.fit_parts import choose_modalities
-from reasonrec_profile.fitting import FittedParts, ProfileModel, fit_parts, make_default_weights
+from reasonrec_profile.fitting import FittedParts, ProfileModel, fit_parts, make_default_weights, recount
 from reasonrec_profile.history_weights import AgeDecay, HistoryWeights
 from reasonrec_profile.infer import Inference, compute_likelihood_ratio, list_history_pairs
 from reasonrec_profile.item_fields import ItemField
@@ -52,6 +52,7 @@ __all__ = [
     "list_history_pairs",
     "make_default_weights",
     "read_model",
+    "recount",
     "sample_target_pairs",
     "write_model",
 ]

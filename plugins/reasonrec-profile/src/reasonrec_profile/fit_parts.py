@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from reasonrec_transitions.api import TransitionCounts, Transitions
+from reasonrec_transitions.api import TransitionCounts, TransitionParameters, Transitions
+from scipy import sparse
 
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
@@ -110,9 +111,14 @@ def fit_transitions_expert(config: ProfileConfig, data: FitData) -> Expert:
     rule = Transitions(settings)
     rule.fit(data)
     found = rule.parameters
-    window = min(found.window, max(len(data.train) - 1, 1))
-    matrix = TransitionCounts(data.train, len(data.catalog), window).matrix(found)
-    return Expert("transitions", matrix, AgeDecay(found.history_decay, found.long_share, found.long_decay))
+    fade = AgeDecay(found.history_decay, found.long_share, found.long_decay)
+    return Expert("transitions", count_transitions(found, data), fade, counting=found)
+
+
+def count_transitions(parameters: TransitionParameters, data: FitData) -> sparse.csr_matrix:
+    """float32 CSR[n_items, n_items]: the transitions of ``data.train``."""
+    window = min(parameters.window, max(len(data.train) - 1, 1))
+    return TransitionCounts(data.train, len(data.catalog), window).matrix(parameters)
 
 
 def fit_content_expert(

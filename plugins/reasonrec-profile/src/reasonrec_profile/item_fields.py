@@ -138,8 +138,13 @@ def index_labels(
     if len(labels) < 2:
         return None
     membership = _membership(rows, labels)
+    return ItemField(name, labels, membership, compute_prior(membership, counts), reading=reading)
+
+
+def compute_prior(membership: sparse.csr_matrix, counts: Float32) -> Float32:
+    """float32[L]: the share of each label in the interactions that ``counts`` counts per item, smoothed."""
     mass: npt.NDArray[np.float64] = membership.T @ (counts.astype(np.float64) + 0.1)
-    return ItemField(name, labels, membership, (mass / mass.sum()).astype(np.float32), reading=reading)
+    return np.asarray(mass / mass.sum(), dtype=np.float32)
 
 
 def extend_field(field: ItemField, catalog: Catalog, first_new: int) -> ItemField:

@@ -27,7 +27,7 @@ from reasonrec_core.types import (
 )
 from reasonrec_profile.config import ProfileConfig
 from reasonrec_profile.decide import RankedMixture, attribute, decide, mix_proposals
-from reasonrec_profile.fitting import ProfileModel, fit_model
+from reasonrec_profile.fitting import ProfileModel, fit_model, recount
 from reasonrec_profile.history_weights import HistoryWeights
 from reasonrec_profile.infer import Inference, infer
 from reasonrec_profile.new_items import GrowingModel
@@ -56,6 +56,12 @@ class Profile(EditablePolicy[ProfileConfig]):
     def fit(self, data: FitData) -> None:
         """Count, compare, and fit the mixture on ``data.valid`` (fixed weights without it)."""
         self._use(fit_model(self.config, data), data.catalog)
+
+    def refit(self, data: FitData) -> Self:
+        """Count again in ``data.train``; parameters, groups, neighbours and mixture stay as validation chose them."""
+        again = type(self)(self.config)
+        again._use(recount(self.model, data), data.catalog)
+        return again
 
     def _use(self, model: ProfileModel, catalog: Catalog) -> None:
         self._growing, self._catalog = GrowingModel(model, catalog, self.config.neighbours, self.config.power), catalog

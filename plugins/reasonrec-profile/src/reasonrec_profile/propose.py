@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from reasonrec_transitions.api import TransitionParameters
 from scipy import sparse
 
 from reasonrec_core.types import Bool, Float32, Observation, QueryBatch
@@ -37,6 +38,7 @@ class Expert:
         shrinkage: evidence that is worth half of the expert's weight; see `ExpertProposals`.
         modality: whose items it needs, or None.
         projection: from the modality's features to the space in which it compares items.
+        counting: how the matrix was counted, None where it compares features.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Expert:
     shrinkage: float = 0.0
     modality: str | None = None
     projection: Projection | None = None
+    counting: TransitionParameters | None = None
 
     def present(self, observation: Observation) -> Bool | None:
         """bool[n_items] of the items whose modality can be seen now; None where it needs none."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reasonrec_transitions.api import TransitionParameters
 from scipy import sparse
 
 from reasonrec_core.errors import DataError
@@ -37,10 +38,11 @@ def write_model(model: ProfileModel, folder: Path) -> None:
             arrays |= {**field.centres.projection.arrays(f"field{i}"), f"field{i}.centres": field.centres.vectors}
     write_arrays(folder / "profile.npz", arrays)
     stored = {
-        "experts": [_describe(expert, OF_EXPERT) for expert in model.experts],
+        "experts": [{**_describe(expert, OF_EXPERT), "counting": expert.counting} for expert in model.experts],
         "fields": [{**_describe(field, OF_FIELD), "reading": asdict(field.reading)} for field in model.fields],
         "weights": model.weights.to_dict(),
         "report": model.report,
+        "half_life": model.half_life,
     }
     write_json(folder / "profile.json", stored)
 
@@ -52,7 +54,7 @@ def read_model(folder: Path) -> ProfileModel:
         experts = tuple(_expert(e, f"expert{i}", arrays) for i, e in enumerate(stored["experts"]))
         fields = tuple(_field(f, f"field{i}", arrays) for i, f in enumerate(stored["fields"]))
         weights = MixtureWeights.from_dict(stored["weights"])
-        return ProfileModel(experts, fields, arrays["popularity"], weights, stored["report"])
+        return ProfileModel(experts, fields, arrays["popularity"], weights, stored["report"], stored["half_life"])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"not a saved profile ({error})", where=str(folder), fix="Fit again.") from error
 
@@ -69,6 +71,7 @@ def _expert(stored: Mapping[str, Any], key: str, arrays: Mapping[str, Any]) -> E
         stored["shrinkage"],
         stored["modality"],
         Projection.from_arrays(key, arrays),
+        TransitionParameters(*stored["counting"]) if stored["counting"] else None,
     )
 
 

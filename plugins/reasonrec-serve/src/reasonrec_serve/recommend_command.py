@@ -50,6 +50,11 @@ Examples:
 @click.option("--ignore", multiple=True, metavar="ID", help="Item of the history that shall not count. Repeatable.")
 @click.option("--why", is_flag=True, help="Show the steps, the confidence and the route.")
 @click.option("--trace/--no-trace", default=None, help="Append the decision to RUN/requests-TASK.jsonl.")
+@click.option(
+    "--models",
+    type=click.Choice(["final", "evaluated"]),
+    help="Those of `reasonrec final`, or those that the report is about.  [default: final where there are any]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def recommend_command(
     run: Path,
@@ -66,6 +71,7 @@ def recommend_command(
     ignore: tuple[str, ...],
     why: bool,
     trace: bool | None,
+    models: str | None,
     as_json: bool,
 ) -> None:
     """Recommend items from a finished RUN, with raw ids and titles.
@@ -74,7 +80,7 @@ def recommend_command(
     """
     from reasonrec_serve.recommender import Recommender
 
-    answer = Recommender.open(run, trace=trace).recommend(
+    answer = Recommender.open(run, trace=trace, models=models).recommend(
         user=user,
         history=_read_ids("history", history, history_items, history_file),
         candidates=_read_ids("candidates", candidates, candidate_items, candidates_file),
@@ -84,7 +90,16 @@ def recommend_command(
         ignore=ignore,
     )
     if as_json:
-        short = ["items", "unknown", "personalised", "by", "route", "reason", *(["edited"] if answer.edited else [])]
+        short = [
+            "items",
+            "unknown",
+            "personalised",
+            "by",
+            "route",
+            "reason",
+            "models",
+            *(["edited"] if answer.edited else []),
+        ]
         whole = answer.to_dict(steps=why)
         print_json(whole if why else {name: whole[name] for name in short})
     else:
@@ -149,6 +164,8 @@ def _show(answer: Answer, *, why: bool) -> None:
         return
     who = f"Answered by {answer.by} ({answer.route})" if answer.by else f"Not answered ({answer.route})"
     out.print(f"\n{who}: {plain(answer.reason)}")
+    seen = "have learned from all interactions" if answer.models == "final" else "are those that the report is about"
+    out.print(f"The {answer.models} models, which {seen}.")
     if answer.confidence is not None:
         out.print(f"Confidence {answer.confidence:.0%} that the next item is among the first {answer.cutoff}.")
     signals = ", ".join(f"{name} {value:.2f}" for name, value in answer.uncertainty.items())

@@ -14,6 +14,7 @@ import numpy as np
 from reasonrec_core.components import RequestWatcher
 from reasonrec_core.pipeline import EditedPolicy, FinishedRun, Outcome
 from reasonrec_core.types import QueryBatch, Ranking, Route, Step, Task
+from reasonrec_serve.final_models import choose_models
 from reasonrec_serve.request import Id, read_assumptions, read_edits, read_id, read_ids, read_path, read_request
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Answer:
         uncertainty: per estimator, those that were needed.
         explain: makes `steps`.
         seconds: of the request.
+        models: "final" where a part that answers has learned from all interactions, else "evaluated".
         personalised: whether it rests on a history; where no item of one is known, it is the same for everybody.
         attempts: what went wrong with the delegates that were asked and did not answer, in turn.
         edited: what was edited, None where nothing was. An edited request is answered by the policy itself, and
@@ -83,6 +85,7 @@ class Answer:
     edited: Edited | None = None
     attempts: tuple[str, ...] = ()
     personalised: bool = True
+    models: str = "evaluated"
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -110,7 +113,12 @@ class Recommender(FinishedRun):
 
     @classmethod
     def open(
-        cls, path: str | os.PathLike[str], registry: Registry | None = None, *, trace: bool | None = None
+        cls,
+        path: str | os.PathLike[str],
+        registry: Registry | None = None,
+        *,
+        trace: bool | None = None,
+        models: str | None = None,
     ) -> Recommender:
         """Load what a run has fitted; no encoder is loaded, item features are memory-mapped.
 
@@ -120,11 +128,13 @@ class Recommender(FinishedRun):
             path: the run folder.
             registry: where components are found.
             trace: whether requests leave a trace (`Reporter.watch`); as the run's settings say if None.
+            models: "final" (`reasonrec_serve.final_models`) or "evaluated"; the final ones where there are any if None.
 
         Raises:
+            RunError: final models are wanted, and there are none, or they belong to an earlier fit.
             ConfigError: a trace is wanted, and reasonrec-trace is not installed or cannot write it.
         """
-        service = cls.load(read_path(path), registry)
+        service = cls.load(read_path(path), registry, choose_models(models))
         service.on_answer = service.find_watcher(trace)
         return service
 
@@ -187,6 +197,7 @@ class Recommender(FinishedRun):
             cutoff=max(self.config.evaluate.k),
             explain=lambda: tuple(answer.steps[0]),
             seconds=seconds,
+            models=self.agent.models,
             edited=Edited(
                 {name: policy.labels[name][int(label[0])] for name, label in edits.assume.items()},
                 self._titles(ignored),
@@ -231,6 +242,7 @@ class Recommender(FinishedRun):
             seconds=outcome.seconds,
             attempts=outcome.attempts.get(0, ()),
             personalised=bool(past),
+            models=self.agent.models,
         )
 
 

@@ -20,6 +20,9 @@ class TrainerConfig(Settings):
         description="At most; the rate of learning has fallen to 0 after the last. Empty: as many as show about"
         " 1,500,000 samples, from 8 to 40.",
     )
+    stop_after: int | None = Field(
+        default=None, ge=1, description="End after this epoch, though more are planned: what validation once chose."
+    )
     patience: int = Field(
         3, ge=1, description="Epochs without a better validation figure after which training stops; the best is kept."
     )

@@ -55,11 +55,12 @@ class TrainingReport:
         best: number of the epoch whose weights were kept.
         validation: its figure; None without validation.
         figure: what that is.
-        stopped: "patience", "minutes", or "epochs" (for a stream "steps") where all were trained.
+        stopped: "patience", "minutes", "stop_after", or "epochs" (for a stream "steps") where all were trained.
         steps: that were taken.
         seconds: over all sittings, validation included.
         device: where it ran.
         precision: of matrix products.
+        planned: epochs that the rate of learning was planned for.
     """
 
     epochs: tuple[EpochRecord, ...]
@@ -71,6 +72,7 @@ class TrainingReport:
     seconds: float
     device: str
     precision: str
+    planned: int
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""

@@ -212,6 +212,7 @@ class _Run:
             state.seconds,
             str(self.device),
             str(self.dtype).removeprefix("torch."),
+            self.epochs,
         )
 
     def _plan(self) -> PlannedEpoch[Any]:
@@ -272,6 +273,8 @@ class _Run:
         done = state.epoch >= self.epochs if self.stream is None else state.step >= self.stream.steps
         if done or progress >= 1:
             return whole if done else "minutes"
+        if state.epoch == self.config.stop_after:
+            return "stop_after"
         return "patience" if state.epoch - state.best_epoch >= self.config.patience else ""
 
     def _save(self) -> None:

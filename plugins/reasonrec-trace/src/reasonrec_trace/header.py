@@ -47,7 +47,7 @@ def make_header(
 
 def list_versions(agent: Agent, dataset: str, split: str) -> dict[str, str]:
     """Owner and version of every component, and the hashes of the data and the split: what a decision depends on."""
-    found = {"reasonrec": __version__, "dataset": dataset, "split": split}
+    found = {"reasonrec": __version__, "dataset": dataset, "split": split, "models": agent.models}
     kinds = [(Kind.POLICY, agent.policy)] if agent.policy else []
     kinds += [(Kind.DELEGATE, named) for named in agent.delegates.values()]
     kinds += [(Kind.UNCERTAINTY, named) for named in agent.estimators.values()]

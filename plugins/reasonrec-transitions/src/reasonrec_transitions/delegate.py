@@ -98,6 +98,14 @@ class Transitions(Delegate[TransitionsConfig]):
             self._search(counts, data.valid.sample(config.search_queries, data.seed), data)
         self._use(counts, self.parameters)
 
+    def refit(self, data: FitData) -> Self:
+        """The transitions of ``data.train``, with the parameters that the search chose."""
+        again = type(self)(self.config)
+        window = min(self.parameters.window, max(len(data.train) - 1, 1))
+        again.validation = dict(self.validation)
+        again._use(TransitionCounts(data.train, len(data.catalog), window), self.parameters)
+        return again
+
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: decayed votes of the history plus the popularity term."""
         if len(batch) == 1:

@@ -1,0 +1,36 @@
+"""``reasonrec final``: the models that are served learn from everything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+EPILOG = """\b
+Examples:
+  reasonrec final runs/shop
+  reasonrec recommend runs/shop --user 42                      # answered by the final models from now on
+  reasonrec recommend runs/shop --user 42 --models evaluated   # as the report has it
+"""
+
+
+@click.command("final", epilog=EPILOG)
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.option("--verify", is_flag=True, help="Read every file of a stage before it is used again: was it damaged?")
+def final_command(run: Path, verify: bool) -> None:
+    """Fit RUN again to all of its data, for serving.
+
+    A run is evaluated by models that never saw each user's newest interactions: these were kept for validation and
+    test. Here everything is fitted again to all of them, with what validation chose (settings, epochs, weights, router,
+    calibration). The evaluated models stay beside the final ones, and all numbers are theirs: final models have seen
+    the test part. Finished stages are kept, so that the same command goes on where an interrupted one stopped.
+    """
+    from reasonrec_core.cli import console
+    from reasonrec_serve.final_models import fit_final
+
+    with console.progress() as progress:
+        found = fit_final(run, progress, verify=verify, say=console.note)
+    for sentence in found.describe():
+        console.out.print(console.line(sentence))
+    if found.fitted:
+        console.out.print(f"Answers come from them now: reasonrec recommend {run} --user ID", soft_wrap=True)
