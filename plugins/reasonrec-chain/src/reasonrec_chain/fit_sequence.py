@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from reasonrec_profile.api import ItemField, choose_modalities
 from reasonrec_torch.batching import TrainingSequences
+from reasonrec_torch.config import train_as_long
 from reasonrec_torch.curriculum import Curriculum
 from reasonrec_torch.devices import seeded
 from reasonrec_torch.feature_projection import FeatureProjection, ItemTensors, make_item_tensors
@@ -68,8 +69,7 @@ def train_sequence(
     for member in range(members):
         training = config.training
         if chosen is not None:
-            kept = {"epochs": chosen[member]["planned"], "stop_after": chosen[member]["best"]}
-            training = training.model_copy(update=kept)
+            training = train_as_long(training, chosen[member]["planned"], chosen[member]["best"])
         seed = data.seed if not member else int(np.random.SeedSequence([data.seed, member]).generate_state(1)[0])
         with seeded(seed):
             network = Network(config.network, inputs, priors, softmax, hidden)

@@ -9,6 +9,7 @@ from typing import Literal, Self, TypeVar
 import numpy as np
 import torch
 from reasonrec_torch.batching import TrainingSequences
+from reasonrec_torch.config import TrainerConfig, train_as_long
 from reasonrec_torch.devices import one_thread, seeded
 from reasonrec_torch.feature_projection import FeatureProjection, make_item_tensors
 from reasonrec_torch.losses import make_softmax
@@ -44,6 +45,7 @@ class SequenceDelegate(Delegate[C]):
     _views: tuple[FeatureProjection, ...]
     _counts: Float32
     _table: tuple[object, Float32] | None
+    _epochs: tuple[int, int]
 
     @abstractmethod
     def make_encoder(self) -> SequenceEncoder:
@@ -51,6 +53,16 @@ class SequenceDelegate(Delegate[C]):
 
     def fit(self, data: FitData) -> None:
         """Train on the next items of the training part; validation chooses the epoch."""
+        self._train(data, self.config.training)
+
+    def refit(self, data: FitData) -> Self:
+        """Train again, on ``data.train``, for as many epochs as validation chose."""
+        again = type(self)(self.config)
+        again._train(data, train_as_long(self.config.training, *self._epochs))
+        again._epochs = self._epochs
+        return again
+
+    def _train(self, data: FitData, training: TrainerConfig) -> None:
         config, seen = self.config, data.observation
         self._n_items, self._table = len(data.catalog), None
         self._counts = data.train.count_items(self._n_items)
@@ -59,22 +71,22 @@ class SequenceDelegate(Delegate[C]):
             for m in self._choose_modalities(seen)
         )
         inputs = make_item_tensors(self._counts, self._views, (), seen)
-        training = config.training
+        shown = config.training
         sequences = TrainingSequences(
             indptr_of(np.bincount(data.train.users, minlength=data.n_users)),
             data.train.items,
             shape=self.shape,
             max_history=config.max_history,
-            tokens=training.batch_tokens,
-            times=data.train.times if training.shuffle_ties else None,
+            tokens=shown.batch_tokens,
+            times=data.train.times if shown.shuffle_ties else None,
         )
         chosen = self._counts[self._counts > 0].astype(np.int64)
-        softmax = make_softmax(training.loss, chosen, negatives=training.negatives, popularity=training.popularity)
+        softmax = make_softmax(shown.loss, chosen, negatives=shown.negatives, popularity=shown.popularity)
         with seeded(data.seed):
             self._network = SequenceNetwork(config, self.make_encoder(), inputs, softmax)
         tensors = (inputs.counts, *inputs.views, *inputs.present)
         judged = data.valid is not None and len(data.valid.targets) > 0
-        train(
+        report = train(
             self._network,
             sequences,
             training,
@@ -88,6 +100,7 @@ class SequenceDelegate(Delegate[C]):
             ),
         )
         self._network.to("cpu").eval()
+        self._epochs = report.planned, report.best
 
     def _choose_modalities(self, seen: Observation) -> tuple[str, ...]:
         config = self.config
@@ -141,6 +154,7 @@ class SequenceDelegate(Delegate[C]):
             tensors |= {f"view{v}.mean": torch.from_numpy(view.mean), f"view{v}.basis": torch.from_numpy(view.basis)}
         write_tensors(folder / "network.safetensors", tensors | {"counts": torch.from_numpy(self._counts)})
         write_json(folder / "views.json", [view.modality for view in self._views])
+        write_json(folder / "epochs.json", self._epochs)
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
@@ -149,6 +163,8 @@ class SequenceDelegate(Delegate[C]):
         tensors = read_tensors(folder / "network.safetensors")
         self._n_items, self._table = len(catalog), None
         self._counts = tensors["counts"].numpy()
+        planned, best = read_json(folder / "epochs.json")
+        self._epochs = int(planned), int(best)
         self._views = tuple(
             FeatureProjection(name, tensors[f"view{v}.mean"].numpy(), tensors[f"view{v}.basis"].numpy())
             for v, name in enumerate(read_json(folder / "views.json"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
 from reasonrec_core.components import Settings
 
 SHOWN, FEWEST, MOST = 1_500_000, 8, 40
+T = TypeVar("T", bound="TrainerConfig")
 
 
 class TrainerConfig(Settings):
@@ -59,3 +60,11 @@ def epochs_of(config: TrainerConfig, samples: int) -> int:
     if config.epochs is not None:
         return config.epochs
     return min(MOST, max(FEWEST, round(SHOWN / max(samples, 1))))
+
+
+def train_as_long(config: T, planned: int, best: int) -> T:
+    """The settings under which a training ends after its epoch ``best`` of ``planned``: what validation once chose.
+
+    They are those of `progress.TrainingReport`; the rate of learning falls as it did then.
+    """
+    return config.model_copy(update={"epochs": planned, "stop_after": max(best, 1)})
