@@ -35,7 +35,7 @@ from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser, Prompt
 from reasonrec_cot.config import BackboneConfig
 from reasonrec_cot.prompting.item_words import ItemWords
-from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptSettings, Request, labels
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptRequest, PromptSettings, labels
 from reasonrec_cot.prompting.templates import load_templates
 
 from reasonrec_core.testing.tiny import tiny
@@ -70,7 +70,7 @@ class Prompts:
             history, others = order[:HISTORY].tolist(), order[HISTORY:]
             for into in (self.first, self.second):
                 listed = random.permutation(others)[:LISTED].tolist()
-                into.append(self.tokeniser.prompt(prompt_builder.ask(Request(Task.DIRECT, history, listed))))
+                into.append(self.tokeniser.prompt(prompt_builder.ask(PromptRequest(Task.DIRECT, history, listed))))
 
     @property
     def tokens(self) -> int:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reasonrec_serve import Recommender
-from reasonrec_serve.request import read_request
+from reasonrec_serve import Recommender, Request
+from reasonrec_serve.resolve import resolve
 
 from reasonrec_core.components import Delegate, Empty, FitData, Kind
 from reasonrec_core.config import check_config
@@ -66,7 +66,8 @@ def test_it_is_fitted_after_the_policy_and_served_with_it(data: Path, tmp_path: 
     run_pipeline(check_config(settings, "echo.toml"), run, registry, silent)
     recommender = Recommender.open(run, registry)
     assert tuple(recommender.agent.delegates) == ("popularity", "echo"), "in the order of the pipeline"
-    batch = read_request(recommender.dataset, None, [recommender.dataset.catalog.ids[3]], None, 3, recommender.task)
+    request = Request(history=[recommender.dataset.catalog.ids[3]], k=3)
+    batch = resolve(recommender.dataset, request, recommender.item_filter).batch
     seen = recommender.agent.observe(batch)
     mine = recommender.agent.deliberate(batch, seen).ranking
     assert mine is not None

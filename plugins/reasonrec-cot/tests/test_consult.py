@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from reasonrec_cot.prompting.consult import DelegateTable, build_second_turn
 from reasonrec_cot.prompting.dialogue import Role, SegmentKind, Thought, add_answer
 from reasonrec_cot.prompting.item_words import ItemWords
-from reasonrec_cot.prompting.prompt_builder import PromptBuilder, Request
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptRequest
 from reasonrec_cot.prompting.templates import load_templates
 from words_shop import shop
 
@@ -16,7 +16,7 @@ from reasonrec_core.types import Task
 
 ITEMS = ItemWords(shop())
 COMPOSER = PromptBuilder(ITEMS, load_templates())
-FIRST = add_answer(COMPOSER.ask(Request(Task.DIRECT, [0, 1], [5, 3, 4], target=3)), "A", 0.2, Thought("o", "d"))
+FIRST = add_answer(COMPOSER.ask(PromptRequest(Task.DIRECT, [0, 1], [5, 3, 4], target=3)), "A", 0.2, Thought("o", "d"))
 
 
 def test_delegates_are_told_by_labels_and_what_is_no_candidate_is_left_out() -> None:
@@ -47,7 +47,7 @@ def test_a_consultation_without_a_first_answer_is_one_turn() -> None:
     second = build_second_turn(FIRST.prompt, [DelegateTable("als", [3])]).dialogue
     assert [role for role, _ in second.turns()] == [Role.SYSTEM, Role.USER]
     with pytest.raises(ValueError, match="listed candidates"):
-        build_second_turn(COMPOSER.ask(Request(Task.SEQUENTIAL, [0])), [])
+        build_second_turn(COMPOSER.ask(PromptRequest(Task.SEQUENTIAL, [0])), [])
 
 
 @given(st.text(), st.lists(st.integers(-1, 9), max_size=6))

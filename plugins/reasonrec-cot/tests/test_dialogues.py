@@ -11,7 +11,7 @@ from injections import injected_titles
 from reasonrec_cot.prompting.dialogue import Role, SegmentKind, Thought, add_answer
 from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_cot.prompting.output_grammar import parse
-from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptSettings, Request, labels
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptRequest, PromptSettings, labels
 from reasonrec_cot.prompting.templates import SLOTS, load_templates
 from reasonrec_explain.item_text import ItemTextSettings
 from words_shop import TITLES, shop
@@ -22,10 +22,10 @@ from reasonrec_core.types import Task
 WORDS = load_templates()
 COMPOSER = PromptBuilder(ItemWords(shop()), WORDS)
 ASKED = {
-    Task.SEQUENTIAL: Request(Task.SEQUENTIAL, [0, 1, 2], target=3),
-    Task.DIRECT: Request(Task.DIRECT, [0, 1, 2], [5, 3, 4], target=3),
-    Task.CTR: Request(Task.CTR, [0, 1, 2], [3], target=3),
-    Task.EXPLAIN: Request(Task.EXPLAIN, [0, 1, 2], [3], hint="plot", stars=4.0, target=3),
+    Task.SEQUENTIAL: PromptRequest(Task.SEQUENTIAL, [0, 1, 2], target=3),
+    Task.DIRECT: PromptRequest(Task.DIRECT, [0, 1, 2], [5, 3, 4], target=3),
+    Task.CTR: PromptRequest(Task.CTR, [0, 1, 2], [3], target=3),
+    Task.EXPLAIN: PromptRequest(Task.EXPLAIN, [0, 1, 2], [3], hint="plot", stars=4.0, target=3),
 }
 
 
@@ -55,7 +55,7 @@ def test_every_template_tells_the_history_in_order_and_never_the_target(task: Ta
 
 
 def test_templates_that_need_what_is_unknown_are_left_out() -> None:
-    names = {t.name for t in COMPOSER.templates(Request(Task.EXPLAIN, [0], [3]))}
+    names = {t.name for t in COMPOSER.templates(PromptRequest(Task.EXPLAIN, [0], [3]))}
     assert names == {t.name for t in WORDS[Task.EXPLAIN].templates} - {"about", "hint", "stars"}
 
 
@@ -79,13 +79,13 @@ def test_the_loss_can_be_split_by_thought_answer_and_confidence() -> None:
 
 def test_a_long_history_is_told_by_its_newest_items_and_soft_tokens_can_be_left_out() -> None:
     prompt_builder = PromptBuilder(ItemWords(shop()), WORDS, PromptSettings(history=2, soft_tokens=False))
-    dialogue = prompt_builder.ask(Request(Task.SEQUENTIAL, [0, 1, 2, 3]))
+    dialogue = prompt_builder.ask(PromptRequest(Task.SEQUENTIAL, [0, 1, 2, 3]))
     assert dialogue.items == ()
     assert TITLES[1] not in dialogue.text()
     assert dialogue.text().index(TITLES[2]) < dialogue.text().index(TITLES[3])
     log = next(t for t in WORDS[Task.SEQUENTIAL].templates if t.name == "log")
-    assert "A log of 2 items" in prompt_builder.ask(Request(Task.SEQUENTIAL, [0, 1, 2, 3]), log).text()
-    assert "nothing so far" in prompt_builder.ask(Request(Task.SEQUENTIAL, [])).text()
+    assert "A log of 2 items" in prompt_builder.ask(PromptRequest(Task.SEQUENTIAL, [0, 1, 2, 3]), log).text()
+    assert "nothing so far" in prompt_builder.ask(PromptRequest(Task.SEQUENTIAL, [])).text()
 
 
 def test_hostile_titles_leave_the_form_of_every_prompt_as_it_is() -> None:
@@ -96,7 +96,7 @@ def test_hostile_titles_leave_the_form_of_every_prompt_as_it_is() -> None:
     )
     for task, request in ASKED.items():
         for start in range(0, len(entries) - 6, 3):
-            asked = Request(task, range(start, start + 3), [start + 4][: bool(request.candidates)])
+            asked = PromptRequest(task, range(start, start + 3), [start + 4][: bool(request.candidates)])
             one, other = (each.ask(asked, WORDS[task].templates[0]) for each in (hostile, plain))
             assert [(s.role, s.kind, s.item) for s in one.segments] == [
                 (s.role, s.kind, s.item) for s in other.segments

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reasonrec_serve import Answer, Recommended
-from reasonrec_serve.request import find_name, read_id, read_ids
+from reasonrec_serve.request import read_id, read_ids
+from reasonrec_serve.resolve import find_name
 
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import Step, StepKind

@@ -23,7 +23,7 @@ from reasonrec_cot.items.click_counts import ClickCounts
 from reasonrec_cot.items.soft_tokens import SoftItems
 from reasonrec_cot.prompting.dialogue import Dialogue
 from reasonrec_cot.prompting.item_words import ItemWords
-from reasonrec_cot.prompting.prompt_builder import PromptBuilder, Request, explanation_request, labels
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptRequest, explanation_request, labels
 from reasonrec_cot.prompting.templates import load_templates
 from reasonrec_cot.thought_writer import ThoughtWriter
 
@@ -98,7 +98,7 @@ class Engine:
         if self.config.answer == "label" and batch.candidates is not None:
             candidates = [[item for item in row if item >= 0] for row in batch.candidates.tolist()]
         return [
-            self.prompt_builder.ask(Request(batch.task, batch.history.row(row).tolist(), listed))
+            self.prompt_builder.ask(PromptRequest(batch.task, batch.history.row(row).tolist(), listed))
             for row, listed in enumerate(candidates)
         ]
 
@@ -126,7 +126,7 @@ class Engine:
         prompts = []
         for row, column in zip(rows, columns, strict=True):
             item = int(batch.candidates[row, column])
-            request = Request(Task.CTR, batch.history.row(int(row)).tolist(), (item,))
+            request = PromptRequest(Task.CTR, batch.history.row(int(row)).tolist(), (item,))
             prompts.append(self.tokeniser.prompt(self.prompt_builder.ask(request)))
         for group in self.backbone.groups([len(prompt) for prompt in prompts]):
             reading, _ = self.thought_writer.write_thoughts([prompts[at] for at in group], self.soft)
@@ -147,7 +147,7 @@ class Engine:
             known: what reviews say of each request, told in its prompt; nothing where there are no reviews.
         """
         requests = [explanation_request(each) for each in known] or [
-            Request(Task.EXPLAIN, batch.history.row(row).tolist(), (item,)) for row, item in enumerate(items)
+            PromptRequest(Task.EXPLAIN, batch.history.row(row).tolist(), (item,)) for row, item in enumerate(items)
         ]
         prompts = [self.tokeniser.prompt(self.prompt_builder.ask(request)) for request in requests]
         texts, usage = [""] * len(batch), Usage()

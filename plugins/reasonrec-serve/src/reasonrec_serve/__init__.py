@@ -9,13 +9,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reasonrec_serve.recommender import Answer as Answer
-    from reasonrec_serve.recommender import Edited as Edited
-    from reasonrec_serve.recommender import Recommended as Recommended
+    from reasonrec_serve.answer import Answer as Answer
+    from reasonrec_serve.answer import Cause as Cause
+    from reasonrec_serve.answer import Edited as Edited
+    from reasonrec_serve.answer import Recommended as Recommended
     from reasonrec_serve.recommender import Recommender as Recommender
+    from reasonrec_serve.request import Request as Request
+
+_MODULE_OF = {
+    "Answer": "answer",
+    "Cause": "answer",
+    "Edited": "answer",
+    "Recommended": "answer",
+    "Recommender": "recommender",
+    "Request": "request",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in {"Answer", "Edited", "Recommended", "Recommender"}:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("reasonrec_serve.recommender"), name)
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

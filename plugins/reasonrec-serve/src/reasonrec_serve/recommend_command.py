@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reasonrec_core.cli.options import print_json
+from reasonrec_serve.options import FILE, limit_options, read_assumptions, read_id_options, read_limits
 
 if TYPE_CHECKING:
-    from reasonrec_serve.recommender import Answer, Edited
-
-FILE = click.File("r", encoding="utf-8-sig")
+    from reasonrec_serve.answer import Answer, Edited, Recommended
 
 EPILOG = """\b
 Examples:
@@ -20,13 +19,14 @@ Examples:
   reasonrec recommend runs/movielens --history 50,172,181 --k 5
   reasonrec recommend runs/shop --history-item 'SKU,001' --history-item 'SKU,017'
   reasonrec recommend runs/movielens --history 50,172 --candidates 1,2,3 --json
+  reasonrec recommend runs/shop --user 42 --only-file in-stock.txt --where 'price<=20' --exclude P1,P2
   reasonrec recommend runs/movielens --user 42 --assume categories=Comedy --ignore 172 --why
 """
 
 
 @click.command("recommend", epilog=EPILOG)
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
-@click.option("--user", metavar="ID", help="A user of the data set; their whole log is the history.")
+@click.option("--user", metavar="ID", help="A user of the data set, whose whole log is the history; or somebody new.")
 @click.option("--history", metavar="A,B,C", help="Item ids, oldest first, separated by commas.")
 @click.option(
     "--history-item", "history_items", multiple=True, metavar="ID", help="One such item, as it is. Repeatable."
@@ -37,6 +37,11 @@ Examples:
     "--candidate", "candidate_items", multiple=True, metavar="ID", help="One such item, as it is. Repeatable."
 )
 @click.option("--candidates-file", type=FILE, metavar="FILE", help="Such items, a line each; - is stdin.")
+@limit_options
+@click.option("--include-seen", is_flag=True, help="Items of the history may be recommended again.")
+@click.option(
+    "--diversity", type=float, default=0.0, show_default=True, help="0: the best items; up to 1: less and less alike."
+)
 @click.option("--k", default=10, show_default=True, help="How many items.")
 @click.option(
     "--task", type=click.Choice(["sequential", "direct"]), help="Default: direct with candidates, else sequential."
@@ -57,107 +62,38 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def recommend_command(
-    run: Path,
-    user: str | None,
-    history: str | None,
-    history_items: tuple[str, ...],
-    history_file: IO[str] | None,
-    candidates: str | None,
-    candidate_items: tuple[str, ...],
-    candidates_file: IO[str] | None,
-    k: int,
-    task: str | None,
-    assume: tuple[str, ...],
-    ignore: tuple[str, ...],
-    why: bool,
-    trace: bool | None,
-    models: str | None,
-    as_json: bool,
+    run: Path, why: bool, trace: bool | None, models: str | None, as_json: bool, **given: Any
 ) -> None:
     """Recommend items from a finished RUN, with raw ids and titles.
 
     With --assume or --ignore the policy's steps are edited and the answer is worked out from them.
     """
     from reasonrec_serve.recommender import Recommender
+    from reasonrec_serve.request import Request
 
-    answer = Recommender.open(run, trace=trace, models=models).recommend(
-        user=user,
-        history=_read_ids("history", history, history_items, history_file),
-        candidates=_read_ids("candidates", candidates, candidate_items, candidates_file),
-        k=k,
-        task=task,
-        assume=_assumptions(assume),
-        ignore=ignore,
-    )
+    request = Request(**read_request_options(given))
+    answer = Recommender.open(run, trace=trace, models=models).answer(request)
     if as_json:
-        short = [
-            "items",
-            "unknown",
-            "personalised",
-            "by",
-            "route",
-            "reason",
-            "models",
-            *(["edited"] if answer.edited else []),
-        ]
-        whole = answer.to_dict(steps=why)
-        print_json(whole if why else {name: whole[name] for name in short})
+        print_json(answer.to_dict(steps=why))
     else:
         _show(answer, why=why)
 
 
-def _read_ids(what: str, text: str | None, each: tuple[str, ...], file: IO[str] | None) -> list[str] | None:
-    """The ids of whichever option was given, None where none was."""
-    given = [text is not None, bool(each), file is not None]
-    if sum(given) > 1:
-        from reasonrec_core.errors import ConfigError
-
-        raise ConfigError(f"the {what} are given in more than one way", where=f"--{what}", fix="Use one option.")
-    if text is not None:
-        return [part.strip() for part in text.split(",") if part.strip()]
-    if file is not None:
-        try:
-            return [line for raw in file if (line := raw.rstrip("\r\n"))]
-        except UnicodeDecodeError as error:
-            from reasonrec_core.errors import DataError
-
-            raise DataError("is not UTF-8 text", where=file.name) from error
-    return list(each) or None
-
-
-def _assumptions(given: tuple[str, ...]) -> dict[str, str]:
-    from reasonrec_core.errors import ConfigError
-
-    found: dict[str, str] = {}
-    for text in given:
-        field, sign, label = (part.strip() for part in text.partition("="))
-        if not (field and sign and label):
-            raise ConfigError(f"cannot read {text!r}", where="--assume", fix='Write --assume category="Skin Care".')
-        if field in found:
-            raise ConfigError(f"two labels are assumed for {field!r}", where="--assume", fix="Give one of them.")
-        found[field] = label
-    return found
+def read_request_options(given: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a `Request`, from the options of the command line."""
+    limits = read_limits(given)
+    for what, each in (("history", "history_items"), ("candidates", "candidate_items")):
+        given[what] = read_id_options(what, given[what], given.pop(each), given.pop(f"{what}_file"))
+    return {**given, **limits, "assume": read_assumptions(given["assume"])}
 
 
 def _show(answer: Answer, *, why: bool) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
     from reasonrec_core.cli.console import note, out, plain
 
-    if answer.unknown:
-        note(f"{answer.unknown} unknown item(s) in the history were skipped.")
-    if not answer.personalised:
-        note("Not personalised: nothing is known of what they did.")
-    table = Table("#", "id", "title", "score", box=None, pad_edge=False)
-    for position, item in enumerate(answer.items, 1):
-        table.add_row(str(position), plain(item.id), plain(item.title), f"{item.score:.4g}")
-    if answer.route == "abstain":
-        out.print("No answer is given: none is sure enough.")
-    elif not answer.items:
-        out.print("Nothing is left to recommend: the history holds all that there is.")
-    else:
-        out.print(table)
+    for said in answer.notes:
+        (note if answer.items else out.print)(plain(said))
+    if answer.items:
+        _show_items(answer.items)
     if answer.edited:
         _show_edits(answer.edited)
     if not why:
@@ -168,11 +104,31 @@ def _show(answer: Answer, *, why: bool) -> None:
     out.print(f"The {answer.models} models, which {seen}.")
     if answer.confidence is not None:
         out.print(f"Confidence {answer.confidence:.0%} that the next item is among the first {answer.cutoff}.")
-    signals = ", ".join(f"{name} {value:.2f}" for name, value in answer.uncertainty.items())
     if answer.edited:
         out.print("Confidence and uncertainty are not stated: they were calibrated on answers without edits.")
-    else:
+    elif not answer.limited:
+        signals = ", ".join(f"{name} {value:.2f}" for name, value in answer.uncertainty.items())
         out.print(f"Uncertainty: {signals or 'not estimated'}.")
+    _show_steps(answer)
+    out.print(f"\n{answer.seconds * 1000:.1f} ms")
+
+
+def _show_items(items: tuple[Recommended, ...]) -> None:
+    from rich.table import Table
+
+    from reasonrec_core.cli.console import out, plain
+
+    table = Table("#", "id", "title", "score", box=None, pad_edge=False)
+    for position, item in enumerate(items, 1):
+        table.add_row(str(position), plain(item.id), plain(item.title), f"{item.score:.4g}")
+    out.print(table)
+
+
+def _show_steps(answer: Answer) -> None:
+    from rich.text import Text
+
+    from reasonrec_core.cli.console import out, plain
+
     for step in answer.steps:
         mark = (" (edited)", "yellow") if step.edited else ""
         out.print(Text.assemble("\n", (step.kind, "bold"), mark, f" {plain(step.claim)}"))
@@ -181,7 +137,6 @@ def _show(answer: Answer, *, why: bool) -> None:
             out.print(f"  because of: {plain('; '.join(evidence))}")
         for claim, weight in step.alternatives[:5]:
             out.print(f"  {weight:5.1%}  {plain(claim)}")
-    out.print(f"\n{answer.seconds * 1000:.1f} ms")
 
 
 def _show_edits(edited: Edited) -> None:

@@ -4,102 +4,29 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reasonrec_core.components import RequestWatcher
+from reasonrec_core.errors import ConfigError
 from reasonrec_core.pipeline import EditedPolicy, FinishedRun, Outcome
-from reasonrec_core.types import QueryBatch, Ranking, Route, Step, Task
+from reasonrec_core.types import Bool, Edits, QueryBatch, Ranking, Route, Step, StepKind
+from reasonrec_serve.answer import Answer, Edited, Recommended
+from reasonrec_serve.diversity import choose_depth, diversify
 from reasonrec_serve.final_models import choose_models
-from reasonrec_serve.request import Id, read_assumptions, read_edits, read_id, read_ids, read_path, read_request
+from reasonrec_serve.item_filter import ItemFilter
+from reasonrec_serve.likeness import ItemLikeness
+from reasonrec_serve.limits import Limits, System, act_within, rank_within, without_certainty
+from reasonrec_serve.notes import list_notes
+from reasonrec_serve.request import Request, read_path
+from reasonrec_serve.resolve import Resolved, resolve, resolve_edits
 
 if TYPE_CHECKING:
     from reasonrec_core.registry import Registry
-
-
-@dataclass(frozen=True)
-class Recommended:
-    """One recommended item."""
-
-    id: str
-    title: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Edited:
-    """What was edited in the steps, and what that changed against the policy's own answer.
-
-    Attributes:
-        assumed: item field -> label that was taken for granted.
-        ignored: items of the history that did not count, as (id, title).
-        entered: items of the answer that are not in the policy's own answer, best first.
-        left: items of the policy's own answer that are no longer in it, best first.
-    """
-
-    assumed: dict[str, str]
-    ignored: tuple[tuple[str, str], ...]
-    entered: tuple[Recommended, ...]
-    left: tuple[Recommended, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """The answer to one request.
-
-    Attributes:
-        items: best first.
-        history: what the answer rests on, oldest first, as (id, title).
-        unknown: how many history items do not exist in the catalogue and were skipped.
-        route: "self", "replace", "consult" or "abstain".
-        by: the policy or delegate that answered; empty where no answer is given.
-        reason: why that one, in words.
-        confidence: calibrated P(the target is among the first ``cutoff`` items), or None without a router.
-        risk: calibrated P(the policy would have been worse than the delegate), or None.
-        uncertainty: per estimator, those that were needed.
-        explain: makes `steps`.
-        seconds: of the request.
-        models: "final" where a part that answers has learned from all interactions, else "evaluated".
-        personalised: whether it rests on a history; where no item of one is known, it is the same for everybody.
-        attempts: what went wrong with the delegates that were asked and did not answer, in turn.
-        edited: what was edited, None where nothing was. An edited request is answered by the policy itself, and
-            confidence, risk and uncertainty are not stated: they were calibrated on answers without edits.
-    """
-
-    items: tuple[Recommended, ...]
-    history: tuple[tuple[str, str], ...]
-    unknown: int
-    route: str
-    by: str
-    reason: str
-    confidence: float | None = None
-    cutoff: int
-    risk: float | None = None
-    uncertainty: dict[str, float] = field(default_factory=dict)
-    explain: Callable[[], tuple[Step, ...]] = field(repr=False, compare=False)
-    seconds: float
-    edited: Edited | None = None
-    attempts: tuple[str, ...] = ()
-    personalised: bool = True
-    models: str = "evaluated"
-
-    @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        """Of the policy; empty where a delegate answered, and where no answer is given.
-
-        They are worked out when they are first asked for: it takes about as long as the answer itself.
-        """
-        return self.explain()
-
-    def to_dict(self, *, steps: bool = True) -> dict[str, Any]:
-        """As JSON values; ``steps``: with those, which have to be worked out."""
-        values = asdict(self)
-        del values["explain"]
-        return values | ({"steps": [asdict(step) for step in self.steps]} if steps else {})
 
 
 class Recommender(FinishedRun):
@@ -138,66 +65,114 @@ class Recommender(FinishedRun):
         service.on_answer = service.find_watcher(trace)
         return service
 
-    def recommend(
-        self,
-        *,
-        user: Id | None = None,
-        history: Iterable[Id] | None = None,
-        candidates: Iterable[Id] | None = None,
-        k: int = 10,
-        task: Task | str | None = None,
-        assume: Mapping[str, str] | None = None,
-        ignore: Iterable[Id] = (),
-    ) -> Answer:
-        """Answer one request; with ``assume`` or ``ignore`` from the policy's edited steps, without routing.
-
-        Args:
-            user: raw id of a known user, whose whole log is the history. A number is its digits, here and below.
-            history: raw item ids, oldest first; unknown ones are skipped and counted. Where none is known, or there
-                is none, the answer is not personalised. Items of the history are not recommended again, so a history
-                of the whole catalogue leaves nothing.
-            candidates: raw item ids to rank, for `Task.DIRECT`; one that is named twice is ranked once.
-            k: how many items are wanted; no more than there are.
-            task: sequential unless candidates are given.
-            assume: item field -> label that the next item is taken to have.
-            ignore: raw ids of items of the history that shall not count as evidence.
+    def recommend(self, **fields: Any) -> Answer:
+        """Answer one request, made of the fields of `Request`: ``recommend(user=42, k=5, exclude=["a"])``.
 
         Raises:
-            ConfigError: the request contradicts itself or has a value of no use, or the policy cannot be edited so.
-            DataError: no candidate, an unknown user or candidate, or an ignored item that is not in the history.
+            ConfigError: a field that there is not; the request contradicts itself or has a value of no use, or the
+                policy cannot be edited so.
+            DataError: no candidates, or an ignored item that is not in the history.
         """
-        batch = read_request(self.dataset, user, history, candidates, k, task)
-        assume, ignore = read_assumptions(assume), read_ids(ignore, "ignore")
-        if assume or ignore:
-            return self._edited(batch, assume, ignore)
-        outcome = self.agent.act(batch)
-        if self.on_answer is not None:
-            self.on_answer(batch, outcome, None if user is None else read_id(user, "user"))
-        return self._answer(batch, outcome)
+        if unknown := sorted(fields.keys() - Request.__dataclass_fields__.keys()):
+            known = ", ".join(Request.__dataclass_fields__)
+            raise ConfigError(f"there is no {unknown[0]!r} in a request", where="recommend", fix=f"There are: {known}.")
+        return self.answer(Request(**fields))
 
-    def _edited(self, batch: QueryBatch, assume: Mapping[str, str], ignore: Sequence[str]) -> Answer:
-        catalog, policy = self.dataset.catalog, EditedPolicy.of(self.agent)
-        edits = read_edits(policy.labels, batch, catalog, assume, ignore)
-        wide = replace(batch, k=max(batch.k, self.agent.width))
+    def answer(self, request: Request) -> Answer:
+        """Answer one request; with ``assume`` or ``ignore`` from the policy's edited steps, without routing.
+
+        What the request rules out is left out before the best ``k`` are taken (`reasonrec_serve.limits`). Items of the
+        history are not recommended again unless ``include_seen``, so a history of the whole catalogue leaves nothing.
+
+        Raises:
+            ConfigError: a condition that cannot be asked of the items, or the policy cannot be edited so.
+            DataError: no candidates, or an ignored item that is not in the history.
+        """
+        resolved = resolve(self.dataset, request, self.item_filter)
+        if request.edited:
+            return self._answer_edited(resolved)
+        outcome, changed = self.act(resolved.batch, resolved.limits, request.diversity)
+        if self.on_answer is not None:
+            self.on_answer(resolved.batch, outcome, None if request.user is None else str(request.user))
+        return self._word(resolved, outcome, bool(changed[0]))
+
+    def act(self, batch: QueryBatch, limits: Limits, diversity: float) -> tuple[Outcome, Bool]:
+        """Answer a batch within limits, diversely; bool[B]: where other items are the first for that."""
+        if not diversity:
+            return act_within(self.agent, batch, limits, self.cutoff)
         begin = time.perf_counter()
+        deep = replace(batch, k=self._choose_depth(batch))
+        outcome, changed = act_within(self.agent, deep, limits, self.cutoff)
+        ranking = diversify(outcome.ranking, self._likeness_to_diversify, diversity, batch.k)
+        answered = ~outcome.decisions.abstained
+        outcome = replace(outcome, ranking=ranking, seconds=time.perf_counter() - begin)
+        return without_certainty(outcome, answered), changed | answered
+
+    @cached_property
+    def cutoff(self) -> int:
+        """How many first items confidence is about."""
+        return max(self.config.evaluate.k)
+
+    @cached_property
+    def item_filter(self) -> ItemFilter:
+        """Conditions on the items' fields."""
+        return ItemFilter(self.dataset.catalog)
+
+    @cached_property
+    def likeness(self) -> ItemLikeness:
+        """What items are compared by."""
+        return ItemLikeness.of(self.agent.items, self.dataset.catalog)
+
+    @property
+    def _likeness_to_diversify(self) -> ItemLikeness:
+        if not self.likeness:
+            what = "nothing is known of the items by which lists could be made less alike"
+            raise ConfigError(what, where="--diversity", fix="Encode their text or pictures, or give items fields.")
+        return self.likeness
+
+    def _choose_depth(self, batch: QueryBatch) -> int:
+        most = self.dataset.n_items if batch.candidates is None else batch.candidates.shape[1]
+        return choose_depth(batch.k, most)
+
+    def _answer_edited(self, resolved: Resolved) -> Answer:
+        batch, limits, request = resolved.batch, resolved.limits, resolved.request
+        catalog, policy = self.dataset.catalog, EditedPolicy.of(self.agent)
+        edits = resolve_edits(policy.labels, batch, catalog, request)
+        deep = replace(batch, k=self._choose_depth(batch)) if request.diversity else batch
+        begin = time.perf_counter()
+        wide = replace(deep, k=max(deep.k, self.agent.width))
         answer = policy.deliberate(wide, edits)
+
+        def limit(ranking: Ranking | None, edited: Edits | None) -> tuple[Recommended, ...]:
+            assert ranking is not None
+            system = System(self.agent, listed=lambda some: policy.deliberate(some, edited).ranking)  # type: ignore[arg-type, return-value]
+            kept = rank_within(deep, ranking, limits if batch.candidates is None else Limits(), system)
+            if request.diversity:
+                kept = diversify(kept, self._likeness_to_diversify, request.diversity, batch.k)
+            return self.list_items(kept, 0, batch.k)
+
+        after = limit(answer.ranking, edits)
         seconds = time.perf_counter() - begin
-        before, after = (self._items(a.ranking, batch.k) for a in (policy.deliberate(wide), answer))
+        before = limit(policy.deliberate(wide).ranking, None)
         ids = [{item.id for item in items} for items in (before, after)]
         past = batch.history.row(0).tolist()
-        ignored = [i for i in dict.fromkeys(past) if catalog.ids[i] in set(ignore)]
+        ignored = [i for i in dict.fromkeys(past) if catalog.ids[i] in set(request.ignore)]
         assert self.agent.policy is not None
         return Answer(
             items=after,
             history=self._titles(past),
             unknown=batch.history.skipped,
-            route="self",
+            skipped=resolved.skipped,
+            route=str(Route.SELF),
             by=self.agent.policy.label,
             reason="its steps were edited, so the policy itself answers",
-            cutoff=max(self.config.evaluate.k),
+            cutoff=self.cutoff,
             explain=lambda: tuple(answer.steps[0]),
             seconds=seconds,
+            known_user=resolved.known_user,
+            personalised=bool(past),
             models=self.agent.models,
+            notes=list_notes(resolved, len(after), abstained=False, limited=False),
             edited=Edited(
                 {name: policy.labels[name][int(label[0])] for name, label in edits.assume.items()},
                 self._titles(ignored),
@@ -206,44 +181,65 @@ class Recommender(FinishedRun):
             ),
         )
 
-    def _items(self, ranking: Ranking | None, k: int) -> tuple[Recommended, ...]:
-        assert ranking is not None
+    def list_items(self, ranking: Ranking, row: int, k: int) -> tuple[Recommended, ...]:
+        """The items of one row of a ranking."""
         catalog = self.dataset.catalog
-        row = zip(ranking.items[0, :k].tolist(), ranking.scores[0, :k].tolist(), strict=True)
-        return tuple(Recommended(catalog.ids[i], catalog.titles[i], s) for i, s in row if i >= 0)
+        found = zip(ranking.items[row, :k].tolist(), ranking.scores[row, :k].tolist(), strict=True)
+        return tuple(Recommended(catalog.ids[i], catalog.titles[i], s) for i, s in found if i >= 0)
 
     def _titles(self, items: Iterable[int]) -> tuple[tuple[str, str], ...]:
         catalog = self.dataset.catalog
         return tuple((catalog.ids[i], catalog.titles[i]) for i in items)
 
-    def _answer(self, batch: QueryBatch, outcome: Outcome) -> Answer:
-        decided = outcome.decisions
+    def _word(self, resolved: Resolved, outcome: Outcome, limited: bool) -> Answer:
+        batch, decided = resolved.batch, outcome.decisions
         route = Route(decided.route[0])
         mine = route in (Route.SELF, Route.CONSULT)
-        thought = outcome.deliberation if mine else None
         past = batch.history.row(0).tolist()
         by = decided.who[0] or (self.agent.policy.label if self.agent.policy else "")
+        items = self.list_items(outcome.ranking, 0, batch.k)
+        abstained = route is Route.ABSTAIN
         return Answer(
-            items=self._items(outcome.ranking, batch.k),
+            items=items,
             history=self._titles(past),
             unknown=batch.history.skipped,
+            skipped=resolved.skipped,
             route=str(route),
-            by="" if route is Route.ABSTAIN else by,
+            by="" if abstained else by,
             reason=decided.reason[0],
             confidence=_number(decided.confidence[0]),
-            cutoff=max(self.config.evaluate.k),
+            cutoff=self.cutoff,
             risk=_number(decided.risk[0]),
             uncertainty={
                 n: float(v[0])
                 for n, v in outcome.uncertainty.items()
                 if n in self.agent.estimators and not np.isnan(v[0])
             },
-            explain=lambda: () if thought is None else tuple(thought.steps[0]),
+            explain=_explain(outcome if mine else None, items if limited else None),
             seconds=outcome.seconds,
             attempts=outcome.attempts.get(0, ()),
             personalised=bool(past),
             models=self.agent.models,
+            known_user=resolved.known_user,
+            limited=limited,
+            notes=list_notes(resolved, len(items), abstained=abstained, limited=limited),
         )
+
+
+def _explain(outcome: Outcome | None, limited: tuple[Recommended, ...] | None) -> Callable[[], tuple[Step, ...]]:
+    """Makes the steps of a policy's answer; where it was limited, the last one says to what."""
+    if outcome is None or outcome.deliberation is None:
+        return tuple
+    thought = outcome.deliberation
+
+    def explain() -> tuple[Step, ...]:
+        steps = tuple(thought.steps[0])
+        if limited is None:
+            return steps
+        first = f"first of what is left: {limited[0].title}" if limited else "nothing is left"
+        return (*steps, Step(StepKind.DECIDE, f"The request rules items out or reorders them; {first}."))
+
+    return explain
 
 
 def _number(value: float) -> float | None:

@@ -2,63 +2,101 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.errors import ConfigError, DataError
-from reasonrec_core.types import Edits, History, QueryBatch, Task
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.types import Task
 
 RANKING = tuple(str(task) for task in Task if task.ranks)
 Id = str | int | np.integer[Any]
 """How a caller may write an id: numbers mean their digits."""
-SUGGESTED, SHOWN = 3, 20
-"""Names in a message: that are like the one given, and of all."""
 
 
-def read_request(
-    dataset: Dataset,
-    user: Id | None,
-    history: Iterable[Id] | None,
-    candidates: Iterable[Id] | None,
-    k: int,
-    task: Task | str | None,
-) -> QueryBatch:
-    """The batch of one that a request asks; see `Recommender.recommend`.
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked. It is checked when it is made; what the data set says of it shows when it is answered.
 
-    Raises:
-        ConfigError: the request contradicts itself, or a value is of no use as what it is given for.
-        DataError: an unknown user or candidate.
+    Attributes:
+        user: raw id of who asks. Of a known user the whole log is the history; somebody new gets an answer that is not
+            personalised. A number is its digits, here and below.
+        history: raw item ids, oldest first, instead of the user's log; unknown ones are skipped and counted.
+        candidates: raw item ids to rank, for `Task.DIRECT`; unknown ones are skipped and counted, one that is named
+            twice is ranked once.
+        k: how many items are wanted; no more than there are.
+        task: sequential unless candidates are given.
+        assume: item field -> label that the next item is taken to have.
+        ignore: raw ids of items of the history that shall not count as evidence.
+        exclude: raw ids of items that shall not be recommended.
+        only: raw ids of the items that may be recommended, all if None; any number of them.
+        where: item field -> what it must be: a value, a list of values (any of them), ``{"min": a, "max": b}`` (one of
+            the two may be missing), or None (the item has none). All fields must fit.
+        include_seen: whether items of the history may be recommended again.
+        diversity: in [0, 1]: 0 takes the best items, 1 those that are least alike.
     """
-    if (user is None) == (history is None):
-        raise ConfigError("give either a user or a history", where="recommend")
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ConfigError(f"k is a whole number, at least 1 (given: {k!r})", where="recommend")
-    task = _read_task(task, candidates is not None)
-    catalog, index = dataset.catalog, -1
-    if user is not None:
-        name = read_id(user, "user")
-        if name not in dataset.user_index:
-            raise DataError(f"unknown user {name!r}", where="--user", fix="Give what they did: --history a,b,c.")
-        index = dataset.user_index[name]
-        log = dataset.interactions
-        low, high = np.searchsorted(log.users, [index, index + 1])
-        past = History(np.array([0, high - low]), log.items[low:high], log.times[low:high])
-    else:
-        found, skipped = catalog.known(read_ids(history, "history"))
-        past = History.of([found.tolist()], skipped=skipped)
-    listed = None if candidates is None else _read_candidates(dataset, read_ids(candidates, "candidates"))
-    most = dataset.n_items if listed is None else listed.shape[1]
-    return QueryBatch(task, np.array([index], np.int32), past, min(int(k), most), listed)
+
+    user: Id | None = None
+    history: Iterable[Id] | None = None
+    candidates: Iterable[Id] | None = None
+    k: int = 10
+    task: Task | str | None = None
+    assume: Mapping[str, str] | None = field(default_factory=dict)
+    ignore: Iterable[Id] = ()
+    exclude: Iterable[Id] = ()
+    only: Iterable[Id] | None = None
+    where: Mapping[str, Any] = field(default_factory=dict)
+    include_seen: bool = False
+    diversity: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Bring every part into one form: ids are tuples of text.
+
+        Raises:
+            ConfigError: the request contradicts itself, or a value is of no use as what it is given for.
+        """
+        if self.user is None and self.history is None:
+            raise ConfigError("give either a user or a history", where="recommend")
+        user = None if self.user is None else read_id(self.user, "user")
+        if user == "":
+            raise ConfigError("the user has no name", where="--user", fix="Give their id, or what they did: --history.")
+        if not isinstance(self.include_seen, bool):
+            raise ConfigError(f"is true or false, not {self.include_seen!r}", where="--include-seen")
+        made: dict[str, Any] = {
+            "user": user,
+            "k": read_k(self.k),
+            "task": _read_task(self.task, self.candidates is not None),
+            "assume": _read_assumptions(self.assume),
+            "where": read_where(self.where),
+            "diversity": _read_diversity(self.diversity),
+        }
+        for name in ("history", "candidates", "only"):
+            given = getattr(self, name)
+            made[name] = None if given is None else tuple(read_ids(given, name))
+        for name in ("ignore", "exclude"):
+            made[name] = tuple(read_ids(getattr(self, name), name))
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def edited(self) -> bool:
+        """Whether steps of the policy are edited."""
+        return bool(self.assume or self.ignore)
 
 
-def read_ids(given: Iterable[Id] | None, what: str) -> list[str]:
+def read_k(given: object) -> int:
+    """How many items are wanted."""
+    if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
+        raise ConfigError(f"k is a whole number, at least 1 (given: {given!r})", where="recommend")
+    return int(given)
+
+
+def read_ids(given: object, what: str) -> list[str]:
     """Ids as text, in their order."""
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
         raise ConfigError(f"{what} is a list of ids, not {given!r}", where="recommend")
@@ -74,52 +112,12 @@ def read_id(given: object, what: str) -> str:
     raise ConfigError(f"{given!r} is no id", where=f"recommend: {what}", fix="Ids are text or whole numbers.")
 
 
-def read_assumptions(given: Mapping[str, str] | None) -> Mapping[str, str]:
-    """Labels by item field."""
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping) or not all(isinstance(part, str) for pair in given.items() for part in pair):
-        raise ConfigError(f"assume is labels by item field, not {given!r}", where="recommend")
-    return given
-
-
-def read_edits(
-    labels: Mapping[str, tuple[str, ...]],
-    batch: QueryBatch,
-    catalog: Catalog,
-    assume: Mapping[str, str],
-    ignore: Sequence[str],
-) -> Edits:
-    """The edits of a batch of one, from names.
-
-    Args:
-        labels: what can be assumed, by item field (`EditablePolicy.labels`).
-        batch: the request.
-        catalog: the items.
-        assume: item field -> label.
-        ignore: raw ids of items of the history; every occurrence is ignored.
-
-    Raises:
-        ConfigError: no such field or label.
-        DataError: an item that is not in the history.
-    """
-    relevance = None
-    if ignore:
-        past = [catalog.ids[i] for i in batch.history.items.tolist()]
-        for name in ignore:
-            if name not in past:
-                what = f"item {name!r} is not in the history" if past else "the history is empty: nothing to ignore"
-                raise DataError(what, where="--ignore", fix=_suggestion(name, list(dict.fromkeys(past))))
-        relevance = np.array([item not in set(ignore) for item in past], dtype=np.float32)
-    chosen = {}
-    if assume and not labels:
-        raise ConfigError("the policy inferred no item field, so there is none to assume", where="--assume")
-    for name, label in assume.items():
-        field = find_name(name, list(labels), "item field to assume")
-        chosen[field] = np.array(
-            [labels[field].index(find_name(label, labels[field], f"label of {field!r}"))], np.int32
-        )
-    return Edits(relevance, chosen)
+def read_where(given: object) -> Mapping[str, Any]:
+    """Conditions by item field; what the fields are shows when they are looked at (`ItemFilter`)."""
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        fix = 'Write {"brand": "Acorn", "price": {"max": 20}}.'
+        raise ConfigError(f"holds conditions by item field, not {given!r}", where="--where", fix=fix)
+    return dict(given)
 
 
 def read_path(given: str | os.PathLike[str]) -> Path:
@@ -129,7 +127,16 @@ def read_path(given: str | os.PathLike[str]) -> Path:
     raise ConfigError(f"{given!r} is no path", where="Recommender.open", fix="Give the run folder as text or Path.")
 
 
-def _read_task(given: Task | str | None, has_candidates: bool) -> Task:
+def _read_assumptions(given: object) -> Mapping[str, str]:
+    """Labels by item field."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(part, str) for pair in given.items() for part in pair):
+        raise ConfigError(f"assume is labels by item field, not {given!r}", where="recommend")
+    return dict(given)
+
+
+def _read_task(given: object, has_candidates: bool) -> Task:
     if given is None:
         return Task.DIRECT if has_candidates else Task.SEQUENTIAL
     if not isinstance(given, str) or given not in RANKING:
@@ -141,38 +148,8 @@ def _read_task(given: Task | str | None, has_candidates: bool) -> Task:
     return task
 
 
-def _read_candidates(dataset: Dataset, names: list[str]) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """int32[1, C]: each candidate once, in the order of the caller."""
-    if not names:
-        raise DataError("there are no candidates to rank", where="--candidates")
-    unknown = [name for name in names if name not in dataset.catalog.index]
-    if unknown:
-        more = f", and {len(unknown) - 1} more" if len(unknown) > 1 else ""
-        fix = "Leave out what is not in the catalogue, or import it: reasonrec data import ITEMS --into RUN."
-        raise DataError(f"unknown item {unknown[0]!r}{more}", where="--candidates", fix=fix)
-    return np.array([[dataset.catalog.index[name] for name in dict.fromkeys(names)]], np.int32)
-
-
-def find_name(name: str, known: Sequence[str], what: str) -> str:
-    """The known name, whatever its case; the end of a path (``Boots`` of ``Shoes > Boots``) where only one has it."""
-    wanted = name.casefold()
-    for same in (
-        [each for each in known if each == name],
-        [each for each in known if each.casefold() == wanted],
-        [each for each in known if each.casefold().endswith(f" > {wanted}")],
-    ):
-        if len(same) == 1:
-            return same[0]
-    raise ConfigError(f"there is no {what} {name!r}", where="--assume", fix=_suggestion(name, known))
-
-
-def _suggestion(name: str, known: Sequence[str]) -> str:
-    lower = {each.casefold(): each for each in known}
-    near = get_close_matches(name.casefold(), lower, n=SUGGESTED, cutoff=0.6)
-    near += [each for each in lower if name.casefold() in each and each not in near]
-    if near:
-        return f"Did you mean {' or '.join(repr(lower[each]) for each in near[:SUGGESTED])}?"
-    if not known:
-        return ""
-    rest = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
-    return f"There are: {', '.join(known[:SHOWN])}{rest}."
+def _read_diversity(given: object) -> float:
+    number = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
+    if not number or not math.isfinite(float(given)) or not 0 <= float(given) <= 1:  # type: ignore[arg-type]
+        raise ConfigError(f"is a number from 0 to 1, not {given!r}", where="--diversity")
+    return float(given)  # type: ignore[arg-type]

@@ -40,7 +40,7 @@ class PromptSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PromptRequest:
     """One query as a prompt sees it.
 
     Attributes:
@@ -64,7 +64,7 @@ class Request:
 
 def explanation_request(
     evidence: ExplanationEvidence, *, hint: str | None = None, stars: float | None = None
-) -> Request:
+) -> PromptRequest:
     """Ask why the item of ``evidence`` suits its user.
 
     Args:
@@ -73,7 +73,7 @@ def explanation_request(
         stars: the user's rating of the item, where the protocol gives it.
     """
     known = tuple(evidence.describe())
-    return Request(Task.EXPLAIN, evidence.history, (evidence.item,), known, hint, stars, evidence.item)
+    return PromptRequest(Task.EXPLAIN, evidence.history, (evidence.item,), known, hint, stars, evidence.item)
 
 
 class PromptBuilder:
@@ -96,14 +96,14 @@ class PromptBuilder:
         self.items, self.words, self.settings = items, words, settings or PromptSettings()
         self._has_soft = has_soft
 
-    def templates(self, request: Request) -> list[Template]:
+    def templates(self, request: PromptRequest) -> list[Template]:
         """The templates that fit: a ranking without a list is asked as a sequential one, with a list as a direct one;
         one with a slot for what is not known (a hint, stars) is left out."""
         unknown = {slot for slot, value in (("hint", request.hint), ("stars", request.stars)) if value is None}
         templates = self.words[self._form(request)].templates
         return [each for each in templates if not unknown & {slot for _, slot in each.pieces()}]
 
-    def ask(self, request: Request, template: Template | None = None) -> Dialogue:
+    def ask(self, request: PromptRequest, template: Template | None = None) -> Dialogue:
         """The dialogue up to the answer, in the words of ``template`` (by default the first that fits).
 
         The system's turn and, for one template, the text up to the history are equal for all requests of a task, so
@@ -120,17 +120,17 @@ class PromptBuilder:
         listed = tuple(map(int, request.candidates))
         return Dialogue(request.task, (system, *merge_segments(said)), chosen.name, listed, request.target)
 
-    def choose(self, request: Request, generator: np.random.Generator) -> Template:
+    def choose(self, request: PromptRequest, generator: np.random.Generator) -> Template:
         """A template that fits, drawn with ``generator``."""
         fitting = self.templates(request)
         return fitting[int(generator.integers(len(fitting)))]
 
-    def _form(self, request: Request) -> Task:
+    def _form(self, request: PromptRequest) -> Task:
         if request.task in {Task.SEQUENTIAL, Task.DIRECT}:
             return Task.DIRECT if len(request.candidates) else Task.SEQUENTIAL
         return request.task
 
-    def _slot(self, slot: str, request: Request) -> list[Segment]:
+    def _slot(self, slot: str, request: PromptRequest) -> list[Segment]:
         if slot == "history":
             return self._history(request.history)
         if slot == "candidates":

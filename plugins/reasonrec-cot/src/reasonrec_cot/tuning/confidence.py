@@ -15,7 +15,7 @@ from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, Float32, Task
 from reasonrec_cot.answers.answerer import softmax
 from reasonrec_cot.prompting.dialogue import add_answer
-from reasonrec_cot.prompting.prompt_builder import Request
+from reasonrec_cot.prompting.prompt_builder import PromptRequest
 from reasonrec_cot.tuning.encoding import Encoded, TuningBatch, collate, encode
 from reasonrec_cot.tuning.fusion import FittedFusions
 from reasonrec_cot.tuning.module import TunableModel
@@ -102,7 +102,7 @@ def _find_best(fusions: FittedFusions) -> tuple[Float32, Bool, np.ndarray[Any, n
 def _encode_confidence(
     answering: ValidationReader, fusions: FittedFusions, row: int, item: int, confidence: float
 ) -> Encoded:
-    request = Request(Task.SEQUENTIAL, fusions.queries.history.row(row).tolist(), target=item)
+    request = PromptRequest(Task.SEQUENTIAL, fusions.queries.history.row(row).tolist(), target=item)
     prompt_builder = answering.prompt_builder
     dialogue = add_answer(prompt_builder.ask(request), prompt_builder.items.names[item], confidence)
     return encode(answering.tokeniser, dialogue, confidence=True)

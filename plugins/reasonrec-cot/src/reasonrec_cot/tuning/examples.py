@@ -13,7 +13,7 @@ from reasonrec_core.components import FitData
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Float32, History, Int32, Int64, Interactions, QueryBatch, Task, indptr_of
 from reasonrec_cot.prompting.dialogue import Dialogue, Thought, add_answer
-from reasonrec_cot.prompting.prompt_builder import PromptBuilder, Request, labels
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptRequest, labels
 from reasonrec_cot.prompting.rationale import RationaleBuilder
 from reasonrec_cot.tuning.review_requests import ReviewRequests
 
@@ -29,6 +29,10 @@ class Drawn:
     targets: Int32
     labels: Float32 | None
     users: Int64
+
+
+MakeRequest = Callable[[int, list[int], int], tuple[PromptRequest, str]]
+"""Of a drawn row, its history and its target: what is asked, and the right answer."""
 
 
 class Examples:
@@ -96,7 +100,7 @@ class Examples:
             return self.reviews.draw(self.prompt_builder, count, rng) if self.reviews else []
         drawn = self._draw(task, count, progress, rng)
         thinks = self.rationales is not None and rng.random() < self.thoughts
-        make: Callable[[int, list[int], int], tuple[Request, str]]
+        make: MakeRequest
         make = {Task.SEQUENTIAL: self._next, Task.DIRECT: self._choice, Task.CTR: self._click}[task](drawn, rng)
         asked = [make(row, drawn.history.row(row).tolist(), int(t)) for row, t in enumerate(drawn.targets)]
         template = self.prompt_builder.choose(asked[0][0], rng)
@@ -143,27 +147,27 @@ class Examples:
         first = np.maximum(self._indptr[users], at - self.prompt_builder.settings.history)
         return Drawn(_windows(self._shown, np.minimum(first, at), at), train.items[rows], values[rows], users)
 
-    def _next(self, drawn: Drawn, rng: np.random.Generator) -> Callable[[int, list[int], int], tuple[Request, str]]:
+    def _next(self, drawn: Drawn, rng: np.random.Generator) -> MakeRequest:
         names = self.prompt_builder.items.names
-        return lambda row, history, target: (Request(Task.SEQUENTIAL, history, target=target), names[target])
+        return lambda row, history, target: (PromptRequest(Task.SEQUENTIAL, history, target=target), names[target])
 
-    def _choice(self, drawn: Drawn, rng: np.random.Generator) -> Callable[[int, list[int], int], tuple[Request, str]]:
-        def make(row: int, history: list[int], target: int) -> tuple[Request, str]:
+    def _choice(self, drawn: Drawn, rng: np.random.Generator) -> MakeRequest:
+        def make(row: int, history: list[int], target: int) -> tuple[PromptRequest, str]:
             listed = [target, *self._others(int(drawn.users[row]), target, self.candidates - 1, rng)]
             order = rng.permutation(len(listed))
             shown = [listed[n] for n in order]
             label = labels(len(shown))[int(np.flatnonzero(order == 0)[0])]
-            return Request(Task.DIRECT, history, shown, target=target), label
+            return PromptRequest(Task.DIRECT, history, shown, target=target), label
 
         return make
 
-    def _click(self, drawn: Drawn, rng: np.random.Generator) -> Callable[[int, list[int], int], tuple[Request, str]]:
-        def make(row: int, history: list[int], target: int) -> tuple[Request, str]:
+    def _click(self, drawn: Drawn, rng: np.random.Generator) -> MakeRequest:
+        def make(row: int, history: list[int], target: int) -> tuple[PromptRequest, str]:
             right = bool(rng.random() < 0.5) if drawn.labels is None else bool(drawn.labels[row] > 0)
             item = target
             if drawn.labels is None and not right:
                 item = next(iter(self._others(int(drawn.users[row]), target, 1, rng)), target)
-            return Request(Task.CTR, history, [item], target=item), "yes" if right else "no"
+            return PromptRequest(Task.CTR, history, [item], target=item), "yes" if right else "no"
 
         return make
 

@@ -27,7 +27,7 @@ from reasonrec_core.types import (
 from reasonrec_cot.prompting.dialogue import Dialogue, add_answer
 from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_cot.prompting.output_grammar import TAG
-from reasonrec_cot.prompting.prompt_builder import PromptBuilder, Request, explanation_request
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptRequest, explanation_request
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ReviewRequests:
         template = prompt_builder.choose(asked[0][0], rng)
         return [add_answer(prompt_builder.ask(request, template), said, 0.5) for request, said in asked]
 
-    def _request(self, row: int) -> Request:
+    def _request(self, row: int) -> PromptRequest:
         """One request with what reviews say, but for the user's own of the item: that is the answer to learn."""
         queries, reviews = self.cases.queries, self.cases.reviews
         stars = None if reviews.values is None else float(reviews.values[row])

@@ -14,7 +14,7 @@ from reasonrec_core.types import Cases, Float32, QueryBatch, Ranking, Task
 from reasonrec_cot.backbone.model import Backbone, SoftTokens
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser, Prompt
 from reasonrec_cot.prompting.output_grammar import opening
-from reasonrec_cot.prompting.prompt_builder import PromptBuilder, Request
+from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptRequest
 from reasonrec_cot.tuning.module import TunableModel
 
 ROWS = 256
@@ -33,19 +33,19 @@ class ValidationReader:
         """float32[B, width] on the CPU."""
         return self.backbone.states([self.prompt(request) for request in self.requests(batch)], soft)
 
-    def requests(self, batch: QueryBatch) -> list[Request]:
+    def requests(self, batch: QueryBatch) -> list[PromptRequest]:
         """One per query; under `Task.CTR` one per query and candidate."""
         found = []
         for row in range(len(batch)):
             history = batch.history.row(row).tolist()
             if batch.task is Task.CTR:
                 assert batch.candidates is not None
-                found += [Request(Task.CTR, history, (int(i),)) for i in batch.candidates[row] if i >= 0]
+                found += [PromptRequest(Task.CTR, history, (int(i),)) for i in batch.candidates[row] if i >= 0]
             else:
-                found.append(Request(Task.SEQUENTIAL, history))
+                found.append(PromptRequest(Task.SEQUENTIAL, history))
         return found
 
-    def prompt(self, request: Request) -> Prompt:
+    def prompt(self, request: PromptRequest) -> Prompt:
         """With the tag that opens the answer at its end."""
         prompt = self.tokeniser.prompt(self.prompt_builder.ask(request))
         more = np.array(self.tokeniser.text(opening("answer")), np.int64)

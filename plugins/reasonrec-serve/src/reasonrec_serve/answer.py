@@ -1,0 +1,139 @@
+"""What a request gets: items, who answered, how sure that is, what was skipped or left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from reasonrec_core.types import Step
+
+
+@dataclass(frozen=True)
+class Cause:
+    """An item of the history that an item was recommended for.
+
+    Attributes:
+        id: raw id.
+        title: what it is called.
+        share: how much of the reason it is, in [0, 1]; the causes of an item sum to at most 1.
+    """
+
+    id: str
+    title: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """One recommended item.
+
+    Attributes:
+        id: raw id.
+        title: what it is called.
+        score: of whoever answered; comparable within one answer only.
+        because: what it was recommended for, where that is known and was asked for.
+    """
+
+    id: str
+    title: str
+    score: float
+    because: tuple[Cause, ...] = ()
+
+
+@dataclass(frozen=True)
+class Edited:
+    """What was edited in the steps, and what that changed against the policy's own answer.
+
+    Attributes:
+        assumed: item field -> label that was taken for granted.
+        ignored: items of the history that did not count, as (id, title).
+        entered: items of the answer that are not in the policy's own answer, best first.
+        left: items of the policy's own answer that are no longer in it, best first.
+    """
+
+    assumed: dict[str, str]
+    ignored: tuple[tuple[str, str], ...]
+    entered: tuple[Recommended, ...]
+    left: tuple[Recommended, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The answer to one request.
+
+    Attributes:
+        items: best first.
+        history: what the answer rests on, oldest first, as (id, title).
+        unknown: how many history items do not exist in the catalogue and were skipped.
+        skipped: part of the request ("candidates", "exclude", "only") -> how many of its ids are unknown and were
+            skipped; parts without such ids are not named.
+        route: "self", "replace", "consult" or "abstain".
+        by: the policy or delegate that answered; empty where no answer is given.
+        reason: why that one, in words.
+        confidence: calibrated P(the target is among the first ``cutoff`` items), or None without a router, and where
+            ``limited``: it was calibrated on answers that nothing was left out of.
+        risk: calibrated P(the policy would have been worse than the delegate), or None, as ``confidence``.
+        uncertainty: per estimator, those that were needed; empty where ``limited``.
+        explain: makes `steps`.
+        seconds: of the request.
+        models: "final" where a part that answers has learned from all interactions, else "evaluated".
+        personalised: whether it rests on a history; where no item of one is known, it is the same for everybody.
+        known_user: whether the user that was named is one of the data set's; None where none was named.
+        limited: whether what the request asks for (``exclude``, ``only``, ``where``, ``include_seen``, ``diversity``)
+            changed which items are the first ``cutoff``.
+        notes: what was skipped, left out or could not be done, a sentence each.
+        attempts: what went wrong with the delegates that were asked and did not answer, in turn.
+        edited: what was edited, None where nothing was. An edited request is answered by the policy itself, and
+            confidence, risk and uncertainty are not stated: they were calibrated on answers without edits.
+    """
+
+    items: tuple[Recommended, ...]
+    history: tuple[tuple[str, str], ...]
+    unknown: int
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    route: str
+    by: str
+    reason: str
+    confidence: float | None = None
+    cutoff: int
+    risk: float | None = None
+    uncertainty: dict[str, float] = field(default_factory=dict)
+    explain: Callable[[], tuple[Step, ...]] = field(repr=False, compare=False)
+    seconds: float
+    edited: Edited | None = None
+    attempts: tuple[str, ...] = ()
+    personalised: bool = True
+    models: str = "evaluated"
+    known_user: bool | None = None
+    limited: bool = False
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """Of the policy; empty where a delegate answered, and where no answer is given.
+
+        They are worked out when they are first asked for: it takes about as long as the answer itself.
+        """
+        return self.explain()
+
+    @property
+    def explained(self) -> tuple[Recommended, ...]:
+        """The items with what each was recommended for: of the first, what the policy's last step cites."""
+        if not self.items or not self.steps:
+            return self.items
+        cited = [self.history[at] for at in self.steps[-1].evidence if isinstance(at, int)]
+        because = tuple(Cause(item, title, 1 / len(cited)) for item, title in cited)
+        return (replace(self.items[0], because=because), *self.items[1:])
+
+    def to_dict(self, *, steps: bool = True) -> dict[str, Any]:
+        """As JSON values; ``steps``: with those and with what items were recommended for, to be worked out."""
+        values = asdict(replace(self, explain=tuple))
+        del values["explain"]
+        if not steps:
+            return values
+        return values | {
+            "items": [asdict(item) for item in self.explained],
+            "steps": [asdict(step) for step in self.steps],
+        }

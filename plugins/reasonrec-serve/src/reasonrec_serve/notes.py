@@ -1,0 +1,61 @@
+"""What is said of an answer: what was skipped, left out, or could not be done."""
+
+from __future__ import annotations
+
+from reasonrec_serve.resolve import Resolved
+
+SKIPPED = {
+    "history": "in the history",
+    "candidates": "among the candidates",
+    "exclude": "among those to exclude",
+    "only": "in the list of allowed items",
+}
+
+
+def list_notes(resolved: Resolved, n_items: int, *, abstained: bool, limited: bool) -> tuple[str, ...]:
+    """Sentences about one answer.
+
+    Args:
+        resolved: the request.
+        n_items: how many items were found.
+        abstained: whether no answer is given.
+        limited: whether confidence is not stated because of what the request rules out.
+    """
+    notes = [_skip(part, count) for part, count in (("history", resolved.batch.history.skipped),) if count]
+    notes += [_skip(part, count) for part, count in resolved.skipped.items()]
+    personalised = bool(len(resolved.batch.history.items))
+    if resolved.known_user is False and resolved.request.history is None:
+        notes.append("The user is new: nothing is known of what they did, so the answer is not personalised.")
+    elif not personalised:
+        notes.append("Not personalised: nothing is known of what they did.")
+    if abstained:
+        return (*notes, "No answer is given: none is sure enough.")
+    if found := _count_items(resolved, n_items):
+        notes.append(found)
+    if limited and n_items:
+        notes.append("Confidence is not stated: the request changes the list that it was calibrated on.")
+    return tuple(notes)
+
+
+def _skip(part: str, count: int) -> str:
+    items, were = ("items", "were") if count > 1 else ("item", "was")
+    return f"{count} unknown {items} {SKIPPED[part]} {were} skipped."
+
+
+def _count_items(resolved: Resolved, n_items: int) -> str | None:
+    """Why there are fewer items than wanted, None where there are as many."""
+    request, limits = resolved.request, resolved.limits
+    if n_items >= request.k:
+        return None
+    if request.candidates is not None:
+        return None if n_items else "No candidate is left: none of them is known and allowed."
+    asked = [name for name in ("exclude", "only", "where") if getattr(request, name) not in ((), None, {})]
+    if not asked:
+        return None if n_items else "Nothing is left to recommend: the history holds all that there is."
+    assert limits.allowed is not None
+    allowed, said = int(limits.allowed.sum()), " and ".join(f"`{name}`" for name in asked)
+    if not allowed:
+        return f"No item fits {said}, so there is nothing to recommend."
+    verb = "allow" if len(asked) > 1 else "allows"
+    seen = "" if request.include_seen else ", those that they have already among them"
+    return f"{n_items or 'None'} of the {request.k} items wanted: {said} {verb} {allowed}{seen}."
