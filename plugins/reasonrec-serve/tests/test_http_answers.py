@@ -74,7 +74,7 @@ def test_a_whole_number_is_an_id_and_steps_come_on_request_only(asked: tuple[Tes
         ({"history": [], "k": True}, "body.k", "valid integer"),
         ({"history": [None]}, "body.history", "valid"),
         ({"history": ["x" * 600]}, "body.history", "at most 512"),
-        ({"history": [], "candidates": ["nothing like it"]}, "candidates", "unknown item"),
+        ({"history": [], "candidates": []}, "candidates", "no candidates to rank"),
     ],
 )
 def test_what_cannot_be_answered_is_a_problem_with_its_place(
