@@ -9,7 +9,6 @@ import numpy as np
 from scipy import sparse
 
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.observe import ObservedItems
 from reasonrec_core.types import Float32, Int32
 
 LENGTH = np.float32(1e-12)
@@ -30,10 +29,9 @@ class ItemLikeness:
     labels: sparse.csr_matrix | None = None
 
     @classmethod
-    def of(cls, items: ObservedItems, catalog: Catalog) -> ItemLikeness:
-        """Features where the run encoded some, labels otherwise."""
-        features = dict(items.features)
-        return cls(features, None if features else weigh_labels(catalog))
+    def of(cls, features: Mapping[str, Float32], catalog: Catalog) -> ItemLikeness:
+        """The features, where the run encoded some; labels otherwise."""
+        return cls(dict(features), None if features else weigh_labels(catalog))
 
     def __bool__(self) -> bool:
         return bool(self.features) or (self.labels is not None and self.labels.nnz > 0)

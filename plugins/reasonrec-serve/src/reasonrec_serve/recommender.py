@@ -121,7 +121,7 @@ class Recommender(FinishedRun):
     @cached_property
     def likeness(self) -> ItemLikeness:
         """What items are compared by."""
-        return ItemLikeness.of(self.agent.items, self.dataset.catalog)
+        return ItemLikeness.of(self.agent.items.features, self.dataset.catalog)
 
     @property
     def _likeness_to_diversify(self) -> ItemLikeness:
