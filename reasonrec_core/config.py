@@ -160,8 +160,10 @@ class PipelineConfig(Settings):
         doubled = sorted({label for label in labels if labels.count(label) > 1})
         if doubled:
             raise ValueError(f"two components are called {doubled[0]!r}; give one of them another label")
-        if wrong := [name for name in self.observe if not re.fullmatch(NAME, name)]:
-            raise ValueError(f"a feature cannot be called {wrong[0]!r}; use letters, digits, '.', '_' and '-'")
+        named = {"a feature": self.observe, "an estimator": self.router.estimators if self.router else ()}
+        for what, names in named.items():
+            if wrong := [name for name in names if not re.fullmatch(NAME, name.rpartition(":")[2])]:
+                raise ValueError(f"{what} cannot be called {wrong[0]!r}; use letters, digits, '.', '_' and '-'")
         if not labels:
             raise ValueError("name a policy or at least one delegate")
         if "explain" in self.evaluate.tasks and self.policy is None:

@@ -21,6 +21,7 @@ from reasonrec_core.errors import PluginError, ReasonRecError, did_you_mean
 
 COMPLETE = "_REASONREC_COMPLETE"
 """The variable through which a shell asks for completions."""
+LONGEST = 2000
 
 
 class LazyGroup(click.Group):
@@ -274,4 +275,5 @@ def _traceback() -> None:
 
 
 def _say(message: str) -> None:
-    click.echo(plain(message), err=True)
+    """Print a message; of one that quotes what nobody reads (a name of 100,000 letters) both ends."""
+    click.echo(plain(message if len(message) <= LONGEST else f"{message[:1200]} ... {message[-600:]}"), err=True)

@@ -15,6 +15,7 @@ import pytest
 from installed import environment, install, install_module, python, reasonrec
 
 from reasonrec_core.cli import VERBS
+from reasonrec_core.cli.main import main
 
 COMMAND = """
 @hookimpl
@@ -370,3 +371,12 @@ def test_a_verb_of_a_group_that_does_not_exist_is_refused(tmp_path: Path) -> Non
     install_module(tmp_path, "reasonrec-act", COMMAND.replace('"act"', '"dat act"'))
     done = reasonrec(tmp_path, "--help")
     assert "there is no group 'dat'. Did you mean 'data'?" in done.stderr
+
+
+def test_of_an_endless_message_both_ends_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "x" * 300_000 + ".toml"])
+    said = capsys.readouterr().err
+    assert len(said) < 3000
+    assert said.startswith("error: xxx")
+    assert " ... " in said

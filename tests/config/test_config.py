@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reasonrec_core.config import load_config
+from reasonrec_core.config import check_config, load_config
 from reasonrec_core.errors import ConfigError
 
 BASE = 'delegates = ["popularity"]\n[data]\npath = "log"\n'
@@ -177,3 +177,15 @@ def test_a_goal_given_on_the_command_line_takes_the_place_of_the_file_s(tmp_path
     assert (kept.goal, kept.max_loss) == ("max_loss", 0.01)
     with pytest.raises(ConfigError, match="exactly one"):
         load_config(write(tmp_path, text), ["router.share=0.5", "router.risk=0.1"])
+
+
+@pytest.mark.parametrize("name", ["1.299,00", "\u200b", "a/b", ""])
+def test_an_estimator_is_called_what_a_file_may_be_called(name: str) -> None:
+    tree = {
+        "data": {"path": "x"},
+        "policy": "toy",
+        "delegates": ["popularity"],
+        "router": {"share": 0.5, "estimators": [name]},
+    }
+    with pytest.raises(ConfigError, match="an estimator cannot be called"):
+        check_config(tree, "p.toml")

@@ -73,7 +73,7 @@ def cast_column(values: pa.Array, kind: pa.DataType, name: str, wanted: str, pla
         return values.cast(kind)
     except CAST_FAILURES as error:
         row = find_cast_failure(values, kind)
-        what = f"{name} {_show(values[row])} is not {wanted}"
+        what = f"{name} {show_value(values[row])} is not {wanted}"
         raise make_cell_error(what, place, row, name, fix=CORRECT) from error
 
 
@@ -84,10 +84,11 @@ def refuse_missing(values: pa.Array, name: str, place: Place | None) -> None:
         raise make_cell_error(f"{name} is missing", place, row, name, fix=FILL_IN.format(name))
 
 
-def _show(value: pa.Scalar) -> str:
+def show_value(value: pa.Scalar) -> str:
     """The value for a message; only its type where Python has no such value (a date of the year 100,000)."""
     try:
-        return repr(value.as_py())
+        found = value.as_py()
+        return repr(found) if isinstance(found, str | bytes) else str(found)
     except (ValueError, OverflowError):
         return f"(a {value.type} out of range)"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from reasonrec_core.data.columns import flatten_column, is_text
 from reasonrec_core.errors import DataError
-from reasonrec_datasets.importing.column_parsing import decode_values
+from reasonrec_datasets.importing.column_parsing import decode_values, show_value
 from reasonrec_datasets.importing.time_parsing import (
     TimeForm,
     find_implausible_times,
@@ -24,6 +24,7 @@ from reasonrec_datasets.importing.time_parsing import (
 
 TIME_WORDS = re.compile(r"date|time|stamp|when|year|month|day|(^|_)(at|on|ts|t|utc)$|_dt$|^dt", re.IGNORECASE)
 SAMPLE = 200
+SHOWN = 60
 FEW_USERS = 200
 ENOUGH = 2
 
@@ -43,9 +44,10 @@ def ask_for_time(table: pa.Table, user: str, path: Path) -> None:
         column = table.column(name)
         if not _looks_like_time(name, decode_values(flatten_column(column.slice(0, SAMPLE)))):
             continue
-        example = str(column.drop_null()[0])
+        example = show_value(column.drop_null()[0])
+        example = example if len(example) <= SHOWN else f"{example[:SHOWN]}..."
         shape, order = _say_form(column), _say_order(column, table.column(user))
-        what = f"no column is the timestamp, but {name!r} looks like one (e.g. {example[:40]!r}){order}"
+        what = f"no column is the timestamp, but {name!r} looks like one (e.g. {example}){order}"
         fix = (
             f"If it says when, read it: --column timestamp={name}{shape}. "
             "If the order of the rows, oldest first, is to stand for time: --column timestamp="
@@ -84,20 +86,20 @@ def _looks_like_time(name: str, sample: pa.Array) -> bool:
     return len(times) > 0 and not find_implausible_times(times).any()
 
 
-def _find_form(cells: Sequence[Any]) -> str | None:
-    formats = guess_formats([cell for cell in cells if isinstance(cell, str)])
+def _find_form(cells: pa.Array) -> str | None:
+    formats = guess_formats(cells.drop_null().to_pylist()) if is_text(cells.type) else []
     return formats[0] if formats else None
 
 
 def _say_form(column: pa.ChunkedArray) -> str:
-    form = _find_form(decode_values(flatten_column(column.slice(0, SAMPLE))).drop_null().to_pylist())
+    form = _find_form(decode_values(flatten_column(column.slice(0, SAMPLE))))
     return f" --time-format {form!r}" if form else ""
 
 
 def _say_order(column: pa.ChunkedArray, users: pa.ChunkedArray) -> str:
     """Whether each user's rows are newest first, as far as the column can be read."""
     values = decode_values(flatten_column(column))
-    form = _find_form(values[:SAMPLE].drop_null().to_pylist())
+    form = _find_form(values[:SAMPLE])
     try:
         times = parse_times(values, form=TimeForm(form))
     except DataError:

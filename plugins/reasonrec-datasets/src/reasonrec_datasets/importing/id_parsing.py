@@ -34,6 +34,8 @@ def parse_ids(
     values = _as_text(flatten_column(column), name, place)
     if not pa.types.is_dictionary(values.type):
         values = pc.dictionary_encode(values)
+    elif len(values.indices.drop_null().unique()) < len(values.dictionary):
+        values = values.dictionary_decode().dictionary_encode()  # what no row says is nobody's id
     trimmed = pc.utf8_trim_whitespace(values.dictionary)
     codes = values.indices.cast(pa.int32())
     _refuse_unusable(codes, trimmed, name, place)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from reasonrec_core.data.columns import flatten_column, take_column
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, Int64
+from reasonrec_datasets.importing.column_parsing import CAST_FAILURES, decode_values, make_cell_error
 from reasonrec_datasets.importing.raw_tables import RawTables
 
 EVENT = "event"
@@ -48,7 +49,12 @@ def weigh_events(raw: RawTables, weights: Mapping[str, float]) -> RawTables:
             fix = "Name the column that holds them: --event-column NAME."
             raise DataError("event weights are given, but no column is read as event", fix=fix)
         return raw
-    kinds = pc.utf8_trim_whitespace(take_column(log, EVENT).cast(pa.string()))
+    column = decode_values(take_column(log, EVENT))
+    try:
+        kinds = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    except CAST_FAILURES as error:
+        where = raw.places.get("interactions")
+        raise make_cell_error(f"event has type {column.type}", where, 0, EVENT, fix="Store it as text.") from error
     counts = {pair["values"].as_py(): pair["counts"].as_py() for pair in pc.value_counts(kinds)}
     seen = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(counts.items(), key=lambda c: -c[1])[:9])
     log = log.drop_columns([EVENT])

@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.data.columns import take_column
+from reasonrec_core.data.columns import is_text, take_column
+from reasonrec_core.errors import DataError
 
 FOLDER = "images"
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"})
@@ -23,6 +24,9 @@ def find_item_pictures(items: pa.Table, folder: Path) -> tuple[pa.Table, Path | 
     """
     pictures = folder / FOLDER
     if "image" in items.column_names:
+        if not is_text(items.schema.field("image").type):
+            fix = "Paths are text. If it is none, leave it out: --column items.image="
+            raise DataError(f"image is {items.schema.field('image').type}, not a path", where=str(folder), fix=fix)
         paths = items.column("image").drop_null()[:LOOK_AT].to_pylist()
         inside = not any(_exists(folder / p) for p in paths) and any(_exists(pictures / p) for p in paths)
         return items, pictures if inside else folder

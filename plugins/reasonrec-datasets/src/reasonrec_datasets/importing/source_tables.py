@@ -10,8 +10,9 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reasonrec_core.data.columns import take_column
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
-from reasonrec_datasets.importing.column_parsing import Place
+from reasonrec_datasets.importing.column_parsing import Place, cast_column
 from reasonrec_datasets.importing.file_order import ask_for_time
 from reasonrec_datasets.importing.raw_tables import RawTables
 
@@ -120,7 +121,8 @@ class _JoinedTable:
         found = self.inner.read([*plain, *self.parts], encoded)
         table = found.table.select(plain)
         if self.name in kept:
-            halves = [found.table.column(part).cast(pa.string()) for part in self.parts]
+            columns = [(part, take_column(found.table, part)) for part in self.parts]
+            halves = [cast_column(column, pa.string(), part, "text", found.place) for part, column in columns]
             table = table.append_column(self.name, pc.binary_join_element_wise(*halves, " "))
         return SourceTable(table, found.path, _RenamedPlace(found.place, {self.name: self.parts[0]}))
 

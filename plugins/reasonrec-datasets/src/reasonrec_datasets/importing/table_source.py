@@ -106,10 +106,12 @@ class TableSource(DataSource[C]):
     def build(self, path: Path, folder: Path, request: ImportRequest) -> Dataset:
         """The tables, checked and indexed, as a dataset in ``folder``."""
         matcher = ColumnMatcher(request.columns)
-        with self.reading(request.columns) as reading:
+        with self.reading(request.columns) as reading, _refuse_types(path):
             raw = _remark(replace(self.read(path, matcher), time_form=self.time_form), reading, path)
         try:
-            return build_dataset(finish_tables(raw, path, matcher, request, self.rules), folder, seed=request.seed)
+            with _refuse_types(path):
+                finished = finish_tables(raw, path, matcher, request, self.rules)
+            return build_dataset(finished, folder, seed=request.seed)
         except DataError as error:
             if error.where is not None:
                 raise
@@ -145,11 +147,22 @@ def import_path(
         fix = "Its data can be used as it is: a pipeline names the path."
         raise DataError(f"the data source {chosen.name!r} makes datasets, not tables", where=str(path), fix=fix)
     source = chosen.source
-    with chosen.guard("read"), source.reading(columns or {}) as reading:
+    with chosen.guard("read"), source.reading(columns or {}) as reading, _refuse_types(path):
         raw = _remark(replace(source.read(path, matcher), time_form=source.time_form), reading, path)
-    return finish_tables(
-        raw, path, matcher, ImportRequest(chosen.name, columns or {}, options or {}, name), source.rules
-    )
+    request = ImportRequest(chosen.name, columns or {}, options or {}, name)
+    with _refuse_types(path):
+        return finish_tables(raw, path, matcher, request, source.rules)
+
+
+@contextmanager
+def _refuse_types(path: Path) -> Iterator[None]:
+    """What Arrow cannot make of columns (of structs, maps, lists of lists) is the data's fault, not the source's."""
+    try:
+        yield
+    except pa.ArrowException as error:
+        what = f"holds a column that cannot be read ({(str(error).splitlines() or [''])[0][:200]})"
+        fix = "Store it as text, numbers, dates or lists of them, or leave it out: --column NAME="
+        raise DataError(what, where=str(path), fix=fix) from error
 
 
 def finish_tables(
@@ -208,7 +221,8 @@ def _compare_items(raw: RawTables) -> list[str]:
     absent = used.filter(pc.invert(pc.is_in(used, value_set=take_column(raw.items, "item_id"))))
     if len(absent) == len(used):
         what = f"none of the {len(used)} items of the interactions is in the item table"
-        fix = f"Ids must be equal as text: {used[0].as_py()!r} there, {there[0].as_py()!r} here."
+        example = f"{there[0].as_py()!r} here" if len(there) else "no item here"
+        fix = f"Ids must be equal as text: {used[0].as_py()!r} there, {example}."
         raise DataError(what, fix=fix)
     if len(absent):
         return [f"{len(absent)} of {len(used)} items of the interactions are not in the item table, e.g. {absent[0]}"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import gzip
 import json
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -31,6 +32,7 @@ from reasonrec_datasets.layouts.tables import TEXT_FIELDS, list_files, read_besi
 
 SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz")
 LINE_BYTES = 1 << 26
+SURROGATE = re.compile("[\ud800-\udfff]")
 FIELDS = {
     "user_id": ("reviewerID", "user_id"),
     "item_id": ("parent_asin", "asin", "item_id"),
@@ -183,7 +185,16 @@ def _object(line: bytes, where: str, literals: bool) -> dict[str, Any]:
             raise DataError(what, where=f"{where}:{column}", fix="Every line holds one JSON object.") from error
     if not isinstance(value, dict):
         raise DataError("not a JSON object", where=where, fix="Every line holds one JSON object.")
+    if "\\u" in text and _holds_surrogates(value):
+        raise DataError("holds half of a surrogate pair, which is no text", where=where, fix="Write it in UTF-8.")
     return value
+
+
+def _holds_surrogates(value: Any) -> bool:
+    try:
+        return SURROGATE.search(json.dumps(value, ensure_ascii=False)) is not None
+    except (RecursionError, ValueError, TypeError):  # nested without end; no JSON, where it was Python's notation
+        return True
 
 
 def _literal(text: str) -> Any:

@@ -24,6 +24,7 @@ from reasonrec_datasets.layouts.headers import UNNAMED, drop_unnamed, find_delim
 ID = pa.dictionary(pa.int32(), pa.string())
 """Type of columns with few distinct values: a tenth of the memory of plain strings."""
 BLOCK_BYTES = 1 << 23
+TOO_LONG = f"a row is longer than {BLOCK_BYTES:,} bytes, or a quote is opened but not closed"
 UNIT = "\x1f"
 
 
@@ -120,8 +121,7 @@ class DelimitedFile:
             )
         except (pa.ArrowException, UnicodeDecodeError) as error:
             if "straddl" in str(error) or "block_size" in str(error):
-                what = f"a row is longer than {BLOCK_BYTES:,} bytes, or a quote is opened but not closed"
-                raise DataError(what, where=str(self.path)) from error
+                raise DataError(TOO_LONG, where=str(self.path)) from error
             raise self._diagnose() or DataError(str(error), where=str(self.path)) from error
         if (quotes % 2 or table.num_rows == 0) and (problem := self._diagnose()):
             raise problem
@@ -187,14 +187,16 @@ class DelimitedFile:
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """Each data row with the number of the line that it starts on."""
         reader = _make_reader(self.lines(), self.delimiter, self.dialect.quote)
-        csv.field_size_limit(max(csv.field_size_limit(), len(self.content)))
         line, headed = 1, self.dialect.names is None
-        for record in reader:
-            if record and headed:
-                headed = False
-            elif record:
-                yield line, record
-            line = reader.line_num + 1
+        try:
+            for record in reader:
+                if record and headed:
+                    headed = False
+                elif record:
+                    yield line, record
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise DataError(TOO_LONG, where=f"{self.path}:{line}") from error
 
     def _diagnose(self) -> DataError | None:
         """What is wrong with the text, found by reading it slowly."""
@@ -244,6 +246,7 @@ class DelimitedFile:
 
 
 def _make_reader(lines: Iterator[str], delimiter: str, quote: str | None) -> Any:
+    csv.field_size_limit(BLOCK_BYTES)
     if quote:
         return csv.reader(lines, delimiter=delimiter, quotechar=quote)
     return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)

@@ -77,12 +77,12 @@ def make_undecodable(path: Path, error: UnicodeDecodeError, *, before: int = 0) 
 def _transcode(content: pa.Buffer, encoding: str, path: Path) -> pa.Buffer:
     try:
         return pa.py_buffer(content.to_pybytes().decode(encoding).encode())
-    except LookupError as error:
-        raise ConfigError(f"unknown encoding {encoding!r}", where="--encoding", fix="E.g. latin-1.") from error
     except UnicodeDecodeError as error:
         raise make_undecodable(path, error) from error
     except UnicodeError as error:
         raise DataError(f"is not {encoding} ({error})", where=str(path), fix=SAVE_AS) from error
+    except (LookupError, ValueError) as error:
+        raise ConfigError(f"unknown encoding {encoding!r}", where="--encoding", fix="E.g. latin-1.") from error
 
 
 def _read_bytes(path: Path, reading: FileReading) -> pa.Buffer:
