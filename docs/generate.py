@@ -17,11 +17,15 @@ from typing import Any, get_args, get_origin
 import click
 from house import picture
 from pydantic import BaseModel
+from reasonrec_datasets import TableSettings
+from reasonrec_datasets.import_command import import_command
+from reasonrec_datasets.importing.column_matching import ALIASES
 from reasonrec_trace.schema import describe_columns
 
 from reasonrec_core import hookspecs
 from reasonrec_core.cli.main import cli
 from reasonrec_core.config import TRACE, PipelineConfig
+from reasonrec_core.data import list_sources
 from reasonrec_core.hookspecs import Kind
 from reasonrec_core.plugins import OFFICIAL, installed
 from reasonrec_core.registry import Registry
@@ -215,6 +219,7 @@ def pages() -> dict[Path, str]:
         DOCS / "cli.md": cli_page(),
         DOCS / "settings.md": settings_page(registry),
         DOCS / "hooks.md": hooks_page(),
+        DOCS / "data.md": data_page(registry),
         DOCS / "metrics.md": metrics_page(registry),
         DOCS / "trace.md": between((DOCS / "trace.md").read_text(encoding="utf-8"), "columns", column_table()),
         Path(OFFICIAL): official_table(),
@@ -225,6 +230,54 @@ def column_table() -> str:
     """A row per column of a trace."""
     rows = [f"| `{name}` | {kind} | {text} |" for name, (kind, text) in describe_columns().items()]
     return "\n".join(["| column | type | what it is |", "|---|---|---|", *rows, ""])
+
+
+def data_page(registry: Registry) -> str:
+    """The page of data with its tables of layouts, of settings, and of names that are recognised."""
+    text = (DOCS / "data.md").read_text(encoding="utf-8")
+    tables = {"layouts": layout_table(registry), "reading": reading_table(registry), "names": name_table()}
+    for mark, content in tables.items():
+        text = between(text, mark, content)
+    return text
+
+
+def list_our_sources(registry: Registry) -> list[str]:
+    """The data sources of this repository, in the order in which they are asked."""
+    return [
+        name for name in list_sources(registry) if registry.spec(Kind.DATA_SOURCE, name).distribution.startswith(OURS)
+    ]
+
+
+def layout_table(registry: Registry) -> str:
+    """A row per data source, in the order in which they are asked."""
+    rows = [
+        f"| `{name}` | {registry.spec(Kind.DATA_SOURCE, name).spec.summary} |" for name in list_our_sources(registry)
+    ]
+    return "\n".join(["| `--format` | what is there |", "|---|---|", *rows, ""])
+
+
+def reading_table(registry: Registry) -> str:
+    """A row per setting that all sources of tables have, and those that some have besides."""
+    options = {o.name: o.opts[0] for o in import_command.params if isinstance(o, click.Option)}
+    parts = ["| setting | option of `data import` | default | meaning |", "|---|---|---|---|"]
+    for name, field in TableSettings.model_fields.items():
+        default = shown(field.get_default(call_default_factory=True))
+        option = f"`{options[name]}`" if name in options else "`--option`"
+        parts.append(f"| `{name}` | {option} | `{default}` | {(field.description or '').replace('|', chr(92) + '|')} |")
+    parts += ["", "Some layouts have settings besides (`--option NAME=VALUE`):", ""]
+    parts += ["| layout | setting | default | meaning |", "|---|---|---|---|"]
+    for name in list_our_sources(registry):
+        for key, field in registry.load(Kind.DATA_SOURCE, name).Config.model_fields.items():
+            if key not in TableSettings.model_fields:
+                default = shown(field.get_default(call_default_factory=True))
+                parts.append(f"| `{name}` | `{key}` | `{default}` | {field.description or ''} |")
+    return "\n".join([*parts, ""])
+
+
+def name_table() -> str:
+    """A row per column of ours: what people call it."""
+    rows = [f"| `{ours}` | {', '.join(f'`{name}`' for name in names)} |" for ours, names in ALIASES.items()]
+    return "\n".join(["| ours | is also recognised as |", "|---|---|", *rows, ""])
 
 
 def metric_definitions(registry: Registry, task: str) -> str:

@@ -35,9 +35,11 @@ def find_source(path: Path, registry: Registry | None = None) -> str:
                     return name
         except PluginError as error:
             logging.getLogger("reasonrec").warning("a data source is not asked: %s", error.message)
-    known = "; ".join(f"{n}: {registry.spec(Kind.DATA_SOURCE, n).spec.summary}" for n in list_sources(registry))
-    fix = f"{f'Known layouts are {known}.' if known else ''} {_say_more(registry)}".strip()
-    raise DataError("no known layout of data", where=str(path), fix=fix)
+    known = ", ".join(list_sources(registry))
+    inner = [each.name for each in path.iterdir() if each.is_dir()][:3] if path.is_dir() else []
+    hint = f"Name the folder that holds the files ({', '.join(inner)}?). " if inner else ""
+    said = f"{hint}Known layouts are {known}; `reasonrec plugins` says what each reads." if known else ""
+    raise DataError("no known layout of data", where=str(path), fix=f"{said} {_say_more(registry)}".strip())
 
 
 def list_sources(registry: Registry | None = None) -> list[str]:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from reasonrec_datasets import build_dataset, convert_numbers, import_path
 from reasonrec_datasets.importing.list_parsing import join_written_lists, parse_list
 from reasonrec_datasets.importing.number_parsing import parse_amount
+
+from reasonrec_core.errors import DataError
 
 LOG = "user_id,item_id,timestamp\nu1,a,1700000000\nu1,b,1700000001\nu1,c,1700000002\n"
 
@@ -116,3 +119,43 @@ def test_prices_of_amazon(tmp_path: Path) -> None:
     prices = dict(zip(dataset.catalog.ids, dataset.catalog.table.column("price").to_pylist(), strict=True))
     assert prices == {"a": 9.5, "b": 1000, "c": None, "d": 7.25}
     assert any("'from 9.50' as 9.5" in note for note in dataset.notes)
+
+
+def test_numbers_in_columns_of_text_in_parquet(tmp_path: Path) -> None:
+    parquet.write_table(pa.table({"user_id": ["u", "u"], "item_id": ["a", "b"]}), tmp_path / "interactions.parquet")
+    prices = pa.array(["$1,299.00", "from 12.00"], pa.large_string())
+    weights = pa.array(["1,5", "2"]).dictionary_encode()
+    items = pa.table({"item_id": ["a", "b"], "price": prices, "weight": weights, "zip": ["07041", "1"]})
+    parquet.write_table(items, tmp_path / "items.parquet")
+    dataset = build_dataset(import_path(tmp_path), tmp_path / "d")
+    rows = {row["item_id"]: row for row in dataset.catalog.table.to_pylist()}
+    assert rows["a"] == {"item_id": "a", "price": 1299, "weight": 1.5, "zip": "07041"}
+    assert rows["b"]["price"] == 12
+    assert any("column 'price' is numbers: 2 cells are read by rule" in note for note in dataset.notes)
+
+
+def test_values_with_a_decimal_comma(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user_id;item_id;rating\nu;a;4,5\nu;b;3\nu;c;1,99\n")
+    raw = import_path(tmp_path / "log.csv")
+    assert raw.interactions.column("value").to_pylist() == pytest.approx([4.5, 3, 1.99])
+    assert "value: 2 of 3 cells are read by rule, e.g. '4,5' as 4.5" in raw.source["notes"]
+    (tmp_path / "log.csv").write_text("user_id;item_id;rating\nu;a;4,5\nu;b;good\n")
+    with pytest.raises(DataError, match=r"log\.csv:3:5: value 'good'"):
+        import_path(tmp_path / "log.csv")
+
+
+def test_of_several_images_the_first_is_taken_and_addresses_are_not_fetched(tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_text(LOG)
+    cells = ["\"['p.jpg', 'q.jpg']\"", "https://x/y.jpg", ""]
+    rows = "".join(f"{item},{cell}\n" for item, cell in zip("abc", cells, strict=True))
+    (tmp_path / "items.csv").write_text(f"item_id,images\n{rows}")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "p.jpg").write_bytes(b"x")
+    dataset = build_dataset(import_path(tmp_path), tmp_path / "d")
+    assert dict(zip(dataset.catalog.ids, dataset.catalog.image_paths, strict=True)) == {
+        "a": "p.jpg",
+        "b": None,
+        "c": None,
+    }
+    assert any("1 items have several: the first is taken" in note for note in dataset.notes)
+    assert any("1 images are addresses, which are not fetched" in note for note in dataset.notes)

@@ -64,7 +64,7 @@ CASES: dict[str, Bad] = {
     "no such path": Bad({}, ("nowhere: no such file or folder",), path="nowhere"),
     "misspelt path": Bad({"shop.csv": LOG}, ("shop.csw: no such file or folder", "'shop.csv'"), path="shop.csw"),
     "empty folder": Bad({}, ("the folder is empty",)),
-    "no known layout": Bad({"notes.md": b"x"}, ("no known layout", "sequences.txt", "RecBole", "MovieLens")),
+    "no known layout": Bad({"notes.md": b"x"}, ("no known layout", "sequences", "recbole", "`reasonrec plugins`")),
     "no file of that format": Bad({"notes.md": b"x"}, ("found: none",), ("--format", "recbole")),
     "two tables of one kind": Bad(
         {"interactions.csv": LOG, "interactions.parquet": b"x"}, ("interactions.parquet and interactions.csv",)
@@ -78,7 +78,10 @@ CASES: dict[str, Bad] = {
         log(b"1,2\n", b"\x1b[31muser\x1b]0;x\x07,y\n"), ("there are: '\\x1b[31muser\\x1b]0;x\\x07', y.",)
     ),
     "a header without end": Bad(log(b"1\n", b",".join(b"c%d" % n for n in range(99)) + b"\n"), ("and 69 more",)),
-    "no header line": Bad(log(b"3,4,5\n", b"1,2,3\n"), ("no column 'user_id'; there are: 1, 2, 3", "first line")),
+    "no header line": Bad(
+        {"interactions.csv": b"1,2,3\n2,3,4\n"},
+        ("interactions.csv:1", "the first line is a row already", ": 1, 2, 3", "--column item_id=2"),
+    ),
     "mapped column is absent": Bad(
         log(b"1,2,3\n", b"user_id,item_id,customer\n"),
         ("no file has a column 'custmer'", "'customer'"),
@@ -130,7 +133,9 @@ CASES: dict[str, Bad] = {
         ("no column 'user_id'", "--column user_id=1 --column item_id=2"),
         path="r.txt",
     ),
-    "zip with two files": Bad({"shop.zip": zipped("a.csv", "b.csv")}, ("holds 2 files",), path="shop.zip"),
+    "zip with two files, neither of which is a log": Bad(
+        {"shop.zip": zipped("a.md", "b.md")}, ("shop.zip", "no known layout"), path="shop.zip"
+    ),
     "not zip": Bad({"interactions.csv.zip": LOG}, ("interactions.csv.zip: cannot be unpacked",)),
     "missing time": Bad(log(b"u,a,1\nu,b,\n"), ("interactions.csv:3:5", "timestamp is missing")),
     "seconds and milliseconds": Bad(

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from layout_files import fields_of, load, log_of, write
 
+from reasonrec_core.errors import DataError
+
 LOG = "user_id,item_id,timestamp\nu1,b,200\nu1,a,100\nu2,é,50\n"
 READ = {"u1": ["a", "b"], "u2": ["é"]}
 
@@ -21,6 +23,21 @@ def zipped(name: str, content: str) -> bytes:
         archive.writestr(name, content)
         archive.writestr(f"__MACOSX/._{name}", "x")
     return stream.getvalue()
+
+
+JSON = "".join(
+    f'{{"user_id":{user},"item_id":"{item}","timestamp":{time}}}\n'
+    for user, item, time in (
+        ('"u1"', "b", '"2020-01-02"'),
+        ('{"$oid":"u1"}', "a", '{"$date":"2020-01-01"}'),
+        ('"u2"', "é", '"2020-01-01"'),
+    )
+)
+PLAIN_JSON = JSON.replace('{"$oid":"u1"}', '"u1"').replace('{"$date":', "").replace('"}}', '"}')
+DAYS = "".join(
+    f"{user},{item},2020-01-01,{time}\n"
+    for user, item, time in (("u1", "b", "9:30"), ("u1", "a", "8:00"), ("u2", "é", "8:00"))
+)
 
 
 def indexed(text: str) -> str:
@@ -42,6 +59,12 @@ FORMS: dict[str, tuple[dict[str, str | bytes], dict[str, str]]] = {
     "Latin-1": ({"interactions__csv": LOG.encode("latin-1")}, {"encoding": "latin-1"}),
     "a delimiter of its own": ({"interactions__csv": LOG.replace(",", "~")}, {"delimiter": "~"}),
     "a delimiter by name": ({"interactions__csv": LOG.replace(",", " ")}, {"delimiter": "space"}),
+    "blanks between columns": ({"interactions__csv": LOG.replace(",", "   ")}, {}),
+    "remarks above the header": ({"interactions__csv": f"# exported, 2024\n{LOG}"}, {}),
+    "single quotes": ({"interactions__csv": "'user_id','item_id','timestamp'\n" + LOG[26:]}, {"quote": "single"}),
+    "JSON lines": ({"interactions__jsonl": PLAIN_JSON}, {}),
+    "objects of MongoDB": ({"interactions__jsonl": JSON}, {}),
+    "day and time of day": ({"interactions__csv": f"user_id,item_id,date,time\n{DAYS}"}, {}),
     "part files": ({"interactions-0__csv": LOG[:35], "interactions-1__csv": f"{LOG[:26]}{LOG[35:]}"}, {}),
     "part files as Spark names them": (
         {"part-00000__csv": LOG[:35], "part-00001__csv": f"{LOG[:26]}{LOG[35:]}", "_SUCCESS": ""},
@@ -110,3 +133,67 @@ def test_sequences_stay_sequences(tmp_path: Path) -> None:
 def test_quoted_line_breaks_in_text_are_text(tmp_path: Path) -> None:
     folder = write(tmp_path / "in", interactions__csv=LOG, items__csv='item_id,title\na,"One,\ntwo"\n')
     assert fields_of(load(folder, tmp_path), "a") == {"title": "One,\ntwo"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "title"),
+    [
+        ("cp1252", "Café crème"), ("cp1251", "Война и мир"), ("koi8_r", "Война и мир"), ("gb18030", "红楼梦"),
+        ("big5", "臥虎藏龍"),
+        ("shift_jis", "となりのトトロ"), ("euc_jp", "となりのトトロ"), ("euc_kr", "기생충"),
+        ("cp1250", "Žluťoučký kůň"),
+        ("cp1253", "Καλημέρα"), ("utf-16-le", "Apple pie"), ("utf-16-be", "Apple pie"),
+    ],
+)  # fmt: skip
+def test_an_encoding_is_asked_about_with_a_guess_that_reads_it(encoding: str, title: str, tmp_path: Path) -> None:
+    items = f"item_id,title\na,{title}\nb,Plain\n".encode(encoding)
+    folder = write(tmp_path / "in", interactions__csv="user_id,item_id\nu,a\nu,b\n", items__csv=items)
+    with pytest.raises(DataError) as caught:
+        load(folder, tmp_path)
+    assert f"--encoding {encoding}." in str(caught.value.fix)
+    if not encoding.startswith("utf-16"):
+        assert repr(title) in str(caught.value.fix)
+        assert fields_of(load(folder, tmp_path / "read", options={"encoding": encoding}), "a")["title"] == title
+
+
+SWALLOWED = 'item_id,title,price\na,"Big 12 TV,5\nb,Small 5" thing,6\nc,C,7\n'
+
+
+def test_a_quote_that_swallows_a_row_of_text_is_asked_about(tmp_path: Path) -> None:
+    folder = write(tmp_path / "in", interactions__csv="user_id,item_id\nu,a\nu,c\n", items__csv=SWALLOWED)
+    with pytest.raises(DataError, match=r"items\.csv:2:3: a quote swallows the end of the line: title") as caught:
+        load(folder, tmp_path)
+    assert "--quote none" in str(caught.value.fix)
+    assert fields_of(load(folder, tmp_path / "none", options={"quote": "none"}), "b")["title"] == 'Small 5" thing'
+    assert "\n" in (fields_of(load(folder, tmp_path / "double", options={"quote": "double"}), "a")["title"] or "")
+
+
+def test_quotes_within_quotes_may_follow_a_backslash(tmp_path: Path) -> None:
+    books = '"ISBN";"Book-Title";"Author"\n"1";"The \\"Odd\\"; One";"M"\n'
+    folder = write(tmp_path / "in", r__csv='"User-ID";"ISBN";"Book-Rating"\n"7";"1";"0"\n', books__csv=books)
+    with pytest.raises(DataError) as caught:
+        load(folder, tmp_path)
+    assert "--quote backslash" in str(caught.value.fix)
+    dataset = load(folder, tmp_path, options={"quote": "backslash"})
+    assert fields_of(dataset, "1")["title"] == 'The "Odd"; One'
+
+
+def test_a_first_line_that_is_a_row_is_asked_about_with_numbers(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "in", ratings_Beauty__csv="A39HTATAQ9V7YF,0205616461,5.0,1369699200\nA3JM6,B1,3.0,1355443200\n"
+    )
+    with pytest.raises(DataError, match="the first line is a row already") as caught:
+        load(folder / "ratings_Beauty.csv", tmp_path)
+    said = "--column user_id=1 --column item_id=2 --column value=3 --column timestamp=4"
+    assert said in str(caught.value.fix)
+    columns = dict(pair.split("=") for pair in said.replace("--column ", "").split())
+    assert len(load(folder / "ratings_Beauty.csv", tmp_path, columns=columns)) == 2
+
+
+def test_no_text_is_taken_for_data(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "in", notes__txt="This is a note.\nIt has no data, only words.\n", head__txt="user_id item_id\nu a\n"
+    )
+    with pytest.raises(DataError, match="no known layout"):
+        load(folder / "notes.txt", tmp_path)
+    assert log_of(load(folder / "head.txt", tmp_path)) == {"u": ["a"]}

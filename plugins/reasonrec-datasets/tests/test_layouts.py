@@ -174,5 +174,5 @@ def test_a_movielens_column_can_be_left_out(tmp_path: Path) -> None:
 def test_numbers_as_ids_in_json_take_the_fast_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"user": u, "item": i, "timestamp": 1.5e9 + i, "rating": 4} for u in range(3) for i in range(3)]
     folder = write(tmp_path / "a", log__jsonl="\n".join(map(json.dumps, rows)))
-    monkeypatch.setattr("reasonrec_datasets.layouts.amazon._with_python", None)
+    monkeypatch.setattr("reasonrec_datasets.layouts.json_lines.JsonLines._read_with_python", None)
     assert log_of(load(folder / "log.jsonl", tmp_path))["2"] == ["0", "1", "2"]

@@ -43,8 +43,10 @@ class NewItems:
         Raises:
             DataError: a blank or repeated id, or a cell that cannot be used, with its place.
         """
-        table, images = find_item_pictures(check_fields(source.table, "item_id", source.place), source.path.parent)
-        return cls(table, images, source.path, source.place, tuple(notes))
+        said = list(notes)
+        fields = check_fields(source.table, "item_id", source.place)
+        table, images = find_item_pictures(fields, source.path.parent, said)
+        return cls(table, images, source.path, source.place, tuple(said))
 
     def __len__(self) -> int:
         return int(self.table.num_rows)

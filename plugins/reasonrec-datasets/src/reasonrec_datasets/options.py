@@ -38,7 +38,8 @@ def _complete_kinds(context: click.Context, parameter: click.Parameter, incomple
 
 
 FORMAT = click.option(
-    "--format", "format_", default="auto", show_default=True, metavar="SOURCE", shell_complete=_complete_formats,
+    "--format", "--layout", "format_", default="auto", show_default=True, metavar="SOURCE",
+    shell_complete=_complete_formats,
     help="The data source that reads the path (`reasonrec plugins` lists them); by default found by looking.",
 )  # fmt: skip
 COLUMN = click.option(
@@ -62,11 +63,14 @@ READ_OPTIONS = (
                  help="Encoding of text files (latin-1, cp1252, utf-16, ...).  [default: UTF-8]"),
     click.option("--delimiter", metavar="CHARACTER",
                  help="Between fields: a character, or tab, space, comma, semicolon, pipe.  [default: the likeliest]"),
+    click.option("--quote", type=click.Choice(["double", "single", "backslash", "none"]),
+                 help="What surrounds fields; backslash: quotes within are escaped so; none: they are ordinary.  "
+                 "[default: double]"),
     click.option("--max-bytes", type=click.IntRange(min=1),
                  help="Most that a packed file may unpack to.  [default: 1 GiB]"),
     click.option("--max-columns", type=click.IntRange(min=1), help="Most columns of a file.  [default: 10000]"),
 )  # fmt: skip
-READ_NAMES = ("time_format", "time_unit", "encoding", "delimiter", "max_bytes", "max_columns")
+READ_NAMES = ("time_format", "time_unit", "encoding", "delimiter", "quote", "max_bytes", "max_columns")
 """Settings of every source of tables that have options of their own."""
 LOG_OPTIONS = (
     click.option("--dedupe", type=click.Choice(["last", "sum", "none"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reasonrec_core.data.catalog import TEXT_ORDER
@@ -21,25 +21,33 @@ OWN_NAMES = {"value": ("value", "label", "rating")}
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "user_id": (
         "user", "uid", "userid", "user_idx", "customer_id", "customer", "reviewer_id", "visitor_id", "member_id",
-        "account_id", "session_id",
+        "account_id", "username", "user_name", "steamid", "profile_id", "buyer_id", "client_id", "reader_id",
+        "customer_no", "cust_id", "cust", "session_id",
     ),
     "item_id": (
         "item", "iid", "itemid", "item_idx", "movie_id", "product_id", "parent_asin", "asin", "article_id", "book_id",
-        "track_id", "song_id", "business_id", "news_id", "sku", "isbn", "mid", "pid",
+        "track_id", "song_id", "business_id", "news_id", "video_id", "venue_id", "location_id", "poi_id", "recipe_id",
+        "anime_id", "artist_id", "ad_id", "game_id", "sku", "stock_code", "product_code", "item_code", "isbn", "mid",
+        "pid", "product", "prod",
     ),
     "timestamp": (
-        "time", "ts", "unix_review_time", "unix_timestamp", "datetime", "date", "created_at", "event_time", "t_dat",
-        "time_stamp",
+        "time", "ts", "unix_review_time", "unix_timestamp", "datetime", "date", "created_at", "event_time",
+        "event_timestamp", "t_dat", "time_stamp", "visit_date", "order_date", "purchase_date", "review_date",
+        "invoice_date",
     ),
-    "value": ("score", "overall", "stars", "click", "clicked", "preference"),
+    "value": ("score", "overall", "stars", "click", "clicked", "preference", "book_rating", "watch_ratio"),
+    "event": ("event_type", "event_name", "action_type", "interaction_type", "behavior", "behavior_type"),
     "part": ("split", "subset", "fold_name"),
     "history": ("hist", "item_id_list", "history_ids"),
-    "review": ("review_text", "review_body", "review_content"),
+    "review": ("review_text", "review_body", "review_content", "text"),
     "summary": ("review_title", "review_headline", "review_summary", "headline"),
-    "title": ("name", "item_name", "product_name", "prod_name", "product_title", "movie_title", "item_title"),
+    "title": (
+        "name", "item_name", "book_title", "app_name", "product_name", "prod_name", "product_title", "movie_title",
+        "item_title",
+    ),
     "categories": ("category", "genres", "genre", "class"),
     "description": ("desc", "plot", "overview", "detail_desc"),
-    "image": ("image_path", "img", "image_file", "picture", "photo"),
+    "image": ("image_path", "img", "image_file", "picture", "photo", "images", "image_paths"),
     "brand": ("manufacturer", "store"),
     "color": ("colour", "colour_group_name"),
 }  # fmt: skip
@@ -49,10 +57,41 @@ def _bare(name: str) -> str:
     return re.sub(r"[^0-9a-z]", "", name.lower())
 
 
+def find_alias(ours: str, names: Sequence[str]) -> str | None:
+    """The name among ``names`` that is one of ours, or that people use for it; None where there is none."""
+    for own in OWN_NAMES.get(ours, (ours,)):
+        if own in names:
+            return own
+    bare = {_bare(name): name for name in reversed(names)}
+    wanted = (*OWN_NAMES.get(ours, (ours,)), *ALIASES.get(ours, ()))
+    return next((bare[_bare(alias)] for alias in wanted if _bare(alias) in bare), None)
+
+
 def list_names(names: Sequence[str], most: int = 30) -> str:
     """Names from a file, fit for a terminal, and not endlessly many."""
     words = [name if name.isprintable() else repr(name) for name in names[:most]]
     return ", ".join([*words, f"and {len(names) - most} more"] if len(names) > most else words)
+
+
+def names_ids(fields: Sequence[str]) -> bool:
+    """Whether the fields are a header that names users and items."""
+    return all(find_alias(ours, fields) is not None for ours in ("user_id", "item_id"))
+
+
+def looks_like_row(fields: Sequence[str]) -> bool:
+    """Whether the first line of a file holds numbers where names should stand."""
+    return any(re.fullmatch(r"-?\d+([.,]\d+)?", field.strip()) for field in fields) and not names_ids(fields)
+
+
+def guess_positions(fields: Sequence[str]) -> dict[str, int]:
+    """Which columns of a row may be which (from 1): who and what first, a small number a rating, a large one a time."""
+    found = {"user_id": 1, "item_id": 2}
+    for number, field in enumerate(fields[2:], 3):
+        if re.match(r"\d{4}-\d\d-\d\d|\d{9,}", field.strip()):
+            found.setdefault("timestamp", number)
+        elif re.fullmatch(r"-?\d(\.\d+)?|10(\.0*)?", field.strip()):
+            found.setdefault("value", number)
+    return found
 
 
 class ColumnMatcher:
@@ -90,6 +129,17 @@ class ColumnMatcher:
         """Our columns that are not to be read."""
         return frozenset(ours.removeprefix("interactions.") for ours, theirs in self._given.items() if theirs == "")
 
+    def says(self, ours: str) -> bool:
+        """Whether the user said which column it is, or that there is none."""
+        return any(key.split(".")[-1] == ours for key in self._given)
+
+    def find(self, ours: str, names: Sequence[str]) -> str | None:
+        """The column that holds ours (in whichever table), by the user's names first; None where there is none."""
+        given = [theirs for key, theirs in self._given.items() if key.split(".")[-1] == ours]
+        if any(theirs in names for theirs in given):
+            return next(theirs for theirs in given if theirs in names)
+        return find_alias(ours, names)
+
     def match(self, table: str, names: Sequence[str], path: Path) -> dict[str, str]:
         """``{theirs: ours}`` for the columns of one file that are ours.
 
@@ -116,7 +166,7 @@ class ColumnMatcher:
         for ours in TABLES[table]:
             if ours in found or ours in left_out:
                 continue
-            theirs = self._look(ours, names, set(found.values()))
+            theirs = find_alias(ours, [name for name in names if name not in found.values()])
             if theirs is not None:
                 found[ours] = theirs
                 if theirs not in OWN_NAMES.get(ours, (ours,)):
@@ -139,19 +189,15 @@ class ColumnMatcher:
                 raise DataError(f"no file has a column {theirs!r} to read as {ours}", where="--column", fix=fix)
 
     @staticmethod
-    def _look(ours: str, names: Sequence[str], taken: Collection[str]) -> str | None:
-        free = [name for name in names if name not in taken]
-        for own in OWN_NAMES.get(ours, (ours,)):
-            if own in free:
-                return own
-        bare = {_bare(name): name for name in reversed(free)}
-        wanted = (*OWN_NAMES.get(ours, (ours,)), *ALIASES.get(ours, ()))
-        return next((bare[_bare(alias)] for alias in wanted if _bare(alias) in bare), None)
-
-    @staticmethod
     def _missing(ours: str, names: Sequence[str], path: Path) -> DataError:
         from difflib import get_close_matches
 
+        if looks_like_row(names):
+            what = f"no column {ours!r}: the first line is a row already, not the names of the columns"
+            said = " ".join(f"--column {ours}={number}" for ours, number in guess_positions(names).items())
+            raise DataError(
+                f"{what}: {list_names(names)}", where=f"{path}:1", fix=f"Number the columns, perhaps: {said}"
+            )
         near = get_close_matches(ours, names, 1) or ["COLUMN"]
         fix = f"If one of them is it, say so: --column {ours}={near[0]}."
         if path.suffix:  # a frame has no first line

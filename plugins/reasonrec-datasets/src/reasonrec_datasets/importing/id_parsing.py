@@ -16,8 +16,8 @@ CONTROL = r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"
 WHOLE = r"^([-+]?\d+)\.0*$"
 """A whole number that a program wrote as a fraction, as pandas does where a column had gaps."""
 LEADING_ZEROS = r"^0+(\d+)$"
-MANGLED = r"^-?\d(\.\d+)?[eE]\+\d{2,3}$"
-"""A long number as a spreadsheet shows it (1.23457E+12): its digits are lost, and several ids became one."""
+MANGLED = r"^-?\d([.,]\d+)?[eE]\+?\d{2,3}$"
+"""A long number as a spreadsheet shows it (1.23457E+12, 1,23457E+12): digits are lost, and several ids became one."""
 
 
 def parse_ids(

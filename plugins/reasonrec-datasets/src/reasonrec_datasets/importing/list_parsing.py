@@ -30,8 +30,13 @@ def parse_list(cell: str) -> list[str] | None:
         value = _read_python(NO_COMMA.sub(", ", cell))
     if not isinstance(value, list):
         return None
+    return join_elements(value)
+
+
+def join_elements(values: list[Any]) -> list[str] | None:
+    """The elements as texts, by the rule of `parse_list`; None where one of them has none."""
     words: list[str] = []
-    return words if _add_words(value, words) else None
+    return words if _add_words(values, words) else None
 
 
 def find_lists(values: pa.Array) -> pa.Array:

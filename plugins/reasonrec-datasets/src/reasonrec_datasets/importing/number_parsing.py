@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reasonrec_core.data.columns import flatten_column, is_text
+from reasonrec_datasets.importing.column_parsing import decode_values
+
 LEADING_ZERO = r"^[+-]?0\d"
 """Codes such as zip ``07041`` look like numbers and are none."""
 NO_VALUE = frozenset({"n/a", "#n/a", "na", "n.a.", "nan", "null", "none", "-", "--", "?", "unknown", "not available"})
@@ -25,6 +28,8 @@ AMOUNT = re.compile(rf"([-+]?)\s*{CURRENCY}?\s*([-+]?)({DIGITS})\s*(?:{CURRENCY}
 WITHIN = re.compile(rf"(?<![\w.,])({DIGITS})(?![\w])")
 PRICE = re.compile(r"(?:^|_)(?:price|cost|msrp)s?(?:$|_)")
 """Columns that are numbers whatever stands around them ("from 12.00")."""
+LONGEST = 60
+"""Characters of a cell with a price in words; longer ones are no prices (Amazon's hold style sheets)."""
 SAMPLE = 1000
 MOSTLY = 0.5
 
@@ -45,8 +50,11 @@ def convert_numbers(table: pa.Table, keep: Collection[str], notes: list[str] | N
     """
     for position, name in enumerate(table.column_names):
         column = table.column(name)
-        if name in keep or not pa.types.is_string(column.type) or column.null_count == len(column):
+        if pa.types.is_dictionary(column.type) or is_text(column.type):
+            column = pa.chunked_array([decode_values(flatten_column(column))])
+        if name in keep or not is_text(column.type) or column.null_count == len(column):
             continue
+        column = column.cast(pa.string())
         if pc.any(pc.match_substring_regex(column, LEADING_ZERO)).as_py():
             continue
         try:
@@ -56,6 +64,27 @@ def convert_numbers(table: pa.Table, keep: Collection[str], notes: list[str] | N
         if parsed is not None and not pc.any(pc.is_inf(parsed)).as_py():
             table = table.set_column(position, name, pc.if_else(pc.is_nan(parsed), None, parsed))
     return table
+
+
+def convert_amounts(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.ChunkedArray | pa.Array:
+    """Text whose cells `parse_amount` reads as numbers, counted; other cells stay, for whoever refuses them."""
+    if not is_text(decode_values(flatten_column(column.slice(0, 0))).type):
+        return column
+    cells = pc.utf8_trim_whitespace(decode_values(flatten_column(column)).cast(pa.string()))
+    odd = pc.fill_null(pc.match_substring_regex(cells, r"[^0-9.eE+-]"), False)
+    if not pc.any(odd).as_py():
+        return column
+    codes = cells.dictionary_encode()
+    words = codes.dictionary.to_pylist()
+    read = [None if _is_plain(word) else parse_amount(word) for word in words]
+    if not any(number is not None for number in read):
+        return column
+    mended = [word if number is None else repr(number) for word, number in zip(words, read, strict=True)]
+    example = next(code for code, number in enumerate(read) if number is not None)
+    count = _count(codes, [number is not None for number in read])
+    shown = f"{words[example][:60]!r} as {read[example]:g}"
+    notes.append(f"{name}: {count:,} of {len(column):,} cells are read by rule, e.g. {shown}")
+    return pa.array(mended, pa.string()).take(codes.indices)
 
 
 def parse_amount(cell: str) -> float | None:
@@ -82,7 +111,7 @@ def _read_digits(digits: str) -> float:
 def _read_cell(cell: str, price: bool, reading: _Reading) -> None:
     number = parse_amount(cell)
     empty = number is None and (not cell.strip() or cell.strip().lower() in NO_VALUE)
-    if number is None and not empty and price and (within := WITHIN.search(cell)):
+    if number is None and not empty and price and len(cell) <= LONGEST and (within := WITHIN.search(cell)):
         number = _read_digits(within[1])
     reading.numbers.append(number)
     reading.empty.append(empty)

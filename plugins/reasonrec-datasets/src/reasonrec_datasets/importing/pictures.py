@@ -9,24 +9,30 @@ import pyarrow.compute as pc
 
 from reasonrec_core.data.columns import is_text, take_column
 from reasonrec_core.errors import DataError
+from reasonrec_datasets.importing.field_checks import LABEL_SEPARATOR
 
 FOLDER = "images"
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"})
+ADDRESS = r"^\s*(https?://|data:|//|\[)"
+"""What is no path: an address, or a list of objects, which hold addresses."""
 LOOK_AT = 20
 """Paths that are tried to see what they are relative to."""
 
 
-def find_item_pictures(items: pa.Table, folder: Path) -> tuple[pa.Table, Path | None]:
+def find_item_pictures(items: pa.Table, folder: Path, notes: list[str] | None = None) -> tuple[pa.Table, Path | None]:
     """The items, with an ``image`` column where files in ``images/`` are named after ids, and the folder of its paths.
 
     Paths in an ``image`` column are relative to ``folder``, or to ``folder/images`` if only there files of these
-    names exist; the folder is None without any.
+    names exist; the folder is None without any. Of a list of paths the first counts; addresses are never fetched, which
+    ``notes`` says.
     """
     pictures = folder / FOLDER
     if "image" in items.column_names:
         if not is_text(items.schema.field("image").type):
             fix = "Paths are text. If it is none, leave it out: --column items.image="
             raise DataError(f"image is {items.schema.field('image').type}, not a path", where=str(folder), fix=fix)
+        items = _keep_paths(items, [] if notes is None else notes)
+    if "image" in items.column_names:
         paths = items.column("image").drop_null()[:LOOK_AT].to_pylist()
         inside = not any(_exists(folder / p) for p in paths) and any(_exists(pictures / p) for p in paths)
         return items, pictures if inside else folder
@@ -38,6 +44,24 @@ def find_item_pictures(items: pa.Table, folder: Path) -> tuple[pa.Table, Path | 
     if found.null_count == len(found):
         return items, None
     return items.append_column("image", found), folder
+
+
+def _keep_paths(items: pa.Table, notes: list[str]) -> pa.Table:
+    """The items with one path an image, or none; without the column where there is no path at all."""
+    position = items.column_names.index("image")
+    cells = items.column("image").cast(pa.string())
+    several = pc.fill_null(pc.match_substring(cells, LABEL_SEPARATOR), False)
+    if pc.any(several).as_py():
+        notes.append(f"image: {pc.sum(several.cast(pa.int64())).as_py():,} items have several: the first is taken")
+        cells = pc.replace_substring_regex(cells, r"\|[\s\S]*$", "")
+    address = pc.fill_null(pc.match_substring_regex(cells, ADDRESS), False)
+    if pc.any(address).as_py():
+        count = f"{pc.sum(address.cast(pa.int64())).as_py():,} images are addresses, which are not fetched"
+        notes.append(f"image: {count}: put files named after the ids into {FOLDER}/")
+        cells = pc.if_else(address, None, cells)
+    if cells.null_count == len(cells) and pc.any(address).as_py():
+        return items.remove_column(position)
+    return items.set_column(position, "image", cells)
 
 
 def _exists(path: Path) -> bool:

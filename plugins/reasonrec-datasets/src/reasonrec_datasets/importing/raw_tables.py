@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from reasonrec_datasets.importing.field_checks import check_fields
 from reasonrec_datasets.importing.file_order import reverse_if_newest_first
 from reasonrec_datasets.importing.id_parsing import parse_ids
 from reasonrec_datasets.importing.list_parsing import join_written_lists
+from reasonrec_datasets.importing.number_parsing import convert_amounts
 from reasonrec_datasets.importing.time_parsing import TimeForm, note_implausible, parse_times
 
 PARTS = ("train", "valid", "test")
@@ -112,7 +113,11 @@ def _check_log(table: pa.Table, place: Place | None, form: TimeForm, notes: list
     if table.num_rows == 0:
         raise DataError("there are no interactions", fix="A dataset needs at least one.")
     columns: dict[str, Any] = {key: parse_ids(table.column(key), key, place, notes) for key in ("user_id", "item_id")}
-    parsers = {"value": _parse_values, "part": _parse_parts, "history": _parse_histories}
+    parsers: dict[str, Callable[[pa.ChunkedArray, Place | None], Any]] = {
+        "value": partial(_parse_values, notes),
+        "part": _parse_parts,
+        "history": _parse_histories,
+    }
     parsers |= {name: partial(_parse_texts, name) for name in REVIEW_COLUMNS}
     columns |= {name: parse(table.column(name), place) for name, parse in parsers.items() if name in table.column_names}
     if "timestamp" not in table.column_names:
@@ -129,8 +134,8 @@ def _check_log(table: pa.Table, place: Place | None, form: TimeForm, notes: list
     return checked
 
 
-def _parse_values(column: pa.ChunkedArray, place: Place | None) -> Float32:
-    values = parse_numbers(column, "value", place)
+def _parse_values(notes: list[str], column: pa.ChunkedArray, place: Place | None) -> Float32:
+    values = parse_numbers(convert_amounts(column, "value", notes), "value", place)
     if len(values) and max(abs(values.min()), values.max()) > LARGEST:
         row = int(np.flatnonzero(np.abs(values) > LARGEST)[0])
         raise make_cell_error(f"value {values[row]:g} is too large", place, row, "value", fix=CORRECT)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reasonrec_core.errors import DataError
@@ -28,6 +28,7 @@ class FileReading:
     Attributes:
         encoding: of text files; None: UTF-8, or what a byte-order mark says.
         delimiter: between fields; None: guessed from the header.
+        quote: what surrounds fields: double, single, backslash, none; None: double, and a stray one is refused.
         max_bytes: most that one file may unpack to.
         max_columns: most columns of one file.
         numbered: the user names columns by their numbers: the files have no header line.
@@ -37,6 +38,7 @@ class FileReading:
 
     encoding: str | None = None
     delimiter: str | None = None
+    quote: str | None = None
     max_bytes: int = MAX_BYTES
     max_columns: int = MAX_COLUMNS
     numbered: bool = False
@@ -102,3 +104,10 @@ def read_with(reading: FileReading) -> Iterator[FileReading]:
         yield reading
     finally:
         _NOW.reset(token)
+
+
+@contextmanager
+def look_only() -> Iterator[None]:
+    """Files opened in the block are looked at, to see what they are: they do not count as read."""
+    with read_with(replace(current_reading(), opened=set(), notes=[])):
+        yield

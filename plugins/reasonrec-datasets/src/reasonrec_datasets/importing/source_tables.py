@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,7 +90,11 @@ def read_log(source: OpenTable, columns: ColumnMatcher) -> SourceTable:
         DataError: no column is the time, but one looks like it: the order of the file does not replace it unasked.
     """
     source = _join_time(source, columns)
-    matched = columns.match("interactions", source.names, source.path)
+    return read_matched(source, columns.match("interactions", source.names, source.path), columns)
+
+
+def read_matched(source: OpenTable, matched: dict[str, str], columns: ColumnMatcher) -> SourceTable:
+    """The columns of a log that are matched, with a note on the others."""
     columns.note_unused(source.names, matched, source.path)
     rest = [name for name in source.names if name not in matched]
     if rest and "timestamp" not in {*matched.values(), *columns.left_out}:
@@ -133,7 +138,21 @@ def _join_time(source: OpenTable, columns: ColumnMatcher) -> OpenTable:
         first, plus, second = name.partition("+")
         if plus and name not in source.names and {first, second} <= set(source.names):
             return _JoinedTable(source, name, (first, second))
-    return source
+    return _join_day_and_clock(source, columns)
+
+
+def _join_day_and_clock(source: OpenTable, columns: ColumnMatcher) -> OpenTable:
+    """The table with ``date`` and ``time`` joined where they hold days and times of day, with a note."""
+    lower = {name.lower(): name for name in source.names}
+    day, clock = lower.get("date"), lower.get("time")
+    if day is None or clock is None or "timestamp" in lower or columns.says("timestamp"):
+        return source
+    first = source.read([day, clock]).table.slice(0, 1)
+    cells = [str(first.column(name)[0].as_py()) for name in (day, clock)]
+    if ":" in cells[0] or not re.match(r"\d{1,2}:\d\d", cells[1]):
+        return source
+    columns.notes.append(f"{source.path.name}: columns {day!r} and {clock!r} are read as timestamp, joined")
+    return _JoinedTable(source, "timestamp", (day, clock))
 
 
 def read_fields(source: OpenTable, table: str, columns: ColumnMatcher) -> SourceTable:

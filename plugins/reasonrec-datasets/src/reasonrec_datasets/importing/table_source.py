@@ -41,6 +41,9 @@ class TableSettings(Settings):
     """Encoding of text files; without it UTF-8, or what a byte-order mark says."""
     delimiter: str | None = None
     """What separates fields: a character, or tab, space, comma, semicolon, pipe; without it the likeliest."""
+    quote: Literal["double", "single", "backslash", "none"] | None = None
+    """What surrounds fields that hold delimiters; backslash: double ones, those within follow a backslash; none: quotes
+    are ordinary characters. Without it double ones, and one that seems to swallow a line is an error."""
     max_bytes: int = Field(MAX_BYTES, gt=0)
     """Most that a packed file may unpack to."""
     max_columns: int = Field(MAX_COLUMNS, gt=0)
@@ -88,7 +91,7 @@ class TableSource(DataSource[C]):
         said = self.config if isinstance(self.config, TableSettings) else TableSettings()
         given = [name for name in columns.values() if name]
         numbered = bool(given) and all(name.isdecimal() for name in given)
-        reading = FileReading(said.encoding, said.delimiter, said.max_bytes, said.max_columns, numbered)
+        reading = FileReading(said.encoding, said.delimiter, said.quote, said.max_bytes, said.max_columns, numbered)
         with read_with(reading):
             yield reading
 
@@ -107,7 +110,7 @@ class TableSource(DataSource[C]):
         """The tables, checked and indexed, as a dataset in ``folder``."""
         matcher = ColumnMatcher(request.columns)
         with self.reading(request.columns) as reading, _refuse_types(path):
-            raw = _remark(replace(self.read(path, matcher), time_form=self.time_form), reading, path)
+            raw = _remark(self.read(path, matcher), reading, path, self.time_form)
         try:
             with _refuse_types(path):
                 finished = finish_tables(raw, path, matcher, request, self.rules)
@@ -148,7 +151,7 @@ def import_path(
         raise DataError(f"the data source {chosen.name!r} makes datasets, not tables", where=str(path), fix=fix)
     source = chosen.source
     with chosen.guard("read"), source.reading(columns or {}) as reading, _refuse_types(path):
-        raw = _remark(replace(source.read(path, matcher), time_form=source.time_form), reading, path)
+        raw = _remark(source.read(path, matcher), reading, path, source.time_form)
     request = ImportRequest(chosen.name, columns or {}, options or {}, name)
     with _refuse_types(path):
         return finish_tables(raw, path, matcher, request, source.rules)
@@ -187,10 +190,11 @@ def finish_tables(
     return replace(raw, name=request.name or _name_after(path.resolve()), source=about)
 
 
-def _remark(raw: RawTables, reading: FileReading, path: Path) -> RawTables:
-    """The tables with what their reading showed among the notes."""
+def _remark(raw: RawTables, reading: FileReading, path: Path, form: TimeForm) -> RawTables:
+    """The tables with what their reading showed among the notes, and the form of times that was said."""
     notes = [*raw.source.get("notes", ()), *reading.notes, *(reading.name_unread(path) if path.is_dir() else ())]
-    return replace(raw, source={**raw.source, "notes": notes})
+    form = raw.time_form if form == TimeForm() else form
+    return replace(raw, source={**raw.source, "notes": notes}, time_form=form)
 
 
 def _find_pictures(raw: RawTables, folder: Path) -> RawTables:
@@ -200,10 +204,12 @@ def _find_pictures(raw: RawTables, folder: Path) -> RawTables:
     items = raw.items
     if items is None:
         items = pa.table({"item_id": take_column(raw.interactions, "item_id").unique().dictionary_decode()})
-    items, images = find_item_pictures(items, folder)
-    if images is None:
+    notes: list[str] = []
+    items, images = find_item_pictures(items, folder, notes)
+    if images is None and not notes:
         return raw
-    return replace(raw, items=items, images=images, checked=(raw.interactions, items, raw.users))
+    source = {**raw.source, "notes": [*raw.source.get("notes", ()), *notes]}
+    return replace(raw, items=items, images=images, source=source, checked=(raw.interactions, items, raw.users))
 
 
 def _name_after(path: Path) -> str:

@@ -206,7 +206,10 @@ def _suggest(values: pa.Array) -> str:
     """How to say in which form the cells are."""
     formats = guess_formats(values[:SAMPLE].to_pylist())
     if not formats:
-        return f"{CORRECT} Another form of time is said so: --time-format '%d.%m.%Y'."
+        words = (
+            "Another form of time is said so: --time-format '%d.%m.%Y'. If the column is no time: --column timestamp="
+        )
+        return f"{CORRECT} {words}"
     return "Say how times are written: " + " or ".join(f"--time-format {form!r}" for form in formats[:3]) + "."
 
 

@@ -1,38 +1,30 @@
 """Amazon reviews, one JSON object per line: the 2014 and 2018 files (``reviewerID``, ``asin``, ``overall``,
 ``unixReviewTime``) and the 2023 ones (``user_id``, ``parent_asin``, ``rating``, ``timestamp`` in milliseconds).
 
-Item metadata (``meta_*``) in the same folder is read too.
+Sources: jmcauley.ucsd.edu/data/amazon (2014), nijianmo.github.io/amazon (2018), amazon-reviews-2023.github.io. Item
+metadata (``meta_*``) in the same folder is read too. Other logs in JSON lines are read by the names of their columns.
 """
 
 from __future__ import annotations
 
-import ast
-import gzip
-import json
-import re
-import warnings
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pyarrow import json as arrow_json
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.io import refuse_unreadable
-from reasonrec_datasets.importing.column_matching import ColumnMatcher
+from reasonrec_datasets.importing.column_matching import ColumnMatcher, list_names, names_ids
 from reasonrec_datasets.importing.number_parsing import convert_numbers
 from reasonrec_datasets.importing.raw_tables import REVIEW_COLUMNS, RawTables
-from reasonrec_datasets.importing.reading import current_reading
-from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables
+from reasonrec_datasets.importing.reading import look_only
+from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables, read_matched
 from reasonrec_datasets.importing.table_source import TableSettings, TableSource
+from reasonrec_datasets.layouts.json_lines import SUFFIXES, JsonLines, find_columns, read_objects
 from reasonrec_datasets.layouts.places import LinePlace
 from reasonrec_datasets.layouts.tables import TEXT_FIELDS, list_files, read_beside
 
-SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz")
-LINE_BYTES = 1 << 26
-SURROGATE = re.compile("[\ud800-\udfff]")
 FIELDS = {
     "user_id": ("reviewerID", "user_id"),
     "item_id": ("parent_asin", "asin", "item_id"),
@@ -46,19 +38,26 @@ META = {
     "title": ("title",),
     "brand": ("brand", "store"),
     "categories": ("categories", "category"),
+    "department": ("main_category", "main_cat"),
     "description": ("description",),
+    "features": ("features", "feature"),
     "price": ("price",),
 }
+"""Not read: what knows the ratings that are to be predicted (``average_rating``), links and addresses."""
+TRIED = 3
 
 
 class AmazonSource(TableSource[TableSettings]):
-    """Amazon reviews, one JSON object per line, with ``meta_*`` or ``items.*`` beside them."""
+    """Amazon reviews, and other logs of one JSON object per line, with ``meta_*`` or ``items.*`` beside them."""
 
     order = 50
 
     def matches(self, path: Path) -> bool:
-        """Whether ``path`` is a file of JSON lines or a folder with exactly one that is not metadata."""
-        return len(_reviews(path)) == 1 if path.is_dir() else path.name.endswith(SUFFIXES)
+        """Whether ``path`` is a file of JSON lines, or a folder with one that is a log, and no table beside it."""
+        if not path.is_dir():
+            return _is_lines(path)
+        logs = _find_logs(path)
+        return len(logs) == 1 and (_is_of_amazon(logs[0]) or len(_find_lines(path)) == 1)
 
     def files(self, path: Path) -> list[Path]:
         """All in a folder; the reviews, and metadata or items beside them."""
@@ -68,150 +67,77 @@ class AmazonSource(TableSource[TableSettings]):
         """Who reviewed what, when, with how many stars, and what they wrote (``--column review=`` leaves it out)."""
         file = path
         if path.is_dir():
-            found = _reviews(path)
+            with look_only():
+                found = _find_logs(path) or _find_lines(path)
             if len(found) != 1:
                 names = ", ".join(f.name for f in found) or "none"
                 raise DataError(f"one file of reviews is wanted, found: {names}", where=str(path), fix="Name the file.")
             file = found[0]
-        items, users = read_beside(file.parent, columns)
-        meta = next((f for f in sorted(file.parent.iterdir()) if f.name.startswith("meta_") and _is_lines(f)), None)
-        if items is None and meta is not None:
+        items, users = read_beside(file.parent, columns, log=file)
+        if items is None and (meta := _find_meta(file)) is not None:
             items = read_meta(meta, columns.notes)
         return make_raw_tables(read_reviews(file, columns), items, users)
 
 
 def _is_lines(path: Path) -> bool:
-    return path.is_file() and path.name.endswith(SUFFIXES)
+    return path.is_file() and path.name.lower().endswith(SUFFIXES)
 
 
-def _reviews(folder: Path) -> list[Path]:
+def _find_lines(folder: Path) -> list[Path]:
+    """Files of JSON lines that may hold reviews."""
     return sorted(f for f in folder.iterdir() if _is_lines(f) and not f.name.startswith(("meta_", "manifest.")))
 
 
-def read_reviews(file: Path, columns: ColumnMatcher) -> SourceTable:
-    """The log under our names; Arrow reads it, and where types are mixed Python does, line by line."""
-    _, first = next(read_json_lines(file), (1, None))
-    if first is None:
-        raise DataError("the file is empty", where=str(file))
-    theirs = _chosen(first, columns, file)
+def _find_logs(folder: Path) -> list[Path]:
+    """Those whose first object names a user and an item; of one alone that cannot be read, reading says why."""
+    files = _find_lines(folder)
+    return [file for file in files if _is_log(file, alone=len(files) == 1)]
+
+
+def _is_log(file: Path, *, alone: bool) -> bool:
     try:
-        table = _with_arrow(file, theirs, first)
-        lines: Any = range(1, table.num_rows + 1)
-        if any(table.column(name).null_count for name in table.column_names if name not in REVIEW_COLUMNS):
-            table, lines = _with_python(file, theirs)
-    except (pa.ArrowException, OSError):
-        table, lines = _with_python(file, theirs)
-    return SourceTable(table, file, LinePlace(file, lines))
+        _, first = next(read_objects(file), (1, {}))
+    except DataError:
+        return alone
+    names = find_columns(first)
+    return (alone and not first) or names_ids(names)
 
 
-def _chosen(first: Mapping[str, Any], columns: ColumnMatcher, file: Path) -> dict[str, str]:
-    """``{ours: theirs}``; the user's names first, then Amazon's, then the usual aliases."""
-    names = list(first)
-    amazon = {o: next((t for t in all_ if t in names), None) for o, all_ in FIELDS.items()}
-    spare = {t for o, all_ in FIELDS.items() for t in all_ if t != amazon[o]}
-    matched = columns.match("interactions", [n for n in names if n not in spare or n in columns.named], file)
+def _is_of_amazon(file: Path) -> bool:
+    try:
+        _, first = next(read_objects(file), (1, {}))
+    except DataError:
+        return True  # alone in its folder: reading says what is wrong
+    return any(name in first for name in ("asin", "parent_asin"))
+
+
+def _find_meta(file: Path) -> Path | None:
+    """The metadata of a file of reviews: of the same name where there are several."""
+    metas = [f for f in sorted(file.parent.iterdir()) if f.name.startswith("meta_") and _is_lines(f)]
+    same = [f for f in metas if f.name.split(".")[0] == f"meta_{file.name.split('.')[0].removesuffix('_5')}"]
+    return next(iter(same or metas), None)
+
+
+def read_reviews(file: Path, columns: ColumnMatcher) -> SourceTable:
+    """The log under our names; the user's names first, then Amazon's, then the usual aliases."""
+    lines = JsonLines.open(file)
+    amazon = {ours: next((t for t in named if t in lines.names), None) for ours, named in FIELDS.items()}
+    spare = {t for ours, named in FIELDS.items() for t in named if t != amazon[ours]}
+    names = [name for name in lines.names if name not in spare or name in columns.named]
+    matched = columns.match("interactions", names, file)
     for ours in REVIEW_COLUMNS:  # "text" and "title" (2023) are only here what a user wrote
         theirs = amazon[ours]
         if theirs and theirs not in matched and ours not in {*matched.values(), *columns.left_out}:
             matched[theirs] = ours
-    columns.note_unused(names, matched, file)
-    return {ours: theirs for theirs, ours in matched.items()}
-
-
-def _with_arrow(file: Path, theirs: Mapping[str, str], first: Mapping[str, Any]) -> pa.Table:
-    """The columns in the types of the first object.
-
-    Raises:
-        pa.ArrowException: a line has another type, or is not JSON, or not UTF-8.
-    """
-    types = {int: pa.int64(), float: pa.float64()}
-    kinds = {o: pa.float64() if o == "value" else types.get(type(first[t]), pa.string()) for o, t in theirs.items()}
-    schema = pa.schema([(name, kinds[ours]) for ours, name in theirs.items()])
-    options = arrow_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
-    with pa.input_stream(str(file), compression="gzip" if file.suffix == ".gz" else None) as stream:
-        table = arrow_json.read_json(stream, arrow_json.ReadOptions(block_size=1 << 24), options)
-    table.validate(full=True)
-    return table.select(list(theirs.values())).rename_columns(list(theirs))
-
-
-def _with_python(file: Path, theirs: Mapping[str, str]) -> tuple[pa.Table, list[int]]:
-    lines: list[int] = []
-    columns: dict[str, list[str | None]] = {ours: [] for ours in theirs}
-    for line, row in read_json_lines(file):
-        lines.append(line)
-        for ours, name in theirs.items():
-            columns[ours].append(_cell(row.get(name), ours, name, f"{file}:{line}"))
-    return pa.table({ours: pa.array(cells, pa.string()) for ours, cells in columns.items()}), lines
-
-
-def _cell(value: Any, ours: str, name: str, where: str) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise DataError(f"{name} is {json.dumps(value)[:60]}, which cannot be {ours}", where=where)
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def read_json_lines(file: Path, *, literals: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line numbers and objects of a file; ``literals`` also reads Python's notation (metadata of 2014).
-
-    Raises:
-        DataError: not UTF-8, not JSON, not an object; with the line. Broken gzip.
-    """
-    current_reading().opened.add(file)
-    with refuse_unreadable(file), gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
-        for number, line in enumerate(iter(partial(stream.readline, LINE_BYTES + 1), b""), 1):
-            if len(line) > LINE_BYTES:
-                raise DataError(f"a line is longer than {LINE_BYTES:,} bytes", where=f"{file}:{number}")
-            if line.strip():
-                yield number, _object(line, f"{file}:{number}", literals)
-
-
-def _object(line: bytes, where: str, literals: bool) -> dict[str, Any]:
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        what = f"byte 0x{line[error.start]:02x} is not UTF-8"
-        raise DataError(what, where=f"{where}:{error.start + 1}", fix="Save the file as UTF-8.") from error
-    try:
-        value = json.loads(text.removeprefix("\ufeff"))
-    except (ValueError, RecursionError) as error:  # ValueError also: a number of thousands of digits
-        value = _literal(text) if literals else None
-        if value is None:
-            column = getattr(error, "colno", 1)
-            what = f"not JSON ({getattr(error, 'msg', error)})"
-            raise DataError(what, where=f"{where}:{column}", fix="Every line holds one JSON object.") from error
-    if not isinstance(value, dict):
-        raise DataError("not a JSON object", where=where, fix="Every line holds one JSON object.")
-    if "\\u" in text and _holds_surrogates(value):
-        raise DataError("holds half of a surrogate pair, which is no text", where=where, fix="Write it in UTF-8.")
-    return value
-
-
-def _holds_surrogates(value: Any) -> bool:
-    try:
-        return SURROGATE.search(json.dumps(value, ensure_ascii=False)) is not None
-    except (RecursionError, ValueError, TypeError):  # nested without end; no JSON, where it was Python's notation
-        return True
-
-
-def _literal(text: str) -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # escapes that Python does not know
-            return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
+    return read_matched(lines, matched, columns)
 
 
 def read_meta(file: Path, notes: list[str]) -> SourceTable:
-    """Items from Amazon's metadata: title, brand, category path, description, price."""
+    """Items from Amazon's metadata: title, brand, category path, description, features, price."""
     lines: list[int] = []
     seen: set[str] = set()
     columns: dict[str, list[str | None]] = {ours: [] for ours in META}
-    for line, row in read_json_lines(file, literals=True):
+    for line, row in read_objects(file):
         cells = {o: _text(next((row[t] for t in all_ if row.get(t)), None), o) for o, all_ in META.items()}
         item = cells["item_id"]
         if item in seen:
@@ -222,11 +148,19 @@ def read_meta(file: Path, notes: list[str]) -> SourceTable:
             columns[ours].append(cell)
     if not lines:
         raise DataError("the file is empty", where=str(file))
-    table = pa.table({ours: pa.array(cells, pa.string()) for ours, cells in columns.items()})
-    remarks: list[str] = []
-    table = convert_numbers(table, TEXT_FIELDS, remarks)
+    filled = {ours: cells for ours, cells in columns.items() if ours in ("item_id", "title") or any(cells)}
+    table = pa.table({ours: pa.array(cells, pa.string()) for ours, cells in filled.items()})
+    remarks = _name_unread(file)
+    table = convert_numbers(table, TEXT_FIELDS | {"features"}, remarks)
     notes += [f"{file.name}: {words}" for words in remarks]
     return SourceTable(table, file, LinePlace(file, lines))
+
+
+def _name_unread(file: Path) -> list[str]:
+    known = {name for names in META.values() for name in names}
+    first: Sequence[Any] = [row for _, row in islice(read_objects(file), TRIED)]
+    rest = list(dict.fromkeys(name for row in first for name in row if name not in known))
+    return [f"not read: {list_names(rest)}"] if rest else []
 
 
 def _text(value: Any, ours: str) -> str | None:

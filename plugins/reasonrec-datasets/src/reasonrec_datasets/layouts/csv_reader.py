@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from reasonrec_core.data.columns import flatten_column
 from reasonrec_core.errors import DataError
+from reasonrec_datasets.importing.reading import current_reading
 from reasonrec_datasets.importing.source_tables import SourceTable
-from reasonrec_datasets.layouts.file_content import find_header, make_undecodable, read_content
+from reasonrec_datasets.layouts.file_content import find_header, join_blanks, make_undecodable, read_content
 from reasonrec_datasets.layouts.headers import UNNAMED, drop_unnamed, find_delimiter, name_columns
 
 ID = pa.dictionary(pa.int32(), pa.string())
@@ -26,6 +28,10 @@ ID = pa.dictionary(pa.int32(), pa.string())
 BLOCK_BYTES = 1 << 23
 TOO_LONG = f"a row is longer than {BLOCK_BYTES:,} bytes, or a quote is opened but not closed"
 UNIT = "\x1f"
+QUOTES: Mapping[str | None, str | None] = {None: '"', "double": '"', "single": "'", "none": None, "backslash": '"'}
+"""By what the user says of them (``--quote``)."""
+BREAK = r"[\r\n]"
+TAB_AND_BREAK = r"[\r\n][^\t]*\t|\t[^\t]*[\r\n]"
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class Dialect:
     Attributes:
         delimiter: between fields; more than one character only without quotes (``::``).
         quote: what surrounds fields that hold delimiters, or None where quotes are ordinary characters.
+        escape: what makes a quote within quotes ordinary, where that is not the quote itself.
         encoding: of the text.
         names: of the columns where the file has no header line.
     """
@@ -43,6 +50,7 @@ class Dialect:
     quote: str | None = '"'
     encoding: str = "utf-8"
     names: tuple[str, ...] | None = None
+    escape: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,8 +84,14 @@ class DelimitedFile:
         except UnicodeDecodeError as error:
             raise make_undecodable(path, error, before=before) from error
         given = dialect
-        dialect = dialect or Dialect(find_delimiter(path, text, excel))
-        reader = _make_reader(iter([text]), dialect.delimiter, dialect.quote)
+        dialect = dialect or _guess_dialect(path, text, excel)
+        if dialect.delimiter == " " and given is None:
+            content, start, text = (
+                pa.py_buffer(join_blanks(content.to_pybytes())),
+                join_blanks(start),
+                join_blanks(text.encode()).decode(),
+            )
+        reader = _make_reader(iter([text]), dialect.delimiter, dialect)
         rows = DelimitedFile(path, dialect, pa.py_buffer(start), (), before)
         header = name_columns(next(reader), rows.first_row(), path, plain=given is None)
         if not header.there:
@@ -113,7 +127,10 @@ class DelimitedFile:
                     block_size=BLOCK_BYTES,
                 ),
                 parse_options=arrow_csv.ParseOptions(
-                    delimiter=self.delimiter, quote_char=self.dialect.quote or False, newlines_in_values=quotes > 0
+                    delimiter=self.delimiter,
+                    quote_char=self.dialect.quote or False,
+                    escape_char=self.dialect.escape or False,
+                    newlines_in_values=quotes > 0,
                 ),
                 convert_options=arrow_csv.ConvertOptions(
                     column_types=types, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=True
@@ -149,26 +166,38 @@ class DelimitedFile:
     def _find_swallowed(self, table: pa.Table, encoded: Collection[str]) -> DataError | None:
         """The first cell that holds the end of one line and the beginning of the next, by a quote that was none.
 
-        Ids and parts hold no line breaks; in other columns a line break together with a tab of a TSV betrays it.
+        Ids and parts hold no line breaks; in other columns a line break together with a tab of a TSV betrays it, or
+        lines that would be whole rows if the quotes were ordinary characters. Where the user says what quotes are
+        (``--quote``), only ids are looked at.
         """
+        said = current_reading().quote is not None
         for name in table.column_names:
-            column = table.column(name)
-            values = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-            kind = (
-                r"[\r\n]" if name in encoded else r"[\r\n][^\t]*\t|\t[^\t]*[\r\n]" if self.delimiter == "\t" else None
-            )
-            if kind is None:
-                continue
-            if pa.types.is_dictionary(values.type):
-                broken = pc.match_substring_regex(values.dictionary, kind)
-                row = pc.index(values.indices, pc.index(broken, True)).as_py() if pc.any(broken).as_py() else -1
+            values = flatten_column(table.column(name))
+            if name in encoded:
+                row = _find_break(values)
             else:
-                row = pc.index(pc.match_substring_regex(values, kind), True).as_py()
+                row = -1 if said else self._find_rows_within(values, self.columns.index(name))
             if row >= 0:
                 what = f"a quote swallows the end of the line: {name} holds a line break"
-                fix = "Close the quote in its line, or double it if it is part of the text."
+                fix = "Close the quote in its line, or double it if it is part of the text. "
+                fix += "--quote none: quotes are ordinary characters; --quote double: it is meant so."
                 return DataError(what, where=self.where(row, name), fix=fix)
         return None
+
+    def _find_rows_within(self, values: pa.Array, position: int) -> int:
+        """The first cell that would be rows, were it not for a quote; -1 where there is none."""
+        if self.delimiter == "\t":
+            return int(pc.index(pc.match_substring_regex(values, TAB_AND_BREAK), True).as_py())
+        mark, width = self.delimiter, len(self.columns)
+        broken = pc.fill_null(pc.and_(pc.match_substring(values, "\n"), pc.match_substring(values, mark)), False)
+        for row in pc.indices_nonzero(broken).to_pylist():
+            first, *middle, last = values[row].as_py().split("\n")
+            if first.count(mark) + position + 1 != width or last.count(mark) != position:
+                continue
+            whole = all(line.count(mark) == width - 1 for line in middle)
+            if whole and f"{mark} " not in first + last and " " not in last.split(mark)[0]:
+                return int(row)
+        return -1
 
     def _count_quotes(self) -> int:
         if not self.dialect.quote:
@@ -186,7 +215,7 @@ class DelimitedFile:
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """Each data row with the number of the line that it starts on."""
-        reader = _make_reader(self.lines(), self.delimiter, self.dialect.quote)
+        reader = _make_reader(self.lines(), self.delimiter, self.dialect)
         line, headed = 1, self.dialect.names is None
         try:
             for record in reader:
@@ -214,6 +243,8 @@ class DelimitedFile:
                     break
                 what = f"the row has {len(record)} fields, but there are {width} columns"
                 fix = "Quote fields that hold the delimiter." if self.dialect.quote else "Correct the row or delete it."
+                if self.dialect.escape is None and '\\"' in next(t for n, t in enumerate(self.lines(), 1) if n == line):
+                    fix = 'Quotes within quotes are written \\": say so, --quote backslash.'
                 return DataError(what, where=f"{where}:{line}", fix=fix)
         if not line:
             return DataError("the file has a header but no rows", where=where)
@@ -245,8 +276,25 @@ class DelimitedFile:
         return position + shift + 1
 
 
-def _make_reader(lines: Iterator[str], delimiter: str, quote: str | None) -> Any:
+def _find_break(values: pa.Array) -> int:
+    """The first id with a line break, or -1."""
+    if not pa.types.is_dictionary(values.type):
+        return int(pc.index(pc.match_substring_regex(values, BREAK), True).as_py())
+    broken = pc.match_substring_regex(values.dictionary, BREAK)
+    return pc.index(values.indices, pc.index(broken, True)).as_py() if pc.any(broken).as_py() else -1
+
+
+def _guess_dialect(path: Path, header: str, excel: str | None) -> Dialect:
+    quote = current_reading().quote
+    escape = "\\" if quote == "backslash" else None
+    return Dialect(find_delimiter(path, header, excel), QUOTES[quote], escape=escape)
+
+
+def _make_reader(lines: Iterator[str], delimiter: str, dialect: Dialect) -> Any:
     csv.field_size_limit(BLOCK_BYTES)
-    if quote:
-        return csv.reader(lines, delimiter=delimiter, quotechar=quote)
-    return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    if dialect.quote is None:
+        return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    double = dialect.escape is None
+    return csv.reader(
+        lines, delimiter=delimiter, quotechar=dialect.quote, escapechar=dialect.escape, doublequote=double
+    )

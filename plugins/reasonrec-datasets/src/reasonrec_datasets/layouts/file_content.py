@@ -15,6 +15,7 @@ import pyarrow as pa
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.io import refuse_unreadable
 from reasonrec_datasets.importing.reading import FileReading, current_reading
+from reasonrec_datasets.layouts.encoding_guess import guess_encoding, show_read
 
 HEADER_BYTES = 1 << 20
 LOOK_FOR_NUL = 4096
@@ -41,14 +42,24 @@ def read_content(path: Path) -> tuple[pa.Buffer, bytes]:
         content = _transcode(content, encoding, path)
     start = content[: min(HEADER_BYTES, len(content))].to_pybytes()
     if b"\0" in start[:LOOK_FOR_NUL]:
-        raise DataError("the file is not UTF-8 text (UTF-16 or binary)", where=f"{path}:1", fix=SAVE_AS)
+        guess = guess_encoding(start)
+        likely = f"Most likely it is UTF-16 without its mark: --encoding {guess}. " if guess else ""
+        raise DataError("the file is not UTF-8 text (UTF-16 or binary)", where=f"{path}:1", fix=likely or SAVE_AS)
     if not start.removeprefix(codecs.BOM_UTF8).strip():
         raise DataError("the file is empty", where=str(path))
     return content, start
 
 
+def has_wide_mark(path: Path) -> bool:
+    """Whether a file that is not packed begins with the byte-order mark of UTF-16."""
+    if path.suffix.lower() in (".gz", ".zip"):
+        return False
+    with refuse_unreadable(path), path.open("rb") as stream:
+        return stream.read(2) in WIDE_MARKS
+
+
 def find_header(start: bytes, path: Path) -> tuple[int, bytes, str | None]:
-    """How many lines come before the header (empty ones and Excel's), the header, and the delimiter that Excel names.
+    """How many lines come before the header (empty ones, remarks, Excel's), the header, the delimiter of Excel's line.
 
     Raises:
         DataError: the header line does not end.
@@ -58,11 +69,18 @@ def find_header(start: bytes, path: Path) -> tuple[int, bytes, str | None]:
     for number, line in enumerate(lines):
         if named is None and (excel := EXCEL.fullmatch(line)):
             named = excel.group(1).decode("latin-1")
+        elif line.startswith(b"# "):
+            continue
         elif line:
             if len(line) >= HEADER_BYTES - len(codecs.BOM_UTF8):
                 raise DataError(f"the first line is longer than {HEADER_BYTES:,} bytes", where=f"{path}:1")
             return number, line, named
     raise DataError("the file is empty", where=str(path))
+
+
+def join_blanks(text: bytes) -> bytes:
+    """Lines whose fields are separated by any number of blanks, with one between each."""
+    return re.sub(rb"(?m)^ +| +$", b"", re.sub(rb" {2,}", b" ", text))
 
 
 def make_undecodable(path: Path, error: UnicodeDecodeError, *, before: int = 0) -> DataError:
@@ -71,7 +89,16 @@ def make_undecodable(path: Path, error: UnicodeDecodeError, *, before: int = 0) 
     line = before + data.count(b"\n", 0, at) + 1
     column = at - data.rfind(b"\n", 0, at)
     what = f"byte 0x{data[at]:02x} (at byte {at}) is not {error.encoding.upper()}"
-    return DataError(what, where=f"{path}:{line}:{column}", fix=SAVE_AS)
+    return DataError(what, where=f"{path}:{line}:{column}", fix=suggest_encoding(data, at))
+
+
+def suggest_encoding(data: bytes, at: int) -> str:
+    """How to have bytes read that are not in the encoding, with the likeliest other one and what it makes of them."""
+    guess = guess_encoding(data)
+    if guess is None:
+        return SAVE_AS
+    likely = f"Most likely it is {guess}, which reads {show_read(data, at, guess)!r}: --encoding {guess}."
+    return f"{likely} Otherwise name another one, or save the file as UTF-8."
 
 
 def _transcode(content: pa.Buffer, encoding: str, path: Path) -> pa.Buffer:

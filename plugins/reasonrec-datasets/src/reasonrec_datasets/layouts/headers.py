@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reasonrec_core.errors import DataError
+from reasonrec_datasets.importing.column_matching import names_ids
 from reasonrec_datasets.importing.column_parsing import Place
 from reasonrec_datasets.importing.reading import current_reading
 
 DELIMITERS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
 UNNAMED = "\0"
 """Begins the names of columns that have none, until it is known that they hold nothing (or an index)."""
-NAME_ALL = "The first line must name every column once."
+NAME_ALL = "The first line must name every column once; without such a line, number them: --column user_id=1 ..."
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def find_delimiter(path: Path, header: str, excel: str | None = None) -> str:
     counts = {d: header.count(d) for d in ("\t", ",", ";", "|")}
     if tabs or counts[","] == 0:
         best = max(counts, key=lambda d: (counts[d], d == "\t" if tabs else d == ","))
-        if not counts[best] and reading.numbered and " " in header.strip():
+        if not counts[best] and " " in header.strip() and (reading.numbered or names_ids(header.split())):
             return " "
         return best if counts[best] else "\t" if tabs else ","
     return ","

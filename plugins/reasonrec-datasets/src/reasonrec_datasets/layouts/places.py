@@ -39,6 +39,18 @@ class LinePlace:
         return f"{self.path}:{self.lines[row]}"
 
 
+@dataclass(frozen=True)
+class TakenPlace:
+    """Rows that were taken from a table; ``rows`` says which."""
+
+    inner: Place
+    rows: pa.Array
+
+    def where(self, row: int, column: str | None = None) -> str:
+        """``file:line:column``."""
+        return self.inner.where(int(self.rows[row].as_py()), column)
+
+
 def join_tables(tables: Sequence[SourceTable]) -> SourceTable:
     """Tables one after the other; a column that one of them lacks is null there."""
     starts = np.concatenate([[0], np.cumsum([t.table.num_rows for t in tables])[:-1]])

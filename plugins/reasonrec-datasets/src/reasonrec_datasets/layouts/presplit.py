@@ -18,6 +18,7 @@ from reasonrec_datasets.importing.raw_tables import PARTS, RawTables
 from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables, read_log
 from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.places import join_tables
+from reasonrec_datasets.layouts.sniffing import looks_like_ratings, looks_like_table
 from reasonrec_datasets.layouts.tables import find_table, open_table, read_beside
 
 STEMS = {"train": ("train",), "valid": ("valid", "validation", "val", "dev"), "test": ("test",)}
@@ -30,11 +31,11 @@ class PredefinedSource(TableSource[TableSettings]):
 
     def matches(self, path: Path) -> bool:
         """Whether ``path`` is a folder with training and test files."""
-        return path.is_dir() and all(find_table(path, *STEMS[part]) for part in ("train", "test"))
+        return path.is_dir() and all(_find_part(path, part) for part in ("train", "test"))
 
     def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
         """The parts, one after the other."""
-        files = {part: find_table(path, *STEMS[part]) for part in PARTS}
+        files = {part: _find_part(path, part) for part in PARTS}
         for part in ("train", "test"):
             if files[part] is None:
                 raise DataError(f"no file {part}.csv (or .csv.gz, .tsv, .parquet)", where=str(path))
@@ -42,6 +43,14 @@ class PredefinedSource(TableSource[TableSettings]):
             [mark_part(read_log(open_table(file), columns), part) for part, file in files.items() if file]
         )
         return make_raw_tables(log, *read_beside(path, columns))
+
+
+def _find_part(folder: Path, part: str) -> Path | None:
+    """A table called after the part; text files (``train.txt``) that hold rows of one width too."""
+    if (table := find_table(folder, *STEMS[part])) is not None:
+        return table
+    texts = (folder / f"{stem}{suffix}" for stem in STEMS[part] for suffix in (".txt", ".dat", ".data"))
+    return next((f for f in texts if f.is_file() and (looks_like_ratings(f) or looks_like_table(f))), None)
 
 
 def mark_part(source: SourceTable, part: str) -> SourceTable:
@@ -57,7 +66,8 @@ class PredefinedSettings(SplitterSettings):
     task: Task | None = None
     """ "ctr" or "sequential"; by default "ctr" where the values are labels (0 and 1)."""
     valid_share: float = Field(0.0, ge=0, lt=1)
-    """Where the data has no validation part: the share of the training rows, the last in time, that becomes it."""
+    """Where the data has no validation part: the share of the training rows that becomes it: the last in time, or
+    where there are no times some of each user, drawn with the seed."""
 
 
 class Predefined(Splitter[PredefinedSettings]):
@@ -70,7 +80,7 @@ class Predefined(Splitter[PredefinedSettings]):
         """Use the parts as given."""
         parts = dataset.parts
         if parts is not None and self.config.valid_share and not (parts == VALID).any():
-            parts = _take_validation(log, parts, self.config.valid_share)
+            parts = _take_validation(log, parts, self.config, clock=dataset.has_clock)
         if parts is None:
             fix = "Use another kind of split, or import files named train, valid and test."
             raise DataError("the data comes without parts (train, valid, test)", where=dataset.name, fix=fix)
@@ -93,10 +103,21 @@ class Predefined(Splitter[PredefinedSettings]):
         return Division(parts, valid, test, words + (", click labels" if labels is not None else ""))
 
 
-def _take_validation(log: Interactions, parts: UInt8, share: float) -> UInt8:
-    """The parts, with the last ``share`` of the training rows in validation; equal times stay in the file's order."""
-    train = np.flatnonzero(parts == TRAIN)
-    last = train[np.argsort(log.times[train], kind="stable")][len(train) - round(share * len(train)) :]
+def _take_validation(log: Interactions, parts: UInt8, config: PredefinedSettings, *, clock: bool) -> UInt8:
+    """The parts, with a share of the training rows in validation.
+
+    With times the last of all, equal times in the file's order; without any (positions in a file are none) that share
+    of each user's rows, drawn.
+    """
+    train, share = np.flatnonzero(parts == TRAIN), config.valid_share
+    if clock:
+        last = train[np.argsort(log.times[train], kind="stable")][len(train) - round(share * len(train)) :]
+    else:
+        users = log.users[train]
+        order = np.lexsort((np.random.default_rng(config.seed).random(len(train)), users))
+        counts = np.bincount(users)
+        rank = np.arange(len(train)) - np.repeat(indptr_of(counts)[:-1], counts)
+        last = train[order[rank < np.floor(share * counts + 0.5)[users[order]]]]
     taken = parts.copy()
     taken[last] = VALID
     return taken

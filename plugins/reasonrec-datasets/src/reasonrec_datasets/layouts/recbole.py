@@ -20,7 +20,7 @@ from reasonrec_datasets.importing.raw_tables import PARTS, RawTables
 from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables, read_fields, read_log
 from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.csv_reader import DelimitedFile, Dialect
-from reasonrec_datasets.layouts.places import join_tables
+from reasonrec_datasets.layouts.places import TakenPlace, join_tables
 from reasonrec_datasets.layouts.presplit import mark_part
 from reasonrec_datasets.layouts.tables import list_files
 
@@ -138,7 +138,7 @@ def _floats(column: pa.ChunkedArray, source: SourceTable, name: str) -> pa.Array
     """float64 with null where the cell is blank or NaN."""
     present = pc.invert(pc.is_null(pc.if_else(pc.match_substring_regex(column, r"(?i)^\s*(nan)?\s*$"), None, column)))
     rows = pc.indices_nonzero(pc.fill_null(present, False))
-    place = _TakenPlace(source, rows)
+    place = TakenPlace(source.place, rows)
     parsed = pa.array(parse_numbers(column.take(rows), name, place))
     return parsed.take(pc.index_in(pa.array(np.arange(len(column)), rows.type), rows))
 
@@ -151,14 +151,3 @@ def _labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
         bare = pc.replace_substring_regex(bare, r"""(^|\|)['"]""", r"\1")
         return pc.replace_substring_regex(bare, r"""['"](\||$)""", r"\1")
     return pc.replace_substring_regex(pc.utf8_trim_whitespace(column), r"\s+", "|")
-
-
-class _TakenPlace:
-    """Places of rows that were selected from a table."""
-
-    def __init__(self, source: SourceTable, rows: pa.Array) -> None:
-        self.source, self.rows = source, rows
-
-    def where(self, row: int, column: str | None = None) -> str:
-        """``file:line:column``."""
-        return self.source.place.where(int(self.rows[row].as_py()), column)

@@ -19,7 +19,7 @@ from reasonrec_core.errors import DataError
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.number_parsing import convert_numbers
 from reasonrec_datasets.importing.raw_tables import RawTables
-from reasonrec_datasets.importing.reading import CELL_BYTES, current_reading
+from reasonrec_datasets.importing.reading import CELL_BYTES, current_reading, look_only
 from reasonrec_datasets.importing.source_tables import (
     OpenTable,
     RowPlace,
@@ -30,11 +30,17 @@ from reasonrec_datasets.importing.source_tables import (
 )
 from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.csv_reader import DelimitedFile
+from reasonrec_datasets.layouts.json_lines import SUFFIXES as JSON_SUFFIXES
+from reasonrec_datasets.layouts.json_lines import JsonLines
 from reasonrec_datasets.layouts.places import join_tables
-from reasonrec_datasets.layouts.triplets import looks_like_ratings
+from reasonrec_datasets.layouts.sniffing import has_vague_suffix, looks_like_ratings, looks_like_table
 
 TEXT_SUFFIXES = (".csv", ".csv.gz", ".csv.zip", ".tsv", ".tsv.gz", ".tsv.zip", ".zip")
-SUFFIXES = (".parquet", ".arrow", *TEXT_SUFFIXES)
+COLUMNAR = (".parquet", ".arrow", ".feather")
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
+SUFFIXES = (*COLUMNAR, *TEXT_SUFFIXES)
+TABLES = (*SUFFIXES, *JSON_SUFFIXES)
+"""Of files that `open_table` opens."""
 TEXT_FIELDS: frozenset[str] = frozenset({*NOT_TEXT, *TEXT_ORDER, "user_id"})
 """Columns of items and users that stay text, even where every cell is a number."""
 PART_FILE = re.compile(r"part[-_.]?\d+", re.IGNORECASE)
@@ -50,7 +56,9 @@ class PlainTablesSource(TableSource[TableSettings]):
         """Whether ``path`` is a table or a folder with a table of interactions."""
         if path.is_dir():
             return bool(find_parts(path, "interactions"))
-        return path.name.lower().endswith(SUFFIXES) or (path.suffix.lower() == ".txt" and looks_like_ratings(path))
+        if path.name.lower().endswith((*SUFFIXES, *SPREADSHEETS)):
+            return True
+        return has_vague_suffix(path) and (looks_like_ratings(path) or looks_like_table(path))
 
     def files(self, path: Path) -> list[Path]:
         """All in a folder and the parts of its log; a log, and ``items.*`` and ``users.*`` beside it."""
@@ -59,14 +67,17 @@ class PlainTablesSource(TableSource[TableSettings]):
 
     def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
         """The tables under ``path``; beside a single file, ``items.*`` and ``users.*`` are read too."""
-        parts = (find_parts(path, "interactions") or [path]) if path.is_dir() else [path]
-        logs = [read_log(open_table(part), columns) for part in parts]
-        if len(logs) > 1:
-            columns.notes.append(f"the log is in {len(logs)} files: {parts[0].name} to {parts[-1].name}")
-        folder = path if path.is_dir() else path.parent
-        return make_raw_tables(
-            join_tables(logs) if len(logs) > 1 else logs[0], *read_beside(folder, columns, log=parts[0])
-        )
+        return read_tables(path, columns)
+
+
+def read_tables(path: Path, columns: ColumnMatcher) -> RawTables:
+    """A log in one file or in parts, with ``items.*`` and ``users.*`` beside it."""
+    parts = (find_parts(path, "interactions") or [path]) if path.is_dir() else [path]
+    logs = [read_log(open_table(part), columns) for part in parts]
+    if len(logs) > 1:
+        columns.notes.append(f"the log is in {len(logs)} files: {parts[0].name} to {parts[-1].name}")
+    folder = path if path.is_dir() else path.parent
+    return make_raw_tables(join_tables(logs) if len(logs) > 1 else logs[0], *read_beside(folder, columns, log=parts[0]))
 
 
 @dataclass(frozen=True)
@@ -145,7 +156,21 @@ def open_table(path: Path) -> OpenTable:
     Raises:
         DataError: missing, empty, of another format, or an unusable header.
     """
-    return ArrowFile.open(path) if path.suffix.lower() in {".parquet", ".arrow"} else DelimitedFile.open(path)
+    if path.suffix.lower() in SPREADSHEETS:
+        fix = "Save each sheet as CSV (UTF-8), and name that file or its folder."
+        raise DataError("is a spreadsheet, which is not read", where=str(path), fix=fix)
+    if path.suffix.lower() in COLUMNAR:
+        return ArrowFile.open(path)
+    return JsonLines.open(path) if path.name.lower().endswith(JSON_SUFFIXES) else DelimitedFile.open(path)
+
+
+def read_header(path: Path) -> tuple[str, ...]:
+    """The columns of a table, to see whose layout it is; none where it cannot be opened."""
+    with look_only():
+        try:
+            return open_table(path).names
+        except DataError:
+            return ()
 
 
 def find_table(folder: Path, *stems: str) -> Path | None:
@@ -155,7 +180,7 @@ def find_table(folder: Path, *stems: str) -> Path | None:
         DataError: several files would do.
     """
     there = {file.name.lower(): file for file in sorted(folder.iterdir()) if file.is_file()} if folder.is_dir() else {}
-    found = [there[name] for stem in stems for suffix in SUFFIXES if (name := f"{stem}{suffix}") in there]
+    found = [there[name] for stem in stems for suffix in TABLES if (name := f"{stem}{suffix}") in there]
     if len(found) > 1:
         names = " and ".join(p.name for p in found)
         raise DataError(f"both {names} are there", where=str(folder), fix="Remove or rename all but one.")
@@ -178,15 +203,16 @@ def find_parts(folder: Path, stem: str) -> list[Path]:
 
 
 def read_fields_file(path: Path, table: str, columns: ColumnMatcher) -> SourceTable:
-    """Items or users under our column names, all columns; those of text files that hold numbers become numbers."""
-    file = open_table(path)
-    found = read_fields(file, table, columns)
-    if not isinstance(file, DelimitedFile):
-        return found
+    """Items or users under our column names, all columns; text that holds nothing but numbers becomes numbers."""
+    return convert_fields(read_fields(open_table(path), table, columns), columns)
+
+
+def convert_fields(found: SourceTable, columns: ColumnMatcher) -> SourceTable:
+    """Items or users with their numbers read, and what was read by a rule among the notes."""
     notes: list[str] = []
-    table_of_numbers = convert_numbers(found.table, TEXT_FIELDS, notes)
-    columns.notes += [f"{path.name}: {words}" for words in notes]
-    return replace(found, table=table_of_numbers)
+    converted = convert_numbers(found.table, TEXT_FIELDS, notes)
+    columns.notes += [f"{found.path.name}: {words}" for words in notes]
+    return replace(found, table=converted)
 
 
 def list_files(path: Path, *beside: str) -> list[Path]:
