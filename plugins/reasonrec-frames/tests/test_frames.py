@@ -139,6 +139,7 @@ def test_pictures_by_id_and_by_path(tmp_path: Path) -> None:
     by_path = import_frames(pa.table(LOG), named, images=str(folder))
     assert by_path.catalog.image_paths[by_path.catalog.index["a"]] == "b.png"
     assert "no picture is named after an item id" in refuse(pa.table(LOG), images=tmp_path)
+    assert "none of the pictures is there; the first would be 'b.png'" in refuse(pa.table(LOG), named, images=tmp_path)
 
 
 @pytest.mark.parametrize("kind", MAKE)

@@ -80,9 +80,9 @@ def test_what_does_not_fit_is_left_out_and_counted(dataset: Dataset, lists: pd.D
     found, pure = measure(more, dataset), measure(lists, dataset)
     assert found["lists"]["NDCG@10"] == pure["lists"]["NDCG@10"]
     said = " ".join(found.notes)
-    assert "1 rows name users that the data does not have" in said
-    assert "1 rows name items that the data does not have" in said
-    assert "1 places held items that the user already has" in said
+    assert "1 row of users that the data does not have: left out" in said
+    assert "1 row with items that the data does not have: left out" in said
+    assert "1 place held by items that the user already has: left out" in said
     half = measure(lists[lists["user_id"] > "user-20"].groupby("user_id").head(3), dataset)
     assert "21 of 48 test users have no list: they count as missed" in half.notes[0]
     assert any("lists are shorter than 10" in note for note in half.notes)

@@ -137,6 +137,85 @@ def test_report_and_plot(run: Any, tmp_path: Path) -> None:
     assert plot.save(tmp_path / "plot.svg").read_text(encoding="utf-8") == plot.svg
 
 
+def test_recommendations_are_frames(run: Any, ds: Any) -> None:
+    everybody = run.recommend(users="all", k=4)
+    assert list(everybody.columns) == ["user_id", "rank", "item_id", "title", "score", "by", "confidence", "because"]
+    assert everybody["user_id"].drop_duplicates().tolist() == sorted(ds.user_index)
+    assert everybody["rank"].tolist() == [1, 2, 3, 4] * 48
+    assert set(everybody["by"]) == {"profile"}
+    three = run.recommend(users=["user-02", "user-00"], k=4, because=True)
+    assert three["user_id"].tolist() == ["user-02"] * 4 + ["user-00"] * 4
+    known = everybody.drop(columns="because").set_index("user_id").loc[["user-02", "user-00"]].reset_index()
+    pd.testing.assert_frame_equal(three.drop(columns="because"), known)
+    log, first = ds.interactions, three["because"][0]
+    past = {ds.catalog.ids[item] for item in log.items[log.users == ds.user_index["user-02"]]}
+    assert {cause["item_id"] for cause in first} <= past
+    assert sum(cause["share"] for cause in first) == pytest.approx(1)
+
+
+def test_a_request_rules_items_out_and_edits_reasons(run: Any, ds: Any) -> None:
+    history = ["item-01", np.int64(99), "item-05"]  # 99 is unknown and skipped
+    plain = run.recommend(history=history, k=3)
+    assert plain["user_id"].isna().all()
+    without = run.recommend(history=history, k=3, exclude=[plain["item_id"][0]])
+    assert without["item_id"][:2].tolist() == plain["item_id"][1:].tolist()
+    only = run.recommend(history=history, k=3, only=["item-20", "item-30"])
+    assert sorted(only["item_id"]) == ["item-20", "item-30"]
+    where = run.recommend(users=["user-00", "user-01"], k=5, where={"price": {"max": 20}, "brand": ["Acorn", "Birch"]})
+    rows = ds.catalog.table.to_pandas().set_index("item_id").loc[where["item_id"]]
+    assert len(rows) > 2
+    assert (rows["price"] <= 20).all()
+    assert set(rows["brand"]) <= {"Acorn", "Birch"}
+    assumed = run.recommend(history=history, k=3, assume={"brand": "Cedar"})
+    edited = run.answer(history=history, k=3, assume={"brand": "Cedar"})
+    assert assumed["item_id"].tolist() == [item.id for item in edited.items] != plain["item_id"].tolist()
+    each = run.recommend(users=["user-00"], k=3, assume={"brand": "Cedar"})
+    assert each["user_id"].tolist() == ["user-00"] * 3
+
+
+def test_answers_are_shown_in_notebooks(run: Any) -> None:
+    from dataclasses import replace
+
+    answer = run.answer(history=["item-01"], k=2, assume={"brand": "Cedar"})
+    page = answer._repr_html_()
+    assert "brand is Cedar" in page
+    assert page.count("<tr>") == 3
+    odd = replace(answer, items=tuple(replace(item, title="<b>&") for item in answer.items))
+    assert "<b>" not in odd._repr_html_()
+    assert "&lt;b&gt;&amp;" in odd._repr_html_()
+
+
+def test_new_users_are_answered_and_named(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    found = run.recommend(users=["user-03", "somebody"], k=2)
+    assert found["user_id"].tolist() == ["user-03"] * 2 + ["somebody"] * 2
+    assert "'somebody' is not in the data: what is recommended there is not personalised" in capsys.readouterr().err
+    assert found["item_id"][2:].tolist() == run.recommend(history=[], k=2)["item_id"].tolist()
+
+
+def test_requests_that_cannot_be_are_refused_in_python_s_words(run: Any) -> None:
+    for request, message in (
+        ({}, "either users or a history"),
+        ({"users": "all", "history": []}, "either users or a history"),
+        ({"user": "user-01"}, r"no 'user' in a request. Write users="),
+        ({"users": "all", "wher": {}}, "Did you mean 'where'"),
+        ({"users": "user-01"}, "users is a list of ids"),
+        ({"users": ["user-01"], "candidates": ["item-01"]}, "candidates are ranked for a history"),
+        ({"history": [], "k": 0}, "k is a whole number"),
+        ({"history": [], "diversity": 2}, "^diversity: is a number from 0 to 1"),
+        ({"history": ["item-01"], "where": {"colour": "red"}}, "colour"),
+    ):
+        with pytest.raises(rr.ReasonRecError, match=message):
+            run.recommend(**request)
+
+
+def test_final_models_answer_and_the_evaluated_ones_stay(ds: Any, shop: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("REASONREC_CACHE", str(shop / "cache"))
+    small = {"resamples": 100, "latency_sample": 1}
+    made = rr.run(ds, delegates=["popularity"], out=shop / "final", final=True, evaluate=small)
+    assert made.answer(user="user-01").models == "final"
+    assert rr.open(made.path, models="evaluated").answer(user="user-01").models == "evaluated"
+
+
 def test_a_file_is_opened_by_its_path(frames: tuple[pd.DataFrame, pd.DataFrame], shop: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("REASONREC_CACHE", str(shop / "cache"))
     path = shop / "orders.csv"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reasonrec_frames.native_frames import write_frame as write_frame
     from reasonrec_frames.progress import say as say
     from reasonrec_frames.progress import show_progress as show_progress
+    from reasonrec_frames.recommendations import tabulate_recommendations as tabulate_recommendations
     from reasonrec_frames.run_report import WrittenReport as WrittenReport
     from reasonrec_frames.run_report import rewrite_report as rewrite_report
     from reasonrec_frames.split_frames import SplitFrames as SplitFrames
@@ -51,6 +52,7 @@ _MODULES = {
     "show_progress": "progress",
     "speak_python": "wording",
     "tabulate_item_vectors": "vectors",
+    "tabulate_recommendations": "recommendations",
     "tabulate_user_vectors": "vectors",
     "write_frame": "native_frames",
 }

@@ -136,6 +136,11 @@ def _say(row: PairedComparison, facts: Mapping[str, MetricFacts]) -> str:
     verb = "cannot be told apart from"
     if p is not None and p < LEVEL and row.difference:
         verb = "beats" if (row.difference > 0) != _is_better_low(row.metric, facts) else "is behind"
-    interval = "" if row.low is None or row.high is None else f" ({row.low:+.4f} to {row.high:+.4f})"
+    interval = "" if row.low is None or row.high is None else f" ({_sign(row.low)} to {_sign(row.high)})"
     sure = "" if p is None else f", p = {p:.2g}"
-    return f"{row.a} {verb} {row.b}: {row.metric} {row.difference:+.4f}{interval}{sure}."
+    return f"{row.a} {verb} {row.b}: {row.metric} {_sign(row.difference)}{interval}{sure}."
+
+
+def _sign(value: float) -> str:
+    """``+0.0123``; never a negative zero."""
+    return f"{round(value, 4) + 0.0:+.4f}"

@@ -36,6 +36,10 @@ OF_FILES = frozenset({"encoding", "delimiter", "max_bytes", "max_columns"})
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"})
 
 
+LOOK_AT = 20
+"""Paths that are tried to see whether pictures are there."""
+
+
 class FrameSource(TableSource[TableSettings]):
     """Tables that are in memory; not registered, for there is no path that it reads."""
 
@@ -157,6 +161,7 @@ def _hash_table(table: pa.Table) -> bytes:
 def _name_pictures(items: SourceTable, folder: Path) -> SourceTable:
     """The items with the files of ``folder`` that are named after their ids, unless they name pictures themselves."""
     if "image" in items.names:
+        _refuse_absent(items, folder)
         return items
     files = {path.stem: path.name for path in sorted(folder.iterdir()) if path.suffix.lower() in PICTURES}
     ids = items.table.column("item_id").combine_chunks()
@@ -170,3 +175,11 @@ def _name_pictures(items: SourceTable, folder: Path) -> SourceTable:
             fix="Call them ID.jpg, or name them in a column image.",
         )
     return SourceTable(items.table.append_column("image", found), items.path, items.place)
+
+
+def _refuse_absent(items: SourceTable, folder: Path) -> None:
+    """Refuse a folder that holds none of the first pictures that are named."""
+    paths = [str(path) for path in items.table.column("image").drop_null()[:LOOK_AT].to_pylist()]
+    if paths and not any((folder / path).is_file() for path in paths):
+        fix = "The paths in the column image are relative to images=."
+        raise DataError(f"none of the pictures is there; the first would be {paths[0]!r}", where=str(folder), fix=fix)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from html import escape
@@ -53,6 +54,9 @@ def _notebook_bar() -> Iterator[ProgressFunction]:
             shown.update(page.HTML(f"{bar} {escape(label)} {int(done):,} of {int(total):,}"))
 
     try:
-        yield draw
+        with warnings.catch_warnings():
+            # tqdm asks for widgets, which nobody needs: this bar is the one that is shown.
+            warnings.filterwarnings("ignore", "IProgress not found")
+            yield draw
     finally:
         shown.update(page.HTML(""))

@@ -75,7 +75,7 @@ def read_lists(
     best = np.lexsort((np.arange(len(key)), key, users))
     best = best[(users[best] >= 0) & (items[best] >= 0)]
     if gone := int((items[users >= 0] < 0).sum()):
-        notes.append(f"{name}: {gone:,} rows name items that the data does not have: left out")
+        notes.append(f"{name}: {count_words(gone, 'row')} with items that the data does not have: left out")
     best = best[_first_of_each(make_pair_keys(users[best], items[best], dataset.n_items))]
     return _fill(users[best], items[best], key[best], cases, dataset.n_items, width, name, notes)
 
@@ -100,7 +100,7 @@ def _fill(
     )
     seen = contains_keys(compute_history_keys(queries.history, n_items), make_pair_keys(rows, items[source], n_items))
     if seen.any():
-        where = f"{int(seen.sum()):,} places held items that the user already has"
+        where = f"{count_words(int(seen.sum()), 'place')} held by items that the user already has"
         notes.append(f"{name}: {where}: left out, as no system here shows those; the rest moves up")
     rows, source = rows[~seen], source[~seen]
     starts = np.searchsorted(rows, np.arange(len(asked)))
@@ -163,9 +163,9 @@ def _note_users(users: Int64, cases: Cases, dataset: Dataset, name: str, notes: 
         example = dataset.users.column("user_id")[int(asked[0])].as_py()
         raise DataError(what, where=name, fix=f"Ids must be equal as text, such as {example!r}.")
     if unknown := int((users < 0).sum()):
-        notes.append(f"{name}: {unknown:,} rows name users that the data does not have: left out")
+        notes.append(f"{name}: {count_words(unknown, 'row')} of users that the data does not have: left out")
     if elsewhere := len(np.setdiff1d(there, asked)):
-        notes.append(f"{name}: {elsewhere:,} users are not in the test part: left out")
+        notes.append(f"{name}: {count_words(elsewhere, 'user')} not in the test part: left out")
     if without := len(np.setdiff1d(asked, there)):
         notes.append(f"{name}: {without:,} of {len(asked):,} test users have no list: they count as missed")
 
@@ -173,3 +173,8 @@ def _note_users(users: Int64, cases: Cases, dataset: Dataset, name: str, notes: 
 def _first_of_each(keys: Int64) -> npt.NDArray[np.intp]:
     """Ascending positions of the first of equal keys."""
     return np.sort(np.unique(keys, return_index=True)[1])
+
+
+def count_words(count: int, word: str) -> str:
+    """``1 row`` or ``1,200 rows``."""
+    return f"{count:,} {word}" + ("" if count == 1 else "s")

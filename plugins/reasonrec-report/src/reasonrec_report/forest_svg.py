@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
@@ -20,9 +20,10 @@ INK, QUIET, BEST = "#1f2933", "#9aa5b1", "#0b6e99"
 
 @dataclass(frozen=True)
 class SvgPlot:
-    """A drawing that notebooks show; ``svg`` is its text."""
+    """A drawing that notebooks show; ``svg`` is its text, ``title`` what it shows."""
 
-    svg: str
+    svg: str = field(repr=False)
+    title: str = ""
 
     def _repr_svg_(self) -> str:
         return self.svg
@@ -57,7 +58,8 @@ def draw_forest_svg(
     return SvgPlot(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'role="img" aria-label="{escape(f"{metric}: {told}")}" font-family="system-ui, sans-serif" font-size="12">'
-        f'<rect width="{width}" height="{height}" fill="white"/>{"".join(parts)}</svg>'
+        f'<rect width="{width}" height="{height}" fill="white"/>{"".join(parts)}</svg>',
+        metric,
     )
 
 

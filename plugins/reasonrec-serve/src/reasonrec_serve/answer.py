@@ -127,6 +127,11 @@ class Answer:
         because = tuple(Cause(item, title, 1 / len(cited)) for item, title in cited)
         return (replace(self.items[0], because=because), *self.items[1:])
 
+    def _repr_html_(self) -> str:
+        from reasonrec_serve.answer_html import render_answer  # a notebook's affair: services never import it
+
+        return render_answer(self)
+
     def to_dict(self, *, steps: bool = True) -> dict[str, Any]:
         """As JSON values; ``steps``: with those and with what items were recommended for, to be worked out."""
         values = asdict(replace(self, explain=tuple))

@@ -22,12 +22,14 @@ from reasonrec_frames import (
     say,
     show_progress,
     tabulate_item_vectors,
+    tabulate_recommendations,
     tabulate_user_vectors,
     write_frame,
 )
 from reasonrec_frames.html import make_paragraphs
 from reasonrec_frames.model import ask_users, find_users
 from reasonrec_serve import Answer, Recommender
+from reasonrec_serve.final_models import fit_final
 
 from reasonrec_core.config import NAME, check_config
 from reasonrec_core.data import Dataset
@@ -47,6 +49,7 @@ def run(
     out: str | os.PathLike[str] | None = None,
     *,
     progress: bool = True,
+    final: bool = False,
     refit: Sequence[str] = (),
     **settings: Any,
 ) -> OpenRun:
@@ -58,6 +61,8 @@ def run(
         delegates: cheap models that may answer instead.
         out: the run folder; ``runs/NAME`` by default.
         progress: whether to show it, in a notebook or on a terminal.
+        final: whether to fit again to all data afterwards, for serving: answers then come from these models, numbers
+            from those that never saw the test part.
         refit: labels of what is to be fitted again though nothing changed; ``["*"]``: everything.
         settings: the further tables of a pipeline file (docs/settings.md): ``router={"share": 0.3}``,
             ``observe={"text": {"encoder": "text"}}``, ``evaluate={"k": [5, 10]}``, ``seed=1``.
@@ -75,20 +80,28 @@ def run(
         folder = Path("runs") / config.name if out is None else Path(out)
         with show_progress(progress) as step:
             run_pipeline(config, folder, Registry.discover(), step, refit=tuple(refit), say=say)
+            if final:
+                fit_final(folder, step, say=say)
     return OpenRun(folder, getattr(stored, "frames", None))
 
 
-def open(path: str | os.PathLike[str], *, frames: FrameKind | None = None) -> OpenRun:
+def open(
+    path: str | os.PathLike[str],
+    *,
+    frames: FrameKind | None = None,
+    models: Literal["final", "evaluated"] | None = None,
+) -> OpenRun:
     """A finished run, made here or on the command line.
 
     Args:
         path: the run folder.
         frames: what is given back: "pandas", "polars", "pyarrow" or "duckdb"; pandas where it is installed, else Arrow.
+        models: who answers; the final ones where there are any.
 
     Raises:
         ReasonRecError: there is no finished run.
     """
-    opened = OpenRun(Path(path), frames)
+    opened = OpenRun(Path(path), frames, models)
     _ = opened.results
     return opened
 
@@ -107,8 +120,8 @@ class OpenRun:
         frames: the kind of frames that are given back.
     """
 
-    def __init__(self, path: Path, frames: FrameKind | None = None) -> None:
-        self.path, self.frames = path, check_kind(frames)
+    def __init__(self, path: Path, frames: FrameKind | None = None, models: str | None = None) -> None:
+        self.path, self.frames, self._models = path, check_kind(frames), models
 
     @cached_property
     def results(self) -> Results:
@@ -123,7 +136,7 @@ class OpenRun:
     @cached_property
     def service(self) -> Recommender:
         """What answers requests."""
-        return Recommender.open(self.path)
+        return Recommender.open(self.path, models=self._models)
 
     @property
     def dataset(self) -> FrameDataset:
@@ -137,6 +150,33 @@ class OpenRun:
     def plot(self, metric: str) -> Any:
         """Every system's value of a metric, such as "NDCG@10", with its interval; ``plot(...).save("plot.svg")``."""
         return self.metrics.plot(metric)
+
+    def recommend(
+        self,
+        users: Literal["all"] | Iterable[Any] | None = None,
+        *,
+        history: Iterable[Any] | None = None,
+        k: int = 10,
+        because: bool = False,
+        **request: Any,
+    ) -> Any:
+        """Recommendations as a frame.
+
+        Args:
+            users: ids, or "all"; what each of them did is the history.
+            history: item ids, oldest first, instead.
+            k: items for each.
+            because: whether to work out what items are recommended for; takes about as long again, user by user.
+            request: further fields of `reasonrec_serve.Request`: ``exclude``, ``only``, ``where``, ``assume``,
+                ``ignore``, ``include_seen``, ``diversity``.
+
+        Returns:
+            a row per item: ``user_id`` (null for a history), ``rank``, ``item_id``, ``title``, ``score``, ``by``,
+            ``confidence`` (of the whole answer), ``because`` (items of the history, each with its share).
+        """
+        with python_words():
+            found = tabulate_recommendations(self.service, users, history, k, because, **request)
+        return write_frame(found, self.frames)
 
     def answer(self, *, user: Any = None, history: Iterable[Any] | None = None, k: int = 10, **request: Any) -> Answer:
         """One request, answered in full: items, who answered and why, confidence, steps, what edits changed.
