@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from reasonrec_serve.answer import Recommended as Recommended
     from reasonrec_serve.recommender import Recommender as Recommender
     from reasonrec_serve.request import Request as Request
+    from reasonrec_serve.similar import Similar as Similar
+    from reasonrec_serve.similar import SimilarItem as SimilarItem
 
 _MODULE_OF = {
     "Answer": "answer",
@@ -23,6 +25,8 @@ _MODULE_OF = {
     "Recommended": "answer",
     "Recommender": "recommender",
     "Request": "request",
+    "Similar": "similar",
+    "SimilarItem": "similar",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +49,14 @@ class ItemLikeness:
             return {"labels": (self.labels @ self.labels[[item]].T).toarray()[:, 0]}
         return {
             name: _unit(np.asarray(vectors, np.float32)) @ _unit(np.asarray(vectors[item], np.float32))
+            for name, vectors in self.features.items()
+        }
+
+    def compare_some(self, item: int, others: Sequence[int]) -> Mapping[str, Float32]:
+        """Per modality float32[N]: the cosine of N others with one item; 0 where either has none."""
+        at = list(others)
+        return {
+            name: _unit(np.asarray(vectors[at], np.float32)) @ _unit(np.asarray(vectors[item], np.float32))
             for name, vectors in self.features.items()
         }
 

@@ -21,8 +21,8 @@ def list_notes(resolved: Resolved, n_items: int, *, abstained: bool, limited: bo
         abstained: whether no answer is given.
         limited: whether confidence is not stated because of what the request rules out.
     """
-    notes = [_skip(part, count) for part, count in (("history", resolved.batch.history.skipped),) if count]
-    notes += [_skip(part, count) for part, count in resolved.skipped.items()]
+    notes = [tell_skipped(part, count) for part, count in (("history", resolved.batch.history.skipped),) if count]
+    notes += [tell_skipped(part, count) for part, count in resolved.skipped.items()]
     personalised = bool(len(resolved.batch.history.items))
     if resolved.known_user is False and resolved.request.history is None:
         notes.append("The user is new: nothing is known of what they did, so the answer is not personalised.")
@@ -37,7 +37,8 @@ def list_notes(resolved: Resolved, n_items: int, *, abstained: bool, limited: bo
     return tuple(notes)
 
 
-def _skip(part: str, count: int) -> str:
+def tell_skipped(part: str, count: int) -> str:
+    """How many ids of a part of the request are unknown."""
     items, were = ("items", "were") if count > 1 else ("item", "was")
     return f"{count} unknown {items} {SKIPPED[part]} {were} skipped."
 

@@ -21,6 +21,7 @@ Examples:
   reasonrec recommend runs/movielens --history 50,172 --candidates 1,2,3 --json
   reasonrec recommend runs/shop --user 42 --only-file in-stock.txt --where 'price<=20' --exclude P1,P2
   reasonrec recommend runs/movielens --user 42 --assume categories=Comedy --ignore 172 --why
+  reasonrec recommend runs/shop --users all --k 20 --out recs.parquet
 """
 
 
@@ -61,22 +62,48 @@ Examples:
     help="Those of `reasonrec final`, or those that the report is about.  [default: final where there are any]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--users", metavar="all|FILE", help="Recommend to all users, or to those of a file (an id a line).")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="With --users: a .parquet, .csv or .jsonl file; the same command goes on where one was stopped.",
+)
+@click.option("--workers", default=0, help="With --users: processes.  [default: one per processor core]")
 def recommend_command(
     run: Path, why: bool, trace: bool | None, models: str | None, as_json: bool, **given: Any
 ) -> None:
     """Recommend items from a finished RUN, with raw ids and titles.
 
-    With --assume or --ignore the policy's steps are edited and the answer is worked out from them.
+    With --assume or --ignore the policy's steps are edited and the answer is worked out from them. With --users the
+    answers for many users are written to a file.
     """
+    users, out, workers = (given.pop(name) for name in ("users", "out", "workers"))
+    request = read_request_options(given)
+    if users is not None:
+        from reasonrec_serve.batch_command import recommend_to_users
+
+        _refuse({"why": why, "trace": trace, "json": as_json}, "answers for many users are rows of a file")
+        recommend_to_users(run, models, users, out, workers, request)
+        return
+    _refuse({"out": out, "workers": workers}, "goes with --users")
     from reasonrec_serve.recommender import Recommender
     from reasonrec_serve.request import Request
 
-    request = Request(**read_request_options(given))
-    answer = Recommender.open(run, trace=trace, models=models).answer(request)
+    answer = Recommender.open(run, trace=trace, models=models).answer(Request(**request))
     if as_json:
         print_json(answer.to_dict(steps=why))
     else:
         _show(answer, why=why)
+
+
+def _refuse(given: dict[str, Any], what: str) -> None:
+    """Refuse options that mean nothing here."""
+    from reasonrec_core.errors import ConfigError
+
+    for name, value in given.items():
+        if value:
+            raise ConfigError(what, where=f"--{name}")
 
 
 def read_request_options(given: dict[str, Any]) -> dict[str, Any]:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import pyarrow as pa
 
 from reasonrec_core.components import RequestWatcher
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.pipeline import EditedPolicy, FinishedRun, Outcome
-from reasonrec_core.types import Bool, Edits, QueryBatch, Ranking, Route, Step, StepKind
-from reasonrec_serve.answer import Answer, Edited, Recommended
+from reasonrec_core.pipeline import FinishedRun, Outcome
+from reasonrec_core.types import Bool, QueryBatch
+from reasonrec_serve.answer import Answer
+from reasonrec_serve.batch import CHUNK, UserList, iterate_batches, read_batch_request
 from reasonrec_serve.diversity import choose_depth, diversify
+from reasonrec_serve.edited import answer_edited
 from reasonrec_serve.final_models import choose_models
 from reasonrec_serve.item_filter import ItemFilter
 from reasonrec_serve.likeness import ItemLikeness
-from reasonrec_serve.limits import Limits, System, act_within, rank_within, without_certainty
-from reasonrec_serve.notes import list_notes
-from reasonrec_serve.request import Request, read_path
-from reasonrec_serve.resolve import Resolved, resolve, resolve_edits
+from reasonrec_serve.limits import Limits, act_within, without_certainty
+from reasonrec_serve.request import Id, Request, read_k, read_path
+from reasonrec_serve.resolve import resolve
+from reasonrec_serve.similar import ItemNeighbours, Similar
+from reasonrec_serve.wording import word_answer
 
 if TYPE_CHECKING:
     from reasonrec_core.registry import Registry
@@ -90,23 +93,85 @@ class Recommender(FinishedRun):
         """
         resolved = resolve(self.dataset, request, self.item_filter)
         if request.edited:
-            return self._answer_edited(resolved)
+            return answer_edited(self, resolved)
         outcome, changed = self.act(resolved.batch, resolved.limits, request.diversity)
         if self.on_answer is not None:
             self.on_answer(resolved.batch, outcome, None if request.user is None else str(request.user))
-        return self._word(resolved, outcome, bool(changed[0]))
+        return word_answer(self, resolved, outcome, limited=bool(changed[0]))
 
     def act(self, batch: QueryBatch, limits: Limits, diversity: float) -> tuple[Outcome, Bool]:
         """Answer a batch within limits, diversely; bool[B]: where other items are the first for that."""
         if not diversity:
             return act_within(self.agent, batch, limits, self.cutoff)
         begin = time.perf_counter()
-        deep = replace(batch, k=self._choose_depth(batch))
+        deep = replace(batch, k=self.choose_depth(batch))
         outcome, changed = act_within(self.agent, deep, limits, self.cutoff)
-        ranking = diversify(outcome.ranking, self._likeness_to_diversify, diversity, batch.k)
+        ranking = diversify(outcome.ranking, self.likeness_to_diversify, diversity, batch.k)
         answered = ~outcome.decisions.abstained
         outcome = replace(outcome, ranking=ranking, seconds=time.perf_counter() - begin)
         return without_certainty(outcome, answered), changed | answered
+
+    def recommend_batch(
+        self, users: str | Iterable[Id] = "all", k: int = 10, *, size: int = CHUNK, **limits: Any
+    ) -> Iterator[pa.Table]:
+        """Answer one request for many users, by batches.
+
+        Args:
+            users: raw ids, each answered once, in their order; or "all", in the order of their ids. Somebody new gets
+                an answer that is not personalised.
+            k: how many items each gets, at most.
+            size: users in a table.
+            limits: ``exclude``, ``only``, ``where``, ``include_seen`` and ``diversity`` of a `Request`.
+
+        Yields:
+            a row per item (`reasonrec_serve.batch.COLUMNS`); who gets no item has no row.
+
+        Raises:
+            ConfigError: a part of the request that is of no use, or differs from user to user.
+            DataError: nobody is named.
+        """
+        request, named = read_batch_request(k, limits), UserList.of(self.dataset, users)
+        return iterate_batches(self, named, request, read_k(size))
+
+    def similar(
+        self,
+        item: Id,
+        *,
+        k: int = 10,
+        by: str | None = None,
+        exclude: Iterable[Id] = (),
+        only: Iterable[Id] | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> Similar:
+        """Items that are like an item, and what they share.
+
+        Args:
+            item: raw id.
+            k: how many are wanted; no more than are known to be alike.
+            by: "content" (encoded text and pictures, else labels), "together" (users who took both), the label of a
+                policy or delegate with item vectors, or of any delegate (what it recommends after this item alone). The
+                best that knows the item if None.
+            exclude: raw ids of items that are not wanted.
+            only: raw ids of the items that may be named, all if None.
+            where: conditions on item fields, as in a `Request`.
+
+        Raises:
+            ConfigError: a way that there is not, or a condition that cannot be asked of the items.
+            DataError: an unknown item.
+        """
+        request = Request(history=(), k=k, exclude=exclude, only=only, where={} if where is None else where)
+        return self.neighbours.find(item, request.k, by, request)
+
+    @cached_property
+    def neighbours(self) -> ItemNeighbours:
+        """Finds items that are alike."""
+        return ItemNeighbours(self)
+
+    @cached_property
+    def item_names(self) -> tuple[pa.Array, pa.Array]:
+        """Raw ids and titles of all items."""
+        catalog = self.dataset.catalog
+        return pa.array(catalog.ids, pa.string()), pa.array(catalog.titles, pa.string())
 
     @cached_property
     def cutoff(self) -> int:
@@ -124,123 +189,18 @@ class Recommender(FinishedRun):
         return ItemLikeness.of(self.agent.items.features, self.dataset.catalog)
 
     @property
-    def _likeness_to_diversify(self) -> ItemLikeness:
+    def likeness_to_diversify(self) -> ItemLikeness:
+        """What lists are made less alike by.
+
+        Raises:
+            ConfigError: nothing is known of the items.
+        """
         if not self.likeness:
             what = "nothing is known of the items by which lists could be made less alike"
             raise ConfigError(what, where="--diversity", fix="Encode their text or pictures, or give items fields.")
         return self.likeness
 
-    def _choose_depth(self, batch: QueryBatch) -> int:
+    def choose_depth(self, batch: QueryBatch) -> int:
+        """How many of the best items a diverse list is chosen from."""
         most = self.dataset.n_items if batch.candidates is None else batch.candidates.shape[1]
         return choose_depth(batch.k, most)
-
-    def _answer_edited(self, resolved: Resolved) -> Answer:
-        batch, limits, request = resolved.batch, resolved.limits, resolved.request
-        catalog, policy = self.dataset.catalog, EditedPolicy.of(self.agent)
-        edits = resolve_edits(policy.labels, batch, catalog, request)
-        deep = replace(batch, k=self._choose_depth(batch)) if request.diversity else batch
-        begin = time.perf_counter()
-        wide = replace(deep, k=max(deep.k, self.agent.width))
-        answer = policy.deliberate(wide, edits)
-
-        def limit(ranking: Ranking | None, edited: Edits | None) -> tuple[Recommended, ...]:
-            assert ranking is not None
-            system = System(self.agent, listed=lambda some: policy.deliberate(some, edited).ranking)  # type: ignore[arg-type, return-value]
-            kept = rank_within(deep, ranking, limits if batch.candidates is None else Limits(), system)
-            if request.diversity:
-                kept = diversify(kept, self._likeness_to_diversify, request.diversity, batch.k)
-            return self.list_items(kept, 0, batch.k)
-
-        after = limit(answer.ranking, edits)
-        seconds = time.perf_counter() - begin
-        before = limit(policy.deliberate(wide).ranking, None)
-        ids = [{item.id for item in items} for items in (before, after)]
-        past = batch.history.row(0).tolist()
-        ignored = [i for i in dict.fromkeys(past) if catalog.ids[i] in set(request.ignore)]
-        assert self.agent.policy is not None
-        return Answer(
-            items=after,
-            history=self._titles(past),
-            unknown=batch.history.skipped,
-            skipped=resolved.skipped,
-            route=str(Route.SELF),
-            by=self.agent.policy.label,
-            reason="its steps were edited, so the policy itself answers",
-            cutoff=self.cutoff,
-            explain=lambda: tuple(answer.steps[0]),
-            seconds=seconds,
-            known_user=resolved.known_user,
-            personalised=bool(past),
-            models=self.agent.models,
-            notes=list_notes(resolved, len(after), abstained=False, limited=False),
-            edited=Edited(
-                {name: policy.labels[name][int(label[0])] for name, label in edits.assume.items()},
-                self._titles(ignored),
-                tuple(item for item in after if item.id not in ids[0]),
-                tuple(item for item in before if item.id not in ids[1]),
-            ),
-        )
-
-    def list_items(self, ranking: Ranking, row: int, k: int) -> tuple[Recommended, ...]:
-        """The items of one row of a ranking."""
-        catalog = self.dataset.catalog
-        found = zip(ranking.items[row, :k].tolist(), ranking.scores[row, :k].tolist(), strict=True)
-        return tuple(Recommended(catalog.ids[i], catalog.titles[i], s) for i, s in found if i >= 0)
-
-    def _titles(self, items: Iterable[int]) -> tuple[tuple[str, str], ...]:
-        catalog = self.dataset.catalog
-        return tuple((catalog.ids[i], catalog.titles[i]) for i in items)
-
-    def _word(self, resolved: Resolved, outcome: Outcome, limited: bool) -> Answer:
-        batch, decided = resolved.batch, outcome.decisions
-        route = Route(decided.route[0])
-        mine = route in (Route.SELF, Route.CONSULT)
-        past = batch.history.row(0).tolist()
-        by = decided.who[0] or (self.agent.policy.label if self.agent.policy else "")
-        items = self.list_items(outcome.ranking, 0, batch.k)
-        abstained = route is Route.ABSTAIN
-        return Answer(
-            items=items,
-            history=self._titles(past),
-            unknown=batch.history.skipped,
-            skipped=resolved.skipped,
-            route=str(route),
-            by="" if abstained else by,
-            reason=decided.reason[0],
-            confidence=_number(decided.confidence[0]),
-            cutoff=self.cutoff,
-            risk=_number(decided.risk[0]),
-            uncertainty={
-                n: float(v[0])
-                for n, v in outcome.uncertainty.items()
-                if n in self.agent.estimators and not np.isnan(v[0])
-            },
-            explain=_explain(outcome if mine else None, items if limited else None),
-            seconds=outcome.seconds,
-            attempts=outcome.attempts.get(0, ()),
-            personalised=bool(past),
-            models=self.agent.models,
-            known_user=resolved.known_user,
-            limited=limited,
-            notes=list_notes(resolved, len(items), abstained=abstained, limited=limited),
-        )
-
-
-def _explain(outcome: Outcome | None, limited: tuple[Recommended, ...] | None) -> Callable[[], tuple[Step, ...]]:
-    """Makes the steps of a policy's answer; where it was limited, the last one says to what."""
-    if outcome is None or outcome.deliberation is None:
-        return tuple
-    thought = outcome.deliberation
-
-    def explain() -> tuple[Step, ...]:
-        steps = tuple(thought.steps[0])
-        if limited is None:
-            return steps
-        first = f"first of what is left: {limited[0].title}" if limited else "nothing is left"
-        return (*steps, Step(StepKind.DECIDE, f"The request rules items out or reorders them; {first}."))
-
-    return explain
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
