@@ -14,7 +14,7 @@ from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import whole_file
 from reasonrec_core.ranking import rank
-from reasonrec_core.types import Float32, Int32, Observation, QueryBatch, Ranking, Task
+from reasonrec_core.types import Float32, Int32, Interactions, Observation, QueryBatch, Ranking, Task
 
 
 class PopularityConfig(Settings):
@@ -44,6 +44,15 @@ class Popularity(Delegate[PopularityConfig]):
         if not len(data.train):
             raise DataError("no training interactions to count", where="popularity")
         self._remember(data.train.count_items(len(data.catalog), self.config.half_life))
+
+    @property
+    def updates(self) -> bool:
+        """Whether `update` can be exact: counts that are halved with age would have to be counted anew."""
+        return self.config.half_life is None
+
+    def update(self, rows: Interactions) -> None:
+        """Count more rows: exactly what a fit on all of them gives (up to 2^24 of an item, as float32 counts)."""
+        self._remember(self._counts + rows.count_items(len(self._counts)))
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: the (decayed) count of each item."""

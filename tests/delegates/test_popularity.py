@@ -62,3 +62,19 @@ def test_nothing_to_count_is_an_error(tmp_path: Path) -> None:
     empty = data.fit.train.take(np.zeros(0, np.intp))
     with pytest.raises(DataError, match="no training interactions"):
         Popularity(PopularityConfig()).fit(replace(data.fit, train=empty))
+
+
+def test_counting_more_is_counting_all(tmp_path: Path) -> None:
+    data = tiny(tmp_path).fit
+    order = np.random.default_rng(3).permutation(len(data.train))
+    first, later = data.train.take(np.sort(order[:100])), data.train.take(np.sort(order[100:]))
+    updated, fitted = Popularity(PopularityConfig()), Popularity(PopularityConfig())
+    updated.fit(replace(data, train=first))
+    before = updated.__dict__.copy()
+    updated.update(later)
+    fitted.fit(data)
+    np.testing.assert_array_equal(updated._counts, fitted._counts)
+    np.testing.assert_array_equal(updated._order, fitted._order)
+    assert before["_counts"].sum() == 100, "what a copy answers with is left alone"
+    assert updated.updates
+    assert not Popularity(PopularityConfig(half_life=9.0)).updates

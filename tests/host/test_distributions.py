@@ -19,7 +19,10 @@ FOLDERS = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/reasonrec*/p
 VERSION = "0.2.0"
 CALLED = {"PIL": "pillow", "open_clip": "open-clip-torch", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 """Distributions whose package has another name."""
-OPTIONAL = {"duckdb", "huggingface-hub", "ipython", "pytest", "reasonrec-trace", "torch", "transformers"}
+OPTIONAL = {
+    *("duckdb", "huggingface-hub", "ipython", "psycopg", "pytest"),
+    *("reasonrec-trace", "redis", "torch", "transformers"),
+}
 """What may be imported inside functions (pytest: in suites) and not be there."""
 
 

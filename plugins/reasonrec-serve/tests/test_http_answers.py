@@ -46,9 +46,15 @@ def test_an_answer_over_http_is_the_answer_in_python(
         request["history"] = data.draw(st.lists(st.sampled_from([*items, "unknown"]), max_size=6))
     if data.draw(st.booleans()):
         request["candidates"] = data.draw(st.lists(st.sampled_from(items), min_size=1, max_size=6))
+    if data.draw(st.booleans()):
+        request["exclude"] = data.draw(st.lists(st.sampled_from(items), max_size=3))
+        request["only"] = data.draw(st.none() | st.lists(st.sampled_from(items), max_size=20))
+        request["include_seen"] = data.draw(st.booleans())
     expected = run.recommend(**request).to_dict()
     found = body(client.post("/v1/recommend", json={**request, "steps": True}))
     del expected["seconds"]
+    live = found.pop("live", None)
+    assert live == ({"events": 0, "unknown": 0, "problem": None} if "user" in request else None)
     assert found == _as_json(expected)
 
 
@@ -74,7 +80,9 @@ def test_a_whole_number_is_an_id_and_steps_come_on_request_only(asked: tuple[Tes
         ({"history": [], "k": True}, "body.k", "valid integer"),
         ({"history": [None]}, "body.history", "valid"),
         ({"history": ["x" * 600]}, "body.history", "at most 512"),
-        ({"history": [], "candidates": []}, "candidates", "no candidates to rank"),
+        ({"history": [], "candidates": []}, "candidates", "no candidates"),
+        ({"history": [], "where": {"no such field": 1}}, "where", "no such field"),
+        ({"history": [], "diversity": 2}, "body.diversity", "less than or equal to 1"),
     ],
 )
 def test_what_cannot_be_answered_is_a_problem_with_its_place(
@@ -120,3 +128,68 @@ def test_users_are_found_by_the_beginning_of_their_ids(asked: tuple[TestClient, 
 def test_it_is_alive_and_ready(asked: tuple[TestClient, Recommender]) -> None:
     assert asked[0].get("/health/live").json() == {"live": True}
     assert asked[0].get("/health/ready").json()["ready"] is True
+
+
+def test_a_batch_is_answered_in_its_order_and_what_cannot_be_is_said_in_its_place(
+    asked: tuple[TestClient, Recommender],
+) -> None:
+    client, run = asked
+    users = list(run.dataset.user_index)[:2]
+    requests = [{"user": users[0], "k": 3}, {"history": [], "ignore": ["x"]}, {"user": users[1], "k": 2}]
+    first, second, third = client.post("/v1/batch", json={"requests": requests}).json()["answers"]
+    assert [item["id"] for item in first["items"]] == [item.id for item in run.recommend(**requests[0]).items]
+    assert [item["id"] for item in third["items"]] == [item.id for item in run.recommend(**requests[2]).items]
+    assert second["problem"]["status"] == 422
+    assert client.post("/v1/batch", json={"requests": []}).status_code == 422
+    assert client.post("/v1/batch", json={"requests": [{"history": []}] * 257}).status_code == 422
+
+
+def test_every_system_answers_the_same_request(asked: tuple[TestClient, Recommender]) -> None:
+    client, run = asked
+    user, out = next(iter(run.dataset.user_index)), run.dataset.catalog.ids[:20]
+    systems = client.post("/v1/compare", json={"user": user, "k": 4, "exclude": out}).json()["systems"]
+    assert [each["system"] for each in systems] == ["toy", "popularity", "transitions"]
+    assert [each["policy"] for each in systems] == [True, False, False]
+    for each in systems:
+        assert len(each["items"]) == 4
+        assert not {item["id"] for item in each["items"]} & set(out)
+    ways = {tuple(item["id"] for item in each["items"]) for each in systems}
+    assert len(ways) > 1
+
+
+def test_a_page_learns_what_it_shows(asked: tuple[TestClient, Recommender]) -> None:
+    client, run = asked
+    facts = client.get("/v1/run").json()
+    assert (facts["name"], facts["policy"], facts["delegates"]) == ("tiny", "toy", ["popularity", "transitions"])
+    assert facts["dataset"]["items"] == run.dataset.n_items
+    assert facts["results"]["systems"]["toy"]["NDCG@5"]["value"] is not None
+    assert "leave-one-out" in facts["results"]["protocol"]
+    field = facts["fields"][0]
+    known = client.get("/v1/labels", params={"field": field["field"], "q": field["labels"][0]}).json()
+    assert field["labels"][0] in known["labels"]
+    assert client.get("/v1/labels", params={"field": "no such"}).status_code == 404
+
+
+def test_what_was_asked_is_counted(asked: tuple[TestClient, Recommender]) -> None:
+    client, _ = asked
+    before = client.get("/v1/status").json()
+    for _ in range(3):
+        client.post("/v1/recommend", json={"history": []})
+    client.get("/no/such/route")
+    after = client.get("/v1/status").json()
+    route = "/v1/recommend"
+    assert after["latency"][route]["count"] - before["latency"].get(route, {"count": 0})["count"] == 3
+    assert 0 < after["latency"][route]["p50_ms"] <= after["latency"][route]["p95_ms"]
+    assert sum(after["answers"].values()) - sum(before["answers"].values()) == 3
+    assert after["store"] == {"kind": "SqliteStore", "reached": True, "last_position": 0}
+    text = client.get("/metrics").text
+    assert 'reasonrec_requests_total{route="/v1/recommend",status="200"}' in text
+    assert 'reasonrec_requests_total{route="other",status="404"}' in text
+
+
+def test_openapi_names_every_route(asked: tuple[TestClient, Recommender]) -> None:
+    described = asked[0].get("/openapi.json").json()
+    assert {"/v1/recommend", "/v1/batch", "/v1/events", "/v1/items", "/health/ready"} <= described["paths"].keys()
+    body = described["components"]["schemas"]["RecommendBody"]
+    assert body["additionalProperties"] is False
+    assert "oldest first" in body["properties"]["history"]["description"]

@@ -20,6 +20,7 @@ from reasonrec_transitions.api import (
     weigh_history,
 )
 
+from reasonrec_core.components import FitData
 from reasonrec_core.errors import DataError
 from reasonrec_core.testing import DelegateConformance
 from reasonrec_core.testing.tiny import tiny
@@ -182,3 +183,38 @@ def test_coordinate_search_climbs_and_counts_its_trials() -> None:
     assert value == 0
     assert trials == len(seen) == len(set(seen))
     assert search_coordinates(objective, (0.0, 0.0), {0: grid, 1: grid}, trials=4)[2] == 4
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[FitData, Path]:
+    folder = tmp_path_factory.mktemp("small")
+    return replace(tiny(folder).fit, valid=None), folder
+
+
+@given(before=SEQUENCES, after=SEQUENCES, parameters=PARAMETERS)
+def test_counting_more_is_counting_all(
+    small: tuple[FitData, Path],
+    before: list[list[int]],
+    after: list[list[int]],
+    parameters: TransitionParameters,
+) -> None:
+    """``after`` holds what the same users did later; who comes first there is new."""
+    data, folder = small
+    later = [*after, *([] for _ in range(len(before) - len(after)))]
+    both = [*map(list.__add__, before, later), *later[len(before) :]]
+    config = TransitionsConfig(**{**parameters._asdict(), "popularity": 0.01}, search=False)
+    updated, fitted = Transitions(config), Transitions(config)
+    updated.fit(replace(data, train=_log(before)))
+    fitted.fit(replace(data, train=_log(both)))
+    updated.save(folder)
+    loaded = Transitions.load(folder, data.catalog)
+    for delegate in (updated, loaded):
+        delegate.update(_log(later))
+        assert (delegate._matrix != fitted._matrix).nnz == 0
+        np.testing.assert_array_equal(delegate._prior, fitted._prior)
+
+
+def _log(sequences: list[list[int]]) -> Interactions:
+    users = np.repeat(np.arange(len(sequences), dtype=np.int32), [len(each) for each in sequences])
+    items = np.array([item for each in sequences for item in each], np.int32)
+    return Interactions(users, items, np.arange(len(items), dtype=np.int64))

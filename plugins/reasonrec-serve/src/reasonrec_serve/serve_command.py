@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,6 +12,7 @@ Examples:
   reasonrec serve runs/movielens
   reasonrec serve runs/shop --workers 2 --port 9000
   openssl rand -hex 32 > token; reasonrec serve runs/shop --host 0.0.0.0 --token-file token
+  reasonrec serve runs/shop --store postgresql://shop@localhost/shop --watch 10
   curl -s localhost:8000/v1/recommend -H 'Content-Type: application/json' -d '{"user": "42", "k": 5}'
 """
 
@@ -23,12 +25,31 @@ Examples:
 @click.option(
     "--token-file", type=click.Path(path_type=Path), metavar="FILE", help="Callers must bring the token in FILE."
 )
-def serve_command(run: Path, host: str, port: int, workers: int, token_file: Path | None) -> None:
+@click.option(
+    "--store", default="", metavar="URL", help="Where events are kept: a path, redis://, postgresql://, or none."
+)
+@click.option("--trace", is_flag=True, help="Write a row per decision into RUN, with hashed user ids.")
+@click.option("--watch", type=float, default=0.0, metavar="SECONDS", help="Look for a newer run so often; 0: never.")
+@click.option("--learn", type=float, default=0.0, metavar="SECONDS", help="Counting delegates learn events so often.")
+@click.option("--rate", type=float, default=1000.0, show_default=True, help="Requests a second of one client; 0: any.")
+@click.option("--queue", type=int, default=64, show_default=True, help="Requests that may wait for a worker.")
+@click.option("--max-body", type=int, default=1_000_000, show_default=True, help="Bytes of a request.")
+def serve_command(run: Path, **options: Any) -> None:
     """Answer requests from a finished RUN over HTTP, until interrupted.
 
-    Only this machine can reach it, unless --host says otherwise; then a token is demanded.
+    Only this machine can reach it, unless --host says otherwise; then a token is demanded. Events that are sent to
+    /v1/events are kept (by default in RUN.events.sqlite) and belong to their users' histories at once.
     """
+    from pydantic import ValidationError
+
+    from reasonrec_core.errors import ConfigError
     from reasonrec_serve.http.launch import launch
     from reasonrec_serve.http.settings import ServeSettings
 
-    launch(ServeSettings(run=run, host=host, port=port, workers=workers, token_file=token_file).check())
+    try:
+        settings = ServeSettings(run=run, **options)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = "--" + "-".join(str(part) for part in fault["loc"]).replace("_", "-")
+        raise ConfigError(f"{fault['msg']} (given: {fault['input']!r})", where=where) from error
+    launch(settings.check())

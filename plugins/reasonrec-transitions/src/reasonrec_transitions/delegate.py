@@ -21,7 +21,7 @@ from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
 from reasonrec_core.ranking import compute_gain, compute_ideal_gain
-from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
+from reasonrec_core.types import Cases, Float32, Interactions, Observation, QueryBatch, Task
 from reasonrec_transitions.coordinate_search import Point, search_coordinates
 from reasonrec_transitions.matrix import (
     TransitionCounts,
@@ -31,6 +31,8 @@ from reasonrec_transitions.matrix import (
 )
 
 CHUNK = 512
+COUNTED = "counted.npz"
+"""The users and items that were counted, for `Transitions.update`."""
 GRIDS: dict[str, tuple[float, ...]] = {
     "backward": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
     "target_exponent": (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0),
@@ -84,6 +86,11 @@ class Transitions(Delegate[TransitionsConfig]):
     validation: dict[str, float]
     _matrix: sparse.csr_matrix
     _prior: Float32
+    _log: Interactions | Path
+    """What was counted, or the file that holds it: only `update` reads it."""
+
+    updates = True
+    """See `update`."""
 
     def fit(self, data: FitData) -> None:
         """Count the training transitions; fit the parameters on ``data.valid`` where there is one."""
@@ -97,12 +104,25 @@ class Transitions(Delegate[TransitionsConfig]):
         if searched and data.valid is not None and data.task is not Task.CTR:
             self._search(counts, data.valid.sample(config.search_queries, data.seed), data)
         self._use(counts, self.parameters)
+        self._log = data.train
+
+    def update(self, rows: Interactions) -> None:
+        """Count more rows; exactly what a fit of these parameters on all rows gives, at the price of counting them.
+
+        Args:
+            rows: sorted by user, oldest first; each user's come after what they did before. Users may be new.
+        """
+        log = self._read_log()
+        users, items = np.concatenate([log.users, rows.users]), np.concatenate([log.items, rows.items])
+        order = np.argsort(users, kind="stable")
+        self._log = Interactions(users[order], items[order], np.arange(len(order), dtype=np.int64))
+        self._use(TransitionCounts(self._log, len(self._prior), self.parameters.window), self.parameters)
 
     def refit(self, data: FitData) -> Self:
         """The transitions of ``data.train``, with the parameters that the search chose."""
         again = type(self)(self.config)
         window = min(self.parameters.window, max(len(data.train) - 1, 1))
-        again.validation = dict(self.validation)
+        again.validation, again._log = dict(self.validation), data.train
         again._use(TransitionCounts(data.train, len(data.catalog), window), self.parameters)
         return again
 
@@ -122,6 +142,8 @@ class Transitions(Delegate[TransitionsConfig]):
         write_json(folder / "parameters.json", {**self.parameters._asdict(), "validation": self.validation})
         arrays = {n: getattr(self._matrix, n) for n in ("data", "indices", "indptr")}
         write_arrays(folder / "transitions.npz", {"prior": self._prior, **arrays})
+        log = self._read_log()
+        write_arrays(folder / COUNTED, {"users": log.users, "items": log.items})
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
@@ -134,7 +156,15 @@ class Transitions(Delegate[TransitionsConfig]):
         size = len(arrays["prior"])
         matrix = sparse.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(size, size))
         self._prior, self._matrix = grown(arrays["prior"], len(catalog)), grown_matrix(matrix, len(catalog))
+        self._log = folder / COUNTED
         return self
+
+    def _read_log(self) -> Interactions:
+        if isinstance(self._log, Path):
+            arrays = read_arrays(self._log)
+            times = np.arange(len(arrays["users"]), dtype=np.int64)
+            self._log = Interactions(arrays["users"], arrays["items"], times)
+        return self._log
 
     def _use(self, counts: TransitionCounts, parameters: TransitionParameters) -> None:
         self.parameters, self._matrix, self._prior = parameters, counts.matrix(parameters), counts.prior(parameters)

@@ -2,25 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Response
 
-from reasonrec_serve.http.bodies import RecommendBody
-from reasonrec_serve.http.problems import json_response
+from reasonrec_core.errors import ReasonRecError
+from reasonrec_serve.http.bodies import BatchBody, CompareBody, RecommendBody
+from reasonrec_serve.http.comparison import compare_systems
+from reasonrec_serve.http.problems import describe, json_response, refuse
+from reasonrec_serve.http.service import Service
 from reasonrec_serve.http.state import Current
 from reasonrec_serve.recommender import Recommender
+from reasonrec_serve.request import Request
 
 
 async def recommend(body: RecommendBody, service: Current) -> Response:
-    """Recommend items to a user or for a history."""
-    return json_response(await service.ask(lambda run: answer_one(run, body)))
+    """Recommend items to a user or for a history.
+
+    For a user ``live`` says how many of their events were added to their log, and whether the store could be asked.
+    """
+    return json_response(await service.ask(lambda run: answer_request(service, run, body)))
 
 
-def answer_one(run: Recommender, body: RecommendBody) -> dict[str, Any]:
+async def batch(body: BatchBody, service: Current) -> Response:
+    """Answer several requests, in their order; one that cannot be answered has a ``problem`` in its place."""
+    answers = list[dict[str, Any]]()
+    for each in body.requests:  # each in turn, so that others' requests come in between
+        answers.append(await service.ask(lambda run, each=each: _answer_or_say(service, run, each)))  # type: ignore[misc]
+    return json_response({"answers": answers})
+
+
+async def compare(body: CompareBody, service: Current) -> Response:
+    """The same request, answered by every system of the run, without routing."""
+
+    def work(run: Recommender) -> dict[str, Any]:
+        request, live = service.live.join(run.dataset, Request(**body.model_dump()))
+        return {"systems": compare_systems(run, request), "live": live and asdict(live)}
+
+    return json_response(await service.ask(work))
+
+
+def answer_request(service: Service, run: Recommender, body: RecommendBody) -> dict[str, Any]:
     """The answer to one request, as it is sent."""
-    return run.recommend(**body.model_dump(exclude={"steps"})).to_dict(steps=body.steps)
+    request, live = service.live.join(run.dataset, Request(**body.model_dump(exclude={"steps"})))
+    answer = run.answer(request)
+    service.metrics.count_answer(answer.by, answer.route)
+    told: Mapping[str, Any] = answer.to_dict(steps=body.steps)
+    return {**told, "live": asdict(live)} if live else dict(told)
+
+
+def _answer_or_say(service: Service, run: Recommender, body: RecommendBody) -> dict[str, Any]:
+    try:
+        return answer_request(service, run, body)
+    except ReasonRecError as error:
+        return {"problem": describe(refuse(error))}
 
 
 router = APIRouter(prefix="/v1", tags=["answers"])
 router.add_api_route("/recommend", recommend, methods=["POST"])
+router.add_api_route("/batch", batch, methods=["POST"])
+router.add_api_route("/compare", compare, methods=["POST"])

@@ -11,7 +11,7 @@ from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
 from reasonrec_core import __version__
-from reasonrec_serve.http import answer_routes, catalogue_routes, operation_routes
+from reasonrec_serve.http import answer_routes, catalogue_routes, event_routes, operation_routes
 from reasonrec_serve.http.guard import Guard
 from reasonrec_serve.http.problems import install_handlers
 from reasonrec_serve.http.service import Service
@@ -40,12 +40,12 @@ def make_app(settings: ServeSettings) -> FastAPI:
     )
     app.state.service = Service(settings)
     install_handlers(app)
-    for part in (answer_routes, catalogue_routes, operation_routes):
+    for part in (answer_routes, catalogue_routes, event_routes, operation_routes):
         app.include_router(part.router)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
 
     app.add_api_route("/", _page, include_in_schema=False)
-    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Guard, settings=settings, metrics=app.state.service.metrics)
     return app
 
 

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from reasonrec_serve.http.metrics import Metrics
 from reasonrec_serve.http.problems import Refused, respond
 from reasonrec_serve.http.settings import ServeSettings
 
@@ -55,31 +56,37 @@ class Guard:
     Args:
         app: what it stands before.
         settings: the limits.
+        metrics: where requests are counted.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
-        self.app, self.settings = app, settings
+    def __init__(self, app: ASGIApp, settings: ServeSettings, metrics: Metrics) -> None:
+        self.app, self.settings, self.metrics = app, settings, metrics
         self._token = settings.read_token()
         self._limit = RateLimit(settings.rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check, then hand on."""
+        """Check, then hand on; count how it ended and how long it took."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        begin, status = time.perf_counter(), HTTPStatus.INTERNAL_SERVER_ERROR.value
 
         async def secured(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 MutableHeaders(scope=message).update(SECURITY)
             await send(message)
 
         try:
             self._check(scope)
             body = await _read_body(scope, receive, self.settings.max_body)
+            await self.app(scope, _replay(body, receive), secured)
         except Refused as refused:
             await respond(refused)(scope, receive, secured)
-            return
-        await self.app(scope, _replay(body, receive), secured)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            self.metrics.count_request(route, status, time.perf_counter() - begin)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

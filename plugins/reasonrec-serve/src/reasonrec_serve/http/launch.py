@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import tempfile
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from reasonrec_core.errors import ConfigError, RunError
-from reasonrec_serve.http.settings import ServeSettings
+from reasonrec_serve.http.settings import ServeSettings, find_store
 
 FACTORY = "reasonrec_serve.http.app:make_worker_app"
 STOP = 10
 """Seconds in which requests that were begun are finished when the server stops."""
+BACKLOG = 2048
+"""Connections that wait to be accepted; also by a server that still loads its run."""
 LOAD = 300
 """Seconds that a new worker may take to load the run."""
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Where processes share what they count (`reasonrec_serve.http.metrics`)."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -24,14 +30,17 @@ def launch(settings: ServeSettings) -> None:
 
     Raises:
         RunError: there is no run.
-        ConfigError: the address cannot be listened at.
+        ConfigError: the address cannot be listened at, or the store can never be used.
     """
     if not (settings.run / "run.json").is_file():
         raise RunError("there is no run here", where=str(settings.run), fix="Make one: reasonrec run PIPELINE.")
+    store = find_store(settings)
+    if store is not None:
+        store.close()  # opened to say now what is wrong with it
     listening = _listen(settings)
     settings = settings.model_copy(update={"port": listening.getsockname()[1]})
     settings.tell_workers()
-    _share_cores(settings.workers)
+    _use_one_thread()
     config = uvicorn.Config(
         FACTORY,
         factory=True,
@@ -47,10 +56,23 @@ def launch(settings: ServeSettings) -> None:
         ws="none",
     )
     _announce(settings)
-    if settings.workers == 1:
+    if settings.workers == 1 and not settings.watch:
         uvicorn.Server(config).run([listening])
     else:
-        Multiprocess(config, [listening]).run()
+        _supervise(config, listening, settings)
+
+
+def _supervise(config: uvicorn.Config, listening: socket.socket, settings: ServeSettings) -> None:
+    """Start workers, again where they die, and one by one anew when there is a newer run."""
+    with tempfile.TemporaryDirectory(prefix="reasonrec-metrics-") as shared:
+        os.environ[SHARED] = shared
+        supervisor = Multiprocess(config, [listening])
+        if settings.watch:
+            from reasonrec_serve.http.watch import RunWatcher
+
+            # What uvicorn does at this signal: a new worker is ready before an old one goes.
+            RunWatcher(settings.run, settings.watch, lambda: supervisor.signal_queue.append(signal.SIGHUP)).start()
+        supervisor.run()
 
 
 def _listen(settings: ServeSettings) -> socket.socket:
@@ -62,6 +84,7 @@ def _listen(settings: ServeSettings) -> socket.socket:
         listening = socket.socket(kind, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen(BACKLOG)
     except OSError as error:
         where = f"--host {settings.host} --port {settings.port}"
         fix = "Choose another --port; 0 takes a free one."
@@ -70,10 +93,13 @@ def _listen(settings: ServeSettings) -> socket.socket:
     return listening
 
 
-def _share_cores(workers: int) -> None:
-    """Give each worker its part of the cores, unless the environment says how many threads it wants."""
+def _use_one_thread() -> None:
+    """Let numerical libraries compute in one thread, unless the environment says otherwise.
+
+    One request is too small to be divided; threads that wait for one another would take the other workers' cores.
+    """
     for name in THREADS:
-        os.environ.setdefault(name, str(max((os.cpu_count() or 1) // workers, 1)))
+        os.environ.setdefault(name, "1")
 
 
 def _announce(settings: ServeSettings) -> None:

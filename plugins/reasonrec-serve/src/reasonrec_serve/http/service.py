@@ -1,4 +1,4 @@
-"""The run that a worker answers from, and who asks it: one thread for answers, one for all else that takes time."""
+"""The run that a worker answers from, and who asks it: one thread for answers, others for all else that takes time."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from contextlib import suppress
+from functools import cached_property, partial
 from http import HTTPStatus
 from typing import TypeVar
 
 import numpy as np
 
-from reasonrec_core.errors import ConfigError, ReasonRecError
+from reasonrec_core.errors import ReasonRecError
+from reasonrec_serve.history_store import StoreUnavailable
+from reasonrec_serve.http.learning import Learner
+from reasonrec_serve.http.live import LiveHistories
+from reasonrec_serve.http.metrics import Metrics
 from reasonrec_serve.http.problems import Refused
 from reasonrec_serve.http.search import ItemSearch, UserSearch
-from reasonrec_serve.http.settings import ServeSettings
+from reasonrec_serve.http.settings import ServeSettings, find_store
 from reasonrec_serve.http.thumbnails import Thumbnails
 from reasonrec_serve.recommender import Recommender
 
@@ -40,24 +45,32 @@ class Service:
     """
 
     def __init__(self, settings: ServeSettings) -> None:
-        self.settings, self.started = settings, time.time()
-        self.busy = 0
-        self.ready = False
+        self.settings, self.started, self.metrics = settings, time.time(), Metrics()
+        self.live = LiveHistories(find_store(settings), self.metrics.count_failure)
+        self.busy, self.ready, self.learned = 0, False, 0
         self._answering = ThreadPoolExecutor(1, "answers")
         self._aside = ThreadPoolExecutor(2, "aside")
+        self._learning: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Load the run and warm it up; the worker takes requests when this is done."""
         sys.setswitchinterval(SWITCH)
         await self._run(self._answering, self._load)
-        await self._run(self._aside, self._prepare)
         self.ready = True
+        if self.settings.learn and self.live.store is not None:
+            self._learning = asyncio.create_task(self._learn(Learner(self.recommender, self.live.store)))
 
     async def close(self) -> None:
         """Finish what was begun."""
         self.ready = False
+        if self._learning is not None:
+            self._learning.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._learning
         self._answering.shutdown(wait=True, cancel_futures=True)
         self._aside.shutdown(wait=True, cancel_futures=True)
+        if self.live.store is not None:
+            self.live.store.close()
 
     async def ask(self, work: Callable[[Recommender], T]) -> T:
         """What ``work`` makes of the run, in turn.
@@ -100,37 +113,40 @@ class Service:
 
     def _load(self) -> None:
         begin = time.perf_counter()
-        self.recommender = Recommender.open(self.settings.run, trace=False)
+        run = Recommender.open(self.settings.run, trace=False)
         loaded = time.perf_counter()
-        self._warm_up()
+        warm_up(run)
+        if self.settings.trace:
+            # Whatever the run's own trace says: who asks a server has not agreed to be named.
+            run.config = run.config.model_copy(update={"trace": {**run.config.trace, "hash_users": True}})
+            run.on_answer = run.find_watcher(True)
+        self.recommender = run
         LOG.info("loaded in %.2f s, warm after %.2f s", loaded - begin, time.perf_counter() - begin)
 
-    def _warm_up(self) -> None:
-        """Answer a few requests: of some users, and one without a history."""
-        dataset = self.recommender.dataset
-        log, ids = dataset.interactions, dataset.catalog.ids
-        starts = np.flatnonzero(np.diff(log.users, prepend=-1))
-        some = np.linspace(0, len(starts) - 1, min(WARM_UP, len(starts))).astype(np.intp)
-        logs = (log.items[log.users == user] for user in log.users[starts[some]])
-        histories = [[ids[item] for item in items.tolist()] for items in logs]
-        for history in [*histories, []]:
+    async def _learn(self, learner: Learner) -> None:
+        """Have counting delegates learn what is new, again and again; requests are answered meanwhile."""
+        while True:
             try:
-                answer = self.recommender.recommend(history=history)
-                len(answer.steps)
+                agent = await self._run(self._aside, lambda: self.live.call(learner.catch_up))
+                if agent is not None:
+                    await self._run(self._answering, partial(setattr, self.recommender, "agent", agent))
+                    self.learned = learner.learned
+            except StoreUnavailable:
+                pass  # was logged and counted; what is new is learned when the store is back
             except ReasonRecError as error:
-                LOG.warning("a request that warms up failed: %s", error)
-
-    def _prepare(self) -> None:
-        """What the first search would wait for."""
-        self.items.find("", 1)
-        self.users.find("", 1)
+                LOG.error("no more is learned from events: %s", error)
+                return
+            await asyncio.sleep(self.settings.learn)
 
 
-def require_task(recommender: Recommender) -> None:
-    """Refuse a run that ranks nothing.
-
-    Raises:
-        ConfigError: its task is clicks or explanations.
-    """
-    if not any(task.ranks for task in recommender.config.tasks):
-        raise ConfigError(f"the run was made for {recommender.task}: it ranks nothing", where=str(recommender.run.path))
+def warm_up(run: Recommender) -> None:
+    """Answer a few requests, with their steps: of some users, and one without a history."""
+    log, ids = run.dataset.interactions, run.dataset.catalog.ids
+    starts = np.flatnonzero(np.diff(log.users, prepend=-1))
+    some = np.linspace(0, len(starts) - 1, min(WARM_UP, len(starts))).astype(np.intp)
+    logs = (log.items[log.users == user] for user in log.users[starts[some]])
+    for history in [*([ids[item] for item in items.tolist()] for items in logs), []]:
+        try:
+            len(run.recommend(history=history).steps)
+        except ReasonRecError as error:
+            LOG.warning("a request that warms up failed: %s", error)

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from reasonrec_core.components import Settings
 from reasonrec_core.errors import ConfigError
+from reasonrec_serve.history_store import HistoryStore, open_store
 
 VARIABLE = "REASONREC_SERVE"
 """The environment variable by which workers are told."""
@@ -87,3 +88,15 @@ class ServeSettings(Settings):
     def of_worker(cls) -> Self:
         """The settings that this worker's parent left."""
         return cls.model_validate_json(os.environ[VARIABLE])
+
+
+def find_store(settings: ServeSettings) -> HistoryStore | None:
+    """The store that the settings name; a file beside the run where they name none.
+
+    Raises:
+        ConfigError: it can never be used.
+    """
+    if settings.store == "none":
+        return None
+    beside = Path(os.path.abspath(settings.run))
+    return open_store(settings.store or str(beside.with_name(f"{beside.name}.events.sqlite")))
