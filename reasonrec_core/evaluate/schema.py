@@ -98,10 +98,14 @@ class PairedComparison(Record):
 
 
 class DelegationSummary(Record):
-    """How much was delegated, and what it saved: time of the routed system over time of the policy alone."""
+    """How much was delegated, and what it saved: time of the routed system over time of the policy alone.
+
+    ``time``: the relative change of a request's mean time, paired; no measurable one where the interval holds 0.
+    """
 
     share: float | None = None
     latency_ratio: float | None = None
+    time: Estimate | None = None
     latency: dict[str, TimeSpent] = Field(default_factory=dict)
 
 
@@ -126,7 +130,10 @@ class RouterReport(Record):
 
 
 class RoutingResult(Record):
-    """The rule that decides who answers; ``delegate`` names all that requests may go to."""
+    """The rule that decides who answers; ``delegate`` names all that requests may go to.
+
+    ``nothing``: why nothing is handed over where the goal is ``free`` and nothing is worth it.
+    """
 
     kind: str | None = None
     stage: str | None = None
@@ -137,6 +144,7 @@ class RoutingResult(Record):
     threshold: float | None = None
     target: float | str | None = None
     reached: float | str | None = None
+    nothing: str | None = None
     consulted: float = 0.0
     abstained: float = 0.0
     validation: RouterReport | None = None

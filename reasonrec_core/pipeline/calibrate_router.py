@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +15,13 @@ from reasonrec_core.hookspecs import Kind
 from reasonrec_core.io import read_json, write_json
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.component_key import component_key
-from reasonrec_core.pipeline.latency import measure_costs, measure_latency
+from reasonrec_core.pipeline.latency import measure_costs
 from reasonrec_core.pipeline.predict import Answers, ask_consulted, ask_delegate, everybodys_answers
 from reasonrec_core.pipeline.prepare import Prepared
-from reasonrec_core.routing import (
-    EXPLORED,
-    CalibrationData,
-    ConsultedAnswers,
-    Decisions,
-    Router,
-    RouterConfig,
-    make_router,
-    read_router,
-)
-from reasonrec_core.routing.budget import share_for_loss, share_for_time, share_for_tokens
+from reasonrec_core.pipeline.router_goal import GoalSearch
+from reasonrec_core.routing import CalibrationData, ConsultedAnswers, Decisions, Router, make_router, read_router
 from reasonrec_core.routing.consulting import wants_advice
-from reasonrec_core.types import Bool, Cases, Int64, QueryBatch, Ranking, Task, Uncertainty
+from reasonrec_core.types import Cases, Int64, QueryBatch, Ranking, Task, Uncertainty
 
 
 def calibrate_router(prepared: Prepared, agent: Agent, task: Task) -> Router[Any] | None:
@@ -58,13 +49,12 @@ def _fit(
     prepared: Prepared, agent: Agent, task: Task, router: Router[Any], answers: Mapping[str, Answers]
 ) -> Router[Any]:
     """The fitted router, from answers to the validation queries, the policy's first."""
-    config, cases, settings = router.config, prepared.cases(task, "valid"), prepared.config.evaluate
-    costs = measure_costs(agent, cases.queries, settings.latency_sample, prepared.config.seed)
+    settings, queries = prepared.config.evaluate, prepared.cases(task, "valid").queries
+    costs = measure_costs(agent, queries, settings.latency_sample, prepared.config.seed)
     data = replace(collect_calibration_data(prepared, agent, task), costs=costs)
-    mine = answers[data.policy]
-    made, goal = _fit_to_goal(prepared, agent, router, data, cases.queries, mine.tokens)
+    made, goal = GoalSearch(prepared, agent, task, data, answers[data.policy].tokens).fit(router)
     if goal is not None:
-        made.note(goal={"goal": config.goal, **goal})
+        made.note(goal=goal)
     if costs is not None:
         made.note(costs=costs.model_dump())
     made.learn_consulting(data, resamples=settings.resamples)
@@ -184,84 +174,3 @@ def choose_answers(
         items[rows], scores[rows] = consulted.items[rows], consulted.scores[rows]
     items[decisions.abstained], scores[decisions.abstained] = -1, -np.inf
     return Ranking(items, scores)
-
-
-def _fit_to_goal(
-    prepared: Prepared,
-    agent: Agent,
-    router: Router[Any],
-    data: CalibrationData,
-    queries: QueryBatch,
-    tokens: Int64 | None,
-) -> tuple[Router[Any], dict[str, Any] | None]:
-    """The fitted router, and how its goal came to a share; None where a share or a risk is itself the goal.
-
-    Whose answers are worth looking at depends on the share, and which share meets the goal on what is looked at. So
-    the share is found with what is worth it where half of the requests are delegated; where it is not at the share
-    that is found, it is found again without asking anybody first.
-    """
-    kind, config, seen = type(router), router.config, data.at(EXPLORED)
-    if config.goal in ("share", "risk"):
-        return router.fit(data), None
-    share, goal = _share_for_goal(prepared, agent, router, seen, queries, tokens)
-    made = kind(config.at(share)).fit(seen)
-    cheaper = None if data.costs is None else made.cheaper(data.costs, share)
-    if cheaper is None:
-        return made, goal
-    share, goal = _share_for_goal(prepared, agent, cheaper, seen, queries, tokens)
-    return kind(cheaper.config.at(share)).fit(seen), goal
-
-
-def _share_for_goal(
-    prepared: Prepared,
-    agent: Agent,
-    router: Router[Any],
-    data: CalibrationData,
-    queries: QueryBatch,
-    tokens: Int64 | None,
-) -> tuple[float, dict[str, Any]]:
-    """The share that meets a router's goal, and what was found.
-
-    Args:
-        prepared: the run.
-        agent: without routers.
-        router: of the kind and settings.
-        data: the validation answers.
-        queries: the validation queries.
-        tokens: int64[B] what the policy spent on them, None where it says nothing.
-
-    Raises:
-        ConfigError: a goal out of reach.
-    """
-    config, settings, seed = router.config, prepared.config.evaluate, prepared.config.seed
-    if config.max_loss is not None:
-        share, found = share_for_loss(data, router, config.max_loss, data.keys, seed=seed, resamples=settings.resamples)
-        return share, {"limit": config.max_loss, "share": share, "validation": asdict(found)}
-    half = type(router)(config.at(EXPLORED)).fit(data)
-    if config.max_tokens is not None:
-        spent = np.zeros(len(data), np.int64) if tokens is None else tokens
-
-        def replaced(share: float) -> Bool:
-            return half.at_share(share, data.signals).assign(data.signals, data.keys).replaced
-
-        share = share_for_tokens(replaced, spent, config.stage, config.max_tokens, "router.max_tokens")
-        return share, {"limit": config.max_tokens, "share": share}
-    assert config.max_latency is not None
-
-    def seconds(share: float) -> float:
-        alone = replace(agent, routers={queries.task: half.at_share(share, data.signals)})
-        timed = measure_latency(alone, queries, settings.latency_sample, max(settings.k), seed)
-        assert timed is not None
-        return float(timed.whole.mean())
-
-    slow, fast = seconds(0.0), seconds(1.0)
-    share = share_for_time(slow, fast, config.max_latency / 1000, config.stage, "router.max_latency")
-    return share, {"limit": config.max_latency, "share": share, "policy_ms": 1000 * slow, "delegates_ms": 1000 * fast}
-
-
-def describe_goal(config: RouterConfig, found: Mapping[str, Any] | None) -> str:
-    """What was wanted, and the share that it came to."""
-    names = {"max_loss": "a loss of at most", "max_latency": "milliseconds at most", "max_tokens": "tokens at most"}
-    if found is None:
-        return f"share {config.share:g}" if config.share is not None else f"risk {config.risk:g}"
-    return f"{names[found['goal']]} {found['limit']:g} (a share of {found['share']:.0%})"

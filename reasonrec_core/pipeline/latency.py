@@ -11,12 +11,14 @@ import numpy as np
 from reasonrec_core.evaluate.schema import TimeSpent
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.routing import AskingCosts
+from reasonrec_core.routing.budget import RelativeDifference, relative_difference
 from reasonrec_core.types import Bool, Float64, Int64, QueryBatch
 
 SAMPLED = 60
 """Requests that costs are measured on, at most."""
 WARM_UP = 5
 """Requests that are not counted: the first ones load pages and caches."""
+LEAST_PAIRS, RESAMPLES = 10, 2000
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,15 @@ def time_request(answer: Callable[[QueryBatch], None], batch: QueryBatch) -> flo
     begin = time.perf_counter()
     answer(batch)
     return time.perf_counter() - begin
+
+
+def compare_seconds(routed: Float64, alone: Float64, seed: int) -> RelativeDifference:
+    """How far the mean of float64[n] seconds is from that of ``alone``, relative, paired by request.
+
+    The 95 % interval is unknown (NaN) for fewer than `LEAST_PAIRS`.
+    """
+    found = relative_difference(routed, alone, np.arange(len(routed)), seed=seed, resamples=RESAMPLES)
+    return found if len(routed) >= LEAST_PAIRS else replace(found, low=np.nan, high=np.nan)
 
 
 def summarise_seconds(values: Float64) -> TimeSpent:

@@ -18,12 +18,13 @@ from reasonrec_core.evaluate.schema import (
     RoutingResult,
     SecondsByPart,
     SystemRoles,
+    finite,
 )
-from reasonrec_core.pipeline.calibrate_router import describe_goal
 from reasonrec_core.pipeline.evaluate import EvaluatedRun, EvaluatedTask, list_primary_metrics
-from reasonrec_core.pipeline.latency import summarise_seconds
+from reasonrec_core.pipeline.latency import compare_seconds, summarise_seconds
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.pipeline.reports import run_analyses
+from reasonrec_core.pipeline.router_goal import describe_goal
 from reasonrec_core.routing import FEATURE, Decisions, Router
 
 
@@ -77,6 +78,7 @@ def describe_delegation(run: EvaluatedRun) -> DelegationSummary:
     return DelegationSummary(
         share=float(routed.replaced.mean()),
         latency_ratio=float(times["routed"].mean() / times["policy"].mean()),
+        time=Estimate(**finite(asdict(compare_seconds(times["routed"], times["policy"], run.config.seed)))),
         latency={name: summarise_seconds(values) for name, values in times.items() if len(values)},
     )
 
@@ -94,6 +96,7 @@ def describe_routing(router: Router[Any], routed: Decisions) -> RoutingResult:
         threshold=float(report["level"]) if config.risk is not None else None,
         target=describe_goal(config, report.get("goal")),
         reached=float(routed.replaced.mean()),
+        nothing=(report.get("goal") or {}).get("nothing"),
         consulted=float(routed.consulted.mean()),
         abstained=float(routed.abstained.mean()),
         validation=RouterReport.model_validate(report),

@@ -34,6 +34,9 @@ class RelativeDifference:
     low: float
     high: float
 
+    def __str__(self) -> str:
+        return f"{100 * self.value:+.1f} %, {100 * self.low:+.1f} to {100 * self.high:+.1f}"
+
 
 def relative_difference(
     quality: Float64, policy: Float64, users: Int64, *, seed: int, resamples: int
@@ -79,6 +82,8 @@ def share_for_loss(
 ) -> tuple[float, RelativeDifference]:
     """The largest share whose loss is at most ``limit``, chosen on validation, and what was found there.
 
+    Where that is 0 it is what was found at the smallest share that is tried.
+
     A share is accepted where the lower end of the 95 % interval of the relative difference to the policy alone is
     above ``-limit`` (a test of non-inferiority), and so it is for all smaller shares that are tried: shares are tested
     in ascending order until one fails, which keeps the error of the choice at that of one test (fixed-sequence testing,
@@ -106,12 +111,13 @@ def share_for_loss(
         for row, share in enumerate(SHARES[1:], 1):
             assigned = learned.at_share(float(share), part.signals).assign(part.signals, part.keys)
             routed[row, left_out] = routed_quality(part, assigned)
-    best = (0.0, RelativeDifference(0.0, 0.0, 0.0))
+    best: tuple[float, RelativeDifference] | None = None
     for share, values in zip(SHARES[1:], routed[1:], strict=True):
         found = relative_difference(values, own, users, seed=seed, resamples=resamples)
         if not found.low > -limit:
-            break
+            return best or (0.0, found)
         best = (float(share), found)
+    assert best is not None
     return best
 
 

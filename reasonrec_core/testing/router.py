@@ -124,7 +124,7 @@ class RouterConformance:
         known = known.take(np.arange(SMALL))
         for goal, value in self.goals.items():
             router = self.fitted(known, **{goal: value})
-            assert router.config.goal == goal
+            assert router.config.given_goal == goal
             assert 0 <= router.report["share"] <= 1
             if goal == "share":
                 assert router.report["share"] == pytest.approx(value, abs=0.03)

@@ -34,7 +34,7 @@ def write(folder: Path, text: str, name: str = "p.toml") -> Path:
         (f'{BASE}[policy]\nname = "profile"\n[router]\nshare = 1.5\n', r"router\.share"),
         (
             f'{BASE}[policy]\nname = "profile"\n[router]\nshare = 0.5\nrisk = 0.1\n',
-            "exactly one of share, risk",
+            "only one of share, risk",
         ),
         (f'{BASE}[policy]\nname = "profile"\n[router]\nshare = 0.5\ndelegate = "als"\n', "not among the delegates"),
         (f'{BASE}[policy]\nname = "profile"\nlabel = "popularity"\n', "two components are called 'popularity'"),

@@ -54,7 +54,9 @@ class World:
         return replace(CalibrationData("mind", self.uncertainty, quality, hit, self.keys), **changes)
 
     def calibrated(self, **wanted: object) -> Router:
-        config = RouterConfig.model_validate({"estimators": ("evidence-horizon", "entropy"), **wanted})
+        config = RouterConfig.model_validate(
+            {"estimators": ("evidence-horizon", "entropy"), "stage": "after", **wanted}
+        )
         return ThresholdRouter(config).fit(self.data())
 
     def take(self, index: np.ndarray) -> dict[str, Uncertainty]:
@@ -209,7 +211,7 @@ def test_quality_of_the_risk_is_cross_fitted(world: World) -> None:
     rng = np.random.default_rng(0)
     small = World(size=300)
     noise = {name: Uncertainty(rng.random(300).astype(np.float32), u.stage) for name, u in small.uncertainty.items()}
-    router = ThresholdRouter(RouterConfig(estimators=("evidence-horizon", "entropy"), share=0.3))
+    router = ThresholdRouter(RouterConfig(estimators=("evidence-horizon", "entropy"), share=0.3, stage="after"))
     router.fit(small.data(signals=noise))
     assert router.report["risk"]["auc"] < 0.6
     assert world.calibrated(share=0.3).report["risk"]["auc"] > 0.7
@@ -220,7 +222,7 @@ def test_too_few_bad_answers_give_the_base_rate(world: World) -> None:
     router = few.calibrated(share=0.5)
     worse = few.policy < few.delegates["good"]
     np.testing.assert_allclose(router.assign(few.uncertainty).risk, (worse.sum() + 0.5) / 13, rtol=1e-5)
-    perfect = ThresholdRouter(RouterConfig(share=0.0, estimators=("entropy",)))
+    perfect = ThresholdRouter(RouterConfig(share=0.0, estimators=("entropy",), stage="after"))
     perfect.fit(world.data(quality={"mind": np.ones(SIZE), **world.delegates}))
     assert perfect.assign(world.uncertainty).risk.max() < 1e-3
 
@@ -236,7 +238,7 @@ def test_broken_signals_are_refused_by_name(world: World) -> None:
         router.assign({**world.uncertainty, "entropy": Uncertainty(broken, "after")})
     with pytest.raises(ConfigError, match=r"no uncertainty estimator 'entropi'\. Did you mean 'entropy'"):
         world.calibrated(share=0.3, estimators=("entropi",))
-    blank = ThresholdRouter(RouterConfig(share=0.3))
+    blank = ThresholdRouter(RouterConfig(share=0.3, stage="after"))
     with pytest.raises(ConfigError, match="without validation"):
         blank.fit(world.data().take(np.zeros(0, np.intp)))
     with pytest.raises(ConfigError, match="no delegate"):
@@ -245,10 +247,19 @@ def test_broken_signals_are_refused_by_name(world: World) -> None:
         blank.assign(world.uncertainty)
 
 
-@pytest.mark.parametrize("wanted", [{}, {"share": 0.3, "risk": 0.1}, {"share": 1.2}, {"risk": -0.1}, {"shar": 0.3}])
-def test_config_takes_exactly_one_goal(wanted: dict[str, float]) -> None:
+@pytest.mark.parametrize("wanted", [{"share": 0.3, "risk": 0.1}, {"share": 1.2}, {"risk": -0.1}, {"shar": 0.3}])
+def test_config_takes_one_goal_at_most(wanted: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         RouterConfig.model_validate(wanted)
+
+
+def test_what_costs_nothing_is_the_goal_until_another_is_given() -> None:
+    free = RouterConfig(goal="free")
+    assert RouterConfig() == free
+    assert (free.given_goal, free.tolerated_loss) == ("free", 0.01)
+    wanted = RouterConfig(goal="free", share=0.3)
+    assert (wanted.given_goal, wanted.tolerated_loss) == ("share", None)
+    assert RouterConfig(max_loss=0.02).tolerated_loss == 0.02
 
 
 @given(values=risks, share=st.floats(0, 1))

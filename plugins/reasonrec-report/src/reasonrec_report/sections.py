@@ -160,9 +160,14 @@ class HorizonCost(Record):
 
 
 class CostResult(Record):
-    """Costs on the machine of the run; ``batch``: how many requests are answered together."""
+    """Costs on the machine of the run; ``batch``: how many requests are answered together.
+
+    ``single_change``, ``batch_change``: relative change of the mean time against the policy alone, paired.
+    """
 
     batch: int
+    single_change: Estimate | None = None
+    batch_change: Estimate | None = None
     rows: tuple[CostRow, ...] = ()
     horizon: tuple[HorizonCost, ...] = ()
 

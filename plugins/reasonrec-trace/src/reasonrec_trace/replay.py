@@ -64,13 +64,13 @@ class Wanted:
     def split_goal(self) -> Wanted:
         """The same with the goal of the router's settings as a goal, where it is not a share or a risk."""
         config = self.router
-        if config is None or config.goal in ("share", "risk"):
+        if config is None or config.given_goal in ("share", "risk"):
             return self
         bare = config.at(0.5)
         if self.goals:
             return dataclass_replace(self, router=bare)
         latency = None if config.max_latency is None else config.max_latency / 1000
-        return Wanted(bare, None, latency, config.max_loss, config.max_tokens)
+        return Wanted(bare, None, latency, config.tolerated_loss, config.max_tokens)
 
 
 @dataclass(frozen=True)

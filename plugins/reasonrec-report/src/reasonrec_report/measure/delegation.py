@@ -155,8 +155,8 @@ def _count_decisions(tested: AllAnswered, replaced: Bool) -> DecisionOrder:
 def _not_inferior(run: EvaluatedRun, tested: AllAnswered) -> NotInferior:
     """The largest share that is not inferior: chosen on validation, confirmed on test or not."""
     goal = tested.router.report.get("goal")
-    if goal is not None and goal["goal"] == "max_loss":
-        made = {"limit": goal["limit"], "share": goal["share"], "validation": goal["validation"]}
+    if goal is not None and "not_inferior" in goal:
+        made = {"limit": goal["limit"], "share": goal["not_inferior"], "validation": goal["validation"]}
     else:
         made = _chosen_on_validation(run, tested.router)
     test = tested.relative(tested.at(made["share"]))

@@ -1,0 +1,136 @@
+"""From what a router is wanted for to where its threshold is: chosen on validation, placed for the next requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from reasonrec_core.pipeline.agent import Agent
+from reasonrec_core.pipeline.latency import compare_seconds, measure_latency
+from reasonrec_core.pipeline.predict import CHUNK
+from reasonrec_core.pipeline.prepare import Prepared
+from reasonrec_core.routing import EXPLORED, CalibrationData, Router, RouterConfig, Signals
+from reasonrec_core.routing.budget import RelativeDifference, share_for_loss, share_for_time, share_for_tokens
+from reasonrec_core.routing.config import FREE
+from reasonrec_core.types import Bool, Int64, Task, Uncertainty
+
+NEXT = 4096
+"""Requests that a share is placed on, at most: its standard error is below .01."""
+Goal = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class GoalSearch:
+    """Fits a router to its goal.
+
+    Attributes:
+        prepared: the run.
+        agent: without routers.
+        task: what is routed.
+        data: the validation answers.
+        tokens: int64[B] what the policy spent on them, None where it says nothing.
+    """
+
+    prepared: Prepared
+    agent: Agent
+    task: Task
+    data: CalibrationData
+    tokens: Int64 | None
+
+    def fit(self, router: Router[Any]) -> tuple[Router[Any], Goal | None]:
+        """The fitted router, and how its goal came to a share; None where a share or a risk is itself the goal.
+
+        Whose answers are worth looking at depends on the share, and which share meets the goal on what is looked at.
+        So the share is found with what is worth it where half of the requests are delegated; where it is not at the
+        share that is found, it is found again without asking anybody first.
+        """
+        kind, wanted, seen = type(router), router.config.given_goal, self.data.at(EXPLORED)
+        if wanted in ("share", "risk"):
+            return self._placed(router.fit(self.data)), None
+        share, goal = self._find_share(router)
+        made = kind(router.config.at(share)).fit(seen)
+        cheaper = None if self.data.costs is None else made.cheaper(self.data.costs, share)
+        if cheaper is not None:
+            share, goal = self._find_share(cheaper)
+            made = kind(cheaper.config.at(share)).fit(seen)
+        made, goal = self._placed(made), {"goal": wanted, **goal}
+        return self._kept_if_faster(made, goal) if wanted == FREE else (made, goal)
+
+    def _find_share(self, router: Router[Any]) -> tuple[float, Goal]:
+        """The share that meets a goal, and what was found; a `ConfigError` where it is out of reach."""
+        config, settings, data = router.config, self.prepared.config.evaluate, self.data.at(EXPLORED)
+        if (limit := config.tolerated_loss) is not None:
+            seed, resamples = self.prepared.config.seed, settings.resamples
+            share, found = share_for_loss(data, router, limit, data.keys, seed=seed, resamples=resamples)
+            return share, {"limit": limit, "share": share, "not_inferior": share, "validation": asdict(found)}
+        half = type(router)(config.at(EXPLORED)).fit(data)
+        if config.max_tokens is not None:
+            spent = np.zeros(len(data), np.int64) if self.tokens is None else self.tokens
+
+            def replaced(share: float) -> Bool:
+                return half.at_share(share, data.signals).assign(data.signals, data.keys).replaced
+
+            share = share_for_tokens(replaced, spent, config.stage, config.max_tokens, "router.max_tokens")
+            return share, {"limit": config.max_tokens, "share": share}
+        assert config.max_latency is not None
+        slow, fast = (self._time(half.at_share(share, data.signals))[0] for share in (0.0, 1.0))
+        share = share_for_time(slow, fast, config.max_latency / 1000, config.stage, "router.max_latency")
+        found_ms = {"policy_ms": 1000 * slow, "delegates_ms": 1000 * fast}
+        return share, {"limit": config.max_latency, "share": share, **found_ms}
+
+    def _placed(self, made: Router[Any]) -> Router[Any]:
+        """The same, its wanted share met by the requests that come next, not by those that it was fitted to."""
+        share = made.config.share
+        if share is None or made.config.stage == "after":
+            return made
+        return made.at_share(share, self._next_signals(made))
+
+    def _next_signals(self, router: Router[Any]) -> Signals:
+        """What is known of the validation requests once their targets are history, before the policy answers them.
+
+        Histories grow, and signals follow their length: a share that is met on validation queries is another one on
+        the requests after them. When those come, the validation targets are known.
+        """
+        cases = self.prepared.cases(self.task, "valid").sample(NEXT, self.prepared.config.seed)
+        parts = list[Signals]()
+        for _, batch in replace(cases.next_queries(), task=self.task, k=self.agent.width).chunks(CHUNK):
+            seen = self.agent.observe(batch)
+            answers = {label: self.agent.delegate(label, batch, seen) for label in router.asks}
+            parts.append({**self.agent.estimate("before", batch, seen, None), **self.agent.features(batch, answers)})
+        return {name: Uncertainty(np.concatenate([p[name].total for p in parts]), "before") for name in parts[0]}
+
+    def _time(self, router: Router[Any]) -> tuple[float, RelativeDifference]:
+        """Mean seconds of a validation request, and how far that is from the policy's, paired."""
+        settings, seed = self.prepared.config.evaluate, self.prepared.config.seed
+        agent = replace(self.agent, routers={self.task: router})
+        queries = self.prepared.cases(self.task, "valid").queries
+        timed = measure_latency(agent, queries, settings.latency_sample, max(settings.k), seed)
+        assert timed is not None
+        return float(timed.whole.mean()), compare_seconds(timed.whole, timed.systems[self.data.policy], seed)
+
+    def _kept_if_faster(self, made: Router[Any], goal: Goal) -> tuple[Router[Any], Goal]:
+        """The router if it saves time at its share, else one that hands nothing over; and why."""
+        share, metric = goal["share"], f"NDCG@{max(self.prepared.config.evaluate.k)}"
+        if not share:
+            found = RelativeDifference(**goal["validation"])
+            why = f"no share of the requests could be shown to lose at most {goal['limit']:.0%} of {metric}"
+            least = f"the first that was tried changes it by {found} on {len(self.data)} validation queries"
+            return made, {**goal, "nothing": f"{why} ({least})"}
+        _, found = self._time(made)
+        if found.high < 0:
+            return made, {**goal, "time": asdict(found)}
+        why = f"answering {share:.0%} of the requests by a delegate saves no measurable time ({found} a request)"
+        none = made.at_share(0.0, self.data.signals)
+        return none, {**goal, "share": 0.0, "time": asdict(found), "nothing": why}
+
+
+def describe_goal(config: RouterConfig, found: Mapping[str, Any] | None) -> str:
+    """What was wanted, and the share that it came to."""
+    names = {"max_loss": "a loss of at most", "max_latency": "milliseconds at most", "max_tokens": "tokens at most"}
+    if found is None:
+        return f"share {config.share:g}" if config.share is not None else f"risk {config.risk:g}"
+    wanted = FREE if found["goal"] == FREE else f"{names[found['goal']]} {found['limit']:g}"
+    return f"{wanted} (a share of {found['share']:.0%})"
