@@ -21,7 +21,6 @@ import json
 from datetime import date
 from pathlib import Path
 
-from reasonrec_routers import cross_fitting
 from routing_answers import DELEGATES, POLICY, REFLEX, Bank
 from routing_calibration import calibrated
 from routing_ceiling import ceiling
@@ -48,9 +47,6 @@ def main() -> None:
         "--parts", nargs="*", default=["routers", "calibration"], help="of `prove`; also: ceiling, shift"
     )
     parser.add_argument("--surrogates", nargs="*", default=["transitions"], help="delegates that `shift` fits again")
-    parser.add_argument(
-        "--forms", nargs="*", default=["ridge-10", "ridge-1000"], help="regressions of learned deferral that are tried"
-    )
     parser.add_argument("--sample", type=int, default=100, help="requests that `time` measures")
     parser.add_argument("--router", default=f"deferral, before, answers of {REFLEX}", help="that `time` measures")
     parser.add_argument("--shares", nargs="*", type=float, default=[0.35, 0.8], help="that `time` measures")
@@ -75,11 +71,10 @@ def do(given: argparse.Namespace, bank: Bank) -> None:
         return
     near = tuple(given.delegates)
     if given.what == "time":
-        vars(cross_fitting)["FORMS"] = tuple(given.forms)  # no setting says so
         keep(bank, "time", {f"{s:g}": timed(bank, near, given.router, s, given.sample) for s in given.shares})
         return
     if "routers" in given.parts:
-        keep(bank, "proof", prove(bank, near, tuple(given.forms), tuple(given.routers)))
+        keep(bank, "proof", prove(bank, near, tuple(given.routers)))
     if "ceiling" in given.parts:
         keep(bank, "ceiling", ceiling(bank))
     if "shift" in given.parts:

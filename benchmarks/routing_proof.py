@@ -12,7 +12,6 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from reasonrec_routers import cross_fitting
 from reasonrec_routers.expected_gain import DEPTH
 from reasonrec_routers.features import LearnedFeatures
 from routing_answers import TOP, Bank, quality
@@ -71,9 +70,8 @@ def calibration_data(
     return CalibrationData(bank.policy, known, gains, hits, cases.queries.users.astype(np.int64)), ranked
 
 
-def prove(bank: Bank, delegates: tuple[str, ...], forms: tuple[str, ...], only: tuple[str, ...] = ()) -> Found:
+def prove(bank: Bank, delegates: tuple[str, ...], only: tuple[str, ...] = ()) -> Found:
     """Every router on one data set."""
-    vars(cross_fitting)["FORMS"] = forms  # no setting says so
     valid, test = (calibration_data(bank, part, delegates)[0] for part in ("valid", "test"))
     path = bank.folder / "routers.json"
     kept: Found = json.loads(path.read_text()) if path.exists() else {}

@@ -26,7 +26,7 @@ relative difference in NDCG@10, paired bootstrap over users, every query decided
 other fifths of the users, is above -1 %; shares of 5, 10, ... percent in turn until one fails). *Confirmed*: so is the
 interval on test. *Area*: mean over the shares of the routed quality minus that of random routing to the same delegates.
 *Outcomes alone*: learned deferral before it learned from expected gains. Of learned deferral the ridge forms were
-tried, not the trees. Conformal coverage is in [estimators.md](estimators.md).
+tried, not products. Conformal coverage is in [estimators.md](estimators.md).
 
 Not wholly blind: Beauty's test queries were also decided on by an earlier chain-reflex with static gates (share .15),
 and by routers that learned from the policy's held-out quality (.40, -.73 % [-1.41, -.07], not confirmed), before these;

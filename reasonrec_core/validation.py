@@ -30,7 +30,7 @@ def check_array(value: Any, shape: tuple[int, ...], dtype: npt.DTypeLike, what: 
 
 def check_unit(values: npt.NDArray[Any], what: str) -> None:
     """Refuse values outside [0, 1], NaN included."""
-    if not ((values >= 0) & (values <= 1)).all():
+    if values.size and not 0 <= values.min() <= values.max() <= 1:
         raise PluginError(f"{what}: not all in [0, 1]")
 
 
@@ -221,7 +221,7 @@ def check_uncertainty(answer: Any, batch: QueryBatch, stage: str) -> Uncertainty
         raise PluginError(f"the answer's stage is {answer.stage!r}, the estimator's {stage!r}")
     for name in ("total", "epistemic", "aleatoric"):
         values = getattr(answer, name)
-        if values is not None or name == "total":
+        if name == "total" or (values is not None and values is not answer.total):
             check_array(values, (len(batch),), np.float32, name)
             check_unit(values, name)
     return answer

@@ -88,8 +88,7 @@ class EvidenceHorizon(UncertaintyEstimator[Empty]):
 
     def estimate(self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None) -> Uncertainty:
         """``observation.horizon``."""
-        horizon = _unit(observation.horizon.astype(np.float64))
-        return Uncertainty(horizon, self.stage, epistemic=horizon)
+        return Uncertainty(observation.horizon, self.stage, epistemic=observation.horizon)
 
 
 def _mass(deliberation: Deliberation | None, name: str) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

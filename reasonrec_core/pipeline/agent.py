@@ -154,8 +154,10 @@ class Agent:
                 fix="Fit it again with this version.",
             )
         heads = {label: ranking.head(self.width) for label, ranking in answers.items()}
-        known = [each.read(batch.history, self.popularity, heads, request=request) for each in self.looks_at]
-        return {name: value for found in known for name, value in found.items()}
+        found: dict[str, Uncertainty] = {}
+        for each in self.looks_at:
+            found.update(each.read(batch.history, self.popularity, heads, request=request))
+        return found
 
     @cached_property
     def looks_at(self) -> tuple[AnswerFeatures, ...]:

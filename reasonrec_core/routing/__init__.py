@@ -28,6 +28,7 @@ from reasonrec_core.routing.logistic import SplineBasis as SplineBasis
 from reasonrec_core.routing.logistic import cross_fit as cross_fit
 from reasonrec_core.routing.logistic import place_knots as place_knots
 from reasonrec_core.routing.logistic import standardise as standardise
+from reasonrec_core.routing.logistic import with_products as with_products
 from reasonrec_core.routing.router import Router as Router
 from reasonrec_core.routing.router_registry import list_features as list_features
 from reasonrec_core.routing.router_registry import make_router as make_router

@@ -29,7 +29,10 @@ def way(delegate: str) -> str:
 
 def ways_of(route: Names, who: Names) -> Names:
     """str[B]: "self", "consult", "abstain", or `way` of the delegate that answers."""
-    return np.array([way(str(name)) if name else str(each) for each, name in zip(route, who, strict=True)], object)
+    made = route.copy()
+    for name in set(who) - {""}:
+        made[who == name] = way(name)
+    return made
 
 
 def early_estimators(config: RouterConfig, signals: Signals) -> tuple[str, ...]:

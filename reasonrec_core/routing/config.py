@@ -9,8 +9,10 @@ from pydantic import ConfigDict, Field, model_validator
 from reasonrec_core.components import Settings
 
 GOALS = ("share", "risk", "max_latency", "max_tokens", "max_loss")
-FREE, FREE_LOSS = "free", 0.01
-"""The goal where no other is given, and the relative loss that it takes for none."""
+FREE: Literal["free"] = "free"
+"""The goal where no other is given."""
+FREE_LOSS = 0.01
+"""The relative loss that it takes for none."""
 
 
 class RouterConfig(Settings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -38,11 +39,11 @@ class Threshold(ArrayModel):
 
     def __call__(self, values: Float64, keys: Int64 | None = None) -> Bool:
         """bool[B] for float64[B]."""
-        at = values == self.level
+        above, at = values > self.level, values == self.level
         if not at.any():  # nearly always: a single request needs no hash
-            return np.asarray(values > self.level, np.bool_)
+            return np.asarray(above, np.bool_)
         picked = np.full(len(values), self.part >= 0.5) if keys is None else _uniform(keys, self.seed) < self.part
-        return np.asarray((values > self.level) | (at & picked), dtype=np.bool_)
+        return np.asarray(above | (at & picked), dtype=np.bool_)
 
     def words(self, value: float, spec: str) -> str:
         """How a value compares, e.g. ", above the threshold of +0.012"."""
@@ -100,24 +101,29 @@ class Assignment:
         order: float64[B] what the threshold is on; the larger, the sooner a delegate answers.
         best: str[B] the delegate that answers if one does.
         replaced: bool[B] where it does.
-        risk: float32[B] P(the policy's answer is worse than that delegate's).
         gain: float32[B] its score.
         scores: float64[B, D] of each delegate, the larger the better; in the order of ``delegates``.
         delegates: whom queries may go to.
         others: further delegates for when those fail, the best first.
+        estimate_risk: gives ``risk``, which is worked out when it is asked for.
     """
 
     order: Float64
     best: Names
     replaced: Bool
-    risk: Float32
     gain: Float32
     scores: Float64
     delegates: tuple[str, ...]
-    others: tuple[str, ...] = ()
+    others: tuple[str, ...]
+    estimate_risk: Callable[[], Float32]
 
     def __len__(self) -> int:
         return len(self.order)
+
+    @cached_property
+    def risk(self) -> Float32:
+        """float32[B]: P(the policy's answer is worse than that of the delegate that answers if one does)."""
+        return self.estimate_risk()
 
     @property
     def who(self) -> Names:
@@ -128,8 +134,8 @@ class Assignment:
         """Some of the queries."""
         if len(rows) == len(self.order):
             return self
-        flat = (self.order[rows], self.best[rows], self.replaced[rows], self.risk[rows], self.gain[rows])
-        return Assignment(*flat, self.scores[rows], self.delegates, self.others)
+        flat = (self.order[rows], self.best[rows], self.replaced[rows], self.gain[rows], self.scores[rows])
+        return Assignment(*flat, self.delegates, self.others, lambda: self.risk[rows])
 
     def fallbacks(self, row: int) -> tuple[str, ...]:
         """Who answers query ``row`` if its delegate fails, then if that one fails, and so on."""

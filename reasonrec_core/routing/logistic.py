@@ -13,7 +13,7 @@ scikit-learn is imported where something is fitted: answering a request needs no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import combinations
 from typing import Annotated, Any, Self
 
@@ -188,8 +188,14 @@ def with_products(signals: Float64, columns: Float64) -> Float64:
     """``columns``, and after them the product of each pair of signals."""
     if signals.shape[1] < 2:
         return columns
-    first, second = np.array(list(combinations(range(signals.shape[1]), 2)), np.intp).T
-    return np.concatenate([columns, signals[:, first] * signals[:, second]], axis=1)
+    first, second = _pairs(signals.shape[1])
+    return np.concatenate([columns, signals.take(first, axis=1) * signals.take(second, axis=1)], axis=1)
+
+
+@cache
+def _pairs(columns: int) -> npt.NDArray[np.intp]:
+    """intp[2, pairs]: every two of so many columns; worked out once, not by every request."""
+    return np.array(list(combinations(range(columns), 2)), np.intp).T
 
 
 def sigmoid(odds: Float64) -> Float64:

@@ -43,7 +43,7 @@ from reasonrec_core.types import Bool, Float32, Float64, Int64, Route, format_pe
 
 C = TypeVar("C", bound=RouterConfig)
 
-FORMAT = 2
+FORMAT = 3
 """Of what `Router.to_dict` gives; `read_router` reads no other."""
 
 
@@ -146,15 +146,20 @@ class Router(Configured[C]):
     def assign(self, signals: Signals, keys: Int64 | None = None) -> Assignment:
         """Whom B queries are to go to, worked out once from what is known before anybody answers for good."""
         scores = self.score(signals)
-        return self.assign_scores(signals, scores, scores.argmax(axis=1), keys)
+        best = scores.argmax(axis=1) if scores.shape[1] > 1 else np.zeros(len(scores), np.intp)
+        return self.assign_scores(signals, scores, best, keys)
 
     def assign_scores(self, signals: Signals, scores: Float64, best: Rows, keys: Int64 | None) -> Assignment:
         """The same from float64[B, D] scores and intp[B] which delegate would answer."""
-        gain, state = scores[np.arange(len(scores)), best], self.state
-        risk = probability(state.worse, signals, gain).astype(np.float32)
-        order, who = gain if state.by_score else risk.astype(np.float64), np.array(state.delegates, object)[best]
-        replaced = state.threshold(order, keys)
-        return Assignment(order, who, replaced, risk, gain.astype(np.float32), scores, state.delegates, state.others)
+        state, names = self.state, np.array(self.state.delegates, object)
+        gain = scores[:, 0] if len(names) == 1 else scores[np.arange(len(scores)), best]
+
+        def risk() -> Float32:
+            return np.asarray(probability(state.worse, signals, gain), np.float32)
+
+        order = gain if state.by_score else risk().astype(np.float64)
+        replaced, small = state.threshold(order, keys), gain.astype(np.float32)
+        return Assignment(order, names[best], replaced, small, scores, state.delegates, state.others, risk)
 
     def decide(
         self,

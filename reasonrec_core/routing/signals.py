@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 import numpy as np
 import numpy.typing as npt
@@ -68,13 +69,14 @@ def signal(signals: Signals, name: str) -> Uncertainty:
 
 def signal_matrix(signals: Signals, names: Sequence[str], size: int | None = None) -> Float64:
     """float64[B, len(names)], checked."""
-    columns = [signal(signals, name).total for name in names]
-    for name, total in zip(names, columns, strict=True):
-        size = len(total) if size is None else size
-        if np.shape(total) != (size,):
-            raise PluginError(f"uncertainty {name!r} has shape {np.shape(total)}, expected ({size},)")
-    made = np.array(columns, np.float64).T.copy()
-    if not np.isfinite(made).all():
+    size = len(signal(signals, names[0]).total) if size is None else size
+    made = np.empty((size, len(names)))
+    for column, name in enumerate(names):
+        total = signal(signals, name).total
+        if total.shape != (size,):
+            raise PluginError(f"uncertainty {name!r} has shape {total.shape}, expected ({size},)")
+        made[:, column] = total
+    if not isfinite(made.sum()):
         name = names[int(np.flatnonzero(~np.isfinite(made).all(axis=0))[0])]
         raise PluginError(f"uncertainty {name!r} is not finite everywhere")
     return made

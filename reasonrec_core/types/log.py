@@ -113,7 +113,7 @@ class History:
     @property
     def lengths(self) -> Int64:
         """int64[B]: items per row."""
-        return np.diff(self.indptr)
+        return self.indptr[1:] - self.indptr[:-1]
 
     @property
     def rows(self) -> Int32:

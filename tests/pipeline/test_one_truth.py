@@ -30,7 +30,7 @@ from .conftest import shop_pipeline, silent
 BEFORE, AFTER = {"stage": "before"}, {"stage": "after"}
 DEFERRAL = {"kind": "deferral", "overhead": 1.0}
 KINDS: dict[str, dict[str, object]] = {
-    "threshold, a share, before": {"share": 0.35, **BEFORE},
+    "threshold, a share, before": {"share": 0.2, **BEFORE},
     "threshold, a share, after": {"share": 0.35, **AFTER},
     "threshold, a risk, before": {"risk": 0.1386, **BEFORE},
     "threshold, a risk, after": {"risk": 0.13, **AFTER},

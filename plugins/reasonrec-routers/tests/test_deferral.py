@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from reasonrec_routers.cross_fitting import area
 from reasonrec_routers.features import answer_features, feature_names
-from reasonrec_routers.gain_model import FORMS, fit_gain_model
+from reasonrec_routers.gain_model import PENALTIES, GainModel
 from reasonrec_routers.risk_control import threshold_for_loss
 
 from reasonrec_core.errors import ConfigError
@@ -93,7 +93,7 @@ def test_the_share_is_met_on_new_queries(router: Router, fresh: World) -> None:
 def test_areas_are_ordered_and_the_report_says_what_was_chosen(router: Router) -> None:
     areas = router.report["areas"]
     assert areas["random"] < areas[router.report["form"]] < areas["oracle"]
-    assert router.report["form"] in FORMS
+    assert router.report["form"] in PENALTIES
     assert router.asks == LABELS
     assert router.report["delegates"] == list(LABELS)
 
@@ -101,7 +101,7 @@ def test_areas_are_ordered_and_the_report_says_what_was_chosen(router: Router) -
 def test_gain_risk_and_confidence_are_those_of_the_best_delegate(router: Router, fresh: World) -> None:
     gain, risk = router.assign(fresh.known).gain, router.assign(fresh.known).risk
     truth = fresh.chance[:, 1:].max(axis=1) - fresh.chance[:, 0]
-    assert np.corrcoef(gain, truth)[0, 1] > 0.85
+    assert np.corrcoef(gain, truth)[0, 1] > 0.8, "a step is approached by lines that bend"
     p_worse = (1 - fresh.chance[:, 0]) * fresh.chance[:, 1:].max(axis=1)
     assert np.abs(risk - p_worse).mean() < 0.06
     assert np.isfinite(router.decide(fresh.known, fresh.keys).confidence).all()
@@ -145,15 +145,18 @@ def test_what_is_missing_is_said(world: World) -> None:
         fit_router(wanted, world.data().take(np.arange(5)))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", PENALTIES)
 def test_regressions_are_stored_exactly(form: str) -> None:
     rng = np.random.default_rng(0)
     at = rng.random((500, 4))
-    model = fit_gain_model(form, at, at[:, 0] ** 2 + 0.01 * rng.normal(size=500), 0)
+    wanted = np.stack([at[:, 0] ** 2, -at[:, 1]], axis=1) + 0.01 * rng.normal(size=(500, 2))
+    model = GainModel.fit(form, at, wanted)
     again = type(model).model_validate(json.loads(json.dumps(model.model_dump(mode="json"))))
     np.testing.assert_array_equal(again(at), model(at))
     np.testing.assert_array_equal(again(at[7:8]), model(at)[7:8])
-    assert np.corrcoef(model(at), at[:, 0] ** 2)[0, 1] > 0.9
+    assert np.corrcoef(model(at)[:, 0], at[:, 0] ** 2)[0, 1] > 0.9
+    assert np.corrcoef(model(at)[:, 1], at[:, 1])[0, 1] < -0.9
+    np.testing.assert_allclose(GainModel.fit(form, at, wanted[:, 1:])(at)[:, 0], model(at)[:, 1])
 
 
 def test_the_area_is_the_mean_gain_over_all_shares() -> None:

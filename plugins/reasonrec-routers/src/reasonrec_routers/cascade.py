@@ -29,11 +29,11 @@ from reasonrec_core.routing import (
     take_signals,
     usable_estimators,
 )
-from reasonrec_core.types import Bool, Float64, Int64
+from reasonrec_core.types import Bool, Float32, Float64, Int64
 from reasonrec_routers.config import CascadeConfig
 from reasonrec_routers.cross_fitting import CrossFitted, area_bounds, cross_fit_gains
 from reasonrec_routers.deferral import GainRouter, Labels
-from reasonrec_routers.gain_model import fit_gain_model
+from reasonrec_routers.gain_model import GainModel
 from reasonrec_routers.latency_budget import affordable
 
 LOG = logging.getLogger("reasonrec.router")
@@ -53,7 +53,7 @@ class CascadeRouter(GainRouter[CascadeConfig]):
         fits = {label: cross_fit_gains(data, names, (label,), (label,), seed, pairs=False) for label in labels}
         gains = dict(zip(labels, data.gains(labels).T, strict=True))
         levels, areas = self._choose_levels(data.costs, fits, gains)
-        models = [fit_gain_model(fits[label].form, fits[label].at, gains[label], seed) for label in levels]
+        models = [GainModel.fit(fits[label].form, fits[label].at, gains[label][:, None]) for label in levels]
         return LearnedScores(
             levels,
             # Probabilities are learned from the level of the largest score: that is who answers where few are replaced.
@@ -77,7 +77,7 @@ class CascadeRouter(GainRouter[CascadeConfig]):
         made = np.full(len(known), -np.inf)
         if set(names) <= set(signals) and known.any():
             at = {name: signals[name] for name in names}
-            made[known] = single(model(signal_matrix(at if known.all() else take_signals(at, known), names)))
+            made[known] = single(model(signal_matrix(at if known.all() else take_signals(at, known), names))[:, 0])
         return made
 
     def build_state(self, data: CalibrationData, learned: LearnedScores) -> Any:
@@ -104,8 +104,12 @@ class CascadeRouter(GainRouter[CascadeConfig]):
         found = self.assign_scores(signals, np.where(silent[:, None], 0.0, shown), first, keys)
         if not silent.any():
             return found
-        order, risk = np.where(silent, -np.inf, found.order), np.where(silent, np.nan, found.risk)
-        return replace(found, order=order, risk=risk.astype(np.float32), replaced=found.replaced & ~silent)
+
+        def risk() -> Float32:
+            return np.where(silent, np.float32(np.nan), found.risk)
+
+        order = np.where(silent, -np.inf, found.order)
+        return replace(found, order=order, estimate_risk=risk, replaced=found.replaced & ~silent)
 
     def at_share(self, share: float, signals: Signals) -> Self:
         """A router like this one, its threshold where ``share`` of these queries is replaced."""

@@ -37,7 +37,7 @@ from reasonrec_routers.config import DeferralConfig
 from reasonrec_routers.cross_fitting import CrossFitted, area, area_bounds, cross_fit_gains
 from reasonrec_routers.expected_gain import read_gains
 from reasonrec_routers.features import LearnedFeatures
-from reasonrec_routers.gain_model import GainModel, fit_gain_model
+from reasonrec_routers.gain_model import GainModel
 from reasonrec_routers.latency_budget import affordable
 
 Labels = tuple[str, ...]
@@ -49,8 +49,8 @@ class DeferralState(RouterState):
     """What learned deferral has learned.
 
     Attributes:
-        columns: per delegate what its model looks at: estimators and features.
-        models: per delegate, its quality minus the policy's.
+        columns: per model what it looks at: estimators and features.
+        models: of each delegate's quality minus the policy's; one for all delegates, or one for each.
         fallback: what decides without ``asks``, for when one of them fails; None where nobody is asked.
     """
 
@@ -73,10 +73,9 @@ class GainRouter(Router[C]):
 
     def score(self, signals: Signals) -> Float64:
         """float64[B, D]: expected quality of each delegate's answer minus the policy's."""
-        state = self.state
-        at = {names: signal_matrix(signals, names) for names in dict.fromkeys(state.columns)}
-        pairs = zip(state.models, state.columns, strict=True)
-        return single(np.stack([model(at[names]) for model, names in pairs], axis=1))
+        pairs = zip(self.state.models, self.state.columns, strict=True)
+        parts = [model(signal_matrix(signals, names)) for model, names in pairs]
+        return single(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
 
     def explain(self, signals: Signals, assigned: Assignment) -> list[str]:
         """What the answer is worth, how often it is as good, and what that is known from."""
@@ -164,12 +163,12 @@ class DeferralRouter(GainRouter[DeferralConfig]):
         crossed, labels = self._cross_fitted(data, asked), self.candidates(data)
         gains = data.gains(labels)
         kept = _worth_it(crossed.scores, gains, labels.index(data.choose(self.config.delegate)))
-        models = [fit_gain_model(crossed.form, crossed.at, crossed.wanted[:, i], self.config.seed) for i in kept]
+        model = GainModel.fit(crossed.form, crossed.at, crossed.wanted[:, kept])
         return LearnedScores(
             tuple(labels[i] for i in kept),
             crossed.scores[:, kept],
             asks=asked,
-            state={"columns": (crossed.names,) * len(kept), "models": tuple(models)},
+            state={"columns": (crossed.names,), "models": (model,)},
             report={"form": crossed.chosen, "areas": crossed.areas | area_bounds(gains), "asked": dict(tried or {})},
         )
 

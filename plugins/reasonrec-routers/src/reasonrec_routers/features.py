@@ -20,6 +20,7 @@ from reasonrec_routers.expected_gain import EXPECTED, encode_gain, expected_gain
 TOP = 10
 """Overlap and popularity are those of the ten best."""
 _REQUEST = ("length", "popularity", "last-popularity")
+_REQUEST_NAMES = tuple(f"{FEATURE}{part}" for part in _REQUEST)
 _ANSWER = ("margin", "entropy", "total", "popularity")
 
 
@@ -47,9 +48,8 @@ class LearnedFeatures(AnswerFeatures):
 def feature_names(delegates: Sequence[str]) -> tuple[str, ...]:
     """The features that there are where these delegates have answered, sorted delegates first in every pair."""
     labels = sorted(delegates)
-    names = [f"{FEATURE}{part}" for part in _REQUEST]
-    names += [f"{FEATURE}{label}:{part}" for label in labels for part in _ANSWER]
-    return (*names, *(f"{FEATURE}{a}~{b}:overlap" for a, b in combinations(labels, 2)))
+    names = [f"{FEATURE}{label}:{part}" for label in labels for part in _ANSWER]
+    return (*_REQUEST_NAMES, *names, *(f"{FEATURE}{a}~{b}:overlap" for a, b in combinations(labels, 2)))
 
 
 def answer_features(
@@ -70,24 +70,26 @@ def answer_features(
         answer, ``popularity``: of its ten best; ``overlap``: of two delegates' ten best.
     """
     known, found = popularity, dict[str, Float64]()
-    if request:
-        found |= zip((f"{FEATURE}{part}" for part in _REQUEST), _of_request(history, known), strict=True)
+    told = dict(zip(_REQUEST_NAMES, _of_request(history, known), strict=True)) if request else {}
     for label in sorted(answers):
         for part, values in zip(_ANSWER, _of_answer(answers[label], known), strict=True):
             found[f"{FEATURE}{label}:{part}"] = values
     for a, b in combinations(sorted(answers), 2):
         found[f"{FEATURE}{a}~{b}:overlap"] = _overlap(answers[a], answers[b])
-    return {name: Uncertainty(values.astype(np.float32), "before") for name, values in found.items()}
+    return told | {name: Uncertainty(values.astype(np.float32), "before") for name, values in found.items()}
 
 
-def _of_request(history: History, known: Int64) -> tuple[Float64, Float64, Float64]:
-    lengths = np.diff(history.indptr)
+def _of_request(history: History, known: Int64) -> list[Uncertainty]:
+    """What `_REQUEST` names, in few array operations: every single request waits for them."""
+    indptr, lengths = history.indptr, history.lengths
     popular = _of_items(history.items, known)
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    mean = np.bincount(rows, popular, len(lengths)) / np.maximum(lengths, 1)
-    last = np.zeros(len(lengths))
-    last[lengths > 0] = popular[history.indptr[1:][lengths > 0] - 1]
-    return _unit(np.log1p(lengths.astype(np.float64))), _unit(mean), _unit(last)
+    rows = np.zeros(len(popular), np.intp) if len(lengths) == 1 else history.rows
+    made = np.zeros((3, len(lengths)))
+    np.log1p(lengths, out=made[0])
+    np.divide(np.bincount(rows, popular, len(lengths)), np.maximum(lengths, 1), out=made[1])
+    if len(popular):
+        made[2] = popular[indptr[1:] - 1] * (lengths > 0)
+    return [Uncertainty(values, "before") for values in (made / (1.0 + made)).astype(np.float32)]
 
 
 def _of_answer(ranking: Ranking, known: Int64) -> tuple[Float64, Float64, Float64, Float64]:
@@ -118,10 +120,13 @@ def _overlap(one: Ranking, other: Ranking) -> Float64:
 
 def _of_items(items: npt.NDArray[np.int32], known: Int64) -> Float64:
     """The logarithm of one more than the popularity of each item; 0 for padding and for items beyond the end."""
-    inside = (items >= 0) & (items < len(known))
-    if not inside.all():
-        return np.where(inside, np.log1p(known[np.where(inside, items, 0)]) if len(known) else 0.0, 0.0)
-    return np.asarray(np.log1p(known.take(items)), np.float64)
+    if not len(known):
+        return np.zeros(items.shape)
+    popular = np.log1p(known.take(items, mode="clip"))
+    places = items.view(np.uint32)  # padding is beyond every end
+    if items.size and places.max() >= len(known):
+        popular[places >= len(known)] = 0.0
+    return np.asarray(popular)
 
 
 def _unit(values: Float64) -> Float64:
