@@ -29,13 +29,6 @@ def reasonrec_delegates() -> list[ComponentSpec]:
 
 
 @hookimpl
-def reasonrec_routers() -> list[ComponentSpec]:
-    """The router of the core."""
-    summary = "One delegate, by the estimators"
-    return [ComponentSpec("threshold", "reasonrec_core.routing.threshold:ThresholdRouter", summary)]
-
-
-@hookimpl
 def reasonrec_splitters() -> list[ComponentSpec]:
     """The splitter of the core."""
     summary = "per user: last = test, the one before = validation"

@@ -68,31 +68,13 @@ def measure_latency(agent: Agent, queries: QueryBatch, sample: int, k: int, seed
 
 
 def measure_costs(agent: Agent, queries: QueryBatch, sample: int, seed: int) -> AskingCosts | None:
-    """Median seconds of one request, to the policy and to each delegate with the features that its answer gives.
-
-    None where there is nothing to ask.
-    """
-    if agent.policy is None or not len(queries):
+    """Median seconds of one request, to the policy and to each delegate; None where there is nothing to ask."""
+    alone = replace(agent, routers={})
+    timed = measure_latency(alone, queries, min(sample, SAMPLED), agent.width, seed) if agent.policy else None
+    if agent.policy is None or timed is None:
         return None
-    _, singles = draw_requests(queries, min(sample, SAMPLED), agent.width, seed)
-
-    def ask(label: str) -> Callable[[QueryBatch], None]:
-        def answer(batch: QueryBatch) -> None:
-            found = agent.delegate(label, batch, agent.observe(batch))
-            if agent.popularity is not None:
-                agent.features(batch, {label: found}, request=False)
-
-        return answer
-
-    who = {
-        agent.policy.label: list_ways_to_ask(agent)[agent.policy.label],
-        **{label: ask(label) for label in agent.delegates},
-    }
-    # In turns, so that whatever else the machine does falls on all alike.
-    times = np.array([[time_request(answer, batch) for answer in who.values()] for batch in singles])
-    middle = np.median(times[min(WARM_UP, len(times) - 1) :], axis=0)
-    mine, *others = (float(seconds) for seconds in middle)
-    return AskingCosts(policy=mine, delegates=dict(zip(agent.delegates, others, strict=True)))
+    middle = {label: float(np.median(seconds)) for label, seconds in timed.systems.items()}
+    return AskingCosts(policy=middle.pop(agent.policy.label), delegates=middle)
 
 
 def draw_requests(queries: QueryBatch, sample: int, k: int, seed: int) -> tuple[Int64, list[QueryBatch]]:

@@ -20,6 +20,7 @@ from reasonrec_core.routing.logistic import (
     FloatArray,
     cross_fit,
     fit_logistic,
+    log_loss,
     sigmoid,
     stratified_folds,
 )
@@ -59,8 +60,8 @@ class CalibrationQuality(BaseModel):
         return cls(
             cases=len(event),
             events=float(event.mean()),
-            brier=float(_losses(confidence, event, "brier").mean()),
-            log_loss=float(_losses(confidence, event, "log_loss").mean()),
+            brier=float(((confidence - event) ** 2).mean()),
+            log_loss=log_loss(confidence, event, LEAST),
             ece=reliability(confidence, event).ece,
             ece_mass=reliability(confidence, event, kind="mass").ece,
         )
@@ -135,19 +136,16 @@ def fit_monotone_platt(confidence: npt.ArrayLike, event: Bool) -> Recalibration:
     return made if made.slope > 0 else fit_recalibration("temperature", confidence, event)
 
 
-def choose_recalibration(
-    confidence: npt.ArrayLike, event: Bool, seed: int, *, by: Literal["brier", "log_loss"] = "brier"
-) -> Recalibration:
+def choose_recalibration(confidence: npt.ArrayLike, event: Bool, seed: int) -> Recalibration:
     """The kind that cross-fitting shows to be worth it, fitted to all cases.
 
-    A kind takes the place of a simpler one where its mean loss is smaller by more than one standard error of the
+    A kind takes the place of a simpler one where its squared error is smaller by more than one standard error of the
     difference: with few cases a map that does nothing in truth is easily the best by chance (Breiman et al., 1984).
 
     Args:
         confidence: [B] in [0, 1].
         event: bool[B].
         seed: of the folds.
-        by: the loss.
 
     Returns:
         "none" where fewer than `MIN_PER_CLASS` cases happened, or did not.
@@ -166,19 +164,11 @@ def choose_recalibration(
 
         crossed = cross_fit(folds, len(event), fit)
         report[kind] = CalibrationQuality.of(crossed, event).model_dump()
-        losses = _losses(crossed, event, by)
+        losses = (crossed - event) ** 2
         gained = least - losses if len(least) else np.zeros(len(losses))
         if not len(least) or gained.mean() > gained.std() / np.sqrt(len(gained)):
             best, least = kind, losses
     return fit_recalibration(best, stated, event).model_copy(update={"report": report})
-
-
-def _losses(confidence: Float64, event: Bool, by: str) -> Float64:
-    """float64[B]: of each case; their mean is that of `CalibrationQuality`."""
-    if by == "brier":
-        return np.asarray((confidence - event) ** 2)
-    safe = np.clip(confidence, LEAST, 1 - LEAST)
-    return np.asarray(-np.log(np.where(event, safe, 1 - safe)))
 
 
 def _inverse_temperature(odds: Float64, event: Bool) -> float:

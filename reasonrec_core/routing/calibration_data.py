@@ -23,7 +23,7 @@ class AskingCosts(BaseModel):
 
     Attributes:
         policy: of the policy's answer.
-        delegates: of each delegate's answer and the features that are read off it.
+        delegates: of each delegate's answer.
         share: of requests that delegates answer, for which it is judged what is worth its time; that of the goal
             where None.
     """

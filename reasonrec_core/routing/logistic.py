@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
+from reasonrec_core.evaluate.calibration import reliability
 from reasonrec_core.types import Bool, Float64, Int64
 
 Knots = tuple[tuple[float, ...], ...]
@@ -246,9 +247,8 @@ def _choose_penalty(design: Float64, event: Bool, seed: int) -> tuple[float, Flo
     return best, losses[best][1]
 
 
-def log_loss(predicted: Float64, event: Bool) -> float:
-    """Mean negative logarithm of the probability of what happened, in nats."""
-    edge = np.finfo(np.float64).eps
+def log_loss(predicted: Float64, event: Bool, edge: float = float(np.finfo(np.float64).eps)) -> float:
+    """Mean negative logarithm of the probability of what happened, in nats; of none nearer to 0 or 1 than ``edge``."""
     safe = np.clip(predicted, edge, 1 - edge)
     return float(-np.log(np.where(event, safe, 1 - safe)).mean())
 
@@ -256,11 +256,9 @@ def log_loss(predicted: Float64, event: Bool) -> float:
 def _quality(predicted: Float64, event: Bool) -> dict[str, float]:
     from sklearn.metrics import roc_auc_score
 
-    bins = np.minimum((predicted * 15).astype(np.int64), 14)
-    gap = np.abs(np.bincount(bins, event, 15) - np.bincount(bins, predicted, 15))
     return {
         "auc": float(roc_auc_score(event, predicted)),
         "brier": float(np.mean((predicted - event) ** 2)),
         "log_loss": log_loss(predicted, event),
-        "ece": float(gap.sum() / len(event)),
+        "ece": reliability(predicted, event).ece,
     }

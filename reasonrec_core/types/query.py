@@ -73,13 +73,6 @@ def _pick(batch: QueryBatch, index: slice | npt.NDArray[np.intp], history: Histo
     return replace(batch, users=batch.users[index], history=history, candidates=candidates, times=times)
 
 
-def _newest(history: History) -> Int64:
-    """int64[B]: the time of each row's last entry, 0 where there is none."""
-    if not len(history.times):
-        return np.zeros(len(history), np.int64)
-    return np.where(history.lengths > 0, history.times[history.indptr[1:] - 1], 0)
-
-
 @dataclass(frozen=True, slots=True)
 class Cases:
     """Queries with their known answers: what validation and test consist of.
@@ -105,11 +98,12 @@ class Cases:
         return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.target_indptr))
 
     def next_queries(self) -> QueryBatch:
-        """The queries as they come next, when their targets are the newest of the history."""
-        old = self.queries.history
+        """The queries as they come next: their targets are the newest of the history, from when they were asked."""
+        old, when = self.queries.history, self.queries.times
         order = np.argsort(np.concatenate([old.rows, self.rows]), kind="stable")
         items = np.concatenate([old.items, self.targets])[order]
-        times = np.concatenate([old.times, np.repeat(_newest(old), np.diff(self.target_indptr))])[order]
+        late = np.full(len(self.targets), old.times.max(initial=0)) if when is None else when[self.rows]
+        times = np.concatenate([old.times, late])[order]
         return replace(self.queries, history=History(old.indptr + self.target_indptr, items, times, old.skipped))
 
     def take(self, index: npt.NDArray[np.intp]) -> Cases:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from reasonrec_routers.threshold import ThresholdRouter
 
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.routing import (
@@ -21,7 +22,6 @@ from reasonrec_core.routing import (
     threshold_for_risk,
     threshold_for_share,
 )
-from reasonrec_core.routing.threshold import ThresholdRouter
 from reasonrec_core.types import Route, Uncertainty
 
 SIZE = 4000

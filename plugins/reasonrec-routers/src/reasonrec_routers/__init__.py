@@ -1,1 +1,1 @@
-"""Routers that learn what each delegate's answer is worth."""
+"""Routers: where a delegate answers instead of the policy, by what it has learned on validation."""

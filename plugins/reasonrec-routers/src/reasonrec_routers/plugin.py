@@ -7,9 +7,10 @@ from reasonrec_core.hookspecs import ComponentSpec, hookimpl
 
 @hookimpl
 def reasonrec_routers() -> list[ComponentSpec]:
-    """The learned routers."""
+    """All routers."""
     package = "reasonrec_routers"
     return [
+        ComponentSpec("threshold", f"{package}.threshold:ThresholdRouter", "One delegate, by the estimators"),
         ComponentSpec(
             "deferral",
             f"{package}.deferral:DeferralRouter",

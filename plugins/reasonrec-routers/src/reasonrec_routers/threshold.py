@@ -9,19 +9,23 @@ from __future__ import annotations
 import numpy as np
 
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.routing.calibration_data import CalibrationData
-from reasonrec_core.routing.confidence import usable_estimators
-from reasonrec_core.routing.config import RouterConfig
-from reasonrec_core.routing.consulting import HORIZON
-from reasonrec_core.routing.decision import Assignment
-from reasonrec_core.routing.logistic import Logistic
-from reasonrec_core.routing.router import Router
-from reasonrec_core.routing.signals import Signals, signal, signal_matrix, single
-from reasonrec_core.routing.state import LearnedScores
-from reasonrec_core.types import Float64, format_percent
+from reasonrec_core.routing import (
+    Assignment,
+    CalibrationData,
+    LearnedScores,
+    Logistic,
+    Router,
+    RouterConfig,
+    Signals,
+    signal,
+    signal_matrix,
+    single,
+    usable_estimators,
+)
+from reasonrec_core.types import Float64
 
 MEANINGS = {
-    HORIZON: "how little is known about the user",
+    "evidence-horizon": "how little is known about the user",
     "entropy": "how spread the policy's distribution is",
     "margin": "how close the runner-up is",
 }
@@ -32,11 +36,7 @@ class ThresholdRouter(Router[RouterConfig]):
 
     def learn(self, data: CalibrationData) -> LearnedScores:
         """Two logistic regressions on the estimators."""
-        delegate, used, seed = (
-            data.choose(self.config.delegate),
-            usable_estimators(self.config, data.signals),
-            self.config.seed,
-        )
+        delegate, used = data.choose(self.config.delegate), usable_estimators(self.config, data.signals)
         if not used:
             raise ConfigError(
                 "no estimator works before the policy answers",
@@ -44,7 +44,7 @@ class ThresholdRouter(Router[RouterConfig]):
                 fix='Add "evidence-horizon", or set router.stage = "after".',
             )
         at, difference = signal_matrix(data.signals, used, len(data)), data.gains((delegate,))[:, 0]
-        worse, better = (Logistic.fit(used, at, event, seed) for event in (difference > 0, difference < 0))
+        worse, better = (Logistic.fit(used, at, event, self.config.seed) for event in (difference > 0, difference < 0))
         scores = single(worse(at) - better(at))[:, None]
         return LearnedScores((delegate,), scores, state={"worse": worse, "better": better})
 
