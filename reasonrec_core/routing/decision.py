@@ -115,7 +115,7 @@ class Assignment:
     scores: Float64
     delegates: tuple[str, ...]
     others: tuple[str, ...]
-    estimate_risk: Callable[[], Float32]
+    estimate_risk: Callable[[], Float32 | Float64]
 
     def __len__(self) -> int:
         return len(self.order)
@@ -123,7 +123,7 @@ class Assignment:
     @cached_property
     def risk(self) -> Float32:
         """float32[B]: P(the policy's answer is worse than that of the delegate that answers if one does)."""
-        return self.estimate_risk()
+        return self.estimate_risk().astype(np.float32)
 
     @property
     def who(self) -> Names:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
@@ -30,7 +31,7 @@ from reasonrec_core.routing.confidence import (
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.consulting import HORIZON, compare_consulting, wants_advice
 from reasonrec_core.routing.decision import Assignment, Decisions, Names, Reasons, Rows
-from reasonrec_core.routing.signals import AnswerFeatures, Signals, count_queries, signal, take_signals
+from reasonrec_core.routing.signals import AnswerFeatures, Signals, count_queries, signal, single, take_signals
 from reasonrec_core.routing.state import (
     LearnedScores,
     RouterState,
@@ -140,26 +141,22 @@ class Router(Configured[C]):
     def calibrate_confidence(self, data: CalibrationData) -> None:
         """Learn what turns confidences into those that are stated; see `fit_confidence_calibration`."""
         bare = self.with_state(abstention=None, calibration={}).decide(data.signals, data.keys)
-        ways = ways_of(bare.route, bare.who)
-        self.update(calibration=fit_confidence_calibration(self.config, data, self.delegates, ways))
+        maps = fit_confidence_calibration(self.config, data, self.delegates, ways_of(bare.route, bare.who))
+        self.update(calibration=maps)
 
     def assign(self, signals: Signals, keys: Int64 | None = None) -> Assignment:
         """Whom B queries are to go to, worked out once from what is known before anybody answers for good."""
         scores = self.score(signals)
-        best = scores.argmax(axis=1) if scores.shape[1] > 1 else np.zeros(len(scores), np.intp)
-        return self.assign_scores(signals, scores, best, keys)
+        return self.assign_scores(signals, scores, scores.argmax(axis=1), keys)
 
     def assign_scores(self, signals: Signals, scores: Float64, best: Rows, keys: Int64 | None) -> Assignment:
         """The same from float64[B, D] scores and intp[B] which delegate would answer."""
         state, names = self.state, np.array(self.state.delegates, object)
         gain = scores[:, 0] if len(names) == 1 else scores[np.arange(len(scores)), best]
-
-        def risk() -> Float32:
-            return np.asarray(probability(state.worse, signals, gain), np.float32)
-
-        order = gain if state.by_score else risk().astype(np.float64)
-        replaced, small = state.threshold(order, keys), gain.astype(np.float32)
-        return Assignment(order, names[best], replaced, small, scores, state.delegates, state.others, risk)
+        risk = partial(probability, state.worse, signals, gain)
+        order = gain if state.by_score else single(risk())
+        flat = order, names[best], state.threshold(order, keys), gain.astype(np.float32), scores
+        return Assignment(*flat, state.delegates, state.others, risk)
 
     def decide(
         self,
@@ -198,9 +195,8 @@ class Router(Configured[C]):
 
         def explain(rows: Rows) -> list[str]:
             part = signals if len(rows) == len(route) else take_signals(signals, rows)
-            words = [
-                f"{n} answers: {w}" for n, w in zip(names[rows], self.explain(part, known.take(rows)), strict=True)
-            ]
+            told = zip(names[rows], self.explain(part, known.take(rows)), strict=True)
+            words = [f"{name} answers: {why}" for name, why in told]
             for at, row in enumerate(rows):
                 if advised[row]:
                     cold = f"{HORIZON} {signal(part, HORIZON).total[at]:.2f} > {self.config.consult:.2f}"
@@ -219,8 +215,8 @@ class Router(Configured[C]):
 
     def confidence(self, signals: Signals, who: Names | None = None) -> Float32:
         """float32[B]: P(the target is among the ten best) before it is recalibrated, as `raw_confidence` has it."""
-        names = np.full(count_queries(signals), "", object) if who is None else who
-        return raw_confidence(self.config, self.state.confidence, signals, names)
+        who = np.full(count_queries(signals), "", object) if who is None else who
+        return raw_confidence(self.config, self.state.confidence, signals, who)
 
     def state_confidence(self, signals: Signals, route: Names, who: Names) -> Float32:
         """float32[B]: how sure each answer is, as it is stated; by its route and the delegate that gives it."""
@@ -233,8 +229,7 @@ class Router(Configured[C]):
     def at_share(self, share: float, signals: Signals) -> Self:
         """A router like this one, its threshold where ``share`` of these queries is replaced."""
         moved = self.with_state(self.config.at(share), by_score=True)
-        moved.update(threshold=place_threshold(moved.config, moved.assign(signals).order))
-        return moved
+        return moved.with_state(threshold=place_threshold(moved.config, moved.assign(signals).order))
 
     def with_state(self, config: RouterConfig | None = None, **changes: Any) -> Self:
         """The same with other settings, or with some of what it has learned replaced."""

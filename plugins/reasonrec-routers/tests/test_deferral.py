@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from reasonrec_routers.cross_fitting import area
 from reasonrec_routers.features import answer_features, feature_names
-from reasonrec_routers.gain_model import PENALTIES, GainModel
+from reasonrec_routers.gain_model import FORMS, GainModel
 from reasonrec_routers.risk_control import threshold_for_loss
 
 from reasonrec_core.errors import ConfigError
@@ -93,7 +93,7 @@ def test_the_share_is_met_on_new_queries(router: Router, fresh: World) -> None:
 def test_areas_are_ordered_and_the_report_says_what_was_chosen(router: Router) -> None:
     areas = router.report["areas"]
     assert areas["random"] < areas[router.report["form"]] < areas["oracle"]
-    assert router.report["form"] in PENALTIES
+    assert router.report["form"] in FORMS
     assert router.asks == LABELS
     assert router.report["delegates"] == list(LABELS)
 
@@ -145,7 +145,7 @@ def test_what_is_missing_is_said(world: World) -> None:
         fit_router(wanted, world.data().take(np.arange(5)))
 
 
-@pytest.mark.parametrize("form", PENALTIES)
+@pytest.mark.parametrize("form", FORMS)
 def test_regressions_are_stored_exactly(form: str) -> None:
     rng = np.random.default_rng(0)
     at = rng.random((500, 4))

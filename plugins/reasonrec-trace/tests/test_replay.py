@@ -87,8 +87,7 @@ def small_fits() -> Iterator[None]:
     """Routers are chosen among fewer and smaller fits, by runs and by replays alike."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("reasonrec_core.routing.logistic.PENALTIES", (1.0,))
-        patch.setattr("reasonrec_routers.cross_fitting.FORMS", ("ridge-1000", "trees"))
-        patch.setattr("reasonrec_routers.gain_model.TREES", 5)
+        patch.setattr("reasonrec_routers.cross_fitting.FORMS", ("ridge-1000", "products-1000"))
         yield
 
 
@@ -139,7 +138,7 @@ def test_the_recorded_router_learned_anew_from_the_trace_is_the_same(finished: P
     recorded = recorded_router(read_recorded(open_trace(finished)))
     assert isinstance(recorded, Router)
     assert replayed(finished, share=again.recorded.share).replayed.share == pytest.approx(
-        again.recorded.share, abs=0.01
+        again.recorded.share, abs=0.02
     )
 
 
@@ -333,7 +332,7 @@ try:
 except SystemExit as leave:
     assert not leave.code
 heavy = ("torch", "transformers", "timm", "open_clip", "implicit", "lightgbm", "reasonrec_core.pipeline")
-listed = ("reasonrec_core", "reasonrec_trace", "reasonrec_toys")
+listed = ("reasonrec_core", "reasonrec_trace", "reasonrec_toys", "reasonrec_routers.threshold")
 parts = [n for n in sys.modules if n.startswith("reasonrec_") and "." in n and not n.endswith(".plugin")]
 print("imported:", *[n for n in sys.modules if n in heavy], *[n for n in parts if not n.startswith(listed)])
 """
@@ -376,7 +375,7 @@ def test_goals_of_a_run_become_shares(run_with: Run, tmp_path: Path) -> None:
 
 
 def test_consulting_is_recorded_replayed_and_served_alike(run_with: Run, tmp_path: Path) -> None:
-    router = {"share": 0.45, "stage": "before", "consult": 0.5}
+    router = {"share": 0.2, "stage": "before", "consult": 0.5}
     folder = run_with(router, tmp_path / "run", policy="toy-consulting")
     records = list(read_trace(folder))
     assert {r.route for r in records} == {"self", "replace", "consult"}

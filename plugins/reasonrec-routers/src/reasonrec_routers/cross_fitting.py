@@ -12,7 +12,7 @@ from reasonrec_core.errors import ConfigError
 from reasonrec_core.routing import FOLDS, CalibrationData, cross_fit, signal_matrix, single
 from reasonrec_core.types import Float64
 from reasonrec_routers.features import feature_names
-from reasonrec_routers.gain_model import PENALTIES, GainModel
+from reasonrec_routers.gain_model import FORMS, GainModel
 
 SOFT = ", of expected gains"
 """What is added to the name of a form that learned from expected gains (`expected_gain`)."""
@@ -87,7 +87,7 @@ def cross_fit_gains(
         )
     folds, found = _shuffled_folds(len(at), seed), dict[str, Float64]()
     targets = {"": gains} if expected is None else {"": gains, SOFT: expected}
-    for (kind, wanted), form in product(targets.items(), PENALTIES):
+    for (kind, wanted), form in product(targets.items(), FORMS):
 
         def fit(rest: Any, form: str = form, wanted: Float64 = wanted) -> Any:
             model = GainModel.fit(form, at[rest], wanted[rest])
@@ -95,9 +95,9 @@ def cross_fit_gains(
 
         found[form + kind] = cross_fit(folds, len(at), fit)
     areas = {each: area(crossed, gains) for each, crossed in found.items()}
-    best = max(PENALTIES, key=lambda each: areas[each])
+    best = max(FORMS, key=lambda each: areas[each])
     if expected is not None:
-        soft = max((form + SOFT for form in PENALTIES), key=lambda each: areas[each])
+        soft = max((form + SOFT for form in FORMS), key=lambda each: areas[each])
         gap = area_by_query(found[best], gains) - area_by_query(found[soft], gains)
         if not gap.mean() > gap.std() / np.sqrt(len(gap)):  # outcomes must be the better teacher by a standard error
             best = soft

@@ -15,7 +15,7 @@ from reasonrec_core.evaluate import find_thread_pools
 from reasonrec_core.routing import ArrayModel, FloatArray, SplineBasis, place_knots, standardise, with_products
 from reasonrec_core.types import Float64
 
-PENALTIES = {"ridge-10": 10.0, "ridge-1000": 1000.0, "products-1000": 1000.0}
+FORMS = {"ridge-10": 10.0, "ridge-1000": 1000.0, "products-1000": 1000.0}
 """The forms that can be chosen, by their penalty; ``products`` has those of each pair of columns, too."""
 
 
@@ -43,7 +43,7 @@ class GainModel(ArrayModel):
         design = SplineBasis(knots)(columns)
         standard, mean, scale = standardise(with_products(columns, design) if products else design)
         with find_thread_pools().limit(limits=1):
-            model = Ridge(alpha=PENALTIES[form]).fit(standard, wanted)
+            model = Ridge(alpha=FORMS[form]).fit(standard, wanted)
         # Row by row in memory, as it is read back: sums then round alike.
         weights = np.ascontiguousarray(np.reshape(model.coef_, (wanted.shape[1], -1)) / scale)
         bias = np.reshape(model.intercept_, -1) - weights @ mean

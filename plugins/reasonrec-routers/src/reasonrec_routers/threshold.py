@@ -22,7 +22,7 @@ from reasonrec_core.routing import (
     single,
     usable_estimators,
 )
-from reasonrec_core.types import Float64
+from reasonrec_core.types import Float64, format_percent
 
 MEANINGS = {
     "evidence-horizon": "how little is known about the user",

@@ -188,7 +188,11 @@ def _router(
     valid = None if wanted.router is None else read_recorded(file, needed, VALID)
     router = recorded_router(test) if wanted.router is None or valid is None else fit_router(wanted.router, valid)
     if not wanted.goals:
-        return router, None
+        own = wanted.router
+        if router is None or own is None or own.share is None or own.stage == "after":
+            return router, None
+        check_signals(test, router.signals)
+        return router.at_share(own.share, test.signals), None  # as a run places it: on the requests that came next
     if router is None:
         raise ConfigError(
             "the run had no router, so there is nothing to give another budget to",
@@ -206,8 +210,10 @@ def _router(
         share, found = share_for_loss(known, router, wanted.max_loss, seed=seed, resamples=file.header.resamples)
         goal = {"limit": wanted.max_loss, "share": share, "validation": asdict(found)}
     assert share is not None
-    if not given and wanted.router is not None and valid is not None:  # as a run with this router: on validation
-        return fit_router(wanted.router.at(share), valid), goal
+    if not given and wanted.router is not None and valid is not None:
+        router = fit_router(wanted.router.at(share), valid)
+        if router.config.stage == "after":  # as a run with this router: on validation
+            return router, goal
     check_signals(test, router.signals)
     return router.at_share(share, test.signals), goal
 
