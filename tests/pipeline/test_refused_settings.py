@@ -18,7 +18,7 @@ REFUSED = {
     "kind": ({"kind": "treshold", "share": 0.3}, {}, r"no router is called 'treshold'\. Did you mean 'threshold'"),
     "setting": ({"share": 0.3, "overhead": 0.1}, {}, r"router\.overhead: unknown key"),
     "setting of a kind": ({"kind": "deferral", "share": 0.3, "overhead": 2.0}, {}, r"router\.overhead: .*less than"),
-    "stage": ({"kind": "cascade", "share": 0.3}, {}, r"a cascade asks delegates before the policy"),
+    "stage": ({"kind": "cascade", "share": 0.3, "stage": "after"}, {}, r"a cascade asks delegates before the policy"),
     "policy": (
         {"share": 0.3, "consult": 0.5},
         {},
