@@ -78,7 +78,7 @@ def describe_delegation(run: EvaluatedRun) -> DelegationSummary:
     return DelegationSummary(
         share=float(routed.replaced.mean()),
         latency_ratio=float(times["routed"].mean() / times["policy"].mean()),
-        time=Estimate(**finite(asdict(compare_seconds(times["routed"], times["policy"], run.config.seed)))),
+        time=Estimate(**finite(vars(compare_seconds(times["routed"], times["policy"], run.config.seed)))),
         latency={name: summarise_seconds(values) for name, values in times.items() if len(values)},
     )
 

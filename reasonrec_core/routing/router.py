@@ -84,11 +84,6 @@ class Router(Configured[C]):
         by, threshold = "expected gain" if self.state.by_score else "risk", self.state.threshold
         return [f"{by} {place:+.4f}{threshold.words(place, '+.4f')}" for place in assigned.order.tolist()]
 
-    def name_goal(self) -> str:
-        """What may force a request to a delegate that is not expected to do better, e.g. "the share of 35 %"."""
-        share = self.config.share
-        return f"the share of {format_percent(share)}" if share is not None else f"the goal {self.config.goal}"
-
     def fit(self, data: CalibrationData, *, with_confidence: bool = True) -> Self:
         """Learn from validation queries.
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from reasonrec_core.routing import RouterConfig
+from reasonrec_core.types import format_percent
 
 
 class DeferralConfig(RouterConfig):
@@ -41,3 +42,8 @@ class CascadeConfig(DeferralConfig):
         if self.stage == "after":
             raise ValueError('a cascade asks delegates before the policy: set stage = "before"')
         return self
+
+
+def name_share(config: RouterConfig) -> str:
+    """What may force a request to a delegate that is not expected to do better, e.g. "the share of 35 %"."""
+    return f"the share of {format_percent(config.share or 0.0)}"

@@ -33,7 +33,7 @@ from reasonrec_core.routing import (
     usable_estimators,
 )
 from reasonrec_core.types import Float64, format_percent
-from reasonrec_routers.config import DeferralConfig
+from reasonrec_routers.config import DeferralConfig, name_share
 from reasonrec_routers.cross_fitting import CrossFitted, area, area_bounds, cross_fit_gains
 from reasonrec_routers.expected_gain import read_gains
 from reasonrec_routers.features import LearnedFeatures
@@ -88,7 +88,7 @@ class GainRouter(Router[C]):
             if not state.by_score:
                 words += f", at a risk of {place:.3f}{state.threshold.words(place, '.3f')}"
             elif assigned.replaced[row] and gain < 0:
-                words = f"needed to meet {self.name_goal()}, although {words}"
+                words = f"needed to meet {name_share(self.config)}, although {words}"
             often, safe = format_percent(worse, 1), format_percent(1 - float(better[row]), 1)
             sure = f"in cases like this {who} is better in {often} and no worse in {safe}"
             told.append(f"{words}; {sure}; judged by {source}")

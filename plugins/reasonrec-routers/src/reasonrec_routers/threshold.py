@@ -23,6 +23,7 @@ from reasonrec_core.routing import (
     usable_estimators,
 )
 from reasonrec_core.types import Float64, format_percent
+from reasonrec_routers.config import name_share
 
 MEANINGS = {
     "evidence-horizon": "how little is known about the user",
@@ -78,7 +79,7 @@ class ThresholdRouter(Router[RouterConfig]):
         often, seldom = format_percent(better, 1), format_percent(worse, 1)
         chances = f"in cases like this the policy is better than {who} in {often} and worse in {seldom}"
         if replaced and place < 0:
-            return f"needed to meet {self.name_goal()}, although the policy is usually better here ({chances})"
+            return f"needed to meet {name_share(self.config)}, although the policy is usually better here ({chances})"
         if not replaced and place > 0:
-            return f"{chances}, but other requests gain more from {who} and fill {self.name_goal()}"
+            return f"{chances}, but other requests gain more from {who} and fill {name_share(self.config)}"
         return chances
