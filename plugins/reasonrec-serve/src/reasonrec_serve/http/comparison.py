@@ -11,6 +11,7 @@ from reasonrec_serve.limits import SPARE, Limits, System, rank_within
 from reasonrec_serve.recommender import Recommender
 from reasonrec_serve.request import Request
 from reasonrec_serve.resolve import resolve
+from reasonrec_serve.wording import list_items
 
 
 def compare_systems(run: Recommender, request: Request) -> list[dict[str, Any]]:
@@ -37,6 +38,6 @@ def compare_systems(run: Recommender, request: Request) -> list[dict[str, Any]]:
         except ReasonRecError as error:
             told["problem"] = error.what
         else:
-            told["items"] = [asdict(item) for item in run.list_items(kept, 0, batch.k)]
+            told["items"] = [asdict(item) for item in list_items(run.dataset.catalog, kept, batch.k)]
         found.append(told | {"milliseconds": round(1000 * (time.perf_counter() - begin), 3)})
     return found
