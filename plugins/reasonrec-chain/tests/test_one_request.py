@@ -92,3 +92,17 @@ def test_votes_for_one_are_those_among_many(rows: list[list[int]], density: floa
         wanted.reshape(-1)[own] = 0
         np.testing.assert_allclose(votes.scores, wanted, rtol=1e-5, atol=1e-7)
         np.testing.assert_allclose(votes.totals, wanted.sum(axis=1), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_vectors_of_users_and_items_multiply_to_the_mean_logits_of_the_networks(world: Tiny, members: int) -> None:
+    policy, batch = fitted(world.fit, network={"members": members}), world.test.queries
+    seen = world.observation(batch)
+    users, items = policy.query_vectors(batch, seen), policy.item_vectors(seen)
+    logits = []
+    for network, states in zip(
+        policy.model.experts.sequence.networks, np.split(users[:, :-1], members, 1), strict=True
+    ):
+        table, bias = (part.detach().numpy() for part in network.table())
+        logits.append(states @ table.T + bias)
+    np.testing.assert_allclose(users @ items.T, np.mean(logits, axis=0), rtol=1e-4, atol=1e-4)

@@ -66,7 +66,8 @@ def test_rank_score_and_order_of_rows_say_the_same(dataset: Dataset, lists: pd.D
 
 
 def test_ties_count_against_the_list(dataset: Dataset, lists: pd.DataFrame) -> None:
-    tied = measure(lists.assign(score=1.0).drop(columns="rank"), dataset, k=10)
+    tied = measure(lists.assign(score=1.0).drop(columns="rank"), dataset, k=[5, 10])
+    assert tied.headlines == ["NDCG@10", "HR@10"]
     assert tied["lists"]["HR@10"].value == 0.0
 
 

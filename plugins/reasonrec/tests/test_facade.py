@@ -161,6 +161,9 @@ def test_a_request_rules_items_out_and_edits_reasons(run: Any, ds: Any) -> None:
     assert without["item_id"][:2].tolist() == plain["item_id"][1:].tolist()
     only = run.recommend(history=history, k=3, only=["item-20", "item-30"])
     assert sorted(only["item_id"]) == ["item-20", "item-30"]
+    stock = pd.DataFrame({"item_id": ["item-20", "item-30"]})
+    for column in (stock["item_id"], stock["item_id"].to_numpy(), pa.table(stock)["item_id"]):
+        assert run.recommend(history=history, k=3, only=column).equals(only)
     where = run.recommend(users=["user-00", "user-01"], k=5, where={"price": {"max": 20}, "brand": ["Acorn", "Birch"]})
     rows = ds.catalog.table.to_pandas().set_index("item_id").loc[where["item_id"]]
     assert len(rows) > 2
@@ -171,6 +174,19 @@ def test_a_request_rules_items_out_and_edits_reasons(run: Any, ds: Any) -> None:
     assert assumed["item_id"].tolist() == [item.id for item in edited.items] != plain["item_id"].tolist()
     each = run.recommend(users=["user-00"], k=3, assume={"brand": "Cedar"})
     assert each["user_id"].tolist() == ["user-00"] * 3
+
+
+def test_similar_items_and_what_they_share(run: Any) -> None:
+    found = run.similar("item-05", k=3)
+    assert list(found.columns) == ["rank", "item_id", "title", "score", "by", "reasons"]
+    assert found["rank"].tolist() == [1, 2, 3]
+    assert "item-05" not in set(found["item_id"])
+    assert all(len(reasons) for reasons in found["reasons"])
+    content = run.similar("item-05", by="content", k=2, exclude=list(found["item_id"]))
+    assert set(content["by"]) == {"content"}
+    assert not {*content["item_id"]} & {*found["item_id"]}
+    with pytest.raises(rr.ReasonRecError, match="item-99"):
+        run.similar("item-99")
 
 
 def test_answers_are_shown_in_notebooks(run: Any) -> None:
@@ -188,7 +204,7 @@ def test_answers_are_shown_in_notebooks(run: Any) -> None:
 def test_new_users_are_answered_and_named(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
     found = run.recommend(users=["user-03", "somebody"], k=2)
     assert found["user_id"].tolist() == ["user-03"] * 2 + ["somebody"] * 2
-    assert "'somebody' is not in the data: what is recommended there is not personalised" in capsys.readouterr().err
+    assert "1 user is not in the data: what is recommended to them is not personalised" in capsys.readouterr().err
     assert found["item_id"][2:].tolist() == run.recommend(history=[], k=2)["item_id"].tolist()
 
 
@@ -198,8 +214,10 @@ def test_requests_that_cannot_be_are_refused_in_python_s_words(run: Any) -> None
         ({"users": "all", "history": []}, "either users or a history"),
         ({"user": "user-01"}, r"no 'user' in a request. Write users="),
         ({"users": "all", "wher": {}}, "Did you mean 'where'"),
-        ({"users": "user-01"}, "users is a list of ids"),
-        ({"users": ["user-01"], "candidates": ["item-01"]}, "candidates are ranked for a history"),
+        ({"users": "user-01"}, "users is"),
+        ({"users": pd.DataFrame({"user_id": ["user-01"]})}, "users is a list of ids, not a frame"),
+        ({"history": [], "only": pd.DataFrame({"item_id": ["item-01"]})}, "only is a list of ids, not a frame"),
+        ({"users": ["user-01"], "candidates": ["item-01"]}, "'candidates' cannot be asked of many users at once"),
         ({"history": [], "k": 0}, "k is a whole number"),
         ({"history": [], "diversity": 2}, "^diversity: is a number from 0 to 1"),
         ({"history": ["item-01"], "where": {"colour": "red"}}, "colour"),

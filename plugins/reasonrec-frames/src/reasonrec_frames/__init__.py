@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reasonrec_frames.progress import say as say
     from reasonrec_frames.progress import show_progress as show_progress
     from reasonrec_frames.recommendations import tabulate_recommendations as tabulate_recommendations
+    from reasonrec_frames.recommendations import tabulate_similar as tabulate_similar
     from reasonrec_frames.run_report import WrittenReport as WrittenReport
     from reasonrec_frames.run_report import rewrite_report as rewrite_report
     from reasonrec_frames.split_frames import SplitFrames as SplitFrames
@@ -53,6 +54,7 @@ _MODULES = {
     "speak_python": "wording",
     "tabulate_item_vectors": "vectors",
     "tabulate_recommendations": "recommendations",
+    "tabulate_similar": "recommendations",
     "tabulate_user_vectors": "vectors",
     "write_frame": "native_frames",
 }

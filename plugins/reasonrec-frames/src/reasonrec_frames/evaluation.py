@@ -54,9 +54,12 @@ class Evaluation(Mapping[str, Mapping[str, Estimate]]):
 
     @property
     def headlines(self) -> list[str]:
-        """The metrics of the table: those that were compared, else the first two."""
-        compared = list(dict.fromkeys(row.metric for row in self.comparisons))
-        return compared or list(next(iter(self.systems.values())))[:2]
+        """The metrics of the table: those that were compared, else NDCG and HR at the largest cut-off."""
+        if compared := list(dict.fromkeys(row.metric for row in self.comparisons)):
+            return compared
+        names = list(next(iter(self.systems.values())))
+        usual = {name.partition("@")[0]: name for name in names}  # of one family the last: cut-offs ascend
+        return [usual[family] for family in ("NDCG", "HR") if family in usual] or names[:2]
 
     def frame(self) -> Any:
         """A row per system and metric: ``system``, ``metric``, ``value``, ``low``, ``high``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -150,12 +152,26 @@ def _find_folder(images: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def _hash_table(table: pa.Table) -> bytes:
-    """A table's content: its columns as they are written."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
+class _Digest(io.RawIOBase):
+    """A stream that keeps a hash of what is written to it, and nothing else."""
+
+    def __init__(self) -> None:
+        self.sha256 = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.sha256.update(data)
+        return len(data)
+
+
+def _hash_table(table: pa.Table) -> str:
+    """A hash of a table's content, however it is cut into pieces."""
+    digest = _Digest()
+    with pa.ipc.new_stream(digest, table.schema) as writer:
         writer.write_table(table.combine_chunks())
-    return bytes(sink.getvalue())
+    return digest.sha256.hexdigest()
 
 
 def _name_pictures(items: SourceTable, folder: Path) -> SourceTable:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
+from reasonrec_serve.batch import UserList
 
 from reasonrec_core.components import Delegate, FitData, Kind, ReasoningPolicy
 from reasonrec_core.data import Dataset
@@ -28,6 +29,7 @@ from reasonrec_core.types import (
 from reasonrec_core.validation import check_ranking
 from reasonrec_frames.native_frames import FrameKind, default_kind, write_frame
 from reasonrec_frames.vectors import tabulate_item_vectors, tabulate_user_vectors
+from reasonrec_frames.wording import python_words
 
 CHUNK = 256
 """Users per call."""
@@ -206,10 +208,8 @@ def read_names(given: Iterable[Any], what: str) -> list[str]:
     Raises:
         ConfigError: something else.
     """
-    if isinstance(given, str | bytes):
-        raise ConfigError(f"{what} is a list of ids, not {given!r}", where="recommend")
     names = []
-    for each in given:
+    for each in take_values(given, what):
         if isinstance(each, str):
             names.append(str(each))
         elif isinstance(each, int | np.integer) and not isinstance(each, bool):
@@ -219,16 +219,30 @@ def read_names(given: Iterable[Any], what: str) -> list[str]:
     return names
 
 
+def take_values(given: Any, what: str) -> Iterable[Any]:
+    """The values of a list of ids, which may be a column of a frame.
+
+    Raises:
+        ConfigError: a single id, a whole frame, or nothing that holds values.
+    """
+    if hasattr(given, "columns"):
+        raise ConfigError(f"{what} is a list of ids, not a frame", where="recommend", fix="Name the column of its ids.")
+    if hasattr(given, "to_pylist"):  # Arrow's values are no numbers or texts by themselves
+        values: list[Any] = given.to_pylist()
+        return values
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise ConfigError(f"{what} is a list of ids, not {given!r}", where="recommend")
+    return given
+
+
 def find_users(dataset: Dataset, users: Literal["all"] | Iterable[Any] | None) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """int32[B]: the indices of users, in the order in which they are named; of all in the order of their ids.
+    """int32[B]: the indices of users, each once, in their order; of all in the order of their ids.
 
     Raises:
         DataError: an unknown one.
     """
-    if isinstance(users, str) and users == "all":
-        ids = np.array(dataset.users.column("user_id").to_pylist(), dtype=np.str_)
-        return np.argsort(ids, kind="stable").astype(np.int32)
-    names = read_names(users or (), "users")
+    with python_words():
+        names = UserList.of(dataset, users if isinstance(users, str) else take_values(users or (), "users")).names
     for name in names:
         if name not in dataset.user_index:
             raise DataError(f"unknown user {name!r}", where="users", fix="Give what they did: history=[...].")

@@ -1,22 +1,20 @@
-"""Answers of a finished run as one table: a row per recommended item."""
+"""Answers of a finished run as one table: a row per recommended item, or per item that is like another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 from reasonrec_serve import Answer, Recommender, Request
-from reasonrec_serve.resolve import resolve_limits
+from reasonrec_serve.batch import UserList
 
 from reasonrec_core.errors import ConfigError, did_you_mean
-from reasonrec_core.types import History, Int64, QueryBatch, Task, indptr_of
-from reasonrec_frames.model import read_names
+from reasonrec_frames.model import take_values
 from reasonrec_frames.progress import say
 
-CHUNK = 256
-"""Users per call."""
+IDS = ("history", "exclude", "only", "ignore", "candidates")
+"""Fields of a request that are lists of ids."""
 CAUSE = pa.struct([("item_id", pa.string()), ("title", pa.string()), ("share", pa.float64())])
 SCHEMA = pa.schema(
     [
@@ -24,13 +22,17 @@ SCHEMA = pa.schema(
         ("rank", pa.int32()),
         ("item_id", pa.string()),
         ("title", pa.string()),
-        ("score", pa.float64()),
+        ("score", pa.float32()),
         ("by", pa.string()),
-        ("confidence", pa.float64()),
+        ("confidence", pa.float32()),
         ("because", pa.list_(CAUSE)),
     ]
 )
 """``confidence`` is of the user's whole answer; ``because`` holds items of the history, where it was asked for."""
+SIMILAR = pa.schema([*(SCHEMA.field(name) for name in ("rank", "item_id", "title", "score", "by"))]).append(
+    pa.field("reasons", pa.list_(pa.string()))
+)
+"""``reasons``: what the items share, in words."""
 
 
 def tabulate_recommendations(
@@ -43,8 +45,8 @@ def tabulate_recommendations(
 ) -> pa.Table:
     """The best items for users, or for one history, as `SCHEMA` says; where no answer is given there are no rows.
 
-    Users are answered in batches. With ``because``, or with ``assume`` or ``ignore``, they are answered one by one,
-    which takes longer.
+    Users are answered in batches, each once. With ``because``, or with ``assume`` or ``ignore``, they are answered one
+    by one, which takes longer.
 
     Args:
         service: the run.
@@ -56,37 +58,50 @@ def tabulate_recommendations(
 
     Raises:
         ConfigError: neither users nor a history or both, or a request that contradicts itself.
+        DataError: nobody is named.
     """
     known = sorted(Request.__dataclass_fields__.keys() - {"user", "history", "k"})
     for name in request.keys() - {*known}:
         fix = "Write users=[...]." if name == "user" else did_you_mean(name, known)
         raise ConfigError(f"there is no {name!r} in a request", where="recommend", fix=fix)
-    if (users is None) == (history is None):
+    lists = {"history": history, **request}
+    lists = {name: take_values(given, name) for name, given in lists.items() if name in IDS and given is not None}
+    history, request = lists.pop("history", None), request | lists
+    if history is not None and users is None:
+        return _tabulate([(None, service.recommend(history=history, k=k, **request))], because)
+    if users is None or history is not None:
         raise ConfigError("give either users or a history", where="recommend")
-    if history is not None:
-        answer = service.recommend(history=history, k=k, **request)
-        return pa.Table.from_pylist(list(_list_rows(None, answer, because)), SCHEMA)
-    names = _list_users(service, users)
+    named = UserList.of(service.dataset, users if isinstance(users, str) else take_values(users, "users"))
+    if named.unknown:
+        who = "1 user is" if named.unknown == 1 else f"{named.unknown:,} users are"
+        say(f"{who} not in the data: what is recommended to them is not personalised")
     if because or request.get("assume") or request.get("ignore"):
-        rows = [
-            row for name in names for row in _list_rows(name, service.recommend(user=name, k=k, **request), because)
-        ]
-        return pa.Table.from_pylist(rows, SCHEMA)
-    if request.get("candidates") is not None:
-        raise ConfigError("candidates are ranked for a history", where="recommend", fix="Use only=[...] with users.")
-    asked = Request(history=(), k=k, **request)
-    tables = [_answer(service, names[start : start + CHUNK], asked) for start in range(0, len(names), CHUNK)]
-    return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+        return _tabulate(((name, service.recommend(user=name, k=k, **request)) for name in named.names), because)
+    found = pa.concat_tables(service.recommend_batch(named.names, k, **request))
+    nothing = pa.array([[]] * len(found), SCHEMA.field("because").type)
+    return found.append_column("because", nothing).select(SCHEMA.names).cast(SCHEMA)
 
 
-def _list_users(service: Recommender, users: Any) -> list[str]:
-    if isinstance(users, str) and users == "all":
-        return sorted(service.dataset.user_index)
-    names = read_names(users, "users")
-    if new := [name for name in names if name not in service.dataset.user_index]:
-        who = f"{new[0]!r} is" if len(new) == 1 else f"{len(new):,} users, {new[0]!r} the first, are"
-        say(f"{who} not in the data: what is recommended there is not personalised")
-    return names
+def tabulate_similar(service: Recommender, item: Any, k: int, by: str | None, **limits: Any) -> pa.Table:
+    """The items most like one, as `SIMILAR` says; see `Recommender.similar`."""
+    found = service.similar(item, k=k, by=by, **limits)
+    rows = [
+        {
+            "rank": rank,
+            "item_id": each.id,
+            "title": each.title,
+            "score": each.score,
+            "by": found.by,
+            "reasons": list(each.reasons),
+        }
+        for rank, each in enumerate(found.items, 1)
+    ]
+    return pa.Table.from_pylist(rows, SIMILAR)
+
+
+def _tabulate(answers: Iterable[tuple[str | None, Answer]], because: bool) -> pa.Table:
+    rows = [row for user, answer in answers for row in _list_rows(user, answer, because)]
+    return pa.Table.from_pylist(rows, SCHEMA)
 
 
 def _list_rows(user: str | None, answer: Answer, because: bool) -> Iterator[dict[str, Any]]:
@@ -102,40 +117,3 @@ def _list_rows(user: str | None, answer: Answer, because: bool) -> Iterator[dict
             "confidence": answer.confidence,
             "because": causes,
         }
-
-
-def _answer(service: Recommender, names: Sequence[str], asked: Request) -> pa.Table:
-    """The answers of one batch."""
-    dataset, catalog = service.dataset, service.dataset.catalog
-    users = np.array([dataset.user_index.get(name, -1) for name in names], np.int32)
-    batch = QueryBatch(Task.SEQUENTIAL, users, _take_logs(service, users), min(asked.k, dataset.n_items))
-    limits, _ = resolve_limits(catalog, asked, service.item_filter)
-    outcome, _ = service.act(batch, limits, asked.diversity)
-    ranking, decided, policy = outcome.ranking, outcome.decisions, service.agent.policy
-    rows, places = np.nonzero(ranking.items[:, : batch.k] >= 0)
-    items = ranking.items[rows, places]
-    who = np.where(decided.who == "", policy.label if policy else "", decided.who)
-    confidence = decided.confidence[rows].astype(np.float64)
-    return pa.table(
-        {
-            "user_id": pa.array(names).take(pa.array(rows)),
-            "rank": pa.array(places + 1, pa.int32()),
-            "item_id": pa.array(catalog.ids).take(pa.array(items)),
-            "title": pa.array(catalog.titles).take(pa.array(items)),
-            "score": ranking.scores[rows, places].astype(np.float64),
-            "by": pa.array(who[rows].tolist(), pa.string()),
-            "confidence": pa.array(confidence, mask=np.isnan(confidence)),
-            "because": pa.array([[]] * len(rows), SCHEMA.field("because").type),
-        },
-        SCHEMA,
-    )
-
-
-def _take_logs(service: Recommender, users: np.ndarray[Any, np.dtype[np.int32]]) -> History:
-    """What each user did; nothing of those who are not known."""
-    log = service.dataset.interactions
-    low, high = (np.searchsorted(log.users, users, side) for side in ("left", "right"))
-    lengths: Int64 = np.where(users >= 0, high - low, 0)
-    indptr = indptr_of(lengths)
-    source = np.arange(indptr[-1]) + np.repeat(low - indptr[:-1], lengths)
-    return History(indptr, log.items[source], log.times[source])

@@ -23,6 +23,7 @@ from reasonrec_frames import (
     show_progress,
     tabulate_item_vectors,
     tabulate_recommendations,
+    tabulate_similar,
     tabulate_user_vectors,
     write_frame,
 )
@@ -190,6 +191,19 @@ class OpenRun:
         """
         with python_words():
             return self.service.recommend(user=user, history=history, k=k, **request)
+
+    def similar(self, item: Any, k: int = 10, *, by: str | None = None, **limits: Any) -> Any:
+        """Items like an item, as a frame: ``rank``, ``item_id``, ``title``, ``score``, ``by``, ``reasons``.
+
+        Args:
+            item: its id.
+            k: how many.
+            by: "content", "together", or the label of a policy or delegate; the best that knows the item if None.
+            limits: ``exclude``, ``only``, ``where``, as for `recommend`.
+        """
+        with python_words():
+            found = tabulate_similar(self.service, item, k, by, **limits)
+        return write_frame(found, self.frames)
 
     def item_vectors(self, by: str | None = None) -> Any:
         """A frame of ``item_id`` and ``vector``, of the policy or the first delegate that has vectors, or of ``by``."""
