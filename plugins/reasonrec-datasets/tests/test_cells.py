@@ -159,3 +159,31 @@ def test_of_several_images_the_first_is_taken_and_addresses_are_not_fetched(tmp_
     }
     assert any("1 items have several: the first is taken" in note for note in dataset.notes)
     assert any("1 images are addresses, which are not fetched" in note for note in dataset.notes)
+
+
+def test_a_basket_is_a_row_per_item(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    rows = ['u,"[""a"", ""b""]",1700000000', "v,c,1700000001", 'v,"[a, c]",1700000002', "v,[],1700000003"]
+    log.write_text("\n".join(["user_id,item_id,timestamp", *rows]))
+    raw = import_path(log)
+    pairs = [(row["user_id"], row["item_id"]) for row in raw.interactions.to_pylist()]
+    assert pairs == [("u", "a"), ("u", "b"), ("v", "c"), ("v", "a"), ("v", "c")]
+    assert any(
+        "3 cells are lists: a row per item, 5 in all; 1 of them are empty" in note for note in raw.source["notes"]
+    )
+    parquet.write_table(pa.table({"user_id": ["u", "v"], "item_id": [["a", "b"], ["c"]]}), tmp_path / "log.parquet")
+    assert import_path(tmp_path / "log.parquet").interactions.column("item_id").to_pylist() == ["a", "b", "c"]
+
+
+def test_an_image_column_of_numbers_is_no_path(tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_text(LOG)
+    (tmp_path / "items.csv").write_text("item_id,images\na,3\nb,2\nc,1\n")
+    dataset = build_dataset(import_path(tmp_path), tmp_path / "d")
+    assert dataset.catalog.image_paths == [None, None, None]
+    assert "image: the cells are numbers, not paths: left out" in dataset.notes
+
+
+def test_times_that_a_spreadsheet_shortened_are_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nu,a,1.6E+09\nu,b,1.6E+09\n")
+    notes = import_path(tmp_path / "log.csv").source["notes"]
+    assert any(note.startswith("WARNING: 2 times are numbers that a spreadsheet shortened") for note in notes)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from pyarrow import csv, parquet
 from reasonrec_datasets import RawTables
 from reasonrec_datasets.testing import DataSourceConformance
@@ -101,6 +103,75 @@ class TestAmazon(DataSourceConformance):
         items = tables.items.select(["item_id", "title", "brand"]).rename_columns(["asin", "title", "brand"])
         for name, table in (("reviews", rated), ("meta_shop", items)):
             (folder / f"{name}.json").write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+        return folder
+
+
+class TestFolder(DataSourceConformance):
+    component = "folder"
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        csv.write_csv(tables.interactions.rename_columns(["customer", "sku", "ts"]), folder / "orders.csv")
+        csv.write_csv(tables.items.rename_columns(["code", *tables.items.column_names[1:]]), folder / "products.csv")
+        return folder
+
+
+class TestArchive(TestTables):
+    component = "archive"
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        aside = folder.parent / f"{folder.name}-aside"
+        aside.mkdir()
+        super().write(aside, tables)
+        with zipfile.ZipFile(folder / "shop.zip", "w") as archive:
+            for file in sorted(aside.iterdir()):
+                archive.write(file, f"shop/{file.name}")
+        return folder / "shop.zip"
+
+
+class TestHuggingFace(TestTables):
+    component = "huggingface"
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        parquet.write_table(tables.interactions, folder / "train-00000-of-00001.parquet")
+        csv.write_csv(tables.items, folder / "items.csv")
+        return folder
+
+
+@pytest.mark.slow
+class TestRees46(DataSourceConformance):
+    component = "rees46"
+    names = ()
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        log = tables.interactions.rename_columns(["user_id", "product_id", "event_time"])
+        for name, cell in (("event_type", "view"), ("category_code", "a.b"), ("brand", "acme"), ("price", "1.5")):
+            log = log.append_column(name, pa.array([cell] * log.num_rows))
+        csv.write_csv(log, folder / "2019-Oct.csv")
+        return folder
+
+
+@pytest.mark.slow
+class TestRetailRocket(DataSourceConformance):
+    component = "retailrocket"
+    names = ()
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        log = tables.interactions.rename_columns(["visitorid", "itemid", "timestamp"])
+        for name, cell in (("event", "view"), ("transactionid", None)):
+            log = log.append_column(name, pa.array([cell] * log.num_rows, pa.string()))
+        csv.write_csv(log, folder / "events.csv")
+        return folder
+
+
+@pytest.mark.slow
+class TestKuaiRec(DataSourceConformance):
+    component = "kuairec"
+    names = ()
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        log = tables.interactions.rename_columns(["user_id", "video_id", "timestamp"])
+        csv.write_csv(log, folder / "big_matrix.csv")
+        csv.write_csv(log, folder / "small_matrix.csv")
         return folder
 
 

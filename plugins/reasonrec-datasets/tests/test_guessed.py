@@ -86,6 +86,11 @@ def test_users_and_items_with_keys_of_one_name_are_told_by_their_ids(tmp_path: P
     assert "name" in dataset.users.column_names
 
 
+def test_ratings_of_others_are_not_taken_for_movielens(tmp_path: Path) -> None:
+    folder = write(tmp_path / "in", ratings__csv="user_id,book_id,rating\n1,2,3\n", books__csv="book_id,title\n2,Y\n")
+    assert fields_of(load(folder, tmp_path), "2") == {"title": "Y"}
+
+
 def test_json_lines_and_tables_go_together(tmp_path: Path) -> None:
     folder = write(
         tmp_path / "in",

@@ -37,6 +37,18 @@ def test_shortened_numbers_are_a_warning_and_codes_are_none() -> None:
     assert "'4.00638E+12' (first at row 2)" in note
 
 
+@pytest.mark.parametrize("cell", ["1,23457E+12", "5-Mar", "Sep-02"])
+def test_what_else_a_spreadsheet_makes_of_ids_is_a_warning(cell: str) -> None:
+    (note,) = read(["a", cell])[1]
+    assert note.startswith("WARNING: item_id: 1 of 2 ids look like what a spreadsheet made of them")
+
+
+def test_ids_that_mean_nobody_are_a_warning() -> None:
+    ids, (note,) = read(["NA", "a", "NA"])
+    assert ids == ["NA", "a", "NA"]
+    assert note.startswith("WARNING: item_id: 2 of 3 ids are 'NA', read as an id like any other (first at row 1)")
+
+
 @pytest.mark.parametrize("bad", ["a\tb", "a\nb", "a\r\nb", "a\x00b", "a\x1b[31mb", "a\x85b", "a\u2028b"])
 def test_control_characters_are_refused(bad: str) -> None:
     with pytest.raises(DataError, match=r"row 2.*holds a control character"):

@@ -61,6 +61,7 @@ FORMS: dict[str, tuple[dict[str, str | bytes], dict[str, str]]] = {
     "a delimiter by name": ({"interactions__csv": LOG.replace(",", " ")}, {"delimiter": "space"}),
     "blanks between columns": ({"interactions__csv": LOG.replace(",", "   ")}, {}),
     "remarks above the header": ({"interactions__csv": f"# exported, 2024\n{LOG}"}, {}),
+    "the end of a file for DOS": ({"interactions__csv": f"{LOG}\x1a"}, {}),
     "single quotes": ({"interactions__csv": "'user_id','item_id','timestamp'\n" + LOG[26:]}, {"quote": "single"}),
     "JSON lines": ({"interactions__jsonl": PLAIN_JSON}, {}),
     "objects of MongoDB": ({"interactions__jsonl": JSON}, {}),
@@ -197,3 +198,17 @@ def test_no_text_is_taken_for_data(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no known layout"):
         load(folder / "notes.txt", tmp_path)
     assert log_of(load(folder / "head.txt", tmp_path)) == {"u": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x1f\x8b\x08", "gzip data"),
+        (b"PAR1", "Parquet"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"<!DOCTYPE html>", "a web page"),
+    ],
+)
+def test_a_name_that_says_something_else(content: bytes, words: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"log\.csv: holds {words}"):
+        load(write(tmp_path / "in", log__csv=content + b"xyz") / "log.csv", tmp_path)

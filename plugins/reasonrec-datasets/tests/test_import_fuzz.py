@@ -62,6 +62,59 @@ LAYOUTS: dict[str, dict[str, bytes]] = {
         "items.parquet": parquet(item_id=["a", "b"], tags=[["x"], None], f=[1.5, None]),
     },
 }
+LAYOUTS |= {
+    "lightgcn": {
+        "train.txt": b"0 1 2 3\n1 2 0\n",
+        "test.txt": b"0 0\n1 3\n",
+        "item_list.txt": b"org_id remap_id\na 0\nb 1\nc 2\nd 3\n",
+    },
+    "check-ins": {
+        "c.txt": b"0\t2010-10-19T23:55:27Z\t30.2\t-97.7\t22\n1\t2010-10-17T23:42:03Z\t30.2\t-97.76\t31\n"
+        b"2\t2010-10-17T23:42:04Z\t30.2\t-97.76\t31\n"
+    },
+    "mind": {
+        "behaviors.tsv": b"1\tU1\t11/11/2019 9:05:58 AM\tN1 N2\tN3-1 N4-0\n2\tU2\t11/12/2019 6:11:30 PM\t\tN4-1 N5-0\n",
+        "news.tsv": b"N1\tsports\tgolf\tT\tOne\thttps://a\t[]\t[]\nN3\tnews\tus\tThree\t\thttps://b\t[]\t[]\n",
+    },
+    "netflix": {
+        "combined_data_1.txt": b"1:\n1488844,3,2005-09-06\n822109,5,2005-05-13\n2:\n1488844,4,2005-09-05\n",
+        "movie_titles.csv": b"1,2003,Dinosaur Planet\n2,NULL,Caf\xe9, Again\n",
+    },
+    "rees46": {
+        "2019-Oct.csv": b"event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
+        b"2019-10-01 00:00:00 UTC,view,1,20,a.b,acme,35.79,u1,s\n2019-10-01 00:00:01 UTC,view,2,20,,,1,u1,s\n"
+    },
+    "retailrocket": {
+        "events.csv": b"timestamp,visitorid,event,itemid,transactionid\n1433221332117,2,view,35,\n"
+        b"1433224214164,2,view,9,\n",
+        "item_properties_part1.csv": b"timestamp,itemid,property,value\n1435460400000,35,categoryid,13\n",
+        "category_tree.csv": b"categoryid,parentid\n13,20\n20,\n",
+    },
+    "goodbooks": {
+        "ratings.csv": b"user_id,book_id,rating\n1,258,5\n1,40,4\n",
+        "books.csv": b"book_id,goodreads_book_id,title,ratings_1\n40,27,Games,1\n258,77,Hobbit,2\n",
+        "book_tags.csv": b"goodreads_book_id,tag_id,count\n27,1,10\n27,2,99\n",
+        "tags.csv": b"tag_id,tag_name\n1,to-read\n2,fantasy\n",
+    },
+    "kuairec": {
+        "big_matrix.csv": b"user_id,video_id,timestamp,watch_ratio\n0,36,1593878903.4,1.2\n0,95,1593879221.2,1.2\n",
+        "small_matrix.csv": b"user_id,video_id,timestamp,watch_ratio\n0,95,,0.5\n",
+        "item_categories.csv": b'video_id,feat\n36,"[27, 9]"\n95,[8]\n',
+    },
+    "huggingface": {
+        "train-00000-of-00001.parquet": parquet(user_id=[1, 2], item_id=["a", "b"]),
+        "test-00000-of-00001.parquet": parquet(user_id=[1], item_id=["b"]),
+    },
+    "an array of objects": {
+        "interactions.json": b'[{"user_id": "u", "item_id": "a", "timestamp": {"$date": "2020-01-01"}},'
+        b' {"user_id": 1, "item_id": 2, "timestamp": "2020-01-02"}]'
+    },
+    "folder": {
+        "orders.csv": b"customer,sku,order_date\nc1,A1,2021-01-03\nc1,A2,2021-01-04\n",
+        "products.csv": b"code,label,price\nA1,Apple,1\nA2,Bean,$2\n",
+        "people.jsonl": b'{"id": "c1", "age": 20}\n',
+    },
+}
 PIECES = [b",", b"\n", b'"', b"\t", b"\0", b"\xff", b" ", b"::", b"|", b"nan", b"", b"\r", b"-", b"1e999", b"[", b"{",
           b"null", b"\xe2\x80\xa8", b"99999999999999999999"]  # fmt: skip
 

@@ -312,6 +312,20 @@ def test_python_literals_as_in_steams_dumps(tmp_path: Path) -> None:
     assert any("each object in 'items' is a row" in note for note in dataset.notes)
 
 
+def test_sessions_of_otto(tmp_path: Path) -> None:
+    row = {
+        "session": 0,
+        "events": [
+            {"aid": 15, "ts": 1659304800025, "type": "clicks"},
+            {"aid": 16, "ts": 1659304904511, "type": "carts"},
+        ],
+    }
+    folder = write(tmp_path / "in", train__jsonl=json.dumps(row))
+    dataset = load(folder, tmp_path, columns={"event": "type"}, options={"event_weights": "clicks=1,carts=6"})
+    assert log_of(dataset) == {"0": ["15", "16"]}
+    assert values_of(dataset) == [1, 6]
+
+
 def test_an_array_of_objects(tmp_path: Path) -> None:
     rows = [{"user_id": 1, "item_id": "a", "rating": 4}, {"user_id": 1, "item_id": "b", "rating": 2.5}]
     folder = write(

@@ -13,14 +13,14 @@ NAME = "mangled-ids"
 
 
 def check(examined: Examined) -> list[Finding]:
-    """Ids that a spreadsheet shortened to a few digits (1.23457E+12): several became one."""
+    """Ids that a spreadsheet shortened (1.23457E+12) or took for dates (5-Mar): several became one."""
     users = flatten_column(examined.dataset.users.column("user_id"))
     named = {"users": users, "items": pa.array(examined.dataset.catalog.ids, pa.string())}
     found = []
     for what, ids in named.items():
         rows = np.flatnonzero(find_mangled_ids(ids).to_numpy(zero_copy_only=False))
         if len(rows):
-            message = f"ids of {what} look like long numbers that a spreadsheet shortened: several may have become one"
+            message = f"ids of {what} look like what a spreadsheet made of them: several may have become one"
             remedy = "Export the source again with ids as text."
             example = ids[int(rows[0])].as_py()
             found.append(Finding(NAME, Severity.WARNING, message, len(rows), len(ids), example, remedy))

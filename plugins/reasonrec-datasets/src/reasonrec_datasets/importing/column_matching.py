@@ -22,20 +22,20 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "user_id": (
         "user", "uid", "userid", "user_idx", "customer_id", "customer", "reviewer_id", "visitor_id", "member_id",
         "account_id", "username", "user_name", "steamid", "profile_id", "buyer_id", "client_id", "reader_id",
-        "customer_no", "cust_id", "cust", "session_id",
+        "customer_no", "cust_id", "cust", "session_id", "session",
     ),
     "item_id": (
         "item", "iid", "itemid", "item_idx", "movie_id", "product_id", "parent_asin", "asin", "article_id", "book_id",
         "track_id", "song_id", "business_id", "news_id", "video_id", "venue_id", "location_id", "poi_id", "recipe_id",
         "anime_id", "artist_id", "ad_id", "game_id", "sku", "stock_code", "product_code", "item_code", "isbn", "mid",
-        "pid", "product", "prod",
+        "pid", "aid", "product", "prod",
     ),
     "timestamp": (
-        "time", "ts", "unix_review_time", "unix_timestamp", "datetime", "date", "created_at", "event_time",
+        "time_ms", "time", "ts", "unix_review_time", "unix_timestamp", "datetime", "date", "created_at", "event_time",
         "event_timestamp", "t_dat", "time_stamp", "visit_date", "order_date", "purchase_date", "review_date",
         "invoice_date",
     ),
-    "value": ("score", "overall", "stars", "click", "clicked", "preference", "book_rating", "watch_ratio"),
+    "value": ("score", "overall", "stars", "click", "clicked", "is_click", "preference", "book_rating", "watch_ratio"),
     "event": ("event_type", "event_name", "action_type", "interaction_type", "behavior", "behavior_type"),
     "part": ("split", "subset", "fold_name"),
     "history": ("hist", "item_id_list", "history_ids"),
@@ -51,6 +51,10 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "brand": ("manufacturer", "store"),
     "color": ("colour", "colour_group_name"),
 }  # fmt: skip
+
+
+AMAZON_ITEM, AMAZON_USER = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]"), re.compile(r"A[0-9A-Z]{8,}")
+"""Of the ratings of 2018 the item comes first."""
 
 
 def _bare(name: str) -> str:
@@ -84,14 +88,21 @@ def looks_like_row(fields: Sequence[str]) -> bool:
 
 
 def guess_positions(fields: Sequence[str]) -> dict[str, int]:
-    """Which columns of a row may be which (from 1): who and what first, a small number a rating, a large one a time."""
-    found = {"user_id": 1, "item_id": 2}
-    for number, field in enumerate(fields[2:], 3):
-        if re.match(r"\d{4}-\d\d-\d\d|\d{9,}", field.strip()):
+    """Which columns of a row may be which (from 1): a date or large number is a time, a small one a rating."""
+    found: dict[str, int] = {}
+    names = {"user_id": 1, "item_id": 2}
+    for number, field in enumerate((field.strip() for field in fields), 1):
+        if (re.match(r"\d{4}-\d\d-\d\d|\d{9,}(\.0)?$", field) and number > 2) or re.match(r"\d{4}-\d\d-\d\d", field):
             found.setdefault("timestamp", number)
-        elif re.fullmatch(r"-?\d(\.\d+)?|10(\.0*)?", field.strip()):
+        elif number > 2 and re.fullmatch(r"-?\d(\.\d+)?|10(\.0*)?", field):
             found.setdefault("value", number)
-    return found
+    free = [number for number in range(1, len(fields) + 1) if number not in found.values()]
+    ids = [number for number in free if not re.fullmatch(r"-?\d+\.\d+", fields[number - 1].strip())]
+    if len(ids) >= 2:
+        names = dict(zip(names, ids[:2], strict=True))
+        if AMAZON_ITEM.fullmatch(fields[ids[0] - 1]) and AMAZON_USER.fullmatch(fields[ids[1] - 1]):
+            names = {"user_id": ids[1], "item_id": ids[0]}
+    return names | found
 
 
 class ColumnMatcher:
@@ -192,9 +203,10 @@ class ColumnMatcher:
     def _missing(ours: str, names: Sequence[str], path: Path) -> DataError:
         from difflib import get_close_matches
 
-        if looks_like_row(names):
+        fields = names[0].split() if len(names) == 1 else names
+        if looks_like_row(fields):
             what = f"no column {ours!r}: the first line is a row already, not the names of the columns"
-            said = " ".join(f"--column {ours}={number}" for ours, number in guess_positions(names).items())
+            said = " ".join(f"--column {ours}={number}" for ours, number in guess_positions(fields).items())
             raise DataError(
                 f"{what}: {list_names(names)}", where=f"{path}:1", fix=f"Number the columns, perhaps: {said}"
             )

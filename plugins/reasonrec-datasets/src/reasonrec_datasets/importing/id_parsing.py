@@ -16,8 +16,11 @@ CONTROL = r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"
 WHOLE = r"^([-+]?\d+)\.0*$"
 """A whole number that a program wrote as a fraction, as pandas does where a column had gaps."""
 LEADING_ZEROS = r"^0+(\d+)$"
-MANGLED = r"^-?\d([.,]\d+)?[eE]\+?\d{2,3}$"
-"""A long number as a spreadsheet shows it (1.23457E+12, 1,23457E+12): digits are lost, and several ids became one."""
+NOBODY = ("na", "n/a", "null", "none", "nan", "undefined", "(null)", "<na>", "\\n")
+MONTH = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+MANGLED = rf"^-?\d([.,]\d+)?[eE]\+\d{{2,3}}$|^\d{{1,2}}-{MONTH}$|^{MONTH}-\d{{2}}$"
+"""A long number as a spreadsheet shows it (1.23457E+12, 1,23457E+12): digits are lost, and several ids became one.
+Also what it makes of 5-3: ``5-Mar``."""
 
 
 def parse_ids(
@@ -43,6 +46,7 @@ def parse_ids(
     if notes is not None:
         notes += _note_changed(codes, trimmed, whole, name, place)
         notes += _note_zeros(whole.unique(), name)
+        notes += _note_unknown(codes, whole, name, place)
         notes += _note_mangled(codes, whole, name, place)
     unique = whole.unique()
     if len(unique) < len(whole) or not whole.equals(values.dictionary):
@@ -112,15 +116,28 @@ def _note_zeros(ids: pa.Array, name: str) -> list[str]:
     return [f"WARNING: {name}: {count}, e.g. {pair}: kept apart"]
 
 
+def _note_unknown(codes: pa.Array, ids: pa.Array, name: str, place: Place | None) -> list[str]:
+    """Ids that say that there is none: all such rows would be one user's, or one item's."""
+    nobody = pc.is_in(pc.utf8_lower(ids), value_set=pa.array(NOBODY))
+    row = _first_row(codes, nobody)
+    if row < 0:
+        return []
+    count, shown = pc.sum(nobody.take(codes).cast(pa.int64())).as_py(), ids[codes[row].as_py()].as_py()
+    where = _where(place, row, name)
+    what = f"{count:,} of {len(codes):,} ids are {shown!r}, read as an id like any other (first at {where})"
+    return [f"WARNING: {name}: {what}. If it means that none is known, leave these rows out of the file."]
+
+
 def _note_mangled(codes: pa.Array, ids: pa.Array, name: str, place: Place | None) -> list[str]:
     mangled = find_mangled_ids(ids)
     row = _first_row(codes, mangled)
     if row < 0:
         return []
     count, shown = np.count_nonzero(mangled.take(codes).to_numpy(zero_copy_only=False)), ids[codes[row].as_py()].as_py()
-    lost = f"look like long numbers that a spreadsheet shortened, e.g. {shown!r} (first at {_where(place, row, name)})"
+    lost = f"look like what a spreadsheet made of them, e.g. {shown!r} (first at {_where(place, row, name)})"
     return [
-        f"WARNING: {name}: {count:,} of {len(codes):,} ids {lost}. Digits are lost: export the file again, ids as text."
+        f"WARNING: {name}: {count:,} of {len(codes):,} ids {lost}. "
+        f"Several may have become one: export again, ids as text."
     ]
 
 

@@ -50,6 +50,10 @@ def _keep_paths(items: pa.Table, notes: list[str]) -> pa.Table:
     """The items with one path an image, or none; without the column where there is no path at all."""
     position = items.column_names.index("image")
     cells = items.column("image").cast(pa.string())
+    numbers = pc.match_substring_regex(cells, r"^\s*\d+(\.0*)?\s*$")
+    if cells.null_count < len(cells) and pc.all(numbers).as_py():
+        notes.append("image: the cells are numbers, not paths: left out")
+        return items.remove_column(position)
     several = pc.fill_null(pc.match_substring(cells, LABEL_SEPARATOR), False)
     if pc.any(several).as_py():
         notes.append(f"image: {pc.sum(several.cast(pa.int64())).as_py():,} items have several: the first is taken")

@@ -26,7 +26,7 @@ from reasonrec_datasets.importing.column_parsing import (
 )
 from reasonrec_datasets.importing.field_checks import check_fields
 from reasonrec_datasets.importing.file_order import reverse_if_newest_first
-from reasonrec_datasets.importing.id_parsing import parse_ids
+from reasonrec_datasets.importing.id_parsing import find_mangled_ids, parse_ids
 from reasonrec_datasets.importing.list_parsing import join_written_lists
 from reasonrec_datasets.importing.number_parsing import convert_amounts
 from reasonrec_datasets.importing.time_parsing import TimeForm, note_implausible, parse_times
@@ -123,7 +123,7 @@ def _check_log(table: pa.Table, place: Place | None, form: TimeForm, notes: list
     if "timestamp" not in table.column_names:
         return pa.table(columns)
     times = parse_times(table.column("timestamp"), "timestamp", place, form)
-    notes += note_implausible(times)
+    notes += note_implausible(times) + _note_shortened(table.column("timestamp"))
     columns["timestamp"] = np.floor(times).astype(np.int64)
     checked = pa.table(columns)
     if reverse_if_newest_first(columns, times, notes):
@@ -132,6 +132,17 @@ def _check_log(table: pa.Table, place: Place | None, form: TimeForm, notes: list
     if times.dtype.kind == "f" and (np.diff(times) < 0).any():
         return checked.take(pa.array(np.argsort(times, kind="stable")))
     return checked
+
+
+def _note_shortened(column: pa.ChunkedArray) -> list[str]:
+    """A sentence where times are long numbers as a spreadsheet shows them: their last digits are lost."""
+    cells = decode_values(flatten_column(column))
+    if not is_text(cells.type) or not pc.any(find_mangled_ids(cells)).as_py():
+        return []
+    row = pc.index(find_mangled_ids(cells), True).as_py()
+    many = pc.sum(find_mangled_ids(cells).cast(pa.int64())).as_py()
+    fix = "Their last digits are lost: export the file again, times as text."
+    return [f"WARNING: {many:,} times are numbers that a spreadsheet shortened, e.g. {cells[row].as_py()!r}. {fix}"]
 
 
 def _parse_values(notes: list[str], column: pa.ChunkedArray, place: Place | None) -> Float32:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reasonrec_core.data.columns import take_column
+from reasonrec_datasets.importing.baskets import unfold_baskets
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.column_parsing import Place, cast_column
 from reasonrec_datasets.importing.file_order import ask_for_time
@@ -101,7 +102,11 @@ def read_matched(source: OpenTable, matched: dict[str, str], columns: ColumnMatc
         user = next(theirs for theirs, ours in matched.items() if ours == "user_id")
         ask_for_time(source.read([*rest, user]).table, user, source.path)
     encoded = [theirs for theirs, ours in matched.items() if ours in ENCODED]
-    return source.read(matched, encoded).rename(matched)
+    found = source.read(matched, encoded).rename(matched)
+    notes: list[str] = []
+    table, place = unfold_baskets(found.table, found.place, notes)
+    columns.notes += [f"{source.path.name}: {words}" for words in notes]
+    return SourceTable(table, found.path, place)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,16 @@ HEADER_BYTES = 1 << 20
 LOOK_FOR_NUL = 4096
 STEP = 1 << 20
 WIDE_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+MARKS = {
+    b"\x1f\x8b": ("gzip data", ".gz"),
+    b"PK\x03\x04": ("a zip archive or a spreadsheet", ".zip"),
+    b"PAR1": ("Parquet", ".parquet"),
+    b"ARROW1": ("Arrow", ".arrow"),
+    b"<!DOCTYPE": ("a web page", ""),
+    b"<html": ("a web page", ""),
+    b"SQLite format 3": ("a database", ""),
+}
+"""How files begin that are no text, what they hold, and the suffix that has them read."""
 EXCEL = re.compile(rb'"?sep=(.)"?\s*', re.IGNORECASE)
 """Excel's first line that names the delimiter."""
 SAVE_AS = "Save the file as UTF-8, or name its encoding: --encoding latin-1 (cp1252, utf-16, gb18030, ...)."
@@ -37,6 +47,12 @@ def read_content(path: Path) -> tuple[pa.Buffer, bytes]:
     with refuse_unreadable(path):
         content = _read_bytes(path, reading)
     head = content[: min(LOOK_FOR_NUL, len(content))].to_pybytes()
+    for mark, (kind, suffix) in MARKS.items():
+        if head.startswith(mark):
+            fix = f"Give it the suffix {suffix}, or unpack it." if suffix else "Export it again as CSV."
+            raise DataError(f"holds {kind}, whatever its name says", where=str(path), fix=fix)
+    if len(content) and content[len(content) - 1 :].to_pybytes() == b"\x1a":
+        content = content[: len(content) - 1]  # the end of a file, for DOS
     encoding = reading.encoding or next((name for mark, name in WIDE_MARKS.items() if head.startswith(mark)), None)
     if encoding is not None:
         content = _transcode(content, encoding, path)

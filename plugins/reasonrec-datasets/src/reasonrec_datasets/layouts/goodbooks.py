@@ -19,7 +19,14 @@ from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.raw_tables import RawTables
 from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables, read_log
 from reasonrec_datasets.importing.table_source import TableSettings, TableSource
-from reasonrec_datasets.layouts.tables import convert_fields, find_table, open_table, read_beside, read_header
+from reasonrec_datasets.layouts.tables import (
+    convert_fields,
+    find_table,
+    open_table,
+    read_beside,
+    read_columns,
+    read_header,
+)
 
 GOODREADS = "goodreads_book_id"
 KNOWS_RATINGS = frozenset({"average_rating", "ratings_count", "work_ratings_count", "work_text_reviews_count"})
@@ -72,7 +79,8 @@ class GoodbooksSource(TableSource[GoodbooksSettings]):
 
 def _read_tags(tags: Path, names: Path, books: pa.ChunkedArray, most: int) -> pa.Array:
     """Each book's most given tags, joined with ``|``."""
-    given, named = open_table(tags).read().table, open_table(names).read().table
+    given = read_columns(tags, (GOODREADS, "tag_id", "count")).table
+    named = read_columns(names, ("tag_id", "tag_name")).table
     words = named.column("tag_name").take(
         pc.index_in(given.column("tag_id"), value_set=flatten_column(named["tag_id"]))
     )

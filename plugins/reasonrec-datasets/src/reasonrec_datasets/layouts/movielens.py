@@ -18,7 +18,7 @@ from reasonrec_datasets.importing.raw_tables import RawTables
 from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables, read_log
 from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.csv_reader import DelimitedFile, Dialect
-from reasonrec_datasets.layouts.tables import TEXT_FIELDS, list_files, open_table, read_beside, read_fields_file
+from reasonrec_datasets.layouts.tables import TABLES, TEXT_FIELDS, list_files, open_table, read_beside, read_fields_file
 
 RATING = ("user_id", "item_id", "value", "timestamp")
 GENRES = (
@@ -41,6 +41,7 @@ OLD = {
     ),
 }
 """The editions without header lines: delimiter of the ratings; name, delimiter and columns of items and users."""
+KNOWN = ("ratings.", "movies.", "tags.", "links.", "genome-", "items.", "users.")
 FILES = ("u.data", "ratings.dat", "ratings.csv")
 
 
@@ -51,7 +52,11 @@ class MovieLensSource(TableSource[TableSettings]):
 
     def matches(self, path: Path) -> bool:
         """Whether ``path`` is one of the three rating files or a folder with one."""
-        return any((path / name).is_file() for name in FILES) if path.is_dir() else path.name in FILES
+        if not path.is_dir():
+            return path.name in FILES
+        if any((path / name).is_file() for name in OLD):
+            return True
+        return (path / "ratings.csv").is_file() and ((path / "movies.csv").is_file() or not _has_other_tables(path))
 
     def files(self, path: Path) -> list[Path]:
         """All in a folder; the ratings, and movies and users beside them."""
@@ -78,6 +83,12 @@ class MovieLensSource(TableSource[TableSettings]):
             _optional(folder / items_name, item_names, items_delimiter),
             _optional(folder / users_name, user_names, users_delimiter),
         )
+
+
+def _has_other_tables(folder: Path) -> bool:
+    """Whether there are tables that no edition has: then it is somebody else's ratings."""
+    names = [file.name.lower() for file in folder.iterdir() if file.is_file() and file.name.lower().endswith(TABLES)]
+    return any(not name.startswith(KNOWN) for name in names)
 
 
 def _headless(path: Path, names: Sequence[str], delimiter: str) -> SourceTable:

@@ -32,6 +32,7 @@ FILM = re.compile(r"(\d+):\s*")
 RATING = re.compile(r"\d+,\d,\d{4}-\d\d-\d\d")
 TITLES = ("movie_titles.csv", "movie_titles.txt")
 LOG = ("user_id", "item_id", "value", "timestamp")
+STEP = 1 << 24
 READ = ("user_id", "value", "timestamp")
 
 
@@ -93,6 +94,7 @@ def _read_ratings(file: Path, columns: ColumnMatcher) -> SourceTable:
         return "skip"
 
     content, _ = read_content(file)
+    _refuse_other_text(content, file)
     options = arrow_csv.ReadOptions(column_names=list(READ), use_threads=False)
     parsing = arrow_csv.ParseOptions(quote_char=False, invalid_row_handler=take_film)
     types = {"user_id": ID, "value": pa.float32(), "timestamp": ID}
@@ -116,6 +118,17 @@ def _read_ratings(file: Path, columns: ColumnMatcher) -> SourceTable:
     matched = columns.match("interactions", LOG, file)
     table = table.append_column("item_id", item)
     return SourceTable(table.select(list(matched)), file, LinePlace(file, lines)).rename(matched)
+
+
+def _refuse_other_text(content: pa.Buffer, file: Path) -> None:
+    """Ratings are ASCII: what is not has a place, since Arrow gives none."""
+    for start in range(0, len(content), STEP):
+        block = content[start : min(start + STEP, len(content))].to_pybytes()
+        if not block.isascii():
+            at = next(place for place, byte in enumerate(block) if byte > 127)
+            line = content[: start + at].to_pybytes().count(b"\n") + 1
+            what = f"byte 0x{block[at]:02x} is neither a number nor a date"
+            raise DataError(what, where=f"{file}:{line}", fix="A line is: customer,rating,date.")
 
 
 def _number_lines(films: Int64, rows: int) -> Int64:

@@ -24,7 +24,15 @@ from reasonrec_datasets.importing.raw_tables import RawTables
 from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables, read_log
 from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.places import TakenPlace, join_tables
-from reasonrec_datasets.layouts.tables import SUFFIXES, TEXT_FIELDS, list_files, open_table, read_beside, read_header
+from reasonrec_datasets.layouts.tables import (
+    SUFFIXES,
+    TEXT_FIELDS,
+    list_files,
+    open_table,
+    read_beside,
+    read_columns,
+    read_header,
+)
 
 REES46 = frozenset({"event_time", "event_type", "product_id", "category_code", "brand", "price", "user_id"})
 ROCKET = frozenset({"timestamp", "visitorid", "event", "itemid", "transactionid"})
@@ -142,7 +150,7 @@ def _read_paths(tree: Path, categories: pa.Array) -> pa.Array:
     """Categories as paths from the root (``140|1120|283``), where the tree is there."""
     if not tree.is_file():
         return categories
-    table = open_table(tree).read().table
+    table = read_columns(tree, ("categoryid", "parentid")).table
     parents = dict(zip(table.column("categoryid").to_pylist(), table.column("parentid").to_pylist(), strict=True))
     paths = []
     for category in (codes := pc.dictionary_encode(categories)).dictionary.to_pylist():

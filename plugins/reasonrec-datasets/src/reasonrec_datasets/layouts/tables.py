@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from reasonrec_core.data.catalog import NOT_TEXT, TEXT_ORDER
 from reasonrec_core.errors import DataError
-from reasonrec_datasets.importing.column_matching import ColumnMatcher
+from reasonrec_datasets.importing.column_matching import ColumnMatcher, list_names
 from reasonrec_datasets.importing.number_parsing import convert_numbers
 from reasonrec_datasets.importing.raw_tables import RawTables
 from reasonrec_datasets.importing.reading import CELL_BYTES, current_reading, look_only
@@ -171,6 +171,20 @@ def read_header(path: Path) -> tuple[str, ...]:
             return open_table(path).names
         except DataError:
             return ()
+
+
+def read_columns(path: Path, names: Collection[str], encoded: Collection[str] = ()) -> SourceTable:
+    """The columns of a layout's file that it must have.
+
+    Raises:
+        DataError: one is missing; damaged.
+    """
+    file = open_table(path)
+    for name in names:
+        if name not in file.names:
+            fix = f"There are: {list_names(file.names)}."
+            raise DataError(f"no column {name!r}", where=f"{path}:1", fix=fix)
+    return file.read(names, encoded)
 
 
 def find_table(folder: Path, *stems: str) -> Path | None:
