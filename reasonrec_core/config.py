@@ -18,8 +18,8 @@ from reasonrec_core.observe.evidence_horizon import HorizonConfig
 from reasonrec_core.routing.config import GOALS, AnyRouterConfig
 from reasonrec_core.types import Task
 
-TRACE = "trace"
-"""The reporter whose settings have a table of their own."""
+TRACE, CHECKS = "trace", "checks"
+"""The reporters whose settings have tables of their own: ``[trace]`` and ``[report.checks]``."""
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 """What may be called so in a run folder."""
@@ -126,6 +126,9 @@ class ReportConfig(Settings):
     )
     history: int = Field(12, ge=1, description="Newest history items shown on a card.")
     steps: int = Field(2000, ge=0, description="Decisions (the first so many) whose steps the trace keeps in words.")
+    checks: dict[str, dict[Literal["min", "max"], float]] = Field(
+        {}, description='What a run must reach, by metric: "NDCG@10" = {min = 0.1}. Where it does not, exit code 3.'
+    )
 
 
 class PipelineConfig(Settings):

@@ -15,7 +15,6 @@ VERBS = {
     "trace": ("reasonrec_core.cli.main:trace_group", "Read the decisions of a run, sum them up, or replay them."),
     "data": ("reasonrec_core.cli.main:data_group", "Import, describe, split, check, fetch or make data."),
     "plugins": ("reasonrec_core.cli.plugins:plugins_group", "List plugins, explain one, or start your own."),
-    "completion": ("reasonrec_core.cli.main:completion_command", "Print the completion script of a shell."),
 }
 """Where each verb of the core is, and its line of help."""
 FIRST = ("run", "fit", "evaluate", "report", "recommend")

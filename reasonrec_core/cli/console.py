@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, ConsoleDimensions
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -82,41 +82,54 @@ def note(message: str) -> None:
 
 
 @contextmanager
-def progress(quiet: bool | None = None) -> Iterator[ProgressFunction]:
-    """Give a function ``(done, total, label)`` that draws one bar per label, with the time that is left.
+def progress(quiet: bool | None = None, plan: Sequence[str] = ()) -> Iterator[ProgressFunction]:
+    """Give a function ``(done, total, label)`` that shows how far a verb is: ``[3/9] fit chain 0:12 / 2:10``.
 
     Args:
-        quiet: draw nothing; by default what ``-q`` said.
+        quiet: show nothing; by default what ``-q`` said.
+        plan: labels of the verb's steps, in order. What a step reports under other labels moves its own bar.
 
-    On anything but a terminal nothing is written. Bars vanish when the block ends.
+    Bars vanish when the block ends. Where there is no terminal, each step of a plan writes a line when it is done.
     """
-    if (terminal.quiet if quiet is None else quiet) or not err.is_terminal:
+    if (terminal.quiet if quiet is None else quiet) or not (err.is_terminal or plan):
         yield lambda done, total, label: None
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=err, transient=True) as bars:
-        yield _Bars(bars)
+    elif not err.is_terminal:
+        yield _Bars(None, plan)
+    else:
+        with Progress(TextColumn("{task.description}"), BarColumn(), console=err, transient=True) as bars:
+            yield _Bars(bars, plan)
 
 
 class _Bars:
-    """One bar per label, redrawn at most twenty times a second, so that it may be called for every row."""
+    """One bar per step, redrawn at most twenty times a second, so that it may be called for every row."""
 
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
+    def __init__(self, bars: Progress | None, plan: Sequence[str] = ()) -> None:
+        self._bars, self._plan = bars, [*plan]
         self._tasks: dict[str, TaskID] = {}
-        self._drawn = 0.0
+        self._began: dict[str, float] = {}
+        self._step, self._drawn = "", 0.0
 
     def __call__(self, done: int, total: int, label: str) -> None:
-        now = time.monotonic()
-        known = label in self._tasks
-        if known and done < total and now - self._drawn < 0.05:
+        now, planned = time.monotonic(), label in self._plan
+        known, ended = label in self._began, done >= total
+        if known and not ended and now - self._drawn < 0.05:
             return
-        self._drawn = now
-        if not known:
-            self._tasks[label] = self._bars.add_task(plain(label).replace("[", r"\["), total=total)
-        self._bars.update(self._tasks[label], completed=done, total=total)
+        step = label if planned or not self._step else self._step
+        self._step = "" if planned and ended else step if step in self._plan else ""
+        self._drawn, began = now, self._began.setdefault(step, now)
+        spent = now - self._began.setdefault(label, now)
+        number = f"[{self._plan.index(step) + 1}/{len(self._plan)}] " if step in self._plan else ""
+        text = f"{number}{plain(step)} {_clock(now - began)}"
+        if 0 < done < total and spent > 1:
+            text += f" / {_clock(now - began + spent * (total / done - 1))}"
+        if self._bars is not None:
+            text = text.replace("[", r"\[")
+            if step not in self._tasks:
+                self._tasks[step] = self._bars.add_task(text, total=total)
+            self._bars.update(self._tasks[step], completed=done, total=total, description=text)
+        elif planned and ended:
+            err.print(text, soft_wrap=True)
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,7 +1,7 @@
 """The command line's entry: the root group, exit codes, and what an error looks like.
 
-Exit codes: 0 done; 1 a defect of ours; 2 a cause in the user's input or surroundings; 130 interrupted,
-143 terminated.
+Exit codes: 0 done; 1 a defect of ours; 2 a cause in the user's input or surroundings; 3 a run that fails a check of
+``[report.checks]``; 130 interrupted, 143 terminated.
 Nothing on the path of ``reasonrec --help`` imports numpy, pydantic or rich: commands are names until called.
 """
 
@@ -174,27 +174,6 @@ trace_group = LazyGroup(
       reasonrec trace replay runs/movielens --share 0.5
     """,
 )
-
-
-SHELLS = ("bash", "zsh", "fish")
-
-
-@click.command("completion")
-@click.argument("shell", type=click.Choice(SHELLS))
-def completion_command(shell: str) -> None:
-    """Print the completion script of SHELL.
-
-    \b
-    Examples:
-      bash:  echo 'eval "$(reasonrec completion bash)"' >> ~/.bashrc
-      zsh:   echo 'eval "$(reasonrec completion zsh)"' >> ~/.zshrc
-      fish:  reasonrec completion fish > ~/.config/fish/completions/reasonrec.fish
-    """
-    from click.shell_completion import get_completion_class
-
-    completer = get_completion_class(shell)
-    assert completer is not None
-    click.echo(completer(cli, {}, "reasonrec", "_REASONREC_COMPLETE").source())
 
 
 class _Terminated(KeyboardInterrupt):

@@ -1,20 +1,19 @@
-"""``reasonrec plugins``: what is installed, what is broken and why."""
+"""``reasonrec plugins``: the group; what lists and explains comes with reasonrec-doctor."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import click
 
 from reasonrec_core.cli.main import LazyGroup
+from reasonrec_core.errors import PluginError
 
 COMMANDS = {
     "new": ("reasonrec_core.testing.scaffold:new_command", "Start a plugin of your own: a package with tests."),
 }
-COLUMNS = ("name", "kind", "tasks", "distribution", "version", "status", "summary")
 EPILOG = """\b
 Examples:
   reasonrec plugins
+  reasonrec plugins list --kind delegate
   reasonrec plugins --json | jq '.[] | select(.kind == "delegate") | .name'
   reasonrec plugins info transitions
   reasonrec plugins new delegate my-model
@@ -25,13 +24,10 @@ Examples:
 @click.group(
     "plugins", cls=LazyGroup, group="plugins", commands_table=COMMANDS, invoke_without_command=True, epilog=EPILOG
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def plugins_group(context: click.Context, as_json: bool) -> None:
-    """List plugins, explain one, or start your own.
-
-    Without a subcommand: every component and command with its kind, tasks, distribution and status. Nothing heavy is
-    imported for it.
+    """List plugins, explain one, or start your own. Without a subcommand they are listed.
 
     \b
     Environment, each a comma-separated list of distributions or a switch:
@@ -41,46 +37,8 @@ def plugins_group(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from reasonrec_core.cli.console import print_json
-
-    rows = plugin_rows()
-    print_json(rows) if as_json else _print_rows(rows)
-
-
-def plugin_rows() -> list[dict[str, Any]]:
-    """One row per component, command and problem: name, kind, tasks, distribution, version, status, summary."""
-    from reasonrec_core.plugins import Registered, RegisteredCommand, installed
-    from reasonrec_core.plugins.metadata import missing_requirements
-
-    found = installed()
-    offers: list[Registered | RegisteredCommand] = [*found.components, *found.commands]
-    offers.sort(key=lambda each: (each.kind, each.spec.name))
-    missing = {owner: missing_requirements(owner) for owner in {each.distribution for each in offers}}
-
-    def row(name: str, kind: str, tasks: tuple[str, ...], owner: str, *rest: str) -> dict[str, Any]:
-        return dict(zip(COLUMNS, (name, kind, list(tasks), owner, *rest), strict=True))
-
-    rows = []
-    for each in offers:
-        lacks, spec = missing[each.distribution], each.spec
-        status = f"needs {', '.join(lacks)} (pip install {' '.join(lacks)})" if lacks else "ok"
-        tasks = getattr(spec, "tasks", ())
-        rows.append(row(spec.name, each.kind, tasks, each.distribution, each.version, status, spec.summary))
-    rows += [
-        row(each.name, each.kind or "plugin", (), each.distribution, each.version, f"{each.status}: {each.reason}", "")
-        for each in found.problems
-    ]
-    return rows
-
-
-def _print_rows(rows: list[dict[str, Any]]) -> None:
-    from rich.text import Text
-
-    from reasonrec_core.cli.console import plain, print_table
-
-    def cells(row: dict[str, Any]) -> list[Text]:
-        style = "" if row["status"] == "ok" else "yellow" if row["status"].startswith("disabled") else "red"
-        values = ({**row, "tasks": " ".join(row["tasks"])}[title] for title in COLUMNS)
-        return [Text(plain(value), style) for value in values]
-
-    print_table(COLUMNS, map(cells, rows), whole={"name", "kind", "version"})
+    assert isinstance(context.command, click.Group)
+    listing = context.command.get_command(context, "list")
+    if listing is None:
+        raise PluginError("what lists plugins is not installed", fix="pip install reasonrec-doctor")
+    context.invoke(listing, as_json=as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -79,14 +80,15 @@ def run_command(
     redoes only what depends on it.
     """
     from reasonrec_core.cli import console
-    from reasonrec_core.pipeline.run import run_pipeline
+    from reasonrec_core.pipeline.run import list_steps, run_pipeline
     from reasonrec_core.registry import Registry
 
     config, folder = load_pipeline(pipeline, overrides, out)
-    registry = Registry.discover()
-    with console.progress() as progress:
-        results = run_pipeline(config, folder, registry, progress, refit=refit, verify=verify, say=console.note)
-    show_results(results, folder, registry, as_json=as_json)
+    registry, work = Registry.discover(), Work()
+    with console.progress(plan=list_steps(config)) as progress:
+        options: dict[str, Any] = {"refit": refit, "verify": verify, "say": console.note, "done": work.append}
+        results = run_pipeline(config, folder, registry, progress, **options)
+    show_results(results, folder, registry, as_json=as_json, closing=work.close(folder))
 
 
 FIT_EXAMPLES = """\b
@@ -102,15 +104,18 @@ Examples:
 def fit_command(pipeline: Path, overrides: tuple[str, ...], out: Path | None, refit: tuple[str, ...]) -> None:
     """Fit and calibrate PIPELINE; no test target is read."""
     from reasonrec_core.cli import console
-    from reasonrec_core.pipeline.run import fit_pipeline
+    from reasonrec_core.pipeline.run import fit_pipeline, list_steps
     from reasonrec_core.registry import Registry
 
     config, folder = load_pipeline(pipeline, overrides, out)
-    with console.progress() as progress:
-        fitted = fit_pipeline(config, folder, Registry.discover(), progress, refit=refit, say=console.note)
+    work = Work()
+    with console.progress(plan=list_steps(config, evaluate=False)) as progress:
+        options: dict[str, Any] = {"refit": refit, "say": console.note, "done": work.append}
+        fitted = fit_pipeline(config, folder, Registry.discover(), progress, **options)
     for _, part in fitted.agent.parts:
         console.out.print(f"{part.label}: fitted in {part.seconds:.1f} s")
-    console.out.print(f"Evaluate it: reasonrec evaluate {folder}")
+    console.note(work.close(folder))
+    console.out.print(f"Next: reasonrec evaluate {folder}")
 
 
 EVALUATE_EXAMPLES = """\b
@@ -126,31 +131,59 @@ Examples:
 def evaluate_command(run: Path, as_json: bool) -> None:
     """Evaluate the policy, each delegate and the routed system of a fitted RUN on the test data."""
     from reasonrec_core.cli import console
-    from reasonrec_core.pipeline.run import evaluate_run
+    from reasonrec_core.config import load_config
+    from reasonrec_core.pipeline.run import evaluate_run, list_steps
     from reasonrec_core.registry import Registry
 
-    registry = Registry.discover()
-    with console.progress() as progress:
-        results = evaluate_run(run, registry, progress, say=console.note)
-    show_results(results, run, registry, as_json=as_json)
+    registry, work, settings = Registry.discover(), Work(), run / "config.toml"
+    plan = list_steps(load_config(settings)) if settings.is_file() else []
+    with console.progress(plan=plan) as progress:
+        results = evaluate_run(run, registry, progress, say=console.note, done=work.append)
+    show_results(results, run, registry, as_json=as_json, closing=work.close(run))
 
 
-def show_results(results: Results, folder: Path, registry: Registry, *, as_json: bool = False) -> None:
-    """Print the one table, what reporters say, and where their files are; or ``metrics.json``."""
+class Work(list[tuple[str, bool]]):
+    """What a run had to do and what it found done: (stage, whether it was there already); told at its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begin = time.monotonic()
+
+    def close(self, folder: Path) -> str:
+        """The closing line."""
+        seconds, reused = time.monotonic() - self.begin, sum(there for _, there in self)
+        took = f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60} s"
+        return f"Done in {took}: {len(self) - reused} stages made, {reused} reused. The run: {folder}"
+
+
+def show_results(
+    results: Results, folder: Path, registry: Registry, *, as_json: bool = False, closing: str = ""
+) -> None:
+    """Print what reporters say, the one table, and where their files are; or ``metrics.json``.
+
+    A run that fails a check of a reporter (`Reporter.find_failures`) ends with exit code 3.
+    """
     from reasonrec_core.cli import console
-    from reasonrec_core.cli.results_table import render_table
     from reasonrec_core.config import load_config
     from reasonrec_core.io import read_json
-    from reasonrec_core.pipeline.reports import REPORTS, summarise_results, tabulate_results
+    from reasonrec_core.pipeline import reports
 
+    config = load_config(folder / "config.toml").report
     if as_json:
         click.echo(results.to_json())
-        return
-    config = load_config(folder / "config.toml").report
-    console.out.print(tabulate_results(results, config, registry) or render_table(results))
-    for sentence in summarise_results(results, config, registry):
-        console.out.print(console.line(sentence))
-    show_files([folder / name for name in read_json(folder / REPORTS)] if (folder / REPORTS).exists() else [])
+    else:
+        for sentence in reports.summarise_results(results, folder, config, registry):
+            console.out.print(console.line(sentence), soft_wrap=True)
+        console.out.print()
+        console.out.print(reports.tabulate_results(results, config, registry) or "The figures are in metrics.json.")
+        known = folder / reports.REPORTS
+        show_files([folder / name for name in read_json(known)] if known.exists() else [])
+    if closing:
+        console.note(closing)
+    if failed := reports.find_failures(results, config, registry):
+        for sentence in failed:
+            console.err.print(f"check failed: {console.line(sentence)}", soft_wrap=True)
+        raise click.exceptions.Exit(3)
 
 
 def show_files(files: Sequence[Path]) -> None:

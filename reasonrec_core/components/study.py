@@ -169,8 +169,12 @@ class Reporter(Configured[C]):
         """The table that a run prints, in place of the core's; none by default."""
         return None
 
-    def summarise(self, results: Results) -> Sequence[str]:
+    def summarise(self, results: Results, run_folder: Path) -> Sequence[str]:
         """Sentences that a run prints below its table; none by default."""
+        return ()
+
+    def find_failures(self, results: Results) -> Sequence[str]:
+        """What fails the run for whoever starts it unattended (exit code 3), a sentence each; none by default."""
         return ()
 
 

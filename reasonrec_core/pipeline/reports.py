@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reasonrec_core.components import Reporter
-from reasonrec_core.config import TRACE, PipelineConfig, ReportConfig
+from reasonrec_core.config import CHECKS, TRACE, PipelineConfig, ReportConfig
 from reasonrec_core.errors import PluginError
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.hookspecs import Kind
@@ -94,13 +94,22 @@ def write_reports(
     return files
 
 
-def summarise_results(results: Results, config: ReportConfig, registry: Registry) -> list[str]:
+def summarise_results(results: Results, run_folder: Path, config: ReportConfig, registry: Registry) -> list[str]:
     """What reporters say of a run in sentences."""
     said: list[str] = []
     for name, reporter in make_reporters(config, registry):
         with registry.guard(Kind.REPORTER, name, "summarise"):
-            said += reporter.summarise(results)
+            said += reporter.summarise(results, run_folder)
     return said
+
+
+def find_failures(results: Results, config: ReportConfig, registry: Registry) -> list[str]:
+    """What reporters find that fails the run."""
+    failed: list[str] = []
+    for name, reporter in make_reporters(config, registry):
+        with registry.guard(Kind.REPORTER, name, "find_failures"):
+            failed += reporter.find_failures(results)
+    return failed
 
 
 def tabulate_results(results: Results, config: ReportConfig, registry: Registry) -> RenderableType | None:
@@ -119,13 +128,14 @@ def make_reporters(
 
     ``trace``: settings of the reporter of that name, which is one of them where there are any.
     """
-    wanted: list[tuple[str, Mapping[str, Any]]]
+    wanted: list[tuple[str, Any]]
     if config.reporters is None:
         wanted = [(name, {}) for name in registry.names(Kind.REPORTER)]
     else:
         wanted = [(each.name, each.settings) for each in config.reporters]
-    if trace:
-        wanted = [*(each for each in wanted if each[0] != TRACE), (TRACE, trace)]
+    for own, given in ((TRACE, trace), (CHECKS, {"limits": config.checks} if config.checks else None)):
+        if given:
+            wanted = [*(each for each in wanted if each[0] != own), (own, given)]
     for name, settings in wanted:
         where = TRACE if trace and name == TRACE else f"report.reporters.{name}"
         yield name, registry.create(Kind.REPORTER, name, settings, where=where)

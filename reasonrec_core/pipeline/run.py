@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Progress
 
+REPORT = "report"
+"""What measuring and writing for the reports is called while it is done."""
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "pyarrow", "torch", "transformers", "timm", "open_clip_torch")
 """Whose versions a run notes."""
 
@@ -145,7 +148,8 @@ def save_agent(prepared: Prepared, agent: Agent) -> None:
 def evaluate_fitted(fitted: FittedRun) -> Results:
     """Test every system on every task, write results and what reporters make of them."""
     run = evaluate_tasks(fitted.prepared, fitted.agent)
-    folder = run.folder
+    folder, progress = run.folder, fitted.prepared.progress
+    progress(0, 1, REPORT)
     results = collect_results(run)
     for each in run.tasks:
         write_users(folder, each)
@@ -153,7 +157,18 @@ def evaluate_fitted(fitted: FittedRun) -> Results:
     results.write(folder)
     results = Results.read(folder)  # what every later reader has
     write_reports(results, folder, run.config.report, run.prepared.registry)
+    progress(1, 1, REPORT)
     return results
+
+
+def list_steps(config: PipelineConfig, *, evaluate: bool = True) -> list[str]:
+    """The labels under which a run reports its progress, in order; what is there already is passed over."""
+    systems = [each.label for each in ((config.policy,) if config.policy else ()) + config.delegates]
+    fitted = [*config.delegates, *((config.policy,) if config.policy else ()), *config.estimators]
+    steps = [f"observe {name}" for name in config.observe] + [f"fit {each.label}" for each in fitted]
+    for part in ("valid", "test") if evaluate else ("valid",):
+        steps += [f"evaluate {label}, {part} {task}" for task in config.tasks for label in systems]
+    return [*dict.fromkeys(steps), *([REPORT] if evaluate else [])]
 
 
 def describe_environment() -> dict[str, Any]:
@@ -165,6 +180,7 @@ def describe_environment() -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return {
+        "date": datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "versions": versions,
         "platform": platform.platform(),

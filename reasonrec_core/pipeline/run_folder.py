@@ -76,6 +76,7 @@ class RunFolder:
         refit: stages to make anew whatever their keys: names of stages, labels of components, or `EVERYTHING`.
         verify: read every file of a stage before it is used again, also those that nobody seems to have touched.
         say: is told which component is fitted again, and why.
+        done: is told of every stage that is ready: its name, and whether it was there already.
     """
 
     def __init__(
@@ -85,8 +86,9 @@ class RunFolder:
         refit: Collection[str] = (),
         verify: bool = False,
         say: Callable[[str], None] = lambda message: None,
+        done: Callable[[tuple[str, bool]], None] = lambda stage: None,
     ) -> None:
-        self.path, self._refit, self._verify, self.say = path, frozenset(refit), verify, say
+        self.path, self._refit, self._verify, self.say, self._done = path, frozenset(refit), verify, say, done
 
     @classmethod
     @contextmanager
@@ -175,6 +177,7 @@ class RunFolder:
         stamp, why = self._find(folder, parts, whole, asked)
         if stamp is not None and not why and still_good(stamp.notes):
             stamp.restore_times(folder)
+            self._done((name, True))
             return Stage(folder, stamp, reused=True)
         if stamp is not None or why:
             self._tell(name, why or "what it was fitted with changed")
@@ -185,6 +188,7 @@ class RunFolder:
             made = (stamp.made if stamp else 0) + asked
             stamp = stamp_folder(aside, whole, parts=parts, made=made, seconds=seconds, notes=notes)
         shutil.rmtree(self.path / "work" / name, ignore_errors=True)
+        self._done((name, False))
         return Stage(folder, stamp, reused=False)
 
     def _find(self, folder: Path, parts: Mapping[str, str], key: str, asked: bool) -> tuple[Stamp | None, str]:

@@ -178,7 +178,7 @@ class ReporterConformance:
                 assert not REMOTE.search(text), "the file asks another machine for something"
 
     def test_says_sentences(self, reporter: Reporter[Any], tmp_path: Path) -> None:
-        said = reporter.summarise(sample_run(tmp_path))
+        said = reporter.summarise(sample_run(tmp_path), tmp_path)
         assert all(isinstance(each, str) and each.strip() for each in said)
 
 

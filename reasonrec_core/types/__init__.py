@@ -18,6 +18,7 @@ from reasonrec_core.types.answer import Step as Step
 from reasonrec_core.types.answer import StepKind as StepKind
 from reasonrec_core.types.answer import Uncertainty as Uncertainty
 from reasonrec_core.types.answer import format_percent as format_percent
+from reasonrec_core.types.answer import shorten_steps as shorten_steps
 from reasonrec_core.types.log import Bool as Bool
 from reasonrec_core.types.log import Float32 as Float32
 from reasonrec_core.types.log import Float64 as Float64

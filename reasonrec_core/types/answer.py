@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -256,3 +256,14 @@ def format_percent(share: float, digits: int = 0) -> str:
     if 0 < abs(share) < 0.0005:
         return "<\N{NO-BREAK SPACE}0.1\N{NO-BREAK SPACE}%"
     return f"{100 * share:.{max(digits, 1) if 0 < abs(share) < 0.02 else digits}f}\N{NO-BREAK SPACE}%"
+
+
+S = TypeVar("S", bound=Any)
+
+
+def shorten_steps(steps: Sequence[S], limit: int = 5) -> list[S]:
+    """The steps that tell most, in their order: what was looked at, what was decided, how it was weighed, and so on."""
+    told = ("observe", "decide", "weigh", "infer", "propose")
+    order = [(told.index(s.kind) if s.kind in told else len(told), -s.weight * (s.kind == "propose")) for s in steps]
+    chosen = sorted(sorted(range(len(steps)), key=order.__getitem__)[:limit])
+    return [steps[at] for at in chosen]

@@ -74,6 +74,30 @@ def test_progress_in_a_pipe_writes_nothing(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr() == ("", "")
 
 
+def test_steps_of_a_plan_are_counted_and_each_writes_a_line_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.progress(plan=["fit chain", "evaluate chain", "report"]) as progress:
+        progress(0, 1, "fit chain")
+        progress(1, 3, "chain: epochs")
+        progress(3, 3, "chain: epochs")
+        progress(1, 1, "fit chain")
+        progress(2, 5, "something else")
+        progress(1, 1, "report")
+    assert capsys.readouterr().err == "[1/3] fit chain 0:00\n[3/3] report 0:00\n"
+
+
+def test_what_a_step_reports_moves_its_bar_and_says_how_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    bars, now = Progress(console=console.Console(file=io.StringIO())), [0.0]
+    monkeypatch.setattr("reasonrec_core.cli.console.time.monotonic", lambda: now[0])
+    draw = console._Bars(bars, ["fit chain", "report"])
+    draw(0, 1, "fit chain")
+    draw(0, 10, "chain: epochs")
+    now[0] = 12.0
+    draw(1, 10, "chain: epochs")
+    (task,) = bars.tasks
+    assert task.description == r"\[1/2] fit chain 0:12 / 2:00"
+    assert (task.completed, task.total) == (1, 10)
+
+
 def test_bars_may_be_called_for_every_row_and_end_where_the_work_ends() -> None:
     bars = Progress(console=console.Console(file=io.StringIO()))
     draw = console._Bars(bars)

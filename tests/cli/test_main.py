@@ -136,7 +136,7 @@ def test_version() -> None:
         (["recommend"], "It comes with reasonrec-serve: pip install reasonrec-serve."),
         (["plugins", "nwe"], "No such command 'nwe'. Did you mean 'new'?"),
         (["acts"], "No such command 'acts'. Did you mean 'act'?"),
-        (["qqqqqq"], "Known: act, completion, data"),
+        (["qqqqqq"], "Known: act, data"),
         (["run", "--jsn", "x.toml"], "No such option"),
         (["run"], "Missing argument 'PIPELINE'"),
     ],
@@ -236,8 +236,7 @@ def test_colour_only_on_a_terminal_and_never_with_no_color(site: Path) -> None:
 def test_progress_bars_are_drawn_on_a_terminal_and_vanish_in_pipes(site: Path) -> None:
     drawn = on_a_terminal(site, "act", "progress")
     assert "fitting [x]" in drawn
-    assert "/100" in drawn
-    assert "0:00:0" in drawn
+    assert "fitting [x] 0:00" in drawn
     done = reasonrec(site, "act", "progress")
     assert (done.stdout, done.stderr) == ("", "")
     assert "fitting" not in on_a_terminal(site, "-q", "act", "progress")
@@ -272,7 +271,7 @@ def test_an_interruption_leaves_nothing_half_written(site: Path, tmp_path: Path,
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts(shell: str) -> None:
-    done = reasonrec(None, "completion", shell)
+    done = reasonrec(None, "completion", shell, real="reasonrec-doctor")
     assert done.returncode == 0
     assert "_REASONREC_COMPLETE" in done.stdout
 
@@ -282,7 +281,7 @@ def test_completion_scripts(shell: str) -> None:
     [
         ("reasonrec ev", "ev", {"evaluate"}),
         ("reasonrec a", "a", {"act"}),
-        ("reasonrec plugins ", "", {"info", "new"}),
+        ("reasonrec plugins ", "", {"info", "list", "new"}),
         ("reasonrec plugins new --o", "--o", {"--out"}),
         ("reasonrec plugins new de", "de", {"delegate"}),
     ],
@@ -333,7 +332,7 @@ def test_a_plugin_cannot_take_a_verb_of_the_core(tmp_path: Path) -> None:
     done = reasonrec(tmp_path, "--help")
     assert "Evil." not in next(line for line in done.stdout.splitlines() if line.split()[:1] == ["run"])
     assert "reasonrec-core offers the same name" in done.stderr
-    rows = json.loads(reasonrec(tmp_path, "-q", "plugins", "--json").stdout)
+    rows = json.loads(reasonrec(tmp_path, "-q", "plugins", "--json", real="reasonrec-doctor").stdout)
     assert any(row["name"] == "run" and row["status"].startswith("conflict") for row in rows)
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from reasonrec_core.cli.results_table import render_table
-from reasonrec_core.config import check_config
+from reasonrec_core.config import ReportConfig, check_config
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.hookspecs import ComponentSpec, Kind
+from reasonrec_core.pipeline.reports import tabulate_results
 from reasonrec_core.pipeline.run import run_pipeline
 from reasonrec_core.plugins import Installed, Registered, installed
 from reasonrec_core.registry import Registry
@@ -88,7 +88,8 @@ def test_it_moves_no_other_number(run: tuple[Path, Results], finished: Path) -> 
 def test_it_stands_in_the_table_and_in_the_report(run: tuple[Path, Results]) -> None:
     folder, results = run
     sink = io.StringIO()
-    Console(file=sink, width=200).print(render_table(results))
+    table = tabulate_results(results, ReportConfig(), Registry.discover())
+    Console(file=sink, width=200).print(table)
     header = next(line for line in sink.getvalue().splitlines() if line.startswith("system"))
     assert "Top@5" in header
     page = (folder / "report.html").read_text()

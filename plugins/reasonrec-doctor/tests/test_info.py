@@ -66,7 +66,12 @@ def test_info_shows_settings_source_and_weights(site: Path) -> None:
     assert "rate number > 0, <= 1 0.5 How fast." in rows
     assert 'mode "a" | "b" "a" Which way.' in rows
     assert "limit integer | none none At most." in rows
-    assert "inner.depth integer >= 1 3 How deep." in rows
+    assert any(row.endswith("1 settings: reasonrec plugins info mine inner") for row in rows)
+    inner = [" ".join(line.split()) for line in plugins_info(site, "mine", "inner").stdout.splitlines()]
+    assert "depth integer >= 1 3 How deep." in inner
+    wrong = plugins_info(site, "mine", "iner")
+    assert wrong.returncode == 2
+    assert "Did you mean 'inner'?" in wrong.stderr
 
 
 def test_info_as_json_holds_the_schema(site: Path) -> None:

@@ -106,7 +106,7 @@ def ranking_metrics(images: Path | None) -> dict[str, Any]:
         },
         "protocol": "leave-one-out, full ranking over 1,682 items, history masked; 943 test queries",
         "systems": systems,
-        "delegation": {"share": 0.352, "latency_ratio": 0.71},
+        "delegation": {"share": 0.352, "latency_ratio": 0.71, "time": {"value": -0.29, "low": -0.35, "high": -0.22}},
         "seconds": {
             "fit": {"profile": 2.31, "transitions": 0.42, "implicit-als": 3.9, "popularity": 0.01},
             "evaluate": {"routed": 1.8, "profile": 2.2, "transitions": 0.3},

@@ -1,20 +1,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 import run_folders as folders
 from hypothesis import given
 from hypothesis import strategies as st
-from reasonrec_report import number_format, routing_text, summary_text
+from reasonrec_report import checks, number_format, routing_text, summary_text, verdict
 from reasonrec_report.axes import Scale, make_axis_around, make_axis_from_zero
 from reasonrec_report.leaderboard import Leaderboard, SystemRole, Verdict
 from reasonrec_report.metric_names import choose_headline, parse_metric
 from reasonrec_report.reporter import HtmlReporter
 from reasonrec_report.sections import ReportedResults
 
+from reasonrec_core.evaluate.schema import Results
+
 VALUES = st.floats(0, 1e6, allow_subnormal=False)
+
+
+def summarise(results: Results) -> Sequence[str]:
+    return HtmlReporter(HtmlReporter.Config()).summarise(results, Path("runs/none"))
 
 
 def board(**changes: Any) -> Leaderboard:
@@ -86,9 +94,7 @@ def test_without_a_router_the_policy_comes_first() -> None:
     })  # fmt: skip
     assert found.systems == ("profile", "transitions", "popularity")
     assert found.rivals == ("transitions",)
-    assert summary_text.describe_verdict(found).startswith(
-        "The policy alone (profile)"
-    ) or "profile" in summary_text.describe_verdict(found)
+    assert "profile" in verdict.judge(found)[1]
 
 
 @pytest.mark.parametrize(
@@ -112,19 +118,14 @@ def test_what_a_report_is_about(names: list[str], expected: str) -> None:
 def test_too_little_to_tell_is_said(low: float, told: bool) -> None:
     best = {"value": 0.1, "low": low, "high": 0.3}
     found = board(systems={"a": {"NDCG@10": best}, "b": {"NDCG@10": {"value": 0.0, "low": 0.0, "high": 0.0}}})
-    assert ("There is too little to tell" in summary_text.describe_verdict(found)) is told
-    assert (
-        any(
-            "There is too little to tell" in said
-            for said in HtmlReporter(HtmlReporter.Config()).summarise(found.results)
-        )
-        is told
-    )
+    assert ("There is too little data to tell" in verdict.judge(found)[1]) is told
+    assert (verdict.judge(found)[0] is verdict.Tone.UNKNOWN) or not told
+    assert any("There is too little data to tell" in said for said in summarise(found.results)) is told
 
 
 def test_nothing_measured() -> None:
     assert choose_headline([]) is None
-    assert summary_text.describe_verdict(board(systems={"a": {}})) == "This run measured nothing."
+    assert verdict.judge(board(systems={"a": {}}))[1] == "This run measured nothing."
 
 
 def test_repeated_metrics_are_not_shown_twice() -> None:
@@ -158,11 +159,12 @@ def test_an_axis_of_nothing() -> None:
 
 
 def test_a_hit_rate_in_plain_words() -> None:
-    assert summary_text.describe_hits(board()) == (
-        "For 18.5\N{NO-BREAK SPACE}% of the queries, what the person chose next was among the first 10."
-    )
+    told = "The next choice is among the first 10 for 18 of 100 people; best-sellers alone reach 7."
+    assert verdict.describe_hits(board()) == told
+    rare = board(systems={"a": {"HR@10": {"value": 0.004}}}, comparisons=[], protocol="temporal")
+    assert verdict.describe_hits(rare) == "The next choice is among the first 10 for 4 of 1,000 requests."
     sampled = board(systems={"a": {"HR@10[uni99]": {"value": 0.5}}}, comparisons=[])
-    assert "among the first 10 of 100 candidates" in (summary_text.describe_hits(sampled) or "")
+    assert "among the first 10 of 100 candidates" in verdict.describe_hits(sampled)
 
 
 def test_a_few_lucky_hits_are_no_leak() -> None:
@@ -191,9 +193,9 @@ def test_consulting_that_gained_nothing_is_not_done_and_that_is_said() -> None:
     )
     assert routing_text.describe_consulting(kept).endswith("no clear gain, so nobody is consulted.")
     assert routing_text.describe_consulting(used).endswith(f"+5.0{space}% (−3.0 to +16.0).")
-    assert "about no validation query" in routing_text.describe_consulting(never)
+    assert "nobody needs to be consulted" in routing_text.describe_consulting(never)
     assert routing_text.describe_consulting(routed()) == ""
-    assert routing_text.describe_consulting(kept) in HtmlReporter(HtmlReporter.Config()).summarise(kept)
+    assert routing_text.describe_consulting(kept) in summarise(kept)
 
 
 def test_giving_no_answer_is_told_with_what_the_given_answers_are_worth() -> None:
@@ -205,23 +207,73 @@ def test_giving_no_answer_is_told_with_what_the_given_answers_are_worth() -> Non
         "held_back": {"NDCG@10": 0.03},
     }
     said = routing_text.describe_abstention(routed(abstention=found)).replace("\N{NO-BREAK SPACE}", " ")
-    assert said.startswith("Where no answer is given: 20 % of the requests (wanted: no answer to 20 %)")
-    assert "NDCG@10 0.1500 (0.1400–0.1600)" in said
-    assert "70 % of them miss; the policy would have had 0.0300 on the others." in said
+    assert said.startswith("The least sure 20 % of the requests get no answer (goal: 20 % without an answer)")
+    assert "NDCG@10 0.150 (0.140–0.160)" in said
+    assert "70 % of them miss; on the others the policy would have reached 0.0300." in said
     assert not routing_text.describe_abstention(routed())
 
 
 def test_nothing_is_saved_where_nothing_was_routed() -> None:
     alone = ReportedResults.model_validate(folders.ranking_metrics(None) | {"routing": None})
-    assert routing_text.describe_saving(routed())
-    assert not routing_text.describe_saving(alone)
+    assert verdict.describe_delegating(routed())
+    assert not routing_text.describe_price(alone)
+    assert not verdict.describe_delegating(alone)
+
+
+@pytest.mark.parametrize(
+    ("time", "told", "effect"),
+    [
+        ((-0.3, -0.4, -0.2), "takes 30 % less time (95 % interval −40 to −20 %)", "Delegating pays"),
+        ((0.04, -0.02, 0.11), "shows no measurable change (95 % interval −2 to +11 %)", "makes no measurable diff"),
+        ((0.2, 0.1, 0.3), "takes 20 % more time (95 % interval +10 to +30 %)", "costs time and gains nothing"),
+        (None, "the times were not compared", "keeps the quality"),
+    ],
+)
+def test_time_is_compared_pair_by_pair_or_not_at_all(
+    time: tuple[float, float, float] | None, told: str, effect: str
+) -> None:
+    facts = {"share": 0.3, "latency_ratio": 0.7}
+    facts |= {"time": dict(zip(("value", "low", "high"), time, strict=True))} if time else {}
+    said = verdict.describe_delegating(routed(delegation=facts)).replace("\N{NO-BREAK SPACE}", " ")
+    assert told in said
+    assert effect in said
+
+
+def test_who_loses_by_delegating_is_told_what_to_run() -> None:
+    base = folders.ranking_metrics(None)
+    curve = base["delegation_curve"]
+    worse = {"value": 0.07, "low": 0.065, "high": 0.075}
+    found = routed(
+        delegation_curve=curve | {"chosen": curve["chosen"] | worse},
+        delegation={"share": 0.3, "time": {"value": 0.1, "low": 0.05, "high": 0.2}},
+        routing={"target": "share 0.35"},
+    )
+    made = verdict.make_headline(found, ["reasonrec", "run", "my shop.toml"], "runs/shop")
+    assert made.delegating.startswith("Delegating hurts: ")
+    assert made.next_steps[0].command == "reasonrec run 'my shop.toml' --set router.share=0"
+
+
+def test_limits_are_checked_by_metric_system_and_time() -> None:
+    limits = {
+        "NDCG@10": {"min": 0.1},
+        "profile/HR@10": {"min": 0.1, "max": 0.2},
+        "ms": {"max": 5.0},
+        "NDGC@10": {"min": 0},
+    }
+    made = checks.run_checks(ReportedResults.model_validate(folders.ranking_metrics(None)), limits)
+    assert [each.passed for each in made] == [False, True, True, False]
+    assert made[0].text == "NDCG@10 is 0.0920, wanted: at least 0.1"
+    assert made[2].text == "ms is 4.00, as wanted: at most 5"
+    assert made[3].text == "NDGC@10 was not measured. Did you mean 'NDCG@10'?"
 
 
 def test_a_share_that_came_out_otherwise_is_said_on_the_console() -> None:
     missed = routed(routing={"target": "share 0.35", "reached": 0.48})
     said = routing_text.describe_missed_share(missed)
-    assert said.replace("\N{NO-BREAK SPACE}", " ").startswith("Wanted was a share of 35 %, and 48 % came of it")
-    assert said in HtmlReporter(HtmlReporter.Config()).summarise(missed)
+    assert said.replace("\N{NO-BREAK SPACE}", " ").startswith(
+        "Of the test requests 48 % were handed over, not the 35 %"
+    )
+    assert said in summarise(missed)
     for near in ({"target": "share 0.35", "reached": 0.33}, {"target": "risk 0.1", "reached": 0.5}, {"target": None}):
         assert routing_text.describe_missed_share(routed(routing=near)) == ""
 
@@ -230,8 +282,7 @@ def test_delegating_to_an_equal_costs_nothing() -> None:
     base = folders.ranking_metrics(None)["delegation_curve"]
     same = {"value": base["policy"], "low": base["policy"], "high": base["policy"]}
     said = routing_text.describe_price(routed(delegation_curve=base | {"chosen": base["chosen"] | same}))
-    assert said.startswith("What it cost: nothing.")
-    assert "no difference can be told" not in said
+    assert "NDCG@10 stays the same" in said
 
 
 def test_only_delegates_that_answered_are_named() -> None:

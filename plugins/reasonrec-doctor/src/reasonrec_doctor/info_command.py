@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   reasonrec plugins info transitions
+  reasonrec plugins info chain network
   reasonrec plugins info entropy --kind uncertainty
   reasonrec plugins info transitions --json | jq .settings
 """
@@ -30,17 +31,26 @@ Examples:
 
 @click.command("info", epilog=EXAMPLES)
 @click.argument("name")
+@click.argument("part", required=False)
 @click.option(
     "--kind",
     type=click.Choice([str(kind) for kind in Kind]),
     help="Of the component, where several kinds have one of that name.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the settings as JSON schema.")
-def info_command(name: str, kind: str | None, as_json: bool) -> None:
-    """Explain the component NAME: its settings with their defaults, its source, its weights and their licence."""
+def info_command(name: str, part: str | None, kind: str | None, as_json: bool) -> None:
+    """Explain the component NAME: what it is, its settings with their defaults, its weights and their licence.
+
+    Settings that are tables of their own are shown as PART, e.g. ``plugins info chain network``.
+    """
     registry = Registry.discover()
     told = describe(registry, find(registry, name, kind))
-    print_json(told) if as_json else _print_info(told)
+    if as_json:
+        print_json(told)
+    elif part is not None:
+        print_settings(name, part_of(told["settings"], part, name))
+    else:
+        _print_info(told)
 
 
 def find(registry: Registry, name: str, kind: str | None) -> Registered:
@@ -147,8 +157,38 @@ def _print_info(told: Mapping[str, Any]) -> None:
     shown += [("weights" if key == "source" else f"weights {key}", value) for key, value in told["weights"].items()]
     print_facts([(key, value) for key, value in shown if value], told["name"])
     out.print(f"\n{plain(told['description'])}\n")
-    rows = list(settings_rows(told["settings"]))
-    if rows:
-        print_table(("setting", "allowed", "default", "meaning"), rows, whole={"setting"})
+    if told["settings"].get("properties"):
+        print_settings(told["name"], told["settings"])
     else:
         out.print("No settings.")
+
+
+def part_of(schema: Mapping[str, Any], part: str, name: str) -> Mapping[str, Any]:
+    """The schema of a setting that is a table of its own.
+
+    Raises:
+        ConfigError: there is no such table.
+    """
+    tables = {key: found for key, told in schema.get("properties", {}).items() if (found := _nested(told, schema))}
+    if part not in tables:
+        fix = did_you_mean(part, tables) if tables else "It has none: leave PART out."
+        raise ConfigError(f"{name} has no table of settings {part!r}", where="PART", fix=fix)
+    return tables[part]
+
+
+def print_settings(name: str, schema: Mapping[str, Any]) -> None:
+    """A line for each setting; those that are tables of their own come last, by name."""
+    tables = [key for key, told in schema.get("properties", {}).items() if _nested(told, schema)]
+    rows = [row for row in settings_rows(schema) if row[0].partition(".")[0] not in tables]
+    print_table(("setting", "allowed", "default", "meaning"), rows, whole={"setting"})
+    for key in tables:
+        meaning = schema["properties"][key].get("description", "")
+        count = len(_nested(schema["properties"][key], schema)["properties"])
+        out.print(f"[{key}] {plain(meaning)} {count} settings: reasonrec plugins info {name} {key}", markup=False)
+
+
+def _nested(told: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of the table that a setting is; empty where it is none."""
+    definitions = schema.get("$defs", {})
+    found = definitions.get(str(told.get("$ref", "")).rpartition("/")[2], {})
+    return {**found, "$defs": definitions} if "properties" in found else {}

@@ -38,4 +38,4 @@ def rewrite_report(results: Results, run: Path, out: str | os.PathLike[str] | No
         folder.mkdir(parents=True, exist_ok=True)
     files = write_reports(results, run, config, registry, folder)
     page = next((each for each in files if each.suffix == ".html"), run / "metrics.json")
-    return WrittenReport(page, tuple(summarise_results(results, config, registry)))
+    return WrittenReport(page, tuple(summarise_results(results, run, config, registry)))

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reasonrec_core.types import shorten_steps
 from reasonrec_report.card_schema import Card, CardItem, CardStep, Explanation, OtherAnswer
 from reasonrec_report.number_format import format_percent
-from reasonrec_report.thumbnails import Pictures
+from reasonrec_report.thumbnails import Picture, Pictures
 
 FIRST = 10
 """Ranked items that a card shows before "more"."""
 RECENT = 10
 """Newest history items that a card shows; older ones only where the answer rests on them."""
-ALTERNATIVES = 3
-EVIDENCE = 5
+ALTERNATIVES, EVIDENCE = 3, 3
 """What a step shows of its alternatives and its evidence."""
+FILLER = 0.01
+"""Weight below which an alternative is not worth naming."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class ItemView:
     """An item: title, thumbnail as a data URI, and what is special about it."""
 
     title: str
-    picture: str | None
+    picture: Picture | None
     initial: str
     score: str = ""
     is_target: bool = False
@@ -74,6 +76,7 @@ class CardView:
     ranking: tuple[ItemView, ...]
     more: tuple[ItemView, ...]
     steps: tuple[StepView, ...]
+    brief: tuple[StepView, ...]
     others: tuple[OtherView, ...]
     has_pictures: bool
 
@@ -107,6 +110,7 @@ def make_card_view(card: Card, pictures: Pictures) -> CardView:
         ranking=ranking[:FIRST],
         more=ranking[FIRST:],
         steps=tuple(make_step_view(step, card) for step in card.steps),
+        brief=tuple(make_step_view(step, card) for step in shorten_steps(card.steps)),
         others=tuple(_other(other) for other in card.others),
         has_pictures=any(item.picture for item in everything),
     )
@@ -154,15 +158,16 @@ def _route(card: Card) -> str:
 def make_step_view(step: CardStep, card: Card | Explanation) -> StepView:
     """A step ready to be shown; ``card`` has the history that its evidence points at."""
     share = min(max(step.weight, 0.0), 1.0)
-    evidence = [_evidence(e, card) for e in sorted(step.evidence, key=lambda e: _older(e, card))]
+    known = [_evidence(e, card) for e in step.evidence if not _older(e, card)]
+    shown = list(dict.fromkeys(known))[:EVIDENCE]
     return StepView(
         kind=step.kind,
         claim=step.claim,
-        evidence=tuple(evidence[:EVIDENCE]),
-        more_evidence=max(len(evidence) - EVIDENCE, 0),
+        evidence=tuple(shown),
+        more_evidence=len(step.evidence) - len(shown),
         weight=format_percent(share),
         share=round(100 * share, 1),
-        alternatives=tuple((name, format_percent(weight)) for name, weight in step.alternatives[:ALTERNATIVES]),
+        alternatives=tuple((name, format_percent(w)) for name, w in step.alternatives[:ALTERNATIVES] if w >= FILLER),
     )
 
 
@@ -173,18 +178,16 @@ def _grounds(card: Card) -> set[int]:
 
 
 def _older(evidence: int | str, card: Card | Explanation) -> bool:
-    """Whether the card cannot show the title, so that others are named first."""
-    return isinstance(evidence, int) and evidence < card.history_start
+    """Whether the card does not have the title: it is counted, not named."""
+    return isinstance(evidence, int) and not 0 <= evidence - card.history_start < len(card.history)
 
 
 def _evidence(evidence: int | str, card: Card | Explanation) -> str:
     """A history position as the title that stands there, a field as its name."""
     if isinstance(evidence, str):
         return evidence.replace("_", " ")
-    place = evidence - card.history_start
-    if 0 <= place < len(card.history):
-        return card.history[place].title or card.history[place].id
-    return f"history item {evidence + 1}"
+    item = card.history[evidence - card.history_start]
+    return item.title or item.id
 
 
 def count_shown(shown: int, every: int | None, what: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reasonrec_core.evaluate.schema import Estimate, TimeSpent
 from reasonrec_report.axes import Scale, Tick, make_axis_around
 from reasonrec_report.metric_names import format_value
-from reasonrec_report.number_format import format_percent, format_signed
+from reasonrec_report.number_format import format_digits, format_percent, format_range, format_signed
 from reasonrec_report.plots import BOTTOM, LEFT, RIGHT, TOP
 from reasonrec_report.sections import CostResult, CostRow, CurvePoint, DelegationCurve, HorizonCost
 
@@ -154,7 +154,7 @@ def make_quarters_table(found: DelegationCurve, costs: CostResult | None) -> Del
         bill = spent.get(row.group)
         cells += _quarter_cells(bill) if spent else []
         cells += [f"{bill.tokens:,.0f}" if bill else "–"] if with_tokens else []
-        lines.append(Line(format_readable(row.group), tuple(cells)))
+        lines.append(Line(format_range(row.group), tuple(cells)))
     return DelegationTable("By evidence horizon, shortest histories first", tuple(columns), tuple(lines))
 
 
@@ -198,8 +198,13 @@ def _times(spent: TimeSpent) -> tuple[str, str, str]:
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds as text, in milliseconds where they are few."""
-    return f"{seconds:,.1f} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
+    """Seconds as text, with three digits that count: 592 µs, 1.93 ms, 12.4 s, 2 min 5 s."""
+    for factor, unit in ((1, "s"), (1000, "ms"), (1_000_000, "µs")):
+        if seconds * factor >= 60 and unit == "s":
+            return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+        if seconds * factor >= 1 or unit == "µs":
+            return f"{format_digits(seconds * factor)} {unit}"
+    raise AssertionError
 
 
 def format_relative(found: Estimate) -> str:
@@ -212,13 +217,6 @@ def format_relative(found: Estimate) -> str:
     if found.low is None or found.high is None:
         return text
     return f"{text} ({format_signed(100 * found.low, 1)} to {format_signed(100 * found.high, 1)})"
-
-
-def format_readable(group: str) -> str:
-    """A range of numbers as it is printed: ≤ 5, 6–8, ≥ 14."""
-    text = group.replace("<=", "≤").replace(">=", "≥")
-    low, dash, high = text.partition("-")
-    return f"{low}–{high}" if dash and low.isdigit() and high.isdigit() else text
 
 
 def _with_interval(found: Estimate) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reasonrec_core.types import shorten_steps
 from reasonrec_report.card_schema import Explanation
 from reasonrec_report.cards import ItemView, StepView, make_item_view, make_step_view
 from reasonrec_report.thumbnails import Pictures
@@ -48,6 +49,7 @@ class ExplanationView:
     is_true: bool
     verdict: str
     steps: tuple[StepView, ...]
+    brief: tuple[StepView, ...]
     others: tuple[OtherTextView, ...]
 
 
@@ -79,6 +81,7 @@ def _view(told: Explanation, pictures: Pictures) -> ExplanationView:
         is_true=not claims or all(claim.verified for claim in claims),
         verdict=_verdict(told),
         steps=tuple(make_step_view(step, told) for step in told.steps),
+        brief=tuple(make_step_view(step, told) for step in shorten_steps(told.steps)),
         others=tuple(
             OtherTextView(each.system, each.text, "" if each.value is None else f"{each.value:.1f}")
             for each in told.others

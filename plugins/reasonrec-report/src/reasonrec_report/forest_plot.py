@@ -12,6 +12,7 @@ from reasonrec_core.evaluate.schema import Estimate
 from reasonrec_report.axes import Scale, Tick, make_axis_around
 from reasonrec_report.leaderboard import Leaderboard, SystemRole
 from reasonrec_report.metric_names import ParsedMetric, format_value
+from reasonrec_report.number_format import format_range
 from reasonrec_report.sections import SliceEstimate
 
 LANE = 14
@@ -102,7 +103,9 @@ def _panel(
             for i, c in enumerate(c for c in of if c.value is not None)
         )
         if marks:
-            rows.append(TrackRow(_readable(group), f"{max(c.n for c in of):,} queries", marks, LANE * (len(marks) + 1)))
+            rows.append(
+                TrackRow(format_range(group), f"{max(c.n for c in of):,} requests", marks, LANE * (len(marks) + 1))
+            )
     title = name.replace("_", " ").replace("-", " ")
     return Intervals(title, UNITS.get(title, ""), metric, tuple(rows), scale.ticks(3), None, legend)
 
@@ -113,10 +116,3 @@ def _mark(tone: SystemRole, label: str, value: Estimate | SliceEstimate, scale: 
     high = middle if value.high is None else value.high
     interval = "" if value.low is None or value.high is None else f" ({format_value(low)}–{format_value(high)})"
     return Mark(tone, label, scale(middle), scale(low), scale(high), y, f"{format_value(middle)}{interval}")
-
-
-def _readable(group: str) -> str:
-    """A range of numbers as it is printed: ≤ 5, 6–8, ≥ 14."""
-    text = group.replace("<=", "≤").replace(">=", "≥")
-    low, dash, high = text.partition("-")
-    return f"{low}–{high}" if dash and low.isdigit() and high.isdigit() else text

@@ -31,6 +31,7 @@ class Run:
         config: ``config.toml``, resolved.
         config_text: the same as it stands in the file.
         environment: ``environment.json``.
+        folder: that was read.
         images: the folder that the cards' images are relative to.
     """
 
@@ -39,6 +40,7 @@ class Run:
     config: dict[str, Any] = field(default_factory=dict)
     config_text: str = ""
     environment: dict[str, Any] = field(default_factory=dict)
+    folder: Path = Path()
     images: Path | None = None
     explanations: tuple[Explanation, ...] = ()
 
@@ -69,10 +71,16 @@ def read_run(folder: Path, results: Results | None = None) -> Run:
         cards or (),
         _parse_toml(folder / "config.toml", text),
         text,
-        _if_there(folder / "environment.json", lambda path: _parse(path, TypeAdapter(dict[str, Any]))) or {},
+        read_environment(folder),
+        folder,
         Path(root) if root else None,
         told or (),
     )
+
+
+def read_environment(folder: Path) -> dict[str, Any]:
+    """What a run was made with: ``environment.json``, empty where there is none."""
+    return _if_there(folder / "environment.json", lambda path: _parse(path, TypeAdapter(dict[str, Any]))) or {}
 
 
 def _if_there(path: Path, read: Callable[[Path], T]) -> T | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from reasonrec_core.evaluate.ctr_metrics import CLICK_METRICS
 from reasonrec_core.evaluate.ranking_metrics import RANKING_METRICS
 from reasonrec_core.evaluate.schema import MetricFacts
+from reasonrec_report.number_format import format_digits
 
 BUILT_IN = {
     m.name.lower(): MetricFacts(better=m.better, meaning=m.meaning, order=m.order)
@@ -80,8 +81,5 @@ def choose_headline(metrics: Iterable[ParsedMetric]) -> ParsedMetric | None:
 
 
 def format_value(value: float | None) -> str:
-    """A metric's value as text with about four digits that count, a dash where there is none."""
-    if value is None:
-        return "–"
-    digits = 4 if abs(value) < 1 else 3 if abs(value) < 10 else 1
-    return f"{value:.{digits}f}"
+    """A metric's value as text, a dash where there is none."""
+    return "–" if value is None else format_digits(value)

@@ -10,6 +10,20 @@ def format_signed(value: float, digits: int = 4) -> str:
     return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
+def format_digits(value: float) -> str:
+    """A number with three digits that count, and at most four after the point: 0.0920, 0.117, 1.23, 12.3, 1,234."""
+    size = abs(value)
+    digits = 4 if size < 0.1 else 3 if size < 1 else 2 if size < 10 else 1 if size < 100 else 0
+    return f"{value:,.{digits}f}"
+
+
+def format_range(group: str) -> str:
+    """A range of numbers as it is printed: ≤ 5, 6–8, ≥ 14."""
+    text = group.replace("<=", "≤").replace(">=", "≥")
+    low, dash, high = text.partition("-")
+    return f"{low}–{high}" if dash and low.isdigit() and high.isdigit() else text
+
+
 def format_p_value(p: float | None) -> str:
     """A p-value as text."""
     if p is None:

@@ -30,6 +30,7 @@ class Dot:
     low: float
     high: float
     r: float
+    text: str
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,16 @@ def draw_reliability(found: ConfidenceQuality, beside: ConfidenceQuality | None 
     y = make_axis_from_zero(top, start=BOTTOM, end=TOP, limit=1.0)
     most = max(g.n for g in drawn)
     dots = tuple(
-        Dot(x(g.confidence), y(g.accuracy), y(low), y(high), round(3 + 4 * (g.n / most) ** 0.5, 2))
+        Dot(x(g.confidence), y(g.accuracy), y(low), y(high), round(3 + 4 * (g.n / most) ** 0.5, 2), _describe(g))
         for g, (low, high) in zip(drawn, intervals, strict=True)
     )
     diagonal = (x(0), y(0), x(x.high), y(y.high))
     return ReliabilityDiagram(dots, groups, len(groups) - len(drawn), diagonal, x.ticks(), y.ticks())
+
+
+def _describe(group: AnswerGroup) -> str:
+    promised, came = format_percent(group.confidence, 1), format_percent(group.accuracy, 1)
+    return f"{group.n:,} answers: {promised} stated, {came} came true"
 
 
 def _groups(found: ConfidenceQuality) -> tuple[tuple[AnswerGroup, ...], list[AnswerGroup]]:

@@ -34,4 +34,5 @@ def reasonrec_reporters() -> list[ComponentSpec]:
             "slices", "reasonrec_report.measure.slices:SliceReporter", "Every system on parts of the queries"
         ),
         ComponentSpec("cards", "reasonrec_report.reporter:CardReporter", "Single decisions and explanations"),
+        ComponentSpec("checks", "reasonrec_report.checks:CheckReporter", "What a run must reach, for people and CI"),
     ]

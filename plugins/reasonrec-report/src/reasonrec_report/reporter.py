@@ -17,8 +17,10 @@ from reasonrec_report.export_cards import make_cards
 from reasonrec_report.export_explanations import sample_explanations
 from reasonrec_report.faithfulness import describe_faithfulness, read_faithfulness
 from reasonrec_report.leaderboard import Leaderboard
+from reasonrec_report.load_run import read_environment
 from reasonrec_report.page import write_report
 from reasonrec_report.sections import read_sections
+from reasonrec_report.verdict import make_headline, read_command
 
 
 class HtmlReporter(Reporter[Empty]):
@@ -32,24 +34,30 @@ class HtmlReporter(Reporter[Empty]):
         """Systems by metrics, the best bold."""
         return ConsoleTable(Leaderboard(results))
 
-    def summarise(self, results: Results) -> Sequence[str]:
-        """Whether there is too little to tell, what was delegated, saved and held back, what looks like a leak."""
+    def summarise(self, results: Results, run_folder: Path) -> Sequence[str]:
+        """The answer first: is it good, what does that mean for people, does delegating pay; then what else was found
+
+        (a share that was missed, consulting, abstaining, faithfulness, leaks); at last what to do next.
+        """
         checked = read_sections(results)
+        first = make_headline(checked, read_command(read_environment(run_folder)), str(run_folder))
         said = [
-            summary_text.describe_shortage(Leaderboard(results)),
-            routing_text.describe_delegation(checked),
+            first.verdict,
+            first.felt,
+            first.delegating,
             routing_text.describe_missed_share(checked),
             routing_text.describe_consulting(checked),
-            routing_text.describe_saving(checked),
             routing_text.describe_abstention(checked),
         ]
         if found := read_faithfulness(results):
             said += describe_faithfulness(found)
         said += [
-            f"{system}: NDCG/HR {ratio:.3f} is suspiciously near 1; check for leaks: reasonrec data check"
+            f"{system}: NDCG/HR is {ratio:.3f}. Nearly all hits in first place are typical of ids that give the next "
+            "item away."
             for system, ratio, is_high in summary_text.find_leak_signs(Leaderboard(results))
             if is_high
         ]
+        said += [f"{step.why}: {step.command}" for step in first.next_steps]
         return [each for each in said if each]
 
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from enum import StrEnum
 
 from reasonrec_core.evaluate.schema import RoutingResult
 from reasonrec_report.delegation_section import format_duration, format_relative
 from reasonrec_report.metric_names import choose_headline, format_value, parse_metric
-from reasonrec_report.number_format import format_percent
+from reasonrec_report.number_format import format_percent, format_signed
 from reasonrec_report.sections import CostResult, DelegationCurve, ReportedResults
 
 SIGNALS = {
     "evidence-horizon": "how little is known about the user (evidence horizon)",
-    "entropy": "how spread the policy's probabilities are (entropy)",
-    "margin": "how close the runner-up is (margin)",
+    "entropy": "how evenly the policy spreads its probability over the items (entropy)",
+    "margin": "how close the second-best item comes (margin)",
 }
 KINDS = {
-    "threshold": "The requests go where the delegate is most often better, and least often worse, by what validation "
-    "queries like them showed.",
-    "deferral": "The requests go where a regression, learned on validation queries, expects a delegate's answer to "
-    "gain most or lose least.",
-    "cascade": "Delegates are asked in turn, and the first whose answer is worth it answers; else the policy does.",
-    "risk-control": "As much is delegated as keeps the expected loss below the wanted limit (conformal risk control).",
+    "threshold": "Those requests are handed over where, on similar validation requests, the delegate was most often "
+    "better and least often worse.",
+    "deferral": "Those requests are handed over where a model learned on validation expects the delegate to gain most, "
+    "or to lose least.",
+    "cascade": "Delegates are asked in turn; the first whose answer is good enough answers, otherwise the policy does.",
+    "risk-control": "As much is handed over as keeps the expected loss below the limit (conformal risk control).",
 }
 FAR = 0.05
 """How far the share of the test requests is from the wanted one where that is worth a word."""
@@ -30,8 +32,24 @@ _HANDED = "replace: "
 """How the rows of `CostResult` begin that are of requests which a delegate answered."""
 CHANCE = 0.5
 """Area under the ROC curve of a coin."""
-EVEN = 0.03
-"""Change of the time per request that is not worth a word."""
+NBSP = "\N{NO-BREAK SPACE}"
+
+
+class Effect(StrEnum):
+    """What a change did, by its interval."""
+
+    BETTER = "better"
+    SAME = "same"
+    WORSE = "worse"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """An effect, and a clause that says it."""
+
+    effect: Effect
+    text: str
 
 
 def describe_delegation(results: ReportedResults) -> str:
@@ -45,6 +63,9 @@ def describe_delegation(results: ReportedResults) -> str:
     delegate = _list(answered) if answered else routing.delegate or "a delegate"
     n = _requests(results)
     of = f"the {n:,} test requests" if n else "the test requests"
+    if not facts.share and not routing.consulted and not routing.abstained:
+        why = f": {routing.nothing}" if routing.nothing else ""
+        return f"{policy} answered all of {of}; none were handed to {delegate}{why}."
     parts = [f"{format_percent(facts.share)} of {of} were handed to {delegate}"]
     if routing.consulted:
         parts.append(f"on {format_percent(routing.consulted)} {policy} decided with the delegates' answers in view")
@@ -60,11 +81,11 @@ def describe_consulting(results: ReportedResults) -> str:
     if found is None:
         return ""
     if not found.queries:
-        return "Consulting delegates: about no validation query so little is known that they would be consulted."
+        return "Consulting delegates: enough is known about every user, so nobody needs to be consulted."
     gain = f", {format_relative(found.gain)}" if found.gain else ""
     said = (
-        f"Consulting delegates: on {found.queries:,} validation queries NDCG is {format_value(found.consulted)} with "
-        f"their answers in view, against {format_value(found.policy)}{gain}"
+        f"Consulting delegates: on {found.queries:,} validation requests NDCG is {format_value(found.consulted)} with "
+        f"their answers in view and {format_value(found.policy)} without{gain}"
     )
     return f"{said}." if found.used else f"{said}. That is no clear gain, so nobody is consulted."
 
@@ -76,77 +97,75 @@ def describe_abstention(results: ReportedResults) -> str:
     if found is None or head is None:
         return ""
     wanted = next(((name, value) for name, value in found.wanted.items() if value is not None), None)
-    goals = {"abstain": "no answer to {}", "selective_risk": "at most {} of the answers without a hit"}
-    goal = f" (wanted: {goals[wanted[0]].format(format_percent(wanted[1]))})" if wanted and wanted[0] in goals else ""
+    goals = {"abstain": "{} without an answer", "selective_risk": "at most {} of the answers without a hit"}
+    goal = f" (goal: {goals[wanted[0]].format(format_percent(wanted[1]))})" if wanted and wanted[0] in goals else ""
     name, given = head.name, found.answered[head.name]
     interval = f" ({format_value(given.low)}–{format_value(given.high)})" if given.low is not None else ""
     parts = [
-        f"Where no answer is given: {format_percent(1 - found.coverage)} of the requests{goal}, the least sure ones",
-        f"the answers that are given have {name} {format_value(given.value)}{interval}",
+        f"The least sure {format_percent(1 - found.coverage)} of the requests get no answer{goal}",
+        f"the answers that are given reach {name} {format_value(given.value)}{interval}",
     ]
     if found.risk and found.risk.value is not None:
         parts.append(f"{format_percent(found.risk.value)} of them miss")
     if name in found.held_back:
-        parts.append(f"the policy would have had {format_value(found.held_back[name])} on the others")
-    return f"{'; '.join(parts)}. All other figures count a request without an answer as a miss."
+        parts.append(f"on the others the policy would have reached {format_value(found.held_back[name])}")
+    return f"{'; '.join(parts)}. Every other figure counts a request without an answer as a miss."
+
+
+def judge_quality(results: ReportedResults) -> Judgement:
+    """What delegating did to quality, against the policy answering everything."""
+    curve = results.delegation_curve
+    if curve is None or curve.chosen is None or curve.chosen.value is None or not curve.policy:
+        return Judgement(Effect.UNKNOWN, "the quality was not compared")
+    chosen, base = curve.chosen, curve.policy
+    assert chosen.value is not None
+    if chosen.low is None or chosen.high is None:
+        both = f"{format_value(chosen.value)} against {format_value(base)} for the policy alone"
+        return Judgement(Effect.UNKNOWN, f"{curve.metric} is {both}")
+    change, low, high = (value / base - 1 for value in (chosen.value, chosen.low, chosen.high))
+    interval = f"95{NBSP}% interval {format_signed(100 * low, 1)} to {format_signed(100 * high, 1)}{NBSP}%"
+    if low > 0:
+        return Judgement(Effect.BETTER, f"{curve.metric} rises by {format_percent(change, 1)} ({interval})")
+    if high < 0:
+        return Judgement(Effect.WORSE, f"{curve.metric} falls by {format_percent(-change, 1)} ({interval})")
+    if low == high == 0:
+        return Judgement(Effect.SAME, f"{curve.metric} stays the same")
+    return Judgement(Effect.SAME, f"{curve.metric} shows no measurable change ({interval})")
+
+
+def judge_time(results: ReportedResults) -> Judgement:
+    """What delegating did to the time of a request: paired by request, or nothing is claimed."""
+    found = results.delegation.time if results.delegation else None
+    if found is None or found.value is None or found.low is None or found.high is None:
+        return Judgement(Effect.UNKNOWN, "the times were not compared")
+    interval = f"95{NBSP}% interval {format_signed(100 * found.low, 0)} to {format_signed(100 * found.high, 0)}{NBSP}%"
+    if found.high < 0:
+        return Judgement(Effect.BETTER, f"a request takes {format_percent(-found.value)} less time ({interval})")
+    if found.low > 0:
+        return Judgement(Effect.WORSE, f"a request takes {format_percent(found.value)} more time ({interval})")
+    return Judgement(Effect.SAME, f"the time of a request shows no measurable change ({interval})")
 
 
 def describe_price(results: ReportedResults) -> str:
-    """What delegating did to quality."""
-    curve = results.delegation_curve
-    if curve is None or curve.chosen is None or curve.chosen.value is None or not curve.policy:
+    """What delegating did to quality and time, with both means."""
+    if results.routing is None:
         return ""
-    chosen, base = curve.chosen, curve.policy
-    assert chosen.value is not None
-    values = (
-        f"{curve.metric} is {format_value(chosen.value)} against {format_value(base)} if the policy answers everything"
-    )
-    if chosen.low is None or chosen.high is None:
-        return f"What it cost: {values}."
-    if chosen.low == chosen.high == base:
-        return f"What it cost: nothing. {values}: whoever answers, the lists are as good."
-    difference = chosen.model_copy(
-        update={"value": chosen.value / base - 1, "low": chosen.low / base - 1, "high": chosen.high / base - 1}
-    )
-    if chosen.low > base:
-        verdict = "so routing gained quality"
-    elif chosen.high < base:
-        verdict = "so routing lost quality"
-    else:
-        verdict = "so no difference can be told"
-    return f"What it cost: {values}, {format_relative(difference)}; {verdict}."
-
-
-def describe_saving(results: ReportedResults) -> str:
-    """What delegating did to time and tokens."""
-    if results.routing is None:  # nobody could be delegated to
-        return ""
-    rows = {row.who: row for row in results.costs.rows} if results.costs else {}
+    quality, time = judge_quality(results), judge_time(results)
+    curve, rows = results.delegation_curve, {row.who: row for row in results.costs.rows} if results.costs else {}
     policy = results.roles.policy if results.roles else None
     mine, whole = rows.get(policy or ""), rows.get("routed")
+    if curve is None or curve.chosen is None:
+        return ""
+    means = f"{format_value(curve.chosen.value)} routed, {format_value(curve.policy)} with the policy alone"
+    said = f"Against the policy answering everything, {quality.text}: {means}. {_capital(time.text)}"
     if mine is None or whole is None:
-        ratio = results.delegation.latency_ratio if results.delegation else None
-        return "" if ratio is None else f"{_effect(ratio)}: a request takes {_ratio(ratio)} as the policy alone."
-    ratio = whole.single.mean / mine.single.mean
-    ours, alone = format_duration(whole.single.mean), format_duration(mine.single.mean)
-    both = f"{ours} on average, against {alone} for the policy alone"
-    change = (
-        "no time was saved"
-        if abs(ratio - 1) < EVEN
-        else f"{format_percent(abs(1 - ratio))} {'less' if ratio < 1 else 'more'}"
-    )
-    told = f"{_effect(ratio)}: a request takes {both}: {change}."
-    if mine.tokens:
-        told += f" It takes {whole.tokens:,.0f} tokens, against {mine.tokens:,.0f}."
-    return told
+        return f"{said}."
+    said += f": {format_duration(whole.single.mean)} routed, {format_duration(mine.single.mean)} with the policy alone."
+    return f"{said} It spends {whole.tokens:,.0f} tokens instead of {mine.tokens:,.0f}." if mine.tokens else said
 
 
-def _effect(ratio: float) -> str:
-    return "What it saved" if ratio < 1 + EVEN else "What it took"
-
-
-def _ratio(ratio: float) -> str:
-    return "as long" if abs(ratio - 1) < EVEN else f"{ratio:.2f} times as long"
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def describe_rule(routing: RoutingResult) -> str:
@@ -157,7 +176,7 @@ def describe_rule(routing: RoutingResult) -> str:
         known.append(f"what {_list(routing.asks)} answered")
     elif routing.answer_features:
         known.append("how long and how popular the history is")
-    parts = [f"Why: it is decided {stage}" if stage else "Why: it is decided"]
+    parts = [f"How it is decided: {stage}" if stage else "How it is decided"]
     parts[0] += f", from {_list(known)}." if known else "."
     parts.append(KINDS.get(routing.kind or "", ""))
     if routing.threshold is not None:
@@ -186,14 +205,18 @@ def describe_missed_share(results: ReportedResults) -> str:
         return ""
     if abs(routing.reached - float(wanted[1])) < FAR:
         return ""
-    return f"{_target(routing)} A share is placed on validation queries; the test requests may differ."
+    came, asked = format_percent(routing.reached), format_percent(float(wanted[1]))
+    return (
+        f"Of the test requests {came} were handed over, not the {asked} asked for: the share is set on validation "
+        "requests, and test requests differ."
+    )
 
 
 def _target(routing: RoutingResult) -> str:
     if routing.target is None:
         return ""
-    reached = f", and {_amount(routing.reached)} came of it on the test requests" if routing.reached else ""
-    return f"Wanted was {_amount(routing.target)}{reached}."
+    reached = f"; on the test requests it came to {_amount(routing.reached)}" if routing.reached else ""
+    return f"The goal was {_amount(routing.target)}{reached}."
 
 
 def describe_rest(curve: DelegationCurve | None) -> str:
@@ -204,13 +227,13 @@ def describe_rest(curve: DelegationCurve | None) -> str:
     limit = f"{100 * found.limit:g}\N{NO-BREAK SPACE}%"
     if not found.share:
         return (
-            f"How much could be delegated: nothing. On validation queries no share could be shown to lose at most "
-            f"{limit} of {curve.metric} (lower end of the 95\N{NO-BREAK SPACE}% interval)."
+            f"How much could be handed over: nothing. On validation, no share was shown to lose at most {limit} of "
+            f"{curve.metric} (lower end of the 95{NBSP}% interval)."
         )
-    confirmed = "and the test requests confirm it" if found.confirmed else "but the test requests do not confirm it"
+    confirmed = "the test requests confirm it" if found.confirmed else "the test requests do not confirm it"
     return (
-        f"How much could be delegated: up to {format_percent(found.share)} loses at most {limit} of {curve.metric} by "
-        f"the validation queries ({format_relative(found.validation)}), {confirmed} ({format_relative(found.test)})."
+        f"How much could be handed over: up to {format_percent(found.share)} loses at most {limit} of {curve.metric} "
+        f"on validation ({format_relative(found.validation)}); {confirmed} ({format_relative(found.test)})."
     )
 
 
@@ -220,7 +243,7 @@ def describe_costs(costs: CostResult | None) -> str:
         return ""
     n = next((row.single.n for row in costs.rows if row.single.n), None)
     sample = f"{n:,.0f} test requests, drawn at random" if n else "A sample of test requests"
-    return f"{sample}, on the machine of this run. In batches, the time of a batch is divided by its requests."
+    return f"Measured on {sample}, on the machine of this run. The time of a batch is divided by its requests."
 
 
 def _requests(results: ReportedResults) -> int | None:

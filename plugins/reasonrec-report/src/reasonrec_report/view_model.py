@@ -18,13 +18,16 @@ from reasonrec_report import (
     summary_text,
 )
 from reasonrec_report.cards import CardView, count_shown, group_by_outcome, make_card_view
+from reasonrec_report.checks import Check, read_limits, run_checks
 from reasonrec_report.faithfulness import FaithfulnessView, make_faithfulness_view, read_faithfulness
-from reasonrec_report.leaderboard import Leaderboard, SystemsTable, Verdict, make_table, shorten_protocol
+from reasonrec_report.flow import FlowStage, draw_flow
+from reasonrec_report.leaderboard import Leaderboard, SystemRole, SystemsTable, Verdict, make_table, shorten_protocol
 from reasonrec_report.load_run import Run
 from reasonrec_report.metric_names import format_value
-from reasonrec_report.number_format import format_percent
+from reasonrec_report.number_format import format_percent, format_signed
 from reasonrec_report.sections import CalibrationResult, ReportedResults
-from reasonrec_report.thumbnails import Pictures
+from reasonrec_report.thumbnails import Picture, Pictures
+from reasonrec_report.verdict import Headline, explain_terms, make_headline, read_command
 
 COLUMNS = 6
 """Metrics that the main table has room for."""
@@ -70,9 +73,12 @@ class ReportView:
     """The content of the report. A part that is None or empty is left out of the page."""
 
     title: str
-    subtitle: str
-    verdict: str
-    hits: str | None
+    run: str
+    headline: Headline
+    about: tuple[Fact, ...]
+    words: tuple[tuple[str, str], ...]
+    checks: tuple[Check, ...]
+    flow: tuple[FlowStage, ...]
     figures: tuple[Figure, ...]
     findings: tuple[ComparisonView, ...]
     facts: tuple[Fact, ...]
@@ -105,6 +111,7 @@ class ReportView:
     failures: tuple[CardView, ...]
     shown: tuple[str, str]
     explanations: tuple[explanations.ExplanationGroup, ...]
+    pictures: tuple[Picture, ...]
     pictures_note: str
     command: str
     config: str
@@ -116,13 +123,17 @@ def make_view(run: Run) -> ReportView:
     results, board = run.results, Leaderboard(run.results)
     pictures = Pictures(run.images)
     successes, failures = (tuple(make_card_view(c, pictures) for c in cards) for cards in group_by_outcome(run.cards))
+    explained = explanations.group_explanations(run.explanations, pictures)
     columns = board.columns(COLUMNS)
     calibration, curve = results.calibration, results.delegation_curve
     return ReportView(
         title=results.dataset.name,
-        subtitle=_subtitle(run),
-        verdict=summary_text.describe_verdict(board),
-        hits=summary_text.describe_hits(board),
+        run=str(run.config.get("name", "")),
+        headline=make_headline(results, read_command(run.environment), str(run.folder)),
+        about=_about(run, board),
+        words=explain_terms(board, results),
+        checks=run_checks(results, read_limits(run.config)),
+        flow=draw_flow(results),
         figures=_figures(run, board),
         findings=_findings(board),
         facts=_facts(run),
@@ -154,12 +165,30 @@ def make_view(run: Run) -> ReportView:
         successes=successes,
         failures=failures,
         shown=_count_cards(results, len(successes), len(failures)),
-        explanations=explanations.group_explanations(run.explanations, pictures),
+        explanations=explained,
+        pictures=pictures.used,
         pictures_note=_pictures_note(pictures),
         command=_command(run),
         config=run.config_text,
         environment=tuple(_flat(run.environment)),
     )
+
+
+def _about(run: Run, board: Leaderboard) -> tuple[Fact, ...]:
+    """What the page is about, in one line."""
+    date, seed = run.environment.get("date"), run.config.get("seed")
+    data = run.results.dataset
+    counts = ((data.users, "users"), (data.items, "items"), (data.interactions, "interactions"))
+    size = ", ".join(f"{n:,} {what}" for n, what in counts if n is not None)
+    facts = [
+        ("Run", run.config.get("name")),
+        ("Date", str(date).replace("T", " ")[:16] if date else None),
+        ("Policy", board.first(SystemRole.POLICY)),
+        ("Data", f"{data.name} ({size})" if size else data.name),
+        ("Protocol", shorten_protocol(run.results.protocol)),
+        ("Seed", seed),
+    ]
+    return tuple(Fact(term, str(value)) for term, value in facts if value not in (None, ""))
 
 
 def _figures(run: Run, board: Leaderboard) -> tuple[Figure, ...]:
@@ -174,15 +203,23 @@ def _figures(run: Run, board: Leaderboard) -> tuple[Figure, ...]:
     facts, routing = results.delegation, results.routing
     if routing and facts and facts.share is not None:
         figures.append(
-            Figure("Delegated", format_percent(facts.share), f"to {routing.delegate or 'a delegate'}", facts.share)
+            Figure("Handed over", format_percent(facts.share), f"to {routing.delegate or 'a delegate'}", facts.share)
         )
-    if routing and facts and facts.latency_ratio is not None:
-        ratio = facts.latency_ratio
-        figures.append(
-            Figure("Time", f"× {ratio:.2f}", "of the policy alone, per request", ratio if ratio < 1 else None)
+    if routing and facts and facts.share:
+        time = routing_text.judge_time(results)
+        change = facts.time.value if facts.time else None
+        known = change is not None and time.effect in (routing_text.Effect.BETTER, routing_text.Effect.WORSE)
+        value = (
+            f"{format_signed(100 * (change or 0), 0)}\N{NO-BREAK SPACE}%"
+            if known
+            else "≈"
+            if change is not None
+            else "–"
         )
+        figures.append(Figure("Time of a request", value, time.text))
     if results.calibration and results.calibration.ece is not None:
-        figures.append(Figure("Calibration error", f"{results.calibration.ece:.3f}", "mean gap of stated and observed"))
+        points = f"{100 * results.calibration.ece:.1f} points"
+        figures.append(Figure("Confidence is off by", points, "mean gap between what was promised and what came true"))
     return tuple(figures)
 
 
@@ -234,7 +271,6 @@ def _routing(results: ReportedResults) -> tuple[str, ...]:
     said = (
         routing_text.describe_delegation(results),
         routing_text.describe_price(results),
-        routing_text.describe_saving(results),
         routing_text.describe_rule(routing),
     )
     rest = (
@@ -248,14 +284,6 @@ def _routing(results: ReportedResults) -> tuple[str, ...]:
 def _count_cards(results: ReportedResults, hits: int, misses: int) -> tuple[str, str]:
     found = results.analyses.get("cards", {})
     return count_shown(hits, found.get("hits"), "hits"), count_shown(misses, found.get("misses"), "misses")
-
-
-def _subtitle(run: Run) -> str:
-    """The data and the protocol in one line."""
-    data = run.results.dataset
-    counts = (("users", data.users), ("items", data.items), ("interactions", data.interactions))
-    parts = [f"{n:,} {name}" for name, n in counts if n is not None]
-    return " · ".join([*parts, shorten_protocol(run.results.protocol)] if run.results.protocol else parts)
 
 
 def _pictures_note(pictures: Pictures) -> str:

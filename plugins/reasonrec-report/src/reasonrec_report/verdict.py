@@ -1,0 +1,250 @@
+"""The answer first: is the result good, does delegating pay, what next; in words that need no statistics."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from reasonrec_report import summary_text
+from reasonrec_report.leaderboard import Leaderboard, SystemRole, Verdict
+from reasonrec_report.number_format import format_percent
+from reasonrec_report.routing_text import Effect, judge_quality, judge_time
+from reasonrec_report.sections import ReportedResults
+
+BESTSELLERS = "popularity"
+"""The delegate that recommends what sells best: the least that anything must beat."""
+
+
+class Tone(StrEnum):
+    """Whether the result is good."""
+
+    GOOD = "good"
+    MIXED = "mixed"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """What to do next, why, and the command that does it."""
+
+    why: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The whole report in a few sentences.
+
+    Attributes:
+        tone: whether the result is good.
+        verdict: the same in a sentence.
+        felt: what it means for a hundred people; empty where no metric says that.
+        delegating: what handing requests over did to quality and time; empty where nothing was routed.
+        next_steps: the most urgent first.
+    """
+
+    tone: Tone
+    verdict: str
+    felt: str
+    delegating: str
+    next_steps: tuple[NextStep, ...]
+
+
+def make_headline(results: ReportedResults, command: list[str], folder: str) -> Headline:
+    """Judge a run. ``command``: that made it, ``folder``: of the run; for the next steps."""
+    board = Leaderboard(results)
+    tone, verdict = judge(board)
+    steps = tuple(propose_steps(results, board, tone, command, folder))
+    return Headline(tone, verdict, describe_hits(board), describe_delegating(results), steps)
+
+
+def judge(board: Leaderboard) -> tuple[Tone, str]:
+    """Whether the main system is good: against best-sellers, and against whoever is best alone."""
+    metric, main = board.headline, board.main
+    if metric is None:
+        return Tone.UNKNOWN, "This run measured nothing."
+    if shortage := summary_text.describe_shortage(board):
+        return Tone.UNKNOWN, shortage
+    name = summary_text.name_system(board, main)
+    if any(high for _, _, high in summary_text.find_leak_signs(board)):
+        return (
+            Tone.BAD,
+            "Too good to be true: nearly all hits stand in first place, as when ids give the next item away.",
+        )
+    against = {s: d.verdict for s in board.systems if (d := board.difference(main, s, metric))}
+    if not against:
+        return Tone.UNKNOWN, f"{capital(name)} reaches {metric.name} {summary_text.state_value(board, main, metric)}."
+    rivals = [s for s in against if s != BESTSELLERS and board.role(s) not in (SystemRole.POLICY, SystemRole.CONSULT)]
+    better = next((s for s in rivals if against[s] is Verdict.WORSE), None)
+    even = [s for s in rivals if against[s] is Verdict.EVEN]
+    if better:
+        return Tone.BAD, f"Not good yet: {better} alone is better than {name} ({metric.name})."
+    beats = against.get(BESTSELLERS)
+    if beats is Verdict.WORSE:
+        return Tone.BAD, f"Not good yet: best-sellers alone are better than {name} ({metric.name})."
+    if beats is Verdict.EVEN:
+        return Tone.BAD, f"Not good yet: {name} is no better than recommending best-sellers ({metric.name})."
+    clear = f"{name} clearly beats best-sellers" if beats is Verdict.BETTER else ""
+    if even:
+        as_well = f"{join(even)} alone {'does' if len(even) == 1 else 'do'} about as well"
+        return Tone.MIXED, f"Good, but not needed: {clear}, yet {as_well}." if clear else f"Mixed: {as_well} as {name}."
+    others = f"{'every delegate' if len(rivals) > 1 else rivals[0]} alone" if rivals else ""
+    if clear:
+        return Tone.GOOD, f"Good: {clear}{f' and {others}' if others else ''}."
+    policy = next((s for s in against if board.role(s) is SystemRole.POLICY), None)
+    return Tone.GOOD, f"Good: {name} is clearly better than {others or policy or join(list(against))}."
+
+
+def describe_hits(board: Leaderboard) -> str:
+    """What the result means for a hundred people; empty where no metric says that."""
+    found = [m for m in board.metrics if m.family == "hr"]
+    wanted = next((m for m in found if m.k == 10), found[0] if found else None)
+    if wanted is None:
+        return _describe_clicks(board)
+    mine, theirs = board.estimate(board.main, wanted), None
+    if mine is None or mine.value is None:
+        return ""
+    if BESTSELLERS in board.systems and board.main != BESTSELLERS:
+        theirs = board.estimate(BESTSELLERS, wanted)
+    known = [mine.value, *([theirs.value] if theirs and theirs.value is not None else [])]
+    whole = 100 if min((v for v in known if v > 0), default=1.0) >= 0.01 else 1000
+    who = "people" if board.results.protocol.startswith("leave-one-out") else "requests"
+    among = f"among the first {wanted.k}{_candidates(wanted.protocol)}"
+    said = f"The next choice is {among} for {whole * mine.value:.0f} of {whole:,} {who}"
+    return f"{said}; best-sellers alone reach {whole * known[1]:.0f}." if len(known) > 1 else f"{said}."
+
+
+def _describe_clicks(board: Leaderboard) -> str:
+    auc = next((m for m in board.metrics if m.family == "auc"), None)
+    found = board.estimate(board.main, auc) if auc else None
+    if found is None or found.value is None:
+        return ""
+    return (
+        f"Of a clicked and an unclicked row, it gives the clicked one the higher probability in "
+        f"{100 * found.value:.0f} of 100 cases; tossing a coin gets 50."
+    )
+
+
+def _candidates(protocol: str) -> str:
+    """What was ranked, where it was not everything: ``uni99`` = the target and 99 uniformly drawn items."""
+    drawn = re.fullmatch(r"[a-z]+(\d+)", protocol)
+    return f" of {int(drawn[1]) + 1} candidates" if drawn else f" ({protocol})" if protocol else ""
+
+
+def describe_delegating(results: ReportedResults) -> str:
+    """What handing requests over did to quality and time, and whether it pays."""
+    facts, routing = results.delegation, results.routing
+    if facts is None or facts.share is None or routing is None:
+        return ""
+    quality, time = judge_quality(results), judge_time(results)
+    if not facts.share:
+        why = f": {routing.nothing}" if routing.nothing else ""
+        return f"Delegating: no request was handed over{why}; {time.text}."
+    whom = routing.delegate or "a delegate"
+    pays = {
+        (Effect.SAME, Effect.BETTER): "Delegating pays",
+        (Effect.BETTER, Effect.BETTER): "Delegating pays twice",
+        (Effect.BETTER, Effect.SAME): "Delegating pays",
+        (Effect.BETTER, Effect.WORSE): "Delegating is a trade",
+        (Effect.WORSE, Effect.BETTER): "Delegating is a trade",
+        (Effect.SAME, Effect.SAME): "Delegating makes no measurable difference",
+        (Effect.SAME, Effect.WORSE): "Delegating costs time and gains nothing",
+        (Effect.SAME, Effect.UNKNOWN): "Delegating keeps the quality",
+        (Effect.BETTER, Effect.UNKNOWN): "Delegating pays",
+        (Effect.UNKNOWN, Effect.BETTER): "Delegating saves time",
+        (Effect.UNKNOWN, Effect.UNKNOWN): "Delegating was not measured",
+    }.get((quality.effect, time.effect), "Delegating hurts")
+    return f"{pays}: with {format_percent(facts.share)} handed to {whom}, {quality.text}, and {time.text}."
+
+
+def propose_steps(
+    results: ReportedResults, board: Leaderboard, tone: Tone, command: list[str], folder: str
+) -> Iterator[NextStep]:
+    """What to do next, the most urgent first."""
+    run = shlex.quote(folder)
+    again = command[1:2] == ["run"]
+    if any(high for _, _, high in summary_text.find_leak_signs(board)):
+        yield NextStep("Look for a leak first", f"reasonrec data check {run}")
+    elif tone is Tone.UNKNOWN and board.headline is not None and summary_text.describe_shortage(board):
+        yield NextStep("See how much data there is, and bring more", f"reasonrec data describe {run}")
+    if again and results.routing is not None:
+        yield from _propose_share(results, board, command)
+    if (
+        again
+        and results.dataset.images_root
+        and not any("image" in f.name or "poster" in f.name for f in results.observe)
+    ):
+        step = "--set observe.image.encoder=timm"
+        yield NextStep("The data has pictures that nobody looked at", f"{shlex.join(command)} {step}")
+    if tone in (Tone.GOOD, Tone.MIXED) and board.headline is not None and results.roles and board.headline.k:
+        yield NextStep("Try it: one answer with its reasons", f"reasonrec recommend {run} --user ID --why")
+
+
+def _propose_share(results: ReportedResults, board: Leaderboard, command: list[str]) -> Iterator[NextStep]:
+    """Another share, where the measured one is worse than none or than all."""
+    metric, policy = board.headline, board.first(SystemRole.POLICY)
+    delegate = board.first(SystemRole.DELEGATE)
+    if metric is None or policy is None or delegate is None or not _shares(command, results):
+        return
+    quality, time = judge_quality(results).effect, judge_time(results).effect
+    between = board.difference(policy, delegate, metric)
+    if between is not None and between.verdict is Verdict.WORSE:
+        yield NextStep(f"{delegate} alone is better: let it answer everything", _with(command, "router.share=1"))
+    elif (
+        results.delegation
+        and results.delegation.share
+        and Effect.WORSE in (quality, time)
+        and (Effect.BETTER not in (quality, time))
+    ):
+        yield NextStep("Let the policy answer everything", _with(command, "router.share=0"))
+
+
+def _shares(command: list[str], results: ReportedResults) -> bool:
+    """Whether another share can be asked for: it was a share that was wanted."""
+    return str(results.routing.target if results.routing else "").startswith("share")
+
+
+def _with(command: list[str], setting: str) -> str:
+    return f"{shlex.join(command)} --set {setting}"
+
+
+def join(names: list[str]) -> str:
+    """Names in a sentence."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def capital(text: str) -> str:
+    """A capital at the start of a sentence, but not in the name of a component."""
+    return f"T{text[1:]}" if text.startswith("the ") else text
+
+
+def explain_terms(board: Leaderboard, results: ReportedResults) -> tuple[tuple[str, str], ...]:
+    """The words that a newcomer does not know, each with a line."""
+    policy, delegates = (
+        board.first(SystemRole.POLICY),
+        [s for s in board.systems if board.role(s) is SystemRole.DELEGATE],
+    )
+    terms: list[tuple[str, str]] = []
+    if policy:
+        terms.append(("Policy", f"reasons in explicit steps that its answer follows from; here {policy}"))
+    if delegates:
+        terms.append(("Delegate", f"a cheap model that can answer in the policy’s place; here {join(delegates)}"))
+    if results.routing is not None:
+        terms.append(
+            ("Routed", "the whole system: a router decides, request by request, whether policy or delegate answers")
+        )
+    head = board.headline
+    if head and head.meaning:
+        terms.append((head.name, head.meaning))
+    return tuple(terms)
+
+
+def read_command(environment: dict[str, Any]) -> list[str]:
+    """The words of the command that made the run."""
+    command = environment.get("command")
+    return [str(part) for part in command] if isinstance(command, list) else ["reasonrec", "run", "config.toml"]
