@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from reasonrec_clicks.item_content import ItemContent
+from reasonrec_clicks.labelled_rows import RaggedRows
 from scipy import sparse
 
 from reasonrec_core.catalog_growth import grown
@@ -27,8 +29,6 @@ from reasonrec_core.types import (
     QueryBatch,
     Task,
 )
-from reasonrec_lightgbm.item_content import ItemContent
-from reasonrec_lightgbm.labelled_rows import RaggedRows
 
 
 def hold_out(data: FitData, last: int, queries: int) -> tuple[Interactions, Cases]:

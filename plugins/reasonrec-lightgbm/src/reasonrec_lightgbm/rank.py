@@ -16,6 +16,7 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
+from reasonrec_clicks.item_content import WITHOUT, WITHOUT_HELP, GrowingContent, ItemContent
 
 from reasonrec_core.components import Delegate, FitData, Kind, Refittable
 from reasonrec_core.data.catalog import Catalog
@@ -33,7 +34,6 @@ from reasonrec_lightgbm.candidates import (
     feature_names,
     hold_out,
 )
-from reasonrec_lightgbm.item_content import WITHOUT, WITHOUT_HELP, GrowingContent, ItemContent
 
 TASK = {"objective": "lambdarank", "metric": "ndcg", "eval_at": [10], "lambdarank_truncation_level": 20}
 CHUNK = 256

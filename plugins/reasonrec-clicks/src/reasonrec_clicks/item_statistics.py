@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from reasonrec_clicks.labelled_rows import LabelledRows
 from reasonrec_core.catalog_growth import grown, grown_matrix
 from reasonrec_core.types import Float64
-from reasonrec_lightgbm.labelled_rows import LabelledRows
 
 USER_WEIGHT = 4.0
 """Rows that a user's bias is shrunk by: as if so many neutral labels had been seen."""

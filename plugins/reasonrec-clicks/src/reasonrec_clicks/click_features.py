@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from reasonrec_clicks.item_content import ItemContent
+from reasonrec_clicks.item_statistics import USER_WEIGHT, ItemStatistics
+from reasonrec_clicks.labelled_rows import LabelledRows, RaggedRows
 from reasonrec_core.types import Float64, Int32, Int64
-from reasonrec_lightgbm.item_content import ItemContent
-from reasonrec_lightgbm.item_statistics import USER_WEIGHT, ItemStatistics
-from reasonrec_lightgbm.labelled_rows import LabelledRows, RaggedRows
 
 CHUNK = 4096
 PAIRS = 200_000
