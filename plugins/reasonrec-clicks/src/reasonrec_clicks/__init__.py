@@ -1,1 +1,1 @@
-"""What describes a click before it happens: statistics of earlier labels, content, history. A library, no components."""
+"""What describes a click before it happens: earlier labels, content, history. A library without components."""

@@ -1,0 +1,1 @@
+"""Neural click models that cross fields: xDeepFM and DCNv2."""

@@ -1,0 +1,159 @@
+"""The delegates `xdeepfm` and `dcnv2`."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, Self, TypeVar
+
+import numpy as np
+import torch
+from reasonrec_clicks.description import ClickDescriber
+from reasonrec_torch.devices import seeded
+from reasonrec_torch.rows import RowBatch, TrainingRows
+from reasonrec_torch.storage import put_module, read_tensors, under, write_tensors
+from reasonrec_torch.trainer import train
+
+from reasonrec_core.components import Delegate, FitData
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.evaluate.ctr_metrics import auc
+from reasonrec_core.io import content_hash, read_arrays, read_json, write_arrays, write_json
+from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
+from reasonrec_fields.config import DCNv2Config, FieldConfig, XDeepFMConfig
+from reasonrec_fields.network import ClickNetwork, DCNv2Network, XDeepFMNetwork, fit_line
+from reasonrec_fields.rows import Arrays, FieldReader, read_batch, read_training
+
+C = TypeVar("C", bound=FieldConfig)
+CHUNK = 4096
+"""Rows that are answered at once."""
+
+
+class FieldDelegate(Delegate[C]):
+    """Networks over fields, averaged. A subclass gives `make_network`."""
+
+    tasks: ClassVar[frozenset[Task]] = frozenset({Task.CTR})
+    _rows: ClickDescriber
+    _reader: FieldReader
+    _networks: list[ClickNetwork]
+    _line: tuple[float, float]
+
+    @abstractmethod
+    def make_network(self, numbers: int, labels: int) -> ClickNetwork:
+        """A new network for so many numbers and labels."""
+
+    def fit(self, data: FitData) -> None:
+        """Describe the training rows, train, fit the line on validation."""
+        config, name = self.config, type(self).__name__.lower()
+        self._rows = ClickDescriber.of(data, config.components, config.without, name)
+        found = self._rows.describe_training(config.blocks, progress=data.progress, label=f"{name}: rows")
+        content, _ = self._rows.observe(data.observation)
+        self._reader = FieldReader.of(data, config, found.table)
+        arrays = read_training(self._reader, self._rows, found, config, content.labels)
+        source = TrainingRows(arrays, batch=config.training.batch)
+        judged = self._judge(data)
+        self._networks = []
+        for member in range(config.members):
+            seed = int(np.random.SeedSequence([data.seed, member]).generate_state(1)[0])
+            with seeded(seed):
+                network = self.make_network(found.table.shape[1], content.labels.shape[1])
+            train(
+                network,
+                source,
+                config.training,
+                seed=seed,
+                validate=_make_figure(*judged) if judged is not None else None,
+                figure="validation AUC",
+                progress=data.progress,
+                label=f"train {name} {member + 1} of {config.members}",
+                workdir=None if data.workdir is None else data.workdir / f"network-{member}",
+                key=content_hash(name, config.model_dump(mode="json")),
+            )
+            self._networks.append(network.to("cpu").eval())
+        self._line = (1.0, 0.0)
+        if judged is not None:
+            arrays, labels = judged
+            self._line = fit_line(torch.from_numpy(self._logits(arrays)), torch.from_numpy(labels))
+
+    def _judge(self, data: FitData) -> tuple[Arrays, Float32] | None:
+        """Validation rows and their labels, float32[N]; None where there is nothing to tell apart."""
+        cases: Cases | None = data.valid
+        if cases is None or cases.labels is None or len(np.unique(cases.labels)) < 2:
+            return None
+        arrays, real = read_batch(self._reader, self._rows, cases.queries, data.observation, self.config)
+        return arrays, np.asarray(cases.labels[real], np.float32)
+
+    def _logits(self, arrays: Arrays) -> Float32:
+        found = [compute_logits(network, arrays) for network in self._networks]
+        return np.asarray(np.mean(found, axis=0), np.float32)
+
+    def score(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, C]: click probabilities of the candidates; of the whole catalogue where there are none."""
+        arrays, real = read_batch(self._reader, self._rows, batch, observation, self.config)
+        slope, offset = self._line
+        out = np.zeros(real.shape, np.float32)
+        out[real] = 1 / (1 + np.exp(-(slope * self._logits(arrays).astype(np.float64) + offset)))
+        return out
+
+    def save(self, folder: Path) -> None:
+        """Write the networks and how rows are read."""
+        super().save(folder)
+        self._rows.save(folder)
+        write_arrays(folder / "reader.npz", self._reader.arrays())
+        write_json(folder / "line.json", list(self._line))
+        tensors = {f"{m}.{n}": v for m, net in enumerate(self._networks) for n, v in net.state_dict().items()}
+        write_tensors(folder / "networks.safetensors", tensors)
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read what `save` wrote, for a catalogue that may have grown."""
+        self = super().load(folder, catalog)
+        self._rows = ClickDescriber.load(folder, catalog)
+        self._reader = FieldReader(**read_arrays(folder / "reader.npz"))
+        slope, offset = read_json(folder / "line.json")
+        self._line = (float(slope), float(offset))
+        path = folder / "networks.safetensors"
+        tensors, self._networks = read_tensors(path), []
+        for member in range(self.config.members):
+            own = under(f"{member}.", tensors)
+            with torch.random.fork_rng(devices=[]):  # made at random before it is filled
+                network = self.make_network(len(self._reader.quantiles), len(own["vectors.labels"]))
+            put_module(network, own, path)
+            self._networks.append(network)
+        self._reader = self._reader.grow(len(catalog))
+        return self
+
+
+@torch.no_grad()
+def compute_logits(network: ClickNetwork, arrays: Arrays) -> Float32:
+    """float32[N] of rows; the network stays in its mode and on its device."""
+    device, size = next(network.parameters()).device, len(arrays["user"])
+    found = [np.zeros(0, np.float32)]
+    for start in range(0, size, CHUNK):
+        batch = RowBatch({name: array[start : start + CHUNK] for name, array in arrays.items()}).to(device)
+        found.append(network(batch).float().cpu().numpy())
+    return np.concatenate(found)
+
+
+def _make_figure(arrays: Arrays, labels: Float32) -> Callable[[ClickNetwork], float]:
+    return lambda network: auc(labels.astype(np.float64), compute_logits(network, arrays).astype(np.float64))
+
+
+class XDeepFM(FieldDelegate[XDeepFMConfig]):
+    """xDeepFM (Lian et al., KDD 2018)."""
+
+    Config = XDeepFMConfig
+
+    def make_network(self, numbers: int, labels: int) -> ClickNetwork:
+        """An interaction network."""
+        return XDeepFMNetwork(self.config, self._reader.sizes, numbers, labels)
+
+
+class DCNv2(FieldDelegate[DCNv2Config]):
+    """DCNv2 (Wang et al., WWW 2021)."""
+
+    Config = DCNv2Config
+
+    def make_network(self, numbers: int, labels: int) -> ClickNetwork:
+        """Cross layers."""
+        return DCNv2Network(self.config, self._reader.sizes, numbers, labels)

@@ -1,0 +1,121 @@
+"""Click models: suites, formulas written out, resumption, and what they say of the unknown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from reasonrec_fields.config import XDeepFMConfig
+from reasonrec_fields.delegates import DCNv2, FieldDelegate, XDeepFM
+from reasonrec_fields.network import CrossLayer, InteractionNetwork, fit_line
+from reasonrec_fields.rows import FieldReader
+
+from reasonrec_core.evaluate.ctr_metrics import auc
+from reasonrec_core.testing import DelegateConformance
+from reasonrec_core.testing.tiny import Tiny, tiny
+from reasonrec_core.types import Task
+
+TRAINING = {"epochs": 20, "patience": 20, "learning_rate": 0.01, "warmup": 5, "ema": 0.8, "device": "cpu", "batch": 64}
+SMALL: dict[str, Any] = {
+    "dimensions": 4, "hidden": [16], "bins": 4, "least": 2, "blocks": 4, "members": 1, "components": 4,
+    "training": TRAINING,
+}  # fmt: skip
+EVERY: list[type[FieldDelegate[Any]]] = [XDeepFM, DCNv2]
+
+
+class TestXDeepFM(DelegateConformance):
+    component = "xdeepfm"
+    settings = SMALL
+
+
+class TestDCNv2(DelegateConformance):
+    component = "dcnv2"
+    settings = SMALL | {"history": "mean", "members": 2}
+
+
+@pytest.fixture(scope="module")
+def clicks(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    return tiny(tmp_path_factory.mktemp("clicks"), task=Task.CTR)
+
+
+def make(model: type[FieldDelegate[Any]], clicks: Tiny, settings: dict[str, Any] = SMALL, **changes: Any) -> Any:
+    delegate = model(model.Config.model_validate(settings))
+    delegate.fit(replace(clicks.fit, **changes))
+    return delegate
+
+
+@pytest.mark.parametrize("model", EVERY)
+def test_it_tells_clicks_from_others(model: type[FieldDelegate[Any]], clicks: Tiny) -> None:
+    delegate, cases = make(model, clicks), clicks.test
+    assert cases.labels is not None
+    scores = delegate.score(cases.queries, clicks.observation(cases.queries))
+    assert auc(cases.labels.ravel().astype(np.float64), scores.ravel().astype(np.float64)) > 0.65
+
+
+@pytest.mark.parametrize("model", EVERY)
+def test_it_goes_on_where_it_was_cut_off(model: type[FieldDelegate[Any]], clicks: Tiny, tmp_path: Path) -> None:
+    few = SMALL | {"training": TRAINING | {"epochs": 4}, "members": 2}
+    whole, left = make(model, clicks, few), count()
+
+    def stop(done: int, total: int, label: str) -> None:
+        if "train" in label and next(left) >= 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(model, clicks, few, workdir=tmp_path, progress=stop)
+    again = make(model, clicks, few, workdir=tmp_path)
+    batch = clicks.test.queries
+    first, other = (each.score(batch, clicks.observation(batch)) for each in (whole, again))
+    assert np.array_equal(first, other)
+
+
+def test_crosses_are_those_of_the_equations() -> None:
+    torch.manual_seed(0)
+    net, x = InteractionNetwork(3, (2, 4)), torch.randn(5, 3, 6)
+    state, expected = x, []
+    for weight in net.weights:
+        maps = []
+        for h in range(len(weight)):
+            total = torch.zeros(5, 6)
+            for i in range(state.shape[1]):
+                for j in range(3):
+                    total += weight[h, i, j] * state[:, i] * x[:, j]
+            maps.append(total)
+        state = torch.stack(maps, 1)
+        expected.append(state.sum(-1))
+    torch.testing.assert_close(net(x), torch.cat(expected, 1))
+    cross, first, now = CrossLayer(4), torch.randn(2, 4), torch.randn(2, 4)
+    torch.testing.assert_close(cross(first, now), first * (now @ cross.linear.weight.T + cross.linear.bias) + now)
+
+
+def test_a_number_stands_between_its_quantiles() -> None:
+    one = np.zeros(1, np.int32)
+    reader = FieldReader(one, one, np.zeros((1, 0), np.int32), np.array([[0, 1, 5]], np.float32))
+    numbers = np.array([[-2], [0], [0.5], [1], [3], [5], [9], [np.nan]], np.float32)
+    place, between = reader._place(numbers)
+    assert place[:, 0].tolist() == [0, 0, 0, 1, 1, 1, 1, 3]
+    np.testing.assert_allclose(between[:, 0], [0, 0, 0.5, 0, 0.5, 1, 1, 0])
+
+
+def test_a_line_makes_probabilities_of_logits() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=4000)
+    labels = (rng.random(4000) < 1 / (1 + np.exp(-true))).astype(np.float32)
+    slope, offset = fit_line(torch.from_numpy(3 * true + 1).float(), torch.from_numpy(labels))
+    assert abs(slope - 1 / 3) < 0.03
+    assert abs(offset + 1 / 3) < 0.1
+
+
+def test_unknown_users_are_answered_by_the_other_fields(clicks: Tiny) -> None:
+    delegate, batch = make(XDeepFM, clicks), clicks.test.queries
+    unknown = replace(batch, users=np.full(len(batch), -1, np.int32))
+    scores = delegate.score(unknown, clicks.observation(unknown))
+    labels = clicks.test.labels
+    assert labels is not None
+    assert auc(labels.ravel().astype(np.float64), scores.ravel().astype(np.float64)) > 0.6
+    assert XDeepFMConfig().members == 5
