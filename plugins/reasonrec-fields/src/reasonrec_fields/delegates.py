@@ -10,6 +10,7 @@ from typing import ClassVar, Self, TypeVar
 import numpy as np
 import torch
 from reasonrec_clicks.description import ClickDescriber
+from reasonrec_torch.config import train_as_long
 from reasonrec_torch.devices import seeded
 from reasonrec_torch.rows import RowBatch, TrainingRows
 from reasonrec_torch.storage import put_module, read_tensors, under, write_tensors
@@ -20,7 +21,7 @@ from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.evaluate.ctr_metrics import auc
 from reasonrec_core.io import content_hash, read_arrays, read_json, write_arrays, write_json
 from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
-from reasonrec_fields.config import DCNv2Config, FieldConfig, XDeepFMConfig
+from reasonrec_fields.config import DCNv2Config, FieldConfig, FieldTraining, XDeepFMConfig
 from reasonrec_fields.network import ClickNetwork, DCNv2Network, XDeepFMNetwork, fit_line
 from reasonrec_fields.rows import Arrays, FieldReader, read_batch, read_training
 
@@ -37,6 +38,7 @@ class FieldDelegate(Delegate[C]):
     _reader: FieldReader
     _networks: list[ClickNetwork]
     _line: tuple[float, float]
+    _epochs: list[tuple[int, int]]
 
     @abstractmethod
     def make_network(self, numbers: int, labels: int) -> ClickNetwork:
@@ -44,6 +46,21 @@ class FieldDelegate(Delegate[C]):
 
     def fit(self, data: FitData) -> None:
         """Describe the training rows, train, fit the line on validation."""
+        self._train(data, [self.config.training] * self.config.members)
+        judged = self._judge(data)
+        self._line = (1.0, 0.0)
+        if judged is not None:
+            arrays, labels = judged
+            self._line = fit_line(torch.from_numpy(self._logits(arrays)), torch.from_numpy(labels))
+
+    def refit(self, data: FitData) -> Self:
+        """Train again, on ``data.train``, for as many epochs as validation chose, and keep the line."""
+        again = type(self)(self.config)
+        again._train(data, [train_as_long(self.config.training, *chosen) for chosen in self._epochs])
+        again._epochs, again._line = self._epochs, self._line
+        return again
+
+    def _train(self, data: FitData, trainings: list[FieldTraining]) -> None:
         config, name = self.config, type(self).__name__.lower()
         self._rows = ClickDescriber.of(data, config.components, config.without, name)
         found = self._rows.describe_training(config.blocks, progress=data.progress, label=f"{name}: rows")
@@ -52,15 +69,15 @@ class FieldDelegate(Delegate[C]):
         arrays = read_training(self._reader, self._rows, found, config, content.labels)
         source = TrainingRows(arrays, batch=config.training.batch)
         judged = self._judge(data)
-        self._networks = []
-        for member in range(config.members):
+        self._networks, self._epochs = [], []
+        for member, training in enumerate(trainings):
             seed = int(np.random.SeedSequence([data.seed, member]).generate_state(1)[0])
             with seeded(seed):
                 network = self.make_network(found.table.shape[1], content.labels.shape[1])
-            train(
+            report = train(
                 network,
                 source,
-                config.training,
+                training,
                 seed=seed,
                 validate=_make_figure(*judged) if judged is not None else None,
                 figure="validation AUC",
@@ -70,10 +87,7 @@ class FieldDelegate(Delegate[C]):
                 key=content_hash(name, config.model_dump(mode="json")),
             )
             self._networks.append(network.to("cpu").eval())
-        self._line = (1.0, 0.0)
-        if judged is not None:
-            arrays, labels = judged
-            self._line = fit_line(torch.from_numpy(self._logits(arrays)), torch.from_numpy(labels))
+            self._epochs.append((report.planned, report.best))
 
     def _judge(self, data: FitData) -> tuple[Arrays, Float32] | None:
         """Validation rows and their labels, float32[N]; None where there is nothing to tell apart."""
@@ -100,7 +114,7 @@ class FieldDelegate(Delegate[C]):
         super().save(folder)
         self._rows.save(folder)
         write_arrays(folder / "reader.npz", self._reader.arrays())
-        write_json(folder / "line.json", list(self._line))
+        write_json(folder / "fit.json", {"line": self._line, "epochs": self._epochs})
         tensors = {f"{m}.{n}": v for m, net in enumerate(self._networks) for n, v in net.state_dict().items()}
         write_tensors(folder / "networks.safetensors", tensors)
 
@@ -110,8 +124,9 @@ class FieldDelegate(Delegate[C]):
         self = super().load(folder, catalog)
         self._rows = ClickDescriber.load(folder, catalog)
         self._reader = FieldReader(**read_arrays(folder / "reader.npz"))
-        slope, offset = read_json(folder / "line.json")
-        self._line = (float(slope), float(offset))
+        stored = read_json(folder / "fit.json")
+        slope, offset = stored["line"]
+        self._line, self._epochs = (slope, offset), [(planned, best) for planned, best in stored["epochs"]]
         path = folder / "networks.safetensors"
         tensors, self._networks = read_tensors(path), []
         for member in range(self.config.members):

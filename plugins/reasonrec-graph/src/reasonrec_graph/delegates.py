@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 
 import numpy as np
 import torch
+from reasonrec_torch.config import train_as_long
 from reasonrec_torch.devices import seeded
 from reasonrec_torch.interactions import TrainingPairs
 from reasonrec_torch.storage import put_module, read_tensors, write_tensors
@@ -22,7 +23,7 @@ from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.io import content_hash, read_arrays, read_json, write_arrays, write_json
 from reasonrec_core.types import Float32, History, Int64, Observation, QueryBatch
-from reasonrec_graph.config import AlphaRecConfig, GraphConfig, SGLConfig
+from reasonrec_graph.config import AlphaRecConfig, GraphConfig, GraphTraining, SGLConfig
 from reasonrec_graph.graph import Graph
 from reasonrec_graph.network import FeatureMap, FeatureNetwork, GraphNetwork, IdNetwork, Passed
 
@@ -40,6 +41,7 @@ class GraphDelegate(Delegate[C]):
 
     _n_items: int
     _passed: Passed
+    _epochs: tuple[int, int] = (1, 1)
 
     @abstractmethod
     def make_network(self, data: FitData, graph: Graph) -> GraphNetwork:
@@ -55,7 +57,17 @@ class GraphDelegate(Delegate[C]):
 
     def fit(self, data: FitData) -> None:
         """Train on all pairs of users and items; validation chooses the epoch."""
-        training, n_items = self.config.training, len(data.catalog)
+        self._train(data, self.config.training)
+
+    def refit(self, data: FitData) -> Self:
+        """Train again, on ``data.train``, for as many epochs as validation chose."""
+        again = type(self)(self.config)
+        again._train(data, train_as_long(self.config.training, *self._epochs))
+        again._epochs = self._epochs
+        return again
+
+    def _train(self, data: FitData, training: GraphTraining) -> None:
+        n_items = len(data.catalog)
         users, items = np.unique(np.stack([data.train.users, data.train.items]), axis=1)
         with seeded(data.seed):
             network = self.make_network(data, Graph(users, items, data.n_users, n_items))
@@ -67,7 +79,7 @@ class GraphDelegate(Delegate[C]):
 
         if any(parameter.requires_grad for parameter in network.parameters()):
             drawn = training.negatives if training.loss == "bpr" else 0
-            train(
+            report = train(
                 network,
                 TrainingPairs(users, items, n_items, batch=training.batch, negatives=drawn),
                 training,
@@ -78,6 +90,7 @@ class GraphDelegate(Delegate[C]):
                 workdir=data.workdir,
                 key=content_hash(type(self).__name__, self.config.model_dump(mode="json"), network.identity),
             )
+            self._epochs = report.planned, report.best
         self._remember(network.to("cpu"))
 
     def _remember(self, network: GraphNetwork) -> None:
@@ -112,12 +125,15 @@ class GraphDelegate(Delegate[C]):
         """Write the vectors."""
         super().save(folder)
         write_arrays(folder / "vectors.npz", asdict(self._passed))
+        write_json(folder / "epochs.json", self._epochs)
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read the vectors, for a catalogue that may have grown."""
         self = super().load(folder, catalog)
         self._passed, self._n_items = Passed(**read_arrays(folder / "vectors.npz")), len(catalog)
+        planned, best = read_json(folder / "epochs.json")
+        self._epochs = int(planned), int(best)
         return self
 
 
