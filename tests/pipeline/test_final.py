@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from reasonrec_serve import Recommender
-from reasonrec_serve.final_models import describe_models, fit_final
+from reasonrec_serve.final_models import fit_final, has_final_models
 from small_logs import build
 
 from reasonrec_core.cli.main import main
@@ -97,7 +97,7 @@ def test_answers_say_which_models_spoke_and_either_can_be_asked(run: Path, capsy
     served = Recommender.open(run)
     answer = served.recommend(history=[])
     assert answer.models == answer.to_dict()["models"] == "final"
-    assert "learned from all" in describe_models(served)
+    assert has_final_models(run)
     assert Recommender.open(run, models="evaluated").recommend(history=[]).models == "evaluated"
     with pytest.raises(SystemExit) as ended:
         main(["recommend", str(run), "--history", "", "--why"])

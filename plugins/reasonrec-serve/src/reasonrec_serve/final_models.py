@@ -272,11 +272,6 @@ def choose_models(models: str | None = None) -> Callable[[ServingCatalog], Servi
     return choose
 
 
-def describe_models(run: FinishedRun) -> str:
-    """Which models a run answers with, in a sentence; and what to do about it."""
-    if run.agent.models == "final":
-        return "Final models answer: they have learned from all interactions."
-    return (
-        "The evaluated models answer: they have never seen the newest interactions, which were kept for the test. "
-        f"Fit final ones: reasonrec final {run.run.path}"
-    )
+def has_final_models(path: Path) -> bool:
+    """Whether a run has some; which fit they belong to is seen when it is opened."""
+    return (path / "stages" / AGENT).is_dir()

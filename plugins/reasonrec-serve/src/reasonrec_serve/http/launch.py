@@ -104,7 +104,13 @@ def _use_one_thread() -> None:
 
 def _announce(settings: ServeSettings) -> None:
     from reasonrec_core.cli.console import note
+    from reasonrec_serve.final_models import has_final_models
 
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     many = "" if settings.workers == 1 else f" by {settings.workers} processes"
     note(f"Serving {settings.run.name} at http://{host}:{settings.port}{many}. Stop it with Ctrl+C.")
+    if not has_final_models(settings.run):
+        note(
+            "The evaluated models answer, which have never seen each user's newest interactions. Models that have seen "
+            f"everything: reasonrec final {settings.run}"
+        )

@@ -1,0 +1,193 @@
+"""Which pipeline suits the data: every choice with its reason, by what there is and how large it is.
+
+The limits are for a first answer in about a minute on two cores; ``best`` lifts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reasonrec_core.components import Kind
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.registry import Registry
+from reasonrec_quickstart.encoders import find_encoder
+from reasonrec_quickstart.examine import ExaminedData
+
+ENOUGH = 0.2
+"""Share of the items that must have a text or a picture, for these to be looked at."""
+MOST_TEXTS, MOST_PICTURES = 15_000, 5_000
+"""Items that are encoded for a first answer: about a minute on two cores."""
+MOST_ITEMS, MOST_INTERACTIONS = 60_000, 3_000_000
+"""Above this no policy deliberates in a first answer: delegates alone answer."""
+OF_PROMPTS = frozenset({"last-id", "target-in-history"})
+"""Checks of what would show a language model the answer; no component that is chosen here reads ids or titles so."""
+TESTED = 100
+"""Queries whose steps are edited, and requests that are timed, for a first answer."""
+
+
+@dataclass
+class Choice:
+    """One part of the pipeline file: settings and why they are so.
+
+    Attributes:
+        table: TOML keys and values; a value that is a mapping is a table.
+        why: sentences that stand above it.
+    """
+
+    table: Mapping[str, Any]
+    why: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Choices:
+    """The pipeline.
+
+    Attributes:
+        name: of the run.
+        parts: of the file, in order; those without tables of their own come first.
+        warnings: what the user must hear.
+        hints: what would make more of the data.
+        remarks: what matters to other pipelines than this one; the file alone has them.
+    """
+
+    name: str
+    parts: list[Choice] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def choose_pipeline(
+    examined: ExaminedData, name: str, data: Mapping[str, Any], registry: Registry, *, best: bool = False
+) -> Choices:
+    """The pipeline for data that was looked at.
+
+    Args:
+        examined: the data.
+        name: of the run.
+        data: the table ``[data]``.
+        registry: what is installed.
+        best: take the time that the best ranking takes.
+
+    Raises:
+        ConfigError: what it takes is not installed; says what to install.
+    """
+    choices = Choices(name)
+    _warn(examined, choices)
+    if examined.labels:
+        _choose_clicks(examined, choices, registry)
+    else:
+        _choose_ranking(examined, choices, registry, best=best)
+    choices.parts.append(Choice({"data": data}))
+    choices.parts.append(_choose_split(examined))
+    _choose_features(examined, choices, registry, best=best)
+    if not examined.labels:
+        _choose_rest(choices, registry, best=best)
+    return choices
+
+
+def _warn(examined: ExaminedData, choices: Choices) -> None:
+    time = examined.facts["time"]
+    if not time["clock"] and examined.split["kind"] != "predefined":
+        choices.warnings.append(
+            "NO TIME COLUMN WAS FOUND. The order of the rows stands for time, oldest first: if that is not so, results "
+            "mean nothing. Name the column if there is one: --column timestamp=NAME."
+        )
+    if time.get("implausible"):
+        choices.warnings.append(f"{time['implausible']:,} times are before 1990 or after next year.")
+    for each in examined.findings:
+        if each.severity != "info":
+            said = f"{each.check}: {each.message} ({each.count:,} of {each.total:,}). {each.remedy}"
+            (choices.remarks if each.check in OF_PROMPTS else choices.warnings).append(said)
+
+
+def _choose_clicks(examined: ExaminedData, choices: Choices, registry: Registry) -> None:
+    """Rows with labels: the probability of a click."""
+    if "lightgbm-ctr" not in registry.names(Kind.DELEGATE):
+        raise ConfigError(
+            "validation and test are rows with labels 0 and 1, and nothing is installed that tells clicks",
+            where="quickstart",
+            fix="pip install 'reasonrec[lightgbm]'.",
+        )
+    labelled = "Validation and test are rows with labels 0 and 1: each is asked for its P(click)."
+    choices.parts.append(Choice({"delegates": ["lightgbm-ctr"]}, [labelled, "Boosted trees tell it."]))
+    choices.parts.append(Choice({"evaluate": {"tasks": ["ctr"]}}, ["What is asked: AUC, log loss."]))
+
+
+def _choose_ranking(examined: ExaminedData, choices: Choices, registry: Registry, *, best: bool) -> None:
+    """Who answers: a policy, or for very large data delegates alone; and cheap delegates beside it."""
+    facts, installed = examined.facts, set(registry.names(Kind.POLICY))
+    large = facts["items"] > MOST_ITEMS or facts["interactions"] > MOST_INTERACTIONS
+    if best:
+        if "chain" not in installed:
+            fix = "pip install 'reasonrec[chain]', or leave --best out."
+            raise ConfigError("the policy chain is not installed", where="--best", fix=fix)
+        said = "The best ranking: a policy whose steps are trained. It takes minutes, for large data hours."
+        choices.parts.append(Choice({"policy": "chain"}, [said]))
+    elif large:
+        choices.hints.append("For so much data delegates alone answer, without reasons. --best trains a policy.")
+    elif "profile" in installed:
+        said = "A first answer in about a minute: explicit steps over co-occurrence and content, nothing to train."
+        choices.parts.append(Choice({"policy": "profile"}, [said, 'The best ranking takes longer: policy = "chain".']))
+    why = ["Cheap models beside it: what sells best, what follows what."]
+    delegates = ["popularity", "transitions"]
+    if "implicit-als" in registry.names(Kind.DELEGATE):
+        delegates.append("implicit-als")
+        why.append("implicit-als factorises who chose what.")
+    else:
+        choices.hints.append("Matrix factorisation as a further baseline: pip install 'reasonrec[implicit]'.")
+    choices.parts.append(Choice({"delegates": delegates}, why))
+
+
+def _choose_split(examined: ExaminedData) -> Choice:
+    settings = examined.split
+    if settings["kind"] == "predefined":
+        return Choice({"split": settings}, ["The data comes with its own parts."])
+    why = ["Each user's last item is tested, the one before validates: the past tells the future, never the reverse."]
+    if "min_value" in settings:
+        why.append("Values are labels 0 and 1: what users chose are the rows with 1.")
+        why.append("P(click) row by row needs train, valid and test files, or a column `part`.")
+    return Choice({"split": settings}, why)
+
+
+def _choose_features(examined: ExaminedData, choices: Choices, registry: Registry, *, best: bool) -> None:
+    """Texts and pictures, where there are any and something is installed that looks at them."""
+    facts, observe, why = examined.facts, dict[str, Any](), list[str]()
+    pictures = facts["image"] if facts["images_folder_exists"] else 0.0
+    for modality, share, most, words in (
+        ("text", facts["text"], MOST_TEXTS, "texts"),
+        ("image", pictures, MOST_PICTURES, "pictures"),
+    ):
+        if share < ENOUGH:
+            continue
+        if facts["items"] * share > most and not best:
+            choices.hints.append(
+                f"{share:.0%} of the items have {words}; to encode so many takes longer than a first answer: --best."
+            )
+            continue
+        state = find_encoder(modality, registry)
+        if state.missing:
+            choices.hints.append(f"{share:.0%} of the items have {words}, but {state.missing}: {state.install}.")
+            continue
+        observe[modality] = {"encoder": state.name}
+        why.append(f"{share:.0%} of the items have {words}; the encoder {state.name} looks at them ({state.weights}).")
+    if facts["image"] and not facts["images_folder_exists"]:
+        choices.warnings.append("Items name pictures, but the folder of pictures is missing, so none is looked at.")
+    if observe:
+        choices.parts.append(Choice({"observe": observe}, why))
+
+
+def _choose_rest(choices: Choices, registry: Registry, *, best: bool) -> None:
+    """The router, and how much is measured."""
+    routed = "threshold" in registry.names(Kind.ROUTER)
+    if routed and any("policy" in each.table for each in choices.parts):
+        why = [
+            "A delegate answers where validation proves that this costs nothing and saves time; else nobody does.",
+            "The router also says how sure each answer is. Other goals: share = 0.35, max_loss = 0.01.",
+        ]
+        choices.parts.append(Choice({"router": {"goal": "free"}}, why))
+    if not best:
+        why = ["A first look: fewer queries are edited and timed than by default (500 and 200)."]
+        choices.parts.append(Choice({"evaluate": {"faithfulness": TESTED, "latency_sample": TESTED}}, why))
