@@ -91,6 +91,21 @@ def test_ratings_of_others_are_not_taken_for_movielens(tmp_path: Path) -> None:
     assert fields_of(load(folder, tmp_path), "2") == {"title": "Y"}
 
 
+def test_items_beside_interactions_may_have_any_name(tmp_path: Path) -> None:
+    log = "user_id,item_id,timestamp\nu,1,1600000000\nu,2,1600000001\n"
+    folder = write(
+        tmp_path / "in",
+        interactions__csv=log,
+        films__csv="nr,title\n1,One\n2,Two\n3,Three\n",
+        x__csv=f"{log}v,9,1600000002\n",
+    )
+    dataset = load(folder, tmp_path)
+    assert log_of(dataset) == {"u": ["1", "2"]}
+    assert fields_of(dataset, "3") == {"title": "Three"}
+    write(folder, items__csv="item_id,title\n1,Uno\n")
+    assert find_source(folder) == "tables"
+
+
 def test_json_lines_and_tables_go_together(tmp_path: Path) -> None:
     folder = write(
         tmp_path / "in",

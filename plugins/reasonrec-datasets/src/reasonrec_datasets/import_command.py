@@ -47,8 +47,8 @@ def import_command(
     """Read data with any data source, check it, and save it as a dataset.
 
     PATH is a folder or file: tables (interactions.csv, items.csv, users.csv, images/), predefined parts
-    (train.csv, valid.csv, test.csv), RecBole atomic files, MovieLens, S3-Rec sequences.txt, Amazon reviews, or
-    whatever else an installed data source reads.
+    (train.csv, valid.csv, test.csv), RecBole atomic files, folders of Hugging Face datasets, a published data set
+    (MovieLens, Amazon, LightGCN, MIND, ...), tables under any names, or whatever else an installed data source reads.
 
     With --extend or --into, PATH is a table of items, or a folder with items.csv and images/. Nothing is fitted again.
 

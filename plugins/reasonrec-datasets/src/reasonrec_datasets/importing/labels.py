@@ -45,6 +45,18 @@ def read_signed_labels(raw: RawTables) -> RawTables:
     return replace(raw, source={**raw.source, "notes": notes}, checked=raw.tables)
 
 
+def note_labels(raw: RawTables) -> list[str]:
+    """A sentence where values are labels and nothing says that the task is clicks: no positive is a 0."""
+    log = raw.interactions
+    if "value" not in log.column_names or "part" in log.column_names:
+        return []
+    values = take_column(log, "value").to_numpy()
+    if not np.isin(values, (0, 1)).all() or not (values == 0).any():
+        return []
+    fix = "Leave them out (--min-value 1, split.min_value), or bring parts (train, test) for clicks."
+    return [f"WARNING: {int((values == 0).sum()):,} values are 0: a ranking takes these rows for positives. {fix}"]
+
+
 def _with_values(raw: RawTables, values: pa.Array) -> RawTables:
     log = raw.interactions
     return replace(raw, interactions=log.set_column(log.column_names.index("value"), "value", values))

@@ -20,7 +20,7 @@ from reasonrec_core.data.columns import take_column
 from reasonrec_core.errors import DataError
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.index import build_dataset
-from reasonrec_datasets.importing.labels import read_label_words, read_signed_labels
+from reasonrec_datasets.importing.labels import note_labels, read_label_words, read_signed_labels
 from reasonrec_datasets.importing.log_rules import LogRules, apply_rules, weigh_events
 from reasonrec_datasets.importing.pictures import find_item_pictures
 from reasonrec_datasets.importing.raw_tables import RawTables
@@ -184,7 +184,7 @@ def finish_tables(
         "path": str(path.resolve()),
         "format": request.format,
         "columns": dict(request.columns),
-        "notes": [*matcher.notes, *raw.source.get("notes", ()), *_compare_items(raw)],
+        "notes": [*matcher.notes, *raw.source.get("notes", ()), *note_labels(raw), *_compare_items(raw)],
     }
     about |= {"options": dict(request.options)} if request.options else {}
     return replace(raw, name=request.name or _name_after(path.resolve()), source=about)

@@ -100,9 +100,10 @@ class FolderSource(TableSource[FolderSettings]):
             stem = PART_WORD.sub("#", file.path.name.lower())
             groups.setdefault((re.sub(r"\d+", "0", stem), *file.names), []).append(file)
 
-        def rank(group: list[_File]) -> tuple[bool, bool, int]:
+        def rank(group: list[_File]) -> tuple[bool, bool, bool, int]:
+            named = group[0].path.name.lower().split(".")[0] == "interactions"
             parts, timed = {_part_of(file) for file in group}, find_alias("timestamp", group[0].names) is not None
-            return {"train", "test"} <= parts, timed, sum(file.path.stat().st_size for file in group)
+            return named, {"train", "test"} <= parts, timed, sum(file.path.stat().st_size for file in group)
 
         return max(groups.values(), key=rank)
 

@@ -89,7 +89,7 @@ class JsonLines:
             pa.ArrowException: a line has another type, or is not JSON, or not UTF-8.
         """
         kinds = {name: self.kinds[name] for name in names}
-        if self.unfolded or not names or any(kind is None for kind in kinds.values()):
+        if self.unfolded or not names or current_reading().encoding or any(kind is None for kind in kinds.values()):
             raise pa.ArrowInvalid("types that only Python reads")
         options = arrow_json.ParseOptions(
             explicit_schema=pa.schema(list(kinds.items())), unexpected_field_behavior="ignore"

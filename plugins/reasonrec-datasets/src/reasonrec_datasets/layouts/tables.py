@@ -6,7 +6,7 @@ For tables in memory there are `reasonrec_datasets.read_log` and `reasonrec_data
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,9 +53,10 @@ class PlainTablesSource(TableSource[TableSettings]):
     order = 0
 
     def matches(self, path: Path) -> bool:
-        """Whether ``path`` is a table or a folder with a table of interactions."""
+        """Whether ``path`` is a table or a folder with a table of interactions, and none that is to be guessed at."""
         if path.is_dir():
-            return bool(find_parts(path, "interactions"))
+            parts = find_parts(path, "interactions")
+            return bool(parts) and (find_table(path, "items") is not None or not _find_others(path, parts))
         if path.name.lower().endswith((*SUFFIXES, *SPREADSHEETS)):
             return True
         return has_vague_suffix(path) and (looks_like_ratings(path) or looks_like_table(path))
@@ -68,6 +69,14 @@ class PlainTablesSource(TableSource[TableSettings]):
     def read(self, path: Path, columns: ColumnMatcher) -> RawTables:
         """The tables under ``path``; beside a single file, ``items.*`` and ``users.*`` are read too."""
         return read_tables(path, columns)
+
+
+def _find_others(folder: Path, log: Sequence[Path]) -> list[Path]:
+    """Tables beside a log in one file that may be its items or users, under names of their own."""
+    if len(log) > 1 or log[0].parent != folder:
+        return []
+    files = (file for file in folder.iterdir() if file.is_file() and file.name.lower().endswith(TABLES))
+    return [file for file in files if file not in log and file.name.lower().split(".")[0] not in ("users", "manifest")]
 
 
 def read_tables(path: Path, columns: ColumnMatcher) -> RawTables:
