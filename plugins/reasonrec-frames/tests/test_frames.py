@@ -1,5 +1,7 @@
 """Frames of every library in, and back out as the same kind; what is wrong is said with frame, row and column."""
 
+import doctest
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,13 @@ MAKE = {
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REASONREC_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("name", ["dataset", "list_scores", "model", "native_frames", "wording"])
+def test_the_examples_of_the_docstrings_run(name: str) -> None:
+    found = doctest.testmod(import_module(f"reasonrec_frames.{name}"))
+    assert found.attempted > 1
+    assert not found.failed
 
 
 @pytest.mark.parametrize("kind", MAKE)
@@ -122,6 +131,15 @@ def test_what_is_no_frame_or_option_is_refused() -> None:
     assert "no such folder" in refuse(pa.table(LOG), images="nowhere")
     with pytest.raises(ConfigError, match="no frames of 'excel' can be made"):
         check_kind("excel")
+
+
+def test_options_are_those_that_frames_have() -> None:
+    known = {"time_format", "time_unit", "dedupe", "min_value", "k_core", "event_weights"}
+    assert refuse(pa.table(LOG), depupe="sum").endswith("Did you mean 'dedupe'?")
+    assert refuse(pa.table(LOG), zzz=1).endswith(f"Known: {', '.join(sorted(known))}.")
+    log = pa.table({**LOG, "kind": ["view", "buy"] * 3})
+    dataset = import_frames(log, columns={"event": "kind"}, event_weights={"buy": 5.0}, time_unit=None)
+    assert (len(dataset), set(dataset.interactions.values)) == (3, {5.0})
 
 
 def test_pictures_by_id_and_by_path(tmp_path: Path) -> None:

@@ -50,6 +50,11 @@ class FrameDataset(Dataset):
 
         Raises:
             ReasonRecError: what is wrong, in which frame, row (counted from 0) and column.
+
+        >>> import pandas as pd
+        >>> log = pd.DataFrame({"customer": [1, 1, 2], "sku": ["a", "b", "a"]})
+        >>> FrameDataset.from_frames(log, columns={"user_id": "customer"}, name="shop")
+        <Dataset 'shop': 2 users, 2 items, 3 interactions>
         """
         kept = import_frames(log, items, users, columns=columns, images=images, name=name, seed=seed, **options)
         return cls.of(kept, name_kind(log))

@@ -33,7 +33,7 @@ from reasonrec_frames.wording import python_words
 
 RULES = 1
 """Enters the key of what is kept; another number when the rules of this file change."""
-OF_FILES = frozenset({"encoding", "delimiter", "max_bytes", "max_columns"})
+OF_FILES = frozenset({"encoding", "delimiter", "quote", "max_bytes", "max_columns"})
 """Settings of sources that only files have."""
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"})
 

@@ -73,6 +73,13 @@ def evaluate_lists(
     Raises:
         DataError: frames that cannot be read, or a split that leaves nothing to test.
         ConfigError: a name or setting that there is not.
+
+    >>> import pyarrow as pa
+    >>> users, items = [u for u in "uvw" for _ in range(3)], ["a", "b", "c", "a", "b", "c", "b", "a", "c"]
+    >>> log = FrameDataset.from_frames(pa.table({"user_id": users, "item_id": items}))
+    >>> lists = pa.table({"user_id": ["u", "v", "w"], "item_id": ["c", "c", "a"], "rank": [1, 1, 1]})
+    >>> round(evaluate_lists(lists, log, k=1, against=None)["lists"]["HR@1"].value, 2)
+    0.67
     """
     registry = Registry.discover()
     dataset = dataset if isinstance(dataset, Dataset) else FrameDataset.open(dataset)

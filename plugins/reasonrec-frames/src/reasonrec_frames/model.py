@@ -41,6 +41,12 @@ def make_model(name: str, **settings: Any) -> SingleModel:
 
     Raises:
         ConfigError: no delegate or policy is called so, or a setting is unknown or out of bounds.
+
+    >>> import pyarrow as pa
+    >>> from reasonrec_frames import FrameDataset
+    >>> log = pa.table({"user_id": ["u", "u", "v"], "item_id": ["a", "b", "a"]})
+    >>> make_model("popularity").fit(FrameDataset.from_frames(log)).recommend(["v"], k=1)["item_id"].to_pylist()
+    ['b']
     """
     registry = Registry.discover()
     there = [kind for kind in KINDS if name in registry.names(kind)]

@@ -74,6 +74,10 @@ def read_frame(frame: Any, name: str) -> pa.Table:
 
     Raises:
         DataError: it is no frame, has two columns of one name, or a cell that is neither text, number, time nor list.
+
+    >>> import pandas as pd
+    >>> read_frame(pd.DataFrame({"user_id": [1, "u2"]}), "log").column("user_id").to_pylist()
+    ['1', 'u2']
     """
     try:
         opened = nw.from_native(_take_index(frame))
