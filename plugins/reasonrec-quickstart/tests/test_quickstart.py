@@ -133,8 +133,17 @@ def test_columns_of_other_names_stay_named_in_the_file(tmp_path: Path, capsys: p
 def test_a_log_without_times_is_loudly_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "log.csv", ("user_id", "item_id"), [row[:2] for row in rows()])
     assert call(str(path), "--dry-run") == 0
-    assert "warning: NO TIME COLUMN WAS FOUND" in capsys.readouterr().err
-    assert "# WARNING NO TIME COLUMN WAS FOUND" in Path("runs/log.toml").read_text()
+    assert "warning: NO TIMES WERE FOUND" in capsys.readouterr().err
+    assert "# WARNING NO TIMES WERE FOUND" in Path("runs/log.toml").read_text()
+
+
+def test_a_layout_whose_order_is_that_of_time_is_no_warning(tmp_path: Path) -> None:
+    (tmp_path / "s3").mkdir()
+    lines = [f"{user} " + " ".join(str((user + step) % 9) for step in range(5)) for user in range(20)]
+    (tmp_path / "s3" / "sequences.txt").write_text("\n".join(lines) + "\n")
+    found = choose(examine(tmp_path / "s3"))
+    assert not [each for each in found.warnings if "TIMES" in each]
+    assert [each for each in found.hints if "in which order" in each]
 
 
 def test_texts_and_pictures_are_looked_at_where_something_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """Which pipeline suits the data: every choice with its reason, by what there is and how large it is.
 
-The limits are for a first answer in about a minute on two cores; ``best`` lifts them.
+The limits are for a first answer, in a minute or a few; ``best`` lifts them.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from reasonrec_quickstart.examine import ExaminedData
 ENOUGH = 0.2
 """Share of the items that must have a text or a picture, for these to be looked at."""
 MOST_TEXTS, MOST_PICTURES = 15_000, 5_000
-"""Items that are encoded for a first answer: about a minute on two cores."""
+"""Items that are encoded for a first answer."""
 MOST_ITEMS, MOST_INTERACTIONS = 60_000, 3_000_000
 """Above this no policy deliberates in a first answer: delegates alone answer."""
 OF_PROMPTS = frozenset({"last-id", "target-in-history"})
 """Checks of what would show a language model the answer; no component that is chosen here reads ids or titles so."""
+TABLES = "tables"
+"""The data source of files whose columns are people's own: only there may a time have been missed."""
 TESTED = 100
 """Queries whose steps are edited, and requests that are timed, for a first answer."""
 
@@ -91,10 +93,14 @@ def choose_pipeline(
 def _warn(examined: ExaminedData, choices: Choices) -> None:
     time = examined.facts["time"]
     if not time["clock"] and examined.split["kind"] != "predefined":
-        choices.warnings.append(
-            "NO TIME COLUMN WAS FOUND. The order of the rows stands for time, oldest first: if that is not so, results "
-            "mean nothing. Name the column if there is one: --column timestamp=NAME."
-        )
+        if examined.facts["format"] == TABLES:
+            choices.warnings.append(
+                "NO TIMES WERE FOUND. The order of the rows stands for time, oldest first, unless a column numbers "
+                "them: if that is not so, results mean nothing. Name the column, if there is one: "
+                "--column timestamp=NAME."
+            )
+        else:
+            choices.hints.append("This layout tells in which order things happened, and not when.")
     if time.get("implausible"):
         choices.warnings.append(f"{time['implausible']:,} times are before 1990 or after next year.")
     for each in examined.findings:
@@ -129,7 +135,7 @@ def _choose_ranking(examined: ExaminedData, choices: Choices, registry: Registry
     elif large:
         choices.hints.append("For so much data delegates alone answer, without reasons. --best trains a policy.")
     elif "profile" in installed:
-        said = "A first answer in about a minute: explicit steps over co-occurrence and content, nothing to train."
+        said = "A first answer soon: explicit steps over co-occurrence and content, nothing to train."
         choices.parts.append(Choice({"policy": "profile"}, [said, 'The best ranking takes longer: policy = "chain".']))
     why = ["Cheap models beside it: what sells best, what follows what."]
     delegates = ["popularity", "transitions"]

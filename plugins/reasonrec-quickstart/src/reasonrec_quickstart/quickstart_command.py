@@ -34,8 +34,8 @@ def quickstart_command(
 ) -> None:
     """Look at the data in PATH, write a pipeline file for it, run it, and fit the models that are served.
 
-    The file DIR.toml says why each thing was chosen and is yours to change: `reasonrec run DIR.toml --out DIR`. The
-    first answer takes about a minute where the data is not large; --best takes longer.
+    The file DIR.toml says why each thing was chosen and is yours to change: `reasonrec run DIR.toml --out DIR`. A
+    first answer takes a minute or a few, most of them for encoding texts and pictures; --best takes longer.
     """
     from reasonrec_core.cli import console
     from reasonrec_core.registry import Registry
