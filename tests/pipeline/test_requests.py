@@ -105,6 +105,8 @@ def test_conditions_that_nothing_meets_leave_nothing_and_say_so(service: Recomme
     assert answer.items == ()
     if answer.route != "abstain":
         assert "No item fits `where`, so there is nothing to recommend." in answer.notes
+        nobody = service.recommend(history=PAST, only=[])
+        assert (nobody.items, nobody.notes[-1]) == ((), "No item fits `only`, so there is nothing to recommend.")
     few = service.recommend(user="user-03", only=["item-02", "item-03"], exclude=["item-03"])
     assert ids(few) == ["item-02"] or not few.items
 

@@ -50,7 +50,8 @@ def _count_items(resolved: Resolved, n_items: int) -> str | None:
         return None
     if request.candidates is not None:
         return None if n_items else "No candidate is left: none of them is known and allowed."
-    asked = [name for name in ("exclude", "only", "where") if getattr(request, name) not in ((), None, {})]
+    there = {"exclude": request.exclude, "only": request.only is not None, "where": request.where}
+    asked = [name for name, given in there.items() if given]
     if not asked:
         return None if n_items else "Nothing is left to recommend: the history holds all that there is."
     assert limits.allowed is not None
