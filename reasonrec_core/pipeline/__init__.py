@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from reasonrec_core.pipeline.finished_run import FinishedRun as FinishedRun
     from reasonrec_core.pipeline.finished_run import load_agent as load_agent
     from reasonrec_core.pipeline.latency import Latency as Latency
+    from reasonrec_core.pipeline.latency import compare_seconds as compare_seconds
     from reasonrec_core.pipeline.latency import list_ways_to_ask as list_ways_to_ask
     from reasonrec_core.pipeline.latency import summarise_seconds as summarise_seconds
-    from reasonrec_core.pipeline.latency import time_request as time_request
+    from reasonrec_core.pipeline.latency import time_in_turn as time_in_turn
     from reasonrec_core.pipeline.predict import Answers as Answers
     from reasonrec_core.pipeline.predict import ask_consulted as ask_consulted
     from reasonrec_core.pipeline.predict import ask_delegate as ask_delegate
@@ -44,7 +45,7 @@ _NAMES = {
     "score_answers",
     "evaluate": "EvaluatedRun EvaluatedTask list_primary_metrics",
     "finished_run": "FinishedRun load_agent",
-    "latency": "Latency list_ways_to_ask time_request summarise_seconds",
+    "latency": "Latency compare_seconds list_ways_to_ask time_in_turn summarise_seconds",
     "predict": "Answers ask_consulted ask_delegate ask_policy",
     "prepare": "Prepared hash_encoders is_learned make_encoders",
     "run_folder": "RunFolder",

@@ -78,8 +78,8 @@ class GoalSearch:
         assert config.max_latency is not None
         slow, fast = (self._time(half.at_share(share, data.signals))[0] for share in (0.0, 1.0))
         share = share_for_time(slow, fast, config.max_latency / 1000, config.stage, "router.max_latency")
-        found_ms = {"policy_ms": 1000 * slow, "delegates_ms": 1000 * fast}
-        return share, {"limit": config.max_latency, "share": share, **found_ms}
+        told = {"limit": config.max_latency, "share": share}
+        return share, {**told, "policy_ms": 1000 * slow, "delegates_ms": 1000 * fast}
 
     def _placed(self, made: Router[Any]) -> Router[Any]:
         """The same, its wanted share met by the requests that come next, not by those that it was fitted to."""
@@ -115,14 +115,12 @@ class GoalSearch:
         """The router if it saves time at its share, else one that hands nothing over; and why."""
         share, metric = goal["share"], f"NDCG@{max(self.prepared.config.evaluate.k)}"
         if not share:
-            found = RelativeDifference(**goal["validation"])
             why = f"no share of the requests could be shown to lose at most {goal['limit']:.0%} of {metric}"
-            least = f"the first that was tried changes it by {found} on {len(self.data)} validation queries"
-            return made, {**goal, "nothing": f"{why} ({least})"}
-        _, found = self._time(made)
-        if found.high < 0:
+            least = f"the first that was tried changes it by {RelativeDifference(**goal['validation'])}"
+            return made, {**goal, "nothing": f"{why} ({least} on {len(self.data):,} validation queries)"}
+        if (found := self._time(made)[1]).high < 0:
             return made, {**goal, "time": asdict(found)}
-        why = f"answering {share:.0%} of the requests by a delegate saves no measurable time ({found} a request)"
+        why = f"answering {share:.0%} of the requests by a delegate saves no measurable time (a request takes {found})"
         none = made.at_share(0.0, self.data.signals)
         return none, {**goal, "share": 0.0, "time": asdict(found), "nothing": why}
 

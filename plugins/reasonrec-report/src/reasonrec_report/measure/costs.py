@@ -8,16 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.components import Empty, Reporter
-from reasonrec_core.evaluate.schema import TimeSpent
+from reasonrec_core.evaluate.schema import Estimate, TimeSpent, finite
 from reasonrec_core.evaluate.significance import horizon_quartiles
 from reasonrec_core.pipeline import (
     Agent,
     EvaluatedRun,
     EvaluatedTask,
     Latency,
+    compare_seconds,
     list_ways_to_ask,
     summarise_seconds,
-    time_request,
+    time_in_turn,
 )
 from reasonrec_core.types import CONSULT, Float64, Int64, QueryBatch, Route
 from reasonrec_report.sections import CostResult, CostRow, HorizonCost
@@ -68,15 +69,30 @@ def measure_costs(agent: Agent, found: EvaluatedTask, latency: Latency | None, k
     def act(batch: QueryBatch) -> None:
         agent.act(batch)
 
-    rows = [_row("routed", "system", latency.whole, time_batches(act, queries), tokens["routed"])]
+    ways = {"routed": act, **list_ways_to_ask(agent)}
+    batched, sizes = time_batches(ways, queries)
+    spent = {who: summarise_seconds(np.repeat(seconds, sizes)) for who, seconds in batched.items()}
+    rows = [_row("routed", "system", latency.whole, spent["routed"], tokens["routed"])]
     for route in sorted(set(routes), key=_place):
         mine = at == route
         if mine.any() and len(set(routes)) > 1:
-            spent = time_batches(act, queries.take(np.flatnonzero(mine)))
-            rows.append(_row(route, "route", latency.whole[mine], spent, tokens["routed"][routes == route]))
-    for label, ask in list_ways_to_ask(agent).items():
-        rows.append(_row(label, "system", latency.systems[label], time_batches(ask, queries), tokens[label]))
-    return CostResult(batch=BATCH, rows=tuple(rows), horizon=_by_horizon(agent, found, latency, tokens["routed"]))
+            alone, counts = time_batches({route: act}, queries.take(np.flatnonzero(mine)))
+            together = summarise_seconds(np.repeat(alone[route], counts))
+            rows.append(_row(route, "route", latency.whole[mine], together, tokens["routed"][routes == route]))
+    for label in latency.systems:
+        rows.append(_row(label, "system", latency.systems[label], spent[label], tokens[label]))
+    changes = dict[str, Estimate]()
+    if agent.policy is not None:
+        policy = agent.policy.label
+        changes["single_change"] = _change(latency.whole, latency.systems[policy])
+        changes["batch_change"] = _change(batched["routed"] * sizes, batched[policy] * sizes)
+    horizon = _by_horizon(agent, found, latency, tokens["routed"])
+    return CostResult(batch=BATCH, rows=tuple(rows), horizon=horizon, **changes)
+
+
+def _change(routed: Float64, alone: Float64) -> Estimate:
+    """Of the mean time, relative and paired; an interval that is not known is None."""
+    return Estimate(**finite(vars(compare_seconds(routed, alone, seed=0))))
 
 
 def count_tokens(agent: Agent, found: EvaluatedTask) -> dict[str, Int64]:
@@ -95,11 +111,18 @@ def count_tokens(agent: Agent, found: EvaluatedTask) -> dict[str, Int64]:
     return made | ({agent.policy.label: spent} if agent.policy else {})
 
 
-def time_batches(answer: Callable[[QueryBatch], None], queries: QueryBatch) -> TimeSpent:
-    """Seconds per request where `BATCH` requests are answered together, after one batch that is not counted."""
-    answer(queries.take(np.arange(min(BATCH, len(queries)))))
-    took = [(time_request(answer, batch) / len(batch), len(batch)) for batch in _batches(queries)]
-    return summarise_seconds(np.repeat([seconds for seconds, _ in took], [size for _, size in took]))
+def time_batches(
+    ways: Mapping[str, Callable[[QueryBatch], None]], queries: QueryBatch
+) -> tuple[dict[str, Float64], Int64]:
+    """Who -> seconds per request of each batch of `BATCH` requests, asked in turn; and int64 sizes of the batches.
+
+    One batch before them is not counted.
+    """
+    batches = list(_batches(queries))
+    for answer in ways.values():
+        answer(batches[0])
+    sizes = np.array([len(batch) for batch in batches])
+    return dict(zip(ways, time_in_turn(ways, batches).T / sizes, strict=True)), sizes
 
 
 def _batches(queries: QueryBatch) -> Iterator[QueryBatch]:
