@@ -18,7 +18,7 @@ SAMPLED = 60
 """Requests that costs are measured on, at most."""
 WARM_UP = 5
 """Requests that are not counted: the first ones load pages and caches."""
-ROUNDS, LONG = 3, 5.0
+ROUNDS, LONG = 3, 20.0
 """How often a request is timed, and seconds of one round after which there is no other."""
 LEAST_PAIRS, RESAMPLES = 6, 2000
 
