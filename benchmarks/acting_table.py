@@ -12,7 +12,7 @@ import numpy as np
 OUT = Path(__file__).parent / "results" / "acting.md"
 HEAD = """# Acting that pays
 
-`python benchmarks/acting.py measure RUN`, then `table`. Runs: [`examples/beauty-chain.toml`](../../examples/beauty-chain.toml)
+`python benchmarks/acting.py measure RUN`, then `table`. Runs: [`beauty-chain.toml`](../../examples/beauty-chain.toml)
 with two epochs, and the same pipeline on ml-1m (dropout .2, three epochs; `popularity`, `transitions`, `chain-reflex`).
 {date}, two cores of an AMD EPYC shared with seven other workers (load 8 to 10): seconds by the clock are upper bounds;
 processor time of the answering thread is the better measure, and also more than on a quiet machine (cold caches).
