@@ -20,7 +20,7 @@ processor time of the answering thread is the better measure, and also more than
 NOTES = """
 ## What is not reached
 
-- *Deciding* takes about .05 ms where nothing else evicts it (before: .11 ms, and .86 ms a batch, on Beauty's histories);
+- *Deciding* takes about .05 ms where caches are warm (before: .11 ms, and .86 ms a batch, on Beauty's histories);
   between two answers of the policy, with cold caches, it is .14 to .30 ms.
 - With everything kept, the loop takes half a millisecond more than the policy alone: it estimates, decides, and states
   how sure the answer is.
