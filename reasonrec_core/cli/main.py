@@ -206,6 +206,7 @@ def _complete() -> None:
 
 
 def _exit_code(args: list[str]) -> int:
+    _hush_libraries()
     try:
         with cli.make_context("reasonrec", args) as context:
             _heed_termination()
@@ -214,7 +215,10 @@ def _exit_code(args: list[str]) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.ClickException as error:
-        error.show()
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        _say(f"error: {error.format_message()}")
+        if context is not None:
+            _say(f"{context.get_usage()}\nFor help: {context.command_path} -h")
         return 2
     except (KeyboardInterrupt, click.Abort) as error:
         _say("interrupted: nothing half-written is left. Run the same command again to go on where it stopped.")
@@ -234,6 +238,20 @@ def _exit_code(args: list[str]) -> int:
         _say(f"internal error: {text}. This is a defect of reasonrec: please report it{hint}.")
         return 1
     return 0
+
+
+def _hush_libraries() -> None:
+    """Bars and warnings of libraries are theirs, not ours; who wants them sets these variables, or ``python -W``."""
+    for name, value in {
+        "TQDM_DISABLE": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+    }.items():
+        os.environ.setdefault(name, value)
+    if not sys.warnoptions:
+        import warnings
+
+        warnings.simplefilter("ignore")
 
 
 def _in_words(error: BaseException) -> str:

@@ -262,8 +262,8 @@ S = TypeVar("S", bound=Any)
 
 
 def shorten_steps(steps: Sequence[S], limit: int = 5) -> list[S]:
-    """The steps that tell most, in their order: what was looked at, what was decided, how it was weighed, and so on."""
+    """The steps that tell most, in order: what a person edited, what was looked at, decided, weighed, and so on."""
     told = ("observe", "decide", "weigh", "infer", "propose")
-    order = [(told.index(s.kind) if s.kind in told else len(told), -s.weight * (s.kind == "propose")) for s in steps]
+    order = [(-s.edited, told.index(s.kind), -s.weight * (s.kind == "propose")) for s in steps]
     chosen = sorted(sorted(range(len(steps)), key=order.__getitem__)[:limit])
     return [steps[at] for at in chosen]

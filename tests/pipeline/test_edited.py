@@ -109,8 +109,8 @@ def test_command_line_shows_the_edit_and_what_it_changed(finished: Path) -> None
     assert shown.exit_code == 0, shown.output
     assert "you assumed brand is “Cedar”; you ignored “" in shown.output
     assert "entered the list:" in shown.output
-    assert "infer (edited) you assumed brand" in shown.output
-    assert "Confidence and uncertainty are not stated" in shown.output
+    assert "infer   (edited) you assumed brand" in shown.output
+    assert "No confidence is stated" in shown.output
     found = json.loads(CliRunner().invoke(cli, [*base, "--assume", "brand=Cedar", "--json"]).output)
     assert found["edited"]["assumed"] == {"brand": "Cedar"}
     assert {item["id"] for item in found["edited"]["entered"]} <= {item["id"] for item in found["items"]}

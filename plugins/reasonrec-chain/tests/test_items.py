@@ -102,8 +102,8 @@ def test_features_that_are_gone_say_nothing_in_any_step(chain: Chain, world: Tin
     assert_same_deliberation(chain.deliberate(batch, replace(masked, features=noise)), found, "noise behind the mask")
     assert (found.ranking.items != chain.deliberate(batch, full).ranking.items).mean() > 0.2  # type: ignore[union-attr]
     nothing = chain.deliberate(batch, replace(full, features={}, present={}))
-    silent = [s.claim for s in nothing.steps[0] if s.claim.startswith(("text:", "image:"))]
-    assert silent == ["image: nothing to propose", "text: nothing to propose"]
+    silent = [s.claim for s in nothing.steps[0] if s.claim.startswith(("text:", "pictures:"))]
+    assert silent == ["pictures: nothing to propose", "text: nothing to propose"]
 
 
 def test_an_observation_with_other_arrays_is_looked_at_anew(chain: Chain, world: Tiny) -> None:

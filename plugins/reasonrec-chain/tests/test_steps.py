@@ -13,13 +13,13 @@ import pytest
 from reasonrec_chain.item_cache import Workspace
 from reasonrec_chain.policy import Chain
 from reasonrec_chain.propose import choose_chunk_size
-from reasonrec_profile.api import HistoryWeights, compute_likelihood_ratio
+from reasonrec_profile.api import HistoryWeights, compute_likelihood_ratio, name_expert
 from small import answer, asking, fitted
 
 from reasonrec_core.errors import PluginError
 from reasonrec_core.testing.compare import assert_same_deliberation
 from reasonrec_core.testing.tiny import Tiny
-from reasonrec_core.types import Deliberation, Edits, StepKind, Task
+from reasonrec_core.types import Deliberation, Edits, StepKind, Task, format_percent
 from reasonrec_core.validation import check_deliberation
 
 ALL = 40
@@ -69,7 +69,7 @@ def test_what_is_ignored_changes_the_answer_and_is_not_recommended(chain: Chain,
         cited = [e for step in edited.steps[row] for e in step.evidence if isinstance(e, int)]
         assert batch.history.lengths[row] - 1 not in cited
     nothing = chain.deliberate(batch, seen, Edits(np.zeros_like(relevance)))
-    assert "no history counts" in nothing.steps[0][0].claim
+    assert "nothing in the history counts" in nothing.steps[0][0].claim
     check_deliberation(nothing, batch, ALL)
 
 
@@ -81,20 +81,20 @@ def test_claims_follow_the_numbers(chain: Chain, world: Tiny) -> None:
         steps = {kind: [s for s in found.steps[row] if s.kind is kind] for kind in StepKind}
         decide, weigh = steps[StepKind.DECIDE][0], steps[StepKind.WEIGH][0]
         best, mass = int(found.ranking.items[row, 0]), float(found.mass[row, 0])
-        assert decide.claim.startswith(f"“{chain._growing.catalog.titles[best]}” with {mass:.1%}")
+        assert decide.claim.startswith(f"“{chain._growing.catalog.titles[best]}” first ({format_percent(mass, 1)})")
         assert decide.weight == pytest.approx(mass, abs=1e-4)
         next_ones = [chain._growing.catalog.titles[i] for i in found.ranking.items[row, 1:6]]
         assert [title for title, _ in decide.alternatives] == next_ones
-        shares = [int(s) for s in re.findall(r" (\d+)%", decide.claim.split(":")[1])]
-        assert sum(shares) == pytest.approx(100, abs=len(shares))
+        shares = [float(s) for s in re.findall(r" ([\d.]+)\N{NO-BREAK SPACE}%", decide.claim.split("): ")[1])]
+        assert sum(shares) == pytest.approx(100, abs=5)
         assert sum([weigh.weight, *(w for _, w in weigh.alternatives)]) == pytest.approx(1, abs=0.03)
         proposed = {s.claim.split(":")[0]: s.weight for s in steps[StepKind.PROPOSE]}
-        assert set(proposed) == set(chain.model.experts.names)
+        assert set(proposed) == {name_expert(name) for name in chain.model.experts.names}
         assert max(proposed.values()) == pytest.approx(weigh.weight, abs=1e-4)
         beliefs = chain.infer_labels(world.test.queries, world.observation(world.test.queries))
         for step in steps[StepKind.INFER]:
-            name = next(n for n in chain.labels if step.claim.startswith(f"{n} is likely"))
-            label = re.search("“(.+)”: ", step.claim).group(1)  # type: ignore[union-attr]
+            label, said = re.search(r"“(.+)” \((.+?)\)", step.claim).groups()  # type: ignore[union-attr]
+            name = next(n for n in chain.labels if n.replace("_", " ") == said)
             believed = beliefs[name][row, chain.labels[name].index(label)]
             assert step.weight == pytest.approx(float(believed), abs=1e-4)
 

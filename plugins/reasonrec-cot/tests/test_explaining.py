@@ -64,7 +64,7 @@ def test_what_is_said_is_said_of_the_item(world: Tiny, llama: Path, tmp_path: Pa
         assert [step.kind for step in steps[-2:]] == [StepKind.WEIGH, StepKind.DECIDE]
         if item in reviewed:
             assert "reviews of it, mean 4.0 stars" in steps[0].claim
-            assert "that most others agree with and the evidence verifies, from a review of" in steps[-2].claim
+            assert "most others agree with it and the evidence supports it; from a review of" in steps[-2].claim
     policy.save(tmp_path)
     again = Cot.load(tmp_path, world.dataset.catalog).deliberate(batch, world.observation(batch))
     assert again.text == answer.text

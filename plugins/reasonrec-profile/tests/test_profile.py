@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,8 +11,9 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from reasonrec_profile.api import Profile, ProfileConfig
+from reasonrec_profile.api import Profile, ProfileConfig, name_expert
 from reasonrec_profile.decide import attribute
+from reasonrec_profile.field_parsing import name_bands
 from reasonrec_profile.item_fields import find_fields
 from reasonrec_profile.neighbours import find_neighbours, fit_space
 from reasonrec_profile.propose import choose_chunk_size
@@ -217,13 +219,15 @@ def test_steps_in_words_name_titles_fields_and_shares(shop: ShopWorld, policy: P
     by_kind = {kind: [s for s in steps if s.kind is kind] for kind in StepKind}
     best = shop.fit.catalog.titles[int(answer.ranking.items[4, 0])]
     assert best in by_kind[StepKind.DECIDE][0].claim
-    inferred = {s.claim.split(" is likely ")[0]: s for s in by_kind[StepKind.INFER]}
+    inferred = {re.search(r"” \((.+?)\)", s.claim)[1]: s for s in by_kind[StepKind.INFER]}  # type: ignore[index]
     assert set(inferred) == {"shelf", "image group", "text group"}
     assert "shelf" in inferred["shelf"].evidence
     assert "image" in inferred["image group"].evidence
-    assert {s.claim.split(":")[0] for s in by_kind[StepKind.PROPOSE]} == set(policy.model.weights.names)
+    assert {s.claim.split(":")[0] for s in by_kind[StepKind.PROPOSE]} == {
+        name_expert(n) for n in policy.model.weights.names
+    }
     weighed = by_kind[StepKind.WEIGH][0]
-    assert f"with {batch.history.lengths[4]} items of history" in weighed.claim
+    assert f"for a history of {batch.history.lengths[4]} item" in weighed.claim
     assert sum(w for _, w in weighed.alternatives) + weighed.weight == pytest.approx(1, abs=0.05)
 
 
@@ -356,3 +360,18 @@ def test_answering_loads_no_library_that_only_fitting_needs(tmp_path: Path) -> N
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "name", "expected"),
+    [
+        ([17.3975, 19.56], [19.56, 24.999], "price", ["17.40 to 19.56", "19.56 to 25.00"]),
+        ([1.0, 1200.0], [1200.0, 3500.0], "sales_rank", ["1 to 1,200", "1,200 to 3,500"]),
+        ([757382400.0], [852076800.0], "release_date", ["1994-01-01 to 1997-01-01"]),
+        ([0.001, 0.002], [0.002, 0.004], "share", ["0.001 to 0.002", "0.002 to 0.004"]),
+    ],
+)
+def test_bands_read_like_prices_counts_and_dates(
+    low: list[float], high: list[float], name: str, expected: list[str]
+) -> None:
+    assert name_bands(low, high, name) == expected

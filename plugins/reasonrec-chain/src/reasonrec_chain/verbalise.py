@@ -8,23 +8,23 @@ import numpy as np
 from reasonrec_profile.api import (
     AFFINITY,
     CITED,
-    EXPERT_PHRASES,
     LISTED,
     HistoryWeights,
     compute_entry_votes,
     describe_evidence,
     describe_inference,
     describe_weights,
+    list_shares,
+    name_expert,
 )
 
 from reasonrec_chain.deliberate import ChunkResult, rank_mass
 from reasonrec_chain.gating import GateWeights
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.propose import SEQUENCE, Proposals
-from reasonrec_core.types import Float32, Observation, QueryBatch, Step, StepKind
+from reasonrec_core.types import Float32, Observation, QueryBatch, Step, StepKind, format_percent
 
-SAYS = EXPERT_PHRASES | {SEQUENCE: "after such a history comes"}
-WORTH_SAYING = 0.005
+WORTH_SAYING = 0.02
 
 
 def verbalise_steps(
@@ -69,7 +69,7 @@ def _propose_steps(
         share = proposals.shares[0, e]
         columns = [int(c) for c in np.argsort(-share, kind="stable")[: LISTED + 1] if share[c] > 0]
         if not columns:
-            steps.append(Step(StepKind.PROPOSE, f"{name}: nothing to propose", weight=0.0))
+            steps.append(Step(StepKind.PROPOSE, f"{name_expert(name)}: nothing to propose", weight=0.0))
             continue
         items = [int(proposals.items[0, c]) for c in columns]
         said = [(titles[i], float(min(share[c], 1.0))) for i, c in zip(items, columns, strict=True)]
@@ -81,7 +81,7 @@ def _propose_steps(
             cause = tuple(cited)
         elif name == AFFINITY:
             cause = tuple(each.field.modality or each.field.name for each in model.experts.labels)
-        claim = f"{name}: {SAYS.get(name, 'nearest is')} “{said[0][0]}” ({said[0][1]:.1%})"
+        claim = f"{name_expert(name)}: “{said[0][0]}” ({format_percent(said[0][1], 1)})"
         weight = float(min(thought.weighed.experts[0, e], 1.0))
         steps.append(Step(StepKind.PROPOSE, claim, cause, weight, tuple(said[1:])))
     return steps
@@ -92,11 +92,9 @@ def _weigh(query: QueryBatch, observation: Observation, thought: ChunkResult) ->
     step = describe_weights(query, observation, thought.proposals.names, thought.weighed.experts)
     agreed = thought.weighed.agreement[0]
     named = [
-        f"{thought.proposals.names[e]} (power {agreed[e]:.2f})"
-        for e in np.argsort(-agreed, kind="stable")
-        if agreed[e] >= WORTH_SAYING
+        name_expert(thought.proposals.names[e]) for e in np.argsort(-agreed, kind="stable") if agreed[e] >= WORTH_SAYING
     ]
-    return replace(step, claim=f"{step.claim}; agreement with {', '.join(named)}") if named else step
+    return replace(step, claim=f"{step.claim}; more where it agrees with {', '.join(named)}") if named else step
 
 
 def _decide(titles: list[str], query: QueryBatch, thought: ChunkResult, cited: list[int]) -> Step:
@@ -105,9 +103,8 @@ def _decide(titles: list[str], query: QueryBatch, thought: ChunkResult, cited: l
     if not best:
         return Step(StepKind.DECIDE, "nothing is left to recommend", weight=0.0)
     spoke = compute_expert_shares(thought.proposals, thought.weighed, best[0][0])
-    order = np.argsort(-spoke, kind="stable")
-    parts = [f"{thought.proposals.names[e]} {spoke[e]:.0%}" for e in order if spoke[e] >= WORTH_SAYING]
-    claim = f"“{titles[best[0][0]]}” with {best[0][1]:.1%}: {', '.join(parts)}"
+    parts = list_shares((thought.proposals.names[e], float(spoke[e])) for e in np.argsort(-spoke, kind="stable"))
+    claim = f"“{titles[best[0][0]]}” first ({format_percent(best[0][1], 1)}): {parts}"
     others = tuple((titles[i], min(m, 1.0)) for i, m in best[1:])
     return Step(StepKind.DECIDE, claim, tuple(cited), min(best[0][1], 1.0), others)
 

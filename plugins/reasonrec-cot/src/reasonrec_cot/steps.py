@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from reasonrec_explain.evidence import ExplanationEvidence
 from reasonrec_explain.mbr import ChosenSentence
 
-from reasonrec_core.types import Int32, Step, StepKind
+from reasonrec_core.types import Int32, Step, StepKind, format_percent
 from reasonrec_cot.prompting.item_words import ItemWords
 
 NAMED = 5
@@ -34,7 +34,7 @@ def list_proposed(items: ItemWords, listed: Sequence[int], source: str) -> Step:
     """What the model was asked about."""
     named = ", ".join(items.title(item) for item in listed[:NAMED])
     more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
-    return Step(StepKind.PROPOSE, f"{source}: {named}{more}" if listed else f"{source}: nothing")
+    return Step(StepKind.PROPOSE, f"{source}: {named}{more}" if listed else f"{source}: nothing to propose")
 
 
 def compare_items(items: ItemWords, best: Sequence[tuple[int, float]], how: str) -> Step:
@@ -46,10 +46,14 @@ def compare_items(items: ItemWords, best: Sequence[tuple[int, float]], how: str)
 def state_decision(claim: str, probability: float, confidence: float | None, asked: bool) -> Step:
     """The answer, its probability, and the confidence that the model states."""
     stated = (
-        f"; stated confidence {confidence:.2f}" if confidence is not None else "; no confidence stated" if asked else ""
+        f"; states a confidence of {format_percent(confidence)}"
+        if confidence is not None
+        else "; states no confidence"
+        if asked
+        else ""
     )
     return Step(
-        StepKind.DECIDE, f"{claim} (probability {probability:.2f}{stated})", weight=min(max(probability, 0.0), 1.0)
+        StepKind.DECIDE, f"{claim} ({format_percent(probability, 1)}{stated})", weight=min(max(probability, 0.0), 1.0)
     )
 
 
@@ -63,10 +67,17 @@ def cite_reviews(items: ItemWords, known: ExplanationEvidence) -> list[Step]:
 def cite_sentence(items: ItemWords, said: ChosenSentence, item: int) -> list[Step]:
     """How a reviewer's sentence was chosen."""
     if said.source < 0:
-        return [Step(StepKind.WEIGH, f"None of {said.compared} sentences of reviews may be said: the evidence is told")]
+        return [
+            Step(
+                StepKind.WEIGH,
+                f"None of the {said.compared} sentences from reviews could be used, so the evidence is listed",
+            )
+        ]
     source = "a review of it" if said.source == item else f"a review of {items.title(said.source)}, an item like it"
-    claim = f"Of {said.compared} sentences the one that most others agree with and the evidence verifies, from {source}"
-    passed = f"; {said.refused} before it may not be said" if said.refused else ""
+    claim = (
+        f"Chosen from {said.compared} sentences: most others agree with it and the evidence supports it; from {source}"
+    )
+    passed = f" ({said.refused} better ones could not be used)" if said.refused else ""
     return [Step(StepKind.WEIGH, claim + passed)]
 
 

@@ -17,17 +17,17 @@ from reasonrec_profile.propose import AFFINITY, POPULARITY, Expert
 from reasonrec_profile.storage import read_model, write_model
 from reasonrec_profile.verbalise import (
     CITED,
-    EXPERT_PHRASES,
     LISTED,
     describe_evidence,
     describe_inference,
     describe_weights,
+    list_shares,
+    name_expert,
 )
 
 __all__ = [
     "AFFINITY",
     "CITED",
-    "EXPERT_PHRASES",
     "LISTED",
     "POPULARITY",
     "AgeDecay",
@@ -50,7 +50,9 @@ __all__ = [
     "describe_weights",
     "fit_parts",
     "list_history_pairs",
+    "list_shares",
     "make_default_weights",
+    "name_expert",
     "read_model",
     "recount",
     "sample_target_pairs",

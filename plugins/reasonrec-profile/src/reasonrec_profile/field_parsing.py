@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +14,7 @@ import numpy as np
 from reasonrec_core.data.catalog import Catalog
 
 BANDS = 8
+_DATED = re.compile("date|time|day|released", re.I)
 Row = tuple[str, ...]
 
 
@@ -63,6 +66,27 @@ def _are_paths(rows: Sequence[Row]) -> bool:
     return path and not any(label in parents and first[label] > 1 for label in first)
 
 
+def name_bands(low: Sequence[float], high: Sequence[float], name: str) -> list[str]:
+    """Bands of numbers as they are read: "17.40 to 19.56", "1,200 to 3,500", "1994-01-01 to 1996-07-01"."""
+    whole = max(map(abs, high), default=0.0) >= 1000 or all(value == round(value) for value in (*low, *high))
+    forms: list[Callable[[float], str]] = [_date] if _DATED.search(name) else []
+    for text in [*forms, *(["{:,.0f}".format] if whole else []), "{:,.2f}".format, "{:g}".format]:
+        try:
+            words = [f"{text(a)} to {text(b)}" for a, b in zip(low, high, strict=False)]
+        except (OverflowError, ValueError, OSError):
+            continue
+        if len(set(words)) == len(words):
+            return words
+    return [f"{a!r} to {b!r}" for a, b in zip(low, high, strict=False)]
+
+
+def _date(seconds: float) -> str:
+    """Seconds since 1970 as a date; other numbers are none."""
+    if not 1e8 < seconds < 1e10:
+        raise ValueError
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+
+
 def _numbers(catalog: Catalog, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return np.array([np.nan if v is None else float(v) for v in catalog.column(name)])
 
@@ -72,5 +96,5 @@ def _bands(catalog: Catalog, name: str, edges: Sequence[float]) -> list[Row]:
     numbers = _numbers(catalog, name)
     band = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, max(len(edges) - 2, 0))
     high = edges[1:] if len(edges) > 1 else edges
-    words = [f"{a:g} to {b:g}" for a, b in zip(edges, high, strict=False)]
+    words = name_bands(edges, list(high), name)
     return [(words[b],) if known else () for b, known in zip(band, np.isfinite(numbers), strict=True)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.types import Float32, Observation, QueryBatch, Step, StepKind
+from reasonrec_core.types import Float32, Observation, QueryBatch, Step, StepKind, format_percent
 from reasonrec_profile.decide import RankedMixture, attribute, compute_entry_votes
 from reasonrec_profile.fitting import ProfileModel
 from reasonrec_profile.history_weights import AgeDecay, HistoryWeights
@@ -14,11 +16,34 @@ from reasonrec_profile.propose import AFFINITY, POPULARITY, ExpertProposals
 
 CITED = 3
 LISTED = 5
+WORTH_SAYING = 0.02
+"""Share below which something is not worth a word."""
+MUCH = 1.2
+"""How many times the usual interest is worth a word."""
 EXPERT_PHRASES = {
-    "transitions": "people go on to",
-    AFFINITY: "of the inferred kinds, the most popular is",
-    POPULARITY: "the most popular is",
+    "transitions": "what people took next",
+    AFFINITY: "what you like",
+    POPULARITY: "what is popular",
+    "image": "pictures",
+    "sequence": "the order of what you took",
 }
+"""Who proposes, in people's words; features go by their names."""
+
+
+def name_expert(name: str) -> str:
+    """An expert in people's words."""
+    return EXPERT_PHRASES.get(name, name.replace("_", " "))
+
+
+def quote_titles(titles: Sequence[str]) -> str:
+    """Titles in a sentence: “A”, “B” and “C”."""
+    quoted = [f"“{title}”" for title in dict.fromkeys(titles)]
+    return " and ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+
+
+def list_shares(parts: Iterable[tuple[str, float]]) -> str:
+    """Who counted how much, without fillers: "text 40 %, pictures 23 %"."""
+    return ", ".join(f"{name_expert(name)} {format_percent(share)}" for name, share in parts if share >= WORTH_SAYING)
 
 
 def verbalise_steps(
@@ -59,15 +84,21 @@ def describe_evidence(evidence: HistoryWeights, titles: list[str], votes: Float3
     asked = f"you ignored {', '.join(f'“{titles[i]}”' for i in ignored)}; " if ignored else ""
     edited = bool((evidence.relevance != 1).any())
     if not used:
-        return Step(StepKind.OBSERVE, f"{asked}no history counts, so only what is popular speaks", edited=edited)
+        return Step(
+            StepKind.OBSERVE, f"{asked}nothing in the history counts, so what is popular decides", edited=edited
+        )
     share = votes / max(float(votes.sum()), 1e-30)
-    named = ", ".join(f"“{titles[items[p]]}”" for p in cited) or "none of them"
+    whole = min(float(share[cited].sum()), 1.0)
+    because = (
+        f"because you took {quote_titles([titles[items[p]] for p in cited])}" if cited else "no single item stands out"
+    )
+    some = f", which make up {format_percent(whole)} of the reasons" if cited and used > len(cited) else ""
     others = [int(p) for p in np.argsort(-votes, kind="stable") if votes[p] > 0][CITED : CITED + LISTED]
     return Step(
         StepKind.OBSERVE,
-        f"{asked}of {used} items that count, these led to the answer: {named}",
+        f"{asked}{because}{some}",
         tuple(cited),
-        min(float(share[cited].sum()), 1.0),
+        whole,
         tuple((titles[items[p]], float(share[p])) for p in others),
         edited,
     )
@@ -86,12 +117,15 @@ def describe_inference(f: int, inference: Inference, evidence: HistoryWeights, b
     others = [int(a) for a in np.argsort(-belief, kind="stable")[: LISTED + 1] if a != top][:LISTED]
     alternatives = tuple((field.labels[a], float(belief[a])) for a in others)
     if assumed >= 0:
-        claim = f"you assumed {field.name} is “{field.labels[top]}” (inferred: {belief[top]:.0%})"
+        own = format_percent(float(belief[top]))
+        claim = f"you assumed {field.name} is “{field.labels[top]}” (without that: {own})"
         return Step(StepKind.INFER, claim, (), 1.0, alternatives, edited=True)
-    strength = float(inference.exponents[0, f])
     holders = field.membership[evidence.history.items][:, [top]].toarray()[:, 0] * evidence.weights(AgeDecay(1.0)) > 0
-    claim = f"{field.name} is likely “{field.labels[top]}”: {belief[top]:.0%}, usually {field.prior[top]:.0%}"
-    claim += f" (counts with power {strength:.2g})" if strength else " (counts only for the affinity expert)"
+    now, usual = float(belief[top]), float(field.prior[top])
+    times, what = now / max(usual, 1e-9), f"interest in “{field.labels[top]}” ({field.name.replace('_', ' ')})"
+    claim = f"about the usual {what}: {format_percent(now)}"
+    if times >= MUCH:
+        claim = f"{times:.2g} × as much {what} as usual: {format_percent(now)} instead of {format_percent(usual)}"
     return Step(
         StepKind.INFER,
         claim,
@@ -115,7 +149,7 @@ def _propose_steps(
         likelihood = proposals.scores[e][0] * proposals.normaliser(e)[0]
         columns = [int(c) for c in np.argsort(-likelihood, kind="stable")[: LISTED + 1] if likelihood[c] > 0]
         if not columns:
-            steps.append(Step(StepKind.PROPOSE, f"{name}: nothing to propose", weight=0.0))
+            steps.append(Step(StepKind.PROPOSE, f"{name_expert(name)}: nothing to propose", weight=0.0))
             continue
         items = columns if query.candidates is None else [int(query.candidates[0, c]) for c in columns]
         said = [(titles[i], float(min(likelihood[c], 1.0))) for i, c in zip(items, columns, strict=True)]
@@ -126,8 +160,7 @@ def _propose_steps(
             cause = tuple(int(p) for p in np.argsort(-votes, kind="stable")[:CITED] if votes[p] > 0)
         elif name == AFFINITY:
             cause = tuple(f.modality or f.name for f in model.fields)
-        words = EXPERT_PHRASES.get(name, "nearest is")
-        claim = f"{name}: {words} “{said[0][0]}” ({said[0][1]:.1%})"
+        claim = f"{name_expert(name)}: “{said[0][0]}” ({format_percent(said[0][1], 1)})"
         steps.append(Step(StepKind.PROPOSE, claim, cause, float(min(weights[0, e], 1.0)), tuple(said[1:])))
     return steps
 
@@ -136,9 +169,8 @@ def describe_weights(query: QueryBatch, observation: Observation, names: tuple[s
     """How much each expert counts for a batch of one; ``weights``: float32[1, E]."""
     order = np.argsort(-weights[0], kind="stable")
     parts = [(names[e], float(weights[0, e])) for e in order if weights[0, e] >= 0.005]
-    said = ", ".join(f"{name} {weight:.0%}" for name, weight in parts)
-    length, horizon = int(query.history.lengths[0]), float(observation.horizon[0])
-    claim = f"with {length} items of history (evidence horizon {horizon:.2f}): {said}"
+    length = int(query.history.lengths[0])
+    claim = f"for a history of {length} item{'' if length == 1 else 's'}, what counts: {list_shares(parts)}"
     return Step(StepKind.WEIGH, claim, (), min(parts[0][1], 1.0), tuple(parts[1:]))
 
 
@@ -148,6 +180,6 @@ def _decide_step(decision: RankedMixture, proposals: ExpertProposals, titles: li
     if not ranked:
         return Step(StepKind.DECIDE, "nothing is left to recommend", weight=0.0)
     shares = decision.shares[0, 0]
-    parts = [f"{proposals.names[e]} {shares[e]:.0%}" for e in np.argsort(-shares, kind="stable") if shares[e] >= 0.005]
-    claim = f"“{ranked[0][0]}” with {ranked[0][1]:.1%}: {', '.join(parts)}"
+    parts = list_shares((proposals.names[e], float(shares[e])) for e in np.argsort(-shares, kind="stable"))
+    claim = f"“{ranked[0][0]}” first ({format_percent(ranked[0][1], 1)}): {parts}"
     return Step(StepKind.DECIDE, claim, tuple(cited), min(ranked[0][1], 1.0), tuple(ranked[1:]))

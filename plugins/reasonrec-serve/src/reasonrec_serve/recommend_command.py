@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,10 @@ from reasonrec_serve.options import FILE, limit_options, read_assumptions, read_
 if TYPE_CHECKING:
     from reasonrec_serve.answer import Answer, Edited, Recommended
 
+CITED = 3
+"""Entries of the history, and alternatives, that a step names."""
+FILLER = 0.01
+"""Weight below which an alternative is not worth naming."""
 EPILOG = """\b
 Examples:
   reasonrec recommend runs/movielens --user 42 --why
@@ -54,7 +60,8 @@ Examples:
     help="Take this label of the next item for granted, e.g. brand=Acorn. Repeatable.",
 )
 @click.option("--ignore", multiple=True, metavar="ID", help="Item of the history that shall not count. Repeatable.")
-@click.option("--why", is_flag=True, help="Show the steps, the confidence and the route.")
+@click.option("--why", is_flag=True, help="Say who answered, why, how sure it is, and the five steps that tell most.")
+@click.option("--steps", "every", is_flag=True, help="All steps, with what they rest on and what else was possible.")
 @click.option("--trace/--no-trace", default=None, help="Append the decision to RUN/requests-TASK.jsonl.")
 @click.option(
     "--models",
@@ -71,9 +78,9 @@ Examples:
 )
 @click.option("--workers", default=0, help="With --users: processes.  [default: one per processor core]")
 def recommend_command(
-    run: Path, why: bool, trace: bool | None, models: str | None, as_json: bool, **given: Any
+    run: Path, why: bool, every: bool, trace: bool | None, models: str | None, as_json: bool, **given: Any
 ) -> None:
-    """Recommend items from a finished RUN, with raw ids and titles.
+    """Recommend items from a finished RUN, with raw ids and titles. The strength of the best one is 100.
 
     With --assume or --ignore the policy's steps are edited and the answer is worked out from them. With --users the
     answers for many users are written to a file.
@@ -92,9 +99,9 @@ def recommend_command(
 
     answer = Recommender.open(run, trace=trace, models=models).answer(Request(**request))
     if as_json:
-        print_json(answer.to_dict(steps=why))
+        print_json(answer.to_dict(steps=why or every))
     else:
-        _show(answer, why=why)
+        _show(answer, why=why or every, every=every)
 
 
 def _refuse(given: dict[str, Any], what: str) -> None:
@@ -114,8 +121,9 @@ def read_request_options(given: dict[str, Any]) -> dict[str, Any]:
     return {**given, **limits, "assume": read_assumptions(given["assume"])}
 
 
-def _show(answer: Answer, *, why: bool) -> None:
+def _show(answer: Answer, *, why: bool, every: bool) -> None:
     from reasonrec_core.cli.console import note, out, plain
+    from reasonrec_core.types import format_percent
 
     for said in answer.notes:
         (note if answer.items else out.print)(plain(said))
@@ -125,18 +133,20 @@ def _show(answer: Answer, *, why: bool) -> None:
         _show_edits(answer.edited)
     if not why:
         return
-    who = f"Answered by {answer.by} ({answer.route})" if answer.by else f"Not answered ({answer.route})"
-    out.print(f"\n{who}: {plain(answer.reason)}")
+    reason = answer.reason.partition(" answers: ")[2] or answer.reason
+    out.print(f"\n{f'Answered by {answer.by}' if answer.by else 'Not answered'}: {plain(reason)}.", soft_wrap=True)
     seen = "have learned from all interactions" if answer.models == "final" else "are those that the report is about"
     out.print(f"The {answer.models} models, which {seen}.")
     if answer.confidence is not None:
-        out.print(f"Confidence {answer.confidence:.0%} that the next item is among the first {answer.cutoff}.")
+        out.print(
+            f"Confidence: {format_percent(answer.confidence)} that the next choice is among the first {answer.cutoff}."
+        )
     if answer.edited:
-        out.print("Confidence and uncertainty are not stated: they were calibrated on answers without edits.")
+        out.print("No confidence is stated: it was calibrated on answers without edits.")
     elif not answer.limited:
         signals = ", ".join(f"{name} {value:.2f}" for name, value in answer.uncertainty.items())
         out.print(f"Uncertainty: {signals or 'not estimated'}.")
-    _show_steps(answer)
+    _show_steps(answer, every=every)
     out.print(f"\n{answer.seconds * 1000:.1f} ms")
 
 
@@ -145,25 +155,44 @@ def _show_items(items: tuple[Recommended, ...]) -> None:
 
     from reasonrec_core.cli.console import out, plain
 
-    table = Table("#", "id", "title", "score", box=None, pad_edge=False)
+    strengths = scale_scores([item.score for item in items])
+    table = Table("#", "id", "title", *(["strength"] if strengths else []), box=None, pad_edge=False)
     for position, item in enumerate(items, 1):
-        table.add_row(str(position), plain(item.id), plain(item.title), f"{item.score:.4g}")
+        strength = [f"{strengths[position - 1]:.0f}"] if strengths else []
+        table.add_row(str(position), plain(item.id), plain(item.title), *strength)
     out.print(table)
 
 
-def _show_steps(answer: Answer) -> None:
+def scale_scores(scores: Sequence[float]) -> list[float]:
+    """Scores as a person can read them: the best is 100; empty where they have no zero to start from."""
+    if not scores or not all(isfinite(score) for score in scores) or min(scores) < 0 or max(scores) <= 0:
+        return []
+    return [100 * score / max(scores) for score in scores]
+
+
+def _show_steps(answer: Answer, *, every: bool) -> None:
+    """Five lines; with ``every`` all steps, the three entries that each rests on most, and what else was possible."""
     from rich.text import Text
 
     from reasonrec_core.cli.console import out, plain
+    from reasonrec_core.types import format_percent, shorten_steps
 
-    for step in answer.steps:
+    steps = list(answer.steps) if every else shorten_steps(answer.steps)
+    out.print()
+    for step in steps:
         mark = (" (edited)", "yellow") if step.edited else ""
-        out.print(Text.assemble("\n", (step.kind, "bold"), mark, f" {plain(step.claim)}"))
-        evidence = [answer.history[e][1] if isinstance(e, int) else e for e in step.evidence]
+        out.print(Text.assemble((f"{step.kind:7}", "bold"), mark, f" {plain(step.claim)}"), soft_wrap=True)
+        if not every:
+            continue
+        evidence = list(dict.fromkeys(answer.history[e][1] if isinstance(e, int) else e for e in step.evidence))
         if evidence:
-            out.print(f"  because of: {plain('; '.join(evidence))}")
-        for claim, weight in step.alternatives[:5]:
-            out.print(f"  {weight:5.1%}  {plain(claim)}")
+            more = f" and {len(evidence) - CITED} more" if len(evidence) > CITED else ""
+            out.print(f"           because of: {plain('; '.join(evidence[:CITED]))}{more}")
+        for claim, weight in step.alternatives[:CITED]:
+            if weight >= FILLER:
+                out.print(f"           {format_percent(weight, 1):>7}  {plain(claim)}")
+    if len(steps) < len(answer.steps):
+        out.print(f"{len(answer.steps)} steps in all: --steps shows them.")
 
 
 def _show_edits(edited: Edited) -> None:

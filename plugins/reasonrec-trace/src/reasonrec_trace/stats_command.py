@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 EPILOG = """\b
 Examples:
@@ -51,50 +55,60 @@ def _show(found: dict[str, Any]) -> None:
 
 
 def _groups(what: str, rows: list[tuple[str, dict[str, Any]]], metrics: list[str]) -> None:
-    """A table of groups of decisions."""
-    from rich.table import Table
+    """A table of groups of decisions; a group is a column where its row would not fit."""
+    from rich.measure import Measurement
 
     from reasonrec_core.cli.console import line, out
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column(what, no_wrap=True)
     names = ["n", "share", "delegated", "confidence", *metrics, "ms mean", "p50", "p95", "tokens"]
-    for name in names:
-        table.add_column(line(name), justify="right", no_wrap=True)
+    cells = []
     for name, row in rows:
         spent = row["latency"] or {}
         times = [spent.get(key) for key in ("mean", "p50", "p95")]
-        table.add_row(
-            line(name),
-            str(row["n"]),
-            *(_percent(row[key]) for key in ("share", "delegated", "confidence")),
-            *(_number(row["quality"].get(metric), ".4f") for metric in metrics),
-            *(_number(None if t is None else 1000 * t, ".2f") for t in times),
-            _number(row["tokens"], ".0f"),
+        cells.append(
+            [
+                line(name),
+                f"{row['n']:,}",
+                *(_percent(row[key]) for key in ("share", "delegated", "confidence")),
+                *(_number(row["quality"].get(metric), ".4f") for metric in metrics),
+                *(_number(None if t is None else 1000 * t, ".2f") for t in times),
+                _number(row["tokens"], ".0f"),
+            ]
         )
+    head = [what, *map(line, names)]
+    table = _table(head, cells)
+    if Measurement.get(out, out.options.update(max_width=10_000), table).maximum > out.width:
+        first, *others = zip(head, *cells, strict=True)
+        table = _table(first, others)
     out.print(table)
     out.print()
 
 
-def _uncertainty(found: dict[str, dict[str, float | None]]) -> None:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     from rich.table import Table
 
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for number, name in enumerate(head):
+        table.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=not number)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _uncertainty(found: dict[str, dict[str, float | None]]) -> None:
     from reasonrec_core.cli.console import line, out
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("uncertainty", no_wrap=True)
     columns = ("mean", "p10", "p90", "epistemic", "aleatoric")
-    for name in columns:
-        table.add_column(name, justify="right")
-    for name, values in found.items():
-        table.add_row(line(name), *(_number(values[column], ".3f") for column in columns))
-    out.print(table)
+    rows = [[line(name), *(_number(v[column], ".3f") for column in columns)] for name, v in found.items()]
+    out.print(_table(("uncertainty", *columns), rows))
     out.print()
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
+    from reasonrec_core.types import format_percent
+
+    return "–" if value is None else format_percent(value, 1)
 
 
 def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
+    return "–" if value is None else format(value, form)

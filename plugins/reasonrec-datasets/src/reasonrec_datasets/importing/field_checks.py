@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +21,7 @@ from reasonrec_datasets.importing.id_parsing import parse_ids
 from reasonrec_datasets.importing.list_parsing import join_written_lists
 
 LABEL_SEPARATOR = "|"
+_ENTITY = r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});"
 
 
 def check_fields(table: pa.Table, key: str, place: Place | None = None, notes: list[str] | None = None) -> pa.Table:
@@ -64,7 +67,26 @@ def _check_field(values: pa.Array, name: str, place: Place | None, notes: list[s
         return _check_finite(values.cast(pa.float64()), name, place)
     if not is_text(kind):
         return None
-    return join_written_lists(clear_blanks(values.cast(pa.string())), name, LABEL_SEPARATOR, notes)
+    texts = clear_blanks(values.cast(pa.string()))
+    if name != "image":  # a path stays as it is
+        texts = decode_entities(texts, name, notes)
+    return join_written_lists(texts, name, LABEL_SEPARATOR, notes)
+
+
+def decode_entities(texts: pa.Array, name: str, notes: list[str] | None = None) -> pa.Array:
+    """Text with HTML entities as the characters that they stand for: "Tom &amp; Jerry" is "Tom & Jerry".
+
+    ``notes`` gets how many cells had any.
+    """
+    rows = np.flatnonzero(pc.fill_null(pc.match_substring_regex(texts, _ENTITY), False).to_numpy(zero_copy_only=False))
+    if not len(rows):
+        return texts
+    made = texts.to_pylist()
+    for row in rows.tolist():
+        made[row] = html.unescape(made[row])
+    if notes is not None:
+        notes.append(f"HTML entities (such as &amp;) were decoded in {len(rows):,} cells of {name}.")
+    return pa.array(made, pa.string())
 
 
 def _join_labels(values: pa.Array) -> pa.Array | None:
