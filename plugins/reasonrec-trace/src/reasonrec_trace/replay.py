@@ -119,7 +119,10 @@ class Replay:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
-        return asdict(self)
+        made = asdict(self)
+        for each in made["comparisons"]:
+            del each["draws"]  # of the bootstrap: arrays, and thousands of them
+        return made
 
 
 def replay(file: TraceFile, wanted: Wanted, *, metrics: Sequence[str] = (), seed: int | None = None) -> Replay:
