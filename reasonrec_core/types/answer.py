@@ -264,6 +264,7 @@ S = TypeVar("S", bound=Any)
 def shorten_steps(steps: Sequence[S], limit: int = 5) -> list[S]:
     """The steps that tell most, in order: what a person edited, what was looked at, decided, weighed, and so on."""
     told = ("observe", "decide", "weigh", "infer", "propose")
-    order = [(-s.edited, told.index(s.kind), -s.weight * (s.kind == "propose")) for s in steps]
+    places = {kind: place for place, kind in enumerate(told)}
+    order = [(-s.edited, places.get(s.kind, len(told)), -s.weight * (s.kind == "propose")) for s in steps]
     chosen = sorted(sorted(range(len(steps)), key=order.__getitem__)[:limit])
     return [steps[at] for at in chosen]
