@@ -215,10 +215,10 @@ def _exit_code(args: list[str]) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.ClickException as error:
-        context = error.ctx if isinstance(error, click.UsageError) else None
+        where = error.ctx if isinstance(error, click.UsageError) else None
         _say(f"error: {error.format_message()}")
-        if context is not None:
-            _say(f"{context.get_usage()}\nFor help: {context.command_path} -h")
+        if where is not None:
+            _say(f"{where.get_usage()}\nFor help: {where.command_path} -h")
         return 2
     except (KeyboardInterrupt, click.Abort) as error:
         _say("interrupted: nothing half-written is left. Run the same command again to go on where it stopped.")
