@@ -109,7 +109,7 @@ class EvaluateConfig(Settings):
         if not tasks:
             raise ValueError("name at least one task")
         if "ctr" in tasks and set(tasks) == {"ctr", "explain"}:
-            raise ValueError("ctr stands alone (labelled rows) or beside a ranking: add sequential or direct")
+            raise ValueError("ctr goes alone (with labelled rows) or beside a ranking: add sequential or direct")
         # What a report is about comes first: rankings.
         return tuple(sorted(dict.fromkeys(tasks), key=lambda task: task == "ctr"))
 

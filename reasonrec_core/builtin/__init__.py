@@ -16,7 +16,7 @@ def reasonrec_uncertainty() -> list[ComponentSpec]:
         ComponentSpec("entropy", f"{module}:Entropy", "Entropy of the policy's distribution over items", RANKING),
         ComponentSpec("margin", f"{module}:Margin", "How close the second-best item is to the best", RANKING),
         ComponentSpec(
-            "stated-confidence", f"{module}:StatedConfidence", "1 less the confidence that the policy states", RANKING
+            "stated-confidence", f"{module}:StatedConfidence", "1 minus the confidence that the policy states", RANKING
         ),
     ]
 

@@ -68,7 +68,7 @@ class Margin(UncertaintyEstimator[Empty]):
 
 
 class StatedConfidence(UncertaintyEstimator[Empty]):
-    """1 less the confidence that the policy states with its answer.
+    """1 minus the confidence that the policy states with its answer.
 
     What that is, is the policy's affair: the mass of the best items, or a number that a language model says.
     Recalibrate it before believing it.

@@ -23,7 +23,7 @@ def pipeline_options(command: F) -> F:
         "--out",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="The run folder; runs/NAME where NAME is the pipeline's name, if not given.",
+        help="The run folder. [default: runs/NAME, after the pipeline's name]",
     )
     override = click.option(
         "--set",
@@ -68,7 +68,7 @@ Examples:
 @click.command("run", epilog=RUN_EXAMPLES)
 @pipeline_options
 @refit_option
-@click.option("--verify", is_flag=True, help="Read every file of a stage before it is used again: was it damaged?")
+@click.option("--verify", is_flag=True, help="Check every file of a stage for damage before it is used again.")
 @click.option("--json", "as_json", is_flag=True, help="Print metrics.json instead of the table.")
 def run_command(
     pipeline: Path, overrides: tuple[str, ...], out: Path | None, refit: tuple[str, ...], verify: bool, as_json: bool

@@ -105,7 +105,7 @@ def _say_more(registry: Registry) -> str:
 
 def _require_path(path: Path) -> None:
     if is_dataset(path):
-        fix = "Use it as it is, or import what it was made from."
+        fix = "Use it directly, or import what it was made from."
         raise DataError("is a dataset already", where=str(path), fix=fix)
     if not path.exists():
         beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []

@@ -223,7 +223,7 @@ def _check_some(name: str, encoder: Encoder[Any], present: Bool, refused: list[R
         what = f"all {len(refused)} images were refused; the first, {first.path!r}: {first.reason}"
     else:
         what = f"no item has {MISSING[encoder.modality]}"
-    raise DataError(what, where=f"observe.{name}", fix="Mend the items, or remove this encoder from the pipeline.")
+    raise DataError(what, where=f"observe.{name}", fix="Correct the items, or remove this encoder from the pipeline.")
 
 
 def _flush(store: RowStore, finished: list[tuple[list[bytes], Float32 | None, dict[bytes, str]]]) -> None:

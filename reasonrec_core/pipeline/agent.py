@@ -150,7 +150,7 @@ class Agent:
         """What the request and the delegates' answers to it tell (`reasonrec_core.routing.AnswerFeatures`)."""
         if self.popularity is None:
             raise RunError(
-                "the run holds no popularity of its items, which its router looks at",
+                "the run does not hold its items' popularity, which its router needs",
                 fix="Fit it again with this version.",
             )
         heads = {label: ranking.head(self.width) for label, ranking in answers.items()}

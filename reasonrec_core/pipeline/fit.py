@@ -81,7 +81,9 @@ def check_consulting(config: PipelineConfig, registry: Registry) -> None:
         )
     if HORIZON not in {each.label for each in config.estimators}:
         fix = f'Add "{HORIZON}" to router.estimators.'
-        raise ConfigError(f"{HORIZON!r} says where delegates are consulted, and is not estimated", where=where, fix=fix)
+        raise ConfigError(
+            f"{HORIZON!r} decides where delegates are consulted, but is not estimated", where=where, fix=fix
+        )
 
 
 def make_component(prepared: Prepared, kind: Kind, each: ComponentConfig) -> Component[Any]:

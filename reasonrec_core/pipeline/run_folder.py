@@ -224,7 +224,7 @@ class RunFolder:
         except DataError as error:
             damage, stamp = error.what, None
         if damage:
-            raise RunError(f"the stage {name} is damaged: {damage}", where=str(self.path), fix=f"Mend it: {command}.")
+            raise RunError(f"the stage {name} is damaged: {damage}", where=str(self.path), fix=f"Repair it: {command}.")
         if stamp is not None and identity not in {None, stamp.identity}:
             what = f"the stage {name} was made anew and the run was not finished"
             raise RunError(what, where=str(self.path), fix=f"Finish it: {command}.")

@@ -255,5 +255,5 @@ def _unknown_names(found: list[Distribution]) -> list[Problem]:
 
 def _strict(found: Installed) -> None:
     if found.faults and os.environ.get("REASONREC_STRICT_PLUGINS", "") not in {"", "0"}:
-        fix = "Mend or uninstall it, or unset REASONREC_STRICT_PLUGINS."
+        fix = "Repair or uninstall it, or unset REASONREC_STRICT_PLUGINS."
         raise PluginError("; ".join(map(str, found.faults)), fix=fix)

@@ -82,7 +82,8 @@ class Router(Configured[C]):
     def explain(self, signals: Signals, assigned: Assignment) -> list[str]:
         """Why each query goes where it goes: what stands behind "X answers: "; by default its place in the order."""
         by, threshold = "expected gain" if self.state.by_score else "risk", self.state.threshold
-        return [f"{by} {place:+.4f}{threshold.words(place, '+.4f')}" for place in assigned.order.tolist()]
+        told = (f"{by} {place:+.4f}" if abs(place) >= 5e-5 else f"no {by}" for place in assigned.order.tolist())
+        return [f"{words}{threshold.words(at, '+.4f')}" for words, at in zip(told, assigned.order, strict=True)]
 
     def fit(self, data: CalibrationData, *, with_confidence: bool = True) -> Self:
         """Learn from validation queries.

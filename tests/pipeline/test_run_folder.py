@@ -203,7 +203,7 @@ def test_a_damaged_stage_is_named_and_made_anew(
     assert (left.value.code, said.count("\n")) == (2, 1)
     stage = name.partition("/")[0]
     assert f"the stage {stage} is damaged: " in said
-    assert f"Mend it: reasonrec run {folder / 'config.toml'} --out {folder}." in said
+    assert f"Repair it: reasonrec run {folder / 'config.toml'} --out {folder}." in said
     main_again = check_config(pipeline(data), "tiny.toml")
     fit_pipeline(main_again, folder, Registry.discover(), silent)
     assert Recommender.open(folder).recommend(history=["item-01"]).items

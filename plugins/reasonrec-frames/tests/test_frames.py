@@ -125,7 +125,9 @@ def test_messages_speak_python() -> None:
 
 
 def test_what_is_no_frame_or_option_is_refused() -> None:
-    assert refuse("log.csv").startswith("log: str is no data frame that can be read. Give a data frame: pandas, polars")
+    assert refuse("log.csv").startswith(
+        "log: str is not a data frame that can be read. Give a data frame: pandas, polars"
+    )
     assert "there is no option 'delimiter'" in refuse(pa.table(LOG), delimiter=",")
     assert "from_frames.time_unit" in refuse(pa.table(LOG), time_unit="fortnights")
     assert "no such folder" in refuse(pa.table(LOG), images="nowhere")

@@ -192,7 +192,7 @@ def test_asked_for_metrics_are_compared(finished: Path) -> None:
     assert [c.metric for c in found.comparisons] == ["MRR@3", "Novelty@5"]
     for row in found.comparisons:
         assert row.low <= row.difference <= row.high
-    with pytest.raises(ConfigError, match=r"--metric: the trace knows no metric 'NDCG@7'.*NDCG@5"):
+    with pytest.raises(ConfigError, match=r"--metric: the trace has no metric 'NDCG@7'.*NDCG@5"):
         replayed(finished, "NDCG@7")
 
 

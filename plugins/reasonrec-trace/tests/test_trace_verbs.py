@@ -154,7 +154,7 @@ def test_replay_prints_both_sides_and_how_sure_the_difference_is(trace: Any, fin
         (["--share", "1.5"], "1.5"),
         (["--router", "absent.toml"], "absent.toml: there is no such pipeline file"),
         (["--max-latency", "0.000001"], "cannot be reached"),
-        (["--metric", "nonsense"], "the trace knows no metric 'nonsense'"),
+        (["--metric", "nonsense"], "the trace has no metric 'nonsense'"),
     ],
 )
 def test_what_cannot_be_replayed_is_one_message(trace: Any, finished: Path, words: list[str], said: str) -> None:

@@ -25,7 +25,7 @@ def reasonrec_delegates() -> list[ComponentSpec]:
         ComponentSpec(
             "chain-reflex",
             "reasonrec_chain.fast_delegate:ChainReflex",
-            "The experts of the policy chain, weighed at a glance, without its steps; fitted after it",
+            "The experts of the policy chain weighed at once, without its steps; fitted after it",
             ("sequential", "direct"),
         )
     ]

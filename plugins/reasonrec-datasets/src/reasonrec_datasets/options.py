@@ -56,7 +56,7 @@ TIME_FORMAT = click.option(
 )
 TIME_UNIT = click.option(
     "--time-unit", type=click.Choice(sorted(TICKS)),
-    help="Unit of times that are numbers (excel: days of a spreadsheet).  [default: told by size]",
+    help="Unit of times that are numbers (excel: days of a spreadsheet).  [default: judged by their size]",
 )  # fmt: skip
 READ_OPTIONS = (
     click.option("--encoding", metavar="NAME",
@@ -67,7 +67,7 @@ READ_OPTIONS = (
                  help="What surrounds fields; backslash: quotes within are escaped so; none: they are ordinary.  "
                  "[default: double]"),
     click.option("--max-bytes", type=click.IntRange(min=1),
-                 help="Most that a packed file may unpack to.  [default: 1 GiB]"),
+                 help="Largest size that a packed file may unpack to.  [default: 1 GiB]"),
     click.option("--max-columns", type=click.IntRange(min=1), help="Most columns of a file.  [default: 10000]"),
 )  # fmt: skip
 READ_NAMES = ("time_format", "time_unit", "encoding", "delimiter", "quote", "max_bytes", "max_columns")
@@ -78,7 +78,7 @@ LOG_OPTIONS = (
                  "an item are one, values added.  [default: last]"),
     click.option("--min-value", type=float, help="Leave out rows of a smaller value."),
     click.option("--k-core", type=click.IntRange(min=0),
-                 help="Leave out users and items with fewer rows, until none is."),
+                 help="Leave out users and items with fewer rows, until all have enough."),
     click.option("--event-column", metavar="NAME", help="The column that says what happened (view, cart, buy)."),
     click.option("--event-weights", metavar="KIND=WEIGHT,...",
                  help="Values of rows by their event; rows of other events are left out."),
@@ -93,7 +93,7 @@ SPLIT_OPTIONS = (
     click.option("--test-from", metavar="TIME", help="temporal: first moment of the test."),
     click.option("--until", metavar="TIME", help="temporal: end of the test, exclusive."),
     click.option("--min-history", type=int, help="Leave out queries with a shorter history.  [default: 1]"),
-    click.option("--min-value", type=float, help="Interactions of a smaller value are no positives."),
+    click.option("--min-value", type=float, help="Interactions with a smaller value do not count as positive."),
     click.option("--repeats", type=click.Choice(["drop", "keep"]),
                  help="Targets that are already in the history.  [default: drop]"),
     click.option("--seed", type=click.IntRange(min=0), help="Seed of every random choice.  [default: 0]"),

@@ -34,7 +34,7 @@ def check_items(examined: Examined) -> list[Finding]:
             sum(map(len, same)),
             len(catalog),
             " = ".join(examined.item(item) for item in same[0][:3]),
-            "Give one thing one id: a duplicate in the history shows the answer, and splits the answer's credit.",
+            "Give each thing one id: a duplicate in the history reveals the answer and splits the credit for it.",
         )
     ]
 
@@ -58,7 +58,7 @@ def check_interactions(examined: Examined) -> list[Finding]:
             repeats & ~doubled,
             Severity.INFO,
             "interactions that repeat an earlier one (same user and item)",
-            "By default repeats are no targets, since rankings leave the history out.",
+            "By default repeats are not targets, because rankings leave out the history.",
         ),
     ):
         if rows.any():

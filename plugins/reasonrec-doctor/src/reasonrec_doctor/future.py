@@ -90,6 +90,6 @@ def _everybody(examined: Examined, split: Split) -> list[Finding]:
             len(early),
             f"user {examined.user(int(split.test.queries.users[row]))} is asked at {times[row]}, "
             f"training goes up to {split.train.times.max()}",
-            "So it is with every split per user; the temporal split avoids it.",
+            "Every split per user has this; the temporal split avoids it.",
         )
     ]

@@ -109,6 +109,6 @@ def _titles(examined: Examined, name: str, cases: Cases) -> list[Finding]:
             int(told.sum()),
             len(told),
             f"user {examined.user(int(cases.queries.users[rows[at]]))}, target {examined.item(int(cases.targets[at]))}",
-            "A prompt of titles shows the answer: merge duplicates; to variants, give the field that tells them apart.",
+            "A prompt of titles would reveal the answer: merge duplicates, and give variants a field of their own.",
         )
     ]

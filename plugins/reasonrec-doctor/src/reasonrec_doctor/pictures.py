@@ -44,7 +44,7 @@ def check(examined: Examined) -> list[Finding]:
                 sum(map(len, same)),
                 len(named),
                 " = ".join(examined.item(item) for item in same[0][:3]),
-                "A placeholder picture says nothing: leave the cell empty. One thing under two ids: merge it.",
+                "If it is a placeholder, leave the cell empty; if it is one thing under two ids, merge them.",
             )
         )
     return found
@@ -59,7 +59,7 @@ def _unreadable(reason: str, items: list[tuple[int, str]], total: int) -> Findin
         len(items),
         total,
         f"{items[0][1][:120]}",
-        "The data points at files that are none of its own: correct the paths."
+        "The paths lead to files outside the data: correct them."
         if outside
         else "Their items count as having no picture; replace the files or empty the cells.",
     )

@@ -21,7 +21,7 @@ def check(examined: Examined) -> list[Finding]:
         Finding(
             NAME,
             Severity.WARNING,
-            "times are before 1990 or after next year: read in a unit or form that they are not written in",
+            "times are before 1990 or after next year: probably read in the wrong unit or form",
             len(odd),
             len(log),
             f"user {examined.user(int(log.users[row]))}: {examined.item(int(log.items[row]))} "

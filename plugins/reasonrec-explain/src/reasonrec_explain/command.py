@@ -10,7 +10,7 @@ import click
 @click.command(epilog="Example: reasonrec explanations data/reviews --part valid --json")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--part", type=click.Choice(["valid", "test"]), default="valid", show_default=True,
-              help="Which requests; the test part is to be looked at once.")  # fmt: skip
+              help="Which requests; look at the test part only once.")  # fmt: skip
 @click.option("--split", "kind", type=click.Choice(["leave-one-out", "temporal", "ratio"]), default="leave-one-out",
               show_default=True, help="How interactions are divided.")  # fmt: skip
 @click.option("--reference", type=click.Choice(["sentence", "review", "summary"]), default="sentence",
@@ -20,7 +20,7 @@ import click
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Of the data's indices, the split, the intervals.",
+    help="Seed of the data's indices, the split and the intervals.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print all numbers as JSON.")
 def explanations(data: Path, part: str, kind: str, reference: str, seed: int, as_json: bool) -> None:

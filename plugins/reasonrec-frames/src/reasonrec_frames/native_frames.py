@@ -89,7 +89,7 @@ def read_frame(frame: Any, name: str) -> pa.Table:
         raise DataError("two columns have one name", where=name, fix="Name every column once.") from error
     except TypeError as error:
         fix = f"Give a data frame: {READABLE}. Files are opened with Dataset.open(path)."
-        raise DataError(f"{type(frame).__name__} is no data frame that can be read", where=name, fix=fix) from error
+        raise DataError(f"{type(frame).__name__} is not a data frame that can be read", where=name, fix=fix) from error
     place = FramePlace(name)
     return pa.table({each: _read_column(series, each, place) for each, series in zip(names, columns, strict=True)})
 

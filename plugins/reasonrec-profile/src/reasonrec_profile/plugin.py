@@ -12,7 +12,7 @@ def reasonrec_policies() -> list[ComponentSpec]:
         ComponentSpec(
             "profile",
             "reasonrec_profile.policy:Profile",
-            "Explicit steps over co-occurrence, text and images; nothing to train but the mixture",
+            "Explicit steps over co-occurrence, text and images; only their mixture is trained",
             ("sequential", "direct"),
         )
     ]

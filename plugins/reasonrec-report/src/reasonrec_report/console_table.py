@@ -63,6 +63,6 @@ def _legend(table: SystemsTable) -> str:
     parts = ["95 % intervals"] if table.has_intervals else []
     if table.has_marks:
         parts.append(
-            f"against {line(table.main)}: ▼ significantly worse, ▲ significantly better, ≈ not distinguishable"
+            f"against {line(table.main)}: ▼ significantly worse, ▲ significantly better, ≈ no measurable difference"
         )
     return "; ".join(parts)

@@ -173,7 +173,7 @@ MARKS = {Verdict.BETTER: "▼", Verdict.WORSE: "▲", Verdict.EVEN: "≈"}
 MARK_WORDS = {
     Verdict.BETTER: "significantly worse than",
     Verdict.WORSE: "significantly better than",
-    Verdict.EVEN: "not distinguishable from",
+    Verdict.EVEN: "not measurably different from",
 }
 
 

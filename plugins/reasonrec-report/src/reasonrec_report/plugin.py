@@ -31,7 +31,7 @@ def reasonrec_reporters() -> list[ComponentSpec]:
             "costs", "reasonrec_report.measure.costs:CostReporter", "Time and tokens of a request, route by route"
         ),
         ComponentSpec(
-            "slices", "reasonrec_report.measure.slices:SliceReporter", "Every system on parts of the queries"
+            "slices", "reasonrec_report.measure.slices:SliceReporter", "Every system on slices of the requests"
         ),
         ComponentSpec("cards", "reasonrec_report.reporter:CardReporter", "Single decisions and explanations"),
         ComponentSpec("checks", "reasonrec_report.checks:CheckReporter", "What a run must reach, for people and CI"),

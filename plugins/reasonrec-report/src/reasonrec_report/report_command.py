@@ -21,7 +21,11 @@ Examples:
 @click.command("report", epilog=REPORT_EXAMPLES)
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @click.option(
-    "--reporter", "names", multiple=True, metavar="NAME", help="Only this one, with its defaults; repeatable."
+    "--reporter",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Only this reporter, with its defaults. Repeatable.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the files; RUN by default.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")

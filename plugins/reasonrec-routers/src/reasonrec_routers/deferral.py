@@ -85,6 +85,8 @@ class GainRouter(Router[C]):
         for row, who in enumerate(assigned.best):
             place, gain, worse = (float(each[row]) for each in (assigned.order, assigned.gain, assigned.risk))
             words = f"{who} is expected to {'gain' if gain >= 0 else 'lose'} {abs(gain):.4f} against the policy"
+            if abs(gain) < 5e-5:  # what would be written as 0.0000
+                words = f"{who} is expected to do as well as the policy"
             if not state.by_score:
                 words += f", at a risk of {place:.3f}{state.threshold.words(place, '.3f')}"
             elif assigned.replaced[row] and gain < 0:
@@ -145,7 +147,7 @@ class DeferralRouter(GainRouter[DeferralConfig]):
         sets = [tuple(sorted(cheap[:size])) for size in range(len(cheap) + 1)] + [(label,) for label in cheap]
         kept = [asked for asked in dict.fromkeys(sets) if affordable(costs, asked, main, share, config.overhead)]
         if kept == [()]:
-            LOG.info("delegates are not asked before it is decided: that takes more than it may (router.overhead)")
+            LOG.info("delegates are not asked first: that would take more time than router.overhead allows")
         return sorted(kept, key=lambda asked: sum(costs.delegates[label] for label in asked))
 
     def _cross_fitted(self, data: CalibrationData, asked: Labels) -> CrossFitted:

@@ -10,20 +10,24 @@ def reasonrec_routers() -> list[ComponentSpec]:
     """All routers."""
     package = "reasonrec_routers"
     return [
-        ComponentSpec("threshold", f"{package}.threshold:ThresholdRouter", "One delegate, by the estimators"),
+        ComponentSpec(
+            "threshold",
+            f"{package}.threshold:ThresholdRouter",
+            "One delegate answers where the estimators expect it to be better",
+        ),
         ComponentSpec(
             "deferral",
             f"{package}.deferral:DeferralRouter",
-            "An expected gain per delegate, from the history and the delegates' own answers too",
+            "Learns what each delegate would gain, from the history and the delegates' own answers",
         ),
         ComponentSpec(
             "cascade",
             f"{package}.cascade:CascadeRouter",
-            "The cheapest delegate answers; if its answer is not worth it the next one, at last the policy",
+            "Asks delegates, the cheapest first, until an answer is good enough; otherwise the policy answers",
         ),
         ComponentSpec(
             "risk-control",
             f"{package}.risk_control:RiskControlRouter",
-            "As deferral, as much as keeps the expected loss below `risk` (conformal risk control)",
+            "Like deferral, but only as much as keeps the expected loss below `risk` (conformal risk control)",
         ),
     ]

@@ -74,7 +74,7 @@ def _say(users: Any, skipped: dict[str, int], nothing: bool, before: int) -> Non
     for part, count in skipped.items():
         note(tell_skipped(part, count))
     if users.repeated:
-        note(f"{users.repeated} ids that were named again were answered once.")
+        note(f"{users.repeated} repeated ids were answered once.")
     if users.unknown:
         note(f"{users.unknown} users are new: their answers are not personalised.")
     if nothing:

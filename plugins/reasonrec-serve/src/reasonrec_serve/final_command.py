@@ -16,7 +16,7 @@ Examples:
 
 @click.command("final", epilog=EPILOG)
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
-@click.option("--verify", is_flag=True, help="Read every file of a stage before it is used again: was it damaged?")
+@click.option("--verify", is_flag=True, help="Check every file of a stage for damage before it is used again.")
 def final_command(run: Path, verify: bool) -> None:
     """Fit RUN again to all of its data, for serving.
 

@@ -104,7 +104,7 @@ class FieldValues:
 
     def _match_value(self, wanted: object) -> Bool:
         if not isinstance(wanted, str | int | float | bool | np.generic | date):
-            raise ConfigError(f"{self.name}: {wanted!r} is no value to compare with", where=WHERE)
+            raise ConfigError(f"{self.name}: {wanted!r} is not a value to compare with", where=WHERE)
         if is_text(self.values.type):
             if isinstance(wanted, float | np.floating) and float(wanted).is_integer():
                 wanted = int(wanted)

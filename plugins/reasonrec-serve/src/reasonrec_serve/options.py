@@ -16,9 +16,9 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that rule items out."""
     for option in reversed(
         (
-            click.option("--exclude", metavar="A,B,C", help="Items that shall not be recommended."),
+            click.option("--exclude", metavar="A,B,C", help="Items that must not be recommended."),
             click.option("--exclude-file", type=FILE, metavar="FILE", help="Such items, a line each; - is stdin."),
-            click.option("--only", metavar="A,B,C", help="Nothing but these items may be recommended."),
+            click.option("--only", metavar="A,B,C", help="Recommend only these items."),
             click.option("--only-file", type=FILE, metavar="FILE", help="Such items, a line each; - is stdin."),
             click.option(
                 "--where",

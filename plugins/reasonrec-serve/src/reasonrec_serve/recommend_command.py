@@ -57,9 +57,9 @@ Examples:
     "--assume",
     multiple=True,
     metavar="FIELD=LABEL",
-    help="Take this label of the next item for granted, e.g. brand=Acorn. Repeatable.",
+    help="Assume that the next item has this label, e.g. brand=Acorn. Repeatable.",
 )
-@click.option("--ignore", multiple=True, metavar="ID", help="Item of the history that shall not count. Repeatable.")
+@click.option("--ignore", multiple=True, metavar="ID", help="An item of the history that should not count. Repeatable.")
 @click.option("--why", is_flag=True, help="Say who answered, why, how sure it is, and the five steps that tell most.")
 @click.option("--steps", "every", is_flag=True, help="All steps, with what they rest on and what else was possible.")
 @click.option("--trace/--no-trace", default=None, help="Append the decision to RUN/requests-TASK.jsonl.")

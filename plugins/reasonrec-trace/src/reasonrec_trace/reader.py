@@ -208,13 +208,13 @@ def _parse(path: Path, number: int, line: str) -> Any:
 def _row(path: Path, number: int, value: Any) -> dict[str, Any]:
     """A line as Arrow takes it."""
     if not isinstance(value, dict) or value.keys() != COLUMNS.keys():
-        what = "the line is no decision (the keys are not those of a decision)"
+        what = "the line is not a decision (the keys are not those of a decision)"
         raise RunError(what, where=f"{path}:{number}", fix=RESTORE)
     try:
         return to_row(RECORD.validate_python(value))
     except (ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
-            f"the line is no decision ({_first_fault(error)})", where=f"{path}:{number}", fix=RESTORE
+            f"the line is not a decision ({_first_fault(error)})", where=f"{path}:{number}", fix=RESTORE
         ) from error
 
 

@@ -150,9 +150,7 @@ def replay(file: TraceFile, wanted: Wanted, *, metrics: Sequence[str] = (), seed
     names = tuple(name for name in names if not np.isnan(compute_quality(test, before, name)).all())
     missing = [name for name in metrics if name not in names]
     if missing:
-        raise ConfigError(
-            f"the trace knows no metric {missing[0]!r}", where="--metric", fix=f"There is {head.quality}."
-        )
+        raise ConfigError(f"the trace has no metric {missing[0]!r}", where="--metric", fix=f"There is {head.quality}.")
     policy = _policy_alone(test, after.stage)
     against = None
     if policy is not None and head.quality in names:

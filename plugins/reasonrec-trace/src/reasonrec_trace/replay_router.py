@@ -128,7 +128,7 @@ def make_calibration_data(valid: Recorded) -> CalibrationData:
     head = valid.header
     if head.policy is None or not head.delegates:
         raise ConfigError(
-            "a router needs a policy and at least one delegate, and the run had not both", where=head.name or None
+            "a router needs a policy and at least one delegate, and the run did not have both", where=head.name or None
         )
     if not len(valid):
         raise RunError(

@@ -23,7 +23,7 @@ TITLES = {"proposed": "among candidates", "listed": "among listed candidates", "
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Change a setting, e.g. --set policy.tuning.steps=500. Repeatable.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR",
-              help="The run folder; runs/NAME where NAME is the pipeline's name, if not given.")  # fmt: skip
+              help="The run folder. [default: runs/NAME, after the pipeline's name]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the report of tuning as JSON.")
 def tune(pipeline: Path, overrides: tuple[str, ...], out: Path | None, as_json: bool) -> None:
     """Tune the cot policy of PIPELINE, as its table policy.tuning says.

@@ -45,7 +45,7 @@ class TableSettings(Settings):
     """What surrounds fields that hold delimiters; backslash: double ones, those within follow a backslash; none: quotes
     are ordinary characters. Without it double ones, and one that seems to swallow a line is an error."""
     max_bytes: int = Field(MAX_BYTES, gt=0)
-    """Most that a packed file may unpack to."""
+    """Largest size that a packed file may unpack to."""
     max_columns: int = Field(MAX_COLUMNS, gt=0)
     """Most columns of a file."""
     dedupe: Literal["last", "sum", "none"] = "last"

@@ -230,7 +230,7 @@ def _read_array(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise DataError(f"not JSON ({getattr(error, 'msg', error)})", where=where) from error
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
-            raise DataError(f"element {number} of the array is no object", where=str(file))
+            raise DataError(f"element {number} of the array is not an object", where=str(file))
         if "\\u" in text and _holds_surrogates(row):
             raise DataError(f"element {number} holds half of a surrogate pair, which is no text", where=str(file))
         yield number, {name: _unwrap(each) for name, each in row.items()}

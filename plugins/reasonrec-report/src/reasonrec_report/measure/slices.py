@@ -1,4 +1,4 @@
-"""Every system on parts of the queries: how much is known of the user, how popular and how described the target is.
+"""Every system on slices of the requests: how much is known of the user, how popular and how described the target is.
 
 Every slice carries its size and interval: a difference between slices of 30 users is noise.
 """

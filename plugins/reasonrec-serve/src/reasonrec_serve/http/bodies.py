@@ -40,7 +40,7 @@ class LimitedBody(Body):
     k: int = Field(10, ge=1, le=MOST_WANTED)
     """How many items."""
     exclude: Ids = []
-    """Items that shall not be recommended."""
+    """Items that must not be recommended."""
     only: Annotated[list[Id], Field(max_length=MOST_ALLOWED)] | None = None
     """The items that may be recommended; all without it."""
     where: dict[Text, Condition] = Field({}, max_length=50)

@@ -50,7 +50,7 @@ class PostgresStore:
         try:
             store._driver.conninfo.conninfo_to_dict(url)
         except store._driver.Error as error:
-            raise ConfigError("this is no address of a database", where="--store") from error
+            raise ConfigError("this is not the address of a database", where="--store") from error
         return store
 
     def append(self, events: Sequence[Event]) -> Appended:

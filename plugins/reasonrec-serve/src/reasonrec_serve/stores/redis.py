@@ -61,7 +61,7 @@ class RedisStore:
                 url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE, decode_responses=True
             )
         except ValueError as error:
-            raise ConfigError(f"this is no address of a Redis server ({error})", where="--store") from error
+            raise ConfigError(f"this is not the address of a Redis server ({error})", where="--store") from error
         self._append = self._client.register_script(APPEND)
 
     @classmethod
