@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -215,10 +216,9 @@ def _exit_code(args: list[str]) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.ClickException as error:
-        where = error.ctx if isinstance(error, click.UsageError) else None
         _say(f"error: {error.format_message()}")
-        if where is not None:
-            _say(f"{where.get_usage()}\nFor help: {where.command_path} -h")
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            _say(f"{error.ctx.get_usage()}\nFor help: {error.ctx.command_path} -h")
         return 2
     except (KeyboardInterrupt, click.Abort) as error:
         _say("interrupted: nothing half-written is left. Run the same command again to go on where it stopped.")
@@ -241,16 +241,10 @@ def _exit_code(args: list[str]) -> int:
 
 
 def _hush_libraries() -> None:
-    """Bars and warnings of libraries are theirs, not ours; who wants them sets these variables, or ``python -W``."""
-    for name, value in {
-        "TQDM_DISABLE": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "TRANSFORMERS_VERBOSITY": "error",
-    }.items():
-        os.environ.setdefault(name, value)
+    """Bars and warnings of libraries are theirs, not ours, unless these variables or ``python -W`` say otherwise."""
+    for each in ("TQDM_DISABLE=1", "HF_HUB_DISABLE_PROGRESS_BARS=1", "TRANSFORMERS_VERBOSITY=error"):
+        os.environ.setdefault(*each.split("="))
     if not sys.warnoptions:
-        import warnings
-
         warnings.simplefilter("ignore")
 
 

@@ -143,7 +143,7 @@ def evaluate_command(run: Path, as_json: bool) -> None:
 
 
 class Work(list[tuple[str, bool]]):
-    """What a run had to do and what it found done: (stage, whether it was there already); told at its end."""
+    """The stages of a run, and whether each was there already; told at its end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,8 +151,8 @@ class Work(list[tuple[str, bool]]):
 
     def close(self, folder: Path) -> str:
         """The closing line."""
-        seconds, reused = time.monotonic() - self.begin, sum(there for _, there in self)
-        took = f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60} s"
+        seconds, reused = int(time.monotonic() - self.begin), sum(there for _, there in self)
+        took = f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
         return f"Done in {took}: {len(self) - reused} stages made, {reused} reused. The run: {folder}"
 
 

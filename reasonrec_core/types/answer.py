@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -258,13 +258,9 @@ def format_percent(share: float, digits: int = 0) -> str:
     return f"{100 * share:.{max(digits, 1) if 0 < abs(share) < 0.02 else digits}f}\N{NO-BREAK SPACE}%"
 
 
-S = TypeVar("S", bound=Any)
-
-
-def shorten_steps(steps: Sequence[S], limit: int = 5) -> list[S]:
+def shorten_steps(steps: Sequence[Any], limit: int = 5) -> list[Any]:
     """The steps that tell most, in order: what a person edited, what was looked at, decided, weighed, and so on."""
-    told = ("observe", "decide", "weigh", "infer", "propose")
-    places = {kind: place for place, kind in enumerate(told)}
-    order = [(-s.edited, places.get(s.kind, len(told)), -s.weight * (s.kind == "propose")) for s in steps]
+    places = {"observe": 0, "decide": 1, "weigh": 2, "infer": 3, "propose": 4}
+    order = [(-s.edited, places.get(s.kind, 9), -s.weight * (s.kind == "propose")) for s in steps]
     chosen = sorted(sorted(range(len(steps)), key=order.__getitem__)[:limit])
     return [steps[at] for at in chosen]
