@@ -292,3 +292,12 @@ def test_only_delegates_that_answered_are_named() -> None:
     said = routing_text.describe_delegation(routed(routing={"delegate": "popularity or transitions"}, costs=costs))
     assert "were handed to popularity" in said
     assert "transitions" not in said
+
+
+def test_a_run_that_delegating_makes_worse_is_not_called_good() -> None:
+    base = folders.ranking_metrics(None)
+    worse = {"a": "routed", "b": "profile", "metric": "NDCG@10", "difference": -0.02, "p_corrected": 0.003}
+    rest = [row for row in base["comparisons"] if row["b"] != "profile" or row["metric"] != "NDCG@10"]
+    tone, said = verdict.judge(board(comparisons=[worse, *rest]))
+    assert tone is verdict.Tone.MIXED
+    assert said == "Better without delegating: the policy alone (profile) beats the routed system (NDCG@10)."

@@ -84,6 +84,9 @@ def judge(board: Leaderboard) -> tuple[Tone, str]:
     even = [s for s in rivals if against[s] is Verdict.EVEN]
     if better:
         return Tone.BAD, f"Not good yet: {better} alone is better than {name} ({metric.name})."
+    policy = next((s for s in against if board.role(s) is SystemRole.POLICY), None)
+    if policy and against[policy] is Verdict.WORSE:
+        return Tone.MIXED, f"Better without delegating: the policy alone ({policy}) beats {name} ({metric.name})."
     beats = against.get(BESTSELLERS)
     if beats is Verdict.WORSE:
         return Tone.BAD, f"Not good yet: best-sellers alone are better than {name} ({metric.name})."
@@ -96,7 +99,6 @@ def judge(board: Leaderboard) -> tuple[Tone, str]:
     others = f"{'every delegate' if len(rivals) > 1 else rivals[0]} alone" if rivals else ""
     if clear:
         return Tone.GOOD, f"Good: {clear}{f' and {others}' if others else ''}."
-    policy = next((s for s in against if board.role(s) is SystemRole.POLICY), None)
     return Tone.GOOD, f"Good: {name} is clearly better than {others or policy or join(list(against))}."
 
 
@@ -166,12 +168,12 @@ def propose_steps(
     results: ReportedResults, board: Leaderboard, tone: Tone, command: list[str], folder: str
 ) -> Iterator[NextStep]:
     """What to do next, the most urgent first."""
-    run = shlex.quote(folder)
+    run, data = shlex.quote(folder), shlex.quote(f"{folder}/stages/data/dataset")
     again = command[1:2] == ["run"]
     if any(high for _, _, high in summary_text.find_leak_signs(board)):
-        yield NextStep("Look for a leak first", f"reasonrec data check {run}")
+        yield NextStep("Look for a leak first", f"reasonrec data check {data}")
     elif tone is Tone.UNKNOWN and board.headline is not None and summary_text.describe_shortage(board):
-        yield NextStep("See how much data there is, and bring more", f"reasonrec data describe {run}")
+        yield NextStep("See how much data there is, and bring more", f"reasonrec data describe {data}")
     if again and results.routing is not None:
         yield from _propose_share(results, board, command)
     if (
@@ -195,13 +197,14 @@ def _propose_share(results: ReportedResults, board: Leaderboard, command: list[s
     between = board.difference(policy, delegate, metric)
     if between is not None and between.verdict is Verdict.WORSE:
         yield NextStep(f"{delegate} alone is better: let it answer everything", _with(command, "router.share=1"))
-    elif (
-        results.delegation
-        and results.delegation.share
-        and Effect.WORSE in (quality, time)
-        and (Effect.BETTER not in (quality, time))
-    ):
-        yield NextStep("Let the policy answer everything", _with(command, "router.share=0"))
+    elif results.delegation and results.delegation.share and _costs(quality, time):
+        saved = " if the time saved is not worth it" if time is Effect.BETTER else ""
+        yield NextStep(f"Let the policy answer everything{saved}", _with(command, "router.share=0"))
+
+
+def _costs(quality: Effect, time: Effect) -> bool:
+    """Whether delegating costs quality, or time without a gain of quality."""
+    return quality is Effect.WORSE or (time is Effect.WORSE and quality is not Effect.BETTER)
 
 
 def _shares(command: list[str], results: ReportedResults) -> bool:
