@@ -33,6 +33,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+WARM_UP = 50
+"""Requests that are not counted where they are asked one after another."""
+
 
 @dataclass
 class Load:
@@ -126,6 +129,22 @@ async def apply_load(url: str, users: list[str], rate: float, seconds: float, ev
     return load
 
 
+async def ask_one_by_one(url: str, users: list[str], count: int) -> None:
+    """One request after another over one connection: what HTTP costs, beside ``--direct``."""
+    caller, spent = Caller(url), list[float]()
+    for number, user in enumerate(draw_users(users, count)):
+        begin = time.perf_counter()
+        await caller.post("/v1/recommend", json.dumps({"user": user, "k": 10}).encode())
+        if number >= WARM_UP:
+            spent.append(1000 * (time.perf_counter() - begin))
+    print(f"over HTTP, one after another: p50 {statistics.median(spent):.1f} ms")
+
+
+def draw_users(users: list[str], count: int) -> list[str]:
+    """Whom to ask for: those that warm up, then ``count`` others."""
+    return random.Random(1).choices(users, k=WARM_UP + count)
+
+
 def find_highest(url: str, users: list[str], bound: float, seconds: float) -> Load:
     """The highest rate at which 95 % are answered within ``bound`` milliseconds, by doubling and then halving."""
     best, low, high, rate = Load(0), 0.0, float("inf"), 25.0
@@ -153,14 +172,14 @@ def ask_directly(run: str, count: int, users: list[str]) -> None:
     from reasonrec_serve import Recommender
 
     service, wall, spent = Recommender.open(run), list[float](), list[float]()
-    drawn = [random.Random(0).choice(users) for _ in range(50)] + random.Random(1).choices(users, k=count)
-    for number, user in enumerate(drawn):
-        begin, used = time.perf_counter(), time.process_time()
+    for number, user in enumerate(draw_users(users, count)):
+        begin, before = time.perf_counter(), time.process_time()
         service.recommend(user=user, k=10).to_dict(steps=False)
-        if number >= 50:
+        if number >= WARM_UP:
             wall.append(1000 * (time.perf_counter() - begin))
-            spent.append(1000 * (time.process_time() - used))
-    print(f"in Python: p50 {statistics.median(wall):.1f} ms; processor {statistics.mean(spent):.2f} ms a request")
+            spent.append(1000 * (time.process_time() - before))
+    used = f"processor {statistics.mean(spent):.2f} ms a request"
+    print(f"in Python, one after another: p50 {statistics.median(wall):.1f} ms; {used}")
 
 
 class Started:
@@ -267,6 +286,7 @@ def main() -> None:
         if given.find:
             print(f"highest: {find_highest(url, users, given.find, given.seconds)}")
         if given.direct:
+            asyncio.run(ask_one_by_one(url, users, 400))
             ask_directly(given.direct, 400, users)
     finally:
         if started:

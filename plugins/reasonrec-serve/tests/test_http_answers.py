@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from reasonrec_serve import Recommender
+from reasonrec_serve.http.problems import Refused
+from reasonrec_serve.http.thumbnails import Thumbnails
 from starlette.testclient import TestClient
+
+from reasonrec_core.data.catalog import Catalog
 
 
 def body(response: Any) -> dict[str, Any]:
@@ -193,3 +201,41 @@ def test_openapi_names_every_route(asked: tuple[TestClient, Recommender]) -> Non
     body = described["components"]["schemas"]["RecommendBody"]
     assert body["additionalProperties"] is False
     assert "oldest first" in body["properties"]["history"]["description"]
+
+
+def test_similar_items_are_those_of_python(asked: tuple[TestClient, Recommender]) -> None:
+    client, run = asked
+    item = run.dataset.catalog.ids[3]
+    expected = _as_json(run.similar(item, k=4).to_dict())
+    found = client.post("/v1/similar", json={"item": item, "k": 4}).json()
+    del expected["seconds"], found["seconds"]
+    assert found == expected
+    assert client.post("/v1/similar", json={"item": "no such"}).status_code == 422
+    assert client.post("/v1/similar", json={"item": item, "by": "magic"}).status_code == 422
+
+
+def test_pictures_are_given_by_id_alone_in_few_sizes(asked: tuple[TestClient, Recommender]) -> None:
+    client, run = asked
+    catalog = run.dataset.catalog
+    shown = next(i for i, path in enumerate(catalog.image_paths) if path is not None)
+    without = next(i for i, path in enumerate(catalog.image_paths) if path is None)
+    response = client.get(f"/v1/images/{catalog.ids[shown]}", params={"w": 50})
+    assert (response.status_code, response.headers["content-type"]) == (200, "image/jpeg")
+    assert max(Image.open(BytesIO(response.content)).size) <= 64
+    for path in (catalog.ids[without], "no such item", str(catalog.image_paths[shown]), "../tiny/run.json"):
+        assert client.get(f"/v1/images/{quote(path, safe='')}").status_code == 404
+    assert client.get(f"/v1/images/{catalog.ids[shown]}", params={"w": 100_000}).status_code == 422
+
+
+def test_a_picture_outside_the_data_s_folder_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "secret.png")
+    (tmp_path / "pictures" / "link.png").symlink_to(tmp_path / "secret.png")
+    paths = ["../secret.png", str(tmp_path / "secret.png"), "link.png", "..\\secret.png", "\0"]
+    table = pa.table({"item_id": [str(n) for n in range(len(paths))], "image": paths})
+    pictures = Thumbnails(Catalog(table, tmp_path / "pictures"))
+    for item in table.column("item_id").to_pylist():
+        with pytest.raises(Refused) as refused:
+            pictures.get(item, 64)
+        assert refused.value.status == 404
+        assert str(tmp_path) not in refused.value.what

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from reasonrec_serve import Recommender
 from reasonrec_serve.history_store import StoreUnavailable, open_store
+from reasonrec_serve.http.learning import Learner
 from reasonrec_serve.http.live import LiveHistories
 from reasonrec_serve.stores.sqlite import SqliteStore
 
@@ -161,3 +163,26 @@ def test_another_program_s_database_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="another program's database"):
         open_store(str(tmp_path / "other.sqlite"))
     assert (tmp_path / "other.sqlite").read_bytes() == before
+
+
+def test_counting_delegates_learn_what_happens(serve: Any, run: Recommender, finished: Path) -> None:
+    client, item = serve(learn=0.02), run.dataset.catalog.ids[4]
+    before = run.agent.delegates["popularity"].part._counts
+    known = next(iter(run.dataset.user_index))
+    sent = [{"id": f"e{n}", "user": user, "item": item} for n, user in enumerate([known, "new", "other"])]
+    client.post("/v1/events", json={"events": sent})
+    end = time.monotonic() + 30
+    while client.get("/v1/status").json()["learned_events"] < 3:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    service = client.app.state.service
+    after = service.recommender.agent.delegates["popularity"].part._counts
+    index = run.dataset.catalog.index[item]
+    assert after[index] == before[index] + 3
+    assert after.sum() == before.sum() + 3
+    rows = Learner(run, service.live.store)._to_rows(service.live.store.read_after(0, 10)[0])
+    again = copy.copy(run.agent.delegates["transitions"].part)
+    again.update(rows)
+    learned = service.recommender.agent.delegates["transitions"].part
+    assert (learned._matrix != again._matrix).nnz == 0
+    assert client.post("/v1/recommend", json={"history": []}).status_code == 200

@@ -6,8 +6,11 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 import pytest
@@ -15,6 +18,7 @@ from reasonrec_serve import Recommender
 from served_process import PATIENCE, Running, running
 
 from reasonrec_core.cli.main import main
+from reasonrec_core.errors import ConfigError
 
 
 def ask(server: Running, user: str, k: int = 5) -> httpx.Response:
@@ -29,6 +33,48 @@ def test_the_command_serves_until_it_is_interrupted(finished: Path, tmp_path: Pa
         assert main_fails(["serve", str(finished), "--port", server.url.rpartition(":")[2]])
     assert server.process.returncode in (0, 130, -signal.SIGINT)
     assert "Traceback" not in server.log.read_text()
+
+
+def test_requests_are_traced_with_hashed_users_where_that_is_wanted(
+    serve: Any, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reasonrec_trace import read_trace
+
+    run = tmp_path / "traced"
+    shutil.copytree(finished, run)
+    user = next(iter(Recommender.open(run).dataset.user_index))
+    monkeypatch.delenv("REASONREC_TRACE_KEY", raising=False)
+    with pytest.raises(ConfigError, match="key of the trace's hashes is missing"):
+        serve(run=run, trace=True)
+    monkeypatch.setenv("REASONREC_TRACE_KEY", "a key of more than sixteen letters")
+    client = serve(run=run, trace=True)
+    for _ in range(2):
+        answer = client.post("/v1/recommend", json={"user": user}).json()
+    first, second = read_trace(run / "requests-sequential.jsonl")
+    assert first.user == second.user != user
+    assert [item["id"] for item in answer["items"]] == list(second.ranking)
+    assert user not in (run / "requests-sequential.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("missing", "what", "workers"),
+    [
+        ("agent", "the run is not fitted", "2"),
+        ("delegate-transitions", "delegate-transitions", "1"),
+        pytest.param("delegate-transitions", "no worker could serve the run", "2", marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_that_cannot_be_served_is_one_message(
+    finished: Path, tmp_path: Path, missing: str, what: str, workers: str
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(finished, broken)
+    shutil.rmtree(broken / "stages" / missing)
+    command = [sys.executable, "-m", "reasonrec_core", "serve", str(broken), "--port", "0", "--workers", workers]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert what in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == 2
 
 
 def main_fails(arguments: list[str]) -> bool:

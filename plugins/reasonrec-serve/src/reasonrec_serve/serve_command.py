@@ -26,7 +26,11 @@ Examples:
     "--token-file", type=click.Path(path_type=Path), metavar="FILE", help="Callers must bring the token in FILE."
 )
 @click.option(
-    "--store", default="", metavar="URL", help="Where events are kept: a path, redis://, postgresql://, or none."
+    "--store",
+    default="",
+    envvar="REASONREC_STORE",
+    metavar="URL",
+    help="Where events are kept: a path, redis://, postgresql://, or none. Also REASONREC_STORE in the environment.",
 )
 @click.option("--trace", is_flag=True, help="Write a row per decision into RUN, with hashed user ids.")
 @click.option("--watch", type=float, default=0.0, metavar="SECONDS", help="Look for a newer run so often; 0: never.")

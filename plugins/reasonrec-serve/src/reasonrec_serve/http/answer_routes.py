@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from reasonrec_core.errors import ReasonRecError
-from reasonrec_serve.http.bodies import BatchBody, CompareBody, RecommendBody
+from reasonrec_serve.http.bodies import BatchBody, CompareBody, RecommendBody, SimilarBody
 from reasonrec_serve.http.comparison import compare_systems
 from reasonrec_serve.http.problems import describe, json_response, refuse
 from reasonrec_serve.http.service import Service
@@ -32,6 +32,12 @@ async def batch(body: BatchBody, service: Current) -> Response:
     for each in body.requests:  # each in turn, so that others' requests come in between
         answers.append(await service.ask(lambda run, each=each: _answer_or_say(service, run, each)))  # type: ignore[misc]
     return json_response({"answers": answers})
+
+
+async def similar(body: SimilarBody, service: Current) -> Response:
+    """Items that are like an item, and what they share."""
+    fields = body.model_dump(exclude={"item"})
+    return json_response(await service.ask(lambda run: run.similar(body.item, **fields).to_dict()))
 
 
 async def compare(body: CompareBody, service: Current) -> Response:
@@ -63,4 +69,5 @@ def _answer_or_say(service: Service, run: Recommender, body: RecommendBody) -> d
 router = APIRouter(prefix="/v1", tags=["answers"])
 router.add_api_route("/recommend", recommend, methods=["POST"])
 router.add_api_route("/batch", batch, methods=["POST"])
+router.add_api_route("/similar", similar, methods=["POST"])
 router.add_api_route("/compare", compare, methods=["POST"])

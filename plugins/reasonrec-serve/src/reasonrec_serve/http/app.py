@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,25 +11,35 @@ from pathlib import Path
 from fastapi import FastAPI, Response
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
+from uvicorn.config import STARTUP_FAILURE
 
 from reasonrec_core import __version__
+from reasonrec_core.errors import ReasonRecError
 from reasonrec_serve.http import answer_routes, catalogue_routes, event_routes, operation_routes
 from reasonrec_serve.http.guard import Guard
 from reasonrec_serve.http.problems import install_handlers
 from reasonrec_serve.http.service import Service
 from reasonrec_serve.http.settings import ServeSettings
 
+LOG = logging.getLogger("reasonrec.serve")
 PAGE = Path(__file__).parent / "page"
 
 
 def make_app(settings: ServeSettings) -> FastAPI:
-    """The app; it loads the run when it starts up."""
+    """The app, with the run loaded and warm.
+
+    Raises:
+        ReasonRecError: the run cannot be served.
+    """
+
+    service = Service(settings)
+    service.load()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await app.state.service.open()
+        await service.open()
         yield
-        await app.state.service.close()
+        await service.close()
 
     # The interactive documentation would load scripts from elsewhere, which the page's policy forbids.
     app = FastAPI(
@@ -38,7 +50,7 @@ def make_app(settings: ServeSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.service = Service(settings)
+    app.state.service = service
     install_handlers(app)
     for part in (answer_routes, catalogue_routes, event_routes, operation_routes):
         app.include_router(part.router)
@@ -55,4 +67,12 @@ async def _page() -> Response:
 
 def make_worker_app() -> FastAPI:
     """The app of a worker, whose parent left the settings (`ServeSettings.tell_workers`)."""
-    return make_app(ServeSettings.of_worker())
+    settings = ServeSettings.of_worker()
+    try:
+        return make_app(settings)
+    except ReasonRecError as error:
+        if not settings.supervised:
+            raise
+        # The supervisor knows by this exit code that starting again would not help.
+        LOG.error("the run cannot be served: %s", error)
+        sys.exit(STARTUP_FAILURE)

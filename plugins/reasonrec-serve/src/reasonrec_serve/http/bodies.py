@@ -86,7 +86,7 @@ class SimilarBody(LimitedBody):
 
     item: Id
     by: Text | None = None
-    """How: see docs/answers.md."""
+    """"content", "together", or the label of a policy or delegate; the best that knows the item without it."""
 
 
 class EventBody(Body):

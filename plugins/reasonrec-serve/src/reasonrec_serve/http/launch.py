@@ -6,8 +6,12 @@ import os
 import signal
 import socket
 import tempfile
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from reasonrec_core.errors import ConfigError, RunError
@@ -18,10 +22,14 @@ STOP = 10
 """Seconds in which requests that were begun are finished when the server stops."""
 BACKLOG = 2048
 """Connections that wait to be accepted; also by a server that still loads its run."""
+KEEP = 75
+"""Seconds that a connection stays open between requests; proxies close theirs earlier."""
 LOAD = 300
 """Seconds that a new worker may take to load the run."""
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """Where processes share what they count (`reasonrec_serve.http.metrics`)."""
+HANGS = 60
+"""Seconds without a sign of life after which a worker is taken for dead."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -29,11 +37,13 @@ def launch(settings: ServeSettings) -> None:
     """Serve until interrupted.
 
     Raises:
-        RunError: there is no run.
+        RunError: there is no run, or it cannot be served.
         ConfigError: the address cannot be listened at, or the store can never be used.
     """
     if not (settings.run / "run.json").is_file():
         raise RunError("there is no run here", where=str(settings.run), fix="Make one: reasonrec run PIPELINE.")
+    if not (settings.run / "stages" / "agent").is_dir():
+        raise RunError("the run is not fitted", where=str(settings.run), fix="Finish it: reasonrec fit or run.")
     store = find_store(settings)
     if store is not None:
         store.close()  # opened to say now what is wrong with it
@@ -51,28 +61,51 @@ def launch(settings: ServeSettings) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=KEEP,
         timeout_graceful_shutdown=STOP,
-        timeout_worker_healthcheck=LOAD,
+        timeout_worker_healthcheck=HANGS,
         ws="none",
     )
     _announce(settings)
-    if settings.workers == 1 and not settings.watch:
-        uvicorn.Server(config).run([listening])
-    else:
+    if settings.supervised:
         _supervise(config, listening, settings)
+    else:
+        uvicorn.Server(config).run([listening])
 
 
 def _supervise(config: uvicorn.Config, listening: socket.socket, settings: ServeSettings) -> None:
     """Start workers, again where they die, and one by one anew when there is a newer run."""
     with tempfile.TemporaryDirectory(prefix="reasonrec-metrics-") as shared:
         os.environ[SHARED] = shared
-        supervisor = Multiprocess(config, [listening])
+        supervisor = _make_supervisor(config, listening)
         if settings.watch:
             from reasonrec_serve.http.watch import RunWatcher
 
             # What uvicorn does at this signal: a new worker is ready before an old one goes.
             RunWatcher(settings.run, settings.watch, lambda: supervisor.signal_queue.append(signal.SIGHUP)).start()
         supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        raise RunError("no worker could serve the run", where=str(settings.run), fix="What is said above tells why.")
+
+
+def _make_supervisor(config: uvicorn.Config, listening: socket.socket) -> Any:
+    """Uvicorn's, which notices at once when a worker dies, and waits longer for one that loads a newer run."""
+    supervisor: Any = Multiprocess(config, [listening])
+    start, look, replace = supervisor.init_processes, supervisor.keep_subprocess_alive, supervisor.handle_hup
+
+    def let_go(work: Callable[[], None]) -> None:
+        work()
+        for process in supervisor.processes:
+            process.child_conn.close()  # the worker has its own end; while ours is open, its death looks like silence
+
+    def replace_patiently() -> None:
+        config.timeout_worker_healthcheck = LOAD
+        let_go(replace)
+        config.timeout_worker_healthcheck = HANGS
+
+    supervisor.init_processes, supervisor.keep_subprocess_alive = partial(let_go, start), partial(let_go, look)
+    supervisor.handle_hup = replace_patiently
+    return supervisor
 
 
 def _listen(settings: ServeSettings) -> socket.socket:

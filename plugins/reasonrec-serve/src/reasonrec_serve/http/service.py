@@ -52,10 +52,26 @@ class Service:
         self._aside = ThreadPoolExecutor(2, "aside")
         self._learning: asyncio.Task[None] | None = None
 
+    def load(self) -> None:
+        """Load the run and warm it up.
+
+        Raises:
+            ReasonRecError: the run cannot be served.
+        """
+        begin = time.perf_counter()
+        run = Recommender.open(self.settings.run, trace=False)
+        loaded = time.perf_counter()
+        warm_up(run)
+        if self.settings.trace:
+            # Whatever the run's own trace says: who asks a server has not agreed to be named.
+            run.config = run.config.model_copy(update={"trace": {**run.config.trace, "hash_users": True}})
+            run.on_answer = run.find_watcher(True)
+        self.recommender = run
+        LOG.info("loaded in %.2f s, warm after %.2f s", loaded - begin, time.perf_counter() - begin)
+
     async def open(self) -> None:
-        """Load the run and warm it up; the worker takes requests when this is done."""
+        """Take requests."""
         sys.setswitchinterval(SWITCH)
-        await self._run(self._answering, self._load)
         self.ready = True
         if self.settings.learn and self.live.store is not None:
             self._learning = asyncio.create_task(self._learn(Learner(self.recommender, self.live.store)))
@@ -110,18 +126,6 @@ class Service:
 
     async def _run(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, work)
-
-    def _load(self) -> None:
-        begin = time.perf_counter()
-        run = Recommender.open(self.settings.run, trace=False)
-        loaded = time.perf_counter()
-        warm_up(run)
-        if self.settings.trace:
-            # Whatever the run's own trace says: who asks a server has not agreed to be named.
-            run.config = run.config.model_copy(update={"trace": {**run.config.trace, "hash_users": True}})
-            run.on_answer = run.find_watcher(True)
-        self.recommender = run
-        LOG.info("loaded in %.2f s, warm after %.2f s", loaded - begin, time.perf_counter() - begin)
 
     async def _learn(self, learner: Learner) -> None:
         """Have counting delegates learn what is new, again and again; requests are answered meanwhile."""

@@ -45,6 +45,11 @@ class ServeSettings(Settings):
         except ValueError:
             return False
 
+    @property
+    def supervised(self) -> bool:
+        """Whether workers are processes that are started again and replaced."""
+        return self.workers > 1 or self.watch > 0
+
     def check(self) -> Self:
         """Refuse to be reached from elsewhere without a token.
 
