@@ -81,9 +81,8 @@ class Router(Configured[C]):
 
     def explain(self, signals: Signals, assigned: Assignment) -> list[str]:
         """Why each query goes where it goes: what stands behind "X answers: "; by default its place in the order."""
-        by, threshold = "expected gain" if self.state.by_score else "risk", self.state.threshold
-        told = (f"{by} {place:+.4f}" if abs(place) >= 5e-5 else f"no {by}" for place in assigned.order.tolist())
-        return [f"{words}{threshold.words(at, '+.4f')}" for words, at in zip(told, assigned.order, strict=True)]
+        by, words = "expected gain" if self.state.by_score else "risk", self.state.threshold.words
+        return [(f"{by} {at:+.4f}" if abs(at) >= 5e-5 else f"no {by}") + words(at, "+.4f") for at in assigned.order]
 
     def fit(self, data: CalibrationData, *, with_confidence: bool = True) -> Self:
         """Learn from validation queries.

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from reasonrec_core.evaluate.schema import ObservedFeature
 from reasonrec_report import (
@@ -21,24 +18,17 @@ from reasonrec_report.cards import CardView, count_shown, group_by_outcome, make
 from reasonrec_report.checks import Check, read_limits, run_checks
 from reasonrec_report.faithfulness import FaithfulnessView, make_faithfulness_view, read_faithfulness
 from reasonrec_report.flow import FlowStage, draw_flow
-from reasonrec_report.leaderboard import Leaderboard, SystemRole, SystemsTable, Verdict, make_table, shorten_protocol
+from reasonrec_report.leaderboard import Leaderboard, SystemsTable, Verdict, make_table
 from reasonrec_report.load_run import Run
 from reasonrec_report.metric_names import format_value
 from reasonrec_report.number_format import format_percent, format_signed
+from reasonrec_report.run_facts import Fact, describe_command, flatten, list_about, list_facts, list_seconds
 from reasonrec_report.sections import CalibrationResult, ReportedResults
 from reasonrec_report.thumbnails import Picture, Pictures
 from reasonrec_report.verdict import Headline, explain_terms, make_headline, read_command
 
 COLUMNS = 6
 """Metrics that the main table has room for."""
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A term and what it is."""
-
-    term: str
-    value: str
 
 
 @dataclass(frozen=True)
@@ -130,13 +120,13 @@ def make_view(run: Run) -> ReportView:
         title=results.dataset.name,
         run=str(run.config.get("name", "")),
         headline=make_headline(results, read_command(run.environment), str(run.folder)),
-        about=_about(run, board),
+        about=list_about(run, board),
         words=explain_terms(board, results),
         checks=run_checks(results, read_limits(run.config)),
         flow=draw_flow(results),
         figures=_figures(run, board),
         findings=_findings(board),
-        facts=_facts(run),
+        facts=list_facts(run),
         observed=results.observe,
         forest=forest_plot.draw_forest(board),
         table=make_table(board, columns),
@@ -149,7 +139,7 @@ def make_view(run: Run) -> ReportView:
         quarters=delegation_section.make_quarters_table(curve, results.costs) if curve else None,
         costs=delegation_section.make_cost_table(results.costs) if results.costs else None,
         costs_note=routing_text.describe_costs(results.costs),
-        seconds=_seconds(run),
+        seconds=list_seconds(run),
         histogram=plots.draw_decisions(curve.decisions) if curve and curve.decisions else None,
         trust=summary_text.describe_calibration(results),
         calibration=calibration,
@@ -168,27 +158,10 @@ def make_view(run: Run) -> ReportView:
         explanations=explained,
         pictures=pictures.used,
         pictures_note=_pictures_note(pictures),
-        command=_command(run),
+        command=describe_command(run),
         config=run.config_text,
-        environment=tuple(_flat(run.environment)),
+        environment=tuple(flatten(run.environment)),
     )
-
-
-def _about(run: Run, board: Leaderboard) -> tuple[Fact, ...]:
-    """What the page is about, in one line."""
-    date, seed = run.environment.get("date"), run.config.get("seed")
-    data = run.results.dataset
-    counts = ((data.users, "users"), (data.items, "items"), (data.interactions, "interactions"))
-    size = ", ".join(f"{n:,} {what}" for n, what in counts if n is not None)
-    facts = [
-        ("Run", run.config.get("name")),
-        ("Date", str(date).replace("T", " ")[:16] if date else None),
-        ("Policy", board.first(SystemRole.POLICY)),
-        ("Data", f"{data.name} ({size})" if size else data.name),
-        ("Protocol", shorten_protocol(run.results.protocol)),
-        ("Seed", seed),
-    ]
-    return tuple(Fact(term, str(value)) for term, value in facts if value not in (None, ""))
 
 
 def _figures(run: Run, board: Leaderboard) -> tuple[Figure, ...]:
@@ -231,38 +204,6 @@ def _findings(board: Leaderboard) -> tuple[ComparisonView, ...]:
     return tuple(ComparisonView(d.verdict, summary_text.describe_comparison(board, d)) for d in made)
 
 
-def _facts(run: Run) -> tuple[Fact, ...]:
-    """What was run."""
-    data, config = run.results.dataset, run.config
-    counts = (("Users", data.users), ("Items", data.items), ("Interactions", data.interactions))
-    task = config.get("evaluate", {}).get("tasks", []) if isinstance(config.get("evaluate"), dict) else []
-    facts = [Fact("Data", data.name), *(Fact(name, f"{n:,}") for name, n in counts if n is not None)]
-    if task:
-        facts.append(Fact("Task", ", ".join(str(t) for t in task)))
-    if run.results.protocol:
-        facts.append(Fact("Protocol", run.results.protocol))
-    if "seed" in config:
-        facts.append(Fact("Seed", str(config["seed"])))
-    if data.hash:
-        facts.append(Fact("Data hash", data.hash[:16]))
-    facts += [Fact(f"Left out: {reason}", f"{n:,}") for reason, n in run.results.left_out.items() if n]
-    versions = run.environment.get("versions", run.environment)
-    version = versions.get("reasonrec") if isinstance(versions, dict) else None
-    return (*facts, Fact("ReasonRec", str(version))) if version else tuple(facts)
-
-
-def _seconds(run: Run) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
-    found = run.results.seconds
-    if found is None:
-        return ()
-    parts = (("Fitting", found.fit), ("Evaluating", found.evaluate))
-    return tuple(
-        (name, tuple(Fact(k, delegation_section.format_duration(v)) for k, v in spent.items()))
-        for name, spent in parts
-        if spent
-    )
-
-
 def _routing(results: ReportedResults) -> tuple[str, ...]:
     """What was delegated, why, what it cost and saved, how much more could be."""
     if results.routing is None:
@@ -295,22 +236,3 @@ def _pictures_note(pictures: Pictures) -> str:
     if pictures.left_out:
         notes.append(f"{pictures.left_out} were left out to keep this file small")
     return "; ".join(notes) + "." if notes else ""
-
-
-def _command(run: Run) -> str:
-    command = run.environment.get("command")
-    if isinstance(command, list):
-        return shlex.join(str(part) for part in command)
-    return str(command) if command else "reasonrec run config.toml"
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[Fact]:
-    """Nested settings as one list of facts."""
-    facts: list[Fact] = []
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            facts += _flat(value, "" if name == "versions" else f"{prefix}{name} ")
-        elif name != "command" and value is not None:
-            text = ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)
-            facts.append(Fact(f"{prefix}{name}", text))
-    return facts
