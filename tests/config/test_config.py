@@ -27,7 +27,7 @@ def write(folder: Path, text: str, name: str = "p.toml") -> Path:
         (f"{BASE}format = 3\n", r"p\.toml:4: data\.format"),
         (f"{BASE}[evaluate]\nk = [0]\n", r"p\.toml:5: evaluate\.k.*positive"),
         (f'{BASE}[evaluate]\ntasks = ["ranking"]\n', r"evaluate\.tasks"),
-        (f'{BASE}[evaluate]\ntasks = ["ctr", "explain"]\n', "ctr stands alone"),
+        (f'{BASE}[evaluate]\ntasks = ["ctr", "explain"]\n', "ctr goes alone"),
         (f"{BASE}[evalute]\n", "Did you mean 'evaluate'"),
         (f"{BASE}[split]\nknd = 1\n", "Did you mean 'kind'"),
         (f"{BASE}[router]\nshare = 0.3\n", "a router needs a policy"),
@@ -171,10 +171,10 @@ def test_a_goal_given_on_the_command_line_takes_the_place_of_the_file_s(tmp_path
     text = BASE + '[policy]\nname = "profile"\n[router]\nstage = "before"\nmax_loss = 0.01\n'
     router = load_config(write(tmp_path, text), ["router.share=0.5"]).router
     assert router is not None
-    assert (router.goal, router.share, router.max_loss, router.stage) == ("share", 0.5, None, "before")
+    assert (router.given_goal, router.share, router.max_loss, router.stage) == ("share", 0.5, None, "before")
     kept = load_config(write(tmp_path, text), ["router.stage=after"]).router
     assert kept is not None
-    assert (kept.goal, kept.max_loss) == ("max_loss", 0.01)
+    assert (kept.given_goal, kept.max_loss) == ("max_loss", 0.01)
     with pytest.raises(ConfigError, match="exactly one"):
         load_config(write(tmp_path, text), ["router.share=0.5", "router.risk=0.1"])
 

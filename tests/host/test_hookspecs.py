@@ -55,12 +55,12 @@ def test_every_hook_is_a_specification_with_a_template() -> None:
 
 @pytest.mark.parametrize("kind", MADE)
 def test_the_template_passes_its_own_tests(outcomes: dict[str, list[str]], kind: str) -> None:
-    assert outcomes[kind]
-    assert set(outcomes[kind]) == {"PASSED"}
+    assert "PASSED" in outcomes[kind]
+    assert set(outcomes[kind]) <= {"PASSED", "SKIPPED"}, "an ability that a component need not have is skipped"
 
 
 def test_the_template_is_listed(site: Path) -> None:
-    rows = json.loads(reasonrec(site, "plugins", "--json", REASONREC_STRICT_PLUGINS="1").stdout)
+    rows = json.loads(reasonrec(site, "plugins", "--json", real="reasonrec-doctor", REASONREC_STRICT_PLUGINS="1").stdout)
     listed = {row["name"]: (row["kind"], row["status"]) for row in rows}
     for kind in MADE:
         assert listed[f"my-{kind}"] == (kind, "ok")

@@ -137,7 +137,7 @@ def test_two_distributions_with_one_component_name_are_told_apart_by_the_distrib
     assert done.stdout.splitlines()[:2] == ["good", CORE], done.stderr
     assert done.stdout.splitlines()[2:] == ["qualified|reasonrec-a|delegate|als", "qualified|reasonrec-b|delegate|als"]
     assert done.stderr == ""
-    rows = json.loads(reasonrec(tmp_path, "plugins", "--json").stdout)
+    rows = json.loads(reasonrec(tmp_path, "plugins", "--json", real="reasonrec-doctor").stdout)
     assert [row["status"] for row in rows if row["name"] == "als"] == [
         f"qualified: {other} offers the same name; choose it as '{mine}:als'"
         for mine, other in (("reasonrec-a", "reasonrec-b"), ("reasonrec-b", "reasonrec-a"))

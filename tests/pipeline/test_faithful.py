@@ -70,7 +70,7 @@ def test_what_was_measured_is_kept(run: tuple[Prepared, Recommender, EvaluatedTa
     prepared, recommender, found = run
     stamp = (finished / "stages" / "faithfulness-sequential" / "stage.json").stat().st_mtime_ns
     again = analyses(prepared, recommender.agent, found)
-    assert again == Results.read(finished).analyses
+    assert again["faithfulness"] == Results.read(finished).analyses["faithfulness"]
     assert (finished / "stages" / "faithfulness-sequential" / "stage.json").stat().st_mtime_ns == stamp
 
 
@@ -97,7 +97,7 @@ def test_why_it_was_not_measured(run: tuple[Prepared, Recommender, EvaluatedTask
 
 def test_nothing_is_said_of_delegates_alone(data: Path, tmp_path: Path) -> None:
     config = check_config(pipeline(data, policy=None, router=None), "tiny.toml")
-    assert run_pipeline(config, tmp_path / "run", Registry.discover(), silent).analyses == {}
+    assert "faithfulness" not in run_pipeline(config, tmp_path / "run", Registry.discover(), silent).analyses
     assert "Whether the steps" not in (tmp_path / "run" / "report.html").read_text()
 
 

@@ -42,7 +42,7 @@ def test_confidence_is_told_before_and_after(finished: Path) -> None:
     assert 0 < found["ece_chance"] < 0.5
 
 
-def test_without_reporters_a_run_has_its_metrics_and_a_table(
+def test_without_reporters_a_run_has_its_metrics_and_says_where(
     data: Path, tmp_path: Path, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = check_config(pipeline(data, report={"reporters": []}), "tiny.toml")
@@ -58,6 +58,6 @@ def test_without_reporters_a_run_has_its_metrics_and_a_table(
     assert mine["routing"]["reached"] == whole["routing"]["reached"]
     assert not (tmp_path / "run" / "cards.json").exists()
     show_results(results, tmp_path / "run", Registry.discover())
-    assert "* significantly different" in capsys.readouterr().out
+    assert "The figures are in metrics.json." in capsys.readouterr().out
     show_results(results, finished, Registry.discover())
     assert "▼ significantly worse" in capsys.readouterr().out

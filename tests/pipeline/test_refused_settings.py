@@ -27,7 +27,7 @@ REFUSED = {
     "estimators": (
         {"share": 0.3, "consult": 0.5, "estimators": ["entropy"]},
         {"policy": "toy-consulting"},
-        r"router\.consult: 'evidence-horizon' says where .* not estimated\. Add \"evidence-horizon\"",
+        r"router\.consult: 'evidence-horizon' decides where .* not estimated\. Add \"evidence-horizon\"",
     ),
 }
 

@@ -55,7 +55,7 @@ def test_new_items_carry_the_labels_that_were_fitted() -> None:
     assert found["categories"] == [{"Home > Mugs": 0.5, "Home": 0.5}, {"Play": 1.0}, {}]
     top, bottom, nothing = found["price"]
     assert nothing == {}
-    assert (*top, *bottom) == ("20.125 to 23", "0 to 2.875"), "beyond the bands: the outermost"
+    assert (*top, *bottom) == ("20.12 to 23.00", "0.00 to 2.88"), "beyond the bands: the outermost"
 
 
 @given(st.lists(st.integers(0, N - 1), min_size=1, max_size=6))
