@@ -90,6 +90,9 @@ def test_a_whole_number_is_an_id_and_steps_come_on_request_only(asked: tuple[Tes
         ({"history": ["x" * 600]}, "body.history", "at most 512"),
         ({"history": [], "candidates": []}, "candidates", "no candidates"),
         ({"history": [], "where": {"no such field": 1}}, "where", "no such field"),
+        ({"history": [], "where": {"brand": {"least": 1}}}, "where", "brand: a range is min, max or both"),
+        ({"history": [], "where": {"brand": [["a"]]}}, "where", "brand: ['a'] is not a value"),
+        ({"history": [], "where": {"brand": ["a"] * 1001}}, "body.where.brand", "has 1,001 values, 1,000 at most"),
         ({"history": [], "diversity": 2}, "body.diversity", "less than or equal to 1"),
     ],
 )
@@ -103,6 +106,21 @@ def test_what_cannot_be_answered_is_a_problem_with_its_place(
     assert problem["where"].startswith(where)
     assert what in problem["what"]
     assert problem["status"] == 422
+
+
+def test_lists_of_allowed_and_of_unwanted_items_are_as_long_as_a_body_can_hold(
+    asked: tuple[TestClient, Recommender],
+) -> None:
+    client, run = asked
+    unknown = [f"x{n}" for n in range(20_000)]
+    for part in ("exclude", "only"):
+        request: dict[str, Any] = {"history": [], part: [*run.dataset.catalog.ids[:30], *unknown], "k": 4}
+        found = client.post("/v1/recommend", json=request).json()
+        assert found["skipped"] == {part: 20_000}
+        assert [item["id"] for item in found["items"]] == [item.id for item in run.recommend(**request).items]
+    response = client.post("/v1/recommend", json={"history": [], "only": ["x" * 500] * 3000})
+    assert response.status_code == 413
+    assert "--max-body" in response.json()["fix"]
 
 
 def test_what_is_no_json_is_a_bad_request(asked: tuple[TestClient, Recommender]) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from reasonrec_serve import Answer, Recommended
+from reasonrec_serve import Answer, Recommended, Request
+from reasonrec_serve.bodies import RecommendBody
+from reasonrec_serve.recommend_command import recommend_command
 from reasonrec_serve.request import read_id, read_ids
 from reasonrec_serve.resolve import find_name
 
@@ -35,6 +37,30 @@ def test_what_is_no_id_is_refused(given: object) -> None:
 def test_text_is_no_list_of_ids() -> None:
     with pytest.raises(ConfigError, match="history is a list of ids"):
         read_ids("a,b", "history")
+
+
+def test_a_request_is_the_same_in_python_as_json_and_on_the_command_line() -> None:
+    fields = Request.__dataclass_fields__
+    assert set(RecommendBody.model_fields) - {"steps"} == set(fields)
+    asked = RecommendBody(history=["a"])
+    assert asked.make_request() == Request(history=["a"])
+    given = {
+        "user": "u",
+        "candidates": ["c", 3],
+        "k": 4,
+        "task": "direct",
+        "assume": {"brand": "x"},
+        "ignore": ["i"],
+        "exclude": ["e"],
+        "only": [1],
+        "where": {"price": {"min": 1}, "brand": ["a", None]},
+        "include_seen": True,
+        "diversity": 0.5,
+    }
+    assert set(given) == set(fields) - {"history"}
+    assert RecommendBody(**given, steps=True).make_request() == Request(**given)
+    options = {option.name for option in recommend_command.params}
+    assert set(fields) - options == set()
 
 
 def test_steps_are_worked_out_when_they_are_asked_for_and_once() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
+from reprlib import repr as shorten
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ class FieldValues:
 
     def _match_value(self, wanted: object) -> Bool:
         if not isinstance(wanted, str | int | float | bool | np.generic | date):
-            raise ConfigError(f"{self.name}: {wanted!r} is not a value to compare with", where=WHERE)
+            raise ConfigError(f"{self.name}: {shorten(wanted)} is not a value to compare with", where=WHERE)
         if is_text(self.values.type):
             if isinstance(wanted, float | np.floating) and float(wanted).is_integer():
                 wanted = int(wanted)
@@ -119,7 +120,7 @@ class FieldValues:
 
     def _match_range(self, wanted: Mapping[Any, Any]) -> Bool:
         if not wanted or not set(wanted) <= {"min", "max"} or all(end is None for end in wanted.values()):
-            what = f"{self.name}: a range is min, max or both, not {dict(wanted)!r}"
+            what = f"{self.name}: a range is min, max or both, not {shorten(dict(wanted))}"
             raise ConfigError(what, where=WHERE, fix='Write {"min": 10, "max": 20}.')
         if pa.types.is_boolean(self.values.type):
             raise ConfigError(f"{self.name} is true or false: it has no range", where=WHERE)
@@ -127,7 +128,7 @@ class FieldValues:
         low = -math.inf if least is None else self._read(least)[0]
         high = math.inf if most is None else self._read(most)[1]
         if low > high:
-            raise ConfigError(f"{self.name}: min {least!r} is above max {most!r}", where=WHERE)
+            raise ConfigError(f"{self.name}: min {shorten(least)} is above max {shorten(most)}", where=WHERE)
         return self._numbers.within(low, high, self.n_items)
 
     @cached_property
@@ -184,13 +185,13 @@ class FieldValues:
             span = read_time(given) or span
         if span is None or math.isnan(span[0]):
             what = "a time such as 2024-05-01" if self._numbers.are_times else "a number"
-            raise ConfigError(f"{self.name} holds numbers: {given!r} is not {what}", where=WHERE)
+            raise ConfigError(f"{self.name} holds numbers: {shorten(given)} is not {what}", where=WHERE)
         return span
 
     def _read_truth(self, given: object) -> float:
         said = {"true": 1.0, "1": 1.0, "yes": 1.0, "false": 0.0, "0": 0.0, "no": 0.0}.get(str(given).strip().lower())
         if said is None:
-            raise ConfigError(f"{self.name} is true or false, not {given!r}", where=WHERE)
+            raise ConfigError(f"{self.name} is true or false, not {shorten(given)}", where=WHERE)
         return said
 
 
@@ -199,7 +200,7 @@ def _read_number(given: object) -> Span | None:
         return None
     try:
         return (float(given),) * 2  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -218,5 +219,5 @@ def read_time(given: object) -> Span | None:
         return moment, moment
     if isinstance(given, date):
         start = datetime(given.year, given.month, given.day, tzinfo=UTC)
-        return start.timestamp(), (start + timedelta(days=1)).timestamp() - 1e-3
+        return start.timestamp(), start.timestamp() + timedelta(days=1).total_seconds() - 1e-3
     return None

@@ -9,13 +9,12 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from reasonrec_core.errors import ReasonRecError
-from reasonrec_serve.http.bodies import BatchBody, CompareBody, RecommendBody, SimilarBody
+from reasonrec_serve.bodies import BatchBody, CompareBody, RecommendBody, SimilarBody
 from reasonrec_serve.http.comparison import compare_systems
 from reasonrec_serve.http.problems import describe, json_response, refuse
 from reasonrec_serve.http.service import Service
 from reasonrec_serve.http.state import Current
 from reasonrec_serve.recommender import Recommender
-from reasonrec_serve.request import Request
 
 
 async def recommend(body: RecommendBody, service: Current) -> Response:
@@ -44,7 +43,7 @@ async def compare(body: CompareBody, service: Current) -> Response:
     """The same request, answered by every system of the run, without routing."""
 
     def work(run: Recommender) -> dict[str, Any]:
-        request, live = service.live.join(run.dataset, Request(**body.model_dump()))
+        request, live = service.live.join(run.dataset, body.make_request())
         return {"systems": compare_systems(run, request), "live": live and asdict(live)}
 
     return json_response(await service.ask(work))
@@ -52,7 +51,7 @@ async def compare(body: CompareBody, service: Current) -> Response:
 
 def answer_request(service: Service, run: Recommender, body: RecommendBody) -> dict[str, Any]:
     """The answer to one request, as it is sent."""
-    request, live = service.live.join(run.dataset, Request(**body.model_dump(exclude={"steps"})))
+    request, live = service.live.join(run.dataset, body.make_request())
     answer = run.answer(request)
     service.metrics.count_answer(answer.by, answer.route)
     told: Mapping[str, Any] = answer.to_dict(steps=body.steps)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from reasonrec_serve.http.bodies import LONGEST_ID
+from reasonrec_serve.bodies import LONGEST_ID
 from reasonrec_serve.http.problems import json_response
 from reasonrec_serve.http.state import Current
 

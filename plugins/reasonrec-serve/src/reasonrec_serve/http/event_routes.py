@@ -7,8 +7,8 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
+from reasonrec_serve.bodies import EventsBody
 from reasonrec_serve.history_store import Event, StoreUnavailable
-from reasonrec_serve.http.bodies import EventsBody
 from reasonrec_serve.http.problems import Refused, json_response
 from reasonrec_serve.http.state import Current
 

@@ -116,7 +116,8 @@ def _host_name(host: str) -> str:
 async def _read_body(scope: Scope, receive: Receive, most: int) -> bytes:
     """The whole body, which is small; refused by what it says of its length, or by what comes."""
     what = f"the body has more than {most:,} bytes"
-    refused = Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, what, where="body", fix="Send less at a time.")
+    fix = "Send less at a time, or start the server with a larger --max-body."
+    refused = Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, what, where="body", fix=fix)
     said = Headers(scope=scope).get("content-length", "")
     if said.isdigit() and int(said) > most:
         raise refused

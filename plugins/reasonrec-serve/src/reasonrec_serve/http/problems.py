@@ -15,11 +15,10 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from reasonrec_core.errors import ConfigError, DataError, ReasonRecError
+from reasonrec_serve.bodies import name_faults
 
 LOG = logging.getLogger("reasonrec.serve")
 MEDIA_TYPE = "application/problem+json"
-SHOWN = 3
-"""Faults of one body that are named."""
 
 
 class ProblemBody(BaseModel):
@@ -131,21 +130,6 @@ def _name_faults(error: RequestValidationError) -> Refused:
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
         return Refused(HTTPStatus.BAD_REQUEST, "the body is not JSON", where="body", fix="Send one JSON object.")
-    said = [f"{_place(fault['loc'])}: {_in_words(fault)}" for fault in faults[:SHOWN]]
-    if len(faults) > SHOWN:
-        said.append(f"and {len(faults) - SHOWN} more")
+    what, where = name_faults(faults)
     fix = "GET /openapi.json describes the request."
-    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(said), where=_place(faults[0]["loc"]), fix=fix)
-
-
-def _place(location: tuple[Any, ...]) -> str:
-    """``body.history[3]``; names that a caller made up are cut."""
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{str(part)[:80]}" if text else str(part)[:80]
-    return text or "request"
-
-
-def _in_words(fault: Mapping[str, Any]) -> str:
-    message = str(fault["msg"])
-    return "there is no such field" if fault["type"] == "extra_forbidden" else message[:1].lower() + message[1:]
+    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, what, where=where, fix=fix)

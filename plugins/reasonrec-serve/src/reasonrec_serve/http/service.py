@@ -21,10 +21,10 @@ from reasonrec_serve.http.learning import Learner
 from reasonrec_serve.http.live import LiveHistories
 from reasonrec_serve.http.metrics import Metrics
 from reasonrec_serve.http.problems import Refused
-from reasonrec_serve.http.search import ItemSearch, UserSearch
 from reasonrec_serve.http.settings import ServeSettings, find_store
 from reasonrec_serve.http.thumbnails import Thumbnails
 from reasonrec_serve.recommender import Recommender
+from reasonrec_serve.search import ItemSearch, UserSearch
 
 LOG = logging.getLogger("reasonrec.serve")
 T = TypeVar("T")

@@ -1,26 +1,36 @@
-"""What callers send. Unknown fields are refused; ids are text or whole numbers, which mean their digits."""
+"""What callers send as JSON, over HTTP or by a tool: a `Request` with types and limits for strangers.
+
+Unknown fields are refused; ids are text or whole numbers, which mean their digits.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StringConstraints, WithJsonSchema
+
+from reasonrec_serve.request import Request
 
 LONGEST_ID = 512
 MOST_ITEMS = 10_000
 """Of a history, or of candidates."""
 MOST_WANTED = 1_000
 """Of `k`."""
-MOST_ALLOWED = 1_000_000
-"""Items of an allow list; the size of a body is limited, too."""
+MOST_VALUES = 1_000
+"""Of one condition."""
 MOST_REQUESTS, MOST_EVENTS = 256, 1_000
 """In one body."""
+SHOWN = 3
+"""Faults of one body that are named."""
 Text = Annotated[str, StringConstraints(max_length=LONGEST_ID)]
 Id = (
     Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID)]
     | Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
 )
 Ids = Annotated[list[Id], Field(max_length=MOST_ITEMS)]
+AnyIds = list[Id]
+"""As many as a body can hold."""
 
 
 class Body(BaseModel):
@@ -29,9 +39,21 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
-Limit = Id | float | bool | None
-Condition = Limit | list[Limit] | dict[Literal["min", "max"], Limit]
-"""What an item field must be: a value, one of several, or within a range."""
+def _check_length(given: object) -> object:
+    if isinstance(given, list) and len(given) > MOST_VALUES:
+        raise ValueError(f"has {len(given):,} values, {MOST_VALUES:,} at most; a list of ids is `only`")
+    return given
+
+
+VALUE = {"type": ["string", "number", "boolean", "null"]}
+RANGE = {"type": "object", "properties": {"min": VALUE, "max": VALUE}, "additionalProperties": False}
+Condition = Annotated[
+    Any,
+    AfterValidator(_check_length),
+    WithJsonSchema({"anyOf": [VALUE, {"type": "array", "items": VALUE}, RANGE]}),
+]
+"""What an item field must be: a value, one of several, or within a range. What is wrong with one is said by the field
+it is about (`reasonrec_serve.item_filter`)."""
 
 
 class LimitedBody(Body):
@@ -39,12 +61,12 @@ class LimitedBody(Body):
 
     k: int = Field(10, ge=1, le=MOST_WANTED)
     """How many items."""
-    exclude: Ids = []
+    exclude: AnyIds = []
     """Items that must not be recommended."""
-    only: Annotated[list[Id], Field(max_length=MOST_ALLOWED)] | None = None
+    only: AnyIds | None = None
     """The items that may be recommended; all without it."""
     where: dict[Text, Condition] = Field({}, max_length=50)
-    """Item field -> a value, a list of values (any of them), or {"min": a, "max": b}."""
+    """Item field -> a value, a list of values (any of them), {"min": a, "max": b}, or null (the item has none)."""
 
 
 class CompareBody(LimitedBody):
@@ -60,6 +82,14 @@ class CompareBody(LimitedBody):
     """Direct with candidates, else sequential."""
     include_seen: bool = False
     """Whether items of the history may be recommended again."""
+
+    def make_request(self) -> Request:
+        """The request, as Python makes it.
+
+        Raises:
+            ConfigError: it contradicts itself.
+        """
+        return Request(**self.model_dump(include=set(Request.__dataclass_fields__)))
 
 
 class RecommendBody(CompareBody):
@@ -104,3 +134,24 @@ class EventsBody(Body):
     """What happened."""
 
     events: list[EventBody] = Field(min_length=1, max_length=MOST_EVENTS)
+
+
+def name_faults(faults: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """What is wrong with a body, by pydantic's account of it: the first faults in words, and where the first one is."""
+    said = [f"{_place(fault['loc'])}: {_in_words(fault)}" for fault in faults[:SHOWN]]
+    if len(faults) > SHOWN:
+        said.append(f"and {len(faults) - SHOWN} more")
+    return "; ".join(said), _place(faults[0]["loc"])
+
+
+def _place(location: tuple[Any, ...]) -> str:
+    """``body.history[3]``; names that a caller made up are cut."""
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{str(part)[:80]}" if text else str(part)[:80]
+    return text or "request"
+
+
+def _in_words(fault: Mapping[str, Any]) -> str:
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    return "there is no such field" if fault["type"] == "extra_forbidden" else message[:1].lower() + message[1:]
