@@ -60,7 +60,8 @@ def test_the_template_passes_its_own_tests(outcomes: dict[str, list[str]], kind:
 
 
 def test_the_template_is_listed(site: Path) -> None:
-    rows = json.loads(reasonrec(site, "plugins", "--json", real="reasonrec-doctor", REASONREC_STRICT_PLUGINS="1").stdout)
+    said = reasonrec(site, "plugins", "--json", real="reasonrec-doctor", REASONREC_STRICT_PLUGINS="1").stdout
+    rows = json.loads(said)
     listed = {row["name"]: (row["kind"], row["status"]) for row in rows}
     for kind in MADE:
         assert listed[f"my-{kind}"] == (kind, "ok")

@@ -332,7 +332,8 @@ try:
 except SystemExit as leave:
     assert not leave.code
 heavy = ("torch", "transformers", "timm", "open_clip", "implicit", "lightgbm", "reasonrec_core.pipeline")
-listed = ("reasonrec_core", "reasonrec_trace", "reasonrec_toys", "reasonrec_routers.threshold", "reasonrec_routers.config")
+listed = ("reasonrec_core", "reasonrec_trace", "reasonrec_toys")
+listed += ("reasonrec_routers.threshold", "reasonrec_routers.config")
 parts = [n for n in sys.modules if n.startswith("reasonrec_") and "." in n and not n.endswith(".plugin")]
 print("imported:", *[n for n in sys.modules if n in heavy], *[n for n in parts if not n.startswith(listed)])
 """
