@@ -273,9 +273,7 @@ def _unwritable(path: Path, error: OSError) -> DataError:
     if isinstance(error, shutil.Error):  # of a folder that was copied: all that failed, of which the first will do
         why = str(error.args[0][0][2]).partition(":")[0]
     return DataError(
-        f"cannot be written ({why})",
-        where=str(path),
-        fix="Check the folder's permissions and free space.",
+        f"cannot be written ({why})", where=str(path), fix="Check the folder's permissions and free space."
     )
 
 

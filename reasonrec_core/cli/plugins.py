@@ -7,9 +7,7 @@ import click
 from reasonrec_core.cli.main import LazyGroup
 from reasonrec_core.errors import PluginError
 
-COMMANDS = {
-    "new": ("reasonrec_core.testing.scaffold:new_command", "Start a plugin of your own: a package with tests."),
-}
+COMMANDS = {"new": ("reasonrec_core.testing.scaffold:new_command", "Start a plugin of your own: a package with tests.")}
 EPILOG = """\b
 Examples:
   reasonrec plugins

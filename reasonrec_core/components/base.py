@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from reasonrec_core.errors import RunError
 from reasonrec_core.io import read_json, write_json
 from reasonrec_core.types import (
     Cases,
@@ -117,5 +118,9 @@ class Component(Configured[C]):
 
         ``catalog`` may be longer than it was in `fit`; see the class's docstring.
         """
-        config = cls.Config.model_validate(read_json(folder / "config.json"))
-        return cls(config)  # type: ignore[arg-type]
+        path = folder / "config.json"
+        try:
+            return cls(cls.Config.model_validate(read_json(path)))  # type: ignore[arg-type]
+        except ValidationError as error:
+            what = f"does not hold the settings of {cls.__name__} ({error.errors()[0]['msg']})"
+            raise RunError(what, where=str(path)) from error

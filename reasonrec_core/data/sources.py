@@ -69,10 +69,7 @@ class ChosenSource:
 
 
 def choose_source(
-    path: Path,
-    format: str = "auto",
-    options: Mapping[str, Any] | None = None,
-    registry: Registry | None = None,
+    path: Path, format: str = "auto", options: Mapping[str, Any] | None = None, registry: Registry | None = None
 ) -> ChosenSource:
     """The data source called ``format``, or the one that knows ``path`` ("auto"), with its own settings.
 

@@ -13,26 +13,13 @@ import pyarrow.parquet as pq
 from reasonrec_core.components import Kind, MetricInfo
 from reasonrec_core.config import PipelineConfig
 from reasonrec_core.errors import PluginError
-from reasonrec_core.evaluate import (
-    CLICK_METRICS,
-    RANKING_METRICS,
-    JudgingPolicy,
-    Scores,
-    metric_name,
-    score_ctr,
-)
+from reasonrec_core.evaluate import CLICK_METRICS, RANKING_METRICS, JudgingPolicy, Scores, metric_name, score_ctr
 from reasonrec_core.io import content_hash, read_json, whole_file, write_json
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.calibrate_router import choose_answers, collect_signals, make_tie_keys, score_answers
 from reasonrec_core.pipeline.component_key import component_key
 from reasonrec_core.pipeline.latency import Latency, measure_latency
-from reasonrec_core.pipeline.predict import (
-    Answers,
-    ask_consulted,
-    ask_delegate,
-    ask_delegate_for_clicks,
-    ask_policy,
-)
+from reasonrec_core.pipeline.predict import Answers, ask_consulted, ask_delegate, ask_delegate_for_clicks, ask_policy
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import Decisions
 from reasonrec_core.types import CONSULT, ROUTED, Cases, Task

@@ -84,8 +84,8 @@ def load_agent(served: ServingCatalog, registry: Registry) -> Agent:
         stage = final if (final := f"final-{kind}-{label}") in state["stages"] else f"{kind}-{label}"
         identity = state["stages"][stage]
         folder = served.run.require_whole(stage, identity) / "component"
-        with registry.guard(kind, name, "load"):
-            part = registry.load(kind, name).load(folder, catalog)
+        part = served.run.load_part(registry, kind, name, folder, catalog)
+        with registry.guard(kind, name, "attach"):
             if isinstance(part, Delegate | UncertaintyEstimator) and policy is not None:
                 part.attach(policy.part)
         return Named(label, name, part, identity, final=stage == final)

@@ -125,8 +125,9 @@ def _fitted(prepared: Prepared, kind: Kind, each: ComponentConfig, policy: Named
     stage = prepared.run.stage(f"{kind}-{each.label}", key, make, still_good=unchanged)
     prepared.progress(1, 1, f"fit {each.label}")
     if stage.reused:
-        with registry.guard(kind, each.name, "load"):
-            component = type(component).load(stage.folder / "component", prepared.dataset.catalog)
+        catalog = prepared.dataset.catalog
+        component = prepared.run.load_part(registry, kind, each.name, stage.folder / "component", catalog)
+        with registry.guard(kind, each.name, "attach"):
             _attach(component, policy)
     return Named(each.label, each.name, component, stage.stamp.identity, stage.stamp.seconds)
 

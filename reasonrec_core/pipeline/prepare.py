@@ -96,11 +96,7 @@ class Prepared:
 
 
 def prepare(
-    config: PipelineConfig,
-    registry: Registry,
-    run: RunFolder,
-    progress: Progress,
-    source: Dataset | None = None,
+    config: PipelineConfig, registry: Registry, run: RunFolder, progress: Progress, source: Dataset | None = None
 ) -> Prepared:
     """Open or import the data, split it, and make the item features (each once, cached by content).
 
@@ -189,8 +185,8 @@ def fit_encoders(prepared: Prepared) -> None:
 
         stage = prepared.run.stage(f"encoder-{name}", key, fit)
         if stage.reused:
-            with prepared.registry.guard(Kind.ENCODER, named.encoder, "load"):
-                prepared.encoders[name] = type(encoder).load(stage.folder, prepared.dataset.catalog)  # type: ignore[index]
+            load, catalog = prepared.run.load_part, prepared.dataset.catalog
+            prepared.encoders[name] = load(prepared.registry, Kind.ENCODER, named.encoder, stage.folder, catalog)  # type: ignore[index]
 
 
 def is_learned(encoder: Encoder[Any]) -> bool:

@@ -24,7 +24,9 @@ import tomli_w
 
 from reasonrec_core import __version__
 from reasonrec_core.config import PipelineConfig
-from reasonrec_core.errors import ConfigError, DataError, RunError
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.errors import ConfigError, DataError, ReasonRecError, RunError
+from reasonrec_core.hookspecs import Kind
 from reasonrec_core.io import (
     content_hash,
     is_leftover,
@@ -37,6 +39,8 @@ from reasonrec_core.io import (
 )
 from reasonrec_core.pipeline.run_lock import HOLDER, LOCK, lock_run
 from reasonrec_core.pipeline.stage_stamp import STAMP, Stamp, child, stamp_folder
+from reasonrec_core.plugins.checks import described
+from reasonrec_core.registry import Registry
 
 FITTED = ("encoder", "policy", "delegate", "uncertainty")
 """First words of the stages that fit a component."""
@@ -229,6 +233,24 @@ class RunFolder:
             what = f"the stage {name} was made anew and the run was not finished"
             raise RunError(what, where=str(self.path), fix=f"Finish it: {command}.")
         return folder
+
+    def load_part(self, registry: Registry, kind: Kind, name: str, folder: Path, catalog: Catalog) -> Any:
+        """The component that a stage fitted, from ``folder`` in it.
+
+        Raises:
+            RunError: what lies there is not what the component left.
+        """
+        again = f"Fit it again: {_command(self.path)} --refit {folder.relative_to(self.path / 'stages').parts[0]}."
+        with registry.guard(kind, name, "load"):
+            try:
+                return registry.load(kind, name).load(folder, catalog)
+            except (RunError, DataError) as error:
+                raise RunError(error.what, where=error.where, fix=again) from error
+            except (ReasonRecError, MemoryError, ImportError):
+                raise
+            except Exception as error:
+                what = f"is not what {kind} {name!r} left there ({described(error)})"
+                raise RunError(what, where=str(folder), fix=again) from error
 
     def work(self, name: str) -> Path:
         """A folder for checkpoints of unfinished work; gone when the stage of that name is done."""

@@ -133,10 +133,7 @@ def place_abstention(config: RouterConfig, confidence: Float32, keys: Int64) -> 
 
 
 def fit_confidence_calibration(
-    config: RouterConfig,
-    data: CalibrationData,
-    delegates: Sequence[str],
-    ways: Names,
+    config: RouterConfig, data: CalibrationData, delegates: Sequence[str], ways: Names
 ) -> dict[str, Recalibration]:
     """The maps by way, fitted to validation queries.
 

@@ -175,7 +175,7 @@ def test_a_goal_given_on_the_command_line_takes_the_place_of_the_file_s(tmp_path
     kept = load_config(write(tmp_path, text), ["router.stage=after"]).router
     assert kept is not None
     assert (kept.given_goal, kept.max_loss) == ("max_loss", 0.01)
-    with pytest.raises(ConfigError, match="exactly one"):
+    with pytest.raises(ConfigError, match="give only one of"):
         load_config(write(tmp_path, text), ["router.share=0.5", "router.risk=0.1"])
 
 

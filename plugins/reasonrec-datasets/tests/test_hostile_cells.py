@@ -80,3 +80,18 @@ def test_half_a_surrogate_pair_is_no_text(tmp_path: Path) -> None:
 def test_a_header_cell_longer_than_pythons_own_limit_is_read(tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_text(f"user_id,item_id,{'x' * 200_000}\nu,a,1\n")
     assert import_path(tmp_path).interactions.num_rows == 1
+
+
+def test_a_long_run_of_blanks_is_read_once(tmp_path: Path) -> None:
+    """What tried each blank as a first one would never end."""
+    long = " " * 300_000
+    pq.write_table(pa.table({"item_id": ["a", "b"], "price": [f"-{long}x", "1.5"]}), tmp_path / "items.parquet")
+    raw = import_path(write(tmp_path))
+    assert raw.items is not None
+    assert raw.items["price"].to_pylist() == [None, 1.5]
+
+
+def test_a_long_line_that_is_not_utf_8_is_looked_at_once(tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_bytes(b"user_id,item_id\nu,Caf\xe9" + b"a" * 3_000_000 + b"\n")
+    with pytest.raises(DataError, match=r"interactions\.csv:2:.*Most likely it is cp1252, which reads 'Café?a"):
+        import_path(tmp_path)

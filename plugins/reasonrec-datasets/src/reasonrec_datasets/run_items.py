@@ -115,8 +115,8 @@ def _encoders(served: ServingCatalog, config: PipelineConfig, registry: Registry
     for name, encoder in encoders.items():
         stage = served.run.path / "stages" / f"encoder-{name}"
         if is_learned(encoder):
-            with registry.guard(Kind.ENCODER, config.observe[name].encoder, "load"):
-                encoders[name] = type(encoder).load(stage, served.dataset.catalog)
+            plugin, catalog = config.observe[name].encoder, served.dataset.catalog
+            encoders[name] = served.run.load_part(registry, Kind.ENCODER, plugin, stage, catalog)
         with registry.guard(Kind.ENCODER, config.observe[name].encoder, "fingerprint"):
             fingerprint = encoders[name].fingerprint()
         if fingerprint != served.state.get("encoders", {}).get(name):

@@ -23,6 +23,7 @@ from reasonrec_core.errors import DataError
 from reasonrec_core.types import Reviews
 
 SENTENCE = re.compile(r"(?<=[.!?])[\"')\]]*\s*(?=[A-Z\"'(])|(?<=[.!?])\s+|\s*\n+\s*")
+BLANKS = re.compile(r"[^\S\n]+")
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 MOST_CHARACTERS = 20_000
 """Of a review, that are read."""
@@ -33,7 +34,8 @@ def split_sentences(text: str) -> list[str]:
 
     Reviews often lack the blank after a full stop ("affordable.I did"): a capital letter is enough.
     """
-    pieces = SENTENCE.split(html.unescape(text[:MOST_CHARACTERS]))
+    single = BLANKS.sub(" ", html.unescape(text[:MOST_CHARACTERS]))  # of many in a row each would be tried as a first
+    pieces = SENTENCE.split(single)
     return [piece for piece in (" ".join(p.split()) for p in pieces) if piece]
 
 

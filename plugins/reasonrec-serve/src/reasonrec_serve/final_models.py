@@ -168,8 +168,8 @@ class _Fitting:
         if stage.reused:
             self.reused.append(named.label)
             if kind is Kind.POLICY:  # others are fitted to it
-                with self.registry.guard(kind, named.name, "load"):
-                    made = [type(part).load(stage.folder / "component", self.dataset.catalog)]
+                folder = stage.folder / "component"
+                made = [self.run.load_part(self.registry, kind, named.name, folder, self.dataset.catalog)]
         self.stages[name] = stage.stamp.identity
         return replace(named, part=made[0] if made else part, identity=stage.stamp.identity, final=True)
 

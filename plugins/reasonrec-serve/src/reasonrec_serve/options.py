@@ -9,7 +9,7 @@ from typing import IO, Any
 import click
 
 FILE = click.File("r", encoding="utf-8-sig")
-CONDITION = re.compile(r"(?P<field>[^=<>]+?)\s*(?P<sign>>=|<=|=)(?P<value>.*)", re.DOTALL)
+CONDITION = re.compile(r"(?P<field>[^=<>]+)(?P<sign>>=|<=|=)(?P<value>.*)", re.DOTALL)
 
 
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:

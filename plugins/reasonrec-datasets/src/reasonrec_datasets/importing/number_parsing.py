@@ -92,7 +92,8 @@ def parse_amount(cell: str) -> float | None:
 
     A comma before exactly three digits separates thousands, any other is decimal: ``1,299`` is 1299, ``1,99`` is 1.99.
     """
-    found = AMOUNT.fullmatch(cell.strip())
+    cell = cell.strip()
+    found = AMOUNT.fullmatch(cell) if len(cell) <= LONGEST else None
     if found is None:
         return None
     value = _read_digits(found[3])

@@ -77,10 +77,10 @@ def guess_encoding(content: bytes) -> str | None:
 
 def show_read(content: bytes, at: int, encoding: str) -> str:
     """The word at byte ``at``, read in ``encoding``."""
-    start, end = content.rfind(b"\n", 0, at) + 1, content.find(b"\n", at)
-    line = content[start : end if end >= 0 else len(content)]
-    words = re.findall(r'[^,;\t|"\r]*[^\x00-\x7f][^,;\t|"\r]*', line.decode(encoding, errors="replace"))
-    return str(words[0])[:40].strip() if words else ""
+    start = content.rfind(b"\n", 0, at) + 1
+    line = content[max(start, at - SAMPLE) : at + SAMPLE].partition(b"\n")[0].decode(encoding, errors="replace")
+    words = (word for word in re.split(r'[,;\t|"\r]', line) if not word.isascii())
+    return next(words, "")[:40].strip()
 
 
 def _letters(sample: bytes, encoding: str) -> list[str]:
