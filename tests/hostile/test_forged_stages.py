@@ -1,4 +1,4 @@
-"""Files of a run that are not what their component wrote, though the stamp says so: named, with the command that mends."""
+"""Files of a run that are not what their component wrote, whatever the stamp says: named, with what mends them."""
 
 from __future__ import annotations
 
