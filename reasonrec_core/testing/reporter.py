@@ -71,14 +71,17 @@ def evaluate_sample(folder: Path) -> EvaluatedRun:
     """A small run, fitted and evaluated in ``folder``: a policy that can be edited, a delegate, a router."""
     target = "reasonrec_core.testing.toy_policy:ToyPolicy"
     spec = ComponentSpec("toy-of-the-suite", target, "What followed", ("sequential", "direct"))
+    router = ComponentSpec("router-of-the-suite", "reasonrec_core.testing.toy_router:ToyRouter", "Little known first")
     found = installed()
-    toy = Registered(Kind.POLICY, spec, "reasonrec-core", "0")
-    registry = Registry(Installed((*found.components, toy), found.commands, found.problems))
+    toys = (
+        Registered(kind, each, "reasonrec-core", "0") for kind, each in ((Kind.POLICY, spec), (Kind.ROUTER, router))
+    )
+    registry = Registry(Installed((*found.components, *toys), found.commands, found.problems))
     settings = {
         "data": {"path": str(tiny_dataset(folder / "data").folder)},
         "policy": spec.name,
         "delegates": ["popularity"],
-        "router": {"share": 0.3, "abstain": 0.1},
+        "router": {"kind": router.name, "share": 0.3, "abstain": 0.1},
         "evaluate": {"k": [5], "resamples": 100, "latency_sample": 4, "faithfulness": 8},
         "report": {"cards": 2},
     }
