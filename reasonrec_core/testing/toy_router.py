@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from reasonrec_core.routing import CalibrationData, LearnedScores, Router, RouterConfig, Signals, signal, single
 from reasonrec_core.types import Float64
 
@@ -15,12 +17,11 @@ class ToyRouter(Router[RouterConfig]):
 
     def learn(self, data: CalibrationData) -> LearnedScores:
         """The delegate."""
-        known = signal(data.signals, HORIZON).total
-        return LearnedScores((data.choose(self.config.delegate),), single(known)[:, None], state={})
+        return LearnedScores((data.choose(self.config.delegate),), self.score(data.signals), state={})
 
     def score(self, signals: Signals) -> Float64:
         """float64[B, 1]: the evidence horizon's uncertainty."""
-        return single(signal(signals, HORIZON).total)[:, None]
+        return single(signal(signals, HORIZON).total.astype(np.float64))[:, None]
 
     @property
     def columns(self) -> tuple[str, ...]:
