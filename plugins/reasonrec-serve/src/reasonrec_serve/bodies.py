@@ -92,15 +92,25 @@ class CompareBody(LimitedBody):
         return Request(**self.model_dump(include=set(Request.__dataclass_fields__)))
 
 
-class RecommendBody(CompareBody):
-    """One request: a user, or a history. See docs/answers.md."""
+class AskBody(CompareBody):
+    """A request without edits."""
+
+    diversity: float = Field(0.0, ge=0, le=1)
+    """0 takes the best items, 1 those that are least alike."""
+
+
+class EditBody(AskBody):
+    """A request that may edit the policy's steps."""
 
     assume: dict[Text, Text] = Field({}, max_length=50)
     """Labels of the next item to take for granted, by item field."""
     ignore: Ids = []
     """Items of the history that shall not count."""
-    diversity: float = Field(0.0, ge=0, le=1)
-    """0 takes the best items, 1 those that are least alike."""
+
+
+class RecommendBody(EditBody):
+    """One request: a user, or a history. See docs/answers.md."""
+
     steps: bool = False
     """Whether the answer brings the policy's steps; they take about as long as the answer."""
 

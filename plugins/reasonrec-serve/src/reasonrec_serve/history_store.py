@@ -6,9 +6,11 @@ one by naming its class there.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 from urllib.parse import urlsplit
 
@@ -82,6 +84,12 @@ class HistoryStore(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+
+
+def beside_run(run: Path) -> Path:
+    """Where a run's events are kept unless something else is said."""
+    absolute = Path(os.path.abspath(run))
+    return absolute.with_name(f"{absolute.name}.events.sqlite")
 
 
 def open_store(url: str) -> HistoryStore:

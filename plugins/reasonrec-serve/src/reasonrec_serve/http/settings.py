@@ -11,7 +11,7 @@ from pydantic import Field
 
 from reasonrec_core.components import Settings
 from reasonrec_core.errors import ConfigError
-from reasonrec_serve.history_store import HistoryStore, open_store
+from reasonrec_serve.history_store import HistoryStore, beside_run, open_store
 
 VARIABLE = "REASONREC_SERVE"
 """The environment variable by which workers are told."""
@@ -103,5 +103,4 @@ def find_store(settings: ServeSettings) -> HistoryStore | None:
     """
     if settings.store == "none":
         return None
-    beside = Path(os.path.abspath(settings.run))
-    return open_store(settings.store or str(beside.with_name(f"{beside.name}.events.sqlite")))
+    return open_store(settings.store or str(beside_run(settings.run)))
