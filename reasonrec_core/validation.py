@@ -273,6 +273,18 @@ def check_attribution(values: Any, batch: QueryBatch) -> Float32:
     return values  # type: ignore[no-any-return]
 
 
+def check_shares(values: Any, batch: QueryBatch, items: Int32) -> Float32:
+    """float32[L, K] in [0, 1]; those of a query's entries sum to at most 1; 0 for padding (-1) of int32[B, K] items."""
+    check_array(values, (len(batch.history.items), items.shape[1]), np.float32, "shares of the history")
+    check_unit(values, "shares of the history")
+    total = np.zeros(items.shape, np.float64)
+    np.add.at(total, batch.history.rows, values)
+    _check_sums(total[:, :, None], 2, "the shares of the history in an item sum to more than 1")
+    if total[items < 0].any():
+        raise PluginError("padding (-1) has shares of the history")
+    return values  # type: ignore[no-any-return]
+
+
 def check_beliefs(beliefs: Any, batch: QueryBatch, labels: Mapping[str, tuple[str, ...]]) -> Mapping[str, Float32]:
     """Per field float32[B, labels] in [0, 1], each row summing to 1."""
     if not isinstance(beliefs, Mapping) or set(beliefs) != set(labels):

@@ -7,6 +7,10 @@ networks), `ConsultingPolicy` (deciding again with delegates' answers in view); 
 be saved to a folder and loaded from it. Arrays cross the border as numpy. A component never sees test data.
 """
 
+from reasonrec_core.components.attribution import leave_entries_out as leave_entries_out
+from reasonrec_core.components.attribution import share_contributions as share_contributions
+from reasonrec_core.components.attribution import share_links as share_links
+from reasonrec_core.components.attribution import standardise as standardise
 from reasonrec_core.components.base import Component as Component
 from reasonrec_core.components.base import Configured as Configured
 from reasonrec_core.components.base import Empty as Empty

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self, run
 
 import numpy as np
 
+from reasonrec_core.components.attribution import leave_entries_out
 from reasonrec_core.components.base import C, Component, FitData, Settings
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import (
@@ -210,6 +211,15 @@ class Delegate(Component[C]):
     def recommend(self, batch: QueryBatch, observation: Observation) -> Ranking:
         """The ``batch.k`` best, history masked under `Task.SEQUENTIAL`. Override where a faster way exists."""
         return rank(self.score(batch, observation), batch)
+
+    def attribute(self, batch: QueryBatch, observation: Observation, items: Int32) -> Float32:
+        """float32[L, K]: how much of the reason for each of int32[B, K] ``items`` each history entry is.
+
+        Shares in [0, 1], those of a query's entries in an item sum to at most 1; the rest is what speaks for the item
+        whatever the history holds (popularity, what was learned of the user). 0 for padding (-1). With candidates the
+        items are among them. Override where the scores are sums over the history (`share_links`).
+        """
+        return leave_entries_out(self.score, batch, observation, items)
 
 
 @runtime_checkable

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from scipy import sparse
 
 from reasonrec_core.components import (
     ConsultingPolicy,
     Delegate,
+    DistributionPolicy,
     EditablePolicy,
     Kind,
     ReasoningPolicy,
     UncertaintyEstimator,
+    leave_entries_out,
 )
 from reasonrec_core.errors import ConfigError, RunError
 from reasonrec_core.observe import ObservedItems
@@ -27,6 +30,7 @@ from reasonrec_core.types import (
     Deliberation,
     Edits,
     Float32,
+    Int32,
     Int64,
     Observation,
     QueryBatch,
@@ -40,6 +44,7 @@ from reasonrec_core.validation import (
     check_deliberation,
     check_edits,
     check_ranking,
+    check_shares,
     check_uncertainty,
 )
 
@@ -145,6 +150,23 @@ class Agent:
         part: Delegate[Any] = named.part
         with self.registry.guard(Kind.DELEGATE, named.name, "recommend"):
             return check_ranking(part.recommend(batch, observation), batch, self.n_items)
+
+    def attribute(self, label: str, batch: QueryBatch, items: Int32) -> Float32:
+        """float32[L, K]: each history entry's share of why the policy or a delegate recommends int32[B, K] items.
+
+        See `Delegate.attribute`. A policy is asked how likely they are without each entry; 0 where it cannot say.
+        """
+        named, observation = self.delegates.get(label) or self.policy, self.observe(batch)
+        assert named is not None
+        kind = Kind.DELEGATE if label in self.delegates else Kind.POLICY
+        with self.registry.guard(kind, named.name, "attribute"):
+            if kind is Kind.DELEGATE:
+                found = named.part.attribute(batch, observation, items)
+            elif isinstance(named.part, DistributionPolicy):
+                found = leave_entries_out(named.part.distribution, batch, observation, items)
+            else:
+                found = np.zeros((len(batch.history.items), items.shape[1]), np.float32)
+            return check_shares(found, batch, items)
 
     def features(self, batch: QueryBatch, answers: Mapping[str, Ranking], request: bool = True) -> Signals:
         """What the request and the delegates' answers to it tell (`reasonrec_core.routing.AnswerFeatures`)."""

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from reasonrec_core.components import Kind, VectorDelegate, pick_candidates
+from reasonrec_core.components import Delegate, Kind, VectorDelegate, pick_candidates, standardise
 from reasonrec_core.errors import ConfigError
-from reasonrec_core.ranking import rank
+from reasonrec_core.ranking import rank, top_k
 from reasonrec_core.testing.compare import assert_close, assert_same_ranking
 from reasonrec_core.testing.component import ComponentConformance, Workplace
 from reasonrec_core.testing.later import later_queries
 from reasonrec_core.testing.queries import edge_queries, one_by_one
-from reasonrec_core.types import Task
-from reasonrec_core.validation import check_ranking, check_scores
+from reasonrec_core.types import Bool, Float32, History, Int32, Observation, QueryBatch, Task, indptr_of
+from reasonrec_core.validation import check_ranking, check_scores, check_shares
 
 RANKED = (Task.SEQUENTIAL, Task.DIRECT)
 
@@ -96,6 +96,35 @@ class DelegateConformance(ComponentConformance):
         known = ~np.isnan(product)
         assert_close(product[known], scores[known], "scores beside the vectors' products")
 
+    def test_says_which_part_of_the_history_is_the_reason(self, workplace: Workplace, task: Task) -> None:
+        data = workplace.data(task)
+        delegate = workplace.fitted(task)
+        for name, batch, observation in edge_queries(data, data.test.queries):
+            items = reasoned_items(delegate, batch, observation)
+            shares = check_shares(delegate.attribute(batch, observation, items), batch, items)
+            assert_close(delegate.attribute(batch, observation, items), shares, f"{name}: asked twice, other shares")
+        batch, observation, _ = workplace.asked(task)
+        items = reasoned_items(delegate, batch, observation)
+        shares = delegate.attribute(batch, observation, items)
+        for row, single, seen in one_by_one(batch, observation):
+            alone = delegate.attribute(single, seen, items[row : row + 1])
+            assert np.allclose(alone, shares[batch.history.rows == row], atol=0.02), f"query {row} alone: other shares"
+
+    def test_what_is_named_as_the_reason_moves_the_score_most(self, workplace: Workplace, task: Task) -> None:
+        batch, observation, _ = workplace.asked(task)
+        delegate = workplace.fitted(task)
+        rows = np.flatnonzero(batch.history.lengths >= 4)
+        batch, observation = batch.take(rows), observation.take(rows)
+        items = reasoned_items(delegate, batch, observation)[:, :1]
+        shares = delegate.attribute(batch, observation, items)[:, 0]
+        moved = {
+            name: fall_without(delegate, batch, observation, items, chosen) for name, chosen in removals(batch, shares)
+        }
+        if not shares.any():
+            assert np.allclose(moved["named"], 0, atol=0.02), "the history moves scores, and nothing of it is a reason"
+            return
+        assert moved["named"].mean() > moved["others"].mean(), "other entries move the score as much as what is named"
+
     def test_same_seed_same_scores(self, workplace: Workplace, task: Task) -> None:
         data = workplace.data(task)
         batch, observation, _ = workplace.asked(task)
@@ -154,3 +183,38 @@ class DelegateConformance(ComponentConformance):
             answers = pool.map(lambda rows: delegate.score(batch.take(rows), observation.take(rows)), parts)
             for rows, answer in zip(parts, answers, strict=True):
                 assert_close(answer, expected[rows], "in threads")
+
+
+def reasoned_items(delegate: Delegate[Any], batch: QueryBatch, observation: Observation) -> Int32:
+    """int32[B, K]: the items that reasons are asked for: the best ones, -1 where there are fewer."""
+    best = top_k(delegate.score(batch, observation), 3)
+    if batch.candidates is None:
+        return best
+    return np.asarray(np.take_along_axis(batch.candidates, best, axis=1), np.int32)
+
+
+def removals(batch: QueryBatch, shares: Float32) -> list[tuple[str, Bool]]:
+    """bool[L]: the largest two shares of every history, and two others drawn at random."""
+    rows = batch.history.rows
+    chance = np.random.default_rng(0).random(len(shares))
+    order = np.lexsort((chance, -shares, rows))
+    place = np.empty(len(rows), np.int64)
+    place[order] = np.arange(len(rows)) - np.repeat(batch.history.indptr[:-1], batch.history.lengths)
+    named = place < 2
+    order = np.lexsort((chance, named, rows))
+    place[order] = np.arange(len(rows)) - np.repeat(batch.history.indptr[:-1], batch.history.lengths)
+    return [("named", named), ("others", place < 2)]
+
+
+def fall_without(
+    delegate: Delegate[Any], batch: QueryBatch, observation: Observation, items: Int32, chosen: Bool
+) -> Float32:
+    """float32[B]: how many standard deviations the first of ``items`` falls without bool[L] ``chosen`` entries."""
+    kept = History(
+        indptr_of(np.bincount(batch.history.rows[~chosen], minlength=len(batch))),
+        batch.history.items[~chosen],
+        batch.history.times[~chosen],
+    )
+    less = replace(batch, history=kept)
+    found = [standardise(delegate.score(each, observation), each, items)[:, 0] for each in (batch, less)]
+    return np.asarray(found[0] - found[1])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from installed import install_module, reasonrec
 from pydantic import Field
+from reasonrec_routers.uncertainty import EvidenceHorizon
 from reasonrec_serve import Recommender
 
 from reasonrec_core.builtin.popularity import Popularity, PopularityConfig
-from reasonrec_core.builtin.uncertainty import EvidenceHorizon
 from reasonrec_core.components import Encoder, Kind, Settings
 from reasonrec_core.config import check_config
 from reasonrec_core.errors import PluginError

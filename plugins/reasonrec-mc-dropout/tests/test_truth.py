@@ -11,9 +11,9 @@ from reasonrec_datasets import build_dataset, import_path
 from reasonrec_datasets.synth import SynthConfig, make_catalogue, oracle_scores
 from reasonrec_mc_dropout.estimator import MCDropout, MCDropoutConfig
 from reasonrec_profile.api import Profile, ProfileConfig
+from reasonrec_routers.uncertainty import Entropy
 from scipy.stats import spearmanr
 
-from reasonrec_core.builtin.uncertainty import Entropy
 from reasonrec_core.components import Empty, FitData
 from reasonrec_core.data import SplitConfig, make_split
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale

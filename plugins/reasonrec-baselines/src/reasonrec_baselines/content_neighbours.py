@@ -10,11 +10,11 @@ from pydantic import Field
 
 from reasonrec_baselines.logs import place_popularity_below, share_of_most_popular
 from reasonrec_core.catalog_growth import grown
-from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates
+from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates, share_contributions
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
-from reasonrec_core.types import Float32, Observation, QueryBatch
+from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
 
 CHUNK = 512
 """History entries whose similarities to all items exist at the same time."""
@@ -92,6 +92,17 @@ class ContentKNN(Delegate[ContentKNNConfig]):
                 first = np.flatnonzero(np.diff(rows[part], prepend=-1))
                 scores[rows[part][first]] += np.add.reduceat(near, first, axis=0)
         return pick_candidates(place_popularity_below(scores, self._popularity), batch)
+
+    def attribute(self, batch: QueryBatch, observation: Observation, items: Int32) -> Float32:
+        """float32[L, K]: the terms of the sum."""
+        history, config = batch.history, self.config
+        ages, targets = history.ages, items[history.rows]
+        found = np.zeros(targets.shape, np.float32)
+        for vectors in self._read(observation):
+            near = np.einsum("ld,lkd->lk", vectors[history.items], vectors[np.maximum(targets, 0)])
+            found += np.maximum(near, 0) ** np.float32(config.power)
+        found *= np.where(ages < config.max_history, np.float32(config.history_decay) ** ages, 0)[:, None]
+        return share_contributions(np.where(targets < 0, 0, found), np.zeros(items.shape, np.float32), history)
 
     def save(self, folder: Path) -> None:
         """Write the means."""

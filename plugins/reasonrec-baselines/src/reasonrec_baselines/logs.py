@@ -25,19 +25,26 @@ def make_log_matrix(data: FitData, name: str) -> sparse.csr_matrix:
 
 
 def make_history_matrix(history: History, n_items: int, decay: float = 1.0) -> sparse.csr_matrix:
-    """float32 CSR[B, n_items]: the weight of each item in each history, ``decay ** age``, the newest of repeats.
-
-    Items from ``n_items`` on, which came after a fit, are left out.
-    """
-    known = history.items < n_items
-    rows, items = history.rows[known], history.items[known]
-    weights = np.power(np.float32(decay), history.ages[known].astype(np.float32))
-    order = np.lexsort((-weights, items, rows))
-    rows, items, weights = rows[order], items[order], weights[order]
-    first = np.ones(len(rows), np.bool_)
-    first[1:] = (rows[1:] != rows[:-1]) | (items[1:] != items[:-1])
-    parts = (weights[first].astype(np.float32), (rows[first], items[first]))
+    """float32 CSR[B, n_items]: the weight of each item in each history, as `weigh_entries` says."""
+    weights = weigh_entries(history, n_items, decay)
+    counted = weights > 0
+    parts = (weights[counted], (history.rows[counted], history.items[counted]))
     return sparse.csr_matrix(parts, shape=(len(history), n_items))
+
+
+def weigh_entries(history: History, n_items: int, decay: float = 1.0) -> Float32:
+    """float32[L]: how much each history entry counts, ``decay ** age``, the newest of repeats.
+
+    Items from ``n_items`` on, which came after a fit, count 0.
+    """
+    ages, rows, items = history.ages, history.rows, history.items
+    order = np.lexsort((ages, items, rows))
+    first = np.ones(len(rows), np.bool_)
+    first[1:] = (np.diff(rows[order]) != 0) | (np.diff(items[order]) != 0)
+    newest = np.zeros(len(rows), np.bool_)
+    newest[order] = first
+    counted = np.power(np.float32(decay), ages.astype(np.float32))
+    return np.where(newest & (items < n_items), counted, 0).astype(np.float32)
 
 
 def place_popularity_below(scores: Float32, popularity: Float32) -> Float32:

@@ -16,12 +16,13 @@ from reasonrec_baselines.logs import (
     make_log_matrix,
     place_popularity_below,
     share_of_most_popular,
+    weigh_entries,
 )
 from reasonrec_core.catalog_growth import grown, grown_matrix
-from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates
+from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates, share_links
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.io import read_arrays, write_arrays
-from reasonrec_core.types import Float32, Observation, QueryBatch
+from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
 
 
 class RegressionConfig(Settings):
@@ -83,6 +84,11 @@ class Regression(Delegate[C]):
         histories = make_history_matrix(batch.history, len(self._popularity), self.config.history_decay)
         scores: Float32 = (histories @ self._links).toarray()
         return pick_candidates(place_popularity_below(scores, self._popularity), batch)
+
+    def attribute(self, batch: QueryBatch, observation: Observation, items: Int32) -> Float32:
+        """float32[L, K]: the terms of the sum that are above 0."""
+        weights = weigh_entries(batch.history, len(self._popularity), self.config.history_decay)
+        return share_links(self._links, weights, batch, items)
 
     def save(self, folder: Path) -> None:
         """Write the links."""

@@ -14,12 +14,13 @@ from reasonrec_baselines.logs import (
     make_log_matrix,
     place_popularity_below,
     share_of_most_popular,
+    weigh_entries,
 )
 from reasonrec_core.catalog_growth import grown
-from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates
+from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates, share_contributions
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.io import read_arrays, write_arrays
-from reasonrec_core.types import Float32, Observation, QueryBatch
+from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
 
 CHUNK = 256
 """Requests whose similarities to all users exist at the same time."""
@@ -62,12 +63,29 @@ class UserKNN(Delegate[UserKNNConfig]):
         asked = make_history_matrix(batch.history, fitted, self.config.history_decay).multiply(self._rarity).tocsr()
         scores = np.zeros((len(batch), self._n_items), np.float32)
         for start in range(0, len(batch), CHUNK):
-            near = (_normalise(asked[start : start + CHUNK]) @ self._users).toarray()
-            scores[start : start + CHUNK, :fitted] = (self._pick_neighbours(near) @ self._log).toarray()
+            scores[start : start + CHUNK, :fitted] = (
+                self._find_neighbours(asked[start : start + CHUNK]) @ self._log
+            ).toarray()
         return pick_candidates(place_popularity_below(scores, self._popularity), batch)
 
-    def _pick_neighbours(self, near: Float32) -> sparse.csr_matrix:
-        """CSR[B, n_users]: the weights of the nearest."""
+    def attribute(self, batch: QueryBatch, observation: Observation, items: Int32) -> Float32:
+        """float32[L, K]: a neighbour's word, divided over the entries that make them a neighbour."""
+        history, fitted = batch.history, self._log.shape[1]
+        found = np.zeros((len(history.items), items.shape[1]), np.float32)
+        known, targets = np.minimum(history.items, fitted - 1), np.clip(items, 0, fitted - 1)
+        weights = weigh_entries(history, fitted, self.config.history_decay) * self._rarity[known]
+        asked = make_history_matrix(history, fitted, self.config.history_decay).multiply(self._rarity).tocsr()
+        for row in range(len(batch)):
+            entries = slice(*(history.indptr[row : row + 2] - history.indptr[0]))
+            word = self._find_neighbours(asked[row : row + 1])
+            alike = self._users[known[entries]][:, word.indices].multiply(weights[entries, None]).toarray()
+            has = self._log[word.indices][:, targets[row]].toarray() * ((items[row] >= 0) & (items[row] < fitted))
+            found[entries] = (alike * (word.data / np.maximum(alike.sum(0), 1e-12))) @ has
+        return share_contributions(found, np.zeros(items.shape, np.float32), history)
+
+    def _find_neighbours(self, asked: sparse.csr_matrix) -> sparse.csr_matrix:
+        """CSR[B, n_users]: the weights of the users nearest to CSR[B, n] weighed histories."""
+        near = (_normalise(asked) @ self._users).toarray()
         k = min(self.config.neighbours, near.shape[1])
         columns = np.argpartition(-near, k - 1, axis=1)[:, :k]
         weights = np.take_along_axis(near, columns, axis=1)

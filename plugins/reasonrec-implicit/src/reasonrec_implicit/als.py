@@ -51,6 +51,13 @@ class ALS(Factors[ALSConfig]):
         vectors: Float32 = self._solver.recalculate_user(np.arange(histories.shape[0]), histories)
         return vectors
 
+    def _contribute(self, past: Float32, targets: Float32) -> tuple[Float32, Float32]:
+        """``s_ij c_uj`` of section 5 of the paper: ``y_i W_u y_j c_uj`` with ``W_u`` the inverse of equation 4."""
+        alpha, gram, once = self.config.alpha, self._solver.YtY, np.unique(past, axis=0)
+        normal = gram + self.config.regularization * np.eye(len(gram)) + alpha * past.T @ past - once.T @ once
+        found = alpha * past @ np.linalg.solve(normal, targets.T)
+        return found.astype(np.float32), np.zeros(len(targets), np.float32)
+
     def _prepare(self, matrix: sparse.csr_matrix) -> None:
         self._model = None
 

@@ -11,10 +11,10 @@ from pydantic import Field
 from scipy import sparse
 
 from reasonrec_core.catalog_growth import grown, last_of_all
-from reasonrec_core.components import Delegate, FitData, Settings
+from reasonrec_core.components import Delegate, FitData, Settings, share_contributions
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.io import read_arrays, write_arrays
-from reasonrec_core.types import Bool, Float32, Observation, QueryBatch
+from reasonrec_core.types import Bool, Float32, History, Int32, Observation, QueryBatch
 from reasonrec_implicit.matrices import (
     find_trained_users,
     keep_known,
@@ -81,11 +81,7 @@ class Factors(Delegate[C]):
 
     def query_vectors(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, d]: trained or folded in, as ``fold_in`` says."""
-        known = (batch.users >= 0) & (batch.users < len(self._users))
-        known[known] = self._trained[batch.users[known]]
-        history = keep_known(batch.history, len(self._items))
-        filled = history.lengths > 0
-        fold = filled if self.config.fold_in == "always" else filled & ~known
+        history, known, fold = self._choose_vectors(batch)
         vectors = np.repeat(self._average[None, :], len(batch), axis=0)
         keep = known & ~fold
         vectors[keep] = self._users[batch.users[keep]]
@@ -93,6 +89,28 @@ class Factors(Delegate[C]):
             rows = np.flatnonzero(fold)
             vectors[rows] = self._fold_in(make_history_matrix(history.take(rows), len(self._items)))
         return vectors
+
+    def attribute(self, batch: QueryBatch, observation: Observation, items: Int32) -> Float32:
+        """float32[L, K]: what each entry adds to a folded-in vector's product; a trained vector is all rest."""
+        history, fitted = batch.history, len(self._items)
+        _, _, fold = self._choose_vectors(batch)
+        found = np.zeros((len(history.items), items.shape[1]), np.float32)
+        rest = np.zeros(items.shape, np.float32)
+        for row in np.flatnonzero(fold).tolist():
+            first, last = history.indptr[row : row + 2] - history.indptr[0]
+            entries = first + np.flatnonzero(history.items[first:last] < fitted)
+            targets = self._items[np.clip(items[row], 0, fitted - 1)]
+            targets = np.where(((items[row] >= 0) & (items[row] < fitted))[:, None], targets, 0)
+            found[entries], rest[row] = self._contribute(self._items[history.items[entries]], targets)
+        return share_contributions(found, rest, history)
+
+    def _choose_vectors(self, batch: QueryBatch) -> tuple[History, Bool, Bool]:
+        """The histories of known items; bool[B]: who has a trained vector, and who is folded in."""
+        known = (batch.users >= 0) & (batch.users < len(self._users))
+        known[known] = self._trained[batch.users[known]]
+        history = keep_known(batch.history, len(self._items))
+        filled = history.lengths > 0
+        return history, known, filled if self.config.fold_in == "always" else filled & ~known
 
     def save(self, folder: Path) -> None:
         """Write the vectors."""
@@ -115,6 +133,13 @@ class Factors(Delegate[C]):
     @abstractmethod
     def _fold_in(self, histories: sparse.csr_matrix) -> Float32:
         """float32[B, d] for histories of users whose trained vector is missing or old; no row is empty."""
+
+    @abstractmethod
+    def _contribute(self, past: Float32, targets: Float32) -> tuple[Float32, Float32]:
+        """float32[n, K]: what each of float32[n, d] items of a history, folded in, adds to products with float32[K, d].
+
+        And float32[K], what a history has no part in.
+        """
 
     def _prepare(self, matrix: sparse.csr_matrix) -> None:
         """Learn what `_fold_in` needs beyond the vectors. The default needs nothing."""

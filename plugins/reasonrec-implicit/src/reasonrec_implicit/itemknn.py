@@ -11,10 +11,10 @@ from pydantic import Field
 from scipy import sparse
 
 from reasonrec_core.catalog_growth import grown, grown_matrix
-from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates
+from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates, share_links
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.io import read_arrays, write_arrays
-from reasonrec_core.types import Float32, Observation, QueryBatch
+from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
 from reasonrec_implicit.matrices import (
     count_threads,
     limit_blas_threads,
@@ -69,6 +69,10 @@ class ItemKNN(Delegate[ItemKNNConfig]):
         scores: Float32 = (histories @ self._similarity).toarray()
         np.add(scores, self._rest, out=scores, where=scores == 0)
         return pick_candidates(scores, batch)
+
+    def attribute(self, batch: QueryBatch, observation: Observation, items: Int32) -> Float32:
+        """float32[L, K]: each entry's similarity to an item among all that are summed up."""
+        return share_links(self._similarity, np.ones(len(batch.history.items), np.float32), batch, items)
 
     def save(self, folder: Path) -> None:
         """Write the neighbours."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from reasonrec_core.hookspecs import ComponentSpec, hookimpl
 
+RANKING = ("sequential", "direct")
+
 
 @hookimpl
 def reasonrec_routers() -> list[ComponentSpec]:
@@ -29,5 +31,19 @@ def reasonrec_routers() -> list[ComponentSpec]:
             "risk-control",
             f"{package}.risk_control:RiskControlRouter",
             "Like deferral, but only as much as keeps the expected loss below `risk` (conformal risk control)",
+        ),
+    ]
+
+
+@hookimpl
+def reasonrec_uncertainty() -> list[ComponentSpec]:
+    """Estimators that are read off an answer, or off the length of a history."""
+    module = "reasonrec_routers.uncertainty"
+    return [
+        ComponentSpec("evidence-horizon", f"{module}:EvidenceHorizon", "How little is known about the user", RANKING),
+        ComponentSpec("entropy", f"{module}:Entropy", "Entropy of the policy's distribution over items", RANKING),
+        ComponentSpec("margin", f"{module}:Margin", "How close the second-best item is to the best", RANKING),
+        ComponentSpec(
+            "stated-confidence", f"{module}:StatedConfidence", "1 minus the confidence that the policy states", RANKING
         ),
     ]

@@ -16,17 +16,18 @@ from pydantic import Field
 from scipy import sparse
 
 from reasonrec_core.catalog_growth import grown, grown_matrix
-from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates
+from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates, share_links
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
 from reasonrec_core.ranking import compute_gain, compute_ideal_gain
-from reasonrec_core.types import Cases, Float32, Interactions, Observation, QueryBatch, Task
+from reasonrec_core.types import Cases, Float32, Int32, Interactions, Observation, QueryBatch, Task
 from reasonrec_transitions.coordinate_search import Point, search_coordinates
 from reasonrec_transitions.matrix import (
     TransitionCounts,
     TransitionParameters,
     score_one_history,
+    weigh_entries,
     weigh_history,
 )
 
@@ -135,6 +136,11 @@ class Transitions(Delegate[TransitionsConfig]):
             scores = (weights @ self._matrix).toarray()
         scores += self._prior
         return pick_candidates(scores, batch)
+
+    def attribute(self, batch: QueryBatch, observation: Observation, items: Int32) -> Float32:
+        """float32[L, K]: each entry's decayed vote among all votes for an item and its popularity term."""
+        weights = weigh_entries(batch.history, self.parameters, self.config.max_history)
+        return share_links(self._matrix, weights, batch, items, self._prior[np.maximum(items, 0)])
 
     def save(self, folder: Path) -> None:
         """Write the matrix, the popularity term and the parameters."""

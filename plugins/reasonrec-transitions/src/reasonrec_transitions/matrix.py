@@ -80,6 +80,12 @@ def weigh_history(history: History, n_items: int, parameters: TransitionParamete
     return sparse.csr_matrix((weights, (rows, items)), shape=(len(history), n_items))
 
 
+def weigh_entries(history: History, parameters: TransitionParameters, longest: int) -> Float32:
+    """float32[L]: ``w(age)`` of every history entry, 0 of those older than the newest ``longest``."""
+    ages = history.ages
+    return np.where(ages < longest, _by_age(ages, parameters), np.float32(0))
+
+
 def score_one_history(
     history: History, matrix: sparse.csr_matrix, parameters: TransitionParameters, longest: int
 ) -> Float32:

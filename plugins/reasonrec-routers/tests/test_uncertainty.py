@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reasonrec_routers.uncertainty import Entropy, EvidenceHorizon, Margin, StatedConfidence
 
-from reasonrec_core.builtin.uncertainty import Entropy, EvidenceHorizon, Margin, StatedConfidence
 from reasonrec_core.components import Empty, Kind, UncertaintyEstimator
 from reasonrec_core.errors import PluginError
 from reasonrec_core.registry import Registry
