@@ -37,11 +37,6 @@ class Reliability:
         gap = np.abs(self.accuracy - self.confidence)[filled]
         return float((gap * self.count[filled]).sum() / self.count.sum())
 
-    @property
-    def mce(self) -> float:
-        """Maximum calibration error: the largest gap of any filled bin."""
-        return float(np.abs(self.accuracy - self.confidence)[self.count > 0].max())
-
 
 def bin_of(confidence: Float64, bins: int, kind: str = "width") -> Int64:
     """int64[B]: the bin of each confidence in [0, 1].

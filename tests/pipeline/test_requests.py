@@ -201,7 +201,41 @@ def test_the_last_step_speaks_of_what_is_recommended(systems: dict[str, Recommen
     assert whole.to_dict()["items"][0]["because"], "what the last step cites"
     some = service.recommend(history=PAST, exclude=ids(whole)[:1])
     assert some.steps[-1].claim.endswith(f"first of what is left: {some.items[0].title}.")
-    assert not some.explained[0].because
+    assert {cause.id for cause in some.explained[0].because} <= {*PAST}, "it has reasons, but no step that cites them"
+
+
+def test_every_answer_has_its_reasons_whoever_answers(service: Recommender) -> None:
+    by_history = set[str]()
+    for user in users(service):
+        answer = service.recommend(user=user, k=4)
+        assert all(not item.because and not item.why for item in answer.items), "nobody asked"
+        for item in answer.explained:
+            assert item.why, (answer.by, item)
+            assert {cause.id for cause in item.because} <= {past for past, _ in answer.history}
+            assert sum(cause.share for cause in item.because) < 1 + 1e-4
+            assert all(cause.title in item.why for cause in item.because[:3])
+            by_history |= {answer.by} if item.because else set()
+        if answer.items:
+            assert answer.to_dict()["items"][0]["why"] == answer.explained[0].why
+    assert by_history, "history is never a reason"
+
+
+def test_without_a_history_the_reason_is_how_popular_an_item_is(systems: dict[str, Recommender]) -> None:
+    answer = systems["delegate"].recommend(user="somebody new", k=3)
+    assert answer.explained[0].why.startswith("a best-seller: number ")
+    assert not answer.explained[0].because
+
+
+def test_without_what_it_is_recommended_for_an_item_falls(systems: dict[str, Recommender]) -> None:
+    service, fell = systems["delegate"], list[bool]()
+    for user in users(service):
+        answer = service.recommend(user=user, k=1)
+        if not (causes := answer.explained[0].because):
+            continue
+        past = [item for item, _ in answer.history]
+        rest = service.recommend(history=[item for item in past if item != causes[0].id], k=10**6, include_seen=True)
+        fell.append(rest.items[0].id != answer.items[0].id)
+    assert np.mean(fell) > 0.5, "what is named is not what it rests on"
 
 
 def run_cli(*arguments: str | Path) -> int:

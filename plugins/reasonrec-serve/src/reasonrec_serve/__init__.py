@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reasonrec_serve.answer import Answer as Answer
-    from reasonrec_serve.answer import Cause as Cause
     from reasonrec_serve.answer import Edited as Edited
     from reasonrec_serve.answer import Recommended as Recommended
+    from reasonrec_serve.causes import Cause as Cause
     from reasonrec_serve.recommender import Recommender as Recommender
     from reasonrec_serve.request import Request as Request
     from reasonrec_serve.similar import Similar as Similar
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MODULE_OF = {
     "Answer": "answer",
-    "Cause": "answer",
+    "Cause": "causes",
     "Edited": "answer",
     "Recommended": "answer",
     "Recommender": "recommender",

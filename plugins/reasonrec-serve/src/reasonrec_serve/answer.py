@@ -8,21 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from reasonrec_core.types import Step
-
-
-@dataclass(frozen=True)
-class Cause:
-    """An item of the history that an item was recommended for.
-
-    Attributes:
-        id: raw id.
-        title: what it is called.
-        share: how much of the reason it is, in [0, 1]; the causes of an item sum to at most 1.
-    """
-
-    id: str
-    title: str
-    share: float
+from reasonrec_serve.causes import Cause
 
 
 @dataclass(frozen=True)
@@ -33,13 +19,15 @@ class Recommended:
         id: raw id.
         title: what it is called.
         score: of whoever answered; comparable within one answer only.
-        because: what it was recommended for, where that is known and was asked for.
+        because: what it was recommended for, the largest share first, where that was asked for.
+        why: that in a sentence, or how popular it is where the history is no reason; "" where it was not asked for.
     """
 
     id: str
     title: str
     score: float
     because: tuple[Cause, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +65,7 @@ class Answer:
         risk: calibrated P(the policy would have been worse than the delegate), or None, as ``confidence``.
         uncertainty: per estimator, those that were needed; empty where ``limited``.
         explain: makes `steps`.
+        justify: makes `explained`.
         seconds: of the request.
         models: "final" where a part that answers has learned from all interactions, else "evaluated".
         personalised: whether it rests on a history; where no item of one is known, it is the same for everybody.
@@ -101,6 +90,9 @@ class Answer:
     risk: float | None = None
     uncertainty: dict[str, float] = field(default_factory=dict)
     explain: Callable[[], tuple[Step, ...]] = field(repr=False, compare=False)
+    justify: Callable[[tuple[Step, ...]], tuple[Recommended, ...]] | None = field(
+        default=None, repr=False, compare=False
+    )
     seconds: float
     edited: Edited | None = None
     attempts: tuple[str, ...] = ()
@@ -118,14 +110,14 @@ class Answer:
         """
         return self.explain()
 
-    @property
+    @cached_property
     def explained(self) -> tuple[Recommended, ...]:
-        """The items with what each was recommended for: of the first, what the policy's last step cites."""
-        if not self.items or not self.steps:
-            return self.items
-        cited = [self.history[at] for at in self.steps[-1].evidence if isinstance(at, int)]
-        because = tuple(Cause(item, title, 1 / len(cited)) for item, title in cited)
-        return (replace(self.items[0], because=because), *self.items[1:])
+        """The items with what each was recommended for, and that in a sentence, whoever answered.
+
+        It is worked out when it is first asked for; the delegate or policy is asked again without each entry of the
+        history where it has no faster way.
+        """
+        return self.items if self.justify is None else self.justify(self.steps)
 
     def _repr_html_(self) -> str:
         from reasonrec_serve.answer_html import render_answer  # a notebook's affair: services never import it
@@ -134,8 +126,8 @@ class Answer:
 
     def to_dict(self, *, steps: bool = True) -> dict[str, Any]:
         """As JSON values; ``steps``: with those and with what items were recommended for, to be worked out."""
-        values = asdict(replace(self, explain=tuple))
-        del values["explain"]
+        values = asdict(replace(self, explain=tuple, justify=None))
+        del values["explain"], values["justify"]
         if not steps:
             return values
         return values | {

@@ -112,7 +112,7 @@ class RecommendBody(EditBody):
     """One request: a user, or a history. See docs/answers.md."""
 
     steps: bool = False
-    """Whether the answer brings the policy's steps; they take about as long as the answer."""
+    """Whether the answer brings the policy's steps and what each item is recommended for (`because`, `why`)."""
 
 
 class BatchBody(Body):

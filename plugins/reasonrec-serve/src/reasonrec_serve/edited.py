@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from reasonrec_core.pipeline import EditedPolicy
 from reasonrec_core.types import Edits, QueryBatch, Ranking, Route
 from reasonrec_serve.answer import Answer, Edited, Recommended
+from reasonrec_serve.causes import cite_evidence
 from reasonrec_serve.diversity import diversify
 from reasonrec_serve.limits import Limits, System, rank_within
 from reasonrec_serve.notes import list_notes
@@ -64,6 +65,7 @@ def answer_edited(service: Recommender, resolved: Resolved) -> Answer:
         reason="its steps were edited, so the policy itself answers",
         cutoff=service.cutoff,
         explain=lambda: tuple(answer.steps[0]),
+        justify=lambda steps: cite_evidence(service, batch, after, steps),
         seconds=seconds,
         known_user=resolved.known_user,
         personalised=bool(past),

@@ -60,7 +60,11 @@ Examples:
     help="Assume that the next item has this label, e.g. brand=Acorn. Repeatable.",
 )
 @click.option("--ignore", multiple=True, metavar="ID", help="An item of the history that should not count. Repeatable.")
-@click.option("--why", is_flag=True, help="Say who answered, why, how sure it is, and the five steps that tell most.")
+@click.option(
+    "--why",
+    is_flag=True,
+    help="Say what each item is recommended for, who answered, why, how sure it is, and the steps that tell most.",
+)
 @click.option("--steps", "every", is_flag=True, help="All steps, with what they rest on and what else was possible.")
 @click.option("--trace/--no-trace", default=None, help="Append the decision to RUN/requests-TASK.jsonl.")
 @click.option(
@@ -128,7 +132,7 @@ def _show(answer: Answer, *, why: bool, every: bool) -> None:
     for said in answer.notes:
         (note if answer.items else out.print)(plain(said))
     if answer.items:
-        _show_items(answer.items)
+        _show_items(answer.explained if why else answer.items)
     if answer.edited:
         _show_edits(answer.edited)
     if not why:
@@ -161,6 +165,11 @@ def _show_items(items: tuple[Recommended, ...]) -> None:
         strength = [f"{strengths[position - 1]:.0f}"] if strengths else []
         table.add_row(str(position), plain(item.id), plain(item.title), *strength)
     out.print(table)
+    if any(item.why for item in items):
+        out.print()
+    for position, item in enumerate(items, 1):
+        if item.why:
+            out.print(f"{position:<2} {plain(item.why)}", soft_wrap=True)
 
 
 def scale_scores(scores: Sequence[float]) -> list[float]:

@@ -9,12 +9,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from reasonrec_core.components import RequestWatcher
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.pipeline import FinishedRun, Outcome
-from reasonrec_core.types import Bool, QueryBatch
+from reasonrec_core.types import Bool, Int64, QueryBatch
 from reasonrec_serve.answer import Answer
 from reasonrec_serve.batch import CHUNK, UserList, iterate_batches, read_batch_request
 from reasonrec_serve.diversity import choose_depth, diversify
@@ -172,6 +173,11 @@ class Recommender(FinishedRun):
         """Raw ids and titles of all items."""
         catalog = self.dataset.catalog
         return pa.array(catalog.ids, pa.string()), pa.array(catalog.titles, pa.string())
+
+    @cached_property
+    def item_counts(self) -> Int64:
+        """int64[n_items]: how often each item was chosen."""
+        return np.bincount(self.dataset.interactions.items, minlength=self.dataset.n_items).astype(np.int64)
 
     @cached_property
     def cutoff(self) -> int:

@@ -16,7 +16,8 @@ from reasonrec_core.errors import ConfigError, DataError, did_you_mean
 from reasonrec_core.ranking import top_k
 from reasonrec_core.types import Float32, History, Observation, QueryBatch, Task
 from reasonrec_core.validation import check_scores, check_vectors
-from reasonrec_serve.answer import Cause, Recommended
+from reasonrec_serve.answer import Recommended
+from reasonrec_serve.causes import Cause
 from reasonrec_serve.request import Id, Request, read_id
 from reasonrec_serve.resolve import resolve_limits
 
@@ -115,7 +116,9 @@ class ItemNeighbours:
         explain = PairReasons(self, at, found)
         because = (Cause(self.catalog.ids[at], self.catalog.titles[at], 1.0),)
         items = tuple(
-            SimilarItem(self.catalog.ids[i], self.catalog.titles[i], float(scores[i]), because, explain.of(place))
+            SimilarItem(
+                self.catalog.ids[i], self.catalog.titles[i], float(scores[i]), because, reasons=explain.of(place)
+            )
             for place, i in enumerate(found)
         )
         notes = () if items else (f"Nothing that is allowed is like it by {way}.",)

@@ -11,6 +11,7 @@ from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.pipeline import Outcome
 from reasonrec_core.types import Ranking, Route, Step, StepKind
 from reasonrec_serve.answer import Answer, Recommended
+from reasonrec_serve.causes import justify_items
 from reasonrec_serve.notes import list_notes
 from reasonrec_serve.resolve import Resolved
 
@@ -42,6 +43,7 @@ def word_answer(service: Recommender, resolved: Resolved, outcome: Outcome, *, l
             n: float(v[0]) for n, v in outcome.uncertainty.items() if n in agent.estimators and not np.isnan(v[0])
         },
         explain=_explain(thought, items if limited else None),
+        justify=lambda steps: justify_items(service, batch, by, items, () if limited else steps),
         seconds=outcome.seconds,
         attempts=outcome.attempts.get(0, ()),
         personalised=bool(past),
