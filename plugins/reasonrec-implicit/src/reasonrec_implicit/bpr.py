@@ -69,7 +69,8 @@ class BPR(Factors[BPRConfig]):
     def _contribute(self, past: Float32, targets: Float32) -> tuple[Float32, Float32]:
         """The map is linear in the mean of the history's vectors; its intercept is what a history has no part in."""
         products = self._map @ targets.T
-        return (past[:, :-1] @ products[:-1]) / np.float32(len(past)), products[-1]
+        found: Float32 = (past[:, :-1] @ products[:-1]) / np.float32(len(past))
+        return found, products[-1]
 
     def _prepare(self, matrix: sparse.csr_matrix) -> None:
         """Fit the map on users with training interactions."""
