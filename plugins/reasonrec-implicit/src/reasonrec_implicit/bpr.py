@@ -69,7 +69,7 @@ class BPR(Factors[BPRConfig]):
     def _contribute(self, past: Float32, targets: Float32) -> tuple[Float32, Float32]:
         """The map is linear in the mean of the history's vectors; its intercept is what a history has no part in."""
         products = self._map @ targets.T
-        found: Float32 = (past[:, :-1] @ products[:-1]) / np.float32(len(past))
+        found = (past[:, :-1] @ products[:-1] / len(past)).astype(np.float32)
         return found, products[-1]
 
     def _prepare(self, matrix: sparse.csr_matrix) -> None:
