@@ -71,17 +71,18 @@ def evaluate_sample(folder: Path) -> EvaluatedRun:
     """A small run, fitted and evaluated in ``folder``: a policy that can be edited, a delegate, a router."""
     target = "reasonrec_core.testing.toy_policy:ToyPolicy"
     spec = ComponentSpec("toy-of-the-suite", target, "What followed", ("sequential", "direct"))
-    router = ComponentSpec("router-of-the-suite", "reasonrec_core.testing.toy_router:ToyRouter", "Little known first")
+    toy = "reasonrec_core.testing.toy_router"
+    router = ComponentSpec("router-of-the-suite", f"{toy}:ToyRouter", "Little known first")
+    estimator = ComponentSpec("horizon-of-the-suite", f"{toy}:ToyEstimator", "How little is known")
     found = installed()
-    toys = (
-        Registered(kind, each, "reasonrec-core", "0") for kind, each in ((Kind.POLICY, spec), (Kind.ROUTER, router))
-    )
+    made = ((Kind.POLICY, spec), (Kind.ROUTER, router), (Kind.UNCERTAINTY, estimator))
+    toys = (Registered(kind, each, "reasonrec-core", "0") for kind, each in made)
     registry = Registry(Installed((*found.components, *toys), found.commands, found.problems))
     settings = {
         "data": {"path": str(tiny_dataset(folder / "data").folder)},
         "policy": spec.name,
         "delegates": ["popularity"],
-        "router": {"kind": router.name, "share": 0.3, "abstain": 0.1},
+        "router": {"kind": router.name, "estimators": [estimator.name], "share": 0.3, "abstain": 0.1},
         "evaluate": {"k": [5], "resamples": 100, "latency_sample": 4, "faithfulness": 8},
         "report": {"cards": 2},
     }
