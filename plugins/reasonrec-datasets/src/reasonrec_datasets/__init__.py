@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from reasonrec_datasets.importing.table_source import TableSettings as TableSettings
     from reasonrec_datasets.importing.table_source import TableSource as TableSource
     from reasonrec_datasets.importing.table_source import import_path as import_path
-    from reasonrec_datasets.importing.time_parsing import find_implausible_times as find_implausible_times
-    from reasonrec_datasets.importing.time_parsing import show_time as show_time
+    from reasonrec_datasets.importing.time_checks import find_implausible_times as find_implausible_times
+    from reasonrec_datasets.importing.time_checks import show_time as show_time
     from reasonrec_datasets.layouts.csv_reader import DelimitedFile as DelimitedFile
     from reasonrec_datasets.layouts.csv_reader import Dialect as Dialect
     from reasonrec_datasets.layouts.tables import find_table as find_table
@@ -64,9 +64,9 @@ _MODULES = {
     "extend_items": "importing.index",
     "find_table": "layouts.tables",
     "import_path": "importing.table_source",
-    "find_implausible_times": "importing.time_parsing",
+    "find_implausible_times": "importing.time_checks",
     "find_mangled_ids": "importing.id_parsing",
-    "show_time": "importing.time_parsing",
+    "show_time": "importing.time_checks",
     "list_files": "layouts.tables",
     "make_raw_tables": "importing.source_tables",
     "open_table": "layouts.tables",

@@ -14,19 +14,16 @@ import pyarrow as pa
 from reasonrec_core.data.columns import flatten_column, is_text
 from reasonrec_core.errors import DataError
 from reasonrec_datasets.importing.column_parsing import decode_values, show_value
-from reasonrec_datasets.importing.time_parsing import (
-    TimeForm,
-    find_implausible_times,
-    guess_formats,
-    parse_times,
-    reads_as_time,
-)
+from reasonrec_datasets.importing.time_checks import find_implausible_times, propose_readings
+from reasonrec_datasets.importing.time_forms import guess_formats
+from reasonrec_datasets.importing.time_parsing import TimeForm, parse_times, reads_as_time
 
 TIME_WORDS = re.compile(r"date|time|stamp|when|year|month|day|(^|_)(at|on|ts|t|utc)$|_dt$|^dt", re.IGNORECASE)
 SAMPLE = 200
 SHOWN = 60
 FEW_USERS = 200
 ENOUGH = 2
+IN_ORDER = "If the order of the rows, oldest first, is to stand for time: --column timestamp="
 
 
 def ask_for_time(table: pa.Table, user: str, path: Path) -> None:
@@ -40,7 +37,12 @@ def ask_for_time(table: pa.Table, user: str, path: Path) -> None:
     Raises:
         DataError: names the column, shows a cell and says both answers.
     """
-    for name in (name for name in table.column_names if name != user):
+    rest = [name for name in table.column_names if name != user]
+    if parts := _find_calendar(rest):
+        fix = f"If they say when: --column timestamp={'+'.join(parts)} --time-format '%Y %m %d'. {IN_ORDER}"
+        what = f"no column is the timestamp, but {', '.join(map(repr, parts))} look like one"
+        raise DataError(what, where=f"{path}:1" if path.suffix else str(path), fix=fix)
+    for name in rest:
         column = table.column(name)
         if not _looks_like_time(name, decode_values(flatten_column(column.slice(0, SAMPLE)))):
             continue
@@ -48,11 +50,15 @@ def ask_for_time(table: pa.Table, user: str, path: Path) -> None:
         example = example if len(example) <= SHOWN else f"{example[:SHOWN]}..."
         shape, order = _say_form(column), _say_order(column, table.column(user))
         what = f"no column is the timestamp, but {name!r} looks like one (e.g. {example}){order}"
-        fix = (
-            f"If it says when, read it: --column timestamp={name}{shape}. "
-            "If the order of the rows, oldest first, is to stand for time: --column timestamp="
-        )
+        fix = f"If it says when, read it: --column timestamp={name}{shape}. {IN_ORDER}"
         raise DataError(what, where=f"{path}:1" if path.suffix else str(path), fix=fix)
+
+
+def _find_calendar(names: list[str]) -> list[str]:
+    """The columns of year, month and day, where there are all three."""
+    lower = {name.lower(): name for name in names}
+    parts = [lower.get(part, "") for part in ("year", "month", "day")]
+    return parts if all(parts) else []
 
 
 def is_newest_first(users: npt.NDArray[np.integer[Any]], times: npt.NDArray[Any]) -> bool:
@@ -73,27 +79,43 @@ def _falls(users: npt.NDArray[np.integer[Any]], times: npt.NDArray[Any], enough:
 
 
 def _looks_like_time(name: str, sample: pa.Array) -> bool:
-    """Dates and times by their cells; numbers only where the name says so too and the moments are plausible."""
+    """Dates and times by their cells; numbers where all are plausible moments, small ones only by the name, too."""
     if reads_as_time(sample):
         return True
     numbers = pa.types.is_integer(sample.type) or pa.types.is_floating(sample.type) or is_text(sample.type)
-    if not numbers or not TIME_WORDS.search(name):
+    if not numbers:
         return False
+    cells = sample.drop_null()
     try:
-        times = parse_times(sample.drop_null())
+        times = parse_times(cells)
     except DataError:
         return False
-    return len(times) > 0 and not find_implausible_times(times).any()
+    if not len(times):
+        return False
+    if not find_implausible_times(times).any():
+        return True
+    return TIME_WORDS.search(name) is not None and name.lower() != "year" and any(True for _ in propose_readings(cells))
 
 
 def _find_form(cells: pa.Array) -> str | None:
-    formats = guess_formats(cells.drop_null().to_pylist()) if is_text(cells.type) else []
-    return formats[0] if formats else None
+    """The form that reads texts that are not read without one."""
+    cells = cells.drop_null()
+    if not is_text(cells.type):
+        return None
+    try:
+        parse_times(cells)
+    except DataError:
+        return next(iter(guess_formats(cells.to_pylist())), None)
+    return None
 
 
 def _say_form(column: pa.ChunkedArray) -> str:
-    form = _find_form(decode_values(flatten_column(column.slice(0, SAMPLE))))
-    return f" --time-format {form!r}" if form else ""
+    cells = decode_values(flatten_column(column.slice(0, SAMPLE)))
+    if form := _find_form(cells):
+        return f" --time-format {form!r}"
+    if reads_as_time(cells) or not find_implausible_times(parse_times(cells.drop_null())).any():
+        return ""
+    return "".join(f" {option}" for option, _ in list(propose_readings(cells))[:1])
 
 
 def _say_order(column: pa.ChunkedArray, users: pa.ChunkedArray) -> str:

@@ -29,7 +29,8 @@ from reasonrec_datasets.importing.file_order import reverse_if_newest_first
 from reasonrec_datasets.importing.id_parsing import find_mangled_ids, parse_ids
 from reasonrec_datasets.importing.list_parsing import join_written_lists
 from reasonrec_datasets.importing.number_parsing import convert_amounts
-from reasonrec_datasets.importing.time_parsing import TimeForm, note_implausible, parse_times
+from reasonrec_datasets.importing.time_checks import note_implausible
+from reasonrec_datasets.importing.time_parsing import TimeForm, parse_times
 
 PARTS = ("train", "valid", "test")
 PART_NAMES = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
@@ -122,8 +123,8 @@ def _check_log(table: pa.Table, place: Place | None, form: TimeForm, notes: list
     columns |= {name: parse(table.column(name), place) for name, parse in parsers.items() if name in table.column_names}
     if "timestamp" not in table.column_names:
         return pa.table(columns)
-    times = parse_times(table.column("timestamp"), "timestamp", place, form)
-    notes += note_implausible(times) + _note_shortened(table.column("timestamp"))
+    times = parse_times(table.column("timestamp"), "timestamp", place, form, notes)
+    notes += note_implausible(table.column("timestamp"), times) + _note_shortened(table.column("timestamp"))
     columns["timestamp"] = np.floor(times).astype(np.int64)
     checked = pa.table(columns)
     if reverse_if_newest_first(columns, times, notes):

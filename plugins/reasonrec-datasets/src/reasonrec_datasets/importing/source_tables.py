@@ -111,11 +111,11 @@ def read_matched(source: OpenTable, matched: dict[str, str], columns: ColumnMatc
 
 @dataclass(frozen=True)
 class _JoinedTable:
-    """A table with one column made of two: the day and the time of day."""
+    """A table with one column made of several: the day and the time of day, or year, month and day."""
 
     inner: OpenTable
     name: str
-    parts: tuple[str, str]
+    parts: tuple[str, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -138,11 +138,11 @@ class _JoinedTable:
 
 
 def _join_time(source: OpenTable, columns: ColumnMatcher) -> OpenTable:
-    """The table with the column that ``timestamp=DATE+TIME`` asks for."""
+    """The table with the column that ``timestamp=DATE+TIME`` (or more of them) asks for."""
     for name in columns.named:
-        first, plus, second = name.partition("+")
-        if plus and name not in source.names and {first, second} <= set(source.names):
-            return _JoinedTable(source, name, (first, second))
+        parts = tuple(name.split("+"))
+        if len(parts) > 1 and name not in source.names and set(parts) <= set(source.names):
+            return _JoinedTable(source, name, parts)
     return _join_day_and_clock(source, columns)
 
 

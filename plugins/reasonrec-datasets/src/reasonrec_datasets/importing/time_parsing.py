@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +23,7 @@ from reasonrec_datasets.importing.column_parsing import (
     parse_numbers,
     refuse_missing,
 )
+from reasonrec_datasets.importing.time_forms import SAMPLE, guess_formats, read_by_format
 
 SECONDS_LIMIT = 10**11
 """As seconds this is the year 5138, as milliseconds it is 1973: larger times are in a finer unit."""
@@ -33,6 +32,10 @@ EARLIEST_CLOCK = 10**8
 NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 LAST = 2**62
 FINER_UNITS = ((10**17, 10**9), (10**14, 10**6), (SECONDS_LIMIT, 10**3))
+"""From which number on, and how many of the unit make a second."""
+UNIT_WORDS = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
+MOSTLY = 0.5
+DATE_LIKE = r"^\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})\b"
 TICKS: Mapping[str, float] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9, "days": 1 / 86400, "excel": 1 / 86400}
 """By ``--time-unit``: how many of the unit make a second."""
 EXCEL_EPOCH = 25569
@@ -40,15 +43,8 @@ EXCEL_EPOCH = 25569
 COMPACT: Mapping[int, str] = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 """By number of digits: dates written without anything between, such as 20240131. As seconds, 8 digits are 1970."""
 COMPACT_YEARS = (1900, 2100)
-KNOWN_FORMATS = (
-    "%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%d.%m.%Y", "%m/%d/%y", "%d.%m.%y", "%d %b %Y",
-    "%b %d, %Y", "%B %d, %Y", "%d %B %Y", "%d-%b-%Y", "%a %b %d %Y", "%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S %z",
-    "%d/%b/%Y:%H:%M:%S %z", "%a %b %d %H:%M:%S %z %Y", "%m %d, %Y",
-)  # fmt: skip
-CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-SAMPLE = 200
-EARLIEST_PLAUSIBLE = int(datetime(1990, 1, 1, tzinfo=UTC).timestamp())
 ISO_REPAIRS = (
+    (r"(Z|[-+]\d\d:?\d\d)\[[\w/+-]+\]$", r"\1"),
     (r"\s*(?i:UTC|GMT)$", "Z"),
     (r"\s+(Z|[-+]\d\d(:?\d\d)?)$", r"\1"),
     (r"^(\d{4})[/.](\d{1,2})[/.](\d{1,2})", r"\1-\2-\3"),
@@ -83,12 +79,14 @@ def parse_times(
     name: str = "timestamp",
     place: Place | None = None,
     form: TimeForm = TimeForm(),
+    notes: list[str] | None = None,
 ) -> Int64 | Float64:
     """Times in seconds since 1970; int64[N], or float64[N] where the source is finer than a second.
 
     Reads whole or fractional numbers in seconds, milliseconds, microseconds or nanoseconds (told apart by size),
     compact dates (20240131, with hours and minutes too), ISO 8601 dates and date-times with any zone or none (which
-    means UTC), also with slashes, and Arrow's date and timestamp types. ``form`` says what cannot be told.
+    means UTC), also with slashes, and Arrow's date and timestamp types. ``form`` says what cannot be told; ``notes``
+    gets a sentence where the size of numbers told it.
 
     Raises:
         DataError: a missing or unreadable time, with its place, or a mixture of units.
@@ -104,51 +102,24 @@ def parse_times(
         try:
             values = pc.utf8_trim_whitespace(values).cast(pa.int64())
         except CAST_FAILURES:
-            values = pa.array(parse_numbers(cast_column(values, pa.float64(), name, "a time", place), name, place))
+            wanted = "a number, as the first time is" if is_text(values.type) else "a time"
+            values = pa.array(parse_numbers(cast_column(values, pa.float64(), name, wanted, place), name, place))
     if form.unit is not None:
         return _scale_by_unit(values, form.unit, name, place)
-    if (dates := _parse_compact(values)) is not None:
+    notes = [] if notes is None else notes
+    if (dates := _parse_compact(values, name, place)) is not None:
+        notes.append(f"{name}: numbers like {values[0].as_py()} are read as dates")
         return dates
     top = pc.max(values).as_py()
-    unit = next((unit for limit, unit in FINER_UNITS if top is not None and top >= limit), 1)
+    least, unit = next((pair for pair in FINER_UNITS if top is not None and top >= pair[0]), (0, 1))
     if unit > 1:
-        _refuse_mixed_units(values, unit, name, place)
+        _refuse_mixed_units(values, least, unit, name, place)
+        notes.append(f"{name}: numbers are read as {UNIT_WORDS[unit]} since 1970, by their size")
     return _scale(values, unit, name, place)
 
 
-def note_implausible(times: Int64 | Float64) -> list[str]:
-    """A sentence where times are before 1990 or after next year; empty where all are plausible."""
-    odd = np.flatnonzero(find_implausible_times(times))
-    if not len(odd):
-        return []
-    fix = "Say how they are written: --time-unit s, ms, us, ns, days or excel; --time-format '%d.%m.%Y'."
-    many = f"{len(odd):,} of {len(times):,} times are before 1990 or after next year"
-    return [f"WARNING: {many}, e.g. {show_time(float(times[odd[0]]))}, which is hardly right. {fix}"]
-
-
-def find_implausible_times(times: Int64 | Float64) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """bool[N]: before 1990 or after next year."""
-    latest = datetime(datetime.now(UTC).year + 2, 1, 1, tzinfo=UTC).timestamp()
-    return np.asarray((times < EARLIEST_PLAUSIBLE) | (times >= latest), dtype=np.bool_)
-
-
-def show_time(seconds: float) -> str:
-    """The moment, or the number where there is no such day."""
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} ({seconds:.15g} seconds since 1970)"
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds:.15g} seconds since 1970"
-
-
-def guess_formats(cells: Sequence[str]) -> list[str]:
-    """The formats in use that read all ``cells``; empty where none does or there are no cells."""
-    cells = [cell.strip() for cell in cells[:SAMPLE]]
-    every = [form + clock for form in KNOWN_FORMATS for clock in (CLOCKS if "%H" not in form else ("",))]
-    return [form for form in every if cells and all(_strptime(cell, form) is not None for cell in cells)]
-
-
 def reads_as_time(values: pa.Array) -> bool:
-    """Whether cells (a sample of a column) are dates: of Arrow's types, or text in a form that is known."""
+    """Whether cells (a sample of a column) are dates: of Arrow's types, or text in a form that is known, mostly."""
     values = decode_values(values).drop_null()
     if not len(values) or pa.types.is_temporal(values.type):
         return len(values) > 0 and not (pa.types.is_duration(values.type) or pa.types.is_time(values.type))
@@ -157,7 +128,8 @@ def reads_as_time(values: pa.Array) -> bool:
     try:
         _parse_iso(values, "", None)
     except DataError:
-        return bool(guess_formats(values.to_pylist()))
+        dates = pc.sum(pc.match_substring_regex(values, DATE_LIKE).cast(pa.int64())).as_py()
+        return bool(guess_formats(values.to_pylist())) or dates >= MOSTLY * len(values)
     return True
 
 
@@ -220,7 +192,7 @@ def _parse_formatted(values: pa.Array, form: str, name: str, place: Place | None
         raise ConfigError(f"{form!r} is no form of times", where="--time-format", fix=fix)
     refuse_missing(values, name, place)
     codes = pc.dictionary_encode(pc.utf8_trim_whitespace(values.cast(pa.string())))
-    moments = [_strptime(cell, form) for cell in codes.dictionary.to_pylist()]
+    moments = [read_by_format(cell, form) for cell in codes.dictionary.to_pylist()]
     if None in moments:
         code = moments.index(None)
         row = pc.index(codes.indices, pa.scalar(code, codes.indices.type)).as_py()
@@ -230,19 +202,12 @@ def _parse_formatted(values: pa.Array, form: str, name: str, place: Place | None
     return pa.array(moments, pa.int64()).take(codes.indices)
 
 
-def _strptime(cell: str, form: str) -> int | None:
-    """Microseconds since 1970."""
-    try:
-        moment = datetime.strptime(cell, form)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
-    return (delta.days * 86400 + delta.seconds) * 10**6 + delta.microseconds
+def _parse_compact(values: pa.Array, name: str, place: Place | None) -> Int64 | None:
+    """Seconds of dates without separators, where the numbers are such.
 
-
-def _parse_compact(values: pa.Array) -> Int64 | None:
-    """Seconds of dates without separators, where every number is one."""
+    Raises:
+        DataError: most of them are, and one is not.
+    """
     if not pa.types.is_integer(values.type) or values.null_count or not len(values):
         return None
     low, high = (int(value) for value in pc.min_max(values).as_py().values())
@@ -253,9 +218,14 @@ def _parse_compact(values: pa.Array) -> Int64 | None:
     if not COMPACT_YEARS[0] <= first <= last <= COMPACT_YEARS[1]:
         return None
     codes = pc.dictionary_encode(values)
-    days = [_strptime(str(number), form) for number in codes.dictionary.to_pylist()]
+    days = [read_by_format(str(number), form) for number in codes.dictionary.to_pylist()]
     if None in days:
-        return None
+        if days.count(None) > MOSTLY * len(days):
+            return None
+        code = days.index(None)
+        row = pc.index(codes.indices, pa.scalar(code, codes.indices.type)).as_py()
+        fix = f"{CORRECT} If the numbers are no dates: --time-unit s"
+        raise make_cell_error(f"{name} {codes.dictionary[code]} is no date, as others are", place, row, name, fix=fix)
     seconds: Int64 = pa.array(days, pa.int64()).take(codes.indices).to_numpy(zero_copy_only=False) // 10**6
     return seconds
 
@@ -286,9 +256,12 @@ def _scale(values: pa.Array, unit: int, name: str = "timestamp", place: Place | 
     return np.asarray(whole / unit, dtype=np.float64)
 
 
-def _refuse_mixed_units(values: pa.Array, unit: int, name: str, place: Place | None) -> None:
+def _refuse_mixed_units(values: pa.Array, least: int, unit: int, name: str, place: Place | None) -> None:
+    """Refuse numbers that are times in a coarser unit by their size, among those that are in ``unit``."""
     raw = values.drop_null().to_numpy(zero_copy_only=False)
-    odd = np.flatnonzero((raw >= EARLIEST_CLOCK) & (raw < SECONDS_LIMIT))
+    odd = np.flatnonzero((raw >= EARLIEST_CLOCK) & (raw < least))
     if len(odd):
-        what = f"{name} {raw[odd[0]]} looks like seconds, but others look like 1/{unit} seconds"
-        raise make_cell_error(what, place, int(odd[0]), name, fix="Use one unit of time throughout.")
+        coarse = next((ticks for limit, ticks in FINER_UNITS if raw[odd[0]] >= limit), 1)
+        what = f"{name} {raw[odd[0]]} looks like {UNIT_WORDS[coarse]}, but others look like {UNIT_WORDS[unit]}"
+        fix = "Use one unit of time throughout, or say which one it is: --time-unit ms."
+        raise make_cell_error(what, place, int(odd[0]), name, fix=fix)
