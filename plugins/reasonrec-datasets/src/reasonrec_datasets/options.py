@@ -82,8 +82,10 @@ LOG_OPTIONS = (
     click.option("--event-column", metavar="NAME", help="The column that says what happened (view, cart, buy)."),
     click.option("--event-weights", metavar="KIND=WEIGHT,...",
                  help="Values of rows by their event; rows of other events are left out."),
+    click.option("--drop-incomplete", is_flag=True, default=None,
+                 help="Leave out rows without a user, item, time or value."),
 )  # fmt: skip
-LOG_NAMES = ("dedupe", "min_value", "k_core", "event_weights")
+LOG_NAMES = ("dedupe", "min_value", "k_core", "event_weights", "drop_incomplete")
 SPLIT_OPTIONS = (
     click.option("--kind", default="auto", show_default=True, metavar="SPLITTER", shell_complete=_complete_kinds,
                  help="How to divide; auto: predefined where the data has parts, else leave-one-out."),

@@ -15,12 +15,13 @@ CONTROL = r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"
 """Tabs, line breaks and the like: no id holds them, but a row that a stray quote swallowed does."""
 WHOLE = r"^([-+]?\d+)\.0*$"
 """A whole number that a program wrote as a fraction, as pandas does where a column had gaps."""
-LEADING_ZEROS = r"^0+(\d+)$"
+PROTECTED = r'^="(.*)"$'
+"""How spreadsheets are kept from changing an id: ``="001"``."""
 NOBODY = ("na", "n/a", "null", "none", "nan", "undefined", "(null)", "<na>", "\\n")
 MONTH = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-MANGLED = rf"^-?\d([.,]\d+)?[eE]\+\d{{2,3}}$|^\d{{1,2}}-{MONTH}$|^{MONTH}-\d{{2}}$"
+MANGLED = rf"^-?\d([.,]\d+)?[eE]\+\d{{2,3}}$|^\d{{1,2}}-{MONTH}$|^{MONTH}-\d{{2}}$|^#{{3,}}$"
 """A long number as a spreadsheet shows it (1.23457E+12, 1,23457E+12): digits are lost, and several ids became one.
-Also what it makes of 5-3: ``5-Mar``."""
+Also what it makes of 5-3: ``5-Mar``; and ``####``, what it shows where a column is too narrow."""
 
 
 def parse_ids(
@@ -28,7 +29,8 @@ def parse_ids(
 ) -> pa.DictionaryArray:
     """String ids, dictionary-encoded, without surrounding blanks.
 
-    Whole numbers become their decimal digits, so that ``1``, ``1.0`` and ``"1"`` are one id; ``01`` is another.
+    Whole numbers become their decimal digits, so that ``1``, ``1.0`` and ``"1"`` are one id; ``01`` is another. A
+    spreadsheet's ``="001"`` is ``001``.
     ``notes`` gets a sentence, with a count and an example, where that changed an id or may surprise.
 
     Raises:
@@ -42,10 +44,9 @@ def parse_ids(
     trimmed = pc.utf8_trim_whitespace(values.dictionary)
     codes = values.indices.cast(pa.int32())
     _refuse_unusable(codes, trimmed, name, place)
-    whole = pc.replace_substring_regex(trimmed, WHOLE, r"\1")
+    whole = pc.replace_substring_regex(pc.replace_substring_regex(trimmed, PROTECTED, r"\1"), WHOLE, r"\1")
     if notes is not None:
         notes += _note_changed(codes, trimmed, whole, name, place)
-        notes += _note_zeros(whole.unique(), name)
         notes += _note_unknown(codes, whole, name, place)
         notes += _note_mangled(codes, whole, name, place)
     unique = whole.unique()
@@ -66,7 +67,7 @@ def _refuse_unusable(codes: pa.Array, ids: pa.Array, name: str, place: Place | N
     if row < 0 and blank >= 0:
         row = pc.index(codes, blank).as_py()
     if row >= 0:
-        fix = "Every row needs an id: fill it in or delete the row."
+        fix = "Every row needs an id: fill it in, or leave such rows out: --drop-incomplete."
         raise make_cell_error(f"{name} is blank", place, row, name, fix=fix)
     odd = _first_row(codes, pc.match_substring_regex(ids, CONTROL))
     if odd >= 0:
@@ -101,21 +102,6 @@ def _note_changed(codes: pa.Array, before: pa.Array, after: pa.Array, name: str,
     return [f"{name}: {count:,} of {len(codes):,} ids {words} (first at {_where(place, row, name)})"]
 
 
-def _note_zeros(ids: pa.Array, name: str) -> list[str]:
-    """Ids that differ only by leading zeros."""
-    padded = ids.filter(pc.match_substring_regex(ids, LEADING_ZEROS))
-    if not len(padded):
-        return []
-    bare = pc.replace_substring_regex(padded, LEADING_ZEROS, r"\1")
-    both = pc.is_in(bare, value_set=ids)
-    row = find_first(both)
-    if row < 0:
-        return []
-    pair = f"{padded[row].as_py()!r} and {bare[row].as_py()!r}"
-    count = f"{pc.sum(both).as_py():,} ids differ from another by leading zeros only"
-    return [f"WARNING: {name}: {count}, e.g. {pair}: kept apart"]
-
-
 def _note_unknown(codes: pa.Array, ids: pa.Array, name: str, place: Place | None) -> list[str]:
     """Ids that say that there is none: all such rows would be one user's, or one item's."""
     nobody = pc.is_in(pc.utf8_lower(ids), value_set=pa.array(NOBODY))
@@ -125,7 +111,7 @@ def _note_unknown(codes: pa.Array, ids: pa.Array, name: str, place: Place | None
     count, shown = pc.sum(nobody.take(codes).cast(pa.int64())).as_py(), ids[codes[row].as_py()].as_py()
     where = _where(place, row, name)
     what = f"{count:,} of {len(codes):,} ids are {shown!r}, read as an id like any other (first at {where})"
-    return [f"WARNING: {name}: {what}. If it means that none is known, leave these rows out of the file."]
+    return [f"WARNING: {name}: {what}. If it means that none is known: --drop-incomplete."]
 
 
 def _note_mangled(codes: pa.Array, ids: pa.Array, name: str, place: Place | None) -> list[str]:
@@ -147,6 +133,10 @@ def _as_text(values: pa.Array, name: str, place: Place | None) -> pa.Array:
         if pa.types.is_string(kind.value_type):
             return values
         values, kind = values.dictionary_decode(), kind.value_type
+    if pa.types.is_decimal(kind):
+        return _whole_decimals(values, name, place)
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return _decode_bytes(values, name, place)
     if pa.types.is_floating(kind):
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, kind), values)
         values = values.cast(pa.float64())
@@ -159,3 +149,21 @@ def _as_text(values: pa.Array, name: str, place: Place | None) -> pa.Array:
     elif not (pa.types.is_integer(kind) or pa.types.is_null(kind) or is_text(kind)):
         raise make_cell_error(f"{name} has type {kind}", place, 0, name, fix="Store ids as text or whole numbers.")
     return values.cast(pa.string())
+
+
+def _whole_decimals(values: pa.Array, name: str, place: Place | None) -> pa.Array:
+    """Decimals without a fraction, as databases export whole numbers, as their digits."""
+    texts = values.cast(pa.string())
+    odd = find_first(pc.invert(pc.match_substring_regex(texts, r"^-?\d+(\.0*)?$")))
+    if odd >= 0:
+        what = f"{name} {texts[odd].as_py()} is not a whole number, so it cannot be an id"
+        raise make_cell_error(what, place, odd, name, fix="Store ids as text or whole numbers.")
+    return pc.replace_substring_regex(texts, WHOLE, r"\1")
+
+
+def _decode_bytes(values: pa.Array, name: str, place: Place | None) -> pa.Array:
+    """Bytes that are UTF-8, as some writers of Parquet store text."""
+    try:
+        return values.cast(pa.string())
+    except pa.ArrowInvalid as error:
+        raise make_cell_error(f"{name} is bytes, not text", place, 0, name, fix="Store ids as text.") from error

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reasonrec_core.data.columns import is_text, take_column
+from reasonrec_datasets.importing.column_parsing import decode_values
 from reasonrec_datasets.importing.raw_tables import RawTables
 
-WORDS = {"true": "1", "false": "0", "yes": "1", "no": "0"}
+WORDS = {"true": "1", "false": "0", "yes": "1", "no": "0", "t": "1", "f": "0", "y": "1", "n": "0"}
 
 
 def read_label_words(raw: RawTables) -> RawTables:
@@ -19,7 +20,7 @@ def read_label_words(raw: RawTables) -> RawTables:
     log = raw.interactions
     if "value" not in log.column_names:
         return raw
-    values = take_column(log, "value")
+    values = decode_values(take_column(log, "value"))
     if pa.types.is_boolean(values.type):
         return _with_values(raw, values.cast(pa.int8()))
     if not is_text(values.type):
@@ -30,7 +31,11 @@ def read_label_words(raw: RawTables) -> RawTables:
         return raw
     if not pc.all(pc.is_in(words, value_set=known)).as_py():
         return raw  # what is no label is named as the bad number that it is
-    return _with_values(raw, pa.array(list(WORDS.values())).take(pc.index_in(words, value_set=known)))
+    ones = {word for word in words.unique().to_pylist() if WORDS[word] == "1"}
+    seen = " and ".join(sorted(map(repr, ones)) + sorted(map(repr, set(words.unique().to_pylist()) - ones)))
+    raw = _with_values(raw, pa.array(list(WORDS.values())).take(pc.index_in(words, value_set=known)))
+    labels = "the labels 1 and 0" if len(seen.split(" and ")) > 1 else f"the label {int(bool(ones))}"
+    return _remark(raw, f"the values are {seen}: read as {labels}")
 
 
 def read_signed_labels(raw: RawTables) -> RawTables:
@@ -41,20 +46,29 @@ def read_signed_labels(raw: RawTables) -> RawTables:
     if not (np.abs(values) == 1).all() or not (values < 0).any():
         return raw
     raw = _with_values(raw, pa.array((values > 0).astype(np.float32)))
-    notes = [*raw.source.get("notes", ()), "the values are -1 and 1: read as the labels 0 and 1"]
-    return replace(raw, source={**raw.source, "notes": notes}, checked=raw.tables)
+    raw = _remark(raw, "the values are -1 and 1: read as the labels 0 and 1")
+    return replace(raw, checked=raw.tables)
 
 
 def note_labels(raw: RawTables) -> list[str]:
-    """A sentence where values are labels and nothing says that the task is clicks: no positive is a 0."""
+    """A sentence where a ranking would take rows for positives that are none: labels of 0, or values below 0."""
     log = raw.interactions
     if "value" not in log.column_names or "part" in log.column_names:
         return []
     values = take_column(log, "value").to_numpy()
+    below = int((values < 0).sum())
+    if below:
+        what = f"{below:,} of {len(values):,} values are below 0 (returned, disliked?)"
+        return [f"WARNING: {what}: a ranking takes these rows for positives. Leave them out: --min-value 0.001."]
     if not np.isin(values, (0, 1)).all() or not (values == 0).any():
         return []
     fix = "Leave them out (--min-value 1, split.min_value), or bring parts (train, test) for clicks."
-    return [f"WARNING: {int((values == 0).sum()):,} values are 0: a ranking takes these rows for positives. {fix}"]
+    zeros = int((values == 0).sum())
+    return [f"WARNING: {zeros:,} of {len(values):,} values are 0: a ranking takes these rows for positives. {fix}"]
+
+
+def _remark(raw: RawTables, remark: str) -> RawTables:
+    return replace(raw, source={**raw.source, "notes": [*raw.source.get("notes", ()), remark]})
 
 
 def _with_values(raw: RawTables, values: pa.Array) -> RawTables:

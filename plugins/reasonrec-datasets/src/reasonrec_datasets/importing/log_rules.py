@@ -10,13 +10,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.data.columns import flatten_column, take_column
+from reasonrec_core.data.columns import flatten_column, is_text, take_column
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, Int64
 from reasonrec_datasets.importing.column_parsing import CAST_FAILURES, decode_values, make_cell_error
+from reasonrec_datasets.importing.id_parsing import NOBODY
 from reasonrec_datasets.importing.raw_tables import RawTables
+from reasonrec_datasets.importing.source_tables import TakenPlace
 
 EVENT = "event"
+MISSING = ("", *NOBODY, "nat", "-", "?")
+"""What is written for a cell that has nothing to say, in small letters."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,37 @@ class LogRules:
         min_value: rows of a smaller value are left out.
         k_core: users and items with fewer rows are left out, until none is.
         event_weights: the value of each kind of event; rows of other kinds are left out.
+        drop_incomplete: rows without a user, item, time or value are left out, where such columns are there.
     """
 
     dedupe: Literal["last", "sum", "none"] = "last"
     min_value: float | None = None
     k_core: int = 0
     event_weights: Mapping[str, float] = field(default_factory=dict)
+    drop_incomplete: bool = False
+
+
+def drop_incomplete(raw: RawTables) -> RawTables:
+    """The log without rows whose user, item, time or value is missing or a word for that; counted by column.
+
+    Raises:
+        DataError: no row is left.
+    """
+    for name, word in {"user_id": "user", "item_id": "item", "timestamp": "time", "value": "value"}.items():
+        if name not in raw.interactions.column_names:
+            continue
+        cells = take_column(raw.interactions, name)
+        encoded = pa.types.is_dictionary(cells.type)
+        words = cells.dictionary if encoded else cells
+        there = words.is_valid()
+        if is_text(words.type):
+            trimmed = pc.utf8_lower(pc.utf8_trim_whitespace(words))
+            there = pc.and_(there, pc.invert(pc.is_in(trimmed, value_set=pa.array(MISSING, trimmed.type))))
+        elif pa.types.is_floating(words.type):
+            there = pc.and_(there, pc.fill_null(pc.invert(pc.is_nan(words)), False))
+        kept = pc.fill_null(there.take(cells.indices) if encoded else there, False)
+        raw = _keep_rows(raw, kept.to_numpy(zero_copy_only=False), f"without {'an' if word == 'item' else 'a'} {word} {{}} left out")
+    return raw
 
 
 def weigh_events(raw: RawTables, weights: Mapping[str, float]) -> RawTables:
@@ -70,7 +99,10 @@ def weigh_events(raw: RawTables, weights: Mapping[str, float]) -> RawTables:
     log = log.drop_columns([name for name in log.column_names if name == "value"]).append_column("value", values)
     known: Bool = row.is_valid().to_numpy(zero_copy_only=False)
     raw = _remark(replace(raw, interactions=log), f"events: {seen}; the value of a row is its event's weight")
-    return _keep_rows(raw, known, "of events without a weight are left out")
+    if absent := [name for name in weights if name not in counts]:
+        raw = _remark(raw, f"WARNING: no event is called {' or '.join(map(repr, absent))}, which has a weight")
+    others = ", ".join(f"{kind} ({count:,})" for kind, count in counts.items() if kind not in weights)
+    return _keep_rows(raw, known, f"of events without a weight {{}} left out: {others}")
 
 
 def apply_rules(raw: RawTables, rules: LogRules) -> RawTables:
@@ -83,7 +115,7 @@ def apply_rules(raw: RawTables, rules: LogRules) -> RawTables:
         if "value" not in raw.interactions.column_names:
             raise DataError("the log has no values", where="--min-value", fix="Name their column: --column value=NAME.")
         values = take_column(raw.interactions, "value").to_numpy()
-        raw = _keep_rows(raw, values >= rules.min_value, f"of a value below {rules.min_value:g} are left out")
+        raw = _keep_rows(raw, values >= rules.min_value, f"of a value below {rules.min_value:g} {{}} left out")
     if rules.dedupe != "none":
         raw = _merge_rows(raw, add=rules.dedupe == "sum")
     return _keep_core(raw, rules.k_core) if rules.k_core > 1 else raw
@@ -113,10 +145,10 @@ def _merge_rows(raw: RawTables, *, add: bool) -> RawTables:
         raw = _with_values(raw, merged)
     kept = np.zeros(log.num_rows, np.bool_)
     kept[order[last]] = True
-    words = (
-        "of a user with an item again: values are added" if add else "of one user, item and time again: the last stays"
-    )
-    return _keep_rows(raw, kept, words)
+    first = int(np.flatnonzero(~kept)[0])
+    pair = " and ".join(repr(log.column(name)[first].as_py()) for name in ("user_id", "item_id"))
+    rule = "a user with an item again: values are added" if add else "one user, item and time again: the last stays"
+    return _keep_rows(raw, kept, f"of {rule} (e.g. {pair})")
 
 
 def _codes(log: pa.Table, name: str) -> Int64:
@@ -141,7 +173,7 @@ def _keep_core(raw: RawTables, least: int) -> RawTables:
         if not (kept & ~enough).any():
             break
         kept &= enough
-    raw = _keep_rows(raw, kept, f"of users or items with fewer than {least} are left out")
+    raw = _keep_rows(raw, kept, f"of users or items with fewer than {least} rows {{}} left out")
     log = raw.interactions
     tables = [(raw.items, "item_id"), (raw.users, "user_id")]
     left, right = [t and t.filter(pc.is_in(t[key], value_set=_ids(log, key))) for t, key in tables]
@@ -153,16 +185,19 @@ def _ids(log: pa.Table, key: str) -> pa.Array:
 
 
 def _keep_rows(raw: RawTables, kept: Bool, words: str) -> RawTables:
-    """The rows where ``kept`` is true, with a note that counts the others; places of rows no longer hold."""
+    """The rows where ``kept`` is true, with a note that counts the others; ``{}`` in ``words`` is "is" or "are"."""
     gone = int(len(kept) - kept.sum())
     if not gone:
         return raw
+    remark = f"{gone:,} {'row' if gone == 1 else 'rows'} {words.replace('{}', 'is' if gone == 1 else 'are', 1)}"
     if gone == len(kept):
-        raise DataError(f"no row is left: {gone:,} rows {words}", fix="Loosen the rule.")
+        raise DataError(f"no row is left: {remark}", fix="Loosen the rule.")
     log = raw.interactions.filter(pa.array(kept))
-    places = {name: place for name, place in raw.places.items() if name != "interactions"}
+    places = dict(raw.places)
+    if "interactions" in places:
+        places["interactions"] = TakenPlace(places["interactions"], pa.array(np.flatnonzero(kept)))
     checked = (log, *raw.checked[1:]) if raw.checked else ()
-    return _remark(replace(raw, interactions=log, places=places, checked=checked), f"{gone:,} rows {words}")
+    return _remark(replace(raw, interactions=log, places=places, checked=checked), remark)
 
 
 def _remark(raw: RawTables, remark: str) -> RawTables:

@@ -34,6 +34,8 @@ from reasonrec_datasets.importing.time_parsing import TimeForm, parse_times
 
 PARTS = ("train", "valid", "test")
 PART_NAMES = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
+SAMPLE = 1000
+FEW_KINDS = 9
 LARGEST = float(np.finfo(np.float32).max)
 REVIEW_COLUMNS = ("review", "summary")
 LOG_COLUMNS = ("user_id", "item_id", "timestamp", "value", "part", "history", *REVIEW_COLUMNS)
@@ -147,11 +149,26 @@ def _note_shortened(column: pa.ChunkedArray) -> list[str]:
 
 
 def _parse_values(notes: list[str], column: pa.ChunkedArray, place: Place | None) -> Float32:
-    values = parse_numbers(convert_amounts(column, "value", notes), "value", place)
+    try:
+        values = parse_numbers(convert_amounts(column, "value", notes), "value", place)
+    except DataError as error:
+        raise DataError(error.what, where=error.where, fix=_suggest_weights(column) or error.fix) from error
     if len(values) and max(abs(values.min()), values.max()) > LARGEST:
         row = int(np.flatnonzero(np.abs(values) > LARGEST)[0])
         raise make_cell_error(f"value {values[row]:g} is too large", place, row, "value", fix=CORRECT)
     return values.astype(np.float32)
+
+
+def _suggest_weights(column: pa.ChunkedArray) -> str | None:
+    """What to do with a column that holds a few words and no number; None where it is another."""
+    cells = decode_values(flatten_column(column.slice(0, SAMPLE))).drop_null()
+    if not is_text(cells.type):
+        return None
+    kinds = cells.unique()
+    if len(kinds) > FEW_KINDS or pc.any(pc.match_substring_regex(kinds, r"\d")).as_py():
+        return None
+    weights = ",".join(f"{kind}=1" for kind in kinds.to_pylist()[:3])
+    return f"If it says what happened, weigh it: --event-column NAME --event-weights {weights}. Or leave it out: --column value="
 
 
 def _parse_texts(name: str, column: pa.ChunkedArray, place: Place | None) -> pa.Array:

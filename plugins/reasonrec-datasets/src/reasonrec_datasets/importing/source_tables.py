@@ -17,6 +17,7 @@ from reasonrec_datasets.importing.column_matching import ColumnMatcher
 from reasonrec_datasets.importing.column_parsing import Place, cast_column
 from reasonrec_datasets.importing.file_order import ask_for_time
 from reasonrec_datasets.importing.raw_tables import RawTables
+from reasonrec_datasets.importing.unread_columns import note_unread
 
 ENCODED = frozenset({"user_id", "item_id", "part"})
 """Columns of a log with few distinct values for their rows."""
@@ -84,6 +85,18 @@ class RowPlace:
         return f"{self.path}, row {row + 1}" + (f", column {column!r}" if column else "")
 
 
+@dataclass(frozen=True)
+class TakenPlace:
+    """Rows that were taken from a table; ``rows`` says which."""
+
+    inner: Place
+    rows: pa.Array
+
+    def where(self, row: int, column: str | None = None) -> str:
+        """``file:line:column``."""
+        return self.inner.where(int(self.rows[row].as_py()), column)
+
+
 def read_log(source: OpenTable, columns: ColumnMatcher) -> SourceTable:
     """A log under our column names; other columns are not read.
 
@@ -98,6 +111,8 @@ def read_matched(source: OpenTable, matched: dict[str, str], columns: ColumnMatc
     """The columns of a log that are matched, with a note on the others."""
     columns.note_unused(source.names, matched, source.path)
     rest = [name for name in source.names if name not in matched]
+    if "event" not in matched.values():
+        columns.notes += [f"{source.path.name}: {words}" for words in note_unread(source, rest)]
     if rest and "timestamp" not in {*matched.values(), *columns.left_out}:
         user = next(theirs for theirs, ours in matched.items() if ours == "user_id")
         ask_for_time(source.read([*rest, user]).table, user, source.path)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
 from reasonrec_core.components import DataSource, ImportRequest
@@ -19,9 +18,10 @@ from reasonrec_core.data import Dataset, choose_source
 from reasonrec_core.data.columns import take_column
 from reasonrec_core.errors import DataError
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
+from reasonrec_datasets.importing.id_checks import compare_tables
 from reasonrec_datasets.importing.index import build_dataset
 from reasonrec_datasets.importing.labels import note_labels, read_label_words, read_signed_labels
-from reasonrec_datasets.importing.log_rules import LogRules, apply_rules, weigh_events
+from reasonrec_datasets.importing.log_rules import LogRules, apply_rules, drop_incomplete, weigh_events
 from reasonrec_datasets.importing.pictures import find_item_pictures
 from reasonrec_datasets.importing.raw_tables import RawTables
 from reasonrec_datasets.importing.reading import MAX_BYTES, MAX_COLUMNS, FileReading, read_with
@@ -51,12 +51,14 @@ class TableSettings(Settings):
     dedupe: Literal["last", "sum", "none"] = "last"
     """Of rows with one user, item and time the last stays; sum: all rows of a user with an item are one, values
     added; none: every row stays."""
-    min_value: float | None = None
+    min_value: float | None = Field(None, allow_inf_nan=False)
     """Rows of a smaller value are left out."""
     k_core: int = Field(0, ge=0)
     """Users and items with fewer rows are left out, until none is."""
     event_weights: dict[str, float] = Field(default_factory=dict)
     """The value of each kind of event (as text: view=1,cart=3); rows of other kinds are left out."""
+    drop_incomplete: bool = False
+    """Rows without a user, item, time or value (blank, NaN, NULL, N/A, ...) are left out; without it they are errors."""
 
     @field_validator("event_weights", mode="before")
     @classmethod
@@ -64,8 +66,14 @@ class TableSettings(Settings):
         """``view=1,cart=3`` as a mapping."""
         if not isinstance(said, str):
             return said
-        pairs = (pair.partition("=") for pair in said.split(",") if pair.strip())
-        return {kind.strip(): weight.strip() for kind, _, weight in pairs}
+        found: dict[str, float] = {}
+        for pair in (pair for pair in said.split(",") if pair.strip()):
+            kind, _, weight = (part.strip() for part in pair.rpartition("="))
+            try:
+                found[kind] = float(weight)
+            except ValueError:
+                raise ValueError(f"{pair.strip()!r} is no event with its weight: write view=1,cart=3,buy=5") from None
+        return found
 
 
 class TableSource(DataSource[C]):
@@ -83,7 +91,7 @@ class TableSource(DataSource[C]):
     def rules(self) -> LogRules:
         """Which rows the settings keep."""
         said = self.config if isinstance(self.config, TableSettings) else TableSettings()
-        return LogRules(said.dedupe, said.min_value, said.k_core, said.event_weights)
+        return LogRules(said.dedupe, said.min_value, said.k_core, said.event_weights, said.drop_incomplete)
 
     @contextmanager
     def reading(self, columns: Mapping[str, str]) -> Iterator[FileReading]:
@@ -177,6 +185,7 @@ def finish_tables(
         DataError: a column that was named and that no file has, a bad cell, or tables that do not fit together.
     """
     matcher.refuse_unmatched()
+    raw = drop_incomplete(raw) if rules.drop_incomplete else raw
     raw = read_signed_labels(read_label_words(weigh_events(raw, rules.event_weights)).check())
     raw = apply_rules(raw, rules)
     raw = _find_pictures(raw, path if path.is_dir() else path.parent)
@@ -184,7 +193,7 @@ def finish_tables(
         "path": str(path.resolve()),
         "format": request.format,
         "columns": dict(request.columns),
-        "notes": [*matcher.notes, *raw.source.get("notes", ()), *note_labels(raw), *_compare_items(raw)],
+        "notes": [*matcher.notes, *raw.source.get("notes", ()), *note_labels(raw), *compare_tables(raw)],
     }
     about |= {"options": dict(request.options)} if request.options else {}
     return replace(raw, name=request.name or _name_after(path.resolve()), source=about)
@@ -217,19 +226,3 @@ def _name_after(path: Path) -> str:
     stem = path.name.split(".")[0]
     return path.parent.name if path.is_file() and stem in PLAIN_STEMS else path.name if path.is_dir() else stem
 
-
-def _compare_items(raw: RawTables) -> list[str]:
-    """Remarks on how log and item table fit; an item table of wholly other ids is an error."""
-    if raw.items is None:
-        return ["no item table: items have neither text nor pictures"]
-    used = take_column(raw.interactions, "item_id").unique().dictionary_decode()
-    there = raw.items.column("item_id")
-    absent = used.filter(pc.invert(pc.is_in(used, value_set=take_column(raw.items, "item_id"))))
-    if len(absent) == len(used):
-        what = f"none of the {len(used)} items of the interactions is in the item table"
-        example = f"{there[0].as_py()!r} here" if len(there) else "no item here"
-        fix = f"Ids must be equal as text: {used[0].as_py()!r} there, {example}."
-        raise DataError(what, fix=fix)
-    if len(absent):
-        return [f"{len(absent)} of {len(used)} items of the interactions are not in the item table, e.g. {absent[0]}"]
-    return []

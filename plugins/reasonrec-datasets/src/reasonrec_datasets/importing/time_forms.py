@@ -10,6 +10,7 @@ KNOWN_FORMATS = (
     "%b %d, %Y", "%B %d, %Y", "%d %B %Y", "%d-%b-%Y", "%a %b %d %Y", "%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S %z",
     "%d/%b/%Y:%H:%M:%S %z", "%a %b %d %H:%M:%S %z %Y", "%m %d, %Y", "%a, %d %b %Y %H:%M:%S GMT", "%d-%b-%y",
     "%b %d %Y", "%B %d %Y", "%y-%m-%d", "%Y-%d-%m", "%Y/%d/%m", "%Y-%m", "%Y-%j", "%G-W%V-%u",
+    "%Y-%m-%d %H",
 )  # fmt: skip
 CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 SAMPLE = 200

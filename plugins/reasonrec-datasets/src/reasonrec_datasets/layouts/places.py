@@ -12,6 +12,7 @@ import pyarrow as pa
 from reasonrec_core.types import Int64
 from reasonrec_datasets.importing.column_parsing import Place
 from reasonrec_datasets.importing.source_tables import SourceTable
+from reasonrec_datasets.importing.source_tables import TakenPlace as TakenPlace
 
 
 @dataclass(frozen=True)
@@ -37,18 +38,6 @@ class LinePlace:
     def where(self, row: int, column: str | None = None) -> str:
         """``file:line``."""
         return f"{self.path}:{self.lines[row]}"
-
-
-@dataclass(frozen=True)
-class TakenPlace:
-    """Rows that were taken from a table; ``rows`` says which."""
-
-    inner: Place
-    rows: pa.Array
-
-    def where(self, row: int, column: str | None = None) -> str:
-        """``file:line:column``."""
-        return self.inner.where(int(self.rows[row].as_py()), column)
 
 
 def join_tables(tables: Sequence[SourceTable]) -> SourceTable:
