@@ -26,6 +26,11 @@ LOG = "user_id,item_id,timestamp\nu1,a,1700000000\nu1,b,1700000001\nu1,c,1700000
         ('[["Tea"], ["Cups", null]]', ["Tea", "Cups"]),
         ('[{"id": 1, "name": "Tea"}]', ["Tea"]),
         ("[1, 2.5]", ["1", "2.5"]),
+        ("('Tea', 'Cups')", ["Tea", "Cups"]),
+        ("{'Tea', 'Cups'}", ["Cups", "Tea"]),
+        ("set()", []),
+        ("(2020)", None),
+        ("(Tea, Cups)", None),
         ("[]", []),
         ("[sic]", None),
         ("Tea", None),
@@ -92,21 +97,24 @@ def test_numbers_by_rule_are_counted_with_an_example() -> None:
     cells, notes = convert(weight=["1.5", "N/A", "1,99", None, "unknown"])
     assert cells == {"weight": [1.5, None, 1.99, None, None]}
     assert notes == [
-        "column 'weight' is numbers: 1 cells are read by rule, e.g. '1,99' as 1.99; "
-        "2 hold no number and are left empty, e.g. 'N/A' (of 4)"
+        "column 'weight' is numbers: 1 cell is read by rule, e.g. '1,99' as 1.99; "
+        "2 cells are without a number and left empty, e.g. 'N/A' (of 4)"
     ]
 
 
 def test_a_price_is_the_first_number_of_its_cell() -> None:
     cells, notes = convert(list_price=["$10", "from 12.00", "$3.50 - $7.00", "ask us"])
     assert cells == {"list_price": [10, 12, 3.5, None]}
-    assert "e.g. '$10' as 10; 1 hold no number and are left empty, e.g. 'ask us'" in notes[0]
+    assert "e.g. '$10' as 10; 1 cell is without a number and left empty, e.g. 'ask us'" in notes[0]
 
 
 def test_a_few_words_among_numbers_are_said_and_nothing_is_lost() -> None:
     cells, notes = convert(size=["40", "41", "XL"], code=["07041", "1", "2"], maker=["A", "B", "3"])
     assert cells == {"size": ["40", "41", "XL"], "code": ["07041", "1", "2"], "maker": ["A", "B", "3"]}
-    assert notes == ["WARNING: column 'size' is text: 1 of 3 cells are no numbers, e.g. 'XL'"]
+    assert notes == [
+        "WARNING: column 'size' is text: 1 of 3 cells are no numbers, e.g. 'XL'",
+        "column 'code' is text: 1 of 3 cells begin with a zero, e.g. '07041', as codes do",
+    ]
 
 
 def test_prices_of_amazon(tmp_path: Path) -> None:
@@ -187,3 +195,68 @@ def test_times_that_a_spreadsheet_shortened_are_a_warning(tmp_path: Path) -> Non
     (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nu,a,1.6E+09\nu,b,1.6E+09\n")
     notes = import_path(tmp_path / "log.csv").source["notes"]
     assert any(note.startswith("WARNING: 2 times are numbers that a spreadsheet shortened") for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["1.299", "5,50", "12.000,00"], [1299, 5.5, 12000]),
+        (["1,299", "5.50", "12,000.00"], [1299, 5.5, 12000]),
+        (["1,250", "5,50", "7"], [1.25, 5.5, 7]),
+        (["1.250", "5.50", "1,250"], [1.25, 5.5, 1250]),
+        (["1 299", "1\u00a0299", "1\u202f299,50"], [1299, 1299, 1299.5]),
+        (["\u22125", "5", "\\N"], [-5, 5, None]),
+    ],
+)
+def test_a_column_has_one_decimal_sign(cells: list[str], numbers: list[float | None]) -> None:
+    found, notes = convert(weight=cells)
+    assert found == {"weight": numbers}
+    assert len(notes) == 1
+    assert "by rule" in notes[0]
+
+
+def test_values_of_a_log_have_one_decimal_sign(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user_id;item_id;value\nu;a;1.299\nu;b;3,5\nv;a;2.000\n")
+    assert import_path(tmp_path / "log.csv").interactions.column("value").to_pylist() == [1299, 3.5, 2000]
+
+
+def test_an_endless_number_keeps_a_column_text_and_is_said() -> None:
+    cells, notes = convert(weight=["1", "inf", "2"])
+    assert cells == {"weight": ["1", "inf", "2"]}
+    assert "1 of 3 cells are no numbers, e.g. 'inf'" in notes[0]
+
+
+def import_items(tmp_path: Path, cells: str, **options: str) -> tuple[list[str | None], str]:
+    rows = "".join(f'{item},"{cell}"\n' for item, cell in zip("abc", cells.split("#"), strict=True))
+    (tmp_path / "interactions.csv").write_text(LOG)
+    (tmp_path / "items.csv").write_text(f"item_id,categories\n{rows}")
+    raw = import_path(tmp_path, options=options)
+    assert raw.items is not None
+    return raw.items.column("categories").to_pylist(), " ".join(raw.source["notes"])
+
+
+def test_what_may_stand_between_labels_is_said_and_read_by_option(tmp_path: Path) -> None:
+    cells, notes = import_items(tmp_path, "Tea, Cups#Tea#Cups, Pots")
+    assert cells == ["Tea, Cups", "Tea", "Cups, Pots"]
+    assert "2 of 3 cells hold ','" in notes
+    assert "--label-separator ','" in notes
+    cells, notes = import_items(tmp_path, "Tea, Cups#Tea#Cups, Pots", label_separator=",")
+    assert cells == ["Tea|Cups", "Tea", "Cups|Pots"]
+    assert "label-separator" not in notes
+
+
+def test_arrays_of_databases_are_lists_and_braces_are_none(tmp_path: Path) -> None:
+    assert import_items(tmp_path, '{Tea,""Mug, blue""}#{Cups}#{}')[0] == ["Tea|Mug, blue", "Cups", None]
+    assert import_items(tmp_path, "{3F25}#{3F26}#{3F27}")[0] == ["{3F25}", "{3F26}", "{3F27}"]
+
+
+def test_words_for_nothing_in_text_are_said(tmp_path: Path) -> None:
+    cells, notes = import_items(tmp_path, "\\N#N/A#Tea")
+    assert cells == [None, "N/A", "Tea"]
+    assert "1 cell is \\N, and left empty" in notes
+    assert "1 cell is 'N/A' or the like, read as text" in notes
+
+
+def test_lists_that_cannot_be_read_are_said(tmp_path: Path) -> None:
+    _, notes = import_items(tmp_path, "['Tea']#['Cups'#[{'kind': 'x'}]")
+    assert "2 cells look like a list that cannot be read" in notes

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from reasonrec_datasets import build_dataset, import_path
+from reasonrec_datasets.importing.id_checks import find_lookalikes
 from reasonrec_datasets.importing.id_parsing import parse_ids
 
 from reasonrec_core.errors import DataError
@@ -25,9 +26,42 @@ def test_a_whole_number_is_one_id_however_it_is_written() -> None:
 
 def test_leading_zeros_stay_and_are_said_where_both_occur() -> None:
     assert read(["007", "8"]) == (["007", "8"], [])
-    ids, notes = read(["07", "7.0", "007"])
+    ids, _ = read(["07", "7.0", "007"])
     assert ids == ["07", "7", "007"]
-    assert "2 ids differ from another by leading zeros only, e.g. '07' and '7'" in notes[1]
+    note = find_lookalikes(pa.array(ids), "item_id")[0]
+    assert "item_id: 2 ids differ from another by leading zeros only, e.g. '07' and '7': kept apart" in note
+
+
+@pytest.mark.parametrize(
+    ("pair", "words"),
+    [
+        (["u1", "u1\u200b"], "invisible characters"),
+        (["caf\u00e9", "cafe\u0301"], "Unicode form"),
+        (["Anna", "anna"], "case"),
+        (["u 1", "u  1"], "blanks"),
+    ],
+)
+def test_ids_that_look_alike_are_said_and_kept_apart(pair: list[str], words: str) -> None:
+    assert read(pair)[0] == pair
+    found = find_lookalikes(pa.array([*pair, "other"]), "user_id")
+    assert len(found) == 1
+    assert words in found[0]
+    assert found[0].isascii()
+    assert find_lookalikes(pa.array(["a", "b", "\U0001f469\u200d\U0001f467"]), "user_id") == []
+
+
+def test_ids_of_databases_and_spreadsheets() -> None:
+    decimals = pa.chunked_array([pa.array([1, 22], pa.int8()).cast(pa.decimal128(38, 0))])
+    assert parse_ids(decimals, "user_id").to_pylist() == ["1", "22"]
+    assert parse_ids(pa.array([b"u1", "\u00e9".encode()]), "user_id").to_pylist() == ["u1", "\u00e9"]
+    with pytest.raises(DataError, match="whole number"):
+        parse_ids(pa.array([1.5]).cast(pa.decimal128(10, 2)), "user_id")
+    with pytest.raises(DataError, match="bytes"):
+        parse_ids(pa.array([b"\xff\xfe"]), "user_id")
+    ids, notes = read(['="001"', "2"])
+    assert ids == ["001", "2"]
+    assert "1 of 2 ids are written like '=\"001\"' and read as '001'" in notes[0]
+    assert "spreadsheet" in read(["########", "2"])[1][0]
 
 
 def test_shortened_numbers_are_a_warning_and_codes_are_none() -> None:

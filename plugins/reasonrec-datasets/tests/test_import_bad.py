@@ -110,7 +110,7 @@ CASES: dict[str, Bad] = {
     "an encoding that does not exist": Bad(
         {"interactions.csv": LOG}, ("unknown encoding 'latin-99'", "--encoding"), ("--encoding", "latin-99")
     ),
-    "a delimiter of two characters": Bad({"interactions.csv": LOG}, ("--delimiter", "'::'"), ("--delimiter", "::")),
+    "a delimiter of two characters": Bad({"interactions.csv": LOG}, ("--delimiter", "',;'"), ("--delimiter", ",;")),
     "gzip that unpacks to more than the limit": Bad(
         {"interactions.csv.gz": gzip.compress(LOG + b"u,a,1\n" * 99_999)},
         ("interactions.csv.gz: unpacks to more than 10,000 bytes", "--max-bytes"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import io
+import lzma
 import zipfile
 from pathlib import Path
 
@@ -67,6 +69,20 @@ FORMS: dict[str, tuple[dict[str, str | bytes], dict[str, str]]] = {
     "objects of MongoDB": ({"interactions__jsonl": JSON}, {}),
     "day and time of day": ({"interactions__csv": f"user_id,item_id,date,time\n{DAYS}"}, {}),
     "part files": ({"interactions-0__csv": LOG[:35], "interactions-1__csv": f"{LOG[:26]}{LOG[35:]}"}, {}),
+    "UTF-32": ({"interactions__csv": LOG.encode("utf-32")}, {}),
+    "two index columns": (
+        {"interactions__csv": ",,user_id,item_id,timestamp\n0,0,u1,b,200\n0,1,u1,a,100\n1,0,u2,é,50\n"},
+        {},
+    ),
+    "bzip2": ({"interactions__csv__bz2": bz2.compress(LOG.encode())}, {}),
+    "xz": ({"interactions__csv__xz": lzma.compress(LOG.encode())}, {}),
+    "Zstandard": ({"interactions__csv__zst": pa.compress(LOG.encode(), "zstd", asbytes=True)}, {}),
+    "files put one after the other": ({"interactions__csv": LOG + LOG[:26]}, {}),
+    "the title of an export": ({"interactions__csv": f"My export,,\n\n{LOG}"}, {}),
+    "two colons": ({"interactions__csv": LOG.replace(",", "::")}, {}),
+    "a delimiter several times": ({"interactions__csv": LOG.replace(",", "##")}, {"delimiter": "##"}),
+    "Hive's delimiter": ({"interactions__csv": LOG.replace(",", "\x01")}, {"delimiter": r"\x01"}),
+    "part files, one header": ({"interactions-1__csv": LOG[:35], "interactions-2__csv": LOG[35:]}, {}),
     "part files as Spark names them": (
         {"part-00000__csv": LOG[:35], "part-00001__csv": f"{LOG[:26]}{LOG[35:]}", "_SUCCESS": ""},
         {},
@@ -88,6 +104,55 @@ def test_a_folder_of_parts(tmp_path: Path) -> None:
     dataset = load(tmp_path / "in", tmp_path)
     assert log_of(dataset) == {"u1": ["a"], "u2": ["b"]}
     assert any("the log is in 2 files" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize("root", ["", "interactions/"])
+def test_folders_of_parts_whose_names_hold_columns(root: str, tmp_path: Path) -> None:
+    for day, rows in (("2024-01-10", "u1,b\n"), ("2024-01-9", "u1,a\n")):
+        folder = tmp_path / "in" / f"{root}date={day}" / "event=view"
+        folder.mkdir(parents=True)
+        (folder / "part-0.csv").write_text(f"user_id,item_id\n{rows}")
+    dataset = load(tmp_path / "in", tmp_path)
+    assert log_of(dataset) == {"u1": ["a", "b"]}
+    assert dataset.has_clock
+    assert any("events: view (2)" in note for note in dataset.notes)
+    assert any("date=2024-01-9/event=view/part-0.csv to " in note for note in dataset.notes)
+
+
+def test_numbered_folders_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in (10, 2):
+        write(tmp_path / "in" / str(number), **{"p__csv__gz": f"user_id,item_id\nu,i{number}\n"})
+    assert log_of(load(tmp_path / "in", tmp_path)) == {"u": ["i2", "i10"]}
+
+
+def test_lines_that_are_not_read_are_said(tmp_path: Path) -> None:
+    dataset = load(write(tmp_path / "in", interactions__csv=f"# one\n# two\n{LOG}{LOG[:26]}"), tmp_path)
+    notes = " ".join(dataset.notes)
+    assert "2 lines begin with # above the names of the columns: not read" in notes
+    assert "1 line repeats the names of the columns: left out (first at" in notes
+    assert "interactions.csv:7)" in notes
+
+
+def test_tables_of_items_may_call_their_key_id_or_nothing(tmp_path: Path) -> None:
+    for number, head in enumerate(("id", "", "ID")):
+        folder = write(tmp_path / f"in{number}", interactions__csv=LOG, items__csv=f"{head},title\na,Apple\nb,Bean\n")
+        dataset = load(folder, tmp_path / f"out{number}")
+        assert fields_of(dataset, "a") == {"title": "Apple"}
+        assert any("is read as item_id" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (LOG.replace(",", "~"), "--delimiter '~'"),
+        ("'user_id','item_id'\n'u','a'\n", "--quote single"),
+        (f"{LOG}u1,a\n", "has 2 fields, but there are 3 columns. Correct the row or delete it."),
+    ],
+)
+def test_what_is_asked_names_the_option(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        load(write(tmp_path / "in", interactions__csv=text), tmp_path)
+    assert words in caught.value.message
 
 
 def test_an_index_is_left_out_with_a_note(tmp_path: Path) -> None:

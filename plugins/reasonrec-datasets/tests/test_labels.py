@@ -55,7 +55,7 @@ def test_validation_is_taken_from_training_where_that_is_said(tmp_path: Path) ->
 
 def test_labels_without_parts_are_a_warning(tmp_path: Path) -> None:
     dataset = load(write(tmp_path / "in", interactions__csv=log("0", "1", "0")), tmp_path)
-    assert any(note.startswith("WARNING: 2 values are 0") and "split.min_value" in note for note in dataset.notes)
+    assert any(note.startswith("WARNING: 2 of 3 values are 0") and "split.min_value" in note for note in dataset.notes)
     parts = {f"{part}__csv": log("0", "1") for part in ("train", "test")}
     assert not any(
         "WARNING: 2 values" in note for note in load(write(tmp_path / "parts", **parts), tmp_path / "p").notes

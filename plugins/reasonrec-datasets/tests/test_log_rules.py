@@ -9,7 +9,7 @@ from layout_files import load, log_of, write
 
 from reasonrec_core.cli.main import main
 from reasonrec_core.data import Dataset
-from reasonrec_core.errors import DataError
+from reasonrec_core.errors import ConfigError, DataError
 
 LOG = "user_id,item_id,rating,timestamp\nu,a,1,10\nu,b,2,20\nu,a,3,10\nu,a,4,30\nv,a,5,10\n"
 
@@ -28,7 +28,7 @@ def test_of_rows_with_one_user_item_and_time_the_last_stays(tmp_path: Path) -> N
     dataset = load_log(tmp_path)
     assert log_of(dataset) == {"u": ["a", "b", "a"], "v": ["a"]}
     assert values_of(dataset) == [2, 3, 4, 5]
-    assert "1 rows of one user, item and time again: the last stays" in dataset.notes
+    assert "1 row of one user, item and time again: the last stays (e.g. 'u' and 'a')" in dataset.notes
 
 
 def test_every_row_stays_where_that_is_said(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_events_have_weights(tmp_path: Path) -> None:
     dataset = load_log(tmp_path, text, columns={"event": "what"}, event_weights="view=1, buy=5")
     assert log_of(dataset) == {"u": ["a", "b"]}
     assert values_of(dataset) == [1, 5]
-    assert "1 rows of events without a weight are left out" in dataset.notes
+    assert "1 row of events without a weight is left out: scroll (1)" in dataset.notes
 
 
 def test_events_without_weights_are_counted(tmp_path: Path) -> None:
@@ -76,9 +76,41 @@ def test_small_values_and_small_users_are_left_out(tmp_path: Path) -> None:
     dataset = load_log(tmp_path, text, min_value=2, k_core=2)
     assert log_of(dataset) == {"u": ["a", "b"], "v": ["a", "b"], "w": ["a", "b"]}
     assert sorted(dataset.catalog.ids) == ["a", "b"]
-    assert {"1 rows of a value below 2 are left out", "2 rows of users or items with fewer than 2 are left out"} <= {
-        *dataset.notes
-    }
+    assert "1 row of a value below 2 is left out" in dataset.notes
+    assert "2 rows of users or items with fewer than 2 rows are left out" in dataset.notes
+
+
+def test_incomplete_rows_are_left_out_by_option(tmp_path: Path) -> None:
+    text = "user_id,item_id,rating,timestamp\nu,a,3,10\n,a,3,11\nu,\\N,3,12\nu,b,N/A,13\nu,c,2,NULL\nu,d,4,14\n"
+    with pytest.raises(DataError, match="user_id is blank") as caught:
+        load_log(tmp_path / "all", text)
+    assert "--drop-incomplete" in str(caught.value.fix)
+    dataset = load_log(tmp_path / "some", text, drop_incomplete=True)
+    assert log_of(dataset) == {"u": ["a", "d"]}
+    said = [f"1 row without {what} is left out" for what in ("a user", "an item", "a time", "a value")]
+    assert set(said) <= set(dataset.notes)
+    with pytest.raises(DataError, match="value 'x' is not a number") as caught:
+        load_log(tmp_path / "bad", text + "u,e,x,15\n", drop_incomplete=True)
+    assert "interactions.csv:8:5" in str(caught.value.where), "places hold although rows before it are gone"
+
+
+def test_what_makes_rows_differ_is_said_where_it_is_not_read(tmp_path: Path) -> None:
+    text = "user_id,item_id,kind,qty,timestamp\nu,a,view,1,1700000000\nu,a,buy,2,1700000001\nu,b,buy,-2,1700000002\n"
+    notes = " ".join(load_log(tmp_path, text).notes)
+    assert "'kind' says what happened (view, buy), but all rows count alike" in notes
+    assert "--event-column kind --event-weights view=1,buy=1" in notes
+    assert "1 rows have a 'qty' below 0" in notes
+    read = load_log(tmp_path / "read", text, columns={"value": "qty", "event": "kind"})
+    assert any("1 of 3 values are below 0" in note for note in read.notes)
+
+
+def test_weights_of_events_that_do_not_occur_are_said(tmp_path: Path) -> None:
+    text = "user_id,item_id,timestamp,event\nu,a,1,view\nu,b,2,buy\n"
+    assert any(
+        "no event is called 'cart'" in note for note in load_log(tmp_path, text, event_weights="view=1,cart=2").notes
+    )
+    with pytest.raises(ConfigError, match="'view' is no event with its weight"):
+        load_log(tmp_path / "bad", text, event_weights="view")
 
 
 @pytest.mark.parametrize(

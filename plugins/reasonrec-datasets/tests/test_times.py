@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from reasonrec_datasets import RawTables, build_dataset, import_path
-from reasonrec_datasets.importing.time_parsing import TimeForm, guess_formats, parse_times
+from reasonrec_datasets.importing.time_checks import note_implausible
+from reasonrec_datasets.importing.time_forms import guess_formats
+from reasonrec_datasets.importing.time_parsing import TimeForm, parse_times
 
 from reasonrec_core.cli.main import main
 from reasonrec_core.errors import ConfigError, DataError
@@ -135,3 +137,73 @@ def test_nanoseconds_of_parquet_keep_their_order(tmp_path: Path) -> None:
 def test_tables_in_memory_warn_too(tmp_path: Path) -> None:
     raw = RawTables(pa.table({"user_id": ["u", "u"], "item_id": ["a", "b"], "timestamp": [10, 20]}))
     assert "2 of 2 times" in build_dataset(raw, tmp_path / "d").notes[0]
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["1700000000", "1700000000000"], "seconds, but others look like milliseconds"),
+        (["1700000000000", "1700000000000000"], "milliseconds, but others look like microseconds"),
+        (["1700000000000", "1700000000000000000"], "milliseconds, but others look like nanoseconds"),
+        (["20240131", "20240201", "20241301"], "20241301 is no date, as others are"),
+        (["1700000000", "2024-01-31"], "'2024-01-31' is not a number, as the first time is"),
+        (["2024-W05-3"], "--time-format '%G-W%V-%u'"),
+        (["2024-31-01"], "--time-format '%Y-%d-%m'"),
+        (["31-Jan-24"], "--time-format '%d-%b-%y'"),
+        (["2024-05"], "--time-format '%Y-%m'"),
+    ],
+)
+def test_times_that_do_not_fit_each_other_or_have_another_form_are_a_question(cells: list[str], words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        parse_times(pa.array(cells))
+    assert words in caught.value.message
+
+
+def test_what_the_size_of_numbers_told_is_said() -> None:
+    notes: list[str] = []
+    assert parse_times(pa.array([NOON * 1000]), notes=notes).tolist() == [NOON]
+    assert parse_times(pa.array(["20240229"]), notes=notes).tolist() == [DAY]
+    assert parse_times(pa.array([NOON]), notes=notes).tolist() == [NOON]
+    assert parse_times(pa.array(["2024-02-29T13:00:00+01:00[Europe/Paris]"]), notes=notes).tolist() == [NOON]
+    assert notes == [
+        "timestamp: numbers are read as milliseconds since 1970, by their size",
+        "timestamp: numbers like 20240229 are read as dates",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cells", "option"),
+    [
+        (["45292.5", "45293"], "--time-unit excel (the first is 2024-01-01 then)"),
+        (["19700", "19701"], "--time-unit days (the first is 2023-12-09 then)"),
+        (["2019", "2020"], "--time-format '%Y'"),
+        (["202401", "202402"], "--time-format '%Y%m'"),
+    ],
+)
+def test_times_that_are_hardly_right_come_with_what_makes_them_so(cells: list[str], option: str) -> None:
+    column = pa.array(cells)
+    assert option in note_implausible(column, parse_times(column))[0]
+
+
+@pytest.mark.parametrize("name", ["foo", "when"])
+@pytest.mark.parametrize(
+    "cells", [["1700000000000", "1700000100000"], ["20240131", "20240201"], ["2024-01-31", "soon"]]
+)
+def test_a_column_of_times_under_any_name_is_asked_about(name: str, cells: list[str], tmp_path: Path) -> None:
+    rows = "".join(f"u{row},i{row},{cell}\n" for row, cell in enumerate(cells))
+    (tmp_path / "log.csv").write_text(f"user_id,item_id,{name}\n{rows}")
+    with pytest.raises(DataError, match="looks like one") as caught:
+        import_path(tmp_path / "log.csv")
+    assert f"--column timestamp={name}" in str(caught.value.fix)
+    import_path(tmp_path / "log.csv", columns={"timestamp": ""})
+
+
+def test_year_month_and_day_in_columns_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user_id,item_id,year,month,day\nu,a,2024,2,29\n")
+    with pytest.raises(DataError, match="'year', 'month', 'day' look like one") as caught:
+        import_path(tmp_path / "log.csv")
+    assert "--column timestamp=year+month+day --time-format '%Y %m %d'" in str(caught.value.fix)
+    raw = import_path(
+        tmp_path / "log.csv", columns={"timestamp": "year+month+day"}, options={"time_format": "%Y %m %d"}
+    )
+    assert raw.interactions.column("timestamp").to_pylist() == [DAY]

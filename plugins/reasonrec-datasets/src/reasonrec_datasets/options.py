@@ -69,8 +69,18 @@ READ_OPTIONS = (
     click.option("--max-bytes", type=click.IntRange(min=1),
                  help="Largest size that a packed file may unpack to.  [default: 1 GiB]"),
     click.option("--max-columns", type=click.IntRange(min=1), help="Most columns of a file.  [default: 10000]"),
+    click.option("--label-separator", metavar="TEXT", help="What separates categories in a cell, besides |: , or ;"),
 )  # fmt: skip
-READ_NAMES = ("time_format", "time_unit", "encoding", "delimiter", "quote", "max_bytes", "max_columns")
+READ_NAMES = (
+    "time_format",
+    "time_unit",
+    "encoding",
+    "delimiter",
+    "quote",
+    "max_bytes",
+    "max_columns",
+    "label_separator",
+)
 """Settings of every source of tables that have options of their own."""
 LOG_OPTIONS = (
     click.option("--dedupe", type=click.Choice(["last", "sum", "none"]),

@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 from reasonrec_core.data.columns import is_list, is_text, take_column
 from reasonrec_core.types import Int64
 from reasonrec_datasets.importing.column_parsing import Place, decode_values
-from reasonrec_datasets.importing.list_parsing import find_lists, parse_list
+from reasonrec_datasets.importing.list_parsing import parse_list
 
 KEY = "item_id"
+BASKET = r"^\s*\[[\s\S]*\]\s*$"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def unfold_baskets(log: pa.Table, place: Place, notes: list[str]) -> tuple[pa.Ta
         listed = np.ones(len(cells), np.bool_)
     else:
         words = cells.dictionary if pa.types.is_dictionary(cells.type) else decode_values(cells)
-        if not is_text(words.type) or not pc.any(find_lists(words)).as_py():
+        if not is_text(words.type) or not pc.any(pc.match_substring_regex(words, BASKET)).as_py():
             return log, place
         codes = cells if pa.types.is_dictionary(cells.type) else words.dictionary_encode()
         parsed = [_split(word) for word in codes.dictionary.to_pylist()]

@@ -16,6 +16,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "items": ITEM_COLUMNS,
     "users": ("user_id",),
 }
+KEYS = {"items": "item_id", "users": "user_id"}
 OWN_NAMES = {"value": ("value", "label", "rating")}
 """Names of ours besides the column's own, best first; they need no remark."""
 ALIASES: Mapping[str, tuple[str, ...]] = {
@@ -69,6 +70,11 @@ def find_alias(ours: str, names: Sequence[str]) -> str | None:
     bare = {_bare(name): name for name in reversed(names)}
     wanted = (*OWN_NAMES.get(ours, (ours,)), *ALIASES.get(ours, ()))
     return next((bare[_bare(alias)] for alias in wanted if _bare(alias) in bare), None)
+
+
+def _find_plain_id(names: Sequence[str], found: Mapping[str, str]) -> str | None:
+    """The column that a table of items or users calls its id, without saying of what."""
+    return next((name for name in names if name.lower() in ("id", "_id") and name not in found.values()), None)
 
 
 def list_names(names: Sequence[str], most: int = 30) -> str:
@@ -182,6 +188,10 @@ class ColumnMatcher:
                 found[ours] = theirs
                 if theirs not in OWN_NAMES.get(ours, (ours,)):
                     self.notes.append(f"{path.name}: column {theirs!r} is read as {ours}")
+        key = KEYS.get(table)
+        if key and key not in found and key not in left_out and (plain := _find_plain_id(names, found)):
+            found[key] = plain
+            self.notes.append(f"{path.name}: column {plain!r} is read as {key}")
         for ours in ("user_id", "item_id"):
             if ours in TABLES[table] and ours not in found:
                 raise self._missing(ours, names, path)
@@ -209,6 +219,11 @@ class ColumnMatcher:
             said = " ".join(f"--column {ours}={number}" for ours, number in guess_positions(fields).items())
             raise DataError(
                 f"{what}: {list_names(names)}", where=f"{path}:1", fix=f"Number the columns, perhaps: {said}"
+            )
+        if len(names) == 1 and (odd := re.findall(r"(?<=\w)[^\w\s\"'.(-]+(?=\w)", names[0])) and len(set(odd)) == 1:
+            fix = f"If {odd[0]!r} stands between the columns, say so: --delimiter {odd[0]!r}."
+            return DataError(
+                f"no column {ours!r}; there is one column: {list_names(names)}", where=f"{path}:1", fix=fix
             )
         near = get_close_matches(ours, names, 1) or ["COLUMN"]
         fix = f"If one of them is it, say so: --column {ours}={near[0]}."

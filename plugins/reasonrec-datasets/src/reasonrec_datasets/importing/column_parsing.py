@@ -33,6 +33,11 @@ def make_cell_error(what: str, place: Place | None, row: int, column: str, *, fi
     return DataError(what, where=where, fix=fix)
 
 
+def count_cells(count: int) -> str:
+    """ "1 cell is" or "3 cells are"."""
+    return "1 cell is" if count == 1 else f"{count:,} cells are"
+
+
 def decode_values(values: pa.Array) -> pa.Array:
     """The values themselves, where they are dictionary-encoded."""
     return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values

@@ -13,6 +13,7 @@ from reasonrec_core.types import indptr_of
 from reasonrec_datasets.importing.column_parsing import (
     Place,
     clear_blanks,
+    count_cells,
     decode_values,
     find_first,
     make_cell_error,
@@ -21,6 +22,10 @@ from reasonrec_datasets.importing.id_parsing import parse_ids
 from reasonrec_datasets.importing.list_parsing import join_written_lists
 
 LABEL_SEPARATOR = "|"
+SEPARATORS = (";", ",", " > ", "/")
+OFTEN = 0.2
+NULL = "\\N"
+NOTHING = ("n/a", "na", "null", "none", "nan", "undefined", "(null)", "<na>", "#n/a", "unknown", "-", "--")
 _ENTITY = r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});"
 
 
@@ -69,8 +74,37 @@ def _check_field(values: pa.Array, name: str, place: Place | None, notes: list[s
         return None
     texts = clear_blanks(values.cast(pa.string()))
     if name != "image":  # a path stays as it is
-        texts = decode_entities(texts, name, notes)
-    return join_written_lists(texts, name, LABEL_SEPARATOR, notes)
+        texts = _clear_missing(decode_entities(texts, name, notes), name, notes)
+    found = join_written_lists(texts, name, LABEL_SEPARATOR, notes)
+    if name == "categories" and notes is not None:
+        notes += _note_separators(found)
+    return found
+
+
+def _clear_missing(texts: pa.Array, name: str, notes: list[str] | None) -> pa.Array:
+    r"""Text with null for databases' ``\N``; other words for nothing stay, and are counted."""
+    cleared = pc.if_else(pc.equal(texts, NULL), pa.scalar(None, texts.type), texts)
+    if notes is not None:
+        if gone := cleared.null_count - texts.null_count:
+            notes.append(f"{name}: {count_cells(gone)} {NULL}, and left empty")
+        words = cleared.filter(pc.fill_null(pc.is_in(pc.utf8_lower(cleared), value_set=pa.array(NOTHING)), False))
+        if len(words):
+            example = f"read as text. If {'it means' if len(words) == 1 else 'they mean'} nothing, empty the cells"
+            notes.append(f"{name}: {count_cells(len(words))} {words[0].as_py()!r} or the like, {example}")
+    return cleared
+
+
+def _note_separators(texts: pa.Array) -> list[str]:
+    """A sentence where cells of categories look like several labels with something else than ``|`` between them."""
+    filled = texts.drop_null()
+    if not len(filled):
+        return []
+    for separator in SEPARATORS:
+        held = filled.filter(pc.match_substring(filled, separator))
+        if len(held) >= OFTEN * len(filled):
+            what = f"{len(held):,} of {len(filled):,} cells hold {separator!r}, e.g. {held[0].as_py()[:60]!r}"
+            return [f"categories: {what}: one label each. If it stands between labels: --label-separator {separator!r}"]
+    return []
 
 
 def decode_entities(texts: pa.Array, name: str, notes: list[str] | None = None) -> pa.Array:

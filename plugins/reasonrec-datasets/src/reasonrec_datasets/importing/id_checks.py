@@ -71,7 +71,9 @@ def _compare_items(raw: RawTables) -> list[str]:
         what = f"none of the {len(used):,} items of the interactions is in the item table"
         raise DataError(what, fix=_advise(used, there))
     if len(absent):
-        return [f"{len(absent):,} of {len(used):,} items of the interactions are not in the item table, e.g. {absent[0]}"]
+        return [
+            f"{len(absent):,} of {len(used):,} items of the interactions are not in the item table, e.g. {absent[0]}"
+        ]
     return []
 
 
@@ -84,7 +86,9 @@ def _compare_users(raw: RawTables) -> list[str]:
         what = f"WARNING: none of the {len(used):,} users of the interactions is in the user table"
         return [f"{what}. {_advise(used, there)}"]
     if len(absent):
-        return [f"{len(absent):,} of {len(used):,} users of the interactions are not in the user table, e.g. {absent[0]}"]
+        return [
+            f"{len(absent):,} of {len(used):,} users of the interactions are not in the user table, e.g. {absent[0]}"
+        ]
     return []
 
 

@@ -11,7 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-LIST = r"^\s*\[[\s\S]*\]\s*$"
+LIST = r"^\s*(\[[\s\S]*\]|\([\s\S]*,[\s\S]*\)|\{[\s\S]*\}|set\(\))\s*$"
+OPENS = ("[", "(", "{", "set()")
+POSTGRES = re.compile(r'\{((?:"(?:[^"\\]|\\.)*"|[^{},"\\]*)(?:,(?:"(?:[^"\\]|\\.)*"|[^{},"\\]*))*)\}')
+ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,]+)')
+"""Of PostgreSQL's arrays: ``{Tea,"Mug, blue"}``."""
+BROKEN = r"^\s*\[\s*[\"'{]|[\"'}]\s*\]\s*$"
+"""How a cell begins or ends that was meant to be a list of texts or objects."""
 NO_COMMA = re.compile(r"(?<=['\"])\s+(?=['\"])")
 """Between texts of a NumPy array; Python would read both as one text."""
 LEFT_ALONE = frozenset({"title"})
@@ -19,8 +25,8 @@ LEFT_ALONE = frozenset({"title"})
 SENTENCES = frozenset({"description"})
 
 
-def parse_list(cell: str) -> list[str] | None:
-    """The elements of a list as texts, without empty ones; None where the cell is no list.
+def parse_list(cell: str, *, postgres: bool = False) -> list[str] | None:
+    """The elements of a list (tuple, set, with ``postgres`` ``{a,b}``) as texts, without empty ones; None for others.
 
     Lists in lists are one list; of objects, as in ``[{"id": 18, "name": "Drama"}]``, the name is taken.
     """
@@ -28,6 +34,13 @@ def parse_list(cell: str) -> list[str] | None:
         value = json.loads(cell)
     except (ValueError, RecursionError):
         value = _read_python(NO_COMMA.sub(", ", cell))
+    if isinstance(value, set):
+        value = sorted(value, key=str)
+    if isinstance(value, tuple):
+        value = list(value)
+    if postgres and not isinstance(value, list) and (array := POSTGRES.fullmatch(cell.strip())):
+        pairs = ELEMENT.findall(array[1])
+        value = [re.sub(r"\\(.)", r"\1", quoted) if quoted else plain for quoted, plain in pairs if plain != "NULL"]
     if not isinstance(value, list):
         return None
     return join_elements(value)
@@ -51,16 +64,33 @@ def join_written_lists(values: pa.Array, name: str, separator: str, notes: list[
     codes = pc.dictionary_encode(values)
     joined: list[str | None] = []
     listed: list[bool] = []
-    for cell in codes.dictionary.to_pylist():
-        words = parse_list(cell) if cell.strip().startswith("[") else None
+    cells = codes.dictionary.to_pylist()
+    postgres = all(POSTGRES.fullmatch(cell.strip()) for cell in cells) and any("," in cell for cell in cells)
+    for cell in cells:
+        words = parse_list(cell, postgres=postgres) if cell and cell.strip().startswith(OPENS) else None
         listed.append(words is not None)
         mark = " " if name in SENTENCES else separator
         joined.append(cell if words is None else mark.join(words) or None)
     count = pc.sum(pc.cast(pa.array(listed).take(codes.indices), pa.int64())).as_py() or 0
     if notes is not None and count:
         example = codes.dictionary[listed.index(True)].as_py()
-        notes.append(f"{name}: {count:,} cells are lists (JSON or Python) and read as such, e.g. {example[:60]!r}")
+        what = "1 cell is a list" if count == 1 else f"{count:,} cells are lists"
+        notes.append(f"{name}: {what} (JSON or Python) and read as such, e.g. {example[:60]!r}")
+    if notes is not None:
+        notes += _note_unread_lists(codes, listed, name)
     return pa.array(joined, values.type).take(codes.indices)
+
+
+def _note_unread_lists(codes: pa.DictionaryArray, listed: list[bool], name: str) -> list[str]:
+    """A sentence on cells that begin or end like a list and are none."""
+    looks = pc.fill_null(pc.match_substring_regex(codes.dictionary, BROKEN), False).to_pylist()
+    odd = [look and not is_list for look, is_list in zip(looks, listed, strict=True)]
+    if name in SENTENCES or not any(odd):
+        return []
+    count = pc.sum(pa.array(odd).take(codes.indices).cast(pa.int64())).as_py() or 0
+    what = "1 cell looks" if count == 1 else f"{count:,} cells look"
+    example = codes.dictionary[odd.index(True)].as_py()
+    return [f"WARNING: {name}: {what} like a list that cannot be read, and stays text, e.g. {example[:60]!r}"]
 
 
 def _read_python(text: str) -> Any:

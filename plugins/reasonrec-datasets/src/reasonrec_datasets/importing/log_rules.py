@@ -62,7 +62,9 @@ def drop_incomplete(raw: RawTables) -> RawTables:
         elif pa.types.is_floating(words.type):
             there = pc.and_(there, pc.fill_null(pc.invert(pc.is_nan(words)), False))
         kept = pc.fill_null(there.take(cells.indices) if encoded else there, False)
-        raw = _keep_rows(raw, kept.to_numpy(zero_copy_only=False), f"without {'an' if word == 'item' else 'a'} {word} {{}} left out")
+        raw = _keep_rows(
+            raw, kept.to_numpy(zero_copy_only=False), f"without {'an' if word == 'item' else 'a'} {word} {{}} left out"
+        )
     return raw
 
 

@@ -14,18 +14,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reasonrec_core.data.columns import flatten_column, is_text
-from reasonrec_datasets.importing.column_parsing import decode_values
+from reasonrec_datasets.importing.column_parsing import count_cells, decode_values
 
 LEADING_ZERO = r"^[+-]?0\d"
 """Codes such as zip ``07041`` look like numbers and are none."""
-NO_VALUE = frozenset({"n/a", "#n/a", "na", "n.a.", "nan", "null", "none", "-", "--", "?", "unknown", "not available"})
+NO_VALUE = frozenset(
+    {"n/a", "#n/a", "na", "n.a.", "n.d.", "nan", "null", "none", "-", "--", "?", "unknown", "not available", "\\n",
+     "(null)", "<na>", "undefined", "#value!", "#ref!", "#div/0!"}
+)  # fmt: skip
 CURRENCY = r"(?:[$\u20ac\u00a3\u00a5\u20b9]|US\$|USD|EUR|GBP|JPY|CHF|INR|CNY|RMB)"
 DIGITS = (
     r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[.' ]\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,}"
+    r"|\d{1,3}(?:[' ]\d{3})+(?:\.\d+)?"
     r"|\d+,\d+|\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+"
 )
 AMOUNT = re.compile(rf"([-+]?)\s*{CURRENCY}?\s*([-+]?)({DIGITS})\s*(?:{CURRENCY}|%)?", re.IGNORECASE)
 WITHIN = re.compile(rf"(?<![\w.,])({DIGITS})(?![\w])")
+BLANKS = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2212": "-", "\u2019": "'"})
+"""Blanks of other widths, and signs that stand for minus and for the apostrophe."""
+COMMA_DECIMAL = re.compile(r"(?:^|[^\d.,])(?:\d+,(?:\d{1,2}|\d{4,})|0,\d+|\d{1,3}(?:[.' ]\d{3})+,\d+)(?![\d,.])")
+POINT_DECIMAL = re.compile(r"(?:^|[^\d.,])(?:\d+\.(?:\d{1,2}|\d{4,})|0\.\d+|\d{1,3}(?:[,' ]\d{3})+\.\d+)(?![\d,.])")
+"""Cells that can be meant in one way only."""
 PRICE = re.compile(r"(?:^|_)(?:price|cost|msrp)s?(?:$|_)")
 """Columns that are numbers whatever stands around them ("from 12.00")."""
 LONGEST = 60
@@ -55,15 +64,28 @@ def convert_numbers(table: pa.Table, keep: Collection[str], notes: list[str] | N
         if name in keep or not is_text(column.type) or column.null_count == len(column):
             continue
         column = column.cast(pa.string())
-        if pc.any(pc.match_substring_regex(column, LEADING_ZERO)).as_py():
+        said = [] if notes is None else notes
+        if pc.any(zeros := pc.fill_null(pc.match_substring_regex(column, LEADING_ZERO), False)).as_py():
+            _note_codes(column, zeros, name, said)
             continue
         try:
             parsed = pc.utf8_trim_whitespace(column).cast(pa.float64())
         except pa.ArrowInvalid:
-            parsed = _convert_by_rule(column, name, [] if notes is None else notes)
-        if parsed is not None and not pc.any(pc.is_inf(parsed)).as_py():
+            parsed = _convert_by_rule(column, name, said)
+        if parsed is not None and pc.any(pc.is_inf(parsed)).as_py():
+            parsed = _convert_by_rule(column, name, said)
+        if parsed is not None:
             table = table.set_column(position, name, pc.if_else(pc.is_nan(parsed), None, parsed))
     return table
+
+
+def _note_codes(column: pa.ChunkedArray, zeros: pa.ChunkedArray, name: str, notes: list[str]) -> None:
+    """Say where cells with a leading zero keep a column of whole numbers text."""
+    numbers = pc.fill_null(pc.match_substring_regex(column, r"^\s*[+-]?\d+\s*$"), True)
+    if pc.all(numbers).as_py():
+        count, example = pc.sum(zeros.cast(pa.int64())).as_py(), column.filter(zeros)[0].as_py()
+        which = f"{count:,} of {len(column) - column.null_count:,} cells begin with a zero, e.g. {example!r}"
+        notes.append(f"column {name!r} is text: {which}, as codes do")
 
 
 def convert_amounts(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.ChunkedArray | pa.Array:
@@ -76,7 +98,9 @@ def convert_amounts(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.
         return column
     codes = cells.dictionary_encode()
     words = codes.dictionary.to_pylist()
-    read = [None if _is_plain(word) else parse_amount(word) for word in words]
+    decimal = find_decimal(words)
+    read = [parse_amount(word, decimal) for word in words]
+    read = [None if n == _read_plain(word) else n for word, n in zip(words, read, strict=True)]
     if not any(number is not None for number in read):
         return column
     mended = [word if number is None else repr(number) for word, number in zip(words, read, strict=True)]
@@ -87,21 +111,36 @@ def convert_amounts(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.
     return pa.array(mended, pa.string()).take(codes.indices)
 
 
-def parse_amount(cell: str) -> float | None:
+def parse_amount(cell: str, decimal: str | None = None) -> float | None:
     """The number in a cell that holds one with, perhaps, a currency, a percent sign, or separators of thousands.
 
     A comma before exactly three digits separates thousands, any other is decimal: ``1,299`` is 1299, ``1,99`` is 1.99.
+
+    Args:
+        cell: the text.
+        decimal: what other cells of the column say (`find_decimal`): with a comma, ``1.299`` is 1299 and ``1,299`` is
+            1.299.
     """
-    cell = cell.strip()
+    cell = cell.translate(BLANKS).strip()
     found = AMOUNT.fullmatch(cell) if len(cell) <= LONGEST else None
     if found is None:
         return None
-    value = _read_digits(found[3])
+    value = _read_digits(found[3], decimal)
     return -value if "-" in (found[1], found[2]) else value
 
 
-def _read_digits(digits: str) -> float:
+def find_decimal(cells: list[str]) -> str | None:
+    """The decimal sign of a column: ``,`` or ``.`` where cells can be meant in one way only and agree; else None."""
+    shown = [cell.translate(BLANKS) for cell in cells[:SAMPLE] if cell and len(cell) <= LONGEST]
+    comma = any(COMMA_DECIMAL.search(cell) for cell in shown)
+    point = any(POINT_DECIMAL.search(cell) for cell in shown)
+    return None if comma == point else "," if comma else "."
+
+
+def _read_digits(digits: str, decimal: str | None) -> float:
     digits = digits.replace("'", "").replace(" ", "")
+    if decimal == "," and re.fullmatch(r"\d{1,3}(\.\d{3})+(,\d+)?|\d+,\d+", digits):
+        return float(digits.replace(".", "").replace(",", "."))
     if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", digits):
         return float(digits.replace(",", ""))
     if "," in digits or digits.count(".") > 1:
@@ -109,11 +148,17 @@ def _read_digits(digits: str) -> float:
     return float(digits)
 
 
-def _read_cell(cell: str, price: bool, reading: _Reading) -> None:
-    number = parse_amount(cell)
+def _read_cell(cell: str, price: bool, decimal: str | None, reading: _Reading) -> None:
+    number = parse_amount(cell, decimal)
     empty = number is None and (not cell.strip() or cell.strip().lower() in NO_VALUE)
-    if number is None and not empty and price and len(cell) <= LONGEST and (within := WITHIN.search(cell)):
-        number = _read_digits(within[1])
+    if (
+        number is None
+        and not empty
+        and price
+        and len(cell) <= LONGEST
+        and (within := WITHIN.search(cell.translate(BLANKS)))
+    ):
+        number = _read_digits(within[1], decimal)
     reading.numbers.append(number)
     reading.empty.append(empty)
     reading.odd.append(number is None and not empty)
@@ -138,33 +183,36 @@ def _convert_by_rule(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa
         words = f"WARNING: column {name!r} is text: {_count(codes, reading.odd):,} of {total:,} cells are no numbers"
         notes.append(f"{words}, e.g. {cells[reading.odd.index(True)][:60]!r}")
         return None
-    strange = [number is not None and not _is_plain(cell) for cell, number in zip(cells, reading.numbers, strict=True)]
+    strange = [n is not None and n != _read_plain(cell) for cell, n in zip(cells, reading.numbers, strict=True)]
     none = [number is None for number in reading.numbers]
     told = []
     if any(strange):
         row = strange.index(True)
         told.append(
-            f"{_count(codes, strange):,} cells are read by rule, e.g. {cells[row][:60]!r} as {reading.numbers[row]:g}"
+            f"{count_cells(_count(codes, strange))} read by rule, e.g. {cells[row][:60]!r} as {reading.numbers[row]:g}"
         )
     if any(none):
-        told.append(f"{_count(codes, none):,} hold no number and are left empty, e.g. {cells[none.index(True)][:60]!r}")
+        told.append(
+            f"{count_cells(_count(codes, none))} without a number and left empty, e.g. {cells[none.index(True)][:60]!r}"
+        )
     notes.append(f"column {name!r} is numbers: {'; '.join(told)} (of {total:,})")
     return pa.array(reading.numbers, pa.float64()).take(codes.indices)
 
 
 def _read_cells(cells: list[str], price: bool) -> _Reading:
     reading = _Reading()
+    decimal = find_decimal(cells)
     for cell in cells:
-        _read_cell(cell, price, reading)
+        _read_cell(cell, price, decimal, reading)
     return reading
 
 
-def _is_plain(cell: str) -> bool:
+def _read_plain(cell: str) -> float | None:
+    """What Python reads, where it can; ``1_000`` is none of ours."""
     try:
-        float(cell)
+        return None if "_" in cell else float(cell)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _count(codes: pa.DictionaryArray, chosen: list[bool]) -> int:

@@ -36,6 +36,7 @@ PARTS = ("train", "valid", "test")
 PART_NAMES = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
 SAMPLE = 1000
 FEW_KINDS = 9
+HISTORY_MARKS = (",", "|", ";")
 LARGEST = float(np.finfo(np.float32).max)
 REVIEW_COLUMNS = ("review", "summary")
 LOG_COLUMNS = ("user_id", "item_id", "timestamp", "value", "part", "history", *REVIEW_COLUMNS)
@@ -119,7 +120,7 @@ def _check_log(table: pa.Table, place: Place | None, form: TimeForm, notes: list
     parsers: dict[str, Callable[[pa.ChunkedArray, Place | None], Any]] = {
         "value": partial(_parse_values, notes),
         "part": _parse_parts,
-        "history": _parse_histories,
+        "history": partial(_parse_histories, columns["item_id"].dictionary, notes),
     }
     parsers |= {name: partial(_parse_texts, name) for name in REVIEW_COLUMNS}
     columns |= {name: parse(table.column(name), place) for name, parse in parsers.items() if name in table.column_names}
@@ -168,7 +169,8 @@ def _suggest_weights(column: pa.ChunkedArray) -> str | None:
     if len(kinds) > FEW_KINDS or pc.any(pc.match_substring_regex(kinds, r"\d")).as_py():
         return None
     weights = ",".join(f"{kind}=1" for kind in kinds.to_pylist()[:3])
-    return f"If it says what happened, weigh it: --event-column NAME --event-weights {weights}. Or leave it out: --column value="
+    weigh = f"If it says what happened, weigh it: --event-column NAME --event-weights {weights}."
+    return f"{weigh} Or leave it out: --column value="
 
 
 def _parse_texts(name: str, column: pa.ChunkedArray, place: Place | None) -> pa.Array:
@@ -190,7 +192,20 @@ def _parse_parts(column: pa.ChunkedArray, place: Place | None) -> pa.DictionaryA
     return pa.DictionaryArray.from_arrays(pa.array(codes[named.indices.to_numpy()]), pa.array(PARTS))
 
 
-def _parse_histories(column: pa.ChunkedArray, place: Place | None) -> pa.LargeListArray:
+def _split_at_marks(histories: pa.Array, known: pa.Array, notes: list[str]) -> pa.Array:
+    """Ids with blanks between them, where a mark stands there that no id of the log holds; said."""
+    for mark in HISTORY_MARKS:
+        if pc.any(pc.match_substring(known, mark)).as_py() or not pc.any(pc.match_substring(histories, mark)).as_py():
+            continue
+        if not pc.any(pc.match_substring_regex(histories, rf"[^\s{mark}]\s+[^\s{mark}]")).as_py():
+            notes.append(f"history: {mark!r} is read as what separates the ids: no id of the log holds it")
+            return pc.replace_substring(histories, mark, " ")
+    return histories
+
+
+def _parse_histories(
+    known: pa.Array, notes: list[str], column: pa.ChunkedArray, place: Place | None
+) -> pa.LargeListArray:
     values = decode_values(flatten_column(column))
     if is_list(values.type):
         lists = pc.fill_null(values.cast(pa.list_(values.type.value_type)), [])
@@ -198,7 +213,7 @@ def _parse_histories(column: pa.ChunkedArray, place: Place | None) -> pa.LargeLi
         lengths = pc.list_value_length(lists)
     elif is_text(values.type) or pa.types.is_null(values.type):
         text = pc.ascii_trim_whitespace(join_written_lists(pc.fill_null(values.cast(pa.string()), ""), "history", " "))
-        text = pc.fill_null(text, "")
+        text = _split_at_marks(pc.fill_null(text, ""), known, notes)
         tokens = pc.ascii_split_whitespace(text)
         items = tokens.flatten().filter(pc.not_equal(tokens.flatten(), ""))
         lengths = pc.if_else(pc.equal(text, ""), 0, pc.list_value_length(tokens))

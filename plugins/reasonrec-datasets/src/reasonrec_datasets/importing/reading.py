@@ -31,6 +31,7 @@ class FileReading:
         quote: what surrounds fields: double, single, backslash, none; None: double, and a stray one is refused.
         max_bytes: most that one file may unpack to.
         max_columns: most columns of one file.
+        label_separator: between labels of ``categories``, besides ``|``.
         numbered: the user names columns by their numbers: the files have no header line.
         notes: sentences for the user.
         opened: the files that were read.
@@ -41,6 +42,7 @@ class FileReading:
     quote: str | None = None
     max_bytes: int = MAX_BYTES
     max_columns: int = MAX_COLUMNS
+    label_separator: str | None = None
     numbered: bool = False
     notes: list[str] = field(default_factory=list)
     opened: set[Path] = field(default_factory=set)

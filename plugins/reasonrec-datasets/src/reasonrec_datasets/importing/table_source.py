@@ -48,6 +48,8 @@ class TableSettings(Settings):
     """Largest size that a packed file may unpack to."""
     max_columns: int = Field(MAX_COLUMNS, gt=0)
     """Most columns of a file."""
+    label_separator: str | None = Field(None, min_length=1)
+    """What separates labels in a cell of categories, besides the vertical bar: ',' or ';' or ' > '."""
     dedupe: Literal["last", "sum", "none"] = "last"
     """Of rows with one user, item and time the last stays; sum: all rows of a user with an item are one, values
     added; none: every row stays."""
@@ -58,7 +60,7 @@ class TableSettings(Settings):
     event_weights: dict[str, float] = Field(default_factory=dict)
     """The value of each kind of event (as text: view=1,cart=3); rows of other kinds are left out."""
     drop_incomplete: bool = False
-    """Rows without a user, item, time or value (blank, NaN, NULL, N/A, ...) are left out; without it they are errors."""
+    """Rows without a user, item, time or value (blank, NULL, N/A, ...) are left out; otherwise they are errors."""
 
     @field_validator("event_weights", mode="before")
     @classmethod
@@ -99,7 +101,9 @@ class TableSource(DataSource[C]):
         said = self.config if isinstance(self.config, TableSettings) else TableSettings()
         given = [name for name in columns.values() if name]
         numbered = bool(given) and all(name.isdecimal() for name in given)
-        reading = FileReading(said.encoding, said.delimiter, said.quote, said.max_bytes, said.max_columns, numbered)
+        limits = {"max_bytes": said.max_bytes, "max_columns": said.max_columns}
+        how = {"encoding": said.encoding, "delimiter": said.delimiter, "quote": said.quote}
+        reading = FileReading(**how, **limits, label_separator=said.label_separator, numbered=numbered)  # type: ignore[arg-type]
         with read_with(reading):
             yield reading
 
@@ -225,4 +229,3 @@ def _name_after(path: Path) -> str:
     """The folder's name, or the file's where that says more than "interactions"."""
     stem = path.name.split(".")[0]
     return path.parent.name if path.is_file() and stem in PLAIN_STEMS else path.name if path.is_dir() else stem
-

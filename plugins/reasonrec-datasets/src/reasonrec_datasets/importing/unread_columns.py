@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 KIND_NAME = re.compile(r"(^|_)(type|action|activity|kind|event|interaction|behaviou?r)s?(_|$)", re.IGNORECASE)
 AMOUNT_NAME = re.compile(r"(^|_)(quantity|qty|units|amount)(_|$)", re.IGNORECASE)
-KINDS = frozenset(
-    "view viewed pv click clicked detail cart addtocart add_to_cart fav favorite purchase purchased buy bought order "
-    "ordered transaction checkout like dislike play skip share save wishlist remove_from_cart refund return".split()
-)
+KINDS = frozenset({
+    "view", "viewed", "pv", "click", "clicked", "detail", "cart", "addtocart", "add_to_cart", "fav", "favorite",
+    "purchase", "purchased", "buy", "bought", "order", "ordered", "transaction", "checkout", "like", "dislike", "play",
+    "skip", "share", "save", "wishlist", "remove_from_cart", "refund", "return",
+})  # fmt: skip
 MOST_KINDS = 20
 
 

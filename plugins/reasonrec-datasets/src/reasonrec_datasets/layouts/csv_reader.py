@@ -9,19 +9,27 @@ import csv
 import io
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from reasonrec_core.data.columns import flatten_column
 from reasonrec_core.errors import DataError
 from reasonrec_datasets.importing.reading import current_reading
 from reasonrec_datasets.importing.source_tables import SourceTable
 from reasonrec_datasets.layouts.file_content import find_header, join_blanks, make_undecodable, read_content
-from reasonrec_datasets.layouts.headers import UNNAMED, drop_unnamed, find_delimiter, name_columns
+from reasonrec_datasets.layouts.headers import (
+    UNNAMED,
+    drop_headers,
+    drop_unnamed,
+    find_delimiter,
+    find_names,
+    name_columns,
+)
+from reasonrec_datasets.layouts.places import TakenPlace
+from reasonrec_datasets.layouts.swallowed_lines import find_swallowed
 
 ID = pa.dictionary(pa.int32(), pa.string())
 """Type of columns with few distinct values: a tenth of the memory of plain strings."""
@@ -30,8 +38,6 @@ TOO_LONG = f"a row is longer than {BLOCK_BYTES:,} bytes, or a quote is opened bu
 UNIT = "\x1f"
 QUOTES: Mapping[str | None, str | None] = {None: '"', "double": '"', "single": "'", "none": None, "backslash": '"'}
 """By what the user says of them (``--quote``)."""
-BREAK = r"[\r\n]"
-TAB_AND_BREAK = r"[\r\n][^\t]*\t|\t[^\t]*[\r\n]"
 
 
 @dataclass(frozen=True)
@@ -84,15 +90,21 @@ class DelimitedFile:
         except UnicodeDecodeError as error:
             raise make_undecodable(path, error, before=before) from error
         given = dialect
+        if given is None:
+            before, text = find_names(start, before, text, path)
         dialect = dialect or _guess_dialect(path, text, excel)
+        if given is None and len(dialect.delimiter) > 1:
+            mark = dialect.delimiter.encode()
+            content, start = (pa.py_buffer(t.replace(mark, UNIT.encode())) for t in (content.to_pybytes(), start))
+            start, text = start.to_pybytes(), text.replace(dialect.delimiter, UNIT)
         if dialect.delimiter == " " and given is None:
             content, start, text = (
                 pa.py_buffer(join_blanks(content.to_pybytes())),
                 join_blanks(start),
                 join_blanks(text.encode()).decode(),
             )
-        reader = _make_reader(iter([text]), dialect.delimiter, dialect)
-        rows = DelimitedFile(path, dialect, pa.py_buffer(start), (), before)
+        reader = _make_reader(iter([text]), dialect.delimiter if len(dialect.delimiter) == 1 else UNIT, dialect)
+        rows = DelimitedFile(path, dialect, pa.py_buffer(start), (), before + 1)
         header = name_columns(next(reader), rows.first_row(), path, plain=given is None)
         if not header.there:
             return cls(path, replace(dialect, names=header.names), content, header.names, before)
@@ -143,10 +155,11 @@ class DelimitedFile:
         if (quotes % 2 or table.num_rows == 0) and (problem := self._diagnose()):
             raise problem
         table = drop_unnamed(table, self.path, self)
-        if quotes and (problem := self._find_swallowed(table, encoded)):
+        if quotes and (problem := find_swallowed(self, table, encoded)):
             raise problem
+        table, rows = drop_headers(table, self)
         kept = [name for name in table.column_names if wanted is None or name in wanted]
-        return SourceTable(table.select(kept), self.path, self)
+        return SourceTable(table.select(kept), self.path, self if rows is None else TakenPlace(self, rows))
 
     def text(self) -> str:
         """The content as text.
@@ -162,42 +175,6 @@ class DelimitedFile:
     def first_row(self) -> list[str]:
         """The fields of the first row; none where there is none."""
         return next((record for _, record in self.records()), [])
-
-    def _find_swallowed(self, table: pa.Table, encoded: Collection[str]) -> DataError | None:
-        """The first cell that holds the end of one line and the beginning of the next, by a quote that was none.
-
-        Ids and parts hold no line breaks; in other columns a line break together with a tab of a TSV betrays it, or
-        lines that would be whole rows if the quotes were ordinary characters. Where the user says what quotes are
-        (``--quote``), only ids are looked at.
-        """
-        said = current_reading().quote is not None
-        for name in table.column_names:
-            values = flatten_column(table.column(name))
-            if name in encoded:
-                row = _find_break(values)
-            else:
-                row = -1 if said else self._find_rows_within(values, self.columns.index(name))
-            if row >= 0:
-                what = f"a quote swallows the end of the line: {name} holds a line break"
-                fix = "Close the quote in its line, or double it if it is part of the text. "
-                fix += "--quote none: quotes are ordinary characters; --quote double: it is meant so."
-                return DataError(what, where=self.where(row, name), fix=fix)
-        return None
-
-    def _find_rows_within(self, values: pa.Array, position: int) -> int:
-        """The first cell that would be rows, were it not for a quote; -1 where there is none."""
-        if self.delimiter == "\t":
-            return int(pc.index(pc.match_substring_regex(values, TAB_AND_BREAK), True).as_py())
-        mark, width = self.delimiter, len(self.columns)
-        broken = pc.fill_null(pc.and_(pc.match_substring(values, "\n"), pc.match_substring(values, mark)), False)
-        for row in pc.indices_nonzero(broken).to_pylist():
-            first, *middle, last = values[row].as_py().split("\n")
-            if first.count(mark) + position + 1 != width or last.count(mark) != position:
-                continue
-            whole = all(line.count(mark) == width - 1 for line in middle)
-            if whole and f"{mark} " not in first + last and " " not in last.split(mark)[0]:
-                return int(row)
-        return -1
 
     def _count_quotes(self) -> int:
         if not self.dialect.quote:
@@ -215,15 +192,17 @@ class DelimitedFile:
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """Each data row with the number of the line that it starts on."""
-        reader = _make_reader(self.lines(), self.delimiter, self.dialect)
-        line, headed = 1, self.dialect.names is None
+        headed = self.dialect.names is None
+        above = self.skip - headed
+        reader = _make_reader(islice(self.lines(), above, None), self.delimiter, self.dialect)
+        line = above + 1
         try:
             for record in reader:
                 if record and headed:
                     headed = False
                 elif record:
                     yield line, record
-                line = reader.line_num + 1
+                line = above + reader.line_num + 1
         except csv.Error as error:
             raise DataError(TOO_LONG, where=f"{self.path}:{line}") from error
 
@@ -242,7 +221,8 @@ class DelimitedFile:
                 if any("\n" in field for field in record):
                     break
                 what = f"the row has {len(record)} fields, but there are {width} columns"
-                fix = "Quote fields that hold the delimiter." if self.dialect.quote else "Correct the row or delete it."
+                quoted = self.dialect.quote and len(record) > width
+                fix = "Quote fields that hold the delimiter." if quoted else "Correct the row or delete it."
                 if self.dialect.escape is None and '\\"' in next(t for n, t in enumerate(self.lines(), 1) if n == line):
                     fix = 'Quotes within quotes are written \\": say so, --quote backslash.'
                 return DataError(what, where=f"{where}:{line}", fix=fix)
@@ -276,18 +256,11 @@ class DelimitedFile:
         return position + shift + 1
 
 
-def _find_break(values: pa.Array) -> int:
-    """The first id with a line break, or -1."""
-    if not pa.types.is_dictionary(values.type):
-        return int(pc.index(pc.match_substring_regex(values, BREAK), True).as_py())
-    broken = pc.match_substring_regex(values.dictionary, BREAK)
-    return pc.index(values.indices, pc.index(broken, True)).as_py() if pc.any(broken).as_py() else -1
-
-
 def _guess_dialect(path: Path, header: str, excel: str | None) -> Dialect:
     quote = current_reading().quote
     escape = "\\" if quote == "backslash" else None
-    return Dialect(find_delimiter(path, header, excel), QUOTES[quote], escape=escape)
+    delimiter = find_delimiter(path, header, excel)
+    return Dialect(delimiter, QUOTES[quote] if len(delimiter) == 1 else None, escape=escape)
 
 
 def _make_reader(lines: Iterator[str], delimiter: str, dialect: Dialect) -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
 import io
+import lzma
 import re
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -20,7 +23,11 @@ from reasonrec_datasets.layouts.encoding_guess import guess_encoding, show_read
 HEADER_BYTES = 1 << 20
 LOOK_FOR_NUL = 4096
 STEP = 1 << 20
-WIDE_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+WIDE_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+PACKED: Mapping[str, Callable[[Path], IO[bytes]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}  # type: ignore[dict-item]
 MARKS = {
     b"\x1f\x8b": ("gzip data", ".gz"),
     b"PK\x03\x04": ("a zip archive or a spreadsheet", ".zip"),
@@ -68,10 +75,10 @@ def read_content(path: Path) -> tuple[pa.Buffer, bytes]:
 
 def has_wide_mark(path: Path) -> bool:
     """Whether a file that is not packed begins with the byte-order mark of UTF-16."""
-    if path.suffix.lower() in (".gz", ".zip"):
+    if path.suffix.lower() in (*PACKED, ".zip", ".zst"):
         return False
     with refuse_unreadable(path), path.open("rb") as stream:
-        return stream.read(2) in WIDE_MARKS
+        return stream.read(4).startswith(tuple(WIDE_MARKS))
 
 
 def find_header(start: bytes, path: Path) -> tuple[int, bytes, str | None]:
@@ -82,14 +89,18 @@ def find_header(start: bytes, path: Path) -> tuple[int, bytes, str | None]:
     """
     lines = start.removeprefix(codecs.BOM_UTF8).splitlines()
     named = None
+    remarks = 0
     for number, line in enumerate(lines):
         if named is None and (excel := EXCEL.fullmatch(line)):
             named = excel.group(1).decode("latin-1")
         elif line.startswith(b"# "):
-            continue
+            remarks += 1
         elif line:
             if len(line) >= HEADER_BYTES - len(codecs.BOM_UTF8):
                 raise DataError(f"the first line is longer than {HEADER_BYTES:,} bytes", where=f"{path}:1")
+            if remarks:
+                what = "1 line begins" if remarks == 1 else f"{remarks} lines begin"
+                current_reading().note(f"{path.name}: {what} with # above the names of the columns: not read")
             return number, line, named
     raise DataError("the file is empty", where=str(path))
 
@@ -130,9 +141,15 @@ def _transcode(content: pa.Buffer, encoding: str, path: Path) -> pa.Buffer:
 
 def _read_bytes(path: Path, reading: FileReading) -> pa.Buffer:
     suffix = path.suffix.lower()
-    if suffix == ".gz":
-        with gzip.open(path) as packed:
-            return read_within(packed, path, reading)
+    if suffix in PACKED:
+        try:
+            with PACKED[suffix](path) as packed:
+                return read_within(packed, path, reading)
+        except lzma.LZMAError as error:
+            raise DataError(f"cannot be decompressed ({error})", where=str(path), fix="Get the file again.") from error
+    if suffix == ".zst":
+        with pa.input_stream(str(path), compression="zstd") as stream:
+            return read_within(stream, path, reading)
     if suffix == ".zip":
         return _read_zip(path, reading)
     if path.stat().st_size == 0:
@@ -141,7 +158,7 @@ def _read_bytes(path: Path, reading: FileReading) -> pa.Buffer:
         return mapped.read_buffer()
 
 
-def read_within(packed: IO[bytes] | gzip.GzipFile, path: Path, reading: FileReading) -> pa.Buffer:
+def read_within(packed: IO[bytes] | gzip.GzipFile | pa.NativeFile, path: Path, reading: FileReading) -> pa.Buffer:
     """All that is unpacked, given up as soon as it is more than the limit."""
     parts = io.BytesIO()
     while step := packed.read(STEP):
@@ -157,7 +174,7 @@ def _read_zip(path: Path, reading: FileReading) -> pa.Buffer:
             names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX/")]
             if len(names) != 1:
                 what = f"the archive holds {len(names)} files, not one"
-                raise DataError(what, where=str(path), fix="Unpack it and name the folder.")
+                raise DataError(what, where=str(path), fix="Name the archive itself, or unpack it and name the folder.")
             with archive.open(names[0]) as packed:
                 return read_within(packed, path, reading)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:

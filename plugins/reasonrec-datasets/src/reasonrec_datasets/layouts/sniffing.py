@@ -17,7 +17,9 @@ LINE_BYTES = 1 << 16
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 HIGHEST_RATING = 10
 EARLIEST_TIME = 10**8
-DELIMITERS = "\t,;|"
+UNIT = "\x1f"
+DELIMITERS = f"\t,;|{UNIT}"
+"""The last one stands for ``::``."""
 MOST_WORDS = 0.2
 TEXT = (".txt", ".dat", ".data", ".log", ".tab", ".psv", ".rating", ".base", "")
 """Suffixes that say nothing of what is in the file."""
@@ -57,7 +59,8 @@ def looks_like_table(path: Path) -> bool:
         return True
     for delimiter in DELIMITERS:
         try:
-            rows = list(csv.reader(lines, delimiter=delimiter))[: LINES - 1]  # the last one may be cut off
+            texts = [line.replace("::", delimiter) for line in lines] if delimiter == UNIT else lines
+            rows = list(csv.reader(texts, delimiter=delimiter))[: LINES - 1]  # the last one may be cut off
         except csv.Error:
             continue
         width = len(rows[0])
@@ -73,7 +76,7 @@ def looks_like_ratings(path: Path) -> bool:
     Ratings are numbers up to 10, times seconds after 1973. A file of sequences has lines of many lengths, and its
     items are not all so small.
     """
-    rows = [re.split(r"[,;\t ]+", line.strip()) for line in read_first_lines(path)]
+    rows = [re.split(r"::|[,;\t ]+", line.strip()) for line in read_first_lines(path)]
     widths = {len(row) for row in rows}
     if len(rows) < 2 or len(widths) > 1 or not widths <= {3, 4}:
         return False

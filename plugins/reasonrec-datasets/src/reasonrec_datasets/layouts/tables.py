@@ -5,18 +5,19 @@ For tables in memory there are `reasonrec_datasets.read_log` and `reasonrec_data
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from reasonrec_core.data.catalog import NOT_TEXT, TEXT_ORDER
+from reasonrec_core.data.columns import is_text
 from reasonrec_core.errors import DataError
-from reasonrec_datasets.importing.column_matching import ColumnMatcher, list_names
+from reasonrec_datasets.importing.column_matching import KEYS, ColumnMatcher, list_names
 from reasonrec_datasets.importing.number_parsing import convert_numbers
 from reasonrec_datasets.importing.raw_tables import RawTables
 from reasonrec_datasets.importing.reading import CELL_BYTES, current_reading, look_only
@@ -30,12 +31,15 @@ from reasonrec_datasets.importing.source_tables import (
 )
 from reasonrec_datasets.importing.table_source import TableSettings, TableSource
 from reasonrec_datasets.layouts.csv_reader import DelimitedFile
+from reasonrec_datasets.layouts.headers import UNNAMED
 from reasonrec_datasets.layouts.json_lines import SUFFIXES as JSON_SUFFIXES
 from reasonrec_datasets.layouts.json_lines import JsonLines
+from reasonrec_datasets.layouts.part_files import find_table_parts, name_like_first, with_folder_columns
 from reasonrec_datasets.layouts.places import join_tables
 from reasonrec_datasets.layouts.sniffing import has_vague_suffix, looks_like_ratings, looks_like_table
 
-TEXT_SUFFIXES = (".csv", ".csv.gz", ".csv.zip", ".tsv", ".tsv.gz", ".tsv.zip", ".zip")
+PACKED = ("", ".gz", ".zip", ".bz2", ".xz", ".zst")
+TEXT_SUFFIXES = (*(f"{text}{packed}" for text in (".csv", ".tsv") for packed in PACKED), ".zip")
 COLUMNAR = (".parquet", ".arrow", ".feather")
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 SUFFIXES = (*COLUMNAR, *TEXT_SUFFIXES)
@@ -43,8 +47,6 @@ TABLES = (*SUFFIXES, *JSON_SUFFIXES)
 """Of files that `open_table` opens."""
 TEXT_FIELDS: frozenset[str] = frozenset({*NOT_TEXT, *TEXT_ORDER, "user_id"})
 """Columns of items and users that stay text, even where every cell is a number."""
-PART_FILE = re.compile(r"part[-_.]?\d+", re.IGNORECASE)
-"""What Spark and its like call the files of one table."""
 
 
 class PlainTablesSource(TableSource[TableSettings]):
@@ -82,9 +84,19 @@ def _find_others(folder: Path, log: Sequence[Path]) -> list[Path]:
 def read_tables(path: Path, columns: ColumnMatcher) -> RawTables:
     """A log in one file or in parts, with ``items.*`` and ``users.*`` beside it."""
     parts = (find_parts(path, "interactions") or [path]) if path.is_dir() else [path]
-    logs = [read_log(open_table(part), columns) for part in parts]
+    opened = [open_table(parts[0])]
+    opened += [name_like_first(open_table(part), opened[0]) for part in parts[1:]]
+    logs = []
+    for table in opened:
+        before = list(columns.notes)
+        logs.append(read_log(with_folder_columns(table, path), columns))
+        said = {remark.partition(": ")[2] for remark in before}  # of another part, the same
+        columns.notes[len(before) :] = [n for n in columns.notes[len(before) :] if n.partition(": ")[2] not in said]
     if len(logs) > 1:
-        columns.notes.append(f"the log is in {len(logs)} files: {parts[0].name} to {parts[-1].name}")
+        first, last = (
+            part.relative_to(path) if part.is_relative_to(path) else part.name for part in (parts[0], parts[-1])
+        )
+        columns.notes.append(f"the log is in {len(logs)} files: {first} to {last}")
     folder = path if path.is_dir() else path.parent
     return make_raw_tables(join_tables(logs) if len(logs) > 1 else logs[0], *read_beside(folder, columns, log=parts[0]))
 
@@ -214,28 +226,47 @@ def find_parts(folder: Path, stem: str) -> list[Path]:
     """The table called ``stem``, or its part files: ``stem-0001.csv`` and so on, or those in a folder ``stem*``."""
     if (whole := find_table(folder, stem)) is not None:
         return [whole]
-    files = sorted(file for file in folder.iterdir() if file.name.lower().endswith(SUFFIXES) or file.is_dir())
-    numbered = re.compile(rf"{stem}[-_.]?\d+\b", re.IGNORECASE)
-    if parts := [file for file in files if file.is_file() and numbered.match(file.name)]:
-        return parts
-    for inner in (file for file in files if file.is_dir() and file.name.lower().split(".")[0] == stem):
-        tables = (file for file in sorted(inner.iterdir()) if file.name.lower().endswith(SUFFIXES))
-        if parts := [file for file in tables if not file.name.startswith((".", "_"))]:
-            return parts
-    return [file for file in files if file.is_file() and PART_FILE.match(file.name)]
+    return find_table_parts(folder, stem, SUFFIXES)
 
 
 def read_fields_file(path: Path, table: str, columns: ColumnMatcher) -> SourceTable:
     """Items or users under our column names, all columns; text that holds nothing but numbers becomes numbers."""
-    return convert_fields(read_fields(open_table(path), table, columns), columns)
+    return convert_fields(read_fields(_name_key(open_table(path), table, columns), table, columns), columns)
+
+
+def _name_key(file: OpenTable, table: str, columns: ColumnMatcher) -> OpenTable:
+    """A table whose first column has no name and is the only one that can be the key, with that name."""
+    key = KEYS[table]
+    if not isinstance(file, DelimitedFile) or not file.columns[0].startswith(UNNAMED):
+        return file
+    if columns.find(key, file.names) is not None or "id" in [name.lower() for name in file.names]:
+        return file
+    columns.notes.append(f"{file.path.name}: the first column has no name and is read as {key}")
+    return replace(file, columns=(key, *file.columns[1:]))
 
 
 def convert_fields(found: SourceTable, columns: ColumnMatcher) -> SourceTable:
     """Items or users with their numbers read, and what was read by a rule among the notes."""
     notes: list[str] = []
-    converted = convert_numbers(found.table, TEXT_FIELDS, notes)
+    converted = convert_numbers(_split_labels(found.table), TEXT_FIELDS, notes)
     columns.notes += [f"{found.path.name}: {words}" for words in notes]
     return replace(found, table=converted)
+
+
+def _split_labels(table: pa.Table) -> pa.Table:
+    """The table with the labels of ``categories`` apart, where the user says what stands between them."""
+    mark, name = current_reading().label_separator, "categories"
+    if mark is None or name not in table.column_names or not is_text(table.column(name).type):
+        return table
+    labels = pc.split_pattern(table.column(name), mark)
+    trimmed = pa.chunked_array(
+        [
+            pa.ListArray.from_arrays(chunk.offsets, pc.utf8_trim_whitespace(chunk.values), mask=chunk.is_null())
+            for chunk in labels.chunks
+        ],
+        labels.type,
+    )
+    return table.set_column(table.column_names.index(name), name, pc.binary_join(trimmed, "|"))
 
 
 def list_files(path: Path, *beside: str) -> list[Path]:
