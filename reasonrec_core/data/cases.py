@@ -81,10 +81,9 @@ def cut_sequences(dataset: Dataset, log: Interactions, n_valid: Int64, n_test: I
     lengths = np.diff(bounds)
     long = lengths >= SHORTEST
     if not long.any():
-        one = int((lengths == 1).sum())
         longest = int(lengths.max(initial=0))
-        what = f"no user has {SHORTEST} interactions (longest sequence: {longest}; {one} users have only one)"
-        fix = "A split per user needs one interaction for each part; use the temporal split or more data."
+        what = f"too little data: no user has {SHORTEST} interactions (longest sequence: {longest}), one for each part"
+        fix = 'Bring more data; where many users have one or two, split.kind = "temporal" may do.'
         raise DataError(what, where=dataset.name, fix=fix)
     from_end = bounds[1:][log.users] - 1 - np.arange(len(log))
     parts: UInt8 = np.full(len(log), TRAIN, np.uint8)

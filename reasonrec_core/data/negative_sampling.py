@@ -83,7 +83,7 @@ def draw_candidates(cases: Cases, dataset: Dataset, negatives: int, seed: int) -
             f"user {worst!r} knows all but {free.min()} of the {dataset.n_items} items; {negatives} unknown ones are "
             "wanted beside each target",
             where=dataset.name,
-            fix=f"Ask for at most {free.min()} negatives (--negatives, split.negatives).",
+            fix=f"Ask for at most {free.min()} negatives (split.negatives, 0: no task direct; --negatives).",
         )
     drawn = np.empty((len(rows), negatives), np.int32)
     # Rejection is fast where nearly everything is free; where it is not, all items get random ranks.

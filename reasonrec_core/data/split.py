@@ -20,6 +20,7 @@ from reasonrec_core.types import Cases, History, Interactions, QueryBatch, Task
 
 SPLIT_FORMAT = 1
 SPLIT_MANIFEST = "split.json"
+KEEP_MORE = 'Bring more data, or leave out less: split.repeats = "keep", split.min_history = 0, no split.min_value.'
 UNUSED = {"valid": 0.1, "test": 0.1, "valid_from": None, "test_from": None, "until": None, "task": None}
 """Enters the hash for settings that a splitter does not have, as when all had the same: hashes stay what they were."""
 
@@ -130,7 +131,7 @@ def _keep_reachable(name: str, cases: Cases, dataset: Dataset, splitter: Splitte
         left.update({f"{name}: {reason}": count for reason, count in counts.items()})
     if not len(kept):
         why = "; ".join(f"{count} {reason}" for reason, count in left.items()) or "no user has a target"
-        raise DataError(f"no {name} users are left ({why})", where=dataset.name, fix="Change the split's settings.")
+        raise DataError(f"no {name} users are left ({why})", where=dataset.name, fix=KEEP_MORE)
     return kept
 
 

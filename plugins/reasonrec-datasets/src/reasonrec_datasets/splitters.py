@@ -24,6 +24,9 @@ from reasonrec_core.data.cases import UInt8, compute_user_bounds
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, Cases, Int64, Interactions
 
+FEW = 20
+"""Fewer interactions cannot be divided by shares in time."""
+
 
 class ShareSettings(SplitterSettings):
     """Settings of splitters that cut off shares."""
@@ -128,7 +131,9 @@ def _find_cuts(dataset: Dataset, log: Interactions, config: TemporalSettings) ->
     shares = 1 - config.valid - config.test, 1 - config.test
     cuts = [times[min(round(len(times) * share), len(times) - 1)] for share in shares]
     if cuts[0] == cuts[1]:
-        what = f"both cuts fall on {_format_day(int(cuts[0]))}: too many interactions share that time"
+        what = f"both cuts fall on {_format_day(int(cuts[0]))}: of {len(times):,} interactions too many share that time"
+        if len(times) < FEW:
+            what = f"{len(times)} interactions are too few to train, validate and test on"
         raise DataError(what, where=dataset.name, fix="Set valid_from and test_from, or larger shares.")
     return int(cuts[0]), int(cuts[1])
 

@@ -121,6 +121,21 @@ class Leaderboard:
             return SystemDifference(a, b, metric, -c.difference, _minus(high), _minus(low), p)
         return None
 
+    def leans(self, a: str, b: str, metric: ParsedMetric) -> bool:
+        """Whether the comparison by itself speaks for ``a``, which the correction for all that were made takes back."""
+        found = self.difference(a, b, metric)
+        if found is None or found.verdict is not Verdict.EVEN or (found.value > 0) == metric.lower_is_better:
+            return False
+        rows = [c for c in self.results.comparisons if c.metric == metric.name and {c.a, c.b} == {a, b}]
+        return any(c.low is not None and c.high is not None and (c.low > 0 or c.high < 0) for c in rows)
+
+    def count_users(self) -> int | None:
+        """Test users that the headline is about; None where nothing says how many."""
+        name = self.headline.name if self.headline else None
+        counts = [c.n for c in self.results.comparisons if c.metric == name and c.n is not None]
+        slices = [s for s in getattr(self.results, "slices", ()) if s.metric == name and s.system == self.main]
+        return max(counts, default=sum(s.n or 0 for s in slices if s.slice == slices[0].slice) or None)
+
     def columns(self, limit: int) -> tuple[ParsedMetric, ...]:
         """The metrics that a table has room for, without those that repeat another.
 

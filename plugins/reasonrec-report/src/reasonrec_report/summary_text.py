@@ -7,6 +7,8 @@ from reasonrec_report.metric_names import ParsedMetric, format_value
 from reasonrec_report.number_format import format_p_value, format_percent, format_signed
 from reasonrec_report.sections import ReportedResults
 
+FEW_USERS = 20
+"""Fewer test users tell nothing, whatever their intervals say: those of a handful of equal values have no width."""
 SUSPICIOUS_RATIO = 0.85
 """NDCG / HR above which hits stand nearly all in the first place; learned recommenders lie around 0.6 to 0.75."""
 
@@ -31,9 +33,17 @@ def name_system(board: Leaderboard, system: str) -> str:
 
 
 def describe_shortage(board: Leaderboard) -> str | None:
-    """That no system is shown to answer anything right; None where one is."""
+    """That hardly anybody was asked, or no system is shown to answer anything right; None where one is."""
     metric = board.headline
-    if metric is None or metric.lower_is_better:
+    if metric is None:
+        return None
+    users = board.count_users()
+    if users is not None and users < FEW_USERS:
+        asked = "1 user was" if users == 1 else f"{users} users were"
+        return (
+            f"There is too little data to tell: only {asked} asked in the test. With {FEW_USERS} or more it says more."
+        )
+    if metric.lower_is_better:
         return None
     found = [estimate for system in board.systems if (estimate := board.estimate(system, metric))]
     if not found or any(each.low is None or each.low > 0 for each in found):

@@ -17,6 +17,8 @@ from reasonrec_report.sections import ReportedResults
 
 BESTSELLERS = "popularity"
 """The delegate that recommends what sells best: the least that anything must beat."""
+RESAMPLES_PER_COMPARISON = 40
+"""With fewer no corrected p-value can be below .05 (Holm): the smallest one is 2 / (resamples + 1)."""
 
 
 class Tone(StrEnum):
@@ -90,6 +92,11 @@ def judge(board: Leaderboard) -> tuple[Tone, str]:
     beats = against.get(BESTSELLERS)
     if beats is Verdict.WORSE:
         return Tone.BAD, f"Not good yet: best-sellers alone are better than {name} ({metric.name})."
+    if beats is Verdict.EVEN and board.leans(main, BESTSELLERS, metric):
+        return Tone.UNKNOWN, (
+            f"Not sure yet: {name} does better than recommending best-sellers ({metric.name}), but among so many "
+            "comparisons that may be chance."
+        )
     if beats is Verdict.EVEN:
         return Tone.BAD, f"Not good yet: {name} is no better than recommending best-sellers ({metric.name})."
     clear = f"{name} clearly beats best-sellers" if beats is Verdict.BETTER else ""
@@ -174,6 +181,12 @@ def propose_steps(
         yield NextStep("Look for a leak first", f"reasonrec data check {data}")
     elif tone is Tone.UNKNOWN and board.headline is not None and summary_text.describe_shortage(board):
         yield NextStep("See how much data there is, and bring more", f"reasonrec data describe {data}")
+    elif again and board.headline is not None and board.leans(board.main, BESTSELLERS, board.headline):
+        enough = 1000 * (1 + RESAMPLES_PER_COMPARISON * len(results.comparisons) // 1000)
+        step = NextStep(
+            "Draw more resamples, which tells whether it is chance", _with(command, f"evaluate.resamples={enough}")
+        )
+        yield step
     if again and results.routing is not None:
         yield from _propose_share(results, board, command)
     if (

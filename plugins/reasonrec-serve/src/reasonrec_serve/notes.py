@@ -12,7 +12,9 @@ SKIPPED = {
 }
 
 
-def list_notes(resolved: Resolved, n_items: int, *, abstained: bool, limited: bool) -> tuple[str, ...]:
+def list_notes(
+    resolved: Resolved, n_items: int, *, abstained: bool, limited: bool, alone: str = ""
+) -> tuple[str, ...]:
     """Sentences about one answer.
 
     Args:
@@ -20,6 +22,7 @@ def list_notes(resolved: Resolved, n_items: int, *, abstained: bool, limited: bo
         n_items: how many items were found.
         abstained: whether no answer is given.
         limited: whether confidence is not stated because of what the request rules out.
+        alone: where there is no policy: which delegate answers, and why.
     """
     notes = [tell_skipped(part, count) for part, count in (("history", resolved.batch.history.skipped),) if count]
     notes += [tell_skipped(part, count) for part, count in resolved.skipped.items()]
@@ -30,6 +33,8 @@ def list_notes(resolved: Resolved, n_items: int, *, abstained: bool, limited: bo
         notes.append("Not personalised: nothing is known of what they did.")
     if abstained:
         return (*notes, "No answer is given: none is sure enough.")
+    if alone:
+        notes.append(f"{alone[0].upper()}{alone[1:]}.")
     if found := _count_items(resolved, n_items):
         notes.append(found)
     if limited and n_items:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ from reasonrec_core.types import Task
 RANKING = tuple(str(task) for task in Task if task.ranks)
 Id = str | int | np.integer[Any]
 """How a caller may write an id: numbers mean their digits."""
+WHOLE = re.compile(r"^([-+]?\d+)\.0*$")
+EXACT = 2**53
+"""A larger float may have lost digits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +108,12 @@ def read_ids(given: object, what: str) -> list[str]:
 
 
 def read_id(given: object, what: str) -> str:
-    """An id as text."""
+    """An id as text, by the rule of an import: ``1``, ``1.0`` and ``" 1 "`` are one id, ``01`` is another."""
     if isinstance(given, str):
-        return str(given)
+        return WHOLE.sub(r"\1", given.strip())
     if isinstance(given, int | np.integer) and not isinstance(given, bool):
+        return str(int(given))
+    if isinstance(given, float | np.floating) and float(given).is_integer() and abs(given) <= EXACT:
         return str(int(given))
     raise ConfigError(f"{given!r} is no id", where=f"recommend: {what}", fix="Ids are text or whole numbers.")
 

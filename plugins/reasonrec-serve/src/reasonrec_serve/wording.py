@@ -50,7 +50,13 @@ def word_answer(service: Recommender, resolved: Resolved, outcome: Outcome, *, l
         models=service.agent.models,
         known_user=resolved.known_user,
         limited=limited,
-        notes=list_notes(resolved, len(items), abstained=abstained, limited=limited),
+        notes=list_notes(
+            resolved,
+            len(items),
+            abstained=abstained,
+            limited=limited,
+            alone="" if agent.policy else decided.reason[0],
+        ),
     )
 
 
