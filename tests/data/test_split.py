@@ -153,7 +153,7 @@ ONE_EACH: list[Row] = [("a", "x", 1), ("b", "y", 2), ("c", "z", 3)]
 @pytest.mark.parametrize(
     ("rows", "options", "words"),
     [
-        (ONE_EACH, {}, "longest sequence: 2"),
+        (ONE_EACH, {}, "longest sequence: 1"),
         (HAND, {"min_value": 3}, "no value column"),
         (HAND, {"min_history": 9}, "no validation users are left"),
         ([("a", "x", 1), ("a", "x", 2), ("a", "x", 3)], {}, "already in the history"),

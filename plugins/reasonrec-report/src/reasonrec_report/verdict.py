@@ -183,10 +183,8 @@ def propose_steps(
         yield NextStep("See how much data there is, and bring more", f"reasonrec data describe {data}")
     elif again and board.headline is not None and board.leans(board.main, BESTSELLERS, board.headline):
         enough = 1000 * (1 + RESAMPLES_PER_COMPARISON * len(results.comparisons) // 1000)
-        step = NextStep(
-            "Draw more resamples, which tells whether it is chance", _with(command, f"evaluate.resamples={enough}")
-        )
-        yield step
+        more = _with(command, f"evaluate.resamples={enough}")
+        yield NextStep("Draw more resamples, which tells whether it is chance", more)
     if again and results.routing is not None:
         yield from _propose_share(results, board, command)
     if (

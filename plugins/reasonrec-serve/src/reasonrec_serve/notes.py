@@ -12,9 +12,7 @@ SKIPPED = {
 }
 
 
-def list_notes(
-    resolved: Resolved, n_items: int, *, abstained: bool, limited: bool, alone: str = ""
-) -> tuple[str, ...]:
+def list_notes(resolved: Resolved, n_items: int, *, abstained: bool, limited: bool, alone: str = "") -> tuple[str, ...]:
     """Sentences about one answer.
 
     Args:

@@ -113,8 +113,8 @@ def read_id(given: object, what: str) -> str:
         return WHOLE.sub(r"\1", given.strip())
     if isinstance(given, int | np.integer) and not isinstance(given, bool):
         return str(int(given))
-    if isinstance(given, float | np.floating) and float(given).is_integer() and abs(given) <= EXACT:
-        return str(int(given))
+    if isinstance(given, float | np.floating) and (number := float(given)).is_integer() and abs(number) <= EXACT:
+        return str(int(number))
     raise ConfigError(f"{given!r} is no id", where=f"recommend: {what}", fix="Ids are text or whole numbers.")
 
 

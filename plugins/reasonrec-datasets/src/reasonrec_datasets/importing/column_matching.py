@@ -72,9 +72,9 @@ def find_alias(ours: str, names: Sequence[str]) -> str | None:
     return next((bare[_bare(alias)] for alias in wanted if _bare(alias) in bare), None)
 
 
-def _find_plain_id(names: Sequence[str], found: Mapping[str, str]) -> str | None:
-    """The column that a table of items or users calls its id, without saying of what."""
-    return next((name for name in names if name.lower() in ("id", "_id") and name not in found.values()), None)
+def _find_plain_ids(names: Sequence[str], found: Mapping[str, str]) -> list[str]:
+    """The column, if any, that a table of items or users calls its id, without saying of what."""
+    return [name for name in names if name.lower() in ("id", "_id") and name not in found.values()][:1]
 
 
 def list_names(names: Sequence[str], most: int = 30) -> str:
@@ -188,10 +188,11 @@ class ColumnMatcher:
                 found[ours] = theirs
                 if theirs not in OWN_NAMES.get(ours, (ours,)):
                     self.notes.append(f"{path.name}: column {theirs!r} is read as {ours}")
-        key = KEYS.get(table)
-        if key and key not in found and key not in left_out and (plain := _find_plain_id(names, found)):
-            found[key] = plain
-            self.notes.append(f"{path.name}: column {plain!r} is read as {key}")
+        own = KEYS.get(table)
+        if own and own not in found.keys() | left_out:
+            for plain in _find_plain_ids(names, found):
+                found[own] = plain
+                self.notes.append(f"{path.name}: column {plain!r} is read as {own}")
         for ours in ("user_id", "item_id"):
             if ours in TABLES[table] and ours not in found:
                 raise self._missing(ours, names, path)
