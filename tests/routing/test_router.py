@@ -202,6 +202,10 @@ def test_reason_says_who_answers_and_why(world: World) -> None:
     assert worse
     needed = "needed to meet the share of 100\N{NO-BREAK SPACE}%, although the policy is usually better"
     assert all(needed in each for each in worse)
+    nobody = world.calibrated(share=0.0).decide(world.uncertainty, world.keys)
+    held = [nobody.reason[row] for row in np.flatnonzero(nobody.gain > 0)]
+    assert held
+    assert all("but this run hands nothing over; judged by" in each for each in held)
     assert f"{world.uncertainty['entropy'].total[kept]:.2f}" in words
     assert words == list(decided.reason)[kept]
 

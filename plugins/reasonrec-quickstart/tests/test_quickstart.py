@@ -173,6 +173,16 @@ def test_sizes_choose_the_policy(log: Path) -> None:
     assert table(choose(large, best=True))["policy"] == "chain"
 
 
+def test_reasons_are_tested_where_something_is_installed_that_does(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    examined, names = examine(log), Registry.names
+    assert table(choose(examined))["evaluate"]["faithfulness"] == 100
+    monkeypatch.setattr(Registry, "names", lambda self, kind: [n for n in names(self, kind) if n != "faithfulness"])
+    without = choose(examined)
+    assert table(without)["evaluate"] == {"faithfulness": 0, "latency_sample": 100}
+    assert table(choose(examined, best=True))["evaluate"] == {"faithfulness": 0}
+    assert [hint for hint in without.hints if "reasonrec[explain]" in hint]
+
+
 def test_best_without_the_policy_says_what_to_install(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     examined = examine(log)
     monkeypatch.setattr(Registry, "names", lambda self, kind: ["popularity"])

@@ -40,7 +40,7 @@ def asked(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield client, Recommender.open(finished)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_an_answer_over_http_is_the_answer_in_python(
     asked: tuple[TestClient, Recommender], data: st.DataObject

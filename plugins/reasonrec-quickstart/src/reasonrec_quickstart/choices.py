@@ -187,13 +187,18 @@ def _choose_features(examined: ExaminedData, choices: Choices, registry: Registr
 
 def _choose_rest(choices: Choices, registry: Registry, *, best: bool) -> None:
     """The router, and how much is measured."""
-    routed = "threshold" in registry.names(Kind.ROUTER)
-    if routed and any("policy" in each.table for each in choices.parts):
+    reasons = any("policy" in each.table for each in choices.parts)
+    if reasons and "threshold" in registry.names(Kind.ROUTER):
         why = [
             "A delegate answers where validation proves that this costs nothing and saves time; else nobody does.",
             "The router also says how sure each answer is. Other goals: share = 0.35, max_loss = 0.01.",
         ]
         choices.parts.append(Choice({"router": {"goal": "free"}}, why))
-    if not best:
-        why = ["A first look: fewer queries are edited and timed than by default (500 and 200)."]
-        choices.parts.append(Choice({"evaluate": {"faithfulness": TESTED, "latency_sample": TESTED}}, why))
+    measured: dict[str, Any] = {} if best else {"faithfulness": TESTED, "latency_sample": TESTED}
+    why = [] if best else ["A first look: fewer queries are edited and timed than by default (500 and 200)."]
+    if reasons and "faithfulness" not in registry.names(Kind.REPORTER):
+        measured["faithfulness"] = 0
+        why.append("Whether the steps cause the answers is not measured: reasonrec-explain is not installed.")
+        choices.hints.append("Whether the policy's reasons are true can be measured: pip install 'reasonrec[explain]'.")
+    if measured:
+        choices.parts.append(Choice({"evaluate": measured}, why))
