@@ -97,6 +97,11 @@ class EditablePolicyConformance(PolicyConformance):
             assert after.mean() > before.mean(), f"{name}: assuming a label changes nothing"
             kinds = {step.kind for step in edited.steps[0] if step.edited}
             assert kinds == {StepKind.INFER}, f"{name}: edited steps are {sorted(kinds)}"
+            about = {step.about for step in edited.steps[0] if step.edited} - {None}
+            assumed = (name, policy.labels[name][int(labels[0])])
+            assert about <= {assumed}, f"{name}: the edited step says that it is about {about}, not {assumed}"
+            for field, label in {step.about for step in plain.steps[0] if step.about}:
+                assert label in policy.labels[field], f"a step is about {label!r}, which {field!r} does not have"
 
     def test_edited_queries_get_the_same_answer_alone(self, workplace: Workplace, ranked_task: Task) -> None:
         batch, observation, _ = workplace.asked(ranked_task)

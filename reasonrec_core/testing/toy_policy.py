@@ -153,7 +153,9 @@ class ToyPolicy(EditablePolicy[ToyPolicyConfig]):
             at = assumed.get(field, -1)
             label = self._labels[field][at if at >= 0 else int(values.argmax())]
             claim = f"you assumed {field} is “{label}”" if at >= 0 else f"{field} is likely “{label}”"
-            steps.append(Step(StepKind.INFER, claim, (), float(values.max()), edited=at >= 0))
+            others = tuple((self._labels[field][i], float(values[i])) for i in np.argsort(-values)[:CITED].tolist())
+            sure = float(values.max())
+            steps.append(Step(StepKind.INFER, claim, cited, sure, others, edited=at >= 0, about=(field, label)))
         return (*steps, Step(StepKind.DECIDE, "what followed", cited))
 
     def attribution(self, batch: QueryBatch, observation: Observation) -> Float32:

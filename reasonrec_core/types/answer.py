@@ -34,6 +34,7 @@ class Step:
         weight: how much it counts, in [0, 1].
         alternatives: other decisions that were possible, each with its weight, best first.
         edited: whether a person set it (see `Edits`) rather than the policy.
+        about: the item field and the label that an infer step is about, where a person may assume another one.
     """
 
     kind: StepKind
@@ -42,6 +43,7 @@ class Step:
     weight: float = 1.0
     alternatives: tuple[tuple[str, float], ...] = ()
     edited: bool = False
+    about: tuple[str, str] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values, as it stands in traces and decision cards."""
@@ -57,9 +59,9 @@ class Step:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Step:
         """The step that `to_dict` wrote."""
-        alternatives = tuple((str(name), float(weight)) for name, weight in value["alternatives"])
-        kind, evidence, edited = StepKind(value["kind"]), tuple(value["evidence"]), bool(value.get("edited", False))
-        return cls(kind, value["claim"], evidence, value["weight"], alternatives, edited)
+        rest = tuple((str(name), float(weight)) for name, weight in value["alternatives"])
+        first = (StepKind(value["kind"]), value["claim"], tuple(value["evidence"]), value["weight"])
+        return cls(*first, rest, bool(value.get("edited", False)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +114,8 @@ class Edits:
 
     def take(self, history: History, index: npt.NDArray[np.intp]) -> Edits:
         """The edits of the queries at ``index``, in that order; ``history`` is that of the whole batch."""
-        relevance = None
-        if self.relevance is not None:
-            entries = replace(history, items=np.arange(len(history.items), dtype=np.int32))
-            relevance = self.relevance[entries.take(index).items]
+        entries = replace(history, items=np.arange(len(history.items), dtype=np.int32)).take(index).items
+        relevance = None if self.relevance is None else self.relevance[entries]
         return Edits(relevance, {name: labels[index] for name, labels in self.assume.items()})
 
 

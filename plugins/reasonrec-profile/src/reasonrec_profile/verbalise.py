@@ -116,10 +116,11 @@ def describe_inference(f: int, inference: Inference, evidence: HistoryWeights, b
     top = assumed if assumed >= 0 else int(np.argmax(belief * np.log(belief / field.prior)))
     others = [int(a) for a in np.argsort(-belief, kind="stable")[: LISTED + 1] if a != top][:LISTED]
     alternatives = tuple((field.labels[a], float(belief[a])) for a in others)
+    about = (field.name, field.labels[top])
     if assumed >= 0:
         own = format_percent(float(belief[top]))
         claim = f"you assumed {field.name} is “{field.labels[top]}” (without that: {own})"
-        return Step(StepKind.INFER, claim, (), 1.0, alternatives, edited=True)
+        return Step(StepKind.INFER, claim, (), 1.0, alternatives, edited=True, about=about)
     holders = field.membership[evidence.history.items][:, [top]].toarray()[:, 0] * evidence.weights(AgeDecay(1.0)) > 0
     now, usual = float(belief[top]), float(field.prior[top])
     times, what = now / max(usual, 1e-9), f"interest in “{field.labels[top]}” ({field.name.replace('_', ' ')})"
@@ -132,6 +133,7 @@ def describe_inference(f: int, inference: Inference, evidence: HistoryWeights, b
         (*(int(p) for p in np.flatnonzero(holders)), field.modality or field.name),
         float(np.clip(belief[top], 0.0, 1.0)),
         alternatives,
+        about=about,
     )
 
 

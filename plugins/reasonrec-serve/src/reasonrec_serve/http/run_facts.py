@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reasonrec_core import __version__
+from reasonrec_core.components import Kind
 from reasonrec_core.errors import ReasonRecError
 from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.pipeline import EditedPolicy
@@ -26,6 +27,16 @@ def describe_run(run: Recommender) -> dict[str, Any]:
         "task": str(run.task),
         "policy": agent.policy.label if agent.policy else None,
         "delegates": list(agent.delegates),
+        "systems": [
+            {
+                "label": each.label,
+                "policy": kind is Kind.POLICY,
+                "summary": agent.registry.spec(kind, each.name).spec.summary,
+            }
+            for kind, each in agent.parts
+            if kind is not Kind.UNCERTAINTY
+        ],
+        "models": agent.models,
         "router": {str(task): router.config.model_dump(mode="json") for task, router in agent.routers.items()},
         "cutoff": max(run.config.evaluate.k),
         "dataset": {

@@ -1,0 +1,55 @@
+// What stands above the list: who answered and why, how sure that is, and what has to be said of it.
+import { html } from "./vendor/htm-preact.js";
+import { capitalise, sayChance, sayNoChance, sayPercent, sayRole, sayWho } from "./words.js";
+
+const DOTS = 20;
+
+/** Who answered, in one sentence. */
+export function WhoAnswered({ answer, run }) {
+  const { name, text } = sayWho(answer, run);
+  const systems = run?.systems.filter(({ label }) => label === name || isNamed(label, text)) ?? [];
+  return html`<div class="who">
+    <p>${name && html`<b>${name}</b>`} ${text}.</p>
+    ${systems.map((system) => html`<p class="hint" key=${system.label}>
+      <b>${system.label}</b>: ${sayRole(system, run)}</p>`)}
+  </div>`;
+}
+
+const isNamed = (label, text) => text.split(/[\s:;,()]+/).includes(label);
+
+/** The chance that the list holds what comes next, in words and as dots. */
+export function Chance({ answer }) {
+  const { confidence, cutoff } = answer;
+  const shown = answer.items.length < cutoff ? ` (${answer.items.length} are shown)` : "";
+  if (confidence === null) {
+    return html`<div class="chance none"><h3>Chance that the next item is here</h3><p class="hint">${sayNoChance(answer)}</p></div>`;
+  }
+  const full = Math.round(confidence * DOTS);
+  return html`<div class="chance">
+    <h3>Chance that the next item is here</h3>
+    <p class="big">${capitalise(sayChance(confidence))} <small>${sayPercent(confidence)}</small></p>
+    <p class="dots" aria-hidden="true">${Array.from({ length: DOTS }, (_, at) => html`<i class=${at < full ? "full" : ""}></i>`)}</p>
+    <p class="hint">Of the next item they take being among the first ${cutoff}${shown}, as measured on past answers.</p>
+  </div>`;
+}
+
+/** What was skipped, could not be done, or is not about this person. */
+export function Notes({ answer }) {
+  const notes = answer.notes.filter((note) => !note.startsWith("Confidence is not stated"));
+  const live = answer.live;
+  if (live?.problem) notes.push(`${capitalise(live.problem)}.`);
+  if (live?.events) notes.push(`What they did since counts, too: ${live.events} newer than the log that was learned from.`);
+  if (answer.attempts.length) notes.push(`Asked first, without success: ${answer.attempts.join("; ")}.`);
+  if (!notes.length) return null;
+  return html`<ul class="notes">${notes.map((note) => html`<li key=${note}>${note}</li>`)}</ul>`;
+}
+
+/** No answer is given: why, and where to look all the same. */
+export function Abstained({ answer, run, link }) {
+  return html`<section class="panel abstained" aria-labelledby="abstained-head">
+    <h2 id="abstained-head">No list is given</h2>
+    <p>${sayWho(answer, run).text}.</p>
+    <p class="hint">A list that is likely wrong is held back. That is this run’s setting, not a fault.</p>
+    <p><a class="button" href=${link}>Show what each model would say</a></p>
+  </section>`;
+}

@@ -1,0 +1,111 @@
+// Who is asked for: a person by their id, or a list of items; and what they took, each of which can be ignored.
+import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
+import { ask } from "./api.js";
+import { Picture, sayFields } from "./catalogue.js";
+import { Combobox } from "./combobox.js";
+import { askHistory, askUser, setHistory, toggleIgnored } from "./request.js";
+import { sayCount } from "./words.js";
+
+const SHOWN = 24; // items of a history, unless more are wanted
+const FOUND = 8;
+
+const findUsers = async (words, signal) =>
+  (await ask(`/v1/users?${new URLSearchParams({ q: words, limit: FOUND })}`, { signal })).users;
+const findItems = async (words, signal) =>
+  (await ask(`/v1/items?${new URLSearchParams({ q: words, limit: FOUND })}`, { signal })).items;
+const showUser = ({ id, history, isNew }) =>
+  html`<b>${id}</b> <small>${isNew ? "somebody new" : sayCount(history, "item")}</small>`;
+const showItem = (item) => html`<${Picture} id=${item.id} title=${item.title} info=${item} size=${64} />
+  <span><b>${item.title}</b> <small>${sayFields(item) || item.id}</small></span>`;
+
+/** Chooses whom the list is for. */
+export function ChoosePerson({ request, change, run }) {
+  const [byItems, setByItems] = useState(request.user === null && request.history !== null);
+  const people = run ? `${run.dataset.users.toLocaleString("en")} people are known.` : "";
+  return html`<section class="panel choose" aria-labelledby="choose-head">
+    <h2 id="choose-head">Recommend for</h2>
+    <div class="switch" role="group" aria-label="Recommend for">
+      <button type="button" aria-pressed=${byItems ? "false" : "true"} onClick=${() => setByItems(false)}>A person</button>
+      <button type="button" aria-pressed=${byItems ? "true" : "false"} onClick=${() => setByItems(true)}>A list of items</button>
+    </div>
+    ${byItems
+      ? html`<${ChooseItems} request=${request} change=${change} />`
+      : html`<${Combobox} name="person" label="Person’s id" hint=${`${people} Type how the id begins.`}
+          find=${findUsers} show=${showUser} choose=${(id) => change(askUser(request, id))}
+          addTyped=${(id) => ({ id, isNew: true })} />`}
+  </section>`;
+}
+
+function ChooseItems({ request, change }) {
+  const [text, setText] = useState("");
+  const items = request.user === null ? (request.history ?? []) : [];
+  const paste = (event) => {
+    event.preventDefault();
+    change(askHistory(request, text.split(/\r?\n/).map((line) => line.trim()).filter(Boolean)));
+  };
+  return html`
+    <${Combobox} name="item" label="Add an item" hint="By words of its title, or its id; oldest first."
+      find=${findItems} show=${showItem} choose=${(id) => change(askHistory(request, [...items, id]))} />
+    <details class="paste">
+      <summary>Paste ids</summary>
+      <form onSubmit=${paste}>
+        <label for="ids">Item ids, one per line, oldest first</label>
+        <textarea id="ids" rows="5" spellcheck=${false} value=${text} onInput=${(event) => setText(event.target.value)}></textarea>
+        <button type="submit" class="main">Use these</button>
+      </form>
+    </details>`;
+}
+
+/**
+ * What the list rests on, newest first.
+ * `entries`: {id, title, at, unknown}; `at` is the place in the answer's history, by which steps cite it.
+ */
+export function History({ entries, request, change, items, lit, editable, name }) {
+  const [all, setAll] = useState(false);
+  const shown = all ? entries : entries.slice(0, SHOWN);
+  const more = entries.length - shown.length;
+  const box = useRef(null);
+  useEffect(() => bringIntoView(box.current), [lit]);
+  const hint = editable
+    ? "The × lets the list be made as if an item did not count."
+    : "The × takes an item out of the list.";
+  return html`<section class="panel rest" aria-labelledby="history-head" ref=${box}>
+    <h2 id="history-head">${name === null ? "These items" : html`What <span class="id">${name}</span> took`}</h2>
+    ${entries.length
+      ? html`<p class="hint">${sayCount(entries.length, "item")}, newest first. ${hint}</p>`
+      : html`<p class="hint">Nothing that is known.</p>`}
+    <ul class="history">
+      ${shown.map((entry) => html`<${Entry} key=${`${entry.id} ${entry.at}`} entry=${entry} request=${request}
+        change=${change} info=${items(entry.id)} lit=${lit.has(entry.at)} editable=${editable} />`)}
+    </ul>
+    ${more > 0 && html`<button type="button" onClick=${() => setAll(true)}>Show ${more} more</button>`}
+  </section>`;
+}
+
+/** Scrolls the history, never the page, to the first entry that stands out. */
+function bringIntoView(box) {
+  const entry = box.querySelector(".lit");
+  if (!entry) return;
+  const list = entry.parentElement;
+  if (list.scrollWidth > list.clientWidth) list.scrollLeft = entry.offsetLeft - list.offsetLeft - 8;
+  else if (box.scrollHeight > box.clientHeight) {
+    const [top, bottom] = [entry.offsetTop - 8, entry.offsetTop + entry.offsetHeight + 8];
+    box.scrollTop = Math.min(top, Math.max(box.scrollTop, bottom - box.clientHeight));
+  }
+}
+
+function Entry({ entry, request, change, info, lit, editable }) {
+  const { id, title, unknown } = entry;
+  const ignored = request.ignore.includes(id);
+  const remove = () => change(setHistory(request, entry.others));
+  const act = editable && !unknown ? () => change(toggleIgnored(request, id)) : remove;
+  const word = ignored ? "Count again" : editable && !unknown ? "Ignore" : "Remove";
+  const state = unknown ? "not in the catalogue" : ignored ? "does not count" : "";
+  return html`<li class=${`entry ${ignored || unknown ? "off" : ""} ${lit ? "lit" : ""}`}>
+    <${Picture} id=${id} title=${title} info=${unknown ? null : info} size=${128} />
+    <span class="title">${title}${state && html` <small>${state}</small>`}</span>
+    ${lit && html`<span class="unseen">counts for the step that is chosen</span>`}
+    <button type="button" class="icon" aria-pressed=${editable && !unknown ? (ignored ? "true" : "false") : undefined}
+      aria-label=${`${word}: ${title}`} title=${word} onClick=${act}>${ignored ? "↺" : "×"}</button>
+  </li>`;
+}

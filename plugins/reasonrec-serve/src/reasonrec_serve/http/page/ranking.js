@@ -1,0 +1,99 @@
+// The list, and what became of it since the request before.
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/htm-preact.js";
+import { Picture, sayFields } from "./catalogue.js";
+import { joinWords, sayCount } from "./words.js";
+
+const SLOW = 350; // milliseconds in which an item moves to its new place
+const NAMED = 3;
+
+const SIGNS = {
+  entered: () => ({ sign: "New", said: "entered the list" }),
+  up: (places) => ({ sign: `▲ ${places}`, said: `up by ${places}` }),
+  down: (places) => ({ sign: `▼ ${places}`, said: `down by ${places}` }),
+};
+
+/** Items as cards, best first. `moves` is null where there is nothing to compare with. */
+export function Ranking({ items, moves, info, light }) {
+  const list = useRef(null);
+  useMovement(list, items);
+  return html`<ol class="ranking" tabindex="-1" aria-label="The list" ref=${list}>
+    ${items.map((item, at) => html`<${Card} key=${item.id} item=${item} rank=${at + 1} move=${moves?.by.get(item.id)}
+      info=${info(item.id)} light=${light} />`)}
+  </ol>`;
+}
+
+function Card({ item, rank, move, info, light }) {
+  const { sign, said } = SIGNS[move?.kind]?.(move.places) ?? {};
+  const causes = item.because ?? [];
+  const show = () => light(causes.map((cause) => cause.id));
+  const hide = () => light([]);
+  return html`<li class="card" data-id=${item.id} onMouseEnter=${show} onMouseLeave=${hide}>
+    <div class="frame">
+      <${Picture} id=${item.id} title=${item.title} info=${info} />
+      <span class="rank"><span class="unseen">Place </span>${rank}</span>
+      ${sign && html`<span class=${`move ${move.kind}`}><span aria-hidden="true">${sign}</span><span class="unseen">${said}</span></span>`}
+    </div>
+    <h3 class="title">${item.title}</h3>
+    <p class="fields">${sayFields(info) || item.id}</p>
+    ${causes.length > 0 && html`<p class="causes" tabindex="0" onFocus=${show} onBlur=${hide}>
+      Because of ${joinWords(causes.slice(0, NAMED).map((cause) => cause.title))}${causes.length > NAMED ? " and others" : ""}</p>`}
+  </li>`;
+}
+
+/** While the list is out of sight, what a change did to it: below everything, with the way back to it. */
+export function Strip({ items, moves, info, undo }) {
+  const [away, setAway] = useState(false);
+  useEffect(() => {
+    const look = new IntersectionObserver(([entry]) => setAway(!entry.isIntersecting && entry.boundingClientRect.top < 0));
+    look.observe(document.querySelector(".ranking"));
+    return () => look.disconnect();
+  }, []);
+  if (!away || !moves) return null;
+  const back = () => {
+    const list = document.querySelector(".ranking");
+    list.focus({ preventScroll: true });
+    list.scrollIntoView({ block: "start" });
+  };
+  return html`<aside class="strip" aria-label="The list as it is now">
+    <ol aria-hidden="true">${items.slice(0, 8).map((item) => html`<li key=${item.id} title=${item.title}>
+      <${Picture} id=${item.id} title=${item.title} info=${info(item.id)} size=${64} />
+      <i class=${moves.by.get(item.id).kind}></i>
+    </li>`)}</ol>
+    <button type="button" onClick=${undo}>Undo</button>
+    <button type="button" class="main" onClick=${back}>See the list</button>
+  </aside>`;
+}
+
+/** Items that were in the list before and are no longer. */
+export function LeftItems({ moves, info }) {
+  if (!moves?.left.length) return null;
+  return html`<section class="left" aria-labelledby="left-head">
+    <h3 id="left-head">${sayCount(moves.left.length, "item")} left the list</h3>
+    <ul>${moves.left.map((item) => html`<li key=${item.id}>
+      <${Picture} id=${item.id} title=${item.title} info=${info(item.id)} size=${64} /> <span>${item.title}</span>
+    </li>`)}</ul>
+  </section>`;
+}
+
+/** Lets what stays glide from where it was, unless the reader wants no motion. */
+function useMovement(list, items) {
+  const places = useRef(new Map());
+  const order = items.map((item) => item.id).join("\n");
+  useLayoutEffect(() => {
+    const before = places.current;
+    places.current = new Map();
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    for (const card of list.current.children) {
+      const id = card.dataset.id;
+      const { offsetLeft: x, offsetTop: y } = card;
+      places.current.set(id, { x, y });
+      if (still || !before.size) continue;
+      const old = before.get(id);
+      if (!old) card.animate([{ opacity: 0 }, { opacity: 1 }], { duration: SLOW });
+      else if (old.x !== x || old.y !== y) {
+        const from = `translate(${old.x - x}px, ${old.y - y}px)`;
+        card.animate([{ transform: from }, { transform: "none" }], { duration: SLOW, easing: "ease-out" });
+      }
+    }
+  }, [order]);
+}
