@@ -9,7 +9,7 @@ import click
 
 EPILOG = """\b
 Examples:
-  reasonrec serve runs/movielens
+  reasonrec serve runs/movielens --open
   reasonrec serve runs/shop --workers 2 --port 9000
   openssl rand -hex 32 > token; reasonrec serve runs/shop --host 0.0.0.0 --token-file token
   reasonrec serve runs/shop --store postgresql://shop@localhost/shop --watch 10
@@ -37,8 +37,9 @@ Examples:
 @click.option("--learn", type=float, default=0.0, metavar="SECONDS", help="Counting delegates learn events so often.")
 @click.option("--rate", type=float, default=1000.0, show_default=True, help="Requests a second of one client; 0: any.")
 @click.option("--queue", type=int, default=64, show_default=True, help="Requests that may wait for a worker.")
+@click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
 @click.option("--max-body", type=int, default=1_000_000, show_default=True, help="Bytes of a request.")
-def serve_command(run: Path, **options: Any) -> None:
+def serve_command(run: Path, show: bool, **options: Any) -> None:
     """Answer requests from a finished RUN over HTTP, until interrupted.
 
     Only this machine can reach it, unless --host says otherwise; then a token is demanded. Events that are sent to
@@ -56,4 +57,4 @@ def serve_command(run: Path, **options: Any) -> None:
         fault = error.errors()[0]
         where = "--" + "-".join(str(part) for part in fault["loc"]).replace("_", "-")
         raise ConfigError(f"{fault['msg']} (given: {fault['input']!r})", where=where) from error
-    launch(settings.check())
+    launch(settings.check(), show=show)

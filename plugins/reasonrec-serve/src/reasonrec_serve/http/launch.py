@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import tempfile
+import threading
+import webbrowser
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -33,8 +35,8 @@ HANGS = 60
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def launch(settings: ServeSettings) -> None:
-    """Serve until interrupted.
+def launch(settings: ServeSettings, *, show: bool = False) -> None:
+    """Serve until interrupted; ``show``: open the page in a browser.
 
     Raises:
         RunError: there is no run, or it cannot be served.
@@ -67,6 +69,8 @@ def launch(settings: ServeSettings) -> None:
         ws="none",
     )
     _announce(settings)
+    if show:
+        threading.Thread(target=_show_page, args=[_find_url(settings)], daemon=True).start()
     if settings.supervised:
         _supervise(config, listening, settings)
     else:
@@ -135,13 +139,25 @@ def _use_one_thread() -> None:
         os.environ.setdefault(name, "1")
 
 
+def _find_url(settings: ServeSettings) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}"
+
+
+def _show_page(url: str) -> None:
+    """Open the page; the browser's request waits until a worker is ready."""
+    from reasonrec_core.cli.console import note
+
+    if not webbrowser.open(url):
+        note(f"There is no browser here. Open {url} in one.")
+
+
 def _announce(settings: ServeSettings) -> None:
     from reasonrec_core.cli.console import note
     from reasonrec_serve.final_models import has_final_models
 
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     many = "" if settings.workers == 1 else f" by {settings.workers} processes"
-    note(f"Serving {settings.run.name} at http://{host}:{settings.port}{many}. Stop it with Ctrl+C.")
+    note(f"Serving {settings.run.name} at {_find_url(settings)}{many}. Stop it with Ctrl+C.")
     if not has_final_models(settings.run):
         note(
             "The evaluated models answer, which have never seen each user's newest interactions. Models that have seen "

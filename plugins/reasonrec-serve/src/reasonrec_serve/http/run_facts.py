@@ -33,8 +33,9 @@ def describe_run(run: Recommender) -> dict[str, Any]:
                 "policy": kind is Kind.POLICY,
                 "summary": agent.registry.spec(kind, each.name).spec.summary,
             }
-            for kind, each in agent.parts
-            if kind is not Kind.UNCERTAINTY
+            for kind in (Kind.POLICY, Kind.DELEGATE)
+            for found, each in agent.parts
+            if found is kind
         ],
         "models": agent.models,
         "router": {str(task): router.config.model_dump(mode="json") for task, router in agent.routers.items()},

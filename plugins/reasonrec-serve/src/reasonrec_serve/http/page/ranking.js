@@ -5,6 +5,7 @@ import { joinWords, sayCount } from "./words.js";
 
 const SLOW = 350; // milliseconds in which an item moves to its new place
 const NAMED = 3;
+const MOSTLY = "-35% 0px 0px 0px"; // what is in the uppermost third alone counts as out of sight
 
 const SIGNS = {
   entered: () => ({ sign: "New", said: "entered the list" }),
@@ -44,7 +45,7 @@ function Card({ item, rank, move, info, light }) {
 export function Strip({ items, moves, info, undo }) {
   const [away, setAway] = useState(false);
   useEffect(() => {
-    const look = new IntersectionObserver(([entry]) => setAway(!entry.isIntersecting && entry.boundingClientRect.top < 0));
+    const look = new IntersectionObserver(([entry]) => setAway(!entry.isIntersecting && entry.boundingClientRect.top < 0), { rootMargin: MOSTLY });
     look.observe(document.querySelector(".ranking"));
     return () => look.disconnect();
   }, []);
