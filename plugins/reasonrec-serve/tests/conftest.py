@@ -39,19 +39,30 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run folder. Tests do not change it."""
+def make_run(factory: pytest.TempPathFactory, name: str, **changes: Any) -> Path:
+    """A finished run of the tiny data set."""
     from reasonrec_core.config import check_config
     from reasonrec_core.pipeline.run import run_pipeline
     from reasonrec_core.registry import Registry
     from reasonrec_core.testing.tiny import tiny_dataset
 
-    data = tiny_dataset(tmp_path_factory.mktemp("tiny")).folder
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    config = check_config({**PIPELINE, "data": {"path": str(data)}}, "tiny.toml")
+    data = tiny_dataset(factory.mktemp("tiny")).folder
+    folder = factory.mktemp("runs") / name
+    config = check_config({**PIPELINE, "name": name, "data": {"path": str(data)}, **changes}, "tiny.toml")
     run_pipeline(config, folder, Registry.discover(), silent)
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run folder. Tests do not change it."""
+    return make_run(tmp_path_factory, "tiny")
+
+
+@pytest.fixture(scope="session")
+def abstaining(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run that holds back answers that are not sure enough."""
+    return make_run(tmp_path_factory, "shy", router={**PIPELINE["router"], "abstain": 0.5})
 
 
 Serve = Callable[..., TestClient]

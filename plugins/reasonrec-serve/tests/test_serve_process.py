@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,30 @@ def main_fails(arguments: list[str]) -> bool:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     return ended.value.code == 2
+
+
+def test_the_page_is_opened_where_that_is_wanted(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    from reasonrec_serve.http import launch
+
+    opened = list[str]()
+    monkeypatch.setattr(launch.webbrowser, "open", lambda url: opened.append(url) or len(opened) == 1)
+    launch._show_page("http://127.0.0.1:8000")
+    assert opened == ["http://127.0.0.1:8000"]
+    assert "no browser" not in capsys.readouterr().err
+    launch._show_page("http://127.0.0.1:8000")
+    assert "There is no browser here. Open http://127.0.0.1:8000 in one." in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_page_and_the_licences_of_what_it_is_made_with(tmp_path: Path) -> None:
+    package = Path(__file__).parents[1]
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=package, check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        held = {name.partition("/http/page/")[2] for name in wheel.namelist()}
+    page = package / "src" / "reasonrec_serve" / "http" / "page"
+    files = {str(path.relative_to(page)) for path in page.rglob("*") if path.is_file()}
+    assert {"index.html", "app.js", "vendor/htm-preact.js", "vendor/LICENSE-htm.txt"} <= files <= held
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState } from "./vendor/htm-preact.js";
 import { Problem, isReady } from "./api.js";
 
+const NOTHING = { key: null, asked: null, value: null, problem: null, busy: false };
 const LOOK = 2_000; // milliseconds between looks for a server that is gone
 
 /** `attempt` grows when it is worth asking again; `report` tells of a Problem; `announce` says something aloud. */
@@ -43,19 +44,19 @@ export function useServer(announce) {
  */
 export function useLoaded(key, load) {
   const { attempt, report } = useContext(Server);
-  const [state, setState] = useState({ key: null, value: null, problem: null, busy: false });
+  const [state, setState] = useState(NOTHING);
   const loader = useRef(load);
   loader.current = load;
 
   useEffect(() => {
     if (key === null) {
-      setState({ key: null, value: null, problem: null, busy: false });
+      setState(NOTHING);
       return undefined;
     }
     const stop = new AbortController();
-    setState((before) => ({ ...before, busy: true }));
+    setState((before) => ({ ...before, asked: key, busy: true }));
     loader.current(stop.signal).then(
-      (value) => stop.signal.aborted || setState({ key, value, problem: null, busy: false }),
+      (value) => stop.signal.aborted || setState({ key, asked: key, value, problem: null, busy: false }),
       (error) => {
         if (stop.signal.aborted) return;
         const problem = error instanceof Problem ? error : new Problem("refused", { what: String(error) });
@@ -65,5 +66,6 @@ export function useLoaded(key, load) {
     );
     return () => stop.abort();
   }, [key, attempt]);
-  return state;
+  // What is asked next is busy before it is sent, so that nobody takes the old value for it.
+  return { ...state, busy: state.busy || state.asked !== key };
 }

@@ -5,13 +5,15 @@ import { joinWords, sayCount } from "./words.js";
 
 const SLOW = 350; // milliseconds in which an item moves to its new place
 const NAMED = 3;
-const MOSTLY = "-35% 0px 0px 0px"; // what is in the uppermost third alone counts as out of sight
+const BELOW = "-35% 0px 1000000px 0px"; // all below the uppermost third: a list that ends above it is out of sight
 
 const SIGNS = {
   entered: () => ({ sign: "New", said: "entered the list" }),
   up: (places) => ({ sign: `▲ ${places}`, said: `up by ${places}` }),
   down: (places) => ({ sign: `▼ ${places}`, said: `down by ${places}` }),
 };
+
+const MARKS = { entered: "+", up: "▲", down: "▼", same: "" };
 
 /** Items as cards, best first. `moves` is null where there is nothing to compare with. */
 export function Ranking({ items, moves, info, light }) {
@@ -45,7 +47,7 @@ function Card({ item, rank, move, info, light }) {
 export function Strip({ items, moves, info, undo }) {
   const [away, setAway] = useState(false);
   useEffect(() => {
-    const look = new IntersectionObserver(([entry]) => setAway(!entry.isIntersecting && entry.boundingClientRect.top < 0), { rootMargin: MOSTLY });
+    const look = new IntersectionObserver(([entry]) => setAway(!entry.isIntersecting), { rootMargin: BELOW });
     look.observe(document.querySelector(".ranking"));
     return () => look.disconnect();
   }, []);
@@ -58,7 +60,7 @@ export function Strip({ items, moves, info, undo }) {
   return html`<aside class="strip" aria-label="The list as it is now">
     <ol aria-hidden="true">${items.slice(0, 8).map((item) => html`<li key=${item.id} title=${item.title}>
       <${Picture} id=${item.id} title=${item.title} info=${info(item.id)} size=${64} />
-      <i class=${moves.by.get(item.id).kind}></i>
+      <i class=${moves.by.get(item.id).kind}>${MARKS[moves.by.get(item.id).kind]}</i>
     </li>`)}</ol>
     <button type="button" onClick=${undo}>Undo</button>
     <button type="button" class="main" onClick=${back}>See the list</button>

@@ -3,6 +3,7 @@ import { html, useContext, useEffect, useMemo, useRef, useState } from "./vendor
 import { Abstained, Chance, Notes, WhoAnswered } from "./answer.js";
 import { ask } from "./api.js";
 import { Picture, useItems } from "./catalogue.js";
+import { useWantedFocus } from "./focus.js";
 import { Server, useLoaded } from "./loading.js";
 import { compareLists } from "./moves.js";
 import { ChoosePerson, History } from "./person.js";
@@ -16,6 +17,7 @@ import { sayCount, sayMoves } from "./words.js";
 export function Recommend({ run, undo }) {
   const { request, change } = undo;
   const { announce } = useContext(Server);
+  useWantedFocus();
   const key = isAsked(request) ? toFragment("", request) : null;
   const loaded = useLoaded(key, async (signal) => ({
     request,

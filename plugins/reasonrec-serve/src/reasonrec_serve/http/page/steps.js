@@ -3,6 +3,7 @@ import { html, useState } from "./vendor/htm-preact.js";
 import { ask } from "./api.js";
 import { Picture } from "./catalogue.js";
 import { Combobox } from "./combobox.js";
+import { wantFocus } from "./focus.js";
 import { assume } from "./request.js";
 import { capitalise, joinWords, sayPercent, saySource } from "./words.js";
 
@@ -66,12 +67,17 @@ function Labels({ field, step, request, change }) {
     ? [[step.about[1], step.edited ? null : step.weight], ...step.alternatives]
     : field.labels.slice(0, OFFERED).map((label) => [label, null]);
   const labels = new Map(offered.filter(([label]) => label !== assumed));
-  const take = (label) => change(assume(request, field.field, label));
+  const name = (label) => `${field.field}=${label}`;
+  const take = (label) => {
+    wantFocus(name(label ?? assumed));
+    change(assume(request, field.field, label));
+  };
   return html`<div class="labels" role="group" aria-label=${`Take for granted: ${field.field}`}>
-    ${assumed !== undefined && html`<button type="button" class="label" aria-pressed="true" onClick=${() => take(null)}>
+    ${assumed !== undefined && html`<button type="button" class="label" aria-pressed="true" data-focus=${name(assumed)}
+      onClick=${() => take(null)}>
       ${assumed} <span aria-hidden="true">×</span></button>`}
     ${[...labels].map(([label, share]) => html`<button type="button" key=${label} class="label" aria-pressed="false"
-      onClick=${() => take(label)}>${label} ${share !== null && html`<small>${sayPercent(share)}</small>`}</button>`)}
+      data-focus=${name(label)} onClick=${() => take(label)}>${label} ${share !== null && html`<small>${sayPercent(share)}</small>`}</button>`)}
     ${field.count > labels.size + (assumed === undefined ? 0 : 1) && html`<${OtherLabel} field=${field} take=${take} />`}
   </div>`;
 }

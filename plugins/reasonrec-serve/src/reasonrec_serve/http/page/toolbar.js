@@ -1,6 +1,6 @@
 // Undo, redo, sharing, and options of the list.
 import { html, useEffect, useState } from "./vendor/htm-preact.js";
-import { clearEdits, isEdited } from "./request.js";
+import { clearEdits, isEdited, toFragment } from "./request.js";
 
 const SIZES = [5, 10, 20, 50];
 const VARIETIES = [[0, "The best items"], [0.3, "Some variety"], [0.6, "Much variety"]];
@@ -13,7 +13,7 @@ export function Toolbar({ undo, announce }) {
     <button type="button" disabled=${!undo.canUndo} onClick=${undo.undo} title="Ctrl+Z">↶ Undo</button>
     <button type="button" disabled=${!undo.canRedo} onClick=${undo.redo} title="Ctrl+Shift+Z">↷ Redo</button>
     ${isEdited(request) && html`<button type="button" onClick=${() => change(clearEdits(request))}>Clear all changes</button>`}
-    <${CopyLink} announce=${announce} key=${location.hash} />
+    <${CopyLink} announce=${announce} key=${toFragment("", request)} />
     <${Options} request=${request} change=${change} />
   </div>`;
 }
