@@ -20,16 +20,14 @@ const isNamed = (label, text) => text.split(/[\s:;,()]+/).includes(label);
 /** The chance that the list holds what comes next, in words and as dots. */
 export function Chance({ answer }) {
   const { confidence, cutoff } = answer;
-  const shown = answer.items.length < cutoff ? ` (${answer.items.length} are shown)` : "";
-  if (confidence === null) {
-    return html`<div class="chance none"><h3>Chance that the next item is here</h3><p class="hint">${sayNoChance(answer)}</p></div>`;
-  }
+  const head = html`<h3>Chance that the next item they take is among the first ${cutoff}</h3>`;
+  if (confidence === null) return html`<div class="chance none">${head}<p class="hint">${sayNoChance(answer)}</p></div>`;
   const full = Math.round(confidence * DOTS);
   return html`<div class="chance">
-    <h3>Chance that the next item is here</h3>
+    ${head}
     <p class="big">${capitalise(sayChance(confidence))} <small>${sayPercent(confidence)}</small></p>
     <p class="dots" aria-hidden="true">${Array.from({ length: DOTS }, (_, at) => html`<i class=${at < full ? "full" : ""}></i>`)}</p>
-    <p class="hint">Of the next item they take being among the first ${cutoff}${shown}, as measured on past answers.</p>
+    <p class="hint">Where this was said of answers to people who were kept for checking, it came true about that often.</p>
   </div>`;
 }
 

@@ -16,7 +16,7 @@ export function sayChance(probability) {
 
 export const sayPercent = (share) => {
   const percent = 100 * share;
-  return `${percent > 0 && percent < 2 ? percent.toFixed(1) : Math.round(percent)} %`;
+  return `${percent > 0 && percent < 2 ? percent.toFixed(1) : Math.round(percent)}\u00a0%`;
 };
 
 export const sayCount = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
