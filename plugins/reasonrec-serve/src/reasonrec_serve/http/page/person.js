@@ -75,7 +75,7 @@ export function History({ entries, request, change, items, lit, editable, name }
       ? html`<p class="hint">${sayCount(entries.length, "item")}, newest first. ${hint}</p>`
       : html`<p class="hint">Nothing that is known.</p>`}
     <ul class="history">
-      ${shown.map((entry) => html`<${Entry} key=${`${entry.id} ${entry.at}`} entry=${entry} request=${request}
+      ${shown.map((entry) => html`<${Entry} key=${`${entry.id} ${entry.place}`} entry=${entry} request=${request}
         change=${change} info=${items(entry.id)} lit=${lit.has(entry.at)} editable=${editable} />`)}
     </ul>
     ${more > 0 && html`<button type="button" onClick=${() => setAll(true)}>Show ${more} more</button>`}

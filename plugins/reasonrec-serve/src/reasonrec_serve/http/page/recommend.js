@@ -23,11 +23,11 @@ export function Recommend({ run, undo }) {
     request,
     answer: await ask("/v1/recommend", { body: toBody(request), signal }),
   }));
-  const { answer, moves } = useMoves(loaded, announce);
+  const { answer, moves, key: answered } = useMoves(loaded, announce);
   const [places, setLit] = useState([]); // of the history, that stand out
   const lit = useMemo(() => new Set(places), [places]);
   const past = answer && isAsked(request) ? answer.history : [];
-  const entries = useMemo(() => listEntries(request, past), [request, past]);
+  const entries = useMemo(() => listEntries(request, past, answered === key), [request, past, answered === key]);
   const ids = [...(answer?.items ?? []), ...(moves?.left ?? [])].map((item) => item.id);
   const items = useItems([...new Set([...ids, ...entries.map((entry) => entry.id)])]);
   const editable = Boolean(run?.editable);
@@ -124,19 +124,23 @@ function useMoves(loaded, announce) {
     if (route === "abstain") announce("No list is given.");
     else announce(moves ? sayMoves(moves, items) : `${items.length} items. First is ${items[0]?.title ?? "none"}.`);
   }, [now]);
-  return { answer: now?.answer ?? null, moves };
+  return { answer: now?.answer ?? null, moves, key: shown.current.key };
 }
 
-/** The history newest first; ids of a list that the catalogue does not have stand among the others. */
-function listEntries(request, past) {
+/**
+ * The history newest first; ids of a list that the catalogue does not have stand among the others.
+ * `fresh`: whether `past` is the answer to this very request; which ids are unknown is not known before.
+ */
+function listEntries(request, past, fresh) {
   const ids = request.history ?? past.map(([id]) => id);
   const titles = new Map(past);
   let at = -1;
   return ids
     .map((id, place) => {
-      const unknown = !titles.has(id);
-      at += unknown ? 0 : 1;
-      return { id, title: titles.get(id) ?? id, at: unknown ? -1 : at, unknown, others: ids.filter((_, other) => other !== place) };
+      const known = titles.has(id);
+      at += known ? 1 : 0;
+      const unknown = fresh && !known;
+      return { id, title: titles.get(id) ?? id, at: fresh && known ? at : -1, unknown, place, others: ids.filter((_, other) => other !== place) };
     })
     .reverse();
 }
