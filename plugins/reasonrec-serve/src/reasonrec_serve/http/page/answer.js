@@ -3,6 +3,7 @@ import { html } from "./vendor/htm-preact.js";
 import { capitalise, sayChance, sayNoChance, sayPercent, sayRole, sayWho } from "./words.js";
 
 const DOTS = 20;
+const SAID = ["Confidence is not stated", "No answer is given"]; // notes whose place is elsewhere on the page
 
 /** Who answered, in one sentence. */
 export function WhoAnswered({ answer, run }) {
@@ -33,7 +34,7 @@ export function Chance({ answer }) {
 
 /** What was skipped, could not be done, or is not about this person. */
 export function Notes({ answer }) {
-  const notes = answer.notes.filter((note) => !note.startsWith("Confidence is not stated"));
+  const notes = answer.notes.filter((note) => !SAID.some((start) => note.startsWith(start)));
   const live = answer.live;
   if (live?.problem) notes.push(`${capitalise(live.problem)}.`);
   if (live?.events) notes.push(`What they did since counts, too: ${live.events} newer than the log that was learned from.`);

@@ -1,5 +1,5 @@
 // The page: where one is, what is asked, and the views.
-import { html, render, useCallback, useEffect, useRef, useState } from "./vendor/htm-preact.js";
+import { html, render, useCallback, useContext, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { ask } from "./api.js";
 import { Compare } from "./compare.js";
 import { Health } from "./health.js";
@@ -24,6 +24,7 @@ function Page() {
   const { view, undo } = usePlace();
   const run = useLoaded("run", (signal) => ask("/v1/run", { signal })).value;
   const main = useRef(null);
+  const mayAsk = useContext(Server).trouble?.kind !== "token";
   const name = run?.name ?? "";
   useEffect(() => {
     document.title = [undo.request.user ?? "", capitalise(view), name, "ReasonRec"].filter(Boolean).join(" · ");
@@ -43,9 +44,9 @@ function Page() {
     </header>
     <main id="main" tabindex="-1" ref=${main}>
       <${Trouble} />
-      ${view === "recommend" && html`<${Recommend} run=${run} undo=${undo} />`}
-      ${view === "compare" && html`<${Compare} run=${run} request=${undo.request} />`}
-      ${view === "health" && html`<${Health} run=${run} />`}
+      ${mayAsk && view === "recommend" && html`<${Recommend} run=${run} undo=${undo} />`}
+      ${mayAsk && view === "compare" && html`<${Compare} run=${run} request=${undo.request} />`}
+      ${mayAsk && view === "health" && html`<${Health} run=${run} />`}
     </main>`;
 }
 

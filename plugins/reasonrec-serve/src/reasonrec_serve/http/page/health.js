@@ -85,7 +85,7 @@ function Latency({ latency }) {
     <h3 id="latency">How long requests take</h3>
     <p class="hint">Half are answered within the first time, 19 of 20 within the second, 99 of 100 within the third.</p>
     <div class="scroll" tabindex="0" role="region" aria-label="Times by route"><table>
-      <thead><tr><th scope="col">Route</th><th scope="col">Requests</th><th scope="col">Half (p50)</th>
+      <thead><tr><th scope="col">Route</th><th scope="col">Count</th><th scope="col">Half (p50)</th>
         <th scope="col">19 of 20 (p95)</th><th scope="col">99 of 100 (p99)</th></tr></thead>
       <tbody>${rows.map(([route, each]) => html`<tr key=${route}><th scope="row"><code>${sayRoute(route)}</code></th>
         <td>${each.count.toLocaleString("en")}</td><td>${sayMilliseconds(each.p50_ms)}</td>

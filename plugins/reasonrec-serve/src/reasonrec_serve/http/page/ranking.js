@@ -1,7 +1,7 @@
 // The list, and what became of it since the request before.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { Picture, sayFields } from "./catalogue.js";
-import { joinWords, sayCount } from "./words.js";
+import { capitalise, joinWords, sayCount } from "./words.js";
 
 const SLOW = 350; // milliseconds in which an item moves to its new place
 const NAMED = 3;
@@ -21,7 +21,7 @@ export function Ranking({ items, moves, info, light }) {
   useMovement(list, items);
   return html`<ol class="ranking" tabindex="-1" aria-label="The list" ref=${list}>
     ${items.map((item, at) => html`<${Card} key=${item.id} item=${item} rank=${at + 1} move=${moves?.by.get(item.id)}
-      info=${info(item.id)} light=${light} />`)}
+      info=${info} light=${light} />`)}
   </ol>`;
 }
 
@@ -32,15 +32,29 @@ function Card({ item, rank, move, info, light }) {
   const hide = () => light([]);
   return html`<li class="card" data-id=${item.id} onMouseEnter=${show} onMouseLeave=${hide}>
     <div class="frame">
-      <${Picture} id=${item.id} title=${item.title} info=${info} />
+      <${Picture} id=${item.id} title=${item.title} info=${info(item.id)} />
       <span class="rank"><span class="unseen">Place </span>${rank}</span>
       ${sign && html`<span class=${`move ${move.kind}`}><span aria-hidden="true">${sign}</span><span class="unseen">${said}</span></span>`}
     </div>
     <h3 class="title">${item.title}</h3>
-    <p class="fields">${sayFields(info) || item.id}</p>
-    ${causes.length > 0 && html`<p class="causes" tabindex="0" onFocus=${show} onBlur=${hide}>
-      Because of ${joinWords(causes.slice(0, NAMED).map((cause) => cause.title))}${causes.length > NAMED ? " and others" : ""}</p>`}
+    <p class="fields">${sayFields(info(item.id)) || item.id}</p>
+    ${causes.length > 0 && html`<${Causes} causes=${causes} info=${info} show=${show} hide=${hide} />`}
+    ${!causes.length && item.why && html`<p class="fields">${capitalise(item.why)}</p>`}
   </li>`;
+}
+
+/** What an item is recommended for: pictures where there are any, else titles. */
+function Causes({ causes, info, show, hide }) {
+  const first = causes.slice(0, NAMED);
+  const others = causes.length > NAMED ? " and others" : "";
+  const words = `Because of ${joinWords(first.map((cause) => cause.title))}${others}`;
+  const seen = first.some((cause) => info(cause.id)?.image);
+  return html`<button type="button" class="causes" aria-label=${words} title=${words} onFocus=${show} onBlur=${hide} onClick=${show}>
+    ${seen
+      ? html`<span>Because of</span> ${first.map((cause) => html`<${Picture} key=${cause.id} id=${cause.id}
+          title=${cause.title} info=${info(cause.id)} size=${64} />`)}`
+      : words}
+  </button>`;
 }
 
 /** While the list is out of sight, what a change did to it: below everything, with the way back to it. */
