@@ -65,6 +65,12 @@ def abstaining(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory, "shy", router={**PIPELINE["router"], "abstain": 0.5})
 
 
+@pytest.fixture(scope="session")
+def without_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of delegates alone."""
+    return make_run(tmp_path_factory, "quick", policy=None, router=None)
+
+
 Serve = Callable[..., TestClient]
 
 

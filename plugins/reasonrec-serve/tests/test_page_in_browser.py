@@ -436,3 +436,26 @@ def test_chances_are_said_in_words(browser: Any, server: Running) -> None:
     }
     with opened_page(browser, server.url) as page:
         assert page.evaluate(script % list(wanted)) == list(wanted.values())
+
+
+def test_without_steps_to_change_an_item_is_taken_out_of_the_history(
+    browser: Any, without_policy: Path, tmp_path: Path
+) -> None:
+    run = Recommender.open(without_policy)
+    user = find_user(run, "replace")
+    past = [id for id, _ in run.recommend(user=user).history]
+    with (
+        running(without_policy, tmp_path) as server,
+        opened_page(browser, f"{server.url}/#recommend?user={user}") as page,
+    ):
+        page.locator(".card").first.wait_for()
+        settle(page)
+        assert page.get_by_role("heading", name="Take something for granted").count() == 0
+        page.get_by_role("button", name="Remove: ").first.click()
+        wait_until(page, "location.hash.includes('item=')")
+        settle(page)
+        assert listed(page) == ids_of(run.recommend(user=user, history=past[:-1]))
+        page.get_by_role("button", name="↶ Undo").click()
+        wait_until(page, "!location.hash.includes('item=')")
+        settle(page)
+        assert listed(page) == ids_of(run.recommend(user=user))
