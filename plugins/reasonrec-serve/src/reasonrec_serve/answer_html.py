@@ -16,7 +16,7 @@ def render_answer(answer: Answer) -> str:
     """The answer as HTML; its steps are not worked out for that."""
     said = [answer.reason]
     if answer.by:
-        said.insert(0, f"{answer.by} answers")
+        said.insert(0, f"{answer.by} answers ({answer.models} models)")
     if answer.confidence is not None:
         said.append(f"the next one is among the first {answer.cutoff} with a chance of {answer.confidence:.0%}")
     parts = [f"<p>{escape('; '.join(said))}.</p>", _render_items(answer.items)]

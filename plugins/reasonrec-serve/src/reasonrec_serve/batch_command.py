@@ -48,7 +48,7 @@ def recommend_to_users(
     with progress() as told:
         counts, before = write_batch(served, models, named, asked, out, workers, told)
     _say(named, skipped, limits.allowed is not None and not limits.allowed.any(), before)
-    _say_written(out, named, counts)
+    _say_written(out, named, counts, "final" if "final" in served.state else "evaluated")
 
 
 def _read_users(path: str) -> list[str]:
@@ -83,11 +83,12 @@ def _say(users: Any, skipped: dict[str, int], nothing: bool, before: int) -> Non
         note(f"The answers for {before} users were there from an earlier attempt.")
 
 
-def _say_written(out: Path, users: Any, counts: Any) -> None:
+def _say_written(out: Path, users: Any, counts: Any, models: str) -> None:
     from reasonrec_core.cli.console import note, plain
     from reasonrec_core.cli.console import out as say
 
-    say.print(f"{counts.rows:,} recommendations for {counts.users:,} users: {plain(str(out))}")
+    said = f"{counts.rows:,} recommendations for {counts.users:,} users, by the {models} models"
+    say.print(f"{said}: {plain(str(out))}", soft_wrap=True)
     if counts.quoted:
         note(f"{counts.quoted:,} cells got an apostrophe: a spreadsheet would take them for formulas.")
     if missing := len(users.names) - counts.users:
