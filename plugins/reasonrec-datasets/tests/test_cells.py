@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -213,6 +214,13 @@ def test_a_column_has_one_decimal_sign(cells: list[str], numbers: list[float | N
     assert found == {"weight": numbers}
     assert len(notes) == 1
     assert "by rule" in notes[0]
+
+
+def test_decimals_of_a_database_are_the_numbers_that_they_show(tmp_path: Path) -> None:
+    prices = pa.array([Decimal("25.15"), Decimal("64.07"), None])
+    parquet.write_table(pa.table({"item_id": ["a", "b", "c"], "price": prices}), tmp_path / "items.parquet")
+    (tmp_path / "interactions.csv").write_text("user_id,item_id\nu,a\nu,b\nv,c\n")
+    assert import_path(tmp_path).items.column("price").to_pylist() == [25.15, 64.07, None]
 
 
 def test_values_of_a_log_have_one_decimal_sign(tmp_path: Path) -> None:

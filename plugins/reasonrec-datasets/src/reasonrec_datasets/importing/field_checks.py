@@ -68,6 +68,8 @@ def _check_field(values: pa.Array, name: str, place: Place | None, notes: list[s
         return _join_labels(values)
     if pa.types.is_integer(kind):
         return values.cast(pa.float64() if pa.types.is_uint64(kind) else pa.int64())
+    if pa.types.is_decimal(kind):
+        values = values.cast(pa.string())  # by way of its digits: 25.15 cast at once is 25.150000000000002
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _check_finite(values.cast(pa.float64()), name, place)
     if not is_text(kind):
