@@ -4,6 +4,7 @@
 python benchmarks/fuzz.py --seed 0 --count 2000                       # over all readers
 python benchmarks/fuzz.py --seed 7 --count 500 --reader parquet --reader run
 python benchmarks/fuzz.py --seed 0 --count 20 --processes             # each command a process, in 2 GB and 30 s
+python benchmarks/fuzz.py --bombs                                     # what unpacks, nests or multiplies without end
 ```
 
 A case is drawn from reader, seed and number alone: ``fuzzing/tables.py`` makes files of data, ``fuzzing/runs.py``
@@ -18,13 +19,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from fuzzing.attempts import call_process, find_faults
+from fuzzing.bombs import LARGE
 
 HERE = Path(__file__).parent
 SHARES: Mapping[str, int] = {
@@ -79,6 +85,10 @@ def try_cases(seed: int, plan: Mapping[str, int], *, processes: bool = False) ->
 def _work(seed: int, plans: Sequence[tuple[str, int, int]], processes: bool) -> Iterator[dict[str, Any]]:
     """What a worker says of the cases, to its end."""
     words = [str(seed), *(":".join(map(str, plan)) for plan in plans), *(["--processes"] if processes else [])]
+    yield from _listen(words)
+
+
+def _listen(words: Sequence[str]) -> Iterator[dict[str, Any]]:
     environment = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "fuzzing.worker", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as worker:
@@ -86,6 +96,11 @@ def _work(seed: int, plans: Sequence[tuple[str, int, int]], processes: bool) -> 
         yield from map(json.loads, worker.stdout)
     if worker.returncode > 0:  # a defect of the fuzzer; what kills the process is a signal
         raise RuntimeError(f"the worker ended with {worker.returncode}: {command}")
+
+
+def try_small_bombs() -> Iterator[dict[str, Any]]:
+    """How each of `bombs.SMALL` ended."""
+    yield from _listen(["--bombs"])
 
 
 def write_table(seed: int, found: Mapping[str, Tally]) -> str:
@@ -98,6 +113,25 @@ def write_table(seed: int, found: Mapping[str, Tally]) -> str:
     return "\n".join(rows)
 
 
+def print_bombs() -> None:
+    """Try the bombs, and print their table: seconds of a processor, and the most memory where it is a process's own."""
+    print("| bomb | exit | s | MiB | failed |\n|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+        os.environ["REASONREC_CACHE"] = str(Path(folder) / "cache")
+        for name, make in LARGE.items():
+            shutil.rmtree(Path(folder) / "case", ignore_errors=True)
+            (Path(folder) / "case").mkdir()
+            case = make(Path(folder) / "case")
+            ended = call_process(case.arguments)
+            faults = list(find_faults(case, ended))
+            size = f"{ended.peak / 2**20:.0f}"
+            print(f"| {name} | {ended.code} | {ended.seconds:.1f} | {size} | {len(faults)} |", flush=True)
+            print(*faults, sep="\n", file=sys.stderr, end="")
+    for said in try_small_bombs():
+        print(f"| {said['bomb']} | {said['code']} | {said['seconds']:.1f} | | {len(said['faults'])} |", flush=True)
+        print(*said["faults"], sep="\n", file=sys.stderr, end="")
+
+
 def main() -> None:
     """Try, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -105,7 +139,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--reader", action="append", choices=sorted(SHARES), help="repeatable; all by default")
     parser.add_argument("--processes", action="store_true")
+    parser.add_argument("--bombs", action="store_true", help="try `fuzzing/bombs.py` and nothing else")
     given = parser.parse_args()
+    if given.bombs:
+        print_bombs()
+        return
     print(
         "| reader | seed | tried | exit 0 | exit 1 | exit 2 | failed | slowest, s |\n|---|---|---|---|---|---|---|---|"
     )

@@ -62,8 +62,6 @@ def last_of_all(scores: Float32, items: npt.NDArray[Any], n_items: int) -> None:
 
 def _more(n_fitted: int, n_items: int) -> int:
     if n_items < n_fitted:
-        raise DataError(
-            f"the catalogue has {n_items} items, and the component was fitted on {n_fitted}",
-            fix="A catalogue may grow at its end, not shrink. Fit again.",
-        )
+        what = f"the catalogue has {n_items} items, and the component was fitted on {n_fitted}"
+        raise DataError(what, fix="A catalogue may grow at its end, not shrink. Fit again.")
     return n_items - n_fitted

@@ -10,16 +10,19 @@ import shutil
 import socket
 import tempfile
 import time
-import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
+from zipfile import BadZipFile
 
 from reasonrec_core.errors import DataError
 
 WEEK = 7 * 24 * 3600.0
+NO_ARRAY = (OSError, ValueError, EOFError, TypeError, AttributeError, SyntaxError, TokenError, BadZipFile, zlib.error)
+"""What numpy was seen to raise where a file holds no arrays."""
 _ASIDE = re.compile(r"\..+\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)\.[a-z0-9_]{8}", re.DOTALL)
 
 
@@ -212,10 +215,9 @@ def read_json(path: Path) -> Any:
     try:
         with refuse_unreadable(path):
             return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise DataError(f"not valid JSON ({error.msg})", where=f"{path}:{error.lineno}:{error.colno}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"cannot be read ({error})", where=str(path)) from error
+    except (ValueError, RecursionError) as error:  # also no UTF-8, numbers of thousands of digits, lists without end
+        place = f":{error.lineno}:{error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise DataError(f"not valid JSON ({getattr(error, 'msg', error)})", where=f"{path}{place}") from error
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
@@ -228,13 +230,25 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
 def read_arrays(path: Path) -> dict[str, Any]:
     """Read what `write_arrays` wrote; a missing or damaged file, or one with objects in it, is a `DataError`."""
+    with _refuse_no_array(path) as numpy, numpy.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def read_array(path: Path, *, mapped: bool = False) -> Any:
+    """An array of an ``.npy`` (memory-mapped on demand); a missing or damaged file is a `DataError`."""
+    with _refuse_no_array(path) as numpy:
+        return numpy.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+
+
+@contextmanager
+def _refuse_no_array(path: Path) -> Iterator[Any]:
     import numpy as np
 
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"cannot be read ({error})", where=str(path), fix="Fit again.") from error
+        yield np
+    except (*NO_ARRAY, MemoryError, RecursionError) as error:  # a damaged header may ask for any number of bytes
+        what = f"cannot be read ({' '.join(str(error).split())[:200]})"
+        raise DataError(what, where=str(path), fix="Run the pipeline again.") from error
 
 
 def sha256_of(path: Path) -> str:

@@ -17,7 +17,6 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from random import Random
 from types import FrameType
@@ -27,7 +26,9 @@ from reasonrec_core.cli.options import TURNING
 from reasonrec_core.io import is_leftover
 
 SECONDS, BYTES = 30, 2 << 30
-"""What one command may take."""
+"""What one command may take: of a processor's time, for others may use the machine, and of memory."""
+PATIENCE = 4
+"""How many times as long it may take by the clock."""
 LONGEST = 2500
 """Characters of an error message that somebody still reads."""
 ERROR = re.compile(r"^(error|Error|internal error): ", re.MULTILINE)
@@ -58,16 +59,17 @@ class TooLong(BaseException):
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended."""
+    """How a command ended: what it said, the seconds it took, and the most bytes of memory, where that is known."""
 
     code: int
     out: str
     err: str
     seconds: float
+    peak: int = 0
 
 
 def call(arguments: Sequence[str]) -> Ended:
-    """Run the command line in this process, as a process of its own would, for at most `SECONDS`."""
+    """Run the command line in this process, as a process of its own would, in `SECONDS`."""
     streams = [
         io.TextIOWrapper(io.BytesIO(), "utf-8", how, write_through=True) for how in ("strict", "backslashreplace")
     ]
@@ -76,8 +78,9 @@ def call(arguments: Sequence[str]) -> Ended:
     def stop(signum: int, frame: FrameType | None) -> None:
         raise TooLong
 
-    old = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(SECONDS)
+    old = [signal.signal(number, stop) for number in (signal.SIGALRM, signal.SIGPROF)]
+    signal.alarm(SECONDS * PATIENCE)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]), warnings.catch_warnings():
             warnings.simplefilter("always")
@@ -88,7 +91,9 @@ def call(arguments: Sequence[str]) -> Ended:
         code = -1
     finally:
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, old)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        for number, handler in zip((signal.SIGALRM, signal.SIGPROF), old, strict=True):
+            signal.signal(number, handler)
     said = []
     for stream in streams:
         stream.flush()
@@ -100,16 +105,27 @@ def call(arguments: Sequence[str]) -> Ended:
 
 def call_process(arguments: Sequence[str]) -> Ended:
     """Run the command line as a process of its own, in `SECONDS` and `BYTES`."""
-    begin = time.perf_counter()
     command = [sys.executable, "-m", "reasonrec_core", *arguments]
-    limit = partial(resource.setrlimit, resource.RLIMIT_DATA, (BYTES, BYTES))
     environment = {**os.environ, "TMPDIR": tempfile.gettempdir(), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    try:
-        done = subprocess.run(command, capture_output=True, preexec_fn=limit, env=environment, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        return Ended(-1, "", "", SECONDS)
-    said = [stream.decode("utf-8", "backslashreplace") for stream in (done.stdout, done.stderr)]
-    return Ended(done.returncode, said[0], said[1], time.perf_counter() - begin)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (BYTES, BYTES))
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+
+    with tempfile.TemporaryFile(dir="/tmp") as out, tempfile.TemporaryFile(dir="/tmp") as err:
+        process = subprocess.Popen(command, stdout=out, stderr=err, preexec_fn=limit, env=environment)
+        late = time.perf_counter() + SECONDS * PATIENCE
+        while (found := os.wait4(process.pid, os.WNOHANG))[0] == 0:
+            time.sleep(0.02)
+            if time.perf_counter() > late:
+                process.kill()
+        code = process.returncode = os.waitstatus_to_exitcode(found[1])
+        said = []
+        for stream in (out, err):
+            stream.seek(0)
+            said.append(stream.read().decode("utf-8", "backslashreplace"))
+    code = -1 if code in {-signal.SIGXCPU, -signal.SIGKILL} else code
+    return Ended(code, said[0], said[1], found[2].ru_utime + found[2].ru_stime, found[2].ru_maxrss * 1024)
 
 
 def find_faults(case: Case, ended: Ended) -> Iterator[str]:
@@ -131,7 +147,7 @@ def find_faults(case: Case, ended: Ended) -> Iterator[str]:
         yield "ran out of memory"
     if steering := sorted({c for c in ended.out + ended.err if _steers(c)}):
         yield f"raw characters that steer a terminal: {steering}"
-    if (peak := resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024) > BYTES:
+    if (peak := ended.peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024) > BYTES:
         yield f"the process has taken {peak:,} bytes"
     if ended.code != 0 and case.out is not None and os.path.lexists(case.out):
         yield f"left {case.out.name}"

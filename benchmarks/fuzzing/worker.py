@@ -1,7 +1,7 @@
 """Tries cases in a process of its own, and says after each what is wrong: a JSON line a case.
 
 ``python -m fuzzing.worker SEED READER:FIRST:LAST ...`` from the folder of benchmarks; ``--processes`` runs each command
-as a process under limits.
+as a process under limits. ``python -m fuzzing.worker --bombs`` tries `bombs.SMALL`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from random import Random
 
 from fuzzing.attempts import Case, call, call_process, try_once
+from fuzzing.bombs import SMALL
 from fuzzing.runs import Runs
 from fuzzing.tables import MAKERS, make_case
 
@@ -45,6 +46,22 @@ def main(seed: int, plans: list[str], processes: bool) -> None:
                 print(json.dumps({**said, "seconds": time.perf_counter() - begin}), file=report)
 
 
+def try_bombs() -> None:
+    """Try the small bombs, one after the other."""
+    report = os.fdopen(os.dup(1), "w", buffering=1)
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
+        os.environ["REASONREC_CACHE"] = str(Path(name) / "cache")
+        for bomb, make in SMALL.items():
+            begin = time.process_time()
+            code, faults = try_once(partial(_make_bomb, make), Path(name), Random(0))
+            said = {"bomb": bomb, "code": code, "faults": faults, "seconds": time.process_time() - begin}
+            print(json.dumps(said), file=report)
+
+
+def _make_bomb(make: Callable[[Path], Case], folder: Path, chance: Random) -> Case:
+    return make(folder)
+
+
 def choose_maker(reader: str, place: Path, runs: list[Runs]) -> Callable[[Path, Random], Case]:
     """What makes a case of the reader in a folder; the run that is copied for each try is made once."""
     if reader in MAKERS:
@@ -57,5 +74,8 @@ def choose_maker(reader: str, place: Path, runs: list[Runs]) -> Callable[[Path, 
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--bombs"]:
+        try_bombs()
+        sys.exit()
     words = [word for word in sys.argv[1:] if word != "--processes"]
     main(int(words[0]), words[1:], "--processes" in sys.argv)

@@ -12,7 +12,7 @@ from reasonrec_core.catalog_growth import grown
 from reasonrec_core.components import Delegate, FitData, Settings
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
-from reasonrec_core.io import whole_file
+from reasonrec_core.io import read_array, whole_file
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import Float32, Int32, Interactions, Observation, QueryBatch, Ranking, Task
 
@@ -86,7 +86,7 @@ class Popularity(Delegate[PopularityConfig]):
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read the counts."""
         self = super().load(folder, catalog)
-        self._remember(grown(np.load(folder / "counts.npy", allow_pickle=False), len(catalog)))
+        self._remember(grown(read_array(folder / "counts.npy"), len(catalog)))
         return self
 
     def _remember(self, counts: Float32) -> None:

@@ -181,11 +181,8 @@ def open_split(folder: Path, dataset: Dataset) -> Split:
     if not isinstance(manifest, dict) or manifest.get("format") != SPLIT_FORMAT:
         raise DataError("not a split of this version", where=str(folder / SPLIT_MANIFEST), fix="Make it again.")
     if manifest["dataset"]["hash"] != dataset.hash:
-        raise DataError(
-            f"this split belongs to other data ({manifest['dataset']['name']})",
-            where=str(folder),
-            fix=f"Split {dataset.name} again, or open the dataset it was made from.",
-        )
+        fix = f"Split {dataset.name} again, or open the dataset it was made from."
+        raise DataError(f"this split belongs to other data ({manifest['dataset']['name']})", where=str(folder), fix=fix)
     for name, wanted in manifest["files"].items():
         path = folder / name
         if Path(name).name != name or not path.is_file() or sha256_of(path) != wanted:

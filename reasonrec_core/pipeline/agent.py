@@ -171,10 +171,8 @@ class Agent:
     def features(self, batch: QueryBatch, answers: Mapping[str, Ranking], request: bool = True) -> Signals:
         """What the request and the delegates' answers to it tell (`reasonrec_core.routing.AnswerFeatures`)."""
         if self.popularity is None:
-            raise RunError(
-                "the run does not hold its items' popularity, which its router needs",
-                fix="Fit it again with this version.",
-            )
+            what = "the run does not hold its items' popularity, which its router needs"
+            raise RunError(what, fix="Fit it again with this version.")
         heads = {label: ranking.head(self.width) for label, ranking in answers.items()}
         found: dict[str, Uncertainty] = {}
         for each in self.looks_at:

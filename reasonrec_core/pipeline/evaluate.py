@@ -152,11 +152,9 @@ def judge_explanations(prepared: Prepared, agent: Agent, answers: Mapping[str, A
     assert agent.policy is not None
     policy, name = agent.policy.part, agent.policy.name
     if not isinstance(policy, JudgingPolicy):
-        raise PluginError(
-            f"policy {name!r} explains, but brings nothing to judge explanations with",
-            where="evaluate.tasks",
-            fix="Take explain out, or see reasonrec_core.evaluate.JudgingPolicy.",
-        )
+        what = f"policy {name!r} explains, but brings nothing to judge explanations with"
+        fix = "Take explain out, or see reasonrec_core.evaluate.JudgingPolicy."
+        raise PluginError(what, where="evaluate.tasks", fix=fix)
     said = {label: each.text for label, each in answers.items() if each.text is not None}
     with prepared.registry.guard(Kind.POLICY, name, "judge"):
         return policy.judge(prepared.dataset, prepared.split, "test", said)

@@ -8,15 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from reasonrec_core.components import Delegate, Kind, Reporter, RequestWatcher, UncertaintyEstimator
 from reasonrec_core.config import TRACE, PipelineConfig, load_config
 from reasonrec_core.data.dataset import Dataset
+from reasonrec_core.errors import RunError
+from reasonrec_core.io import read_array
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.pipeline.agent import POPULARITY, Agent, Named
-from reasonrec_core.pipeline.run_folder import RunFolder
+from reasonrec_core.pipeline.run_folder import RunFolder, show_command
 from reasonrec_core.pipeline.serving_catalog import ServingCatalog
+from reasonrec_core.plugins.checks import described
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import read_router
 from reasonrec_core.types import Task
@@ -49,8 +50,12 @@ class FinishedRun:
 
         No encoder is loaded, item features are memory-mapped.
         """
-        served = choose(ServingCatalog.open(path))
-        agent = load_agent(served, registry or Registry.discover())
+        try:
+            served = choose(ServingCatalog.open(path))
+            agent = load_agent(served, registry or Registry.discover())
+        except (KeyError, TypeError, ValueError, AttributeError) as error:  # components are guarded: not theirs
+            what = f"a file of the run does not hold what it should ({described(error)})"
+            raise RunError(what, where=str(path), fix=f"Make it anew: {show_command(path)} --refit '*'.") from error
         return cls(served.run, load_config(path / "config.toml"), served.dataset, agent)
 
     @cached_property
@@ -103,6 +108,6 @@ def load_agent(served: ServingCatalog, registry: Registry) -> Agent:
         policy,
         {label: load(Kind.UNCERTAINTY, label, name) for label, name in state["estimators"]},
         {Task(task): read_router(each, registry) for task, each in state["routers"].items()},
-        np.load(popularity, allow_pickle=False) if popularity.is_file() else None,
+        read_array(popularity) if popularity.is_file() else None,
         {Task(task): (label, reason) for task, (label, reason) in state["alone"].items()},
     )

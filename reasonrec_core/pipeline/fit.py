@@ -56,11 +56,8 @@ def check_components(config: PipelineConfig, registry: Registry) -> None:
         asked = {str(t) for t in config.tasks if kind is not Kind.DELEGATE or t not in others}
         missing = sorted(asked - set(spec.tasks)) if spec.tasks else []
         if missing and kind in {Kind.POLICY, Kind.DELEGATE}:
-            raise ConfigError(
-                f"{kind} {name!r} cannot do the task {missing[0]!r}",
-                where="evaluate.tasks",
-                fix=f"It does: {', '.join(sorted(spec.tasks))}.",
-            )
+            what, does = f"{kind} {name!r} cannot do the task {missing[0]!r}", ", ".join(sorted(spec.tasks))
+            raise ConfigError(what, where="evaluate.tasks", fix=f"It does: {does}.")
     for kind, name, where, settings in every:
         validated(registry.load(kind, name).Config, settings, where=where)
     if config.router is not None and config.router.consult is not None:
@@ -73,17 +70,15 @@ def check_consulting(config: PipelineConfig, registry: Registry) -> None:
     name, where = config.policy.name, "router.consult"
     policy = registry.create(Kind.POLICY, name, config.policy.settings, where="policy")
     if not (isinstance(policy, ConsultingPolicy) and policy.consults):
+        what = f"the policy {name!r} cannot decide again with delegates' answers in view"
+        fix = 'Take router.consult out, or use a policy that can, such as cot with answer = "label".'
         raise ConfigError(
-            f"the policy {name!r} cannot decide again with delegates' answers in view"
-            + (", as it is set" if isinstance(policy, ConsultingPolicy) else ""),
-            where=where,
-            fix='Take router.consult out, or use a policy that can, such as cot with answer = "label".',
+            what + (", as it is set" if isinstance(policy, ConsultingPolicy) else ""), where=where, fix=fix
         )
     if HORIZON not in {each.label for each in config.estimators}:
         fix = f'Add "{HORIZON}" to router.estimators.'
-        raise ConfigError(
-            f"{HORIZON!r} decides where delegates are consulted, but is not estimated", where=where, fix=fix
-        )
+        what = f"{HORIZON!r} decides where delegates are consulted, but is not estimated"
+        raise ConfigError(what, where=where, fix=fix)
 
 
 def make_component(prepared: Prepared, kind: Kind, each: ComponentConfig) -> Component[Any]:

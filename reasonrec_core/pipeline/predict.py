@@ -13,7 +13,7 @@ import numpy.typing as npt
 from reasonrec_core.components import Kind
 from reasonrec_core.errors import RunError
 from reasonrec_core.evaluate.loop import run_batches
-from reasonrec_core.io import content_hash
+from reasonrec_core.io import content_hash, read_arrays
 from reasonrec_core.pipeline.agent import Agent, Named
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.ranking import percentile_rank
@@ -191,8 +191,7 @@ def _answers(
 
     name = named.label if rows is None else f"{named.label}-consulted"
     stage = prepared.run.stage(f"answers-{task}-{part}-{name}", key, make)
-    with np.load(stage.folder / "answers.npz", allow_pickle=False) as saved:
-        arrays = dict(saved)
+    arrays = read_arrays(stage.folder / "answers.npz")
     return Answers(
         Ranking(arrays["items"], arrays["scores"]) if "items" in arrays else None,
         _nested(arrays),

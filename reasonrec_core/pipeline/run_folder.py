@@ -131,11 +131,9 @@ class RunFolder:
             raise RunError("this folder is not a run", where=str(path), fix="Runs hold a run.json.")
         if found != FORMAT:
             newer = isinstance(found, int) and found > FORMAT
-            raise RunError(
-                f"the run has format {found}, this version of reasonrec reads format {FORMAT}",
-                where=str(path),
-                fix="Update it: pip install --upgrade reasonrec." if newer else f"Make it anew: {_command(path)}.",
-            )
+            what = f"the run has format {found}, this version of reasonrec reads format {FORMAT}"
+            fix = "Update it: pip install --upgrade reasonrec." if newer else f"Make it anew: {show_command(path)}."
+            raise RunError(what, where=str(path), fix=fix)
         return cls(path, **options)
 
     @contextmanager
@@ -221,7 +219,7 @@ class RunFolder:
         Raises:
             RunError: it is missing, damaged, or another than that.
         """
-        folder, command = child(self.path / "stages", name), _command(self.path)
+        folder, command = child(self.path / "stages", name), show_command(self.path)
         try:
             stamp = Stamp.read(folder)
             damage = stamp.find_damage(folder, unread=unread)
@@ -240,7 +238,7 @@ class RunFolder:
         Raises:
             RunError: what lies there is not what the component left.
         """
-        again = f"Fit it again: {_command(self.path)} --refit {folder.relative_to(self.path / 'stages').parts[0]}."
+        again = f"Fit it again: {show_command(self.path)} --refit {folder.relative_to(self.path / 'stages').parts[0]}."
         with registry.guard(kind, name, "load"):
             try:
                 return registry.load(kind, name).load(folder, catalog)
@@ -294,5 +292,6 @@ def _holds_other(path: Path) -> bool:
     return "run.json" not in names and not all(name in {LOCK, HOLDER} or is_leftover(name) for name in names)
 
 
-def _command(path: Path) -> str:
+def show_command(path: Path) -> str:
+    """The command that makes a run anew, where that is needed."""
     return f"reasonrec run {path / 'config.toml'} --out {path}"

@@ -22,7 +22,7 @@ import numpy as np
 
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import RunError
-from reasonrec_core.io import read_json, write_json
+from reasonrec_core.io import read_array, read_json, write_json
 from reasonrec_core.observe import ObservedItems
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.pipeline.stage_stamp import Stamp, child, find_damage
@@ -100,10 +100,6 @@ def map_features(folder: Path, names: list[str]) -> ObservedItems:
     """The features in a folder; a row of NaN is an item without the modality."""
     features, present = {}, {}
     for name in names:
-        try:
-            features[name] = np.load(child(folder, f"{name}.npy"), mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            where = str(folder / f"{name}.npy")
-            raise RunError(f"cannot be read ({error})", where=where, fix="Run the pipeline again.") from error
+        features[name] = read_array(child(folder, f"{name}.npy"), mapped=True)
         present[name] = ~np.isnan(features[name]).any(axis=1)
     return ObservedItems(features, present)

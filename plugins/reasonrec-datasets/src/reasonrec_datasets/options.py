@@ -67,7 +67,7 @@ READ_OPTIONS = (
                  help="What surrounds fields; backslash: quotes within are escaped so; none: they are ordinary.  "
                  "[default: double]"),
     click.option("--max-bytes", type=click.IntRange(min=1),
-                 help="Largest size that a packed file may unpack to.  [default: 1 GiB]"),
+                 help="Most bytes that a file may hold, unpacked.  [default: 1 GiB for packed ones]"),
     click.option("--max-columns", type=click.IntRange(min=1), help="Most columns of a file.  [default: 10000]"),
     click.option("--label-separator", metavar="TEXT", help="What separates categories in a cell, besides |: , or ;"),
 )  # fmt: skip

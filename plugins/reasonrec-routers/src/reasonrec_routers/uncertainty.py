@@ -93,10 +93,8 @@ class EvidenceHorizon(UncertaintyEstimator[Empty]):
 
 def _mass(deliberation: Deliberation | None, name: str) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     if deliberation is None or deliberation.mass is None:
-        raise PluginError(
-            f"the {name} estimator needs the policy's distribution, and this policy gives none",
-            fix="Use another estimator, or a policy that fills Deliberation.mass.",
-        )
+        what = f"the {name} estimator needs the policy's distribution, and this policy gives none"
+        raise PluginError(what, fix="Use another estimator, or a policy that fills Deliberation.mass.")
     mass = deliberation.mass.astype(np.float64)
     if mass.ndim != 2 or not mass.shape[1]:
         raise PluginError(f"Deliberation.mass has shape {mass.shape}, expected (B, K) with K >= 1")

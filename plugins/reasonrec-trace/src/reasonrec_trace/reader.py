@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from reasonrec_core.errors import RunError
+from reasonrec_core.io import read_json
 from reasonrec_trace.schema import COLUMNS, FORMAT, HEADER, RECORD, SCHEMA, TEST, Header, TraceRecord, to_row
 
 BATCH = 4096
@@ -103,9 +104,10 @@ def open_trace(path: Path) -> TraceFile:
     """Open the trace at ``path``, a file or a run folder.
 
     Raises:
-        RunError: there is none, or the file is foreign, damaged, or of another format than this version reads.
+        RunError: there is none, or the file is foreign, damaged, of another format than this version reads, or of
+            another fit than the one that the run folder holds now.
     """
-    path = find_trace(path)
+    given, path = path, find_trace(path)
     with _refused(path):
         raw = _json_header(path) if _is_json(path) else _parquet_header(path)
     found = raw.get("format") if isinstance(raw, dict) else None
@@ -118,10 +120,26 @@ def open_trace(path: Path) -> TraceFile:
             fix="Update it: pip install --upgrade reasonrec." if found > FORMAT else AGAIN,
         )
     try:
-        return TraceFile(path, Header.model_validate(raw))
+        header = Header.model_validate(raw)
     except ValidationError as error:
         what = f"the trace's header is damaged ({_first_fault(error)})"
         raise RunError(what, where=str(path), fix=AGAIN) from error
+    if given.is_dir() and (other := _find_difference(given, header)):
+        fix = f"Make it anew: reasonrec evaluate {given}. To read it nevertheless, name the file."
+        raise RunError(f"the trace is not of this run as it was fitted last: {other} differs", where=str(path), fix=fix)
+    return TraceFile(path, header)
+
+
+def _find_difference(run: Path, header: Header) -> str:
+    """What a run was fitted with since the trace was written, in words; "" where nothing shows."""
+    agent, data = run / "stages" / "agent" / "agent.json", run / "stages" / "data" / "dataset" / "manifest.json"
+    if not (agent.is_file() and data.is_file()):
+        return ""  # a trace that was copied, with a folder around it
+    state, manifest = read_json(agent), read_json(data)
+    if isinstance(manifest, dict) and manifest.get("hash") != header.data:
+        return "its data"
+    routers = state.get("routers") if isinstance(state, dict) else None
+    return "its router" if isinstance(routers, dict) and routers.get(header.task) != header.router else ""
 
 
 def read_trace(path: Path, columns: Sequence[str] | None = None, part: str | None = TEST) -> Trace:

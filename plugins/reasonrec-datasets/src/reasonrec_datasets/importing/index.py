@@ -51,6 +51,7 @@ def extend_items(
         DataError: a blank, repeated or already known id, or fields whose types do not fit.
     """
     new, items = check_fields(table, "item_id", place), dataset.catalog.table
+    fields = {*items.column_names}
     ids = new.column("item_id").to_pylist()
     known = [row for row, item in enumerate(ids) if item in dataset.catalog.index]
     if known:
@@ -58,7 +59,7 @@ def extend_items(
         what = f"item {ids[known[0]]!r} is in the catalogue already"
         raise make_cell_error(what, place, known[0], "item_id", fix=fix)
     for position, name in enumerate(new.column_names):
-        if name in items.column_names:
+        if name in fields:
             column = _cast_field(take_column(new, name), items.schema.field(name).type, name, place)
             new = new.set_column(position, name, column)
     order = _shuffled(new.column("item_id"), int(dataset.manifest["seed"]) + dataset.n_items)

@@ -57,8 +57,8 @@ def convert_numbers(table: pa.Table, keep: Collection[str], notes: list[str] | N
 
     ``notes`` gets a sentence for each column of which a cell is read by a rule, or is no number among numbers.
     """
-    for position, name in enumerate(table.column_names):
-        column = table.column(name)
+    columns = dict(zip(table.column_names, table.columns, strict=True))  # set_column copies the table
+    for name, column in columns.items():
         if pa.types.is_dictionary(column.type) or is_text(column.type):
             column = pa.chunked_array([decode_values(flatten_column(column))])
         if name in keep or not is_text(column.type) or column.null_count == len(column):
@@ -75,8 +75,8 @@ def convert_numbers(table: pa.Table, keep: Collection[str], notes: list[str] | N
         if parsed is not None and pc.any(pc.is_inf(parsed)).as_py():
             parsed = _convert_by_rule(column, name, said)
         if parsed is not None:
-            table = table.set_column(position, name, pc.if_else(pc.is_nan(parsed), None, parsed))
-    return table
+            columns[name] = pc.if_else(pc.is_nan(parsed), None, parsed)
+    return pa.table(columns, metadata=table.schema.metadata)
 
 
 def _note_codes(column: pa.ChunkedArray, zeros: pa.ChunkedArray, name: str, notes: list[str]) -> None:

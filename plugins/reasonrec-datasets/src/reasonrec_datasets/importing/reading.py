@@ -14,6 +14,7 @@ from pathlib import Path
 from reasonrec_core.errors import DataError
 
 MAX_BYTES = 1 << 30
+"""That a packed file unpacks to, where nothing is said."""
 MAX_COLUMNS = 10_000
 CELL_BYTES = 8
 """What a cell of a columnar file takes in memory at least, however well equal ones are packed."""
@@ -29,10 +30,11 @@ class FileReading:
         encoding: of text files; None: UTF-8, or what a byte-order mark says.
         delimiter: between fields; None: guessed from the header.
         quote: what surrounds fields: double, single, backslash, none; None: double, and a stray one is refused.
-        max_bytes: most that one file may unpack to.
+        max_bytes: most that one file may hold, unpacked; None: `MAX_BYTES` of a packed one, any of another.
         max_columns: most columns of one file.
         label_separator: between labels of ``categories``, besides ``|``.
         numbered: the user names columns by their numbers: the files have no header line.
+        start_only: no more than the beginning of text is read: the header is looked for.
         notes: sentences for the user.
         opened: the files that were read.
     """
@@ -40,10 +42,11 @@ class FileReading:
     encoding: str | None = None
     delimiter: str | None = None
     quote: str | None = None
-    max_bytes: int = MAX_BYTES
+    max_bytes: int | None = None
     max_columns: int = MAX_COLUMNS
     label_separator: str | None = None
     numbered: bool = False
+    start_only: bool = False
     notes: list[str] = field(default_factory=list)
     opened: set[Path] = field(default_factory=set)
 
@@ -52,14 +55,15 @@ class FileReading:
         if remark not in self.notes:
             self.notes.append(remark)
 
-    def refuse_bytes(self, size: int, path: Path) -> None:
-        """Refuse what unpacks to more than the limit.
+    def refuse_bytes(self, size: int, path: Path, *, packed: bool = True) -> None:
+        """Refuse what holds more than the limit; ``packed``: what is not seen of the file itself.
 
         Raises:
             DataError: with the setting that moves the limit.
         """
-        if size > self.max_bytes:
-            what = f"unpacks to more than {self.max_bytes:,} bytes"
+        most = self.max_bytes or (MAX_BYTES if packed else size)
+        if size > most:
+            what = f"{'unpacks to' if packed else 'holds'} more than {most:,} bytes"
             raise DataError(what, where=str(path), fix="If it is meant to, allow more: --max-bytes N.")
 
     def refuse_columns(self, count: int, path: Path) -> None:
@@ -109,7 +113,10 @@ def read_with(reading: FileReading) -> Iterator[FileReading]:
 
 
 @contextmanager
-def look_only() -> Iterator[None]:
-    """Files opened in the block are looked at, to see what they are: they do not count as read."""
-    with read_with(replace(current_reading(), opened=set(), notes=[])):
+def look_only(*, start: bool = False) -> Iterator[None]:
+    """Files opened in the block are looked at, to see what they are: they do not count as read.
+
+    ``start``: at their headers; of text the beginning is read.
+    """
+    with read_with(replace(current_reading(), opened=set(), notes=[], start_only=start)):
         yield

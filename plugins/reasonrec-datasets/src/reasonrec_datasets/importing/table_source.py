@@ -24,7 +24,7 @@ from reasonrec_datasets.importing.labels import note_labels, read_label_words, r
 from reasonrec_datasets.importing.log_rules import LogRules, apply_rules, drop_incomplete, weigh_events
 from reasonrec_datasets.importing.pictures import find_item_pictures
 from reasonrec_datasets.importing.raw_tables import RawTables
-from reasonrec_datasets.importing.reading import MAX_BYTES, MAX_COLUMNS, FileReading, read_with
+from reasonrec_datasets.importing.reading import MAX_COLUMNS, FileReading, read_with
 from reasonrec_datasets.importing.time_parsing import TimeForm
 
 PLAIN_STEMS = frozenset({"interactions", "ratings", "u", "sequences"})
@@ -44,8 +44,8 @@ class TableSettings(Settings):
     quote: Literal["double", "single", "backslash", "none"] | None = None
     """What surrounds fields that hold delimiters; backslash: double ones, those within follow a backslash; none: quotes
     are ordinary characters. Without it double ones, and one that seems to swallow a line is an error."""
-    max_bytes: int = Field(MAX_BYTES, gt=0)
-    """Largest size that a packed file may unpack to."""
+    max_bytes: int | None = Field(None, gt=0)
+    """Most bytes that a file may hold, unpacked; without it packed ones (Parquet, Arrow too) may unpack to 1 GiB."""
     max_columns: int = Field(MAX_COLUMNS, gt=0)
     """Most columns of a file."""
     label_separator: str | None = Field(None, min_length=1)

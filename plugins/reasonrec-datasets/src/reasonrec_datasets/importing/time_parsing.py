@@ -196,9 +196,10 @@ def _parse_formatted(values: pa.Array, form: str, name: str, place: Place | None
     if None in moments:
         code = moments.index(None)
         row = pc.index(codes.indices, pa.scalar(code, codes.indices.type)).as_py()
-        formats = guess_formats([codes.dictionary[code].as_py()])
+        shown = codes.dictionary[code].as_py()  # a day beyond any calendar is no value of Python's
+        formats = guess_formats([shown])
         fix = f"It would be read with --time-format {formats[0]!r}." if formats else CORRECT
-        raise make_cell_error(f"{name} {values[row].as_py()!r} is not {form!r}", place, row, name, fix=fix)
+        raise make_cell_error(f"{name} {shown!r} is not {form!r}", place, row, name, fix=fix)
     return pa.array(moments, pa.int64()).take(codes.indices)
 
 

@@ -21,7 +21,8 @@ from reasonrec_datasets.importing.raw_tables import REVIEW_COLUMNS, RawTables
 from reasonrec_datasets.importing.reading import look_only
 from reasonrec_datasets.importing.source_tables import SourceTable, make_raw_tables, read_matched
 from reasonrec_datasets.importing.table_source import TableSettings, TableSource
-from reasonrec_datasets.layouts.json_lines import SUFFIXES, JsonLines, find_columns, read_objects
+from reasonrec_datasets.layouts.json_lines import SUFFIXES, JsonLines, find_columns
+from reasonrec_datasets.layouts.json_objects import read_objects
 from reasonrec_datasets.layouts.places import LinePlace
 from reasonrec_datasets.layouts.tables import TEXT_FIELDS, list_files, read_beside
 

@@ -21,6 +21,8 @@ from reasonrec_datasets.importing.reading import FileReading, current_reading
 from reasonrec_datasets.layouts.encoding_guess import guess_encoding, show_read
 
 HEADER_BYTES = 1 << 20
+START_BYTES = 2 * HEADER_BYTES
+"""What is read of a file whose header is looked for."""
 LOOK_FOR_NUL = 4096
 STEP = 1 << 20
 WIDE_MARKS = {
@@ -130,7 +132,8 @@ def suggest_encoding(data: bytes, at: int) -> str:
 
 def _transcode(content: pa.Buffer, encoding: str, path: Path) -> pa.Buffer:
     try:
-        return pa.py_buffer(content.to_pybytes().decode(encoding).encode())
+        how = "replace" if current_reading().start_only else "strict"  # a letter may be cut in two
+        return pa.py_buffer(content.to_pybytes().decode(encoding, how).encode())
     except UnicodeDecodeError as error:
         raise make_undecodable(path, error) from error
     except UnicodeError as error:
@@ -152,16 +155,18 @@ def _read_bytes(path: Path, reading: FileReading) -> pa.Buffer:
             return read_within(stream, path, reading)
     if suffix == ".zip":
         return _read_zip(path, reading)
-    if path.stat().st_size == 0:
+    size = path.stat().st_size
+    reading.refuse_bytes(size, path, packed=False)
+    if size == 0:
         return pa.py_buffer(b"")
     with pa.memory_map(str(path)) as mapped:
-        return mapped.read_buffer()
+        return mapped.read_buffer(min(size, START_BYTES) if reading.start_only else size)
 
 
 def read_within(packed: IO[bytes] | gzip.GzipFile | pa.NativeFile, path: Path, reading: FileReading) -> pa.Buffer:
     """All that is unpacked, given up as soon as it is more than the limit."""
     parts = io.BytesIO()
-    while step := packed.read(STEP):
+    while (step := packed.read(STEP)) and not (reading.start_only and parts.tell() > START_BYTES):
         parts.write(step)
         reading.refuse_bytes(parts.tell(), path)
     return pa.py_buffer(parts.getbuffer())

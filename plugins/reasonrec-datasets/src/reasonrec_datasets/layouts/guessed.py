@@ -125,7 +125,7 @@ def _open_all(folder: Path, columns: ColumnMatcher) -> list[_File]:
     """
     files: list[_File] = []
     failed: list[DataError] = []
-    with look_only():
+    with look_only(start=True):
         for path in _list_tables(folder):
             try:
                 names = open_table(path).names

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-import gzip
-import io
 import json
-import re
-import warnings
-from collections.abc import Collection, Iterator, Mapping
+from array import array
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import json as arrow_json
@@ -24,14 +19,11 @@ from reasonrec_datasets.importing.column_matching import find_alias
 from reasonrec_datasets.importing.list_parsing import join_elements
 from reasonrec_datasets.importing.reading import current_reading
 from reasonrec_datasets.importing.source_tables import SourceTable
-from reasonrec_datasets.layouts.file_content import has_wide_mark, read_content, suggest_encoding
+from reasonrec_datasets.layouts.json_objects import read_objects, refuse_large
 
 SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
-LINE_BYTES = 1 << 26
-SURROGATE = re.compile("[\ud800-\udfff]")
 FIRST = 100
-ONE_A_LINE = "Every line holds one JSON object, or the file one array of objects."
-WRAPPERS = ("$date", "$oid", "$numberLong", "$numberInt", "$numberDouble", "$numberDecimal")
+ROWS = 100_000
 SCALARS = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
@@ -77,6 +69,8 @@ class JsonLines:
             DataError: not JSON, or an id (``encoded``) that is a list or an object; with the line.
         """
         names = [name for name in self.names if wanted is None or name in wanted]
+        with refuse_unreadable(self.path):
+            refuse_large(self.path)
         try:
             return SourceTable(self._read_with_arrow(names), self.path, _ObjectPlace(self))
         except (pa.ArrowException, OSError):
@@ -108,8 +102,16 @@ class JsonLines:
                 yield from ((line, inner) for inner in _unfold(row, self.unfolded))
 
     def _read_with_python(self, names: list[str], ids: frozenset[str], of_log: bool) -> SourceTable:
-        lines: list[int] = []
+        lines = array("q")
+        held: dict[str, list[pa.Array | None]] = {name: [] for name in names}
         columns: dict[str, list[Any]] = {name: [] for name in names}
+        objects: dict[str, tuple[int, Any]] = {}
+
+        def turn() -> None:  # Python's values take ten times the memory of Arrow's
+            for name, cells in columns.items():
+                held[name].append(_make_column(cells))
+                cells.clear()
+
         for line, row in self.rows():
             lines.append(line)
             for name in names:
@@ -117,17 +119,21 @@ class JsonLines:
                 if name in ids and isinstance(value, (bool, list, dict)):
                     what = f"{name} is {json.dumps(value)[:60]}, which cannot be an id"
                     raise DataError(what, where=f"{self.path}:{line}")
+                if isinstance(value, dict):
+                    objects.setdefault(name, (line, value))
                 columns[name].append(value)
-        arrays = {name: _make_column(cells) for name, cells in columns.items()}
-        left = [name for name, column in arrays.items() if column is None]
+            if len(lines) % ROWS == 0:
+                turn()
+        turn()
+        left = [name for name in names if name in objects]
         if left and of_log:
-            at = next(number for number, cell in enumerate(columns[left[0]]) if isinstance(cell, dict))
-            what = f"{left[0]} is an object: {json.dumps(columns[left[0]][at])[:60]}"
+            line, value = objects[left[0]]
+            what = f"{left[0]} is an object: {json.dumps(value)[:60]}"
             fix = "Write its text or number in its place, or leave the column out: --column NAME= (our name)."
-            raise DataError(what, where=f"{self.path}:{lines[at]}", fix=fix)
+            raise DataError(what, where=f"{self.path}:{line}", fix=fix)
         if left:
             current_reading().note(f"{self.path.name}: objects are not read: {', '.join(left)}")
-        table = pa.table({name: column for name, column in arrays.items() if column is not None})
+        table = pa.table({name: _join_columns(parts) for name, parts in held.items() if name not in objects})
         return SourceTable(table, self.path, _ObjectPlace(self, lines))
 
 
@@ -136,7 +142,7 @@ class _ObjectPlace:
     """Finds the line of a row; without ``lines`` by reading the file again."""
 
     file: JsonLines
-    lines: list[int] | None = None
+    lines: Sequence[int] | None = None
 
     def where(self, row: int, column: str | None = None) -> str:
         if self.lines is not None:
@@ -185,101 +191,31 @@ def _make_column(cells: list[Any]) -> pa.Array | None:
             return pa.array(cells, pa.float64() if float in kinds else pa.int64())
         except (pa.ArrowException, OverflowError):
             pass
-    return pa.array([cell if cell is None or isinstance(cell, str) else _write(cell) for cell in cells], pa.string())
+    return pa.array([_write_cell(cell) for cell in cells], pa.string())
+
+
+def _join_columns(parts: Sequence[pa.Array | None]) -> pa.ChunkedArray:
+    """One column of the parts' type; of text where they have several."""
+    arrays = [part for part in parts if part is not None]
+    kinds = {part.type for part in arrays if part.null_count < len(part)} or {pa.string()}
+    if kinds == {pa.int64(), pa.float64()}:
+        try:
+            return pa.chunked_array([part.cast(pa.float64()) for part in arrays])
+        except pa.ArrowException:
+            pass  # whole numbers that no float64 holds
+    if len(kinds) == 1:
+        kind = kinds.pop()
+        return pa.chunked_array([part if part.type == kind else pa.nulls(len(part), kind) for part in arrays])
+    return pa.chunked_array(
+        [pa.array([_write_cell(cell) for cell in part.to_pylist()], pa.string()) for part in arrays]
+    )
+
+
+def _write_cell(cell: Any) -> str | None:
+    return cell if cell is None or isinstance(cell, str) else _write(cell)
 
 
 def _write(cell: Any) -> str:
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return json.dumps(cell) if isinstance(cell, (list, bool)) else str(cell)
-
-
-def read_objects(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line numbers and objects of a file.
-
-    Raises:
-        DataError: not UTF-8, not JSON, not an object; with the line. Broken gzip.
-    """
-    reading = current_reading()
-    reading.opened.add(file)
-    with refuse_unreadable(file), _open_lines(file) as stream:
-        for number, line in enumerate(iter(partial(stream.readline, LINE_BYTES + 1), b""), 1):
-            if len(line) > LINE_BYTES:
-                raise DataError(f"a line is longer than {LINE_BYTES:,} bytes", where=f"{file}:{number}")
-            if number == 1 and re.match(rb"\s*\[\s*(\{|$)", line):
-                yield from _read_array(file)
-                return
-            if line.strip():
-                yield number, _read_object(line, f"{file}:{number}")
-
-
-def _open_lines(file: Path) -> IO[bytes] | gzip.GzipFile:
-    """The file's bytes, as UTF-8 where its encoding is known and another."""
-    if current_reading().encoding or has_wide_mark(file):
-        return io.BytesIO(read_content(file)[0].to_pybytes())
-    return gzip.open(file) if file.suffix == ".gz" else file.open("rb")
-
-
-def _read_array(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a file that is one array; they are counted instead of their lines."""
-    text = _decode(read_content(file)[0].to_pybytes(), str(file))
-    try:
-        rows = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        where = f"{file}:{getattr(error, 'lineno', 1)}:{getattr(error, 'colno', 1)}"
-        raise DataError(f"not JSON ({getattr(error, 'msg', error)})", where=where) from error
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict):
-            raise DataError(f"element {number} of the array is not an object", where=str(file))
-        if "\\u" in text and _holds_surrogates(row):
-            raise DataError(f"element {number} holds half of a surrogate pair, which is no text", where=str(file))
-        yield number, {name: _unwrap(each) for name, each in row.items()}
-
-
-def _decode(line: bytes, where: str) -> str:
-    try:
-        return line.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        what = f"byte 0x{line[error.start]:02x} is not UTF-8"
-        raise DataError(what, where=f"{where}:{error.start + 1}", fix=suggest_encoding(line, error.start)) from error
-
-
-def _read_object(line: bytes, where: str) -> dict[str, Any]:
-    text = _decode(line, where)
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError also: a number of thousands of digits
-        value = _read_literal(text)
-        if value is None:
-            column = getattr(error, "colno", 1)
-            what = f"not JSON ({getattr(error, 'msg', error)})"
-            raise DataError(what, where=f"{where}:{column}", fix=ONE_A_LINE) from error
-    if not isinstance(value, dict):
-        raise DataError("not a JSON object", where=where, fix=ONE_A_LINE)
-    if "\\u" in text and _holds_surrogates(value):
-        raise DataError("holds half of a surrogate pair, which is no text", where=where, fix="Write it in UTF-8.")
-    return {str(name): _unwrap(each) for name, each in value.items()}
-
-
-def _holds_surrogates(value: Any) -> bool:
-    try:
-        return SURROGATE.search(json.dumps(value, ensure_ascii=False)) is not None
-    except (RecursionError, ValueError, TypeError):  # nested without end; no JSON, where it was Python's notation
-        return True
-
-
-def _unwrap(value: Any) -> Any:
-    """What MongoDB's exports wrap: ``{"$date": "2020-01-01T00:00:00Z"}``, ``{"$oid": "..."}``."""
-    while isinstance(value, dict) and len(value) == 1 and (name := next(iter(value))) in WRAPPERS:
-        value = value[name]
-    return value
-
-
-def _read_literal(text: str) -> Any:
-    """What Python prints of an object, as in the dumps of Amazon (2014) and Steam."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # escapes that Python does not know
-            return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None

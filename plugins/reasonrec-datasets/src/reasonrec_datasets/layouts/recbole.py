@@ -124,14 +124,13 @@ def _read_fields(path: Path, table: str, columns: ColumnMatcher) -> SourceTable:
     """Items or users under our column names, with the types of the header."""
     file = AtomicFile.open(path)
     source = read_fields(file, table, columns)
-    result = source.table
-    for position, (name, kind) in enumerate(zip(source.names, file.types.values(), strict=True)):
-        column = result.column(position)
+    result = dict(zip(source.names, source.table.columns, strict=True))
+    for (name, column), kind in zip(result.items(), file.types.values(), strict=True):
         if kind == "float":
-            result = result.set_column(position, name, _floats(column, source, name))
+            result[name] = _floats(column, source, name)
         elif kind == "float_seq" or (kind == "token_seq" and name not in WORDS):
-            result = result.set_column(position, name, _labels(column))
-    return replace(source, table=result)
+            result[name] = _labels(column)
+    return replace(source, table=pa.table(result))
 
 
 def _floats(column: pa.ChunkedArray, source: SourceTable, name: str) -> pa.Array:

@@ -20,7 +20,7 @@ from reasonrec_core.errors import DataError
 from reasonrec_datasets.importing.column_matching import KEYS, ColumnMatcher, list_names
 from reasonrec_datasets.importing.number_parsing import convert_numbers
 from reasonrec_datasets.importing.raw_tables import RawTables
-from reasonrec_datasets.importing.reading import CELL_BYTES, current_reading, look_only
+from reasonrec_datasets.importing.reading import current_reading, look_only
 from reasonrec_datasets.importing.source_tables import (
     OpenTable,
     RowPlace,
@@ -37,6 +37,7 @@ from reasonrec_datasets.layouts.json_lines import JsonLines
 from reasonrec_datasets.layouts.part_files import find_table_parts, name_like_first, with_folder_columns
 from reasonrec_datasets.layouts.places import join_tables
 from reasonrec_datasets.layouts.sniffing import has_vague_suffix, looks_like_ratings, looks_like_table
+from reasonrec_datasets.layouts.unpacked_size import refuse_large_arrow, refuse_large_parquet
 
 PACKED = ("", ".gz", ".zip", ".bz2", ".xz", ".zst")
 TEXT_SUFFIXES = (*(f"{text}{packed}" for text in (".csv", ".tsv") for packed in PACKED), ".zip")
@@ -118,7 +119,8 @@ class ArrowFile:
         reading = current_reading()
         reading.opened.add(path)
         with _refuse_damaged(path):
-            names = tuple(pq.read_schema(path).names if _is_parquet(path) else _read_arrow(path).schema.names)
+            schema = pq.read_schema(path) if _is_parquet(path) else _read_arrow(path, rows=False).schema
+        names = tuple(schema.names)
         reading.refuse_columns(len(names), path)
         if len(set(names)) < len(names):
             double = next(name for name in names if names.count(name) > 1)
@@ -134,10 +136,10 @@ class ArrowFile:
         kept = [name for name in self.names if wanted is None or name in wanted]
         with _refuse_damaged(self.path):
             if _is_parquet(self.path):
-                rows = pq.read_metadata(self.path).num_rows
-                current_reading().refuse_bytes(rows * len(kept) * CELL_BYTES, self.path)
+                refuse_large_parquet(self.path, kept, current_reading())
                 table = pq.read_table(self.path, columns=kept, memory_map=True)
             else:
+                refuse_large_arrow(self.path, current_reading())
                 table = _read_arrow(self.path).select(kept)
             table.validate(full=True)
         if table.num_rows == 0:
@@ -149,14 +151,15 @@ def _is_parquet(path: Path) -> bool:
     return path.suffix.lower() == ".parquet"
 
 
-def _read_arrow(path: Path) -> pa.Table:
-    """A file in Arrow's file or stream format."""
+def _read_arrow(path: Path, *, rows: bool = True) -> pa.Table:
+    """A file in Arrow's file or stream format; without ``rows`` its columns alone."""
     with pa.memory_map(str(path)) as mapped:
         try:
-            return pa.ipc.open_file(mapped).read_all()
+            file = pa.ipc.open_file(mapped)
         except pa.ArrowInvalid:
             mapped.seek(0)
-            return pa.ipc.open_stream(mapped).read_all()
+            file = pa.ipc.open_stream(mapped)
+        return file.read_all() if rows else file.schema.empty_table()
 
 
 @contextmanager
@@ -187,7 +190,7 @@ def open_table(path: Path) -> OpenTable:
 
 def read_header(path: Path) -> tuple[str, ...]:
     """The columns of a table, to see whose layout it is; none where it cannot be opened."""
-    with look_only():
+    with look_only(start=True):
         try:
             return open_table(path).names
         except DataError:
