@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from reasonrec_core.components import Encoder, FitData, Kind
-from reasonrec_core.config import PipelineConfig
+from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.data import draw_click_split, draw_direct_split, make_split, open_or_import, open_split, save_split
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.reviews import find_visible_reviews, make_review_cases
@@ -22,7 +22,7 @@ from reasonrec_core.io import cache_folder, content_hash, hash_folder
 from reasonrec_core.observe import ObservedItems, observe_items
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.pipeline.component_key import component_key, hash_source
-from reasonrec_core.pipeline.run_folder import RunFolder
+from reasonrec_core.pipeline.run_folder import LOG, RunFolder
 from reasonrec_core.pipeline.stage_stamp import STAMP
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Cases, Int64, Observation, Progress, Task
@@ -102,7 +102,7 @@ def prepare(
 
     ``source`` is taken for the data that the settings name. What cannot work fails before the run is touched.
     """
-    source = open_source(config, registry) if source is None else source
+    source = open_source(config, registry, run) if source is None else source
     encoders = make_encoders(config, registry)
     split = make_split(source, config.split, registry)
     dataset, data = store_dataset(run, source)
@@ -136,9 +136,14 @@ def store_split(config: PipelineConfig, run: RunFolder, dataset: Dataset, split:
     return open_split(stage.folder / "split", dataset)
 
 
-def open_source(config: PipelineConfig, registry: Registry) -> Dataset:
-    """The data that the settings name."""
-    data = config.data
+def open_source(config: PipelineConfig, registry: Registry, run: RunFolder) -> Dataset:
+    """The data that the settings name; where it is gone, the run's own copy of it."""
+    data, kept = config.data, run.path / "config.toml"
+    if not Path(data.path).exists() and kept.is_file():
+        fitted = load_config(kept).data
+        if fitted.model_copy(update={"path": data.path}) == data and Path(fitted.path).name == Path(data.path).name:
+            LOG.warning("%s is gone: the run's own copy of it is used", data.path)
+            return Dataset.open(run.require_whole("data") / "dataset")
     return open_or_import(
         Path(data.path),
         format=data.format,

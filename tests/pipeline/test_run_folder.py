@@ -19,7 +19,7 @@ from reasonrec_serve import Recommender
 
 from reasonrec_core.builtin.popularity import Popularity
 from reasonrec_core.cli.main import main
-from reasonrec_core.config import check_config
+from reasonrec_core.config import check_config, load_config
 from reasonrec_core.errors import ConfigError, DataError, PluginError, RunError
 from reasonrec_core.io import is_leftover, sweep_leftovers, whole_file, whole_folder
 from reasonrec_core.pipeline.run import evaluate_run, fit_pipeline, run_pipeline
@@ -309,6 +309,12 @@ def test_a_moved_run_evaluates_without_the_data_that_it_was_made_from(
     assert metrics_of(Path("moved")) == metrics_of(finished)
     assert Path("moved/config.toml").read_bytes() == settings
     assert Recommender.open(Path("moved")).recommend(user="user-01").items
+    run_pipeline(load_config(Path("moved/config.toml")), Path("moved"), Registry.discover(), silent)
+    assert metrics_of(Path("moved")) == metrics_of(finished)
+    other = check_config(pipeline(tmp_path / "sets", split={"negatives": 5}), "tiny.toml")
+    run_pipeline(other, Path("moved"), Registry.discover(), silent)
+    with pytest.raises(DataError, match="no such file"):
+        run_pipeline(check_config(pipeline(tmp_path / "stes"), "tiny.toml"), Path("moved"), Registry.discover(), silent)
 
 
 @pytest.mark.parametrize(

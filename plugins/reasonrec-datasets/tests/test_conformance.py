@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
@@ -172,6 +174,98 @@ class TestKuaiRec(DataSourceConformance):
         log = tables.interactions.rename_columns(["user_id", "video_id", "timestamp"])
         csv.write_csv(log, folder / "big_matrix.csv")
         csv.write_csv(log, folder / "small_matrix.csv")
+        return folder
+
+
+class Numbered(DataSourceConformance):
+    """A layout whose ids are numbers: those of the suite are numbered when they are written, and named when read."""
+
+    def number(self, log: pa.Table) -> list[tuple[str, str, int]]:
+        """User, item and time of each row, ids without what stands before their digits."""
+        rows = zip(*(log.column(name).to_pylist() for name in ("user_id", "item_id", "timestamp")), strict=True)
+        return [(user.partition("-")[2], item.partition("-")[2], time) for user, item, time in rows]
+
+    def read(self, path: Path) -> RawTables:
+        raw = super().read(path)
+        log = raw.interactions
+        for name, word in (("user_id", "user"), ("item_id", "item")):
+            cells = [f"{word}-{int(cell):02d}" for cell in log.column(name).to_pylist()]
+            log = log.set_column(log.column_names.index(name), name, pa.array(cells))
+        return replace(raw, interactions=log, items=None)
+
+
+@pytest.mark.slow
+class TestLightGCN(Numbered):
+    component = "lightgcn"
+    names = ()
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        found: dict[str, list[str]] = {}
+        for user, item, _ in self.number(tables.interactions):
+            found.setdefault(user, []).append(item)
+        for name, part in (("train", slice(0, -1)), ("test", slice(-1, None))):
+            lines = [f"{user} {' '.join(items[part])}\n" for user, items in found.items()]
+            (folder / f"{name}.txt").write_text("".join(lines))
+        return folder
+
+
+@pytest.mark.slow
+class TestCheckIns(Numbered):
+    component = "check-ins"
+    names = ()
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        lines = [
+            f"{user}\t{datetime.fromtimestamp(time, UTC):%Y-%m-%dT%H:%M:%SZ}\t30.23\t-97.79\t{item}\n"
+            for user, item, time in self.number(tables.interactions)
+        ]
+        (folder / "loc-gowalla_totalCheckins.txt").write_text("".join(lines))
+        return folder
+
+
+@pytest.mark.slow
+class TestNetflix(Numbered):
+    component = "netflix"
+    names = ()
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        films: dict[str, list[str]] = {}
+        for user, item, time in self.number(tables.interactions):
+            films.setdefault(item, []).append(f"{user},4,{datetime.fromtimestamp(time, UTC):%Y-%m-%d}\n")
+        (folder / "combined_data_1.txt").write_text("".join(f"{f}:\n{''.join(rows)}" for f, rows in films.items()))
+        return folder
+
+
+@pytest.mark.slow
+class TestMind(DataSourceConformance):
+    component = "mind"
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        assert tables.items is not None
+        rows = zip(
+            *(tables.interactions.column(n).to_pylist() for n in ("user_id", "item_id", "timestamp")), strict=True
+        )
+        behaviors = [
+            f"{number}\t{user}\t{datetime.fromtimestamp(time, UTC):%m/%d/%Y %I:%M:%S %p}\t\t{item}-1\n"
+            for number, (user, item, time) in enumerate(rows)
+        ]
+        titles = zip(*(tables.items.column(n).to_pylist() for n in ("item_id", "title")), strict=True)
+        news = [f"{item}\tnews\tus\t{title or ''}\t\thttps://a\t[]\t[]\n" for item, title in titles]
+        (folder / "behaviors.tsv").write_text("".join(behaviors))
+        (folder / "news.tsv").write_text("".join(news))
+        return folder
+
+
+@pytest.mark.slow
+class TestGoodbooks(DataSourceConformance):
+    component = "goodbooks"
+
+    def write(self, folder: Path, tables: RawTables) -> Path:
+        assert tables.items is not None
+        log = tables.interactions.select(["user_id", "item_id"]).rename_columns(["user_id", "book_id"])
+        books = tables.items.select(["item_id", "title"]).rename_columns(["book_id", "title"])
+        csv.write_csv(log, folder / "ratings.csv")
+        csv.write_csv(books.append_column("goodreads_book_id", books.column("book_id")), folder / "books.csv")
         return folder
 
 
