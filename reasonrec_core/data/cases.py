@@ -81,8 +81,7 @@ def cut_sequences(dataset: Dataset, log: Interactions, n_valid: Int64, n_test: I
     lengths = np.diff(bounds)
     long = lengths >= SHORTEST
     if not long.any():
-        longest = int(lengths.max(initial=0))
-        what = f"too little data: no user has {SHORTEST} interactions (longest sequence: {longest}), one for each part"
+        what = f"too little data: no user has {SHORTEST} interactions (longest sequence: {lengths.max(initial=0)})"
         fix = 'Bring more data; where many users have one or two, split.kind = "temporal" may do.'
         raise DataError(what, where=dataset.name, fix=fix)
     from_end = bounds[1:][log.users] - 1 - np.arange(len(log))

@@ -171,8 +171,9 @@ def _add_column(digest: Any, values: pa.Array) -> None:
         if data is not None and len(text):
             digest.update(memoryview(data)[bounds[0] : bounds[-1]])
     else:
-        plain = pc.fill_null(values, 0).to_numpy(zero_copy_only=False)
-        digest.update(np.ascontiguousarray(plain + plain.dtype.type(0)).tobytes())  # + 0: -0.0 and 0.0 are equal
+        for start in range(0, len(values), 1 << 20):
+            plain = pc.fill_null(values[start : start + (1 << 20)], 0).to_numpy(zero_copy_only=False)
+            digest.update((plain + plain.dtype.type(0)).tobytes())  # + 0: -0.0 and 0.0 are equal
 
 
 def _name_type(kind: pa.DataType) -> str:

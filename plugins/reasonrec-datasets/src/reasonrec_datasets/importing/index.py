@@ -16,6 +16,7 @@ from reasonrec_core.data.storage import IndexedTables, write_dataset
 from reasonrec_core.types import Int32, Int64, indptr_of
 from reasonrec_datasets.importing.column_parsing import CAST_FAILURES, Place, find_cast_failure, make_cell_error
 from reasonrec_datasets.importing.field_checks import check_fields
+from reasonrec_datasets.importing.histories import flatten_shared, spell_out
 from reasonrec_datasets.importing.raw_tables import REVIEW_COLUMNS, RawTables
 
 
@@ -118,12 +119,14 @@ def _indexed_log(log: pa.Table, users: pa.Table, items: pa.Table, place: Place |
     columns: dict[str, Any] = {"user": user, "item": item[order], "time": times}
     for name in ("value", "part", "history", *REVIEW_COLUMNS):
         if name in log.column_names:
-            column = take_column(log, name)
+            shared = flatten_shared(log.column(name))
+            column = take_column(log, name) if shared is None else shared
             if name == "part":
                 column = column.indices.cast(pa.uint8())
             elif name == "history":
                 column = _indexed_histories(column, items, place)
-            columns[name] = column.take(pa.array(order))
+            column = column.take(pa.array(order))
+            columns[name] = spell_out(column) if pa.types.is_dictionary(column.type) else column
     return pa.table(columns).replace_schema_metadata({"clock": "1" if clock else "0"})
 
 
@@ -150,7 +153,12 @@ def _positions(users: Int32, n_users: int) -> Int64:
     return positions
 
 
-def _indexed_histories(lists: pa.LargeListArray, items: pa.Table, place: Place | None) -> pa.LargeListArray:
+def _indexed_histories(
+    lists: pa.LargeListArray | pa.DictionaryArray, items: pa.Table, place: Place | None
+) -> pa.LargeListArray | pa.DictionaryArray:
+    if pa.types.is_dictionary(lists.type):
+        indexed = _indexed_histories(lists.dictionary, items, None)
+        return pa.DictionaryArray.from_arrays(lists.indices, indexed)
     values = lists.flatten()
     codes = _codes(values, items.column("item_id"))
     offsets = indptr_of(pc.list_value_length(lists).to_numpy())

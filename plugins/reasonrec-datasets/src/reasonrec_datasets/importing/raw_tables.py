@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reasonrec_core.data.columns import flatten_column, is_list, is_text
+from reasonrec_core.data.columns import flatten_column, is_text
 from reasonrec_core.errors import DataError, did_you_mean
-from reasonrec_core.types import Float32, indptr_of
+from reasonrec_core.types import Float32
 from reasonrec_datasets.importing.column_parsing import (
     CAST_FAILURES,
     CORRECT,
@@ -26,8 +26,8 @@ from reasonrec_datasets.importing.column_parsing import (
 )
 from reasonrec_datasets.importing.field_checks import check_fields
 from reasonrec_datasets.importing.file_order import reverse_if_newest_first
+from reasonrec_datasets.importing.histories import parse_histories
 from reasonrec_datasets.importing.id_parsing import find_mangled_ids, parse_ids
-from reasonrec_datasets.importing.list_parsing import join_written_lists
 from reasonrec_datasets.importing.number_parsing import convert_amounts
 from reasonrec_datasets.importing.time_checks import note_implausible
 from reasonrec_datasets.importing.time_parsing import TimeForm, parse_times
@@ -36,7 +36,6 @@ PARTS = ("train", "valid", "test")
 PART_NAMES = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
 SAMPLE = 1000
 FEW_KINDS = 9
-HISTORY_MARKS = (",", "|", ";")
 LARGEST = float(np.finfo(np.float32).max)
 REVIEW_COLUMNS = ("review", "summary")
 LOG_COLUMNS = ("user_id", "item_id", "timestamp", "value", "part", "history", *REVIEW_COLUMNS)
@@ -79,10 +78,10 @@ class RawTables:
         """The same content in fixed types, or the first thing that is wrong with it.
 
         Ids become dictionary-encoded strings, ``timestamp`` int64 seconds, ``value`` float32, ``part`` one of `PARTS`,
-        ``history`` list<string>, ``review`` and ``summary`` text (blank is null); columns that a log does not know are
-        left out. Times finer than a second decide the order of rows before they are cut to seconds. What was noticed
-        (a time that is hardly right) stands in the notes of ``source``. Tables that were checked before are taken as
-        they are.
+        ``history`` list<string> or codes of such lists, ``review`` and ``summary`` text (blank is null); columns that a
+        log does not know are left out. Times finer than a second decide the order of rows before they are cut to
+        seconds. What was noticed (a time that is hardly right) stands in the notes of ``source``. Tables that were
+        checked before are taken as they are.
 
         Raises:
             DataError: with the place of the cell where it is known.
@@ -120,7 +119,7 @@ def _check_log(table: pa.Table, place: Place | None, form: TimeForm, notes: list
     parsers: dict[str, Callable[[pa.ChunkedArray, Place | None], Any]] = {
         "value": partial(_parse_values, notes),
         "part": _parse_parts,
-        "history": partial(_parse_histories, columns["item_id"].dictionary, notes),
+        "history": partial(parse_histories, columns["item_id"].dictionary, notes),
     }
     parsers |= {name: partial(_parse_texts, name) for name in REVIEW_COLUMNS}
     columns |= {name: parse(table.column(name), place) for name, parse in parsers.items() if name in table.column_names}
@@ -190,35 +189,3 @@ def _parse_parts(column: pa.ChunkedArray, place: Place | None) -> pa.DictionaryA
             raise make_cell_error(f"unknown part {bad!r}", place, row, "part", fix=did_you_mean(bad, PARTS))
     codes = np.array([PARTS.index(part) for part in known if part], dtype=np.int32)
     return pa.DictionaryArray.from_arrays(pa.array(codes[named.indices.to_numpy()]), pa.array(PARTS))
-
-
-def _split_at_marks(histories: pa.Array, known: pa.Array, notes: list[str]) -> pa.Array:
-    """Ids with blanks between them, where a mark stands there that no id of the log holds; said."""
-    for mark in HISTORY_MARKS:
-        if pc.any(pc.match_substring(known, mark)).as_py() or not pc.any(pc.match_substring(histories, mark)).as_py():
-            continue
-        if not pc.any(pc.match_substring_regex(histories, rf"[^\s{mark}]\s+[^\s{mark}]")).as_py():
-            notes.append(f"history: {mark!r} is read as what separates the ids: no id of the log holds it")
-            return pc.replace_substring(histories, mark, " ")
-    return histories
-
-
-def _parse_histories(
-    known: pa.Array, notes: list[str], column: pa.ChunkedArray, place: Place | None
-) -> pa.LargeListArray:
-    values = decode_values(flatten_column(column))
-    if is_list(values.type):
-        lists = pc.fill_null(values.cast(pa.list_(values.type.value_type)), [])
-        items = lists.flatten()
-        lengths = pc.list_value_length(lists)
-    elif is_text(values.type) or pa.types.is_null(values.type):
-        text = pc.ascii_trim_whitespace(join_written_lists(pc.fill_null(values.cast(pa.string()), ""), "history", " "))
-        text = _split_at_marks(pc.fill_null(text, ""), known, notes)
-        tokens = pc.ascii_split_whitespace(text)
-        items = tokens.flatten().filter(pc.not_equal(tokens.flatten(), ""))
-        lengths = pc.if_else(pc.equal(text, ""), 0, pc.list_value_length(tokens))
-    else:
-        raise make_cell_error(f"history has type {values.type}", place, 0, "history", fix="Use a list of ids or text.")
-    offsets = indptr_of(lengths.to_numpy(zero_copy_only=False))
-    encoded = parse_ids(items, "history") if len(items) else pa.array([], pa.dictionary(pa.int32(), pa.string()))
-    return pa.LargeListArray.from_arrays(pa.array(offsets), encoded)

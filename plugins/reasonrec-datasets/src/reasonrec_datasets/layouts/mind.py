@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,10 +21,11 @@ from reasonrec_core.data.columns import flatten_column
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import indptr_of
 from reasonrec_datasets.importing.column_matching import ColumnMatcher
+from reasonrec_datasets.importing.histories import flatten_shared
 from reasonrec_datasets.importing.raw_tables import RawTables
 from reasonrec_datasets.importing.source_tables import RowPlace, SourceTable, make_raw_tables
 from reasonrec_datasets.importing.table_source import TableSettings, TableSource
-from reasonrec_datasets.importing.time_parsing import TimeForm
+from reasonrec_datasets.importing.time_parsing import TimeForm, parse_times
 from reasonrec_datasets.layouts.csv_reader import DelimitedFile, Dialect
 from reasonrec_datasets.layouts.places import TakenPlace, join_tables
 from reasonrec_datasets.layouts.presplit import mark_part
@@ -83,8 +83,7 @@ class MindSource(TableSource[MindSettings]):
             logs["test"] = logs.pop("valid")
         marked = [mark_part(log, part) if len(logs) > 1 else log for part, log in logs.items()]
         log = join_tables(marked) if len(marked) > 1 else marked[0]
-        raw = make_raw_tables(log, _read_news([file.parent / NEWS for file in files.values()], log))
-        return replace(raw, time_form=TIME)
+        return make_raw_tables(log, _read_news([file.parent / NEWS for file in files.values()], log))
 
 
 def _find_files(path: Path) -> Mapping[str, Path]:
@@ -111,7 +110,7 @@ def _read_behaviors(file: Path, columns: ColumnMatcher, *, only_clicked: bool) -
     """A row per news shown; None where the impressions have no labels."""
     source = DelimitedFile.open(file, Dialect("\t", None, names=BEHAVIOR_COLUMNS)).read(encoded=("user_id",))
     shown = pc.utf8_split_whitespace(flatten_column(source.table.column("shown")).fill_null(""))
-    rows, words = pc.list_parent_indices(shown).to_numpy(), shown.flatten()
+    rows, words = pc.list_parent_indices(shown).to_numpy().astype(np.int32), shown.flatten()
     labelled = pc.match_substring_regex(words, LABELLED).to_numpy(zero_copy_only=False)
     if not labelled.any():
         columns.notes.append(f"{file.parent.name}/{file.name}: the impressions have no labels: not read")
@@ -125,14 +124,15 @@ def _read_behaviors(file: Path, columns: ColumnMatcher, *, only_clicked: bool) -
     if only_clicked:
         kept = np.flatnonzero(clicked)
         rows, words, clicked = rows[kept], words.take(pa.array(kept)), clicked[kept]
+    times = parse_times(source.table.column("timestamp"), "timestamp", source.place, TIME)
     matched = columns.match("interactions", LOG, file)
     taken = pa.array(rows)
     cells = {
         "user_id": lambda: source.table.column("user_id").take(taken),
         "item_id": lambda: pc.replace_substring_regex(words, LABELLED, "").dictionary_encode(),
-        "timestamp": lambda: source.table.column("timestamp").take(taken),
+        "timestamp": lambda: pa.array(times).take(taken),
         "value": lambda: pa.array(clicked.astype(np.float32)),
-        "history": lambda: _split_histories(source.table.column("history")).take(taken),
+        "history": lambda: pa.DictionaryArray.from_arrays(taken, _split_histories(source.table.column("history"))),
     }
     names = [name for name in matched if not (only_clicked and name == "value")]
     table = pa.table({matched[name]: cells[name]() for name in names})
@@ -178,5 +178,8 @@ def _read_past(log: SourceTable) -> SourceTable | None:
     """The ids that stand in histories, as items; None where the log has none."""
     if "history" not in log.names:
         return None
-    ids = pc.unique(flatten_column(log.table.column("history")).flatten().dictionary_decode())
+    shared = flatten_shared(log.table.column("history"))
+    if shared is None:
+        return None
+    ids = shared.dictionary.flatten().unique().dictionary_decode()
     return SourceTable(pa.table({"item_id": ids}), log.path, RowPlace(log.path)) if len(ids) else None
