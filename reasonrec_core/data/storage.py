@@ -161,7 +161,7 @@ def _add_column(digest: Any, values: pa.Array) -> None:
     if values.null_count:
         digest.update(np.packbits(values.is_null().to_numpy(zero_copy_only=False)).tobytes())
     if is_list(values.type):
-        digest.update(pc.list_value_length(pc.fill_null(values, [])).cast(pa.int64()).to_numpy().tobytes())
+        digest.update(pc.fill_null(pc.list_value_length(values), 0).cast(pa.int64()).to_numpy().tobytes())
         _add_column(digest, values.flatten())
     elif is_text(values.type):
         text = pc.fill_null(values, "").cast(pa.large_string())

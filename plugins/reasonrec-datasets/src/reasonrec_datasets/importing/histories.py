@@ -76,6 +76,7 @@ def flatten_shared(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray | N
 
 def spell_out(histories: pa.DictionaryArray) -> pa.LargeListArray:
     """Codes of lists of indices as the lists themselves, a part at a time."""
+    pa.default_memory_pool().release_unused()  # what reading left: the lists are the largest part of a log
     lists, codes = histories.dictionary, histories.indices.to_numpy()
     values: Int32 = lists.flatten().to_numpy()
     bounds = indptr_of(pc.list_value_length(lists).to_numpy())
