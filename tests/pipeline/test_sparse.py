@@ -76,10 +76,13 @@ def test_any_tiny_log_ends_with_numbers_and_a_word_on_how_few_they_are_or_is_ref
         changes |= {"policy": None, "router": None}
     given = {name: value for name, value in pipeline(data, **changes).items() if value is not None}
     config = check_config(given, "tiny")
+    refused = ""
     try:
         run_pipeline(config, tmp_path / "run", Registry.discover(), silent)
     except DataError as error:
-        assert TOO_LITTLE.search(error.message), error.message
+        refused = error.message
+    if refused:
+        assert TOO_LITTLE.search(refused), refused
         assert not (tmp_path / "run").exists()
         return
     for path in (tmp_path / "run").rglob("*.json"):
