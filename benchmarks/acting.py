@@ -30,7 +30,7 @@ from threadpoolctl import threadpool_limits
 from reasonrec_core.data import Dataset, open_split
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.finished_run import load_agent
-from reasonrec_core.pipeline.latency import compare_seconds
+from reasonrec_core.pipeline.latency import compare_seconds, list_ways_to_ask
 from reasonrec_core.pipeline.serving_catalog import ServingCatalog
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import CalibrationData, Router, make_router
@@ -178,6 +178,7 @@ def timed(run: Opened, given: argparse.Namespace) -> Found:
 
 def pairs(run: Opened, agent: Agent, rows: np.ndarray, size: int) -> Found:
     """Mean milliseconds of both, the share, and the relative change with its interval: clock and processor."""
+    alone = list_ways_to_ask(agent)[run.policy]
     queries, took, share = replace(run.cases["test"].queries, k=TOP), np.zeros((len(rows) // size, 2, 2)), []
     for number in range(len(took)):
         batch = queries.take(rows[number * size : (number + 1) * size])
@@ -187,7 +188,7 @@ def pairs(run: Opened, agent: Agent, rows: np.ndarray, size: int) -> Found:
             if routed:
                 replaced = agent.act(batch).decisions.replaced
             else:
-                run.agent.deliberate(batch, run.agent.observe(batch))
+                alone(batch)
             took[number, routed] = time.perf_counter() - began, time.thread_time() - worked
         share.append(float(replaced.mean()))
     told: Found = {"share": float(np.mean(share[2:])), "n": len(took) - 2}

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, ConsoleDimensions
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
-from rich.text import Text
 
 from reasonrec_core.cli.options import line as line
 from reasonrec_core.cli.options import plain as plain
@@ -46,22 +45,6 @@ out = _Stream(highlight=False, markup=False, emoji=False)
 """Results: stdout."""
 err = _Stream(stderr=True, highlight=False, markup=False, emoji=False)
 """Notes, warnings, progress: stderr."""
-
-
-def print_table(titles: Sequence[str], rows: Iterable[Sequence[str | Text]], *, whole: Collection[str] = ()) -> None:
-    """Print rows below bold titles.
-
-    Args:
-        titles: of the columns.
-        rows: a cell a column; control characters are removed.
-        whole: titles of the columns that are never wrapped.
-    """
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(title, overflow="fold", no_wrap=title in whole)
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else plain(cell) for cell in row))
-    out.print(table)
 
 
 def print_facts(facts: Iterable[tuple[str, str]], title: str = "") -> None:

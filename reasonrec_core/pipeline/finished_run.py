@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from reasonrec_core.components import Delegate, Kind, Reporter, RequestWatcher, UncertaintyEstimator
-from reasonrec_core.config import TRACE, PipelineConfig, load_config
+from reasonrec_core.components import Delegate, Kind, UncertaintyEstimator
+from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import RunError
 from reasonrec_core.io import read_array
@@ -62,23 +62,6 @@ class FinishedRun:
     def task(self) -> Task:
         """The task that the run was made for."""
         return self.config.tasks[0]
-
-    def find_watcher(self, trace: bool | None = None) -> RequestWatcher | None:
-        """Who is told of requests (`Reporter.watch`), None where nobody is.
-
-        Args:
-            trace: whether requests leave a trace; as the run's settings say if None.
-
-        Raises:
-            ConfigError: a trace is wanted, and reasonrec-trace is not installed or cannot write it.
-        """
-        settings, registry = self.config.trace_settings, self.agent.registry
-        if not (settings.get("requests") if trace is None else trace):
-            return None  # the reporter, which takes long to import, is not even loaded
-        settings = {**settings, "requests": True}
-        reporter: Reporter[Any] = registry.create(Kind.REPORTER, TRACE, settings, where=TRACE)
-        with registry.guard(Kind.REPORTER, TRACE, "watch"):
-            return reporter.watch(self)
 
 
 def load_agent(served: ServingCatalog, registry: Registry) -> Agent:

@@ -80,23 +80,22 @@ def draw_requests(queries: QueryBatch, sample: int, k: int, seed: int) -> tuple[
     return rows, [replace(queries.take(rows[i : i + 1]), k=k) for i in range(len(rows))]
 
 
-def list_ways_to_ask(agent: Agent) -> dict[str, Callable[[QueryBatch], None]]:
-    """Each system by itself, observation included."""
+def list_ways_to_ask(agent: Agent) -> dict[str, Callable[[QueryBatch], object]]:
+    """Each system by itself, observation included; the policy as it answers where nothing is handed over."""
+    routers = {task: router.with_state(router.config.at(0.0)) for task, router in agent.routers.items()}
+    alone = replace(agent, routers=routers)
 
-    def policy(batch: QueryBatch) -> None:
-        agent.deliberate(batch, agent.observe(batch))
-
-    def delegate(label: str) -> Callable[[QueryBatch], None]:
+    def delegate(label: str) -> Callable[[QueryBatch], object]:
         def ask(batch: QueryBatch) -> None:
             agent.delegate(label, batch, agent.observe(batch))
 
         return ask
 
-    mine = {agent.policy.label: policy} if agent.policy else {}
+    mine: dict[str, Callable[[QueryBatch], object]] = {agent.policy.label: alone.act} if agent.policy else {}
     return {**mine, **{label: delegate(label) for label in agent.delegates}}
 
 
-def time_in_turn(ways: Mapping[str, Callable[[QueryBatch], None]], batches: Sequence[QueryBatch]) -> Float64:
+def time_in_turn(ways: Mapping[str, Callable[[QueryBatch], object]], batches: Sequence[QueryBatch]) -> Float64:
     """float64[n, ways] seconds of each batch by the clock, the fastest of `ROUNDS`: other programs' work is no cost.
 
     Whoever comes first finds the caches cold, so each comes first equally often. One round is enough if it is `LONG`.

@@ -14,7 +14,7 @@ from reasonrec_core.pipeline.predict import CHUNK
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import EXPLORED, CalibrationData, Router, RouterConfig, Signals
 from reasonrec_core.routing.budget import RelativeDifference, share_for_loss, share_for_time, share_for_tokens
-from reasonrec_core.routing.config import FREE
+from reasonrec_core.routing.config import BEST, FREE
 from reasonrec_core.types import Bool, Int64, Task, Uncertainty
 
 NEXT = 4096
@@ -47,24 +47,50 @@ class GoalSearch:
         So the share is found with what is worth it where half of the requests are delegated; where it is not at the
         share that is found, it is found again without asking anybody first.
         """
-        kind, wanted, seen = type(router), router.config.given_goal, self.data.at(EXPLORED)
+        wanted = router.config.given_goal
         if wanted in ("share", "risk"):
             return self._placed(router.fit(self.data)), None
-        share, goal = self._find_share(router)
-        made = kind(router.config.at(share)).fit(seen)
-        cheaper = None if self.data.costs is None else made.cheaper(self.data.costs, share)
-        if cheaper is not None:
-            share, goal = self._find_share(cheaper)
-            made = kind(cheaper.config.at(share)).fit(seen)
-        made, goal = self._placed(made), {"goal": wanted, **goal}
+        tried = self._list_delegates(router) if wanted == FREE else [router]
+        found = [self._search(each, len(tried)) for each in tried]
+        made, goal = max(found, key=lambda each: self._rate(*each))
+        if len(tried) > 1:
+            made.update(others=self.data.others(made.delegates))
+        made, goal = self._placed(made), {"goal": wanted, **goal, "tried": len(tried)}
         return self._kept_if_faster(made, goal) if wanted == FREE else (made, goal)
 
-    def _find_share(self, router: Router[Any]) -> tuple[float, Goal]:
+    def _list_delegates(self, router: Router[Any]) -> list[Router[Any]]:
+        """The router with each delegate that answers faster than the policy, where its kind hands over to one alone."""
+        costs, config, kind = self.data.costs, router.config, type(router)
+        if costs is None or config.delegate != BEST or len(self.data.delegates) < 2:
+            return [router]
+        if len(kind(config.at(EXPLORED)).fit(self.data.at(EXPLORED), with_confidence=False).delegates) > 1:
+            return [router]
+        fast = [label for label in self.data.delegates if costs.delegates[label] < costs.policy]
+        return [kind(config.model_copy(update={"delegate": label})) for label in fast] or [router]
+
+    def _search(self, router: Router[Any], tests: int) -> tuple[Router[Any], Goal]:
+        """The router at the share that meets its goal, and how that was found."""
+        kind, seen = type(router), self.data.at(EXPLORED)
+        share, goal = self._find_share(router, tests)
+        made = kind(router.config.at(share)).fit(seen)
+        cheaper = None if self.data.costs is None else made.cheaper(self.data.costs, share)
+        if cheaper is None:
+            return made, goal
+        share, goal = self._find_share(cheaper, tests)
+        return kind(cheaper.config.at(share)).fit(seen), goal
+
+    def _rate(self, made: Router[Any], goal: Goal) -> tuple[float, float]:
+        """The part of the policy's time that is saved; where none is, how little might be lost."""
+        costs = self.data.costs
+        own = 0.0 if costs is None else costs.delegates[made.delegate] / max(costs.policy, 1e-9)
+        return goal["share"] * (1 - own), goal.get("validation", {"low": 0.0})["low"]
+
+    def _find_share(self, router: Router[Any], tests: int) -> tuple[float, Goal]:
         """The share that meets a goal, and what was found; a `ConfigError` where it is out of reach."""
         config, settings, data = router.config, self.prepared.config.evaluate, self.data.at(EXPLORED)
         if (limit := config.tolerated_loss) is not None:
             seed, resamples = self.prepared.config.seed, settings.resamples
-            share, found = share_for_loss(data, router, limit, data.keys, seed=seed, resamples=resamples)
+            share, found = share_for_loss(data, router, limit, data.keys, seed=seed, resamples=resamples, tests=tests)
             return share, {"limit": limit, "share": share, "not_inferior": share, "validation": asdict(found)}
         half = type(router)(config.at(EXPLORED)).fit(data)
         if config.max_tokens is not None:
@@ -116,11 +142,13 @@ class GoalSearch:
         share, metric = goal["share"], f"NDCG@{max(self.prepared.config.evaluate.k)}"
         if not share:
             why = f"no share of the requests could be shown to lose at most {goal['limit']:.0%} of {metric}"
-            least = f"the first that was tried changes it by {RelativeDifference(**goal['validation'])}"
-            return made, {**goal, "nothing": f"{why} ({least} on {len(self.data):,} validation queries)"}
+            first = f"the first that was tried changes it by {RelativeDifference(**goal['validation'])}"
+            most = f", with {made.delegate}, the nearest of {goal['tried']} delegates" if goal["tried"] > 1 else ""
+            return made, {**goal, "nothing": f"{why} ({first} on {len(self.data):,} validation queries{most})"}
         if (found := self._time(made)[1]).high < 0:
             return made, {**goal, "time": asdict(found)}
-        why = f"answering {share:.0%} of the requests by a delegate saves no measurable time (a request takes {found})"
+        why = f"answering {share:.0%} of the requests by {made.delegate} saves no measurable time"
+        why = f"{why} (a request takes {found})"
         none = made.at_share(0.0, self.data.signals)
         return none, {**goal, "share": 0.0, "time": asdict(found), "nothing": why}
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.evaluate import Totals
-from reasonrec_core.evaluate.bootstrap import interval, resample
+from reasonrec_core.evaluate.bootstrap import LEVEL, interval, resample
 from reasonrec_core.routing.calibration_data import EXPLORED, CalibrationData
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.decision import Assignment
@@ -39,9 +39,9 @@ class RelativeDifference:
 
 
 def relative_difference(
-    quality: Float64, policy: Float64, users: Int64, *, seed: int, resamples: int
+    quality: Float64, policy: Float64, users: Int64, *, seed: int, resamples: int, tests: int = 1
 ) -> RelativeDifference:
-    """How much better or worse than the policy alone, paired by user.
+    """How much better or worse than the policy alone, paired by user; of several ``tests`` together (Bonferroni).
 
     Args:
         quality, policy: float64[B]; NaN where it is not known.
@@ -58,8 +58,8 @@ def relative_difference(
             return np.asarray(np.where(sums[:, 0] == 0, 0.0, sums[:, 0] / sums[:, 1]))
 
     made = Totals(parts, ratio, "user")
-    low, high = interval(resample({"relative": made}, seed=seed, resamples=resamples)["relative"], made.value)
-    return RelativeDifference(made.value, low, high)
+    draws = resample({"relative": made}, seed=seed, resamples=resamples)["relative"]
+    return RelativeDifference(made.value, *interval(draws, made.value, level=1 - (1 - LEVEL) / tests))
 
 
 def separate_unknown(users: Int64) -> Int64:
@@ -78,7 +78,7 @@ def renumber_users(users: Int64) -> Int64:
 
 
 def share_for_loss(
-    data: CalibrationData, router: Router[Any], limit: float, users: Int64, *, seed: int, resamples: int
+    data: CalibrationData, router: Router[Any], limit: float, users: Int64, *, seed: int, resamples: int, tests: int = 1
 ) -> tuple[float, RelativeDifference]:
     """The largest share whose loss is at most ``limit``, chosen on validation, and what was found there.
 
@@ -97,6 +97,7 @@ def share_for_loss(
         users: int64[B] equal for equal users, -1 where unknown.
         seed: of folds and intervals.
         resamples: of intervals.
+        tests: how many routers are tried, of which one is then chosen.
     """
     answering_all: dict[str, Any] = {"abstain": None, "selective_risk": None}
     config: RouterConfig = router.config.at(EXPLORED).model_copy(update=answering_all)
@@ -113,7 +114,7 @@ def share_for_loss(
             routed[row, left_out] = routed_quality(part, assigned)
     best: tuple[float, RelativeDifference] | None = None
     for share, values in zip(SHARES[1:], routed[1:], strict=True):
-        found = relative_difference(values, own, users, seed=seed, resamples=resamples)
+        found = relative_difference(values, own, users, seed=seed, resamples=resamples, tests=tests)
         if not found.low > -limit:
             return best or (0.0, found)
         best = (float(share), found)

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from reasonrec_core.components import Settings
 
 GOALS = ("share", "risk", "max_latency", "max_tokens", "max_loss")
+BEST = "best"
 FREE: Literal["free"] = "free"
 """The goal where no other is given."""
 FREE_LOSS = 0.01
@@ -26,9 +27,9 @@ class RouterConfig(Settings):
 
     kind: str = Field("threshold", description="Name of a router plugin: who is delegated, and by what order.")
     delegate: str = Field(
-        "best",
-        description="Who answers instead; 'best' = highest mean quality on validation, under learned deferral whoever "
-        "is best for the request.",
+        BEST,
+        description="Who answers instead; 'best' = where the goal is free whoever saves most time, else the highest "
+        "mean quality on validation; under learned deferral whoever is best for the request.",
     )
     estimators: tuple[str, ...] = Field(
         ("evidence-horizon", "entropy", "margin"),

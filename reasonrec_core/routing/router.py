@@ -141,6 +141,11 @@ class Router(Configured[C]):
 
     def assign(self, signals: Signals, keys: Int64 | None = None) -> Assignment:
         """Whom B queries are to go to, worked out once from what is known before anybody answers for good."""
+        if self.idle:
+            unknown = np.full((count_queries(signals), len(self.delegates)), np.nan)
+            flat = unknown[:, 0], np.full(len(unknown), self.delegate, object), np.zeros(len(unknown), np.bool_)
+            risk = unknown[:, 0].astype(np.float32)
+            return Assignment(*flat, risk, unknown, self.delegates, self.state.others, lambda: risk)
         scores = self.score(signals)
         return self.assign_scores(signals, scores, scores.argmax(axis=1), keys)
 
@@ -152,6 +157,11 @@ class Router(Configured[C]):
         order = gain if state.by_score else single(risk())
         flat = order, names[best], state.threshold(order, keys), gain.astype(np.float32), scores
         return Assignment(*flat, state.delegates, state.others, risk)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it hands nothing over: no delegate is asked, and how queries compare is not worked out (NaN)."""
+        return self.config.share == 0
 
     def decide(
         self,
@@ -190,7 +200,8 @@ class Router(Configured[C]):
 
         def explain(rows: Rows) -> list[str]:
             part = signals if len(rows) == len(route) else take_signals(signals, rows)
-            told = zip(names[rows], self.explain(part, known.take(rows)), strict=True)
+            why = ["no request is handed over"] * len(rows) if self.idle else self.explain(part, known.take(rows))
+            told = zip(names[rows], why, strict=True)
             words = [f"{name} answers: {why}" for name, why in told]
             for at, row in enumerate(rows):
                 if advised[row]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import ValidationError
 
-from reasonrec_core.cli.console import out, plain, print_facts, print_json, print_table
+from reasonrec_core.cli.console import out, plain, print_facts, print_json
 from reasonrec_core.errors import ConfigError, WeightsError, did_you_mean
 from reasonrec_core.hookspecs import Kind
 from reasonrec_core.registry import Registry, owner_hint
+from reasonrec_doctor.tables import print_table
 
 if TYPE_CHECKING:
     from reasonrec_core.components import MetricInfo

@@ -10,8 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reasonrec_core.cli.console import line, out, print_json, print_table
+from reasonrec_core.cli.console import line, out, print_json
 from reasonrec_core.hookspecs import Kind
+from reasonrec_doctor.tables import print_table
 
 COLUMNS = ("name", "kind", "tasks", "distribution", "version", "status", "summary")
 ORDER = (

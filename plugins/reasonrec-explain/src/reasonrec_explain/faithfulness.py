@@ -221,24 +221,28 @@ def summarise_effects(effects: Effects, *, seed: int, resamples: int) -> dict[st
     """
     mass = summarise(_scores(effects.users, {"mass": effects.mass}), seed=seed, resamples=resamples)["mass"]
     evidence = []
-    for name, row in _pairs(effects.users, ("cited", effects.cited), ("random", effects.random), seed, resamples):
+    for name, row in summarise_pairs(
+        effects.users, ("cited", effects.cited), ("random", effects.random), seed, resamples
+    ):
         kind, of, share = name.split("/")
         evidence.append({"measure": kind, "of": of, "share": float(share), **row})
     edits = [
         {"field": name, **row}
-        for name, row in _pairs(effects.users, ("after", effects.after), ("before", effects.before), seed, resamples)
+        for name, row in summarise_pairs(
+            effects.users, ("after", effects.after), ("before", effects.before), seed, resamples
+        )
     ]
     return {"n": len(effects), "mass": mass, "evidence": evidence, "edits": edits}
 
 
-def _pairs(
+def summarise_pairs(
     users: Int32,
     ours: tuple[str, Mapping[str, Float64]],
     theirs: tuple[str, Mapping[str, Float64]],
     seed: int,
     resamples: int,
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Per measure both values with their intervals, and their paired comparison."""
+    """Per measure both values with their intervals, and their paired comparison; p is corrected within the table."""
     if not ours[1]:
         return []
     systems = {name: _scores(users, values) for name, values in (ours, theirs)}

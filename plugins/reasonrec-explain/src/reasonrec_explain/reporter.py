@@ -1,4 +1,4 @@
-"""The reporter ``faithfulness``: whether the policy's steps cause its answers, as a section of a run's results."""
+"""The reporter ``faithfulness``: whether what answers rest on by their own words causes them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from reasonrec_core.components import Empty, Reporter
 from reasonrec_core.pipeline import EditedPolicy, EvaluatedRun
+from reasonrec_explain.delegate_reasons import SAMPLED, measure_delegate, summarise_delegates
 from reasonrec_explain.faithfulness import (
     DRAWS,
     LISTED,
@@ -21,13 +22,32 @@ class FaithfulnessReporter(Reporter[Empty]):
     """Measures; its numbers stand in ``metrics.json`` (``analyses.faithfulness``), where other reporters find them."""
 
     def analyse(self, run: EvaluatedRun) -> Mapping[str, Any] | None:
-        """The tables of `summarise_effects`, or under ``skipped`` why there are none.
+        """Of the policy's steps the tables of `summarise_effects`, or under ``skipped`` why there are none.
 
-        None without a policy, or where ``evaluate.faithfulness`` is 0. Measured anew only where an answer changed.
+        And under ``delegates`` what removing the reasons of delegates does (`summarise_delegates`). None where
+        ``evaluate.faithfulness`` is 0, or there is nobody to ask. Measured anew only where an answer changed.
         """
-        settings, policy, found = run.config.evaluate, run.agent.policy, run.first
-        if not settings.faithfulness or policy is None:
+        if not run.config.evaluate.faithfulness:
             return None
+        section = {**self._analyse_policy(run), **self._analyse_delegates(run)}
+        return section or None
+
+    def _analyse_delegates(self, run: EvaluatedRun) -> dict[str, Any]:
+        """The section ``delegates``; nothing where there are none, or none that ranks."""
+        found, settings, labels = run.first, run.config.evaluate, list(run.agent.delegates)
+        if not labels or not found.task.ranks:
+            return {}
+        key = [[found.answers[label].digest for label in labels], settings.faithfulness, settings.resamples]
+        made = run.keep(
+            f"{run.reporter}-delegates-{found.task}", [*key, run.config.seed], lambda: _measure_delegates(run)
+        )
+        return made if made["delegates"] else {}
+
+    def _analyse_policy(self, run: EvaluatedRun) -> dict[str, Any]:
+        """What holds for the policy's steps; nothing where there is no policy."""
+        settings, policy, found = run.config.evaluate, run.agent.policy, run.first
+        if policy is None:
+            return {}
         refusal = EditedPolicy.refusal(run.agent) if found.task.ranks else f"the task {found.task} asks for no ranking"
         if refusal is not None:
             return {"skipped": refusal}
@@ -37,6 +57,25 @@ class FaithfulnessReporter(Reporter[Empty]):
             *(each.tobytes() for each in (queries.users, queries.history.items, queries.history.indptr)),
         ]
         return run.keep(f"{run.reporter}-{found.task}", key, lambda: _measure(run, policy.label))
+
+
+def _measure_delegates(run: EvaluatedRun) -> dict[str, Any]:
+    """The rows of `summarise_delegates`."""
+    settings, queries, seed = run.config.evaluate, run.first.cases.queries, run.config.seed
+    rows = choose_queries(queries, min(settings.faithfulness, SAMPLED), seed)
+    if not len(rows):
+        return {"delegates": []}
+    found = {
+        label: measure_delegate(
+            run.agent,
+            label,
+            queries.take(rows),
+            seed=seed,
+            progress=lambda done, total, label=label: run.prepared.progress(done, total, f"reasons of {label}"),  # type: ignore[misc]
+        )
+        for label in run.agent.delegates
+    }
+    return {"delegates": summarise_delegates(found, seed=seed, resamples=settings.resamples)}
 
 
 def _measure(run: EvaluatedRun, label: str) -> dict[str, Any]:

@@ -37,8 +37,18 @@ class OtherAnswer(Record):
     of: int = 10
 
 
+class CardCause(Record):
+    """A position in the history (0 = oldest), and its share of why the first item was recommended."""
+
+    entry: int
+    share: float
+
+
 class Card(Record):
-    """One decision, told. ``history_start``: position in the full history of the first item in ``history``."""
+    """One decision, told. ``history_start``: position in the full history of the first item in ``history``.
+
+    ``because``: of a delegate's answer, the largest share first; the policy's own has ``steps``.
+    """
 
     query: int
     user: str | None = None
@@ -52,6 +62,7 @@ class Card(Record):
     history_start: int = 0
     target: tuple[CardItem, ...] = ()
     ranking: tuple[CardItem, ...] = ()
+    because: tuple[CardCause, ...] = ()
     steps: tuple[CardStep, ...] = ()
     others: tuple[OtherAnswer, ...] = ()
 

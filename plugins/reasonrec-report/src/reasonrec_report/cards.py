@@ -75,6 +75,8 @@ class CardView:
     target: tuple[ItemView, ...]
     ranking: tuple[ItemView, ...]
     more: tuple[ItemView, ...]
+    because: tuple[tuple[str, str], ...]
+    is_groundless: bool
     steps: tuple[StepView, ...]
     brief: tuple[StepView, ...]
     others: tuple[OtherView, ...]
@@ -109,6 +111,8 @@ def make_card_view(card: Card, pictures: Pictures) -> CardView:
         target=target,
         ranking=ranking[:FIRST],
         more=ranking[FIRST:],
+        because=_because(card),
+        is_groundless=card.route == "replace" and not card.because,
         steps=tuple(make_step_view(step, card) for step in card.steps),
         brief=tuple(make_step_view(step, card) for step in shorten_steps(card.steps)),
         others=tuple(_other(other) for other in card.others),
@@ -171,8 +175,16 @@ def make_step_view(step: CardStep, card: Card | Explanation) -> StepView:
     )
 
 
+def _because(card: Card) -> tuple[tuple[str, str], ...]:
+    """What a delegate's first item was recommended for: titles of the history shown, with their shares."""
+    shown = [cause for cause in card.because if not _older(cause.entry, card)]
+    return tuple((_evidence(cause.entry, card), format_percent(cause.share)) for cause in shown)
+
+
 def _grounds(card: Card) -> set[int]:
-    """The history positions that the answer rests on: those of the last step that cites any."""
+    """The history positions that the answer rests on: its causes, or those of the last step that cites any."""
+    if card.because:
+        return {cause.entry for cause in card.because}
     cited = ({e for e in step.evidence if isinstance(e, int)} for step in reversed(card.steps))
     return next((places for places in cited if places), set())
 

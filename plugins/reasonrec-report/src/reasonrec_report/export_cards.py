@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.pipeline import EvaluatedRun, Prepared
+from reasonrec_core.pipeline import EvaluatedRun, Outcome, Prepared
 from reasonrec_core.routing import Decisions
-from reasonrec_core.types import CONSULT, Cases, Route, Step
+from reasonrec_core.types import CONSULT, Cases, QueryBatch, Route, Step
 from reasonrec_report.card_schema import Card
 from reasonrec_report.measure.costs import list_routes
 
@@ -18,6 +18,8 @@ Rows = npt.NDArray[np.intp]
 
 OTHERS = 3
 """Items of each answer that was not given that a card shows."""
+CAUSES, LEAST = 3, 0.05
+"""Causes of a delegate's answer that a card shows, and the least share of one."""
 
 
 def make_cards(run: EvaluatedRun) -> list[Card]:
@@ -64,10 +66,18 @@ def make_card(run: EvaluatedRun, row: int) -> Card:
         "risk": _number(decided.risk[0]),
         "target": [show_item(prepared, i) for i in case.targets.tolist()],
         "ranking": [{**show_item(prepared, i), "score": s} for i, s in ranked if i >= 0],
+        "because": list_causes(run, case.queries, outcome) if decided.route[0] == Route.REPLACE else [],
         "steps": [step.to_dict() for step in steps],
         "others": list_others(run, row, outcome.decisions),
     }
     return Card.model_validate(shown)
+
+
+def list_causes(run: EvaluatedRun, batch: QueryBatch, outcome: Outcome) -> list[dict[str, Any]]:
+    """What of the history a delegate recommends its first item for, the largest share first."""
+    shares = run.agent.attribute(outcome.decisions.who[0], batch, outcome.ranking.items[:, :1])[:, 0]
+    order = np.argsort(-shares, kind="stable")[:CAUSES].tolist()
+    return [{"entry": at, "share": float(shares[at])} for at in order if shares[at] >= LEAST]
 
 
 def list_others(run: EvaluatedRun, row: int, decided: Decisions) -> list[dict[str, Any]]:

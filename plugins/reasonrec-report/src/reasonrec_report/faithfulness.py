@@ -47,8 +47,24 @@ class IntentEffect(PairedEffect):
     after: Estimate
 
 
+class ReasonEffect(PairedEffect):
+    """How far a delegate's best item falls, in standard deviations, without a ``share`` of the history.
+
+    Without what it is recommended for (``cited``) and without as much other history (``random``); ``difference``:
+    cited minus random. ``none``: the delegate's answers do not rest on histories.
+    """
+
+    system: str
+    none: bool = False
+    share: float = 0.0
+    n: int = 0
+    difference: float = 0.0
+    cited: Estimate = Estimate()
+    random: Estimate = Estimate()
+
+
 class FaithfulnessResult(Record):
-    """Whether the steps cause the answers; ``skipped`` says why that was not measured."""
+    """Whether the steps cause the answers; ``skipped`` says why that was not measured. And delegates' reasons."""
 
     skipped: str | None = None
     task: str | None = None
@@ -59,6 +75,7 @@ class FaithfulnessResult(Record):
     mass: Estimate | None = None
     evidence: tuple[EvidenceEffect, ...] = ()
     edits: tuple[IntentEffect, ...] = ()
+    delegates: tuple[ReasonEffect, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +107,9 @@ class FaithfulnessView:
     lists: tuple[EffectRow, ...]
     intent: tuple[EffectRow, ...]
     k: int
+    delegates: tuple[EffectRow, ...] = ()
+    groundless: tuple[str, ...] = ()
+    has_policy: bool = True
 
 
 def read_faithfulness(results: Results) -> FaithfulnessResult | None:
@@ -112,8 +132,12 @@ def make_faithfulness_view(found: FaithfulnessResult | None) -> FaithfulnessView
     """The section, or None where faithfulness was switched off."""
     if found is None:
         return None
-    if found.skipped is not None:
-        return FaithfulnessView(found.skipped, (), "", (), (), (), 0)
+    rows = tuple(_reason_row(each) for each in found.delegates if not each.none)
+    none = tuple(each.system for each in found.delegates if each.none)
+    if found.skipped is not None or found.policy is None:
+        said = describe_faithfulness(found) if found.skipped is None else tuple(_on_delegates(found))
+        has_policy = found.skipped is not None
+        return FaithfulnessView(found.skipped, said, "", (), (), (), 0, rows, none, has_policy)
     mass = found.mass.value if found.mass else None
     ordered = sorted(found.evidence, key=lambda e: (e.measure, e.share))
     probability = [e for e in ordered if e.of == "mass" and mass]
@@ -130,15 +154,39 @@ def make_faithfulness_view(found: FaithfulnessResult | None) -> FaithfulnessView
         tuple(_evidence_row(e, 1.0) for e in lists),
         tuple(_intent_row(e) for e in found.edits),
         found.k,
+        rows,
+        none,
     )
 
 
 def describe_faithfulness(found: FaithfulnessResult) -> tuple[str, ...]:
     """What faithfulness came to: one sentence on the evidence, one on the intent; or why it was not measured."""
     if found.skipped is not None:
-        return (f"Faithfulness was not measured: {found.skipped}.",)
-    said = [_on_evidence(found), _on_intent(found)]
+        return (f"Faithfulness of the steps was not measured: {found.skipped}.", *_on_delegates(found))
+    said = [_on_evidence(found), _on_intent(found), *_on_delegates(found)]
     return tuple(each for each in said if each)
+
+
+def _on_delegates(found: FaithfulnessResult) -> list[str]:
+    """One sentence on the reasons of all delegates, at the smallest share."""
+    tried = [each for each in found.delegates if not each.none]
+    if not tried:
+        return []
+    least = min(each.share for each in tried)
+    by = {verdict: [e.system for e in tried if e.share == least and _verdict(e) == verdict] for verdict in VERDICTS}
+    words = {
+        "yes": "what {} as the reason causes their answers",
+        "even": "what {} matters no more than other history",
+        "no": "what {} matters less than other history",
+    }
+    parts = [words[verdict].format(_name(names)) for verdict, names in by.items() if names]
+    said = "; ".join(parts).replace("causes their answers", "causes the answers")
+    return [f"Reasons of delegates, tested by leaving out {format_percent(least)} of the history: {said}."]
+
+
+def _name(names: list[str]) -> str:
+    """ "a, b and c name", "a names"."""
+    return f"{names[0]} names" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} name"
 
 
 def _on_evidence(found: FaithfulnessResult) -> str:
@@ -174,7 +222,7 @@ def _on_intent(found: FaithfulnessResult) -> str:
     )
 
 
-def _verdict(row: EvidenceEffect | IntentEffect) -> str:
+def _verdict(row: EvidenceEffect | IntentEffect | ReasonEffect) -> str:
     """Whether the difference goes the way that faithful steps go: yes, no, even."""
     p = row.p_corrected if row.p_corrected is not None else row.p
     if p is None or p >= ALPHA:
@@ -197,7 +245,23 @@ def _intent_row(row: IntentEffect) -> EffectRow:
     return EffectRow(_plain(row.field), values, difference, _said(row))
 
 
-def _said(row: EvidenceEffect | IntentEffect) -> str:
+def _reason_row(row: ReasonEffect) -> EffectRow:
+    def words(value: float | None, low: float | None, high: float | None) -> Value:
+        inner = "" if low is None or high is None else f"{_places(-high)} to {_places(-low)}"
+        return Value("–" if value is None else _places(-value), inner)
+
+    named, other = (words(e.value, e.low, e.high) for e in (row.cited, row.random))
+    difference = words(row.difference, row.low, row.high)
+    return EffectRow(f"{row.system}, {format_percent(row.share)} left out", (named, other), difference, _said(row))
+
+
+def _places(value: float) -> str:
+    """A change in standard deviations, with its sign."""
+    text = f"{value:+.2f}"
+    return text.lstrip("+-") if float(text) == 0 else text.replace("-", MINUS)
+
+
+def _said(row: EvidenceEffect | IntentEffect | ReasonEffect) -> str:
     return VERDICTS[_verdict(row)]
 
 

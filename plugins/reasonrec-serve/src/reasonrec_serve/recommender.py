@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from reasonrec_core.components import RequestWatcher
+from reasonrec_core.components import Kind, Reporter, RequestWatcher
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.pipeline import FinishedRun, Outcome
 from reasonrec_core.types import Bool, Int64, QueryBatch
@@ -31,6 +31,10 @@ from reasonrec_serve.wording import word_answer
 
 if TYPE_CHECKING:
     from reasonrec_core.registry import Registry
+
+
+TRACE = "trace"
+"""The reporter that keeps requests."""
 
 
 class Recommender(FinishedRun):
@@ -68,6 +72,23 @@ class Recommender(FinishedRun):
         service = cls.load(read_path(path), registry, choose_models(models))
         service.on_answer = service.find_watcher(trace)
         return service
+
+    def find_watcher(self, trace: bool | None = None) -> RequestWatcher | None:
+        """Who is told of requests (`Reporter.watch`), None where nobody is.
+
+        Args:
+            trace: whether requests leave a trace; as the run's settings say if None.
+
+        Raises:
+            ConfigError: a trace is wanted, and reasonrec-trace is not installed or cannot write it.
+        """
+        settings, registry = self.config.trace_settings, self.agent.registry
+        if not (settings.get("requests") if trace is None else trace):
+            return None  # the reporter, which takes long to import, is not even loaded
+        settings = {**settings, "requests": True}
+        reporter: Reporter[Any] = registry.create(Kind.REPORTER, TRACE, settings, where=TRACE)
+        with registry.guard(Kind.REPORTER, TRACE, "watch"):
+            return reporter.watch(self)
 
     def recommend(self, **fields: Any) -> Answer:
         """Answer one request, made of the fields of `Request`: ``recommend(user=42, k=5, exclude=["a"])``.

@@ -112,7 +112,7 @@ def count_tokens(agent: Agent, found: EvaluatedTask) -> dict[str, Int64]:
 
 
 def time_batches(
-    ways: Mapping[str, Callable[[QueryBatch], None]], queries: QueryBatch
+    ways: Mapping[str, Callable[[QueryBatch], object]], queries: QueryBatch
 ) -> tuple[dict[str, Float64], Int64]:
     """Who -> seconds per request of each batch of `BATCH` requests, asked in turn; and int64 sizes of the batches.
 

@@ -20,7 +20,7 @@ from reasonrec_core.pipeline import (
     make_tie_keys,
     name_goals,
 )
-from reasonrec_core.routing import Router, Signals
+from reasonrec_core.routing import EXPLORED, Router, Signals
 from reasonrec_core.routing.budget import RelativeDifference, relative_difference, share_for_loss
 from reasonrec_core.routing.decision import LARGEST, Names
 from reasonrec_core.types import ROUTED, Bool, Float64, Int64
@@ -66,6 +66,11 @@ class AllAnswered:
     ties: Int64
     seed: int
     resamples: int
+
+    @property
+    def ordering(self) -> Router[Any]:
+        """The router; one that hands nothing over as it would order requests if it did."""
+        return self.router.at_share(EXPLORED, self.known) if self.router.idle else self.router
 
     @property
     def mine(self) -> Float64:
@@ -120,7 +125,7 @@ def measure_curve(run: EvaluatedRun) -> DelegationCurve | None:
         router, known, quality, agent.policy.label, make_tie_keys(found.cases), config.seed, config.evaluate.resamples
     )
     base = float(tested.mine.mean())
-    given_away = float(tested.quality_of(router.assign(known, tested.ties).best).mean())
+    given_away = float(tested.quality_of(tested.ordering.assign(known, tested.ties).best).mean())
     points = [
         CurvePoint(
             share=float(share),
@@ -143,7 +148,7 @@ def measure_curve(run: EvaluatedRun) -> DelegationCurve | None:
 
 def _count_decisions(tested: AllAnswered, replaced: Bool) -> DecisionOrder:
     """Requests by what the router orders them by, those that a delegate answered apart."""
-    order, state = tested.router.assign(tested.known, tested.ties).order, tested.router.state
+    order, state = tested.ordering.assign(tested.known, tested.ties).order, tested.router.state
     low, high = float(order.min()), float(order.max())
     edges = np.linspace(low, high if high > low else low + 1e-6, BINS + 1)
     kept, delegated = (np.histogram(order[rows], edges)[0].tolist() for rows in (~replaced, replaced))

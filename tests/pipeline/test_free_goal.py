@@ -1,0 +1,85 @@
+"""The goal ``free``: whichever delegate saves most time at no loss, judged as one of several; or nobody."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from reasonrec_routers.threshold import ThresholdRouter
+
+from reasonrec_core.pipeline.router_goal import GoalSearch
+from reasonrec_core.routing import AskingCosts, CalibrationData, RouterConfig
+from reasonrec_core.routing.budget import RelativeDifference, relative_difference
+from reasonrec_core.types import Task, Uncertainty
+
+SIZE = 1500
+SECONDS = {"fast": 0.001, "slower": 0.004, "slow": 0.02, "worse": 0.0005}
+"""The policy takes .01."""
+
+
+def answers(**quality: np.ndarray) -> CalibrationData:
+    rng = np.random.default_rng(0)
+    mine = (rng.random(SIZE) < 0.4).astype(np.float64)
+    found = {"policy": mine, **{label: np.clip(mine + change, 0, 1) for label, change in quality.items()}}
+    signals = {"evidence-horizon": Uncertainty(rng.random(SIZE).astype(np.float32), "before")}
+    costs = AskingCosts(policy=0.01, delegates={label: SECONDS[label] for label in quality})
+    hits = {label: values > 0 for label, values in found.items()}
+    return CalibrationData("policy", signals, found, hits, np.arange(SIZE, dtype=np.int64), costs)
+
+
+def search(data: CalibrationData, monkeypatch: pytest.MonkeyPatch, change: float = -0.5) -> tuple[Any, dict[str, Any]]:
+    """The router and what was found, where a request then takes ``change`` of the policy's time more or less."""
+    monkeypatch.setattr(GoalSearch, "_time", lambda *_: (0.0, RelativeDifference(change, change - 0.1, change + 0.1)))
+    monkeypatch.setattr(GoalSearch, "_placed", lambda _, made: made)
+    config = SimpleNamespace(seed=0, evaluate=SimpleNamespace(resamples=500, k=[10]))
+    goal = GoalSearch(SimpleNamespace(config=config), SimpleNamespace(), Task.SEQUENTIAL, data, None)  # type: ignore[arg-type]
+    router = ThresholdRouter(RouterConfig(estimators=("evidence-horizon",)))
+    made, found = goal.fit(router)
+    assert found is not None
+    return made, found
+
+
+def test_the_delegate_that_saves_most_at_no_loss_is_taken_not_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    none = np.zeros(SIZE)
+    better = np.where(np.arange(SIZE) % 20 == 0, 1.0, 0.0)
+    made, found = search(answers(fast=none, slower=better, slow=2 * better, worse=none - better), monkeypatch)
+    assert (made.delegate, found["share"], found["tried"]) == ("fast", 1.0, 3), "the slow one is not tried"
+    assert set(made.state.others) == {"slower", "slow", "worse"}, "they answer where it fails"
+    assert "nothing" not in found
+
+
+def test_where_all_lose_nothing_is_handed_over_and_the_nearest_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = -np.where(np.arange(SIZE) % 3 == 0, 1.0, 0.0)
+    made, found = search(answers(fast=lost, slower=-np.ones(SIZE)), monkeypatch)
+    assert (found["share"], made.idle) == (0.0, True)
+    assert "could be shown to lose at most 1%" in found["nothing"]
+    assert found["nothing"].endswith("with fast, the nearest of 2 delegates)")
+
+
+def test_what_saves_no_measurable_time_is_not_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, found = search(answers(fast=np.zeros(SIZE)), monkeypatch, change=0.0)
+    assert (found["share"], found["not_inferior"], made.idle) == (0.0, 1.0, True)
+    assert found["nothing"].startswith("answering 100% of the requests by fast saves no measurable time")
+
+
+def test_a_router_that_hands_nothing_over_works_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = answers(fast=np.zeros(SIZE))
+    made = ThresholdRouter(RouterConfig(estimators=("evidence-horizon",), share=0.0)).fit(data)
+    monkeypatch.setattr(ThresholdRouter, "score", lambda *_: pytest.fail("requests are compared for nothing"))
+    decided = made.decide(data.signals, data.keys)
+    assert not decided.replaced.any()
+    assert np.isnan(decided.risk).all()
+    assert not np.isnan(decided.confidence).any(), "how sure an answer is, is said all the same"
+    assert decided.reason[0] == "the policy answers: no request is handed over"
+
+
+def test_one_of_several_is_judged_more_strictly() -> None:
+    rng = np.random.default_rng(1)
+    mine, theirs = rng.random((2, 400))
+    one, four = (
+        relative_difference(theirs, mine, np.arange(400), seed=0, resamples=2000, tests=tests) for tests in (1, 4)
+    )
+    assert four.value == one.value
+    assert four.low < one.low < one.high < four.high
