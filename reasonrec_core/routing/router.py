@@ -200,7 +200,7 @@ class Router(Configured[C]):
 
         def explain(rows: Rows) -> list[str]:
             part = signals if len(rows) == len(route) else take_signals(signals, rows)
-            why = ["no request is handed over"] * len(rows) if self.idle else self.explain(part, known.take(rows))
+            why = ["this run hands nothing over"] * len(rows) if self.idle else self.explain(part, known.take(rows))
             told = zip(names[rows], why, strict=True)
             words = [f"{name} answers: {why}" for name, why in told]
             for at, row in enumerate(rows):

@@ -72,7 +72,7 @@ def test_a_router_that_hands_nothing_over_works_nothing_out(monkeypatch: pytest.
     assert not decided.replaced.any()
     assert np.isnan(decided.risk).all()
     assert not np.isnan(decided.confidence).any(), "how sure an answer is, is said all the same"
-    assert decided.reason[0] == "the policy answers: no request is handed over"
+    assert decided.reason[0] == "the policy answers: this run hands nothing over"
 
 
 def test_one_of_several_is_judged_more_strictly() -> None:

@@ -135,8 +135,7 @@ def make_faithfulness_view(found: FaithfulnessResult | None) -> FaithfulnessView
     rows = tuple(_reason_row(each) for each in found.delegates if not each.none)
     none = tuple(each.system for each in found.delegates if each.none)
     if found.skipped is not None or found.policy is None:
-        said = describe_faithfulness(found) if found.skipped is None else tuple(_on_delegates(found))
-        has_policy = found.skipped is not None
+        said, has_policy = tuple(_on_delegates(found)), found.skipped is not None
         return FaithfulnessView(found.skipped, said, "", (), (), (), 0, rows, none, has_policy)
     mass = found.mass.value if found.mass else None
     ordered = sorted(found.evidence, key=lambda e: (e.measure, e.share))
@@ -162,7 +161,7 @@ def make_faithfulness_view(found: FaithfulnessResult | None) -> FaithfulnessView
 def describe_faithfulness(found: FaithfulnessResult) -> tuple[str, ...]:
     """What faithfulness came to: one sentence on the evidence, one on the intent; or why it was not measured."""
     if found.skipped is not None:
-        return (f"Faithfulness of the steps was not measured: {found.skipped}.", *_on_delegates(found))
+        return (f"Faithfulness was not measured: {found.skipped}.", *_on_delegates(found))
     said = [_on_evidence(found), _on_intent(found), *_on_delegates(found)]
     return tuple(each for each in said if each)
 

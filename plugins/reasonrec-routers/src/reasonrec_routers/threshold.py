@@ -80,8 +80,6 @@ class ThresholdRouter(Router[RouterConfig]):
         chances = f"in cases like this the policy is better than {who} in {often} and worse in {seldom}"
         if replaced and place < 0:
             return f"needed to meet {name_share(self.config)}, although the policy is usually better here ({chances})"
-        if not replaced and place > 0 and not self.config.share:
-            return f"{chances}, but this run hands nothing over"
         if not replaced and place > 0:
             return f"{chances}, but other requests gain more from {who} and fill {name_share(self.config)}"
         return chances
