@@ -77,9 +77,9 @@ class _Routing:
 
     def outcome(self) -> Outcome:
         """Ask, decide, deliberate where nobody else answers."""
-        if not self.router.idle and any(name.startswith(FEATURE) for name in self.router.signals):
+        if not self.router.config.idle and any(name.startswith(FEATURE) for name in self.router.signals):
             self.found |= self.agent.features(self.batch, {})
-        if self.router.in_turn and not self.router.idle:
+        if self.router.in_turn and not self.router.config.idle:
             self._ask_in_turn()
         elif not self._look_first():
             return self._undecided()
@@ -96,7 +96,7 @@ class _Routing:
 
     def _look_first(self) -> bool:
         """Read the answers that it is decided by; without one of them another router decides, if there is one."""
-        if self.router.idle or not self.router.asks:
+        if self.router.config.idle or not self.router.asks:
             return True
         answers = {label: self.ask(label) for label in self.router.asks}
         known = {label: ranking for label, ranking in answers.items() if ranking is not None}

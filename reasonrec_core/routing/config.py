@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from reasonrec_core.components import Settings
 
 GOALS = ("share", "risk", "max_latency", "max_tokens", "max_loss")
-BEST = "best"
+BEST, NOTHING = "best", "this run hands nothing over"
 FREE: Literal["free"] = "free"
 """The goal where no other is given."""
 FREE_LOSS = 0.01
@@ -103,6 +103,11 @@ class RouterConfig(Settings):
     def at(self, share: float) -> Self:
         """The same with a share for a goal."""
         return self.model_copy(update={**dict.fromkeys(GOALS), "share": share})
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is handed over: no delegate is asked, and how requests compare is not worked out (NaN)."""
+        return self.share == 0
 
     @property
     def given_goal(self) -> str:

@@ -28,7 +28,7 @@ from reasonrec_core.routing.confidence import (
     recalibrate,
     ways_of,
 )
-from reasonrec_core.routing.config import RouterConfig
+from reasonrec_core.routing.config import NOTHING, RouterConfig
 from reasonrec_core.routing.consulting import HORIZON, compare_consulting, wants_advice
 from reasonrec_core.routing.decision import Assignment, Decisions, Names, Reasons, Rows
 from reasonrec_core.routing.signals import AnswerFeatures, Signals, count_queries, signal, single, take_signals
@@ -141,12 +141,8 @@ class Router(Configured[C]):
 
     def assign(self, signals: Signals, keys: Int64 | None = None) -> Assignment:
         """Whom B queries are to go to, worked out once from what is known before anybody answers for good."""
-        if self.idle:
-            unknown = np.full((count_queries(signals), len(self.delegates)), np.nan)
-            flat = unknown[:, 0], np.full(len(unknown), self.delegate, object), np.zeros(len(unknown), np.bool_)
-            risk = unknown[:, 0].astype(np.float32)
-            return Assignment(*flat, risk, unknown, self.delegates, self.state.others, lambda: risk)
-        scores = self.score(signals)
+        shape = count_queries(signals), len(self.delegates)
+        scores = np.full(shape, np.nan) if self.config.idle else self.score(signals)
         return self.assign_scores(signals, scores, scores.argmax(axis=1), keys)
 
     def assign_scores(self, signals: Signals, scores: Float64, best: Rows, keys: Int64 | None) -> Assignment:
@@ -157,11 +153,6 @@ class Router(Configured[C]):
         order = gain if state.by_score else single(risk())
         flat = order, names[best], state.threshold(order, keys), gain.astype(np.float32), scores
         return Assignment(*flat, state.delegates, state.others, risk)
-
-    @property
-    def idle(self) -> bool:
-        """Whether it hands nothing over: no delegate is asked, and how queries compare is not worked out (NaN)."""
-        return self.config.share == 0
 
     def decide(
         self,
@@ -188,9 +179,7 @@ class Router(Configured[C]):
         """
         known = assigned or self.assign(signals, keys)
         who = (known.who if answered is None else answered).copy()
-        advised = self.consults(signals, who != "")
-        if consulted is not None:
-            advised &= consulted
+        advised = self.consults(signals, who != "") & (True if consulted is None else consulted)
         route = np.where(who != "", str(Route.REPLACE), str(Route.SELF)).astype(object)
         route[advised] = str(Route.CONSULT)
         sure = self.state_confidence(signals, route, who)
@@ -200,9 +189,8 @@ class Router(Configured[C]):
 
         def explain(rows: Rows) -> list[str]:
             part = signals if len(rows) == len(route) else take_signals(signals, rows)
-            why = ["this run hands nothing over"] * len(rows) if self.idle else self.explain(part, known.take(rows))
-            told = zip(names[rows], why, strict=True)
-            words = [f"{name} answers: {why}" for name, why in told]
+            why = [NOTHING] * len(rows) if self.config.idle else self.explain(part, known.take(rows))
+            words = [f"{name} answers: {each}" for name, each in zip(names[rows], why, strict=True)]
             for at, row in enumerate(rows):
                 if advised[row]:
                     cold = f"{HORIZON} {signal(part, HORIZON).total[at]:.2f} > {self.config.consult:.2f}"

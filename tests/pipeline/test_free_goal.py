@@ -53,14 +53,14 @@ def test_the_delegate_that_saves_most_at_no_loss_is_taken_not_the_best(monkeypat
 def test_where_all_lose_nothing_is_handed_over_and_the_nearest_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     lost = -np.where(np.arange(SIZE) % 3 == 0, 1.0, 0.0)
     made, found = search(answers(fast=lost, slower=-np.ones(SIZE)), monkeypatch)
-    assert (found["share"], made.idle) == (0.0, True)
+    assert (found["share"], made.config.idle) == (0.0, True)
     assert "could be shown to lose at most 1%" in found["nothing"]
     assert found["nothing"].endswith("with fast, the nearest of 2 delegates)")
 
 
 def test_what_saves_no_measurable_time_is_not_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     made, found = search(answers(fast=np.zeros(SIZE)), monkeypatch, change=0.0)
-    assert (found["share"], found["not_inferior"], made.idle) == (0.0, 1.0, True)
+    assert (found["share"], found["not_inferior"], made.config.idle) == (0.0, 1.0, True)
     assert found["nothing"].startswith("answering 100% of the requests by fast saves no measurable time")
 
 
@@ -70,7 +70,7 @@ def test_a_router_that_hands_nothing_over_works_nothing_out(monkeypatch: pytest.
     monkeypatch.setattr(ThresholdRouter, "score", lambda *_: pytest.fail("requests are compared for nothing"))
     decided = made.decide(data.signals, data.keys)
     assert not decided.replaced.any()
-    assert np.isnan(decided.risk).all()
+    assert np.isnan(decided.gain).all()
     assert not np.isnan(decided.confidence).any(), "how sure an answer is, is said all the same"
     assert decided.reason[0] == "the policy answers: this run hands nothing over"
 

@@ -70,7 +70,7 @@ class AllAnswered:
     @property
     def ordering(self) -> Router[Any]:
         """The router; one that hands nothing over as it would order requests if it did."""
-        return self.router.at_share(EXPLORED, self.known) if self.router.idle else self.router
+        return self.router.at_share(EXPLORED, self.known) if self.router.config.idle else self.router
 
     @property
     def mine(self) -> Float64:
