@@ -236,7 +236,7 @@ def many_columns(count: int, name: str, *options: str) -> Callable[[Path], Case]
             rows = [names, ["u", "a", *(["1"] * count)], ["u", "b", *(["2"] * count)]]
             write(folder, name, "".join(",".join(row) + "\n" for row in rows).encode())
         if name.startswith("items"):
-            write(folder, "interactions.csv", LOG.replace(b"a", b"1").replace(b"b", b"2"))
+            write(folder, "interactions.csv", LOG)
         return make_import(folder, *options)
 
     return make

@@ -120,7 +120,7 @@ class ArrowFile:
         reading.opened.add(path)
         with _refuse_damaged(path):
             schema = pq.read_schema(path) if _is_parquet(path) else _read_arrow(path, rows=False).schema
-        names = tuple(schema.names)
+            names = tuple(schema.names)
         reading.refuse_columns(len(names), path)
         if len(set(names)) < len(names):
             double = next(name for name in names if names.count(name) > 1)
