@@ -230,6 +230,8 @@ def _refit(part: Any, data: FitData, policy: Named | None) -> Component[Any]:
     Raises:
         ChoosesOnValidation: its `fit` reads the validation part, and it has no `refit`.
     """
+    if policy is not None:
+        part.attach(policy.part)  # what learns from the policy learns from the one that was fitted again
     if isinstance(part, Refittable):
         made: Any = part.refit(data)
     else:

@@ -1,0 +1,1 @@
+"""Delegate `distilled`: a small student of a policy or of delegates."""

@@ -1,0 +1,44 @@
+"""Settings of the student. Cheap to import: no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+from reasonrec_torch.config import TrainerConfig
+
+from reasonrec_core.components import Settings
+
+POLICY: Literal["policy"] = "policy"
+
+
+class DistilTraining(TrainerConfig):
+    """How the student is trained."""
+
+    epochs: int | None = Field(12, ge=1, description="At most; the rate of learning has fallen to 0 after the last.")
+    learning_rate: float = Field(3e-3, gt=0, description="Of AdamW, at its highest.")
+    weight_decay: float = Field(0.01, ge=0, description="Of matrices.")
+    batch: int = Field(256, ge=1, description="Histories of a step; fewer where the catalogue is large.")
+    observed: float = Field(
+        0.3, ge=0, le=1, description="Weight of what was really chosen next, beside what the teacher answers."
+    )
+    order: Literal["plain", "easy-to-hard"] = Field(
+        "easy-to-hard",
+        description="Learn the teacher's shares alone, or those first and then the order of its best items"
+        " (after HetComp).",
+    )
+
+
+class DistilledConfig(Settings):
+    """Settings of `Distilled`."""
+
+    teacher: Literal["policy"] | tuple[str, ...] = Field(
+        POLICY, description="Who is learned from: the pipeline's policy, or delegates by their names."
+    )
+    dimensions: int = Field(64, ge=2, description="Of item and history vectors.")
+    hidden: int = Field(128, ge=1, description="Width of the layer that a history's vector goes through.")
+    links: int = Field(100, ge=0, description="Items that each item leads to directly; 0 for none.")
+    histories: int = Field(100_000, ge=1, description="Histories that the teacher is asked about, at most.")
+    depth: int = Field(100, ge=2, description="Items of its answer that are learned from.")
+    max_history: int = Field(50, ge=1, description="Only this many newest history items are read.")
+    training: DistilTraining = Field(DistilTraining(), description="How it is trained.")

@@ -1,0 +1,89 @@
+"""What the student learns from: histories, what the teacher answers to them, what came next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from reasonrec_torch.rows import Arrays, RowEpoch, TrainingRows
+
+from reasonrec_core.components import FitData
+from reasonrec_core.io import content_hash, read_arrays, write_arrays
+from reasonrec_core.types import History, Int32
+from reasonrec_distil.config import DistilledConfig
+from reasonrec_distil.histories import Asked, draw_histories, list_single_items
+from reasonrec_distil.teacher import Answer, TeacherLists, collect_lists
+
+FILE = "teacher.npz"
+DETAIL = 0.5
+"""Share of the training after which the order is learned, where it goes from easy to hard."""
+
+
+class Lessons(TrainingRows):
+    """Histories in shuffled batches, with how much the order of the teacher's best counts in an epoch."""
+
+    def __init__(self, arrays: Arrays, config: DistilledConfig, batch: int) -> None:
+        super().__init__(arrays, batch=batch)
+        self.order = config.training.order
+
+    def epoch(self, number: int, epochs: int, rng: np.random.Generator) -> RowEpoch:
+        """An order of all rows."""
+        detail = np.float32(self.order == "easy-to-hard" and number >= DETAIL * epochs)
+        rows = TrainingRows({**self.arrays, "detail": np.full(self.samples, detail)}, batch=self.batch)
+        return RowEpoch(rows, rng.permutation(self.samples))
+
+
+def collect_lessons(answer: Answer, config: DistilledConfig, data: FitData, batch: int) -> tuple[TeacherLists, Lessons]:
+    """What the teacher answers to each item alone, and all that is learned from.
+
+    The answers are kept in `FitData.workdir`, so that an interrupted fit asks once.
+    """
+    asked = draw_histories(data.train, data.n_users, config.histories, config.max_history, data.seed)
+    kept = None if data.workdir is None else data.workdir / FILE
+    given = config.model_dump(mode="json", exclude={"training"})
+    key = content_hash(given, asked.history.indptr.tobytes(), asked.history.items.tobytes())
+    found = _read_answers(kept, key)
+    if found is None:
+        single = list_single_items(len(data.catalog) if config.links else 0)
+        links = collect_lists(answer, single, max(config.links, 1), data, "ask the teacher about items")
+        found = links, collect_lists(answer, asked.history, config.depth, data, "ask the teacher about histories")
+        if kept is not None:
+            _write_answers(kept, key, *found)
+    links, lists = found
+    if not config.links:
+        links = TeacherLists(np.empty((len(data.catalog), 0), np.int32), np.empty((len(data.catalog), 0), np.float32))
+    read = read_newest(asked.history, config.max_history)
+    arrays = {"read": read, "items": lists.items, "shares": lists.shares, "following": _find_following(asked, read)}
+    return links, Lessons(arrays, config, batch)
+
+
+def read_newest(history: History, length: int) -> Int32:
+    """int32[B, L]: the newest ``length`` items of each history, newest first; -1 pads."""
+    source = history.indptr[1:, None] - 1 - np.arange(length)
+    there = source >= history.indptr[:-1, None]
+    return np.where(there, history.items[np.maximum(source, 0)], -1).astype(np.int32)
+
+
+def _find_following(asked: Asked, read: Int32) -> Int32:
+    """int32[T]: what came next; -1 where it is not known, or is among what was read: it may not be recommended."""
+    again = (read == asked.following[:, None]).any(axis=1)
+    return np.where(again, -1, asked.following).astype(np.int32)
+
+
+def _read_answers(path: Path | None, key: str) -> tuple[TeacherLists, TeacherLists] | None:
+    if path is None or not path.exists():
+        return None
+    arrays = read_arrays(path)
+    if arrays["key"].tobytes().decode() != key:
+        return None
+    links, lists = (TeacherLists(arrays[f"{name}.items"], arrays[f"{name}.shares"]) for name in ("links", "lists"))
+    return links, lists
+
+
+def _write_answers(path: Path, key: str, links: TeacherLists, lists: TeacherLists) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, Any] = {"key": np.frombuffer(key.encode(), np.uint8)}
+    for name, found in (("links", links), ("lists", lists)):
+        arrays |= {f"{name}.items": found.items, f"{name}.shares": found.shares}
+    write_arrays(path, arrays)

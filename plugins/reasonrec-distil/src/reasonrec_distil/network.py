@@ -1,0 +1,132 @@
+"""The student while it learns: vectors of items and histories, and links between items."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from reasonrec_torch.item_encoder import SPREAD
+from reasonrec_torch.model_protocol import BatchLoss, Trainable
+from torch import Tensor, nn
+
+from reasonrec_core.types import Float32, Int64
+from reasonrec_distil.config import DistilledConfig
+from reasonrec_distil.student import Student
+from reasonrec_distil.teacher import TeacherLists
+
+FADE = 0.8
+"""Of links, per step of age, at the start."""
+
+
+class StudentNetwork(Trainable[dict[str, Tensor]]):
+    """``score(i) = h . x_i + b_i + sum over the history of w(age) S[j, i]``, with h from weighed item vectors.
+
+    The history's vector is that of a candidate retriever's tower (Covington et al., 2016): a weighed mean and a layer.
+    The links S stand where the teacher's answers to single items do; they start from its shares.
+
+    Args:
+        config: sizes.
+        links: what the teacher answers to each item alone; T = n_items.
+    """
+
+    def __init__(self, config: DistilledConfig, links: TeacherLists) -> None:
+        super().__init__()
+        n, d = len(links.items), config.dimensions
+        self.config = config
+        self.items = nn.Parameter(torch.randn(n, d) * SPREAD)
+        self.reads = nn.Parameter(torch.randn(n, d) * SPREAD)
+        self.bias, self.salience = nn.Parameter(torch.zeros(n)), nn.Parameter(torch.zeros(n))
+        self.ages = nn.Parameter(-0.2 * torch.arange(config.max_history).float())
+        self.link_ages = nn.Parameter(np.log(FADE) * torch.arange(config.max_history).float())
+        self.norm = nn.LayerNorm(d)
+        self.widen, self.narrow = nn.Linear(d, config.hidden), nn.Linear(config.hidden, d)
+        places, strengths = find_links(links)
+        self.register_buffer("places", torch.from_numpy(places))
+        self.links = nn.Parameter(torch.from_numpy(strengths))
+
+    def forward(self, items: Tensor) -> Tensor:
+        """float[B, n]: scores after histories int64[B, L], the newest first, -1 pads."""
+        there = items >= 0
+        known, length = items.clamp(min=0), items.shape[1]
+        weights = (self.ages[:length] + self.salience[known]).masked_fill(~there, -torch.inf)
+        mean = (torch.softmax(weights, dim=1).unsqueeze(-1) * self.reads[known]).sum(1)
+        state = mean + self.narrow(torch.relu(self.widen(self.norm(mean))))
+        scores = torch.addmm(self.bias, state, self.items.T)
+        if not self.links.shape[1]:
+            return scores
+        faded = self.links[known] * (torch.exp(self.link_ages[:length]) * there).unsqueeze(-1)
+        row = torch.arange(len(items), device=items.device)[:, None, None] * scores.shape[1]
+        places = (self.places[known] + row).reshape(-1)  # type: ignore[index]
+        return scores.reshape(-1).index_add(0, places, faded.reshape(-1)).reshape(scores.shape)
+
+    def loss(self, batch: dict[str, Tensor], rng: np.random.Generator) -> BatchLoss:
+        """What the teacher answers, and what was chosen; see `DistilTraining`."""
+        read, taught, shares = batch["read"].long(), batch["items"].long(), batch["shares"]
+        scores = self(read)
+        known = torch.zeros(len(scores), scores.shape[1] + 1, dtype=torch.bool, device=scores.device)
+        known.scatter_(1, torch.where(read < 0, scores.shape[1], read), True)
+        log_share = torch.log_softmax(scores.masked_fill(known[:, :-1], -torch.inf), dim=1)
+        own = log_share.gather(1, taught.clamp(min=0))
+        answer = -torch.where(shares > 0, shares * own, 0.0).sum(1).mean()
+        order = order_loss(own, taught >= 0)
+        detail = batch["detail"][0]
+        parts = {"shares": answer, "order": order}
+        total = (1 - detail) * answer + detail * order
+        following = batch["following"].long()
+        goes_on = following >= 0
+        if self.config.training.observed and bool(goes_on.any()):
+            chosen = -log_share[goes_on].gather(1, following[goes_on, None]).mean()
+            total, parts = total + self.config.training.observed * chosen, parts | {"observed": chosen}
+        return BatchLoss(total, parts)
+
+
+def order_loss(log_share: Tensor, there: Tensor) -> Tensor:
+    """Mean over histories of what the order of the best half, and of the best tenth, costs (Plackett and Luce).
+
+    Each place's item is drawn from all that do not stand before it: -log(p_r / (1 - sum of p before r)), per place.
+    HetComp (Kang et al., WWW 2023) learns these two parts after the whole.
+
+    Args:
+        log_share: float[B, K], log shares of the taught items among all items, best first.
+        there: bool[B, K].
+    """
+    width, total = log_share.shape[1], log_share.new_zeros(())
+    share = torch.where(there, log_share.exp(), 0.0)
+    before = torch.cumsum(share, dim=1) - share
+    place = torch.where(there, torch.log1p(-before.clamp(max=1 - 1e-6)) - log_share, 0.0)
+    for part in (max(width // 2, 1), max(width // 10, 1)):
+        count = there[:, :part].sum(1).clamp(min=1)
+        total = total + (place[:, :part].sum(1) / count).mean() / 2
+    return total
+
+
+def find_links(links: TeacherLists) -> tuple[Int64, Float32]:
+    """int64[n, m] places and float32[n, m] strengths of links: log share above that of the last of the list."""
+    shares = links.shares
+    some = np.where(shares > 0, shares, np.inf).min(axis=1, initial=np.inf, keepdims=True)
+    floor = np.where(np.isfinite(some), some, 1.0)
+    strengths = np.where(shares > 0, np.log(np.maximum(shares, 1e-12) / floor), 0.0)
+    return np.maximum(links.items, 0).astype(np.int64), strengths.astype(np.float32)
+
+
+def export_student(network: StudentNetwork) -> Student:
+    """The student as it answers."""
+
+    def array(tensor: Tensor) -> Float32:
+        return np.ascontiguousarray(tensor.detach().float().cpu().numpy())
+
+    def layer(linear: nn.Linear) -> Float32:
+        return array(torch.cat([linear.weight.T, linear.bias[None]]))
+
+    return Student(
+        items=array(torch.cat([network.items, network.bias[:, None]], 1)),
+        reads=array(network.reads),
+        salience=array(network.salience),
+        ages=array(network.ages),
+        scale=array(network.norm.weight),
+        shift=array(network.norm.bias),
+        widen=layer(network.widen),
+        narrow=layer(network.narrow),
+        link_ages=array(torch.exp(network.link_ages)),
+        places=network.places.cpu().numpy().astype(np.int32),  # type: ignore[operator]
+        links=array(network.links),
+    )

@@ -1,0 +1,91 @@
+"""The student as it answers: arrays, no learning framework."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from scipy import sparse
+
+from reasonrec_core.io import read_arrays, write_arrays
+from reasonrec_core.types import Float32, History, Int32, indptr_of
+
+FILE = "student.npz"
+
+
+@dataclass(frozen=True)
+class Student:
+    """What `reasonrec_distil.network.StudentNetwork` learned; n items, d dimensions, m links an item.
+
+    Attributes:
+        items: float32[n, d + 1], what histories' vectors are multiplied with; the last column is the bias.
+        reads: float32[n, d], what a history item gives.
+        salience: float32[n], how much it counts among the others.
+        ages: float32[L], how much an item counts by its age.
+        scale, shift: float32[d], of the normalisation.
+        widen, narrow: float32[d + 1, h] and float32[h + 1, d], the layer; last rows are biases.
+        link_ages: float32[L], weights of links by age.
+        places: int32[n, m], items that each item leads to.
+        links: float32[n, m], how strongly.
+    """
+
+    items: Float32
+    reads: Float32
+    salience: Float32
+    ages: Float32
+    scale: Float32
+    shift: Float32
+    widen: Float32
+    narrow: Float32
+    link_ages: Float32
+    places: Int32
+    links: Float32
+
+    def save(self, folder: Path) -> None:
+        """Write the arrays."""
+        write_arrays(folder / FILE, {field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        arrays = read_arrays(folder / FILE)
+        return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+
+    def read_histories(self, history: History) -> Float32:
+        """float32[B, d + 1]: each history's vector, and 1; of an empty one the layer's answer to nothing."""
+        history = trim_history(history, len(self.ages), len(self.reads))
+        weight = np.exp(self.ages[history.ages] + self.salience[history.items])
+        total = np.bincount(history.rows, weight, minlength=len(history))
+        weight = (weight / total[history.rows]).astype(np.float32)
+        weights = sparse.csr_matrix((weight, history.items, history.indptr), shape=(len(history), len(self.reads)))
+        mean = weights @ self.reads
+        centred = mean - mean.mean(axis=1, keepdims=True)
+        normal = centred / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + 1e-5) * self.scale + self.shift
+        hidden = np.maximum(normal @ self.widen[:-1] + self.widen[-1], 0)
+        state = mean + hidden @ self.narrow[:-1] + self.narrow[-1]
+        return np.concatenate([state, np.ones((len(state), 1), np.float32)], axis=1, dtype=np.float32)
+
+    def add_links(self, history: History, scores: Float32) -> None:
+        """Add what the history's items lead to to float32[B, n] scores, in place."""
+        history = trim_history(history, len(self.link_ages), len(self.places))
+        strength = self.links[history.items] * self.link_ages[history.ages][:, None]
+        places, n = self.places[history.items], scores.shape[1]
+        if len(history) == 1:
+            scores[0] += np.bincount(places.reshape(-1), strength.reshape(-1), minlength=n)
+            return
+        indptr = history.indptr * places.shape[1]
+        found = sparse.csr_matrix((strength.reshape(-1), places.reshape(-1), indptr), shape=scores.shape)
+        found.sum_duplicates()
+        at = found.indices + np.repeat(np.arange(0, scores.size, n), np.diff(found.indptr))
+        scores.reshape(-1)[at] += found.data
+
+
+def trim_history(history: History, length: int, n_items: int) -> History:
+    """The newest ``length`` entries of each row, without items that came after the fit."""
+    kept = (history.ages < length) & (history.items < n_items)
+    if kept.all():
+        return history
+    counts = np.bincount(history.rows[kept], minlength=len(history))
+    return History(indptr_of(counts), history.items[kept], history.times[kept], history.skipped)

@@ -1,0 +1,214 @@
+"""The student passes the suite, comes close to its teacher, and answers without it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from reasonrec_distil.config import DistilledConfig
+from reasonrec_distil.delegate import Distilled
+from reasonrec_distil.histories import draw_histories
+from reasonrec_distil.lessons import read_newest
+from reasonrec_distil.network import StudentNetwork, export_student, order_loss
+from reasonrec_distil.teacher import TeacherLists, ask_policy, merge_rankings
+from reasonrec_transitions.api import Transitions
+
+from reasonrec_core.builtin.popularity import Popularity
+from reasonrec_core.components import Delegate
+from reasonrec_core.errors import ConfigError, PluginError
+from reasonrec_core.evaluate import evaluate_ranking
+from reasonrec_core.testing import DelegateConformance
+from reasonrec_core.testing.tiny import N_ITEMS, Tiny, tiny
+from reasonrec_core.testing.toy_policy import ToyPolicy
+from reasonrec_core.types import History, Interactions, QueryBatch, Ranking, Task
+
+SMALL: dict[str, Any] = {
+    "teacher": ["transitions"],
+    "dimensions": 16,
+    "hidden": 16,
+    "links": 20,
+    "depth": 20,
+    "training": {"epochs": 8, "warmup": 5, "batch": 32, "device": "cpu", "learning_rate": 0.01, "ema": 0.9},
+}
+
+
+def make_delegate(name: str) -> Delegate[Any]:
+    return {"transitions": Transitions, "popularity": Popularity}[name](
+        {"transitions": Transitions, "popularity": Popularity}[name].Config()
+    )
+
+
+class TestDistilled(DelegateConformance):
+    component = "distilled"
+    settings = SMALL
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    made = tiny(tmp_path_factory.mktemp("world"))
+    return replace(made, fit=replace(made.fit, delegate=make_delegate))
+
+
+def fit(world: Tiny, policy: Any = None, **changes: Any) -> Distilled:
+    student = Distilled(DistilledConfig.model_validate(SMALL | changes))
+    if policy is not None:
+        student.attach(policy)
+    student.fit(world.fit)
+    return student
+
+
+def ndcg(answer: Any, world: Tiny) -> float:
+    return evaluate_ranking(answer, world.test, (10,), n_items=N_ITEMS).values["NDCG@10"]
+
+
+def test_a_student_comes_close_to_its_teacher_and_far_above_popularity(world: Tiny) -> None:
+    teacher, popular = make_delegate("transitions"), make_delegate("popularity")
+    student = fit(world)
+    for other in (teacher, popular):
+        other.fit(world.fit)
+    mine, theirs, least = (
+        ndcg(lambda b, d=d: d.recommend(b, world.observation(b)), world) for d in (student, teacher, popular)
+    )
+    assert mine > 0.9 * theirs
+    assert mine > 1.5 * least
+
+
+def test_a_policy_teaches_by_its_probabilities(world: Tiny) -> None:
+    policy = ToyPolicy(ToyPolicy.Config())
+    policy.fit(world.fit)
+    student = fit(world, policy, teacher="policy")
+
+    def answer(batch: QueryBatch) -> Ranking:
+        found = policy.deliberate(batch, world.observation(batch)).ranking
+        assert found is not None
+        return found
+
+    mine = ndcg(lambda batch: student.recommend(batch, world.observation(batch)), world)
+    assert mine > 0.85 * ndcg(answer, world)
+
+
+def test_without_a_teacher_it_says_what_to_set(world: Tiny) -> None:
+    with pytest.raises(ConfigError, match="there is no policy to learn from"):
+        fit(world, teacher="policy")
+    student = Distilled(DistilledConfig.model_validate(SMALL))
+    with pytest.raises(PluginError, match="no delegates can be asked"):
+        student.fit(replace(world.fit, delegate=None))
+
+
+def test_the_teacher_is_asked_once(world: Tiny, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    class Counting(ToyPolicy):
+        def deliberate(self, batch: QueryBatch, *rest: Any) -> Any:
+            asked.append(len(batch))
+            return super().deliberate(batch, *rest)
+
+    policy = Counting(ToyPolicy.Config())
+    policy.fit(world.fit)
+    for _ in range(2):
+        student = Distilled(DistilledConfig.model_validate(SMALL | {"teacher": "policy"}))
+        student.attach(policy)
+        student.fit(replace(world.fit, workdir=tmp_path))
+    assert sum(asked) == N_ITEMS + min(len(world.fit.train), 100_000)
+
+
+def test_it_is_fitted_again_as_long_as_validation_chose(world: Tiny) -> None:
+    student = fit(world)
+    again = student.refit(replace(world.fit, valid=None))
+    assert again._epochs == student._epochs
+    assert again is not student
+
+
+def test_answering_needs_no_learning_framework(world: Tiny, tmp_path: Path) -> None:
+    fit(world).save(tmp_path)
+    code = f"""
+import sys
+from pathlib import Path
+import numpy as np, pyarrow as pa
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.types import History, Observation, QueryBatch, Task
+from reasonrec_distil.delegate import Distilled
+catalog = Catalog(pa.table({{"item_id": [str(n) for n in range({N_ITEMS} + 2)]}}))
+student = Distilled.load(Path({str(tmp_path)!r}), catalog)
+batch = QueryBatch(Task.SEQUENTIAL, np.array([-1], np.int32), History.of([[1, {N_ITEMS}]]), k=3)
+print(student.recommend(batch, Observation({{}}, {{}}, np.zeros(1, np.float32))).items.tolist(), "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("False"), done.stdout
+
+
+def test_arrays_answer_as_the_network_does() -> None:
+    rng = np.random.default_rng(0)
+    n, config = 30, DistilledConfig.model_validate({"dimensions": 8, "hidden": 5, "links": 4, "max_history": 6})
+    items = np.stack([rng.permutation(n)[:4] for _ in range(n)]).astype(np.int32)
+    network = StudentNetwork(config, TeacherLists(items, np.sort(rng.random((n, 4)).astype(np.float32))[:, ::-1]))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    rows = [rng.integers(0, n, size).tolist() for size in (1, 3, 6, 9)]
+    history = History.of(rows)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(read_newest(history, 6)).long()).numpy()
+    student = export_student(network)
+    scores = (student.read_histories(history) @ student.items.T).astype(np.float32)
+    student.add_links(history, scores)
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
+    for row in range(len(rows)):
+        alone = (student.read_histories(history.slice(row, row + 1)) @ student.items.T).astype(np.float32)
+        student.add_links(history.slice(row, row + 1), alone)
+        np.testing.assert_allclose(alone[0], expected[row], rtol=1e-4, atol=1e-5)
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=6), st.integers(1, 60), st.integers(1, 8), st.integers(0, 9))
+def test_histories_are_parts_of_the_log(sizes: list[int], count: int, longest: int, seed: int) -> None:
+    users = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+    train = Interactions(users, np.arange(len(users), dtype=np.int32), np.zeros(len(users), np.int64))
+    asked = draw_histories(train, len(sizes), count, longest, seed)
+    assert len(asked.history) == min(count, len(train)) == len(asked.following)
+    for row, following in enumerate(asked.following):
+        items = asked.history.row(row)
+        assert 1 <= len(items) <= longest
+        assert (np.diff(items) > 0).all(), "the order of the log"
+        assert len(set(users[items])) == 1
+        if following >= 0:
+            assert following == items[-1] + 1
+            assert users[following] == users[items[-1]]
+
+
+def test_lists_are_merged_by_importance() -> None:
+    one = Ranking(np.array([[3, 1, 2]], np.int32), np.zeros((1, 3), np.float32))
+    two = Ranking(np.array([[1, 4, -1]], np.int32), np.zeros((1, 3), np.float32))
+    items, worth = merge_rankings([one, two], 5)
+    fade = np.exp(-np.arange(3) / 10)
+    assert items.tolist() == [[1, 3, 4, 2, -1]]
+    np.testing.assert_allclose(worth[0], [fade[0] + fade[1], fade[0], fade[1], fade[2], 0], rtol=1e-6)
+
+
+def test_the_order_costs_what_plackett_and_luce_say() -> None:
+    share = torch.tensor([[0.4, 0.3, 0.1, 0.05]])
+    there = torch.tensor([[True, True, True, False]])
+    half = (-np.log(0.4) - np.log(0.3 / 0.6)) / 2
+    tenth = -np.log(0.4)
+    assert float(order_loss(share.log(), there)) == pytest.approx((half + tenth) / 2, rel=1e-5)
+
+
+def test_a_policy_without_probabilities_teaches_by_ranks(world: Tiny) -> None:
+    class Silent(ToyPolicy):
+        def deliberate(self, *given: Any) -> Any:
+            return replace(super().deliberate(*given), mass=None)
+
+    policy = Silent(ToyPolicy.Config())
+    policy.fit(world.fit)
+    batch = world.test.queries.slice(0, 3)
+    _, shares = ask_policy(policy)(batch, world.observation(batch))
+    assert shares[0, 0] == 1
+    assert Task.SEQUENTIAL is batch.task
+    assert (np.diff(shares, axis=1) <= 0).all()
