@@ -277,5 +277,10 @@ class TestRatio(SplitterConformance):
     component = "ratio"
 
 
+class TestRandom(SplitterConformance):
+    component = "random"
+    by_time = False
+
+
 class TestColdItem(SplitterConformance):
     component = "cold-item"

@@ -90,6 +90,21 @@ def test_cold_items_are_never_trained(rows: list[Row], seed: int) -> None:
     assert not set(split.test.queries.history.items) & held[1]
 
 
+@few
+@given(rows=logs(), seed=st.integers(0, 3))
+def test_a_random_split_draws_shares_of_each_user_whatever_the_time(rows: list[Row], seed: int) -> None:
+    config = SplitConfig(kind="random", seed=seed, valid=0.2, test=0.3, repeats="keep")
+    dataset, split = attempt(rows, config)
+    users = dataset.interactions.users
+    for user, length in enumerate(np.bincount(users, minlength=dataset.n_users)):
+        parts = split.parts[users == user]
+        test, valid = (max(int(length * share + 1e-9), 1) if length >= 3 else 0 for share in (0.3, 0.2))
+        assert ((parts == TEST).sum(), (parts == VALID).sum()) == (test, valid)
+    late = [("a", f"i{n}", n) for n in range(40)]
+    parts = make_split(build(late), SplitConfig(kind="random", seed=seed)).parts
+    assert np.flatnonzero(parts == TEST).min() < np.flatnonzero(parts == TRAIN).max(), "not by time"
+
+
 HAND: list[Row] = [("a", "x", 1), ("a", "y", 2), ("a", "z", 3), ("b", "x", 1), ("b", "y", 5)]
 
 

@@ -94,6 +94,7 @@ def reasonrec_splitters() -> list[ComponentSpec]:
     return [
         ComponentSpec("temporal", f"{module}:Temporal", "one moment for everybody; targets are all that came after it"),
         ComponentSpec("ratio", f"{module}:Ratio", "per user: the last shares of the sequence"),
+        ComponentSpec("random", f"{module}:Random", "per user: shares at random, whatever the time"),
         ComponentSpec("cold-item", f"{module}:ColdItem", "whole items are held out; only their content leads to them"),
         ComponentSpec("predefined", "reasonrec_datasets.layouts.presplit:Predefined", parts),
     ]

@@ -1,4 +1,4 @@
-"""Splitters beside leave-one-out: a share of each user, one moment for everybody, items that are held out."""
+"""Splitters beside leave-one-out: shares of each user (the last, or any), one moment for everybody, held-out items."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reasonrec_core.data import (
     cut_sequences,
     make_user_cases,
 )
-from reasonrec_core.data.cases import UInt8, compute_user_bounds
+from reasonrec_core.data.cases import SHORTEST, UInt8, compute_user_bounds
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Bool, Cases, Int64, Interactions
 
@@ -32,7 +32,7 @@ class ShareSettings(SplitterSettings):
     """Settings of splitters that cut off shares."""
 
     valid: float = Field(0.1, gt=0, lt=1)
-    """Share for validation: of interactions (temporal), of each user's interactions (ratio), of items (cold-item)."""
+    """Share for validation: of interactions (temporal), of each user's (ratio, random), of items (cold-item)."""
     test: float = Field(0.1, gt=0, lt=1)
     """Share for the test, likewise."""
 
@@ -81,6 +81,43 @@ class Ratio(Splitter[ShareSettings]):
             f"{self.config.valid:.0%} before them validate (at least one each), the rest trains"
         )
         return cut_sequences(dataset, log, n_valid, n_test, words)
+
+
+class Random(Splitter[ShareSettings]):
+    """Shares of each user's interactions at random, as work on graphs of users and items divides them.
+
+    It does not look at time: what is learned from may lie after what is tested, and results are comparable only with
+    others of such a split. Shares are rounded down, but to no less than one interaction.
+    """
+
+    Config = ShareSettings
+
+    def divide(self, dataset: Dataset, log: Interactions) -> Division:
+        """Draw two shares of each user who has three interactions or more."""
+        bounds = compute_user_bounds(log, dataset.n_users)
+        lengths = np.diff(bounds)
+        n_valid, n_test = (
+            np.where(lengths < SHORTEST, 0, np.maximum(np.floor(lengths * share + 1e-9), 1)).astype(np.int64)
+            for share in (self.config.valid, self.config.test)
+        )
+        if not n_test.any():
+            what = f"no user has {SHORTEST} interactions, so none can be asked"
+            raise DataError(what, where=dataset.name, fix="A random split takes users who come back.")
+        chance = np.random.default_rng(self.config.seed).random(len(log))
+        order = np.lexsort((chance, log.users))
+        place = np.arange(len(log)) - np.repeat(bounds[:-1], lengths)
+        tested, judged = np.repeat(n_test, lengths), np.repeat(n_test + n_valid, lengths)
+        parts: UInt8 = np.full(len(log), TRAIN, np.uint8)
+        parts[order] = np.where(place < tested, TEST, np.where(place < judged, VALID, TRAIN))
+        valid = make_user_cases(log, parts == TRAIN, parts == VALID, dataset.n_users)
+        test = make_user_cases(log, parts != TEST, parts == TEST, dataset.n_users)
+        words = (
+            f"per-user random, not by time: {self.config.test:.0%} of each user's interactions are tested, "
+            f"{self.config.valid:.0%} validate (at least one each), the rest trains"
+        )
+        short = int(((lengths > 0) & (lengths < SHORTEST)).sum())
+        left = {f"users with fewer than {SHORTEST} interactions, kept in training": short} if short else {}
+        return Division(parts, valid, test, words, left)
 
 
 class Temporal(Splitter[TemporalSettings]):
