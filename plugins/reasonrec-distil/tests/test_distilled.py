@@ -117,7 +117,7 @@ def test_the_teacher_is_asked_once(world: Tiny, tmp_path: Path) -> None:
         student = Distilled(DistilledConfig.model_validate(SMALL | {"teacher": "policy"}))
         student.attach(policy)
         student.fit(replace(world.fit, workdir=tmp_path))
-    assert sum(asked) == N_ITEMS + min(len(world.fit.train), 100_000)
+    assert sum(asked) == N_ITEMS + 4 * len(world.fit.train)
 
 
 def test_it_is_fitted_again_as_long_as_validation_chose(world: Tiny) -> None:
@@ -172,7 +172,7 @@ def test_histories_are_parts_of_the_log(sizes: list[int], count: int, longest: i
     users = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
     train = Interactions(users, np.arange(len(users), dtype=np.int32), np.zeros(len(users), np.int64))
     asked = draw_histories(train, len(sizes), count, longest, seed)
-    assert len(asked.history) == min(count, len(train)) == len(asked.following)
+    assert len(asked.history) == min(count, 4 * len(train)) == len(asked.following)
     for row, following in enumerate(asked.following):
         items = asked.history.row(row)
         assert 1 <= len(items) <= longest

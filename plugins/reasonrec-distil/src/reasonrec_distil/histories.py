@@ -12,6 +12,8 @@ WHOLE, COMPLETE = 0.4, 0.5
 """Of the histories: share that ends where the user's training part does; share that misses no item on the way."""
 LOST = 0.5
 """Largest share of items that the others miss."""
+MOST_OF_LOG = 4
+"""Histories for each interaction of the log, at most."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def draw_histories(train: Interactions, n_users: int, count: int, max_history: i
     sizes = np.bincount(train.users, minlength=n_users)
     first = indptr_of(sizes)[:-1]
     known = np.flatnonzero(sizes)
-    count = min(count, int(sizes.sum()))
+    count = min(count, MOST_OF_LOG * int(sizes.sum()))
     users = np.concatenate([rng.permutation(known) for _ in range(-(-count // max(len(known), 1)))])[:count]
     size = sizes[users]
     ends = np.where(rng.random(count) < WHOLE, size, 1 + rng.integers(0, size))

@@ -7,6 +7,7 @@ import torch
 from reasonrec_torch.item_encoder import SPREAD
 from reasonrec_torch.model_protocol import BatchLoss, Trainable
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reasonrec_core.types import Float32, Int64
 from reasonrec_distil.config import DistilledConfig
@@ -15,13 +16,16 @@ from reasonrec_distil.teacher import TeacherLists
 
 FADE = 0.8
 """Of links, per step of age, at the start."""
+STRENGTHS = (1e-2, 3e3)
+"""The weakest and the strongest link at the start."""
 
 
 class StudentNetwork(Trainable[dict[str, Tensor]]):
-    """``score(i) = h . x_i + b_i + sum over the history of w(age) S[j, i]``, with h from weighed item vectors.
+    """``score(i) = h . x_i + b_i + c log(1 + sum over the history of w(age) S[j, i])``, with h from weighed vectors.
 
     The history's vector is that of a candidate retriever's tower (Covington et al., 2016): a weighed mean and a layer.
-    The links S stand where the teacher's answers to single items do; they start from its shares.
+    The links S stand where the teacher's answers to single items do, and start from its shares: what several items
+    lead to is added before its logarithm is taken, as a mixture is, so links do not say too much together.
 
     Args:
         config: sizes.
@@ -41,7 +45,8 @@ class StudentNetwork(Trainable[dict[str, Tensor]]):
         self.widen, self.narrow = nn.Linear(d, config.hidden), nn.Linear(config.hidden, d)
         places, strengths = find_links(links)
         self.register_buffer("places", torch.from_numpy(places))
-        self.links = nn.Parameter(torch.from_numpy(strengths))
+        self.links = nn.Parameter(invert_softplus(torch.from_numpy(strengths)))
+        self.sharpness = nn.Parameter(torch.ones(()))
 
     def forward(self, items: Tensor) -> Tensor:
         """float[B, n]: scores after histories int64[B, L], the newest first, -1 pads."""
@@ -53,10 +58,11 @@ class StudentNetwork(Trainable[dict[str, Tensor]]):
         scores = torch.addmm(self.bias, state, self.items.T)
         if not self.links.shape[1]:
             return scores
-        faded = self.links[known] * (torch.exp(self.link_ages[:length]) * there).unsqueeze(-1)
+        faded = functional.softplus(self.links)[known] * (torch.exp(self.link_ages[:length]) * there).unsqueeze(-1)
         row = torch.arange(len(items), device=items.device)[:, None, None] * scores.shape[1]
         places = (self.places[known] + row).reshape(-1)  # type: ignore[index]
-        return scores.reshape(-1).index_add(0, places, faded.reshape(-1)).reshape(scores.shape)
+        mass = scores.new_zeros(scores.numel()).index_add(0, places, faded.reshape(-1)).reshape(scores.shape)
+        return scores + self.sharpness * torch.log1p(mass)
 
     def loss(self, batch: dict[str, Tensor], rng: np.random.Generator) -> BatchLoss:
         """What the teacher answers, and what was chosen; see `DistilTraining`."""
@@ -99,12 +105,17 @@ def order_loss(log_share: Tensor, there: Tensor) -> Tensor:
     return total
 
 
+def invert_softplus(values: Tensor) -> Tensor:
+    """What `softplus` makes the positive ``values`` of."""
+    return values + torch.log(-torch.expm1(-values))
+
+
 def find_links(links: TeacherLists) -> tuple[Int64, Float32]:
-    """int64[n, m] places and float32[n, m] strengths of links: log share above that of the last of the list."""
+    """int64[n, m] places and float32[n, m] strengths of links: shares, in units of the last one's of the list."""
     shares = links.shares
     some = np.where(shares > 0, shares, np.inf).min(axis=1, initial=np.inf, keepdims=True)
     floor = np.where(np.isfinite(some), some, 1.0)
-    strengths = np.where(shares > 0, np.log(np.maximum(shares, 1e-12) / floor), 0.0)
+    strengths = np.where(shares > 0, np.clip(shares / floor, *STRENGTHS), STRENGTHS[0])
     return np.maximum(links.items, 0).astype(np.int64), strengths.astype(np.float32)
 
 
@@ -128,5 +139,6 @@ def export_student(network: StudentNetwork) -> Student:
         narrow=layer(network.narrow),
         link_ages=array(torch.exp(network.link_ages)),
         places=network.places.cpu().numpy().astype(np.int32),  # type: ignore[operator]
-        links=array(network.links),
+        links=array(functional.softplus(network.links)),
+        sharpness=array(network.sharpness[None]),
     )

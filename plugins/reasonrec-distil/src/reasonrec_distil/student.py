@@ -29,6 +29,7 @@ class Student:
         link_ages: float32[L], weights of links by age.
         places: int32[n, m], items that each item leads to.
         links: float32[n, m], how strongly.
+        sharpness: float32[1], how much the logarithm of what links lead to counts.
     """
 
     items: Float32
@@ -42,6 +43,7 @@ class Student:
     link_ages: Float32
     places: Int32
     links: Float32
+    sharpness: Float32
 
     def save(self, folder: Path) -> None:
         """Write the arrays."""
@@ -73,13 +75,14 @@ class Student:
         strength = self.links[history.items] * self.link_ages[history.ages][:, None]
         places, n = self.places[history.items], scores.shape[1]
         if len(history) == 1:
-            scores[0] += np.bincount(places.reshape(-1), strength.reshape(-1), minlength=n)
+            mass = np.bincount(places.reshape(-1), strength.reshape(-1), minlength=n).astype(np.float32)
+            scores[0] += self.sharpness * np.log1p(mass)
             return
         indptr = history.indptr * places.shape[1]
         found = sparse.csr_matrix((strength.reshape(-1), places.reshape(-1), indptr), shape=scores.shape)
         found.sum_duplicates()
         at = found.indices + np.repeat(np.arange(0, scores.size, n), np.diff(found.indptr))
-        scores.reshape(-1)[at] += found.data
+        scores.reshape(-1)[at] += self.sharpness * np.log1p(found.data)
 
 
 def trim_history(history: History, length: int, n_items: int) -> History:
