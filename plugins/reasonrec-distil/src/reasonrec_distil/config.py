@@ -16,12 +16,9 @@ class DistilTraining(TrainerConfig):
     """How the student is trained."""
 
     epochs: int | None = Field(12, ge=1, description="At most; the rate of learning has fallen to 0 after the last.")
-    learning_rate: float = Field(3e-3, gt=0, description="Of AdamW, at its highest.")
+    learning_rate: float = Field(2e-3, gt=0, description="Of AdamW, at its highest.")
     weight_decay: float = Field(0.01, ge=0, description="Of matrices.")
     batch: int = Field(256, ge=1, description="Histories of a step; fewer where the catalogue is large.")
-    observed: float = Field(
-        0.3, ge=0, le=1, description="Weight of what was really chosen next, beside what the teacher answers."
-    )
     order: Literal["plain", "easy-to-hard"] = Field(
         "easy-to-hard",
         description="Learn the teacher's shares alone, or those first and then the order of its best items"

@@ -1,9 +1,9 @@
 """Delegate `distilled`: what a policy or several delegates answer, in a fraction of their time.
 
-Knowledge distillation for rankings: the student learns the teacher's lists for histories of the training part and for
-parts of them, first the shares and then the order of the best (after HetComp, Kang et al., WWW 2023, whose teachers'
-snapshots are replaced by the order of these two losses), beside what was really chosen next. It answers by one product
-with all item vectors and by links between items, which start from what the teacher answers to each item alone.
+Knowledge distillation for rankings: the student learns the teacher's lists for histories that end where the log does,
+whole and with items missing, first the shares and then the order of the best (after HetComp, Kang et al., WWW 2023,
+whose teachers' snapshots are replaced by the order of these two losses). It answers by one product with all item
+vectors and by links between items, which start from what the teacher answers to each item alone.
 """
 
 from __future__ import annotations

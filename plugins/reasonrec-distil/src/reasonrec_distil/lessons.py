@@ -1,4 +1,4 @@
-"""What the student learns from: histories, what the teacher answers to them, what came next."""
+"""What the student learns from: histories, and what the teacher answers to them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reasonrec_core.components import FitData
 from reasonrec_core.io import content_hash, read_arrays, write_arrays
 from reasonrec_core.types import History, Int32
 from reasonrec_distil.config import DistilledConfig
-from reasonrec_distil.histories import Asked, draw_histories, list_single_items
+from reasonrec_distil.histories import draw_histories, list_single_items
 from reasonrec_distil.teacher import Answer, TeacherLists, collect_lists
 
 FILE = "teacher.npz"
@@ -42,19 +42,18 @@ def collect_lessons(answer: Answer, config: DistilledConfig, data: FitData, batc
     asked = draw_histories(data.train, data.n_users, config.histories, config.max_history, data.seed)
     kept = None if data.workdir is None else data.workdir / FILE
     given = config.model_dump(mode="json", exclude={"training"})
-    key = content_hash(given, asked.history.indptr.tobytes(), asked.history.items.tobytes())
+    key = content_hash(given, asked.indptr.tobytes(), asked.items.tobytes())
     found = _read_answers(kept, key)
     if found is None:
         single = list_single_items(len(data.catalog) if config.links else 0)
         links = collect_lists(answer, single, max(config.links, 1), data, "ask the teacher about items")
-        found = links, collect_lists(answer, asked.history, config.depth, data, "ask the teacher about histories")
+        found = links, collect_lists(answer, asked, config.depth, data, "ask the teacher about histories")
         if kept is not None:
             _write_answers(kept, key, *found)
     links, lists = found
     if not config.links:
         links = TeacherLists(np.empty((len(data.catalog), 0), np.int32), np.empty((len(data.catalog), 0), np.float32))
-    read = read_newest(asked.history, config.max_history)
-    arrays = {"read": read, "items": lists.items, "shares": lists.shares, "following": _find_following(asked, read)}
+    arrays = {"read": read_newest(asked, config.max_history), "items": lists.items, "shares": lists.shares}
     return links, Lessons(arrays, config, batch)
 
 
@@ -63,12 +62,6 @@ def read_newest(history: History, length: int) -> Int32:
     source = history.indptr[1:, None] - 1 - np.arange(length)
     there = source >= history.indptr[:-1, None]
     return np.where(there, history.items[np.maximum(source, 0)], -1).astype(np.int32)
-
-
-def _find_following(asked: Asked, read: Int32) -> Int32:
-    """int32[T]: what came next; -1 where it is not known, or is among what was read: it may not be recommended."""
-    again = (read == asked.following[:, None]).any(axis=1)
-    return np.where(again, -1, asked.following).astype(np.int32)
 
 
 def _read_answers(path: Path | None, key: str) -> tuple[TeacherLists, TeacherLists] | None:

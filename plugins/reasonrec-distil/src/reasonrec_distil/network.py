@@ -65,7 +65,7 @@ class StudentNetwork(Trainable[dict[str, Tensor]]):
         return scores + self.sharpness * torch.log1p(mass)
 
     def loss(self, batch: dict[str, Tensor], rng: np.random.Generator) -> BatchLoss:
-        """What the teacher answers, and what was chosen; see `DistilTraining`."""
+        """What the teacher answers; see `DistilTraining`."""
         read, taught, shares = batch["read"].long(), batch["items"].long(), batch["shares"]
         scores = self(read)
         known = torch.zeros(len(scores), scores.shape[1] + 1, dtype=torch.bool, device=scores.device)
@@ -75,14 +75,7 @@ class StudentNetwork(Trainable[dict[str, Tensor]]):
         answer = -torch.where(shares > 0, shares * own, 0.0).sum(1).mean()
         order = order_loss(own, taught >= 0)
         detail = batch["detail"][0]
-        parts = {"shares": answer, "order": order}
-        total = (1 - detail) * answer + detail * order
-        following = batch["following"].long()
-        goes_on = following >= 0
-        if self.config.training.observed and bool(goes_on.any()):
-            chosen = -log_share[goes_on].gather(1, following[goes_on, None]).mean()
-            total, parts = total + self.config.training.observed * chosen, parts | {"observed": chosen}
-        return BatchLoss(total, parts)
+        return BatchLoss((1 - detail) * answer + detail * order, {"shares": answer, "order": order})
 
 
 def order_loss(log_share: Tensor, there: Tensor) -> Tensor:
