@@ -29,10 +29,10 @@ class DataConfig(Settings):
     """Where the interactions, items and users come from."""
 
     path: str = Field(description="A saved dataset, or a file or folder that a data source reads.")
-    format: str = Field("auto", description="Name of the data source, or auto to look at the path.")
-    columns: dict[str, str] = Field({}, description="Our column name = the source's, where they differ.")
+    format: str = Field("auto", description="Name of the data source; auto finds it by looking at the path.")
+    columns: dict[str, str] = Field({}, description="Columns whose names differ: ours = the source's.")
     options: dict[str, Any] = Field({}, description="The data source's own settings.")
-    seed: int = Field(0, ge=0, description="Of the shuffle that gives items and users their dense indices.")
+    seed: int = Field(0, ge=0, description="Seed of the shuffle that gives items and users their internal indices.")
 
 
 class _Named(BaseModel):
@@ -55,8 +55,8 @@ class EncoderConfig(_Named):
 class ComponentConfig(_Named):
     """``[policy]`` or one of ``[[delegates]]`` or ``[[uncertainty]]``."""
 
-    name: str = Field(description="Of the component; distribution:name where two plugins offer one name.")
-    label: str = Field("", description="What to call it in tables; the name where empty.")
+    name: str = Field(description="Name of the component; distribution:name where two plugins offer the same name.")
+    label: str = Field("", description="What to call it in tables. Empty: its name.")
 
     @model_validator(mode="before")
     @classmethod
@@ -80,14 +80,15 @@ class EvaluateConfig(Settings):
 
     tasks: tuple[Literal["sequential", "direct", "ctr", "explain"], ...] = Field(
         ("sequential",),
-        description="Tasks to evaluate; explain needs data with reviews. ctr alone asks about labelled rows; beside a "
-        "ranking, about each target and one drawn item that its user never touched.",
+        description="Tasks to evaluate; explain needs data with reviews. ctr alone needs labelled rows; "
+        "beside a ranking, it compares each target with one random item that its user never "
+        "touched.",
     )
     k: tuple[int, ...] = Field((5, 10), description="Cut-offs of the ranking metrics.")
     metrics: tuple[str, ...] | None = Field(
-        None, description="Metrics beside NDCG and HR (clicks: AUC, UAUC and LogLoss); null = all that are installed."
+        None, description="Metrics besides NDCG and HR (for clicks: AUC, UAUC and LogLoss); null = all."
     )
-    resamples: int = Field(10_000, ge=100, le=100_000, description="Bootstrap resamples behind each interval.")
+    resamples: int = Field(10_000, ge=100, le=100_000, description="Bootstrap resamples for each interval.")
     faithfulness: int = Field(
         500,
         ge=0,
@@ -100,7 +101,7 @@ class EvaluateConfig(Settings):
     @classmethod
     def _cut_offs(cls, k: tuple[int, ...]) -> tuple[int, ...]:
         if not k or min(k) < 1:
-            raise ValueError("cut-offs are positive")
+            raise ValueError("cut-offs must be positive")
         return tuple(sorted(set(k)))
 
     @field_validator("tasks")
@@ -109,7 +110,7 @@ class EvaluateConfig(Settings):
         if not tasks:
             raise ValueError("name at least one task")
         if "ctr" in tasks and set(tasks) == {"ctr", "explain"}:
-            raise ValueError("ctr goes alone (with labelled rows) or beside a ranking: add sequential or direct")
+            raise ValueError("ctr stands alone (with labelled rows) or beside a ranking task: add sequential or direct")
         # What a report is about comes first: rankings.
         return tuple(sorted(dict.fromkeys(tasks), key=lambda task: task == "ctr"))
 
@@ -118,24 +119,24 @@ class ReportConfig(Settings):
     """Who reports, what reports show, and what the trace keeps."""
 
     reporters: tuple[ComponentConfig, ...] | None = Field(
-        None, description="Who measures, keeps, writes and says more of a run, with settings; null = all installed."
+        None, description="Reporters, which measure and show more of a run, with settings; null = all."
     )
 
     cards: int = Field(
-        6, ge=0, le=100, description="Decision cards of successes and of failures; explanations, best, worst and drawn."
+        6, ge=0, le=100, description="Cards of hits and of misses in the report; explanations per group."
     )
     history: int = Field(12, ge=1, description="Newest history items shown on a card.")
-    steps: int = Field(2000, ge=0, description="Decisions (the first so many) whose steps the trace keeps in words.")
+    steps: int = Field(2000, ge=0, description="Number of decisions whose steps the trace keeps in words.")
     checks: dict[str, dict[Literal["min", "max"], float]] = Field(
-        {}, description='What a run must reach, by metric: "NDCG@10" = {min = 0.1}. Where it does not, exit code 3.'
+        {}, description='Limits by metric, e.g. "NDCG@10" = {min = 0.1}. If a run misses one: exit code 3.'
     )
 
 
 class PipelineConfig(Settings):
     """A whole pipeline. Every table is a key of the file."""
 
-    name: str = Field("run", pattern=f"^{NAME}$", description="Of the run, and of its folder.")
-    seed: int = Field(0, ge=0, description="Of every random choice but the data's own seeds.")
+    name: str = Field("run", pattern=f"^{NAME}$", description="Name of the run and of its folder.")
+    seed: int = Field(0, ge=0, description="Seed of every random choice, except those that the data sets itself.")
     data: DataConfig
     split: SplitConfig = SplitConfig()
     observe: dict[str, EncoderConfig] = Field({}, description="Item features by name.")
@@ -143,13 +144,13 @@ class PipelineConfig(Settings):
     policy: ComponentConfig | None = Field(None, description="The reasoning policy; none to compare delegates only.")
     delegates: tuple[ComponentConfig, ...] = Field((), description="Cheap models that may answer instead.")
     uncertainty: tuple[ComponentConfig, ...] = Field(
-        (), description="Estimators; they feed the router, too, unless it names its own."
+        (), description="Uncertainty estimators; the router uses them too, unless it names its own."
     )
-    router: AnyRouterConfig | None = Field(None, description="Who answers; without it the policy always does.")
+    router: AnyRouterConfig | None = Field(None, description="Decides who answers; if not set, the policy.")
     evaluate: EvaluateConfig = EvaluateConfig()
     report: ReportConfig = ReportConfig()
     trace: dict[str, Any] = Field(
-        {}, description="What is written about each decision: settings of the reporter `trace`, of reasonrec-trace."
+        {}, description="Settings of the reporter `trace` (reasonrec-trace): what is written about each decision."
     )
 
     @model_validator(mode="before")
@@ -170,7 +171,7 @@ class PipelineConfig(Settings):
         if not labels:
             raise ValueError("name a policy or at least one delegate")
         if "explain" in self.evaluate.tasks and self.policy is None:
-            raise ValueError("the task explain needs a policy; delegates only rank")
+            raise ValueError("the task explain needs a policy, because delegates only rank")
         if self.router and (self.policy is None or not self.delegates):
             raise ValueError("a router needs a policy and at least one delegate")
         if self.router and self.router.delegate not in {"best", *(d.label for d in self.delegates)}:

@@ -59,7 +59,7 @@ def _fix(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     owner = _model_at(model, problem["loc"][:-1])
     if owner is None:
         return ""
-    return did_you_mean(str(problem["loc"][-1]), owner.model_fields) or "There are no settings here."
+    return did_you_mean(str(problem["loc"][-1]), owner.model_fields) or "No settings can be given here."
 
 
 def _model_at(model: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel] | None:

@@ -24,14 +24,14 @@ def read_settings(path: Path) -> tuple[dict[str, Any], str]:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise ConfigError(
-            "there is no such pipeline file", where=str(path), fix="The README has one to copy."
+            "there is no such pipeline file", where=str(path), fix="The README has an example to copy."
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the pipeline file cannot be read ({error})", where=str(path)) from error
     with _refuse_values(str(path)):
         tree = _parse(path, text)
     if not isinstance(tree, dict):
-        raise ConfigError("a pipeline file is a table of settings", where=str(path), fix="See examples/.")
+        raise ConfigError("a pipeline file must be a table of settings", where=str(path), fix="See examples/.")
     _check_values(tree, str(path), text)
     return tree, text
 
@@ -66,7 +66,7 @@ def _refuse_values(where: str) -> Iterator[None]:
     except RecursionError as error:
         raise _too_deep(where) from error
     except ValueError as error:
-        fix = "Write dates that exist, and whole numbers of at most 64 bits."
+        fix = "Use dates that exist and whole numbers of at most 64 bits."
         raise ConfigError(f"a value cannot be read ({str(error).partition(';')[0]})", where=where, fix=fix) from error
 
 
@@ -94,7 +94,7 @@ def _check_values(tree: dict[str, Any], where: str, text: str = "") -> None:
             rest += [(each, (*at, str(key))) for key, each in value.items()]
         elif isinstance(value, list | tuple | set):
             rest += [(each, (*at, str(number))) for number, each in enumerate(value)]
-    raise ConfigError("holds too many values", where=where, fix=f"Use at most {MOST:,}.")
+    raise ConfigError("there are too many values", where=where, fix=f"Use at most {MOST:,}.")
 
 
 def override_setting(tree: dict[str, Any], override: str) -> None:
@@ -110,12 +110,12 @@ def override_setting(tree: dict[str, Any], override: str) -> None:
         node = _child(node, part, key)
     if isinstance(node, list):
         if not last.isdigit() or int(last) >= len(node):
-            raise ConfigError(f"{key!r} names no entry of the list", where="--set")
+            raise ConfigError(f"{key!r} is not an entry of the list", where="--set")
         node[int(last)] = parsed
     elif isinstance(node, dict):
         node[last] = parsed
     else:
-        raise ConfigError(f"{key!r} leads into a value, not a table", where="--set")
+        raise ConfigError(f"{key!r} is a value, not a table", where="--set")
     _check_values(tree, "--set")
 
 

@@ -204,7 +204,7 @@ def refuse_unreadable(path: Path, *, fix: str | None = None) -> Iterator[None]:
         raise DataError("the file does not exist", where=str(path), fix=fix) from error
     except (OSError, EOFError, zlib.error) as error:
         if path.suffix == ".gz" and not isinstance(error, PermissionError):
-            fix = "The file is damaged or not gzip: get it again."
+            fix = "The file is damaged or not gzip: download it again."
             raise DataError(f"cannot be decompressed ({error})", where=str(path), fix=fix) from error
         why = getattr(error, "strerror", None) or error
         raise DataError(f"cannot be read ({why})", where=str(path), fix=fix) from error
@@ -299,5 +299,5 @@ def cache_folder() -> Path:
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reasonrec"
     except RuntimeError as error:
-        fix = "Set REASONREC_CACHE to a folder that can be written."
-        raise DataError("there is no home folder to keep a cache in", fix=fix) from error
+        fix = "Set REASONREC_CACHE to a writable folder."
+        raise DataError("there is no home folder for a cache", fix=fix) from error

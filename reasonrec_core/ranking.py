@@ -81,7 +81,7 @@ def _check_shape(scores: Float32, batch: QueryBatch) -> None:
     wanted = (len(batch), scores.shape[1] if batch.candidates is None else batch.candidates.shape[1])
     if scores.shape != wanted:
         raise PluginError(
-            f"scores have the shape {list(scores.shape)} where {list(wanted)} was asked",
+            f"scores have the shape {list(scores.shape)}, not {list(wanted)}",
             fix="A component must return one row per query and one column per item or candidate.",
         )
 

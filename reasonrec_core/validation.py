@@ -98,7 +98,7 @@ def check_ranking(ranking: Any, batch: QueryBatch, n_items: int, mask: HistoryMa
         raise _broken("ranks item {item} twice", twice, ordered[:, 1:])
     if batch.candidates is not None:
         if (bad := (items >= 0) & ~among(items, batch.candidates)).any():
-            raise _broken("ranks item {item}, which is no candidate", bad, items)
+            raise _broken("ranks item {item}, which is not a candidate", bad, items)
     elif batch.task is Task.SEQUENTIAL and (bad := (mask or HistoryMask()).contains(batch, items, n_items)).any():
         raise _broken("ranks item {item}, which the user already has (it is in the history)", bad, items)
     return ranking
@@ -126,9 +126,9 @@ def _check_order(items: npt.NDArray[Any], scores: npt.NDArray[Any]) -> None:
         what = f"the score of a ranked item is {scores[row, column]} (query {row}, place {column + 1})"
         raise PluginError(what, fix="Pad with item -1 and score -inf where nothing can be ranked.")
     if (padding[:, :-1] & ~padding[:, 1:]).any():
-        raise PluginError("padding (-1) stands before items")
+        raise PluginError("padding (-1) comes before items")
     if (bad := scores[:, :-1] < scores[:, 1:]).any():
-        raise PluginError(f"ranking scores of query {np.argwhere(bad)[0, 0]} do not descend", fix="Rank best first.")
+        raise PluginError(f"ranking scores of request {np.argwhere(bad)[0, 0]} do not descend", fix="Rank best first.")
 
 
 def _broken(what: str, bad: Bool, items: npt.NDArray[np.int32]) -> PluginError:
@@ -154,7 +154,7 @@ def check_scores(scores: Any, batch: QueryBatch, n_items: int) -> Float32:
     if batch.task is Task.CTR:
         check_probability(scores, batch)
     if not scores.flags.writeable:
-        raise PluginError("scores are read-only; the array must be the caller's to overwrite")
+        raise PluginError("scores are read-only, but the caller must be able to overwrite the array")
     return scores  # type: ignore[no-any-return]
 
 
@@ -207,7 +207,7 @@ def check_samples(values: Any, items: Int32) -> Float32:
     passes = np.shape(values)[0] if np.ndim(values) else 0
     check_array(values, (max(passes, 1), *items.shape), np.float32, "samples")
     check_unit(values, "samples")
-    _check_sums(values, 2, "a pass gives the items of one query more than 1 in all")
+    _check_sums(values, 2, "in one pass the items of a request sum to more than 1")
     if values[:, items < 0].any():
         raise PluginError("padding (-1) has probability in a pass")
     return values  # type: ignore[no-any-return]
@@ -218,7 +218,7 @@ def check_uncertainty(answer: Any, batch: QueryBatch, stage: str) -> Uncertainty
     if not isinstance(answer, Uncertainty):
         raise PluginError(f"the answer is {type(answer).__name__}, not Uncertainty")
     if answer.stage != stage:
-        raise PluginError(f"the answer's stage is {answer.stage!r}, the estimator's {stage!r}")
+        raise PluginError(f"the answer has the stage {answer.stage!r}, but the estimator {stage!r}")
     for name in ("total", "epistemic", "aleatoric"):
         values = getattr(answer, name)
         if name == "total" or (values is not None and values is not answer.total):
@@ -269,7 +269,7 @@ def check_attribution(values: Any, batch: QueryBatch) -> Float32:
     """float32[L], finite and not negative."""
     check_array(values, (len(batch.history.items),), np.float32, "attribution")
     if not (np.isfinite(values) & (values >= 0)).all():
-        raise PluginError("attribution is negative, NaN or infinite")
+        raise PluginError("an attribution is negative, NaN or infinite")
     return values  # type: ignore[no-any-return]
 
 

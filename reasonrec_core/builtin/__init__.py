@@ -27,7 +27,7 @@ def reasonrec_metrics() -> list[ComponentSpec]:
     ranking, clicks = "reasonrec_core.evaluate.ranking_metrics", "reasonrec_core.evaluate.ctr_metrics"
     return [
         ComponentSpec("ndcg", f"{ranking}:NDCG", "Discounted gain of the relevant items", RANKING),
-        ComponentSpec("hr", f"{ranking}:HR", "Share of queries with a relevant item among the first k", RANKING),
+        ComponentSpec("hr", f"{ranking}:HR", "Share of requests with a relevant item among the first k", RANKING),
         ComponentSpec("mrr", f"{ranking}:MRR", "1 / rank of the first relevant item", RANKING),
         ComponentSpec("recall", f"{ranking}:RECALL", "Share of the relevant items among the first k", RANKING),
         ComponentSpec("precision", f"{ranking}:PRECISION", "Share of the first k that is relevant", RANKING),
@@ -35,11 +35,11 @@ def reasonrec_metrics() -> list[ComponentSpec]:
         ComponentSpec("coverage", f"{ranking}:COVERAGE", "Share of the catalogue that is recommended at all", RANKING),
         ComponentSpec("novelty", f"{ranking}:NOVELTY", "How rare the recommended items are", RANKING),
         ComponentSpec("popularity", f"{ranking}:POPULARITY", "How popular the recommended items are", RANKING),
-        ComponentSpec("auc", f"{clicks}:AUC", "P(a click is ranked above a non-click)", ("ctr",)),
+        ComponentSpec("auc", f"{clicks}:AUC", "Probability that a click is ranked above a non-click", ("ctr",)),
         ComponentSpec("uauc", f"{clicks}:UAUC", "AUC within each user, averaged over users", ("ctr",)),
         ComponentSpec("gauc", f"{clicks}:GAUC", "AUC within each user, averaged over rows", ("ctr",)),
         ComponentSpec("logloss", f"{clicks}:LOG_LOSS", "Mean negative log-likelihood of the clicks", ("ctr",)),
-        ComponentSpec("brier", f"{clicks}:BRIER", "Mean squared distance of probability and outcome", ("ctr",)),
+        ComponentSpec("brier", f"{clicks}:BRIER", "Mean squared difference between probability and outcome", ("ctr",)),
         ComponentSpec("ece", f"{clicks}:ECE", "Calibration error over bins of equal width", ("ctr",)),
         ComponentSpec("ece-mass", f"{clicks}:ECE_MASS", "Calibration error over bins of equal mass", ("ctr",)),
     ]

@@ -17,5 +17,5 @@ class LeaveOneOut(Splitter[SplitterSettings]):
     def divide(self, dataset: Dataset, log: Interactions) -> Division:
         """Cut two interactions from the end of each user's sequence."""
         ones = np.ones(dataset.n_users, np.int64)
-        words = "leave-one-out: per user the last interaction is tested, the one before validates, the rest trains"
+        words = "leave-one-out: per user, test on the last interaction, validate on the one before, train on the rest"
         return cut_sequences(dataset, log, ones, ones, words)

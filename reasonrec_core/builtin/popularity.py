@@ -23,8 +23,8 @@ class PopularityConfig(Settings):
     half_life: float | None = Field(
         default=None,
         gt=0,
-        description="An interaction this much older than the newest one counts half; in the unit of the log's times "
-        "(seconds where the log has a clock). Empty: all count the same.",
+        description="Half-life: an interaction this much older than the newest one counts half. In the unit "
+        "of the log's times (seconds where the log has a clock). Empty: all count the same.",
     )
 
 
@@ -42,7 +42,7 @@ class Popularity(Delegate[PopularityConfig]):
     def fit(self, data: FitData) -> None:
         """Count."""
         if not len(data.train):
-            raise DataError("no training interactions to count", where="popularity")
+            raise DataError("there are no training interactions to count", where="popularity")
         self._remember(data.train.count_items(len(data.catalog), self.config.half_life))
 
     @property

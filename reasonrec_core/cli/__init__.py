@@ -12,8 +12,8 @@ VERBS = {
     "run": ("reasonrec_core.cli.run:run_command", "Fit, calibrate and evaluate a pipeline; write report and metrics."),
     "fit": ("reasonrec_core.cli.run:fit_command", "Fit and calibrate a pipeline, without evaluating it."),
     "evaluate": ("reasonrec_core.cli.run:evaluate_command", "Evaluate a fitted run on its test part."),
-    "trace": ("reasonrec_core.cli.main:trace_group", "Read the decisions of a run, sum them up, or replay them."),
-    "data": ("reasonrec_core.cli.main:data_group", "Import, describe, split, check, fetch or make data."),
+    "trace": ("reasonrec_core.cli.main:trace_group", "Read the decisions of a run, summarise them, or replay them."),
+    "data": ("reasonrec_core.cli.main:data_group", "Import, describe, split, check, download or generate data."),
     "plugins": ("reasonrec_core.cli.plugins:plugins_group", "List plugins, explain one, or start your own."),
 }
 """Where each verb of the core is, and its line of help."""

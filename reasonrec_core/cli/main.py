@@ -152,7 +152,7 @@ data_group = LazyGroup(
     group="data",
     commands_table={},
     no_args_is_help=True,
-    help="""Import, describe, split, check, fetch or make data.
+    help="""Import, describe, split, check, download or generate data.
 
     \b
     Examples:
@@ -166,7 +166,7 @@ trace_group = LazyGroup(
     group="trace",
     commands_table={},
     no_args_is_help=True,
-    help="""Read the decisions of a run, sum them up, or replay them under another budget or router.
+    help="""Read the decisions of a run, summarise them, or replay them with another budget or router.
 
     \b
     Examples:
@@ -221,7 +221,7 @@ def _exit_code(args: list[str]) -> int:
             _say(f"{error.ctx.get_usage()}\nFor help: {error.ctx.command_path} -h")
         return 2
     except (KeyboardInterrupt, click.Abort) as error:
-        _say("interrupted: nothing half-written is left. Run the same command again to go on where it stopped.")
+        _say("interrupted: no half-written files are left. Run the same command again to continue.")
         return 143 if isinstance(error, _Terminated) else 130
     except BrokenPipeError:
         # Whoever read our output has gone; keep the interpreter from complaining when it closes stdout.
@@ -235,7 +235,7 @@ def _exit_code(args: list[str]) -> int:
         _traceback()
         hint = "" if terminal.debug else " (--debug shows where)"
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        _say(f"internal error: {text}. This is a defect of reasonrec: please report it{hint}.")
+        _say(f"internal error: {text}. This is a bug in reasonrec: please report it{hint}.")
         return 1
     return 0
 

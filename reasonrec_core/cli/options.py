@@ -64,8 +64,8 @@ def common_options() -> list[click.Option]:
     """The options that every command gets; their values go to `terminal`, not to the command."""
     silent = partial(click.Option, expose_value=False)
     return [
-        silent(["-q", "--quiet"], is_flag=True, callback=_quieter, help="Results and errors only."),
-        silent(["-v", "--verbose"], count=True, callback=_louder, help="Say more; -vv says everything."),
+        silent(["-q", "--quiet"], is_flag=True, callback=_quieter, help="Show only results and errors."),
+        silent(["-v", "--verbose"], count=True, callback=_louder, help="Show more; -vv shows everything."),
         silent(["--debug"], is_flag=True, callback=_debugging, help="Show the traceback of an error."),
     ]
 

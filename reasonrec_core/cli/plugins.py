@@ -38,5 +38,5 @@ def plugins_group(context: click.Context, as_json: bool) -> None:
     assert isinstance(context.command, click.Group)
     listing = context.command.get_command(context, "list")
     if listing is None:
-        raise PluginError("what lists plugins is not installed", fix="pip install reasonrec-doctor")
+        raise PluginError("the package that lists plugins is not installed", fix="pip install reasonrec-doctor")
     context.invoke(listing, as_json=as_json)

@@ -42,8 +42,8 @@ refit_option = click.option(
     is_flag=False,
     flag_value="*",
     metavar="[STAGE]",
-    help="Do this again though nothing that it depends on has changed: the label of a component, or the name of a "
-    "folder in RUN/stages; everything without a value. Repeatable.",
+    help="Do this again although nothing has changed: the label of a component, or the name of a folder in "
+    "RUN/stages. Without a value: everything. Repeatable.",
 )
 
 
@@ -75,9 +75,8 @@ def run_command(
 ) -> None:
     """Fit, calibrate and evaluate PIPELINE, and write a run folder with a report.
 
-    Finished stages are kept in the run folder: the same command goes on where an interrupted run stopped, and a
-    changed setting, or edited code of a plugin that is installed editable,
-    redoes only what depends on it.
+    Finished stages are kept in the run folder: the same command continues an interrupted run, and after a change (a
+    setting, or the code of a plugin that is installed as editable) it redoes only what depends on it.
     """
     from reasonrec_core.cli import console
     from reasonrec_core.pipeline.run import list_steps, run_pipeline

@@ -55,7 +55,7 @@ def bin_of(confidence: Float64, bins: int, kind: str = "width") -> Int64:
         middle = np.cumsum(counts) - (counts + 1) / 2.0
         place = ((middle + 0.5) * bins / n).astype(np.int64)[inverse]
     else:
-        raise ValueError(f"kind is 'width' or 'mass', not {kind!r}")
+        raise ValueError(f"kind must be 'width' or 'mass', not {kind!r}")
     return np.clip(place, 0, bins - 1)
 
 
@@ -72,7 +72,7 @@ def reliability(
     """
     stated, right = np.asarray(confidence, np.float64), np.asarray(correct, np.float64)
     if stated.shape != right.shape or stated.ndim != 1 or not len(stated):
-        raise ValueError(f"confidence {stated.shape} and correct {right.shape} must be equally long and not empty")
+        raise ValueError(f"confidence {stated.shape} and correct {right.shape} must be equally long, not empty")
     if not ((stated >= 0) & (stated <= 1)).all():
         raise ValueError("a confidence is not in [0, 1]")
     place = bin_of(stated, bins, kind)

@@ -176,12 +176,12 @@ AUC = _info(
 )  # fmt: skip
 UAUC = _info(
     "UAUC", mean_user_auc, "higher", 71, "the same within each user, averaged over users",
-    "AUC within each user, mean over the users who have both clicks and non-clicks, every user counting once",
+    "AUC within each user, averaged over the users with both clicks and non-clicks; every user counts once",
 )  # fmt: skip
 GAUC = _info(
     "GAUC", partial(mean_user_auc, by_rows=True), "higher", 72,
-    "the same within each user, averaged with the user's number of rows as weight",
-    "the same, every user counting with the number of their rows",
+    "the same within each user, averaged over users in proportion to their rows",
+    "the same; every user counts in proportion to their rows",
 )  # fmt: skip
 LOG_LOSS = _info(
     "LogLoss", lambda clicks: clicks.losses, "lower", 73,
@@ -190,16 +190,16 @@ LOG_LOSS = _info(
 )  # fmt: skip
 BRIER = _info(
     "Brier", lambda clicks: clicks.squares, "lower", 74,
-    "mean squared distance of stated probability and outcome; lower is better", "mean of (p - y)^2",
+    "mean squared difference between stated probability and outcome; lower is better", "mean of (p - y)^2",
 )  # fmt: skip
 ECE = _info(
     "ECE", calibration_error, "lower", 75,
-    "expected calibration error: mean distance of stated probability and observed frequency; lower is better",
+    "expected calibration error: mean gap between stated probability and observed frequency; lower is better",
     "sum over 15 bins of equal width of n_b / N * \\|mean y - mean p\\|; bins are ((m - 1) / 15, m / 15]",
 )  # fmt: skip
 ECE_MASS = _info(
     "ECE[mass]", partial(calibration_error, kind="mass"), "lower", 76,
-    "expected calibration error: mean distance of stated probability and observed frequency; lower is better",
+    "expected calibration error: mean gap between stated probability and observed frequency; lower is better",
     "the same with 15 bins of (nearly) equally many rows; equal probabilities share a bin",
 )  # fmt: skip
 

@@ -110,7 +110,7 @@ def score_ranking(
     """
     deepest = _deepest(ks)
     if not len(cases):
-        raise DataError("there are no queries to evaluate", fix="Check the split: its test part is empty.")
+        raise DataError("there are no requests to evaluate", fix="Check the split: its test part is empty.")
     if len(ranking) != len(cases) or ranking.items.shape != ranking.scores.shape:
         shapes = f"items {list(ranking.items.shape)}, scores {list(ranking.scores.shape)}"
         raise DataError(f"the ranking has {shapes} for {len(cases)} queries")
@@ -169,14 +169,14 @@ def _ask(answer: Callable[[QueryBatch], T], batch: QueryBatch, start: int, name:
             raise
         raise type(error)(error.what, where=name, fix=error.fix) from error
     except Exception as error:
-        what = f"failed on queries {start} to {start + len(batch) - 1} with {type(error).__name__}: {error}"
+        what = f"failed on requests {start} to {start + len(batch) - 1} with {type(error).__name__}: {error}"
         raise PluginError(what, where=name, fix="Run with --debug for the traceback.") from error
 
 
 def _deepest(ks: Sequence[int]) -> int:
     """The largest cutoff; cutoffs are at least 1."""
     if not ks or min(ks) < 1:
-        raise DataError(f"cutoffs must be whole numbers of at least 1, not {list(ks)}")
+        raise DataError(f"cut-offs must be whole numbers of at least 1, not {list(ks)}")
     return max(ks)
 
 
@@ -203,7 +203,7 @@ def run_batches(
     """
     total, label = len(queries), f"evaluate {name}" if name else "evaluate"
     if not total:
-        raise DataError("there are no queries to evaluate", fix="Check the split: its test part is empty.")
+        raise DataError("there are no requests to evaluate", fix="Check the split: its test part is empty.")
     chunk = max(chunk, 1)
     threads = max(min(threads, -(-total // chunk)), 1)
 

@@ -96,16 +96,16 @@ def call_metric(info: MetricInfo, rows: int, *arguments: Any) -> Float64 | Total
     if isinstance(found, np.ndarray) and found.ndim:
         if found.shape != (rows,) or np.isinf(found.astype(np.float64)).any():
             raise PluginError(
-                f"gives {found.dtype}{list(found.shape)} for {rows} values",
+                f"returned {found.dtype}{list(found.shape)} for {rows} values",
                 where=where,
-                fix="Finite values or NaN, one each.",
+                fix="Return one value each, finite or NaN.",
             )
         return found.astype(np.float64, copy=False)
     if found is None or isinstance(found, Totals):
         return found
     if isinstance(found, int | float | np.number | np.ndarray):
         return float(found)
-    raise PluginError(f"gives {type(found).__name__}", where=where, fix="Give an array, Totals, a number or None.")
+    raise PluginError(f"gives {type(found).__name__}", where=where, fix="Return an array, Totals, a number or None.")
 
 
 def mean_of_rows(values: Float64) -> Totals:

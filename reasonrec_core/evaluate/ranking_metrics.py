@@ -228,16 +228,16 @@ MAP = MetricInfo(
 NOVELTY = MetricInfo(
     "Novelty", novelty, "neither",
     "how rare the recommended items are: mean of -log2 of their share of the training interactions", 910,
-    definition="mean over the list's first k items of -log2((c_i + 1) / (C + n)), in bits; c_i training interactions "
-    "of the item, C of all, n items",
+    definition="mean over the first k items of -log2((c_i + 1) / (C + n)), in bits; c_i: training "
+               "interactions of the item, C: of all items, n: number of items",
 )  # fmt: skip
 POPULARITY = MetricInfo(
     "Popularity", popularity, "neither", "mean number of training interactions of the recommended items", 910,
-    definition="mean over the list's first k items of c_i",
+    definition="mean of c_i over the first k items",
 )  # fmt: skip
 COVERAGE = MetricInfo(
     "Coverage", coverage, "neither", "share of the catalogue that is recommended to anybody among the first {k}", 90,
-    definition="over all queries: share of the catalogue in at least one list's first k",
+    definition="share of the catalogue that is among the first k of at least one list",
 )  # fmt: skip
 
 RANKING_METRICS = (HR, RECALL, PRECISION, NDCG, MRR, MAP, NOVELTY, POPULARITY, COVERAGE)

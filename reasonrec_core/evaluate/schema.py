@@ -238,8 +238,8 @@ class Results(Record):
         except ValidationError as error:
             raise RunError(describe_invalid(error), where=str(path), fix=fix) from error
         if found.version > VERSION:
-            what = f"the format of the results is {found.version}; this release reads up to {VERSION}"
-            raise RunError(what, where=str(path), fix="Install the release that made the run, or run again.")
+            what = f"the results have format {found.version}; this release reads up to {VERSION}"
+            raise RunError(what, where=str(path), fix="Install that release, or run the pipeline again.")
         return found
 
     def write(self, folder: Path) -> None:

@@ -110,7 +110,7 @@ def compare_all(
         if name == reference:
             continue
         if not np.array_equal(scores.users, base.users):
-            raise DataError(f"{name} and {reference} were evaluated on different queries")
+            raise DataError(f"{name} and {reference} were evaluated on different requests")
         wanted = [m for m in sum_by_user(scores) if m in base.values] if metrics is None else list(metrics)
         ours, theirs = sum_by_user(scores, wanted), sum_by_user(base, wanted)
         pairs = {m: _difference(ours[m], theirs[m]) for m in wanted}

@@ -87,7 +87,7 @@ def observe_items(
                 inputs = ItemInputs(images, TextInputs(_texts(catalog, name, encoder)))
         else:
             fix = "Use 'text', 'image' or 'item'."
-            raise _broken(name, encoder, f"has the unknown modality {encoder.modality!r}", fix)
+            raise _broken(name, encoder, f"has an unknown modality: {encoder.modality!r}", fix)
         run = _Run(name, encoder, catalog, inputs, batch_size, progress, state.get(name))
         view, key = run.observe(cache)
         keys = inputs.keys
@@ -125,7 +125,7 @@ class _Run:
         except ReasonRecError:
             raise
         except (Exception, SystemExit) as error:
-            raise self.broken(f"failed to say what it is ({described(error)})") from error
+            raise self.broken(f"could not give its fingerprint ({described(error)})") from error
         more = [self.state] if self.state else []
         key = content_hash(FORMAT, self.encoder.modality, type(self.encoder).__qualname__, fingerprint, *more)
         store = RowStore(cache / key[:32])
@@ -179,14 +179,14 @@ class _Run:
         except (Exception, SystemExit) as error:
             raise self.broken(f"failed on {self.culprit(items, inputs)} ({described(error)})") from error
         if not isinstance(values, np.ndarray) or not np.issubdtype(values.dtype, np.floating):
-            raise self.broken(f"gave {_kind(values)} where a numpy array of floats is due")
+            raise self.broken(f"returned {_kind(values)}, not a numpy array of floats")
         wide = values.shape[1] if values.ndim == 2 else 0
         if values.ndim != 2 or len(values) != len(items) or wide == 0 or wide != (self.width or wide):
             due = f"({len(items)}, {self.width or 'd'})"
-            raise self.broken(f"gave shape {values.shape} where {due} is due, at item {self.item(items[0])}")
+            raise self.broken(f"returned the shape {values.shape} instead of {due}, at item {self.item(items[0])}")
         bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
         if len(bad):
-            raise self.broken(f"gave a value that is not finite for item {self.item(items[int(bad[0])])}")
+            raise self.broken(f"returned a value that is not finite for item {self.item(items[int(bad[0])])}")
         self.width = wide
         return values.astype(np.float32, copy=False)
 
@@ -220,7 +220,7 @@ def _check_some(name: str, encoder: Encoder[Any], present: Bool, refused: list[R
         return
     if encoder.modality == "image" and refused:
         first = refused[0]
-        what = f"all {len(refused)} images were refused; the first, {first.path!r}: {first.reason}"
+        what = f"none of the {len(refused)} images could be used; the first one, {first.path!r}: {first.reason}"
     else:
         what = f"no item has {MISSING[encoder.modality]}"
     raise DataError(what, where=f"observe.{name}", fix="Correct the items, or remove this encoder from the pipeline.")

@@ -31,8 +31,8 @@ from reasonrec_core.types import Float32, Float64, Int64, QueryBatch, indptr_of
 class HorizonConfig(Settings):
     """The evidence horizon: how little is known about a user."""
 
-    kind: Literal["quantile", "paper", "log", "cap"] = Field("quantile", description="Normaliser of history length.")
-    cap: int = Field(50, ge=1, description="History length that counts as full evidence, for kind = cap.")
+    kind: Literal["quantile", "paper", "log", "cap"] = Field("quantile", description="How it is normalised.")
+    cap: int = Field(50, ge=1, description="History length that counts as full evidence (kind = cap).")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class EvidenceHorizonScale:
             raise DataError("history lengths are negative")
         values, users = np.unique(lengths[lengths > 0], return_counts=True)
         if not len(values):
-            raise DataError("no training user has an interaction, so the evidence horizon has no scale")
+            raise DataError("no training user has an interaction, so the evidence horizon cannot be scaled")
         return cls(config or HorizonConfig(), values, users)
 
     def __call__(self, batch: QueryBatch) -> Float32:

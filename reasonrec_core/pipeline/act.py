@@ -225,7 +225,7 @@ def _policy_only(
     agent: Agent,
     batch: QueryBatch,
     observation: Observation,
-    reason: str = "there is no router: the policy answers all",
+    reason: str = "there is no router: the policy answers every request",
 ) -> Outcome:
     deliberation = agent.deliberate(batch, observation)
     assert deliberation.ranking is not None
@@ -240,7 +240,7 @@ def _policy_only(
 
 
 def _delegate_only(agent: Agent, batch: QueryBatch, observation: Observation) -> Outcome:
-    first = (next(iter(agent.delegates)), "there is no policy: the delegate answers all")
+    first = (next(iter(agent.delegates)), "there is no policy: the delegate answers every request")
     label, reason = agent.alone.get(batch.task) or next(iter(agent.alone.values()), first)
     decisions = undecided(len(batch), label, reason)
     return Outcome(agent.delegate(label, batch, observation), decisions, {}, np.empty(0, np.intp), None)

@@ -110,10 +110,10 @@ def choose_delegate(prepared: Prepared, agent: Agent, task: Task) -> tuple[str, 
         found[label] = float(np.nanmean(scores.per_query[metric]))
     if not found:
         label = next(iter(agent.delegates))
-        return label, f"there is no policy and nothing to validate on: {label} answers all, the delegate listed first"
+        return label, f"without a policy and validation data, {label} answers all, because it is listed first"
     best = max(found, key=found.__getitem__)
-    why = f"the best delegate on {len(cases)} validation queries ({metric} {found[best]:.4f})"
-    return best, f"there is no policy: {best} answers all, {why}"
+    why = f"the best delegate on {len(cases)} validation requests ({metric} {found[best]:.4f})"
+    return best, f"there is no policy: {best} answers every request, {why}"
 
 
 def name_goals(prepared: Prepared, scores: Scores) -> tuple[str, str]:

@@ -176,7 +176,7 @@ def _answers(
 ) -> Answers:
     """Answers that are kept in the run folder; of some ``rows`` alone where they are given."""
     if named.final:
-        raise RunError(f"{named.label} has seen what it would be tested on", fix="Measure the evaluated models.")
+        raise RunError(f"{named.label} has already seen the test data", fix="Measure the evaluated models instead.")
     cases = prepared.cases(task, part)
     cases = cases if rows is None else cases.take(rows)
     key = content_hash(named.identity, extra, task, part, width, _print(cases))

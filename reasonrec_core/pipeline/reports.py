@@ -45,8 +45,8 @@ def run_analyses(run: EvaluatedRun) -> dict[str, Any]:
     reporters = list(make_reporters(run.config.report, prepared.registry, run.config.trace_settings))
     if run.agent.policy is not None and run.config.evaluate.faithfulness and FAITHFULNESS not in dict(reporters):
         prepared.run.say(
-            "Faithfulness is not measured: it takes the reporter 'faithfulness' (pip install reasonrec-explain). "
-            "evaluate.faithfulness = 0 says that it is not wanted."
+            "Faithfulness is not measured: that needs the reporter 'faithfulness' (pip install "
+            "reasonrec-explain). If you do not want it, set evaluate.faithfulness = 0."
         )
     for name, reporter in reporters:
         with prepared.registry.guard(Kind.REPORTER, name, "analyse"):
@@ -58,7 +58,7 @@ def run_analyses(run: EvaluatedRun) -> dict[str, Any]:
             continue
         wrong = sorted((found.keys() - {*reporter.sections}) | (found.keys() & sections.keys()))
         if wrong:
-            raise PluginError(f"reporter {name!r} gives {wrong[0]!r}, which is not its own to give")
+            raise PluginError(f"the reporter {name!r} returns {wrong[0]!r}, which belongs to another")
         sections |= found
     return sections | {"analyses": analyses}
 

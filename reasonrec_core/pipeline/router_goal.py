@@ -159,4 +159,4 @@ def describe_goal(config: RouterConfig, found: Mapping[str, Any] | None) -> str:
     if found is None:
         return f"share {config.share:g}" if config.share is not None else f"risk {config.risk:g}"
     wanted = FREE if found["goal"] == FREE else f"{names[found['goal']]} {found['limit']:g}"
-    return f"{wanted} (a share of {found['share']:.0%})"
+    return f"{wanted} (a share of {format_percent(found['share'])})"

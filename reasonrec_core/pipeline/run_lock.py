@@ -33,7 +33,7 @@ def lock_run(folder: Path) -> Iterator[None]:
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since.isoformat(" ", "seconds")}
         write_json(folder / HOLDER, holder)
     except Timeout as error:
-        fix = "Wait until it has ended, or choose another --out."
+        fix = "Wait until it is done, or choose another --out."
         raise RunError(f"the run is being written by {_holder(folder)}", where=str(folder), fix=fix) from error
     except OSError as error:
         fix = "Check its permissions and free space, or choose another --out."

@@ -70,7 +70,7 @@ class ServingCatalog:
         added = read_json(path / POINTER)
         if not isinstance(added, dict) or added.get("format") != FORMAT or not {"fit", "folder"} <= added.keys():
             fix = "Delete this file and import the items again."
-            raise RunError("not written by this version", where=str(path / POINTER), fix=fix)
+            raise RunError("was not written by this version", where=str(path / POINTER), fix=fix)
         again = f"Import them again (reasonrec data import ITEMS --into {path}) after deleting {path / POINTER}."
         if added["fit"] != key:
             raise RunError("the run was fitted again after items were imported", where=str(path), fix=again)

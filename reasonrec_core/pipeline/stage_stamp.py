@@ -105,7 +105,7 @@ class Stamp(BaseModel):
     def tell_change(self, parts: Mapping[str, str]) -> str:
         """What changed since the stage was made."""
         changed = [name for name in parts if parts[name] != self.parts.get(name)]
-        return f"its {' and '.join(changed)} changed" if changed else "what it was fitted with changed"
+        return f"its {' and '.join(changed)} changed" if changed else "what it was fitted with has changed"
 
 
 def find_damage(folder: Path, *, unread: Collection[str] = ()) -> str:
@@ -137,5 +137,5 @@ def child(folder: Path, name: object) -> Path:
     """
     if not isinstance(name, str) or name in {"", ".", ".."} or {"/", "\\", "\0", ":"} & set(name):
         fix = "The run folder was not written by reasonrec, or is damaged."
-        raise RunError(f"nothing in it can be called {name!r}", where=str(folder), fix=fix)
+        raise RunError(f"no file in it can be called {name!r}", where=str(folder), fix=fix)
     return folder / name

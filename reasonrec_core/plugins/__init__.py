@@ -83,7 +83,7 @@ class Problem(NamedTuple):
         what = f"{self.kind} {self.name!r}" if self.kind else f"plugin {self.name!r}"
         if self.status == "qualified":
             return f"{what} of {self.distribution} {self.version}: {self.reason}"
-        return f"{what} of {self.distribution} {self.version} is left out: {self.reason}"
+        return f"{what} of {self.distribution} {self.version} is ignored: {self.reason}"
 
 
 class Installed(NamedTuple):
@@ -178,7 +178,7 @@ def _load(
     unmet = conflict(distribution.requires, (CORE, META), __version__)
     if unmet:
         upgrade = f"pip install --upgrade {distribution.name} {CORE}"
-        raise Rejected(f"it needs {unmet}, and {CORE} {__version__} is installed: {upgrade}")
+        raise Rejected(f"it needs {unmet}, but {CORE} {__version__} is installed: {upgrade}")
     if ":" in target:
         raise Rejected(f"entry point {entry!r} names {target!r}; it must name a module")
     try:
@@ -226,7 +226,7 @@ def _without_doubles(offers: Iterable[Offer[S]]) -> tuple[list[Offer[S]], list[O
 
 def _doubled(distribution: Distribution) -> Problem:
     versions = " and ".join((distribution.version, *distribution.doubles))
-    reason = f"is installed twice in one folder, as {versions}: pip install --force-reinstall {distribution.name}"
+    reason = f"is installed twice in the same folder, as {versions}: pip install --force-reinstall {distribution.name}"
     return Problem(distribution.name, distribution.version, reason, None, distribution.name, "doubled")
 
 

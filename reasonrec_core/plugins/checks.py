@@ -47,7 +47,7 @@ def register(host: pluggy.PluginManager, module: ModuleType, name: str) -> None:
     check_names(module)
     other = host.get_name(module)
     if other is not None:
-        raise Rejected(f"module {module.__name__!r} is the plugin of {other.partition(':')[0]} already")
+        raise Rejected(f"module {module.__name__!r} is already the plugin of {other.partition(':')[0]}")
     try:
         host.register(module, name)
     except pluggy.PluginValidationError as error:

@@ -150,8 +150,8 @@ def share_for_tokens(
         if float(np.mean(np.where(replaced(float(share)), 0, tokens))) <= limit:
             return float(share)
     raise ConfigError(
-        f"{limit:g} tokens cannot be reached: the policy spends {spent:.1f} on a request and has answered before "
-        "the router decides",
+        f"{limit:g} tokens cannot be reached: the policy spends {spent:.1f} on each request, and it answers "
+        "before the router decides",
         where=where,
         fix='Set router.stage = "before".',
     )
@@ -173,10 +173,10 @@ def share_for_time(slow: float, fast: float, limit: float, stage: str, where: st
         return 0.0
     if fast <= limit:
         return (slow - limit) / (slow - fast)
-    late = "" if stage == "before" else ' Its router decides after the policy has answered: try stage = "before".'
+    late = "" if stage == "before" else ' This router decides after the policy has answered: try stage = "before".'
     raise ConfigError(
-        f"{1000 * limit:g} ms cannot be reached: the policy answering everything takes {1000 * slow:.2f} ms, "
-        f"delegates {1000 * fast:.2f} ms",
+        f"{1000 * limit:g} ms cannot be reached: the policy alone takes {1000 * slow:.2f} ms, delegates "
+        f"{1000 * fast:.2f} ms",
         where=where,
         fix=f"Allow at least {1000 * min(slow, fast):.2f} ms.{late}",
     )

@@ -110,7 +110,7 @@ def fit_recalibration(kind: RecalibrationKind, confidence: npt.ArrayLike, event:
     """The map of one kind, fitted to [B] confidences in [0, 1] and bool[B] events by likelihood (isotonic: squares)."""
     stated = np.asarray(confidence, np.float64)
     if stated.shape != event.shape or stated.ndim != 1 or not len(stated):
-        raise ValueError(f"confidence {stated.shape} and event {event.shape} must be equally long and not empty")
+        raise ValueError(f"confidence {stated.shape} and event {event.shape} must be equally long, not empty")
     if not ((stated >= 0) & (stated <= 1)).all():
         raise ValueError("a confidence is not in [0, 1]")
     if kind == "temperature":

@@ -25,7 +25,7 @@ class RouterConfig(Settings):
     replaced queries; this saves time.
     """
 
-    kind: str = Field("threshold", description="Name of a router plugin: who is delegated, and by what order.")
+    kind: str = Field("threshold", description="Name of a router plugin: it decides which requests are delegated.")
     delegate: str = Field(
         BEST,
         description="Who answers instead; 'best' = where the goal is free whoever saves most time, else the highest "
@@ -34,59 +34,59 @@ class RouterConfig(Settings):
     estimators: tuple[str, ...] = Field(
         ("evidence-horizon", "entropy", "margin"),
         min_length=1,
-        description="The signals that risk is learned from. Where they are not given, those listed under "
-        "[[uncertainty]] are added.",
+        description="The signals that risk is learned from. If none are given, those under [[uncertainty]] "
+        "are used as well.",
     )
     stage: Literal["before", "after"] = Field(
-        "before", description="Decide before or after the policy answers; only what is decided before saves time."
+        "before", description="Whether to decide before or after the policy answers; only deciding before saves time."
     )
     goal: Literal["free"] = Field(
         FREE,
-        description="As many requests as cost nothing: the largest share that is not inferior on validation (by more "
-        "than 1 %) and saves time, measured on this machine; else none. One of the goals below takes its place.",
+        description="Delegate what costs nothing: the largest share that loses at most 1 % on validation "
+        "and saves time on this machine; otherwise nothing. Any of the goals below replaces it.",
     )
-    share: float | None = Field(None, ge=0.0, le=1.0, description="Share of queries that a delegate should answer.")
+    share: float | None = Field(None, ge=0.0, le=1.0, description="Share of requests that a delegate should answer.")
     risk: float | None = Field(
         None,
         ge=0.0,
         le=1.0,
-        description="Largest mean risk allowed among the queries that the policy keeps; under risk control the "
-        "largest expected loss of NDCG per query.",
+        description="Largest mean risk allowed among the requests that the policy keeps; with risk-control "
+        "the largest expected loss of NDCG per request.",
     )
     max_latency: float | None = Field(
-        None, gt=0.0, description="Mean milliseconds per request, measured on this machine; the smallest share."
+        None, gt=0.0, description="Mean milliseconds per request on this machine, kept by the smallest share."
     )
     max_tokens: float | None = Field(
-        None, ge=0.0, description="Mean language-model tokens per request; the smallest share that keeps it."
+        None, ge=0.0, description="Mean language-model tokens per request, kept by the smallest share."
     )
     max_loss: float | None = Field(
         None,
         ge=0.0,
         le=1.0,
-        description="Tolerated relative loss in NDCG against the policy alone; the largest share not inferior by more.",
+        description="Largest relative loss of NDCG against the policy alone; delegates the largest share.",
     )
     consult: float | None = Field(
         None,
         ge=0.0,
         le=1.0,
-        description="Evidence horizon above which the policy, where it answers, decides again with the delegates' "
-        "rankings in view; only where that gains on validation, and only with a policy that can (such as cot).",
+        description="Evidence horizon above which the policy decides again after seeing the delegates' "
+        "rankings; only if that helps on validation, and only with a policy such as cot.",
     )
     abstain: float | None = Field(
-        None, ge=0.0, lt=1.0, description="Share of requests that get no answer: those of the least confidence."
+        None, ge=0.0, lt=1.0, description="Share of requests that get no answer: those with the least confidence."
     )
     selective_risk: float | None = Field(
         None,
         ge=0.0,
         le=1.0,
-        description="Largest mean P(the target is not among the ten best) of the requests that are answered; as few "
-        "as possible get no answer.",
+        description="Largest mean probability that the target is not among the ten best, over the requests "
+        "that are answered; as few as possible get no answer.",
     )
     timeout: float | None = Field(
         None,
         gt=0.0,
-        description="Milliseconds after which a delegate is passed over: the next best one answers, at last the "
-        "policy.",
+        description="Milliseconds to wait for a delegate; after that the next best one answers, and finally "
+        "the policy.",
     )
     seed: int = Field(0, ge=0)
 
@@ -95,7 +95,7 @@ class RouterConfig(Settings):
         if sum(getattr(self, goal) is not None for goal in GOALS) > 1:
             raise ValueError("give only one of share, risk, max_latency, max_tokens and max_loss")
         if self.abstain is not None and self.selective_risk is not None:
-            raise ValueError("give a share that gets no answer (abstain) or a selective_risk, not both")
+            raise ValueError("give either a share that gets no answer (abstain) or a selective_risk, not both")
         if len(set(self.estimators)) < len(self.estimators):
             raise ValueError("an estimator is named twice")
         return self

@@ -75,12 +75,12 @@ def threshold_for_risk(risk: Float64, limit: float, seed: int = 0, where: str = 
     selective = np.cumsum(levels * counts) / np.cumsum(counts)  # mean risk when levels up to this one are kept
     kept = int((selective <= limit + 1e-12).sum())
     if not kept:
-        others = "give a share instead, or let the delegate answer everything (share = 1)"
+        others = "set a share instead, or let the delegate answer everything (share = 1)"
         if where == "router.selective_risk":
-            others = "or give a share that gets no answer (abstain)"
+            others = "or set a share that gets no answer (abstain)"
         raise ConfigError(
-            f"a risk of {limit:g} cannot be reached: even the safest {counts[0]} of {len(risk)} validation queries "
-            f"have a risk of {levels[0]:.4g}, and over all queries it is {selective[-1]:.4g}",
+            f"a risk of {limit:g} cannot be reached: even the safest {counts[0]} of {len(risk)} validation "
+            f"requests have a risk of {levels[0]:.4g}, and all together {selective[-1]:.4g}",
             where=where,
             fix=f"Allow at least {levels[0]:.4g}, {others}.",
         )

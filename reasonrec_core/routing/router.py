@@ -194,10 +194,10 @@ class Router(Configured[C]):
             for at, row in enumerate(rows):
                 if advised[row]:
                     cold = f"{HORIZON} {signal(part, HORIZON).total[at]:.2f} > {self.config.consult:.2f}"
-                    words[at] = f"the policy decides with the delegates' answers in view ({cold}); {words[at]}"
+                    words[at] = f"the policy decides after seeing the delegates' answers ({cold}); {words[at]}"
                 if withheld[row]:
                     least = 1 - self.state.abstention.level
-                    needed = f"confidence {format_percent(sure[row], 1)}, {format_percent(least, 1)} is needed"
+                    needed = f"the confidence is {format_percent(sure[row], 1)}, needed is {format_percent(least, 1)}"
                     words[at] = f"no answer is given: {needed}; otherwise {words[at]}"
             return words
 

@@ -63,7 +63,7 @@ def signal(signals: Signals, name: str) -> Uncertainty:
     """One estimator's values; an unknown name is a `ConfigError` that says what is near."""
     if name not in signals:
         fix = did_you_mean(name, signals)
-        raise ConfigError(f"no uncertainty estimator {name!r}", where="router.estimators", fix=fix)
+        raise ConfigError(f"there is no uncertainty estimator {name!r}", where="router.estimators", fix=fix)
     return signals[name]
 
 

@@ -87,10 +87,10 @@ def check_calibration_data(config: RouterConfig, data: CalibrationData) -> None:
         PluginError: quality that does not fit them.
     """
     if not len(data):
-        raise ConfigError("routing cannot be calibrated without validation queries", where="router")
+        raise ConfigError("routing cannot be calibrated without validation requests", where="router")
     for name, values in data.quality.items():
         if len(values) != len(data):
-            raise PluginError(f"quality of {name!r} has {len(values)} values, expected {len(data)}")
+            raise PluginError(f"the quality of {name!r} has {len(values)} values instead of {len(data)}")
     data.choose(config.delegate)
     for name in config.estimators:
         signal(data.signals, name)

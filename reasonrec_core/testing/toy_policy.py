@@ -38,7 +38,9 @@ UNSEEN, FLOOR, OFF = np.float32(0.02), np.float32(0.1), np.float32(1e-3)
 class ToyPolicyConfig(Settings):
     """Settings of `ToyPolicy`."""
 
-    decay: float = Field(default=0.8, gt=0, le=1, description="Weight of a history item per step of age.")
+    decay: float = Field(
+        default=0.8, gt=0, le=1, description="Factor by which a history item's weight falls with each step of age."
+    )
     fields: tuple[str, ...] = Field(default=("brand", "categories"), description="Item fields that can be assumed.")
 
 

@@ -310,7 +310,7 @@ def test_a_broken_plugin_is_one_warning_line_in_the_help(tmp_path: Path) -> None
     done = reasonrec(tmp_path, "--help")
     assert done.returncode == 0
     assert done.stderr == (
-        "warning: plugin 'main' of reasonrec-broken 0.1.0 is left out: cannot be imported: RuntimeError\n"
+        "warning: plugin 'main' of reasonrec-broken 0.1.0 is ignored: cannot be imported: RuntimeError\n"
     )
     done = reasonrec(tmp_path, "--help", REASONREC_STRICT_PLUGINS="1")
     assert done.returncode == 2

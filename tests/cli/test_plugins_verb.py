@@ -49,7 +49,7 @@ def test_the_listing_as_json_has_every_column_and_status(site: Path) -> None:
     assert rows["main"]["distribution"] == "reasonrec-broken"
     assert {"popularity", "transitions", "entropy"} <= set(rows)
     assert done.stderr.splitlines() == [
-        "warning: plugin 'main' of reasonrec-broken 0.1.0 is left out: cannot be imported: RuntimeError: oh"
+        "warning: plugin 'main' of reasonrec-broken 0.1.0 is ignored: cannot be imported: RuntimeError: oh"
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -18,6 +19,28 @@ def command():
 
 note("this is said to users", "two words")
 '''
+
+CLUMSY = (
+    r"\b(is|are) said\b",
+    r"\bsaid so\b",
+    r"^(Of|Told by) ",  # a description is a phrase of its own, not the end of a sentence that the name begins
+    r"\bspeaks? of\b",
+    r"\bspoken\b",
+    r"\bthat there (is|are)\b",
+    r"\bis no (id|number|candidate|folder|path|form|value|decision|model)\b",
+    r"\bgo(es)? on\b",
+    r"\bso many\b",
+    r"\bat last\b",
+    r"\bsums? up\b",
+    r"\bshall\b",
+    r"\b[Mm]end\b",
+    r"\bit took\b",
+    r"\bcame of it\b",
+    r"\binconspicuous\b",
+    r"\bbefore it is decided\b",
+    r"\bid a line\b",
+)
+"""Turns of phrase that nobody who speaks English at home would use here."""
 
 
 @pytest.fixture
@@ -48,4 +71,17 @@ def test_the_page_has_every_kind(sentences: object) -> None:
     assert {each.kind for each in found} >= {"error", "note", "help", "setting", "metric", "page", "text"}
     page = sentences.write_page(found)  # type: ignore[attr-defined]
     assert "there is no such pipeline file" in page
-    assert "How far confidence can be trusted" in page
+    assert "Can the confidence be trusted?" in page
+
+
+def test_no_sentence_has_a_clumsy_turn_of_phrase(sentences: object) -> None:
+    found = sentences.collect_sentences()  # type: ignore[attr-defined]
+    clumsy = [f"{each.file}:{each.line}: {each.text}" for each in found for way in CLUMSY if re.search(way, each.text)]
+    assert not clumsy, "\n".join(clumsy)
+
+
+@pytest.mark.parametrize(
+    "text", ["Of AdamW, at its highest.", "What it took: 4 % more", "0 is no number", "1 rows are said"]
+)
+def test_what_was_stumbled_over_is_found(text: str) -> None:
+    assert any(re.search(way, text) for way in CLUMSY)

@@ -141,7 +141,7 @@ def test_garbage_is_named(table: np.ndarray, cases: Cases, edit, message: str) -
 def test_items_outside_the_candidates_are_named(table: np.ndarray) -> None:
     candidates = np.tile(np.arange(10, dtype=np.int32), (40, 1))
     cases = make_cases([[3]] * 40, candidates=candidates)
-    with pytest.raises(PluginError, match="item 20, which is no candidate"):
+    with pytest.raises(PluginError, match="item 20, which is not a candidate"):
         evaluate_ranking(
             lambda b: Ranking(
                 np.tile(np.arange(20, 26, dtype=np.int32), (len(b), 1)), np.zeros((len(b), 6), np.float32)
@@ -158,7 +158,7 @@ def test_what_a_system_raises_says_when(table: np.ndarray, cases: Cases) -> None
             raise KeyError("weights")
         return answer_with(table)(batch)
 
-    with pytest.raises(PluginError, match="mine: failed on queries 32 to 39 with KeyError: 'weights'"):
+    with pytest.raises(PluginError, match="mine: failed on requests 32 to 39 with KeyError: 'weights'"):
         evaluate_ranking(answer, cases, (5,), n_items=N_ITEMS, chunk=8, name="mine")
 
 

@@ -149,7 +149,7 @@ def test_holm_keeps_order_and_never_helps(p: list[float]) -> None:
 
 def test_different_queries_and_unknown_metrics_are_refused() -> None:
     a = of_values(np.zeros(5))
-    with pytest.raises(DataError, match="different queries"):
+    with pytest.raises(DataError, match="different requests"):
         compare(a, of_values(np.zeros(5), users=np.arange(1, 6)))
     with pytest.raises(ConfigError, match="'Beauty'"):
         compare(a, a, ["Beauty"])

@@ -82,10 +82,10 @@ def test_bad_scores(scores: Any, batch: QueryBatch, message: str) -> None:
         (ranking([[1, 3, 0], [5, 0, 1]]), BATCH, "history"),
         (ranking([[1, 3, 1], [5, 0, 1]]), BATCH, "twice"),
         (ranking([[1, 3, 6], [5, 0, 1]]), BATCH, "query 0 ranks item 6, outside the catalogue of 6"),
-        (ranking([[1, -1, 3], [5, 0, 1]]), BATCH, "padding (-1) stands before items"),
+        (ranking([[1, -1, 3], [5, 0, 1]]), BATCH, "padding (-1) comes before items"),
         (ranking([[1, 3, 4], [5, 0, 1]], [[1, 2, 3], [3, 2, 1]]), BATCH, "descend"),
         (Ranking(GOOD.items, np.ones((2, 3), np.float32)), BATCH, "padding (-1) has a score"),
-        (ranking([[0, 1, 3], [4, 5, -1]]), DIRECT, "no candidate"),
+        (ranking([[0, 1, 3], [4, 5, -1]]), DIRECT, "which is not a candidate"),
         (Ranking(GOOD.items, np.full((2, 3), np.nan, np.float32)), BATCH, "must be -inf"),
     ],
 )
@@ -120,7 +120,7 @@ def test_bad_deliberations(change: dict[str, Any], batch: QueryBatch, message: s
     ("answer", "message"),
     [
         (HALF, "ndarray, not Uncertainty"),
-        (Uncertainty(HALF, "after"), "stage is 'after', the estimator's 'before'"),
+        (Uncertainty(HALF, "after"), "has the stage 'after', but the estimator 'before'"),
         (Uncertainty(HALF - 1, "before"), "total: not all in [0, 1]"),
         (Uncertainty(HALF, "before", aleatoric=HALF * np.nan), "aleatoric: not all in [0, 1]"),
         (Uncertainty(HALF[:, None], "before"), "total: float32[2, 1], not float32[2]"),

@@ -107,7 +107,7 @@ def test_a_broken_plugin_is_one_line_and_the_others_work(tmp_path: Path, case: s
     assert done.stdout.splitlines()[2:] == ["failed|reasonrec-a-broken|None|main"]
     warnings = done.stderr.splitlines()
     assert len(warnings) == 1, done.stderr
-    assert warnings[0].startswith("plugin 'main' of reasonrec-a-broken 0.1.0 is left out: ")
+    assert warnings[0].startswith("plugin 'main' of reasonrec-a-broken 0.1.0 is ignored: ")
     assert reason in warnings[0]
 
 
@@ -126,7 +126,7 @@ def test_a_broken_plugin_is_an_error_where_the_user_is_strict(tmp_path: Path, ca
         """,
         REASONREC_STRICT_PLUGINS="1",
     )
-    assert done.stdout.startswith("plugin 'main' of reasonrec-a-broken 0.1.0 is left out: "), done.stderr
+    assert done.stdout.startswith("plugin 'main' of reasonrec-a-broken 0.1.0 is ignored: "), done.stderr
     assert BROKEN[case][1] in done.stdout
 
 
@@ -183,7 +183,7 @@ def test_a_plugin_for_another_core_is_left_out_and_says_why(tmp_path: Path, requ
         return
     assert done.stdout.splitlines() == ["", CORE, "failed|reasonrec-a|None|main"]
     need = requires.replace("[x]", "")
-    assert f"is left out: it needs {need}, and reasonrec-core {__version__} is installed: pip" in done.stderr
+    assert f"is ignored: it needs {need}, but reasonrec-core {__version__} is installed: pip" in done.stderr
 
 
 def test_the_same_name_in_another_kind_is_no_conflict(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_a_name_of_the_core_stays_the_cores(tmp_path: Path) -> None:
     done = python(tmp_path, LISTING)
     assert done.stdout.splitlines() == ["", CORE, "conflict|a-first|delegate|popularity"]
     reason = "reasonrec-core offers the same name; choose it as 'a-first:popularity'"
-    assert done.stderr == f"delegate 'popularity' of a-first 0.1.0 is left out: {reason}\n"
+    assert done.stderr == f"delegate 'popularity' of a-first 0.1.0 is ignored: {reason}\n"
 
 
 def test_one_distribution_that_offers_a_name_twice_loses_it(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_one_distribution_that_offers_a_name_twice_loses_it(tmp_path: Path) -> N
     install_module(tmp_path, "reasonrec-a", twice)
     done = python(tmp_path, LISTING)
     assert done.stdout.splitlines()[0] == ""
-    assert "encoder 'a' of reasonrec-a 0.1.0 is left out: reasonrec-a offers the same name" in done.stderr
+    assert "encoder 'a' of reasonrec-a 0.1.0 is ignored: reasonrec-a offers the same name" in done.stderr
 
 
 def test_two_distributions_with_one_entry_point_name_both_load(tmp_path: Path) -> None:
@@ -223,8 +223,8 @@ def test_a_module_that_two_distributions_name_is_loaded_once(tmp_path: Path) -> 
     install_module(tmp_path, "reasonrec-a", delegate("one"))
     done = python(tmp_path, LISTING)
     assert done.stdout.splitlines()[:2] == ["one", CORE], done.stderr
-    reason = "module 'reasonrec_a' is the plugin of reasonrec-a already"
-    assert done.stderr == f"plugin 'main' of reasonrec-b 0.1.0 is left out: {reason}\n"
+    reason = "module 'reasonrec_a' is already the plugin of reasonrec-a"
+    assert done.stderr == f"plugin 'main' of reasonrec-b 0.1.0 is ignored: {reason}\n"
 
 
 def test_two_versions_of_one_distribution_are_reported(tmp_path: Path) -> None:

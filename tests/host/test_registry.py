@@ -91,7 +91,7 @@ def test_a_component_is_made_with_its_settings(registry: Registry) -> None:
         ("delegate", "popularty", "no delegate is called 'popularty'. Did you mean 'popularity'?"),
         ("delegate", "zzz", "no delegate is called 'zzz'. Known: mine, popularity."),
         ("encoder", "popularity", "no encoder is called 'popularity'. 'popularity' is of kind delegate."),
-        ("delegate", "lost", "plugin 'lost' of reasonrec-b 2.0 is left out: cannot be imported: E."),
+        ("delegate", "lost", "plugin 'lost' of reasonrec-b 2.0 is ignored: cannot be imported: E."),
         ("delegate", "implicit-als", "It comes with reasonrec-implicit: pip install reasonrec-implicit."),
     ],
 )

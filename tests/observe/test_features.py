@@ -27,7 +27,7 @@ class HashConfig(Settings):
 
 
 class HashEncoder(Encoder[HashConfig]):
-    """A deterministic encoder: every vector follows from the input's bytes alone; counts what it was asked for."""
+    """A deterministic encoder: every vector follows from the input's bytes alone; counts what you asked for it."""
 
     Config = HashConfig
 
@@ -199,7 +199,7 @@ def test_no_usable_item_is_an_error_not_an_empty_matrix(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"observe\.look: no item has an image"):
         observe_items(catalog_of(["a"]), {"look": HashEncoder(modality="image")}, tmp_path)
     catalog = catalog_of(["a"], image=["x.png"], images=tmp_path)
-    with pytest.raises(DataError, match=r"all 1 images were refused; the first, 'x.png': no such file"):
+    with pytest.raises(DataError, match=r"none of the 1 images could be used; the first one, 'x.png': no such file"):
         observe_items(catalog, {"look": HashEncoder(modality="image")}, tmp_path)
 
 
@@ -218,10 +218,10 @@ def raise_for_b(inputs: Sequence[str]) -> Any:
     [
         (nan_for_b, "not finite for item 'item-1'"),
         (raise_for_b, "failed on item 'item-1' .RuntimeError: no b please"),
-        (lambda inputs: np.ones((len(inputs) + 1, 2), np.float32), r"shape \(4, 2\) where \(3, d\) is due"),
+        (lambda inputs: np.ones((len(inputs) + 1, 2), np.float32), r"the shape \(4, 2\) instead of \(3, d\)"),
         (lambda inputs: np.ones(len(inputs), np.float32), r"shape \(3,\)"),
         (lambda inputs: np.ones((len(inputs), 0), np.float32), r"shape \(3, 0\)"),
-        (lambda inputs: [[1.0]] * len(inputs), "a list where a numpy array"),
+        (lambda inputs: [[1.0]] * len(inputs), "returned a list, not a numpy array"),
         (lambda inputs: np.ones((len(inputs), 2), np.int64), "an array of int64"),
     ],
 )

@@ -125,12 +125,12 @@ def test_all_users_come_in_the_order_of_their_ids(services: list[Recommender]) -
 @pytest.mark.parametrize(
     ("users", "changes", "error", "said"),
     [
-        ("everybody", {}, ConfigError, "--users: users is 'all' or a list of ids"),
-        ([], {}, DataError, "--users: there is nobody to recommend to"),
-        (5, {}, ConfigError, "users is a list of ids"),
-        ("all", {"k": 0}, ConfigError, "k is a whole number"),
-        ("all", {"size": 0}, ConfigError, "k is a whole number"),
-        ("all", {"assume": {"brand": "Acorn"}}, ConfigError, "'assume' cannot be asked of many users at once"),
+        ("everybody", {}, ConfigError, "--users: users must be 'all' or a list of ids"),
+        ([], {}, DataError, "--users: there are no users to recommend to"),
+        (5, {}, ConfigError, "users must be a list of ids"),
+        ("all", {"k": 0}, ConfigError, "k must be a whole number"),
+        ("all", {"size": 0}, ConfigError, "k must be a whole number"),
+        ("all", {"assume": {"brand": "Acorn"}}, ConfigError, "'assume' cannot be used for many users at once"),
         ("all", {"where": {"brnad": 1}}, ConfigError, "--where: the items have no field 'brnad'"),
     ],
 )
@@ -145,16 +145,16 @@ def test_what_cannot_be_asked_of_many_is_refused(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--users", "all"], "--out: answers for many users go to a file"),
-        (["--users", "all", "--out", "recs.xls"], "--out: the ending says the form: .parquet, .csv, .jsonl"),
-        (["--users", "all", "--out", "r.csv", "--user", "user-01"], "--user: is of one user"),
-        (["--users", "all", "--out", "r.csv", "--assume", "brand=Acorn"], "--assume: is of one user"),
-        (["--users", "all", "--out", "r.csv", "--why"], "--why: answers for many users are rows of a file"),
-        (["--users", "all", "--out", "r.csv", "--workers", "-1"], "--workers: is a number of processes"),
+        (["--users", "all"], "--out: answers for many users are written to a file"),
+        (["--users", "all", "--out", "recs.xls"], "--out: the file's ending must be .parquet, .csv, .jsonl"),
+        (["--users", "all", "--out", "r.csv", "--user", "user-01"], "--user: is for one user"),
+        (["--users", "all", "--out", "r.csv", "--assume", "brand=Acorn"], "--assume: is for one user"),
+        (["--users", "all", "--out", "r.csv", "--why"], "--why: answers for many users are written to a file"),
+        (["--users", "all", "--out", "r.csv", "--workers", "-1"], "--workers: must be a number of processes"),
         (["--users", "nowhere.txt", "--out", "r.csv"], "nowhere.txt: cannot be read"),
         (["--users", "all", "--out", "r.csv", "--where", "colour=red"], "--where: the items have no field 'colour'"),
-        (["--user", "user-01", "--out", "r.csv"], "--out: goes with --users"),
-        (["--users", "all", "--out", "mine.csv"], "mine.csv is there, and holds no recommendations"),
+        (["--user", "user-01", "--out", "r.csv"], "--out: can only be used with --users"),
+        (["--users", "all", "--out", "mine.csv"], "mine.csv exists, but does not contain recommendations"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(
@@ -194,7 +194,7 @@ def test_what_was_finished_is_not_made_again(
         assert run_cli(*command) == 0
     assert made == [0, 1]
     assert not {0, 1} & set(again)
-    assert "The answers for 14 users were there from an earlier attempt." in capsys.readouterr().err
+    assert "The answers for 14 users were kept from an earlier attempt." in capsys.readouterr().err
     whole = tmp_path / "whole.csv"
     assert run_cli("recommend", finished, "--users", "all", "--out", whole, "--workers", "1") == 0
     assert out.read_text() == whole.read_text()
@@ -250,7 +250,7 @@ def test_a_killed_command_goes_on_with_processes(
     time.sleep(2)  # its workers end with it
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "were there from an earlier attempt" in done.stderr
+    assert "were kept from an earlier attempt" in done.stderr
     rows = read(out)
     assert [row["user_id"] for row in rows[::2]] == [f"user {n}" for n in range(16_000)]
     assert [name for name in os.listdir(tmp_path) if name.endswith(".parts")] == []

@@ -92,7 +92,7 @@ def test_why_it_was_not_measured(run: tuple[Prepared, Recommender, EvaluatedTask
         EditedPolicy.of(fixed)
     short = found.cases.take(np.flatnonzero(found.cases.queries.history.lengths < 2))
     nobody = analyses(prepared, recommender.agent, replace(found, cases=short))
-    assert nobody["faithfulness"]["skipped"] == "no test query has 2 history entries"
+    assert nobody["faithfulness"]["skipped"] == "no test request has 2 history entries"
 
 
 def test_nothing_is_said_of_delegates_alone(data: Path, tmp_path: Path) -> None:
@@ -108,4 +108,4 @@ def test_a_run_says_that_nobody_measures_it(
     config = check_config(pipeline(tmp_path, report={"reporters": [{"name": "html"}]}), "x")
     alone = replace(prepared, config=config, run=RunFolder(tmp_path / "run", say=print))
     assert analyses(alone, recommender.agent, found) == {}
-    assert capsys.readouterr().out.startswith("Faithfulness is not measured: it takes the reporter 'faithfulness'")
+    assert capsys.readouterr().out.startswith("Faithfulness is not measured: that needs the reporter 'faithfulness'")

@@ -117,7 +117,7 @@ def test_nothing_is_measured_of_final_models(run: Path) -> None:
     before = evaluate_run(run, Registry.discover(), silent)
     fit_final(run)
     final = Recommender.open(run).agent
-    with prepare_run(run) as prepared, pytest.raises(RunError, match="has seen what it would be tested on"):
+    with prepare_run(run) as prepared, pytest.raises(RunError, match="has already seen the test data"):
         evaluate_tasks(prepared, final)
     shutil.rmtree(run / "stages" / "answers-sequential-test-toy")
     again = evaluate_run(run, Registry.discover(), silent)
@@ -146,7 +146,7 @@ def test_a_run_that_was_fitted_again_does_not_answer_with_final_models_of_before
     fit(data, run, delegates=["popularity", {"name": "transitions", "window": 3, "search": False}])
     logging.getLogger("reasonrec").propagate = True
     assert Recommender.open(run).recommend(history=[]).models == "evaluated"
-    assert "fitted again after its final models" in caplog.text
+    assert "fitted again after the final models" in caplog.text
     with pytest.raises(RunError, match="fitted again after"):
         Recommender.open(run, models="final")
     found = fit_final(run)
@@ -163,7 +163,7 @@ def test_one_that_cannot_take_its_choices_over_answers_as_it_was_evaluated(
         found = fit_final(run)
         assert found.fitted == ("toy", "popularity")
         assert list(found.kept) == ["transitions"]
-    assert "transitions answers as it was evaluated: it chooses on validation" in " ".join(found.describe())
+    assert "transitions still answers as evaluated: its settings are chosen on validation" in " ".join(found.describe())
     agent = Recommender.open(run).agent
     assert agent.models == "final"
     assert [agent.delegates[label].final for label in ("popularity", "transitions")] == [True, False]

@@ -137,7 +137,7 @@ def test_unknown_ids_are_skipped_and_counted(service: Recommender) -> None:
     assert "1 unknown item among the candidates was skipped." in answer.notes
     nothing = service.recommend(history=PAST, candidates=["x", "y"])
     assert (nothing.items, nothing.skipped) == ((), {"candidates": 2})
-    assert "No candidate is left: none of them is known and allowed." in nothing.notes
+    assert "No candidate is left: none of them is both known and allowed." in nothing.notes
 
 
 def test_candidates_are_limited_too(service: Recommender) -> None:
@@ -200,7 +200,7 @@ def test_the_last_step_speaks_of_what_is_recommended(systems: dict[str, Recommen
     whole = service.recommend(history=PAST)
     assert whole.to_dict()["items"][0]["because"], "what the last step cites"
     some = service.recommend(history=PAST, exclude=ids(whole)[:1])
-    assert some.steps[-1].claim.endswith(f"first of what is left: {some.items[0].title}.")
+    assert some.steps[-1].claim.endswith(f"the first that is left: {some.items[0].title}.")
     assert {cause.id for cause in some.explained[0].because} <= {*PAST}, "it has reasons, but no step that cites them"
 
 

@@ -174,7 +174,7 @@ def test_delegates_alone_are_compared_without_a_policy(data: Path, tmp_path: Pat
     assert found.delegation is None
     answer = Recommender.open(tmp_path / "run").recommend(history=["item-01"])
     assert answer.by == "transitions"
-    assert "transitions answers all, the best delegate on" in answer.reason
+    assert "transitions answers every request, the best delegate on" in answer.reason
 
 
 def test_a_folder_of_something_else_is_left_alone(data: Path, tmp_path: Path) -> None:

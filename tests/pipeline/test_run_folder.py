@@ -279,7 +279,7 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../data", "", "..", "a/b", "a\\b", "a\0"])
 def test_no_name_in_a_run_leads_out_of_it(finished: Path, tmp_path: Path, name: str) -> None:
     folder = copy(finished, tmp_path / "run")
-    with pytest.raises(RunError, match="nothing in it can be called"):
+    with pytest.raises(RunError, match="no file in it can be called"):
         RunFolder.open(folder).require_whole(name)
 
 
@@ -336,7 +336,7 @@ def test_no_file_of_a_run_leads_out_of_it(finished: Path, tmp_path: Path, key: s
     state["stages"]["policy-../x"] = state["stages"]["delegate-../x"] = ""
     (agent / "agent.json").write_text(json.dumps({**state, key: value}))
     stamp_folder(agent, "forged")
-    with pytest.raises(RunError, match="nothing in it can be called"):
+    with pytest.raises(RunError, match="no file in it can be called"):
         Recommender.open(folder)
 
 

@@ -47,7 +47,7 @@ def test_together_counts_who_took_both(service: Recommender) -> None:
     for item in service.similar("item-05", by="together", k=5).items:
         other = catalog.find(item.id)
         both = len(takers[at] & takers[other])
-        assert item.reasons[0] == f"{both} user{'s' if both > 1 else ''} took both"
+        assert item.reasons[0] == f"{both} user{'s' if both > 1 else ''} chose both"
         cosine = both / np.sqrt(len(takers[at]) * len(takers[other]))
         assert item.score == pytest.approx(cosine * both / (both + 5), rel=1e-5)
 
@@ -77,7 +77,7 @@ def test_limits_hold(service: Recommender) -> None:
     assert [item.id for item in some.items] == [each for each in whole[2:7] if brand[each] in ("Acorn", "Birch")][:3]
     nothing = service.similar("item-05", only=["item-05", "gone"])
     assert (nothing.items, nothing.skipped) == ((), {"only": 1})
-    assert nothing.notes == ("Nothing that is allowed is like it by implicit-als.",)
+    assert nothing.notes == ("No allowed item is similar by implicit-als.",)
 
 
 def test_what_nobody_took_is_compared_by_content(service: Recommender) -> None:
@@ -93,9 +93,9 @@ def test_what_nobody_took_is_compared_by_content(service: Recommender) -> None:
     ("asked", "error", "said"),
     [
         ({"item": "itm-05"}, DataError, "similar: unknown item 'itm-05'. Did you mean 'item-05'?"),
-        ({"item": 1.5}, ConfigError, "1.5 is no id"),
+        ({"item": 1.5}, ConfigError, "1.5 is not an id"),
         ({"item": "item-05", "by": "magic"}, ConfigError, "--by: items cannot be compared by 'magic'"),
-        ({"item": "item-05", "k": 0}, ConfigError, "k is a whole number"),
+        ({"item": "item-05", "k": 0}, ConfigError, "k must be a whole number"),
         ({"item": "item-05", "where": {"colour": "red"}}, ConfigError, "--where: the items have no field 'colour'"),
     ],
 )

@@ -125,7 +125,7 @@ def test_stage_before_looks_only_at_what_needs_no_answer(world: World) -> None:
     replaced = router.assign(early, world.keys).replaced
     assert replaced.mean() == pytest.approx(0.3, abs=0.01)
     np.testing.assert_array_equal(replaced, router.assign(world.uncertainty, world.keys).replaced)
-    with pytest.raises(ConfigError, match="no estimator works before the policy answers"):
+    with pytest.raises(ConfigError, match="none of the estimators works before the policy answers"):
         world.calibrated(share=0.3, stage="before", estimators=("entropy",))
 
 

@@ -19,7 +19,7 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def calibration_data(n: int, seed: int) -> CalibrationData:
-    """A policy and a delegate that are right on different queries, and a signal that tells which."""
+    """A policy and a delegate that are right on different requests, and a signal that tells which."""
     rng = np.random.default_rng(seed)
     horizon, hidden = rng.random(n), rng.normal(0, 1.5, n)
     mine, theirs = (rng.random(n) < sigmoid(-1 + sign * hidden - horizon) for sign in (1, -1))

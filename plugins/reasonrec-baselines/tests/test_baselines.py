@@ -134,8 +134,8 @@ def test_content_speaks_for_new_items(world: Tiny, tmp_path: Path) -> None:
 
 
 def test_features_that_nobody_observes_are_refused(world: Tiny) -> None:
-    with pytest.raises(ConfigError, match="no item features are called 'sound'"):
+    with pytest.raises(ConfigError, match="there are no item features called 'sound'"):
         make(ContentKNN, world, modalities=["sound"])
     blind = ContentKNN(ContentKNN.Config())
-    with pytest.raises(ConfigError, match="nothing is observed"):
+    with pytest.raises(ConfigError, match="no item features are observed"):
         blind.fit(replace(world.fit, observation=replace(world.fit.observation, features={}, present={})))

@@ -78,7 +78,7 @@ def test_it_is_saved(stating: Chain, world: Tiny, tmp_path: Path) -> None:
 def test_a_chain_without_it_says_so(chain: Chain, world: Tiny) -> None:
     assert not chain.evidential
     batch = world.test.queries
-    with pytest.raises(PluginError, match="not trained to say how much evidence"):
+    with pytest.raises(PluginError, match="not trained to state its evidence"):
         chain.evidence(batch, world.observation(batch), np.zeros((len(batch), 3), np.int32))
 
 

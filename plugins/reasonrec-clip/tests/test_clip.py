@@ -102,7 +102,7 @@ def test_unknown_architectures_and_tags_get_a_suggestion() -> None:
 
 def test_a_pretrained_tag_is_sought_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(WeightsError, match="laion/CLIP-ViT-B-32-laion2B-s34B-b79K: no weights found"):
+    with pytest.raises(WeightsError, match="laion/CLIP-ViT-B-32-laion2B-s34B-b79K: the weights were not found"):
         clip("ViT-B-32", pretrained="laion2b_s34b_b79k").fingerprint()
 
 

@@ -174,7 +174,7 @@ def test_a_tuned_policy_tells_clicks_from_rankings_and_keeps_how(llama: Path, tm
     assert answer.probability is not None
     assert answer.probability.shape == (len(asked), 2)
     assert ((answer.probability > 0) & (answer.probability < 1)).all()
-    assert "how high it stands in the catalogue" in " ".join(step.claim for step in answer.steps[0])
+    assert "its rank in the catalogue according to" in " ".join(step.claim for step in answer.steps[0])
     # One item at a time: what stands beside it is not looked at.
     assert asked.candidates is not None
     turned = replace(asked, candidates=np.ascontiguousarray(asked.candidates[:, ::-1]))

@@ -114,6 +114,8 @@ def test_lists_hold_the_target_and_nothing_that_the_user_has() -> None:
 def test_steps_say_whose_scores_decide_and_why() -> None:
     alone, both = ScoreFusion.of_one(HEAD), ScoreFusion((HEAD, GENERATOR), (((1.0, 0.0), (0.0, 0.0)),) * 2)
     decided = FusionSet(proposed=both, listed=alone)
-    assert decided.describe("als", listed=False) == "what the tuned head and als say of each item, weighed together"
-    assert "weighing others with it did not help" in decided.describe("als", listed=True)
-    assert FusionSet().describe("als", listed=True) == "what the tuned head says of each item"
+    assert (
+        decided.describe("als", listed=False) == "the scores of the tuned head and als for each item, weighed together"
+    )
+    assert "adding others did not help" in decided.describe("als", listed=True)
+    assert FusionSet().describe("als", listed=True) == "the tuned head's score of each item"

@@ -133,7 +133,7 @@ GOOD = 'system = "s"\n[[template]]\nname = "n"\nask = "{history}"\n'
     [
         ("sequential", "system = \n", ":1", "TOML"),
         ("sequential", GOOD + '[[template]]\nname = "m"\nask = "{histori}"\n', ":5", "Did you mean 'history'"),
-        ("sequential", GOOD + '[[template]]\nname = "m"\nask = "no slot"\n', ":5", "must occur once"),
+        ("sequential", GOOD + '[[template]]\nname = "m"\nask = "no slot"\n', ":5", "must occur exactly once"),
         ("sequential", GOOD + '[[template]]\nname = "n"\nask = "{history}!"\n', ":5", "occurs twice (first at"),
         ("sequential", GOOD + '[[template]]\nname = "m"\n', ":5", "has no ask"),
         ("sequential", GOOD + '[[template]]\nname = "m"\nask = "{history"\n', ":5", "cannot be read"),
@@ -159,7 +159,7 @@ def test_a_users_folder_replaces_or_adds(tmp_path: Path) -> None:
     assert len(words[Task.CTR].templates) == len(WORDS[Task.CTR].templates) + 1
     assert words[Task.CTR].system == WORDS[Task.CTR].system
     assert words[Task.DIRECT] == WORDS[Task.DIRECT]
-    with pytest.raises(ConfigError, match="is no folder"):
+    with pytest.raises(ConfigError, match="is not a folder"):
         load_templates(tmp_path / "absent")
 
 

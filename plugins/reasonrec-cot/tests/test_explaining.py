@@ -69,7 +69,7 @@ def test_what_is_said_is_said_of_the_item(world: Tiny, llama: Path, tmp_path: Pa
     again = Cot.load(tmp_path, world.dataset.catalog).deliberate(batch, world.observation(batch))
     assert again.text == answer.text
     (tmp_path / "reviews.parquet").write_bytes(b"no")
-    with pytest.raises(DataError, match="not what was saved"):
+    with pytest.raises(DataError, match="has changed since it was saved"):
         Cot.load(tmp_path, world.dataset.catalog)
 
 
@@ -122,5 +122,5 @@ def test_sentences_are_learned_and_the_last_weights_kept(world: Tiny, llama: Pat
 
 
 def test_without_reviews_there_is_nothing_to_explain_out_of(world: Tiny, llama: Path) -> None:
-    with pytest.raises(ConfigError, match="no reviews to explain out of"):
+    with pytest.raises(ConfigError, match="no reviews to build explanations from"):
         cot(replace(world, fit=replace(world.fit, reviews=None)), llama)

@@ -116,7 +116,7 @@ def test_unknown_modalities_are_named() -> None:
     found = features()
     observation = Observation(found.values, found.present, np.zeros(0, np.float32))
     assert ItemFeatures.of(observation, ["text"]).widths == {"text": 7}
-    with pytest.raises(ConfigError, match=r"no features are called 'imag'\. Did you mean 'image'"):
+    with pytest.raises(ConfigError, match=r"there are no features called 'imag'\. Did you mean 'image'"):
         ItemFeatures.of(observation, ["imag"])
 
 

@@ -126,7 +126,7 @@ def test_hidden_states_for_training_have_gradients_and_are_the_same(backbone: Ba
 
 def test_too_long_a_prompt_says_what_to_do(llama: Path) -> None:
     short = Backbone(BackboneConfig(model=str(llama), device="cpu", precision="float32", max_length=32))
-    with pytest.raises(ConfigError, match="33 tokens and the model reads 32"):
+    with pytest.raises(ConfigError, match="33 tokens, but the model reads only 32"):
         short.read([prompt(list(range(33)))])
 
 

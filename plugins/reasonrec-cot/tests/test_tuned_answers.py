@@ -88,7 +88,7 @@ def test_the_head_ranks_the_whole_catalogue_in_one_reading(
         assert (np.diff(said.scores[row, ranked[ranked >= 0]]) <= 1e-6).all(), "in the head's own order"
         assert answer.mass[row].sum() == pytest.approx(1, abs=1e-4)
     assert StepKind.PROPOSE not in {step.kind for step in answer.steps[0]}
-    assert "each item of the catalogue" in next(s.claim for s in answer.steps[0] if s.kind is StepKind.WEIGH)
+    assert "every item in the catalogue" in next(s.claim for s in answer.steps[0] if s.kind is StepKind.WEIGH)
 
 
 def titled(world: Tiny, titles: Sequence[str]) -> Catalog:

@@ -144,7 +144,7 @@ def test_repeats_kept_as_targets() -> None:
     rows = [("a", "x", 1), ("a", "y", 2), ("a", "x", 3), ("b", "x", 1), ("b", "y", 2), ("b", "z", 3)]
     assert not found(build(rows), "target-in-history")
     finding = one(
-        found(build(rows), "target-in-history", repeats="keep"), "test targets stand in their query's history"
+        found(build(rows), "target-in-history", repeats="keep"), "test targets are in the history of their own request"
     )
     assert finding.count == 1
 
@@ -153,7 +153,7 @@ def test_another_item_of_the_targets_title_in_the_history() -> None:
     items = pa.table({"item_id": ["x", "y", "z"], "title": ["Blue Vase", "Lamp", "BLUE  vase."]})
     rows = [("a", "x", 1), ("a", "y", 2), ("a", "z", 3)]
     findings = found(build(rows, items=items), "target-in-history", "duplicate-items")
-    assert one(findings, "history of test queries holds another item").count == 1
+    assert one(findings, "history of test requests contains another item").count == 1
     assert one(findings, "same fields as another").count == 2
 
 
@@ -161,14 +161,14 @@ def test_parts_that_run_backwards_are_an_error() -> None:
     rows = [("a", "x", 1), ("a", "y", 9), ("a", "z", 5), ("a", "w", 7), ("b", "x", 1)]
     findings = found(build(rows, part=["train", "train", "valid", "test", "train"]), "future", kind="predefined")
     assert one(findings, "same user from after the test request").severity is Severity.ERROR
-    assert one(findings, "history of test queries").count == 1
-    assert one(findings, "trends of the future").severity is Severity.WARNING
+    assert one(findings, "history of test requests").count == 1
+    assert one(findings, "future trends").severity is Severity.WARNING
 
 
 def test_temporal_split_knows_no_future_and_leave_one_out_says_so() -> None:
     dataset = build(random_log())
     assert not found(dataset, "future", kind="temporal", valid=0.2, test=0.2)
-    assert one(found(dataset, "future"), "trends of the future").severity is Severity.INFO
+    assert one(found(dataset, "future"), "future trends").severity is Severity.INFO
 
 
 def test_cold_items_split_by_item_not_time() -> None:
@@ -182,7 +182,7 @@ def test_ties() -> None:
     assert (finding.count, finding.total, finding.severity) == (1, 2, Severity.WARNING)
     assert "y" in finding.example
     assert "z" in finding.example
-    assert one(found(build(rows, clock=False), "time-ties"), "no clock").severity is Severity.INFO
+    assert one(found(build(rows, clock=False), "time-ties"), "no times").severity is Severity.INFO
 
 
 def test_duplicate_and_repeated_interactions() -> None:

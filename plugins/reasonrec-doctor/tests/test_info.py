@@ -103,7 +103,7 @@ def test_a_component_that_cannot_be_used_names_its_distribution(tmp_path: Path, 
 def test_a_misspelt_name_gets_the_nearest(site: Path) -> None:
     done = plugins_info(site, "popularit")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: no component is called 'popularit'. Did you mean 'popularity'?\n"
+    assert done.stderr == "error: there is no component called 'popularit'. Did you mean 'popularity'?\n"
 
 
 def test_info_on_a_broken_plugin_says_why(site: Path) -> None:
@@ -116,7 +116,8 @@ def test_info_on_a_broken_plugin_says_why(site: Path) -> None:
 def test_info_on_what_is_not_installed_says_how_to_get_it(site: Path) -> None:
     done = plugins_info(site, "clip-catalogue")
     assert done.stderr == (
-        "error: no component is called 'clip-catalogue'. It comes with reasonrec-clip: pip install reasonrec-clip.\n"
+        "error: there is no component called 'clip-catalogue'. "
+        "It comes with reasonrec-clip: pip install reasonrec-clip.\n"
     )
 
 

@@ -81,11 +81,11 @@ def test_what_does_not_fit_is_left_out_and_counted(dataset: Dataset, lists: pd.D
     found, pure = measure(more, dataset), measure(lists, dataset)
     assert found["lists"]["NDCG@10"] == pure["lists"]["NDCG@10"]
     said = " ".join(found.notes)
-    assert "1 row of users that the data does not have: left out" in said
-    assert "1 row with items that the data does not have: left out" in said
-    assert "1 place held by items that the user already has: left out" in said
+    assert "1 row of users who are not in the data are left out" in said
+    assert "1 row with items that are not in the data are left out" in said
+    assert "1 place taken by items that the user already has are left out" in said
     half = measure(lists[lists["user_id"] > "user-20"].groupby("user_id").head(3), dataset)
-    assert "21 of 48 test users have no list: they count as missed" in half.notes[0]
+    assert "21 of 48 test users have no list and count as misses" in half.notes[0]
     assert any("lists are shorter than 10" in note for note in half.notes)
     assert half["lists"]["HR@10"].value < pure["lists"]["HR@10"].value
 
@@ -97,7 +97,7 @@ def test_lists_of_the_whole_history_are_noticed(dataset: Dataset) -> None:
     cases = make_split(dataset, SplitConfig()).test
     targets = {(users_, item) for users_, item in zip(cases.queries.users, cases.targets, strict=True)}
     pairs = [(dataset.user_index[u], dataset.catalog.index[i]) not in targets for u, i in seen.itertuples(index=False)]
-    assert any("no list holds a test item" in note for note in measure(seen[pairs], dataset).notes)
+    assert any("no list has a test item" in note for note in measure(seen[pairs], dataset).notes)
 
 
 def test_several_lists_are_compared_pairwise_and_corrected_together(dataset: Dataset, lists: pd.DataFrame) -> None:
@@ -120,7 +120,7 @@ def test_the_table_is_escaped_and_says_who_is_ahead(dataset: Dataset, lists: pd.
     page = found._repr_html_()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
-    assert "cannot be told apart from others" in repr(found)
+    assert "not measurably different from others" in repr(found)
     picture = found.plot("NDCG@10").svg
     assert "<script>" not in picture
     assert picture.count("<circle") == 2
@@ -141,7 +141,7 @@ def test_bad_lists_are_refused_with_their_place(dataset: Dataset, lists: pd.Data
     assert "no column 'item_id'; there are: user_id, rank" in refuse(lists[["user_id", "rank"]])
     broken = lists.assign(rank=["1", "x", *map(str, lists["rank"][2:])])
     assert refuse(broken).startswith("lists, row 1 (counted from 0), column 'rank': rank 'x' is not a number")
-    assert "none of the lists is of one of the 48 users" in refuse(lists.assign(user_id="u"))
+    assert "no list is for one of the 48 users" in refuse(lists.assign(user_id="u"))
     assert "there are no rows" in refuse(lists.head(0))
     assert "no delegate is called 'popular'" in refuse({"popular": "popular"})
     assert "there are no lists" in refuse({})
@@ -149,4 +149,4 @@ def test_bad_lists_are_refused_with_their_place(dataset: Dataset, lists: pd.Data
         evaluate_lists({"popularity": lists}, dataset)
     assert "unknown column 'place'" in refuse(lists, columns={"place": "rank"})
     assert "no splitter is called 'loo'" in refuse(lists, split="loo")
-    assert "cutoffs must be" in refuse(lists, k=0)
+    assert "cut-offs must be" in refuse(lists, k=0)

@@ -138,8 +138,8 @@ def test_a_map_serves_another_log(world: Tiny, tmp_path: Path) -> None:
 
 
 def test_features_that_nobody_observes_are_refused(world: Tiny) -> None:
-    with pytest.raises(ConfigError, match="no item features are called 'sound'"):
+    with pytest.raises(ConfigError, match="there are no item features called 'sound'"):
         make(AlphaRec, world, SMALL | {"modalities": ["sound"]})
     blind = replace(world.fit.observation, features={}, present={})
-    with pytest.raises(ConfigError, match="nothing is observed"):
+    with pytest.raises(ConfigError, match="no item features are observed"):
         make(AlphaRec, world, observation=blind)

@@ -210,7 +210,7 @@ def test_bpr_says_when_no_pair_can_be_formed(data: Tiny) -> None:
         items=np.tile(np.arange(n), data.fit.n_users).astype(np.int32),
         times=np.zeros(n * data.fit.n_users, np.int64),
     )
-    with pytest.raises(DataError, match="every user had every item"):
+    with pytest.raises(DataError, match="every user has every item"):
         BPR(BPRConfig()).fit(replace(data.fit, train=everything))
 
 

@@ -96,7 +96,7 @@ def test_without_it_there_is_none(tmp_path: Path) -> None:
     data = tiny(tmp_path / "clicks", task=Task.CTR)
     delegate = LightGBMCTR(CTRConfig.model_validate(SMALL))
     delegate.fit(data.fit)
-    with pytest.raises(PluginError, match="not trained to say how much evidence"):
+    with pytest.raises(PluginError, match="not trained to state its evidence"):
         delegate.evidence(data.test.queries, data.observation(data.test.queries))
     with pytest.raises(ConfigError, match="no evidential loss 'wishful'"):
         LightGBMCTR(CTRConfig.model_validate({**SMALL, "evidence": "wishful"})).fit(data.fit)

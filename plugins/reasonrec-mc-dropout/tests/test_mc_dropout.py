@@ -110,5 +110,5 @@ def test_a_policy_that_draws_nothing_is_refused() -> None:
         def deliberate(self, batch: QueryBatch, observation: Observation) -> Any:
             raise NotImplementedError
 
-    with pytest.raises(PluginError, match="draw networks"):
+    with pytest.raises(PluginError, match="sample networks"):
         MCDropout(MCDropoutConfig()).attach(Fixed(Empty()))

@@ -87,7 +87,7 @@ def test_one_command_leads_from_a_file_to_answers(log: Path, capsys: pytest.Capt
     said = capsys.readouterr()
     run, file = Path("runs/my-shop"), Path("runs/my-shop.toml")
     assert "360 interactions of 60 users with 12 items" in said.out
-    assert "better than best-sellers by more than chance" in said.out
+    assert "significantly better than best-sellers" in said.out
     assert "Final models fitted: profile, popularity, transitions" in said.out
     assert "reasonrec recommend runs/my-shop --user u" in said.out
     assert Recommender.open(run).recommend(history=["i3", "i4"], k=2).models == "final"
@@ -113,7 +113,7 @@ def test_a_dry_run_writes_the_file_and_no_more_and_never_over_what_somebody_edit
     file.write_text(file.read_text().replace("profile", "chain"))
     edited = file.read_bytes()
     assert call(*arguments) == 2
-    assert "was written or edited by somebody else" in capsys.readouterr().err
+    assert "was edited, or not written by quickstart" in capsys.readouterr().err
     assert file.read_bytes() == edited
 
 

@@ -67,7 +67,7 @@ def test_names_cannot_steer_the_terminal() -> None:
 
 def test_whether_the_steps_cause_the_answers() -> None:
     metrics = folders.ranking_metrics(None)
-    assert "What the steps cite causes the answers" in printed(metrics, 160)
+    assert "The cited history causes the answers" in printed(metrics, 160)
     metrics["analyses"]["faithfulness"] = {"skipped": "the steps of the policy 'x' cannot be edited"}
     assert "Faithfulness was not measured: the steps of the policy 'x' cannot be edited." in printed(metrics, 160)
     del metrics["analyses"]["faithfulness"]

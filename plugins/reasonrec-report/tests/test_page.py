@@ -163,11 +163,11 @@ def test_it_says_what_was_found(full: Page) -> None:
     assert "The next choice is among the first 10 for 18 of 100 people; best-sellers alone reach 7." in full.prose
     assert "Try it: one answer with its reasons: reasonrec recommend" in full.prose
     assert "a difference of +0.0139 (95 % interval +0.0079 to +0.0199), corrected p = 0.001." in full.prose
-    assert "2.1 percentage points away from how often it came true (before recalibration 13.7)." in full.prose
-    assert "With 943 answers, chance alone makes about 1.9 points, so it can be trusted as it stands." in full.prose
-    assert "Hit in place 3" in full.prose
-    assert "Missed the first 10" in full.prose
-    assert "What was chosen instead" in full.prose
+    assert "differs by 2.1 percentage points from how often it was right (before recalibration 13.7)." in full.prose
+    assert "With 943 answers, chance alone would make about 1.9 points, so it can be trusted as it is." in full.prose
+    assert "Hit at rank 3" in full.prose
+    assert "Not among the first 10" in full.prose
+    assert "What the person chose instead" in full.prose
     assert "Handed to transitions" in full.prose
     assert "because of Item" in full.prose
     assert "By item popularity" in full.prose
@@ -177,33 +177,36 @@ def test_it_says_what_was_found(full: Page) -> None:
 def test_it_says_what_was_delegated_why_and_at_what_price(full: Page) -> None:
     prose = full.prose.replace("\N{NO-BREAK SPACE}", " ")
     assert "35 % of the 943 test requests were handed to transitions; profile answered the rest." in prose
-    assert "Delegating pays: with 35 % handed to transitions, NDCG@10 shows no measurable change" in prose
-    assert "0.0810 routed, 0.0780 with the policy alone." in prose
-    assert "A request takes 29 % less time (95 % interval −35 to −22 %): 4.00 ms routed, 7.00 ms with the" in prose
-    assert "How it is decided: before the policy thinks, from how little is known about the user" in prose
-    assert "The goal was 35 %; on the test requests it came to 35 %." in prose
+    assert "Delegating pays: with 35 % handed to transitions, NDCG@10 does not change measurably" in prose
+    assert "0.0810 with delegating, 0.0780 with the policy alone." in prose
+    assert (
+        "A request takes 29 % less time (95 % interval −35 to −22 %): 4.00 ms with delegating, 7.00 ms with the"
+        in prose
+    )
+    assert "How it is decided: before the policy answers, from how little is known about the user" in prose
+    assert "The goal was 35 %; on the test requests it was 35 %." in prose
     assert "up to 25 % loses at most 1 % of NDCG@10 on validation" in prose
-    assert "the test requests do not confirm it" in prose
+    assert "the test requests do not confirm this" in prose
     assert "of these, handed to transitions" in prose
     assert "largest share that is not inferior" in prose
-    assert "oracle (goes on above)" in prose
+    assert "oracle (continues above)" in prose
 
 
 def test_cards_say_what_the_others_would_have_said(full: Page) -> None:
-    assert "transitions ✓ what was chosen is in place 2" in full.prose
-    assert "profile (policy) ✗ not among its first 10" in full.prose
+    assert "transitions ✓ the next choice is at rank 2" in full.prose
+    assert "profile (policy) ✗ not among the first 10" in full.prose
 
 
 def test_explanations_say_what_the_check_found(explained: Page) -> None:
     prose = explained.prose
     best, drawn, worst = (
         prose.index(t, prose.index("looked up in the evidence"))
-        for t in ("Most like what was then written", "Drawn at random", "Least like what was then written")
+        for t in ("Closest to what the user then wrote", "Chosen at random", "Furthest from what the user then wrote")
     )
     assert best < drawn < worst
     assert prose.index("Its outline has 2 corners") < drawn < prose.index("Its outline has 3 corners") < worst
-    assert "Every claim verified" in prose[best:drawn]
-    assert "Claims nothing that could be checked" in prose[best:drawn]
+    assert "All claims verified" in prose[best:drawn]
+    assert "Makes no claim that could be checked" in prose[best:drawn]
     assert "1 of 2 claims verified" in prose[worst:]
     assert "The corners of this outline are sharp" in prose[worst:]
     assert "similar-user 4.0 Nice shape" in prose[worst:]
@@ -229,27 +232,25 @@ def test_recalibration_is_told_way_by_way(full: Page) -> None:
 
 def test_it_says_whether_the_steps_cause_the_answers(full: Page) -> None:
     prose = full.prose.replace("\N{NO-BREAK SPACE}", " ")
-    assert "What the steps cite causes the answers: when the cited 20 % of the history no longer count" in prose
-    assert "changes by −75 %; when as much random history no longer counts, by −5 % (p = 0.001)" in prose
+    assert "The cited history causes the answers: when the cited 20 % of the history is ignored" in prose
+    assert "changes by −75 %; when as much random history is ignored, by −5 % (p = 0.001)" in prose
     assert "goes from 20 % to 97 % (mean of 1 item fields)" not in prose, "one field is not a mean"
     assert "20 % of the history ignored −75 %" in prose
     assert "only 20 % of the history kept +50 %" in prose
     assert "only 20 % of the history kept 41 % 41 to 41 40 % 40 to 40 +1 points +1 to +1 ≈ no clear difference" in prose
     assert "item colour 20 %" in prose
-    assert "▼ the wrong way" not in prose
+    assert "▼ the wrong way round" not in prose
 
 
 def test_steps_that_cause_nothing_are_called_so(tmp_path: Path) -> None:
     metrics = folders.ranking_metrics(None)
     row = metrics["analyses"]["faithfulness"]["evidence"][0]
     row["p_corrected"] = 0.4
-    assert (
-        "What the steps cite matters no more than other history" in page_of(folders.write_run(tmp_path, metrics)).prose
-    )
+    assert "The cited history matters no more than other history" in page_of(folders.write_run(tmp_path, metrics)).prose
     row |= {"p_corrected": 0.001, "difference": -row["difference"]}
     page = page_of(folders.write_run(tmp_path, metrics))
-    assert "What the steps cite matters less than other history" in page.prose
-    assert "▼ the wrong way" in page.prose
+    assert "The cited history matters less than other history" in page.prose
+    assert "▼ the wrong way round" in page.prose
 
 
 def test_why_faithfulness_was_not_measured(tmp_path: Path) -> None:
@@ -297,8 +298,8 @@ def test_a_run_that_consults_and_abstains(tmp_path: Path) -> None:
     metrics["routing"] |= {"consulted": 0.1, "abstained": 0.2}
     metrics["abstention"] = {"coverage": 0.8, "wanted": {"abstain": 0.2}, "answered": {"NDCG@10": {"value": 0.15}}}
     page = page_of(folders.write_run(tmp_path / "run", metrics))
-    assert "consult reasoning policy, delegates consulted where little is known" in page.prose
-    assert "the answers that are given reach NDCG@10 0.150" in page.prose
+    assert "consult reasoning policy, consults delegates when little is known" in page.prose
+    assert "the answers given reach NDCG@10 0.150" in page.prose
 
 
 def test_a_run_without_pictures(tmp_path: Path) -> None:
@@ -317,7 +318,7 @@ def test_broken_pictures_are_counted(tmp_path: Path) -> None:
     items = [folders.Item(str(i), f"Book {i}", names[i % 3]) for i in range(30)]
     page = page_of(folders.ranking_run(tmp_path, items, images))
     assert page.all("image") == []
-    assert "3 pictures were refused" in page.prose
+    assert "3 pictures could not be used" in page.prose
     assert "outside the image folder" in page.prose
 
 
@@ -346,7 +347,7 @@ def test_a_missing_key_leaves_its_section_out(tmp_path: Path, key: str, value: s
 
 
 def test_what_decides_is_drawn_with_its_threshold(tmp_path: Path, full: Page) -> None:
-    assert "Above -0.030 a delegate answers." in full.prose
+    assert "A delegate answers above -0.030." in full.prose
     assert "expected gain of handing over" in full.prose
     metrics = folders.ranking_metrics(None)
     del metrics["delegation_curve"]["decisions"]

@@ -36,5 +36,5 @@ def test_risk_coverage_laws(pair) -> None:
 
 @pytest.mark.parametrize("bad", [[[0.5], [1, 0]], [[], []]])
 def test_nonsense_is_refused(bad) -> None:
-    with pytest.raises(ValueError, match="equally long"):
+    with pytest.raises(ValueError, match="same length"):
         risk_coverage(*bad)

@@ -188,12 +188,12 @@ def test_consulting_that_gained_nothing_is_not_done_and_that_is_said() -> None:
     never = routed(routing={"consulted": 0.0, "validation": {"consult": {"queries": 0, "used": False}}})
     space = "\N{NO-BREAK SPACE}"
     assert "in view" not in routing_text.describe_delegation(kept)
-    assert f"on 10{space}% profile decided with the delegates' answers in view" in routing_text.describe_delegation(
+    assert f"on 10{space}% profile decided after seeing the delegates' answers" in routing_text.describe_delegation(
         used
     )
-    assert routing_text.describe_consulting(kept).endswith("no clear gain, so nobody is consulted.")
+    assert routing_text.describe_consulting(kept).endswith("not a clear gain, so no delegate is consulted.")
     assert routing_text.describe_consulting(used).endswith(f"+5.0{space}% (−3.0 to +16.0).")
-    assert "nobody needs to be consulted" in routing_text.describe_consulting(never)
+    assert "no delegate needs to be consulted" in routing_text.describe_consulting(never)
     assert routing_text.describe_consulting(routed()) == ""
     assert routing_text.describe_consulting(kept) in summarise(kept)
 
@@ -207,9 +207,11 @@ def test_giving_no_answer_is_told_with_what_the_given_answers_are_worth() -> Non
         "held_back": {"NDCG@10": 0.03},
     }
     said = routing_text.describe_abstention(routed(abstention=found)).replace("\N{NO-BREAK SPACE}", " ")
-    assert said.startswith("The least sure 20 % of the requests get no answer (goal: 20 % without an answer)")
+    assert said.startswith(
+        "The 20 % of the requests with the least confidence get no answer (goal: 20 % without an answer)"
+    )
     assert "NDCG@10 0.150 (0.140–0.160)" in said
-    assert "70 % of them miss; on the others the policy would have reached 0.0300." in said
+    assert "70 % of them miss; on the other requests the policy would have reached 0.0300." in said
     assert not routing_text.describe_abstention(routed())
 
 
@@ -224,7 +226,7 @@ def test_nothing_is_saved_where_nothing_was_routed() -> None:
     ("time", "told", "effect"),
     [
         ((-0.3, -0.4, -0.2), "takes 30 % less time (95 % interval −40 to −20 %)", "Delegating pays"),
-        ((0.04, -0.02, 0.11), "shows no measurable change (95 % interval −2 to +11 %)", "makes no measurable diff"),
+        ((0.04, -0.02, 0.11), "does not change measurably (95 % interval −2 to +11 %)", "makes no measurable diff"),
         ((0.2, 0.1, 0.3), "takes 20 % more time (95 % interval +10 to +30 %)", "costs time and gains nothing"),
         (None, "the times were not compared", "keeps the quality"),
     ],
@@ -271,7 +273,7 @@ def test_a_share_that_came_out_otherwise_is_said_on_the_console() -> None:
     missed = routed(routing={"target": "share 0.35", "reached": 0.48})
     said = routing_text.describe_missed_share(missed)
     assert said.replace("\N{NO-BREAK SPACE}", " ").startswith(
-        "Of the test requests 48 % were handed over, not the 35 %"
+        "48 % of the test requests were handed over instead of the 35 %"
     )
     assert said in summarise(missed)
     for near in ({"target": "share 0.35", "reached": 0.33}, {"target": "risk 0.1", "reached": 0.5}, {"target": None}):

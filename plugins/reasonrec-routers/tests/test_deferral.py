@@ -139,9 +139,9 @@ def test_a_risk_is_kept(world: World, fresh: World) -> None:
 def test_what_is_missing_is_said(world: World) -> None:
     wanted = {"kind": "deferral", "share": 0.3, "stage": "before", "estimators": ("evidence-horizon",)}
     bare = {"evidence-horizon": world.known["evidence-horizon"]}
-    with pytest.raises(ConfigError, match="needs what delegates answered"):
+    with pytest.raises(ConfigError, match="needs the delegates' answers"):
         fit_router(wanted, world.data(signals=bare))
-    with pytest.raises(ConfigError, match="cannot be fitted to 5 validation queries"):
+    with pytest.raises(ConfigError, match="cannot be fitted to only 5 validation requests"):
         fit_router(wanted, world.data().take(np.arange(5)))
 
 
@@ -213,7 +213,7 @@ def test_risk_control_keeps_the_expected_loss_and_delegates_what_it_can(world: W
     again = read_router(json.loads(json.dumps(router.to_dict())))
     np.testing.assert_array_equal(again.assign(world.known).replaced, router.assign(world.known).replaced)
     assert router.at_share(0.3, world.known).assign(world.known).replaced.mean() == pytest.approx(0.3, abs=0.01)
-    with pytest.raises(ConfigError, match="too few to promise a loss of at most 1e-05"):
+    with pytest.raises(ConfigError, match="too few to guarantee a loss of at most 1e-05"):
         world.calibrated(kind="risk-control", risk=1e-5)
 
 

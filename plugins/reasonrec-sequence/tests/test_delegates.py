@@ -124,8 +124,8 @@ def test_scores_are_products_of_vectors(world: Tiny) -> None:
 
 
 def test_features_that_nobody_observes_are_refused(world: Tiny) -> None:
-    with pytest.raises(ConfigError, match="no item features are called 'sound'"):
+    with pytest.raises(ConfigError, match="there are no item features called 'sound'"):
         make(SASRec, world, SMALL | {"items": "both", "modalities": ["sound"]})
     blind = replace(world.fit.observation, features={}, present={})
-    with pytest.raises(ConfigError, match="nothing is observed"):
+    with pytest.raises(ConfigError, match="no item features are observed"):
         make(SASRec, world, SMALL | {"items": "features"}, observation=blind)

@@ -90,7 +90,7 @@ def test_a_whole_number_is_an_id_and_steps_come_on_request_only(asked: tuple[Tes
         ({"history": ["x" * 600]}, "body.history", "at most 512"),
         ({"history": [], "candidates": []}, "candidates", "no candidates"),
         ({"history": [], "where": {"no such field": 1}}, "where", "no such field"),
-        ({"history": [], "where": {"brand": {"least": 1}}}, "where", "brand: a range is min, max or both"),
+        ({"history": [], "where": {"brand": {"least": 1}}}, "where", "brand: a range must have min, max or both"),
         ({"history": [], "where": {"brand": [["a"]]}}, "where", "brand: ['a'] is not a value"),
         ({"history": [], "where": {"brand": ["a"] * 1001}}, "body.where.brand", "has 1,001 values, 1,000 at most"),
         ({"history": [], "diversity": 2}, "body.diversity", "less than or equal to 1"),

@@ -25,7 +25,7 @@ def token(tmp_path: Path) -> Path:
 
 def test_another_host_demands_a_token(finished: Path, token: Path) -> None:
     for host in ("0.0.0.0", "192.168.0.7", "::", "shop.example"):
-        with pytest.raises(ConfigError, match="no token is asked for"):
+        with pytest.raises(ConfigError, match="no token is required"):
             ServeSettings(run=finished, host=host).check()
         assert ServeSettings(run=finished, host=host, token_file=token).check()
     for host in ("127.0.0.1", "::1", "localhost"):

@@ -133,7 +133,7 @@ def test_without_the_store_the_trained_history_answers_and_says_so(
     for _ in range(3):
         answer = client.post("/v1/recommend", json={"user": user}).json()
         assert ids(answer) == [item.id for item in run.recommend(user=user).items]
-        assert "rests on what the run knows" in answer["live"]["problem"]
+        assert "is based on what the run knows" in answer["live"]["problem"]
     assert GoneStore.asked == 1, "a store that failed is left alone for a while"
     response = client.post("/v1/events", json={"events": [{"id": "e", "user": user, "item": "i"}]})
     assert (response.status_code, response.headers["retry-after"]) == (503, "2")
@@ -143,9 +143,9 @@ def test_without_the_store_the_trained_history_answers_and_says_so(
 
 
 def test_a_place_where_no_events_can_be_kept_is_said_at_once(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot keep events here"):
+    with pytest.raises(ConfigError, match="cannot store events here"):
         open_store(str(tmp_path / "no" / "such" / "folder.sqlite"))
-    with pytest.raises(ConfigError, match=r"no store of kind 'postgres'\. Did you mean 'postgresql'"):
+    with pytest.raises(ConfigError, match=r"no kind of store called 'postgres'\. Did you mean 'postgresql'"):
         open_store("postgres://localhost/shop")
     (tmp_path / "file").write_bytes(b"not a database, and long enough to be looked at as one" * 10)
     with pytest.raises(ConfigError, match="file is not a database"):

@@ -30,12 +30,12 @@ def test_a_number_means_its_digits() -> None:
 
 @pytest.mark.parametrize("given", [True, 1.5, None, b"a"])
 def test_what_is_no_id_is_refused(given: object) -> None:
-    with pytest.raises(ConfigError, match="is no id"):
+    with pytest.raises(ConfigError, match="is not an id"):
         read_id(given, "user")
 
 
 def test_text_is_no_list_of_ids() -> None:
-    with pytest.raises(ConfigError, match="history is a list of ids"):
+    with pytest.raises(ConfigError, match="history must be a list of ids"):
         read_ids("a,b", "history")
 
 

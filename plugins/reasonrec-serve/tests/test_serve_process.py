@@ -45,7 +45,7 @@ def test_requests_are_traced_with_hashed_users_where_that_is_wanted(
     shutil.copytree(finished, run)
     user = next(iter(Recommender.open(run).dataset.user_index))
     monkeypatch.delenv("REASONREC_TRACE_KEY", raising=False)
-    with pytest.raises(ConfigError, match="key of the trace's hashes is missing"):
+    with pytest.raises(ConfigError, match="key for the trace's hashes is missing"):
         serve(run=run, trace=True)
     monkeypatch.setenv("REASONREC_TRACE_KEY", "a key of more than sixteen letters")
     client = serve(run=run, trace=True)

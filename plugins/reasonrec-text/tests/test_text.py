@@ -133,5 +133,5 @@ def test_weights_are_described_and_fingerprinted_without_torch() -> None:
 
 def test_an_unknown_model_says_where_it_was_sought(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(WeightsError, match="no-such-org/no-such-model: no weights found"):
+    with pytest.raises(WeightsError, match="no-such-org/no-such-model: the weights were not found"):
         TextEncoder(TextConfig(model="no-such-org/no-such-model")).fingerprint()

@@ -128,7 +128,7 @@ def test_parts_show_whom_they_should_in_their_order() -> None:
     users = np.concatenate([b.users for b in data.plan(np.random.default_rng(0), only).batches()])
     assert sorted(users[:2].tolist()) == [0, 1]
     assert sorted(users[2:].tolist()) == [2, 3]
-    with pytest.raises(ValueError, match="shows nobody"):
+    with pytest.raises(ValueError, match="shows no user"):
         data.plan(np.random.default_rng(0), [Exposure(np.zeros(4, np.float32))])
 
 

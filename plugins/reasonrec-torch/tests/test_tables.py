@@ -37,7 +37,7 @@ def test_zeros_for_newcomers_if_wanted() -> None:
 
 def test_a_shorter_table_refuses(tmp_path: Path) -> None:
     save_module(ItemTable(4, 3), tmp_path / "table.safetensors")
-    with pytest.raises(DataError, match="3 items, and the table was fitted on 4"):
+    with pytest.raises(DataError, match="3 items, but the table was fitted on 4"):
         load_module(ItemTable(3, 3), tmp_path / "table.safetensors")
     with pytest.raises(DataError, match="another model"):
         load_module(ItemTable(4, 2), tmp_path / "table.safetensors")

@@ -243,7 +243,7 @@ def test_a_run_without_a_router_replays_as_it_was(data: Path, tmp_path: Path) ->
     assert replayed(tmp_path / "run").changed == 0
     with pytest.raises(ConfigError, match="the run had no router"):
         replayed(tmp_path / "run", share=0.5)
-    with pytest.raises(RunError, match="no validation queries"):
+    with pytest.raises(RunError, match="no validation requests"):
         replayed(tmp_path / "run", router=router(share=0.5, estimators=["evidence-horizon"], stage="before"))
 
 
@@ -299,7 +299,7 @@ def test_a_router_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
 def test_empty_and_damaged_traces_are_refused(finished: Path, tmp_path: Path) -> None:
     with TraceWriter(tmp_path / "t.parquet") as out:
         out.write([])
-    with pytest.raises(ConfigError, match="holds no decision"):
+    with pytest.raises(ConfigError, match="contains no decisions"):
         replayed(tmp_path / "t.parquet")
     whole = (finished / "trace.parquet").read_bytes()
     (tmp_path / "t.parquet").write_bytes(whole[: len(whole) // 2])
@@ -363,7 +363,7 @@ def test_goals_of_a_run_become_shares(run_with: Run, tmp_path: Path) -> None:
     told = json.loads((folder / "metrics.json").read_text())["routing"]
     goal = told["validation"]["goal"]
     assert goal["validation"]["low"] >= -0.9
-    assert told["target"] == f"a loss of at most 0.9 (a share of {goal['share']:.0%})"
+    assert told["target"] == f"a loss of at most 0.9 (a share of {100 * goal['share']:.0f}\N{NO-BREAK SPACE}%)"
     assert told["reached"] == pytest.approx(goal["share"], abs=0.02)
     slow = run_with({"max_latency": 60_000.0, "stage": "before"}, tmp_path / "slow")
     assert replayed(slow).recorded.share == 0.0
@@ -371,7 +371,7 @@ def test_goals_of_a_run_become_shares(run_with: Run, tmp_path: Path) -> None:
         run_with({"max_latency": 1e-6, "stage": "before"}, tmp_path / "fast")
     free = run_with({"max_tokens": 0.0, "stage": "before"}, tmp_path / "free")
     assert replayed(free).recorded.share == 0.0
-    with pytest.raises(ConfigError, match="give one of a share"):
+    with pytest.raises(ConfigError, match="give only one of share"):
         replayed(free, share=0.1, max_tokens=1.0)
 
 
@@ -402,7 +402,7 @@ def test_consulting_is_recorded_replayed_and_served_alike(run_with: Run, tmp_pat
         assert [item.id for item in longer.items[:5]] == list(record.ranking)
         assert len({item.id for item in longer.items}) == len(longer.items) == 30
     told = next(r for r in records if r.route == "consult")
-    assert "the policy decides with the delegates' answers in view" in told.reason
+    assert "the policy decides after seeing the delegates' answers" in told.reason
     assert all(bool(r.steps) == (r.route != "replace") for r in records[:50])
     report = json.loads((folder / "metrics.json").read_text())
     found = report["routing"]["validation"]["consult"]
@@ -412,5 +412,5 @@ def test_consulting_is_recorded_replayed_and_served_alike(run_with: Run, tmp_pat
     assert "consult" in report["systems"]
     again = replay(open_trace(folder), Wanted(router=AnyRouterConfig.model_validate(router)))
     assert again.changed == 0, "a router that is fitted to the trace consults as the run's does"
-    with pytest.raises(RunError, match="did not consult delegates on all validation queries"):
+    with pytest.raises(RunError, match="would consult delegates on validation requests"):
         replay(open_trace(folder), Wanted(router=AnyRouterConfig.model_validate({**router, "consult": 0.3})))

@@ -73,7 +73,7 @@ def test_a_full_disk_stops_no_answer(asked: Path, caplog: pytest.LogCaptureFixtu
     (tmp_path / "file").write_text("")
     service.on_answer.folder = tmp_path / "file"
     assert service.recommend(history=list(service.dataset.catalog.ids[:2]), k=3).items
-    assert "its trace was not written" in caplog.text
+    assert "its trace could not be written" in caplog.text
 
 
 def test_every_task_of_a_run_leaves_a_trace(finished: Path) -> None:

@@ -227,7 +227,7 @@ FOREIGN = {
     "nearly JSON": (b'{"reasonrec.trace": ', "cut off or damaged"),
     "other JSON": (b'{"a": 1}\n', "there is no 'reasonrec.trace'"),
     "a list of JSON": (b"[1]\n", "neither Parquet nor JSON lines"),
-    "no format": (b'{"reasonrec.trace": {}}\n', "names no format"),
+    "no format": (b'{"reasonrec.trace": {}}\n', "has no format"),
     "an older one": (b'{"reasonrec.trace": {"format": 1}}\n', "has format 1.*Run the pipeline again"),
     "a newer one": (b'{"reasonrec.trace": {"format": 9}}\n', r"format 9.*reads format \d.*pip install --upgrade"),
     "a bad header": (b'{"reasonrec.trace": {"format": 2, "k": "x"}}\n', "header is damaged"),

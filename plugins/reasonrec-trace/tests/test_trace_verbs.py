@@ -73,7 +73,7 @@ def test_users_of_a_hashed_trace_are_found_with_the_key(
         out.write(records)
     user = records[3].user
     monkeypatch.delenv("REASONREC_TRACE_KEY", raising=False)
-    assert "the key of the trace's hashes is missing" in trace("show", tmp_path / "t.jsonl", "--user", user).err
+    assert "the key for the trace's hashes is missing" in trace("show", tmp_path / "t.jsonl", "--user", user).err
     monkeypatch.setenv("REASONREC_TRACE_KEY", key)
     said = trace("show", tmp_path / "t.jsonl", "--user", user, "--json")
     assert json.loads(said.out)["ranking"] == list(records[3].ranking)
@@ -134,23 +134,23 @@ def test_statistics_add_up(trace: Any, finished: Path) -> None:
 
 def test_replay_prints_both_sides_and_how_sure_the_difference_is(trace: Any, finished: Path, tmp_path: Path) -> None:
     same = trace("replay", finished)
-    assert "every one as recorded; delegate transitions" in same.out
+    assert "all decisions are as recorded; delegate transitions" in same.out
     other = trace("replay", finished, "--share", 1, "--metric", "HR@3")
     assert "HR@3" in other.out
     assert "p = " in other.out
-    assert "Against the policy alone" in trace("replay", finished, "--share", 1).out
+    assert "Compared with the policy alone" in trace("replay", finished, "--share", 1).out
     (tmp_path / "other.toml").write_text('[router]\ndelegate = "popularity"\nstage = "before"\n')
     found = trace("replay", finished, "--router", tmp_path / "other.toml", "--share", 0.5, "--json").json
     assert found["delegate"] == "popularity"
     said = trace("replay", finished, "--max-loss", 1).out
-    assert "A share of 100% was chosen on validation queries" in said
-    assert "the test queries confirm it." in said
+    assert "A share of 100% was chosen on validation requests" in said
+    assert "the test requests confirm it." in said
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--share", "0.1", "--max-loss", "0.1"], "--share and --max-loss exclude each other"),
+        (["--share", "0.1", "--max-loss", "0.1"], "--share and --max-loss cannot be combined"),
         (["--share", "1.5"], "1.5"),
         (["--router", "absent.toml"], "absent.toml: there is no such pipeline file"),
         (["--max-latency", "0.000001"], "cannot be reached"),
@@ -212,5 +212,5 @@ def test_requests_without_times_or_answers_are_shown(trace: Any, tmp_path: Path)
         out.write([bare, replace(bare, query=1)])
     said = trace("show", tmp_path / "t.jsonl", "--route", "abstain")
     assert "unknown user" in said.out
-    assert "No router: no calibrated confidence." in said.out
+    assert "No router, so no calibrated confidence." in said.out
     assert trace("stats", tmp_path / "t.jsonl").code == 0

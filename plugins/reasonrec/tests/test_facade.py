@@ -204,7 +204,7 @@ def test_answers_are_shown_in_notebooks(run: Any) -> None:
 def test_new_users_are_answered_and_named(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
     found = run.recommend(users=["user-03", "somebody"], k=2)
     assert found["user_id"].tolist() == ["user-03"] * 2 + ["somebody"] * 2
-    assert "1 user is not in the data: what is recommended to them is not personalised" in capsys.readouterr().err
+    assert "1 user is not in the data: their recommendations are not personalised" in capsys.readouterr().err
     assert found["item_id"][2:].tolist() == run.recommend(history=[], k=2)["item_id"].tolist()
 
 
@@ -215,11 +215,11 @@ def test_requests_that_cannot_be_are_refused_in_python_s_words(run: Any) -> None
         ({"user": "user-01"}, r"no 'user' in a request. Write users="),
         ({"users": "all", "wher": {}}, "Did you mean 'where'"),
         ({"users": "user-01"}, "users is"),
-        ({"users": pd.DataFrame({"user_id": ["user-01"]})}, "users is a list of ids, not a frame"),
-        ({"history": [], "only": pd.DataFrame({"item_id": ["item-01"]})}, "only is a list of ids, not a frame"),
-        ({"users": ["user-01"], "candidates": ["item-01"]}, "'candidates' cannot be asked of many users at once"),
-        ({"history": [], "k": 0}, "k is a whole number"),
-        ({"history": [], "diversity": 2}, "^diversity: is a number from 0 to 1"),
+        ({"users": pd.DataFrame({"user_id": ["user-01"]})}, "users must be a list of ids, not a frame"),
+        ({"history": [], "only": pd.DataFrame({"item_id": ["item-01"]})}, "only must be a list of ids, not a frame"),
+        ({"users": ["user-01"], "candidates": ["item-01"]}, "'candidates' cannot be used for many users at once"),
+        ({"history": [], "k": 0}, "k must be a whole number"),
+        ({"history": [], "diversity": 2}, "^diversity: must be a number from 0 to 1"),
         ({"history": ["item-01"], "where": {"colour": "red"}}, "colour"),
     ):
         with pytest.raises(rr.ReasonRecError, match=message):
@@ -242,7 +242,7 @@ def test_a_file_is_opened_by_its_path(frames: tuple[pd.DataFrame, pd.DataFrame],
     assert (opened.n_users, opened.n_items) == (48, 39)
     assert type(opened.split().train).__module__.startswith("polars")
     assert "users" in opened._repr_html_()
-    with pytest.raises(rr.ReasonRecError, match="columns: no file has a column 'no' to read as user_id"):
+    with pytest.raises(rr.ReasonRecError, match="columns: no file has a column 'no' that could be read as user_id"):
         rr.Dataset.open(path, columns={"user_id": "no"})
 
 

@@ -26,9 +26,11 @@ class ContentKNNConfig(Settings):
     modalities: tuple[str, ...] | None = Field(
         None, description="Item features to compare; empty: all that the pipeline observes, each counting alike."
     )
-    power: float = Field(6.0, gt=0, description="Of the cosine: the larger, the more the nearest items count.")
-    history_decay: float = Field(0.7, gt=0, le=1, description="Weight of a history item per step of age.")
-    max_history: int = Field(50, ge=1, description="Only this many newest history items are looked at.")
+    power: float = Field(6.0, gt=0, description="Power of the cosine: the larger, the more the nearest items count.")
+    history_decay: float = Field(
+        0.7, gt=0, le=1, description="Factor by which a history item's weight falls with each step of age."
+    )
+    max_history: int = Field(50, ge=1, description="How many of the newest history items are used.")
 
 
 class ContentKNN(Delegate[ContentKNNConfig]):
@@ -53,7 +55,7 @@ class ContentKNN(Delegate[ContentKNNConfig]):
         self._modalities = tuple(sorted(seen.features)) if wanted is None else wanted
         missing = [name for name in self._modalities if name not in seen.features]
         if missing or not self._modalities:
-            what = f"no item features are called {missing[0]!r}" if missing else "nothing is observed of the items"
+            what = f"there are no item features called {missing[0]!r}" if missing else "no item features are observed"
             raise ConfigError(what, where="content-knn", fix="Observe text or images: [observe.text].")
         self._means = {}
         for name in self._modalities:

@@ -17,7 +17,7 @@ def make_log_matrix(data: FitData, name: str) -> sparse.csr_matrix:
         DataError: there is nothing to learn from.
     """
     if not len(data.train):
-        raise DataError("no training interactions to learn from", where=name)
+        raise DataError("there are no training interactions to learn from", where=name)
     ones = np.ones(len(data.train), np.float32)
     matrix = sparse.csr_matrix((ones, (data.train.users, data.train.items)), shape=(data.n_users, len(data.catalog)))
     matrix.data[:] = 1.0  # made of pairs, it has summed up the repeated ones

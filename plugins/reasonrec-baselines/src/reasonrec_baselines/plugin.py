@@ -13,7 +13,7 @@ def reasonrec_delegates() -> list[ComponentSpec]:
         for name, model, summary in (
             ("ease", "regression:EASE", "Item-to-item regression in closed form"),
             ("slim", "regression:SLIM", "Item-to-item regression with sparse weights that are not negative"),
-            ("user-knn", "user_neighbours:UserKNN", "What the most similar users have"),
-            ("content-knn", "content_neighbours:ContentKNN", "What reads or looks most like the history"),
+            ("user-knn", "user_neighbours:UserKNN", "Items that the most similar users chose"),
+            ("content-knn", "content_neighbours:ContentKNN", "Items whose text or picture is most like the history"),
         )
     ]

@@ -29,25 +29,29 @@ class RegressionConfig(Settings):
     """What both share."""
 
     most_items: int = Field(
-        25_000, ge=2, description="Only this many most popular items are linked: memory grows with their square."
+        25_000,
+        ge=2,
+        description="How many of the most popular items are linked: memory grows with the square of their number.",
     )
     keep: int = Field(300, ge=1, description="Strongest links kept per item.")
-    history_decay: float = Field(1.0, gt=0, le=1, description="Weight of a history item per step of age.")
+    history_decay: float = Field(
+        1.0, gt=0, le=1, description="Factor by which a history item's weight falls with each step of age."
+    )
 
 
 class EASEConfig(RegressionConfig):
     """EASE."""
 
-    l2: float = Field(200.0, gt=0, description="Penalty of large weights.")
+    l2: float = Field(200.0, gt=0, description="Penalty on large weights (L2).")
 
 
 class SLIMConfig(RegressionConfig):
     """SLIM."""
 
-    l1: float = Field(2.0, ge=0, description="Penalty of weights, which makes them sparse.")
-    l2: float = Field(100.0, gt=0, description="Penalty of large weights.")
-    rho: float = Field(1000.0, gt=0, description="Step of the optimiser (ADMM): how far it changes its mind at once.")
-    iterations: int = Field(30, ge=1, description="Of the optimiser.")
+    l1: float = Field(2.0, ge=0, description="Penalty that makes weights sparse (L1).")
+    l2: float = Field(100.0, gt=0, description="Penalty on large weights (L2).")
+    rho: float = Field(1000.0, gt=0, description="Penalty parameter of the optimiser (ADMM).")
+    iterations: int = Field(30, ge=1, description="Iterations of the optimiser.")
 
 
 C = TypeVar("C", bound=RegressionConfig)

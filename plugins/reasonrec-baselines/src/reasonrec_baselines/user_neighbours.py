@@ -29,12 +29,12 @@ CHUNK = 256
 class UserKNNConfig(Settings):
     """Settings of `UserKNN`."""
 
-    neighbours: int = Field(100, ge=1, description="Most similar users that are asked.")
-    power: float = Field(1.0, gt=0, description="Of the similarity, where a neighbour's word is weighed.")
-    rare: float = Field(
-        0.5, ge=0, description="How much more rare items count for the similarity: the power of 1/count."
+    neighbours: int = Field(100, ge=1, description="How many of the most similar users are used.")
+    power: float = Field(1.0, gt=0, description="Power of the similarity that weighs a neighbour's items.")
+    rare: float = Field(0.5, ge=0, description="How much more rare items count in the similarity: power of 1/count.")
+    history_decay: float = Field(
+        1.0, gt=0, le=1, description="Factor by which a history item's weight falls with each step of age."
     )
-    history_decay: float = Field(1.0, gt=0, le=1, description="Weight of a history item per step of age.")
 
 
 class UserKNN(Delegate[UserKNNConfig]):

@@ -47,11 +47,11 @@ class ChainReflexConfig(Settings):
     """Settings of `ChainReflex`."""
 
     experts: tuple[str, ...] | None = Field(
-        default=None, description="Experts to ask: sequence, transitions, a modality; empty: all of those."
+        default=None, description="Experts to use: sequence, transitions, a modality; empty: all of these."
     )
-    pairs: int = Field(10_000, ge=1, description="Validation pairs that the gates are fitted on, at most.")
+    pairs: int = Field(10_000, ge=1, description="Most validation pairs that the gates are fitted on.")
     kind: Literal["static", "linear", "hidden"] = Field(
-        "hidden", description="Gates that are the same for every request, linear in what they see, or with a layer."
+        "hidden", description="Gates: the same for every request, linear in their input, or with a hidden layer."
     )
 
 
@@ -79,7 +79,7 @@ class ChainReflex(Delegate[ChainReflexConfig]):
             PluginError: it is none whose experts could be asked.
         """
         if not isinstance(policy, Chain):
-            raise PluginError("chain-reflex answers with the experts of the policy chain", fix="Use both, or neither.")
+            raise PluginError("chain-reflex needs the experts of the policy chain", fix="Use both, or neither.")
         self._policy = policy
 
     def fit(self, data: FitData) -> None:
@@ -98,7 +98,9 @@ class ChainReflex(Delegate[ChainReflexConfig]):
                 )
         self.names = tuple(name for name in known if name in (self.config.experts or known))
         if not self.names:
-            raise ConfigError("no experts to ask", where="experts", fix=f"Name some of: {', '.join(known)}.")
+            raise ConfigError(
+                "there are no experts to use", where="experts", fix=f"Name some of these: {', '.join(known)}."
+            )
         valid = data.valid if data.valid is not None and len(data.valid.targets) else None
         if valid is None:
             self.gates = self._ungated(len(data.catalog)).eval()

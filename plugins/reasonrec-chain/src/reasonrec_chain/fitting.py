@@ -117,7 +117,9 @@ def _check_experts(config: ChainConfig, counted: ProfileModel) -> None:
         if name not in known:
             raise ConfigError(f"there is no expert {name!r}", where="experts", fix=f"Experts: {', '.join(known)}.")
     if config.experts is not None and not config.experts:
-        raise ConfigError("no experts to ask", where="experts", fix=f"Name some of: {', '.join(known)}.")
+        raise ConfigError(
+            "there are no experts to use", where="experts", fix=f"Name some of these: {', '.join(known)}."
+        )
 
 
 def _trust(config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs) -> tuple[float, ...]:

@@ -75,7 +75,7 @@ def compute_evidence(
         PluginError: it was not trained.
     """
     if model.strength is None:
-        raise PluginError("this chain was not trained to say how much evidence it has", fix="Set evidence.loss.")
+        raise PluginError("this chain was not trained to state its evidence", fix="Set evidence.loss.")
     out = np.zeros((len(items), items.shape[1] + 1), np.float32)
     for start, _, thought in deliberate_chunks(
         model, model.experts.cache_items(observation), batch, evidence, observation

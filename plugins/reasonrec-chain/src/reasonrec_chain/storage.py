@@ -72,10 +72,10 @@ def read_chain(config: ChainConfig, folder: Path) -> ChainModel:
         experts = make_experts(config, counted, sequence, trust)
         fields = len(experts.labels)
         if (gates.experts, gates.fields, len(trust)) != (len(experts.names), fields, fields):
-            raise ValueError("the gates are not those of these experts and fields")
+            raise ValueError("the gates belong to other experts or fields")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
-        raise DataError(f"not a saved chain ({reason})", where=str(folder), fix="Fit again.") from error
+        raise DataError(f"is not a saved chain ({reason})", where=str(folder), fix="Fit again.") from error
     return ChainModel(counted, experts, gates, report, out_of_pool=out_of_pool, strength=strength)
 
 

@@ -141,7 +141,7 @@ class ClickDescriber:
         assert batch.candidates is not None
         assert cases.labels is not None
         if batch.times is None:
-            raise DataError("rows without times cannot be put in order", where="prequential")
+            raise DataError("rows without times cannot be sorted", where="prequential")
         real = batch.candidates >= 0
         query = np.nonzero(real)[0]
         new = LabelledRows.sorted(

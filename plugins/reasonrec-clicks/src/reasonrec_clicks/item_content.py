@@ -138,7 +138,9 @@ def _axes(values: Float32, dimensions: int) -> Axes:
 
 
 WITHOUT = ("sales_rank",)
-WITHOUT_HELP = "Item fields not to look at. A sales rank is mostly read after the log ended and tells the future."
+WITHOUT_HELP = (
+    "Item fields to ignore. A sales rank, for example, is usually recorded after the log ended and reveals the future."
+)
 
 
 @dataclass(frozen=True)

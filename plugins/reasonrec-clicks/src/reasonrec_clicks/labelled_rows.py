@@ -152,8 +152,8 @@ def check_labels(values: Float32 | None, where: str) -> None:
     if values is None:
         raise DataError("the training interactions have no labels", where=where, fix="Give a value column of 0 and 1.")
     if len(values) < FEWEST:
-        raise DataError(f"{len(values)} labelled rows are too few (at least {FEWEST})", where=where)
+        raise DataError(f"{len(values)} labelled rows are too few: at least {FEWEST} are needed", where=where)
     if values.min() < 0 or values.max() > 1:
         raise DataError(f"a label is {values.max():g}, not 0 or 1", where=where)
     if len(np.unique(values)) < 2:
-        raise DataError(f"every training label is {values[0]:g}: nothing to tell apart", where=where)
+        raise DataError(f"every training label is {values[0]:g}, so there is nothing to learn", where=where)

@@ -31,25 +31,29 @@ HEADS, REPORT = "heads.safetensors", "report.json"
 class CatalogueConfig(Settings):
     """Settings of `CatalogueClip`."""
 
-    modality: Literal["image", "text"] = Field("image", description="Which of an item's sides to encode.")
+    modality: Literal["image", "text"] = Field("image", description="What to encode: the item's text or its image.")
     fields: tuple[str, ...] | None = Field(
-        None, description="Item fields that make up the text, in this order; all text fields if not set."
+        None, description="Item fields that form the text, in this order; all text fields if not set."
     )
     image_model: str = Field(LITE0, description="Image tower: a model of timm.")
-    image_checkpoint: str | None = Field(None, description="A checkpoint of the image tower instead of timm's weights.")
+    image_checkpoint: str | None = Field(
+        None, description="A checkpoint for the image tower, instead of timm's weights."
+    )
     text_model: str = Field(MINILM, description="Text tower: hub name or folder of a transformers model.")
     max_length: int = Field(128, ge=8, description="Tokens per text; longer texts are cut.")
-    dim: int = Field(256, ge=2, le=4096, description="Size of the common space.")
-    epochs: int = Field(12, ge=0, description="Of contrastive tuning; 0 keeps the closed-form start.")
-    batch_size: int = Field(256, ge=8, description="Pairs that are told apart at once.")
-    learning_rate: float = Field(1e-4, gt=0, description="Of AdamW, falling along a cosine.")
-    dropout: float = Field(0.3, ge=0, lt=1, description="On what the towers see, while tuning.")
-    temperature: float = Field(0.07, gt=0, description="Of the contrastive loss, at the start.")
-    shrinkage: float = Field(0.3, gt=0, description="Ridge of the closed-form start, relative to the mean variance.")
-    held_out: float = Field(
-        0.1, ge=0, lt=0.9, description="Share of the items kept from a first tuning to report recall on."
+    dim: int = Field(256, ge=2, le=4096, description="Dimensions of the common space.")
+    epochs: int = Field(12, ge=0, description="Epochs of contrastive tuning; 0 keeps the closed-form start.")
+    batch_size: int = Field(256, ge=8, description="Pairs per batch that are contrasted with each other.")
+    learning_rate: float = Field(1e-4, gt=0, description="Learning rate (AdamW), with cosine decay.")
+    dropout: float = Field(0.3, ge=0, lt=1, description="Dropout on the towers' features during tuning.")
+    temperature: float = Field(0.07, gt=0, description="Starting temperature of the contrastive loss.")
+    shrinkage: float = Field(
+        0.3, gt=0, description="Ridge penalty of the closed-form start, relative to the mean variance."
     )
-    device: str = Field("auto", description="'cpu', 'cuda', 'mps', or auto: the fastest that there is.")
+    held_out: float = Field(
+        0.1, ge=0, lt=0.9, description="Share of the items held out of a first tuning, to report recall on."
+    )
+    device: str = Field("auto", description="'cpu', 'cuda', 'mps', or auto: the fastest available.")
 
 
 class CatalogueClip(Encoder[CatalogueConfig]):
@@ -128,7 +132,9 @@ class CatalogueClip(Encoder[CatalogueConfig]):
         return build_towers(_image_weights(self.config), _text_weights(self.config), self.config)
 
     def _unfitted(self) -> PluginError:
-        return PluginError("clip-catalogue learns from the catalogue and was not fitted", fix="Call fit or load first.")
+        return PluginError(
+            "clip-catalogue learns from the catalogue, but was not fitted", fix="Call fit or load first."
+        )
 
 
 def _image_weights(config: CatalogueConfig) -> Weights:

@@ -33,13 +33,13 @@ class ClipConfig(Settings):
     pretrained: str | None = Field(
         None, description="For an architecture of open_clip: a pretrained tag, or the path of a checkpoint."
     )
-    modality: Literal["image", "text"] = Field("image", description="Which of an item's sides to encode.")
+    modality: Literal["image", "text"] = Field("image", description="What to encode: the item's text or its image.")
     revision: str | None = Field(None, description="Branch, tag or commit on the hub.")
     fields: tuple[str, ...] | None = Field(
-        None, description="Item fields that make up the text, in this order; all text fields if not set."
+        None, description="Item fields that form the text, in this order; all text fields if not set."
     )
-    prompt: str = Field("{}", pattern=r"\{\}", description="What a text stands in, such as 'a photo of {}'.")
-    device: str = Field("auto", description="'cpu', 'cuda', 'mps', or auto: the fastest that there is.")
+    prompt: str = Field("{}", pattern=r"\{\}", description="Template for a text, such as 'a photo of {}'.")
+    device: str = Field("auto", description="'cpu', 'cuda', 'mps', or auto: the fastest available.")
 
 
 class ClipEncoder(Encoder[ClipConfig]):

@@ -86,7 +86,7 @@ def load_clip(weights: Weights, config: ClipConfig) -> ClipModel:
         raise WeightsError(
             f"open_clip cannot load the model ({(str(error).strip() or type(error).__name__).splitlines()[0]})",
             where=str(weights.path),
-            fix="Give a folder saved by open_clip, or a checkpoint of the very architecture that `model` names.",
+            fix="Give a folder saved by open_clip, or a checkpoint of exactly the architecture in `model`.",
         ) from error
     transform = image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
     return ClipModel(model, transform, tokenizer, config.device)

@@ -17,6 +17,6 @@ def reasonrec_encoders() -> list[ComponentSpec]:
         ComponentSpec(
             "clip-catalogue",
             "reasonrec_clip.catalogue:CatalogueClip",
-            "Image and text towers brought into one space on your own items",
+            "Brings image and text encoders into one space, using your own items",
         ),
     ]

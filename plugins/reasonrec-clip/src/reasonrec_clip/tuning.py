@@ -133,8 +133,8 @@ def _tuned(
 ) -> TunedTowers:
     rows = np.flatnonzero(both)
     if len(rows) < MIN_PAIRS:
-        what = f"only {len(rows)} items have both an image and a text, and clip-catalogue needs {MIN_PAIRS} at least"
-        raise DataError(what, fix="Use the encoders `timm` and `text`, which learn nothing.")
+        what = f"only {len(rows)} items have both an image and a text, but clip-catalogue needs at least {MIN_PAIRS}"
+        raise DataError(what, fix="Use the encoders `timm` and `text`, which need no fitting.")
     pairs = {side: torch.from_numpy(np.asarray(values[rows])) for side, values in features.items()}
     held = draw_held_out([data.catalog.titles[row] for row in rows], config.held_out, data.seed)
     report: dict[str, Any] = {"pairs": len(rows), "held_out": int(held.sum())}

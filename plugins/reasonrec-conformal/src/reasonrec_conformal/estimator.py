@@ -40,15 +40,19 @@ FILE = "limits.npz"
 class ConformalConfig(Settings):
     """What a pipeline file may set."""
 
-    score: Literal["lac", "aps", "raps"] = Field("aps", description="What an item is judged by: lac, aps or raps.")
-    coverage: float = Field(0.9, gt=0, lt=1, description="How often the set must hold the next item.")
-    groups: int = Field(4, ge=1, description="Groups of the evidence horizon with a limit each; 1: one for all.")
-    penalty: float = Field(1e-4, ge=0, description="RAPS: what each item beyond `free` adds to a score.")
-    free: int = Field(10, ge=0, description="RAPS: items without a penalty.")
-    randomised: bool = Field(False, description="APS, RAPS: count a share of an item's own mass, drawn per query.")
-    queries: int = Field(20_000, ge=1, description="Validation queries that the limits are fitted on, at most.")
+    score: Literal["lac", "aps", "raps"] = Field("aps", description="Conformal score: lac, aps or raps.")
+    coverage: float = Field(0.9, gt=0, lt=1, description="How often the set must contain the next item.")
+    groups: int = Field(
+        4, ge=1, description="Groups of the evidence horizon that each get their own limit; 1: one limit for all."
+    )
+    penalty: float = Field(1e-4, ge=0, description="RAPS: penalty for each item beyond `free`.")
+    free: int = Field(10, ge=0, description="RAPS: number of items without a penalty.")
+    randomised: bool = Field(False, description="APS, RAPS: count a random share of an item's own probability.")
+    queries: int = Field(20_000, ge=1, description="Most validation requests that the limits are fitted on.")
     rehearse: bool = Field(
-        True, description="Leave-one-out: ask for as much more as the step before validation shows to be lost."
+        True,
+        description="Leave-one-out: raise the target by the coverage that is lost from one step to "
+        "the next, as seen before validation.",
     )
 
 
@@ -102,7 +106,7 @@ class Conformal(UncertaintyEstimator[ConformalConfig]):
         """The policy must be a `DistributionPolicy`."""
         if not isinstance(policy, DistributionPolicy):
             raise PluginError(
-                f"conformal sets need the probability of every item, which {type(policy).__name__} does not give",
+                f"conformal sets need the probability of every item, but {type(policy).__name__} does not give it",
                 fix="Use a policy with a `distribution`, such as `profile`, or another estimator.",
             )
         self._policy = policy
@@ -167,13 +171,13 @@ class Conformal(UncertaintyEstimator[ConformalConfig]):
         """int32[B]: one target of each query, so that queries with many do not count more."""
         lengths = np.diff(cases.target_indptr)
         if not (lengths > 0).all():
-            raise DataError("a query has no target", fix="Coverage is of targets: leave out queries without one.")
+            raise DataError("a request has no target", fix="Coverage counts targets: leave out requests without one.")
         chosen = (draw_uniform(cases.queries, self._seed + 1) * lengths).astype(np.int64)
         return np.asarray(cases.targets[cases.target_indptr[:-1] + chosen])
 
     def _ladders(self, batch: QueryBatch, observation: Observation) -> Iterator[tuple[int, ScoreLadder, Float32]]:
         if self._policy is None:
-            raise PluginError("the conformal estimator has no policy to ask", fix="Name a policy in the pipeline.")
+            raise PluginError("the conformal estimator needs a policy", fix="Name a policy in the pipeline.")
         score = self._score
         width = self._n_items if batch.candidates is None else batch.candidates.shape[1]
         for start, piece in replace(batch, k=1).chunks(max(1, min(256, CELLS // max(width, 1)))):

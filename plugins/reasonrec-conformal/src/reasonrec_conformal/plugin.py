@@ -12,7 +12,7 @@ def reasonrec_uncertainty() -> list[ComponentSpec]:
         ComponentSpec(
             "conformal",
             "reasonrec_conformal.estimator:Conformal",
-            "Size of the conformal set that holds the next item with a given probability (LAC, APS, RAPS)",
+            "Size of the conformal set that contains the next item with a given probability (LAC, APS, RAPS)",
             ("sequential", "direct"),
         )
     ]

@@ -17,10 +17,10 @@ from reasonrec_cot.tuning_config import TuningConfig
 class SoftTokenConfig(Settings):
     """How items' features enter a prompt."""
 
-    per_item: int = Field(2, ge=0, le=16, description="Soft tokens per item; 0: items are text alone.")
-    hidden: int = Field(256, ge=4, description="Units between features and soft tokens.")
+    per_item: int = Field(2, ge=0, le=16, description="Soft tokens per item; 0: items are text only.")
+    hidden: int = Field(256, ge=4, description="Hidden units between features and soft tokens.")
     modalities: tuple[str, ...] | None = Field(
-        None, description="Names of observed features that are used; all if not set."
+        None, description="Names of the observed features to use; all if not set."
     )
 
 
@@ -38,44 +38,49 @@ class BackboneConfig(Settings):
     layers: int | None = Field(
         None,
         ge=1,
-        description="Only so many of the model's first layers: quicker, and enough for items as soft tokens once tuned;"
-        " all if not set.",
+        description="Use only this many of the model's first layers: faster, and enough for items as soft "
+        "tokens once tuned; all if not set.",
     )
-    device: str = Field("auto", description="cpu, cuda, mps, or auto: the fastest that there is.")
+    device: str = Field("auto", description="cpu, cuda, mps, or auto: the fastest available.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Of weights and products; auto: bfloat16 where the processor has units for it."
+        "auto", description="Number type of weights and products; auto: bfloat16 if the processor supports it."
     )
-    max_length: int = Field(4096, ge=32, description="Longest prompt with its answer; the model's own limit holds too.")
+    max_length: int = Field(
+        4096, ge=32, description="Longest prompt including its answer, in tokens; the model's own limit applies too."
+    )
     tokens_at_once: int | None = Field(
         None, ge=64, description="Tokens per forward pass, padding included; by device if not set."
     )
-    prefix_megabytes: int = Field(256, ge=0, description="Kept states of prompts' beginnings; 0 keeps none.")
+    prefix_megabytes: int = Field(256, ge=0, description="Megabytes for cached states of prompt beginnings; 0: none.")
 
 
 class ThoughtConfig(Settings):
     """Reasoning in words before an answer."""
 
-    observe: int = Field(0, ge=0, le=4096, description="Tokens for what is observed, at most; 0: nothing is written.")
-    deliberate: int = Field(0, ge=0, le=4096, description="Tokens for deliberation, at most; 0: nothing is written.")
+    observe: int = Field(0, ge=0, le=4096, description="Most tokens for what is observed; 0: nothing is written.")
+    deliberate: int = Field(0, ge=0, le=4096, description="Most tokens for deliberation; 0: nothing is written.")
 
 
 class ShortlistConfig(Settings):
     """Which items the model is asked about."""
 
-    delegate: str = Field("transitions", description="Proposes candidates, and orders what the model does not rank.")
-    size: int = Field(20, ge=2, le=1000, description="Candidates that the model ranks; longer lists are cut to these.")
+    delegate: str = Field(
+        "transitions", description="The delegate that proposes candidates and orders what the model does not rank."
+    )
+    size: int = Field(20, ge=2, le=1000, description="How many candidates the model ranks; longer lists are cut.")
     sources: tuple[str, ...] = Field(
         (),
-        description='Further delegates whose scores of the candidates are weighed with the head\'s (answer = "head").',
+        description='More delegates whose scores are weighed with the head\'s (answer = "head").',
     )
     whole: bool = Field(
         False,
-        description='With answer = "head": rank the whole catalogue by the head alone, in one reading of the prompt; '
-        "requests with candidates of their own are answered as ever.",
+        description='With answer = "head": rank the whole catalogue by the head alone, reading the prompt '
+        "once; requests with their own candidates are answered as usual.",
     )
     order: Literal["ranked", "shuffled"] = Field(
         "ranked",
-        description="How candidates are listed: as the delegate ranks them, or in an order that tells nothing.",
+        description="Order of the listed candidates: as the delegate ranks them, or shuffled so that the "
+        "order reveals nothing.",
     )
 
 
@@ -83,35 +88,42 @@ class CotConfig(Settings):
     """All of it has defaults; the parts are settings of their own."""
 
     backbone: BackboneConfig = Field(default=BackboneConfig(), description="The language model.")
-    prompt: PromptSettings = Field(default=PromptSettings(), description="What stands in a prompt.")
-    items: ItemTextSettings = Field(default=ItemTextSettings(), description="What is said of an item.")
-    templates: Path | None = Field(None, description="Folder with words of dialogues; the package's own if not set.")
-    soft: SoftTokenConfig = Field(default=SoftTokenConfig(), description="Soft tokens, where they were learned.")
+    prompt: PromptSettings = Field(default=PromptSettings(), description="What a prompt contains.")
+    items: ItemTextSettings = Field(default=ItemTextSettings(), description="What a prompt says about an item.")
+    templates: Path | None = Field(None, description="Folder with dialogue templates; the package's own if not set.")
+    soft: SoftTokenConfig = Field(default=SoftTokenConfig(), description="Soft tokens, if they were learned.")
     shortlist: ShortlistConfig = Field(default=ShortlistConfig(), description="Which items the model is asked about.")
-    thought: ThoughtConfig = Field(default=ThoughtConfig(), description="Reasoning in words before an answer.")
+    thought: ThoughtConfig = Field(default=ThoughtConfig(), description="Written reasoning before an answer.")
     answer: Literal["label", "title", "written", "head"] = Field(
         "label",
-        description="label: how likely each label of the listed candidates is; title: how likely each candidate's "
-        "title is, unlisted; written: titles decoded through a tree of all that may be answered; head: the tuned "
-        "recommendation head, weighed against the delegate's scores.",
+        description="How items are ranked. label: by the probability of each listed candidate's label; "
+        "title: by the probability of each candidate's title, without listing them; written: "
+        "titles are generated, restricted to items that exist; head: by the tuned "
+        "recommendation head, weighed with the delegate's scores.",
     )
     tuning: TuningConfig | None = Field(None, description="How the model is tuned; not at all if not set.")
-    temperature: float = Field(1.0, gt=0, description="Of the softmax over candidates that gives probabilities.")
-    length_power: float = Field(1.0, ge=0, le=1, description="How far long titles are evened out; 1: mean per token.")
-    beams: int = Field(20, ge=1, le=1000, description="Titles in the making, for written answers.")
+    temperature: float = Field(1.0, gt=0, description="Temperature of the softmax over candidates.")
+    length_power: float = Field(
+        1.0, ge=0, le=1, description="How far the length of titles is evened out; 1: mean per token."
+    )
+    beams: int = Field(
+        20, ge=1, le=1000, description="Beams (titles that are generated in parallel) for written answers."
+    )
     confidence: Literal["probability", "verbalised"] = Field(
-        "probability", description="What the answer's confidence is: the best item's probability, or what is stated."
+        "probability",
+        description="Where the answer's confidence comes from: the best item's probability, or what the model states.",
     )
     explanations: Literal["written", "consensus"] = Field(
         "written",
-        description="written: the language model writes them, told what reviews say where there are any; consensus: a "
-        "sentence of training reviews that others agree with, every claim of it verified (needs data with reviews).",
+        description="written: the language model writes explanations, using reviews where there are any; "
+        "consensus: a sentence from training reviews that others agree with, each claim "
+        "verified (needs data with reviews).",
     )
     consensus: MbrSettings = Field(default=MbrSettings(), description="How such a sentence is chosen.")
-    explanation: int = Field(60, ge=1, le=2048, description="Tokens of a written explanation, at most.")
+    explanation: int = Field(60, ge=1, le=2048, description="Most tokens of a written explanation.")
 
     @model_validator(mode="after")
     def _answerable(self) -> Self:
         if self.answer == "head" and self.tuning is None:
-            raise ValueError('answer = "head" needs a tuned model; add a table named tuning')
+            raise ValueError('answer = "head" needs a tuned model: add a table named tuning')
         return self

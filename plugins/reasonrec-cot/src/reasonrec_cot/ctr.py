@@ -24,7 +24,7 @@ from reasonrec_cot import steps
 from reasonrec_cot.answers.score_sources import HEAD, YES
 from reasonrec_cot.engine import Engine
 
-YES_NO = "yes against no as the answer"
+YES_NO = 'the probability of "yes" against "no"'
 
 
 class DelegateRanks(Protocol):

@@ -130,13 +130,14 @@ class FineTuned:
         form = read_json(folder / FORM)
         if form.get("format") != FORMAT:
             raise DataError(
-                f"tuned by another version (format {form.get('format', 1)}, not {FORMAT})",
+                f"was tuned by another version (format {form.get('format', 1)}, not {FORMAT})",
                 where=str(folder),
                 fix="Tune again.",
             )
         if form["width"] != backbone.width:
             raise WeightsError(
-                f"tuned for states of width {form['width']}; the model's have {backbone.width}", where=str(folder)
+                f"was tuned for states of width {form['width']}, but the model's have {backbone.width}",
+                where=str(folder),
             )
         head = RecHead(form["width"], form["widths"], form["learned"], form["dim"])
         load_module(head, folder / "head.safetensors")

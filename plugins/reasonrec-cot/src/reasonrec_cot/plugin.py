@@ -12,7 +12,7 @@ def reasonrec_policies() -> list[ComponentSpec]:
         ComponentSpec(
             "cot",
             "reasonrec_cot.policy:Cot",
-            "A language model that thinks in words and answers with items that exist",
+            "A language model that reasons in words and answers only with items that exist",
             ("sequential", "direct", "ctr", "explain"),
         )
     ]

@@ -43,10 +43,10 @@ from reasonrec_cot.retriever import Retriever, Shortlist, merge_rankings
 from reasonrec_cot.thought_writer import UNSTATED, OutputFaults
 
 HOW = {
-    "label": "how likely the label of each listed item is as the answer",
-    "title": "how likely each title is as the answer",
-    "written": "the likeliest titles that can be written",
-    "head": "what the tuned head says of each item",
+    "label": "the probability of each listed item's label as the answer",
+    "title": "the probability of each title as the answer",
+    "written": "the most probable titles",
+    "head": "the tuned head's score of each item",
 }
 
 
@@ -140,7 +140,7 @@ class Cot(ReasoningPolicy[CotConfig]):
             answers: of delegates, by their labels.
         """
         if not self.consults:
-            raise PluginError("a second turn speaks of listed candidates", fix='Set answer = "label".')
+            raise PluginError("asking again needs listed candidates", fix='Set answer = "label".')
         started = time.perf_counter()
         if not len(batch):
             return self._answer_nothing(batch)
@@ -185,7 +185,7 @@ class Cot(ReasoningPolicy[CotConfig]):
 
     def _make_shortlist(self, batch: QueryBatch, observation: Observation) -> Shortlist:
         if self._retriever is None:
-            raise PluginError("cot was not fitted for rankings and is asked for one", fix="Fit it for this task.")
+            raise PluginError("cot was not fitted for rankings, but is asked for one", fix="Fit it for this task.")
         return self._retriever.of(batch, observation, whole=self.config.answer == "head")
 
     def _score_delegates(
@@ -227,7 +227,7 @@ class Cot(ReasoningPolicy[CotConfig]):
     def _describe_comparison(self, batch: QueryBatch) -> str:
         """What answers are compared by, in words."""
         if self.config.answer == "head" and self._ranks_all(batch):
-            return "what the tuned head says of each item of the catalogue"
+            return "the tuned head's score of every item in the catalogue"
         decision = None if self._finetuned is None else self._finetuned.decision
         if self.config.answer != "head" or decision is None:
             return HOW[self.config.answer]
@@ -268,9 +268,9 @@ class Cot(ReasoningPolicy[CotConfig]):
         stored = read_json(folder / "cot.json")
         if self.backbone.weights.sha256 != stored["weights"]:
             raise WeightsError(
-                "the model's weights are not those that the policy was fitted with",
+                "the policy was fitted with other weights of the model",
                 where=self.config.backbone.model,
-                fix="Give the same weights, or fit again.",
+                fix="Use the same weights, or fit again.",
             )
         if stored["shortlist"]:
             self._retriever = Retriever.load(self.config.shortlist, folder / "shortlist", catalog)

@@ -56,7 +56,7 @@ class Retriever:
     def fit(cls, config: ShortlistConfig, data: FitData) -> Retriever:
         """Fit the delegate on the training part."""
         if data.delegate is None:
-            raise ConfigError("the pipeline offers no delegates to take candidates from", where="shortlist.delegate")
+            raise ConfigError("the pipeline has no delegates that could propose candidates", where="shortlist.delegate")
         made = {name: data.delegate(name) for name in dict.fromkeys((config.delegate, *config.sources))}
         for delegate in made.values():
             delegate.fit(replace(data, workdir=None))

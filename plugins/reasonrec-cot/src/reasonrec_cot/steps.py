@@ -21,7 +21,9 @@ def observe_history(items: ItemWords, history: Int32, shown: int, thought: Mappi
     claim = thought.get("observe")
     if not claim:
         newest = ", ".join(items.title(int(item)) for item in history[:-4:-1])
-        claim = f"Read {len(places)} of {len(history)} items, the newest: {newest}" if places else "No history to read"
+        claim = (
+            f"The newest {len(places)} of {len(history)} items are read: {newest}" if places else "No history to read"
+        )
     return Step(StepKind.OBSERVE, claim, places)
 
 
@@ -59,7 +61,7 @@ def state_decision(claim: str, probability: float, confidence: float | None, ask
 
 def cite_reviews(items: ItemWords, known: ExplanationEvidence) -> list[Step]:
     """What reviews say of the item and of the user."""
-    count = f"{known.reviews} reviews of it, which name no aspect" if known.reviews else "no review of it"
+    count = f"{known.reviews} reviews of it, which mention no aspect" if known.reviews else "no review of it"
     claims = known.describe() or [f"Of {items.title(known.item)}: {count}"]
     return [Step(StepKind.OBSERVE, claim) for claim in claims]
 
@@ -70,12 +72,13 @@ def cite_sentence(items: ItemWords, said: ChosenSentence, item: int) -> list[Ste
         return [
             Step(
                 StepKind.WEIGH,
-                f"None of the {said.compared} sentences from reviews could be used, so the evidence is listed",
+                f"None of the {said.compared} review sentences could be used, so the evidence is listed instead",
             )
         ]
     source = "a review of it" if said.source == item else f"a review of {items.title(said.source)}, an item like it"
     claim = (
-        f"Chosen from {said.compared} sentences: most others agree with it and the evidence supports it; from {source}"
+        f"Chosen from {said.compared} sentences, because most others agree with it and the evidence "
+        f"supports it; from {source}"
     )
     passed = f" ({said.refused} better ones could not be used)" if said.refused else ""
     return [Step(StepKind.WEIGH, claim + passed)]

@@ -92,7 +92,7 @@ class ThoughtWriter:
         found = []
         for text in self.write_part(reading, "confidence", CONFIDENCE_TOKENS):
             parsed = parse(f"{opening('confidence')}{text}{closing('confidence')}", ("confidence",))
-            self.faults.faults["no number as confidence"] += parsed.confidence is None
+            self.faults.faults["no number was given as confidence"] += parsed.confidence is None
             found.append(parsed.confidence)
         return found
 

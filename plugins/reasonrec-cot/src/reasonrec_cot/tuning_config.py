@@ -14,86 +14,101 @@ from reasonrec_core.components import Settings
 class LoraSettings(Settings):
     """Low-rank adapters of the language model (Hu et al., 2022), by peft."""
 
-    rank: int = Field(16, ge=0, description="Of the adapters; 0: the language model stays as it is.")
-    alpha: float = Field(32.0, gt=0, description="Their scale times the rank.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Of what enters an adapter.")
+    rank: int = Field(16, ge=0, description="Rank of the adapters; 0: the language model stays as it is.")
+    alpha: float = Field(32.0, gt=0, description="Scale of the adapters times their rank (LoRA's alpha).")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on an adapter's input.")
     modules: tuple[str, ...] | Literal["all-linear"] = Field(
-        "all-linear", description="Names of the layers that get one; all-linear: all but the output layer."
+        "all-linear", description="Names of the layers that get an adapter; all-linear: all except the output layer."
     )
 
 
 class LossWeights(Settings):
     """How much each part of the loss weighs; each is a mean over its own targets."""
 
-    recommendation: float = Field(1.0, ge=0, description="Next item, softmax over the catalogue by the head.")
-    thought: float = Field(0.3, ge=0, description="Tokens of observation and deliberation.")
-    answer: float = Field(0.3, ge=0, description="Tokens of the answer.")
-    confidence: float = Field(0.5, ge=0, description="Tokens of the confidence, in the last phase.")
+    recommendation: float = Field(
+        1.0, ge=0, description="Weight of the next-item loss (softmax over the catalogue by the head)."
+    )
+    thought: float = Field(0.3, ge=0, description="Weight of the loss on observation and deliberation tokens.")
+    answer: float = Field(0.3, ge=0, description="Weight of the loss on answer tokens.")
+    confidence: float = Field(0.5, ge=0, description="Weight of the loss on confidence tokens, in the last phase.")
 
 
 class TaskShares(Settings):
     """Shares of the tokens that are spent on each task, relative to each other."""
 
-    sequential: float = Field(1.0, ge=0, description="What comes next.")
-    direct: float = Field(0.2, ge=0, description="One of listed candidates, by its label.")
-    ctr: float = Field(0.1, ge=0, description="Yes or no to one item.")
-    explain: float = Field(0.0, ge=0, description="A sentence of the user's own review, where there are reviews.")
+    sequential: float = Field(1.0, ge=0, description="Share of dialogues that ask what comes next.")
+    direct: float = Field(0.2, ge=0, description="Share of dialogues that ask for one of the listed candidates.")
+    ctr: float = Field(0.1, ge=0, description="Share of dialogues that ask yes or no about one item.")
+    explain: float = Field(
+        0.0,
+        ge=0,
+        description="Share of dialogues that ask for a sentence of the user's own review, if there are reviews.",
+    )
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not any(self.model_dump().values()):
-            raise ValueError("all shares are 0; give one task a share above 0")
+            raise ValueError("all shares are 0: give at least one task a share above 0")
         return self
 
 
 class TuningConfig(Settings):
     """How the model is tuned."""
 
-    steps: int = Field(2000, ge=1, description="Steps of the optimiser, at most.")
+    steps: int = Field(2000, ge=1, description="Most steps of the optimiser.")
     minutes: float | None = Field(
-        None, gt=0, description="Bound of the whole tuning, validation and last phases included; none if not set."
+        None,
+        gt=0,
+        description="Time limit for the whole tuning, including validation and the last phases; none if not set.",
     )
     lora: LoraSettings = Field(default=LoraSettings(), description="Adapters of the language model.")
-    shares: TaskShares = Field(default=TaskShares(), description="What is learned from.")
-    weights: LossWeights = Field(default=LossWeights(), description="Of the parts of the loss.")
+    shares: TaskShares = Field(default=TaskShares(), description="Which dialogues are learned from.")
+    weights: LossWeights = Field(default=LossWeights(), description="Weights of the parts of the loss.")
     thoughts: float = Field(0.0, ge=0, le=1, description="Share of dialogues in which reasoning is written.")
     curriculum: CurriculumConfig = Field(
-        default=CurriculumConfig(), description="Whom training shows when, by evidence horizon."
+        default=CurriculumConfig(), description="In which order training shows users, by evidence horizon."
     )
-    learning_rate: float = Field(4e-4, gt=0, description="Of the adapters, at its highest (AdamW).")
-    head_rate: float = Field(2e-3, gt=0, description="Of projector and head, which start from nothing.")
-    warmup: float = Field(0.03, ge=0, lt=1, description="Share of the training over which the rates rise from 0.")
+    learning_rate: float = Field(4e-4, gt=0, description="Peak learning rate of the adapters (AdamW).")
+    head_rate: float = Field(
+        2e-3, gt=0, description="Peak learning rate of the projector and the head, which are trained from scratch."
+    )
+    warmup: float = Field(
+        0.03, ge=0, lt=1, description="Share of the training during which the learning rates rise from 0."
+    )
     weight_decay: float = Field(0.01, ge=0, description="Of matrices.")
     ema: float = Field(
-        0.0, ge=0, lt=1, description="Decay of a moving average of the weights, which is then what is judged and kept."
+        0.0, ge=0, lt=1, description="Decay of a moving average of the weights; the average is validated and kept."
     )
-    clip: float = Field(1.0, gt=0, description="Norm that gradients are cut down to.")
-    batch_tokens: int = Field(1024, ge=64, description="Places of a batch.")
+    clip: float = Field(1.0, gt=0, description="Largest norm of gradients; larger ones are clipped.")
+    batch_tokens: int = Field(1024, ge=64, description="Token positions per batch.")
     accumulate: int = Field(1, ge=1, description="Batches per step.")
-    dimensions: int = Field(256, ge=8, description="Of the head's item vectors.")
-    learned: bool = Field(
-        True, description="Whether head and projector learn a vector for each item beside its content."
+    dimensions: int = Field(256, ge=8, description="Dimensions of the head's item vectors.")
+    learned: bool = Field(True, description="Learn a vector for each item in addition to its content.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Dropout in the projector and on the states that the head reads."
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="In the projector and of the states that the head judges.")
     shuffle_ties: bool = Field(
         True,
-        description="What a user did at the same time comes in another order in each dialogue; the log's is chance.",
+        description="Shuffle what a user did at the same time in each dialogue, because its order in the "
+        "log is arbitrary.",
     )
     collaborative: int = Field(
-        64, ge=0, description="Factors of transitions that items have as a feature (CoLLM, LLaRA); 0 for none."
+        64, ge=0, description="Number of transition factors used as item features (CoLLM, LLaRA); 0: none."
     )
     negatives: int | None = Field(
-        None, ge=1, description="Items that the head's softmax is taken over, drawn per batch; all if not set."
+        None, ge=1, description="How many items, sampled per batch, the head's softmax covers; all if not set."
     )
-    candidates: int = Field(10, ge=2, le=100, description="Listed in direct dialogues, at most.")
-    validations: int = Field(8, ge=1, description="How often validation queries are answered on the way.")
-    patience: int = Field(3, ge=1, description="Validations without a better figure after which training stops.")
-    queries: int = Field(300, ge=1, description="Validation queries that early stopping looks at.")
-    pairs: int = Field(2000, ge=0, description="Validation pairs that the decision is fitted to; 0: the head decides.")
+    candidates: int = Field(10, ge=2, le=100, description="Most candidates listed in direct dialogues.")
+    validations: int = Field(8, ge=1, description="How often validation requests are answered during tuning.")
+    patience: int = Field(3, ge=1, description="Training stops after this many validations without improvement.")
+    queries: int = Field(300, ge=1, description="Validation requests used for early stopping.")
+    pairs: int = Field(
+        2000, ge=0, description="Validation pairs that the decision is fitted on; 0: the head alone decides."
+    )
     confidence_steps: int = Field(
-        0, ge=0, description="Steps of a last phase that learns to state held-out accuracy; 0: none is learned."
+        0, ge=0, description="Steps of a last phase that learns to state the accuracy on held-out data; 0: none."
     )
-    checkpoint_seconds: float = Field(120.0, ge=0, description="Time between checkpoints.")
+    checkpoint_seconds: float = Field(120.0, ge=0, description="Seconds between checkpoints.")
 
     def make_trainer_config(self, device: str) -> TrainerConfig:
         """As the trainer takes it; what is learned is kept in float32 whatever the language model's type."""

@@ -108,4 +108,4 @@ def _into_run(path: Path, run: Path, columns: dict[str, str], *, as_json: bool) 
     seen = "".join(f", {count:,} with {name}" for name, count in added.present.items())
     items = "item" if added.items == 1 else "items"
     out.print(plain(f"{added.items:,} {items} added{seen}: {run} recommends from {added.total:,} now"), soft_wrap=True)
-    note(plain(f"Nothing was fitted again: results and report speak of the {added.n_fitted:,} items of the fit."))
+    note(plain(f"Nothing was fitted again: results and report are about the {added.n_fitted:,} items of the fit."))

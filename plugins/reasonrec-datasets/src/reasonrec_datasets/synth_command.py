@@ -29,7 +29,7 @@ def _setting(name: str, text: str, kind: type = int) -> Callable[[Callable[..., 
 @_setting("launched_later", "Share of the products that come to the shop during the year.", float)
 @_setting("missing_images", "Share of the products without a picture.", float)
 @_setting("image_size", "Width and height of the pictures in pixels.")
-@_setting("seed", "Of every random choice.")
+@_setting("seed", "Seed of every random choice.")
 def synth_command(folder: Path, **settings: Any) -> None:
     """Make a synthetic catalogue: a shop whose customers' tastes are known.
 

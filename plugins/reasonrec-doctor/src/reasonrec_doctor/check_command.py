@@ -19,7 +19,7 @@ STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO:
 @click.command(name="check")
 @click.argument("path", type=click.Path(path_type=Path))
 @split_options
-@click.option("--only", multiple=True, type=click.Choice(list(CHECKS)), help="Run this check only; may be repeated.")
+@click.option("--only", multiple=True, type=click.Choice(list(CHECKS)), help="Run only this check. Repeatable.")
 @click.option("--no-images", is_flag=True, help="Do not open the pictures.")
 @source_options
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")

@@ -17,9 +17,9 @@ from reasonrec_doctor.describe import describe_dataset
 @click.argument("path", type=click.Path(path_type=Path))
 @source_options
 @click.option("--json", "as_json", is_flag=True, help="Print all numbers as JSON.")
-@click.option("--verify", is_flag=True, help="First compare a dataset's files with their hashes.")
+@click.option("--verify", is_flag=True, help="First check a dataset's files against their hashes.")
 def describe_command(path: Path, source: dict[str, Any], as_json: bool, verify: bool) -> None:
-    """Say what is in a dataset, or in raw data in any layout that `data import` reads.
+    """Describe what is in a dataset, or in raw data in any layout that `data import` reads.
 
     \b
     Examples:
@@ -30,7 +30,7 @@ def describe_command(path: Path, source: dict[str, Any], as_json: bool, verify: 
     if verify and is_dataset(path):
         Dataset.open(path).verify()
     elif verify:
-        note("note: --verify is for saved datasets; raw data has no hashes to compare")
+        note("note: --verify is ignored: only saved datasets have hashes to compare")
     with open_data(path, source) as dataset:
         facts = describe_dataset(dataset)
     if as_json:
@@ -81,8 +81,8 @@ def _spread(quantiles: dict[str, float]) -> str:
 
 
 def _time(time: dict[str, Any], users: int) -> str:
-    span = f"{time['first']} to {time['last']}" if "first" in time else "positions in each user's sequence, no clock"
-    tied = f"{time['users_with_tied_last'] / max(users, 1):.1%} of users at their last one"
+    span = f"{time['first']} to {time['last']}" if "first" in time else "positions in each user's sequence, not times"
+    tied = f"for {time['users_with_tied_last'] / max(users, 1):.1%} of users at their last interaction"
     if odd := time.get("implausible"):
-        span = f"{span} (WARNING: {odd:,} are before 1990 or after next year, which is hardly right)"
-    return f"{span}; {time['ties']:,} ties with the interaction before ({tied})"
+        span = f"{span} (WARNING: {odd:,} are before 1990 or after next year, which is probably wrong)"
+    return f"{span}; {time['ties']:,} are equal to the interaction before ({tied})"

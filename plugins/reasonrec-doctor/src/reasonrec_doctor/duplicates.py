@@ -52,7 +52,7 @@ def check_interactions(examined: Examined) -> list[Finding]:
             doubled,
             Severity.WARNING,
             "interactions that are logged twice (same user, item and time)",
-            "Keep one of each, unless they are units of one purchase.",
+            "Keep only one of each, unless they are units of one purchase.",
         ),
         (
             repeats & ~doubled,

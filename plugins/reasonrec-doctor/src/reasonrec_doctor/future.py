@@ -38,14 +38,14 @@ def _own(examined: Examined, split: Split, name: str, cases: Cases, times: Int64
         Finding(
             NAME,
             Severity.INFO if cold else Severity.ERROR,
-            f"training holds interactions of the same user from after the {name} request",
+            f"training contains interactions of the same user from after the {name} request",
             int(late.sum()),
             len(late),
-            f"user {examined.user(int(cases.queries.users[row]))} is asked at {times[row]}, "
-            f"trained up to {newest[cases.queries.users[row]]}",
-            "This split holds out items, not times; components that use time should be judged by another one."
+            f"user {examined.user(int(cases.queries.users[row]))}: request at {times[row]}, training up to "
+            f"{newest[cases.queries.users[row]]}",
+            "This split holds out items, not times; judge components that use time with another split."
             if cold
-            else "Divide by time, or check how the parts were made.",
+            else "Split by time, or check how the parts were made.",
         )
     ]
 
@@ -63,7 +63,7 @@ def _history(examined: Examined, name: str, cases: Cases, times: Int64) -> list[
         Finding(
             NAME,
             Severity.ERROR,
-            f"the history of {name} queries holds interactions from after the request",
+            f"the history of {name} requests contains interactions from after the request",
             int(late.sum()),
             len(late),
             f"user {examined.user(int(cases.queries.users[row]))}",
@@ -85,11 +85,11 @@ def _everybody(examined: Examined, split: Split) -> list[Finding]:
         Finding(
             NAME,
             Severity.WARNING if given else Severity.INFO,
-            "test requests lie before the newest training interaction of other users: trends of the future are known",
+            "test requests are older than the newest training interaction of other users: future trends are known",
             int(early.sum()),
             len(early),
-            f"user {examined.user(int(split.test.queries.users[row]))} is asked at {times[row]}, "
-            f"training goes up to {split.train.times.max()}",
-            "Every split per user has this; the temporal split avoids it.",
+            f"user {examined.user(int(split.test.queries.users[row]))}: request at {times[row]}, training "
+            f"up to {split.train.times.max()}",
+            "Every split per user has this problem; the temporal split avoids it.",
         )
     ]

@@ -36,14 +36,14 @@ def _given(examined: Examined) -> list[Finding]:
         (
             inside & ~bought_before,
             Severity.ERROR,
-            "the given history holds the row's own item, which the user had not chosen before",
-            "Build the history from what came strictly before each row.",
+            "the given history contains the row's own item, which the user had not chosen before",
+            "Build each history only from what came strictly before the row.",
         ),
         (
             inside & bought_before,
             Severity.WARNING,
-            "the given history holds the row's own item, chosen before: a repeat",
-            "Decide whether repeats count as answers; full rankings mask the history.",
+            "the given history contains the row's own item, which the user had chosen before",
+            "Decide whether repeats count as answers; full rankings leave out the history.",
         ),
     ):
         if rows.any():
@@ -76,11 +76,11 @@ def _targets(examined: Examined, name: str, cases: Cases) -> list[Finding]:
         Finding(
             NAME,
             Severity.WARNING,
-            f"{name} targets stand in their query's history (repeats)",
+            f"{name} targets are in the history of their own request (repeats)",
             int(inside.sum()),
             len(inside),
             example,
-            "A full ranking masks the history and cannot reach them: split with repeats = drop.",
+            "A full ranking leaves out the history and cannot reach them: split with repeats = drop.",
         )
     ]
 
@@ -105,7 +105,7 @@ def _titles(examined: Examined, name: str, cases: Cases) -> list[Finding]:
         Finding(
             NAME,
             Severity.WARNING,
-            f"the history of {name} queries holds another item with the target's title",
+            f"the history of {name} requests contains another item with the target's title",
             int(told.sum()),
             len(told),
             f"user {examined.user(int(cases.queries.users[rows[at]]))}, target {examined.item(int(cases.targets[at]))}",

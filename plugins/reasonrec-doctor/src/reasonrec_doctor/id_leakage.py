@@ -107,13 +107,13 @@ def _finding(examined: Examined, what: str, rule: Float32, popular: float, cases
     return Finding(
         NAME,
         Severity.ERROR if dense else Severity.WARNING,
-        f"{what} give the next item away: 'last + k' reaches NDCG@{K} {rule.mean():.4f}, "
-        f"the most popular items {popular:.4f}",
+        f"{what} give the next item away: 'last + k' reaches NDCG@{K} {rule.mean():.4f}, the most popular "
+        f"items only {popular:.4f}",
         int((rule > 0).sum()),
         len(rule),
         f"user {examined.user(int(cases.queries.users[row]))}: after {examined.item(int(last))} "
         f"came {examined.item(int(target))}",
-        "Import the data again, so that indices are shuffled."
+        "Import the data again, so that the indices are shuffled."
         if dense
-        else "Never show these ids to a model as text or numbers; our own indices are shuffled, titles are safe.",
+        else "Never show these ids to a model as text or numbers. Our own indices are shuffled, and titles are safe.",
     )

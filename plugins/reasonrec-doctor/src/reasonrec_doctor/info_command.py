@@ -36,13 +36,13 @@ Examples:
 @click.option(
     "--kind",
     type=click.Choice([str(kind) for kind in Kind]),
-    help="Of the component, where several kinds have one of that name.",
+    help="Kind of the component, if several kinds have one with this name.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the settings as JSON schema.")
 def info_command(name: str, part: str | None, kind: str | None, as_json: bool) -> None:
     """Explain the component NAME: what it is, its settings with their defaults, its weights and their licence.
 
-    Settings that are tables of their own are shown as PART, e.g. ``plugins info chain network``.
+    Settings that form a table of their own are shown with PART, e.g. ``plugins info chain network``.
     """
     registry = Registry.discover()
     told = describe(registry, find(registry, name, kind))
@@ -67,7 +67,7 @@ def find(registry: Registry, name: str, kind: str | None) -> Registered:
         rivals = [each.qualified for each in registry.components() if each.spec.name == name]
         known = rivals or {each.spec.name for each in registry.components()}
         fix = f"{problem}." if problem else owner_hint(name) or did_you_mean(name, known)
-        raise ConfigError(f"no component is called {name!r}", fix=fix)
+        raise ConfigError(f"there is no component called {name!r}", fix=fix)
     return found[0]
 
 
@@ -172,8 +172,8 @@ def part_of(schema: Mapping[str, Any], part: str, name: str) -> Mapping[str, Any
     """
     tables = {key: found for key, told in schema.get("properties", {}).items() if (found := _nested(told, schema))}
     if part not in tables:
-        fix = did_you_mean(part, tables) if tables else "It has none: leave PART out."
-        raise ConfigError(f"{name} has no table of settings {part!r}", where="PART", fix=fix)
+        fix = did_you_mean(part, tables) if tables else "It has none: leave out PART."
+        raise ConfigError(f"{name} has no table of settings called {part!r}", where="PART", fix=fix)
     return tables[part]
 
 

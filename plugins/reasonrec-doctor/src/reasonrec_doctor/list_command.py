@@ -19,7 +19,7 @@ ORDER = (
     ("policy", "Policies", "reason in steps"),
     ("delegate", "Delegates", "cheap models that may answer instead"),
     ("router", "Routers", "decide who answers"),
-    ("uncertainty", "Uncertainty", "estimates how sure an answer is"),
+    ("uncertainty", "Uncertainty", "estimate how sure an answer is"),
     ("encoder", "Encoders", "turn item text and pictures into vectors"),
     ("data-source", "Data sources", "read files"),
     ("splitter", "Splitters", "divide into training, validation and test"),
@@ -32,11 +32,11 @@ ORDER = (
 
 @click.command("list")
 @click.option(
-    "--kind", type=click.Choice([*(str(kind) for kind in Kind), "command"]), help="Only this kind, a line for each."
+    "--kind", type=click.Choice([*(str(kind) for kind in Kind), "command"]), help="Only this kind, one per line."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: every component, command and problem.")
 def list_command(kind: str | None, as_json: bool) -> None:
-    """List what is installed, by kind. With --kind: a line for each, with tasks and package."""
+    """List what is installed, by kind. With --kind: one per line, with tasks and package."""
     rows = [row for row in list_plugins() if kind in (None, row["kind"])]
     if as_json:
         print_json(rows)
@@ -89,7 +89,7 @@ def _print_kinds(rows: Sequence[dict[str, Any]]) -> None:
             grid.add_row(Text(heading, "bold"), Text(what, "dim"))
             grid.add_row("", Padding(Text(", ".join(names)), (0, 0, 1, 0)))
     out.print(grid)
-    out.print("One kind, a line each: reasonrec plugins list --kind delegate")
+    out.print("One kind, one per line: reasonrec plugins list --kind delegate")
     out.print("Settings of one: reasonrec plugins info NAME")
 
 

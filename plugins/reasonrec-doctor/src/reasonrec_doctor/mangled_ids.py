@@ -20,7 +20,7 @@ def check(examined: Examined) -> list[Finding]:
     for what, ids in named.items():
         rows = np.flatnonzero(find_mangled_ids(ids).to_numpy(zero_copy_only=False))
         if len(rows):
-            message = f"ids of {what} look like what a spreadsheet made of them: several may have become one"
+            message = f"ids of {what} look as if a spreadsheet had changed them: several may have become one"
             remedy = "Export the source again with ids as text."
             example = ids[int(rows[0])].as_py()
             found.append(Finding(NAME, Severity.WARNING, message, len(rows), len(ids), example, remedy))

@@ -29,5 +29,5 @@ def _finding(examined: Examined, what: str, present: Bool) -> Finding:
         int((~present).sum()),
         len(present),
         f"item {examined.item(int(np.flatnonzero(~present)[0]))}",
-        f"Components see them as lacking {what}; add it where you can, or report the slice without it.",
+        f"Components treat them as having no {what}; add it where you can, or report results without these items.",
     )

@@ -20,14 +20,14 @@ def check(examined: Examined) -> list[Finding]:
         return []
     lost = [(item, path) for item, path in named if catalog.image_root(item) is None]
     if len(lost) == len(named):
-        return [_unreadable("no image folder is known", lost, len(named))]
+        return [_unreadable("the image folder is not known", lost, len(named))]
     refused: dict[str, list[tuple[int, str]]] = defaultdict(list)
     files: dict[str, list[int]] = defaultdict(list)
     for done, (item, path) in enumerate(named, 1):
         root = catalog.image_root(item)
         try:
             if root is None:
-                raise ImageRefused("no image folder is known", where=path)
+                raise ImageRefused("the image folder is not known", where=path)
             open_image(root, path)
             files[sha256_of(resolve_inside(root, path))].append(item)
         except ImageRefused as error:
@@ -55,11 +55,11 @@ def _unreadable(reason: str, items: list[tuple[int, str]], total: int) -> Findin
     return Finding(
         UNREADABLE,
         Severity.ERROR if outside else Severity.WARNING,
-        f"pictures that are refused: {reason}",
+        f"pictures that cannot be used: {reason}",
         len(items),
         total,
         f"{items[0][1][:120]}",
         "The paths lead to files outside the data: correct them."
         if outside
-        else "Their items count as having no picture; replace the files or empty the cells.",
+        else "Their items count as having no picture: replace the files or leave the cells empty.",
     )

@@ -43,11 +43,11 @@ def check_prompts(
         Finding(
             NAME,
             Severity.ERROR,
-            "prompts hold the target of their own query",
+            "prompts contain the target of their own request",
             len({row for row, _ in told}),
             len(prompts),
             f"prompt {row} holds {name!r}: {_excerpt(prompts[row], name)}",
-            "Build prompts from the history before the request only, and shuffle listed candidates.",
+            "Build prompts only from the history before the request, and shuffle the listed candidates.",
         )
     ]
 

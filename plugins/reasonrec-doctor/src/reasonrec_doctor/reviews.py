@@ -31,6 +31,6 @@ def check(examined: Examined) -> list[Finding]:
             len(copied),
             len(reviews),
             f"user {user}, item {item}: {text!r}",
-            "They are hidden when explanations are learned and evaluated; nothing needs to be done.",
+            "They are hidden when explanations are learned and evaluated; you need not do anything.",
         )
     ]

@@ -20,11 +20,11 @@ def check(examined: Examined) -> list[Finding]:
             Finding(
                 NAME,
                 Severity.INFO,
-                "the log has an order within each user, but no clock",
+                "the log has an order within each user, but no times",
                 len(log),
                 len(log),
                 "times are positions in each sequence",
-                "The order is taken as given; no temporal split is possible.",
+                "The order is used as given; a temporal split is not possible.",
             )
         ]
     ends = compute_user_bounds(log, dataset.n_users)
@@ -39,11 +39,13 @@ def check(examined: Examined) -> list[Finding]:
         Finding(
             NAME,
             Severity.WARNING if many else Severity.INFO,
-            f"{tied.mean():.1%} of users: the last two interactions have the same time, so their order is the file's",
+            f"for {tied.mean():.1%} of users the last two interactions have the same time, so their order "
+            "is that of the file",
             int(tied.sum()),
             len(tied),
             f"user {examined.user(int(log.users[row]))}: {examined.item(int(log.items[row - 1]))} and "
             f"{examined.item(int(log.items[row]))} at {log.times[row]}",
-            "Make sure that the file's order means something, or use the temporal split, which never cuts a tie.",
+            "Make sure that the order in the file is meaningful, or use the temporal split, which never "
+            "divides equal times.",
         )
     ]

@@ -21,11 +21,11 @@ def check(examined: Examined) -> list[Finding]:
         Finding(
             NAME,
             Severity.WARNING,
-            "times are before 1990 or after next year: probably read in the wrong unit or form",
+            "times are before 1990 or after next year, so they are probably read in the wrong unit or format",
             len(odd),
             len(log),
             f"user {examined.user(int(log.users[row]))}: {examined.item(int(log.items[row]))} "
             f"at {show_time(float(log.times[row]))}",
-            "Import again and say how they are written (--time-unit, --time-format).",
+            "Import the data again and say how times are written (--time-unit, --time-format).",
         )
     ]

@@ -58,13 +58,14 @@ class EvidentialConfig(Settings):
     """What a pipeline file may set."""
 
     source: Literal["validation", "policy"] = Field(
-        "validation", description="validation: learned here. policy: the evidence that the policy was trained to state."
+        "validation",
+        description="validation: learned here; policy: use the evidence that the policy was trained to state.",
     )
-    top: int = Field(10, ge=1, description="Best items among which the target counts as found.")
-    loss: Literal["mse", "log", "digamma"] = Field("mse", description="Of the Dirichlet: mse, log or digamma.")
+    top: int = Field(10, ge=1, description="The target counts as found if it is among this many best items.")
+    loss: Literal["mse", "log", "digamma"] = Field("mse", description="Loss of the Dirichlet: mse, log or digamma.")
     hidden: int = Field(16, ge=1, description="Units of the hidden layer.")
-    steps: int = Field(300, ge=1, description="Steps of training, at most; cross-fitting says how many.")
-    queries: int = Field(5_000, ge=1, description="Validation queries to learn on, at most.")
+    steps: int = Field(300, ge=1, description="Most training steps; cross-fitting decides how many.")
+    queries: int = Field(5_000, ge=1, description="Most validation requests to learn from.")
 
 
 class Evidential(UncertaintyEstimator[EvidentialConfig]):
@@ -136,7 +137,7 @@ class Evidential(UncertaintyEstimator[EvidentialConfig]):
         """float64[B] each: P(hit), expected entropy in units of its largest, vacuity, as the policy has them."""
         answer = self._complete_answer(batch, observation, deliberation)
         if answer is None or answer.ranking is None or not isinstance(self._policy, EvidentialPolicy):
-            raise PluginError("the evidential estimator needs a ranking of a policy that states its evidence")
+            raise PluginError("the evidential estimator needs a ranking from a policy that states its evidence")
         items = answer.ranking.items[:, : self.config.top]
         evidence = torch.from_numpy(self._policy.evidence(batch, observation, items).astype(np.float64))
         listed = torch.from_numpy(np.concatenate([items >= 0, np.ones((len(items), 1), np.bool_)], axis=1))
@@ -148,7 +149,7 @@ class Evidential(UncertaintyEstimator[EvidentialConfig]):
     def _collect_answers(self, cases: Cases, observation: Observation) -> tuple[Float64, Bool]:
         """float64[B, F] features of the policy's answers, bool[B] whether a target is among the best."""
         if self._policy is None:
-            raise PluginError("the evidential estimator has no policy to ask", fix="Name a policy in the pipeline.")
+            raise PluginError("the evidential estimator needs a policy", fix="Name a policy in the pipeline.")
         features, hits = [np.zeros((0, self.config.top + 2))], [np.zeros(0, np.bool_)]
         for start, piece in replace(cases.queries, k=self.config.top).chunks(CHUNK):
             rows = np.arange(start, start + len(piece))
@@ -171,14 +172,14 @@ class Evidential(UncertaintyEstimator[EvidentialConfig]):
         if batch.candidates is not None and batch.candidates.shape[1] == deliberation.mass.shape[1]:
             return deliberation
         if self._policy is None:
-            raise PluginError("the evidential estimator has no policy to ask", fix="Name a policy in the pipeline.")
+            raise PluginError("the evidential estimator needs a policy", fix="Name a policy in the pipeline.")
         return self._policy.deliberate(replace(batch, k=self.config.top), observation)
 
     def _features(self, deliberation: Deliberation | None, horizon: Float32) -> Float64:
         """float64[B, top + 2]: log masses of the best, of the rest, and the evidence horizon."""
         if deliberation is None or deliberation.mass is None:
             raise PluginError(
-                "the evidential estimator needs the policy's distribution, and this policy gives none",
+                "the evidential estimator needs the policy's distribution, but this policy gives none",
                 fix="Use another estimator, or a policy that fills Deliberation.mass.",
             )
         best = deliberation.mass[:, : self.config.top].astype(np.float64)

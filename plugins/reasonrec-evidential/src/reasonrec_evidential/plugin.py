@@ -12,7 +12,8 @@ def reasonrec_uncertainty() -> list[ComponentSpec]:
         ComponentSpec(
             "evidential",
             "reasonrec_evidential.estimator:Evidential",
-            "P(target not among the best), learned with a Dirichlet; vacuity as epistemic uncertainty",
+            "Probability that the target is not among the best, learned with a Dirichlet; vacuity is the "
+            "epistemic part",
             ("sequential", "direct"),
         )
     ]

@@ -69,7 +69,7 @@ class Aspects:
 
     def __init__(self, reviews: Reviews, n_items: int, settings: AspectSettings | None = None) -> None:
         if not len(reviews):
-            raise DataError("no reviews may be read, so there is nothing to learn aspects from")
+            raise DataError("no reviews may be read, so no aspects can be learned")
         settings = settings or AspectSettings()
         held = [sorted(set(split_words(text))) for text in reviews.texts]
         everything = {word for each in held for word in each}

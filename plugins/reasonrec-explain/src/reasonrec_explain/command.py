@@ -10,11 +10,11 @@ import click
 @click.command(epilog="Example: reasonrec explanations data/reviews --part valid --json")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--part", type=click.Choice(["valid", "test"]), default="valid", show_default=True,
-              help="Which requests; look at the test part only once.")  # fmt: skip
+              help="Which requests to use; look at the test part only once.")  # fmt: skip
 @click.option("--split", "kind", type=click.Choice(["leave-one-out", "temporal", "ratio"]), default="leave-one-out",
-              show_default=True, help="How interactions are divided.")  # fmt: skip
+              show_default=True, help="How interactions are split.")  # fmt: skip
 @click.option("--reference", type=click.Choice(["sentence", "review", "summary"]), default="sentence",
-              show_default=True, help="Which part of a review an explanation is compared with.")  # fmt: skip
+              show_default=True, help="Which part of a review to compare explanations with.")  # fmt: skip
 @click.option(
     "--seed",
     type=click.IntRange(min=0),

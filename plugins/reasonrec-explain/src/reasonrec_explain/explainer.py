@@ -55,9 +55,9 @@ class Explainer:
         """
         if data.reviews is None:
             raise ConfigError(
-                "the data has no reviews to explain out of",
+                "the data has no reviews to build explanations from",
                 where="policy.explanations",
-                fix='Give data with reviews, or set explanations = "written".',
+                fix='Use data with reviews, or set explanations = "written".',
             )
         return cls(data.reviews(), items, settings, data.seed)
 
@@ -98,7 +98,9 @@ class Explainer:
         try:
             table = pq.read_table(folder / FILE)
         except (OSError, pa.ArrowInvalid) as error:
-            raise DataError(f"not what was saved ({error})", where=str(folder / FILE), fix="Fit again.") from error
+            raise DataError(
+                f"the file has changed since it was saved ({error})", where=str(folder / FILE), fix="Fit again."
+            ) from error
         users, reviewed, times = (table.column(name).to_numpy() for name in ("users", "items", "times"))
         texts, summaries = (np.array(table.column(n).to_pylist(), np.object_) for n in ("texts", "summaries"))
         values = table.column("values").to_numpy() if "values" in table.column_names else None

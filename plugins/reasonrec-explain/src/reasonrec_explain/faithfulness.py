@@ -141,7 +141,10 @@ class _Answer:
 def _answer(policy: EditedPolicy, batch: QueryBatch, edits: Edits | None, k: int) -> _Answer:
     found = policy.deliberate(batch, edits)
     if found.ranking is None or found.mass is None:
-        raise PluginError("the answer states no mass", fix="An editable policy gives the mass of what it ranks.")
+        raise PluginError(
+            "the answer gives no probabilities (mass)",
+            fix="An editable policy must give the probability (mass) of what it ranks.",
+        )
     return _Answer(found.ranking.items, found.mass.astype(np.float64), found.ranking.items[:, :k])
 
 

@@ -16,7 +16,7 @@ LABELS_SHOWN = 4
 
 
 class ItemTextSettings(TextLimits):
-    """What is said of an item."""
+    """What a prompt says about an item."""
 
     fields: tuple[str, ...] | None = None
     """Item fields that follow the title; by default those of brand, categories, department, color and director that

@@ -17,9 +17,9 @@ def reasonrec_metrics() -> list[ComponentSpec]:
     """What explanations are measured by."""
     explained = "reasonrec_explain.metric_info"
     return [
-        ComponentSpec("rouge-l", f"{explained}:ROUGE_L", "Longest common word order with a review", ("explain",)),
-        ComponentSpec("bleu-4", f"{explained}:BLEU_4", "Shared runs of words with the users' words", ("explain",)),
-        ComponentSpec("verified", f"{explained}:VERIFIED", "Share of claims that the evidence holds", ("explain",)),
+        ComponentSpec("rouge-l", f"{explained}:ROUGE_L", "Longest common word sequence with a review", ("explain",)),
+        ComponentSpec("bleu-4", f"{explained}:BLEU_4", "Runs of words shared with the users' reviews", ("explain",)),
+        ComponentSpec("verified", f"{explained}:VERIFIED", "Share of claims that the evidence confirms", ("explain",)),
     ]
 
 

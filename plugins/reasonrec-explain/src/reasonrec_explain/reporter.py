@@ -83,7 +83,7 @@ def _measure(run: EvaluatedRun, label: str) -> dict[str, Any]:
     settings, queries, seed = run.config.evaluate, run.first.cases.queries, run.config.seed
     rows = choose_queries(queries, settings.faithfulness, seed)
     if not len(rows):
-        return {"skipped": f"no test query has {SHORTEST} history entries"}
+        return {"skipped": f"no test request has {SHORTEST} history entries"}
     effects = measure_effects(
         EditedPolicy.of(run.agent),
         queries.take(rows),

@@ -117,6 +117,6 @@ class FrameDataset(Dataset):
         catalog = self.catalog
         pictures = sum(path is not None for path in catalog.image_paths) if catalog.images else 0
         rows = [("users", f"{self.n_users:,}"), ("items", f"{self.n_items:,}"), ("interactions", f"{len(self):,}")]
-        rows += [("fields of items", ", ".join(catalog.fields) or "none"), ("pictures", f"{pictures:,}")]
-        rows += [("time", "a clock" if self.has_clock else "the order of the rows alone")]
+        rows += [("item fields", ", ".join(catalog.fields) or "none"), ("pictures", f"{pictures:,}")]
+        rows += [("time", "a clock" if self.has_clock else "only the order of the rows")]
         return make_table([self.name, ""], rows) + make_paragraphs(f"Note: {note}." for note in self.notes)

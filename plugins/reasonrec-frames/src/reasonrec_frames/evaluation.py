@@ -136,7 +136,7 @@ def _show(found: Estimate | None) -> str:
 def _say(row: PairedComparison, facts: Mapping[str, MetricFacts]) -> str:
     """``mine beats popularity: NDCG@10 +0.0123 (0.0101 to 0.0145), p = 0.0002.``"""
     p = row.p if row.p_corrected is None else row.p_corrected
-    verb = "cannot be told apart from"
+    verb = "not measurably different from"
     if p is not None and p < LEVEL and row.difference:
         verb = "beats" if (row.difference > 0) != _is_better_low(row.metric, facts) else "is behind"
     interval = "" if row.low is None or row.high is None else f" ({_sign(row.low)} to {_sign(row.high)})"

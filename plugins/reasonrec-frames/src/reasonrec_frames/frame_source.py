@@ -188,7 +188,7 @@ def _name_pictures(items: SourceTable, folder: Path) -> SourceTable:
         raise DataError(
             "no picture is named after an item id",
             where=str(folder),
-            fix="Call them ID.jpg, or name them in a column image.",
+            fix="Name them ID.jpg, or give their names in a column image.",
         )
     return SourceTable(items.table.append_column("image", found), items.path, items.place)
 
@@ -198,4 +198,4 @@ def _refuse_absent(items: SourceTable, folder: Path) -> None:
     paths = [str(path) for path in items.table.column("image").drop_null()[:LOOK_AT].to_pylist()]
     if paths and not any((folder / path).is_file() for path in paths):
         fix = "The paths in the column image are relative to images=."
-        raise DataError(f"none of the pictures is there; the first would be {paths[0]!r}", where=str(folder), fix=fix)
+        raise DataError(f"none of the pictures exists; the first would be {paths[0]!r}", where=str(folder), fix=fix)

@@ -106,8 +106,8 @@ def evaluate_lists(
 def _split_for_lists(dataset: Dataset, split: str | Mapping[str, Any] | None, registry: Registry) -> Split:
     cut = make_split(dataset, read_split(split), registry)
     if cut.test.queries.task is not Task.SEQUENTIAL:
-        what = "the split asks about clicks, not for lists"
-        raise ConfigError(what, where="evaluate", fix='Choose another: split="leave-one-out".')
+        what = "the split is about clicks, not lists"
+        raise ConfigError(what, where="evaluate", fix='Choose another one, such as split="leave-one-out".')
     return cut
 
 
@@ -178,11 +178,12 @@ class _Judge:
             read.ranking, cases, self.ks, n_items=n_items, item_counts=self.counts, metrics=self.metrics
         )
         if found.rank is not None and not found.rank.any():
-            why = "do they come from a model that left out what its users did before, the test part included?"
-            self.notes.append(f"{name}: no list holds a test item within {max(self.ks)} places: {why}")
+            why = "did their model leave out everything that users did, including the test part?"
+            self.notes.append(f"{name}: no list has a test item among its first {max(self.ks)}: {why}")
         if short := found.counts["short"]:
             self.notes.append(
-                f"{name}: {short:,} of {len(cases):,} lists are shorter than {max(self.ks)}: the rest is missed"
+                f"{name}: {short:,} of {len(cases):,} lists are shorter than {max(self.ks)}; missing items "
+                "count as misses"
             )
         return found
 

@@ -150,7 +150,7 @@ class SingleModel:
         if (users is None) == (history is None):
             raise ConfigError("give either users or a history", where=f"{self.name}.recommend")
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-            raise ConfigError(f"k is a whole number, at least 1 (given: {k!r})", where=f"{self.name}.recommend")
+            raise ConfigError(f"k must be a whole number of at least 1, not {k!r}", where=f"{self.name}.recommend")
         width = min(int(k), self.dataset.n_items)
         if history is not None:
             found, _ = self.dataset.catalog.known(read_names(history, "history"))
@@ -221,7 +221,7 @@ def read_names(given: Iterable[Any], what: str) -> list[str]:
         elif isinstance(each, int | np.integer) and not isinstance(each, bool):
             names.append(str(int(each)))
         else:
-            raise ConfigError(f"{each!r} is no id", where=what, fix="Ids are text or whole numbers.")
+            raise ConfigError(f"{each!r} is not an id", where=what, fix="Ids must be text or whole numbers.")
     return names
 
 
@@ -232,12 +232,14 @@ def take_values(given: Any, what: str) -> Iterable[Any]:
         ConfigError: a single id, a whole frame, or nothing that holds values.
     """
     if hasattr(given, "columns"):
-        raise ConfigError(f"{what} is a list of ids, not a frame", where="recommend", fix="Name the column of its ids.")
+        raise ConfigError(
+            f"{what} must be a list of ids, not a frame", where="recommend", fix="Pass its column of ids."
+        )
     if hasattr(given, "to_pylist"):  # Arrow's values are no numbers or texts by themselves
         values: list[Any] = given.to_pylist()
         return values
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise ConfigError(f"{what} is a list of ids, not {given!r}", where="recommend")
+        raise ConfigError(f"{what} must be a list of ids, not {given!r}", where="recommend")
     return given
 
 
@@ -251,7 +253,7 @@ def find_users(dataset: Dataset, users: Literal["all"] | Iterable[Any] | None) -
         names = UserList.of(dataset, users if isinstance(users, str) else take_values(users or (), "users")).names
     for name in names:
         if name not in dataset.user_index:
-            raise DataError(f"unknown user {name!r}", where="users", fix="Give what they did: history=[...].")
+            raise DataError(f"unknown user {name!r}", where="users", fix="Pass what they did: history=[...].")
     return np.array([dataset.user_index[name] for name in names], dtype=np.int32)
 
 

@@ -60,7 +60,7 @@ def check_kind(kind: str | None) -> FrameKind:
             found: FrameKind = known
             return found
     there = [known for known in get_args(FrameKind) if find_spec(known)]
-    raise ConfigError(f"no frames of {kind!r} can be made", where="frames", fix=f"Installed: {', '.join(there)}.")
+    raise ConfigError(f"{kind!r} frames cannot be created", where="frames", fix=f"Installed: {', '.join(there)}.")
 
 
 def read_frame(frame: Any, name: str) -> pa.Table:
@@ -86,7 +86,7 @@ def read_frame(frame: Any, name: str) -> pa.Table:
         names = [str(column) for column in opened.columns]
         columns = [opened.get_column(column) for column in opened.columns]
     except nw.exceptions.DuplicateError as error:
-        raise DataError("two columns have one name", where=name, fix="Name every column once.") from error
+        raise DataError("two columns have the same name", where=name, fix="Name every column once.") from error
     except TypeError as error:
         fix = f"Give a data frame: {READABLE}. Files are opened with Dataset.open(path)."
         raise DataError(f"{type(frame).__name__} is not a data frame that can be read", where=name, fix=fix) from error
@@ -136,6 +136,6 @@ def _write_cells(cells: Sequence[Any], name: str, place: FramePlace) -> list[str
         elif cell is None or type(cell).__name__ in {"NAType", "NaTType"}:
             found.append(None)
         else:
-            what = f"{name} is of type {type(cell).__name__}, in a column of text and numbers"
-            raise DataError(what, where=place.where(row, name), fix="Use one type in a column.")
+            what = f"{name} has type {type(cell).__name__}, in a column that mixes text and numbers"
+            raise DataError(what, where=place.where(row, name), fix="Use one type per column.")
     return found

@@ -66,7 +66,7 @@ def read_lists(
     order = next((each for each in ORDERS if each in table.column_names), None)
     key = np.arange(len(table), dtype=np.float64)
     if order is None:
-        notes.append(f"{name}: neither rank nor score: the order of the rows counts")
+        notes.append(f"{name}: there is neither rank nor score, so the order of the rows counts")
     else:
         key = parse_numbers(table.column(order), order, place) * (1 if order == "rank" else -1)
     if order != "score":
@@ -75,7 +75,7 @@ def read_lists(
     best = np.lexsort((np.arange(len(key)), key, users))
     best = best[(users[best] >= 0) & (items[best] >= 0)]
     if gone := int((items[users >= 0] < 0).sum()):
-        notes.append(f"{name}: {count_words(gone, 'row')} with items that the data does not have: left out")
+        notes.append(f"{name}: {count_words(gone, 'row')} with items that are not in the data are left out")
     best = best[_first_of_each(make_pair_keys(users[best], items[best], dataset.n_items))]
     return _fill(users[best], items[best], key[best], cases, dataset.n_items, width, name, notes)
 
@@ -100,8 +100,8 @@ def _fill(
     )
     seen = contains_keys(compute_history_keys(queries.history, n_items), make_pair_keys(rows, items[source], n_items))
     if seen.any():
-        where = f"{count_words(int(seen.sum()), 'place')} held by items that the user already has"
-        notes.append(f"{name}: {where}: left out, as no system here shows those; the rest moves up")
+        where = f"{count_words(int(seen.sum()), 'place')} taken by items that the user already has"
+        notes.append(f"{name}: {where} are left out, because no system here shows such items; the others move up")
     rows, source = rows[~seen], source[~seen]
     starts = np.searchsorted(rows, np.arange(len(asked)))
     places = np.arange(len(rows)) - starts[rows]
@@ -124,13 +124,13 @@ def _pick_columns(table: pa.Table, name: str, columns: Mapping[str, str]) -> pa.
             raise DataError(f"unknown column {ours!r}", where="columns", fix=did_you_mean(ours, wanted))
         if theirs not in table.column_names:
             fix = did_you_mean(theirs, table.column_names)
-            raise DataError(f"there is no column {theirs!r} to read as {ours}", where=name, fix=fix)
+            raise DataError(f"there is no column {theirs!r} that could be read as {ours}", where=name, fix=fix)
     named = {ours: columns.get(ours, ours) for ours in wanted}
     for ours in ("user_id", "item_id"):
         if named[ours] not in table.column_names:
             there = ", ".join(table.column_names)
-            fix = f'If one of them is it, say so: columns={{"{ours}": "..."}}.'
-            raise DataError(f"no column {ours!r}; there are: {there}", where=name, fix=fix)
+            fix = f'If one of them is meant, say so: columns={{"{ours}": "..."}}.'
+            raise DataError(f"there is no column {ours!r}; the columns are: {there}", where=name, fix=fix)
     return pa.table({ours: table.column(theirs) for ours, theirs in named.items() if theirs in table.column_names})
 
 
@@ -147,7 +147,9 @@ def _refuse_double_ranks(users: Int64, rank: Float64, place: FramePlace) -> None
     if same.any():
         row = int(order[1:][same].max())
         what = f"two items of this user have the rank {rank[row]:g}"
-        raise DataError(what, where=place.where(row, "rank"), fix="Ranks are 1, 2, 3 ...; a score may have ties.")
+        raise DataError(
+            what, where=place.where(row, "rank"), fix="Ranks must be 1, 2, 3 ...; only scores may have ties."
+        )
 
 
 def _note_users(users: Int64, cases: Cases, dataset: Dataset, name: str, notes: list[str]) -> None:
@@ -159,15 +161,15 @@ def _note_users(users: Int64, cases: Cases, dataset: Dataset, name: str, notes: 
     asked = np.unique(cases.queries.users)
     there = np.unique(users[users >= 0])
     if not len(np.intersect1d(there, asked)):
-        what = f"none of the lists is of one of the {len(asked):,} users of the test part"
+        what = f"no list is for one of the {len(asked):,} users of the test part"
         example = dataset.users.column("user_id")[int(asked[0])].as_py()
-        raise DataError(what, where=name, fix=f"Ids must be equal as text, such as {example!r}.")
+        raise DataError(what, where=name, fix=f"Ids must match as text, such as {example!r}.")
     if unknown := int((users < 0).sum()):
-        notes.append(f"{name}: {count_words(unknown, 'row')} of users that the data does not have: left out")
+        notes.append(f"{name}: {count_words(unknown, 'row')} of users who are not in the data are left out")
     if elsewhere := len(np.setdiff1d(there, asked)):
-        notes.append(f"{name}: {count_words(elsewhere, 'user')} not in the test part: left out")
+        notes.append(f"{name}: {count_words(elsewhere, 'user')} who are not in the test part are left out")
     if without := len(np.setdiff1d(asked, there)):
-        notes.append(f"{name}: {without:,} of {len(asked):,} test users have no list: they count as missed")
+        notes.append(f"{name}: {without:,} of {len(asked):,} test users have no list and count as misses")
 
 
 def _first_of_each(keys: Int64) -> npt.NDArray[np.intp]:

@@ -63,7 +63,7 @@ def tabulate_recommendations(
     known = sorted(Request.__dataclass_fields__.keys() - {"user", "history", "k"})
     for name in request.keys() - {*known}:
         fix = "Write users=[...]." if name == "user" else did_you_mean(name, known)
-        raise ConfigError(f"there is no {name!r} in a request", where="recommend", fix=fix)
+        raise ConfigError(f"a request has no {name!r}", where="recommend", fix=fix)
     lists = {"history": history, **request}
     lists = {name: take_values(given, name) for name, given in lists.items() if name in IDS and given is not None}
     history, request = lists.pop("history", None), request | lists
@@ -74,7 +74,7 @@ def tabulate_recommendations(
     named = UserList.of(service.dataset, users if isinstance(users, str) else take_values(users, "users"))
     if named.unknown:
         who = "1 user is" if named.unknown == 1 else f"{named.unknown:,} users are"
-        say(f"{who} not in the data: what is recommended to them is not personalised")
+        say(f"{who} not in the data: their recommendations are not personalised")
     if because or request.get("assume") or request.get("ignore"):
         return _tabulate(((name, service.recommend(user=name, k=k, **request)) for name in named.names), because)
     found = pa.concat_tables(service.recommend_batch(named.names, k, **request))

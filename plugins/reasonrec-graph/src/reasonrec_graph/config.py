@@ -14,28 +14,30 @@ from reasonrec_core.components import Settings
 class GraphTraining(TrainerConfig):
     """How vectors are trained."""
 
-    learning_rate: float = Field(5e-3, gt=0, description="Of AdamW, at its highest.")
-    weight_decay: float = Field(1e-3, ge=0, description="Of the vectors.")
-    patience: int = Field(5, ge=1, description="Epochs without a better validation figure after which training stops.")
-    ema: float = Field(0.98, ge=0, lt=1, description="Decay of the moving average of the weights, which is kept.")
+    learning_rate: float = Field(5e-3, gt=0, description="Peak learning rate (AdamW).")
+    weight_decay: float = Field(1e-3, ge=0, description="Dimensions of the vectors.")
+    patience: int = Field(
+        5, ge=1, description="Training stops after this many epochs without improvement on validation."
+    )
+    ema: float = Field(0.98, ge=0, lt=1, description="Decay of the moving average of the weights; the average is kept.")
     batch: int = Field(
-        8192, ge=1, description="Pairs of a step. The whole graph is passed over in each, so few large steps are cheap."
+        8192,
+        ge=1,
+        description="Pairs per training step. Each step passes over the whole graph, so a few large steps are cheaper.",
     )
     loss: Literal["softmax", "bpr"] = Field(
-        "softmax", description="Softmax over cosines with sampled negatives, or BPR over inner products, as published."
+        "softmax", description="softmax: over cosines, with sampled negatives; bpr: over inner products, as published."
     )
-    negatives: int = Field(512, ge=1, description="Items drawn: per step for the softmax, per pair for BPR.")
-    popularity: float = Field(
-        0.0, ge=0, le=1, description="How much the softmax's sample follows how often items occur."
-    )
-    temperature: float = Field(0.15, gt=0, description="That cosines are divided by.")
+    negatives: int = Field(512, ge=1, description="Sampled items: per step for the softmax, per pair for BPR.")
+    popularity: float = Field(0.0, ge=0, le=1, description="How closely the softmax's sample follows item popularity.")
+    temperature: float = Field(0.15, gt=0, description="Temperature: cosines are divided by it.")
 
 
 class GraphConfig(Settings):
     """What all of them share."""
 
-    dimensions: int = Field(64, ge=1, description="Of the vectors.")
-    layers: int = Field(3, ge=0, description="Steps over the graph; the mean over all layers is the answer.")
+    dimensions: int = Field(64, ge=1, description="Dimensions of the vectors.")
+    layers: int = Field(3, ge=0, description="Layers (steps over the graph); their mean is the answer.")
     training: GraphTraining = Field(GraphTraining(), description="How it is trained.")
 
 
@@ -44,24 +46,25 @@ class SGLConfig(GraphConfig):
 
     views: Literal["edge-drop", "noise"] = Field(
         "edge-drop",
-        description="How the two views differ: each lacks some edges, or has noise in its layers (cheaper).",
+        description="How the two views differ: by dropped edges, or by noise in the layers (cheaper).",
     )
-    drop: float = Field(0.1, ge=0, lt=1, description="Share of the edges that a view lacks.")
-    noise: float = Field(0.1, ge=0, description="Length of the noise in each layer.")
-    contrast: float = Field(0.1, ge=0, description="Weight of the agreement.")
-    contrast_temperature: float = Field(0.2, gt=0, description="That the cosines of views are divided by.")
+    drop: float = Field(0.1, ge=0, lt=1, description="Share of edges that are dropped in a view.")
+    noise: float = Field(0.1, ge=0, description="Length of the noise vector in each layer.")
+    contrast: float = Field(0.1, ge=0, description="Weight of the agreement between views.")
+    contrast_temperature: float = Field(0.2, gt=0, description="Temperature: cosines between views are divided by it.")
 
 
 class AlphaRecConfig(GraphConfig):
     """AlphaRec."""
 
-    layers: int = Field(2, ge=0, description="Steps over the graph; the mean over all layers is the answer.")
+    layers: int = Field(2, ge=0, description="Layers (steps over the graph); their mean is the answer.")
     modalities: tuple[str, ...] | None = Field(
-        None, description="Item features to read; empty: all that the pipeline observes."
+        None, description="Item features to use; empty: all that the pipeline observes."
     )
-    map: Literal["mlp", "linear"] = Field("mlp", description="From features to vectors.")
+    map: Literal["mlp", "linear"] = Field("mlp", description="Hidden units of the network from features to vectors.")
     pretrained: Path | None = Field(
         None,
-        description="Folder of a fitted alpharec (RUN/stages/delegate-alpharec/component) whose map is taken as it is,"
-        " instead of training one: for a catalogue with too little of a log, observed by the same encoders.",
+        description="Folder of a fitted alpharec (RUN/stages/delegate-alpharec/component) whose network is "
+        "used as it is instead of training one: for a catalogue with too few interactions, "
+        "observed by the same encoders.",
     )

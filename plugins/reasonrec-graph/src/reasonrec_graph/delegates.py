@@ -194,7 +194,7 @@ class AlphaRec(GraphDelegate[AlphaRecConfig]):
         self._modalities = tuple(sorted(seen.features)) if config.modalities is None else config.modalities
         missing = [name for name in self._modalities if name not in seen.features]
         if missing or not self._modalities:
-            what = f"no item features are called {missing[0]!r}" if missing else "nothing is observed of the items"
+            what = f"there are no item features called {missing[0]!r}" if missing else "no item features are observed"
             raise ConfigError(what, where="alpharec", fix="Observe text or images: [observe.text].")
         features = torch.from_numpy(read_features(seen, self._modalities, np.arange(len(data.catalog))))
         network = FeatureNetwork(config, graph, features, config.map == "linear")

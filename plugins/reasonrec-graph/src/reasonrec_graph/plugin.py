@@ -13,6 +13,10 @@ def reasonrec_delegates() -> list[ComponentSpec]:
         for name, model, summary in (
             ("lightgcn", "LightGCN", "Vectors of users and items, averaged over their neighbours in the graph"),
             ("sgl", "SGL", "LightGCN whose vectors must agree between two perturbed graphs"),
-            ("alpharec", "AlphaRec", "No ids: what items read or look like, mapped and averaged over the graph"),
+            (
+                "alpharec",
+                "AlphaRec",
+                "Without ids: vectors of item text and pictures, mapped and averaged over the graph",
+            ),
         )
     ]

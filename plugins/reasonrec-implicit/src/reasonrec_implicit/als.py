@@ -21,10 +21,10 @@ MAKING = threading.Lock()
 class ALSConfig(FactorConfig):
     """Settings of `ALS`."""
 
-    regularization: float = Field(default=0.05, ge=0, description="L2 penalty of the vectors.")
-    alpha: float = Field(default=10.0, gt=0, description="Confidence of an interaction against a missing one.")
-    iterations: int = Field(default=15, ge=1, description="Rounds over users and items.")
-    threads: int = Field(default=0, ge=0, description="Threads of the fit; 0: every core. The result is the same.")
+    regularization: float = Field(default=0.05, ge=0, description="L2 penalty on the vectors.")
+    alpha: float = Field(default=10.0, gt=0, description="Confidence in an interaction, relative to a missing one.")
+    iterations: int = Field(default=15, ge=1, description="Iterations over users and items.")
+    threads: int = Field(default=0, ge=0, description="Threads for fitting; 0: one per core. The result is the same.")
 
 
 class ALS(Factors[ALSConfig]):

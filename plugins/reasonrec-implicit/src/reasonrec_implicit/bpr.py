@@ -22,13 +22,13 @@ PENALTY = 1.0
 class BPRConfig(FactorConfig):
     """Settings of `BPR`."""
 
-    learning_rate: float = Field(default=0.05, gt=0, description="Step of the stochastic gradient.")
-    regularization: float = Field(default=0.01, ge=0, description="L2 penalty of the vectors.")
+    learning_rate: float = Field(default=0.05, gt=0, description="Learning rate of the stochastic gradient descent.")
+    regularization: float = Field(default=0.01, ge=0, description="L2 penalty on the vectors.")
     iterations: int = Field(default=100, ge=1, description="Epochs.")
     threads: int = Field(
         default=1,
         ge=1,
-        description="Threads of the fit. More than one race for the vectors: faster, and never the same numbers twice.",
+        description="Threads for fitting. With more than one, fitting is faster, but the numbers differ each time.",
     )
 
 
@@ -46,7 +46,7 @@ class BPR(Factors[BPRConfig]):
         from implicit.cpu.bpr import BayesianPersonalizedRanking
 
         if (np.diff(matrix.indptr) >= matrix.shape[1]).all():
-            raise DataError("every user had every item, so no pair can be formed", where="implicit-bpr")
+            raise DataError("every user has every item, so no pair can be formed", where="implicit-bpr")
         config, total = self.config, self.config.iterations
         model = BayesianPersonalizedRanking(
             factors=config.factors,

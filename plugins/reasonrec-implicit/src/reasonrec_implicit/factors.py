@@ -27,11 +27,12 @@ from reasonrec_implicit.matrices import (
 class FactorConfig(Settings):
     """Settings that ALS and BPR share."""
 
-    factors: int = Field(default=64, ge=1, le=2048, description="Length of the vectors.")
+    factors: int = Field(default=64, ge=1, le=2048, description="Dimensions of the vectors.")
     fold_in: Literal["always", "unknown"] = Field(
         default="always",
-        description="Whose vector is computed from the history of the request: everybody's, or only that of users "
-        "whom training did not see (the others keep their trained vector, which knows nothing newer).",
+        description="Whose vector is computed from the history of the request: everybody's, or only that of "
+        "users who are not in training (the others keep their trained vector, which does not "
+        "know anything newer).",
     )
 
 

@@ -31,12 +31,12 @@ class ItemKNNConfig(Settings):
     """Settings of `ItemKNN`."""
 
     similarity: Literal["cosine", "tfidf", "bm25"] = Field(
-        default="cosine", description="Weights of the matrix whose columns are compared."
+        default="cosine", description="Weighting of the matrix whose columns are compared."
     )
-    neighbours: int = Field(default=50, ge=1, description="Neighbours kept per item (with the item itself).")
+    neighbours: int = Field(default=50, ge=1, description="Neighbours kept per item (including the item itself).")
     bm25_k1: float = Field(default=1.2, gt=0, description="Saturation of counts, for bm25.")
     bm25_b: float = Field(default=0.75, ge=0, le=1, description="Length normalisation, for bm25.")
-    threads: int = Field(default=0, ge=0, description="Threads of the fit; 0: every core. The result is the same.")
+    threads: int = Field(default=0, ge=0, description="Threads for fitting; 0: one per core. The result is the same.")
 
 
 class ItemKNN(Delegate[ItemKNNConfig]):

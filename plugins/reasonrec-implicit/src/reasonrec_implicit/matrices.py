@@ -18,7 +18,7 @@ from reasonrec_core.types import Bool, Float32, History, indptr_of
 def make_training_matrix(data: FitData, name: str) -> sparse.csr_matrix:
     """float32 CSR[n_users, n_items]: how often each user had each item in training."""
     if not len(data.train):
-        raise DataError("no training interactions to learn from", where=name)
+        raise DataError("there are no training interactions to learn from", where=name)
     ones = np.ones(len(data.train), dtype=np.float32)
     shape = (data.n_users, len(data.catalog))
     matrix = sparse.csr_matrix((ones, (data.train.users, data.train.items)), shape=shape)

@@ -22,18 +22,26 @@ FeatureTable = npt.NDArray[np.float32]
 class BoostingConfig(Settings):
     """Settings that both delegates share."""
 
-    learning_rate: float = Field(default=0.02, gt=0, le=1, description="Shrinkage of each tree.")
+    learning_rate: float = Field(default=0.02, gt=0, le=1, description="Learning rate (shrinkage of each tree).")
     leaves: int = Field(default=15, ge=2, description="Leaves per tree.")
-    min_leaf: int = Field(default=100, ge=1, description="Rows per leaf at least.")
-    l2: float = Field(default=10.0, ge=0, description="L2 penalty of leaf values.")
+    min_leaf: int = Field(default=100, ge=1, description="Least number of rows per leaf.")
+    l2: float = Field(default=10.0, ge=0, description="L2 penalty on leaf values.")
     feature_share: float = Field(default=0.4, gt=0, le=1, description="Share of the features that each tree sees.")
     row_share: float = Field(default=0.7, gt=0, le=1, description="Share of the rows that each tree sees.")
-    extra_trees: bool = Field(default=False, description="Try one random threshold per feature: less overfitting.")
-    rounds: int = Field(default=1500, ge=1, description="Trees at most; validation stops earlier.")
-    patience: int = Field(default=100, ge=1, description="Trees without a better validation before stopping.")
-    unguided_rounds: int = Field(default=200, ge=1, description="Trees where there is no validation to stop them.")
-    bags: int = Field(default=5, ge=1, le=100, description="Models of different seeds whose answers are averaged.")
-    threads: int = Field(default=2, ge=1, description="Threads of the fit. The result is the same.")
+    extra_trees: bool = Field(
+        default=False, description="Try only one random threshold per feature, against overfitting."
+    )
+    rounds: int = Field(default=1500, ge=1, description="Most trees; validation stops earlier.")
+    patience: int = Field(
+        default=100, ge=1, description="Training stops after this many trees without improvement on validation."
+    )
+    unguided_rounds: int = Field(
+        default=200, ge=1, description="Number of trees if there is no validation to stop training."
+    )
+    bags: int = Field(
+        default=5, ge=1, le=100, description="Number of models with different seeds whose answers are averaged."
+    )
+    threads: int = Field(default=2, ge=1, description="Threads for fitting. The result is the same.")
 
     def parameters(self, seed: int) -> dict[str, Any]:
         """LightGBM's parameters."""
@@ -126,8 +134,10 @@ def load_models(folder: Path) -> list[lightgbm.Booster]:
     """Read what `save_models` wrote."""
     paths = sorted(folder.glob("model-*.txt"), key=lambda p: int(p.stem.split("-")[1]))
     if not paths:
-        raise DataError("holds no model", where=str(folder), fix="Fit the delegate again.")
+        raise DataError("contains no model", where=str(folder), fix="Fit the delegate again.")
     try:
         return [lightgbm.Booster(model_str=path.read_text(encoding="utf-8")) for path in paths]
     except (lightgbm.basic.LightGBMError, UnicodeDecodeError) as error:
-        raise DataError(f"no LightGBM model ({error})", where=str(folder), fix="Fit the delegate again.") from error
+        raise DataError(
+            f"is not a LightGBM model ({error})", where=str(folder), fix="Fit the delegate again."
+        ) from error

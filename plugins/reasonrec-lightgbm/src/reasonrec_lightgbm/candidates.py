@@ -49,7 +49,7 @@ def hold_out(data: FitData, last: int, queries: int) -> tuple[Interactions, Case
         raise DataError(
             f"no user has {last + 2} training interactions, so none can be held out",
             where="lightgbm-rank",
-            fix="Give longer histories.",
+            fix="Use data with longer histories.",
         )
     rows = np.flatnonzero(held & _is_first(log, len(data.catalog)))
     if len(rows) > queries:

@@ -32,24 +32,35 @@ TASK = {"objective": "binary", "metric": ["auc", "binary_logloss"]}
 class CTRConfig(BoostingConfig):
     """Settings of `LightGBMCTR`."""
 
-    blocks: int = Field(default=12, ge=2, le=1000, description="Blocks of time that training rows are described in.")
-    learning_rate: float = Field(default=0.05, gt=0, le=1, description="Shrinkage of each tree.")
-    extra_trees: bool = Field(default=True, description="Try one random threshold per feature: less overfitting.")
-    dimensions: int = Field(default=16, ge=1, description="Each modality's vectors are compressed to so many numbers.")
+    blocks: int = Field(
+        default=12,
+        ge=2,
+        le=1000,
+        description="Number of time blocks; a training row is described by the blocks before it.",
+    )
+    learning_rate: float = Field(default=0.05, gt=0, le=1, description="Learning rate (shrinkage of each tree).")
+    extra_trees: bool = Field(
+        default=True, description="Try only one random threshold per feature, against overfitting."
+    )
+    dimensions: int = Field(default=16, ge=1, description="To how many numbers each modality's vectors are compressed.")
     without: tuple[str, ...] = Field(default=WITHOUT, description=WITHOUT_HELP)
     prequential: bool = Field(
         default=False,
-        description="Train for labels that become known at once, row by row, and answer so with score_prequential.",
+        description="Train for labels that become known immediately, row by row; answer with score_prequential.",
     )
     refresh: float = Field(
-        default=7 * 86_400.0, gt=0, description="Prequential: relearn item statistics after so long (the log's unit)."
+        default=7 * 86_400.0,
+        gt=0,
+        description="Prequential: how often item statistics are learned again (in the log's unit of time).",
     )
     evidence: str = Field(
         default="",
-        description="An installed evidential loss (dirichlet-mse of reasonrec-evidential): each row gets a Beta"
-        " distribution, and `evidence` says how much is known. Empty: log loss.",
+        description="An installed evidential loss (dirichlet-mse of reasonrec-evidential): each row gets a "
+        "Beta distribution, and `evidence` tells how much is known. Empty: log loss.",
     )
-    divergence: float = Field(default=0.01, ge=0, description="Evidence: weight of the divergence from none.")
+    divergence: float = Field(
+        default=0.01, ge=0, description="With evidence: weight of the divergence from no evidence."
+    )
 
 
 class LightGBMCTR(Delegate[CTRConfig]):
@@ -118,7 +129,7 @@ class LightGBMCTR(Delegate[CTRConfig]):
             PluginError: it was not trained with ``evidence``.
         """
         if not self.config.evidence:
-            raise PluginError("lightgbm-ctr was not trained to say how much evidence it has", fix="Set `evidence`.")
+            raise PluginError("lightgbm-ctr was not trained to state its evidence", fix="Set `evidence`.")
         table, real = self._rows.describe_batch(batch, observation)
         out = np.zeros((*real.shape, 2), dtype=np.float32)
         out[real] = predict_evidence(self._models, table)
@@ -140,7 +151,11 @@ class LightGBMCTR(Delegate[CTRConfig]):
         A protocol of its own, easier than that of `score`: report its metrics as prequential.
         """
         if not self.config.prequential:
-            raise DataError("not trained for labels that become known", where="lightgbm-ctr", fix="Set prequential.")
+            raise DataError(
+                "lightgbm-ctr was not trained for labels that become known",
+                where="lightgbm-ctr",
+                fix="Set prequential.",
+            )
         assert cases.queries.candidates is not None
         table, rows = self._describe_cases(cases, observation)
         out = np.zeros(cases.queries.candidates.size, dtype=np.float32)

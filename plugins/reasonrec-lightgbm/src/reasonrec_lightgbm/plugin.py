@@ -12,13 +12,13 @@ def reasonrec_delegates() -> list[ComponentSpec]:
         ComponentSpec(
             "lightgbm-ctr",
             "reasonrec_lightgbm.ctr:LightGBMCTR",
-            "Click probability from user, item, time, history and content, boosted trees",
+            "Click probability by boosted trees, from user, item, time, history and content",
             ("ctr",),
         ),
         ComponentSpec(
             "lightgbm-rank",
             "reasonrec_lightgbm.rank:LightGBMRank",
-            "LambdaRank over the candidates of other delegates",
+            "Ranks the candidates of other delegates again (LambdaRank)",
             ("sequential", "direct"),
         ),
     ]

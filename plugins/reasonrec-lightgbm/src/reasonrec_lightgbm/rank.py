@@ -47,26 +47,32 @@ class RankConfig(BoostingConfig):
     candidates: tuple[str, ...] = Field(
         default=("transitions",), min_length=1, description="Delegates whose best items are ranked again."
     )
-    depth: int = Field(default=100, ge=1, description="How many of its best items each of them proposes.")
+    depth: int = Field(default=100, ge=1, description="How many items each of them proposes.")
     held_out: int | None = Field(
         default=None,
         ge=1,
-        description="Last training items of each user that the ranker learns on; empty: as many as ``queries`` needs, "
-        "five at most.",
+        description="How many of each user's last training items the ranker learns from; empty: as many as "
+        "``queries`` needs, at most five.",
     )
-    queries: int = Field(default=8000, ge=1, description="Held-out items to learn on, and validation queries, at most.")
+    queries: int = Field(
+        default=8000, ge=1, description="Most held-out items to learn from, and most validation requests."
+    )
     list_share: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="Share of the held-out items that are learned on among random candidates too, so that a ranker of "
-        "the catalogue can rank given lists.",
+        description="Share of the held-out items that are also learned among random candidates, so that "
+        "given lists can be ranked too.",
     )
-    dimensions: int = Field(default=64, ge=1, description="Each modality's vectors are compressed to so many numbers.")
+    dimensions: int = Field(default=64, ge=1, description="To how many numbers each modality's vectors are compressed.")
     without: tuple[str, ...] = Field(default=WITHOUT, description=WITHOUT_HELP)
-    bags: int = Field(default=1, ge=1, le=100, description="Models of different seeds whose answers are averaged.")
-    learning_rate: float = Field(default=0.05, gt=0, le=1, description="Shrinkage of each tree.")
-    patience: int = Field(default=50, ge=1, description="Trees without a better validation before stopping.")
+    bags: int = Field(
+        default=1, ge=1, le=100, description="Number of models with different seeds whose answers are averaged."
+    )
+    learning_rate: float = Field(default=0.05, gt=0, le=1, description="Learning rate (shrinkage of each tree).")
+    patience: int = Field(
+        default=50, ge=1, description="Training stops after this many trees without improvement on validation."
+    )
 
 
 class LightGBMRank(Delegate[RankConfig]):
@@ -115,7 +121,7 @@ class LightGBMRank(Delegate[RankConfig]):
             raise DataError(
                 f"{', '.join(self.config.candidates)} proposed none of the held-out items",
                 where="lightgbm-rank",
-                fix="Raise depth, or name other delegates in candidates.",
+                fix="Raise depth, or name other delegates under candidates.",
             )
         self._items = ItemHistory.of(data.train, n_items)
         self.delegates = {name: fitted(name, replace(data, workdir=None)) for name in self.config.candidates}
@@ -185,10 +191,10 @@ class LightGBMRank(Delegate[RankConfig]):
         names = self.config.candidates
         if len(set(names)) < len(names) or "lightgbm-rank" in names:
             raise ConfigError(
-                f"candidates names a delegate twice or itself: {', '.join(names)}", where="lightgbm-rank.candidates"
+                f"candidates contains a delegate twice, or itself: {', '.join(names)}", where="lightgbm-rank.candidates"
             )
         if data.delegate is None:
-            raise DataError("the pipeline offers no delegates to take candidates from", where="lightgbm-rank")
+            raise DataError("the pipeline has no delegates that could propose candidates", where="lightgbm-rank")
         return data.delegate
 
     def _describe(

@@ -25,29 +25,29 @@ LLAVA = "llava-hf/llava-1.5-7b-hf"
 class LlavaConfig(Settings):
     """Settings of `LlavaEncoder`."""
 
-    model: str = Field(LLAVA, description="Hub name or folder of an image-text-to-text model of transformers.")
+    model: str = Field(LLAVA, description="Hub name or folder of an image-text-to-text model (transformers).")
     revision: str | None = Field(None, description="Branch, tag or commit on the hub.")
     modality: Literal["item", "image", "text"] = Field(
-        "item", description="What is read of an item; item: its image and its text, or the one that it has."
+        "item", description="What is read of an item; item: its image and its text, or whichever it has."
     )
     fields: tuple[str, ...] | None = Field(
-        None, description="Item fields that make up the text, in this order; all text fields if not set."
+        None, description="Item fields that form the text, in this order; all text fields if not set."
     )
     prompt: str = Field(
         "Product: {}\nDescribe in one word what kind of product this is and who wants it.",
         pattern=r"\{\}",
-        description="What the model is asked; the item's text stands in the braces.",
+        description="The question to the model; {} stands for the text of the item.",
     )
-    max_characters: int = Field(1000, ge=8, description="Of an item's text; the rest is cut.")
-    layer: int = Field(-1, description="Whose states are taken: -1 the last one's, -2 the one's before.")
+    max_characters: int = Field(1000, ge=8, description="Most characters of an item's text; the rest is cut.")
+    layer: int = Field(-1, description="Layer whose states are used: -1 the last, -2 the one before.")
     pooling: Literal["last", "mean"] = Field(
-        "last", description="last: the state in which the model is about to answer; mean: of all places."
+        "last", description="last: the state just before the answer; mean: the mean over all positions."
     )
     normalize: bool = Field(True, description="Scale every vector to length 1.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Of the weights; auto: bfloat16 on a GPU that has it, else float32."
+        "auto", description="Number type of the weights; auto: bfloat16 on a GPU that supports it, otherwise float32."
     )
-    device: str = Field("auto", description="'cpu', 'cuda', 'mps', or auto: the fastest that there is.")
+    device: str = Field("auto", description="'cpu', 'cuda', 'mps', or auto: the fastest available.")
     batch: int = Field(8, ge=1, description="Items per forward pass.")
 
 

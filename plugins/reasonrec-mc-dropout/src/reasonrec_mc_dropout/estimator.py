@@ -22,9 +22,9 @@ FILE = "passes.json"
 class MCDropoutConfig(Settings):
     """What a pipeline file may set."""
 
-    passes: int = Field(20, ge=2, description="Networks that are drawn; an ensemble answers with its members.")
+    passes: int = Field(20, ge=2, description="Number of networks that are sampled; an ensemble uses its members.")
     rest: bool = Field(
-        True, description="Count the mass off the list, spread evenly over all other items; else the list is all."
+        True, description="Also count the probability outside the list, spread evenly over all other items."
     )
 
 
@@ -46,7 +46,7 @@ class MCDropout(UncertaintyEstimator[MCDropoutConfig]):
         """The policy must be a `StochasticPolicy`."""
         if not isinstance(policy, StochasticPolicy):
             raise PluginError(
-                f"several passes need a policy that can draw networks, which {type(policy).__name__} cannot",
+                f"mc-dropout needs a policy that can sample networks, which {type(policy).__name__} cannot",
                 fix="Use a policy with `samples` (dropout or an ensemble), or another estimator such as `entropy`.",
             )
         self._policy = policy
@@ -58,9 +58,9 @@ class MCDropout(UncertaintyEstimator[MCDropoutConfig]):
     def estimate(self, batch: QueryBatch, observation: Observation, deliberation: Deliberation | None) -> Uncertainty:
         """From ``config.passes`` passes over the items of ``deliberation.ranking``."""
         if self._policy is None:
-            raise PluginError("the mc-dropout estimator has no policy to ask", fix="Name a policy in the pipeline.")
+            raise PluginError("the mc-dropout estimator needs a policy", fix="Name a policy in the pipeline.")
         if deliberation is None or deliberation.ranking is None:
-            raise PluginError("the mc-dropout estimator needs a ranking, and this answer has none")
+            raise PluginError("the mc-dropout estimator needs a ranking, but this answer has none")
         items = deliberation.ranking.items
         drawn = self._policy.samples(batch, observation, items, self.config.passes, self._seed)
         found = split_entropy(check_samples(drawn, items), items >= 0, self._others(batch, items))

@@ -17,16 +17,16 @@ class ProfileConfig(Settings):
     fields: tuple[str, ...] | None = Field(
         default=None, description="Item fields to infer; empty: those whose labels repeat (category, brand...)."
     )
-    max_fields: int = Field(default=6, ge=0, description="At most this many fields are found.")
+    max_fields: int = Field(default=6, ge=0, description="Most fields that are found automatically.")
     neighbours: int = Field(default=50, ge=1, description="Nearest items kept per item and modality.")
     power: float = Field(default=6.0, gt=0, description="Power of the cosine between items.")
     groups: bool = Field(
-        default=True, description="Infer groups of items that look or read alike to users, as fields of their own."
+        default=True, description="Also infer groups of items that users treat as alike, as fields of their own."
     )
-    dimensions: int = Field(default=128, ge=1, description="Principal components of features that are kept, at most.")
-    max_history: int = Field(default=50, ge=1, description="Only this many newest history items are evidence.")
-    fit_queries: int = Field(default=6000, ge=1, description="Validation queries that the mixture is fitted on.")
-    trials: int = Field(default=600, ge=1, description="Mixtures that may be tried.")
+    dimensions: int = Field(default=128, ge=1, description="Most principal components kept of the features.")
+    max_history: int = Field(default=50, ge=1, description="How many of the newest history items count as evidence.")
+    fit_queries: int = Field(default=6000, ge=1, description="Validation requests that the mixture is fitted on.")
+    trials: int = Field(default=600, ge=1, description="How many mixtures may be tried.")
     transitions: TransitionsConfig = Field(
-        default=TransitionsConfig(search_queries=1500, trials=50), description="Of the co-occurrence expert."
+        default=TransitionsConfig(search_queries=1500, trials=50), description="Settings of the co-occurrence expert."
     )

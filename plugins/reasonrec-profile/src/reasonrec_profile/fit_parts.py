@@ -39,7 +39,7 @@ def choose_modalities(config: ProfileConfig, data: FitData) -> tuple[str, ...]:
     for name in config.modalities or ():
         if name not in features:
             fix = f"Observed: {', '.join(sorted(features)) or 'none'}."
-            raise ConfigError(f"no item features are called {name!r}", where="modalities", fix=fix)
+            raise ConfigError(f"there are no item features called {name!r}", where="modalities", fix=fix)
     return tuple(sorted(features)) if config.modalities is None else config.modalities
 
 

@@ -79,7 +79,7 @@ def fit_parts(config: ProfileConfig, data: FitData) -> FittedParts:
         ConfigError: a modality or field that does not exist.
     """
     if not len(data.train):
-        raise DataError("no training interactions to learn from", where="profile")
+        raise DataError("there are no training interactions to learn from", where="profile")
     pairs = _pairs(config, data)
     counts = data.train.count_items(len(data.catalog))
     popularity, half_life = _popularity(data, pairs)

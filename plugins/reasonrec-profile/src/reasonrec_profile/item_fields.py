@@ -100,7 +100,9 @@ def find_fields(catalog: Catalog, counts: Float32, wanted: Sequence[str] | None,
         field = _field(catalog, name, counts, strict=False)
         if field is None:
             raise ConfigError(
-                f"field {name!r} has no label that occurs on {MIN_ITEMS} items", where="fields", fix="Leave it out."
+                f"field {name!r} has no label that at least {MIN_ITEMS} items share",
+                where="fields",
+                fix="Leave it out.",
             )
         fields.append(field)
     return tuple(fields)

@@ -12,7 +12,7 @@ def reasonrec_policies() -> list[ComponentSpec]:
         ComponentSpec(
             "profile",
             "reasonrec_profile.policy:Profile",
-            "Explicit steps over co-occurrence, text and images; only their mixture is trained",
+            "Explicit steps over co-occurrence, text and images; only their mixture is fitted",
             ("sequential", "direct"),
         )
     ]

@@ -56,7 +56,7 @@ def read_model(folder: Path) -> ProfileModel:
         weights = MixtureWeights.from_dict(stored["weights"])
         return ProfileModel(experts, fields, arrays["popularity"], weights, stored["report"], stored["half_life"])
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"not a saved profile ({error})", where=str(folder), fix="Fit again.") from error
+        raise DataError(f"is not a saved profile ({error})", where=str(folder), fix="Fit again.") from error
 
 
 def _describe(part: Expert | ItemField, names: tuple[str, ...]) -> dict[str, Any]:

@@ -95,12 +95,12 @@ def _warn(examined: ExaminedData, choices: Choices) -> None:
     if not time["clock"] and examined.split["kind"] != "predefined":
         if examined.facts["format"] == TABLES:
             choices.warnings.append(
-                "NO TIMES WERE FOUND. The order of the rows stands for time, oldest first, unless a column numbers "
-                "them: if that is not so, results mean nothing. Name the column, if there is one: "
-                "--column timestamp=NAME."
+                "NO TIMES WERE FOUND. The rows are assumed to be in order of time, oldest first. If they "
+                "are not, the results mean nothing. If there is a column with times, name it: --column "
+                "timestamp=NAME."
             )
         else:
-            choices.hints.append("This layout tells in which order things happened, and not when.")
+            choices.hints.append("This layout tells in which order things happened, but not when.")
     if time.get("implausible"):
         choices.warnings.append(f"{time['implausible']:,} times are before 1990 or after next year.")
     for each in examined.findings:
@@ -113,13 +113,15 @@ def _choose_clicks(examined: ExaminedData, choices: Choices, registry: Registry)
     """Rows with labels: the probability of a click."""
     if "lightgbm-ctr" not in registry.names(Kind.DELEGATE):
         raise ConfigError(
-            "validation and test are rows with labels 0 and 1, and nothing is installed that tells clicks",
+            "validation and test are rows with labels 0 and 1, but nothing that predicts clicks is installed",
             where="quickstart",
             fix="pip install 'reasonrec[lightgbm]'.",
         )
-    labelled = "Validation and test are rows with labels 0 and 1: each is asked for its P(click)."
-    choices.parts.append(Choice({"delegates": ["lightgbm-ctr"]}, [labelled, "Boosted trees tell it."]))
-    choices.parts.append(Choice({"evaluate": {"tasks": ["ctr"]}}, ["What is asked: AUC, log loss."]))
+    labelled = (
+        "Validation and test are rows with labels 0 and 1: the task is to predict the probability of a click for each."
+    )
+    choices.parts.append(Choice({"delegates": ["lightgbm-ctr"]}, [labelled, "Boosted trees predict it."]))
+    choices.parts.append(Choice({"evaluate": {"tasks": ["ctr"]}}, ["Measured by AUC and log loss."]))
 
 
 def _choose_ranking(examined: ExaminedData, choices: Choices, registry: Registry, *, best: bool) -> None:
@@ -128,33 +130,36 @@ def _choose_ranking(examined: ExaminedData, choices: Choices, registry: Registry
     large = facts["items"] > MOST_ITEMS or facts["interactions"] > MOST_INTERACTIONS
     if best:
         if "chain" not in installed:
-            fix = "pip install 'reasonrec[chain]', or leave --best out."
+            fix = "pip install 'reasonrec[chain]', or leave out --best."
             raise ConfigError("the policy chain is not installed", where="--best", fix=fix)
-        said = "The best ranking: a policy whose steps are trained. It takes minutes, for large data hours."
+        said = "The best ranking: a policy whose steps are trained. It takes minutes, or hours for large data."
         choices.parts.append(Choice({"policy": "chain"}, [said]))
     elif large:
-        choices.hints.append("For so much data delegates alone answer, without reasons. --best trains a policy.")
+        choices.hints.append("With this much data only delegates answer, without reasons. --best trains a policy.")
     elif "profile" in installed:
-        said = "A first answer soon: explicit steps over co-occurrence and content, nothing to train."
+        said = "A first answer quickly: explicit steps over co-occurrence and content, without training."
         choices.parts.append(Choice({"policy": "profile"}, [said, 'The best ranking takes longer: policy = "chain".']))
-    why = ["Cheap models beside it: what sells best, what follows what."]
+    why = ["Cheap models beside it: what sells best, and what follows what."]
     delegates = ["popularity", "transitions"]
     if "implicit-als" in registry.names(Kind.DELEGATE):
         delegates.append("implicit-als")
-        why.append("implicit-als factorises who chose what.")
+        why.append("implicit-als: a matrix factorisation of who chose what.")
     else:
-        choices.hints.append("Matrix factorisation as a further baseline: pip install 'reasonrec[implicit]'.")
+        choices.hints.append("Matrix factorisation as another baseline: pip install 'reasonrec[implicit]'.")
     choices.parts.append(Choice({"delegates": delegates}, why))
 
 
 def _choose_split(examined: ExaminedData) -> Choice:
     settings = examined.split
     if settings["kind"] == "predefined":
-        return Choice({"split": settings}, ["The data comes with its own parts."])
-    why = ["Each user's last item is tested, the one before validates: the past tells the future, never the reverse."]
+        return Choice({"split": settings}, ["The data comes with its own parts (train, validation, test)."])
+    why = [
+        "Each user's last item is the test, the one before it is for validation: the past predicts the "
+        "future, never the reverse."
+    ]
     if "min_value" in settings:
         why.append("Values are labels 0 and 1: what users chose are the rows with 1.")
-        why.append("P(click) row by row needs train, valid and test files, or a column `part`.")
+        why.append("Predicting clicks row by row needs train, valid and test files, or a column `part`.")
     return Choice({"split": settings}, why)
 
 
@@ -170,7 +175,8 @@ def _choose_features(examined: ExaminedData, choices: Choices, registry: Registr
             continue
         if facts["items"] * share > most and not best:
             choices.hints.append(
-                f"{share:.0%} of the items have {words}; to encode so many takes longer than a first answer: --best."
+                f"{share:.0%} of the items have {words}; encoding that many takes too long for a first "
+                "answer: use --best."
             )
             continue
         state = find_encoder(modality, registry)
@@ -178,9 +184,9 @@ def _choose_features(examined: ExaminedData, choices: Choices, registry: Registr
             choices.hints.append(f"{share:.0%} of the items have {words}, but {state.missing}: {state.install}.")
             continue
         observe[modality] = {"encoder": state.name}
-        why.append(f"{share:.0%} of the items have {words}; the encoder {state.name} looks at them ({state.weights}).")
+        why.append(f"{share:.0%} of the items have {words}; the encoder {state.name} reads them ({state.weights}).")
     if facts["image"] and not facts["images_folder_exists"]:
-        choices.warnings.append("Items name pictures, but the folder of pictures is missing, so none is looked at.")
+        choices.warnings.append("Items name pictures, but the folder of pictures is missing, so pictures are not used.")
     if observe:
         choices.parts.append(Choice({"observe": observe}, why))
 
@@ -190,12 +196,12 @@ def _choose_rest(choices: Choices, registry: Registry, *, best: bool) -> None:
     reasons = any("policy" in each.table for each in choices.parts)
     if reasons and "threshold" in registry.names(Kind.ROUTER):
         why = [
-            "A delegate answers where validation proves that this costs nothing and saves time; else nobody does.",
-            "The router also says how sure each answer is. Other goals: share = 0.35, max_loss = 0.01.",
+            "A delegate answers only where validation shows that this costs nothing and saves time.",
+            "The router also tells how sure each answer is. Other goals: share = 0.35, max_loss = 0.01.",
         ]
         choices.parts.append(Choice({"router": {"goal": "free"}}, why))
     measured: dict[str, Any] = {} if best else {"faithfulness": TESTED, "latency_sample": TESTED}
-    why = [] if best else ["A first look: fewer queries are edited and timed than by default (500 and 200)."]
+    why = [] if best else ["For a first look, fewer requests are edited and timed than by default (500 and 200)."]
     if reasons and "faithfulness" not in registry.names(Kind.REPORTER):
         measured["faithfulness"] = 0
         why.append("Whether the steps cause the answers is not measured: reasonrec-explain is not installed.")

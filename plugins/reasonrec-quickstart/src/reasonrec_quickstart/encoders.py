@@ -41,7 +41,7 @@ def find_encoder(modality: str, registry: Registry) -> EncoderState:
         with registry.guard(Kind.ENCODER, name, "weights_info"):
             found = component.weights_info(component.Config())
     except WeightsError:
-        return EncoderState(name, missing=f"the weights of the encoder {name!r} are not found", install=install)
+        return EncoderState(name, missing=f"the weights of the encoder {name!r} were not found", install=install)
     except PluginError as error:
         return EncoderState(name, missing=f"the encoder {name!r} does not work here ({error.what})", install=install)
     return EncoderState(name, weights=str(found.get("source") or name))

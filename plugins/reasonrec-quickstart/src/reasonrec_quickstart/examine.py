@@ -64,7 +64,7 @@ def examine_data(path: Path, source: dict[str, Any], progress: Progress) -> Exam
     """
     dataset = open_or_import(path, **source)
     if not len(dataset):
-        raise DataError("holds no interactions", where=str(path), fix="Give a log of what users did.")
+        raise DataError("contains no interactions", where=str(path), fix="Use a log of what users did.")
     split = choose_split(dataset)
     names = [name for name in CHECKS if name not in SKIPPED]
     findings, made = examine_dataset(dataset, SplitConfig(**split), checks=names, progress=progress)

@@ -23,7 +23,7 @@ MARK = "# As quickstart wrote it: "
 
 def render_pipeline(choices: Choices, examined: ExaminedData, path: Path) -> str:
     """The text of the file that will lie at ``path``."""
-    times = examined.times or "no times: the order of the rows stands for them"
+    times = examined.times or "no times: the order of the rows is used instead"
     head = [
         f"Written by reasonrec quickstart. Change what you like, then: reasonrec run {path}",
         f"{examined.dataset.name}: {examined.size}; {times}.",
@@ -35,9 +35,9 @@ def render_pipeline(choices: Choices, examined: ExaminedData, path: Path) -> str
     for each in (*flat, *(each for each in choices.parts if each not in flat)):
         lines += ["", *_comment(each.why), tomli_w.dumps(dict(each.table)).strip()]
     if choices.hints:
-        lines += ["", *_comment(["More could be made of this data:", *(f"- {hint}" for hint in choices.hints)])]
+        lines += ["", *_comment(["What else this data could be used for:", *(f"- {hint}" for hint in choices.hints)])]
     if choices.remarks:
-        of_prompts = "Only of language models, should one be the policy later:"
+        of_prompts = "Only for language models, if one becomes the policy later:"
         lines += ["", *_comment([of_prompts, *(f"- {remark}" for remark in choices.remarks)])]
     text = "\n".join(lines) + "\n"
     return f"{text}{MARK}{content_hash(text)[:16]}\n"
@@ -73,7 +73,7 @@ def write_pipeline(text: str, path: Path) -> None:
     """
     if path.exists() and not is_ours(path):
         fix = f"Run it as it is (reasonrec run {path}), or choose another --out."
-        raise ConfigError("this file was written or edited by somebody else", where=str(path), fix=fix)
+        raise ConfigError("this file was edited, or not written by quickstart", where=str(path), fix=fix)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
 

@@ -24,18 +24,22 @@ Examples:
 
 @click.command("quickstart", epilog=EPILOG)
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--best", is_flag=True, help="The best ranking instead of a first answer: policy chain, all encoded.")
+@click.option(
+    "--best",
+    is_flag=True,
+    help="Train the best ranking (policy chain, all items encoded) instead of a quick first answer.",
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder.  [default: runs/NAME]")
 @click.option("--dry-run", is_flag=True, help="Write the pipeline file, and stop.")
-@click.option("--final/--no-final", default=True, help="Fit final models, which have seen everything.  [default: on]")
+@click.option("--final/--no-final", default=True, help="Fit final models, which learn from all data. [default: on]")
 @source_options
 def quickstart_command(
     path: Path, best: bool, out: Path | None, dry_run: bool, final: bool, source: dict[str, Any]
 ) -> None:
     """Look at the data in PATH, write a pipeline file for it, run it, and fit the models that are served.
 
-    The file DIR.toml says why each thing was chosen and is yours to change: `reasonrec run DIR.toml --out DIR`. A
-    first answer takes a minute or a few, most of them for encoding texts and pictures; --best takes longer.
+    The file DIR.toml gives the reason for each choice and is yours to change: `reasonrec run DIR.toml --out DIR`. A
+    first answer takes one or a few minutes, most of it for encoding texts and pictures; --best takes longer.
     """
     from reasonrec_core.cli import console
     from reasonrec_core.registry import Registry

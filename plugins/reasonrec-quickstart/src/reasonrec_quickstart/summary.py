@@ -27,7 +27,10 @@ def summarise_run(results: Results, asked: int) -> list[str]:
     label = find_speaker(results)
     found = results.systems[label]
     if "AUC" in found:
-        return [f"{label} tells clicks with AUC {_interval(found['AUC'])} on {asked:,} test queries (.5 is a coin)."]
+        return [
+            f"{label} predicts clicks with an AUC of {_interval(found['AUC'])} on {asked:,} test "
+            "requests (0.5 is no better than a coin)."
+        ]
     quality, hit = metric_name("NDCG", K), metric_name("HR", K)
     said = f"{label} has the next item among its first {K} for {_share(found[hit])} of {asked:,} test users"
     best_sellers = results.systems.get(POPULARITY)
@@ -53,11 +56,14 @@ def _compare(results: Results, label: str, metric: str) -> str:
         if row.metric == metric and {row.a, row.b} == {label, POPULARITY}:
             better = row.difference > 0 if row.a == label else row.difference < 0
             if row.p_corrected is None or row.p_corrected >= ALPHA:
-                return "So few test users cannot tell it from best-sellers: more data, texts or pictures would help."
+                return (
+                    "With so few test users there is no measurable difference from best-sellers: more data, "
+                    "texts or pictures would help."
+                )
             return (
-                "That is better than best-sellers by more than chance."
+                "That is significantly better than best-sellers."
                 if better
-                else ("Best-sellers are better by more than chance: there is little to personalise by in this data.")
+                else ("Best-sellers are significantly better: this data has little to personalise by.")
             )
     return ""
 
@@ -84,14 +90,14 @@ def list_next_commands(run: Path, dataset: Dataset, verbs: Collection[str], *, r
         ranks: whether the run recommends; else it tells clicks.
     """
     folder = shlex.quote(str(run))
-    found = [(f"reasonrec report {folder}", "the table and the report again")]
+    found = [(f"reasonrec report {folder}", "show the table and the report again")]
     if not ranks:
         return found
     found.insert(
-        0, (f"reasonrec recommend {folder} --user {_example_user(dataset)} --why", "one answer and its reasons")
+        0, (f"reasonrec recommend {folder} --user {_example_user(dataset)} --why", "one answer with its reasons")
     )
     if "serve" in verbs:
-        found.insert(0, (f"reasonrec serve {folder}", "an API and a web page"))
+        found.insert(0, (f"reasonrec serve {folder}", "serve an API and a web page"))
     return found
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from reasonrec_report.number_format import format_percent
+
 
 @dataclass(frozen=True)
 class Tick:
@@ -29,13 +31,16 @@ class Scale:
         share = (value - self.low) / (self.high - self.low)
         return round(self.start + min(max(share, 0.0), 1.0) * (self.end - self.start), 2)
 
-    def ticks(self, count: int = 5) -> tuple[Tick, ...]:
-        """About ``count`` ticks at round values inside the axis."""
+    def ticks(self, count: int = 5, *, percent: bool = False) -> tuple[Tick, ...]:
+        """About ``count`` ticks at round values inside the axis; shares as ``percent``."""
         step = _round_step((self.high - self.low) / max(count, 1))
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         digits = max(0, -math.floor(math.log10(step) + 1e-9))
-        return tuple(Tick(self(i * step), f"{i * step:.{digits}f}") for i in range(first, last + 1))
+        numbers = [i * step for i in range(first, last + 1)]
+        if percent:
+            return tuple(Tick(self(value), format_percent(value, max(digits - 2, 0))) for value in numbers)
+        return tuple(Tick(self(value), f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")) for value in numbers)
 
 
 def make_axis_around(

@@ -29,7 +29,7 @@ def make_calibration_table(found: CalibrationResult) -> DelegationTable | None:
     if found.own is not None:
         rows.append((f"{found.own.of}’s own probability, all requests", found.own))
     columns = ("Answers", "Number", "Stated", "Came true", "Recalibrated by")
-    errors = ("Error of equal-width bins", "by chance", "Error of equal-mass bins", "by chance", "Brier")
+    errors = ("Error (bins of equal width)", "by chance", "Error (bins of equal mass)", "by chance", "Brier")
     lines = tuple(_line(name, each, name == "All answers") for name, each in rows)
     return DelegationTable(
         "Calibration on test, before → after recalibration on validation", (*columns, *errors), lines
@@ -38,7 +38,7 @@ def make_calibration_table(found: CalibrationResult) -> DelegationTable | None:
 
 def _line(name: str, found: RecalibratedConfidence, is_main: bool) -> Line:
     before = found.before or ConfidenceQuality()
-    kind = KINDS.get(found.kind or "", "way by way" if is_main else "–")
+    kind = KINDS.get(found.kind or "", "by route" if is_main else "–")
     cells = (
         f"{found.cases:,}" if found.cases is not None else "–",
         _share(found.mean),
@@ -55,7 +55,7 @@ def _line(name: str, found: RecalibratedConfidence, is_main: bool) -> Line:
 
 def _way(way: str) -> str:
     kind, _, delegate = way.partition(":")
-    return {"self": "of the policy", "consult": "of the policy, delegates consulted"}.get(kind, f"of {delegate}")
+    return {"self": "of the policy", "consult": "of the policy, after consulting delegates"}.get(kind, f"of {delegate}")
 
 
 def _share(value: float | None) -> str:

@@ -18,6 +18,8 @@ ALTERNATIVES, EVIDENCE = 3, 3
 """What a step shows of its alternatives and its evidence."""
 FILLER = 0.01
 """Weight below which an alternative is not worth naming."""
+INSTEAD = {"observe": "less because of", "infer": "less likely:", "decide": "followed by"}
+"""What leads over to the alternatives of a step, by its kind."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class StepView:
     weight: str
     share: float
     alternatives: tuple[tuple[str, str], ...]
+    instead: str
 
 
 @dataclass(frozen=True)
@@ -132,8 +135,8 @@ def make_item_view(
 
 def _other(other: OtherAnswer) -> OtherView:
     name = f"{other.system} (policy)" if other.role == "policy" else other.system
-    name = "the policy, delegates consulted" if other.role == "consult" else name
-    verdict = f"what was chosen is in place {other.rank}" if other.rank else f"not among its first {other.of}"
+    name = "the policy, after consulting delegates" if other.role == "consult" else name
+    verdict = f"the next choice is at rank {other.rank}" if other.rank else f"not among the first {other.of}"
     return OtherView(name, tuple(item.title.strip() or item.id for item in other.items), verdict, bool(other.rank))
 
 
@@ -144,8 +147,8 @@ def _share(value: float | None) -> float | None:
 
 def _outcome(card: Card, rank: int | None) -> str:
     if card.outcome == "hit":
-        return f"Hit in place {rank}" if rank else "Hit"
-    return f"Missed the first {len(card.ranking)}" if card.ranking and rank is None else "Missed"
+        return f"Hit at rank {rank}" if rank else "Hit"
+    return f"Not among the first {len(card.ranking)}" if card.ranking and rank is None else "Missed"
 
 
 def _route(card: Card) -> str:
@@ -153,7 +156,7 @@ def _route(card: Card) -> str:
     words = {
         "self": "Answered by the policy",
         "replace": f"Handed to {delegate}",
-        "consult": "Policy, after asking delegates",
+        "consult": "Answered by the policy, after consulting delegates",
         "abstain": "No answer given",
     }
     return words.get(card.route, card.route)
@@ -162,16 +165,18 @@ def _route(card: Card) -> str:
 def make_step_view(step: CardStep, card: Card | Explanation) -> StepView:
     """A step ready to be shown; ``card`` has the history that its evidence points at."""
     share = min(max(step.weight, 0.0), 1.0)
+    others = [(name, w) for name, w in step.alternatives[:ALTERNATIVES] if w >= FILLER]
     known = [_evidence(e, card) for e in step.evidence if not _older(e, card)]
-    shown = list(dict.fromkeys(known))[:EVIDENCE]
+    shown = [] if _names_all(step.claim, known[:EVIDENCE]) else list(dict.fromkeys(known))[:EVIDENCE]
     return StepView(
         kind=step.kind,
         claim=step.claim,
         evidence=tuple(shown),
-        more_evidence=len(step.evidence) - len(shown),
+        more_evidence=len(step.evidence) - len(shown) if shown or not known else 0,
         weight=format_percent(share),
         share=round(100 * share, 1),
-        alternatives=tuple((name, format_percent(w)) for name, w in step.alternatives[:ALTERNATIVES] if w >= FILLER),
+        alternatives=() if step.kind == "weigh" else tuple((n, format_percent(w)) for n, w in others),
+        instead=INSTEAD.get(step.kind, "then"),
     )
 
 

@@ -84,7 +84,7 @@ def draw_chart(found: DelegationCurve) -> Chart | None:
         y(found.policy),
         (x(chosen.share), y(chosen.value)) if chosen is not None and chosen.value is not None else None,
         x(limit.share) if limit is not None and limit.share else None,
-        x.ticks(),
+        x.ticks(percent=True),
         y.ticks(),
         _said(found, points),
     )
@@ -110,7 +110,7 @@ def _path(x: Scale, y: Scale, points: Sequence[tuple[float, float]]) -> str:
 def _said(found: DelegationCurve, points: Sequence[CurvePoint]) -> str:
     """What the curve shows, for who cannot see it."""
     start, end = format_value(points[0].value), format_value(points[-1].value)
-    ends = f"{start} where nothing is delegated, {end} where everything is"
+    ends = f"{start} if nothing is delegated, {end} if everything is"
     best = max(points, key=lambda p: p.value or 0.0)
     top = f"; highest, {format_value(best.value)}, at {format_percent(best.share)}"
     oracle = max((p.oracle for p in points if p.oracle is not None), default=None)
@@ -155,7 +155,7 @@ def make_quarters_table(found: DelegationCurve, costs: CostResult | None) -> Del
         cells += _quarter_cells(bill) if spent else []
         cells += [f"{bill.tokens:,.0f}" if bill else "–"] if with_tokens else []
         lines.append(Line(format_range(row.group), tuple(cells)))
-    return DelegationTable("By evidence horizon, shortest histories first", tuple(columns), tuple(lines))
+    return DelegationTable("By length of history (evidence horizon), shortest first", tuple(columns), tuple(lines))
 
 
 def _quarter_cells(bill: HorizonCost | None) -> list[str]:
@@ -187,7 +187,11 @@ def _who(row: CostRow, main: str) -> str:
     if row.kind == "system":
         return f"{row.who}, answering everything"
     way, _, delegate = row.who.partition(": ")
-    words = {"self": "kept by the policy", "consult": "policy, delegates consulted", "abstain": "no answer given"}
+    words = {
+        "self": "kept by the policy",
+        "consult": "policy, after consulting delegates",
+        "abstain": "no answer given",
+    }
     return f"of these, {words.get(way, f'handed to {delegate}' if delegate else way)}"
 
 

@@ -11,9 +11,9 @@ from reasonrec_report.cards import ItemView, StepView, make_item_view, make_step
 from reasonrec_report.thumbnails import Pictures
 
 GROUPS = (
-    ("best", "Most like what was then written"),
-    ("drawn", "Drawn at random"),
-    ("worst", "Least like what was then written"),
+    ("best", "Closest to what the user then wrote"),
+    ("drawn", "Chosen at random"),
+    ("worst", "Furthest from what the user then wrote"),
 )
 
 
@@ -94,8 +94,8 @@ def _verdict(told: Explanation) -> str:
     if told.claims is None:
         return "Claims were not checked"
     if not told.claims:
-        return "Claims nothing that could be checked"
+        return "Makes no claim that could be checked"
     true = sum(claim.verified for claim in told.claims)
     if true == len(told.claims):
-        return "Every claim verified" if true > 1 else "The claim is verified"
+        return "All claims verified" if true > 1 else "The claim is verified"
     return f"{true} of {len(told.claims)} claims verified"

@@ -12,7 +12,7 @@ from reasonrec_core.evaluate.significance import ALPHA
 from reasonrec_report.number_format import format_p_value, format_percent
 
 DONE = {"comprehensiveness": "{share} of the history ignored", "sufficiency": "only {share} of the history kept"}
-VERDICTS = {"yes": "▲ as it should be", "no": "▼ the wrong way", "even": "≈ no clear difference"}
+VERDICTS = {"yes": "▲ as expected", "no": "▼ the wrong way round", "even": "≈ no clear difference"}
 NBSP, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
 
 
@@ -142,8 +142,9 @@ def make_faithfulness_view(found: FaithfulnessResult | None) -> FaithfulnessView
     probability = [e for e in ordered if e.of == "mass" and mass]
     lists = [e for e in ordered if e.of == "list"]
     note = (
-        f"{found.n:,} test queries with at least two history entries; random history: the mean of {found.draws} draws. "
-        f"Differences with 95{NBSP}% intervals, paired bootstrap over users, corrected for their number."
+        f"{found.n:,} test requests with at least two history entries; random history: the mean of "
+        f"{found.draws} draws. Differences with 95{NBSP}% intervals (paired bootstrap over users, corrected "
+        "for the number of comparisons)."
     )
     return FaithfulnessView(
         None,
@@ -195,15 +196,15 @@ def _on_evidence(found: FaithfulnessResult) -> str:
         return ""
     row = min(rows, key=lambda e: e.share)
     start = {
-        "yes": "What the steps cite causes the answers",
-        "no": "What the steps cite matters less than other history",
-        "even": "What the steps cite matters no more than other history",
+        "yes": "The cited history causes the answers",
+        "no": "The cited history matters less than other history",
+        "even": "The cited history matters no more than other history",
     }[_verdict(row)]
     cited, random = (_change(-(value.value or 0.0) / mass) for value in (row.cited, row.random))
     p = f" ({format_p_value(row.p_corrected)})" if row.p_corrected is not None else ""
     return (
-        f"{start}: when the cited {format_percent(row.share)} of the history no longer count, the probability of the "
-        f"best item changes by {cited}; when as much random history no longer counts, by {random}{p}."
+        f"{start}: when the cited {format_percent(row.share)} of the history is ignored, the probability of "
+        f"the best item changes by {cited}; when as much random history is ignored, by {random}{p}."
     )
 
 
@@ -216,8 +217,8 @@ def _on_intent(found: FaithfulnessResult) -> str:
     fields = len(found.edits)
     over = f"mean of {fields} item fields" if fields > 1 else f"item field {_plain(found.edits[0].field)}"
     return (
-        f"When another label of the next item is assumed, the share of the first {found.k} that carries it goes from "
-        f"{format_percent(before)} to {format_percent(after)} ({over})."
+        f"When another label is assumed for the next item, the share of the first {found.k} items with that "
+        f"label goes from {format_percent(before)} to {format_percent(after)} ({over})."
     )
 
 

@@ -36,7 +36,9 @@ def draw_flow(results: ReportedResults) -> tuple[FlowStage, ...]:
     share = results.delegation.share if results.delegation else None
     if routing is not None and policy and share is not None:
         kept = 1 - share - routing.abstained
-        when = {"before": "before the policy thinks", "after": "after the policy thought"}.get(routing.stage or "", "")
+        when = {"before": "before the policy answers", "after": "after the policy has answered"}.get(
+            routing.stage or "", ""
+        )
         stages.append(FlowStage((FlowBox("Router", routing.kind or "router", when, "routed"),)))
         ways = [FlowBox("Policy", policy, _note(results, kept, "self"), "policy")]
         ways += [FlowBox("Delegate", routing.delegate or "delegate", _note(results, share, "replace"), "delegate")]

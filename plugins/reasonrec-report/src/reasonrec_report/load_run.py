@@ -54,10 +54,10 @@ def read_run(folder: Path, results: Results | None = None) -> Run:
         RunError: the folder or ``metrics.json`` is missing, or a file cannot be read or holds something else.
     """
     if not folder.is_dir():
-        raise RunError("there is no such run folder", where=str(folder), fix="Make one: reasonrec run PIPELINE.toml.")
+        raise RunError("there is no such run folder", where=str(folder), fix="Create one: reasonrec run PIPELINE.toml.")
     if not (folder / "metrics.json").is_file():
         raise RunError(
-            "the run has no metrics.json: it was not finished, or the folder is no run",
+            "the run has no metrics.json: it was not finished, or the folder is not a run",
             where=str(folder),
             fix="Finish it: reasonrec run PIPELINE.toml.",
         )

@@ -6,7 +6,9 @@ from reasonrec_core.types import format_percent as format_percent
 
 
 def format_signed(value: float, digits: int = 4) -> str:
-    """A difference as text, with its sign (a true minus)."""
+    """A difference as text, with its sign (a true minus); 0 where nothing is left of it."""
+    if round(value, digits) == 0:
+        return "0"
     return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 

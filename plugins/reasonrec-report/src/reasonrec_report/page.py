@@ -17,6 +17,7 @@ from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.io import write_text
 from reasonrec_report import plots
 from reasonrec_report.load_run import read_run
+from reasonrec_report.number_format import format_percent
 from reasonrec_report.view_model import ReportView, make_view
 
 NAME = "report.html"
@@ -55,7 +56,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update({name: getattr(plots, name) for name in FRAME})
+    environment.globals.update({name: getattr(plots, name) for name in FRAME}, percent=format_percent)
     return environment
 
 

@@ -113,12 +113,13 @@ def draw_reliability(found: ConfidenceQuality, beside: ConfidenceQuality | None 
         for g, (low, high) in zip(drawn, intervals, strict=True)
     )
     diagonal = (x(0), y(0), x(x.high), y(y.high))
-    return ReliabilityDiagram(dots, groups, len(groups) - len(drawn), diagonal, x.ticks(), y.ticks())
+    ticks = (x.ticks(percent=True), y.ticks(percent=True))
+    return ReliabilityDiagram(dots, groups, len(groups) - len(drawn), diagonal, *ticks)
 
 
 def _describe(group: AnswerGroup) -> str:
     promised, came = format_percent(group.confidence, 1), format_percent(group.accuracy, 1)
-    return f"{group.n:,} answers: {promised} stated, {came} came true"
+    return f"{group.n:,} answers: {promised} stated, {came} were right"
 
 
 def _groups(found: ConfidenceQuality) -> tuple[tuple[AnswerGroup, ...], list[AnswerGroup]]:
@@ -153,7 +154,7 @@ def draw_risk_coverage(found: RiskCurve) -> Curve | None:
     half = float(np.interp(0.5, coverage, risk)) if coverage[0] <= 0.5 <= coverage[-1] else None
     tenths = [t for t in np.arange(1, 11) / 10 if coverage[0] <= t <= coverage[-1] + 1e-9]
     values = tuple((format_percent(float(t)), float(np.interp(t, coverage, risk))) for t in tenths)
-    return Curve(path, x.ticks(), y.ticks(), y(float(risk[-1])), float(risk[-1]), half, values)
+    return Curve(path, x.ticks(percent=True), y.ticks(), y(float(risk[-1])), float(risk[-1]), half, values)
 
 
 def draw_decisions(found: DecisionOrder) -> Histogram:

@@ -20,19 +20,19 @@ def reasonrec_reporters() -> list[ComponentSpec]:
         ComponentSpec(
             "calibration",
             "reasonrec_report.measure.calibration:CalibrationReporter",
-            "How far stated confidence can be trusted; what abstaining comes to",
+            "How far stated confidence can be trusted, and what abstaining would bring",
         ),
         ComponentSpec(
             "delegation",
             "reasonrec_report.measure.delegation:DelegationReporter",
-            "Quality at every share that could be delegated",
+            "Quality at every share of delegated requests",
         ),
-        ComponentSpec(
-            "costs", "reasonrec_report.measure.costs:CostReporter", "Time and tokens of a request, route by route"
-        ),
+        ComponentSpec("costs", "reasonrec_report.measure.costs:CostReporter", "Time and tokens per request, by route"),
         ComponentSpec(
             "slices", "reasonrec_report.measure.slices:SliceReporter", "Every system on slices of the requests"
         ),
-        ComponentSpec("cards", "reasonrec_report.reporter:CardReporter", "Single decisions and explanations"),
-        ComponentSpec("checks", "reasonrec_report.checks:CheckReporter", "What a run must reach, for people and CI"),
+        ComponentSpec("cards", "reasonrec_report.reporter:CardReporter", "Examples of decisions and explanations"),
+        ComponentSpec(
+            "checks", "reasonrec_report.checks:CheckReporter", "Limits that a run must keep, for people and for CI"
+        ),
     ]

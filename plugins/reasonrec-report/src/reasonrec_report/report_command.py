@@ -25,14 +25,14 @@ Examples:
     "names",
     multiple=True,
     metavar="NAME",
-    help="Only this reporter, with its defaults. Repeatable.",
+    help="Only this reporter, with its default settings. Repeatable.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the files; RUN by default.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the files. [default: RUN]")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
 def report_command(run: Path, names: tuple[str, ...], out: Path | None, open_page: bool) -> None:
     """Write the reports of RUN again (such as report.html, one file that opens offline), and print the result.
 
-    The reporters are those that the run names under report.reporters, or else all that are installed.
+    The reporters are those named under report.reporters in the run, otherwise all that are installed.
     """
     from reasonrec_core.cli.run import show_files, show_results
     from reasonrec_core.config import ComponentConfig, ReportConfig, load_config

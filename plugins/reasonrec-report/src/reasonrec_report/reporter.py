@@ -52,8 +52,7 @@ class HtmlReporter(Reporter[Empty]):
         if found := read_faithfulness(results):
             said += describe_faithfulness(found)
         said += [
-            f"{system}: NDCG/HR is {ratio:.3f}. Nearly all hits in first place are typical of ids that give the next "
-            "item away."
+            f"{system}: NDCG/HR is {ratio:.3f}. When nearly all hits are at rank 1, ids often give the next item away."
             for system, ratio, is_high in summary_text.find_leak_signs(Leaderboard(results))
             if is_high
         ]

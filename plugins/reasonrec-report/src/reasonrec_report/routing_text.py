@@ -18,12 +18,13 @@ SIGNALS = {
     "margin": "how close the second-best item comes (margin)",
 }
 KINDS = {
-    "threshold": "Those requests are handed over where, on similar validation requests, the delegate was most often "
-    "better and least often worse.",
-    "deferral": "Those requests are handed over where a model learned on validation expects the delegate to gain most, "
-    "or to lose least.",
-    "cascade": "Delegates are asked in turn; the first whose answer is good enough answers, otherwise the policy does.",
-    "risk-control": "As much is handed over as keeps the expected loss below the limit (conformal risk control).",
+    "threshold": "Requests are handed over if, on similar validation requests, the delegate was more often "
+    "better and less often worse.",
+    "deferral": "Requests are handed over if a model, learned on validation, expects the delegate to gain "
+    "the most or lose the least.",
+    "cascade": "Delegates are asked in turn; the first good enough answer is used, otherwise the policy answers.",
+    "risk-control": "As many requests are handed over as the limit on the expected loss allows (conformal "
+    "risk control).",
 }
 FAR = 0.05
 """How far the share of the test requests is from the wanted one where that is worth a word."""
@@ -65,10 +66,10 @@ def describe_delegation(results: ReportedResults) -> str:
     of = f"the {n:,} test requests" if n else "the test requests"
     if not facts.share and not routing.consulted and not routing.abstained:
         why = f": {routing.nothing}" if routing.nothing else ""
-        return f"{policy} answered all of {of}; none were handed to {delegate}{why}."
+        return f"{policy} answered all of {of}; nothing was handed to {delegate}{why}."
     parts = [f"{format_percent(facts.share)} of {of} were handed to {delegate}"]
     if routing.consulted:
-        parts.append(f"on {format_percent(routing.consulted)} {policy} decided with the delegates' answers in view")
+        parts.append(f"on {format_percent(routing.consulted)} {policy} decided after seeing the delegates' answers")
     if routing.abstained:
         parts.append(f"{format_percent(routing.abstained)} got no answer")
     return f"{', '.join(parts)}; {policy} answered the rest."
@@ -81,13 +82,14 @@ def describe_consulting(results: ReportedResults) -> str:
     if found is None:
         return ""
     if not found.queries:
-        return "Consulting delegates: enough is known about every user, so nobody needs to be consulted."
+        return "Consulting delegates: enough is known about every user, so no delegate needs to be consulted."
     gain = f", {format_relative(found.gain)}" if found.gain else ""
     said = (
-        f"Consulting delegates: on {found.queries:,} validation requests NDCG is {format_value(found.consulted)} with "
-        f"their answers in view and {format_value(found.policy)} without{gain}"
+        f"Consulting delegates: on {found.queries:,} validation requests, NDCG is "
+        f"{format_value(found.consulted)} after seeing their answers and {format_value(found.policy)} "
+        f"without{gain}"
     )
-    return f"{said}." if found.used else f"{said}. That is no clear gain, so nobody is consulted."
+    return f"{said}." if found.used else f"{said}. That is not a clear gain, so no delegate is consulted."
 
 
 def describe_abstention(results: ReportedResults) -> str:
@@ -102,14 +104,14 @@ def describe_abstention(results: ReportedResults) -> str:
     name, given = head.name, found.answered[head.name]
     interval = f" ({format_value(given.low)}–{format_value(given.high)})" if given.low is not None else ""
     parts = [
-        f"The least sure {format_percent(1 - found.coverage)} of the requests get no answer{goal}",
-        f"the answers that are given reach {name} {format_value(given.value)}{interval}",
+        f"The {format_percent(1 - found.coverage)} of the requests with the least confidence get no answer{goal}",
+        f"the answers given reach {name} {format_value(given.value)}{interval}",
     ]
     if found.risk and found.risk.value is not None:
         parts.append(f"{format_percent(found.risk.value)} of them miss")
     if name in found.held_back:
-        parts.append(f"on the others the policy would have reached {format_value(found.held_back[name])}")
-    return f"{'; '.join(parts)}. Every other figure counts a request without an answer as a miss."
+        parts.append(f"on the other requests the policy would have reached {format_value(found.held_back[name])}")
+    return f"{'; '.join(parts)}. All other numbers count a request without an answer as a miss."
 
 
 def judge_quality(results: ReportedResults) -> Judgement:
@@ -130,7 +132,7 @@ def judge_quality(results: ReportedResults) -> Judgement:
         return Judgement(Effect.WORSE, f"{curve.metric} falls by {format_percent(-change, 1)} ({interval})")
     if low == high == 0:
         return Judgement(Effect.SAME, f"{curve.metric} stays the same")
-    return Judgement(Effect.SAME, f"{curve.metric} shows no measurable change ({interval})")
+    return Judgement(Effect.SAME, f"{curve.metric} does not change measurably ({interval})")
 
 
 def judge_time(results: ReportedResults) -> Judgement:
@@ -143,7 +145,7 @@ def judge_time(results: ReportedResults) -> Judgement:
         return Judgement(Effect.BETTER, f"a request takes {format_percent(-found.value)} less time ({interval})")
     if found.low > 0:
         return Judgement(Effect.WORSE, f"a request takes {format_percent(found.value)} more time ({interval})")
-    return Judgement(Effect.SAME, f"the time of a request shows no measurable change ({interval})")
+    return Judgement(Effect.SAME, f"the time per request does not change measurably ({interval})")
 
 
 def describe_price(results: ReportedResults) -> str:
@@ -156,12 +158,15 @@ def describe_price(results: ReportedResults) -> str:
     mine, whole = rows.get(policy or ""), rows.get("routed")
     if curve is None or curve.chosen is None:
         return ""
-    means = f"{format_value(curve.chosen.value)} routed, {format_value(curve.policy)} with the policy alone"
-    said = f"Against the policy answering everything, {quality.text}: {means}. {_capital(time.text)}"
+    means = f"{format_value(curve.chosen.value)} with delegating, {format_value(curve.policy)} with the policy alone"
+    said = f"Compared with the policy answering everything, {quality.text}: {means}. {_capital(time.text)}"
     if mine is None or whole is None:
         return f"{said}."
-    said += f": {format_duration(whole.single.mean)} routed, {format_duration(mine.single.mean)} with the policy alone."
-    return f"{said} It spends {whole.tokens:,.0f} tokens instead of {mine.tokens:,.0f}." if mine.tokens else said
+    said += (
+        f": {format_duration(whole.single.mean)} with delegating, {format_duration(mine.single.mean)} with "
+        "the policy alone."
+    )
+    return f"{said} It uses {whole.tokens:,.0f} tokens instead of {mine.tokens:,.0f}." if mine.tokens else said
 
 
 def _capital(text: str) -> str:
@@ -170,21 +175,21 @@ def _capital(text: str) -> str:
 
 def describe_rule(routing: RoutingResult) -> str:
     """The rule: when it is decided, from what, and what was wanted."""
-    stage = {"before": "before the policy thinks", "after": "after the policy has answered"}.get(routing.stage or "")
+    stage = {"before": "before the policy answers", "after": "after the policy has answered"}.get(routing.stage or "")
     known = [SIGNALS.get(name, name) for name in routing.estimators]
     if routing.asks:
         known.append(f"what {_list(routing.asks)} answered")
     elif routing.answer_features:
-        known.append("how long and how popular the history is")
+        known.append("the length and popularity of the history")
     parts = [f"How it is decided: {stage}" if stage else "How it is decided"]
     parts[0] += f", from {_list(known)}." if known else "."
     parts.append(KINDS.get(routing.kind or "", ""))
     if routing.threshold is not None:
-        parts.append(f"A delegate answers where the risk is above {routing.threshold:.3f}.")
+        parts.append(f"A delegate answers if the risk is above {routing.threshold:.3f}.")
     if (auc := _read_auc(routing)) is not None and auc <= CHANCE:
         parts.append(
-            f"On validation these signals tell no better than chance where the delegate is better (AUC {auc:.2f}, "
-            "chance is 0.50): the choice of requests is as good as random."
+            "On validation, these signals predict no better than chance when the delegate is better (AUC "
+            f"{auc:.2f}, chance is 0.50), so the requests might as well be chosen at random."
         )
     parts.append(_target(routing))
     return " ".join(part for part in parts if part)
@@ -207,15 +212,17 @@ def describe_missed_share(results: ReportedResults) -> str:
         return ""
     came, asked = format_percent(routing.reached), format_percent(float(wanted[1]))
     return (
-        f"Of the test requests {came} were handed over, not the {asked} asked for: the share is set on validation "
-        "requests, and test requests differ."
+        f"{came} of the test requests were handed over instead of the {asked} asked for, because the share "
+        "is set on validation requests and test requests differ."
     )
 
 
 def _target(routing: RoutingResult) -> str:
     if routing.target is None:
         return ""
-    reached = f"; on the test requests it came to {_amount(routing.reached)}" if routing.reached else ""
+    reached = f"; on the test requests it was {_amount(routing.reached)}" if routing.reached else ""
+    if str(routing.target).startswith("free"):
+        return f"The goal was to hand over only what costs nothing{reached}."
     return f"The goal was {_amount(routing.target)}{reached}."
 
 
@@ -230,10 +237,11 @@ def describe_rest(curve: DelegationCurve | None) -> str:
             f"How much could be handed over: nothing. On validation, no share was shown to lose at most {limit} of "
             f"{curve.metric} (lower end of the 95{NBSP}% interval)."
         )
-    confirmed = "the test requests confirm it" if found.confirmed else "the test requests do not confirm it"
+    confirmed = "the test requests confirm this" if found.confirmed else "the test requests do not confirm this"
     return (
-        f"How much could be handed over: up to {format_percent(found.share)} loses at most {limit} of {curve.metric} "
-        f"on validation ({format_relative(found.validation)}); {confirmed} ({format_relative(found.test)})."
+        f"How much could be handed over: up to {format_percent(found.share)}, which loses at most {limit} of "
+        f"{curve.metric} on validation (change {format_relative(found.validation)}); {confirmed} (change "
+        f"{format_relative(found.test)})."
     )
 
 
@@ -243,7 +251,10 @@ def describe_costs(costs: CostResult | None) -> str:
         return ""
     n = next((row.single.n for row in costs.rows if row.single.n), None)
     sample = f"{n:,.0f} test requests, drawn at random" if n else "A sample of test requests"
-    return f"Measured on {sample}, on the machine of this run. The time of a batch is divided by its requests."
+    return (
+        f"Measured on {sample}, on the machine of this run. In batches, the time per request is the time of "
+        "the batch divided by its size."
+    )
 
 
 def _requests(results: ReportedResults) -> int | None:

@@ -67,6 +67,8 @@ def describe_comparison(board: Leaderboard, difference: SystemDifference) -> str
     mine, theirs = (state_value(board, system, metric) for system in (difference.a, difference.b))
     p = f", corrected {format_p_value(difference.p)}" if difference.p is not None else ""
     who = f"{_capital(a)} {_VERDICT[difference.verdict]} {b}"
+    if difference.value == difference.low == difference.high == 0:
+        return f"{_capital(a)} gives the same results as {b}: {metric.name} {mine}."
     size = f"a difference of {format_signed(difference.value)}{_interval(difference)}{p}"
     return f"{who}: {metric.name} {mine} against {theirs}, {size}."
 
@@ -101,21 +103,21 @@ def describe_calibration(results: ReportedResults) -> str | None:
     found = results.calibration
     if found is None or found.ece is None:
         return None
-    whose = f" of {found.of}" if found.of else ""
+    whose = f" of {'the routed system' if found.of == 'routed' else found.of}" if found.of else ""
     earlier = found.before.ece if found.before is not None else found.ece_before
     before = f" (before recalibration {100 * earlier:.1f})" if earlier is not None else ""
     said = (
-        f"On average, the confidence{whose} is {100 * found.ece:.1f} percentage points away from how often it came "
-        f"true{before}."
+        f"On average, the confidence{whose} differs by {100 * found.ece:.1f} percentage points from how "
+        f"often it was right{before}."
     )
     if found.ece_chance is not None and found.cases is not None:
         within = found.ece <= 1.5 * found.ece_chance
         said += (
-            f" With {found.cases:,} answers, chance alone makes about {100 * found.ece_chance:.1f} points"
-            f"{', so it can be trusted as it stands' if within else ''}."
+            f" With {found.cases:,} answers, chance alone would make about {100 * found.ece_chance:.1f} "
+            f"points{(', so it can be trusted as it is' if within else '')}."
         )
     if found.mean is not None and found.events is not None:
-        said += f" It promised {format_percent(found.mean, 1)} and {format_percent(found.events, 1)} came true."
+        said += f" It promised {format_percent(found.mean, 1)}, and {format_percent(found.events, 1)} were right."
     return said
 
 

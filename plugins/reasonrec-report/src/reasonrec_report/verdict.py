@@ -76,7 +76,7 @@ def judge(board: Leaderboard) -> tuple[Tone, str]:
     if any(high for _, _, high in summary_text.find_leak_signs(board)):
         return (
             Tone.BAD,
-            "Too good to be true: nearly all hits stand in first place, as when ids give the next item away.",
+            "Too good to be true: nearly all hits are at rank 1, as happens when ids give the next item away.",
         )
     against = {s: d.verdict for s in board.systems if (d := board.difference(main, s, metric))}
     if not against:
@@ -84,17 +84,17 @@ def judge(board: Leaderboard) -> tuple[Tone, str]:
     rivals = [s for s in against if s != BESTSELLERS and board.role(s) not in (SystemRole.POLICY, SystemRole.CONSULT)]
     better = next((s for s in rivals if against[s] is Verdict.WORSE), None)
     even = [s for s in rivals if against[s] is Verdict.EVEN]
-    if better:
-        return Tone.BAD, f"Not good yet: {better} alone is better than {name} ({metric.name})."
     policy = next((s for s in against if board.role(s) is SystemRole.POLICY), None)
     if policy and against[policy] is Verdict.WORSE:
         return Tone.MIXED, f"Better without delegating: the policy alone ({policy}) beats {name} ({metric.name})."
+    if better:
+        return Tone.BAD, f"Not good yet: {better} alone is better than {name} ({metric.name})."
     beats = against.get(BESTSELLERS)
     if beats is Verdict.WORSE:
         return Tone.BAD, f"Not good yet: best-sellers alone are better than {name} ({metric.name})."
     if beats is Verdict.EVEN and board.leans(main, BESTSELLERS, metric):
         return Tone.UNKNOWN, (
-            f"Not sure yet: {name} does better than recommending best-sellers ({metric.name}), but among so many "
+            f"Not sure yet: {name} does better than recommending best-sellers ({metric.name}), but with this many "
             "comparisons that may be chance."
         )
     if beats is Verdict.EVEN:
@@ -134,8 +134,8 @@ def _describe_clicks(board: Leaderboard) -> str:
     if found is None or found.value is None:
         return ""
     return (
-        f"Of a clicked and an unclicked row, it gives the clicked one the higher probability in "
-        f"{100 * found.value:.0f} of 100 cases; tossing a coin gets 50."
+        "Shown one clicked and one unclicked row, it gives the clicked one the higher probability in "
+        f"{100 * found.value:.0f} of 100 cases; tossing a coin would get 50."
     )
 
 
@@ -157,10 +157,10 @@ def describe_delegating(results: ReportedResults) -> str:
     whom = routing.delegate or "a delegate"
     pays = {
         (Effect.SAME, Effect.BETTER): "Delegating pays",
-        (Effect.BETTER, Effect.BETTER): "Delegating pays twice",
+        (Effect.BETTER, Effect.BETTER): "Delegating pays",
         (Effect.BETTER, Effect.SAME): "Delegating pays",
-        (Effect.BETTER, Effect.WORSE): "Delegating is a trade",
-        (Effect.WORSE, Effect.BETTER): "Delegating is a trade",
+        (Effect.BETTER, Effect.WORSE): "Delegating improves quality but costs time",
+        (Effect.WORSE, Effect.BETTER): "Delegating saves time but costs quality",
         (Effect.SAME, Effect.SAME): "Delegating makes no measurable difference",
         (Effect.SAME, Effect.WORSE): "Delegating costs time and gains nothing",
         (Effect.SAME, Effect.UNKNOWN): "Delegating keeps the quality",
@@ -178,9 +178,9 @@ def propose_steps(
     run, data = shlex.quote(folder), shlex.quote(f"{folder}/stages/data/dataset")
     again = command[1:2] == ["run"]
     if any(high for _, _, high in summary_text.find_leak_signs(board)):
-        yield NextStep("Look for a leak first", f"reasonrec data check {data}")
+        yield NextStep("First look for a leak", f"reasonrec data check {data}")
     elif tone is Tone.UNKNOWN and board.headline is not None and summary_text.describe_shortage(board):
-        yield NextStep("See how much data there is, and bring more", f"reasonrec data describe {data}")
+        yield NextStep("See how much data there is, and add more", f"reasonrec data describe {data}")
     elif again and board.headline is not None and board.leans(board.main, BESTSELLERS, board.headline):
         enough = 1000 * (1 + RESAMPLES_PER_COMPARISON * len(results.comparisons) // 1000)
         more = _with(command, f"evaluate.resamples={enough}")
@@ -193,7 +193,7 @@ def propose_steps(
         and not any("image" in f.name or "poster" in f.name for f in results.observe)
     ):
         step = "--set observe.image.encoder=timm"
-        yield NextStep("The data has pictures that nobody looked at", f"{shlex.join(command)} {step}")
+        yield NextStep("The data has pictures that were not used", f"{shlex.join(command)} {step}")
     if tone in (Tone.GOOD, Tone.MIXED) and board.headline is not None and results.roles and board.headline.k:
         yield NextStep("Try it: one answer with its reasons", f"reasonrec recommend {run} --user ID --why")
 
@@ -207,7 +207,7 @@ def _propose_share(results: ReportedResults, board: Leaderboard, command: list[s
     quality, time = judge_quality(results).effect, judge_time(results).effect
     between = board.difference(policy, delegate, metric)
     if between is not None and between.verdict is Verdict.WORSE:
-        yield NextStep(f"{delegate} alone is better: let it answer everything", _with(command, "router.share=1"))
+        yield NextStep(f"{delegate} alone is better; let it answer everything", _with(command, "router.share=1"))
     elif results.delegation and results.delegation.share and _costs(quality, time):
         saved = " if the time saved is not worth it" if time is Effect.BETTER else ""
         yield NextStep(f"Let the policy answer everything{saved}", _with(command, "router.share=0"))
@@ -224,7 +224,11 @@ def _shares(command: list[str], results: ReportedResults) -> bool:
 
 
 def _with(command: list[str], setting: str) -> str:
-    return f"{shlex.join(command)} --set {setting}"
+    """The command with a setting, in the place of an earlier one of that name."""
+    name = setting.partition("=")[0] + "="
+    values = {i for i, part in enumerate(command) if i and command[i - 1] == "--set" and part.startswith(name)}
+    kept = [part for i, part in enumerate(command) if i not in values and i + 1 not in values]
+    return f"{shlex.join(kept)} --set {setting}"
 
 
 def join(names: list[str]) -> str:
@@ -245,12 +249,12 @@ def explain_terms(board: Leaderboard, results: ReportedResults) -> tuple[tuple[s
     )
     terms: list[tuple[str, str]] = []
     if policy:
-        terms.append(("Policy", f"reasons in explicit steps that its answer follows from; here {policy}"))
+        terms.append(("Policy", f"reasons in explicit steps from which its answer follows; here {policy}"))
     if delegates:
-        terms.append(("Delegate", f"a cheap model that can answer in the policy’s place; here {join(delegates)}"))
+        terms.append(("Delegate", f"a cheap model that can answer instead of the policy; here {join(delegates)}"))
     if results.routing is not None:
         terms.append(
-            ("Routed", "the whole system: a router decides, request by request, whether policy or delegate answers")
+            ("Routed", "the whole system: for each request, a router decides whether the policy or a delegate answers")
         )
     head = board.headline
     if head and head.meaning:

@@ -176,7 +176,12 @@ def _figures(run: Run, board: Leaderboard) -> tuple[Figure, ...]:
     facts, routing = results.delegation, results.routing
     if routing and facts and facts.share is not None:
         figures.append(
-            Figure("Handed over", format_percent(facts.share), f"to {routing.delegate or 'a delegate'}", facts.share)
+            Figure(
+                "Handed over",
+                format_percent(facts.share),
+                f"to {routing.delegate or 'a delegate'}" if facts.share else "the policy answered everything",
+                facts.share,
+            )
         )
     if routing and facts and facts.share:
         time = routing_text.judge_time(results)
@@ -189,10 +194,12 @@ def _figures(run: Run, board: Leaderboard) -> tuple[Figure, ...]:
             if change is not None
             else "–"
         )
-        figures.append(Figure("Time of a request", value, time.text))
+        figures.append(Figure("Time per request", value, time.text))
     if results.calibration and results.calibration.ece is not None:
         points = f"{100 * results.calibration.ece:.1f} points"
-        figures.append(Figure("Confidence is off by", points, "mean gap between what was promised and what came true"))
+        figures.append(
+            Figure("Confidence is off by", points, "mean gap between the confidence stated and how often it was right")
+        )
     return tuple(figures)
 
 
@@ -231,7 +238,7 @@ def _pictures_note(pictures: Pictures) -> str:
     notes = []
     if pictures.refused:
         notes.append(
-            f"{len(pictures.refused)} pictures were refused ({', '.join(sorted(set(pictures.refused.values())))})"
+            f"{len(pictures.refused)} pictures could not be used ({', '.join(sorted(set(pictures.refused.values())))})"
         )
     if pictures.left_out:
         notes.append(f"{pictures.left_out} were left out to keep this file small")

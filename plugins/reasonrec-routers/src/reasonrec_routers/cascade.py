@@ -140,7 +140,7 @@ class CascadeRouter(GainRouter[CascadeConfig]):
         alone: list[Labels] = [(label,) for label in fits]
         areas = {levels: worth(levels) for levels in alone}
         if not any(allowed(levels) for levels in alone):
-            LOG.warning("a cascade of these delegates would cost more of what it saves than router.overhead allows")
+            LOG.warning("a cascade of these delegates would cost more of the saved time than router.overhead allows")
         best = max([levels for levels in alone if allowed(levels)] or alone[:1], key=lambda levels: areas[levels])
         while True:
             more = [tuple(label for label in fits if label in (*best, new)) for new in fits if new not in best]

@@ -15,22 +15,23 @@ class DeferralConfig(RouterConfig):
 
     answer_features: Literal["auto", "all", "none"] | tuple[str, ...] = Field(
         "auto",
-        description="Delegates whose answers are looked at before it is decided: 'auto' = those that are cheap enough "
-        "by `overhead` and, cross-fitted, gain most; 'all', 'none', or their names.",
+        description="Delegates whose answers are used for the decision: 'auto' = those that are cheap "
+        "enough by `overhead` and gain most in cross-fitting; 'all', 'none', or their names.",
     )
     overhead: float = Field(
         0.1,
         ge=0.0,
         le=1.0,
-        description="Part of the policy's measured time that a replaced request may still cost: the mean latency "
-        "falls by at least (1 - overhead) times the share, or delegates are not asked before it is decided.",
+        description="Share of the policy's time that a delegated request may still cost: the mean latency "
+        "must fall by at least (1 - overhead) times the share; otherwise delegates are not "
+        "asked before the decision.",
     )
 
     @model_validator(mode="before")
     @classmethod
     def _renamed(cls, value: Any) -> Any:
         if isinstance(value, dict) and "clues" in value:
-            raise ValueError("clues is called answer_features now")
+            raise ValueError("clues is now called answer_features")
         return value
 
 

@@ -74,14 +74,14 @@ def cross_fit_gains(
     missing = [name for name in names if name not in data.signals]
     if missing:
         raise ConfigError(
-            f"learned deferral needs what delegates answered, and there is no {missing[0]!r}",
+            f"learned deferral needs the delegates' answers, but there is no {missing[0]!r}",
             where="router.kind",
-            fix="Run the pipeline with this version and a [router], so that its trace holds them.",
+            fix="Run the pipeline with this version and a [router], so that its trace contains them.",
         )
     at, gains = signal_matrix(data.signals, names, len(data)), data.gains(labels)
     if len(at) < 2 * FOLDS:
         raise ConfigError(
-            f"learned deferral cannot be fitted to {len(at)} validation queries",
+            f"learned deferral cannot be fitted to only {len(at)} validation requests",
             where="router.kind",
             fix='Use kind = "threshold".',
         )

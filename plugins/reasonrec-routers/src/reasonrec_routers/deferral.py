@@ -134,7 +134,7 @@ class DeferralRouter(GainRouter[DeferralConfig]):
             unknown = [label for label in config.answer_features if label not in labels]
             if unknown:
                 raise ConfigError(
-                    f"no delegate {unknown[0]!r} to ask before it is decided",
+                    f"there is no delegate {unknown[0]!r} to ask before the decision",
                     where="router.answer_features",
                     fix=f"Delegates: {', '.join(labels)}.",
                 )
@@ -147,7 +147,9 @@ class DeferralRouter(GainRouter[DeferralConfig]):
         sets = [tuple(sorted(cheap[:size])) for size in range(len(cheap) + 1)] + [(label,) for label in cheap]
         kept = [asked for asked in dict.fromkeys(sets) if affordable(costs, asked, main, share, config.overhead)]
         if kept == [()]:
-            LOG.info("delegates are not asked first: that would take more time than router.overhead allows")
+            LOG.info(
+                "delegates are not asked before the decision: that would take more time than router.overhead allows"
+            )
         return sorted(kept, key=lambda asked: sum(costs.delegates[label] for label in asked))
 
     def _cross_fitted(self, data: CalibrationData, asked: Labels) -> CrossFitted:

@@ -15,22 +15,22 @@ def reasonrec_routers() -> list[ComponentSpec]:
         ComponentSpec(
             "threshold",
             f"{package}.threshold:ThresholdRouter",
-            "One delegate answers where the estimators expect it to be better",
+            "One delegate answers when the estimators expect it to be better",
         ),
         ComponentSpec(
             "deferral",
             f"{package}.deferral:DeferralRouter",
-            "Learns what each delegate would gain, from the history and the delegates' own answers",
+            "Learns how much each delegate would gain, from the history and the delegates' answers",
         ),
         ComponentSpec(
             "cascade",
             f"{package}.cascade:CascadeRouter",
-            "Asks delegates, the cheapest first, until an answer is good enough; otherwise the policy answers",
+            "Asks delegates, cheapest first, until an answer is good enough; otherwise the policy answers",
         ),
         ComponentSpec(
             "risk-control",
             f"{package}.risk_control:RiskControlRouter",
-            "Like deferral, but only as much as keeps the expected loss below `risk` (conformal risk control)",
+            "Like deferral, but keeps the expected loss below `risk` (conformal risk control)",
         ),
     ]
 

@@ -78,7 +78,7 @@ def threshold_for_loss(order: Float64, lost: Float64, limit: float, seed: int = 
     n, levels = len(order), np.unique(order)
     if LARGEST / (n + 1) > limit:
         raise ConfigError(
-            f"{n} validation queries are too few to promise a loss of at most {limit:g}",
+            f"{n} validation requests are too few to guarantee a loss of at most {limit:g}",
             where="router.risk",
             fix=f"Allow at least {LARGEST / (n + 1):.2g}.",
         )

@@ -40,7 +40,7 @@ class ThresholdRouter(Router[RouterConfig]):
         delegate, used = data.choose(self.config.delegate), usable_estimators(self.config, data.signals)
         if not used:
             raise ConfigError(
-                "no estimator works before the policy answers",
+                "none of the estimators works before the policy answers",
                 where="router.estimators",
                 fix='Add "evidence-horizon", or set router.stage = "after".',
             )

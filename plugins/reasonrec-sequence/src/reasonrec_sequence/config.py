@@ -13,34 +13,40 @@ from reasonrec_core.components import Settings
 class SequenceTraining(TrainerConfig):
     """How the network is trained."""
 
-    learning_rate: float = Field(1e-3, gt=0, description="Of AdamW, at its highest.")
-    batch_tokens: int = Field(1536, ge=1, description="History places of a batch; a GPU is kept busy by many more.")
+    learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate (AdamW).")
+    batch_tokens: int = Field(1536, ge=1, description="History positions per batch; use many more on a GPU.")
     shuffle_ties: bool = Field(
-        True, description="What a user did at the same time comes in another order in each epoch; the log's is chance."
+        True,
+        description="Shuffle what a user did at the same time in each epoch, because its order in the "
+        "log is arbitrary.",
     )
-    loss: Literal["full", "sampled"] = Field("sampled", description="Softmax over all items, or over a sample of them.")
+    loss: Literal["full", "sampled"] = Field(
+        "sampled", description="Softmax over all items (full) or over a sample of them (sampled)."
+    )
     negatives: int = Field(256, ge=1, description="Items drawn per step for the sampled loss.")
     popularity: float = Field(
-        0.0, ge=0, le=1, description="How much the sample follows how often items occur: 0 not at all, 1 in proportion."
+        0.0, ge=0, le=1, description="How closely the sample follows item popularity: 0 not at all, 1 in proportion."
     )
 
 
 class SequenceConfig(Settings):
     """What all encoders share."""
 
-    dimensions: int = Field(64, ge=4, description="Of item vectors and states.")
-    layers: int = Field(2, ge=1, description="Of the encoder.")
+    dimensions: int = Field(64, ge=4, description="Size of item vectors and states.")
+    layers: int = Field(2, ge=1, description="Layers of the encoder.")
     dropout: float = Field(0.3, ge=0, lt=1, description="Rate.")
-    max_history: int = Field(50, ge=1, description="Only this many newest history items are read.")
+    max_history: int = Field(50, ge=1, description="How many of the newest history items are read.")
     items: Literal["ids", "features", "both"] = Field(
-        "ids", description="What items are: vectors of their own, what they look and read like, or the sum of both."
+        "ids",
+        description="How items are represented: by vectors of their own (ids), by their text and "
+        "pictures (features), or by the sum of both.",
     )
     modalities: tuple[str, ...] | None = Field(
-        None, description="Item features to read; empty: all that the pipeline observes."
+        None, description="Item features to use; empty: all that the pipeline observes."
     )
-    components: int = Field(128, ge=1, description="Principal components of each modality's features.")
+    components: int = Field(128, ge=1, description="Principal components kept of each modality's features.")
     hidden_ids: float = Field(
-        0.1, ge=0, lt=1, description="With both: share of the items whose own vector is hidden in a training step."
+        0.1, ge=0, lt=1, description="With both: share of items whose own vector is hidden in a training step."
     )
     training: SequenceTraining = Field(SequenceTraining(), description="How it is trained.")
 
@@ -48,34 +54,35 @@ class SequenceConfig(Settings):
 class AttentionConfig(SequenceConfig):
     """Encoders with attention."""
 
-    heads: int = Field(2, ge=1, description="Of each layer's attention; divides the dimensions.")
+    heads: int = Field(2, ge=1, description="Attention heads per layer; must divide the dimensions.")
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
         if self.dimensions % self.heads:
-            raise ValueError(f"{self.heads} heads do not divide {self.dimensions} dimensions")
+            raise ValueError(f"{self.heads} heads do not divide {self.dimensions} dimensions evenly")
         return self
 
 
 class BSARecConfig(AttentionConfig):
     """BSARec."""
 
-    filter_share: float = Field(0.7, gt=0, le=1, description="Of the frequency filter; the rest is attention's.")
-    frequencies: int = Field(5, ge=1, description="Lowest frequencies that the filter keeps whole.")
+    filter_share: float = Field(0.7, gt=0, le=1, description="Share of the frequency filter; the rest is attention.")
+    frequencies: int = Field(5, ge=1, description="How many of the lowest frequencies the filter keeps unchanged.")
 
 
 class LightSANsConfig(AttentionConfig):
     """LightSANs."""
 
-    interests: int = Field(5, ge=1, description="Latent interests that the history is summed up to.")
+    interests: int = Field(5, ge=1, description="Number of latent interests that summarise the history.")
     causal: bool = Field(
         True,
-        description="Sum up what came before each position, and train on all positions at once. Otherwise each position"
-        " looks at the whole row, as published, and every prefix of a history is a training row of its own: slower.",
+        description="Summarise only what came before each position, and train on all positions at once. "
+        "Otherwise each position sees the whole row, as published, and every prefix of a "
+        "history is a training row of its own, which is slower.",
     )
 
 
 class ConvFormerConfig(SequenceConfig):
     """ConvFormer."""
 
-    kernel: int = Field(30, ge=1, description="Positions that a convolution reaches back.")
+    kernel: int = Field(30, ge=1, description="How many positions a convolution reaches back.")

@@ -109,7 +109,7 @@ class SequenceDelegate(Delegate[C]):
         wanted = tuple(sorted(seen.features)) if config.modalities is None else config.modalities
         missing = [name for name in wanted if name not in seen.features]
         if missing or (config.items == "features" and not wanted):
-            what = f"no item features are called {missing[0]!r}" if missing else "nothing is observed of the items"
+            what = f"there are no item features called {missing[0]!r}" if missing else "no item features are observed"
             raise ConfigError(what, where="items", fix='Set items = "ids", or observe text or images ([observe.text]).')
         return wanted
 

@@ -63,12 +63,12 @@ class UserList:
         """
         if isinstance(users, str):
             if users != ALL:
-                raise ConfigError(f"users is {ALL!r} or a list of ids, not {users!r}", where="--users")
+                raise ConfigError(f"users must be {ALL!r} or a list of ids, not {users!r}", where="--users")
             return cls(sorted(dataset.user_index, key=_order))
         given = read_ids(users, "users")
         names = [name for name in dict.fromkeys(given) if name]
         if not names:
-            raise DataError("there is nobody to recommend to", where="--users")
+            raise DataError("there are no users to recommend to", where="--users")
         unknown = sum(name not in dataset.user_index for name in names)
         return cls(names, len(given) - len(names), unknown)
 
@@ -86,7 +86,7 @@ def read_batch_request(k: int, limits: dict[str, object]) -> Request:
     """
     allowed = ("exclude", "only", "where", "include_seen", "diversity")
     if wrong := sorted(limits.keys() - set(allowed)):
-        what = f"{wrong[0]!r} cannot be asked of many users at once"
+        what = f"{wrong[0]!r} cannot be used for many users at once"
         raise ConfigError(what, where="recommend_batch", fix=f"There are: {', '.join(allowed)}.")
     return Request(history=(), k=k, **limits)  # type: ignore[arg-type]
 

@@ -37,9 +37,11 @@ def recommend_to_users(
 
     for name in SINGLE:
         if request.pop(name):
-            raise ConfigError("is of one user, --users are many", where=f"--{name}", fix="Use one of the two.")
+            raise ConfigError(
+                "is for one user, but --users is for many", where=f"--{name}", fix="Use only one of the two."
+            )
     if out is None:
-        raise ConfigError("answers for many users go to a file", where="--out", fix="Write --out recs.parquet.")
+        raise ConfigError("answers for many users are written to a file", where="--out", fix="Add --out recs.parquet.")
     read_form(out)
     asked = read_batch_request(request.pop("k"), request)
     served = choose_models(models)(ServingCatalog.open(run))
@@ -62,7 +64,7 @@ def _read_users(path: str) -> list[str]:
     except UnicodeDecodeError as error:
         raise DataError("is not UTF-8 text", where=path) from error
     except OSError as error:
-        fix = "Give a file with an id a line, or all."
+        fix = "Give a file with one id per line, or all."
         raise DataError(f"cannot be read ({error.strerror or error})", where=path, fix=fix) from error
 
 
@@ -78,9 +80,9 @@ def _say(users: Any, skipped: dict[str, int], nothing: bool, before: int) -> Non
     if users.unknown:
         note(f"{users.unknown} users are new: their answers are not personalised.")
     if nothing:
-        note("No item is allowed, so nobody gets any.")
+        note("No item is allowed, so nobody gets a recommendation.")
     if before:
-        note(f"The answers for {before} users were there from an earlier attempt.")
+        note(f"The answers for {before} users were kept from an earlier attempt.")
 
 
 def _say_written(out: Path, users: Any, counts: Any, models: str) -> None:
@@ -90,6 +92,6 @@ def _say_written(out: Path, users: Any, counts: Any, models: str) -> None:
     said = f"{counts.rows:,} recommendations for {counts.users:,} users, by the {models} models"
     say.print(f"{said}: {plain(str(out))}", soft_wrap=True)
     if counts.quoted:
-        note(f"{counts.quoted:,} cells got an apostrophe: a spreadsheet would take them for formulas.")
+        note(f"{counts.quoted:,} cells start with an apostrophe now: a spreadsheet would treat them as formulas.")
     if missing := len(users.names) - counts.users:
-        note(f"{missing:,} users got no item: nothing is left for them, or no answer is sure enough.")
+        note(f"{missing:,} users got no items: nothing is left for them, or no answer is confident enough.")

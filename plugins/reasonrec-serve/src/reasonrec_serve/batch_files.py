@@ -89,7 +89,7 @@ class BatchFile:
             raise DataError(f"cannot be written ({error.strerror or error})", where=str(self.path.parent)) from error
         with handle:
             if not _take(handle):
-                fix = "Wait until it has ended, or choose another --out."
+                fix = "Wait until it is done, or choose another --out."
                 raise RunError("another process is writing this file", where=str(self.path), fix=fix)
             yield
             self._sweep()
@@ -154,11 +154,13 @@ def read_form(path: Path) -> str:
     """
     form = FORMATS.get(path.suffix.lower())
     if form is None:
-        what = f"the ending says the form: {', '.join(FORMATS)} (given: {path.name!r})"
-        raise ConfigError(what, where="--out", fix="Write --out recs.parquet.")
+        what = f"the file's ending must be {', '.join(FORMATS)}, not {path.name!r}"
+        raise ConfigError(what, where="--out", fix="Add --out recs.parquet.")
     ours = not path.exists() or (path.is_file() and (not path.stat().st_size or _columns(path, form) == COLUMNS.names))
     if not ours:
-        raise ConfigError(f"{path} is there, and holds no recommendations", where="--out", fix="Choose another name.")
+        raise ConfigError(
+            f"{path} exists, but does not contain recommendations", where="--out", fix="Choose another name."
+        )
     return form
 
 

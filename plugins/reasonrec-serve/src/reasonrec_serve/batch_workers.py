@@ -56,7 +56,7 @@ def write_batch(
         RunError: another process writes the file, or a worker was killed.
     """
     if workers < 0:
-        raise ConfigError(f"is a number of processes, or 0 for one per core, not {workers}", where="--workers")
+        raise ConfigError(f"must be a number of processes, or 0 for one per core, not {workers}", where="--workers")
     about = {name: getattr(request, name) for name in Request.__dataclass_fields__}
     key = content_hash(served.state, served.dataset.hash, repr(about), list(users.names), CHUNK, out.suffix.lower())
     parts = [users.names[start : start + CHUNK] for start in range(0, len(users.names), CHUNK)]
@@ -100,7 +100,7 @@ def _make_parts(work: Work, parts: Sequence[Sequence[str]], todo: Sequence[int],
                     future.result()
                     yield waiting.pop(future)
         except BrokenProcessPool as error:
-            fix = "What was finished is kept: the same command goes on. With less memory, use fewer --workers."
+            fix = "What was finished is kept: run the same command again. If memory is short, use fewer --workers."
             raise RunError("a worker process was killed", where=str(work[2].path), fix=fix) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

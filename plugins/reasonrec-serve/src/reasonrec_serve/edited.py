@@ -62,7 +62,7 @@ def answer_edited(service: Recommender, resolved: Resolved) -> Answer:
         skipped=resolved.skipped,
         route=str(Route.SELF),
         by=service.agent.policy.label,
-        reason="its steps were edited, so the policy itself answers",
+        reason="its steps were edited, so the policy answers itself",
         cutoff=service.cutoff,
         explain=lambda: tuple(answer.steps[0]),
         justify=lambda steps: cite_evidence(service, batch, after, steps),

@@ -20,10 +20,11 @@ Examples:
 def final_command(run: Path, verify: bool) -> None:
     """Fit RUN again to all of its data, for serving.
 
-    A run is evaluated by models that never saw each user's newest interactions: these were kept for validation and
-    test. Here everything is fitted again to all of them, with what validation chose (settings, epochs, weights, router,
-    calibration). The evaluated models stay beside the final ones, and all numbers are theirs: final models have seen
-    the test part. Finished stages are kept, so that the same command goes on where an interrupted one stopped.
+    A run is evaluated with models that have never seen each user's newest interactions, which were kept for
+    validation and test. This command fits everything again to all interactions, with what validation chose (settings,
+    epochs, weights, router, calibration). The evaluated models stay beside the final ones, and all reported numbers
+    are theirs, because final models have seen the test part. Finished stages are kept, so the same command continues
+    after an interruption.
     """
     from reasonrec_core.cli import console
     from reasonrec_serve.final_models import fit_final
@@ -33,4 +34,4 @@ def final_command(run: Path, verify: bool) -> None:
     for sentence in found.describe():
         console.out.print(console.line(sentence))
     if found.fitted:
-        console.out.print(f"Answers come from them now: reasonrec recommend {run} --user ID", soft_wrap=True)
+        console.out.print(f"They answer from now on: reasonrec recommend {run} --user ID", soft_wrap=True)

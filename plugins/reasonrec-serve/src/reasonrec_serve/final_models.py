@@ -44,7 +44,7 @@ class _Everything(FitData):
 
     def __getattribute__(self, name: str) -> Any:
         if name == "valid":
-            raise ChoosesOnValidation("it chooses on validation and cannot yet take its choices over")
+            raise ChoosesOnValidation("its settings are chosen on validation and cannot be carried over yet")
         return super().__getattribute__(name)
 
 
@@ -69,13 +69,13 @@ class FinalModels:
     def describe(self) -> list[str]:
         """In sentences."""
         if not self.fitted:
-            return ["Nothing could be fitted again: the evaluated models go on answering.", *self._describe_kept()]
+            return ["Nothing could be fitted again, so the evaluated models still answer.", *self._describe_kept()]
         done = "already there" if len(self.reused) == len(self.fitted) else "fitted"
         count = f"{self.interactions:,} interactions ({self.more:,} more than the evaluated ones saw)"
-        return [f"Final models {done}: {', '.join(self.fitted)}, on all {count}.", *self._describe_kept()]
+        return [f"Final models {done}: {', '.join(self.fitted)}, fitted on all {count}.", *self._describe_kept()]
 
     def _describe_kept(self) -> list[str]:
-        return [f"{label} answers as it was evaluated: {why}." for label, why in self.kept.items()]
+        return [f"{label} still answers as evaluated: {why}." for label, why in self.kept.items()]
 
 
 def fit_final(
@@ -255,7 +255,7 @@ def choose_models(models: str | None = None) -> Callable[[ServingCatalog], Servi
         RunError: final models are wanted and there are none, or they belong to an earlier fit; when it is called.
     """
     if models is not None and models not in MODELS:
-        raise RunError(f"there are no {models!r} models", where="models", fix="Models: final, evaluated.")
+        raise RunError(f"there are no {models!r} models", where="models", fix="Use final or evaluated.")
 
     def choose(served: ServingCatalog) -> ServingCatalog:
         path, what = served.run.path, "the run has no final models"
@@ -264,9 +264,9 @@ def choose_models(models: str | None = None) -> Callable[[ServingCatalog], Servi
             state = read_json(served.run.require_whole(AGENT) / "agent.json")
             if state["fit"] == served.key:
                 return replace(served, state=state)
-            what = "the run was fitted again after its final models"
+            what = "the run was fitted again after the final models were made"
             if models is None:
-                LOG.warning("%s: %s, so the evaluated ones answer. Fit them again: %s", path, what, fix)
+                LOG.warning("%s: %s, so the evaluated models answer. To fit the final ones again: %s", path, what, fix)
         if models == "final":
             raise RunError(what, where=str(path), fix=f"Fit them: {fix}.")
         return served

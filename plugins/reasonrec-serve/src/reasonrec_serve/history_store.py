@@ -101,8 +101,8 @@ def open_store(url: str) -> HistoryStore:
     scheme = urlsplit(url).scheme if "://" in url else "sqlite"
     kinds = {each.name: each for each in entry_points(group=GROUP)}
     if scheme not in kinds:
-        fix = f"{did_you_mean(scheme, kinds)} Or give the path of an SQLite file."
-        raise ConfigError(f"there is no store of kind {scheme!r}", where="--store", fix=fix)
+        fix = f"{did_you_mean(scheme, kinds)} You can also give the path of an SQLite file."
+        raise ConfigError(f"there is no kind of store called {scheme!r}", where="--store", fix=fix)
     store: type[HistoryStore] = kinds[scheme].load()
     return store.open(url)
 

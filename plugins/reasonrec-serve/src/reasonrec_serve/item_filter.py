@@ -120,10 +120,10 @@ class FieldValues:
 
     def _match_range(self, wanted: Mapping[Any, Any]) -> Bool:
         if not wanted or not set(wanted) <= {"min", "max"} or all(end is None for end in wanted.values()):
-            what = f"{self.name}: a range is min, max or both, not {shorten(dict(wanted))}"
+            what = f"{self.name}: a range must have min, max or both, not {shorten(dict(wanted))}"
             raise ConfigError(what, where=WHERE, fix='Write {"min": 10, "max": 20}.')
         if pa.types.is_boolean(self.values.type):
-            raise ConfigError(f"{self.name} is true or false: it has no range", where=WHERE)
+            raise ConfigError(f"{self.name} is true or false, so it has no range", where=WHERE)
         least, most = wanted.get("min"), wanted.get("max")
         low = -math.inf if least is None else self._read(least)[0]
         high = math.inf if most is None else self._read(most)[1]
@@ -171,7 +171,9 @@ class FieldValues:
             spans = [read(text) for text in texts]
             if spans and all(span is not None for span in spans):
                 return Numbers(np.array([span[0] for span in spans if span]), items, are_times)
-        raise ConfigError(f"{self.name} is text: it has no range", where=WHERE, fix="Give a value or a list of them.")
+        raise ConfigError(
+            f"{self.name} is text, so it has no range", where=WHERE, fix="Give a value or a list of values."
+        )
 
     def _collect(self, spans: list[Span | None], *, are_times: bool) -> Numbers:
         known = [i for i, span in enumerate(spans) if span is not None and not math.isnan(span[0])]

@@ -26,17 +26,17 @@ def list_notes(resolved: Resolved, n_items: int, *, abstained: bool, limited: bo
     notes += [tell_skipped(part, count) for part, count in resolved.skipped.items()]
     personalised = bool(len(resolved.batch.history.items))
     if resolved.known_user is False and resolved.request.history is None:
-        notes.append("The user is new: nothing is known of what they did, so the answer is not personalised.")
+        notes.append("The user is new and has no history, so the answer is not personalised.")
     elif not personalised:
-        notes.append("Not personalised: nothing is known of what they did.")
+        notes.append("Not personalised: the user has no history.")
     if abstained:
-        return (*notes, "No answer is given: none is sure enough.")
+        return (*notes, "No answer is given, because none is confident enough.")
     if alone:
         notes.append(f"{alone[0].upper()}{alone[1:]}.")
     if found := _count_items(resolved, n_items):
         notes.append(found)
     if limited and n_items:
-        notes.append("Confidence is not stated: the request changes the list that it was calibrated on.")
+        notes.append("No confidence is stated, because the request changes the list that it was calibrated on.")
     return tuple(notes)
 
 
@@ -52,15 +52,15 @@ def _count_items(resolved: Resolved, n_items: int) -> str | None:
     if n_items >= request.k:
         return None
     if request.candidates is not None:
-        return None if n_items else "No candidate is left: none of them is known and allowed."
+        return None if n_items else "No candidate is left: none of them is both known and allowed."
     there = {"exclude": request.exclude, "only": request.only is not None, "where": request.where}
     asked = [name for name, given in there.items() if given]
     if not asked:
-        return None if n_items else "Nothing is left to recommend: the history holds all that there is."
+        return None if n_items else "Nothing is left to recommend: the history contains every item."
     assert limits.allowed is not None
     allowed, said = int(limits.allowed.sum()), " and ".join(f"`{name}`" for name in asked)
     if not allowed:
         return f"No item fits {said}, so there is nothing to recommend."
     verb = "allow" if len(asked) > 1 else "allows"
-    seen = "" if request.include_seen else ", those that they have already among them"
+    seen = "" if request.include_seen else ", including those that they already have"
     return f"{n_items or 'None'} of the {request.k} items wanted: {said} {verb} {allowed}{seen}."

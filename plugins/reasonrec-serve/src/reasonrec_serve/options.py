@@ -17,15 +17,19 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.option("--exclude", metavar="A,B,C", help="Items that must not be recommended."),
-            click.option("--exclude-file", type=FILE, metavar="FILE", help="Such items, a line each; - is stdin."),
+            click.option(
+                "--exclude-file", type=FILE, metavar="FILE", help="A file with such items, one per line; - reads stdin."
+            ),
             click.option("--only", metavar="A,B,C", help="Recommend only these items."),
-            click.option("--only-file", type=FILE, metavar="FILE", help="Such items, a line each; - is stdin."),
+            click.option(
+                "--only-file", type=FILE, metavar="FILE", help="A file with such items, one per line; - reads stdin."
+            ),
             click.option(
                 "--where",
                 multiple=True,
                 metavar="FIELD=VALUE",
-                help="Nothing but items with this value, e.g. categories=Comedy, 'price<=20', 'year>=1990'. "
-                "Repeatable: of one field any value, of several all.",
+                help="Recommend only items with this value, e.g. categories=Comedy, 'price<=20', "
+                "'year>=1990'. Repeatable: any value of the same field, but all fields must match.",
             ),
         )
     ):

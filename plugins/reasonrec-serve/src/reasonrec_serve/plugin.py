@@ -12,7 +12,9 @@ def reasonrec_commands() -> list[CommandSpec]:
     final = "reasonrec_serve.final_command:final_command"
     return [
         CommandSpec("recommend", once, "Recommend to a user or a history, and say why."),
-        CommandSpec("similar", "reasonrec_serve.similar_command:similar_command", "Show items that are like an item."),
+        CommandSpec(
+            "similar", "reasonrec_serve.similar_command:similar_command", "Show items that are similar to an item."
+        ),
         CommandSpec("serve", server, "Answer requests over HTTP."),
         CommandSpec("final", final, "Fit a run again to all data, for serving."),
     ]

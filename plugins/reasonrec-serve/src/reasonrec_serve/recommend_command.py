@@ -33,25 +33,43 @@ Examples:
 
 @click.command("recommend", epilog=EPILOG)
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
-@click.option("--user", metavar="ID", help="A user of the data set, whose whole log is the history; or somebody new.")
+@click.option("--user", metavar="ID", help="A user of the data set, whose whole log is the history, or a new user.")
 @click.option("--history", metavar="A,B,C", help="Item ids, oldest first, separated by commas.")
 @click.option(
-    "--history-item", "history_items", multiple=True, metavar="ID", help="One such item, as it is. Repeatable."
+    "--history-item",
+    "history_items",
+    multiple=True,
+    metavar="ID",
+    help="One such item id, exactly as written. Repeatable.",
 )
-@click.option("--history-file", type=FILE, metavar="FILE", help="Item ids, oldest first, a line each; - is stdin.")
+@click.option(
+    "--history-file", type=FILE, metavar="FILE", help="A file with item ids, oldest first, one per line; - reads stdin."
+)
 @click.option("--candidates", metavar="A,B,C", help="Rank these items (task direct) instead of the catalogue.")
 @click.option(
-    "--candidate", "candidate_items", multiple=True, metavar="ID", help="One such item, as it is. Repeatable."
+    "--candidate",
+    "candidate_items",
+    multiple=True,
+    metavar="ID",
+    help="One such item id, exactly as written. Repeatable.",
 )
-@click.option("--candidates-file", type=FILE, metavar="FILE", help="Such items, a line each; - is stdin.")
+@click.option(
+    "--candidates-file", type=FILE, metavar="FILE", help="A file with such items, one per line; - reads stdin."
+)
 @limit_options
 @click.option("--include-seen", is_flag=True, help="Items of the history may be recommended again.")
 @click.option(
-    "--diversity", type=float, default=0.0, show_default=True, help="0: the best items; up to 1: less and less alike."
+    "--diversity",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="From 0 (the best items) to 1 (items as different as possible).",
 )
-@click.option("--k", default=10, show_default=True, help="How many items.")
+@click.option("--k", default=10, show_default=True, help="How many items to show.")
 @click.option(
-    "--task", type=click.Choice(["sequential", "direct"]), help="Default: direct with candidates, else sequential."
+    "--task",
+    type=click.Choice(["sequential", "direct"]),
+    help="The task. [default: direct with candidates, otherwise sequential]",
 )
 @click.option(
     "--assume",
@@ -65,39 +83,40 @@ Examples:
     is_flag=True,
     help="Say what each item is recommended for, who answered, why, how sure it is, and the steps that tell most.",
 )
-@click.option("--steps", "every", is_flag=True, help="All steps, with what they rest on and what else was possible.")
+@click.option("--steps", "every", is_flag=True, help="Show all steps, with their evidence and alternatives.")
 @click.option("--trace/--no-trace", default=None, help="Append the decision to RUN/requests-TASK.jsonl.")
 @click.option(
     "--models",
     type=click.Choice(["final", "evaluated"]),
-    help="Those of `reasonrec final`, or those that the report is about.  [default: final where there are any]",
+    help="Which models answer: those of `reasonrec final`, or those that the report is about. [default: "
+    "final if there are any]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--users", metavar="all|FILE", help="Recommend to all users, or to those of a file (an id a line).")
+@click.option("--users", metavar="all|FILE", help="Recommend to all users, or to those in a file (one id per line).")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="With --users: a .parquet, .csv or .jsonl file; the same command goes on where one was stopped.",
+    help="With --users: a .parquet, .csv or .jsonl file. After an interruption, the same command continues.",
 )
-@click.option("--workers", default=0, help="With --users: processes.  [default: one per processor core]")
+@click.option("--workers", default=0, help="With --users: number of processes. [default: one per processor core]")
 def recommend_command(
     run: Path, why: bool, every: bool, trace: bool | None, models: str | None, as_json: bool, **given: Any
 ) -> None:
     """Recommend items from a finished RUN, with raw ids and titles. The strength of the best one is 100.
 
-    With --assume or --ignore the policy's steps are edited and the answer is worked out from them. With --users the
-    answers for many users are written to a file.
+    With --assume or --ignore the policy's steps are edited, and the answer follows from the edited steps.
+    With --users the answers for many users are written to a file.
     """
     users, out, workers = (given.pop(name) for name in ("users", "out", "workers"))
     request = read_request_options(given)
     if users is not None:
         from reasonrec_serve.batch_command import recommend_to_users
 
-        _refuse({"why": why, "trace": trace, "json": as_json}, "answers for many users are rows of a file")
+        _refuse({"why": why, "trace": trace, "json": as_json}, "answers for many users are written to a file")
         recommend_to_users(run, models, users, out, workers, request)
         return
-    _refuse({"out": out, "workers": workers}, "goes with --users")
+    _refuse({"out": out, "workers": workers}, "can only be used with --users")
     from reasonrec_serve.recommender import Recommender
     from reasonrec_serve.request import Request
 
@@ -146,7 +165,7 @@ def _show(answer: Answer, *, why: bool, every: bool) -> None:
             f"Confidence: {format_percent(answer.confidence)} that the next choice is among the first {answer.cutoff}."
         )
     if answer.edited:
-        out.print("No confidence is stated: it was calibrated on answers without edits.")
+        out.print("No confidence is stated, because it was calibrated on answers without edits.")
     elif not answer.limited:
         signals = ", ".join(f"{name} {value:.2f}" for name, value in answer.uncertainty.items())
         out.print(f"Uncertainty: {signals or 'not estimated'}.")
@@ -201,7 +220,7 @@ def _show_steps(answer: Answer, *, every: bool) -> None:
             if weight >= FILLER:
                 out.print(f"           {format_percent(weight, 1):>7}  {plain(claim)}")
     if len(steps) < len(answer.steps):
-        out.print(f"{len(answer.steps)} steps in all: --steps shows them.")
+        out.print(f"{len(answer.steps)} steps in all; --steps shows them.")
 
 
 def _show_edits(edited: Edited) -> None:

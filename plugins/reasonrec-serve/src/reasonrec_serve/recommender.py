@@ -100,7 +100,7 @@ class Recommender(FinishedRun):
         """
         if unknown := sorted(fields.keys() - Request.__dataclass_fields__.keys()):
             known = ", ".join(Request.__dataclass_fields__)
-            raise ConfigError(f"there is no {unknown[0]!r} in a request", where="recommend", fix=f"There are: {known}.")
+            raise ConfigError(f"a request has no {unknown[0]!r}", where="recommend", fix=f"There are: {known}.")
         return self.answer(Request(**fields))
 
     def answer(self, request: Request) -> Answer:
@@ -223,7 +223,7 @@ class Recommender(FinishedRun):
             ConfigError: nothing is known of the items.
         """
         if not self.likeness:
-            what = "nothing is known of the items by which lists could be made less alike"
+            what = "diversity needs item features or fields, but there are none"
             raise ConfigError(what, where="--diversity", fix="Encode their text or pictures, or give items fields.")
         return self.likeness
 

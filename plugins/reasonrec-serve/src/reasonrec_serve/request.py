@@ -68,9 +68,9 @@ class Request:
             raise ConfigError("give either a user or a history", where="recommend")
         user = None if self.user is None else read_id(self.user, "user")
         if user == "":
-            raise ConfigError("the user has no name", where="--user", fix="Give their id, or what they did: --history.")
+            raise ConfigError("the user id is empty", where="--user", fix="Give their id, or what they did: --history.")
         if not isinstance(self.include_seen, bool):
-            raise ConfigError(f"is true or false, not {self.include_seen!r}", where="--include-seen")
+            raise ConfigError(f"must be true or false, not {self.include_seen!r}", where="--include-seen")
         made: dict[str, Any] = {
             "user": user,
             "k": read_k(self.k),
@@ -96,14 +96,14 @@ class Request:
 def read_k(given: object) -> int:
     """How many items are wanted."""
     if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
-        raise ConfigError(f"k is a whole number, at least 1 (given: {given!r})", where="recommend")
+        raise ConfigError(f"k must be a whole number of at least 1, not {given!r}", where="recommend")
     return int(given)
 
 
 def read_ids(given: object, what: str) -> list[str]:
     """Ids as text, in their order."""
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
-        raise ConfigError(f"{what} is a list of ids, not {given!r}", where="recommend")
+        raise ConfigError(f"{what} must be a list of ids, not {given!r}", where="recommend")
     return [read_id(each, what) for each in given]
 
 
@@ -115,14 +115,14 @@ def read_id(given: object, what: str) -> str:
         return str(int(given))
     if isinstance(given, float | np.floating) and (number := float(given)).is_integer() and abs(number) <= EXACT:
         return str(int(number))
-    raise ConfigError(f"{given!r} is no id", where=f"recommend: {what}", fix="Ids are text or whole numbers.")
+    raise ConfigError(f"{given!r} is not an id", where=f"recommend: {what}", fix="Ids must be text or whole numbers.")
 
 
 def read_where(given: object) -> Mapping[str, Any]:
     """Conditions by item field; what the fields are shows when they are looked at (`ItemFilter`)."""
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
         fix = 'Write {"brand": "Acorn", "price": {"max": 20}}.'
-        raise ConfigError(f"holds conditions by item field, not {given!r}", where="--where", fix=fix)
+        raise ConfigError(f"must contain conditions by item field, not {given!r}", where="--where", fix=fix)
     return dict(given)
 
 
@@ -130,7 +130,7 @@ def read_path(given: str | os.PathLike[str]) -> Path:
     """The path of a run folder."""
     if isinstance(given, str | os.PathLike) and isinstance(text := os.fspath(given), str) and text:
         return Path(text)
-    raise ConfigError(f"{given!r} is no path", where="Recommender.open", fix="Give the run folder as text or Path.")
+    raise ConfigError(f"{given!r} is not a path", where="Recommender.open", fix="Give the run folder as text or Path.")
 
 
 def _read_assumptions(given: object) -> Mapping[str, str]:
@@ -138,7 +138,7 @@ def _read_assumptions(given: object) -> Mapping[str, str]:
     if given is None:
         return {}
     if not isinstance(given, Mapping) or not all(isinstance(part, str) for pair in given.items() for part in pair):
-        raise ConfigError(f"assume is labels by item field, not {given!r}", where="recommend")
+        raise ConfigError(f"assume must contain labels by item field, not {given!r}", where="recommend")
     return dict(given)
 
 
@@ -146,7 +146,7 @@ def _read_task(given: object, has_candidates: bool) -> Task:
     if given is None:
         return Task.DIRECT if has_candidates else Task.SEQUENTIAL
     if not isinstance(given, str) or given not in RANKING:
-        what = f"the task {str(given)!r} asks for no ranking"
+        what = f"the task {str(given)!r} has no ranking"
         raise ConfigError(what, where="--task", fix=f"Use {' or '.join(RANKING)}.")
     task = Task(given)
     if (task is Task.DIRECT) != has_candidates:
@@ -157,5 +157,5 @@ def _read_task(given: object, has_candidates: bool) -> Task:
 def _read_diversity(given: object) -> float:
     number = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
     if not number or not math.isfinite(float(given)) or not 0 <= float(given) <= 1:  # type: ignore[arg-type]
-        raise ConfigError(f"is a number from 0 to 1, not {given!r}", where="--diversity")
+        raise ConfigError(f"must be a number from 0 to 1, not {given!r}", where="--diversity")
     return float(given)  # type: ignore[arg-type]

@@ -124,7 +124,7 @@ def resolve_edits(
     chosen = {}
     assume = request.assume or {}
     if assume and not labels:
-        raise ConfigError("the policy inferred no item field, so there is none to assume", where="--assume")
+        raise ConfigError("the policy infers no item field, so none can be assumed", where="--assume")
     for name, label in assume.items():
         field = find_name(name, list(labels), "item field to assume")
         chosen[field] = np.array(

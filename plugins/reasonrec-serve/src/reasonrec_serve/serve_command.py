@@ -19,31 +19,45 @@ Examples:
 
 @click.command("serve", epilog=EPILOG)
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="The port; 0 takes a free one."
+)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
 @click.option(
-    "--token-file", type=click.Path(path_type=Path), metavar="FILE", help="Callers must bring the token in FILE."
+    "--token-file", type=click.Path(path_type=Path), metavar="FILE", help="Callers must send the token in FILE."
 )
 @click.option(
     "--store",
     default="",
     envvar="REASONREC_STORE",
     metavar="URL",
-    help="Where events are kept: a path, redis://, postgresql://, or none. Also REASONREC_STORE in the environment.",
+    help="Where events are stored: a path, redis://, postgresql://, or none. The environment variable "
+    "REASONREC_STORE sets it too.",
 )
 @click.option("--trace", is_flag=True, help="Write a row per decision into RUN, with hashed user ids.")
-@click.option("--watch", type=float, default=0.0, metavar="SECONDS", help="Look for a newer run so often; 0: never.")
-@click.option("--learn", type=float, default=0.0, metavar="SECONDS", help="Counting delegates learn events so often.")
-@click.option("--rate", type=float, default=1000.0, show_default=True, help="Requests a second of one client; 0: any.")
-@click.option("--queue", type=int, default=64, show_default=True, help="Requests that may wait for a worker.")
+@click.option(
+    "--watch", type=float, default=0.0, metavar="SECONDS", help="How often to look for a newer run; 0: never."
+)
+@click.option(
+    "--learn", type=float, default=0.0, metavar="SECONDS", help="How often counting delegates learn from events."
+)
+@click.option(
+    "--rate",
+    type=float,
+    default=1000.0,
+    show_default=True,
+    help="Most requests per second from one client; 0: no limit.",
+)
+@click.option("--queue", type=int, default=64, show_default=True, help="Most requests that may wait for a worker.")
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
-@click.option("--max-body", type=int, default=1_000_000, show_default=True, help="Bytes of a request.")
+@click.option("--max-body", type=int, default=1_000_000, show_default=True, help="Most bytes of a request.")
 def serve_command(run: Path, show: bool, **options: Any) -> None:
     """Answer requests from a finished RUN over HTTP, until interrupted.
 
-    Only this machine can reach it, unless --host says otherwise; then a token is demanded. Events that are sent to
-    /v1/events are kept (by default in RUN.events.sqlite) and belong to their users' histories at once.
+    Only this machine can reach the server, unless --host says otherwise; then a token is required. Events that are
+    sent to
+    /v1/events are stored (by default in RUN.events.sqlite) and count in their users' histories immediately.
     """
     from pydantic import ValidationError
 

@@ -121,7 +121,7 @@ class ItemNeighbours:
             )
             for place, i in enumerate(found)
         )
-        notes = () if items else (f"Nothing that is allowed is like it by {way}.",)
+        notes = () if items else (f"No allowed item is similar by {way}.",)
         return Similar(
             id=self.catalog.ids[at],
             title=self.catalog.titles[at],
@@ -239,7 +239,7 @@ class PairReasons:
         """In words."""
         other, both, reasons = self.found[place], int(self._both[place]), list[str]()
         if both:
-            reasons.append(f"{both} user{'s' if both > 1 else ''} took both")
+            reasons.append(f"{both} user{('s' if both > 1 else '')} chose both")
         for name, labels in self.neighbours.labels.items():
             shared = [label for label in labels[self.item] if label in labels[other]]
             if shared:

@@ -20,17 +20,17 @@ Examples:
 @click.command("similar", epilog=EPILOG)
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @click.argument("item", metavar="ITEM")
-@click.option("--k", default=10, show_default=True, help="How many items.")
+@click.option("--k", default=10, show_default=True, help="How many items to show.")
 @click.option(
     "--by",
     metavar="WAY",
-    help="content (text, pictures, labels), together (who took both), or a policy or delegate of the run.  "
-    "[default: the best there is for this item]",
+    help="How to compare: content (text, pictures, labels), together (chosen by the same users), or a "
+    "policy or delegate of the run. [default: the best available for this item]",
 )
 @limit_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def similar_command(run: Path, item: str, k: int, by: str | None, as_json: bool, **given: Any) -> None:
-    """Show items that are like an ITEM, and what they share."""
+    """Show items that are similar to an ITEM, and what they share."""
     from rich.table import Table
 
     from reasonrec_core.cli.console import note, out, plain

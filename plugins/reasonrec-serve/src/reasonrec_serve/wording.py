@@ -81,8 +81,8 @@ def _explain(outcome: Outcome | None, limited: tuple[Recommended, ...] | None) -
         steps = tuple(thought.steps[0])
         if limited is None:
             return steps
-        first = f"first of what is left: {limited[0].title}" if limited else "nothing is left"
-        return (*steps, Step(StepKind.DECIDE, f"The request rules items out or reorders them; {first}."))
+        first = f"the first that is left: {limited[0].title}" if limited else "nothing is left"
+        return (*steps, Step(StepKind.DECIDE, f"The request excludes or reorders items; {first}."))
 
     return explain
 

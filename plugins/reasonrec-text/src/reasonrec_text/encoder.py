@@ -27,21 +27,22 @@ class TextConfig(Settings):
     model: str = Field(MINILM, description="Hub name of a transformers model, or a folder that holds one.")
     revision: str | None = Field(None, description="Branch, tag or commit on the hub.")
     fields: tuple[str, ...] | None = Field(
-        None, description="Item fields that make up the text, in this order; all text fields if not set."
+        None, description="Item fields that form the text, in this order; all text fields if not set."
     )
-    prefix: str = Field("", description="Put before every text; E5 models want 'passage: '.")
+    prefix: str = Field("", description="Put before every text; E5 models need 'passage: '.")
     max_length: int = Field(
-        256, ge=8, description="Tokens per text; longer texts are cut (the model's own limit holds too)."
+        256, ge=8, description="Tokens per text; longer texts are cut (the model's own limit applies too)."
     )
     pooling: Literal["auto", "mean", "cls"] = Field(
-        "auto", description="How token vectors become one; auto reads the model's own pooling file, else mean."
+        "auto",
+        description="How token vectors become one; auto: as in the model's own pooling file, otherwise the mean.",
     )
     normalize: bool = Field(True, description="Scale every vector to length 1, so that dot products are cosines.")
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32",
         description="bfloat16 is almost twice as fast on processors with bf16 units (cosine to float32 > .999).",
     )
-    device: str = Field("auto", description="'cpu', 'cuda', 'mps', or auto: the fastest that there is.")
+    device: str = Field("auto", description="'cpu', 'cuda', 'mps', or auto: the fastest available.")
 
 
 class TextEncoder(Encoder[TextConfig]):

@@ -25,7 +25,7 @@ LITE0 = "tf_efficientnet_lite0.in1k"
 class TimmConfig(Settings):
     """Settings of `TimmEncoder`."""
 
-    model: str = Field(LITE0, description="A model of timm, with or without the tag of its pretrained weights.")
+    model: str = Field(LITE0, description="A timm model, with or without the tag of its pretrained weights.")
     checkpoint: str | None = Field(
         None, description="A .safetensors or .pth file (or a folder with model.safetensors) instead of timm's weights."
     )
@@ -33,16 +33,14 @@ class TimmConfig(Settings):
     image_size: int | None = Field(None, ge=16, le=2048, description="Pixels; the model's own size if not set.")
     framing: Literal["crop", "whole"] = Field(
         "crop",
-        description="crop: the middle, as the model was trained; whole: the whole picture, squeezed to a square.",
+        description="crop: the centre, as the model was trained; whole: the whole picture, squeezed into a square.",
     )
     normalize: bool = Field(True, description="Scale every vector to length 1, so that dot products are cosines.")
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16 is about 1.7 times as fast on processors with bf16 units, and less exact."
     )
-    device: str = Field("auto", description="'cpu', 'cuda', 'mps', or auto: the fastest that there is.")
-    threads: int | None = Field(
-        None, ge=1, description="Images worked on at once on a CPU; as torch has it if not set."
-    )
+    device: str = Field("auto", description="'cpu', 'cuda', 'mps', or auto: the fastest available.")
+    threads: int | None = Field(None, ge=1, description="Threads on a CPU; torch's default if not set.")
 
 
 class TimmEncoder(Encoder[TimmConfig]):

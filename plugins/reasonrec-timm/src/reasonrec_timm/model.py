@@ -116,8 +116,10 @@ def load_weights(model: torch.nn.Module, weights: Weights) -> None:
     wanted = {k: v for k, v in own.items() if not k.startswith(head)}
     wrong = [k for k, v in wanted.items() if k not in tensors or tensors[k].shape != v.shape]
     if wrong:
-        what = f"{len(wrong)} of the model's {len(wanted)} tensors are missing or of another shape, such as {wrong[0]}"
-        raise WeightsError(what, where=str(path), fix="Give a checkpoint of this very model.")
+        what = (
+            f"{len(wrong)} of the model's {len(wanted)} tensors are missing or have another shape, such as {wrong[0]}"
+        )
+        raise WeightsError(what, where=str(path), fix="Give a checkpoint of exactly this model.")
     model.load_state_dict({k: tensors[k] for k in wanted}, strict=False)
 
 
@@ -129,7 +131,7 @@ def read_tensors(path: Path) -> Tensors:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the readers raise whatever the damage leads to
         raise WeightsError(
-            f"not a readable checkpoint ({(str(error).strip() or type(error).__name__).splitlines()[0]})",
+            f"cannot be read as a checkpoint ({(str(error).strip() or type(error).__name__).splitlines()[0]})",
             where=str(path),
             fix="Give a .safetensors file, or a .pth file that holds tensors only.",
         ) from error

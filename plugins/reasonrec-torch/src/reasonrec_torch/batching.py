@@ -192,8 +192,8 @@ class TrainingSequences:
             self._begin = np.maximum(self._begin, self._end - max_history - 1)
         if not len(self.users):
             raise DataError(
-                "no user has two or more training interactions, so there is no next item to learn from",
-                fix="Use a policy that learns nothing, or a split that leaves users more history.",
+                "no user has two or more training interactions, so there is no next item to learn",
+                fix="Use a policy without training, or a split that leaves users more history.",
             )
 
     @property
@@ -249,7 +249,7 @@ class TrainingSequences:
         for part in parts:
             share = np.ones(len(self.users)) if part.probability is None else part.probability[self.users].astype(float)
             if not share.any():
-                raise ValueError("a part of the epoch shows nobody: all probabilities are 0")
+                raise ValueError("a part of the epoch shows no user: all probabilities are 0")
             credit += share * (targets.sum() / (share * targets).sum())
             upto = np.floor(at + credit / len(parts))
             rows = np.repeat(np.arange(len(self.users)), (upto - done).astype(np.int64))

@@ -64,12 +64,12 @@ class CheckpointFile:
             with safe_open(self.path, "pt") as file:
                 header = file.metadata() or {}
                 if header.get("format") != FORMAT or header.get("key") != self.key:
-                    logger.info("%s belongs to another training; starting anew", self.path)
+                    logger.info("%s belongs to another training, so training starts from the beginning", self.path)
                     return None
                 for flat in file.keys():  # noqa: SIM118 - not a mapping
                     group, _, name = flat.partition("/")
                     groups.setdefault(group, {})[name] = file.get_tensor(flat)
-            logger.info("the training of %s is taken up again", self.path)
+            logger.info("the training of %s continues", self.path)
             return groups, json.loads(header["state"])
         except (SafetensorError, OSError, ValueError) as error:
             fix = "Delete the file to train from the start."

@@ -18,37 +18,38 @@ class TrainerConfig(Settings):
     epochs: int | None = Field(
         default=None,
         ge=1,
-        description="At most; the rate of learning has fallen to 0 after the last. Empty: as many as show about"
-        " 1,500,000 samples, from 8 to 40.",
+        description="Most epochs; the learning rate falls to 0 by the last one. Empty: enough for about "
+        "1,500,000 samples, between 8 and 40.",
     )
     stop_after: int | None = Field(
-        default=None, ge=1, description="End after this epoch, though more are planned: what validation once chose."
+        default=None, ge=1, description="Stop after this epoch although more are planned: what validation chose before."
     )
     patience: int = Field(
-        3, ge=1, description="Epochs without a better validation figure after which training stops; the best is kept."
+        3,
+        ge=1,
+        description="Training stops after this many epochs without improvement on validation; the best epoch is kept.",
     )
-    learning_rate: float = Field(2e-3, gt=0, description="Of AdamW, at its highest.")
-    warmup: int = Field(200, ge=0, description="Steps over which the rate rises from 0.")
+    learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate (AdamW).")
+    warmup: int = Field(200, ge=0, description="Steps during which the learning rate rises from 0.")
     decay_from: float = Field(
-        0.0, ge=0, lt=1, description="Share of the training after which the rate begins to fall, linearly to 0."
+        0.0, ge=0, lt=1, description="Share of the training after which the learning rate falls linearly to 0."
     )
-    weight_decay: float = Field(0.05, ge=0, description="Of matrices; vectors (biases, norms) have none.")
-    betas: tuple[float, float] = Field((0.9, 0.98), description="Of AdamW's moving averages.")
-    clip: float = Field(5.0, gt=0, description="Norm that gradients are cut down to.")
+    weight_decay: float = Field(0.05, ge=0, description="Weight decay of matrices; vectors (biases, norms) have none.")
+    betas: tuple[float, float] = Field((0.9, 0.98), description="AdamW's two betas.")
+    clip: float = Field(5.0, gt=0, description="Largest norm of gradients; larger ones are clipped.")
     ema: float = Field(
-        0.995, ge=0, lt=1, description="Decay of the moving average of the weights, which is what is kept; 0 for none."
+        0.995, ge=0, lt=1, description="Decay of the moving average of the weights; the average is kept. 0: none."
     )
-    accumulate: int = Field(1, ge=1, description="Batches per step, whose gradients are averaged.")
+    accumulate: int = Field(1, ge=1, description="Batches per step; their gradients are averaged.")
     device: str = Field("auto", description="'cpu', 'cuda', 'cuda:1'..., or auto: a GPU if there is one.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Of matrix products; auto: bfloat16 on a GPU that has it, else float32."
+        "auto",
+        description="Number type of matrix products; auto: bfloat16 on a GPU that supports it, otherwise float32.",
     )
     compiled: Literal["auto", "yes", "no"] = Field(
-        "auto", description="Compile the network's code; auto: on a GPU, where training takes more than 2,000 steps."
+        "auto", description="Compile the network; auto: on a GPU, if training takes more than 2,000 steps."
     )
-    checkpoint_seconds: float = Field(
-        300.0, ge=0, description="An epoch that takes longer than this is also saved on the way."
-    )
+    checkpoint_seconds: float = Field(300.0, ge=0, description="Seconds after which an epoch is also saved midway.")
 
 
 NOT_IDENTITY = frozenset({"device", "compiled", "checkpoint_seconds", "precision"})

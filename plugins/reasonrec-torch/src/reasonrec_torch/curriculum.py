@@ -33,29 +33,30 @@ class CurriculumConfig(Settings):
 
     kind: CurriculumKind = Field(
         "none",
-        description="none: everyone, always. three-phase: warm users, then medium ones too, then cold ones."
-        " competence: users by difficulty, as many as the model's competence. truncation: everyone, but part of the"
-        " histories of users who are not cold are shortened, more and more.",
+        description="none: everyone, always. three-phase: warm users first, then also medium ones, then "
+        "also cold ones. competence: the easiest users first, more as the model's competence "
+        "grows. truncation: everyone, but some histories of users who are not cold are "
+        "shortened, more and more.",
     )
     borders: tuple[float, float] = Field(
         (0.1, 0.95), description="three-phase: shares of the training after which the second and the third phase begin."
     )
     thresholds: tuple[float, float] = Field(
-        (0.3, 0.7), description="Evidence horizon below which a user is warm, and above which cold."
+        (0.3, 0.7), description="Evidence horizons below which a user is warm and above which cold."
     )
     mixing: float = Field(
         0.2,
         ge=0,
         le=1,
-        description="How often users are shown who are not in the current pool, relative to those who are;"
-        " against forgetting.",
+        description="How often users outside the current pool are shown, relative to those inside; against forgetting.",
     )
     competence: float = Field(
-        0.1, gt=0, le=1, description="competence: share of the users, the easiest, that training starts with."
+        0.1, gt=0, le=1, description="competence: share of users (the easiest) that training starts with."
     )
-    share: float = Field(0.3, ge=0, le=1, description="truncation: share of the users' sequences that is shortened.")
+    share: float = Field(0.3, ge=0, le=1, description="truncation: share of the users' sequences that are shortened.")
     shown: tuple[int, int] = Field(
-        (20, 2), description="truncation: items that shortened histories show, at the start and at the end of training."
+        (20, 2),
+        description="truncation: number of items in shortened histories, at the start and at the end of training.",
     )
 
     @model_validator(mode="after")
@@ -63,9 +64,9 @@ class CurriculumConfig(Settings):
         for name in ("borders", "thresholds"):
             low, high = getattr(self, name)
             if not 0 <= low <= high <= 1:
-                raise ValueError(f"{name} are two ascending numbers in [0, 1], not {[low, high]}")
+                raise ValueError(f"{name} must be two ascending numbers in [0, 1], not {[low, high]}")
         if not self.shown[0] >= self.shown[1] >= 1:
-            raise ValueError(f"shown is two falling numbers of items, at least 1, not {list(self.shown)}")
+            raise ValueError(f"shown must be two descending numbers of items, each at least 1, not {list(self.shown)}")
         return self
 
 

@@ -116,7 +116,7 @@ class SampledSoftmax:
         if self._edges is None or self._log_q is None:
             return torch.randint(n, (m,), device=device), math.log(m / n)
         if len(self._edges) != n:
-            raise ValueError(f"counts of {len(self._edges)} items, but the table has {n}")
+            raise ValueError(f"there are counts of {len(self._edges)} items, but the table has {n}")
         self._edges, self._log_q = self._edges.to(device), self._log_q.to(device)
         at = torch.rand(m, device=device, dtype=self._edges.dtype)
         drawn = torch.searchsorted(self._edges, at, right=True).clamp_(max=n - 1)

@@ -102,5 +102,5 @@ def over_histories(
             out = np.empty((len(indptr) - 1, *found.shape[1:]), np.float32)
         out[batch.rows] = found
     if out is None:
-        raise ValueError("no histories to go over")
+        raise ValueError("there are no histories to iterate over")
     return out

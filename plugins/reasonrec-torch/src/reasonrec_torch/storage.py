@@ -54,7 +54,7 @@ def put_module(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> 
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
-        raise DataError(f"the weights are another model's ({_first_line(error)})", where=str(path)) from error
+        raise DataError(f"the weights belong to another model ({_first_line(error)})", where=str(path)) from error
     module.eval()
 
 
@@ -76,7 +76,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except (OSError, SafetensorError, RuntimeError, pickle.UnpicklingError) as error:
         raise WeightsError(f"the weights cannot be read ({_first_line(error)})", where=str(path)) from error
     if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise WeightsError("the file holds more than tensors by name", where=str(path))
+        raise WeightsError("the file contains more than named tensors", where=str(path))
     return dict(found)
 
 

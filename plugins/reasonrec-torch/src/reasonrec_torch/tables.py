@@ -72,8 +72,8 @@ def grow_rows(values: Tensor, n_items: int, newcomers: Literal["mean", "zero"] =
     more = n_items - len(values)
     if more < 0:
         raise DataError(
-            f"the catalogue has {n_items} items, and the table was fitted on {len(values)}",
-            fix="A catalogue may grow at its end, not shrink. Fit again.",
+            f"the catalogue has {n_items} items, but the table was fitted on {len(values)}",
+            fix="A catalogue may only grow at its end. Fit again.",
         )
     if not more:
         return values

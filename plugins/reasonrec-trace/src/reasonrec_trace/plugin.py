@@ -8,7 +8,7 @@ from reasonrec_core.hookspecs import CommandSpec, ComponentSpec, hookimpl
 @hookimpl
 def reasonrec_reporters() -> list[ComponentSpec]:
     """The trace of a run, and of requests."""
-    summary = "A row per decision: what was asked and answered, by whom, why, how sure, at what price"
+    summary = "One row per decision: what was asked and answered, by whom, why, how sure and at what cost"
     return [ComponentSpec("trace", "reasonrec_trace.reporter:TraceReporter", summary)]
 
 
@@ -19,16 +19,16 @@ def reasonrec_commands() -> list[CommandSpec]:
         CommandSpec(
             "trace show",
             "reasonrec_trace.show_command:show_command",
-            "Show single decisions: request, answer, steps, reasons.",
+            "Show decisions one by one: request, answer, steps, reasons.",
         ),
         CommandSpec(
             "trace stats",
             "reasonrec_trace.stats_command:stats_command",
-            "Who answered, why, how sure, how well, at what price.",
+            "Summarise who answered, why, how sure, how well and at what cost.",
         ),
         CommandSpec(
             "trace replay",
             "reasonrec_trace.replay_command:replay_command",
-            "Decide again under another budget or router.",
+            "Decide again with another budget or router.",
         ),
     ]

@@ -110,7 +110,7 @@ def read_key(variable: str) -> bytes:
     key = os.environ.get(variable, "")
     if len(key) < SHORTEST_KEY:
         raise ConfigError(
-            f"the key of the trace's hashes is {'short' if key else 'missing'}",
+            f"the key for the trace's hashes is {('short' if key else 'missing')}",
             where=f"environment variable {variable}",
             fix=f"Set it to {SHORTEST_KEY} characters or more, e.g. export {variable}=$(openssl rand -hex 32).",
         )

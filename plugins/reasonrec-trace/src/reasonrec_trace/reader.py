@@ -112,7 +112,7 @@ def open_trace(path: Path) -> TraceFile:
         raw = _json_header(path) if _is_json(path) else _parquet_header(path)
     found = raw.get("format") if isinstance(raw, dict) else None
     if not isinstance(found, int):
-        raise RunError("not a trace: its header names no format", where=str(path), fix=AGAIN)
+        raise RunError("is not a trace: its header has no format", where=str(path), fix=AGAIN)
     if found != FORMAT:
         raise RunError(
             f"the trace has format {found}, this version of reasonrec reads format {FORMAT}",
@@ -157,7 +157,7 @@ def find_trace(path: Path) -> Path:
         if (path / name).exists():
             return path / name
     raise RunError(
-        f"the folder holds no {' or '.join(TRACE_FILES)}", where=str(path), fix="Make one: reasonrec run PIPELINE."
+        f"the folder contains no {' or '.join(TRACE_FILES)}", where=str(path), fix="Create one: reasonrec run PIPELINE."
     )
 
 
@@ -166,7 +166,7 @@ def _is_json(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(4)
     if start != b"PAR1" and not start.startswith(b"{"):
-        what = "the file is empty" if not start else "not a trace: neither Parquet nor JSON lines"
+        what = "the file is empty" if not start else "is not a trace: it is neither Parquet nor JSON lines"
         raise RunError(what, where=str(path), fix=AGAIN)
     return start != b"PAR1"
 
@@ -175,11 +175,11 @@ def _parquet_header(path: Path) -> Any:
     schema = pq.read_schema(path)
     text = (schema.metadata or {}).get(HEADER)
     if text is None:
-        raise RunError("not a trace of this version: a Parquet file without its header", where=str(path), fix=AGAIN)
+        raise RunError("is not a trace of this version: the Parquet file has no header", where=str(path), fix=AGAIN)
     header = json.loads(text)
     same = schema.remove_metadata().equals(SCHEMA)
     if not same and isinstance(header, dict) and header.get("format") == FORMAT:
-        raise RunError("the trace's columns are not those of its format", where=str(path), fix=AGAIN)
+        raise RunError("the trace's columns do not match its format", where=str(path), fix=AGAIN)
     return header
 
 
@@ -187,7 +187,7 @@ def _json_header(path: Path) -> Any:
     with path.open(encoding="utf-8") as file:
         first = _parse(path, 1, file.readline())
     if not isinstance(first, dict) or HEADER.decode() not in first:
-        raise RunError(f"not a trace: there is no {HEADER.decode()!r}", where=f"{path}:1", fix=RESTORE)
+        raise RunError(f"is not a trace: there is no {HEADER.decode()!r}", where=f"{path}:1", fix=RESTORE)
     return first[HEADER.decode()]
 
 
@@ -209,8 +209,8 @@ def _read_lines(path: Path) -> Iterator[pa.Table]:
                 yield pa.Table.from_pylist(rows, schema=SCHEMA)
                 rows = []
     if said != count:
-        last = "no last line" if said is None else f"not {said}"
-        raise RunError(f"the trace is cut off: {count} decisions and {last}", where=str(path), fix=RESTORE)
+        last = "the last line is missing" if said is None else f"not {said}"
+        raise RunError(f"the trace is cut off after {count} decisions: {last}", where=str(path), fix=RESTORE)
     if rows:
         yield pa.Table.from_pylist(rows, schema=SCHEMA)
 
@@ -226,7 +226,7 @@ def _parse(path: Path, number: int, line: str) -> Any:
 def _row(path: Path, number: int, value: Any) -> dict[str, Any]:
     """A line as Arrow takes it."""
     if not isinstance(value, dict) or value.keys() != COLUMNS.keys():
-        what = "the line is not a decision (the keys are not those of a decision)"
+        what = "the line is not a decision (it has other keys)"
         raise RunError(what, where=f"{path}:{number}", fix=RESTORE)
     try:
         return to_row(RECORD.validate_python(value))
@@ -260,7 +260,7 @@ def _refused(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise RunError("there is no such trace", where=str(path), fix="Make one: reasonrec run PIPELINE.") from error
+        raise RunError("there is no such trace", where=str(path), fix="Create one: reasonrec run PIPELINE.") from error
     except (OSError, pa.ArrowException, ValueError, KeyError) as error:
         said = " ".join(str(error).split())
         what = f"the trace cannot be read: it is cut off or damaged ({said})"

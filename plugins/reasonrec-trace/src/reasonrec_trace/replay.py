@@ -144,7 +144,7 @@ def replay(file: TraceFile, wanted: Wanted, *, metrics: Sequence[str] = (), seed
     needed = {*names, *(name for name in (head.quality, head.hit) if name)}
     test = read_recorded(file, needed)
     if not len(test):
-        raise ConfigError("the trace holds no decision", where=str(file.path))
+        raise ConfigError("the trace contains no decisions", where=str(file.path))
     router, goal = _router(file, test, wanted, needed, seed)
     before, after = as_recorded(test), decide(test, router)
     names = tuple(name for name in names if not np.isnan(compute_quality(test, before, name)).all())
@@ -184,7 +184,7 @@ def _router(
 ) -> tuple[Router[Any] | None, dict[str, Any] | None]:
     """The router that is wanted, and how its goal was met on validation where that is where it was chosen."""
     if wanted.goals > 1:
-        raise ConfigError("give one of a share, a latency, a loss and tokens", where="replay")
+        raise ConfigError("give only one of share, latency, loss and tokens", where="replay")
     given, wanted = bool(wanted.goals), wanted.split_goal()
     valid = None if wanted.router is None else read_recorded(file, needed, VALID)
     router = recorded_router(test) if wanted.router is None or valid is None else fit_router(wanted.router, valid)
@@ -196,7 +196,7 @@ def _router(
         return router.at_share(own.share, test.signals), None  # as a run places it: on the requests that came next
     if router is None:
         raise ConfigError(
-            "the run had no router, so there is nothing to give another budget to",
+            "the run had no router, so no other budget can be tried",
             where=str(file.path),
             fix="Run the pipeline with a [router].",
         )

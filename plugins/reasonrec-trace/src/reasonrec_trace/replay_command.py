@@ -23,33 +23,34 @@ Examples:
 
 @click.command("replay", epilog=EPILOG)
 @click.argument("trace", type=click.Path(path_type=Path), metavar="TRACE")
-@click.option("--share", type=click.FloatRange(0, 1), help="Share of the requests that a delegate answers.")
+@click.option("--share", type=click.FloatRange(0, 1), help="Share of requests that a delegate answers.")
 @click.option(
     "--max-latency",
     type=click.FloatRange(0, min_open=True),
     metavar="MS",
-    help="Mean milliseconds per request; the smallest share that keeps it.",
+    help="Most milliseconds per request on average; the smallest share that keeps it is chosen.",
 )
 @click.option(
     "--max-loss",
     type=click.FloatRange(0, 1),
     metavar="X",
-    help="Tolerated relative loss against the policy alone; the largest share that keeps it on validation queries.",
+    help="Largest acceptable relative loss against the policy alone; the largest share that keeps it on "
+    "validation requests is chosen.",
 )
 @click.option(
     "--max-tokens",
     type=click.FloatRange(0),
     metavar="N",
-    help="Mean language-model tokens per request; the smallest share that keeps it.",
+    help="Most language-model tokens per request on average; the smallest share that keeps it is delegated.",
 )
 @click.option(
     "--router",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A pipeline file (or its [router] alone): calibrated on the trace's validation queries.",
+    help="A pipeline file, or only its [router], which is calibrated on the trace's validation requests.",
 )
-@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Compare this one, e.g. HR@5. Repeatable.")
-@click.option("--seed", type=click.IntRange(min=0), help="Of the intervals; the run's by default.")
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="A metric to compare, e.g. HR@5. Repeatable.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the intervals. [default: the run's]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def replay_command(
     trace: Path,
@@ -62,9 +63,9 @@ def replay_command(
     seed: int | None,
     as_json: bool,
 ) -> None:
-    """Decide the requests of TRACE (a trace or a run folder) again, and compare with what was done.
+    """Decide the requests of TRACE (a trace or a run folder) again, and compare with the decisions made.
 
-    Signals, the quality of every answer and its cost are those that the trace holds; no model is run.
+    Signals, quality and cost of every answer come from the trace; no model is run.
     """
     from reasonrec_core.errors import ConfigError
     from reasonrec_trace.reader import open_trace
@@ -73,7 +74,7 @@ def replay_command(
     goals = {"--share": share, "--max-latency": max_latency, "--max-loss": max_loss, "--max-tokens": max_tokens}
     given = [name for name, value in goals.items() if value is not None]
     if len(given) > 1:
-        raise ConfigError(f"{' and '.join(given)} exclude each other", where="trace replay", fix="Give one of them.")
+        raise ConfigError(f"{' and '.join(given)} cannot be combined", where="trace replay", fix="Give one of them.")
     file = open_trace(trace)
     other = None if router is None else load_router(router, has_goal=bool(given))
     wanted = Wanted(other, share, None if max_latency is None else max_latency / 1000, max_loss, max_tokens)
@@ -102,7 +103,7 @@ def load_router(path: Path, *, has_goal: bool = False) -> AnyRouterConfig:
     tree = feed_router(read_settings(path)[0])
     table = tree.get("router", tree)
     if not isinstance(table, dict):
-        raise ConfigError("the router is a table of settings", where=f"{path}: router")
+        raise ConfigError("the router must be a table of settings", where=f"{path}: router")
     if has_goal and not {*GOALS} & table.keys():
         table = {**table, "share": 0.5}
     return validated(AnyRouterConfig, table, where=f"{path}: router")
@@ -113,7 +114,11 @@ def _show(found: Replay) -> None:
 
     from reasonrec_core.cli.console import line, out
 
-    same = "every one as recorded" if not found.changed else f"{found.changed} ({found.changed / found.n:.1%}) changed"
+    same = (
+        "all decisions are as recorded"
+        if not found.changed
+        else f"{found.changed} ({found.changed / found.n:.1%}) changed"
+    )
     to = f"; delegate {line(found.delegate)}" if found.delegate else ""
     out.print(f"{found.n} decisions, {same}{to}.")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -134,7 +139,7 @@ def _show(found: Replay) -> None:
     out.print(table)
     if found.against_policy:
         told = found.against_policy
-        out.print(f"Against the policy alone: {told.value:+.2%} [{told.low:+.2%}, {told.high:+.2%}].")
+        out.print(f"Compared with the policy alone: {told.value:+.2%} [{told.low:+.2%}, {told.high:+.2%}].")
     if found.goal:
         out.print(_goal(found.goal))
 
@@ -145,15 +150,15 @@ def _time(side: Side, name: str) -> str:
 
 def _timed(found: Replay) -> str:
     n = found.recorded.latency["n"] if found.recorded.latency else 0
-    return f"of {n:.0f} requests answered one at a time" if n else "nothing was timed"
+    return f"over {n:.0f} requests answered one at a time" if n else "nothing was timed"
 
 
 def _goal(goal: dict[str, Any]) -> str:
     valid = goal["validation"]
     chosen = (
-        f"A share of {goal['share']:.0%} was chosen on validation queries ({valid['value']:+.2%} "
+        f"A share of {goal['share']:.0%} was chosen on validation requests ({valid['value']:+.2%} "
         f"[{valid['low']:+.2%}, {valid['high']:+.2%}]; at most {goal['limit']:.1%} may be lost)"
     )
     if "confirmed" not in goal:
-        return f"{chosen}; no target is known to confirm it on."
-    return f"{chosen}; the test queries {'confirm' if goal['confirmed'] else 'do not confirm'} it."
+        return f"{chosen}; there are no known targets to confirm it."
+    return f"{chosen}; the test requests {('confirm' if goal['confirmed'] else 'do not confirm')} it."

@@ -113,9 +113,9 @@ def fit_router(config: RouterConfig, valid: Recorded) -> Router[Any]:
     assert data.consulted is not None
     if (wants_advice(config, data.signals) & ~data.consulted.asked).any():
         raise RunError(
-            "the run did not consult delegates on all validation queries on which this router would",
+            "this router would consult delegates on validation requests where the run did not",
             where=valid.header.name or None,
-            fix="Run the pipeline with this router.consult, or take it out.",
+            fix="Run the pipeline with this router.consult, or remove it.",
         )
     router.learn_consulting(data, resamples=valid.header.resamples)
     router.calibrate_confidence(data)
@@ -128,13 +128,13 @@ def make_calibration_data(valid: Recorded) -> CalibrationData:
     head = valid.header
     if head.policy is None or not head.delegates:
         raise ConfigError(
-            "a router needs a policy and at least one delegate, and the run did not have both", where=head.name or None
+            "a router needs a policy and at least one delegate, but the run did not have both", where=head.name or None
         )
     if not len(valid):
         raise RunError(
-            "the trace holds no validation queries to calibrate a router on",
+            "the trace has no validation requests to calibrate a router on",
             where=head.name or None,
-            fix="Run the pipeline with a [router]: its trace holds them.",
+            fix="Run the pipeline with a [router]: then its trace has them.",
         )
     quality = {system: find_quality(valid, system, head.quality) for system in (head.policy, *head.delegates)}
     hit = {system: find_quality(valid, system, head.hit) > 0 for system in quality}
@@ -150,9 +150,10 @@ def check_signals(found: Recorded, names: Sequence[str]) -> None:
         missing = int(np.isnan(found.signals[name].total).sum()) if name in found.signals else 0
         if missing:
             raise RunError(
-                f"{missing} of {len(found)} requests have no {name!r}, which the router decides by",
+                f"{missing} of {len(found)} requests have no {name!r}, which the router needs",
                 where=found.header.name or None,
-                fix='Replay a router with stage = "before", or the trace of an evaluation: there all are asked.',
+                fix='Replay a router with stage = "before", or the trace of an evaluation, in which all '
+                "systems are asked.",
             )
 
 
@@ -178,8 +179,8 @@ def compute_quality(found: Recorded, decisions: Replayed, name: str) -> Float64:
     other = changed & joint & np.isnan(values)
     if other.any():
         raise RunError(
-            f"{int(other.sum())} requests would go another way ({sorted(set(decisions.routes[other]))}) than in the "
-            "run, which did not ask for such answers",
+            f"{int(other.sum())} requests would take another route "
+            f"({sorted(set(decisions.routes[other]))}), for which the run has no answers",
             where=head.name or None,
             fix="Run the pipeline with this router.",
         )

@@ -51,7 +51,7 @@ class RequestTrace:
         try:
             log.write(self._record(batch, outcome, user))
         except DataError as error:
-            LOG.warning("the request was answered, but its trace was not written: %s", error)
+            LOG.warning("the request was answered, but its trace could not be written: %s", error)
 
     def _record(self, batch: QueryBatch, outcome: Outcome, user: str | None) -> TraceRecord:
         ids, route = self.dataset.catalog.ids, Route(outcome.decisions.route[0])

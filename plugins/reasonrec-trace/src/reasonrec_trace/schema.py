@@ -60,45 +60,49 @@ class RankedAnswer:
 class TraceRecord:
     """One decision; the fields are the columns of a trace, in order."""
 
-    query: Annotated[int, "number of the row: of the query, or of the request in a service"] = -1
-    part: Annotated[str, "`test` (decisions) or `valid` (validation queries, which routers are calibrated on)"] = TEST
-    task: Annotated[str, "what was asked: a task's name"] = ""
+    query: Annotated[int, "number of the row: of the test request, or of the request to a service"] = -1
+    part: Annotated[str, "`test` (decisions) or `valid` (validation requests, which routers are calibrated on)"] = TEST
+    task: Annotated[str, "the task"] = ""
     user: Annotated[str | None, "id of the user; null where unknown"] = None
-    key: Annotated[int, "the number that breaks ties of equal risk"] = -1
-    time: Annotated[int | None, "of the request, in the log's unit"] = None
+    key: Annotated[int, "the number that breaks ties between equal risks"] = -1
+    time: Annotated[int | None, "time of the request, in the log's unit"] = None
     history: Annotated[Ids, "ids of the newest items of the history, oldest first"] = ()
     history_length: Annotated[int, "items of the whole history"] = 0
-    candidates: Annotated[Ids, "ids that were to be ranked; empty for the whole catalogue"] = ()
-    targets: Annotated[Ids, "ids of what came next, where that is known"] = ()
-    route: Annotated[str, "`self`, `replace`, `consult` or `abstain`; empty in part `valid`, where nobody decided"] = ""
-    reason: Annotated[str, "for the route, in words"] = ""
+    candidates: Annotated[Ids, "ids of the candidates; empty for the whole catalogue"] = ()
+    targets: Annotated[Ids, "ids of what came next, if known"] = ()
+    route: Annotated[
+        str, "`self`, `replace`, `consult` or `abstain`; empty in part `valid`, where nothing is decided"
+    ] = ""
+    reason: Annotated[str, "reason for the route, in words"] = ""
     delegate: Annotated[str | None, "the delegate that answered"] = None
     risk: Annotated[Single | None, "calibrated P(the delegate's answer is better); null without a router"] = None
     gain: Annotated[Single | None, "expected gain of delegating: that minus P(the delegate's answer is worse)"] = None
     confidence: Annotated[
-        Single | None, "calibrated P(the target is in the top of the answer), by the way that the request went"
+        Single | None, "calibrated P(the target is at the top of the answer), for the route that the request took"
     ] = None
     uncertainty: Annotated[
         dict[str, UncertaintyValue], AS_MAP,
-        "by estimator: `total`, and `epistemic` and `aleatoric` where it can tell them apart",
+        "by estimator: `total`, and `epistemic` and `aleatoric` if it separates them",
     ] = Field(default_factory=dict)  # fmt: skip
     ranking: Annotated[Ids, "ids of the answer that was given, best first"] = ()
-    scores: Annotated[Scores, "of the ranking"] = ()
+    scores: Annotated[Scores, "scores of the ranking"] = ()
     answers: Annotated[
-        dict[str, RankedAnswer], AS_MAP, "what every system answered that was asked: its best items and their scores"
+        dict[str, RankedAnswer], AS_MAP, "the answer of every system that was asked: its best items and their scores"
     ] = Field(default_factory=dict)
     quality: Annotated[
         dict[str, Numbers], AS_MAP, "every metric of every system's answer; `routed` is the one that was given"
     ] = Field(default_factory=dict)
-    steps: Annotated[Steps, "the policy's reasoning, for the first `report.steps` decisions that it took itself"] = ()
+    steps: Annotated[Steps, "the policy's steps, for the first `report.steps` decisions that it made itself"] = ()
     latency: Annotated[
         float | None,
-        "seconds of requests that were answered one at a time (`evaluate.latency_sample` of them): the whole loop",
+        "seconds of the whole request, for those that were answered one at a time (`evaluate.latency_sample` of them)",
     ] = None
-    seconds: Annotated[Numbers, "of those requests: what each system alone took"] = Field(default_factory=dict)
-    tokens: Annotated[int, "language-model tokens that the decision cost"] = 0
-    policy_tokens: Annotated[int | None, "those of the policy's answer; null where it was not asked"] = None
-    versions: Annotated[str, "hash of the versions that decided, a key of `Header.versions`"] = ""
+    seconds: Annotated[Numbers, "seconds of each system alone, for those requests"] = Field(default_factory=dict)
+    tokens: Annotated[int, "language-model tokens used by the decision"] = 0
+    policy_tokens: Annotated[
+        int | None, "language-model tokens used by the policy's answer; null if it was not asked"
+    ] = None
+    versions: Annotated[str, "hash of the versions that were used, a key of `Header.versions`"] = ""
 
 
 RECORD = TypeAdapter(TraceRecord)

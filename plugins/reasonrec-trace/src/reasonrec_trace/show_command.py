@@ -30,11 +30,18 @@ Examples:
 
 @click.command("show", epilog=EPILOG)
 @click.argument("trace", type=click.Path(path_type=Path), metavar="TRACE")
-@click.option("--request", type=click.IntRange(0), metavar="N", help="The decision with this number.")
-@click.option("--user", metavar="ID", help="Decisions for this user.")
-@click.option("--key-env", default="REASONREC_TRACE_KEY", show_default=True, help="Holds the key of a hashed trace.")
-@click.option("--route", type=click.Choice(["self", "replace", "consult", "abstain"]), help="Decisions of this route.")
-@click.option("--limit", type=click.IntRange(1), default=LIMIT, show_default=True, help="At most so many.")
+@click.option("--request", type=click.IntRange(0), metavar="N", help="Only the decision with this number.")
+@click.option("--user", metavar="ID", help="Only decisions for this user.")
+@click.option(
+    "--key-env",
+    default="REASONREC_TRACE_KEY",
+    show_default=True,
+    help="The environment variable with the key of a hashed trace.",
+)
+@click.option(
+    "--route", type=click.Choice(["self", "replace", "consult", "abstain"]), help="Only decisions with this route."
+)
+@click.option("--limit", type=click.IntRange(1), default=LIMIT, show_default=True, help="Most decisions to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print whole records, one JSON object per line.")
 def show_command(
     trace: Path, request: int | None, user: str | None, key_env: str, route: str | None, limit: int, as_json: bool
@@ -54,7 +61,7 @@ def show_command(
         raise ConfigError(
             f"no decision matches {_said(request, user, route)}".rstrip(),
             where=str(file.path),
-            fix=f"Its requests are numbered 0 to {last}." if last >= 0 else "It holds no decisions.",
+            fix=f"Its requests are numbered 0 to {last}." if last >= 0 else "It contains no decisions.",
         )
     title = _titles(file)
     for record in found:
@@ -128,7 +135,7 @@ def _sure(record: TraceRecord) -> str:
     said = [] if record.confidence is None else [f"confidence {record.confidence:.1%}"]
     said += [] if record.risk is None else [f"risk {record.risk:.1%} that the delegate's answer is better"]
     said += [] if record.gain is None else [f"expected gain of delegating {record.gain:+.3f}"]
-    text = ", ".join(said) or "no router: no calibrated confidence"
+    text = ", ".join(said) or "no router, so no calibrated confidence"
     return f"{text[0].upper()}{text[1:]}."
 
 

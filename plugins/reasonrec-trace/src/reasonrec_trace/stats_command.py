@@ -22,7 +22,7 @@ Examples:
 @click.argument("trace", type=click.Path(path_type=Path), metavar="TRACE")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def stats_command(trace: Path, as_json: bool) -> None:
-    """Sum up TRACE, a trace or a run folder: routes, reasons, confidence, quality, latency, by evidence horizon."""
+    """Summarise TRACE, a trace or a run folder: routes, reasons, confidence, quality, latency, by evidence horizon."""
     from reasonrec_trace.reader import open_trace
     from reasonrec_trace.stats import statistics
 

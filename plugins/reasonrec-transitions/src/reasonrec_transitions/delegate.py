@@ -50,23 +50,33 @@ GRIDS: dict[str, tuple[float, ...]] = {
 class TransitionsConfig(Settings):
     """Settings of `Transitions`; the nine parameters are where the search starts (or all there is without it)."""
 
-    window: int = Field(default=8, ge=1, le=50, description="Largest distance of a pair within a sequence.")
-    decay: float = Field(default=0.8, gt=0, le=1, description="Weight of a pair per further position of distance.")
-    backward: float = Field(default=0.3, ge=0, le=1, description="Weight of a pair against the direction of time.")
-    source_exponent: float = Field(default=0.4, ge=0, le=2, description="Power of the history item's count.")
-    target_exponent: float = Field(default=0.2, ge=0, le=2, description="Power of the recommended item's count.")
-    history_decay: float = Field(default=0.5, gt=0, le=1, description="Weight of a history item per step of age.")
-    long_share: float = Field(default=0.1, ge=0, le=1, description="Share of the slow decay in those weights.")
-    long_decay: float = Field(default=0.9, gt=0, le=1, description="The slow decay, per step of age.")
-    popularity: float = Field(
-        default=1e-6, ge=0, description="Weight of an item's share of the largest count; orders unreached items."
+    window: int = Field(default=8, ge=1, le=50, description="Largest distance between the two items of a pair.")
+    decay: float = Field(
+        default=0.8, gt=0, le=1, description="Factor by which a pair's weight falls with each position of distance."
     )
-    max_history: int = Field(default=50, ge=1, description="Only this many newest history items are looked at.")
+    backward: float = Field(default=0.3, ge=0, le=1, description="Weight of a pair in reverse order of time.")
+    source_exponent: float = Field(
+        default=0.4, ge=0, le=2, description="Power of the history item's count, by which scores are divided."
+    )
+    target_exponent: float = Field(
+        default=0.2, ge=0, le=2, description="Power of the recommended item's count, by which scores are divided."
+    )
+    history_decay: float = Field(
+        default=0.5, gt=0, le=1, description="Factor by which a history item's weight falls with each step of age."
+    )
+    long_share: float = Field(default=0.1, ge=0, le=1, description="Share of the slow decay in these weights.")
+    long_decay: float = Field(default=0.9, gt=0, le=1, description="Factor of the slow decay per step of age.")
+    popularity: float = Field(
+        default=1e-6,
+        ge=0,
+        description="Weight of an item's popularity (relative to the most popular); orders items without transitions.",
+    )
+    max_history: int = Field(default=50, ge=1, description="How many of the newest history items are used.")
     search: bool = Field(default=True, description="Fit the parameters on validation (NDCG@10).")
     max_window: int = Field(default=12, ge=1, le=50, description="Largest window that the search may try.")
-    trials: int = Field(default=80, ge=1, description="Evaluations on validation that the search may spend.")
-    search_queries: int = Field(default=10_000, ge=1, description="Validation queries used in the search, at random.")
-    gain: float = Field(default=2e-5, ge=0, description="A step must gain more validation NDCG@10 than this.")
+    trials: int = Field(default=80, ge=1, description="Most evaluations on validation in the search.")
+    search_queries: int = Field(default=10_000, ge=1, description="Random validation requests used in the search.")
+    gain: float = Field(default=2e-5, ge=0, description="The gain of validation NDCG@10 that a step must exceed.")
 
     @property
     def start(self) -> TransitionParameters:
@@ -96,7 +106,7 @@ class Transitions(Delegate[TransitionsConfig]):
     def fit(self, data: FitData) -> None:
         """Count the training transitions; fit the parameters on ``data.valid`` where there is one."""
         if not len(data.train):
-            raise DataError("no training interactions to count", where="transitions")
+            raise DataError("there are no training interactions to count", where="transitions")
         config = self.config
         searched = config.search and data.valid is not None and len(data.valid.targets) > 0
         widest = max(config.window, config.max_window) if searched else config.window

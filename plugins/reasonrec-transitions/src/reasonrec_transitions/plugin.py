@@ -12,7 +12,7 @@ def reasonrec_delegates() -> list[ComponentSpec]:
         ComponentSpec(
             "transitions",
             "reasonrec_transitions.delegate:Transitions",
-            "Directed, decayed item-to-item transitions in sparse arrays",
+            "Counts which item follows which, with less weight for greater distances",
             ("sequential", "direct"),
         )
     ]

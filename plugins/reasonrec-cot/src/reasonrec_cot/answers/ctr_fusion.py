@@ -47,7 +47,10 @@ class CtrFusion:
         names = name_sources(self.sources, generator)
         if {HEAD, GENERATOR}.isdisjoint(self.sources) and YES in self.sources:
             return f"{join_names(names)} of the item in training, weighed together" if len(names) > 1 else names[0]
-        return f"how high it stands in the catalogue as {join_names(names)} {'rank' if len(names) > 1 else 'ranks'} it"
+        return (
+            f"its rank in the catalogue according to {join_names(names)}, which "
+            f"{('rank' if len(names) > 1 else 'ranks')} it"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""

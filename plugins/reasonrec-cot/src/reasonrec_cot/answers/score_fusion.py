@@ -105,11 +105,11 @@ class FusionSet:
         """In words what answers are compared by."""
         chosen = self.listed if listed else self.proposed
         if chosen is None:  # nobody else was asked, or there were too few pairs to learn from
-            return "what the tuned head says of each item"
+            return "the tuned head's score of each item"
         names = name_sources(chosen.sources, generator)
         if len(names) > 1:
-            return f"what {join_names(names)} say of each item, weighed together"
-        return f"what {names[0]} alone says of each item: weighing others with it did not help on held-out queries"
+            return f"the scores of {join_names(names)} for each item, weighed together"
+        return f"the score of {names[0]} alone: adding others did not help on held-out requests"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""

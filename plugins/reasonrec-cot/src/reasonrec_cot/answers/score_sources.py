@@ -13,7 +13,8 @@ YES = "yes"
 def name_sources(sources: Sequence[str], generator: str) -> list[str]:
     """What a reader calls them; ``generator`` is the delegate's name."""
     return [
-        {HEAD: "the tuned head", GENERATOR: generator, YES: "yes against no"}.get(source, source) for source in sources
+        {HEAD: "the tuned head", GENERATOR: generator, YES: '"yes" against "no"'}.get(source, source)
+        for source in sources
     ]
 
 

@@ -15,7 +15,7 @@ from reasonrec_core.errors import ConfigError, WeightsError
 from reasonrec_cot.config import BackboneConfig
 
 CPU_TOKENS_AT_ONCE, OTHERWISE = 2048, 32_768
-FIX = "Give a folder or hub name of a causal or image-text-to-text model with safetensors, or a .gguf file."
+FIX = "Give the folder or hub name of a causal or image-text-to-text model with safetensors, or a .gguf file."
 
 
 def find_backbone(config: BackboneConfig) -> Weights:
@@ -29,7 +29,7 @@ def find_backbone(config: BackboneConfig) -> Weights:
     found = find_model(config.model, config.revision, CHAT_MODEL_FILES, MODEL_NEEDS)
     if found.path.is_file() and found.path.suffix != ".gguf":
         fix = "Give a folder with config.json and *.safetensors, a hub name, or a .gguf file."
-        raise WeightsError("not a language model", where=str(found.path), fix=fix)
+        raise WeightsError("is not a language model", where=str(found.path), fix=fix)
     return found
 
 
@@ -47,7 +47,7 @@ def _model_class(config: Any) -> Any:
     if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
         return AutoModelForImageTextToText
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-        raise ValueError(f"a {config.model_type} model neither continues text nor reads images and text")
+        raise ValueError(f"a {config.model_type} model can neither continue text nor read images and text")
     return AutoModelForCausalLM
 
 
@@ -63,7 +63,7 @@ def shorten(model: Any, layers: int) -> None:
     decoder, text = model.get_decoder(), model.config.get_text_config()
     if layers > len(decoder.layers):
         raise ConfigError(
-            f"the model has {len(decoder.layers)} layers and {layers} are to be kept",
+            f"the model has only {len(decoder.layers)} layers, but {layers} should be kept",
             where="backbone.layers",
             fix=f"Keep at most {len(decoder.layers)}.",
         )

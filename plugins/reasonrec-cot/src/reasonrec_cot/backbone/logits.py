@@ -52,7 +52,7 @@ class Logits:
         worst = float((own - ours).abs().max())
         if not worst <= TOLERANCE.get(own.dtype, 1e-3) * max(1.0, float(own.abs().max())):
             raise WeightsError(
-                f"logits are not the output layer of the last hidden state (they differ by {worst:.3g})",
+                f"the logits are not the output layer applied to the last hidden state (they differ by {worst:.3g})",
                 where=type(self.model).__name__,
                 fix="Use another model; this kind is not supported.",
             )

@@ -103,7 +103,7 @@ class Backbone:
         if not bool(places.any()):
             return torch.as_tensor(words)
         if soft is None:
-            raise PluginError("a prompt has places for soft tokens and there are none")
+            raise PluginError("a prompt has places for soft tokens, but there are none")
         out = words.clone()
         out[places] = soft.vectors(-1 - tokens[places]).to(words.dtype)
         return torch.as_tensor(out)
@@ -276,7 +276,7 @@ class Backbone:
         longest = max(map(len, tokens))
         if longest > self.max_length:
             raise ConfigError(
-                f"a prompt has {longest} tokens and the model reads {self.max_length}",
+                f"a prompt has {longest} tokens, but the model reads only {self.max_length}",
                 where=self.config.model,
                 fix="Show a shorter history, fewer candidates or shorter titles, or raise max_length if the model can.",
             )

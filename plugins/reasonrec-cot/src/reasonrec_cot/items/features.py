@@ -68,8 +68,8 @@ class ItemFeatures:
         names = sorted(observation.features) if modalities is None else list(modalities)
         for name in names:
             if name not in observation.features:
-                fix = did_you_mean(name, observation.features) or "No encoder is configured."
-                raise ConfigError(f"no features are called {name!r}", where="modalities", fix=fix)
+                fix = did_you_mean(name, observation.features) or "The pipeline has no encoder."
+                raise ConfigError(f"there are no features called {name!r}", where="modalities", fix=fix)
         return cls(
             {name: observation.features[name] for name in names}, {name: observation.present[name] for name in names}
         )

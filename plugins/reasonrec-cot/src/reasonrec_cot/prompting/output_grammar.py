@@ -81,7 +81,7 @@ def format_confidence(confidence: float) -> str:
         ValueError: not in [0, 1].
     """
     if not 0.0 <= confidence <= 1.0:
-        raise ValueError(f"a confidence lies between 0 and 1, not {confidence}")
+        raise ValueError(f"a confidence must lie between 0 and 1, not {confidence}")
     return f"{confidence:.2f}"
 
 
@@ -99,7 +99,7 @@ def render(answer: str, confidence: float, *, observe: str | None = None, delibe
     }
     for part, text in texts.items():
         if text is not None and (not text.strip() or LIKE_A_TAG.search(text) or TAG.search(text)):
-            raise ValueError(f"the part {part} is empty or holds a tag: {text!r}")
+            raise ValueError(f"the part {part} is empty or contains a tag: {text!r}")
     return "".join(f"{opening(p)}{text}{closing(p)}" for p, text in texts.items() if text is not None)
 
 

@@ -28,10 +28,10 @@ def labels(count: int) -> tuple[str, ...]:
 
 
 class PromptSettings(Settings):
-    """What stands in a prompt."""
+    """What a prompt contains."""
 
     history: int = Field(default=20, ge=1, le=1000)
-    """Newest items of the history that are told."""
+    """How many of the newest history items a prompt contains."""
     soft_tokens: bool = True
     """Whether listed items have a place for soft tokens."""
     history_text: Literal["line", "title", "none"] = "line"

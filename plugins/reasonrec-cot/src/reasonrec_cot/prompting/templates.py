@@ -98,14 +98,14 @@ def load_templates(folder: Path | None = None) -> dict[Task, TaskWords]:
 
 def _users_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise ConfigError("is no folder", where=str(folder), fix="Name a folder with files such as sequential.toml.")
+        raise ConfigError("is not a folder", where=str(folder), fix="Name a folder with files such as sequential.toml.")
     found = sorted(path for path in folder.glob("*.toml") if path.name != PHRASES)
     for path in found:
         if path.stem not in TASKS:
             raise ConfigError(f"there is no task {path.stem!r}", where=str(path), fix=did_you_mean(path.stem, TASKS))
     if not found and not (folder / PHRASES).is_file():
         names = ", ".join(f"{name}.toml" for name in TASKS)
-        raise ConfigError("holds no templates", where=str(folder), fix=f"Put one of {names} there.")
+        raise ConfigError("contains no templates", where=str(folder), fix=f"Put one of {names} there.")
     return found
 
 
@@ -120,7 +120,7 @@ def _added(words: TaskWords, more: TaskWords) -> TaskWords:
     names = {template.name: template.where for template in words.templates}
     for template in more.templates:
         if template.name in names:
-            what = f"the name {template.name!r} is taken by {names[template.name]}"
+            what = f"the name {template.name!r} is already used in {names[template.name]}"
             raise ConfigError(what, where=template.where, fix="Give the template a name of its own.")
     return TaskWords(more.system or words.system, (*words.templates, *more.templates))
 
@@ -130,11 +130,11 @@ def _read(task: str, text: str, where: str) -> tuple[TaskWords, bool]:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
-        raise ConfigError(f"is not TOML: {error}", where=f"{where}:{line[1]}" if line else where) from error
+        raise ConfigError(f"is not valid TOML: {error}", where=f"{where}:{line[1]}" if line else where) from error
     _known_keys(table, ("system", "add", "template"), f"{where}:1")
     adds, system, rows = table.get("add", False), table.get("system", ""), table.get("template", [])
     if not isinstance(adds, bool) or not isinstance(system, str) or not isinstance(rows, list):
-        raise ConfigError("add is true or false, system a text, template a list", where=f"{where}:1")
+        raise ConfigError("add must be true or false, system a text, template a list", where=f"{where}:1")
     if not rows or not (adds or system.strip()):
         missing = "[[template]]" if not rows else "system"
         raise ConfigError(f"has no {missing}", where=f"{where}:1")
@@ -170,7 +170,7 @@ def _template(task: str, row: Any, where: str) -> Template:
     try:
         parsed = list(Formatter().parse(template.ask))
     except ValueError as error:
-        fix = "Write {{ and }} for braces themselves."
+        fix = "Write {{ and }} for literal braces."
         raise ConfigError(f"ask cannot be read: {error}", where=where, fix=fix) from error
     used = [slot for _, slot, _, _ in parsed if slot is not None]
     for _, slot, form, turn in parsed:
@@ -179,7 +179,7 @@ def _template(task: str, row: Any, where: str) -> Template:
             raise ConfigError(f"there is no slot {{{slot}}} in the task {task}", where=where, fix=fix)
     for slot in sorted(required):
         if used.count(slot) != 1:
-            raise ConfigError(f"the slot {{{slot}}} must occur once", where=where)
+            raise ConfigError(f"the slot {{{slot}}} must occur exactly once", where=where)
     return template
 
 
@@ -202,7 +202,7 @@ def _read_phrases(text: str, where: str) -> dict[str, tuple[str, ...]]:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
-        raise ConfigError(f"is not TOML: {error}", where=f"{where}:{line[1]}" if line else where) from error
+        raise ConfigError(f"is not valid TOML: {error}", where=f"{where}:{line[1]}" if line else where) from error
     lines = text.splitlines()
     phrases = {}
     for key, ways in table.items():
@@ -211,7 +211,7 @@ def _read_phrases(text: str, where: str) -> dict[str, tuple[str, ...]]:
         if key not in PHRASE_SLOTS:
             raise ConfigError(f"unknown key {key!r}", where=place, fix=did_you_mean(key, PHRASE_SLOTS))
         if not isinstance(ways, list) or not ways or not all(isinstance(way, str) and way.strip() for way in ways):
-            raise ConfigError(f"{key} is a list of texts", where=place)
+            raise ConfigError(f"{key} must be a list of texts", where=place)
         for way in ways:
             _check_phrase(key, way, place)
         phrases[key] = tuple(ways)
@@ -225,4 +225,4 @@ def _check_phrase(key: str, way: str, where: str) -> None:
         raise ConfigError(f"{way!r} cannot be read: {error}", where=where) from error
     if sorted(used) != sorted(PHRASE_SLOTS[key]):
         wanted = ", ".join(f"{{{slot}}}" for slot in sorted(PHRASE_SLOTS[key])) or "no slot"
-        raise ConfigError(f"{way!r} must hold {wanted}, each once", where=where)
+        raise ConfigError(f"{way!r} must contain {wanted}, each exactly once", where=where)

@@ -26,10 +26,10 @@ TITLES = {"proposed": "among candidates", "listed": "among listed candidates", "
               help="The run folder. [default: runs/NAME, after the pipeline's name]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the report of tuning as JSON.")
 def tune(pipeline: Path, overrides: tuple[str, ...], out: Path | None, as_json: bool) -> None:
-    """Tune the cot policy of PIPELINE, as its table policy.tuning says.
+    """Tune the cot policy of PIPELINE according to its table policy.tuning.
 
-    Adapters, projector and head are kept in the run folder: `reasonrec run` with the same settings goes on from there.
-    A tuning that was interrupted goes on when it is started again. No test target is read.
+    Adapters, projector and head are kept in the run folder: `reasonrec run` with the same settings continues from
+    there. An interrupted tuning continues when it is started again. No test target is read.
     """
     import json
 
@@ -44,7 +44,9 @@ def tune(pipeline: Path, overrides: tuple[str, ...], out: Path | None, as_json: 
     config, folder = load_pipeline(pipeline, overrides, out)
     if config.policy is None or config.policy.name != "cot" or not config.policy.settings.get("tuning"):
         raise ConfigError(
-            "nothing to tune", where=f"{pipeline}: policy", fix='Set policy.name = "cot", with a table policy.tuning.'
+            "there is nothing to tune",
+            where=f"{pipeline}: policy",
+            fix='Set policy.name = "cot", with a table policy.tuning.',
         )
     registry = Registry.discover()
     check_components(config, registry)
@@ -59,7 +61,7 @@ def tune(pipeline: Path, overrides: tuple[str, ...], out: Path | None, as_json: 
         return
     for line in format_report(report):
         click.echo(line)
-    click.echo(f"Kept in {folder}. Evaluate it: reasonrec run {pipeline} --out {folder}")
+    click.echo(f"Saved in {folder}. Next, evaluate it: reasonrec run {pipeline} --out {folder}")
 
 
 def format_report(report: Mapping[str, Any]) -> list[str]:
@@ -78,7 +80,7 @@ def format_report(report: Mapping[str, Any]) -> list[str]:
         figure = "-" if epoch["validation"] is None else f"{epoch['validation']:.4f}"
         best = " *" if epoch["epoch"] == training["best"] else ""
         said.append(f"{epoch['step']:6}{minutes:7.1f}{speed}{losses}  {figure}{best}")
-    said.append(f"Stopped by {training['stopped']} after {training['steps']} steps; * is kept.")
+    said.append(f"Stopped by {training['stopped']} after {training['steps']} steps; the row with * is kept.")
     return [*said, *format_decision(report.get("decision", {}))]
 
 
@@ -90,7 +92,7 @@ def format_decision(decision: Mapping[str, Any]) -> list[str]:
     for title, part in parts.items():
         if part is None:
             continue
-        said.append(f"Decision {TITLES[title]}, {part['pairs']} validation queries:")
+        said.append(f"Decision {TITLES[title]}, {part['pairs']} validation requests:")
         for name, row in part["figures"].items():
             said.append(f"  {name:26}" + "  ".join(f"{metric} {value:.4f}" for metric, value in row.items()))
         said.append(

@@ -45,7 +45,9 @@ class HeldOutAccuracy:
             DataError: fewer than 20 answers.
         """
         if len(signal) < FEWEST:
-            raise DataError(f"{len(signal)} held-out answers are too few to learn a confidence", fix="At least 20.")
+            raise DataError(
+                f"{len(signal)} held-out answers are too few to learn a confidence from", fix="At least 20."
+            )
         self._curve = IsotonicRegression(y_min=LOWEST, y_max=HIGHEST, out_of_bounds="clip")
         self._curve.fit(np.asarray(signal, np.float64), np.asarray(right, np.float64))
 

@@ -73,8 +73,8 @@ class Examples:
         self._targets = np.maximum(np.diff(self._indptr) - 1, 0)
         if not self._targets.any():
             raise DataError(
-                "no user has two or more training interactions, so there is no next item to learn from",
-                fix="Use a policy that learns nothing, or a split that leaves users more history.",
+                "no user has two or more training interactions, so there is no next item to learn",
+                fix="Use a policy without training, or a split that leaves users more history.",
             )
         self.reviews = ReviewRequests.of(data, prompt_builder.items, prompt_builder.settings.history)
 

@@ -48,9 +48,9 @@ class PromptingSettings(Settings):
     """How requests are put into words and items into prompts; the policy's own settings."""
 
     prompt: PromptSettings = PromptSettings()
-    """What stands in a prompt."""
+    """What a prompt contains."""
     items: ItemTextSettings = ItemTextSettings()
-    """What is said of an item."""
+    """What a prompt says about an item."""
     soft: SoftTokenConfig = SoftTokenConfig()
     """Soft tokens."""
     templates: Path | None = None

@@ -178,9 +178,7 @@ def _suggest(values: pa.Array) -> str:
     """How to say in which form the cells are."""
     formats = guess_formats(values[:SAMPLE].to_pylist())
     if not formats:
-        words = (
-            "Another form of time is said so: --time-format '%d.%m.%Y'. If the column is no time: --column timestamp="
-        )
+        words = "For another format use --time-format '%d.%m.%Y'. If the column is not a time, use --column timestamp="
         return f"{CORRECT} {words}"
     return "Say how times are written: " + " or ".join(f"--time-format {form!r}" for form in formats[:3]) + "."
 
@@ -189,7 +187,7 @@ def _parse_formatted(values: pa.Array, form: str, name: str, place: Place | None
     """Microseconds of texts in the form of `datetime.strptime`; a time without a zone is in UTC."""
     if "%" not in form:
         fix = "As in Python and C: --time-format '%m/%d/%Y'."
-        raise ConfigError(f"{form!r} is no form of times", where="--time-format", fix=fix)
+        raise ConfigError(f"{form!r} is not a time format", where="--time-format", fix=fix)
     refuse_missing(values, name, place)
     codes = pc.dictionary_encode(pc.utf8_trim_whitespace(values.cast(pa.string())))
     moments = [read_by_format(cell, form) for cell in codes.dictionary.to_pylist()]

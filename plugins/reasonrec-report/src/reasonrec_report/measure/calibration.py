@@ -74,7 +74,7 @@ def measure_confidence(run: EvaluatedRun) -> dict[str, Any]:
     ]
     calibration = CalibrationResult(
         of=ROUTED,
-        event=f"target in top {k}",
+        event=f"the target is among the first {k}",
         **_both(raw, stated, event, seed),
         routes=tuple(routes),
         own=_own(run),

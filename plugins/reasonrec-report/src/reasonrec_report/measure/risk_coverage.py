@@ -46,7 +46,9 @@ def risk_coverage(confidence: npt.ArrayLike, loss: npt.ArrayLike) -> RiskCoverag
     """
     stated, losses = np.asarray(confidence, np.float64), np.asarray(loss, np.float64)
     if stated.shape != losses.shape or stated.ndim != 1 or not len(stated):
-        raise ValueError(f"confidence {stated.shape} and loss {losses.shape} must be equally long and not empty")
+        raise ValueError(
+            f"confidence {stated.shape} and loss {losses.shape} must have the same length and not be empty"
+        )
     n = len(stated)
     kept = np.arange(1, n + 1)
     _, inverse, counts = np.unique(stated, return_inverse=True, return_counts=True)

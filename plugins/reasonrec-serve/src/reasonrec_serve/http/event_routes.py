@@ -25,12 +25,15 @@ async def add_events(body: EventsBody, service: Current) -> Response:
     store = service.live.store
     if store is None:
         fix = "Start it without --store none."
-        raise Refused(HTTPStatus.NOT_IMPLEMENTED, "this server keeps no events", fix=fix)
+        raise Refused(HTTPStatus.NOT_IMPLEMENTED, "this server does not store events", fix=fix)
     events = _read_events(body)
     try:
         kept = await service.aside(lambda: service.live.call(lambda: store.append(events)))
     except StoreUnavailable as error:
-        what, fix = f"{error.what}: no event was confirmed", "Send the same events again: ids keep them from doubling."
+        what, fix = (
+            f"{error.what}: none of the events was confirmed",
+            "Send the same events again: their ids prevent duplicates.",
+        )
         raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, what, fix=fix, retry=2) from error
     index = service.recommender.dataset.catalog.index
     service.metrics.count_events(kept)
@@ -49,10 +52,10 @@ def _read_events(body: EventsBody) -> list[Event]:
         event = Event(str(sent.id), str(sent.user), str(sent.item), now if sent.time is None else sent.time)
         where = f"body.events[{place}]"
         if event.time > now + AHEAD:
-            what, fix = f"the time {event.time} is in the future", "Seconds since 1970 are wanted, not milliseconds."
+            what, fix = f"the time {event.time} is in the future", "Use seconds since 1970, not milliseconds."
             raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, what, where=f"{where}.time", fix=fix)
         if found.setdefault(event.id, event) != event:
-            what, fix = "two events have one id", "Give each event an id of its own."
+            what, fix = "two events have the same id", "Give each event an id of its own."
             raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, what, where=f"{where}.id", fix=fix)
     return list(found.values())
 

@@ -93,7 +93,7 @@ class Guard:
         if self._token is None and _host_name(headers.get("host", "")) not in LOCAL_NAMES:
             # A page of somebody else's may have its name point here (DNS rebinding); it cannot choose this header.
             fix = "Use http://127.0.0.1, or start the server with --token-file."
-            raise Refused(HTTPStatus.MISDIRECTED_REQUEST, "this server has another name", where="Host", fix=fix)
+            raise Refused(HTTPStatus.MISDIRECTED_REQUEST, "this is not the name of the server", where="Host", fix=fix)
         if self._token is not None and scope["path"] != "/" and not scope["path"].startswith(OPEN):
             given = headers.get("authorization", "").encode("latin-1", "replace")
             kind, _, token = given.partition(b" ")

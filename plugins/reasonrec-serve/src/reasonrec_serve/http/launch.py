@@ -89,7 +89,7 @@ def _supervise(config: uvicorn.Config, listening: socket.socket, settings: Serve
             RunWatcher(settings.run, settings.watch, lambda: supervisor.signal_queue.append(signal.SIGHUP)).start()
         supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
-        raise RunError("no worker could serve the run", where=str(settings.run), fix="What is said above tells why.")
+        raise RunError("no worker could serve the run", where=str(settings.run), fix="The messages above tell why.")
 
 
 def _make_supervisor(config: uvicorn.Config, listening: socket.socket) -> Any:
@@ -160,6 +160,6 @@ def _announce(settings: ServeSettings) -> None:
     note(f"Serving {settings.run.name} at {_find_url(settings)}{many}. Stop it with Ctrl+C.")
     if not has_final_models(settings.run):
         note(
-            "The evaluated models answer, which have never seen each user's newest interactions. Models that have seen "
-            f"everything: reasonrec final {settings.run}"
+            "The evaluated models answer; they have not learned from each user's newest interactions. To "
+            f"make models that have: reasonrec final {settings.run}"
         )

@@ -61,7 +61,7 @@ class LiveHistories:
         try:
             events = self.call(lambda: store.read(user, MOST))
         except StoreUnavailable as error:
-            return request, Live(problem=f"{error.what}: the answer rests on what the run knows")
+            return request, Live(problem=f"{error.what}: the answer is based on what the run knows")
         if not events:
             return request, Live()
         items, added = _extend_log(dataset, user, events)

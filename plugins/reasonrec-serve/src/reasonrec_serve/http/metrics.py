@@ -34,11 +34,11 @@ class Metrics:
             "reasonrec_requests", "Requests by route and status.", ["route", "status"], registry=self._own
         )
         self._answers = Counter(
-            "reasonrec_answers", "Answers by who gave them and why.", ["by", "decision"], registry=self._own
+            "reasonrec_answers", "Answers by system and reason.", ["by", "decision"], registry=self._own
         )
-        self._events = Counter("reasonrec_events", "Events by what became of them.", ["outcome"], registry=self._own)
+        self._events = Counter("reasonrec_events", "Events by outcome.", ["outcome"], registry=self._own)
         self._failures = Counter(
-            "reasonrec_store_failures", "Times that the store of events failed.", registry=self._own
+            "reasonrec_store_failures", "How often the store of events failed.", registry=self._own
         )
 
     def count_request(self, route: str, status: int, seconds: float) -> None:

@@ -99,7 +99,7 @@ def refuse(error: Exception) -> Refused:
         LOG.error("a request failed", exc_info=error)
     return Refused(
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        "the request failed here, not by your fault",
+        "the server failed on this request; it is not your fault",
         fix="The server's log says why.",
     )
 

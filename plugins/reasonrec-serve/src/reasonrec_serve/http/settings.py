@@ -22,18 +22,22 @@ SHORTEST_TOKEN = 16
 class ServeSettings(Settings):
     """A run, where it is offered, and what a caller may ask of it."""
 
-    run: Path = Field(description="The run folder, or a link to one.")
-    host: str = Field("127.0.0.1", description="The address to listen at.")
-    port: int = Field(8000, ge=0, le=65535, description="0 takes a free one.")
-    workers: int = Field(1, ge=1, le=64, description="Processes; each holds the run.")
-    token_file: Path | None = Field(None, description="A file with the token that callers must bring.")
-    store: str = Field("", description="Where events are kept: a path, a URL, `none`; empty: beside the run.")
+    run: Path = Field(description="The run folder, or a link to it.")
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="The port; 0 takes a free one.")
+    workers: int = Field(1, ge=1, le=64, description="Number of processes; each loads the run.")
+    token_file: Path | None = Field(None, description="A file with the token that callers must send.")
+    store: str = Field("", description="Where events are stored: a path, a URL, or `none`; empty: beside the run.")
     trace: bool = Field(False, description="Write a row per decision, with hashed user ids.")
-    watch: float = Field(0.0, ge=0, description="Look for a newer run every so many seconds; 0: never.")
-    learn: float = Field(0.0, ge=0, description="Counting delegates learn new events so often, in seconds; 0: never.")
-    max_body: int = Field(1_000_000, ge=1_000, description="Bytes of a request's body.")
-    rate: float = Field(1_000.0, ge=0, description="Requests a second that a worker takes of one client; 0: any.")
-    queue: int = Field(64, ge=1, description="Requests of a worker that may wait or be worked on at once.")
+    watch: float = Field(0.0, ge=0, description="How often to look for a newer run, in seconds; 0: never.")
+    learn: float = Field(
+        0.0, ge=0, description="How often counting delegates learn from new events, in seconds; 0: never."
+    )
+    max_body: int = Field(1_000_000, ge=1_000, description="Most bytes of a request's body.")
+    rate: float = Field(
+        1_000.0, ge=0, description="Most requests per second that a worker accepts from one client; 0: no limit."
+    )
+    queue: int = Field(64, ge=1, description="Most requests per worker that wait or are being answered.")
 
     @property
     def loopback(self) -> bool:
@@ -58,7 +62,7 @@ class ServeSettings(Settings):
         """
         if not self.loopback and self.token_file is None:
             raise ConfigError(
-                f"{self.host} can be reached from other machines, and no token is asked for",
+                f"{self.host} can be reached from other machines, but no token is required",
                 where="--host",
                 fix="Give --token-file FILE (openssl rand -hex 32 > FILE), or stay at 127.0.0.1.",
             )
@@ -79,7 +83,7 @@ class ServeSettings(Settings):
             ) from error
         if len(token) < SHORTEST_TOKEN or not token.isascii() or len(token.split()) != 1:
             raise ConfigError(
-                f"a token is one word of {SHORTEST_TOKEN} or more ASCII characters",
+                f"a token must be one word of at least {SHORTEST_TOKEN} ASCII characters",
                 where=f"--token-file {self.token_file}",
                 fix="Make one: openssl rand -hex 32 > FILE.",
             )

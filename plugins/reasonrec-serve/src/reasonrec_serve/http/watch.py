@@ -57,7 +57,7 @@ class RunWatcher(threading.Thread):
             return False
         if now == self._served:
             return False
-        LOG.warning("a newer run is there: workers are replaced one by one")
+        LOG.warning("there is a newer run: workers are replaced one by one")
         self._served = now
         self.changed()
         return True

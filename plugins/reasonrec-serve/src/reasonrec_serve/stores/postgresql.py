@@ -38,7 +38,7 @@ class PostgresStore:
             import psycopg
         except ImportError as error:
             fix = "pip install 'reasonrec-serve[postgresql]'"
-            raise ConfigError("the driver of PostgreSQL is not installed", where="--store", fix=fix) from error
+            raise ConfigError("the PostgreSQL driver is not installed", where="--store", fix=fix) from error
         self._driver: Any = psycopg
         self._url, self._local, self._made = url, threading.local(), False
         self._all = list[Any]()

@@ -53,7 +53,7 @@ class RedisStore:
             import redis
         except ImportError as error:
             fix = "pip install 'reasonrec-serve[redis]'"
-            raise ConfigError("the driver of Redis is not installed", where="--store", fix=fix) from error
+            raise ConfigError("the Redis driver is not installed", where="--store", fix=fix) from error
         self._errors: tuple[type[Exception], ...] = (redis.RedisError, OSError)
         url = url.replace("valkey://", "redis://", 1).replace("valkeys://", "rediss://", 1)
         try:
@@ -71,7 +71,7 @@ class RedisStore:
         try:
             with store._asking():
                 if not store._client.info("persistence").get("aof_enabled"):
-                    LOG.warning("the Redis server keeps no append-only file: events are lost when it ends")
+                    LOG.warning("the Redis server keeps no append-only file, so events are lost when it stops")
         except StoreUnavailable as error:
             LOG.warning("%s", error)
         return store

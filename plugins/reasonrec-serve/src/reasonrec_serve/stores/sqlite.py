@@ -51,8 +51,8 @@ class SqliteStore:
         try:
             store._prepare()
         except (sqlite3.Error, OSError) as error:
-            fix = "Give --store a path in a folder that can be written, or --store none."
-            raise ConfigError(f"cannot keep events here ({error})", where=str(store.path), fix=fix) from error
+            fix = "Give --store a path in a writable folder, or use --store none."
+            raise ConfigError(f"cannot store events here ({error})", where=str(store.path), fix=fix) from error
         return store
 
     def _prepare(self) -> None:
