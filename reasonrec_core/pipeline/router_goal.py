@@ -15,7 +15,7 @@ from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import EXPLORED, CalibrationData, Router, RouterConfig, Signals
 from reasonrec_core.routing.budget import RelativeDifference, share_for_loss, share_for_time, share_for_tokens
 from reasonrec_core.routing.config import BEST, FREE
-from reasonrec_core.types import Bool, Int64, Task, Uncertainty
+from reasonrec_core.types import Bool, Int64, Task, Uncertainty, format_percent
 
 NEXT = 4096
 """Requests that a share is placed on, at most: its standard error is below .01."""

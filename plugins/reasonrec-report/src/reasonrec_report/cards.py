@@ -186,6 +186,11 @@ def _because(card: Card) -> tuple[tuple[str, str], ...]:
     return tuple((_evidence(cause.entry, card), format_percent(cause.share)) for cause in shown)
 
 
+def _names_all(claim: str, titles: list[str]) -> bool:
+    """Whether a claim says already what it rests on."""
+    return bool(titles) and all(title in claim for title in titles)
+
+
 def _grounds(card: Card) -> set[int]:
     """The history positions that the answer rests on: its causes, or those of the last step that cites any."""
     if card.because:
