@@ -185,7 +185,7 @@ def test_it_says_what_was_delegated_why_and_at_what_price(full: Page) -> None:
     )
     assert "How it is decided: before the policy answers, from how little is known about the user" in prose
     assert "The goal was 35 %; on the test requests it was 35 %." in prose
-    assert "up to 25 % loses at most 1 % of NDCG@10 on validation" in prose
+    assert "up to 25 %, which loses at most 1 % of NDCG@10 on validation" in prose
     assert "the test requests do not confirm this" in prose
     assert "of these, handed to transitions" in prose
     assert "largest share that is not inferior" in prose

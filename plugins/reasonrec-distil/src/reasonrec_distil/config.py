@@ -32,7 +32,7 @@ class DistilledConfig(Settings):
     teacher: Literal["policy"] | tuple[str, ...] = Field(
         POLICY, description="Who is learned from: the pipeline's policy, or delegates by their names."
     )
-    dimensions: int = Field(64, ge=2, description="Of item and history vectors.")
+    dimensions: int = Field(64, ge=2, description="Size of item and history vectors.")
     hidden: int = Field(128, ge=1, description="Width of the layer that a history's vector goes through.")
     links: int = Field(100, ge=0, description="Items that each item leads to directly; 0 for none.")
     histories: int = Field(100_000, ge=1, description="Histories that the teacher is asked about, at most.")
