@@ -188,7 +188,7 @@ def test_it_says_what_was_delegated_why_and_at_what_price(full: Page) -> None:
     assert "up to 25 %, which loses at most 1 % of NDCG@10 on validation" in prose
     assert "the test requests do not confirm this" in prose
     assert "of these, handed to transitions" in prose
-    assert "largest share that is not inferior" in prose
+    assert "largest share without a loss" in prose
     assert "oracle (continues above)" in prose
 
 

@@ -17,7 +17,7 @@ class DistilTraining(TrainerConfig):
 
     epochs: int | None = Field(12, ge=1, description="At most; the rate of learning has fallen to 0 after the last.")
     learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate (AdamW).")
-    weight_decay: float = Field(0.01, ge=0, description="Of matrices.")
+    weight_decay: float = Field(0.01, ge=0, description="Weight decay of matrices.")
     batch: int = Field(256, ge=1, description="Histories of a step; fewer where the catalogue is large.")
     order: Literal["plain", "easy-to-hard"] = Field(
         "easy-to-hard",
