@@ -25,7 +25,7 @@ import tomli_w
 from reasonrec_core import __version__
 from reasonrec_core.config import PipelineConfig
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.errors import ConfigError, DataError, ReasonRecError, RunError
+from reasonrec_core.errors import ConfigError, DataError, PluginError, ReasonRecError, RunError
 from reasonrec_core.hookspecs import Kind
 from reasonrec_core.io import (
     content_hash,
@@ -38,7 +38,7 @@ from reasonrec_core.io import (
     write_text,
 )
 from reasonrec_core.pipeline.run_lock import HOLDER, LOCK, lock_run
-from reasonrec_core.pipeline.stage_stamp import STAMP, Stamp, child, stamp_folder
+from reasonrec_core.pipeline.stage_stamp import STAMP, Stamp, child, find_damage, stamp_folder
 from reasonrec_core.plugins.checks import described
 from reasonrec_core.registry import Registry
 
@@ -236,9 +236,10 @@ class RunFolder:
         """The component that a stage fitted, from ``folder`` in it.
 
         Raises:
-            RunError: what lies there is not what the component left.
+            RunError: what lies there is damaged. PluginError: it is as the component left it, which yet fails.
         """
-        again = f"Fit it again: {show_command(self.path)} --refit {folder.relative_to(self.path / 'stages').parts[0]}."
+        stage = folder.relative_to(self.path / "stages").parts[0]
+        again = f"Fit it again: {show_command(self.path)} --refit {stage}."
         with registry.guard(kind, name, "load"):
             try:
                 return registry.load(kind, name).load(folder, catalog)
@@ -247,8 +248,10 @@ class RunFolder:
             except (ReasonRecError, MemoryError, ImportError):
                 raise
             except Exception as error:
-                what = f"is not what {kind} {name!r} left there ({described(error)})"
-                raise RunError(what, where=str(folder), fix=again) from error
+                if damage := find_damage(self.path / "stages" / stage, thorough=True):
+                    raise RunError(f"the stage {stage} is damaged: {damage}", where=str(folder), fix=again) from error
+                fix = f"{again} If it fails again, report it to its authors."
+                raise PluginError(f"raised {described(error)}", fix=fix) from error
 
     def work(self, name: str) -> Path:
         """A folder for checkpoints of unfinished work; gone when the stage of that name is done."""

@@ -108,10 +108,10 @@ class Stamp(BaseModel):
         return f"its {' and '.join(changed)} changed" if changed else "what it was fitted with has changed"
 
 
-def find_damage(folder: Path, *, unread: Collection[str] = ()) -> str:
+def find_damage(folder: Path, **how: Any) -> str:
     """`Stamp.find_damage` of a folder, whose stamp may be what is damaged."""
     try:
-        return Stamp.read(folder).find_damage(folder, unread=unread)
+        return Stamp.read(folder).find_damage(folder, **how)
     except DataError as error:
         return f"{STAMP} {error.what}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reasonrec_core.builtin.popularity import Popularity
 from reasonrec_core.cli.main import main
 from reasonrec_core.config import check_config
 from reasonrec_core.io import read_arrays, write_arrays
@@ -110,3 +112,39 @@ def test_arrays_that_do_not_fit_the_run(
     said = capsys.readouterr().err
     assert "Report it" not in said
     assert "--refit delegate-transitions." in said
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_the_hash_tells_whether_the_run_or_the_plugin_is_to_blame(
+    damaged: bool,
+    finished: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Damage that left size and time as they were is found once a plugin fails over it."""
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    stage = run / "stages" / "delegate-popularity"
+    Stamp.read(stage).restore_times(stage)
+    if damaged:
+        path = stage / "component" / "config.json"
+        content, now = path.read_bytes(), path.stat()
+        path.write_bytes(b"[" + content[1:])
+        os.utime(path, ns=(now.st_atime_ns, now.st_mtime_ns))
+
+    def fail(*given: object) -> None:
+        raise ZeroDivisionError("on purpose")
+
+    monkeypatch.setattr(Popularity, "load", fail)
+    assert call("recommend", str(run), "--history", "item-01") == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "--refit delegate-popularity." in said
+    if damaged:
+        assert "the stage delegate-popularity is damaged: component/config.json is damaged" in said
+        assert "ZeroDivisionError" not in said
+        assert "report it" not in said
+    else:
+        assert said.startswith("error: delegate 'popularity' of ")
+        assert "in load: raised ZeroDivisionError: on purpose. " in said
+        assert "If it fails again, report it to its authors." in said
