@@ -141,13 +141,13 @@ class GoalSearch:
         """The router if it saves time at its share, else one that hands nothing over; and why."""
         share, metric = goal["share"], f"NDCG@{max(self.prepared.config.evaluate.k)}"
         if not share:
-            why = f"no share of the requests could be shown to lose at most {goal['limit']:.0%} of {metric}"
+            why = f"no share of the requests could be shown to lose at most {100 * goal['limit']:g}\N{NO-BREAK SPACE}% of {metric}"
             first = f"the first that was tried changes it by {RelativeDifference(**goal['validation'])}"
             most = f", with {made.delegate}, the nearest of {goal['tried']} delegates" if goal["tried"] > 1 else ""
             return made, {**goal, "nothing": f"{why} ({first} on {len(self.data):,} validation queries{most})"}
         if (found := self._time(made)[1]).high < 0:
             return made, {**goal, "time": asdict(found)}
-        why = f"answering {share:.0%} of the requests by {made.delegate} saves no measurable time"
+        why = f"answering {format_percent(share)} of the requests by {made.delegate} saves no measurable time"
         why = f"{why} (a request takes {found})"
         none = made.at_share(0.0, self.data.signals)
         return none, {**goal, "share": 0.0, "time": asdict(found), "nothing": why}

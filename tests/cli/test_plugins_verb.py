@@ -47,7 +47,7 @@ def test_the_listing_as_json_has_every_column_and_status(site: Path) -> None:
     assert rows["needy"]["status"] == "needs no-such-thing (pip install no-such-thing)"
     assert rows["main"]["status"] == "failed: cannot be imported: RuntimeError: oh"
     assert rows["main"]["distribution"] == "reasonrec-broken"
-    assert {"popularity", "transitions", "entropy"} <= set(rows)
+    assert {"popularity", "transitions", "leave-one-out", "ndcg"} <= set(rows)
     assert done.stderr.splitlines() == [
         "warning: plugin 'main' of reasonrec-broken 0.1.0 is ignored: cannot be imported: RuntimeError: oh"
     ]

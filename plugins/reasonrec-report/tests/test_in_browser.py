@@ -78,11 +78,30 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
+def read_colours(style: str, theme: str) -> dict[str, str]:
+    """The style's colours by name, as #rrggbb."""
+    roots = re.findall(r":root \{(.*?)\}", style, re.S)
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", roots[0] + (roots[1] if theme == "dark" else "")))
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_colours_have_contrast(theme: str) -> None:
     style = (files("reasonrec_report") / "templates" / "report.css").read_text(encoding="utf-8")
-    roots = re.findall(r":root \{(.*?)\}", style, re.S)
-    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", roots[0] + (roots[1] if theme == "dark" else "")))
+    colours = read_colours(style, theme)
     for text, back, wanted in PAIRS:
         bright, dim = sorted((luminance(colours[text]), luminance(colours[back])), reverse=True)
         assert (bright + 0.05) / (dim + 0.05) >= wanted, (text, back)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_whiskers_have_contrast_as_they_are_blended(theme: str) -> None:
+    style = (files("reasonrec_report") / "templates" / "report.css").read_text(encoding="utf-8")
+    colours = read_colours(style, theme)
+    (whisker,) = re.findall(r"^\.whisker \{(.*?)\}", style, re.M)
+    opacity = float((re.search(r"opacity: ([\d.]+)", whisker) or ["", "1"])[1])
+    for tone in ("routed", "policy", "delegate", "other"):
+        mark, panel = ([int(colours[name][i : i + 2], 16) for i in (1, 3, 5)] for name in (tone, "panel"))
+        blended = [round(opacity * m + (1 - opacity) * p) for m, p in zip(mark, panel, strict=True)]
+        shown = "#" + "".join(f"{channel:02x}" for channel in blended)
+        bright, dim = sorted((luminance(shown), luminance(colours["panel"])), reverse=True)
+        assert (bright + 0.05) / (dim + 0.05) >= 3, tone

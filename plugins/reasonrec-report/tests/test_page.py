@@ -150,6 +150,18 @@ def test_drawings_are_well_formed(page: Page) -> None:
         assert depth == 0
 
 
+def test_every_mark_says_its_value(full: Page) -> None:
+    marks = re.findall(r'<g class="\w+">(<title>[^<]+</title>)?<line class="whisker"', full.text)
+    dots = re.findall(r'<circle class="dot"[^>]*>(<title>[^<]+</title>)?', full.text)
+    bars = re.findall(
+        r'(<title>[^<]+</title>)?<rect class="(?:kept|delegated)"', re.sub(r"(?<=/>)<rect[^>]*>", "", full.text)
+    )
+    for found in (marks, dots, bars):
+        assert len(found) > 0
+        assert all(found)
+    assert "<title>transitions: 0.0905 (0.0825–0.0993)</title>" in full.text
+
+
 def test_numbers_stay_inside_their_frames(full: Page) -> None:
     for name in ("x", "x1", "x2", "cx"):
         for _, attributes in full.tags:
@@ -277,6 +289,8 @@ def test_pictures_are_small_and_real(full: Page) -> None:
     shown = [use["href"] for use in full.all("use")]
     assert {f"#{image['id']}" for image in images} == {*shown}
     assert len(shown) > 2 * len(images), "a picture is held once, wherever it is shown"
+    embedded = re.findall(r"data:image/webp;base64,[\w+/=]+", full.text)
+    assert len(embedded) == len(images) == len({*embedded})
     assert len(full.text) < 3_000_000
 
 

@@ -56,8 +56,6 @@ def _show(found: dict[str, Any]) -> None:
 
 def _groups(what: str, rows: list[tuple[str, dict[str, Any]]], metrics: list[str]) -> None:
     """A table of groups of decisions; a group is a column where its row would not fit."""
-    from rich.measure import Measurement
-
     from reasonrec_core.cli.console import line, out
 
     names = ["n", "share", "delegated", "confidence", *metrics, "ms mean", "p50", "p95", "tokens"]
@@ -77,11 +75,34 @@ def _groups(what: str, rows: list[tuple[str, dict[str, Any]]], metrics: list[str
         )
     head = [what, *map(line, names)]
     table = _table(head, cells)
-    if Measurement.get(out, out.options.update(max_width=10_000), table).maximum > out.width:
-        first, *others = zip(head, *cells, strict=True)
-        table = _table(first, others)
-    out.print(table)
-    out.print()
+    if not _fits(table):
+        _print_columns(head, *cells)
+    else:
+        out.print(table)
+        out.print()
+
+
+def _print_columns(names: Sequence[str], *groups: Sequence[str]) -> None:
+    """Groups as columns, in as many tables below each other as they need."""
+    from reasonrec_core.cli.console import out
+
+    def build(shown: Sequence[Sequence[str]]) -> Table:
+        first, *others = zip(names, *shown, strict=True)
+        return _table(first, others)
+
+    while groups:
+        count = next((n for n in range(len(groups), 1, -1) if _fits(build(groups[:n]))), 1)
+        out.print(build(groups[:count]))
+        out.print()
+        groups = groups[count:]
+
+
+def _fits(table: Table) -> bool:
+    from rich.measure import Measurement
+
+    from reasonrec_core.cli.console import out
+
+    return Measurement.get(out, out.options.update(max_width=10_000), table).maximum <= out.width
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

@@ -13,24 +13,25 @@
   stops();
 
   const number = text => {
-    const found = text.replace(/\u2212/g, "-").replace(/,(?=\d{3})/g, "").match(/-?\d+(\.\d+)?/);
+    const found = text.replace(/\u2212/g, "-").replace(/,(?=\d{3})/g, "").match(/^[^\w-]*(-?\d+(\.\d+)?)/);
     const unit = {"\u00b5s": 1e-6, ms: 1e-3, min: 60}[(text.match(/\d\s*(\u00b5s|ms|min)/) || [])[1]] || 1;
-    return found ? found[0] * unit : NaN;
+    return found ? found[1] * unit : NaN;
   };
   const value = cell => cell ? (cell.firstChild && cell.firstChild.nodeType === 3 ? cell.firstChild.data : cell.textContent).trim() : "";
   const sort = (table, column, head) => {
     const body = table.tBodies[0], up = head.ariaSort === "descending";
-    const order = (a, b) => {
+    const order = (a, b) => {  // What has no number comes last either way.
       const [x, y] = [a, b].map(row => value(row.cells[column])), [n, m] = [x, y].map(number);
-      return isNaN(n) || isNaN(m) ? isNaN(n) - isNaN(m) || x.localeCompare(y) : n - m;
+      const words = x.localeCompare(y, "en", {numeric: true});
+      return isNaN(n) - isNaN(m) || (up ? 1 : -1) * (isNaN(n) ? words : n - m);
     };
     all("th", table.tHead).forEach(th => th.ariaSort = null);
     head.ariaSort = up ? "ascending" : "descending";
-    body.append(...[...body.rows].sort((a, b) => (up ? 1 : -1) * order(a, b)));
+    body.append(...[...body.rows].sort(order));
   };
 
   // What a spreadsheet would run as a formula is text there.
-  const quote = text => `"${text.replace(/^([=+@\t\r]|-(?![\d.]))/, "'$1").replace(/"/g, '""')}"`;
+  const quote = text => `"${text.replace(/^([=@\t\r]|[+-](?![\d.,]+[^|!+*\/(=]*$))/, "'$1").replace(/"/g, '""')}"`;
   const save = (table, name) => {
     const rows = all("tr", table).map(row => [...row.cells].map(cell => {
       const plain = cell.cloneNode(true);
