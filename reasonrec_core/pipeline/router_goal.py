@@ -141,7 +141,7 @@ class GoalSearch:
         """The router if it saves time at its share, else one that hands nothing over; and why."""
         share, metric = goal["share"], f"NDCG@{max(self.prepared.config.evaluate.k)}"
         if not share:
-            why = f"no share of the requests could be shown to lose at most {100 * goal['limit']:g}\N{NO-BREAK SPACE}% of {metric}"
+            why = f"no share of the requests could be shown to lose at most {format_percent(goal['limit'])} of {metric}"
             first = f"the first that was tried changes it by {RelativeDifference(**goal['validation'])}"
             most = f", with {made.delegate}, the nearest of {goal['tried']} delegates" if goal["tried"] > 1 else ""
             return made, {**goal, "nothing": f"{why} ({first} on {len(self.data):,} validation queries{most})"}

@@ -165,7 +165,7 @@ def test_printed_nothing_lies_over_anything(browser: Any, url: str) -> None:
         find_table(page)
         over = page.evaluate(
             """() => [...document.querySelectorAll("main table")].flatMap(table => {
-                const wide = [...table.querySelectorAll("th, td")].filter(cell => cell.scrollWidth > cell.clientWidth + 1);
+                const wide = [...table.querySelectorAll("th, td")].filter(e => e.scrollWidth > e.clientWidth + 1);
                 return [...wide.map(cell => cell.textContent), ...(table.getBoundingClientRect().right > innerWidth
                     ? [table.textContent.slice(0, 80)] : [])];
             })"""

@@ -303,3 +303,19 @@ def test_a_run_that_delegating_makes_worse_is_not_called_good() -> None:
     tone, said = verdict.judge(board(comparisons=[worse, *rest]))
     assert tone is verdict.Tone.MIXED
     assert said == "Better without delegating: the policy alone (profile) beats the routed system (NDCG@10)."
+
+
+def test_hardly_any_people_are_counted_themselves() -> None:
+    rates = {"HR@10": {"value": 0.5, "low": 0.1, "high": 0.9}, "NDCG@10": {"value": 0.2, "low": 0.1, "high": 0.3}}
+    compared = {
+        "a": "routed",
+        "b": "popularity",
+        "metric": "NDCG@10",
+        "difference": 0.1,
+        "low": 0.0,
+        "high": 0.2,
+        "n": 8,
+    }
+    found = board(systems={"routed": rates, "popularity": rates}, comparisons=[compared], protocol="leave-one-out")
+    told = "The next choice is among the first 10 for 4 of 8 people; best-sellers alone reach 4."
+    assert verdict.describe_hits(found) == told

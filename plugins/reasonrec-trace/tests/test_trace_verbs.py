@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reasonrec_trace import RankedAnswer, TraceRecord, TraceWriter, read_trace
+from reasonrec_trace import RankedAnswer, TraceRecord, TraceWriter, read_trace, stats_command
 
 from reasonrec_core.cli.main import main
 from reasonrec_core.types import Step, StepKind
@@ -130,6 +130,20 @@ def test_statistics_add_up(trace: Any, finished: Path) -> None:
     text = trace("stats", finished).out
     for part in ("replace transitions", "self", "items in the history", "NDCG@5", "evidence-horizon"):
         assert part in text
+
+
+def test_no_column_of_the_statistics_is_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latency = {"mean": 0.01234, "p50": 0.01234, "p95": 0.01234, "n": 9}
+    row = {"n": 1234, "share": 0.1, "delegated": 1.0, "confidence": 0.5, "quality": {"NDCG@10": 0.1234}}
+    names = ["self", *(f"replace some-longer-delegate-{n}" for n in range(8))]
+    monkeypatch.setenv("COLUMNS", "80")
+    stats_command._groups("route", [(name, {**row, "latency": latency, "tokens": 0}) for name in names], ["NDCG@10"])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    for text, times in (("0.1234", 9), ("12.34", 27), ("1,234", 9), ("100.0", 9), *((name, 1) for name in names)):
+        assert sum(line.count(text) for line in lines) == times, text
 
 
 def test_replay_prints_both_sides_and_how_sure_the_difference_is(trace: Any, finished: Path, tmp_path: Path) -> None:

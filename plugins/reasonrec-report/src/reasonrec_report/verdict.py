@@ -110,7 +110,7 @@ def judge(board: Leaderboard) -> tuple[Tone, str]:
 
 
 def describe_hits(board: Leaderboard) -> str:
-    """What the result means for a hundred people; empty where no metric says that."""
+    """What the result means for a hundred people (of hardly any: for them); empty where no metric says that."""
     found = [m for m in board.metrics if m.family == "hr"]
     wanted = next((m for m in found if m.k == 10), found[0] if found else None)
     if wanted is None:
@@ -122,7 +122,9 @@ def describe_hits(board: Leaderboard) -> str:
         theirs = board.estimate(BESTSELLERS, wanted)
     known = [mine.value, *([theirs.value] if theirs and theirs.value is not None else [])]
     whole = 100 if min((v for v in known if v > 0), default=1.0) >= 0.01 else 1000
-    who = "people" if board.results.protocol.startswith("leave-one-out") else "requests"
+    who, users = "people" if board.results.protocol.startswith("leave-one-out") else "requests", board.count_users()
+    if who == "people" and users and 1 < users < summary_text.FEW_USERS:
+        whole = users
     among = f"among the first {wanted.k}{_candidates(wanted.protocol)}"
     said = f"The next choice is {among} for {whole * mine.value:.0f} of {whole:,} {who}"
     return f"{said}; best-sellers alone reach {whole * known[1]:.0f}." if len(known) > 1 else f"{said}."
