@@ -187,17 +187,15 @@ def open_split(folder: Path, dataset: Dataset) -> Split:
         path = folder / name
         if Path(name).name != name or not path.is_file() or sha256_of(path) != wanted:
             raise DataError("missing or changed since the split was saved", where=str(path), fix="Make it again.")
-    parts = np.load(folder / "parts.npy", allow_pickle=False)
-    return Split(
-        dataset.interactions.take(parts == TRAIN),
-        _read_cases(folder / "valid.npz", Task(manifest["tasks"]["valid"])),
-        _read_cases(folder / "test.npz", Task(manifest["tasks"]["test"])),
-        manifest["protocol"],
-        manifest["hash"],
-        parts,
-        manifest["left_out"],
-        manifest["config"],
-    )
+    try:
+        parts, tasks = np.load(folder / "parts.npy", allow_pickle=False), manifest["tasks"]
+        train = dataset.interactions.take(parts == TRAIN)
+        cases = (_read_cases(folder / f"{part}.npz", Task(tasks[part])) for part in ("valid", "test"))
+        return Split(
+            train, *cases, manifest["protocol"], manifest["hash"], parts, manifest["left_out"], manifest["config"]
+        )
+    except Exception as error:  # of forged files numpy raises anything
+        raise DataError("does not hold a split", where=str(folder), fix="Make it again.") from error
 
 
 def _list_arrays(cases: Cases) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reasonrec_core.errors import DataError
-from reasonrec_core.io import content_hash, is_leftover, read_json, sweep_leftovers, whole_folder, write_json
+from reasonrec_core.io import NO_ARRAY, content_hash, is_leftover, read_json, sweep_leftovers, whole_folder, write_json
 from reasonrec_core.observe.inputs import Keys
 from reasonrec_core.types import Float32
 
@@ -43,10 +43,10 @@ class Block:
         """The block in ``folder``; None where it is absent or damaged (its rows are then computed again)."""
         try:
             keys, values = (np.load(folder / f"{n}.npy", "r", allow_pickle=False) for n in ("keys", "values"))
-            reasons = read_json(folder / "refused.json")
-        except (OSError, ValueError, EOFError, DataError):
+            reasons = dict(read_json(folder / "refused.json"))
+        except (*NO_ARRAY, MemoryError, DataError):
             return None
-        if len(keys) != len(values):
+        if (keys.dtype.str, keys.shape, values.dtype.name, values.ndim) != ("|S32", values.shape[:1], "float32", 2):
             return None
         return cls(keys, values, {key.encode(): str(reason) for key, reason in reasons.items()})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,9 @@ from reasonrec_core.data import (
     save_split,
 )
 from reasonrec_core.data.dataset import Dataset
-from reasonrec_core.data.split import Split
+from reasonrec_core.data.split import SPLIT_MANIFEST, Split
 from reasonrec_core.errors import ConfigError, DataError
+from reasonrec_core.io import sha256_of
 from reasonrec_core.types import Task
 
 few = settings(max_examples=60, deadline=None)
@@ -131,6 +133,25 @@ def test_saved_splits_come_back_whole(tmp_path: Path, direct: bool) -> None:
         np.testing.assert_array_equal(back.test.queries.candidates, split.test.queries.candidates)
 
 
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"PK\x03\x04", b"\x93NUMPY\x01\x00\x04\x00{[(\n", "short"])
+@pytest.mark.parametrize("name", ["parts.npy", "test.npz"])
+def test_arrays_of_a_split_that_nobody_saved_are_one_message(tmp_path: Path, name: str, content: bytes | str) -> None:
+    """Not even where the manifest has their hashes."""
+    dataset = build([(f"u{u}", f"i{(u + j) % 30}", j) for u in range(20) for j in range(4)])
+    save_split(make_split(dataset, SplitConfig()), tmp_path / "split", dataset)
+    path, manifest = tmp_path / "split" / name, tmp_path / "split" / SPLIT_MANIFEST
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif name == "parts.npy":
+        np.save(path, np.zeros(3, np.uint8))
+    else:
+        np.savez(path, users=np.zeros(3, np.int32))
+    told = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**told, "files": {**told["files"], name: sha256_of(path)}}))
+    with pytest.raises(DataError, match=r"split: does not hold a split\. Make it again\."):
+        open_split(tmp_path / "split", dataset)
+
+
 def test_saved_split_of_other_data_or_damaged_is_refused(tmp_path: Path) -> None:
     rows = [(f"u{u}", f"i{(u + j) % 30}", j) for u in range(20) for j in range(4)]
     dataset = build(rows)
@@ -173,7 +194,7 @@ def test_too_few_untouched_items() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"kind": "random"},
+        {"kind": "by-chance"},
         {"valid": 0.2},
         {"shuffle": True},
     ],

@@ -155,6 +155,22 @@ def test_a_damaged_cache_is_computed_again(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(grown.features["text"], np.stack([vector(t) for t in "abc"]))
 
 
+@pytest.mark.parametrize("damage", ["header", "a number", "a list", "other rows", "words", "no reasons"])
+def test_arrays_of_the_cache_that_are_none_are_computed_again(tmp_path: Path, damage: str) -> None:
+    catalog = catalog_of(["a", "b"])
+    observe_items(catalog, {"text": HashEncoder()}, tmp_path)
+    (view,) = tmp_path.glob("*/views/*")
+    if damage == "header":
+        (view / "values.npy").write_bytes(b"\x93NUMPY\x01\x00\x04\x00{[(\n")
+    elif damage == "no reasons":
+        (view / "refused.json").write_text("[1]")
+    else:
+        other = {"a number": np.float32(1), "a list": np.ones(2, np.float32), "other rows": np.ones((3, 4), np.float32)}
+        np.save(view / "values.npy", other.get(damage, np.array([["x"], ["y"]])))
+    again = observe_items(catalog, {"text": HashEncoder()}, tmp_path)
+    np.testing.assert_array_equal(again.features["text"], np.stack([vector(t) for t in "ab"]))
+
+
 def test_pictures_reach_the_encoder_as_rgb_and_only_changed_files_are_read_again(tmp_path: Path) -> None:
     folder = tmp_path / "images"
     folder.mkdir()

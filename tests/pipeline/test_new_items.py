@@ -28,7 +28,7 @@ from reasonrec_core.errors import DataError, PluginError, ReasonRecError, RunErr
 from reasonrec_core.hookspecs import ComponentSpec
 from reasonrec_core.pipeline.run import fit_pipeline
 from reasonrec_core.pipeline.serving_catalog import ServingCatalog
-from reasonrec_core.pipeline.stage_stamp import stamp_folder
+from reasonrec_core.pipeline.stage_stamp import Stamp, stamp_folder
 from reasonrec_core.plugins import Registered
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import History, QueryBatch, Task
@@ -283,6 +283,19 @@ def test_items_without_text_or_image_are_added_too(world: World, run: Path) -> N
 def test_another_encoder_is_refused(world: World, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Words, "salt", "other weights")
     with pytest.raises(RunError, match=r"observe\.text: the encoder's weights, library or settings are not those"):
+        add_items(run, read_new_items(world.later), silent, registry())
+    assert not list((run / "added").iterdir())
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"\x93NUMPY\x01\x00\x04\x00{[(\n", "a list"])
+def test_damaged_features_are_one_message_and_nothing_is_added(world: World, run: Path, content: bytes | str) -> None:
+    path = run / "stages" / "agent" / "text.npy"
+    path.unlink()
+    np.save(path, np.ones(3, np.float32))
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    stamp_folder(path.parent, **Stamp.read(path.parent).model_dump(exclude={"files"}))
+    with pytest.raises((DataError, RunError), match=r"text\.npy: .*Run the pipeline again"):
         add_items(run, read_new_items(world.later), silent, registry())
     assert not list((run / "added").iterdir())
 

@@ -378,18 +378,3 @@ def test_odd_paths_and_links_are_paths(data: Path, tmp_path: Path) -> None:
     evaluate_run(real, Registry.discover(), silent)
     assert (tmp_path / "link").is_symlink()
     assert Recommender.open(tmp_path / "link").recommend(history=["item-01"]).items
-
-
-@pytest.mark.slow
-def test_a_run_that_was_killed_ends_as_one_that_was_not(data: Path, tmp_path: Path, finished: Path) -> None:
-    """`benchmarks/holding.py` kills at many more points."""
-    settings = {name: value for name, value in pipeline(data).items() if value is not None}
-    (tmp_path / "p.toml").write_text(tomli_w.dumps(settings))
-    command = [sys.executable, "-m", "reasonrec_core", "run", str(tmp_path / "p.toml"), "--out", str(tmp_path / "run")]
-    for wait in (0.5, 1.2, 1.6, 2.0, 2.5):
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            time.sleep(wait)
-            process.kill()
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
-    assert metrics_of(tmp_path / "run") == metrics_of(finished)
-    assert not [path for path in (tmp_path / "run").rglob("*") if is_leftover(path.name)]

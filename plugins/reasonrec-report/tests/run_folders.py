@@ -330,7 +330,8 @@ def write_run(folder: Path, metrics: dict[str, Any], cards: list[dict[str, Any]]
     """A run folder with these results."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
-    config = {"name": "shapes", "seed": 7, "evaluate": {"tasks": ["sequential"], "k": [5, 10]}}
+    data = {"path": str(folder.parent)}
+    config = {"name": "shapes", "seed": 7, "data": data, "evaluate": {"tasks": ["sequential"], "k": [5, 10]}}
     (folder / "config.toml").write_text(tomli_w.dumps(config), encoding="utf-8")
     environment = {
         "reasonrec": "0.1.0",

@@ -11,12 +11,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import run_folders as folders
 from PIL import Image
 from reasonrec_report.page import write_report
 
+from reasonrec_core.data.storage import IndexedTables, write_dataset
 from reasonrec_core.errors import RunError
+from reasonrec_core.pipeline.stage_stamp import stamp_folder
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 HOSTILE = (
@@ -334,6 +337,41 @@ def test_broken_pictures_are_counted(tmp_path: Path) -> None:
     assert page.all("image") == []
     assert "3 pictures could not be used" in page.prose
     assert "outside the image folder" in page.prose
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_no_picture_from_outside_the_data_is_embedded(tmp_path: Path, linked: bool) -> None:
+    """Whoever can write ``metrics.json`` does not choose which files of the reader's become part of a page."""
+    private = tmp_path / "private"
+    items = folders.drawn_items(private)
+    named = tmp_path / "shop" / "images" if linked else private
+    run = folders.ranking_run(tmp_path / "shop", items, named)
+    if linked:
+        named.symlink_to(private)
+    page = page_of(run)
+    assert page.all("image") == []
+    assert "Pictures are not shown: their folder is not part of the run's data." in page.prose
+
+
+def test_pictures_of_a_prepared_dataset_lie_where_its_manifest_says(tmp_path: Path) -> None:
+    images = tmp_path / "raw" / "images"
+    items = folders.drawn_items(images)
+    run = folders.ranking_run(tmp_path / "prepared", items, images)
+    assert page_of(run).all("image") == []
+    stage = run / "stages" / "data"
+    columns = {name: pa.array([], pa.string()) for name in ("user_id", "item_id")}
+    log = pa.table(columns | {"timestamp": pa.array([], pa.int64())})
+    about = {"name": "x", "seed": 0, "images": str(images), "source": {}}
+    write_dataset(stage / "dataset", IndexedTables(log, log.select(["item_id"]), log.select(["user_id"])), about)
+    stamp_folder(stage, "key")
+    assert page_of(run).all("image")
+    manifest = stage / "dataset" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(str(images), str(tmp_path / "else")))
+    metrics = json.loads((run / "metrics.json").read_text())
+    (tmp_path / "else").mkdir()
+    metrics["dataset"]["images_root"] = str(tmp_path / "else")
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    assert "Pictures are not shown" in page_of(run).prose
 
 
 def test_pictures_have_a_budget(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from reasonrec_core.components import Encoder, Kind
 from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.data import Catalog
 from reasonrec_core.errors import RunError
-from reasonrec_core.io import cache_folder, content_hash, whole_folder
+from reasonrec_core.io import cache_folder, content_hash, read_array, whole_folder
 from reasonrec_core.observe import ObservedItems, RefusedImage, observe_items
 from reasonrec_core.pipeline import (
     RunFolder,
@@ -100,8 +100,9 @@ def _observe(
         if state.get(name) != served.state.get("encoder_state", {}).get(name):
             raise _other(served, name)
     made = observe_items(new, encoders, cache_folder() / "features", progress=progress, some=False, state=state)
+    old = served.items().features
     for name, values in made.features.items():
-        width = np.load(served.features / f"{name}.npy", mmap_mode="r", allow_pickle=False).shape[1]
+        width = old[name].shape[1]
         if not made.present[name].any():
             made.features[name] = np.full((len(new), width), np.nan, dtype=np.float32)
         elif values.shape[1] != width:
@@ -134,7 +135,7 @@ def _other(served: ServingCatalog, name: str) -> RunError:
 
 def _append(path: Path, more: Float32, target: Path) -> None:
     """The rows of the file ``path``, then ``more``, as the file ``target``; neither file is held in memory."""
-    rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    rows = read_array(path, mapped=True)
     shape = (len(rows) + len(more), rows.shape[1])
     out = np.lib.format.open_memmap(target, mode="w+", dtype=np.float32, shape=shape)
     out[: len(rows)], out[len(rows) :] = rows, more

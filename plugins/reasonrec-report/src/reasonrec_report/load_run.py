@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from reasonrec_core.data.storage import read_manifest
 from reasonrec_core.errors import DataError, RunError
 from reasonrec_core.evaluate.schema import Results, describe_invalid
 from reasonrec_core.io import read_json
+from reasonrec_core.pipeline.stage_stamp import find_damage
 from reasonrec_report.card_schema import Card, Explanation
 from reasonrec_report.sections import ReportedResults, read_sections
 
@@ -33,6 +35,7 @@ class Run:
         environment: ``environment.json``.
         folder: that was read.
         images: the folder that the cards' images are relative to.
+        foreign_images: whether ``metrics.json`` names one that is not of the run's data, so that none is read.
     """
 
     results: ReportedResults
@@ -42,6 +45,7 @@ class Run:
     environment: dict[str, Any] = field(default_factory=dict)
     folder: Path = Path()
     images: Path | None = None
+    foreign_images: bool = False
     explanations: tuple[Explanation, ...] = ()
 
 
@@ -65,17 +69,40 @@ def read_run(folder: Path, results: Results | None = None) -> Run:
     cards = _if_there(folder / "cards.json", lambda path: _parse(path, TypeAdapter(tuple[Card, ...])))
     told = _if_there(folder / "explanations.json", lambda path: _parse(path, TypeAdapter(tuple[Explanation, ...])))
     text = _if_there(folder / "config.toml", _read_text) or ""
-    root = checked.dataset.images_root
+    config = _parse_toml(folder / "config.toml", text)
+    root = Path(checked.dataset.images_root) if checked.dataset.images_root else None
+    foreign = root is not None and not _belongs_to_data(root, folder, config)
     return Run(
         checked,
         cards or (),
-        _parse_toml(folder / "config.toml", text),
+        config,
         text,
         read_environment(folder),
         folder,
-        Path(root) if root else None,
+        None if foreign else root,
+        foreign,
         told or (),
     )
+
+
+def _belongs_to_data(images: Path, run: Path, config: dict[str, Any]) -> bool:
+    """Whether a folder of pictures lies in the data that the run was made of, or is the one that this names.
+
+    A report embeds pictures; one file of a run that was changed or came from elsewhere must not choose which.
+    """
+    try:
+        if read_manifest(run / "stages" / "data" / "dataset")["images"] == str(images):
+            return not find_damage(run / "stages" / "data", unread={".parquet"})
+    except DataError:
+        pass  # a run folder without its stages: the settings say where the data is
+    named = config.get("data", {}).get("path") if isinstance(config.get("data"), dict) else None
+    if not isinstance(named, str) or not Path(named).is_absolute():
+        return False
+    try:
+        data = Path(named).resolve()
+        return images.resolve().is_relative_to(data if data.is_dir() else data.parent)
+    except (OSError, ValueError, RuntimeError):  # NUL bytes, names too long, loops of links
+        return False
 
 
 def read_environment(folder: Path) -> dict[str, Any]:

@@ -157,7 +157,7 @@ def make_view(run: Run) -> ReportView:
         shown=_count_cards(results, len(successes), len(failures)),
         explanations=explained,
         pictures=pictures.used,
-        pictures_note=_pictures_note(pictures),
+        pictures_note=_pictures_note(pictures, run.foreign_images),
         command=describe_command(run),
         config=run.config_text,
         environment=tuple(flatten(run.environment)),
@@ -234,8 +234,8 @@ def _count_cards(results: ReportedResults, hits: int, misses: int) -> tuple[str,
     return count_shown(hits, found.get("hits"), "hits"), count_shown(misses, found.get("misses"), "misses")
 
 
-def _pictures_note(pictures: Pictures) -> str:
-    notes = []
+def _pictures_note(pictures: Pictures, foreign: bool) -> str:
+    notes = ["Pictures are not shown: their folder is not part of the run's data"] if foreign else []
     if pictures.refused:
         notes.append(
             f"{len(pictures.refused)} pictures could not be used ({', '.join(sorted(set(pictures.refused.values())))})"
