@@ -190,9 +190,9 @@ def open_split(folder: Path, dataset: Dataset) -> Split:
     try:
         parts, tasks = np.load(folder / "parts.npy", allow_pickle=False), manifest["tasks"]
         train = dataset.interactions.take(parts == TRAIN)
-        cases = (_read_cases(folder / f"{part}.npz", Task(tasks[part])) for part in ("valid", "test"))
+        valid, test = (_read_cases(folder / f"{part}.npz", Task(tasks[part])) for part in ("valid", "test"))
         return Split(
-            train, *cases, manifest["protocol"], manifest["hash"], parts, manifest["left_out"], manifest["config"]
+            train, valid, test, manifest["protocol"], manifest["hash"], parts, manifest["left_out"], manifest["config"]
         )
     except Exception as error:  # of forged files numpy raises anything
         raise DataError("does not hold a split", where=str(folder), fix="Make it again.") from error
