@@ -269,8 +269,7 @@ def content_hash(*parts: object) -> str:
     digest = hashlib.sha256()
     for part in parts:
         data = part if isinstance(part, bytes) else json.dumps(part, sort_keys=True, default=str).encode()
-        digest.update(len(data).to_bytes(8, "little"))
-        digest.update(data)
+        digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()
 
 
@@ -286,15 +285,13 @@ def _unwritable(path: Path, error: OSError) -> DataError:
     why = error.strerror or error
     if isinstance(error, shutil.Error):  # of a folder that was copied: all that failed, of which the first will do
         why = str(error.args[0][0][2]).partition(":")[0]
-    return DataError(
-        f"cannot be written ({why})", where=str(path), fix="Check the folder's permissions and free space."
-    )
+    fix = "Check the folder's permissions and free space."
+    return DataError(f"cannot be written ({why})", where=str(path), fix=fix)
 
 
 def cache_folder() -> Path:
     """Where imported data sets and item features are kept: ``REASONREC_CACHE``, else the user's cache folder."""
-    named = os.environ.get("REASONREC_CACHE")
-    if named:
+    if named := os.environ.get("REASONREC_CACHE"):
         return Path(named)
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reasonrec"
