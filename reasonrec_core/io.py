@@ -165,14 +165,13 @@ def sweep_leftovers(folder: Path) -> None:
 
 
 def _is_alive(pid: int) -> bool:
-    if os.name == "nt":
-        return True  # there, asking is killing
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
+    if os.name != "nt":  # there, asking is killing
+        try:
+            os.kill(pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return False
+        except PermissionError:
+            pass
     return True
 
 

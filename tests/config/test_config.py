@@ -92,7 +92,7 @@ UNREADABLE = {
     "large.toml": (f"name = 'a'\nseed = {2**63}\n{BASE}", r"large\.toml:2: seed: the number is too large"),
     "large.yaml": (f"evaluate:\n  k: [1, {-(2**63) - 1}]", r"large\.yaml:2: evaluate\.k\.1: the number is too large"),
     "date.toml": (f"{BASE}x = 2024-02-30", r"date\.toml: not valid TOML"),
-    "date.yaml": ("x: 2024-02-30", r"date\.yaml: a value cannot be read \(day is out of range.*Write dates that exist"),
+    "date.yaml": ("x: 2024-02-30", r"date\.yaml: a value cannot be read \(day is out of range.*Use dates that exist"),
     "lone.yaml": ('name: "\\ud800"', r"lone\.yaml:1: name: the text is not valid Unicode\. Write it in UTF-8"),
     "lone.json": ('{"data": {"\\udfff": 1}}', r"lone\.json: data: the text is not valid Unicode"),
     "lone.toml": ('name = "\\ud800"', r"lone\.toml: not valid TOML"),

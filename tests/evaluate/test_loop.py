@@ -125,7 +125,7 @@ GARBAGE = {
     "NaN": (put("scores", 4, 0, np.nan), r"is nan \(query 4, place 1\)"),
     "infinite": (put("scores", 4, 0, np.inf), "is inf"),
     "-inf for an item": (put("scores", 4, 10, -np.inf), "is -inf"),
-    "ascending": (put("scores", 1, 5, 99), "query 1 do not descend"),
+    "ascending": (put("scores", 1, 5, 99), "request 1 do not descend"),
     "history": (put("items", 7, 0, owned), "which the user already has"),
 }
 

@@ -106,7 +106,7 @@ def test_only_what_is_wanted_is_computed(data: Path, registry: Registry, tmp_pat
 
 def test_a_metric_that_breaks_its_word_is_named(data: Path, registry: Registry, tmp_path: Path) -> None:
     config = check_config(settings(data, ["broken"]), "tiny.toml")
-    with pytest.raises(PluginError, match=r"metric 'Broken': gives float64\[\d+\] for \d+ values"):
+    with pytest.raises(PluginError, match=r"metric 'Broken': returned float64\[\d+\] for \d+ values"):
         run_pipeline(config, tmp_path / "run", registry, silent)
 
 

@@ -153,7 +153,7 @@ def test_ids_and_tasks_may_be_written_in_other_ways(odd: Path) -> None:
 
 @pytest.mark.parametrize("path", [5, None, b"runs/x", ""])
 def test_what_is_no_path_is_refused(path: object) -> None:
-    with pytest.raises(ConfigError, match="is no path"):
+    with pytest.raises(ConfigError, match="is not a path"):
         Recommender.open(path)  # type: ignore[arg-type]
 
 

@@ -63,7 +63,7 @@ def test_a_run_says_whether_its_steps_cause_its_answers(finished: Path) -> None:
     assert cited["difference"] > 0
     assert {row["field"] for row in found["edits"]} >= {"brand", "categories"}
     assert all(row["low"] > 0 for row in found["edits"])
-    assert "Whether the steps cause the answers" in (finished / "report.html").read_text()
+    assert "Whether the reasons cause the answers" in (finished / "report.html").read_text()
 
 
 def test_what_was_measured_is_kept(run: tuple[Prepared, Recommender, EvaluatedTask], finished: Path) -> None:
@@ -95,10 +95,12 @@ def test_why_it_was_not_measured(run: tuple[Prepared, Recommender, EvaluatedTask
     assert nobody["faithfulness"]["skipped"] == "no test request has 2 history entries"
 
 
-def test_nothing_is_said_of_delegates_alone(data: Path, tmp_path: Path) -> None:
+def test_without_a_policy_the_reasons_of_delegates_are_judged(data: Path, tmp_path: Path) -> None:
     config = check_config(pipeline(data, policy=None, router=None), "tiny.toml")
-    assert "faithfulness" not in run_pipeline(config, tmp_path / "run", Registry.discover(), silent).analyses
-    assert "Whether the steps" not in (tmp_path / "run" / "report.html").read_text()
+    found = run_pipeline(config, tmp_path / "run", Registry.discover(), silent).analyses["faithfulness"]
+    assert [row["system"] for row in found["delegates"]] == ["popularity", "transitions"]
+    assert found["delegates"][1]["low"] > 0
+    assert "edits" not in found
 
 
 def test_a_run_says_that_nobody_measures_it(

@@ -130,7 +130,8 @@ SAME_TIME: list[Row] = [("a", f"i{i}", 7) for i in range(9)]
     [
         (ONE_EACH, {"kind": "ratio"}, "no user has 3 interactions"),
         (SAME_TIME, {"kind": "temporal"}, "the same time"),
-        ([("a", "x", 1), *SAME_TIME], {"kind": "temporal"}, "both cuts fall on"),
+        ([("a", "x", 1), *SAME_TIME], {"kind": "temporal"}, "10 interactions are too few"),
+        ([("a", "x", 1), *(("a", f"i{n}", 7) for n in range(99))], {"kind": "temporal"}, "both cuts fall on"),
         (HAND, {"kind": "temporal", "valid_from": 100, "test_from": 200}, "no interactions for validation"),
         (HAND, {"kind": "cold-item", "valid": 0.01, "test": 0.01}, "cannot be held out"),
         (HAND, {"kind": "cold-item", "valid": 0.49, "test": 0.5}, "cannot be held out|left"),

@@ -83,7 +83,7 @@ def test_split_of_raw_data_prints_saves_and_opens(shop: Path, run: Run, tmp_path
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--kind", "random"], "no splitter is called 'random'"),
+        (["--kind", "sideways"], "no splitter is called 'sideways'"),
         (["--valid", "0.7"], "has no such setting"),
         (["--kind", "ratio", "--valid", "0.7", "--test", "0.7"], "nothing for training"),
         (["--kind", "temporal", "--valid-from", "soon", "--test-from", "later"], "valid_from"),

@@ -186,7 +186,7 @@ def test_answers_without_mass_are_refused() -> None:
         def deliberate(self, batch: QueryBatch, edits: Edits | None = None) -> Deliberation:
             return replace(super().deliberate(batch, edits), mass=None)
 
-    with pytest.raises(PluginError, match="states no mass"):
+    with pytest.raises(PluginError, match="gives no probabilities"):
         measure_effects(Massless(), random_queries(3), n_items=N_ITEMS)
 
 

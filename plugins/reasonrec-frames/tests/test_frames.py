@@ -136,7 +136,16 @@ def test_what_is_no_frame_or_option_is_refused() -> None:
 
 
 def test_options_are_those_that_frames_have() -> None:
-    known = {"time_format", "time_unit", "dedupe", "min_value", "k_core", "event_weights"}
+    known = {
+        "time_format",
+        "time_unit",
+        "dedupe",
+        "min_value",
+        "k_core",
+        "event_weights",
+        "drop_incomplete",
+        "label_separator",
+    }
     assert refuse(pa.table(LOG), depupe="sum").endswith("Did you mean 'dedupe'?")
     assert refuse(pa.table(LOG), zzz=1).endswith(f"Known: {', '.join(sorted(known))}.")
     log = pa.table({**LOG, "kind": ["view", "buy"] * 3})

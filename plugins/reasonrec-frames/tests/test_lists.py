@@ -138,7 +138,7 @@ def test_bad_lists_are_refused_with_their_place(dataset: Dataset, lists: pd.Data
     assert refuse(double).startswith(
         "lists, row 1 (counted from 0), column 'rank': two items of this user have the rank"
     )
-    assert "no column 'item_id'; there are: user_id, rank" in refuse(lists[["user_id", "rank"]])
+    assert "there is no column 'item_id'; the columns are: user_id, rank" in refuse(lists[["user_id", "rank"]])
     broken = lists.assign(rank=["1", "x", *map(str, lists["rank"][2:])])
     assert refuse(broken).startswith("lists, row 1 (counted from 0), column 'rank': rank 'x' is not a number")
     assert "no list is for one of the 48 users" in refuse(lists.assign(user_id="u"))

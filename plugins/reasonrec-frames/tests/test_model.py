@@ -70,5 +70,5 @@ def test_what_cannot_be_asked_is_refused(dataset: FrameDataset) -> None:
         model.recommend(["nobody"])
     with pytest.raises(ConfigError, match="k must be a whole number"):
         model.recommend("all", k=0)
-    with pytest.raises(ConfigError, match="users is 'all' or a list of ids"):
+    with pytest.raises(ConfigError, match="users must be 'all' or a list of ids"):
         model.recommend("user-01")

@@ -78,7 +78,7 @@ def test_what_is_learned_per_item_grows_at_its_end(n: int, more: int) -> None:
     assert values.dtype == np.float32
     assert np.isnan(values[n:]).all()
     assert values[:n].all()
-    with pytest.raises(DataError, match="may only grow at its end"):
+    with pytest.raises(DataError, match="may grow at its end"):
         grown(np.ones(n + 1), n)
 
 

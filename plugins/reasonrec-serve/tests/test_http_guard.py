@@ -35,7 +35,7 @@ def test_another_host_demands_a_token(finished: Path, token: Path) -> None:
 @pytest.mark.parametrize("text", ["short", "two words of enough length", "é" * 20, ""])
 def test_a_poor_token_is_refused(finished: Path, tmp_path: Path, text: str) -> None:
     (tmp_path / "token").write_text(text)
-    with pytest.raises(ConfigError, match="one word of 16"):
+    with pytest.raises(ConfigError, match="one word of at least 16"):
         ServeSettings(run=finished, token_file=tmp_path / "token").check()
 
 
