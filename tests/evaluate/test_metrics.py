@@ -99,7 +99,7 @@ def test_queries_without_a_relevant_item_are_left_out_of_the_mean() -> None:
 def test_nothing_to_evaluate_is_an_error() -> None:
     with pytest.raises(DataError, match="no requests"):
         score_ranking(Ranking(np.zeros((0, 3), np.int32), np.zeros((0, 3), np.float32)), make_cases([]), n_items=4)
-    with pytest.raises(DataError, match="cutoffs"):
+    with pytest.raises(DataError, match="cut-offs"):
         score_ranking(listed([[1]]), make_cases([[1]]), (0,), n_items=4)
 
 

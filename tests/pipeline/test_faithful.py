@@ -98,8 +98,8 @@ def test_why_it_was_not_measured(run: tuple[Prepared, Recommender, EvaluatedTask
 def test_without_a_policy_the_reasons_of_delegates_are_judged(data: Path, tmp_path: Path) -> None:
     config = check_config(pipeline(data, policy=None, router=None), "tiny.toml")
     found = run_pipeline(config, tmp_path / "run", Registry.discover(), silent).analyses["faithfulness"]
-    assert [row["system"] for row in found["delegates"]] == ["popularity", "transitions"]
-    assert found["delegates"][1]["low"] > 0
+    assert {row["system"] for row in found["delegates"]} == {"popularity", "transitions"}
+    assert all(row["low"] > 0 for row in found["delegates"] if row["system"] == "transitions")
     assert "edits" not in found
 
 
