@@ -211,7 +211,7 @@ def _other_array(array: Any, chance: Random) -> bytes:
         lambda: array.astype("U9"),
         lambda: np.array(3),
         lambda: array.astype(np.complex64) if array.dtype.kind in "iuf" else array,
-        lambda: array[::-1],
+        lambda: np.atleast_1d(array)[::-1],
     )
     stream = io.BytesIO()
     np.save(stream, chance.choice(kinds)())

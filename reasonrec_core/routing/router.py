@@ -196,8 +196,8 @@ class Router(Configured[C]):
                     cold = f"{HORIZON} {signal(part, HORIZON).total[at]:.2f} > {self.config.consult:.2f}"
                     words[at] = f"the policy decides after seeing the delegates' answers ({cold}); {words[at]}"
                 if withheld[row]:
-                    least = 1 - self.state.abstention.level
-                    needed = f"the confidence is {format_percent(sure[row], 1)}, needed is {format_percent(least, 1)}"
+                    least, own = (format_percent(c, 1) for c in (1 - self.state.abstention.level, sure[row]))
+                    needed = f"the confidence is {own}, and {least} is needed"
                     words[at] = f"no answer is given: {needed}; otherwise {words[at]}"
             return words
 
