@@ -158,7 +158,7 @@ def test_parts_of_two_models_do_not_pass_for_one(chain: Chain, world: Tiny, tmp_
 
 def test_a_catalogue_that_shrank_is_refused(chain: Chain, world: Tiny, tmp_path: Path) -> None:
     chain.save(tmp_path)
-    with pytest.raises(DataError, match="may only grow"):
+    with pytest.raises(DataError, match="may grow at its end"):
         Chain.load(tmp_path, Catalog(world.dataset.catalog.table.slice(0, 39)))
 
 

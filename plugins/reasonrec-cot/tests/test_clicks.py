@@ -82,8 +82,8 @@ def test_weights_may_differ_by_how_much_is_known_and_are_kept() -> None:
     horizon = np.array([0.0, 1.0], np.float32)
     odds = np.log(made(high, horizon) / (1 - made(high, horizon)))
     assert odds[:, 0] == pytest.approx([0.1 + 0.1 + 0.0, 0.1 - 0.1 + 2.0 * np.log(9)], abs=1e-4)
-    assert "the tuned head and als rank it" in made.describe("als")
-    assert "als ranks it" in CtrFusion(("generator",), ((1.0, 0.0),), (0.0, 0.0)).describe("als")
+    assert "the tuned head and als, which rank it" in made.describe("als")
+    assert "als, which ranks it" in CtrFusion(("generator",), ((1.0, 0.0),), (0.0, 0.0)).describe("als")
 
 
 def labelled(rows: list[tuple[int, int]]) -> Interactions:

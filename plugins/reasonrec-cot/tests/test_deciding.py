@@ -83,7 +83,7 @@ def test_candidates_that_come_with_a_query_are_weighed_apart() -> None:
     sources, _, _ = said({"head": 1.0, "generator": 1.0})
     kept = FusionSet(ScoreFusion.of_one("head"), ScoreFusion.of_one("generator"))
     assert "the tuned head alone" in kept.describe("als", listed=False)
-    assert "what als alone" in kept.describe("als", listed=True)
+    assert "the score of als alone" in kept.describe("als", listed=True)
     both = ScoreFusion(("head", "generator"), (((1.0, 0.0), (0.0, 0.0)),) * 2)
     assert "the tuned head and als" in FusionSet(both).describe("als", listed=False)
     assert FusionSet.from_dict(json.loads(json.dumps(kept.to_dict()))) == kept

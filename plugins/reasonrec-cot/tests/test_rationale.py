@@ -152,7 +152,7 @@ def test_confidence_targets_are_held_out_accuracy() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('match = ["{label}"]', "must hold {labels}"),
+        ('match = ["{label}"]', "must contain {labels}"),
         ("\n\nmach = ['x']", "Did you mean 'match'"),
         ("match = 'x'", "list of texts"),
     ],

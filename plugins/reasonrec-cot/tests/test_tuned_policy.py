@@ -79,7 +79,7 @@ def test_reasonrec_tune_keeps_what_a_run_goes_on_with(
     found = CliRunner().invoke(tune, where, catch_exceptions=False)
     assert found.exit_code == 0, found.output
     for what in ("among candidates", "among listed candidates", "about clicks"):
-        assert f"Decision {what}, 30 validation queries" in found.output
+        assert f"Decision {what}, 30 validation requests" in found.output
     tuned = next((tmp_path / "run").rglob("adapter_model.safetensors"))
     written = tuned.stat().st_mtime_ns
     found = CliRunner().invoke(run_command, [*where, "--json"], catch_exceptions=False)

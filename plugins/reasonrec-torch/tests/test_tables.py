@@ -76,7 +76,7 @@ def test_files_hold_tensors_and_nothing_else(tmp_path: Path) -> None:
     torch.save(tensors, tmp_path / "x.pth")
     assert torch.equal(read_weights(tmp_path / "x.pth")["b"], tensors["b"])
     torch.save({"a": 3}, tmp_path / "more.pth")
-    with pytest.raises(WeightsError, match="more than tensors"):
+    with pytest.raises(WeightsError, match="more than named tensors"):
         read_weights(tmp_path / "more.pth")
     torch.save({"a": Path("x")}, tmp_path / "code.pth")
     with pytest.raises(WeightsError, match="cannot be read"):

@@ -224,7 +224,7 @@ def test_a_tolerated_loss_is_chosen_on_validation_and_checked_on_test(finished: 
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ({"share": 0.1, "max_loss": 0.1}, "give one of"),
+        ({"share": 0.1, "max_loss": 0.1}, "give only one of"),
         ({"router": {"share": 0.1, "estimators": ["entrpy"]}}, r"no uncertainty estimator 'entrpy'.*Did you mean"),
         ({"router": {"share": 0.1, "delegate": "popularty"}}, r"unknown delegate 'popularty'.*Did you mean"),
         ({"router": {"risk": 1e-9}}, r"a risk of 1e-09 cannot be reached"),
