@@ -241,6 +241,13 @@ def test_time_is_compared_pair_by_pair_or_not_at_all(
     assert effect in said
 
 
+def test_without_anything_handed_over_no_time_is_said_to_be_saved() -> None:
+    facts = {"share": 0.0, "time": {"value": -0.07, "low": -0.14, "high": -0.004}}
+    said = verdict.describe_delegating(routed(delegation=facts)).replace("\N{NO-BREAK SPACE}", " ")
+    assert "by chance" in said
+    assert "takes" not in said
+
+
 def test_who_loses_by_delegating_is_told_what_to_run() -> None:
     base = folders.ranking_metrics(None)
     curve = base["delegation_curve"]

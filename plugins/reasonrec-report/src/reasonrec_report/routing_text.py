@@ -141,6 +141,8 @@ def judge_time(results: ReportedResults) -> Judgement:
     if found is None or found.value is None or found.low is None or found.high is None:
         return Judgement(Effect.UNKNOWN, "the times were not compared")
     interval = f"95{NBSP}% interval {format_signed(100 * found.low, 0)} to {format_signed(100 * found.high, 0)}{NBSP}%"
+    if found.high < 0 and results.delegation and not results.delegation.share:
+        return Judgement(Effect.SAME, f"less time was measured ({interval}), but by chance: nothing was handed over")
     if found.high < 0:
         return Judgement(Effect.BETTER, f"a request takes {format_percent(-found.value)} less time ({interval})")
     if found.low > 0:
