@@ -89,4 +89,4 @@ def test_a_killed_run_ends_as_one_that_was_left_alone(tmp_path: Path, kind: str,
         assert shop.end(run, cache) == 0, point
         assert metrics_of(run) == shop.wanted, point
         assert not [path for path in (*run.rglob("*"), *cache.rglob("*")) if is_leftover(path.name)], point
-    assert killed > points // 2, "most runs were still going when they were killed"
+    assert killed > points // 4, "too few runs were still going when they were killed"

@@ -129,6 +129,6 @@ def test_what_is_held_back_is_no_answer(shop: Any, tmp_path: Path) -> None:
     assert (outcome.ranking.items[~held, 0] >= 0).all()
     assert not (held & (outcome.decisions.replaced | outcome.decisions.consulted)).any()
     row = int(np.argmax(held))
-    assert outcome.decisions.reason[row].startswith("no answer is given: confidence ")
+    assert outcome.decisions.reason[row].startswith("no answer is given: the confidence ")
     assert outcome.decisions.who[row] == ""
     assert outcome.decisions.confidence[held].max() <= outcome.decisions.confidence[~held].min()

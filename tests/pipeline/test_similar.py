@@ -117,4 +117,4 @@ def test_the_command_shows_them(service: Recommender, capsys: pytest.CaptureFixt
             wanted = json.loads(json.dumps(service.similar("item-05", k=3, by="together").to_dict()))
             assert {**json.loads(shown), "seconds": 0} == {**wanted, "seconds": 0}
         else:
-            assert "took both" in shown
+            assert "chose both" in shown

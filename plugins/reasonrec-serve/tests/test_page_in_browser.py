@@ -70,6 +70,7 @@ def test_by_keyboard_alone_somebody_is_found_and_an_item_ignored(
         page.keyboard.press("ArrowDown")
         assert page.locator("#person").get_attribute("aria-activedescendant") == "person-0"
         page.keyboard.press("Enter")
+        page.get_by_role("heading", name=f"For {user}").first.wait_for()
         page.locator(".card").first.wait_for()
         settle(page)
         answer = run.recommend(user=user)
