@@ -20,9 +20,9 @@ class DistilTraining(TrainerConfig):
     weight_decay: float = Field(0.01, ge=0, description="Weight decay of matrices.")
     batch: int = Field(256, ge=1, description="Histories of a step; fewer where the catalogue is large.")
     order: Literal["plain", "easy-to-hard"] = Field(
-        "easy-to-hard",
+        "plain",
         description="Learn the teacher's shares alone, or those first and then the order of its best items"
-        " (after HetComp).",
+        " (after HetComp). The latter is off until it has been compared on real data.",
     )
 
 

@@ -1,9 +1,10 @@
 """Delegate `distilled`: what a policy or several delegates answer, in a fraction of their time.
 
 Knowledge distillation for rankings: the student learns the teacher's lists for histories that end where the log does,
-whole and with items missing, first the shares and then the order of the best (after HetComp, Kang et al., WWW 2023,
-whose teachers' snapshots are replaced by the order of these two losses). It answers by one product with all item
-vectors and by links between items, which start from what the teacher answers to each item alone.
+whole and with items missing: the shares, or with ``order = "easy-to-hard"`` first those and then the order of the best
+(after HetComp, Kang et al., WWW 2023, whose teachers' snapshots are replaced by the order of these two losses). It
+answers by one product with all item vectors and by links between items, which start from what the teacher answers to
+each item alone.
 """
 
 from __future__ import annotations
@@ -72,11 +73,11 @@ class Distilled(Delegate[DistilledConfig]):
         from reasonrec_torch.trainer import train
         from reasonrec_torch.validation import ranking_figure
 
-        from reasonrec_distil.lessons import collect_lessons
         from reasonrec_distil.network import StudentNetwork, export_student
+        from reasonrec_distil.training_rows import collect_rows
 
         n = self._n_items = len(data.catalog)
-        links, lessons = collect_lessons(
+        links, rows = collect_rows(
             self._find_teacher(data), self.config, data, min(training.batch, max(LOGITS // n, 8))
         )
         with seeded(data.seed):
@@ -88,7 +89,7 @@ class Distilled(Delegate[DistilledConfig]):
 
         report = train(
             network,
-            lessons,
+            rows,
             training,
             seed=data.seed,
             validate=ranking_figure(data.valid, score, n) if judged and data.valid else None,

@@ -20,6 +20,7 @@ BROKEN = r"^\s*\[\s*[\"'{]|[\"'}]\s*\]\s*$"
 """How a cell begins or ends that was meant to be a list of texts or objects."""
 NO_COMMA = re.compile(r"(?<=['\"])\s+(?=['\"])")
 """Between texts of a NumPy array; Python would read both as one text."""
+LITERAL_BYTES = 1 << 20
 LEFT_ALONE = frozenset({"title"})
 """A title may stand in brackets."""
 SENTENCES = frozenset({"description"})
@@ -33,7 +34,7 @@ def parse_list(cell: str, *, postgres: bool = False) -> list[str] | None:
     try:
         value = json.loads(cell)
     except (ValueError, RecursionError):
-        value = _read_python(NO_COMMA.sub(", ", cell))
+        value = read_literal(NO_COMMA.sub(", ", cell))
     if isinstance(value, set):
         value = sorted(value, key=str)
     if isinstance(value, tuple):
@@ -93,7 +94,13 @@ def _note_unread_lists(codes: pa.DictionaryArray, listed: list[bool], name: str)
     return [f"WARNING: {name}: {what} like a list that cannot be read, and stays text, e.g. {example[:60]!r}"]
 
 
-def _read_python(text: str) -> Any:
+def read_literal(text: str) -> Any:
+    """What Python prints of an object, as in the dumps of Amazon (2014) and Steam; None where it is nothing of that.
+
+    A text of more than `LITERAL_BYTES` is not read: Python's parser takes a hundred times its size in memory.
+    """
+    if len(text) > LITERAL_BYTES:
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # escapes that Python does not know

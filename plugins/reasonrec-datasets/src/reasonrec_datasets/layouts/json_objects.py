@@ -5,13 +5,11 @@ Whatever the size of the file, no more than one object and a few megabytes are i
 
 from __future__ import annotations
 
-import ast
 import codecs
 import gzip
 import io
 import json
 import re
-import warnings
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -19,12 +17,11 @@ from typing import IO, Any
 
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import refuse_unreadable
+from reasonrec_datasets.importing.list_parsing import read_literal
 from reasonrec_datasets.importing.reading import FileReading, current_reading
 from reasonrec_datasets.layouts.file_content import has_wide_mark, read_content, suggest_encoding
 
 LINE_BYTES = 1 << 24
-LITERAL_BYTES = 1 << 20
-"""Longer lines are JSON: what Python's parser makes of a line takes a hundred times its size."""
 STEP = 1 << 20
 ARRAY = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*(?:[{\]]|$)")
 COMMA = re.compile(r"\s*(,|\])\s*")
@@ -187,7 +184,7 @@ def _read_object(line: bytes, where: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError also: a number of thousands of digits
-        value = _read_literal(text)
+        value = read_literal(text)
         if value is None:
             column = getattr(error, "colno", 1)
             what = f"not JSON ({getattr(error, 'msg', error)})"
@@ -211,15 +208,3 @@ def _unwrap(value: Any) -> Any:
     while isinstance(value, dict) and len(value) == 1 and (name := next(iter(value))) in WRAPPERS:
         value = value[name]
     return value
-
-
-def _read_literal(text: str) -> Any:
-    """What Python prints of an object, as in the dumps of Amazon (2014) and Steam."""
-    if len(text) > LITERAL_BYTES:
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # escapes that Python does not know
-            return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None

@@ -20,7 +20,7 @@ DETAIL = 0.5
 """Share of the training after which the order is learned, where it goes from easy to hard."""
 
 
-class Lessons(TrainingRows):
+class HistoryRows(TrainingRows):
     """Histories in shuffled batches, with how much the order of the teacher's best counts in an epoch."""
 
     def __init__(self, arrays: Arrays, config: DistilledConfig, batch: int) -> None:
@@ -34,7 +34,9 @@ class Lessons(TrainingRows):
         return RowEpoch(rows, rng.permutation(self.samples))
 
 
-def collect_lessons(answer: Answer, config: DistilledConfig, data: FitData, batch: int) -> tuple[TeacherLists, Lessons]:
+def collect_rows(
+    answer: Answer, config: DistilledConfig, data: FitData, batch: int
+) -> tuple[TeacherLists, HistoryRows]:
     """What the teacher answers to each item alone, and all that is learned from.
 
     The answers are kept in `FitData.workdir`, so that an interrupted fit asks once.
@@ -54,7 +56,7 @@ def collect_lessons(answer: Answer, config: DistilledConfig, data: FitData, batc
     if not config.links:
         links = TeacherLists(np.empty((len(data.catalog), 0), np.int32), np.empty((len(data.catalog), 0), np.float32))
     arrays = {"read": read_newest(asked, config.max_history), "items": lists.items, "shares": lists.shares}
-    return links, Lessons(arrays, config, batch)
+    return links, HistoryRows(arrays, config, batch)
 
 
 def read_newest(history: History, length: int) -> Int32:
