@@ -32,6 +32,9 @@ from reasonrec_core.registry import Registry
 from .conftest import pipeline, silent
 
 
+SAMPLE = {pa.string(): "x", COLUMNS.field("because").type: []}
+
+
 @pytest.fixture(scope="module")
 def services(data: Path, finished: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Recommender]:
     found = [Recommender.open(finished)]
@@ -90,28 +93,44 @@ def test_a_batch_answers_as_single_requests_do(services: list[Recommender], data
         assert [(row["item_id"], row["title"]) for row in mine] == [(item.id, item.title) for item in answer.items]
         assert [row["score"] for row in mine] == pytest.approx([item.score for item in answer.items], rel=1e-5)
         for row in mine:
-            assert (row["by"], row["route"]) == (answer.by, answer.route)
+            said = (row["by"], row["route"], row["models"], row["because"])
+            assert said == (answer.by, answer.route, answer.models, None)
             assert row["confidence"] == (None if answer.confidence is None else pytest.approx(answer.confidence))
 
 
-@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize(("ending", "why"), [("parquet", False), ("parquet", True), ("csv", True), ("jsonl", True)])
 def test_the_command_writes_what_python_gives(
-    finished: Path, services: list[Recommender], tmp_path: Path, small_parts: None, ending: str
+    finished: Path, services: list[Recommender], tmp_path: Path, small_parts: None, ending: str, why: bool
 ) -> None:
     out, allowed = tmp_path / f"recs.{ending}", tmp_path / "only.txt"
     allowed.write_text("\n".join(services[0].dataset.catalog.ids[::2]))
     (tmp_path / "users.txt").write_text("user-09\nuser-02\nsomebody\nuser-09\n")
-    options = ["--k", "4", "--only-file", allowed, "--where", "brand=Acorn", "--workers", "1"]
+    options = [
+        "--k",
+        "4",
+        "--only-file",
+        allowed,
+        "--where",
+        "brand=Acorn",
+        "--workers",
+        "1",
+        *(["--why"] if why else []),
+    ]
     assert run_cli("recommend", finished, "--users", tmp_path / "users.txt", "--out", out, *options) == 0
     limits = {"only": services[0].dataset.catalog.ids[::2], "where": {"brand": ["Acorn"]}}
-    (table,) = services[0].recommend_batch(["user-09", "user-02", "somebody"], 4, **limits)
+    (table,) = services[0].recommend_batch(["user-09", "user-02", "somebody"], 4, because=why, **limits)
     found, wanted = read(out), table.to_pylist()
     assert list(found[0]) == COLUMNS.names
     if ending == "csv":
         assert [row["item_id"] for row in found] == [row["item_id"] for row in wanted]
         assert [float(row["score"]) for row in found] == pytest.approx([row["score"] for row in wanted])
+        assert [json.loads(row["because"]) for row in found] == [row["because"] for row in wanted]
     else:
         assert found == [{**row, "score": pytest.approx(row["score"])} for row in wanted]
+    explained = services[0].recommend(user="user-09", k=4, **limits).explained
+    causes = [[{"item_id": c.id, "title": c.title, "share": c.share} for c in item.because] for item in explained]
+    assert [row["because"] for row in wanted if row["user_id"] == "user-09"] == (causes if why else [None] * 4)
+    assert any(causes)
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".parts")]
 
 
@@ -149,7 +168,7 @@ def test_what_cannot_be_asked_of_many_is_refused(
         (["--users", "all", "--out", "recs.xls"], "--out: the file's ending must be .parquet, .csv, .jsonl"),
         (["--users", "all", "--out", "r.csv", "--user", "user-01"], "--user: is for one user"),
         (["--users", "all", "--out", "r.csv", "--assume", "brand=Acorn"], "--assume: is for one user"),
-        (["--users", "all", "--out", "r.csv", "--why"], "--why: answers for many users are written to a file"),
+        (["--users", "all", "--out", "r.csv", "--steps"], "--steps: answers for many users are written to a file"),
         (["--users", "all", "--out", "r.csv", "--workers", "-1"], "--workers: must be a number of processes"),
         (["--users", "nowhere.txt", "--out", "r.csv"], "nowhere.txt: cannot be read"),
         (["--users", "all", "--out", "r.csv", "--where", "colour=red"], "--where: the items have no field 'colour'"),
@@ -210,7 +229,7 @@ def test_a_file_has_one_writer(tmp_path: Path) -> None:
 
 def test_what_a_spreadsheet_would_take_for_a_formula_gets_an_apostrophe() -> None:
     titles = ["=1+1", "-1", "+x", "@x", "a=b", "\tx"]
-    columns = {each.name: ["x" if pa.types.is_string(each.type) else -1] * 6 for each in COLUMNS}
+    columns = {each.name: [SAMPLE.get(each.type, -1)] * 6 for each in COLUMNS}
     table = pa.table({**columns, "title": titles}, schema=COLUMNS)
     found, count = quote_formulas(table)
     assert found["title"].to_pylist() == ["'=1+1", "'-1", "'+x", "'@x", "a=b", "'\tx"]

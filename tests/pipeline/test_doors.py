@@ -56,7 +56,10 @@ class Doors:
         return plain(self.python.recommend(**request).to_dict())
 
     def ask_http(self, request: Answer) -> Answer:
-        return plain(self.http.post("/v1/recommend", json={**request, "steps": True}).json())
+        full = plain(self.http.post("/v1/recommend", json={**request, "steps": True}).json())
+        reasons = plain(self.http.post("/v1/recommend", json={**request, "because": True}).json())
+        assert {**reasons, "steps": full["steps"]} == full
+        return full
 
     def ask_http_batch(self, request: Answer) -> Answer:
         other = {"history": [], "k": 1}
@@ -71,6 +74,9 @@ class Doors:
         name = "assume" if request.get("assume") or request.get("ignore") else "recommend"
         short = plain(answer_call(self.tools, name, request).structured_content)
         assert {**short, "steps": values["steps"]} == {**values, "live": None}
+        bare = plain(answer_call(self.tools, name, {**request, "because": False}).structured_content)
+        stripped = [{**item, "because": [], "why": ""} for item in short["items"]]
+        assert bare == {**short, "items": stripped}
         return values
 
     def ask_command(self, request: Answer) -> Answer:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from reasonrec_serve import Answer, Recommender, Request
-from reasonrec_serve.batch import UserList
+from reasonrec_serve.batch import CAUSE, COLUMNS, UserList, list_rows
 
 from reasonrec_core.errors import ConfigError, did_you_mean
 from reasonrec_frames.model import take_values
@@ -15,7 +16,6 @@ from reasonrec_frames.progress import say
 
 IDS = ("history", "exclude", "only", "ignore", "candidates")
 """Fields of a request that are lists of ids."""
-CAUSE = pa.struct([("item_id", pa.string()), ("title", pa.string()), ("share", pa.float64())])
 SCHEMA = pa.schema(
     [
         ("user_id", pa.string()),
@@ -28,7 +28,7 @@ SCHEMA = pa.schema(
         ("because", pa.list_(CAUSE)),
     ]
 )
-"""``confidence`` is of the user's whole answer; ``because`` holds items of the history, where it was asked for."""
+"""Those of `reasonrec_serve.batch.COLUMNS` that a frame shows; ``because`` is empty where it was not asked for."""
 SIMILAR = pa.schema([*(SCHEMA.field(name) for name in ("rank", "item_id", "title", "score", "by"))]).append(
     pa.field("reasons", pa.list_(pa.string()))
 )
@@ -77,9 +77,7 @@ def tabulate_recommendations(
         say(f"{who} not in the data: their recommendations are not personalised")
     if because or request.get("assume") or request.get("ignore"):
         return _tabulate(((name, service.recommend(user=name, k=k, **request)) for name in named.names), because)
-    found = pa.concat_tables(service.recommend_batch(named.names, k, **request))
-    nothing = pa.array([[]] * len(found), SCHEMA.field("because").type)
-    return found.append_column("because", nothing).select(SCHEMA.names).cast(SCHEMA)
+    return _select(pa.concat_tables(service.recommend_batch(named.names, k, **request)))
 
 
 def tabulate_similar(service: Recommender, item: Any, k: int, by: str | None, **limits: Any) -> pa.Table:
@@ -100,20 +98,12 @@ def tabulate_similar(service: Recommender, item: Any, k: int, by: str | None, **
 
 
 def _tabulate(answers: Iterable[tuple[str | None, Answer]], because: bool) -> pa.Table:
-    rows = [row for user, answer in answers for row in _list_rows(user, answer, because)]
-    return pa.Table.from_pylist(rows, SCHEMA)
+    rows = [row for user, answer in answers for row in list_rows(user, answer, because=because)]
+    return _select(pa.Table.from_pylist(rows, COLUMNS))
 
 
-def _list_rows(user: str | None, answer: Answer, because: bool) -> Iterator[dict[str, Any]]:
-    for rank, item in enumerate(answer.explained if because else answer.items, 1):
-        causes = [{"item_id": each.id, "title": each.title, "share": each.share} for each in item.because]
-        yield {
-            "user_id": user,
-            "rank": rank,
-            "item_id": item.id,
-            "title": item.title,
-            "score": item.score,
-            "by": answer.by,
-            "confidence": answer.confidence,
-            "because": causes,
-        }
+def _select(found: pa.Table) -> pa.Table:
+    """The columns of `SCHEMA`; a frame's lists are empty where nothing was asked for."""
+    at, kind = found.schema.get_field_index("because"), SCHEMA.field("because").type
+    filled = pc.fill_null(found.column(at), pa.scalar([], kind))
+    return found.set_column(at, "because", filled).select(SCHEMA.names).cast(SCHEMA)

@@ -8,7 +8,14 @@ from reasonrec_serve.bodies import AskBody, Body, EditBody, Id, SimilarBody, Tex
 MOST_FOUND = 100
 
 
-class RecommendArguments(AskBody):
+class Because(Body):
+    """Whether items come with reasons."""
+
+    because: bool = True
+    """Whether each item comes with what it is recommended for, which takes about as long again."""
+
+
+class RecommendArguments(AskBody, Because):
     """Recommend items to a user, or for a history of items.
 
     A known user's log is their history; somebody new gets an answer that is not personalised, and is told so. Each item
@@ -31,7 +38,7 @@ class ExplainArguments(EditBody):
     """One of the recommended items."""
 
 
-class AssumeArguments(EditBody):
+class AssumeArguments(EditBody, Because):
     """Recommend under an assumption: what the next item is like (``assume``), or what does not count (``ignore``).
 
     The steps are edited, the answer is worked out from them, and what entered and left the list is told. The tool

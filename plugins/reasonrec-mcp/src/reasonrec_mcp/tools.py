@@ -108,7 +108,7 @@ class Tools:
     def recommend(self, given: take.RecommendArguments) -> Result:
         """Items for a user or a history."""
         answer, live = self._answer(given)
-        return Result(_list_values(answer, live), word_answer(answer, live))
+        return _tell(answer, live, given.because)
 
     def assume(self, given: take.AssumeArguments) -> Result:
         """Items by edited steps."""
@@ -116,7 +116,7 @@ class Tools:
             fix = 'Give assume, such as {"brand": "Acorn"}, or ignore; or call recommend.'
             raise ConfigError("nothing is assumed and nothing ignored", where="assume", fix=fix)
         answer, live = self._answer(given)
-        return Result(_list_values(answer, live), word_answer(answer, live))
+        return _tell(answer, live, given.because)
 
     def explain(self, given: take.ExplainArguments) -> Result:
         """The steps of an answer, or what one item of it was recommended for."""
@@ -169,7 +169,7 @@ class Tools:
         return find_labels(self.run)
 
 
-def _list_values(answer: Answer, live: Live | None) -> dict[str, Any]:
-    """An answer without its steps, each item with what it was recommended for."""
-    items = [asdict(item) for item in answer.explained]
-    return {**answer.to_dict(steps=False), "items": items, "live": live and asdict(live)}
+def _tell(answer: Answer, live: Live | None, because: bool) -> Result:
+    """An answer without its steps; ``because``: each item with what it was recommended for."""
+    values = {**answer.to_dict(steps=False, because=because), "live": live and asdict(live)}
+    return Result(values, word_answer(answer, live, because=because))

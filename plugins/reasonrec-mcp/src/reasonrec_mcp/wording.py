@@ -15,8 +15,8 @@ CITED = 3
 """Causes, alternatives and items of a list that a line names."""
 
 
-def word_answer(answer: Answer, live: Live | None, only: str | None = None) -> list[str]:
-    """An answer; ``only``: of its items the one with this id."""
+def word_answer(answer: Answer, live: Live | None, only: str | None = None, *, because: bool = True) -> list[str]:
+    """An answer; ``only``: of its items the one with this id; ``because``: with what items are recommended for."""
     reason = answer.reason.partition(" answers: ")[2] or answer.reason
     lines = [f"{f'Answered by {answer.by} ({answer.models} models)' if answer.by else 'No answer'}: {reason}."]
     if answer.confidence is not None:
@@ -24,7 +24,7 @@ def word_answer(answer: Answer, live: Live | None, only: str | None = None) -> l
         lines.append(f"Chance that the next choice is among the first {answer.cutoff}: {chance}.")
     else:
         lines.append("No confidence is stated.")
-    for place, item in enumerate(answer.explained, 1):
+    for place, item in enumerate(answer.explained if because else answer.items, 1):
         if only is None or item.id == only:
             lines.append(f"{place}. {name_item(item.id, item.title)}{_word_causes(item.because)}")
     if answer.edited is not None:

@@ -124,13 +124,17 @@ class Answer:
 
         return render_answer(self)
 
-    def to_dict(self, *, steps: bool = True) -> dict[str, Any]:
-        """As JSON values; ``steps``: with those and with what items were recommended for, to be worked out."""
+    def to_dict(self, *, steps: bool = True, because: bool | None = None) -> dict[str, Any]:
+        """As JSON values.
+
+        Args:
+            steps: whether with those of the policy, to be worked out.
+            because: whether with what items were recommended for, to be worked out; as ``steps`` if None.
+        """
         values = asdict(replace(self, explain=tuple, justify=None))
         del values["explain"], values["justify"]
-        if not steps:
-            return values
-        return values | {
-            "items": [asdict(item) for item in self.explained],
-            "steps": [asdict(step) for step in self.steps],
-        }
+        if steps if because is None else because:
+            values["items"] = [asdict(item) for item in self.explained]
+        if steps:
+            values["steps"] = [asdict(step) for step in self.steps]
+        return values

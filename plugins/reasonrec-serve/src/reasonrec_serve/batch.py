@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ from reasonrec_serve.request import Id, Request, read_ids
 from reasonrec_serve.resolve import resolve_limits
 
 if TYPE_CHECKING:
+    from reasonrec_serve.answer import Answer
     from reasonrec_serve.recommender import Recommender
 
 CHUNK = 2048
@@ -24,6 +25,7 @@ CHUNK = 2048
 QUERIES, CELLS = 256, 1 << 24
 """Users asked for at once, at most, and scores of them at once: few enough for the processor's cache and any memory."""
 ALL = "all"
+CAUSE = pa.struct([("item_id", pa.string()), ("title", pa.string()), ("share", pa.float64())])
 COLUMNS = pa.schema(
     {
         "user_id": pa.string(),
@@ -34,9 +36,12 @@ COLUMNS = pa.schema(
         "by": pa.string(),
         "route": pa.string(),
         "confidence": pa.float32(),
+        "models": pa.string(),
+        "because": pa.list_(CAUSE),
     }
 )
-"""A row per recommended item. ``rank`` runs from 1; the others are as in `Answer`, null where it has None."""
+"""A row per recommended item. ``rank`` runs from 1; the others are as in `Answer`, null where it has None; ``because``
+holds items of the history, and is null where it was not asked for."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,16 @@ def read_batch_request(k: int, limits: dict[str, object]) -> Request:
     return Request(history=(), k=k, **limits)  # type: ignore[arg-type]
 
 
-def answer_batch(service: Recommender, users: Sequence[str], request: Request) -> pa.Table:
-    """The answers to one request for each of the users, a row per item (`COLUMNS`), in their order."""
+def answer_batch(service: Recommender, users: Sequence[str], request: Request, *, because: bool = False) -> pa.Table:
+    """The answers to one request for each of the users, a row per item (`COLUMNS`), in their order.
+
+    With ``because`` they are answered one by one: what an item is recommended for is worked out for each user anyway.
+    """
+    if because:
+        rows = [
+            row for user in users for row in list_rows(user, service.answer(replace(request, user=user, history=None)))
+        ]
+        return pa.Table.from_pylist(rows, COLUMNS)
     limits, _ = resolve_limits(service.dataset.catalog, request, service.item_filter)
     batch = make_batch(service.dataset, users, request.k)
     step = max(1, min(QUERIES, CELLS // max(service.dataset.n_items, 1)))
@@ -101,6 +114,24 @@ def answer_batch(service: Recommender, users: Sequence[str], request: Request) -
         outcome, _ = service.act(piece, limits, request.diversity)
         tables.append(tabulate(service, users[start : start + len(piece)], outcome))
     return pa.concat_tables(tables) if tables else COLUMNS.empty_table()
+
+
+def list_rows(user: str | None, answer: Answer, *, because: bool = True) -> Iterator[dict[str, Any]]:
+    """An answer as rows of `COLUMNS`."""
+    for rank, item in enumerate(answer.explained if because else answer.items, 1):
+        causes = [{"item_id": each.id, "title": each.title, "share": each.share} for each in item.because]
+        yield {
+            "user_id": user,
+            "rank": rank,
+            "item_id": item.id,
+            "title": item.title,
+            "score": item.score,
+            "by": answer.by,
+            "route": answer.route,
+            "confidence": answer.confidence,
+            "models": answer.models,
+            "because": causes if because else None,
+        }
 
 
 def make_batch(dataset: Dataset, users: Sequence[str], k: int) -> QueryBatch:
@@ -131,11 +162,15 @@ def tabulate(service: Recommender, users: Sequence[str], outcome: Outcome) -> pa
         by.take(at),
         pa.array([str(route) for route in decided.route], pa.string()).take(at),
         sure.take(at),
+        pa.repeat(service.agent.models, len(rows)),
+        pa.nulls(len(rows), COLUMNS.field("because").type),
     ]
     return pa.table(columns, schema=COLUMNS)
 
 
-def iterate_batches(service: Recommender, users: UserList, request: Request, size: int) -> Iterator[pa.Table]:
+def iterate_batches(
+    service: Recommender, users: UserList, request: Request, size: int, *, because: bool = False
+) -> Iterator[pa.Table]:
     """A table per ``size`` users."""
     for start in range(0, len(users.names), size):
-        yield answer_batch(service, users.names[start : start + size], request)
+        yield answer_batch(service, users.names[start : start + size], request, because=because)

@@ -10,7 +10,14 @@ SINGLE = ("user", "history", "candidates", "task", "assume", "ignore")
 
 
 def recommend_to_users(
-    run: Path, models: str | None, users: str, out: Path | None, workers: int, request: dict[str, Any]
+    run: Path,
+    models: str | None,
+    users: str,
+    out: Path | None,
+    workers: int,
+    request: dict[str, Any],
+    *,
+    because: bool = False,
 ) -> None:
     """Answer the request for many users, and say what was written.
 
@@ -21,6 +28,7 @@ def recommend_to_users(
         out: the file that is written.
         workers: processes, 0 for one per core.
         request: the fields of a `Request`, as the command line gives them.
+        because: whether the file shall say what items are recommended for.
 
     Raises:
         ConfigError: options that concern one user, or no file to write.
@@ -48,7 +56,7 @@ def recommend_to_users(
     limits, skipped = resolve_limits(served.dataset.catalog, asked, ItemFilter(served.dataset.catalog))
     named = UserList.of(served.dataset, "all" if users == "all" else _read_users(users))
     with progress() as told:
-        counts, before = write_batch(served, models, named, asked, out, workers, told)
+        counts, before = write_batch(served, models, named, asked, out, workers, told, because=because)
     _say(named, skipped, limits.allowed is not None and not limits.allowed.any(), before)
     _say_written(out, named, counts, "final" if "final" in served.state else "evaluated")
 

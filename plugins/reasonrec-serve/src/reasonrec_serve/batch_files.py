@@ -106,7 +106,7 @@ class BatchFile:
                 with pa_ipc.new_file(file, COLUMNS) as writer:
                     writer.write_table(table)
             elif self.form == "csv":
-                table, quoted = quote_formulas(table)
+                table, quoted = quote_formulas(_write_causes(table))
                 pa_csv.write_csv(table, file, pa_csv.WriteOptions(include_header=False))
             else:
                 file.write("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in table.to_pylist()).encode())
@@ -188,6 +188,15 @@ def quote_formulas(table: pa.Table) -> tuple[pa.Table, int]:
                 safe = pc.if_else(found, pc.binary_join_element_wise("'", column, ""), column)
                 table = table.set_column(at, field, safe)
     return table, quoted
+
+
+def _write_causes(table: pa.Table) -> pa.Table:
+    """The same with ``because`` as JSON, for a CSV file has no lists."""
+    at = table.schema.get_field_index("because")
+    said = [
+        None if causes is None else json.dumps(causes, ensure_ascii=False) for causes in table["because"].to_pylist()
+    ]
+    return table.set_column(at, "because", pa.array(said, pa.string()))
 
 
 def _join_tables(parts: Sequence[Path], path: Path) -> None:

@@ -24,8 +24,8 @@ from reasonrec_serve.request import Request
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """What libraries of linear algebra read when a process starts."""
 
-Work = tuple[Path, str | None, BatchFile, Request]
-"""What a process answers: the run, its models, the file that its parts are of, what is asked."""
+Work = tuple[Path, str | None, BatchFile, Request, bool]
+"""What a process answers: the run, its models, the file that its parts are of, what is asked, whether with reasons."""
 
 
 def write_batch(
@@ -36,6 +36,8 @@ def write_batch(
     out: Path,
     workers: int,
     progress: Progress,
+    *,
+    because: bool = False,
 ) -> tuple[PartCounts, int]:
     """Write the answers for many users to a file; parts that an earlier attempt finished are not made again.
 
@@ -47,6 +49,7 @@ def write_batch(
         out: the file, ``.parquet``, ``.csv`` or ``.jsonl``; it appears whole or not at all.
         workers: processes; 0 for one per processor core. One answers in this process.
         progress: called with users that are done.
+        because: whether to work out what items are recommended for (`answer_batch`).
 
     Returns:
         what was written; how many users' answers an earlier attempt had left.
@@ -58,14 +61,16 @@ def write_batch(
     if workers < 0:
         raise ConfigError(f"must be a number of processes, or 0 for one per core, not {workers}", where="--workers")
     about = {name: getattr(request, name) for name in Request.__dataclass_fields__}
-    key = content_hash(served.state, served.dataset.hash, repr(about), list(users.names), CHUNK, out.suffix.lower())
+    key = content_hash(
+        served.state, served.dataset.hash, repr(about), because, list(users.names), CHUNK, out.suffix.lower()
+    )
     parts = [users.names[start : start + CHUNK] for start in range(0, len(users.names), CHUNK)]
     file = BatchFile(out, key, len(parts))
     with file.lock():
         todo = file.missing()
         done = before = len(users.names) - sum(len(parts[number]) for number in todo)
         workers = min(workers or count_cores(), max(len(todo), 1))
-        made = _make_parts((served.run.path, models, file, request), parts, todo, workers)
+        made = _make_parts((served.run.path, models, file, request, because), parts, todo, workers)
         progress(done, len(users.names), "users")
         for number in made:
             done += len(parts[number])
@@ -141,7 +146,7 @@ def _end_with(parent: Any) -> None:
 
 
 def _make_part(number: int, users: Sequence[str]) -> None:
-    run, models, file, request = _WORK[0]
+    run, models, file, request, because = _WORK[0]
     if not _OPENED:
         _OPENED.append(Recommender.open(run, trace=False, models=models))
-    file.write_part(number, answer_batch(_OPENED[0], users, request))
+    file.write_part(number, answer_batch(_OPENED[0], users, request, because=because))

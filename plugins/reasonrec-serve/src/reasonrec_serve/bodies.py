@@ -112,7 +112,9 @@ class RecommendBody(EditBody):
     """One request: a user, or a history. See docs/answers.md."""
 
     steps: bool = False
-    """Whether the answer brings the policy's steps and what each item is recommended for (`because`, `why`)."""
+    """Whether the answer brings the policy's steps."""
+    because: bool | None = None
+    """Whether it brings what each item is recommended for (`because`, `why`); as `steps` without it."""
 
 
 class BatchBody(Body):

@@ -81,7 +81,8 @@ Examples:
 @click.option(
     "--why",
     is_flag=True,
-    help="Say what each item is recommended for, who answered, why, how sure it is, and the steps that tell most.",
+    help="Say what each item is recommended for, who answered, why, how sure it is, and the steps that tell most. "
+    "With --users: write what each item is recommended for (because), user by user.",
 )
 @click.option("--steps", "every", is_flag=True, help="Show all steps, with their evidence and alternatives.")
 @click.option("--trace/--no-trace", default=None, help="Append the decision to RUN/requests-TASK.jsonl.")
@@ -113,8 +114,8 @@ def recommend_command(
     if users is not None:
         from reasonrec_serve.batch_command import recommend_to_users
 
-        _refuse({"why": why, "trace": trace, "json": as_json}, "answers for many users are written to a file")
-        recommend_to_users(run, models, users, out, workers, request)
+        _refuse({"steps": every, "trace": trace, "json": as_json}, "answers for many users are written to a file")
+        recommend_to_users(run, models, users, out, workers, request, because=why)
         return
     _refuse({"out": out, "workers": workers}, "can only be used with --users")
     from reasonrec_serve.recommender import Recommender

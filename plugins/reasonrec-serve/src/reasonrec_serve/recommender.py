@@ -134,7 +134,13 @@ class Recommender(FinishedRun):
         return without_certainty(outcome, answered), changed | answered
 
     def recommend_batch(
-        self, users: str | Iterable[Id] = "all", k: int = 10, *, size: int = CHUNK, **limits: Any
+        self,
+        users: str | Iterable[Id] = "all",
+        k: int = 10,
+        *,
+        size: int = CHUNK,
+        because: bool = False,
+        **limits: Any,
     ) -> Iterator[pa.Table]:
         """Answer one request for many users, by batches.
 
@@ -143,6 +149,7 @@ class Recommender(FinishedRun):
                 an answer that is not personalised.
             k: how many items each gets, at most.
             size: users in a table.
+            because: whether to work out what each item is recommended for; users are answered one by one then.
             limits: ``exclude``, ``only``, ``where``, ``include_seen`` and ``diversity`` of a `Request`.
 
         Yields:
@@ -153,7 +160,7 @@ class Recommender(FinishedRun):
             DataError: nobody is named.
         """
         request, named = read_batch_request(k, limits), UserList.of(self.dataset, users)
-        return iterate_batches(self, named, request, read_k(size))
+        return iterate_batches(self, named, request, read_k(size), because=because)
 
     def similar(
         self,

@@ -54,7 +54,7 @@ def answer_request(service: Service, run: Recommender, body: RecommendBody) -> d
     request, live = service.live.join(run.dataset, body.make_request())
     answer = run.answer(request)
     service.metrics.count_answer(answer.by, answer.route)
-    told: Mapping[str, Any] = answer.to_dict(steps=body.steps)
+    told: Mapping[str, Any] = answer.to_dict(steps=body.steps, because=body.because)
     return {**told, "live": asdict(live)} if live else dict(told)
 
 
