@@ -31,7 +31,6 @@ from reasonrec_core.registry import Registry
 
 from .conftest import pipeline, silent
 
-
 SAMPLE = {pa.string(): "x", COLUMNS.field("because").type: []}
 
 
