@@ -16,6 +16,8 @@ from reasonrec_core.data import Dataset
 from reasonrec_core.types import Cases
 
 Row = tuple[str, str, int]
+PLACE = tempfile.TemporaryDirectory(prefix="reasonrec-tests-")
+"""Of the datasets that a test gives no folder; gone with the process."""
 
 
 def build(rows: Sequence[Row], *, folder: Path | None = None, clock: bool = True, **columns: Any) -> Dataset:
@@ -31,7 +33,7 @@ def build(rows: Sequence[Row], *, folder: Path | None = None, clock: bool = True
     kinds |= {"review": pa.string()}
     table.update({name: pa.array(column, kinds[name]) for name, column in columns.items()})
     raw = RawTables(pa.table(table), items=items, images=images, name="small")
-    return build_dataset(raw, folder or Path(tempfile.mkdtemp()) / "dataset")
+    return build_dataset(raw, folder or Path(tempfile.mkdtemp(dir=PLACE.name)) / "dataset")
 
 
 def names(dataset: Dataset, items: np.ndarray) -> list[str]:

@@ -59,7 +59,7 @@ class TooLong(BaseException):
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: what it said, the seconds it took, and the most bytes of memory, where that is known."""
+    """How a command ended: what it said, the seconds it took, and the most bytes of memory its process has had."""
 
     code: int
     out: str
@@ -100,7 +100,15 @@ def call(arguments: Sequence[str]) -> Ended:
         raw = stream.buffer
         assert isinstance(raw, io.BytesIO)
         said.append(raw.getvalue().decode("utf-8", "backslashreplace"))
-    return Ended(code, said[0], said[1], time.perf_counter() - begin)
+    return Ended(code, said[0], said[1], time.perf_counter() - begin, measure_peak())
+
+
+def measure_peak() -> int:
+    """The most bytes of memory that this process has had; `getrusage` may count what the process that began it had."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
 
 
 def call_process(arguments: Sequence[str]) -> Ended:
@@ -147,8 +155,8 @@ def find_faults(case: Case, ended: Ended) -> Iterator[str]:
         yield "ran out of memory"
     if steering := sorted({c for c in ended.out + ended.err if _steers(c)}):
         yield f"raw characters that steer a terminal: {steering}"
-    if (peak := ended.peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024) > BYTES:
-        yield f"the process has taken {peak:,} bytes"
+    if ended.peak > BYTES:
+        yield f"the process has taken {ended.peak:,} bytes"
     if ended.code != 0 and case.out is not None and os.path.lexists(case.out):
         yield f"left {case.out.name}"
 

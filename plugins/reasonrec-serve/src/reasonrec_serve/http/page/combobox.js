@@ -12,12 +12,13 @@ const PAUSE = 150; // milliseconds of no typing before it is asked
 export function Combobox({ name, label, hint, placeholder = "", find, show, choose, addTyped }) {
   const [text, setText] = useState("");
   const [words, setWords] = useState(null); // null: closed
-  const [at, setAt] = useState(-1);
+  const [pointed, setPointed] = useState(null); // the id of the option that the arrows are at; more may come in meanwhile
   const list = useRef(null);
   const { value, busy } = useLoaded(words === null ? null : `${name} ${words}`, (signal) => find(words, signal));
   const options = words === null ? [] : [...(value ?? [])];
   const typed = text.trim();
   if (words !== null && addTyped && typed && !options.some(({ id }) => id === typed)) options.push(addTyped(typed));
+  const at = options.findIndex(({ id }) => id === pointed);
   const open = words !== null && (options.length > 0 || (words !== "" && !busy));
 
   useEffect(() => {
@@ -25,18 +26,21 @@ export function Combobox({ name, label, hint, placeholder = "", find, show, choo
     const timer = setTimeout(() => setWords(text), PAUSE);
     return () => clearTimeout(timer);
   }, [text]);
-  useEffect(() => setAt(-1), [value]);
   useEffect(() => list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" }), [at]);
 
-  const close = () => setWords(null);
+  const point = (place) => setPointed(options.length ? options[place % options.length].id : null);
+  const close = () => {
+    setWords(null);
+    setPointed(null);
+  };
   const take = (id) => {
     setText("");
     close();
     choose(id);
   };
   const keys = {
-    ArrowDown: () => (open ? setAt((at + 1) % options.length) : setWords(text)),
-    ArrowUp: () => open && setAt((at <= 0 ? options.length : at) - 1),
+    ArrowDown: () => (open ? point(at + 1) : setWords(text)),
+    ArrowUp: () => open && point((at <= 0 ? options.length : at) - 1),
     Enter: () => {
       if (options[at]) take(options[at].id);
       else if (words === text && !busy && options.length) take(options[0].id);
@@ -52,6 +56,7 @@ export function Combobox({ name, label, hint, placeholder = "", find, show, choo
   };
   const input = (event) => {
     setText(event.target.value);
+    setPointed(null);
     if (words === null) setWords(event.target.value);
   };
   return html`<div class="combobox" onfocusout=${(event) => event.currentTarget.contains(event.relatedTarget) || close()}>
