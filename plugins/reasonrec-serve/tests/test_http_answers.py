@@ -194,6 +194,25 @@ def test_a_page_learns_what_it_shows(asked: tuple[TestClient, Recommender]) -> N
     known = client.get("/v1/labels", params={"field": field["field"], "q": field["labels"][0]}).json()
     assert field["labels"][0] in known["labels"]
     assert client.get("/v1/labels", params={"field": "no such"}).status_code == 404
+    kinds = {each["field"]: each["kind"] for each in facts["filters"]}
+    assert kinds["brand"] == "text"
+    assert kinds["price"] == "number"
+    assert "title" not in kinds
+
+
+def test_values_of_a_field_are_named_with_how_many_items_a_condition_leaves(
+    asked: tuple[TestClient, Recommender],
+) -> None:
+    client, run = asked
+    found = client.get("/v1/values", params={"field": "brand"}).json()["values"]
+    assert [each["items"] for each in found] == sorted((each["items"] for each in found), reverse=True)
+    for each in found:
+        assert each["items"] == run.item_filter.match({"brand": each["value"]}).sum() > 0
+    first = found[0]["value"]
+    assert client.get("/v1/values", params={"field": "brand", "q": first.upper()}).json()["values"] == found[:1]
+    refused = client.get("/v1/values", params={"field": "brnad"})
+    assert refused.status_code == 422
+    assert "no field 'brnad'" in refused.json()["what"]
 
 
 def test_what_was_asked_is_counted(asked: tuple[TestClient, Recommender]) -> None:

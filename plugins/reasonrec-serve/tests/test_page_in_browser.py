@@ -222,6 +222,70 @@ def test_unknown_people_and_items_are_said_and_the_rest_is_answered(
         wait_until(page, "document.querySelectorAll('.entry').length === 2")
 
 
+def test_filters_narrow_the_list_and_a_link_holds_them(
+    browser: Any, server: Running, run: Recommender, user: str
+) -> None:
+    before = run.recommend(user=user)
+    out = before.items[0]
+    with opened_page(browser, f"{server.url}/#recommend?user={user}") as page:
+        page.locator(".card").first.wait_for()
+        settle(page)
+        page.locator(".filters > summary").focus()
+        page.keyboard.press("Enter")
+        page.get_by_label("Only items whose").select_option("brand")
+        page.locator("#value").focus()
+        page.keyboard.type("acorn")
+        wait_until(page, "document.querySelectorAll('#value-list [role=option]').length === 1")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Remove the filter: brand: Acorn").wait_for()
+        assert page.evaluate("document.activeElement.id") == "value", "the next value can be typed at once"
+        page.keyboard.type("birch")
+        wait_until(page, "document.querySelector('#value-list [role=option]')?.textContent.startsWith('Birch')")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Remove the filter: brand: Acorn or Birch").wait_for()
+        page.get_by_label("Only items whose").select_option("price")
+        page.get_by_label("is at least").fill("12.5")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Remove the filter: price at least 12.5").wait_for()
+        page.locator("#exclude").fill(out.title)
+        page.locator("#exclude-list [role=option]").first.wait_for()
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name=f"Remove the filter: Not {out.title}").wait_for()
+        settle(page)
+        where = {"brand": ["Acorn", "Birch"], "price": {"min": 12.5}}
+        narrowed = ids_of(run.recommend(user=user, where=where, exclude=[out.id]))
+        assert listed(page) == narrowed != ids_of(before)
+        assert page_request(page)["where"] == {"brand": ["Acorn", "Birch"], "price": {"min": "12.5"}}
+        assert "Not stated" in page.locator(".chance").inner_text()
+        link = page.url
+        page.get_by_role("button", name="Remove the filter: price at least 12.5").click()
+        wait_until(page, "!location.hash.includes('price')")
+        assert page.get_by_label("is at least").input_value() == ""
+        page.get_by_role("button", name="↶ Undo").click()
+        wait_until(page, "location.hash.includes('price')")
+        page.get_by_text("Allow only a list of items").click()
+        page.locator("#only").fill(f"{narrowed[1]}\n\n {narrowed[0]} \nno such item\n")
+        page.get_by_role("button", name="Allow only these").click()
+        page.get_by_role("button", name="Remove the filter: Only 3 listed items").wait_for()
+        settle(page)
+        assert listed(page) == narrowed[:2]
+        page.get_by_role("link", name="Compare").click()
+        page.locator(".system").first.wait_for()
+        settle(page)
+        shown = page.locator(".systems .rows .title").all_inner_texts()
+        assert shown
+        assert set(shown) <= {run.dataset.catalog.titles[run.dataset.catalog.index[id]] for id in narrowed[:2]}
+    with opened_page(browser, link) as page:
+        page.locator(".card").first.wait_for()
+        settle(page)
+        assert listed(page) == narrowed
+        assert page.locator(".filters > summary").inner_text() == "Filters (3)"
+        page.get_by_role("button", name="Remove all filters").click()
+        wait_until(page, "!location.hash.includes('brand')")
+        settle(page)
+        assert listed(page) == ids_of(before)
+
+
 def test_no_list_is_given_where_none_is_sure_enough(browser: Any, abstaining: Path, tmp_path: Path) -> None:
     run = Recommender.open(abstaining)
     user = find_user(run, "abstain")
@@ -347,6 +411,7 @@ def test_no_view_scrolls_sideways_and_text_stays_text(browser: Any, server: Runn
         assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[0]
         for fragment, ready in (
             (f"recommend?user={user}", ".card"),
+            (f"recommend?user={user}&where.brand={'Unbreakable' * 20}&max.price=1&exclude=i1&only=x", ".active"),
             (f"compare?user={user}", ".system"),
             ("health", "td"),
         ):
@@ -357,7 +422,7 @@ def test_no_view_scrolls_sideways_and_text_stays_text(browser: Any, server: Runn
                 page.set_viewport_size({"width": width, "height": 800})
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, (fragment, width)
             assert page.locator("img[onerror], img[src=x]").count() == 0
-            if ready != "td":
+            if ready in {".card", ".system"}:
                 assert page.get_by_text(HOSTILE.strip()).count() >= 10
 
 
@@ -380,6 +445,11 @@ def test_axe_finds_nothing_to_complain_of(browser: Any, server: Running, user: s
         page.evaluate("fragment => { location.hash = fragment }", f"recommend?user={user}")
         page.locator(".card").first.wait_for()
         page.get_by_text("Options").click()
+        page.locator(".filters > summary").click()
+        page.locator("#exclude").fill("a")
+        page.locator("#exclude-list [role=option]").first.wait_for()
+        page.keyboard.press("Enter")
+        page.locator(".active").wait_for()
         page.locator(".icon").first.click()
         page.locator(".step.edited").first.wait_for()
         page.locator(".step .label[aria-pressed=false]").first.click()
@@ -403,6 +473,7 @@ SENSELESS = [
     "#%",
     "#compare?user=%ff",
     "#?a",
+    "#recommend?where.=1&min.=&none=2&where.constructor=a&max.__proto__=3",
 ]
 
 

@@ -47,6 +47,15 @@ class ItemFilter:
             fits &= self._field(name).match(wanted)
         return fits
 
+    def kind(self, name: str) -> str:
+        """What a condition on a field is: "text" (values), "number" or "time" (a range)."""
+        field = self._field(name)
+        return "text" if field.is_words else "time" if field.are_times else "number"
+
+    def values(self, name: str) -> Mapping[str, int]:
+        """The values of a field of words, or true and false, and how many items have each; the most frequent first."""
+        return self._field(name).counts
+
     def _field(self, name: str) -> FieldValues:
         known = self.catalog.fields
         same = [each for each in known if each == name] or [e for e in known if e.casefold() == name.casefold()]
@@ -130,6 +139,33 @@ class FieldValues:
         if low > high:
             raise ConfigError(f"{self.name}: min {shorten(least)} is above max {shorten(most)}", where=WHERE)
         return self._numbers.within(low, high, self.n_items)
+
+    @cached_property
+    def is_words(self) -> bool:
+        """Whether it is chosen from by its values: text that is not numbers or times throughout, true or false."""
+        if pa.types.is_boolean(self.values.type):
+            return True
+        try:
+            return not len(self._numbers.values)
+        except ConfigError:
+            return True
+
+    @property
+    def are_times(self) -> bool:
+        """Whether its numbers are times."""
+        return self._numbers.are_times
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Value, as it is written first, -> items that have it; the most frequent first."""
+        if is_text(self.values.type):
+            written = {part.strip().casefold(): part.strip() for text in reversed(self.values.to_pylist()) if text
+                       for part in [text, *text.split("|")]}  # fmt: skip
+            found = {written[label]: len(items) for label, items in self._labels.items() if "|" not in label}
+        else:
+            told = [None if value is None else str(value).lower() for value in self.values.to_pylist()]
+            found = {value: told.count(value) for value in dict.fromkeys(told) if value is not None}
+        return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
 
     @cached_property
     def _present(self) -> Bool:

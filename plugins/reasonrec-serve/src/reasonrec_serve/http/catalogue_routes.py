@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
@@ -36,6 +37,17 @@ async def find_users(service: Current, q: Words = "", limit: Limit = 20) -> Resp
     return json_response({"users": await service.aside(lambda: service.users.find(q, limit))})
 
 
+async def find_values(service: Current, field: Words, q: Words = "", limit: Limit = 20) -> Response:
+    """Values of an item field that hold ``q``, for a condition on it (`where`), the most frequent first."""
+
+    def find() -> list[dict[str, Any]]:
+        known, wanted = service.recommender.item_filter.values(field), q.casefold()
+        found = ({"value": value, "items": count} for value, count in known.items() if wanted in value.casefold())
+        return list(islice(found, limit))
+
+    return json_response({"field": field, "values": await service.aside(find)})
+
+
 async def show_image(
     service: Current,
     item: Annotated[str, Path(max_length=LONGEST_ID)],
@@ -48,5 +60,6 @@ async def show_image(
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 router.add_api_route("/items", find_items)
+router.add_api_route("/values", find_values)
 router.add_api_route("/users", find_users)
 router.add_api_route("/images/{item:path}", show_image)

@@ -12,6 +12,8 @@ from reasonrec_core.evaluate.schema import Results
 from reasonrec_core.pipeline import EditedPolicy
 from reasonrec_serve.recommender import Recommender
 
+SHARED = 2
+"""Items that have a value of a field, on average: below this its values are texts of single items."""
 LABELS = 50
 """Labels of a field that are listed; GET /v1/labels finds the others."""
 
@@ -51,7 +53,7 @@ def describe_run(run: Recommender) -> dict[str, Any]:
         "fields": [
             {"field": field, "labels": list(names[:LABELS]), "count": len(names)} for field, names in labels.items()
         ],
-        "item_fields": list(dataset.catalog.fields),
+        "filters": [{"field": name, "kind": run.item_filter.kind(name)} for name in find_filters(run)],
         "results": _read_results(run),
     }
 
@@ -59,6 +61,16 @@ def describe_run(run: Recommender) -> dict[str, Any]:
 def find_labels(run: Recommender) -> dict[str, tuple[str, ...]]:
     """What can be assumed, by item field; nothing where steps cannot be edited."""
     return dict(EditedPolicy.of(run.agent).labels) if EditedPolicy.refusal(run.agent) is None else {}
+
+
+def find_filters(run: Recommender) -> tuple[str, ...]:
+    """Item fields that a person can set a condition on: numbers, times, and values that items share (not titles)."""
+    kept = []
+    for name in run.dataset.catalog.fields:
+        values = run.item_filter.values(name) if run.item_filter.kind(name) == "text" else {}
+        if run.item_filter.kind(name) != "text" or sum(values.values()) >= SHARED * max(len(values), 1):
+            kept.append(name)
+    return tuple(kept)
 
 
 def _read_results(run: Recommender) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ import { ask, findImage } from "./api.js";
 import { Server } from "./loading.js";
 
 const AT_ONCE = 50;
+const FOUND = 8;
 const known = new Map(); // id -> what the server tells, or null where there is no such item
 
 async function look(ids) {
@@ -34,6 +35,12 @@ export function useItems(ids) {
   }, [key, attempt]);
   return (id) => known.get(id);
 }
+
+/** Items by words, for a combobox, and one of them in it. */
+export const findItems = async (words, signal) =>
+  (await ask(`/v1/items?${new URLSearchParams({ q: words, limit: FOUND })}`, { signal })).items;
+export const showItem = (item) => html`<${Picture} id=${item.id} title=${item.title} info=${item} size=${64} />
+  <span><b>${item.title}</b> <small>${sayFields(item) || item.id}</small></span>`;
 
 /** A short line of what an item is: the fields that are short enough to be read in passing. */
 export function sayFields(item) {

@@ -1,7 +1,7 @@
 // Who is asked for: a person by their id, or a list of items; and what they took, each of which can be ignored.
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { ask } from "./api.js";
-import { Picture, sayFields } from "./catalogue.js";
+import { Picture, findItems, showItem } from "./catalogue.js";
 import { Combobox } from "./combobox.js";
 import { askHistory, askUser, setHistory, toggleIgnored } from "./request.js";
 import { sayCount } from "./words.js";
@@ -11,12 +11,8 @@ const FOUND = 8;
 
 const findUsers = async (words, signal) =>
   (await ask(`/v1/users?${new URLSearchParams({ q: words, limit: FOUND })}`, { signal })).users;
-const findItems = async (words, signal) =>
-  (await ask(`/v1/items?${new URLSearchParams({ q: words, limit: FOUND })}`, { signal })).items;
 const showUser = ({ id, history, isNew }) =>
   html`<b>${id}</b> <small>${isNew ? "somebody new" : sayCount(history, "item")}</small>`;
-const showItem = (item) => html`<${Picture} id=${item.id} title=${item.title} info=${item} size=${64} />
-  <span><b>${item.title}</b> <small>${sayFields(item) || item.id}</small></span>`;
 
 /** Chooses whom the list is for. */
 export function ChoosePerson({ request, change, run }) {

@@ -43,7 +43,7 @@ export function Recommend({ run, undo }) {
     </div>
     <div class="list" aria-busy=${loaded.busy ? "true" : "false"}>
       ${!isAsked(request) && html`<${Welcome} run=${run} change=${change} />`}
-      ${isAsked(request) && html`<${Toolbar} undo=${undo} announce=${announce} />`}
+      ${isAsked(request) && html`<${Toolbar} undo=${undo} announce=${announce} run=${run} />`}
       <${ProblemBox} problem=${loaded.problem} />
       ${isAsked(request) && answer && html`<${Answer} ...${shared} answer=${answer} moves=${moves} run=${run} past=${past}
         undo=${undo.undo} setLit=${setLit} lightIds=${lightIds} />`}

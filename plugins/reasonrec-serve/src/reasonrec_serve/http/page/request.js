@@ -8,11 +8,15 @@ export const EMPTY = Object.freeze({
   k: 10,
   diversity: 0,
   seen: false, // whether items of the history may be recommended again
+  where: Object.freeze({}), // item field -> values (any of them), {min, max}, or null: has none
+  exclude: Object.freeze([]), // items that are left out
+  only: null, // the items that may be recommended; null: all
 });
 export const VIEWS = ["recommend", "compare", "health"];
 const LONGEST_ID = 512;
 const MOST_ITEMS = 10_000;
 const MOST_WANTED = 100;
+const MOST_FIELDS = 50;
 
 export const isAsked = (request) => request.user !== null || request.history !== null;
 export const isEdited = (request) => request.ignore.length > 0 || Object.keys(request.assume).length > 0;
@@ -38,6 +42,23 @@ export function assume(request, field, label) {
   return { ...request, assume: label === null ? others : { ...others, [field]: label } };
 }
 
+/** A field must be so; undefined: whatever it is. */
+export function setCondition(request, field, condition) {
+  const { [field]: _, ...others } = request.where;
+  return { ...request, where: condition === undefined ? others : { ...others, [field]: condition } };
+}
+
+/** An item is left out, or may be recommended again. */
+export function toggleExcluded(request, id) {
+  const out = request.exclude.includes(id);
+  return { ...request, exclude: out ? request.exclude.filter((each) => each !== id) : [...request.exclude, id] };
+}
+
+/** Only these items may be recommended; none given: all may. */
+export const allowOnly = (request, ids) => ({ ...request, only: ids.length ? ids : null });
+export const clearFilters = (request) => ({ ...request, where: {}, exclude: [], only: null });
+export const countFilters = ({ where, exclude, only }) => Object.keys(where).length + exclude.length + (only ? 1 : 0);
+
 /** Whether two requests are about the same person, so that their lists can be compared. */
 export function isSamePerson(one, other) {
   if (one.user !== null || other.user !== null) return one.user === other.user;
@@ -53,6 +74,9 @@ export function toBody(request) {
   if (Object.keys(request.assume).length) body.assume = request.assume;
   if (request.diversity) body.diversity = request.diversity;
   if (request.seen) body.include_seen = true;
+  if (Object.keys(request.where).length) body.where = request.where;
+  if (request.exclude.length) body.exclude = request.exclude;
+  if (request.only) body.only = request.only;
   return body;
 }
 
@@ -75,6 +99,13 @@ export function toFragment(view, request) {
   if (request.k !== EMPTY.k) query.append("k", String(request.k));
   if (request.diversity) query.append("variety", String(request.diversity));
   if (request.seen) query.append("seen", "1");
+  for (const [field, condition] of Object.entries(request.where)) {
+    if (condition === null) query.append(`none.${field}`, "1");
+    else if (Array.isArray(condition)) for (const value of condition) query.append(`where.${field}`, value);
+    else for (const [end, value] of Object.entries(condition)) query.append(`${end}.${field}`, value);
+  }
+  for (const id of request.exclude) query.append("exclude", id);
+  for (const id of request.only ?? []) query.append("only", id);
   const text = query.toString();
   return `#${view}${text && `?${text}`}`;
 }
@@ -85,7 +116,7 @@ export function fromFragment(fragment) {
   const query = new URLSearchParams(rest.join("?"));
   const ids = (key) => query.getAll(key).filter((id) => id && id.length <= LONGEST_ID).slice(0, MOST_ITEMS);
   const items = ids("item");
-  const labels = [...query].filter(([key]) => key.startsWith("assume.")).slice(0, 50);
+  const labels = [...query].filter(([key]) => key.startsWith("assume.")).slice(0, MOST_FIELDS);
   const k = Number.parseInt(query.get("k") ?? "", 10);
   const variety = Number.parseFloat(query.get("variety") ?? "");
   const history = items.length || query.has("nobody") ? items : null;
@@ -97,6 +128,22 @@ export function fromFragment(fragment) {
     k: k >= 1 ? Math.min(k, MOST_WANTED) : EMPTY.k,
     diversity: variety > 0 ? Math.min(variety, 1) : 0,
     seen: query.has("seen"),
+    where: readConditions(query),
+    exclude: ids("exclude"),
+    only: query.has("only") ? ids("only") : null,
   };
   return { view: VIEWS.includes(name) ? name : VIEWS[0], request };
+}
+
+/** Conditions of a link: `where.brand=A`, once for each value, `min.price=10`, `max.price=20`, `none.brand=1`. */
+function readConditions(query) {
+  const found = {};
+  for (const [key, value] of [...query].slice(0, MOST_ITEMS)) {
+    const [, kind, field] = /^(where|min|max|none)\.(.+)$/s.exec(key) ?? [];
+    if (!kind || Object.keys(found).length >= MOST_FIELDS) continue;
+    if (kind === "none") found[field] = null;
+    else if (kind === "where") found[field] = [...(Array.isArray(found[field]) ? found[field] : []), value];
+    else found[field] = { ...(Array.isArray(found[field]) ? {} : found[field]), [kind]: value };
+  }
+  return found;
 }

@@ -1,12 +1,13 @@
-// Undo, redo, sharing, and options of the list.
+// Undo, redo, sharing, options of the list, and what may be in it.
 import { html, useEffect, useState } from "./vendor/htm-preact.js";
+import { ActiveFilters, Filters } from "./filters.js";
 import { clearEdits, isEdited, toFragment } from "./request.js";
 
 const SIZES = [5, 10, 20, 50];
 const VARIETIES = [[0, "The best items"], [0.3, "Some variety"], [0.6, "Much variety"]];
 
 /** What can be done with the request as a whole. */
-export function Toolbar({ undo, announce }) {
+export function Toolbar({ undo, announce, run }) {
   const { request, change } = undo;
   useShortcuts(undo);
   return html`<div class="toolbar" role="group" aria-label="Changes">
@@ -15,6 +16,8 @@ export function Toolbar({ undo, announce }) {
     ${isEdited(request) && html`<button type="button" onClick=${() => change(clearEdits(request))}>Clear all changes</button>`}
     <${CopyLink} announce=${announce} key=${toFragment("", request)} />
     <${Options} request=${request} change=${change} />
+    <${Filters} request=${request} change=${change} run=${run} />
+    <${ActiveFilters} request=${request} change=${change} />
   </div>`;
 }
 

@@ -31,9 +31,21 @@ export function joinWords(words) {
 
 export const capitalise = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+export const sayField = (name) => name.replaceAll("_", " ");
+
 const SOURCES = { image: "their pictures", text: "their texts" };
 /** What a taste was read from: an item field, or what an encoder looked at. */
-export const saySource = (name) => SOURCES[name] ?? name.replaceAll("_", " ");
+export const saySource = (name) => SOURCES[name] ?? sayField(name);
+
+/** What a field of the items must be. */
+export function sayCondition(name, condition) {
+  const field = sayField(name);
+  if (condition === null) return `without ${field}`;
+  if (Array.isArray(condition)) return `${field}: ${condition.join(" or ")}`;
+  const { min, max } = condition;
+  if (min === undefined) return `${field} at most ${max}`;
+  return max === undefined ? `${field} at least ${min}` : `${field} from ${min} to ${max}`;
+}
 
 /** Who answered, and why. `name` stands in bold before `text`. */
 export function sayWho(answer, run) {
