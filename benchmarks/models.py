@@ -2,14 +2,15 @@
 
     python benchmarks/models.py run amazon-beauty --models sasrec lightgcn --seeds 0 1 2 --data ../shared/data
     python benchmarks/models.py run ml-1m --models sasrec --set '{"dropout": 0.2}' --name "sasrec, dropout .2"
-    python benchmarks/models.py table
+    python benchmarks/models.py compare amazon-beauty sasrec bsarec
+    python docs/generate.py
 
-Leave-one-out, full ranking, history masked, ties counted against the system; fitted on the training part, settings and
-epochs chosen on validation. The test part is answered only where ``--test`` is given. Each fit is a process of its own
-(so that its memory is its own) with ``--threads`` threads, is kept in benchmarks/results/models.json with the
-per-query results beside ``--work`` (so that any two can be compared), and is not done twice; a killed one goes on where
-its training stood. ``table`` writes benchmarks/results/models.md, from which docs/models.md takes its figures.
-Needs the packages of the delegates, reasonrec-text and reasonrec-timm.
+Protocols: see `model_protocols`. Settings and epochs are chosen on validation; the test part is answered only where
+``--test`` is given. Each fit is a process of its own (so that its memory is its own) with ``--threads`` threads, is
+kept in benchmarks/results/models.json with the result of each query under ``--work`` (so that any two can be
+compared), and is not done twice; a killed one goes on where its training stood, and then its seconds are not known.
+docs/models.md is made from the results by ``docs/generate.py``.
+Needs the packages of the delegates, and reasonrec-text and reasonrec-timm for those that look at content.
 """
 
 from __future__ import annotations
@@ -27,17 +28,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from profile_policy import METRICS, Bench, observing, prepare
+from model_protocols import Bench, prepare, reads_content
 from progress import tell
 from threadpoolctl import threadpool_limits
 
 from reasonrec_core.components import Delegate, Kind
-from reasonrec_core.io import content_hash, write_json, write_text
+from reasonrec_core.io import content_hash, read_arrays, write_arrays, write_json
 from reasonrec_core.registry import Registry
 
-RESULTS = Path(__file__).parent / "results"
-KEPT = RESULTS / "models.json"
-REQUESTS = 60
+KEPT = Path(__file__).parent / "results" / "models.json"
+REQUESTS, DRAWS = 60, 2000
 EVERY = (
     "popularity", "transitions", "ease", "slim", "user-knn", "content-knn", "implicit-als", "implicit-bpr",
     "implicit-itemknn", "lightgbm-rank", "lightgcn", "sgl", "alpharec", "sasrec", "bsarec", "lightsans", "convformer",
@@ -47,8 +47,9 @@ EVERY = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["run", "one", "table"])
-    parser.add_argument("dataset", nargs="?")
+    parser.add_argument("what", choices=["run", "one", "compare"])
+    parser.add_argument("dataset")
+    parser.add_argument("names", nargs="*", help="of two results to compare")
     parser.add_argument("--models", nargs="+", default=list(EVERY))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--set", type=json.loads, default={}, help="settings of the model, as JSON")
@@ -59,10 +60,10 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "reasonrec")
     parser.add_argument("--work", type=Path, default=Path("runs/models"))
     options = parser.parse_args()
-    if options.what == "table":
-        write_text(RESULTS / "models.md", make_table(read_kept()))
-    elif options.what == "one":
+    if options.what == "one":
         measure(options)
+    elif options.what == "compare":
+        compare(options)
     else:
         for model in options.models:
             for seed in options.seeds:
@@ -95,26 +96,30 @@ def measure(options: argparse.Namespace) -> None:
     (model,), (seed,) = options.models, options.seeds
     with threadpool_limits(options.threads):
         limit_torch(options.threads)
-        bench = prepare(options.dataset, options.data, options.cache, 0)
+        bench = prepare(options.dataset, options.data, options.cache, reads_content(model, options.set))
         key = content_hash(options.dataset, model, seed, options.set)
         folder = options.work / key
-        fit = replace(bench.fit, seed=seed, workdir=folder, progress=tell(), delegate=None)
-        delegate = Registry.discover().create(Kind.DELEGATE, model, options.set)
-        assert isinstance(delegate, Delegate)
+        resumed = any(folder.rglob("*.safetensors"))
         made = Registry.discover()
+        delegate = made.create(Kind.DELEGATE, model, options.set)
+        assert isinstance(delegate, Delegate)
+        fit = replace(bench.fit, seed=seed, workdir=folder, progress=tell())
         fit = replace(fit, delegate=lambda name: made.create(Kind.DELEGATE, name, {}))
-        before = time.perf_counter()
+        before, used = time.perf_counter(), time.process_time()
         delegate.fit(fit)
+        seconds = (round(time.perf_counter() - before, 1), round(time.process_time() - used, 1))
         found: dict[str, Any] = {
-            "settings": options.set, "fit_seconds": round(time.perf_counter() - before, 1), "threads": options.threads,
-            "python": platform.python_version(), "date": str(date.today()), "queries": key,
+            "model": model, "distribution": made.spec(Kind.DELEGATE, model).distribution, "protocol": bench.protocol,
+            "settings": options.set, "fit_seconds": None if resumed else seconds[0],
+            "fit_processor_seconds": None if resumed else seconds[1], "threads": options.threads,
+            "request_ms": round(time_requests(delegate, bench), 2), "python": platform.python_version(),
+            "date": str(date.today()), "queries": key,
         }  # fmt: skip
         for part in ("valid", "test") if options.test else ("valid",):
-            scores = bench.score(observing(delegate.recommend, bench), part)
-            found[part] = {name: round(float(scores.values[name]), 4) for name in METRICS}
+            scores = bench.score(bench.finish(delegate) if part == "test" else delegate, part)
+            found[part] = {name: round(float(scores.values[name]), 4) for name in bench.metrics}
             folder.mkdir(parents=True, exist_ok=True)
-            np.save(folder / f"{part}.npy", np.asarray(scores.per_query["NDCG@10"]))
-        found["request_ms"] = round(time_requests(delegate, bench), 2)
+            write_arrays(folder / f"{part}.npz", {n: np.asarray(v) for n, v in scores.per_query.items() if "@" in n})
         found["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     kept = read_kept()
     kept[identify(options, model, seed)] = found
@@ -131,41 +136,38 @@ def limit_torch(threads: int) -> None:
 
 
 def time_requests(delegate: Delegate[Any], bench: Bench) -> float:
-    """Median milliseconds of a request of one, warm."""
+    """Median milliseconds of processor time of a request of one, warm."""
     queries, spent = bench.split.valid.queries, []
     for row in range(min(REQUESTS, len(queries))):
         batch = queries.slice(row, row + 1)
         seen = bench.observe(batch)
-        before = time.perf_counter()
-        delegate.recommend(batch, seen)
-        spent.append(time.perf_counter() - before)
+        before = time.process_time()
+        if bench.protocol == "clicks":
+            delegate.score(batch, seen)
+        else:
+            delegate.recommend(batch, seen)
+        spent.append(time.process_time() - before)
     return 1000 * float(np.median(spent[len(spent) // 3 :]))
 
 
-def make_table(kept: dict[str, Any]) -> str:
-    """A section per data set; means over seeds, best first by validation."""
-    lines = ["# Delegates under one protocol", "", " ".join((__doc__ or "").split("\n\n")[2].split()), ""]
-    groups: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for name, found in kept.items():
-        dataset, model, _ = name.split(" | ")
-        groups.setdefault(dataset, {}).setdefault(model, []).append(found)
-    for dataset, models in groups.items():
-        lines += [f"## {dataset}", "", "| delegate | seeds | validation HR@10 | NDCG@10 | test HR@10 | NDCG@10 "]
-        lines[-1] += "| fit, s | request, ms | peak, MB |"
-        lines.append("|---|---|---|---|---|---|---|---|---|")
-        for model in sorted(models, key=lambda m: -mean_of(models[m], "valid", "NDCG@10")):
-            runs = models[model]
-            cells = [f"{mean_of(runs, part, name):.4f}" for part in ("valid", "test") for name in ("HR@10", "NDCG@10")]
-            more = [f"{np.mean([r[key] for r in runs]):.{d}f}" for key, d in (("fit_seconds", 0), ("request_ms", 2))]
-            more.append(f"{max(r['peak_mb'] for r in runs)}")
-            lines.append(f"| {model} | {len(runs)} | {' | '.join(cells + more).replace('nan', '')} |")
-        lines.append("")
-    return "\n".join(lines)
-
-
-def mean_of(runs: list[dict[str, Any]], part: str, name: str) -> float:
-    values = [r[part][name] for r in runs if part in r]
-    return float(np.mean(values)) if values else float("nan")
+def compare(options: argparse.Namespace) -> None:
+    """The difference of two, query by query, averaged over the seeds that both have; its 95 % by resampled users."""
+    kept, (first, other) = read_kept(), options.names
+    for part in ("valid", "test"):
+        means: list[dict[str, Any]] = []
+        seeds = [s for s in range(99) if all(f"{options.dataset} | {n} | {s}" in kept for n in options.names)]
+        for name in (first, other):
+            rows = [kept[f"{options.dataset} | {name} | {seed}"] for seed in seeds]
+            files = [options.work / row["queries"] / f"{part}.npz" for row in rows if part in row]
+            found = [read_arrays(file) for file in files if file.is_file()]
+            means.append({m: np.mean([f[m] for f in found], axis=0) for m in found[0]} if found else {})
+        for metric in sorted(means[0].keys() & means[1].keys()):
+            gap = means[0][metric] - means[1][metric]
+            rng = np.random.default_rng(0)
+            drawn = [gap[rng.integers(0, len(gap), len(gap))].mean() for _ in range(DRAWS)]
+            low, high = np.quantile(drawn, (0.025, 0.975))
+            share = gap.mean() / means[1][metric].mean()
+            print(f"{part} {metric} {first} - {other}: {gap.mean():+.4f} ({low:+.4f} to {high:+.4f}), {share:+.1%}")
 
 
 if __name__ == "__main__":

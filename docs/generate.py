@@ -16,6 +16,7 @@ from typing import Any, get_args, get_origin
 
 import click
 from house import picture
+from models import delegate_table, result_tables
 from pydantic import BaseModel
 from reasonrec_datasets import TableSettings
 from reasonrec_datasets.import_command import import_command
@@ -221,6 +222,11 @@ def pages() -> dict[Path, str]:
         DOCS / "hooks.md": hooks_page(),
         DOCS / "data.md": data_page(registry),
         DOCS / "metrics.md": metrics_page(registry),
+        DOCS / "models.md": between(
+            between((DOCS / "models.md").read_text(encoding="utf-8"), "delegates", delegate_table(registry)),
+            "results",
+            result_tables(),
+        ),
         DOCS / "trace.md": between((DOCS / "trace.md").read_text(encoding="utf-8"), "columns", column_table()),
         Path(OFFICIAL): official_table(),
     }

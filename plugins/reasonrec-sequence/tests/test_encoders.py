@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from reasonrec_sequence.config import AttentionConfig, BSARecConfig, ConvFormerConfig, LightSANsConfig, SequenceConfig
 from reasonrec_sequence.encoders import (
     AttentionEncoder,
@@ -17,7 +18,8 @@ from reasonrec_sequence.encoders import (
     RecurrentEncoder,
 )
 from reasonrec_sequence.network import SequenceEncoder
-from torch import Tensor
+from reasonrec_torch.history_encoder import EncoderLayer
+from torch import Tensor, nn
 
 SIZES: dict[str, Any] = {"dimensions": 12, "layers": 2, "max_history": 9, "dropout": 0.2}
 ENCODERS: dict[str, Callable[[], SequenceEncoder]] = {
@@ -58,6 +60,27 @@ def test_padding_does_not_count(name: str) -> None:
 def test_the_last_state_is_the_state_at_the_last_place(name: str) -> None:
     encoder, x, at = make(name), torch.randn(3, 9, 12), torch.tensor([8, 3, 0])
     torch.testing.assert_close(encoder.last(x, at), encoder(x)[torch.arange(3), at], atol=1e-5, rtol=1e-4)
+
+
+def test_attention_is_that_of_torch() -> None:
+    """The same weights in `nn.TransformerEncoderLayer`, which is somebody else's code."""
+    encoder = make("attention")
+    assert isinstance(encoder, AttentionEncoder)
+    read, x = encoder.histories, torch.randn(4, 9, 12)
+    state = read.norm(x + read.positions)
+    for ours in read.layers:
+        assert isinstance(ours, EncoderLayer)
+        assert ours.attention is not None
+        theirs = nn.TransformerEncoderLayer(12, 3, 48, activation=F.gelu, batch_first=True).eval()
+        theirs.self_attn.in_proj_weight, theirs.self_attn.in_proj_bias = ours.attention.inward.parameters()
+        theirs.self_attn.out_proj.load_state_dict(ours.attention.outward.state_dict())
+        for target, source in (
+            (theirs.linear1, ours.widen), (theirs.linear2, ours.narrow), (theirs.norm1, ours.first),
+            (theirs.norm2, ours.second),
+        ):  # fmt: skip
+            target.load_state_dict(source.state_dict())
+        state = theirs(state, src_mask=nn.Transformer.generate_square_subsequent_mask(9), is_causal=True)
+    torch.testing.assert_close(encoder(x), state, atol=1e-5, rtol=1e-5)
 
 
 def test_interests_of_the_last_place_are_those_of_the_whole_row() -> None:
