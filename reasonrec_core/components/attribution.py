@@ -33,10 +33,10 @@ def share_contributions(contributions: Float32, rest: Float32, history: History)
         rest: float32[B, K] what else speaks for them.
         history: of the B queries, with L entries in all.
     """
-    spoken = np.maximum(contributions, 0).astype(np.float32)
+    positive = np.maximum(contributions, 0).astype(np.float32)
     total = np.maximum(rest, 0).astype(np.float32)
-    np.add.at(total, history.rows, spoken)
-    return np.divide(spoken, total[history.rows], out=np.zeros_like(spoken), where=spoken > 0)
+    np.add.at(total, history.rows, positive)
+    return np.divide(positive, total[history.rows], out=np.zeros_like(positive), where=positive > 0)
 
 
 def share_links(

@@ -78,11 +78,11 @@ def make_review_cases(dataset: Dataset, split: Split, part: str) -> ReviewCases:
         DataError: the dataset has no reviews, or none of this part's targets has one.
     """
     reviews, codes = _find_parts(dataset, split)
-    held = reviews.take(codes == (VALID if part == "valid" else TEST))
+    chosen = reviews.take(codes == (VALID if part == "valid" else TEST))
     cases = split.valid if part == "valid" else split.test
     rows = cases.rows
     asked = make_pair_keys(cases.queries.users[rows], cases.targets, dataset.n_items)
-    written = make_pair_keys(held.users, held.items, dataset.n_items)
+    written = make_pair_keys(chosen.users, chosen.items, dataset.n_items)
     order = np.argsort(written, kind="stable")
     found = contains_keys(written[order], asked)
     latest = np.searchsorted(written[order], asked, side="right") - 1  # of the reviews of a pair
@@ -90,7 +90,7 @@ def make_review_cases(dataset: Dataset, split: Split, part: str) -> ReviewCases:
         raise DataError(f"no target of the {part} part was reviewed", where=dataset.name, fix=IMPORT_FIX)
     queries = cases.queries.take(rows[found])
     queries = replace(queries, task=Task.EXPLAIN, candidates=cases.targets[found][:, None], k=1)
-    return ReviewCases(queries, held.take(order[latest[found]]))
+    return ReviewCases(queries, chosen.take(order[latest[found]]))
 
 
 def _find_parts(dataset: Dataset, split: Split) -> tuple[Reviews, Int64]:

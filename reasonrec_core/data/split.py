@@ -216,7 +216,7 @@ def _list_arrays(cases: Cases) -> dict[str, Any]:
 
 def _read_cases(path: Path, task: Task) -> Cases:
     with np.load(path, allow_pickle=False) as arrays:
-        held = {name: arrays[name] for name in arrays.files}
-    history = History(held["history_indptr"], held["history_items"], held["history_times"])
-    queries = QueryBatch(task, held["users"], history, candidates=held.get("candidates"), times=held.get("times"))
-    return Cases(queries, held["target_indptr"], held["targets"], held.get("labels"))
+        stored = {name: arrays[name] for name in arrays.files}
+    history = History(stored["history_indptr"], stored["history_items"], stored["history_times"])
+    queries = QueryBatch(task, stored["users"], history, candidates=stored.get("candidates"), times=stored.get("times"))
+    return Cases(queries, stored["target_indptr"], stored["targets"], stored.get("labels"))

@@ -199,14 +199,14 @@ class _Routing:
         assert assigned is not None
 
         def explain(rows: Rows) -> list[str]:
-            told = []
+            explained = []
             for row in rows.tolist():
                 tried = handed.attempts.get(row, ())
                 if tried and handed.who[row] != assigned.best[row]:
-                    told.append(f"{handed.who[row] or 'the policy'} answers: {'; '.join(tried)}")
+                    explained.append(f"{handed.who[row] or 'the policy'} answers: {'; '.join(tried)}")
                 else:
-                    told.append("; ".join((decisions.reason[row], *(tried or tuple(failed.values())))))
-            return told
+                    explained.append("; ".join((decisions.reason[row], *(tried or tuple(failed.values())))))
+            return explained
 
         return Reasons(len(decisions), explain)
 

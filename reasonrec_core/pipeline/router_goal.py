@@ -104,8 +104,8 @@ class GoalSearch:
         assert config.max_latency is not None
         slow, fast = (self._time(half.at_share(share, data.signals))[0] for share in (0.0, 1.0))
         share = share_for_time(slow, fast, config.max_latency / 1000, config.stage, "router.max_latency")
-        told = {"limit": config.max_latency, "share": share}
-        return share, {**told, "policy_ms": 1000 * slow, "delegates_ms": 1000 * fast}
+        reached = {"limit": config.max_latency, "share": share}
+        return share, {**reached, "policy_ms": 1000 * slow, "delegates_ms": 1000 * fast}
 
     def _placed(self, made: Router[Any]) -> Router[Any]:
         """The same, its wanted share met by the requests that come next, not by those that it was fitted to."""

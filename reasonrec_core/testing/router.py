@@ -198,22 +198,22 @@ class RouterConformance:
             for label, values in kept.quality.items():
                 np.testing.assert_array_equal(now.quality[label], values)
 
-    def test_every_decision_is_told(self, router: Router[Any], fresh: CalibrationData) -> None:
+    def test_every_decision_has_a_reason(self, router: Router[Any], fresh: CalibrationData) -> None:
         decided = decide(router, fresh.take(np.arange(FEW)))
-        for row, told in enumerate(decided.reason):
-            assert told.startswith(f"{decided.who[row] or 'the policy'} answers: ")
-            assert told == decided.reason[row]
+        for row, reason in enumerate(decided.reason):
+            assert reason.startswith(f"{decided.who[row] or 'the policy'} answers: ")
+            assert reason == decided.reason[row]
 
     def test_a_share_gets_no_answer_and_those_are_the_least_sure(
         self, router: Router[Any], known: CalibrationData, fresh: CalibrationData
     ) -> None:
         router = self.abstaining(router, known, abstain=0.25)
         decided = decide(router, fresh)
-        held, sure = decided.abstained, decided.confidence
-        assert held.mean() == pytest.approx(0.25, abs=0.06)
-        assert sure[held].max() <= sure[~held].min()
-        assert not decided.who[held].any()
-        assert decided.reason[int(np.argmax(held))].startswith("no answer is given: ")
+        abstained, sure = decided.abstained, decided.confidence
+        assert abstained.mean() == pytest.approx(0.25, abs=0.06)
+        assert sure[abstained].max() <= sure[~abstained].min()
+        assert not decided.who[abstained].any()
+        assert decided.reason[int(np.argmax(abstained))].startswith("no answer is given: ")
         again = read_router(json.loads(json.dumps(router.to_dict())))
         np.testing.assert_array_equal(decide(again, fresh).route, decided.route)
 
@@ -225,6 +225,6 @@ class RouterConformance:
             [who == label for label in DELEGATES], [fresh.hit[d] for d in DELEGATES], fresh.hit[POLICY]
         )
         limit = 1 - float(decide(router, known).confidence.mean()) - 0.02
-        held = decide(self.abstaining(router, known, selective_risk=limit), fresh).abstained
-        assert held.any()
-        assert missed[~held].mean() < limit + 0.05
+        abstained = decide(self.abstaining(router, known, selective_risk=limit), fresh).abstained
+        assert abstained.any()
+        assert missed[~abstained].mean() < limit + 0.05

@@ -136,8 +136,8 @@ def fit_gates(
         gains[kind] = np.zeros(len(pairs))
         for f in range(folds):
             gates = train_gates(pairs.take((fold != f).nonzero()[:, 0]), config, kind, n_items, seed)
-            held = (fold == f).nonzero()[:, 0]
-            gains[kind][held.numpy()] = compute_gains(gates, pairs.take(held))
+            rows = (fold == f).nonzero()[:, 0]
+            gains[kind][rows.numpy()] = compute_gains(gates, pairs.take(rows))
             done += 1
             progress(done, steps)
     best = kinds[0]

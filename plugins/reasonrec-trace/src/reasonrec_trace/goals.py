@@ -47,8 +47,8 @@ def share_for_latency(found: Recorded, router: Router[Any], limit: float) -> flo
 
 
 def _mean_seconds(found: Recorded, decisions: Replayed) -> float:
-    told = summarise_known(estimate_seconds(found, decisions))
-    return told["mean"] if told else float("nan")
+    times = summarise_known(estimate_seconds(found, decisions))
+    return times["mean"] if times else float("nan")
 
 
 def share_for_tokens(found: Recorded, router: Router[Any], limit: float) -> float:

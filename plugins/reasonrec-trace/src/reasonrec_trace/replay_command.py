@@ -138,8 +138,8 @@ def _show(found: Replay) -> None:
         table.add_row("tokens", *("-" if side.tokens is None else f"{side.tokens:.0f}" for side in sides), "")
     out.print(table)
     if found.against_policy:
-        told = found.against_policy
-        out.print(f"Compared with the policy alone: {told.value:+.2%} [{told.low:+.2%}, {told.high:+.2%}].")
+        change = found.against_policy
+        out.print(f"Compared with the policy alone: {change.value:+.2%} [{change.low:+.2%}, {change.high:+.2%}].")
     if found.goal:
         out.print(_goal(found.goal))
 

@@ -142,14 +142,14 @@ def _sure(record: TraceRecord) -> str:
 def _doubts(record: TraceRecord) -> list[str]:
     from reasonrec_core.routing import FEATURE
 
-    told = []
+    doubts = []
     for name, value in record.uncertainty.items():
         if name.startswith(FEATURE):
             continue
         parts = {"epistemic": value.epistemic, "aleatoric": value.aleatoric}
         known = ", ".join(f"{part} {v:.2f}" for part, v in parts.items() if v is not None)
-        told.append(f"{name} {value.total:.2f}" + (f" ({known})" if known else ""))
-    return told
+        doubts.append(f"{name} {value.total:.2f}" + (f" ({known})" if known else ""))
+    return doubts
 
 
 def _graded(file: TraceFile, quality: Mapping[str, float]) -> str:

@@ -79,8 +79,8 @@ class RationaleBuilder:
         thoughts = []
         for row, target in enumerate(targets.tolist()):
             low, high = (int(bound - history.indptr[0]) for bound in history.indptr[row : row + 2])
-            told = None if horizon is None else float(horizon[row])
-            thoughts.append(self._one(history.row(row), kept[low:high], target, told, steps[row] if steps else ()))
+            known = None if horizon is None else float(horizon[row])
+            thoughts.append(self._one(history.row(row), kept[low:high], target, known, steps[row] if steps else ()))
         return thoughts
 
     def _one(self, history: Int32, kept: Bool, target: int, horizon: float | None, steps: Sequence[Step]) -> Thought:
@@ -110,8 +110,8 @@ class RationaleBuilder:
         often = [label for label in often if not writer.title_leak.leaks(label)][: self.settings.labels]
         said = [writer.write("recent", count=count, last=self.items.quoted(items[-1]))]
         if often:
-            told = ", ".join(f"{label} ({counts[label]} of {count})" for label in often)
-            said.append(writer.write("recurs", labels=told))
+            recurring = ", ".join(f"{label} ({counts[label]} of {count})" for label in often)
+            said.append(writer.write("recurs", labels=recurring))
         return said
 
     def _shared(self, evidence: list[int], target: int, writer: _Writer) -> list[str]:
