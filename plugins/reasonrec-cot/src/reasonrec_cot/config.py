@@ -11,6 +11,7 @@ from reasonrec_explain.item_text import ItemTextSettings
 
 from reasonrec_core.components import Settings
 from reasonrec_cot.prompting.prompt_builder import PromptSettings
+from reasonrec_cot.server_config import ServerConfig
 from reasonrec_cot.tuning_config import TuningConfig
 
 
@@ -88,6 +89,11 @@ class CotConfig(Settings):
     """All of it has defaults; the parts are settings of their own."""
 
     backbone: BackboneConfig = Field(default=BackboneConfig(), description="The language model.")
+    server: ServerConfig | None = Field(
+        None,
+        description="A server that runs the model (vLLM, SGLang, llama.cpp, Ollama, ...); `backbone.model` then names "
+        "its tokenizer. If not set, transformers runs it here.",
+    )
     prompt: PromptSettings = Field(default=PromptSettings(), description="What a prompt contains.")
     items: ItemTextSettings = Field(default=ItemTextSettings(), description="What a prompt says about an item.")
     templates: Path | None = Field(None, description="Folder with dialogue templates; the package's own if not set.")
@@ -126,4 +132,10 @@ class CotConfig(Settings):
     def _answerable(self) -> Self:
         if self.answer == "head" and self.tuning is None:
             raise ValueError('answer = "head" needs a tuned model: add a table named tuning')
+        if self.server is not None and self.tuning is not None:
+            raise ValueError("a model on a server cannot be tuned: take the table tuning or the table server out")
+        if self.server is not None and self.answer not in {"label", "title"}:
+            raise ValueError(f'answer = "{self.answer}" needs hidden states, which servers do not give: use "label"')
+        if self.server is not None and self.backbone.layers is not None:
+            raise ValueError("backbone.layers shortens a model that runs here: take it, or the table server, out")
         return self

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from reasonrec_explain.evidence import ExplanationEvidence
 
 from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.errors import PluginError
 from reasonrec_core.types import Float32, QueryBatch, Task
 from reasonrec_cot.answers.answerer import ItemScores
 from reasonrec_cot.answers.constrained_decoding import ConstrainedDecoder
 from reasonrec_cot.answers.item_head import HeadAnswers
-from reasonrec_cot.answers.likelihood import Likelihood
+from reasonrec_cot.answers.likelihood import CandidateLikelihood, Likelihood
 from reasonrec_cot.answers.score_fusion import DelegateScores, FusionSet, fuse_scores
-from reasonrec_cot.backbone.kv_cache import Reading, Usage
+from reasonrec_cot.answers.server_likelihood import ServerLikelihood
+from reasonrec_cot.backbone.kv_cache import Usage
 from reasonrec_cot.backbone.model import Backbone
+from reasonrec_cot.backbone.server_model import ServerModel
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.items.click_counts import ClickCounts
@@ -52,7 +56,7 @@ class Engine:
 
     Args:
         config: of the policy.
-        backbone: the model, tuned or not.
+        backbone: the model, tuned or not, here or on a server.
         catalog: the items, also those that came after tuning.
         soft: soft tokens, where they were learned.
         head: the tuned head over these items, where there is one.
@@ -63,7 +67,7 @@ class Engine:
     def __init__(
         self,
         config: CotConfig,
-        backbone: Backbone,
+        backbone: Backbone | ServerModel,
         catalog: Catalog,
         soft: SoftItems | None = None,
         head: HeadAnswers | None = None,
@@ -82,12 +86,18 @@ class Engine:
         else:
             self.tokeniser = DialogueTokeniser(backbone.tokenizer, soft.per_item, soft.has)
         self.thought_writer = ThoughtWriter(backbone, self.tokeniser, config.thought)
-        self.likelihood = Likelihood(backbone, self.tokeniser, config.length_power, config.temperature)
+        self.likelihood: CandidateLikelihood
+        if isinstance(backbone, ServerModel):
+            self.likelihood = ServerLikelihood(backbone, self.tokeniser, config.length_power, config.temperature)
+        else:
+            self.likelihood = Likelihood(backbone, self.tokeniser, config.length_power, config.temperature)
         self._decoder: ConstrainedDecoder | None = None
 
     @property
     def decoder(self) -> ConstrainedDecoder:
         """Decoding through the tree of all titles, which is made when it is first needed."""
+        if isinstance(self.backbone, ServerModel):
+            raise PluginError("written answers need a model that runs here")
         if self._decoder is None:
             self._decoder = ConstrainedDecoder(self.backbone, self.tokeniser, self.items.names, self.config.beams)
         return self._decoder
@@ -131,7 +141,10 @@ class Engine:
         for group in self.backbone.groups([len(prompt) for prompt in prompts]):
             reading, _ = self.thought_writer.write_thoughts([prompts[at] for at in group], self.soft)
             scores = np.array(self.likelihood.score(reading, [YES_NO] * len(group)), np.float64)
-            chance = 1.0 / (1.0 + np.exp((scores[:, 1] - scores[:, 0]) / self.config.temperature))
+            # A word that a server leaves out is less likely than all that it names; without either, nothing is known.
+            known = np.isfinite(scores).any(axis=1)
+            gap = np.subtract(scores[:, 1], scores[:, 0], where=known, out=np.zeros(len(group)))
+            chance = 1.0 / (1.0 + np.exp(np.clip(gap / self.config.temperature, -30.0, 30.0)))
             found[rows[group], columns[group]] = chance
             usage.add(reading.usage)
         return found, usage
@@ -160,7 +173,7 @@ class Engine:
             usage.add(reading.usage)
         return texts, thoughts, usage
 
-    def _score(self, reading: Reading, batch: QueryBatch, evidence: DelegateScores | None) -> ItemScores:
+    def _score(self, reading: Any, batch: QueryBatch, evidence: DelegateScores | None) -> ItemScores:
         if self.config.answer == "head" and self.head is not None:
             answer = self.head.answer(reading, batch)
             if self.decision is None or evidence is None:
@@ -178,7 +191,7 @@ class Engine:
         names = self.items.names
         return [[names[item] if item >= 0 else "" for item in row.tolist()] for row in batch.candidates]
 
-    def _state_confidence(self, reading: Reading, batch: QueryBatch, answer: ItemScores) -> list[float | None]:
+    def _state_confidence(self, reading: Any, batch: QueryBatch, answer: ItemScores) -> list[float | None]:
         """The confidence that the model states after its best answer; it is asked only where it is wanted."""
         if self.config.confidence != "verbalised":
             return [None] * len(batch)

@@ -33,11 +33,14 @@ from reasonrec_core.types import (
 from reasonrec_cot import steps
 from reasonrec_cot.answers.score_fusion import DelegateScores
 from reasonrec_cot.backbone.model import Backbone
+from reasonrec_cot.backbone.server_client import Bill
+from reasonrec_cot.backbone.server_model import ServerModel
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.ctr import answer_clicks
 from reasonrec_cot.engine import Engine, EngineAnswer
 from reasonrec_cot.explanations import answer_explanations
 from reasonrec_cot.finetuned import FineTuned
+from reasonrec_cot.language_model import describe_cost, identify_model, load_model
 from reasonrec_cot.prompting.consult import DelegateTable, build_second_turn
 from reasonrec_cot.retriever import Retriever, Shortlist, merge_rankings
 from reasonrec_cot.thought_writer import UNSTATED, OutputFaults
@@ -70,16 +73,28 @@ class Cot(ReasoningPolicy[CotConfig]):
         self._catalog: Catalog | None = None
 
     @cached_property
+    def model(self) -> Backbone | ServerModel:
+        """The language model; loaded, or its server asked for its name, when it is first needed."""
+        return load_model(self.config)
+
+    @property
     def backbone(self) -> Backbone:
-        """The model; loaded when it is first needed."""
-        return Backbone(self.config.backbone)
+        """The model, where it runs here."""
+        if isinstance(self.model, ServerModel):
+            raise PluginError("the language model runs on a server: its weights are not here")
+        return self.model
+
+    @property
+    def bill(self) -> Bill | None:
+        """What the server was asked so far; None without a server."""
+        return self.model.client.bill if isinstance(self.model, ServerModel) else None
 
     def fit(self, data: FitData) -> None:
         """Fit the delegate that proposes candidates, load the model and, where that is wanted, tune it."""
         if data.task is not Task.CTR and not (data.task is Task.EXPLAIN and self.config.explanations == "consensus"):
             self._retriever = Retriever.fit(self.config.shortlist, data)
         self._catalog = data.catalog
-        self._engine = Engine(self.config, self.backbone, data.catalog)
+        self._engine = Engine(self.config, self.model, data.catalog)
         if data.reviews is not None or self.config.explanations == "consensus":
             self._explainer = Explainer.fit(data, self._engine.items, self.config.consensus)
         if self.config.tuning is not None:
@@ -215,12 +230,13 @@ class Cot(ReasoningPolicy[CotConfig]):
         listed = [int(item) for item in shortlist.items[row] if item >= 0]
         best = [(int(i), float(m)) for i, m in zip(ranking.items[row], mass[row], strict=True) if i >= 0 and m > 0]
         first = int(ranking.items[row, 0]) if ranking.items.shape[1] else -1
+        cost = describe_cost(self.config.server, answer.usage, len(batch))
         claim = f"Recommend {items.title(first)}" if first >= 0 else "Nothing can be recommended"
         return (
             steps.observe_history(items, batch.history.row(row), self.config.prompt.history, thought),
             *steps.add_deliberation(thought),
             *([] if self._ranks_all(batch) else [steps.list_proposed(items, listed, who)]),
-            steps.compare_items(items, best, self._describe_comparison(batch)),
+            steps.compare_items(items, best, self._describe_comparison(batch) + cost),
             steps.state_decision(claim, best[0][1] if best else 0.0, answer.confidences[row], self._asks),
         )
 
@@ -251,7 +267,7 @@ class Cot(ReasoningPolicy[CotConfig]):
         """Write which weights were used, and the delegate."""
         super().save(folder)
         has = {"shortlist": self._retriever is not None, "reviews": self._explainer is not None}
-        write_json(folder / "cot.json", {"weights": self.backbone.weights.sha256, **has})
+        write_json(folder / "cot.json", {"weights": identify_model(self.model), **has})
         if self._retriever is not None:
             (folder / "shortlist").mkdir(exist_ok=True)
             self._retriever.save(folder / "shortlist")
@@ -266,7 +282,7 @@ class Cot(ReasoningPolicy[CotConfig]):
         """Read what `save` wrote; the model's own weights are found again, and must be the same."""
         self = super().load(folder, catalog)
         stored = read_json(folder / "cot.json")
-        if self.backbone.weights.sha256 != stored["weights"]:
+        if identify_model(self.model) != stored["weights"]:
             raise WeightsError(
                 "the policy was fitted with other weights of the model",
                 where=self.config.backbone.model,
@@ -277,7 +293,7 @@ class Cot(ReasoningPolicy[CotConfig]):
         if self.config.tuning is not None:
             self._finetuned = FineTuned.load(folder / "tuned", self.backbone)
         self._catalog = catalog
-        self._engine = Engine(self.config, self.backbone, catalog)
+        self._engine = Engine(self.config, self.model, catalog)
         if stored.get("reviews", self.config.explanations == "consensus"):  # runs of before have no such key
             self._explainer = Explainer.load(folder, self._engine.items, self.config.consensus)
         return self

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from reasonrec_cot.backbone.generate import generate
-from reasonrec_cot.backbone.kv_cache import Reading
 from reasonrec_cot.backbone.model import Backbone, SoftTokens
+from reasonrec_cot.backbone.server_model import ServerModel
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser, Prompt
 from reasonrec_cot.config import ThoughtConfig
 from reasonrec_cot.prompting.output_grammar import PARTS, closing, opening, parse
@@ -39,21 +40,20 @@ class ThoughtWriter:
         config: budgets.
     """
 
-    def __init__(self, backbone: Backbone, tokeniser: DialogueTokeniser, config: ThoughtConfig) -> None:
-        self.backbone, self.tokeniser, self.config = backbone, tokeniser, config
+    def __init__(self, backbone: Backbone | ServerModel, tokeniser: DialogueTokeniser, config: ThoughtConfig) -> None:
+        self.backbone: Any = backbone
+        self.tokeniser, self.config = tokeniser, config
         self.faults = OutputFaults()
         self._stops = {
             part: [closing(part), *(tag for other in PARTS for tag in (opening(other), closing(other)))]
             for part in PARTS
         }
 
-    def write_thoughts(
-        self, prompts: Sequence[Prompt], soft: SoftTokens | None
-    ) -> tuple[Reading, list[dict[str, str]]]:
+    def write_thoughts(self, prompts: Sequence[Prompt], soft: SoftTokens | None) -> tuple[Any, list[dict[str, str]]]:
         """Read prompts and write their thoughts, up to where the answer is said.
 
         Returns:
-            the reading, and per text the parts that were written.
+            the reading (of a backbone or a server), and per text the parts that were written.
         """
         reading = self.backbone.read(prompts, soft)
         thoughts: list[dict[str, str]] = [{} for _ in prompts]
@@ -65,9 +65,11 @@ class ThoughtWriter:
         self.append_texts(reading, [opening("answer")] * len(prompts))
         return reading, thoughts
 
-    def write_part(self, reading: Reading, part: str, most: int) -> list[str]:
+    def write_part(self, reading: Any, part: str, most: int) -> list[str]:
         """Write one part of every text and end it; gives the parts without tags."""
-        said = generate(self.backbone, reading, most, self._stops[part])
+        stops = self._stops[part]
+        served = isinstance(self.backbone, ServerModel)
+        said = self.backbone.generate(reading, most, stops) if served else generate(self.backbone, reading, most, stops)
         self.faults.texts += len(said)
         missing, bodies = [], []
         for each in said:
@@ -84,7 +86,7 @@ class ThoughtWriter:
         self.append_texts(reading, missing)
         return bodies
 
-    def state_confidence(self, reading: Reading, answers: Sequence[str]) -> list[float | None]:
+    def state_confidence(self, reading: Any, answers: Sequence[str]) -> list[float | None]:
         """Write each answer (without tags) and let the model state its confidence, None where it states none."""
         self.append_texts(reading, answers)
         self.append_texts(reading, [closing("answer")] * len(answers))
@@ -96,6 +98,6 @@ class ThoughtWriter:
             found.append(parsed.confidence)
         return found
 
-    def append_texts(self, reading: Reading, texts: Sequence[str]) -> None:
+    def append_texts(self, reading: Any, texts: Sequence[str]) -> None:
         """Go on with given text."""
         self.backbone.advance(reading, [self.tokeniser.text(text) for text in texts])

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from reasonrec_torch.pretrained import CHAT_MODEL_FILES, MODEL_NEEDS, find_model, load_pretrained
+from reasonrec_torch.pretrained import (
+    CHAT_MODEL_FILES,
+    MODEL_NEEDS,
+    SAFE,
+    find_model,
+    load_pretrained,
+    quiet_transformers,
+)
 from reasonrec_torch.weights import Weights
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
@@ -15,6 +22,8 @@ from reasonrec_core.errors import ConfigError, WeightsError
 from reasonrec_cot.config import BackboneConfig
 
 CPU_TOKENS_AT_ONCE, OTHERWISE = 2048, 32_768
+TOKENIZER_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
+TOKENIZER_NEEDS = ("tokenizer_config.json",)
 FIX = "Give the folder or hub name of a causal or image-text-to-text model with safetensors, or a .gguf file."
 
 
@@ -31,6 +40,27 @@ def find_backbone(config: BackboneConfig) -> Weights:
         fix = "Give a folder with config.json and *.safetensors, a hub name, or a .gguf file."
         raise WeightsError("is not a language model", where=str(found.path), fix=fix)
     return found
+
+
+def load_tokenizer(config: BackboneConfig) -> Any:
+    """The tokenizer alone, with its chat template: of the same places as `find_backbone`, weights not needed.
+
+    Raises:
+        WeightsError: there is none, or transformers cannot load it.
+    """
+    if config.model.endswith(".gguf"):
+        path = find_backbone(config).path
+    else:
+        path = find_model(config.model, config.revision, TOKENIZER_FILES, TOKENIZER_NEEDS).path
+    folder, more = (path, {}) if path.is_dir() else (path.parent, {"gguf_file": path.name})
+    try:
+        with quiet_transformers():
+            return AutoTokenizer.from_pretrained(folder, **more, **SAFE)
+    except Exception as error:  # its loaders raise whatever their file formats do
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        what = f"transformers cannot load the tokenizer ({reason})"
+        fix = "policy.backbone.model names the model that the server has: a hub name or a folder."
+        raise WeightsError(what, where=str(path), fix=fix) from error
 
 
 def load_model(path: Path, dtype: torch.dtype, device: torch.device) -> tuple[Any, Any]:
