@@ -37,6 +37,7 @@ from reasonrec_cot.backbone.server_client import Bill
 from reasonrec_cot.backbone.server_model import ServerModel
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.ctr import answer_clicks
+from reasonrec_cot.empty import answer_nothing
 from reasonrec_cot.engine import Engine, EngineAnswer
 from reasonrec_cot.explanations import answer_explanations
 from reasonrec_cot.finetuned import FineTuned
@@ -128,7 +129,7 @@ class Cot(ReasoningPolicy[CotConfig]):
         started = time.perf_counter()
         self._renew_engine(observation)
         if not len(batch):
-            return self._answer_nothing(batch)
+            return answer_nothing(batch)
         if batch.task is Task.CTR:
             generator = self.config.shortlist.delegate
             return answer_clicks(self.engine, batch, observation, self._retriever, generator, started)
@@ -158,7 +159,7 @@ class Cot(ReasoningPolicy[CotConfig]):
             raise PluginError("asking again needs listed candidates", fix='Set answer = "label".')
         started = time.perf_counter()
         if not len(batch):
-            return self._answer_nothing(batch)
+            return answer_nothing(batch)
         shortlist = self._make_shortlist(batch, observation)
         asked = replace(batch, candidates=shortlist.items)
         sanitiser, again = self.engine.items.sanitiser, []
@@ -252,16 +253,6 @@ class Cot(ReasoningPolicy[CotConfig]):
     @property
     def _asks(self) -> bool:
         return self.config.confidence == "verbalised"
-
-    def _answer_nothing(self, batch: QueryBatch) -> Deliberation:
-        none = np.zeros((0, batch.k), np.float32)
-        nobody: Sequence[tuple[Step, ...]] = ()
-        if batch.task is Task.EXPLAIN:
-            return Deliberation(nobody, none[:, 0], text=())
-        if batch.task is Task.CTR:
-            assert batch.candidates is not None
-            return Deliberation(nobody, none[:, 0], probability=np.zeros(batch.candidates.shape, np.float32))
-        return Deliberation(nobody, np.zeros(0, np.float32), Ranking(none.astype(np.int32), none), none)
 
     def save(self, folder: Path) -> None:
         """Write which weights were used, and the delegate."""

