@@ -44,7 +44,7 @@ class ServerFault(Exception):
         self.wait = wait
 
 
-class Refused(Exception):
+class RefusedRequest(Exception):
     """The server will not answer this request, however often it is asked.
 
     Attributes:
@@ -111,7 +111,7 @@ class ServerClient:
         """
         try:
             names = self._request("GET", "models", None, _read_models)
-        except Refused as error:
+        except RefusedRequest as error:
             if self.config.model is None:
                 fix = "Set policy.server.model."
                 raise ConfigError(f"the server lists no models ({error})", where=self.config.url, fix=fix) from error
@@ -135,7 +135,7 @@ class ServerClient:
 
         Raises:
             PluginError: the server failed to the end.
-            Refused: the server will not answer such a request.
+            RefusedRequest: the server will not answer such a request.
         """
         if not bodies:
             return []
@@ -195,7 +195,7 @@ class ServerClient:
         if response.status_code in AGAIN:
             raise ServerFault(f"status {response.status_code}{_explain(received)}", _wait_asked_for(response))
         if response.status_code != 200:
-            raise Refused(f"status {response.status_code}{_explain(received)}", response.status_code)
+            raise RefusedRequest(f"status {response.status_code}{_explain(received)}", response.status_code)
         try:
             return json.loads(received)
         except ValueError as error:  # cut off, not text, not JSON

@@ -16,7 +16,7 @@ from reasonrec_cot.backbone.generate import Generated
 from reasonrec_cot.backbone.kv_cache import Usage
 from reasonrec_cot.backbone.loading import load_tokenizer
 from reasonrec_cot.backbone.model import SoftTokens
-from reasonrec_cot.backbone.server_client import Body, Refused, ServerClient, ServerFault, read_usage
+from reasonrec_cot.backbone.server_client import Body, RefusedRequest, ServerClient, ServerFault, read_usage
 from reasonrec_cot.backbone.server_replies import read_next_tokens, read_prompt_tokens, read_text
 from reasonrec_cot.backbone.tokenisation import Prompt
 from reasonrec_cot.config import BackboneConfig
@@ -163,7 +163,7 @@ class ServerModel:
 
         try:
             return self.client.complete([self._whole(tokens, ECHO)], is_whole)[0]
-        except Refused:
+        except RefusedRequest:
             return False
 
     def continuation_logprobs(
@@ -205,7 +205,7 @@ class ServerModel:
         whole = [self._whole(text, body) for text, body in zip(texts, bodies, strict=True)]
         try:
             answers = self.client.complete(whole, read_and_count)
-        except Refused as refused:
+        except RefusedRequest as refused:
             fix = FIXES.get(refused.status, "See what the server supports: docs of reasonrec-cot, Servers.")
             what = f"the language model's server refuses what it is asked: {refused}"
             raise ConfigError(what, where=self.config.url, fix=fix.format(key=self.config.key)) from refused
