@@ -211,7 +211,7 @@ def main() -> None:
     parser.add_argument("what", choices=["measure", "table"])
     parser.add_argument("runs", nargs="*", type=Path)
     parser.add_argument("--parts", nargs="*", choices=list(PARTS), default=list(PARTS))
-    parser.add_argument("--delegates", nargs="*", default=["chain-reflex", "transitions"], help="the main one first")
+    parser.add_argument("--delegates", nargs="*", default=["distilled", "transitions"], help="the main one first")
     parser.add_argument("--kind", default="deferral", help="of the router whose promise is judged")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--shares", nargs="*", type=float, default=[0.0, 0.3, 0.6, 0.9])

@@ -21,7 +21,7 @@ import json
 from datetime import date
 from pathlib import Path
 
-from routing_answers import DELEGATES, POLICY, REFLEX, Bank
+from routing_answers import DELEGATES, POLICY, STUDENT, Bank
 from routing_calibration import calibrated
 from routing_ceiling import ceiling
 from routing_proof import prove
@@ -30,8 +30,8 @@ from routing_table import write_table
 from routing_time import timed
 from threadpoolctl import threadpool_limits
 
-ASKED = (POLICY, *DELEGATES[:-1], REFLEX)
-ROUTED = ("transitions", REFLEX)
+ASKED = (POLICY, *DELEGATES[:-1], STUDENT)
+ROUTED = ("transitions", STUDENT)
 """Delegates that routers choose from, the one that is closest to the policy last."""
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     )
     parser.add_argument("--surrogates", nargs="*", default=["transitions"], help="delegates that `shift` fits again")
     parser.add_argument("--sample", type=int, default=100, help="requests that `time` measures")
-    parser.add_argument("--router", default=f"deferral, before, answers of {REFLEX}", help="that `time` measures")
+    parser.add_argument("--router", default=f"deferral, before, answers of {STUDENT}", help="that `time` measures")
     parser.add_argument("--shares", nargs="*", type=float, default=[0.35, 0.8], help="that `time` measures")
     parser.add_argument("--fitted", type=Path, help="the policy, saved by benchmarks/chain.py with seed 0")
     parser.add_argument("--seed", type=int, default=0, help="of what is fitted here")

@@ -23,8 +23,8 @@ from reasonrec_core.registry import Registry
 from reasonrec_core.types import Cases, Ranking, Uncertainty
 
 DELEGATES = ("popularity", "transitions", "implicit-als", "implicit-itemknn", "lightgbm-rank")
-REFLEX = "chain-reflex"
-"""Answers with parts of the policy, and is fitted after it."""
+STUDENT = "distilled"
+"""Learns from the policy, so it is fitted after it."""
 PROFILE = "profile"
 """A policy, asked like a delegate: how far a delegate that is close would carry."""
 POLICY = "chain"
@@ -62,7 +62,7 @@ class Bank:
     def systems(self) -> tuple[str, ...]:
         """All that have been asked: the policy first."""
         there = {path.name for path in (self.folder / "ranked").iterdir()}
-        return tuple(label for label in (self.policy, *DELEGATES, REFLEX, PROFILE) if label in there)
+        return tuple(label for label in (self.policy, *DELEGATES, STUDENT, PROFILE) if label in there)
 
     def cases(self, part: str) -> Cases:
         """The queries of a part."""

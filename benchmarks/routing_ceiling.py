@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from routing_answers import POLICY, REFLEX, TOP, Bank
+from routing_answers import POLICY, STUDENT, TOP, Bank
 from scipy.optimize import minimize
 
 from reasonrec_core.routing.budget import relative_difference
 from reasonrec_core.types import Ranking
 
 LISTED, FOLDS, PENALTY, RESAMPLES = 20, 5, 0.01, 1000
-MASSES = (POLICY, REFLEX, "profile", "transitions")
+MASSES = (POLICY, STUDENT, "profile", "transitions")
 """Systems whose scores are masses: their logarithms are compared."""
 
 

@@ -16,16 +16,3 @@ def reasonrec_policies() -> list[ComponentSpec]:
             ("sequential", "direct"),
         )
     ]
-
-
-@hookimpl
-def reasonrec_delegates() -> list[ComponentSpec]:
-    """Its first impression."""
-    return [
-        ComponentSpec(
-            "chain-reflex",
-            "reasonrec_chain.fast_delegate:ChainReflex",
-            "The experts of the policy chain weighed at once, without its steps; fitted after it",
-            ("sequential", "direct"),
-        )
-    ]

@@ -15,7 +15,7 @@ POLICY: Literal["policy"] = "policy"
 class DistilTraining(TrainerConfig):
     """How the student is trained."""
 
-    epochs: int | None = Field(12, ge=1, description="At most; the rate of learning has fallen to 0 after the last.")
+    epochs: int | None = Field(4, ge=1, description="At most; the rate of learning has fallen to 0 after the last.")
     learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate (AdamW).")
     weight_decay: float = Field(0.01, ge=0, description="Weight decay of matrices.")
     batch: int = Field(256, ge=1, description="Histories of a step; fewer where the catalogue is large.")

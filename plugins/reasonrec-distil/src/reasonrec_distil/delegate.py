@@ -166,9 +166,7 @@ def _make_delegate(name: str, data: FitData) -> Delegate[Any]:
 
 def score_histories(student: Student, batch: QueryBatch, n_items: int) -> Float32:
     """float32[B, n_items]."""
-    fitted = len(student.items)
-    scores: Float32 = student.read_histories(batch.history) @ student.items.T
-    student.add_links(batch.history, scores)
+    scores, fitted = student.score(batch.history), len(student.items)
     if n_items == fitted:
         return scores
     wide = np.concatenate([scores, np.zeros((len(scores), n_items - fitted), np.float32)], axis=1)

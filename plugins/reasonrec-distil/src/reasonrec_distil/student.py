@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -10,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from reasonrec_core.io import read_arrays, write_arrays
-from reasonrec_core.types import Float32, History, Int32, indptr_of
+from reasonrec_core.types import Float32, History, Int32, Int64, indptr_of
 
 FILE = "student.npz"
 
@@ -55,34 +56,53 @@ class Student:
         arrays = read_arrays(folder / FILE)
         return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
-    def read_histories(self, history: History) -> Float32:
-        """float32[B, d + 1]: each history's vector, and 1; of an empty one the layer's answer to nothing."""
+    def score(self, history: History) -> Float32:
+        """float32[B, n] of the fitted items; those that came after the fit say nothing in a history."""
         history = trim_history(history, len(self.ages), len(self.reads))
-        weight = np.exp(self.ages[history.ages] + self.salience[history.items])
-        total = np.bincount(history.rows, weight, minlength=len(history))
-        weight = (weight / total[history.rows]).astype(np.float32)
-        weights = sparse.csr_matrix((weight, history.items, history.indptr), shape=(len(history), len(self.reads)))
-        mean = weights @ self.reads
+        ages = history.ages
+        scores: Float32 = self._read(history, ages) @ self.items.T
+        self._add_links(history, ages, scores)
+        return scores
+
+    def _read(self, history: History, ages: Int64) -> Float32:
+        """float32[B, d + 1]: each history's vector, and 1; of an empty one the layer's answer to nothing."""
+        weight = np.exp(self.ages[ages] + self.salience[history.items])
+        if len(history) == 1:
+            mean = ((weight / weight.sum()).astype(np.float32) @ self.reads[history.items])[None]
+        else:
+            total = np.bincount(history.rows, weight, minlength=len(history))
+            weight = (weight / total[history.rows]).astype(np.float32)
+            mean = weigh_items(history, weight, len(self.reads)) @ self.reads
         centred = mean - mean.mean(axis=1, keepdims=True)
         normal = centred / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + 1e-5) * self.scale + self.shift
         hidden = np.maximum(normal @ self.widen[:-1] + self.widen[-1], 0)
         state = mean + hidden @ self.narrow[:-1] + self.narrow[-1]
         return np.concatenate([state, np.ones((len(state), 1), np.float32)], axis=1, dtype=np.float32)
 
-    def add_links(self, history: History, scores: Float32) -> None:
+    def _add_links(self, history: History, ages: Int64, scores: Float32) -> None:
         """Add what the history's items lead to to float32[B, n] scores, in place."""
-        history = trim_history(history, len(self.link_ages), len(self.places))
-        strength = self.links[history.items] * self.link_ages[history.ages][:, None]
-        places, n = self.places[history.items], scores.shape[1]
+        weight, n = self.link_ages[ages], scores.shape[1]
         if len(history) == 1:
-            mass = np.bincount(places.reshape(-1), strength.reshape(-1), minlength=n).astype(np.float32)
-            scores[0] += self.sharpness * np.log1p(mass)
+            places, strength = self.places[history.items], self.links[history.items] * weight[:, None]
+            mass = np.bincount(places.reshape(-1), strength.reshape(-1), minlength=n)
+            at = np.flatnonzero(mass)
+            scores[0, at] += self.sharpness * np.log1p(mass[at]).astype(np.float32)
             return
-        indptr = history.indptr * places.shape[1]
-        found = sparse.csr_matrix((strength.reshape(-1), places.reshape(-1), indptr), shape=scores.shape)
-        found.sum_duplicates()
-        at = found.indices + np.repeat(np.arange(0, scores.size, n), np.diff(found.indptr))
-        scores.reshape(-1)[at] += self.sharpness * np.log1p(found.data)
+        found = weigh_items(history, weight, n) @ self._matrix
+        cells = found.indices + np.repeat(np.arange(0, scores.size, n), np.diff(found.indptr))
+        scores.reshape(-1)[cells] += self.sharpness * np.log1p(found.data)
+
+    @cached_property
+    def _matrix(self) -> sparse.csr_matrix:
+        """float32[n, n]: the links."""
+        n, m = self.places.shape
+        given = (self.links.reshape(-1), self.places.reshape(-1), m * np.arange(n + 1))
+        return sparse.csr_matrix(given, shape=(n, n))
+
+
+def weigh_items(history: History, weight: Float32, n_items: int) -> sparse.csr_matrix:
+    """float32[B, n_items]: what each item of a row counts; an item that is there twice counts by its sum."""
+    return sparse.csr_matrix((weight, history.items, history.indptr), shape=(len(history), n_items))
 
 
 def trim_history(history: History, length: int, n_items: int) -> History:
