@@ -1,7 +1,8 @@
 """What benchmarks/routing.py finds out on answers that are kept: shares without loss, calibration.
 
 Every choice is made on validation queries; the test queries are decided once by what was chosen. Routers learn from
-answers as `reasonrec run` has them: the policy has gates that were fitted on these queries, and what learns from it has them too. Held-out figures for one of them alone would make the other look too good.
+answers as `reasonrec run` has them: the policy has gates that were fitted on these queries, and what learns from it has
+them, too. Held-out figures for one of them alone would make the other look too good.
 """
 
 from __future__ import annotations
