@@ -8,7 +8,9 @@
 share placed on validation queries and on the requests that come next, against what comes of it on test. ``promise``:
 users are halved, again and again: the share that is not inferior is chosen on one half's validation queries, and judged
 by the other half's validation and test queries. ``time``: every request, and every batch of 256, answered by the
-routed loop and by the policy alone, in turn; by the clock and by the processor time of the thread. One thread.
+routed loop and by the policy alone, in turn; by the clock and by the processor time of the thread. ``curve``: quality
+on test at every tenth of the share, for random, learned and oracle routing, with the milliseconds of a request there:
+those of who answers, each timed alone and in turn, and of deciding. One thread.
 """
 
 from __future__ import annotations
@@ -159,20 +161,71 @@ def promise(run: Opened, given: argparse.Namespace) -> Found:
     return {"kind": given.kind, "delegate": run.delegates[0], "rows": rows}
 
 
+def router_to(run: Opened, valid: CalibrationData, label: str) -> Router[Any]:
+    """Learned, between the policy and one delegate."""
+    alone = replace(valid, quality={name: valid.quality[name] for name in (run.policy, label)})
+    config = AnyRouterConfig.model_validate({**run.router("deferral").config.own, "delegate": label})
+    return make_router(config).fit(alone)
+
+
 def timed(run: Opened, given: argparse.Namespace) -> Found:
     """The routed loop and the policy alone, in turn, for every delegate and share."""
     found, valid = Found(), run.data("valid")
     following = run.early(run.cases["valid"].sample(4096, 0).next_queries())
     rows = np.random.default_rng(1).permutation(len(run.cases["test"]))
     for label in run.delegates:
-        alone = replace(valid, quality={name: valid.quality[name] for name in (run.policy, label)})
-        router = make_router(AnyRouterConfig.model_validate({**run.router("deferral").config.own, "delegate": label}))
-        router.fit(alone)
+        router = router_to(run, valid, label)
         for wanted in given.shares:
             placed = router.at_share(wanted, following)
             agent = replace(run.agent, routers={Task.SEQUENTIAL: placed})
             for size, count in ((1, given.sample), (BATCH, given.batches)):
                 found[f"{label}, {wanted:g}, {size}"] = pairs(run, agent, rows[: size * (count + 2)], size)
+    return found
+
+
+def curve(run: Opened, given: argparse.Namespace) -> Found:
+    """Quality on test and the milliseconds of a request, by the share that goes to each delegate."""
+    valid, test = run.data("valid"), run.data("test")
+    following = run.early(run.cases["valid"].sample(4096, 0).next_queries())
+    mine, found = test.quality[run.policy], Found(prices=price(run, given), points={})
+    for label in run.delegates:
+        router, gain = router_to(run, valid, label), np.sort(test.quality[label] - mine)[::-1]
+        for wanted in np.linspace(0, 1, 11).tolist():
+            assigned = router.at_share(wanted, following).assign(test.signals, test.keys)
+            share = float(assigned.replaced.mean())
+            found["points"].setdefault(label, []).append({
+                "share": share,
+                "random": float(mine.mean() + share * gain.mean()),
+                "learned": float(routed_quality(test, assigned).mean()),
+                "oracle": float(mine.mean() + gain[: round(share * len(gain))].sum() / len(gain)),
+            })  # fmt: skip
+    return found
+
+
+def price(run: Opened, given: argparse.Namespace) -> Found:
+    """Median milliseconds of a request, alone and in a batch, by who answers; and of deciding."""
+    asked = {name: ask for name, ask in list_ways_to_ask(run.agent).items() if name in (run.policy, *run.delegates)}
+    router = router_to(run, run.data("valid"), run.delegates[0])
+
+    def deciding(batch: QueryBatch) -> None:
+        seen = run.agent.observe(batch)
+        known = {**run.agent.estimate("before", batch, seen, None), **run.agent.features(batch, {})}
+        router.assign(known, batch.users.astype(np.int64))
+
+    asked["deciding"] = deciding
+    queries, found = replace(run.cases["test"].queries, k=TOP), Found()
+    rows = np.random.default_rng(2).permutation(len(queries))
+    for size, count in ((1, given.sample), (BATCH, given.batches)):
+        took = np.zeros((count + 2, len(asked), 2))
+        for number in range(len(took)):
+            batch = queries.take(rows[(number * size + np.arange(size)) % len(rows)])
+            for column, ask in enumerate(asked.values()):
+                began, worked = time.perf_counter(), time.thread_time()
+                ask(batch)
+                took[number, column] = time.perf_counter() - began, time.thread_time() - worked
+        middle = 1000 * np.median(took[2:], axis=0) / size
+        for name, (clock, work) in zip(asked, middle.tolist(), strict=True):
+            found.setdefault(name, {})[str(size)] = {"clock": clock, "work": work}
     return found
 
 
@@ -203,7 +256,7 @@ def pairs(run: Opened, agent: Agent, rows: np.ndarray, size: int) -> Found:
     return told
 
 
-PARTS = {"decide": decide, "share": share, "promise": promise, "time": timed}
+PARTS = {"decide": decide, "share": share, "promise": promise, "time": timed, "curve": curve}
 
 
 def main() -> None:

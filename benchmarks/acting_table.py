@@ -1,4 +1,4 @@
-"""Writes benchmarks/results/acting.md from what benchmarks/acting.py measured."""
+"""Writes what benchmarks/acting.py measured into its sections of benchmarks/results/acting.md; the rest stays."""
 
 from __future__ import annotations
 
@@ -10,37 +10,33 @@ from typing import Any
 import numpy as np
 
 OUT = Path(__file__).parent / "results" / "acting.md"
-HEAD = """# Acting that pays
-
-`python benchmarks/acting.py measure RUN`, then `table`. Runs: [`beauty-chain.toml`](../../examples/beauty-chain.toml)
-with two epochs, and the same pipeline on ml-1m (dropout .2, three epochs; `popularity`, `transitions`, `chain-reflex`).
-{date}, two cores of an AMD EPYC shared with seven other workers (load 8 to 10): seconds by the clock are upper bounds;
-processor time of the answering thread is the better measure, and also more than on a quiet machine (cold caches).
-"""
-NOTES = """
-## What is not reached
-
-- *Deciding* takes about .05 ms where caches are warm (before: .11 ms, and .86 ms a batch, on Beauty's histories);
-  between two answers of the policy, with cold caches, it is .14 to .30 ms.
-- With everything kept, the loop takes half a millisecond more than the policy alone: it estimates, decides, and states
-  how sure the answer is.
-- A batch of 256 falls by less than .8 of the share with `chain-reflex`, which takes as long as `chain` in batches; with
-  `transitions`, a tenth of the policy's time; and at small shares, where a batch costs the policy something however few
-  requests are left in it.
-"""
 
 
 def write_table(work: Path) -> None:
-    """All pieces that are there."""
+    """Every section that something was measured for."""
     pieces = {path.stem: json.loads(path.read_text()) for path in sorted(work.glob("*.json"))}
-    lines = [HEAD.format(date=max(piece["date"] for piece in pieces.values()))]
+    page = OUT.read_text()
     for part, title, show in SECTIONS:
-        lines.append(f"\n## {title}\n")
+        lines = []
         for name, piece in pieces.items():
             run, _, what = name.rpartition(".")
             if what == part:
-                lines += [f"\n{run}\n", *show(piece["found"])]
-    OUT.write_text("\n".join([*lines, NOTES]).replace("\n\n\n", "\n\n"))
+                lines += [f"{run}, {piece['date']}\n", *show(piece["found"]), ""]
+        if lines:
+            page = replace_section(page, title, "\n".join(lines))
+    OUT.write_text(page)
+
+
+def replace_section(page: str, title: str, text: str) -> str:
+    """The page with that section, in the place of the one of this title or before all others."""
+    head, *sections = page.split("\n## ")
+    made = f"{title}\n\n{text}"
+    found = [i for i, section in enumerate(sections) if section.split("\n", 1)[0] == title]
+    if found:
+        sections[found[0]] = made
+    else:
+        sections.insert(0, made)
+    return "\n## ".join([head, *sections])
 
 
 def decided(found: dict[str, Any]) -> Iterator[str]:
@@ -86,7 +82,31 @@ def took(found: dict[str, Any]) -> Iterator[str]:
         yield f"| {name} | {share:.2f} | {work['policy']:.2f} | {work['routed']:.2f} | {change} | {over} | {wall} |"
 
 
+def curves(found: dict[str, Any]) -> Iterator[str]:
+    """Quality against milliseconds."""
+    prices, points = found["prices"], found["points"]
+    sizes = list(prices["deciding"])
+    yield "Median ms of a request, processor (clock): " + "; ".join(
+        f"{name} {each[sizes[0]]['work']:.2f} ({each[sizes[0]]['clock']:.2f}),"
+        f" in batches of {sizes[1]} {each[sizes[1]]['work']:.3f} ({each[sizes[1]]['clock']:.3f})"
+        for name, each in prices.items()
+    )
+    policy = next(name for name in prices if name not in points and name != "deciding")
+    yield f"\n| to | share | random | learned | oracle | ms, one | ms, in batches of {sizes[1]} |"
+    yield "|---|---|---|---|---|---|---|"
+    for label, each in points.items():
+        for point in each:
+            share = point["share"]
+            costs = []
+            for size in sizes:
+                alone, other, deciding = (prices[name][size]["work"] for name in (policy, label, "deciding"))
+                costs.append(alone + share * (other - alone) + deciding)
+            quality = " | ".join(f"{point[name]:.4f}" for name in ("random", "learned", "oracle"))
+            yield f"| {label} | {share:.2f} | {quality} | {costs[0]:.2f} | {costs[1]:.3f} |"
+
+
 SECTIONS = (
+    ("curve", "NDCG@10 on test against milliseconds", curves),
     ("decide", "Deciding: processor milliseconds, median", decided),
     ("share", "A share that comes out: the part of the test requests that is handed over", shared),
     ("promise", "The promise of `free`: not inferior by more than 1 %", promised),

@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--name", help="of the data set")
     parser.add_argument("--variant", default="distilled")
     parser.add_argument("--set", type=json.loads, default={}, help="settings of the student, as JSON")
+    parser.add_argument("--against", type=json.loads, help="settings of another student to compare with, as JSON")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--test", action="store_true", help="judge on the test part instead of validation")
     options = parser.parse_args()
@@ -81,14 +82,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for name, answer in answers.items():
         gains[name] = [score(answer, cases, prepared)]
     for seed in options.seeds:
-        student = registry.create(Kind.DELEGATE, "distilled", options.set)
-        assert isinstance(student, Delegate)
-        student.attach(policy)
-        before = time.thread_time()
-        student.fit(replace(prepared.fit_data("benchmark-distil"), seed=seed))
-        seconds.append(time.thread_time() - before)
-        answers["student"] = answer_with(student, prepared)
-        gains.setdefault("student", []).append(score(answers["student"], cases, prepared))
+        for name, settings in {"other student": options.against, "student": options.set}.items():
+            if settings is not None:
+                before = time.thread_time()
+                answers[name] = answer_with(fit_student(prepared, policy, settings, seed), prepared)
+                spent = time.thread_time() - before
+                gains.setdefault(name, []).append(score(answers[name], cases, prepared))
+        seconds.append(spent)
     times = time_answers(answers, cases.queries)
     systems = {
         name: {
@@ -99,10 +99,23 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
     return {
         "systems": systems,
-        "student to policy": {m: compare(gains["student"], gains["policy"], m) for m in METRICS},
-        "settings": options.set, "seeds": options.seeds, "fit_seconds": round(float(np.mean(seconds)), 1),
+        **{
+            f"student to {other}": {m: compare(gains["student"], gains[other], m) for m in METRICS}
+            for other in ("policy", "other student")
+            if other in gains
+        },
+        "settings": options.set, "against": options.against, "seeds": options.seeds,
+        "fit_seconds": round(float(np.mean(seconds)), 1),
         "python": platform.python_version(), "date": str(date.today()),
     }  # fmt: skip
+
+
+def fit_student(prepared: Prepared, policy: ReasoningPolicy[Any], settings: dict[str, Any], seed: int) -> Delegate[Any]:
+    student = prepared.registry.create(Kind.DELEGATE, "distilled", settings)
+    assert isinstance(student, Delegate)
+    student.attach(policy)
+    student.fit(replace(prepared.fit_data("benchmark-distil"), seed=seed))
+    return student
 
 
 def load(prepared: Prepared, kind: Kind, label: str, name: str) -> Any:
@@ -191,6 +204,12 @@ def make_table(kept: dict[str, Any]) -> str:
                 for system, values in found["systems"].items():
                     if system == "student" or variant == "distilled":
                         lines.append(make_row(variant, system, found, values))
+            for variant, found in variants.items():
+                if other := found.get("student to other student"):
+                    told = ", ".join(
+                        "{m} {change:+.1%} ({low:+.1%} to {high:+.1%})".format(m=m, **other[m]) for m in METRICS
+                    )
+                    lines += ["", f"{variant} against {json.dumps(found['against'])}, paired: {told}."]
             dates = sorted({found["date"] for found in variants.values()})
             spent = ", ".join(f"{variant} {found['fit_seconds']:.0f} s" for variant, found in variants.items())
             lines += ["", f"{', '.join(dates)}. Processor seconds of fitting: {spent}.", ""]
