@@ -78,7 +78,7 @@ def measure(given: argparse.Namespace) -> None:
 
 def score_sources(policy: Cot, bench: Bench, queries: QueryBatch) -> Said:
     """Per source float32[B, n_items], the network's first."""
-    retriever = policy._retriever
+    retriever = policy.retriever
     assert retriever is not None
     asked = cot_clicks.ranked(queries)
     seen = bench.observe(asked)

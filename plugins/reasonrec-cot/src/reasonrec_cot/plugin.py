@@ -19,6 +19,19 @@ def reasonrec_policies() -> list[ComponentSpec]:
 
 
 @hookimpl
+def reasonrec_delegates() -> list[ComponentSpec]:
+    """The policy without its language model."""
+    return [
+        ComponentSpec(
+            "cot-reflex",
+            "reasonrec_cot.fast_delegate:CotReflex",
+            "The delegates that the policy cot asks, weighed as it weighs them, without its language model",
+            ("sequential", "direct"),
+        )
+    ]
+
+
+@hookimpl
 def reasonrec_commands() -> list[CommandSpec]:
     """Tuning."""
     return [CommandSpec("tune", "reasonrec_cot.tuning.command:tune", "Tune the language model of a pipeline.")]

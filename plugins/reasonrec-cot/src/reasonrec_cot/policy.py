@@ -66,7 +66,7 @@ class Cot(ReasoningPolicy[CotConfig]):
 
     def __init__(self, config: CotConfig) -> None:
         super().__init__(config)
-        self._retriever: Retriever | None = None
+        self.retriever: Retriever | None = None
         self._engine: Engine | None = None
         self._finetuned: FineTuned | None = None
         self._explainer: Explainer | None = None
@@ -93,7 +93,7 @@ class Cot(ReasoningPolicy[CotConfig]):
     def fit(self, data: FitData) -> None:
         """Fit the delegate that proposes candidates, load the model and, where that is wanted, tune it."""
         if data.task is not Task.CTR and not (data.task is Task.EXPLAIN and self.config.explanations == "consensus"):
-            self._retriever = Retriever.fit(self.config.shortlist, data)
+            self.retriever = Retriever.fit(self.config.shortlist, data)
         self._catalog = data.catalog
         self._engine = Engine(self.config, self.model, data.catalog)
         if data.reviews is not None or self.config.explanations == "consensus":
@@ -101,7 +101,7 @@ class Cot(ReasoningPolicy[CotConfig]):
         if self.config.tuning is not None:
             from reasonrec_cot.tuning.fitting import tune_policy
 
-            self._finetuned = tune_policy(self.config, self.backbone, data, self._retriever)
+            self._finetuned = tune_policy(self.config, self.backbone, data, self.retriever)
 
     @property
     def report(self) -> Mapping[str, Any]:
@@ -132,7 +132,7 @@ class Cot(ReasoningPolicy[CotConfig]):
             return answer_nothing(batch)
         if batch.task is Task.CTR:
             generator = self.config.shortlist.delegate
-            return answer_clicks(self.engine, batch, observation, self._retriever, generator, started)
+            return answer_clicks(self.engine, batch, observation, self.retriever, generator, started)
         if batch.task is Task.EXPLAIN:
             given = batch.candidates
             chosen = self._make_shortlist(batch, observation).prior.items if given is None else given
@@ -200,17 +200,17 @@ class Cot(ReasoningPolicy[CotConfig]):
         return batch.candidates is None and every.get(self.config.answer, False)
 
     def _make_shortlist(self, batch: QueryBatch, observation: Observation) -> Shortlist:
-        if self._retriever is None:
+        if self.retriever is None:
             raise PluginError("cot was not fitted for rankings, but is asked for one", fix="Fit it for this task.")
-        return self._retriever.of(batch, observation, whole=self.config.answer == "head")
+        return self.retriever.of(batch, observation, whole=self.config.answer == "head")
 
     def _score_delegates(
         self, batch: QueryBatch, asked: QueryBatch, shortlist: Shortlist, observation: Observation
     ) -> DelegateScores | None:
         """What delegates say, where the head's scores are weighed with theirs."""
-        if self.config.answer != "head" or self._retriever is None or asked.candidates is None:
+        if self.config.answer != "head" or self.retriever is None or asked.candidates is None:
             return None
-        return self._retriever.evidence(asked, shortlist, observation, listed=batch.candidates is not None)
+        return self.retriever.evidence(asked, shortlist, observation, listed=batch.candidates is not None)
 
     def _merge_answer(
         self, batch: QueryBatch, asked: QueryBatch, shortlist: Shortlist, answer: EngineAnswer, started: float
@@ -257,11 +257,11 @@ class Cot(ReasoningPolicy[CotConfig]):
     def save(self, folder: Path) -> None:
         """Write which weights were used, and the delegate."""
         super().save(folder)
-        has = {"shortlist": self._retriever is not None, "reviews": self._explainer is not None}
+        has = {"shortlist": self.retriever is not None, "reviews": self._explainer is not None}
         write_json(folder / "cot.json", {"weights": identify_model(self.model), **has})
-        if self._retriever is not None:
+        if self.retriever is not None:
             (folder / "shortlist").mkdir(exist_ok=True)
-            self._retriever.save(folder / "shortlist")
+            self.retriever.save(folder / "shortlist")
         if self._explainer is not None:
             self._explainer.save(folder)
         if self._finetuned is not None:
@@ -280,7 +280,7 @@ class Cot(ReasoningPolicy[CotConfig]):
                 fix="Use the same weights, or fit again.",
             )
         if stored["shortlist"]:
-            self._retriever = Retriever.load(self.config.shortlist, folder / "shortlist", catalog)
+            self.retriever = Retriever.load(self.config.shortlist, folder / "shortlist", catalog)
         if self.config.tuning is not None:
             self._finetuned = FineTuned.load(folder / "tuned", self.backbone)
         self._catalog = catalog

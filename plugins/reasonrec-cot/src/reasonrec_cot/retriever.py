@@ -79,9 +79,8 @@ class Retriever:
         for start, piece in wide.chunks(max(1, SCORES_AT_ONCE // max(1, observation_width(batch, observation)))):
             index = np.arange(start, start + len(piece))
             parts.append(rank(self.delegate.score(piece, observation.take(index)).copy(), piece))
-        items = np.concatenate([part.items for part in parts])
-        prior = Ranking(items, np.concatenate([part.scores for part in parts]))
-        listed = _unranked(batch, items)[:, :size]
+        prior = Ranking(np.concatenate([part.items for part in parts]), np.concatenate([part.scores for part in parts]))
+        listed = append_unranked(batch, prior.items)[:, :size]
         if self.config.order == "shuffled":
             listed = np.stack([_shuffled(row, batch.history.row(b)) for b, row in enumerate(listed)])
         return Shortlist(listed, prior)
@@ -174,7 +173,7 @@ def merge_rankings(
     return Ranking(items, scores).head(batch.k), mass[:, : batch.k]
 
 
-def _unranked(batch: QueryBatch, ranked: Int32) -> Int32:
+def append_unranked(batch: QueryBatch, ranked: Int32) -> Int32:
     """Ranked items, and behind them candidates that the delegate never gives (-inf): they may still be asked about."""
     if batch.candidates is None:
         return ranked
