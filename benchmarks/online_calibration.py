@@ -1,12 +1,11 @@
-"""Does confidence hold better when it is corrected by the outcomes of earlier requests?
+"""Does confidence hold better when it follows the outcomes of earlier requests?
 
 python benchmarks/online_calibration.py RUN [RUN ...]
 
-Reads the traces of finished runs: the test requests in the order of time, each with the confidence that was fitted to
-validation and with whether the target was among the first 10. ``static`` is that confidence; ``online`` adds to its
-log-odds a shift that is learned from the requests whose outcome is known by then: the mode of its posterior under a
-normal prior, one Newton step per outcome (an extended Kalman filter for the intercept of a logistic regression).
-``chance`` is the error that confidences that hold exactly would show on as many requests.
+Reads the traces of finished runs: the test requests in the order of time (of the file where there are no times), each
+with the confidence that was fitted to validation and with whether the target was among the first 10. ``static`` is
+that confidence, ``online`` the one that `reasonrec serve --learn` states (`OnlineCalibration`) where an outcome is
+known so many requests later. ``chance`` is the error that confidences that hold exactly would show on as many requests.
 """
 
 from __future__ import annotations
@@ -16,36 +15,24 @@ from pathlib import Path
 import click
 import numpy as np
 from reasonrec_report.measure.calibration import chance_error
+from reasonrec_serve.online_calibration import OnlineCalibration
 from reasonrec_trace import open_trace
 
 from reasonrec_core.routing import CalibrationQuality
-from reasonrec_core.routing.calibration import log_odds
-from reasonrec_core.routing.logistic import sigmoid
 from reasonrec_core.types import Bool, Float64
 
 METRIC = "HR@10"
-PRIOR = 0.25
-"""Standard deviation, in log-odds, of how far hit rates move between validation and test."""
 DELAYS = (0, 100, 1000)
 """Requests that pass until an outcome is known."""
 
 
-def correct_online(confidence: Float64, event: Bool, delay: int = 0, prior: float = PRIOR) -> Float64:
-    """float64[N]: each confidence, its log-odds shifted by what the outcomes before it taught.
-
-    Args:
-        confidence: float64[N] in [0, 1], in the order of the requests.
-        event: bool[N] whether it came true.
-        delay: so many requests pass until an outcome is known.
-        prior: standard deviation of the shift before there are outcomes.
-    """
-    odds, shift, made = log_odds(confidence), 0.0, np.empty(len(confidence))
-    information = prior**-2
-    for now in range(len(odds)):
+def correct_online(confidence: Float64, event: Bool, delay: int = 0) -> Float64:
+    """float64[N]: confidences, float64[N] in the order of the requests, corrected by bool[N] outcomes before them."""
+    calibration, made = OnlineCalibration(), np.empty(len(confidence))
+    for now, stated in enumerate(confidence.tolist()):
         if (known := now - 1 - delay) >= 0:
-            information += made[known] * (1 - made[known])
-            shift += (float(event[known]) - made[known]) / information
-        made[now] = sigmoid(np.asarray(odds[now] + shift))
+            calibration.update(float(confidence[known]), bool(event[known]))
+        made[now] = calibration(stated)
     return made
 
 
@@ -54,7 +41,7 @@ def read_requests(run: Path) -> tuple[Float64, Bool]:
     times, sure, hit = [], [], []
     for table in open_trace(run).tables(["time", "confidence", "quality"]):
         for row in table.to_pylist():
-            times.append(row["time"])
+            times.append(row["time"] or 0)
             sure.append(row["confidence"])
             hit.append(dict(dict(row["quality"])["routed"])[METRIC] > 0)
     order = np.argsort(np.asarray(times), kind="stable")

@@ -40,7 +40,11 @@ Examples:
     "--watch", type=float, default=0.0, metavar="SECONDS", help="How often to look for a newer run; 0: never."
 )
 @click.option(
-    "--learn", type=float, default=0.0, metavar="SECONDS", help="How often counting delegates learn from events."
+    "--learn",
+    type=float,
+    default=0.0,
+    metavar="SECONDS",
+    help="How often confidence and counting delegates learn from events.",
 )
 @click.option(
     "--rate",

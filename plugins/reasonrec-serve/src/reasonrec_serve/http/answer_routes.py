@@ -54,8 +54,10 @@ def answer_request(service: Service, run: Recommender, body: RecommendBody) -> d
     request, live = service.live.join(run.dataset, body.make_request())
     answer = run.answer(request)
     service.metrics.count_answer(answer.by, answer.route)
-    told: Mapping[str, Any] = answer.to_dict(steps=body.steps, because=body.because)
-    return {**told, "live": asdict(live)} if live else dict(told)
+    if service.outcomes is not None:
+        answer = service.outcomes.correct(answer)
+    found: Mapping[str, Any] = answer.to_dict(steps=body.steps, because=body.because)
+    return {**found, "live": asdict(live)} if live else dict(found)
 
 
 def _answer_or_say(service: Service, run: Recommender, body: RecommendBody) -> dict[str, Any]:

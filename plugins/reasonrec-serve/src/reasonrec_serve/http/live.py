@@ -64,7 +64,7 @@ class LiveHistories:
             return request, Live(problem=f"{error.what}: the answer is based on what the run knows")
         if not events:
             return request, Live()
-        items, added = _extend_log(dataset, user, events)
+        items, added = extend_log(dataset, user, events)
         known = sum(event.item in dataset.catalog.index for event in added)
         return replace(request, history=items), Live(known, len(added) - known)
 
@@ -87,7 +87,7 @@ class LiveHistories:
             raise
 
 
-def _extend_log(dataset: Dataset, user: str, events: list[Event]) -> tuple[list[str], list[Event]]:
+def extend_log(dataset: Dataset, user: str, events: list[Event]) -> tuple[list[str], list[Event]]:
     """Raw ids of the log and of the events that are not in it, and those events."""
     index, log, ids = dataset.user_index.get(user, -1), dataset.interactions, dataset.catalog.ids
     low, high = np.searchsorted(log.users, [index, index + 1]) if index >= 0 else (0, 0)

@@ -61,23 +61,24 @@ async def status(service: Current) -> Response:
         return {**service.metrics.summarise(), "store": _check_store(service)}
 
     settings = service.settings
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "worker": {"process": os.getpid(), "seconds": round(time.time() - service.started, 1), "busy": service.busy},
         "workers": settings.workers,
         "learned_events": service.learned,
+        "confidence": None if service.outcomes is None else service.outcomes.summarise(),
     }
-    return json_response(told | await service.aside(work))
+    return json_response(facts | await service.aside(work))
 
 
 def _check_store(service: Service) -> dict[str, Any]:
     store = service.live.store
     if store is None:
         return {"kind": None, "reached": False}
-    told: dict[str, Any] = {"kind": type(store).__name__}
+    facts: dict[str, Any] = {"kind": type(store).__name__}
     try:
-        return told | {"reached": True, "last_position": service.live.call(store.last_position)}
+        return facts | {"reached": True, "last_position": service.live.call(store.last_position)}
     except StoreUnavailable:
-        return told | {"reached": False}
+        return facts | {"reached": False}
 
 
 router = APIRouter(tags=["operation"])

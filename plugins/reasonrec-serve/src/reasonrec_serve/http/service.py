@@ -20,6 +20,7 @@ from reasonrec_serve.history_store import StoreUnavailable
 from reasonrec_serve.http.learning import Learner
 from reasonrec_serve.http.live import LiveHistories
 from reasonrec_serve.http.metrics import Metrics
+from reasonrec_serve.http.outcomes import OutcomeFollower
 from reasonrec_serve.http.problems import Refused
 from reasonrec_serve.http.settings import ServeSettings, find_store
 from reasonrec_serve.http.thumbnails import Thumbnails
@@ -48,6 +49,7 @@ class Service:
         self.settings, self.started, self.metrics = settings, time.time(), Metrics()
         self.live = LiveHistories(find_store(settings), self.metrics.count_failure)
         self.busy, self.ready, self.learned = 0, False, 0
+        self.outcomes: OutcomeFollower | None = None
         self._answering = ThreadPoolExecutor(1, "answers")
         self._aside = ThreadPoolExecutor(2, "aside")
         self._learning: asyncio.Task[None] | None = None
@@ -74,7 +76,8 @@ class Service:
         sys.setswitchinterval(SWITCH)
         self.ready = True
         if self.settings.learn and self.live.store is not None:
-            self._learning = asyncio.create_task(self._learn(Learner(self.recommender, self.live.store)))
+            self.outcomes = OutcomeFollower(self.recommender, self.live.store)
+            self._learning = asyncio.create_task(self._learn(Learner(self.recommender, self.live.store), self.outcomes))
 
     async def close(self) -> None:
         """Finish what was begun."""
@@ -127,10 +130,12 @@ class Service:
     async def _run(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
-    async def _learn(self, learner: Learner) -> None:
-        """Have counting delegates learn what is new, again and again; requests are answered meanwhile."""
+    async def _learn(self, learner: Learner, outcomes: OutcomeFollower) -> None:
+        """Learn what is new, again and again: confidence and counting delegates; requests are answered meanwhile."""
         while True:
             try:
+                for outcome in await self._run(self._aside, lambda: self.live.call(outcomes.read)):
+                    await self._run(self._answering, partial(outcomes.learn, outcome))
                 agent = await self._run(self._aside, lambda: self.live.call(learner.catch_up))
                 if agent is not None:
                     await self._run(self._answering, partial(setattr, self.recommender, "agent", agent))

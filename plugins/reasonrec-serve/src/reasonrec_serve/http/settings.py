@@ -31,7 +31,7 @@ class ServeSettings(Settings):
     trace: bool = Field(False, description="Write a row per decision, with hashed user ids.")
     watch: float = Field(0.0, ge=0, description="How often to look for a newer run, in seconds; 0: never.")
     learn: float = Field(
-        0.0, ge=0, description="How often counting delegates learn from new events, in seconds; 0: never."
+        0.0, ge=0, description="How often confidence and counting delegates learn from events, in seconds; 0: never."
     )
     max_body: int = Field(1_000_000, ge=1_000, description="Most bytes of a request's body.")
     rate: float = Field(

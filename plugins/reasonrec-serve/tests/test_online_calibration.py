@@ -1,0 +1,80 @@
+"""Confidence that is corrected by what happened is right as often as it says."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reasonrec_serve import Recommender
+from reasonrec_serve.online_calibration import OnlineCalibration
+
+from reasonrec_core.evaluate import reliability
+
+
+def correct(stated: np.ndarray, happened: np.ndarray) -> np.ndarray:
+    calibration, made = OnlineCalibration(), np.empty(len(stated))
+    for place, (confidence, event) in enumerate(zip(stated.tolist(), happened.tolist(), strict=True)):
+        made[place] = calibration(confidence)
+        calibration.update(confidence, event)
+    assert calibration.outcomes == len(stated)
+    assert calibration.happened == happened.sum()
+    assert calibration.expected == pytest.approx(made.mean())
+    return made
+
+
+@pytest.mark.parametrize("falls_by", [0.7, 1.5])
+def test_a_hit_rate_that_moved_is_followed(falls_by: float) -> None:
+    rng = np.random.default_rng(0)
+    stated = rng.beta(2, 10, 5_000)
+    happened = rng.random(len(stated)) < stated / falls_by
+    made = correct(stated, happened)
+    late = slice(1_000, None)
+    assert reliability(made[late], happened[late]).ece < reliability(stated[late], happened[late]).ece / 2
+
+
+def test_confidence_that_holds_stays_what_it_is() -> None:
+    rng = np.random.default_rng(1)
+    stated = rng.beta(2, 10, 5_000)
+    made = correct(stated, rng.random(len(stated)) < stated)
+    assert np.abs(made - stated).mean() < 0.01
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=60), st.floats(0, 1))
+def test_it_is_always_a_probability(outcomes: list[tuple[float, bool]], confidence: float) -> None:
+    calibration = OnlineCalibration()
+    assert calibration(confidence) == confidence
+    for stated, happened in outcomes:
+        calibration.update(stated, happened)
+        assert 0 <= calibration(confidence) <= 1
+
+
+def test_a_server_learns_whether_its_confidence_was_right(serve: Any, finished: Path) -> None:
+    run, client = Recommender.open(finished), serve(learn=0.02)
+    users = list(run.dataset.user_index)[:30]
+    sent = []
+    for place, user in enumerate(users):
+        answer = run.recommend(user=user, k=run.cutoff)
+        seen = {id for id, _ in answer.history}
+        missed = [id for id in run.dataset.catalog.ids if id not in {each.id for each in answer.items} | seen]
+        sent.append({"id": f"e{place}", "user": user, "item": missed[place % len(missed)]})
+    before = client.post("/v1/recommend", json={"user": "nobody"}).json()["confidence"]
+    client.post("/v1/events", json={"events": sent})
+    client.post("/v1/events", json={"events": [{"id": "again", "user": users[0], "item": sent[0]["item"]}]})
+    end = time.monotonic() + 60
+    while client.get("/v1/status").json()["confidence"]["outcomes"] < len(users):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    found = client.get("/v1/status").json()["confidence"]
+    assert found["outcomes"] == len(users), "what somebody has already says nothing of what they choose next"
+    assert found["hits"] == 0
+    assert found["expected"] > 0
+    assert client.post("/v1/recommend", json={"user": "nobody"}).json()["confidence"] < before
+
+
+def test_without_learning_nothing_is_corrected(serve: Any) -> None:
+    assert serve().get("/v1/status").json()["confidence"] is None
