@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from reasonrec_chain.config import ChainConfig
+from reasonrec_chain.network import Network
 from reasonrec_chain.policy import Chain
+from reasonrec_torch.feature_projection import make_item_tensors
 
 from reasonrec_core.components import FitData
 from reasonrec_core.testing.tiny import Tiny, tiny
-from reasonrec_core.types import Deliberation, History, QueryBatch, Task
+from reasonrec_core.types import Deliberation, History, Observation, QueryBatch, Task
 
 SMALL: dict[str, Any] = {
     "network": {"dimensions": 16, "layers": 1, "heads": 2, "max_history": 20, "components": 8},
@@ -35,6 +38,18 @@ def fitted(data: FitData, **changes: Any) -> Chain:
     policy = Chain(config(**changes))
     policy.fit(data)
     return policy
+
+
+def network_of(policy: Chain, observation: Observation, which: int = 0) -> Network:
+    """One of its networks as a module of torch, with the items as an observation shows them."""
+    sequence = policy.model.experts.sequence
+    members = tuple(field.membership for field in sequence.fields)
+    inputs = make_item_tensors(sequence.counts, sequence.views, members, observation)
+    priors = tuple(torch.from_numpy(field.prior) for field in sequence.fields)
+    network = Network(policy.config.network, inputs, priors)
+    held = {name: torch.from_numpy(value).clone() for name, value in sequence.networks[which].tensors.items()}
+    network.load_state_dict(held)
+    return network.eval()
 
 
 def make_world(folder: Path, task: Task = Task.SEQUENTIAL) -> Tiny:

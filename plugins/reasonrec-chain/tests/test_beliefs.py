@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from reasonrec_chain import fitting
 from reasonrec_chain.fit_gating import FittedGates
-from reasonrec_chain.gating import Gates
+from reasonrec_chain.gate_network import GateNetwork
 from small import config, fitted
 
 from reasonrec_core.testing.tiny import Tiny
@@ -18,7 +18,7 @@ from reasonrec_core.testing.tiny import Tiny
 def judged(ranks: Any) -> FittedGates:
     """Gates that put the unseen targets at these ranks."""
     gains = 1 / np.log2(1 + np.asarray(ranks, np.float64))
-    return FittedGates(Gates(1, 1, 1, "static", 0, 0.0, 0.1), gains, {})
+    return FittedGates(GateNetwork(1, 1, 1, "static", 0, 0.0, 0.1), gains, {})
 
 
 def test_better_is_more_than_chance_and_only_the_first_ten_ranks_count() -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from reasonrec_chain import fit_masses
-from reasonrec_chain.evidential import EvidenceStrength, EvidentialLoss, find_loss
+from reasonrec_chain.evidential import EvidentialLoss, find_loss
 from reasonrec_chain.policy import Chain
+from reasonrec_chain.strength_network import StrengthNetwork
 from small import fitted
 from torch import Tensor
 
@@ -97,7 +98,7 @@ def test_strength_follows_how_often_it_is_right(name: str) -> None:
     said, even = rng.choice(3, 400, p=[0.8, 0.1, 0.1]), rng.integers(0, 3, 400)
     target = torch.nn.functional.one_hot(torch.from_numpy(np.where(honest > 0, said, even)), 3).float()
     torch.manual_seed(0)
-    head = EvidenceStrength(1, 4)
+    head = StrengthNetwork(1, 4)
     optimiser = torch.optim.AdamW(head.parameters(), 0.05)
     for step in range(150):
         optimiser.zero_grad()
@@ -105,3 +106,5 @@ def test_strength_follows_how_often_it_is_right(name: str) -> None:
         optimiser.step()
     strength = head(honest[:, None], masses).sum(dim=1)
     assert strength[honest > 0].mean() > 2 * strength[honest == 0].mean()
+    found = head.to_arrays().evidence(honest[:, None].numpy(), masses.numpy())
+    np.testing.assert_allclose(found, head(honest[:, None], masses).detach().numpy(), rtol=1e-5)

@@ -13,7 +13,8 @@ from reasonrec_chain import fit_gating as module
 from reasonrec_chain.config import GateConfig
 from reasonrec_chain.deliberate import deliberate_chunk
 from reasonrec_chain.fit_gating import GatePairs, compute_gains, fit_gates, make_pairs, train_gates
-from reasonrec_chain.gating import GateKind, Gates, compute_facts, compute_mass, follow_assumptions, weigh_experts
+from reasonrec_chain.gate_network import GateNetwork
+from reasonrec_chain.gating import GateKind, compute_facts, compute_mass, follow_assumptions, weigh_experts
 from reasonrec_chain.propose import Proposals
 from reasonrec_profile.api import HistoryWeights
 from small import answer, asking, fitted
@@ -39,9 +40,9 @@ def beliefs(size: int = 6) -> tuple[np.ndarray, ...]:
     return tuple(rng.dirichlet(np.ones(n), size).astype(np.float32) for n in (3, 5))
 
 
-def moved(kind: GateKind, x: int) -> Gates:
+def moved(kind: GateKind, x: int) -> GateNetwork:
     torch.manual_seed(1)
-    gates = Gates(3, 2, x, kind, 6, 0.1, 1e-3).eval()
+    gates = GateNetwork(3, 2, x, kind, 6, 0.1, 1e-3).eval()
     for value in gates.parameters():
         value.data += torch.randn_like(value)
     return gates
@@ -51,9 +52,9 @@ def moved(kind: GateKind, x: int) -> Gates:
 def test_a_mixture_and_an_answer_that_are_probabilities(kind: GateKind) -> None:
     found, horizon = proposals(), np.linspace(0, 1, 6, dtype=np.float32)
     gates = moved(kind, compute_facts(found, beliefs(), horizon).shape[1])
-    weighed = weigh_experts(gates, found, beliefs(), horizon)
+    weighed = weigh_experts(gates.to_arrays(), found, beliefs(), horizon)
     np.testing.assert_allclose(weighed.experts.sum(axis=1), 1, rtol=1e-5)
-    mass = compute_mass(gates, found, weighed)
+    mass = compute_mass(gates.to_arrays(), found, weighed)
     assert (mass >= 0).all()
     assert not mass[found.items < 0].any()
     mixed = np.einsum("be,bec->b", weighed.experts, found.shares)
@@ -81,12 +82,14 @@ def test_answers_are_what_numpy_makes_of_the_formula(kind: GateKind, seed: int, 
     found = replace(found, ratios=found.ratios[:, :fields])
     known = compute_facts(found, beliefs(size)[:fields], horizon)
     torch.manual_seed(seed)
-    gates = Gates(3, fields, known.shape[1], kind, 6, 0.1, 1e-3).eval()
+    gates = GateNetwork(3, fields, known.shape[1], kind, 6, 0.1, 1e-3).eval()
     assert (
-        compute_mass(gates, found, weigh_experts(gates, found, beliefs(size)[:fields], horizon)).shape
+        compute_mass(
+            gates.to_arrays(), found, weigh_experts(gates.to_arrays(), found, beliefs(size)[:fields], horizon)
+        ).shape
         == found.items.shape
     )
-    for value in gates.parameters():  # also after it has answered
+    for value in gates.parameters():
         value.data += torch.randn_like(value)
     held = {name: value.double().numpy() for name, value in gates.state_dict().items()}
     layers = sorted(name.removesuffix(".weight") for name in held if name.endswith(".weight"))
@@ -95,7 +98,7 @@ def test_answers_are_what_numpy_makes_of_the_formula(kind: GateKind, seed: int, 
         seen = (np.tanh(seen) if n else seen) @ held[f"{layer}.weight"].T + held[f"{layer}.bias"]
     out = out + seen if layers else out
     w, c, b = np.exp(out[:, :3]) / np.exp(out[:, :3]).sum(axis=1, keepdims=True), out[:, 3:6], out[:, 6:]
-    weighed = weigh_experts(gates, found, beliefs(size)[:fields], horizon)
+    weighed = weigh_experts(gates.to_arrays(), found, beliefs(size)[:fields], horizon)
     for mine, expected in ((weighed.experts, w), (weighed.agreement, c), (weighed.labels, b)):
         np.testing.assert_allclose(mine, expected, rtol=1e-4, atol=1e-5)
     mixed = np.einsum("be,bec->bc", w, found.shares)
@@ -103,21 +106,22 @@ def test_answers_are_what_numpy_makes_of_the_formula(kind: GateKind, seed: int, 
     scores = np.where(found.items < 0, -np.inf, scores + np.einsum("bf,bfc->bc", b, found.ratios))
     mass = np.exp(scores - scores.max(axis=1, keepdims=True))
     mass *= np.minimum(mixed.sum(axis=1), 1.0)[:, None] / mass.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(compute_mass(gates, found, weighed), mass, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(compute_mass(gates.to_arrays(), found, weighed), mass, rtol=1e-3, atol=1e-6)
 
 
 def test_a_pool_of_padding_has_no_mass() -> None:
     found = proposals(2)
     found = replace(found, items=np.full_like(found.items, -1), shares=np.zeros_like(found.shares))
     gates = moved("hidden", compute_facts(found, beliefs(2), np.zeros(2, np.float32)).shape[1])
-    assert not compute_mass(gates, found, weigh_experts(gates, found, beliefs(2), np.zeros(2, np.float32))).any()
+    assert not compute_mass(
+        gates.to_arrays(), found, weigh_experts(gates.to_arrays(), found, beliefs(2), np.zeros(2, np.float32))
+    ).any()
 
 
 def test_an_assumed_label_counts_in_full() -> None:
     found, horizon = proposals(), np.zeros(6, np.float32)
-    weighed = weigh_experts(
-        moved("linear", compute_facts(found, beliefs(), horizon).shape[1]), found, beliefs(), horizon
-    )
+    gates = moved("linear", compute_facts(found, beliefs(), horizon).shape[1]).to_arrays()
+    weighed = weigh_experts(gates, found, beliefs(), horizon)
     assumed = np.full((6, 2), -1, np.int32)
     assumed[2, 1] = 0
     after = follow_assumptions(replace(weighed, labels=weighed.labels - 5), assumed)
@@ -166,19 +170,19 @@ def test_every_figure_comes_from_gates_that_were_fitted_on_other_pairs(monkeypat
     judged: list[float] = []
     train, judge = module.train_gates, module.compute_gains
 
-    def training(some: GatePairs, *rest: object) -> Gates:
+    def training(some: GatePairs, *rest: object) -> GateNetwork:
         gates = train(some, *rest)  # type: ignore[arg-type]
         learned[id(gates)] = set(some.facts[:, 0].tolist())
         kept.append(gates)
         return gates
 
-    def judging(gates: Gates, some: GatePairs) -> np.ndarray:
+    def judging(gates: GateNetwork, some: GatePairs) -> np.ndarray:
         names = some.facts[:, 0].tolist()
         assert not learned[id(gates)] & set(names)
         judged.extend(names)
         return judge(gates, some)
 
-    kept: list[Gates] = []
+    kept: list[GateNetwork] = []
     monkeypatch.setattr(module, "train_gates", training)
     monkeypatch.setattr(module, "compute_gains", judging)
     found = fit_gates(named, FAST, 100, 0, lambda done, total: None)

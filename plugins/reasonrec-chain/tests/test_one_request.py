@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +16,10 @@ from reasonrec_chain.policy import Chain
 from reasonrec_chain.pool import ExpertVotes, find_history_places
 from reasonrec_profile.api import AgeDecay, HistoryWeights
 from scipy import sparse
-from small import answer, asking, fitted
+from small import answer, asking, fitted, network_of
 
 from reasonrec_core.testing.tiny import Tiny
+from reasonrec_core.types import Observation
 
 FORMS = [
     {},
@@ -100,9 +104,37 @@ def test_vectors_of_users_and_items_multiply_to_the_mean_logits_of_the_networks(
     seen = world.observation(batch)
     users, items = policy.query_vectors(batch, seen), policy.item_vectors(seen)
     logits = []
-    for network, states in zip(
-        policy.model.experts.sequence.networks, np.split(users[:, :-1], members, 1), strict=True
-    ):
-        table, bias = (part.detach().numpy() for part in network.table())
+    for which, states in enumerate(np.split(users[:, :-1], members, 1)):
+        table, bias = (part.detach().numpy() for part in network_of(policy, seen, which).table())
         logits.append(states @ table.T + bias)
     np.testing.assert_allclose(users @ items.T, np.mean(logits, axis=0), rtol=1e-4, atol=1e-4)
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+from pathlib import Path
+import numpy as np
+from reasonrec_core.data import Dataset
+from reasonrec_core.types import History, Observation, QueryBatch, Task
+from reasonrec_chain.policy import Chain
+policy = Chain.load(Path(sys.argv[2]), Dataset.open(Path(sys.argv[1])).catalog)
+batch = QueryBatch(Task.SEQUENTIAL, np.array([-1], np.int32), History.of([[1, 2, 3]]), 5)
+seen = Observation({}, {}, np.array([0.3], np.float32))
+answer = policy.deliberate(batch, seen)
+assert len(answer.steps[0]) > 3
+assert policy.samples(batch, seen, answer.ranking.items, 2, 0).shape == (2, 1, 5)
+assert abs(policy.distribution(batch, seen).sum() - 1) < 0.2
+print(*answer.ranking.items[0])
+"""
+
+
+def test_what_was_saved_answers_where_there_is_no_torch(world: Tiny, chain: Chain, tmp_path: Path) -> None:
+    chain.save(tmp_path)
+    command = [sys.executable, "-c", WITHOUT_TORCH, str(world.dataset.folder), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    bare = Observation({}, {}, np.array([0.3], np.float32))
+    mine = chain.deliberate(asking([[1, 2, 3]], k=5), bare)
+    assert mine.ranking is not None
+    assert done.stdout.split() == [str(item) for item in mine.ranking.items[0]]

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 from reasonrec_chain.policy import Chain
-from reasonrec_chain.predictive import draw_dropout
 from small import fitted
 
 from reasonrec_core.components import DistributionPolicy, StochasticPolicy
@@ -45,15 +43,16 @@ def test_passes_scatter_around_the_answer(chain: Chain, world: Tiny) -> None:
 
 def test_a_mask_keeps_its_share_of_units_and_leaves_the_network_alone(chain: Chain) -> None:
     network = chain.model.experts.sequence.networks[0]
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    drawn = draw_dropout(network, 0, 0)
-    weight = drawn.histories.layers[0].narrow.weight
-    dropped = (weight == 0).all(dim=0).float().mean().item()
-    assert abs(dropped - network.histories.rate) < 0.2
-    assert drawn.items is network.items
-    for name, value in network.state_dict().items():
-        assert torch.equal(value, before[name]), name
-    assert not network.histories.norm._forward_hooks
+    drawn = network.draw_dropout(0, 0)
+    rate = network.config.dropout
+    assert drawn.masks is not None
+    first, layers = drawn.masks
+    every = np.concatenate([first, *(part for each in layers for part in (each.looked, each.hidden, each.thought))])
+    assert set(np.round(np.unique(every), 5)) == {0, np.round(np.float32(1 / (1 - rate)), 5)}
+    assert abs((every == 0).mean() - rate) < 0.1
+    assert drawn.tensors is network.tensors
+    assert network.masks is None
+    assert network.draw_dropout(0, 1).masks[0].tolist() != first.tolist()  # type: ignore[index]
 
 
 def test_an_ensemble_answers_with_its_members(world: Tiny) -> None:

@@ -7,7 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from reasonrec_torch.history_encoder import HistoryEncoder, make_low_pass
+from reasonrec_torch.encoder_arrays import make_low_pass
+from reasonrec_torch.history_encoder import HistoryEncoder
 
 FORMS = list(product((0.0, 0.6, 1.0), (0, 2)))
 
@@ -44,7 +45,7 @@ def test_one_position_alone_is_what_it_is_among_all(share: float, refinements: i
 
 @pytest.mark.parametrize("components", [1, 2, 4])
 def test_low_pass_is_the_fourier_transform_of_each_prefix(components: int) -> None:
-    filters, x = make_low_pass(9, components).numpy(), np.random.default_rng(0).standard_normal((9, 5))
+    filters, x = make_low_pass(9, components), np.random.default_rng(0).standard_normal((9, 5))
     for last in range(9):
         spectrum = np.fft.rfft(x[: last + 1], axis=0)
         spectrum[components:] = 0

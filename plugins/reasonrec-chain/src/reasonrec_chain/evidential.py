@@ -7,15 +7,18 @@ no ranking and no mass.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import Float32
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WIDEST = 4.0
 """Standard deviations at which a fact is cut off, as for the gates."""
@@ -24,38 +27,29 @@ CLAMP = 10.0
 
 
 GROUP = "reasonrec.losses"
-EvidentialLoss = Callable[[Tensor, Tensor, float, float], Tensor]
+EvidentialLoss = Callable[["Tensor", "Tensor", float, float], "Tensor"]
 """Of float[P, K] evidence, float[P, K] targets (1 at what happened), the weight of the divergence from no evidence, and
 the share of the training that is over: a scalar."""
 
 
-class EvidenceStrength(nn.Module):
-    """Facts and masses to evidence.
+@dataclass(frozen=True)
+class EvidenceStrength:
+    """Facts and masses to evidence, as `StrengthNetwork` learned it.
 
-    Args:
-        facts: X.
-        hidden: units of the hidden layer.
+    Attributes:
+        tensors: parameters by their names there.
     """
 
-    mean: Tensor
-    spread: Tensor
+    tensors: Mapping[str, Float32]
 
-    def __init__(self, facts: int, hidden: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(facts))
-        self.register_buffer("spread", torch.ones(facts))
-        self.reader = nn.Sequential(nn.Linear(facts, hidden), nn.Tanh(), nn.Linear(hidden, 1))
-
-    def forward(self, facts: Tensor, masses: Tensor) -> Tensor:
-        """float[B, K + 1] evidence for K items and, last, all others, of float[B, X] and float[B, K]."""
-        read: Tensor = self.reader(((facts - self.mean) / self.spread).clamp(-WIDEST, WIDEST))
-        rest = (1 - masses.sum(dim=1, keepdim=True)).clamp(min=0)
-        return read.clamp(-CLAMP, CLAMP).exp() * torch.cat([masses, rest], dim=1)
-
-    @torch.no_grad()
     def evidence(self, facts: Float32, masses: Float32) -> Float32:
-        """The same for arrays."""
-        return np.asarray(self(torch.from_numpy(facts), torch.from_numpy(masses)).numpy(), np.float32)
+        """float32[B, K + 1] evidence for K items and, last, all others, of float32[B, X] and float32[B, K]."""
+        held = self.tensors
+        read = np.clip((facts - held["mean"]) / held["spread"], -WIDEST, WIDEST)
+        read = np.tanh(read @ held["reader.0.weight"].T + held["reader.0.bias"])
+        read = read @ held["reader.2.weight"].T + held["reader.2.bias"]
+        rest = np.maximum(1 - masses.sum(axis=1, keepdims=True), 0)
+        return np.asarray(np.exp(np.clip(read, -CLAMP, CLAMP)) * np.concatenate([masses, rest], axis=1), np.float32)
 
 
 def find_loss(name: str) -> EvidentialLoss:

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from reasonrec_torch.optimiser import falling_line, minimise
 
 from reasonrec_chain.config import GateConfig
-from reasonrec_chain.gating import GateKind, Gates, compute_facts
+from reasonrec_chain.gate_network import GateNetwork
+from reasonrec_chain.gating import GateKind, compute_facts
 from reasonrec_chain.propose import Proposals
 from reasonrec_core.ranking import cut_gains
 from reasonrec_core.types import Bool, Float32, Int32
@@ -107,7 +108,7 @@ class FittedGates:
         report: mean NDCG@10 on unseen pairs for each kind of gate tried, and how often the pool held the target.
     """
 
-    gates: Gates
+    gates: GateNetwork
     unseen: Gains
     report: dict[str, float]
 
@@ -151,12 +152,12 @@ def fit_gates(
     return FittedGates(gates, gains[best], report)
 
 
-def train_gates(pairs: GatePairs, config: GateConfig, kind: GateKind, n_items: int, seed: int) -> Gates:
+def train_gates(pairs: GatePairs, config: GateConfig, kind: GateKind, n_items: int, seed: int) -> GateNetwork:
     """Lower `compute_ranking_loss` of the targets within their pools, by AdamW with a rate that falls to 0."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         shape = pairs.shares.shape[1], pairs.ratios.shape[1], pairs.facts.shape[1]
-        gates = Gates(*shape, kind, config.hidden, config.dropout, 0.1 / max(n_items, 1))
+        gates = GateNetwork(*shape, kind, config.hidden, config.dropout, 0.1 / max(n_items, 1))
         known = (pairs.target >= 0).nonzero()[:, 0]
         if not len(known):
             return gates.eval()
@@ -208,7 +209,7 @@ def compute_ranking_loss(
 
 
 @torch.no_grad()
-def compute_gains(gates: Gates, pairs: GatePairs) -> Gains:
+def compute_gains(gates: GateNetwork, pairs: GatePairs) -> Gains:
     """float64[P]: ``1 / log2(1 + rank of the target)``, ties counted against it, 0 where it is not in the pool."""
     found = []
     for start in range(0, len(pairs), BATCH):
@@ -220,7 +221,7 @@ def compute_gains(gates: Gates, pairs: GatePairs) -> Gains:
     return torch.cat(found).numpy() if found else np.zeros(0)
 
 
-def _scores(gates: Gates, pairs: GatePairs) -> torch.Tensor:
+def _scores(gates: GateNetwork, pairs: GatePairs) -> torch.Tensor:
     own = F.one_hot(pairs.target.clamp(min=0), pairs.allowed.shape[1]).bool() & (pairs.target >= 0)[:, None]
     scores: torch.Tensor = gates(pairs.shares, pairs.ratios, pairs.facts)
     return scores.masked_fill(~(pairs.allowed | own), -torch.inf)

@@ -16,6 +16,7 @@ from reasonrec_chain.evidential import EvidenceStrength, find_loss
 from reasonrec_chain.gating import compute_facts
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.out_of_pool import OutOfPool, OutOfPoolShares
+from reasonrec_chain.strength_network import StrengthNetwork
 from reasonrec_core.components import FitData
 from reasonrec_core.types import Observation
 
@@ -93,7 +94,7 @@ def fit_evidence_strength(
     y = torch.from_numpy(np.concatenate(happened).astype(np.float32))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        head = EvidenceStrength(x.shape[1], config.hidden)
+        head = StrengthNetwork(x.shape[1], config.hidden)
         head.mean.copy_(x.mean(dim=0))
         head.spread.copy_(x.std(dim=0, unbiased=False) + 1e-6)
         optimiser = torch.optim.AdamW(head.parameters(), config.learning_rate, weight_decay=config.weight_decay)
@@ -104,4 +105,4 @@ def fit_evidence_strength(
             lambda all_, progress: loss(head(all_[0], all_[1]), all_[2], config.divergence, progress),
             steps=config.steps,
         )
-    return head.eval()
+    return head.eval().to_arrays()

@@ -12,14 +12,17 @@ from reasonrec_torch.batching import TrainingSequences
 from reasonrec_torch.config import train_as_long
 from reasonrec_torch.curriculum import Curriculum
 from reasonrec_torch.devices import seeded
-from reasonrec_torch.feature_projection import FeatureProjection, ItemTensors, make_item_tensors
+from reasonrec_torch.feature_projection import ItemTensors, make_item_tensors
+from reasonrec_torch.item_features import FeatureProjection
 from reasonrec_torch.losses import Softmax, make_softmax
 from reasonrec_torch.next_item import next_item_figure
+from reasonrec_torch.parameters import read_parameters
 from reasonrec_torch.progress import TrainingReport
 from reasonrec_torch.trainer import train
 
 from reasonrec_chain.config import ChainConfig, TrainingConfig
 from reasonrec_chain.network import Network
+from reasonrec_chain.network_arrays import NetworkArrays
 from reasonrec_chain.sequence import SequenceModel
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
@@ -87,8 +90,7 @@ def train_sequence(
             if config.network.members == 1
             else f"train chain {member + 1} of {config.network.members}",
         )
-        network.to("cpu").eval()
-        networks.append(network)
+        networks.append(NetworkArrays(config.network, read_parameters(network)))
         reports.append(report)
     return SequenceModel(tuple(networks), views, counts, fields), tuple(reports)
 

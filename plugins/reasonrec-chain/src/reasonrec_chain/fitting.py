@@ -54,11 +54,12 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
     report: dict[str, object] = {"training": [each.to_dict() for each in trained]}
     if data.valid is None or not len(data.valid.targets):
         nothing = _propose(config, data, experts, _nobody(data))
-        return ChainModel(kept, experts, train_gates(nothing, config.gates, "static", len(data.catalog), 0), report)
+        gates = train_gates(nothing, config.gates, "static", len(data.catalog), 0).to_arrays()
+        return ChainModel(kept, experts, gates, report)
     targets = sample_target_pairs(data.valid, data.observation.horizon, config.gates.pairs, data.seed)
     experts, fitted = weigh_beliefs(config, data, experts, targets)
     report["trust"] = dict(zip((f.name for f in counted.fields), experts.trust, strict=True))
-    model = ChainModel(kept, experts, fitted.gates, report | {"gates": fitted.report}, fitted.unseen)
+    model = ChainModel(kept, experts, fitted.gates.to_arrays(), report | {"gates": fitted.report}, fitted.unseen)
     return fit_masses(model, config, data, targets)
 
 

@@ -10,13 +10,11 @@ carry an item; the products reward items that several experts agree on (a produc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from reasonrec_chain.propose import Proposals
 from reasonrec_core.types import Float32, Int32
@@ -61,71 +59,59 @@ def compute_facts(proposals: Proposals, beliefs: tuple[Float32, ...], horizon: F
     return np.concatenate([h, h * h, totals, surest, agree, *doubt], axis=1).astype(np.float32)
 
 
-class Gates(nn.Module):
-    """The weights as a function of the facts.
+@dataclass(frozen=True)
+class Gates:
+    """The weights as a function of the facts, as `GateNetwork` learned it.
 
-    Args:
+    Attributes:
+        kind: ``static`` ignores the facts, ``linear`` and ``hidden`` (one hidden layer) read them.
         experts: E.
         fields: F.
-        facts: X.
-        kind: ``static`` ignores the facts, ``linear`` and ``hidden`` (one hidden layer) read them.
-        hidden: units of the hidden layer.
-        dropout: rate in it.
-        floor: least share of an item in the products, about a tenth of an even share.
+        tensors: parameters by their names in `GateNetwork`.
     """
 
-    mean: Tensor
-    spread: Tensor
-    floor: Tensor
+    kind: GateKind
+    experts: int
+    fields: int
+    tensors: Mapping[str, Float32]
 
-    def __init__(
-        self, experts: int, fields: int, facts: int, kind: GateKind, hidden: int, dropout: float, floor: float
-    ) -> None:
-        super().__init__()
-        self.experts, self.fields, self.kind = experts, fields, kind
-        outputs = 2 * experts + fields
-        self.base = nn.Parameter(torch.zeros(outputs))
-        self.register_buffer("mean", torch.zeros(facts))
-        self.register_buffer("spread", torch.ones(facts))
-        self.register_buffer("floor", torch.tensor(floor))
-        self.reader: nn.Module | None = None
-        if kind != "static":
-            last = nn.Linear(hidden if kind == "hidden" else facts, outputs)
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
-            first = [nn.Linear(facts, hidden), nn.Tanh(), nn.Dropout(dropout)] if kind == "hidden" else []
-            self.reader = nn.Sequential(*first, last)
+    def __post_init__(self) -> None:
+        """Refuse other sizes.
 
-    def weights(self, facts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """float[B, E] log w, float[B, E] c and float[B, F] b for float[B, X]."""
-        out = self.base.expand(len(facts), -1)
-        if self.reader is not None:
-            out = out + self.reader(((facts - self.mean) / self.spread).clamp(-WIDEST, WIDEST))
-        e = self.experts
-        return F.log_softmax(out[:, :e], dim=1), out[:, e : 2 * e], out[:, 2 * e :]
+        Raises:
+            ValueError: the parameters are of other gates.
+        """
+        if len(self.tensors["base"]) != 2 * self.experts + self.fields:
+            raise ValueError("the gates belong to other experts or fields")
 
-    def forward(self, shares: Tensor, ratios: Tensor, facts: Tensor) -> Tensor:
-        """float[B, C] log scores for float[B, E, C], float[B, F, C] and float[B, X]."""
-        w, c, b = self.weights(facts)
-        return self.combine(shares, ratios, w.exp(), c, b)
+    @property
+    def facts(self) -> int:
+        """X."""
+        return len(self.tensors["mean"])
 
-    def combine(self, shares: Tensor, ratios: Tensor, w: Tensor, c: Tensor, b: Tensor) -> Tensor:
-        """float[B, C] log scores under given weights."""
-        mixed = torch.log(torch.einsum("be,bec->bc", w, shares) + TINY)
-        agreed = torch.einsum("be,bec->bc", c, torch.log(shares + self.floor))
-        return mixed + agreed + torch.einsum("bf,bfc->bc", b, ratios)
+    @property
+    def floor(self) -> np.float32:
+        """Least share of an item in the products."""
+        return np.float32(self.tensors["floor"])
 
-
-@torch.inference_mode()
-def predict_weights(gates: Gates, facts: Float32) -> GateWeights:
-    """The weights for float32[B, X] facts."""
-    log_w, c, b = gates.weights(torch.from_numpy(facts))
-    return GateWeights(log_w.exp().numpy(), c.numpy(), b.numpy())
+    def weigh(self, facts: Float32) -> GateWeights:
+        """The weights for float32[B, X] facts."""
+        held, out = self.tensors, np.tile(self.tensors["base"], (len(facts), 1))
+        if self.kind != "static":
+            read = np.clip((facts - held["mean"]) / held["spread"], -WIDEST, WIDEST)
+            if self.kind == "hidden":
+                read = np.tanh(read @ held["reader.0.weight"].T + held["reader.0.bias"])
+            last = "reader.3" if self.kind == "hidden" else "reader.0"
+            out += read @ held[f"{last}.weight"].T + held[f"{last}.bias"]
+        mixture = out[:, : self.experts]
+        mixture = np.exp(mixture - mixture.max(axis=1, keepdims=True))
+        mixture /= mixture.sum(axis=1, keepdims=True)
+        return GateWeights(mixture, out[:, self.experts : 2 * self.experts], out[:, 2 * self.experts :])
 
 
 def weigh_experts(gates: Gates, proposals: Proposals, beliefs: tuple[Float32, ...], horizon: Float32) -> GateWeights:
     """The weights for some queries."""
-    return predict_weights(gates, compute_facts(proposals, beliefs, horizon))
+    return gates.weigh(compute_facts(proposals, beliefs, horizon))
 
 
 def follow_assumptions(weighed: GateWeights, assumed: Int32) -> GateWeights:
@@ -133,15 +119,24 @@ def follow_assumptions(weighed: GateWeights, assumed: Int32) -> GateWeights:
     return replace(weighed, labels=np.where(assumed >= 0, np.maximum(weighed.labels, 1.0), weighed.labels))
 
 
-@torch.inference_mode()
 def compute_mass(gates: Gates, proposals: Proposals, weighed: GateWeights) -> Float32:
     """float32[B, C]: P(next item) of each item of the pool, 0 for padding.
 
     The pool as a whole has the probability that the mixture gives it; the products move probability within it.
     """
-    shares, ratios = torch.from_numpy(proposals.shares), torch.from_numpy(proposals.ratios)
-    w, c, b = (torch.from_numpy(each) for each in (weighed.experts, weighed.agreement, weighed.labels))
-    scores = gates.combine(shares, ratios, w, c, b).masked_fill_(~torch.from_numpy(proposals.allowed), -torch.inf)
-    inside = torch.einsum("be,bec->b", w, shares).clamp(max=1.0)
-    mass = torch.softmax(scores, dim=1).nan_to_num_(0.0)  # a pool of padding alone has no softmax
-    return np.asarray(mass.mul_(inside[:, None]).numpy(), np.float32)
+    shares, mixed = proposals.shares, _sum(weighed.experts, proposals.shares)
+    inside = np.minimum(mixed.sum(axis=1), np.float32(1))
+    scores = np.log(mixed + np.float32(TINY))
+    scores += _sum(weighed.agreement, np.log(shares + gates.floor))
+    scores += _sum(weighed.labels, proposals.ratios)
+    scores[~proposals.allowed] = -np.inf
+    top = scores.max(axis=1, initial=-np.inf, keepdims=True)
+    mass = np.exp(scores - np.where(np.isfinite(top), top, np.float32(0)))
+    total = mass.sum(axis=1, keepdims=True)  # a pool of padding alone has no mass
+    mass *= np.divide(inside[:, None], total, out=np.zeros_like(total), where=total > 0)
+    return np.asarray(mass, np.float32)
+
+
+def _sum(weights: Float32, values: Float32) -> Float32:
+    """float32[B, C], the sums over E of float32[B, E] times float32[B, E, C]."""
+    return np.asarray((weights[:, None, :] @ values)[:, 0], np.float32)

@@ -8,15 +8,10 @@ from dataclasses import dataclass, field
 from threading import local
 
 import numpy as np
-import torch
 from reasonrec_profile.api import Expert
 from scipy import sparse
-from torch import Tensor
 
 from reasonrec_core.types import Bool, Float32, Int32, Observation, indptr_of
-
-FEW = 16
-"""Queries up to which torch takes the product: it keeps to `devices.one_thread`; for many, numpy's is faster."""
 
 
 @dataclass
@@ -46,14 +41,14 @@ class ItemCache:
     """The items under one observation.
 
     Attributes:
-        tables: per network float[n, d], item vectors.
+        tables: per network float32[n, d], item vectors.
         vectors: float32[M d + 1, n], see `SequenceModel.tables`.
         links: per item-to-item expert float32 CSR[n, n], without items that cannot be seen now.
         sets: per inferred field int32[n], the set of labels that each item shows (`LabelSets.members`).
         popular: int32[n], all items, the most popular first.
     """
 
-    tables: tuple[Tensor, ...]
+    tables: tuple[Float32, ...]
     vectors: Float32
     links: tuple[sparse.csr_matrix, ...]
     sets: tuple[Int32, ...]
@@ -78,10 +73,7 @@ class ItemCache:
     def logits(self, states: Float32, out: Float32) -> Float32:
         """float32[B, n] for float32[B, M d] states, in ``out``."""
         rows = np.concatenate([states, np.ones((len(states), 1), np.float32)], axis=1)
-        if len(states) > FEW:
-            return np.matmul(rows, self.vectors, out=out)
-        torch.mm(torch.from_numpy(rows), torch.from_numpy(self.vectors), out=torch.from_numpy(out))
-        return out
+        return np.matmul(rows, self.vectors, out=out)
 
 
 def keep_visible(link: Expert, observation: Observation) -> sparse.csr_matrix:

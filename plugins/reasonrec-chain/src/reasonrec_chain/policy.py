@@ -10,20 +10,18 @@ from typing import ClassVar, Self
 
 import numpy as np
 from reasonrec_profile.api import HistoryWeights
-from reasonrec_torch.devices import one_thread
 from scipy import sparse
 
 from reasonrec_chain.attribution import attribute_entries
 from reasonrec_chain.config import ChainConfig
 from reasonrec_chain.deliberate import deliberate_chunk, rank_mass
-from reasonrec_chain.fit_masses import fit_masses
-from reasonrec_chain.fitting import fit_chain, refit_chain
 from reasonrec_chain.infer import infer
 from reasonrec_chain.model import ChainModel
 from reasonrec_chain.new_items import GrowingChain
 from reasonrec_chain.predictive import compute_distribution, compute_evidence, draw_samples
 from reasonrec_chain.propose import choose_chunk_size
 from reasonrec_chain.storage import read_chain, write_chain
+from reasonrec_chain.threads import one_thread
 from reasonrec_chain.verbalise import verbalise_steps
 from reasonrec_core.components import EditablePolicy, FitData
 from reasonrec_core.data.catalog import Catalog
@@ -60,16 +58,22 @@ class Chain(EditablePolicy[ChainConfig]):
 
     def fit(self, data: FitData) -> None:
         """Count, train, and fit the gates on ``data.valid`` (without it the experts count alike)."""
+        from reasonrec_chain.fitting import fit_chain  # answering needs no torch
+
         self._growing = GrowingChain(self.config, fit_chain(self.config, data), data.catalog)
 
     def refit(self, data: FitData) -> Self:
         """Count and train again in ``data.train``, for as many epochs as validation chose; the gates stay."""
+        from reasonrec_chain.fitting import refit_chain
+
         again = type(self)(self.config)
         again._growing = GrowingChain(self.config, refit_chain(self.config, self.model, data), data.catalog)
         return again
 
     def fit_masses(self, data: FitData) -> None:
         """Fit only how likely items outside the pool are, to ``data.valid``; no ranking changes."""
+        from reasonrec_chain.fit_masses import fit_masses
+
         model = fit_masses(self._ready.latest, self.config, data)
         self._growing = GrowingChain(self.config, model, data.catalog)
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy, deepcopy
 from dataclasses import replace
 
 import numpy as np
-import torch
 from reasonrec_profile.api import HistoryWeights
-from reasonrec_torch.history_encoder import EncoderLayer, HistoryEncoder
-from torch import Tensor, nn
 
 from reasonrec_chain.deliberate import ChunkResult, deliberate_chunks
 from reasonrec_chain.gating import compute_facts
 from reasonrec_chain.item_cache import ItemCache
 from reasonrec_chain.model import ChainModel
-from reasonrec_chain.network import Network
+from reasonrec_chain.network_arrays import NetworkArrays
 from reasonrec_chain.out_of_pool import OutOfPoolShares
 from reasonrec_core.errors import PluginError
 from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
@@ -97,7 +93,7 @@ def _drawn(model: ChainModel, cache: ItemCache, passes: int, seed: int) -> Itera
     networks = model.experts.sequence.networks
     if len(networks) == 1:
         for number in range(passes):
-            yield _with(model, draw_dropout(networks[0], seed, number)), cache
+            yield _with(model, networks[0].draw_dropout(seed, number)), cache
         return
     low = 0
     for network, table in zip(networks, cache.tables, strict=True):
@@ -108,37 +104,6 @@ def _drawn(model: ChainModel, cache: ItemCache, passes: int, seed: int) -> Itera
         low = high
 
 
-def _with(model: ChainModel, network: Network) -> ChainModel:
+def _with(model: ChainModel, network: NetworkArrays) -> ChainModel:
     experts = model.experts
     return replace(model, experts=replace(experts, sequence=replace(experts.sequence, networks=(network,))))
-
-
-def draw_dropout(network: Network, seed: int, number: int) -> Network:
-    """The same network with one drawn mask in every place where training drops units; the item table is shared."""
-    random = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, number]).generate_state(1)[0]))
-    histories: HistoryEncoder = deepcopy(network.histories)
-    rate, width = histories.rate, network.config.dimensions
-
-    def mask(size: int) -> Tensor:
-        return (torch.rand(size, generator=random) >= rate).float() / (1.0 - rate)
-
-    _times(histories.norm, mask(width))
-    for layer in histories.layers:
-        assert isinstance(layer, EncoderLayer)
-        looked = mask(width)
-        for part in (layer.attention, layer.filter):
-            if part is not None:
-                _times(part, looked)
-        hidden = mask(layer.narrow.in_features)
-        layer.narrow.weight.data *= hidden
-        _times(layer.narrow, mask(width))
-    twin = copy(network)
-    twin.__dict__["_modules"] = {**network._modules, "histories": histories}
-    return twin
-
-
-def _times(module: nn.Module, mask: Tensor) -> None:
-    def masked(module: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> Tensor:
-        return out * mask
-
-    module.register_forward_hook(masked)

@@ -5,23 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from reasonrec_profile.api import HistoryWeights, ItemField
-from reasonrec_torch.feature_projection import FeatureProjection, make_item_tensors
-from reasonrec_torch.next_item import last_states
+from reasonrec_torch.item_features import FeatureProjection, make_item_inputs
 from scipy import sparse
 
-from reasonrec_chain.network import Network
+from reasonrec_chain.network_arrays import NetworkArrays
 from reasonrec_core.types import Float32, History, Observation, indptr_of
 
 COUNTS_IN_FULL = 0.5
 """A history entry that counts for less is not read."""
-Tables = tuple[torch.Tensor, ...]
+Tables = tuple[Float32, ...]
 
 
 @dataclass(frozen=True)
 class SequenceModel:
-    """Networks in evaluation mode, on the CPU.
+    """Networks as arrays.
 
     Several networks that differ in their seed answer by the mean of their logits, which is one product with their
     tables side by side (a deep ensemble; Lakshminarayanan et al., 2017).
@@ -33,43 +31,41 @@ class SequenceModel:
         fields: whose labels the networks read and infer.
     """
 
-    networks: tuple[Network, ...]
+    networks: tuple[NetworkArrays, ...]
     views: tuple[FeatureProjection, ...]
     counts: Float32
     fields: tuple[ItemField, ...]
 
-    @torch.no_grad()
     def tables(self, observation: Observation) -> tuple[Tables, Float32]:
         """The items as ``observation`` shows them.
 
         Returns:
-            per network float[n, d]; and float32[M d + 1, n], of whose product with states (and a 1 below them) the
+            per network float32[n, d]; and float32[M d + 1, n], of whose product with states (and a 1 below them) the
             mean logits come: all vectors / M and, as last row, the mean biases.
         """
         members = tuple(list_shown_labels(field, observation) for field in self.fields)
-        inputs = make_item_tensors(self.counts, self.views, members, observation)
-        made = [network.items(inputs) for network in self.networks]
-        columns = [vectors for vectors, _ in made] + [torch.stack([bias for _, bias in made], dim=1).sum(1, True)]
-        joint = torch.cat(columns, dim=1).T.contiguous() / len(made)
-        return tuple(vectors for vectors, _ in made), joint.numpy()
+        inputs = make_item_inputs(self.counts, self.views, members, observation)
+        made = [network.table(inputs) for network in self.networks]
+        rows = [vectors.T for vectors, _ in made] + [np.sum([bias for _, bias in made], axis=0, dtype=np.float32)[None]]
+        joint = np.concatenate(rows)
+        joint /= np.float32(len(made))
+        return tuple(vectors for vectors, _ in made), joint
 
     def states(self, evidence: HistoryWeights, tables: Tables) -> Float32:
         """float32[B, M d] after each history, as each network sees it; all zero where nothing counts."""
-        history, config = select_history(evidence), self.networks[0].config
+        history = select_history(evidence)
         if not len(history):
-            return np.zeros((0, len(self.networks) * config.dimensions), np.float32)
-        pairs = zip(self.networks, tables, strict=True)
-        parts = [last_states(network, table, history, config.max_history) for network, table in pairs]
+            return np.zeros((0, len(self.networks) * self.networks[0].config.dimensions), np.float32)
+        parts = [each.last_states(table, history) for each, table in zip(self.networks, tables, strict=True)]
         found = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
         found[history.lengths == 0] = 0.0
         return found
 
-    @torch.no_grad()
     def beliefs(self, states: Float32) -> tuple[Float32, ...]:
         """Per field float32[B, L], P(label of the next item)."""
-        parts = torch.from_numpy(states).chunk(len(self.networks), dim=1)
+        parts = np.split(states, len(self.networks), axis=1)
         every = [network.beliefs(part) for network, part in zip(self.networks, parts, strict=True)]
-        return tuple(torch.stack(field).exp().mean(dim=0).numpy() for field in zip(*every, strict=True))
+        return tuple(np.mean(field, axis=0, dtype=np.float32) for field in zip(*every, strict=True))
 
 
 def list_shown_labels(field: ItemField, observation: Observation) -> sparse.csr_matrix:

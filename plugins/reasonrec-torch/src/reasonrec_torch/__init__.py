@@ -1,4 +1,5 @@
 """What neural recommenders share: a trainer, ragged batches, losses, item tables that grow, files without pickle.
 
-Importing this package, its `config`, `curriculum`, `pretrained` or `weights` imports no torch.
+Importing this package, its `config`, `curriculum`, `encoder_arrays`, `item_features`, `pretrained`, `ragged` or
+`weights` imports no torch.
 """

@@ -12,24 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reasonrec_torch.encoder_arrays import make_low_pass
 from reasonrec_torch.item_encoder import SPREAD
-
-
-def make_low_pass(length: int, components: int) -> Tensor:
-    """float[length, length]: row t gives, at position t, the ``components`` lowest frequencies of positions 0..t.
-
-    The discrete Fourier transform of each prefix, cut and inverted at its end: a causal form of the frequency filter
-    of BSARec (Shin et al., AAAI 2024, equation 7), whose transform of the whole row would let a position see what
-    follows it.
-    """
-    filters = torch.zeros(length, length, dtype=torch.float64)
-    for last in range(length):
-        n = last + 1
-        spectrum = torch.fft.fft(torch.eye(n, dtype=torch.float64), dim=0)
-        frequency = torch.minimum(torch.arange(n), n - torch.arange(n))
-        spectrum[frequency >= components] = 0
-        filters[last, :n] = torch.fft.ifft(spectrum, dim=0).real[-1]
-    return filters.float()
 
 
 def pick_positions(x: Tensor, at: Tensor | None) -> Tensor:
@@ -43,7 +27,7 @@ class FrequencyFilter(nn.Module):
     def __init__(self, dimensions: int, length: int, components: int) -> None:
         super().__init__()
         self.rest = nn.Parameter(torch.full((dimensions,), math.sqrt(0.5)))
-        self.register_buffer("filters", make_low_pass(length, components), persistent=False)
+        self.register_buffer("filters", torch.from_numpy(make_low_pass(length, components)), persistent=False)
 
     def forward(self, x: Tensor, at: Tensor | None = None) -> Tensor:
         """float[B, L, d] for float[B, L, d]; with int64[B] positions ``at`` float[B, 1, d], what comes out there."""
