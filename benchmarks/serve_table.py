@@ -5,8 +5,8 @@
     python benchmarks/serve_table.py RUN [--seconds 20] [--soak 1200] > serve_table.txt
 
 About 6 minutes without the soaks, on a machine that does nothing else; twice ``--soak`` seconds more with them (0
-leaves them out). Capacity is the highest rate at which 95 % are answered within 50 ms. The first soak asks 80 % of that for
-the whole time and looks at each worker's memory every 10 seconds; the second kills a worker with ``kill -9`` each
+leaves them out). Capacity is the highest rate at which 95 % are answered within 50 ms. The first soak asks 80 % of
+that for the whole time and looks at each worker's memory every 10 seconds; the second kills a worker with ``kill -9`` each
 minute, and a fifth of its requests are events, each of which is looked for at the end. The generator
 (`benchmarks/load.py`) uses the same cores as the server.
 """
