@@ -6,8 +6,8 @@
 
 About 6 minutes without the soaks, on a machine that does nothing else; twice ``--soak`` seconds more with them (0
 leaves them out). Capacity is the highest rate at which 95 % are answered within 50 ms. The first soak asks 80 % of
-that for the whole time and looks at each worker's memory every 10 seconds; the second kills a worker with ``kill -9`` each
-minute, and a fifth of its requests are events, each of which is looked for at the end. The generator
+that for the whole time and looks at each worker's memory every 10 seconds; the second kills a worker with ``kill -9``
+each minute, and a fifth of its requests are events, each of which is looked for at the end. The generator
 (`benchmarks/load.py`) uses the same cores as the server.
 """
 
