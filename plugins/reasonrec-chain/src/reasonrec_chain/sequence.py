@@ -46,7 +46,9 @@ class SequenceModel:
         members = tuple(list_shown_labels(field, observation) for field in self.fields)
         inputs = make_item_inputs(self.counts, self.views, members, observation)
         made = [network.table(inputs) for network in self.networks]
-        rows = [vectors.T for vectors, _ in made] + [np.sum([bias for _, bias in made], axis=0, dtype=np.float32)[None]]
+        rows = [vectors.T for vectors, _ in made] + [
+            np.stack([bias for _, bias in made]).sum(axis=0, keepdims=True, dtype=np.float32)
+        ]
         joint = np.concatenate(rows)
         joint /= np.float32(len(made))
         return tuple(vectors for vectors, _ in made), joint

@@ -57,7 +57,7 @@ class Norm:
 
     def __call__(self, x: Float32) -> Float32:
         """float32[..., d] of the same."""
-        out = x - x.mean(axis=-1, keepdims=True)
+        out: Float32 = x - x.mean(axis=-1, keepdims=True)
         spread = np.einsum("...d,...d->...", out, out)[..., None]
         spread /= np.float32(x.shape[-1])
         spread += EPSILON
@@ -106,7 +106,7 @@ class LayerArrays:
     def __call__(self, x: Float32, at: Int64 | None, masks: LayerMasks | None) -> Float32:
         """float32[B, L, d] for float32[B, L, d]; with int64[B] positions ``at`` float32[B, 1, d], those alone."""
         there = x if at is None else x[np.arange(len(x)), at][:, None]
-        looked = np.float32(0)
+        looked: Float32 = np.zeros(1, np.float32)
         if self.share < 1:
             seen = self._attend(x, there, at)
             looked = looked + (1 - self.share) * (seen if masks is None else seen * masks.looked)
