@@ -11,7 +11,8 @@ import torch
 from reasonrec_torch.batching import TrainingSequences
 from reasonrec_torch.config import TrainerConfig, train_as_long
 from reasonrec_torch.devices import one_thread, seeded
-from reasonrec_torch.feature_projection import FeatureProjection, make_item_tensors
+from reasonrec_torch.feature_projection import make_item_tensors
+from reasonrec_torch.item_features import FeatureProjection
 from reasonrec_torch.losses import make_softmax
 from reasonrec_torch.next_item import last_states, next_item_figure
 from reasonrec_torch.storage import put_module, read_tensors, under, write_tensors
