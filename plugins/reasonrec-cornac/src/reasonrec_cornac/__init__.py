@@ -1,0 +1,1 @@
+"""Models of the Cornac library as ReasonRec delegates."""

@@ -1,0 +1,18 @@
+"""What this plugin offers; importing it imports no library."""
+
+from __future__ import annotations
+
+from reasonrec_core.hookspecs import ComponentSpec, hookimpl
+
+
+@hookimpl
+def reasonrec_delegates() -> list[ComponentSpec]:
+    """One delegate for all of Cornac's models of users and items."""
+    return [
+        ComponentSpec(
+            "cornac",
+            "reasonrec_cornac.delegate:CornacDelegate",
+            "Any of Cornac's models of users and items, by name",
+            ("sequential", "direct"),
+        )
+    ]

@@ -1,0 +1,105 @@
+"""Cornac's models pass the suite of delegates, come back from plain arrays, and refuse plainly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from reasonrec_cornac.delegate import CornacConfig, CornacDelegate
+
+from reasonrec_core.builtin.popularity import Popularity
+from reasonrec_core.components import Delegate
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.evaluate import evaluate_ranking
+from reasonrec_core.testing import DelegateConformance
+from reasonrec_core.testing.tiny import N_ITEMS, Tiny, tiny
+
+BPR = {"model": "BPR", "parameters": {"k": 16, "max_iter": 200, "learning_rate": 0.05}}
+OTHERS: tuple[dict[str, Any], ...] = (
+    {"model": "VAECF", "parameters": {"k": 8, "n_epochs": 20, "autoencoder_structure": [16]}},
+    {"model": "ItemKNN", "parameters": {"similarity": "cosine"}},
+    {"model": "EASE"},
+    {"model": "MF", "parameters": {"k": 8, "max_iter": 20}},
+    {"model": "HPF", "parameters": {"k": 8, "max_iter": 20}},
+    {"model": "MostPop"},
+)
+
+
+class TestFactors(DelegateConformance):
+    component = "cornac"
+    settings = BPR
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    return tiny(tmp_path_factory.mktemp("world"))
+
+
+def make(world: Tiny, settings: dict[str, Any]) -> CornacDelegate:
+    delegate = CornacDelegate(CornacConfig.model_validate(settings))
+    delegate.fit(world.fit)
+    return delegate
+
+
+def ndcg(delegate: Delegate[Any], world: Tiny) -> float:
+    def answer(batch: Any) -> Any:
+        return delegate.recommend(batch, world.observation(batch))
+
+    return evaluate_ranking(answer, world.test, (10,), n_items=N_ITEMS).values["NDCG@10"]
+
+
+@pytest.mark.parametrize("settings", [BPR, *OTHERS], ids=lambda each: str(each["model"]))
+def test_models_come_back_from_plain_arrays(settings: dict[str, Any], world: Tiny, tmp_path: Path) -> None:
+    delegate = make(world, settings)
+    delegate.save(tmp_path)
+    assert not list(tmp_path.rglob("*.pkl"))
+    batch = world.test.queries
+    again = CornacDelegate.load(tmp_path, world.dataset.catalog).score(batch, world.observation(batch))
+    np.testing.assert_allclose(again, delegate.score(batch, world.observation(batch)), rtol=1e-4, atol=1e-5)
+
+
+def test_factors_beat_popularity(world: Tiny) -> None:
+    popular = Popularity(Popularity.Config())
+    popular.fit(world.fit)
+    assert ndcg(make(world, BPR), world) > 1.1 * ndcg(popular, world)
+
+
+def test_somebody_new_is_answered_like_those_with_the_same_items(world: Tiny) -> None:
+    delegate, batch = make(world, BPR | {"neighbours": 1}), world.fit.valid.queries  # type: ignore[union-attr]
+    new = replace(batch, users=np.full(len(batch), -1, np.int32))
+    seen = world.observation(batch)
+    known, unknown = delegate.score(batch, seen), delegate.score(new, seen)
+    equal = np.isclose(known, unknown, rtol=1e-4).all(1)
+    assert equal.mean() > 0.9  # the nearest to one's own training items is oneself
+
+
+def test_ratings_are_learned_from_where_asked_for(world: Tiny) -> None:
+    train = world.fit.train
+    rated = replace(world.fit, train=replace(train, values=(1 + 4 * (train.items % 2)).astype(np.float32)))
+    delegate = CornacDelegate(CornacConfig(model="BaselineOnly", values=True))
+    delegate.fit(rated)
+    batch = world.test.queries
+    scores = delegate.score(batch, world.observation(batch)).mean(0)
+    had = np.isin(np.arange(N_ITEMS), train.items)
+    assert scores[1::2][had[1::2]].min() > scores[::2][had[::2]].max()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model": "BRP"}, "Did you mean 'BPR'"),
+        ({"model": "GRU4Rec"}, "no model of users and items called 'GRU4Rec'"),
+        ({"model": "BPR", "parameters": {"kk": 3}}, "BPR has no parameter 'kk'"),
+        ({"model": "VBPR"}, "VBPR cannot be used here"),
+        ({"model": "FaissANN"}, "FaissANN cannot be used here"),
+        ({"model": "MF", "values": True}, "no values"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings: dict[str, Any], message: str, world: Tiny) -> None:
+    bare = replace(world.fit, train=replace(world.fit.train, values=None))
+    delegate = CornacDelegate(CornacConfig.model_validate(settings))
+    with pytest.raises(ConfigError, match=message):
+        delegate.fit(bare)
