@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from model_protocols import Bench, prepare, reads_content
+from model_protocols import METRICS, Bench, prepare, reads_content
 from progress import tell
 from threadpoolctl import threadpool_limits
 
@@ -161,7 +161,7 @@ def compare(options: argparse.Namespace) -> None:
             files = [options.work / row["queries"] / f"{part}.npz" for row in rows if part in row]
             found = [read_arrays(file) for file in files if file.is_file()]
             means.append({m: np.mean([f[m] for f in found], axis=0) for m in found[0]} if found else {})
-        for metric in sorted(means[0].keys() & means[1].keys()):
+        for metric in [m for m in METRICS["leave-one-out"] + METRICS["published parts"] if all(m in x for x in means)]:
             gap = means[0][metric] - means[1][metric]
             rng = np.random.default_rng(0)
             drawn = [gap[rng.integers(0, len(gap), len(gap))].mean() for _ in range(DRAWS)]
