@@ -29,7 +29,7 @@ def service(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Recommender
 
 def test_every_way_gives_other_items_with_what_they_share(service: Recommender) -> None:
     catalog = service.dataset.catalog
-    assert service.neighbours.ways == ("implicit-als", "together", "content", "transitions")
+    assert service.neighbours.ways == ("together", "implicit-als", "content", "transitions")
     for way in service.neighbours.ways:
         found = service.similar("item-05", k=6, by=way)
         assert (found.id, found.title, found.by) == ("item-05", catalog.titles[catalog.find("item-05")], way)

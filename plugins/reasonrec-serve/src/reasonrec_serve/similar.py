@@ -93,14 +93,15 @@ class ItemNeighbours:
     def ways(self) -> tuple[str, ...]:
         """What items can be compared by, the best first.
 
-        Learned vectors before counts, counts before content: what people did tells more than what is written on items,
-        and vectors tell it of pairs, too, that nobody took.
+        The policy's vectors, what was taken together, delegates' vectors, content, delegates: in this order they found
+        what people chose next (benchmarks/results/similar.md).
         """
         agent = self.agent
-        parts = [*([agent.policy] if agent.policy else []), *agent.delegates.values()]
-        with_vectors = [each.label for each in parts if isinstance(each.part, ItemVectorSource)]
-        content = [CONTENT] if self.service.likeness else []
-        return (*with_vectors, TOGETHER, *content, *(label for label in agent.delegates if label not in with_vectors))
+        known = [agent.policy.label] if agent.policy and isinstance(agent.policy.part, ItemVectorSource) else []
+        known += [TOGETHER]
+        known += [label for label, each in agent.delegates.items() if isinstance(each.part, ItemVectorSource)]
+        known += [CONTENT] if self.service.likeness else []
+        return tuple(dict.fromkeys([*known, *agent.delegates]))
 
     def find(self, item: Id, k: int, by: str | None, request: Request) -> Similar:
         """The ``k`` items that are most like one; see `Recommender.similar`."""
