@@ -65,7 +65,7 @@ def test_vectors_are_those_of_the_component(service: Recommender) -> None:
     at = service.dataset.catalog.find("item-05")
     alike = vectors @ vectors[at]
     alike[at] = -1
-    first = service.similar("item-05", k=1).items[0]
+    first = service.similar("item-05", k=1, by="implicit-als").items[0]
     assert service.dataset.catalog.find(first.id) == int(alike.argmax())
     assert first.score == pytest.approx(float(alike.max()), rel=1e-5)
 
@@ -77,7 +77,7 @@ def test_limits_hold(service: Recommender) -> None:
     assert [item.id for item in some.items] == [each for each in whole[2:7] if brand[each] in ("Acorn", "Birch")][:3]
     nothing = service.similar("item-05", only=["item-05", "gone"])
     assert (nothing.items, nothing.skipped) == ((), {"only": 1})
-    assert nothing.notes == ("No allowed item is similar by implicit-als.",)
+    assert nothing.notes == ("No allowed item is similar by together.",)
 
 
 def test_what_nobody_took_is_compared_by_content(service: Recommender) -> None:
