@@ -204,16 +204,20 @@ def make_table(kept: dict[str, Any]) -> str:
                 for system, values in found["systems"].items():
                     if system == "student" or variant == "distilled":
                         lines.append(make_row(variant, system, found, values))
-            for variant, found in variants.items():
-                if other := found.get("student to other student"):
-                    told = ", ".join(
-                        "{m} {change:+.1%} ({low:+.1%} to {high:+.1%})".format(m=m, **other[m]) for m in METRICS
-                    )
-                    lines += ["", f"{variant} against {json.dumps(found['against'])}, paired: {told}."]
+            lines += [line for variant, found in variants.items() for line in compare_students(variant, found)]
             dates = sorted({found["date"] for found in variants.values()})
             spent = ", ".join(f"{variant} {found['fit_seconds']:.0f} s" for variant, found in variants.items())
             lines += ["", f"{', '.join(dates)}. Processor seconds of fitting: {spent}.", ""]
     return "\n".join(lines)
+
+
+def compare_students(variant: str, found: dict[str, Any]) -> list[str]:
+    """How far a student is from another one, where there is one."""
+    if not (other := found.get("student to other student")):
+        return []
+    than = json.dumps(found["against"]) if found["against"] else "the defaults"
+    told = ", ".join("{m} {change:+.1%} ({low:+.1%} to {high:+.1%})".format(m=m, **other[m]) for m in METRICS)
+    return ["", f"{variant} against {than}, paired: {told}."]
 
 
 def make_row(variant: str, system: str, found: dict[str, Any], values: dict[str, float]) -> str:

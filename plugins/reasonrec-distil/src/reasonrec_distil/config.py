@@ -22,7 +22,7 @@ class DistilTraining(TrainerConfig):
     order: Literal["plain", "easy-to-hard"] = Field(
         "plain",
         description="Learn the teacher's shares alone, or those first and then the order of its best items"
-        " (after HetComp). The latter is off until it has been compared on real data.",
+        " (after HetComp). On H&M data the latter made no significant difference.",
     )
 
 
