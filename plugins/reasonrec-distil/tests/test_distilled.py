@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reasonrec_distil.config import DistilledConfig
 from reasonrec_distil.delegate import Distilled
-from reasonrec_distil.histories import draw_histories
+from reasonrec_distil.histories import draw_histories, extend_histories
 from reasonrec_distil.network import StudentNetwork, export_student, order_loss
 from reasonrec_distil.teacher import TeacherLists, ask_policy, merge_rankings
 from reasonrec_distil.training_rows import read_newest
@@ -171,7 +171,7 @@ def test_histories_are_parts_of_the_log(sizes: list[int], count: int, longest: i
     users = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
     train = Interactions(users, np.arange(len(users), dtype=np.int32), np.zeros(len(users), np.int64))
     asked = draw_histories(train, len(sizes), count, longest, seed)
-    assert len(asked) == min(count, 4 * len(train))
+    assert len(asked) == min(count, 2 * len(train))
     last = np.cumsum(sizes) - 1
     for row in range(len(asked)):
         items = asked.row(row)
@@ -179,6 +179,23 @@ def test_histories_are_parts_of_the_log(sizes: list[int], count: int, longest: i
         assert (np.diff(items) > 0).all(), "the order of the log"
         assert len(set(users[items])) == 1
         assert items[-1] in last, "what came next is not known"
+        size = min(sizes[users[items[-1]]], longest)
+        assert len(items) < size or size == 1, "validation asks about whole ones"
+
+
+def test_histories_go_on_with_what_the_teacher_answers() -> None:
+    history = History.of([[1, 2], [3], [4, 5, 6]])
+    items = np.array([[7, 8], [9, -1], [-1, -1]], np.int32)
+    drawn = {7: 0, 8: 0}
+    for seed in range(400):
+        shares = np.array([[0.25, 0.75], [1, 0], [0, 0]], np.float32)
+        longer = extend_histories(history, items, shares, seed)
+        assert longer.row(0)[:2].tolist() == [1, 2]
+        assert longer.row(1).tolist() == [3, 9]
+        assert longer.row(2).tolist() == [4, 5, 6], "the teacher has no answer"
+        assert len(longer.times) == len(longer.items)
+        drawn[int(longer.row(0)[2])] += 1
+    assert drawn[8] / 400 == pytest.approx(0.75, abs=0.07)
 
 
 def test_lists_are_merged_by_importance() -> None:

@@ -12,7 +12,7 @@ from reasonrec_core.components import FitData
 from reasonrec_core.io import content_hash, read_arrays, write_arrays
 from reasonrec_core.types import History, Int32
 from reasonrec_distil.config import DistilledConfig
-from reasonrec_distil.histories import draw_histories, list_single_items
+from reasonrec_distil.histories import draw_histories, extend_histories, list_single_items
 from reasonrec_distil.teacher import Answer, TeacherLists, collect_lists
 
 FILE = "teacher.npz"
@@ -37,11 +37,12 @@ class HistoryRows(TrainingRows):
 def collect_rows(
     answer: Answer, config: DistilledConfig, data: FitData, batch: int
 ) -> tuple[TeacherLists, HistoryRows]:
-    """What the teacher answers to each item alone, and all that is learned from.
+    """What the teacher answers to each item alone, and all that is learned from: histories with items missing, and
+    the same with an item after them that the teacher answered.
 
     The answers are kept in `FitData.workdir`, so that an interrupted fit asks once.
     """
-    asked = draw_histories(data.train, data.n_users, config.histories, config.max_history, data.seed)
+    asked = draw_histories(data.train, data.n_users, -(-config.histories // 2), config.max_history, data.seed)
     kept = None if data.workdir is None else data.workdir / FILE
     given = config.model_dump(mode="json", exclude={"training"})
     key = content_hash(given, asked.indptr.tobytes(), asked.items.tobytes())
@@ -49,13 +50,19 @@ def collect_rows(
     if found is None:
         single = list_single_items(len(data.catalog) if config.links else 0)
         links = collect_lists(answer, single, max(config.links, 1), data, "ask the teacher about items")
-        found = links, collect_lists(answer, asked, config.depth, data, "ask the teacher about histories")
+        first = collect_lists(answer, asked, config.depth, data, "ask the teacher about histories")
+        longer = extend_histories(asked, first.items, first.shares, data.seed)
+        second = collect_lists(answer, longer, config.depth, data, "ask the teacher about longer histories")
+        joined = (np.concatenate(pair) for pair in ((first.items, second.items), (first.shares, second.shares)))
+        found = links, TeacherLists(*joined)
         if kept is not None:
             _write_answers(kept, key, *found)
     links, lists = found
     if not config.links:
         links = TeacherLists(np.empty((len(data.catalog), 0), np.int32), np.empty((len(data.catalog), 0), np.float32))
-    arrays = {"read": read_newest(asked, config.max_history), "items": lists.items, "shares": lists.shares}
+    longer = extend_histories(asked, lists.items[: len(asked)], lists.shares[: len(asked)], data.seed)
+    read = np.concatenate([read_newest(each, config.max_history) for each in (asked, longer)])
+    arrays = {"read": read, "items": lists.items, "shares": lists.shares}
     return links, HistoryRows(arrays, config, batch)
 
 
