@@ -53,8 +53,8 @@ def collect_rows(
         first = collect_lists(answer, asked, config.depth, data, "ask the teacher about histories")
         longer = extend_histories(asked, first.items, first.shares, data.seed)
         second = collect_lists(answer, longer, config.depth, data, "ask the teacher about longer histories")
-        joined = (np.concatenate(pair) for pair in ((first.items, second.items), (first.shares, second.shares)))
-        found = links, TeacherLists(*joined)
+        items, shares = np.concatenate([first.items, second.items]), np.concatenate([first.shares, second.shares])
+        found = links, TeacherLists(items, shares)
         if kept is not None:
             _write_answers(kept, key, *found)
     links, lists = found
