@@ -14,7 +14,7 @@ from reasonrec_core.pipeline.predict import CHUNK
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import EXPLORED, CalibrationData, Router, RouterConfig, Signals
 from reasonrec_core.routing.budget import RelativeDifference, share_for_loss, share_for_time, share_for_tokens
-from reasonrec_core.routing.config import BEST, FREE
+from reasonrec_core.routing.config import BEST, FREE, GOALS
 from reasonrec_core.types import Bool, Int64, Task, Uncertainty, format_percent
 
 NEXT = 4096
@@ -76,7 +76,8 @@ class GoalSearch:
         cheaper = None if self.data.costs is None else made.cheaper(self.data.costs, share)
         if cheaper is None:
             return made, goal
-        share, goal = self._find_share(cheaper, tests)
+        goals = {name: getattr(router.config, name) for name in GOALS}  # what was fitted has a share for its goal
+        share, goal = self._find_share(kind(cheaper.config.model_copy(update=goals)), tests)
         return kind(cheaper.config.at(share)).fit(seen), goal
 
     def _rate(self, made: Router[Any], goal: Goal) -> tuple[float, float]:

@@ -140,3 +140,21 @@ def test_whoever_cannot_be_consulted_leaves_the_policys_answer(tmp_path: Path) -
     assert "popularity did not answer (no memory left)" in after.decisions.reason[row]
     assert before.deliberation is not None
     assert before.deliberation.steps[row]
+
+
+@pytest.mark.parametrize("goal", [{"goal": "free"}, {"max_loss": 0.9}])
+def test_the_goal_holds_where_nobody_is_worth_asking_first(
+    goal: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reasonrec_routers.deferral import DeferralRouter
+
+    def without_asking(self: DeferralRouter, *_: object) -> DeferralRouter:
+        return DeferralRouter(self.config.model_copy(update={"answer_features": "none"}))
+
+    monkeypatch.setattr(DeferralRouter, "cheaper", without_asking)
+    make_catalogue(tmp_path / "data", SynthConfig(users=300, items=40, image_size=32), silent)
+    tree = shop_pipeline(tmp_path / "data", {"kind": "deferral", **goal})
+    agent = fit_pipeline(check_config(tree, "shop.toml"), tmp_path / "run", Registry.discover(), silent).agent
+    (router,) = agent.routers.values()
+    assert router.config.answer_features == "none"
+    assert router.report["goal"]["goal"] == ("free" if "goal" in goal else "max_loss")
