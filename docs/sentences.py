@@ -5,7 +5,7 @@ python docs/sentences.py --kind error      # one kind
 python docs/sentences.py --out page.md     # into a file
 
 They are read from the code: every text of three words or more that is not a docstring, the docstrings of commands, and
-what the templates of the report show. What is filled in stands as {}.
+what the templates of the report and the scripts of the pages show. What is filled in stands as {}.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ KINDS = {
 """Kinds by the name of the call that a text is given to; everything else is "text"."""
 WORDS = 3
 """A text of fewer words is a name, a key or a unit."""
+MEANT = 12
+"""A text of fewer letters may stand in any sentence by chance."""
 
 
 class Sentence(NamedTuple):
@@ -52,6 +54,8 @@ def collect_sentences() -> list[Sentence]:
                     found += read_module(path)
             for path in sorted(folder.rglob("*.j2")):
                 found += read_template(path)
+            for path in sorted(each for each in folder.rglob("*.js") if "vendor" not in each.parts):
+                found += read_script(path)
     return found
 
 
@@ -114,6 +118,34 @@ def read_template(path: Path) -> Iterator[Sentence]:
         for text in re.split(r"<[^>]*>", shown):
             if len(re.findall(r"[A-Za-z]{2,}", text)) >= WORDS:
                 yield Sentence(str(path.relative_to(ROOT)), number, "page", text.strip())
+
+
+def read_script(path: Path) -> Iterator[Sentence]:
+    """What a script of a page shows: its texts without tags, names of classes and routes."""
+    script = re.sub(r"(?m)^\s*(//.*|import .*)$", "", path.read_text(encoding="utf-8"))
+    for found in re.finditer(r"`[^`]*`|\"[^\"\n]*\"", script):
+        shown = re.sub(r"=?\$\{(?:[^{}]|\{[^{}]*\})*\}", "{}", found.group()[1:-1])
+        for text in re.split(r"<[^>]*>", shown):
+            words = re.findall(r"[A-Za-z]{2,}", text)
+            if len(words) >= WORDS and " " in text.strip() and not re.search(r"\$|=>|&&|[(:]\w+[):]|\} \w+\{", text):
+                line = script.count("\n", 0, found.start()) + 1
+                yield Sentence(str(path.relative_to(ROOT)), line, "page", " ".join(text.split()))
+
+
+def find_missing(table: str, sentences: list[Sentence]) -> list[str]:
+    """What a table of sentences before and after calls "after" and no text of the code says."""
+    texts = {" ".join(each.text.split()) for each in sentences}
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    after = [row[1].strip() for row in rows if len(row) == 2 and row[0] != "before"]
+    return [said for said in after if not any(said in text or fits(said, text) for text in texts)]
+
+
+def fits(said: str, text: str) -> bool:
+    """Whether a sentence is a text of the code with its places filled in; short texts fit nothing."""
+    parts = text.split("{}")
+    if sum(map(str.isalpha, text)) <= MEANT or any(part not in said for part in parts):
+        return False
+    return re.search(".*?".join(map(re.escape, parts)), said) is not None
 
 
 def write_page(sentences: list[Sentence]) -> str:

@@ -24,7 +24,7 @@ class PopularityConfig(Settings):
         default=None,
         gt=0,
         description="Half-life: an interaction this much older than the newest one counts half. In the unit "
-        "of the log's times (seconds where the log has a clock). Empty: all count the same.",
+        "of the log's times (seconds if the log has times). Empty: all count the same.",
     )
 
 

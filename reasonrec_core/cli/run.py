@@ -150,9 +150,10 @@ class Work(list[tuple[str, bool]]):
 
     def close(self, folder: Path) -> str:
         """The closing line."""
-        seconds, reused = int(time.monotonic() - self.begin), sum(there for _, there in self)
+        first = dict(reversed(self))  # what was made and then read again was made
+        seconds, reused = int(time.monotonic() - self.begin), sum(first.values())
         took = f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
-        return f"Done in {took}: {len(self) - reused} stages made, {reused} reused. The run: {folder}"
+        return f"Done in {took}: {len(first) - reused} stages made, {reused} reused. The run: {folder}"
 
 
 def show_results(

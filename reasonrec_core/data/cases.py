@@ -82,7 +82,7 @@ def cut_sequences(dataset: Dataset, log: Interactions, n_valid: Int64, n_test: I
     long = lengths >= SHORTEST
     if not long.any():
         what = f"too little data: no user has {SHORTEST} interactions (longest sequence: {lengths.max(initial=0)})"
-        fix = 'Bring more data; where many users have one or two, split.kind = "temporal" may do.'
+        fix = 'Add more data; if many users have only one or two interactions, try split.kind = "temporal".'
         raise DataError(what, where=dataset.name, fix=fix)
     from_end = bounds[1:][log.users] - 1 - np.arange(len(log))
     parts: UInt8 = np.full(len(log), TRAIN, np.uint8)

@@ -39,9 +39,9 @@ def draw_click_split(split: Split, dataset: Dataset, *, seed: int) -> Split:
     """
     if split.test.labels is not None:
         raise DataError(
-            "the rows of this split are labelled, so that clicks are not drawn beside rankings",
+            "the rows of this split are labelled, so clicks cannot be drawn beside rankings",
             where=dataset.name,
-            fix='Ask for evaluate.tasks = ["ctr"] alone.',
+            fix='Use evaluate.tasks = ["ctr"] on its own.',
         )
     drawn = draw_direct_split(split, dataset, negatives=1, seed=seed)
     words = f"{split.protocol}; clicks: each target against one uniform item that its user never touched (seed {seed})"
@@ -80,10 +80,10 @@ def draw_candidates(cases: Cases, dataset: Dataset, negatives: int, seed: int) -
     if len(rows) and free.min() < negatives:
         worst = dataset.users.column("user_id")[int(cases.queries.users[rows[free.argmin()]])].as_py()
         raise DataError(
-            f"user {worst!r} knows all but {free.min()} of the {dataset.n_items} items; {negatives} unknown ones are "
-            "wanted beside each target",
+            f"user {worst!r} has interacted with all but {free.min()} of the {dataset.n_items} items, but each target "
+            f"needs {negatives} others",
             where=dataset.name,
-            fix=f"Ask for at most {free.min()} negatives (split.negatives, 0: no task direct; --negatives).",
+            fix=f"Ask for at most {free.min()} negatives (split.negatives, --negatives; 0 leaves out the direct task).",
         )
     drawn = np.empty((len(rows), negatives), np.int32)
     # Rejection is fast where nearly everything is free; where it is not, all items get random ranks.

@@ -16,7 +16,7 @@ from reasonrec_core.types import Bool, Int64, QueryBatch, Reviews, Task
 
 TELLING = 5
 """Reviews of fewer words ("works great") are equal by chance; one of as many or more is a copy."""
-IMPORT_FIX = "Import data with a column review (--column review=THEIRS where it is named otherwise)."
+IMPORT_FIX = "Import data with a column review (if it has another name: --column review=NAME)."
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def make_review_cases(dataset: Dataset, split: Split, part: str) -> ReviewCases:
     found = contains_keys(written[order], asked)
     latest = np.searchsorted(written[order], asked, side="right") - 1  # of the reviews of a pair
     if not found.any():
-        raise DataError(f"no target of the {part} part was reviewed", where=dataset.name, fix=IMPORT_FIX)
+        raise DataError(f"no target in the {part} part has a review", where=dataset.name, fix=IMPORT_FIX)
     queries = cases.queries.take(rows[found])
     queries = replace(queries, task=Task.EXPLAIN, candidates=cases.targets[found][:, None], k=1)
     return ReviewCases(queries, chosen.take(order[latest[found]]))

@@ -34,12 +34,12 @@ def find_source(path: Path, registry: Registry | None = None) -> str:
                 if _make_source(registry, name, {}).matches(path):
                     return name
         except PluginError as error:
-            logging.getLogger("reasonrec").warning("a data source is not asked: %s", error.message)
+            logging.getLogger("reasonrec").warning("a data source was skipped: %s", error.message)
     known = ", ".join(list_sources(registry))
     inner = [each.name for each in path.iterdir() if each.is_dir()][:3] if path.is_dir() else []
     hint = f"Name the folder that holds the files ({', '.join(inner)}?). " if inner else ""
-    said = f"{hint}Known layouts are {known}; `reasonrec plugins` says what each reads." if known else ""
-    raise DataError("no known layout of data", where=str(path), fix=f"{said} {_say_more(registry)}".strip())
+    said = f"{hint}Known layouts are {known}; `reasonrec plugins` shows what each reads." if known else ""
+    raise DataError("the layout of this data is unknown", where=str(path), fix=f"{said} {_say_more(registry)}".strip())
 
 
 def list_sources(registry: Registry | None = None) -> list[str]:
@@ -97,13 +97,13 @@ def _make_source(registry: Registry, name: str, options: Mapping[str, Any]) -> D
 def _say_more(registry: Registry) -> str:
     """What to install where nothing reads files."""
     there = any(each.distribution == READERS for each in registry.components())
-    return "" if there else f"Files are read by {READERS}: pip install {READERS}."
+    return "" if there else f"To read files: pip install {READERS}."
 
 
 def _require_path(path: Path) -> None:
     if is_dataset(path):
         fix = "Use it directly, or import what it was made from."
-        raise DataError("is a dataset already", where=str(path), fix=fix)
+        raise DataError("is already a dataset", where=str(path), fix=fix)
     if not path.exists():
         beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = did_you_mean(path.name, beside) if beside and len(beside) < 100 else None

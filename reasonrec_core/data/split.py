@@ -20,7 +20,7 @@ from reasonrec_core.types import Cases, History, Interactions, QueryBatch, Task
 
 SPLIT_FORMAT = 1
 SPLIT_MANIFEST = "split.json"
-KEEP_MORE = 'Bring more data, or leave out less: split.repeats = "keep", split.min_history = 0, no split.min_value.'
+KEEP_MORE = 'Add more data, or leave out less: split.repeats = "keep", split.min_history = 0, no split.min_value.'
 UNUSED = {"valid": 0.1, "test": 0.1, "valid_from": None, "test_from": None, "until": None, "task": None}
 """Enters the hash for settings that a splitter does not have, as when all had the same: hashes stay what they were."""
 
@@ -139,7 +139,7 @@ def _describe_repeats(rule: str, repeats: str, valid: Cases) -> str:
     if valid.labels is not None:
         return rule
     return f"{rule}; " + (
-        "targets already in the history are left out" if repeats == "drop" else "repeats stay targets"
+        "targets already in the history are left out" if repeats == "drop" else "repeated items stay targets"
     )
 
 

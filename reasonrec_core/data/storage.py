@@ -140,7 +140,7 @@ class StoredTables:
             if not path.is_file():
                 raise DataError("the file does not exist", where=str(path), fix=IMPORT_AGAIN)
             if sha256_of(path) != expected:
-                raise self.damaged(path.stem, "its SHA-256 is not the manifest's")
+                raise self.damaged(path.stem, "its SHA-256 differs from the manifest")
 
 
 def hash_table(table: pa.Table) -> str:

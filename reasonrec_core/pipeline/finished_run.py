@@ -54,8 +54,8 @@ class FinishedRun:
             served = choose(ServingCatalog.open(path))
             agent = load_agent(served, registry or Registry.discover())
         except (KeyError, TypeError, ValueError, AttributeError) as error:  # components are guarded: not theirs
-            what = f"a file of the run does not hold what it should ({described(error)})"
-            raise RunError(what, where=str(path), fix=f"Make it anew: {show_command(path)} --refit '*'.") from error
+            what = f"a file of the run is not as expected ({described(error)})"
+            raise RunError(what, where=str(path), fix=f"Create it again: {show_command(path)} --refit '*'.") from error
         return cls(served.run, load_config(path / "config.toml"), served.dataset, agent)
 
     @cached_property

@@ -142,7 +142,7 @@ def open_source(config: PipelineConfig, registry: Registry, run: RunFolder) -> D
     if not Path(data.path).exists() and kept.is_file():
         fitted = load_config(kept).data
         if fitted.model_copy(update={"path": data.path}) == data and Path(fitted.path).name == Path(data.path).name:
-            LOG.warning("%s is gone: the run's own copy of it is used", data.path)
+            LOG.warning("%s no longer exists, so the run's own copy is used", data.path)
             return Dataset.open(run.require_whole("data") / "dataset")
     return open_or_import(
         Path(data.path),

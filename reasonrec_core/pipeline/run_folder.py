@@ -132,7 +132,7 @@ class RunFolder:
         if found != FORMAT:
             newer = isinstance(found, int) and found > FORMAT
             what = f"the run has format {found}, this version of reasonrec reads format {FORMAT}"
-            fix = "Update it: pip install --upgrade reasonrec." if newer else f"Make it anew: {show_command(path)}."
+            fix = "Update it: pip install --upgrade reasonrec." if newer else f"Create it again: {show_command(path)}."
             raise RunError(what, where=str(path), fix=fix)
         return cls(path, **options)
 
@@ -228,7 +228,7 @@ class RunFolder:
         if damage:
             raise RunError(f"the stage {name} is damaged: {damage}", where=str(self.path), fix=f"Repair it: {command}.")
         if stamp is not None and identity not in {None, stamp.identity}:
-            what = f"the stage {name} was made anew and the run was not finished"
+            what = f"the stage {name} was created again, but the run was not finished"
             raise RunError(what, where=str(self.path), fix=f"Finish it: {command}.")
         return folder
 

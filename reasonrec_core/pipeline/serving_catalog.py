@@ -102,6 +102,6 @@ def map_features(folder: Path, names: list[str]) -> ObservedItems:
     for name in names:
         features[name] = read_array(path := child(folder, f"{name}.npy"), mapped=True)
         if features[name].ndim != 2 or features[name].dtype.kind != "f":
-            raise RunError("is no table of features", where=str(path), fix="Run the pipeline again with --verify.")
+            raise RunError("is not a table of features", where=str(path), fix="Run the pipeline again with --verify.")
         present[name] = ~np.isnan(features[name]).any(axis=1)
     return ObservedItems(features, present)

@@ -35,7 +35,8 @@ class RelativeDifference:
     high: float
 
     def __str__(self) -> str:
-        return f"{100 * self.value:+.1f} %, {100 * self.low:+.1f} to {100 * self.high:+.1f}"
+        parts = (f"{100 * part:+.1f}".replace("-", "\N{MINUS SIGN}") for part in (self.value, self.low, self.high))
+        return "{}\N{NO-BREAK SPACE}% ({} to {}\N{NO-BREAK SPACE}%)".format(*parts)
 
 
 def relative_difference(

@@ -197,7 +197,7 @@ class Router(Configured[C]):
                     words[at] = f"the policy decides after seeing the delegates' answers ({cold}); {words[at]}"
                 if withheld[row]:
                     least, own = (format_percent(c, 1) for c in (1 - self.state.abstention.level, sure[row]))
-                    needed = f"the confidence is {own}, and {least} is needed"
+                    needed = f"the confidence is {own}, but {least} is needed"
                     words[at] = f"no answer is given: {needed}; otherwise {words[at]}"
             return words
 

@@ -26,8 +26,11 @@ def test_help_of_the_group_imports_no_numpy() -> None:
 @pytest.mark.parametrize(
     ("pipeline", "words"),
     [
-        ("", "x.csv: no known layout of data. Files are read by reasonrec-datasets: pip install reasonrec-datasets."),
-        ('format = "tables"', "unknown format 'tables'. Files are read by reasonrec-datasets: pip install"),
+        (
+            "",
+            "x.csv: the layout of this data is unknown. To read files: pip install reasonrec-datasets.",
+        ),
+        ('format = "tables"', "unknown format 'tables'. To read files: pip install"),
         ('[split]\nkind = "ratio"', "no splitter is called 'ratio'. It comes with reasonrec-datasets: pip install"),
         (None, "No such command 'import'. It comes with reasonrec-datasets: pip install reasonrec-datasets."),
     ],

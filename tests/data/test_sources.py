@@ -62,7 +62,7 @@ def test_a_fault_of_the_whole_data_names_its_path(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "interactions.csv").write_text("user_id,item_id\nu,a\n")
     (tmp_path / "shop" / "items.csv").write_text("item_id,title\nb,B\n")
-    with pytest.raises(DataError, match=r"shop: none of the 1 items of the interactions is in the item table"):
+    with pytest.raises(DataError, match=r"shop: none of the 1 items in the interactions is in the item table"):
         open_or_import(tmp_path / "shop", tmp_path / "cache", registry=registry(PlainTables))
 
 

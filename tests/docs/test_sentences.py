@@ -39,6 +39,31 @@ CLUMSY = (
     r"\binconspicuous\b",
     r"\bbefore it is decided\b",
     r"\bid a line\b",
+    r"(?<![Tt]here )\b(is|are) no (?!longer\b|more\b|better\b)",
+    r"\blike any other\b",
+    r"\bwhatever its\b",
+    r"\bsay so\b",
+    r"\bfor positives\b",
+    r"\bnames of the columns\b",
+    r"\b[Bb]ring (more|them|parts)\b",
+    r"\bwritten otherwise\b",
+    r"\bof a (smaller )?value\b",
+    r"^Most (bytes|columns) ",
+    r"\bbeside the log\b",
+    r"\bgo(es)? with --",
+    r"\b(is|are) there$",
+    r"\bcounts? alike\b",
+    r"\bhardly right\b",
+    r"\banew\b",
+    r"\bread by rule\b",
+    r"\bnot by your fault\b",
+    r"\bor the like\b",
+    r"\bmeant to, allow\b",
+    r"\bnevertheless\b",
+    r"\bnames? (item|user)s? '?\{\}",
+    r"\bwhere it is there\b",
+    r"\b(so|all) that (it|he|she) should\b",
+    r"\bspeaks? for\b",
 )
 """Turns of phrase that nobody who speaks English at home would use here."""
 
@@ -81,7 +106,34 @@ def test_no_sentence_has_a_clumsy_turn_of_phrase(sentences: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Of AdamW, at its highest.", "What it took: 4 % more", "0 is no number", "1 rows are said"]
+    "text",
+    [
+        "Of AdamW, at its highest.",
+        "What it took: 4 % more",
+        "0 is no number",
+        "1 rows are said",
+        "3 of 5 cells are no numbers",
+        "no shard of data is there",
+        "3 rows of a value below 2 are left out",
+        "read as an id like any other",
+    ],
 )
 def test_what_was_stumbled_over_is_found(text: str) -> None:
     assert any(re.search(way, text) for way in CLUMSY)
+
+
+def test_the_table_of_sentences_is_that_of_the_code(sentences: object) -> None:
+    table = (ROOT / "benchmarks" / "results" / "sentences.md").read_text(encoding="utf-8")
+    assert len(table.splitlines()) > 200
+    found = sentences.collect_sentences()  # type: ignore[attr-defined]
+    missing = sentences.find_missing(table, found)  # type: ignore[attr-defined]
+    assert not missing, "\n".join(missing)
+    made_up = "| before | after |\n| x | nobody says this anywhere |\n"
+    assert sentences.find_missing(made_up, found) == ["nobody says this anywhere"]  # type: ignore[attr-defined]
+
+
+def test_scripts_are_read(sentences: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "page.js").write_text('say(`<p class="a b c">${n} more items are shown</p>`); name = "just-a-key";')
+    monkeypatch.setattr(sentences, "ROOT", tmp_path)
+    found = list(sentences.read_script(tmp_path / "page.js"))  # type: ignore[attr-defined]
+    assert [each.text for each in found] == ["{} more items are shown"]

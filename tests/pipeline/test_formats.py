@@ -58,7 +58,7 @@ def test_a_run_of_the_last_release_says_in_one_line_how_it_is_made_anew(
         assert left.value.code == 2
         said = capsys.readouterr().err
         assert said.count("\n") == 1
-        assert f"{old}: the run has format 1, this version of reasonrec reads format {FORMAT}. Make it anew: " in said
+        assert f"{old}: the run has format 1, this version of reasonrec reads format {FORMAT}. Create it again" in said
         assert said.rstrip().endswith(f"reasonrec run {old / 'config.toml'} --out {old}.")
     assert {path: path.read_bytes() for path in old.rglob("*") if path.is_file()} == before
 

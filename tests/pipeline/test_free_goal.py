@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,7 +56,8 @@ def test_where_all_lose_nothing_is_handed_over_and_the_nearest_is_named(monkeypa
     made, found = search(answers(fast=lost, slower=-np.ones(SIZE)), monkeypatch)
     assert (found["share"], made.config.idle) == (0.0, True)
     assert "could be shown to lose at most 1.0\N{NO-BREAK SPACE}%" in found["nothing"]
-    assert found["nothing"].endswith("with fast, the nearest of 2 delegates)")
+    assert f"on {SIZE:,} validation requests the first that was tried, with fast, the nearest of 2" in found["nothing"]
+    assert re.search(r"changes it by \u2212[\d.]+\u00a0% \(\u2212[\d.]+ to [\u2212+][\d.]+\u00a0%\)$", found["nothing"])
 
 
 def test_what_saves_no_measurable_time_is_not_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:

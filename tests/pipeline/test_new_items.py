@@ -220,7 +220,7 @@ def test_items_can_be_imported_again_and_again(world: World, run: Path) -> None:
     assert served.items().present["image"].all()
     paths = [served.dataset.catalog.image_root(i) for i in range(135, 150)]
     assert all((root / p).is_file() for root, p in zip(paths, served.dataset.catalog.image_paths[135:], strict=True))  # type: ignore[operator]
-    with pytest.raises(DataError, match=r"item 'P\d+' is in the catalogue already.*5 of the 5"):
+    with pytest.raises(DataError, match=r"item 'P\d+' is already in the catalogue.*5 of the 5"):
         add_items(run, read_new_items(part), silent, registry())
 
 
@@ -282,7 +282,7 @@ def test_items_without_text_or_image_are_added_too(world: World, run: Path) -> N
 
 def test_another_encoder_is_refused(world: World, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Words, "salt", "other weights")
-    with pytest.raises(RunError, match=r"observe\.text: the encoder's weights, library or settings are not those"):
+    with pytest.raises(RunError, match=r"observe\.text: the encoder's weights, library or settings have changed"):
         add_items(run, read_new_items(world.later), silent, registry())
     assert not list((run / "added").iterdir())
 
@@ -329,14 +329,14 @@ BAD = {
     "repeated": (lambda rows: [*rows, rows[0]], r"items\.csv:17(:\d+)?: item_id 'P\d+' occurs twice"),
     "known": (
         lambda rows: [*rows, {**rows[0], "item_id": "OLD"}],
-        r"items\.csv:17(:\d+)?: item 'P\d+' is in the catalogue",
+        r"items\.csv:17(:\d+)?: item 'P\d+' is already in the catalogue",
     ),
     "blank id": (lambda rows: [*rows, {**rows[0], "item_id": ""}], r"items\.csv:17(:\d+)?: "),
     "no id": (lambda rows: [{"name": "x"}], r"no column 'item_id'"),
     "no price": (lambda rows: [{k: v for k, v in r.items() if k != "price"} for r in rows], "no column 'price'"),
     "price": (
         lambda rows: [{**row, "price": "cheap"} for row in rows],
-        r"items\.csv:2(:\d+)?: price is 'cheap', and the catalogue holds numbers there",
+        r"items\.csv:2(:\d+)?: price is 'cheap', but the catalogue has numbers in this column",
     ),
 }
 
@@ -364,14 +364,14 @@ def test_command_line(world: World, run: Path, monkeypatch: pytest.MonkeyPatch) 
     shutil.copytree(world.later / "images", run.parent / "more" / "images")
     done = CliRunner().invoke(cli, ["data", "import", str(run.parent / "more"), "--into", str(run)])
     assert done.exit_code == 0, done.output
-    assert f"15 items added, 15 with text, 15 with image: {run} recommends from 150 now" in done.output
-    assert "not read, the catalogue has no such fields: color" in done.output
+    assert f"15 items added, 15 with text, 15 with image; {run} now recommends from 150" in done.output
+    assert "not read, because the catalogue has no such fields: color" in done.output
     assert "results and report are about the 135 items of the fit" in done.output
     asked = ["recommend", str(run), "--history", world.new[0], "--candidates", ",".join(world.new[1:4]), "--json"]
     assert len(json.loads(CliRunner().invoke(cli, asked).output)["items"]) == 3
     for options in (["--out", "x"], ["--extend", "x"], ["--name", "x"], ["--force"]):
         refused = CliRunner().invoke(cli, ["data", "import", str(world.later), "--into", str(run), *options])
-        assert f"{options[0]} does not go with --into" in str(refused.exception)
+        assert f"{options[0]} cannot be combined with --into" in str(refused.exception)
     nowhere = CliRunner().invoke(cli, ["data", "import", str(world.later)])
     assert "Name the dataset's folder (--out), or a run (--into)" in str(nowhere.exception)
     unfitted = CliRunner().invoke(cli, ["data", "import", str(world.later), "--into", str(world.later)])

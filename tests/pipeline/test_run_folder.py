@@ -162,7 +162,9 @@ def test_a_run_that_was_stopped_between_two_settings_answers_nothing(
     with pytest.raises(KeyboardInterrupt):
         run_pipeline(changed, folder, Registry.discover(), stop)
     if verb == "recommend":
-        with pytest.raises(RunError, match=r"delegate-transitions was made anew and the run was not finished. Finish"):
+        with pytest.raises(
+            RunError, match=r"delegate-transitions was created again, but the run was not finished. Finish"
+        ):
             Recommender.open(folder)
     else:
         run_pipeline(check_config(pipeline(data), "tiny.toml"), folder, Registry.discover(), silent)

@@ -158,7 +158,7 @@ def test_what_fails_is_asked_again_to_the_same_effect(
     ("fault", "said"),
     [
         (500, r"asked 3 times and failed: status 500 \(no room \[31m just now\)"),
-        ("cut", "its reply is no JSON"),
+        ("cut", "its reply is not JSON"),
         ("short", "lists no next tokens"),
         ("hang", r"no reply within 0\.3 seconds"),
     ],

@@ -50,7 +50,7 @@ def test_written_lists_are_labels_and_counted() -> None:
     assert join_written_lists(column, "tags", "|", notes).to_pylist() == [
         "Tea", "Tea|Cups", "Kitchen, Home", None, None, "[sic]"
     ]  # fmt: skip
-    assert notes == ["tags: 3 cells are lists (JSON or Python) and read as such, e.g. '[\"Tea\"]'"]
+    assert notes == ["tags: 3 cells were read as lists (JSON or Python), e.g. '[\"Tea\"]'"]
     assert join_written_lists(column, "title", "|").equals(column)
 
 
@@ -63,7 +63,7 @@ def test_lists_in_a_file(tmp_path: Path) -> None:
     labels = dict(zip(dataset.catalog.ids, dataset.catalog.labels("categories"), strict=True))
     assert {item: list(found) for item, found in labels.items()} == {"a": ["Tea", "Cups"], "b": ["Tea"], "c": []}
     assert "[1]" in dataset.catalog.titles
-    assert any("2 cells are lists" in note for note in dataset.notes)
+    assert any("2 cells were read as lists" in note for note in dataset.notes)
 
 
 def test_a_history_may_be_a_written_list(tmp_path: Path) -> None:
@@ -98,23 +98,23 @@ def test_numbers_by_rule_are_counted_with_an_example() -> None:
     cells, notes = convert(weight=["1.5", "N/A", "1,99", None, "unknown"])
     assert cells == {"weight": [1.5, None, 1.99, None, None]}
     assert notes == [
-        "column 'weight' is numbers: 1 cell is read by rule, e.g. '1,99' as 1.99; "
-        "2 cells are without a number and left empty, e.g. 'N/A' (of 4)"
+        "column 'weight' holds numbers: 1 cell is converted, e.g. '1,99' to 1.99; "
+        "2 cells are not numeric and left empty, e.g. 'N/A' (of 4)"
     ]
 
 
 def test_a_price_is_the_first_number_of_its_cell() -> None:
     cells, notes = convert(list_price=["$10", "from 12.00", "$3.50 - $7.00", "ask us"])
     assert cells == {"list_price": [10, 12, 3.5, None]}
-    assert "e.g. '$10' as 10; 1 cell is without a number and left empty, e.g. 'ask us'" in notes[0]
+    assert "e.g. '$10' to 10; 1 cell is not numeric and left empty, e.g. 'ask us'" in notes[0]
 
 
 def test_a_few_words_among_numbers_are_said_and_nothing_is_lost() -> None:
     cells, notes = convert(size=["40", "41", "XL"], code=["07041", "1", "2"], maker=["A", "B", "3"])
     assert cells == {"size": ["40", "41", "XL"], "code": ["07041", "1", "2"], "maker": ["A", "B", "3"]}
     assert notes == [
-        "WARNING: column 'size' is text: 1 of 3 cells are no numbers, e.g. 'XL'",
-        "column 'code' is text: 1 of 3 cells begin with a zero, e.g. '07041', as codes do",
+        "WARNING: column 'size' stays text: 1 of 3 cells are not numbers, e.g. 'XL'",
+        "column 'code' stays text: 1 of 3 cells begin with a zero, e.g. '07041', as codes do",
     ]
 
 
@@ -127,7 +127,7 @@ def test_prices_of_amazon(tmp_path: Path) -> None:
     dataset = build_dataset(import_path(tmp_path), tmp_path / "d")
     prices = dict(zip(dataset.catalog.ids, dataset.catalog.table.column("price").to_pylist(), strict=True))
     assert prices == {"a": 9.5, "b": 1000, "c": None, "d": 7.25}
-    assert any("'from 9.50' as 9.5" in note for note in dataset.notes)
+    assert any("'from 9.50' to 9.5" in note for note in dataset.notes)
 
 
 def test_numbers_in_columns_of_text_in_parquet(tmp_path: Path) -> None:
@@ -140,14 +140,14 @@ def test_numbers_in_columns_of_text_in_parquet(tmp_path: Path) -> None:
     rows = {row["item_id"]: row for row in dataset.catalog.table.to_pylist()}
     assert rows["a"] == {"item_id": "a", "price": 1299, "weight": 1.5, "zip": "07041"}
     assert rows["b"]["price"] == 12
-    assert any("column 'price' is numbers: 2 cells are read by rule" in note for note in dataset.notes)
+    assert any("column 'price' holds numbers: 2 cells are converted" in note for note in dataset.notes)
 
 
 def test_values_with_a_decimal_comma(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("user_id;item_id;rating\nu;a;4,5\nu;b;3\nu;c;1,99\n")
     raw = import_path(tmp_path / "log.csv")
     assert raw.interactions.column("value").to_pylist() == pytest.approx([4.5, 3, 1.99])
-    assert "value: 2 of 3 cells are read by rule, e.g. '4,5' as 4.5" in raw.source["notes"]
+    assert "value: 2 of 3 cells were converted to numbers, e.g. '4,5' as 4.5" in raw.source["notes"]
     (tmp_path / "log.csv").write_text("user_id;item_id;rating\nu;a;4,5\nu;b;good\n")
     with pytest.raises(DataError, match=r"log\.csv:3:5: value 'good'"):
         import_path(tmp_path / "log.csv")
@@ -166,8 +166,8 @@ def test_of_several_images_the_first_is_taken_and_addresses_are_not_fetched(tmp_
         "b": None,
         "c": None,
     }
-    assert any("1 items have several: the first is taken" in note for note in dataset.notes)
-    assert any("1 images are addresses, which are not fetched" in note for note in dataset.notes)
+    assert any("the first picture is used of 1 items that have several" in note for note in dataset.notes)
+    assert any("1 pictures are web addresses and are not downloaded" in note for note in dataset.notes)
 
 
 def test_a_basket_is_a_row_per_item(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_an_image_column_of_numbers_is_no_path(tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("item_id,images\na,3\nb,2\nc,1\n")
     dataset = build_dataset(import_path(tmp_path), tmp_path / "d")
     assert dataset.catalog.image_paths == [None, None, None]
-    assert "image: the cells are numbers, not paths: left out" in dataset.notes
+    assert "image: the cells are numbers, not paths, so the column is ignored" in dataset.notes
 
 
 def test_times_that_a_spreadsheet_shortened_are_a_warning(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_column_has_one_decimal_sign(cells: list[str], numbers: list[float | N
     found, notes = convert(weight=cells)
     assert found == {"weight": numbers}
     assert len(notes) == 1
-    assert "by rule" in notes[0]
+    assert "converted, e.g." in notes[0]
 
 
 def test_decimals_of_a_database_are_the_numbers_that_they_show(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_values_of_a_log_have_one_decimal_sign(tmp_path: Path) -> None:
 def test_an_endless_number_keeps_a_column_text_and_is_said() -> None:
     cells, notes = convert(weight=["1", "inf", "2"])
     assert cells == {"weight": ["1", "inf", "2"]}
-    assert "1 of 3 cells are no numbers, e.g. 'inf'" in notes[0]
+    assert "1 of 3 cells are not numbers, e.g. 'inf'" in notes[0]
 
 
 def import_items(tmp_path: Path, cells: str, **options: str) -> tuple[list[str | None], str]:
@@ -246,7 +246,7 @@ def import_items(tmp_path: Path, cells: str, **options: str) -> tuple[list[str |
 def test_what_may_stand_between_labels_is_said_and_read_by_option(tmp_path: Path) -> None:
     cells, notes = import_items(tmp_path, "Tea, Cups#Tea#Cups, Pots")
     assert cells == ["Tea, Cups", "Tea", "Cups, Pots"]
-    assert "2 of 3 cells hold ','" in notes
+    assert "2 of 3 cells contain ','" in notes
     assert "--label-separator ','" in notes
     cells, notes = import_items(tmp_path, "Tea, Cups#Tea#Cups, Pots", label_separator=",")
     assert cells == ["Tea|Cups", "Tea", "Cups|Pots"]
@@ -261,10 +261,10 @@ def test_arrays_of_databases_are_lists_and_braces_are_none(tmp_path: Path) -> No
 def test_words_for_nothing_in_text_are_said(tmp_path: Path) -> None:
     cells, notes = import_items(tmp_path, "\\N#N/A#Tea")
     assert cells == [None, "N/A", "Tea"]
-    assert "1 cell is \\N, and left empty" in notes
-    assert "1 cell is 'N/A' or the like, read as text" in notes
+    assert "1 cell is \\N, read as empty" in notes
+    assert "1 cell is 'N/A' or similar, read as text" in notes
 
 
 def test_lists_that_cannot_be_read_are_said(tmp_path: Path) -> None:
     _, notes = import_items(tmp_path, "['Tea']#['Cups'#[{'kind': 'x'}]")
-    assert "2 cells look like a list that cannot be read" in notes
+    assert "2 cells look like a list but cannot be read as one" in notes

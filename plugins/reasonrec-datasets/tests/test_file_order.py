@@ -76,7 +76,7 @@ def test_equal_times_of_a_file_that_is_newest_first_are_read_from_its_end(tmp_pa
     user = {name: index for index, name in enumerate(dataset.users.column("user_id").to_pylist())}
     mine = [item for item, of in zip(order(dataset), dataset.interactions.users, strict=True) if of == user["u"]]
     assert mine == ["a", "b", "c", "d", "e"]
-    assert any("newest first" in note for note in dataset.notes)
+    assert any("newest rows first" in note for note in dataset.notes)
 
 
 def test_what_is_newest_first() -> None:

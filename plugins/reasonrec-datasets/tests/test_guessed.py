@@ -35,9 +35,9 @@ def test_log_items_and_users_are_guessed_and_said(tmp_path: Path) -> None:
     assert sorted(dataset.users.column("age").to_pylist()) == [20, 30]
     assert dataset.notes[0] == (
         "guessed: orders_2021.csv, orders_2022.csv are the log, products.csv has the items, clients.csv has the users. "
-        "Otherwise: --option log=FILE, --option items=FILE, --option users=FILE (empty: none)."
+        "If that is wrong: --option log=FILE, --option items=FILE, --option users=FILE (empty: none)."
     )
-    assert "files beside the log that were not read: rates.csv, readme.txt" in dataset.notes
+    assert "other files that were not read: rates.csv, readme.txt" in dataset.notes
 
 
 def test_the_guess_is_overruled(tmp_path: Path) -> None:

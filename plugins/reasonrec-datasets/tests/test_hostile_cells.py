@@ -66,7 +66,7 @@ def test_what_arrow_cannot_make_of_a_column_is_the_datas_fault(tmp_path: Path, m
         raise pa.ArrowNotImplementedError("no kernel")
 
     monkeypatch.setattr("reasonrec_datasets.importing.table_source.weigh_events", refuse)
-    with pytest.raises(DataError, match=r"holds a column that cannot be read \(no kernel\)"):
+    with pytest.raises(DataError, match=r"has a column that cannot be read \(no kernel\)"):
         import_path(write(tmp_path))
 
 
@@ -93,5 +93,5 @@ def test_a_long_run_of_blanks_is_read_once(tmp_path: Path) -> None:
 
 def test_a_long_line_that_is_not_utf_8_is_looked_at_once(tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_bytes(b"user_id,item_id\nu,Caf\xe9" + b"a" * 3_000_000 + b"\n")
-    with pytest.raises(DataError, match=r"interactions\.csv:2:.*Most likely it is cp1252, which reads 'Café?a"):
+    with pytest.raises(DataError, match=r"interactions\.csv:2:.*It is most likely cp1252, which gives 'Café?a"):
         import_path(tmp_path)

@@ -29,16 +29,16 @@ def test_leading_zeros_stay_and_are_said_where_both_occur() -> None:
     ids, _ = read(["07", "7.0", "007"])
     assert ids == ["07", "7", "007"]
     note = find_lookalikes(pa.array(ids), "item_id")[0]
-    assert "item_id: 2 ids differ from another by leading zeros only, e.g. '07' and '7': kept apart" in note
+    assert "item_id: 2 ids differ from another only by leading zeros, e.g. '07' and '7'; they are kept apart" in note
 
 
 @pytest.mark.parametrize(
     ("pair", "words"),
     [
         (["u1", "u1\u200b"], "invisible characters"),
-        (["caf\u00e9", "cafe\u0301"], "Unicode form"),
+        (["caf\u00e9", "cafe\u0301"], "how accents are encoded"),
         (["Anna", "anna"], "case"),
-        (["u 1", "u  1"], "blanks"),
+        (["u 1", "u  1"], "spaces"),
     ],
 )
 def test_ids_that_look_alike_are_said_and_kept_apart(pair: list[str], words: str) -> None:
@@ -74,25 +74,25 @@ def test_shortened_numbers_are_a_warning_and_codes_are_none() -> None:
 @pytest.mark.parametrize("cell", ["1,23457E+12", "5-Mar", "Sep-02"])
 def test_what_else_a_spreadsheet_makes_of_ids_is_a_warning(cell: str) -> None:
     (note,) = read(["a", cell])[1]
-    assert note.startswith("WARNING: item_id: 1 of 2 ids look like what a spreadsheet made of them")
+    assert note.startswith("WARNING: item_id: 1 of 2 ids look as if a spreadsheet had changed them")
 
 
 def test_ids_that_mean_nobody_are_a_warning() -> None:
     ids, (note,) = read(["NA", "a", "NA"])
     assert ids == ["NA", "a", "NA"]
-    assert note.startswith("WARNING: item_id: 2 of 3 ids are 'NA', read as an id like any other (first at row 1)")
+    assert note.startswith("WARNING: item_id: 2 of 3 ids are 'NA', read as an ordinary id (first at row 1)")
 
 
 @pytest.mark.parametrize("bad", ["a\tb", "a\nb", "a\r\nb", "a\x00b", "a\x1b[31mb", "a\x85b", "a\u2028b"])
 def test_control_characters_are_refused(bad: str) -> None:
-    with pytest.raises(DataError, match=r"row 2.*holds a control character"):
+    with pytest.raises(DataError, match=r"row 2.*contains a control character"):
         read(["a", bad])
 
 
 def test_a_swallowed_row_is_named_by_file_line_and_column(tmp_path: Path) -> None:
     log = tmp_path / "log.tsv"
     log.write_text('user_id\titem_id\ttimestamp\nu\tx\t1700000000\nv\t"y\t1700000001\nw\tz"\t1700000002\n')
-    with pytest.raises(DataError, match=r"log\.tsv:3:3: a quote swallows the end of the line: item_id"):
+    with pytest.raises(DataError, match=r"log\.tsv:3:3: a quote is not closed on its line: item_id"):
         import_path(log)
 
 

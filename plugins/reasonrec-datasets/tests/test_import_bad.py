@@ -64,7 +64,8 @@ CASES: dict[str, Bad] = {
     "no such path": Bad({}, ("nowhere: no such file or folder",), path="nowhere"),
     "misspelt path": Bad({"shop.csv": LOG}, ("shop.csw: no such file or folder", "'shop.csv'"), path="shop.csw"),
     "empty folder": Bad({}, ("the folder is empty",)),
-    "no known layout": Bad({"notes.md": b"x"}, ("no known layout", "sequences", "recbole", "`reasonrec plugins`")),
+    "unknown layout": Bad(
+        {"notes.md": b"x"}, ("the layout of this data is unknown", "sequences", "recbole", "`reasonrec plugins`")),
     "no file of that format": Bad({"notes.md": b"x"}, ("found: none",), ("--format", "recbole")),
     "two tables of one kind": Bad(
         {"interactions.csv": LOG, "interactions.parquet": b"x"}, ("interactions.parquet and interactions.csv",)
@@ -75,12 +76,12 @@ CASES: dict[str, Bad] = {
         ("interactions.csv:1:", "no column 'item_id'", "user_id, itm_id, x", "--column item_id=itm_id"),
     ),
     "a header that would steer the terminal": Bad(
-        log(b"1,2\n", b"\x1b[31muser\x1b]0;x\x07,y\n"), ("there are: '\\x1b[31muser\\x1b]0;x\\x07', y.",)
+        log(b"1,2\n", b"\x1b[31muser\x1b]0;x\x07,y\n"), ("the columns are: '\\x1b[31muser\\x1b]0;x\\x07', y.",)
     ),
     "a header without end": Bad(log(b"1\n", b",".join(b"c%d" % n for n in range(99)) + b"\n"), ("and 69 more",)),
     "no header line": Bad(
         {"interactions.csv": b"1,2,3\n2,3,4\n"},
-        ("interactions.csv:1", "the first line is a row already", ": 1, 2, 3", "--column item_id=2"),
+        ("interactions.csv:1", "the first line holds data", ": 1, 2, 3", "--column item_id=2"),
     ),
     "mapped column is absent": Bad(
         log(b"1,2,3\n", b"user_id,item_id,customer\n"),
@@ -98,11 +99,11 @@ CASES: dict[str, Bad] = {
         ("interactions.csv:4", "'soon'"),
     ),
     "a quote that swallows a line": Bad(
-        log(b'u,"a,1\nu,b",1\nu,c,3\n'), ("interactions.csv:2:3", "a quote swallows the end of the line: item_id")
+        log(b'u,"a,1\nu,b",1\nu,c,3\n'), ("interactions.csv:2:3", "a quote is not closed on its line: item_id")
     ),
     "a quote in a TSV that swallows a line of titles": Bad(
         {"interactions.csv": LOG, "items.tsv": b'item_id\ttitle\na\t"Inch\nb\t5"\n'},
-        ("items.tsv:2:3", "title holds a line break"),
+        ("items.tsv:2:3", "title contains a line break"),
     ),
     "a column without a name that holds no index": Bad(
         {"interactions.csv": b",user_id,item_id\nx,u,a\nx,u,b\n"}, (":1: column 1 has no name", "'x'")
@@ -123,7 +124,7 @@ CASES: dict[str, Bad] = {
     ),
     "more columns than the limit": Bad(
         log(b"1\n", b",".join(b"c%d" % n for n in range(99)) + b"\n"),
-        ("99 columns, more than 50",),
+        ("99 columns; the limit is 50",),
         ("--max-columns", "50"),
     ),
     "a header without end at all": Bad({"interactions.csv": b"x" * (3 << 20)}, ("first line is longer than",)),
@@ -134,7 +135,7 @@ CASES: dict[str, Bad] = {
         path="r.txt",
     ),
     "zip with two files, neither of which is a log": Bad(
-        {"shop.zip": zipped("a.md", "b.md")}, ("shop.zip", "no known layout"), path="shop.zip"
+        {"shop.zip": zipped("a.md", "b.md")}, ("shop.zip", "the layout of this data is unknown"), path="shop.zip"
     ),
     "not zip": Bad({"interactions.csv.zip": LOG}, ("interactions.csv.zip: cannot be unpacked",)),
     "missing time": Bad(log(b"u,a,1\nu,b,\n"), ("interactions.csv:3:5", "timestamp is missing")),
@@ -258,7 +259,7 @@ CASES: dict[str, Bad] = {
     "RecBole with two logs": Bad({"x.inter": b"", "y.inter": b""}, ("x.inter, y.inter", "Name the file")),
     "sequences without items": Bad({"sequences.txt": b"u a b\nv\n"}, ("sequences.txt:2", "'v' has no items")),
     "sequences with a user twice": Bad(
-        {"sequences.txt": b"u a b\nv a b\n\nu c d\n"}, ("sequences.txt:4", "'u' has a line already")
+        {"sequences.txt": b"u a b\nv a b\n\nu c d\n"}, ("sequences.txt:4", "'u' already has a line")
     ),
     "sequences that are empty": Bad({"sequences.txt": b"\n"}, ("sequences.txt: the file is empty",)),
     "MovieLens with a broken row": Bad(
@@ -280,7 +281,7 @@ CASES: dict[str, Bad] = {
             "train.csv": b"user_id,item_id,label,history\nu,a,1,\n",
             "test.csv": b"user_id,item_id,label,history\nu,b,1,a z\n",
         },
-        ("test.csv:2:7", "history names item 'z'"),
+        ("test.csv:2:7", "history contains item 'z'"),
     ),
 }  # fmt: skip
 
@@ -392,7 +393,7 @@ def test_what_is_no_dataset_is_never_written_over(
 def test_a_dataset_is_not_imported_again_as_if_its_indices_were_ids(tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_bytes(LOG)
     build_dataset(import_path(tmp_path / "interactions.csv"), tmp_path / "out")
-    with pytest.raises(DataError, match="is a dataset already"):
+    with pytest.raises(DataError, match="is already a dataset"):
         import_path(tmp_path / "out")
 
 

@@ -103,7 +103,7 @@ def test_a_folder_of_parts(tmp_path: Path) -> None:
         pq.write_table(pa.table(rows), inner / f"part-{number}.snappy.parquet")
     dataset = load(tmp_path / "in", tmp_path)
     assert log_of(dataset) == {"u1": ["a"], "u2": ["b"]}
-    assert any("the log is in 2 files" in note for note in dataset.notes)
+    assert any("the log was read from 2 files" in note for note in dataset.notes)
 
 
 @pytest.mark.parametrize("root", ["", "interactions/"])
@@ -128,8 +128,8 @@ def test_numbered_folders_come_in_the_order_of_their_numbers(tmp_path: Path) -> 
 def test_lines_that_are_not_read_are_said(tmp_path: Path) -> None:
     dataset = load(write(tmp_path / "in", interactions__csv=f"# one\n# two\n{LOG}{LOG[:26]}"), tmp_path)
     notes = " ".join(dataset.notes)
-    assert "2 lines begin with # above the names of the columns: not read" in notes
-    assert "1 line repeats the names of the columns: left out (first at" in notes
+    assert "skipped 2 comment lines (#) above the column names" in notes
+    assert "1 line repeats the column names; left out (first at" in notes
     assert "interactions.csv:7)" in notes
 
 
@@ -172,9 +172,7 @@ def test_items_and_users_beside_ratings_are_read_and_other_files_named(tmp_path:
     dataset = load(folder, tmp_path)
     assert fields_of(dataset, "a") == {"title": "Apple"}
     assert dataset.users.column("age").to_pylist() == [20]
-    assert [note for note in dataset.notes if "not read" in note] == [
-        "files beside the log that were not read: tags.csv"
-    ]
+    assert [note for note in dataset.notes if "not read" in note] == ["other files that were not read: tags.csv"]
 
 
 def test_columns_of_a_file_without_a_header_are_numbered(tmp_path: Path) -> None:
@@ -227,7 +225,7 @@ SWALLOWED = 'item_id,title,price\na,"Big 12 TV,5\nb,Small 5" thing,6\nc,C,7\n'
 
 def test_a_quote_that_swallows_a_row_of_text_is_asked_about(tmp_path: Path) -> None:
     folder = write(tmp_path / "in", interactions__csv="user_id,item_id\nu,a\nu,c\n", items__csv=SWALLOWED)
-    with pytest.raises(DataError, match=r"items\.csv:2:3: a quote swallows the end of the line: title") as caught:
+    with pytest.raises(DataError, match=r"items\.csv:2:3: a quote is not closed on its line: title") as caught:
         load(folder, tmp_path)
     assert "--quote none" in str(caught.value.fix)
     assert fields_of(load(folder, tmp_path / "none", options={"quote": "none"}), "b")["title"] == 'Small 5" thing'
@@ -248,7 +246,7 @@ def test_a_first_line_that_is_a_row_is_asked_about_with_numbers(tmp_path: Path) 
     folder = write(
         tmp_path / "in", ratings_Beauty__csv="A39HTATAQ9V7YF,0205616461,5.0,1369699200\nA3JM6,B1,3.0,1355443200\n"
     )
-    with pytest.raises(DataError, match="the first line is a row already") as caught:
+    with pytest.raises(DataError, match="the first line holds data") as caught:
         load(folder / "ratings_Beauty.csv", tmp_path)
     said = "--column user_id=1 --column item_id=2 --column value=3 --column timestamp=4"
     assert said in str(caught.value.fix)
@@ -260,7 +258,7 @@ def test_no_text_is_taken_for_data(tmp_path: Path) -> None:
     folder = write(
         tmp_path / "in", notes__txt="This is a note.\nIt has no data, only words.\n", head__txt="user_id item_id\nu a\n"
     )
-    with pytest.raises(DataError, match="no known layout"):
+    with pytest.raises(DataError, match="layout of this data is unknown"):
         load(folder / "notes.txt", tmp_path)
     assert log_of(load(folder / "head.txt", tmp_path)) == {"u": ["a"]}
 
@@ -275,5 +273,5 @@ def test_no_text_is_taken_for_data(tmp_path: Path) -> None:
     ],
 )
 def test_a_name_that_says_something_else(content: bytes, words: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=rf"log\.csv: holds {words}"):
+    with pytest.raises(DataError, match=rf"log\.csv: contains {words}"):
         load(write(tmp_path / "in", log__csv=content + b"xyz") / "log.csv", tmp_path)

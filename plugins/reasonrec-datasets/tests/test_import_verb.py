@@ -39,7 +39,7 @@ def test_import_then_describe(shop: Path, tmp_path: Path, capsys: pytest.Capture
     code, said, noted = reasonrec("data", "import", shop, "--out", out, *options, capsys=capsys)
     assert code == 0
     assert "My shop: 2 users, 4 items, 5 interactions" in said
-    assert "1 of 3 items of the interactions are not in the item table, e.g. d" in noted
+    assert "1 of 3 items in the interactions are not in the item table, e.g. d" in noted
     code, said, _ = reasonrec("data", "describe", out, "--json", "--verify", capsys=capsys)
     facts = json.loads(said)
     assert code == 0
@@ -95,7 +95,7 @@ def test_a_dataset_is_replaced_only_when_told(shop: Path, tmp_path: Path, capsys
     first = Dataset.open(out).hash
     code, _, err = reasonrec("data", "import", shop, "--out", out, *COLUMNS, "--seed", 5, capsys=capsys)
     assert code == 2
-    assert "holds a dataset already" in err
+    assert "already holds a dataset" in err
     assert "--force" in err
     assert Dataset.open(out).hash == first
     options = ("--out", out, *COLUMNS, "--column", "value=", "--force", "-q", "--json")
@@ -120,5 +120,5 @@ def test_new_items_join_a_dataset(shop: Path, tmp_path: Path, capsys: pytest.Cap
     bad = ("--extend", tmp_path / "grown", "--out", tmp_path / "x")
     code, _, err = reasonrec("data", "import", tmp_path / "new.csv", *bad, capsys=capsys)
     assert code == 2
-    assert "new.csv:2:1: item 'n1' is in the catalogue already" in err.replace("\n", "")
+    assert "new.csv:2:1: item 'n1' is already in the catalogue" in err.replace("\n", "")
     assert not (tmp_path / "x").exists()

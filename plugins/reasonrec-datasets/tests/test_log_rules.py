@@ -28,7 +28,7 @@ def test_of_rows_with_one_user_item_and_time_the_last_stays(tmp_path: Path) -> N
     dataset = load_log(tmp_path)
     assert log_of(dataset) == {"u": ["a", "b", "a"], "v": ["a"]}
     assert values_of(dataset) == [2, 3, 4, 5]
-    assert "1 row of one user, item and time again: the last stays (e.g. 'u' and 'a')" in dataset.notes
+    assert "1 row with the same user, item and time is left out for a later one (e.g. 'u' and 'a')" in dataset.notes
 
 
 def test_every_row_stays_where_that_is_said(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_events_have_weights(tmp_path: Path) -> None:
     dataset = load_log(tmp_path, text, columns={"event": "what"}, event_weights="view=1, buy=5")
     assert log_of(dataset) == {"u": ["a", "b"]}
     assert values_of(dataset) == [1, 5]
-    assert "1 row of events without a weight is left out: scroll (1)" in dataset.notes
+    assert "1 row whose event has no weight is left out: scroll (1)" in dataset.notes
 
 
 def test_events_without_weights_are_counted(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_small_values_and_small_users_are_left_out(tmp_path: Path) -> None:
     dataset = load_log(tmp_path, text, min_value=2, k_core=2)
     assert log_of(dataset) == {"u": ["a", "b"], "v": ["a", "b"], "w": ["a", "b"]}
     assert sorted(dataset.catalog.ids) == ["a", "b"]
-    assert "1 row of a value below 2 is left out" in dataset.notes
+    assert "1 row with a value below 2 is left out" in dataset.notes
     assert "2 rows of users or items with fewer than 2 rows are left out" in dataset.notes
 
 
@@ -97,9 +97,9 @@ def test_incomplete_rows_are_left_out_by_option(tmp_path: Path) -> None:
 def test_what_makes_rows_differ_is_said_where_it_is_not_read(tmp_path: Path) -> None:
     text = "user_id,item_id,kind,qty,timestamp\nu,a,view,1,1700000000\nu,a,buy,2,1700000001\nu,b,buy,-2,1700000002\n"
     notes = " ".join(load_log(tmp_path, text).notes)
-    assert "'kind' says what happened (view, buy), but all rows count alike" in notes
+    assert "'kind' looks like kinds of events (view, buy), but all rows count the same" in notes
     assert "--event-column kind --event-weights view=1,buy=1" in notes
-    assert "1 rows have a 'qty' below 0" in notes
+    assert "rows with a 'qty' below 0 (returned?) count like all others: 1" in notes
     read = load_log(tmp_path / "read", text, columns={"value": "qty", "event": "kind"})
     assert any("1 of 3 values are below 0" in note for note in read.notes)
 
@@ -107,9 +107,10 @@ def test_what_makes_rows_differ_is_said_where_it_is_not_read(tmp_path: Path) -> 
 def test_weights_of_events_that_do_not_occur_are_said(tmp_path: Path) -> None:
     text = "user_id,item_id,timestamp,event\nu,a,1,view\nu,b,2,buy\n"
     assert any(
-        "no event is called 'cart'" in note for note in load_log(tmp_path, text, event_weights="view=1,cart=2").notes
+        "there is no event 'cart', but it was given a weight" in note
+        for note in load_log(tmp_path, text, event_weights="view=1,cart=2").notes
     )
-    with pytest.raises(ConfigError, match="'view' is no event with its weight"):
+    with pytest.raises(ConfigError, match="'view' is not an event with a weight"):
         load_log(tmp_path / "bad", text, event_weights="view")
 
 

@@ -56,7 +56,7 @@ def test_predefined_without_labels_ranks_per_user() -> None:
 
 
 def test_predefined_needs_every_part_and_labels_for_clicks() -> None:
-    with pytest.raises(DataError, match="without parts"):
+    with pytest.raises(DataError, match="no predefined parts"):
         make_split(build(HAND), SplitConfig(kind="predefined"))
     with pytest.raises(DataError, match="no rows for the part 'test'"):
         make_split(build(HAND, part=["train"] * 3 + ["valid"] * 2), SplitConfig(kind="predefined"))

@@ -78,7 +78,7 @@ def test_numbers_that_are_ratings_are_no_lightgcn(tmp_path: Path) -> None:
     dataset = load(folder, tmp_path, columns={"user_id": "1", "item_id": "2", "value": "3"})
     assert values_of(dataset) == [3, 4, 5, 5]
     text = write(tmp_path / "text", train__txt="A film of love.\nNot good.\n", test__txt="So, so.\nNice.\n")
-    with pytest.raises(DataError, match="no known layout"):
+    with pytest.raises(DataError, match="layout of this data is unknown"):
         find_source(text)
 
 
@@ -166,8 +166,8 @@ def test_mind_in_parts(tmp_path: Path) -> None:
     assert dataset.parts is not None
     assert sorted(dataset.parts.tolist()) == [0, 0, 2, 2]
     assert dataset.interactions.values is None
-    assert "the part dev is the test: no labelled test is there" in dataset.notes
-    assert any("no labels: not read" in note for note in dataset.notes)
+    assert "dev is used as the test part, because there is no labelled test" in dataset.notes
+    assert any("no labels, so they are not read" in note for note in dataset.notes)
 
 
 @pytest.mark.parametrize("edition", ["combined", "mv"])
@@ -210,7 +210,7 @@ def test_goodbooks_keeps_the_order_and_takes_the_commonest_tags(tmp_path: Path) 
     assert (item["title"], item["categories"], item["authors"]) == ("Games", "fantasy|young", "S. C.")
     assert "average_rating" not in item
     assert fields_of(dataset, "258")["categories"] is None
-    assert "files beside the log that were not read: to_read.csv" in dataset.notes
+    assert "other files that were not read: to_read.csv" in dataset.notes
 
 
 def test_kuairec_and_its_matrices(tmp_path: Path) -> None:

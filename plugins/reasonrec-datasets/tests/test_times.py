@@ -84,7 +84,7 @@ def test_other_forms_are_asked_about(cell: str, words: str) -> None:
 
 
 def test_a_form_that_does_not_fit_names_the_row() -> None:
-    with pytest.raises(DataError, match=r"row 2.*'29/02/2024' is not '%m/%d/%Y'") as caught:
+    with pytest.raises(DataError, match=r"row 2.*'29/02/2024' does not match '%m/%d/%Y'") as caught:
         parse_times(pa.array(["02/28/2024", "29/02/2024"]), form=TimeForm("%m/%d/%Y"))
     assert "'%d/%m/%Y'" in str(caught.value.fix)
     with pytest.raises(ConfigError, match="--time-format"):
@@ -145,8 +145,8 @@ def test_tables_in_memory_warn_too(tmp_path: Path) -> None:
         (["1700000000", "1700000000000"], "seconds, but others look like milliseconds"),
         (["1700000000000", "1700000000000000"], "milliseconds, but others look like microseconds"),
         (["1700000000000", "1700000000000000000"], "milliseconds, but others look like nanoseconds"),
-        (["20240131", "20240201", "20241301"], "20241301 is no date, as others are"),
-        (["1700000000", "2024-01-31"], "'2024-01-31' is not a number, as the first time is"),
+        (["20240131", "20240201", "20241301"], "20241301 is not a date, although most others are"),
+        (["1700000000", "2024-01-31"], "'2024-01-31' is not a number like the first time"),
         (["2024-W05-3"], "--time-format '%G-W%V-%u'"),
         (["2024-31-01"], "--time-format '%Y-%d-%m'"),
         (["31-Jan-24"], "--time-format '%d-%b-%y'"),
@@ -166,7 +166,7 @@ def test_what_the_size_of_numbers_told_is_said() -> None:
     assert parse_times(pa.array([NOON]), notes=notes).tolist() == [NOON]
     assert parse_times(pa.array(["2024-02-29T13:00:00+01:00[Europe/Paris]"]), notes=notes).tolist() == [NOON]
     assert notes == [
-        "timestamp: numbers are read as milliseconds since 1970, by their size",
+        "timestamp: numbers are read as milliseconds since 1970, judging by their size",
         "timestamp: numbers like 20240229 are read as dates",
     ]
 
@@ -174,8 +174,8 @@ def test_what_the_size_of_numbers_told_is_said() -> None:
 @pytest.mark.parametrize(
     ("cells", "option"),
     [
-        (["45292.5", "45293"], "--time-unit excel (the first is 2024-01-01 then)"),
-        (["19700", "19701"], "--time-unit days (the first is 2023-12-09 then)"),
+        (["45292.5", "45293"], "--time-unit excel (the first would be 2024-01-01)"),
+        (["19700", "19701"], "--time-unit days (the first would be 2023-12-09)"),
         (["2019", "2020"], "--time-format '%Y'"),
         (["202401", "202402"], "--time-format '%Y%m'"),
     ],

@@ -88,7 +88,7 @@ def test_split_of_raw_data_prints_saves_and_opens(shop: Path, run: Run, tmp_path
         (["--kind", "ratio", "--valid", "0.7", "--test", "0.7"], "nothing for training"),
         (["--kind", "temporal", "--valid-from", "soon", "--test-from", "later"], "valid_from"),
         (["--kind", "temporal", "--valid-from", "2025-06-01"], "go together"),
-        (["--kind", "predefined"], "without parts"),
+        (["--kind", "predefined"], "no predefined parts"),
         (["--kind", "temporal", "--valid-from", "2001-01-01", "--test-from", "2001-02-01"], "no interactions for"),
         (["--negatives", "0"], "--negatives"),
         (["--negatives", "60"], "at most"),

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 import run_folders as folders
 from PIL import Image
+from reasonrec_report.axes import make_axis_around
 from reasonrec_report.page import write_report
 
 from reasonrec_core.data.storage import IndexedTables, write_dataset
@@ -400,6 +401,30 @@ def test_what_decides_is_drawn_with_its_threshold(tmp_path: Path, full: Page) ->
     del metrics["delegation_curve"]["decisions"]
     without = page_of(folders.write_run(tmp_path, metrics, None))
     assert "What decides who answers" not in without.prose
+    metrics = folders.ranking_metrics(None)
+    metrics["delegation_curve"]["decisions"] |= {"kept": [943, *(0,) * 14], "delegated": [0] * 15}
+    alike = page_of(folders.write_run(tmp_path, metrics, None))
+    assert "What decides who answers" not in alike.prose, "one bar says nothing"
+
+
+def test_an_axis_of_values_that_differ_by_rounding_alone_has_short_labels() -> None:
+    axis = make_axis_around([0.9802834452009, 0.9802834452008])
+    assert all(len(tick.label) <= 5 for tick in axis.ticks())
+    assert axis.low < 0.95 < 1.0 < axis.high
+
+
+def test_a_run_on_clicks_speaks_of_clicks(ctr: Page, tmp_path: Path) -> None:
+    assert "Predicted click probability compared with how often rows were clicked" in ctr.prose
+    assert "a probability of a click" in ctr.prose
+    assert "Probabilities are off by" in ctr.prose
+    assert "a ranked list" not in ctr.prose
+    run = folders.ctr_run(tmp_path)
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics |= {"comparisons": [], "systems": {"lightgbm-ctr": metrics["systems"]["lightgbm-ctr"]}}
+    metrics["roles"]["delegates"] = ["lightgbm-ctr"]
+    alone = page_of(folders.write_run(run, metrics))
+    assert "Better than chance, but compared with no other model: lightgbm-ctr reaches AUC 0.761" in alone.prose
+    assert "reasonrec plugins list --kind delegate" in alone.prose
 
 
 def test_cards_are_a_few_of_many(full: Page) -> None:

@@ -197,3 +197,37 @@ def test_on_a_phone_names_are_whole_and_two_systems_stand_side_by_side(browser: 
         for table in page.locator("table.systems").all():
             ends = table.locator("thead th").evaluate_all("all => all.map(cell => cell.getBoundingClientRect().right)")
             assert ends[2] <= 390
+
+
+def make_pages(folder: Path) -> dict[str, Path]:
+    """The five kinds of runs: good, hurt by delegating, with too little data, on clicks, and with explanations."""
+    runs = {name: folder / name for name in ("good", "hurts", "little", "clicks", "explained")}
+    folders.ranking_run(runs["good"])
+    hurts, little = (folders.ranking_metrics(None) for _ in range(2))
+    hurts["systems"]["routed"] = {**hurts["systems"]["routed"], "NDCG@10": folders.estimate(0.05)}
+    for row in hurts["comparisons"]:
+        row.update(difference=-0.028, low=-0.04, high=-0.02, p=0.0, p_corrected=0.0)
+    hurts["delegation_curve"]["chosen"] |= {"value": 0.05, "low": 0.041, "high": 0.062}
+    little["dataset"]["users"] = 8
+    little["protocol"] = "leave-one-out, full ranking; 8 test queries"
+    folders.write_run(runs["hurts"] / "run", hurts)
+    folders.write_run(runs["little"] / "run", little)
+    folders.ctr_run(runs["clicks"])
+    items = folders.drawn_items(runs["explained"] / "images")
+    told = [folders.explanation(query, items, shown) for query, shown in enumerate(("best", "drawn", "worst"))]
+    run = folders.write_run(runs["explained"] / "run", folders.ranking_metrics(runs["explained"] / "images"))
+    folders.write_explanations(run, told)
+    return {name: write_report(run / "run") for name, run in runs.items()}
+
+
+def test_axe_finds_nothing_to_complain_of_on_five_kinds_of_runs(browser: Any, tmp_path: Path) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    rules = {"resultTypes": ["violations"]}
+    pages = make_pages(tmp_path)
+    for name, scheme in (*((name, "light") for name in pages), ("good", "dark")):
+        view = {"color_scheme": scheme, "viewport": {"width": 390, "height": 900}}
+        with opened_page(browser, pages[name].resolve().as_uri(), **view) as page:
+            page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+            found = axe.run(page, options=rules).response["violations"]
+            assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found] == [], (name, scheme)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, (name, scheme)

@@ -260,6 +260,9 @@ def test_who_loses_by_delegating_is_told_what_to_run() -> None:
     made = verdict.make_headline(found, ["reasonrec", "run", "my shop.toml"], "runs/shop")
     assert made.delegating.startswith("Delegating hurts: ")
     assert made.next_steps[0].command == "reasonrec run 'my shop.toml' --set router.share=0"
+    long = ["reasonrec", "run", "shop.toml", "--set", "seed=1", "--set", "data.path=x", "--out", "runs/shop"]
+    short = verdict.make_headline(found, long, "runs/shop").next_steps[0].command
+    assert short == "reasonrec run runs/shop/config.toml --out runs/shop --set router.share=0"
 
 
 def test_limits_are_checked_by_metric_system_and_time() -> None:
@@ -326,3 +329,44 @@ def test_hardly_any_people_are_counted_themselves() -> None:
     found = board(systems={"routed": rates, "popularity": rates}, comparisons=[compared], protocol="leave-one-out")
     told = "The next choice is among the first 10 for 4 of 8 people; best-sellers alone reach 4."
     assert verdict.describe_hits(found) == told
+
+
+@pytest.mark.parametrize(
+    ("differences", "said", "tone"),
+    [
+        (
+            (-2.0, -3.0),
+            "Good: the explanations of cot are clearly closer to what people then wrote (ROUGE-L) than",
+            "good",
+        ),
+        ((-2.0, 0.0), "Mixed: the explanations of cot are not measurably closer", "mixed"),
+        ((2.0, 0.0), "Not good yet: those of similar-user are closer", "bad"),
+    ],
+)
+def test_explanations_are_judged_by_what_people_then_wrote(
+    differences: tuple[float, float], said: str, tone: str
+) -> None:
+    found = folders.ranking_metrics(None)
+    others = ("similar-user", "common-phrases")
+    scores = {"cot": 14.0, **{name: 14.0 + d for name, d in zip(others, differences, strict=True)}}
+    checked = {"Verified": folders.estimate(0.97)}
+    found |= {
+        "systems": {name: {"ROUGE-L": folders.estimate(value, 0.5), **checked} for name, value in scores.items()},
+        "comparisons": [
+            {"a": name, "b": "cot", "metric": "ROUGE-L", "difference": d, "low": d - 0.5, "high": d + 0.5}
+            | ({"p": 0.001, "p_corrected": 0.001} if d else {"p": 0.9, "p_corrected": 0.9})
+            for name, d in zip(others, differences, strict=True)
+        ],
+        "roles": {"routed": None, "policy": "cot", "delegates": ["transitions"]},
+    }
+    made = verdict.make_headline(ReportedResults.model_validate(found), ["reasonrec", "run", "x.toml"], "runs/x")
+    assert made.verdict.startswith(said)
+    assert made.tone == tone
+    assert made.felt == "The evidence confirms 97 of 100 claims that they make about an item."
+    assert made.next_steps[-1].command == "reasonrec report runs/x --open"
+
+
+def test_differences_have_three_digits_that_count() -> None:
+    assert [number_format.format_signed(value) for value in (1.0732, -0.0312, 0.379, 0.00004, -12.34)] == [
+        "+1.07", "\u22120.0312", "+0.379", "0", "\u221212.3",
+    ]  # fmt: skip

@@ -11,7 +11,7 @@ from reasonrec_torch.encoder_arrays import HistoryArrays, ItemArrays, make_low_p
 from reasonrec_torch.feature_projection import ItemTensors
 from reasonrec_torch.history_encoder import HistoryEncoder
 from reasonrec_torch.item_encoder import ItemEncoder
-from reasonrec_torch.item_features import ItemInputs
+from reasonrec_torch.item_features import TableInputs
 from reasonrec_torch.parameters import read_parameters
 from scipy import sparse
 
@@ -54,7 +54,7 @@ def test_items_are_those_of_the_module_and_so_are_new_ones(use_ids: bool) -> Non
     views = [rng.standard_normal((n, w)).astype(np.float32) * p[:, None] for w, p in zip((3, 2), present, strict=True)]
     counts = np.where(np.arange(n) < trained - 1, 2, 0).astype(np.float32)
     members = sparse.random_array((n, 4), density=0.3, format="csr", dtype=np.float32, rng=rng)
-    inputs = ItemInputs(counts, tuple(views), tuple(present), (sparse.csr_matrix(members),))
+    inputs = TableInputs(counts, tuple(views), tuple(present), (sparse.csr_matrix(members),))
     tensors = ItemTensors(
         torch.from_numpy(counts),
         tuple(map(torch.from_numpy, views)),

@@ -27,7 +27,7 @@ def test_of_an_earlier_fit(verb: list[str], finished: Path, tmp_path: Path, caps
         main(["trace", *verb, str(run)])
     assert left.value.code == 2
     said = capsys.readouterr().err
-    assert "the trace is not of this run as it was fitted last: its router differs. Make it anew: reasonrec" in said
+    assert "the trace is not of this run as it was fitted last: its router differs. Create it again: reasonrec" in said
     assert said.count("\n") == 1
     assert open_trace(next(run.glob("trace.*"))).header.router  # whoever names the file means it
 

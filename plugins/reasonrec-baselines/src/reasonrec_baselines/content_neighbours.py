@@ -24,7 +24,7 @@ class ContentKNNConfig(Settings):
     """Settings of `ContentKNN`."""
 
     modalities: tuple[str, ...] | None = Field(
-        None, description="Item features to compare; empty: all that the pipeline observes, each counting alike."
+        None, description="Item features to compare; empty: all that the pipeline observes, all counting equally."
     )
     power: float = Field(6.0, gt=0, description="Power of the cosine: the larger, the more the nearest items count.")
     history_decay: float = Field(

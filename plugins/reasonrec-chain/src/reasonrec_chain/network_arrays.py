@@ -16,7 +16,7 @@ from reasonrec_torch.encoder_arrays import (
     make_low_pass,
     take_under,
 )
-from reasonrec_torch.item_features import ItemInputs
+from reasonrec_torch.item_features import TableInputs
 from reasonrec_torch.ragged import HistoryBatch, over_histories
 
 from reasonrec_chain.config import NetworkConfig
@@ -71,7 +71,7 @@ class NetworkArrays:
         names = sorted({name.split(".")[1] for name in self.tensors if name.startswith("intents.")}, key=int)
         return [Linear.of(self.tensors, f"intents.{name}") for name in names]
 
-    def table(self, inputs: ItemInputs) -> tuple[Float32, Float32]:
+    def table(self, inputs: TableInputs) -> tuple[Float32, Float32]:
         """float32[n, d] item vectors and float32[n] biases."""
         return self.items(inputs)
 

@@ -47,7 +47,9 @@ class ServerConfig(Settings):
     def _reachable(self) -> Self:
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"{self.url!r} is no address of a server: write http://HOST:PORT/v1 or https://HOST/v1")
+            raise ValueError(
+                f"{self.url!r} is not the address of a server: write http://HOST:PORT/v1 or https://HOST/v1"
+            )
         if parts.username or parts.password:
             raise ValueError("an address holds no user name or password: put the key into an environment variable")
         return self

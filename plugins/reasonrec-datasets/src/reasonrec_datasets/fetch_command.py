@@ -28,7 +28,7 @@ def fetch_command(name: str, folder: Path | None) -> None:
     note(f"{known.title}: terms of use\n{known.terms}\n")
     with progress() as report:
         done = fetch_dataset(known, folder or Path("data") / name, say=_failed, progress=report)
-    state = "was there already, unchanged" if done.already else "written and checked"
+    state = "already there, unchanged" if done.already else "written and checked"
     out.print(plain(f"{known.title} from {done.source}: {state} in {done.folder}"), soft_wrap=True)
 
 

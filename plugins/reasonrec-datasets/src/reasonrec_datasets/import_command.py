@@ -25,7 +25,7 @@ from reasonrec_datasets.options import log_options, source_options
 @log_options
 @click.option("--name", help="Name of the dataset; by default that of the file or folder.")
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the order of the indices."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed for the order of the indices."
 )
 @click.option("--force", is_flag=True, help="Replace a dataset that is in the folder already.")
 @click.option("--extend", type=click.Path(path_type=Path), metavar="DATASET",
@@ -64,13 +64,15 @@ def import_command(
     if into is not None:
         given = {"--out": folder, "--extend": extend, "--name": name, "--force": force or None}
         for option in (option for option, value in given.items() if value is not None):
-            raise ConfigError(f"{option} does not go with --into", where="data import", fix="Leave one of them out.")
+            raise ConfigError(
+                f"{option} cannot be combined with --into", where="data import", fix="Leave one of them out."
+            )
         _into_run(path, into, source["columns"], as_json=as_json)
         return
     if folder is None:
         raise ConfigError("no --out", where="data import", fix="Name the dataset's folder (--out), or a run (--into).")
     if is_dataset(folder) and not force:
-        raise DataError("holds a dataset already", where=str(folder), fix="Use --force to replace it.")
+        raise DataError("already holds a dataset", where=str(folder), fix="Use --force to replace it.")
     require_replaceable(folder, MANIFEST, LOG)
     with progress() as step:
         step(0, 2, "import")
@@ -107,5 +109,5 @@ def _into_run(path: Path, run: Path, columns: dict[str, str], *, as_json: bool) 
         return
     seen = "".join(f", {count:,} with {name}" for name, count in added.present.items())
     items = "item" if added.items == 1 else "items"
-    out.print(plain(f"{added.items:,} {items} added{seen}: {run} recommends from {added.total:,} now"), soft_wrap=True)
-    note(plain(f"Nothing was fitted again: results and report are about the {added.n_fitted:,} items of the fit."))
+    out.print(plain(f"{added.items:,} {items} added{seen}; {run} now recommends from {added.total:,}"), soft_wrap=True)
+    note(plain(f"Nothing was fitted again: results and report still describe the {added.n_fitted:,} items of the fit."))

@@ -67,7 +67,10 @@ class NewItems:
             raise DataError(f"no column {missing[0]!r}", where=f"{self.path}:1", fix=fix)
         names = [n for n in catalog.table.column_names if n in there]
         rest = [n for n in self.table.column_names if n not in names and n != "image"]
-        notes = (*self.notes, *([f"not read, the catalogue has no such fields: {list_names(rest)}"] if rest else []))
+        notes = (
+            *self.notes,
+            *([f"not read, because the catalogue has no such fields: {list_names(rest)}"] if rest else []),
+        )
         if "image" in there and "image" not in names:
             names.append("image")
         return replace(self, table=self.table.select(names), notes=notes)
@@ -85,7 +88,7 @@ def read_new_items(path: Path, columns: Mapping[str, str] | None = None) -> NewI
     file = find_table(path, "items") if path.is_dir() else path
     if file is None:
         fix = "Put the new items into items.csv.gz (or .tsv, .parquet) there, or name their file."
-        raise DataError("holds no table of items", where=str(path), fix=fix)
+        raise DataError("has no table of items", where=str(path), fix=fix)
     source = read_fields_file(file, "items", matching)
     matching.refuse_unmatched()
     return NewItems.check(source, matching.notes)

@@ -40,7 +40,7 @@ def _complete_kinds(context: click.Context, parameter: click.Parameter, incomple
 FORMAT = click.option(
     "--format", "--layout", "format_", default="auto", show_default=True, metavar="SOURCE",
     shell_complete=_complete_formats,
-    help="The data source that reads the path (`reasonrec plugins` lists them); by default found by looking.",
+    help="The data source that reads the path (`reasonrec plugins` lists them); by default recognised by its files.",
 )  # fmt: skip
 COLUMN = click.option(
     "--column", "columns", multiple=True, metavar="OURS=THEIRS",
@@ -52,24 +52,24 @@ OPTION = click.option(
     help="A setting of the data source's own. May be repeated.",
 )  # fmt: skip
 TIME_FORMAT = click.option(
-    "--time-format", metavar="FORM", help="How times are written, as for strptime: %m/%d/%Y, '%d.%m.%Y %H:%M'."
+    "--time-format", metavar="FORM", help="Format of the times, as for strptime: %m/%d/%Y, '%d.%m.%Y %H:%M'."
 )
 TIME_UNIT = click.option(
     "--time-unit", type=click.Choice(sorted(TICKS)),
-    help="Unit of times that are numbers (excel: days of a spreadsheet).  [default: judged by their size]",
+    help="Unit of times that are numbers (excel: days in a spreadsheet).  [default: judged by their size]",
 )  # fmt: skip
 READ_OPTIONS = (
     click.option("--encoding", metavar="NAME",
                  help="Encoding of text files (latin-1, cp1252, utf-16, ...).  [default: UTF-8]"),
     click.option("--delimiter", metavar="CHARACTER",
-                 help="Between fields: a character, or tab, space, comma, semicolon, pipe.  [default: the likeliest]"),
+                 help="Field separator: a character, or tab, space, comma, semicolon, pipe.  [default: the likeliest]"),
     click.option("--quote", type=click.Choice(["double", "single", "backslash", "none"]),
-                 help="What surrounds fields; backslash: quotes within are escaped so; none: they are ordinary.  "
-                 "[default: double]"),
+                 help="Quotes around fields. backslash: quotes inside are escaped by it; none: quotes are ordinary "
+                 "characters.  [default: double]"),
     click.option("--max-bytes", type=click.IntRange(min=1),
-                 help="Most bytes that a file may hold, unpacked.  [default: 1 GiB for packed ones]"),
-    click.option("--max-columns", type=click.IntRange(min=1), help="Most columns of a file.  [default: 10000]"),
-    click.option("--label-separator", metavar="TEXT", help="What separates categories in a cell, besides |: , or ;"),
+                 help="Largest size of a file in bytes, unpacked.  [default: 1 GiB for packed ones]"),
+    click.option("--max-columns", type=click.IntRange(min=1), help="Largest number of columns.  [default: 10000]"),
+    click.option("--label-separator", metavar="TEXT", help="Separator of categories in a cell, besides |: , or ;"),
 )  # fmt: skip
 READ_NAMES = (
     "time_format",
@@ -84,21 +84,21 @@ READ_NAMES = (
 """Settings of every source of tables that have options of their own."""
 LOG_OPTIONS = (
     click.option("--dedupe", type=click.Choice(["last", "sum", "none"]),
-                 help="Rows with one user, item and time: the last stays, or none goes; sum: all rows of a user with "
-                 "an item are one, values added.  [default: last]"),
-    click.option("--min-value", type=float, help="Leave out rows of a smaller value."),
+                 help="Rows with the same user, item and time. last: keep the last one; none: keep all; sum: merge "
+                 "all rows of a user with an item and add their values.  [default: last]"),
+    click.option("--min-value", type=float, help="Leave out rows with a smaller value."),
     click.option("--k-core", type=click.IntRange(min=0),
                  help="Leave out users and items with fewer rows, until all have enough."),
-    click.option("--event-column", metavar="NAME", help="The column that says what happened (view, cart, buy)."),
+    click.option("--event-column", metavar="NAME", help="The column that holds the event (view, cart, buy)."),
     click.option("--event-weights", metavar="KIND=WEIGHT,...",
-                 help="Values of rows by their event; rows of other events are left out."),
+                 help="Weight of each event, used as the value of its rows; rows with other events are left out."),
     click.option("--drop-incomplete", is_flag=True, default=None,
                  help="Leave out rows without a user, item, time or value."),
 )  # fmt: skip
 LOG_NAMES = ("dedupe", "min_value", "k_core", "event_weights", "drop_incomplete")
 SPLIT_OPTIONS = (
     click.option("--kind", default="auto", show_default=True, metavar="SPLITTER", shell_complete=_complete_kinds,
-                 help="How to divide; auto: predefined where the data has parts, else leave-one-out."),
+                 help="How to split. auto: predefined if the data has parts, otherwise leave-one-out."),
     click.option("--valid", type=float, help="Share for validation (temporal, ratio, cold-item).  [default: 0.1]"),
     click.option("--test", type=float, help="Share for the test (temporal, ratio, cold-item).  [default: 0.1]"),
     click.option("--valid-from", metavar="TIME", help="temporal: first moment of validation (2020-09-20 or seconds)."),

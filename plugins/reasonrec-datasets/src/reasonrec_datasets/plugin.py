@@ -71,7 +71,7 @@ SOURCES = {
     ),
     "folder": (
         "guessed:FolderSource",
-        "a folder of tables under any names: log, items and users are guessed by their columns and ids, and said",
+        "a folder of tables under any names: log, items and users are recognised by their columns and ids",
     ),
 }
 """Data sources by name: what reads them, and what is there."""
@@ -92,10 +92,14 @@ def reasonrec_splitters() -> list[ComponentSpec]:
     module = "reasonrec_datasets.splitters"
     parts = "parts that came with the data; labels: a click task"
     return [
-        ComponentSpec("temporal", f"{module}:Temporal", "one moment for everybody; targets are all that came after it"),
-        ComponentSpec("ratio", f"{module}:Ratio", "per user: the last shares of the sequence"),
-        ComponentSpec("random", f"{module}:Random", "per user: shares at random, whatever the time"),
-        ComponentSpec("cold-item", f"{module}:ColdItem", "whole items are held out; only their content leads to them"),
+        ComponentSpec(
+            "temporal", f"{module}:Temporal", "one cut in time for all users; targets are everything after it"
+        ),
+        ComponentSpec("ratio", f"{module}:Ratio", "per user: the last part of the sequence"),
+        ComponentSpec("random", f"{module}:Random", "per user: at random, regardless of time"),
+        ComponentSpec(
+            "cold-item", f"{module}:ColdItem", "whole items are held out; only their content can lead to them"
+        ),
         ComponentSpec("predefined", "reasonrec_datasets.layouts.presplit:Predefined", parts),
     ]
 

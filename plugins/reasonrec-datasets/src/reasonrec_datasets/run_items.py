@@ -127,9 +127,9 @@ def _encoders(served: ServingCatalog, config: PipelineConfig, registry: Registry
 
 def _other(served: ServingCatalog, name: str) -> RunError:
     return RunError(
-        "the encoder's weights, library or settings are not those that the run was fitted with",
+        "the encoder's weights, library or settings have changed since the run was fitted",
         where=f"{served.run.path}: observe.{name}",
-        fix="Bring them back (environment.json has the versions), or run the pipeline again with the new items.",
+        fix="Restore them (environment.json has the versions), or run the pipeline again with the new items.",
     )
 
 

@@ -17,7 +17,7 @@ from reasonrec_datasets.options import choose_split, open_data, source_options, 
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--out", "folder", type=click.Path(path_type=Path), help="Save the split to this folder.")
 @split_options
-@click.option("--negatives", type=int, help="Draw this many candidates beside each target (direct task), e.g. 99.")
+@click.option("--negatives", type=int, help="Draw this many other candidates for each target (direct task), e.g. 99.")
 @source_options
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def split_command(
@@ -32,9 +32,9 @@ def split_command(
 
     \b
     leave-one-out  per user: last = test, the one before = validation
-    temporal       one moment for everybody; targets are all that came after it
-    ratio          per user: the last shares of the sequence
-    cold-item      whole items are held out; only their content leads to them
+    temporal       one cut in time for all users; targets are everything after it
+    ratio          per user: the last part of the sequence
+    cold-item      whole items are held out; only their content can lead to them
     predefined     parts that came with the data; labels make it a click task
 
     \b

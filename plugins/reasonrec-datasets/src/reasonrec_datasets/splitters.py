@@ -77,8 +77,8 @@ class Ratio(Splitter[ShareSettings]):
         n_valid = np.maximum(np.floor(lengths * self.config.valid + 1e-9), 1).astype(np.int64)
         n_test = np.maximum(np.floor(lengths * self.config.test + 1e-9), 1).astype(np.int64)
         words = (
-            f"per-user ratio: the last {self.config.test:.0%} of each user's interactions are tested, "
-            f"{self.config.valid:.0%} before them validate (at least one each), the rest trains"
+            f"per-user ratio: the last {self.config.test:.0%} of each user's interactions for testing, "
+            f"{self.config.valid:.0%} before them for validation (at least one each), the rest for training"
         )
         return cut_sequences(dataset, log, n_valid, n_test, words)
 
@@ -101,8 +101,8 @@ class Random(Splitter[ShareSettings]):
             for share in (self.config.valid, self.config.test)
         )
         if not n_test.any():
-            what = f"no user has {SHORTEST} interactions, so none can be asked"
-            raise DataError(what, where=dataset.name, fix="A random split takes users who come back.")
+            what = f"no user has {SHORTEST} interactions, so there is nobody to test on"
+            raise DataError(what, where=dataset.name, fix="A random split needs users who come back.")
         chance = np.random.default_rng(self.config.seed).random(len(log))
         order = np.lexsort((chance, log.users))
         place = np.arange(len(log)) - np.repeat(bounds[:-1], lengths)
@@ -112,8 +112,8 @@ class Random(Splitter[ShareSettings]):
         valid = make_user_cases(log, parts == TRAIN, parts == VALID, dataset.n_users)
         test = make_user_cases(log, parts != TEST, parts == TEST, dataset.n_users)
         words = (
-            f"per-user random, not by time: {self.config.test:.0%} of each user's interactions are tested, "
-            f"{self.config.valid:.0%} validate (at least one each), the rest trains"
+            f"per-user random, not by time: {self.config.test:.0%} of each user's interactions for testing, "
+            f"{self.config.valid:.0%} for validation (at least one each), the rest for training"
         )
         short = int(((lengths > 0) & (lengths < SHORTEST)).sum())
         left = {f"users with fewer than {SHORTEST} interactions, kept in training": short} if short else {}
@@ -163,12 +163,15 @@ def _find_cuts(dataset: Dataset, log: Interactions, config: TemporalSettings) ->
         return to_seconds(config.valid_from), to_seconds(config.test_from)
     if not len(log) or log.times.min() == log.times.max():
         fix = "Check the timestamp column, or use leave-one-out."
-        raise DataError("all interactions have the same time, so no moment divides them", where=dataset.name, fix=fix)
+        raise DataError(
+            "all interactions have the same time, so they cannot be divided by time", where=dataset.name, fix=fix
+        )
     times: Int64 = np.sort(log.times)
     shares = 1 - config.valid - config.test, 1 - config.test
     cuts = [times[min(round(len(times) * share), len(times) - 1)] for share in shares]
     if cuts[0] == cuts[1]:
-        what = f"both cuts fall on {_format_day(int(cuts[0]))}: of {len(times):,} interactions too many share that time"
+        day = _format_day(int(cuts[0]))
+        what = f"both cuts fall on {day}, because too many of the {len(times):,} interactions share that time"
         if len(times) < FEW:
             what = f"{len(times)} interactions are too few to train, validate and test on"
         raise DataError(what, where=dataset.name, fix="Set valid_from and test_from, or larger shares.")
@@ -196,7 +199,7 @@ class ColdItem(Splitter[ShareSettings]):
         seen = np.unique(log.items)
         n_valid, n_test = round(len(seen) * self.config.valid), round(len(seen) * self.config.test)
         if min(n_valid, n_test) < 1 or n_valid + n_test >= len(seen):
-            what = f"of {len(seen)} items with interactions, {n_valid} for validation and {n_test} for the test"
+            what = f"of {len(seen)} items with interactions, {n_valid} for validation and {n_test} for testing"
             fix = "Choose shares that hold out at least one item each and leave some for training."
             raise DataError(f"{what} cannot be held out", where=dataset.name, fix=fix)
         drawn = np.random.default_rng(self.config.seed).permutation(seen)
@@ -204,10 +207,10 @@ class ColdItem(Splitter[ShareSettings]):
         role[drawn[:n_valid]], role[drawn[n_valid : n_valid + n_test]] = VALID, TEST
         parts = role[log.items]
         if not (parts == TRAIN).any():
-            raise DataError("the cold share is too large: no interaction is left for training", where=dataset.name)
+            raise DataError("the cold share is too large: no interactions are left for training", where=dataset.name)
         valid = _ask_held_out(dataset, log, parts, VALID, parts == TRAIN)
         test = _ask_held_out(dataset, log, parts, TEST, parts != TEST)
-        held = f"cold items: {n_valid} items are held out whole for validation, {n_test} others for the test"
+        held = f"cold items: {n_valid} items are held out for validation, {n_test} others for testing"
         before = "the history is what came before the first held-out item"
         kept = "training keeps all interactions with the other items, later ones too"
         return Division(parts, valid, test, f"{held}; {before}; {kept}")

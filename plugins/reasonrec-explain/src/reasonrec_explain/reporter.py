@@ -48,7 +48,9 @@ class FaithfulnessReporter(Reporter[Empty]):
         settings, policy, found = run.config.evaluate, run.agent.policy, run.first
         if policy is None:
             return {}
-        refusal = EditedPolicy.refusal(run.agent) if found.task.ranks else f"the task {found.task} asks for no ranking"
+        refusal = (
+            EditedPolicy.refusal(run.agent) if found.task.ranks else f"the task {found.task} does not ask for rankings"
+        )
         if refusal is not None:
             return {"skipped": refusal}
         queries = found.cases.queries

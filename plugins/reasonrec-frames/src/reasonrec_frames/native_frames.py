@@ -86,7 +86,7 @@ def read_frame(frame: Any, name: str) -> pa.Table:
         names = [str(column) for column in opened.columns]
         columns = [opened.get_column(column) for column in opened.columns]
     except nw.exceptions.DuplicateError as error:
-        raise DataError("two columns have the same name", where=name, fix="Name every column once.") from error
+        raise DataError("two columns have the same name", where=name, fix="Give every column its own name.") from error
     except TypeError as error:
         fix = f"Give a data frame: {READABLE}. Files are opened with Dataset.open(path)."
         raise DataError(f"{type(frame).__name__} is not a data frame that can be read", where=name, fix=fix) from error

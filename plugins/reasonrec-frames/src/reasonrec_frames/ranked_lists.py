@@ -129,7 +129,7 @@ def _pick_columns(table: pa.Table, name: str, columns: Mapping[str, str]) -> pa.
     for ours in ("user_id", "item_id"):
         if named[ours] not in table.column_names:
             there = ", ".join(table.column_names)
-            fix = f'If one of them is meant, say so: columns={{"{ours}": "..."}}.'
+            fix = f'If one of them holds it, name it: columns={{"{ours}": "..."}}.'
             raise DataError(f"there is no column {ours!r}; the columns are: {there}", where=name, fix=fix)
     return pa.table({ours: table.column(theirs) for ours, theirs in named.items() if theirs in table.column_names})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 EPILOG = """\b
-An assistant starts it, and is told so in a file of its own, for most of them:
+The assistant starts this command. Most assistants read it from a settings file like this:
   {"mcpServers": {"shop": {"command": "/path/to/reasonrec", "args": ["mcp", "/path/to/runs/shop"]}}}
 """
 
@@ -18,15 +18,16 @@ An assistant starts it, and is told so in a file of its own, for most of them:
 @click.option(
     "--models",
     type=click.Choice(["final", "evaluated"]),
-    help="Those of `reasonrec final`, or those that the report is about.  [default: final where there are any]",
+    help="Which models answer: those of `reasonrec final`, or those that the report is about.  "
+    "[default: final if there are any]",
 )
 @click.option(
     "--store",
     default="",
     envvar="REASONREC_STORE",
     metavar="URL",
-    help="Where `reasonrec serve` keeps events, which belong to histories: a path, redis://, postgresql://, or none.  "
-    "[default: RUN.events.sqlite, where it is there]",
+    help="Where `reasonrec serve` stores events, which count in histories: a path, redis://, postgresql://, or none.  "
+    "[default: RUN.events.sqlite, if it exists]",
 )
 def mcp_command(run: Path, models: str | None, store: str) -> None:
     """Let an assistant ask a finished RUN, by the Model Context Protocol over standard input and output.

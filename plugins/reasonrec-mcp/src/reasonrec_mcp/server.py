@@ -76,7 +76,7 @@ def answer_call(tools: Tools, name: str, arguments: dict[str, Any]) -> CallToolR
         LOG.error("a call of %s failed: %s", name, error)
     except Exception as error:
         LOG.error("a call of %s failed", name, exc_info=error)
-    return refuse("the call failed in the recommender, not by your fault", "", "The server's log says why.")
+    return refuse("the recommender failed on this call; it is not your fault", "", "The server's log says why.")
 
 
 def tell(result: Result) -> CallToolResult:

@@ -114,7 +114,7 @@ class Tools:
         """Items by edited steps."""
         if not given.assume and not given.ignore:
             fix = 'Give assume, such as {"brand": "Acorn"}, or ignore; or call recommend.'
-            raise ConfigError("nothing is assumed and nothing ignored", where="assume", fix=fix)
+            raise ConfigError("nothing is assumed or ignored", where="assume", fix=fix)
         answer, live = self._answer(given)
         return _tell(answer, live, given.because)
 

@@ -33,7 +33,7 @@ def word_answer(answer: Answer, live: Live | None, only: str | None = None, *, b
         lines += [f"Ignored: {name_item(item, title)}." for item, title in edited.ignored]
         lines += [_word_list("Entered the list", edited.entered), _word_list("Left the list", edited.left)]
     if live is not None and live.events:
-        lines.append(f"{live.events} of their newest events are counted in.")
+        lines.append(f"{live.events} of their newest events are included.")
     if live is not None and live.problem:
         lines.append(f"Note: {live.problem}.")
     return [*lines, *(f"Note: {note}" for note in answer.notes)]
@@ -42,7 +42,7 @@ def word_answer(answer: Answer, live: Live | None, only: str | None = None, *, b
 def word_steps(answer: Answer) -> list[str]:
     """The steps that tell most, with what they rest on and what else was possible."""
     if not answer.steps:
-        return ["There are no steps: whoever answered does not reason in any."]
+        return ["There are no steps: the model that answered does not reason in steps."]
     lines = ["Steps:"]
     for step in shorten_steps(answer.steps):
         named = [name_item(*answer.history[e]) if isinstance(e, int) else quote(e) for e in step.evidence]

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from reasonrec_report.number_format import format_percent
 
+EQUAL = 1e-6
+"""Values that differ by less, relative to their size, are one value: the rest is rounding."""
+
 
 @dataclass(frozen=True)
 class Tick:
@@ -49,7 +52,8 @@ def make_axis_around(
     """The axis that shows all ``values`` with some air; never negative where no value is."""
     known = [v for v in values if v is not None and math.isfinite(v)] or [0.0, 1.0]
     low, high = min(known), max(known)
-    air = (high - low) * pad or abs(high) * pad or 1.0
+    size = max(abs(low), abs(high))
+    air = (high - low if high - low > EQUAL * size else size) * pad or 1.0
     return Scale(max(low - air, 0.0) if low >= 0 else low - air, high + air, start, end)
 
 

@@ -26,7 +26,7 @@ class FlowStage:
     boxes: tuple[FlowBox, ...]
 
 
-def draw_flow(results: ReportedResults) -> tuple[FlowStage, ...]:
+def draw_flow(results: ReportedResults, *, clicks: bool = False) -> tuple[FlowStage, ...]:
     """The stages that a request goes through, in order."""
     data, roles, routing = results.dataset, results.roles, results.routing
     seen = ", ".join(f"{each.name} ({each.encoder})" if each.encoder else each.name for each in results.observe)
@@ -51,7 +51,8 @@ def draw_flow(results: ReportedResults) -> tuple[FlowStage, ...]:
         names = roles.delegates if roles and roles.delegates else tuple(results.systems)
         stages.append(FlowStage(tuple(FlowBox("Delegate", name, "", "delegate") for name in names)))
     explains = any(name.startswith("ROUGE") for values in results.systems.values() for name in values)
-    return (*stages, FlowStage((FlowBox("Answer", "an explanation" if explains else "a ranked list"),)))
+    answer = "an explanation" if explains else "a probability of a click" if clicks else "a ranked list"
+    return (*stages, FlowStage((FlowBox("Answer", answer),)))
 
 
 def _note(results: ReportedResults, share: float, way: str) -> str:

@@ -250,6 +250,16 @@ def _cell(board: Leaderboard, system: str, metric: ParsedMetric, is_best: bool) 
     )
 
 
+LONGEST = 60
+"""Letters of a protocol's name."""
+
+
 def shorten_protocol(text: str) -> str:
     """The name of a protocol without its explanation: what stands before the first colon."""
-    return textwrap.shorten(re.split("[:;]", text)[0], 80, placeholder="…")
+    name = re.split("[:;]", text)[0]
+    return textwrap.shorten(name if len(name) <= LONGEST else name.split(",")[0], LONGEST, placeholder="…")
+
+
+def is_about_clicks(metric: ParsedMetric | None) -> bool:
+    """Whether a run that is judged by this metric predicts clicks, and does not rank."""
+    return metric is not None and metric.family in {"auc", "uauc", "logloss"}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from reasonrec_core.types import format_percent as format_percent
 
+MINUS = "\N{MINUS SIGN}"
 
-def format_signed(value: float, digits: int = 4) -> str:
-    """A difference as text, with its sign (a true minus); 0 where nothing is left of it."""
-    if round(value, digits) == 0:
+
+def format_signed(value: float, digits: int | None = None) -> str:
+    """A difference as text, with its sign (a true minus), as exact as `format_digits`; 0 where nothing is left."""
+    if round(value, 4 if digits is None else digits) == 0:
         return "0"
-    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    size = format_digits(abs(value)) if digits is None else f"{abs(value):.{digits}f}"
+    return f"{'+' if value > 0 else MINUS}{size}"
 
 
 def format_digits(value: float) -> str:

@@ -67,6 +67,10 @@ class Curve:
     values: tuple[tuple[str, float], ...]
 
 
+ENOUGH_BARS = 2
+"""A histogram with fewer says nothing."""
+
+
 @dataclass(frozen=True)
 class Bar:
     """A bar of the histogram of decisions: kept queries below, delegated ones above; and what it says in numbers."""
@@ -157,9 +161,11 @@ def draw_risk_coverage(found: RiskCurve) -> Curve | None:
     return Curve(path, x.ticks(percent=True), y.ticks(), y(float(risk[-1])), float(risk[-1]), half, values)
 
 
-def draw_decisions(found: DecisionOrder) -> Histogram:
-    """How many requests are ordered where, which of them were delegated, and from where on."""
+def draw_decisions(found: DecisionOrder) -> Histogram | None:
+    """How many requests are ordered where, which of them were delegated, and from where on; None if all stand alike."""
     edges, threshold = found.edges, found.threshold
+    if sum(map(bool, map(sum, zip(found.kept, found.delegated, strict=True)))) < ENOUGH_BARS:
+        return None
     shown = [edges[0], edges[-1], *([] if threshold is None else [threshold])]
     x = Scale(min(shown), max(shown), LEFT, RIGHT)
     y = make_axis_from_zero([max(map(sum, zip(found.kept, found.delegated, strict=True)))], start=BOTTOM, end=TOP)

@@ -19,8 +19,9 @@ from reasonrec_report.faithfulness import describe_faithfulness, read_faithfulne
 from reasonrec_report.leaderboard import Leaderboard
 from reasonrec_report.load_run import read_environment
 from reasonrec_report.page import write_report
+from reasonrec_report.run_facts import read_command
 from reasonrec_report.sections import read_sections
-from reasonrec_report.verdict import make_headline, read_command
+from reasonrec_report.verdict import make_headline
 
 
 class HtmlReporter(Reporter[Empty]):

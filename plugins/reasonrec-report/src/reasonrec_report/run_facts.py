@@ -88,3 +88,9 @@ def list_about(run: Run, board: Leaderboard) -> tuple[Fact, ...]:
         ("Seed", seed),
     ]
     return tuple(Fact(term, str(value)) for term, value in facts if value not in (None, ""))
+
+
+def read_command(environment: dict[str, Any]) -> list[str]:
+    """The words of the command that made the run."""
+    command = environment.get("command")
+    return [str(part) for part in command] if isinstance(command, list) else ["reasonrec", "run", "config.toml"]

@@ -64,9 +64,9 @@ def describe_comparison(board: Leaderboard, difference: SystemDifference) -> str
     a, b = name_system(board, difference.a), name_system(board, difference.b)
     mine, theirs = (state_value(board, system, metric) for system in (difference.a, difference.b))
     p = f", corrected {format_p_value(difference.p)}" if difference.p is not None else ""
-    who = f"{_capital(a)} {_VERDICT[difference.verdict]} {b}"
+    who = f"{capital(a)} {_VERDICT[difference.verdict]} {b}"
     if difference.value == difference.low == difference.high == 0:
-        return f"{_capital(a)} gives the same results as {b}: {metric.name} {mine}."
+        return f"{capital(a)} gives the same results as {b}: {metric.name} {mine}."
     size = f"a difference of {format_signed(difference.value)}{_interval(difference)}{p}"
     return f"{who}: {metric.name} {mine} against {theirs}, {size}."
 
@@ -96,8 +96,8 @@ def find_leak_signs(board: Leaderboard) -> tuple[tuple[str, float, bool], ...]:
     return tuple(ratios)
 
 
-def describe_calibration(results: ReportedResults) -> str | None:
-    """What the calibration says."""
+def describe_calibration(results: ReportedResults, *, clicks: bool = False) -> str | None:
+    """What the calibration says; of ``clicks`` in their words."""
     found = results.calibration
     if found is None or found.ece is None:
         return None
@@ -105,8 +105,9 @@ def describe_calibration(results: ReportedResults) -> str | None:
     earlier = found.before.ece if found.before is not None else found.ece_before
     before = f" (before recalibration {100 * earlier:.1f})" if earlier is not None else ""
     said = (
-        f"On average, the confidence{whose} differs by {100 * found.ece:.1f} percentage points from how "
-        f"often it was right{before}."
+        f"On average, the {'predicted probability' if clicks else 'confidence'}{whose} differs by "
+        f"{100 * found.ece:.1f} percentage points from how often {'rows were clicked' if clicks else 'it was right'}"
+        f"{before}."
     )
     if found.ece_chance is not None and found.cases is not None:
         within = found.ece <= 1.5 * found.ece_chance
@@ -115,7 +116,8 @@ def describe_calibration(results: ReportedResults) -> str | None:
             f"points{(', so it can be trusted as it is' if within else '')}."
         )
     if found.mean is not None and found.events is not None:
-        said += f" It promised {format_percent(found.mean, 1)}, and {format_percent(found.events, 1)} were right."
+        done = "clicked" if clicks else "right"
+        said += f" It promised {format_percent(found.mean, 1)}, and {format_percent(found.events, 1)} were {done}."
     return said
 
 
@@ -124,6 +126,32 @@ def list_definitions(columns: tuple[ParsedMetric, ...]) -> tuple[tuple[str, str]
     return tuple((m.name, m.meaning) for m in columns if m.meaning)
 
 
-def _capital(text: str) -> str:
+def join(names: list[str]) -> str:
+    """Names in a sentence."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def capital(text: str) -> str:
     """A capital at the start of a sentence, but not in the name of a component."""
     return f"T{text[1:]}" if text.startswith("the ") else text
+
+
+def explain_terms(board: Leaderboard, results: ReportedResults) -> tuple[tuple[str, str], ...]:
+    """The words that a newcomer does not know, each with a line."""
+    policy, delegates = (
+        board.first(SystemRole.POLICY),
+        [s for s in board.systems if board.role(s) is SystemRole.DELEGATE],
+    )
+    terms: list[tuple[str, str]] = []
+    if policy:
+        terms.append(("Policy", f"reasons in explicit steps from which its answer follows; here {policy}"))
+    if delegates:
+        terms.append(("Delegate", f"a cheap model that can answer instead of the policy; here {join(delegates)}"))
+    if results.routing is not None:
+        terms.append(
+            ("Routed", "the whole system: for each request, a router decides whether the policy or a delegate answers")
+        )
+    head = board.headline
+    if head and head.meaning:
+        terms.append((head.name, head.meaning))
+    return tuple(terms)

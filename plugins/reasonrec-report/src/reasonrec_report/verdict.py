@@ -7,16 +7,21 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from reasonrec_report import summary_text
-from reasonrec_report.leaderboard import Leaderboard, SystemRole, Verdict
+from reasonrec_report.leaderboard import Leaderboard, SystemRole, Verdict, is_about_clicks
+from reasonrec_report.metric_names import ParsedMetric
 from reasonrec_report.number_format import format_percent
 from reasonrec_report.routing_text import Effect, judge_quality, judge_time
 from reasonrec_report.sections import ReportedResults
 
 BESTSELLERS = "popularity"
 """The delegate that recommends what sells best: the least that anything must beat."""
+EXPLAINED = "rouge-l"
+"""The metric that explanations are judged by."""
+COIN = 0.5
+"""The AUC of tossing a coin."""
+LIST_DELEGATES = "reasonrec plugins list --kind delegate"
 RESAMPLES_PER_COMPARISON = 40
 """With fewer no corrected p-value can be below .05 (Holm): the smallest one is 2 / (resamples + 1)."""
 
@@ -61,7 +66,7 @@ def make_headline(results: ReportedResults, command: list[str], folder: str) -> 
     """Judge a run. ``command``: that made it, ``folder``: of the run; for the next steps."""
     board = Leaderboard(results)
     tone, verdict = judge(board)
-    steps = tuple(propose_steps(results, board, tone, command, folder))
+    steps = tuple(propose_steps(results, board, tone, _shorten(command, folder), folder))
     return Headline(tone, verdict, describe_hits(board), describe_delegating(results), steps)
 
 
@@ -79,8 +84,16 @@ def judge(board: Leaderboard) -> tuple[Tone, str]:
             "Too good to be true: nearly all hits are at rank 1, as happens when ids give the next item away.",
         )
     against = {s: d.verdict for s in board.systems if (d := board.difference(main, s, metric))}
+    if not against and _beats_chance(board, metric):
+        reached = f"{metric.name} {summary_text.state_value(board, main, metric)}"
+        return Tone.MIXED, f"Better than chance, but compared with no other model: {name} reaches {reached}."
     if not against:
-        return Tone.UNKNOWN, f"{capital(name)} reaches {metric.name} {summary_text.state_value(board, main, metric)}."
+        return (
+            Tone.UNKNOWN,
+            f"{summary_text.capital(name)} reaches {metric.name} {summary_text.state_value(board, main, metric)}.",
+        )
+    if metric.family == EXPLAINED:
+        return _judge_explanations(main, metric, against)
     rivals = [s for s in against if s != BESTSELLERS and board.role(s) not in (SystemRole.POLICY, SystemRole.CONSULT)]
     better = next((s for s in rivals if against[s] is Verdict.WORSE), None)
     even = [s for s in rivals if against[s] is Verdict.EVEN]
@@ -101,12 +114,37 @@ def judge(board: Leaderboard) -> tuple[Tone, str]:
         return Tone.BAD, f"Not good yet: {name} is no better than recommending best-sellers ({metric.name})."
     clear = f"{name} clearly beats best-sellers" if beats is Verdict.BETTER else ""
     if even:
-        as_well = f"{join(even)} alone {'does' if len(even) == 1 else 'do'} about as well"
+        as_well = f"{summary_text.join(even)} alone {'does' if len(even) == 1 else 'do'} about as well"
         return Tone.MIXED, f"Good, but not needed: {clear}, yet {as_well}." if clear else f"Mixed: {as_well} as {name}."
     others = f"{'every delegate' if len(rivals) > 1 else rivals[0]} alone" if rivals else ""
     if clear:
         return Tone.GOOD, f"Good: {clear}{f' and {others}' if others else ''}."
-    return Tone.GOOD, f"Good: {name} is clearly better than {others or policy or join(list(against))}."
+    return Tone.GOOD, f"Good: {name} is clearly better than {others or policy or summary_text.join(list(against))}."
+
+
+def _judge_explanations(main: str, metric: ParsedMetric, against: dict[str, Verdict]) -> tuple[Tone, str]:
+    """Whether explanations are closer to what people then wrote than every other way to make some."""
+    closer, own = f"closer to what people then wrote ({metric.name})", f"the explanations of {main}"
+    if worse := [s for s, verdict in against.items() if verdict is Verdict.WORSE]:
+        return Tone.BAD, f"Not good yet: those of {summary_text.join(worse)} are {closer} than {own}."
+    if even := [s for s, verdict in against.items() if verdict is Verdict.EVEN]:
+        return Tone.MIXED, f"Mixed: {own} are not measurably {closer} than those of {summary_text.join(even)}."
+    return Tone.GOOD, f"Good: {own} are clearly {closer} than those of {summary_text.join(list(against))}."
+
+
+def _describe_claims(board: Leaderboard) -> str:
+    """How many claims of explanations hold; empty where none was checked."""
+    checked = next((m for m in board.metrics if m.family == "verified"), None)
+    found = board.estimate(board.main, checked) if checked else None
+    if found is None or found.value is None:
+        return ""
+    return f"The evidence confirms {100 * found.value:.0f} of 100 claims that they make about an item."
+
+
+def _beats_chance(board: Leaderboard, metric: ParsedMetric) -> bool:
+    """Whether clicks are told apart better than by tossing a coin."""
+    found = board.estimate(board.main, metric)
+    return metric.family in {"auc", "uauc"} and found is not None and (found.low or 0.0) > COIN
 
 
 def describe_hits(board: Leaderboard) -> str:
@@ -132,7 +170,9 @@ def describe_hits(board: Leaderboard) -> str:
 
 def _describe_clicks(board: Leaderboard) -> str:
     auc = next((m for m in board.metrics if m.family == "auc"), None)
-    found = board.estimate(board.main, auc) if auc else None
+    if auc is None:
+        return _describe_claims(board)
+    found = board.estimate(board.main, auc)
     if found is None or found.value is None:
         return ""
     return (
@@ -186,7 +226,7 @@ def propose_steps(
     elif again and board.headline is not None and board.leans(board.main, BESTSELLERS, board.headline):
         enough = 1000 * (1 + RESAMPLES_PER_COMPARISON * len(results.comparisons) // 1000)
         more = _with(command, f"evaluate.resamples={enough}")
-        yield NextStep("Draw more resamples, which tells whether it is chance", more)
+        yield NextStep("Draw more resamples, to see whether this is chance", more)
     if again and results.routing is not None:
         yield from _propose_share(results, board, command)
     if (
@@ -196,6 +236,10 @@ def propose_steps(
     ):
         step = "--set observe.image.encoder=timm"
         yield NextStep("The data has pictures that were not used", f"{shlex.join(command)} {step}")
+    if board.headline is not None and board.headline.family == EXPLAINED:
+        yield NextStep("Read some of them, with what they rest on", f"reasonrec report {run} --open")
+    if is_about_clicks(board.headline) and len(board.systems) == 1:
+        yield NextStep("See which other models predict clicks, and compare one", LIST_DELEGATES)
     if tone in (Tone.GOOD, Tone.MIXED) and board.headline is not None and results.roles and board.headline.k:
         yield NextStep("Try it: one answer with its reasons", f"reasonrec recommend {run} --user ID --why")
 
@@ -225,46 +269,15 @@ def _shares(command: list[str], results: ReportedResults) -> bool:
     return str(results.routing.target if results.routing else "").startswith("share")
 
 
+def _shorten(command: list[str], folder: str) -> list[str]:
+    """The command; one with several settings of its own by way of the run's copy of all settings."""
+    copied = command[1:2] == ["run"] and command.count("--set") > 1
+    return ["reasonrec", "run", f"{folder}/config.toml", "--out", folder] if copied else command
+
+
 def _with(command: list[str], setting: str) -> str:
     """The command with a setting, in the place of an earlier one of that name."""
     name = setting.partition("=")[0] + "="
     values = {i for i, part in enumerate(command) if i and command[i - 1] == "--set" and part.startswith(name)}
     kept = [part for i, part in enumerate(command) if i not in values and i + 1 not in values]
     return f"{shlex.join(kept)} --set {setting}"
-
-
-def join(names: list[str]) -> str:
-    """Names in a sentence."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def capital(text: str) -> str:
-    """A capital at the start of a sentence, but not in the name of a component."""
-    return f"T{text[1:]}" if text.startswith("the ") else text
-
-
-def explain_terms(board: Leaderboard, results: ReportedResults) -> tuple[tuple[str, str], ...]:
-    """The words that a newcomer does not know, each with a line."""
-    policy, delegates = (
-        board.first(SystemRole.POLICY),
-        [s for s in board.systems if board.role(s) is SystemRole.DELEGATE],
-    )
-    terms: list[tuple[str, str]] = []
-    if policy:
-        terms.append(("Policy", f"reasons in explicit steps from which its answer follows; here {policy}"))
-    if delegates:
-        terms.append(("Delegate", f"a cheap model that can answer instead of the policy; here {join(delegates)}"))
-    if results.routing is not None:
-        terms.append(
-            ("Routed", "the whole system: for each request, a router decides whether the policy or a delegate answers")
-        )
-    head = board.headline
-    if head and head.meaning:
-        terms.append((head.name, head.meaning))
-    return tuple(terms)
-
-
-def read_command(environment: dict[str, Any]) -> list[str]:
-    """The words of the command that made the run."""
-    command = environment.get("command")
-    return [str(part) for part in command] if isinstance(command, list) else ["reasonrec", "run", "config.toml"]

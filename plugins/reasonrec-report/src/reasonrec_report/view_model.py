@@ -18,14 +18,22 @@ from reasonrec_report.cards import CardView, count_shown, group_by_outcome, make
 from reasonrec_report.checks import Check, read_limits, run_checks
 from reasonrec_report.faithfulness import FaithfulnessView, make_faithfulness_view, read_faithfulness
 from reasonrec_report.flow import FlowStage, draw_flow
-from reasonrec_report.leaderboard import Leaderboard, SystemsTable, Verdict, make_table
+from reasonrec_report.leaderboard import Leaderboard, SystemsTable, Verdict, is_about_clicks, make_table
 from reasonrec_report.load_run import Run
 from reasonrec_report.metric_names import format_value
 from reasonrec_report.number_format import format_percent, format_signed
-from reasonrec_report.run_facts import Fact, describe_command, flatten, list_about, list_facts, list_seconds
+from reasonrec_report.run_facts import (
+    Fact,
+    describe_command,
+    flatten,
+    list_about,
+    list_facts,
+    list_seconds,
+    read_command,
+)
 from reasonrec_report.sections import CalibrationResult, ReportedResults
 from reasonrec_report.thumbnails import Picture, Pictures
-from reasonrec_report.verdict import Headline, explain_terms, make_headline, read_command
+from reasonrec_report.verdict import Headline, make_headline
 
 COLUMNS = 6
 """Metrics that the main table has room for."""
@@ -121,9 +129,9 @@ def make_view(run: Run) -> ReportView:
         run=str(run.config.get("name", "")),
         headline=make_headline(results, read_command(run.environment), str(run.folder)),
         about=list_about(run, board),
-        words=explain_terms(board, results),
+        words=summary_text.explain_terms(board, results),
         checks=run_checks(results, read_limits(run.config)),
-        flow=draw_flow(results),
+        flow=draw_flow(results, clicks=is_about_clicks(board.headline)),
         figures=_figures(run, board),
         findings=_findings(board),
         facts=list_facts(run),
@@ -141,7 +149,7 @@ def make_view(run: Run) -> ReportView:
         costs_note=routing_text.describe_costs(results.costs),
         seconds=list_seconds(run),
         histogram=plots.draw_decisions(curve.decisions) if curve and curve.decisions else None,
-        trust=summary_text.describe_calibration(results),
+        trust=summary_text.describe_calibration(results, clicks=is_about_clicks(board.headline)),
         calibration=calibration,
         reliability=plots.draw_reliability(calibration, calibration.before) if calibration else None,
         before=calibration_table.draw_diagram_before(calibration) if calibration else None,
@@ -149,7 +157,7 @@ def make_view(run: Run) -> ReportView:
         risk_coverage=plots.draw_risk_coverage(results.risk_coverage) if results.risk_coverage else None,
         aurc=results.risk_coverage.aurc if results.risk_coverage else None,
         loss=results.risk_coverage.loss if results.risk_coverage else None,
-        is_ctr=board.headline is not None and board.headline.family in {"auc", "uauc", "logloss"},
+        is_ctr=is_about_clicks(board.headline),
         faithfulness=make_faithfulness_view(read_faithfulness(results)),
         slices=forest_plot.draw_slice_panels(board, results.slices),
         successes=successes,
@@ -197,9 +205,11 @@ def _figures(run: Run, board: Leaderboard) -> tuple[Figure, ...]:
         figures.append(Figure("Time per request", value, time.text))
     if results.calibration and results.calibration.ece is not None:
         points = f"{100 * results.calibration.ece:.1f} points"
-        figures.append(
-            Figure("Confidence is off by", points, "mean gap between the confidence stated and how often it was right")
-        )
+        gap = "mean gap between the confidence stated and how often it was right"
+        if is_about_clicks(head):
+            gap = "mean gap between the probability of a click and how often rows were clicked"
+        what = "Probabilities are" if is_about_clicks(head) else "Confidence is"
+        figures.append(Figure(f"{what} off by", points, gap))
     return tuple(figures)
 
 

@@ -42,6 +42,6 @@ def _render_items(items: Iterable[Recommended]) -> str:
 def _render_edits(edited: Edited) -> str:
     assumed = [f"{field} is {label}" for field, label in edited.assumed.items()]
     ignored = [f"{title} does not count" for _, title in edited.ignored]
-    changes = [("Taken for granted", [*assumed, *ignored])]
+    changes = [("Assumptions", [*assumed, *ignored])]
     changes += [("Entered", [item.title for item in edited.entered]), ("Left", [item.title for item in edited.left])]
     return "".join(f"<p>{name}: {escape(', '.join(words) or 'nothing')}.</p>" for name, words in changes)

@@ -41,7 +41,7 @@ class Body(BaseModel):
 
 def _check_length(given: object) -> object:
     if isinstance(given, list) and len(given) > MOST_VALUES:
-        raise ValueError(f"has {len(given):,} values, {MOST_VALUES:,} at most; a list of ids is `only`")
+        raise ValueError(f"has {len(given):,} values, {MOST_VALUES:,} at most; for a list of ids use `only`")
     return given
 
 

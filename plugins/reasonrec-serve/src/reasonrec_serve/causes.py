@@ -123,4 +123,4 @@ def _word_popularity(service: Recommender, item: int) -> str:
     place = 1 + int((counts > counts[item]).sum())
     if place <= max(BEST_SELLERS * len(counts), 1):
         return f"a best-seller: number {place:,} of {len(counts):,}"
-    return "nothing of the history speaks for it in particular"
+    return "nothing in the history points to it in particular"

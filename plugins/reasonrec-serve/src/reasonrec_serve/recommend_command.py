@@ -81,8 +81,8 @@ Examples:
 @click.option(
     "--why",
     is_flag=True,
-    help="Say what each item is recommended for, who answered, why, how sure it is, and the steps that tell most. "
-    "With --users: write what each item is recommended for (because), user by user.",
+    help="Show why each item is recommended, who answered, how sure it is, and the most important steps. "
+    "With --users: write why each item is recommended (column because).",
 )
 @click.option("--steps", "every", is_flag=True, help="Show all steps, with their evidence and alternatives.")
 @click.option("--trace/--no-trace", default=None, help="Append the decision to RUN/requests-TASK.jsonl.")

@@ -55,7 +55,7 @@ Examples:
 )
 @click.option("--queue", type=int, default=64, show_default=True, help="Most requests that may wait for a worker.")
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
-@click.option("--max-body", type=int, default=1_000_000, show_default=True, help="Most bytes of a request.")
+@click.option("--max-body", type=int, default=1_000_000, show_default=True, help="Largest body of a request, in bytes.")
 def serve_command(run: Path, show: bool, **options: Any) -> None:
     """Answer requests from a finished RUN over HTTP, until interrupted.
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import erf, expit
 
 from reasonrec_core.types import Float32, Int64
-from reasonrec_torch.item_features import ItemInputs
+from reasonrec_torch.item_features import TableInputs
 
 Tensors = Mapping[str, Float32]
 """Parameters by their names in the module that was trained."""
@@ -179,7 +179,7 @@ class ItemArrays:
         self.views, self.labels = _list(tensors, "views"), _list(tensors, "labels")
         self.gates, self.tilt = tensors["gates"], tensors["tilt"]
 
-    def __call__(self, inputs: ItemInputs) -> tuple[Float32, Float32]:
+    def __call__(self, inputs: TableInputs) -> tuple[Float32, Float32]:
         """float32[n, d] vectors and float32[n] biases; see `ItemEncoder.forward`."""
         n, trained = len(inputs.counts), len(self.ids)
         known = (inputs.counts > 0).astype(np.float32) if self.use_ids else np.zeros(n, np.float32)

@@ -55,7 +55,7 @@ class FeatureProjection:
 
 
 @dataclass(frozen=True)
-class ItemInputs:
+class TableInputs:
     """All that item representations are computed from.
 
     Attributes:
@@ -76,7 +76,7 @@ def make_item_inputs(
     views: tuple[FeatureProjection, ...],
     memberships: tuple[sparse.csr_matrix, ...],
     observation: Observation,
-) -> ItemInputs:
+) -> TableInputs:
     """The inputs of all items that ``observation`` shows.
 
     Args:
@@ -89,7 +89,7 @@ def make_item_inputs(
     n = len(counts)
     empty = np.zeros(0, np.bool_)
     full = [(v, p) if len(p) == n else (np.zeros((n, v.shape[1]), np.float32), np.resize(empty, n)) for v, p in seen]
-    return ItemInputs(
+    return TableInputs(
         np.asarray(counts, np.float32),
         tuple(v for v, _ in full),
         tuple(p.astype(np.float32) for _, p in full),

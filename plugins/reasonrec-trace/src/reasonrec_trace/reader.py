@@ -125,7 +125,7 @@ def open_trace(path: Path) -> TraceFile:
         what = f"the trace's header is damaged ({_first_fault(error)})"
         raise RunError(what, where=str(path), fix=AGAIN) from error
     if given.is_dir() and (other := _find_difference(given, header)):
-        fix = f"Make it anew: reasonrec evaluate {given}. To read it nevertheless, name the file."
+        fix = f"Create it again: reasonrec evaluate {given}. To read it anyway, name the file."
         raise RunError(f"the trace is not of this run as it was fitted last: {other} differs", where=str(path), fix=fix)
     return TraceFile(path, header)
 

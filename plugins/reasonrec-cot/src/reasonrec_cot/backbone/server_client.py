@@ -199,7 +199,7 @@ class ServerClient:
         try:
             return json.loads(received)
         except ValueError as error:  # cut off, not text, not JSON
-            raise ServerFault(f"its reply is no JSON ({_one_line(str(error))})") from error
+            raise ServerFault(f"its reply is not JSON ({_one_line(str(error))})") from error
 
     def _note(self, reply: Any, repeats: int, seconds: float) -> None:
         with self._lock:

@@ -30,7 +30,7 @@ def read_choice(reply: Any) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError) as error:
         raise ServerFault("its reply holds no completion") from error
     if not isinstance(choice, dict):
-        raise ServerFault("its completion is no object")
+        raise ServerFault("its completion is not an object")
     return choice
 
 

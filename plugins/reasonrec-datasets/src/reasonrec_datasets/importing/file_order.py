@@ -23,7 +23,7 @@ SAMPLE = 200
 SHOWN = 60
 FEW_USERS = 200
 ENOUGH = 2
-IN_ORDER = "If the order of the rows, oldest first, is to stand for time: --column timestamp="
+IN_ORDER = "If the log has no times and lists the oldest rows first: --column timestamp="
 
 
 def ask_for_time(table: pa.Table, user: str, path: Path) -> None:
@@ -39,8 +39,8 @@ def ask_for_time(table: pa.Table, user: str, path: Path) -> None:
     """
     rest = [name for name in table.column_names if name != user]
     if parts := _find_calendar(rest):
-        fix = f"If they say when: --column timestamp={'+'.join(parts)} --time-format '%Y %m %d'. {IN_ORDER}"
-        what = f"no column is the timestamp, but {', '.join(map(repr, parts))} look like one"
+        fix = f"If they are the date: --column timestamp={'+'.join(parts)} --time-format '%Y %m %d'. {IN_ORDER}"
+        what = f"no timestamp column was recognised, but {', '.join(map(repr, parts))} look like one"
         raise DataError(what, where=f"{path}:1" if path.suffix else str(path), fix=fix)
     for name in rest:
         column = table.column(name)
@@ -49,8 +49,8 @@ def ask_for_time(table: pa.Table, user: str, path: Path) -> None:
         example = show_value(column.drop_null()[0])
         example = example if len(example) <= SHOWN else f"{example[:SHOWN]}..."
         shape, order = _say_form(column), _say_order(column, table.column(user))
-        what = f"no column is the timestamp, but {name!r} looks like one (e.g. {example}){order}"
-        fix = f"If it says when, read it: --column timestamp={name}{shape}. {IN_ORDER}"
+        what = f"no timestamp column was recognised, but {name!r} looks like one (e.g. {example}){order}"
+        fix = f"If it is the time: --column timestamp={name}{shape}. {IN_ORDER}"
         raise DataError(what, where=f"{path}:1" if path.suffix else str(path), fix=fix)
 
 
@@ -134,5 +134,7 @@ def reverse_if_newest_first(columns: Mapping[str, Any], times: npt.NDArray[Any],
     """Whether rows of equal time are to be read from the end of the file, with a note for the user."""
     if not is_newest_first(columns["user_id"].indices.to_numpy(zero_copy_only=False), times):
         return False
-    notes.append("the file is newest first: interactions are sorted by time, those of equal time from the file's end")
+    notes.append(
+        "the file lists the newest rows first: interactions are sorted by time, and rows of equal time are reversed"
+    )
     return True

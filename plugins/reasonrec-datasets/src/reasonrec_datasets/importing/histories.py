@@ -23,7 +23,9 @@ def _split_at_marks(histories: pa.Array, known: pa.Array, notes: list[str]) -> p
         if pc.any(pc.match_substring(known, mark)).as_py() or not pc.any(pc.match_substring(histories, mark)).as_py():
             continue
         if not pc.any(pc.match_substring_regex(histories, rf"[^\s{mark}]\s+[^\s{mark}]")).as_py():
-            notes.append(f"history: {mark!r} is read as what separates the ids: no id of the log holds it")
+            notes.append(
+                f"history: {mark!r} is read as the separator between ids, because no id in the log contains it"
+            )
             return pc.replace_substring(histories, mark, " ")
     return histories
 

@@ -14,9 +14,9 @@ INVISIBLE = "[\u00ad\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 FOLDS = (
     ("leading zeros", lambda ids: pc.replace_substring_regex(ids, r"^0+(\d+)$", r"\1")),
     ("invisible characters", lambda ids: pc.replace_substring_regex(ids, INVISIBLE, "")),
-    ("the Unicode form of their accents", lambda ids: pc.utf8_normalize(ids, "NFC")),
-    ("the case of their letters", pc.utf8_lower),
-    ("the number of their blanks", lambda ids: pc.replace_substring_regex(ids, r"\s+", " ")),
+    ("how accents are encoded", lambda ids: pc.utf8_normalize(ids, "NFC")),
+    ("upper and lower case", pc.utf8_lower),
+    ("the number of spaces", lambda ids: pc.replace_substring_regex(ids, r"\s+", " ")),
 )
 """What ids may differ by and be meant as one; how it is taken away."""
 
@@ -46,8 +46,8 @@ def find_lookalikes(ids: pa.Array, key: str) -> list[str]:
         first = folded.dictionary_encode()
         code = pc.value_counts(folded).filter(pc.greater(pc.value_counts(folded).field("counts"), 1))[0]["values"]
         pair = [repr(word) for word in ids.filter(pc.equal(first, code)).to_pylist()[:2]]
-        words = f"{twins:,} {'id differs' if twins == 1 else 'ids differ'} from another by {what} only"
-        notes.append(f"WARNING: {key}: {words}, e.g. {ascii_pair(pair)}: kept apart")
+        words = f"{twins:,} {'id differs' if twins == 1 else 'ids differ'} from another only by {what}"
+        notes.append(f"WARNING: {key}: {words}, e.g. {ascii_pair(pair)}; they are kept apart")
     return notes
 
 
@@ -63,16 +63,16 @@ def _list_used(raw: RawTables, key: str) -> pa.Array:
 
 def _compare_items(raw: RawTables) -> list[str]:
     if raw.items is None:
-        return ["no item table: items have neither text nor pictures"]
+        return ["there is no item table, so items have neither text nor pictures"]
     used = _list_used(raw, "item_id")
     there = take_column(raw.items, "item_id")
     absent = used.filter(pc.invert(pc.is_in(used, value_set=there)))
     if len(absent) == len(used):
-        what = f"none of the {len(used):,} items of the interactions is in the item table"
+        what = f"none of the {len(used):,} items in the interactions is in the item table"
         raise DataError(what, fix=_advise(used, there))
     if len(absent):
         return [
-            f"{len(absent):,} of {len(used):,} items of the interactions are not in the item table, e.g. {absent[0]}"
+            f"{len(absent):,} of {len(used):,} items in the interactions are not in the item table, e.g. {absent[0]}"
         ]
     return []
 
@@ -83,18 +83,18 @@ def _compare_users(raw: RawTables) -> list[str]:
     used, there = _list_used(raw, "user_id"), take_column(raw.users, "user_id")
     absent = used.filter(pc.invert(pc.is_in(used, value_set=there)))
     if len(absent) == len(used):
-        what = f"WARNING: none of the {len(used):,} users of the interactions is in the user table"
+        what = f"WARNING: none of the {len(used):,} users in the interactions is in the user table"
         return [f"{what}. {_advise(used, there)}"]
     if len(absent):
         return [
-            f"{len(absent):,} of {len(used):,} users of the interactions are not in the user table, e.g. {absent[0]}"
+            f"{len(absent):,} of {len(used):,} users in the interactions are not in the user table, e.g. {absent[0]}"
         ]
     return []
 
 
 def _advise(used: pa.Array, there: pa.Array) -> str:
     """What to do about ids of which none is shared."""
-    example = f"{there[0].as_py()!r} here" if len(there) else "no id here"
-    words = f"Ids must be equal as text: {used[0].as_py()!r} there, {example}."
+    example = repr(there[0].as_py()) if len(there) else "no id"
+    words = f"Ids must match as text, but the interactions have {used[0].as_py()!r} and the table has {example}."
     alike = [what for what, fold in FOLDS if pc.any(pc.is_in(fold(used), value_set=fold(there))).as_py()]
-    return f"{words} They differ by {alike[0]}: export both from one place, ids as text." if alike else words
+    return f"{words} They differ by {alike[0]}: export both from the same source, with ids as text." if alike else words

@@ -34,7 +34,7 @@ def parse_ids(
     ``notes`` gets a sentence, with a count and an example, where that changed an id or may surprise.
 
     Raises:
-        DataError: an id that is blank or holds a control character (with its place), or a type that cannot be an id.
+        DataError: an id that is blank or contains a control character (with its place), or a type that cannot be an id.
     """
     values = _as_text(flatten_column(column), name, place)
     if not pa.types.is_dictionary(values.type):
@@ -67,12 +67,12 @@ def _refuse_unusable(codes: pa.Array, ids: pa.Array, name: str, place: Place | N
     if row < 0 and blank >= 0:
         row = pc.index(codes, blank).as_py()
     if row >= 0:
-        fix = "Every row needs an id: fill it in, or leave such rows out: --drop-incomplete."
+        fix = "Every row needs an id: fill it in, or drop such rows (--drop-incomplete)."
         raise make_cell_error(f"{name} is blank", place, row, name, fix=fix)
     odd = _first_row(codes, pc.match_substring_regex(ids, CONTROL))
     if odd >= 0:
-        what = f"{name} {_cut(ids[codes[odd].as_py()].as_py())} holds a control character"
-        fix = "Ids hold no tabs or line breaks; often a stray quote has swallowed a row. Correct the row or delete it."
+        what = f"{name} {_cut(ids[codes[odd].as_py()].as_py())} contains a control character"
+        fix = "Ids cannot contain tabs or line breaks; often a stray quote has swallowed a row. Correct or delete it."
         raise make_cell_error(what, place, odd, name, fix=fix)
 
 
@@ -110,8 +110,8 @@ def _note_unknown(codes: pa.Array, ids: pa.Array, name: str, place: Place | None
         return []
     count, shown = pc.sum(nobody.take(codes).cast(pa.int64())).as_py(), ids[codes[row].as_py()].as_py()
     where = _where(place, row, name)
-    what = f"{count:,} of {len(codes):,} ids are {shown!r}, read as an id like any other (first at {where})"
-    return [f"WARNING: {name}: {what}. If it means that none is known: --drop-incomplete."]
+    what = f"{count:,} of {len(codes):,} ids are {shown!r}, read as an ordinary id (first at {where})"
+    return [f'WARNING: {name}: {what}. If it means "unknown", drop these rows: --drop-incomplete.']
 
 
 def _note_mangled(codes: pa.Array, ids: pa.Array, name: str, place: Place | None) -> list[str]:
@@ -120,10 +120,10 @@ def _note_mangled(codes: pa.Array, ids: pa.Array, name: str, place: Place | None
     if row < 0:
         return []
     count, shown = np.count_nonzero(mangled.take(codes).to_numpy(zero_copy_only=False)), ids[codes[row].as_py()].as_py()
-    lost = f"look like what a spreadsheet made of them, e.g. {shown!r} (first at {_where(place, row, name)})"
+    lost = f"look as if a spreadsheet had changed them, e.g. {shown!r} (first at {_where(place, row, name)})"
     return [
         f"WARNING: {name}: {count:,} of {len(codes):,} ids {lost}. "
-        f"Several may have become one: export again, ids as text."
+        f"Several may have become one: export the file again, with ids as text."
     ]
 
 

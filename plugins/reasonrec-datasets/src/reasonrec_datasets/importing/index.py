@@ -56,8 +56,8 @@ def extend_items(
     ids = new.column("item_id").to_pylist()
     known = [row for row, item in enumerate(ids) if item in dataset.catalog.index]
     if known:
-        fix = f"{len(known)} of the {len(ids)} items are. Leave them out: items are added, none is changed."
-        what = f"item {ids[known[0]]!r} is in the catalogue already"
+        fix = f"{len(known)} of the {len(ids)} items are. Leave them out: this adds items and changes none."
+        what = f"item {ids[known[0]]!r} is already in the catalogue"
         raise make_cell_error(what, place, known[0], "item_id", fix=fix)
     for position, name in enumerate(new.column_names):
         if name in fields:
@@ -85,7 +85,7 @@ def _cast_field(values: pa.Array, kind: pa.DataType, name: str, place: Place | N
     except CAST_FAILURES as error:
         row = find_cast_failure(values, kind)
         numbers = "numbers" if pa.types.is_floating(kind) else "whole numbers" if pa.types.is_integer(kind) else kind
-        what = f"{name} is {values[row].as_py()!r}, and the catalogue holds {numbers} there"
+        what = f"{name} is {values[row].as_py()!r}, but the catalogue has {numbers} in this column"
         raise make_cell_error(what, place, row, name, fix="Correct the cell or leave it empty.") from error
 
 
@@ -165,7 +165,7 @@ def _indexed_histories(
     unknown = np.flatnonzero(codes < 0)
     if len(unknown):
         row = int(np.searchsorted(offsets, unknown[0], side="right")) - 1
-        what = f"history names item {values[int(unknown[0])].as_py()!r}, which no item row and no interaction has"
-        fix = "Add it to the items (its id is enough). In text, blanks separate the ids of a history."
+        what = f"history contains item {values[int(unknown[0])].as_py()!r}, in neither the items nor the interactions"
+        fix = "Add it to the items (the id is enough). If the history is text, separate its ids with spaces."
         raise make_cell_error(what, place, row, "history", fix=fix)
     return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(codes))

@@ -35,7 +35,7 @@ def read_label_words(raw: RawTables) -> RawTables:
     seen = " and ".join(sorted(map(repr, ones)) + sorted(map(repr, set(words.unique().to_pylist()) - ones)))
     raw = _with_values(raw, pa.array(list(WORDS.values())).take(pc.index_in(words, value_set=known)))
     labels = "the labels 1 and 0" if len(seen.split(" and ")) > 1 else f"the label {int(bool(ones))}"
-    return _remark(raw, f"the values are {seen}: read as {labels}")
+    return _remark(raw, f"the values {seen} are read as {labels}")
 
 
 def read_signed_labels(raw: RawTables) -> RawTables:
@@ -46,7 +46,7 @@ def read_signed_labels(raw: RawTables) -> RawTables:
     if not (np.abs(values) == 1).all() or not (values < 0).any():
         return raw
     raw = _with_values(raw, pa.array((values > 0).astype(np.float32)))
-    raw = _remark(raw, "the values are -1 and 1: read as the labels 0 and 1")
+    raw = _remark(raw, "the values -1 and 1 are read as the labels 0 and 1")
     return replace(raw, checked=raw.tables)
 
 
@@ -59,12 +59,12 @@ def note_labels(raw: RawTables) -> list[str]:
     below = int((values < 0).sum())
     if below:
         what = f"{below:,} of {len(values):,} values are below 0 (returned, disliked?)"
-        return [f"WARNING: {what}: a ranking takes these rows for positives. Leave them out: --min-value 0.001."]
+        return [f"WARNING: {what}, and a ranking counts these rows as positives. To leave them out: --min-value 0.001"]
     if not np.isin(values, (0, 1)).all() or not (values == 0).any():
         return []
-    fix = "Leave them out (--min-value 1, split.min_value), or bring parts (train, test) for clicks."
+    fix = "To leave them out: --min-value 1 (split.min_value). To predict clicks, give the parts train and test."
     zeros = int((values == 0).sum())
-    return [f"WARNING: {zeros:,} of {len(values):,} values are 0: a ranking takes these rows for positives. {fix}"]
+    return [f"WARNING: {zeros:,} of {len(values):,} values are 0, and a ranking counts these rows as positives. {fix}"]
 
 
 def _remark(raw: RawTables, remark: str) -> RawTables:

@@ -75,8 +75,8 @@ def join_written_lists(values: pa.Array, name: str, separator: str, notes: list[
     count = pc.sum(pc.cast(pa.array(listed).take(codes.indices), pa.int64())).as_py() or 0
     if notes is not None and count:
         example = codes.dictionary[listed.index(True)].as_py()
-        what = "1 cell is a list" if count == 1 else f"{count:,} cells are lists"
-        notes.append(f"{name}: {what} (JSON or Python) and read as such, e.g. {example[:60]!r}")
+        what = "1 cell was read as a list" if count == 1 else f"{count:,} cells were read as lists"
+        notes.append(f"{name}: {what} (JSON or Python), e.g. {example[:60]!r}")
     if notes is not None:
         notes += _note_unread_lists(codes, listed, name)
     return pa.array(joined, values.type).take(codes.indices)
@@ -91,7 +91,7 @@ def _note_unread_lists(codes: pa.DictionaryArray, listed: list[bool], name: str)
     count = pc.sum(pa.array(odd).take(codes.indices).cast(pa.int64())).as_py() or 0
     what = "1 cell looks" if count == 1 else f"{count:,} cells look"
     example = codes.dictionary[odd.index(True)].as_py()
-    return [f"WARNING: {name}: {what} like a list that cannot be read, and stays text, e.g. {example[:60]!r}"]
+    return [f"WARNING: {name}: {what} like a list but cannot be read as one, kept as text, e.g. {example[:60]!r}"]
 
 
 def read_literal(text: str) -> Any:

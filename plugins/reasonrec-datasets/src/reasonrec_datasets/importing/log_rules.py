@@ -77,8 +77,8 @@ def weigh_events(raw: RawTables, weights: Mapping[str, float]) -> RawTables:
     log = raw.interactions
     if EVENT not in log.column_names:
         if weights:
-            fix = "Name the column that holds them: --event-column NAME."
-            raise DataError("event weights are given, but no column is read as event", fix=fix)
+            fix = "Name that column: --event-column NAME."
+            raise DataError("event weights were given, but no column holds events", fix=fix)
         return raw
     column = decode_values(take_column(log, EVENT))
     try:
@@ -90,21 +90,21 @@ def weigh_events(raw: RawTables, weights: Mapping[str, float]) -> RawTables:
     seen = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(counts.items(), key=lambda c: -c[1])[:9])
     log = log.drop_columns([EVENT])
     if not weights:
-        remark = f"events: {seen}; all rows count alike (--event-weights KIND=WEIGHT,... tells them apart)"
+        remark = f"events: {seen}; all rows count the same (to weight them: --event-weights KIND=WEIGHT,...)"
         return _remark(replace(raw, interactions=log), remark)
     if not set(weights) & set(counts):
-        fix = f"There are: {seen}."
+        fix = f"The events are: {seen}."
         raise DataError(f"none of the events {', '.join(weights)} occurs", where="--event-weights", fix=fix)
     names = pa.array(list(weights))
     row = pc.index_in(kinds, value_set=names)
     values = pa.array(list(weights.values()), pa.float64()).take(row)
     log = log.drop_columns([name for name in log.column_names if name == "value"]).append_column("value", values)
     known: Bool = row.is_valid().to_numpy(zero_copy_only=False)
-    raw = _remark(replace(raw, interactions=log), f"events: {seen}; the value of a row is its event's weight")
+    raw = _remark(replace(raw, interactions=log), f"events: {seen}; each row's value is the weight of its event")
     if absent := [name for name in weights if name not in counts]:
-        raw = _remark(raw, f"WARNING: no event is called {' or '.join(map(repr, absent))}, which has a weight")
+        raw = _remark(raw, f"WARNING: there is no event {' or '.join(map(repr, absent))}, but it was given a weight")
     others = ", ".join(f"{kind} ({count:,})" for kind, count in counts.items() if kind not in weights)
-    return _keep_rows(raw, known, f"of events without a weight {{}} left out: {others}")
+    return _keep_rows(raw, known, f"whose event has no weight {{}} left out: {others}")
 
 
 def apply_rules(raw: RawTables, rules: LogRules) -> RawTables:
@@ -117,7 +117,7 @@ def apply_rules(raw: RawTables, rules: LogRules) -> RawTables:
         if "value" not in raw.interactions.column_names:
             raise DataError("the log has no values", where="--min-value", fix="Name their column: --column value=NAME.")
         values = take_column(raw.interactions, "value").to_numpy()
-        raw = _keep_rows(raw, values >= rules.min_value, f"of a value below {rules.min_value:g} {{}} left out")
+        raw = _keep_rows(raw, values >= rules.min_value, f"with a value below {rules.min_value:g} {{}} left out")
     if rules.dedupe != "none":
         raw = _merge_rows(raw, add=rules.dedupe == "sum")
     return _keep_core(raw, rules.k_core) if rules.k_core > 1 else raw
@@ -149,8 +149,8 @@ def _merge_rows(raw: RawTables, *, add: bool) -> RawTables:
     kept[order[last]] = True
     first = int(np.flatnonzero(~kept)[0])
     pair = " and ".join(repr(log.column(name)[first].as_py()) for name in ("user_id", "item_id"))
-    rule = "a user with an item again: values are added" if add else "one user, item and time again: the last stays"
-    return _keep_rows(raw, kept, f"of {rule} (e.g. {pair})")
+    rule = "and item {} added to a later one" if add else ", item and time {} left out for a later one"
+    return _keep_rows(raw, kept, f"with the same user{rule} (e.g. {pair})")
 
 
 def _codes(log: pa.Table, name: str) -> Int64:

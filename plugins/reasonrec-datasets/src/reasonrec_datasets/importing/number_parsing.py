@@ -85,7 +85,7 @@ def _note_codes(column: pa.ChunkedArray, zeros: pa.ChunkedArray, name: str, note
     if pc.all(numbers).as_py():
         count, example = pc.sum(zeros.cast(pa.int64())).as_py(), column.filter(zeros)[0].as_py()
         which = f"{count:,} of {len(column) - column.null_count:,} cells begin with a zero, e.g. {example!r}"
-        notes.append(f"column {name!r} is text: {which}, as codes do")
+        notes.append(f"column {name!r} stays text: {which}, as codes do")
 
 
 def convert_amounts(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.ChunkedArray | pa.Array:
@@ -107,7 +107,7 @@ def convert_amounts(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.
     example = next(code for code, number in enumerate(read) if number is not None)
     count = _count(codes, [number is not None for number in read])
     shown = f"{words[example][:60]!r} as {read[example]:g}"
-    notes.append(f"{name}: {count:,} of {len(column):,} cells are read by rule, e.g. {shown}")
+    notes.append(f"{name}: {count:,} of {len(column):,} cells were converted to numbers, e.g. {shown}")
     return pa.array(mended, pa.string()).take(codes.indices)
 
 
@@ -180,7 +180,9 @@ def _convert_by_rule(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa
         return None
     total = len(column) - column.null_count
     if any(reading.odd) and not price:
-        words = f"WARNING: column {name!r} is text: {_count(codes, reading.odd):,} of {total:,} cells are no numbers"
+        words = (
+            f"WARNING: column {name!r} stays text: {_count(codes, reading.odd):,} of {total:,} cells are not numbers"
+        )
         notes.append(f"{words}, e.g. {cells[reading.odd.index(True)][:60]!r}")
         return None
     strange = [n is not None and n != _read_plain(cell) for cell, n in zip(cells, reading.numbers, strict=True)]
@@ -189,13 +191,13 @@ def _convert_by_rule(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa
     if any(strange):
         row = strange.index(True)
         told.append(
-            f"{count_cells(_count(codes, strange))} read by rule, e.g. {cells[row][:60]!r} as {reading.numbers[row]:g}"
+            f"{count_cells(_count(codes, strange))} converted, e.g. {cells[row][:60]!r} to {reading.numbers[row]:g}"
         )
     if any(none):
         told.append(
-            f"{count_cells(_count(codes, none))} without a number and left empty, e.g. {cells[none.index(True)][:60]!r}"
+            f"{count_cells(_count(codes, none))} not numeric and left empty, e.g. {cells[none.index(True)][:60]!r}"
         )
-    notes.append(f"column {name!r} is numbers: {'; '.join(told)} (of {total:,})")
+    notes.append(f"column {name!r} holds numbers: {'; '.join(told)} (of {total:,})")
     return pa.array(reading.numbers, pa.float64()).take(codes.indices)
 
 

@@ -29,7 +29,7 @@ def find_item_pictures(items: pa.Table, folder: Path, notes: list[str] | None = 
     pictures = folder / FOLDER
     if "image" in items.column_names:
         if not is_text(items.schema.field("image").type):
-            fix = "Paths are text. If it is none, leave it out: --column items.image="
+            fix = "Paths are text. If the column does not hold paths, ignore it: --column items.image="
             raise DataError(f"image is {items.schema.field('image').type}, not a path", where=str(folder), fix=fix)
         items = _keep_paths(items, [] if notes is None else notes)
     if "image" in items.column_names:
@@ -52,16 +52,18 @@ def _keep_paths(items: pa.Table, notes: list[str]) -> pa.Table:
     cells = items.column("image").cast(pa.string())
     numbers = pc.match_substring_regex(cells, r"^\s*\d+(\.0*)?\s*$")
     if cells.null_count < len(cells) and pc.all(numbers).as_py():
-        notes.append("image: the cells are numbers, not paths: left out")
+        notes.append("image: the cells are numbers, not paths, so the column is ignored")
         return items.remove_column(position)
     several = pc.fill_null(pc.match_substring(cells, LABEL_SEPARATOR), False)
     if pc.any(several).as_py():
-        notes.append(f"image: {pc.sum(several.cast(pa.int64())).as_py():,} items have several: the first is taken")
+        notes.append(
+            f"image: the first picture is used of {pc.sum(several.cast(pa.int64())).as_py():,} items that have several"
+        )
         cells = pc.replace_substring_regex(cells, r"\|[\s\S]*$", "")
     address = pc.fill_null(pc.match_substring_regex(cells, ADDRESS), False)
     if pc.any(address).as_py():
-        count = f"{pc.sum(address.cast(pa.int64())).as_py():,} images are addresses, which are not fetched"
-        notes.append(f"image: {count}: put files named after the ids into {FOLDER}/")
+        count = f"{pc.sum(address.cast(pa.int64())).as_py():,} pictures are web addresses and are not downloaded"
+        notes.append(f"image: {count}; put files named after the item ids into {FOLDER}/")
         cells = pc.if_else(address, None, cells)
     if cells.null_count == len(cells) and pc.any(address).as_py():
         return items.remove_column(position)

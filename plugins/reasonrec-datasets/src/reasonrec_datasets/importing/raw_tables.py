@@ -99,7 +99,7 @@ class RawTables:
 
 def _require_column(table: pa.Table, key: str, what: str) -> None:
     if key not in table.column_names:
-        raise DataError(f"the {what} has no column {key!r}; there are: {', '.join(table.column_names)}")
+        raise DataError(f"the {what} has no column {key!r}; its columns are: {', '.join(table.column_names)}")
 
 
 def _check_table(table: pa.Table, key: str, place: Place | None, notes: list[str]) -> pa.Table:
@@ -144,7 +144,7 @@ def _note_shortened(column: pa.ChunkedArray) -> list[str]:
         return []
     row = pc.index(find_mangled_ids(cells), True).as_py()
     many = pc.sum(find_mangled_ids(cells).cast(pa.int64())).as_py()
-    fix = "Their last digits are lost: export the file again, times as text."
+    fix = "Their last digits are lost: export the file again, with times as text."
     return [f"WARNING: {many:,} times are numbers that a spreadsheet shortened, e.g. {cells[row].as_py()!r}. {fix}"]
 
 
@@ -168,8 +168,8 @@ def _suggest_weights(column: pa.ChunkedArray) -> str | None:
     if len(kinds) > FEW_KINDS or pc.any(pc.match_substring_regex(kinds, r"\d")).as_py():
         return None
     weights = ",".join(f"{kind}=1" for kind in kinds.to_pylist()[:3])
-    weigh = f"If it says what happened, weigh it: --event-column NAME --event-weights {weights}."
-    return f"{weigh} Or leave it out: --column value="
+    weigh = f"If it holds events, weight them: --event-column NAME --event-weights {weights}."
+    return f"{weigh} Otherwise ignore it: --column value="
 
 
 def _parse_texts(name: str, column: pa.ChunkedArray, place: Place | None) -> pa.Array:

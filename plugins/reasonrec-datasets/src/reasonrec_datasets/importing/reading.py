@@ -64,7 +64,7 @@ class FileReading:
         most = self.max_bytes or (MAX_BYTES if packed else size)
         if size > most:
             what = f"{'unpacks to' if packed else 'holds'} more than {most:,} bytes"
-            raise DataError(what, where=str(path), fix="If it is meant to, allow more: --max-bytes N.")
+            raise DataError(what, where=str(path), fix="If this is intended, raise the limit: --max-bytes N.")
 
     def refuse_columns(self, count: int, path: Path) -> None:
         """Refuse a table of more columns than the limit.
@@ -73,8 +73,8 @@ class FileReading:
             DataError: with the setting that moves the limit.
         """
         if count > self.max_columns:
-            what = f"has {count:,} columns, more than {self.max_columns:,}"
-            raise DataError(what, where=str(path), fix="If it is meant to, allow more: --max-columns N.")
+            what = f"has {count:,} columns; the limit is {self.max_columns:,}"
+            raise DataError(what, where=str(path), fix="If this is intended, raise the limit: --max-columns N.")
 
     def name_unread(self, folder: Path) -> list[str]:
         """One sentence with the files of data in ``folder`` that nobody opened; none where no opening was seen."""
@@ -86,7 +86,7 @@ class FileReading:
             for file in sorted(folder.iterdir())
             if file.is_file() and file.name.lower().endswith(TABULAR) and file.resolve() not in opened
         ]
-        return [f"files beside the log that were not read: {_list_some(rest)}"] if rest else []
+        return [f"other files that were not read: {_list_some(rest)}"] if rest else []
 
 
 def _list_some(names: Sequence[str], most: int = 20) -> str:

@@ -74,7 +74,7 @@ class TableSettings(Settings):
             try:
                 found[kind] = float(weight)
             except ValueError:
-                raise ValueError(f"{pair.strip()!r} is no event with its weight: write view=1,cart=3,buy=5") from None
+                raise ValueError(f"{pair.strip()!r} is not an event with a weight: write view=1,cart=3,buy=5") from None
         return found
 
 
@@ -159,7 +159,7 @@ def import_path(
     path, matcher = Path(path), ColumnMatcher(columns)
     chosen = choose_source(path, format, options)
     if not isinstance(chosen.source, TableSource):
-        fix = "Its data can be used as it is: a pipeline names the path."
+        fix = "Use its data directly: give its path in a pipeline."
         raise DataError(f"the data source {chosen.name!r} makes datasets, not tables", where=str(path), fix=fix)
     source = chosen.source
     with chosen.guard("read"), source.reading(columns or {}) as reading, _refuse_types(path):
@@ -175,8 +175,8 @@ def _refuse_types(path: Path) -> Iterator[None]:
     try:
         yield
     except pa.ArrowException as error:
-        what = f"holds a column that cannot be read ({(str(error).splitlines() or [''])[0][:200]})"
-        fix = "Store it as text, numbers, dates or lists of them, or leave it out: --column NAME="
+        what = f"has a column that cannot be read ({(str(error).splitlines() or [''])[0][:200]})"
+        fix = "Store it as text, numbers, dates or lists of them, or ignore it: --column NAME="
         raise DataError(what, where=str(path), fix=fix) from error
 
 

@@ -19,7 +19,7 @@ from reasonrec_datasets.importing.time_parsing import TICKS, TimeForm, parse_tim
 EARLIEST_PLAUSIBLE = int(datetime(1990, 1, 1, tzinfo=UTC).timestamp())
 NUMBER_FORMATS = ("%Y", "%Y%m", "%Y%m%d", "%Y%m%d%H", "%y%m%d", "%d%m%Y", "%m%d%Y")
 SAMPLE = 200
-OTHERWISE = "Say how they are written: --time-unit s, ms, us, ns, days or excel; --time-format '%d.%m.%Y'."
+OTHERWISE = "Give their unit or format: --time-unit s, ms, us, ns, days or excel; --time-format '%d.%m.%Y'."
 
 
 def note_implausible(column: pa.ChunkedArray | pa.Array, times: Int64 | Float64) -> list[str]:
@@ -33,14 +33,14 @@ def note_implausible(column: pa.ChunkedArray | pa.Array, times: Int64 | Float64)
     if not len(odd):
         return []
     many = f"{len(odd):,} of {len(times):,} times are before 1990 or after next year"
-    what = f"WARNING: {many}, e.g. {show_time(float(times[odd[0]]))}, which is hardly right."
+    what = f"WARNING: {many}, e.g. {show_time(float(times[odd[0]]))}, probably read in the wrong unit or format."
     if len(odd) < len(times):
-        return [f"{what} Correct these rows or delete them; or all are written otherwise. {OTHERWISE}"]
+        return [f"{what} If only these rows are wrong, correct or delete them. {OTHERWISE}"]
     likely = list(propose_readings(column))
     if not likely:
         return [f"{what} {OTHERWISE}"]
-    said = " or ".join(f"{option} (the first is {moment[:10]} then)" for option, moment in likely[:3])
-    return [f"{what} They are plausible with {said}."]
+    said = " or ".join(f"{option} (the first would be {moment[:10]})" for option, moment in likely[:3])
+    return [f"{what} They become plausible with {said}."]
 
 
 def find_implausible_times(times: Int64 | Float64) -> np.ndarray[Any, np.dtype[np.bool_]]:

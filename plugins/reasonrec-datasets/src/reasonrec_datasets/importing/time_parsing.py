@@ -102,7 +102,7 @@ def parse_times(
         try:
             values = pc.utf8_trim_whitespace(values).cast(pa.int64())
         except CAST_FAILURES:
-            wanted = "a number, as the first time is" if is_text(values.type) else "a time"
+            wanted = "a number like the first time" if is_text(values.type) else "a time"
             values = pa.array(parse_numbers(cast_column(values, pa.float64(), name, wanted, place), name, place))
     if form.unit is not None:
         return _scale_by_unit(values, form.unit, name, place)
@@ -114,7 +114,7 @@ def parse_times(
     least, unit = next((pair for pair in FINER_UNITS if top is not None and top >= pair[0]), (0, 1))
     if unit > 1:
         _refuse_mixed_units(values, least, unit, name, place)
-        notes.append(f"{name}: numbers are read as {UNIT_WORDS[unit]} since 1970, by their size")
+        notes.append(f"{name}: numbers are read as {UNIT_WORDS[unit]} since 1970, judging by their size")
     return _scale(values, unit, name, place)
 
 
@@ -180,13 +180,13 @@ def _suggest(values: pa.Array) -> str:
     if not formats:
         words = "For another format use --time-format '%d.%m.%Y'. If the column is not a time, use --column timestamp="
         return f"{CORRECT} {words}"
-    return "Say how times are written: " + " or ".join(f"--time-format {form!r}" for form in formats[:3]) + "."
+    return "Give the time format: " + " or ".join(f"--time-format {form!r}" for form in formats[:3]) + "."
 
 
 def _parse_formatted(values: pa.Array, form: str, name: str, place: Place | None) -> pa.Array:
     """Microseconds of texts in the form of `datetime.strptime`; a time without a zone is in UTC."""
     if "%" not in form:
-        fix = "As in Python and C: --time-format '%m/%d/%Y'."
+        fix = "Write it as for Python's strptime: --time-format '%m/%d/%Y'."
         raise ConfigError(f"{form!r} is not a time format", where="--time-format", fix=fix)
     refuse_missing(values, name, place)
     codes = pc.dictionary_encode(pc.utf8_trim_whitespace(values.cast(pa.string())))
@@ -196,8 +196,8 @@ def _parse_formatted(values: pa.Array, form: str, name: str, place: Place | None
         row = pc.index(codes.indices, pa.scalar(code, codes.indices.type)).as_py()
         shown = codes.dictionary[code].as_py()  # a day beyond any calendar is no value of Python's
         formats = guess_formats([shown])
-        fix = f"It would be read with --time-format {formats[0]!r}." if formats else CORRECT
-        raise make_cell_error(f"{name} {shown!r} is not {form!r}", place, row, name, fix=fix)
+        fix = f"It matches --time-format {formats[0]!r}." if formats else CORRECT
+        raise make_cell_error(f"{name} {shown!r} does not match {form!r}", place, row, name, fix=fix)
     return pa.array(moments, pa.int64()).take(codes.indices)
 
 
@@ -223,8 +223,10 @@ def _parse_compact(values: pa.Array, name: str, place: Place | None) -> Int64 | 
             return None
         code = days.index(None)
         row = pc.index(codes.indices, pa.scalar(code, codes.indices.type)).as_py()
-        fix = f"{CORRECT} If the numbers are no dates: --time-unit s"
-        raise make_cell_error(f"{name} {codes.dictionary[code]} is no date, as others are", place, row, name, fix=fix)
+        fix = f"{CORRECT} If the numbers are not dates: --time-unit s"
+        raise make_cell_error(
+            f"{name} {codes.dictionary[code]} is not a date, although most others are", place, row, name, fix=fix
+        )
     seconds: Int64 = pa.array(days, pa.int64()).take(codes.indices).to_numpy(zero_copy_only=False) // 10**6
     return seconds
 
@@ -262,5 +264,5 @@ def _refuse_mixed_units(values: pa.Array, least: int, unit: int, name: str, plac
     if len(odd):
         coarse = next((ticks for limit, ticks in FINER_UNITS if raw[odd[0]] >= limit), 1)
         what = f"{name} {raw[odd[0]]} looks like {UNIT_WORDS[coarse]}, but others look like {UNIT_WORDS[unit]}"
-        fix = "Use one unit of time throughout, or say which one it is: --time-unit ms."
+        fix = "Use the same unit throughout, or name it: --time-unit ms."
         raise make_cell_error(what, place, int(odd[0]), name, fix=fix)

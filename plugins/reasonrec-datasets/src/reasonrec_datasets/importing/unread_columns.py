@@ -32,10 +32,10 @@ def note_unread(source: OpenTable, rest: list[str]) -> list[str]:
         word = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
         if KIND_NAME.search(word) and (kinds := _list_kinds(source, name)):
             said = f"--event-column {name} --event-weights {','.join(f'{kind}=1' for kind in kinds[:3])}"
-            what = f"column {name!r} says what happened ({', '.join(kinds[:9])}), but all rows count alike"
-            notes.append(f"WARNING: {what}. To tell them apart: {said}")
+            what = f"column {name!r} looks like kinds of events ({', '.join(kinds[:9])}), but all rows count the same"
+            notes.append(f"WARNING: {what}. To weight them: {said}")
         elif AMOUNT_NAME.search(word) and (below := _count_negative(source, name)):
-            what = f"{below:,} rows have a {name!r} below 0 (returned?), and count like any other"
+            what = f"rows with a {name!r} below 0 (returned?) count like all others: {below:,}"
             notes.append(f"WARNING: {what}. To leave them out: --column value={name} --min-value 1")
     return notes
 

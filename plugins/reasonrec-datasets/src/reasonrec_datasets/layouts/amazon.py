@@ -72,7 +72,7 @@ class AmazonSource(TableSource[TableSettings]):
                 found = _find_logs(path) or _find_lines(path)
             if len(found) != 1:
                 names = ", ".join(f.name for f in found) or "none"
-                raise DataError(f"one file of reviews is wanted, found: {names}", where=str(path), fix="Name the file.")
+                raise DataError(f"expected one file of reviews, found: {names}", where=str(path), fix="Name the file.")
             file = found[0]
         items, users = read_beside(file.parent, columns, log=file)
         if items is None and (meta := _find_meta(file)) is not None:

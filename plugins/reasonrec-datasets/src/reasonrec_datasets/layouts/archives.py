@@ -33,7 +33,7 @@ class ArchiveSettings(FolderSettings):
     """Settings of an archive."""
 
     layout: str = "auto"
-    """The data source that reads what is in it; by default found by looking."""
+    """The data source that reads what is in it; by default recognised by its files."""
 
 
 class ArchiveSource(TableSource[ArchiveSettings]):
@@ -76,7 +76,9 @@ class ArchiveSource(TableSource[ArchiveSettings]):
         for remark in reading.name_unread(folder):
             reading.note(remark)
         if pictures:
-            reading.note(f"{path.name}: {pictures:,} pictures are not read: unpack the archive and name the folder")
+            reading.note(
+                f"{path.name}: {pictures:,} pictures were not read; to use them, unpack the archive and name the folder"
+            )
         places = {name: _ArchivePlace(place, unpacked, path) for name, place in raw.places.items()}
         return replace(raw, images=None, places=places, time_form=raw.time_form)
 

@@ -84,8 +84,8 @@ class CheckInsSource(TableSource[TableSettings]):
         """Who was where when; a place has the fields of its first row."""
         files = _find_files(path)
         if len(files) != 1:
-            what = f"one file of check-ins is wanted, found: {', '.join(f.name for f in files) or 'none'}"
-            fix = "Name the file. Columns in another order are numbered: --format tables --column user_id=1 ..."
+            what = f"expected one file of check-ins, found: {', '.join(f.name for f in files) or 'none'}"
+            fix = "Name the file. If its columns have another order: --format tables --column user_id=1 ..."
             raise DataError(what, where=str(path), fix=fix)
         if current_reading().numbered:
             return read_tables(files[0], columns)

@@ -222,9 +222,9 @@ class DelimitedFile:
                     break
                 what = f"the row has {len(record)} fields, but there are {width} columns"
                 quoted = self.dialect.quote and len(record) > width
-                fix = "Quote fields that hold the delimiter." if quoted else "Correct the row or delete it."
+                fix = "Quote fields that contain the delimiter." if quoted else "Correct the row or delete it."
                 if self.dialect.escape is None and '\\"' in next(t for n, t in enumerate(self.lines(), 1) if n == line):
-                    fix = 'Quotes within quotes are written \\": say so, --quote backslash.'
+                    fix = 'If quotes inside fields are written \\": --quote backslash.'
                 return DataError(what, where=f"{where}:{line}", fix=fix)
         if not line:
             return DataError("the file has a header but no rows", where=where)

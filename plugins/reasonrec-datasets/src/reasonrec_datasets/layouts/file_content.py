@@ -59,7 +59,7 @@ def read_content(path: Path) -> tuple[pa.Buffer, bytes]:
     for mark, (kind, suffix) in MARKS.items():
         if head.startswith(mark):
             fix = f"Give it the suffix {suffix}, or unpack it." if suffix else "Export it again as CSV."
-            raise DataError(f"holds {kind}, whatever its name says", where=str(path), fix=fix)
+            raise DataError(f"contains {kind}, despite its name", where=str(path), fix=fix)
     if len(content) and content[len(content) - 1 :].to_pybytes() == b"\x1a":
         content = content[: len(content) - 1]  # the end of a file, for DOS
     encoding = reading.encoding or next((name for mark, name in WIDE_MARKS.items() if head.startswith(mark)), None)
@@ -68,7 +68,7 @@ def read_content(path: Path) -> tuple[pa.Buffer, bytes]:
     start = content[: min(HEADER_BYTES, len(content))].to_pybytes()
     if b"\0" in start[:LOOK_FOR_NUL]:
         guess = guess_encoding(start)
-        likely = f"Most likely it is UTF-16 without its mark: --encoding {guess}. " if guess else ""
+        likely = f"It is most likely UTF-16 without a byte order mark: --encoding {guess}. " if guess else ""
         raise DataError("the file is not UTF-8 text (UTF-16 or binary)", where=f"{path}:1", fix=likely or SAVE_AS)
     if not start.removeprefix(codecs.BOM_UTF8).strip():
         raise DataError("the file is empty", where=str(path))
@@ -101,8 +101,8 @@ def find_header(start: bytes, path: Path) -> tuple[int, bytes, str | None]:
             if len(line) >= HEADER_BYTES - len(codecs.BOM_UTF8):
                 raise DataError(f"the first line is longer than {HEADER_BYTES:,} bytes", where=f"{path}:1")
             if remarks:
-                what = "1 line begins" if remarks == 1 else f"{remarks} lines begin"
-                current_reading().note(f"{path.name}: {what} with # above the names of the columns: not read")
+                what = "1 comment line" if remarks == 1 else f"{remarks} comment lines"
+                current_reading().note(f"{path.name}: skipped {what} (#) above the column names")
             return number, line, named
     raise DataError("the file is empty", where=str(path))
 
@@ -126,8 +126,8 @@ def suggest_encoding(data: bytes, at: int) -> str:
     guess = guess_encoding(data)
     if guess is None:
         return SAVE_AS
-    likely = f"Most likely it is {guess}, which reads {show_read(data, at, guess)!r}: --encoding {guess}."
-    return f"{likely} Otherwise name another one, or save the file as UTF-8."
+    likely = f"It is most likely {guess}, which gives {show_read(data, at, guess)!r}: --encoding {guess}."
+    return f"{likely} Otherwise name another encoding, or save the file as UTF-8."
 
 
 def _transcode(content: pa.Buffer, encoding: str, path: Path) -> pa.Buffer:
@@ -149,7 +149,9 @@ def _read_bytes(path: Path, reading: FileReading) -> pa.Buffer:
             with PACKED[suffix](path) as packed:
                 return read_within(packed, path, reading)
         except lzma.LZMAError as error:
-            raise DataError(f"cannot be decompressed ({error})", where=str(path), fix="Get the file again.") from error
+            raise DataError(
+                f"cannot be decompressed ({error})", where=str(path), fix="Download or copy the file again."
+            ) from error
     if suffix == ".zst":
         with pa.input_stream(str(path), compression="zstd") as stream:
             return read_within(stream, path, reading)

@@ -65,7 +65,7 @@ class GoodbooksSource(TableSource[GoodbooksSettings]):
     def _read_books(self, file: Path, columns: ColumnMatcher) -> SourceTable:
         source = open_table(file).read()
         left = [n for n in source.names if n in KNOWS_RATINGS | ADDRESSES or n.startswith("ratings_")]
-        columns.notes.append(f"{file.name}: not read (they know all ratings, or are addresses): {', '.join(left)}")
+        columns.notes.append(f"{file.name}: not read (averages of all ratings, and web addresses): {', '.join(left)}")
         table = source.table.drop_columns(left).rename_columns(
             ["item_id" if name == "book_id" else name for name in source.names if name not in left]
         )

@@ -214,7 +214,9 @@ def _read_fields(file: _File, kind: Kind, columns: ColumnMatcher, log: SourceTab
             column = max(_share_ids(file, file.names, _read_ids(log, key)), default=(0.0, None))[1]
     opened = open_table(file.path)
     if column is not None and columns.find(key, file.names) != column:
-        columns.notes.append(f"{file.path.name}: column {column!r} is read as {key}: it holds the ids of the log")
+        columns.notes.append(
+            f"{file.path.name}: column {column!r} is read as {key}, because it holds the ids in the log"
+        )
         opened = opened.read().rename({column: key})
     return convert_fields(read_fields(opened, kind, columns), columns)
 
@@ -224,7 +226,7 @@ def _say_guess(logs: Sequence[_File], found: Mapping[Kind, SourceTable | None], 
     tables = [
         f"{table.path.name} has the {kind}" if table else f"no table has the {kind}" for kind, table in found.items()
     ]
-    fix = "Otherwise: --option log=FILE, --option items=FILE, --option users=FILE (empty: none)."
+    fix = "If that is wrong: --option log=FILE, --option items=FILE, --option users=FILE (empty: none)."
     columns.notes.insert(0, f"guessed: {names} {'is' if len(logs) == 1 else 'are'} the log, {', '.join(tables)}. {fix}")
 
 
@@ -234,6 +236,6 @@ def _ask_for_columns(folder: Path, files: Sequence[_File]) -> DataError:
     largest = max(files, key=lambda file: file.path.stat().st_size)
     missing = [ours for ours, theirs in (("user_id", largest.user), ("item_id", largest.item)) if theirs is None]
     asked = " ".join(f"--column {ours}=COLUMN" for ours in missing or ["user_id", "item_id"])
-    what = f"no table has columns that are known as users and as items. There are: {shown}"
-    fix = f"Say which are: {asked}. Which file is the log can be said too: --option log={largest.path.name}"
+    what = f"no table has recognisable columns of users and items. The columns are: {shown}"
+    fix = f"Name them: {asked}. To name the log, too: --option log={largest.path.name}"
     return DataError(what, where=str(folder), fix=fix)

@@ -20,7 +20,7 @@ DELIMITERS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon":
 TITLE_LINES = 10
 UNNAMED = "\0"
 """Begins the names of columns that have none, until it is known that they hold nothing (or an index)."""
-NAME_ALL = "The first line must name every column once; without such a line, number them: --column user_id=1 ..."
+NAME_ALL = "The first line must name every column once; if it does not, number them: --column user_id=1 ..."
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def find_delimiter(path: Path, header: str, excel: str | None = None) -> str:
             delimiter = chr(int(delimiter[2:], 16))
         if len(delimiter) != 1 and (len(set(delimiter)) != 1 or delimiter.isalnum()):
             named = ", ".join(sorted(set(DELIMITERS) - {chr(92) + "t"}))
-            fix = f"One character, the same one several times (::), or one of {named}."
+            fix = f"Give one character, the same one several times (::), or one of {named}."
             raise DataError(f"cannot be a delimiter: {delimiter!r}", where="--delimiter", fix=fix)
         return delimiter
     if excel is not None:
@@ -92,8 +92,8 @@ def find_names(start: bytes, before: int, header: str, path: Path) -> tuple[int,
     for number, line in enumerate(lines, before + 1):
         text = line.decode("utf-8", errors="replace").strip("\r")
         if names_ids(_split(text)) and len(_split(text)) > len([field for field in _split(header) if field.strip()]):
-            what = "1 line stands" if number == before + 1 else f"{number - before} lines stand"
-            current_reading().note(f"{path.name}: {what} above the names of the columns: not read")
+            what = "1 line" if number == before + 1 else f"{number - before} lines"
+            current_reading().note(f"{path.name}: skipped {what} above the column names")
             return number, text
     return before, header
 
@@ -122,7 +122,7 @@ def drop_headers(table: pa.Table, place: Place) -> tuple[pa.Table, pa.Array | No
         return table, None
     where = place.where(pc.index(repeated, True).as_py())
     what = "1 line repeats" if gone == 1 else f"{gone:,} lines repeat"
-    current_reading().note(f"{what} the names of the columns: left out (first at {where})")
+    current_reading().note(f"{what} the column names; left out (first at {where})")
     kept = pc.invert(repeated)
     return table.filter(kept), pc.indices_nonzero(kept).cast(pa.int64())
 
@@ -138,8 +138,8 @@ def check_names(names: tuple[str, ...], path: Path) -> None:
         if not name:
             raise DataError(f"column {number} has no name", where=f"{path}:1", fix=NAME_ALL)
         if re.fullmatch(r"'.*'", name) and current_reading().quote is None:
-            what = f"the names of the columns stand in single quotes: {name}"
-            raise DataError(what, where=f"{path}:1", fix="If they surround all fields: --quote single.")
+            what = f"the column names are in single quotes: {name}"
+            raise DataError(what, where=f"{path}:1", fix="If all fields are quoted like this: --quote single.")
         if name in seen:
             raise DataError(f"two columns are named {name!r}", where=f"{path}:1", fix=NAME_ALL)
         seen.add(name)
@@ -163,7 +163,7 @@ def drop_unnamed(table: pa.Table, path: Path, place: Place) -> pa.Table:
                 where = f"{path}:1"
                 raise DataError(what, where=where, fix=f"{NAME_ALL} First cell: {place.where(row, name)}.")
             which = "the first column" if not position else f"column {position + 1}"
-            current_reading().note(f"{path.name}: {which} has no name and numbers the rows: not read")
+            current_reading().note(f"{path.name}: {which} has no name and only numbers the rows, so it is ignored")
         table = table.remove_column(position)
     return table
 

@@ -44,18 +44,20 @@ class HuggingFaceSource(TableSource[TableSettings]):
         """The log, with the splits as parts where there is a training and a test split."""
         splits = _find_splits(path)
         if not any(splits.values()):
-            raise DataError("no shard of data is there", where=str(path), fix="Load and save the data set again.")
+            raise DataError("no data files found", where=str(path), fix="Save the data set again.")
         parts = {split: next((p for p, stems in STEMS.items() if split.lower() in stems), None) for split in splits}
         divided = {"train", "test"} <= set(parts.values())
         logs = []
         for split, files in splits.items():
             if divided and parts[split] is None:
-                current_reading().note(f"the split {split!r} is neither training, validation nor test: not read")
+                current_reading().note(f"the split {split!r} is not training, validation or test, so it is not read")
                 continue
             log = _join([read_log(open_table(file), columns) for file in files])
             logs.append(mark_part(log, parts[split] or "") if divided else log)
         if len(splits) > 1 and not divided:
-            columns.notes.append(f"the splits {', '.join(splits)} are read as one log: there is no train and test")
+            columns.notes.append(
+                f"the splits {', '.join(splits)} are read as one log, because train and test are not among them"
+            )
         return make_raw_tables(_join(logs), *read_beside(path, columns))
 
 
@@ -77,7 +79,7 @@ def _find_saved(path: Path) -> dict[str, list[Path]]:
         said = read_json(path / SPLITS)
         names = said.get("splits") if isinstance(said, dict) else None
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise DataError("names no splits", where=str(path / SPLITS), fix="Save the data set again.")
+            raise DataError("lists no splits", where=str(path / SPLITS), fix="Save the data set again.")
         inner = {name: path / Path(name).name for name in names}
         return {name: _list_state(folder) for name, folder in inner.items() if (folder / STATE).is_file()}
     return {"": _list_state(path)} if (path / STATE).is_file() and (path / "dataset_info.json").is_file() else {}
@@ -90,7 +92,7 @@ def _list_state(folder: Path) -> list[Path]:
     names = [file.get("filename") for file in files if isinstance(file, dict)] if isinstance(files, list) else []
     found = [folder / Path(name).name for name in names if isinstance(name, str)]
     if not found:
-        raise DataError("names no files of data", where=str(folder / STATE), fix="Save the data set again.")
+        raise DataError("lists no data files", where=str(folder / STATE), fix="Save the data set again.")
     return found
 
 

@@ -129,10 +129,10 @@ class JsonLines:
         if left and of_log:
             line, value = objects[left[0]]
             what = f"{left[0]} is an object: {json.dumps(value)[:60]}"
-            fix = "Write its text or number in its place, or leave the column out: --column NAME= (our name)."
+            fix = "Replace it with its text or number, or ignore the column: --column NAME= (our name for it)."
             raise DataError(what, where=f"{self.path}:{line}", fix=fix)
         if left:
-            current_reading().note(f"{self.path.name}: objects are not read: {', '.join(left)}")
+            current_reading().note(f"{self.path.name}: columns of objects are not read: {', '.join(left)}")
         table = pa.table({name: _join_columns(parts) for name, parts in held.items() if name not in objects})
         return SourceTable(table, self.path, _ObjectPlace(self, lines))
 

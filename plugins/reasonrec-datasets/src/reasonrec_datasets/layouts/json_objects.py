@@ -26,7 +26,7 @@ STEP = 1 << 20
 ARRAY = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*(?:[{\]]|$)")
 COMMA = re.compile(r"\s*(,|\])\s*")
 SURROGATE = re.compile("[\ud800-\udfff]")
-ONE_A_LINE = "Every line holds one JSON object, or the file one array of objects."
+ONE_A_LINE = "Write one JSON object per line, or one array of objects."
 WRAPPERS = ("$date", "$oid", "$numberLong", "$numberInt", "$numberDouble", "$numberDecimal")
 
 
@@ -103,7 +103,7 @@ def _read_array(stream: io.BufferedReader, file: Path) -> Iterator[tuple[int, di
         if not isinstance(row, dict):
             raise DataError(f"element {number} of the array is not an object", where=str(file))
         if not whole:
-            raise DataError(f"element {number} holds half of a surrogate pair, which is no text", where=str(file))
+            raise DataError(f"element {number} contains half of a surrogate pair, which is not text", where=str(file))
         yield number, {name: _unwrap(each) for name, each in row.items()}
         ended, at = text.pass_comma(at)
         number += 1
@@ -192,7 +192,7 @@ def _read_object(line: bytes, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError("not a JSON object", where=where, fix=ONE_A_LINE)
     if "\\u" in text and _holds_surrogates(value):
-        raise DataError("holds half of a surrogate pair, which is no text", where=where, fix="Write it in UTF-8.")
+        raise DataError("contains half of a surrogate pair, which is not text", where=where, fix="Write it in UTF-8.")
     return {str(name): _unwrap(each) for name, each in value.items()}
 
 

@@ -67,6 +67,6 @@ def _read_list(file: Path, key: str) -> SourceTable | None:
         return None
     table = DelimitedFile.open(file, Dialect(" ", None))
     if "remap_id" not in table.names:
-        current_reading().note(f"{file.name}: has no column remap_id: not read")
+        current_reading().note(f"{file.name}: has no column remap_id, so it is not read")
         return None
     return table.read().rename({"remap_id": key})

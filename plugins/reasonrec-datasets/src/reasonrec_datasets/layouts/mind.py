@@ -79,7 +79,7 @@ class MindSource(TableSource[MindSettings]):
         if not logs:
             raise DataError("no impression has a label", where=str(path), fix="Labels look like N123-1 and N456-0.")
         if "test" not in logs and {"train", "valid"} <= logs.keys():
-            columns.notes.append("the part dev is the test: no labelled test is there")
+            columns.notes.append("dev is used as the test part, because there is no labelled test")
             logs["test"] = logs.pop("valid")
         marked = [mark_part(log, part) if len(logs) > 1 else log for part, log in logs.items()]
         log = join_tables(marked) if len(marked) > 1 else marked[0]
@@ -113,7 +113,7 @@ def _read_behaviors(file: Path, columns: ColumnMatcher, *, only_clicked: bool) -
     rows, words = pc.list_parent_indices(shown).to_numpy().astype(np.int32), shown.flatten()
     labelled = pc.match_substring_regex(words, LABELLED).to_numpy(zero_copy_only=False)
     if not labelled.any():
-        columns.notes.append(f"{file.parent.name}/{file.name}: the impressions have no labels: not read")
+        columns.notes.append(f"{file.parent.name}/{file.name}: the impressions have no labels, so they are not read")
         return None
     bare = np.flatnonzero(~labelled)
     if len(bare):

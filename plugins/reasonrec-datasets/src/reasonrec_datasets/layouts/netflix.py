@@ -112,7 +112,7 @@ def _read_ratings(file: Path, columns: ColumnMatcher) -> SourceTable:
     lines = _number_lines(starts, table.num_rows)
     place = np.searchsorted(starts, lines) - 1
     if not len(films) or (len(place) and place[0] < 0):
-        raise DataError("a rating stands before the first film", where=f"{file}:1", fix="A film's line is: 12:")
+        raise DataError("a rating stands before the first film", where=f"{file}:1", fix="Write a film's line as 12:")
     names = pa.array([name for _, name in films])
     item = pa.DictionaryArray.from_arrays(pa.array(place.astype(np.int32)), names)
     matched = columns.match("interactions", LOG, file)

@@ -75,7 +75,7 @@ def name_like_first(table: OpenTable, first: OpenTable) -> OpenTable:
     no_header = set(table.columns) != set(first.columns) and looks_like_row(table.columns)
     if not no_header or len(table.columns) != len(first.columns) or table.dialect.names is not None:
         return table
-    current_reading().note(f"{table.path.name}: has no header line: its columns are those of {first.path.name}")
+    current_reading().note(f"{table.path.name}: has no header line; it gets the columns of {first.path.name}")
     dialect = replace(table.dialect, names=first.columns)
     return replace(table, dialect=dialect, columns=first.columns, skip=table.skip - 1)
 

@@ -83,7 +83,7 @@ class Predefined(Splitter[PredefinedSettings]):
             parts = _take_validation(log, parts, self.config, clock=dataset.has_clock)
         if parts is None:
             fix = "Use another kind of split, or import files named train, valid and test."
-            raise DataError("the data comes without parts (train, valid, test)", where=dataset.name, fix=fix)
+            raise DataError("the data has no predefined parts (train, valid, test)", where=dataset.name, fix=fix)
         for code, name in ((TRAIN, "train"), (VALID, "valid"), (TEST, "test")):
             if not (parts == code).any():
                 fix = "Take it from the training rows: --split-option valid_share=0.1 (split.valid_share)."
@@ -129,17 +129,19 @@ def _find_labels(dataset: Dataset, log: Interactions, config: PredefinedSettings
         return None
     if log.values is None:
         if config.task is Task.CTR:
-            raise DataError("click cases need labels, but the interactions have no value column", where=dataset.name)
+            raise DataError(
+                "click prediction needs labels, but the interactions have no value column", where=dataset.name
+            )
         return None
     if config.min_value is not None:
         return (log.values >= config.min_value).astype(np.float32)
     binary = bool(np.isin(log.values, (0.0, 1.0)).all())
     if not binary and config.task is Task.CTR:
-        what = f"the values ({log.values.min():g} to {log.values.max():g}) are no labels"
+        what = f"the values ({log.values.min():g} to {log.values.max():g}) are not labels (0 and 1)"
         raise DataError(
             what,
             where=dataset.name,
-            fix="Say from which value on a row counts as a click: --min-value N (split.min_value).",
+            fix="Give the smallest value that counts as a click: --min-value N (split.min_value).",
         )
     return log.values if binary else None
 

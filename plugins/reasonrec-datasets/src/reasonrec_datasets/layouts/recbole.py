@@ -69,7 +69,7 @@ def _logs(path: Path) -> dict[str, Path]:
         return parts
     if len(files) != 1:
         found = ", ".join(f.name for f in files) or "none"
-        raise DataError(f"one .inter file is wanted, found: {found}", where=str(path), fix="Name the file itself.")
+        raise DataError(f"expected one .inter file, found: {found}", where=str(path), fix="Name the file itself.")
     return {"": files[0]}
 
 

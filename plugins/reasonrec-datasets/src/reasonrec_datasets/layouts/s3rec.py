@@ -106,6 +106,6 @@ def read_sequences(file: Path) -> SourceTable:
         codes = pc.dictionary_encode(users).indices.to_numpy()
         _, first = np.unique(codes, return_index=True)
         row = int(np.flatnonzero(~np.isin(np.arange(len(codes)), first))[0])
-        what = f"user {users[row].as_py()!r} has a line already"
+        what = f"user {users[row].as_py()!r} already has a line"
         raise DataError(what, where=f"{file}:{numbers[row]}", fix="Put all items of a user on one line.")
     return lines.table()

@@ -125,7 +125,7 @@ def _read_properties(folder: Path, columns: ColumnMatcher) -> SourceTable | None
     parts = [open_table(file).read(encoded=("itemid", "property")) for file in files]
     source = join_tables(parts)
     items, names = (flatten_column(source.table.column(name)) for name in ("itemid", "property"))
-    columns.notes.append("of the items' properties categoryid and available are read; the others are hashed words")
+    columns.notes.append("of the item properties, only categoryid and available are read; the others are hashed")
     fields = {}
     for theirs, ours in (("categoryid", "categories"), ("available", "available")):
         rows = np.flatnonzero(pc.equal(names, theirs).fill_null(False).to_numpy(zero_copy_only=False))

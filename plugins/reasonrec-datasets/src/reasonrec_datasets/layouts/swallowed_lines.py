@@ -34,9 +34,9 @@ def find_swallowed(file: DelimitedFile, table: pa.Table, encoded: Collection[str
         else:
             row = -1 if said else _find_rows_within(file, values, file.columns.index(name))
         if row >= 0:
-            what = f"a quote swallows the end of the line: {name} holds a line break"
-            fix = "Close the quote in its line, or double it if it is part of the text. "
-            fix += "--quote none: quotes are ordinary characters; --quote double: it is meant so."
+            what = f"a quote is not closed on its line: {name} contains a line break"
+            fix = "Close the quote on its line, or double it if it is part of the text. "
+            fix += "If quotes are ordinary characters: --quote none. If the line break is intended: --quote double."
             return DataError(what, where=file.where(row, name), fix=fix)
     return None
 

@@ -97,7 +97,7 @@ def read_tables(path: Path, columns: ColumnMatcher) -> RawTables:
         first, last = (
             part.relative_to(path) if part.is_relative_to(path) else part.name for part in (parts[0], parts[-1])
         )
-        columns.notes.append(f"the log is in {len(logs)} files: {first} to {last}")
+        columns.notes.append(f"the log was read from {len(logs)} files: {first} to {last}")
     folder = path if path.is_dir() else path.parent
     return make_raw_tables(join_tables(logs) if len(logs) > 1 else logs[0], *read_beside(folder, columns, log=parts[0]))
 
@@ -124,7 +124,7 @@ class ArrowFile:
         reading.refuse_columns(len(names), path)
         if len(set(names)) < len(names):
             double = next(name for name in names if names.count(name) > 1)
-            raise DataError(f"two columns are named {double!r}", where=str(path), fix="Name every column once.")
+            raise DataError(f"two columns are named {double!r}", where=str(path), fix="Give every column its own name.")
         return cls(path, names)
 
     def read(self, wanted: Collection[str] | None = None, encoded: Collection[str] = ()) -> SourceTable:
@@ -182,7 +182,7 @@ def open_table(path: Path) -> OpenTable:
     """
     if path.suffix.lower() in SPREADSHEETS:
         fix = "Save each sheet as CSV (UTF-8), and name that file or its folder."
-        raise DataError("is a spreadsheet, which is not read", where=str(path), fix=fix)
+        raise DataError("is a spreadsheet, which cannot be read", where=str(path), fix=fix)
     if path.suffix.lower() in COLUMNAR:
         return ArrowFile.open(path)
     return JsonLines.open(path) if path.name.lower().endswith(JSON_SUFFIXES) else DelimitedFile.open(path)
@@ -206,7 +206,7 @@ def read_columns(path: Path, names: Collection[str], encoded: Collection[str] = 
     file = open_table(path)
     for name in names:
         if name not in file.names:
-            fix = f"There are: {list_names(file.names)}."
+            fix = f"Its columns are: {list_names(file.names)}."
             raise DataError(f"no column {name!r}", where=f"{path}:1", fix=fix)
     return file.read(names, encoded)
 
@@ -221,7 +221,7 @@ def find_table(folder: Path, *stems: str) -> Path | None:
     found = [there[name] for stem in stems for suffix in TABLES if (name := f"{stem}{suffix}") in there]
     if len(found) > 1:
         names = " and ".join(p.name for p in found)
-        raise DataError(f"both {names} are there", where=str(folder), fix="Remove or rename all but one.")
+        raise DataError(f"found both {names}", where=str(folder), fix="Remove or rename all but one.")
     return found[0] if found else None
 
 

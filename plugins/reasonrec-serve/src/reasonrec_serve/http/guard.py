@@ -103,7 +103,7 @@ class Guard:
         client = scope["client"][0] if scope.get("client") else ""
         if not scope["path"].startswith("/health/") and not self._limit.takes(client, time.monotonic()):
             what = f"more than {self.settings.rate:g} requests a second"
-            raise Refused(HTTPStatus.TOO_MANY_REQUESTS, what, fix="Ask more slowly, or in batches.", retry=1)
+            raise Refused(HTTPStatus.TOO_MANY_REQUESTS, what, fix="Send requests more slowly, or in batches.", retry=1)
 
 
 def _host_name(host: str) -> str:

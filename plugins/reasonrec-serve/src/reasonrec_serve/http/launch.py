@@ -43,7 +43,7 @@ def launch(settings: ServeSettings, *, show: bool = False) -> None:
         ConfigError: the address cannot be listened at, or the store can never be used.
     """
     if not (settings.run / "run.json").is_file():
-        raise RunError("there is no run here", where=str(settings.run), fix="Make one: reasonrec run PIPELINE.")
+        raise RunError("there is no run here", where=str(settings.run), fix="Create one: reasonrec run PIPELINE.toml.")
     if not (settings.run / "stages" / "agent").is_dir():
         raise RunError("the run is not fitted", where=str(settings.run), fix="Finish it: reasonrec fit or run.")
     store = find_store(settings)

@@ -22,7 +22,7 @@ NEWEST = 2_000
 
 
 @dataclass(frozen=True)
-class Outcome:
+class NextChoice:
     """What somebody chose next, and what they had before.
 
     Attributes:
@@ -52,7 +52,7 @@ class OutcomeFollower:
         self.run, self.store, self.calibration = run, store, OnlineCalibration()
         self._position: int | None = None
 
-    def read(self) -> list[Outcome]:
+    def read(self) -> list[NextChoice]:
         """What happened since the last time, in the order in which it came.
 
         Raises:
@@ -69,7 +69,7 @@ class OutcomeFollower:
         self._position = position
         return found
 
-    def learn(self, outcome: Outcome) -> None:
+    def learn(self, outcome: NextChoice) -> None:
         """Answer as it would have been answered, and learn whether the confidence was right; no trace is written."""
         run = self.run
         request = Request(user=outcome.user, history=outcome.history, k=run.cutoff)
@@ -98,13 +98,13 @@ class OutcomeFollower:
             "shift": round(made.shift, 4),
         }
 
-    def _to_outcome(self, event: Event) -> Outcome | None:
+    def _to_outcome(self, event: Event) -> NextChoice | None:
         """None where confidence says nothing of it: the run has no such item, or knows the event or the choice."""
         dataset = self.run.dataset
         if event.item not in dataset.catalog.index or is_logged(dataset, event):
             return None
         history = extend_log(dataset, event.user, list(self._before(event)))[0]
-        return None if event.item in history else Outcome(event.user, history, event.item)
+        return None if event.item in history else NextChoice(event.user, history, event.item)
 
     def _before(self, event: Event) -> Iterator[Event]:
         for each in self.store.read(event.user, MOST):

@@ -116,7 +116,7 @@ def install_handlers(app: FastAPI) -> None:
 
     async def other(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        fix = "GET /openapi.json lists what there is." if error.status_code in (404, 405) else ""
+        fix = "GET /openapi.json lists all routes." if error.status_code in (404, 405) else ""
         return respond(Refused(error.status_code, str(error.detail), where=request.url.path[:200], fix=fix))
 
     for kind in (Refused, ReasonRecError, Exception):

@@ -143,7 +143,7 @@ class Service:
             except StoreUnavailable:
                 pass  # was logged and counted; what is new is learned when the store is back
             except ReasonRecError as error:
-                LOG.error("no more is learned from events: %s", error)
+                LOG.error("learning from events failed: %s", error)
                 return
             await asyncio.sleep(self.settings.learn)
 

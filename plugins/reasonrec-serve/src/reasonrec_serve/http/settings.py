@@ -33,7 +33,7 @@ class ServeSettings(Settings):
     learn: float = Field(
         0.0, ge=0, description="How often confidence and counting delegates learn from events, in seconds; 0: never."
     )
-    max_body: int = Field(1_000_000, ge=1_000, description="Most bytes of a request's body.")
+    max_body: int = Field(1_000_000, ge=1_000, description="Largest body of a request, in bytes.")
     rate: float = Field(
         1_000.0, ge=0, description="Most requests per second that a worker accepts from one client; 0: no limit."
     )

@@ -75,7 +75,7 @@ function Assumed({ request, change }) {
   const labels = Object.entries(request.assume);
   if (!labels.length) return null;
   return html`<section class="panel" aria-labelledby="assumed-head">
-    <h2 id="assumed-head">Taken for granted</h2>
+    <h2 id="assumed-head">Assumptions</h2>
     <div class="labels">${labels.map(([field, label]) => html`<button type="button" key=${field} class="label"
       aria-pressed="true" aria-label=${`Stop assuming ${field}: ${label}`} onClick=${() => change(assume(request, field, null))}>
       <small>${field.replaceAll("_", " ")}</small> ${label} <span aria-hidden="true">×</span></button>`)}</div>
