@@ -99,7 +99,7 @@ def refuse(*frames: Any, **options: Any) -> str:
 def test_errors_name_the_frame_the_row_and_the_column() -> None:
     log = pd.DataFrame(LOG).rename(columns={"user_id": "customer"})
     named = {"columns": {"user_id": "customer"}}
-    assert refuse(log.rename(columns={"customer": "who"})).startswith("log: no column 'user_id'; there are: who")
+    assert refuse(log.rename(columns={"customer": "who"})).startswith("log: no column 'user_id'; the columns are: who")
     bad = log.assign(timestamp=["2024-01-01"] * 4 + ["soon", "2024-01-02"])
     assert refuse(bad, **named).startswith("log, row 4 (counted from 0), column 'timestamp': timestamp 'soon' is not a")
     blank = log.assign(customer=["u1", None, *["u1"] * 4])
@@ -111,7 +111,7 @@ def test_errors_name_the_frame_the_row_and_the_column() -> None:
         "items, row 2 (counted from 0), column 'item_id': item_id 'a' occurs"
     )
     foreign = pd.DataFrame({"item_id": ["x"]})
-    assert refuse(log, foreign, **named).startswith("log and items: none of the 4 items of the interactions")
+    assert refuse(log, foreign, **named).startswith("log and items: none of the 4 items in the interactions")
     twice = pd.DataFrame([["u", "i", "j"]], columns=["user_id", "item_id", "item_id"])
     assert refuse(twice).startswith("log: two columns have the same name")
 
