@@ -23,8 +23,8 @@ def reasonrec_delegates() -> list[ComponentSpec]:
     """The policy without its language model."""
     return [
         ComponentSpec(
-            "cot-reflex",
-            "reasonrec_cot.fast_delegate:CotReflex",
+            "cot-fusion",
+            "reasonrec_cot.fusion_delegate:CotFusion",
             "The delegates that the policy cot asks, weighed as it weighs them, without its language model",
             ("sequential", "direct"),
         )

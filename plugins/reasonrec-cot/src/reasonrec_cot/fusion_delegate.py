@@ -1,4 +1,4 @@
-"""Delegate `cot-reflex`: the delegates that the policy asks, weighed as it weighs them, without its language model.
+"""Delegate `cot-fusion`: the delegates that the policy asks, weighed as it weighs them, without its language model.
 
 The policy re-ranks what its candidate generator proposes by its network's scores and those of further delegates
 (`shortlist.sources`). This is the same re-ranking without the network: the weights are fitted to validation pairs anew
@@ -29,22 +29,22 @@ from reasonrec_cot.retriever import Retriever, Shortlist, append_unranked
 WEIGHTS = "weights.json"
 
 
-class CotReflexConfig(Settings):
+class CotFusionConfig(Settings):
     """It has no settings: the policy's `shortlist` says whom it asks."""
 
 
-class CotReflex(Delegate[CotReflexConfig]):
+class CotFusion(Delegate[CotFusionConfig]):
     """The sources of a fitted `Cot`, weighed; see the module.
 
     Attributes:
         weights: among what is proposed, and among listed candidates.
     """
 
-    Config = CotReflexConfig
+    Config = CotFusionConfig
     tasks: ClassVar[frozenset[Task]] = frozenset({Task.SEQUENTIAL, Task.DIRECT})
     weights: FusionSet
 
-    def __init__(self, config: CotReflexConfig) -> None:
+    def __init__(self, config: CotFusionConfig) -> None:
         super().__init__(config)
         self._retriever: Retriever | None = None
 
@@ -56,12 +56,12 @@ class CotReflex(Delegate[CotReflexConfig]):
             ConfigError: it asks nobody beside its generator, so that there is nothing to weigh.
         """
         if not isinstance(policy, Cot) or policy.retriever is None:
-            raise PluginError("cot-reflex needs a policy cot that ranks", fix="Use both, or neither.")
+            raise PluginError("cot-fusion needs a policy cot that ranks", fix="Use both, or neither.")
         if not policy.retriever.sources:
             raise ConfigError(
-                "the policy asks only one delegate, which cot-reflex could do no more than repeat",
+                "the policy asks only one delegate, which cot-fusion could do no more than repeat",
                 where="policy.shortlist.sources",
-                fix="Name further delegates there, or take cot-reflex out.",
+                fix="Name further delegates there, or take cot-fusion out.",
             )
         self._retriever = policy.retriever
 
@@ -134,7 +134,7 @@ class CotReflex(Delegate[CotReflexConfig]):
     @property
     def _attached(self) -> Retriever:
         if self._retriever is None:
-            raise PluginError("cot-reflex does not know its policy")
+            raise PluginError("cot-fusion does not know its policy")
         return self._retriever
 
     def save(self, folder: Path) -> None:

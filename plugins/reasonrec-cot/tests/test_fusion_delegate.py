@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from reasonrec_cot.answers.score_sources import GENERATOR
 from reasonrec_cot.config import CotConfig
-from reasonrec_cot.fast_delegate import CotReflex, CotReflexConfig
+from reasonrec_cot.fusion_delegate import CotFusion, CotFusionConfig
 from reasonrec_cot.policy import Cot
 from reasonrec_cot.retriever import Retriever
 
@@ -41,8 +41,8 @@ def policy_for(data: FitData, *sources: str) -> Cot:
     return cot
 
 
-class TestReflexConformance(DelegateConformance):
-    component = "cot-reflex"
+class TestFusionConformance(DelegateConformance):
+    component = "cot-fusion"
 
     @classmethod
     def ready(cls, component: Any, data: FitData) -> None:
@@ -55,18 +55,18 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return tiny(tmp_path_factory.mktemp("world"), task=Task.SEQUENTIAL)
 
 
-def made(world: Tiny) -> CotReflex:
-    reflex = CotReflex(CotReflexConfig())
-    reflex.attach(policy_for(world.fit, "popularity"))
-    reflex.fit(world.fit)
-    return reflex
+def made(world: Tiny) -> CotFusion:
+    delegate = CotFusion(CotFusionConfig())
+    delegate.attach(policy_for(world.fit, "popularity"))
+    delegate.fit(world.fit)
+    return delegate
 
 
 def test_what_is_proposed_stands_before_all_else_in_the_order_of_the_weights(world: Tiny) -> None:
-    reflex, batch = made(world), world.test.queries
+    delegate, batch = made(world), world.test.queries
     seen = world.observation(batch)
-    ranking, shortlist = reflex.recommend(batch, seen), reflex._attached.of(batch, seen)
-    joint = reflex._weigh(batch, shortlist, seen)
+    ranking, shortlist = delegate.recommend(batch, seen), delegate._attached.of(batch, seen)
+    joint = delegate._weigh(batch, shortlist, seen)
     for row, listed in enumerate(shortlist.items):
         order = listed[np.argsort(-joint[row], kind="stable")]
         known = order[order >= 0]
@@ -74,19 +74,19 @@ def test_what_is_proposed_stands_before_all_else_in_the_order_of_the_weights(wor
 
 
 def test_without_validation_it_is_the_generator(world: Tiny) -> None:
-    reflex = CotReflex(CotReflexConfig())
-    reflex.attach(policy_for(world.fit, "popularity"))
-    reflex.fit(replace(world.fit, valid=None))
+    delegate = CotFusion(CotFusionConfig())
+    delegate.attach(policy_for(world.fit, "popularity"))
+    delegate.fit(replace(world.fit, valid=None))
     batch = world.test.queries
     seen = world.observation(batch)
-    expected = reflex._attached.delegate.recommend(batch, seen)
-    np.testing.assert_array_equal(reflex.recommend(batch, seen).items, expected.items)
-    assert reflex.weights.proposed is not None
-    assert reflex.weights.proposed.sources == (GENERATOR,)
+    expected = delegate._attached.delegate.recommend(batch, seen)
+    np.testing.assert_array_equal(delegate.recommend(batch, seen).items, expected.items)
+    assert delegate.weights.proposed is not None
+    assert delegate.weights.proposed.sources == (GENERATOR,)
 
 
 def test_a_policy_that_asks_one_delegate_or_is_another_is_refused(world: Tiny, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="only one delegate"):
-        CotReflex(CotReflexConfig()).attach(policy_for(world.fit))
+        CotFusion(CotFusionConfig()).attach(policy_for(world.fit))
     with pytest.raises(PluginError, match="needs a policy cot"):
-        CotReflex(CotReflexConfig()).attach(ToyPolicy(ToyPolicy.Config()))
+        CotFusion(CotFusionConfig()).attach(ToyPolicy(ToyPolicy.Config()))
