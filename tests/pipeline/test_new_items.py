@@ -366,7 +366,7 @@ def test_command_line(world: World, run: Path, monkeypatch: pytest.MonkeyPatch) 
     assert done.exit_code == 0, done.output
     assert f"15 items added, 15 with text, 15 with image; {run} now recommends from 150" in done.output
     assert "not read, because the catalogue has no such fields: color" in done.output
-    assert "results and report are about the 135 items of the fit" in done.output
+    assert "results and report still describe the 135 items of the fit" in done.output
     asked = ["recommend", str(run), "--history", world.new[0], "--candidates", ",".join(world.new[1:4]), "--json"]
     assert len(json.loads(CliRunner().invoke(cli, asked).output)["items"]) == 3
     for options in (["--out", "x"], ["--extend", "x"], ["--name", "x"], ["--force"]):

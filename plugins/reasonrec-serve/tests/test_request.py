@@ -41,7 +41,7 @@ def test_text_is_no_list_of_ids() -> None:
 
 def test_a_request_is_the_same_in_python_as_json_and_on_the_command_line() -> None:
     fields = Request.__dataclass_fields__
-    assert set(RecommendBody.model_fields) - {"steps"} == set(fields)
+    assert set(RecommendBody.model_fields) - {"steps", "because"} == set(fields)
     asked = RecommendBody(history=["a"])
     assert asked.make_request() == Request(history=["a"])
     given = {
