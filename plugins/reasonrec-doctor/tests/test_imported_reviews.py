@@ -78,5 +78,5 @@ def reasonrec(*args: object) -> int:
 def test_the_commands_import_describe_and_check_reviews(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert reasonrec("data", "import", amazon(tmp_path / "in"), "--out", tmp_path / "set") == 0
     assert reasonrec("data", "describe", tmp_path / "set") == 0
-    assert "2 (50.0% of interactions)" in capsys.readouterr().out
+    assert "2 (50.0\N{NO-BREAK SPACE}% of interactions)" in capsys.readouterr().out
     assert reasonrec("data", "check", tmp_path / "set", "--only", "copied-reviews") == 0

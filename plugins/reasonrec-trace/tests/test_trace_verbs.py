@@ -157,7 +157,7 @@ def test_replay_prints_both_sides_and_how_sure_the_difference_is(trace: Any, fin
     found = trace("replay", finished, "--router", tmp_path / "other.toml", "--share", 0.5, "--json").json
     assert found["delegate"] == "popularity"
     said = trace("replay", finished, "--max-loss", 1).out
-    assert "A share of 100% was chosen on validation requests" in said
+    assert "A share of 100\N{NO-BREAK SPACE}% was chosen on validation requests" in said
     assert "the test requests confirm it." in said
 
 

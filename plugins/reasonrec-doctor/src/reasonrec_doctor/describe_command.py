@@ -10,6 +10,7 @@ from reasonrec_datasets.options import open_data, source_options
 
 from reasonrec_core.cli.console import note, plain, print_facts, print_json
 from reasonrec_core.data import Dataset, is_dataset
+from reasonrec_core.types import format_percent
 from reasonrec_doctor.describe import describe_dataset
 
 
@@ -50,7 +51,7 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("users", f"{facts['users']:,} ({facts['users_without_interactions']:,} without interactions)"),
         ("items", f"{facts['items']:,} ({facts['cold_items']:,} cold: without interactions)"),
         ("interactions", f"{facts['interactions']:,} ({facts['repeated_pairs']:,} repeat an earlier one)"),
-        ("density", f"{facts['density']:.4%}"),
+        ("density", f"{100 * facts['density']:.4f}\N{NO-BREAK SPACE}%"),
         ("per user", _spread(facts["history_length"])),
         ("per item", _spread(facts["item_interactions"])),
         ("time", _time(facts["time"], facts["users"])),
@@ -62,12 +63,12 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if facts["parts"]:
         lines.append(("parts", ", ".join(f"{part}: {n:,}" for part, n in facts["parts"].items())))
     if reviews := facts["reviews"]:
-        told = f"{reviews['count']:,} ({reviews['share']:.1%} of interactions), words: {_spread(reviews['words'])}"
-        lines.append(("reviews", told))
-    lines.append(("items with text", f"{facts['text']:.1%}"))
+        share, words = format_percent(reviews["share"], 1), _spread(reviews["words"])
+        lines.append(("reviews", f"{reviews['count']:,} ({share} of interactions), words: {words}"))
+    lines.append(("items with text", format_percent(facts["text"], 1)))
     missing = "" if facts["images_folder_exists"] or not facts["image"] else " (but the folder of images is missing)"
-    lines.append(("items with image", f"{facts['image']:.1%}{missing}"))
-    lines += [(f"  {name}", f"{f['share']:.1%} {f['type']}") for name, f in facts["fields"].items()]
+    lines.append(("items with image", format_percent(facts["image"], 1) + missing))
+    lines += [(f"  {name}", f"{format_percent(f['share'], 1)} {f['type']}") for name, f in facts["fields"].items()]
     if facts["user_fields"]:
         lines.append(("user fields", ", ".join(facts["user_fields"])))
     if facts["top_categories"]:
@@ -82,7 +83,8 @@ def _spread(quantiles: dict[str, float]) -> str:
 
 def _time(time: dict[str, Any], users: int) -> str:
     span = f"{time['first']} to {time['last']}" if "first" in time else "positions in each user's sequence, not times"
-    tied = f"for {time['users_with_tied_last'] / max(users, 1):.1%} of users at their last interaction"
+    share = format_percent(time["users_with_tied_last"] / max(users, 1), 1)
+    tied = f"for {share} of users at their last interaction"
     if odd := time.get("implausible"):
         span = f"{span} (WARNING: {odd:,} are before 1990 or after next year, which is probably wrong)"
     return f"{span}; {time['ties']:,} are equal to the interaction before ({tied})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reasonrec_core.data.cases import compute_user_bounds
+from reasonrec_core.types import format_percent
 from reasonrec_doctor.finding import Examined, Finding, Severity
 
 NAME = "time-ties"
@@ -39,8 +40,8 @@ def check(examined: Examined) -> list[Finding]:
         Finding(
             NAME,
             Severity.WARNING if many else Severity.INFO,
-            f"for {tied.mean():.1%} of users the last two interactions have the same time, so their order "
-            "is that of the file",
+            f"for {format_percent(float(tied.mean()), 1)} of users the last two interactions have the same time, "
+            "so their order is that of the file",
             int(tied.sum()),
             len(tied),
             f"user {examined.user(int(log.users[row]))}: {examined.item(int(log.items[row - 1]))} and "

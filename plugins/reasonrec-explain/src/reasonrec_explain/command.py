@@ -31,6 +31,7 @@ def explanations(data: Path, part: str, kind: str, reference: str, seed: int, as
     import json
 
     from reasonrec_core.data import SplitConfig, make_split, open_or_import
+    from reasonrec_core.types import format_percent
     from reasonrec_explain import evaluation
     from reasonrec_explain.references import ReferenceSettings
 
@@ -48,7 +49,7 @@ def explanations(data: Path, part: str, kind: str, reference: str, seed: int, as
     click.echo(f"{found['requests']:,} requests, {part}; {split.protocol}")
     click.echo(f"{'':16}{'BLEU-4':>8}{'ROUGE-L':>9}{'verified':>10}{'words':>7}")
     for name, row in found["systems"].items():
-        share = "-" if row["verified"] is None else f"{row['verified']:.1%}"
+        share = "-" if row["verified"] is None else format_percent(row["verified"])
         click.echo(f"{name:16}{row['BLEU-4']:8.3f}{row['ROUGE-L']:9.3f}{share:>10}{row['words']:7.1f}")
     for name, row in found["systems"].items():
         for metric, (value, low, high) in row.get("behind", {}).items():

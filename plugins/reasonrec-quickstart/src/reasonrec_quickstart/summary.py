@@ -12,6 +12,7 @@ from reasonrec_core.data import Dataset
 from reasonrec_core.evaluate import metric_name
 from reasonrec_core.evaluate.schema import Estimate, Results
 from reasonrec_core.evaluate.significance import ALPHA
+from reasonrec_core.types import format_percent
 
 POPULARITY = "popularity"
 K = 10
@@ -77,7 +78,7 @@ def _interval(value: Estimate) -> str:
 
 
 def _share(value: Estimate) -> str:
-    return "an unknown share" if value.value is None else f"{value.value:.0%}"
+    return "an unknown share" if value.value is None else format_percent(value.value)
 
 
 def list_next_commands(run: Path, dataset: Dataset, verbs: Collection[str], *, ranks: bool) -> list[tuple[str, str]]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
+from reasonrec_core.types import format_percent
+
 if TYPE_CHECKING:
     from reasonrec_serve.answer import Answer, Edited, Recommended
 
@@ -18,7 +20,9 @@ def render_answer(answer: Answer) -> str:
     if answer.by:
         said.insert(0, f"{answer.by} answers ({answer.models} models)")
     if answer.confidence is not None:
-        said.append(f"the next one is among the first {answer.cutoff} with a chance of {answer.confidence:.0%}")
+        said.append(
+            f"the next one is among the first {answer.cutoff} with a chance of {format_percent(answer.confidence)}"
+        )
     parts = [f"<p>{escape('; '.join(said))}.</p>", _render_items(answer.items)]
     if answer.edited is not None:
         parts.append(_render_edits(answer.edited))

@@ -113,21 +113,19 @@ def _show(found: Replay) -> None:
     from rich.table import Table
 
     from reasonrec_core.cli.console import line, out
+    from reasonrec_core.types import format_percent
 
-    same = (
-        "all decisions are as recorded"
-        if not found.changed
-        else f"{found.changed} ({found.changed / found.n:.1%}) changed"
-    )
+    changed = f"{found.changed:,} ({format_percent(found.changed / found.n)}) changed"
+    same = changed if found.changed else "all decisions are as recorded"
     to = f"; delegate {line(found.delegate)}" if found.delegate else ""
-    out.print(f"{found.n} decisions, {same}{to}.")
+    out.print(f"{found.n:,} decisions, {same}{to}.")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("", no_wrap=True)
     for name in ("recorded", "replayed", *(["policy alone"] if found.policy else [])):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("replayed - recorded (95 % interval)", no_wrap=True)
     sides = [found.recorded, found.replayed, *([found.policy] if found.policy else [])]
-    table.add_row("delegated", *(f"{side.share:.1%}" for side in sides), "")
+    table.add_row("delegated", *(format_percent(side.share, 1) for side in sides), "")
     for row in found.comparisons:
         sure = f"{row.difference:+.4f} [{row.low:+.4f}, {row.high:+.4f}], p = {row.p_corrected:.3g}"
         values = [side.quality[row.metric] for side in sides]
@@ -138,8 +136,7 @@ def _show(found: Replay) -> None:
         table.add_row("tokens", *("-" if side.tokens is None else f"{side.tokens:.0f}" for side in sides), "")
     out.print(table)
     if found.against_policy:
-        change = found.against_policy
-        out.print(f"Compared with the policy alone: {change.value:+.2%} [{change.low:+.2%}, {change.high:+.2%}].")
+        out.print(f"Compared with the policy alone: {found.against_policy}.")
     if found.goal:
         out.print(_goal(found.goal))
 
@@ -154,11 +151,12 @@ def _timed(found: Replay) -> str:
 
 
 def _goal(goal: dict[str, Any]) -> str:
-    valid = goal["validation"]
-    chosen = (
-        f"A share of {goal['share']:.0%} was chosen on validation requests ({valid['value']:+.2%} "
-        f"[{valid['low']:+.2%}, {valid['high']:+.2%}]; at most {goal['limit']:.1%} may be lost)"
-    )
+    from reasonrec_core.routing.budget import RelativeDifference
+    from reasonrec_core.types import format_percent
+
+    valid = RelativeDifference(**goal["validation"])
+    share, limit = format_percent(goal["share"]), format_percent(goal["limit"], 1)
+    chosen = f"A share of {share} was chosen on validation requests ({valid}; at most {limit} may be lost)"
     if "confirmed" not in goal:
         return f"{chosen}; there are no known targets to confirm it."
     return f"{chosen}; the test requests {('confirm' if goal['confirmed'] else 'do not confirm')} it."

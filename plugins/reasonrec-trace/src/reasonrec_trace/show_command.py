@@ -132,8 +132,10 @@ def _card(file: TraceFile, record: TraceRecord, title: Callable[[str], str]) -> 
 
 
 def _sure(record: TraceRecord) -> str:
-    said = [] if record.confidence is None else [f"confidence {record.confidence:.1%}"]
-    said += [] if record.risk is None else [f"risk {record.risk:.1%} that the delegate's answer is better"]
+    from reasonrec_core.types import format_percent
+
+    said = [] if record.confidence is None else [f"confidence {format_percent(record.confidence)}"]
+    said += [] if record.risk is None else [f"risk {format_percent(record.risk)} that the delegate's answer is better"]
     said += [] if record.gain is None else [f"expected gain of delegating {record.gain:+.3f}"]
     text = ", ".join(said) or "no router, so no calibrated confidence"
     return f"{text[0].upper()}{text[1:]}."
@@ -161,6 +163,7 @@ def _steps(record: TraceRecord, title: Callable[[str], str]) -> None:
     from rich.text import Text
 
     from reasonrec_core.cli.console import line, out
+    from reasonrec_core.types import format_percent
 
     start = record.history_length - len(record.history)
     for step in record.steps:
@@ -174,7 +177,7 @@ def _steps(record: TraceRecord, title: Callable[[str], str]) -> None:
         if evidence:
             out.print(f"  because of: {'; '.join(evidence)}")
         for name, weight in step.alternatives[:OTHERS]:
-            out.print(f"  {weight:5.1%}  {line(name)}")
+            out.print(f"  {format_percent(weight, 1):>7}  {line(name)}")
 
 
 def _price(record: TraceRecord) -> str:
