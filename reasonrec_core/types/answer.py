@@ -255,7 +255,8 @@ def format_percent(share: float, digits: int = 0) -> str:
     """A share in words for people: "35 %"; small ones keep a digit: "0.8 %"."""
     if 0 < abs(share) < 0.0005:
         return "<\N{NO-BREAK SPACE}0.1\N{NO-BREAK SPACE}%"
-    return f"{100 * share:.{max(digits, 1) if 0 < abs(share) < 0.02 else digits}f}\N{NO-BREAK SPACE}%"
+    text = f"{round(100 * share, 1):g}" if not digits and abs(share) < 0.02 else f"{100 * share:.{digits}f}"
+    return f"{text}\N{NO-BREAK SPACE}%"
 
 
 def shorten_steps(steps: Sequence[Any], limit: int = 5) -> list[Any]:

@@ -44,13 +44,11 @@ class FaithfulnessReporter(Reporter[Empty]):
         return made if made["delegates"] else {}
 
     def _analyse_policy(self, run: EvaluatedRun) -> dict[str, Any]:
-        """What holds for the policy's steps; nothing where there is no policy."""
+        """What holds for the policy's steps; nothing where there is no policy, or it does not rank."""
         settings, policy, found = run.config.evaluate, run.agent.policy, run.first
-        if policy is None:
+        if policy is None or not found.task.ranks:
             return {}
-        refusal = (
-            EditedPolicy.refusal(run.agent) if found.task.ranks else f"the task {found.task} does not ask for rankings"
-        )
+        refusal = EditedPolicy.refusal(run.agent)
         if refusal is not None:
             return {"skipped": refusal}
         queries = found.cases.queries
