@@ -80,8 +80,8 @@ def draw_candidates(cases: Cases, dataset: Dataset, negatives: int, seed: int) -
     if len(rows) and free.min() < negatives:
         worst = dataset.users.column("user_id")[int(cases.queries.users[rows[free.argmin()]])].as_py()
         raise DataError(
-            f"user {worst!r} has interacted with all but {free.min()} of the {dataset.n_items} items, but each target "
-            f"needs {negatives} others",
+            f"user {worst!r} has interacted with {dataset.n_items - free.min()} of the {dataset.n_items} items, which "
+            f"leaves too few: each target needs {negatives} others",
             where=dataset.name,
             fix=f"Ask for at most {free.min()} negatives (split.negatives, --negatives; 0 leaves out the direct task).",
         )

@@ -219,8 +219,8 @@ def test_a_run_remembers_the_servers_model_and_no_key(
 
 def test_settings_that_cannot_work_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for url, said in (
-        ("localhost:8000", "no address"),
-        ("ftp://host/v1", "no address"),
+        ("localhost:8000", "not the address of a server"),
+        ("ftp://host/v1", "not the address of a server"),
         ("http://me:pw@host/v1", "environment"),
     ):
         with pytest.raises(ValidationError, match=said):

@@ -12,6 +12,7 @@ const PAUSE = 150; // milliseconds of no typing before it is asked
 export function Combobox({ name, label, hint, placeholder = "", find, show, choose, addTyped }) {
   const [text, setText] = useState("");
   const [words, setWords] = useState(null); // null: closed
+  const [eager, setEager] = useState(false); // Enter came before the proposals for what was typed
   const [pointed, setPointed] = useState(null); // the id of the option that the arrows are at; more may come in meanwhile
   const list = useRef(null);
   const { value, busy } = useLoaded(words === null ? null : `${name} ${words}`, (signal) => find(words, signal));
@@ -19,6 +20,7 @@ export function Combobox({ name, label, hint, placeholder = "", find, show, choo
   const typed = text.trim();
   if (words !== null && addTyped && typed && !options.some(({ id }) => id === typed)) options.push(addTyped(typed));
   const at = options.findIndex(({ id }) => id === pointed);
+  const fresh = words === text && !busy;
   const open = words !== null && (options.length > 0 || (words !== "" && !busy));
 
   useEffect(() => {
@@ -43,11 +45,20 @@ export function Combobox({ name, label, hint, placeholder = "", find, show, choo
     ArrowUp: () => open && point((at <= 0 ? options.length : at) - 1),
     Enter: () => {
       if (options[at]) take(options[at].id);
-      else if (words === text && !busy && options.length) take(options[0].id);
+      else if (fresh && options.length) take(options[0].id);
       else if (addTyped && typed) take(typed); // typed faster than proposals come
+      else if (!fresh && typed) {
+        setWords(text);
+        setEager(true);
+      }
     },
     Escape: () => (open ? close() : setText("")),
   };
+  useEffect(() => {
+    if (!eager || !fresh) return;
+    setEager(false);
+    if (options.length) take(options[0].id);
+  }, [eager, fresh]);
   const press = (event) => {
     const act = event.isComposing ? undefined : keys[event.key];
     if (!act) return;
@@ -57,6 +68,7 @@ export function Combobox({ name, label, hint, placeholder = "", find, show, choo
   const input = (event) => {
     setText(event.target.value);
     setPointed(null);
+    setEager(false);
     if (words === null) setWords(event.target.value);
   };
   return html`<div class="combobox" onfocusout=${(event) => event.currentTarget.contains(event.relatedTarget) || close()}>
