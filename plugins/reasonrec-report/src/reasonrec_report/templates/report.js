@@ -41,7 +41,7 @@
     }).join(","));
     const link = make("a", {href: URL.createObjectURL(new Blob(["\ufeff" + rows.join("\r\n")], {type: "text/csv"})), download: name + ".csv"});
     link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   };
   all("main table").forEach((table, n) => {
     const caption = table.caption ? table.caption.textContent.trim() : `table ${n + 1}`;
