@@ -227,8 +227,8 @@ def compare_students(variant: str, found: dict[str, Any]) -> list[str]:
     if not (other := found.get("student to other student")):
         return []
     than = json.dumps(found["against"]) if found["against"] else "the defaults"
-    told = ", ".join("{m} {change:+.1%} ({low:+.1%} to {high:+.1%})".format(m=m, **other[m]) for m in METRICS)
-    return ["", f"{variant} against {than}, paired: {told}."]
+    changes = ", ".join("{m} {change:+.1%} ({low:+.1%} to {high:+.1%})".format(m=m, **other[m]) for m in METRICS)
+    return ["", f"{variant} against {than}, paired: {changes}."]
 
 
 def make_row(variant: str, system: str, found: dict[str, Any], values: dict[str, float]) -> str:

@@ -38,8 +38,8 @@ def delegate_table(registry: Registry) -> str:
     for item in registry.components():
         name, package = item.spec.name, item.distribution
         if item.kind is Kind.DELEGATE and package.startswith("reasonrec"):
-            told = inspect.getdoc(registry.load(Kind.DELEGATE, name)) or item.spec.summary
-            first = re.split(r"(?<=[^A-Z]\.) |\n\n", " ".join(told.split("\n\n")[0].split()))[0]
+            text = inspect.getdoc(registry.load(Kind.DELEGATE, name)) or item.spec.summary
+            first = re.split(r"(?<=[^A-Z]\.) |\n\n", " ".join(text.split("\n\n")[0].split()))[0]
             licence = f"{LIBRARIES[package]}; " if package in LIBRARIES else ""
             licence += f"ours, {metadata(package)['License-Expression']}"
             where = ", ".join(sorted(seen.get(name, ()))) or "nothing yet"
@@ -70,8 +70,10 @@ def _make_table(dataset: str, models: Mapping[str, list[Row]]) -> list[str]:
         cells = [_show(_mean(runs, part, m), 4) for part in ("valid", "test") for m in metrics]
         cells += [_show(_mean(runs, "", key), places) for key, places in COSTS]
         lines.append(f"| {name} | {len(runs)} | {' | '.join(cells)} | {max(run['peak_mb'] for run in runs):,} |")
-    told = [f"- {name}: `{json.dumps(runs[0]['settings'])}`" for name, runs in models.items() if runs[0]["settings"]]
-    return [*lines, "", *(["Settings that differ from the defaults:", "", *told, ""] if told else [])]
+    settings = [
+        f"- {name}: `{json.dumps(runs[0]['settings'])}`" for name, runs in models.items() if runs[0]["settings"]
+    ]
+    return [*lines, "", *(["Settings that differ from the defaults:", "", *settings, ""] if settings else [])]
 
 
 COSTS = (("fit_seconds", 0), ("fit_processor_seconds", 0), ("request_ms", 2))

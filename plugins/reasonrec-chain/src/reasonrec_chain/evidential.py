@@ -44,10 +44,10 @@ class EvidenceStrength:
 
     def evidence(self, facts: Float32, masses: Float32) -> Float32:
         """float32[B, K + 1] evidence for K items and, last, all others, of float32[B, X] and float32[B, K]."""
-        held = self.tensors
-        read = np.clip((facts - held["mean"]) / held["spread"], -WIDEST, WIDEST)
-        read = np.tanh(read @ held["reader.0.weight"].T + held["reader.0.bias"])
-        read = read @ held["reader.2.weight"].T + held["reader.2.bias"]
+        tensors = self.tensors
+        read = np.clip((facts - tensors["mean"]) / tensors["spread"], -WIDEST, WIDEST)
+        read = np.tanh(read @ tensors["reader.0.weight"].T + tensors["reader.0.bias"])
+        read = read @ tensors["reader.2.weight"].T + tensors["reader.2.bias"]
         rest = np.maximum(1 - masses.sum(axis=1, keepdims=True), 0)
         return np.asarray(np.exp(np.clip(read, -CLAMP, CLAMP)) * np.concatenate([masses, rest], axis=1), np.float32)
 

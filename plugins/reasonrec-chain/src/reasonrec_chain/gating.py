@@ -96,13 +96,13 @@ class Gates:
 
     def weigh(self, facts: Float32) -> GateWeights:
         """The weights for float32[B, X] facts."""
-        held, out = self.tensors, np.tile(self.tensors["base"], (len(facts), 1))
+        tensors, out = self.tensors, np.tile(self.tensors["base"], (len(facts), 1))
         if self.kind != "static":
-            read = np.clip((facts - held["mean"]) / held["spread"], -WIDEST, WIDEST)
+            read = np.clip((facts - tensors["mean"]) / tensors["spread"], -WIDEST, WIDEST)
             if self.kind == "hidden":
-                read = np.tanh(read @ held["reader.0.weight"].T + held["reader.0.bias"])
+                read = np.tanh(read @ tensors["reader.0.weight"].T + tensors["reader.0.bias"])
             last = "reader.3" if self.kind == "hidden" else "reader.0"
-            out += read @ held[f"{last}.weight"].T + held[f"{last}.bias"]
+            out += read @ tensors[f"{last}.weight"].T + tensors[f"{last}.bias"]
         mixture = out[:, : self.experts]
         mixture = np.exp(mixture - mixture.max(axis=1, keepdims=True))
         mixture /= mixture.sum(axis=1, keepdims=True)

@@ -70,8 +70,8 @@ class CornacDelegate(Delegate[CornacConfig]):
         try:
             fitted = self._make_model(config.parameters)
             fitted.fit(self._prepare())
-            told, arrays = take_state(fitted)
-            self._restore(told, arrays)
+            state, arrays = take_state(fitted)
+            self._restore(state, arrays)
             alike = self._compare(fitted)
         except ConfigError:
             raise
@@ -81,7 +81,7 @@ class CornacDelegate(Delegate[CornacConfig]):
         if not alike:
             what = f"Cornac's {config.model} answers otherwise once it was stored as plain arrays"
             raise ConfigError(what, where="cornac.model", fix="Choose another model.")
-        self._stored = told, arrays
+        self._stored = state, arrays
 
     def _make_model(self, parameters: dict[str, Any]) -> Any:
         import cornac.models
@@ -120,19 +120,19 @@ class CornacDelegate(Delegate[CornacConfig]):
         self._alike = sparse.csr_matrix(sparse.diags(1 / lengths) @ (self._log != 0)).T.tocsr()
         return made
 
-    def _restore(self, told: Any, arrays: dict[str, Any]) -> None:
+    def _restore(self, state: Any, arrays: dict[str, Any]) -> None:
         """The model anew, from plain arrays."""
         import cornac.models
 
         parameters, log = dict(self.config.parameters), self._prepare()
-        if has_modules(told):  # built by a fit of no epochs
+        if has_modules(state):  # built by a fit of no epochs
             accepted = self._make_model({})._get_init_params()
             self._model = self._make_model(parameters | {name: 0 for name in EPOCHS if name in accepted})
             self._model.fit(log)
         else:
             self._model = self._make_model(parameters)
             cornac.models.Recommender.fit(self._model, log)
-        put_state(self._model, told, arrays)
+        put_state(self._model, state, arrays)
 
     def _compare(self, fitted: Any) -> bool:
         users = np.linspace(0, self._numbers.max(), COMPARED).astype(np.int64)
@@ -165,17 +165,17 @@ class CornacDelegate(Delegate[CornacConfig]):
         weights = near[chosen]
         if not weights.any():
             return np.asarray(self._popularity[self._known], np.float64)
-        told = [w * self._ask(int(self._numbers[user])) for user, w in zip(chosen, weights, strict=True) if w]
-        return np.asarray(np.sum(told, axis=0) / weights.sum(), np.float64)
+        answers = [w * self._ask(int(self._numbers[user])) for user, w in zip(chosen, weights, strict=True) if w]
+        return np.asarray(np.sum(answers, axis=0) / weights.sum(), np.float64)
 
     def save(self, folder: Path) -> None:
         """Write arrays and numbers."""
         super().save(folder)
-        told, arrays = self._stored
+        state, arrays = self._stored
         write_arrays(folder / "model.npz", arrays)
         parts = {name: getattr(self._log, name) for name in ("data", "indices", "indptr")}
         write_arrays(folder / "log.npz", parts)
-        write_json(folder / "model.json", {"told": told, "shape": list(self._log.shape), "seed": self._seed})
+        write_json(folder / "model.json", {"state": state, "shape": list(self._log.shape), "seed": self._seed})
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
@@ -184,6 +184,6 @@ class CornacDelegate(Delegate[CornacConfig]):
         stored, log = read_json(folder / "model.json"), read_arrays(folder / "log.npz")
         self._log = sparse.csr_matrix((log["data"], log["indices"], log["indptr"]), shape=stored["shape"])
         self._n_items, self._seed = len(catalog), int(stored["seed"])
-        self._stored = stored["told"], read_arrays(folder / "model.npz")
+        self._stored = stored["state"], read_arrays(folder / "model.npz")
         self._restore(*self._stored)
         return self

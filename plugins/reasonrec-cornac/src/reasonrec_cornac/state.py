@@ -21,22 +21,22 @@ PLAIN = (bool, int, str, type(None))
 def take_state(model: Any) -> tuple[Any, Arrays]:
     """A description, as JSON has it, and the arrays that it names."""
     arrays: Arrays = {}
-    told = {name: _take(value, name, arrays) for name, value in vars(model).items() if name not in SKIPPED}
-    return {name: what for name, what in told.items() if what is not None}, arrays
+    state = {name: _take(value, name, arrays) for name, value in vars(model).items() if name not in SKIPPED}
+    return {name: what for name, what in state.items() if what is not None}, arrays
 
 
-def put_state(model: Any, told: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+def put_state(model: Any, state: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
     """Give a model, made with the same settings, what `take_state` found."""
-    for name, what in told.items():
+    for name, what in state.items():
         if what["kind"] == "module":
             _fill(getattr(model, name), what["names"], name, arrays)
         else:
             setattr(model, name, _make(what, arrays))
 
 
-def has_modules(told: Mapping[str, Any]) -> bool:
+def has_modules(state: Mapping[str, Any]) -> bool:
     """Whether the model has networks, which it must have built before they can be filled."""
-    return any(what["kind"] == "module" for what in told.values())
+    return any(what["kind"] == "module" for what in state.values())
 
 
 def _take(value: Any, path: str, arrays: Arrays) -> Any:
