@@ -137,18 +137,18 @@ class PipelineConfig(Settings):
 
     name: str = Field("run", pattern=f"^{NAME}$", description="Name of the run and of its folder.")
     seed: int = Field(0, ge=0, description="Seed of every random choice, except those that the data sets itself.")
-    data: DataConfig
-    split: SplitConfig = SplitConfig()
+    data: DataConfig = Field(description="The data, and how it is read.")
+    split: SplitConfig = Field(SplitConfig(), description="What is learned from and what is tested on.")
     observe: dict[str, EncoderConfig] = Field({}, description="Item features by name.")
-    horizon: HorizonConfig = HorizonConfig()
+    horizon: HorizonConfig = Field(HorizonConfig(), description="How much is known about a user, between 0 and 1.")
     policy: ComponentConfig | None = Field(None, description="The reasoning policy; none to compare delegates only.")
     delegates: tuple[ComponentConfig, ...] = Field((), description="Cheap models that may answer instead.")
     uncertainty: tuple[ComponentConfig, ...] = Field(
         (), description="Uncertainty estimators; the router uses them too, unless it names its own."
     )
     router: AnyRouterConfig | None = Field(None, description="Decides who answers; if not set, the policy.")
-    evaluate: EvaluateConfig = EvaluateConfig()
-    report: ReportConfig = ReportConfig()
+    evaluate: EvaluateConfig = Field(EvaluateConfig(), description="What is measured.")
+    report: ReportConfig = Field(ReportConfig(), description="What reports show, and the checks of a run.")
     trace: dict[str, Any] = Field(
         {}, description="Settings of the reporter `trace` (reasonrec-trace): what is written about each decision."
     )

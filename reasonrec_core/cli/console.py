@@ -22,8 +22,8 @@ from reasonrec_core.cli.options import terminal
 
 PIPE_WIDTH = 160
 """Columns of a table that goes into a pipe or a file, where no terminal says how wide it is."""
-
-ProgressFunction = Callable[[int, int, str], None]
+EVERY = 60.0
+"""Seconds between a step's lines where there is no terminal; a step of many hours writes fewer."""
 
 
 class _Stream(Console):
@@ -65,14 +65,14 @@ def note(message: str) -> None:
 
 
 @contextmanager
-def progress(quiet: bool | None = None, plan: Sequence[str] = ()) -> Iterator[ProgressFunction]:
+def progress(quiet: bool | None = None, plan: Sequence[str] = ()) -> Iterator[Callable[[int, int, str], None]]:
     """Give a function ``(done, total, label)`` that shows how far a verb is: ``[3/9] fit chain 0:12 / 2:10``.
 
     Args:
         quiet: show nothing; by default what ``-q`` said.
         plan: labels of the verb's steps, in order. What a step reports under other labels moves its own bar.
 
-    Bars vanish when the block ends. Where there is no terminal, each step of a plan writes a line when it is done.
+    Bars vanish when the block ends. Without a terminal, each step of a plan writes a line a minute and one at its end.
     """
     if (terminal.quiet if quiet is None else quiet) or not (err.is_terminal or plan):
         yield lambda done, total, label: None
@@ -90,12 +90,11 @@ class _Bars:
         self._bars, self._plan = bars, [*plan]
         self._tasks: dict[str, TaskID] = {}
         self._began: dict[str, float] = {}
-        self._step, self._drawn = "", 0.0
+        self._step, self._drawn, self._due = "", 0.0, time.monotonic() + EVERY
 
     def __call__(self, done: int, total: int, label: str) -> None:
-        now, planned = time.monotonic(), label in self._plan
-        known, ended = label in self._began, done >= total
-        if known and not ended and now - self._drawn < 0.05:
+        now, planned, ended = time.monotonic(), label in self._plan, done >= total
+        if label in self._began and not ended and now - self._drawn < 0.05:
             return
         step = label if planned or not self._step else self._step
         self._step = "" if planned and ended else step if step in self._plan else ""
@@ -110,8 +109,9 @@ class _Bars:
             if step not in self._tasks:
                 self._tasks[step] = self._bars.add_task(text, total=total)
             self._bars.update(self._tasks[step], completed=done, total=total, description=text)
-        elif planned and ended:
+        elif (planned and ended) or (step in self._plan and now >= self._due):
             err.print(text, soft_wrap=True)
+            self._due = now + max(EVERY, (now - began) / 10)
 
 
 def _clock(seconds: float) -> str:

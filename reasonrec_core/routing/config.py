@@ -88,7 +88,7 @@ class RouterConfig(Settings):
         description="Milliseconds to wait for a delegate; after that the next best one answers, and finally "
         "the policy.",
     )
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="Seed of its random choices.")
 
     @model_validator(mode="after")
     def _one_goal(self) -> Self:

@@ -86,6 +86,30 @@ def test_steps_of_a_plan_are_counted_and_each_writes_a_line_in_a_pipe(capsys: py
     assert capsys.readouterr().err == "[1/3] fit chain 0:00\n[3/3] report 0:00\n"
 
 
+def test_a_long_step_writes_a_line_every_minute_in_a_pipe_and_no_more(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("reasonrec_core.cli.console.time.monotonic", lambda: now[0])
+    with console.progress(plan=["fit chain", "report"]) as progress:
+        progress(0, 1, "fit chain")
+        for second in range(131):
+            now[0] = float(second)
+            progress(second, 130, "chain: epochs")
+        progress(1, 1, "fit chain")
+    assert capsys.readouterr().err.splitlines() == [
+        "[1/2] fit chain 1:00 / 2:10",
+        "[1/2] fit chain 2:00 / 2:10",
+        "[1/2] fit chain 2:10",
+    ]
+    with console.progress(plan=["fit chain"]) as progress:
+        progress(0, 1, "fit chain")
+        for minute in range(12 * 60):
+            now[0] += 60.0
+            progress(minute, 12 * 60, "chain: epochs")
+    assert 20 < len(capsys.readouterr().err.splitlines()) < 70, "a night's step does not flood a log"
+
+
 def test_what_a_step_reports_moves_its_bar_and_says_how_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     bars, now = Progress(console=console.Console(file=io.StringIO())), [0.0]
     monkeypatch.setattr("reasonrec_core.cli.console.time.monotonic", lambda: now[0])

@@ -14,29 +14,36 @@ DELEGATE = """
 def reasonrec_delegates():
     return [ComponentSpec("mine", "reasonrec_a_impl:Mine", "My own", ("sequential",))]
 """
-COMPONENT = """
+COMPONENT = '''
 from pydantic import Field
 from typing import Literal
 from reasonrec_core.components import Delegate, Settings
 
+class Innermost(Settings):
+    """What lies deepest."""
+    colour: str = Field("red", description="Which colour.")
+
 class Inner(Settings):
     depth: int = Field(3, ge=1, description="How deep.")
+    core: Innermost = Field(Innermost(), description="What lies deepest.")
 
 class MineConfig(Settings):
     rate: float = Field(0.5, gt=0, le=1, description="How fast.")
     mode: Literal["a", "b"] = Field("a", description="Which way.")
     limit: int | None = Field(None, description="At most.")
     inner: Inner = Field(Inner(), description="Inside.")
+    spare: Inner | None = Field(None, description="A second one.")
+    more: list[Inner] = Field([], description="Any number of them.")
 
 class Mine(Delegate[MineConfig]):
-    '''Scores by [bold]magic[/bold].'''
+    """Scores by [bold]magic[/bold]."""
     Config = MineConfig
     def score(self, batch, observation):
         raise NotImplementedError
     @classmethod
     def weights_info(cls, config):
         return {"source": "hub: someone/some-model", "licence": "MIT"}
-"""
+'''
 
 
 def plugins_info(site: Path, *args: str) -> CompletedProcess[str]:
@@ -66,9 +73,16 @@ def test_info_shows_settings_source_and_weights(site: Path) -> None:
     assert "rate number > 0, <= 1 0.5 How fast." in rows
     assert 'mode "a" | "b" "a" Which way.' in rows
     assert "limit integer | none none At most." in rows
-    assert any(row.endswith("1 settings: reasonrec plugins info mine inner") for row in rows)
+    for key, meaning in (("inner", "Inside."), ("spare", "A second one."), ("more", "Any number of them.")):
+        assert f"[{key}] {meaning} 2 settings: reasonrec plugins info mine {key}" in rows
     inner = [" ".join(line.split()) for line in plugins_info(site, "mine", "inner").stdout.splitlines()]
     assert "depth integer >= 1 3 How deep." in inner
+    deepest = "[core] What lies deepest. 1 setting: reasonrec plugins info mine inner.core"
+    assert deepest in inner, "a description that repeats the docstring is shown as well"
+    assert plugins_info(site, "mine", "spare").stdout == plugins_info(site, "mine", "inner").stdout.replace(
+        "mine inner.", "mine spare."
+    )
+    assert "Which colour." in plugins_info(site, "mine", "inner.core").stdout
     wrong = plugins_info(site, "mine", "iner")
     assert wrong.returncode == 2
     assert "Did you mean 'inner'?" in wrong.stderr

@@ -42,14 +42,15 @@ Examples:
 def info_command(name: str, part: str | None, kind: str | None, as_json: bool) -> None:
     """Explain the component NAME: what it is, its settings with their defaults, its weights and their licence.
 
-    Settings that form a table of their own are shown with PART, e.g. ``plugins info chain network``.
+    Settings that form a table of their own are shown with PART, e.g. ``plugins info chain network``; one inside another
+    is called OUTER.INNER.
     """
     registry = Registry.discover()
     told = describe(registry, find(registry, name, kind))
     if as_json:
         print_json(told)
     elif part is not None:
-        print_settings(name, part_of(told["settings"], part, name))
+        print_settings(name, part_of(told["settings"], part, name), part)
     else:
         _print_info(told)
 
@@ -117,7 +118,8 @@ def settings_rows(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, st
     for key, told in schema.get("properties", {}).items():
         nested = definitions.get(str(told.get("$ref", "")).rpartition("/")[2], {})
         default = "required" if key in required else _word(told.get("default"))
-        yield key, _allowed(told, definitions), default, told.get("description", "")
+        meaning = told.get("description") or nested.get("description", "")  # one that says the same is left out
+        yield key, _allowed(told, definitions), default, meaning
         if "properties" in nested:
             for sub, allowed, given, meaning in settings_rows({**nested, "$defs": definitions}):
                 yield f"{key}.{sub}", allowed, given, meaning
@@ -165,31 +167,45 @@ def _print_info(told: Mapping[str, Any]) -> None:
 
 
 def part_of(schema: Mapping[str, Any], part: str, name: str) -> Mapping[str, Any]:
-    """The schema of a setting that is a table of its own.
+    """The schema of a setting that is a table of its own; one inside another is called ``outer.inner``.
 
     Raises:
         ConfigError: there is no such table.
     """
-    tables = {key: found for key, told in schema.get("properties", {}).items() if (found := _nested(told, schema))}
-    if part not in tables:
-        fix = did_you_mean(part, tables) if tables else "It has none: leave out PART."
-        raise ConfigError(f"{name} has no table of settings called {part!r}", where="PART", fix=fix)
-    return tables[part]
+    found, owner = schema, name
+    for key in part.split("."):
+        tables = list_tables(found)
+        if key not in tables:
+            fix = did_you_mean(key, tables) if tables else "It has none: leave out PART."
+            raise ConfigError(f"{owner} has no table of settings called {key!r}", where="PART", fix=fix)
+        found, owner = tables[key], f"{name} {part}"
+    return found
 
 
-def print_settings(name: str, schema: Mapping[str, Any]) -> None:
+def print_settings(name: str, schema: Mapping[str, Any], part: str = "") -> None:
     """A line for each setting; those that are tables of their own come last, by name."""
-    tables = [key for key, told in schema.get("properties", {}).items() if _nested(told, schema)]
+    tables = list_tables(schema)
     rows = [row for row in settings_rows(schema) if row[0].partition(".")[0] not in tables]
-    print_table(("setting", "allowed", "default", "meaning"), rows, whole={"setting"})
-    for key in tables:
-        meaning = schema["properties"][key].get("description", "")
-        count = len(_nested(schema["properties"][key], schema)["properties"])
-        out.print(f"[{key}] {plain(meaning)} {count} settings: reasonrec plugins info {name} {key}", markup=False)
+    if rows:
+        print_table(("setting", "allowed", "default", "meaning"), rows, whole={"setting"})
+    for key, table in tables.items():
+        told = schema["properties"][key]
+        meaning = told.get("description") or table.get("description", "")
+        where, count = f"{part}.{key}".lstrip("."), len(table["properties"])
+        settings = "1 setting" if count == 1 else f"{count} settings"
+        out.print(f"[{key}] {plain(meaning)} {settings}: reasonrec plugins info {name} {where}", soft_wrap=True)
 
 
-def _nested(told: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of the table that a setting is; empty where it is none."""
+def list_tables(schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The schemas of the settings that are tables of their own, or lists of such, or may be left unset."""
     definitions = schema.get("$defs", {})
-    found = definitions.get(str(told.get("$ref", "")).rpartition("/")[2], {})
-    return {**found, "$defs": definitions} if "properties" in found else {}
+    found = {key: _target(told, definitions) for key, told in schema.get("properties", {}).items()}
+    return {key: {**table, "$defs": definitions} for key, table in found.items() if "properties" in table}
+
+
+def _target(told: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """What a setting refers to, directly, as a choice or as the entries of a list; empty where it is a plain value."""
+    if "$ref" in told:
+        return dict(definitions.get(str(told["$ref"]).rpartition("/")[2], {}))
+    inner = [*told.get("anyOf", ()), *([told["items"]] if "items" in told else [])]
+    return next((table for each in inner if "properties" in (table := _target(each, definitions))), {})
