@@ -228,10 +228,12 @@ def _target(routing: RoutingResult) -> str:
     return f"The goal was {_amount(routing.target)}{reached}."
 
 
-def describe_rest(curve: DelegationCurve | None) -> str:
-    """How much could be delegated without losing more than the limit."""
+def describe_rest(curve: DelegationCurve | None, *, enough: bool = True) -> str:
+    """How much could be delegated without losing more than the limit; whether there is ``enough`` data to tell."""
     if curve is None or curve.not_inferior is None:
         return ""
+    if not enough:
+        return "How much could be handed over: there is too little data to tell."
     found = curve.not_inferior
     limit = f"{100 * found.limit:g}\N{NO-BREAK SPACE}%"
     if not found.share:

@@ -141,7 +141,7 @@ def make_view(run: Run) -> ReportView:
         all_metrics=make_table(board, board.metrics),
         definitions=summary_text.list_definitions(columns),
         ratios=tuple(LeakSign(s, f"{value:.3f}", high) for s, value, high in summary_text.find_leak_signs(board)),
-        routing=_routing(results),
+        routing=_routing(board, results),
         chart=delegation_section.draw_chart(curve) if curve else None,
         points=delegation_section.make_points_table(curve) if curve else None,
         quarters=delegation_section.make_quarters_table(curve, results.costs) if curve else None,
@@ -221,7 +221,7 @@ def _findings(board: Leaderboard) -> tuple[ComparisonView, ...]:
     return tuple(ComparisonView(d.verdict, summary_text.describe_comparison(board, d)) for d in made)
 
 
-def _routing(results: ReportedResults) -> tuple[str, ...]:
+def _routing(board: Leaderboard, results: ReportedResults) -> tuple[str, ...]:
     """What was delegated, why, what it cost and saved, how much more could be."""
     if results.routing is None:
         return ()
@@ -234,7 +234,7 @@ def _routing(results: ReportedResults) -> tuple[str, ...]:
     rest = (
         routing_text.describe_consulting(results),
         routing_text.describe_abstention(results),
-        routing_text.describe_rest(results.delegation_curve),
+        routing_text.describe_rest(results.delegation_curve, enough=summary_text.describe_shortage(board) is None),
     )
     return tuple(each for each in (*said, *rest) if each)
 
