@@ -121,7 +121,6 @@ class ReportConfig(Settings):
     reporters: tuple[ComponentConfig, ...] | None = Field(
         None, description="Reporters, which measure and show more of a run, with settings; null = all."
     )
-
     cards: int = Field(
         6, ge=0, le=100, description="Cards of hits and of misses in the report; explanations per group."
     )

@@ -210,11 +210,6 @@ def compute_gain(rank: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return gain
 
 
-def cut_gains(gains: npt.NDArray[np.float64], deepest: int) -> npt.NDArray[np.float64]:
-    """The gains (`compute_gain`), 0 beyond rank ``deepest``."""
-    return np.where(gains >= compute_gain(np.array(deepest)) - 1e-12, gains, 0.0)
-
-
 def compute_ideal_gain(deepest: int) -> npt.NDArray[np.float64]:
     """float64[deepest + 1]: the gain of 0, 1, 2... relevant items in the first places; 1 for none, to divide by."""
     return np.concatenate([[1.0], np.cumsum(compute_gain(np.arange(1, deepest + 1)))])

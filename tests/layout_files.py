@@ -35,5 +35,5 @@ def log_of(dataset: Dataset) -> dict[str, list[str]]:
 
 
 def fields_of(dataset: Dataset, item: str) -> dict[str, str | None]:
-    index = dataset.catalog.find(item)
+    index = dataset.catalog.index[item]
     return {name: dataset.catalog.column(name)[index] for name in dataset.catalog.fields}

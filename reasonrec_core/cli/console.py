@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, ConsoleDimensions
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.table import Table
 
 from reasonrec_core.cli.options import line as line
 from reasonrec_core.cli.options import plain as plain
@@ -45,17 +44,6 @@ out = _Stream(highlight=False, markup=False, emoji=False)
 """Results: stdout."""
 err = _Stream(stderr=True, highlight=False, markup=False, emoji=False)
 """Notes, warnings, progress: stderr."""
-
-
-def print_facts(facts: Iterable[tuple[str, str]], title: str = "") -> None:
-    """Print names and values in two columns; control characters are removed."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True)
-    for name, value in facts:
-        grid.add_row(plain(name), plain(value))
-    if title:
-        out.print(plain(title), style="bold")
-    out.print(grid)
 
 
 def note(message: str) -> None:

@@ -22,6 +22,7 @@ from reasonrec_core.components.models import DistributionPolicy as DistributionP
 from reasonrec_core.components.models import EditablePolicy as EditablePolicy
 from reasonrec_core.components.models import Encoder as Encoder
 from reasonrec_core.components.models import ItemInput as ItemInput
+from reasonrec_core.components.models import ItemReader as ItemReader
 from reasonrec_core.components.models import ReasoningPolicy as ReasoningPolicy
 from reasonrec_core.components.models import Refittable as Refittable
 from reasonrec_core.components.models import StochasticPolicy as StochasticPolicy

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 
 from reasonrec_core.components.attribution import leave_entries_out
 from reasonrec_core.components.base import C, Component, FitData, Settings
@@ -26,6 +27,8 @@ from reasonrec_core.types import (
 if TYPE_CHECKING:
     from scipy import sparse
 
+    from reasonrec_core.data.catalog import Catalog
+
 
 class ItemInput(NamedTuple):
     """What an encoder of the modality "item" reads of an item; at least one of them is there.
@@ -39,19 +42,44 @@ class ItemInput(NamedTuple):
     text: str | None
 
 
+class ItemReader(Protocol):
+    """What an encoder reads of the n items of a catalogue, one at a time.
+
+    Attributes:
+        keys: S32[n], a hexadecimal hash of what an item has, under which its vector is kept; empty: it has nothing.
+        missing: what the items lack if no item has anything, as in "no item has an image".
+    """
+
+    missing: str
+
+    @property
+    def keys(self) -> npt.NDArray[np.bytes_]:
+        """See the class."""
+
+    def load(self, item: int) -> Any:
+        """What `Encoder.encode` gets of one item."""
+
+    def size(self, item: int) -> int:
+        """How long encoding it takes, relatively: batches are of like ones."""
+
+
 class Encoder(Component[C]):
     """Turns items into vectors, once per catalogue. The core batches, caches, resumes and memory-maps.
 
-    ``modality`` is the raw input it reads: "text", "image", or "item" for both at once.
+    ``modality`` is the raw input it reads: "text", "image", "item" for both at once, or any other, with `read`.
     """
 
     modality: str = "text"
+
+    def read(self, catalog: Catalog) -> ItemReader:
+        """What there is of ``catalog``'s items (ids, fields, files beside the data) for a modality of its own."""
+        raise NotImplementedError(f"unknown modality {self.modality!r}")
 
     @abstractmethod
     def encode(self, inputs: Sequence[Any]) -> Float32:
         """float32[n, d] for n present inputs.
 
-        Strings for "text", RGB `PIL.Image.Image` for "image", `ItemInput` for "item".
+        Strings for "text", RGB `PIL.Image.Image` for "image", `ItemInput` for "item", else what was read.
         """
 
     @abstractmethod

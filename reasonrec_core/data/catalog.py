@@ -18,6 +18,7 @@ from reasonrec_core.types import Bool, Int32
 TEXT_ORDER = ("title", "brand", "categories", "department", "color", "pattern", "director", "actors", "description")
 """The order in which known fields enter an item's text; other text fields follow in alphabetical order."""
 NOT_TEXT = frozenset({"item_id", "image", "asin"})
+Roots = Sequence[tuple[int, Path | None]]
 
 
 class Catalog:
@@ -28,13 +29,13 @@ class Catalog:
             ``images``), any other columns are item fields (string or number, null where missing).
         images: the folder that image paths are relative to; paths that leave it are refused when opened.
         more_images: ``(first item, folder)`` of items that were added later and have their images elsewhere, ascending.
+        source: the file or folder that the data was read from, where it still lies.
     """
 
     def __init__(
-        self, table: pa.Table, images: Path | None = None, more_images: Sequence[tuple[int, Path | None]] = ()
+        self, table: pa.Table, images: Path | None = None, more_images: Roots = (), source: Path | None = None
     ) -> None:
-        self.table = table
-        self.images = images
+        self.table, self.images, self.source = table, images, source
         self.more_images = tuple(more_images)
 
     def image_root(self, item: int) -> Path | None:
@@ -44,7 +45,7 @@ class Catalog:
     def slice(self, start: int) -> Catalog:
         """The items from ``start`` on."""
         more = [(max(first - start, 0), root) for first, root in self.more_images]
-        return Catalog(self.table.slice(start), self.images, more)
+        return Catalog(self.table.slice(start), self.images, more, self.source)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -58,12 +59,6 @@ class Catalog:
     def index(self) -> dict[str, int]:
         """String id to dense index."""
         return {item: i for i, item in enumerate(self.ids)}
-
-    def find(self, item_id: str) -> int:
-        """Dense index of a string id; an unknown id is a `DataError`."""
-        if item_id not in self.index:
-            raise DataError(f"unknown item {item_id!r}")
-        return self.index[item_id]
 
     def known(self, item_ids: Sequence[str]) -> tuple[Int32, int]:
         """Dense indices of the ids that exist, in order, and how many do not."""
@@ -112,11 +107,6 @@ class Catalog:
         if "image" not in self.table.column_names:
             return [None] * len(self)
         return [v.strip() if v and v.strip() else None for v in self.table.column("image").to_pylist()]
-
-    @cached_property
-    def has_text(self) -> Bool:
-        """bool[n_items]."""
-        return np.array([t is not None for t in self.texts()], dtype=np.bool_)
 
     @cached_property
     def has_image(self) -> Bool:

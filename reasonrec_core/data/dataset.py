@@ -95,7 +95,8 @@ class Dataset:
         """The items."""
         images, more = self.manifest["images"], self.manifest.get("more_images", [])
         roots = tuple((first, Path(root) if root else None) for first, root in more)
-        return Catalog(self._stored.read("items"), Path(images) if images else None, roots)
+        source = self.manifest["source"].get("path")
+        return Catalog(self._stored.read("items"), images and Path(images), roots, source and Path(source))
 
     @cached_property
     def users(self) -> pa.Table:

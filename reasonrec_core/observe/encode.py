@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from reasonrec_core.components import Encoder
+from reasonrec_core.components import Encoder, ItemReader
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.data.images import ImageRefused
 from reasonrec_core.errors import DataError, PluginError, ReasonRecError
 from reasonrec_core.io import content_hash, write_json
 from reasonrec_core.observe.feature_cache import Block, RowStore
-from reasonrec_core.observe.inputs import ImageInputs, Inputs, ItemInputs, RefusedImage, TextInputs, load_batches
+from reasonrec_core.observe.inputs import ImageInputs, ItemInputs, RefusedImage, TextInputs, load_batches
 from reasonrec_core.plugins.checks import described
 from reasonrec_core.types import Bool, Float32, Observation, Progress, no_progress
 
@@ -25,7 +25,6 @@ FLUSH_SECONDS = 5.0
 """How much work a kill may cost."""
 
 NOTHING: Mapping[str, str] = {}
-MISSING = {"text": "text", "image": "an image", "item": "text or an image"}
 
 
 @dataclass(frozen=True)
@@ -78,16 +77,16 @@ def observe_items(
     images: ImageInputs | None = None
     refused: dict[int, RefusedImage] = {}
     for name, encoder in encoders.items():
-        inputs: Inputs
+        inputs: ItemReader
         if encoder.modality == "text":
             inputs = TextInputs(_texts(catalog, name, encoder))
         elif encoder.modality in ("image", "item"):
             inputs = images = images or ImageInputs(catalog)
+            refused.update({r.item: r for r in images.refused})
             if encoder.modality == "item":
                 inputs = ItemInputs(images, TextInputs(_texts(catalog, name, encoder)))
         else:
-            fix = "Use 'text', 'image' or 'item'."
-            raise _broken(name, encoder, f"has an unknown modality: {encoder.modality!r}", fix)
+            inputs = _read(catalog, name, encoder)
         run = _Run(name, encoder, catalog, inputs, batch_size, progress, state.get(name))
         view, key = run.observe(cache)
         keys = inputs.keys
@@ -95,12 +94,11 @@ def observe_items(
         observed.features[name] = view.values
         observed.present[name] = (keys != b"") & ~np.isin(keys, bad)
         observed.digests[name] = content_hash(key, view.digest)
-        refused.update({r.item: r for r in inputs.refused})
         for item in np.flatnonzero(np.isin(keys, bad)):
             path = catalog.image_paths[item] or ""
             refused[int(item)] = RefusedImage(int(item), path, view.refused[bytes(keys[item])])
         if some:
-            _check_some(name, encoder, observed.present[name], list(refused.values()))
+            _check_some(name, inputs, observed.present[name], list(refused.values()))
     observed.refused.extend(refused[item] for item in sorted(refused))
     return observed
 
@@ -112,7 +110,7 @@ class _Run:
     name: str
     encoder: Encoder[Any]
     catalog: Catalog
-    inputs: Inputs
+    inputs: ItemReader
     batch_size: int
     progress: Progress
     state: str | None
@@ -182,11 +180,11 @@ class _Run:
             raise self.broken(f"returned {_kind(values)}, not a numpy array of floats")
         wide = values.shape[1] if values.ndim == 2 else 0
         if values.ndim != 2 or len(values) != len(items) or wide == 0 or wide != (self.width or wide):
-            due = f"({len(items)}, {self.width or 'd'})"
-            raise self.broken(f"returned the shape {values.shape} instead of {due}, at item {self.item(items[0])}")
-        bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-        if len(bad):
-            raise self.broken(f"returned a value that is not finite for item {self.item(items[int(bad[0])])}")
+            due, first = f"({len(items)}, {self.width or 'd'})", self.catalog.ids[items[0]]
+            raise self.broken(f"returned the shape {values.shape} instead of {due}, at item {first!r}")
+        bad = [items[int(row)] for row in np.flatnonzero(~np.isfinite(values).all(axis=1))]
+        if bad:
+            raise self.broken(f"returned a value that is not finite for item {self.catalog.ids[bad[0]]!r}")
         self.width = wide
         return values.astype(np.float32, copy=False)
 
@@ -196,12 +194,8 @@ class _Run:
             try:
                 self.encoder.encode([value])
             except (Exception, SystemExit):  # noqa: BLE001 - whatever it was, it was this item
-                return f"item {self.item(item)}"
-        return f"the batch of {len(items)} that starts with item {self.item(items[0])}"
-
-    def item(self, item: int) -> str:
-        """How to name an item to a user."""
-        return repr(self.catalog.ids[item])
+                return f"item {self.catalog.ids[item]!r}"
+        return f"the batch of {len(items)} that starts with item {self.catalog.ids[items[0]]!r}"
 
     def broken(self, what: str) -> PluginError:
         """The error that names the encoder."""
@@ -215,14 +209,26 @@ def _texts(catalog: Catalog, name: str, encoder: Encoder[Any]) -> list[str | Non
         raise DataError(error.what, where=f"observe.{name}.fields", fix=error.fix) from error
 
 
-def _check_some(name: str, encoder: Encoder[Any], present: Bool, refused: list[RefusedImage]) -> None:
+def _read(catalog: Catalog, name: str, encoder: Encoder[Any]) -> ItemReader:
+    try:
+        keys = (inputs := encoder.read(catalog)).keys
+    except ReasonRecError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _broken(name, encoder, f"could not read the items ({described(error)})") from error
+    if not isinstance(keys, np.ndarray) or keys.dtype.str != "|S32" or keys.shape != (len(catalog),):
+        raise _broken(name, encoder, f"gave keys that are not S32[{len(catalog)}]")
+    return inputs
+
+
+def _check_some(name: str, inputs: ItemReader, present: Bool, refused: list[RefusedImage]) -> None:
     if present.any() or not len(present):
         return
-    if encoder.modality == "image" and refused:
+    if isinstance(inputs, ImageInputs) and refused:
         first = refused[0]
         what = f"none of the {len(refused)} images could be used; the first one, {first.path!r}: {first.reason}"
     else:
-        what = f"no item has {MISSING[encoder.modality]}"
+        what = f"no item has {inputs.missing}"
     raise DataError(what, where=f"observe.{name}", fix="Correct the items, or remove this encoder from the pipeline.")
 
 
@@ -234,9 +240,9 @@ def _flush(store: RowStore, finished: list[tuple[list[bytes], Float32 | None, di
     finished.clear()
 
 
-def _broken(name: str, encoder: Encoder[Any], what: str, fix: str | None = None) -> PluginError:
+def _broken(name: str, encoder: Encoder[Any], what: str) -> PluginError:
     kind = type(encoder)
-    return PluginError(f"the encoder {kind.__module__}.{kind.__qualname__} {what}", where=f"observe.{name}", fix=fix)
+    return PluginError(f"the encoder {kind.__module__}.{kind.__qualname__} {what}", where=f"observe.{name}")
 
 
 def _kind(value: object) -> str:

@@ -6,7 +6,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class TextInputs:
     """Texts by item, None where an item has none."""
 
     texts: Sequence[str | None]
-    refused: list[RefusedImage] = field(default_factory=list)
+    missing = "text"
 
     @cached_property
     def keys(self) -> Keys:
@@ -67,6 +67,8 @@ class TextInputs:
 
 class ImageInputs:
     """Pictures by item; paths come from the data and are not trusted."""
+
+    missing = "an image"
 
     def __init__(self, catalog: Catalog) -> None:
         self.paths = catalog.image_paths
@@ -123,17 +125,13 @@ class ItemInputs:
 
     images: ImageInputs
     texts: TextInputs
+    missing = "text or an image"
 
     @cached_property
     def keys(self) -> Keys:
         """S32[n_items]."""
         pairs = zip(self.images.keys, self.texts.keys, strict=True)
         return np.array([_digest(i + b"," + t) if i or t else b"" for i, t in pairs], dtype="S32")
-
-    @property
-    def refused(self) -> list[RefusedImage]:
-        """Images that could not even be keyed."""
-        return self.images.refused
 
     def load(self, item: int) -> ItemInput:
         """What one item has."""
@@ -149,13 +147,6 @@ class ItemInputs:
     def size(self, item: int) -> int:
         """Characters; a picture counts as much as a long text."""
         return self.texts.size(item) + 4000 * bool(self.images.keys[item])
-
-
-Inputs = TextInputs | ImageInputs | ItemInputs
-"""All items' raw inputs of one modality: their ``keys``, S32[n_items]; what was ``refused`` even a key; ``load(item)``,
-`ImageRefused` if it cannot be used; ``size(item)``, how long encoding takes, relatively: batches are of like
-ones.
-"""
 
 
 def load_batches(

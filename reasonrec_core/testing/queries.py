@@ -14,7 +14,7 @@ from reasonrec_core.types import History, Observation, QueryBatch, Task
 def edge_queries(data: Tiny, batch: QueryBatch) -> Iterator[tuple[str, QueryBatch, Observation]]:
     """Variants of ``batch``, each with a name for the failure message."""
     rows = len(batch)
-    unseen = data.dataset.catalog.find(item_id(NEVER_SEEN))
+    unseen = data.dataset.catalog.index[item_id(NEVER_SEEN)]
     nothing = History.of([[]] * rows)
     variants = {
         "unknown users": replace(batch, users=np.full(rows, -1, np.int32)),

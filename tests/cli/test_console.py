@@ -7,6 +7,7 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reasonrec_datasets.facts_table import print_facts
 from reasonrec_doctor.tables import print_table
 from rich.progress import Progress
 from rich.table import Table
@@ -52,7 +53,7 @@ def test_no_break_spaces_stay_in_a_line() -> None:
 
 
 def test_facts_and_tables_show_what_is_in_the_data_harmlessly(capsys: pytest.CaptureFixture[str]) -> None:
-    console.print_facts([("a\x1b", "[bold]b[/bold]")], "t\x9b")
+    print_facts([("a\x1b", "[bold]b[/bold]")], "t\x9b")
     print_table(("key", "value"), [("x\x1b", "[red]y")])
     shown = capsys.readouterr().out
     assert "[bold]b[/bold]" in shown

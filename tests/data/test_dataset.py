@@ -52,7 +52,7 @@ def test_ids_times_and_order_within_users_come_back(rows: list[tuple[str, str, i
         found = log_of(dataset)
         assert found == kept, "stable: ties keep the log's order"
         assert sorted(dataset.catalog.ids) == sorted({item for _, item, _ in rows})
-        assert all(dataset.catalog.find(item) == index for index, item in enumerate(dataset.catalog.ids))
+        assert all(dataset.catalog.index[item] == index for index, item in enumerate(dataset.catalog.ids))
         assert dataset.matrix().sum() == len(rows)
 
 
@@ -240,9 +240,9 @@ def test_new_items_keep_the_indices_of_old_ones(tmp_path: Path) -> None:
     assert new.n_items == 5
     np.testing.assert_array_equal(new.interactions.items, old.interactions.items)
     assert new.matrix().shape == (2, 5)
-    assert new.catalog.column("color")[new.catalog.find("z")] == "red"
-    assert new.catalog.column("color")[new.catalog.find("a")] is None
-    assert new.catalog.has_text.tolist() == [True] * 5
+    assert new.catalog.column("color")[new.catalog.index["z"]] == "red"
+    assert new.catalog.column("color")[new.catalog.index["a"]] is None
+    assert None not in new.catalog.texts()
     assert new.hash != old.hash
     assert new.has_clock == old.has_clock
     new.verify()
@@ -251,7 +251,7 @@ def test_new_items_keep_the_indices_of_old_ones(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="row 1, column 'item_id': item 'a' is already in the catalogue"):
         extend_items(new, pa.table({"item_id": ["a"]}), tmp_path / "x")
     priced = extend_items(old, pa.table({"item_id": ["p"], "price": [2.5], "title": [7]}), tmp_path / "priced")
-    assert priced.catalog.titles[priced.catalog.find("p")] == "7", "numbers fit into a text field"
+    assert priced.catalog.titles[priced.catalog.index["p"]] == "7", "numbers fit into a text field"
     assert extend_items(priced, pa.table({"item_id": ["q"], "price": [3]}), tmp_path / "more").n_items == 5
     with pytest.raises(
         DataError, match="column 'price': price is 'cheap', but the catalogue has numbers in this column"
@@ -270,7 +270,7 @@ def test_new_items_bring_their_pictures_from_where_they_lie(tmp_path: Path) -> N
         new = pa.table({"item_id": [item], "image": ["1.png"]})
         dataset = extend_items(dataset, new, tmp_path / f"d{number}", tmp_path / folder if folder else None)
     catalog = dataset.catalog
-    assert [catalog.image_root(catalog.find(i)) for i in "xpqr"] == [tmp_path / n for n in "abac"]
+    assert [catalog.image_root(catalog.index[i]) for i in "xpqr"] == [tmp_path / n for n in "abac"]
     for start in range(5):
         part = catalog.slice(start)
         assert [part.image_root(i) for i in range(len(part))] == [
@@ -283,7 +283,7 @@ def test_missing_modalities_are_masked(tmp_path: Path) -> None:
     items = pa.table({"item_id": ["a", "b"], "title": ["A", " "], "image": [" ", "b.jpg"], "asin": ["x", "y"]})
     catalog = build_dataset(tables([("u", "a", 1), ("u", "c", 2)], items=items), tmp_path / "d").catalog
     by_id = {item: index for index, item in enumerate(catalog.ids)}
-    assert catalog.has_text[[by_id["a"], by_id["b"], by_id["c"]]].tolist() == [True, False, False]
+    assert [catalog.texts()[by_id[i]] is not None for i in "abc"] == [True, False, False]
     assert catalog.has_image[[by_id["a"], by_id["b"], by_id["c"]]].tolist() == [False, True, False]
     assert catalog.titles[by_id["c"]] == "c"
     assert catalog.texts()[by_id["a"]] == "A"

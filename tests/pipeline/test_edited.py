@@ -48,7 +48,7 @@ def test_what_entered_and_left_is_told_against_the_policy_s_own_answer(recommend
     assert not left & after
     assert len(entered) == len(left) > 0
     assert edited.edited.ignored == (
-        ("item-08", recommender.dataset.catalog.titles[recommender.dataset.catalog.find("item-08")]),
+        ("item-08", recommender.dataset.catalog.titles[recommender.dataset.catalog.index["item-08"]]),
     )
     assert "item-08" not in after, "it stays in the history, so it is not recommended"
 

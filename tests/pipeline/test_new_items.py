@@ -134,7 +134,7 @@ def test_new_items_are_recommended_to_whom_bought_items_like_them(world: World, 
         batch = QueryBatch(Task.SEQUENTIAL, np.full(1, -1, np.int32), History.of([past.tolist()]), k=10)
         answer = recommender.agent.deliberate(batch, recommender.agent.observe(batch))
         assert answer.ranking is not None
-        found += catalog.find(row["item_id"]) in answer.ranking.items[0]
+        found += catalog.index[row["item_id"]] in answer.ranking.items[0]
         assert answer.steps[0][-1].claim
     assert found >= 0.6 * len(world.new), f"{found} of {len(world.new)}; by chance one or two would be"
 
@@ -144,7 +144,7 @@ def test_purchases_of_items_that_the_fit_never_saw_are_foreseen(world: World, gr
     recommender = Recommender.open(grown, registry())
     dataset, agent = recommender.dataset, recommender.agent
     log, users = dataset.interactions, dataset.user_index
-    pairs = [(users[user], dataset.catalog.find(item)) for user, item in world.bought if user in users]
+    pairs = [(users[user], dataset.catalog.index[item]) for user, item in world.bought if user in users]
     past = [log.items[log.users == user].tolist() for user, _ in pairs]
     batch = QueryBatch(Task.SEQUENTIAL, np.array([user for user, _ in pairs], np.int32), History.of(past), k=10)
     observation = agent.observe(batch)

@@ -167,7 +167,7 @@ def test_a_history_replaces_the_user_s_log(service: Recommender) -> None:
 
 def test_diversity_makes_items_less_alike(service: Recommender) -> None:
     def alike(answer: Answer) -> float:
-        at = np.array([[service.dataset.catalog.find(each) for each in ids(answer)]], np.int32)
+        at = np.array([[service.dataset.catalog.index[each] for each in ids(answer)]], np.int32)
         if not at.size:
             return 0.0
         gathered = service.likeness.gather(at)

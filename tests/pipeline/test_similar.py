@@ -32,7 +32,7 @@ def test_every_way_gives_other_items_with_what_they_share(service: Recommender) 
     assert service.neighbours.ways == ("together", "implicit-als", "content", "transitions")
     for way in service.neighbours.ways:
         found = service.similar("item-05", k=6, by=way)
-        assert (found.id, found.title, found.by) == ("item-05", catalog.titles[catalog.find("item-05")], way)
+        assert (found.id, found.title, found.by) == ("item-05", catalog.titles[catalog.index["item-05"]], way)
         assert len({item.id for item in found.items} - {"item-05"}) == len(found.items) == 6
         scores = [item.score for item in found.items]
         assert sorted(scores, reverse=True) == scores
@@ -43,9 +43,9 @@ def test_every_way_gives_other_items_with_what_they_share(service: Recommender) 
 def test_together_counts_who_took_both(service: Recommender) -> None:
     catalog, log = service.dataset.catalog, service.dataset.interactions
     takers = {i: set(log.users[log.items == i].tolist()) for i in range(len(catalog))}
-    at = catalog.find("item-05")
+    at = catalog.index["item-05"]
     for item in service.similar("item-05", by="together", k=5).items:
-        other = catalog.find(item.id)
+        other = catalog.index[item.id]
         both = len(takers[at] & takers[other])
         assert item.reasons[0] == f"{both} user{'s' if both > 1 else ''} chose both"
         cosine = both / np.sqrt(len(takers[at]) * len(takers[other]))
@@ -62,11 +62,11 @@ def test_content_shares_labels(service: Recommender) -> None:
 def test_vectors_are_those_of_the_component(service: Recommender) -> None:
     part = service.agent.delegates["implicit-als"].part
     vectors = part._items / np.maximum(np.linalg.norm(part._items, axis=1, keepdims=True), 1e-12)
-    at = service.dataset.catalog.find("item-05")
+    at = service.dataset.catalog.index["item-05"]
     alike = vectors @ vectors[at]
     alike[at] = -1
     first = service.similar("item-05", k=1, by="implicit-als").items[0]
-    assert service.dataset.catalog.find(first.id) == int(alike.argmax())
+    assert service.dataset.catalog.index[first.id] == int(alike.argmax())
     assert first.score == pytest.approx(float(alike.max()), rel=1e-5)
 
 

@@ -20,7 +20,7 @@ from reasonrec_core.types import Observation
 
 
 def cold(world: Tiny) -> int:
-    return int(world.dataset.catalog.find(item_id(NEVER_SEEN)))
+    return int(world.dataset.catalog.index[item_id(NEVER_SEEN)])
 
 
 def hidden(seen: Observation, *names: str) -> Observation:

@@ -35,7 +35,7 @@ def test_own_layout_in_every_suffix(tmp_path: Path, suffix: str) -> None:
     assert dataset.n_users == 3, "users without interactions are kept"
     assert dict(zip(*[dataset.users.column(n).to_pylist() for n in ("user_id", "zip")], strict=True))["u1"] == "07041"
     assert dataset.catalog.images == folder
-    assert dataset.catalog.image_paths[dataset.catalog.find("a")] == "images/a.jpg"
+    assert dataset.catalog.image_paths[dataset.catalog.index["a"]] == "images/a.jpg"
     assert dataset.has_clock
 
 
@@ -43,7 +43,7 @@ def test_pictures_named_after_ids_are_found_without_an_image_column(tmp_path: Pa
     folder = write(tmp_path / "in", interactions__csv="user_id,item_id\nu,a\nu,b\n", items__csv="item_id,title\na,A\n")
     write(folder / "images", a__png=b"x", b__jpg=b"x", note__txt=b"x")
     dataset = load(folder, tmp_path)
-    assert dataset.catalog.image_paths[dataset.catalog.find("a")] == "images/a.png"
+    assert dataset.catalog.image_paths[dataset.catalog.index["a"]] == "images/a.png"
     assert dataset.catalog.images == folder
 
 
@@ -105,7 +105,7 @@ def test_lists_in_parquet_become_labels_and_histories(tmp_path: Path) -> None:
     log = pa.table({"user_id": ["u", "u"], "item_id": ["a b", "c"], "history": [None, ["a b"]]})
     pq.write_table(log, folder / "interactions.parquet")
     dataset = load(folder, tmp_path)
-    assert dataset.catalog.labels("categories")[dataset.catalog.find("a b")] == ("X", "Y")
+    assert dataset.catalog.labels("categories")[dataset.catalog.index["a b"]] == ("X", "Y")
     assert dataset.given_history is not None
     assert dataset.given_history.lengths.tolist() == [0, 1]
 

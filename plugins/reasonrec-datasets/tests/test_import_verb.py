@@ -114,7 +114,7 @@ def test_new_items_join_a_dataset(shop: Path, tmp_path: Path, capsys: pytest.Cap
     assert "6 items" in said
     old, grown = Dataset.open(tmp_path / "old"), Dataset.open(tmp_path / "grown")
     assert grown.catalog.ids[: old.n_items] == old.catalog.ids
-    assert grown.catalog.titles[grown.catalog.find("n1")] == "Nut"
+    assert grown.catalog.titles[grown.catalog.index["n1"]] == "Nut"
     code, _, err = reasonrec("data", "import", tmp_path / "new.csv", *arguments, "--force", "-q", capsys=capsys)
     assert code == 0, err
     bad = ("--extend", tmp_path / "grown", "--out", tmp_path / "x")

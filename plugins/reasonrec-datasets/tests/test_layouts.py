@@ -45,7 +45,7 @@ def test_recbole_benchmark_files_are_parts_with_histories(tmp_path: Path) -> Non
     ids = dataset.catalog.ids
     rows = [[ids[i] for i in dataset.given_history.row(r)] for r in range(4)]
     assert rows == [["a"], ["a", "b"], ["a", "b", "c"], ["d", "c"]]
-    assert dataset.catalog.labels("categories")[dataset.catalog.find("a")] == ("Hair Care", "Oils & Serums")
+    assert dataset.catalog.labels("categories")[dataset.catalog.index["a"]] == ("Hair Care", "Oils & Serums")
 
 
 def test_movielens_100k(tmp_path: Path) -> None:

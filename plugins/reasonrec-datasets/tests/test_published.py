@@ -226,7 +226,7 @@ def test_kuairec_and_its_matrices(tmp_path: Path) -> None:
     dataset = imported(tmp_path / "in", tmp_path, "kuairec")
     assert log_of(dataset) == {"0": ["3649", "9598"]}
     assert values_of(dataset) == [1.24, 1.27]
-    assert dataset.catalog.labels("categories")[dataset.catalog.find("3649")] == ("27", "9")
+    assert dataset.catalog.labels("categories")[dataset.catalog.index["3649"]] == ("27", "9")
     both = load(data, tmp_path / "both", options={"matrix": "both"})
     assert both.parts is not None
     assert sorted(both.parts.tolist()) == [0, 0, 2]
@@ -333,7 +333,7 @@ def test_an_array_of_objects(tmp_path: Path) -> None:
     )
     dataset = load(folder / "log.json", tmp_path)
     assert log_of(dataset) == {"1": ["a", "b"]}
-    assert dataset.catalog.labels("tags")[dataset.catalog.find("a")] == ("x", "y")
+    assert dataset.catalog.labels("tags")[dataset.catalog.index["a"]] == ("x", "y")
 
 
 def test_an_archive_is_read_as_its_folder(tmp_path: Path) -> None:

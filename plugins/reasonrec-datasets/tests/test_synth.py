@@ -69,7 +69,7 @@ def test_equal_seeds_write_equal_files_and_others_do_not(tmp_path: Path) -> None
 
 def test_every_picture_opens_and_every_item_has_text(shop: tuple[Path, Dataset]) -> None:
     folder, dataset = shop
-    assert dataset.catalog.has_text.all()
+    assert None not in dataset.catalog.texts()
     for path in dataset.catalog.image_paths:
         assert open_image(folder, path).size == (64, 64)
 

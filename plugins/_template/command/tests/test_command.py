@@ -16,7 +16,7 @@ def test_it_is_in_the_help_and_runs(tmp_path: Path) -> None:
     rows = [line.split("\t") for line in result.output.splitlines()]
     counts = Counter(dataset.interactions.items.tolist())
     assert [int(count) for count, _, _ in rows] == [count for _, count in counts.most_common(3)]
-    assert all(int(count) == counts[dataset.catalog.find(item)] for count, item, _ in rows)
+    assert all(int(count) == counts[dataset.catalog.index[item]] for count, item, _ in rows)
 
 
 def test_what_it_cannot_read_is_said(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from reasonrec_profile.api import cut_gains
 from reasonrec_torch.optimiser import falling_line, minimise
 
 from reasonrec_chain.config import GateConfig
 from reasonrec_chain.gate_network import GateNetwork
 from reasonrec_chain.gating import GateKind, compute_facts
 from reasonrec_chain.propose import Proposals
-from reasonrec_core.ranking import cut_gains
 from reasonrec_core.types import Bool, Float32, Int32
 
 Gains = np.ndarray[tuple[int], np.dtype[np.float64]]

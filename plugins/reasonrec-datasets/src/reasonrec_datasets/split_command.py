@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from reasonrec_core.cli.console import note, plain, print_facts, print_json
+from reasonrec_core.cli.console import note, plain, print_json
 from reasonrec_core.data import Dataset, Split, draw_direct_split, make_split, save_split
 from reasonrec_core.errors import ConfigError
+from reasonrec_datasets.facts_table import print_facts
 from reasonrec_datasets.options import choose_split, open_data, source_options, split_options
 
 

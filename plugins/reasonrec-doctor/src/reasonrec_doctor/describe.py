@@ -41,7 +41,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "reviews": _reviews(dataset),
         "fields": _fields(dataset),
         "user_fields": [name for name in dataset.users.column_names if name != "user_id"],
-        "text": float(dataset.catalog.has_text.mean()),
+        "text": float(np.mean([text is not None for text in dataset.catalog.texts()])),
         "image": float(dataset.catalog.has_image.mean()),
         "images_folder": str(dataset.catalog.images) if dataset.catalog.images else None,
         "images_folder_exists": bool(dataset.catalog.images and dataset.catalog.images.is_dir()),

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from reasonrec_datasets.facts_table import print_facts
 from reasonrec_datasets.options import open_data, source_options
 
-from reasonrec_core.cli.console import note, plain, print_facts, print_json
+from reasonrec_core.cli.console import note, plain, print_json
 from reasonrec_core.data import Dataset, is_dataset
 from reasonrec_core.types import format_percent
 from reasonrec_doctor.describe import describe_dataset

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
+from reasonrec_datasets.facts_table import print_facts
 
-from reasonrec_core.cli.console import out, plain, print_facts, print_json
+from reasonrec_core.cli.console import out, plain, print_json
 from reasonrec_core.errors import ConfigError, WeightsError, did_you_mean
 from reasonrec_core.hookspecs import Kind
 from reasonrec_core.registry import Registry, owner_hint

@@ -14,7 +14,10 @@ def check(examined: Examined) -> list[Finding]:
     """Items without text, items without an image; a catalogue without images at all is only noted."""
     catalog = examined.dataset.catalog
     found = []
-    for what, present in (("text", catalog.has_text), ("image", catalog.has_image)):
+    for what, present in (
+        ("text", np.array([text is not None for text in catalog.texts()])),
+        ("image", catalog.has_image),
+    ):
         if not present.all():
             found.append(_finding(examined, what, present))
     return found

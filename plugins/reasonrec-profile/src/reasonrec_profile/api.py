@@ -11,6 +11,7 @@ from reasonrec_profile.fitting import FittedParts, ProfileModel, fit_parts, make
 from reasonrec_profile.history_weights import AgeDecay, HistoryWeights
 from reasonrec_profile.infer import Inference, compute_likelihood_ratio, list_history_pairs
 from reasonrec_profile.item_fields import ItemField
+from reasonrec_profile.mixture import cut_gains
 from reasonrec_profile.new_items import GrowingModel
 from reasonrec_profile.policy import Profile
 from reasonrec_profile.propose import AFFINITY, POPULARITY, Expert
@@ -45,6 +46,7 @@ __all__ = [
     "choose_modalities",
     "compute_entry_votes",
     "compute_likelihood_ratio",
+    "cut_gains",
     "describe_evidence",
     "describe_inference",
     "describe_weights",

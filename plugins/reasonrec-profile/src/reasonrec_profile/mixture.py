@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from reasonrec_transitions.api import Point, search_coordinates
 
-from reasonrec_core.ranking import cut_gains
+from reasonrec_core.ranking import compute_gain
 from reasonrec_core.types import Float64
 from reasonrec_profile.candidate_pool import CandidatePool
 from reasonrec_profile.decide import MixtureWeights
@@ -44,6 +44,11 @@ class Mixture:
     shrinkage: tuple[float, ...]
     exponents: tuple[float, ...]
     report: dict[str, float]
+
+
+def cut_gains(gains: Float64, deepest: int) -> Float64:
+    """The gains (`compute_gain`), 0 beyond rank ``deepest``."""
+    return np.where(gains >= compute_gain(np.array(deepest)) - 1e-12, gains, 0.0)
 
 
 def fit_mixture(

@@ -1,0 +1,1 @@
+"""Item vectors that were made elsewhere, as features of any modality."""
