@@ -201,7 +201,7 @@ def write_cut(path: Path) -> None:
         (write_pickle, {"path": "a.npy"}, DataError, "holds pickled Python objects, which are never loaded"),
         (write_objects, {"path": "a.npy"}, DataError, "holds pickled Python objects, which are never loaded"),
         (spoil(audio=np.array([Trap()] * 4, object)), {"path": "a.npz"}, DataError, "holds pickled Python objects"),
-        (write_cut, {"path": "a.npz"}, DataError, "is damaged, or no file of numpy's"),
+        (write_cut, {"path": "a.npz"}, DataError, "is damaged, or not a file of numpy"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_one_clear_error(

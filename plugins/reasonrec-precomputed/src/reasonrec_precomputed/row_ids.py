@@ -101,7 +101,7 @@ def _read_columns(path: Path) -> list[list[str]]:
     if path.suffix == ".json":
         found = read_json(path)
         if not isinstance(found, list) or not all(isinstance(each, str | int) for each in found):
-            raise DataError("is no list of ids", where=str(path))
+            raise DataError("does not hold a list of ids", where=str(path))
         return [[str(each) for each in found]]
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -138,7 +138,7 @@ def explain_unreadable(path: Path, error: Exception) -> DataError:
     if "pickle" in str(error) or "Python objects" in str(error):
         fix = "Save vectors as numbers, np.stack(vectors).astype(np.float32), and ids as text, np.array(ids, str)."
         return DataError("holds pickled Python objects, which are never loaded", where=str(path), fix=fix)
-    return DataError(f"is damaged, or no file of numpy's ({error})", where=str(path))
+    return DataError(f"is damaged, or not a file of numpy arrays ({error})", where=str(path))
 
 
 def read_parquet(path: Path) -> pa.Table:
