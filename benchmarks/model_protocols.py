@@ -38,6 +38,8 @@ METRICS = {
 }
 CONTENT = frozenset({"alpharec", "content-knn", "lightgbm-rank", "lightgbm-ctr", "xdeepfm", "dcnv2"})
 """Models that look at texts and pictures whatever their settings."""
+CUTS = (10, 20, 50)
+"""Where rankings are cut."""
 QUERIES = 64
 """Queries per call where lists are ranked."""
 
@@ -76,7 +78,7 @@ class Bench:
         def answer(batch: QueryBatch) -> Ranking:
             return delegate.recommend(batch, self.observe(batch))
 
-        return evaluate_ranking(answer, cases, (10, 20), n_items=self.n_items, chunk=QUERIES, threads=1)
+        return evaluate_ranking(answer, cases, CUTS, n_items=self.n_items, chunk=QUERIES, threads=1)
 
     def finish(self, delegate: Delegate[Any]) -> Delegate[Any]:
         """The model that answers the test part: the same, or fitted again on all training rows."""

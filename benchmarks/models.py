@@ -38,10 +38,11 @@ from reasonrec_core.registry import Registry
 
 KEPT = Path(__file__).parent / "results" / "models.json"
 REQUESTS, DRAWS = 60, 2000
+COMPARED = (*METRICS["leave-one-out"], *METRICS["published parts"], "HR@50", "NDCG@50")
 EVERY = (
     "popularity", "transitions", "ease", "slim", "user-knn", "content-knn", "implicit-als", "implicit-bpr",
     "implicit-itemknn", "lightgbm-rank", "lightgcn", "sgl", "alpharec", "sasrec", "bsarec", "lightsans", "convformer",
-    "gru",
+    "gru", "ada-retrieval",
 )  # fmt: skip
 
 
@@ -161,7 +162,7 @@ def compare(options: argparse.Namespace) -> None:
             files = [options.work / row["queries"] / f"{part}.npz" for row in rows if part in row]
             found = [read_arrays(file) for file in files if file.is_file()]
             means.append({m: np.mean([f[m] for f in found], axis=0) for m in found[0]} if found else {})
-        for metric in [m for m in METRICS["leave-one-out"] + METRICS["published parts"] if all(m in x for x in means)]:
+        for metric in [m for m in COMPARED if all(m in x for x in means)]:
             gap = means[0][metric] - means[1][metric]
             rng = np.random.default_rng(0)
             drawn = [gap[rng.integers(0, len(gap), len(gap))].mean() for _ in range(DRAWS)]

@@ -37,7 +37,7 @@ class TestSASRec(DelegateConformance):
 
 class TestBSARec(DelegateConformance):
     component = "bsarec"
-    settings = SMALL
+    settings = SMALL | {"temperature": 0.1, "items": "both"}
 
 
 class TestLightSANs(DelegateConformance):
@@ -121,6 +121,18 @@ def test_scores_are_products_of_vectors(world: Tiny) -> None:
     seen = world.observation(batch)
     product = delegate.query_vectors(batch, seen) @ delegate.item_vectors(seen).T
     np.testing.assert_allclose(delegate.score(batch, seen), product, rtol=1e-5)
+
+
+def test_with_a_temperature_scores_are_cosines(world: Tiny) -> None:
+    delegate, batch = make(SASRec, world, SMALL | {"temperature": 0.1}), world.test.queries
+    seen = world.observation(batch)
+    items, queries = delegate.item_vectors(seen)[:, :-1], delegate.query_vectors(batch, seen)[:, :-1]
+    chosen = np.unique(world.fit.train.items)
+    np.testing.assert_allclose(np.linalg.norm(items[chosen], axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(queries, axis=1), 10, rtol=1e-5)
+    popular = Popularity(Popularity.Config())
+    popular.fit(world.fit)
+    assert ndcg(delegate, world) > 1.3 * ndcg(popular, world)
 
 
 def test_features_that_nobody_observes_are_refused(world: Tiny) -> None:

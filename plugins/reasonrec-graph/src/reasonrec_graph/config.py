@@ -15,7 +15,7 @@ class GraphTraining(TrainerConfig):
     """How vectors are trained."""
 
     learning_rate: float = Field(5e-3, gt=0, description="Peak learning rate (AdamW).")
-    weight_decay: float = Field(1e-3, ge=0, description="Dimensions of the vectors.")
+    weight_decay: float = Field(1e-3, ge=0, description="Weight decay of the vectors.")
     patience: int = Field(
         5, ge=1, description="Training stops after this many epochs without improvement on validation."
     )
@@ -61,7 +61,9 @@ class AlphaRecConfig(GraphConfig):
     modalities: tuple[str, ...] | None = Field(
         None, description="Item features to use; empty: all that the pipeline observes."
     )
-    map: Literal["mlp", "linear"] = Field("mlp", description="Hidden units of the network from features to vectors.")
+    map: Literal["mlp", "linear"] = Field(
+        "mlp", description="From features to vectors: by a network with one hidden layer, or by one linear map."
+    )
     pretrained: Path | None = Field(
         None,
         description="Folder of a fitted alpharec (RUN/stages/delegate-alpharec/component) whose network is "

@@ -36,6 +36,9 @@ class SequenceConfig(Settings):
     layers: int = Field(2, ge=1, description="Layers of the encoder.")
     dropout: float = Field(0.3, ge=0, lt=1, description="Rate.")
     max_history: int = Field(50, ge=1, description="How many of the newest history items are read.")
+    temperature: float | None = Field(
+        None, gt=0, description="Compare states and items by cosines divided by this; empty: by inner products."
+    )
     items: Literal["ids", "features", "both"] = Field(
         "ids",
         description="How items are represented: by vectors of their own (ids), by their text and "
@@ -86,3 +89,22 @@ class ConvFormerConfig(SequenceConfig):
     """ConvFormer."""
 
     kernel: int = Field(30, ge=1, description="How many positions a convolution reaches back.")
+
+
+class RoundsTraining(SequenceTraining):
+    """How the rounds are trained, on top of a trained base."""
+
+    epochs: int | None = Field(10, ge=1, description="Most epochs; each asks for one item of every user, drawn anew.")
+    learning_rate: float = Field(5e-4, gt=0, description="Peak learning rate (AdamW).")
+    fade: float = Field(0.3, ge=0, le=1, description="Weight of each round's loss, as a share of the round before it.")
+
+
+class AdaRetrievalConfig(Settings):
+    """Ada-Retrieval."""
+
+    base: str = Field("sasrec", description="The pipeline's delegate whose encoder reads the history, by its label.")
+    rounds: int = Field(5, ge=1, description="Rounds of retrieval; 1 trains the base on, without any adaptation.")
+    items: int = Field(20, ge=1, description="Items that each round retrieves.")
+    frequencies: int = Field(5, ge=1, description="How many of the lowest frequencies of the retrieved row are kept.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Rate.")
+    training: RoundsTraining = Field(RoundsTraining(), description="How the rounds are trained.")

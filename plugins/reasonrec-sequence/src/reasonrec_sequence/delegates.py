@@ -73,14 +73,6 @@ class SequenceDelegate(Delegate[C]):
         )
         inputs = make_item_tensors(self._counts, self._views, (), seen)
         shown = config.training
-        sequences = TrainingSequences(
-            indptr_of(np.bincount(data.train.users, minlength=data.n_users)),
-            data.train.items,
-            shape=self.shape,
-            max_history=config.max_history,
-            tokens=shown.batch_tokens,
-            times=data.train.times if shown.shuffle_ties else None,
-        )
         chosen = self._counts[self._counts > 0].astype(np.int64)
         softmax = make_softmax(shown.loss, chosen, negatives=shown.negatives, popularity=shown.popularity)
         with seeded(data.seed):
@@ -89,7 +81,7 @@ class SequenceDelegate(Delegate[C]):
         judged = data.valid is not None and len(data.valid.targets) > 0
         report = train(
             self._network,
-            sequences,
+            self.list_sequences(data),
             training,
             seed=data.seed,
             validate=next_item_figure(data.valid, config.max_history) if judged and data.valid else None,
@@ -102,6 +94,32 @@ class SequenceDelegate(Delegate[C]):
         )
         self._network.to("cpu").eval()
         self._epochs = report.planned, report.best
+
+    def list_sequences(self, data: FitData) -> TrainingSequences:
+        """The training part, as this encoder reads it."""
+        training = self.config.training
+        return TrainingSequences(
+            indptr_of(np.bincount(data.train.users, minlength=data.n_users)),
+            data.train.items,
+            shape=self.shape,
+            max_history=self.config.max_history,
+            tokens=training.batch_tokens,
+            times=data.train.times if training.shuffle_ties else None,
+        )
+
+    @property
+    def network(self) -> SequenceNetwork:
+        """What was trained."""
+        return self._network
+
+    @property
+    def n_fitted(self) -> int:
+        """Items of the catalogue that it was fitted on."""
+        return len(self._counts)
+
+    def weights_changed(self) -> None:
+        """The network was trained on: its item vectors are made anew."""
+        self._table = None
 
     def _choose_modalities(self, seen: Observation) -> tuple[str, ...]:
         config = self.config
@@ -139,7 +157,7 @@ class SequenceDelegate(Delegate[C]):
         if not len(batch):
             return pick_candidates(np.zeros((0, self._n_items), np.float32), batch)
         scores: Float32 = self.query_vectors(batch, observation) @ table.T
-        fitted = len(self._counts)
+        fitted = self.n_fitted
         blind = np.flatnonzero(~table[fitted:, :-1].any(1)) + fitted
         if len(blind):
             marked = np.zeros(self._n_items, np.intp)

@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from reasonrec_torch.batching import TensorBatch
 from reasonrec_torch.devices import exact
 from reasonrec_torch.feature_projection import ItemTensors
@@ -51,7 +52,7 @@ class SequenceNetwork(NextItemModel):
         widths = [view.shape[1] for view in inputs.views]
         hidden = config.hidden_ids if config.items == "both" else 0.0
         self.items = ItemEncoder(len(inputs.counts), widths, [], config.dimensions, hidden, config.items != "features")
-        self.encoder = encoder
+        self.encoder, self.temperature = encoder, config.temperature
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move the inputs along with the parameters."""
@@ -63,16 +64,19 @@ class SequenceNetwork(NextItemModel):
     def table(self) -> tuple[Tensor, Tensor]:
         """float[n, d] item vectors and float[n] biases."""
         vectors, bias = self.items(self.inputs)
-        return vectors, bias
+        return vectors if self.temperature is None else F.normalize(vectors, dim=-1), bias
 
     def states(self, items: Tensor, table: Tensor) -> Tensor:
         """See `NextItemModel.states`."""
-        states: Tensor = self.encoder(read_vectors(items, table))
-        return states
+        return self.scale(self.encoder(read_vectors(items, table)))
 
     def last(self, items: Tensor, at: Tensor, table: Tensor) -> Tensor:
         """See `NextItemModel.last`."""
-        return self.encoder.last(read_vectors(items, table), at)
+        return self.scale(self.encoder.last(read_vectors(items, table), at))
+
+    def scale(self, states: Tensor) -> Tensor:
+        """float[..., d] states as items are compared with them."""
+        return states if self.temperature is None else F.normalize(states, dim=-1) / self.temperature
 
     def loss(self, batch: TensorBatch, rng: np.random.Generator) -> BatchLoss:
         """The softmax loss of the next items; items without training interactions are no negatives."""

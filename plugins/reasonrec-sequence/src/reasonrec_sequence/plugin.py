@@ -17,4 +17,11 @@ def reasonrec_delegates() -> list[ComponentSpec]:
             ("convformer", "ConvFormer", "Depth-wise convolutions over the history instead of attention"),
             ("gru", "Gru", "A recurrent network over the history"),
         )
+    ] + [
+        ComponentSpec(
+            "ada-retrieval",
+            "reasonrec_sequence.ada_retrieval:AdaRetrieval",
+            "Retrieval in rounds around one of the others, each with what was found before in view",
+            RANKING,
+        )
     ]

@@ -1,0 +1,147 @@
+"""Delegate `ada-retrieval`: a fitted sequence delegate, and rounds of retrieval around its encoder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from reasonrec_torch.config import TrainerConfig, train_as_long
+from reasonrec_torch.devices import one_thread, seeded
+from reasonrec_torch.ragged import HistoryBatch, over_histories
+from reasonrec_torch.storage import put_module, read_tensors, write_tensors
+from reasonrec_torch.trainer import train
+from reasonrec_torch.validation import ranking_figure
+
+from reasonrec_core.catalog_growth import last_of_all
+from reasonrec_core.components import Delegate, FitData, pick_candidates
+from reasonrec_core.data.catalog import Catalog
+from reasonrec_core.errors import ConfigError, PluginError
+from reasonrec_core.io import content_hash, read_json, write_json
+from reasonrec_core.types import Float32, Observation, QueryBatch
+from reasonrec_sequence.config import AdaRetrievalConfig
+from reasonrec_sequence.delegates import BSARec, ConvFormer, Gru, LightSANs, SASRec, SequenceDelegate
+from reasonrec_sequence.rounds import RoundsNetwork, order_by_rounds
+
+BASES: dict[str, type[SequenceDelegate[Any]]] = {c.__name__: c for c in (SASRec, BSARec, LightSANs, ConvFormer, Gru)}
+BASE, ROUNDS, ABOUT = "base", "rounds.safetensors", "rounds.json"
+
+
+class AdaRetrieval(Delegate[AdaRetrievalConfig]):
+    """Rounds of retrieval, each with what was found before in view (after Ada-Retrieval, Li et al., AAAI 2024).
+
+    The base is fitted first, then trained on together with the rounds. Its list is the first round's items, then the
+    second's, and so on; what no round found follows as the last round ranks it.
+    """
+
+    Config = AdaRetrievalConfig
+    _base: SequenceDelegate[Any]
+    _rounds: RoundsNetwork
+    _epochs: tuple[int, int]
+
+    def fit(self, data: FitData) -> None:
+        """Fit the base, then the rounds; validation chooses the epoch, by the NDCG of what the rounds find."""
+        base = make_base(self.config.base, data)
+        base.fit(replace(data, workdir=None if data.workdir is None else data.workdir / BASE))
+        self._train(base, data, self.config.training)
+
+    def refit(self, data: FitData) -> Self:
+        """Fit base and rounds again, for as many epochs as validation chose."""
+        again = type(self)(self.config)
+        base = self._base.refit(replace(data, workdir=None))
+        again._train(base, data, train_as_long(self.config.training, *self._epochs))
+        again._epochs = self._epochs
+        return again
+
+    def _train(self, base: SequenceDelegate[Any], data: FitData, training: TrainerConfig) -> None:
+        config, n = self.config, len(data.catalog)
+        self._base = base
+        with seeded(data.seed):
+            self._rounds = RoundsNetwork(config, base.network)
+        judged = data.valid if data.valid is not None and len(data.valid.targets) else None
+
+        def score(network: RoundsNetwork, batch: QueryBatch) -> Float32:
+            base.weights_changed()
+            return self.score(replace(batch, candidates=None), data.observation)
+
+        report = train(
+            self._rounds,
+            base.list_sequences(data),
+            training,
+            seed=data.seed,
+            validate=None if judged is None else ranking_figure(judged, score, n, min(n, config.rounds * config.items)),
+            figure="validation NDCG",
+            progress=data.progress,
+            label="train the rounds",
+            workdir=data.workdir,
+            key=content_hash(config.model_dump(mode="json"), base.config.model_dump(mode="json")),
+        )
+        self._rounds.to("cpu").eval()
+        base.weights_changed()
+        self._epochs = report.planned, report.best
+
+    def score(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, n_items] or float32[B, C]: in the order of the rounds; see the class."""
+        table = self._base.item_vectors(observation)
+        if not len(batch):
+            return pick_candidates(np.zeros((0, len(table)), np.float32), batch)
+        vectors, bias = torch.from_numpy(table[:, :-1]), torch.from_numpy(table[:, -1])
+        blind = ~table[:, :-1].any(1)
+        blind[: self._base.n_fitted] = False
+        open_bias = bias.masked_fill(torch.from_numpy(blind), -torch.inf)
+
+        def ask(histories: HistoryBatch) -> Float32:
+            had = batch.history.take(histories.rows)
+            barred = torch.from_numpy(np.stack([had.rows, had.items]).astype(np.int64))
+            at = torch.from_numpy(np.maximum(histories.lengths - 1, 0))
+            rounds = self._rounds.run(torch.from_numpy(histories.items), at, vectors, open_bias, barred)
+            found: Float32 = order_by_rounds(rounds, vectors, bias).numpy()
+            return found
+
+        with one_thread(len(batch) == 1), torch.no_grad():
+            scores = over_histories(
+                ask, batch.history.indptr, batch.history.items, max_history=self._base.config.max_history
+            )
+        last_of_all(scores, blind, 1)
+        return pick_candidates(scores, batch)
+
+    def save(self, folder: Path) -> None:
+        """Write the base, as it was trained on, and the rounds."""
+        super().save(folder)
+        (folder / BASE).mkdir()
+        self._base.save(folder / BASE)
+        own = {name: value for name, value in self._rounds.state_dict().items() if not name.startswith("base.")}
+        write_tensors(folder / ROUNDS, own)
+        write_json(folder / ABOUT, {"base": type(self._base).__name__, "epochs": self._epochs})
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog) -> Self:
+        """Read what `save` wrote, for a catalogue that may have grown."""
+        self = super().load(folder, catalog)
+        about = read_json(folder / ABOUT)
+        self._base = BASES[about["base"]].load(folder / BASE, catalog)
+        planned, best = about["epochs"]
+        self._epochs = int(planned), int(best)
+        with torch.random.fork_rng(devices=[]):  # made at random before it is filled
+            self._rounds = RoundsNetwork(self.config, self._base.network)
+        base = {f"base.{name}": value for name, value in self._base.network.state_dict().items()}
+        put_module(self._rounds, read_tensors(folder / ROUNDS) | base, folder / ROUNDS)
+        return self
+
+
+def make_base(name: str, data: FitData) -> SequenceDelegate[Any]:
+    """A new delegate of the pipeline that reads histories.
+
+    Raises:
+        PluginError: no delegates can be asked here.
+        ConfigError: it is of another kind.
+    """
+    if data.delegate is None:
+        raise PluginError("no delegates can be asked here", fix="Use ada-retrieval in a pipeline.")
+    base = data.delegate(name)
+    if type(base).__name__ not in BASES or not isinstance(base, SequenceDelegate):
+        known = "sasrec, bsarec, lightsans, convformer and gru"
+        raise ConfigError(f"the delegate {name!r} does not read histories", where="base", fix=f"Use one of {known}.")
+    return base

@@ -1,0 +1,168 @@
+"""Ada-Retrieval's rounds: what was retrieved so far changes how the history is read, and what is asked for next."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from reasonrec_torch.batching import TensorBatch
+from reasonrec_torch.model_protocol import BatchLoss
+from reasonrec_torch.next_item import NextItemModel
+from torch import Tensor, nn
+
+from reasonrec_sequence.config import AdaRetrievalConfig
+from reasonrec_sequence.network import SequenceNetwork, read_vectors
+
+CHUNK = 1 << 22
+"""Logits that exist at the same time while a round retrieves."""
+
+
+class Rounds(NamedTuple):
+    """What each round asked for and found.
+
+    Attributes:
+        states: R of float[B, d], as items are compared with them.
+        found: R of int64[B, K] items, best first; -1 where there was nothing left.
+    """
+
+    states: list[Tensor]
+    found: list[Tensor]
+
+
+class RoundsNetwork(NextItemModel):
+    """Rounds of retrieval around a network (after Ada-Retrieval, Li et al., AAAI 2024).
+
+    In each round but the first, the history attends to the low frequencies of the items that were retrieved before, and
+    a recurrent network over the earlier rounds' states corrects the new one. Both corrections start at 0, so that
+    before they are trained every round asks what the base asks; there norms stand in their place.
+
+    Args:
+        config: sizes.
+        base: reads histories; trained on with the rounds.
+    """
+
+    hot = ()
+
+    def __init__(self, config: AdaRetrievalConfig, base: SequenceNetwork) -> None:
+        super().__init__(base.softmax)
+        self.base, self.config = base, config
+        d = base.items.ids.shape[1]
+        self.query, self.key, self.value = (nn.Linear(d, d) for _ in range(3))
+        self.correct = nn.Linear(d, d)
+        self.memory = nn.GRUCell(d, d)
+        self.widen, self.narrow = nn.Linear(2 * d, d), nn.Linear(d, d)
+        for last in (self.correct, self.narrow):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def table(self) -> tuple[Tensor, Tensor]:
+        """The base's."""
+        return self.base.table()
+
+    def states(self, items: Tensor, table: Tensor) -> Tensor:
+        """The base's: those of the first round."""
+        return self.base.states(items, table)
+
+    def run(
+        self, items: Tensor, at: Tensor, table: Tensor, bias: Tensor, barred: Tensor, *, last: bool = True
+    ) -> Rounds:
+        """Retrieve in rounds.
+
+        Args:
+            items: int64[B, L], histories, -1 pads on the right.
+            at: int64[B], where each ends.
+            table: float[n, d].
+            bias: float[n]; -inf for items that no round may retrieve.
+            barred: int64[2, M], rows and items that must not be retrieved; not of the history alone.
+            last: whether the last round retrieves, too.
+        """
+        x, real = read_vectors(items, table), items >= 0
+        states, found = [], []
+        memory = x.new_zeros(len(x), x.shape[2])
+        raw = memory
+        for number in range(self.config.rounds):
+            read = x if not found else self.adapt_items(x, real, torch.cat(found, 1), table)
+            state = self.base.encoder.last(read, at)
+            if found:
+                memory = self.memory(raw, memory)
+                joined = F.gelu(self.widen(torch.cat([state, memory], 1)))
+                state = state + self.narrow(F.dropout(joined, self.config.dropout, self.training))
+            raw = state
+            states.append(self.base.scale(state))
+            if last or number < self.config.rounds - 1:
+                found.append(retrieve(states[-1], table, bias, barred, found, self.config.items))
+        return Rounds(states, found)
+
+    def adapt_items(self, x: Tensor, real: Tensor, found: Tensor, table: Tensor) -> Tensor:
+        """float[B, L, d]: the history's float[B, L, d] vectors, with what was retrieved (int64[B, M]) in view."""
+        seen = keep_low(read_vectors(found, table), self.config.frequencies)
+        logits = self.query(x) @ self.key(seen).transpose(1, 2) * x.shape[2] ** -0.5
+        weights = logits.masked_fill((found < 0)[:, None], -torch.inf).softmax(-1).nan_to_num(0.0)
+        correction: Tensor = self.correct(weights @ self.value(seen))
+        correction = F.dropout(correction, self.config.dropout, self.training)
+        return x + correction * real.unsqueeze(-1)
+
+    def loss(self, batch: TensorBatch, rng: np.random.Generator) -> BatchLoss:
+        """``sum over rounds t of fade^t * loss_t``, the softmax of one item of each row, drawn from those asked for."""
+        table, bias = self.table()
+        warm = self.base.inputs.counts > 0
+        place = torch.cumsum(warm, 0) - 1
+        asked = batch.targets >= 0
+        drawn = torch.from_numpy(rng.random(tuple(asked.shape))).to(table)
+        at = torch.where(asked, drawn, -1.0).argmax(1)
+        rows = torch.arange(len(at), device=at.device)
+        items = batch.items.masked_fill(torch.arange(batch.items.shape[1], device=at.device) > at[:, None], -1)
+        items = items[:, : int(at.max()) + 1]
+        held, column = (items >= 0).nonzero(as_tuple=True)
+        barred = torch.stack([held, items[held, column]])
+        open_bias = bias.masked_fill(~warm, -torch.inf)
+        rounds = self.run(items, at, table, open_bias, barred, last=False)
+        targets = place[batch.targets[rows, at]]
+        parts = {
+            f"round {number}": self.softmax.loss(state, table[warm], bias[warm], targets)
+            for number, state in enumerate(rounds.states, 1)
+        }
+        fade = self.config.training.fade
+        return BatchLoss(sum((fade**t * part for t, part in enumerate(parts.values())), table.new_zeros(())), parts)
+
+
+@torch.no_grad()
+def retrieve(states: Tensor, table: Tensor, bias: Tensor, barred: Tensor, found: list[Tensor], k: int) -> Tensor:
+    """int64[B, K]: the best items for float[B, d] states, without barred and earlier ones; -1 where none is left."""
+    best, step = [], max(1, CHUNK // len(table))
+    k = min(k, len(table))
+    for low in range(0, len(states), step):
+        logits = torch.addmm(bias, states[low : low + step], table.T)
+        inside = (barred[0] >= low) & (barred[0] < low + step)
+        logits[barred[0, inside] - low, barred[1, inside]] = -torch.inf
+        for earlier in found:
+            rows, columns = (earlier[low : low + step] >= 0).nonzero(as_tuple=True)
+            logits[rows, earlier[low : low + step][rows, columns]] = -torch.inf
+        values, items = logits.topk(k, dim=1)
+        best.append(items.masked_fill(torch.isneginf(values), -1))
+    return torch.cat(best)
+
+
+def keep_low(rows: Tensor, frequencies: int) -> Tensor:
+    """float[B, M, d]: the ``frequencies`` lowest frequencies of each channel over the M places."""
+    spectrum = torch.fft.rfft(rows, dim=1)
+    spectrum[:, frequencies:] = 0
+    return torch.fft.irfft(spectrum, n=rows.shape[1], dim=1)
+
+
+def order_by_rounds(rounds: Rounds, table: Tensor, bias: Tensor) -> Tensor:
+    """float[B, n]: scores that rank what each round found below the rounds before it, and the rest by the last."""
+    scores = torch.addmm(bias, rounds.states[-1], table.T)
+    for state, items in zip(reversed(rounds.states), reversed(rounds.found), strict=True):
+        rows, columns = (items >= 0).nonzero(as_tuple=True)
+        chosen = items[rows, columns]
+        scores[rows, chosen] = -torch.inf
+        top = scores.amax(1).nan_to_num(neginf=0.0)
+        own = torch.full(items.shape, torch.inf, dtype=scores.dtype)
+        own[rows, columns] = (state[rows] * table[chosen]).sum(1) + bias[chosen]
+        least = own.amin(1).nan_to_num(posinf=0.0)
+        lift = top - least + 1e-3 * (1 + top.abs())
+        scores[rows, chosen] = (own + lift[:, None])[rows, columns]
+    return scores

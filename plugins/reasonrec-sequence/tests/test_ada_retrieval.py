@@ -1,0 +1,185 @@
+"""Rounds retrieve what their equations say, start as their base, learn, resume, and are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from reasonrec_sequence.ada_retrieval import AdaRetrieval
+from reasonrec_sequence.config import AdaRetrievalConfig, AttentionConfig
+from reasonrec_sequence.delegates import SASRec
+from reasonrec_sequence.rounds import Rounds, keep_low, order_by_rounds, retrieve
+
+from reasonrec_core.builtin.popularity import Popularity
+from reasonrec_core.components import Delegate
+from reasonrec_core.errors import ConfigError, PluginError
+from reasonrec_core.evaluate import evaluate_ranking
+from reasonrec_core.testing import DelegateConformance
+from reasonrec_core.testing.tiny import N_ITEMS, Tiny, tiny
+
+BASE = {
+    "dimensions": 16,
+    "layers": 1,
+    "dropout": 0.1,
+    "training": {
+        "epochs": 30, "patience": 30, "learning_rate": 0.02, "warmup": 5, "ema": 0.8, "device": "cpu", "loss": "full",
+    },
+}  # fmt: skip
+SMALL = {
+    "rounds": 3,
+    "items": 4,
+    "frequencies": 2,
+    "training": {"epochs": 4, "learning_rate": 0.005, "warmup": 2, "ema": 0.5, "device": "cpu"},
+}
+
+
+def make_base(name: str) -> Delegate[Any]:
+    return {"sasrec": SASRec(AttentionConfig.model_validate(BASE)), "popularity": Popularity(Popularity.Config())}[name]
+
+
+class TestAdaRetrieval(DelegateConformance):
+    component = "ada-retrieval"
+    settings = SMALL
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def small_base(cls) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("reasonrec_core.testing.tiny._delegates", lambda: make_base)
+            yield
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    made = tiny(tmp_path_factory.mktemp("world"))
+    return replace(made, fit=replace(made.fit, delegate=make_base))
+
+
+def make(world: Tiny, settings: dict[str, Any] = SMALL, **changes: Any) -> AdaRetrieval:
+    delegate = AdaRetrieval(AdaRetrievalConfig.model_validate(settings))
+    delegate.fit(replace(world.fit, **changes))
+    return delegate
+
+
+def ndcg(delegate: Delegate[Any], world: Tiny) -> float:
+    def answer(batch: Any) -> Any:
+        return delegate.recommend(batch, world.observation(batch))
+
+    return evaluate_ranking(answer, world.test, (10,), n_items=N_ITEMS).values["NDCG@10"]
+
+
+def test_low_frequencies_stay_and_others_go() -> None:
+    places = torch.arange(20) / 20
+    slow, fast = torch.sin(2 * torch.pi * 2 * places), torch.sin(2 * torch.pi * 7 * places)
+    kept = keep_low((3 + slow + fast)[None, :, None], 3)
+    torch.testing.assert_close(kept[0, :, 0], 3 + slow, atol=1e-5, rtol=1e-5)
+
+
+def test_a_round_retrieves_the_best_of_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    states, table = rng.normal(size=(7, 3)).astype(np.float32), rng.normal(size=(12, 3)).astype(np.float32)
+    bias = rng.normal(size=12).astype(np.float32)
+    bias[5] = -np.inf
+    barred = np.array([[0, 0, 3, 6], [1, 2, 7, 0]])
+    earlier = np.full((7, 2), -1)
+    earlier[:, 0] = np.arange(7)
+    expected = states @ table.T + bias
+    expected[barred[0], barred[1]] = -np.inf
+    expected[np.arange(7), np.arange(7)] = -np.inf
+    order = np.argsort(-expected, axis=1)[:, :4]
+    for most in (1 << 22, 30):  # in one piece, and two rows at a time
+        monkeypatch.setattr("reasonrec_sequence.rounds.CHUNK", most)
+        given = (torch.from_numpy(a) for a in (states, table, bias, barred))
+        assert np.array_equal(retrieve(*given, [torch.from_numpy(earlier)], 4).numpy(), order)
+
+
+def test_where_little_is_left_the_rest_is_padding() -> None:
+    found = retrieve(torch.ones(1, 2), torch.eye(3, 2), torch.zeros(3), torch.tensor([[0, 0], [0, 2]]), [], 5)
+    assert found.tolist() == [[1, -1, -1]]
+
+
+def test_the_list_is_that_of_the_rounds_then_of_the_last() -> None:
+    torch.manual_seed(2)
+    table, bias = torch.randn(15, 4), torch.randn(15)
+    states = [torch.randn(6, 4) for _ in range(3)]
+    found: list[torch.Tensor] = []
+    for state in states:
+        found.append(retrieve(state, table, bias, torch.zeros(2, 0, dtype=torch.int64), found, 3))
+    scores = order_by_rounds(Rounds(states, found), table, bias)
+    first = torch.cat(found, 1)
+    last = states[-1] @ table.T + bias
+    last.scatter_(1, first, -torch.inf)
+    rest = last.argsort(1, descending=True)[:, : 15 - first.shape[1]]
+    assert torch.equal(scores.argsort(1, descending=True), torch.cat([first, rest], 1))
+
+
+def test_untrained_rounds_rank_as_their_base(world: Tiny) -> None:
+    base = SASRec(AttentionConfig.model_validate(BASE))
+    base.fit(world.fit)
+    still = SMALL | {"training": {"epochs": 1, "learning_rate": 1e-12, "ema": 0.0, "device": "cpu"}}
+    rounds, batch = make(world, still), world.test.queries
+    first, other = (each.recommend(batch, world.observation(batch)) for each in (base, rounds))
+    assert np.array_equal(first.items, other.items)
+
+
+def test_rounds_change_what_is_asked_and_repeat_nothing(world: Tiny) -> None:
+    delegate, batch = make(world), world.test.queries
+    table = torch.from_numpy(delegate._base.item_vectors(world.observation(batch)))
+    items = torch.from_numpy(batch.history.row(0).astype(np.int64))[None]
+    barred = torch.stack([torch.zeros_like(items[0]), items[0]])
+    run = delegate._rounds.run(items, torch.tensor([items.shape[1] - 1]), table[:, :-1], table[:, -1], barred)
+    found = torch.cat(run.found, 1)[0]
+    assert len(set(found.tolist())) == 12
+    assert not set(found.tolist()) & set(items[0].tolist())
+    assert (run.states[1] - run.states[0]).abs().max() > 1e-3
+
+
+def test_it_beats_popularity(world: Tiny) -> None:
+    popular = Popularity(Popularity.Config())
+    popular.fit(world.fit)
+    assert ndcg(make(world), world) > 1.3 * ndcg(popular, world)
+
+
+def test_one_round_trains_the_base_on(world: Tiny) -> None:
+    delegate = make(world, SMALL | {"rounds": 1})
+    fresh = SASRec(AttentionConfig.model_validate(BASE))
+    fresh.fit(world.fit)
+    assert not delegate._rounds.correct.weight.any()
+    batch = world.test.queries
+    first, other = (each.score(batch, world.observation(batch)) for each in (fresh, delegate))
+    assert not np.allclose(first, other, atol=1e-3)
+
+
+def test_it_goes_on_where_it_was_cut_off(world: Tiny, tmp_path: Path) -> None:
+    whole, left = make(world), count()
+
+    def cut(done: int, total: int, label: str) -> None:
+        if "rounds" in label and next(left) >= 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(world, workdir=tmp_path, progress=cut)
+    again = make(world, workdir=tmp_path)
+    batch = world.test.queries
+    first, other = (each.score(batch, world.observation(batch)) for each in (whole, again))
+    assert np.array_equal(first, other)
+
+
+def test_it_is_fitted_again_for_as_long_as_validation_chose(world: Tiny) -> None:
+    delegate = make(world)
+    again = delegate.refit(replace(world.fit, valid=None))
+    assert again._epochs == delegate._epochs
+    assert ndcg(again, world) > 0.5 * ndcg(delegate, world)
+
+
+def test_a_base_of_another_kind_is_refused(world: Tiny) -> None:
+    with pytest.raises(ConfigError, match="the delegate 'popularity' does not read histories"):
+        make(world, SMALL | {"base": "popularity"})
+    with pytest.raises(PluginError, match="no delegates can be asked here"):
+        make(world, delegate=None)
