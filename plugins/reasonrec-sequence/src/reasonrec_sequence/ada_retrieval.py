@@ -88,8 +88,8 @@ class AdaRetrieval(Delegate[AdaRetrievalConfig]):
         if not len(batch):
             return pick_candidates(np.zeros((0, len(table)), np.float32), batch)
         vectors, bias = torch.from_numpy(table[:, :-1]), torch.from_numpy(table[:, -1])
-        blind = ~table[:, :-1].any(1)
-        blind[: self._base.n_fitted] = False
+        blind = np.zeros(len(table), np.bool_)
+        blind[self._base.n_fitted :] = ~table[self._base.n_fitted :, :-1].any(1)
         open_bias = bias.masked_fill(torch.from_numpy(blind), -torch.inf)
 
         def ask(histories: HistoryBatch) -> Float32:

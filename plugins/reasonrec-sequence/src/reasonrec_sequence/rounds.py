@@ -79,7 +79,8 @@ class RoundsNetwork(NextItemModel):
             last: whether the last round retrieves, too.
         """
         x, real = read_vectors(items, table), items >= 0
-        states, found = [], []
+        states: list[Tensor] = []
+        found: list[Tensor] = []
         memory = x.new_zeros(len(x), x.shape[2])
         raw = memory
         for number in range(self.config.rounds):
@@ -149,7 +150,8 @@ def keep_low(rows: Tensor, frequencies: int) -> Tensor:
     """float[B, M, d]: the ``frequencies`` lowest frequencies of each channel over the M places."""
     spectrum = torch.fft.rfft(rows, dim=1)
     spectrum[:, frequencies:] = 0
-    return torch.fft.irfft(spectrum, n=rows.shape[1], dim=1)
+    kept: Tensor = torch.fft.irfft(spectrum, n=rows.shape[1], dim=1)
+    return kept
 
 
 def order_by_rounds(rounds: Rounds, table: Tensor, bias: Tensor) -> Tensor:
