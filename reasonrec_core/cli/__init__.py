@@ -17,7 +17,7 @@ VERBS = {
     "plugins": ("reasonrec_core.cli.plugins:plugins_group", "List plugins, explain one, or start your own."),
 }
 """Where each verb of the core is, and its line of help."""
-FIRST = ("run", "fit", "evaluate", "report", "recommend")
+FIRST = ("quickstart", "run", "fit", "evaluate", "report", "recommend", "similar", "final", "serve", "mcp", "data")
 """The verbs that help lists first, whoever brings them."""
 
 

@@ -139,7 +139,7 @@ class Root(LazyGroup):
     commands_table=VERBS,
     params=common_options(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Start with: reasonrec data fetch ml-100k; then: reasonrec run PIPELINE.toml",
+    epilog="Start with your data: reasonrec quickstart PATH",
 )
 @click.version_option(__version__, "-V", "--version", message="reasonrec %(version)s")
 def cli() -> None:

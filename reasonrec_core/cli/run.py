@@ -157,9 +157,9 @@ class Work(list[tuple[str, bool]]):
 
 
 def show_results(
-    results: Results, folder: Path, registry: Registry, *, as_json: bool = False, closing: str = ""
+    results: Results, run: Path, registry: Registry, *, closing: str, as_json: bool = False, files: Sequence[Path] = ()
 ) -> None:
-    """Print what reporters say, the one table, and where their files are; or ``metrics.json``.
+    """Print what reporters say, the one table, and where the ``files`` are (by default the run's); or ``metrics.json``.
 
     A run that fails a check of a reporter (`Reporter.find_failures`) ends with exit code 3.
     """
@@ -168,27 +168,21 @@ def show_results(
     from reasonrec_core.io import read_json
     from reasonrec_core.pipeline import reports
 
-    config = load_config(folder / "config.toml").report
+    config = load_config(run / "config.toml").report
     if as_json:
         click.echo(results.to_json())
     else:
-        for sentence in reports.summarise_results(results, folder, config, registry):
+        for sentence in reports.summarise_results(results, run, config, registry):
             console.out.print(console.line(sentence), soft_wrap=True)
         console.out.print()
         console.out.print(reports.tabulate_results(results, config, registry) or "The figures are in metrics.json.")
-        known = folder / reports.REPORTS
-        show_files([folder / name for name in read_json(known)] if known.exists() else [])
+        known = run / reports.REPORTS
+        written = [run / name for name in read_json(known)] if known.exists() else []
+        for path in files or written:
+            console.out.print(f"Report: {path}", soft_wrap=True)
     if closing:
         console.note(closing)
     if failed := reports.find_failures(results, config, registry):
         for sentence in failed:
             console.err.print(f"check failed: {console.line(sentence)}", soft_wrap=True)
         raise click.exceptions.Exit(3)
-
-
-def show_files(files: Sequence[Path]) -> None:
-    """Print where reports are."""
-    from reasonrec_core.cli import console
-
-    for path in files:
-        console.out.print(f"Report: {path}", soft_wrap=True)

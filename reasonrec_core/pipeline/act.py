@@ -225,7 +225,7 @@ def _policy_only(
     agent: Agent,
     batch: QueryBatch,
     observation: Observation,
-    reason: str = "there is no router: the policy answers every request",
+    reason: str = "without a router, the policy answers every request",
 ) -> Outcome:
     deliberation = agent.deliberate(batch, observation)
     assert deliberation.ranking is not None

@@ -142,16 +142,14 @@ class GoalSearch:
         """The router if it saves time at its share, else one that hands nothing over; and why."""
         share, metric = goal["share"], f"NDCG@{max(self.prepared.config.evaluate.k)}"
         if not share:
-            why = f"no share of the requests could be shown to lose at most {format_percent(goal['limit'])} of {metric}"
-            most = f", with {made.delegate}, the nearest of {goal['tried']} delegates," if goal["tried"] > 1 else ""
-            why = f"{why}: on {len(self.data):,} validation requests the first that was tried{most} changes it by "
+            why = f"no share of the requests is sure to lose at most {format_percent(goal['limit'])} of {metric}"
+            most = f", the closest of {goal['tried']} delegates," if goal["tried"] > 1 else ""
+            why = f"{why}; on {len(self.data):,} validation requests, trying {made.delegate}{most} changes it by "
             return made, {**goal, "nothing": f"{why}{RelativeDifference(**goal['validation'])}"}
         if (found := self._time(made)[1]).high < 0:
             return made, {**goal, "time": asdict(found)}
-        why = f"answering {format_percent(share)} of the requests by {made.delegate} saves no measurable time"
-        why = f"{why}: it changes by {found}"
-        none = made.at_share(0.0, self.data.signals)
-        return none, {**goal, "share": 0.0, "time": asdict(found), "nothing": why}
+        why = f"handing {format_percent(share)} to {made.delegate} saves no measurable time ({found})"
+        return made.at_share(0.0, self.data.signals), {**goal, "share": 0.0, "time": asdict(found), "nothing": why}
 
 
 def describe_goal(config: RouterConfig, found: Mapping[str, Any] | None) -> str:

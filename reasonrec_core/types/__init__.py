@@ -17,6 +17,7 @@ from reasonrec_core.types.answer import Route as Route
 from reasonrec_core.types.answer import Step as Step
 from reasonrec_core.types.answer import StepKind as StepKind
 from reasonrec_core.types.answer import Uncertainty as Uncertainty
+from reasonrec_core.types.answer import format_digits as format_digits
 from reasonrec_core.types.answer import format_percent as format_percent
 from reasonrec_core.types.answer import shorten_steps as shorten_steps
 from reasonrec_core.types.log import Bool as Bool

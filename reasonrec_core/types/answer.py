@@ -259,6 +259,13 @@ def format_percent(share: float, digits: int = 0) -> str:
     return f"{text}\N{NO-BREAK SPACE}%"
 
 
+def format_digits(value: float) -> str:
+    """A number with three digits that count, and at most four after the point: 0.0920, 0.117, 1.23, 12.3, 1,234."""
+    size = abs(value)
+    digits = 0 if not size else 4 if size < 0.1 else 3 if size < 1 else 2 if size < 10 else 1 if size < 100 else 0
+    return f"{value:,.{digits}f}"
+
+
 def shorten_steps(steps: Sequence[Any], limit: int = 5) -> list[Any]:
     """The steps that tell most, in order: what a person edited, what was looked at, decided, weighed, and so on."""
     places = {"observe": 0, "decide": 1, "weigh": 2, "infer": 3, "propose": 4}

@@ -102,7 +102,7 @@ def test_answers_say_which_models_spoke_and_either_can_be_asked(run: Path, capsy
     with pytest.raises(SystemExit) as ended:
         main(["recommend", str(run), "--history", "", "--why"])
     assert not ended.value.code
-    assert "The final models, which have learned from all interactions." in capsys.readouterr().out
+    assert "Models: final, which have learned from all interactions." in capsys.readouterr().out
 
 
 def test_requests_leave_which_models_spoke_in_the_trace(run: Path) -> None:

@@ -57,7 +57,7 @@ def test_without_reporters_a_run_has_its_metrics_and_says_where(
     }
     assert mine["routing"]["reached"] == whole["routing"]["reached"]
     assert not (tmp_path / "run" / "cards.json").exists()
-    show_results(results, tmp_path / "run", Registry.discover())
+    show_results(results, tmp_path / "run", Registry.discover(), closing="")
     assert "The figures are in metrics.json." in capsys.readouterr().out
-    show_results(results, finished, Registry.discover())
+    show_results(results, finished, Registry.discover(), closing="")
     assert "▼ significantly worse" in capsys.readouterr().out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -44,3 +46,26 @@ def test_it_can_be_saved_and_given_adapters(smollm2, tmp_path: Path) -> None:  #
     plain = tuned.unload()
     plain.save_pretrained(tmp_path)
     assert next(tmp_path.glob("*.safetensors")).stat().st_size > 10**8
+
+
+LOADED = """
+import contextlib
+import numpy as np
+from reasonrec_core.cli.main import main
+with contextlib.suppress(SystemExit):
+    main(["--version"])  # as every command line begins
+
+from reasonrec_cot.backbone.generate import generate
+from reasonrec_cot.backbone.model import Backbone
+from reasonrec_cot.backbone.tokenisation import Prompt
+from reasonrec_cot.config import BackboneConfig
+
+model = Backbone(BackboneConfig(device="cpu", layers=1))
+row = model.tokenizer("One, two, three")["input_ids"]
+print(len(generate(model, model.read([Prompt(np.array(row), np.zeros(len(row), np.uint8))]), 2)))
+"""
+
+
+def test_on_the_command_line_no_library_shows_bars_or_warnings() -> None:
+    done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1:], done.stderr) == (0, ["1"], "")

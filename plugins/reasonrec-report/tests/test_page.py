@@ -432,6 +432,16 @@ def test_cards_are_a_few_of_many(full: Page) -> None:
     assert "4 of 769 misses" in full.prose
 
 
+def test_a_run_of_hardly_any_people_promises_nothing(tmp_path: Path, full: Page) -> None:
+    assert "How much could be handed over: up to" in full.prose
+    metrics = folders.ranking_metrics(None)
+    metrics["comparisons"] = [{**each, "n": 16} for each in metrics["comparisons"]]
+    few = page_of(folders.write_run(tmp_path, metrics, None))
+    assert "only 16 users were tested, and it takes at least 20" in few.prose
+    assert "How much could be handed over: there is too little data to tell." in few.prose
+    assert "could be handed over: up to" not in few.prose
+
+
 def test_the_least_a_run_may_leave(tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text('{"dataset": {}, "systems": {"only": {"HR@10": {"value": 0.1}}}}')
     page = page_of(tmp_path)

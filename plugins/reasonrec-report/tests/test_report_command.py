@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import run_folders as folders
 from click.testing import CliRunner
-from reasonrec_report.report_command import report_command
 
+from reasonrec_core.cli.main import cli
 from reasonrec_core.errors import RunError
 
 
@@ -26,7 +26,7 @@ def run(tmp_path: Path) -> Path:
 def test_the_page_is_opened(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or True)
-    done = CliRunner().invoke(report_command, [str(run), "--open"], catch_exceptions=False)
+    done = CliRunner().invoke(cli, ["report", str(run), "--open"], catch_exceptions=False)
     assert opened == [(run / "report.html").resolve().as_uri()]
     assert "report.html" in done.output
 
@@ -34,6 +34,14 @@ def test_the_page_is_opened(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_cannot_be_opened_is_said(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webbrowser, "open", lambda url: False)
     with pytest.raises(RunError, match="no browser was found"):
-        CliRunner().invoke(report_command, [str(run), "--open"], catch_exceptions=False)
+        CliRunner().invoke(cli, ["report", str(run), "--open"], catch_exceptions=False)
     with pytest.raises(RunError, match="no reporter of this run writes a page"):
-        CliRunner().invoke(report_command, [str(run), "--open", "--reporter", "slices"], catch_exceptions=False)
+        CliRunner().invoke(cli, ["report", str(run), "--open", "--reporter", "slices"], catch_exceptions=False)
+
+
+def test_files_that_went_elsewhere_are_named_where_they_are(run: Path, tmp_path: Path) -> None:
+    CliRunner().invoke(cli, ["report", str(run)], catch_exceptions=False)
+    done = CliRunner().invoke(cli, ["report", str(run), "--out", str(tmp_path / "copy")], catch_exceptions=False)
+    assert [line for line in done.output.splitlines() if line.startswith("Report: ")] == [
+        f"Report: {tmp_path / 'copy' / 'report.html'}"
+    ]

@@ -370,3 +370,17 @@ def test_differences_have_three_digits_that_count() -> None:
     assert [number_format.format_signed(value) for value in (1.0732, -0.0312, 0.379, 0.00004, -12.34)] == [
         "+1.07", "\u22120.0312", "+0.379", "0", "\u221212.3",
     ]  # fmt: skip
+
+
+def test_with_hardly_any_people_nothing_is_promised_about_handing_over() -> None:
+    curve = board().results.delegation_curve
+    assert curve is not None
+    assert routing_text.describe_rest(curve).startswith("How much could be handed over: up to ")
+    little = routing_text.describe_rest(curve, enough=False)
+    assert little == "How much could be handed over: there is too little data to tell."
+    assert not routing_text.describe_rest(None, enough=False)
+
+
+def test_numbers_have_three_digits_that_count_and_nothing_is_nothing() -> None:
+    shown = [number_format.format_digits(value) for value in (0, 0.0117, 0.1166, 1.234, 53.74, 1234.5)]
+    assert shown == ["0", "0.0117", "0.117", "1.23", "53.7", "1,234"]

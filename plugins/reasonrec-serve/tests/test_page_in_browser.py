@@ -57,7 +57,7 @@ def test_by_keyboard_alone_somebody_is_found_and_an_item_ignored(
     browser: Any, server: Running, run: Recommender, user: str
 ) -> None:
     with opened_page(browser, server.url) as page:
-        page.get_by_role("heading", name="What would they take next, and why?").wait_for()
+        page.get_by_role("heading", name="What will they choose next, and why?").wait_for()
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the list"
         assert page.evaluate("document.activeElement.getBoundingClientRect().left >= 0")
@@ -187,11 +187,11 @@ def test_where_a_quick_model_answers_it_is_said_and_labels_can_be_assumed(
         page.locator(".card").first.wait_for()
         settle(page)
         assert page.locator(".who").inner_text().startswith(f"{answer.by} answers: ")
-        assert "A quick model, which answers instead of toy" in page.locator(".who").inner_text()
-        page.get_by_role("heading", name="Take something for granted").wait_for()
+        assert "A fast model that answers instead of toy" in page.locator(".who").inner_text()
+        page.get_by_role("heading", name="Make an assumption").wait_for()
         page.locator(".step .label").first.click()
         page.locator(".step.edited").wait_for()
-        assert page.locator(".who").inner_text().startswith("toy answers, from the steps as you changed them")
+        assert page.locator(".who").inner_text().startswith("toy answers, using the steps as you changed them")
 
 
 def test_unknown_people_and_items_are_said_and_the_rest_is_answered(
@@ -200,7 +200,7 @@ def test_unknown_people_and_items_are_said_and_the_rest_is_answered(
     known = run.dataset.catalog.ids[3]
     with opened_page(browser, server.url) as page:
         page.locator("#person").fill("nobody knows me")
-        page.get_by_role("option", name="somebody new").wait_for()
+        page.get_by_role("option", name="someone new").wait_for()
         page.keyboard.press("Enter")
         page.locator(".card").first.wait_for()
         assert "The user is new" in page.locator(".notes").inner_text()
@@ -293,10 +293,10 @@ def test_no_list_is_given_where_none_is_sure_enough(browser: Any, abstaining: Pa
         running(abstaining, tmp_path) as server,
         opened_page(browser, f"{server.url}/#recommend?user={user}") as page,
     ):
-        page.get_by_role("heading", name="No list is given").wait_for()
+        page.get_by_role("heading", name="No list is shown").wait_for()
         assert "is needed" in page.locator(".abstained").inner_text()
         assert page.locator(".card").count() == 0
-        page.get_by_role("link", name="Show what each model would say").click()
+        page.get_by_role("link", name="See what each model would recommend").click()
         page.locator(".system").nth(2).wait_for()
         assert page.locator(".system").count() == 3
 
@@ -311,7 +311,7 @@ def test_a_server_that_goes_away_loses_nothing(browser: Any, finished: Path, tmp
             server.process.send_signal(signal.SIGINT)
             server.process.wait()
             page.locator(".icon").first.click()
-            page.get_by_role("alert").get_by_text("The server does not answer").wait_for()
+            page.get_by_role("alert").get_by_text("The server is not responding").wait_for()
             assert listed(page) == before
             assert "ignore=" in page.url
             again = tmp_path / "again"
@@ -333,7 +333,7 @@ def test_a_token_is_asked_for_and_pictures_come_with_it(
     ):
         page.get_by_role("textbox", name="Token").fill("wrong")
         page.keyboard.press("Enter")
-        page.get_by_text("is not the right one").wait_for()
+        page.get_by_text("That token is not correct").wait_for()
         page.get_by_role("textbox", name="Token").fill(TOKEN)
         page.get_by_role("button", name="Continue").click()
         page.locator(".card img").first.wait_for()
@@ -384,9 +384,9 @@ def test_health_shows_latency_and_the_run(browser: Any, server: Running) -> None
         row = page.get_by_role("row").filter(has_text="/v1/run")
         row.wait_for()
         assert row.locator("td").nth(1).inner_text().endswith(" ms")
-        facts = page.get_by_role("region", name="What it answers from").inner_text()
+        facts = page.get_by_role("region", name="What answers").inner_text()
         assert "tiny" in facts
-        assert "evaluated: those of the test" in facts
+        assert "evaluated: those that were tested" in facts
         assert "transitions" in page.get_by_role("region", name="The models").inner_text()
 
 
@@ -522,7 +522,7 @@ def test_without_steps_to_change_an_item_is_taken_out_of_the_history(
     ):
         page.locator(".card").first.wait_for()
         settle(page)
-        assert page.get_by_role("heading", name="Take something for granted").count() == 0
+        assert page.get_by_role("heading", name="Make an assumption").count() == 0
         page.get_by_role("button", name="Remove: ").first.click()
         wait_until(page, "location.hash.includes('item=')")
         settle(page)

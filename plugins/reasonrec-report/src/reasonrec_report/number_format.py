@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reasonrec_core.types import format_digits as format_digits
 from reasonrec_core.types import format_percent as format_percent
 
 MINUS = "\N{MINUS SIGN}"
@@ -13,13 +14,6 @@ def format_signed(value: float, digits: int | None = None) -> str:
         return "0"
     size = format_digits(abs(value)) if digits is None else f"{abs(value):.{digits}f}"
     return f"{'+' if value > 0 else MINUS}{size}"
-
-
-def format_digits(value: float) -> str:
-    """A number with three digits that count, and at most four after the point: 0.0920, 0.117, 1.23, 12.3, 1,234."""
-    size = abs(value)
-    digits = 4 if size < 0.1 else 3 if size < 1 else 2 if size < 10 else 1 if size < 100 else 0
-    return f"{value:,.{digits}f}"
 
 
 def format_range(group: str) -> str:

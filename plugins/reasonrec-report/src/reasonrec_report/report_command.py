@@ -34,7 +34,7 @@ def report_command(run: Path, names: tuple[str, ...], out: Path | None, open_pag
 
     The reporters are those named under report.reporters in the run, otherwise all that are installed.
     """
-    from reasonrec_core.cli.run import show_files, show_results
+    from reasonrec_core.cli.run import show_results
     from reasonrec_core.config import ComponentConfig, ReportConfig, load_config
     from reasonrec_core.evaluate.schema import Results
     from reasonrec_core.pipeline.reports import write_reports
@@ -51,9 +51,7 @@ def report_command(run: Path, names: tuple[str, ...], out: Path | None, open_pag
     files = write_reports(results, run, config, registry, out)
     if open_page:
         show_page(files, run)
-    show_results(results, run, registry)
-    if out is not None:
-        show_files(files)
+    show_results(results, run, registry, closing="", files=files)
 
 
 def show_page(files: Sequence[Path], run: Path) -> None:

@@ -39,8 +39,8 @@ def describe_shortage(board: Leaderboard) -> str | None:
         return None
     users = board.count_users()
     if users is not None and users < FEW_USERS:
-        asked = "1 user was" if users == 1 else f"{users} users were"
-        return f"There is too little data to tell: only {asked} asked in the test. It takes at least {FEW_USERS}."
+        tested = "1 user was" if users == 1 else f"{users} users were"
+        return f"There is too little data to tell: only {tested} tested, and it takes at least {FEW_USERS}."
     if metric.lower_is_better:
         return None
     found = [estimate for system in board.systems if (estimate := board.estimate(system, metric))]

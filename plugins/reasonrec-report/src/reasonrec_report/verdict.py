@@ -194,8 +194,9 @@ def describe_delegating(results: ReportedResults) -> str:
         return ""
     quality, time = judge_quality(results), judge_time(results)
     if not facts.share:
-        why = f"Nothing is worth handing over here: {routing.nothing}" if routing.nothing else ""
-        return f"{why or 'No request was handed over'}; {time.text}."
+        if routing.nothing:
+            return f"Nothing was worth handing over: {routing.nothing}."
+        return f"No request was handed over; {time.text}."
     whom = routing.delegate or "a delegate"
     pays = {
         (Effect.SAME, Effect.BETTER): "Delegating pays",

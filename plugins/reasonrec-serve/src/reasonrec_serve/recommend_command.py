@@ -147,7 +147,7 @@ def read_request_options(given: dict[str, Any]) -> dict[str, Any]:
 
 def _show(answer: Answer, *, why: bool, every: bool) -> None:
     from reasonrec_core.cli.console import note, out, plain
-    from reasonrec_core.types import format_percent
+    from reasonrec_core.types import format_digits, format_percent
 
     for said in answer.notes:
         (note if answer.items else out.print)(plain(said))
@@ -159,8 +159,8 @@ def _show(answer: Answer, *, why: bool, every: bool) -> None:
         return
     reason = answer.reason.partition(" answers: ")[2] or answer.reason
     out.print(f"\n{f'Answered by {answer.by}' if answer.by else 'Not answered'}: {plain(reason)}.", soft_wrap=True)
-    seen = "have learned from all interactions" if answer.models == "final" else "are those that the report is about"
-    out.print(f"The {answer.models} models, which {seen}.")
+    seen = "have learned from all interactions" if answer.models == "final" else "are those in the report"
+    out.print(f"Models: {answer.models}, which {seen}.")
     if answer.confidence is not None:
         out.print(
             f"Confidence: {format_percent(answer.confidence)} that the next choice is among the first {answer.cutoff}."
@@ -171,7 +171,7 @@ def _show(answer: Answer, *, why: bool, every: bool) -> None:
         signals = ", ".join(f"{name} {value:.2f}" for name, value in answer.uncertainty.items())
         out.print(f"Uncertainty: {signals or 'not estimated'}.")
     _show_steps(answer, every=every)
-    out.print(f"\n{answer.seconds * 1000:.1f} ms")
+    out.print(f"\n{format_digits(answer.seconds * 1000)} ms")
 
 
 def _show_items(items: tuple[Recommended, ...]) -> None:

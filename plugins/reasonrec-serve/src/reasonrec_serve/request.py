@@ -65,7 +65,9 @@ class Request:
             ConfigError: the request contradicts itself, or a value is of no use as what it is given for.
         """
         if self.user is None and self.history is None:
-            raise ConfigError("give either a user or a history", where="recommend")
+            raise ConfigError(
+                "give either a user or a history", where="recommend", fix="Add --user ID or --history A,B,C."
+            )
         user = None if self.user is None else read_id(self.user, "user")
         if user == "":
             raise ConfigError("the user id is empty", where="--user", fix="Give their id, or what they did: --history.")

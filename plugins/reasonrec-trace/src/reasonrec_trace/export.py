@@ -275,7 +275,7 @@ def _leave_undecided(agent: Agent, n: int) -> Decisions:
     """The policy answers all n requests, or the first delegate where there is no policy."""
     if agent.policy is None:
         return undecided(n, next(iter(agent.delegates)), "there is no policy: the delegate answers every request")
-    return undecided(n, "", "there is no router: the policy answers every request")
+    return undecided(n, "", "without a router, the policy answers every request")
 
 
 def _spread_seconds(latency: Latency | None, n: int) -> tuple[Float64, dict[str, Float64]]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from reasonrec_core.routing.config import AnyRouterConfig
     from reasonrec_trace.replay import Replay, Side
 
+NBSP, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
 EPILOG = """\b
 Examples:
   reasonrec trace replay runs/movielens                      # the recorded router: nothing changes
@@ -113,7 +114,7 @@ def _show(found: Replay) -> None:
     from rich.table import Table
 
     from reasonrec_core.cli.console import line, out
-    from reasonrec_core.types import format_percent
+    from reasonrec_core.types import format_digits, format_percent
 
     changed = f"{found.changed:,} ({format_percent(found.changed / found.n)}) changed"
     same = changed if found.changed else "all decisions are as recorded"
@@ -123,17 +124,18 @@ def _show(found: Replay) -> None:
     table.add_column("", no_wrap=True)
     for name in ("recorded", "replayed", *(["policy alone"] if found.policy else [])):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("replayed - recorded (95 % interval)", no_wrap=True)
+    table.add_column(f"replayed {MINUS} recorded (95{NBSP}% interval)", no_wrap=True)
     sides = [found.recorded, found.replayed, *([found.policy] if found.policy else [])]
     table.add_row("delegated", *(format_percent(side.share, 1) for side in sides), "")
     for row in found.comparisons:
-        sure = f"{row.difference:+.4f} [{row.low:+.4f}, {row.high:+.4f}], p = {row.p_corrected:.3g}"
+        change, low, high = (_signed(each) for each in (row.difference, row.low, row.high))
+        sure = f"{change} ({low} to {high}), p = {row.p_corrected:.2g}"
         values = [side.quality[row.metric] for side in sides]
-        table.add_row(line(row.metric), *(f"{value:.4f}" for value in values), sure)
+        table.add_row(line(row.metric), *map(format_digits, values), sure)
     for name, label in (("mean", "ms, mean"), ("p50", "ms, median"), ("p95", "ms, 95th percentile")):
         table.add_row(label, *(_time(side, name) for side in sides), _timed(found) if name == "mean" else "")
     if any(side.tokens for side in sides):
-        table.add_row("tokens", *("-" if side.tokens is None else f"{side.tokens:.0f}" for side in sides), "")
+        table.add_row("tokens", *("–" if side.tokens is None else f"{side.tokens:,.0f}" for side in sides), "")
     out.print(table)
     if found.against_policy:
         out.print(f"Compared with the policy alone: {found.against_policy}.")
@@ -141,13 +143,21 @@ def _show(found: Replay) -> None:
         out.print(_goal(found.goal))
 
 
+def _signed(value: float) -> str:
+    from reasonrec_core.types import format_digits
+
+    return f"{'+' if value > 0 else MINUS if value < 0 else ''}{format_digits(abs(value))}"
+
+
 def _time(side: Side, name: str) -> str:
-    return "-" if side.latency is None else f"{1000 * side.latency[name]:.2f}"
+    from reasonrec_core.types import format_digits
+
+    return "–" if side.latency is None else format_digits(1000 * side.latency[name])
 
 
 def _timed(found: Replay) -> str:
     n = found.recorded.latency["n"] if found.recorded.latency else 0
-    return f"over {n:.0f} requests answered one at a time" if n else "nothing was timed"
+    return f"over {n:,.0f} requests answered one at a time" if n else "nothing was timed"
 
 
 def _goal(goal: dict[str, Any]) -> str:
@@ -159,4 +169,4 @@ def _goal(goal: dict[str, Any]) -> str:
     chosen = f"A share of {share} was chosen on validation requests ({valid}; at most {limit} may be lost)"
     if "confirmed" not in goal:
         return f"{chosen}; there are no known targets to confirm it."
-    return f"{chosen}; the test requests {('confirm' if goal['confirmed'] else 'do not confirm')} it."
+    return f"{chosen}; the test requests {'confirm' if goal['confirmed'] else 'do not confirm'} it."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,11 +109,11 @@ def _card(file: TraceFile, record: TraceRecord, title: Callable[[str], str]) -> 
     from reasonrec_core.cli.console import line, out
 
     who = "unknown user" if record.user is None else f"user {record.user}"
-    when = "" if record.time is None else f", time {record.time}"
+    when = "" if record.time is None else f", {_moment(record.time)}"
     out.print(Text(line(f"Request {record.query}: {who}, {record.task}{when}"), "bold"))
     recent = record.history[-RECENT:]
     shown = "; ".join(title(item) for item in recent) or "nothing"
-    out.print(f"History ({record.history_length} items, the newest {len(recent)}): {shown}")
+    out.print(f"History ({record.history_length:,} items, the newest {len(recent)}): {shown}")
     by = f" by {record.delegate}" if record.delegate else ""
     out.print(f"Route: {line(record.route + by)}. {line(record.reason)}.")
     out.print(line(_sure(record)))
@@ -121,7 +122,7 @@ def _card(file: TraceFile, record: TraceRecord, title: Callable[[str], str]) -> 
     targets = set(record.targets)
     out.print(Text("Answer", "bold"), Text("(* = what came next)" if targets else "", "dim"))
     for place, (item, score) in enumerate(zip(record.ranking[:RECENT], record.scores, strict=False), 1):
-        out.print(f"{'*' if item in targets else ' '}{place:3d}  {title(item)}  {score:.4g}")
+        out.print(f"{'*' if item in targets else ' '}{place:3d}  {title(item)}  {score:.3g}")
     if targets:
         out.print(f"What came next: {'; '.join(map(title, record.targets))}")
     for label, answer in record.answers.items():
@@ -129,6 +130,12 @@ def _card(file: TraceFile, record: TraceRecord, title: Callable[[str], str]) -> 
         out.print(f"{line(label)} answered: {first}{_graded(file, record.quality.get(label, {}))}")
     _steps(record, title)
     out.print(line(_price(record)) + "\n", style="dim")
+
+
+def _moment(seconds: int) -> str:
+    """ "1998-04-20 05:07 UTC"; what is no time that people live in, as the number that it is."""
+    dated = 1e8 < seconds < 1e10
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC" if dated else f"time {seconds}"
 
 
 def _sure(record: TraceRecord) -> str:
@@ -155,8 +162,10 @@ def _doubts(record: TraceRecord) -> list[str]:
 
 
 def _graded(file: TraceFile, quality: Mapping[str, float]) -> str:
+    from reasonrec_core.types import format_digits
+
     names = [name for name in (file.header.quality, file.header.hit) if name in quality]
-    return f" ({', '.join(f'{name} {quality[name]:.3f}' for name in names if name)})" if names else ""
+    return f" ({', '.join(f'{name} {format_digits(quality[name])}' for name in names if name)})" if names else ""
 
 
 def _steps(record: TraceRecord, title: Callable[[str], str]) -> None:
@@ -181,7 +190,9 @@ def _steps(record: TraceRecord, title: Callable[[str], str]) -> None:
 
 
 def _price(record: TraceRecord) -> str:
-    taken = "answered in a batch" if record.latency is None else f"{1000 * record.latency:.2f} ms"
-    alone = ", ".join(f"{name} {1000 * seconds:.2f} ms" for name, seconds in record.seconds.items())
-    spent = f", {record.tokens} tokens" if record.tokens else ""
+    from reasonrec_core.types import format_digits
+
+    taken = "answered in a batch" if record.latency is None else f"{format_digits(1000 * record.latency)} ms"
+    alone = ", ".join(f"{name} {format_digits(1000 * seconds)} ms" for name, seconds in record.seconds.items())
+    spent = f", {record.tokens:,} tokens" if record.tokens else ""
     return f"{taken}{f' (alone: {alone})' if alone else ''}{spent}; versions {record.versions or 'unknown'}"

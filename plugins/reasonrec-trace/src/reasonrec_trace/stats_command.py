@@ -41,8 +41,8 @@ def _show(found: dict[str, Any]) -> None:
     from reasonrec_core.cli.console import line, out
 
     hashed = f", {' and '.join(found['hashed'])} hashed" if found["hashed"] else ""
-    head = f"{found['run'] or 'Trace'}: {found['decisions']} decisions, {found['users']} users, {found['task']}{hashed}"
-    out.print(Text(line(head), "bold"))
+    head = f"{found['run'] or 'Trace'}: {found['decisions']:,} decisions, {found['users']:,} users, {found['task']}"
+    out.print(Text(line(head + hashed), "bold"))
     metrics = list(found["all"]["quality"])
     routes = [(f"{r['route']} {r['delegate'] or ''}".strip(), r) for r in found["routes"]]
     _groups("route", [*routes, *([("all", found["all"])] if len(routes) > 1 else [])], metrics)
@@ -50,8 +50,9 @@ def _show(found: dict[str, Any]) -> None:
     _groups("items in the history", quarters, metrics)
     if found["uncertainty"]:
         _uncertainty(found["uncertainty"])
-    for reason in found["reasons"]:
-        out.print(f"{reason['n']:>7}  {line(reason['reason']) or '(no reason)'}")
+    if found["reasons"]:
+        rows = [(f"{each['n']:,}", line(each["reason"]) or "(no reason)") for each in found["reasons"]]
+        out.print(_table(("n", "reason"), rows, right=("n",)))
 
 
 def _groups(what: str, rows: list[tuple[str, dict[str, Any]]], metrics: list[str]) -> None:
@@ -68,9 +69,9 @@ def _groups(what: str, rows: list[tuple[str, dict[str, Any]]], metrics: list[str
                 line(name),
                 f"{row['n']:,}",
                 *(_percent(row[key]) for key in ("share", "delegated", "confidence")),
-                *(_number(row["quality"].get(metric), ".4f") for metric in metrics),
-                *(_number(None if t is None else 1000 * t, ".2f") for t in times),
-                _number(row["tokens"], ".0f"),
+                *(_number(row["quality"].get(metric)) for metric in metrics),
+                *(_number(None if t is None else 1000 * t) for t in times),
+                _number(row["tokens"], ",.0f"),
             ]
         )
     head = [what, *map(line, names)]
@@ -105,12 +106,14 @@ def _fits(table: Table) -> bool:
     return Measurement.get(out, out.options.update(max_width=10_000), table).maximum <= out.width
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] | None = None) -> Table:
+    """A table whose columns ``right`` stand on the right; by default all but the first."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for number, name in enumerate(head):
-        table.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=not number)
+        numeric = name in (head[1:] if right is None else right)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=not number)
     for row in rows:
         table.add_row(*row)
     return table
@@ -120,7 +123,7 @@ def _uncertainty(found: dict[str, dict[str, float | None]]) -> None:
     from reasonrec_core.cli.console import line, out
 
     columns = ("mean", "p10", "p90", "epistemic", "aleatoric")
-    rows = [[line(name), *(_number(v[column], ".3f") for column in columns)] for name, v in found.items()]
+    rows = [[line(name), *(_number(v[column]) for column in columns)] for name, v in found.items()]
     out.print(_table(("uncertainty", *columns), rows))
     out.print()
 
@@ -131,5 +134,7 @@ def _percent(value: float | None) -> str:
     return "–" if value is None else format_percent(value, 1)
 
 
-def _number(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
+def _number(value: float | None, form: str = "") -> str:
+    from reasonrec_core.types import format_digits
+
+    return "–" if value is None else format(value, form) if form else format_digits(value)

@@ -21,14 +21,14 @@ const isNamed = (label, text) => text.split(/[\s:;,()]+/).includes(label);
 /** The chance that the list holds what comes next, in words and as dots. */
 export function Chance({ answer }) {
   const { confidence, cutoff } = answer;
-  const head = html`<h3>Chance that the next item they take is among the first ${cutoff}</h3>`;
+  const head = html`<h3>Chance that their next choice is among the first ${cutoff}</h3>`;
   if (confidence === null) return html`<div class="chance none">${head}<p class="hint">${sayNoChance(answer)}</p></div>`;
   const full = Math.round(confidence * DOTS);
   return html`<div class="chance">
     ${head}
     <p class="big">${capitalise(sayChance(confidence))} <small>${sayPercent(confidence)}</small></p>
     <p class="dots" aria-hidden="true">${Array.from({ length: DOTS }, (_, at) => html`<i class=${at < full ? "full" : ""}></i>`)}</p>
-    <p class="hint">Where this was said of answers to people who were kept for checking, it came true about that often.</p>
+    <p class="hint">On test data, answers with this chance were right about that often.</p>
   </div>`;
 }
 
@@ -37,8 +37,8 @@ export function Notes({ answer }) {
   const notes = answer.notes.filter((note) => !SAID.some((start) => note.startsWith(start)));
   const live = answer.live;
   if (live?.problem) notes.push(`${capitalise(live.problem)}.`);
-  if (live?.events) notes.push(`What they did since counts, too: ${live.events} newer than the log that was learned from.`);
-  if (answer.attempts.length) notes.push(`Asked first, without success: ${answer.attempts.join("; ")}.`);
+  if (live?.events) notes.push(`Includes ${live.events} of their events that are newer than the training data.`);
+  if (answer.attempts.length) notes.push(`Asked first, without a usable answer: ${answer.attempts.join("; ")}.`);
   if (!notes.length) return null;
   return html`<ul class="notes">${notes.map((note) => html`<li key=${note}>${note}</li>`)}</ul>`;
 }
@@ -46,9 +46,9 @@ export function Notes({ answer }) {
 /** No answer is given: why, and where to look all the same. */
 export function Abstained({ answer, run, link }) {
   return html`<section class="panel abstained" aria-labelledby="abstained-head">
-    <h2 id="abstained-head">No list is given</h2>
+    <h2 id="abstained-head">No list is shown</h2>
     <p>${sayWho(answer, run).text}.</p>
-    <p class="hint">A list that is likely wrong is held back. That is this run’s setting, not a fault.</p>
-    <p><a class="button" href=${link}>Show what each model would say</a></p>
+    <p class="hint">Lists that are probably wrong are held back: this run is set up that way, it is not an error.</p>
+    <p><a class="button" href=${link}>See what each model would recommend</a></p>
   </section>`;
 }

@@ -84,7 +84,7 @@ export function Combobox({ name, label, hint, placeholder = "", find, show, choo
         aria-selected=${place === at ? "true" : "false"} onMouseDown=${(event) => event.preventDefault()}
         onClick=${() => take(option.id)}>${show(option)}</li>`)}
     </ul>
-    ${open && !options.length && html`<p class="none">Nothing fits.</p>`}
-    <span class="unseen" role="status">${open ? sayCount(options.length, "proposal") : ""}</span>
+    ${open && !options.length && html`<p class="none">No matches.</p>`}
+    <span class="unseen" role="status">${open ? sayCount(options.length, "suggestion") : ""}</span>
   </div>`;
 }

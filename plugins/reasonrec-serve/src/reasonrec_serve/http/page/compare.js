@@ -15,11 +15,11 @@ export function Compare({ run, request }) {
   const items = useItems([...new Set(lists.flatMap((each) => each.items.map((item) => item.id)))]);
   const votes = (id) => lists.filter((each) => each.items.some((item) => item.id === id)).length;
   return html`<section aria-labelledby="compare-head" aria-busy=${busy ? "true" : "false"}>
-    <h2 class="head" id="compare-head">${request.user === null ? "These items" : html`<span class="id">${request.user}</span>`}, by every model</h2>
-    ${key === null && html`<p class="panel">First choose somebody under <a href=${toFragment("recommend", request)}>Recommend</a>.</p>`}
+    <h2 class="head" id="compare-head">${request.user === null ? "These items" : html`<span class="id">${request.user}</span>`}, by each model</h2>
+    ${key === null && html`<p class="panel">First choose a person under <a href=${toFragment("recommend", request)}>Recommend</a>.</p>`}
     <${ProblemBox} problem=${problem} />
-    ${systems.length > 0 && html`<p class="hint wide">What each model answers by itself. Dots tell how many of the lists hold an item.
-      ${isEdited(request) && " Changes are left out here: only one model has steps to change."}</p>`}
+    ${systems.length > 0 && html`<p class="hint wide">What each model recommends on its own. The dots show how many lists contain an item.
+      ${isEdited(request) && " Your changes do not apply here, as only one model has steps that can be changed."}</p>`}
     <div class="systems">${systems.map((each) => html`<${SystemList} key=${each.system} told=${each} run=${run} items=${items}
       votes=${votes} of=${lists.length} />`)}</div>
   </section>`;

@@ -40,7 +40,7 @@ function Values({ name, condition, set }) {
     const { values } = await ask(`/v1/values?${new URLSearchParams({ field: name, q: words, limit: 20 })}`, { signal });
     return values.map(({ value, items }) => ({ id: value, items })).filter(({ id }) => !chosen.includes(id));
   };
-  return html`<${Combobox} name="value" label=${chosen.length ? "is one of the chosen, or" : "is"} find=${find}
+  return html`<${Combobox} name="value" label=${chosen.length ? "is one of these, or" : "is"} find=${find}
     show=${({ id, items }) => html`<b>${id}</b> <small>${sayCount(items, "item")}</small>`}
     choose=${(id) => set([...chosen, id])} />`;
 }

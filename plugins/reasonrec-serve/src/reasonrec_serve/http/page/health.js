@@ -8,9 +8,9 @@ import { sayCount, sayMilliseconds, sayPercent, sayQuality, sayRole } from "./wo
 const EVERY = 5_000; // milliseconds between looks
 const WAYS = {
   self: "The model that reasons in steps, alone",
-  replace: "A quick model in its place",
-  consult: "The model that reasons in steps, after asking quick ones",
-  abstain: "Nobody: none was sure enough",
+  replace: "A fast model instead",
+  consult: "The model that reasons in steps, after asking fast models",
+  abstain: "No answer: no model was sure enough",
 };
 
 export function Health({ run }) {
@@ -36,7 +36,7 @@ export function Health({ run }) {
         <${Latency} latency=${status.latency} />`}
       ${run && html`<${Systems} run=${run} />`}
     </div>
-    ${status && html`<p class="hint">Looked at ${status.at}; again every 5 seconds. For a program: <a href="/metrics">/metrics</a>.</p>`}
+    ${status && html`<p class="hint">Updated at ${status.at}, every 5 seconds. For programs: <a href="/metrics">/metrics</a>.</p>`}
   </section>`;
 }
 
@@ -51,15 +51,15 @@ function Facts({ head, facts }) {
 function Run({ run }) {
   const day = (text) => (text ? new Date(text).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) : "–");
   const models = run.models === "final"
-    ? "final: they have learned from everything that is known"
-    : "evaluated: those of the test, which have not seen each person’s newest choices";
-  return html`<${Facts} head="What it answers from" facts=${[
+    ? "final: trained on all the data"
+    : "evaluated: those that were tested, which have not seen each person’s newest choices";
+  return html`<${Facts} head="What answers" facts=${[
     ["Run", run.name],
-    ["Made", day(run.fitted)],
+    ["Trained", day(run.fitted)],
     ["Models", models],
-    ["Learned from", `${sayCount(run.dataset.interactions, "choice")} of ${sayCount(run.dataset.users, "person", "people")} among ${sayCount(run.dataset.items, "item")}`],
+    ["Learned from", `${sayCount(run.dataset.interactions, "choice")} by ${sayCount(run.dataset.users, "person", "people")} among ${sayCount(run.dataset.items, "item")}`],
     run.results && ["Tested", `${day(run.results.measured)}; ${run.results.protocol}`],
-    run.results && ["All together", sayQuality(run, "routed") ?? "–"],
+    run.results && ["Whole system", sayQuality(run, "routed") ?? "–"],
     ["Version", run.version],
   ]} />`;
 }
@@ -70,9 +70,9 @@ function Server({ status }) {
   const total = Object.values(requests).reduce((sum, count) => sum + count, 0);
   const kept = store.kind === null ? "not kept" : store.reached ? `kept (${store.kind})` : "the store cannot be reached";
   return html`<${Facts} head="The server" facts=${[
-    ["Processes", `${status.workers}; this one has run for ${sayCount(Math.round(status.worker.seconds / 60), "minute")}`],
+    ["Processes", `${status.workers}; this one has been running for ${sayCount(Math.round(status.worker.seconds / 60), "minute")}`],
     ["Requests", `${total.toLocaleString("en")}, of which ${failed.toLocaleString("en")} failed here`],
-    ["New events", `${kept}; ${sayCount(events.new ?? 0, "came", "came")}`],
+    ["New events", `${kept}; ${`${(events.new ?? 0).toLocaleString("en")} received`}`],
     status.learned_events > 0 && ["Learned since", sayCount(status.learned_events, "event")],
   ]} />`;
 }
@@ -83,7 +83,7 @@ function Latency({ latency }) {
   const rows = Object.entries(latency).filter(([, each]) => each.count);
   return html`<section class="panel wide" aria-labelledby="latency">
     <h3 id="latency">How long requests take</h3>
-    <p class="hint">Half are answered within the first time, 19 of 20 within the second, 99 of 100 within the third.</p>
+    <p class="hint">Half of the requests take at most the first time, 19 of 20 at most the second, 99 of 100 at most the third.</p>
     <div class="scroll" tabindex="0" role="region" aria-label="Times by route"><table>
       <thead><tr><th scope="col">Route</th><th scope="col">Count</th><th scope="col">Half (p50)</th>
         <th scope="col">19 of 20 (p95)</th><th scope="col">99 of 100 (p99)</th></tr></thead>
@@ -100,7 +100,7 @@ function Shares({ head, of, words }) {
   const name = head.toLowerCase().replace(/\W+/g, "-");
   return html`<section class="panel" aria-labelledby=${name}>
     <h3 id=${name}>${head}</h3>
-    ${!total && html`<p class="hint">Nothing was asked yet.</p>`}
+    ${!total && html`<p class="hint">No requests yet.</p>`}
     <ul class="bars">${rows.map(([key, count]) => html`<li key=${key}>
       <span>${words[key] ?? key}</span><span>${count.toLocaleString("en")} (${sayPercent(count / total)})</span>
       <progress aria-hidden="true" max=${total} value=${count}></progress>

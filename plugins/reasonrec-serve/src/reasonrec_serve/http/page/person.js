@@ -12,7 +12,7 @@ const FOUND = 8;
 const findUsers = async (words, signal) =>
   (await ask(`/v1/users?${new URLSearchParams({ q: words, limit: FOUND })}`, { signal })).users;
 const showUser = ({ id, history, isNew }) =>
-  html`<b>${id}</b> <small>${isNew ? "somebody new" : sayCount(history, "item")}</small>`;
+  html`<b>${id}</b> <small>${isNew ? "someone new" : sayCount(history, "item")}</small>`;
 
 /** Chooses whom the list is for. */
 export function ChoosePerson({ request, change, run }) {
@@ -26,7 +26,7 @@ export function ChoosePerson({ request, change, run }) {
     </div>
     ${byItems
       ? html`<${ChooseItems} request=${request} change=${change} />`
-      : html`<${Combobox} name="person" label="Person’s id" hint=${`${people} Type how the id begins.`}
+      : html`<${Combobox} name="person" label="Person’s id" hint=${`${people} Type the start of an id.`}
           find=${findUsers} show=${showUser} choose=${(id) => change(askUser(request, id))}
           addTyped=${(id) => ({ id, isNew: true })} />`}
   </section>`;
@@ -40,7 +40,7 @@ function ChooseItems({ request, change }) {
     change(askHistory(request, text.split(/\r?\n/).map((line) => line.trim()).filter(Boolean)));
   };
   return html`
-    <${Combobox} name="item" label="Add an item" hint="By words of its title, or its id; oldest first."
+    <${Combobox} name="item" label="Add an item" hint="Search by title or id. Add the oldest item first."
       find=${findItems} show=${showItem} choose=${(id) => change(askHistory(request, [...items, id]))} />
     <details class="paste">
       <summary>Paste ids</summary>
@@ -63,13 +63,13 @@ export function History({ entries, request, change, items, lit, editable, name }
   const box = useRef(null);
   useEffect(() => bringIntoView(box.current), [lit]);
   const hint = editable
-    ? "The × lets the list be made as if an item did not count."
-    : "The × takes an item out of the list.";
+    ? "Click × to ignore an item."
+    : "Click × to remove an item.";
   return html`<section class="panel rest" aria-labelledby="history-head" ref=${box}>
     <h2 id="history-head">${name === null ? "These items" : html`What <span class="id">${name}</span> took`}</h2>
     ${entries.length
       ? html`<p class="hint">${sayCount(entries.length, "item")}, newest first. ${hint}</p>`
-      : html`<p class="hint">Nothing that is known.</p>`}
+      : html`<p class="hint">Nothing is known.</p>`}
     <ul class="history">
       ${shown.map((entry) => html`<${Entry} key=${`${entry.id} ${entry.place}`} entry=${entry} request=${request}
         change=${change} info=${items(entry.id)} lit=${lit.has(entry.at)} editable=${editable} />`)}
@@ -96,11 +96,11 @@ function Entry({ entry, request, change, info, lit, editable }) {
   const remove = () => change(setHistory(request, entry.others));
   const act = editable && !unknown ? () => change(toggleIgnored(request, id)) : remove;
   const word = ignored ? "Count again" : editable && !unknown ? "Ignore" : "Remove";
-  const state = unknown ? "not in the catalogue" : ignored ? "does not count" : "";
+  const state = unknown ? "not in the catalogue" : ignored ? "ignored" : "";
   return html`<li class=${`entry ${ignored || unknown ? "off" : ""} ${lit ? "lit" : ""}`}>
     <${Picture} id=${id} title=${title} info=${unknown ? null : info} size=${128} />
     <span class="title">${title}${state && html` <small>${state}</small>`}</span>
-    ${lit && html`<span class="unseen">counts for the step that is chosen</span>`}
+    ${lit && html`<span class="unseen">counts for the selected step</span>`}
     <button type="button" class="icon" aria-pressed=${editable && !unknown ? (ignored ? "true" : "false") : undefined}
       aria-label=${`${word}: ${title}`} title=${word} onClick=${act}>${ignored ? "↺" : "×"}</button>
   </li>`;

@@ -70,7 +70,7 @@ function Answer({ answer, moves, run, past, undo, setLit, lightIds, ...shared })
     <${Strip} items=${answer.items} moves=${moves} info=${items} undo=${undo} />`;
 }
 
-/** What is taken for granted, each with a way out. */
+/** What is assumed, each with a way out. */
 function Assumed({ request, change }) {
   const labels = Object.entries(request.assume);
   if (!labels.length) return null;
@@ -86,20 +86,20 @@ function Welcome({ run, change }) {
   const users = useLoaded("some users", async (signal) => (await ask("/v1/users?limit=6", { signal })).users).value ?? [];
   const items = useLoaded("some items", async (signal) => (await ask("/v1/items?limit=12", { signal })).items).value ?? [];
   return html`<section class="panel welcome" aria-labelledby="welcome-head">
-    <h2 id="welcome-head">What would they take next, and why?</h2>
+    <h2 id="welcome-head">What will they choose next, and why?</h2>
     <ol>
-      <li><b>Choose somebody</b>, or name some items. You get a list, how sure it is, and why it is so.</li>
-      <li><b>Look at the steps.</b> Each shows the items that it rests on.</li>
-      <li><b>Change your mind for them.</b> Ignore an item or take a label for granted, and watch the list move.</li>
+      <li><b>Choose a person</b>, or name a few items. You get a list, the chance that it is right, and the reasons.</li>
+      <li><b>Look at the steps.</b> Each one shows the items it is based on.</li>
+      <li><b>Change the steps.</b> Ignore an item or assume a label, and watch the list change.</li>
     </ol>
-    ${users.length > 0 && html`<h3>Begin with somebody who is known</h3><div class="labels">
+    ${users.length > 0 && html`<h3>Start with a person</h3><div class="labels">
       ${users.map(({ id }) => html`<button type="button" key=${id} class="label" onClick=${() => change(askUser(EMPTY, id))}>${id}</button>`)}
     </div>`}
-    ${items.length > 0 && html`<h3>Or with an item that somebody new likes</h3><ul class="offers">
+    ${items.length > 0 && html`<h3>Or with an item that someone new likes</h3><ul class="offers">
       ${items.map((item) => html`<li key=${item.id}><button type="button" onClick=${() => change(askHistory(EMPTY, [item.id]))}>
         <${Picture} id=${item.id} title=${item.title} info=${item} /> <span>${item.title}</span></button></li>`)}
     </ul>`}
-    ${run && html`<p class="hint">Learned from ${sayCount(run.dataset.interactions, "choice")} of
+    ${run && html`<p class="hint">Learned from ${sayCount(run.dataset.interactions, "choice")} by
       ${` ${sayCount(run.dataset.users, "person", "people")}`} among ${sayCount(run.dataset.items, "item")}.</p>`}
   </section>`;
 }
@@ -121,7 +121,7 @@ function useMoves(loaded, announce) {
   useEffect(() => {
     if (!now) return;
     const { route, items } = now.answer;
-    if (route === "abstain") announce("No list is given.");
+    if (route === "abstain") announce("No list is shown.");
     else announce(moves ? sayMoves(moves, items) : `${items.length} items. First is ${items[0]?.title ?? "none"}.`);
   }, [now]);
   return { answer: now?.answer ?? null, moves, key: shown.current.key };

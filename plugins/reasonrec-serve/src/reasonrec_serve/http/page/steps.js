@@ -1,4 +1,4 @@
-// Why: the steps of the answer, what each rests on, and the labels that can be taken for granted instead.
+// Why: the steps of the answer, what each rests on, and the labels that can be assumed instead.
 import { html, useState } from "./vendor/htm-preact.js";
 import { ask } from "./api.js";
 import { Picture } from "./catalogue.js";
@@ -9,8 +9,8 @@ import { capitalise, joinWords, sayPercent, saySource } from "./words.js";
 
 const PARTS = [
   ["observe", "What it looked at", ""],
-  ["infer", "What they seem to look for", "Choose a label to take it for granted: the list follows."],
-  ["propose", "What each clue suggests", "Each clue proposes an item; the chance that it gives it stands behind."],
+  ["infer", "What they seem to be looking for", "Choose a label to assume it; the list follows."],
+  ["propose", "What each clue suggests", "Each clue proposes an item, with the chance it gives that item."],
   ["weigh", "How much each clue counts", ""],
   ["decide", "The decision", ""],
 ];
@@ -36,7 +36,7 @@ export function Steps({ steps, history, request, change, editable, fields, light
 
 /** Labels that name a group by one of its items are explained. */
 const names = (steps) =>
-  steps.some((step) => step.about?.[1].startsWith("like ")) ? "“like …” stands for items that resemble the one it names." : "";
+  steps.some((step) => step.about?.[1].startsWith("like ")) ? "“like …” means items similar to the one named." : "";
 
 function StepLine({ step, history, request, change, field, light, items }) {
   const places = step.evidence.filter((each) => Number.isInteger(each) && history[each]);
@@ -60,7 +60,7 @@ function StepLine({ step, history, request, change, field, light, items }) {
   </li>`;
 }
 
-/** Labels of a field, each of which can be taken for granted. */
+/** Labels of a field, each of which can be assumed. */
 function Labels({ field, step, request, change }) {
   const assumed = request.assume[field.field];
   const offered = step
@@ -72,7 +72,7 @@ function Labels({ field, step, request, change }) {
     wantFocus(name(label ?? assumed));
     change(assume(request, field.field, label));
   };
-  return html`<div class="labels" role="group" aria-label=${`Take for granted: ${field.field}`}>
+  return html`<div class="labels" role="group" aria-label=${`Assume: ${field.field.replaceAll("_", " ")}`}>
     ${assumed !== undefined && html`<button type="button" class="label" aria-pressed="true" data-focus=${name(assumed)}
       onClick=${() => take(null)}>
       ${assumed} <span aria-hidden="true">×</span></button>`}
@@ -93,11 +93,11 @@ function OtherLabel({ field, take }) {
     find=${find} show=${({ id }) => id} choose=${(id) => { setOpen(false); take(id); }} />`;
 }
 
-/** What can be taken for granted where no steps are shown: somebody else answered. */
+/** What can be assumed where no steps are shown: somebody else answered. */
 export function Assumptions({ fields, request, change }) {
   return html`<section class="steps" aria-labelledby="assume-head">
-    <h2 id="assume-head">Take something for granted</h2>
-    <p class="hint">Then the model that reasons in steps answers, and shows them.</p>
+    <h2 id="assume-head">Make an assumption</h2>
+    <p class="hint">The model that reasons in steps then answers and shows its steps.</p>
     <ul>${fields.map((field) => html`<li key=${field.field} class="step">
       <h3>${capitalise(field.field.replaceAll("_", " "))}</h3>
       <${Labels} field=${field} request=${request} change=${change} />

@@ -4,7 +4,7 @@ import { ActiveFilters, Filters } from "./filters.js";
 import { clearEdits, isEdited, toFragment } from "./request.js";
 
 const SIZES = [5, 10, 20, 50];
-const VARIETIES = [[0, "The best items"], [0.3, "Some variety"], [0.6, "Much variety"]];
+const VARIETIES = [[0, "The best items"], [0.3, "Some variety"], [0.6, "A lot of variety"]];
 
 /** What can be done with the request as a whole. */
 export function Toolbar({ undo, announce, run }) {
@@ -43,7 +43,7 @@ function CopyLink({ announce }) {
     try {
       await navigator.clipboard.writeText(location.href);
       setState("copied");
-      announce("The link is copied.");
+      announce("Link copied.");
     } catch {
       setState("shown"); // an address without https has no clipboard
     }
@@ -68,7 +68,7 @@ function Options({ request, change }) {
       <label>Which <select value=${String(request.diversity)} onChange=${(event) => set({ diversity: Number(event.target.value) })}>
         ${varieties.map(([value, name]) => html`<option key=${value} value=${String(value)} selected=${value === request.diversity}>${name}</option>`)}</select></label>
       <label class="check"><input type="checkbox" checked=${request.seen} onChange=${(event) => set({ seen: event.target.checked })} />
-        Also what they have already</label>
+        Include what they already have</label>
     </div>
   </details>`;
 }

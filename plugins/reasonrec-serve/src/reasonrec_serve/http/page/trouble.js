@@ -11,7 +11,7 @@ export function Trouble() {
   if (trouble.kind === "token") return html`<div class="trouble"><${TokenForm} retry=${retry} /></div>`;
   const said = trouble.kind === "busy"
     ? `${capitalise(trouble.message)}. Trying again in ${sayCount(trouble.retry, "second")}.`
-    : "The server does not answer. Trying again every 2 seconds; nothing that you chose is lost.";
+    : "The server is not responding. Trying again every 2 seconds; your choices are kept.";
   return html`<div class="trouble" role="alert">
     <p class="banner">${said} <button type="button" onClick=${retry}>Try now</button></p>
   </div>`;
@@ -25,8 +25,8 @@ function TokenForm({ retry }) {
     retry();
   };
   return html`<form class="panel token" onSubmit=${submit} aria-labelledby="token-head">
-    <h2 id="token-head">This server asks for a token</h2>
-    <p role="alert">${hasToken() ? "The token that was given is not the right one." : "Whoever runs the server has it: it is in the file of --token-file."}</p>
+    <h2 id="token-head">This server needs a token</h2>
+    <p role="alert">${hasToken() ? "That token is not correct." : "Ask whoever runs the server: it is in the file given by --token-file."}</p>
     <label for="token">Token</label>
     <input id="token" type="password" autocomplete="off" required value=${text} onInput=${(event) => setText(event.target.value)} />
     <p class="hint">Kept until this tab is closed, and sent to this server only.</p>

@@ -50,7 +50,7 @@ export function sayCondition(name, condition) {
 /** Who answered, and why. `name` stands in bold before `text`. */
 export function sayWho(answer, run) {
   if (answer.route === "abstain") return { name: "", text: capitalise(withoutPolicyWord(answer.reason, run)) };
-  if (answer.edited) return { name: answer.by, text: "answers, from the steps as you changed them" };
+  if (answer.edited) return { name: answer.by, text: "answers, using the steps as you changed them" };
   const [whole, why] = /^[^:;]* answers: (.*)$/s.exec(answer.reason) ?? [];
   const text = whole ? `answers: ${why}` : `answers. ${capitalise(answer.reason)}`;
   return { name: answer.by, text: withoutPolicyWord(text, run) };
@@ -63,8 +63,8 @@ function withoutPolicyWord(text, run) {
 
 /** What a system is, for somebody who sees its name for the first time. */
 export function sayRole(system, run) {
-  if (system.policy) return "The model that reasons in steps, which can be looked at and changed.";
-  return run.policy ? `A quick model, which answers instead of ${run.policy} where that is as good.` : "A quick model.";
+  if (system.policy) return "The model that reasons in steps, which you can inspect and change.";
+  return run.policy ? `A fast model that answers instead of ${run.policy} where it is just as good.` : "A fast model.";
 }
 
 /** How often a system was right when the run was tested; null where it was not tested. */
@@ -72,7 +72,7 @@ export function sayQuality(run, label) {
   const name = `HR@${run.cutoff}`;
   const found = run.results?.systems?.[label]?.[name];
   if (!found) return null;
-  return `In the test its first ${run.cutoff} held the next item for ${Math.round(100 * found.value)} of 100 people.`;
+  return `In the test, the next choice was among its first ${run.cutoff} for ${Math.round(100 * found.value)} of 100 people.`;
 }
 
 /** Why the chance is not stated. */
@@ -91,5 +91,5 @@ export function sayMoves(moves, items) {
   if (up) said.push(`${up} moved up`);
   if (down) said.push(`${down} moved down`);
   const first = items.length ? ` First is ${items[0].title}.` : "";
-  return `${said.length ? `The list changed: ${joinWords(said)}.` : "The list is as before."}${first}`;
+  return `${said.length ? `The list changed: ${joinWords(said)}.` : "The list has not changed."}${first}`;
 }
