@@ -48,6 +48,7 @@ class Registry:
         self._components = {(item.kind, item.spec.name): item for item in found.components}
         self._qualified = {(item.kind, item.qualified): item for item in (*found.components, *found.rivals)}
         self._loaded: dict[tuple[str, str], Any] = {}
+        self._guards: dict[tuple[str, str, str], guard] = {}
 
     @classmethod
     def discover(cls) -> Registry:
@@ -151,8 +152,11 @@ class Registry:
 
     def guard(self, kind: Kind | str, name: str, method: str) -> guard:
         """Turn whatever a component raises into a `PluginError` that names it, its owner and the method."""
-        found = self.spec(kind, name)
-        return guard(found.kind, name, method, owner=f"{found.distribution} {found.version}")
+        key = kind, name, method
+        if key not in self._guards:  # a request enters several
+            found = self.spec(kind, name)
+            self._guards[key] = guard(found.kind, name, method, owner=f"{found.distribution} {found.version}")
+        return self._guards[key]
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT)

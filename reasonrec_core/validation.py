@@ -30,7 +30,7 @@ def check_array(value: Any, shape: tuple[int, ...], dtype: npt.DTypeLike, what: 
 
 def check_unit(values: npt.NDArray[Any], what: str) -> None:
     """Refuse values outside [0, 1], NaN included."""
-    if values.size and not 0 <= values.min() <= values.max() <= 1:
+    if values.size and not 0 <= values.item(values.argmin()) <= values.item(values.argmax()) <= 1:
         raise PluginError(f"{what}: not all in [0, 1]")
 
 

@@ -32,7 +32,7 @@ class HorizonConfig(Settings):
     """The evidence horizon: how little is known about a user."""
 
     kind: Literal["quantile", "paper", "log", "cap"] = Field("quantile", description="How it is normalised.")
-    cap: int = Field(50, ge=1, description="History length that counts as full evidence (kind = cap).")
+    cap: int = Field(50, ge=1, le=10**6, description="History length that counts as full evidence (kind = cap).")
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,13 @@ class EvidenceHorizonScale:
 
     def of_lengths(self, lengths: Int64) -> Float32:
         """float32[B] for int64[B] history lengths."""
-        known = self._known(np.asarray(lengths, dtype=np.int64))
-        return np.clip(1.0 - known, 0.0, 1.0).astype(np.float32)
+        return self._table.take(lengths, mode="clip")
+
+    @cached_property
+    def _table(self) -> Float32:
+        """float32[N]: of every length, the last one of all that are longer; a request looks it up."""
+        most = self.config.cap if self.config.kind == "cap" else int(self.lengths[-1]) + 1
+        return np.clip(1.0 - self._known(np.arange(most + 1)), 0.0, 1.0).astype(np.float32)
 
     def _known(self, lengths: Int64) -> Float64:
         longest = int(self.lengths[-1])

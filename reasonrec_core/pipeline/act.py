@@ -159,6 +159,8 @@ class _Routing:
     def _consult(self) -> Bool:
         """The policy decides again where delegates are to be consulted; bool[B] where that came about."""
         made = np.zeros(len(self.batch), np.bool_)
+        if not self.router.state.consults:
+            return made
         at = np.flatnonzero(self.router.consults(self.found, self.handed.who != "")[self.thinking])
         if not len(at):
             return made

@@ -22,13 +22,12 @@ from reasonrec_core.routing.decision import threshold_for_share as threshold_for
 from reasonrec_core.routing.logistic import FOLDS as FOLDS
 from reasonrec_core.routing.logistic import ArrayModel as ArrayModel
 from reasonrec_core.routing.logistic import FloatArray as FloatArray
-from reasonrec_core.routing.logistic import LinearSpline as LinearSpline
 from reasonrec_core.routing.logistic import Logistic as Logistic
-from reasonrec_core.routing.logistic import SplineBasis as SplineBasis
+from reasonrec_core.routing.logistic import SplineSum as SplineSum
 from reasonrec_core.routing.logistic import cross_fit as cross_fit
+from reasonrec_core.routing.logistic import design_matrix as design_matrix
 from reasonrec_core.routing.logistic import place_knots as place_knots
 from reasonrec_core.routing.logistic import standardise as standardise
-from reasonrec_core.routing.logistic import with_products as with_products
 from reasonrec_core.routing.router import Router as Router
 from reasonrec_core.routing.router_registry import list_features as list_features
 from reasonrec_core.routing.router_registry import make_router as make_router
@@ -36,6 +35,7 @@ from reasonrec_core.routing.router_registry import read_router as read_router
 from reasonrec_core.routing.signals import FEATURE as FEATURE
 from reasonrec_core.routing.signals import AnswerFeatures as AnswerFeatures
 from reasonrec_core.routing.signals import Signals as Signals
+from reasonrec_core.routing.signals import read_columns as read_columns
 from reasonrec_core.routing.signals import signal as signal
 from reasonrec_core.routing.signals import signal_matrix as signal_matrix
 from reasonrec_core.routing.signals import single as single

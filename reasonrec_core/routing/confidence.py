@@ -18,7 +18,7 @@ from reasonrec_core.routing.calibration_data import CalibrationData
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.decision import Names, Threshold, threshold_for_risk, threshold_for_share
 from reasonrec_core.routing.logistic import FOLDS, MIN_PER_CLASS, Logistic, cross_fit
-from reasonrec_core.routing.signals import Signals, signal, signal_matrix, take_signals
+from reasonrec_core.routing.signals import Signals, read_columns, signal, signal_matrix, take_signals
 from reasonrec_core.types import Bool, Float32, Float64, Int64, Route
 
 
@@ -65,24 +65,18 @@ def fit_confidence(config: RouterConfig, data: CalibrationData, system: str) -> 
 def predict_confidence(models: tuple[Logistic, ...], signals: Signals) -> Float32:
     """float32[B] by the first model all of whose signals are there."""
     for model in models:
-        if set(model.names) <= set(signals):
-            return model(signal_matrix(signals, model.names)).astype(np.float32)
+        if signals.keys() >= set(model.names):
+            return model.predict(read_columns(signals, model.names)).astype(np.float32)
     raise PluginError(f"confidence needs the estimators {', '.join(models[-1].names)}")
 
 
 def raw_confidence(
     config: RouterConfig, models: Mapping[str, tuple[Logistic, ...]], signals: Signals, who: Names
 ) -> Float32:
-    """float32[B]: confidence in the answers of ``who``, NaN where there is no model of it.
+    """float32[B]: confidence in the answers of str[B] ``who`` ("" for the policy), NaN where there is no model of it.
 
     A delegate that answers before the policy has thought is judged by the signals that are there by then; signals
-    that came later may be NaN in those rows.
-
-    Args:
-        config: of the router.
-        models: by system, the policy's under "".
-        signals: of B queries.
-        who: str[B] the delegate that answers, "" for the policy.
+    that came later may be NaN in those rows. ``models`` are by system, the policy's under "".
     """
     made, every = np.full(len(who), np.nan, np.float32), sorted(set(who))
     for system in every:
@@ -97,12 +91,11 @@ def raw_confidence(
 
 def recalibrate(raw: Float32, maps: Mapping[str, Recalibration], route: Names, who: Names) -> Float32:
     """float32[B]: raw confidence as it is stated, by the map of the way that each query goes; NaN stays."""
-    made = raw.copy()
-    if maps:
-        ways, known = ways_of(route, who), ~np.isnan(raw)
-        for name, recalibration in maps.items():
-            if (rows := (ways == name) & known).any():
-                made[rows] = recalibration(raw[rows]).astype(np.float32)
+    made, known = raw.copy(), ~np.isnan(raw)
+    for to, by in set(zip(route.tolist(), who.tolist(), strict=True)) if maps else ():
+        rows = (route == to) & (who == by) & known
+        if (recalibration := maps.get(way(by) if by else to)) is not None:
+            made[rows] = recalibration(raw[rows])
     return made
 
 
@@ -164,11 +157,7 @@ def fit_confidence_calibration(
 def cross_fit_confidence(config: RouterConfig, data: CalibrationData, system: str, seen: Signals) -> Float64:
     """float64[B]: raw confidence in a system's answers, each from a regression that was fitted to other folds.
 
-    Args:
-        config: of the router.
-        data: validation queries.
-        system: the policy or a delegate.
-        seen: the signals that there are when it answers.
+    ``seen`` are the signals that there are when the system, the policy or a delegate, answers.
     """
     size = len(data)
     fold = np.random.default_rng(config.seed).permutation(size) % min(FOLDS, size)

@@ -39,8 +39,10 @@ class Threshold(ArrayModel):
 
     def __call__(self, values: Float64, keys: Int64 | None = None) -> Bool:
         """bool[B] for float64[B]."""
+        if len(values) == 1 and (value := values.item()) != self.level:
+            return np.array([value > self.level])
         above, at = values > self.level, values == self.level
-        if not at.any():  # nearly always: a single request needs no hash
+        if not np.count_nonzero(at):  # nearly always: a single request needs no hash
             return np.asarray(above, np.bool_)
         picked = np.full(len(values), self.part >= 0.5) if keys is None else _uniform(keys, self.seed) < self.part
         return np.asarray(above | (at & picked), dtype=np.bool_)
@@ -99,9 +101,8 @@ class Assignment:
 
     Attributes:
         order: float64[B] what the threshold is on; the larger, the sooner a delegate answers.
-        best: str[B] the delegate that answers if one does.
+        first: intp[B] the number of the delegate that answers if one does.
         replaced: bool[B] where it does.
-        gain: float32[B] its score.
         scores: float64[B, D] of each delegate, the larger the better; in the order of ``delegates``.
         delegates: whom queries may go to.
         others: further delegates for when those fail, the best first.
@@ -109,9 +110,8 @@ class Assignment:
     """
 
     order: Float64
-    best: Names
+    first: Rows
     replaced: Bool
-    gain: Float32
     scores: Float64
     delegates: tuple[str, ...]
     others: tuple[str, ...]
@@ -119,6 +119,16 @@ class Assignment:
 
     def __len__(self) -> int:
         return len(self.order)
+
+    @cached_property
+    def best(self) -> Names:
+        """str[B]: the delegate that answers if one does."""
+        return np.array(self.delegates, object)[self.first]
+
+    @cached_property
+    def gain(self) -> Float32:
+        """float32[B]: its score."""
+        return self.scores[np.arange(len(self)), self.first].astype(np.float32)
 
     @cached_property
     def risk(self) -> Float32:
@@ -134,7 +144,7 @@ class Assignment:
         """Some of the queries."""
         if len(rows) == len(self.order):
             return self
-        flat = (self.order[rows], self.best[rows], self.replaced[rows], self.gain[rows], self.scores[rows])
+        flat = (self.order[rows], self.first[rows], self.replaced[rows], self.scores[rows])
         return Assignment(*flat, self.delegates, self.others, lambda: self.risk[rows])
 
     def fallbacks(self, row: int) -> tuple[str, ...]:
@@ -174,8 +184,7 @@ class Decisions:
     Attributes:
         route: str[B] values of `Route`.
         who: str[B] the delegate that answers alone, "" where none does.
-        risk: float32[B] P(the policy's answer is worse than that of the delegate that would answer).
-        gain: float32[B] what a share is ordered by.
+        assigned: whom they were to go to; None where no router decides.
         confidence: float32[B] P(the target is among the ten best of the answer), as it is stated; of the answer that
             is not given where the route is "abstain". NaN where a delegate answers in another's place, and where the
             router was fitted without hits.
@@ -184,13 +193,22 @@ class Decisions:
 
     route: Names
     who: Names
-    risk: Float32
-    gain: Float32
+    assigned: Assignment | None
     confidence: Float32
     reason: Reasons
 
     def __len__(self) -> int:
         return len(self.route)
+
+    @property
+    def risk(self) -> Float32:
+        """float32[B]: P(the policy's answer is worse than that of the delegate that would answer)."""
+        return np.full(len(self), np.nan, np.float32) if self.assigned is None else self.assigned.risk
+
+    @property
+    def gain(self) -> Float32:
+        """float32[B]: what a share is ordered by."""
+        return np.full(len(self), np.nan, np.float32) if self.assigned is None else self.assigned.gain
 
     @property
     def replaced(self) -> Bool:
@@ -212,4 +230,4 @@ def undecided(size: int, delegate: str, reason: str) -> Decisions:
     """Of B requests that no router decides: this delegate answers all, or the policy where it is empty."""
     route, unknown = Route.REPLACE if delegate else Route.SELF, np.full(size, np.nan, np.float32)
     ways, who = np.full(size, str(route), object), np.full(size, delegate, object)
-    return Decisions(ways, who, unknown, unknown, unknown, Reasons(size, lambda rows: [reason] * len(rows)))
+    return Decisions(ways, who, None, unknown, Reasons(size, lambda rows: [reason] * len(rows)))

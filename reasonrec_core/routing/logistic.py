@@ -12,14 +12,15 @@ scikit-learn is imported where something is fitted: answering a request needs no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import cache, cached_property
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from itertools import combinations
 from typing import Annotated, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from scipy.special import expit
 
 from reasonrec_core.evaluate.calibration import reliability
 from reasonrec_core.types import Bool, Float64, Int64
@@ -76,27 +77,13 @@ def unit_folds(units: Int64, seed: int, folds: int = FOLDS) -> list[tuple[Bool, 
     return [(~mask, mask) for mask in masks if mask.any()]
 
 
-class SplineBasis:
-    """Linear splines: float64[B, F] signals into float64[B, F + hinges], each followed by its ``max(x - knot, 0)``.
-
-    The layout is worked out once: a single request pays for three array operations, not for one per knot.
-
-    Args:
-        knots: per signal, where its hinges sit.
-    """
-
-    def __init__(self, knots: Knots) -> None:
-        lengths = [1 + len(at) for at in knots]
-        self._source = np.repeat(np.arange(len(knots)), lengths)
-        self._shift = np.array([knot for at in knots for knot in (0.0, *at)])
-        self._least = np.array([least for at in knots for least in (-np.inf, *(0.0 for _ in at))])
-
-    def __call__(self, signals: Float64) -> Float64:
-        """The columns."""
-        made = signals.take(self._source, axis=1)  # row-contiguous, so that sums do not depend on the batch
-        made -= self._shift
-        np.maximum(made, self._least, out=made)
-        return made
+def design_matrix(signals: Float64, knots: Knots, *, products: bool = True) -> Float64:
+    """float64[B, F]: each signal and its hinges ``max(x - knot, 0)``, then the product of each pair of signals."""
+    columns, made = list(signals.T), list[Float64]()
+    for column, at in zip(columns, knots, strict=True):
+        made += [column, *(np.maximum(column - knot, 0.0) for knot in at)]
+    made += [one * other for one, other in combinations(columns, 2)] if products else []
+    return np.stack(made, axis=1)
 
 
 def place_knots(signals: Float64) -> Knots:
@@ -104,41 +91,27 @@ def place_knots(signals: Float64) -> Knots:
     return tuple(tuple(float(q) for q in np.unique(np.quantile(column, QUANTILES))) for column in signals.T)
 
 
-class LinearSpline(ArrayModel):
-    """A linear function of signals and their hinges.
+class SplineSum:
+    """A weighted sum of the columns of `design_matrix`, term by term: it rounds alike for one query and among many."""
 
-    Attributes:
-        knots: per signal, where its hinges sit.
-        mean, scale: of the design columns.
-        weights: of the standardised design columns.
-        bias: at the mean.
-    """
+    def __init__(self, knots: Knots, weights: Float64, bias: float) -> None:
+        of, self._bias = iter(weights.tolist()), bias
+        columns = [(column, next(of), [(knot, next(of)) for knot in at]) for column, at in enumerate(knots)]
+        self._lines = [(column, weight) for column, weight, _ in columns]
+        self._hinges = [(column, *hinge) for column, _, hinges in columns for hinge in hinges]
+        self._products = [(*pair, weight) for pair, weight in zip(combinations(range(len(knots)), 2), of, strict=False)]
 
-    knots: Knots
-    mean: FloatArray
-    scale: FloatArray
-    weights: FloatArray
-    bias: float
-
-    def linear(self, signals: Float64) -> Float64:
-        """float64[B] for float64[B, F]."""
-        # A sum of products per row, not a matrix product: BLAS rounds differently for different batch sizes.
-        weights, bias = self._folded
-        return np.asarray((self.design(signals) * weights).sum(axis=1) + bias)
-
-    def design(self, signals: Float64) -> Float64:
-        """The columns."""
-        return self._basis(signals)
-
-    @cached_property
-    def _basis(self) -> SplineBasis:
-        return SplineBasis(self.knots)
-
-    @cached_property
-    def _folded(self) -> tuple[Float64, float]:
-        """Weights and bias of the design as it is: a request does not pay for standardising it."""
-        weights = self.weights / self.scale
-        return weights, self.bias - float((weights * self.mean).sum())
+    def __call__(self, columns: Sequence[Any]) -> Any:
+        """float64[B] for float64[B] of each signal; a number for numbers, which for one query are many times faster."""
+        larger = max if isinstance(columns[0], float) else np.maximum
+        made: Any = self._bias
+        for column, weight in self._lines:
+            made = made + columns[column] * weight
+        for column, knot, weight in self._hinges:
+            made = made + larger(columns[column] - knot, 0.0) * weight
+        for one, other, weight in self._products:
+            made = made + columns[one] * columns[other] * weight
+        return made
 
 
 def standardise(design: Float64) -> tuple[Float64, Float64, Float64]:
@@ -148,15 +121,24 @@ def standardise(design: Float64) -> tuple[Float64, Float64, Float64]:
     return (design - mean) / scale, mean, scale
 
 
-class Logistic(LinearSpline):
-    """``P(event | signals)`` as numbers; its design has the product of each pair of signals, too.
+class Logistic(ArrayModel):
+    """``P(event | signals)`` as numbers: linear in signals, their hinges and the product of each pair.
 
     Attributes:
+        knots: per signal, where its hinges sit.
+        mean, scale: of the design columns.
+        weights: of the standardised design columns.
+        bias: at the mean.
         names: the signals, in the order of the columns.
         report: cross-fitted quality: ``events`` (base rate), ``cases``, and where both outcomes occur often enough
             ``auc``, ``brier``, ``log_loss``, ``ece`` (15 equal-width bins).
     """
 
+    knots: Knots
+    mean: FloatArray
+    scale: FloatArray
+    weights: FloatArray
+    bias: float
     names: tuple[str, ...]
     report: dict[str, float]
 
@@ -164,7 +146,7 @@ class Logistic(LinearSpline):
     def fit(cls, names: tuple[str, ...], signals: Float64, event: Bool, seed: int) -> Self:
         """Fit to float64[B, len(names)] signals and bool[B] events; a constant where one outcome is too rare."""
         knots = place_knots(signals)
-        design = with_products(signals, SplineBasis(knots)(signals))
+        design = design_matrix(signals, knots)
         standard, mean, scale = standardise(design)
         parts: dict[str, Any] = {"names": names, "knots": knots, "mean": mean, "scale": scale}
         report = {"cases": float(len(event)), "events": float(event.mean())}
@@ -178,31 +160,21 @@ class Logistic(LinearSpline):
 
     def __call__(self, signals: Float64) -> Float64:
         """float64[B] probabilities for float64[B, len(names)] signals."""
-        return sigmoid(self.linear(signals))
+        return self.predict(list(signals.T))
 
-    def design(self, signals: Float64) -> Float64:
-        """The columns."""
-        return with_products(signals, self._basis(signals))
+    def predict(self, columns: Sequence[Any]) -> Float64:
+        """The same for what `read_columns` gives."""
+        return sigmoid(np.atleast_1d(self._sum(columns)))
 
-
-def with_products(signals: Float64, columns: Float64) -> Float64:
-    """``columns``, and after them the product of each pair of signals."""
-    if signals.shape[1] < 2:
-        return columns
-    first, second = _pairs(signals.shape[1])
-    return np.concatenate([columns, signals.take(first, axis=1) * signals.take(second, axis=1)], axis=1)
-
-
-@cache
-def _pairs(columns: int) -> npt.NDArray[np.intp]:
-    """intp[2, pairs]: every two of so many columns; worked out once, not by every request."""
-    return np.array(list(combinations(range(columns), 2)), np.intp).T
+    @cached_property
+    def _sum(self) -> SplineSum:
+        """Of the design as it is: a request does not pay for standardising it."""
+        weights = self.weights / self.scale
+        return SplineSum(self.knots, weights, self.bias - float((weights * self.mean).sum()))
 
 
 def sigmoid(odds: Float64) -> Float64:
     """``1 / (1 + exp(-x))``."""
-    from scipy.special import expit
-
     return np.asarray(expit(odds))
 
 

@@ -44,6 +44,7 @@ from reasonrec_core.types import Bool, Float32, Float64, Int64, Route, format_pe
 
 C = TypeVar("C", bound=RouterConfig)
 
+ROUTES = np.array([str(Route.SELF), str(Route.REPLACE)], object)
 FORMAT = 3
 """Of what `Router.to_dict` gives; `read_router` reads no other."""
 
@@ -141,18 +142,17 @@ class Router(Configured[C]):
 
     def assign(self, signals: Signals, keys: Int64 | None = None) -> Assignment:
         """Whom B queries are to go to, worked out once from what is known before anybody answers for good."""
-        shape = count_queries(signals), len(self.delegates)
-        scores = np.full(shape, np.nan) if self.config.idle else self.score(signals)
+        idle = self.config.idle
+        scores = np.full((count_queries(signals), len(self.delegates)), np.nan) if idle else self.score(signals)
         return self.assign_scores(signals, scores, scores.argmax(axis=1), keys)
 
-    def assign_scores(self, signals: Signals, scores: Float64, best: Rows, keys: Int64 | None) -> Assignment:
+    def assign_scores(self, signals: Signals, scores: Float64, first: Rows, keys: Int64 | None) -> Assignment:
         """The same from float64[B, D] scores and intp[B] which delegate would answer."""
-        state, names = self.state, np.array(self.state.delegates, object)
-        gain = scores[:, 0] if len(names) == 1 else scores[np.arange(len(scores)), best]
+        state = self.state
+        gain = scores[:, 0] if scores.shape[1] == 1 else scores[np.arange(len(scores)), first]
         risk = partial(probability, state.worse, signals, gain)
         order = gain if state.by_score else single(risk())
-        flat = order, names[best], state.threshold(order, keys), gain.astype(np.float32), scores
-        return Assignment(*flat, state.delegates, state.others, risk)
+        return Assignment(order, first, state.threshold(order, keys), scores, state.delegates, state.others, risk)
 
     def decide(
         self,
@@ -179,18 +179,18 @@ class Router(Configured[C]):
         """
         known = assigned or self.assign(signals, keys)
         who = (known.who if answered is None else answered).copy()
-        advised = self.consults(signals, who != "") & (True if consulted is None else consulted)
-        route = np.where(who != "", str(Route.REPLACE), str(Route.SELF)).astype(object)
+        handed = who != ""
+        advised = self.consults(signals, handed) & (True if consulted is None else consulted)
+        route = ROUTES.take(handed)
         route[advised] = str(Route.CONSULT)
         sure = self.state_confidence(signals, route, who)
-        withheld = hold_back(self.state.abstention, sure, keys)
-        names = np.where(who != "", who, "the policy").astype(object)
+        withheld, gives = hold_back(self.state.abstention, sure, keys), who.copy()
         route[withheld], who[withheld] = str(Route.ABSTAIN), ""
 
         def explain(rows: Rows) -> list[str]:
             part = signals if len(rows) == len(route) else take_signals(signals, rows)
             why = [NOTHING] * len(rows) if self.config.idle else self.explain(part, known.take(rows))
-            words = [f"{name} answers: {each}" for name, each in zip(names[rows], why, strict=True)]
+            words = [f"{name or 'the policy'} answers: {each}" for name, each in zip(gives[rows], why, strict=True)]
             for at, row in enumerate(rows):
                 if advised[row]:
                     cold = f"{HORIZON} {signal(part, HORIZON).total[at]:.2f} > {self.config.consult:.2f}"
@@ -201,7 +201,7 @@ class Router(Configured[C]):
                     words[at] = f"no answer is given: {needed}; otherwise {words[at]}"
             return words
 
-        return Decisions(route, who, known.risk, known.gain, sure, Reasons(len(route), explain))
+        return Decisions(route, who, known, sure, Reasons(len(route), explain))
 
     def consults(self, signals: Signals, replaced: Bool) -> Bool:
         """bool[B]: where delegates are consulted, of those queries that are not ``replaced``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -69,17 +70,26 @@ def signal(signals: Signals, name: str) -> Uncertainty:
 
 def signal_matrix(signals: Signals, names: Sequence[str], size: int | None = None) -> Float64:
     """float64[B, len(names)], checked."""
-    size = len(signal(signals, names[0]).total) if size is None else size
-    made = np.empty((size, len(names)))
-    for column, name in enumerate(names):
-        total = signal(signals, name).total
-        if total.shape != (size,):
-            raise PluginError(f"uncertainty {name!r} has shape {total.shape}, expected ({size},)")
-        made[:, column] = total
-    if not isfinite(made.sum()):
+    columns = [signal(signals, name).total for name in names]
+    size = len(columns[0]) if size is None else size
+    for name, column in zip(names, columns, strict=True):
+        if column.shape != (size,):
+            raise PluginError(f"uncertainty {name!r} has shape {column.shape}, expected ({size},)")
+    made = np.array(columns, np.float64).T
+    if not isfinite(np.add.reduce(made, None)):
         name = names[int(np.flatnonzero(~np.isfinite(made).all(axis=0))[0])]
         raise PluginError(f"uncertainty {name!r} is not finite everywhere")
     return made
+
+
+def read_columns(signals: Signals, names: Sequence[str]) -> list[Any]:
+    """The columns of `signal_matrix`, as numbers where there is one query."""
+    columns = [signal(signals, name).total for name in names]
+    if columns[0].size == 1:
+        values = [column.item() for column in columns]
+        if isfinite(sum(values)):
+            return values
+    return list(signal_matrix(signals, names).T)
 
 
 def take_signals(signals: Signals, rows: npt.NDArray[np.intp] | Bool) -> dict[str, Uncertainty]:

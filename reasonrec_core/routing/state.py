@@ -15,7 +15,7 @@ from reasonrec_core.routing.calibration_data import CalibrationData
 from reasonrec_core.routing.config import RouterConfig
 from reasonrec_core.routing.decision import Rows, Threshold, threshold_for_risk, threshold_for_share
 from reasonrec_core.routing.logistic import ArrayModel, Logistic
-from reasonrec_core.routing.signals import Signals, signal, signal_matrix, single
+from reasonrec_core.routing.signals import Signals, read_columns, signal, single
 from reasonrec_core.types import Float64
 
 GAIN = ("gain",)
@@ -153,4 +153,4 @@ def place_threshold(config: RouterConfig, order: Float64) -> Threshold:
 
 def probability(model: Logistic, signals: Signals, gain: Float64) -> Float64:
     """float64[B]: of ``worse`` or ``better``, from float64[B] scores or from signals."""
-    return model(gain[:, None] if model.names == GAIN else signal_matrix(signals, model.names))
+    return model.predict([gain] if model.names == GAIN else read_columns(signals, model.names))

@@ -24,7 +24,7 @@ from reasonrec_core.routing import (
     RouterState,
     Signals,
     place_threshold,
-    signal_matrix,
+    read_columns,
     single,
     take_signals,
     usable_estimators,
@@ -77,7 +77,7 @@ class CascadeRouter(GainRouter[CascadeConfig]):
         made = np.full(len(known), -np.inf)
         if set(names) <= set(signals) and known.any():
             at = {name: signals[name] for name in names}
-            made[known] = single(model(signal_matrix(at if known.all() else take_signals(at, known), names))[:, 0])
+            made[known] = single(model(read_columns(at if known.all() else take_signals(at, known), names))[:, 0])
         return made
 
     def build_state(self, data: CalibrationData, learned: LearnedScores) -> Any:

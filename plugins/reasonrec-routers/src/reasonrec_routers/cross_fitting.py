@@ -91,7 +91,7 @@ def cross_fit_gains(
 
         def fit(rest: Any, form: str = form, wanted: Float64 = wanted) -> Any:
             model = GainModel.fit(form, at[rest], wanted[rest])
-            return lambda rows: model(at[rows])
+            return lambda rows: model(list(at[rows].T))
 
         found[form + kind] = cross_fit(folds, len(at), fit)
     areas = {each: area(crossed, gains) for each, crossed in found.items()}

@@ -28,7 +28,7 @@ from reasonrec_core.routing import (
     RouterState,
     Signals,
     probability,
-    signal_matrix,
+    read_columns,
     single,
     usable_estimators,
 )
@@ -73,9 +73,11 @@ class GainRouter(Router[C]):
 
     def score(self, signals: Signals) -> Float64:
         """float64[B, D]: expected quality of each delegate's answer minus the policy's."""
-        pairs = zip(self.state.models, self.state.columns, strict=True)
-        parts = [model(signal_matrix(signals, names)) for model, names in pairs]
-        return single(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
+        state = self.state
+        if len(state.models) == 1:
+            return single(state.models[0](read_columns(signals, state.columns[0])))
+        pairs = zip(state.models, state.columns, strict=True)
+        return single(np.concatenate([model(read_columns(signals, names)) for model, names in pairs], axis=1))
 
     def explain(self, signals: Signals, assigned: Assignment) -> list[str]:
         """What the answer is worth, how often it is as good, and what that is known from."""

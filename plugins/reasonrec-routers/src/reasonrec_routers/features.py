@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from math import log1p
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +22,15 @@ TOP = 10
 """Overlap and popularity are those of the ten best."""
 _REQUEST = ("length", "popularity", "last-popularity")
 _REQUEST_NAMES = tuple(f"{FEATURE}{part}" for part in _REQUEST)
+FIRST = np.zeros(1, np.intp)
 _ANSWER = ("margin", "entropy", "total", "popularity")
 
 
 class LearnedFeatures(AnswerFeatures):
     """`answer_features`, and as what the policy says of delegates what their answers are expected to gain."""
+
+    def __init__(self) -> None:
+        self._logarithms = np.zeros(0, np.int64), np.zeros(1)
 
     def names(self, delegates: Sequence[str]) -> tuple[str, ...]:
         """See `feature_names`."""
@@ -34,8 +39,12 @@ class LearnedFeatures(AnswerFeatures):
     def read(
         self, history: History, popularity: Int64, answers: Mapping[str, Ranking], *, request: bool = True
     ) -> dict[str, Uncertainty]:
-        """See `answer_features`."""
-        return answer_features(history, popularity, answers, request=request)
+        """See `answer_features`; the logarithms are worked out once, not by every request."""
+        known, logarithms = self._logarithms
+        if known is not popularity:
+            logarithms = take_logarithms(popularity)
+            self._logarithms = popularity, logarithms
+        return answer_features(history, logarithms, answers, request=request)
 
     def compare(
         self, policy: Ranking, masses: Float32, delegates: Mapping[str, Ranking], depth: int
@@ -52,14 +61,19 @@ def feature_names(delegates: Sequence[str]) -> tuple[str, ...]:
     return (*_REQUEST_NAMES, *names, *(f"{FEATURE}{a}~{b}:overlap" for a, b in combinations(labels, 2)))
 
 
+def take_logarithms(popularity: Int64) -> Float64:
+    """float64[n_items + 1]: of one more than the popularity of each item, and 0 for an item that is not known."""
+    return np.append(np.log1p(popularity), 0.0)
+
+
 def answer_features(
-    history: History, popularity: Int64, answers: Mapping[str, Ranking], *, request: bool = True
+    history: History, logarithms: Float64, answers: Mapping[str, Ranking], *, request: bool = True
 ) -> dict[str, Uncertainty]:
     """Every feature of B queries.
 
     Args:
         history: B rows.
-        popularity: int64[n_items] training interactions of each item; items beyond its end have none.
+        logarithms: of the popularity (`take_logarithms`).
         answers: delegate -> its ranking, all of one width: a feature depends on how much of an answer is seen.
         request: whether those of the request itself are wanted.
 
@@ -69,30 +83,36 @@ def answer_features(
         second, ``entropy``: of the scores above the lowest listed one, ``total``: their sum, the evidence for the
         answer, ``popularity``: of its ten best; ``overlap``: of two delegates' ten best.
     """
-    known, found = popularity, dict[str, Float64]()
-    told = dict(zip(_REQUEST_NAMES, _of_request(history, known), strict=True)) if request else {}
+    found = dict(zip(_REQUEST_NAMES, _of_request(history, logarithms), strict=True)) if request else {}
+    if not answers:
+        return found
     for label in sorted(answers):
-        for part, values in zip(_ANSWER, _of_answer(answers[label], known), strict=True):
-            found[f"{FEATURE}{label}:{part}"] = values
+        for part, values in zip(_ANSWER, _of_answer(answers[label], logarithms), strict=True):
+            found[f"{FEATURE}{label}:{part}"] = Uncertainty(values.astype(np.float32), "before")
     for a, b in combinations(sorted(answers), 2):
-        found[f"{FEATURE}{a}~{b}:overlap"] = _overlap(answers[a], answers[b])
-    return told | {name: Uncertainty(values.astype(np.float32), "before") for name, values in found.items()}
+        overlap = _overlap(answers[a], answers[b]).astype(np.float32)
+        found[f"{FEATURE}{a}~{b}:overlap"] = Uncertainty(overlap, "before")
+    return found
 
 
-def _of_request(history: History, known: Int64) -> list[Uncertainty]:
-    """What `_REQUEST` names, in few array operations: every single request waits for them."""
-    indptr, lengths = history.indptr, history.lengths
-    popular = _of_items(history.items, known)
-    rows = np.zeros(len(popular), np.intp) if len(lengths) == 1 else history.rows
-    made = np.zeros((3, len(lengths)))
-    np.log1p(lengths, out=made[0])
-    np.divide(np.bincount(rows, popular, len(lengths)), np.maximum(lengths, 1), out=made[1])
-    if len(popular):
-        made[2] = popular[indptr[1:] - 1] * (lengths > 0)
-    return [Uncertainty(values, "before") for values in (made / (1.0 + made)).astype(np.float32)]
+def _of_request(history: History, logarithms: Float64) -> list[Uncertainty]:
+    """What `_REQUEST` names."""
+    popular = _of_items(history.items, logarithms)
+    if len(history) == 1:  # the same in numbers: one request waits for every array operation
+        if not (size := len(popular)):
+            return [Uncertainty(np.zeros(1, np.float32), "before")] * 3
+        length, mean, last = log1p(size), np.add.reduceat(popular, FIRST).item() / size, popular.item(-1)
+        made = np.array((length / (1.0 + length), mean / (1.0 + mean), last / (1.0 + last)), np.float32)
+        return [Uncertainty(made[:1], "before"), Uncertainty(made[1:2], "before"), Uncertainty(made[2:], "before")]
+    lengths = history.lengths
+    raw, some = np.zeros((3, len(lengths))), np.flatnonzero(lengths)
+    np.log1p(lengths, raw[0])
+    raw[1, some] = np.add.reduceat(popular, history.indptr[some]) / lengths[some]
+    raw[2, some] = popular[history.indptr[some + 1] - 1]
+    return [Uncertainty(values, "before") for values in (raw / (1.0 + raw)).astype(np.float32)]
 
 
-def _of_answer(ranking: Ranking, known: Int64) -> tuple[Float64, Float64, Float64, Float64]:
+def _of_answer(ranking: Ranking, logarithms: Float64) -> tuple[Float64, Float64, Float64, Float64]:
     listed = (ranking.items >= 0) & np.isfinite(ranking.scores)
     scores = np.where(listed, ranking.scores, 0.0).astype(np.float64)
     first = scores[:, 0]
@@ -108,7 +128,7 @@ def _of_answer(ranking: Ranking, known: Int64) -> tuple[Float64, Float64, Float6
     total = np.arcsinh(scores.sum(axis=1))
     top = ranking.items[:, :TOP]
     count = np.maximum((top >= 0).sum(axis=1), 1)
-    popular = np.where(top >= 0, _of_items(top, known), 0.0).sum(axis=1) / count
+    popular = _of_items(top, logarithms).sum(axis=1) / count
     return np.clip(margin, 0.0, 1.0), np.clip(entropy, 0.0, 1.0), 0.5 + 0.5 * _unit(total), _unit(popular)
 
 
@@ -118,15 +138,9 @@ def _overlap(one: Ranking, other: Ranking) -> Float64:
     return np.asarray(both.any(axis=2).sum(axis=1) / max(min(a.shape[1], b.shape[1]), 1))
 
 
-def _of_items(items: npt.NDArray[np.int32], known: Int64) -> Float64:
-    """The logarithm of one more than the popularity of each item; 0 for padding and for items beyond the end."""
-    if not len(known):
-        return np.zeros(items.shape)
-    popular = np.log1p(known.take(items, mode="clip"))
-    places = items.view(np.uint32)  # padding is beyond every end
-    if items.size and places.max() >= len(known):
-        popular[places >= len(known)] = 0.0
-    return np.asarray(popular)
+def _of_items(items: npt.NDArray[np.int32], logarithms: Float64) -> Float64:
+    """The logarithm of each item's popularity; 0 for padding and for items beyond the end."""
+    return logarithms.take(items.view(np.uint32), mode="clip")  # padding is beyond every end
 
 
 def _unit(values: Float64) -> Float64:

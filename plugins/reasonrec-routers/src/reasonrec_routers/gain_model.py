@@ -6,13 +6,21 @@ depends neither on the batch nor on the library's version.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from reasonrec_core.evaluate import find_thread_pools
-from reasonrec_core.routing import ArrayModel, FloatArray, SplineBasis, place_knots, standardise, with_products
+from reasonrec_core.routing import (
+    ArrayModel,
+    FloatArray,
+    SplineSum,
+    design_matrix,
+    place_knots,
+    standardise,
+)
 from reasonrec_core.types import Float64
 
 FORMS = {"ridge-10": 10.0, "ridge-1000": 1000.0, "products-1000": 1000.0}
@@ -20,7 +28,7 @@ FORMS = {"ridge-10": 10.0, "ridge-1000": 1000.0, "products-1000": 1000.0}
 
 
 class GainModel(ArrayModel):
-    """Linear in every column and in its hinges (`SplineBasis`): an effect may bend.
+    """Linear in every column and in its hinges (`design_matrix`): an effect may bend.
 
     Attributes:
         knots: per column, where its hinges sit.
@@ -40,8 +48,7 @@ class GainModel(ArrayModel):
         from sklearn.linear_model import Ridge
 
         knots, products = place_knots(columns), form.startswith("products")
-        design = SplineBasis(knots)(columns)
-        standard, mean, scale = standardise(with_products(columns, design) if products else design)
+        standard, mean, scale = standardise(design_matrix(columns, knots, products=products))
         with find_thread_pools().limit(limits=1):
             model = Ridge(alpha=FORMS[form]).fit(standard, wanted)
         # Row by row in memory, as it is read back: sums then round alike.
@@ -49,14 +56,10 @@ class GainModel(ArrayModel):
         bias = np.reshape(model.intercept_, -1) - weights @ mean
         return cls(knots=knots, products=products, weights=weights, bias=bias)
 
-    def __call__(self, columns: Float64) -> Float64:
-        """float64[B, D] for float64[B, C]."""
-        design = self._basis(columns)
-        if self.products:
-            design = with_products(columns, design)
-        # Sums of products per row, not a matrix product: BLAS rounds differently for different batch sizes.
-        return np.asarray((design[:, None, :] * self.weights).sum(axis=2) + self.bias)
+    def __call__(self, columns: Sequence[Any]) -> Float64:
+        """float64[B, D] for C columns (`read_columns`)."""
+        return np.atleast_2d(np.array([each(columns) for each in self._sums]).T)
 
     @cached_property
-    def _basis(self) -> SplineBasis:
-        return SplineBasis(self.knots)
+    def _sums(self) -> list[SplineSum]:
+        return [SplineSum(self.knots, *each) for each in zip(self.weights, self.bias.tolist(), strict=True)]

@@ -17,6 +17,7 @@ from reasonrec_core.routing import (
     Router,
     RouterConfig,
     Signals,
+    read_columns,
     signal,
     signal_matrix,
     single,
@@ -51,8 +52,8 @@ class ThresholdRouter(Router[RouterConfig]):
 
     def score(self, signals: Signals) -> Float64:
         """float64[B, 1]: P(worse) - P(better)."""
-        at = signal_matrix(signals, self.columns)
-        return single(self.state.worse(at) - self.state.better(at))[:, None]
+        at = read_columns(signals, self.columns)
+        return single(self.state.worse.predict(at) - self.state.better.predict(at))[:, None]
 
     @property
     def columns(self) -> tuple[str, ...]:
