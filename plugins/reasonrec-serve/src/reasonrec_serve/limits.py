@@ -231,6 +231,7 @@ def without_certainty(outcome: Outcome, rows: Bool) -> Outcome:
     def blank(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return np.where(rows, np.float32(np.nan), values)
 
-    decided = outcome.decisions
-    decided = replace(decided, risk=blank(decided.risk), confidence=blank(decided.confidence))
+    made = outcome.decisions
+    assigned = made.assigned and replace(made.assigned, estimate_risk=lambda: blank(made.risk))
+    decided = replace(made, assigned=assigned, confidence=blank(made.confidence))
     return replace(outcome, decisions=decided, uncertainty={n: blank(v) for n, v in outcome.uncertainty.items()})
