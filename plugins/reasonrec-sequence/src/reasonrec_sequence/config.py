@@ -13,6 +13,10 @@ from reasonrec_core.components import Settings
 class SequenceTraining(TrainerConfig):
     """How the network is trained."""
 
+    epochs: int | None = Field(30, ge=1, description="Most epochs; the learning rate falls to 0 by the last one.")
+    patience: int = Field(
+        10, ge=1, description="Training stops after this many epochs without improvement on validation."
+    )
     learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate (AdamW).")
     batch_tokens: int = Field(1536, ge=1, description="History positions per batch; use many more on a GPU.")
     shuffle_ties: bool = Field(
@@ -23,7 +27,7 @@ class SequenceTraining(TrainerConfig):
     loss: Literal["full", "sampled"] = Field(
         "sampled", description="Softmax over all items (full) or over a sample of them (sampled)."
     )
-    negatives: int = Field(256, ge=1, description="Items drawn per step for the sampled loss.")
+    negatives: int = Field(2048, ge=1, description="Items drawn per step for the sampled loss.")
     popularity: float = Field(
         0.0, ge=0, le=1, description="How closely the sample follows item popularity: 0 not at all, 1 in proportion."
     )
@@ -33,11 +37,11 @@ class SequenceConfig(Settings):
     """What all encoders share."""
 
     dimensions: int = Field(64, ge=4, description="Size of item vectors and states.")
-    layers: int = Field(2, ge=1, description="Layers of the encoder.")
+    layers: int = Field(1, ge=1, description="Layers of the encoder.")
     dropout: float = Field(0.3, ge=0, lt=1, description="Rate.")
     max_history: int = Field(50, ge=1, description="How many of the newest history items are read.")
-    temperature: float | None = Field(
-        None, gt=0, description="Compare states and items by cosines divided by this; empty: by inner products."
+    temperature: float = Field(
+        0.07, ge=0, description="Compare states and items by cosines divided by this; 0: by inner products."
     )
     items: Literal["ids", "features", "both"] = Field(
         "ids",
@@ -57,7 +61,7 @@ class SequenceConfig(Settings):
 class AttentionConfig(SequenceConfig):
     """Encoders with attention."""
 
-    heads: int = Field(2, ge=1, description="Attention heads per layer; must divide the dimensions.")
+    heads: int = Field(1, ge=1, description="Attention heads per layer; must divide the dimensions.")
 
     @model_validator(mode="after")
     def _divides(self) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from reasonrec_torch.history_encoder import HistoryEncoder
+from reasonrec_torch.history_encoder import HistoryEncoder, pick_positions
 from reasonrec_torch.item_encoder import SPREAD
 from torch import Tensor, nn
 
@@ -74,34 +74,48 @@ class InterestLayer(ThinkingLayer):
         self.keys, self.values = nn.Linear(d, k, bias=False), nn.Linear(d, k, bias=False)
         self.where = nn.Linear(d, 2 * d)
 
-    def forward(self, x: Tensor, positions: Tensor, real: Tensor) -> Tensor:
-        """float[B, L, d] for float[B, L, d], the float[L, d] vectors of positions, and bool[B, L], no padding."""
+    def forward(self, x: Tensor, positions: Tensor, real: Tensor, at: Tensor | None = None) -> Tensor:
+        """float[B, L, d] for float[B, L, d], the float[L, d] vectors of positions, and bool[B, L], no padding.
+
+        With int64[B] positions ``at`` float[B, 1, d], what comes out there.
+        """
         rows, length, width = x.shape
-        q, k, v = self.inward(x).chunk(3, dim=-1)
-        keys, values = self._sum_up(self.keys(k), k, real), self._sum_up(self.values(v), v, real)
+        asked = pick_positions(x, at)
+        weight, bias = self.inward.weight, self.inward.bias
+        q = F.linear(asked, weight[:width], bias[:width])
+        k, v = F.linear(x, weight[width:], bias[width:]).chunk(2, dim=-1)
+        places = torch.arange(length, device=x.device)
+        past = real if at is None else real & (places <= at[:, None])
+        whole = at is not None or not self.causal
+        keys, values = (self._sum_up(of(y), y, past, whole) for of, y in ((self.keys, k), (self.values, v)))
         q, keys, values = self._split(q), self._split(keys), self._split(values)
         scale = (width // self.heads) ** -0.5
         weights = torch.einsum("blhe,blkhe->blhk", q, keys) * scale
         seen = torch.einsum("blhk,blkhe->blhe", weights.softmax(-1), values)
         q, k = (self._split(part) for part in self.where(positions).chunk(2, dim=-1))
-        order = torch.einsum("lhe,mhe->hlm", q, k) * scale
-        visible = real[:, None, None, :]
-        if self.causal:
-            visible = visible & torch.ones(length, length, dtype=torch.bool, device=x.device).tril()
+        order = torch.einsum("lhe,mhe->lhm", q, k)[places if at is None else at] * scale
+        visible = past[:, None, None, :]
+        if at is not None:
+            order = order.unsqueeze(1)
+        elif self.causal:
+            visible = visible & torch.ones(length, length, dtype=torch.bool, device=x.device).tril()[:, None]
         order = order.masked_fill(~visible, -torch.inf).softmax(-1).nan_to_num(0.0)
-        seen = seen + torch.einsum("bhlm,bmhe->blhe", order, self._split(v))
-        return self.think(x, self.outward(seen.reshape(rows, length, width)))
+        seen = seen + torch.einsum("blhm,bmhe->blhe", order, self._split(v))
+        return self.think(asked, self.outward(seen.reshape(rows, -1, width)))
 
     def _split(self, x: Tensor) -> Tensor:
         """float[..., heads, d / heads] of float[..., d]."""
         return x.reshape(*x.shape[:-1], self.heads, -1)
 
-    def _sum_up(self, weights: Tensor, x: Tensor, real: Tensor) -> Tensor:
-        """float[B, L or 1, k, d]: float[B, L, d] averaged over positions by the softmax of float[B, L, k]."""
+    def _sum_up(self, weights: Tensor, x: Tensor, real: Tensor, whole: bool) -> Tensor:
+        """float[B, L, k, d]: float[B, L, d] averaged up to each position by the softmax of float[B, L, k].
+
+        ``whole``: float[B, 1, k, d], over all positions at once.
+        """
         weights = weights.masked_fill(~real.unsqueeze(-1), -torch.inf)
         top = weights.amax(1, keepdim=True).nan_to_num(neginf=0.0)
         weights = (weights - top).clamp(min=-STEEP).exp() * real.unsqueeze(-1)
-        if not self.causal:
+        if whole:
             total = weights.sum(1).clamp(min=1e-30)
             return (torch.einsum("blk,bld->bkd", weights, x) / total.unsqueeze(-1)).unsqueeze(1)
         total = weights.cumsum(1).clamp(min=1e-30)
@@ -125,6 +139,15 @@ class InterestEncoder(SequenceEncoder):
         for layer in self.layers:
             x = layer(x, positions, real)
         return x
+
+    def last(self, x: Tensor, at: Tensor) -> Tensor:
+        """See `SequenceEncoder.last`: the last layer sums up once, not for each position."""
+        positions, real = self.positions[: x.shape[1]], (x != 0).any(-1)
+        x = self.norm(x)
+        for layer in self.layers[:-1]:
+            x = layer(x, positions, real)
+        out: Tensor = self.layers[-1](x, positions, real, at)[:, 0]
+        return out
 
 
 class ConvolutionLayer(ThinkingLayer):

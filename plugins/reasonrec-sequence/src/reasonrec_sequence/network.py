@@ -64,7 +64,7 @@ class SequenceNetwork(NextItemModel):
     def table(self) -> tuple[Tensor, Tensor]:
         """float[n, d] item vectors and float[n] biases."""
         vectors, bias = self.items(self.inputs)
-        return vectors if self.temperature is None else F.normalize(vectors, dim=-1), bias
+        return F.normalize(vectors, dim=-1) if self.temperature else vectors, bias
 
     def states(self, items: Tensor, table: Tensor) -> Tensor:
         """See `NextItemModel.states`."""
@@ -76,7 +76,7 @@ class SequenceNetwork(NextItemModel):
 
     def scale(self, states: Tensor) -> Tensor:
         """float[..., d] states as items are compared with them."""
-        return states if self.temperature is None else F.normalize(states, dim=-1) / self.temperature
+        return F.normalize(states, dim=-1) / self.temperature if self.temperature else states
 
     def loss(self, batch: TensorBatch, rng: np.random.Generator) -> BatchLoss:
         """The softmax loss of the next items; items without training interactions are no negatives."""
