@@ -98,7 +98,7 @@ class ConvFormerConfig(SequenceConfig):
 class RoundsTraining(SequenceTraining):
     """How the rounds are trained, on top of a trained base."""
 
-    epochs: int | None = Field(10, ge=1, description="Most epochs. An epoch has one random target per user.")
+    epochs: int | None = Field(4, ge=1, description="Most epochs. An epoch has one random target per user.")
     learning_rate: float = Field(5e-4, gt=0, description="Peak learning rate (AdamW).")
     fade: float = Field(0.3, ge=0, le=1, description="Weight of each round's loss, as a share of the round before it.")
 

@@ -157,14 +157,17 @@ def keep_low(rows: Tensor, frequencies: int) -> Tensor:
 def order_by_rounds(rounds: Rounds, table: Tensor, bias: Tensor) -> Tensor:
     """float[B, n]: scores that rank what each round found below the rounds before it, and the rest by the last."""
     scores = torch.addmm(bias, rounds.states[-1], table.T)
+    every = torch.cat(rounds.found, 1)
+    rows, columns = (every >= 0).nonzero(as_tuple=True)
+    scores[rows, every[rows, columns]] = -torch.inf
+    top = scores.amax(1, keepdim=True).nan_to_num(neginf=0.0)
     for state, items in zip(reversed(rounds.states), reversed(rounds.found), strict=True):
         rows, columns = (items >= 0).nonzero(as_tuple=True)
         chosen = items[rows, columns]
-        scores[rows, chosen] = -torch.inf
-        top = scores.amax(1).nan_to_num(neginf=0.0)
-        own = torch.full(items.shape, torch.inf, dtype=scores.dtype)
+        own = torch.full(items.shape, torch.nan, dtype=scores.dtype)
         own[rows, columns] = (state[rows] * table[chosen]).sum(1) + bias[chosen]
-        least = own.amin(1).nan_to_num(posinf=0.0)
-        lift = top - least + 1e-3 * (1 + top.abs())
-        scores[rows, chosen] = (own + lift[:, None])[rows, columns]
+        least = own.nan_to_num(nan=torch.inf).amin(1, keepdim=True).nan_to_num(posinf=0.0)
+        own += top - least + 1e-3 * (1 + top.abs())
+        scores[rows, chosen] = own[rows, columns]
+        top = torch.maximum(top, own.nan_to_num(nan=-torch.inf).amax(1, keepdim=True))
     return scores
