@@ -1,16 +1,12 @@
 """Evidence horizon: how little is known about a user, in [0, 1].
 
 ReasonRec (arXiv 2606.28357) defines ``C(u) = 1 - |I_u| / max_u' |I_u'|`` (1 = cold, 0 = warm) and calls users with
-C > 0.7 risky and users with C < 0.3 safe. As written the score is degenerate on the paper's own data, because one
-very active user sets the scale for all. On the 22,363 users of Amazon Beauty (5-core; mean 8.88, median 6, at most
-204 interactions) 0.03 % of the users are below 0.3 and 99.60 % above 0.7. Two
-thresholds on it decide nothing. ``log`` (0.011 / 0.989 / 0.000 of Beauty's users below, between, above)
-and ``cap`` at 50 (0.016 / 0.082 / 0.902) spread users hardly better.
+C > 0.7 risky and users with C < 0.3 safe. One very active user then sets the scale for all: of the 22,363 users of
+Amazon Beauty (5-core) 0.03 % are below 0.3 and 99.60 % above 0.7. ``log`` (0.011 / 0.989 / 0.000 below, between,
+above) and ``cap`` at 50 (0.016 / 0.082 / 0.902) spread users hardly better.
 
 The default therefore ranks users: ``C_q(u) = 1 - F(|I_u|)`` with F the empirical distribution of the training
-users' history lengths, ties at mid-rank. It is uniform up to ties, so a threshold of 0.7 means "the 30 % of users
-with the least history". Ties are large in 5-core data (about a third of the users have the minimum length), so a
-wanted share can be met only as nearly as the ties allow.
+users' history lengths, ties (large in 5-core data) at mid-rank: above 0.7 are the 30 % with the least history.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class _Routing:
     """One batch on its way: what is known of it so far, and who has answered what."""
 
     def __init__(self, agent: Agent, batch: QueryBatch, observation: Observation, router: Router[Any]) -> None:
-        self.agent, self.batch, self.observation, self.router = agent, batch, observation, router
+        self.agent, self.batch, self.observation, self.router = agent, batch, observation, router.for_batch(len(batch))
         self.keys: Int64 = batch.users.astype(np.int64)
         self.limit = router.config.timeout and router.config.timeout / 1000
         self.ask = DelegateCalls(self._ask, len(batch), self.limit)

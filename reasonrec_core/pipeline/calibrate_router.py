@@ -159,11 +159,7 @@ def choose_answers(
 ) -> Ranking:
     """What those answer who are to answer, of queries that all have answered: padding where no answer is given.
 
-    Args:
-        decisions: about these queries.
-        mine: the policy's answers.
-        theirs: each delegate's.
-        consulted: the policy's with the delegates' in view, where there are any.
+    ``mine`` are the policy's answers, ``theirs`` each delegate's, ``consulted`` the policy's with those in view.
     """
     items, scores = mine.items.copy(), mine.scores.copy()
     for label, ranking in theirs.items():

@@ -66,14 +66,9 @@ class DelegateCalls:
 
 
 def call_in_time(ask: Callable[[], Ranking], limit: float | None) -> Ranking:
-    """What ``ask`` gives.
+    """What ``ask`` gives within ``limit`` seconds (None: however long it takes), or raises.
 
-    Args:
-        ask: a delegate with its request.
-        limit: seconds, None for as long as it takes. What takes longer is left to itself, in a thread of its own.
-
-    Raises:
-        PluginError: it took longer; or what ``ask`` raises.
+    What takes longer is left to itself, in a thread of its own, and is a `PluginError`.
     """
     if limit is None:
         return ask()
@@ -97,12 +92,9 @@ def call_in_time(ask: Callable[[], Ranking], limit: float | None) -> Ranking:
 
 
 def hand_over(who: Names, fallbacks: Callable[[int], tuple[str, ...]], ask: DelegateCalls) -> DelegateAnswers:
-    """Ask each delegate for its queries; where it does not answer the next best one, and so on.
+    """Ask the delegate of each query (str[B] ``who``, "" where the policy answers), and where that one does not answer
 
-    Args:
-        who: str[B] the delegate of each query, "" where the policy answers.
-        fallbacks: row -> who is asked then, in turn; where nobody answers, the policy does.
-        ask: of the batch.
+    those that ``fallbacks`` gives for its row, in turn; where nobody answers, the policy does.
     """
     who, answers, attempts = who.copy(), list[tuple[Rows, Ranking]](), dict[int, tuple[str, ...]]()
     waiting = {label: np.flatnonzero(who == label) for label in sorted(set(who) - {""})}

@@ -41,10 +41,7 @@ class Latency:
 
 
 def measure_latency(agent: Agent, queries: QueryBatch, sample: int, k: int, seed: int) -> Latency | None:
-    """Answer a random sample of queries one by one, each by the loop, the policy and every delegate in turn.
-
-    None for click probabilities and explanations, which no router decides on, and where there is nothing to ask.
-    """
+    """A sample of queries, one by one by the loop, the policy and every delegate in turn; None if nothing is ranked."""
     if not queries.task.ranks or not len(queries):
         return None
     rows, singles = draw_requests(queries, sample, k, seed)
@@ -114,10 +111,7 @@ def time_in_turn(ways: Mapping[str, Callable[[QueryBatch], object]], batches: Se
 
 
 def compare_seconds(routed: Float64, alone: Float64, seed: int) -> RelativeDifference:
-    """How far the mean of float64[n] seconds is from that of ``alone``, relative, paired by request.
-
-    The 95 % interval is unknown (NaN) for fewer than `LEAST_PAIRS`.
-    """
+    """How far the mean of float64[n] seconds is from that of ``alone``, relative, paired; no ends for few pairs."""
     found = relative_difference(routed, alone, np.arange(len(routed)), seed=seed, resamples=RESAMPLES)
     return found if len(routed) >= LEAST_PAIRS else replace(found, low=np.nan, high=np.nan)
 

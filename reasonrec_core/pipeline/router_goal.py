@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from reasonrec_core.pipeline import latency
 from reasonrec_core.pipeline.agent import Agent
-from reasonrec_core.pipeline.latency import compare_seconds, measure_latency
 from reasonrec_core.pipeline.predict import CHUNK
 from reasonrec_core.pipeline.prepare import Prepared
 from reasonrec_core.routing import EXPLORED, CalibrationData, Router, RouterConfig, Signals
@@ -19,6 +19,8 @@ from reasonrec_core.types import Bool, Int64, Task, Uncertainty, format_percent
 
 NEXT = 4096
 """Requests that a share is placed on, at most: its standard error is below .01."""
+BATCHES = (8, 32, 256)
+"""Requests in a batch, where it is measured whether handing some of them over saves time."""
 Goal = dict[str, Any]
 
 
@@ -134,9 +136,24 @@ class GoalSearch:
         settings, seed = self.prepared.config.evaluate, self.prepared.config.seed
         agent = replace(self.agent, routers={self.task: router})
         queries = self.prepared.cases(self.task, "valid").queries
-        timed = measure_latency(agent, queries, settings.latency_sample, max(settings.k), seed)
+        timed = latency.measure_latency(agent, queries, settings.latency_sample, max(settings.k), seed)
         assert timed is not None
-        return float(timed.whole.mean()), compare_seconds(timed.whole, timed.systems[self.data.policy], seed)
+        return float(timed.whole.mean()), latency.compare_seconds(timed.whole, timed.systems[self.data.policy], seed)
+
+    def _time_batches(self, router: Router[Any]) -> dict[int, RelativeDifference]:
+        """How far the seconds of a batch are from the policy's, by its size; no size that takes long to measure."""
+        settings, seed = self.prepared.config.evaluate, self.prepared.config.seed
+        agent, found = replace(self.agent, routers={self.task: router}), dict[int, RelativeDifference]()
+        ways = {"": agent.act, "policy": latency.list_ways_to_ask(agent)[self.data.policy]}
+        queries = replace(self.prepared.cases(self.task, "valid").queries, k=max(settings.k))
+        order, took = np.random.default_rng(seed).permutation(len(queries)), 0.0
+        for size in BATCHES:
+            if took > latency.LONG / BATCHES[0]:
+                break
+            rows = np.resize(order, (max(latency.LEAST_PAIRS, settings.latency_sample // size) + 1, size))
+            times = latency.time_in_turn(ways, [queries.take(each) for each in rows])[1:]  # the first one warms up
+            found[size], took = latency.compare_seconds(times[:, 0], times[:, 1], seed), float(times.sum())
+        return found
 
     def _kept_if_faster(self, made: Router[Any], goal: Goal) -> tuple[Router[Any], Goal]:
         """The router if it saves time at its share, else one that hands nothing over; and why."""
@@ -147,7 +164,10 @@ class GoalSearch:
             why = f"{why}; on {len(self.data):,} validation requests, trying {made.delegate}{most} changes it by "
             return made, {**goal, "nothing": f"{why}{RelativeDifference(**goal['validation'])}"}
         if (found := self._time(made)[1]).high < 0:
-            return made, {**goal, "time": asdict(found)}
+            changes = self._time_batches(made)
+            made.update(batches={size: change.high < 0 for size, change in changes.items()})
+            batches = {str(size): asdict(change) for size, change in changes.items()}
+            return made, {**goal, "time": asdict(found), "batches": batches}
         why = f"handing {format_percent(share)} to {made.delegate} saves no measurable time ({found})"
         return made.at_share(0.0, self.data.signals), {**goal, "share": 0.0, "time": asdict(found), "nothing": why}
 

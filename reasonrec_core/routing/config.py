@@ -10,6 +10,7 @@ from reasonrec_core.components import Settings
 
 GOALS = ("share", "risk", "max_latency", "max_tokens", "max_loss")
 BEST, NOTHING = "best", "this run hands nothing over"
+WHOLE = "handing over saves no time in a batch of this size"
 FREE: Literal["free"] = "free"
 """The goal where no other is given."""
 FREE_LOSS = 0.01

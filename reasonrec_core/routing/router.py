@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import partial
+from math import log
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
@@ -28,7 +29,7 @@ from reasonrec_core.routing.confidence import (
     recalibrate,
     ways_of,
 )
-from reasonrec_core.routing.config import NOTHING, RouterConfig
+from reasonrec_core.routing.config import NOTHING, WHOLE, RouterConfig
 from reasonrec_core.routing.consulting import HORIZON, compare_consulting, wants_advice
 from reasonrec_core.routing.decision import Assignment, Decisions, Names, Reasons, Rows
 from reasonrec_core.routing.signals import AnswerFeatures, Signals, count_queries, signal, single, take_signals
@@ -165,9 +166,6 @@ class Router(Configured[C]):
     ) -> Decisions:
         """Who answers each of B queries: the one rule of online answers, evaluation and replay.
 
-        Online, some of it has happened by then. Whom `assign` chooses from early signals alone is asked, and what came
-        of it is given here.
-
         Args:
             signals: all that decisions and confidence follow from. Where a delegate answers before the policy thinks,
                 signals of the stage "after" may be NaN.
@@ -189,7 +187,8 @@ class Router(Configured[C]):
 
         def explain(rows: Rows) -> list[str]:
             part = signals if len(rows) == len(route) else take_signals(signals, rows)
-            why = [NOTHING] * len(rows) if self.config.idle else self.explain(part, known.take(rows))
+            nothing = WHOLE if self.state.batches else NOTHING
+            why = [nothing] * len(rows) if self.config.idle else self.explain(part, known.take(rows))
             words = [f"{name or 'the policy'} answers: {each}" for name, each in zip(gives[rows], why, strict=True)]
             for at, row in enumerate(rows):
                 if advised[row]:
@@ -224,6 +223,13 @@ class Router(Configured[C]):
         """A router like this one, its threshold where ``share`` of these queries is replaced."""
         moved = self.with_state(self.config.at(share), by_score=True)
         return moved.with_state(threshold=place_threshold(moved.config, moved.assign(signals).order))
+
+    def for_batch(self, size: int) -> Self:
+        """The same, or one that hands nothing over, where that saved no time in batches of about this size."""
+        measured = self.state.batches
+        if size == 1 or not measured or measured[min(measured, key=lambda each: abs(log(each / max(size, 1))))]:
+            return self
+        return self.with_state(self.config.at(0.0))
 
     def with_state(self, config: RouterConfig | None = None, **changes: Any) -> Self:
         """The same with other settings, or with some of what it has learned replaced."""

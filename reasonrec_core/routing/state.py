@@ -39,6 +39,7 @@ class RouterState(ArrayModel):
         abstention: on doubt (1 - confidence), above which no answer is given; None where all are.
         calibration: what turns confidences into those that are stated, by way (`confidence.way`).
         consults: whether the policy is told what delegates answer where ``consult`` says so; only where that gained.
+        batches: requests in a batch -> whether handing some of it over saved time; empty where it was not measured.
         report: how fitting went.
     """
 
@@ -54,6 +55,7 @@ class RouterState(ArrayModel):
     abstention: Threshold | None = None
     calibration: dict[str, Recalibration] = Field(default_factory=dict)
     consults: bool = False
+    batches: dict[int, bool] = Field(default_factory=dict)
     report: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -99,17 +101,7 @@ def check_calibration_data(config: RouterConfig, data: CalibrationData) -> None:
 def build_state(
     kind: type[RouterState], config: RouterConfig, data: CalibrationData, learned: LearnedScores
 ) -> RouterState:
-    """What follows from scores of the validation queries, whatever they were learned by.
-
-    Args:
-        kind: of the result.
-        config: what is wanted.
-        data: B validation queries.
-        learned: their scores.
-
-    Raises:
-        ConfigError: a risk out of reach.
-    """
+    """What follows from ``learned`` scores of the validation queries; a `ConfigError` where a risk is out of reach."""
     parts, rows = dict(learned.state), np.arange(len(data))
     best = learned.scores.argmax(axis=1) if learned.best is None else learned.best
     gain, difference = learned.scores[rows, best], data.gains(learned.delegates)[rows, best]

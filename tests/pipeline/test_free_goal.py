@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from types import SimpleNamespace
 from typing import Any
@@ -11,13 +12,18 @@ import pytest
 from reasonrec_routers.threshold import ThresholdRouter
 
 from reasonrec_core.pipeline.router_goal import GoalSearch
-from reasonrec_core.routing import AskingCosts, CalibrationData, RouterConfig
+from reasonrec_core.routing import AskingCosts, CalibrationData, RouterConfig, read_router
 from reasonrec_core.routing.budget import RelativeDifference, relative_difference
 from reasonrec_core.types import Task, Uncertainty
 
 SIZE = 1500
 SECONDS = {"fast": 0.001, "slower": 0.004, "slow": 0.02, "worse": 0.0005}
 """The policy takes .01."""
+BATCHES = {
+    8: RelativeDifference(0.1, 0.0, 0.2),
+    32: RelativeDifference(-0.1, -0.2, 0.1),
+    256: RelativeDifference(-0.2, -0.3, -0.1),
+}
 
 
 def answers(**quality: np.ndarray) -> CalibrationData:
@@ -33,6 +39,7 @@ def answers(**quality: np.ndarray) -> CalibrationData:
 def search(data: CalibrationData, monkeypatch: pytest.MonkeyPatch, change: float = -0.5) -> tuple[Any, dict[str, Any]]:
     """The router and what was found, where a request then takes ``change`` of the policy's time more or less."""
     monkeypatch.setattr(GoalSearch, "_time", lambda *_: (0.0, RelativeDifference(change, change - 0.1, change + 0.1)))
+    monkeypatch.setattr(GoalSearch, "_time_batches", lambda *_: BATCHES)
     monkeypatch.setattr(GoalSearch, "_placed", lambda _, made: made)
     config = SimpleNamespace(seed=0, evaluate=SimpleNamespace(resamples=500, k=[10]))
     goal = GoalSearch(SimpleNamespace(config=config), SimpleNamespace(), Task.SEQUENTIAL, data, None)  # type: ignore[arg-type]
@@ -75,6 +82,21 @@ def test_a_router_that_hands_nothing_over_works_nothing_out(monkeypatch: pytest.
     assert np.isnan(decided.gain).all()
     assert not np.isnan(decided.confidence).any(), "how sure an answer is, is said all the same"
     assert decided.reason[0] == "the policy answers: this run hands nothing over"
+
+
+def test_a_batch_in_which_handing_over_saves_no_time_is_left_to_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = answers(fast=np.zeros(SIZE))
+    made, found = search(data, monkeypatch)
+    assert made.state.batches == {8: False, 32: False, 256: True}, "no measurable change is no saving"
+    assert found["batches"]["256"] == {"value": -0.2, "low": -0.3, "high": -0.1}
+    assert {size: made.for_batch(size).config.idle for size in (1, 2, 15, 60, 91, 5000)} == {
+        1: False, 2: True, 15: True, 60: True, 91: False, 5000: False,
+    }  # fmt: skip
+    decided = made.for_batch(20).decide(data.signals, data.keys)
+    assert not decided.replaced.any()
+    assert decided.reason[0] == "the policy answers: handing over saves no time in a batch of this size"
+    again = read_router(json.loads(json.dumps(made.to_dict())))
+    assert (again.for_batch(20).config.idle, again.for_batch(300).config.idle) == (True, False)
 
 
 def test_one_of_several_is_judged_more_strictly() -> None:

@@ -181,6 +181,21 @@ def routed(**changes: Any) -> ReportedResults:
     return ReportedResults.model_validate({**base, "routing": routing, **changes})
 
 
+def test_batches_that_the_policy_answers_alone_are_named() -> None:
+    saves, none = {"value": -0.1, "low": -0.2, "high": -0.05}, {"value": 0.1, "low": -0.01, "high": 0.2}
+    goal = {"goal": "free", "batches": {"8": none, "32": none, "256": saves}}
+    said = routing_text.describe_batches(routed(routing={"validation": {"goal": goal}}))
+    assert (
+        said
+        == "In batches of about 8 and 32 requests, profile answers alone, because handing over saves no time there."
+    )
+    never = routed(routing={"validation": {"goal": {"goal": "free", "batches": {"8": none}}}})
+    assert "In batches of all measured sizes" in routing_text.describe_batches(never)
+    for batches in ({}, {"8": saves}):
+        fast = routed(routing={"validation": {"goal": {"goal": "free", "batches": batches}}})
+        assert routing_text.describe_batches(fast) == ""
+
+
 def test_consulting_that_gained_nothing_is_not_done_and_that_is_said() -> None:
     tried = {"policy": 0.15, "consulted": 0.16, "queries": 230, "gain": {"value": 0.05, "low": -0.03, "high": 0.16}}
     kept = routed(routing={"consulted": 0.0, "validation": {"consult": {**tried, "used": False}}})

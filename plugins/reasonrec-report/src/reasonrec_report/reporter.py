@@ -47,6 +47,7 @@ class HtmlReporter(Reporter[Empty]):
             first.felt,
             first.delegating,
             routing_text.describe_missed_share(checked),
+            routing_text.describe_batches(checked),
             routing_text.describe_consulting(checked),
             routing_text.describe_abstention(checked),
         ]

@@ -75,6 +75,18 @@ def describe_delegation(results: ReportedResults) -> str:
     return f"{', '.join(parts)}; {policy} answered the rest."
 
 
+def describe_batches(results: ReportedResults) -> str:
+    """In batches of which sizes the policy answers alone, because handing over saved no time there."""
+    extra = results.routing.validation.model_extra if results.routing and results.routing.validation else None
+    measured = ((extra or {}).get("goal") or {}).get("batches") or {}
+    kept = [size for size, change in measured.items() if not (change["high"] is not None and change["high"] < 0)]
+    if not kept or results.routing is None or not results.routing.reached:
+        return ""
+    policy = (results.roles.policy if results.roles else None) or "the policy"
+    every = "all measured sizes" if len(kept) == len(measured) else f"about {_list(kept)} requests"
+    return f"In batches of {every}, {policy} answers alone, because handing over saves no time there."
+
+
 def describe_consulting(results: ReportedResults) -> str:
     """Whether deciding with delegates' answers in view pays, by the validation queries that it was tried on."""
     validation = results.routing.validation if results.routing else None

@@ -228,6 +228,7 @@ def _routing(board: Leaderboard, results: ReportedResults) -> tuple[str, ...]:
     routing = results.routing
     said = (
         routing_text.describe_delegation(results),
+        routing_text.describe_batches(results),
         routing_text.describe_price(results),
         routing_text.describe_rule(routing),
     )
