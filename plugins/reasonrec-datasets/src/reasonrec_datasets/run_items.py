@@ -8,25 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from reasonrec_core.components import Encoder, Kind
 from reasonrec_core.config import PipelineConfig, load_config
 from reasonrec_core.data import Catalog
-from reasonrec_core.errors import RunError
 from reasonrec_core.io import cache_folder, content_hash, read_array, whole_folder
 from reasonrec_core.observe import ObservedItems, RefusedImage, observe_items
 from reasonrec_core.pipeline import (
     RunFolder,
     ServingCatalog,
-    hash_encoders,
-    is_learned,
     load_agent,
-    make_encoders,
     stamp_folder,
 )
 from reasonrec_core.registry import Registry
 from reasonrec_core.types import Float32, History, Progress, QueryBatch, Task
 from reasonrec_datasets.importing.index import extend_items
 from reasonrec_datasets.new_items import NewItems
+from reasonrec_datasets.run_encoders import load_encoders, refuse_changed
 
 
 @dataclass(frozen=True)
@@ -94,11 +90,7 @@ def _observe(
     served: ServingCatalog, config: PipelineConfig, registry: Registry, new: Catalog, progress: Progress
 ) -> ObservedItems:
     """The new items as the run's encoders see them; the same names and widths as the run's features."""
-    encoders = _encoders(served, config, registry)
-    state = hash_encoders(config, registry, served.run, encoders)
-    for name in encoders:
-        if state.get(name) != served.state.get("encoder_state", {}).get(name):
-            raise _other(served, name)
+    encoders, state = load_encoders(served, config, registry)
     made = observe_items(new, encoders, cache_folder() / "features", progress=progress, some=False, state=state)
     old = served.items().features
     for name, values in made.features.items():
@@ -106,31 +98,8 @@ def _observe(
         if not made.present[name].any():
             made.features[name] = np.full((len(new), width), np.nan, dtype=np.float32)
         elif values.shape[1] != width:
-            raise _other(served, name)
+            raise refuse_changed(served, name)
     return made
-
-
-def _encoders(served: ServingCatalog, config: PipelineConfig, registry: Registry) -> dict[str, Encoder[Any]]:
-    """The run's encoders, those that learn from the catalogue as they were fitted."""
-    encoders = make_encoders(config, registry)
-    for name, encoder in encoders.items():
-        stage = served.run.path / "stages" / f"encoder-{name}"
-        if is_learned(encoder):
-            plugin, catalog = config.observe[name].encoder, served.dataset.catalog
-            encoders[name] = served.run.load_part(registry, Kind.ENCODER, plugin, stage, catalog)
-        with registry.guard(Kind.ENCODER, config.observe[name].encoder, "fingerprint"):
-            fingerprint = encoders[name].fingerprint()
-        if fingerprint != served.state.get("encoders", {}).get(name):
-            raise _other(served, name)
-    return encoders
-
-
-def _other(served: ServingCatalog, name: str) -> RunError:
-    return RunError(
-        "the encoder's weights, library or settings have changed since the run was fitted",
-        where=f"{served.run.path}: observe.{name}",
-        fix="Restore them (environment.json has the versions), or run the pipeline again with the new items.",
-    )
 
 
 def _append(path: Path, more: Float32, target: Path) -> None:

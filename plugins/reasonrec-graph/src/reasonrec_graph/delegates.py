@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Self, TypeVar
@@ -222,6 +223,25 @@ class AlphaRec(GraphDelegate[AlphaRecConfig]):
         device = next(self._map.parameters()).device
         mapped: Float32 = self._map(torch.from_numpy(np.asarray(features, np.float32)).to(device)).cpu().numpy()
         return mapped
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Whose features `feature_vectors` reads."""
+        return self._modalities
+
+    def feature_vectors(self, features: Mapping[str, Float32], observation: Observation) -> Float32:
+        """float32[B, d]: query vectors of what has these features (modality -> float32[B, w]), such as an encoded text.
+
+        Nothing but the map is asked, so that words work in any catalogue (the paper's section on intention).
+        """
+        size = len(next(iter(features.values())))
+        parts = [
+            np.asarray(features.get(name, np.zeros((size, observation.features[name].shape[1]))), np.float32)
+            for name in self._modalities
+        ]
+        lengths = (np.linalg.norm(part, axis=1, keepdims=True) for part in parts)
+        scaled = [part / np.maximum(length, 1e-12) for part, length in zip(parts, lengths, strict=True)]
+        return self._scale(self._apply_map(np.concatenate(scaled, axis=1)))
 
     def item_vectors(self, observation: Observation) -> Float32:
         """As of `GraphDelegate`; items that nobody chose yet are what they read or look like."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StringConstraints, WithJsonSchema
 
-from reasonrec_serve.request import Request
+from reasonrec_serve.request import LONGEST_QUERY, Request
 
 LONGEST_ID = 512
 MOST_ITEMS = 10_000
@@ -97,6 +97,10 @@ class AskBody(CompareBody):
 
     diversity: float = Field(0.0, ge=0, le=1)
     """0 takes the best items, 1 those that are least alike."""
+    query: Annotated[str, StringConstraints(max_length=LONGEST_QUERY)] | None = None
+    """Words for what is wanted, beside a user or history or alone, where a delegate of the run reads text."""
+    query_weight: float = Field(0.5, ge=0, le=1)
+    """How much the words count beside the history."""
 
 
 class EditBody(AskBody):

@@ -27,7 +27,7 @@ def list_notes(resolved: Resolved, n_items: int, *, abstained: bool, limited: bo
     personalised = bool(len(resolved.batch.history.items))
     if resolved.known_user is False and resolved.request.history is None:
         notes.append("The user is new and has no history, so the answer is not personalised.")
-    elif not personalised:
+    elif not personalised and resolved.request.query is None:
         notes.append("Not personalised: the user has no history.")
     if abstained:
         return (*notes, "No answer is given, because none is confident enough.")

@@ -27,6 +27,7 @@ Examples:
   reasonrec recommend runs/movielens --history 50,172 --candidates 1,2,3 --json
   reasonrec recommend runs/shop --user 42 --only-file in-stock.txt --where 'price<=20' --exclude P1,P2
   reasonrec recommend runs/movielens --user 42 --assume categories=Comedy --ignore 172 --why
+  reasonrec recommend runs/shop --query "wedding gift" --where 'price<=20'
   reasonrec recommend runs/shop --users all --k 20 --out recs.parquet
 """
 
@@ -64,6 +65,16 @@ Examples:
     default=0.0,
     show_default=True,
     help="From 0 (the best items) to 1 (items as different as possible).",
+)
+@click.option(
+    "--query",
+    metavar="TEXT",
+    help="Words for what is wanted, alone or with a user or history; a delegate that reads text (alpharec) answers.",
+)
+@click.option(
+    "--query-weight",
+    type=float,
+    help="With --query: how much the words count, from 0 (only the history) to 1 (only the words). [default: 0.5]",
 )
 @click.option("--k", default=10, show_default=True, help="How many items to show.")
 @click.option(
@@ -140,6 +151,12 @@ def _refuse(given: dict[str, Any], what: str) -> None:
 def read_request_options(given: dict[str, Any]) -> dict[str, Any]:
     """The fields of a `Request`, from the options of the command line."""
     limits = read_limits(given)
+    if (weight := given.pop("query_weight")) is not None:
+        from reasonrec_core.errors import ConfigError
+
+        if given["query"] is None:
+            raise ConfigError("there is no text query to weigh", where="--query-weight", fix="Add --query TEXT.")
+        given["query_weight"] = weight
     for what, each in (("history", "history_items"), ("candidates", "candidate_items")):
         given[what] = read_id_options(what, given[what], given.pop(each), given.pop(f"{what}_file"))
     return {**given, **limits, "assume": read_assumptions(given["assume"])}

@@ -27,6 +27,7 @@ from reasonrec_serve.limits import Limits, act_within, without_certainty
 from reasonrec_serve.request import Id, Request, read_k, read_path
 from reasonrec_serve.resolve import resolve
 from reasonrec_serve.similar import ItemNeighbours, Similar
+from reasonrec_serve.text_query import TextQueries
 from reasonrec_serve.wording import word_answer
 
 if TYPE_CHECKING:
@@ -109,13 +110,18 @@ class Recommender(FinishedRun):
         What the request rules out is left out before the best ``k`` are taken (`reasonrec_serve.limits`). Items of the
         history are not recommended again unless ``include_seen``, so a history of the whole catalogue leaves nothing.
 
+        With ``query`` a delegate that reads text answers, without routing.
+
         Raises:
-            ConfigError: a condition that cannot be asked of the items, or the policy cannot be edited so.
+            ConfigError: a condition that cannot be asked of the items, the policy cannot be edited so, or nobody reads
+                text.
             DataError: no candidates, or an ignored item that is not in the history.
         """
         resolved = resolve(self.dataset, request, self.item_filter)
         if request.edited:
             return answer_edited(self, resolved)
+        if request.query is not None:
+            return self.text_queries.answer(resolved)
         outcome, changed = self.act(resolved.batch, resolved.limits, request.diversity)
         if self.on_answer is not None:
             self.on_answer(resolved.batch, outcome, None if request.user is None else str(request.user))
@@ -190,6 +196,11 @@ class Recommender(FinishedRun):
         """
         request = Request(history=(), k=k, exclude=exclude, only=only, where={} if where is None else where)
         return self.neighbours.find(item, request.k, by, request)
+
+    @cached_property
+    def text_queries(self) -> TextQueries:
+        """Answers words."""
+        return TextQueries(self)
 
     @cached_property
     def neighbours(self) -> ItemNeighbours:

@@ -21,6 +21,7 @@ Id = str | int | np.integer[Any]
 WHOLE = re.compile(r"^([-+]?\d+)\.0*$")
 EXACT = 2**53
 """A larger float may have lost digits."""
+LONGEST_QUERY = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ class Request:
             the two may be missing), or None (the item has none). All fields must fit.
         include_seen: whether items of the history may be recommended again.
         diversity: in [0, 1]: 0 takes the best items, 1 those that are least alike.
+        query: words for what is wanted, beside a user or history or alone; answered by a delegate that reads text.
+        query_weight: in [0, 1], how much the words count beside the history.
     """
 
     user: Id | None = None
@@ -57,6 +60,8 @@ class Request:
     where: Mapping[str, Any] = field(default_factory=dict)
     include_seen: bool = False
     diversity: float = 0.0
+    query: str | None = None
+    query_weight: float = 0.5
 
     def __post_init__(self) -> None:
         """Bring every part into one form: ids are tuples of text.
@@ -64,10 +69,15 @@ class Request:
         Raises:
             ConfigError: the request contradicts itself, or a value is of no use as what it is given for.
         """
-        if self.user is None and self.history is None:
+        if self.user is None and self.history is None and self.query is None:
             raise ConfigError(
-                "give either a user or a history", where="recommend", fix="Add --user ID or --history A,B,C."
+                "give a user, a history or a query",
+                where="recommend",
+                fix="Add --user ID, --history A,B,C or --query TEXT.",
             )
+        if self.query is not None and (self.assume or tuple(self.ignore)):
+            what = "steps of the policy cannot be edited in a text query, which it does not answer"
+            raise ConfigError(what, where="--query", fix="Leave out assume and ignore, or the query.")
         user = None if self.user is None else read_id(self.user, "user")
         if user == "":
             raise ConfigError("the user id is empty", where="--user", fix="Give their id, or what they did: --history.")
@@ -79,7 +89,9 @@ class Request:
             "task": _read_task(self.task, self.candidates is not None),
             "assume": _read_assumptions(self.assume),
             "where": read_where(self.where),
-            "diversity": _read_diversity(self.diversity),
+            "diversity": _read_share(self.diversity, "--diversity"),
+            "query": _read_query(self.query),
+            "query_weight": _read_share(self.query_weight, "--query-weight"),
         }
         for name in ("history", "candidates", "only"):
             given = getattr(self, name)
@@ -156,8 +168,18 @@ def _read_task(given: object, has_candidates: bool) -> Task:
     return task
 
 
-def _read_diversity(given: object) -> float:
+def _read_query(given: object) -> str | None:
+    if given is None:
+        return None
+    if not isinstance(given, str) or not given.strip():
+        raise ConfigError(f"must be words, not {given!r}", where="--query")
+    if len(given) > LONGEST_QUERY:
+        raise ConfigError(f"has {len(given):,} characters, and {LONGEST_QUERY:,} is the limit", where="--query")
+    return given.strip()
+
+
+def _read_share(given: object, where: str) -> float:
     number = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
     if not number or not math.isfinite(float(given)) or not 0 <= float(given) <= 1:  # type: ignore[arg-type]
-        raise ConfigError(f"must be a number from 0 to 1, not {given!r}", where="--diversity")
+        raise ConfigError(f"must be a number from 0 to 1, not {given!r}", where=where)
     return float(given)  # type: ignore[arg-type]

@@ -1,0 +1,185 @@
+"""Requests with words for what is wanted: a delegate that reads text answers, in the space of its vectors."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from reasonrec_core.components import Encoder, ItemInput, Kind, VectorDelegate
+from reasonrec_core.errors import ConfigError
+from reasonrec_core.pipeline import ServingCatalog
+from reasonrec_core.ranking import rank
+from reasonrec_core.types import Float32, History, Observation, QueryBatch, Ranking, Route, Task
+from reasonrec_core.validation import check_vectors
+from reasonrec_serve.answer import Answer
+from reasonrec_serve.diversity import diversify
+from reasonrec_serve.limits import Limits
+from reasonrec_serve.notes import list_notes
+from reasonrec_serve.resolve import Resolved
+from reasonrec_serve.wording import list_items, name_items
+
+if TYPE_CHECKING:
+    from reasonrec_serve.recommender import Recommender
+
+READ_TEXT = ("text", "item")
+"""What an encoder of words is called by: the modalities of which a text is one, or a part."""
+
+
+@runtime_checkable
+class TextDelegate(VectorDelegate, Protocol):
+    """A `VectorDelegate` that can be asked by features of no item, such as those of an encoded text."""
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Whose features it reads."""
+
+    def feature_vectors(self, features: Mapping[str, Float32], observation: Observation) -> Float32:
+        """float32[B, d], as `VectorDelegate.query_vectors`, for float32[B, w] by modality, at least one of its own."""
+
+
+@dataclass(frozen=True)
+class TextReader:
+    """Who answers words.
+
+    Attributes:
+        label: of the delegate.
+        name: that it is registered under.
+        delegate: it.
+        encoders: that encoded the items' text, by feature.
+    """
+
+    label: str
+    name: str
+    delegate: TextDelegate
+    encoders: Mapping[str, Encoder[Any]]
+
+
+class TextQueries:
+    """Answers words, of an opened run.
+
+    Args:
+        service: the run.
+    """
+
+    def __init__(self, service: Recommender) -> None:
+        self.service = service
+        self._lock = threading.Lock()  # tokenizers are not safe for threads
+
+    @cached_property
+    def reader(self) -> TextReader:
+        """The first delegate that can be asked in words, with the encoders of the run that read them.
+
+        Raises:
+            ConfigError: there is none.
+            RunError: an encoder is not what it was when the run was fitted.
+        """
+        from reasonrec_datasets.run_encoders import load_encoders
+
+        service, agent = self.service, self.service.agent
+        asked = {n: each for n, each in agent.delegates.items() if isinstance(each.part, TextDelegate)}
+        if not asked:
+            there = ", ".join(agent.delegates) or "none"
+            what = f"no delegate of this run can answer a text query (there are: {there})"
+            fix = "Add one that can, alpharec of reasonrec-graph, beside an encoder of text: [observe.text]."
+            raise ConfigError(what, where="--query", fix=fix)
+        served = ServingCatalog.open(service.run.path)
+        for label, each in asked.items():
+            encoders, _ = load_encoders(served, service.config, agent.registry, each.part.modalities)
+            read = {name: encoder for name, encoder in encoders.items() if encoder.modality in READ_TEXT}
+            if read:
+                return TextReader(label, each.name, each.part, read)
+        features = ", ".join(dict.fromkeys(m for each in asked.values() for m in each.part.modalities))
+        what = f"{' and '.join(asked)} cannot answer a text query: no encoder of text made what it reads ({features})"
+        raise ConfigError(what, where="--query", fix="Observe the items' text: [observe.text].")
+
+    def answer(self, resolved: Resolved) -> Answer:
+        """The answer to words, within the same limits as any other.
+
+        Raises:
+            ConfigError: nobody can be asked in words.
+        """
+        begin = time.perf_counter()
+        batch, request, catalog = resolved.batch, resolved.request, self.service.dataset.catalog
+        reader = self.reader
+        deep = replace(batch, k=self.service.choose_depth(batch)) if request.diversity else batch
+        ranking = self._rank(deep, resolved, reader)
+        if request.diversity:
+            ranking = diversify(ranking, self.service.likeness_to_diversify, request.diversity, batch.k)
+        items, past = list_items(catalog, ranking, batch.k), batch.history.row(0).tolist()
+        weights = f"{request.query_weight:g} to {1 - request.query_weight:g}"
+        how = f"the words and the history, weighted {weights}" if past else "the words alone"
+        return Answer(
+            items=items,
+            history=name_items(catalog, past),
+            unknown=batch.history.skipped,
+            skipped=resolved.skipped,
+            route=str(Route.REPLACE),
+            by=reader.label,
+            reason=f"{reader.label} answers: by {how}",
+            cutoff=self.service.cutoff,
+            explain=tuple,
+            seconds=time.perf_counter() - begin,
+            known_user=resolved.known_user,
+            personalised=bool(past) and request.query_weight < 1,
+            models=self.service.agent.models,
+            notes=(
+                *list_notes(resolved, len(items), abstained=False, limited=False),
+                "No confidence is stated, because it was not calibrated on text queries.",
+            ),
+        )
+
+    def _rank(self, batch: QueryBatch, resolved: Resolved, reader: TextReader) -> Ranking:
+        request, items = resolved.request, self._items
+        agent, seen = self.service.agent, self.service.agent.observe(batch)
+        assert request.query is not None
+        with agent.registry.guard(Kind.DELEGATE, reader.name, "feature_vectors"):
+            found = reader.delegate.feature_vectors(self._encode(request.query, reader), seen)
+            vector = _unit(check_vectors(found, 1, items.shape[1]))
+        if len(batch.history.items):
+            with agent.registry.guard(Kind.DELEGATE, reader.name, "query_vectors"):
+                past = _unit(check_vectors(reader.delegate.query_vectors(batch, seen), 1, items.shape[1]))
+            vector = request.query_weight * vector + (1 - request.query_weight) * past
+        scores = np.asarray(_unit(vector) @ items.T, np.float32)
+        scores[:, ~items.any(axis=1)] = -np.inf  # nothing is known of these
+        return rank_scores(scores, batch, resolved.limits)
+
+    @cached_property
+    def _items(self) -> Float32:
+        """float32[n_items, d]: of length 1, or 0."""
+        agent, reader = self.service.agent, self.reader
+        seen = agent.observe(QueryBatch(Task.SEQUENTIAL, np.array([-1], np.int32), History.of([[]]), 1))
+        with agent.registry.guard(Kind.DELEGATE, reader.name, "item_vectors"):
+            return _unit(check_vectors(reader.delegate.item_vectors(seen), agent.n_items))
+
+    def _encode(self, words: str, reader: TextReader) -> dict[str, Float32]:
+        found = {}
+        for name, encoder in reader.encoders.items():
+            given = words if encoder.modality == "text" else ItemInput(None, words)
+            with (
+                self._lock,
+                self.service.agent.registry.guard(Kind.ENCODER, self.service.config.observe[name].encoder, "encode"),
+            ):
+                found[name] = check_vectors(encoder.encode([given]), 1)
+        return found
+
+
+def rank_scores(scores: Float32, batch: QueryBatch, limits: Limits) -> Ranking:
+    """Rank a catalogue's scores float32[1, n_items] of one query within limits; the scores are overwritten."""
+    if batch.candidates is not None:  # limited already
+        listed = np.maximum(batch.candidates, 0)
+        return rank(np.take_along_axis(scores, listed, axis=1), batch)
+    if limits.allowed is not None:
+        scores[:, ~limits.allowed] = -np.inf
+    if not limits.include_seen:
+        return rank(scores, batch)
+    return rank(scores, replace(batch, history=History.of([[]])))
+
+
+def _unit(vectors: Float32) -> Float32:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), np.float32)
