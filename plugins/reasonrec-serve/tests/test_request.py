@@ -57,8 +57,11 @@ def test_a_request_is_the_same_in_python_as_json_and_on_the_command_line() -> No
         "include_seen": True,
         "diversity": 0.5,
     }
-    assert set(given) == set(fields) - {"history"}
+    words = {"query": "a lamp", "query_weight": 0.3}
+    assert {*given, *words} == set(fields) - {"history"}
     assert RecommendBody(**given, steps=True).make_request() == Request(**given)
+    unedited = {name: value for name, value in given.items() if name not in {"assume", "ignore"}}
+    assert RecommendBody(**unedited, **words).make_request() == Request(**unedited, **words)
     options = {option.name for option in recommend_command.params}
     assert set(fields) - options == set()
 
