@@ -71,7 +71,7 @@ class Request:
         """
         if self.user is None and self.history is None and self.query is None:
             raise ConfigError(
-                "give a user, a history or a query",
+                "give either a user or a history, or a text query",
                 where="recommend",
                 fix="Add --user ID, --history A,B,C or --query TEXT.",
             )
