@@ -47,7 +47,8 @@ def cli_page() -> str:
     """Every verb's help."""
     parts = [f"{NOTE}# The command line\n"]
     for path, command in verbs(cli, ("reasonrec",)):
-        context = click.Context(command, info_name=" ".join(path), terminal_width=100, max_content_width=100)
+        options = {"help_option_names": cli.context_settings["help_option_names"], "terminal_width": 100}
+        context = click.Context(command, info_name=" ".join(path), max_content_width=100, **options)
         parts.append(f"## `{' '.join(path)}`\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
 

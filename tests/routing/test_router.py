@@ -208,6 +208,14 @@ def test_reason_says_who_answers_and_why(world: World) -> None:
     assert words == list(decided.reason)[kept]
 
 
+def test_who_is_not_handed_over_although_the_delegate_is_better_is_told_why(world: World) -> None:
+    scarce = world.calibrated(share=0.05).decide(world.uncertainty, world.keys)
+    full = "but other requests gain more from good and fill the share of 5\N{NO-BREAK SPACE}%"
+    for reason, gain, replaced in zip(scarce.reason, scarce.gain, scarce.replaced, strict=True):
+        assert (full in reason) == (gain > 0 and not replaced), reason
+    assert sum(full in each for each in scarce.reason) > 100
+
+
 def test_quality_of_the_risk_is_cross_fitted(world: World) -> None:
     """Signals that say nothing get an AUC of one half, not the optimism of the cases that were fitted."""
     rng = np.random.default_rng(0)

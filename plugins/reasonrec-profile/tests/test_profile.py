@@ -229,6 +229,7 @@ def test_steps_in_words_name_titles_fields_and_shares(shop: ShopWorld, policy: P
     weighed = by_kind[StepKind.WEIGH][0]
     assert f"for a history of {batch.history.lengths[4]} item" in weighed.claim
     assert sum(w for _, w in weighed.alternatives) + weighed.weight == pytest.approx(1, abs=0.05)
+    assert {n for n, _ in weighed.alternatives} < {name_expert(n) for n in policy.model.weights.names}
 
 
 def test_contributions_of_the_history_add_up_to_what_the_experts_gave(shop: ShopWorld, policy: Profile) -> None:

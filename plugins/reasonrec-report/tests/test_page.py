@@ -201,7 +201,7 @@ def test_it_says_what_was_delegated_why_and_at_what_price(full: Page) -> None:
     assert "How it is decided: before the policy answers, from how little is known about the user" in prose
     assert "The goal was 35 %; on the test requests it was 35 %." in prose
     assert "up to 25 %, which loses at most 1 % of NDCG@10 on validation" in prose
-    assert "the test requests do not confirm this" in prose
+    assert "The test requests do not confirm this" in prose
     assert "of these, handed to transitions" in prose
     assert "largest share without a loss" in prose
     assert "oracle (continues above)" in prose
@@ -430,6 +430,19 @@ def test_a_run_on_clicks_speaks_of_clicks(ctr: Page, tmp_path: Path) -> None:
 def test_cards_are_a_few_of_many(full: Page) -> None:
     assert "4 of 174 hits" in full.prose
     assert "4 of 769 misses" in full.prose
+
+
+def test_where_nothing_is_told_apart_no_interval_on_the_page_says_otherwise(tmp_path: Path) -> None:
+    """Uncorrected the interval excludes 0; with the correction for several comparisons it does not."""
+    metrics = folders.ranking_metrics(None)
+    even = {"p": 0.03, "p_corrected": 0.06, "difference": 0.01, "low": 0.0011, "high": 0.0222}
+    even |= {"low_corrected": -0.0013, "high_corrected": 0.0244}
+    metrics["comparisons"] = [{**each, **even} for each in metrics["comparisons"]]
+    page = page_of(folders.write_run(tmp_path, metrics, None))
+    assert "is not measurably different from" in page.prose
+    assert "0.0222" not in page.prose
+    assert "0.0013" in page.prose
+    assert "0.0244" in page.prose
 
 
 def test_a_run_of_hardly_any_people_promises_nothing(tmp_path: Path, full: Page) -> None:

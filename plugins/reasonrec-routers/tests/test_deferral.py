@@ -122,6 +122,15 @@ def test_decisions_are_functions_of_the_query_and_survive_json(router: Router, f
     assert all(w.startswith(("the policy answers: ", "memory answers: ", "fashion answers: ")) for w in words)
 
 
+def test_no_reason_contradicts_the_decision(world: World, fresh: World) -> None:
+    forced = world.calibrated(share=1.0).decide(fresh.known, fresh.keys)
+    losing = forced.gain < -5e-5
+    assert 0 < losing.sum() < SIZE
+    needed = "needed to meet the share of 100\N{NO-BREAK SPACE}%, although "
+    for reason, worse in zip(forced.reason, losing, strict=True):
+        assert (needed in reason) == ("is expected to lose" in reason) == worse, reason
+
+
 def test_a_named_delegate_is_the_only_one(world: World, fresh: World) -> None:
     router = world.calibrated(share=0.25, delegate="memory")
     assert set(router.assign(fresh.known).best) == {"memory"}

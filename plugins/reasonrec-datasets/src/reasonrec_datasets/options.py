@@ -45,11 +45,11 @@ FORMAT = click.option(
 COLUMN = click.option(
     "--column", "columns", multiple=True, metavar="OURS=THEIRS",
     help="Read the column THEIRS as OURS (user_id, item_id, timestamp, value, part, history, title, categories, ...). "
-    "An empty THEIRS leaves a column out. May be repeated.",
+    "An empty THEIRS leaves a column out. Repeatable.",
 )  # fmt: skip
 OPTION = click.option(
     "--option", "options", multiple=True, metavar="NAME=VALUE",
-    help="A setting of the data source's own. May be repeated.",
+    help="A setting of the data source's own. Repeatable.",
 )  # fmt: skip
 TIME_FORMAT = click.option(
     "--time-format", metavar="FORM", help="Format of the times, as for strptime: %m/%d/%Y, '%d.%m.%Y %H:%M'."
@@ -110,7 +110,7 @@ SPLIT_OPTIONS = (
                  help="Targets that are already in the history.  [default: drop]"),
     click.option("--seed", type=click.IntRange(min=0), help="Seed of every random choice.  [default: 0]"),
     click.option("--split-option", multiple=True, metavar="NAME=VALUE",
-                 help="A setting of the splitter's own. May be repeated."),
+                 help="A setting of the splitter's own. Repeatable."),
 )  # fmt: skip
 NAMES = ("valid", "test", "valid_from", "test_from", "until", "min_history", "min_value", "repeats", "seed")
 

@@ -173,7 +173,7 @@ def describe_weights(query: QueryBatch, observation: Observation, names: tuple[s
     parts = [(names[e], float(weights[0, e])) for e in order if weights[0, e] >= 0.005]
     length = int(query.history.lengths[0])
     claim = f"for a history of {length} item{'' if length == 1 else 's'}, what counts: {list_shares(parts)}"
-    return Step(StepKind.WEIGH, claim, (), min(parts[0][1], 1.0), tuple(parts[1:]))
+    return Step(StepKind.WEIGH, claim, (), min(parts[0][1], 1.0), tuple((name_expert(n), w) for n, w in parts[1:]))
 
 
 def _decide_step(decision: RankedMixture, proposals: ExpertProposals, titles: list[str], cited: list[int]) -> Step:

@@ -175,13 +175,13 @@ def _on_delegates(found: FaithfulnessResult) -> list[str]:
     least = min(each.share for each in tried)
     by = {verdict: [e.system for e in tried if e.share == least and _verdict(e) == verdict] for verdict in VERDICTS}
     words = {
-        "yes": "what {} as the reason causes their answers",
+        "yes": "what {} as the reason causes the answers",
         "even": "what {} matters no more than other history",
         "no": "what {} matters less than other history",
     }
     parts = [words[verdict].format(_name(names)) for verdict, names in by.items() if names]
-    said = "; ".join(parts).replace("causes their answers", "causes the answers")
-    return [f"Reasons of delegates, tested by leaving out {format_percent(least)} of the history: {said}."]
+    said = "; ".join(parts)
+    return [f"{said[0].upper()}{said[1:]} (tested by leaving out {format_percent(least)} of the history)."]
 
 
 def _name(names: list[str]) -> str:

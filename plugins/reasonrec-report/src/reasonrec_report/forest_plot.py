@@ -103,9 +103,7 @@ def _panel(
             for i, c in enumerate(c for c in of if c.value is not None)
         )
         if marks:
-            rows.append(
-                TrackRow(format_range(group), f"{max(c.n for c in of):,} requests", marks, LANE * (len(marks) + 1))
-            )
+            rows.append(TrackRow(format_range(group), _count(max(c.n for c in of)), marks, LANE * (len(marks) + 1)))
     title = name.replace("_", " ").replace("-", " ")
     return Intervals(title, UNITS.get(title, ""), metric, tuple(rows), scale.ticks(3), None, legend)
 
@@ -116,3 +114,7 @@ def _mark(tone: SystemRole, label: str, value: Estimate | SliceEstimate, scale: 
     high = middle if value.high is None else value.high
     interval = "" if value.low is None or value.high is None else f" ({format_value(low)}–{format_value(high)})"
     return Mark(tone, label, scale(middle), scale(low), scale(high), y, f"{format_value(middle)}{interval}")
+
+
+def _count(requests: int) -> str:
+    return "1 request" if requests == 1 else f"{requests:,} requests"

@@ -163,8 +163,9 @@ def judge_time(results: ReportedResults) -> Judgement:
 
 
 def describe_price(results: ReportedResults) -> str:
-    """What delegating did to quality and time, with both means."""
-    if results.routing is None:
+    """What delegating did to quality and time, with both means; empty where the policy answered everything."""
+    facts, routing = results.delegation, results.routing
+    if routing is None or not facts or not (facts.share or routing.consulted or routing.abstained):
         return ""
     quality, time = judge_quality(results), judge_time(results)
     curve, rows = results.delegation_curve, {row.who: row for row in results.costs.rows} if results.costs else {}
@@ -250,14 +251,14 @@ def describe_rest(curve: DelegationCurve | None, *, enough: bool = True) -> str:
     limit = f"{100 * found.limit:g}\N{NO-BREAK SPACE}%"
     if not found.share:
         return (
-            f"How much could be handed over: nothing. On validation, no share was shown to lose at most {limit} of "
+            f"How much could be handed over: nothing. On validation, no share is sure to lose at most {limit} of "
             f"{curve.metric} (lower end of the 95{NBSP}% interval)."
         )
-    confirmed = "the test requests confirm this" if found.confirmed else "the test requests do not confirm this"
+    confirmed = "The test requests confirm this" if found.confirmed else "The test requests do not confirm this"
     return (
         f"How much could be handed over: up to {format_percent(found.share)}, which loses at most {limit} of "
-        f"{curve.metric} on validation (change {format_relative(found.validation)}); {confirmed} (change "
-        f"{format_relative(found.test)})."
+        f"{curve.metric} on validation: {format_relative(found.validation)}. {confirmed}: "
+        f"{format_relative(found.test)}."
     )
 
 

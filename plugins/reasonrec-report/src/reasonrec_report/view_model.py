@@ -124,6 +124,8 @@ def make_view(run: Run) -> ReportView:
     explained = explanations.group_explanations(run.explanations, pictures)
     columns = board.columns(COLUMNS)
     calibration, curve = results.calibration, results.delegation_curve
+    if curve and not _is_enough(board):
+        curve = curve.model_copy(update={"not_inferior": None})  # no mark for what cannot be told
     return ReportView(
         title=results.dataset.name,
         run=str(run.config.get("name", "")),
@@ -235,9 +237,14 @@ def _routing(board: Leaderboard, results: ReportedResults) -> tuple[str, ...]:
     rest = (
         routing_text.describe_consulting(results),
         routing_text.describe_abstention(results),
-        routing_text.describe_rest(results.delegation_curve, enough=summary_text.describe_shortage(board) is None),
+        routing_text.describe_rest(results.delegation_curve, enough=_is_enough(board)),
     )
     return tuple(each for each in (*said, *rest) if each)
+
+
+def _is_enough(board: Leaderboard) -> bool:
+    """Whether there is enough data to say what else could be done."""
+    return summary_text.describe_shortage(board) is None
 
 
 def _count_cards(results: ReportedResults, hits: int, misses: int) -> tuple[str, str]:

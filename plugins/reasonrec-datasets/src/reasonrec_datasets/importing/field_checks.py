@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -115,14 +116,15 @@ def _note_separators(texts: pa.Array) -> list[str]:
 def decode_entities(texts: pa.Array, name: str, notes: list[str] | None = None) -> pa.Array:
     """Text with HTML entities as the characters that they stand for: "Tom &amp; Jerry" is "Tom & Jerry".
 
-    ``notes`` gets how many cells had any.
+    Shops encode twice: "&amp;reg;" is "®", too. ``notes`` gets how many cells had any.
     """
     rows = np.flatnonzero(pc.fill_null(pc.match_substring_regex(texts, _ENTITY), False).to_numpy(zero_copy_only=False))
     if not len(rows):
         return texts
     made = texts.to_pylist()
     for row in rows.tolist():
-        made[row] = html.unescape(made[row])
+        once = html.unescape(made[row])
+        made[row] = html.unescape(once) if re.search(_ENTITY, once) else once
     if notes is not None:
         notes.append(f"HTML entities (such as &amp;) were decoded in {len(rows):,} cells of {name}.")
     return pa.array(made, pa.string())
