@@ -123,8 +123,8 @@ def decide(run: Opened, _: argparse.Namespace) -> Found:
             warm = [sorted(deciding(piece) for _ in range(9))[4] for piece in pieces]
             between = [(answering(piece), deciding(piece)) for piece in pieces]
             middle = 1000 * np.median(np.column_stack([warm, between]), axis=0)
-            told = zip(("again and again", "policy", "between answers"), middle.tolist(), strict=True)
-            found[f"{kind}, {size}"] = dict(told)
+            names = "again and again", "policy", "between answers"
+            found[f"{kind}, {size}"] = dict(zip(names, middle.tolist(), strict=True))
     return found
 
 
@@ -178,7 +178,8 @@ def timed(run: Opened, given: argparse.Namespace) -> Found:
         for wanted in given.shares:
             placed = router.at_share(wanted, following)
             agent = replace(run.agent, routers={Task.SEQUENTIAL: placed})
-            for size, count in ((1, given.sample), (BATCH, given.batches)):
+            for size in given.sizes:
+                count = given.sample if size == 1 else given.batches
                 found[f"{label}, {wanted:g}, {size}"] = pairs(run, agent, rows[: size * (count + 2)], size)
     return found
 
@@ -244,16 +245,16 @@ def pairs(run: Opened, agent: Agent, rows: np.ndarray, size: int) -> Found:
                 alone(batch)
             took[number, routed] = time.perf_counter() - began, time.thread_time() - worked
         share.append(float(replaced.mean()))
-    told: Found = {"share": float(np.mean(share[2:])), "n": len(took) - 2}
+    change: Found = {"share": float(np.mean(share[2:])), "n": len(took) - 2}
     took = took[2:]
     for column, name in enumerate(("clock", "work")):
-        change = compare_seconds(took[:, 1, column], took[:, 0, column], 0)
-        told[name] = {
+        relative = compare_seconds(took[:, 1, column], took[:, 0, column], 0)
+        change[name] = {
             "policy": 1000 * took[:, 0, column].mean(),
             "routed": 1000 * took[:, 1, column].mean(),
-            **vars(change),
+            **vars(relative),
         }
-    return told
+    return change
 
 
 PARTS = {"decide": decide, "share": share, "promise": promise, "time": timed, "curve": curve}
@@ -270,6 +271,7 @@ def main() -> None:
     parser.add_argument("--shares", nargs="*", type=float, default=[0.0, 0.3, 0.6, 0.9])
     parser.add_argument("--sample", type=int, default=150)
     parser.add_argument("--batches", type=int, default=8)
+    parser.add_argument("--sizes", nargs="*", type=int, default=[1, BATCH], help="requests at once")
     parser.add_argument("--work", type=Path, default=Path.home() / ".cache" / "reasonrec" / "acting-benchmark")
     given = parser.parse_args()
     if given.what == "table":

@@ -83,7 +83,7 @@ class GainRouter(Router[C]):
         """What the answer is worth, how often it is as good, and what that is known from."""
         state, better = self.state, probability(self.state.better, signals, assigned.gain.astype(np.float64))
         source = "the history and the delegates' answers" if self.asks else "the history"
-        told = []
+        reasons = []
         for row, who in enumerate(assigned.best):
             place, gain, worse = (float(each[row]) for each in (assigned.order, assigned.gain, assigned.risk))
             words = f"{who} is expected to {'gain' if gain >= 0 else 'lose'} {abs(gain):.4f} against the policy"
@@ -95,8 +95,8 @@ class GainRouter(Router[C]):
                 words = f"needed to meet {name_share(self.config)}, although {words}"
             often, safe = format_percent(worse, 1), format_percent(1 - float(better[row]), 1)
             sure = f"in cases like this {who} is better in {often} and no worse in {safe}"
-            told.append(f"{words}; {sure}; judged by {source}")
-        return told
+            reasons.append(f"{words}; {sure}; judged by {source}")
+        return reasons
 
     def candidates(self, data: CalibrationData) -> Labels:
         """Whom requests may go to."""

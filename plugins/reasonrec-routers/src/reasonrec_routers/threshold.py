@@ -66,12 +66,12 @@ class ThresholdRouter(Router[RouterConfig]):
         names, at = self.columns, signal_matrix(signals, self.columns)
         values = np.stack([signal(signals, name).total for name in names], axis=1)
         rows = zip(self.state.worse(at), self.state.better(at), assigned.order, assigned.replaced, values, strict=True)
-        told = []
+        reasons = []
         for worse, better, place, replaced, row in rows:
             words = (f"{MEANINGS.get(n, n)} ({v:.2f})" for n, v in zip(names, row, strict=True))
             because = self._chances(float(worse), float(better), float(place), bool(replaced))
-            told.append(f"{because}; judged by {', '.join(words)}")
-        return told
+            reasons.append(f"{because}; judged by {', '.join(words)}")
+        return reasons
 
     def _chances(self, worse: float, better: float, place: float, replaced: bool) -> str:
         who, threshold = self.delegate, self.state.threshold
