@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from reasonrec_core.config import check_config
 from reasonrec_core.errors import PluginError
 from reasonrec_core.pipeline.agent import Agent
 from reasonrec_core.pipeline.latency import measure_costs, measure_latency
+from reasonrec_core.pipeline.router_goal import BATCHES, GoalSearch
 from reasonrec_core.pipeline.run import fit_pipeline
 from reasonrec_core.registry import Registry
 from reasonrec_core.routing import AskingCosts, Router
@@ -132,3 +134,25 @@ def test_what_is_held_back_is_no_answer(shop: Any, tmp_path: Path) -> None:
     assert outcome.decisions.reason[row].startswith("no answer is given: the confidence ")
     assert outcome.decisions.who[row] == ""
     assert outcome.decisions.confidence[held].max() <= outcome.decisions.confidence[~held].min()
+
+
+def test_batches_in_which_nothing_is_saved_are_answered_by_the_policy_alone(shop: Any) -> None:
+    agent, queries = shop(kind="threshold")
+    router = agent.routers[Task.SEQUENTIAL]
+    settings = SimpleNamespace(seed=0, evaluate=SimpleNamespace(latency_sample=16, k=[10]))
+    prepared = SimpleNamespace(config=settings, cases=lambda *_: SimpleNamespace(queries=queries))
+    data = SimpleNamespace(policy=agent.policy.label)
+    search = GoalSearch(prepared, replace(agent, routers={}), Task.SEQUENTIAL, data, None)  # type: ignore[arg-type]
+    changes = search._time_batches(router)
+    assert tuple(changes) == BATCHES
+    assert all(each.low <= each.value <= each.high for each in changes.values())
+    whole = replace(agent, routers={Task.SEQUENTIAL: router.with_state(batches={8: False, 256: True})})
+    few, many = queries.take(np.arange(16)), queries.take(np.resize(np.arange(len(queries)), 256))
+    outcome, alone = whole.act(few), replace(agent, routers={}).act(few)
+    assert agent.act(few).decisions.replaced.any()
+    assert not outcome.decisions.replaced.any()
+    np.testing.assert_array_equal(outcome.ranking.items, alone.ranking.items)
+    assert "saves no time in a batch of this size" in outcome.decisions.reason[0]
+    np.testing.assert_array_equal(whole.act(many).decisions.who, agent.act(many).decisions.who)
+    ones = [queries.take(np.array([row])) for row in range(16)]
+    assert [whole.act(one).decisions.who[0] for one in ones] == agent.act(few).decisions.who.tolist()
