@@ -27,6 +27,9 @@ from reasonrec_serve.wording import list_items, name_items
 if TYPE_CHECKING:
     from reasonrec_serve.recommender import Recommender
 
+TEXT_SHARE = 0.7
+"""How much the likeness of the texts themselves counts: what a delegate learns from a log blurs what words mean
+(benchmarks/results/text_queries.md; chosen on validation of H&M)."""
 READ_TEXT = ("text", "item")
 """What an encoder of words is called by: the modalities of which a text is one, or a part."""
 
@@ -139,15 +142,22 @@ class TextQueries:
         agent, seen = self.service.agent, self.service.agent.observe(batch)
         assert request.query is not None
         with agent.registry.guard(Kind.DELEGATE, reader.name, "feature_vectors"):
-            found = reader.delegate.feature_vectors(self._encode(request.query, reader), seen)
-            vector = _unit(check_vectors(found, 1, items.shape[1]))
+            encoded = self._encode(request.query, reader)
+            words = check_vectors(reader.delegate.feature_vectors(encoded, seen), 1, items.shape[1])
+        scores = mix_texts(_unit(words) @ items.T, encoded, self._texts)
         if len(batch.history.items):
             with agent.registry.guard(Kind.DELEGATE, reader.name, "query_vectors"):
                 past = _unit(check_vectors(reader.delegate.query_vectors(batch, seen), 1, items.shape[1]))
-            vector = request.query_weight * vector + (1 - request.query_weight) * past
-        scores = np.asarray(_unit(vector) @ items.T, np.float32)
+            scores = request.query_weight * scores + (1 - request.query_weight) * (past @ items.T)
+        scores = np.asarray(scores, np.float32)
         scores[:, ~items.any(axis=1)] = -np.inf  # nothing is known of these
         return rank_scores(scores, batch, resolved.limits)
+
+    @cached_property
+    def _texts(self) -> dict[str, Float32]:
+        """Per encoder of text float32[n_items, w]: what items read like, of length 1, or 0."""
+        features = self.service.agent.items.features
+        return {name: _unit(np.nan_to_num(np.asarray(features[name], np.float32))) for name in self.reader.encoders}
 
     @cached_property
     def _items(self) -> Float32:
@@ -167,6 +177,21 @@ class TextQueries:
             ):
                 found[name] = check_vectors(encoder.encode([given]), 1)
         return found
+
+
+def mix_texts(learned: Float32, encoded: Mapping[str, Float32], texts: Mapping[str, Float32]) -> Float32:
+    """float32[B, n]: the cosines that a delegate learned, mixed with those of the texts themselves, `TEXT_SHARE`.
+
+    Args:
+        learned: float32[B, n].
+        encoded: the words, float32[B, w] by feature.
+        texts: the items, float32[n, w] of length 1 or 0; an item without a text keeps what was learned.
+    """
+    mixed = learned.copy()
+    for name, rows in texts.items():
+        has, share = rows.any(axis=1), np.float32(TEXT_SHARE / len(texts))
+        mixed[:, has] += share * (_unit(encoded[name]) @ rows[has].T - learned[:, has])
+    return np.asarray(mixed, np.float32)
 
 
 def rank_scores(scores: Float32, batch: QueryBatch, limits: Limits) -> Ranking:
