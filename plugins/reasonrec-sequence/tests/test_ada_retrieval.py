@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from reasonrec_sequence.ada_retrieval import AdaRetrieval
 from reasonrec_sequence.config import AdaRetrievalConfig, AttentionConfig
 from reasonrec_sequence.delegates import SASRec
@@ -129,7 +130,7 @@ def test_untrained_rounds_rank_as_their_base(world: Tiny) -> None:
 
 
 def test_rounds_change_what_is_asked_and_repeat_nothing(world: Tiny) -> None:
-    delegate, batch = make(world), world.test.queries
+    delegate, batch = make(world, valid=None), world.test.queries
     table = torch.from_numpy(delegate._base.item_vectors(world.observation(batch)))
     items = torch.from_numpy(batch.history.row(0).astype(np.int64))[None]
     barred = torch.stack([torch.zeros_like(items[0]), items[0]])
@@ -147,13 +148,25 @@ def test_it_beats_popularity(world: Tiny) -> None:
 
 
 def test_one_round_trains_the_base_on(world: Tiny) -> None:
-    delegate = make(world, SMALL | {"rounds": 1})
+    with pytest.raises(ValidationError, match="there is nothing to train"):
+        make(world, SMALL | {"rounds": 1})
+    delegate = make(world, SMALL | {"rounds": 1, "train_base": True}, valid=None)
     fresh = SASRec(AttentionConfig.model_validate(BASE))
-    fresh.fit(world.fit)
+    fresh.fit(replace(world.fit, valid=None))
     assert not delegate._rounds.correct.weight.any()
     batch = world.test.queries
     first, other = (each.score(batch, world.observation(batch)) for each in (fresh, delegate))
     assert not np.allclose(first, other, atol=1e-3)
+
+
+def test_the_base_stays_as_it_was_unless_it_is_trained_on(world: Tiny) -> None:
+    fresh = SASRec(AttentionConfig.model_validate(BASE))
+    fresh.fit(replace(world.fit, valid=None))
+    seen = world.fit.observation
+    for on in (False, True):
+        delegate = make(world, SMALL | {"train_base": on}, valid=None)
+        same = np.array_equal(fresh.item_vectors(seen), delegate._base.item_vectors(seen))
+        assert same != on
 
 
 def test_it_goes_on_where_it_was_cut_off(world: Tiny, tmp_path: Path) -> None:

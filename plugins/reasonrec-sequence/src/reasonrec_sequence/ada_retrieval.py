@@ -32,8 +32,9 @@ BASE, ROUNDS, ABOUT = "base", "rounds.safetensors", "rounds.json"
 class AdaRetrieval(Delegate[AdaRetrievalConfig]):
     """Rounds of retrieval, each with what was found before in view (after Ada-Retrieval, Li et al., AAAI 2024).
 
-    The base is fitted first, then trained on together with the rounds. Its list is the first round's items, then the
-    second's, and so on; what no round found follows as the last round ranks it.
+    The base is fitted first, then the rounds, perhaps with the base trained on; all is left as it was where that does
+    not pay on validation. The list is the first round's items, then the second's, and so on; what no round found
+    follows as the last round ranks it.
     """
 
     Config = AdaRetrievalConfig
@@ -45,21 +46,26 @@ class AdaRetrieval(Delegate[AdaRetrievalConfig]):
         """Fit the base, then the rounds; validation chooses the epoch, by the NDCG of what the rounds find."""
         base = make_base(self.config.base, data)
         base.fit(replace(data, workdir=None if data.workdir is None else data.workdir / BASE))
-        self._train(base, data, self.config.training)
+        self._start(base, data.seed)
+        self._train(data, self.config.training)
 
     def refit(self, data: FitData) -> Self:
         """Fit base and rounds again, for as many epochs as validation chose."""
         again = type(self)(self.config)
-        base = self._base.refit(replace(data, workdir=None))
-        again._train(base, data, train_as_long(self.config.training, *self._epochs))
+        base, (_, best) = self._base.refit(replace(data, workdir=None)), self._epochs
+        again._start(base, data.seed)
+        if best:
+            again._train(data, train_as_long(self.config.training, *self._epochs))
         again._epochs = self._epochs
         return again
 
-    def _train(self, base: SequenceDelegate[Any], data: FitData, training: TrainerConfig) -> None:
-        config, n = self.config, len(data.catalog)
+    def _start(self, base: SequenceDelegate[Any], seed: int) -> None:
         self._base = base
-        with seeded(data.seed):
-            self._rounds = RoundsNetwork(config, base.network)
+        with seeded(seed):
+            self._rounds = RoundsNetwork(self.config, base.network).eval()
+
+    def _train(self, data: FitData, training: TrainerConfig) -> None:
+        config, base, n = self.config, self._base, len(data.catalog)
         judged = data.valid if data.valid is not None and len(data.valid.targets) else None
 
         def score(network: RoundsNetwork, batch: QueryBatch) -> Float32:
@@ -73,6 +79,7 @@ class AdaRetrieval(Delegate[AdaRetrievalConfig]):
             seed=data.seed,
             validate=None if judged is None else ranking_figure(judged, score, n, min(n, config.rounds * config.items)),
             figure="validation NDCG",
+            validate_start=True,
             progress=data.progress,
             label="train the rounds",
             workdir=data.workdir,

@@ -107,8 +107,17 @@ class AdaRetrievalConfig(Settings):
     """Ada-Retrieval."""
 
     base: str = Field("sasrec", description="The pipeline's delegate whose encoder reads the history, by its label.")
-    rounds: int = Field(5, ge=1, description="Rounds of retrieval; 1 trains the base on, without any adaptation.")
+    rounds: int = Field(5, ge=1, description="Rounds of retrieval.")
+    train_base: bool = Field(
+        False, description="Train the base on with the rounds, as published; otherwise it stays as it was fitted."
+    )
     items: int = Field(20, ge=1, description="Items that each round retrieves.")
     frequencies: int = Field(5, ge=1, description="How many of the lowest frequencies of the retrieved row are kept.")
     dropout: float = Field(0.2, ge=0, lt=1, description="Rate.")
     training: RoundsTraining = Field(RoundsTraining(), description="How the rounds are trained.")
+
+    @model_validator(mode="after")
+    def _learns(self) -> Self:
+        if self.rounds == 1 and not self.train_base:
+            raise ValueError("with one round and train_base = false there is nothing to train")
+        return self

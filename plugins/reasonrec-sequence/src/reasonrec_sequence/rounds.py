@@ -40,7 +40,7 @@ class RoundsNetwork(NextItemModel):
 
     Args:
         config: sizes.
-        base: reads histories; trained on with the rounds.
+        base: reads histories; trained on with the rounds if the settings say so.
     """
 
     hot = ()
@@ -48,6 +48,7 @@ class RoundsNetwork(NextItemModel):
     def __init__(self, config: AdaRetrievalConfig, base: SequenceNetwork) -> None:
         super().__init__(base.softmax)
         self.base, self.config = base, config
+        base.requires_grad_(config.train_base)
         d = base.items.ids.shape[1]
         self.query, self.key, self.value = (nn.Linear(d, d) for _ in range(3))
         self.correct = nn.Linear(d, d)
@@ -121,9 +122,10 @@ class RoundsNetwork(NextItemModel):
         open_bias = bias.masked_fill(~warm, -torch.inf)
         rounds = self.run(items, at, table, open_bias, barred, last=False)
         targets = place[batch.targets[rows, at]]
+        learned = rounds.states if self.config.train_base else rounds.states[1:]
         parts = {
             f"round {number}": self.softmax.loss(state, table[warm], bias[warm], targets)
-            for number, state in enumerate(rounds.states, 1)
+            for number, state in enumerate(learned, 1 if self.config.train_base else 2)
         }
         fade = self.config.training.fade
         return BatchLoss(sum((fade**t * part for t, part in enumerate(parts.values())), table.new_zeros(())), parts)
