@@ -12,6 +12,7 @@ from typing import Any
 from reasonrec_core.components import Kind
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.registry import Registry
+from reasonrec_core.types.answer import format_percent
 from reasonrec_quickstart.encoders import find_encoder
 from reasonrec_quickstart.examine import ExaminedData
 
@@ -163,6 +164,10 @@ def _choose_split(examined: ExaminedData) -> Choice:
     return Choice({"split": settings}, why)
 
 
+def _describe_share(share: float) -> str:
+    return "All items" if share == 1 else f"{format_percent(share)} of the items"
+
+
 def _choose_features(examined: ExaminedData, choices: Choices, registry: Registry, *, best: bool) -> None:
     """Texts and pictures, where there are any and something is installed that looks at them."""
     facts, observe, why = examined.facts, dict[str, Any](), list[str]()
@@ -175,16 +180,15 @@ def _choose_features(examined: ExaminedData, choices: Choices, registry: Registr
             continue
         if facts["items"] * share > most and not best:
             choices.hints.append(
-                f"{share:.0%} of the items have {words}; encoding that many takes too long for a first "
-                "answer: use --best."
+                f"{_describe_share(share)} have {words}; encoding them takes too long for a first answer: use --best."
             )
             continue
         state = find_encoder(modality, registry)
         if state.missing:
-            choices.hints.append(f"{share:.0%} of the items have {words}, but {state.missing}: {state.install}.")
+            choices.hints.append(f"{_describe_share(share)} have {words}, but {state.missing}: {state.install}.")
             continue
         observe[modality] = {"encoder": state.name}
-        why.append(f"{share:.0%} of the items have {words}; the encoder {state.name} reads them ({state.weights}).")
+        why.append(f"{_describe_share(share)} have {words}; the encoder {state.name} reads them ({state.weights}).")
     if facts["image"] and not facts["images_folder_exists"]:
         choices.warnings.append("Items name pictures, but the folder of pictures is missing, so pictures are not used.")
     if observe:

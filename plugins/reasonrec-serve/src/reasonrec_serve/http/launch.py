@@ -9,6 +9,7 @@ import tempfile
 import threading
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from reasonrec_core.cli.console import note
 from reasonrec_core.errors import ConfigError, RunError
 from reasonrec_serve.http.settings import ServeSettings, find_store
 
@@ -74,7 +76,9 @@ def launch(settings: ServeSettings, *, show: bool = False) -> None:
     if settings.supervised:
         _supervise(config, listening, settings)
     else:
-        uvicorn.Server(config).run([listening])
+        with suppress(KeyboardInterrupt):  # uvicorn raises the signal again when all requests are answered
+            uvicorn.Server(config).run([listening])
+    note("Stopped.")
 
 
 def _supervise(config: uvicorn.Config, listening: socket.socket, settings: ServeSettings) -> None:
@@ -146,14 +150,11 @@ def _find_url(settings: ServeSettings) -> str:
 
 def _show_page(url: str) -> None:
     """Open the page; the browser's request waits until a worker is ready."""
-    from reasonrec_core.cli.console import note
-
     if not webbrowser.open(url):
         note(f"There is no browser here. Open {url} in one.")
 
 
 def _announce(settings: ServeSettings) -> None:
-    from reasonrec_core.cli.console import note
     from reasonrec_serve.final_models import has_final_models
 
     many = "" if settings.workers == 1 else f" by {settings.workers} processes"
