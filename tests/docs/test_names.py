@@ -16,6 +16,9 @@ PRIVATE_WORDS = frozenset(
 )
 """Words that only this project once knew; a function is called by what it does (`compute_gain`)."""
 
+VAGUE_NAMES = frozenset({"told", "held", "spoken", "heard", "voices"})
+"""Names of variables that may be anything; `PRIVATE_WORDS` has what functions may not be called, too."""
+
 ALLOWED_FUNCTIONS = {
     "reasonrec_clip/learning.py:draw_held_out": "hold-out is a term of the field",
 }
@@ -53,6 +56,18 @@ def test_no_public_function_has_a_word_of_our_own_for_a_name() -> None:
         if PRIVATE_WORDS & set(name.split("_")) and not name.startswith("test_")
     }
     assert found == ALLOWED_FUNCTIONS.keys()
+
+
+def test_no_variable_or_attribute_has_one_either() -> None:
+    """Variables, arguments and attributes as well: ``told`` may be anything, ``usage`` is known."""
+    found = set()
+    for path in (path for source in SOURCES for path in sorted(source.rglob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = next(
+                (getattr(node, key) for key in ("id", "arg", "attr") if isinstance(getattr(node, key, 0), str)), ""
+            )
+            found |= {f"{path.name}: {name}"} if name in VAGUE_NAMES else set()
+    assert found == set()
 
 
 def test_a_file_is_read_in_one_sitting_and_a_function_fits_a_screen() -> None:

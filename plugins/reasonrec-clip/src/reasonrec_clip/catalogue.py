@@ -79,8 +79,10 @@ class CatalogueClip(Encoder[CatalogueConfig]):
         """Where both towers' weights come from."""
         assert isinstance(config, CatalogueConfig)
         towers = {"image": _image_weights(config).info(), "text": _text_weights(config).info()}
-        keys = dict.fromkeys(key for told in towers.values() for key in told)
-        return {key: "; ".join(f"{side}: {told.get(key, '')}" for side, told in towers.items()) for key in keys}
+        keys = dict.fromkeys(key for described in towers.values() for key in described)
+        return {
+            key: "; ".join(f"{side}: {described.get(key, '')}" for side, described in towers.items()) for key in keys
+        }
 
     def fit(self, data: FitData) -> None:
         """Learn the heads from the items that have both an image and a text. Interactions are not looked at."""

@@ -136,12 +136,12 @@ def _tuned(
         what = f"only {len(rows)} items have both an image and a text, but clip-catalogue needs at least {MIN_PAIRS}"
         raise DataError(what, fix="Use the encoders `timm` and `text`, which need no fitting.")
     pairs = {side: torch.from_numpy(np.asarray(values[rows])) for side, values in features.items()}
-    held = draw_held_out([data.catalog.titles[row] for row in rows], config.held_out, data.seed)
-    report: dict[str, Any] = {"pairs": len(rows), "held_out": int(held.sum())}
-    if MIN_HELD_OUT <= held.sum() <= len(rows) - MIN_PAIRS:
-        test = {side: values[held] for side, values in pairs.items()}
+    held_out = draw_held_out([data.catalog.titles[row] for row in rows], config.held_out, data.seed)
+    report: dict[str, Any] = {"pairs": len(rows), "held_out": int(held_out.sum())}
+    if MIN_HELD_OUT <= held_out.sum() <= len(rows) - MIN_PAIRS:
+        test = {side: values[held_out] for side, values in pairs.items()}
         heads, _ = learn_heads(
-            {side: values[~held] for side, values in pairs.items()}, towers, config, data.seed, data.progress
+            {side: values[~held_out] for side, values in pairs.items()}, towers, config, data.seed, data.progress
         )
         report["recall"] = measure_recall(project(heads["image"], test["image"]), project(heads["text"], test["text"]))
     heads, scale = learn_heads(pairs, towers, config, data.seed, data.progress)

@@ -75,8 +75,8 @@ class Coverage:
         rows = []
         for group in (-1, *np.unique(self.group).tolist()):
             some = np.ones(len(self.group), np.bool_) if group < 0 else self.group == group
-            held, size = float(self.covered[some].mean()), float(self.sizes[some].mean())
-            rows.append({"group": group, "queries": int(some.sum()), "coverage": held, "mean_size": size})
+            share, size = float(self.covered[some].mean()), float(self.sizes[some].mean())
+            rows.append({"group": group, "queries": int(some.sum()), "coverage": share, "mean_size": size})
         return rows
 
 

@@ -76,8 +76,8 @@ class ScoreLadder:
         before = np.where(first > 0, np.take_along_axis(self.mass, np.maximum(first - 1, 0), axis=1), 0.0)
         ranks = np.arange(1, width + 1)
         found = self._of(self.values.astype(np.float64), before, self.mass, ranks, self.inside[:, None])
-        held = ends & (self.values > 0) & (found <= limit[:, None])
-        return np.where(np.isposinf(limit), listed, (held * ranks).max(axis=1)).astype(np.int64)
+        covered = ends & (self.values > 0) & (found <= limit[:, None])
+        return np.where(np.isposinf(limit), listed, (covered * ranks).max(axis=1)).astype(np.int64)
 
     def _of(self, own: Float64, before: Float64, through: Float64, rank: Int64, inside: Float64) -> Float64:
         if self.score.kind == "lac":

@@ -126,10 +126,10 @@ class CotFusion(Delegate[CotFusionConfig]):
         """float32[B, L]: joint scores of what is listed."""
         listed = batch.candidates is not None
         asked = replace(batch, candidates=shortlist.items)
-        told = self._attached.evidence(asked, shortlist, observation, listed=listed)
+        evidence = self._attached.evidence(asked, shortlist, observation, listed=listed)
         decision = self.weights.listed if listed else self.weights.proposed
         assert decision is not None
-        return np.where(shortlist.items >= 0, decision(told.scores, observation.horizon), np.float32(-np.inf))
+        return np.where(shortlist.items >= 0, decision(evidence.scores, observation.horizon), np.float32(-np.inf))
 
     @property
     def _attached(self) -> Retriever:

@@ -210,10 +210,10 @@ class ColdItem(Splitter[ShareSettings]):
             raise DataError("the cold share is too large: no interactions are left for training", where=dataset.name)
         valid = _ask_held_out(dataset, log, parts, VALID, parts == TRAIN)
         test = _ask_held_out(dataset, log, parts, TEST, parts != TEST)
-        held = f"cold items: {n_valid} items are held out for validation, {n_test} others for testing"
+        counts = f"cold items: {n_valid} items are held out for validation, {n_test} others for testing"
         before = "the history is what came before the first held-out item"
         kept = "training keeps all interactions with the other items, later ones too"
-        return Division(parts, valid, test, f"{held}; {before}; {kept}")
+        return Division(parts, valid, test, f"{counts}; {before}; {kept}")
 
 
 def _ask_held_out(dataset: Dataset, log: Interactions, parts: UInt8, part: int, history: Bool) -> Cases:

@@ -97,17 +97,17 @@ def _titles(examined: Examined, name: str, cases: Cases) -> list[Finding]:
     items = np.int64(examined.dataset.n_items)
     shown = np.sort((history.rows * n + code_of[history.items])[code_of[history.items] >= 0])
     same_item = contains_keys(compute_history_keys(history, int(items)), rows * items + cases.targets)
-    told = (code_of[cases.targets] >= 0) & contains_keys(shown, rows * n + code_of[cases.targets]) & ~same_item
-    if not told.any():
+    leaking = (code_of[cases.targets] >= 0) & contains_keys(shown, rows * n + code_of[cases.targets]) & ~same_item
+    if not leaking.any():
         return []
-    at = int(np.flatnonzero(told)[0])
+    at = int(np.flatnonzero(leaking)[0])
     return [
         Finding(
             NAME,
             Severity.WARNING,
             f"the history of {name} requests contains another item with the target's title",
-            int(told.sum()),
-            len(told),
+            int(leaking.sum()),
+            len(leaking),
             f"user {examined.user(int(cases.queries.users[rows[at]]))}, target {examined.item(int(cases.targets[at]))}",
             "A prompt of titles would reveal the answer: merge duplicates, and give variants a field of their own.",
         )

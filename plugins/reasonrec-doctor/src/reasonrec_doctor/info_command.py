@@ -47,13 +47,13 @@ def info_command(name: str, part: str | None, kind: str | None, as_json: bool) -
     is called OUTER.INNER.
     """
     registry = Registry.discover()
-    told = describe(registry, find(registry, name, kind))
+    info = describe(registry, find(registry, name, kind))
     if as_json:
-        print_json(told)
+        print_json(info)
     elif part is not None:
-        print_settings(name, part_of(told["settings"], part, name), part)
+        print_settings(name, part_of(info["settings"], part, name), part)
     else:
-        _print_info(told)
+        _print_info(info)
 
 
 def find(registry: Registry, name: str, kind: str | None) -> Registered:
@@ -94,9 +94,9 @@ def describe(registry: Registry, found: Registered) -> dict[str, Any]:
 
 def _meaning(metric: MetricInfo) -> str:
     """What a reader must know, and the formula."""
-    told = metric.meaning.format(k="k")
+    meaning = metric.meaning.format(k="k")
     formula = metric.definition.replace("\\|", "|")  # Markdown's, in a table
-    return f"{told}\n\n{formula}" if formula else told
+    return f"{meaning}\n\n{formula}" if formula else meaning
 
 
 def _weights(registry: Registry, found: Registered, component: Any) -> dict[str, str]:
@@ -116,53 +116,53 @@ def settings_rows(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, st
     """Key, what is allowed, default and description of every setting of a JSON schema; nested keys with dots."""
     definitions = schema.get("$defs", {})
     required = set(schema.get("required", ()))
-    for key, told in schema.get("properties", {}).items():
-        nested = definitions.get(str(told.get("$ref", "")).rpartition("/")[2], {})
-        default = "required" if key in required else _word(told.get("default"))
-        meaning = told.get("description") or nested.get("description", "")  # one that says the same is left out
-        yield key, _allowed(told, definitions), default, meaning
+    for key, setting in schema.get("properties", {}).items():
+        nested = definitions.get(str(setting.get("$ref", "")).rpartition("/")[2], {})
+        default = "required" if key in required else _word(setting.get("default"))
+        meaning = setting.get("description") or nested.get("description", "")  # one that says the same is left out
+        yield key, _allowed(setting, definitions), default, meaning
         if "properties" in nested:
             for sub, allowed, given, meaning in settings_rows({**nested, "$defs": definitions}):
                 yield f"{key}.{sub}", allowed, given, meaning
 
 
-def _allowed(told: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    if "$ref" in told:
-        named = told["$ref"].rpartition("/")[2]
+def _allowed(setting: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    if "$ref" in setting:
+        named = setting["$ref"].rpartition("/")[2]
         target = definitions.get(named, {})
         return "table" if "properties" in target else _allowed(target, definitions)
-    if "enum" in told:
-        return " | ".join(_word(value) for value in told["enum"])
-    if "const" in told:
-        return _word(told["const"])
-    if "anyOf" in told:
-        return " | ".join(_allowed(each, definitions) for each in told["anyOf"])
-    kind = str(told.get("type", "any")).replace("null", "none")
+    if "enum" in setting:
+        return " | ".join(_word(value) for value in setting["enum"])
+    if "const" in setting:
+        return _word(setting["const"])
+    if "anyOf" in setting:
+        return " | ".join(_allowed(each, definitions) for each in setting["anyOf"])
+    kind = str(setting.get("type", "any")).replace("null", "none")
     if kind == "array":
-        return f"list of {_allowed(told.get('items', {}), definitions)}"
-    return f"{kind} {', '.join(_bounds(told))}".rstrip()
+        return f"list of {_allowed(setting.get('items', {}), definitions)}"
+    return f"{kind} {', '.join(_bounds(setting))}".rstrip()
 
 
-def _bounds(told: Mapping[str, Any]) -> Iterator[str]:
+def _bounds(setting: Mapping[str, Any]) -> Iterator[str]:
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<", "pattern": "like"}
     for key, sign in signs.items():
-        if key in told:
-            yield f"{sign} {told[key]}"
+        if key in setting:
+            yield f"{sign} {setting[key]}"
 
 
 def _word(value: Any) -> str:
     return "none" if value is None else json.dumps(value)
 
 
-def _print_info(told: Mapping[str, Any]) -> None:
-    owner = f"{told['distribution']} {told['version']}"
-    facts = {**told, "tasks": ", ".join(told["tasks"]), "distribution": owner}
+def _print_info(info: Mapping[str, Any]) -> None:
+    owner = f"{info['distribution']} {info['version']}"
+    facts = {**info, "tasks": ", ".join(info["tasks"]), "distribution": owner}
     shown = [(key, facts[key]) for key in ("kind", "summary", "tasks", "distribution", "licence", "source")]
-    shown += [("weights" if key == "source" else f"weights {key}", value) for key, value in told["weights"].items()]
-    print_facts([(key, value) for key, value in shown if value], told["name"])
-    out.print(f"\n{plain(told['description'])}\n")
-    if told["settings"].get("properties"):
-        print_settings(told["name"], told["settings"])
+    shown += [("weights" if key == "source" else f"weights {key}", value) for key, value in info["weights"].items()]
+    print_facts([(key, value) for key, value in shown if value], info["name"])
+    out.print(f"\n{plain(info['description'])}\n")
+    if info["settings"].get("properties"):
+        print_settings(info["name"], info["settings"])
     else:
         out.print("No settings.")
 
@@ -190,8 +190,8 @@ def print_settings(name: str, schema: Mapping[str, Any], part: str = "") -> None
     if rows:
         print_table(("setting", "allowed", "default", "meaning"), rows, whole={"setting"})
     for key, table in tables.items():
-        told = schema["properties"][key]
-        meaning = told.get("description") or table.get("description", "")
+        setting = schema["properties"][key]
+        meaning = setting.get("description") or table.get("description", "")
         where, count = f"{part}.{key}".lstrip("."), len(table["properties"])
         settings = "1 setting" if count == 1 else f"{count} settings"
         out.print(f"[{key}] {plain(meaning)} {settings}: reasonrec plugins info {name} {where}", soft_wrap=True)
@@ -200,13 +200,13 @@ def print_settings(name: str, schema: Mapping[str, Any], part: str = "") -> None
 def list_tables(schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The schemas of the settings that are tables of their own, or lists of such, or may be left unset."""
     definitions = schema.get("$defs", {})
-    found = {key: _target(told, definitions) for key, told in schema.get("properties", {}).items()}
+    found = {key: _target(setting, definitions) for key, setting in schema.get("properties", {}).items()}
     return {key: {**table, "$defs": definitions} for key, table in found.items() if "properties" in table}
 
 
-def _target(told: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+def _target(setting: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
     """What a setting refers to, directly, as a choice or as the entries of a list; empty where it is a plain value."""
-    if "$ref" in told:
-        return dict(definitions.get(str(told["$ref"]).rpartition("/")[2], {}))
-    inner = [*told.get("anyOf", ()), *([told["items"]] if "items" in told else [])]
+    if "$ref" in setting:
+        return dict(definitions.get(str(setting["$ref"]).rpartition("/")[2], {}))
+    inner = [*setting.get("anyOf", ()), *([setting["items"]] if "items" in setting else [])]
     return next((table for each in inner if "properties" in (table := _target(each, definitions))), {})

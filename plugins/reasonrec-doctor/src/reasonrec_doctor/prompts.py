@@ -30,21 +30,21 @@ def check_prompts(
         ValueError: the sequences differ in length.
     """
     listed = candidates if candidates is not None else [()] * len(prompts)
-    told = [
+    leaking = [
         (row, name)
         for row, (prompt, names, allowed) in enumerate(zip(prompts, targets, listed, strict=True))
         for name in names
         if _occurrences(prompt, name) > sum(_occurrences(other, name) for other in allowed)
     ]
-    if not told:
+    if not leaking:
         return []
-    row, name = told[0]
+    row, name = leaking[0]
     return [
         Finding(
             NAME,
             Severity.ERROR,
             "prompts contain the target of their own request",
-            len({row for row, _ in told}),
+            len({row for row, _ in leaking}),
             len(prompts),
             f"prompt {row} holds {name!r}: {_excerpt(prompts[row], name)}",
             "Build prompts only from the history before the request, and shuffle the listed candidates.",

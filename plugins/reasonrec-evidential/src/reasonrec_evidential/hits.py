@@ -68,8 +68,8 @@ def train_hit_network(features: Float64, hit: Bool, recipe: HitTraining) -> tupl
     with threadpool_limits(1), torch.random.fork_rng(devices=[]):
         for kl in DIVERGENCES:
             crossed = np.empty((len(looks), len(hit)))
-            for train, held in folds:
-                _, crossed[:, held] = _train(features[train], hit[train], recipe, kl, looks, features[held])
+            for train, test in folds:
+                _, crossed[:, test] = _train(features[train], hit[train], recipe, kl, looks, features[test])
             scores = ((crossed - hit) ** 2).mean(axis=1)
             at = int(scores.argmin())
             if best is None or scores[at] < best[0]:
@@ -93,15 +93,15 @@ def split_opinion(opinion: Opinion) -> tuple[Float64, Float64, Float64]:
 
 
 def _train(
-    features: Float64, hit: Bool, recipe: HitTraining, kl: float, looks: npt.NDArray[np.int64], held: Float64
+    features: Float64, hit: Bool, recipe: HitTraining, kl: float, looks: npt.NDArray[np.int64], test: Float64
 ) -> tuple[HitNetwork, Float64]:
-    """A network after ``looks[-1]`` steps on all cases, and float64[looks, held] P(hit) on the way."""
+    """A network after ``looks[-1]`` steps on all cases, and float64[looks, test] P(hit) on the way."""
     torch.manual_seed(recipe.seed)
     net = HitNetwork(features.shape[1], recipe.hidden)
     scale = features.std(axis=0)
     net.mean.copy_(torch.from_numpy(features.mean(axis=0)))
     net.scale.copy_(torch.from_numpy(np.where(scale > 1e-9, scale, 1.0)))
-    x, other = torch.from_numpy(features), torch.from_numpy(held)
+    x, other = torch.from_numpy(features), torch.from_numpy(test)
     target = torch.from_numpy(np.stack([hit, ~hit], axis=1).astype(np.float64))
     seen, steps = [], int(looks[-1])
 

@@ -64,9 +64,9 @@ class Sentences:
 def _pairs(said: Sequence[Sequence[str]]) -> sparse.csr_matrix:
     """float32[N, P]: which pairs of neighbouring words a sentence holds."""
     known: dict[tuple[str, str], int] = {}
-    held = [sorted({known.setdefault(p, len(known)) for p in pairwise(w)}) for w in said]
-    columns = np.array([column for each in held for column in each], np.int64)
-    bounds = indptr_of([len(each) for each in held])
+    pairs = [sorted({known.setdefault(p, len(known)) for p in pairwise(w)}) for w in said]
+    columns = np.array([column for each in pairs for column in each], np.int64)
+    bounds = indptr_of([len(each) for each in pairs])
     return sparse.csr_matrix(
         (np.ones(len(columns), np.float32), columns, bounds), shape=(len(said), max(len(known), 1))
     )

@@ -71,19 +71,19 @@ class Aspects:
         if not len(reviews):
             raise DataError("no reviews may be read, so no aspects can be learned")
         settings = settings or AspectSettings()
-        held = [sorted(set(split_words(text))) for text in reviews.texts]
-        everything = {word for each in held for word in each}
+        texts = [sorted(set(split_words(text))) for text in reviews.texts]
+        everything = {word for each in texts for word in each}
         known = sorted(w for w in everything if len(w) >= settings.shortest and w not in ENGLISH_STOP_WORDS)
         column = {word: n for n, word in enumerate(known)}
-        pairs = [(row, column[word]) for row, each in enumerate(held) for word in each if word in column]
+        pairs = [(row, column[word]) for row, each in enumerate(texts) for word in each if word in column]
         rows, columns = np.array(pairs, np.int64).reshape(-1, 2).T
         ones = np.ones(len(rows), np.float64)
-        named = sparse.csr_matrix((ones, (rows, columns)), shape=(len(held), len(known)))
+        named = sparse.csr_matrix((ones, (rows, columns)), shape=(len(texts), len(known)))
         kept = np.flatnonzero(_dispersion(named, reviews.items, n_items, settings.fewest) >= settings.dispersion)
         self.words: tuple[str, ...] = tuple(known[n] for n in kept)
         """In alphabetical order."""
         self._index = frozenset(self.words)
-        self._named = [tuple(w for w in each if w in self._index) for each in held]
+        self._named = [tuple(w for w in each if w in self._index) for each in texts]
         self._by_item: dict[int, Counter[str]] = {}
         self._by_user: dict[int, Counter[str]] = {}
         for item, user, each in zip(reviews.items.tolist(), reviews.users.tolist(), self._named, strict=True):

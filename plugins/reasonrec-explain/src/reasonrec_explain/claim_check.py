@@ -105,8 +105,8 @@ class ClaimChecker:
             true = said in (_titles(evidence) if kind is ClaimKind.TITLE else _labels(evidence))
             claims.append(Claim(kind, said, true))
         if self._aspects is not None:
-            held = {**(evidence.aspects or {}), **(evidence.own or {})}
-            claims += [Claim(ClaimKind.ASPECT, word, word in held) for word in self._aspects.within(rest)]
+            counts = {**(evidence.aspects or {}), **(evidence.own or {})}
+            claims += [Claim(ClaimKind.ASPECT, word, word in counts) for word in self._aspects.within(rest)]
         return claims + [Claim(ClaimKind.NUMBER, said, true) for said, true in find_numbers(plain, evidence)]
 
     def _named(self, text: str) -> tuple[list[tuple[ClaimKind, str]], str]:
@@ -174,8 +174,8 @@ def _true(said: str, before: str, after: str, evidence: ExplanationEvidence, nam
 
 def _counts(evidence: ExplanationEvidence) -> dict[str, list[float]]:
     counts: dict[str, list[float]] = {}
-    for held in (evidence.labels, evidence.aspects, evidence.own):
-        for name, count in (held or {}).items():
+    for counts in (evidence.labels, evidence.aspects, evidence.own):
+        for name, count in (counts or {}).items():
             counts.setdefault(name, []).append(float(count))
     for labels in evidence.fields.values():
         for label in labels:

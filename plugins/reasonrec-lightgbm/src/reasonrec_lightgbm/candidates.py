@@ -44,21 +44,21 @@ def hold_out(data: FitData, last: int, queries: int) -> tuple[Interactions, Case
     starts = np.searchsorted(log.users, log.users, side="left")
     ends = np.searchsorted(log.users, log.users, side="right")
     position = np.arange(len(log))
-    held = (ends - position <= last) & (ends - starts >= last + 2)
-    if not held.any():
+    held_out = (ends - position <= last) & (ends - starts >= last + 2)
+    if not held_out.any():
         raise DataError(
             f"no user has {last + 2} training interactions, so none can be held out",
             where="lightgbm-rank",
             fix="Use data with longer histories.",
         )
-    rows = np.flatnonzero(held & _is_first(log, len(data.catalog)))
+    rows = np.flatnonzero(held_out & _is_first(log, len(data.catalog)))
     if len(rows) > queries:
         rows = np.sort(np.random.default_rng(data.seed).choice(rows, queries, replace=False))
     past = RaggedRows.between(starts[rows], rows)
     history = History(past.indptr, log.items[past.index], log.times[past.index])
     batch = QueryBatch(Task.SEQUENTIAL, log.users[rows], history, times=log.times[rows])
     cases = Cases(batch, np.arange(len(rows) + 1, dtype=np.int64), log.items[rows])
-    return log.take(~held), cases
+    return log.take(~held_out), cases
 
 
 def _is_first(log: Interactions, n_items: int) -> Bool:

@@ -67,8 +67,8 @@ def word_found(items: Sequence[dict[str, Any]], unknown: int, fields: Sequence[s
     """Items that were looked up."""
     lines = [f"{len(items)} items:" if items else "No such item."]
     for item in items:
-        told = ", ".join(f"{quote(name)}: {quote(value)}" for name, value in item["fields"].items())
-        lines.append(f"- {name_item(item['id'], item['title'])}{'; ' if told else ''}{told}")
+        words = ", ".join(f"{quote(name)}: {quote(value)}" for name, value in item["fields"].items())
+        lines.append(f"- {name_item(item['id'], item['title'])}{'; ' if words else ''}{words}")
     if unknown:
         lines.append(f"Note: {unknown} of the ids are unknown.")
     return [*lines, f"Can be assumed: {', '.join(map(quote, fields))}."] if fields else lines

@@ -61,41 +61,41 @@ class ExplanationGroup:
     members: tuple[ExplanationView, ...]
 
 
-def group_explanations(told: Sequence[Explanation], pictures: Pictures) -> tuple[ExplanationGroup, ...]:
+def group_explanations(explanations: Sequence[Explanation], pictures: Pictures) -> tuple[ExplanationGroup, ...]:
     """The explanations by why they are shown; reasons without any are left out."""
-    named = ((title, tuple(each for each in told if each.shown == shown)) for shown, title in GROUPS)
+    named = ((title, tuple(each for each in explanations if each.shown == shown)) for shown, title in GROUPS)
     filled = ((title, members) for title, members in named if members)
     return tuple(ExplanationGroup(title, tuple(_view(each, pictures) for each in members)) for title, members in filled)
 
 
-def _view(told: Explanation, pictures: Pictures) -> ExplanationView:
-    claims = told.claims
+def _view(explanation: Explanation, pictures: Pictures) -> ExplanationView:
+    claims = explanation.claims
     return ExplanationView(
-        anchor=f"explanation-{told.shown}-{told.query}",
-        title=f"User {told.user}" if told.user is not None else f"Query {told.query}",
-        item=make_item_view(told.item, pictures),
-        text=told.text,
-        value=f"{told.metric} {told.value:.1f}" if told.value is not None else "",
-        reference=told.reference,
+        anchor=f"explanation-{explanation.shown}-{explanation.query}",
+        title=f"User {explanation.user}" if explanation.user is not None else f"Query {explanation.query}",
+        item=make_item_view(explanation.item, pictures),
+        text=explanation.text,
+        value=f"{explanation.metric} {explanation.value:.1f}" if explanation.value is not None else "",
+        reference=explanation.reference,
         claims=None if claims is None else tuple(ClaimView(c.kind, c.text, c.verified) for c in claims),
         is_true=not claims or all(claim.verified for claim in claims),
-        verdict=_verdict(told),
-        steps=tuple(make_step_view(step, told) for step in told.steps),
-        brief=tuple(make_step_view(step, told) for step in shorten_steps(told.steps)),
+        verdict=_verdict(explanation),
+        steps=tuple(make_step_view(step, explanation) for step in explanation.steps),
+        brief=tuple(make_step_view(step, explanation) for step in shorten_steps(explanation.steps)),
         others=tuple(
             OtherTextView(each.system, each.text, "" if each.value is None else f"{each.value:.1f}")
-            for each in told.others
+            for each in explanation.others
         ),
     )
 
 
-def _verdict(told: Explanation) -> str:
+def _verdict(explanation: Explanation) -> str:
     """What the check of the claims found, in a few words."""
-    if told.claims is None:
+    if explanation.claims is None:
         return "Claims were not checked"
-    if not told.claims:
+    if not explanation.claims:
         return "Makes no claim that could be checked"
-    true = sum(claim.verified for claim in told.claims)
-    if true == len(told.claims):
+    true = sum(claim.verified for claim in explanation.claims)
+    if true == len(explanation.claims):
         return "All claims verified" if true > 1 else "The claim is verified"
-    return f"{true} of {len(told.claims)} claims verified"
+    return f"{true} of {len(explanation.claims)} claims verified"

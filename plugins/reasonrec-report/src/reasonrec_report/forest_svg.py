@@ -54,10 +54,10 @@ def draw_forest_svg(
     for number, (name, each) in enumerate(rows):
         parts += _draw_row(name, each, scale, TOP + ROW * number + ROW // 2, BEST if number == 0 else INK)
     width, height = LABELS + PLOT + VALUES, bottom + AXIS
-    told = "; ".join(f"{name} {_word(each)}" for name, each in rows)
+    label = "; ".join(f"{name} {_word(each)}" for name, each in rows)
     return SvgPlot(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" aria-label="{escape(f"{metric}: {told}")}" font-family="system-ui, sans-serif" font-size="12">'
+        f'role="img" aria-label="{escape(f"{metric}: {label}")}" font-family="system-ui, sans-serif" font-size="12">'
         f'<rect width="{width}" height="{height}" fill="white"/>{"".join(parts)}</svg>',
         metric,
     )

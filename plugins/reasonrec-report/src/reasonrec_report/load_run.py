@@ -66,7 +66,9 @@ def read_run(folder: Path, results: Results | None = None) -> Run:
         )
     checked = read_sections(results or Results.read(folder))
     cards = _if_there(folder / "cards.json", lambda path: _parse(path, TypeAdapter(tuple[Card, ...])))
-    told = _if_there(folder / "explanations.json", lambda path: _parse(path, TypeAdapter(tuple[Explanation, ...])))
+    explanations = _if_there(
+        folder / "explanations.json", lambda path: _parse(path, TypeAdapter(tuple[Explanation, ...]))
+    )
     text = _if_there(folder / "config.toml", _read_text) or ""
     config = _parse_toml(folder / "config.toml", text)
     root = Path(checked.dataset.images_root) if checked.dataset.images_root else None
@@ -80,7 +82,7 @@ def read_run(folder: Path, results: Results | None = None) -> Run:
         folder,
         None if foreign else root,
         foreign,
-        told or (),
+        explanations or (),
     )
 
 

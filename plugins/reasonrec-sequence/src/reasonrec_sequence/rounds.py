@@ -117,8 +117,8 @@ class RoundsNetwork(NextItemModel):
         rows = torch.arange(len(at), device=at.device)
         items = batch.items.masked_fill(torch.arange(batch.items.shape[1], device=at.device) > at[:, None], -1)
         items = items[:, : int(at.max()) + 1]
-        held, column = (items >= 0).nonzero(as_tuple=True)
-        barred = torch.stack([held, items[held, column]])
+        entries, column = (items >= 0).nonzero(as_tuple=True)
+        barred = torch.stack([entries, items[entries, column]])
         open_bias = bias.masked_fill(~warm, -torch.inf)
         rounds = self.run(items, at, table, open_bias, barred, last=False)
         targets = place[batch.targets[rows, at]]

@@ -55,8 +55,8 @@ def recommend_to_users(
     served = choose_models(models)(ServingCatalog.open(run))
     limits, skipped = resolve_limits(served.dataset.catalog, asked, ItemFilter(served.dataset.catalog))
     named = UserList.of(served.dataset, "all" if users == "all" else _read_users(users))
-    with progress() as told:
-        counts, before = write_batch(served, models, named, asked, out, workers, told, because=because)
+    with progress() as bar:
+        counts, before = write_batch(served, models, named, asked, out, workers, bar, because=because)
     _say(named, skipped, limits.allowed is not None and not limits.allowed.any(), before)
     _say_written(out, named, counts, "final" if "final" in served.state else "evaluated")
 

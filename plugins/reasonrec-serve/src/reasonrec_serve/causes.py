@@ -90,8 +90,8 @@ def attribute_answer(agent: Agent, batch: QueryBatch, by: str, items: Int32, cit
         return shares
     kept = np.zeros(len(shares), np.float32)
     if isinstance(agent.policy.part, EditablePolicy):
-        spoken = EditedPolicy.of(agent).attribution(batch)
-        kept[cited] = spoken[cited] / max(float(spoken.sum()), 1e-30)
+        attribution = EditedPolicy.of(agent).attribution(batch)
+        kept[cited] = attribution[cited] / max(float(attribution.sum()), 1e-30)
     elif isinstance(agent.policy.part, DistributionPolicy):
         kept[cited] = shares[cited, 0]
     if not kept.any():

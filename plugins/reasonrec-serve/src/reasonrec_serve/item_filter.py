@@ -163,8 +163,8 @@ class FieldValues:
                        for part in [text, *text.split("|")]}  # fmt: skip
             found = {written[label]: len(items) for label, items in self._labels.items() if "|" not in label}
         else:
-            told = [None if value is None else str(value).lower() for value in self.values.to_pylist()]
-            found = {value: told.count(value) for value in dict.fromkeys(told) if value is not None}
+            values = [None if value is None else str(value).lower() for value in self.values.to_pylist()]
+            found = {value: values.count(value) for value in dict.fromkeys(values) if value is not None}
         return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
 
     @cached_property

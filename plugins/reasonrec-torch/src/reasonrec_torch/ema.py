@@ -54,6 +54,6 @@ class MovingAverage:
     @torch.no_grad()
     def _swap(self) -> None:
         for weight, average in zip(self._weights if self._average else (), self._average, strict=True):
-            held = weight.detach().clone()
+            current = weight.detach().clone()
             weight.copy_(average)
-            average.copy_(held)
+            average.copy_(current)

@@ -52,8 +52,8 @@ class Weights:
 
     def info(self) -> dict[str, str]:
         """For people and for the record of a run."""
-        told = {"source": self.source, "licence": self.licence, "sha256": self.sha256, "path": str(self.path)}
-        return told | ({"revision": self.revision} if self.revision else {})
+        fields = {"source": self.source, "licence": self.licence, "sha256": self.sha256, "path": str(self.path)}
+        return fields | ({"revision": self.revision} if self.revision else {})
 
 
 @dataclass(frozen=True)

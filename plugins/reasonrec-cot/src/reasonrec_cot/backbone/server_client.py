@@ -211,12 +211,12 @@ class ServerClient:
 
 def read_usage(reply: Any) -> Usage:
     """Tokens that a reply was counted as; nothing where the server does not count."""
-    told = reply.get("usage") if isinstance(reply, dict) else None
-    told = told if isinstance(told, dict) else {}
-    details = told.get("prompt_tokens_details")
+    usage = reply.get("usage") if isinstance(reply, dict) else None
+    usage = usage if isinstance(usage, dict) else {}
+    details = usage.get("prompt_tokens_details")
     kept = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
-    read = _count(told.get("prompt_tokens"))
-    return Usage(max(0, read - kept), _count(told.get("completion_tokens")), min(kept, read))
+    read = _count(usage.get("prompt_tokens"))
+    return Usage(max(0, read - kept), _count(usage.get("completion_tokens")), min(kept, read))
 
 
 def _count(value: Any) -> int:
@@ -249,8 +249,8 @@ def _wait_asked_for(response: httpx2.Response) -> float | None:
 def _explain(received: bytes | bytearray) -> str:
     """What a server says of an error, in a line: untrusted text."""
     try:
-        told = json.loads(received)
-        said = told["error"]["message"] if isinstance(told["error"], dict) else told["error"]
+        body = json.loads(received)
+        said = body["error"]["message"] if isinstance(body["error"], dict) else body["error"]
     except (ValueError, KeyError, TypeError):
         said = received[:300].decode("utf-8", "replace")
     return f" ({line})" if (line := _one_line(str(said))) else ""

@@ -134,8 +134,8 @@ class ServerModel:
             lambda reply, at: read_next_tokens(reply, names[at], wanted[at]),
         )
         return [
-            np.array([told.get(token, np.nan) for token in tokens], np.float64)
-            for told, tokens in zip(found, wanted, strict=True)
+            np.array([logprobs.get(token, np.nan) for token in tokens], np.float64)
+            for logprobs, tokens in zip(found, wanted, strict=True)
         ]
 
     def _ask_for_next(self, tokens: Sequence[int]) -> Body:

@@ -45,11 +45,11 @@ def read_next_tokens(reply: Any, names: Mapping[str, int], wanted: Sequence[int]
     Raises:
         ServerFault: likelihoods are missing, or are none.
     """
-    told = read_choice(reply).get("logprobs")
-    if not isinstance(told, dict):
+    logprobs = read_choice(reply).get("logprobs")
+    if not isinstance(logprobs, dict):
         raise ServerFault("its reply has no likelihoods: does it support logprobs?")
     found: dict[int, float] = {}
-    for name, number, logprob in _list_alternatives(told):
+    for name, number, logprob in _list_alternatives(logprobs):
         token = number if number is not None else names.get(name, -1)
         if name.startswith(NUMBERED) and name[len(NUMBERED) :].isdecimal():
             token = int(name[len(NUMBERED) :])
@@ -58,14 +58,14 @@ def read_next_tokens(reply: Any, names: Mapping[str, int], wanted: Sequence[int]
     return found
 
 
-def _list_alternatives(told: Mapping[str, Any]) -> list[tuple[str, int | None, float]]:
+def _list_alternatives(logprobs: Mapping[str, Any]) -> list[tuple[str, int | None, float]]:
     """Name, number (None where it is not told) and log P of each alternative for the first new token."""
     try:
-        if isinstance(told.get("content"), list):
-            first = told["content"][0]
+        if isinstance(logprobs.get("content"), list):
+            first = logprobs["content"][0]
             listed = first["top_probs"] if "top_probs" in first else first["top_logprobs"]
             return [(str(each["token"]), each.get("id"), _logarithm(each)) for each in listed]
-        texts = told["top_logprobs"][0]
+        texts = logprobs["top_logprobs"][0]
         return [(str(name), None, _finite(logprob)) for name, logprob in texts.items()]
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ServerFault("its reply lists no next tokens with likelihoods") from error
@@ -97,8 +97,8 @@ def read_prompt_tokens(reply: Any, prompt: int, last: int) -> list[float]:
     Raises:
         ServerFault: the number of likelihoods is not that of the tokens.
     """
-    told = read_choice(reply).get("logprobs")
-    values = told.get("token_logprobs") if isinstance(told, dict) else None
+    logprobs = read_choice(reply).get("logprobs")
+    values = logprobs.get("token_logprobs") if isinstance(logprobs, dict) else None
     if not isinstance(values, list) or not prompt <= len(values) <= prompt + 1:
         count = len(values) if isinstance(values, list) else 0
         raise ServerFault(f"its reply has {count} likelihoods for {prompt} tokens")

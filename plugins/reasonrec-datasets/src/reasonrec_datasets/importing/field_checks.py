@@ -103,9 +103,11 @@ def _note_separators(texts: pa.Array) -> list[str]:
     if not len(filled):
         return []
     for separator in SEPARATORS:
-        held = filled.filter(pc.match_substring(filled, separator))
-        if len(held) >= OFTEN * len(filled):
-            what = f"{len(held):,} of {len(filled):,} cells contain {separator!r}, e.g. {held[0].as_py()[:60]!r}"
+        matching = filled.filter(pc.match_substring(filled, separator))
+        if len(matching) >= OFTEN * len(filled):
+            what = (
+                f"{len(matching):,} of {len(filled):,} cells contain {separator!r}, e.g. {matching[0].as_py()[:60]!r}"
+            )
             return [
                 f"categories: {what}, and are read as one label each. "
                 f"If it separates labels: --label-separator {separator!r}"

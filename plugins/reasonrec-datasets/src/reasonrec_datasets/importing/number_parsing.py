@@ -187,17 +187,17 @@ def _convert_by_rule(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa
         return None
     strange = [n is not None and n != _read_plain(cell) for cell, n in zip(cells, reading.numbers, strict=True)]
     none = [number is None for number in reading.numbers]
-    told = []
+    kinds = []
     if any(strange):
         row = strange.index(True)
-        told.append(
+        kinds.append(
             f"{count_cells(_count(codes, strange))} converted, e.g. {cells[row][:60]!r} to {reading.numbers[row]:g}"
         )
     if any(none):
-        told.append(
+        kinds.append(
             f"{count_cells(_count(codes, none))} not numeric and left empty, e.g. {cells[none.index(True)][:60]!r}"
         )
-    notes.append(f"column {name!r} holds numbers: {'; '.join(told)} (of {total:,})")
+    notes.append(f"column {name!r} holds numbers: {'; '.join(kinds)} (of {total:,})")
     return pa.array(reading.numbers, pa.float64()).take(codes.indices)
 
 

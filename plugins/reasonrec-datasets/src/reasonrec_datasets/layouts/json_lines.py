@@ -103,13 +103,13 @@ class JsonLines:
 
     def _read_with_python(self, names: list[str], ids: frozenset[str], of_log: bool) -> SourceTable:
         lines = array("q")
-        held: dict[str, list[pa.Array | None]] = {name: [] for name in names}
+        chunks: dict[str, list[pa.Array | None]] = {name: [] for name in names}
         columns: dict[str, list[Any]] = {name: [] for name in names}
         objects: dict[str, tuple[int, Any]] = {}
 
         def turn() -> None:  # Python's values take ten times the memory of Arrow's
             for name, cells in columns.items():
-                held[name].append(_make_column(cells))
+                chunks[name].append(_make_column(cells))
                 cells.clear()
 
         for line, row in self.rows():
@@ -133,7 +133,7 @@ class JsonLines:
             raise DataError(what, where=f"{self.path}:{line}", fix=fix)
         if left:
             current_reading().note(f"{self.path.name}: columns of objects are not read: {', '.join(left)}")
-        table = pa.table({name: _join_columns(parts) for name, parts in held.items() if name not in objects})
+        table = pa.table({name: _join_columns(parts) for name, parts in chunks.items() if name not in objects})
         return SourceTable(table, self.path, _ObjectPlace(self, lines))
 
 

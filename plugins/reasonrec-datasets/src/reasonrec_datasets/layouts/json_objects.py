@@ -94,8 +94,8 @@ def read_objects(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _read_array(stream: io.BufferedReader, file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     text = _Text(stream, file)
-    at = re.compile(r"\ufeff?\s*\[\s*").match(text.held).end()  # type: ignore[union-attr]
-    if text.held.startswith("]", at):
+    at = re.compile(r"\ufeff?\s*\[\s*").match(text.buffer).end()  # type: ignore[union-attr]
+    if text.buffer.startswith("]", at):
         return
     number, ended = 1, False
     while not ended:
@@ -116,19 +116,19 @@ class _Text:
         self._stream, self._file, self._lines = stream, file, 1
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._json = json.JSONDecoder()
-        self.held, self._more = "", True
+        self.buffer, self._more = "", True
         self._read(0)
 
     def decode(self, at: int) -> tuple[Any, int, bool]:
         """The element that begins at ``at``, where it ends, and whether it holds no half of a surrogate pair."""
         while True:
             try:
-                value, end = self._json.raw_decode(self.held, at)
-                return value, end, self.held.find("\\u", at, end) < 0 or not _holds_surrogates(value)
+                value, end = self._json.raw_decode(self.buffer, at)
+                return value, end, self.buffer.find("\\u", at, end) < 0 or not _holds_surrogates(value)
             except (ValueError, RecursionError) as error:
                 if not self._more or not self._is_cut_off(error):
                     raise self._not_json(error) from error
-            if len(self.held) - at > LINE_BYTES:
+            if len(self.buffer) - at > LINE_BYTES:
                 raise DataError(f"an element is longer than {LINE_BYTES:,} bytes", where=f"{self._file}:{self._lines}")
             at = self._read(at)
 
@@ -136,26 +136,26 @@ class _Text:
         """Whether an element may be whole once more of it is read."""
         if not isinstance(error, json.JSONDecodeError):
             return False
-        return error.msg.startswith(("Unterminated", "Invalid \\")) or error.pos > len(self.held) - len("-Infinity")
+        return error.msg.startswith(("Unterminated", "Invalid \\")) or error.pos > len(self.buffer) - len("-Infinity")
 
     def pass_comma(self, at: int) -> tuple[bool, int]:
         """Whether the array ends at ``at``, and where its next element begins."""
-        found = COMMA.match(self.held, at)
-        while (found is None or found.end() == len(self.held)) and self._more:
+        found = COMMA.match(self.buffer, at)
+        while (found is None or found.end() == len(self.buffer)) and self._more:
             at = self._read(at)
-            found = COMMA.match(self.held, at)
-        if found is None or (found[1] == "]" and found.end() < len(self.held)):
+            found = COMMA.match(self.buffer, at)
+        if found is None or (found[1] == "]" and found.end() < len(self.buffer)):
             what = "a comma or the end of the array is missing" if found is None else "extra data after the array"
-            raise self._not_json(json.JSONDecodeError(what, self.held, at if found is None else found.end()))
+            raise self._not_json(json.JSONDecodeError(what, self.buffer, at if found is None else found.end()))
         return found[1] == "]", found.end()
 
     def _read(self, at: int) -> int:
         """Forget what lies before ``at``, and hold twice as much of what follows: where ``at`` is now."""
-        self._lines += self.held.count("\n", 0, at)
-        part = self._stream.read(max(STEP, len(self.held) - at))
+        self._lines += self.buffer.count("\n", 0, at)
+        part = self._stream.read(max(STEP, len(self.buffer) - at))
         self._more = bool(part)
         try:
-            self.held = self.held[at:] + self._decoder.decode(part, final=not part)
+            self.buffer = self.buffer[at:] + self._decoder.decode(part, final=not part)
         except UnicodeDecodeError as error:
             raise _not_utf8(error, f"{self._file}") from error
         return 0

@@ -29,15 +29,15 @@ def compare_systems(run: Recommender, request: Request) -> list[dict[str, Any]]:
     found = list[dict[str, Any]]()
     for name, delegate in systems:
         begin = time.perf_counter()
-        told: dict[str, Any] = {"system": name, "policy": not delegate}
+        answer: dict[str, Any] = {"system": name, "policy": not delegate}
         try:
             seen = agent.observe(wide)
             ranking = agent.delegate(delegate, wide, seen) if delegate else agent.deliberate(wide, seen).ranking
             assert ranking is not None
             kept = rank_within(batch, ranking, limits, System(agent, delegate))
         except ReasonRecError as error:
-            told["problem"] = error.what
+            answer["problem"] = error.what
         else:
-            told["items"] = [asdict(item) for item in list_items(run.dataset.catalog, kept, batch.k)]
-        found.append(told | {"milliseconds": round(1000 * (time.perf_counter() - begin), 3)})
+            answer["items"] = [asdict(item) for item in list_items(run.dataset.catalog, kept, batch.k)]
+        found.append(answer | {"milliseconds": round(1000 * (time.perf_counter() - begin), 3)})
     return found
