@@ -92,7 +92,9 @@ def describe_evidence(evidence: HistoryWeights, titles: list[str], votes: Float3
     because = (
         f"because you took {quote_titles([titles[items[p]] for p in cited])}" if cited else "no single item stands out"
     )
-    some = f", which make up {format_percent(whole)} of the reasons" if cited and used > len(cited) else ""
+    part = format_percent(whole)
+    few = cited and used > len(cited) and part != format_percent(1.0)
+    some = f", which make up {part} of the reasons" if few else ""
     others = [int(p) for p in np.argsort(-votes, kind="stable") if votes[p] > 0][CITED : CITED + LISTED]
     return Step(
         StepKind.OBSERVE,
