@@ -67,8 +67,8 @@ class Load:
     def __str__(self) -> str:
         answered = len(self.latency) / self.seconds if self.seconds else 0.0
         times = ", ".join(f"p{100 * share:g} {self.quantile(share):.1f}" for share in (0.5, 0.95, 0.99))
-        told = f"{self.rate:.0f}/s due, {answered:.1f}/s answered: {times} ms"
-        return f"{told}; {self.refused} refused, {self.failed} failed"
+        speed = f"{self.rate:.0f}/s due, {answered:.1f}/s answered: {times} ms"
+        return f"{speed}; {self.refused} refused, {self.failed} failed"
 
 
 class Caller:
@@ -80,10 +80,18 @@ class Caller:
         self.host, self.port = parts.hostname, parts.port or 80
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
+    def _find_open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """A connection that is kept; those that the server has closed because they were idle are left."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return None
+
     async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
         """Status and body."""
-        connection = self._idle.pop() if self._idle else await asyncio.open_connection(self.host, self.port)
-        reader, writer = connection
+        reader, writer = connection = self._find_open() or await asyncio.open_connection(self.host, self.port)
         head = f"POST {path} HTTP/1.1\r\nHost: {self.host}\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         try:

@@ -174,8 +174,8 @@ def _true(said: str, before: str, after: str, evidence: ExplanationEvidence, nam
 
 def _counts(evidence: ExplanationEvidence) -> dict[str, list[float]]:
     counts: dict[str, list[float]] = {}
-    for counts in (evidence.labels, evidence.aspects, evidence.own):
-        for name, count in (counts or {}).items():
+    for group in (evidence.labels, evidence.aspects, evidence.own):
+        for name, count in (group or {}).items():
             counts.setdefault(name, []).append(float(count))
     for labels in evidence.fields.values():
         for label in labels:
