@@ -74,9 +74,20 @@ class Similar:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
 
+    @property
+    def method(self) -> str:
+        """`by` in words."""
+        return describe_method(self.by)
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         return asdict(self)
+
+
+def describe_method(by: str) -> str:
+    """What items are compared by, to stand after "by"."""
+    words = {TOGETHER: "what the same people chose", CONTENT: "what they show and say"}
+    return words.get(by, f"how {by} sees them")
 
 
 class ItemNeighbours:
@@ -122,7 +133,7 @@ class ItemNeighbours:
             )
             for place, i in enumerate(found)
         )
-        notes = () if items else (f"No allowed item is similar by {way}.",)
+        notes = () if items else (f"No allowed item is similar by {describe_method(way)}.",)
         return Similar(
             id=self.catalog.ids[at],
             title=self.catalog.titles[at],
