@@ -2,8 +2,7 @@
 
 A kind of router learns a *score* per delegate: the larger, the sooner that delegate answers instead of the policy. All
 that kinds have in common is learned here: the *risk* = P(the policy's answer is worse than the delegate's), the
-*threshold* above which the delegate answers, the *confidence* = P(the target is among the ten best), and which answers
-are too little confident to be given.
+*threshold* above which the delegate answers, the *confidence* = P(the target is among the ten best).
 """
 
 from __future__ import annotations
@@ -91,8 +90,7 @@ class Router(Configured[C]):
 
         Args:
             data: the queries.
-            with_confidence: whether it learns how sure answers are, which takes most of the time. Without that it
-                decides as it would, but no confidence is known, and every answer is given.
+            with_confidence: whether it learns how sure answers are (most of the time); else every answer is given.
 
         Raises:
             ConfigError: an unknown delegate, no estimator for ``stage = "before"``, or a risk out of reach.
@@ -171,8 +169,7 @@ class Router(Configured[C]):
                 signals of the stage "after" may be NaN.
             keys: int64[B] break ties, as in `fit`.
             assigned: what `assign` makes of these queries, where it is at hand.
-            answered: str[B] the delegate that answered, "" where none did; by default whom `assign` chooses. Another
-                one where delegates failed.
+            answered: str[B] the delegate that answered (after failures), "" for none; by default as `assign` chooses.
             consulted: bool[B] where delegates could be consulted, of those that are to be; everywhere by default.
         """
         known = assigned or self.assign(signals, keys)
@@ -196,8 +193,7 @@ class Router(Configured[C]):
                     words[at] = f"the policy decides after seeing the delegates' answers ({cold}); {words[at]}"
                 if withheld[row]:
                     least, own = (format_percent(c, 1) for c in (1 - self.state.abstention.level, sure[row]))
-                    needed = f"the confidence is {own}, but {least} is needed"
-                    words[at] = f"no answer is given: {needed}; otherwise {words[at]}"
+                    words[at] = f"no answer is given: the confidence is {own}, {least} is needed; otherwise {words[at]}"
             return words
 
         return Decisions(route, who, known, sure, Reasons(len(route), explain))
@@ -287,8 +283,7 @@ class Router(Configured[C]):
 
         ``share`` reached, ``kept_risk`` (mean risk of what the policy keeps), mean ``quality`` of policy and
         delegates and of both routed, ``level`` of the threshold, and cross-fitted quality of ``risk`` and
-        ``confidence``. The share and the routed quality were chosen on these very queries; the test part has the
-        honest figures.
+        ``confidence``. Share and routed quality were chosen on these very queries; the test part is honest.
         """
         own = self.state.confidence.get("")
         return {
