@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -13,7 +14,7 @@ from reasonrec_sequence.delegates import BSARec, ConvFormer, Gru, LightSANs, SAS
 
 from reasonrec_core.builtin.popularity import Popularity
 from reasonrec_core.components import Delegate
-from reasonrec_core.errors import ConfigError
+from reasonrec_core.errors import ConfigError, RunError
 from reasonrec_core.evaluate import evaluate_ranking
 from reasonrec_core.testing import DelegateConformance
 from reasonrec_core.testing.later import with_new_items
@@ -114,6 +115,15 @@ def test_features_speak_for_new_items(world: Tiny, tmp_path: Path) -> None:
         np.testing.assert_allclose(scores[:, :N_ITEMS], old, rtol=1e-4, atol=1e-5)
         least = scores[:, :N_ITEMS].min(1, keepdims=True)
         assert (scores[:, N_ITEMS:] > least).any() == seen
+
+
+def test_one_of_an_earlier_version_is_not_read_as_another_model(world: Tiny, tmp_path: Path) -> None:
+    make(Gru, world).save(tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    del settings["temperature"]
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    with pytest.raises(RunError, match="earlier version"):
+        Gru.load(tmp_path, world.dataset.catalog)
 
 
 def test_scores_are_products_of_vectors(world: Tiny) -> None:

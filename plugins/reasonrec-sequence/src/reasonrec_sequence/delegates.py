@@ -21,7 +21,7 @@ from reasonrec_torch.trainer import train
 from reasonrec_core.catalog_growth import grown, last_of_all
 from reasonrec_core.components import Delegate, FitData, pick_candidates
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.errors import ConfigError
+from reasonrec_core.errors import ConfigError, RunError
 from reasonrec_core.io import content_hash, read_json, write_json
 from reasonrec_core.types import Float32, Observation, QueryBatch, indptr_of
 from reasonrec_sequence.config import AttentionConfig, BSARecConfig, ConvFormerConfig, LightSANsConfig, SequenceConfig
@@ -179,6 +179,11 @@ class SequenceDelegate(Delegate[C]):
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read what `save` wrote, for a catalogue that may have grown."""
         self = super().load(folder, catalog)
+        if "temperature" not in read_json(
+            folder / "config.json"
+        ):  # it was by inner products, and cosines are usual now
+            what = "this sequence model was fitted by an earlier version, whose scores were others"
+            raise RunError(what, where=str(folder), fix="Fit it again: reasonrec run PIPELINE.toml --refit.")
         tensors = read_tensors(folder / "network.safetensors")
         self._n_items, self._table = len(catalog), None
         self._counts = tensors["counts"].numpy()
