@@ -179,9 +179,8 @@ class SequenceDelegate(Delegate[C]):
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read what `save` wrote, for a catalogue that may have grown."""
         self = super().load(folder, catalog)
-        if "temperature" not in read_json(
-            folder / "config.json"
-        ):  # it was by inner products, and cosines are usual now
+        # Without a temperature scores were inner products, which the default no longer says.
+        if "temperature" not in read_json(folder / "config.json"):
             what = "this sequence model was fitted by an earlier version, whose scores were others"
             raise RunError(what, where=str(folder), fix="Fit it again: reasonrec run PIPELINE.toml --refit.")
         tensors = read_tensors(folder / "network.safetensors")
