@@ -159,7 +159,7 @@ class GoalSearch:
         """The router if it saves time at its share, else one that hands nothing over; and why."""
         share, metric = goal["share"], f"NDCG@{max(self.prepared.config.evaluate.k)}"
         if not share:
-            why = f"no share of the requests is sure to lose at most {format_percent(goal['limit'])} of {metric}"
+            why = f"handing over any share could lose more than {format_percent(goal['limit'])} of {metric}"
             most = f", the closest of {goal['tried']} delegates," if goal["tried"] > 1 else ""
             why = f"{why}; on {len(self.data):,} validation requests, trying {made.delegate}{most} changes it by "
             return made, {**goal, "nothing": f"{why}{RelativeDifference(**goal['validation'])}"}

@@ -251,7 +251,7 @@ def describe_rest(curve: DelegationCurve | None, *, enough: bool = True) -> str:
     limit = f"{100 * found.limit:g}\N{NO-BREAK SPACE}%"
     if not found.share:
         return (
-            f"How much could be handed over: nothing. On validation, no share is sure to lose at most {limit} of "
+            f"How much could be handed over: nothing. On validation, any share could lose more than {limit} of "
             f"{curve.metric} (lower end of the 95{NBSP}% interval)."
         )
     confirmed = "The test requests confirm this" if found.confirmed else "The test requests do not confirm this"
