@@ -77,7 +77,7 @@ def test_limits_hold(service: Recommender) -> None:
     assert [item.id for item in some.items] == [each for each in whole[2:7] if brand[each] in ("Acorn", "Birch")][:3]
     nothing = service.similar("item-05", only=["item-05", "gone"])
     assert (nothing.items, nothing.skipped) == ((), {"only": 1})
-    assert nothing.notes == ("No allowed item is similar by what the same people chose.",)
+    assert nothing.notes == ("No allowed item is similar, judged by the people who chose both.",)
 
 
 def test_what_nobody_took_is_compared_by_content(service: Recommender) -> None:

@@ -56,7 +56,7 @@ def word_steps(answer: Answer) -> list[str]:
 
 def word_similar(found: Similar) -> list[str]:
     """Items like an item."""
-    lines = [f"Similar to {name_item(found.id, found.title)}, by {found.method}:"]
+    lines = [f"Similar to {name_item(found.id, found.title)}, judged by {found.method}:"]
     for place, item in enumerate(found.items, 1):
         shared = f"; {quote('; '.join(item.reasons))}" if item.reasons else ""
         lines.append(f"{place}. {name_item(item.id, item.title)}{shared}")

@@ -85,9 +85,9 @@ class Similar:
 
 
 def describe_method(by: str) -> str:
-    """What items are compared by, to stand after "by"."""
-    words = {TOGETHER: "what the same people chose", CONTENT: "what they show and say"}
-    return words.get(by, f"how {by} sees them")
+    """What items are compared by, to stand after "judged by"."""
+    words = {TOGETHER: "the people who chose both", CONTENT: "their text, pictures and labels"}
+    return words.get(by, f"the model {by}")
 
 
 class ItemNeighbours:
@@ -133,7 +133,7 @@ class ItemNeighbours:
             )
             for place, i in enumerate(found)
         )
-        notes = () if items else (f"No allowed item is similar by {describe_method(way)}.",)
+        notes = () if items else (f"No allowed item is similar, judged by {describe_method(way)}.",)
         return Similar(
             id=self.catalog.ids[at],
             title=self.catalog.titles[at],

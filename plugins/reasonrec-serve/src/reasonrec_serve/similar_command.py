@@ -44,7 +44,7 @@ def similar_command(run: Path, item: str, k: int, by: str | None, as_json: bool,
         (note if found.items else out.print)(plain(said))
     if not found.items:
         return
-    out.print(f"Similar to {plain(found.title)}, by {found.method}:", soft_wrap=True)
+    out.print(f"Similar to {plain(found.title)}, judged by {found.method}:", soft_wrap=True)
     table = Table("#", "id", "title", "score", "shared", box=None, pad_edge=False)
     for place, each in enumerate(found.items, 1):
         table.add_row(
