@@ -144,8 +144,8 @@ class RunFolder:
             RunError: somebody else does.
         """
         with lock_run(self.path):
-            for folder in (self.path, self.path / "stages", self.path / "added"):
-                sweep_leftovers(folder)
+            for folder in (self.path, *(path for path in self.path.iterdir() if path.is_dir())):
+                sweep_leftovers(folder)  # what reporters wrote too: users/, trace/
             yield
 
     def keep_settings(self, config: PipelineConfig) -> None:

@@ -253,15 +253,16 @@ LEAVE = """
 import os, sys
 from pathlib import Path
 from reasonrec_core.io import whole_file, whole_folder
-with whole_folder(Path(sys.argv[1]) / "stages" / "policy"), whole_file(Path(sys.argv[1]) / "metrics.json"):
+run = Path(sys.argv[1])
+with whole_folder(run / "stages" / "policy"), whole_file(run / "metrics.json"), whole_file(run / "users" / "a.parquet"):
     os.kill(os.getpid(), 9)
 """
 
 
 def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", LEAVE, str(tmp_path)], check=False)
-    left = [*tmp_path.glob(".*"), *tmp_path.glob("stages/.*")]
-    assert len(left) == 2
+    left = [*tmp_path.glob(".*"), *tmp_path.glob("*/.*")]
+    assert len(left) == 3
     assert all(is_leftover(path.name) for path in left)
     with whole_folder(tmp_path / "stages" / "other") as mine, whole_file(tmp_path / "mine.json") as file:
         foreign = tmp_path / "stages" / ".other.00000000-1.abcdefgh"
