@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from reasonrec_serve import Recommender
+from scipy import sparse
 
 from reasonrec_core.types import Float32
 
@@ -38,8 +39,9 @@ def measure(path: Path) -> None:
     ends = ends[(ends > 0) & (log.users[ends - 1] == log.users[ends])]
     held = np.zeros(len(log.users), np.bool_)
     held[ends] = held[ends - 1] = True
-    seen = dataset.matrix(log.take(~held))
-    seen.data[:] = 1
+    pairs = np.unique(np.stack([log.users[~held], log.items[~held]]), axis=1)
+    shape = dataset.n_users, dataset.n_items
+    seen = sparse.csr_matrix((np.ones(pairs.shape[1], np.float32), (pairs[0], pairs[1])), shape)
     neighbours.__dict__["_by_user"] = seen
     some = np.random.default_rng(0).permutation(ends)[:PAIRS]
     asked, wanted = log.items[some - 1].tolist(), log.items[some].tolist()

@@ -1,7 +1,5 @@
 """The way of the data: what a `DataSource` stores -> `Dataset` -> `Split`. What plugins may use is named here."""
 
-from reasonrec_core.components import DataSource as DataSource
-from reasonrec_core.components import ImportRequest as ImportRequest
 from reasonrec_core.components import Splitter as Splitter
 from reasonrec_core.components import SplitterSettings as SplitterSettings
 from reasonrec_core.data.cases import LEFT_OUT as LEFT_OUT
@@ -12,16 +10,11 @@ from reasonrec_core.data.cases import Division as Division
 from reasonrec_core.data.cases import cut_sequences as cut_sequences
 from reasonrec_core.data.cases import make_user_cases as make_user_cases
 from reasonrec_core.data.catalog import Catalog as Catalog
-from reasonrec_core.data.catalog import normalise_text as normalise_text
 from reasonrec_core.data.dataset import Dataset as Dataset
-from reasonrec_core.data.images import ImageRefused as ImageRefused
-from reasonrec_core.data.images import open_image as open_image
 from reasonrec_core.data.negative_sampling import draw_candidates as draw_candidates
 from reasonrec_core.data.negative_sampling import draw_click_split as draw_click_split
 from reasonrec_core.data.negative_sampling import draw_direct_split as draw_direct_split
-from reasonrec_core.data.reviews import ReviewCases as ReviewCases
 from reasonrec_core.data.reviews import find_visible_reviews as find_visible_reviews
-from reasonrec_core.data.reviews import make_review_cases as make_review_cases
 from reasonrec_core.data.sources import choose_source as choose_source
 from reasonrec_core.data.sources import find_source as find_source
 from reasonrec_core.data.sources import list_sources as list_sources

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from scipy import sparse
 
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.data.columns import take_column
@@ -175,9 +174,3 @@ class Dataset:
         items = np.asarray(lists.values, dtype=np.int32)
         times = np.arange(len(items), dtype=np.int64) - np.repeat(offsets[:-1], np.diff(offsets))
         return History(offsets, items, times)
-
-    def matrix(self, interactions: Interactions | None = None) -> sparse.csr_matrix:
-        """float32 CSR[n_users, n_items] of interaction counts."""
-        log = self.interactions if interactions is None else interactions
-        ones = np.ones(len(log), dtype=np.float32)
-        return sparse.csr_matrix((ones, (log.users, log.items)), shape=(self.n_users, self.n_items))

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from reasonrec_core.evaluate.calibration import Reliability as Reliability
 from reasonrec_core.evaluate.calibration import reliability as reliability
 from reasonrec_core.evaluate.ctr_metrics import CLICK_METRICS as CLICK_METRICS
 from reasonrec_core.evaluate.ctr_metrics import Clicks as Clicks

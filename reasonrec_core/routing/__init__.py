@@ -7,7 +7,6 @@ from reasonrec_core.routing.calibration import CalibrationQuality as Calibration
 from reasonrec_core.routing.calibration import Recalibration as Recalibration
 from reasonrec_core.routing.calibration import choose_recalibration as choose_recalibration
 from reasonrec_core.routing.calibration import fit_monotone_platt as fit_monotone_platt
-from reasonrec_core.routing.calibration import fit_recalibration as fit_recalibration
 from reasonrec_core.routing.calibration_data import EXPLORED as EXPLORED
 from reasonrec_core.routing.calibration_data import AskingCosts as AskingCosts
 from reasonrec_core.routing.calibration_data import CalibrationData as CalibrationData

@@ -236,7 +236,8 @@ def _cases(dataset: Dataset, log: Interactions, ages: Int64, age: int, task: Tas
 def _candidates(dataset: Dataset, log: Interactions, targets: Int32, seed: int) -> Int32:
     """int32[B, 10]: the target and nine items that the user never touched, in random order."""
     random = np.random.default_rng(seed)
-    touched = dataset.matrix().toarray() > 0
+    touched = np.zeros((dataset.n_users, dataset.n_items), np.bool_)
+    touched[dataset.interactions.users, dataset.interactions.items] = True
     rows = [
         random.permutation(np.append(random.choice(np.flatnonzero(~touched[u]), 9, replace=False), targets[u]))
         for u in range(dataset.n_users)

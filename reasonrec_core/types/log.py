@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
 
+R = TypeVar("R")
 Texts = npt.NDArray[np.object_]
 """Strings; "" where there is none."""
 
@@ -50,6 +52,12 @@ def mix_to_unit(bits: npt.NDArray[np.uint64]) -> Float64:
     return np.asarray((mix_bits(bits) >> np.uint64(11)).astype(np.float64) * 2.0**-53)
 
 
+def take_rows(record: R, index: slice | npt.NDArray[np.intp] | Bool) -> R:
+    """A dataclass of parallel arrays with the rows that ``index`` selects; what is no array stays as it is."""
+    arrays = {each.name: getattr(record, each.name) for each in fields(record)}  # type: ignore[arg-type]
+    return replace(record, **{name: a[index] for name, a in arrays.items() if isinstance(a, np.ndarray)})  # type: ignore[type-var]
+
+
 @dataclass(frozen=True, slots=True)
 class Interactions:
     """A log as parallel arrays, sorted by user and, within a user, oldest first (ties keep the log's order).
@@ -71,8 +79,7 @@ class Interactions:
 
     def take(self, index: npt.NDArray[np.intp] | Bool) -> Interactions:
         """The rows that ``index`` (positions or a mask) selects."""
-        values = None if self.values is None else self.values[index]
-        return Interactions(self.users[index], self.items[index], self.times[index], values)
+        return take_rows(self, index)
 
     def count_items(self, n_items: int, half_life: float | None = None) -> Float32:
         """float32[n_items]: interactions per item, each halved for every ``half_life`` of age before the newest."""
@@ -166,11 +173,4 @@ class Reviews:
 
     def take(self, index: npt.NDArray[np.intp] | Bool) -> Reviews:
         """The reviews that ``index`` (positions or a mask) selects."""
-        return Reviews(
-            self.users[index],
-            self.items[index],
-            self.times[index],
-            self.texts[index],
-            self.summaries[index],
-            None if self.values is None else self.values[index],
-        )
+        return take_rows(self, index)

@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.types.log import Float32, History, Int32, Int64, concatenate_ranges
+from reasonrec_core.types.log import Float32, History, Int32, Int64, concatenate_ranges, take_rows
 
 
 class Task(StrEnum):
@@ -55,22 +55,16 @@ class QueryBatch:
 
     def slice(self, start: int, stop: int) -> QueryBatch:
         """Queries ``start:stop``."""
-        return _pick(self, slice(start, stop), self.history.slice(start, stop))
+        return replace(take_rows(self, slice(start, stop)), history=self.history.slice(start, stop))
 
     def take(self, index: npt.NDArray[np.intp]) -> QueryBatch:
         """The queries at ``index``, in that order."""
-        return _pick(self, index, self.history.take(index))
+        return replace(take_rows(self, index), history=self.history.take(index))
 
     def chunks(self, size: int) -> Iterator[tuple[int, QueryBatch]]:
         """Consecutive slices of at most ``size`` queries, each with the position of its first query."""
         for start in range(0, len(self), size):
             yield start, self.slice(start, min(start + size, len(self)))
-
-
-def _pick(batch: QueryBatch, index: slice | npt.NDArray[np.intp], history: History) -> QueryBatch:
-    candidates = None if batch.candidates is None else batch.candidates[index]
-    times = None if batch.times is None else batch.times[index]
-    return replace(batch, users=batch.users[index], history=history, candidates=candidates, times=times)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def test_ids_times_and_order_within_users_come_back(rows: list[tuple[str, str, i
         assert found == kept, "stable: ties keep the log's order"
         assert sorted(dataset.catalog.ids) == sorted({item for _, item, _ in rows})
         assert all(dataset.catalog.index[item] == index for index, item in enumerate(dataset.catalog.ids))
-        assert dataset.matrix().sum() == len(rows)
+        assert len(dataset) == len(dataset.interactions) == len(rows)
 
 
 @settings(deadline=None, max_examples=40)
@@ -239,7 +239,7 @@ def test_new_items_keep_the_indices_of_old_ones(tmp_path: Path) -> None:
     assert sorted(new.catalog.ids[3:]) == ["y", "z"]
     assert new.n_items == 5
     np.testing.assert_array_equal(new.interactions.items, old.interactions.items)
-    assert new.matrix().shape == (2, 5)
+    assert (new.n_users, len(new.catalog)) == (2, 5)
     assert new.catalog.column("color")[new.catalog.index["z"]] == "red"
     assert new.catalog.column("color")[new.catalog.index["a"]] is None
     assert None not in new.catalog.texts()

@@ -199,7 +199,9 @@ class ItemNeighbours:
     @cached_property
     def _by_user(self) -> sparse.csr_matrix:
         """float32 CSR[n_users, n_items] of ones."""
-        matrix = self.service.dataset.matrix()
+        dataset = self.service.dataset
+        log, shape = dataset.interactions, (dataset.n_users, dataset.n_items)
+        matrix = sparse.csr_matrix((np.ones(len(log), np.float32), (log.users, log.items)), shape)
         matrix.data[:] = 1
         return matrix
 
