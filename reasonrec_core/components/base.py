@@ -57,6 +57,7 @@ class FitData:
         progress: called as ``progress(done, total, label)``; cheap to call often.
         workdir: a folder for checkpoints that survives an interruption, or None.
         cache: a folder for what is worth keeping between runs, under names that are content hashes, or None.
+        context: the names of the columns of ``train.context`` and of queries', and the values that codes from 1 mean.
         reviews: reads the reviews of the training part, without any that tell of another part; None where the data has
             none. Untrusted text.
     """
@@ -74,6 +75,7 @@ class FitData:
     workdir: Path | None = None
     cache: Path | None = None
     user_fields: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    context: Mapping[str, Sequence[str]] = field(default_factory=dict)
     reviews: Callable[[], Reviews] | None = None
 
 

@@ -51,7 +51,7 @@ def make_user_cases(log: Interactions, history: Bool, target: Bool, n_users: int
         history: bool[N] rows that a query's history consists of.
         target: bool[N] rows whose items are the query's targets.
         n_users: users have dense indices below this.
-        times: int64[n_users] time of each user's request; by default that of the first target.
+        times: int64[n_users] time of each user's request, in no known context; by default those of the first target.
     """
     targets_per_user = np.bincount(log.users[target], minlength=n_users)
     asked = np.flatnonzero(targets_per_user).astype(np.int32)
@@ -59,8 +59,9 @@ def make_user_cases(log: Interactions, history: Bool, target: Bool, n_users: int
     past = log.take(wanted)
     lengths = np.bincount(past.users, minlength=n_users)[asked]
     target_indptr = indptr_of(targets_per_user[asked])
-    when = log.times[target][target_indptr[:-1]] if times is None else times[asked]
-    queries = QueryBatch(Task.SEQUENTIAL, asked, History(indptr_of(lengths), past.items, past.times), times=when)
+    first = log.take(np.flatnonzero(target)[target_indptr[:-1]])
+    when = (first.times, first.context) if times is None else (times[asked], None)
+    queries = QueryBatch(Task.SEQUENTIAL, asked, History(indptr_of(lengths), past.items, past.times), 10, None, *when)
     return Cases(queries, target_indptr, log.items[target])
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.data.columns import take_column
-from reasonrec_core.data.storage import IndexedTables, StoredTables, read_manifest, write_dataset
+from reasonrec_core.data.storage import CONTEXT, IndexedTables, StoredTables, read_manifest, write_dataset
 from reasonrec_core.types import History, Int64, Interactions, Reviews, Texts
 
 
@@ -116,7 +117,19 @@ class Dataset:
         for name, size in (("user", self.n_users), ("item", self.n_items)):
             if len(arrays[name]) and not 0 <= arrays[name].min() <= arrays[name].max() < size:
                 raise self._stored.damaged("interactions", f"{name} indices leave 0 to {size - 1}")
-        return Interactions(arrays["user"], arrays["item"], arrays["time"], arrays.get("value"))
+        columns = [
+            (self._read(CONTEXT + name), pa.array(values, pa.large_string())) for name, values in self.context.items()
+        ]
+        codes = [pc.index_in(column, values).fill_null(-1).to_numpy() + 1 for column, values in columns]
+        context = np.stack(codes, axis=1).astype(np.int32) if codes else None
+        return Interactions(arrays["user"], arrays["item"], arrays["time"], arrays.get("value"), context)
+
+    @cached_property
+    def context(self) -> dict[str, list[str]]:
+        """Columns that say in which context users acted, with their values; `Interactions.context` counts from 1."""
+        table = self._stored.read("interactions", [n for n in self.manifest["columns"] if n.startswith(CONTEXT)])
+        found = {name.removeprefix(CONTEXT): take_column(table, name) for name in table.column_names}
+        return {name: sorted(column.drop_null().unique().to_pylist()) for name, column in found.items()}
 
     @property
     def has_reviews(self) -> bool:

@@ -209,6 +209,7 @@ def _list_arrays(cases: Cases) -> dict[str, Any]:
         "targets": cases.targets,
         "candidates": queries.candidates,
         "times": queries.times,
+        "context": queries.context,
         "labels": cases.labels,
     }
     return {name: array for name, array in arrays.items() if array is not None}
@@ -218,5 +219,6 @@ def _read_cases(path: Path, task: Task) -> Cases:
     with np.load(path, allow_pickle=False) as arrays:
         stored = {name: arrays[name] for name in arrays.files}
     history = History(stored["history_indptr"], stored["history_items"], stored["history_times"])
-    queries = QueryBatch(task, stored["users"], history, candidates=stored.get("candidates"), times=stored.get("times"))
+    known: dict[str, Any] = {name: stored.get(name) for name in ("candidates", "times", "context")}
+    queries = QueryBatch(task, stored["users"], history, **known)
     return Cases(queries, stored["target_indptr"], stored["targets"], stored.get("labels"))

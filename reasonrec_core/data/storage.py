@@ -31,6 +31,8 @@ LOG_TYPES = {
     "review": pa.large_string(),
     "summary": pa.large_string(),
 }
+CONTEXT = "context."
+"""What columns of context, which are text, are called before their own names."""
 IMPORT_AGAIN = "Import it again: reasonrec data import."
 
 
@@ -39,8 +41,8 @@ class IndexedTables:
     """The three tables of a dataset; row numbers of ``items`` and ``users`` are the dense indices.
 
     Attributes:
-        interactions: sorted by user, oldest first; ``user``, ``item`` and ``time``, perhaps others of `LOG_TYPES` and
-            ``history`` (lists of item indices). The schema's metadata has ``clock``: "1" where ``time`` is one.
+        interactions: sorted by user, oldest first; ``user``, ``item`` and ``time``, perhaps others of `LOG_TYPES`,
+            ``history`` (lists of item indices), `CONTEXT` + names. ``clock`` in its metadata: "1" if ``time`` is one.
         items: ``item_id``, fields, ``image``.
         users: ``user_id`` and fields.
     """

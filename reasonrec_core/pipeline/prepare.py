@@ -18,6 +18,8 @@ from reasonrec_core.data import draw_click_split, draw_direct_split, make_split,
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.data.reviews import find_visible_reviews, make_review_cases
 from reasonrec_core.data.split import Split
+from reasonrec_core.data.storage import CONTEXT
+from reasonrec_core.errors import ConfigError
 from reasonrec_core.io import cache_folder, content_hash, hash_folder
 from reasonrec_core.observe import ObservedItems, observe_items
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
@@ -90,6 +92,7 @@ class Prepared:
             progress=self.progress,
             workdir=self.run.work(work),
             cache=cache_folder() / "features",
+            context=self.dataset.context,
             reviews=partial(find_visible_reviews, self.dataset, self.split) if self.dataset.has_reviews else None,
             **more,
         )
@@ -144,14 +147,13 @@ def open_source(config: PipelineConfig, registry: Registry, run: RunFolder) -> D
         if fitted.model_copy(update={"path": data.path}) == data and Path(fitted.path).name == Path(data.path).name:
             LOG.warning("%s no longer exists, so the run's own copy is used", data.path)
             return Dataset.open(run.require_whole("data") / "dataset")
-    return open_or_import(
-        Path(data.path),
-        format=data.format,
-        columns=data.columns,
-        options=data.options,
-        seed=data.seed,
-        registry=registry,
-    )
+    columns = data.columns | {f"{CONTEXT}{name}": name for name in data.context}
+    how = {"format": data.format, "columns": columns, "options": data.options, "seed": data.seed}
+    dataset = open_or_import(Path(data.path), registry=registry, **how)  # type: ignore[arg-type]
+    if missing := [name for name in data.context if name not in dataset.context]:
+        fix = f"Import it again, with --column {CONTEXT}{missing[0]}=COLUMN."
+        raise ConfigError(f"{dataset.name} has no context {missing[0]!r}", where="data.context", fix=fix)
+    return dataset
 
 
 def store_dataset(run: RunFolder, source: Dataset) -> tuple[Dataset, str]:

@@ -67,12 +67,14 @@ class Interactions:
         items: int32[N] dense item indices.
         times: int64[N] seconds since 1970, or positions where the source has an order and no clock.
         values: float32[N] ratings or click labels (0/1), or None for implicit feedback.
+        context: int32[N, X] codes of the columns of `Dataset.context`, 0 where unknown; None where there are none.
     """
 
     users: Int32
     items: Int32
     times: Int64
     values: Float32 | None = None
+    context: Int32 | None = None
 
     def __len__(self) -> int:
         return len(self.items)

@@ -41,6 +41,7 @@ class QueryBatch:
         k: how many items are wanted.
         candidates: int32[B, C] for `Task.DIRECT` and `Task.CTR` (-1 pads), None for the whole catalogue.
         times: int64[B] time of the request in the log's unit, or None where it is unknown.
+        context: int32[B, X] of the request, as of `Interactions`; None where nothing of it is known.
     """
 
     task: Task
@@ -49,6 +50,7 @@ class QueryBatch:
     k: int = 10
     candidates: Int32 | None = None
     times: Int64 | None = None
+    context: Int32 | None = None
 
     def __len__(self) -> int:
         return len(self.users)

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reasonrec_core.data.catalog import TEXT_ORDER
+from reasonrec_core.data.storage import CONTEXT
 from reasonrec_core.errors import DataError, did_you_mean
+from reasonrec_datasets.importing.context import DERIVED, list_context
 from reasonrec_datasets.importing.raw_tables import LOG_COLUMNS
 
 ITEM_COLUMNS = ("item_id", *TEXT_ORDER, "image", "price")
@@ -115,8 +117,11 @@ class ColumnMatcher:
     """Matches a file's columns with ours, and remembers what to tell the user.
 
     Args:
-        given: ``{ours: theirs}`` from the user. Ours may name a table (``items.title``); an empty name of theirs
-            means that the column is not to be read.
+        given: ``{ours: theirs}`` from the user. Ours may name a table (``items.title``) or a context of the log
+            (``context.device``); an empty name of theirs means that the column is not to be read.
+
+    Attributes:
+        derived: names of contexts that no column holds, but that the time tells.
 
     Raises:
         DataError: a name that is none of ours.
@@ -124,13 +129,14 @@ class ColumnMatcher:
 
     def __init__(self, given: Mapping[str, str] | None = None) -> None:
         self.notes: list[str] = []
+        self.derived: set[str] = set()
         self._given: dict[str, str] = {}
         self._met: set[str] = set()
         self._seen: dict[str, None] = {}
         known = {f"{table}.{name}" for table, names in TABLES.items() for name in names}
         known |= {name for names in TABLES.values() for name in names} | {"rating", "label"}
         for ours, theirs in (given or {}).items():
-            if ours not in known:
+            if ours not in known and not (ours.startswith(CONTEXT) and ours != CONTEXT):
                 plain = sorted(n for n in known if "." not in n)
                 fix = f"{did_you_mean(ours, plain)} Write --column OURS=THEIRS."
                 raise DataError(f"unknown column {ours!r}", where="--column", fix=fix)
@@ -171,7 +177,8 @@ class ColumnMatcher:
         self._seen.update(dict.fromkeys(names))
         found: dict[str, str] = {}
         left_out: set[str] = set()
-        for ours in TABLES[table]:
+        contexts = list_context(list(self._given)) if table == "interactions" else []
+        for ours in (*TABLES[table], *contexts):
             key = f"{table}.{ours}" if f"{table}.{ours}" in self._given else ours
             theirs = self._given.get(key)
             if theirs == "":
@@ -179,6 +186,9 @@ class ColumnMatcher:
                 self._met.add(key)
             elif theirs in names:
                 found[ours] = theirs  # type: ignore[assignment]
+                self._met.add(key)
+            elif ours in contexts and ours == f"{CONTEXT}{theirs}" and theirs in DERIVED:
+                self.derived.add(str(theirs))
                 self._met.add(key)
         for ours in TABLES[table]:
             if ours in found or ours in left_out:

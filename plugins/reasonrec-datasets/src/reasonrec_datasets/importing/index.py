@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 
 from reasonrec_core.data import Dataset
 from reasonrec_core.data.columns import flatten_column, take_column
-from reasonrec_core.data.storage import IndexedTables, write_dataset
+from reasonrec_core.data.storage import CONTEXT, IndexedTables, write_dataset
 from reasonrec_core.types import Int32, Int64, indptr_of
 from reasonrec_datasets.importing.column_parsing import CAST_FAILURES, Place, find_cast_failure, make_cell_error
+from reasonrec_datasets.importing.context import derive_context, list_context
 from reasonrec_datasets.importing.field_checks import check_fields
 from reasonrec_datasets.importing.histories import flatten_shared, spell_out
 from reasonrec_datasets.importing.raw_tables import REVIEW_COLUMNS, RawTables
@@ -76,7 +77,7 @@ def index_tables(raw: RawTables, seed: int) -> IndexedTables:
     log = raw.interactions
     users = _id_table(log.column("user_id"), raw.users, "user_id", seed)
     items = _id_table(log.column("item_id"), raw.items, "item_id", seed + 1)
-    return IndexedTables(_indexed_log(log, users, items, raw.places.get("interactions")), items, users)
+    return IndexedTables(_indexed_log(raw, users, items), items, users)
 
 
 def _cast_field(values: pa.Array, kind: pa.DataType, name: str, place: Place | None) -> pa.Array:
@@ -105,8 +106,9 @@ def _id_table(seen: pa.ChunkedArray, table: pa.Table | None, key: str, seed: int
     return pa.table({key: known, **{n: table.column(n).take(rows) for n in table.column_names if n != key}})
 
 
-def _indexed_log(log: pa.Table, users: pa.Table, items: pa.Table, place: Place | None) -> pa.Table:
+def _indexed_log(raw: RawTables, users: pa.Table, items: pa.Table) -> pa.Table:
     """The log with dense indices, sorted by user and time, ties in the source's order."""
+    log, place = raw.interactions, raw.places.get("interactions")
     user = _codes(take_column(log, "user_id"), users.column("user_id"))
     item = _codes(take_column(log, "item_id"), items.column("item_id"))
     clock = "timestamp" in log.column_names
@@ -117,7 +119,8 @@ def _indexed_log(log: pa.Table, users: pa.Table, items: pa.Table, place: Place |
     if clock and (np.array_equal(times, positions) or np.array_equal(times, positions + 1)):
         clock = False  # the source numbers each user's interactions: an order, but no common time
     columns: dict[str, Any] = {"user": user, "item": item[order], "time": times}
-    for name in ("value", "part", "history", *REVIEW_COLUMNS):
+    columns |= {f"{CONTEXT}{name}": derive_context(name, times, clock) for name in raw.derived}
+    for name in ("value", "part", "history", *REVIEW_COLUMNS, *list_context(log.column_names)):
         if name in log.column_names:
             shared = flatten_shared(log.column(name))
             column = take_column(log, name) if shared is None else shared

@@ -24,6 +24,7 @@ from reasonrec_datasets.importing.column_parsing import (
     make_cell_error,
     parse_numbers,
 )
+from reasonrec_datasets.importing.context import list_context, parse_context
 from reasonrec_datasets.importing.field_checks import check_fields
 from reasonrec_datasets.importing.file_order import reverse_if_newest_first
 from reasonrec_datasets.importing.histories import parse_histories
@@ -48,7 +49,8 @@ class RawTables:
     Attributes:
         interactions: ``user_id``, ``item_id`` (text or whole numbers), and optionally ``timestamp`` (anything that
             `parse_times` reads), ``value`` (number), ``part`` (train, valid or test), ``history`` (item ids,
-            oldest first: a list, or text with blanks between ids), ``review`` and ``summary`` (what the user wrote).
+            oldest first: a list, or text with blanks between ids), ``review`` and ``summary`` (what the user wrote),
+            and columns of context (anything that is text or a number), called ``context.`` and a name.
         items: ``item_id``, fields, ``image``; items that occur only in interactions are added without fields.
         users: ``user_id`` and fields, or None.
         images: folder that image paths are relative to.
@@ -56,6 +58,7 @@ class RawTables:
         source: what it was read from and how, for the manifest; ``notes`` holds sentences for the user.
         places: where the rows of ``interactions``, ``items`` and ``users`` stand, for error messages.
         time_form: how ``timestamp`` is written, where that is said.
+        derived: names of contexts that are to be worked out from the times (`context.DERIVED`).
         checked: the tables that `check` made: they are not checked again.
     """
 
@@ -67,6 +70,7 @@ class RawTables:
     source: dict[str, Any] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
     time_form: TimeForm = field(default=TimeForm(), compare=False)
+    derived: tuple[str, ...] = ()
     checked: tuple[pa.Table | None, ...] = field(default=(), compare=False, repr=False)
 
     @property
@@ -78,10 +82,10 @@ class RawTables:
         """The same content in fixed types, or the first thing that is wrong with it.
 
         Ids become dictionary-encoded strings, ``timestamp`` int64 seconds, ``value`` float32, ``part`` one of `PARTS`,
-        ``history`` list<string> or codes of such lists, ``review`` and ``summary`` text (blank is null); columns that a
-        log does not know are left out. Times finer than a second decide the order of rows before they are cut to
-        seconds. What was noticed (a time that is hardly right) stands in the notes of ``source``. Tables that were
-        checked before are taken as they are.
+        ``history`` list<string> or codes of such lists, ``review``, ``summary`` and context text (blank is null);
+        columns that a log does not know are left out. Times finer than a second decide the order of rows before they
+        are cut to seconds. What was noticed (a time that is hardly right) stands in the notes of ``source``. Tables
+        that were checked before are taken as they are.
 
         Raises:
             DataError: with the place of the cell where it is known.
@@ -122,6 +126,7 @@ def _check_log(table: pa.Table, place: Place | None, form: TimeForm, notes: list
         "history": partial(parse_histories, columns["item_id"].dictionary, notes),
     }
     parsers |= {name: partial(_parse_texts, name) for name in REVIEW_COLUMNS}
+    columns |= {name: parse_context(table.column(name), name, place) for name in list_context(table.column_names)}
     columns |= {name: parse(table.column(name), place) for name, parse in parsers.items() if name in table.column_names}
     if "timestamp" not in table.column_names:
         return pa.table(columns)

@@ -200,7 +200,8 @@ def finish_tables(
         "notes": [*matcher.notes, *raw.source.get("notes", ()), *note_labels(raw), *compare_tables(raw)],
     }
     about |= {"options": dict(request.options)} if request.options else {}
-    return replace(raw, name=request.name or _name_after(path.resolve()), source=about)
+    name = request.name or _name_after(path.resolve())
+    return replace(raw, name=name, source=about, derived=tuple(sorted(matcher.derived)))
 
 
 def _remark(raw: RawTables, reading: FileReading, path: Path, form: TimeForm) -> RawTables:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -63,8 +64,7 @@ def measure_costs(agent: Agent, found: EvaluatedTask, latency: Latency | None, k
         return None
     routes, tokens = list_routes(found, agent), count_tokens(agent, found)
     at = routes[latency.rows]
-    queries = found.cases.queries.take(latency.rows)
-    queries = QueryBatch(queries.task, queries.users, queries.history, k, queries.candidates, queries.times)
+    queries = replace(found.cases.queries.take(latency.rows), k=k)
 
     def act(batch: QueryBatch) -> None:
         agent.act(batch)
