@@ -1,6 +1,7 @@
 """The protocols of benchmarks/models.py: what is learned from, what is asked, what is counted.
 
 - ``leave-one-out``: data without parts. Fitted on all but the last two interactions of each user, which are asked for.
+  Of ml-100k, which has a clock, hour and weekday of the request are known to models that use context.
 - ``published parts``: data that comes as train and test (gowalla). A tenth of each user's training rows becomes the
   validation part; before the test part is answered, the model is fitted again on all training rows, for as long as
   validation chose.
@@ -38,6 +39,8 @@ METRICS = {
 }
 CONTENT = frozenset({"alpharec", "content-knn", "lightgbm-rank", "lightgbm-ctr", "xdeepfm", "dcnv2"})
 """Models that look at texts and pictures whatever their settings."""
+DERIVED = {"ml-100k": ("hour", "weekday")}
+"""What queries know of the moment of the request, where its time is one of a clock."""
 CUTS = (10, 20, 50)
 """Where rankings are cut."""
 QUERIES = 64
@@ -94,7 +97,8 @@ class Bench:
 
 def prepare(name: str, data: Path, cache: Path, content: bool) -> Bench:
     """Open a data set and divide it; ``content``: read texts and pictures."""
-    dataset = open_or_import(data / name.removesuffix(JOINED), cache / "datasets", name=name.removesuffix(JOINED))
+    plain, columns = name.removesuffix(JOINED), {f"context.{each}": each for each in DERIVED.get(name, ())}
+    dataset = open_or_import(data / plain, cache / "datasets", columns=columns, name=plain)
     given, labelled = dataset.parts is not None, dataset.interactions.values is not None
     protocol = "leave-one-out" if not given else "clicks" if labelled else "published parts"
     config: dict[str, Any] = {"kind": "predefined"} if given else {"kind": "leave-one-out"}
@@ -112,5 +116,6 @@ def prepare(name: str, data: Path, cache: Path, content: bool) -> Bench:
     seen = items.observation(horizon(split.valid.queries))
     task = Task.CTR if protocol == "clicks" else Task.SEQUENTIAL
     fit = FitData(catalog, dataset.n_users, split.train, split.valid, seen, horizon=horizon, task=task)
+    fit = replace(fit, context=dataset.context)
     everything = dataset.interactions.take(split.parts != TEST)
     return Bench(protocol, split, fit, horizon, everything, dataset.n_items)

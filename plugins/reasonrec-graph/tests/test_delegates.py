@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from reasonrec_graph.delegates import SGL, AlphaRec, GraphDelegate, LightGCN
+from reasonrec_graph.gcm import GCM
 from reasonrec_graph.graph import Graph, propagate
 from reasonrec_graph.network import GraphNetwork
 
@@ -24,7 +25,7 @@ from reasonrec_core.types import History, QueryBatch, Task, indptr_of
 
 TRAINING = {"epochs": 30, "patience": 30, "learning_rate": 0.05, "warmup": 5, "ema": 0.8, "device": "cpu", "batch": 64}
 SMALL: dict[str, Any] = {"dimensions": 16, "layers": 2, "training": TRAINING}
-EVERY: list[type[GraphDelegate[Any]]] = [LightGCN, SGL, AlphaRec]
+EVERY: list[type[GraphDelegate[Any]]] = [LightGCN, SGL, AlphaRec, GCM]
 
 
 class TestLightGCN(DelegateConformance):
@@ -34,6 +35,11 @@ class TestLightGCN(DelegateConformance):
 
 class TestSGL(DelegateConformance):
     component = "sgl"
+    settings = SMALL
+
+
+class TestGCM(DelegateConformance):
+    component = "gcm"
     settings = SMALL
 
 
@@ -68,6 +74,7 @@ def ndcg(delegate: Delegate[Any], world: Tiny) -> float:
         (LightGCN, {"training": TRAINING | {"loss": "bpr", "negatives": 1}}),
         (SGL, {}),
         (SGL, {"views": "noise"}),
+        (GCM, {}),
         (AlphaRec, {}),
         (AlphaRec, {"map": "linear"}),
     ],

@@ -1,1 +1,1 @@
-"""Neural delegates that pass vectors over the graph of users and items: LightGCN, SGL, AlphaRec."""
+"""Neural delegates that pass vectors over the graph of users and items: LightGCN, SGL, GCM, AlphaRec."""

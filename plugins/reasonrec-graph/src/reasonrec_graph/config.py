@@ -54,6 +54,15 @@ class SGLConfig(GraphConfig):
     contrast_temperature: float = Field(0.2, gt=0, description="Temperature: cosines between views are divided by it.")
 
 
+class GCMConfig(GraphConfig):
+    """GCM."""
+
+    context: tuple[str, ...] | None = Field(
+        None, description="Columns of context to use; empty: all that the data have ([data] context)."
+    )
+    last_item: bool = Field(True, description="The item before is context, too.")
+
+
 class AlphaRecConfig(GraphConfig):
     """AlphaRec."""
 

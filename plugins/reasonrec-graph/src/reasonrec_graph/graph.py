@@ -71,8 +71,8 @@ class Graph(nn.Module):
         items = edges.new_zeros(self.shape[1]).index_add_(0, self.user_items, edges)
         weights = edges * (users[self.rows] * items[self.user_items]).clamp(min=1).rsqrt()
         return Blocks(
-            _csr(self.user_ptr, self.user_items, weights, self.shape),
-            _csr(self.item_ptr, self.item_users, weights[self.by_item], self.shape[::-1]),
+            make_csr(self.user_ptr, self.user_items, weights, self.shape),
+            make_csr(self.item_ptr, self.item_users, weights[self.by_item], self.shape[::-1]),
         )
 
     def drop_edges(self, share: float) -> Blocks:
@@ -80,7 +80,14 @@ class Graph(nn.Module):
         return self.blocks(torch.rand(len(self.rows), device=self.rows.device) >= share)
 
 
-def propagate(users: Tensor, items: Tensor, blocks: Blocks, layers: int, noise: float = 0.0) -> tuple[Tensor, Tensor]:
+def propagate(
+    users: Tensor,
+    items: Tensor,
+    blocks: Blocks,
+    layers: int,
+    noise: float = 0.0,
+    edges: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
     """The mean over layers 0 to ``layers`` (LightGCN, He et al., SIGIR 2020, equations 7 and 8).
 
     Args:
@@ -90,6 +97,8 @@ def propagate(users: Tensor, items: Tensor, blocks: Blocks, layers: int, noise: 
         layers: steps.
         noise: length of a random vector, in the orthant of the vector that it is added to, in each layer (after
             SimGCL, Yu et al., SIGIR 2022, equation 7).
+        edges: float[n_users, d] and float[n_items, d], what a node's edges bring along in each layer: the sum of
+            their vectors by their weights (after GCM, Wu et al., 2020).
 
     Returns:
         float[n_users, d] and float[n_items, d].
@@ -100,6 +109,8 @@ def propagate(users: Tensor, items: Tensor, blocks: Blocks, layers: int, noise: 
             multiply(blocks.to_users, blocks.to_items, items),
             multiply(blocks.to_items, blocks.to_users, users),
         )
+        if edges is not None:
+            users, items = users + edges[0], items + edges[1]
         if noise:
             users, items = _add_noise(users, noise), _add_noise(items, noise)
         all_users, all_items = all_users + users, all_items + items
@@ -127,7 +138,8 @@ def _add_noise(x: Tensor, length: float) -> Tensor:
     return x + torch.sign(x) * nn.functional.normalize(torch.rand_like(x), dim=-1) * length
 
 
-def _csr(indptr: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
+def make_csr(indptr: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A sparse matrix of its parts."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
         return torch.sparse_csr_tensor(indptr, columns, values, shape, check_invariants=False)

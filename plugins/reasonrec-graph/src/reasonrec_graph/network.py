@@ -92,18 +92,25 @@ class GraphNetwork(Trainable[TensorPairs]):
         """What answers are made of; worked out once for the same weights."""
         if self._passed is None:
             with torch.no_grad():
-                start, layers = self.start(), self.config.layers
-                items = propagate(*start, self.blocks, layers)[1]
-                fewer = propagate(*start, self.blocks, layers - 1)[1] * layers if layers else torch.zeros_like(items)
+                layers = self.config.layers
+                items = self.pass_vectors(layers)[1]
+                fewer = self.pass_vectors(layers - 1)[1] * layers if layers else torch.zeros_like(items)
             self._passed = Passed(*(part.float().cpu().numpy() for part in (items, fewer, self.graph.degrees)))
         return self._passed
+
+    def pass_vectors(self, layers: int) -> tuple[Tensor, Tensor]:
+        """float[n_users, d] and float[n_items, d] after so many layers."""
+        return propagate(*self.start(), self.blocks, layers)
+
+    def ask(self, users: Tensor, batch: TensorPairs) -> Tensor:
+        """float[P, d]: what is compared with the items; ``users``: float[n_users, d]."""
+        return users[batch.users]
 
     @exact
     def loss(self, batch: TensorPairs, rng: np.random.Generator) -> BatchLoss:
         """BPR, or a softmax over cosines; SGL's agreement beside it."""
-        start = self.start()
-        users, items = propagate(*start, self.blocks, self.config.layers)
-        training, asked = self.config.training, users[batch.users]
+        users, items = self.pass_vectors(self.config.layers)
+        training, asked = self.config.training, self.ask(users, batch)
         if training.loss == "bpr":
             right = (asked * items[batch.items]).sum(-1)
             wrong = torch.einsum("pd,pmd->pm", asked, items[batch.negatives])
@@ -113,7 +120,7 @@ class GraphNetwork(Trainable[TensorPairs]):
             parts = {"choice": self.softmax.loss(states, table, table.new_zeros(len(table)), batch.items)}
         total = parts["choice"]
         if isinstance(self.config, SGLConfig) and self.config.contrast:
-            parts["agreement"] = self._compare_views(self.config, start, batch)
+            parts["agreement"] = self._compare_views(self.config, self.start(), batch)
             total = total + self.config.contrast * parts["agreement"]
         return BatchLoss(total, parts)
 

@@ -9,13 +9,22 @@ RANKING = ("sequential", "direct")
 def reasonrec_delegates() -> list[ComponentSpec]:
     """The models of the graph."""
     return [
-        ComponentSpec(name, f"reasonrec_graph.delegates:{model}", summary, RANKING)
+        ComponentSpec(name, f"reasonrec_graph.{model}", summary, RANKING)
         for name, model, summary in (
-            ("lightgcn", "LightGCN", "Vectors of users and items, averaged over their neighbours in the graph"),
-            ("sgl", "SGL", "LightGCN whose vectors must agree between two perturbed graphs"),
+            (
+                "lightgcn",
+                "delegates:LightGCN",
+                "Vectors of users and items, averaged over their neighbours in the graph",
+            ),
+            ("sgl", "delegates:SGL", "LightGCN whose vectors must agree between two perturbed graphs"),
+            (
+                "gcm",
+                "gcm:GCM",
+                "LightGCN with the context of each choice (hour, weekday, item before), and of the request",
+            ),
             (
                 "alpharec",
-                "AlphaRec",
+                "delegates:AlphaRec",
                 "Without ids: vectors of item text and pictures, mapped and averaged over the graph",
             ),
         )
