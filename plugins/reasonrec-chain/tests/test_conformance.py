@@ -12,3 +12,8 @@ from reasonrec_core.testing import EditablePolicyConformance
 class TestChain(EditablePolicyConformance):
     component = "chain"
     settings: ClassVar = SMALL
+
+
+class TestChainWithDelegates(EditablePolicyConformance):
+    component = "chain"
+    settings: ClassVar = SMALL | {"experts": ["ease"]}

@@ -59,7 +59,7 @@ def test_pools_shares_and_ratios(chain: Chain, world: Tiny, gone: tuple[str, ...
     experts, evidence = chain.model.experts, HistoryWeights.of(batch.history, 50)
     cache = experts.cache_items(seen)
     states = experts.sequence.states(evidence, cache.tables)
-    found = propose(batch, evidence, infer(states, evidence, experts, cache), states, experts, cache)
+    found = propose(batch, evidence, infer(states, evidence, experts, cache), states, experts, cache, seen.horizon)
     shares, ratios = catalogue(chain, batch, seen, masked=not listed)
     assert found.names == tuple(shares)
     for row in range(5):

@@ -130,7 +130,9 @@ class ChainConfig(Settings):
         default=ProfileConfig(), description="The experts and fields that are counted rather than trained."
     )
     experts: tuple[str, ...] | None = Field(
-        default=None, description="Experts to use: sequence, transitions, a modality, affinity, popularity; empty: all."
+        default=None,
+        description="Who proposes: of its own experts sequence, transitions, a modality, affinity, popularity (all of "
+        "them where none is named), and delegates of the pipeline by their labels; each of those is fitted twice.",
     )
     gates: GateConfig = Field(default=GateConfig(), description="How the experts are weighed.")
     evidence: EvidenceConfig = Field(

@@ -55,7 +55,7 @@ def deliberate_chunk(
     """infer -> propose -> weigh -> decide, for one chunk of queries with their states and evidence horizon."""
     inferred = infer(states, evidence, model.experts, cache)
     inference = inferred.assume_labels(edits.assume) if edits is not None and edits.assume else inferred
-    proposals = propose(batch, evidence, inference, states, model.experts, cache)
+    proposals = propose(batch, evidence, inference, states, model.experts, cache, horizon)
     # What the gates know is what was inferred: an assumption changes what is wanted, not how sure the policy was.
     weighed = follow_assumptions(weigh_experts(model.gates, proposals, inferred.beliefs, horizon), inference.assumed)
     mass = compute_mass(model.gates, proposals, weighed)

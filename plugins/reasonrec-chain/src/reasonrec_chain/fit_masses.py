@@ -7,10 +7,11 @@ from itertools import repeat
 
 import numpy as np
 import torch
-from reasonrec_profile.api import HistoryWeights, TargetPairs, sample_target_pairs
+from reasonrec_profile.api import HistoryWeights, TargetPairs
 from reasonrec_torch.optimiser import minimise
 
 from reasonrec_chain.config import ChainConfig, EvidenceConfig
+from reasonrec_chain.delegate_experts import draw_targets, draw_unseen_targets
 from reasonrec_chain.deliberate import deliberate_chunks, rank_mass
 from reasonrec_chain.evidential import EvidenceStrength, find_loss
 from reasonrec_chain.gating import compute_facts
@@ -34,12 +35,13 @@ def fit_masses(model: ChainModel, config: ChainConfig, data: FitData, targets: T
         model: fitted.
         config: its settings.
         data: what it was fitted on.
-        targets: validation pairs in random order; by default drawn as `fit_chain` draws them.
+        targets: validation pairs that no expert has seen; by default drawn as `fit_chain` draws them.
     """
     if targets is None:
         if data.valid is None or not len(data.valid.targets):
             return model
-        targets = sample_target_pairs(data.valid, data.observation.horizon, config.gates.pairs, data.seed)
+        most = config.gates.pairs
+        targets = draw_unseen_targets(data, most, 0) if model.experts.delegates else draw_targets(data, most)
     some = targets.take(np.arange(min(len(targets), ESCAPED)))
     evidence = HistoryWeights.of(some.queries.history, config.counted.max_history)
     seen = replace(data.observation, horizon=some.horizon)

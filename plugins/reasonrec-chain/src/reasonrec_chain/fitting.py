@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,16 @@ from reasonrec_profile.api import (
     fit_parts,
     make_default_weights,
     recount,
-    sample_target_pairs,
 )
 
 from reasonrec_chain.config import ChainConfig
+from reasonrec_chain.delegate_experts import GateFold, fit_delegates, fit_folds, make_delegate, refit_delegates
 from reasonrec_chain.evidential import find_loss
 from reasonrec_chain.fit_gating import FittedGates, GatePairs, fit_gates, join_pairs, make_pairs, train_gates
 from reasonrec_chain.fit_masses import fit_masses
 from reasonrec_chain.fit_sequence import train_sequence
 from reasonrec_chain.infer import USUAL_TRUST, fit_trust, infer
-from reasonrec_chain.model import ChainModel, list_experts, make_experts
+from reasonrec_chain.model import ChainModel, list_delegates, list_experts, make_experts
 from reasonrec_chain.propose import Experts, choose_chunk_size, propose
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import ConfigError
@@ -48,19 +49,21 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
     names = (*(e.name for e in counted.experts), AFFINITY, POPULARITY)
     unmixed = make_default_weights(names)
     kept = ProfileModel(counted.experts, counted.fields, counted.popularity, unmixed, {}, counted.half_life)
-    _check_experts(config, kept)
+    _check_experts(config, kept, data)
     sequence, trained = train_sequence(config, data, counted.fields)
-    experts = make_experts(config, kept, sequence, (USUAL_TRUST,) * len(counted.fields))
+    trust, delegates = (USUAL_TRUST,) * len(counted.fields), list_delegates(config, kept)
     report: dict[str, object] = {"training": [each.to_dict() for each in trained]}
     if data.valid is None or not len(data.valid.targets):
-        nothing = _propose(config, data, experts, _nobody(data))
+        experts = make_experts(config, kept, sequence, trust, fit_delegates(delegates, data, 0))
+        nothing = join_pairs(list(propose_pairs(config, data, experts, _nobody(data))))
         gates = train_gates(nothing, config.gates, "static", len(data.catalog), 0).to_arrays()
         return ChainModel(kept, experts, gates, report)
-    targets = sample_target_pairs(data.valid, data.observation.horizon, config.gates.pairs, data.seed)
-    experts, fitted = weigh_beliefs(config, data, experts, targets)
+    folds = fit_folds(delegates, data, config.gates.pairs)
+    experts = make_experts(config, kept, sequence, trust, folds[0].delegates)
+    experts, fitted = weigh_beliefs(config, data, experts, folds)
     report["trust"] = dict(zip((f.name for f in counted.fields), experts.trust, strict=True))
     model = ChainModel(kept, experts, fitted.gates.to_arrays(), report | {"gates": fitted.report}, fitted.unseen)
-    return fit_masses(model, config, data, targets)
+    return fit_masses(model, config, data, folds[0].targets)
 
 
 def refit_chain(config: ChainConfig, model: ChainModel, data: FitData) -> ChainModel:
@@ -72,13 +75,14 @@ def refit_chain(config: ChainConfig, model: ChainModel, data: FitData) -> ChainM
     counted = recount(model.counted, data)
     before: Any = model.report["training"]
     sequence, trained = train_sequence(config, data, counted.fields, before)
-    experts = make_experts(config, counted, sequence, model.experts.trust)
+    delegates = refit_delegates(model.experts.delegates, data)
+    experts = make_experts(config, counted, sequence, model.experts.trust, delegates)
     report = {**model.report, "training": [each.to_dict() for each in trained]}
     return replace(model, counted=counted, experts=experts, report=report, unseen=None)
 
 
 def weigh_beliefs(
-    config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs
+    config: ChainConfig, data: FitData, experts: Experts, folds: Sequence[GateFold]
 ) -> tuple[Experts, FittedGates]:
     """The experts with the trust in trained beliefs that ranks unseen pairs better, and the gates to it.
 
@@ -88,16 +92,16 @@ def weigh_beliefs(
     """
 
     def fitted(asked: Experts) -> FittedGates:
-        pairs = _propose(config, data, asked, targets)
+        parts = [propose_pairs(config, data, replace(asked, delegates=f.delegates), f.targets) for f in folds]
         return fit_gates(
-            pairs,
+            join_pairs(list(chain.from_iterable(parts))),
             config.gates,
             len(data.catalog),
             data.seed,
             lambda done, total: data.progress(done, total, "chain: gates"),
         )
 
-    likeliest = replace(experts, trust=_trust(config, data, experts, targets))
+    likeliest = replace(experts, trust=_trust(config, data, experts, folds[0].targets))
     found = fitted(likeliest)
     if not any(likeliest.trust):
         return likeliest, found
@@ -112,15 +116,16 @@ def weigh_beliefs(
     return likeliest, replace(found, report=found.report | figures)
 
 
-def _check_experts(config: ChainConfig, counted: ProfileModel) -> None:
-    known = list_experts(config.model_copy(update={"experts": None}), counted)
-    for name in config.experts or ():
-        if name not in known:
-            raise ConfigError(f"there is no expert {name!r}", where="experts", fix=f"Experts: {', '.join(known)}.")
+def _check_experts(config: ChainConfig, counted: ProfileModel, data: FitData) -> None:
+    known = ", ".join(list_experts(config.model_copy(update={"experts": None}), counted))
     if config.experts is not None and not config.experts:
-        raise ConfigError(
-            "there are no experts to use", where="experts", fix=f"Name some of these: {', '.join(known)}."
-        )
+        raise ConfigError("there are no experts to use", where="experts", fix=f"Name some of these: {known}.")
+    for name in list_delegates(config, counted):
+        try:
+            make_delegate(name, data)  # now, rather than after the training
+        except ConfigError as error:
+            fix = f"Experts: {known}, and the pipeline's delegates. {error.fix or ''}".rstrip()
+            raise ConfigError(error.what, where="experts", fix=fix) from error
 
 
 def _trust(config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs) -> tuple[float, ...]:
@@ -131,10 +136,6 @@ def _trust(config: ChainConfig, data: FitData, experts: Experts, targets: Target
     )
     states = experts.sequence.states(evidence, cache.tables)
     return fit_trust(states, evidence, some.targets, experts, cache)
-
-
-def _propose(config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs) -> GatePairs:
-    return join_pairs(list(propose_pairs(config, data, experts, targets)))
 
 
 def propose_pairs(config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs) -> Iterator[GatePairs]:
@@ -149,7 +150,7 @@ def propose_pairs(config: ChainConfig, data: FitData, experts: Experts, targets:
         piece = targets.take(np.arange(start, stop))
         part, horizon = evidence.slice(start, stop), piece.horizon
         inference = infer(states[start:stop], part, experts, cache)
-        found = propose(piece.queries, part, inference, states[start:stop], experts, cache)
+        found = propose(piece.queries, part, inference, states[start:stop], experts, cache, horizon)
         yield make_pairs(found, inference.beliefs, horizon, piece.targets, piece.others)
         done += len(piece)
         data.progress(done, len(targets), "chain: proposals")

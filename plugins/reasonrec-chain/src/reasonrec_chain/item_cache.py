@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import local
 
 import numpy as np
@@ -46,6 +46,7 @@ class ItemCache:
         links: per item-to-item expert float32 CSR[n, n], without items that cannot be seen now.
         sets: per inferred field int32[n], the set of labels that each item shows (`LabelSets.members`).
         popular: int32[n], all items, the most popular first.
+        observation: what was seen of them.
     """
 
     tables: tuple[Float32, ...]
@@ -53,12 +54,17 @@ class ItemCache:
     links: tuple[sparse.csr_matrix, ...]
     sets: tuple[Int32, ...]
     popular: Int32
+    observation: Observation
     _own: local = field(default_factory=local, repr=False, compare=False)
 
     @property
     def n_items(self) -> int:
         """How many items there are."""
         return int(self.vectors.shape[1])
+
+    def observe(self, horizon: Float32) -> Observation:
+        """The same items, for queries of float32[B] horizon."""
+        return replace(self.observation, horizon=horizon)
 
     @contextmanager
     def workspace(self, rows: int) -> Iterator[Workspace]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from reasonrec_profile.api import AFFINITY, POPULARITY, ProfileModel
 
 from reasonrec_chain.config import ChainConfig
+from reasonrec_chain.delegate_experts import DelegateExpert
 from reasonrec_chain.evidential import EvidenceStrength
 from reasonrec_chain.gating import Gates
 from reasonrec_chain.label_sets import LabelSets
@@ -40,22 +41,36 @@ class ChainModel:
 
 
 def list_experts(config: ChainConfig, counted: ProfileModel) -> tuple[str, ...]:
-    """The experts to ask, in order: the sequence, the item-to-item ones, affinity, popularity."""
+    """Its own experts to ask, in order: the sequence, the item-to-item ones, affinity, popularity.
+
+    All of them where the settings name none of them.
+    """
     every = (SEQUENCE, *(link.name for link in counted.experts), AFFINITY, POPULARITY)
-    return every if config.experts is None else tuple(name for name in every if name in config.experts)
+    return tuple(name for name in every if name in (config.experts or ())) or every
+
+
+def list_delegates(config: ChainConfig, counted: ProfileModel) -> tuple[str, ...]:
+    """The names in the settings that are no experts of its own: delegates of the pipeline."""
+    every = (SEQUENCE, *(link.name for link in counted.experts), AFFINITY, POPULARITY)
+    return tuple(name for name in dict.fromkeys(config.experts or ()) if name not in every)
 
 
 def make_experts(
-    config: ChainConfig, counted: ProfileModel, sequence: SequenceModel, trust: tuple[float, ...]
+    config: ChainConfig,
+    counted: ProfileModel,
+    sequence: SequenceModel,
+    trust: tuple[float, ...],
+    delegates: tuple[DelegateExpert, ...] = (),
 ) -> Experts:
-    """The experts that the settings ask for."""
+    """The experts that the settings ask for, with delegates that are fitted."""
     names = list_experts(config, counted)
     return Experts(
         sequence,
         tuple(link for link in counted.experts if link.name in names),
         counted.popularity,
         tuple(LabelSets.of(each) for each in counted.fields),
-        names,
+        (*names, *(each.name for each in delegates)),
         config.gates.depth,
         trust,
+        delegates,
     )

@@ -45,8 +45,6 @@ class GrowingChain:
         fitted = self._fitted.experts.sequence
         counts = grown(fitted.counts, len(counted.popularity))
         sequence = replace(fitted, counts=counts, fields=counted.fields)
-        return replace(
-            self._fitted,
-            counted=counted,
-            experts=make_experts(self._config, counted, sequence, self._fitted.experts.trust),
-        )
+        before = self._fitted.experts
+        experts = make_experts(self._config, counted, sequence, before.trust, before.delegates)
+        return replace(self._fitted, counted=counted, experts=experts)

@@ -188,6 +188,8 @@ class Chain(EditablePolicy[ChainConfig]):
 
     @property
     def _reach(self) -> int:
+        if self.model.experts.delegates:
+            return np.iinfo(np.int32).max  # how far back they read is theirs to know
         return max(self.config.network.max_history, self.config.counted.max_history)
 
     def _evidence(self, batch: QueryBatch, edits: Edits | None) -> HistoryWeights:
@@ -217,5 +219,5 @@ class Chain(EditablePolicy[ChainConfig]):
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read what `save` wrote."""
         self = super().load(folder, catalog)
-        self._growing = GrowingChain(self.config, read_chain(self.config, folder), catalog)
+        self._growing = GrowingChain(self.config, read_chain(self.config, folder, catalog), catalog)
         return self

@@ -8,6 +8,7 @@ from threading import Lock
 import numpy as np
 from reasonrec_profile.api import AFFINITY, POPULARITY, Expert, HistoryWeights, Inference, list_history_pairs
 
+from reasonrec_chain.delegate_experts import DelegateExpert
 from reasonrec_chain.item_cache import ItemCache, Workspace, keep_visible
 from reasonrec_chain.label_sets import LabelSets
 from reasonrec_chain.pool import (
@@ -49,6 +50,7 @@ class Experts:
         names: E experts that are asked, in the order of `Proposals.shares`.
         depth: items that each puts into the pool.
         trust: per field, how much the trained belief counts next to the counted one, in [0, 1].
+        delegates: the pipeline's delegates that propose, too; the last of the names.
     """
 
     sequence: SequenceModel
@@ -58,6 +60,7 @@ class Experts:
     names: tuple[str, ...]
     depth: int
     trust: tuple[float, ...]
+    delegates: tuple[DelegateExpert, ...] = ()
     _latest: LatestCache = field(default_factory=LatestCache, repr=False, compare=False)
 
     def cache_items(self, observation: Observation) -> ItemCache:
@@ -72,7 +75,7 @@ class Experts:
                 links = tuple(keep_visible(link, observation) for link in self.links)
                 sets = tuple(each.shown(observation) for each in self.labels)
                 order = np.argsort(-self.popularity, kind="stable").astype(np.int32)
-                latest.cache, latest.seen = ItemCache(tables, vectors, links, sets, order), seen
+                latest.cache, latest.seen = ItemCache(tables, vectors, links, sets, order, observation), seen
             return latest.cache
 
 
@@ -117,6 +120,7 @@ def propose(
     states: Float32,
     experts: Experts,
     cache: ItemCache,
+    horizon: Float32,
 ) -> Proposals:
     """Ask every expert, for one chunk of queries.
 
@@ -127,6 +131,7 @@ def propose(
         states: float32[B, M d], the sequence model's.
         experts: who is asked.
         cache: the items as they can be seen now.
+        horizon: float32[B], which delegates may look at.
     """
     size, n = len(batch), cache.n_items
     own = find_history_places(batch, n)
@@ -138,30 +143,48 @@ def propose(
             ExpertVotes.of(links, expert.fade, evidence, own, workspace.array(1 + e, size, n))
             for e, (links, expert) in enumerate(zip(cache.links, experts.links, strict=True))
         ]
+        asked = _ask_delegates(batch, evidence, experts, cache.observe(horizon), own)
         odds = tuple(each.ratios(belief) for each, belief in zip(experts.labels, inference.beliefs, strict=True))
         if batch.candidates is not None:
             items = drop_repeats(batch.candidates)
         else:
-            items = _pool(batch, inference, logits, votes, odds, own, experts, cache, workspace)
+            items = _pool(batch, inference, logits, votes, asked, odds, own, experts, cache, workspace)
         places = np.maximum(items, 0) + (np.arange(size) * np.int64(n))[:, None]
-        shares, totals = [], []
+        shares, totals = list[Float32](), list[Float32]()
         if logits is not None:
-            picked = logits.reshape(-1).take(places)
-            totals.append(_log_sum(logits))
-            shares.append(np.exp(picked - totals[0][:, None]))
+            _normalise(logits, places, shares, totals)
         for found in votes:
             normaliser = np.divide(np.float32(1), found.totals, out=np.zeros_like(found.totals), where=found.totals > 0)
             shares.append(found.scores.reshape(-1).take(places) * normaliser[:, None])
             totals.append(found.totals)
     ratios = _ratios(items, odds, cache)
     _counted(batch, items, ratios, experts, shares, totals)
+    for scores in asked:
+        _normalise(scores, places, shares, totals)
     stacked = np.stack(shares, axis=1)
     stacked *= (items >= 0)[:, None, :]
     np.log(ratios, out=ratios)
     pool = None
     if batch.candidates is not None:
-        pool = propose(replace(batch, candidates=None, k=1), evidence, inference, states, experts, cache)
+        pool = propose(replace(batch, candidates=None, k=1), evidence, inference, states, experts, cache, horizon)
     return Proposals(experts.names, items, stacked, np.stack(totals, axis=1).astype(np.float32), ratios, pool)
+
+
+def _ask_delegates(
+    batch: QueryBatch, evidence: HistoryWeights, experts: Experts, observation: Observation, own: FlatIndex
+) -> list[Float32]:
+    """Per delegate float32[B, n], -inf for what is taken."""
+    found = [each.logits(batch, evidence, observation) for each in experts.delegates]
+    for scores in found:
+        scores.reshape(-1)[own] = -np.inf
+    return found
+
+
+def _normalise(logits: Float32, places: FlatIndex, shares: list[Float32], totals: list[Float32]) -> None:
+    """Add the shares and the evidence of whoever has scores for the whole catalogue, which are written over."""
+    picked = logits.reshape(-1).take(places)
+    totals.append(_log_sum(logits))
+    shares.append(np.exp(picked - totals[-1][:, None]))
 
 
 def _counted(
@@ -201,6 +224,7 @@ def _pool(
     inference: Inference,
     logits: Float32 | None,
     votes: list[ExpertVotes],
+    asked: list[Float32],
     odds: tuple[Float32, ...],
     own: FlatIndex,
     experts: Experts,
@@ -214,8 +238,8 @@ def _pool(
     """
     depth = min(cache.n_items, max(experts.depth, batch.k))
     pools = [find_best(found.scores, depth, 0.0) for found in votes]
-    if logits is not None:
-        pools.append(find_best(logits, depth, -np.inf))
+    trained = asked if logits is None else [logits, *asked]
+    pools += [find_best(scores, depth, -np.inf) for scores in trained]
     popular = depth if batch.k > experts.depth else min(depth, POPULAR)
     pools.append(find_popular(cache.popular, own, batch, popular, workspace))
     edited = np.flatnonzero((inference.assumed >= 0).any(axis=1))

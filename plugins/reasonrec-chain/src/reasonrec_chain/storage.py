@@ -13,12 +13,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from reasonrec_chain.config import ChainConfig
+from reasonrec_chain.delegate_experts import load_delegates, save_delegates
 from reasonrec_chain.evidential import EvidenceStrength
 from reasonrec_chain.gating import Gates
 from reasonrec_chain.model import ChainModel, make_experts
 from reasonrec_chain.network_arrays import NetworkArrays
 from reasonrec_chain.out_of_pool import OutOfPool
 from reasonrec_chain.sequence import SequenceModel
+from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import DataError
 from reasonrec_core.io import read_json, whole_file, write_json
 from reasonrec_core.types import Float32
@@ -27,7 +29,7 @@ NETWORK, GATES, STRENGTH = "network", "gates.", "strength."
 
 
 def write_chain(model: ChainModel, folder: Path) -> None:
-    """Write ``counted/``, ``chain.safetensors`` and ``chain.json`` into ``folder``."""
+    """Write ``counted/``, ``delegates/``, ``chain.safetensors`` and ``chain.json`` into ``folder``."""
     (folder / "counted").mkdir(exist_ok=True)
     write_model(model.counted, folder / "counted")
     sequence = model.experts.sequence
@@ -47,14 +49,15 @@ def write_chain(model: ChainModel, folder: Path) -> None:
         "modalities": [view.modality for view in sequence.views],
         "gates": {"kind": model.gates.kind, "experts": model.gates.experts, "fields": model.gates.fields},
         "trust": list(model.experts.trust),
+        "delegates": save_delegates(model.experts.delegates, folder),
         "out_of_pool": model.out_of_pool.to_dict(),
         "report": model.report,
     }
     write_json(folder / "chain.json", stored)
 
 
-def read_chain(config: ChainConfig, folder: Path) -> ChainModel:
-    """Read what `write_chain` wrote.
+def read_chain(config: ChainConfig, folder: Path, catalog: Catalog) -> ChainModel:
+    """Read what `write_chain` wrote, for a catalogue that may have grown.
 
     Raises:
         DataError: a file is missing, damaged or of another kind.
@@ -68,7 +71,8 @@ def read_chain(config: ChainConfig, folder: Path) -> ChainModel:
         strength = EvidenceStrength(own) if (own := take_under(STRENGTH, tensors)) else None
         trust, report = tuple(float(t) for t in stored["trust"]), dict(stored["report"])
         out_of_pool = OutOfPool(**{name: float(value) for name, value in stored["out_of_pool"].items()})
-        experts = make_experts(config, counted, sequence, trust)
+        delegates = load_delegates(stored.get("delegates", []), folder, catalog)
+        experts = make_experts(config, counted, sequence, trust, delegates)
         fields = len(experts.labels)
         if (gates.experts, gates.fields, len(trust)) != (len(experts.names), fields, fields):
             raise ValueError("the gates belong to other experts or fields")

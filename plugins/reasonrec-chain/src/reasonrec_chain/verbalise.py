@@ -65,6 +65,7 @@ def _propose_steps(
 ) -> list[Step]:
     proposals, steps = thought.proposals, []
     by_name = {link.name: link for link in model.experts.links}
+    delegates = {each.name for each in model.experts.delegates}
     for e, name in enumerate(proposals.names):
         share = proposals.shares[0, e]
         columns = [int(c) for c in np.argsort(-share, kind="stable")[: LISTED + 1] if share[c] > 0]
@@ -77,7 +78,7 @@ def _propose_steps(
         if name in by_name:
             spoke = compute_entry_votes(by_name[name], evidence, observation, np.array(items[:1], np.int32))
             cause = tuple(int(p) for p in np.argsort(-spoke, kind="stable")[:CITED] if spoke[p] > 0)
-        elif name == SEQUENCE:
+        elif name == SEQUENCE or name in delegates:
             cause = tuple(cited)
         elif name == AFFINITY:
             cause = tuple(each.field.modality or each.field.name for each in model.experts.labels)
