@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from reasonrec_chain import fitting
+from reasonrec_chain.delegate_experts import GateFold
 from reasonrec_chain.fit_gating import FittedGates
 from reasonrec_chain.gate_network import GateNetwork
 from small import config, fitted
@@ -38,11 +39,11 @@ def test_the_belief_that_ranks_unseen_pairs_better_is_the_one_that_counts(
     experts = policy.model.experts
     trusted = tuple(0.5 for _ in experts.trust)
     monkeypatch.setattr(fitting, "_trust", lambda *_: trusted)
-    monkeypatch.setattr(fitting, "_propose", lambda config, data, experts, targets: experts.trust)
+    monkeypatch.setattr(fitting, "_propose", lambda config, data, experts, folds: experts.trust)
     ranks = {trusted: np.full(30, 2), tuple(0.0 for _ in trusted): np.full(30, counted)}
     monkeypatch.setattr(fitting, "fit_gates", lambda trust, *_: judged(ranks[trust]))
     nobody = fitting._nobody(world.fit)
-    kept, found = fitting.weigh_beliefs(config(), world.fit, replace(experts, trust=trusted), nobody)
+    kept, found = fitting.weigh_beliefs(config(), world.fit, replace(experts, trust=trusted), [GateFold((), nobody)])
     assert kept.trust == (trusted if chosen == "likeliest" else tuple(0.0 for _ in trusted))
     assert found.unseen.tolist() == judged(ranks[kept.trust]).unseen.tolist()
     assert found.report["NDCG@10 on unseen pairs, likeliest labels"] == pytest.approx(1 / np.log2(3))

@@ -55,7 +55,7 @@ def fit_chain(config: ChainConfig, data: FitData) -> ChainModel:
     report: dict[str, object] = {"training": [each.to_dict() for each in trained]}
     if data.valid is None or not len(data.valid.targets):
         experts = make_experts(config, kept, sequence, trust, fit_delegates(delegates, data, 0))
-        nothing = join_pairs(list(propose_pairs(config, data, experts, _nobody(data))))
+        nothing = _propose(config, data, experts, [GateFold(experts.delegates, _nobody(data))])
         gates = train_gates(nothing, config.gates, "static", len(data.catalog), 0).to_arrays()
         return ChainModel(kept, experts, gates, report)
     folds = fit_folds(delegates, data, config.gates.pairs)
@@ -92,9 +92,8 @@ def weigh_beliefs(
     """
 
     def fitted(asked: Experts) -> FittedGates:
-        parts = [propose_pairs(config, data, replace(asked, delegates=f.delegates), f.targets) for f in folds]
         return fit_gates(
-            join_pairs(list(chain.from_iterable(parts))),
+            _propose(config, data, asked, folds),
             config.gates,
             len(data.catalog),
             data.seed,
@@ -136,6 +135,12 @@ def _trust(config: ChainConfig, data: FitData, experts: Experts, targets: Target
     )
     states = experts.sequence.states(evidence, cache.tables)
     return fit_trust(states, evidence, some.targets, experts, cache)
+
+
+def _propose(config: ChainConfig, data: FitData, experts: Experts, folds: Sequence[GateFold]) -> GatePairs:
+    """The pairs of all folds, each with its own delegates."""
+    parts = [propose_pairs(config, data, replace(experts, delegates=f.delegates), f.targets) for f in folds]
+    return join_pairs(list(chain.from_iterable(parts)))
 
 
 def propose_pairs(config: ChainConfig, data: FitData, experts: Experts, targets: TargetPairs) -> Iterator[GatePairs]:
