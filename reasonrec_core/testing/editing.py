@@ -220,8 +220,8 @@ def _mass_of(answer: Deliberation, items: Int32) -> Float32:
 
 
 def _share(answer: Deliberation, member: Float32, labels: Int32) -> Float32:
-    """float32[B]: the mass of the items that carry each query's label."""
+    """float32[B]: the part of the answer's mass that is on items with each query's label."""
     assert answer.ranking is not None
     assert answer.mass is not None
     carries = member[np.maximum(answer.ranking.items, 0), labels[:, None]] > 0
-    return np.asarray((answer.mass * carries).sum(axis=1), dtype=np.float32)
+    return np.asarray((answer.mass * carries).sum(axis=1) / answer.mass.sum(axis=1), dtype=np.float32)
