@@ -122,7 +122,7 @@ def test_command_line_shows_the_edit_and_what_it_changed(finished: Path) -> None
     [
         (["--assume", "brand"], "cannot read 'brand'"),
         (["--assume", "=Cedar"], "cannot read '=Cedar'"),
-        (["--assume", "brand=Cedar", "--assume", "brand=Acorn"], "two labels are assumed for 'brand'"),
+        (["--assume", "brand=Cedar", "--assume", "brand=Acorn"], "two values are given for 'brand'"),
     ],
 )
 def test_command_line_refuses_what_it_cannot_read(finished: Path, given_options: list[str], message: str) -> None:

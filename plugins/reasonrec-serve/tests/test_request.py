@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from reasonrec_serve import Answer, Recommended, Request
 from reasonrec_serve.bodies import RecommendBody
+from reasonrec_serve.notes import tell_skipped
 from reasonrec_serve.recommend_command import recommend_command
 from reasonrec_serve.request import read_id, read_ids
-from reasonrec_serve.resolve import find_name
+from reasonrec_serve.resolve import find_name, read_context
 
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.types import Step, StepKind
@@ -54,6 +55,7 @@ def test_a_request_is_the_same_in_python_as_json_and_on_the_command_line() -> No
         "exclude": ["e"],
         "only": [1],
         "where": {"price": {"min": 1}, "brand": ["a", None]},
+        "context": {"hour": "9", "device": "phone"},
         "include_seen": True,
         "diversity": 0.5,
     }
@@ -64,6 +66,21 @@ def test_a_request_is_the_same_in_python_as_json_and_on_the_command_line() -> No
     assert RecommendBody(**unedited, **words).make_request() == Request(**unedited, **words)
     options = {option.name for option in recommend_command.params}
     assert set(fields) - options == set()
+
+
+def test_context_is_looked_up_by_name() -> None:
+    known = {"device": ["laptop", "phone"], "hour": ["10", "9"]}
+    codes, unknown = read_context(known, Request(user="u", context={"hour": 9.0, "device": "fridge"}).context)
+    assert codes is not None
+    assert (codes.tolist(), unknown) == ([[0, 2]], 1)
+    assert tell_skipped("context", 1) == "1 unknown value of the context was skipped."
+    assert read_context(known, {}) == (None, 0)
+    with pytest.raises(ConfigError, match=r"there is no context 'mood'. There are: device, hour"):
+        read_context(known, {"mood": "good"})
+    with pytest.raises(ConfigError, match="The data have no context"):
+        read_context({}, {"mood": "good"})
+    with pytest.raises(ConfigError, match="--context: must contain values by column"):
+        Request(user="u", context=["hour"])  # type: ignore[arg-type]
 
 
 def test_steps_are_worked_out_when_they_are_asked_for_and_once() -> None:

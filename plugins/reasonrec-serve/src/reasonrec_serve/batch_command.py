@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-SINGLE = ("user", "history", "candidates", "task", "assume", "ignore", "query")
+SINGLE = ("user", "history", "candidates", "task", "assume", "ignore", "query", "context")
 """Parts of a request that name or concern one user."""
 
 

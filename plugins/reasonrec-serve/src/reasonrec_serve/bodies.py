@@ -80,6 +80,8 @@ class CompareBody(LimitedBody):
     """Rank these items instead of the catalogue."""
     task: Literal["sequential", "direct"] | None = None
     """Direct with candidates, else sequential."""
+    context: dict[Text, Text | int] = Field({}, max_length=50)
+    """What is known of the moment, by column of the data's context."""
     include_seen: bool = False
     """Whether items of the history may be recommended again."""
 

@@ -9,6 +9,7 @@ SKIPPED = {
     "candidates": "among the candidates",
     "exclude": "among those to exclude",
     "only": "in the list of allowed items",
+    "context": "of the context",
 }
 
 
@@ -42,8 +43,8 @@ def list_notes(resolved: Resolved, n_items: int, *, abstained: bool, limited: bo
 
 def tell_skipped(part: str, count: int) -> str:
     """How many ids of a part of the request are unknown."""
-    items, were = ("items", "were") if count > 1 else ("item", "was")
-    return f"{count} unknown {items} {SKIPPED[part]} {were} skipped."
+    what, were = "value" if part == "context" else "item", "was" if count == 1 else "were"
+    return f"{count} unknown {what if count == 1 else f'{what}s'} {SKIPPED[part]} {were} skipped."
 
 
 def _count_items(resolved: Resolved, n_items: int) -> str | None:

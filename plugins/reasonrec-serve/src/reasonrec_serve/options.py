@@ -94,20 +94,20 @@ def read_conditions(given: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def read_assumptions(given: Sequence[str]) -> dict[str, str]:
-    """Labels by item field, of ``FIELD=LABEL``.
+def read_pairs(given: Sequence[str], option: str, example: str) -> dict[str, str]:
+    """Values by name, of ``NAME=VALUE``.
 
     Raises:
-        ConfigError: one cannot be read, or two are of one field.
+        ConfigError: one cannot be read, or two have one name; ``example`` shows how ``option`` is written.
     """
     from reasonrec_core.errors import ConfigError
 
     found: dict[str, str] = {}
     for text in given:
-        field, sign, label = (part.strip() for part in text.partition("="))
-        if not (field and sign and label):
-            raise ConfigError(f"cannot read {text!r}", where="--assume", fix='Write --assume category="Skin Care".')
-        if field in found:
-            raise ConfigError(f"two labels are assumed for {field!r}", where="--assume", fix="Give one of them.")
-        found[field] = label
+        name, sign, value = (part.strip() for part in text.partition("="))
+        if not (name and sign and value):
+            raise ConfigError(f"cannot read {text!r}", where=option, fix=f"Write {option} {example}.")
+        if name in found:
+            raise ConfigError(f"two values are given for {name!r}", where=option, fix="Give one of them.")
+        found[name] = value
     return found

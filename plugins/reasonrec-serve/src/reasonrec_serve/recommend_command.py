@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reasonrec_core.cli.options import print_json
-from reasonrec_serve.options import FILE, limit_options, read_assumptions, read_id_options, read_limits
+from reasonrec_serve.options import FILE, limit_options, read_id_options, read_limits, read_pairs
 
 if TYPE_CHECKING:
     from reasonrec_serve.answer import Answer, Edited, Recommended
@@ -58,6 +58,12 @@ Examples:
     "--candidates-file", type=FILE, metavar="FILE", help="A file with such items, one per line; - reads stdin."
 )
 @limit_options
+@click.option(
+    "--context",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What is known of the moment, e.g. hour=9, for models that use context. Repeatable.",
+)
 @click.option("--include-seen", is_flag=True, help="Items of the history may be recommended again.")
 @click.option(
     "--diversity",
@@ -159,7 +165,8 @@ def read_request_options(given: dict[str, Any]) -> dict[str, Any]:
         given["query_weight"] = weight
     for what, each in (("history", "history_items"), ("candidates", "candidate_items")):
         given[what] = read_id_options(what, given[what], given.pop(each), given.pop(f"{what}_file"))
-    return {**given, **limits, "assume": read_assumptions(given["assume"])}
+    given["context"] = read_pairs(given["context"], "--context", "hour=9")
+    return {**given, **limits, "assume": read_pairs(given["assume"], "--assume", 'category="Skin Care"')}
 
 
 def _show(answer: Answer, *, why: bool, every: bool) -> None:

@@ -42,6 +42,7 @@ class Request:
         only: raw ids of the items that may be recommended, all if None; any number of them.
         where: item field -> what it must be: a value, a list of values (any of them), ``{"min": a, "max": b}`` (one of
             the two may be missing), or None (the item has none). All fields must fit.
+        context: column of the data's context -> its value now; what is not named is not known.
         include_seen: whether items of the history may be recommended again.
         diversity: in [0, 1]: 0 takes the best items, 1 those that are least alike.
         query: words for what is wanted, beside a user or history or alone; answered by a delegate that reads text.
@@ -58,6 +59,7 @@ class Request:
     exclude: Iterable[Id] = ()
     only: Iterable[Id] | None = None
     where: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Id] = field(default_factory=dict)
     include_seen: bool = False
     diversity: float = 0.0
     query: str | None = None
@@ -89,6 +91,7 @@ class Request:
             "task": _read_task(self.task, self.candidates is not None),
             "assume": _read_assumptions(self.assume),
             "where": read_where(self.where),
+            "context": _read_context(self.context),
             "diversity": _read_share(self.diversity, "--diversity"),
             "query": _read_query(self.query),
             "query_weight": _read_share(self.query_weight, "--query-weight"),
@@ -154,6 +157,14 @@ def _read_assumptions(given: object) -> Mapping[str, str]:
     if not isinstance(given, Mapping) or not all(isinstance(part, str) for pair in given.items() for part in pair):
         raise ConfigError(f"assume must contain labels by item field, not {given!r}", where="recommend")
     return dict(given)
+
+
+def _read_context(given: object) -> Mapping[str, str]:
+    """Values by column; numbers mean their digits."""
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        fix = 'Write {"device": "phone", "hour": 9}.'
+        raise ConfigError(f"must contain values by column, not {given!r}", where="--context", fix=fix)
+    return {name: read_id(value, f"context {name}") for name, value in given.items()}
 
 
 def _read_task(given: object, has_candidates: bool) -> Task:

@@ -11,10 +11,10 @@ import numpy as np
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.errors import ConfigError, DataError
-from reasonrec_core.types import Bool, Edits, History, QueryBatch, Task
+from reasonrec_core.types import Bool, Edits, History, Int32, QueryBatch, Task
 from reasonrec_serve.item_filter import ItemFilter
 from reasonrec_serve.limits import Limits
-from reasonrec_serve.request import Request
+from reasonrec_serve.request import Id, Request
 
 SUGGESTED, SHOWN = 3, 20
 """Names in a message: that are like the one given, and of all."""
@@ -58,8 +58,26 @@ def resolve(dataset: Dataset, request: Request, fields: ItemFilter) -> Resolved:
         listed = limits.candidates(found)[None]
     most = dataset.n_items if listed is None else listed.shape[1]
     assert isinstance(request.task, Task)
-    batch = QueryBatch(request.task, np.array([index], np.int32), past, min(request.k, most), listed)
+    context, unknown = read_context(dataset.context, request.context)
+    skipped |= {"context": unknown} if unknown else {}
+    user = np.array([index], np.int32)
+    batch = QueryBatch(request.task, user, past, min(request.k, most), listed, context=context)
     return Resolved(request, batch, limits, skipped, None if request.user is None else index >= 0)
+
+
+def read_context(known: Mapping[str, Sequence[str]], given: Mapping[str, Id]) -> tuple[Int32 | None, int]:
+    """int32[1, X] codes of what is given, and how many of its values the data do not have; None where nothing is given.
+
+    Raises:
+        ConfigError: the data have no such context.
+    """
+    if wrong := [name for name in given if name not in known]:
+        there = f"There are: {', '.join(known)}." if known else "The data have no context: see [data] context."
+        raise ConfigError(f"there is no context {wrong[0]!r}", where="--context", fix=there)
+    codes = [
+        [*values].index(str(given[name])) + 1 if given.get(name) in values else 0 for name, values in known.items()
+    ]
+    return (np.array([codes], np.int32) if given else None), len(given) - int(np.count_nonzero(codes))
 
 
 def _find_history(dataset: Dataset, request: Request, user: int) -> History:
