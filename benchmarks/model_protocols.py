@@ -5,6 +5,7 @@
 - ``published parts``: data that comes as train and test (gowalla). A tenth of each user's training rows becomes the
   validation part; before the test part is answered, the model is fitted again on all training rows, for as long as
   validation chose.
+- ``kinds of feedback`` (taobao-buy-cart): see `feedback_data`; what is asked for are purchases.
 - ``clicks``: data that comes as labelled parts (ctr-ml-1m). ``ctr-ml-1m-fields`` adds the genres, people and plots of
   ml-1m, joined by title.
 
@@ -15,27 +16,29 @@ models that look at them alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from ctr import with_fields
+from feedback_data import find_outside, import_feedback, split_feedback
 
 from reasonrec_core.components import Delegate, FitData, Kind, Refittable
 from reasonrec_core.data import TEST, SplitConfig, make_split, open_or_import
-from reasonrec_core.data.split import Split
+from reasonrec_core.data.dataset import Dataset
 from reasonrec_core.evaluate import Scores, evaluate_ranking, score_ctr
 from reasonrec_core.observe import observe_items
 from reasonrec_core.observe.evidence_horizon import EvidenceHorizonScale
 from reasonrec_core.registry import Registry
-from reasonrec_core.types import Interactions, Observation, QueryBatch, Ranking, Task
+from reasonrec_core.types import Bool, Cases, Interactions, Observation, QueryBatch, Ranking, Task
 
-JOINED = "-fields"
+JOINED, FEEDBACK = "-fields", "taobao-buy-cart"
 METRICS = {
     "leave-one-out": ("HR@10", "NDCG@10"),
     "published parts": ("Recall@20", "NDCG@20"),
     "clicks": ("AUC", "UAUC", "LogLoss"),
+    "kinds of feedback": ("HR@10", "HR@10 outside carts", "NDCG@10"),
 }
 CONTENT = frozenset({"alpharec", "content-knn", "lightgbm-rank", "lightgbm-ctr", "xdeepfm", "dcnv2"})
 """Models that look at texts and pictures whatever their settings."""
@@ -52,16 +55,36 @@ def reads_content(model: str, settings: Mapping[str, Any]) -> bool:
     return model in CONTENT or settings.get("items") in ("features", "both")
 
 
+class Parts(Protocol):
+    """What a data set is divided into."""
+
+    @property
+    def train(self) -> Interactions:
+        """What is learned from."""
+
+    @property
+    def valid(self) -> Cases:
+        """What chooses."""
+
+    @property
+    def test(self) -> Cases:
+        """What is answered once."""
+
+
 @dataclass
 class Bench:
-    """One data set under its protocol."""
+    """One data set under its protocol.
+
+    ``outside`` has, for the protocol with carts, the queries of each part whose targets are in none.
+    """
 
     protocol: str
-    split: Split
+    split: Parts
     fit: FitData
     horizon: EvidenceHorizonScale
     everything: Interactions
     n_items: int
+    outside: Mapping[str, Bool] = field(default_factory=dict)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -81,7 +104,11 @@ class Bench:
         def answer(batch: QueryBatch) -> Ranking:
             return delegate.recommend(batch, self.observe(batch))
 
-        return evaluate_ranking(answer, cases, CUTS, n_items=self.n_items, chunk=QUERIES, threads=1)
+        scores = evaluate_ranking(answer, cases, CUTS, n_items=self.n_items, chunk=QUERIES, threads=1)
+        if part not in self.outside:
+            return scores
+        found = np.where(self.outside[part], scores.per_query["HR@10"], np.nan)
+        return replace(scores, per_query={**scores.per_query, "HR@10 outside carts": found})
 
     def finish(self, delegate: Delegate[Any]) -> Delegate[Any]:
         """The model that answers the test part: the same, or fitted again on all training rows."""
@@ -97,6 +124,11 @@ class Bench:
 
 def prepare(name: str, data: Path, cache: Path, content: bool) -> Bench:
     """Open a data set and divide it; ``content``: read texts and pictures."""
+    if name == FEEDBACK:
+        dataset = import_feedback(data / name, cache)
+        split = split_feedback(dataset)
+        outside = {p: find_outside(getattr(split, p), split.train, dataset.n_items) for p in ("valid", "test")}
+        return replace(make_bench(name, "kinds of feedback", dataset, split, data, cache, content), outside=outside)
     plain, columns = name.removesuffix(JOINED), {f"context.{each}": each for each in DERIVED.get(name, ())}
     dataset = open_or_import(data / plain, cache / "datasets", columns=columns, name=plain)
     given, labelled = dataset.parts is not None, dataset.interactions.values is not None
@@ -104,7 +136,15 @@ def prepare(name: str, data: Path, cache: Path, content: bool) -> Bench:
     config: dict[str, Any] = {"kind": "predefined"} if given else {"kind": "leave-one-out"}
     if protocol == "published parts":
         config["valid_share"] = 0.1
-    split = make_split(dataset, SplitConfig(**config))
+    parts = make_split(dataset, SplitConfig(**config))
+    everything = dataset.interactions.take(parts.parts != TEST)
+    return replace(make_bench(name, protocol, dataset, parts, data, cache, content), everything=everything)
+
+
+def make_bench(
+    name: str, protocol: str, dataset: Dataset, split: Parts, data: Path, cache: Path, content: bool
+) -> Bench:
+    """What is learned from a divided data set; ``content``: with texts and pictures."""
     catalog = dataset.catalog
     if name.endswith(JOINED):
         catalog, _ = with_fields(catalog, data / "ml-1m" / "items.csv")
@@ -117,5 +157,4 @@ def prepare(name: str, data: Path, cache: Path, content: bool) -> Bench:
     task = Task.CTR if protocol == "clicks" else Task.SEQUENTIAL
     fit = FitData(catalog, dataset.n_users, split.train, split.valid, seen, horizon=horizon, task=task)
     fit = replace(fit, context=dataset.context)
-    everything = dataset.interactions.take(split.parts != TEST)
-    return Bench(protocol, split, fit, horizon, everything, dataset.n_items)
+    return Bench(protocol, split, fit, horizon, split.train, dataset.n_items)

@@ -72,6 +72,9 @@ def ndcg(delegate: Delegate[Any], world: Tiny) -> float:
     [
         (LightGCN, {}),
         (LightGCN, {"training": TRAINING | {"loss": "bpr", "negatives": 1}}),
+        (LightGCN, {"training": TRAINING | {"by_user": True, "validation_queries": 20}}),
+        (LightGCN, {"start": "spectral"}),
+        (LightGCN, {"start": "spectral", "dimensions": 99}),
         (SGL, {}),
         (SGL, {"views": "noise"}),
         (GCM, {}),

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
+from reasonrec_graph.config import GCMConfig
 from reasonrec_graph.delegates import LightGCN
 from reasonrec_graph.edge_context import ContextNetwork
 from reasonrec_graph.gcm import GCM
@@ -159,3 +161,8 @@ def test_unknown_contexts_say_nothing(world: Tiny, tmp_path: Path) -> None:
 def test_a_context_that_the_data_lack_is_refused(world: Tiny) -> None:
     with pytest.raises(ConfigError, match="the data have no context 'mood'"):
         make(GCM, in_context(world.fit), context=("mood",))
+
+
+def test_pairs_in_their_contexts_share_nothing() -> None:
+    with pytest.raises(ValidationError, match="by_user has nothing to share"):
+        GCMConfig.model_validate({"training": {"by_user": True}})

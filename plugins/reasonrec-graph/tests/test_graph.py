@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from reasonrec_graph.graph import Graph, multiply, propagate
+from reasonrec_graph.graph import Graph, find_spectrum, multiply, propagate
 
 USERS, ITEMS = np.array([0, 0, 1, 2, 2, 2, 0]), np.array([0, 1, 1, 0, 2, 3, 1])
 
@@ -56,3 +56,16 @@ def test_noise_has_the_length_that_is_asked_for(graph: Graph) -> None:
     users, _ = propagate(start[:4], start[4:], graph.blocks(), 1)
     noisy, _ = propagate(start[:4], start[4:], graph.blocks(), 1, noise=0.3)
     np.testing.assert_allclose((2 * (noisy - users)).norm(dim=1)[:3], 0.3, rtol=1e-4)
+
+
+def test_the_spectrum_is_that_of_the_adjacency(graph: Graph) -> None:
+    torch.manual_seed(0)
+    matrix = adjacency()[:4, 4:]
+    left, values, right = np.linalg.svd(matrix)
+    for wanted in (2, 4, 9):
+        users, items = find_spectrum(graph.blocks(), wanted)
+        kept = min(wanted, 4)
+        nearest = left[:, :kept] * values[:kept] @ right[:kept]
+        np.testing.assert_allclose((users @ items.T).numpy(), nearest, atol=1e-5)
+        assert users.shape == (4, kept)
+        assert items.shape == (5, kept)

@@ -36,3 +36,14 @@ def test_a_user_who_chose_everything_does_not_hang() -> None:
 def test_nothing_to_learn_from_is_said() -> None:
     with pytest.raises(DataError, match="no training interactions"):
         TrainingPairs(np.zeros(0, int), np.zeros(0, int), 3)
+
+
+def test_users_come_with_all_their_pairs() -> None:
+    rng = np.random.default_rng(0)
+    pairs = TrainingPairs(rng.integers(0, 9, 70), rng.integers(0, 30, 70), 30, batch=16, by_user=True)
+    orders = [pairs.users[pairs.epoch(number, 2, rng).order] for number in range(2)]
+    for order in orders:
+        assert np.array_equal(np.sort(order), np.sort(pairs.users))
+        assert (np.diff(order) != 0).sum() == len(np.unique(order)) - 1
+    assert not np.array_equal(*orders)
+    assert pairs.digest != TrainingPairs(pairs.users, pairs.items, 30, batch=16).digest

@@ -109,6 +109,21 @@ def test_a_target_is_never_its_own_negative() -> None:
     assert SampledSoftmax(7).loss(one, one[:1], torch.zeros(1), torch.zeros(2, dtype=torch.int64)).item() == 0
 
 
+def test_targets_of_a_state_share_its_negatives() -> None:
+    """With all items drawn once: the log of what is no target of the state's, beside the target, for each target."""
+    torch.manual_seed(0)
+    states, table, bias = torch.randn(3, 4), torch.randn(6, 4), torch.randn(6)
+    groups, targets = torch.tensor([0, 0, 2, 1]), torch.tensor([1, 5, 1, 3])
+    softmax = SampledSoftmax(6)
+    softmax._draw = lambda n, device: (torch.arange(6), 0.0)  # type: ignore[method-assign]
+    logits, expected = states @ table.T + bias, []
+    for group, target in zip(groups.tolist(), targets.tolist(), strict=True):
+        others = sorted(set(range(6)) - set(targets[groups == group].tolist()))
+        expected.append(logits[group, [target, *others]].logsumexp(0) - logits[group, target])
+    found = softmax.loss_of_groups(states, groups, table, bias, targets)
+    torch.testing.assert_close(found, torch.stack(expected).mean())
+
+
 def test_counts_of_another_catalogue_are_refused() -> None:
     states, table, bias, targets, _ = problem(2, 6, dtype=torch.float32)
     with pytest.raises(ValueError, match="counts of 5 items"):

@@ -1,1 +1,1 @@
-"""Neural delegates that pass vectors over the graph of users and items: LightGCN, SGL, GCM, AlphaRec."""
+"""Neural delegates over the graph of users and items (LightGCN, SGL, GCM, AlphaRec) and kinds of feedback (MRMN)."""

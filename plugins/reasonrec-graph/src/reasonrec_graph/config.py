@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 from reasonrec_torch.config import TrainerConfig
 
 from reasonrec_core.components import Settings
@@ -25,12 +26,20 @@ class GraphTraining(TrainerConfig):
         ge=1,
         description="Pairs per training step. Each step passes over the whole graph, so a few large steps are cheaper.",
     )
+    by_user: bool = Field(
+        False,
+        description="With the softmax: a step has all pairs of some users instead of any pairs, and sums over the "
+        "sampled items once for each user. Many more pairs then fit into a step.",
+    )
     loss: Literal["softmax", "bpr"] = Field(
         "softmax", description="softmax: over cosines, with sampled negatives; bpr: over inner products, as published."
     )
     negatives: int = Field(512, ge=1, description="Sampled items: per step for the softmax, per pair for BPR.")
     popularity: float = Field(0.0, ge=0, le=1, description="How closely the softmax's sample follows item popularity.")
     temperature: float = Field(0.15, gt=0, description="Temperature: cosines are divided by it.")
+    validation_queries: int | None = Field(
+        None, ge=1, description="Validation queries, drawn at random, that choose the epoch. Empty: all."
+    )
 
 
 class GraphConfig(Settings):
@@ -41,7 +50,17 @@ class GraphConfig(Settings):
     training: GraphTraining = Field(GraphTraining(), description="How it is trained.")
 
 
-class SGLConfig(GraphConfig):
+class LightGCNConfig(GraphConfig):
+    """LightGCN."""
+
+    start: Literal["random", "spectral"] = Field(
+        "random",
+        description="Where the vectors start. spectral: at the leading singular vectors of the normalised adjacency; "
+        "a large log then needs far fewer steps.",
+    )
+
+
+class SGLConfig(LightGCNConfig):
     """SGL."""
 
     views: Literal["edge-drop", "noise"] = Field(
@@ -54,13 +73,19 @@ class SGLConfig(GraphConfig):
     contrast_temperature: float = Field(0.2, gt=0, description="Temperature: cosines between views are divided by it.")
 
 
-class GCMConfig(GraphConfig):
+class GCMConfig(LightGCNConfig):
     """GCM."""
 
     context: tuple[str, ...] | None = Field(
         None, description="Columns of context to use; empty: all that the data have ([data] context)."
     )
     last_item: bool = Field(True, description="The item before is context, too.")
+
+    @model_validator(mode="after")
+    def _ask_pairs(self) -> Self:
+        if self.training.by_user:
+            raise ValueError("gcm asks each pair in its context, so that training.by_user has nothing to share")
+        return self
 
 
 class AlphaRecConfig(GraphConfig):
@@ -79,3 +104,47 @@ class AlphaRecConfig(GraphConfig):
         "used as it is instead of training one: for a catalogue with too few interactions, "
         "observed by the same encoders.",
     )
+
+
+class RelationTraining(TrainerConfig):
+    """How users, items and relations are trained."""
+
+    epochs: int | None = Field(20, ge=1, description="Most epochs; the learning rate falls to 0 by the last one.")
+    learning_rate: float = Field(5e-3, gt=0, description="Peak learning rate (AdamW).")
+    weight_decay: float = Field(1e-3, ge=0, description="Weight decay of the vectors.")
+    ema: float = Field(0.98, ge=0, lt=1, description="Decay of the moving average of the weights; the average is kept.")
+    batch: int = Field(4096, ge=1, description="Pairs per training step.")
+    negatives: int = Field(128, ge=1, description="Sampled items per step, which all pairs share.")
+    loss: Literal["softmax", "hinge"] = Field(
+        "softmax", description="softmax: over distances to the item and the sampled ones; hinge: as published."
+    )
+    margin: float = Field(
+        0.5,
+        ge=0,
+        description="How much nearer than others the strongest feedback must be; weaker kinds proportionally.",
+    )
+    temperature: float = Field(0.1, gt=0, description="Of the softmax: squared distances are divided by it.")
+    validation_queries: int = Field(
+        2000, ge=1, description="Validation queries, drawn at random, that choose the epoch."
+    )
+
+
+class MRMNConfig(Settings):
+    """MRMN."""
+
+    dimensions: int = Field(64, ge=1, description="Dimensions of the vectors.")
+    slots: int = Field(8, ge=1, description="Slots of the memory that relation vectors are made of.")
+    kinds: tuple[float, ...] | None = Field(
+        None,
+        min_length=1,
+        description="Lowest value of each kind of feedback, weakest first; rows below the first are left out. "
+        "Empty: every value is a kind. What is recommended is what the strongest kind leads to.",
+    )
+    training: RelationTraining = Field(RelationTraining(), description="How it is trained.")
+
+    @field_validator("kinds")
+    @classmethod
+    def _rise(cls, kinds: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if kinds is not None and any(b <= a for a, b in pairwise(kinds)):
+            raise ValueError("the values must rise, from the weakest kind to the strongest")
+        return kinds

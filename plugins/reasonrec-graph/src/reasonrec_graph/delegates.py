@@ -24,11 +24,12 @@ from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.io import content_hash, read_arrays, read_json, write_arrays, write_json
 from reasonrec_core.types import Float32, History, Int64, Observation, QueryBatch
-from reasonrec_graph.config import AlphaRecConfig, GraphConfig, GraphTraining, SGLConfig
+from reasonrec_graph.config import AlphaRecConfig, GraphConfig, GraphTraining, LightGCNConfig, SGLConfig
 from reasonrec_graph.graph import Graph
 from reasonrec_graph.network import FeatureMap, FeatureNetwork, GraphNetwork, IdNetwork, Passed
 
 C = TypeVar("C", bound=GraphConfig)
+L = TypeVar("L", bound=LightGCNConfig)
 MAP = "map.safetensors"
 
 
@@ -73,16 +74,19 @@ class GraphDelegate(Delegate[C]):
         with seeded(data.seed):
             network = self.make_network(data, Graph(users, items, data.n_users, n_items))
         judged = data.valid if data.valid is not None and len(data.valid.targets) else None
+        if judged is not None and training.validation_queries is not None:
+            judged = judged.sample(training.validation_queries, data.seed)
 
         def score(model: GraphNetwork, batch: QueryBatch) -> Float32:
             self._remember(model)
             return self.score(replace(batch, candidates=None), data.observation)
 
         if any(parameter.requires_grad for parameter in network.parameters()):
-            drawn = training.negatives if training.loss == "bpr" else 0
+            bpr = training.loss == "bpr"
+            drawn, by_user = training.negatives if bpr else 0, training.by_user and not bpr
             report = train(
                 network,
-                TrainingPairs(users, items, n_items, batch=training.batch, negatives=drawn),
+                TrainingPairs(users, items, n_items, batch=training.batch, negatives=drawn, by_user=by_user),
                 training,
                 seed=data.seed,
                 validate=ranking_figure(judged, score, n_items) if judged is not None else None,
@@ -138,10 +142,10 @@ class GraphDelegate(Delegate[C]):
         return self
 
 
-class LightGCN(GraphDelegate[C]):
+class LightGCN(GraphDelegate[L]):
     """LightGCN (He et al., SIGIR 2020); by default with a softmax over cosines instead of BPR."""
 
-    Config = GraphConfig
+    Config = LightGCNConfig
     _users: Float32
 
     def make_network(self, data: FitData, graph: Graph) -> GraphNetwork:

@@ -117,6 +117,34 @@ def propagate(
     return all_users / (layers + 1), all_items / (layers + 1)
 
 
+SPARE, PASSES = 32, 4
+"""Columns beyond those that are wanted, and passes, in search of singular vectors."""
+
+
+@torch.no_grad()
+def find_spectrum(blocks: Blocks, dimensions: int) -> tuple[Tensor, Tensor]:
+    """The leading singular vectors of the adjacency, each times the root of its value.
+
+    By subspace iteration from random columns (Halko, Martinsson and Tropp, 2011, algorithm 4.4).
+
+    Args:
+        blocks: the adjacency.
+        dimensions: d, most that are wanted.
+
+    Returns:
+        float[n_users, e] and float[n_items, e], e = min(d, n_users, n_items); the largest first. Their product is the
+        nearest matrix of that rank to ``blocks.to_users``.
+    """
+    n_users, n_items = blocks.to_users.shape
+    wanted = min(dimensions, n_users, n_items)
+    columns = torch.randn(n_items, min(wanted + SPARE, n_users, n_items), device=blocks.to_users.device)
+    for _ in range(PASSES):
+        columns = torch.linalg.qr(blocks.to_items @ (blocks.to_users @ columns)).Q
+    left, values, right = torch.linalg.svd(blocks.to_users @ columns, full_matrices=False)
+    roots = values[:wanted].sqrt()
+    return left[:, :wanted] * roots, (columns @ right[:wanted].T) * roots
+
+
 def multiply(matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
     """CSR float[n, m] times float[m, d]; the gradient is a product with the transpose, which is at hand."""
     product: Tensor = _Product.apply(matrix, transposed, x)

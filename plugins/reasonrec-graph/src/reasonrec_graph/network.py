@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from reasonrec_core.io import content_hash
 from reasonrec_core.types import Float32
-from reasonrec_graph.config import GraphConfig, SGLConfig
-from reasonrec_graph.graph import Blocks, Graph, propagate
+from reasonrec_graph.config import GraphConfig, LightGCNConfig, SGLConfig
+from reasonrec_graph.graph import Blocks, Graph, find_spectrum, propagate
 
 
 @dataclass(frozen=True)
@@ -110,19 +110,29 @@ class GraphNetwork(Trainable[TensorPairs]):
     def loss(self, batch: TensorPairs, rng: np.random.Generator) -> BatchLoss:
         """BPR, or a softmax over cosines; SGL's agreement beside it."""
         users, items = self.pass_vectors(self.config.layers)
-        training, asked = self.config.training, self.ask(users, batch)
-        if training.loss == "bpr":
+        if self.config.training.loss == "bpr":
+            asked = self.ask(users, batch)
             right = (asked * items[batch.items]).sum(-1)
             wrong = torch.einsum("pd,pmd->pm", asked, items[batch.negatives])
             parts = {"choice": bpr_loss(right, wrong)}
         else:
-            states, table = F.normalize(asked, dim=-1) / training.temperature, F.normalize(items, dim=-1)
-            parts = {"choice": self.softmax.loss(states, table, table.new_zeros(len(table)), batch.items)}
+            parts = {"choice": self._choose(users, items, batch)}
         total = parts["choice"]
         if isinstance(self.config, SGLConfig) and self.config.contrast:
             parts["agreement"] = self._compare_views(self.config, self.start(), batch)
             total = total + self.config.contrast * parts["agreement"]
         return BatchLoss(total, parts)
+
+    def _choose(self, users: Tensor, items: Tensor, batch: TensorPairs) -> Tensor:
+        """The softmax over cosines with the items, of all users float[n_users, d] and items float[n_items, d]."""
+        training, table = self.config.training, F.normalize(items, dim=-1)
+        bias = table.new_zeros(len(table))
+        if training.by_user:
+            rows, groups = torch.unique(batch.users, return_inverse=True)
+            states = F.normalize(users[rows], dim=-1) / training.temperature
+            return self.softmax.loss_of_groups(states, groups, table, bias, batch.items)
+        states = F.normalize(self.ask(users, batch), dim=-1) / training.temperature
+        return self.softmax.loss(states, table, bias, batch.items)
 
     def _compare_views(self, config: SGLConfig, start: tuple[Tensor, Tensor], batch: TensorPairs) -> Tensor:
         """InfoNCE between two views, users and items apart (SGL, Wu et al., SIGIR 2021, equations 10 and 11)."""
@@ -148,11 +158,14 @@ class GraphNetwork(Trainable[TensorPairs]):
 class IdNetwork(GraphNetwork):
     """A vector for each user and item (LightGCN, SGL)."""
 
-    def __init__(self, config: GraphConfig, graph: Graph) -> None:
+    def __init__(self, config: LightGCNConfig, graph: Graph) -> None:
         super().__init__(config, graph)
-        n_users, n_items = graph.shape
-        self.users = nn.Parameter(torch.randn(n_users, config.dimensions) * 0.1)
-        self.items = nn.Parameter(torch.randn(n_items, config.dimensions) * 0.1)
+        sides = [torch.randn(size, config.dimensions) * 0.1 for size in graph.shape]
+        if config.start == "spectral":
+            for side, vectors in zip(sides, find_spectrum(self.blocks, config.dimensions), strict=True):
+                length = 0.1 * config.dimensions**0.5  # of random vectors
+                side[:, : vectors.shape[1]] = vectors * (length / vectors.norm(dim=1).mean())
+        self.users, self.items = (nn.Parameter(side) for side in sides)
 
     def start(self) -> tuple[Tensor, Tensor]:
         """The vectors."""

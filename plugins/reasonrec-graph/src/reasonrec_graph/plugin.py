@@ -27,5 +27,6 @@ def reasonrec_delegates() -> list[ComponentSpec]:
                 "delegates:AlphaRec",
                 "Without ids: vectors of item text and pictures, mapped and averaged over the graph",
             ),
+            ("mrmn", "mrmn:MRMN", "Feedback of several kinds (views, carts, purchases) in one metric space"),
         )
     ]

@@ -73,18 +73,26 @@ class TrainingPairs:
         n_items: size of the catalogue.
         batch: pairs per batch.
         negatives: drawn per pair, evenly; one that the user has chosen is drawn again, up to ten times.
+        by_user: users come in another order each time, each with all of her pairs, instead of the pairs.
 
     Raises:
         DataError: there are no interactions.
     """
 
     def __init__(
-        self, users: Int32 | Int64, items: Int32 | Int64, n_items: int, *, batch: int = 1024, negatives: int = 1
+        self,
+        users: Int32 | Int64,
+        items: Int32 | Int64,
+        n_items: int,
+        *,
+        batch: int = 1024,
+        negatives: int = 1,
+        by_user: bool = False,
     ) -> None:
         if not len(users):
             raise DataError("there are no training interactions to learn from")
         self.users, self.items = np.asarray(users, np.int64), np.asarray(items, np.int64)
-        self.n_items, self.batch, self.negatives = n_items, batch, negatives
+        self.n_items, self.batch, self.negatives, self.by_user = n_items, batch, negatives, by_user
         self._chosen = np.unique(self.users * n_items + self.items)
 
     @property
@@ -95,11 +103,17 @@ class TrainingPairs:
     @cached_property
     def digest(self) -> str:
         """Of all that batches depend on besides the random generator."""
-        return content_hash(self.users.tobytes(), self.items.tobytes(), self.n_items, self.batch, self.negatives)
+        order = ("by user",) if self.by_user else ()
+        return content_hash(
+            self.users.tobytes(), self.items.tobytes(), self.n_items, self.batch, self.negatives, *order
+        )
 
     def epoch(self, number: int, epochs: int, rng: np.random.Generator) -> PairEpoch:
         """An order of all interactions, and negatives for them."""
-        order = rng.permutation(len(self.users))
+        if self.by_user:
+            order = np.argsort(rng.permutation(int(self.users.max()) + 1)[self.users], kind="stable")
+        else:
+            order = rng.permutation(len(self.users))
         drawn = rng.integers(self.n_items, size=(len(order), self.negatives))
         for _ in range(10):
             row, column = np.nonzero(self._is_chosen(self.users[order][:, None] * self.n_items + drawn))

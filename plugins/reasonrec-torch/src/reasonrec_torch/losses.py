@@ -110,6 +110,28 @@ class SampledSoftmax:
         losses = torch.cat([own[:, None], others], dim=1).logsumexp(dim=1) - own
         return (losses * _shares(targets, weights, losses.dtype)).sum()
 
+    def loss_of_groups(self, states: Tensor, groups: Tensor, table: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+        """The mean over P targets, of which many follow the same state: exponentials are summed once for each state.
+
+        None of a state's targets is a negative of its own (`loss` leaves out one at a time).
+
+        Args:
+            states: float[G, d].
+            groups: int64[P], the state that each target follows.
+            table: float[n, d].
+            bias: float[n].
+            targets: int64[P].
+        """
+        drawn, shift = self._draw(len(table), table.device)
+        others = (states @ table[drawn].T).to(table.dtype) + (bias[drawn] - shift)
+        hits = torch.isin(targets, drawn).nonzero()[:, 0]
+        row, column = (targets[hits, None] == drawn).nonzero(as_tuple=True)
+        own_targets = torch.zeros_like(others, dtype=torch.bool)
+        own_targets[groups[hits[row]], column] = True
+        total = others.masked_fill(own_targets, -torch.inf).logsumexp(dim=1)
+        own = (states[groups] * table[targets]).sum(dim=1, dtype=table.dtype) + bias[targets]
+        return (torch.logaddexp(own, total[groups]) - own).mean()
+
     def _draw(self, n: int, device: torch.device) -> tuple[Tensor, Tensor | float]:
         """int64[m] items, and float[m] (or one float) log(m q) of each."""
         m = self.negatives
