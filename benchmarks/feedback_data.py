@@ -22,7 +22,7 @@ from reasonrec_core.types import Bool, Cases, Interactions
 
 FILES = {"cart": "cart.csv.gz", "buy": "buy_train.csv.gz", "test": "buy_test.csv.gz"}
 CART, BUY, TEST = 1, 2, 3
-VALIDATED, TESTED = 3000, 10_000
+VALIDATED, TESTED = 2000, 5000
 """Users of whom a purchase validates, and of whom the published one is asked for."""
 
 

@@ -51,7 +51,7 @@ class Memory:
         between, slots_items, lengths = self.slots @ self.slots.T, self.slots @ items.T, items.square().sum(-1)
         size = max(1, CELLS // (len(self.slots) * max(1, len(items))))
         found = []
-        for u, kind in zip(users.split(size), kinds.split(size), strict=True):
+        for u, kind in zip(torch.split(users, size), torch.split(kinds, size), strict=True):
             sought = (u[:, None] * self.keys) @ items.T + (kind @ self.keys.T)[:, :, None]
             weights = sought.softmax(1)
             ahead = (u @ self.slots.T)[:, :, None] - slots_items
@@ -89,7 +89,8 @@ class RelationNetwork(Trainable[TensorFeedback]):
 
     def place(self, vectors: Tensor) -> Tensor:
         """float[..., d]: the vectors, none of them longer than 1."""
-        return vectors / vectors.norm(dim=-1, keepdim=True).clamp(min=1)
+        placed: Tensor = vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp(min=1)
+        return placed
 
     @property
     def memory(self) -> Memory:
