@@ -123,7 +123,9 @@ class RelationTraining(TrainerConfig):
         ge=0,
         description="How much nearer than others the strongest feedback must be; weaker kinds proportionally.",
     )
-    temperature: float = Field(0.1, gt=0, description="Of the softmax: squared distances are divided by it.")
+    temperature: float = Field(
+        0.1, gt=0, description="Temperature of the softmax: squared distances are divided by it."
+    )
     validation_queries: int = Field(
         2000, ge=1, description="Validation queries, drawn at random, that choose the epoch."
     )
