@@ -190,7 +190,7 @@ HEAD = """# The student `distilled`
 Two cores of an AMD EPYC shared with four other workers (load 10): processor time, too, is more than on a quiet machine.
 `chain-reflex`, which asked the policy's own experts, is a delegate that `distilled` has replaced.
 *Whole histories, too*: the student as it was at first; validation asks about those very histories, so it looked better
-there than it was (on test 2.9 % below `chain`). Only hm-week is measured, by one seed.
+there than it was (on test 2.9 % below `chain`). One seed.
 """
 COLUMNS = (
     "| system | NDCG@10 | recall@50 | one request, ms | a batch of 256, ms | NDCG@10 against the policy | recall@50 |"
