@@ -156,5 +156,5 @@ def make_bench(
     seen = items.observation(horizon(split.valid.queries))
     task = Task.CTR if protocol == "clicks" else Task.SEQUENTIAL
     fit = FitData(catalog, dataset.n_users, split.train, split.valid, seen, horizon=horizon, task=task)
-    fit = replace(fit, context=dataset.context)
+    fit = replace(fit, context=dataset.context, user_fields=dataset.user_fields)
     return Bench(protocol, split, fit, horizon, split.train, dataset.n_items)

@@ -32,7 +32,7 @@ class DataConfig(Settings):
     format: str = Field("auto", description="Name of the data source; auto finds it by looking at the path.")
     columns: dict[str, str] = Field({}, description="Columns whose names differ: ours = the source's.")
     context: tuple[str, ...] = Field(
-        (), description="Columns of the log that say when or where users acted; hour, weekday and month are worked out."
+        (), description="Columns of the log that tell the context; also hour, weekday, month."
     )
     options: dict[str, Any] = Field({}, description="The data source's own settings.")
     seed: int = Field(0, ge=0, description="Seed of the shuffle that gives items and users their internal indices.")

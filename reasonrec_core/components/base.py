@@ -51,15 +51,14 @@ class FitData:
         observation: item features; ``horizon`` belongs to ``valid``'s queries.
         task: what the component will be asked to do.
         seed: of every random choice.
-        delegate: makes a fresh, unfitted delegate that the pipeline names, for components that learn on top of
-            others (they must fit it on data that leaves out what they are themselves trained on).
+        delegate: makes an unfitted delegate of the pipeline, to be fitted without what its owner is trained on.
         horizon: evidence horizon of any batch, float32[B].
         progress: called as ``progress(done, total, label)``; cheap to call often.
         workdir: a folder for checkpoints that survives an interruption, or None.
         cache: a folder for what is worth keeping between runs, under names that are content hashes, or None.
         context: the names of the columns of ``train.context`` and of queries', and the values that codes from 1 mean.
-        reviews: reads the reviews of the training part, without any that tell of another part; None where the data has
-            none. Untrusted text.
+        user_fields: what is known of each user, by field: text, None where it is not known.
+        reviews: reads the reviews of the training part, none that tells of another part (untrusted text), or None.
     """
 
     catalog: Catalog

@@ -104,6 +104,12 @@ class Dataset:
         return self._stored.read("users")
 
     @cached_property
+    def user_fields(self) -> dict[str, list[str | None]]:
+        """What is known of each user, by field: text, None where it is not known."""
+        table = self.users.drop_columns("user_id").to_pydict()
+        return {name: [None if v is None else str(v) for v in values] for name, values in table.items()}
+
+    @cached_property
     def user_index(self) -> dict[str, int]:
         """String id to dense index."""
         return {user: i for i, user in enumerate(self.users.column("user_id").to_pylist())}

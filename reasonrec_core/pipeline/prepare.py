@@ -92,6 +92,7 @@ class Prepared:
             progress=self.progress,
             workdir=self.run.work(work),
             cache=cache_folder() / "features",
+            user_fields=self.dataset.user_fields,
             context=self.dataset.context,
             reviews=partial(find_visible_reviews, self.dataset, self.split) if self.dataset.has_reviews else None,
             **more,

@@ -11,7 +11,6 @@ from reasonrec_core.routing.calibration_data import EXPLORED as EXPLORED
 from reasonrec_core.routing.calibration_data import AskingCosts as AskingCosts
 from reasonrec_core.routing.calibration_data import CalibrationData as CalibrationData
 from reasonrec_core.routing.calibration_data import ConsultedAnswers as ConsultedAnswers
-from reasonrec_core.routing.confidence import usable_estimators as usable_estimators
 from reasonrec_core.routing.config import RouterConfig as RouterConfig
 from reasonrec_core.routing.decision import Assignment as Assignment
 from reasonrec_core.routing.decision import Decisions as Decisions

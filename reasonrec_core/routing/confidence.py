@@ -40,12 +40,6 @@ def early_estimators(config: RouterConfig, signals: Signals) -> tuple[str, ...]:
     return tuple(name for name in config.estimators if signal(signals, name).stage == "before")
 
 
-def usable_estimators(config: RouterConfig, signals: Signals) -> tuple[str, ...]:
-    """The estimators that decisions may follow from: with ``stage = "before"`` those that need no answer."""
-    early = early_estimators(config, signals)
-    return early if config.stage == "before" else config.estimators
-
-
 def early_signals(config: RouterConfig, signals: Signals) -> Signals:
     """The signals that there are when a delegate answers: those that need no answer, where it is decided before."""
     if config.stage == "after":

@@ -152,7 +152,7 @@ def tiny(folder: Path, *, task: Task = Task.SEQUENTIAL, seed: int = 0) -> Tiny:
         seed=seed,
         delegate=_delegates(),
         horizon=horizon,
-        user_fields={"city": dataset.users.column("city").to_pylist()},
+        user_fields=dataset.user_fields,
     )
     return Tiny(dataset, fit, cases[1])
 

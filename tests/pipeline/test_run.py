@@ -164,6 +164,7 @@ def test_no_component_is_shown_test_interactions(data: Path, tmp_path: Path) -> 
     for part, wanted in (("valid", prepared.split.valid), ("test", prepared.split.test)):
         users = np.repeat(wanted.queries.users, np.diff(wanted.target_indptr))
         assert not shown & set(zip(users.tolist(), wanted.targets.tolist(), strict=True)), part
+    assert fit.user_fields == {"city": prepared.dataset.users.column("city").to_pylist()}
     assert fit_components(prepared).policy is not None
 
 

@@ -98,6 +98,8 @@ class SingleModel:
             delegate=lambda name: self._make_delegate(name),
             horizon=self._horizon,
             progress=progress,
+            user_fields=dataset.user_fields,
+            context=dataset.context,
         )
         with self.registry.guard(self.kind, self.name, "fit"):
             self.component.fit(data)

@@ -27,12 +27,12 @@ from reasonrec_core.routing import (
     read_columns,
     single,
     take_signals,
-    usable_estimators,
 )
 from reasonrec_core.types import Bool, Float32, Float64, Int64
 from reasonrec_routers.config import CascadeConfig
 from reasonrec_routers.cross_fitting import CrossFitted, area_bounds, cross_fit_gains
 from reasonrec_routers.deferral import GainRouter, Labels
+from reasonrec_routers.features import choose_estimators
 from reasonrec_routers.gain_model import GainModel
 from reasonrec_routers.latency_budget import affordable
 
@@ -49,7 +49,7 @@ class CascadeRouter(GainRouter[CascadeConfig]):
 
     def learn(self, data: CalibrationData) -> LearnedScores:
         """A score per level, and the levels of the best cross-fitted order."""
-        labels, names, seed = self._cheapest_first(data), usable_estimators(self.config, data.signals), self.config.seed
+        labels, names, seed = self._cheapest_first(data), choose_estimators(self.config, data.signals), self.config.seed
         fits = {label: cross_fit_gains(data, names, (label,), (label,), seed, pairs=False) for label in labels}
         gains = dict(zip(labels, data.gains(labels).T, strict=True))
         levels, areas = self._choose_levels(data.costs, fits, gains)

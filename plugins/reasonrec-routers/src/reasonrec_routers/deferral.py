@@ -30,13 +30,12 @@ from reasonrec_core.routing import (
     probability,
     read_columns,
     single,
-    usable_estimators,
 )
 from reasonrec_core.types import Float64, format_percent
 from reasonrec_routers.config import DeferralConfig, name_share
 from reasonrec_routers.cross_fitting import CrossFitted, area, area_bounds, cross_fit_gains
 from reasonrec_routers.expected_gain import read_gains
-from reasonrec_routers.features import LearnedFeatures
+from reasonrec_routers.features import LearnedFeatures, choose_estimators
 from reasonrec_routers.gain_model import GainModel
 from reasonrec_routers.latency_budget import affordable
 
@@ -157,7 +156,7 @@ class DeferralRouter(GainRouter[DeferralConfig]):
     def _cross_fitted(self, data: CalibrationData, asked: Labels) -> CrossFitted:
         if asked not in self._found:
             labels = self.candidates(data)
-            names = usable_estimators(self.config, data.signals)
+            names = choose_estimators(self.config, data.signals)
             expected = read_gains(data.signals, labels)
             self._found[asked] = cross_fit_gains(data, names, asked, labels, self.config.seed, expected=expected)
         return self._found[asked]

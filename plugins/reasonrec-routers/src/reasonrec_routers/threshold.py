@@ -21,10 +21,10 @@ from reasonrec_core.routing import (
     signal,
     signal_matrix,
     single,
-    usable_estimators,
 )
 from reasonrec_core.types import Float64, format_percent
 from reasonrec_routers.config import name_share
+from reasonrec_routers.features import choose_estimators
 
 MEANINGS = {
     "evidence-horizon": "how little is known about the user",
@@ -38,7 +38,7 @@ class ThresholdRouter(Router[RouterConfig]):
 
     def learn(self, data: CalibrationData) -> LearnedScores:
         """Two logistic regressions on the estimators."""
-        delegate, used = data.choose(self.config.delegate), usable_estimators(self.config, data.signals)
+        delegate, used = data.choose(self.config.delegate), choose_estimators(self.config, data.signals)
         if not used:
             raise ConfigError(
                 "none of the estimators works before the policy answers",

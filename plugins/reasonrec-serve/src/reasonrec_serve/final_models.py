@@ -197,6 +197,8 @@ class _Fitting:
             progress=self.progress,
             workdir=self.run.work(work),
             cache=cache_folder() / "features",
+            user_fields=self.dataset.user_fields,
+            context=self.dataset.context,
             reviews=partial(find_visible_reviews, self.dataset, self.split, (TRAIN, VALID, TEST))
             if self.dataset.has_reviews
             else None,
