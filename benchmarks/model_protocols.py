@@ -40,7 +40,7 @@ METRICS = {
     "clicks": ("AUC", "UAUC", "LogLoss"),
     "kinds of feedback": ("HR@10", "HR@10 outside carts", "NDCG@10"),
 }
-CONTENT = frozenset({"alpharec", "content-knn", "lightgbm-rank", "lightgbm-ctr", "xdeepfm", "dcnv2"})
+CONTENT = frozenset({"alpharec", "recgoat", "ssr", "content-knn", "lightgbm-rank", "lightgbm-ctr", "xdeepfm", "dcnv2"})
 """Models that look at texts and pictures whatever their settings."""
 DERIVED = {"ml-100k": ("hour", "weekday")}
 """What queries know of the moment of the request, where its time is one of a clock."""

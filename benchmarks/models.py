@@ -41,8 +41,8 @@ REQUESTS, DRAWS = 60, 2000
 COMPARED = (*METRICS["leave-one-out"], *METRICS["published parts"], "HR@50", "NDCG@50")
 EVERY = (
     "popularity", "transitions", "ease", "slim", "user-knn", "content-knn", "implicit-als", "implicit-bpr",
-    "implicit-itemknn", "lightgbm-rank", "lightgcn", "sgl", "gcm", "alpharec", "sasrec", "bsarec", "lightsans",
-    "convformer", "gru", "ada-retrieval",
+    "implicit-itemknn", "lightgbm-rank", "lightgcn", "sgl", "gcm", "alpharec", "recgoat", "ssr", "sasrec", "bsarec",
+    "lightsans", "convformer", "gru", "ada-retrieval",
 )  # fmt: skip
 
 

@@ -9,6 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from reasonrec_graph.alignment import contrast, transport
+from reasonrec_graph.content_delegates import SSR, RecGOAT
+from reasonrec_graph.content_network import RecGOATNetwork
 from reasonrec_graph.delegates import SGL, AlphaRec, GraphDelegate, LightGCN
 from reasonrec_graph.gcm import GCM
 from reasonrec_graph.graph import Graph, propagate
@@ -25,7 +29,7 @@ from reasonrec_core.types import History, QueryBatch, Task, indptr_of
 
 TRAINING = {"epochs": 30, "patience": 30, "learning_rate": 0.05, "warmup": 5, "ema": 0.8, "device": "cpu", "batch": 64}
 SMALL: dict[str, Any] = {"dimensions": 16, "layers": 2, "training": TRAINING}
-EVERY: list[type[GraphDelegate[Any]]] = [LightGCN, SGL, AlphaRec, GCM]
+EVERY: list[type[GraphDelegate[Any]]] = [LightGCN, SGL, AlphaRec, GCM, RecGOAT, SSR]
 
 
 class TestLightGCN(DelegateConformance):
@@ -45,6 +49,18 @@ class TestGCM(DelegateConformance):
 
 class TestAlphaRec(DelegateConformance):
     component = "alpharec"
+    settings = SMALL
+    needs_features = True
+
+
+class TestRecGOAT(DelegateConformance):
+    component = "recgoat"
+    settings = SMALL
+    needs_features = True
+
+
+class TestSSR(DelegateConformance):
+    component = "ssr"
     settings = SMALL
     needs_features = True
 
@@ -80,6 +96,11 @@ def ndcg(delegate: Delegate[Any], world: Tiny) -> float:
         (GCM, {}),
         (AlphaRec, {}),
         (AlphaRec, {"map": "linear"}),
+        (RecGOAT, {}),
+        (RecGOAT, {"align": "none", "attention": False}),
+        (RecGOAT, {"ids": False}),
+        (SSR, {}),
+        (SSR, {"mask": 0, "rank": 0, "infonce_weight": 0}),
     ],
 )
 def test_it_beats_popularity(model: type[GraphDelegate[Any]], changes: dict[str, Any], world: Tiny) -> None:
@@ -127,9 +148,9 @@ def test_it_goes_on_where_it_was_cut_off(model: type[GraphDelegate[Any]], world:
     assert np.array_equal(first, other)
 
 
-def test_alpharec_judges_new_items_by_what_they_read_like(world: Tiny, tmp_path: Path) -> None:
+def test_models_of_content_judge_new_items_by_what_they_read_like(world: Tiny, tmp_path: Path) -> None:
     batch = world.test.queries
-    for model, seen in ((LightGCN, False), (AlphaRec, True)):
+    for model, seen in ((LightGCN, False), (AlphaRec, True), (RecGOAT, True), (SSR, True)):
         delegate = make(model, world)
         delegate.save(tmp_path / model.__name__)
         later = with_new_items(world, tmp_path / f"{model.__name__}-later")
@@ -153,3 +174,62 @@ def test_features_that_nobody_observes_are_refused(world: Tiny) -> None:
     blind = replace(world.fit.observation, features={}, present={})
     with pytest.raises(ConfigError, match="no item features are observed"):
         make(AlphaRec, world, observation=blind)
+
+
+@pytest.mark.parametrize("model", [RecGOAT, SSR])
+def test_an_item_is_judged_alike_whether_it_came_with_the_fit_or_later(
+    model: type[GraphDelegate[Any]], world: Tiny, tmp_path: Path
+) -> None:
+    """A new item with the features of an item that nobody chose has that item's neighbours, and its score."""
+    delegate = make(model, world)
+    delegate.save(tmp_path / "fitted")
+    later = with_new_items(world, tmp_path / "later")
+    chosen = np.bincount(world.fit.train.items, minlength=N_ITEMS)
+    seen = world.fit.observation
+    cold = int(np.flatnonzero((chosen == 0) & seen.present["text"] & seen.present["image"])[0])
+    features, present = {}, {}
+    for name, values in later.fit.observation.features.items():
+        features[name], present[name] = np.array(values), np.array(later.fit.observation.present[name])
+        features[name][N_ITEMS], present[name][N_ITEMS] = values[cold], True
+    loaded = model.load(tmp_path / "fitted", later.dataset.catalog)
+    batch = world.test.queries
+    observation = replace(later.observation(batch), features=features, present=present)
+    vectors = loaded.item_vectors(observation)
+    assert float(vectors[N_ITEMS] @ vectors[cold]) > 0.9
+    assert vectors[:N_ITEMS] == pytest.approx(delegate.item_vectors(seen), abs=1e-6)
+
+
+def test_unknown_users_are_judged_by_what_their_items_read_like(world: Tiny) -> None:
+    for model in (RecGOAT, SSR):
+        delegate = make(model, world, SMALL | {"ids": False})
+        batch = world.test.queries
+        known, unknown = (
+            delegate.score(each, world.observation(each)) for each in (batch, replace(batch, users=batch.users * 0 - 1))
+        )
+        np.testing.assert_allclose(known, unknown, rtol=1e-5)
+
+
+def test_the_alignments_bring_content_and_ids_together(world: Tiny) -> None:
+    def measure(align: str) -> tuple[float, float]:
+        networks: list[RecGOATNetwork] = []
+        config = RecGOAT.Config.model_validate(
+            SMALL | {"align": align, "infonce_weight": 1.0, "transport_weight": 3.0, "hidden_ids": 0.0}
+        )
+        delegate: Any = RecGOAT(config)
+        join = delegate.join
+
+        def watch(*given: Any) -> RecGOATNetwork:
+            networks.append(join(*given))
+            return networks[0]
+
+        delegate.join = watch
+        delegate.fit(world.fit)
+        with torch.no_grad():
+            network = networks[0].eval()
+            rows = network.graph.degrees > 0
+            own, (_, text) = network.items[rows], (view[rows] for view in network.content.views(network.prepared))
+            return float(contrast(own, text, 0.2)), float(transport(own, text, 0.05))
+
+    free, single, whole = measure("none"), measure("infonce"), measure("transport")
+    assert single[0] < 0.9 * free[0]
+    assert whole[1] < 0.85 * free[1]

@@ -1,1 +1,1 @@
-"""Neural delegates over the graph of users and items (LightGCN, SGL, GCM, AlphaRec) and kinds of feedback (MRMN)."""
+"""Neural delegates over the graph of users and items (LightGCN to SSR), and over kinds of feedback (MRMN)."""

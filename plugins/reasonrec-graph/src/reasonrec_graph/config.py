@@ -150,3 +150,54 @@ class MRMNConfig(Settings):
         if kinds is not None and any(b <= a for a, b in pairwise(kinds)):
             raise ValueError("the values must rise, from the weakest kind to the strongest")
         return kinds
+
+
+class ContentConfig(LightGCNConfig):
+    """What models of items with pictures and texts share."""
+
+    layers: int = Field(2, ge=0, description="Layers (steps over the graph); their mean is the answer.")
+    modalities: tuple[str, ...] | None = Field(
+        None, description="Item features to use; empty: all that the pipeline observes."
+    )
+    components: int = Field(128, ge=1, description="Principal components kept of each modality's features.")
+    neighbours: int = Field(10, ge=1, description="Items that each item is linked to, by each modality.")
+    ids: bool = Field(
+        True, description="Give users and items vectors of their own, beside what items read or look like."
+    )
+    hidden_ids: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="Share of items whose own vector is hidden in a training step, so that content learns to "
+        "replace it.",
+    )
+    compared: int = Field(512, ge=2, description="Most items of a step that alignments compare.")
+
+
+class RecGOATConfig(ContentConfig):
+    """RecGOAT."""
+
+    align: Literal["none", "infonce", "transport", "both"] = Field(
+        "both",
+        description="How content is aligned with the items' own vectors: item by item (infonce), as distributions "
+        "(transport), both or not at all.",
+    )
+    infonce_weight: float = Field(0.1, ge=0, description="Weight of the alignment item by item.")
+    infonce_temperature: float = Field(0.2, gt=0, description="Temperature: its cosines are divided by it.")
+    transport_weight: float = Field(0.1, ge=0, description="Weight of the distance between distributions.")
+    transport_blur: float = Field(0.05, ge=0.03, description="Entropic regularisation of the transport plan.")
+    attention: bool = Field(True, description="Weigh the linked items by attention, or else all equally.")
+
+
+class SSRConfig(ContentConfig):
+    """SSR."""
+
+    bands: int = Field(4, ge=1, description="Frequency bands of equal energy.")
+    order: int = Field(12, ge=1, description="Degree of the polynomials that filter the bands.")
+    rank: int = Field(4, ge=0, description="Rank of the mixing across bands; 0: none.")
+    mask: float = Field(0.25, ge=0, lt=1, description="Share of bands that are hidden in a training step.")
+    consistency: float = Field(
+        1.0, ge=0, description="Weight of the agreement between predictions with hidden bands and with all."
+    )
+    infonce_weight: float = Field(0.1, ge=0, description="Weight of the agreement between modalities in each band.")
+    infonce_temperature: float = Field(0.2, gt=0, description="Temperature: its cosines are divided by it.")

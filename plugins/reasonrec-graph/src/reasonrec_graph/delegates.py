@@ -21,12 +21,12 @@ from scipy import sparse
 from reasonrec_core.catalog_growth import grown, last_of_all
 from reasonrec_core.components import Delegate, FitData, pick_candidates
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.errors import ConfigError
 from reasonrec_core.io import content_hash, read_arrays, read_json, write_arrays, write_json
-from reasonrec_core.types import Float32, History, Int64, Observation, QueryBatch
+from reasonrec_core.types import Float32, History, Observation, QueryBatch
 from reasonrec_graph.config import AlphaRecConfig, GraphConfig, GraphTraining, LightGCNConfig, SGLConfig
 from reasonrec_graph.graph import Graph
-from reasonrec_graph.network import FeatureMap, FeatureNetwork, GraphNetwork, IdNetwork, Passed
+from reasonrec_graph.item_features import choose_modalities, read_features
+from reasonrec_graph.network import FeatureMap, FeatureNetwork, GraphNetwork, IdNetwork, Passed, SGLNetwork
 
 C = TypeVar("C", bound=GraphConfig)
 L = TypeVar("L", bound=LightGCNConfig)
@@ -110,9 +110,14 @@ class GraphDelegate(Delegate[C]):
 
     def query_vectors(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, d]: of length 1 where cosines are compared."""
-        rows = list_chosen(batch.history, len(self._passed.items))
+        passed = self.pass_new_items(observation)
+        rows = list_chosen(batch.history, len(passed.items))
         start = self.start_users(batch, rows, observation)
-        return self._scale(self._passed.query_vectors(start, rows, self.config.layers))
+        return self._scale(passed.query_vectors(start, rows, self.config.layers))
+
+    def pass_new_items(self, observation: Observation) -> Passed:
+        """What answers are made of, with what is known of items that came after the fit; by default nothing is."""
+        return self._passed
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: inner products, or cosines."""
@@ -181,6 +186,10 @@ class SGL(LightGCN[SGLConfig]):
 
     Config = SGLConfig
 
+    def make_network(self, data: FitData, graph: Graph) -> GraphNetwork:
+        """The same vectors, and two views."""
+        return SGLNetwork(self.config, graph)
+
 
 class AlphaRec(GraphDelegate[AlphaRecConfig]):
     """Language representations in place of ids (Sheng et al., ICLR 2025).
@@ -196,11 +205,7 @@ class AlphaRec(GraphDelegate[AlphaRecConfig]):
     def make_network(self, data: FitData, graph: Graph) -> GraphNetwork:
         """Features, mapped."""
         seen, config = data.observation, self.config
-        self._modalities = tuple(sorted(seen.features)) if config.modalities is None else config.modalities
-        missing = [name for name in self._modalities if name not in seen.features]
-        if missing or not self._modalities:
-            what = f"there are no item features called {missing[0]!r}" if missing else "no item features are observed"
-            raise ConfigError(what, where="alpharec", fix="Observe text or images: [observe.text].")
+        self._modalities = choose_modalities(config.modalities, seen, "alpharec")
         features = torch.from_numpy(read_features(seen, self._modalities, np.arange(len(data.catalog))))
         network = FeatureNetwork(config, graph, features, config.map == "linear")
         if config.pretrained is not None:
@@ -280,15 +285,3 @@ def list_chosen(history: History, n_items: int) -> sparse.csr_matrix:
     rows, items = np.divmod(pairs, n_items)
     ones = np.ones(len(pairs), np.float32)
     return sparse.csr_matrix((ones, (rows, items)), shape=(len(history), n_items))
-
-
-def read_features(observation: Observation, modalities: tuple[str, ...], items: Int64) -> Float32:
-    """float32[N, w]: of items, each modality scaled to length 1, side by side; 0 where one is missing."""
-    parts = []
-    for name in modalities:
-        present = np.asarray(observation.present[name])[items]
-        rows = np.zeros((len(items), observation.features[name].shape[1]), np.float32)
-        found = np.asarray(observation.features[name][items[present]], np.float32)
-        rows[present] = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
-        parts.append(rows)
-    return np.concatenate(parts, axis=1)

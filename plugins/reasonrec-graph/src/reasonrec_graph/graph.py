@@ -75,6 +75,15 @@ class Graph(nn.Module):
             make_csr(self.item_ptr, self.item_users, weights[self.by_item], self.shape[::-1]),
         )
 
+    @torch.no_grad()
+    def average_items(self) -> Blocks:
+        """``D_U^-1 A``: what a user chose, averaged; and its transpose."""
+        weights = torch.diff(self.user_ptr).clamp(min=1).float().reciprocal()[self.rows]
+        return Blocks(
+            make_csr(self.user_ptr, self.user_items, weights, self.shape),
+            make_csr(self.item_ptr, self.item_users, weights[self.by_item], self.shape[::-1]),
+        )
+
     def drop_edges(self, share: float) -> Blocks:
         """The adjacency without a random share of the edges."""
         return self.blocks(torch.rand(len(self.rows), device=self.rows.device) >= share)

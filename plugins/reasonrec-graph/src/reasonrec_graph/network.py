@@ -19,8 +19,12 @@ from torch import Tensor, nn
 
 from reasonrec_core.io import content_hash
 from reasonrec_core.types import Float32
+from reasonrec_graph.alignment import contrast
 from reasonrec_graph.config import GraphConfig, LightGCNConfig, SGLConfig
 from reasonrec_graph.graph import Blocks, Graph, find_spectrum, propagate
+
+Agreements = dict[str, tuple[float, Tensor]]
+"""By name, what else is made small: weight and loss."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class GraphNetwork(Trainable[TensorPairs]):
         counts = graph.degrees.numpy().astype(np.int64) if training.popularity else None
         self.softmax = SampledSoftmax(training.negatives, counts, training.popularity)
         self._blocks: Blocks | None = None
+        self._means: Blocks | None = None
         self._passed: Passed | None = None
 
     @property
@@ -77,7 +82,7 @@ class GraphNetwork(Trainable[TensorPairs]):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move the graph along with the parameters."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self._blocks = self._passed = None
+        self._blocks = self._means = self._passed = None
         return self
 
     @property
@@ -86,6 +91,13 @@ class GraphNetwork(Trainable[TensorPairs]):
         if self._blocks is None:
             self._blocks = self.graph.blocks()
         return self._blocks
+
+    @property
+    def means(self) -> Blocks:
+        """Averages over what a user chose."""
+        if self._means is None:
+            self._means = self.graph.average_items()
+        return self._means
 
     @property
     def passed(self) -> Passed:
@@ -108,7 +120,7 @@ class GraphNetwork(Trainable[TensorPairs]):
 
     @exact
     def loss(self, batch: TensorPairs, rng: np.random.Generator) -> BatchLoss:
-        """BPR, or a softmax over cosines; SGL's agreement beside it."""
+        """BPR, or a softmax over cosines, and what `compare` adds."""
         users, items = self.pass_vectors(self.config.layers)
         if self.config.training.loss == "bpr":
             asked = self.ask(users, batch)
@@ -118,9 +130,8 @@ class GraphNetwork(Trainable[TensorPairs]):
         else:
             parts = {"choice": self._choose(users, items, batch)}
         total = parts["choice"]
-        if isinstance(self.config, SGLConfig) and self.config.contrast:
-            parts["agreement"] = self._compare_views(self.config, self.start(), batch)
-            total = total + self.config.contrast * parts["agreement"]
+        for name, (weight, loss) in self.compare((users, items), batch).items():
+            parts[name], total = loss, total + weight * loss
         return BatchLoss(total, parts)
 
     def _choose(self, users: Tensor, items: Tensor, batch: TensorPairs) -> Tensor:
@@ -134,29 +145,13 @@ class GraphNetwork(Trainable[TensorPairs]):
         states = F.normalize(self.ask(users, batch), dim=-1) / training.temperature
         return self.softmax.loss(states, table, bias, batch.items)
 
-    def _compare_views(self, config: SGLConfig, start: tuple[Tensor, Tensor], batch: TensorPairs) -> Tensor:
-        """InfoNCE between two views, users and items apart (SGL, Wu et al., SIGIR 2021, equations 10 and 11)."""
-        dropping = config.views == "edge-drop"
-        views = [
-            propagate(
-                *start,
-                self.graph.drop_edges(config.drop) if dropping else self.blocks,
-                config.layers,
-                0.0 if dropping else config.noise,
-            )
-            for _ in range(2)
-        ]
-        losses = []
-        for side, nodes in enumerate((batch.users, batch.items)):
-            rows = torch.unique(nodes)
-            one, other = (F.normalize(view[side][rows], dim=-1) for view in views)
-            own = torch.arange(len(rows), device=rows.device)
-            losses.append(F.cross_entropy(one @ other.T / config.contrast_temperature, own))
-        return torch.stack(losses).sum()
+    def compare(self, passed: tuple[Tensor, Tensor], batch: TensorPairs) -> Agreements:
+        """Losses beside the choice, for float[n_users, d] and float[n_items, d] of a step; none by default."""
+        return {}
 
 
 class IdNetwork(GraphNetwork):
-    """A vector for each user and item (LightGCN, SGL)."""
+    """A vector for each user and item (LightGCN)."""
 
     def __init__(self, config: LightGCNConfig, graph: Graph) -> None:
         super().__init__(config, graph)
@@ -170,6 +165,35 @@ class IdNetwork(GraphNetwork):
     def start(self) -> tuple[Tensor, Tensor]:
         """The vectors."""
         return self.users, self.items
+
+
+class SGLNetwork(IdNetwork):
+    """The same, whose vectors must agree between two views of the graph (SGL, Wu et al., SIGIR 2021)."""
+
+    def __init__(self, config: SGLConfig, graph: Graph) -> None:
+        super().__init__(config, graph)
+        self.settings = config
+
+    def compare(self, passed: tuple[Tensor, Tensor], batch: TensorPairs) -> Agreements:
+        """InfoNCE between two views, users and items apart (equations 10 and 11)."""
+        config = self.settings
+        if not config.contrast:
+            return {}
+        dropping = config.views == "edge-drop"
+        views = [
+            propagate(
+                *self.start(),
+                self.graph.drop_edges(config.drop) if dropping else self.blocks,
+                config.layers,
+                0.0 if dropping else config.noise,
+            )
+            for _ in range(2)
+        ]
+        losses = []
+        for side, nodes in enumerate((batch.users, batch.items)):
+            rows = torch.unique(nodes)
+            losses.append(contrast(views[0][side][rows], views[1][side][rows], config.contrast_temperature))
+        return {"agreement": (config.contrast, torch.stack(losses).sum())}
 
 
 class FeatureMap(nn.Module):

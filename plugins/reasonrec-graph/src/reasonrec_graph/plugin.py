@@ -28,5 +28,15 @@ def reasonrec_delegates() -> list[ComponentSpec]:
                 "Without ids: vectors of item text and pictures, mapped and averaged over the graph",
             ),
             ("mrmn", "mrmn:MRMN", "Feedback of several kinds (views, carts, purchases) in one metric space"),
+            (
+                "recgoat",
+                "content_delegates:RecGOAT",
+                "Ids and content, aligned; items that look or read alike pass vectors to each other",
+            ),
+            (
+                "ssr",
+                "content_delegates:SSR",
+                "Ids and content in frequency bands over the items that look or read alike",
+            ),
         )
     ]
