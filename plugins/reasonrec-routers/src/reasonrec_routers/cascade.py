@@ -29,10 +29,9 @@ from reasonrec_core.routing import (
     take_signals,
 )
 from reasonrec_core.types import Bool, Float32, Float64, Int64
-from reasonrec_routers.config import CascadeConfig
+from reasonrec_routers.config import CascadeConfig, choose_estimators
 from reasonrec_routers.cross_fitting import CrossFitted, area_bounds, cross_fit_gains
 from reasonrec_routers.deferral import GainRouter, Labels
-from reasonrec_routers.features import choose_estimators
 from reasonrec_routers.gain_model import GainModel
 from reasonrec_routers.latency_budget import affordable
 

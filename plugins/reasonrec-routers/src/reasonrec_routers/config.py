@@ -1,4 +1,4 @@
-"""Settings of the learned routers, besides those that all routers share."""
+"""Settings of the learned routers, besides those that all routers share, and what follows from them alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from reasonrec_core.routing import RouterConfig
+from reasonrec_core.routing import RouterConfig, Signals, signal
 from reasonrec_core.types import format_percent
 
 
@@ -48,3 +48,9 @@ class CascadeConfig(DeferralConfig):
 def name_share(config: RouterConfig) -> str:
     """What may force a request to a delegate that is not expected to do better, e.g. "the share of 35 %"."""
     return f"the share of {format_percent(config.share or 0.0)}"
+
+
+def choose_estimators(config: RouterConfig, signals: Signals) -> tuple[str, ...]:
+    """The estimators that decisions may follow from: with ``stage = "before"`` those that need no answer."""
+    early = config.stage == "before"
+    return tuple(name for name in config.estimators if not early or signal(signals, name).stage == "before")

@@ -32,10 +32,10 @@ from reasonrec_core.routing import (
     single,
 )
 from reasonrec_core.types import Float64, format_percent
-from reasonrec_routers.config import DeferralConfig, name_share
+from reasonrec_routers.config import DeferralConfig, choose_estimators, name_share
 from reasonrec_routers.cross_fitting import CrossFitted, area, area_bounds, cross_fit_gains
 from reasonrec_routers.expected_gain import read_gains
-from reasonrec_routers.features import LearnedFeatures, choose_estimators
+from reasonrec_routers.features import LearnedFeatures
 from reasonrec_routers.gain_model import GainModel
 from reasonrec_routers.latency_budget import affordable
 

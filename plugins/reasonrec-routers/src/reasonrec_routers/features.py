@@ -14,7 +14,7 @@ from math import log1p
 import numpy as np
 import numpy.typing as npt
 
-from reasonrec_core.routing import FEATURE, AnswerFeatures, RouterConfig, Signals, signal
+from reasonrec_core.routing import FEATURE, AnswerFeatures
 from reasonrec_core.types import Float32, Float64, History, Int64, Ranking, Uncertainty
 from reasonrec_routers.expected_gain import EXPECTED, encode_gain, expected_gain
 
@@ -24,12 +24,6 @@ _REQUEST = ("length", "popularity", "last-popularity")
 _REQUEST_NAMES = tuple(f"{FEATURE}{part}" for part in _REQUEST)
 FIRST = np.zeros(1, np.intp)
 _ANSWER = ("margin", "entropy", "total", "popularity")
-
-
-def choose_estimators(config: RouterConfig, signals: Signals) -> tuple[str, ...]:
-    """The estimators that decisions may follow from: with ``stage = "before"`` those that need no answer."""
-    early = config.stage == "before"
-    return tuple(name for name in config.estimators if not early or signal(signals, name).stage == "before")
 
 
 class LearnedFeatures(AnswerFeatures):

@@ -23,8 +23,7 @@ from reasonrec_core.routing import (
     single,
 )
 from reasonrec_core.types import Float64, format_percent
-from reasonrec_routers.config import name_share
-from reasonrec_routers.features import choose_estimators
+from reasonrec_routers.config import choose_estimators, name_share
 
 MEANINGS = {
     "evidence-horizon": "how little is known about the user",
