@@ -28,7 +28,7 @@ from progress import tell
 from reasonrec_core.components import Delegate, Kind, ReasoningPolicy
 from reasonrec_core.config import load_config
 from reasonrec_core.evaluate import evaluate_ranking
-from reasonrec_core.io import write_json, write_text
+from reasonrec_core.io import content_hash, read_json, write_json, write_text
 from reasonrec_core.pipeline.prepare import Prepared, prepare
 from reasonrec_core.pipeline.run_folder import RunFolder
 from reasonrec_core.registry import Registry
@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--against", type=json.loads, help="settings of another student to compare with, as JSON")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0], help="none: the run's own student")
     parser.add_argument("--test", action="store_true", help="judge on the test part instead of validation")
+    parser.add_argument("--work", type=Path, help="keep fitted students in this folder, and take those that are there")
     options = parser.parse_args()
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.is_file() else {}
     if options.what == "table":
@@ -84,9 +85,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for seed in options.seeds:
         for name, settings in {"other student": options.against, "student": options.set}.items():
             if settings is not None:
-                before = time.thread_time()
-                answers[name] = answer_with(fit_student(prepared, policy, settings, seed), prepared)
-                spent = time.thread_time() - before
+                student, spent = get_student(prepared, policy, settings, seed, options.work)
+                answers[name] = answer_with(student, prepared)
                 gains.setdefault(name, []).append(score(answers[name], cases, prepared))
         seconds.append(spent)
     times = time_answers(answers, cases.queries)
@@ -113,6 +113,25 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def is_student(name: str, options: argparse.Namespace) -> bool:
     """Whether a delegate of the run is judged as the student."""
     return name == "distilled" and not options.seeds
+
+
+def get_student(
+    prepared: Prepared, policy: ReasoningPolicy[Any], settings: dict[str, Any], seed: int, work: Path | None
+) -> tuple[Delegate[Any], float]:
+    """A fitted student and the processor seconds of its fit; one that lies in ``work`` already is read."""
+    key = content_hash(settings, seed, str(prepared.run.path))
+    folder = None if work is None else work / key
+    if folder is not None and (folder / "seconds.json").is_file():
+        kind = prepared.registry.load(Kind.DELEGATE, "distilled")
+        return kind.load(folder, prepared.dataset.catalog), float(read_json(folder / "seconds.json"))
+    before = time.thread_time()
+    student = fit_student(prepared, policy, settings, seed)
+    spent = time.thread_time() - before
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        student.save(folder)
+        write_json(folder / "seconds.json", spent)
+    return student, spent
 
 
 def fit_student(prepared: Prepared, policy: ReasoningPolicy[Any], settings: dict[str, Any], seed: int) -> Delegate[Any]:
