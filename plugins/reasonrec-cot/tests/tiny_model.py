@@ -15,8 +15,8 @@ CHATML = (
 )
 
 
-def tiny_tokenizer(vocabulary: int = 400) -> Any:
-    """A byte-level BPE, trained here."""
+def tiny_tokenizer(vocabulary: int = 400, whole: tuple[str, ...] = ()) -> Any:
+    """A byte-level BPE, trained here; ``whole`` words are a token each."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -30,7 +30,7 @@ def tiny_tokenizer(vocabulary: int = 400) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    made.train_from_iterator([*WORDS.splitlines(), *tags * 3], trainer)
+    made.train_from_iterator([*WORDS.splitlines(), *tags * 3, *whole * 50], trainer)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=made, bos_token=SPECIAL[1], eos_token=SPECIAL[2], pad_token=SPECIAL[0]
     )
@@ -38,12 +38,12 @@ def tiny_tokenizer(vocabulary: int = 400) -> Any:
     return tokenizer
 
 
-def tiny_llama(folder: Path, **settings: Any) -> Path:
+def tiny_llama(folder: Path, whole: tuple[str, ...] = (), **settings: Any) -> Path:
     """A Llama of two layers with grouped queries and random weights."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = tiny_tokenizer()
+    tokenizer = tiny_tokenizer(whole=whole)
     torch.manual_seed(0)
     config = LlamaConfig(
         **{

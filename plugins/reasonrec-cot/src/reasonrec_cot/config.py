@@ -10,6 +10,7 @@ from reasonrec_explain.config import MbrSettings
 from reasonrec_explain.item_text import ItemTextSettings
 
 from reasonrec_core.components import Settings
+from reasonrec_cot.exit_config import ExitConfig
 from reasonrec_cot.prompting.prompt_builder import PromptSettings
 from reasonrec_cot.server_config import ServerConfig
 from reasonrec_cot.tuning_config import TuningConfig
@@ -108,6 +109,11 @@ class CotConfig(Settings):
         "recommendation head, weighed with the delegate's scores.",
     )
     tuning: TuningConfig | None = Field(None, description="How the model is tuned; not at all if not set.")
+    exit: ExitConfig | None = Field(
+        None,
+        description="Answer yes or no about labelled clicks after some of the layers where that is safe; always after "
+        "all of them if not set.",
+    )
     temperature: float = Field(1.0, gt=0, description="Temperature of the softmax over candidates.")
     length_power: float = Field(
         1.0, ge=0, le=1, description="How far the length of titles is evened out; 1: mean per token."
@@ -132,6 +138,12 @@ class CotConfig(Settings):
     def _answerable(self) -> Self:
         if self.answer == "head" and self.tuning is None:
             raise ValueError('answer = "head" needs a tuned model: add a table named tuning')
+        if self.exit is not None and self.tuning is None:
+            raise ValueError("exit needs a tuned model, whose tuning teaches the heads: add a table named tuning")
+        if self.exit is not None and self.tuning is not None and not self.tuning.shares.ctr:
+            raise ValueError("the heads of exit learn from dialogues about clicks: raise tuning.shares.ctr above 0")
+        if self.exit is not None and (self.thought.observe or self.thought.deliberate):
+            raise ValueError("nothing can be written after an early answer: take the table exit, or thought, out")
         if self.server is not None and self.tuning is not None:
             raise ValueError("a model on a server cannot be tuned: take the table tuning or the table server out")
         if self.server is not None and self.answer not in {"label", "title"}:

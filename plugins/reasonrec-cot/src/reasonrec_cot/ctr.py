@@ -14,6 +14,7 @@ from reasonrec_core.types import (
     Cost,
     Deliberation,
     Float32,
+    Int64,
     LazySteps,
     Observation,
     QueryBatch,
@@ -54,7 +55,7 @@ def answer_clicks(
         started: when the answer was begun (`time.perf_counter`).
     """
     assert batch.candidates is not None
-    decision = None if engine.decision is None else engine.decision.clicks
+    decision, depths = None if engine.decision is None else engine.decision.clicks, None
     thoughts: Sequence[Mapping[str, str]] = [{}] * len(batch)
     if engine.config.answer == "head" and decision is not None and sources is not None:
         reasoned = engine.rank(replace(batch, task=Task.SEQUENTIAL, candidates=None))
@@ -62,8 +63,10 @@ def answer_clicks(
         chance = np.where(batch.candidates >= 0, decision(said, observation.horizon), np.float32(0))
         thoughts, tokens, how = reasoned.thoughts, reasoned.usage.tokens, decision.describe(generator)
     else:
-        chance, usage = engine.score_clicks(batch)
+        chance, usage, depths = engine.score_clicks(batch)
         tokens, how = usage.tokens, YES_NO
+        if engine.exits and engine.exit is not None:
+            decision = engine.exit.decision
         if decision is not None and engine.counts is not None:
             said = {YES: np.clip(chance, 1e-6, 1 - 1e-6), **engine.counts.look_up(batch.candidates)}
             chance = np.where(batch.candidates >= 0, decision(said, observation.horizon), np.float32(0))
@@ -75,13 +78,14 @@ def answer_clicks(
         listed = [int(item) for item in batch.candidates[row] if item >= 0]
         named = engine.items.title(listed[0]) if listed else "nothing"
         likely = float(chance[row, 0]) if listed else 0.0
+        compared = how if depths is None else f"{how}; {describe_depths(depths[row], engine.local.layers)}"
         return (
             steps.observe_history(
                 engine.items, batch.history.row(row), engine.config.prompt.history, dict(thoughts[row])
             ),
             *steps.add_deliberation(dict(thoughts[row])),
             steps.list_proposed(engine.items, listed, "Asked about"),
-            steps.compare_items(engine.items, [], how),
+            steps.compare_items(engine.items, [], compared),
             steps.state_decision(f"A click on {named}", likely, None, False),
         )
 
@@ -89,3 +93,12 @@ def answer_clicks(
     return Deliberation(
         LazySteps(len(batch), make_steps), sure.astype(np.float32), probability=chance.astype(np.float32), cost=cost
     )
+
+
+def describe_depths(depths: Int64, layers: int) -> str:
+    """After how many of the layers int64[C] answers were given (0 pads), in words."""
+    read = depths[depths > 0]
+    if not len(read):
+        return "nothing was read"
+    few, most = int(read.min()), int(read.max())
+    return f"answered after {few if few == most else f'{few} to {most}'} of {layers} layers"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from reasonrec_explain.evidence import ExplanationEvidence
 
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import PluginError
-from reasonrec_core.types import Float32, QueryBatch, Task
+from reasonrec_core.types import Float32, Float64, Int64, QueryBatch, Task
 from reasonrec_cot.answers.answerer import ItemScores
 from reasonrec_cot.answers.constrained_decoding import ConstrainedDecoder
+from reasonrec_cot.answers.early_exit import EarlyExit
+from reasonrec_cot.answers.exit_rule import settled
 from reasonrec_cot.answers.item_head import HeadAnswers
 from reasonrec_cot.answers.likelihood import CandidateLikelihood, Likelihood
 from reasonrec_cot.answers.score_fusion import DelegateScores, FusionSet, fuse_scores
@@ -21,17 +23,32 @@ from reasonrec_cot.answers.server_likelihood import ServerLikelihood
 from reasonrec_cot.backbone.kv_cache import Usage
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.server_model import ServerModel
-from reasonrec_cot.backbone.tokenisation import DialogueTokeniser
+from reasonrec_cot.backbone.tokenisation import DialogueTokeniser, Prompt
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.items.click_counts import ClickCounts
 from reasonrec_cot.items.soft_tokens import SoftItems
 from reasonrec_cot.prompting.dialogue import Dialogue
 from reasonrec_cot.prompting.item_words import ItemWords
+from reasonrec_cot.prompting.output_grammar import opening
 from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptRequest, explanation_request, labels
 from reasonrec_cot.prompting.templates import load_templates
 from reasonrec_cot.thought_writer import ThoughtWriter
 
 YES_NO = ("yes", "no")
+
+
+class ClickAnswers(NamedTuple):
+    """Answers of yes or no.
+
+    Attributes:
+        chance: float32[B, C] P(yes), 0 for padding.
+        usage: tokens.
+        depths: int64[B, C] layers that each was read by, 0 for padding; None where all are always read.
+    """
+
+    chance: Float32
+    usage: Usage
+    depths: Int64 | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,7 @@ class Engine:
         head: the tuned head over these items, where there is one.
         decision: how its scores are weighed against delegates'.
         counts: of labelled rows, where clicks were learned from those.
+        exit: heads that may answer yes or no early, where they were learned.
     """
 
     def __init__(
@@ -73,9 +91,10 @@ class Engine:
         head: HeadAnswers | None = None,
         decision: FusionSet | None = None,
         counts: ClickCounts | None = None,
+        exit: EarlyExit | None = None,
     ) -> None:
         self.config, self.backbone, self.soft = config, backbone, soft
-        self.head, self.decision, self.counts = head, decision, counts
+        self.head, self.decision, self.counts, self.exit = head, decision, counts, exit
         special = tuple(backbone.tokenizer.all_special_tokens)
         self.items = ItemWords(catalog, config.items, special)
         prompt = config.prompt if soft is not None else config.prompt.model_copy(update={"soft_tokens": False})
@@ -96,10 +115,8 @@ class Engine:
     @property
     def decoder(self) -> ConstrainedDecoder:
         """Decoding through the tree of all titles, which is made when it is first needed."""
-        if isinstance(self.backbone, ServerModel):
-            raise PluginError("written answers need a model that runs here")
         if self._decoder is None:
-            self._decoder = ConstrainedDecoder(self.backbone, self.tokeniser, self.items.names, self.config.beams)
+            self._decoder = ConstrainedDecoder(self.local, self.tokeniser, self.items.names, self.config.beams)
         return self._decoder
 
     def build_dialogues(self, batch: QueryBatch) -> list[Dialogue]:
@@ -128,26 +145,83 @@ class Engine:
             parts.append((rows, EngineAnswer(answer, thoughts, confidences, reading.usage)))
         return _merge_parts(parts, len(batch))
 
-    def score_clicks(self, batch: QueryBatch) -> tuple[Float32, Usage]:
-        """float32[B, C]: P(yes) of each candidate, asked about one at a time; 0 for padding."""
+    @property
+    def exits(self) -> bool:
+        """Whether yes or no may be answered early."""
+        return self.exit is not None and self.exit.rule is not None and self.exit.rule.stops
+
+    def score_clicks(self, batch: QueryBatch) -> ClickAnswers:
+        """P(yes) of each candidate, asked about one at a time."""
         assert batch.candidates is not None
         rows, columns = np.nonzero(batch.candidates >= 0)
         found, usage = np.zeros(batch.candidates.shape, np.float32), Usage()
+        depths = np.zeros(batch.candidates.shape, np.int64)
+        prompts = self._ask_clicks(batch)
+        for group in self.backbone.groups([len(prompt) for prompt in prompts]):
+            if self.exits:
+                odds, depths[rows[group], columns[group]], spent = self._answer_early([prompts[at] for at in group])
+            else:
+                reading, _ = self.thought_writer.write_thoughts([prompts[at] for at in group], self.soft)
+                scores = np.array(self.likelihood.score(reading, [YES_NO] * len(group)), np.float64)
+                # A word that a server leaves out is less likely than all that it names; without either, nothing is
+                # known.
+                known = np.isfinite(scores).any(axis=1)
+                odds = np.subtract(scores[:, 0], scores[:, 1], where=known, out=np.zeros(len(group)))
+                spent = reading.usage
+            chance = 1.0 / (1.0 + np.exp(np.clip(-odds / self.config.temperature, -30.0, 30.0)))
+            found[rows[group], columns[group]] = chance
+            usage.add(spent)
+        return ClickAnswers(found, usage, depths if self.exits else None)
+
+    def ask_layers(self, batch: QueryBatch) -> Float64:
+        """float64[N, heads + 1]: log odds of yes by every head and the whole model, for each candidate that there is.
+
+        Raises:
+            PluginError: no heads were learned.
+        """
+        if self.exit is None:
+            raise PluginError("the policy has no heads between its layers", fix="Add a table [policy.exit], and tune.")
+        return self.exit.ask_all(self.local, self._open_answers(self._ask_clicks(batch)), self.soft, self._words)
+
+    def settle_clicks(self, batch: QueryBatch) -> Float32:
+        """float32[B, C]: the share of the layers after which each yes or no no longer changed; 1 for padding."""
+        assert batch.candidates is not None
+        found, every = np.ones(batch.candidates.shape, np.float32), self.ask_layers(batch)
+        if self.exit is not None:
+            depths = np.array([*self.exit.heads.layers, self.local.layers])
+            found[batch.candidates >= 0] = depths[settled(every)] / self.local.layers
+        return found
+
+    def _ask_clicks(self, batch: QueryBatch) -> list[Prompt]:
+        """The prompt of each candidate that there is, by rows."""
+        assert batch.candidates is not None
         prompts = []
-        for row, column in zip(rows, columns, strict=True):
+        for row, column in zip(*np.nonzero(batch.candidates >= 0), strict=True):
             item = int(batch.candidates[row, column])
             request = PromptRequest(Task.CTR, batch.history.row(int(row)).tolist(), (item,))
             prompts.append(self.tokeniser.prompt(self.prompt_builder.ask(request)))
-        for group in self.backbone.groups([len(prompt) for prompt in prompts]):
-            reading, _ = self.thought_writer.write_thoughts([prompts[at] for at in group], self.soft)
-            scores = np.array(self.likelihood.score(reading, [YES_NO] * len(group)), np.float64)
-            # A word that a server leaves out is less likely than all that it names; without either, nothing is known.
-            known = np.isfinite(scores).any(axis=1)
-            gap = np.subtract(scores[:, 1], scores[:, 0], where=known, out=np.zeros(len(group)))
-            chance = 1.0 / (1.0 + np.exp(np.clip(gap / self.config.temperature, -30.0, 30.0)))
-            found[rows[group], columns[group]] = chance
-            usage.add(reading.usage)
-        return found, usage
+        return prompts
+
+    def _open_answers(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+        tag = self.tokeniser.text(opening("answer"))
+        return [prompt.followed_by(tag) for prompt in prompts]
+
+    def _answer_early(self, prompts: Sequence[Prompt]) -> tuple[Float64, Int64, Usage]:
+        assert self.exit is not None
+        found = self.exit.answer(self.local, self._open_answers(prompts), self.soft, self._words)
+        return found.odds.astype(np.float64), found.depths, found.usage
+
+    @property
+    def local(self) -> Backbone:
+        """The model, where it runs here."""
+        if isinstance(self.backbone, ServerModel):
+            raise PluginError("the language model runs on a server: its layers are not here")
+        return self.backbone
+
+    @property
+    def _words(self) -> tuple[int, int]:
+        yes, no = (self.tokeniser.text(word)[0] for word in YES_NO)
+        return yes, no
 
     def write_explanations(
         self, batch: QueryBatch, items: Sequence[int], known: Sequence[ExplanationEvidence] = ()

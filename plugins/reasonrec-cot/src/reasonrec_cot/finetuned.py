@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from reasonrec_core.errors import DataError, WeightsError
 from reasonrec_core.io import read_json, whole_file, write_json
 from reasonrec_core.types import Float32, Observation
+from reasonrec_cot.answers.early_exit import EarlyExit
 from reasonrec_cot.answers.item_head import HeadAnswers, RecHead, item_table
 from reasonrec_cot.answers.score_fusion import FusionSet
 from reasonrec_cot.backbone.model import Backbone
@@ -28,7 +29,7 @@ COLLABORATIVE = "collaborative"
 FORM = "tuned.json"
 FORMAT = 2
 """Of `FORM`: raised where what older versions wrote is not read."""
-ADAPTER, COUNTS = "adapter", "counts.safetensors"
+ADAPTER, COUNTS, EXITS = "adapter", "counts.safetensors", "exits.safetensors"
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class FineTuned:
         adapter: of the language model; already added to its weights.
         report: what training says about itself, JSON values.
         counts: of labelled rows, where clicks were learned from those.
+        exit: heads that may answer yes or no early, where they were learned.
     """
 
     projector: Projector | None
@@ -77,6 +79,12 @@ class FineTuned:
     adapter: Adapter | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
     counts: ClickCounts | None = None
+    exit: EarlyExit | None = None
+
+    @property
+    def weighing(self) -> tuple[FusionSet | None, ClickCounts | None, EarlyExit | None]:
+        """What an engine answers with besides the head."""
+        return self.decision, self.counts, self.exit
 
     def features(self, observation: Observation, n_items: int) -> ItemFeatures:
         """The features of a catalogue's items, also of those that came after the fit."""
@@ -106,7 +114,10 @@ class FineTuned:
             "decision": self.decision.to_dict() if self.decision is not None else None,
             "report": self.report,
             "counted": self.counts is not None,
+            "exit": self.exit.to_dict() if self.exit is not None else None,
         }
+        if self.exit is not None:
+            save_module(self.exit.heads, folder / EXITS)
         if self.counts is not None:
             self.counts.save(folder / COUNTS)
         save_module(self.head, folder / "head.safetensors")
@@ -156,8 +167,11 @@ class FineTuned:
             merge_adapters(backbone, folder / ADAPTER)
         decision = FusionSet.from_dict(form["decision"]) if form["decision"] else None
         counts = ClickCounts.load(folder / COUNTS) if form.get("counted") else None
+        exit = EarlyExit.from_dict(form["exit"]) if form.get("exit") else None
+        if exit is not None:
+            load_module(exit.heads, folder / EXITS)
         names = tuple(form["modalities"])
-        self = cls(projector, head, collaborative, names, decision, adapter, form["report"], counts)
+        self = cls(projector, head, collaborative, names, decision, adapter, form["report"], counts, exit)
         return self.to(backbone.device)
 
     def to(self, device: torch.device) -> FineTuned:
@@ -165,6 +179,8 @@ class FineTuned:
         self.head.to(device).eval()
         if self.projector is not None:
             self.projector.to(device).eval()
+        if self.exit is not None:
+            self.exit.heads.to(device).eval()
         return self
 
 

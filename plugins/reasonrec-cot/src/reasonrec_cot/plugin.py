@@ -32,6 +32,19 @@ def reasonrec_delegates() -> list[ComponentSpec]:
 
 
 @hookimpl
+def reasonrec_uncertainty() -> list[ComponentSpec]:
+    """The estimator."""
+    return [
+        ComponentSpec(
+            "exit-depth",
+            "reasonrec_cot.exit_depth:ExitDepth",
+            "Share of the layers that the policy cot needs until its yes or no about the answer stands",
+            ("sequential", "direct"),
+        )
+    ]
+
+
+@hookimpl
 def reasonrec_commands() -> list[CommandSpec]:
     """Tuning."""
     return [CommandSpec("tune", "reasonrec_cot.tuning.command:tune", "Tune the language model of a pipeline.")]

@@ -171,6 +171,11 @@ class Cot(ReasoningPolicy[CotConfig]):
                 again.append(first)
         return self._merge_answer(batch, asked, shortlist, self.engine.rank(asked, again), started)
 
+    def settle_depths(self, batch: QueryBatch, observation: Observation) -> Float32:
+        """float32[B, C]: the share of the layers after which yes or no about each candidate no longer changed."""
+        self._renew_engine(observation)
+        return self.engine.settle_clicks(batch)
+
     def judge(
         self, dataset: Dataset, split: Split, part: str, answers: Mapping[str, Sequence[str]]
     ) -> Mapping[str, Scores]:
@@ -190,8 +195,8 @@ class Cot(ReasoningPolicy[CotConfig]):
         if self._finetuned is None or self._catalog is None or _same(self._features, observation.features):
             return
         head = self._finetuned.answers(observation, len(self._catalog))
-        soft, decision = self._finetuned.soft(observation, len(self._catalog)), self._finetuned.decision
-        self._engine = Engine(self.config, self.backbone, self._catalog, soft, head, decision, self._finetuned.counts)
+        soft, more = self._finetuned.soft(observation, len(self._catalog)), self._finetuned.weighing
+        self._engine = Engine(self.config, self.backbone, self._catalog, soft, head, *more)
         self._features = observation.features
 
     def _ranks_all(self, batch: QueryBatch) -> bool:

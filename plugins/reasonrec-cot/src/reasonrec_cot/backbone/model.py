@@ -115,10 +115,10 @@ class Backbone:
             ConfigError: a prompt is longer than the model reads.
         """
         tokens = [prompt.tokens for prompt in prompts]
-        self._check(tokens)
+        self.check_lengths(tokens)
         source = soft.key if soft is not None else ""
         with torch.inference_mode():
-            shared, start, usage = self._beginning(tokens, source, soft)
+            shared, start, usage = self.find_beginning(tokens, source, soft)
             reading = Reading(
                 make_cache(self.layers, start, len(tokens)),
                 torch.ones(len(tokens), shared, dtype=torch.bool, device=self.device),
@@ -132,8 +132,8 @@ class Backbone:
             self.prefixes.keep(tokens[0], source, view_layers(reading.cache, 0, len(tokens[0])))
         return reading
 
-    def _beginning(self, tokens: list[Int64], source: str, soft: SoftTokens | None) -> tuple[int, Any, Usage]:
-        """How much of all texts is read already, and its states."""
+    def find_beginning(self, tokens: list[Int64], source: str, soft: SoftTokens | None) -> tuple[int, Any, Usage]:
+        """How much of all texts is read by now, its states, and what reading it took; the rest is to be read."""
         shared = min(len(row) for row in tokens) - 1  # the last token is always read: its state is wanted
         for row in tokens[1:]:
             shared = min(shared, count_common(tokens[0], row))
@@ -182,7 +182,7 @@ class Backbone:
         with torch.inference_mode():
             positions = (reading.lengths[:, None] + new.long().cumsum(1) - 1).clamp_min(0)
             whole = torch.cat([reading.seen, new], 1)
-            mask = None if bool(whole.all()) and (most == 1 or not reading.places) else self._causal(whole, most)
+            mask = None if bool(whole.all()) and (most == 1 or not reading.places) else self.causal_mask(whole, most)
             states = self._forward(self.embed(tokens, soft), positions, mask, reading)
         return states, new
 
@@ -230,7 +230,7 @@ class Backbone:
 
     def padded(self, prompts: Sequence[Prompt]) -> tuple[torch.Tensor, torch.Tensor]:
         """int64[B, T] tokens and bool[B, T] which of them are text, for `hidden`; padding stands right."""
-        self._check([prompt.tokens for prompt in prompts])
+        self.check_lengths([prompt.tokens for prompt in prompts])
         return right_padded([prompt.tokens for prompt in prompts], self.device)
 
     def hidden(self, tokens: torch.Tensor, soft: SoftTokens | None = None) -> torch.Tensor:
@@ -265,14 +265,15 @@ class Backbone:
         )
         return torch.as_tensor(out.last_hidden_state)
 
-    def _causal(self, seen: torch.Tensor, new: int) -> torch.Tensor:
+    def causal_mask(self, seen: torch.Tensor, new: int) -> torch.Tensor:
         """[B, 1, new, T]: what each of the last ``new`` places may look at; 0 or the lowest number."""
         places = seen.shape[1]
         earlier = torch.ones(new, places, dtype=torch.bool, device=self.device).tril(places - new)
         mask = torch.zeros(len(seen), new, places, dtype=self.dtype, device=self.device)
         return mask.masked_fill_(~(earlier & seen[:, None, :]), torch.finfo(self.dtype).min)[:, None]
 
-    def _check(self, tokens: Sequence[Int64]) -> None:
+    def check_lengths(self, tokens: Sequence[Int64]) -> None:
+        """Refuse what is too long or empty."""
         longest = max(map(len, tokens))
         if longest > self.max_length:
             raise ConfigError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -38,6 +38,11 @@ class Prompt:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def followed_by(self, more: Sequence[int]) -> Prompt:
+        """With more given tokens at its end."""
+        tokens, kinds = np.array(more, np.int64), np.full(len(more), KINDS.index(SegmentKind.PROMPT), np.uint8)
+        return Prompt(np.concatenate([self.tokens, tokens]), np.concatenate([self.kinds, kinds]))
 
 
 class DialogueTokeniser:

@@ -81,7 +81,24 @@ def format_report(report: Mapping[str, Any]) -> list[str]:
         best = " *" if epoch["epoch"] == training["best"] else ""
         said.append(f"{epoch['step']:6}{minutes:7.1f}{speed}{losses}  {figure}{best}")
     said.append(f"Stopped by {training['stopped']} after {training['steps']} steps; the row with * is kept.")
-    return [*said, *format_decision(report.get("decision", {}))]
+    return [*said, *format_decision(report.get("decision", {})), *format_exit(report.get("exit"))]
+
+
+def format_exit(exit: Mapping[str, Any] | None) -> list[str]:
+    """What early answers save and what they cost; nothing without them."""
+    if exit is None:
+        return []
+    depths, spent = list(exit["answered after"].items()), exit["milliseconds"]
+    if exit["threshold"] is None:
+        return [f"No early answers: none keeps the risk of {exit['risk']:g} on {exit['rows']} validation rows."]
+    shares = ", ".join(f"{layer}: {share:.0%}" for layer, share in depths if share)
+    saved = 1 - spent["early"] / spent["whole"] if spent["whole"] else 0.0
+    figure = f"AUC {exit['AUC']:.4f} against {exit['AUC by layer'][depths[-1][0]]:.4f}" if exit["AUC"] else "no AUC"
+    return [
+        f"Early answers use {exit['share of layers']:.0%} of the layers (answered after layer {shares}).",
+        f"  {spent['early']:.1f} ms per request instead of {spent['whole']:.1f} ({saved:.0%} less); {figure}.",
+        f"  Expected rise of the squared error: at most {exit['bound']:.4f} ({exit['rows']} validation rows).",
+    ]
 
 
 def format_decision(decision: Mapping[str, Any]) -> list[str]:

@@ -28,6 +28,7 @@ class Encoded:
         items: int64[R] what it should say.
         learned: int64[S] places after which a token is learned.
         kinds: uint8[S] to which part of the loss each belongs.
+        asked: the place after which yes or no is said, -1 where something else is asked.
     """
 
     tokens: Int64
@@ -35,6 +36,7 @@ class Encoded:
     items: Int64
     learned: Int64
     kinds: Kinds
+    asked: int = -1
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -63,12 +65,12 @@ def encode(tokeniser: DialogueTokeniser, dialogue: Dialogue, *, confidence: bool
         tokens, kinds = tokens[: confidences[0]], kinds[: confidences[0]]
     learned = np.flatnonzero(~np.isin(kinds[1:], GIVEN)).astype(np.int64)
     spots, items = _next_items(tokeniser, dialogue, tokens)
-    if dialogue.task is Task.SEQUENTIAL and not dialogue.candidates and dialogue.target >= 0:
-        begins = np.flatnonzero(kinds == ANSWER)
-        if len(begins):
-            last = int(begins[0]) + len(tokeniser.text(opening("answer"))) - 1
-            spots, items = np.append(spots, last), np.append(items, dialogue.target)
-    return Encoded(tokens, spots, items, learned, kinds[learned + 1])
+    begins, last = np.flatnonzero(kinds == ANSWER), -1
+    if len(begins):
+        last = int(begins[0]) + len(tokeniser.text(opening("answer"))) - 1
+    if last >= 0 and dialogue.task is Task.SEQUENTIAL and not dialogue.candidates and dialogue.target >= 0:
+        spots, items = np.append(spots, last), np.append(items, dialogue.target)
+    return Encoded(tokens, spots, items, learned, kinds[learned + 1], last if dialogue.task is Task.CTR else -1)
 
 
 def truncate_after_head(encoded: Encoded) -> Encoded:
@@ -102,6 +104,7 @@ class TuningBatch:
         learned: int64[2, S], rows and places after which a token is learned.
         next: int64[S], the token.
         kinds: int64[S], position in `KINDS`.
+        asked: int64[2, A], rows and places after which yes or no is said.
         used: how many of the B x T places are text.
     """
 
@@ -111,6 +114,7 @@ class TuningBatch:
     learned: torch.Tensor
     next: torch.Tensor
     kinds: torch.Tensor
+    asked: torch.Tensor
     used: int
 
     @property
@@ -125,9 +129,9 @@ class TuningBatch:
 
     def to(self, device: torch.device) -> TuningBatch:
         """On another device."""
-        parts = (self.tokens, self.spots, self.items, self.learned, self.next, self.kinds)
-        tokens, spots, items, learned, after, kinds = (part.to(device) for part in parts)
-        return TuningBatch(tokens, spots, items, learned, after, kinds, self.used)
+        parts = (self.tokens, self.spots, self.items, self.learned, self.next, self.kinds, self.asked)
+        tokens, spots, items, learned, after, kinds, asked = (part.to(device) for part in parts)
+        return TuningBatch(tokens, spots, items, learned, after, kinds, asked, self.used)
 
 
 def collate(encoded: Sequence[Encoded]) -> TuningBatch:
@@ -143,5 +147,7 @@ def collate(encoded: Sequence[Encoded]) -> TuningBatch:
     )
     items, kinds = (np.concatenate([getattr(e, name) for e in encoded]).astype(np.int64) for name in ("items", "kinds"))
     after = tokens[learned[0], learned[1] + 1]
-    made = [torch.from_numpy(np.ascontiguousarray(a)) for a in (tokens, spots, items, learned, after, kinds)]
-    return TuningBatch(made[0], made[1], made[2], made[3], made[4], made[5], sum(lengths))
+    places = np.array([each.asked for each in encoded], np.int64)
+    asked = np.stack([rows, places])[:, places >= 0]
+    made = [torch.from_numpy(np.ascontiguousarray(a)) for a in (tokens, spots, items, learned, after, kinds, asked)]
+    return TuningBatch(made[0], made[1], made[2], made[3], made[4], made[5], made[6], sum(lengths))

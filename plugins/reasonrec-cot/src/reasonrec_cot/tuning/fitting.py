@@ -28,9 +28,8 @@ def tune_policy(config: CotConfig, backbone: Backbone, data: FitData, retriever:
     assert config.tuning is not None
     speech = PromptingSettings(prompt=config.prompt, items=config.items, soft=config.soft, templates=config.templates)
     if retriever is None:
-        return tune(config.tuning, speech, backbone, data)
-
-    return tune(config.tuning, speech, backbone, data, Delegates(retriever, data))
+        return tune(config.tuning, speech, backbone, data, exits=config.exit)
+    return tune(config.tuning, speech, backbone, data, Delegates(retriever, data), config.exit)
 
 
 @dataclass(frozen=True)

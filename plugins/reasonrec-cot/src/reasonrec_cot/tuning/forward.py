@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from transformers.cache_utils import DynamicCache
 
@@ -10,18 +12,34 @@ from reasonrec_cot.backbone.model import Backbone, SoftTokens
 WORTH_SHARING = 16
 
 
-def shared_hidden(backbone: Backbone, tokens: torch.Tensor, soft: SoftTokens | None) -> torch.Tensor:
-    """[B, T, d] hidden states of int64[B, T], as `Backbone.hidden` gives them, with gradients.
+def shared_hidden(
+    backbone: Backbone, tokens: torch.Tensor, soft: SoftTokens | None, layers: Sequence[int] = ()
+) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+    """Hidden states of int64[B, T], as `Backbone.hidden` gives them, with gradients.
 
     Rows of a batch ask in the same words, so the system's turn and the question up to the history stand in all of
     them: those places are read once and their keys and values are expanded to all rows, through which gradients add up.
+
+    Args:
+        backbone: the model.
+        tokens: see `Backbone.padded`.
+        soft: soft tokens.
+        layers: after how many layers states are wanted, too.
+
+    Returns:
+        [B, T, d] of the whole model, and by layer [B, T, d] before the final norm.
     """
     same = (tokens == tokens[:1]).all(0)
     shared = int(same.long().cumprod(0).sum())
     shared = min(shared, tokens.shape[1] - 1)
     if len(tokens) == 1 or shared < WORTH_SHARING:
-        return backbone.hidden(tokens, soft)
-    first = backbone.decoder(inputs_embeds=backbone.embed(tokens[:1, :shared], soft), use_cache=True)
+        whole = backbone.decoder(
+            inputs_embeds=backbone.embed(tokens, soft), use_cache=False, output_hidden_states=bool(layers)
+        )
+        return whole.last_hidden_state, {layer: whole.hidden_states[layer] for layer in layers}
+    first = backbone.decoder(
+        inputs_embeds=backbone.embed(tokens[:1, :shared], soft), use_cache=True, output_hidden_states=bool(layers)
+    )
     once = first.past_key_values
     cache = DynamicCache()
     for number, layer in enumerate(once.layers):
@@ -33,5 +51,11 @@ def shared_hidden(backbone: Backbone, tokens: torch.Tensor, soft: SoftTokens | N
         past_key_values=cache,
         position_ids=positions,
         use_cache=True,
-    ).last_hidden_state
-    return torch.cat([first.last_hidden_state.expand(len(tokens), -1, -1), rest], 1)
+        output_hidden_states=bool(layers),
+    )
+
+    def join(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
+        return torch.cat([start.expand(len(tokens), -1, -1), end], 1)
+
+    early = {layer: join(first.hidden_states[layer], rest.hidden_states[layer]) for layer in layers}
+    return join(first.last_hidden_state, rest.last_hidden_state), early

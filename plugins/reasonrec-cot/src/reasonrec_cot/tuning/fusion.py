@@ -19,7 +19,7 @@ from reasonrec_cot.answers.score_fusion import FusionSet
 from reasonrec_cot.answers.score_sources import HEAD, YES
 from reasonrec_cot.items.click_counts import ClickCounts
 from reasonrec_cot.tuning.module import TunableModel
-from reasonrec_cot.tuning.validation import ROWS, ValidationReader, click_odds, head_scores
+from reasonrec_cot.tuning.validation import ROWS, ValidationReader, head_scores
 
 WIDE = 100
 """Candidates that weights are learned from, at least."""
@@ -104,15 +104,19 @@ def fit_fusions(
     return FittedFusions(pairs.queries, targets, candidates, proposed, listed, clicks, time.perf_counter() - started)
 
 
-def fit_click_fusion(
-    module: TunableModel, answering: ValidationReader, rows: Cases, counts: ClickCounts, data: FitData
-) -> FittedCtrFusion:
-    """Fit how yes against no and an item's counts are weighed, on labelled rows that neither was learned from."""
-    module.eval()
+def fit_click_fusion(odds: Float32, rows: Cases, counts: ClickCounts, data: FitData) -> FittedCtrFusion:
+    """Fit how yes against no and an item's counts are weighed, on labelled rows that neither was learned from.
+
+    Args:
+        odds: float32[N] log odds of yes against no, for each candidate that there is.
+        rows: with their labels.
+        counts: of the training rows.
+        data: of the fit.
+    """
     assert rows.labels is not None
     assert rows.queries.candidates is not None
     shown = rows.queries.candidates >= 0
-    said = {YES: expit(click_odds(module, answering, rows.queries)).astype(np.float32).clip(1e-6, 1 - 1e-6)}
+    said = {YES: expit(odds).astype(np.float32).clip(1e-6, 1 - 1e-6)}
     said |= {name: values[shown] for name, values in counts.look_up(rows.queries.candidates).items()}
     horizon = data.horizon(rows.queries) if data.horizon is not None else np.full(len(rows), 0.5, np.float32)
     each = {name: values[:, None] for name, values in said.items()}

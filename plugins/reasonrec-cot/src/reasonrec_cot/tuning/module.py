@@ -13,9 +13,11 @@ from reasonrec_torch.config import TrainerConfig
 from reasonrec_torch.model_protocol import BatchLoss, Trainable
 from torch import nn
 
+from reasonrec_cot.answers.exit_heads import ExitHeads
 from reasonrec_cot.answers.item_head import RecHead
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.tokenisation import KINDS
+from reasonrec_cot.exit_config import ExitConfig
 from reasonrec_cot.finetuned import Adapter
 from reasonrec_cot.items.features import ItemFeatures
 from reasonrec_cot.items.soft_tokens import SoftItems
@@ -24,7 +26,7 @@ from reasonrec_cot.tuning.encoding import TuningBatch
 from reasonrec_cot.tuning.forward import shared_hidden
 from reasonrec_cot.tuning_config import LoraSettings, TuningConfig
 
-RECOMMENDATION = "recommendation"
+RECOMMENDATION, EXITS = "recommendation", "exits"
 PARTS = (RECOMMENDATION, "thought", "answer", "confidence")
 BETAS = (0.9, 0.98)
 
@@ -39,6 +41,8 @@ class TunableModel(Trainable[TuningBatch]):
         features: of all items, for the head.
         n_items: size of the catalogue.
         config: adapters, rates, weights of the loss, and items that the head's softmax is taken over.
+        exits: where heads of yes and no are learned, None for none.
+        yes: the token that says yes.
     """
 
     def __init__(
@@ -49,6 +53,8 @@ class TunableModel(Trainable[TuningBatch]):
         features: ItemFeatures,
         n_items: int,
         config: TuningConfig,
+        exits: ExitConfig | None = None,
+        yes: int = -1,
     ) -> None:
         super().__init__()
         self.backbone, self.soft, self.n_items, self.config = backbone, soft, n_items, config
@@ -59,6 +65,10 @@ class TunableModel(Trainable[TuningBatch]):
             self.model = get_peft_model(backbone.model, _lora(config.lora))
         self.head = head.to(backbone.device)
         self.projector = soft.projector.to(backbone.device) if soft is not None else None
+        self.exits: ExitHeads | None = None
+        if exits is not None:
+            self.exits = ExitHeads(backbone.width, exits.place(backbone.layers)).to(backbone.device)
+        self._exit_weight, self._yes = exits.weight if exits is not None else 0.0, yes
 
     def groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """What is learned inside the language model, and beside it."""
@@ -69,13 +79,16 @@ class TunableModel(Trainable[TuningBatch]):
     def make_optimiser(self, config: TrainerConfig) -> torch.optim.Optimizer:
         """AdamW: adapters at their own rate, projector and head, which start from nothing, at theirs."""
         rates = self.config.learning_rate, self.config.head_rate
+        groups: list[dict[str, Any]]
         groups = [{"params": params, "lr": rate} for params, rate in zip(self.groups(), rates, strict=True) if params]
+        if self.exits is not None:
+            groups += self.exits.rates(self.config.head_rate, self.backbone.layers)
         return torch.optim.AdamW(groups, betas=BETAS, weight_decay=config.weight_decay)
 
     def learned_tensors(self) -> dict[str, torch.Tensor]:
         """All tensors that training changes, by name."""
         found = {f"model.{name}": p for name, p in self.model.named_parameters() if p.requires_grad}
-        for label, part in (("head", self.head), ("projector", self.projector)):
+        for label, part in (("head", self.head), ("projector", self.projector), ("exits", self.exits)):
             if part is not None:
                 found |= {f"{label}.{name}": p for name, p in part.named_parameters()}
         return {name: p.detach() for name, p in found.items()}
@@ -88,7 +101,8 @@ class TunableModel(Trainable[TuningBatch]):
 
     def loss(self, batch: TuningBatch, rng: np.random.Generator) -> BatchLoss:
         """The weighed sum of the means of each part; ``rng`` draws negatives."""
-        states = shared_hidden(self.backbone, batch.tokens, self.soft)
+        wanted = self.exits.layers if self.exits is not None and batch.asked.numel() else ()
+        states, early = shared_hidden(self.backbone, batch.tokens, self.soft, wanted)
         parts: dict[str, torch.Tensor] = {}
         counts: dict[str, int] = {}
         if len(batch.items):
@@ -102,10 +116,15 @@ class TunableModel(Trainable[TuningBatch]):
                 mine = batch.kinds == KINDS.index(SegmentKind(name))
                 if count := int(mine.sum()):
                     parts[name], counts[name] = each[mine].sum() / count, count
+        if early and self.exits is not None:
+            rows, places = batch.asked
+            clicked = (batch.tokens[rows, places + 1] == self._yes).float()
+            counts[EXITS] = len(rows)
+            parts[EXITS] = self.exits.loss({layer: found[rows, places] for layer, found in early.items()}, clicked)
         if not parts:
             return BatchLoss(None)
-        weights = self.config.weights
-        total = torch.stack([getattr(weights, name) * value for name, value in parts.items()]).sum()
+        weights = {**self.config.weights.model_dump(), EXITS: self._exit_weight}
+        total = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
         return BatchLoss(total, parts, counts)
 
     def _recommendation(self, states: torch.Tensor, items: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -17,11 +17,13 @@ from reasonrec_torch.trainer import TimeLimit, train
 from reasonrec_core.components import FitData, Settings
 from reasonrec_core.io import content_hash
 from reasonrec_core.types import Cases, Task
+from reasonrec_cot.answers.early_exit import EarlyExit
 from reasonrec_cot.answers.item_head import RecHead
 from reasonrec_cot.answers.score_fusion import FusionSet
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser
 from reasonrec_cot.config import SoftTokenConfig
+from reasonrec_cot.exit_config import ExitConfig
 from reasonrec_cot.finetuned import COLLABORATIVE, FineTuned, with_collaborative
 from reasonrec_cot.items.click_counts import ClickCounts
 from reasonrec_cot.items.features import collaborative_vectors
@@ -33,10 +35,11 @@ from reasonrec_cot.prompting.relevance import Relevance
 from reasonrec_cot.prompting.templates import load_templates
 from reasonrec_cot.tuning.confidence import learn_confidence
 from reasonrec_cot.tuning.examples import Examples
+from reasonrec_cot.tuning.exits import ask_heads, check_exits, fit_exit
 from reasonrec_cot.tuning.fusion import CandidateSource, fit_click_fusion, fit_fusions
 from reasonrec_cot.tuning.module import TunableModel
 from reasonrec_cot.tuning.sampling import Sampler
-from reasonrec_cot.tuning.validation import ValidationReader, click_figure, ranking_figure
+from reasonrec_cot.tuning.validation import ValidationReader, click_figure, click_odds, ranking_figure
 from reasonrec_cot.tuning_config import TuningConfig
 
 CHECKPOINT = "tuning.safetensors"
@@ -63,6 +66,7 @@ def tune(
     backbone: Backbone,
     data: FitData,
     generator: CandidateSource | None = None,
+    exits: ExitConfig | None = None,
 ) -> FineTuned:
     """Tune ``backbone`` in place and learn what stands beside it.
 
@@ -75,22 +79,33 @@ def tune(
             kept.
         generator: proposes candidates, fitted on the training part alone; its scores and other delegates' become
             evidence of the decision.
+        exits: where heads may answer early, None for none.
 
     Raises:
         DataError: nobody has two training interactions.
+        ConfigError: there are no such layers to answer after.
     """
     began = time.perf_counter()
-    parts = TuningParts(config, speech, backbone, data)
     some, pairs = (_draw(data.valid, most, data.seed) for most in (config.queries, config.pairs))
+    if exits is not None:
+        check_exits(exits, backbone, len(pairs) if pairs is not None and data.task is Task.CTR else None)
+    parts = TuningParts(config, speech, backbone, data, exits)
     sampler = parts.make_sampler(config, data.seed)
     training = _train_weights(parts, config, data, sampler, some, _plan_time(config, data.task, some, pairs, began))
     report: dict[str, Any] = {
         "training": {**training.to_dict(), "tokens": sampler.state(), "threads": torch.get_num_threads()}
     }
     decision, counts = None, None
+    exit = EarlyExit(parts.module.exits) if parts.module.exits is not None else None
     if data.task is Task.CTR and pairs is not None and data.train.values is not None:
         counts = ClickCounts.of(data.train, len(data.catalog))
-        clicks = fit_click_fusion(parts.module, parts.answering, pairs, counts, data)
+        if exits is None:
+            odds = click_odds(parts.module, parts.answering, pairs.queries)
+        else:
+            every = ask_heads(parts.module, parts.answering, pairs.queries)
+            fitted = fit_exit(parts.module, parts.answering, pairs, every, counts, data, exits)
+            odds, exit, report["exit"] = every[:, -1].astype(np.float32), fitted.exit, fitted.report
+        clicks = fit_click_fusion(odds, pairs, counts, data)
         decision, report["decision"] = FusionSet(clicks=clicks.decision), {"clicks": clicks.report}
     elif data.task not in (Task.CTR, Task.EXPLAIN) and generator is not None and pairs is not None:
         fusions = fit_fusions(parts.module, parts.answering, pairs, generator, data)
@@ -101,7 +116,8 @@ def tune(
             )
             fusions = fit_fusions(parts.module, parts.answering, pairs, generator, data)
         decision, report["decision"] = fusions.decisions, fusions.report
-    learned = replace(parts.make_finetuned(report), decision=decision, counts=counts, adapter=parts.module.unwrap())
+    adapter = parts.module.unwrap()
+    learned = replace(parts.make_finetuned(report), decision=decision, counts=counts, adapter=adapter, exit=exit)
     return learned.to(backbone.device)
 
 
@@ -154,7 +170,14 @@ def _train_weights(
 class TuningParts:
     """The parts, put together for one training set."""
 
-    def __init__(self, config: TuningConfig, speech: PromptingSettings, backbone: Backbone, data: FitData) -> None:
+    def __init__(
+        self,
+        config: TuningConfig,
+        speech: PromptingSettings,
+        backbone: Backbone,
+        data: FitData,
+        exits: ExitConfig | None = None,
+    ) -> None:
         n_items = len(data.catalog)
         seen = data.observation
         names = tuple(sorted(seen.features)) if speech.soft.modalities is None else speech.soft.modalities
@@ -175,7 +198,8 @@ class TuningParts:
                 self.soft = SoftItems(self.projector, features)
             widths = features.widths
             self.head = RecHead(backbone.width, widths, learned, config.dimensions, dropout=config.dropout)
-            self.module = TunableModel(backbone, self.soft, self.head, features, n_items, config)
+            yes = DialogueTokeniser(backbone.tokenizer).text("yes")[0]
+            self.module = TunableModel(backbone, self.soft, self.head, features, n_items, config, exits, yes)
         prompt = speech.prompt if self.soft is not None else speech.prompt.model_copy(update={"soft_tokens": False})
         items = ItemWords(data.catalog, speech.items, tuple(backbone.tokenizer.all_special_tokens))
         has = self.soft.has if self.soft is not None else lambda item: False
@@ -191,7 +215,7 @@ class TuningParts:
         parts = [speech.prompt, speech.items, speech.soft]
         self.key = content_hash(
             config.model_dump(mode="json", exclude={"minutes", "checkpoint_seconds"}),
-            *(part.model_dump(mode="json") for part in parts),
+            *(part.model_dump(mode="json", exclude_none=True) for part in parts),
             str(speech.templates),
             backbone.weights.sha256,
             str(backbone.dtype),

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from reasonrec_core.evaluate import evaluate_ranking, metric_name
 from reasonrec_core.ranking import rank
 from reasonrec_core.types import Cases, Float32, QueryBatch, Ranking, Task
+from reasonrec_cot.answers.early_exit import whole_odds
 from reasonrec_cot.backbone.model import Backbone, SoftTokens
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser, Prompt
 from reasonrec_cot.prompting.output_grammar import opening
@@ -29,9 +30,19 @@ class ValidationReader:
     prompt_builder: PromptBuilder
     tokeniser: DialogueTokeniser
 
+    @property
+    def words(self) -> tuple[int, int]:
+        """The tokens of yes and no."""
+        yes, no = (self.tokeniser.text(word)[0] for word in ("yes", "no"))
+        return yes, no
+
     def states(self, batch: QueryBatch, soft: SoftTokens | None) -> torch.Tensor:
         """float32[B, width] on the CPU."""
-        return self.backbone.states([self.prompt(request) for request in self.requests(batch)], soft)
+        return self.backbone.states(self.prompts(batch), soft)
+
+    def prompts(self, batch: QueryBatch) -> list[Prompt]:
+        """One per request."""
+        return [self.prompt(request) for request in self.requests(batch)]
 
     def requests(self, batch: QueryBatch) -> list[PromptRequest]:
         """One per query; under `Task.CTR` one per query and candidate."""
@@ -47,10 +58,9 @@ class ValidationReader:
 
     def prompt(self, request: PromptRequest) -> Prompt:
         """With the tag that opens the answer at its end."""
-        prompt = self.tokeniser.prompt(self.prompt_builder.ask(request))
-        more = np.array(self.tokeniser.text(opening("answer")), np.int64)
-        kinds = np.zeros(len(more), np.uint8)
-        return Prompt(np.concatenate([prompt.tokens, more]), np.concatenate([prompt.kinds, kinds]))
+        return self.tokeniser.prompt(self.prompt_builder.ask(request)).followed_by(
+            self.tokeniser.text(opening("answer"))
+        )
 
 
 @torch.no_grad()
@@ -88,7 +98,4 @@ def click_figure(module: TunableModel, answering: ValidationReader, cases: Cases
 def click_odds(module: TunableModel, answering: ValidationReader, queries: QueryBatch) -> Float32:
     """float32[N]: log odds of yes against no as the answer's first token, for each candidate that there is."""
     states = answering.states(replace(queries, task=Task.CTR), module.soft)
-    yes, no = (answering.tokeniser.text(word)[0] for word in ("yes", "no"))
-    with torch.no_grad():
-        logits = module.backbone.logits(states.to(module.backbone.device, module.backbone.dtype))
-        return np.asarray((logits[:, yes] - logits[:, no]).float().cpu().numpy(), dtype=np.float32)
+    return whole_odds(module.backbone, states, answering.words).astype(np.float32)
