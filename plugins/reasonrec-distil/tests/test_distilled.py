@@ -19,13 +19,13 @@ from reasonrec_distil.histories import draw_histories, extend_histories
 from reasonrec_distil.network import StudentNetwork, export_student, order_loss
 from reasonrec_distil.teacher import TeacherLists, ask_policy, merge_rankings
 from reasonrec_distil.training_rows import read_newest
+from reasonrec_torch.testing import LearningDelegateConformance
 from reasonrec_transitions.api import Transitions
 
 from reasonrec_core.builtin.popularity import Popularity
 from reasonrec_core.components import Delegate
 from reasonrec_core.errors import ConfigError, PluginError
 from reasonrec_core.evaluate import evaluate_ranking
-from reasonrec_core.testing import DelegateConformance
 from reasonrec_core.testing.tiny import N_ITEMS, Tiny, tiny
 from reasonrec_core.testing.toy_policy import ToyPolicy
 from reasonrec_core.types import History, Interactions, QueryBatch, Ranking, Task
@@ -46,7 +46,7 @@ def make_delegate(name: str) -> Delegate[Any]:
     )
 
 
-class TestDistilled(DelegateConformance):
+class TestDistilled(LearningDelegateConformance):
     component = "distilled"
     settings = SMALL
 
@@ -119,13 +119,6 @@ def test_the_teacher_is_asked_once(world: Tiny, tmp_path: Path) -> None:
         student.attach(policy)
         student.fit(replace(world.fit, workdir=tmp_path))
     assert sum(asked) == N_ITEMS + 4 * len(world.fit.train)
-
-
-def test_it_is_fitted_again_as_long_as_validation_chose(world: Tiny) -> None:
-    student = fit(world)
-    again = student.refit(replace(world.fit, valid=None))
-    assert again._epochs == student._epochs
-    assert again is not student
 
 
 def test_answering_needs_no_learning_framework(world: Tiny, tmp_path: Path) -> None:

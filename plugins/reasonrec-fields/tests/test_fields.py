@@ -1,10 +1,8 @@
-"""Click models: suites, formulas written out, resumption, and what they say of the unknown."""
+"""Click models: suites, formulas written out, and what they say of the unknown."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +12,9 @@ from reasonrec_fields.config import XDeepFMConfig
 from reasonrec_fields.delegates import DCNv2, FieldDelegate, XDeepFM
 from reasonrec_fields.network import CrossLayer, InteractionNetwork, fit_line
 from reasonrec_fields.rows import FieldReader
+from reasonrec_torch.testing import LearningDelegateConformance
 
 from reasonrec_core.evaluate.ctr_metrics import auc
-from reasonrec_core.testing import DelegateConformance
 from reasonrec_core.testing.tiny import Tiny, tiny
 from reasonrec_core.types import Task
 
@@ -28,12 +26,12 @@ SMALL: dict[str, Any] = {
 EVERY: list[type[FieldDelegate[Any]]] = [XDeepFM, DCNv2]
 
 
-class TestXDeepFM(DelegateConformance):
+class TestXDeepFM(LearningDelegateConformance):
     component = "xdeepfm"
     settings = SMALL
 
 
-class TestDCNv2(DelegateConformance):
+class TestDCNv2(LearningDelegateConformance):
     component = "dcnv2"
     settings = SMALL | {"history": "mean", "members": 2}
 
@@ -55,23 +53,6 @@ def test_it_tells_clicks_from_others(model: type[FieldDelegate[Any]], clicks: Ti
     assert cases.labels is not None
     scores = delegate.score(cases.queries, clicks.observation(cases.queries))
     assert auc(cases.labels.ravel().astype(np.float64), scores.ravel().astype(np.float64)) > 0.65
-
-
-@pytest.mark.parametrize("model", EVERY)
-def test_it_goes_on_where_it_was_cut_off(model: type[FieldDelegate[Any]], clicks: Tiny, tmp_path: Path) -> None:
-    few = SMALL | {"training": TRAINING | {"epochs": 4}, "members": 2}
-    whole, left = make(model, clicks, few), count()
-
-    def stop(done: int, total: int, label: str) -> None:
-        if "train" in label and next(left) >= 6:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        make(model, clicks, few, workdir=tmp_path, progress=stop)
-    again = make(model, clicks, few, workdir=tmp_path)
-    batch = clicks.test.queries
-    first, other = (each.score(batch, clicks.observation(batch)) for each in (whole, again))
-    assert np.array_equal(first, other)
 
 
 def test_crosses_are_those_of_the_equations() -> None:

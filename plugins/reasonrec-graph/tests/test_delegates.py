@@ -1,9 +1,8 @@
-"""Every delegate passes the suite, learns, goes on, and says of new users and items what it can."""
+"""Every delegate passes the suite, learns, and says of new users and items what it can."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,49 +16,48 @@ from reasonrec_graph.delegates import SGL, AlphaRec, GraphDelegate, LightGCN
 from reasonrec_graph.gcm import GCM
 from reasonrec_graph.graph import Graph, propagate
 from reasonrec_graph.network import GraphNetwork
+from reasonrec_torch.testing import LearningDelegateConformance
 
 from reasonrec_core.builtin.popularity import Popularity
 from reasonrec_core.components import Delegate
 from reasonrec_core.errors import ConfigError
 from reasonrec_core.evaluate import evaluate_ranking
-from reasonrec_core.testing import DelegateConformance
 from reasonrec_core.testing.later import with_new_items
 from reasonrec_core.testing.tiny import N_ITEMS, N_USERS, Tiny, tiny
 from reasonrec_core.types import History, QueryBatch, Task, indptr_of
 
 TRAINING = {"epochs": 30, "patience": 30, "learning_rate": 0.05, "warmup": 5, "ema": 0.8, "device": "cpu", "batch": 64}
 SMALL: dict[str, Any] = {"dimensions": 16, "layers": 2, "training": TRAINING}
-EVERY: list[type[GraphDelegate[Any]]] = [LightGCN, SGL, AlphaRec, GCM, RecGOAT, SSR]
 
 
-class TestLightGCN(DelegateConformance):
+class TestLightGCN(LearningDelegateConformance):
     component = "lightgcn"
     settings = SMALL
 
 
-class TestSGL(DelegateConformance):
+class TestSGL(LearningDelegateConformance):
     component = "sgl"
     settings = SMALL
 
 
-class TestGCM(DelegateConformance):
+class TestGCM(LearningDelegateConformance):
     component = "gcm"
     settings = SMALL
 
 
-class TestAlphaRec(DelegateConformance):
+class TestAlphaRec(LearningDelegateConformance):
     component = "alpharec"
     settings = SMALL
     needs_features = True
 
 
-class TestRecGOAT(DelegateConformance):
+class TestRecGOAT(LearningDelegateConformance):
     component = "recgoat"
     settings = SMALL
     needs_features = True
 
 
-class TestSSR(DelegateConformance):
+class TestSSR(LearningDelegateConformance):
     component = "ssr"
     settings = SMALL
     needs_features = True
@@ -129,23 +127,6 @@ def test_who_has_done_nothing_since_gets_the_published_answer(world: Tiny) -> No
     chosen = delegate._passed.degrees > 0
     found = delegate.score(batch, world.observation(batch))
     np.testing.assert_allclose(found[:, chosen], expected[:, chosen], rtol=1e-3, atol=1e-5)
-
-
-@pytest.mark.parametrize("model", EVERY)
-def test_it_goes_on_where_it_was_cut_off(model: type[GraphDelegate[Any]], world: Tiny, tmp_path: Path) -> None:
-    few = SMALL | {"training": TRAINING | {"epochs": 4}}
-    whole, left = make(model, world, few), count()
-
-    def stop(done: int, total: int, label: str) -> None:
-        if next(left) >= 6:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        make(model, world, few, workdir=tmp_path, progress=stop)
-    again = make(model, world, few, workdir=tmp_path)
-    batch = world.test.queries
-    first, other = (each.score(batch, world.observation(batch)) for each in (whole, again))
-    assert np.array_equal(first, other)
 
 
 def test_models_of_content_judge_new_items_by_what_they_read_like(world: Tiny, tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +13,12 @@ from reasonrec_graph.config import MRMNConfig
 from reasonrec_graph.feedback import TensorFeedback, TrainingFeedback, list_feedback, read_kinds
 from reasonrec_graph.mrmn import MRMN
 from reasonrec_graph.relations import RelationNetwork
+from reasonrec_torch.testing import LearningDelegateConformance
 
 from reasonrec_core.builtin.popularity import Popularity
 from reasonrec_core.components import Delegate
 from reasonrec_core.errors import ConfigError, DataError
 from reasonrec_core.evaluate import evaluate_ranking
-from reasonrec_core.testing import DelegateConformance
 from reasonrec_core.testing.tiny import N_ITEMS, Tiny, tiny
 from reasonrec_core.types import Cases, Interactions, Ranking
 
@@ -28,7 +26,7 @@ TRAINING = {"epochs": 30, "patience": 30, "learning_rate": 0.02, "warmup": 5, "e
 SMALL: dict[str, Any] = {"dimensions": 16, "slots": 4, "training": TRAINING}
 
 
-class TestMRMN(DelegateConformance):
+class TestMRMN(LearningDelegateConformance):
     component = "mrmn"
     settings = SMALL
 
@@ -144,22 +142,6 @@ def test_losses_are_the_published_ones(network: RelationNetwork) -> None:
     assert cost() == pytest.approx(np.mean(softmax), abs=1e-4)
     network.config = MRMNConfig.model_validate(SMALL | {"training": TRAINING | {"negatives": 12, "loss": "hinge"}})
     assert cost() == pytest.approx(np.mean(hinge), abs=1e-4)
-
-
-def test_it_goes_on_where_it_was_cut_off(world: Tiny, tmp_path: Path) -> None:
-    few = SMALL | {"training": TRAINING | {"epochs": 4}}
-    whole, left = make(world, few), count()
-
-    def stop(done: int, total: int, label: str) -> None:
-        if next(left) >= 6:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        make(world, few, workdir=tmp_path, progress=stop)
-    again = make(world, few, workdir=tmp_path)
-    batch = world.test.queries
-    first, other = (each.score(batch, world.observation(batch)) for each in (whole, again))
-    assert np.array_equal(first, other)
 
 
 def test_a_kind_begins_at_its_lowest_value() -> None:

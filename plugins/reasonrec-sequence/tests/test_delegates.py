@@ -1,22 +1,21 @@
-"""Every delegate passes the suite, learns, resumes, and judges new items by their content where it can."""
+"""Every delegate passes the suite, learns, and judges new items by their content where it can."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from reasonrec_sequence.delegates import BSARec, ConvFormer, Gru, LightSANs, SASRec, SequenceDelegate
+from reasonrec_torch.testing import LearningDelegateConformance
 
 from reasonrec_core.builtin.popularity import Popularity
 from reasonrec_core.components import Delegate
 from reasonrec_core.errors import ConfigError, RunError
 from reasonrec_core.evaluate import evaluate_ranking
-from reasonrec_core.testing import DelegateConformance
 from reasonrec_core.testing.later import with_new_items
 from reasonrec_core.testing.tiny import N_ITEMS, Tiny, tiny
 
@@ -31,27 +30,27 @@ SMALL = {
 EVERY: list[type[SequenceDelegate[Any]]] = [SASRec, BSARec, LightSANs, ConvFormer, Gru]
 
 
-class TestSASRec(DelegateConformance):
+class TestSASRec(LearningDelegateConformance):
     component = "sasrec"
     settings = SMALL | {"items": "both"}
 
 
-class TestBSARec(DelegateConformance):
+class TestBSARec(LearningDelegateConformance):
     component = "bsarec"
     settings = SMALL | {"temperature": 0.1, "items": "both"}
 
 
-class TestLightSANs(DelegateConformance):
+class TestLightSANs(LearningDelegateConformance):
     component = "lightsans"
     settings = SMALL
 
 
-class TestConvFormer(DelegateConformance):
+class TestConvFormer(LearningDelegateConformance):
     component = "convformer"
     settings = SMALL
 
 
-class TestGru(DelegateConformance):
+class TestGru(LearningDelegateConformance):
     component = "gru"
     settings = SMALL | {"items": "both"}
 
@@ -85,23 +84,6 @@ def test_the_published_form_of_lightsans_learns(world: Tiny) -> None:
     popular = Popularity(Popularity.Config())
     popular.fit(world.fit)
     assert ndcg(make(LightSANs, world, SMALL | {"causal": False}), world) > 1.2 * ndcg(popular, world)
-
-
-@pytest.mark.parametrize("model", EVERY)
-def test_it_goes_on_where_it_was_cut_off(model: type[SequenceDelegate[Any]], world: Tiny, tmp_path: Path) -> None:
-    few = SMALL | {"training": SMALL["training"] | {"epochs": 4}}  # type: ignore[operator]
-    whole, left = make(model, world, few), count()
-
-    def stop(done: int, total: int, label: str) -> None:
-        if next(left) >= 6:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        make(model, world, few, workdir=tmp_path, progress=stop)
-    again = make(model, world, few, workdir=tmp_path)
-    batch = world.test.queries
-    first, other = (each.score(batch, world.observation(batch)) for each in (whole, again))
-    assert np.array_equal(first, other)
 
 
 def test_features_speak_for_new_items(world: Tiny, tmp_path: Path) -> None:

@@ -6,22 +6,21 @@ import ast
 import importlib.util
 import sys
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from reasonrec_torch.testing import LearningDelegateConformance
 
 from reasonrec_core.builtin.popularity import Popularity
 from reasonrec_core.components import Delegate
 from reasonrec_core.evaluate import evaluate_ranking
-from reasonrec_core.testing import DelegateConformance
 from reasonrec_core.testing.later import with_new_items
 from reasonrec_core.testing.tiny import N_ITEMS, Tiny, tiny
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "lightgcn.py"
-OWN_LINES = 50
+OWN_LINES = 48
 SETTINGS = {"training": {"epochs": 40, "patience": 8, "learning_rate": 0.05, "warmup": 5, "ema": 0.8, "device": "cpu"}}
 
 
@@ -38,7 +37,7 @@ def load_example() -> Any:
 lightgcn = load_example()
 
 
-class TestLightGCN(DelegateConformance):
+class TestLightGCN(LearningDelegateConformance):
     component = lightgcn.LightGCNDelegate
     settings = SETTINGS
 
@@ -80,25 +79,6 @@ def test_it_beats_popularity(world: Tiny) -> None:
     popular = Popularity(Popularity.Config())
     popular.fit(world.fit)
     assert ndcg(make(world), world) > 1.3 * ndcg(popular, world)
-
-
-def test_it_goes_on_where_it_was_cut_off(world: Tiny, tmp_path: Path) -> None:
-    whole = make(world)
-    for calls in (7, 12):
-        left = count()
-
-        def stop(done: int, total: int, label: str, left: Any = left, calls: int = calls) -> None:
-            if next(left) >= calls:
-                raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            make(world, workdir=tmp_path, progress=stop)
-    labels: list[str] = []
-    again = make(world, workdir=tmp_path, progress=lambda done, total, label: labels.append(label))
-    assert "epoch 1 of" not in labels[0]
-    batch = world.test.queries
-    first, other = (each.score(batch, world.observation(batch)) for each in (whole, again))
-    assert np.array_equal(first, other)
 
 
 def test_it_grows(world: Tiny, tmp_path: Path) -> None:

@@ -13,25 +13,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from reasonrec_torch.learning_delegate import LearningDelegate, TrainingPlan
 
 from reasonrec_core.catalog_growth import last_of_all
 from reasonrec_core.components import Delegate, FitData, ReasoningPolicy, Refittable, pick_candidates
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, PluginError
-from reasonrec_core.io import content_hash, read_json, write_json
 from reasonrec_core.types import Float32, Observation, QueryBatch
-from reasonrec_distil.config import POLICY, DistilledConfig, DistilTraining
+from reasonrec_distil.config import POLICY, DistilledConfig
 from reasonrec_distil.student import Student
 
 if TYPE_CHECKING:
+    from reasonrec_distil.network import StudentNetwork
     from reasonrec_distil.teacher import Answer
 
-EPOCHS, TEACHERS = "epochs.json", "teachers"
+TEACHERS = "teachers"
 LOGITS = 3 << 20
 """Scores of a training step, at most."""
 
 
-class Distilled(Delegate[DistilledConfig]):
+class Distilled(LearningDelegate[DistilledConfig, "StudentNetwork"]):
     """The student of a teacher; see the module.
 
     Users are their histories, so an unknown one is answered like any other. An item that came after the fit is ranked
@@ -40,8 +41,6 @@ class Distilled(Delegate[DistilledConfig]):
 
     Config = DistilledConfig
     _student: Student
-    _n_items: int
-    _epochs: tuple[int, int]
 
     def __init__(self, config: DistilledConfig) -> None:
         super().__init__(config)
@@ -53,52 +52,30 @@ class Distilled(Delegate[DistilledConfig]):
         """Get to know the policy, which is asked while this learns, and never again."""
         self._policy = policy
 
-    def fit(self, data: FitData) -> None:
-        """Ask the teacher, and learn; validation chooses the epoch."""
-        self._learn(data, self.config.training)
-
-    def refit(self, data: FitData) -> Self:
-        """Learn from a teacher that was fitted again, for as many epochs as validation chose."""
-        from reasonrec_torch.config import train_as_long
-
-        again = type(self)(self.config)
-        again._policy = self._policy
-        again._teachers = {name: self._refit_teacher(name, data) for name in self._delegates}
-        again._learn(data, train_as_long(self.config.training, *self._epochs))
-        again._epochs = self._epochs
-        return again
-
-    def _learn(self, data: FitData, training: DistilTraining) -> None:
-        from reasonrec_torch.devices import seeded
-        from reasonrec_torch.trainer import train
-        from reasonrec_torch.validation import ranking_figure
-
-        from reasonrec_distil.network import StudentNetwork, export_student
+    def plan(self, data: FitData, fitted: Self | None) -> TrainingPlan[StudentNetwork]:
+        """What the teacher answers; of a student that is fitted again the teacher was fitted again before."""
+        from reasonrec_distil.network import StudentNetwork
         from reasonrec_distil.training_rows import collect_rows
 
-        n = self._n_items = len(data.catalog)
-        links, rows = collect_rows(
-            self._find_teacher(data), self.config, data, min(training.batch, max(LOGITS // n, 8))
-        )
-        with seeded(data.seed):
-            network = StudentNetwork(self.config, links)
-        judged = data.valid is not None and len(data.valid.targets) > 0
-
-        def score(model: StudentNetwork, batch: QueryBatch) -> Float32:
-            return score_histories(export_student(model), batch, n)
-
-        report = train(
-            network,
+        if fitted is not None:
+            self._policy = fitted._policy
+            self._teachers = {name: fitted._refit_teacher(name, data) for name in self._delegates}
+        training = self.config.training
+        batch = min(training.batch, max(LOGITS // self._n_items, 8))
+        links, rows = collect_rows(self._find_teacher(data), self.config, data, batch)
+        return TrainingPlan(
+            lambda: StudentNetwork(self.config, links),
             rows,
             training,
-            seed=data.seed,
-            validate=ranking_figure(data.valid, score, n) if judged and data.valid else None,
-            progress=data.progress,
+            self.judge_answers(data),
             label="train the student",
-            workdir=data.workdir,
-            key=content_hash(self.config.model_dump(mode="json"), network.links.detach().numpy().tobytes()),
         )
-        self._student, self._epochs = export_student(network), (report.planned, report.best)
+
+    def keep(self, network: StudentNetwork) -> None:
+        """Take the student as arrays."""
+        from reasonrec_distil.network import export_student
+
+        self._student = export_student(network)
 
     def _find_teacher(self, data: FitData) -> Answer:
         from reasonrec_distil.teacher import ask_delegates, ask_policy
@@ -142,7 +119,6 @@ class Distilled(Delegate[DistilledConfig]):
         """Write the student's arrays."""
         super().save(folder)
         self._student.save(folder)
-        write_json(folder / EPOCHS, self._epochs)
         for name, teacher in self._teachers.items():  # only `refit` asks for them again
             (folder / TEACHERS / name).mkdir(parents=True)
             teacher.save(folder / TEACHERS / name)
@@ -151,10 +127,7 @@ class Distilled(Delegate[DistilledConfig]):
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read what `save` wrote, for a catalogue that may have grown."""
         self = super().load(folder, catalog)
-        self._folder = folder
-        self._student, self._n_items = Student.load(folder), len(catalog)
-        planned, best = read_json(folder / EPOCHS)
-        self._epochs = int(planned), int(best)
+        self._folder, self._student = folder, Student.load(folder)
         return self
 
 

@@ -9,6 +9,7 @@ from reasonrec_torch.model_protocol import BatchLoss, Trainable
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reasonrec_core.io import content_hash
 from reasonrec_core.types import Float32, Int64
 from reasonrec_distil.config import DistilledConfig
 from reasonrec_distil.student import Student
@@ -47,6 +48,11 @@ class StudentNetwork(Trainable[dict[str, Tensor]]):
         self.register_buffer("places", torch.from_numpy(places))
         self.links = nn.Parameter(invert_softplus(torch.from_numpy(strengths)))
         self.sharpness = nn.Parameter(torch.ones(()))
+
+    @property
+    def identity(self) -> str:
+        """Of the links at the start."""
+        return content_hash(self.links.detach().cpu().numpy().tobytes())
 
     def forward(self, items: Tensor) -> Tensor:
         """float[B, n]: scores after histories int64[B, L], the newest first, -1 pads."""

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
 from reasonrec_clicks.description import ClickDescriber
-from reasonrec_torch.config import train_as_long
-from reasonrec_torch.devices import seeded
+from reasonrec_torch.learning_delegate import LearningDelegate, TrainingPlan
 from reasonrec_torch.rows import RowBatch, TrainingRows
 from reasonrec_torch.storage import put_module, read_tensors, under, write_tensors
-from reasonrec_torch.trainer import train
 
-from reasonrec_core.components import Delegate, FitData
+from reasonrec_core.components import FitData
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.evaluate.ctr_metrics import auc
-from reasonrec_core.io import content_hash, read_arrays, read_json, write_arrays, write_json
+from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
 from reasonrec_core.types import Cases, Float32, Observation, QueryBatch, Task
-from reasonrec_fields.config import DCNv2Config, FieldConfig, FieldTraining, XDeepFMConfig
+from reasonrec_fields.config import DCNv2Config, FieldConfig, XDeepFMConfig
 from reasonrec_fields.network import ClickNetwork, DCNv2Network, XDeepFMNetwork, fit_line
 from reasonrec_fields.rows import Arrays, FieldReader, read_batch, read_training
 
@@ -30,7 +29,7 @@ CHUNK = 4096
 """Rows that are answered at once."""
 
 
-class FieldDelegate(Delegate[C]):
+class FieldDelegate(LearningDelegate[C, ClickNetwork]):
     """Networks over fields, averaged. A subclass gives `make_network`."""
 
     tasks: ClassVar[frozenset[Task]] = frozenset({Task.CTR})
@@ -38,56 +37,46 @@ class FieldDelegate(Delegate[C]):
     _reader: FieldReader
     _networks: list[ClickNetwork]
     _line: tuple[float, float]
-    _epochs: list[tuple[int, int]]
 
     @abstractmethod
     def make_network(self, numbers: int, labels: int) -> ClickNetwork:
         """A new network for so many numbers and labels."""
 
     def fit(self, data: FitData) -> None:
-        """Describe the training rows, train, fit the line on validation."""
-        self._train(data, [self.config.training] * self.config.members)
-        judged = self._judge(data)
-        self._line = (1.0, 0.0)
-        if judged is not None:
+        """Train, and fit the line on validation."""
+        super().fit(data)
+        if (judged := self._judge(data)) is not None:
             arrays, labels = judged
             self._line = fit_line(torch.from_numpy(self._logits(arrays)), torch.from_numpy(labels))
 
-    def refit(self, data: FitData) -> Self:
-        """Train again, on ``data.train``, for as many epochs as validation chose, and keep the line."""
-        again = type(self)(self.config)
-        again._train(data, [train_as_long(self.config.training, *chosen) for chosen in self._epochs])
-        again._epochs, again._line = self._epochs, self._line
-        return again
-
-    def _train(self, data: FitData, trainings: list[FieldTraining]) -> None:
+    def plan(self, data: FitData, fitted: Self | None) -> TrainingPlan[ClickNetwork]:
+        """The training rows, described; a fit to other rows takes the line over."""
         config, name = self.config, type(self).__name__.lower()
         self._rows = ClickDescriber.of(data, config.components, config.without, name)
         found = self._rows.describe_training(config.blocks, progress=data.progress, label=f"{name}: rows")
         content, _ = self._rows.observe(data.observation)
         self._reader = FieldReader.of(data, config, found.table)
         arrays = read_training(self._reader, self._rows, found, config, content.labels)
-        source = TrainingRows(arrays, batch=config.training.batch)
         judged = self._judge(data)
-        self._networks, self._epochs = [], []
-        for member, training in enumerate(trainings):
-            seed = int(np.random.SeedSequence([data.seed, member]).generate_state(1)[0])
-            with seeded(seed):
-                network = self.make_network(found.table.shape[1], content.labels.shape[1])
-            report = train(
-                network,
-                source,
-                training,
-                seed=seed,
-                validate=_make_figure(*judged) if judged is not None else None,
-                figure="validation AUC",
-                progress=data.progress,
-                label=f"train {name} {member + 1} of {config.members}",
-                workdir=None if data.workdir is None else data.workdir / f"network-{member}",
-                key=content_hash(name, config.model_dump(mode="json")),
-            )
-            self._networks.append(network.to("cpu").eval())
-            self._epochs.append((report.planned, report.best))
+        self._networks, self._line = [], (1.0, 0.0) if fitted is None else fitted._line
+        return TrainingPlan(
+            lambda: self.make_network(found.table.shape[1], content.labels.shape[1]),
+            TrainingRows(arrays, batch=config.training.batch),
+            config.training,
+            None if judged is None else _make_figure(*judged),
+            figure="validation AUC",
+            label=f"train {name}",
+        )
+
+    def divide(self, data: FitData) -> list[FitData]:
+        """A seed and a folder for each member."""
+        seeds = (np.random.SeedSequence([data.seed, m]).generate_state(1)[0] for m in range(self.config.members))
+        folders = (data.workdir and data.workdir / f"network-{m}" for m in range(self.config.members))
+        return [replace(data, seed=int(s), workdir=folder) for s, folder in zip(seeds, folders, strict=True)]
+
+    def keep(self, network: ClickNetwork) -> None:
+        """Take one more."""
+        self._networks.append(network)
 
     def _judge(self, data: FitData) -> tuple[Arrays, Float32] | None:
         """Validation rows and their labels, float32[N]; None where there is nothing to tell apart."""
@@ -114,7 +103,7 @@ class FieldDelegate(Delegate[C]):
         super().save(folder)
         self._rows.save(folder)
         write_arrays(folder / "reader.npz", self._reader.arrays())
-        write_json(folder / "fit.json", {"line": self._line, "epochs": self._epochs})
+        write_json(folder / "fit.json", {"line": self._line})
         tensors = {f"{m}.{n}": v for m, net in enumerate(self._networks) for n, v in net.state_dict().items()}
         write_tensors(folder / "networks.safetensors", tensors)
 
@@ -124,9 +113,8 @@ class FieldDelegate(Delegate[C]):
         self = super().load(folder, catalog)
         self._rows = ClickDescriber.load(folder, catalog)
         self._reader = FieldReader(**read_arrays(folder / "reader.npz"))
-        stored = read_json(folder / "fit.json")
-        slope, offset = stored["line"]
-        self._line, self._epochs = (slope, offset), [(planned, best) for planned, best in stored["epochs"]]
+        slope, offset = read_json(folder / "fit.json")["line"]
+        self._line = slope, offset
         path = folder / "networks.safetensors"
         tensors, self._networks = read_tensors(path), []
         for member in range(self.config.members):

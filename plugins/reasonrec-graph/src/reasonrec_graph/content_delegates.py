@@ -67,8 +67,9 @@ class ContentDelegate(LightGCN[C]):
         return [view.basis.shape[1] for view in self._views]
 
     @torch.no_grad()
-    def take(self, network: GraphNetwork) -> None:
+    def keep(self, network: GraphNetwork) -> None:
         """Own vectors of users and their mean, of items, and the content."""
+        self._passed = network.passed
         assert isinstance(network, ContentNetwork)
         users, self._ids = (part.detach().float().cpu().numpy() for part in (network.users, network.ids))
         self._users = np.concatenate([users, users.mean(0, keepdims=True)])

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Self, TypeVar
 
 import numpy as np
 import torch
-from reasonrec_torch.config import train_as_long
-from reasonrec_torch.devices import seeded
 from reasonrec_torch.interactions import TrainingPairs
+from reasonrec_torch.learning_delegate import LearningDelegate, TrainingPlan
 from reasonrec_torch.storage import put_module, read_tensors, write_tensors
-from reasonrec_torch.trainer import train
-from reasonrec_torch.validation import ranking_figure
 from scipy import sparse
 
 from reasonrec_core.catalog_growth import grown, last_of_all
-from reasonrec_core.components import Delegate, FitData, pick_candidates
+from reasonrec_core.components import FitData, pick_candidates
 from reasonrec_core.data.catalog import Catalog
-from reasonrec_core.io import content_hash, read_arrays, read_json, write_arrays, write_json
+from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
 from reasonrec_core.types import Float32, History, Observation, QueryBatch
-from reasonrec_graph.config import AlphaRecConfig, GraphConfig, GraphTraining, LightGCNConfig, SGLConfig
+from reasonrec_graph.config import AlphaRecConfig, GraphConfig, LightGCNConfig, SGLConfig
 from reasonrec_graph.graph import Graph
 from reasonrec_graph.item_features import choose_modalities, read_features
 from reasonrec_graph.network import FeatureMap, FeatureNetwork, GraphNetwork, IdNetwork, Passed, SGLNetwork
@@ -33,17 +30,15 @@ L = TypeVar("L", bound=LightGCNConfig)
 MAP = "map.safetensors"
 
 
-class GraphDelegate(Delegate[C]):
-    """Vectors passed over the graph of the training part.
+class GraphDelegate(LearningDelegate[C, GraphNetwork]):
+    """Vectors passed over the graph of the training part. A subclass gives `make_network` and `start_users`.
 
     A user is worked out from the history of the request: layer 0 as trained (or, for somebody whom training did not
     see, the mean of all), the others from the items of the history. Who has done nothing since training gets the
     published answer, exactly. An item that nobody chose, and of which nothing else is known, is ranked last.
     """
 
-    _n_items: int
     _passed: Passed
-    _epochs: tuple[int, int] = (1, 1)
 
     @abstractmethod
     def make_network(self, data: FitData, graph: Graph) -> GraphNetwork:
@@ -53,55 +48,30 @@ class GraphDelegate(Delegate[C]):
     def start_users(self, batch: QueryBatch, rows: sparse.csr_matrix, observation: Observation) -> Float32:
         """float32[B, d]: layer 0 of users who chose CSR[B, n] of ones."""
 
-    @abstractmethod
-    def take(self, network: GraphNetwork) -> None:
-        """Keep what `start_users` needs of a network."""
+    def plan(self, data: FitData, fitted: Self | None) -> TrainingPlan[GraphNetwork]:
+        """All pairs of users and items."""
+        training, n_items = self.config.training, self._n_items
+        graph = Graph(data.train.users, data.train.items, data.n_users, n_items)
+        bpr = training.loss == "bpr"
+        rows = TrainingPairs(
+            graph.rows.numpy(),
+            graph.user_items.numpy(),
+            n_items,
+            batch=training.batch,
+            negatives=training.negatives if bpr else 0,
+            by_user=training.by_user and not bpr,
+        )
+        return TrainingPlan(
+            lambda: self.make_network(data, graph),
+            rows,
+            training,
+            self.judge_answers(data, training.validation_queries),
+            label=f"train {type(self).__name__}",
+        )
 
-    def fit(self, data: FitData) -> None:
-        """Train on all pairs of users and items; validation chooses the epoch."""
-        self._train(data, self.config.training)
-
-    def refit(self, data: FitData) -> Self:
-        """Train again, on ``data.train``, for as many epochs as validation chose."""
-        again = type(self)(self.config)
-        again._train(data, train_as_long(self.config.training, *self._epochs))
-        again._epochs = self._epochs
-        return again
-
-    def _train(self, data: FitData, training: GraphTraining) -> None:
-        n_items = len(data.catalog)
-        users, items = np.unique(np.stack([data.train.users, data.train.items]), axis=1)
-        with seeded(data.seed):
-            network = self.make_network(data, Graph(users, items, data.n_users, n_items))
-        judged = data.valid if data.valid is not None and len(data.valid.targets) else None
-        if judged is not None and training.validation_queries is not None:
-            judged = judged.sample(training.validation_queries, data.seed)
-
-        def score(model: GraphNetwork, batch: QueryBatch) -> Float32:
-            self._remember(model)
-            return self.score(replace(batch, candidates=None), data.observation)
-
-        if any(parameter.requires_grad for parameter in network.parameters()):
-            bpr = training.loss == "bpr"
-            drawn, by_user = training.negatives if bpr else 0, training.by_user and not bpr
-            report = train(
-                network,
-                TrainingPairs(users, items, n_items, batch=training.batch, negatives=drawn, by_user=by_user),
-                training,
-                seed=data.seed,
-                validate=ranking_figure(judged, score, n_items) if judged is not None else None,
-                progress=data.progress,
-                label=f"train {type(self).__name__}",
-                workdir=data.workdir,
-                key=content_hash(type(self).__name__, self.config.model_dump(mode="json"), network.identity),
-            )
-            self._epochs = report.planned, report.best
-        self._remember(network.to("cpu"))
-
-    def _remember(self, network: GraphNetwork) -> None:
+    def keep(self, network: GraphNetwork) -> None:
+        """Take the vectors; a subclass also what its `start_users` needs."""
         self._passed = network.passed
-        self._n_items = len(self._passed.items)
-        self.take(network)
 
     def item_vectors(self, observation: Observation) -> Float32:
         """float32[n_items, d]: of length 1 where cosines are compared; 0 for items of which nothing is known."""
@@ -135,15 +105,12 @@ class GraphDelegate(Delegate[C]):
         """Write the vectors."""
         super().save(folder)
         write_arrays(folder / "vectors.npz", asdict(self._passed))
-        write_json(folder / "epochs.json", self._epochs)
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read the vectors, for a catalogue that may have grown."""
         self = super().load(folder, catalog)
-        self._passed, self._n_items = Passed(**read_arrays(folder / "vectors.npz")), len(catalog)
-        planned, best = read_json(folder / "epochs.json")
-        self._epochs = int(planned), int(best)
+        self._passed = Passed(**read_arrays(folder / "vectors.npz"))
         return self
 
 
@@ -157,8 +124,9 @@ class LightGCN(GraphDelegate[L]):
         """A vector for each user and item."""
         return IdNetwork(self.config, graph)
 
-    def take(self, network: GraphNetwork) -> None:
-        """Layer 0 of the users, and its mean."""
+    def keep(self, network: GraphNetwork) -> None:
+        """Layer 0 of the users, and its mean, too."""
+        super().keep(network)
         users = network.start()[0].detach().float().cpu().numpy()
         self._users = np.concatenate([users, users.mean(0, keepdims=True)])
 
@@ -214,8 +182,9 @@ class AlphaRec(GraphDelegate[AlphaRecConfig]):
             network.map.requires_grad_(False)
         return network
 
-    def take(self, network: GraphNetwork) -> None:
-        """The map."""
+    def keep(self, network: GraphNetwork) -> None:
+        """The map, too."""
+        super().keep(network)
         assert isinstance(network, FeatureNetwork)
         self._map = network.map
 

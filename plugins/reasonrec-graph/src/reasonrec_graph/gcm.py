@@ -42,9 +42,9 @@ class GCM(LightGCN[GCMConfig]):
         last = len(log) - 1 - np.unique(keys[::-1], return_index=True)[1]
         return ContextNetwork(self.config, graph, self._reader.read_log(log)[last], self._reader.size)
 
-    def take(self, network: GraphNetwork) -> None:
-        """The users' layer 0, contexts, and how those of each user differ from the usual ones."""
-        super().take(network)
+    def keep(self, network: GraphNetwork) -> None:
+        """Contexts, too, and how those of each user differ from the usual ones."""
+        super().keep(network)
         assert isinstance(network, ContextNetwork)
         self._contexts = network.vectors.detach().float().cpu().numpy()
         unusual = network.average_edges()[1]

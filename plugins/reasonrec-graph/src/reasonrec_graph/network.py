@@ -66,11 +66,6 @@ class GraphNetwork(Trainable[TensorPairs]):
         self._means: Blocks | None = None
         self._passed: Passed | None = None
 
-    @property
-    def identity(self) -> str:
-        """Hash of what training depends on besides the pairs and the settings."""
-        return ""
-
     @abstractmethod
     def start(self) -> tuple[Tensor, Tensor]:
         """float[n_users, d] and float[n_items, d]: layer 0."""

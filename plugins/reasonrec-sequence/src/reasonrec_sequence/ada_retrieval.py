@@ -8,18 +8,16 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from reasonrec_torch.config import TrainerConfig, train_as_long
-from reasonrec_torch.devices import one_thread, seeded
+from reasonrec_torch.devices import one_thread
+from reasonrec_torch.learning_delegate import LearningDelegate, TrainingPlan
 from reasonrec_torch.ragged import HistoryBatch, over_histories
 from reasonrec_torch.storage import put_module, read_tensors, write_tensors
-from reasonrec_torch.trainer import train
-from reasonrec_torch.validation import ranking_figure
 
 from reasonrec_core.catalog_growth import last_of_all
-from reasonrec_core.components import Delegate, FitData, pick_candidates
+from reasonrec_core.components import FitData, pick_candidates
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, PluginError
-from reasonrec_core.io import content_hash, read_json, write_json
+from reasonrec_core.io import read_json, write_json
 from reasonrec_core.types import Float32, Observation, QueryBatch
 from reasonrec_sequence.config import AdaRetrievalConfig
 from reasonrec_sequence.delegates import BSARec, ConvFormer, Gru, LightSANs, SASRec, SequenceDelegate
@@ -29,7 +27,7 @@ BASES: dict[str, type[SequenceDelegate[Any]]] = {c.__name__: c for c in (SASRec,
 BASE, ROUNDS, ABOUT = "base", "rounds.safetensors", "rounds.json"
 
 
-class AdaRetrieval(Delegate[AdaRetrievalConfig]):
+class AdaRetrieval(LearningDelegate[AdaRetrievalConfig, RoundsNetwork]):
     """Rounds of retrieval, each with what was found before in view (after Ada-Retrieval, Li et al., AAAI 2024).
 
     The base is fitted first, then the rounds, perhaps with the base trained on; all is left as it was where that does
@@ -40,54 +38,30 @@ class AdaRetrieval(Delegate[AdaRetrievalConfig]):
     Config = AdaRetrievalConfig
     _base: SequenceDelegate[Any]
     _rounds: RoundsNetwork
-    _epochs: tuple[int, int]
 
-    def fit(self, data: FitData) -> None:
-        """Fit the base, then the rounds; validation chooses the epoch, by the NDCG of what the rounds find."""
-        base = make_base(self.config.base, data)
-        base.fit(replace(data, workdir=None if data.workdir is None else data.workdir / BASE))
-        self._start(base, data.seed)
-        self._train(data, self.config.training)
-
-    def refit(self, data: FitData) -> Self:
-        """Fit base and rounds again, for as many epochs as validation chose."""
-        again = type(self)(self.config)
-        base, (_, best) = self._base.refit(replace(data, workdir=None)), self._epochs
-        again._start(base, data.seed)
-        if best:
-            again._train(data, train_as_long(self.config.training, *self._epochs))
-        again._epochs = self._epochs
-        return again
-
-    def _start(self, base: SequenceDelegate[Any], seed: int) -> None:
+    def plan(self, data: FitData, fitted: Self | None) -> TrainingPlan[RoundsNetwork]:
+        """The base, fitted, and rounds around it; the NDCG of what the rounds find chooses the epoch."""
+        config, n = self.config, self._n_items
+        if fitted is None:
+            base = make_base(config.base, data)
+            base.fit(replace(data, workdir=None if data.workdir is None else data.workdir / BASE))
+        else:
+            base = fitted._base.refit(replace(data, workdir=None))
         self._base = base
-        with seeded(seed):
-            self._rounds = RoundsNetwork(self.config, base.network).eval()
-
-    def _train(self, data: FitData, training: TrainerConfig) -> None:
-        config, base, n = self.config, self._base, len(data.catalog)
-        judged = data.valid if data.valid is not None and len(data.valid.targets) else None
-
-        def score(network: RoundsNetwork, batch: QueryBatch) -> Float32:
-            base.weights_changed()
-            return self.score(replace(batch, candidates=None), data.observation)
-
-        report = train(
-            self._rounds,
+        return TrainingPlan(
+            lambda: RoundsNetwork(config, base.network),
             base.list_sequences(data),
-            training,
-            seed=data.seed,
-            validate=None if judged is None else ranking_figure(judged, score, n, min(n, config.rounds * config.items)),
+            config.training,
+            self.judge_answers(data, k=min(n, config.rounds * config.items)),
             figure="validation NDCG",
             validate_start=True,
-            progress=data.progress,
             label="train the rounds",
-            workdir=data.workdir,
-            key=content_hash(config.model_dump(mode="json"), base.config.model_dump(mode="json")),
         )
-        self._rounds.to("cpu").eval()
-        base.weights_changed()
-        self._epochs = report.planned, report.best
+
+    def keep(self, network: RoundsNetwork) -> None:
+        """Take the rounds, and the base as they are trained around it."""
+        self._rounds = network
+        self._base.weights_changed()
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: in the order of the rounds; see the class."""
@@ -121,16 +95,13 @@ class AdaRetrieval(Delegate[AdaRetrievalConfig]):
         self._base.save(folder / BASE)
         own = {name: value for name, value in self._rounds.state_dict().items() if not name.startswith("base.")}
         write_tensors(folder / ROUNDS, own)
-        write_json(folder / ABOUT, {"base": type(self._base).__name__, "epochs": self._epochs})
+        write_json(folder / ABOUT, {"base": type(self._base).__name__})
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read what `save` wrote, for a catalogue that may have grown."""
         self = super().load(folder, catalog)
-        about = read_json(folder / ABOUT)
-        self._base = BASES[about["base"]].load(folder / BASE, catalog)
-        planned, best = about["epochs"]
-        self._epochs = int(planned), int(best)
+        self._base = BASES[read_json(folder / ABOUT)["base"]].load(folder / BASE, catalog)
         with torch.random.fork_rng(devices=[]):  # made at random before it is filled
             self._rounds = RoundsNetwork(self.config, self._base.network)
         base = {f"base.{name}": value for name, value in self._base.network.state_dict().items()}

@@ -9,20 +9,20 @@ from typing import Literal, Self, TypeVar
 import numpy as np
 import torch
 from reasonrec_torch.batching import TrainingSequences
-from reasonrec_torch.config import TrainerConfig, train_as_long
-from reasonrec_torch.devices import one_thread, seeded
+from reasonrec_torch.devices import one_thread
 from reasonrec_torch.feature_projection import make_item_tensors
 from reasonrec_torch.item_features import FeatureProjection
+from reasonrec_torch.learning_delegate import LearningDelegate, TrainingPlan
 from reasonrec_torch.losses import make_softmax
 from reasonrec_torch.next_item import last_states, next_item_figure
 from reasonrec_torch.storage import put_module, read_tensors, under, write_tensors
-from reasonrec_torch.trainer import train
+from reasonrec_torch.validation import choose_cases
 
 from reasonrec_core.catalog_growth import grown, last_of_all
-from reasonrec_core.components import Delegate, FitData, pick_candidates
+from reasonrec_core.components import FitData, pick_candidates
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.errors import ConfigError, RunError
-from reasonrec_core.io import content_hash, read_json, write_json
+from reasonrec_core.io import read_json, write_json
 from reasonrec_core.types import Float32, Observation, QueryBatch, indptr_of
 from reasonrec_sequence.config import AttentionConfig, BSARecConfig, ConvFormerConfig, LightSANsConfig, SequenceConfig
 from reasonrec_sequence.encoders import AttentionEncoder, ConvolutionEncoder, InterestEncoder, RecurrentEncoder
@@ -32,7 +32,7 @@ C = TypeVar("C", bound=SequenceConfig)
 NOTHING = Observation({}, {}, np.zeros(0, np.float32))
 
 
-class SequenceDelegate(Delegate[C]):
+class SequenceDelegate(LearningDelegate[C, SequenceNetwork]):
     """A network that reads the history. A subclass gives `make_encoder`.
 
     Users are their histories, so an unknown one is answered like any other; one without any gets what a row of padding
@@ -41,59 +41,38 @@ class SequenceDelegate(Delegate[C]):
     """
 
     shape: Literal["positions", "prefixes"] = "positions"
-    _n_items: int
     _network: SequenceNetwork
     _views: tuple[FeatureProjection, ...]
     _counts: Float32
     _table: tuple[object, Float32] | None
-    _epochs: tuple[int, int]
 
     @abstractmethod
     def make_encoder(self) -> SequenceEncoder:
         """A new encoder, by the settings."""
 
-    def fit(self, data: FitData) -> None:
-        """Train on the next items of the training part; validation chooses the epoch."""
-        self._train(data, self.config.training)
-
-    def refit(self, data: FitData) -> Self:
-        """Train again, on ``data.train``, for as many epochs as validation chose."""
-        again = type(self)(self.config)
-        again._train(data, train_as_long(self.config.training, *self._epochs))
-        again._epochs = self._epochs
-        return again
-
-    def _train(self, data: FitData, training: TrainerConfig) -> None:
-        config, seen = self.config, data.observation
-        self._n_items, self._table = len(data.catalog), None
+    def plan(self, data: FitData, fitted: Self | None) -> TrainingPlan[SequenceNetwork]:
+        """The next items of the training part."""
+        config, training, seen = self.config, self.config.training, data.observation
         self._counts = data.train.count_items(self._n_items)
         self._views = tuple(
             FeatureProjection.of(m, seen.features[m], seen.present[m], config.components)
             for m in self._choose_modalities(seen)
         )
         inputs = make_item_tensors(self._counts, self._views, (), seen)
-        shown = config.training
         chosen = self._counts[self._counts > 0].astype(np.int64)
-        softmax = make_softmax(shown.loss, chosen, negatives=shown.negatives, popularity=shown.popularity)
-        with seeded(data.seed):
-            self._network = SequenceNetwork(config, self.make_encoder(), inputs, softmax)
-        tensors = (inputs.counts, *inputs.views, *inputs.present)
-        judged = data.valid is not None and len(data.valid.targets) > 0
-        report = train(
-            self._network,
+        softmax = make_softmax(training.loss, chosen, negatives=training.negatives, popularity=training.popularity)
+        cases = choose_cases(data)
+        return TrainingPlan(
+            lambda: SequenceNetwork(config, self.make_encoder(), inputs, softmax),
             self.list_sequences(data),
             training,
-            seed=data.seed,
-            validate=next_item_figure(data.valid, config.max_history) if judged and data.valid else None,
-            progress=data.progress,
+            None if cases is None else next_item_figure(cases, config.max_history),
             label=f"train {type(self).__name__}",
-            workdir=data.workdir,
-            key=content_hash(
-                type(self).__name__, config.model_dump(mode="json"), *(tensor.numpy().tobytes() for tensor in tensors)
-            ),
         )
-        self._network.to("cpu").eval()
-        self._epochs = report.planned, report.best
+
+    def keep(self, network: SequenceNetwork) -> None:
+        """Take the network."""
+        self._network, self._table = network, None
 
     def list_sequences(self, data: FitData) -> TrainingSequences:
         """The training part, as this encoder reads it."""
@@ -173,7 +152,6 @@ class SequenceDelegate(Delegate[C]):
             tensors |= {f"view{v}.mean": torch.from_numpy(view.mean), f"view{v}.basis": torch.from_numpy(view.basis)}
         write_tensors(folder / "network.safetensors", tensors | {"counts": torch.from_numpy(self._counts)})
         write_json(folder / "views.json", [view.modality for view in self._views])
-        write_json(folder / "epochs.json", self._epochs)
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog) -> Self:
@@ -184,10 +162,7 @@ class SequenceDelegate(Delegate[C]):
             what = "this sequence model was fitted by an earlier version, whose scores were others"
             raise RunError(what, where=str(folder), fix="Fit it again: reasonrec run PIPELINE.toml --refit.")
         tensors = read_tensors(folder / "network.safetensors")
-        self._n_items, self._table = len(catalog), None
-        self._counts = tensors["counts"].numpy()
-        planned, best = read_json(folder / "epochs.json")
-        self._epochs = int(planned), int(best)
+        self._table, self._counts = None, tensors["counts"].numpy()
         self._views = tuple(
             FeatureProjection(name, tensors[f"view{v}.mean"].numpy(), tensors[f"view{v}.basis"].numpy())
             for v, name in enumerate(read_json(folder / "views.json"))

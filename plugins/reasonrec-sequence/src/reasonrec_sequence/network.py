@@ -18,6 +18,7 @@ from reasonrec_torch.model_protocol import BatchLoss
 from reasonrec_torch.next_item import NextItemModel, at_targets
 from torch import Tensor, nn
 
+from reasonrec_core.io import content_hash
 from reasonrec_sequence.config import SequenceConfig
 
 
@@ -53,6 +54,12 @@ class SequenceNetwork(NextItemModel):
         hidden = config.hidden_ids if config.items == "both" else 0.0
         self.items = ItemEncoder(len(inputs.counts), widths, [], config.dimensions, hidden, config.items != "features")
         self.encoder, self.temperature = encoder, config.temperature
+
+    @property
+    def identity(self) -> str:
+        """Of what there is to see of the items."""
+        inputs = self.inputs
+        return content_hash(*(t.cpu().numpy().tobytes() for t in (inputs.counts, *inputs.views, *inputs.present)))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move the inputs along with the parameters."""

@@ -12,6 +12,7 @@ from reasonrec_torch.model_protocol import BatchLoss
 from reasonrec_torch.next_item import NextItemModel
 from torch import Tensor, nn
 
+from reasonrec_core.io import content_hash
 from reasonrec_sequence.config import AdaRetrievalConfig
 from reasonrec_sequence.network import SequenceNetwork, read_vectors
 
@@ -57,6 +58,12 @@ class RoundsNetwork(NextItemModel):
         for last in (self.correct, self.narrow):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
+
+    @property
+    def identity(self) -> str:
+        """Of the base as it was fitted."""
+        tensors = self.base.state_dict().values()
+        return content_hash(self.base.identity, *(tensor.cpu().numpy().tobytes() for tensor in tensors))
 
     def table(self) -> tuple[Tensor, Tensor]:
         """The base's."""

@@ -118,6 +118,11 @@ class Trainable(nn.Module, ABC, Generic[T]):
 
     hot: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def identity(self) -> str:
+        """Hash of what training depends on besides rows, settings and the weights' shapes; by default nothing."""
+        return ""
+
     @abstractmethod
     def loss(self, batch: T, rng: np.random.Generator) -> BatchLoss:
         """What is made small.
