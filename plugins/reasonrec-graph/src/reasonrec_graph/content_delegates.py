@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -18,11 +17,11 @@ from reasonrec_core.catalog_growth import grown
 from reasonrec_core.components import FitData
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
-from reasonrec_core.types import Float32, Observation, QueryBatch
+from reasonrec_core.types import Float32, Int64, Observation, QueryBatch
 from reasonrec_graph.config import ContentConfig, RecGOATConfig, SSRConfig
 from reasonrec_graph.content import AttentiveContent, ContentModule, SpectralContent
 from reasonrec_graph.content_network import ContentNetwork, RecGOATNetwork, SSRNetwork
-from reasonrec_graph.delegates import LightGCN
+from reasonrec_graph.delegates import GraphDelegate, LightGCN, average_chosen
 from reasonrec_graph.graph import Graph
 from reasonrec_graph.item_features import choose_modalities
 from reasonrec_graph.network import GraphNetwork, Passed
@@ -42,7 +41,6 @@ class ContentDelegate(LightGCN[C]):
     _content: ContentModule[Any]
     _ids: Float32
     _starts: Float32
-    _later: tuple[tuple[Any, ...], Passed] | None = None
 
     @abstractmethod
     def make_content(self, widths: Sequence[int]) -> ContentModule[Any]:
@@ -69,49 +67,44 @@ class ContentDelegate(LightGCN[C]):
     @torch.no_grad()
     def keep(self, network: GraphNetwork) -> None:
         """Own vectors of users and their mean, of items, and the content."""
-        self._passed = network.passed
+        GraphDelegate.keep(self, network)
         assert isinstance(network, ContentNetwork)
         users, self._ids = (part.detach().float().cpu().numpy() for part in (network.users, network.ids))
         self._users = np.concatenate([users, users.mean(0, keepdims=True)])
-        self._content, self._later = network.content, None
+        self._content = network.content
         self._starts = network.start()[1].float().cpu().numpy()
 
     def start_users(self, batch: QueryBatch, rows: sparse.csr_matrix, observation: Observation) -> Float32:
         """Own vectors (the mean for unknown users) plus the mean content of the history."""
-        passed, counts = self.pass_new_items(observation), np.diff(rows.indptr)
-        content = grown(self._starts - self._ids, len(passed.items))
-        content[len(self._ids) :] = passed.items[len(self._ids) :] * (self.config.layers + 1)
-        means = rows @ content / np.maximum(counts, 1)[:, None]
-        return np.asarray(super().start_users(batch, rows, observation) + means, np.float32)
+        passed, known = self.see_items(observation).passed, len(self._ids)
+
+        def read(at: Int64) -> Float32:
+            content = passed.items[at] * np.float32(self.config.layers + 1)
+            old = at < known
+            content[old] = self._starts[at[old]] - self._ids[at[old]]
+            return content
+
+        own = super().start_users(batch, rows, observation)
+        return np.asarray(own + average_chosen(rows, read), np.float32)
 
     @torch.no_grad()
-    def pass_new_items(self, observation: Observation) -> Passed:
-        """New items start as what their features say; nobody passes anything to them."""
-        passed, known = self._passed, len(self._ids)
+    def pass_items(self, observation: Observation) -> tuple[Passed, Float32]:
+        """Items that nobody chose are what they read or look like; nobody passes anything to new ones."""
+        passed, known, layers = self._passed, len(self._ids), self.config.layers
         if self._n_items == known:
-            return passed
-        names = [view.modality for view in self._views if view.modality in observation.features]
-        key = tuple((observation.features[name], np.packbits(observation.present[name]).tobytes()) for name in names)
-        if self._later is None or not _are_same(self._later[0], key):
-            features = [grown(view(observation)[0], self._n_items) for view in self._views]
-            content = self._content.to("cpu").eval()
-            prepared = [torch.from_numpy(np.ascontiguousarray(each)) for each in content.prepare(features, known)]
-            new = content(prepared, torch.from_numpy(grown(self._ids, self._n_items)))[known:].numpy()
-            layers = self.config.layers
-            self._later = (
-                key,
-                replace(
-                    passed,
-                    items=np.concatenate([passed.items, new / (layers + 1)]),
-                    to_users=np.concatenate([passed.to_users, new * bool(layers)]),
-                    degrees=grown(passed.degrees, self._n_items),
-                ),
-            )
-        return self._later[1]
+            return passed, passed.items
+        features = [grown(view(observation)[0], self._n_items) for view in self._views]
+        content = self._content.to("cpu").eval()
+        prepared = [torch.from_numpy(np.ascontiguousarray(each)) for each in content.prepare(features, known)]
+        new = content(prepared, torch.from_numpy(grown(self._ids, self._n_items)))[known:].numpy()
+        items = np.concatenate([passed.items, new / (layers + 1)])
+        to_users = np.concatenate([passed.to_users, new * bool(layers)])
+        return Passed(items, to_users, grown(passed.degrees, self._n_items)), items
 
-    def item_vectors(self, observation: Observation) -> Float32:
-        """As of `LightGCN`; items that nobody chose are what they read or look like."""
-        return self._scale(self.pass_new_items(observation).items)
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Whose features are read."""
+        return tuple(view.modality for view in self._views)
 
     def save(self, folder: Path) -> None:
         """Write the content too."""
@@ -163,7 +156,3 @@ class SSR(ContentDelegate[SSRConfig]):
     def join(self, graph: Graph, content: SpectralContent, features: list[Float32]) -> SSRNetwork:
         """Aligned."""
         return SSRNetwork(self.config, graph, content, features)
-
-
-def _are_same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    return len(one) == len(other) and all(a[0] is b[0] and a[1] == b[1] for a, b in zip(one, other, strict=True))

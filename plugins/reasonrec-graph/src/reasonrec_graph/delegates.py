@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
 import numpy as np
 import torch
+from reasonrec_torch.catalog_cache import CatalogCache
 from reasonrec_torch.interactions import TrainingPairs
 from reasonrec_torch.learning_delegate import LearningDelegate, TrainingPlan
 from reasonrec_torch.storage import put_module, read_tensors, write_tensors
@@ -19,7 +20,7 @@ from reasonrec_core.catalog_growth import grown, last_of_all
 from reasonrec_core.components import FitData, pick_candidates
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.io import read_arrays, read_json, write_arrays, write_json
-from reasonrec_core.types import Float32, History, Observation, QueryBatch
+from reasonrec_core.types import Float32, History, Int64, Observation, QueryBatch
 from reasonrec_graph.config import AlphaRecConfig, GraphConfig, LightGCNConfig, SGLConfig
 from reasonrec_graph.graph import Graph
 from reasonrec_graph.item_features import choose_modalities, read_features
@@ -28,6 +29,21 @@ from reasonrec_graph.network import FeatureMap, FeatureNetwork, GraphNetwork, Id
 C = TypeVar("C", bound=GraphConfig)
 L = TypeVar("L", bound=LightGCNConfig)
 MAP = "map.safetensors"
+
+
+@dataclass(frozen=True)
+class SeenItems:
+    """The n items of the catalogue as they can be seen now.
+
+    Attributes:
+        passed: what users are worked out from.
+        vectors: float32[n, d], what users are compared with; 0 where nothing is known.
+        unknown: int[U], items of which nothing is known.
+    """
+
+    passed: Passed
+    vectors: Float32
+    unknown: Int64
 
 
 class GraphDelegate(LearningDelegate[C, GraphNetwork]):
@@ -39,6 +55,7 @@ class GraphDelegate(LearningDelegate[C, GraphNetwork]):
     """
 
     _passed: Passed
+    _cache: CatalogCache[SeenItems]
 
     @abstractmethod
     def make_network(self, data: FitData, graph: Graph) -> GraphNetwork:
@@ -71,29 +88,47 @@ class GraphDelegate(LearningDelegate[C, GraphNetwork]):
 
     def keep(self, network: GraphNetwork) -> None:
         """Take the vectors; a subclass also what its `start_users` needs."""
-        self._passed = network.passed
+        self._passed, self._cache = network.passed, CatalogCache()
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Features that vectors of items depend on; none by default."""
+        return ()
+
+    def see_items(self, observation: Observation) -> SeenItems:
+        """All items as they can be seen now; worked out once for the same features."""
+
+        def make() -> SeenItems:
+            passed, vectors = self.pass_items(observation)
+            vectors = self._scale(grown(vectors, self._n_items))
+            unknown = np.flatnonzero(~vectors.any(1))
+            return SeenItems(passed, vectors, unknown)
+
+        return self._cache.get(self._n_items, observation, self.modalities, make)
+
+    def pass_items(self, observation: Observation) -> tuple[Passed, Float32]:
+        """What users are worked out from, and float32[m, d] items as they are compared; items from m on are unknown."""
+        return self._passed, self._passed.items * (self._passed.degrees > 0)[:, None]
 
     def item_vectors(self, observation: Observation) -> Float32:
         """float32[n_items, d]: of length 1 where cosines are compared; 0 for items of which nothing is known."""
-        items = self._passed.items * (self._passed.degrees > 0)[:, None]
-        return self._scale(grown(items, self._n_items))
+        return self.see_items(observation).vectors
 
     def query_vectors(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, d]: of length 1 where cosines are compared."""
-        passed = self.pass_new_items(observation)
+        passed = self.see_items(observation).passed
         rows = list_chosen(batch.history, len(passed.items))
         start = self.start_users(batch, rows, observation)
         return self._scale(passed.query_vectors(start, rows, self.config.layers))
 
-    def pass_new_items(self, observation: Observation) -> Passed:
-        """What answers are made of, with what is known of items that came after the fit; by default nothing is."""
-        return self._passed
-
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, n_items] or float32[B, C]: inner products, or cosines."""
-        items = self.item_vectors(observation)
-        scores: Float32 = self.query_vectors(batch, observation) @ items.T
-        last_of_all(scores, np.where(items.any(1), 0, 1), 1)
+        items = self.see_items(observation)
+        scores: Float32 = self.query_vectors(batch, observation) @ items.vectors.T
+        if len(items.unknown):
+            marked = np.zeros(self._n_items, np.intp)
+            marked[items.unknown] = 1
+            last_of_all(scores, marked, 1)
         return pick_candidates(scores, batch)
 
     def _scale(self, vectors: Float32) -> Float32:
@@ -110,7 +145,7 @@ class GraphDelegate(LearningDelegate[C, GraphNetwork]):
     def load(cls, folder: Path, catalog: Catalog) -> Self:
         """Read the vectors, for a catalogue that may have grown."""
         self = super().load(folder, catalog)
-        self._passed = Passed(**read_arrays(folder / "vectors.npz"))
+        self._passed, self._cache = Passed(**read_arrays(folder / "vectors.npz")), CatalogCache()
         return self
 
 
@@ -191,10 +226,7 @@ class AlphaRec(GraphDelegate[AlphaRecConfig]):
     @torch.no_grad()
     def start_users(self, batch: QueryBatch, rows: sparse.csr_matrix, observation: Observation) -> Float32:
         """The mapped mean of what the items of the history read or look like."""
-        at, columns = np.unique(rows.indices, return_inverse=True)
-        chosen = sparse.csr_matrix((rows.data, columns, rows.indptr), shape=(rows.shape[0], len(at)))
-        sums = chosen @ read_features(observation, self._modalities, at)
-        return self._apply_map(sums / np.maximum(np.diff(rows.indptr), 1)[:, None])
+        return self._apply_map(average_chosen(rows, lambda at: read_features(observation, self._modalities, at)))
 
     @torch.no_grad()
     def _apply_map(self, features: Float32) -> Float32:
@@ -204,7 +236,7 @@ class AlphaRec(GraphDelegate[AlphaRecConfig]):
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Whose features `feature_vectors` reads."""
+        """Whose features are read."""
         return self._modalities
 
     def feature_vectors(self, features: Mapping[str, Float32], observation: Observation) -> Float32:
@@ -221,13 +253,13 @@ class AlphaRec(GraphDelegate[AlphaRecConfig]):
         scaled = [part / np.maximum(length, 1e-12) for part, length in zip(parts, lengths, strict=True)]
         return self._scale(self._apply_map(np.concatenate(scaled, axis=1)))
 
-    def item_vectors(self, observation: Observation) -> Float32:
+    def pass_items(self, observation: Observation) -> tuple[Passed, Float32]:
         """As of `GraphDelegate`; items that nobody chose yet are what they read or look like."""
         items = grown(self._passed.items, self._n_items).copy()
         cold = np.flatnonzero(grown(self._passed.degrees, self._n_items) == 0)
         features = read_features(observation, self._modalities, cold)
         items[cold] = self._apply_map(features) * features.any(1, keepdims=True)
-        return self._scale(items)
+        return self._passed, items
 
     def save(self, folder: Path) -> None:
         """Write the map too."""
@@ -254,3 +286,11 @@ def list_chosen(history: History, n_items: int) -> sparse.csr_matrix:
     rows, items = np.divmod(pairs, n_items)
     ones = np.ones(len(pairs), np.float32)
     return sparse.csr_matrix((ones, (rows, items)), shape=(len(history), n_items))
+
+
+def average_chosen(rows: sparse.csr_matrix, read: Callable[[Int64], Float32]) -> Float32:
+    """float32[B, w]: the mean of what CSR[B, n] of ones chose; ``read`` gives float32[A, w] of int64[A] items."""
+    at, columns = np.unique(rows.indices, return_inverse=True)
+    chosen = sparse.csr_matrix((rows.data, columns, rows.indptr), shape=(rows.shape[0], len(at)))
+    sums = chosen @ read(at.astype(np.int64))
+    return np.asarray(sums / np.maximum(np.diff(rows.indptr), 1)[:, None], np.float32)

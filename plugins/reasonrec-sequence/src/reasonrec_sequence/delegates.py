@@ -9,6 +9,7 @@ from typing import Literal, Self, TypeVar
 import numpy as np
 import torch
 from reasonrec_torch.batching import TrainingSequences
+from reasonrec_torch.catalog_cache import CatalogCache
 from reasonrec_torch.devices import one_thread
 from reasonrec_torch.feature_projection import make_item_tensors
 from reasonrec_torch.item_features import FeatureProjection
@@ -44,7 +45,7 @@ class SequenceDelegate(LearningDelegate[C, SequenceNetwork]):
     _network: SequenceNetwork
     _views: tuple[FeatureProjection, ...]
     _counts: Float32
-    _table: tuple[object, Float32] | None
+    _table: CatalogCache[Float32]
 
     @abstractmethod
     def make_encoder(self) -> SequenceEncoder:
@@ -72,7 +73,7 @@ class SequenceDelegate(LearningDelegate[C, SequenceNetwork]):
 
     def keep(self, network: SequenceNetwork) -> None:
         """Take the network."""
-        self._network, self._table = network, None
+        self._network, self._table = network, CatalogCache()
 
     def list_sequences(self, data: FitData) -> TrainingSequences:
         """The training part, as this encoder reads it."""
@@ -98,7 +99,7 @@ class SequenceDelegate(LearningDelegate[C, SequenceNetwork]):
 
     def weights_changed(self) -> None:
         """The network was trained on: its item vectors are made anew."""
-        self._table = None
+        self._table = CatalogCache()
 
     def _choose_modalities(self, seen: Observation) -> tuple[str, ...]:
         config = self.config
@@ -113,15 +114,16 @@ class SequenceDelegate(LearningDelegate[C, SequenceNetwork]):
 
     def item_vectors(self, observation: Observation) -> Float32:
         """float32[n_items, d + 1]: what `query_vectors` are multiplied with; the last column is the item's bias."""
-        key = tuple(np.packbits(observation.present[v.modality]).tobytes() for v in self._views) if self._views else ()
-        known = self._table
-        if known is None or known[0] != key:
+
+        def make() -> Float32:
             seen = observation if self._views else NOTHING
             self._network.inputs = make_item_tensors(grown(self._counts, self._n_items), self._views, (), seen)
             with torch.no_grad():
                 vectors, bias = self._network.table()
-            known = self._table = (key, torch.cat([vectors, bias[:, None]], 1).numpy())
-        return known[1]
+            table: Float32 = torch.cat([vectors, bias[:, None]], 1).numpy()
+            return table
+
+        return self._table.get(self._n_items, observation, [view.modality for view in self._views], make)
 
     def query_vectors(self, batch: QueryBatch, observation: Observation) -> Float32:
         """float32[B, d + 1]: the state after each history, and 1."""
@@ -162,7 +164,7 @@ class SequenceDelegate(LearningDelegate[C, SequenceNetwork]):
             what = "this sequence model was fitted by an earlier version, whose scores were others"
             raise RunError(what, where=str(folder), fix="Fit it again: reasonrec run PIPELINE.toml --refit.")
         tensors = read_tensors(folder / "network.safetensors")
-        self._table, self._counts = None, tensors["counts"].numpy()
+        self._table, self._counts = CatalogCache(), tensors["counts"].numpy()
         self._views = tuple(
             FeatureProjection(name, tensors[f"view{v}.mean"].numpy(), tensors[f"view{v}.basis"].numpy())
             for v, name in enumerate(read_json(folder / "views.json"))
