@@ -30,6 +30,7 @@ from progress import tell
 from reasonrec_cot.answers.early_exit import EarlyExit
 from reasonrec_cot.answers.exit_rule import ExitRule, choose_threshold, settled
 from reasonrec_cot.config import CotConfig
+from reasonrec_cot.items.similar_users import gather_evidence
 from reasonrec_cot.policy import Cot
 from reasonrec_cot.tuning.fusion import fit_click_fusion
 from scipy.special import expit
@@ -163,7 +164,7 @@ def answer(
     for name in (WHOLE, EARLY):
         odds = {part: rows[:, -1].astype(np.float32) if name == WHOLE else stop(rows, rule)[0]
                 for part, rows in every.items()}  # fmt: skip
-        fitted = fit_click_fusion(odds["valid"], valid, counts, fit).decision
+        fitted = fit_click_fusion(odds["valid"], valid, gather_evidence(valid, counts, None, fit), fit).decision
         assert fitted is not None
         yes = expit(odds["test"])[:, None].clip(1e-6, 1 - 1e-6).astype(np.float32)
         horizon = np.full(len(test), 0.5, np.float32)

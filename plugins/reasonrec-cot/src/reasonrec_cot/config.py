@@ -13,6 +13,7 @@ from reasonrec_core.components import Settings
 from reasonrec_cot.exit_config import ExitConfig
 from reasonrec_cot.prompting.prompt_builder import PromptSettings
 from reasonrec_cot.server_config import ServerConfig
+from reasonrec_cot.similar_config import SimilarUsersConfig
 from reasonrec_cot.tuning_config import TuningConfig
 
 
@@ -114,6 +115,10 @@ class CotConfig(Settings):
         description="Answer yes or no about labelled clicks after some of the layers where that is safe; always after "
         "all of them if not set.",
     )
+    similar_users: SimilarUsersConfig | None = Field(
+        None,
+        description="Weigh labelled clicks also by what users with similar choices clicked; not if not set.",
+    )
     temperature: float = Field(1.0, gt=0, description="Temperature of the softmax over candidates.")
     length_power: float = Field(
         1.0, ge=0, le=1, description="How far the length of titles is evened out; 1: mean per token."
@@ -144,6 +149,8 @@ class CotConfig(Settings):
             raise ValueError("the heads of exit learn from dialogues about clicks: raise tuning.shares.ctr above 0")
         if self.exit is not None and (self.thought.observe or self.thought.deliberate):
             raise ValueError("nothing can be written after an early answer: take the table exit, or thought, out")
+        if self.similar_users is not None and self.tuning is None:
+            raise ValueError("similar_users is weighed on validation rows when a model is tuned: add a table tuning")
         if self.server is not None and self.tuning is not None:
             raise ValueError("a model on a server cannot be tuned: take the table tuning or the table server out")
         if self.server is not None and self.answer not in {"label", "title"}:

@@ -24,6 +24,7 @@ from reasonrec_core.types import (
 from reasonrec_cot import steps
 from reasonrec_cot.answers.score_sources import HEAD, YES
 from reasonrec_cot.engine import Engine
+from reasonrec_cot.items.similar_users import SimilarUsers
 
 YES_NO = 'the probability of "yes" against "no"'
 
@@ -43,6 +44,7 @@ def answer_clicks(
     sources: DelegateRanks | None,
     generator: str,
     started: float,
+    similar: SimilarUsers | None = None,
 ) -> Deliberation:
     """P(click) of each candidate of ``batch`` (int32[B, C], -1 pads).
 
@@ -53,6 +55,7 @@ def answer_clicks(
         sources: the delegates; None where the policy was fitted for labelled clicks alone.
         generator: name of the delegate that proposes candidates.
         started: when the answer was begun (`time.perf_counter`).
+        similar: finds users with similar choices, where they are weighed.
     """
     assert batch.candidates is not None
     decision, depths = None if engine.decision is None else engine.decision.clicks, None
@@ -69,6 +72,7 @@ def answer_clicks(
             decision = engine.exit.decision
         if decision is not None and engine.counts is not None:
             said = {YES: np.clip(chance, 1e-6, 1 - 1e-6), **engine.counts.look_up(batch.candidates)}
+            said |= {} if similar is None else similar.look_up(batch, observation)
             chance = np.where(batch.candidates >= 0, decision(said, observation.horizon), np.float32(0))
             how = decision.describe(generator)
     sure = np.where(batch.candidates >= 0, np.maximum(chance, 1 - chance), 0.0).max(axis=1, initial=0.0)

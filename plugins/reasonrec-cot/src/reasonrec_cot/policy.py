@@ -41,17 +41,11 @@ from reasonrec_cot.empty import answer_nothing
 from reasonrec_cot.engine import Engine, EngineAnswer
 from reasonrec_cot.explanations import answer_explanations
 from reasonrec_cot.finetuned import FineTuned
+from reasonrec_cot.items.similar_users import SimilarUsers
 from reasonrec_cot.language_model import describe_cost, identify_model, load_model
 from reasonrec_cot.prompting.consult import DelegateTable, build_second_turn
 from reasonrec_cot.retriever import Retriever, Shortlist, merge_rankings
 from reasonrec_cot.thought_writer import UNSTATED, OutputFaults
-
-HOW = {
-    "label": "the probability of each listed item's label as the answer",
-    "title": "the probability of each title as the answer",
-    "written": "the most probable titles",
-    "head": "the tuned head's score of each item",
-}
 
 
 class Cot(ReasoningPolicy[CotConfig]):
@@ -67,6 +61,7 @@ class Cot(ReasoningPolicy[CotConfig]):
     def __init__(self, config: CotConfig) -> None:
         super().__init__(config)
         self.retriever: Retriever | None = None
+        self.similar: SimilarUsers | None = None
         self._engine: Engine | None = None
         self._finetuned: FineTuned | None = None
         self._explainer: Explainer | None = None
@@ -101,7 +96,9 @@ class Cot(ReasoningPolicy[CotConfig]):
         if self.config.tuning is not None:
             from reasonrec_cot.tuning.fitting import tune_policy
 
-            self._finetuned = tune_policy(self.config, self.backbone, data, self.retriever)
+            if self.config.similar_users is not None and data.task is Task.CTR:
+                self.similar = SimilarUsers.fit(self.config.similar_users, data)
+            self._finetuned = tune_policy(self.config, self.backbone, data, self.retriever, self.similar)
 
     @property
     def report(self) -> Mapping[str, Any]:
@@ -132,7 +129,7 @@ class Cot(ReasoningPolicy[CotConfig]):
             return answer_nothing(batch)
         if batch.task is Task.CTR:
             generator = self.config.shortlist.delegate
-            return answer_clicks(self.engine, batch, observation, self.retriever, generator, started)
+            return answer_clicks(self.engine, batch, observation, self.retriever, generator, started, self.similar)
         if batch.task is Task.EXPLAIN:
             given = batch.candidates
             chosen = self._make_shortlist(batch, observation).prior.items if given is None else given
@@ -237,23 +234,19 @@ class Cot(ReasoningPolicy[CotConfig]):
         best = [(int(i), float(m)) for i, m in zip(ranking.items[row], mass[row], strict=True) if i >= 0 and m > 0]
         first = int(ranking.items[row, 0]) if ranking.items.shape[1] else -1
         cost = describe_cost(self.config.server, answer.usage, len(batch))
+        decision = None if self._finetuned is None else self._finetuned.decision
+        whole, generator = self._ranks_all(batch), self.config.shortlist.delegate
+        how = steps.name_comparison(
+            self.config.answer, decision, generator, whole=whole, listed=batch.candidates is not None
+        )
         claim = f"Recommend {items.title(first)}" if first >= 0 else "Nothing can be recommended"
         return (
             steps.observe_history(items, batch.history.row(row), self.config.prompt.history, thought),
             *steps.add_deliberation(thought),
-            *([] if self._ranks_all(batch) else [steps.list_proposed(items, listed, who)]),
-            steps.compare_items(items, best, self._describe_comparison(batch) + cost),
+            *([] if whole else [steps.list_proposed(items, listed, who)]),
+            steps.compare_items(items, best, how + cost),
             steps.state_decision(claim, best[0][1] if best else 0.0, answer.confidences[row], self._asks),
         )
-
-    def _describe_comparison(self, batch: QueryBatch) -> str:
-        """What answers are compared by, in words."""
-        if self.config.answer == "head" and self._ranks_all(batch):
-            return "the tuned head's score of every item in the catalogue"
-        decision = None if self._finetuned is None else self._finetuned.decision
-        if self.config.answer != "head" or decision is None:
-            return HOW[self.config.answer]
-        return decision.describe(self.config.shortlist.delegate, listed=batch.candidates is not None)
 
     @property
     def _asks(self) -> bool:
@@ -263,10 +256,14 @@ class Cot(ReasoningPolicy[CotConfig]):
         """Write which weights were used, and the delegate."""
         super().save(folder)
         has = {"shortlist": self.retriever is not None, "reviews": self._explainer is not None}
+        has |= {"similar": self.similar is not None}
         write_json(folder / "cot.json", {"weights": identify_model(self.model), **has})
         if self.retriever is not None:
             (folder / "shortlist").mkdir(exist_ok=True)
             self.retriever.save(folder / "shortlist")
+        if self.similar is not None:
+            (folder / "similar").mkdir(exist_ok=True)
+            self.similar.save(folder / "similar")
         if self._explainer is not None:
             self._explainer.save(folder)
         if self._finetuned is not None:
@@ -286,6 +283,8 @@ class Cot(ReasoningPolicy[CotConfig]):
             )
         if stored["shortlist"]:
             self.retriever = Retriever.load(self.config.shortlist, folder / "shortlist", catalog)
+        if stored.get("similar") and self.config.similar_users is not None:
+            self.similar = SimilarUsers.load(self.config.similar_users, folder / "similar", catalog)
         if self.config.tuning is not None:
             self._finetuned = FineTuned.load(folder / "tuned", self.backbone)
         self._catalog = catalog

@@ -8,8 +8,15 @@ from reasonrec_explain.evidence import ExplanationEvidence
 from reasonrec_explain.mbr import ChosenSentence
 
 from reasonrec_core.types import Int32, Step, StepKind, format_percent
+from reasonrec_cot.answers.score_fusion import FusionSet
 from reasonrec_cot.prompting.item_words import ItemWords
 
+HOW = {
+    "label": "the probability of each listed item's label as the answer",
+    "title": "the probability of each title as the answer",
+    "written": "the most probable titles",
+    "head": "the tuned head's score of each item",
+}
 NAMED = 5
 """Items named in a claim."""
 
@@ -37,6 +44,21 @@ def list_proposed(items: ItemWords, listed: Sequence[int], source: str) -> Step:
     named = ", ".join(items.title(item) for item in listed[:NAMED])
     more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
     return Step(StepKind.PROPOSE, f"{source}: {named}{more}" if listed else f"{source}: nothing to propose")
+
+
+def name_comparison(answer: str, decision: FusionSet | None, generator: str, *, whole: bool, listed: bool) -> str:
+    """What items are compared by, in words.
+
+    Args:
+        answer: how items are ranked.
+        decision: how the head's scores are weighed, where they are.
+        generator: name of the delegate that proposes candidates.
+        whole: whether the whole catalogue is ranked.
+        listed: whether candidates came with the query.
+    """
+    if answer == "head" and whole:
+        return "the tuned head's score of every item in the catalogue"
+    return HOW[answer] if answer != "head" or decision is None else decision.describe(generator, listed=listed)
 
 
 def compare_items(items: ItemWords, best: Sequence[tuple[int, float]], how: str) -> Step:

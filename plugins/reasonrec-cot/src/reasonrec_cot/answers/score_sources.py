@@ -12,10 +12,8 @@ YES = "yes"
 
 def name_sources(sources: Sequence[str], generator: str) -> list[str]:
     """What a reader calls them; ``generator`` is the delegate's name."""
-    return [
-        {HEAD: "the tuned head", GENERATOR: generator, YES: '"yes" against "no"'}.get(source, source)
-        for source in sources
-    ]
+    named = {HEAD: "the tuned head", GENERATOR: generator, YES: '"yes" against "no"'}
+    return [named.get(source, source) for source in sources]
 
 
 def join_names(names: Sequence[str]) -> str:

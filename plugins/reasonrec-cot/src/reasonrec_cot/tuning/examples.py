@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,7 @@ from reasonrec_torch.curriculum import CurriculumConfig, history_limit, sampling
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import DataError
 from reasonrec_core.types import Float32, History, Int32, Int64, Interactions, QueryBatch, Task, indptr_of
+from reasonrec_cot.items.similar_users import keep_clicks
 from reasonrec_cot.prompting.dialogue import Dialogue, Thought, add_answer
 from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptRequest, labels
 from reasonrec_cot.prompting.rationale import RationaleBuilder
@@ -68,7 +69,7 @@ class Examples:
         self.curriculum, self.candidates, self.thoughts = curriculum, candidates, thoughts
         self._shuffles = shuffle_ties
         self._clicks = data.task is Task.CTR and data.train.values is not None
-        self._shown = _shown(data.train) if self._clicks else data.train
+        self._shown = keep_clicks(data.train) if self._clicks else data.train
         self._indptr = indptr_of(np.bincount(self._shown.users, minlength=data.n_users))
         self._targets = np.maximum(np.diff(self._indptr) - 1, 0)
         if not self._targets.any():
@@ -184,13 +185,6 @@ class Examples:
             if len(found) == count:
                 break
         return found
-
-
-def _shown(train: Interactions) -> Interactions:
-    """What counts as history where rows are labelled: clicks."""
-    assert train.values is not None
-    kept = train.values > 0
-    return replace(train, users=train.users[kept], items=train.items[kept], times=train.times[kept], values=None)
 
 
 def _windows(log: Interactions, first: Int64, stop: Int64, rng: np.random.Generator | None = None) -> History:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,6 @@ from reasonrec_cot.backbone.layerwise import check_layerwise
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.backbone.tokenisation import DialogueTokeniser, Prompt
 from reasonrec_cot.exit_config import ExitConfig
-from reasonrec_cot.items.click_counts import ClickCounts
 from reasonrec_cot.tuning.fusion import fit_click_fusion
 from reasonrec_cot.tuning.module import TunableModel
 from reasonrec_cot.tuning.validation import ValidationReader
@@ -74,18 +73,18 @@ def fit_exit(
     answering: ValidationReader,
     rows: Cases,
     every: Float64,
-    counts: ClickCounts,
+    beside: Mapping[str, Float32],
     data: FitData,
     config: ExitConfig,
 ) -> ExitFit:
-    """Choose the threshold on labelled rows, and fit how early answers are weighed with an item's counts.
+    """Choose the threshold on labelled rows, and fit how early answers are weighed with what else is known.
 
     Args:
         module: tuned.
         answering: reads requests.
         rows: labelled, none of which the heads learned from.
         every: `ask_heads` of these rows.
-        counts: of the training rows.
+        beside: what is known beside the answers, see `fit_click_fusion`.
         data: of the fit.
         config: the risk.
 
@@ -101,7 +100,7 @@ def fit_exit(
     rule = ExitRule(module.exits.layers, threshold, config.consecutive)
     stops = rule.stop(heads)
     given = every[np.arange(len(every)), stops]
-    fitted = fit_click_fusion(given.astype(np.float32), rows, counts, data)
+    fitted = fit_click_fusion(given.astype(np.float32), rows, beside, data)
     found = EarlyExit(module.exits, rule, fitted.decision)
     depths = np.array([*rule.layers, module.backbone.layers])
     counted = np.bincount(stops, minlength=len(depths)) / max(len(stops), 1)

@@ -12,11 +12,18 @@ from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
 from reasonrec_cot.backbone.model import Backbone
 from reasonrec_cot.config import CotConfig
 from reasonrec_cot.finetuned import FineTuned
+from reasonrec_cot.items.similar_users import SimilarUsers
 from reasonrec_cot.retriever import Retriever
 from reasonrec_cot.tuning.tune import PromptingSettings, tune
 
 
-def tune_policy(config: CotConfig, backbone: Backbone, data: FitData, retriever: Retriever | None) -> FineTuned:
+def tune_policy(
+    config: CotConfig,
+    backbone: Backbone,
+    data: FitData,
+    retriever: Retriever | None,
+    similar: SimilarUsers | None = None,
+) -> FineTuned:
     """Tune ``backbone`` in place as the policy's settings say.
 
     Args:
@@ -24,11 +31,12 @@ def tune_policy(config: CotConfig, backbone: Backbone, data: FitData, retriever:
         backbone: the model.
         data: what may be learned from.
         retriever: fitted; None for clicks.
+        similar: finds users with similar choices, where clicks are weighed by them.
     """
     assert config.tuning is not None
     speech = PromptingSettings(prompt=config.prompt, items=config.items, soft=config.soft, templates=config.templates)
     if retriever is None:
-        return tune(config.tuning, speech, backbone, data, exits=config.exit)
+        return tune(config.tuning, speech, backbone, data, exits=config.exit, similar=similar)
     return tune(config.tuning, speech, backbone, data, Delegates(retriever, data), config.exit)
 
 

@@ -17,7 +17,6 @@ from reasonrec_cot.answers.fit_ctr_fusion import FittedCtrFusion, fit_ctr_fusion
 from reasonrec_cot.answers.fit_fusion import FittedFusion, fit_score_fusion
 from reasonrec_cot.answers.score_fusion import FusionSet
 from reasonrec_cot.answers.score_sources import HEAD, YES
-from reasonrec_cot.items.click_counts import ClickCounts
 from reasonrec_cot.tuning.module import TunableModel
 from reasonrec_cot.tuning.validation import ROWS, ValidationReader, head_scores
 
@@ -104,20 +103,20 @@ def fit_fusions(
     return FittedFusions(pairs.queries, targets, candidates, proposed, listed, clicks, time.perf_counter() - started)
 
 
-def fit_click_fusion(odds: Float32, rows: Cases, counts: ClickCounts, data: FitData) -> FittedCtrFusion:
-    """Fit how yes against no and an item's counts are weighed, on labelled rows that neither was learned from.
+def fit_click_fusion(odds: Float32, rows: Cases, beside: Mapping[str, Float32], data: FitData) -> FittedCtrFusion:
+    """Fit how yes against no and what is known beside it are weighed, on labelled rows that neither was learned from.
 
     Args:
         odds: float32[N] log odds of yes against no, for each candidate that there is.
         rows: with their labels.
-        counts: of the training rows.
+        beside: per source float32[B, C] in (0, 1).
         data: of the fit.
     """
     assert rows.labels is not None
     assert rows.queries.candidates is not None
     shown = rows.queries.candidates >= 0
     said = {YES: expit(odds).astype(np.float32).clip(1e-6, 1 - 1e-6)}
-    said |= {name: values[shown] for name, values in counts.look_up(rows.queries.candidates).items()}
+    said |= {name: values[shown] for name, values in beside.items()}
     horizon = data.horizon(rows.queries) if data.horizon is not None else np.full(len(rows), 0.5, np.float32)
     each = {name: values[:, None] for name, values in said.items()}
     clicked = np.asarray(rows.labels[shown] > 0, np.bool_)[:, None]

@@ -27,6 +27,7 @@ from reasonrec_cot.exit_config import ExitConfig
 from reasonrec_cot.finetuned import COLLABORATIVE, FineTuned, with_collaborative
 from reasonrec_cot.items.click_counts import ClickCounts
 from reasonrec_cot.items.features import collaborative_vectors
+from reasonrec_cot.items.similar_users import SimilarUsers, gather_evidence
 from reasonrec_cot.items.soft_tokens import Projector, SoftItems, loudness_of
 from reasonrec_cot.prompting.item_words import ItemWords
 from reasonrec_cot.prompting.prompt_builder import PromptBuilder, PromptSettings
@@ -67,6 +68,7 @@ def tune(
     data: FitData,
     generator: CandidateSource | None = None,
     exits: ExitConfig | None = None,
+    similar: SimilarUsers | None = None,
 ) -> FineTuned:
     """Tune ``backbone`` in place and learn what stands beside it.
 
@@ -80,6 +82,7 @@ def tune(
         generator: proposes candidates, fitted on the training part alone; its scores and other delegates' become
             evidence of the decision.
         exits: where heads may answer early, None for none.
+        similar: finds users with similar choices, None where they are not weighed.
 
     Raises:
         DataError: nobody has two training interactions.
@@ -99,13 +102,14 @@ def tune(
     exit = EarlyExit(parts.module.exits) if parts.module.exits is not None else None
     if data.task is Task.CTR and pairs is not None and data.train.values is not None:
         counts = ClickCounts.of(data.train, len(data.catalog))
+        beside = gather_evidence(pairs, counts, similar, data)
         if exits is None:
             odds = click_odds(parts.module, parts.answering, pairs.queries)
         else:
             every = ask_heads(parts.module, parts.answering, pairs.queries)
-            fitted = fit_exit(parts.module, parts.answering, pairs, every, counts, data, exits)
+            fitted = fit_exit(parts.module, parts.answering, pairs, every, beside, data, exits)
             odds, exit, report["exit"] = every[:, -1].astype(np.float32), fitted.exit, fitted.report
-        clicks = fit_click_fusion(odds, pairs, counts, data)
+        clicks = fit_click_fusion(odds, pairs, beside, data)
         decision, report["decision"] = FusionSet(clicks=clicks.decision), {"clicks": clicks.report}
     elif data.task not in (Task.CTR, Task.EXPLAIN) and generator is not None and pairs is not None:
         fusions = fit_fusions(parts.module, parts.answering, pairs, generator, data)
