@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -171,6 +173,31 @@ class DelegateConformance(ComponentConformance):
         delegate = workplace.fit(replace(data.fit, valid=None, observation=bare))
         seen = replace(bare, horizon=data.observation(batch).horizon)
         check_scores(delegate.score(batch, seen), batch, n_items)
+
+    def test_rows_that_it_learns_later_count_as_if_it_had_been_fitted_to_them(
+        self, workplace: Workplace, task: Task, tmp_path: Path
+    ) -> None:
+        delegate = workplace.fitted(task)
+        if not getattr(delegate, "updates", False):
+            pytest.skip("learns nothing without a fit")
+        data, (batch, observation, _) = workplace.data(task), workplace.asked(task)
+        fit, log = replace(data.fit, valid=None), data.fit.train  # without validation nothing is chosen
+        place = np.arange(len(log)) - np.searchsorted(log.users, log.users)
+        late = np.where(log.users == log.users[-1], 2, np.minimum(place // 3, 2))  # the last user is new at the end
+        first, *rest = (log.take(late == part) for part in range(3))
+        expected = workplace.fit(fit).score(batch, observation)
+        learned = workplace.fit(replace(fit, train=first))
+        before = copy(learned)
+        kept = before.score(batch, observation)
+        for rows in rest:
+            learned.update(rows)
+        np.testing.assert_array_equal(learned.score(batch, observation), expected, "it learned A, then B")
+        np.testing.assert_array_equal(before.score(batch, observation), kept, "a copy answers as before")
+        learned.save(tmp_path)
+        again = type(learned).load(tmp_path, data.dataset.catalog)
+        self.ready(again, data.fit)
+        again.update(rest[-1].take(np.zeros(len(rest[-1]), np.bool_)))
+        np.testing.assert_array_equal(again.score(batch, observation), expected, "it was saved, and learned nothing")
 
     def test_threads_get_the_same_answers(self, workplace: Workplace, task: Task) -> None:
         delegate = workplace.fitted(task)

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from reasonrec_core.components import FitData
 from reasonrec_core.errors import DataError
-from reasonrec_core.types import Float32, History
+from reasonrec_core.types import Float32, History, Int32
 
 
 def make_log_matrix(data: FitData, name: str) -> sparse.csr_matrix:
@@ -18,8 +18,12 @@ def make_log_matrix(data: FitData, name: str) -> sparse.csr_matrix:
     """
     if not len(data.train):
         raise DataError("there are no training interactions to learn from", where=name)
-    ones = np.ones(len(data.train), np.float32)
-    matrix = sparse.csr_matrix((ones, (data.train.users, data.train.items)), shape=(data.n_users, len(data.catalog)))
+    return make_pair_matrix(data.train.users, data.train.items, (data.n_users, len(data.catalog)))
+
+
+def make_pair_matrix(users: Int32, items: Int32, shape: tuple[int, int]) -> sparse.csr_matrix:
+    """float32 CSR of ones at int32[N] users and int32[N] items, each pair once."""
+    matrix = sparse.csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=shape)
     matrix.data[:] = 1.0  # made of pairs, it has summed up the repeated ones
     return matrix
 

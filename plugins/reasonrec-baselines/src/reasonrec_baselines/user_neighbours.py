@@ -12,6 +12,7 @@ from scipy import sparse
 from reasonrec_baselines.logs import (
     make_history_matrix,
     make_log_matrix,
+    make_pair_matrix,
     place_popularity_below,
     share_of_most_popular,
     weigh_entries,
@@ -20,7 +21,7 @@ from reasonrec_core.catalog_growth import grown
 from reasonrec_core.components import Delegate, FitData, Settings, pick_candidates, share_contributions
 from reasonrec_core.data.catalog import Catalog
 from reasonrec_core.io import read_arrays, write_arrays
-from reasonrec_core.types import Float32, Int32, Observation, QueryBatch
+from reasonrec_core.types import Float32, Int32, Interactions, Observation, QueryBatch
 
 CHUNK = 256
 """Requests whose similarities to all users exist at the same time."""
@@ -45,9 +46,19 @@ class UserKNN(Delegate[UserKNNConfig]):
     _popularity: Float32
     _n_items: int
 
+    updates = True
+    """See `update`."""
+
     def fit(self, data: FitData) -> None:
         """Keep who has what."""
         self._log, self._n_items = make_log_matrix(data, "user-knn"), len(data.catalog)
+        self._prepare()
+
+    def update(self, rows: Interactions) -> None:
+        """Learn more rows; exactly what a fit on all rows gives. Users may be new, so may items of the catalogue."""
+        old, n_users = self._log.tocoo(), max(self._log.shape[0], int(rows.users.max(initial=-1)) + 1)
+        users, items = np.concatenate([old.row, rows.users]), np.concatenate([old.col, rows.items])
+        self._log = make_pair_matrix(users, items, (n_users, self._n_items))
         self._prepare()
 
     def _prepare(self) -> None:
