@@ -29,7 +29,9 @@ def test_the_rate_rises_stays_and_falls_to_nothing() -> None:
 
 def test_a_short_training_warms_up_faster() -> None:
     rate = linear_schedule(1000, 0.0)
-    assert max(rate(1.0, step, step / 8) for step in range(8)) == pytest.approx(0.75)
+    assert max(rate(1.0, step, step / 8) for step in range(8)) == pytest.approx(0.875)
+    assert rate(1.0, 9, 0.09) == pytest.approx(0.9 * 0.91)
+    assert rate(1.0, 10, 0.1) == pytest.approx(0.9)
 
 
 def test_only_matrices_decay() -> None:

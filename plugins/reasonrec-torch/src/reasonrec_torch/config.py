@@ -30,7 +30,11 @@ class TrainerConfig(Settings):
         description="Training stops after this many epochs without improvement on validation; the best epoch is kept.",
     )
     learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate (AdamW).")
-    warmup: int = Field(200, ge=0, description="Steps during which the learning rate rises from 0.")
+    warmup: int = Field(
+        200,
+        ge=0,
+        description="Steps during which the learning rate rises from 0; at most a tenth of the training.",
+    )
     decay_from: float = Field(
         0.0, ge=0, lt=1, description="Share of the training after which the learning rate falls linearly to 0."
     )

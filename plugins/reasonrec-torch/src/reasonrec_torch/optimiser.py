@@ -14,7 +14,7 @@ from reasonrec_torch.config import TrainerConfig
 B = TypeVar("B")
 Schedule = Callable[[float, int, float], float]
 """Of a group's highest rate, the step (from 0) and the share of the training that is over: the rate of the step."""
-WARMUP_AT_MOST = 0.25
+WARMUP_AT_MOST = 0.1
 """Share of a short training after which warming up is over, however many steps that is."""
 
 
@@ -30,7 +30,10 @@ def make_adamw(module: nn.Module, config: TrainerConfig) -> torch.optim.Optimize
 
 
 def linear_schedule(warmup: int, decay_from: float) -> Schedule:
-    """Up over ``warmup`` steps, level up to the share ``decay_from``, then down to 0 in a line."""
+    """Up over ``warmup`` steps, level up to the share ``decay_from``, then down to 0 in a line.
+
+    The way up is at most `WARMUP_AT_MOST` of the training.
+    """
 
     def rate(highest: float, step: int, progress: float) -> float:
         rising = max((step + 1) / max(1, warmup), progress / WARMUP_AT_MOST)
