@@ -209,7 +209,7 @@ def test_reading_once_changes_neither_states_nor_gradients(llama: Path) -> None:
     drawn = made.examples.draw(Task.SEQUENTIAL, 4, 0.5, np.random.default_rng(2))
     batch = collate([encode(made.answering.tokeniser, dialogue) for dialogue in drawn])
     found = []
-    for read in (lambda: shared_hidden(made.module.backbone, batch.tokens, made.soft),
+    for read in (lambda: shared_hidden(made.module.backbone, batch.tokens, made.soft)[0],
                  lambda: made.module.backbone.hidden(batch.tokens, made.soft)):  # fmt: skip
         made.module.zero_grad()
         states = read()[batch.spots[0], batch.spots[1]]
