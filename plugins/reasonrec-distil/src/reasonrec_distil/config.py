@@ -33,6 +33,7 @@ class DistilledConfig(Settings):
         POLICY, description="The teacher: the pipeline's policy, or delegates by name."
     )
     dimensions: int = Field(64, ge=2, description="Size of item and history vectors.")
+    heads: int = Field(4, ge=1, description="Ways of weighing the history's items; each is a vector of its own.")
     hidden: int = Field(128, ge=1, description="Width of the layer that a history's vector goes through.")
     links: int = Field(100, ge=0, description="Items that each item leads to directly; 0 for none.")
     histories: int = Field(100_000, ge=1, description="Most histories that the teacher is asked about.")

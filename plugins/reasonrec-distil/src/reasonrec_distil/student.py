@@ -18,15 +18,18 @@ FILE = "student.npz"
 
 @dataclass(frozen=True)
 class Student:
-    """What `reasonrec_distil.network.StudentNetwork` learned; n items, d dimensions, m links an item.
+    """What `reasonrec_distil.network.StudentNetwork` learned; n items, d dimensions, H heads, m links an item.
 
     Attributes:
         items: float32[n, d + 1], what histories' vectors are multiplied with; the last column is the bias.
         reads: float32[n, d], what a history item gives.
-        salience: float32[n], how much it counts among the others.
-        ages: float32[L], how much an item counts by its age.
-        scale, shift: float32[d], of the normalisation.
-        widen, narrow: float32[d + 1, h] and float32[h + 1, d], the layer; last rows are biases.
+        newest: float32[n, d], what it gives besides as the newest.
+        salience: float32[n, H], how much it counts among the others.
+        ages: float32[L, H], how much an item counts by its age.
+        ask: float32[d + 1, H d], what the newest item asks of the others; this and other last rows are biases.
+        scale, shift: float32[(H + 1) d], of the normalisation.
+        widen, narrow: float32[(H + 1) d + 1, h] and float32[h + 1, d], the layer.
+        trust: float32[(H + 1) d + 3, 2], how much links count, before and after the logarithm.
         link_ages: float32[L], weights of links by age.
         places: int32[n, m], items that each item leads to.
         links: float32[n, m], how strongly.
@@ -35,12 +38,15 @@ class Student:
 
     items: Float32
     reads: Float32
+    newest: Float32
     salience: Float32
     ages: Float32
+    ask: Float32
     scale: Float32
     shift: Float32
     widen: Float32
     narrow: Float32
+    trust: Float32
     link_ages: Float32
     places: Int32
     links: Float32
@@ -60,37 +66,66 @@ class Student:
         """float32[B, n] of the fitted items; those that came after the fit say nothing in a history."""
         history = trim_history(history, len(self.ages), len(self.reads))
         ages = history.ages
-        scores: Float32 = self._read(history, ages) @ self.items.T
-        self._add_links(history, ages, scores)
+        state, trust = self._read(history, ages)
+        scores: Float32 = state @ self.items.T
+        self._add_links(history, ages, trust, scores)
         return scores
 
-    def _read(self, history: History, ages: Int64) -> Float32:
-        """float32[B, d + 1]: each history's vector, and 1; of an empty one the layer's answer to nothing."""
-        weight = np.exp(self.ages[ages] + self.salience[history.items])
-        if len(history) == 1:
-            mean = ((weight / weight.sum()).astype(np.float32) @ self.reads[history.items])[None]
-        else:
-            total = np.bincount(history.rows, weight, minlength=len(history))
-            weight = (weight / total[history.rows]).astype(np.float32)
-            mean = weigh_items(history, weight, len(self.reads)) @ self.reads
-        centred = mean - mean.mean(axis=1, keepdims=True)
+    def _read(self, history: History, ages: Int64) -> tuple[Float32, Float32]:
+        """float32[B, d + 1]: each history's vector, and 1; float32[B, 2]: how much links count.
+
+        An empty history gives nothing: its vector is the layer's answer to that.
+        """
+        means, newest = self._weigh(history, ages)
+        given = np.concatenate([means, newest], axis=1)
+        centred = given - given.mean(axis=1, keepdims=True)
         normal = centred / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + 1e-5) * self.scale + self.shift
         hidden = np.maximum(normal @ self.widen[:-1] + self.widen[-1], 0)
-        state = mean + hidden @ self.narrow[:-1] + self.narrow[-1]
-        return np.concatenate([state, np.ones((len(state), 1), np.float32)], axis=1, dtype=np.float32)
+        state = means[:, : self.reads.shape[1]] + hidden @ self.narrow[:-1] + self.narrow[-1]
+        size = history.lengths[:, None].astype(np.float32)
+        known = np.concatenate([normal, np.log1p(size), 1 / (1 + size)], axis=1, dtype=np.float32)
+        trust = np.exp(known @ self.trust[:-1] + self.trust[-1])
+        return np.concatenate([state, np.ones((len(state), 1), np.float32)], axis=1, dtype=np.float32), trust
 
-    def _add_links(self, history: History, ages: Int64, scores: Float32) -> None:
+    def _weigh(self, history: History, ages: Int64) -> tuple[Float32, Float32]:
+        """float32[B, H d]: a mean of the history's vectors for each head; float32[B, d]: the newest item's vector."""
+        (d, heads), count = (self.reads.shape[1], self.ages.shape[1]), len(history)
+        some = np.flatnonzero(history.lengths)
+        last = history.items[history.indptr[some + 1] - 1]
+        newest, means = np.zeros((count, d), np.float32), np.zeros((count, heads, d), np.float32)
+        newest[some] = self.newest[last]
+        read = self.reads[history.items]
+        asked = (self.reads[last] @ self.ask[:-1] + self.ask[-1]).reshape(len(last), heads, d)
+        weight = self.ages[ages] + self.salience[history.items]
+        if count == 1:
+            if len(some):
+                weight = weight + read @ asked[0].T
+                weight = np.exp(weight - weight.max(axis=0))
+                means[0] = (weight / weight.sum(axis=0)).T @ read
+            return means.reshape(1, -1), newest
+        starts, row = history.indptr[some], np.repeat(np.arange(len(some)), history.lengths[some])
+        weight += np.einsum("ed,ehd->eh", read, asked[row])
+        if len(some):
+            weight = np.exp(weight - np.maximum.reduceat(weight, starts)[row])
+            weight /= np.add.reduceat(weight, starts)[row]
+        for head in range(heads):
+            means[:, head] = weigh_items(history, np.ascontiguousarray(weight[:, head]), len(self.reads)) @ self.reads
+        return means.reshape(count, -1), newest
+
+    def _add_links(self, history: History, ages: Int64, trust: Float32, scores: Float32) -> None:
         """Add what the history's items lead to to float32[B, n] scores, in place."""
         weight, n = self.link_ages[ages], scores.shape[1]
         if len(history) == 1:
+            weight = weight * trust[0, 0]
             places, strength = self.places[history.items], self.links[history.items] * weight[:, None]
             mass = np.bincount(places.reshape(-1), strength.reshape(-1), minlength=n)
             at = np.flatnonzero(mass)
-            scores[0, at] += self.sharpness * np.log1p(mass[at]).astype(np.float32)
+            scores[0, at] += self.sharpness * trust[0, 1] * np.log1p(mass[at]).astype(np.float32)
             return
-        found = weigh_items(history, weight, n) @ self._matrix
-        cells = found.indices + np.repeat(np.arange(0, scores.size, n), np.diff(found.indptr))
-        scores.reshape(-1)[cells] += self.sharpness * np.log1p(found.data)
+        found = weigh_items(history, weight * trust[history.rows, 0], n) @ self._matrix
+        counts = np.diff(found.indptr)
+        cells = found.indices + np.repeat(np.arange(0, scores.size, n), counts)
+        scores.reshape(-1)[cells] += self.sharpness * np.repeat(trust[:, 1], counts) * np.log1p(found.data)
 
     @cached_property
     def _matrix(self) -> sparse.csr_matrix:
