@@ -74,10 +74,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     assert isinstance(policy, ReasoningPolicy)
     answers = {"policy": answer_with_policy(policy, prepared)}
     for each in config.delegates:
+        if each.name == "distilled" and options.seeds:
+            continue
         delegate = load(prepared, Kind.DELEGATE, each.label, each.name)
         assert isinstance(delegate, Delegate)
         delegate.attach(policy)
-        answers["student" if is_student(each.name, options) else each.label] = answer_with(delegate, prepared)
+        answers["student" if each.name == "distilled" else each.label] = answer_with(delegate, prepared)
     cases = prepared.cases(Task.SEQUENTIAL, "test" if options.test else "valid")
     gains, seconds = dict[str, list[Any]](), []
     for name, answer in answers.items():
@@ -108,11 +110,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "fit_seconds": round(float(np.mean(seconds)), 1) if seconds else None,
         "python": platform.python_version(), "date": str(date.today()),
     }  # fmt: skip
-
-
-def is_student(name: str, options: argparse.Namespace) -> bool:
-    """Whether a delegate of the run is judged as the student."""
-    return name == "distilled" and not options.seeds
 
 
 def get_student(

@@ -15,17 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reasonrec_distil.config import DistilledConfig
 from reasonrec_distil.delegate import Distilled
-from reasonrec_distil.histories import draw_histories, extend_histories
-from reasonrec_distil.network import StudentNetwork, export_student, order_loss
+from reasonrec_distil.histories import LATER, MOST, draw_histories, list_single_items
+from reasonrec_distil.network import StudentNetwork, export_student, factorise_links, order_loss
+from reasonrec_distil.student import FILE
 from reasonrec_distil.teacher import TeacherLists, ask_policy, merge_rankings
-from reasonrec_distil.training_rows import read_newest
+from reasonrec_distil.training_rows import leave_out, read_newest
 from reasonrec_torch.testing import LearningDelegateConformance
 from reasonrec_transitions.api import Transitions
 
 from reasonrec_core.builtin.popularity import Popularity
 from reasonrec_core.components import Delegate
-from reasonrec_core.errors import ConfigError, PluginError
+from reasonrec_core.errors import ConfigError, PluginError, RunError
 from reasonrec_core.evaluate import evaluate_ranking
+from reasonrec_core.io import read_arrays, write_arrays
 from reasonrec_core.testing.tiny import N_ITEMS, Tiny, tiny
 from reasonrec_core.testing.toy_policy import ToyPolicy
 from reasonrec_core.types import History, Interactions, QueryBatch, Ranking, Task
@@ -118,7 +120,8 @@ def test_the_teacher_is_asked_once(world: Tiny, tmp_path: Path) -> None:
         student = Distilled(DistilledConfig.model_validate(SMALL | {"teacher": "policy"}))
         student.attach(policy)
         student.fit(replace(world.fit, workdir=tmp_path))
-    assert sum(asked) == N_ITEMS + 4 * len(world.fit.train)
+    places = len(world.fit.train) - len(np.unique(world.fit.train.users))
+    assert sum(asked) == N_ITEMS + MOST * places
 
 
 def test_answering_needs_no_learning_framework(world: Tiny, tmp_path: Path) -> None:
@@ -163,32 +166,64 @@ def test_arrays_answer_as_the_network_does() -> None:
 def test_histories_are_parts_of_the_log(sizes: list[int], count: int, longest: int, seed: int) -> None:
     users = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
     train = Interactions(users, np.arange(len(users), dtype=np.int32), np.zeros(len(users), np.int64))
-    asked = draw_histories(train, len(sizes), count, longest, seed)
-    assert len(asked) == min(count, 2 * len(train))
-    last = np.cumsum(sizes) - 1
+    asked, later = draw_histories(train, len(sizes), count, longest, seed)
+    places = len(train) - len(sizes)
+    assert len(asked) == len(later) == min(count, MOST * places)
+    ends = np.cumsum(sizes) - 1
     for row in range(len(asked)):
         items = asked.row(row)
         assert 1 <= len(items) <= longest
         assert (np.diff(items) > 0).all(), "the order of the log"
         assert len(set(users[items])) == 1
-        assert items[-1] in last, "what came next is not known"
-        size = min(sizes[users[items[-1]]], longest)
-        assert len(items) < size or size == 1, "validation asks about whole ones"
+        assert items[-1] not in ends, "validation asks there"
+        followed = np.arange(items[-1] + 1, ends[users[items[-1]]] + 1)[:LATER]
+        assert later[row, : len(followed)].tolist() == followed.tolist()
+        assert (later[row, len(followed) :] == -1).all()
+        if row < places:
+            assert len(items) == min(longest, items[-1] + 1 - (ends[users[items[-1]]] + 1 - sizes[users[items[-1]]]))
 
 
-def test_histories_go_on_with_what_the_teacher_answers() -> None:
-    history = History.of([[1, 2], [3], [4, 5, 6]])
-    items = np.array([[7, 8], [9, -1], [-1, -1]], np.int32)
-    drawn = {7: 0, 8: 0}
-    for seed in range(400):
-        shares = np.array([[0.25, 0.75], [1, 0], [0, 0]], np.float32)
-        longer = extend_histories(history, items, shares, seed)
-        assert longer.row(0)[:2].tolist() == [1, 2]
-        assert longer.row(1).tolist() == [3, 9]
-        assert longer.row(2).tolist() == [4, 5, 6], "the teacher has no answer"
-        assert len(longer.times) == len(longer.items)
-        drawn[int(longer.row(0)[2])] += 1
-    assert drawn[8] / 400 == pytest.approx(0.75, abs=0.07)
+def test_what_the_teacher_saw_follow_is_not_learned() -> None:
+    lists = TeacherLists(
+        np.array([[1, 2, 3], [4, 5, -1]], np.int32), np.array([[0.5, 0.3, 0.2], [1, 0, 0]], np.float32)
+    )
+    left = leave_out(lists, np.array([[1, -1], [4, 9]], np.int32))
+    np.testing.assert_allclose(left.shares, [[0, 0.6, 0.4], [0, 0, 0]], rtol=1e-6)
+    assert left.items is lists.items
+
+
+def test_without_histories_it_learns_from_single_items(world: Tiny) -> None:
+    train = world.fit.train
+    first = np.flatnonzero(np.r_[True, np.diff(train.users) > 0])
+    student = Distilled(DistilledConfig.model_validate(SMALL))
+    student.fit(replace(world.fit, train=train.take(first)))
+    teacher = make_delegate("transitions")
+    teacher.fit(replace(world.fit, train=train.take(first)))
+    batch = QueryBatch(Task.SEQUENTIAL, np.full(N_ITEMS, -1, np.int32), list_single_items(N_ITEMS), k=5)
+    theirs, mine = (each.recommend(batch, world.observation(batch)).items for each in (teacher, student))
+    assert (theirs[:, 0] == mine[:, 0]).mean() > 0.5
+
+
+def test_vectors_start_where_the_answers_to_single_items_are() -> None:
+    rng, n = np.random.default_rng(0), 40
+    shares = np.full((n, 4), 0.25, np.float32)
+    items = np.stack([10 * (item // 10) + rng.permutation(10)[:4] for item in range(n)]).astype(np.int32)
+    reads, scored = factorise_links(TeacherLists(items, shares), 8)
+    products = (reads @ scored.T).numpy()
+    near = np.equal.outer(np.arange(n) // 10, np.arange(n) // 10)
+    assert products[near].mean() > 5 * abs(products[~near].mean())
+    assert factorise_links(TeacherLists(items, np.zeros_like(shares)), 8)[0].std() < 0.03, "no answers: by chance"
+    assert factorise_links(TeacherLists(items[:3] % 3, shares[:3]), 8)[0].shape == (3, 8), "fewer items than dimensions"
+
+
+def test_an_older_student_is_refused_in_one_sentence(world: Tiny, tmp_path: Path) -> None:
+    student = fit(world)
+    student.save(tmp_path)
+    arrays = read_arrays(tmp_path / FILE)
+    del arrays["newest"]
+    write_arrays(tmp_path / FILE, arrays)
+    with pytest.raises(RunError, match="an earlier version of reasonrec-distil fitted this student"):
+        Distilled.load(tmp_path, world.fit.catalog)
 
 
 def test_lists_are_merged_by_importance() -> None:

@@ -15,7 +15,7 @@ POLICY: Literal["policy"] = "policy"
 class DistilTraining(TrainerConfig):
     """How the student is trained."""
 
-    epochs: int | None = Field(4, ge=1, description="Most epochs; the learning rate falls to 0 by the last one.")
+    epochs: int | None = Field(5, ge=1, description="Most epochs; the learning rate falls to 0 by the last one.")
     learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate (AdamW).")
     weight_decay: float = Field(0.01, ge=0, description="Weight decay of matrices.")
     batch: int = Field(256, ge=1, description="Histories per training step; fewer if the catalogue is large.")
@@ -32,11 +32,11 @@ class DistilledConfig(Settings):
     teacher: Literal["policy"] | tuple[str, ...] = Field(
         POLICY, description="The teacher: the pipeline's policy, or delegates by name."
     )
-    dimensions: int = Field(64, ge=2, description="Size of item and history vectors.")
+    dimensions: int = Field(96, ge=2, description="Size of item and history vectors.")
     heads: int = Field(4, ge=1, description="Ways of weighing the history's items; each is a vector of its own.")
     hidden: int = Field(128, ge=1, description="Width of the layer that a history's vector goes through.")
     links: int = Field(100, ge=0, description="Items that each item leads to directly; 0 for none.")
-    histories: int = Field(100_000, ge=1, description="Most histories that the teacher is asked about.")
+    histories: int = Field(150_000, ge=1, description="Most histories that the teacher is asked about.")
     depth: int = Field(100, ge=2, description="How many of the best items of each answer are learned.")
     max_history: int = Field(50, ge=1, description="How many of the newest history items are read.")
     training: DistilTraining = Field(DistilTraining(), description="How it is trained.")

@@ -1,10 +1,10 @@
 """Delegate `distilled`: what a policy or several delegates answer, in a fraction of their time.
 
-Knowledge distillation for rankings: the student learns the teacher's lists for histories that end where the log does,
-with items missing, and for the same with an item after them that the teacher would answer: the shares, or with
-``order = "easy-to-hard"`` first those and then the order of the best (after HetComp, Kang et al., WWW 2023, whose
-teachers' snapshots are replaced by the order of these two losses). It answers by one product with all item vectors and
-by links between items, which start from what the teacher answers to each item alone.
+Knowledge distillation for rankings: the student learns the teacher's lists for beginnings of users' histories, without
+the items that the teacher saw follow: the shares, or with ``order = "easy-to-hard"`` first those and then the order of
+the best (after HetComp, Kang et al., WWW 2023, whose teachers' snapshots are replaced by the order of these two
+losses). It answers by one product with all item vectors and by links between items; both start from what the teacher
+answers to each item alone.
 """
 
 from __future__ import annotations

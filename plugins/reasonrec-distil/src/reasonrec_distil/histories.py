@@ -1,60 +1,45 @@
-"""Histories to ask a teacher about: those of the training part with items missing, and with an item that may follow."""
+"""Histories to ask a teacher about: beginnings of users' training parts, and what followed them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from reasonrec_core.types import Float32, History, Int32, Interactions, concatenate_ranges, indptr_of
+from reasonrec_core.types import History, Int32, Interactions, concatenate_ranges, indptr_of
 
 MISSING = 0.5
-"""Largest share of items that a history misses."""
-MOST = 2
-"""Histories for each interaction of the log, at most; each is asked about twice, the second time longer."""
+"""Largest share of items that a history misses, where its place in the log has been asked about before."""
+MOST = 4
+"""Histories for each place of the log, at most."""
+LATER = 20
+"""How many of the items that followed are known."""
 
 
-def draw_histories(train: Interactions, n_users: int, count: int, max_history: int, seed: int) -> History:
-    """At most ``count`` histories of at most ``max_history`` items, of users in turn; none is empty.
+def draw_histories(train: Interactions, n_users: int, count: int, max_history: int, seed: int) -> tuple[History, Int32]:
+    """At most ``count`` histories of at most ``max_history`` items that the log goes on after, and int32[B, LATER]
+    what followed; -1 pads.
 
-    Each ends where its user's training part does: a teacher that was fitted on the log knows what came next within
-    it, and is far surer there than it will be when it is asked. What follows the last item it has not seen. Items are
-    left out by chance, at least one where there are two, the newest never: whole histories are what validation asks
-    about, and a student that had learned the very answers would look better there than it is.
+    Each ends anywhere in a user's training part but at its end. A teacher that was fitted on the log knows what came
+    next and is to be asked what it finds likely besides. None ends where the training part does: that is where
+    validation asks, and a student that had learned the very answers would look better there than it is. Where there
+    are fewer places than ``count``, each is asked about again with items missing by chance, the newest never.
     """
     rng = np.random.default_rng(seed)
     sizes = np.bincount(train.users, minlength=n_users)
-    known = np.flatnonzero(sizes)
-    count = min(count, MOST * int(sizes.sum()))
-    users = np.concatenate([rng.permutation(known) for _ in range(-(-count // max(len(known), 1)))])[:count]
-    stops = indptr_of(sizes)[1:][users]
-    indptr, source = concatenate_ranges(np.maximum(stops - max_history, stops - sizes[users]), stops)
-    rows, lengths = np.repeat(np.arange(count), np.diff(indptr)), np.diff(indptr)
-    kept = rng.random(len(source)) >= (MISSING * rng.random(count))[rows]
+    starts = indptr_of(sizes)[:-1][train.users]
+    places = np.flatnonzero(np.arange(len(train)) > starts)
+    count = min(count, MOST * len(places))
+    stops = np.concatenate([rng.permutation(places) for _ in range(-(-count // max(len(places), 1)))] or [places])
+    stops = stops[:count]
+    indptr, source = concatenate_ranges(np.maximum(starts[stops], stops - max_history), stops)
+    rows = np.repeat(np.arange(count), np.diff(indptr))
+    missing = MISSING * rng.random(count) * (np.arange(count) >= len(places))
+    kept = rng.random(len(source)) >= missing[rows]
     kept[indptr[1:] - 1] = True
-    whole = (np.bincount(rows[kept], minlength=count) == lengths) & (lengths > 1)
-    kept[(indptr[:-1] + rng.integers(0, np.maximum(lengths - 1, 1)))[whole]] = False
     source, lengths = source[kept], np.bincount(rows[kept], minlength=count)
-    return History(indptr_of(lengths), train.items[source], train.times[source])
-
-
-def extend_histories(history: History, items: Int32, shares: Float32, seed: int) -> History:
-    """Each history with an item after it, drawn from int32[B, K] ``items`` by their ``shares``; without any it stays.
-
-    Requests come after the log has gone on: with what a teacher would answer in its place, the student learns from
-    histories as long and as new to the teacher as those will be.
-    """
-    reached = np.cumsum(shares, axis=1, dtype=np.float64)
-    drawn = np.random.default_rng(seed).random(len(items)) * reached[:, -1]
-    column = np.minimum((reached <= drawn[:, None]).sum(axis=1), items.shape[1] - 1)
-    item = items[np.arange(len(items)), column]
-    some = (reached[:, -1] > 0) & (item >= 0)
-    indptr = indptr_of(history.lengths + some)
-    newest = indptr[1:][some] - 1
-    old = np.ones(indptr[-1], np.bool_)
-    old[newest] = False
-    longer, times = np.empty(len(old), np.int32), np.empty(len(old), np.int64)
-    longer[old], longer[newest] = history.items, item[some]
-    times[old], times[newest] = history.times, history.times[history.indptr[1:][some] - 1]
-    return History(indptr, longer, times)
+    following = stops[:, None] + np.arange(LATER)
+    ends = (indptr_of(sizes)[1:][train.users])[stops]
+    later = np.where(following < ends[:, None], train.items[np.minimum(following, len(train) - 1)], -1)
+    return History(indptr_of(lengths), train.items[source], train.times[source]), later.astype(np.int32)
 
 
 def list_single_items(n_items: int) -> History:

@@ -100,11 +100,12 @@ class StudentNetwork(Trainable[dict[str, Tensor]]):
         read, taught, shares = batch["read"].long(), batch["items"].long(), batch["shares"]
         scores = self(read)
         known = torch.zeros(len(scores), scores.shape[1] + 1, dtype=torch.bool, device=scores.device)
-        known.scatter_(1, torch.where(read < 0, scores.shape[1], read), True)
+        for out in (read, batch["later"].long()):  # what is had is not recommended; what followed the teacher has seen
+            known.scatter_(1, torch.where(out < 0, scores.shape[1], out), True)
         log_share = torch.log_softmax(scores.masked_fill(known[:, :-1], -torch.inf), dim=1)
         own = log_share.gather(1, taught.clamp(min=0))
         answer = -torch.where(shares > 0, shares * own, 0.0).sum(1).mean()
-        order = order_loss(own, taught >= 0)
+        order = order_loss(own, (taught >= 0) & (shares > 0))
         detail = batch["detail"][0]
         return BatchLoss((1 - detail) * answer + detail * order, {"shares": answer, "order": order})
 

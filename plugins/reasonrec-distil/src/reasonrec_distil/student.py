@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
+from reasonrec_core.errors import RunError
 from reasonrec_core.io import read_arrays, write_arrays
 from reasonrec_core.types import Float32, History, Int32, Int64, indptr_of
 
@@ -58,8 +59,16 @@ class Student:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote."""
+        """Read what `save` wrote.
+
+        Raises:
+            RunError: a version of this package that knew less wrote it.
+        """
         arrays = read_arrays(folder / FILE)
+        missing = [field.name for field in fields(cls) if field.name not in arrays]
+        if missing:
+            what = f"an earlier version of reasonrec-distil fitted this student: it has no {missing[0]!r}"
+            raise RunError(what, where=str(folder / FILE), fix="Fit it again.")
         return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
     def score(self, history: History) -> Float32:

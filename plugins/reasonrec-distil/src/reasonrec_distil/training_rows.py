@@ -12,7 +12,7 @@ from reasonrec_core.components import FitData
 from reasonrec_core.io import content_hash, read_arrays, write_arrays
 from reasonrec_core.types import History, Int32
 from reasonrec_distil.config import DistilledConfig
-from reasonrec_distil.histories import draw_histories, extend_histories, list_single_items
+from reasonrec_distil.histories import draw_histories, list_single_items
 from reasonrec_distil.teacher import Answer, TeacherLists, collect_lists
 
 FILE = "teacher.npz"
@@ -37,33 +37,42 @@ class HistoryRows(TrainingRows):
 def collect_rows(
     answer: Answer, config: DistilledConfig, data: FitData, batch: int
 ) -> tuple[TeacherLists, HistoryRows]:
-    """What the teacher answers to each item alone, and all that is learned from: histories with items missing, and
-    the same with an item after them that the teacher answered.
+    """What the teacher answers to each item alone, and all that is learned from: histories, and what it finds likely
+    after them besides what it saw follow. Without histories (nobody has two items) those of one item are learned.
 
     The answers are kept in `FitData.workdir`, so that an interrupted fit asks once.
     """
-    asked = draw_histories(data.train, data.n_users, -(-config.histories // 2), config.max_history, data.seed)
+    n = len(data.catalog)
+    asked, later = draw_histories(data.train, data.n_users, config.histories, config.max_history, data.seed)
+    single = list_single_items(n)
+    if not len(asked):
+        asked, later = single, np.full((n, 1), -1, np.int32)
     kept = None if data.workdir is None else data.workdir / FILE
     given = config.model_dump(mode="json", exclude={"training"})
     key = content_hash(given, asked.indptr.tobytes(), asked.items.tobytes())
     found = _read_answers(kept, key)
     if found is None:
-        single = list_single_items(len(data.catalog) if config.links else 0)
-        links = collect_lists(answer, single, max(config.links, 1), data, "ask the teacher about items")
-        first = collect_lists(answer, asked, config.depth, data, "ask the teacher about histories")
-        longer = extend_histories(asked, first.items, first.shares, data.seed)
-        second = collect_lists(answer, longer, config.depth, data, "ask the teacher about longer histories")
-        items, shares = np.concatenate([first.items, second.items]), np.concatenate([first.shares, second.shares])
-        found = links, TeacherLists(items, shares)
+        alone = single if config.links else list_single_items(0)
+        links = collect_lists(answer, alone, max(config.links, 1), data, "ask the teacher about items")
+        lists = collect_lists(answer, asked, config.depth, data, "ask the teacher about histories")
+        found = links, leave_out(lists, later)
         if kept is not None:
             _write_answers(kept, key, *found)
     links, lists = found
     if not config.links:
-        links = TeacherLists(np.empty((len(data.catalog), 0), np.int32), np.empty((len(data.catalog), 0), np.float32))
-    longer = extend_histories(asked, lists.items[: len(asked)], lists.shares[: len(asked)], data.seed)
-    read = np.concatenate([read_newest(each, config.max_history) for each in (asked, longer)])
-    arrays = {"read": read, "items": lists.items, "shares": lists.shares}
+        links = TeacherLists(np.empty((n, 0), np.int32), np.empty((n, 0), np.float32))
+    read = read_newest(asked, config.max_history)
+    arrays = {"read": read, "later": later, "items": lists.items, "shares": lists.shares}
     return links, HistoryRows(arrays, config, batch)
+
+
+def leave_out(lists: TeacherLists, later: Int32) -> TeacherLists:
+    """The lists without int32[T, M] items of each row (-1: none): their shares are 0, those of the others sum to 1."""
+    shares = lists.shares.copy()
+    for column in later.T:
+        shares[(lists.items == column[:, None]) & (column[:, None] >= 0)] = 0
+    total = shares.sum(axis=1, keepdims=True)
+    return TeacherLists(lists.items, np.divide(shares, total, out=np.zeros_like(shares), where=total > 0))
 
 
 def read_newest(history: History, length: int) -> Int32:
