@@ -7,7 +7,7 @@ import torch
 from reasonrec_torch.item_encoder import SPREAD
 from reasonrec_torch.model_protocol import BatchLoss, Trainable
 from scipy import sparse
-from scipy.sparse.linalg import svds
+from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -152,12 +152,12 @@ def factorise_links(links: TeacherLists, dimensions: int) -> tuple[Tensor, Tenso
     rows, columns = np.nonzero(links.shares > 0)
     n, share, item = len(links.items), links.shares[rows, columns].astype(np.float64), links.items[rows, columns]
     found = torch.randn(2, n, dimensions) * SPREAD
-    size = min(dimensions, n - 1)
-    if len(share) and size > 0:
+    size = min(dimensions, n)
+    if len(share):
         mean = np.bincount(item, share, minlength=n) / n
         gain = np.maximum(np.log(share / mean[item]), 0)
         matrix = sparse.csr_matrix((gain, (rows, item)), shape=(n, n))
-        left, strength, right = svds(matrix, k=size, v0=np.random.default_rng(0).random(n))
+        left, strength, right = randomized_svd(matrix, n_components=size, random_state=0)
         for place, vectors in enumerate((left, right.T)):
             vectors = vectors * np.sqrt(strength)
             vectors *= START / max(float(vectors.std()), 1e-12)
