@@ -24,7 +24,7 @@ from reasonrec_torch.testing import LearningDelegateConformance
 from reasonrec_transitions.api import Transitions
 
 from reasonrec_core.builtin.popularity import Popularity
-from reasonrec_core.components import Delegate
+from reasonrec_core.components import Delegate, FitData
 from reasonrec_core.errors import ConfigError, PluginError, RunError
 from reasonrec_core.evaluate import evaluate_ranking
 from reasonrec_core.io import read_arrays, write_arrays
@@ -122,6 +122,22 @@ def test_the_teacher_is_asked_once(world: Tiny, tmp_path: Path) -> None:
         student.fit(replace(world.fit, workdir=tmp_path))
     places = len(world.fit.train) - len(np.unique(world.fit.train.users))
     assert sum(asked) == N_ITEMS + MOST * places
+
+
+def test_teachers_keep_unfinished_work_apart(world: Tiny, tmp_path: Path) -> None:
+    folders: list[Path | None] = []
+
+    class Watched(Popularity):
+        def fit(self, data: FitData) -> None:
+            folders.append(data.workdir)
+            super().fit(data)
+
+    names = ("one", "another")
+    data = replace(world.fit, workdir=tmp_path, delegate=lambda _: Watched(Watched.Config()))
+    student = Distilled(DistilledConfig.model_validate(SMALL | {"teacher": names}))
+    student.fit(data)
+    student.refit(replace(data, valid=None))
+    assert folders == 2 * [tmp_path / "teachers" / name for name in names]
 
 
 def test_answering_needs_no_learning_framework(world: Tiny, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ answers to each item alone.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -91,8 +92,8 @@ class Distilled(LearningDelegate[DistilledConfig, "StudentNetwork"]):
             return ask_policy(self._policy)
         if not self._teachers:
             self._teachers = {name: _make_delegate(name, data) for name in self._delegates}
-            for delegate in self._teachers.values():
-                delegate.fit(data)
+            for name, delegate in self._teachers.items():
+                delegate.fit(_of_teacher(name, data))
         return ask_delegates(list(self._teachers.values()))
 
     @property
@@ -107,8 +108,8 @@ class Distilled(LearningDelegate[DistilledConfig, "StudentNetwork"]):
         if known is None and self._folder is not None:
             known = type(made).load(self._folder / TEACHERS / name, data.catalog)
         if isinstance(known, Refittable):
-            return known.refit(data)
-        made.fit(data)
+            return known.refit(_of_teacher(name, data))
+        made.fit(_of_teacher(name, data))
         return made
 
     def score(self, batch: QueryBatch, observation: Observation) -> Float32:
@@ -135,6 +136,11 @@ def _make_delegate(name: str, data: FitData) -> Delegate[Any]:
     if data.delegate is None:
         raise PluginError("no delegates can be asked here", fix='Set teacher = "policy".')
     return data.delegate(name)
+
+
+def _of_teacher(name: str, data: FitData) -> FitData:
+    """The same with a folder of its own for unfinished work, which each names by itself."""
+    return data if data.workdir is None else replace(data, workdir=data.workdir / TEACHERS / name)
 
 
 def score_histories(student: Student, batch: QueryBatch, n_items: int) -> Float32:

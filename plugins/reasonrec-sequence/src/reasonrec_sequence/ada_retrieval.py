@@ -78,7 +78,7 @@ class AdaRetrieval(LearningDelegate[AdaRetrievalConfig, RoundsNetwork]):
             barred = torch.from_numpy(np.stack([had.rows, had.items]).astype(np.int64))
             at = torch.from_numpy(np.maximum(histories.lengths - 1, 0))
             rounds = self._rounds.run(torch.from_numpy(histories.items), at, vectors, open_bias, barred)
-            found: Float32 = order_by_rounds(rounds, vectors, bias).numpy()
+            found: Float32 = order_by_rounds(rounds, vectors, bias).cpu().numpy()
             return found
 
         with one_thread(len(batch) == 1), torch.no_grad():
