@@ -203,10 +203,10 @@ def time_answers(answers: dict[str, Answer], queries: QueryBatch) -> dict[str, d
 HEAD = """# The student `distilled`
 
 `python benchmarks/distil.py run RUN --name NAME --seeds 0 [--test] [--set JSON --variant NAME]`, then `table`. {about}
-Two cores of an AMD EPYC shared with four other workers (load 10): processor time, too, is more than on a quiet machine.
-`chain-reflex`, which asked the policy's own experts, is a delegate that `distilled` has replaced.
-*Whole histories, too*: the student as it was at first; validation asks about those very histories, so it looked better
-there than it was (on test 2.9 % below `chain`). One seed.
+Two cores of an AMD EPYC, 24 GB, shared with other work: processor time, too, is more than on a quiet machine.
+*Earlier student*: one weighed mean, vectors that started at random, whole histories with items missing and one added.
+*Whole histories, too*: the first one; validation asks about those very histories, so it looked better there than it was
+(on test 2.9 % below `chain`). It replaced `chain-reflex`, which asked the policy's own experts. One seed.
 """
 COLUMNS = (
     "| system | NDCG@10 | recall@50 | one request, ms | a batch of 256, ms | NDCG@10 against the policy | recall@50 |"
