@@ -22,7 +22,7 @@ class DistilTraining(TrainerConfig):
     order: Literal["plain", "easy-to-hard"] = Field(
         "plain",
         description="plain: learn the teacher's shares. easy-to-hard: then also the order of its best items (HetComp);"
-        " on H&M data that made no significant difference.",
+        " for an earlier student, on H&M data, that made no significant difference.",
     )
 
 
